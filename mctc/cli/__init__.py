@@ -1,0 +1,1 @@
+"""The `mctc` command: one file a command, imported only when that command is called."""

@@ -1,0 +1,1 @@
+"""The built-in targets: one folder an emitter, imported as `mctc.targets`, found through the entry points."""
