@@ -1,0 +1,15 @@
+"""The one error that reading a recording can end in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class AudioError(Exception):
+    """A recording that can't be read: which file, what is wrong with it, and what to do about it."""
+
+    def __init__(self, path: Path, problem: str, fix: str) -> None:
+        super().__init__(f"{path}: {problem}; {fix}")
+        self.path = path
+        self.problem = problem
+        self.fix = fix

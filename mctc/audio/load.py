@@ -1,0 +1,156 @@
+"""Recordings from disk: mono float32 samples at one rate, whole or as a stream of blocks.
+
+soundfile reads (WAV, FLAC and whatever else its libsndfile knows) and soxr resamples, at its high quality setting.
+Both are imported when a file is opened, never before.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mctc.audio.errors import AudioError
+
+Float32 = NDArray[np.float32]
+
+SAMPLE_RATE = 16_000
+
+# Read in blocks of one length whatever the caller's, so that resampling rounds alike for every way of asking.
+_READ_FRAMES = 16_384
+
+_FORMATS = "give a WAV or FLAC file"
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file says of itself: its own rate in Hz, its channels, and its length in samples a channel."""
+
+    sample_rate: int
+    channels: int
+    samples: int
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return self.samples / self.sample_rate
+
+
+def probe_audio(path: Path | str) -> AudioInfo:
+    """The header of a recording. Raises `AudioError` for a missing, empty, corrupt or unsupported file."""
+    with _opened(Path(path)) as sound:
+        return _info(sound)
+
+
+def load_audio(path: Path | str, sample_rate: int = SAMPLE_RATE) -> Float32:
+    """All samples [samples] of a recording, as `stream_audio` gives them."""
+    return np.concatenate(list(_resampled(Path(path), sample_rate)))
+
+
+def stream_audio(path: Path | str, chunk_samples: int, sample_rate: int = SAMPLE_RATE) -> Iterator[Float32]:
+    """A recording in blocks [chunk_samples] of floats in [-1, 1]; the last block may be shorter.
+
+    Channels are averaged and the result is resampled to `sample_rate` in Hz. The samples don't depend on
+    `chunk_samples`. The file is opened at the first block. Raises `AudioError` for a missing, empty, corrupt or
+    unsupported file, and `ValueError` for a chunk of no samples or a rate that isn't positive.
+    """
+    if chunk_samples < 1:
+        raise ValueError(f"chunk_samples must be at least 1, not {chunk_samples}")
+    if sample_rate < 1:
+        raise ValueError(f"sample_rate must be at least 1 Hz, not {sample_rate}")
+    return _rechunked(_resampled(Path(path), sample_rate), chunk_samples)
+
+
+def _rechunked(blocks: Iterator[Float32], chunk: int) -> Iterator[Float32]:
+    held = np.empty(0, np.float32)
+    for block in blocks:
+        held = np.concatenate([held, block])
+        whole = held.size - held.size % chunk
+        for start in range(0, whole, chunk):
+            yield held[start : start + chunk]
+        held = held[whole:]
+    if held.size:
+        yield held
+
+
+def _resampled(path: Path, sample_rate: int) -> Iterator[Float32]:
+    with _opened(path) as sound:
+        given = _info(sound).sample_rate
+        blocks = _mono_blocks(sound, path)
+        if given == sample_rate:
+            yield from blocks
+            return
+        soxr = _library("soxr", path)
+        resampler = soxr.ResampleStream(given, sample_rate, 1, dtype="float32", quality="HQ")
+        for block in blocks:
+            yield resampler.resample_chunk(block)
+        yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
+
+
+def _mono_blocks(sound: Any, path: Path) -> Iterator[Float32]:
+    expected, read = _info(sound).samples, 0
+    while read < expected:
+        try:
+            block = sound.read(_READ_FRAMES, dtype="float32", always_2d=True)
+        except RuntimeError as error:
+            raise _corrupt(path, f"its sound can't be decoded after sample {read} ({_reason(error)})") from error
+        if not block.shape[0]:
+            raise _corrupt(path, f"it ends after {read} of the {expected} samples that its header announces")
+        if not np.isfinite(block).all():
+            raise _corrupt(path, f"it holds samples that are not finite numbers, after sample {read}")
+        read += block.shape[0]
+        yield block.mean(axis=1, dtype=np.float32)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file as an open `soundfile.SoundFile` with at least one sample in it."""
+    if not path.exists():
+        raise AudioError(path, "there is no such file", "check the path")
+    if not path.is_file():
+        raise AudioError(path, "this is not a regular file", _FORMATS)
+    soundfile = _library("soundfile", path)
+    try:
+        # Checked here because libsndfile reports a forbidden file only as a "System error".
+        with path.open("rb") as raw:
+            blank = not raw.read(1)
+    except OSError as error:
+        raise AudioError(path, f"it can't be read ({error.strerror})", "check its permissions") from error
+    if blank:
+        raise AudioError(path, "the file is empty (0 bytes)", "record it again")
+    try:
+        sound = soundfile.SoundFile(str(path))
+    except (RuntimeError, TypeError, ValueError) as error:
+        problem = f"this is not a sound file that can be read ({_reason(error)})"
+        raise AudioError(path, problem, f"it is corrupt or of an unsupported format: {_FORMATS}") from error
+    with sound:
+        if not sound.frames:
+            raise AudioError(path, "the recording has no samples", "record it again")
+        yield sound
+
+
+def _info(sound: Any) -> AudioInfo:
+    return AudioInfo(int(sound.samplerate), int(sound.channels), int(sound.frames))
+
+
+def _corrupt(path: Path, problem: str) -> AudioError:
+    return AudioError(path, f"the file is corrupt: {problem}", "record or convert it again")
+
+
+def _reason(error: Exception) -> str:
+    """libsndfile's own words, without the path that soundfile puts in front of them."""
+    return str(getattr(error, "error_string", error)).strip().rstrip(".")
+
+
+def _library(name: str, path: Path) -> Any:
+    try:
+        return importlib.import_module(name)
+    except (ImportError, OSError) as error:
+        # OSError: soundfile is there, but not the libsndfile that it binds.
+        raise AudioError(path, f"reading it needs the package {name} ({error})", f"pip install {name}") from error

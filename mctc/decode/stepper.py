@@ -1,0 +1,35 @@
+"""What decoding asks of whatever executes a transducer's three functions."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Any float type: an executor hands on the precision it computes in.
+Floats = NDArray[np.floating[Any]]
+
+
+class DecodeError(Exception):
+    """Decoding can't go on: what a function returned, where, and what was expected of it."""
+
+
+class Stepper(Protocol):
+    """A transducer, one step at a time. It holds the states of the encoder and of the predictor itself."""
+
+    def reset(self) -> None:
+        """Set the states of encoder and predictor to those before the first frame and the first token."""
+
+    def encode(self, mel: NDArray[np.float32]) -> Floats:
+        """Encoded frames [frames, width] of the next chunk of log-mel frames [mel frames, bins]."""
+
+    def predict(self, token: int) -> Floats:
+        """The predictor's vector [width] after one more token. Only tokens that were emitted are ever given to it,
+        and the blank once at the start."""
+
+    def join(self, encoded: Floats, predicted: Floats) -> Floats:
+        """Logits [frames, vocabulary] of encoded frames [frames, width], each joined with the one vector [width].
+
+        Each row of the result depends on its own frame alone.
+        """

@@ -1,0 +1,133 @@
+"""Log-mel frames against a direct Fourier sum, and the stream against the whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mctc.audio import MelConfig, StreamingMel, log_mel
+from mctc.audio.filterbank import mel_filters
+
+
+def sound(samples: int, seed: int = 0) -> NDArray[np.float32]:
+    """Noise over a chirp, with a silent stretch in the middle."""
+    time = np.arange(samples) / 16000
+    wave = 0.4 * np.sin(2 * np.pi * (200 + 900 * time) * time)
+    wave += 0.05 * np.random.default_rng(seed).normal(size=samples)
+    wave[samples // 3 : samples // 2] = 0
+    return wave.astype(np.float32)
+
+
+def by_direct_sum(samples: NDArray[np.float32], config: MelConfig) -> NDArray[np.float64]:
+    """The definition: every frame cut out, windowed and transformed by the Fourier sum, in float64."""
+    n = np.arange(config.window)
+    hann = np.sin(np.pi * n / config.window) ** 2
+    waves = np.exp(-2j * np.pi * np.outer(np.arange(config.fft // 2 + 1), n) / config.fft)
+    dense = mel_filters(config.sample_rate, config.fft, config.bins, config.f_min, config.f_max, config.scale)
+    frames = []
+    for t in range(-(-len(samples) // config.hop)):
+        first = t * config.hop - (config.window - config.hop)
+        piece = [float(samples[i]) if 0 <= i < len(samples) else 0.0 for i in range(first, (t + 1) * config.hop)]
+        energy = dense @ np.abs(waves @ (hann * piece)) ** 2
+        frames.append((np.log10(np.maximum(energy, config.floor)) + 4) / 4)
+    return np.array(frames)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        MelConfig(),
+        MelConfig(bins=128),
+        MelConfig(sample_rate=8000, window=200, hop=80, fft=256, bins=20, f_min=60, f_max=3800, scale="htk"),
+        MelConfig(window=160, hop=160, bins=40, floor=1e-5),
+    ],
+)
+def test_frames_are_those_of_the_direct_fourier_sum(config: MelConfig) -> None:
+    samples = sound(4000 + 37)
+    found = log_mel(samples, config)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, by_direct_sum(samples, config), rtol=0, atol=2e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    pieces=st.lists(st.integers(0, 700) | st.sampled_from([160, 240, 320, 5120]), max_size=12),
+    bins=st.sampled_from([80, 128]),
+    seed=st.integers(0, 100),
+)
+def test_a_stream_equals_the_whole_bit_for_bit(pieces: list[int], bins: int, seed: int) -> None:
+    config = MelConfig(bins=bins)
+    samples = sound(sum(pieces), seed)
+    stream = StreamingMel(config)
+    found = [stream.push(piece) for piece in np.split(samples, np.cumsum(pieces)[:-1])] if pieces else []
+    found.append(stream.flush())
+    assert np.array_equal(np.concatenate(found), log_mel(samples, config))
+
+
+def test_a_stream_equals_the_whole_over_more_than_one_block_of_frames() -> None:
+    samples = sound(160 * 1100)
+    stream = StreamingMel()
+    found = [stream.push(piece) for piece in np.array_split(samples, 17)]
+    assert np.array_equal(np.concatenate(found), log_mel(samples))
+
+
+def test_a_frame_is_ready_with_its_last_sample_and_not_before() -> None:
+    stream = StreamingMel()
+    assert [len(stream.push(sound(n))) for n in (159, 1, 0, 160 * 32, 319)] == [0, 1, 0, 32, 1]
+
+
+def test_flush_fills_up_with_silence_to_a_multiple_of_frames_and_starts_anew() -> None:
+    stream = StreamingMel()
+    samples = sound(160 * 5 + 1)
+    assert len(stream.push(samples)) == 5
+    tail = stream.flush(multiple=4)
+    assert np.array_equal(tail, log_mel(np.concatenate([samples, np.zeros(160 * 4 - 1)]))[5:])
+    assert stream.flush(multiple=4).shape == (0, 80)
+    assert np.array_equal(stream.push(samples), log_mel(samples[:800]))
+
+
+def test_silence_is_the_floor() -> None:
+    config = MelConfig(floor=1e-8)
+    assert np.array_equal(log_mel(np.zeros(320), config), np.full((2, 80), config.silence, np.float32))
+    assert config.silence == -1.0
+
+
+def test_no_sound_is_no_frames() -> None:
+    assert log_mel(np.zeros(0)).shape == (0, 80)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"sample_rate": 0}, "sample_rate"),
+        ({"hop": 401}, "hop"),
+        ({"hop": 0}, "hop"),
+        ({"window": 513}, "window"),
+        ({"bins": 0}, "bins"),
+        ({"f_max": 8001.0}, "f_max"),
+        ({"f_min": 8000.0}, "f_min"),
+        ({"scale": "bark"}, "scale"),
+        ({"floor": 0.0}, "floor"),
+    ],
+)
+def test_a_setting_that_can_not_be_is_named(fields: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        MelConfig(**fields)
+
+
+@pytest.mark.parametrize(
+    ("samples", "named"),
+    [
+        (np.zeros((2, 400)), "one axis"),
+        (np.zeros(400, np.int16), "int16"),
+        (np.array([0.0, np.nan]), "sample 1"),
+    ],
+)
+def test_samples_that_are_not_sound_are_refused(samples: NDArray[Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        log_mel(samples)
