@@ -1,0 +1,85 @@
+"""Building functions: each emitted op is checked and its result types inferred on the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mctc.ir.location import Origin
+from mctc.ir.op import REQUIRED, InferenceError, OpDef, registry
+from mctc.ir.program import Op, Parameter, Program, Value, signature
+from mctc.ir.types import DType
+
+NAME_OF_KIND = {"f": DType.F32, "i": DType.I32, "b": DType.BOOL}
+
+
+class Builder:
+    """Appends ops to a list. `origin` is given to every op until it is changed."""
+
+    def __init__(self, program: Program, origin: Origin | None = None) -> None:
+        self.program, self.ops = program, list[Op]()
+        self.origin = origin or Origin()
+        self._parameters: dict[str, Value] = {}
+
+    def emit(self, name: str, *operands: Value | None, **attributes: Any) -> tuple[Value, ...]:
+        """Applies op `name`. Absent optional operands are None or left off. Raises InferenceError."""
+        definition = registry().get(name)
+        if definition is None:
+            raise InferenceError(f"there is no op named {name}")
+        op = make(definition, operands, attributes, self.origin)
+        self.ops.append(op)
+        return op.results
+
+    def op(self, name: str, *operands: Value | None, **attributes: Any) -> Value:
+        """`emit` for an op with one result of interest: returns the first."""
+        return self.emit(name, *operands, **attributes)[0]
+
+    def constant(self, array: Any, roles: Sequence[str] | None = None, dtype: DType | None = None) -> Value:
+        """A constant; `roles` names the role of each axis (plain if left out)."""
+        array = np.asarray(array)
+        dtype = dtype or NAME_OF_KIND[array.dtype.kind]
+        return self.op("constant", value=array, dtype=dtype.value, roles=tuple(roles or ["plain"] * array.ndim))
+
+    def parameter(self, name: str) -> Value:
+        """The value of a parameter of the program; one op per name and builder."""
+        if name not in self._parameters:
+            parameter: Parameter = self.program.parameters[name]
+            self._parameters[name] = self.op("parameter", name=name, type=parameter.type)
+        return self._parameters[name]
+
+
+def make(definition: type[OpDef], operands: Sequence[Value | None], attributes: Mapping[str, Any], origin: Origin) -> Op:
+    """An op with inferred result types. Raises InferenceError for a wrong operand count, attribute or type."""
+    declared = definition.operand_list()
+    values = list(operands)
+    variadic = bool(declared) and declared[-1].variadic
+    if not variadic:
+        if len(values) > len(declared):
+            raise InferenceError(f"{definition.name} takes {len(declared)} operands, not {len(values)}")
+        values += [None] * (len(declared) - len(values))
+    for index, operand in enumerate(declared):
+        missing = index >= len(values) or values[index] is None
+        if missing and not operand.optional and not operand.variadic:
+            raise InferenceError(f"{definition.name} needs operand {operand.name}", operand.name)
+    complete = _complete(definition, attributes)
+    fixed = tuple(values)
+    types = tuple(definition.infer(signature(definition, fixed, complete)))
+    return Op(definition, fixed, complete, types, origin)
+
+
+def _complete(definition: type[OpDef], attributes: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(attributes) - set(definition.attributes))
+    if unknown:
+        known = ", ".join(definition.attributes) or "none"
+        raise InferenceError(f"{definition.name} has no attribute {unknown[0]} (it has: {known})")
+    complete = {name: _frozen(attributes.get(name, default)) for name, default in definition.attributes.items()}
+    for name, value in complete.items():
+        if value is REQUIRED:
+            raise InferenceError(f"{definition.name} needs attribute {name}")
+    return complete
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value

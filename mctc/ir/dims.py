@@ -1,0 +1,118 @@
+"""Exact extents: polynomials with rational coefficients over named dimensions (`T/4`, `2*T + 1`, `80`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Union
+
+ExtentLike = Union[int, str, Fraction, "Extent"]
+Monomial = tuple[str, ...]  # sorted symbol names, repeated for powers; () is the constant term
+
+
+class ExtentError(ValueError):
+    """An extent that has no exact value: a division that does not come out, a symbol without a value."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """An exact extent. Equality is equality of polynomials; `terms` is kept sorted and free of zeros."""
+
+    terms: tuple[tuple[Monomial, Fraction], ...]
+
+    @staticmethod
+    def of(value: ExtentLike) -> Extent:
+        if isinstance(value, Extent):
+            return value
+        if isinstance(value, str):
+            return Extent((((value,), Fraction(1)),))
+        return _normal({(): Fraction(value)})
+
+    @property
+    def is_static(self) -> bool:
+        return all(not monomial for monomial, _ in self.terms)
+
+    @property
+    def symbols(self) -> frozenset[str]:
+        return frozenset(name for monomial, _ in self.terms for name in monomial)
+
+    @property
+    def value(self) -> int:
+        """The integer value. Raises ExtentError when a symbol is left or the value is not a whole number."""
+        if not self.is_static:
+            raise ExtentError(f"{self} is not known before run time")
+        total = self.terms[0][1] if self.terms else Fraction(0)
+        if total.denominator != 1:
+            raise ExtentError(f"{self} is not a whole number")
+        return int(total)
+
+    def coefficient(self, symbol: str) -> Fraction:
+        """The coefficient of `symbol` to the first power: 1/4 for T in T/4."""
+        return dict(self.terms).get((symbol,), Fraction(0))
+
+    def substitute(self, values: Mapping[str, ExtentLike]) -> Extent:
+        if not self.symbols & values.keys():
+            return self
+        total = Extent.of(0)
+        for monomial, factor in self.terms:
+            product = Extent.of(factor)
+            for name in monomial:
+                product = product * Extent.of(values.get(name, name))
+            total = total + product
+        return total
+
+    def __add__(self, other: ExtentLike) -> Extent:
+        terms = dict(self.terms)
+        for monomial, factor in Extent.of(other).terms:
+            terms[monomial] = terms.get(monomial, Fraction(0)) + factor
+        return _normal(terms)
+
+    def __sub__(self, other: ExtentLike) -> Extent:
+        return self + Extent.of(other) * -1
+
+    def __mul__(self, other: ExtentLike) -> Extent:
+        terms: dict[Monomial, Fraction] = {}
+        for left, a in self.terms:
+            for right, b in Extent.of(other).terms:
+                key = tuple(sorted(left + right))
+                terms[key] = terms.get(key, Fraction(0)) + a * b
+        return _normal(terms)
+
+    def __truediv__(self, other: ExtentLike) -> Extent:
+        """Exact division by a single-term extent: (T*4)/4, T/4, (T*D)/D. Raises ExtentError otherwise."""
+        divisor = Extent.of(other)
+        if len(divisor.terms) != 1:
+            raise ExtentError(f"{self} cannot be divided by {divisor}")
+        monomial, factor = divisor.terms[0]
+        terms: dict[Monomial, Fraction] = {}
+        for left, a in self.terms:
+            rest = list(left)
+            for name in monomial:
+                if name not in rest:
+                    raise ExtentError(f"{self} is not divisible by {divisor}")
+                rest.remove(name)
+            terms[tuple(rest)] = a / factor
+        return _normal(terms)
+
+    def __str__(self) -> str:
+        if not self.terms:
+            return "0"
+        text = ""
+        for monomial, factor in self.terms:
+            sign, magnitude = ("-" if factor < 0 else "+"), abs(factor)
+            text += f" {sign} {_term(monomial, magnitude)}" if text else ("-" * (factor < 0)) + _term(monomial, magnitude)
+        return text
+
+
+def _term(monomial: Monomial, factor: Fraction) -> str:
+    if not monomial:
+        return str(factor)
+    head = "" if factor.numerator == 1 else f"{factor.numerator}*"
+    tail = "" if factor.denominator == 1 else f"/{factor.denominator}"
+    return head + "*".join(monomial) + tail
+
+
+def _normal(terms: Mapping[Monomial, Fraction]) -> Extent:
+    kept = [(monomial, factor) for monomial, factor in terms.items() if factor]
+    return Extent(tuple(sorted(kept, key=lambda term: (-len(term[0]), term[0]))))

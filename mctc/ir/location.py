@@ -1,0 +1,39 @@
+"""Where an op comes from: a place in the author's text, an instance path, and the passes that touched it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place in a source file; lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+    end_line: int = 0
+    end_column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One change by one pass, told in one line."""
+
+    by: str
+    change: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """`path` is the instance path, e.g. 'encoder.layers.3.mamba'; `history` lists what passes did, oldest first."""
+
+    location: Location | None = None
+    path: str = ""
+    history: tuple[Event, ...] = ()
+
+    def after(self, by: str, change: str) -> Origin:
+        return Origin(self.location, self.path, (*self.history, Event(by, change)))

@@ -1,0 +1,147 @@
+"""One declaration per op: operands, attributes, type inference, numpy reference and time behaviour in one class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mctc.ir.time import POINTWISE, TimeBehaviour
+from mctc.ir.types import TensorType
+
+Array = NDArray[Any]
+REQUIRED = object()  # the default of an attribute that must be given
+
+
+class InferenceError(ValueError):
+    """The op cannot be applied to these operands. `operand` names the one at fault, if one is."""
+
+    def __init__(self, message: str, operand: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.operand, self.hint = operand, hint
+
+
+@dataclass(frozen=True)
+class Operand:
+    name: str
+    optional: bool = False
+    variadic: bool = False
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Operand types and attribute values of one application of an op, as inference and reference see them."""
+
+    types: Mapping[str, TensorType]  # absent optional operands are missing
+    variadic: tuple[TensorType, ...]
+    attributes: Mapping[str, Any]
+
+    def __getitem__(self, operand: str) -> TensorType:
+        return self.types[operand]
+
+    def __contains__(self, operand: str) -> bool:
+        return operand in self.types
+
+    def attribute(self, name: str) -> Any:
+        return self.attributes[name]
+
+    def int(self, name: str) -> int:
+        value = self.attributes[name]
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise InferenceError(f"{name} must be a whole number, not {value!r}")
+        return value
+
+    def ints(self, name: str) -> tuple[int, ...]:
+        value = self.attributes[name]
+        if not isinstance(value, (list, tuple)) or any(isinstance(v, bool) or not isinstance(v, int) for v in value):
+            raise InferenceError(f"{name} must be a list of whole numbers, not {value!r}")
+        return tuple(value)
+
+    def float(self, name: str) -> float:
+        value = self.attributes[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InferenceError(f"{name} must be a number, not {value!r}")
+        return float(value)
+
+    def axis(self, operand: str, name: str = "axis") -> int:
+        """The position that attribute `name` means: a role ('time') or a position."""
+        return axis_position(self.types[operand], self.attributes[name], operand)
+
+
+def axis_position(type_: TensorType, axis: object, operand: str) -> int:
+    if isinstance(axis, str):
+        if axis == "sequence":
+            index = type_.sequence
+        else:
+            index = next((i for i, a in enumerate(type_.axes) if a.role.value == axis), None)
+            if index is None and axis == "channel":
+                index = next((i for i, a in enumerate(type_.axes) if a.role.is_channel), None)
+        if index is None:
+            raise InferenceError(f"{type_} has no {axis} axis", operand)
+        return index
+    if isinstance(axis, int) and not isinstance(axis, bool) and -type_.rank <= axis < type_.rank:
+        return axis % type_.rank
+    raise InferenceError(f"{type_} has no axis {axis!r}", operand)
+
+
+class OpDef:
+    """Base of all op declarations. `doc` is the class docstring; subclasses are registered by `declare`.
+
+    operands: 'x weight bias?' ('?' optional, '*' variadic and last).
+    attributes: name -> default (REQUIRED if it must be given).
+    """
+
+    name: ClassVar[str]
+    operands: ClassVar[str]
+    attributes: ClassVar[Mapping[str, object]] = {}
+    effects: ClassVar[bool] = False
+
+    @classmethod
+    @lru_cache(maxsize=None)
+    def operand_list(cls) -> tuple[Operand, ...]:
+        return tuple(Operand(word.rstrip("?*"), word.endswith("?"), word.endswith("*")) for word in cls.operands.split())
+
+    @classmethod
+    def infer(cls, s: Signature) -> Sequence[TensorType]:
+        """Result types. Raises InferenceError in the author's terms."""
+        raise InferenceError(f"{cls.name} declares no inference")
+
+    @classmethod
+    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
+        """Results for numpy operands (None for an absent optional one; a tuple for a variadic one)."""
+        raise InferenceError(f"{cls.name} declares no reference")
+
+    @classmethod
+    def time(cls, s: Signature) -> TimeBehaviour:
+        return POINTWISE
+
+
+_REGISTRY: dict[str, type[OpDef]] = {}
+
+
+def declare(cls: type[OpDef]) -> type[OpDef]:
+    """Registers an op declaration. Raises ValueError when the name is taken."""
+    if cls.name in _REGISTRY and _REGISTRY[cls.name].__qualname__ != cls.__qualname__:
+        raise ValueError(f"op {cls.name!r} is declared twice: {_REGISTRY[cls.name].__module__} and {cls.__module__}")
+    _REGISTRY[cls.name] = cls
+    return cls
+
+
+def registry() -> Mapping[str, type[OpDef]]:
+    """All declared ops by name."""
+    import mctc.ir.ops  # noqa: F401  declares the built-in ops
+
+    return _REGISTRY
+
+
+def sliding(array: Array, axis: int, kernel: int, stride: int, dilation: int) -> Array:
+    """Windows of `kernel` taps along `axis`; the taps become a new last axis. A view."""
+    span = dilation * (kernel - 1) + 1
+    windows = np.lib.stride_tricks.sliding_window_view(array, span, axis=axis)
+    index: list[slice] = [slice(None)] * windows.ndim
+    index[axis], index[-1] = slice(None, None, stride), slice(None, None, dilation)
+    return windows[tuple(index)]

@@ -1,0 +1,97 @@
+"""Attention over a band of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mctc.ir.op import REQUIRED, Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.ops.linear import channel_axis
+from mctc.ir.time import POINTWISE, TimeBehaviour, Whole, Window
+from mctc.ir.types import Axis, Role, TensorType
+
+MASKED = -4e4  # finite in fp16: the Neural Engine mishandles -inf in softmax (knowledge: ANE-AT-010)
+
+
+@declare
+class Attention(OpDef):
+    """softmax(q k / sqrt(width per head)) v; frame t sees frames t-left ... t+right; None means all.
+
+    q [.., T, heads*W]; k [.., S, kv_heads*W]; v [.., S, kv_heads*V]. Each kv head serves heads/kv_heads query heads.
+    With `given`, k and v hold exactly `left` frames before q's first and `right` after its last.
+    `key_mask` [S] is 1 where a key exists. A query that sees no key at all averages over its band.
+    """
+
+    name = "attention"
+    operands = "q k v key_mask?"
+    attributes = {"heads": REQUIRED, "kv_heads": 0, "left": None, "right": None, "given": False}
+
+    @classmethod
+    def infer(cls, s: Signature) -> Sequence[TensorType]:
+        q, k, v = s["q"], s["k"], s["v"]
+        heads, kv = s.int("heads"), s.int("kv_heads") or s.int("heads")
+        width, at = q.extents[channel_axis(s, "q")].value, channel_axis(s, "q")
+        if heads < 1 or width % heads or heads % kv:
+            raise InferenceError(f"{width} channels do not divide into {heads} heads ({kv} for keys and values)", "q")
+        if k.extents[channel_axis(s, "k")].value != width // heads * kv:
+            raise InferenceError(f"k needs {width // heads * kv} channels, not {k.extents[channel_axis(s, 'k')]}", "k")
+        if q.sequence is None or k.sequence is None or v.sequence is None:
+            raise InferenceError("q, k and v each need a time or label axis")
+        if k.extents[k.sequence] != v.extents[v.sequence]:
+            raise InferenceError("k and v have different numbers of frames", "v")
+        if v.extents[channel_axis(s, "v")].value % kv:
+            raise InferenceError(f"v's channels do not divide into {kv} heads", "v")
+        out = v.extents[channel_axis(s, "v")] / kv * heads
+        return (q.with_axis(at, Axis(Role.CHANNEL, out)),)
+
+    @classmethod
+    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
+        heads, kv = s.int("heads"), s.int("kv_heads") or s.int("heads")
+        q, k, v = (_heads(s, name, a, n) for name, a, n in zip("qkv", operands, (heads, kv, kv)))
+        k, v = (np.repeat(a, heads // kv, axis=-3) for a in (k, v))  # [..., heads, frames, width]
+        scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1])
+        scores = np.where(band(q.shape[-2], k.shape[-2], s), scores, MASKED)
+        if operands[3] is not None:
+            scores = np.where(np.asarray(operands[3]).reshape(-1) > 0, scores, MASKED)
+        e = np.exp(scores - scores.max(-1, keepdims=True))
+        y = np.moveaxis(e / e.sum(-1, keepdims=True) @ v, -3, -2)  # [..., T, heads, V]
+        y = y.reshape(*y.shape[:-2], -1)
+        sequence = s["q"].sequence
+        assert sequence is not None
+        return (np.moveaxis(y, (-2, -1), (sequence, channel_axis(s, "q"))),)
+
+    @classmethod
+    def time(cls, s: Signature) -> TimeBehaviour:
+        left, right = s.attribute("left"), s.attribute("right")
+        if s["q"].sequence is not None and s["k"].sequence is not None:
+            if s["q"].axes[s["q"].sequence].role is not s["k"].axes[s["k"].sequence].role:
+                return Whole("it attends over another sequence")
+        if left is None or right is None:
+            side = "before" if left is None else "after"
+            return Whole(f"each frame attends to every frame {side} it; give attention a bounded `left` and `right`")
+        if left == right == 0:
+            return POINTWISE
+        return Window(left, right, 1, ("k", "v"), (("given", True),), "key_mask")
+
+
+def band(queries: int, keys: int, s: Signature) -> Array:
+    """Which keys each query sees, [queries, keys] of bool."""
+    left, right = s.attribute("left"), s.attribute("right")
+    offset = np.arange(keys)[None, :] - np.arange(queries)[:, None]
+    if s.attribute("given"):
+        offset = offset - left
+    seen = np.ones((queries, keys), bool)
+    if left is not None:
+        seen &= offset >= -left
+    if right is not None:
+        seen &= offset <= right
+    return seen
+
+
+def _heads(s: Signature, name: str, array: Array, heads: int) -> Array:
+    sequence = s[name].sequence
+    assert sequence is not None
+    moved = np.moveaxis(array, (sequence, channel_axis(s, name)), (-2, -1))
+    return np.moveaxis(moved.reshape(*moved.shape[:-1], heads, -1), -2, -3)

@@ -1,0 +1,66 @@
+"""Broadcasting by role: axes meet by what they mean; unit axes and plain ones meet by position."""
+
+from __future__ import annotations
+
+from mctc.ir.dims import Extent
+from mctc.ir.op import Array, InferenceError
+from mctc.ir.types import Axis, Role, TensorType
+
+ONE = Extent.of(1)
+ORDER = (Role.BATCH, Role.TIME, Role.LABEL, Role.FEATURE, Role.CHANNEL, Role.VOCABULARY)
+
+
+def _meet(left: Axis, right: Axis) -> Axis | None:
+    """The axis that two axes at one position broadcast to, or None."""
+    if left.role is not right.role and not {left.role, right.role} & {Role.UNIT, Role.PLAIN}:
+        return None
+    role = right.role if left.role in (Role.UNIT, Role.PLAIN) else left.role
+    if left.extent == right.extent:
+        return Axis(role, left.extent)
+    if ONE in (left.extent, right.extent):
+        return Axis(role, right.extent if left.extent == ONE else left.extent)
+    return None
+
+
+def broadcast_axes(left: TensorType, right: TensorType) -> tuple[Axis, ...]:
+    """Axes of an elementwise result. Raises InferenceError when the two do not fit."""
+    if left.rank == 0 or right.rank == 0:
+        return left.axes or right.axes
+    wide, narrow = (left, right) if left.rank >= right.rank else (right, left)
+    if Role.PLAIN in narrow.roles or left.rank == right.rank:
+        padded = (None,) * (wide.rank - narrow.rank) + narrow.axes
+        met = [a if b is None else _meet(a, b) for a, b in zip(wide.axes, padded)]
+        if all(met):
+            return tuple(axis for axis in met if axis is not None)
+    return _by_role(left, right)
+
+
+def _by_role(left: TensorType, right: TensorType) -> tuple[Axis, ...]:
+    by_role: dict[Role, Axis] = {axis.role: axis for axis in left.axes}
+    if Role.PLAIN in left.roles + right.roles or len(by_role) < left.rank or len(set(right.roles)) < right.rank:
+        raise InferenceError(f"{left} and {right} do not fit together", "right")
+    for axis in right.axes:
+        met = _meet(by_role.get(axis.role, axis), axis)
+        if met is None:
+            raise InferenceError(
+                f"the {axis.role.value} axes differ: {by_role[axis.role].extent} and {axis.extent}", "right"
+            )
+        by_role[axis.role] = met
+    wide = left if left.rank >= right.rank else right
+    if set(wide.roles) == set(by_role):
+        return tuple(by_role[role] for role in wide.roles)
+    if Role.UNIT in by_role:
+        raise InferenceError(f"{left} and {right} do not fit together", "right")
+    return tuple(by_role[role] for role in ORDER if role in by_role)
+
+
+def spread(array: Array, type_: TensorType, axes: tuple[Axis, ...]) -> Array:
+    """`array` of `type_` reshaped (and, if need be, transposed) so that numpy broadcasts it against `axes`."""
+    if type_.rank == len(axes) and all(_meet(a, b) for a, b in zip(type_.axes, axes)) or Role.PLAIN in type_.roles:
+        return array
+    wanted = [axis.role for axis in axes]
+    order = sorted(range(type_.rank), key=lambda i: wanted.index(type_.axes[i].role))
+    shape = [1] * len(axes)
+    for i in order:
+        shape[wanted.index(type_.axes[i].role)] = array.shape[i]
+    return array.transpose(order).reshape(shape)

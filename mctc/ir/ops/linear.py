@@ -1,0 +1,108 @@
+"""Dense projections, embedding and matrix product."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mctc.ir.op import Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.types import Axis, DType, Role, TensorType
+
+
+def channel_axis(s: Signature, operand: str) -> int:
+    index = s[operand].find(Role.CHANNEL)
+    if index is None:
+        raise InferenceError(f"{s[operand]} has no channel axis", operand)
+    return index
+
+
+def check_bias(s: Signature, out: Axis) -> None:
+    if "bias" in s and s["bias"].extents != (out.extent,):
+        raise InferenceError(f"the bias has shape {s['bias']}, but there are {out.extent} outputs", "bias")
+
+
+@declare
+class Linear(OpDef):
+    """x @ weight.T + bias over the channel axis; weight [out, in], bias [out]."""
+
+    name = "linear"
+    operands = "x weight bias?"
+
+    @classmethod
+    def infer(cls, s: Signature) -> Sequence[TensorType]:
+        axis = channel_axis(s, "x")
+        if s["weight"].rank != 2:
+            raise InferenceError(f"the weight must be [out, in], not {s['weight']}", "weight")
+        out, into = s["weight"].axes
+        if into.extent != s["x"].extents[axis]:
+            raise InferenceError(f"the weight takes {into.extent} channels, but x has {s['x'].extents[axis]}", "weight")
+        check_bias(s, out)
+        return (s["x"].with_axis(axis, Axis(Role.CHANNEL, out.extent)),)
+
+    @classmethod
+    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
+        x, weight, bias = operands
+        axis = channel_axis(s, "x")
+        y = np.moveaxis(x, axis, -1) @ weight.T
+        return (np.moveaxis(y if bias is None else y + bias, -1, axis),)
+
+
+@declare
+class Embedding(OpDef):
+    """Rows of table [entries, width] by token id; adds a channel axis (at the channel's place in a laid-out type)."""
+
+    name = "embedding"
+    operands = "token table"
+
+    @classmethod
+    def infer(cls, s: Signature) -> Sequence[TensorType]:
+        token, table = s["token"], s["table"]
+        if token.dtype is not DType.I32:
+            raise InferenceError(f"token ids must be i32, not {token.dtype.value}", "token")
+        if table.rank != 2:
+            raise InferenceError(f"the table must be [entries, width], not {table}", "table")
+        entries, width = table.extents
+        if token.bound is not None and token.bound.is_static and entries.is_static:
+            if token.bound.value > entries.value:
+                raise InferenceError(f"token ids go up to {token.bound - 1}, but the table has {entries} rows", "table")
+        channel = Axis(Role.CHANNEL, width)
+        if Role.UNIT in token.roles:  # a laid-out token tensor keeps a unit axis where the channels go
+            at = token.roles.index(Role.UNIT)
+            return (TensorType(table.dtype, (*token.axes[:at], channel, *token.axes[at + 1 :])),)
+        return (TensorType(table.dtype, (*token.axes, channel)),)
+
+    @classmethod
+    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
+        token, table = operands
+        rows = table[np.asarray(token).astype(np.int64)]
+        if Role.UNIT in s["token"].roles:
+            at = s["token"].roles.index(Role.UNIT)
+            return (np.moveaxis(np.take(rows, 0, axis=at), -1, at),)
+        return (rows,)
+
+
+@declare
+class MatMul(OpDef):
+    """Product over the last axis of left and the last but one of right; leading axes broadcast by position."""
+
+    name = "matmul"
+    operands = "left right"
+
+    @classmethod
+    def infer(cls, s: Signature) -> Sequence[TensorType]:
+        left, right = s["left"], s["right"]
+        if left.rank < 2 or right.rank < 2 or left.extents[-1] != right.extents[-2]:
+            raise InferenceError(f"cannot multiply {left} by {right}", "right")
+        if left.rank < right.rank or any(
+            a != b and b.value != 1 for a, b in zip(left.extents[-3::-1], right.extents[-3::-1]) if b.is_static
+        ):
+            raise InferenceError(f"the leading axes of {right} do not broadcast to those of {left}", "right")
+        last = right.axes[-1]
+        role = left.axes[-1].role if last.role is Role.PLAIN else last.role
+        return (left.with_axis(left.rank - 1, Axis(role, last.extent)),)
+
+    @classmethod
+    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
+        return (np.matmul(operands[0], operands[1]),)

@@ -1,0 +1,132 @@
+"""Recurrent cells over the sequence axis: LSTM and GRU, with torch's gate order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mctc.ir.dims import Extent
+from mctc.ir.op import Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.ops.elementwise import sigmoid
+from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.shape import laid_out
+from mctc.ir.time import Recurrent, TimeBehaviour
+from mctc.ir.types import Axis, Role, TensorType
+
+
+def state_type(x: TensorType, channels: Extent) -> TensorType:
+    """The type of one frame's channels: x without its sequence axis (a unit axis in a laid-out type)."""
+    at, time = x.find(Role.CHANNEL), x.sequence
+    assert at is not None and time is not None
+    y = x.with_axis(at, Axis(Role.CHANNEL, channels))
+    if laid_out(x):
+        return y.with_axis(time, Axis(Role.UNIT, Extent.of(1)))
+    return y.with_axes(axis for i, axis in enumerate(y.axes) if i != time)
+
+
+def check_state(s: Signature, operand: str, expected: TensorType) -> None:
+    if operand in s and s[operand] != expected:
+        raise InferenceError(f"{operand} must be {expected}, not {s[operand]}", operand)
+
+
+class Cell(OpDef):
+    """Base: x [.., T, I] to y [.., T, H]; weights stack the gates along their first axis."""
+
+    gates: int
+    hidden: tuple[str, ...]
+
+    @classmethod
+    def infer(cls, s: Signature) -> Sequence[TensorType]:
+        x, into, recurrent = s["x"], s["weight_ih"], s["weight_hh"]
+        at = channel_axis(s, "x")
+        if x.sequence is None:
+            raise InferenceError(f"{x} has no time or label axis to run along", "x")
+        if recurrent.rank != 2 or recurrent.extents[0] != recurrent.extents[1] * cls.gates:
+            raise InferenceError(f"weight_hh must be [{cls.gates} * hidden, hidden], not {recurrent}", "weight_hh")
+        hidden = recurrent.extents[1]
+        if into.extents != (hidden * cls.gates, x.extents[at]):
+            raise InferenceError(
+                f"weight_ih must be [{hidden * cls.gates}, {x.extents[at]}], not {into}", "weight_ih"
+            )
+        for bias in ("bias", "bias_ih", "bias_hh"):
+            if bias in s and s[bias].extents != (hidden * cls.gates,):
+                raise InferenceError(f"{bias} must be [{hidden * cls.gates}], not {s[bias]}", bias)
+        state = state_type(x, hidden)
+        for name in cls.hidden:
+            check_state(s, name, state)
+        return (x.with_axis(at, Axis(Role.CHANNEL, hidden)), *[state] * len(cls.hidden))
+
+    @classmethod
+    def time(cls, s: Signature) -> TimeBehaviour:
+        return Recurrent(tuple((name, i + 1) for i, name in enumerate(cls.hidden)), "mask")
+
+    @classmethod
+    def run(cls, s: Signature, x: Array, states: Sequence[Array | None], mask: Array | None, step: Any) -> Sequence[Array]:
+        """Runs `step(frame, states) -> states` over the frames of x; frames have shape [..., channels]."""
+        at, time = channel_axis(s, "x"), s["x"].sequence
+        assert time is not None
+        frames = np.moveaxis(x, (time, at), (0, -1))
+        hidden = s["weight_hh"].extents[1].value
+        keep_unit = laid_out(s["x"])
+        carried = []
+        for state in states:
+            if state is None:
+                carried.append(np.zeros((*frames.shape[1:-1], hidden), x.dtype))
+                continue
+            kept = np.take(state, 0, axis=time) if keep_unit else state
+            carried.append(np.moveaxis(kept, at if not (at > time) else at - 1, -1))
+        marks = np.ones(frames.shape[0]) if mask is None else np.asarray(mask).reshape(-1)
+        outputs = []
+        for frame, mark in zip(frames, marks):
+            new = step(frame, carried)
+            carried = [n if mark else old for n, old in zip(new, carried)]
+            outputs.append(carried[0])
+        y = np.moveaxis(np.stack(outputs), (0, -1), (time, at))
+        back = [np.moveaxis(c, -1, at if not (at > time) else at - 1) for c in carried]
+        return [y, *(np.expand_dims(b, time) if keep_unit else b for b in back)]
+
+
+@declare
+class Lstm(Cell):
+    """LSTM: gates i, f, g, o; c' = f*c + i*g, h' = o*tanh(c'). Weights [4H, I] and [4H, H], bias [4H]."""
+
+    name = "lstm"
+    operands = "x weight_ih weight_hh bias? h? c? mask?"
+    gates, hidden = 4, ("h", "c")
+
+    @classmethod
+    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
+        x, weight_ih, weight_hh, bias, h0, c0, mask = operands
+
+        def step(frame: Array, states: Sequence[Array]) -> list[Array]:
+            h, c = states
+            gates = frame @ weight_ih.T + h @ weight_hh.T + (0 if bias is None else bias)
+            i, f, g, o = np.split(gates, 4, -1)
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            return [sigmoid(o) * np.tanh(c), c]
+
+        return cls.run(s, x, (h0, c0), mask, step)
+
+
+@declare
+class Gru(Cell):
+    """GRU: gates r, z, n; n = tanh(W x + b + r*(U h + d)), h' = (1-z)*n + z*h. Weights [3H, I] and [3H, H]."""
+
+    name = "gru"
+    operands = "x weight_ih weight_hh bias_ih? bias_hh? h? mask?"
+    gates, hidden = 3, ("h",)
+
+    @classmethod
+    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
+        x, weight_ih, weight_hh, bias_ih, bias_hh, h0, mask = operands
+
+        def step(frame: Array, states: Sequence[Array]) -> list[Array]:
+            (h,) = states
+            from_x = np.split(frame @ weight_ih.T + (0 if bias_ih is None else bias_ih), 3, -1)
+            from_h = np.split(h @ weight_hh.T + (0 if bias_hh is None else bias_hh), 3, -1)
+            r, z = sigmoid(from_x[0] + from_h[0]), sigmoid(from_x[1] + from_h[1])
+            return [(1 - z) * np.tanh(from_x[2] + r * from_h[2]) + z * h]
+
+        return cls.run(s, x, (h0,), mask, step)

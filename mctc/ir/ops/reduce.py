@@ -1,0 +1,43 @@
+"""Reductions along one axis, which is kept with extent 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mctc.ir.op import REQUIRED, Array, OpDef, Signature, declare
+from mctc.ir.ops.shape import whole_along_sequence
+from mctc.ir.time import TimeBehaviour
+from mctc.ir.types import TensorType
+
+TABLE: dict[str, tuple[str, Callable[..., Array]]] = {
+    "sum": ("Sum", np.sum),
+    "mean": ("Mean", np.mean),
+    "max": ("Maximum", np.max),
+    "min": ("Minimum", np.min),
+}
+
+
+class Reduce(OpDef):
+    operands = "x"
+    attributes = {"axis": REQUIRED}
+    function: Callable[..., Array]
+
+    @classmethod
+    def infer(cls, s: Signature) -> Sequence[TensorType]:
+        return (s["x"].with_extent(s.axis("x"), 1),)
+
+    @classmethod
+    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
+        return (cls.function(operands[0], axis=s.axis("x"), keepdims=True),)
+
+    @classmethod
+    def time(cls, s: Signature) -> TimeBehaviour:
+        return whole_along_sequence(s, s.axis("x"), "x", "it reduces over the whole utterance")
+
+
+for _name, (_doc, _function) in TABLE.items():
+    _members = {"__doc__": f"{_doc} along `axis`.", "name": f"reduce_{_name}", "function": staticmethod(_function)}
+    declare(type(f"reduce_{_name}", (Reduce,), _members))

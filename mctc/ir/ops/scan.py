@@ -1,0 +1,81 @@
+"""The selective scan of Mamba."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mctc.ir.dims import Extent
+from mctc.ir.op import Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.recurrent import check_state
+from mctc.ir.ops.shape import laid_out
+from mctc.ir.time import Recurrent, TimeBehaviour
+from mctc.ir.types import Axis, Role, TensorType
+
+
+def scan_state_type(x: TensorType, states: Extent) -> TensorType:
+    """[batch, channel D, feature N]; laid out: [batch, channel D, unit, feature N]."""
+    at = x.find(Role.CHANNEL)
+    assert at is not None
+    channel, feature = x.axes[at], Axis(Role.FEATURE, states)
+    batch = [axis for axis in x.axes if axis.role is Role.BATCH]
+    unit = [Axis(Role.UNIT, Extent.of(1))] if laid_out(x) else []
+    return x.with_axes([*batch, Axis(Role.CHANNEL, channel.extent), *unit, feature])
+
+
+@declare
+class SelectiveScan(OpDef):
+    """h(t) = exp(delta(t) * A) * h(t-1) + delta(t) * B(t) * x(t);  y(t) = sum over n of C(t) * h(t) + D * x(t).
+
+    x, delta [.., T, D]; A [D, N]; B, C [.., T, N] (N as channels); D [D]; state h [batch, D, N]. Results y and h.
+    Mamba (Gu & Dao, 2023), equation 2 with the zero-order hold for A and the Euler rule for B, as its code has it.
+    """
+
+    name = "selective_scan"
+    operands = "x delta A B C D? h? mask?"
+
+    @classmethod
+    def infer(cls, s: Signature) -> Sequence[TensorType]:
+        x, at = s["x"], channel_axis(s, "x")
+        if x.sequence is None:
+            raise InferenceError(f"{x} has no time or label axis to scan along", "x")
+        if s["delta"].extents != x.extents:
+            raise InferenceError(f"delta must have the shape of x, {x}, not {s['delta']}", "delta")
+        if s["A"].rank != 2 or s["A"].extents[0] != x.extents[at]:
+            raise InferenceError(f"A must be [{x.extents[at]}, states], not {s['A']}", "A")
+        states = s["A"].extents[1]
+        for name in ("B", "C"):
+            if s[name] != x.with_axis(at, Axis(Role.CHANNEL, states)):
+                raise InferenceError(f"{name} must have {states} channels and the frames of x, not {s[name]}", name)
+        if "D" in s and s["D"].extents != (x.extents[at],):
+            raise InferenceError(f"D must be [{x.extents[at]}], not {s['D']}", "D")
+        state = scan_state_type(x, states)
+        check_state(s, "h", state)
+        return (x, state)
+
+    @classmethod
+    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
+        x, delta, a, b, c, d, h, mask = operands
+        at, time = channel_axis(s, "x"), s["x"].sequence
+        assert time is not None
+        u, dt, b, c = (np.moveaxis(v, (time, at), (0, -1)) for v in (x, delta, b, c))  # T, rest, D or N
+        if mask is not None:
+            dt = dt * np.asarray(mask).reshape(-1, *[1] * (dt.ndim - 1))
+        shape = (*u.shape[1:], a.shape[1])
+        carried = np.zeros(shape, u.dtype) if h is None else h.reshape(shape)
+        outputs = np.empty_like(u)
+        for t in range(u.shape[0]):
+            carried = np.exp(dt[t][..., None] * a) * carried + (dt[t] * u[t])[..., None] * b[t][..., None, :]
+            outputs[t] = np.einsum("...dn,...n->...d", carried, c[t])
+        y = outputs if d is None else outputs + u * d
+        state = carried.reshape(carried.shape[0], *([1] * 0), *carried.shape[-2:]) if carried.ndim > 2 else carried
+        if laid_out(s["x"]):
+            state = state[:, :, None, :]
+        return (np.moveaxis(y, (0, -1), (time, at)), state)
+
+    @classmethod
+    def time(cls, s: Signature) -> TimeBehaviour:
+        return Recurrent((("h", 1),), "mask")

@@ -1,0 +1,223 @@
+"""Programs: SSA functions over typed values, parameters with recipes, and what the spec's sections said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from mctc.ir.location import Origin
+from mctc.ir.op import OpDef, Signature, registry
+from mctc.ir.time import TimeBehaviour
+from mctc.ir.types import Role, TensorType
+
+
+@dataclass(frozen=True)
+class Dim:
+    """A named dimension: its role and, for time, its rate in frames per second."""
+
+    role: Role
+    rate: Fraction | None = None
+
+
+class Value:
+    """A typed SSA value: a function input, a state's incoming value, or the result of an op."""
+
+    __slots__ = ("index", "name", "owner", "type")
+
+    def __init__(self, type_: TensorType, name: str = "", owner: Op | None = None, index: int = 0) -> None:
+        self.type, self.name, self.owner, self.index = type_, name, owner, index
+
+    def __repr__(self) -> str:
+        return f"%{self.name or '?'}: {self.type}"
+
+
+class Op:
+    """One application of a declared op. Made by Builder.emit, which infers the result types; never changed after."""
+
+    __slots__ = ("attributes", "definition", "operands", "origin", "results")
+
+    def __init__(
+        self,
+        definition: type[OpDef],
+        operands: tuple[Value | None, ...],
+        attributes: Mapping[str, Any],
+        types: tuple[TensorType, ...],
+        origin: Origin,
+    ) -> None:
+        self.definition, self.operands, self.attributes, self.origin = definition, operands, attributes, origin
+        self.results = tuple(Value(type_, owner=self, index=i) for i, type_ in enumerate(types))
+
+    @property
+    def name(self) -> str:
+        return self.definition.name
+
+    @property
+    def result(self) -> Value:
+        return self.results[0]
+
+    def operand(self, name: str) -> Value | None:
+        """The operand declared as `name`, or None when it is absent."""
+        for declared, value in zip(self.definition.operand_list(), self.operands):
+            if declared.name == name:
+                return value
+        return None
+
+    @property
+    def signature(self) -> Signature:
+        return signature(self.definition, self.operands, self.attributes)
+
+    @property
+    def time(self) -> TimeBehaviour:
+        return self.definition.time(self.signature)
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join(map(repr, self.operands))})"
+
+
+def signature(definition: type[OpDef], operands: tuple[Value | None, ...], attributes: Mapping[str, Any]) -> Signature:
+    declared = definition.operand_list()
+    variadic = bool(declared) and declared[-1].variadic
+    fixed = declared[:-1] if variadic else declared
+    types = {d.name: v.type for d, v in zip(fixed, operands) if v is not None}
+    rest = tuple(v.type for v in operands[len(fixed) :] if v is not None) if variadic else ()
+    return Signature(types, rest, attributes)
+
+
+@dataclass(frozen=True)
+class State:
+    """State of a step function: `value` comes in, `update` (a value of the same type) goes out; starts at zero."""
+
+    name: str
+    value: Value
+    update: Value
+
+
+@dataclass
+class Function:
+    """A component. `inputs` and `results` are named; a step function also has states."""
+
+    name: str
+    inputs: list[Value]
+    ops: list[Op]
+    results: list[tuple[str, Value]]
+    states: list[State] = field(default_factory=list)
+    origin: Origin = field(default_factory=Origin)
+
+    def uses(self) -> dict[Value, list[Op]]:
+        """Ops that use each value. Results and state updates are not in it: see `outputs`."""
+        table: dict[Value, list[Op]] = {}
+        for op in self.ops:
+            for operand in op.operands:
+                if operand is not None:
+                    table.setdefault(operand, []).append(op)
+        return table
+
+    @property
+    def outputs(self) -> list[Value]:
+        """Everything that leaves the function: results and state updates."""
+        return [value for _, value in self.results] + [state.update for state in self.states]
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """How a parameter starts when no weights are given: a rule of mctc.weights and its numbers."""
+
+    rule: str = "zeros"
+    arguments: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How a parameter is stored: 'int8', 'int4' (symmetric, one scale per output channel) or 'palette'.
+
+    `bits` is for palettes (2, 4, 6, 8); `group` output channels share a palette, None means one per tensor.
+    """
+
+    scheme: str
+    bits: int
+    group: int | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A leaf of a recipe: a tensor of the checkpoint, by name."""
+
+    name: str
+    type: TensorType
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A node of a recipe: an op of the IR applied to recipes. `result` picks one of several results."""
+
+    op: str
+    operands: tuple[Recipe | None, ...]
+    attributes: tuple[tuple[str, Any], ...]
+    type: TensorType
+    result: int = 0
+
+
+Recipe = Source | Derived
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A trained tensor. Its value is its recipe evaluated over the checkpoint's tensors (see mctc.weights)."""
+
+    name: str
+    type: TensorType
+    recipe: Recipe
+    quantization: Quantization | None = None
+    origin: Origin = field(default_factory=Origin)
+
+
+@dataclass(frozen=True)
+class QuantizeRule:
+    """`pattern` is a path pattern over parameter names; quantization None means: leave in fp16."""
+
+    pattern: str
+    quantization: Quantization | None
+    origin: Origin = field(default_factory=Origin)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A `train` or `stream` section: settings by name; a call such as rnnt(blank = 0) is (name, arguments)."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class VocabularyMap:
+    """A padded vocabulary axis: entries 0..valid-1 are the spec's; valid..padded-1 can never win."""
+
+    function: str
+    result: str
+    valid: int
+    padded: int
+
+
+@dataclass
+class Program:
+    """A whole model. `sources` are the checkpoint's own tensors with their initialisers, by name."""
+
+    name: str
+    dims: dict[str, Dim] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    sources: dict[str, tuple[TensorType, Initializer]] = field(default_factory=dict)
+    train: Section = field(default_factory=Section)
+    stream: Section = field(default_factory=Section)
+    quantize: tuple[QuantizeRule, ...] = ()
+    vocabularies: tuple[VocabularyMap, ...] = ()
+
+    def ops(self) -> Iterator[tuple[Function, Op]]:
+        for function in self.functions.values():
+            for op in function.ops:
+                yield function, op
+
+
+def op_named(name: str) -> type[OpDef] | None:
+    return registry().get(name)

@@ -1,0 +1,49 @@
+"""Time behaviour: all that the step derivation knows about an op (DESIGN section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Union
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """Frame t from frame t."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Output frame j from input frames j*stride - left ... j*stride + right, zero outside the utterance.
+
+    `operands` are the operands that the window applies to; other sequence operands are pointwise.
+    A step hands the op the exact context and sets `given` attributes (no implicit padding).
+    """
+
+    left: int
+    right: int
+    stride: int
+    operands: tuple[str, ...]
+    given: tuple[tuple[str, object], ...]  # attributes of the op when its context is handed to it
+    mask: str | None = None  # operand that marks which context frames exist (attention); None: zeros do
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    """State(t) from state(t-1). `states` pairs the operand that takes a state with the result that returns it.
+
+    `mask` names the operand (one value per frame, 0 or 1) that makes a frame leave the state as it was.
+    """
+
+    states: tuple[tuple[str, int], ...]
+    mask: str
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Needs every frame; streaming is an error that shows `reason`."""
+
+    reason: str
+
+
+TimeBehaviour = Union[Pointwise, Window, Recurrent, Whole]
+POINTWISE = Pointwise()
