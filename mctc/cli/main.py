@@ -1,7 +1,97 @@
-"""Entry point of the `mctc` command."""
+"""Entry point of the `mctc` command: the one place where errors become messages and exit codes.
+
+0: done. 1: the input is at fault, or a proof failed. 2: the command line is at fault, or mctc itself.
+130 and 141: interrupted, or the reader of the output went away, as a shell reports it for any program.
+MCTC_TRACEBACK=1 shows the traceback of any error. NO_COLOR (or an output that is no terminal) means no colours.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from mctc.cli.commands import group
+from mctc.diagnostics.errors import ExitCode, MctcError
+
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
 
 def main() -> None:
-    print("mctc")
+    """Runs the command line of this process and exits."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line and returns the exit code."""
+    traceback = bool(os.environ.get("MCTC_TRACEBACK"))
+    try:
+        with group().make_context("mctc", list(arguments)) as context:
+            result = context.command.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _abandon_output()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except Exception as error:
+        if traceback:
+            raise
+        return _report(error)
+    return int(result) if isinstance(result, int) else ExitCode.OK
+
+
+def color_wanted(stream: TextIO) -> bool:
+    """Whether text for `stream` may carry ANSI colours."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
+
+
+def _report(error: Exception) -> int:
+    if isinstance(error, MctcError):
+        _say(error.render(color=color_wanted(sys.stderr)))
+        return error.exit_code
+    if isinstance(error, MemoryError):
+        _say("error: out of memory")
+        return ExitCode.FAILED
+    if isinstance(error, OSError) and error.filename is not None:
+        _say(f"error: {error.filename}: {(error.strerror or str(error)).lower()}")
+        return ExitCode.FAILED
+    _say(
+        f"internal error: {_place(error)}{type(error).__name__}: {error}\n"
+        "  This is a fault of mctc or of a plugin, not of your input. Please report it with the spec, the command\n"
+        "  and what MCTC_TRACEBACK=1 prints in front of the same command."
+    )
+    return ExitCode.USAGE
+
+
+def _place(error: Exception) -> str:
+    """'passes/pad.py:12: ' of the innermost frame."""
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    return f"{'/'.join(Path(step.tb_frame.f_code.co_filename).parts[-2:])}:{step.tb_lineno}: " if step else ""
+
+
+def _say(text: str) -> None:
+    try:
+        sys.stdout.flush()
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        _abandon_output()
+
+
+def _abandon_output() -> int:
+    """Points the closed output at nothing, so that the flush at interpreter exit has nothing to complain about."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    return PIPE_CLOSED

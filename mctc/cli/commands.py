@@ -1,0 +1,82 @@
+"""The commands of `mctc` as a table, and the click group that imports a command when it is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+
+import click
+
+from mctc.diagnostics.near import did_you_mean
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`module:attribute` holds the click command; `summary` is its line in `mctc --help`."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+COMMANDS = {
+    "demo": Entry("mctc.cli.demo", "demo", "Build mct_small, run it over a bundled recording, prove it."),
+    "check": Entry("mctc.cli.check", "check", "Check a spec and report what is wrong with it."),
+    "fmt": Entry("mctc.cli.fmt", "fmt", "Format specs."),
+    "show": Entry("mctc.cli.show", "show", "Print the program of a spec, before or after any pass."),
+    "explain": Entry("mctc.cli.explain", "explain", "Explain a diagnostic code."),
+    "passes": Entry("mctc.cli.passes", "passes", "List the passes in pipeline order, with what they promise."),
+    "build": Entry("mctc.cli.build", "build", "Build a spec for a target."),
+    "run": Entry("mctc.cli.run", "run", "Run a built package over audio or arrays."),
+    "why": Entry("mctc.cli.why", "why", "Trace an op or parameter of a build back to the spec."),
+    "verify": Entry("mctc.cli.verify", "verify", "Prove a build: every rung of the ladder, measured."),
+}
+GLOBAL_HELP = """Compile speech architectures, written once, into what Apple silicon needs.
+
+A first run: mctc demo
+"""
+
+
+class LazyGroup(click.Group):
+    """Lists the commands from the table and imports only the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        command = getattr(import_module(entry.module), entry.attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], COMMANDS)
+            raise click.UsageError(f"there is no command `{args[0]}`{'; ' + hint if hint else ''}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from mctc.version import __version__
+
+        click.echo(f"mctc {__version__}")
+        ctx.exit()
+
+
+def group() -> LazyGroup:
+    """The `mctc` command itself."""
+    version = click.Option(
+        ["--version"], is_flag=True, expose_value=False, is_eager=True, callback=show_version, help="Print the version."
+    )
+    return LazyGroup(
+        "mctc", help=GLOBAL_HELP, params=[version], context_settings={"help_option_names": ["-h", "--help"]}
+    )

@@ -1,0 +1,78 @@
+"""`mctc fmt`: formats specs in place."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from mctc.cli.options import SPEC
+from mctc.diagnostics.errors import ExitCode, MctcError
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=SPEC, metavar="PATH...")
+@click.option("--check", is_flag=True, help="Change nothing; exit with 1 when a file is not formatted.")
+@click.option("--diff", is_flag=True, help="Change nothing; print what would change, and exit as --check does.")
+def fmt(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
+    """Format specs in place.
+
+    PATH is a file, a folder (every .mct file in it) or - for standard input, which is printed formatted.
+    """
+    from mctc.language import format_source
+
+    changed = 0
+    for path in _files(paths):
+        before = sys.stdin.read() if path == Path("-") else _read(path)
+        after = format_source(before)
+        if path == Path("-") and not (check or diff):
+            click.echo(after, nl=False)
+            continue
+        if after == before:
+            continue
+        changed += 1
+        if diff:
+            click.echo(_difference(path, before, after), nl=False)
+        elif check:
+            click.echo(f"{path}: not formatted")
+        else:
+            _replace(path, after)
+            click.echo(f"{path}: formatted")
+    return ExitCode.FAILED if changed and (check or diff) else ExitCode.OK
+
+
+def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(path.rglob("*.mct"))
+        else:
+            yield path
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise MctcError(f"{path}: byte {error.start} is not UTF-8", hint="save the file as UTF-8") from error
+
+
+def _difference(path: Path, before: str, after: str) -> str:
+    from difflib import unified_diff
+
+    lines = unified_diff(before.splitlines(True), after.splitlines(True), str(path), f"{path} (formatted)")
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ no newline at the end\n" for line in lines)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Writes beside the file and renames, so that a kill leaves the old text or the new one."""
+    target = path.resolve()
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.chmod(target.stat().st_mode)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)

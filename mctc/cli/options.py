@@ -1,0 +1,71 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+SPEC = click.Path(path_type=Path)
+"""The path of a spec. Whether it can be read is for the language to say, in its own words."""
+
+
+def parse_definition(text: str) -> tuple[str, Any]:
+    """'width=320' as ('width', 320): whole numbers, decimals, true and false are values, the rest stays text.
+
+    Raises click.BadParameter when there is no '=' or no name.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip().isidentifier():
+        raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE")
+    return name.strip(), _value(value.strip())
+
+
+def _value(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    for convert in (int, float):
+        # Python has an upper length for numbers as text; what is over it stays text, and the language names it.
+        try:
+            return convert(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _definitions(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    return dict(parse_definition(value) for value in values)
+
+
+def _load_plugins(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) -> None:
+    if paths:
+        from mctc.plugins import load_file
+
+        for path in paths:
+            load_file(path)
+
+
+def defines_option(command: Decorated) -> Decorated:
+    """-D NAME=VALUE, passed as `defines: dict[str, Any]`."""
+    return click.option(
+        "-D", "--define", "defines", multiple=True, metavar="NAME=VALUE", callback=_definitions,
+        help="Set a parameter of the model. Repeatable.",
+    )(command)  # fmt: skip
+
+
+def model_option(command: Decorated) -> Decorated:
+    """--model NAME, passed as `model: str | None`."""
+    return click.option("--model", metavar="NAME", help="Which model of the file; the last one if left out.")(command)
+
+
+def plugin_option(command: Decorated) -> Decorated:
+    """--plugin FILE: loads the file into the registry before the command runs; passes nothing on."""
+    return click.option(
+        "--plugin", "plugins", multiple=True, type=click.Path(path_type=Path), metavar="FILE.py",
+        callback=_load_plugins, expose_value=False, is_eager=True,
+        help="Load passes, targets or ops from a Python file. Repeatable.",
+    )(command)  # fmt: skip

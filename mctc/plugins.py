@@ -1,0 +1,222 @@
+"""The registry: passes, targets, ops and lint rules, from installed packages and from single files.
+
+A package declares what it brings as entry points, one for each name, in the groups `mctc.passes`, `mctc.targets`,
+`mctc.ops` and `mctc.rules`. What comes with mctc is declared in the same way, in its own pyproject.toml, so a
+stranger's pass and a built-in one differ in nothing. Reading the names imports none of the modules they point to.
+
+A single file, given as `--plugin file.py`, says in `MCTC_PLUGINS` what it brings:
+
+    MCTC_PLUGINS = {"passes": [ClampDelta]}
+
+The classes carry their own names (`name = "clamp-delta"`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from mctc.diagnostics.errors import MctcError
+from mctc.diagnostics.near import did_you_mean, listing
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+KINDS = ("passes", "targets", "ops", "rules")
+"""What a plugin can bring; the entry-point group of a kind is `mctc.` and the kind."""
+
+EXPORTS = "MCTC_PLUGINS"
+DISTRIBUTION = "mctc"
+
+
+class PluginError(MctcError):
+    """A plugin that can't be used: which one, and why."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One named thing that an installed package or a file brings.
+
+    `origin` says where it comes from: 'mctc 0.1.0', or the path of a file. `load` imports it where need be.
+    """
+
+    kind: str
+    name: str
+    origin: str
+    load: Callable[[], Any]
+
+    def __str__(self) -> str:
+        return f"{self.kind} `{self.name}` of {self.origin}"
+
+
+class Registry:
+    """All plugins by kind and name: mctc's own first, then those of other packages, then those of files."""
+
+    def __init__(self, plugins: Mapping[str, Mapping[str, Plugin]] | None = None) -> None:
+        self._plugins: dict[str, dict[str, Plugin]] = {kind: {} for kind in KINDS}
+        self._files: set[Path] = set()
+        for of_kind in (plugins or {}).values():
+            for plugin in of_kind.values():
+                self.add(plugin)
+
+    def add(self, plugin: Plugin) -> None:
+        """Raises PluginError when the name is taken: nothing is replaced silently."""
+        present = self._plugins[plugin.kind].setdefault(plugin.name, plugin)
+        if present is not plugin:
+            raise PluginError(
+                f"two {plugin.kind} are called `{plugin.name}`: one of {present.origin}, one of {plugin.origin}",
+                hint="uninstall one of the two, or give it another name",
+            )
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """The names of a kind ('passes', 'targets', 'ops' or 'rules'); imports nothing."""
+        return tuple(self._plugins[kind])
+
+    def plugin(self, kind: str, name: str) -> Plugin:
+        """The plugin of that name. Raises PluginError with near names when there is none."""
+        of_kind = self._plugins[kind]
+        if name not in of_kind:
+            singular = kind.removesuffix("es") if kind == "passes" else kind.removesuffix("s")
+            hint = did_you_mean(name, of_kind) or f"there are {listing(of_kind)}" if of_kind else None
+            raise PluginError(f"there is no {singular} `{name}`", hint=hint)
+        return of_kind[name]
+
+    def load(self, kind: str, name: str) -> Any:
+        """The object itself. Raises PluginError when it doesn't exist or can't be imported."""
+        return self.plugin(kind, name).load()
+
+    def passes(self) -> dict[str, type[Any]]:
+        """Every pass class by name; imports them."""
+        return self._all("passes")
+
+    def targets(self) -> dict[str, type[Any]]:
+        """Every target class by name; imports them. `load('targets', name)` imports one."""
+        return self._all("targets")
+
+    def ops(self) -> dict[str, type[Any]]:
+        """Declares the ops that plugins bring (those of the IR itself are not among them) and returns them by name."""
+        from mctc.ir.op import declare
+
+        return {name: declare(definition) for name, definition in self._all("ops").items()}
+
+    def rules(self) -> dict[str, Any]:
+        """Every lint rule by name; imports them."""
+        return self._all("rules")
+
+    def load_file(self, path: Path | str) -> tuple[Plugin, ...]:
+        """Imports a plugin file and adds what its `MCTC_PLUGINS` lists. A second call with the same file adds nothing.
+
+        Raises PluginError when the file can't be read or imported, or lists something that can't be used.
+        """
+        path = Path(path)
+        if path.resolve() in self._files:
+            return ()
+        found = tuple(_exports(_import_file(path), path))
+        for plugin in found:
+            self.add(plugin)
+        self._files.add(path.resolve())
+        return found
+
+    def _all(self, kind: str) -> dict[str, Any]:
+        return {name: plugin.load() for name, plugin in self._plugins[kind].items()}
+
+
+@lru_cache(maxsize=1)
+def registry() -> Registry:
+    """The registry of this process. Raises PluginError when mctc itself is not installed, or two packages clash."""
+    from importlib.metadata import entry_points
+
+    result = Registry()
+    for kind in KINDS:
+        found = sorted(entry_points(group=f"mctc.{kind}"), key=lambda entry: _package(entry) != DISTRIBUTION)
+        for entry in found:
+            result.add(_from_entry(kind, entry))
+    if not any(_package(entry) == DISTRIBUTION for entry in entry_points(group="mctc.passes")):
+        raise PluginError(
+            "mctc is not installed in this environment, so its own passes and targets can't be found",
+            hint="run `pip install .` (or `pip install -e .`) in the folder that holds its pyproject.toml",
+        )
+    return result
+
+
+def load_file(path: Path | str) -> tuple[Plugin, ...]:
+    """`registry().load_file(path)`."""
+    return registry().load_file(path)
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.metadata["Name"] if entry.dist else "an unnamed package"
+
+
+def _from_entry(kind: str, entry: EntryPoint) -> Plugin:
+    origin = f"{_package(entry)} {entry.dist.version}" if entry.dist else _package(entry)
+
+    def load() -> Any:
+        try:
+            loaded = entry.load()
+        except Exception as error:  # whatever a stranger's module raises on import
+            raise _broken(f"{kind} `{entry.name}` of {origin}", entry.value, error) from error
+        _check_name(kind, loaded, entry.name, f"{origin} ({entry.value})")
+        return loaded
+
+    return Plugin(kind, entry.name, origin, load)
+
+
+def _check_name(kind: str, loaded: Any, name: str, place: str) -> None:
+    own = getattr(loaded, "name", None)
+    if own != name:
+        raise PluginError(
+            f"the {kind} entry point `{name}` of {place} has the name {own!r} in its class",
+            hint="the entry point and the `name` of the class must be the same",
+        )
+
+
+def _broken(what: str, place: str, error: BaseException) -> PluginError:
+    return PluginError(
+        f"{what} can't be imported from {place}: {type(error).__name__}: {error}",
+        hint="mend or uninstall that plugin; MCTC_TRACEBACK=1 shows where it fails",
+    )
+
+
+def _import_file(path: Path) -> ModuleType:
+    import sys
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    if not path.is_file():
+        raise PluginError(f"{path}: there is no such plugin file")
+    # A name of its own, so that a plugin called `numpy.py` shadows nothing.
+    name = f"mctc_plugin_{path.stem}"
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{path}: a plugin is a Python file, with a name that ends in .py")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a stranger's module raises on import
+        del sys.modules[name]
+        raise _broken(f"the plugin {path}", str(path), error) from error
+    return module
+
+
+def _exports(module: ModuleType, path: Path) -> Iterator[Plugin]:
+    exports = getattr(module, EXPORTS, None)
+    if not isinstance(exports, Mapping) or not exports:
+        raise PluginError(
+            f"{path}: this file has no {EXPORTS}, so it brings nothing",
+            hint=f'end it with, for example, {EXPORTS} = {{"passes": [MyPass]}}',
+        )
+    for kind, members in exports.items():
+        if kind not in KINDS:
+            raise PluginError(f"{path}: {EXPORTS} has the kind {kind!r}", hint=f"the kinds are {listing(KINDS)}")
+        if not isinstance(members, (list, tuple)):
+            raise PluginError(f"{path}: {EXPORTS}[{kind!r}] must be a list of classes, not {members!r}")
+        for member in members:
+            name = getattr(member, "name", None)
+            if not isinstance(name, str) or not name:
+                raise PluginError(f"{path}: {member!r} in {EXPORTS}[{kind!r}] needs a `name`, a string")
+            yield Plugin(kind, name, str(path), lambda member=member: member)  # type: ignore[misc]
