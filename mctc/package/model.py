@@ -1,0 +1,151 @@
+"""A Core ML package as read from disk: plain frozen records, constants behind a loader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from mctc.package.types import NamedType, TensorType, ValueType
+
+
+class Loader(Protocol):
+    """Where a constant's value comes from."""
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes on disk; 0 for a value written inline in the program."""
+
+    def load(self) -> Any:
+        """The value: an array, a string, or a list of them."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A use of the value with this name."""
+
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A constant value, read when asked for.
+
+    `value()` returns an array of the type's holder (sub-byte integers unpacked into int8/uint8), a str for a string
+    scalar, or a list for a list constant. Nothing is cached.
+    """
+
+    type: ValueType
+    loader: Loader = field(repr=False)
+
+    def value(self) -> Any:
+        """Reads and decodes the value. Raises PackageError when the stored bytes can't be the declared type."""
+        return self.loader.load()
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes the value takes in the weight file; 0 when it is written inline."""
+        return self.loader.stored_bytes
+
+
+Binding = Reference | Constant
+
+
+@dataclass(frozen=True)
+class Block:
+    """A list of operations with inputs and the names of its results (the body of a function, a branch or a loop)."""
+
+    inputs: tuple[NamedType, ...]
+    outputs: tuple[str, ...]
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation. `index` counts the function's operations in reading order, those inside blocks included."""
+
+    index: int
+    type: str
+    name: str
+    inputs: Mapping[str, tuple[Binding, ...]]
+    outputs: tuple[NamedType, ...]
+    attributes: Mapping[str, Constant]
+    blocks: tuple[Block, ...] = ()
+
+    def __str__(self) -> str:
+        return f"operation {self.index}, {self.type} '{self.name}'"
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function: `inputs` without the states, which are listed in `states`; the body in order of execution."""
+
+    name: str
+    opset: str
+    inputs: tuple[NamedType, ...]
+    states: tuple[NamedType, ...]
+    outputs: tuple[NamedType, ...]
+    body: Block
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """The operations of the body, nested blocks not entered."""
+        return self.body.operations
+
+    def walk(self) -> Iterator[Operation]:
+        """Every operation in reading order, nested blocks entered."""
+        stack = list(reversed(self.body.operations))
+        while stack:
+            operation = stack.pop()
+            yield operation
+            for block in reversed(operation.blocks):
+                stack.extend(reversed(block.operations))
+
+
+@dataclass(frozen=True)
+class Feature:
+    """An input, output or state as the model description tells it to an app.
+
+    `kind` is "tensor", "state", "image", "int64", "double", "string", "dictionary" or "sequence"; `type` is None where
+    the description gives no shape. `flexible` tells that other shapes are allowed too.
+    """
+
+    name: str
+    kind: str
+    type: TensorType | None
+    optional: bool = False
+    flexible: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Description:
+    """A function's interface in the model description."""
+
+    inputs: tuple[Feature, ...]
+    outputs: tuple[Feature, ...]
+    states: tuple[Feature, ...]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Who made the package; `user` holds the key-value pairs the author added."""
+
+    short_description: str = ""
+    version: str = ""
+    author: str = ""
+    license: str = ""
+    user: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Package:
+    """An ML program package. `descriptions` has an entry for every function that the model description names."""
+
+    path: Path
+    spec_version: int
+    metadata: Metadata
+    functions: Mapping[str, Function]
+    default_function: str
+    descriptions: Mapping[str, Description] = field(default_factory=dict)

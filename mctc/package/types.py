@@ -1,0 +1,66 @@
+"""Types of the values in an ML program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """A tensor: MIL's name of the element type and the extents; None is an extent known only at run time.
+
+    `shape` itself is None where not even the rank is known (a variadic dimension). A scalar has shape ().
+    """
+
+    dtype: str
+    shape: tuple[int | None, ...] | None
+
+    def __str__(self) -> str:
+        if self.shape is None:
+            return f"{self.dtype}[...]"
+        return f"{self.dtype}[{', '.join('?' if n is None else str(n) for n in self.shape)}]"
+
+
+@dataclass(frozen=True)
+class ListType:
+    """A list of tensors of one type; `length` is None where it can grow."""
+
+    element: TensorType
+    length: int | None
+
+    def __str__(self) -> str:
+        return f"list<{self.element}, {'?' if self.length is None else self.length}>"
+
+
+@dataclass(frozen=True)
+class StateType:
+    """A state: a tensor that lives across calls."""
+
+    wrapped: TensorType
+
+    def __str__(self) -> str:
+        return f"state<{self.wrapped}>"
+
+
+@dataclass(frozen=True)
+class OtherType:
+    """A tuple or dictionary (classifier outputs); named, not interpreted."""
+
+    kind: str
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+ValueType = TensorType | ListType | StateType | OtherType
+
+
+@dataclass(frozen=True)
+class NamedType:
+    """A value's name and type."""
+
+    name: str
+    type: ValueType
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.type}"
