@@ -1,0 +1,1 @@
+"""Passes: what one is, how it rewrites a function, how passes are ordered, run and validated."""

@@ -1,0 +1,78 @@
+"""What a pass is: a name, a promise, its place in the order, and `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Union
+
+from mctc.ir.program import Program
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The same function of the same inputs, up to the order of floating-point operations."""
+
+    def __str__(self) -> str:
+        return "exact"
+
+
+@dataclass(frozen=True)
+class Within:
+    """The same function up to a relative error of `tolerance` (of the largest magnitude in a result)."""
+
+    tolerance: float
+
+    def __str__(self) -> str:
+        return f"within {self.tolerance:g}"
+
+
+@dataclass(frozen=True)
+class Reshapes:
+    """The same function behind a changed interface: axes permuted by role, unit axes added, padded entries appended."""
+
+    def __str__(self) -> str:
+        return "reshapes"
+
+
+Promise = Union[Exact, Within, Reshapes]
+
+
+@dataclass
+class Context:
+    """What a build tells its passes. `explain` collects one line per decision (for the manifest and `mctc why`)."""
+
+    device: str | None = None  # chip family or name, None: the oldest supported
+    state: str = "packed"  # packed | separate | io
+    options: Mapping[str, Any] = field(default_factory=dict)
+    explanations: list[tuple[str, str, str]] = field(default_factory=list)  # (pass, where, why)
+
+    def explain(self, by: str, where: str, why: str) -> None:
+        self.explanations.append((by, where, why))
+
+
+class Pass:
+    """Base of all passes. Subclasses set the class variables and implement `run`.
+
+    stage: 'common' passes run on whole-utterance programs before training and deployment part ways;
+    'deploy' passes run on the derived step functions.
+    after, before: names of passes; an unknown name is an error unless it ends with '?'.
+    """
+
+    name: ClassVar[str]
+    promise: ClassVar[Promise]
+    stage: ClassVar[str] = "common"
+    after: ClassVar[tuple[str, ...]] = ()
+    before: ClassVar[tuple[str, ...]] = ()
+
+    def run(self, program: Program, context: Context) -> Program:
+        """A new program; `program` is left as it is."""
+        raise TypeError(f"pass {self.name} does not implement run")
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first line of the docstring."""
+        return (cls.__doc__ or "").strip().splitlines()[0]
+
+
+Observer = Callable[[Pass, Program, Program], None]

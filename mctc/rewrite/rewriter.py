@@ -1,0 +1,129 @@
+"""Rewriting by rebuilding: every op is visited once, replaced or re-emitted, and types are inferred again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Union
+
+from mctc.ir.build import Builder
+from mctc.ir.location import Origin
+from mctc.ir.op import InferenceError
+from mctc.ir.program import Function, Op, Parameter, Program, State, Value
+from mctc.ir.types import TensorType
+
+Replacement = Union[Value, Sequence[Value], None]
+Rule = Callable[[Op, "Rewriter"], Replacement]
+Retype = Callable[[TensorType], TensorType]
+
+
+class RewriteError(ValueError):
+    """A pass built something that does not type-check; names the pass, the op and its place."""
+
+
+class Rewriter(Builder):
+    """What a rule sees while one function is rebuilt. `emit` and `op` append to the new function.
+
+    `self[value]` is the new value for an old one; `uses` are the old function's uses; `note` words the change.
+    """
+
+    def __init__(self, program: Program, function: Function, by: str) -> None:
+        super().__init__(program)
+        self.function, self.by, self.uses = function, by, function.uses()
+        self.kept = set(function.outputs)
+        self._new: dict[Value, Value] = {}
+        self._note = ""
+
+    def __getitem__(self, old: Value) -> Value:
+        return self._new[old]
+
+    def operands(self, op: Op) -> tuple[Value | None, ...]:
+        """The new operands of an old op."""
+        return tuple(None if value is None else self._new[value] for value in op.operands)
+
+    def named(self, op: Op, operand: str) -> Value | None:
+        """The new value of the operand declared as `operand`."""
+        value = op.operand(operand)
+        return None if value is None else self._new[value]
+
+    def only_use(self, value: Value) -> Op | None:
+        """The one op that uses an old value, if there is exactly one and the value is no output."""
+        users = self.uses.get(value, [])
+        return users[0] if len(users) == 1 and value not in self.kept else None
+
+    def note(self, change: str) -> None:
+        self._note = change
+
+    def add_parameter(self, parameter: Parameter) -> Value:
+        """Adds (or finds) a parameter of the new program and returns its value."""
+        self.program.parameters[parameter.name] = parameter
+        return self.parameter(parameter.name)
+
+    def copy(self, op: Op) -> tuple[Value, ...]:
+        """Re-emits an old op on its new operands."""
+        if op.name == "parameter" and op.attributes["name"] in self.program.parameters:
+            return (self.parameter(op.attributes["name"]),)
+        return self.emit(op.name, *self.operands(op), **op.attributes)
+
+    def visit(self, op: Op, rule: Rule) -> None:
+        start, self.origin, self._note = len(self.ops), op.origin, ""
+        try:
+            replacement = rule(op, self)
+            changed = replacement is not None
+            values = self.copy(op) if replacement is None else replacement
+        except InferenceError as error:
+            where = op.origin.location or op.origin.path or self.function.name
+            raise RewriteError(f"pass {self.by} broke {op.name} at {where}: {error}") from error
+        values = (values,) if isinstance(values, Value) else tuple(values)
+        if changed:
+            self._record(op, self.ops[start:])
+        self._new.update(zip(op.results, values, strict=True))
+
+    def _record(self, op: Op, made: Sequence[Op]) -> None:
+        names = ", ".join(new.name for new in made if new.name not in ("parameter", "constant"))
+        change = self._note or f"{op.name} became {names or 'nothing'}"
+        for new in made:
+            new.origin = op.origin.after(self.by, change)
+
+    def rebuild(self, rule: Rule, retype: Retype | None = None) -> Function:
+        function = self.function
+        for value in (*function.inputs, *(state.value for state in function.states)):
+            self._new[value] = Value(retype(value.type) if retype else value.type, value.name)
+        for op in function.ops:
+            self.visit(op, rule)
+        self.origin = Origin()
+        return replace(
+            function,
+            inputs=[self._new[value] for value in function.inputs],
+            ops=self.ops,
+            results=[(name, self._new[value]) for name, value in function.results],
+            states=[State(s.name, self._new[s.value], self._new[s.update]) for s in function.states],
+        )
+
+
+def rewrite(program: Program, by: str, rule: Rule, retype: Retype | None = None) -> Program:
+    """Applies `rule` to every op of every function. A rule returns new values for the op's results, or None to keep it.
+
+    `by` is the pass's name, recorded in the history of every op a rule makes. `retype` changes input and state types.
+    """
+    new = replace(program, functions={}, parameters=dict(program.parameters))
+    for name, function in program.functions.items():
+        new.functions[name] = Rewriter(new, function, by).rebuild(rule, retype)
+    return drop_dead(new)
+
+
+def drop_dead(program: Program) -> Program:
+    """Removes ops whose results nobody uses, and parameters that no op names."""
+    used: set[str] = set()
+    for function in program.functions.values():
+        live: set[Value] = set(function.outputs)
+        kept: list[Op] = []
+        for op in reversed(function.ops):
+            if live.intersection(op.results):
+                kept.append(op)
+                live.update(value for value in op.operands if value is not None)
+                if op.name == "parameter":
+                    used.add(op.attributes["name"])
+        function.ops = kept[::-1]
+    program.parameters = {name: p for name, p in program.parameters.items() if name in used}
+    return program
