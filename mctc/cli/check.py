@@ -17,7 +17,14 @@ from mctc.diagnostics.errors import ExitCode
 @defines_option
 @model_option
 @plugin_option
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Text for people, JSON for tools.",
+)
 def check(files: tuple[Path, ...], defines: dict[str, Any], model: str | None, form: str) -> int:
     """Check specs and report what is wrong with them.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,13 +29,15 @@ def parse_definition(text: str) -> tuple[str, Any]:
 def _value(text: str) -> Any:
     if text in ("true", "false"):
         return text == "true"
-    for convert in (int, float):
-        # Python has an upper length for numbers as text; what is over it stays text, and the language names it.
-        try:
-            return convert(text)
-        except ValueError:
-            continue
-    return text
+    try:
+        return int(text)
+    except ValueError:  # not a whole number, or one with more digits than Python reads: the language names it
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if isfinite(number) else text
 
 
 def _definitions(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:

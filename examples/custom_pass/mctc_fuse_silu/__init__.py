@@ -1,0 +1,1 @@
+"""A plugin package for mctc with one pass in it, `fuse-silu`."""

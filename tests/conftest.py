@@ -1,0 +1,55 @@
+"""What tests of several rooms share: running the command in a process of its own, and what that process imported."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORTER = """
+import sys
+from mctc.cli.main import run
+code = run(sys.argv[2:])
+with open(sys.argv[1], "w") as report:
+    report.write("\\n".join(sys.modules))
+sys.exit(code)
+"""
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder that holds pyproject.toml."""
+    return ROOT
+
+
+@pytest.fixture
+def mctc(tmp_path: Path) -> Run:
+    """`mctc('check', 'a.mct')` runs the command in a process of its own, in `tmp_path` unless `cwd` says otherwise."""
+
+    def run(*arguments: str | Path, cwd: Path = tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "mctc", *map(str, arguments)]
+        env = {**os.environ, **environment}
+        return subprocess.run(command, cwd=cwd, env=env, text=True, capture_output=True, timeout=300)
+
+    return run
+
+
+@pytest.fixture
+def imported_by(tmp_path: Path) -> Callable[..., set[str]]:
+    """`imported_by('check', 'a.mct')` is the set of modules a process holds after that command; it must succeed."""
+
+    def modules(*arguments: str | Path, cwd: Path = tmp_path) -> set[str]:
+        report = tmp_path / "modules.txt"
+        command = [sys.executable, "-c", REPORTER, str(report), *map(str, arguments)]
+        done = subprocess.run(command, cwd=cwd, text=True, capture_output=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return set(report.read_text().split())
+
+    return modules

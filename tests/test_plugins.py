@@ -1,0 +1,140 @@
+"""The registry finds what packages and files bring, imports late, and names the plugin at fault."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from mctc.plugins import Plugin, PluginError, Registry, registry
+
+PASS = """
+class {cls}:
+    name = "{name}"
+    stage = "common"
+    promise = "exact"
+    after = ()
+    before = ()
+
+    def run(self, program, context):
+        return program
+"""
+
+
+def package(folder: Path, name: str, entry_points: str) -> None:
+    """What pip leaves of an installed package, as far as entry points go."""
+    info = folder / f"{name.replace('-', '_')}-1.2.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(entry_points)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on the import path; the registry is read anew."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry.cache_clear()
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    yield tmp_path
+    registry.cache_clear()
+
+
+def test_the_built_in_passes_and_targets_are_found_by_their_entry_points() -> None:
+    for kind in ("passes", "targets"):
+        assert registry().names(kind)
+        for name in registry().names(kind):
+            assert registry().plugin(kind, name).origin.startswith("mctc ")
+            assert registry().load(kind, name).name == name
+
+
+def test_a_package_brings_a_pass_that_is_imported_only_when_used(site: Path) -> None:
+    package(site, "speech-tricks", "[mctc.passes]\nclamp-delta = late_tricks:Clamp\n")
+    (site / "late_tricks.py").write_text(PASS.format(cls="Clamp", name="clamp-delta"))
+    assert "clamp-delta" in registry().names("passes")
+    assert "late_tricks" not in sys.modules
+    assert registry().passes()["clamp-delta"].promise == "exact"
+    assert registry().plugin("passes", "clamp-delta").origin == "speech-tricks 1.2"
+
+
+def test_two_packages_with_the_same_name_for_a_pass_are_both_named(site: Path) -> None:
+    package(site, "first-one", "[mctc.passes]\nclamp = a:A\n")
+    package(site, "second-one", "[mctc.passes]\nclamp = b:B\n")
+    with pytest.raises(PluginError, match=r"`clamp`.*(first|second)-one 1.2.*(first|second)-one 1.2"):
+        registry()
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("import nowhere_to_be_found\n", "broken-one 1.2.*ModuleNotFoundError.*nowhere_to_be_found"),
+        ("1 / 0\n", "broken-one 1.2.*ZeroDivisionError"),
+        ("", "broken-one 1.2.*AttributeError"),
+        (PASS.format(cls="Clamp", name="other"), "entry point `clamp` of broken-one 1.2.*'other'"),
+    ],
+)
+def test_a_package_that_does_not_import_is_named(site: Path, source: str, message: str) -> None:
+    package(site, "broken-one", "[mctc.passes]\nclamp = broken_module:Clamp\n")
+    (site / "broken_module.py").write_text(source)
+    with pytest.raises(PluginError, match=message):
+        registry().load("passes", "clamp")
+
+
+def test_a_source_folder_without_installation_says_to_install(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "entry_points", lambda group: ())
+    with pytest.raises(PluginError, match="not installed") as caught:
+        registry()
+    assert caught.value.hint is not None
+    assert "pip install" in caught.value.hint
+
+
+def test_a_file_brings_what_it_lists_once(tmp_path: Path) -> None:
+    file = tmp_path / "clamp.py"
+    file.write_text(PASS.format(cls="Clamp", name="clamp") + 'MCTC_PLUGINS = {"passes": [Clamp]}\n')
+    found = Registry()
+    assert [plugin.name for plugin in found.load_file(file)] == ["clamp"]
+    assert found.load_file(file) == ()
+    assert found.plugin("passes", "clamp").origin == str(file)
+    assert found.passes()["clamp"].stage == "common"
+
+
+def test_a_file_cannot_replace_a_pass_silently(tmp_path: Path) -> None:
+    file = tmp_path / "clamp.py"
+    file.write_text(PASS.format(cls="Clamp", name="clamp") + 'MCTC_PLUGINS = {"passes": [Clamp]}\n')
+    found = Registry()
+    found.add(Plugin("passes", "clamp", "mctc 0.1.0", lambda: None))
+    with pytest.raises(PluginError, match=r"`clamp`: one of mctc 0.1.0, one of .*clamp\.py"):
+        found.load_file(file)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x = 1\n", "no MCTC_PLUGINS"),
+        ("def broken(:\n", "SyntaxError"),
+        ("raise SystemError('out of order')\n", "SystemError: out of order"),
+        ('MCTC_PLUGINS = {"pass": [int]}\n', "kind 'pass'"),
+        ('MCTC_PLUGINS = {"passes": int}\n', "must be a list"),
+        ('MCTC_PLUGINS = {"passes": [int]}\n', "needs a `name`"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_with_the_reason(tmp_path: Path, source: str, message: str) -> None:
+    file = tmp_path / "plugin_file.py"
+    file.write_text(source)
+    with pytest.raises(PluginError, match=message) as caught:
+        Registry().load_file(file)
+    assert str(file) in str(caught.value)
+
+
+def test_a_missing_file_and_an_unknown_name_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match="no such plugin file"):
+        Registry().load_file(tmp_path / "absent.py")
+    with pytest.raises(PluginError, match="no such plugin file"):
+        Registry().load_file(tmp_path)
+    found = Registry()
+    found.add(Plugin("passes", "linear-to-conv", "mctc 0.1.0", lambda: None))
+    with pytest.raises(PluginError, match="there is no pass `linear-to-con`") as caught:
+        found.load("passes", "linear-to-con")
+    assert caught.value.hint == "did you mean `linear-to-conv`?"
