@@ -1,0 +1,85 @@
+"""A diagnostic: what is wrong, where, and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from mctc.diagnostics.errors import MctcError
+from mctc.diagnostics.source import SourceFile, Span, span_at
+from mctc.ir.location import Location
+
+
+class Severity(str, Enum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Note:
+    """A remark beside the message; `span` shows a second place."""
+
+    message: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """`code` is stable (MCT0001 ...) and explained in the catalogue; `hint` says how to mend it."""
+
+    code: str
+    message: str
+    span: Span | None = None
+    hint: str | None = None
+    notes: tuple[Note, ...] = ()
+    severity: Severity = Severity.ERROR
+    file: str | None = None  # for a file that could not be read: it has no span
+
+    @property
+    def is_error(self) -> bool:
+        return self.severity is Severity.ERROR
+
+
+class DiagnosticError(MctcError):
+    """One or more diagnostics, at least one of them an error."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic] | Diagnostic) -> None:
+        self.diagnostics = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
+        first = self.diagnostics[0]
+        super().__init__(f"{first.code}: {first.message}", hint=first.hint)
+
+    def render(self, *, color: bool = False) -> str:
+        from mctc.diagnostics.render import render_all
+
+        return render_all(self.diagnostics, color=color)
+
+
+def diagnostic_at(
+    location: Location | None,
+    code: str,
+    message: str,
+    *,
+    hint: str | None = None,
+    severity: Severity = Severity.ERROR,
+    source: SourceFile | None = None,
+) -> Diagnostic:
+    """A diagnostic at an IR location, for stages after the language.
+
+    The source line is read back from `location.file` when `source` is not given; without it the place alone is shown.
+    """
+    if location is None:
+        return Diagnostic(code, message, None, hint, severity=severity)
+    source = source or _reread(location.file)
+    if source is None:
+        return Diagnostic(code, message, None, hint, severity=severity, file=str(location))
+    return Diagnostic(code, message, span_at(source, location), hint, severity=severity)
+
+
+def _reread(name: str) -> SourceFile | None:
+    from pathlib import Path
+
+    try:
+        return SourceFile(name, Path(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,69 @@
+"""Source text and places in it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import cached_property
+from typing import NamedTuple
+
+from mctc.ir.location import Location
+
+
+class SourceFile:
+    """The text of one file. `name` is what diagnostics print: the path as the author gave it."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name, self.text = name, text
+
+    @cached_property
+    def line_starts(self) -> list[int]:
+        starts, at = [0], self.text.find("\n")
+        while at >= 0:
+            starts.append(at + 1)
+            at = self.text.find("\n", at + 1)
+        return starts
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column of a character offset, both from 1."""
+        line = bisect_right(self.line_starts, offset)
+        return line, offset - self.line_starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """The text of line `number` (from 1), without its line break."""
+        start = self.line_starts[number - 1]
+        end = self.text.find("\n", start)
+        return self.text[start : len(self.text) if end < 0 else end].rstrip("\r")
+
+    def offset(self, line: int, column: int) -> int:
+        """The offset of a line and column, limited to the text."""
+        if not 1 <= line <= len(self.line_starts):
+            return len(self.text)
+        return min(self.line_starts[line - 1] + column - 1, len(self.text))
+
+
+class Span(NamedTuple):
+    """Characters `start` up to `end` (exclusive) of a source file."""
+
+    source: SourceFile
+    start: int
+    end: int
+
+    def to(self, other: Span) -> Span:
+        return Span(self.source, self.start, other.end)
+
+    @property
+    def text(self) -> str:
+        return self.source.text[self.start : self.end]
+
+    @property
+    def location(self) -> Location:
+        line, column = self.source.position(self.start)
+        end_line, end_column = self.source.position(max(self.start, self.end))
+        return Location(self.source.name, line, column, end_line, end_column)
+
+
+def span_at(source: SourceFile, location: Location) -> Span:
+    """The span that an IR location means in `source`."""
+    start = source.offset(location.line, location.column)
+    end = source.offset(location.end_line, location.end_column) if location.end_line else start + 1
+    return Span(source, start, max(start, end))

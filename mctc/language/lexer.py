@@ -1,0 +1,237 @@
+"""Source text to tokens: comments set aside, lines joined inside brackets, brackets always balanced in the result."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mctc.diagnostics.diagnostic import Diagnostic, Note
+from mctc.diagnostics.source import SourceFile, Span
+from mctc.language.limits import LITERAL, NESTING, TOKENS
+from mctc.language.tokens import Comment, Token
+
+OPENERS = {"(": ")", "[": "]", "{": "}"}
+CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
+# A line that ends with one of these goes on in the next.
+CONTINUES = frozenset(
+    [
+        "EQUAL",
+        "COMMA",
+        "ARROW",
+        "PLUS",
+        "MINUS",
+        "STAR",
+        "SLASH",
+        "FLOOR",
+        "PERCENT",
+        "POWER",
+        "AT",
+        "COLON",
+        "DOT",
+        "LESS",
+        "LESS_EQUAL",
+        "GREATER",
+        "GREATER_EQUAL",
+        "SAME",
+        "DIFFERENT",
+        "AND",
+        "OR",
+        "NOT",
+    ]
+)
+# At the start of a line these begin a statement, so a bracket that is still open was forgotten.
+STATEMENTS = frozenset(["IMPORT", "MODEL", "BLOCK", "COMPONENT", "DIM", "PARAM", "REPEAT", "RETURN", "ASSERT"])
+OPERATORS = CONTINUES - {"EQUAL", "COMMA", "ARROW", "COLON", "DOT"} | {"IF", "ELSE"}
+FOREIGN = {
+    "'": 'strings are written with double quotes: "like this"',
+    "&": "write `and`",
+    "|": "write `or`",
+    "!": "write `not`, or `!=` for different",
+    "^": "write `**` for a power",
+    "?": "a choice is written `a if condition else b`",
+}
+ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+
+@dataclass
+class Lexed:
+    tokens: list[Token] = field(default_factory=list)
+    comments: list[Comment] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
+
+
+class TerminalTable:
+    """The terminals of the grammar, sorted for the lexer: keywords, symbols, and the one expression that finds them."""
+
+    def __init__(self, patterns: Mapping[str, tuple[bool, str]]) -> None:
+        """`patterns`: terminal name -> (whether it is a regular expression, its text)."""
+        literal = {text: name for name, (is_pattern, text) in patterns.items() if not is_pattern}
+        self.keywords = {text: name for text, name in literal.items() if text.isalpha()}
+        self.symbols = {text: name for text, name in literal.items() if not text.isalpha()}
+        symbols = "|".join(re.escape(text) for text in sorted(self.symbols, key=len, reverse=True))
+        word, number, string = (patterns[name][1] for name in ("NAME", "NUMBER", "STRING"))
+        self.scan = re.compile(
+            rf"(?P<gap>[ \t\r]+)|(?P<line>[\n;])|(?P<comment>#[^\n]*)|(?P<word>{word})|(?P<number>{number})"
+            rf"|(?P<string>{string})|(?P<symbol>{symbols})|(?P<open>\"[^\n]*)|(?P<other>[^\s\w\"#]+|.)",
+            re.ASCII,
+        )
+
+
+class Lexer:
+    """One pass over one source file."""
+
+    def __init__(self, source: SourceFile, table: TerminalTable) -> None:
+        self.source, self.table, self.out = source, table, Lexed()
+        self.brackets: list[tuple[str, Span]] = []
+        self.depth = [0]  # operators since the last comma, one entry per open bracket
+        self.nested = 0
+        self.break_pending, self.hard_break, self.fresh_line = False, False, True
+
+    def run(self) -> Lexed:
+        for match in self.table.scan.finditer(self.source.text):
+            kind = match.lastgroup or ""
+            if kind == "gap":
+                continue
+            span = Span(self.source, match.start(), match.end())
+            if kind == "line":
+                self._line(match.group())
+            elif kind == "comment":
+                self.out.comments.append(Comment(match.group().rstrip(), span, self.fresh_line))
+            else:
+                self._token(kind, match.group(), span)
+                self.fresh_line = False
+            if len(self.out.tokens) > TOKENS or self.nested > NESTING:
+                self._limit(span)
+                break
+        else:
+            self._close_until(len(self.brackets), Span(self.source, len(self.source.text), len(self.source.text)))
+        return self.out
+
+    def _line(self, text: str) -> None:
+        if text == "\n":
+            self.fresh_line = True
+        if not self.brackets or self.brackets[-1][0] == "{":
+            self.break_pending = True
+            self.hard_break |= text == ";"
+        elif text == ";":
+            end = self.out.tokens[-1].span.end
+            self._close_until(self._open_inside_braces(), Span(self.source, end, end))
+            self.break_pending = self.hard_break = True
+
+    def _token(self, kind: str, text: str, span: Span) -> None:
+        if kind == "word":
+            self._emit(self.table.keywords.get(text, "NAME"), text, span)
+        elif kind == "number":
+            self._number(text, span)
+        elif kind == "string":
+            self._string(text, span)
+        elif kind == "symbol":
+            self._symbol(text, span)
+        elif kind == "open":
+            self._problem("MCT0022", "this string is never closed", span, 'a string ends with `"` on the same line')
+            self._emit("STRING", '""', span)
+        else:
+            what = "these characters mean" if len(text) > 1 else "this character means"
+            self._problem("MCT0021", f"{what} nothing in .mct: `{text[:20]}`", span, FOREIGN.get(text[0]))
+
+    def _number(self, text: str, span: Span) -> None:
+        if len(text) > LITERAL:
+            self._problem("MCT0008", f"a number of {len(text)} characters is too long", span, f"at most {LITERAL}")
+            text = "0"
+        elif "__" in text or re.search(r"_(\D|$)", text):
+            self._problem(
+                "MCT0025", f"`{text}` is not a number", span, "an underscore stands between two digits: 16_000"
+            )
+            text = "0"
+        self._emit("NUMBER", text, span)
+
+    def _string(self, text: str, span: Span) -> None:
+        for escape in ESCAPE.finditer(text):
+            if escape.group(1) not in '\\"nt':
+                at = Span(self.source, span.start + escape.start(), span.start + escape.end())
+                hint = 'the escapes are \\\\ \\" \\n \\t'
+                self._problem("MCT0026", f"`{escape.group()}` is not an escape", at, hint)
+        self._emit("STRING", text, span)
+
+    def _symbol(self, text: str, span: Span) -> None:
+        if text in CLOSERS:
+            self._close(text, span)
+            return
+        if text == "{":
+            self._close_until(self._open_inside_braces(), span)
+        self._emit(self.table.symbols[text], text, span)
+        if text in OPENERS:
+            self.brackets.append((text, span))
+            self.nested += 1
+            self.depth.append(0)
+
+    def _close(self, text: str, span: Span) -> None:
+        opener = CLOSERS[text]
+        if text == "}":
+            self._close_until(self._open_inside_braces(), span)
+        if not self.brackets or self.brackets[-1][0] != opener:
+            note = (Note(f"`{self.brackets[-1][0]}` was opened here", self.brackets[-1][1]),) if self.brackets else ()
+            self._problem("MCT0024", f"`{text}` closes nothing", span, "remove it, or open it before", note)
+            return
+        self.brackets.pop()
+        self.nested -= 1 + self.depth.pop()
+        if text == "}":
+            self.break_pending = self.hard_break = False
+            self._reset_depth()
+        self._emit(self.table.symbols[text], text, span)
+
+    def _open_inside_braces(self) -> int:
+        """How many `(` and `[` are open inside the innermost brace."""
+        count = 0
+        while count < len(self.brackets) and self.brackets[-1 - count][0] != "{":
+            count += 1
+        return count
+
+    def _close_until(self, count: int, at: Span) -> None:
+        """Reports the innermost `count` open brackets and closes them in the token stream."""
+        for index in range(count):
+            opener, span = self.brackets.pop()
+            self.nested -= 1 + self.depth.pop()
+            if index == count - 1:
+                self._problem("MCT0023", f"`{opener}` is never closed", span, f"add the missing `{OPENERS[opener]}`")
+            closer = OPENERS[opener]
+            self.out.tokens.append(Token(self.table.symbols[closer], closer, Span(self.source, at.start, at.start)))
+
+    def _emit(self, type_: str, text: str, span: Span) -> None:
+        if self.fresh_line and type_ in STATEMENTS and self.brackets and self.brackets[-1][0] != "{":
+            self._close_until(self._open_inside_braces(), span)
+            self.break_pending = True
+        tokens = self.out.tokens
+        if self.break_pending:
+            last = tokens[-1].type if tokens else "OPEN_BRACE"
+            joined = last in CONTINUES or type_ == "ARROW" or (type_ == "ELSE" and last == "CLOSE_BRACE")
+            if last != "OPEN_BRACE" and (self.hard_break or not joined) and tokens:
+                tokens.append(Token("SEP", "\n", Span(self.source, tokens[-1].span.end, span.start)))
+            self.break_pending = self.hard_break = False
+            if last != "OPEN_BRACE" and not joined:
+                self._reset_depth()
+        if type_ == "COMMA":
+            self._reset_depth()
+        elif type_ in OPERATORS:
+            self.depth[-1] += 1
+            self.nested += 1
+        tokens.append(Token(type_, text, span))
+
+    def _reset_depth(self) -> None:
+        self.nested -= self.depth[-1]
+        self.depth[-1] = 0
+
+    def _limit(self, span: Span) -> None:
+        if self.nested > NESTING:
+            hint = "give parts a name of their own, or move them into a block"
+            problem = Diagnostic("MCT0006", f"more than {NESTING} levels inside one another", span, hint)
+        else:
+            problem = Diagnostic("MCT0005", f"a file of more than {TOKENS:,} words and symbols", span, "split the file")
+        self.out.problems = [problem]
+        self.out.tokens = []
+
+    def _problem(
+        self, code: str, message: str, span: Span, hint: str | None = None, notes: tuple[Note, ...] = ()
+    ) -> None:
+        self.out.problems.append(Diagnostic(code, message, span, hint, notes))

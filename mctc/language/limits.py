@@ -1,0 +1,14 @@
+"""Limits that keep a hostile or mistaken source from using up time and memory."""
+
+from __future__ import annotations
+
+SOURCE_BYTES = 1_000_000
+TOKENS = 100_000
+NESTING = 100  # brackets and operators inside one another
+LITERAL = 40  # characters of a number
+NUMBER_BITS = 256
+EXTENT = 2**31 - 1  # entries along one axis
+OPS = 200_000  # elaborated ops of one program
+CALLS = 60  # blocks inside one another
+FILES = 200  # imported files
+STEPS = 1_000_000  # statements and expressions evaluated in one elaboration

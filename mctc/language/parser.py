@@ -1,0 +1,147 @@
+"""Tokens to syntax tree: lark's LALR tables, driven statement by statement so that one run finds several errors."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError
+from mctc.diagnostics.source import SourceFile, Span
+from mctc.language import syntax
+from mctc.language.expectation import unexpected
+from mctc.language.lexer import Lexed, Lexer, TerminalTable
+from mctc.language.tokens import Comment, Token
+from mctc.language.tree import TreeBuilder
+
+MOST = 20  # syntax errors reported for one file
+
+
+class Parsed(NamedTuple):
+    """`file` holds the statements that could be read, whatever the problems."""
+
+    file: syntax.File
+    comments: list[Comment]
+    problems: list[Diagnostic]
+
+
+def parse(source: SourceFile) -> syntax.File:
+    """The syntax tree of a file. Raises DiagnosticError with every syntax error found."""
+    parsed = parse_all(source)
+    if parsed.problems:
+        raise DiagnosticError(parsed.problems)
+    return parsed.file
+
+
+def parse_all(source: SourceFile) -> Parsed:
+    """The syntax tree, the comments and the problems of a file; never raises."""
+    table, lark = _grammar()
+    lexed = Lexer(source, table).run()
+    statements, problems = _drive(lark, lexed, source)
+    found = sorted(lexed.problems + problems, key=lambda problem: problem.span.start if problem.span else 0)
+    return Parsed(syntax.File(source, statements), lexed.comments, found[:MOST])
+
+
+def _drive(lark: Any, lexed: Lexed, source: SourceFile) -> tuple[tuple[syntax.Statement, ...], list[Diagnostic]]:
+    """Feeds the tokens. At an error the statement it stands in is dropped and parsing goes on behind it."""
+    from lark.exceptions import UnexpectedToken
+
+    state = lark.parse_interactive().parser_state
+    tokens = lexed.tokens
+    end = Token("$END", "", Span(source, len(source.text), len(source.text)))
+    problems: list[Diagnostic] = []
+    # Bracket errors make the rest of the structure a guess: what the parser says behind the first is noise.
+    blind = min((p.span.start for p in lexed.problems if p.span and p.code in ("MCT0023", "MCT0024")), default=None)
+    checkpoint = (0, list(state.state_stack), list(state.value_stack))
+    index, fresh = 0, True
+    while index < len(tokens):
+        token = tokens[index]
+        if fresh:
+            checkpoint = (index, list(state.state_stack), list(state.value_stack))
+        try:
+            state.feed_token(token)
+        except UnexpectedToken as error:
+            if len(problems) >= MOST:
+                break
+            if blind is None or token.span.start < blind:
+                problems.append(unexpected(tokens, index, error.expected, checkpoint[0]))
+            start, state.state_stack[:], state.value_stack[:] = checkpoint[0], checkpoint[1], checkpoint[2]
+            index = _skip(tokens, start, index)
+            if index < len(tokens) and tokens[index].type == "SEP" and not _accepts(state, "SEP"):
+                index += 1
+            fresh = False
+            continue
+        fresh = token.type in ("SEP", "OPEN_BRACE")
+        index += 1
+    return _finish(state, end), problems
+
+
+def _finish(state: Any, end: Token) -> tuple[syntax.Statement, ...]:
+    from lark.exceptions import UnexpectedToken
+
+    try:
+        result: tuple[syntax.Statement, ...] = state.feed_token(end, True)
+    except UnexpectedToken:  # a dropped statement left a separator behind: only what was reported remains to say
+        return ()
+    return result
+
+
+def _accepts(state: Any, type_: str) -> bool:
+    return type_ in state.parse_conf.states[state.state_stack[-1]]
+
+
+def _skip(tokens: list[Token], start: int, index: int) -> int:
+    """The index of the separator or closing brace that ends the statement which begins at `start`."""
+    depth = 0
+    for at in range(start, len(tokens)):
+        type_ = tokens[at].type
+        if at >= index and depth <= 0 and (type_ == "SEP" or type_ == "CLOSE_BRACE"):
+            return at
+        depth += (type_ == "OPEN_BRACE") - (type_ == "CLOSE_BRACE")
+    return len(tokens)
+
+
+@lru_cache(maxsize=1)
+def _grammar() -> tuple[TerminalTable, Any]:
+    """The terminals and the parser; the parse tables come from a cache file where one can be written."""
+    import logging
+
+    from lark import Lark
+
+    text = resources.files("mctc.language").joinpath("grammar.lark").read_text(encoding="utf-8")
+    logging.getLogger("lark").setLevel(logging.CRITICAL)  # an unwritable cache is no one's concern
+    options: dict[str, Any] = {
+        "parser": "lalr",
+        "lexer": "basic",
+        "keep_all_tokens": True,
+        "maybe_placeholders": False,
+        "transformer": TreeBuilder(),
+    }
+    cache = _cache_file(text)
+    lark = Lark(text, **options, **({"cache": str(cache)} if cache else {}))
+    patterns = {t.name: (type(t.pattern).__name__ == "PatternRE", t.pattern.value) for t in lark.terminals}
+    return TerminalTable(patterns), lark
+
+
+def _cache_file(grammar: str) -> Path | None:
+    """A file of the user's cache folder named by everything the tables depend on, or None without such a folder."""
+    import sys
+    from zlib import crc32
+
+    import lark
+    import platformdirs
+
+    from mctc.version import __version__
+
+    key = crc32(f"{grammar}{lark.__version__}{sys.version}{__version__}".encode())
+    folder = Path(platformdirs.user_cache_dir("mctc"))
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = folder / f"grammar-{key:08x}.lark"
+        if not probe.exists():
+            probe.touch()
+            probe.unlink()
+    except OSError:
+        return None
+    return probe
