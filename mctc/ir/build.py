@@ -23,7 +23,7 @@ class Builder:
         self.origin = origin or Origin()
         self._parameters: dict[str, Value] = {}
 
-    def emit(self, name: str, *operands: Value | None, **attributes: Any) -> tuple[Value, ...]:
+    def emit(self, name: str, /, *operands: Value | None, **attributes: Any) -> tuple[Value, ...]:
         """Applies op `name`. Absent optional operands are None or left off. Raises InferenceError."""
         definition = registry().get(name)
         if definition is None:
@@ -32,7 +32,7 @@ class Builder:
         self.ops.append(op)
         return op.results
 
-    def op(self, name: str, *operands: Value | None, **attributes: Any) -> Value:
+    def op(self, name: str, /, *operands: Value | None, **attributes: Any) -> Value:
         """`emit` for an op with one result of interest: returns the first."""
         return self.emit(name, *operands, **attributes)[0]
 

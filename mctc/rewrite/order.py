@@ -1,0 +1,53 @@
+"""The order of passes, from what they declare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mctc.diagnostics.errors import MctcError
+from mctc.diagnostics.near import did_you_mean
+from mctc.rewrite.base import Pass
+
+STAGES = ("common", "deploy")
+
+
+class OrderError(MctcError):
+    """Passes whose declared order cannot be met: an unknown name or a cycle."""
+
+
+def ordered(passes: Iterable[type[Pass]], stage: str) -> list[type[Pass]]:
+    """The passes of one stage in an order that meets every `after` and `before`; ties are broken by name.
+
+    Names of passes of the other stage are met by the stages themselves. Raises OrderError for an unknown name
+    (unless it ends with '?') and for a cycle, naming the passes of both.
+    """
+    import networkx
+
+    known = {cls.name: cls for cls in passes}
+    graph = networkx.DiGraph()
+    graph.add_nodes_from(name for name, cls in known.items() if cls.stage == stage)
+    for name, cls in known.items():
+        for other in (*cls.after, *cls.before):
+            target = other.rstrip("?")
+            if target not in known:
+                if other.endswith("?"):
+                    continue
+                hint = did_you_mean(target, known)
+                raise OrderError(f"pass {name} wants to run next to {target}, which does not exist", hint=hint)
+            first, second = (target, name) if other in cls.after else (name, target)
+            _check_stages(known, first, second)
+            if known[target].stage == stage and cls.stage == stage:
+                graph.add_edge(first, second)
+    try:
+        return [known[name] for name in networkx.lexicographical_topological_sort(graph)]
+    except networkx.NetworkXUnfeasible:
+        loop = [a for a, _ in networkx.find_cycle(graph)]
+        raise OrderError(f"the order of passes runs in a circle: {' -> '.join([*loop, loop[0]])}") from None
+
+
+def _check_stages(known: dict[str, type[Pass]], first: str, second: str) -> None:
+    if STAGES.index(known[first].stage) > STAGES.index(known[second].stage):
+        raise OrderError(
+            f"pass {second} ({known[second].stage}) wants to run after {first} ({known[first].stage}), "
+            "but deploy passes run after all common ones"
+        )

@@ -1,0 +1,137 @@
+"""Translation validation: a pass's promise is checked by evaluating the program before and after it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mctc.diagnostics.errors import MctcError
+from mctc.evaluate.reference import evaluate
+from mctc.ir.op import Array
+from mctc.ir.program import Function, Op, Program
+from mctc.ir.types import DType, Role, TensorType
+from mctc.rewrite.adapt import adapt
+from mctc.rewrite.base import Pass, Within
+from mctc.weights import Weights
+
+EXACT = 1e-9  # float64 evaluation: what is left is the order of operations
+FRAMES = 16  # value of every symbolic dimension but the batch, times what makes fractions whole
+
+
+class ValidationError(MctcError):
+    """A pass changed what a program computes; names the pass, the result and, where found, the first op at fault."""
+
+
+def validate(promise: Pass, before: Program, after: Program, seed: int = 0) -> float:
+    """The largest relative error of any result. Raises ValidationError when the promise is broken."""
+    worst = 0.0
+    tolerance = promise.promise.tolerance if isinstance(promise.promise, Within) else EXACT
+    for name, function in before.functions.items():
+        if name not in after.functions:
+            raise ValidationError(f"pass {promise.name} lost function {name}")
+        worst = max(worst, _compare(promise, name, before, after, function, tolerance, seed))
+    return worst
+
+
+def _compare(
+    promise: Pass, name: str, before: Program, after: Program, function: Function, tolerance: float, seed: int
+) -> float:
+    new = after.functions[name]
+    sizes = symbol_sizes(function)
+    inputs = random_inputs(function, sizes, seed)
+    old_types = {value.name: value.type for value in function.inputs}
+    new_inputs = {v.name: adapt(inputs[v.name], old_types[v.name].substitute(sizes), v.type.substitute(sizes)) for v in new.inputs}
+    old_results, _ = _run(before, function, inputs, seed)
+    new_results, _ = _run(after, new, new_inputs, seed)
+    new_types = {result: value.type.substitute(sizes) for result, value in new.results}
+    worst = 0.0
+    for result, value in function.results:
+        error = relative_error(old_results[result], adapt(new_results[result], new_types[result], value.type.substitute(sizes)))
+        worst = max(worst, error)
+        if not error <= tolerance:
+            where = first_difference(before, function, inputs, after, new, new_inputs, seed)
+            raise ValidationError(
+                f"pass {promise.name} promised {promise.promise} but result {result} of {name} differs by {error:.3g}{where}"
+            )
+    return worst
+
+
+def first_difference(
+    before: Program, old: Function, old_in: Any, after: Program, new: Function, new_in: Any, seed: int
+) -> str:
+    """The first op that the pass made whose results occur nowhere in the old program, in words."""
+    seen: set[bytes] = set()
+    _run(before, old, old_in, seed, lambda op, arrays: seen.update(_print(a) for a in arrays))
+    found: list[Op] = []
+
+    def look(op: Op, arrays: list[Array]) -> None:
+        if not found and op.name not in ("parameter", "constant", "reshape") and not any(_print(a) in seen for a in arrays):
+            found.append(op)
+
+    _run(after, new, new_in, seed, look)
+    if not found:
+        return ""
+    op = found[0]
+    place = f" at {op.origin.location}" if op.origin.location else ""
+    return f"; the first op with a new value is {op.name} in {op.origin.path or new.name}{place}"
+
+
+def _print(array: Array) -> bytes:
+    """A fingerprint that survives reordering of axes and rounding."""
+    ordered = np.sort(np.round(np.asarray(array, np.float64).ravel(), 6)) + 0.0
+    return hashlib.sha256(ordered.tobytes()).digest()
+
+
+def _run(
+    program: Program, function: Function, inputs: Mapping[str, Array], seed: int, observe: Any = None
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    weights = Weights(program.sources, seed)
+
+    def parameter(name: str) -> Array:
+        found = program.parameters[name]
+        return weights.value(found) if found.quantization is None else weights.deployed(found)
+
+    return evaluate(function, inputs, parameter, observe=observe)
+
+
+def relative_error(expected: Array, actual: Array) -> float:
+    """Largest absolute difference over the largest magnitude expected; infinite when shapes differ or NaN appears."""
+    if expected.shape != actual.shape or not np.isfinite(actual).all():
+        return float("inf")
+    scale = float(np.abs(expected).max(initial=0.0)) or 1.0
+    return float(np.abs(expected - actual).max(initial=0.0)) / scale
+
+
+def symbol_sizes(function: Function) -> dict[str, int]:
+    """A size for every symbol, such that every extent in the function is a whole number."""
+    values = [v for op in function.ops for v in op.results] + function.inputs
+    extents = [extent for value in values for extent in value.type.extents]
+    symbols = {symbol: role for value in values for symbol, role in _symbols(value.type)}
+    sizes: dict[str, int] = {}
+    for symbol, role in sorted(symbols.items()):
+        step = 1
+        for extent in extents:
+            step = int(np.lcm(step, extent.coefficient(symbol).denominator))
+        sizes[symbol] = step * (2 if role is Role.BATCH else max(1, FRAMES // step))
+    return sizes
+
+
+def _symbols(type_: TensorType) -> list[tuple[str, Role]]:
+    return [(symbol, axis.role) for axis in type_.axes for symbol in axis.extent.symbols]
+
+
+def random_inputs(function: Function, sizes: Mapping[str, int], seed: int) -> dict[str, Array]:
+    """Normal noise for tensors, ids below the bound for tokens."""
+    rng = np.random.default_rng(seed)
+    arrays: dict[str, Array] = {}
+    for value in function.inputs:
+        type_ = value.type.substitute(sizes)
+        if type_.dtype is DType.I32:
+            high = type_.bound.value if type_.bound is not None and type_.bound.is_static else 8
+            arrays[value.name] = rng.integers(0, high, type_.shape)
+        else:
+            arrays[value.name] = rng.normal(size=type_.shape)
+    return arrays

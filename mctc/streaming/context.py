@@ -1,0 +1,86 @@
+"""State that carries past frames from chunk to chunk: window context, delay lines, and the stream of valid frames."""
+
+from __future__ import annotations
+
+from mctc.ir.build import Builder
+from mctc.ir.dims import Extent
+from mctc.ir.program import State, Value
+from mctc.ir.types import Axis, DType, Role, TensorType
+
+VALID = "valid"  # the name of the step's input that says which frames of a chunk exist
+
+
+class Contexts:
+    """Builds states into a step function under construction and collects them, with unique names."""
+
+    def __init__(self, builder: Builder, role: Role) -> None:
+        self.builder, self.role = builder, role
+        self.states: list[State] = []
+        self._names: set[str] = set()
+        self._delayed: dict[tuple[Value, int], Value] = {}
+
+    def state_name(self, suffix: str) -> str:
+        """A name after the op's instance path: 'encoder.layers.0.mamba.conv.context'."""
+        name = base = ".".join(filter(None, [self.builder.origin.path, suffix]))
+        count = 1
+        while name in self._names:
+            count += 1
+            name = f"{base}_{count}"
+        self._names.add(name)
+        return name
+
+    def recurrent(self, type_: TensorType, suffix: str) -> Value:
+        """The incoming value of a state of `type_`; `close` gives it its update."""
+        return Value(type_, self.state_name(suffix))
+
+    def close(self, value: Value, update: Value) -> None:
+        self.states.append(State(value.name, value, update))
+
+    def buffer(self, x: Value, history: int, needed: int, suffix: str) -> Value:
+        """The last `history` frames before chunk x, then x, cut to `needed` frames. A negative history skips frames."""
+        axis = self.axis(x)
+        frames, joined = x.type.extents[axis].value, x
+        if history > 0:
+            past = self.recurrent(x.type.with_extent(axis, history), suffix)
+            joined = self.builder.op("concat", past, x, axis=axis)
+            self.close(past, self.builder.op("slice", joined, axis=axis, begin=frames))
+        begin = max(0, -history)
+        if begin or frames + history - begin > needed:
+            joined = self.builder.op("slice", joined, axis=axis, begin=begin, end=begin + needed)
+        return joined
+
+    def delay(self, x: Value, frames: int) -> Value:
+        """x, `frames` frames later: a delay line. One line per value and delay."""
+        if frames == 0:
+            return x
+        if (x, frames) not in self._delayed:
+            chunk = x.type.extents[self.axis(x)].value
+            self._delayed[x, frames] = self.buffer(x, frames, chunk, "delay")
+        return self._delayed[x, frames]
+
+    def axis(self, x: Value) -> int:
+        axis = x.type.find(self.role)
+        assert axis is not None, "only values with a streaming axis have context"
+        return axis
+
+
+class ValidFrames:
+    """The stream of 1s and 0s that says which frames exist, at any rate and delay. Made only when something asks.
+
+    Frames before the utterance are 0 because states start at zero; those after it because the caller feeds 0.
+    """
+
+    def __init__(self, contexts: Contexts, chunk: int, role: Role) -> None:
+        self.contexts, self.chunk, self.role = contexts, chunk, role
+        self.input: Value | None = None
+        self._at_rate: dict[int, Value] = {}
+
+    def at(self, frames: int, delay: int) -> Value:
+        """[frames] values, `delay` frames late, for a value that has `frames` frames a chunk."""
+        if self.input is None:
+            self.input = Value(TensorType(DType.F32, (Axis(self.role, Extent.of(self.chunk)),)), VALID)
+        if frames not in self._at_rate:
+            stride = self.chunk // frames
+            base = self.input
+            self._at_rate[frames] = base if stride == 1 else self.contexts.builder.op("slice", base, axis=0, stride=stride)
+        return self.contexts.delay(self._at_rate[frames], delay)

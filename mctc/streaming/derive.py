@@ -1,0 +1,267 @@
+"""Deriving a step function: from the time behaviours of a component's ops alone (DESIGN section 5).
+
+The promise: for every chunking, running the step over the chunks equals running the whole function over the whole
+utterance, apart from the delay that look-ahead costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from mctc.diagnostics.diagnostic import DiagnosticError, diagnostic_at
+from mctc.ir.build import Builder, make
+from mctc.ir.dims import Extent, ExtentError
+from mctc.ir.program import Function, Op, Program, State, Value
+from mctc.ir.time import Recurrent, Whole, Window
+from mctc.ir.types import Role, TensorType
+from mctc.streaming.context import Contexts, ValidFrames
+from mctc.streaming.timing import Timing, join, window_delay
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """What a caller of a step must know. Frames are those of the named input or result.
+
+    role: the axis that streams. chunk: frames of the base dimension a call; `symbol` is its name in the spec.
+    frames: frames a call of every input and result that streams. timings: of every result that streams.
+    rate: frames of the base dimension a second, if it has a rate.
+    """
+
+    function: str
+    role: Role
+    symbol: str | None
+    chunk: int
+    frames: Mapping[str, int]
+    timings: Mapping[str, Timing]
+    rate: Fraction | None
+    needs_valid: bool
+
+    @property
+    def chunk_ms(self) -> float | None:
+        return None if self.rate is None else float(1000 * self.chunk / self.rate)
+
+    def delay_ms(self, result: str) -> float | None:
+        timing = self.timings[result]
+        return None if self.rate is None else float(1000 * timing.delay * timing.jump / self.rate)
+
+    def latency_ms(self, result: str) -> float | None:
+        """Algorithmic latency: from the moment a frame's audio begins until the call that returns it can start."""
+        delay = self.delay_ms(result)
+        return None if delay is None or self.chunk_ms is None else self.chunk_ms + delay
+
+
+def derive_program(program: Program, chunk: int, only: set[str] | None = None) -> tuple[Program, dict[str, StepInfo]]:
+    """Step functions of all components (or of those named). `chunk` counts frames of the time dimension.
+
+    A component without a time axis streams over its label axis, one label a call; one with both takes one label and
+    a chunk of frames. Raises DiagnosticError where an op needs the whole utterance or the chunk does not divide.
+    """
+    new = replace(program, functions={}, parameters=dict(program.parameters))
+    infos: dict[str, StepInfo] = {}
+    for name, function in program.functions.items():
+        if only is None or name in only:
+            new.functions[name], infos[name] = _Derivation(new, function, chunk).run()
+    return new, infos
+
+
+class _Derivation:
+    def __init__(self, program: Program, function: Function, chunk: int) -> None:
+        self.program, self.function = program, function
+        inputs = [value.type for value in function.inputs]
+        self.role = Role.TIME if any(t.find(Role.TIME) is not None for t in inputs) else Role.LABEL
+        self.chunk = chunk if self.role is Role.TIME else 1
+        self.sizes, self.symbol = self._sizes(inputs)
+        self.builder = Builder(program)
+        self.contexts = Contexts(self.builder, self.role)
+        self.valid = ValidFrames(self.contexts, self.chunk, self.role)
+        self.values: dict[Value, Value] = {}
+        self.timings: dict[Value, Timing] = {}  # of new values with a streaming axis
+
+    def _sizes(self, inputs: list[TensorType]) -> tuple[dict[str, int], str | None]:
+        sizes: dict[str, int] = {}
+        base: str | None = None
+        for type_ in inputs:
+            for axis in type_.axes:
+                for symbol in sorted(axis.extent.symbols):
+                    streams = axis.role is self.role
+                    sizes[symbol] = self.chunk if streams else 1
+                    base = symbol if streams else base
+        return sizes, base
+
+    def run(self) -> tuple[Function, StepInfo]:
+        for value in self.function.inputs:
+            self._input(value)
+        for op in self.function.ops:
+            self.builder.origin = op.origin
+            self._step(op)
+        function = self.function
+        inputs = [self.values[value] for value in function.inputs]
+        if self.valid.input is not None:
+            inputs.append(self.valid.input)
+        results = [(name, self.values[value]) for name, value in function.results]
+        states: list[State] = self.contexts.states
+        step = replace(function, inputs=inputs, ops=self.builder.ops, results=results, states=states)
+        return step, self._info(step)
+
+    def _input(self, value: Value) -> None:
+        new = Value(self._static(value.type, None), value.name)
+        self.values[value] = new
+        if new.type.find(self.role) is not None:
+            self.timings[new] = Timing(jump=Fraction(self.chunk, self._frames(new)))
+
+    def _static(self, type_: TensorType, op: Op | None) -> TensorType:
+        new = type_.substitute(self.sizes)
+        try:
+            new.shape  # noqa: B018  raises when an extent is no whole number
+        except ExtentError as error:
+            raise self._divide(type_, op) from error
+        return new
+
+    def _divide(self, type_: TensorType, op: Op | None) -> DiagnosticError:
+        location = (op or self.function).origin.location
+        text = f"a chunk of {self.chunk} frames of {self.symbol} does not give whole frames of {type_}"
+        hint = f"choose a chunk that is a multiple of {self.multiple()} frames"
+        return DiagnosticError(diagnostic_at(location, "MCT0202", text, hint=hint))
+
+    def multiple(self) -> int:
+        """The least number of base frames that every extent of the function divides."""
+        least = 1
+        for op in self.function.ops:
+            for value in op.results:
+                for extent in value.type.extents:
+                    denominator = extent.coefficient(self.symbol or "").denominator
+                    least = least * denominator // _gcd(least, denominator)
+        return least
+
+    def _frames(self, value: Value) -> int:
+        axis = value.type.find(self.role)
+        assert axis is not None
+        return value.type.extents[axis].value
+
+    def _step(self, op: Op) -> None:
+        behaviour = op.time
+        operands = [None if v is None else self.values[v] for v in op.operands]
+        streaming = [v for v in operands if v in self.timings]
+        attributes = {name: _substitute(value, self.sizes) for name, value in op.attributes.items()}
+        if not streaming:
+            results = self._emit(op, operands, attributes)
+        elif isinstance(behaviour, Whole):
+            raise self._whole(op, behaviour)
+        elif isinstance(behaviour, Window):
+            results = self._window(op, operands, attributes, behaviour)
+        elif isinstance(behaviour, Recurrent):
+            results = self._recurrent(op, operands, attributes, behaviour)
+        else:
+            operands, timing = self._align(operands)
+            results = self._emit(op, operands, attributes)
+            self._time(results, timing)
+        self.values.update(zip(op.results, results, strict=True))
+
+    def _emit(self, op: Op, operands: list[Value | None], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
+        if op.name == "parameter":
+            return (self.builder.parameter(op.attributes["name"]),)
+        try:
+            return self.builder.emit(op.name, *operands, **attributes)
+        except ExtentError as error:
+            raise self._divide(op.result.type, op) from error
+
+    def _time(self, results: tuple[Value, ...], timing: Timing) -> None:
+        for value in results:
+            if value.type.find(self.role) is not None:
+                self.timings[value] = timing
+
+    def _align(self, operands: list[Value | None]) -> tuple[list[Value | None], Timing]:
+        """Delay lines where one operand looks ahead and another does not."""
+        timings = [self.timings[v] for v in operands if v in self.timings and v is not None]
+        timing = join(timings)
+        return [self._delayed(v, timing.delay) for v in operands], timing
+
+    def _delayed(self, value: Value | None, delay: int) -> Value | None:
+        if value is None or value not in self.timings:
+            return value
+        late = self.contexts.delay(value, delay - self.timings[value].delay)
+        self.timings[late] = self.timings[value].late(delay - self.timings[value].delay)
+        return late
+
+    def _window(self, op: Op, operands: list[Value | None], attributes: dict[str, Any], w: Window) -> tuple[Value, ...]:
+        declared = [o.name for o in op.definition.operand_list()]
+        windowed = [v for name, v in zip(declared, operands) if name in w.operands and v is not None]
+        others = [v for name, v in zip(declared, operands) if name not in w.operands and v in self.timings]
+        late = max(self.timings[v].delay for v in windowed)
+        delay = max([window_delay(late, w.right, w.stride)] + [self.timings[v].delay for v in others if v is not None])
+        inner = join([self.timings[v] for v in windowed])
+        for index, name in enumerate(declared):
+            value = operands[index]
+            if name in w.operands and value is not None:
+                operands[index] = self._context(value, w, delay, late, name if len(windowed) > 1 else "")
+            elif name == w.mask:
+                operands[index] = self._key_mask(windowed[0], w, delay)
+            elif value in self.timings:
+                operands[index] = self._delayed(value, delay)
+        results = self._emit(op, operands, {**attributes, **dict(w.given)})
+        self._time(results, inner.window(w.left, w.right, w.stride, delay))
+        return results
+
+    def _context(self, x: Value, w: Window, delay: int, late: int, name: str) -> Value:
+        own, frames = self.timings[x].delay, self._frames(x)
+        is_input = x in (self.values[value] for value in self.function.inputs)
+        if w.mask is None and (own > 0 or (w.right > w.stride - 1 and not is_input)):
+            x = self.builder.op("mul", x, self.valid.at(frames, own))
+        outputs = frames // w.stride
+        needed = w.stride * (outputs - 1) + w.left + w.right + 1
+        suffix = f"{name}.context" if name else "context"
+        return self.contexts.buffer(x, w.stride * delay + w.left - own, needed, suffix)
+
+    def _key_mask(self, key: Value, w: Window, delay: int) -> Value:
+        own, frames = self.timings[key].delay, self._frames(key)
+        return self.contexts.buffer(self.valid.at(frames, own), delay + w.left - own, frames + w.left + w.right, "valid")
+
+    def _recurrent(
+        self, op: Op, operands: list[Value | None], attributes: dict[str, Any], r: Recurrent
+    ) -> tuple[Value, ...]:
+        operands, timing = self._align(operands)
+        declared = [o.name for o in op.definition.operand_list()]
+        if timing.delay:
+            frames = next(self._frames(v) for v in operands if v is not None and v in self.timings)
+            operands[declared.index(r.mask)] = self.valid.at(frames, timing.delay)
+        types = [v.type for v in make(op.definition, operands, attributes, op.origin).results]
+        opened = []
+        for name, result in r.states:
+            if operands[declared.index(name)] is None:
+                state = self.contexts.recurrent(types[result], name)
+                operands[declared.index(name)] = state
+                opened.append((state, result))
+        results = self._emit(op, operands, attributes)
+        for state, result in opened:
+            self.contexts.close(state, results[result])
+        self._time(results, timing.recurrent())
+        return results
+
+    def _whole(self, op: Op, behaviour: Whole) -> DiagnosticError:
+        what = f"{op.name} needs the whole utterance, so {self.function.name} cannot be streamed: {behaviour.reason}"
+        hint = "replace it by an op with a bounded view, or leave the stream section out"
+        return DiagnosticError(diagnostic_at(op.origin.location, "MCT0201", what, hint=hint))
+
+    def _info(self, step: Function) -> StepInfo:
+        named = [(value.name, value) for value in step.inputs] + step.results
+        frames = {name: self._frames(value) for name, value in named if value.type.find(self.role) is not None}
+        timings = {name: self.timings[value] for name, value in step.results if value in self.timings}
+        dim = self.program.dims.get(self.symbol or "")
+        rate = dim.rate if dim else None
+        needs_valid = self.valid.input is not None
+        return StepInfo(step.name, self.role, self.symbol, self.chunk, frames, timings, rate, needs_valid)
+
+
+def _substitute(value: Any, sizes: Mapping[str, int]) -> Any:
+    if isinstance(value, Extent):
+        return value.substitute(sizes)
+    if isinstance(value, (list, tuple)):
+        return tuple(_substitute(v, sizes) for v in value)
+    return value
+
+
+def _gcd(a: int, b: int) -> int:
+    return a if b == 0 else _gcd(b, a % b)

@@ -1,0 +1,46 @@
+"""When frames exist: the delay of a value in a stream, and which input frames it depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Of a value with a streaming axis.
+
+    delay: its frames come this many frames late: chunk n holds frames n*C - delay ... (n+1)*C - delay - 1.
+    past, ahead: frame j depends on input frames j*jump - past ... j*jump + ahead; past None means all of them.
+    jump: input frames per frame of this value.
+    """
+
+    delay: int = 0
+    past: int | None = 0
+    ahead: int = 0
+    jump: Fraction = Fraction(1)
+
+    def late(self, frames: int) -> Timing:
+        return Timing(self.delay + frames, self.past, self.ahead, self.jump)
+
+    def recurrent(self) -> Timing:
+        return Timing(self.delay, None, self.ahead, self.jump)
+
+    def window(self, left: int, right: int, stride: int, delay: int) -> Timing:
+        past = None if self.past is None else self.past + int(left * self.jump)
+        return Timing(delay, past, self.ahead + int(right * self.jump), self.jump * stride)
+
+
+def join(timings: list[Timing]) -> Timing:
+    """The timing of a pointwise result of operands that were aligned to the same delay."""
+    pasts = [timing.past for timing in timings]
+    past = None if None in pasts else max(p for p in pasts if p is not None)
+    return Timing(max(t.delay for t in timings), past, max(t.ahead for t in timings), timings[0].jump)
+
+
+def window_delay(delay: int, right: int, stride: int) -> int:
+    """The least delay of a window's result when its input comes `delay` frames late.
+
+    By the end of chunk n the input holds frames below (n+1)*C - delay; output j needs frame j*stride + right.
+    """
+    return (delay + right) // stride
