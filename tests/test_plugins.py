@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Iterator
 from importlib import metadata
@@ -37,9 +38,12 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder on the import path; the registry is read anew."""
     monkeypatch.syspath_prepend(str(tmp_path))
     registry.cache_clear()
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
     yield tmp_path
     registry.cache_clear()
+    for name in [
+        name for name, module in sys.modules.items() if str(tmp_path) in (getattr(module, "__file__", "") or "")
+    ]:
+        del sys.modules[name]
 
 
 def test_the_built_in_passes_and_targets_are_found_by_their_entry_points() -> None:
@@ -48,6 +52,19 @@ def test_the_built_in_passes_and_targets_are_found_by_their_entry_points() -> No
         for name in registry().names(kind):
             assert registry().plugin(kind, name).origin.startswith("mctc ")
             assert registry().load(kind, name).name == name
+
+
+def test_every_pass_in_the_folder_has_its_entry_point(root: Path) -> None:
+    declared = {
+        node.name
+        for file in (root / "passes").glob("*.py")
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(base, ast.Name) and base.id == "Pass" for base in node.bases)
+    }
+    listed = {cls.__name__ for cls in registry().passes().values()}
+    assert declared
+    assert listed == declared
 
 
 def test_a_package_brings_a_pass_that_is_imported_only_when_used(site: Path) -> None:

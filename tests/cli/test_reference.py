@@ -1,0 +1,51 @@
+"""docs/cli.md lists every command with its arguments and options, as the commands themselves declare them.
+
+MCTC_UPDATE_DOCS=1 writes the list anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from inspect import cleandoc
+from pathlib import Path
+
+import click
+
+from mctc.cli.commands import COMMANDS, group
+
+HEADING = "## Commands\n\n"
+
+
+def reference() -> str:
+    context = click.Context(group(), info_name="mctc")
+    commands = [group().get_command(context, name) for name in COMMANDS]
+    return "\n\n".join("\n".join(section(command)) for command in commands if command is not None) + "\n"
+
+
+def section(command: click.Command) -> Iterator[str]:
+    arguments = [str(each.make_metavar(click.Context(command))) for each in command.params if is_argument(each)]
+    yield f"### {' '.join(['mctc', str(command.name), *arguments])}\n"
+    yield cleandoc(command.help or "")
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    if options:
+        yield "\n| option | |\n|---|---|"
+    for option in options:
+        metavar = "" if option.is_flag else f" {option.make_metavar(click.Context(command))}"
+        names = ", ".join(f"`{name}`" for name in option.opts + option.secondary_opts)
+        default = f" Default: {option.default}." if option.show_default and option.default is not None else ""
+        yield f"| {names}{metavar.replace('|', ' or ')} | {option.help}{default} |"
+
+
+def is_argument(parameter: click.Parameter) -> bool:
+    return isinstance(parameter, click.Argument)
+
+
+def test_the_reference_is_what_the_commands_declare(root: Path) -> None:
+    page = root / "docs/cli.md"
+    text = page.read_text(encoding="utf-8")
+    head, heading, listed = text.partition(HEADING)
+    if os.environ.get("MCTC_UPDATE_DOCS"):
+        page.write_text(head + heading + reference(), encoding="utf-8")
+    else:
+        assert listed == reference()
