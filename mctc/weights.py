@@ -60,7 +60,9 @@ def initialise(name: str, type_: TensorType, rule: Initializer, seed: int) -> Ar
 class Weights:
     """Values of a program's parameters. One tensor is in memory at a time unless `cache` is set."""
 
-    def __init__(self, sources: Mapping[str, tuple[TensorType, Initializer]], seed: int = 0, cache: bool = False) -> None:
+    def __init__(
+        self, sources: Mapping[str, tuple[TensorType, Initializer]], seed: int = 0, cache: bool = False
+    ) -> None:
         self.sources, self.seed = sources, seed
         self._checkpoint: SafeTensors | None = None
         self._cache: dict[tuple[str, bool], Array] | None = {} if cache else None
@@ -172,7 +174,10 @@ def check_names(program: Program, shapes: Mapping[str, tuple[int, ...]], path: P
         for name in sorted(accepted.keys() & shapes.keys())
         if shapes[name] not in accepted[name]
     ]
-    problems += [f"extra: {name} {list(shapes[name])}" for name in sorted(shapes.keys() - accepted.keys() - program.sources.keys())]
+    problems += [
+        f"extra: {name} {list(shapes[name])}"
+        for name in sorted(shapes.keys() - accepted.keys() - program.sources.keys())
+    ]
     if problems:
         raise WeightsError(f"{path} does not fit {program.name}:\n  " + "\n  ".join(problems))
 

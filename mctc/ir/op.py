@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -49,25 +50,25 @@ class Signature:
     def attribute(self, name: str) -> Any:
         return self.attributes[name]
 
-    def int(self, name: str) -> int:
+    def int(self, name: str) -> builtins.int:
         value = self.attributes[name]
         if isinstance(value, bool) or not isinstance(value, int):
             raise InferenceError(f"{name} must be a whole number, not {value!r}")
         return value
 
-    def ints(self, name: str) -> tuple[int, ...]:
+    def ints(self, name: str) -> tuple[builtins.int, ...]:
         value = self.attributes[name]
         if not isinstance(value, (list, tuple)) or any(isinstance(v, bool) or not isinstance(v, int) for v in value):
             raise InferenceError(f"{name} must be a list of whole numbers, not {value!r}")
         return tuple(value)
 
-    def float(self, name: str) -> float:
+    def float(self, name: str) -> builtins.float:
         value = self.attributes[name]
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise InferenceError(f"{name} must be a number, not {value!r}")
         return float(value)
 
-    def axis(self, operand: str, name: str = "axis") -> int:
+    def axis(self, operand: str, name: str = "axis") -> builtins.int:
         """The position that attribute `name` means: a role ('time') or a position."""
         return axis_position(self.types[operand], self.attributes[name], operand)
 
@@ -101,9 +102,11 @@ class OpDef:
     effects: ClassVar[bool] = False
 
     @classmethod
-    @lru_cache(maxsize=None)
+    @cache
     def operand_list(cls) -> tuple[Operand, ...]:
-        return tuple(Operand(word.rstrip("?*"), word.endswith("?"), word.endswith("*")) for word in cls.operands.split())
+        return tuple(
+            Operand(word.rstrip("?*"), word.endswith("?"), word.endswith("*")) for word in cls.operands.split()
+        )
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:

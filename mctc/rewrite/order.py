@@ -24,7 +24,7 @@ def ordered(passes: Iterable[type[Pass]], stage: str) -> list[type[Pass]]:
     import networkx
 
     known = {cls.name: cls for cls in passes}
-    graph = networkx.DiGraph()
+    graph: networkx.DiGraph[str] = networkx.DiGraph()
     graph.add_nodes_from(name for name, cls in known.items() if cls.stage == stage)
     for name, cls in known.items():
         for other in (*cls.after, *cls.before):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -17,8 +16,10 @@ from mctc.rewrite.adapt import adapt
 from mctc.rewrite.base import Pass, Within
 from mctc.weights import Weights
 
+Observe = Callable[[Op, list[Array]], None]
 EXACT = 1e-9  # float64 evaluation: what is left is the order of operations
-FRAMES = 16  # value of every symbolic dimension but the batch, times what makes fractions whole
+FRAMES = 16  # frames of every symbolic dimension but the batch, or the least number that makes all extents whole
+CALLS = 2  # chained calls of a function that has states
 
 
 class ValidationError(MctcError):
@@ -41,42 +42,46 @@ def _compare(
 ) -> float:
     new = after.functions[name]
     sizes = symbol_sizes(function)
-    inputs = random_inputs(function, sizes, seed)
-    old_types = {value.name: value.type for value in function.inputs}
-    new_inputs = {v.name: adapt(inputs[v.name], old_types[v.name].substitute(sizes), v.type.substitute(sizes)) for v in new.inputs}
-    old_results, _ = _run(before, function, inputs, seed)
-    new_results, _ = _run(after, new, new_inputs, seed)
+    old_types = {value.name: value.type.substitute(sizes) for value in function.inputs}
     new_types = {result: value.type.substitute(sizes) for result, value in new.results}
-    worst = 0.0
-    for result, value in function.results:
-        error = relative_error(old_results[result], adapt(new_results[result], new_types[result], value.type.substitute(sizes)))
-        worst = max(worst, error)
-        if not error <= tolerance:
-            where = first_difference(before, function, inputs, after, new, new_inputs, seed)
-            raise ValidationError(
-                f"pass {promise.name} promised {promise.promise} but result {result} of {name} differs by {error:.3g}{where}"
-            )
+    worst, old_run, new_run = 0.0, _Run(before, function), _Run(after, new)
+    for call in range(CALLS if function.states else 1):
+        inputs = random_inputs(function, sizes, seed + call)
+        new_inputs = {v.name: adapt(inputs[v.name], old_types[v.name], v.type.substitute(sizes)) for v in new.inputs}
+        expected, actual = old_run(inputs), new_run(new_inputs)
+        for result, value in function.results:
+            back = adapt(actual[result], new_types[result], value.type.substitute(sizes))
+            error = relative_error(expected[result], back)
+            worst = max(worst, error)
+            if not error <= tolerance:
+                where = first_difference(_Run(before, function), inputs, _Run(after, new), new_inputs)
+                raise ValidationError(
+                    f"pass {promise.name} promised {promise.promise} "
+                    f"but result {result} of {name} differs by {error:.3g}{where}"
+                )
     return worst
 
 
-def first_difference(
-    before: Program, old: Function, old_in: Any, after: Program, new: Function, new_in: Any, seed: int
-) -> str:
+def first_difference(old: _Run, old_inputs: Mapping[str, Array], new: _Run, new_inputs: Mapping[str, Array]) -> str:
     """The first op that the pass made whose results occur nowhere in the old program, in words."""
     seen: set[bytes] = set()
-    _run(before, old, old_in, seed, lambda op, arrays: seen.update(_print(a) for a in arrays))
+    old(old_inputs, lambda op, arrays: seen.update(_print(a) for a in arrays))
     found: list[Op] = []
 
     def look(op: Op, arrays: list[Array]) -> None:
-        if not found and op.name not in ("parameter", "constant", "reshape") and not any(_print(a) in seen for a in arrays):
+        if (
+            not found
+            and op.name not in ("parameter", "constant", "reshape")
+            and not any(_print(a) in seen for a in arrays)
+        ):
             found.append(op)
 
-    _run(after, new, new_in, seed, look)
+    new(new_inputs, look)
     if not found:
         return ""
     op = found[0]
     place = f" at {op.origin.location}" if op.origin.location else ""
-    return f"; the first op with a new value is {op.name} in {op.origin.path or new.name}{place}"
+    return f"; the first op with a new value is {op.name} in {op.origin.path or new.function.name}{place}"
 
 
 def _print(array: Array) -> bytes:
@@ -85,16 +90,21 @@ def _print(array: Array) -> bytes:
     return hashlib.sha256(ordered.tobytes()).digest()
 
 
-def _run(
-    program: Program, function: Function, inputs: Mapping[str, Array], seed: int, observe: Any = None
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    weights = Weights(program.sources, seed)
+class _Run:
+    """Calls of one function with seeded weights, the state carried from call to call."""
 
-    def parameter(name: str) -> Array:
-        found = program.parameters[name]
-        return weights.value(found) if found.quantization is None else weights.deployed(found)
+    def __init__(self, program: Program, function: Function) -> None:
+        self.program, self.function = program, function
+        self.weights = Weights(program.sources)
+        self.state: dict[str, Array] | None = None
 
-    return evaluate(function, inputs, parameter, observe=observe)
+    def __call__(self, inputs: Mapping[str, Array], observe: Observe | None = None) -> dict[str, Array]:
+        results, self.state = evaluate(self.function, inputs, self.parameter, self.state, observe=observe)
+        return results
+
+    def parameter(self, name: str) -> Array:
+        found = self.program.parameters[name]
+        return self.weights.value(found) if found.quantization is None else self.weights.deployed(found)
 
 
 def relative_error(expected: Array, actual: Array) -> float:

@@ -82,5 +82,7 @@ class ValidFrames:
         if frames not in self._at_rate:
             stride = self.chunk // frames
             base = self.input
-            self._at_rate[frames] = base if stride == 1 else self.contexts.builder.op("slice", base, axis=0, stride=stride)
+            self._at_rate[frames] = (
+                base if stride == 1 else self.contexts.builder.op("slice", base, axis=0, stride=stride)
+            )
         return self.contexts.delay(self._at_rate[frames], delay)

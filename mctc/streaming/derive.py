@@ -217,7 +217,9 @@ class _Derivation:
 
     def _key_mask(self, key: Value, w: Window, delay: int) -> Value:
         own, frames = self.timings[key].delay, self._frames(key)
-        return self.contexts.buffer(self.valid.at(frames, own), delay + w.left - own, frames + w.left + w.right, "valid")
+        return self.contexts.buffer(
+            self.valid.at(frames, own), delay + w.left - own, frames + w.left + w.right, "valid"
+        )
 
     def _recurrent(
         self, op: Op, operands: list[Value | None], attributes: dict[str, Any], r: Recurrent

@@ -15,7 +15,9 @@ Step = tuple[Function, StepInfo]
 Call = Callable[[Function, Mapping[str, Array], Mapping[str, Array] | None], tuple[dict[str, Array], dict[str, Array]]]
 
 
-def stream(step_for: Callable[[int], Step], inputs: Mapping[str, Array], chunks: Iterable[int], call: Call) -> dict[str, Array]:
+def stream(
+    step_for: Callable[[int], Step], inputs: Mapping[str, Array], chunks: Iterable[int], call: Call
+) -> dict[str, Array]:
     """Results over the whole sequence, as the whole function gives them.
 
     step_for(chunk) is the step for a chunk of so many base frames; `chunks` are the chunk lengths in turn (the last one
@@ -43,7 +45,7 @@ def _base_frames(function: Function, info: StepInfo, inputs: Mapping[str, Array]
     for value in function.inputs:
         axis = value.type.find(info.role)
         if axis is not None and value.name != VALID:
-            return inputs[value.name].shape[axis] * info.chunk // info.frames[value.name]
+            return int(inputs[value.name].shape[axis] * info.chunk // info.frames[value.name])
     raise ValueError(f"{function.name} has no input that streams")
 
 
@@ -61,7 +63,9 @@ def _chunk(
             frames = info.frames[value.name]
             first = start * frames // chunk
             array = inputs[value.name]
-            taken = np.take(array, range(min(first, array.shape[axis]), min(first + frames, array.shape[axis])), axis=axis)
+            taken = np.take(
+                array, range(min(first, array.shape[axis]), min(first + frames, array.shape[axis])), axis=axis
+            )
             widths = [(0, frames - taken.shape[axis]) if i == axis else (0, 0) for i in range(array.ndim)]
             part[value.name] = np.pad(taken, widths)
     return part

@@ -65,9 +65,9 @@ class Attention(OpDef):
     @classmethod
     def time(cls, s: Signature) -> TimeBehaviour:
         left, right = s.attribute("left"), s.attribute("right")
-        if s["q"].sequence is not None and s["k"].sequence is not None:
-            if s["q"].axes[s["q"].sequence].role is not s["k"].axes[s["k"].sequence].role:
-                return Whole("it attends over another sequence")
+        asked, seen = s["q"].sequence, s["k"].sequence
+        if asked is not None and seen is not None and s["q"].roles[asked] is not s["k"].roles[seen]:
+            return Whole("it attends over another sequence")
         if left is None or right is None:
             side = "before" if left is None else "after"
             return Whole(f"each frame attends to every frame {side} it; give attention a bounded `left` and `right`")

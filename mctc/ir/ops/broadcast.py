@@ -56,11 +56,12 @@ def _by_role(left: TensorType, right: TensorType) -> tuple[Axis, ...]:
 
 def spread(array: Array, type_: TensorType, axes: tuple[Axis, ...]) -> Array:
     """`array` of `type_` reshaped (and, if need be, transposed) so that numpy broadcasts it against `axes`."""
-    if type_.rank == len(axes) and all(_meet(a, b) for a, b in zip(type_.axes, axes)) or Role.PLAIN in type_.roles:
+    if (type_.rank == len(axes) and all(_meet(a, b) for a, b in zip(type_.axes, axes))) or Role.PLAIN in type_.roles:
         return array
     wanted = [axis.role for axis in axes]
     order = sorted(range(type_.rank), key=lambda i: wanted.index(type_.axes[i].role))
     shape = [1] * len(axes)
     for i in order:
         shape[wanted.index(type_.axes[i].role)] = array.shape[i]
-    return array.transpose(order).reshape(shape)
+    spread_out: Array = array.transpose(order).reshape(shape)
+    return spread_out

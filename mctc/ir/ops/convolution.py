@@ -24,7 +24,9 @@ def strided_extent(extent: Extent, kernel: int, stride: int, dilation: int, left
     if extent.is_static:
         frames = (extent.value + slack) // stride
         if frames < 1:
-            raise InferenceError(f"a kernel that spans {span} does not fit into {extent} + {left + right} of padding", "x")
+            raise InferenceError(
+                f"a kernel that spans {span} does not fit into {extent} + {left + right} of padding", "x"
+            )
         return Extent.of(frames)
     if not 0 <= slack < stride:
         raise InferenceError(
@@ -87,7 +89,9 @@ class Conv1d(OpDef):
         _channels(s, channel, s.int("groups"))
         check_bias(s, weight.axes[0])
         left, right = _pair(s, "pad", 0)
-        frames = strided_extent(x.extents[time], weight.extents[2].value, s.int("stride"), s.int("dilation"), left, right)
+        frames = strided_extent(
+            x.extents[time], weight.extents[2].value, s.int("stride"), s.int("dilation"), left, right
+        )
         return (x.with_extent(time, frames).with_axis(channel, Axis(Role.CHANNEL, weight.extents[0])),)
 
     @classmethod
@@ -134,7 +138,9 @@ class Conv2d(OpDef):
         if time is None:
             raise InferenceError(f"{x} has no time or label axis to convolve along", "x")
         if weight.rank != 4:
-            raise InferenceError(f"the weight must be [out, in/groups, feature kernel, frame kernel], not {weight}", "weight")
+            raise InferenceError(
+                f"the weight must be [out, in/groups, feature kernel, frame kernel], not {weight}", "weight"
+            )
         _channels(s, channel, s.int("groups"))
         check_bias(s, weight.axes[0])
         (sh, st), (dh, dt) = _pair(s, "stride", 1), _pair(s, "dilation", 1)

@@ -25,7 +25,7 @@ def softplus(x: Array) -> Array:
 
 def gelu(x: Array) -> Array:
     """Exact GELU, x * Phi(x)."""
-    from scipy.special import erf  # type: ignore[import-untyped]
+    from scipy.special import erf
 
     return (0.5 * x * (1 + erf(x / np.sqrt(2)))).astype(x.dtype)  # type: ignore[no-any-return]
 

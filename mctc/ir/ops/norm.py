@@ -27,7 +27,9 @@ class ChannelNorm(OpDef):
         channels = s["x"].extents[channel_axis(s, "x")]
         for operand in cls.operand_list()[1:]:
             if operand.name in s and s[operand.name].extents != (channels,):
-                raise InferenceError(f"{operand.name} is {s[operand.name]}, but x has {channels} channels", operand.name)
+                raise InferenceError(
+                    f"{operand.name} is {s[operand.name]}, but x has {channels} channels", operand.name
+                )
         if s.float("epsilon") <= 0:
             raise InferenceError(f"epsilon must be above 0, not {s.float('epsilon')}")
         return (s["x"],)

@@ -47,9 +47,7 @@ class Cell(OpDef):
             raise InferenceError(f"weight_hh must be [{cls.gates} * hidden, hidden], not {recurrent}", "weight_hh")
         hidden = recurrent.extents[1]
         if into.extents != (hidden * cls.gates, x.extents[at]):
-            raise InferenceError(
-                f"weight_ih must be [{hidden * cls.gates}, {x.extents[at]}], not {into}", "weight_ih"
-            )
+            raise InferenceError(f"weight_ih must be [{hidden * cls.gates}, {x.extents[at]}], not {into}", "weight_ih")
         for bias in ("bias", "bias_ih", "bias_hh"):
             if bias in s and s[bias].extents != (hidden * cls.gates,):
                 raise InferenceError(f"{bias} must be [{hidden * cls.gates}], not {s[bias]}", bias)
@@ -63,7 +61,9 @@ class Cell(OpDef):
         return Recurrent(tuple((name, i + 1) for i, name in enumerate(cls.hidden)), "mask")
 
     @classmethod
-    def run(cls, s: Signature, x: Array, states: Sequence[Array | None], mask: Array | None, step: Any) -> Sequence[Array]:
+    def run(
+        cls, s: Signature, x: Array, states: Sequence[Array | None], mask: Array | None, step: Any
+    ) -> Sequence[Array]:
         """Runs `step(frame, states) -> states` over the frames of x; frames have shape [..., channels]."""
         at, time = channel_axis(s, "x"), s["x"].sequence
         assert time is not None

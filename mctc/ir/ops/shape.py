@@ -77,7 +77,7 @@ class Concat(OpDef):
             if other.rank != first.rank or other.dtype is not first.dtype:
                 raise InferenceError(f"cannot join {first} and {other}", "xs")
             for i, (a, b) in enumerate(zip(axes, other.axes)):
-                if i != axis and (a.extent != b.extent or a.role is not b.role and Role.UNIT not in (a.role, b.role)):
+                if i != axis and (a.extent != b.extent or (a.role is not b.role and Role.UNIT not in (a.role, b.role))):
                     raise InferenceError(f"cannot join {first} and {other}: axis {i} differs", "xs")
                 axes[i] = b if a.role is Role.UNIT else a
             total = total + other.extents[axis]
