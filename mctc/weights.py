@@ -233,4 +233,5 @@ class SafeTensors:
             array = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
         else:
             array = np.frombuffer(data, self.TYPES[entry["dtype"]]).astype(np.float32)
-        return array.reshape(entry["shape"])
+        shaped: Array = array.reshape(entry["shape"])
+        return shaped

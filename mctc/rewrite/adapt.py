@@ -1,4 +1,4 @@
-"""Arrays across an interface that a pass reshaped: axes move by role, unit axes come and go, padding is added or cut."""
+"""Arrays across a reshaped interface: axes move by role, unit axes come and go, padding is added or cut."""
 
 from __future__ import annotations
 

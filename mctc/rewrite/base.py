@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar
 
 from mctc.ir.program import Program
 
@@ -35,7 +35,7 @@ class Reshapes:
         return "reshapes"
 
 
-Promise = Union[Exact, Within, Reshapes]
+Promise = Exact | Within | Reshapes
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Union
 
 from mctc.ir.build import Builder
 from mctc.ir.location import Origin
@@ -12,7 +11,7 @@ from mctc.ir.op import InferenceError
 from mctc.ir.program import Function, Op, Parameter, Program, State, Value
 from mctc.ir.types import TensorType
 
-Replacement = Union[Value, Sequence[Value], None]
+Replacement = Value | Sequence[Value] | None
 Rule = Callable[[Op, "Rewriter"], Replacement]
 Retype = Callable[[TensorType], TensorType]
 

@@ -24,9 +24,7 @@ def strided_extent(extent: Extent, kernel: int, stride: int, dilation: int, left
     if extent.is_static:
         frames = (extent.value + slack) // stride
         if frames < 1:
-            raise InferenceError(
-                f"a kernel that spans {span} does not fit into {extent} + {left + right} of padding", "x"
-            )
+            raise InferenceError(f"a kernel spanning {span} does not fit {extent} + {left + right} of padding", "x")
         return Extent.of(frames)
     if not 0 <= slack < stride:
         raise InferenceError(

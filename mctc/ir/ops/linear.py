@@ -64,9 +64,9 @@ class Embedding(OpDef):
         if table.rank != 2:
             raise InferenceError(f"the table must be [entries, width], not {table}", "table")
         entries, width = table.extents
-        if token.bound is not None and token.bound.is_static and entries.is_static:
-            if token.bound.value > entries.value:
-                raise InferenceError(f"token ids go up to {token.bound - 1}, but the table has {entries} rows", "table")
+        known = token.bound is not None and token.bound.is_static and entries.is_static
+        if known and token.bound is not None and token.bound.value > entries.value:
+            raise InferenceError(f"token ids go up to {token.bound - 1}, but the table has {entries} rows", "table")
         channel = Axis(Role.CHANNEL, width)
         if Role.UNIT in token.roles:  # a laid-out token tensor keeps a unit axis where the channels go
             at = token.roles.index(Role.UNIT)

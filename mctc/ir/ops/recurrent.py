@@ -19,7 +19,8 @@ from mctc.ir.types import Axis, Role, TensorType
 def state_type(x: TensorType, channels: Extent) -> TensorType:
     """The type of one frame's channels: x without its sequence axis (a unit axis in a laid-out type)."""
     at, time = x.find(Role.CHANNEL), x.sequence
-    assert at is not None and time is not None
+    assert at is not None
+    assert time is not None
     y = x.with_axis(at, Axis(Role.CHANNEL, channels))
     if laid_out(x):
         return y.with_axis(time, Axis(Role.UNIT, Extent.of(1)))
