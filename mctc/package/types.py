@@ -64,3 +64,16 @@ class NamedType:
 
     def __str__(self) -> str:
         return f"{self.name}: {self.type}"
+
+
+def differ(one: ValueType, other: ValueType) -> bool:
+    """Whether no value can have both types; an unknown extent agrees with every extent."""
+    if not isinstance(one, TensorType) or not isinstance(other, TensorType):
+        return type(one) is not type(other)
+    if one.dtype != other.dtype:
+        return True
+    if one.shape is None or other.shape is None:
+        return False
+    return len(one.shape) != len(other.shape) or any(
+        a is not None and b is not None and a != b for a, b in zip(one.shape, other.shape, strict=True)
+    )

@@ -1,0 +1,150 @@
+"""Runs the functions of a Core ML package."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+import numpy as np
+
+from mctc.evaluate.coreml.errors import EvaluationError
+from mctc.evaluate.coreml.plan import Options, compile_function
+from mctc.evaluate.coreml.precision import Array, Precision, hold
+from mctc.evaluate.coreml.state import State
+from mctc.evaluate.coreml.steps import Frame, Observer, run_steps
+from mctc.package.dtypes import DTYPES
+from mctc.package.model import Function, Package
+from mctc.package.read import read_package
+from mctc.package.types import NamedType, StateType, TensorType
+
+
+class Evaluator:
+    """Executes an ML program in numpy.
+
+    package: a package as read, or the path of one.
+    precision: "fp16" computes every op in float32 and rounds what the program declares fp16; "fp32" never rounds.
+    keep_weights: whether constants are read and decompressed once and held as float32. When false, large ones are
+        read at each use: slower, in the memory of one layer.
+    check_types: compare every value with its declared type; TypeMismatch names the operation.
+    observe: called after each operation with its results (cost models, debugging); the arrays must not be changed.
+    """
+
+    def __init__(
+        self,
+        package: Package | str | os.PathLike[str],
+        precision: Precision = "fp16",
+        *,
+        keep_weights: bool = True,
+        check_types: bool = True,
+        observe: Observer | None = None,
+    ) -> None:
+        if precision not in ("fp16", "fp32"):
+            raise EvaluationError(f"precision is 'fp16' or 'fp32', not {precision!r}")
+        self.package = package if isinstance(package, Package) else read_package(package)
+        self.observe = observe
+        self._options = Options(precision, keep_weights, check_types)
+        self._compiled: dict[str, CompiledFunction] = {}
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Names of the package's functions."""
+        return tuple(self.package.functions)
+
+    def function(self, name: str | None = None) -> CompiledFunction:
+        """The function, compiled at its first use; the package's default function without a name.
+
+        Raises UnsupportedOp, TypeMismatch, EvaluationError or PackageError.
+        """
+        wanted = name or self.package.default_function
+        if wanted not in self.package.functions:
+            near = get_close_matches(wanted, self.functions, 1)
+            raise EvaluationError(
+                f"{self.package.path}: there is no function '{wanted}'; there are: {', '.join(self.functions)}",
+                hint=f"did you mean '{near[0]}'?" if near else None,
+            )
+        if wanted not in self._compiled:
+            self._compiled[wanted] = CompiledFunction(self.package.functions[wanted], self._options, self.observe)
+        return self._compiled[wanted]
+
+
+class CompiledFunction:
+    """A function ready to run. `inputs`, `outputs` and `states` are as the program declares them."""
+
+    def __init__(self, function: Function, options: Options, observe: Observer | None = None) -> None:
+        self.name = function.name
+        self.inputs = function.inputs
+        self.outputs = function.outputs
+        self.states = function.states
+        self.observe = observe
+        self._precision = options.precision
+        self._plan = compile_function(function, options)
+
+    def make_state(self) -> State:
+        """A state of zeros; empty when the function has none."""
+        types = {item.name: item.type.wrapped for item in self.states if isinstance(item.type, StateType)}
+        return State(types, self._precision)
+
+    def __call__(self, inputs: Mapping[str, Array], state: State | None = None) -> dict[str, Array]:
+        """Runs the function once.
+
+        inputs: an array per input, of the declared shape; floats of any width, integers that fit the declared type.
+        state: from make_state() or an earlier call, updated in place; needed when the function has states.
+        Returns the outputs by name: fp16 outputs as float16 in fp16 precision, else float32; others as declared.
+        Raises EvaluationError naming the input, or the operation that failed.
+        """
+        if self.states and state is None:
+            raise EvaluationError(f"function '{self.name}' has states; pass state=fn.make_state()")
+        if state is not None:
+            self._check_state(state)
+        values = self._plan.template.copy()
+        for name, array in self._checked(inputs).items():
+            values[self._plan.inputs[name]] = array
+        frame = Frame(values, state, self.observe)
+        with np.errstate(all="ignore"):
+            run_steps(self._plan.steps, frame)
+            return {item.name: self._released(item, frame.values[slot]) for item, slot in self._plan.outputs}
+
+    def _check_state(self, state: State) -> None:
+        for item in self.states:
+            assert isinstance(item.type, StateType)
+            if item.name not in state or state[item.name].shape != item.type.wrapped.shape:
+                raise EvaluationError(
+                    f"function '{self.name}' needs the state {item}; this state is of another function"
+                )
+
+    def _checked(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        names = [item.name for item in self.inputs]
+        unknown = [name for name in inputs if name not in names]
+        missing = [name for name in names if name not in inputs]
+        if unknown or missing:
+            parts = [f"missing: {', '.join(missing)}"] if missing else []
+            parts += [f"unknown: {', '.join(unknown)}"] if unknown else []
+            raise EvaluationError(f"function '{self.name}' takes {', '.join(names) or 'no inputs'}; {'; '.join(parts)}")
+        return {item.name: self._held(item, inputs[item.name]) for item in self.inputs}
+
+    def _held(self, item: NamedType, value: Array) -> Array:
+        where = f"function '{self.name}', input {item}"
+        if not isinstance(item.type, TensorType) or item.type.dtype == "string":
+            raise EvaluationError(f"{where}: only tensors can be passed in")
+        array, shape = np.asarray(value), item.type.shape
+        if shape is not None and (
+            array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True))
+        ):
+            raise EvaluationError(f"{where}: an array of shape {list(array.shape)} was passed")
+        holder = DTYPES[item.type.dtype].holder
+        if holder.kind == "f" and array.dtype.kind in "fiub":
+            return hold(array, item.type.dtype, self._precision)
+        if holder.kind != "f" and array.dtype.kind in "iub":
+            if array.size and holder.kind in "iu":
+                limits = np.iinfo(holder)
+                if int(array.min()) < limits.min or int(array.max()) > limits.max:
+                    raise EvaluationError(f"{where}: values up to {array.max()} don't fit")
+            return array.astype(holder)
+        raise EvaluationError(f"{where}: an array of {array.dtype} was passed")
+
+    def _released(self, item: NamedType, value: Array) -> Array:
+        if isinstance(item.type, TensorType) and isinstance(value, np.ndarray):
+            half = item.type.dtype == "fp16" and self._precision == "fp16"
+            return np.array(value, np.float16 if half else None)
+        return value

@@ -1,0 +1,29 @@
+"""How floating-point values are held while a program runs.
+
+Every float is held in a float32 array, because numpy computes fp16 far slower than fp32. In "fp16" precision a value
+that the program declares fp16 is rounded to the nearest fp16 number after the op that made it, so the array holds
+fp16 numbers only; beyond 65504 it becomes infinite and below 2^-24 zero, as in fp16 itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Precision = Literal["fp16", "fp32"]
+Array = NDArray[Any]
+
+
+def round_to_half(values: Array) -> Array:
+    """float32 in, float32 out, every element the nearest fp16 number (ties to even)."""
+    return values.astype(np.float16).astype(np.float32)
+
+
+def hold(value: Array, dtype: str, precision: Precision) -> Array:
+    """A stored or given array in the form in which the evaluator computes with it."""
+    if dtype == "fp16":
+        wide = np.asarray(value, np.float32)
+        return round_to_half(wide) if precision == "fp16" and value.dtype != np.float16 else wide
+    return np.asarray(value, np.float32) if dtype in ("fp32", "fp64") else value

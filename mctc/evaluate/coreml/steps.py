@@ -1,0 +1,204 @@
+"""What a compiled function consists of: steps over numbered values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from mctc.evaluate.coreml.errors import EvaluationError, TypeMismatch
+from mctc.evaluate.coreml.precision import Array, round_to_half
+from mctc.evaluate.coreml.state import State
+from mctc.package.model import Operation
+from mctc.package.types import NamedType, TensorType
+
+Observer = Callable[[Operation, list[Array]], None]
+
+
+class Frame:
+    """The values of one call: `values[slot]`, the state, and who watches."""
+
+    __slots__ = ("observe", "state", "values")
+
+    def __init__(self, values: list[Any], state: State | None, observe: Observer | None) -> None:
+        self.values = values
+        self.state = state
+        self.observe = observe
+
+
+class Step(Protocol):
+    """One thing to do."""
+
+    frees: Sequence[int]
+    """Slots that nothing reads after this step."""
+
+    def run(self, frame: Frame) -> None:
+        """Reads and writes `frame.values`."""
+
+    def reads(self) -> Sequence[int]:
+        """Slots that `run` reads."""
+
+    def writes(self) -> Sequence[int]:
+        """Slots that `run` fills."""
+
+
+def run_steps(steps: Sequence[Step], frame: Frame) -> None:
+    """Runs steps in order and drops values after their last use."""
+    values = frame.values
+    for step in steps:
+        step.run(frame)
+        for slot in step.frees:
+            values[slot] = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """How one output of an op is finished: rounded, checked and put in its slot."""
+
+    slot: int
+    declared: NamedType
+    holder: np.dtype[Any] | None
+    rounds: bool
+    checks: bool
+
+    def finish(self, value: Any, where: str) -> Any:
+        """The value as it is held. Raises TypeMismatch when it isn't what the program declares."""
+        if self.holder is None:
+            return value
+        array = np.asarray(value)
+        if self.checks:
+            self._check(array, where)
+        if array.dtype != self.holder:
+            array = array.astype(self.holder)
+        return round_to_half(array) if self.rounds else array
+
+    def _check(self, array: Array, where: str) -> None:
+        declared = self.declared.type
+        assert isinstance(declared, TensorType)
+        assert self.holder is not None
+        fits = declared.shape is None or (
+            len(declared.shape) == array.ndim
+            and all(want is None or want == have for want, have in zip(declared.shape, array.shape, strict=True))
+        )
+        # Integers of any width count as integers here: which width is settled by the declared operand types.
+        kinds = {"f": "f", "i": "iu", "u": "iu", "b": "b"}.get(self.holder.kind, self.holder.kind)
+        if not fits or array.dtype.kind not in kinds:
+            found = f"{array.dtype.name}{list(array.shape)}"
+            raise TypeMismatch(f"{where}: '{self.declared.name}' is declared {declared}, computed {found}")
+
+
+@dataclass
+class ComputeStep:
+    """Calls the function of an op."""
+
+    operation: Operation
+    where: str
+    call: Callable[..., Any]
+    singles: tuple[tuple[str, int], ...]
+    lists: tuple[tuple[str, tuple[int, ...]], ...]
+    outputs: tuple[Output, ...]
+    frees: Sequence[int] = ()
+
+    def run(self, frame: Frame) -> None:
+        values = frame.values
+        arguments: dict[str, Any] = {key: values[slot] for key, slot in self.singles}
+        for key, slots in self.lists:
+            arguments[key] = [values[slot] for slot in slots]
+        try:
+            result = self.call(**arguments)
+        except (ValueError, IndexError, TypeError, KeyError, ArithmeticError, AttributeError, MemoryError) as error:
+            raise EvaluationError(f"{self.where}: {_reason(error, arguments)}") from error
+        results = result if isinstance(result, tuple) else (result,)
+        if len(results) < len(self.outputs):
+            raise TypeMismatch(f"{self.where}: {len(self.outputs)} outputs are declared, the op has {len(results)}")
+        for output, value in zip(self.outputs, results, strict=False):
+            values[output.slot] = output.finish(value, self.where)
+        if frame.observe is not None:
+            frame.observe(self.operation, [values[output.slot] for output in self.outputs])
+
+    def reads(self) -> Sequence[int]:
+        return [slot for _, slot in self.singles] + [slot for _, slots in self.lists for slot in slots]
+
+    def writes(self) -> Sequence[int]:
+        return [output.slot for output in self.outputs]
+
+
+@dataclass
+class LoadStep:
+    """Reads a constant that isn't kept in memory."""
+
+    load: Callable[[], Any]
+    slot: int
+    frees: Sequence[int] = ()
+
+    def run(self, frame: Frame) -> None:
+        frame.values[self.slot] = self.load()
+
+    def reads(self) -> Sequence[int]:
+        return ()
+
+    def writes(self) -> Sequence[int]:
+        return (self.slot,)
+
+
+@dataclass
+class ReadState:
+    """read_state."""
+
+    operation: Operation
+    where: str
+    state: str
+    slot: int
+    frees: Sequence[int] = ()
+
+    def run(self, frame: Frame) -> None:
+        assert frame.state is not None
+        frame.values[self.slot] = frame.state[self.state]
+        if frame.observe is not None:
+            frame.observe(self.operation, [frame.values[self.slot]])
+
+    def reads(self) -> Sequence[int]:
+        return ()
+
+    def writes(self) -> Sequence[int]:
+        return (self.slot,)
+
+
+@dataclass
+class WriteState:
+    """write_state, and coreml_update_state, which also returns what it wrote."""
+
+    operation: Operation
+    where: str
+    state: str
+    data: int
+    slot: int | None
+    frees: Sequence[int] = ()
+
+    def run(self, frame: Frame) -> None:
+        assert frame.state is not None
+        value = frame.values[self.data]
+        if value.shape != frame.state[self.state].shape:
+            want = frame.state[self.state].shape
+            raise TypeMismatch(f"{self.where}: state '{self.state}' has shape {want}, the value {value.shape}")
+        frame.state.replace(self.state, value)
+        if self.slot is not None:
+            frame.values[self.slot] = value
+        if frame.observe is not None:
+            frame.observe(self.operation, [value])
+
+    def reads(self) -> Sequence[int]:
+        return (self.data,)
+
+    def writes(self) -> Sequence[int]:
+        return () if self.slot is None else (self.slot,)
+
+
+def _reason(error: Exception, arguments: dict[str, Any]) -> str:
+    shapes = ", ".join(
+        f"{key} {list(value.shape)}" for key, value in arguments.items() if isinstance(value, np.ndarray)
+    )
+    kind = "out of memory" if isinstance(error, MemoryError) else str(error).strip("'\"")
+    return f"{kind} (operands: {shapes})" if shapes else kind
