@@ -24,7 +24,8 @@ def strided_extent(extent: Extent, kernel: int, stride: int, dilation: int, left
     if extent.is_static:
         frames = (extent.value + slack) // stride
         if frames < 1:
-            raise InferenceError(f"a kernel spanning {span} does not fit {extent} + {left + right} of padding", "x")
+            room = f"{extent} + {left + right} of padding"
+            raise InferenceError(f"a kernel that spans {span} does not fit {room}", "x")
         return Extent.of(frames)
     if not 0 <= slack < stride:
         raise InferenceError(
