@@ -65,7 +65,7 @@ class Weights:
     ) -> None:
         self.sources, self.seed = sources, seed
         self._checkpoint: SafeTensors | None = None
-        self._cache: dict[tuple[str, bool], Array] | None = {} if cache else None
+        self._cache: dict[tuple[str, str], Array] | None = {} if cache else None
 
     @classmethod
     def load(cls, program: Program, path: Path, cache: bool = False) -> Weights:
@@ -77,11 +77,15 @@ class Weights:
 
     def value(self, parameter: Parameter) -> Array:
         """The parameter's value in float32: its recipe over the checkpoint's tensors."""
-        return self._kept(parameter, False, lambda: self._evaluate(parameter.recipe, parameter))
+        return self._kept(parameter, "value", lambda: self._evaluate(parameter.recipe, parameter, np.float32))
+
+    def exact(self, parameter: Parameter) -> Array:
+        """The value in float64, for comparing a recipe with the same arithmetic done by ops."""
+        return self._kept(parameter, "exact", lambda: self._evaluate(parameter.recipe, parameter, np.float64))
 
     def deployed(self, parameter: Parameter) -> Array:
         """The value as a package stores it, in float32: dequantised, or rounded to fp16."""
-        return self._kept(parameter, True, lambda: self._store(parameter))
+        return self._kept(parameter, "deployed", lambda: self._store(parameter))
 
     def _store(self, parameter: Parameter) -> Array:
         value = self.value(parameter)
@@ -92,22 +96,22 @@ class Weights:
         with np.errstate(over="ignore"):
             return value.astype(np.float16).astype(np.float32)
 
-    def _kept(self, parameter: Parameter, deployed: bool, compute: Callable[[], Array]) -> Array:
+    def _kept(self, parameter: Parameter, form: str, compute: Callable[[], Array]) -> Array:
         if self._cache is None:
             return compute()
-        key = (parameter.name, deployed)
+        key = (parameter.name, form)
         if key not in self._cache:
             self._cache[key] = compute()
         return self._cache[key]
 
-    def _evaluate(self, recipe: Recipe, parameter: Parameter) -> Array:
+    def _evaluate(self, recipe: Recipe, parameter: Parameter, dtype: type[np.floating[Any]]) -> Array:
         if isinstance(recipe, Source):
-            return self._source(recipe)
+            return self._source(recipe).astype(dtype, copy=False)
         stored = self._late(recipe, parameter)
         if stored is not None:
-            return stored
-        operands = [None if r is None else self._evaluate(r, parameter) for r in recipe.operands]
-        return np.asarray(apply(recipe, operands), np.float32)
+            return stored.astype(dtype, copy=False)
+        operands = [None if r is None else self._evaluate(r, parameter, dtype) for r in recipe.operands]
+        return np.asarray(apply(recipe, operands), dtype)
 
     def _source(self, source: Source) -> Array:
         if self._checkpoint is not None:

@@ -104,7 +104,7 @@ class _Run:
 
     def parameter(self, name: str) -> Array:
         found = self.program.parameters[name]
-        return self.weights.value(found) if found.quantization is None else self.weights.deployed(found)
+        return self.weights.exact(found) if found.quantization is None else self.weights.deployed(found)
 
 
 def relative_error(expected: Array, actual: Array) -> float:
