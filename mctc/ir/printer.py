@@ -1,0 +1,193 @@
+"""Programs as text. `locations` adds where each op comes from and what passes did to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+from mctc.ir.literals import (
+    DOTTED,
+    array_text,
+    call_text,
+    dotted_text,
+    name_text,
+    quoted,
+    type_text,
+    value_text,
+    word_text,
+)
+from mctc.ir.location import Origin
+from mctc.ir.op import REQUIRED
+from mctc.ir.program import Dim, Function, Op, Parameter, Program, Quantization, Recipe, Section, Source, Value
+from mctc.ir.types import TensorType
+
+
+def print_program(program: Program, *, locations: bool = False) -> str:
+    """The whole program. With `locations` the text holds all of it; without, all but origins."""
+    lines = [name_text("program @", program.name) + " {"]
+    lines += (f"  {line}" for line in _head(program, locations))
+    for function in program.functions.values():
+        lines += (f"  {line}" for line in _function(function, locations))
+    return "\n".join([*lines, "}", ""])
+
+
+def print_function(function: Function, *, locations: bool = False) -> str:
+    """One function; it parses back as a program of its own."""
+    return "\n".join([*_function(function, locations), ""])
+
+
+def _head(program: Program, locations: bool) -> Iterator[str]:
+    for name, dim in program.dims.items():
+        yield f"dim {name}: {_dim(dim)}"
+    for name, (type_, start) in program.sources.items():
+        yield f"source {name_text('@', name)}: {type_text(type_)} = {call_text(start.rule, dict(start.arguments))}"
+    for parameter in program.parameters.values():
+        yield _parameter(parameter, program, locations)
+    for word, section in (("train", program.train), ("stream", program.stream)):
+        yield from _section(word, section)
+    if program.quantize:
+        yield "quantize {"
+        for rule in program.quantize:
+            yield f"  {quoted(rule.pattern)}: {_quantization(rule.quantization)}{_origin(rule.origin, locations)}"
+        yield "}"
+    for v in program.vocabularies:
+        yield f"vocabulary {name_text('@', v.function)} {dotted_text(v.result)}: {v.valid} -> {v.padded}"
+
+
+def _dim(dim: Dim) -> str:
+    return dim.role.value if dim.rate is None else f"{dim.role.value} @ {Fraction(dim.rate)}"
+
+
+def _section(word: str, section: Section) -> Iterator[str]:
+    if section.settings:
+        yield f"{word} {{"
+        yield from (f"  {word_text(key)} = {value_text(value)}" for key, value in section.settings.items())
+        yield "}"
+
+
+def _quantization(quantization: Quantization | None) -> str:
+    if quantization is None:
+        return "none"
+    group = {} if quantization.group is None else {"group": quantization.group}
+    return call_text(quantization.scheme, {"bits": quantization.bits, **group})
+
+
+def _parameter(parameter: Parameter, program: Program, locations: bool) -> str:
+    text = f"param {name_text('@', parameter.name)}"
+    recipe, stated = parameter.recipe, program.sources.get(parameter.name, (None, None))[0]
+    if recipe != Source(parameter.name, parameter.type) or stated != parameter.type:
+        stated_type = "" if parameter.type == recipe.type else f": {type_text(parameter.type)}"
+        text += f"{stated_type} = {_recipe(recipe, program)}"
+    if parameter.quantization is not None:
+        text += f" as {_quantization(parameter.quantization)}"
+    return text + _origin(parameter.origin, locations)
+
+
+def _recipe(recipe: Recipe | None, program: Program) -> str:
+    if recipe is None:
+        return "none"
+    if isinstance(recipe, Source):
+        known = program.sources.get(recipe.name, (None, None))[0] == recipe.type
+        return name_text("@", recipe.name) + ("" if known else f": {type_text(recipe.type)}")
+    if recipe.op == "constant":
+        value = dict(recipe.attributes)["value"]
+        return f"constant {array_text(value, recipe.type.dtype)}: {type_text(recipe.type)}"
+    operands = [_recipe(operand, program) for operand in _trimmed(recipe.operands)]
+    attributes = [f"{word_text(name)} = {value_text(value)}" for name, value in recipe.attributes]
+    text = f"{recipe.op}({', '.join([*operands, *attributes])})"
+    return text + (f" result {recipe.result}" if recipe.result else "") + f": {type_text(recipe.type)}"
+
+
+def _function(function: Function, locations: bool) -> Iterator[str]:
+    names = _Names(function)
+    inputs = ", ".join(f"{names[value]}: {type_text(value.type)}" for value in function.inputs)
+    yield f"function {name_text('@', function.name)}({inputs}){_origin(function.origin, locations)} {{"
+    for state in function.states:
+        label = "" if names[state.value] == f"%{state.name}" else f" as {quoted(state.name)}"
+        yield f"  state {names[state.value]}: {type_text(state.value.type)}{label}"
+    for op in function.ops:
+        yield f"  {_op(op, names)}{_origin(op.origin, locations)}"
+    for state in function.states:
+        yield f"  next {names[state.value]} = {names[state.update]}"
+    if function.results:
+        yield "  return " + ", ".join(f"{dotted_text(name)} = {names[value]}" for name, value in function.results)
+    yield "}"
+
+
+class _Names:
+    """The text of each value: inputs and states by their names, results of ops by number."""
+
+    def __init__(self, function: Function) -> None:
+        self._names: dict[Value, str] = {}
+        taken: set[str] = set()
+        for value in function.inputs:
+            self._names[value] = self._free(value.name, "input", taken)
+        for state in function.states:
+            self._names[state.value] = self._free(state.value.name or state.name, "state", taken)
+        number = 0
+        for op in function.ops:
+            for result in op.results:
+                self._names[result] = f"%{number}"
+                number += 1
+
+    @staticmethod
+    def _free(name: str, kind: str, taken: set[str]) -> str:
+        """A text that no other value has. Digits alone are quoted: they are for results of ops."""
+        if not name or name in taken:
+            name = next(f"{name or kind}.{i}" for i in range(len(taken) + 1) if f"{name or kind}.{i}" not in taken)
+        taken.add(name)
+        return f"%{name}" if DOTTED.fullmatch(name) and not name.isdigit() else f"%{quoted(name)}"
+
+    def __getitem__(self, value: Value | None) -> str:
+        if value is None:
+            return "none"
+        return self._names.get(value, "%foreign")
+
+
+def _op(op: Op, names: _Names) -> str:
+    results = ", ".join(names[result] for result in op.results)
+    return f"{results} = {_body(op, names)}: {_types(result.type for result in op.results)}"
+
+
+def _body(op: Op, names: _Names) -> str:
+    if op.name == "parameter":
+        return f"parameter {name_text('@', op.attributes['name'])}"
+    if op.name == "constant":
+        return f"constant {array_text(op.attributes['value'], op.result.type.dtype)}"
+    operands = [names[value] for value in _trimmed(op.operands)]
+    defaults = op.definition.attributes
+    attributes = [
+        f"{word_text(name)} = {value_text(value)}"
+        for name, value in op.attributes.items()
+        if not _is_default(value, defaults.get(name, REQUIRED))
+    ]
+    return f"{op.name}({', '.join([*operands, *attributes])})"
+
+
+def _is_default(value: object, default: object) -> bool:
+    """By text, so that 1 and 1.0 stay apart."""
+    return default is not REQUIRED and value_text(value) == value_text(default)
+
+
+def _trimmed(operands: Iterable[object]) -> list:  # type: ignore[type-arg]
+    kept = list(operands)
+    while kept and kept[-1] is None:
+        kept.pop()
+    return kept
+
+
+def _types(types: Iterable[TensorType]) -> str:
+    texts = [type_text(type_) for type_ in types]
+    return texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
+
+
+def _origin(origin: Origin, locations: bool) -> str:
+    if not locations:
+        return ""
+    text, place = "", origin.location
+    if place is not None:
+        end = f"-{place.end_line}:{place.end_column}" if place.end_line or place.end_column else ""
+        text += f" at {quoted(place.file)}:{place.line}:{place.column}{end}"
+    if origin.path:
+        text += f" in {dotted_text(origin.path)}"
+    return text + "".join(f" by {dotted_text(event.by)} {quoted(event.change)}" for event in origin.history)

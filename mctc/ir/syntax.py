@@ -1,0 +1,162 @@
+"""What the parser of the textual form makes: statements and items with their lines, values still by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Union
+
+from mctc.diagnostics.errors import MctcError
+from mctc.ir.location import Origin
+from mctc.ir.program import Initializer, Quantization
+from mctc.ir.types import TensorType
+
+
+class IrSyntaxError(MctcError):
+    """A text that is no program. `line` and `column` count from 1."""
+
+    def __init__(self, message: str, line: int, column: int = 1, *, hint: str | None = None) -> None:
+        super().__init__(f"line {line}, column {column}: {message}", hint=hint)
+        self.line, self.column = line, column
+
+
+@dataclass(frozen=True)
+class Local:
+    """A use or definition of an SSA value."""
+
+    name: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
+class Setting:
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class ArrayText:
+    """The entries of a constant as written: `word` is entries, splat, bytes or packed."""
+
+    word: str
+    value: Any
+    storage: str | None
+
+
+@dataclass(frozen=True)
+class Leaf:
+    name: str
+    type: TensorType | None
+    line: int
+
+
+@dataclass(frozen=True)
+class Node:
+    """An inner node of a recipe; `op` is 'constant' with an ArrayText among `arguments`, or an op's name."""
+
+    op: str
+    arguments: tuple[Any, ...]
+    result: int
+    type: TensorType | None
+    line: int
+
+
+RecipeText = Union[Leaf, Node]
+
+
+@dataclass(frozen=True)
+class DimItem:
+    name: str
+    role: str
+    rate: Fraction | None
+    line: int
+
+
+@dataclass(frozen=True)
+class SourceItem:
+    name: str
+    type: TensorType
+    start: Initializer
+
+
+@dataclass(frozen=True)
+class ParameterItem:
+    name: str
+    type: TensorType | None
+    recipe: RecipeText | None
+    quantization: Quantization | None
+    origin: Origin
+    line: int
+
+
+@dataclass(frozen=True)
+class SectionItem:
+    word: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RulesItem:
+    rules: tuple[tuple[str, Quantization | None, Origin], ...]
+
+
+@dataclass(frozen=True)
+class VocabularyItem:
+    function: str
+    result: str
+    valid: int
+    padded: int
+
+
+@dataclass(frozen=True)
+class StateLine:
+    value: Local
+    type: TensorType
+    name: str | None
+
+
+@dataclass(frozen=True)
+class NextLine:
+    state: Local
+    update: Local
+
+
+@dataclass(frozen=True)
+class ReturnLine:
+    results: tuple[tuple[str, Local], ...]
+
+
+@dataclass(frozen=True)
+class OpLine:
+    """`body` is ('parameter', name), ('constant', ArrayText) or (op, operands and settings)."""
+
+    results: tuple[Local, ...]
+    op: str
+    arguments: tuple[Any, ...]
+    types: tuple[TensorType, ...] | None
+    origin: Origin
+
+
+Statement = Union[StateLine, NextLine, ReturnLine, OpLine]
+
+
+@dataclass(frozen=True)
+class FunctionItem:
+    name: str
+    inputs: tuple[tuple[Local, TensorType], ...]
+    origin: Origin
+    statements: tuple[Statement, ...]
+    line: int
+
+
+Item = Union[DimItem, SourceItem, ParameterItem, SectionItem, RulesItem, VocabularyItem, FunctionItem]
+
+
+@dataclass(frozen=True)
+class ProgramText:
+    """`name` is None when the text has no `program` around its items."""
+
+    name: str | None
+    items: tuple[Item, ...] = field(default_factory=tuple)
