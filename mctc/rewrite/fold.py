@@ -1,0 +1,146 @@
+"""Folding ops over parameters and constants into the parameters' recipes and into constants.
+
+Passes build on parameter values with plain ops (`reshape`, `pad`, `slice`); `fold_parameters` then moves these ops out
+of the functions, into recipes. It holds the one rule of naming: a parameter all of whose uses go through one and the
+same derivation keeps its name; where a parameter is used in several forms, each derived form is called by the name
+and the ops that made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, replace
+
+from mctc.ir.op import Array
+from mctc.ir.program import Derived, Function, Op, Parameter, Program, Recipe, Value
+from mctc.rewrite.recipes import compose, recipe_key
+from mctc.rewrite.rewriter import Rewriter, drop_dead
+
+Foldable = Callable[[Op], bool]
+
+STRUCTURAL = frozenset({"reshape", "transpose", "slice", "pad", "concat", "split", "reverse"})
+"""Ops that move a parameter's entries without changing them."""
+
+LARGEST_CONSTANT = 1 << 20  # entries: a folded constant beyond this would trade arithmetic for file size
+
+
+def structural(op: Op) -> bool:
+    return op.name in STRUCTURAL
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known about a value before run time: its recipe, and the parameter it mainly comes from.
+
+    `main` is None for a constant. `chain` are the ops between them.
+    """
+
+    recipe: Recipe
+    main: str | None
+    chain: tuple[str, ...] = ()
+
+
+def fold_parameters(program: Program, by: str, foldable: Foldable = structural) -> Program:
+    """The program with every foldable op over parameters and constants moved into recipes or folded constants."""
+    known = {name: _known_values(program, function, foldable) for name, function in program.functions.items()}
+    wanted = [found for name, function in program.functions.items() for found in _wanted(function, known[name])]
+    if not any(found.chain for found in wanted):
+        return program
+    names, parameters = _named(program, wanted)
+    new = replace(program, functions={}, parameters=parameters)
+    for name, function in program.functions.items():
+        rule = _Rule(known[name], names)
+        new.functions[name] = Rewriter(new, function, by).rebuild(rule)
+    return drop_dead(new)
+
+
+def _known_values(program: Program, function: Function, foldable: Foldable) -> dict[Value, _Known]:
+    known: dict[Value, _Known] = {}
+    for op in function.ops:
+        if op.name == "parameter":
+            parameter = program.parameters[op.attributes["name"]]
+            known[op.result] = _Known(parameter.recipe, parameter.name)
+        elif op.name == "constant":
+            known[op.result] = _Known(compose("constant", (), op.attributes), None)
+        elif foldable(op) and op.operands and all(v is None or v in known for v in op.operands):
+            _add(op, known)
+    return known
+
+
+def _add(op: Op, known: dict[Value, _Known]) -> None:
+    operands = [None if value is None else known[value] for value in op.operands]
+    main = next((k for k in operands if k is not None and k.main is not None), None)
+    if main is None and any(result.type.size > LARGEST_CONSTANT for result in op.results):
+        return
+    chain = (*(main.chain if main else ()), op.name)
+    for index, result in enumerate(op.results):
+        recipe = compose(op.name, [None if k is None else k.recipe for k in operands], op.attributes, index)
+        known[result] = _Known(recipe, main.main if main else None, chain)
+
+
+def _wanted(function: Function, known: dict[Value, _Known]) -> Iterator[_Known]:
+    """What ops that stay, and results, read of the known values; in order of use."""
+    for op in function.ops:
+        if op.result not in known:
+            yield from (known[value] for value in op.operands if value in known)
+    yield from (known[value] for value in function.outputs if value in known)
+
+
+def _named(program: Program, wanted: list[_Known]) -> tuple[dict[Hashable, str], dict[str, Parameter]]:
+    """A name for every wanted recipe, and the parameters of those names."""
+    forms: dict[str, dict[Hashable, _Known]] = {}
+    for found in wanted:
+        if found.main is not None:
+            forms.setdefault(found.main, {}).setdefault(recipe_key(found.recipe), found)
+    names: dict[Hashable, str] = {}
+    parameters: dict[str, Parameter] = {}
+    taken = set(program.parameters)
+    for main, of_main in forms.items():
+        for key, found in of_main.items():
+            name = main if len(of_main) == 1 or not found.chain else _fresh(main, found.chain, taken)
+            parameter = replace(program.parameters[main], name=name, type=found.recipe.type, recipe=found.recipe)
+            names[main, key], parameters[name] = name, parameter
+    return names, parameters
+
+
+def _fresh(main: str, chain: tuple[str, ...], taken: set[str]) -> str:
+    stem = ".".join((main, *dict.fromkeys(chain)))
+    name, number = stem, 1
+    while name in taken:
+        name, number = f"{stem}_{number}", number + 1
+    taken.add(name)
+    return name
+
+
+class _Rule:
+    """Replaces known values by parameters and constants where they are read, and forgets the ops between."""
+
+    def __init__(self, known: dict[Value, _Known], names: dict[Hashable, str]) -> None:
+        self.known, self.names = known, names
+
+    def __call__(self, op: Op, rewriter: Rewriter) -> list[Value] | None:
+        if op.result not in self.known or (op.name == "constant"):
+            return None
+        return [self._value(op, result, rewriter) for result in op.results]
+
+    def _value(self, op: Op, result: Value, rewriter: Rewriter) -> Value:
+        found = self.known[result]
+        if found.main is None:
+            rewriter.note(f"{op.name} of a constant computed")
+            array = constant_value(found.recipe)
+            roles = tuple(role.value for role in result.type.roles)
+            return rewriter.op("constant", value=array, dtype=result.type.dtype.value, roles=roles)
+        name = self.names.get((found.main, recipe_key(found.recipe)))
+        if name is None:  # only ops that fold themselves read it
+            return Value(result.type)
+        if found.chain:
+            rewriter.note(f"{op.name} folded into parameter {name}")
+        return rewriter.parameter(name)
+
+
+def constant_value(recipe: Recipe) -> Array:
+    """The value of a recipe without sources, in the precision of its constants."""
+    from mctc.weights import apply
+
+    assert isinstance(recipe, Derived), "a constant's recipe has no source"
+    return apply(recipe, [None if operand is None else constant_value(operand) for operand in recipe.operands])

@@ -1,0 +1,203 @@
+"""Every value with roles becomes (batch, channel, middle, time); no transpose is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from mctc.passes.layout import Layout, has_roles, substance
+
+from mctc.ir.dims import Extent
+from mctc.ir.op import InferenceError
+from mctc.ir.program import Op, Program, Value
+from mctc.ir.types import Axis, Role, TensorType
+from mctc.rewrite.adapt import adapt
+from mctc.rewrite.base import Context, Pass, Reshapes
+from mctc.rewrite.fold import fold_parameters
+from mctc.rewrite.rewriter import Rewriter, drop_dead
+
+BROADCASTING = frozenset({"add", "sub", "mul", "div", "maximum", "minimum"})
+
+
+class ChannelsFirst(Pass):
+    """Lays every value out as (batch, channel, feature or label, time), the order the Neural Engine computes in.
+
+    Ops find their axes by role, so most are the same ops on other types. Conv1d becomes conv2d, transposes vanish,
+    and vectors that met the last axis are reshaped to meet the channel axis (ANE-LY-001, ANE-LY-004, ANE-LY-005).
+    """
+
+    name = "channels-first"
+    promise = Reshapes()
+
+    def run(self, program: Program, context: Context) -> Program:
+        new = replace(program, functions={}, parameters=dict(program.parameters))
+        for name, function in program.functions.items():
+            layout = Layout.of_function(function)
+            new.functions[name] = Rewriter(new, function, self.name).rebuild(_Rule(layout), layout)
+        return fold_parameters(drop_dead(new), self.name)
+
+
+class _Rule:
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+
+    def __call__(self, op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
+        if not any(has_roles(value.type) for value in (*op.operands, *op.results) if value is not None):
+            return None
+        build: Build = BINARY if op.name in BROADCASTING else SPECIAL.get(op.name, _again)
+        made = build(op, rewriter, self.layout)
+        rewriter.note(_words(op, made))
+        return [_conform(op, old.type, value, rewriter, self.layout) for old, value in zip(op.results, made)]
+
+
+Build = Callable[[Op, Rewriter, Layout], Sequence[Value]]
+
+
+def _words(op: Op, made: Sequence[Value]) -> str:
+    axes = ", ".join(role.value for role in made[0].type.roles)
+    owner = made[0].owner
+    name = owner.name if owner is not None and owner.name != op.name and op.name not in ("transpose", "reshape") else ""
+    return f"{op.name} became {name} on ({axes})" if name else f"laid out as ({axes})"
+
+
+def _again(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
+    """The same op on the new operands; an axis given by position is found again by its role."""
+    attributes = dict(op.attributes)
+    axis = attributes.get("axis")
+    if isinstance(axis, int) and not isinstance(axis, bool):
+        attributes["axis"] = _moved_axis(next(v for v in op.operands if v is not None).type, axis, layout)
+    return rewriter.emit(op.name, *rewriter.operands(op), **attributes)
+
+
+def _moved_axis(type_: TensorType, axis: int, layout: Layout) -> int | str:
+    if not has_roles(type_) or layout(type_) == type_:
+        return axis
+    role = type_.axes[axis].role
+    if role is Role.UNIT:
+        raise InferenceError(f"axis {axis} of {type_} has no role to find it by after the layout changed")
+    return str(role.value)
+
+
+def _constant(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
+    old, new = op.result.type, layout(op.result.type)
+    array = adapt(np.asarray(op.attributes["value"]), old, new)
+    roles = tuple(role.value for role in new.roles)
+    return rewriter.emit("constant", value=array, dtype=op.attributes["dtype"], roles=roles)
+
+
+def _conv1d(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
+    """conv1d with weight [out, in, k] is conv2d with weight [out, in, 1, k]."""
+    x, weight, bias = rewriter.operands(op)
+    assert x is not None
+    assert weight is not None
+    out, into, kernel = weight.type.extents
+    tall = reshape(rewriter, weight, weight.type.with_axes(_plain(out, into, 1, kernel)))
+    a = op.attributes
+    made = {"stride": (1, a["stride"]), "dilation": (1, a["dilation"]), "groups": a["groups"], "pad": a["pad"]}
+    return rewriter.emit("conv2d", x, tall, bias, **made)
+
+
+def _plain(*extents: Extent | int) -> list[Axis]:
+    return [Axis(Role.PLAIN, Extent.of(extent)) for extent in extents]
+
+
+def reshape(rewriter: Rewriter, value: Value, type_: TensorType) -> Value:
+    """`value` with the axes of `type_`."""
+    axes = tuple((a.role.value, a.extent.value if a.extent.is_static else a.extent) for a in type_.axes)
+    return value if value.type.axes == type_.axes else rewriter.op("reshape", value, axes=axes)
+
+
+def _transpose(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
+    """Roles say where axes go, so the laid-out value before and after a transpose is the same."""
+    return [value for value in rewriter.operands(op) if value is not None]
+
+
+def _reshape(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
+    """A reshape that renames axes, or adds and drops axes of extent 1. Anything else would need a transpose."""
+    (old,) = op.operands
+    (x,) = rewriter.operands(op)
+    assert old is not None
+    assert x is not None
+    before, after = substance(old.type), substance(op.result.type)
+    new = layout(op.result.type)
+    renamed = {a.role: b for a, b in zip(before, after)}
+    moved = [renamed[axis.role] for axis in substance(x.type) if axis.role in renamed]
+    if [a.extent for a in before] != [a.extent for a in after] or moved != substance(new):
+        raise InferenceError(
+            f"reshaping {old.type} to {op.result.type} regroups entries across axes, which would need a transpose in "
+            "the channels-first layout; use split_channels or merge_channels"
+        )
+    return [reshape(rewriter, x, new)]
+
+
+def _binary(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
+    """Broadcasting by position from here on: operands of equal rank, plain vectors along the axis that they met."""
+    rank = layout(op.result.type).rank
+    operands: list[Value | None] = []
+    for old, other in (op.operands, op.operands[::-1]):
+        assert old is not None
+        assert other is not None
+        value = rewriter[old]
+        if has_roles(old.type):
+            operands.append(reshape(rewriter, value, layout(old.type, rank)))
+        elif old.type.rank and has_roles(other.type):
+            operands.append(_align(rewriter, value, other.type, layout(other.type, rank)))
+        else:
+            operands.append(value)
+    return rewriter.emit(op.name, *operands)
+
+
+def _align(rewriter: Rewriter, value: Value, old: TensorType, new: TensorType) -> Value:
+    """A plain tensor that met the last axes of `old`, reshaped (or transposed) to meet the same axes of `new`."""
+    if old == new:
+        return value
+    if value.type.rank > old.rank:
+        raise InferenceError(f"{value.type} has more axes than {old}", "right")
+    met = old.axes[old.rank - value.type.rank :]
+    kept = [i for i, axis in enumerate(value.type.axes) if axis.extent != Extent.of(1)]
+    target = {i: new.roles.index(met[i].role) for i in kept}
+    order = sorted(kept, key=target.__getitem__)
+    if order != kept:
+        full = [*(i for i in range(value.type.rank) if i not in kept), *order]
+        value, target = rewriter.op("transpose", value, order=tuple(full)), {full.index(i): target[i] for i in kept}
+    first = min(target.values(), default=new.rank - 1)
+    extents = {position: value.type.extents[i] for i, position in target.items()}
+    aligned = [extents.get(position, Extent.of(1)) for position in range(first, new.rank)]
+    return reshape(rewriter, value, value.type.with_axes(_plain(*aligned)))
+
+
+def _matmul(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
+    """x @ w over the channels is a linear layer; no other product has a place in this layout."""
+    left, right = op.operands
+    assert left is not None
+    assert right is not None
+    if has_roles(right.type) or right.type.rank != 2 or not left.type.roles[-1].is_channel:
+        raise InferenceError(
+            f"a matrix product of {left.type} and {right.type} has no channels-first form; use attention for products "
+            "of frames, and linear for products with weights"
+        )
+    weight = rewriter.op("transpose", rewriter[right], order=(1, 0))
+    return rewriter.emit("linear", rewriter[left], weight)
+
+
+BINARY: Build = _binary
+SPECIAL: dict[str, Build] = {
+    "constant": _constant,
+    "conv1d": _conv1d,
+    "transpose": _transpose,
+    "reshape": _reshape,
+    "matmul": _matmul,
+}
+
+
+def _conform(op: Op, old: TensorType, value: Value, rewriter: Rewriter, layout: Layout) -> Value:
+    """The value as the layout wants it: unit axes may move, nothing else may."""
+    if not has_roles(old):
+        return value
+    wanted = layout(old)
+    if value.type == wanted:
+        return value
+    if substance(value.type) != substance(wanted) or value.type.dtype is not wanted.dtype:
+        raise InferenceError(f"{op.name} gave {value.type} where the channels-first layout wants {wanted}")
+    return reshape(rewriter, value, wanted)

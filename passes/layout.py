@@ -1,0 +1,66 @@
+"""The channels-first layout: which axis of a type goes where."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from mctc.ir.dims import Extent
+from mctc.ir.op import InferenceError
+from mctc.ir.program import Function
+from mctc.ir.types import Axis, Role, TensorType
+
+UNIT = Axis(Role.UNIT, Extent.of(1))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """(batch, channel, middle, time): unit axes fill what a type lacks; middle is feature or label.
+
+    A type with feature and label has rank 5, (batch, channel, feature, label, time). In a function without a time
+    axis (`timeless`) the label axis is its sequence and stands last.
+    """
+
+    timeless: bool
+
+    @staticmethod
+    def of_function(function: Function) -> Layout:
+        values = [*function.inputs, *(result for op in function.ops for result in op.results)]
+        return Layout(not any(Role.TIME in value.type.roles for value in values))
+
+    def __call__(self, type_: TensorType, rank: int = 0) -> TensorType:
+        """The laid-out type: of `rank` 5 if that is asked for. Types without roles stay as they are.
+
+        Raises InferenceError for a type in which a role occurs twice or is mixed with plain axes.
+        """
+        by_role = self._by_role(type_)
+        if not by_role:
+            return type_
+        last = Role.LABEL if self.timeless else Role.TIME
+        middle = [by_role[role] for role in (Role.FEATURE, Role.LABEL) if role in by_role and role is not last]
+        if rank == 5:
+            middle = [by_role.get(Role.FEATURE, UNIT), by_role.get(Role.LABEL, UNIT)]
+        channel = by_role.get(Role.CHANNEL, by_role.get(Role.VOCABULARY, UNIT))
+        return type_.with_axes([by_role.get(Role.BATCH, UNIT), channel, *(middle or [UNIT]), by_role.get(last, UNIT)])
+
+    def _by_role(self, type_: TensorType) -> dict[Role, Axis]:
+        axes = [axis for axis in type_.axes if axis.role is not Role.UNIT]
+        if all(axis.role is Role.PLAIN for axis in axes):
+            return {}
+        count = Counter(Role.CHANNEL if axis.role.is_channel else axis.role for axis in axes)
+        twice = next((role for role, times in count.items() if times > 1), None)
+        if twice is not None:
+            raise InferenceError(f"{type_} has two {twice.value} axes: the layout cannot tell them apart")
+        if Role.PLAIN in count:
+            raise InferenceError(f"{type_} mixes axes with roles and axes without: give each axis a role")
+        return {axis.role: axis for axis in axes}
+
+
+def has_roles(type_: TensorType) -> bool:
+    """Whether any axis has a role of its own (parameters and scalars have none)."""
+    return any(role not in (Role.PLAIN, Role.UNIT) for role in type_.roles)
+
+
+def substance(type_: TensorType) -> list[Axis]:
+    """The axes that decide in which order entries lie in memory: those whose extent is not 1."""
+    return [axis for axis in type_.axes if axis.extent != UNIT.extent]
