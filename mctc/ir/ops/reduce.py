@@ -1,4 +1,4 @@
-"""Reductions along one axis, which is kept with extent 1."""
+"""Reductions along one axis, which is kept with extent 1 (a laid-out feature axis becomes a unit axis)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from mctc.ir.dims import Extent
 from mctc.ir.op import REQUIRED, Array, OpDef, Signature, declare
-from mctc.ir.ops.shape import whole_along_sequence
+from mctc.ir.ops.shape import laid_out, whole_along_sequence
 from mctc.ir.time import TimeBehaviour
-from mctc.ir.types import TensorType
+from mctc.ir.types import Axis, Role, TensorType
 
 TABLE: dict[str, tuple[str, Callable[..., Array]]] = {
     "sum": ("Sum", np.sum),
@@ -27,7 +28,10 @@ class Reduce(OpDef):
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
-        return (s["x"].with_extent(s.axis("x"), 1),)
+        x, axis = s["x"], s.axis("x")
+        if laid_out(x) and x.axes[axis].role is Role.FEATURE:
+            return (x.with_axis(axis, Axis(Role.UNIT, Extent.of(1))),)
+        return (x.with_extent(axis, 1),)
 
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:

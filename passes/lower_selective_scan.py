@@ -1,0 +1,61 @@
+"""Selective scans to ops that the Neural Engine has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mctc.passes.selective_scan import decay, prefix, unrolled
+from mctc.passes.selective_scan.cost import cheapest, costs
+from mctc.passes.selective_scan.operands import Scan, gather, lowerable
+
+from mctc.diagnostics.errors import MctcError
+from mctc.ir.program import Op, Program, Value
+from mctc.rewrite.base import Context, Exact, Pass
+from mctc.rewrite.rewriter import Replacement, Rewriter, rewrite
+
+FORMS: dict[str, Callable[[Scan], tuple[Value, Value]]] = {
+    "unrolled": unrolled.lower,
+    "prefix": prefix.lower,
+    "decay": decay.lower,
+}
+
+
+class LowerSelectiveScan(Pass):
+    """Selective scans become static ops in the form (unrolled, prefix, decay) that costs least; --scan forces one."""
+
+    name = "lower-selective-scan"
+    promise = Exact()
+    stage = "deploy"
+    before = ("pack-states", "fold-state-reshapes")
+
+    def run(self, program: Program, context: Context) -> Program:
+        forced = context.options.get("scan")
+        if forced is not None and forced not in FORMS:
+            raise MctcError(f"there is no form of the scan called {forced!r}", hint=f"the forms are {', '.join(FORMS)}")
+
+        def rule(op: Op, rewriter: Rewriter) -> Replacement:
+            if op.name != "selective_scan" or not lowerable(op):
+                return None
+            scan = gather(op, rewriter)
+            size = (scan.channels, scan.states, scan.frames)
+            form = forced or cheapest(*size)
+            table = costs(*size)
+            others = "; ".join(f"{name}: {cost}" for name, cost in table.items() if name != form)
+            chosen = f"{form} form{' as asked' if forced else ''} for D={size[0]}, N={size[1]}, T={size[2]}"
+            why = f"{chosen}: {table[form]} ({others})"
+            context.explain(self.name, op.origin.path or rewriter.function.name, why)
+            rewriter.note(f"selective_scan became its {form} form")
+            return _results(op, scan, FORMS[form](scan), rewriter)
+
+        return rewrite(program, self.name, rule)
+
+
+def _results(op: Op, scan: Scan, lowered: tuple[Value, Value], rewriter: Rewriter) -> Replacement:
+    """The output with the skip term D * x, and the state in the shape that the op declared."""
+    y, state = lowered
+    skip, x = rewriter.named(op, "D"), rewriter.named(op, "x")
+    if skip is not None and x is not None:
+        factor = rewriter.op("reshape", skip, axes=(("unit", 1), ("channel", scan.channels), ("unit", 1), ("unit", 1)))
+        y = rewriter.op("add", y, rewriter.op("mul", x, factor))
+    axes = tuple((axis.role.value, axis.extent) for axis in op.results[1].type.axes)
+    return y, rewriter.op("reshape", state, axes=axes)

@@ -1,0 +1,39 @@
+"""The scan by doubling (Hillis & Steele, 1986): log2(T) stages over whole chunks.
+
+Stage k combines each frame with the one 2**k before it: (a, b) after (a', b') is (a a', a b' + b). A shift is a
+product with a constant 0/1 matrix; frames that have nothing before them meet a decay of 0 and a drive of 0. Decays stay in
+(0, 1], so nothing can overflow.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from mctc.passes.selective_scan.operands import Scan
+
+from mctc.ir.program import Value
+
+
+def lower(scan: Scan) -> tuple[Value, Value]:
+    """Output [1, D, 1, T] and new state [1, D, N, 1]."""
+    b, frames = scan.builder, scan.frames
+    decay = b.op("exp", b.op("mul", scan.delta, scan.A))
+    state = b.op("mul", scan.drive, scan.B)
+    if scan.h is not None:
+        state = _with_incoming(scan, decay, state)
+    distance = 1
+    while distance < frames:
+        shift = b.constant(np.eye(frames, k=distance, dtype=np.float32))
+        state = b.op("add", b.op("mul", decay, b.op("matmul", state, shift)), state)
+        if 2 * distance < frames:
+            decay = b.op("mul", decay, b.op("matmul", decay, shift))
+        distance *= 2
+    return scan.readout(state)
+
+
+def _with_incoming(scan: Scan, decay: Value, state: Value) -> Value:
+    """The drive with the incoming state, decayed once, added to the first frame."""
+    b, assert_h = scan.builder, scan.h
+    assert assert_h is not None
+    first = np.zeros((1, scan.frames), np.float32)
+    first[0, 0] = 1
+    return b.op("add", state, b.op("mul", decay, b.op("matmul", assert_h, b.constant(first))))
