@@ -28,11 +28,9 @@ def strided_extent(extent: Extent, kernel: int, stride: int, dilation: int, left
             raise InferenceError(f"a kernel that spans {span} does not fit {room}", "x")
         return Extent.of(frames)
     if not 0 <= slack < stride:
-        raise InferenceError(
-            f"padding {left} + {right} with kernel span {span} and stride {stride} does not give {extent / stride} frames",
-            "x",
-            f"left + right must lie between {span - stride} and {span - 1}",
-        )
+        told = f"padding {left} + {right} with kernel span {span} and stride {stride}"
+        hint = f"left + right must lie between {span - stride} and {span - 1}"
+        raise InferenceError(f"{told} does not give {extent / stride} frames", "x", hint)
     return extent / stride
 
 
