@@ -1,0 +1,145 @@
+"""Quantisers: what a compressed parameter holds, and the exact fp16 tensor that Core ML makes of it.
+
+int8 and int4 are symmetric with one fp16 scale per output channel (axis 0): scale = max |x| / 127 or / 7. A palette is a
+table of 2^bits fp16 values, one per tensor or per group of output channels, found by k-means (Lloyd, 1982).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mctc.diagnostics.errors import MctcError
+from mctc.ir.op import Array
+from mctc.ir.program import Quantization
+
+LEVELS = {"int8": 127, "int4": 7}
+PALETTE_BITS = (2, 4, 6, 8)
+ITERATIONS = 40  # of Lloyd's algorithm; it stops earlier when no centre moves
+
+
+class QuantizeError(MctcError):
+    """A tensor or scheme that cannot be quantised."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """codes * scale. `codes` is int8 (of `bits` bits); `scale` is fp16 [channels, 1, ...], or [1, ...] for a vector."""
+
+    bits: int
+    codes: Array
+    scale: Array
+
+    def dequantize(self) -> Array:
+        """The fp16 tensor; the product is exact in fp32 and rounded once."""
+        return (self.codes.astype(np.float32) * self.scale.astype(np.float32)).astype(np.float16)
+
+
+@dataclass(frozen=True, eq=False)
+class Palette:
+    """table[group of the output channel, code]. `codes` is uint8; `table` is fp16 [groups, 2^bits]."""
+
+    bits: int
+    codes: Array
+    table: Array
+
+    def dequantize(self) -> Array:
+        """The fp16 tensor."""
+        groups = self.table.shape[0]
+        grouped = self.codes.reshape(groups, -1)
+        return np.take_along_axis(self.table, grouped.astype(np.intp), axis=1).reshape(self.codes.shape)
+
+
+Quantized = Scaled | Palette
+
+
+def quantize(array: Array, how: Quantization) -> Quantized:
+    """Quantises a tensor of any shape; axis 0 holds the output channels.
+
+    Raises QuantizeError for an unknown scheme, values that are not finite in fp16, and groups that do not divide the
+    output channels.
+    """
+    with np.errstate(over="ignore"):
+        half = np.asarray(array).astype(np.float16)
+    if not np.isfinite(half).all():
+        raise QuantizeError("the tensor has values that are not finite in fp16")
+    if how.scheme in LEVELS:
+        return _scaled(np.asarray(array, np.float32), how.scheme)
+    if how.scheme != "palette":
+        raise QuantizeError(f"there is no scheme {how.scheme}; there are int8, int4 and palette")
+    if how.bits not in PALETTE_BITS:
+        raise QuantizeError(f"a palette has 2, 4, 6 or 8 bits, not {how.bits}")
+    channels = half.shape[0] if half.ndim else 1
+    group = how.group or channels
+    if channels % group:
+        raise QuantizeError(f"groups of {group} do not divide the {channels} output channels")
+    return _palette(half, how.bits, channels // group)
+
+
+def _scaled(array: Array, scheme: str) -> Scaled:
+    levels = LEVELS[scheme]
+    axes = tuple(range(1, array.ndim)) if array.ndim > 1 else None
+    scale = (np.abs(array).max(axis=axes, keepdims=True, initial=0.0) / levels).astype(np.float16)
+    scale = np.where(scale == 0, np.float16(1), scale)  # a channel of zeros, or one too small for an fp16 scale
+    codes = np.clip(np.rint(array / scale.astype(np.float32)), -levels, levels).astype(np.int8)
+    return Scaled(8 if scheme == "int8" else 4, codes, scale)
+
+
+def _palette(half: Array, bits: int, groups: int) -> Palette:
+    rows = half.reshape(groups, -1)
+    codes = np.empty(rows.shape, np.uint8)
+    table = np.empty((groups, 1 << bits), np.float16)
+    for index, row in enumerate(rows):
+        table[index], codes[index] = _cluster(row, 1 << bits)
+    return Palette(bits, codes.reshape(half.shape), table)
+
+
+def _cluster(row: Array, size: int) -> tuple[Array, Array]:
+    """A sorted table of `size` fp16 values for a vector of fp16, and the code of every entry."""
+    # An fp16 tensor has at most 65536 different values: the clustering runs over those, weighted by how often each occurs.
+    bits = (row + np.float16(0)).view(np.uint16)  # -0 becomes 0
+    counts = np.bincount(bits, minlength=1 << 16)
+    patterns = np.flatnonzero(counts).astype(np.uint16)
+    points = patterns.view(np.float16).astype(np.float64)
+    order = np.argsort(points)
+    patterns, points, weights = patterns[order], points[order], counts[patterns[order]].astype(np.float64)
+    centres = _lloyd(points, weights, size).astype(np.float16)
+    table = np.sort(centres)
+    code_of = np.zeros(1 << 16, np.uint8)
+    code_of[patterns] = _nearest(points, table.astype(np.float64))
+    return table, code_of[bits]
+
+
+def _lloyd(points: Array, weights: Array, size: int) -> Array:
+    """`size` centres for sorted weighted points, from quantiles of the points."""
+    if points.size <= size:
+        return np.concatenate([points, np.full(size - points.size, points[-1])])
+    mass = np.concatenate([[0.0], np.cumsum(weights)])
+    moment = np.concatenate([[0.0], np.cumsum(weights * points)])
+    targets = (np.arange(size) + 0.5) / size * mass[-1]
+    centres = np.unique(points[np.searchsorted(mass[1:], targets)])
+    centres = _refilled(centres, points, size)
+    for _ in range(ITERATIONS):
+        edges = np.concatenate([[0], np.searchsorted(points, (centres[1:] + centres[:-1]) / 2), [points.size]])
+        total = np.diff(mass[edges])
+        moved = np.where(total > 0, np.diff(moment[edges]) / np.where(total > 0, total, 1), centres)
+        if np.array_equal(moved, centres):
+            break
+        centres = np.sort(moved)
+    return centres
+
+
+def _refilled(centres: Array, points: Array, size: int) -> Array:
+    """Adds the points farthest from their centre until there are `size` centres (quantiles of few values repeat)."""
+    while centres.size < size:
+        distance = np.abs(points - centres[_nearest(points, centres)])
+        missing = min(size - centres.size, max(1, size // 8))
+        farthest = points[np.argsort(-distance, kind="stable")[:missing]]
+        centres = np.unique(np.concatenate([centres, farthest]))
+    return centres
+
+
+def _nearest(points: Array, centres: Array) -> Array:
+    """The index of the nearest of the sorted centres for every point."""
+    return np.searchsorted((centres[1:] + centres[:-1]) / 2, points, side="left")

@@ -1,0 +1,116 @@
+"""Parameters and constants on their way into a package: each stored once in the weight file, in the form it has there."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from mctc.ir.op import Array
+from mctc.ir.program import Parameter
+from mctc.quantize import Palette, Quantized, QuantizeError, quantize
+from mctc.targets.ane.errors import EmitError
+from mctc.targets.ane.weight_file import WeightFile
+from mctc.weights import Weights
+
+INLINE = 10  # arrays of fewer elements are written in the program, as coremltools does
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A tensor of the weight file."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+
+
+@dataclass(frozen=True, eq=False)
+class Plain:
+    """A const operation's value: in the weight file, or a small array."""
+
+    value: Blob | Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A constexpr operation: its kind and its operands in the weight file, by name."""
+
+    kind: str
+    shape: tuple[int, ...]
+    operands: tuple[tuple[str, Blob], ...]
+
+
+Stored = Plain | Compressed
+
+
+class Store:
+    """Puts parameters and constants into one weight file, each once. Holds no tensor longer than a call."""
+
+    def __init__(self, weights: Weights, file: WeightFile) -> None:
+        self.weights, self.file = weights, file
+        self._parameters: dict[str, Stored] = {}
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], Plain] = {}
+
+    def parameter(self, parameter: Parameter) -> Stored:
+        """The stored form of a parameter; functions that share it share the tensor. Raises EmitError."""
+        if parameter.name not in self._parameters:
+            self._parameters[parameter.name] = self._store(parameter)
+        return self._parameters[parameter.name]
+
+    def constant(self, array: Array, what: str) -> Plain:
+        """The stored form of a float, int or bool array; equal arrays share one tensor."""
+        array = half(array, what) if array.dtype.kind == "f" else array
+        array = array.astype(np.int32) if array.dtype.kind in "iu" else array
+        if array.size < INLINE or array.dtype.kind != "f":
+            return Plain(array)
+        data = hashlib.sha256(np.ascontiguousarray(array)).digest()
+        key = (array.dtype.name, array.shape, data)
+        if key not in self._constants:
+            self._constants[key] = self._plain(array)
+        return self._constants[key]
+
+    def _plain(self, array: Array) -> Plain:
+        return Plain(array if array.size < INLINE else self._blob("fp16", array))
+
+    def _blob(self, dtype: str, array: Array) -> Blob:
+        return Blob(dtype, array.shape, self.file.add(dtype, array))
+
+    def _store(self, parameter: Parameter) -> Stored:
+        what = f"parameter {parameter.name}"
+        if parameter.quantization is None:
+            return self._plain(half(self.weights.value(parameter), what))
+        try:
+            return self._compressed(quantize(self.weights.value(parameter), parameter.quantization))
+        except QuantizeError as error:
+            raise EmitError(f"{what} can't be quantised: {error}", hint=error.hint) from error
+
+    def _compressed(self, quantized: Quantized) -> Compressed:
+        shape = quantized.codes.shape
+        if isinstance(quantized, Palette):
+            table = quantized.table.reshape(-1, *[1] * (len(shape) - 1), quantized.table.shape[1], 1)
+            operands = (
+                ("indices", self._blob(f"uint{quantized.bits}", quantized.codes)),
+                ("lut", self._blob("fp16", table)),
+            )
+            return Compressed("constexpr_lut_to_dense", shape, operands)
+        operands = (
+            ("data", self._blob(f"int{quantized.bits}", quantized.codes)),
+            ("scale", self._blob("fp16", quantized.scale)),
+        )
+        return Compressed("constexpr_blockwise_shift_scale", shape, operands)
+
+
+def half(array: Array, what: str) -> Array:
+    """`array` in fp16. Raises EmitError when a finite value becomes infinite, or a value is not finite to begin with."""
+    with np.errstate(over="ignore"):
+        result = np.asarray(array).astype(np.float16)
+    if not np.isfinite(result).all():
+        worst = np.abs(np.asarray(array)).max()
+        raise EmitError(f"{what} has a value of magnitude {worst:g}, which fp16 can't hold (its largest is 65504)")
+    return result

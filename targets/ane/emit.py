@@ -1,0 +1,85 @@
+"""A deployed program as the message of a Core ML model: one ML program, a function for each of the program's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mctc.ir.program import Function, Program
+from mctc.package.protobuf import model_class
+from mctc.targets.ane.constants import Store
+from mctc.targets.ane.errors import EmitError
+from mctc.targets.ane.function import MIL_DTYPE, STATE_OUT, FunctionEmitter
+from mctc.targets.ane.messages import set_feature
+from mctc.targets.ane.names import identifier
+from mctc.targets.ane.rules import RULES
+
+SPECIFICATION_VERSION = 9  # iOS 18, macOS 15
+DEFAULT_FUNCTION = "encoder"
+SINGLE_NAME = "main"  # what the function of a package with one function is called
+MODEL_LIMIT = (1 << 31) - 1  # bytes; protobuf's own
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A model's bytes, and for every function the IR op (by position) that each MIL operation came from."""
+
+    model: bytes
+    origins: Mapping[str, Mapping[str, int]]
+
+
+def emit_model(
+    program: Program,
+    functions: Sequence[Function],
+    store: Store,
+    *,
+    states_as_io: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> Emitted:
+    """The model that holds `functions`; their weights go to `store`. Raises EmitError.
+
+    A model of several functions keeps their names; one function alone is called 'main', as Core ML expects it.
+    """
+    model = model_class()()
+    model.specificationVersion = SPECIFICATION_VERSION
+    model.mlProgram.version = 1
+    origins: dict[str, dict[str, int]] = {}
+    for function in functions:
+        name = SINGLE_NAME if len(functions) == 1 else identifier(function.name)
+        try:
+            emitter = FunctionEmitter(program, function, model.mlProgram.functions[name], store, states_as_io)
+            emitter.run(RULES)
+        except ValueError as error:
+            raise EmitError(f"function {function.name}: {error}") from error
+        position = {op: index for index, op in enumerate(function.ops)}
+        origins[function.name] = {called: position[op] for called, op in emitter.made.items()}
+        described = model.description if len(functions) == 1 else model.description.functions.add(name=name)
+        _describe(described, function, states_as_io)
+    if len(functions) > 1:
+        names = [function.name for function in functions]
+        model.description.defaultFunctionName = identifier(DEFAULT_FUNCTION if DEFAULT_FUNCTION in names else names[0])
+    for key, value in sorted((metadata or {}).items()):
+        model.description.metadata.userDefined[key] = value
+    return Emitted(_serialise(model), origins)
+
+
+def _serialise(model: Any) -> bytes:
+    data: bytes = model.SerializeToString(deterministic=True)
+    if len(data) > MODEL_LIMIT:
+        raise EmitError(f"the program takes {len(data)} bytes, more than a Core ML model can hold")
+    return data
+
+
+def _describe(message: Any, function: Function, states_as_io: bool) -> None:
+    for value in function.inputs:
+        set_feature(message.input.add(), identifier(value.name), value.type.shape, MIL_DTYPE[value.type.dtype])
+    for name, value in function.results:
+        set_feature(message.output.add(), identifier(name), value.type.shape, MIL_DTYPE[value.type.dtype])
+    for state in function.states:
+        shape, name = state.value.type.shape, identifier(state.name)
+        if states_as_io:
+            set_feature(message.input.add(), name, shape)
+            set_feature(message.output.add(), name + STATE_OUT, shape)
+        else:
+            set_feature(message.state.add(), name, shape, state=True)

@@ -1,0 +1,226 @@
+"""One IR function as a function of an ML program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Union
+
+import numpy as np
+
+from mctc.ir.op import Array
+from mctc.ir.program import Function, Op, Program, Value
+from mctc.ir.types import DType, TensorType
+from mctc.targets.ane.constants import Blob, Compressed, Plain, Store
+from mctc.targets.ane.errors import EmitError, place
+from mctc.targets.ane.messages import as_small, set_array, set_blob, set_string, set_tensor_type
+from mctc.targets.ane.names import Names, identifier, op_name
+
+OPSET = "CoreML8"  # iOS 18, macOS 15: states, int4 and grouped palettes
+MIL_DTYPE = {DType.F32: "fp16", DType.F16: "fp16", DType.I32: "int32", DType.BOOL: "bool"}
+STATE_OUT = "_out"  # what the name of a state's new value ends with when states are inputs and outputs
+
+
+class Name(str):
+    """The name of a MIL value (a plain str as an operand is a string constant)."""
+
+    __slots__ = ()
+
+
+Operand = Union[Value, Name, str, bool, int, float, Array, Sequence[Any]]
+Rule = Callable[[Op, "FunctionEmitter"], None]
+
+
+class FunctionEmitter:
+    """Writes one function. Rules call `emit` with the IR values they define; names, types and constants follow.
+
+    `made` tells for every MIL operation name which IR op it came from.
+    """
+
+    def __init__(self, program: Program, function: Function, message: Any, store: Store, states_as_io: bool) -> None:
+        self.program, self.function, self.store = program, function, store
+        self.names = Names()
+        self.made: dict[str, Op] = {}
+        self.message = message
+        self.block = message.block_specializations[OPSET]
+        message.opset = OPSET
+        self._states_as_io = states_as_io
+        self._values: dict[Value, Name] = {}
+        self._constants: dict[object, Name] = {}
+        self._outputs: dict[Value, Name] = {}
+        self._late: list[tuple[Name, Value]] = []  # outputs that repeat another one: copied at the end
+
+    def run(self, rules: Mapping[str, Rule]) -> None:
+        """Writes the whole function. Raises EmitError for an op without a Core ML form."""
+        self._open()
+        for op in self.function.ops:
+            rule = rules.get(op.name)
+            if rule is None:
+                raise EmitError(
+                    f"{place(op)} has no Core ML form", hint="a deploy pass has to lower it: see `mctc passes`"
+                )
+            rule(op, self)
+        self._close()
+
+    # what rules use
+
+    def ref(self, value: Value) -> Name:
+        """The MIL name of an IR value that has been written."""
+        return self._values[value]
+
+    def emit(self, op: Op, kind: str, inputs: Mapping[str, Operand], results: Sequence[Value] | None = None) -> None:
+        """Writes MIL operation `kind` that defines `results` (those of `op` when left out)."""
+        results = op.results if results is None else results
+        base = op_name(op)
+        names = [self._name_of(value, base, index, len(results)) for index, value in enumerate(results)]
+        types = [(MIL_DTYPE[value.type.dtype], value.type.shape) for value in results]
+        self._operation(op, kind, inputs, names, types)
+        self._values.update(zip(results, names))
+
+    def step(self, op: Op, kind: str, inputs: Mapping[str, Operand], shape: Sequence[int], dtype: str = "fp16") -> Name:
+        """Writes an operation in the middle of a rule, whose result is no IR value. Its name."""
+        name = Name(self.names.fresh(f"{op_name(op)}_{kind}"))
+        self._operation(op, kind, inputs, [name], [(dtype, tuple(shape))])
+        return name
+
+    def alias(self, value: Value, name: Name) -> None:
+        """Lets `value` be what `name` already is, without an operation."""
+        self._values[value] = name
+
+    def constant(self, value: Operand, wanted: str) -> Name:
+        """A const operation for a compile-time value; equal ones are written once. Floats become fp16."""
+        small = as_small(value) if not isinstance(value, np.ndarray) else value
+        if isinstance(small, str):
+            key: object = small
+            stored: Plain | str = small
+        else:
+            stored = self.store.constant(small, f"a constant of {wanted}")
+            held = stored.value
+            key = held if isinstance(held, Blob) else (held.dtype.name, held.shape, held.tobytes())
+        if key not in self._constants:
+            self._constants[key] = self._const(stored, wanted)
+        return self._constants[key]
+
+    def parameter(self, value: Value, name: str) -> None:
+        """Writes parameter `name` as a const or constexpr operation, once a function, and lets `value` be it."""
+        key = ("parameter", name)
+        if key not in self._constants:
+            stored = self.store.parameter(self.program.parameters[name])
+            if isinstance(stored, Compressed):
+                self._constants[key] = self._constexpr(stored, identifier(name))
+            else:
+                self._constants[key] = self._const(stored, identifier(name))
+        self._values[value] = self._constants[key]
+
+    # the frame of the function
+
+    def _open(self) -> None:
+        function = self.function
+        for value in function.inputs:
+            self._values[value] = self._input(identifier(value.name), value.type)
+        for state in function.states:
+            name = identifier(state.name)
+            if self._states_as_io:
+                self._values[state.value] = self._input(name, state.value.type)
+                continue
+            item = self.message.inputs.add(name=self.names.reserve(name))
+            wrapped = item.type.stateType.wrappedType
+            set_tensor_type(wrapped, MIL_DTYPE[state.value.type.dtype], state.value.type.shape)
+        for result, value in self._wanted():
+            name = Name(self.names.reserve(result))
+            self.block.outputs.append(name)
+            if value in self._values or value in self._outputs or _is_constant(value):
+                self._late.append((name, value))
+            else:
+                self._outputs[value] = name
+        if not self._states_as_io:
+            for state in function.states:
+                read = Name(self.names.fresh(f"read_{identifier(state.name)}"))
+                shape = (MIL_DTYPE[state.value.type.dtype], state.value.type.shape)
+                self._operation(None, "read_state", {"input": Name(identifier(state.name))}, [read], [shape])
+                self._values[state.value] = read
+
+    def _close(self) -> None:
+        for name, value in self._late:
+            type_ = (MIL_DTYPE[value.type.dtype], value.type.shape)
+            self._operation(value.owner, "identity", {"x": self._values[value]}, [name], [type_])
+        if not self._states_as_io:
+            for state in self.function.states:
+                name = identifier(state.name)
+                inputs = {"input": Name(name), "data": self._values[state.update]}
+                self._operation(state.update.owner, "write_state", inputs, [], [], self.names.fresh(f"write_{name}"))
+
+    def _wanted(self) -> list[tuple[str, Value]]:
+        results = [(identifier(name), value) for name, value in self.function.results]
+        if self._states_as_io:
+            results += [(identifier(state.name) + STATE_OUT, state.update) for state in self.function.states]
+        return results
+
+    def _input(self, name: str, type_: TensorType) -> Name:
+        item = self.message.inputs.add(name=self.names.reserve(name))
+        set_tensor_type(item.type, MIL_DTYPE[type_.dtype], type_.shape)
+        return Name(name)
+
+    # writing operations
+
+    def _name_of(self, value: Value, base: str, index: int, count: int) -> Name:
+        if value in self._outputs:
+            return self._outputs[value]
+        return Name(self.names.fresh(base if count == 1 else f"{base}_{index}"))
+
+    def _operation(
+        self,
+        op: Op | None,
+        kind: str,
+        inputs: Mapping[str, Operand],
+        names: Sequence[Name],
+        types: Sequence[tuple[str, tuple[int, ...]]],
+        called: str | None = None,
+    ) -> None:
+        called = called or (names[0] if len(names) == 1 else self.names.fresh(op_name(op) if op else kind))
+        resolved = [(key, self._arguments(operand, key)) for key, operand in inputs.items()]
+        message = self.block.operations.add(type=kind)
+        for key, arguments in resolved:
+            into = message.inputs[key].arguments
+            for argument in arguments:
+                into.add(name=argument)
+        for name, (dtype, shape) in zip(names, types):
+            set_tensor_type(message.outputs.add(name=name).type, dtype, shape)
+        set_string(message.attributes["name"], called)
+        if op is not None:
+            self.made[called] = op
+
+    def _arguments(self, operand: Operand, wanted: str) -> list[Name]:
+        if isinstance(operand, Value):
+            return [self._values[operand]]
+        if isinstance(operand, Name):
+            return [operand]
+        if isinstance(operand, (list, tuple)) and operand and isinstance(operand[0], (Value, Name)):
+            return [self._arguments(item, wanted)[0] for item in operand]
+        return [self.constant(operand, wanted)]
+
+    def _const(self, stored: Plain | str, wanted: str) -> Name:
+        name = Name(self.names.fresh(wanted))
+        message = self.block.operations.add(type="const")
+        value, result = message.attributes["val"], message.outputs.add(name=name)
+        if isinstance(stored, str):
+            set_string(value, stored)
+        elif isinstance(stored.value, Blob):
+            set_blob(value, stored.value.dtype, stored.value.shape, stored.value.offset)
+        else:
+            set_array(value, stored.value)
+        result.type.CopyFrom(value.type)
+        set_string(message.attributes["name"], name)
+        return name
+
+    def _constexpr(self, stored: Compressed, wanted: str) -> Name:
+        name = Name(self.names.fresh(wanted))
+        message = self.block.operations.add(type=stored.kind)
+        for key, blob in stored.operands:
+            set_blob(message.inputs[key].arguments.add().value, blob.dtype, blob.shape, blob.offset)
+        set_tensor_type(message.outputs.add(name=name).type, "fp16", stored.shape)
+        set_string(message.attributes["name"], name)
+        return name
+
+
+def _is_constant(value: Value) -> bool:
+    return value.owner is not None and value.owner.name in ("parameter", "constant")

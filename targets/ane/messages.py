@@ -1,0 +1,74 @@
+"""ML program messages: types and values, written field by field.
+
+The message classes are those that coremltools generates from Apple's MIL.proto; mctc.package.protobuf loads them. Forms
+follow what coremltools itself writes: scalars have no rank, fp16 and narrow integers are bytes, the rest numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mctc.ir.op import Array
+from mctc.package.dtypes import DTYPES
+
+FEATURE_FP16 = 65552  # ArrayFeatureType.ArrayDataType.FLOAT16 (FeatureTypes.proto)
+FEATURE_INT32 = 131104  # ArrayFeatureType.ArrayDataType.INT32
+WEIGHT_FILE = "@model_path/weights/weight.bin"
+MIL_OF_NUMPY = {"float16": "fp16", "int32": "int32", "bool": "bool", "int8": "int8", "uint8": "uint8"}
+
+
+def set_tensor_type(message: Any, dtype: str, shape: Sequence[int]) -> None:
+    """Makes a ValueType message the type of a tensor."""
+    tensor = message.tensorType
+    tensor.dataType = DTYPES[dtype].number
+    if shape:
+        tensor.rank = len(shape)
+        for extent in shape:
+            tensor.dimensions.add().constant.size = extent
+
+
+def set_string(message: Any, text: str) -> None:
+    """Makes a Value message a string."""
+    message.type.tensorType.dataType = DTYPES["string"].number
+    message.immediateValue.tensor.strings.values.append(text)
+
+
+def set_array(message: Any, array: Array) -> None:
+    """Makes a Value message a small array written in the program: fp16, int32 or bool."""
+    dtype = MIL_OF_NUMPY[array.dtype.name]
+    set_tensor_type(message.type, dtype, array.shape)
+    tensor = message.immediateValue.tensor
+    if dtype == "int32":
+        tensor.ints.values.extend(array.ravel().tolist())
+    elif dtype == "bool":
+        tensor.bools.values.extend(array.ravel().tolist())
+    else:
+        tensor.bytes.values = array.astype(array.dtype.newbyteorder("<")).tobytes()
+
+
+def set_blob(message: Any, dtype: str, shape: Sequence[int], offset: int) -> None:
+    """Makes a Value message a tensor of the weight file."""
+    set_tensor_type(message.type, dtype, shape)
+    message.blobFileValue.fileName = WEIGHT_FILE
+    message.blobFileValue.offset = offset
+
+
+def set_feature(message: Any, name: str, shape: Sequence[int], dtype: str = "fp16", state: bool = False) -> None:
+    """Fills a FeatureDescription: an input, output or state as an app sees it."""
+    message.name = name
+    array = message.type.stateType.arrayType if state else message.type.multiArrayType
+    array.shape.extend(shape)
+    array.dataType = {"fp16": FEATURE_FP16, "int32": FEATURE_INT32}[dtype]
+
+
+def as_small(value: object) -> Array | str:
+    """A compile-time value as MIL writes it: text, or an array of fp16 (floats), int32 or bool."""
+    if isinstance(value, str):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind == "f":
+        return array.astype(np.float16)
+    return array if array.dtype.kind == "b" else array.astype(np.int32)

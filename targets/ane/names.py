@@ -1,0 +1,45 @@
+"""MIL identifiers: from instance paths and parameter names to letters, digits and underscores, without repeats."""
+
+from __future__ import annotations
+
+import re
+
+from mctc.ir.program import Op
+
+_FORBIDDEN = re.compile(r"[^A-Za-z0-9_]")
+
+
+def identifier(text: str) -> str:
+    """`text` as a MIL identifier: 'layers.0.h' becomes 'layers_0_h'. Two texts can become one identifier: see Names."""
+    name = _FORBIDDEN.sub("_", text)
+    return name if name and not name[0].isdigit() else f"_{name}"
+
+
+def op_name(op: Op) -> str:
+    """What an op is called before it is told apart from its like: its instance path and its kind."""
+    return identifier(f"{op.origin.path}.{op.name}" if op.origin.path else op.name)
+
+
+class Names:
+    """Gives out identifiers of one function, each once. The same questions in the same order get the same answers."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._next: dict[str, int] = {}
+
+    def reserve(self, name: str) -> str:
+        """Takes `name` as it is. Raises ValueError when it is taken."""
+        if name in self._taken:
+            raise ValueError(f"two values are called {name}")
+        self._taken.add(name)
+        return name
+
+    def fresh(self, wanted: str) -> str:
+        """`wanted`, or `wanted_1`, `wanted_2`, ... when it is taken."""
+        name, count = wanted, self._next.get(wanted, 0)
+        while name in self._taken:
+            count += 1
+            name = f"{wanted}_{count}"
+        self._next[wanted] = count
+        self._taken.add(name)
+        return name
