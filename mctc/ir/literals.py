@@ -146,7 +146,7 @@ def array_of_entries(value: Any, storage: str) -> Array:
 
 
 def array_of_bytes(word: str, text: str, storage: str, shape: tuple[int, ...]) -> Array:
-    """The array of base64 text ('packed': of its zlib form). Raises LiteralError when its length does not fit `shape`."""
+    """The array of base64 text ('packed': of its zlib form). Raises LiteralError when `shape` has another length."""
     dtype = _storage(storage).newbyteorder("<")
     size = dtype.itemsize * math.prod(shape)
     try:

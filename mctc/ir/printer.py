@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
 from mctc.ir.literals import (
@@ -17,7 +17,7 @@ from mctc.ir.literals import (
     word_text,
 )
 from mctc.ir.location import Origin
-from mctc.ir.op import REQUIRED
+from mctc.ir.op import REQUIRED, registry
 from mctc.ir.program import Dim, Function, Op, Parameter, Program, Quantization, Recipe, Section, Source, Value
 from mctc.ir.types import TensorType
 
@@ -93,8 +93,9 @@ def _recipe(recipe: Recipe | None, program: Program) -> str:
         value = dict(recipe.attributes)["value"]
         return f"constant {array_text(value, recipe.type.dtype)}: {type_text(recipe.type)}"
     operands = [_recipe(operand, program) for operand in _trimmed(recipe.operands)]
-    attributes = [f"{word_text(name)} = {value_text(value)}" for name, value in recipe.attributes]
-    text = f"{recipe.op}({', '.join([*operands, *attributes])})"
+    definition = registry().get(recipe.op)
+    defaults = definition.attributes if definition else {}
+    text = f"{recipe.op}({', '.join([*operands, *_attributes(dict(recipe.attributes), defaults)])})"
     return text + (f" result {recipe.result}" if recipe.result else "") + f": {type_text(recipe.type)}"
 
 
@@ -155,13 +156,16 @@ def _body(op: Op, names: _Names) -> str:
     if op.name == "constant":
         return f"constant {array_text(op.attributes['value'], op.result.type.dtype)}"
     operands = [names[value] for value in _trimmed(op.operands)]
-    defaults = op.definition.attributes
-    attributes = [
+    return f"{op.name}({', '.join([*operands, *_attributes(op.attributes, op.definition.attributes)])})"
+
+
+def _attributes(given: Mapping[str, object], defaults: Mapping[str, object]) -> list[str]:
+    """Attributes that differ from their defaults."""
+    return [
         f"{word_text(name)} = {value_text(value)}"
-        for name, value in op.attributes.items()
+        for name, value in given.items()
         if not _is_default(value, defaults.get(name, REQUIRED))
     ]
-    return f"{op.name}({', '.join([*operands, *attributes])})"
 
 
 def _is_default(value: object, default: object) -> bool:

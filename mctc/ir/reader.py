@@ -123,11 +123,11 @@ def _recipe(program: Program, text: RecipeText, line: int) -> Recipe:
     operands = tuple(None if a is None else _recipe(program, a, line) for a in given)
     attributes = {a.name: a.value for a in text.arguments if isinstance(a, Setting)}
     values = [None if r is None else Value(r.type) for r in operands]
-    types = _apply(text.op, values, attributes, Origin(), text.line).results
-    if text.result >= len(types):
-        raise IrSyntaxError(f"{text.op} has {len(types)} results, not a result {text.result}", text.line)
-    inferred = types[text.result].type
-    return Derived(text.op, operands, tuple(attributes.items()), text.type or inferred, text.result)
+    op = _apply(text.op, values, attributes, Origin(), text.line)
+    if text.result >= len(op.results):
+        raise IrSyntaxError(f"{text.op} has {len(op.results)} results, not a result {text.result}", text.line)
+    inferred = op.results[text.result].type
+    return Derived(text.op, operands, tuple(op.attributes.items()), text.type or inferred, text.result)
 
 
 def _apply(name: str, operands: Sequence[Value | None], attributes: Mapping[str, Any], origin: Origin, line: int) -> Op:

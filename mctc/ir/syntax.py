@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Union
+from typing import Any
 
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.location import Origin
@@ -63,7 +63,7 @@ class Node:
     line: int
 
 
-RecipeText = Union[Leaf, Node]
+RecipeText = Leaf | Node
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class OpLine:
     origin: Origin
 
 
-Statement = Union[StateLine, NextLine, ReturnLine, OpLine]
+Statement = StateLine | NextLine | ReturnLine | OpLine
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class FunctionItem:
     line: int
 
 
-Item = Union[DimItem, SourceItem, ParameterItem, SectionItem, RulesItem, VocabularyItem, FunctionItem]
+Item = DimItem | SourceItem | ParameterItem | SectionItem | RulesItem | VocabularyItem | FunctionItem
 
 
 @dataclass(frozen=True)

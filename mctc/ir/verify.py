@@ -1,0 +1,156 @@
+"""The verifier: what every program must hold to, before and after every pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mctc.diagnostics.errors import MctcError
+from mctc.ir.location import Origin
+from mctc.ir.op import InferenceError, registry
+from mctc.ir.program import Derived, Function, Op, Parameter, Program, Recipe, Source, Value, signature
+from mctc.ir.types import TensorType
+
+
+class VerificationError(MctcError):
+    """A program that breaks a rule of the IR; the message names function, op and place in the spec."""
+
+
+def verify(program: Program) -> None:
+    """Raises VerificationError for the first rule that `program` breaks.
+
+    Rules: values are defined once and before their use, in the function that uses them; result types are those that
+    inference gives; parameters exist with the type stated and their recipes type-check down to declared sources;
+    names are unique; a state's update has the state's type; every symbol of an extent is a declared dimension.
+    """
+    for name, parameter in program.parameters.items():
+        if name != parameter.name:
+            raise VerificationError(f"parameter {parameter.name} is listed as {name}")
+        _parameter(program, parameter)
+    for name, function in program.functions.items():
+        if name != function.name:
+            raise VerificationError(f"function {function.name} is listed as {name}")
+        _function(program, function)
+    for entry in program.vocabularies:
+        found = program.functions.get(entry.function)
+        if found is None or entry.result not in dict(found.results):
+            raise VerificationError(f"there is no result {entry.result} of {entry.function} for a padded vocabulary")
+
+
+def _function(program: Program, function: Function) -> None:
+    _unique(function, "inputs", (value.name for value in function.inputs))
+    _unique(function, "results", (name for name, _ in function.results))
+    _unique(function, "states", (state.name for state in function.states))
+    defined: set[Value] = set()
+    for value in (*function.inputs, *(state.value for state in function.states)):
+        if value.owner is not None or value in defined:
+            raise VerificationError(f"{function.name}: input {value.name} is the result of an op or listed twice")
+        _dims(program, value.type, f"{function.name}: input {value.name}")
+        defined.add(value)
+    for op in function.ops:
+        _op(program, function, op, defined)
+    for name, value in function.results:
+        if value not in defined:
+            raise VerificationError(f"{function.name}: result {name} is not a value of the function")
+    for state in function.states:
+        if state.update not in defined:
+            raise VerificationError(f"{function.name}: the update of state {state.name} is not a value of the function")
+        if state.update.type != state.value.type:
+            raise VerificationError(
+                f"{function.name}: state {state.name} is {state.value.type}, but its update is {state.update.type}"
+            )
+
+
+def _unique(function: Function, what: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if not name:
+            raise VerificationError(f"{function.name}: one of the {what} has no name")
+        if name in seen:
+            raise VerificationError(f"{function.name}: two {what} are named {name!r}")
+        seen.add(name)
+
+
+def _op(program: Program, function: Function, op: Op, defined: set[Value]) -> None:
+    for operand, value in enumerate(op.operands):
+        if value is not None and value not in defined:
+            raise VerificationError(f"{_place(function, op)}: operand {operand} is not defined before this op")
+    if registry().get(op.name) is not op.definition:
+        raise VerificationError(f"{_place(function, op)}: there is no op of this name and declaration")
+    try:
+        types = tuple(op.definition.infer(op.signature))
+    except InferenceError as error:
+        raise VerificationError(f"{_place(function, op)}: {error}", hint=error.hint) from error
+    if types != tuple(result.type for result in op.results):
+        told, right = (", ".join(map(str, part)) for part in ((r.type for r in op.results), types))
+        raise VerificationError(f"{_place(function, op)}: the results are {told}, inference gives {right}")
+    if op.name == "parameter":
+        _reference(program, function, op)
+    for result in op.results:
+        if result in defined:
+            raise VerificationError(f"{_place(function, op)}: the op stands twice in the function")
+        if result.owner is not op:
+            raise VerificationError(f"{_place(function, op)}: a result belongs to another op")
+        _dims(program, result.type, _place(function, op))
+        defined.add(result)
+
+
+def _reference(program: Program, function: Function, op: Op) -> None:
+    parameter = program.parameters.get(op.attributes["name"])
+    if parameter is None:
+        raise VerificationError(f"{_place(function, op)}: there is no parameter {op.attributes['name']}")
+    if parameter.type != op.attributes["type"]:
+        raise VerificationError(
+            f"{_place(function, op)}: {parameter.name} is {parameter.type}, the op says {op.attributes['type']}"
+        )
+
+
+def _parameter(program: Program, parameter: Parameter) -> None:
+    where = f"parameter {parameter.name}{_suffix(parameter.origin)}"
+    if parameter.recipe.type != parameter.type:
+        raise VerificationError(f"{where}: its type is {parameter.type}, its recipe gives {parameter.recipe.type}")
+    if not parameter.type.is_static:
+        raise VerificationError(f"{where}: {parameter.type} has a size that is not known before run time")
+    _recipe(program, parameter.recipe, where)
+
+
+def _recipe(program: Program, recipe: Recipe, where: str) -> None:
+    if isinstance(recipe, Source):
+        if recipe.name not in program.sources or program.sources[recipe.name][0] != recipe.type:
+            raise VerificationError(f"{where}: there is no source {recipe.name}: {recipe.type}")
+        return
+    for operand in recipe.operands:
+        if operand is not None:
+            _recipe(program, operand, where)
+    types = _inferred(recipe, where)
+    if recipe.result >= len(types) or types[recipe.result] != recipe.type:
+        given = ", ".join(map(str, types))
+        raise VerificationError(
+            f"{where}: result {recipe.result} of {recipe.op} is stated as {recipe.type}, not {given}"
+        )
+
+
+def _inferred(recipe: Derived, where: str) -> tuple[TensorType, ...]:
+    definition = registry().get(recipe.op)
+    if definition is None:
+        raise VerificationError(f"{where}: its recipe uses an op {recipe.op}, which does not exist")
+    values = tuple(None if operand is None else Value(operand.type) for operand in recipe.operands)
+    try:
+        return tuple(definition.infer(signature(definition, values, dict(recipe.attributes))))
+    except (InferenceError, KeyError) as error:
+        raise VerificationError(f"{where}: {recipe.op} in its recipe: {error}") from error
+
+
+def _dims(program: Program, type_: TensorType, where: str) -> None:
+    for extent in type_.extents:
+        for symbol in extent.symbols:
+            if symbol not in program.dims:
+                raise VerificationError(f"{where}: {type_} names a dimension {symbol} that is not declared")
+
+
+def _place(function: Function, op: Op) -> str:
+    return f"{function.name}: {op.name}{_suffix(op.origin)}"
+
+
+def _suffix(origin: Origin) -> str:
+    path = f" in {origin.path}" if origin.path else ""
+    return path + (f" at {origin.location}" if origin.location else "")
