@@ -1,0 +1,115 @@
+"""Resizing the last axes."""
+
+# numpy types the arithmetic of arrays of any element type as Any.
+# mypy: disable-error-code=no-any-return
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mctc.evaluate.coreml.declaration import op
+from mctc.evaluate.coreml.ops.arguments import flag, integer, integers
+from mctc.evaluate.coreml.precision import Array
+
+
+def grid(size: int, count: int, mode: str) -> Array:
+    """Where `count` samples are taken on an axis of `size` elements (resize_bilinear's documented modes)."""
+    places = np.arange(count, dtype=np.float64)
+    if mode in ("STRICT_ALIGN_CORNERS", "ALIGN_CORNERS"):
+        if count == 1:
+            return np.full(1, (size - 1) / 2 if mode == "ALIGN_CORNERS" else 0.0)
+        points = places * ((size - 1) / (count - 1))
+    elif mode == "DEFAULT":
+        points = places * (size / count)
+    elif mode == "OFFSET_CORNERS":
+        delta = max(1, size - 1) / count
+        points = delta / 2 + places * delta
+    elif mode == "UNALIGN_CORNERS":
+        points = (places + 0.5) * (size / count) - 0.5
+    else:
+        raise ValueError(f"there is no sampling mode '{mode}'")
+    return np.clip(points, 0, size - 1)
+
+
+def interpolate(x: Array, axis: int, points: Array) -> Array:
+    """x sampled at fractional places of one axis, linearly between the neighbours."""
+    low = np.floor(points).astype(np.int64)
+    high = np.minimum(low + 1, x.shape[axis] - 1)
+    shape = [1] * x.ndim
+    shape[axis] = -1
+    share = (points - low).astype(np.float32).reshape(shape)
+    return np.take(x, low, axis) * (np.float32(1) - share) + np.take(x, high, axis) * share
+
+
+def _bilinear(x: Array, height: int, width: int, mode: str) -> Array:
+    rows = interpolate(x, x.ndim - 2, grid(x.shape[-2], height, mode))
+    return interpolate(rows, x.ndim - 1, grid(x.shape[-1], width, mode))
+
+
+def _nearest(x: Array, axis: int, count: int) -> Array:
+    """floor(i * size / count): the place that TensorFlow and torch take."""
+    size = x.shape[axis]
+    return np.take(x, np.arange(count) * size // count, axis)
+
+
+@op("resize_nearest_neighbor", exact=True)
+def resize_nearest_neighbor(x: Array, target_size_height: Any, target_size_width: Any) -> Array:
+    """The last two axes at a given size, each element the one at floor(i * size / target)."""
+    return _nearest(_nearest(x, x.ndim - 2, integer(target_size_height)), x.ndim - 1, integer(target_size_width))
+
+
+@op("resize_bilinear", note="all five sampling modes")
+def resize_bilinear(
+    x: Array, target_size_height: Any = 1, target_size_width: Any = 1, sampling_mode: str = "DEFAULT"
+) -> Array:
+    """The last two axes at a given size, linearly interpolated."""
+    return _bilinear(x, integer(target_size_height), integer(target_size_width), sampling_mode)
+
+
+def _scaled(extent: int, factor: Any) -> int:
+    return int(np.floor(np.asarray(factor).reshape(-1)[0] * extent))
+
+
+@op("upsample_nearest_neighbor", exact=True)
+def upsample_nearest_neighbor(x: Array, scale_factor_height: Any = 1, scale_factor_width: Any = 1) -> Array:
+    """resize_nearest_neighbor by factors."""
+    height, width = _scaled(x.shape[-2], scale_factor_height), _scaled(x.shape[-1], scale_factor_width)
+    return _nearest(_nearest(x, x.ndim - 2, height), x.ndim - 1, width)
+
+
+@op("upsample_bilinear", note="align_corners, half_pixel_centers")
+def upsample_bilinear(
+    x: Array,
+    scale_factor_height: Any = 1,
+    scale_factor_width: Any = 1,
+    align_corners: Any = True,
+    half_pixel_centers: Any = None,
+) -> Array:
+    """resize_bilinear by factors; half-pixel centres unless corners are aligned or told otherwise."""
+    height, width = _scaled(x.shape[-2], scale_factor_height), _scaled(x.shape[-1], scale_factor_width)
+    half = not flag(align_corners) if half_pixel_centers is None else flag(half_pixel_centers)
+    mode = "STRICT_ALIGN_CORNERS" if flag(align_corners) else "UNALIGN_CORNERS" if half else "DEFAULT"
+    return _bilinear(x, height, width, mode)
+
+
+@op("resize", since="iOS17", note="modes as resize_bilinear; any number of trailing axes")
+def resize(
+    x: Array, shape: Any, resized_dims: Any, interpolation_mode: str = "LINEAR", sampling_mode: str = "DEFAULT"
+) -> Array:
+    """The last `resized_dims` axes at the sizes that end `shape`; 0 keeps an axis."""
+    count = integer(resized_dims)
+    sizes = integers(shape)[-count:] if count else []
+    result = x
+    for axis, size in zip(range(x.ndim - count, x.ndim), sizes, strict=True):
+        if size in (0, x.shape[axis]):
+            continue
+        points = grid(x.shape[axis], size, sampling_mode)
+        if interpolation_mode == "NEAREST_NEIGHBOR":
+            result = np.take(result, np.floor(points).astype(np.int64), axis)
+        elif interpolation_mode == "LINEAR":
+            result = interpolate(result, axis, points)
+        else:
+            raise ValueError(f"there is no interpolation mode '{interpolation_mode}'")
+    return result
