@@ -1,0 +1,52 @@
+"""`mctc show`: prints the program of a spec, as written or as a pass finds or leaves it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mctc.cli.options import SPEC, defines_option, model_option, plugin_option
+from mctc.diagnostics.errors import UsageError
+
+
+@click.command()
+@click.argument("file", type=SPEC)
+@defines_option
+@model_option
+@click.option("--after", metavar="PASS", help="The program as this pass leaves it.")
+@click.option("--before", metavar="PASS", help="The program as this pass finds it.")
+@click.option("--function", "only", metavar="NAME", help="One function, instead of the whole program.")
+@click.option("--locations", is_flag=True, help="Say of every op where it comes from and which passes touched it.")
+@plugin_option
+def show(
+    file: Path, defines: dict[str, Any], model: str | None,
+    after: str | None, before: str | None, only: str | None, locations: bool,
+) -> None:  # fmt: skip
+    """Print the program of a spec, before or after any pass.
+
+    Without --after and --before: as the spec says it, before any pass. What is printed parses back to an equal program
+    when --locations is given.
+    """
+    from mctc.ir.printer import print_function, print_program
+    from mctc.language import elaborate_file
+
+    if after and before:
+        raise UsageError("--after and --before exclude each other")
+    program = elaborate_file(file, model=model, defines=defines)
+    if after or before:
+        from mctc.build import program_at
+
+        program = program_at(program, after=after, before=before)
+    if only is None:
+        click.echo(print_program(program, locations=locations), nl=False)
+        return
+    if only not in program.functions:
+        from mctc.diagnostics.near import did_you_mean, listing
+
+        functions = program.functions
+        raise UsageError(
+            f"{file} has no function `{only}`", hint=did_you_mean(only, functions) or f"there are {listing(functions)}"
+        )
+    click.echo(print_function(program.functions[only], locations=locations), nl=False)
