@@ -108,14 +108,14 @@ class Compiler:
         self.types[item.name] = item.type
         return self._new_slot(item.name)
 
-    def output(self, item: NamedType, *, exact: bool = False) -> Output:
-        """The finishing of one declared output, in a new slot."""
+    def output(self, item: NamedType, *, exact: bool = False, constant: bool = False) -> Output:
+        """The finishing of one declared output, in a new slot; a constant is what is stored, in either precision."""
         slot = self.bind(item)
         if not isinstance(item.type, TensorType) or item.type.dtype == "string":
             return Output(slot, item, None, False, False)
         holder = DTYPES[item.type.dtype].holder
         floats = holder.kind == "f"
-        rounds = item.type.dtype == "fp16" and self.options.precision == "fp16" and not exact
+        rounds = item.type.dtype == "fp16" and (constant or self.options.precision == "fp16") and not exact
         return Output(slot, item, np.dtype(np.float32) if floats else holder, rounds, self.options.check_types)
 
     def _operation(self, operation: Operation, steps: list[Step]) -> None:
@@ -163,7 +163,8 @@ class Compiler:
                 lists[key] = slots
             else:
                 singles[key] = slots[0]
-        outputs = tuple(self.output(item, exact=declaration.exact) for item in operation.outputs)
+        constant = operation.type.startswith("constexpr_")
+        outputs = tuple(self.output(item, exact=declaration.exact, constant=constant) for item in operation.outputs)
         call, singles, lists = self._specialise(declaration, singles, lists)
         step = ComputeStep(
             operation, self.where(operation), call, tuple(singles.items()), tuple(lists.items()), outputs
