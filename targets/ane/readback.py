@@ -1,0 +1,109 @@
+"""A package read back from disk and evaluated against the program that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mctc.evaluate.coreml import Evaluator
+from mctc.evaluate.reference import evaluate
+from mctc.ir.op import Array
+from mctc.ir.program import Function, Program
+from mctc.ir.types import DType, TensorType
+from mctc.package import Package, read_package
+from mctc.rewrite.validate import relative_error
+from mctc.targets.ane.emit import SINGLE_NAME
+from mctc.targets.ane.errors import EmitError
+from mctc.targets.ane.function import STATE_OUT
+from mctc.targets.ane.names import identifier
+from mctc.weights import Weights
+
+# Of the largest magnitude in a result. Both sides hold the same fp16 weights and compute in more precision; what is left
+# are compile-time numbers (an epsilon, a factor) that the package holds in fp16.
+TOLERANCE = 2e-3
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far a result (or a state's new value) of the package is from the program's."""
+
+    function: str
+    result: str
+    error: float
+
+
+def check_packages(
+    program: Program, weights: Weights, folder: Path, written: Mapping[str, list[str]], states_as_io: bool = False
+) -> list[Agreement]:
+    """Reads every package, type-checks it and evaluates each function once on random inputs and states.
+
+    Raises EmitError when a result differs by more than TOLERANCE, and PackageError, TypeMismatch or UnsupportedOp when
+    the package can't be executed.
+    """
+    found: list[Agreement] = []
+    for file_name, functions in written.items():
+        package = read_package(folder / file_name)
+        for name in functions:
+            found += _check(program, program.functions[name], weights, package, states_as_io)
+    return found
+
+
+def _check(
+    program: Program, function: Function, weights: Weights, package: Package, states_as_io: bool
+) -> list[Agreement]:
+    inputs = random_arrays({value.name: value.type for value in function.inputs})
+    states = random_arrays({state.name: state.value.type for state in function.states})
+
+    def parameter(name: str) -> Array:
+        return weights.deployed(program.parameters[name])
+
+    results, updates = evaluate(function, inputs, parameter, states)
+    expected = {identifier(name): array for name, array in results.items()}
+    expected |= {identifier(name) + STATE_OUT: array for name, array in updates.items()}
+    actual = _run(package, function, inputs, states, states_as_io)
+    return [_agree(package, function, name, expected[name], actual[name]) for name in expected]
+
+
+def _run(
+    package: Package, function: Function, inputs: Mapping[str, Array], states: Mapping[str, Array], states_as_io: bool
+) -> dict[str, Array]:
+    """Results and new states of one call, by the names that the package gives them when states are outputs."""
+    name = SINGLE_NAME if SINGLE_NAME in package.functions else identifier(function.name)
+    compiled = Evaluator(package, "fp32", keep_weights=False, check_types=True).function(name)
+    given = {identifier(key): array for key, array in inputs.items()}
+    named = {identifier(key): array for key, array in states.items()}
+    if states_as_io:
+        return compiled(given | named)
+    state = compiled.make_state()
+    for key, array in named.items():
+        state[key] = array
+    results = compiled(given, state)
+    return results | {key + STATE_OUT: state[key] for key in named}
+
+
+def _agree(package: Package, function: Function, name: str, expected: Array, actual: Array) -> Agreement:
+    error = relative_error(expected, np.asarray(actual, np.float64))
+    if not error <= TOLERANCE:
+        raise EmitError(
+            f"{package.path}: {name} of {function.name} differs from the program by {error:.3g} of its largest value "
+            f"(at most {TOLERANCE:g} is allowed)",
+            hint="this is a fault of mctc: please report it with the spec and the command",
+        )
+    return Agreement(function.name, name, error)
+
+
+def random_arrays(types: Mapping[str, TensorType]) -> dict[str, Array]:
+    """fp16-exact normal noise; whole numbers below the bound where there is one."""
+    rng = np.random.default_rng(SEED)
+    arrays: dict[str, Array] = {}
+    for name, type_ in types.items():
+        if type_.bound is not None or type_.dtype is DType.I32:
+            high = type_.bound.value if type_.bound is not None and type_.bound.is_static else 8
+            arrays[name] = rng.integers(0, high, type_.shape)
+        else:
+            arrays[name] = rng.normal(size=type_.shape).astype(np.float16).astype(np.float64)
+    return arrays
