@@ -94,12 +94,14 @@ class OpDef:
 
     operands: 'x weight bias?' ('?' optional, '*' variadic and last).
     attributes: name -> default (REQUIRED if it must be given).
+    nonzero: operands at whose zeros the op is not finite; a stream keeps frames that do not exist away from them.
     """
 
     name: ClassVar[str]
     operands: ClassVar[str]
     attributes: ClassVar[Mapping[str, object]] = {}
     effects: ClassVar[bool] = False
+    nonzero: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     @cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import lcm
 from typing import Any
 
 from mctc.diagnostics.diagnostic import DiagnosticError, diagnostic_at
@@ -79,6 +80,8 @@ class _Derivation:
         self.valid = ValidFrames(self.contexts, self.chunk, self.role)
         self.values: dict[Value, Value] = {}
         self.timings: dict[Value, Timing] = {}  # of new values with a streaming axis
+        self.last: dict[Value, Op] = {}  # values of the last frame alone, and the op that made them
+        self.looks_ahead = any(isinstance(t, Window) and t.right >= t.stride for t in (op.time for op in function.ops))
 
     def _sizes(self, inputs: list[TensorType]) -> tuple[dict[str, int], str | None]:
         sizes: dict[str, int] = {}
@@ -98,6 +101,8 @@ class _Derivation:
             self.builder.origin = op.origin
             self._step(op)
         function = self.function
+        for _, value in function.results:
+            self._refuse_last(self.values[value], None)
         inputs = [self.values[value] for value in function.inputs]
         if self.valid.input is not None:
             inputs.append(self.valid.input)
@@ -128,13 +133,9 @@ class _Derivation:
 
     def multiple(self) -> int:
         """The least number of base frames that every extent of the function divides."""
-        least = 1
-        for op in self.function.ops:
-            for value in op.results:
-                for extent in value.type.extents:
-                    denominator = extent.coefficient(self.symbol or "").denominator
-                    least = least * denominator // _gcd(least, denominator)
-        return least
+        values = [*self.function.inputs, *(value for op in self.function.ops for value in op.results)]
+        extents = [extent for value in values for extent in value.type.extents]
+        return lcm(*(extent.coefficient(self.symbol or "").denominator for extent in extents))
 
     def _frames(self, value: Value) -> int:
         axis = value.type.find(self.role)
@@ -145,6 +146,10 @@ class _Derivation:
         behaviour = op.time
         operands = [None if v is None else self.values[v] for v in op.operands]
         streaming = [v for v in operands if v in self.timings]
+        for value in op.results:
+            self._static(value.type, op)
+        for operand in operands:
+            self._refuse_last(operand, op)
         attributes = {name: _substitute(value, self.sizes) for name, value in op.attributes.items()}
         if not streaming:
             results = self._emit(op, operands, attributes)
@@ -156,7 +161,7 @@ class _Derivation:
             results = self._recurrent(op, operands, attributes, behaviour)
         else:
             operands, timing = self._align(operands)
-            results = self._emit(op, operands, attributes)
+            results = self._emit(op, self._defined(op, operands), attributes)
             self._time(results, timing)
         self.values.update(zip(op.results, results, strict=True))
 
@@ -179,6 +184,17 @@ class _Derivation:
         timing = join(timings)
         return [self._delayed(v, timing.delay) for v in operands], timing
 
+    def _defined(self, op: Op, operands: list[Value | None]) -> list[Value | None]:
+        """Ones for the frames that do not exist, where the op is not finite at zero: 0 * inf would outlive the mask."""
+        for index, operand in enumerate(op.definition.operand_list()):
+            value = operands[index] if operand.name in op.definition.nonzero else None
+            if self.looks_ahead and value is not None and value in self.timings:
+                delay = self.timings[value].delay
+                valid = self.valid.at(self._frames(value), delay)
+                gone = self.builder.op("scale", valid, factor=-1.0, offset=1.0)
+                operands[index] = self.builder.op("add", self.builder.op("mul", value, valid), gone)
+        return operands
+
     def _delayed(self, value: Value | None, delay: int) -> Value | None:
         if value is None or value not in self.timings:
             return value
@@ -193,6 +209,7 @@ class _Derivation:
         late = max(self.timings[v].delay for v in windowed)
         delay = max([window_delay(late, w.right, w.stride)] + [self.timings[v].delay for v in others if v is not None])
         inner = join([self.timings[v] for v in windowed])
+        beside = [self.timings[v] for v in others if v is not None]
         for index, name in enumerate(declared):
             value = operands[index]
             if name in w.operands and value is not None:
@@ -202,7 +219,7 @@ class _Derivation:
             elif value in self.timings:
                 operands[index] = self._delayed(value, delay)
         results = self._emit(op, operands, {**attributes, **dict(w.given)})
-        self._time(results, inner.window(w.left, w.right, w.stride, delay))
+        self._time(results, join([inner.window(w.left, w.right, w.stride, delay), *beside]))
         return results
 
     def _context(self, x: Value, w: Window, delay: int, late: int, name: str) -> Value:
@@ -226,21 +243,33 @@ class _Derivation:
     ) -> tuple[Value, ...]:
         operands, timing = self._align(operands)
         declared = [o.name for o in op.definition.operand_list()]
+        started = [name for name, _ in r.states if operands[declared.index(name)] is not None]
+        if started:
+            raise self._whole(
+                op, Whole(f"it starts from a given `{started[0]}`; leave it out and the stream carries it")
+            )
         if timing.delay:
             frames = next(self._frames(v) for v in operands if v is not None and v in self.timings)
-            operands[declared.index(r.mask)] = self.valid.at(frames, timing.delay)
+            given, valid = operands[declared.index(r.mask)], self.valid.at(frames, timing.delay)
+            operands[declared.index(r.mask)] = valid if given is None else self.builder.op("mul", given, valid)
         types = [v.type for v in make(op.definition, operands, attributes, op.origin).results]
         opened = []
         for name, result in r.states:
-            if operands[declared.index(name)] is None:
-                state = self.contexts.recurrent(types[result], name)
-                operands[declared.index(name)] = state
-                opened.append((state, result))
+            state = self.contexts.recurrent(types[result], name)
+            operands[declared.index(name)] = state
+            opened.append((state, result))
         results = self._emit(op, operands, attributes)
         for state, result in opened:
             self.contexts.close(state, results[result])
+            self.last[results[result]] = op
         self._time(results, timing.recurrent())
         return results
+
+    def _refuse_last(self, value: Value | None, user: Op | None) -> None:
+        """A final state is known when the utterance ends: nothing in a step may read it but the state itself."""
+        maker = self.last.get(value) if value is not None else None
+        if maker is not None:
+            raise self._whole(user or maker, Whole(f"the final state of {maker.name} is known at the end only"))
 
     def _whole(self, op: Op, behaviour: Whole) -> DiagnosticError:
         what = f"{op.name} needs the whole utterance, so {self.function.name} cannot be streamed: {behaviour.reason}"
@@ -263,7 +292,3 @@ def _substitute(value: Any, sizes: Mapping[str, int]) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(_substitute(v, sizes) for v in value)
     return value
-
-
-def _gcd(a: int, b: int) -> int:
-    return a if b == 0 else _gcd(b, a % b)

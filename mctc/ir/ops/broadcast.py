@@ -10,11 +10,15 @@ ONE = Extent.of(1)
 ORDER = (Role.BATCH, Role.TIME, Role.LABEL, Role.FEATURE, Role.CHANNEL, Role.VOCABULARY)
 
 
+def _meaning(role: Role) -> int:
+    return {Role.PLAIN: 0, Role.UNIT: 1}.get(role, 2)
+
+
 def _meet(left: Axis, right: Axis) -> Axis | None:
     """The axis that two axes at one position broadcast to, or None."""
     if left.role is not right.role and not {left.role, right.role} & {Role.UNIT, Role.PLAIN}:
         return None
-    role = right.role if left.role in (Role.UNIT, Role.PLAIN) else left.role
+    role = max(left.role, right.role, key=_meaning)
     if left.extent == right.extent:
         return Axis(role, left.extent)
     if ONE in (left.extent, right.extent):

@@ -56,6 +56,7 @@ BINARY: dict[str, tuple[str, Callable[[Array, Array], Array]]] = {
     "maximum": ("The larger of the two", np.maximum),
     "minimum": ("The smaller of the two", np.minimum),
 }
+NONZERO = dict.fromkeys(("log", "sqrt", "rsqrt", "reciprocal"), ("x",)) | {"div": ("right",)}
 
 
 class Unary(OpDef):
@@ -91,9 +92,11 @@ class Binary(OpDef):
 
 
 for _name, (_doc, _function) in UNARY.items():
-    declare(type(_name, (Unary,), {"__doc__": _doc + ".", "name": _name, "function": staticmethod(_function)}))
+    _members = {"__doc__": _doc + ".", "name": _name, "function": staticmethod(_function)}
+    declare(type(_name, (Unary,), {**_members, "nonzero": NONZERO.get(_name, ())}))
 for _name, (_doc, _binary) in BINARY.items():
-    declare(type(_name, (Binary,), {"__doc__": _doc + ".", "name": _name, "function": staticmethod(_binary)}))
+    _members = {"__doc__": _doc + ".", "name": _name, "function": staticmethod(_binary)}
+    declare(type(_name, (Binary,), {**_members, "nonzero": NONZERO.get(_name, ())}))
 
 
 @declare

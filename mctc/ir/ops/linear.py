@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.op import Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.time import POINTWISE, TimeBehaviour, Whole
 from mctc.ir.types import Axis, DType, Role, TensorType
 
 
@@ -21,6 +22,11 @@ def channel_axis(s: Signature, operand: str) -> int:
 def check_bias(s: Signature, out: Axis) -> None:
     if "bias" in s and s["bias"].extents != (out.extent,):
         raise InferenceError(f"the bias has shape {s['bias']}, but there are {out.extent} outputs", "bias")
+
+
+def out_axis(weight: Axis) -> Axis:
+    """The axis of a layer's outputs: output classes where the weight's first axis is a vocabulary, else channels."""
+    return Axis(Role.VOCABULARY if weight.role is Role.VOCABULARY else Role.CHANNEL, weight.extent)
 
 
 @declare
@@ -39,7 +45,7 @@ class Linear(OpDef):
         if into.extent != s["x"].extents[axis]:
             raise InferenceError(f"the weight takes {into.extent} channels, but x has {s['x'].extents[axis]}", "weight")
         check_bias(s, out)
-        return (s["x"].with_axis(axis, Axis(Role.CHANNEL, out.extent)),)
+        return (s["x"].with_axis(axis, out_axis(out)),)
 
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
@@ -106,3 +112,10 @@ class MatMul(OpDef):
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
         return (np.matmul(operands[0], operands[1]),)
+
+    @classmethod
+    def time(cls, s: Signature) -> TimeBehaviour:
+        left, right = s["left"], s["right"]
+        if left.sequence == left.rank - 1 or right.sequence in (right.rank - 2, right.rank - 1):
+            return Whole("each product sums over, or pairs, all frames; `attention` has a form with a bounded view")
+        return POINTWISE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,26 @@ from mctc.ir.ops.linear import channel_axis
 from mctc.ir.time import POINTWISE, TimeBehaviour, Whole, Window
 from mctc.ir.types import Axis, Role, TensorType
 
+ONE = Extent.of(1)
+
 
 def whole_along_sequence(s: Signature, axis: int, operand: str, what: str) -> TimeBehaviour:
     return Whole(what) if axis == s[operand].sequence else POINTWISE
+
+
+def product(extents: Iterable[Extent]) -> Extent:
+    total = ONE
+    for extent in extents:
+        total = total * extent
+    return total
+
+
+def _factor(frames: Extent, fewer: Extent) -> int | None:
+    """How many times more `frames` than `fewer` there are; None when that is no whole number."""
+    try:
+        return (frames / fewer).value
+    except (ExtentError, ZeroDivisionError):
+        return None
 
 
 @declare
@@ -171,11 +188,7 @@ class Reshape(OpDef):
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
         axes = tuple(Axis(Role(role), Extent.of(extent)) for role, extent in s.attribute("axes"))
-        have, want = Extent.of(1), Extent.of(1)
-        for extent in s["x"].extents:
-            have = have * extent
-        for axis in axes:
-            want = want * axis.extent
+        have, want = product(s["x"].extents), product(axis.extent for axis in axes)
         if have != want:
             raise InferenceError(f"{s['x']} has {have} entries, the new shape {want}", "x")
         return (s["x"].with_axes(axes),)
@@ -189,6 +202,20 @@ class Reshape(OpDef):
             if not e.is_static and len(e.terms) == 1 and len(e.terms[0][0]) == 1
         }
         return (operands[0].reshape([extent.substitute(bound).value for extent in axes]),)
+
+    @classmethod
+    def time(cls, s: Signature) -> TimeBehaviour:
+        """Frames stay frames, or `factor` consecutive ones are stacked into one (a window that starts at its frame)."""
+        x, y = s["x"], cls.infer(s)[0]
+        before, after = x.sequence, y.sequence
+        if before is None or (x.extents[before] == ONE and after is None):
+            return POINTWISE
+        if after is None or product(x.extents[:before]) != product(y.extents[:after]):
+            return Whole("it mixes frames with other axes")
+        factor = _factor(x.extents[before], y.extents[after])
+        if factor is None:
+            return Whole("it cuts frames into parts")
+        return POINTWISE if factor == 1 else Window(0, factor - 1, factor, ("x",), ())
 
 
 @declare
