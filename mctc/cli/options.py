@@ -44,12 +44,15 @@ def _definitions(_: click.Context, __: click.Parameter, values: tuple[str, ...])
     return dict(parse_definition(value) for value in values)
 
 
-def _load_plugins(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) -> None:
-    if paths:
-        from mctc.plugins import load_file
+def _load_plugins(context: click.Context, _: click.Parameter, paths: tuple[Path, ...]) -> None:
+    if context.resilient_parsing:
+        return
+    from mctc.plugins import registry
 
-        for path in paths:
-            load_file(path)
+    for path in paths:
+        registry().load_file(path)
+    if registry().names("ops"):
+        registry().ops()
 
 
 def defines_option(command: Decorated) -> Decorated:
@@ -66,7 +69,8 @@ def model_option(command: Decorated) -> Decorated:
 
 
 def plugin_option(command: Decorated) -> Decorated:
-    """--plugin FILE: loads the file into the registry before the command runs; passes nothing on."""
+    """--plugin FILE: loads the file into the registry before the command runs, and declares the ops that
+    plugins bring, so that a spec can use them; passes nothing on."""
     return click.option(
         "--plugin", "plugins", multiple=True, type=click.Path(path_type=Path), metavar="FILE.py",
         callback=_load_plugins, expose_value=False, is_eager=True,
