@@ -17,6 +17,7 @@ from mctc.ir.op import Array, registry
 from mctc.ir.program import Derived, Initializer, Parameter, Program, Recipe, Source, signature
 from mctc.ir.program import Value as IrValue
 from mctc.ir.types import TensorType
+from mctc.rewrite.recipes import STRUCTURAL
 
 Draw = Callable[[np.random.Generator, tuple[int, ...], Mapping[str, float]], Array]
 
@@ -121,7 +122,8 @@ class Weights:
 
     def _late(self, recipe: Derived, parameter: Parameter) -> Array | None:
         """A checkpoint written after a pass holds the parameter in its later shape under its own name."""
-        if self._checkpoint is None or recipe.type.shape == _source_shape(recipe):
+        source = _rearranged(recipe)
+        if self._checkpoint is None or source is None or recipe.type.shape == source.type.shape:
             return None
         if self._checkpoint.shapes.get(parameter.name) == recipe.type.shape:
             return self._checkpoint.read(parameter.name)
@@ -159,9 +161,14 @@ def stages(recipe: Recipe) -> Iterable[tuple[int, ...]]:
     yield recipe.type.shape
 
 
-def _source_shape(recipe: Recipe) -> tuple[int, ...] | None:
-    sources = list(leaves(recipe))
-    return sources[0].type.shape if len(sources) == 1 else None
+def _rearranged(recipe: Recipe) -> Source | None:
+    """The one tensor whose entries a recipe moves about; None where it does arithmetic or joins several."""
+    while isinstance(recipe, Derived):
+        operands = [each for each in recipe.operands if each is not None]
+        if recipe.op not in STRUCTURAL or len(operands) != 1:
+            return None
+        recipe = operands[0]
+    return recipe
 
 
 def check_names(program: Program, shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:

@@ -91,8 +91,8 @@ def _conv1d(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     x, weight, bias = rewriter.operands(op)
     assert x is not None
     assert weight is not None
-    out, into, kernel = weight.type.extents
-    tall = reshape(rewriter, weight, weight.type.with_axes(_plain(out, into, 1, kernel)))
+    out, into, kernel = weight.type.axes
+    tall = reshape(rewriter, weight, weight.type.with_axes([out, into, *_plain(1), kernel]))
     a = op.attributes
     made = {"stride": (1, a["stride"]), "dilation": (1, a["dilation"]), "groups": a["groups"], "pad": a["pad"]}
     return rewriter.emit("conv2d", x, tall, bias, **made)

@@ -45,7 +45,7 @@ class Layout:
 
     def _by_role(self, type_: TensorType) -> dict[Role, Axis]:
         axes = [axis for axis in type_.axes if axis.role is not Role.UNIT]
-        if all(axis.role is Role.PLAIN for axis in axes):
+        if not has_roles(type_):
             return {}
         count = Counter(Role.CHANNEL if axis.role.is_channel else axis.role for axis in axes)
         twice = next((role for role, times in count.items() if times > 1), None)
@@ -57,8 +57,8 @@ class Layout:
 
 
 def has_roles(type_: TensorType) -> bool:
-    """Whether any axis has a role of its own (parameters and scalars have none)."""
-    return any(role not in (Role.PLAIN, Role.UNIT) for role in type_.roles)
+    """Whether the layout concerns a type. Scalars and parameters have no roles, but that of output classes."""
+    return any(role not in (Role.PLAIN, Role.UNIT, Role.VOCABULARY) for role in type_.roles)
 
 
 def substance(type_: TensorType) -> list[Axis]:

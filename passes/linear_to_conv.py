@@ -33,9 +33,9 @@ class LinearToConv(Pass):
                 where = op.origin.path or rewriter.function.name
                 context.explain(self.name, where, f"stays linear: {x.type} is not (batch, channel, middle, sequence)")
                 return None
-            out, into = (extent.value for extent in weight.type.extents)
-            kernel = rewriter.op("reshape", weight, axes=tuple(("plain", n) for n in (out, into, 1, 1)))
-            rewriter.note(f"linear became a 1x1 conv2d, its weight reshaped to [{out}, {into}, 1, 1]")
+            axes = [*((axis.role.value, axis.extent.value) for axis in weight.type.axes), ("plain", 1), ("plain", 1)]
+            kernel = rewriter.op("reshape", weight, axes=tuple(axes))
+            rewriter.note(f"linear became a 1x1 conv2d, its weight reshaped to {list(kernel.type.shape)}")
             return rewriter.emit("conv2d", x, kernel, bias)
 
         return fold_parameters(rewrite(program, self.name, rule), self.name)

@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from mctc.ir.op import Array
 from mctc.ir.program import Derived, Function, Op, Parameter, Program, Recipe, Value
-from mctc.rewrite.recipes import compose, recipe_key
+from mctc.rewrite.recipes import STRUCTURAL, compose, recipe_key
 from mctc.rewrite.rewriter import Rewriter, drop_dead
 
 Foldable = Callable[[Op], bool]
-
-STRUCTURAL = frozenset({"reshape", "transpose", "slice", "pad", "concat", "split", "reverse"})
-"""Ops that move a parameter's entries without changing them."""
 
 LARGEST_CONSTANT = 1 << 20  # entries: a folded constant beyond this would trade arithmetic for file size
 
@@ -41,7 +40,7 @@ class _Known:
 
 
 def fold_parameters(program: Program, by: str, foldable: Foldable = structural) -> Program:
-    """The program with every foldable op over parameters and constants moved into recipes or folded constants."""
+    """The program with every `foldable` op over parameters moved into recipes, and any op over constants computed."""
     known = {name: _known_values(program, function, foldable) for name, function in program.functions.items()}
     wanted = [found for name, function in program.functions.items() for found in _wanted(function, known[name])]
     if not any(found.chain for found in wanted):
@@ -62,8 +61,10 @@ def _known_values(program: Program, function: Function, foldable: Foldable) -> d
             known[op.result] = _Known(parameter.recipe, parameter.name)
         elif op.name == "constant":
             known[op.result] = _Known(compose("constant", (), op.attributes), None)
-        elif foldable(op) and op.operands and all(v is None or v in known for v in op.operands):
-            _add(op, known)
+        elif op.operands and not op.definition.effects and all(v is None or v in known for v in op.operands):
+            constant = all(v is None or known[v].main is None for v in op.operands)
+            if constant or foldable(op):
+                _add(op, known)
     return known
 
 
@@ -139,8 +140,9 @@ class _Rule:
 
 
 def constant_value(recipe: Recipe) -> Array:
-    """The value of a recipe without sources, in the precision of its constants."""
+    """The value of a recipe without sources; floating-point arithmetic in float64."""
     from mctc.weights import apply
 
     assert isinstance(recipe, Derived), "a constant's recipe has no source"
-    return apply(recipe, [None if operand is None else constant_value(operand) for operand in recipe.operands])
+    array = apply(recipe, [None if operand is None else constant_value(operand) for operand in recipe.operands])
+    return array.astype(np.float64) if recipe.type.dtype.is_float else array

@@ -13,6 +13,9 @@ from mctc.ir.location import Origin
 from mctc.ir.op import InferenceError, registry
 from mctc.ir.program import Derived, Parameter, Recipe, Source, Value
 
+STRUCTURAL = frozenset({"reshape", "transpose", "slice", "pad", "concat", "split", "reverse"})
+"""Ops that move a parameter's entries without changing them."""
+
 
 def compose(name: str, operands: Sequence[Recipe | None], attributes: Mapping[str, Any], result: int = 0) -> Derived:
     """Op `name` applied to recipes; `result` picks one of several results. Raises InferenceError."""

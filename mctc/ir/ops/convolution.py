@@ -9,9 +9,9 @@ import numpy as np
 
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array, InferenceError, OpDef, Signature, declare, sliding
-from mctc.ir.ops.linear import channel_axis, check_bias
+from mctc.ir.ops.linear import channel_axis, check_bias, out_axis
 from mctc.ir.time import POINTWISE, TimeBehaviour, Window
-from mctc.ir.types import Axis, Role, TensorType
+from mctc.ir.types import Role, TensorType
 
 
 def strided_extent(extent: Extent, kernel: int, stride: int, dilation: int, left: int, right: int) -> Extent:
@@ -89,7 +89,7 @@ class Conv1d(OpDef):
         frames = strided_extent(
             x.extents[time], weight.extents[2].value, s.int("stride"), s.int("dilation"), left, right
         )
-        return (x.with_extent(time, frames).with_axis(channel, Axis(Role.CHANNEL, weight.extents[0])),)
+        return (x.with_extent(time, frames).with_axis(channel, out_axis(weight.axes[0])),)
 
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
@@ -144,7 +144,7 @@ class Conv2d(OpDef):
         rows = strided_extent(x.extents[height], weight.extents[2].value, sh, dh, *_pair(s, "pad_feature", 0))
         frames = strided_extent(x.extents[time], weight.extents[3].value, st, dt, *_pair(s, "pad", 0))
         y = x.with_extent(height, rows).with_extent(time, frames)
-        return (y.with_axis(channel, Axis(Role.CHANNEL, weight.extents[0])),)
+        return (y.with_axis(channel, out_axis(weight.axes[0])),)
 
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:

@@ -1,0 +1,79 @@
+"""What is known before run time leaves the program: folded into recipes, computed, or dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mctc.ir.program import Op, Program, Value
+from mctc.rewrite.base import Context, Exact, Pass
+from mctc.rewrite.fold import fold_parameters, structural
+from mctc.rewrite.rewriter import Rewriter, rewrite
+
+NOTHING_DONE: dict[str, Callable[[Op], bool]] = {
+    "scale": lambda op: op.attributes["factor"] == 1 and op.attributes["offset"] == 0,
+    "reshape": lambda op: _same_type(op),
+    "cast": lambda op: _same_type(op),
+    "slice": lambda op: _same_type(op),
+    "transpose": lambda op: tuple(op.attributes["order"]) == tuple(range(op.result.type.rank)),
+    "pad": lambda op: op.attributes["before"] == op.attributes["after"] == 0,
+    "split": lambda op: len(op.results) == 1,
+    "concat": lambda op: len(op.operands) == 1,
+}
+"""Ops that return their first operand, and when."""
+
+
+def _same_type(op: Op) -> bool:
+    (x,) = op.operands
+    return x is not None and x.type == op.result.type
+
+
+class FoldConstants(Pass):
+    """Computes ops on constants, drops ops that do nothing, moves reshapes of weights into their recipes.
+
+    Arithmetic on weights stays: a training module trains the tensors that the spec names.
+    """
+
+    name = "fold-constants"
+    promise = Exact()
+    after = ("linear-to-conv",)
+
+    def run(self, program: Program, context: Context) -> Program:
+        return fold_parameters(rewrite(program, self.name, _simpler), self.name, self.folds)
+
+    def folds(self, op: Op) -> bool:
+        """Whether this op on a parameter moves into the parameter's recipe."""
+        return structural(op)
+
+
+class FoldDeployConstants(FoldConstants):
+    """Folds as fold-constants does, and arithmetic on weights too: A = -exp(A_log) is stored as A."""
+
+    name = "fold-deploy-constants"
+    stage = "deploy"
+    after = ("fold-batch-norm",)
+
+    def folds(self, op: Op) -> bool:
+        """Any op, as long as it makes no more entries than it reads: storing a broadcast would cost file size."""
+        read = sum(value.type.size for value in op.operands if value is not None)
+        return all(result.type.size <= read for result in op.results)
+
+
+def _simpler(op: Op, rewriter: Rewriter) -> Value | None:
+    if op.name in NOTHING_DONE and NOTHING_DONE[op.name](op):
+        rewriter.note(f"{op.name} did nothing and was dropped")
+        return next(value for value in rewriter.operands(op) if value is not None)
+    if op.name == "reshape":
+        return _one_reshape(op, rewriter)
+    return None
+
+
+def _one_reshape(op: Op, rewriter: Rewriter) -> Value | None:
+    """A reshape of a reshape reads what the first one read."""
+    (x,) = rewriter.operands(op)
+    first = x.owner if x is not None else None
+    if first is None or first.name != "reshape":
+        return None
+    (origin,) = first.operands
+    assert origin is not None
+    rewriter.note("two reshapes became one")
+    return origin if origin.type == op.result.type else rewriter.op("reshape", origin, axes=op.attributes["axes"])

@@ -1,0 +1,154 @@
+"""Vocabularies padded to a multiple of 64 entries, none of which can win."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mctc.diagnostics.errors import MctcError
+from mctc.ir.ops.linear import channel_axis
+from mctc.ir.program import Function, Op, Program, Value, VocabularyMap
+from mctc.ir.types import Role
+from mctc.rewrite.base import Context, Pass, Reshapes
+from mctc.rewrite.fold import fold_parameters
+from mctc.rewrite.rewriter import Rewriter, drop_dead
+
+MULTIPLE = 64
+NEVER = -1e4
+"""The logit of a padded entry: finite in fp16, and exp of its distance to any real logit is 0."""
+
+FP16_MAX = 65504.0
+
+
+class VocabularyError(MctcError):
+    """A vocabulary that cannot be padded; names the op in the way."""
+
+
+class PadVocabulary(Pass):
+    """Pads output classes and embedding tables to a multiple of 64 (64 bytes and more: ANE-LY-002, ANE-LY-007).
+
+    The layer that makes the classes gets zero rows and a bias of -1e4 for the padded entries, so they can never win;
+    tables get zero rows that no token id reaches.
+    """
+
+    name = "pad-vocabulary"
+    promise = Reshapes()
+    after = ("fold-constants",)
+
+    def run(self, program: Program, context: Context) -> Program:
+        new = replace(program, functions={}, parameters=dict(program.parameters))
+        maps = list(program.vocabularies)
+        for name, function in program.functions.items():
+            plan = _Plan(function)
+            new.functions[name] = Rewriter(new, function, self.name).rebuild(plan.rule)
+            maps += plan.maps
+            for each in plan.maps:
+                context.explain(
+                    self.name, f"{name}.{each.result}", f"{each.valid} classes padded to {each.padded}; entries from "
+                    f"{each.valid} on have logit {NEVER:g}"
+                )  # fmt: skip
+        new.vocabularies = tuple(maps)
+        return fold_parameters(drop_dead(new), self.name)
+
+
+class _Plan:
+    """Which layers of one function to pad, found by walking back from its results."""
+
+    def __init__(self, function: Function) -> None:
+        self.function, self.uses = function, function.uses()
+        self.producers: dict[Op, int] = {}
+        self.padded: set[Value] = set()
+        self.maps: list[VocabularyMap] = []
+        for name, value in function.results:
+            at = value.type.find(Role.VOCABULARY)
+            if at is not None and value.type.roles[at] is Role.VOCABULARY:
+                self._result(name, value, value.type.extents[at].value)
+        for value in self.padded:
+            self._check(value)
+
+    def _result(self, name: str, value: Value, valid: int) -> None:
+        padded = -(-valid // MULTIPLE) * MULTIPLE
+        if padded == valid:
+            return
+        self.maps.append(VocabularyMap(self.function.name, name, valid, padded))
+        while True:
+            self.padded.add(value)
+            op = value.owner
+            if op is not None and op.name in ("conv2d", "linear") and op.attributes.get("groups", 1) == 1:
+                self.producers[op] = padded
+                return
+            if op is None or not _transparent(op):
+                what = f"is made by {op.name} at {_place(op, self.function)}" if op else "is an input"
+                raise VocabularyError(
+                    f"the classes of result {name} of {self.function.name} cannot be padded: the value {what}",
+                    hint="let a linear layer make the classes, with at most softmax or log_softmax after it",
+                )
+            (value,) = (operand for operand in op.operands if operand is not None)
+
+    def _check(self, value: Value) -> None:
+        for user in self.uses.get(value, ()):
+            if user.result not in self.padded:
+                raise VocabularyError(
+                    f"the classes of {self.function.name} cannot be padded: {user.name} at "
+                    f"{_place(user, self.function)} reads them too",
+                    hint="return them from the component without further arithmetic",
+                )
+
+    def rule(self, op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
+        if op in self.producers:
+            return _padded_layer(op, rewriter, self.producers[op])
+        if op.name == "embedding":
+            return _padded_table(op, rewriter)
+        return None
+
+
+def _place(op: Op, function: Function) -> str:
+    return str(op.origin.location or op.origin.path or function.name)
+
+
+def _over_channels(op: Op) -> bool:
+    return op.signature.axis("x") == channel_axis(op.signature, "x")
+
+
+def _still_last(op: Op) -> bool:
+    """Whether `scale` keeps the padded entries below all others, and finite in fp16."""
+    factor, offset = op.attributes["factor"], op.attributes["offset"]
+    return bool(factor >= 1e-2 and abs(NEVER * factor + offset) <= FP16_MAX)
+
+
+TRANSPARENT: dict[str, Callable[[Op], bool]] = {
+    "softmax": _over_channels,
+    "log_softmax": _over_channels,
+    "scale": _still_last,
+    "cast": lambda op: True,
+}
+
+
+def _transparent(op: Op) -> bool:
+    return op.name in TRANSPARENT and TRANSPARENT[op.name](op)
+
+
+def _padded_layer(op: Op, rewriter: Rewriter, padded: int) -> Sequence[Value]:
+    x, weight, bias = rewriter.operands(op)
+    assert weight is not None
+    valid = weight.type.shape[0]
+    rows = rewriter.op("pad", weight, axis=0, after=padded - valid)
+    if bias is None:
+        values = np.concatenate([np.zeros(valid), np.full(padded - valid, NEVER)])
+        wide = rewriter.constant(values.astype(np.float32))
+    else:
+        wide = rewriter.op("pad", bias, axis=0, after=padded - valid, value=NEVER)
+    rewriter.note(f"{valid} classes padded to {padded}")
+    return rewriter.emit(op.name, x, rows, wide, **op.attributes)
+
+
+def _padded_table(op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
+    token, table = rewriter.operands(op)
+    assert table is not None
+    entries = table.type.shape[0]
+    if entries % MULTIPLE == 0:
+        return None
+    rewriter.note(f"a table of {entries} rows padded to {-(-entries // MULTIPLE) * MULTIPLE}")
+    return rewriter.emit("embedding", token, rewriter.op("pad", table, axis=0, after=-entries % MULTIPLE))
