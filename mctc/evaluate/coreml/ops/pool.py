@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mctc.evaluate.coreml.declaration import op
-from mctc.evaluate.coreml.ops.arguments import flag, integers
+from mctc.evaluate.coreml.ops.arguments import along, flag, integers
 from mctc.evaluate.coreml.ops.convolution import pad_spatial, paddings, windows
 from mctc.evaluate.coreml.precision import Array
 
@@ -62,15 +62,28 @@ def avg_pool(
 ) -> Array:
     """The mean of each window, padding counted as zeros or not at all; what ceil mode adds is never counted."""
     view, axes = _windows(x, kernel_sizes, strides, pad_type, pad, ceil_mode, 0.0)
-    total = view.sum(axis=axes)
-    steps = integers(strides) if strides is not None else [1] * len(axes)
-    around = paddings(pad_type, pad, x.shape[2:], integers(kernel_sizes), steps)
-    counted = np.ones((1, 1, *x.shape[2:]), np.float32)
-    if not flag(exclude_padding_from_average):
-        counted = pad_spatial(counted, around, 1.0)
-        pad, pad_type = None, "valid"
-    count = _windows(counted, kernel_sizes, strides, pad_type, pad, ceil_mode, 0.0)[0].sum(axis=axes)
-    return total / count
+    kernel = integers(kernel_sizes)
+    steps = integers(strides) if strides is not None else [1] * len(kernel)
+    count = np.ones([1] * x.ndim, np.float32)
+    for axis, counted in enumerate(_counts(x, kernel, steps, pad_type, pad, ceil_mode, exclude_padding_from_average)):
+        count = count * along(counted, axis + 2, x.ndim)
+    return view.sum(axis=axes) / count
+
+
+def _counts(
+    x: Array, kernel: list[int], strides: list[int], pad_type: str, pad: Any, ceil_mode: Any, exclude: Any
+) -> list[Array]:
+    """For each axis, how many elements each window averages over; a window's count is the product."""
+    around = paddings(pad_type, pad, x.shape[2:], kernel, strides)
+    reached = _amounts(x, kernel, strides, pad_type, pad, flag(ceil_mode))
+    found = []
+    for axis, (before, after) in enumerate(reached):
+        size = x.shape[axis + 2]
+        places = np.arange(-before, size + after)
+        low, high = (0, size) if flag(exclude) else (-around[axis][0], size + around[axis][1])
+        counted = ((places >= low) & (places < high)).astype(np.float32)
+        found.append(windows(counted[None, None], [kernel[axis]], [strides[axis]], [1]).sum(axis=-1)[0, 0])
+    return found
 
 
 @op("l2_pool")
