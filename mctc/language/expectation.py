@@ -30,26 +30,10 @@ SHOWN = {
 STARTS = frozenset(
     {"NAME", "NUMBER", "STRING", "OPEN_PAREN", "OPEN_BRACKET", "MINUS"}
 )  # what an expression starts with
-KEYWORDS = [
-    "import",
-    "model",
-    "block",
-    "component",
-    "dim",
-    "param",
-    "repeat",
-    "if",
-    "else",
-    "assert",
-    "return",
-    "as",
-    "and",
-    "or",
-    "not",
-    "true",
-    "false",
-    "none",
-]
+KEYWORDS = (
+    *("import", "model", "block", "component", "dim", "param", "repeat", "if", "else", "assert", "return"),
+    *("as", "and", "or", "not", "true", "false", "none"),
+)
 
 
 def unexpected(tokens: Sequence[Token], index: int, expected: Collection[str], start: int) -> Diagnostic:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Union
 
 WIDTH = 100
 INDENT = 4
@@ -45,7 +44,7 @@ class Group:
     yields: bool = False
 
 
-Doc = Union[str, Line, Choose, Nest, Group, tuple["Doc", ...]]
+Doc = str | Line | Choose | Nest | Group | tuple["Doc", ...]
 SOFT = Line("")
 SPACE = Line(" ")
 HARD = Line(hard=True)

@@ -14,34 +14,11 @@ from mctc.language.tokens import Comment, Token
 OPENERS = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
 # A line that ends with one of these goes on in the next.
-CONTINUES = frozenset(
-    [
-        "EQUAL",
-        "COMMA",
-        "ARROW",
-        "PLUS",
-        "MINUS",
-        "STAR",
-        "SLASH",
-        "FLOOR",
-        "PERCENT",
-        "POWER",
-        "AT",
-        "COLON",
-        "DOT",
-        "LESS",
-        "LESS_EQUAL",
-        "GREATER",
-        "GREATER_EQUAL",
-        "SAME",
-        "DIFFERENT",
-        "AND",
-        "OR",
-        "NOT",
-    ]
-)
+COMPARING = ("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "SAME", "DIFFERENT", "AND", "OR", "NOT")
+ARITHMETIC = ("PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "POWER", "AT")
+CONTINUES = frozenset(("EQUAL", "COMMA", "ARROW", "COLON", "DOT", *ARITHMETIC, *COMPARING))
 # At the start of a line these begin a statement, so a bracket that is still open was forgotten.
-STATEMENTS = frozenset(["IMPORT", "MODEL", "BLOCK", "COMPONENT", "DIM", "PARAM", "REPEAT", "RETURN", "ASSERT"])
+STATEMENTS = frozenset(("IMPORT", "MODEL", "BLOCK", "COMPONENT", "DIM", "PARAM", "REPEAT", "RETURN", "ASSERT"))
 OPERATORS = CONTINUES - {"EQUAL", "COMMA", "ARROW", "COLON", "DOT"} | {"IF", "ELSE"}
 FOREIGN = {
     "'": 'strings are written with double quotes: "like this"',

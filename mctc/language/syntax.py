@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Union
 
 from mctc.diagnostics.source import SourceFile, Span
 
@@ -127,9 +126,22 @@ class Spread(Node):
     """`...` in a tensor type: any leading axes."""
 
 
-Expression = Union[
-    Name, Number, Quantity, String, Word, Group, ListDisplay, Unary, Binary, Choice, Call, Item, Member, Spread
-]
+Expression = (
+    Name
+    | Number
+    | Quantity
+    | String
+    | Word
+    | Group
+    | ListDisplay
+    | Unary
+    | Binary
+    | Choice
+    | Call
+    | Item
+    | Member
+    | Spread
+)
 
 # Types and headers
 
@@ -160,7 +172,7 @@ class Result(Node):
     type: Type
 
 
-Input = Union[TensorInput, ValueInput]
+Input = TensorInput | ValueInput
 
 # Statements
 
@@ -277,9 +289,22 @@ class Return(Node):
     values: tuple[Expression, ...]
 
 
-Statement = Union[
-    Import, Model, Variant, Block, Component, Section, Dim, Parameter, Assign, Rule, Repeat, If, Assert, Return
-]
+Statement = (
+    Import
+    | Model
+    | Variant
+    | Block
+    | Component
+    | Section
+    | Dim
+    | Parameter
+    | Assign
+    | Rule
+    | Repeat
+    | If
+    | Assert
+    | Return
+)
 
 
 @dataclass(frozen=True)

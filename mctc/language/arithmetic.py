@@ -1,0 +1,173 @@
+"""Compile-time arithmetic: exact on whole numbers, fractions and extents; floats only where the author wrote one."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from mctc.ir.dims import Extent, ExtentError
+from mctc.ir.types import Role
+from mctc.language.limits import NUMBER_BITS
+from mctc.language.values import Measure, Quantity, describe, plain, show, whole
+
+
+class UnsuitableError(Exception):
+    """The values do not fit the operator or function. `code` is the diagnostic's."""
+
+    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.hint = code, message, hint
+
+
+ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+Number = int | Fraction | float
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, Fraction, float)) and not isinstance(value, bool)
+
+
+def binary(symbol: str, left: Any, right: Any) -> Any:
+    """`left symbol right` for compile-time values. Raises UnsuitableError."""
+    a, b = plain(left), plain(right)
+    if symbol in ("==", "!="):
+        return _same(a, b) == (symbol == "==")
+    if symbol in ORDER:
+        return _ordered(symbol, a, b)
+    measures = [value for value in (left, right) if isinstance(value, Measure)]
+    if measures and all(is_number(value) or isinstance(value, Measure) for value in (a, b)):
+        return _measure(symbol, left, right)
+    if is_number(a) and is_number(b):
+        return _numbers(symbol, a, b)
+    if symbol == "+" and isinstance(a, str) and isinstance(b, str):
+        return a + b
+    if symbol == "+" and isinstance(a, tuple) and isinstance(b, tuple):
+        return a + b
+    if symbol in ("*", "/") and isinstance(a, Quantity) and is_number(b) and not isinstance(b, float) and b:
+        return Quantity(a.value * b if symbol == "*" else a.value / b, a.unit)
+    raise UnsuitableError("MCT0070", f"`{symbol}` does not work between {describe(a)} and {describe(b)}")
+
+
+def negative(value: Any) -> Any:
+    return binary("-", 0, value)
+
+
+def truth(value: Any) -> bool:
+    """The truth value that a condition has. Raises UnsuitableError for anything else."""
+    if not isinstance(value, bool):
+        raise UnsuitableError(
+            "MCT0075", f"a condition is true or false, not {describe(value)}", "compare: `x > 0`, `x != none`"
+        )
+    return value
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, Measure) or isinstance(b, Measure):
+        if isinstance(a, Measure) and isinstance(b, Measure) and a.extent == b.extent:
+            return True
+        if any(isinstance(v, Measure) or is_number(v) for v in (a, b)):
+            raise UnsuitableError("MCT0078", f"whether {show(a)} equals {show(b)} is not known before run time")
+    if isinstance(a, bool) is not isinstance(b, bool):
+        return False
+    return bool(a == b)
+
+
+def _ordered(symbol: str, a: Any, b: Any) -> bool:
+    if (is_number(a) and is_number(b)) or (isinstance(a, str) and isinstance(b, str)):
+        return ORDER[symbol](a, b)
+    if isinstance(a, Quantity) and isinstance(b, Quantity) and a.unit == b.unit:
+        return ORDER[symbol](a.value, b.value)
+    if isinstance(a, Measure) or isinstance(b, Measure):
+        raise UnsuitableError("MCT0078", f"whether {show(a)} {symbol} {show(b)} is not known before run time")
+    raise UnsuitableError("MCT0070", f"`{symbol}` does not work between {describe(a)} and {describe(b)}")
+
+
+def _numbers(symbol: str, a: Number, b: Number) -> Number:
+    try:
+        if symbol == "/":
+            return a / b if isinstance(a, float) or isinstance(b, float) else whole(Fraction(a) / Fraction(b))
+        if symbol == "**":
+            return _power(a, b)
+        table: dict[str, Callable[[Any, Any], Any]] = {
+            "+": operator.add,
+            "-": operator.sub,
+            "*": operator.mul,
+            "//": operator.floordiv,
+            "%": operator.mod,
+        }
+        if symbol not in table:
+            raise UnsuitableError("MCT0070", f"`{symbol}` does not work between numbers")
+        result = table[symbol](a, b)
+    except ZeroDivisionError:
+        raise UnsuitableError("MCT0071", f"{show(a)} {symbol} {show(b)} divides by zero") from None
+    except OverflowError:
+        raise UnsuitableError("MCT0008", f"{show(a)} {symbol} {show(b)} is too large") from None
+    return limited(whole(result) if isinstance(result, Fraction) else result)
+
+
+def _power(a: Number, b: Number) -> Number:
+    if isinstance(a, float) or not isinstance(b, int):
+        result: float | None = float(a) ** float(b) if a >= 0 or b == int(b) else None
+        if result is None:
+            raise UnsuitableError("MCT0070", f"{show(a)} ** {show(b)} is not a real number")
+        return result
+    bits = max(abs(Fraction(a).numerator).bit_length(), Fraction(a).denominator.bit_length())
+    if (bits > 1 and bits * abs(b) > 4 * NUMBER_BITS) or abs(b) > 10_000:
+        raise UnsuitableError(
+            "MCT0008", f"{show(a)} ** {show(b)} is too large", f"numbers have at most {NUMBER_BITS} bits"
+        )
+    if a == 0 and b < 0:
+        raise ZeroDivisionError
+    return limited(whole(Fraction(a) ** b))
+
+
+def limited(value: Number) -> Number:
+    """`value`, if it is not beyond the limit for numbers."""
+    exact = Fraction(value) if not isinstance(value, float) else Fraction(0)
+    if max(exact.numerator.bit_length(), exact.denominator.bit_length()) > NUMBER_BITS:
+        raise UnsuitableError("MCT0008", "this number is too large", f"numbers have at most {NUMBER_BITS} bits")
+    return value
+
+
+def _measure(symbol: str, left: Any, right: Any) -> Any:
+    """Arithmetic with extents: the role stays while only one is involved."""
+    a, b = (v if isinstance(v, Measure) else None for v in (left, right))
+    roles = {v.role for v in (a, b) if v is not None}
+    role: Role | None = roles.pop() if len(roles) == 1 else None
+    x, y = plain(left), plain(right)
+    if isinstance(x, float) or isinstance(y, float) or not any(isinstance(v, Measure) for v in (x, y)):
+        if isinstance(x, Measure) or isinstance(y, Measure):
+            raise UnsuitableError("MCT0070", f"`{symbol}` does not work between {describe(x)} and {describe(y)}")
+        return _numbers(symbol, x, y)
+    p, q = (Extent.of(v.extent if isinstance(v, Measure) else v) for v in (x, y))
+    try:
+        if symbol == "+":
+            return _kept(p + q, role)
+        if symbol == "-":
+            return _kept(p - q, role)
+        if symbol == "*":
+            return _kept(p * q, role)
+        if symbol == "/":
+            if not q.terms:
+                raise UnsuitableError("MCT0071", f"{show(x)} / 0 divides by zero")
+            return _kept(p / q, role)
+        if symbol in ("//", "%") and all(f.denominator == 1 for _, f in (p / q).terms):
+            return _kept(p / q, role) if symbol == "//" else 0
+    except ExtentError as error:
+        raise UnsuitableError("MCT0072", str(error)) from None
+    raise UnsuitableError("MCT0078", f"{show(x)} {symbol} {show(y)} is not known before run time")
+
+
+def _kept(extent: Extent, role: Role | None) -> Any:
+    if len(extent.terms) > 64 or any(len(monomial) > 8 for monomial, _ in extent.terms):
+        raise UnsuitableError("MCT0009", "this extent has too many terms")
+    for _, factor in extent.terms:
+        limited(factor)
+    return plain(Measure(extent, role))

@@ -1,0 +1,199 @@
+"""Evaluates expressions: compile-time values are computed, tensors become ops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from mctc.diagnostics.near import did_you_mean
+from mctc.ir.program import Value
+from mctc.language import syntax as s
+from mctc.language.arithmetic import UnsuitableError, binary, is_number, negative, truth
+from mctc.language.failure import SilentError, fail
+from mctc.language.functions import FUNCTIONS
+from mctc.language.scope import Frame
+from mctc.language.session import Session
+from mctc.language.values import POISON, UNITS, Quantity, SharedParameter, describe, plain, show
+
+WORDS = {"true": True, "false": False, "none": None}
+TENSOR_OPS = {"+": "add", "-": "sub", "*": "mul", "/": "div", "@": "matmul"}
+
+
+class Evaluator:
+    """`call` evaluates calls; it is given from outside because calls run bodies, which evaluate expressions."""
+
+    def __init__(self, session: Session, call: Callable[[s.Call, Frame, str | None], Any]) -> None:
+        self.session, self.call = session, call
+        self.table: dict[type, Callable[[Any, Frame], Any]] = {
+            s.Name: self._name,
+            s.Number: lambda node, frame: number(node.text),
+            s.Word: lambda node, frame: WORDS[node.text],
+            s.String: lambda node, frame: node.value,
+            s.Quantity: self._quantity,
+            s.Group: lambda node, frame: self.evaluate(node.inner, frame),
+            s.ListDisplay: lambda node, frame: tuple(self.single(item, frame) for item in node.items),
+            s.Unary: self._unary,
+            s.Binary: self._binary,
+            s.Choice: self._choice,
+            s.Call: lambda node, frame: self.call(node, frame, None),
+            s.Item: self._item,
+            s.Member: self._member,
+        }
+
+    def evaluate(self, node: s.Expression, frame: Frame, target: str | None = None) -> Any:
+        """The value: a compile-time value, a tensor, or a list of tensors when a call has several results.
+
+        `target` is the name that the value is bound to directly, which names the instance of a call.
+        Raises FaultError, or SilentError when something in it failed before.
+        """
+        while isinstance(node, s.Group):
+            node = node.inner
+        if isinstance(node, s.Call):
+            return self.call(node, frame, target)
+        return self.table[type(node)](node, frame)
+
+    def single(self, node: s.Expression, frame: Frame, target: str | None = None) -> Any:
+        """`evaluate` where one value is needed."""
+        value = self.evaluate(node, frame, target)
+        if isinstance(value, list):
+            message = f"this call has {len(value)} results where one is needed"
+            raise fail("MCT0100", message, node.span, "bind them first: `a, b = ...`")
+        return value
+
+    def constant(self, node: s.Expression, frame: Frame, what: str) -> Any:
+        """`single` where a compile-time value is needed."""
+        value = self.single(node, frame)
+        if isinstance(value, Value):
+            message = f"{what} must be known when the model is compiled; this is {describe(value)}"
+            raise fail("MCT0095", message, node.span)
+        return value
+
+    def condition(self, node: s.Expression, frame: Frame) -> bool:
+        value = self.constant(node, frame, "a condition")
+        try:
+            return truth(value)
+        except UnsuitableError as error:
+            raise fail(error.code, error.message, node.span, error.hint) from None
+
+    def whole(self, node: s.Expression, frame: Frame, what: str) -> int:
+        value = plain(self.constant(node, frame, what))
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise fail("MCT0072", f"{what} must be a whole number, not {describe(value)}", node.span)
+        return value
+
+    def _name(self, node: s.Name, frame: Frame) -> Any:
+        if frame.scope.find(node.text) is not None:
+            value = frame.scope.get(node.text)
+            if value is POISON:
+                raise SilentError
+            if isinstance(value, SharedParameter):
+                return self.session.builder.parameter(value.name)
+            return value
+        defined = frame.module.find(node.text)
+        if defined is not None or node.text in FUNCTIONS:
+            raise fail("MCT0060", f"`{node.text}` is a block, not a value", node.span, f"call it: `{node.text}(...)`")
+        if frame.bound.get(node.text):
+            raise fail("MCT0050", f"`{node.text}` has no value yet", node.span, "a name is bound before it is used")
+        hint = did_you_mean(node.text, frame.scope.names())
+        raise fail("MCT0050", f"there is no `{node.text}` here", node.span, hint)
+
+    def _quantity(self, node: s.Quantity, frame: Frame) -> Quantity:
+        if node.unit.text not in UNITS:
+            known = ", ".join(UNITS)
+            raise fail("MCT0079", f"there is no unit `{node.unit.text}`", node.unit.span, f"the units are {known}")
+        unit, factor = UNITS[node.unit.text]
+        return Quantity(Fraction(node.text.replace("_", "")) * factor, unit)
+
+    def _unary(self, node: s.Unary, frame: Frame) -> Any:
+        if node.operator == "not":
+            return not self.condition(node.operand, frame)
+        value = self.single(node.operand, frame)
+        if isinstance(value, Value):
+            return self.session.emit("neg", [value], {}, node.span, frame)[0]
+        try:
+            return negative(value)
+        except UnsuitableError as error:
+            raise fail(error.code, error.message, node.span, error.hint) from None
+
+    def _binary(self, node: s.Binary, frame: Frame) -> Any:
+        if node.operator in ("and", "or"):
+            left = self.condition(node.left, frame)
+            return left if left == (node.operator == "or") else self.condition(node.right, frame)
+        left, right = self.single(node.left, frame), self.single(node.right, frame)
+        if isinstance(left, Value) or isinstance(right, Value):
+            return self._tensors(node, left, right, frame)
+        try:
+            return binary(node.operator, left, right)
+        except UnsuitableError as error:
+            raise fail(error.code, error.message, node.span, error.hint) from None
+
+    def _tensors(self, node: s.Binary, left: Any, right: Any, frame: Frame) -> Any:
+        operator, left, right = node.operator, plain(left), plain(right)
+        if operator in ("==", "!=") and (left is None or right is None):
+            return operator == "!="
+        if isinstance(left, Value) and isinstance(right, Value) and operator in TENSOR_OPS:
+            return self.session.emit(TENSOR_OPS[operator], [left, right], {}, node.span, frame)[0]
+        tensor = left if isinstance(left, Value) else right
+        op: str | None = None
+        attributes: dict[str, Any] = {}
+        if isinstance(left, Value) and is_number(right):
+            op, attributes = _with_number(operator, float(right))
+        elif isinstance(right, Value) and is_number(left):
+            if operator == "/":
+                right = self.session.emit("reciprocal", [right], {}, node.span, frame)[0]
+                operator, tensor = "*", right
+            op, attributes = _number_with(operator, float(left))
+        if op is None:
+            message = f"`{node.operator}` does not work between {describe(left)} and {describe(right)}"
+            hint = "tensors take + - * / @, and ** 2 or ** 0.5" if operator not in ("==", "!=", "<", ">") else None
+            raise fail("MCT0070", message, node.span, hint)
+        return self.session.emit(op, [tensor], attributes, node.span, frame)[0]
+
+    def _choice(self, node: s.Choice, frame: Frame) -> Any:
+        return self.evaluate(node.chosen if self.condition(node.condition, frame) else node.other, frame)
+
+    def _item(self, node: s.Item, frame: Frame) -> Any:
+        value = self.evaluate(node.value, frame)
+        if not isinstance(value, (tuple, list)):
+            hint = "use `slice` to cut a tensor" if isinstance(value, Value) else None
+            raise fail("MCT0077", f"only a list has entries; this is {describe(value)}", node.value.span, hint)
+        index = self.whole(node.index, frame, "an index")
+        if not -len(value) <= index < len(value):
+            raise fail("MCT0077", f"entry {index} of a list of {len(value)}", node.index.span, "entries count from 0")
+        return value[index]
+
+    def _member(self, node: s.Member, frame: Frame) -> Any:
+        hint = "`op.name(...)` calls an op; nothing else has members"
+        raise fail("MCT0060", f"`.{node.name.text}` means nothing here", node.span, hint)
+
+
+def number(text: str) -> int | float:
+    """A literal: whole numbers are exact, a point or an exponent makes a float."""
+    digits = text.replace("_", "")
+    return int(digits) if digits.isdigit() else float(digits)
+
+
+def _with_number(operator: str, right: float) -> tuple[str | None, dict[str, Any]]:
+    """tensor operator number as (op, attributes)."""
+    if operator in ("+", "-"):
+        return "scale", {"offset": right if operator == "+" else -right}
+    if operator == "*" or (operator == "/" and right != 0):
+        return "scale", {"factor": right if operator == "*" else 1 / right}
+    if operator == "**" and right in (2.0, 0.5):
+        return ("square" if right == 2.0 else "sqrt"), {}
+    return None, {}
+
+
+def _number_with(operator: str, left: float) -> tuple[str | None, dict[str, Any]]:
+    """number operator tensor as (op, attributes); a division has been turned into a product before."""
+    if operator in ("+", "-"):
+        return "scale", {"factor": 1.0 if operator == "+" else -1.0, "offset": left}
+    return ("scale", {"factor": left}) if operator == "*" else (None, {})
+
+
+def interpolate(text: str, value_of: Callable[[str], Any]) -> str:
+    """`text` with each {name} replaced by its value."""
+    import re
+
+    return re.sub(r"\{([A-Za-z_]\w*)\}", lambda match: show(value_of(match.group(1))), text)

@@ -1,0 +1,207 @@
+"""Files and what they define: imports resolved, definitions by name, the prelude behind everything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError, Note
+from mctc.diagnostics.near import did_you_mean
+from mctc.diagnostics.source import SourceFile, Span
+from mctc.language import syntax as s
+from mctc.language.limits import FILES
+from mctc.language.parser import parse_all
+from mctc.language.read import read_source
+
+PRELUDE = "lib/nn.mct"
+LIBRARY = "mctc.spec"
+ROOT_MARKS = (".git", "pyproject.toml")
+
+Definition = s.Block | s.Model | s.Variant
+
+
+@dataclass(frozen=True)
+class Defined:
+    """A definition and the module that its names are looked up in."""
+
+    node: Definition
+    module: Module
+
+
+@dataclass(eq=False)
+class Module:
+    """One file. `own` are its definitions, `imported` those of the files it imports, `prelude` what every file sees."""
+
+    source: SourceFile
+    path: Path
+    file: s.File
+    own: dict[str, Defined] = field(default_factory=dict)
+    imported: dict[str, Defined] = field(default_factory=dict)
+    prelude: dict[str, Defined] = field(default_factory=dict)
+
+    def find(self, name: str) -> Defined | None:
+        return self.own.get(name) or self.imported.get(name) or self.prelude.get(name)
+
+    def names(self) -> Iterator[str]:
+        yield from {**self.prelude, **self.imported, **self.own}
+
+    def models(self) -> list[Defined]:
+        """The models of this file, in order."""
+        return [defined for defined in self.own.values() if not isinstance(defined.node, s.Block)]
+
+
+def library_root() -> Path:
+    """The folder of the shipped library."""
+    return Path(str(resources.files(LIBRARY))).resolve()
+
+
+class Loader:
+    """Loads a file and all that it imports. Problems are collected; the modules hold what could be read."""
+
+    def __init__(self) -> None:
+        self.problems: list[Diagnostic] = []
+        self.modules: dict[Path, Module] = {}
+        self.loading: list[tuple[Path, str]] = []
+        self.library = library_root()
+        self.root = self.library
+
+    def load(self, path: Path) -> Module | None:
+        """The module of the file that the author named. None when it cannot be read."""
+        try:
+            source = read_source(path)
+        except DiagnosticError as error:
+            self.problems += error.diagnostics
+            return None
+        self.root = project_root(path.resolve())
+        return self._module(source, path.resolve())
+
+    def _module(self, source: SourceFile, path: Path) -> Module:
+        parsed = parse_all(source)
+        self.problems += parsed.problems
+        module = Module(source, path, parsed.file)
+        self.modules[path] = module
+        self.loading.append((path, source.name))
+        prelude = self.library / PRELUDE
+        if path != prelude:
+            module.prelude = self._prelude(prelude)
+        for statement in parsed.file.statements:
+            if isinstance(statement, s.Import):
+                self._import(module, statement)
+        for statement in parsed.file.statements:
+            self._define(module, statement)
+        self.loading.pop()
+        return module
+
+    def _prelude(self, path: Path) -> dict[str, Defined]:
+        if path not in self.modules and path.exists():
+            self._module(read_source(path, f"{LIBRARY}/{PRELUDE}"), path)
+        return self.modules[path].own if path in self.modules else {}
+
+    def _define(self, module: Module, statement: s.Statement) -> None:
+        if isinstance(statement, s.Import):
+            return
+        if not isinstance(statement, (s.Block, s.Model, s.Variant)):
+            hint = "put it into a model: `model name { ... }`"
+            what = "this can't stand outside of a model or block"
+            self.problems.append(Diagnostic("MCT0045", what, _head(statement), hint))
+            return
+        name = statement.name
+        before = module.own.get(name.text)
+        if before is not None:
+            note = Note("it is defined here first", before.node.name.span)
+            hint = "give one of them another name"
+            self.problems.append(Diagnostic("MCT0043", f"`{name.text}` is defined twice", name.span, hint, (note,)))
+            return
+        if name.text in module.imported:
+            other = module.imported[name.text].node.name.span
+            message = f"`{name.text}` is imported already"
+            note = Note("it is imported from here", other)
+            self.problems.append(Diagnostic("MCT0044", message, name.span, "give this one another name", (note,)))
+        module.own[name.text] = Defined(statement, module)
+
+    def _import(self, module: Module, node: s.Import) -> None:
+        found = self._find(module, node)
+        if found is None:
+            return
+        path, name = found
+        if any(path == loading for loading, _ in self.loading):
+            start = next(i for i, (loading, _) in enumerate(self.loading) if loading == path)
+            loop = " -> ".join([*(shown for _, shown in self.loading[start:]), self.loading[start][1]])
+            hint = "move what both need into a third file"
+            self._problem("MCT0042", f"these files import one another: {loop}", node.path.span, hint)
+            return
+        if path not in self.modules:
+            if len(self.modules) > FILES:
+                self._problem("MCT0005", f"more than {FILES} files are imported", node.path.span)
+                return
+            try:
+                self._module(read_source(path, name), path)
+            except DiagnosticError as error:
+                note = Note("it is imported here", node.path.span)
+                self.problems += [
+                    Diagnostic(d.code, d.message, d.span, d.hint, (note,), file=d.file) for d in error.diagnostics
+                ]
+                return
+        self._merge(module, self.modules[path], node)
+
+    def _merge(self, module: Module, other: Module, node: s.Import) -> None:
+        for name, defined in other.own.items():
+            before = module.imported.get(name)
+            if before is not None and before.node is not defined.node:
+                message = f"`{name}` comes from two imports: {before.module.source.name} and {other.source.name}"
+                self._problem("MCT0044", message, node.path.span, "rename one of the two definitions")
+            module.imported.setdefault(name, defined)
+
+    def _find(self, module: Module, node: s.Import) -> tuple[Path, str] | None:
+        """The file that an import means and its name in diagnostics: beside the importing file, else in the library."""
+        written = node.path.value
+        beside = module.path.parent / written
+        for candidate, name in (
+            (beside, os.path.normpath(Path(module.source.name).parent / written)),
+            (self.library / written, f"{LIBRARY}/{os.path.normpath(written)}"),
+        ):
+            try:
+                path = candidate.resolve()
+                inside = any(path.is_relative_to(root) for root in (self.root, self.library))
+                exists = path.exists()
+            except (OSError, ValueError, RuntimeError):
+                continue
+            if not inside and (exists or Path(written).is_absolute() or ".." in Path(written).parts):
+                message = f'"{written}" lies outside of the project ({self.root.name}) and of the library'
+                self._problem("MCT0041", message, node.path.span, "copy the file into the project")
+                return None
+            if exists:
+                return path, name
+        message = f'there is no file "{written}", neither beside {module.source.name} nor in the library'
+        self._problem("MCT0040", message, node.path.span, did_you_mean(written, self._candidates(beside)))
+        return None
+
+    def _candidates(self, beside: Path) -> list[str]:
+        found = [f"lib/{path.name}" for path in sorted(self.library.glob("lib/*.mct"))]
+        try:
+            names = sorted(path.name for path in beside.parent.glob("*.mct"))[:200]
+        except (OSError, ValueError):
+            names = []
+        folder = os.path.relpath(beside.parent, beside.parent.parent) if beside.parent.name == "lib" else ""
+        return found + [f"{folder}/{name}" if folder else name for name in names]
+
+    def _problem(self, code: str, message: str, span: Span, hint: str | None = None) -> None:
+        self.problems.append(Diagnostic(code, message, span, hint))
+
+
+def project_root(path: Path) -> Path:
+    """The nearest folder above `path` that holds a project (.git, pyproject.toml), else the folder of the file."""
+    for folder in path.parents:
+        if any((folder / mark).exists() for mark in ROOT_MARKS):
+            return folder
+    return path.parent
+
+
+def _head(statement: s.Statement) -> Span:
+    """The first line of a statement."""
+    span = statement.span
+    end = span.source.text.find("\n", span.start, span.end)
+    return span if end < 0 else Span(span.source, span.start, end)

@@ -1,0 +1,135 @@
+"""Calls of ops: arguments become operands and attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from mctc.diagnostics.diagnostic import Note
+from mctc.diagnostics.near import did_you_mean
+from mctc.diagnostics.source import Span
+from mctc.ir.op import REQUIRED, OpDef, registry
+from mctc.ir.program import Value
+from mctc.ir.time import Recurrent
+from mctc.language import syntax as s
+from mctc.language.expressions import Evaluator
+from mctc.language.failure import fail
+from mctc.language.scope import Frame
+from mctc.language.session import Session
+from mctc.language.values import Measure, Quantity, describe, plain, whole
+
+HIDDEN = frozenset({"parameter"})  # `param` declares one
+
+
+class OpCall:
+    """Positional arguments fill the operands, then the attributes in their declared order."""
+
+    def __init__(self, session: Session, evaluator: Evaluator) -> None:
+        self.session, self.evaluator = session, evaluator
+
+    def call(self, name: str, node: s.Call, frame: Frame) -> Any:
+        """The result, or a list of results. States that a recurrent op returns behind its result are left off."""
+        definition = registry()[name]
+        declared = definition.operand_list()
+        names = [operand.name for operand in declared if not operand.variadic]
+        operands: list[Any] = [None] * len(names)
+        rest: list[Value] = []
+        attributes: dict[str, Any] = {}
+        where: dict[str, Span] = {}
+        free, position = [*definition.attributes], 0
+        for argument in node.arguments:
+            value = self.evaluator.evaluate(argument.value, frame)
+            key = argument.name.text if argument.name else None
+            if key is None and position < len(names) and (value is None or isinstance(value, (Value, list))):
+                key = names[position]
+            elif key is None and declared and declared[-1].variadic and position >= len(names):
+                rest += self._tensors(name, value, argument)
+                continue
+            elif key is None:
+                key = self._attribute(name, definition, value, position, free, argument)
+            position += argument.name is None
+            if key in where:
+                raise fail(
+                    "MCT0093", f"`{key}` is given twice", argument.span, None, Note("given here first", where[key])
+                )
+            where[key] = argument.span
+            if key in names:
+                operands[names.index(key)] = self._tensor(name, key, value, argument)
+            elif key in definition.attributes:
+                attributes[key] = self._setting(name, key, value, argument.value.span)
+            else:
+                self._unknown(name, definition, key, argument)
+            free = [other for other in free if other not in where]
+        self._complete(name, definition, [*operands, *rest], attributes, node)
+        results = self.session.emit(name, [*operands, *rest], attributes, node.span, frame)
+        if len(results) > 1 and isinstance(self.session.builder.ops[-1].time, Recurrent):
+            return results[0]
+        return results[0] if len(results) == 1 else results
+
+    def _attribute(
+        self, name: str, definition: type[OpDef], value: Any, position: int, free: list[str], argument: s.Argument
+    ) -> str:
+        """The attribute that a positional argument means."""
+        declared = definition.operand_list()
+        if position < len(declared) and not declared[position].optional and not declared[position].variadic:
+            message = f"`{declared[position].name}` of `{name}` is a tensor, not {describe(value)}"
+            raise fail("MCT0094", message, argument.span)
+        if isinstance(value, Value) or not free:
+            known = [operand.name for operand in declared] + [*definition.attributes]
+            message = f"`{name}` has no place for {describe(value)}"
+            raise fail("MCT0092", message, argument.span, f"it takes {', '.join(known)}")
+        return free[0]
+
+    def _tensor(self, name: str, key: str, value: Any, argument: s.Argument) -> Value | None:
+        if isinstance(value, list):
+            message = f"this call has {len(value)} results where one is needed"
+            raise fail("MCT0100", message, argument.value.span, "bind them first: `a, b = ...`")
+        if value is not None and not isinstance(value, Value):
+            raise fail("MCT0094", f"`{key}` of `{name}` is a tensor, not {describe(value)}", argument.span)
+        return value
+
+    def _tensors(self, name: str, value: Any, argument: s.Argument) -> list[Value]:
+        items: Sequence[Any] = value if isinstance(value, (tuple, list)) else [value]
+        for item in items:
+            if not isinstance(item, Value):
+                raise fail("MCT0094", f"`{name}` takes tensors, not {describe(item)}", argument.span)
+        return list(items)
+
+    def _setting(self, name: str, key: str, value: Any, span: Span) -> Any:
+        """A compile-time value as the op takes it."""
+        if isinstance(value, (Value, list)):
+            message = f"`{key}` of `{name}` is a compile-time value, not {describe(value)}"
+            raise fail("MCT0095", message, span)
+        if key == "axis" and isinstance(value, Measure) and value.role is not None:
+            return value.role.value
+        value = plain(value)
+        if isinstance(value, tuple):
+            return tuple(self._setting(name, "", item, span) for item in value)
+        if isinstance(value, Fraction):
+            return whole(value) if value.denominator == 1 else float(value)
+        if isinstance(value, Measure):
+            return value.extent
+        if isinstance(value, Quantity):
+            raise fail("MCT0095", f"`{key}` of `{name}` is a plain number, not {describe(value)}", span)
+        return value
+
+    def _unknown(self, name: str, definition: type[OpDef], key: str, argument: s.Argument) -> None:
+        known = [operand.name for operand in definition.operand_list()] + [*definition.attributes]
+        hint = did_you_mean(key, known) or f"it takes {', '.join(known)}"
+        raise fail("MCT0091", f"`{name}` has no argument `{key}`", argument.span, hint)
+
+    def _complete(
+        self, name: str, definition: type[OpDef], operands: Sequence[Any], attributes: dict[str, Any], node: s.Call
+    ) -> None:
+        for index, operand in enumerate(definition.operand_list()):
+            missing = index >= len(operands) or operands[index] is None
+            if missing and not operand.optional:
+                raise fail("MCT0090", f"`{name}` needs `{operand.name}`", node.span)
+        for key, default in definition.attributes.items():
+            if default is REQUIRED and key not in attributes:
+                raise fail("MCT0090", f"`{name}` needs `{key}`", node.span, f"add `{key} = ...`")
+        if name == "constant":
+            import numpy as np
+
+            attributes["value"] = np.asarray(attributes["value"])

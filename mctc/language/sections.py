@@ -1,0 +1,150 @@
+"""The sections of a model: train and stream settings, quantize rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mctc.diagnostics.diagnostic import Diagnostic, Note, Severity
+from mctc.diagnostics.near import did_you_mean, listing
+from mctc.ir.location import Origin
+from mctc.ir.program import Program, Quantization, QuantizeRule, Section
+from mctc.language import syntax as s
+from mctc.language.calls import Calls
+from mctc.language.failure import FaultError, fail
+from mctc.language.paths import matches
+from mctc.language.scope import Frame
+from mctc.language.session import Session
+from mctc.language.values import Quantity, describe, plain
+
+# Settings of each section and what they take: 'call' (a name, with arguments or without), 'time' (seconds or frames).
+SETTINGS: dict[str, dict[str, str]] = {
+    "train": {"objective": "call"},
+    "stream": {"chunk": "time"},
+}
+SECTIONS = (*SETTINGS, "quantize")
+BITS = {"int8": 8, "int4": 4}
+PALETTE_BITS = (2, 4, 6, 8)
+
+
+class Sections:
+    def __init__(self, session: Session, calls: Calls) -> None:
+        self.session, self.calls = session, calls
+        self.seen: dict[str, s.Section] = {}
+
+    def run(self, node: s.Section, frame: Frame) -> None:
+        """Puts what a section says into the program; each entry at fault is reported."""
+        name = node.name.text
+        if name not in SECTIONS:
+            hint = did_you_mean(name, SECTIONS) or f"the sections are {', '.join(SECTIONS)}"
+            raise fail("MCT0140", f"there is no section `{name}`", node.name.span, hint)
+        if name in self.seen:
+            note = Note("it is written here first", self.seen[name].name.span)
+            raise fail("MCT0146", f"section `{name}` is written twice", node.name.span, "put both into one", note)
+        self.seen[name] = node
+        if name == "quantize":
+            rules = self._each(node, lambda item: self._rule(item, frame))
+            self.session.program.quantize = tuple(rules)
+            return
+        settings = dict(self._each(node, lambda item: self._setting(name, item, frame)))
+        setattr(self.session.program, name, Section(settings))
+
+    def _each(self, node: s.Section, convert: Callable[[s.Statement], Any]) -> list[Any]:
+        out = []
+        for item in node.body.statements:
+            try:
+                out.append(convert(item))
+            except FaultError as failure:  # one bad entry hides no other
+                self.session.report(failure.diagnostic)
+        return out
+
+    def _setting(self, section: str, item: s.Statement, frame: Frame) -> tuple[str, Any]:
+        if not isinstance(item, s.Assign) or len(item.targets) != 1:
+            hint = f"`{section}` holds settings: `name = value`"
+            raise fail("MCT0045", f"this can't stand in a {section} section", item.span, hint)
+        name, known = item.targets[0], SETTINGS[section]
+        if name.text not in known:
+            hint = did_you_mean(name.text, known) or f"it has {', '.join(known)}"
+            raise fail("MCT0141", f"`{section}` has no setting `{name.text}`", name.span, hint)
+        if known[name.text] == "call":
+            return name.text, self._call(item.value, frame)
+        return name.text, self._time(item.value, frame)
+
+    def _call(self, node: s.Expression, frame: Frame) -> tuple[str, dict[str, Any]]:
+        if isinstance(node, s.Name):
+            return node.text, {}
+        if not isinstance(node, s.Call) or not isinstance(node.callee, s.Name):
+            raise fail("MCT0142", "this must be a name with its settings", node.span, "for example `rnnt(blank = 0)`")
+        given: dict[str, Any] = {}
+        for argument in node.arguments:
+            if argument.name is None:
+                raise fail("MCT0142", "an argument here needs its name", argument.span, "`name = value`")
+            given[argument.name.text] = plain(self.calls.evaluator.constant(argument.value, frame, "a setting"))
+        return node.callee.text, given
+
+    def _time(self, node: s.Expression, frame: Frame) -> Any:
+        """Seconds as a fraction, or a number of frames as an int."""
+        value = self.calls.evaluator.constant(node, frame, "a setting")
+        if not isinstance(value, Quantity) or value.unit not in ("s", "frames") or value.value <= 0:
+            hint = "for example `320 ms` or `32 frames`"
+            raise fail("MCT0142", f"this must be a length of time, not {describe(value)}", node.span, hint)
+        if value.unit == "s":
+            return value.value
+        if value.value.denominator != 1:
+            raise fail("MCT0142", "a number of frames must be whole", node.span)
+        return int(value.value)
+
+    def _rule(self, item: s.Statement, frame: Frame) -> QuantizeRule:
+        if not isinstance(item, s.Rule):
+            hint = "`quantize` holds rules: `encoder.**: int8(per_channel)`"
+            raise fail("MCT0045", "this can't stand in a quantize section", item.span, hint)
+        return QuantizeRule(str(item.path), self._scheme(item.value, frame), Origin(item.path.span.location))
+
+    def _scheme(self, node: s.Expression, frame: Frame) -> Quantization | None:
+        if isinstance(node, s.Word) and node.text == "none":
+            return None
+        name = node.callee.text if isinstance(node, s.Call) and isinstance(node.callee, s.Name) else None
+        name = node.text if isinstance(node, s.Name) else name
+        if name not in (*BITS, "palette"):
+            hint = "the schemes are int8(per_channel), int4(per_channel), palette(bits = 4, group = 16) and none"
+            near = did_you_mean(name, [*BITS, "palette", "none"]) if name else None
+            raise fail("MCT0144", f"`{node.span.text}` is no way to store a parameter", node.span, near or hint)
+        arguments = node.arguments if isinstance(node, s.Call) else ()
+        if name in BITS:
+            for argument in arguments:
+                if argument.name is not None or argument.value != s.Name(argument.span, "per_channel"):
+                    hint = f"write `{name}(per_channel)`"
+                    raise fail("MCT0147", f"`{name}` takes nothing but `per_channel`", argument.span, hint)
+            return Quantization(name, BITS[name])
+        return self._palette(node, arguments, frame)
+
+    def _palette(self, node: s.Expression, arguments: tuple[s.Argument, ...], frame: Frame) -> Quantization:
+        given: dict[str, int] = {}
+        for argument in arguments:
+            key = argument.name.text if argument.name else ""
+            if key not in ("bits", "group"):
+                raise fail(
+                    "MCT0147", "a palette takes `bits` and `group`", argument.span, "palette(bits = 4, group = 16)"
+                )
+            given[key] = self.calls.evaluator.whole(argument.value, frame, f"`{key}`")
+        if given.get("bits") not in PALETTE_BITS:
+            raise fail("MCT0147", "a palette has 2, 4, 6 or 8 `bits`", node.span, "palette(bits = 4)")
+        if given.get("group", 1) < 1:
+            raise fail("MCT0147", "a group has at least one output channel", node.span)
+        return Quantization("palette", given["bits"], given.get("group"))
+
+
+def annotate(program: Program, session: Session, section: s.Section | None) -> None:
+    """Warns of quantize rules that no parameter is left for."""
+    if section is None:
+        return
+    paths = [item.path for item in section.body.statements if isinstance(item, s.Rule)]
+    free = set(program.parameters)
+    for path in paths:
+        hit = {name for name in free if matches(path.elements, name)}
+        if not hit:
+            every = any(matches(path.elements, name) for name in program.parameters)
+            message = f"`{path}` matches no parameter" + (" that the rules before it leave" if every else "")
+            hint = None if every else f"parameters are, for example, {listing(sorted(program.parameters)[:2])}"
+            session.report(Diagnostic("MCT0143", message, path.span, hint, severity=Severity.WARNING))
+        free -= hit

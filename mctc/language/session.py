@@ -1,0 +1,112 @@
+"""What one elaboration shares: the program, the builder of the running component, what was reported, the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mctc.diagnostics.diagnostic import Diagnostic, Note
+from mctc.diagnostics.source import Span
+from mctc.ir.build import Builder
+from mctc.ir.dims import ExtentError
+from mctc.ir.location import Origin
+from mctc.ir.op import InferenceError
+from mctc.ir.program import Program, Value
+from mctc.language import syntax as s
+from mctc.language.failure import LimitError, fail
+from mctc.language.limits import EXTENT, OPS, STEPS
+from mctc.language.scope import Frame, Site, bindings
+from mctc.language.values import show_type
+from mctc.language.walk import labels
+
+SHOWN_CALLS = 3
+
+
+class Session:
+    """Collects ops and diagnostics. A diagnostic is kept once per code and place, however often its block is called."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.builder = Builder(program)
+        self.diagnostics: list[Diagnostic] = []
+        self._seen: set[tuple[str, Span]] = set()
+        self.steps, self.ops = 0, 0
+        self._facts: dict[int, tuple[dict[str, int], frozenset[str]]] = {}
+
+    def report(self, diagnostic: Diagnostic, sites: Iterable[Site] = ()) -> None:
+        key = (diagnostic.code, diagnostic.span)
+        if diagnostic.span is None or key not in self._seen:
+            self._seen.add(key)  # type: ignore[arg-type]
+            self.diagnostics.append(_with_calls(diagnostic, list(sites)))
+
+    def step(self, span: Span) -> None:
+        """Counts one piece of work. Raises LimitError when there was too much."""
+        self.steps += 1
+        if self.steps > STEPS:
+            message = f"elaborating this takes more than {STEPS:,} steps"
+            raise LimitError(Diagnostic("MCT0007", message, span, "repeat less, or use smaller numbers"))
+
+    def facts(self, body: s.Body) -> tuple[dict[str, int], frozenset[str]]:
+        """How often a body binds each name, and the names behind `as` in it."""
+        key = id(body)
+        if key not in self._facts:
+            self._facts[key] = bindings(body), labels(body)
+        return self._facts[key]
+
+    def emit(
+        self, name: str, operands: list[Value | None], attributes: dict[str, Any], span: Span, frame: Frame
+    ) -> list[Value]:
+        """The results of op `name`. Raises FaultError where inference fails."""
+        self.ops += 1
+        self.step(span)
+        if self.ops > OPS:
+            raise LimitError(Diagnostic("MCT0007", f"the program has more than {OPS:,} ops", span, "repeat less"))
+        self.builder.origin = Origin(span.location, frame.path)
+        try:
+            results = list(self.builder.emit(name, *operands, **attributes))
+        except InferenceError as error:
+            raise fail("MCT0103", f"`{name}`: {error}", span, error.hint, *_types(name, operands)) from None
+        except (
+            ExtentError,
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            OverflowError,
+            ZeroDivisionError,
+        ) as error:
+            raise fail("MCT0103", f"`{name}` cannot take this: {error}", span, None, *_types(name, operands)) from None
+        for value in results:
+            for extent in value.type.extents:
+                if extent.is_static and not 0 < extent.value <= EXTENT:
+                    message = f"an axis of {extent} entries is out of range in {show_type(value.type)}"
+                    raise fail("MCT0009", message, span, f"an axis has 1 to {EXTENT:,} entries")
+        return results
+
+
+def _types(name: str, operands: list[Value | None]) -> list[Note]:
+    from mctc.ir.op import registry
+
+    declared = registry()[name].operand_list() if name in registry() else ()
+    shown = [
+        f"{declared[min(index, len(declared) - 1)].name}: {show_type(value.type)}"
+        for index, value in enumerate(operands)
+        if value is not None and declared
+    ]
+    return [Note(f"`{name}` was given {', '.join(shown)}")] if shown else []
+
+
+def _with_calls(diagnostic: Diagnostic, sites: list[Site]) -> Diagnostic:
+    """The diagnostic with notes for the calls that led to it, the nearest first."""
+    if not sites:
+        return diagnostic
+    notes = [Note(f"in this call of `{site.name}`", site.span) for site in reversed(sites[-SHOWN_CALLS:])]
+    return Diagnostic(
+        diagnostic.code,
+        diagnostic.message,
+        diagnostic.span,
+        diagnostic.hint,
+        (*diagnostic.notes, *notes),
+        diagnostic.severity,
+        diagnostic.file,
+    )
