@@ -94,9 +94,27 @@ class State:
     update: Value
 
 
+@dataclass(frozen=True)
+class PackedState:
+    """Where a state of the derived step lies in a packed one.
+
+    Entry (c, j) of the state, c along its channels and j over its other axes in row-major order, is entry
+    [0, row + c, 0, column + j] of state `tensor`. A state without a channel axis is one row.
+    """
+
+    name: str
+    tensor: str
+    row: int
+    column: int
+    shape: tuple[int, ...]
+
+
 @dataclass
 class Function:
-    """A component. `inputs` and `results` are named; a step function also has states."""
+    """A component. `inputs` and `results` are named; a step function also has states.
+
+    `packing` says where the states that a pass packed together are to be found.
+    """
 
     name: str
     inputs: list[Value]
@@ -104,6 +122,7 @@ class Function:
     results: list[tuple[str, Value]]
     states: list[State] = field(default_factory=list)
     origin: Origin = field(default_factory=Origin)
+    packing: tuple[PackedState, ...] = ()
 
     def uses(self) -> dict[Value, list[Op]]:
         """Ops that use each value. Results and state updates are not in it: see `outputs`."""

@@ -1,7 +1,7 @@
 """The scan by doubling (Hillis & Steele, 1986): log2(T) stages over whole chunks.
 
 Stage k combines each frame with the one 2**k before it: (a, b) after (a', b') is (a a', a b' + b). A shift is a
-product with a constant 0/1 matrix; frames that have nothing before them meet a decay of 0 and a drive of 0. Decays stay in
+product with a constant 0/1 matrix; frames with nothing before them meet a decay of 0 and a drive of 0. Decays stay in
 (0, 1], so nothing can overflow.
 """
 

@@ -86,6 +86,10 @@ class FunctionEmitter:
         """Lets `value` be what `name` already is, without an operation."""
         self._values[value] = name
 
+    def is_output(self, value: Value) -> bool:
+        """Whether a value leaves the function under a name of its own, which an alias does not give it."""
+        return value in self._outputs
+
     def constant(self, value: Operand, wanted: str) -> Name:
         """A const operation for a compile-time value; equal ones are written once. Floats become fp16."""
         small = as_small(value) if not isinstance(value, np.ndarray) else value

@@ -57,6 +57,9 @@ def _pad(op: Op, e: FunctionEmitter) -> None:
 def _reshape(op: Op, e: FunctionEmitter) -> None:
     if op.result.type.rank > 5:
         raise EmitError(f"{place(op)}: {op.result.type} has {op.result.type.rank} axes, Core ML's limit is 5")
+    if op.result.type.shape == _x(op).type.shape and not e.is_output(op.result):
+        e.alias(op.result, e.ref(_x(op)))  # only the roles of the axes change
+        return
     e.emit(op, "reshape", {"x": _x(op), "shape": op.result.type.shape})
 
 

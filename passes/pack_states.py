@@ -1,0 +1,194 @@
+"""All states of a function in one tensor."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from mctc.passes.state_packing import Cohort, Grid, Packing, Shelf, grid_of, pack
+
+from mctc.ir.dims import Extent
+from mctc.ir.location import Origin
+from mctc.ir.program import Function, PackedState, Program, State, Value
+from mctc.ir.types import Axis, DType, Role, TensorType
+from mctc.rewrite.base import Context, Exact, Pass
+from mctc.rewrite.rewriter import Rewriter, drop_dead
+
+PACKED = "state"  # the name of the packed state
+
+
+class PackStates(Pass):
+    """Packs a function's states into one, its last axis a multiple of 32; --state separate only pads, io does neither.
+
+    Three state tensors in one function fail when a phone runs them (ANE-ST-003), and an encoder has dozens.
+    """
+
+    name = "pack-states"
+    promise = Exact()
+    stage = "deploy"
+    after = ("fold-state-reshapes",)
+
+    def run(self, program: Program, context: Context) -> Program:
+        if context.state == "io":
+            return program
+        new = replace(program, functions={}, parameters=dict(program.parameters))
+        for name, function in program.functions.items():
+            if not function.states:
+                new.functions[name] = function
+                continue
+            groups = [[state] for state in function.states] if context.state == "separate" else [function.states]
+            packings = [pack(group) for group in groups]
+            new.functions[name] = _Packer(new, function, self.name, packings, context).rebuilt()
+        return drop_dead(new)
+
+
+class _Packer(Rewriter):
+    """Rebuilds a function between the reading of packed states and their writing."""
+
+    def __init__(
+        self, program: Program, function: Function, by: str, packings: list[Packing], context: Context
+    ) -> None:
+        super().__init__(program, function, by)
+        self.packings, self.context = packings, context
+        self.names = [PACKED] if context.state != "separate" else [state.name for state in function.states]
+
+    def rebuilt(self) -> Function:
+        function = self.function
+        for value in function.inputs:
+            self._new[value] = Value(value.type, value.name)
+        values = [Value(_grid_type(p.rows, 1, p.width), name) for p, name in zip(self.packings, self.names)]
+        self.origin = self._origin("states read from the packed state")
+        for packing, value in zip(self.packings, values):
+            self._read(packing, value)
+        for op in function.ops:
+            self.visit(op, lambda op, rewriter: None)
+        self.origin = self._origin("states written to the packed state")
+        updates = [self._write(packing) for packing in self.packings]
+        self._explain()
+        return replace(
+            function,
+            inputs=[self._new[value] for value in function.inputs],
+            ops=self.ops,
+            results=[(name, self._new[value]) for name, value in function.results],
+            states=[State(*entry) for entry in zip(self.names, values, updates)],
+            packing=tuple(_places(self.packings, self.names)) if self.context.state != "separate" else (),
+        )
+
+    def _origin(self, change: str) -> Origin:
+        return Origin(path=self.function.name).after(self.by, change)
+
+    def _explain(self) -> None:
+        packing = self.packings[0]
+        if self.context.state != "separate":
+            size = f"[1, {packing.rows}, 1, {packing.width}]"
+            used = sum(state.value.type.size for state in self.function.states) / (packing.rows * packing.width)
+            why = f"{len(self.function.states)} states in one of {size}, {used:.0%} of it used"
+            self.context.explain(self.by, self.function.name, why)
+
+    def _read(self, packing: Packing, value: Value) -> None:
+        """Cuts the packed state into shelves, cohorts and states."""
+        rows = [shelf.rows for shelf in packing.shelves]
+        for shelf, part in zip(packing.shelves, self._cut(value, rows, 1)):
+            widths, direct = [], []
+            for cohort in shelf.cohorts:
+                direct.append(cohort.grid.lines == 1)
+                widths += [cohort.grid.width] * len(cohort.states) if direct[-1] else [cohort.columns]
+            pieces = iter(self._cut(part, [*widths, *_rest(packing.width - shelf.columns)], 3))
+            for cohort, flat in zip(shelf.cohorts, direct):
+                parts = [next(pieces) for _ in cohort.states] if flat else self._lines(cohort, next(pieces))
+                for state, piece in zip(cohort.states, parts):
+                    self._new[state.value] = self._as(piece, state.value.type)
+
+    def _lines(self, cohort: Cohort, piece: Value) -> list[Value]:
+        """The states of a cohort [1, C, 1, k*H*W], one below the other."""
+        count, grid = len(cohort.states), cohort.grid
+        stacked = self._as(piece, _grid_type(grid.rows, count * grid.lines, grid.width))
+        return self._cut(stacked, [grid.lines] * count, 2)
+
+    def _write(self, packing: Packing) -> Value:
+        shelves = [self._write_shelf(shelf, packing.width) for shelf in packing.shelves]
+        return self._join(shelves, 1)
+
+    def _write_shelf(self, shelf: Shelf, width: int) -> Value:
+        parts = [part for cohort in shelf.cohorts for part in self._write_cohort(cohort)]
+        for columns in _rest(width - shelf.columns):
+            zeros = np.zeros((1, shelf.rows, 1, columns), np.float32)
+            parts.append(self.constant(zeros, [axis.role.value for axis in _grid_type(1, 1, 1).axes]))
+        return self._join(parts, 3)
+
+    def _write_cohort(self, cohort: Cohort) -> list[Value]:
+        """New states as pieces of their shelf. Equal slices of several values are taken once, of all of them joined."""
+        count, grid = len(cohort.states), cohort.grid
+        updates = [_bare(self._new[state.update]) for state in cohort.states]
+        begin = _common_slice(updates, grid)
+        if begin is not None and count > (3 if grid.lines == 1 else 1):
+            sources = [update.owner.operands[0] for update in updates if update.owner is not None]
+            whole = self._join([self._plain(source) for source in sources if source is not None], 2)
+            new = self.op("slice", whole, axis=3, begin=begin)
+        elif grid.lines == 1:
+            return [self._as(update, _grid_type(grid.rows, 1, grid.width)) for update in updates]
+        else:
+            new = self._join([self._plain(update) for update in updates], 2)
+        return [self._as(new, _grid_type(grid.rows, 1, cohort.columns))]
+
+    def _cut(self, value: Value, sizes: list[int], axis: int) -> list[Value]:
+        return [value] if len(sizes) == 1 else list(self.emit("split", value, sizes=tuple(sizes), axis=axis))
+
+    def _join(self, values: list[Value], axis: int) -> Value:
+        return values[0] if len(values) == 1 else self.op("concat", *values, axis=axis)
+
+    def _plain(self, value: Value) -> Value:
+        """A value as [1, C, H, W] with unit axes, so that roles never keep two states from standing together."""
+        grid = grid_of(value.type)
+        return self._as(value, _grid_type(grid.rows, grid.lines, grid.width))
+
+    def _as(self, value: Value, type_: TensorType) -> Value:
+        """The value as `type_`; where only roles differ, the reshape costs nothing once it is emitted."""
+        if value.type == type_:
+            return value
+        return self.op("reshape", value, axes=tuple((axis.role.value, axis.extent.value) for axis in type_.axes))
+
+
+def _bare(value: Value) -> Value:
+    """The value before reshapes that only change roles."""
+    while value.owner is not None and value.owner.name == "reshape":
+        (source,) = value.owner.operands
+        if source is None or source.type.shape != value.type.shape:
+            break
+        value = source
+    return value
+
+
+def _common_slice(updates: list[Value], grid: Grid) -> int | None:
+    """Where the updates begin if all are the same last entries along the last axis of values of one type."""
+    owners = [update.owner for update in updates]
+    begins, types = set(), set()
+    for update, owner in zip(updates, owners):
+        if owner is None or owner.name != "slice" or owner.operands[0] is None or update.type.rank != 4:
+            return None
+        source, s = owner.operands[0].type, owner.signature
+        if s.axis("x") != 3 or s.attribute("end") not in (None, source.shape[3]) or s.int("stride") != 1:
+            return None
+        begins.add(s.int("begin"))
+        types.add(source)
+    return begins.pop() if len(begins) == len(types) == 1 and grid_of(updates[0].type) == grid else None
+
+
+def _grid_type(rows: int, lines: int, width: int) -> TensorType:
+    roles = (Role.BATCH, Role.CHANNEL, Role.UNIT, Role.UNIT)
+    return TensorType(DType.F32, tuple(Axis(r, Extent.of(n)) for r, n in zip(roles, (1, rows, lines, width))))
+
+
+def _rest(columns: int) -> list[int]:
+    return [columns] if columns else []
+
+
+def _places(packings: list[Packing], names: list[str]) -> list[PackedState]:
+    places = []
+    for packing, tensor in zip(packings, names):
+        for shelf in packing.shelves:
+            for cohort in shelf.cohorts:
+                for i, state in enumerate(cohort.states):
+                    column = cohort.column + i * cohort.grid.columns
+                    places.append(PackedState(state.name, tensor, shelf.row, column, state.value.type.shape))
+    return places

@@ -1,0 +1,93 @@
+"""Where each state lies in one packed tensor [1, rows, 1, width].
+
+A state [1, C, H, W] is C rows of H * W columns. States of equal shape form a cohort and stand side by side; cohorts of
+equal C form a shelf; shelves are stacked along the rows. The width is a multiple of 32: the Neural Engine fails on
+states of other widths (ANE-ST-002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from mctc.ir.program import State
+from mctc.ir.types import TensorType
+
+MULTIPLE = 32
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The shape of a state as rows C of H lines of W entries."""
+
+    rows: int
+    lines: int
+    width: int
+
+    @property
+    def columns(self) -> int:
+        return self.lines * self.width
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """States of equal grid, in columns `column` and up of their shelf."""
+
+    grid: Grid
+    states: tuple[State, ...]
+    column: int
+
+    @property
+    def columns(self) -> int:
+        return self.grid.columns * len(self.states)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Cohorts of equal numbers of rows, in rows `row` and up of the packed tensor."""
+
+    rows: int
+    row: int
+    cohorts: tuple[Cohort, ...]
+
+    @property
+    def columns(self) -> int:
+        return sum(cohort.columns for cohort in self.cohorts)
+
+
+@dataclass(frozen=True)
+class Packing:
+    shelves: tuple[Shelf, ...]
+    rows: int
+    width: int
+
+
+def grid_of(type_: TensorType) -> Grid:
+    """[1, C, .., W] is C rows; any other type is one row."""
+    shape = type_.shape
+    if type_.rank < 3 or shape[0] != 1:
+        return Grid(1, 1, prod(shape))
+    return Grid(shape[1], prod(shape[2:-1]), shape[-1])
+
+
+def pack(states: Sequence[State]) -> Packing:
+    """The layout of `states`. Shelves and cohorts come in the order of their first state."""
+    by_rows: dict[int, dict[Grid, list[State]]] = {}
+    for state in states:
+        grid = grid_of(state.value.type)
+        by_rows.setdefault(grid.rows, {}).setdefault(grid, []).append(state)
+    shelves, row = [], 0
+    for rows, by_grid in by_rows.items():
+        cohorts, column = [], 0
+        for grid, members in by_grid.items():
+            cohorts.append(Cohort(grid, tuple(members), column))
+            column += cohorts[-1].columns
+        shelves.append(Shelf(rows, row, tuple(cohorts)))
+        row += rows
+    return Packing(tuple(shelves), row, padded(max(shelf.columns for shelf in shelves)))
+
+
+def padded(columns: int) -> int:
+    """The next multiple of 32."""
+    return -(-columns // MULTIPLE) * MULTIPLE

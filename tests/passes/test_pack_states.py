@@ -1,0 +1,152 @@
+"""Packed states: one tensor of the right width, the same results call after call, and few ops to get there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from mctc.passes.fold_state_reshapes import FoldStateReshapes
+from mctc.passes.lower_selective_scan import LowerSelectiveScan
+from mctc.passes.pack_states import PackStates
+
+from mctc.evaluate.reference import evaluate
+from mctc.ir.build import Builder
+from mctc.ir.dims import Extent
+from mctc.ir.program import Function, Program, State, Value
+from mctc.ir.types import Axis, DType, Role, TensorType
+from mctc.rewrite.base import Context
+
+CHUNK, CHANNELS, STATES = 4, 6, 3
+
+
+def tensor(**axes: int) -> TensorType:
+    """tensor(batch=1, channel=6, unit=1, time=4)."""
+    return TensorType(DType.F32, tuple(Axis(Role(role), Extent.of(n)) for role, n in axes.items()))
+
+
+def streaming(layers: int) -> Program:
+    """Layers of a causal window and a scan, plus a delay line of other width and a state without a channel axis."""
+    program = Program("packed")
+    b = Builder(program)
+    frames = tensor(batch=1, channel=CHANNELS, unit=1, time=CHUNK)
+    x = mel = Value(frames, "x")
+    valid = Value(tensor(time=CHUNK), "valid")
+    rng, states = np.random.default_rng(5), []
+    for layer in range(layers):
+        past = Value(tensor(batch=1, channel=CHANNELS, unit=1, time=2), f"{layer}.context")
+        joined = b.op("concat", past, x, axis=3)
+        states.append(State(past.name, past, b.op("slice", joined, axis=3, begin=CHUNK)))
+        weight = b.constant(rng.normal(size=(CHANNELS, 1, 1, 3)).astype(np.float32))
+        u = b.op("silu", b.op("conv2d", joined, weight, groups=CHANNELS))
+        gates = b.op("conv2d", u, b.constant(rng.normal(size=(2 * STATES, CHANNELS, 1, 1)).astype(np.float32)))
+        B, C = b.emit("split", gates, parts=2)
+        A = b.constant(-rng.uniform(0.5, 2, (CHANNELS, STATES)).astype(np.float32))
+        h = Value(
+            TensorType(
+                DType.F32,
+                tuple(
+                    Axis(role, Extent.of(n))
+                    for role, n in zip((Role.BATCH, Role.CHANNEL, Role.UNIT, Role.FEATURE), (1, CHANNELS, 1, STATES))
+                ),
+            ),
+            f"{layer}.h",
+        )
+        y, new = b.emit("selective_scan", u, b.op("softplus", x), A, B, C, None, h)
+        states.append(State(h.name, h, new))
+        x = b.op("add", x, y)
+    late = Value(tensor(time=2), "valid.delay")
+    marks = b.op("concat", late, valid, axis=0)
+    states.append(State(late.name, late, b.op("slice", marks, axis=0, begin=CHUNK)))
+    x = b.op("mul", x, b.op("slice", marks, axis=0, begin=0, end=CHUNK))
+    narrow = Value(tensor(batch=1, channel=2, unit=1, time=1), "narrow")
+    low = b.op("concat", narrow, b.op("slice", x, axis="channel", begin=0, end=2), axis=3)
+    states.append(State(narrow.name, narrow, b.op("slice", low, axis=3, begin=CHUNK)))
+    program.functions["f"] = Function("f", [mel, valid], b.ops, [("y", x), ("low", low)], states)
+    return program
+
+
+def deploy(program: Program, state: str = "packed") -> Program:
+    context = Context(state=state)
+    for each in (LowerSelectiveScan(), FoldStateReshapes(), PackStates()):
+        program = each.run(program, context)
+    return program
+
+
+def calls(program: Program, count: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    rng, state, results, states = np.random.default_rng(0), None, [], []
+    for _ in range(count):
+        function = program.functions["f"]
+        inputs = {v.name: rng.normal(size=v.type.shape) for v in function.inputs}
+        result, state = evaluate(function, inputs, lambda name: np.empty(0), state)
+        results.append(result)
+        states.append(dict(state))
+    return results, states
+
+
+@pytest.mark.parametrize("layers", [1, 5])
+@pytest.mark.parametrize("how", ["packed", "separate", "io"])
+def test_results_of_chained_calls_stay_the_same(layers: int, how: str) -> None:
+    expected, _ = calls(streaming(layers), 4)
+    actual, _ = calls(deploy(streaming(layers), how), 4)
+    for old, new in zip(expected, actual):
+        for name, array in old.items():
+            np.testing.assert_allclose(new[name], array, rtol=0, atol=1e-9 * np.abs(array).max())
+
+
+def test_one_state_is_left_and_its_last_axis_is_a_multiple_of_32() -> None:
+    (state,) = deploy(streaming(5)).functions["f"].states
+    assert state.name == "state"
+    assert state.value.type == state.update.type
+    assert state.value.type.shape == (1, CHANNELS + 1 + 2, 1, 32)
+
+
+def test_separate_states_are_each_padded_to_a_multiple_of_32() -> None:
+    states = deploy(streaming(2), "separate").functions["f"].states
+    assert [s.name for s in states] == [s.name for s in streaming(2).functions["f"].states]
+    assert {s.value.type.shape[-1] % 32 for s in states} == {0}
+
+
+def test_io_leaves_the_states_alone() -> None:
+    states = deploy(streaming(2), "io").functions["f"].states
+    assert [s.value.type.shape for s in states][:2] == [(1, CHANNELS, 1, 2), (1, CHANNELS, STATES, 1)]
+
+
+def test_the_packing_tells_where_every_state_lies() -> None:
+    old, new = streaming(3), deploy(streaming(3))
+    _, expected = calls(old, 2)
+    _, ((_), actual) = calls(new, 2)
+    packing = new.functions["f"].packing
+    assert [place.name for place in packing] != []
+    assert {place.name for place in packing} == {state.name for state in old.functions["f"].states}
+    for place in packing:
+        rows = place.shape[1] if len(place.shape) > 2 else 1
+        columns = int(np.prod(place.shape)) // rows
+        part = actual[place.tensor][0, place.row : place.row + rows, 0, place.column : place.column + columns]
+        np.testing.assert_allclose(part.ravel(), expected[1][place.name].ravel(), atol=1e-9)
+
+
+def count(program: Program) -> int:
+    """Ops that compute or move something."""
+    moved = 0
+    for op in program.functions["f"].ops:
+        source = op.operands[0] if op.operands else None
+        relabels = op.name == "reshape" and source is not None and source.type.shape == op.result.type.shape
+        moved += not relabels and op.name not in ("constant", "parameter")
+    return moved
+
+
+def test_reading_and_writing_costs_ops_per_kind_of_state_not_per_layer() -> None:
+    lowered = [LowerSelectiveScan().run(streaming(layers), Context()) for layers in (5, 6, 7)]
+    packed = [deploy(streaming(layers)) for layers in (5, 6, 7)]
+    per_layer = count(lowered[1]) - count(lowered[0])
+    assert count(packed[1]) - count(packed[0]) == count(packed[2]) - count(packed[1])
+    assert count(packed[2]) - count(packed[1]) == per_layer - 4  # no slice of a new state, no reshape of h
+
+
+def test_a_state_reshaped_both_ways_is_kept_in_the_other_shape() -> None:
+    lowered = LowerSelectiveScan().run(streaming(1), Context())
+    folded = FoldStateReshapes().run(lowered, Context())
+    shapes = {s.name: s.value.type.shape for s in folded.functions["f"].states}
+    assert shapes["0.h"] == (1, CHANNELS, STATES, 1)
+    assert count(folded) == count(lowered) - 2
