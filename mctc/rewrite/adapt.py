@@ -22,7 +22,10 @@ def adapt(array: Array, old: TensorType, new: TensorType, fill: float = 0.0) -> 
         raise ValueError(f"{old} does not correspond to {new}")
     array = array.reshape([n for n, role in zip(array.shape, roles) if role not in missing])
     roles = [role for role in roles if role not in missing]
-    array = array.transpose([roles.index(role) for role in wanted])
+    if roles != wanted:  # where they are equal, roles may repeat: plain axes
+        if len(set(roles)) < len(roles):
+            raise ValueError(f"{old} does not correspond to {new}")
+        array = array.transpose([roles.index(role) for role in wanted])
     array = array.reshape(_with_units(array.shape, new))
     for axis, extent in enumerate(new.extents):
         if extent.is_static and extent.value < array.shape[axis]:

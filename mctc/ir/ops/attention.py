@@ -52,9 +52,9 @@ class Attention(OpDef):
         q, k, v = (_heads(s, name, a, n) for name, a, n in zip("qkv", operands, (heads, kv, kv)))
         k, v = (np.repeat(a, heads // kv, axis=-3) for a in (k, v))  # [..., heads, frames, width]
         scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1])
-        scores = np.where(band(q.shape[-2], k.shape[-2], s), scores, MASKED)
         if operands[3] is not None:
             scores = np.where(np.asarray(operands[3]).reshape(-1) > 0, scores, MASKED)
+        scores = np.where(band(q.shape[-2], k.shape[-2], s), scores, 2 * MASKED)  # below keys that are masked
         e = np.exp(scores - scores.max(-1, keepdims=True))
         y = np.moveaxis(e / e.sum(-1, keepdims=True) @ v, -3, -2)  # [..., T, heads, V]
         y = y.reshape(*y.shape[:-2], -1)
