@@ -9,6 +9,11 @@ import click
 
 from mctc.cli.options import plugin_option
 
+STAGES = {
+    "common": "on whole utterances, before training and deployment part ways",
+    "deploy": "on the step functions derived from them (derive-step)",
+}
+
 
 @dataclass(frozen=True)
 class Row:
@@ -30,7 +35,7 @@ class Row:
 def passes(form: str) -> None:
     """List the passes in pipeline order, with what they promise.
 
-    Common passes run before training and deployment part ways, deploy passes on the derived step functions.
+    The second column is what `mctc build --verify-each` holds each to.
     """
     if form == "json":
         import json
@@ -43,7 +48,7 @@ def passes(form: str) -> None:
 def rows() -> list[Row]:
     """The pipeline. Raises PluginError for a broken plugin, OrderError where the declared order can't be met."""
     from mctc.plugins import registry
-    from mctc.rewrite.order import STAGES, ordered
+    from mctc.rewrite.order import ordered
 
     known = registry().passes()
     return [
@@ -60,14 +65,21 @@ def _print_table(found: list[Row]) -> None:
 
     from mctc.cli.main import color_wanted
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("stage", "pass", "promise"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("what it does", overflow="fold")
-    for row, previous in zip(found, [None, *found], strict=False):
-        first = previous is None or previous.stage != row.stage
-        what = Text(row.summary)
-        if not row.origin.startswith("mctc "):
-            what.append(f" (of {row.origin})", style="cyan")
-        table.add_row(row.stage if first else "", Text(row.name, style="bold"), row.promise, what)
-    Console(file=sys.stdout, no_color=not color_wanted(sys.stdout), highlight=False).print(table)
+    color = color_wanted(sys.stdout)
+    console = Console(file=sys.stdout, no_color=not color, force_terminal=color, highlight=False)
+    for stage, what in STAGES.items():
+        click.secho(f"{stage}: {what}", bold=True, color=color)
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for column in ("pass", "promise"):
+            table.add_column(column, no_wrap=True)
+        table.add_column("summary", overflow="fold")
+        for row in found:
+            if row.stage == stage:
+                summary = Text(row.summary)
+                if not row.origin.startswith("mctc "):
+                    summary.append(f" (of {row.origin})", style="cyan")
+                table.add_row(Text(f"  {row.name}"), row.promise, summary)
+        with console.capture() as printed:
+            console.print(table)
+        # Rich fills every line to its width; who copies or compares the text wants it without.
+        click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()), color=color)

@@ -15,8 +15,8 @@ from mctc.diagnostics.errors import UsageError
 @click.argument("file", type=SPEC)
 @defines_option
 @model_option
-@click.option("--after", metavar="PASS", help="The program as this pass leaves it.")
-@click.option("--before", metavar="PASS", help="The program as this pass finds it.")
+@click.option("--after", metavar="PASS", help="The program as this pass (or derive-step) leaves it.")
+@click.option("--before", metavar="PASS", help="The program as this pass (or derive-step) finds it.")
 @click.option("--function", "only", metavar="NAME", help="One function, instead of the whole program.")
 @click.option("--locations", is_flag=True, help="Say of every op where it comes from and which passes touched it.")
 @plugin_option
