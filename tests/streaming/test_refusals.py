@@ -1,0 +1,68 @@
+"""What cannot be streamed is refused at the op's place, in words that name the op and the way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from mctc.diagnostics.diagnostic import DiagnosticError
+from mctc.ir.program import Value
+
+from .programs import Garden
+from .small import PLACE, Body, conv, small
+
+
+def attend(left: int | None, right: int | None) -> Body:
+    return lambda g, x: g.op("attention", x, x, x, None, heads=1, left=left, right=right)
+
+
+def lstm(g: Garden, x: Value) -> tuple[Value, ...]:
+    return g.builder.emit("lstm", x, g.param(16, 4), g.param(16, 4), g.param(16))
+
+
+def scores(g: Garden, x: Value) -> Value:
+    return g.op("matmul", x, g.op("transpose", x, order=(0, 2, 1)))
+
+
+WHOLE: dict[str, tuple[Body, str]] = {
+    "mean over time": (lambda g, x: g.op("sub", x, g.op("reduce_mean", x, axis="time")), "reduce_mean"),
+    "reverse": (lambda g, x: g.op("reverse", x), "reverse"),
+    "padding": (lambda g, x: g.op("pad", x, axis="time", before=2), "pad"),
+    "joining utterances": (lambda g, x: g.op("concat", x, x, axis="time"), "concat"),
+    "unbounded past": (attend(None, 0), "before it"),
+    "unbounded future": (attend(3, None), "after it"),
+    "products of all frames": (scores, "matmul"),
+    "the final state": (lambda g, x: g.op("add", x, lstm(g, x)[1]), "final state of lstm"),
+    "the final state as a result": (lambda g, x: lstm(g, x)[2], "final state of lstm"),
+}
+
+
+@pytest.mark.parametrize("what", WHOLE)
+def test_an_op_that_needs_the_whole_utterance_is_an_error_at_its_place(what: str) -> None:
+    body, words = WHOLE[what]
+    with pytest.raises(DiagnosticError) as caught:
+        small(body).step(4)
+    (found,) = caught.value.diagnostics
+    assert found.code == "MCT0201"
+    assert words in found.message
+    assert found.file == str(PLACE)
+
+
+def test_a_recurrent_op_that_starts_from_a_given_state_is_refused() -> None:
+    def body(g: Garden, x: Value) -> Value:
+        start = Value(g.type(4).with_axes([g.type(4).axes[0], g.type(4).axes[2]]), "h0")
+        g.inputs.append(start)
+        return g.op("gru", x, g.param(12, 4), g.param(12, 4), None, None, start)
+
+    with pytest.raises(DiagnosticError, match="given `h`"):
+        small(body).step(4)
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+def test_a_chunk_that_gives_no_whole_frames_is_an_error_that_says_which_chunk_would(stride: int) -> None:
+    case = small(lambda g, x: conv(g, x, 1, stride - 1, stride))
+    with pytest.raises(DiagnosticError) as caught:
+        case.step(stride + 1)
+    (found,) = caught.value.diagnostics
+    assert found.code == "MCT0202"
+    assert f"a multiple of {stride} frames" in (found.hint or "")
+    assert case.step(2 * stride)[1].frames == {"x0": 2 * stride, "y": 2}
