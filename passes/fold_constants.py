@@ -50,7 +50,14 @@ class FoldDeployConstants(FoldConstants):
 
     name = "fold-deploy-constants"
     stage = "deploy"
-    after = ("fold-batch-norm",)
+    after = (
+        "fold-batch-norm",
+        "lower-selective-scan?",
+        "lower-rnn?",
+        "lower-embedding?",
+        "lower-attention?",
+        "legalise?",
+    )
 
     def folds(self, op: Op) -> bool:
         """Any op, as long as it makes no more entries than it reads: storing a broadcast would cost file size."""
