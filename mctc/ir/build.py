@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mctc.ir.dims import ExtentError
 from mctc.ir.location import Origin
 from mctc.ir.op import REQUIRED, InferenceError, OpDef, registry
 from mctc.ir.program import Op, Parameter, Program, Value, signature
@@ -50,7 +51,9 @@ class Builder:
         return self._parameters[name]
 
 
-def make(definition: type[OpDef], operands: Sequence[Value | None], attributes: Mapping[str, Any], origin: Origin) -> Op:
+def make(
+    definition: type[OpDef], operands: Sequence[Value | None], attributes: Mapping[str, Any], origin: Origin
+) -> Op:
     """An op with inferred result types. Raises InferenceError for a wrong operand count, attribute or type."""
     declared = definition.operand_list()
     values = list(operands)
@@ -65,7 +68,10 @@ def make(definition: type[OpDef], operands: Sequence[Value | None], attributes: 
             raise InferenceError(f"{definition.name} needs operand {operand.name}", operand.name)
     complete = _complete(definition, attributes)
     fixed = tuple(values)
-    types = tuple(definition.infer(signature(definition, fixed, complete)))
+    try:
+        types = tuple(definition.infer(signature(definition, fixed, complete)))
+    except ExtentError as error:
+        raise InferenceError(str(error)) from error
     return Op(definition, fixed, complete, types, origin)
 
 

@@ -101,7 +101,9 @@ class Extent:
         text = ""
         for monomial, factor in self.terms:
             sign, magnitude = ("-" if factor < 0 else "+"), abs(factor)
-            text += f" {sign} {_term(monomial, magnitude)}" if text else ("-" * (factor < 0)) + _term(monomial, magnitude)
+            text += (
+                f" {sign} {_term(monomial, magnitude)}" if text else ("-" * (factor < 0)) + _term(monomial, magnitude)
+            )
         return text
 
 

@@ -91,7 +91,7 @@ def _compound(value: Any) -> str:
         return "{" + settings_text(value) + "}"
     if isinstance(value, (tuple, list)):
         if len(value) == 2 and isinstance(value[0], str):
-            first, second = value
+            first, second = value[0].value if isinstance(value[0], Enum) else value[0], value[1]
             if first in ROLES and isinstance(second, (int, Extent)) and not isinstance(second, bool):
                 return f"{Role(first).value} {extent_text(Extent.of(second))}"
             if WORD.fullmatch(first) and isinstance(second, Mapping):

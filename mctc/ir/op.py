@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mctc.ir.time import POINTWISE, TimeBehaviour
-from mctc.ir.types import TensorType
+from mctc.ir.types import DType, Role, TensorType
 
 Array = NDArray[Any]
 REQUIRED = object()  # the default of an attribute that must be given
@@ -68,9 +68,39 @@ class Signature:
             raise InferenceError(f"{name} must be a number, not {value!r}")
         return float(value)
 
+    def count(self, name: str) -> builtins.int:
+        """A whole number of at least 1."""
+        value = self.int(name)
+        if value < 1:
+            raise InferenceError(f"{name} must be at least 1, not {value}")
+        return value
+
+    def limit(self, name: str) -> builtins.int | None:
+        """A whole number of at least 0, or None for no limit."""
+        if self.attributes[name] is not None and self.int(name) < 0:
+            raise InferenceError(f"{name} must be at least 0, not {self.int(name)}")
+        return None if self.attributes[name] is None else self.int(name)
+
+    def dtype(self, name: str) -> DType:
+        value = self.attributes[name]
+        try:
+            return DType(value)
+        except ValueError:
+            known = ", ".join(dtype.value for dtype in DType)
+            raise InferenceError(f"there is no element type {value!r}; there are {known}") from None
+
     def axis(self, operand: str, name: str = "axis") -> builtins.int:
         """The position that attribute `name` means: a role ('time') or a position."""
         return axis_position(self.types[operand], self.attributes[name], operand)
+
+
+def role_named(role: object) -> Role:
+    """The role of that name. Raises InferenceError when there is none."""
+    try:
+        return Role(role)
+    except ValueError:
+        known = ", ".join(known.value for known in Role)
+        raise InferenceError(f"there is no role {role!r}; there are {known}") from None
 
 
 def axis_position(type_: TensorType, axis: object, operand: str) -> int:

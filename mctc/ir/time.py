@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
 
 
 @dataclass(frozen=True)
@@ -45,5 +44,5 @@ class Whole:
     reason: str
 
 
-TimeBehaviour = Union[Pointwise, Window, Recurrent, Whole]
+TimeBehaviour = Pointwise | Window | Recurrent | Whole
 POINTWISE = Pointwise()

@@ -31,9 +31,10 @@ class Attention(OpDef):
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
         q, k, v = s["q"], s["k"], s["v"]
-        heads, kv = s.int("heads"), s.int("kv_heads") or s.int("heads")
+        heads, kv = s.count("heads"), s.int("kv_heads") or s.int("heads")
+        s.limit("left"), s.limit("right")
         width, at = q.extents[channel_axis(s, "q")].value, channel_axis(s, "q")
-        if heads < 1 or width % heads or heads % kv:
+        if kv < 1 or width % heads or heads % kv:
             raise InferenceError(f"{width} channels do not divide into {heads} heads ({kv} for keys and values)", "q")
         if k.extents[channel_axis(s, "k")].value != width // heads * kv:
             raise InferenceError(f"k needs {width // heads * kv} channels, not {k.extents[channel_axis(s, 'k')]}", "k")

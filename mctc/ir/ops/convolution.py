@@ -83,11 +83,11 @@ class Conv1d(OpDef):
             raise InferenceError(f"{x} has no time or label axis to convolve along", "x")
         if weight.rank != 3:
             raise InferenceError(f"the weight must be [out, in/groups, kernel], not {weight}", "weight")
-        _channels(s, channel, s.int("groups"))
+        _channels(s, channel, s.count("groups"))
         check_bias(s, weight.axes[0])
         left, right = _pair(s, "pad", 0)
         frames = strided_extent(
-            x.extents[time], weight.extents[2].value, s.int("stride"), s.int("dilation"), left, right
+            x.extents[time], weight.extents[2].value, s.count("stride"), s.count("dilation"), left, right
         )
         return (x.with_extent(time, frames).with_axis(channel, out_axis(weight.axes[0])),)
 
@@ -138,7 +138,7 @@ class Conv2d(OpDef):
             raise InferenceError(
                 f"the weight must be [out, in/groups, feature kernel, frame kernel], not {weight}", "weight"
             )
-        _channels(s, channel, s.int("groups"))
+        _channels(s, channel, s.count("groups"))
         check_bias(s, weight.axes[0])
         (sh, st), (dh, dt) = _pair(s, "stride", 1), _pair(s, "dilation", 1)
         rows = strided_extent(x.extents[height], weight.extents[2].value, sh, dh, *_pair(s, "pad_feature", 0))

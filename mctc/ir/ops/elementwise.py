@@ -9,7 +9,7 @@ import numpy as np
 
 from mctc.ir.op import REQUIRED, Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.ops.broadcast import broadcast_axes, spread
-from mctc.ir.types import DType, TensorType
+from mctc.ir.types import TensorType
 
 
 def sigmoid(x: Array) -> Array:
@@ -149,7 +149,7 @@ class Cast(OpDef):
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
-        return (s["x"].with_dtype(DType(s.attribute("dtype"))),)
+        return (s["x"].with_dtype(s.dtype("dtype")),)
 
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.op import REQUIRED, Array, InferenceError, OpDef, Signature, declare
-from mctc.ir.types import Axis, DType, Role, TensorType
+from mctc.ir.op import REQUIRED, Array, InferenceError, OpDef, Signature, declare, role_named
+from mctc.ir.types import Axis, TensorType
 
 
 @declare
@@ -22,9 +22,14 @@ class Constant(OpDef):
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
-        shape, roles = np.shape(s.attribute("value")), s.attribute("roles")
-        axes = tuple(Axis(Role(role), Extent.of(extent)) for role, extent in zip(roles, shape, strict=True))
-        return (TensorType(DType(s.attribute("dtype")), axes),)
+        value, roles = s.attribute("value"), s.attribute("roles")
+        if not isinstance(value, (int, float, np.ndarray, np.generic)):
+            raise InferenceError(f"the value of a constant must be an array, not {value!r}")
+        shape = np.shape(value)
+        if not isinstance(roles, tuple) or len(roles) != len(shape):
+            raise InferenceError(f"a constant of rank {len(shape)} needs {len(shape)} roles, not {roles!r}")
+        axes = tuple(Axis(role_named(role), Extent.of(extent)) for role, extent in zip(roles, shape))
+        return (TensorType(s.dtype("dtype"), axes),)
 
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
@@ -41,6 +46,8 @@ class ParameterOp(OpDef):
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
+        if not isinstance(s.attribute("type"), TensorType):
+            raise InferenceError(f"the type of a parameter must be a tensor type, not {s.attribute('type')!r}")
         return (s.attribute("type"),)
 
     @classmethod

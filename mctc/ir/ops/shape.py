@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.dims import Extent, ExtentError
-from mctc.ir.op import REQUIRED, Array, InferenceError, OpDef, Signature, axis_position, declare
+from mctc.ir.op import REQUIRED, Array, InferenceError, OpDef, Signature, axis_position, declare, role_named
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.time import POINTWISE, TimeBehaviour, Whole, Window
 from mctc.ir.types import Axis, Role, TensorType
@@ -122,7 +122,7 @@ class Slice(OpDef):
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
         x, axis = s["x"], s.axis("x")
-        begin, end, stride, extent = s.int("begin"), s.attribute("end"), s.int("stride"), s["x"].extents[s.axis("x")]
+        begin, end, stride, extent = s.int("begin"), s.limit("end"), s.int("stride"), s["x"].extents[s.axis("x")]
         if stride < 1 or begin < 0 or (end is not None and end <= begin):
             raise InferenceError(f"the slice {begin}:{end}:{stride} is empty or runs backwards")
         if end is None and begin == 0:
@@ -177,6 +177,18 @@ class Pad(OpDef):
         return whole_along_sequence(s, s.axis("x"), "x", "it pads the utterance")
 
 
+def stated_axes(stated: object) -> tuple[Axis, ...]:
+    """Axes from pairs of role and extent. Raises InferenceError for anything else."""
+    if not isinstance(stated, tuple):
+        raise InferenceError(f"axes must be a list of (role, extent), not {stated!r}")
+    axes = []
+    for entry in stated:
+        if not isinstance(entry, tuple) or len(entry) != 2 or not isinstance(entry[1], (int, str, Extent)):
+            raise InferenceError(f"an axis must be (role, extent), not {entry!r}")
+        axes.append(Axis(role_named(entry[0]), Extent.of(entry[1])))
+    return tuple(axes)
+
+
 @declare
 class Reshape(OpDef):
     """The same entries in row-major order under other axes: `axes` is a tuple of (role, extent)."""
@@ -187,7 +199,7 @@ class Reshape(OpDef):
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
-        axes = tuple(Axis(Role(role), Extent.of(extent)) for role, extent in s.attribute("axes"))
+        axes = stated_axes(s.attribute("axes"))
         have, want = product(s["x"].extents), product(axis.extent for axis in axes)
         if have != want:
             raise InferenceError(f"{s['x']} has {have} entries, the new shape {want}", "x")

@@ -1,9 +1,9 @@
-"""Running one op on arrays, in plain types ([batch, time, channel]) and in laid-out ones ([batch, channel, unit, time])."""
+"""Running one op on arrays: in plain types [batch, time, channel] and in laid-out ones [batch, channel, unit, time]."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.rewrite.adapt import adapt
 
-Operand = Union[tuple[Array, str], None]  # an array and the roles of its axes, 'batch time channel'
+Operand = tuple[Array, str] | None  # an array and the roles of its axes, 'batch time channel'
 DTYPES = {"f": DType.F32, "i": DType.I32, "b": DType.BOOL}
 
 

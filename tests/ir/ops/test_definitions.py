@@ -191,7 +191,7 @@ def test_a_masked_frame_leaves_a_cell_as_it_was(bench: Any, name: str) -> None:
     x, ih, hh = normal(2, 4, 3), normal(gates * 5, 3), normal(gates * 5, 5)
     kept = [0, 1, 3]
     weights = [(ih, "plain plain"), (hh, "plain plain")]
-    absent = [None] * (3 if name == "lstm" else 3)
+    absent = [None] * 3  # biases and states that are left out
     y, *states = bench.run(name, [(a, bench_type(a, r)) for a, r in [(x[:, kept], BTC), *weights]])
     mask = (np.array([1.0, 1, 0, 1]), "time")
     full = np.insert(y, 2, y[:, 1], axis=1)
