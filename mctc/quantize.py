@@ -1,7 +1,7 @@
 """Quantisers: what a compressed parameter holds, and the exact fp16 tensor that Core ML makes of it.
 
-int8 and int4 are symmetric with one fp16 scale per output channel (axis 0): scale = max |x| / 127 or / 7. A palette is a
-table of 2^bits fp16 values, one per tensor or per group of output channels, found by k-means (Lloyd, 1982).
+int8 and int4 are symmetric with one fp16 scale per output channel (axis 0): scale = max |x| / 127 or / 7. A palette is
+a table of 2^bits fp16 values, one per tensor or per group of output channels, found by k-means (Lloyd, 1982).
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _palette(half: Array, bits: int, groups: int) -> Palette:
 
 def _cluster(row: Array, size: int) -> tuple[Array, Array]:
     """A sorted table of `size` fp16 values for a vector of fp16, and the code of every entry."""
-    # An fp16 tensor has at most 65536 different values: the clustering runs over those, weighted by how often each occurs.
+    # An fp16 tensor has at most 65536 different values: the clustering runs over those, weighted by their counts.
     bits = (row + np.float16(0)).view(np.uint16)  # -0 becomes 0
     counts = np.bincount(bits, minlength=1 << 16)
     patterns = np.flatnonzero(counts).astype(np.uint16)

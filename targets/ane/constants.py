@@ -1,4 +1,4 @@
-"""Parameters and constants on their way into a package: each stored once in the weight file, in the form it has there."""
+"""Parameters and constants on their way into a package: each stored once, in the form that the package holds."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Store:
         array = array.astype(np.int32) if array.dtype.kind in "iu" else array
         if array.size < INLINE or array.dtype.kind != "f":
             return Plain(array)
-        data = hashlib.sha256(np.ascontiguousarray(array)).digest()
+        data = hashlib.sha256(np.ascontiguousarray(array).data).digest()
         key = (array.dtype.name, array.shape, data)
         if key not in self._constants:
             self._constants[key] = self._plain(array)
@@ -107,7 +107,7 @@ class Store:
 
 
 def half(array: Array, what: str) -> Array:
-    """`array` in fp16. Raises EmitError when a finite value becomes infinite, or a value is not finite to begin with."""
+    """`array` in fp16. Raises EmitError when a value is not finite there."""
     with np.errstate(over="ignore"):
         result = np.asarray(array).astype(np.float16)
     if not np.isfinite(result).all():

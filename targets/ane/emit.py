@@ -23,10 +23,14 @@ MODEL_LIMIT = (1 << 31) - 1  # bytes; protobuf's own
 
 @dataclass(frozen=True)
 class Emitted:
-    """A model's bytes, and for every function the IR op (by position) that each MIL operation came from."""
+    """A model's bytes, and for every function the IR op (by position) that each MIL operation came from.
+
+    operations: how many MIL operations a function has, constants not counted.
+    """
 
     model: bytes
     origins: Mapping[str, Mapping[str, int]]
+    operations: Mapping[str, int]
 
 
 def emit_model(
@@ -45,15 +49,14 @@ def emit_model(
     model.specificationVersion = SPECIFICATION_VERSION
     model.mlProgram.version = 1
     origins: dict[str, dict[str, int]] = {}
+    operations: dict[str, int] = {}
     for function in functions:
         name = SINGLE_NAME if len(functions) == 1 else identifier(function.name)
-        try:
-            emitter = FunctionEmitter(program, function, model.mlProgram.functions[name], store, states_as_io)
-            emitter.run(RULES)
-        except ValueError as error:
-            raise EmitError(f"function {function.name}: {error}") from error
+        emitter = FunctionEmitter(program, function, model.mlProgram.functions[name], store, states_as_io)
+        emitter.run(RULES)
         position = {op: index for index, op in enumerate(function.ops)}
         origins[function.name] = {called: position[op] for called, op in emitter.made.items()}
+        operations[function.name] = emitter.count
         described = model.description if len(functions) == 1 else model.description.functions.add(name=name)
         _describe(described, function, states_as_io)
     if len(functions) > 1:
@@ -61,7 +64,7 @@ def emit_model(
         model.description.defaultFunctionName = identifier(DEFAULT_FUNCTION if DEFAULT_FUNCTION in names else names[0])
     for key, value in sorted((metadata or {}).items()):
         model.description.metadata.userDefined[key] = value
-    return Emitted(_serialise(model), origins)
+    return Emitted(_serialise(model), origins, operations)
 
 
 def _serialise(model: Any) -> bytes:

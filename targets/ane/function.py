@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class Name(str):
     __slots__ = ()
 
 
-Operand = Union[Value, Name, str, bool, int, float, Array, Sequence[Any]]
+Operand = Value | Name | str | bool | int | float | Array | Sequence[Any]
 Rule = Callable[[Op, "FunctionEmitter"], None]
 
 
@@ -40,6 +40,7 @@ class FunctionEmitter:
         self.program, self.function, self.store = program, function, store
         self.names = Names()
         self.made: dict[str, Op] = {}
+        self.count = 0  # operations that are no constants
         self.message = message
         self.block = message.block_specializations[OPSET]
         message.opset = OPSET
@@ -149,9 +150,9 @@ class FunctionEmitter:
             self._operation(value.owner, "identity", {"x": self._values[value]}, [name], [type_])
         if not self._states_as_io:
             for state in self.function.states:
-                name = identifier(state.name)
-                inputs = {"input": Name(name), "data": self._values[state.update]}
-                self._operation(state.update.owner, "write_state", inputs, [], [], self.names.fresh(f"write_{name}"))
+                called = identifier(state.name)
+                written = {"input": Name(called), "data": self._values[state.update]}
+                self._operation(state.update.owner, "write_state", written, [], [], self.names.fresh(f"write_{called}"))
 
     def _wanted(self) -> list[tuple[str, Value]]:
         results = [(identifier(name), value) for name, value in self.function.results]
@@ -183,6 +184,7 @@ class FunctionEmitter:
         called = called or (names[0] if len(names) == 1 else self.names.fresh(op_name(op) if op else kind))
         resolved = [(key, self._arguments(operand, key)) for key, operand in inputs.items()]
         message = self.block.operations.add(type=kind)
+        self.count += 1
         for key, arguments in resolved:
             into = message.inputs[key].arguments
             for argument in arguments:

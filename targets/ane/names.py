@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mctc.ir.program import Op
+from mctc.targets.ane.errors import EmitError
 
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_]")
 
@@ -28,9 +29,11 @@ class Names:
         self._next: dict[str, int] = {}
 
     def reserve(self, name: str) -> str:
-        """Takes `name` as it is. Raises ValueError when it is taken."""
+        """Takes `name` as it is. Raises EmitError when it is taken."""
         if name in self._taken:
-            raise ValueError(f"two values are called {name}")
+            raise EmitError(
+                f"two inputs, states or results are called `{name}` in the package", hint="rename one of them"
+            )
         self._taken.add(name)
         return name
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from mctc.build.target import Interface, Written
 from mctc.ir.program import Function, Program
 from mctc.targets.ane.constants import Store
-from mctc.targets.ane.emit import emit_model
+from mctc.targets.ane.emit import Emitted, emit_model
+from mctc.targets.ane.interface import interface
 from mctc.targets.ane.names import identifier
 from mctc.targets.ane.weight_file import WeightFile
 from mctc.weights import Weights
@@ -22,40 +22,34 @@ MODEL = "model.mlmodel"
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://developer.apple.com/documentation/coreml/mlpackage")
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How functions become packages: 'single' puts all into one, 'separate' gives each its own."""
-
-    kind: str = "single"
-
-    def packages(self, program: Program) -> dict[str, list[Function]]:
-        """Functions by the name of the package (without its ending) that holds them."""
-        functions = list(program.functions.values())
-        if self.kind == "separate" and len(functions) > 1:
-            return {f"{identifier(program.name)}_{identifier(f.name)}": [f] for f in functions}
-        return {identifier(program.name): functions}
-
-
 def write_packages(
     program: Program,
     weights: Weights,
     folder: Path,
     *,
-    layout: Layout | None = None,
+    separate: bool = False,
     states_as_io: bool = False,
     metadata: Mapping[str, str] | None = None,
-) -> tuple[dict[str, list[str]], dict[str, Mapping[str, int]]]:
-    """Writes the program's packages into `folder`. Raises EmitError; leaves what it wrote so far when it does.
-
-    Returns the functions of each package by its file name, and for every function where its operations came from.
-    """
-    written: dict[str, list[str]] = {}
+) -> Written:
+    """Writes all functions into one package, or each into its own. Raises EmitError."""
+    interfaces: dict[str, Interface] = {}
     origins: dict[str, Mapping[str, int]] = {}
-    for name, functions in (layout or Layout()).packages(program).items():
-        path = folder / f"{name}.mlpackage"
-        origins.update(write_package(program, functions, weights, path, states_as_io, metadata))
-        written[path.name] = [function.name for function in functions]
-    return written, origins
+    packages = _packages(program, separate)
+    for name, functions in packages.items():
+        emitted = write_package(program, functions, weights, folder / name, states_as_io, metadata)
+        origins.update(emitted.origins)
+        for function in functions:
+            count = emitted.operations[function.name]
+            interfaces[function.name] = interface(function, name, len(functions) == 1, states_as_io, count)
+    return Written(tuple(packages), interfaces, origins)
+
+
+def _packages(program: Program, separate: bool) -> dict[str, list[Function]]:
+    """Functions by the name of the package that holds them."""
+    functions = list(program.functions.values())
+    if separate and len(functions) > 1:
+        return {f"{identifier(program.name)}_{identifier(f.name)}.mlpackage": [f] for f in functions}
+    return {f"{identifier(program.name)}.mlpackage": functions}
 
 
 def write_package(
@@ -65,7 +59,7 @@ def write_package(
     path: Path,
     states_as_io: bool = False,
     metadata: Mapping[str, str] | None = None,
-) -> Mapping[str, Mapping[str, int]]:
+) -> Emitted:
     """Writes one package at `path`, which must not exist. Weights are held one tensor at a time. Raises EmitError."""
     data = path / "Data" / AUTHOR
     (data / "weights").mkdir(parents=True)
@@ -74,7 +68,7 @@ def write_package(
         emitted = emit_model(program, functions, store, states_as_io=states_as_io, metadata=metadata)
     (data / MODEL).write_bytes(emitted.model)
     (path / "Manifest.json").write_text(_manifest(), encoding="utf-8")
-    return emitted.origins
+    return emitted
 
 
 def _manifest() -> str:
@@ -90,8 +84,3 @@ def _manifest() -> str:
         "rootModelIdentifier": identifiers[MODEL],
     }
     return json.dumps(content, indent=4, sort_keys=True) + "\n"
-
-
-def size_of(path: Path) -> int:
-    """Bytes of all files of a package."""
-    return sum(entry.stat().st_size for place, _, files in os.walk(path) for entry in (Path(place) / f for f in files))

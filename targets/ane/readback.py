@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from mctc.build.target import Agreement, Written
 from mctc.evaluate.coreml import Evaluator
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
@@ -21,23 +21,14 @@ from mctc.targets.ane.function import STATE_OUT
 from mctc.targets.ane.names import identifier
 from mctc.weights import Weights
 
-# Of the largest magnitude in a result. Both sides hold the same fp16 weights and compute in more precision; what is left
-# are compile-time numbers (an epsilon, a factor) that the package holds in fp16.
+# Of the largest magnitude in a result. Both sides hold the same fp16 weights and compute in more precision; what is
+# left are compile-time numbers (an epsilon, a factor) that the package holds in fp16.
 TOLERANCE = 2e-3
 SEED = 1
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How far a result (or a state's new value) of the package is from the program's."""
-
-    function: str
-    result: str
-    error: float
-
-
 def check_packages(
-    program: Program, weights: Weights, folder: Path, written: Mapping[str, list[str]], states_as_io: bool = False
+    program: Program, weights: Weights, folder: Path, written: Written, states_as_io: bool = False
 ) -> list[Agreement]:
     """Reads every package, type-checks it and evaluates each function once on random inputs and states.
 
@@ -45,10 +36,11 @@ def check_packages(
     the package can't be executed.
     """
     found: list[Agreement] = []
-    for file_name, functions in written.items():
-        package = read_package(folder / file_name)
-        for name in functions:
-            found += _check(program, program.functions[name], weights, package, states_as_io)
+    for artifact in written.artifacts:
+        package = read_package(folder / artifact)
+        for name, interface in written.interfaces.items():
+            if interface.artifact == artifact:
+                found += _check(program, program.functions[name], weights, package, states_as_io)
     return found
 
 

@@ -1,7 +1,7 @@
 """Writes the weight file of a package: MIL's blob storage, version 2, one tensor at a time (read by mctc.package.blob).
 
-A 64-byte header (number of tensors, version), then for every tensor a 64-byte record (sentinel, type code, bytes, offset
-of the data, unused bits in the last byte) and its data, each on a 64-byte boundary.
+A 64-byte header (number of tensors, version), then for every tensor a 64-byte record (sentinel, type code, bytes,
+offset of the data, unused bits in the last byte) and its data, each on a 64-byte boundary.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from mctc.ir.op import Array
 from mctc.package.bits import pack
 from mctc.package.dtypes import DTYPES
 
+Buffer = bytes | memoryview
 _ALIGNMENT = 64
 _SENTINEL = 0xDEADBEEF
 _VERSION = 2
@@ -47,9 +48,9 @@ class WeightFile:
         """Appends a tensor of MIL type `dtype`; integers narrower than a byte are packed. The offset of its record."""
         row = DTYPES[dtype]
         if row.bits < 8:
-            data: bytes | memoryview = pack(array, row.bits)
+            data: Buffer = pack(array, row.bits)
         else:
-            data = memoryview(np.ascontiguousarray(array, row.holder.newbyteorder("<")).reshape(-1)).cast("B")
+            data = np.ascontiguousarray(array, row.holder.newbyteorder("<")).reshape(-1).view(np.uint8).data
         size = len(data)
         offset = self._align()
         spare = size * 8 - array.size * row.bits

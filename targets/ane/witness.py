@@ -46,7 +46,8 @@ def _compare(package: Package, name: str, function: Function, rebuilt: Any) -> i
             dtype = MIL_NAMES.get(_dtype_name(found), _dtype_name(found))
             if tuple(found.shape) != output.type.shape or dtype != output.type.dtype:
                 raise EmitError(
-                    f"{package.path}: {operation} of '{name}' declares {output.type}, coremltools infers {dtype}{list(found.shape)}"
+                    f"{package.path}: {operation} of '{name}' declares {output.type}, "
+                    f"coremltools infers {dtype}{list(found.shape)}"
                 )
             count += 1
     return count

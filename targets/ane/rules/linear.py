@@ -5,7 +5,7 @@ from __future__ import annotations
 from mctc.ir.program import Op
 from mctc.ir.types import Role
 from mctc.targets.ane.errors import EmitError, place
-from mctc.targets.ane.function import FunctionEmitter, Rule
+from mctc.targets.ane.function import FunctionEmitter, Operand, Rule
 
 
 def _matmul(op: Op, e: FunctionEmitter) -> None:
@@ -23,7 +23,7 @@ def _embedding(op: Op, e: FunctionEmitter) -> None:
     if Role.UNIT not in token.type.roles or max(token.type.shape) != count or token.type.roles.index(Role.UNIT) != 1:
         raise EmitError(f"{place(op)}: token ids of type {token.type} can't be looked up; they must be (1, 1, 1, ids)")
     flat = e.step(op, "reshape", {"x": token, "shape": [count]}, [count], dtype="int32")
-    inputs = {"x": table, "indices": flat, "axis": 0, "batch_dims": 0, "validate_indices": False}
+    inputs: dict[str, Operand] = {"x": table, "indices": flat, "axis": 0, "batch_dims": 0, "validate_indices": False}
     rows = e.step(op, "gather", inputs, [count, width])
     if count > 1:
         rows = e.step(op, "transpose", {"x": rows, "perm": [1, 0]}, [width, count])

@@ -1,0 +1,61 @@
+"""How many frames a call takes: from `stream { chunk = ... }` or the command line."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from mctc.build.options import BuildError
+from mctc.ir.program import Program
+from mctc.ir.types import Role
+
+_TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|frames)?\s*")
+
+
+def parse_chunk(text: str) -> Fraction | int:
+    """'320 ms' and '0.32s' as seconds, '32' and '32 frames' as frames. Raises BuildError."""
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        raise BuildError(f"{text!r} is no length of a chunk", hint="for example 320ms, 0.32s or 32 (frames)")
+    number, unit = Fraction(match[1]), match[2]
+    if number == 0:
+        raise BuildError("a chunk of no length can't be run", hint="for example 320ms or 32 (frames)")
+    if unit in ("ms", "s"):
+        return number / 1000 if unit == "ms" else number
+    if number.denominator != 1:
+        raise BuildError(f"{text!r}: a number of frames is whole", hint="for example 320ms or 32 (frames)")
+    return int(number)
+
+
+def chunk_frames(program: Program, asked: Fraction | int | None) -> int:
+    """Frames of the time dimension a call takes. Raises BuildError when nothing says it, or it is no whole number."""
+    streams = any(axis.role is Role.TIME for f in program.functions.values() for v in f.inputs for axis in v.type.axes)
+    if not streams:
+        return 1
+    chunk = program.stream.settings.get("chunk") if asked is None else asked
+    if chunk is None:
+        raise BuildError(
+            f"{program.name} doesn't say how much audio a call takes",
+            hint="write `stream { chunk = 320 ms }` in the model, or pass --chunk 320ms",
+        )
+    if isinstance(chunk, int):
+        return chunk
+    rate = frame_rate(program)
+    if rate is None:
+        raise BuildError(
+            f"a chunk of {float(chunk * 1000):g} ms needs a rate on the time dimension of {program.name}",
+            hint="for example `dim T: time @ 100 Hz`, or a chunk in frames",
+        )
+    frames = Fraction(chunk) * rate
+    if frames.denominator != 1 or frames < 1:
+        raise BuildError(
+            f"a chunk of {float(chunk * 1000):g} ms is {float(frames):g} frames at {rate} Hz, not a whole number",
+            hint=f"a frame is {float(1000 / rate):g} ms long",
+        )
+    return int(frames)
+
+
+def frame_rate(program: Program) -> Fraction | None:
+    """Frames a second of the first time dimension that has a rate."""
+    rates = (dim.rate for dim in program.dims.values() if dim.role is Role.TIME and dim.rate is not None)
+    return next(rates, None)

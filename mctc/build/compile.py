@@ -1,0 +1,98 @@
+"""From a program as the spec says it to step functions that a target can write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from mctc.build.chunk import chunk_frames
+from mctc.build.options import BuildError, BuildOptions
+from mctc.diagnostics.near import did_you_mean, listing
+from mctc.ir.program import Program
+from mctc.plugins import registry
+from mctc.rewrite.base import Context, Pass
+from mctc.rewrite.pipeline import Ran, run_stage
+from mctc.streaming.derive import StepInfo, derive_program
+
+Watch = Callable[[str, Program], None]  # sees the program after every pass, by the pass's name
+DERIVE = "derive-step"  # what the derivation is called where passes are named
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A program on its way: `whole` after the common passes, `deployed` after the deploy passes.
+
+    steps: what a caller of each step function must know. ran: the passes of each stage, in order.
+    explanations: (pass, where, why) for every decision that a pass explained.
+    """
+
+    whole: Program
+    deployed: Program
+    chunk: int
+    steps: Mapping[str, StepInfo]
+    ran: Mapping[str, list[Ran]]
+    explanations: tuple[tuple[str, str, str], ...]
+
+
+def compile_program(program: Program, options: BuildOptions, watch: Watch | None = None) -> Compiled:
+    """Runs the common passes, derives the steps, runs the deploy passes. Raises MctcError."""
+    registry().ops()
+    passes = _passes(options)
+    context = Context(options.device, options.state, {"scan": options.scan} if options.scan else {})
+    seen = (lambda cls, after: watch(cls.name, after)) if watch else None
+    whole, common = run_stage(program, "common", passes, context, each=options.verify_each, watch=seen)
+    chunk = chunk_frames(whole, options.chunk)
+    derived, steps = derive_program(whole, chunk)
+    if watch:
+        watch(DERIVE, derived)
+    deployed, deploy = run_stage(derived, "deploy", passes, context, each=options.verify_each, watch=seen)
+    ran = {"common": common, "deploy": deploy}
+    return Compiled(whole, deployed, chunk, steps, ran, tuple(context.explanations))
+
+
+def _passes(options: BuildOptions) -> list[type[Pass]]:
+    known = registry().passes()
+    for name in options.without:
+        if name not in known:
+            raise BuildError(f"there is no pass `{name}` to leave out", hint=did_you_mean(name, known))
+    return [cls for name, cls in known.items() if name not in options.without]
+
+
+def check_pass_names(names: Iterable[str], options: BuildOptions) -> None:
+    """Raises BuildError for a name that no pass of the pipeline has."""
+    known = sorted({cls.name for cls in _passes(options)} | {DERIVE})
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"the passes are {listing(known)}"
+            raise BuildError(f"there is no pass `{name}` in this build", hint=hint)
+
+
+def program_at(
+    program: Program, *, after: str | None = None, before: str | None = None, options: BuildOptions | None = None
+) -> Program:
+    """The program as a pass leaves it (`after`) or finds it (`before`). Raises BuildError for an unknown pass."""
+    options = options or BuildOptions()
+    check_pass_names([name for name in (after, before) if name], options)
+    finder = _Finder(program, after, before)
+    with suppress(_FoundError):
+        compile_program(replace(program), options, finder.watch)
+    return finder.current
+
+
+class _FoundError(Exception):
+    """The pass was reached: the rest of the pipeline isn't needed."""
+
+
+class _Finder:
+    """Watches a compilation for one pass. `current` is the program after the last pass seen."""
+
+    def __init__(self, program: Program, after: str | None, before: str | None) -> None:
+        self.current, self.after, self.before = program, after, before
+
+    def watch(self, name: str, program: Program) -> None:
+        if name == self.before:
+            raise _FoundError
+        self.current = program
+        if name == self.after:
+            raise _FoundError

@@ -1,0 +1,83 @@
+"""`build`: spec in, folder out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from mctc.build.compile import Compiled, Watch, compile_program
+from mctc.build.folder import check_replaceable, replaced
+from mctc.build.manifest import NAME, ORIGINS, PROGRAM, WHOLE, manifest, sha256, write_json
+from mctc.build.options import BuildOptions
+from mctc.build.sources import digest, source_record
+from mctc.build.target import Target
+from mctc.ir.program import Program
+from mctc.ir.text import print_program
+from mctc.plugins import registry
+from mctc.version import __version__
+from mctc.weights import Weights
+
+CACHED = 64_000_000  # parameters up to which values are computed once and kept: below half a gigabyte
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """A finished build: the folder, its manifest, and the programs it was made from."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    compiled: Compiled
+
+
+def build(
+    spec: Path, out: Path | None = None, options: BuildOptions | None = None, *, watch: Watch | None = None
+) -> BuildResult:
+    """Builds a spec into folder `out` (build/ and the model's name when left out).
+
+    The folder is replaced whole or, when anything goes wrong, left as it was.
+    `watch` sees the program after every pass. Raises MctcError: what is wrong with the spec, the options or the
+    weights, or a package that does not agree with its program.
+    """
+    from mctc.language import elaborate_file
+
+    options = options or BuildOptions()
+    target = cast("Callable[[], Target]", registry().load("targets", options.target))()
+    program = elaborate_file(spec, model=options.model, defines=dict(options.defines))
+    out = Path("build") / program.name if out is None else out
+    check_replaceable(out, force=options.force)
+    source = source_record(spec, program, options)
+    compiled = compile_program(program, options, watch)
+    return write_build(compiled, out, options, target, source)
+
+
+def write_build(
+    compiled: Compiled, out: Path, options: BuildOptions, target: Target, source: Mapping[str, Any]
+) -> BuildResult:
+    """Writes, reads back and compares; then puts the folder in place. Raises MctcError and leaves `out` as it was."""
+    program = compiled.deployed
+    weights, described = _weights(program, options)
+    metadata = {
+        "mctc.version": __version__,
+        "mctc.model": program.name,
+        "mctc.source_sha256": digest(source["files"].items()),
+    }
+    with replaced(out, force=options.force) as folder:
+        written = target.write(program, weights, folder, options, metadata)
+        agreements = target.check(program, weights, folder, options, written)
+        (folder / PROGRAM).write_text(print_program(program, locations=True), encoding="utf-8")
+        (folder / WHOLE).write_text(print_program(compiled.whole, locations=True), encoding="utf-8")
+        write_json(folder / ORIGINS, written.origins)
+        content = manifest(compiled, options, written, agreements, source, described, folder)
+        write_json(folder / NAME, content)
+    return BuildResult(out, content, compiled)
+
+
+def _weights(program: Program, options: BuildOptions) -> tuple[Weights, dict[str, Any]]:
+    count = sum(type_.size for type_, _ in program.sources.values())
+    cache = count <= CACHED
+    if options.weights is not None:
+        weights = Weights.load(program, options.weights, cache=cache)
+        return weights, {"file": options.weights.name, "sha256": sha256(options.weights)}
+    return Weights(program.sources, options.seed, cache=cache), {"seed": options.seed}

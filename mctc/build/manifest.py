@@ -1,0 +1,182 @@
+"""manifest.json: what a built folder says about itself. The schema is described in docs/manifest.md.
+
+Nothing in it depends on when or where it was built: two builds of the same input give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from mctc.build.compile import Compiled
+from mctc.build.options import BuildError, BuildOptions
+from mctc.build.target import Agreement, Interface, Port, Written
+from mctc.ir.program import Function, Program
+from mctc.ir.types import Role
+from mctc.streaming.derive import StepInfo
+from mctc.version import __version__
+
+SCHEMA = 1
+NAME = "manifest.json"
+PROGRAM, WHOLE, ORIGINS = "program.mir", "whole.mir", "origins.json"
+BLOCK = 1 << 20
+
+
+def manifest(
+    compiled: Compiled,
+    options: BuildOptions,
+    written: Written,
+    agreements: list[Agreement],
+    source: Mapping[str, Any],
+    weights: Mapping[str, Any],
+    folder: Path,
+) -> dict[str, Any]:
+    """The contents of manifest.json for a folder whose other files are written."""
+    program = compiled.deployed
+    explained = compiled.explanations
+    return {
+        "schema": SCHEMA,
+        "mctc": __version__,
+        "model": program.name,
+        "target": options.target,
+        "options": options.recorded(),
+        "source": source,
+        "weights": weights,
+        "parameters": sum(type_.size for type_, _ in program.sources.values()),
+        "stream": _stream(compiled),
+        "functions": {
+            name: _function(compiled, function, written.interfaces[name])
+            for name, function in program.functions.items()
+        },
+        "vocabularies": [asdict(entry) for entry in program.vocabularies],
+        "blank": _blank(program),
+        "audio": _audio(compiled),
+        "passes": {stage: [asdict(each) for each in ran] for stage, ran in compiled.ran.items()},
+        "explanations": [{"pass": by, "where": where, "why": why} for by, where, why in explained],
+        "verification": [asdict(agreement) for agreement in agreements],
+        "files": {name: sha256(folder / name) for name in _files(folder)},
+    }
+
+
+def write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2, default=_plain) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a built folder. Raises BuildError when there is none, or one of another schema."""
+    path = folder / NAME
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BuildError(
+            f"{folder} holds no {NAME}: it is no build of mctc", hint="`mctc build SPEC -o FOLDER` makes one"
+        ) from error
+    except ValueError as error:
+        raise BuildError(f"{path} is damaged: {error}", hint="build it again") from error
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if schema != SCHEMA:
+        raise BuildError(f"{path} has schema {schema!r}; this mctc reads {SCHEMA}", hint="build it again")
+    return dict(content)
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file, read block by block."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _files(folder: Path) -> list[str]:
+    """Every file of the folder but the manifest, by its path inside it."""
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p != folder / NAME)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return int(value) if value.denominator == 1 else float(value)
+    if isinstance(value, Path):
+        return value.name
+    raise TypeError(f"{value!r} has no place in a manifest")
+
+
+def _stream(compiled: Compiled) -> dict[str, Any]:
+    rates = [step.rate for step in compiled.steps.values() if step.role is Role.TIME]
+    rate = rates[0] if rates else None
+    milliseconds = None if rate is None else float(1000 * compiled.chunk / rate)
+    return {"chunk_frames": compiled.chunk, "chunk_ms": milliseconds, "frame_rate_hz": rate}
+
+
+def _function(compiled: Compiled, function: Function, interface: Interface) -> dict[str, Any]:
+    step = compiled.steps[function.name]
+    packing = [asdict(entry) for entry in getattr(function, "packing", ())]
+    return {
+        "package": interface.artifact,
+        "name": interface.name,
+        "operations": interface.operations,
+        "streams_over": step.role.value,
+        "inputs": [{**_port(port), **_input_timing(step, port)} for port in interface.inputs],
+        "outputs": [{**_port(port), **_output_timing(step, port)} for port in interface.outputs],
+        "states": [_port(port) for port in interface.states],
+        "packing": packing,
+        "needs_valid": step.needs_valid,
+    }
+
+
+def _port(port: Port) -> dict[str, Any]:
+    return {
+        "name": port.name,
+        "spec_name": port.spec,
+        "shape": list(port.shape),
+        "dtype": port.dtype,
+        "roles": list(port.roles),
+    }
+
+
+def _input_timing(step: StepInfo, port: Port) -> dict[str, Any]:
+    return {"frames": step.frames[port.spec]} if port.spec in step.frames else {}
+
+
+def _output_timing(step: StepInfo, port: Port) -> dict[str, Any]:
+    """Frames a call, delay, latency and receptive field; past null means every earlier frame."""
+    timing = step.timings.get(port.spec)
+    if timing is None:
+        return {}
+    return {
+        "frames": step.frames.get(port.spec),
+        "input_frames_per_frame": timing.jump,
+        "delay_frames": timing.delay,
+        "delay_ms": step.delay_ms(port.spec),
+        "latency_ms": step.latency_ms(port.spec),
+        "receptive_field": {"past_frames": timing.past, "ahead_frames": timing.ahead},
+    }
+
+
+def _blank(program: Program) -> int | None:
+    """The blank token's id, as the training objective says it."""
+    objective = program.train.settings.get("objective")
+    arguments = objective[1] if isinstance(objective, tuple) and len(objective) == 2 else {}
+    blank = dict(arguments).get("blank")
+    return blank if isinstance(blank, int) else None
+
+
+def _audio(compiled: Compiled) -> dict[str, Any] | None:
+    """The front end, where an input is log-mel frames: time at the front end's rate by as many bins as it makes."""
+    from mctc.audio.mel import MelConfig
+
+    for name, function in compiled.deployed.functions.items():
+        step = compiled.steps[name]
+        for value in function.inputs:
+            bins = next((axis.extent.value for axis in value.type.axes if axis.role in (Role.CHANNEL, Role.FEATURE)), 0)
+            if step.role is not Role.TIME or bins not in (80, 128) or value.name != "mel":
+                continue
+            config = MelConfig(bins=bins)
+            if step.rate is None or Fraction(config.sample_rate, config.hop) == step.rate:
+                return {"function": name, "input": value.name, **asdict(config)}
+    return None

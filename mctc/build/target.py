@@ -1,0 +1,72 @@
+"""What a target is: it writes a deployed program's files, then checks them by reading them back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from mctc.build.options import BuildOptions
+from mctc.ir.program import Program
+from mctc.weights import Weights
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input, output or state: `spec` is its name in the program, `name` the one in the artifact."""
+
+    spec: str
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Interface:
+    """How a function is called: the artifact that holds it, its name there, and its ports."""
+
+    artifact: str
+    name: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    states: tuple[Port, ...]
+    operations: int
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far a result (or a state's new value) of an artifact is from the program's, of its largest magnitude."""
+
+    function: str
+    result: str
+    error: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a target wrote: artifacts (names in the folder), interfaces by function, and where operations came from.
+
+    origins: for every function, the position of the IR op that each of the artifact's operations was made from.
+    """
+
+    artifacts: tuple[str, ...]
+    interfaces: Mapping[str, Interface]
+    origins: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+class Target(Protocol):
+    """A target class, found in the registry by name and made without arguments."""
+
+    name: ClassVar[str]
+
+    def write(
+        self, program: Program, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
+    ) -> Written:
+        """Writes the artifacts of a deployed program into `folder`."""
+
+    def check(
+        self, program: Program, weights: Weights, folder: Path, options: BuildOptions, written: Written
+    ) -> list[Agreement]:
+        """Reads the artifacts back and compares them with the program. Raises MctcError when they disagree."""

@@ -1,0 +1,130 @@
+"""`mctc build`: from a spec to a folder that can be shipped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mctc.cli.options import SPEC, defines_option, model_option, plugin_option
+from mctc.diagnostics.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mctc.build import BuildResult
+    from mctc.ir.program import Program
+
+
+def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction | int | None:
+    if text is None:
+        return None
+    from mctc.build.chunk import parse_chunk
+
+    return parse_chunk(text)
+
+
+@click.command()
+@click.argument("file", type=SPEC)
+@click.option("--target", default="ane", show_default=True, metavar="NAME", help="What to build for.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER", help="Where to write; build/MODEL if left out."
+)
+@defines_option
+@model_option
+@click.option("--seed", default=0, show_default=True, help="The initial weights, where no --weights are given.")
+@click.option(
+    "--weights", type=click.Path(path_type=Path), metavar="FILE.safetensors", help="Trained weights, bound by name."
+)
+@click.option(
+    "--chunk",
+    callback=_chunk,
+    metavar="TIME",
+    help="Audio a call, such as 320ms or 32 (frames); the spec's if left out.",
+)
+@click.option(
+    "--state",
+    type=click.Choice(["packed", "separate", "io"]),
+    default="packed",
+    show_default=True,
+    help="One state tensor a function, each state its own, or states as inputs and outputs.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["single", "separate"]),
+    default="single",
+    show_default=True,
+    help="One package of all functions, or one for each.",
+)
+@click.option("--device", metavar="NAME", help="A chip or family to allow for; the oldest supported if left out.")
+@click.option(
+    "--scan",
+    type=click.Choice(["unrolled", "prefix", "decay"]),
+    help="The form of selective scans; cost decides if left out.",
+)
+@click.option("--without", multiple=True, metavar="PASS", help="Leave a pass out. Repeatable.")
+@click.option(
+    "--print-after", "print_after", multiple=True, metavar="PASS", help="Print the program after it. Repeatable."
+)
+@click.option("--verify-each", is_flag=True, help="Check the promise of every pass by evaluation.")
+@click.option("--force", is_flag=True, help="Replace the output folder even if mctc did not write it.")
+@plugin_option
+def build(
+    file: Path, output: Path | None, defines: dict[str, Any], print_after: tuple[str, ...], **options: Any
+) -> int:
+    """Build a spec for a target.
+
+    The folder is written whole or not at all, and only after the package was read back from disk and agreed with its
+    program.
+    """
+    from mctc.build import BuildOptions, build
+    from mctc.build.compile import check_pass_names
+
+    settings = BuildOptions(defines=defines, **options)
+    check_pass_names(print_after, settings)
+    result = build(file, output, settings, watch=_printer(print_after) if print_after else None)
+    for line in summary(result):
+        click.echo(line)
+    return ExitCode.OK
+
+
+def _printer(names: tuple[str, ...]) -> Callable[[str, Program], None]:
+    from mctc.ir.text import print_program
+
+    def watch(name: str, program: Program) -> None:
+        if name in names:
+            click.echo(f"# after {name}")
+            click.echo(print_program(program), nl=False)
+
+    return watch
+
+
+def summary(result: BuildResult) -> list[str]:
+    """What was built, in a few lines: sizes, operations, states, latency, and how it was proven."""
+    manifest = result.manifest
+    size = sum(path.stat().st_size for path in result.folder.rglob("*") if path.is_file())
+    lines = [f"{result.folder}: {manifest['model']}, {_count(manifest['parameters'])} parameters, {_bytes(size)}"]
+    for name, function in manifest["functions"].items():
+        states = len(function["states"])
+        latencies = [o["latency_ms"] for o in function["outputs"] if o.get("latency_ms") is not None]
+        late = f", latency {max(latencies):g} ms" if latencies and function["streams_over"] == "time" else ""
+        lines.append(f"  {name:12} {function['operations']} operations, {states} state{'s' * (states != 1)}{late}")
+    worst = max((entry["error"] for entry in manifest["verification"]), default=0.0)
+    lines.append(f"  read back, type-checked and evaluated: within {worst:.1e} of the program")
+    if "seed" in manifest["weights"]:
+        lines.append(
+            f"  untrained: initial weights of seed {manifest['weights']['seed']} (--weights binds trained ones)"
+        )
+    return lines
+
+
+def _count(number: int) -> str:
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return str(number)
+
+
+def _bytes(number: int) -> str:
+    return f"{number / 10**6:.1f} MB" if number >= 10**6 else f"{number / 10**3:.1f} kB"

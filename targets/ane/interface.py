@@ -1,0 +1,27 @@
+"""How a function of a package is called, for the manifest."""
+
+from __future__ import annotations
+
+from mctc.build.target import Interface, Port
+from mctc.ir.program import Function
+from mctc.ir.types import TensorType
+from mctc.targets.ane.emit import SINGLE_NAME
+from mctc.targets.ane.function import MIL_DTYPE, STATE_OUT
+from mctc.targets.ane.names import identifier
+
+
+def interface(function: Function, artifact: str, alone: bool, states_as_io: bool, operations: int) -> Interface:
+    """Ports under the names that they have in the package. States as inputs and outputs are listed as those too."""
+    states = [_port(state.name, state.value.type) for state in function.states]
+    inputs = [_port(value.name, value.type) for value in function.inputs]
+    outputs = [_port(name, value.type) for name, value in function.results]
+    if states_as_io:
+        inputs += states
+        outputs += [_port(state.name, state.update.type, STATE_OUT) for state in function.states]
+    name = SINGLE_NAME if alone else identifier(function.name)
+    return Interface(artifact, name, tuple(inputs), tuple(outputs), tuple(states), operations)
+
+
+def _port(spec: str, type_: TensorType, suffix: str = "") -> Port:
+    roles = tuple(role.value for role in type_.roles)
+    return Port(spec, identifier(spec) + suffix, type_.shape, MIL_DTYPE[type_.dtype], roles)

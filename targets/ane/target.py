@@ -1,0 +1,39 @@
+"""The target class that the registry finds under the name `ane`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from mctc.build.options import BuildOptions
+from mctc.build.target import Agreement, Written
+from mctc.ir.program import Program
+from mctc.targets.ane.package import write_packages
+from mctc.targets.ane.readback import check_packages
+from mctc.weights import Weights
+
+
+class AneTarget:
+    """Core ML packages for the Neural Engine: ML programs of the iOS 18 opset."""
+
+    name: ClassVar[str] = "ane"
+
+    def write(
+        self, program: Program, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
+    ) -> Written:
+        """Writes one package, or one for each function. Raises EmitError."""
+        return write_packages(
+            program,
+            weights,
+            folder,
+            separate=options.layout == "separate",
+            states_as_io=options.state == "io",
+            metadata=metadata,
+        )
+
+    def check(
+        self, program: Program, weights: Weights, folder: Path, options: BuildOptions, written: Written
+    ) -> list[Agreement]:
+        """Reads the packages back, type-checks and evaluates them. Raises MctcError where they disagree."""
+        return check_packages(program, weights, folder, written, states_as_io=options.state == "io")
