@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mctc.diagnostics.errors import MctcError
@@ -42,7 +42,8 @@ class _Use:
 class AnnotateQuantization(Pass):
     """Marks weights as int8, int4 or palettised by the first rule of the `quantize` section that matches their names.
 
-    Weights of depthwise convolutions are not palettised (ANE-QT-015); vectors and small tensors stay in fp16.
+    Weights of depthwise convolutions are not palettised (ANE-QT-015); small tensors and all that is no matrix of
+    weights (norms, biases, A and D of a scan) stay in fp16.
     """
 
     name = "annotate-quantization"
@@ -56,19 +57,21 @@ class AnnotateQuantization(Pass):
         uses = _uses(program)
         parameters, matched = {}, set[QuantizeRule]()
         for name, parameter in program.parameters.items():
-            rule = first_match(program.quantize, parameter)
+            found = first_match(program.quantize, parameter)
             parameters[name] = parameter
-            if rule is not None:
-                matched.add(rule)
-                parameters[name] = self._annotated(parameter, rule, uses.get(name, ()), context)
+            if found is not None:
+                matched.add(found)
+                parameters[name] = self._annotated(parameter, found, uses.get(name, ()), context)
         for rule in program.quantize:
             if rule not in matched:
                 context.explain(self.name, rule.pattern, f"warning: {_unmatched(rule, program)}")
         functions = {name: replace(function) for name, function in program.functions.items()}
         return drop_dead(replace(program, functions=functions, parameters=parameters))
 
-    def _annotated(self, parameter: Parameter, rule: QuantizeRule, uses: Iterable[_Use], context: Context) -> Parameter:
-        reason = _reason_against(parameter, rule.quantization, list(uses))
+    def _annotated(self, parameter: Parameter, rule: QuantizeRule, uses: Sequence[_Use], context: Context) -> Parameter:
+        if not _is_matrix(parameter, uses):
+            return parameter
+        reason = _reason_against(parameter, rule.quantization, uses)
         how = "fp16" if reason else describe(rule.quantization)
         context.explain(self.name, parameter.name, f"{how}: {reason or f'rule {rule.pattern}'}")
         return parameter if reason else replace(parameter, quantization=rule.quantization)
@@ -103,12 +106,15 @@ def _uses(program: Program) -> dict[str, list[_Use]]:
     return uses
 
 
-def _reason_against(parameter: Parameter, quantization: Quantization | None, uses: list[_Use]) -> str | None:
+def _is_matrix(parameter: Parameter, uses: Sequence[_Use]) -> bool:
+    """Whether all that reads a parameter reads it as a matrix of weights: no norm vector, no bias, no A or D."""
+    return parameter.type.rank >= 2 and all(use.operand in WEIGHTS.get(use.op.name, ()) for use in uses)
+
+
+def _reason_against(parameter: Parameter, quantization: Quantization | None, uses: Sequence[_Use]) -> str | None:
     """Why a parameter that a rule matches stays in fp16, or None."""
     if quantization is None:
         return "the rule says none"
-    if parameter.type.rank < 2 or not uses or any(use.operand not in WEIGHTS.get(use.op.name, ()) for use in uses):
-        return "not a matrix of weights of a convolution, a dense layer, an embedding or a recurrent cell"
     rows = parameter.type.shape[0]
     if parameter.type.size < SMALLEST or parameter.type.size // rows < NARROWEST:
         return f"only {rows} rows of {parameter.type.size // rows} entries"
@@ -117,7 +123,7 @@ def _reason_against(parameter: Parameter, quantization: Quantization | None, use
     return None
 
 
-def _reason_against_palette(rows: int, quantization: Quantization, uses: list[_Use]) -> str | None:
+def _reason_against_palette(rows: int, quantization: Quantization, uses: Sequence[_Use]) -> str | None:
     if any(use.op.attributes.get("groups", 1) > 1 for use in uses):
         return "a palettised grouped convolution does not compile for the Neural Engine (ANE-QT-015)"
     if any(max(_numbers(use.op.attributes.get("stride", 1))) > 2 for use in uses):

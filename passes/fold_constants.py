@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from mctc.ir.program import Op, Program, Value
 from mctc.rewrite.base import Context, Exact, Pass
@@ -35,7 +36,7 @@ class FoldConstants(Pass):
 
     name = "fold-constants"
     promise = Exact()
-    after = ("linear-to-conv",)
+    after: ClassVar[tuple[str, ...]] = ("linear-to-conv",)
 
     def run(self, program: Program, context: Context) -> Program:
         return fold_parameters(rewrite(program, self.name, _simpler), self.name, self.folds)
