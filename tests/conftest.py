@@ -16,7 +16,7 @@ import sys
 from mctc.cli.main import run
 code = run(sys.argv[2:])
 with open(sys.argv[1], "w") as report:
-    report.write("\\n".join(sys.modules))
+    report.write("\\n".join(name for name, module in sys.modules.items() if module is not None))
 sys.exit(code)
 """
 

@@ -27,5 +27,9 @@ def test_explaining_a_code_needs_neither(imported_by: ImportedBy) -> None:
     assert not (HEAVY | {"numpy", "lark"}) & imported_by("explain", "MCT0001")
 
 
+def test_building_for_the_neural_engine_needs_no_torch(imported_by: ImportedBy, spec: Path) -> None:
+    assert "torch" not in imported_by("build", spec, "--target", "ane", "--verify-each")
+
+
 def test_listing_passes_needs_no_torch(imported_by: ImportedBy) -> None:
     assert not {"torch", "coremltools"} & imported_by("passes")
