@@ -14,7 +14,9 @@ def _conv2d(op: Op, e: FunctionEmitter) -> None:
     x, weight, bias = op.operands
     assert x is not None
     assert weight is not None
-    if (channel_axis(s, "x"), height_axis(s), x.type.sequence) != (1, 2, 3) or x.type.rank != 4:
+    axes = (channel_axis(s, "x"), height_axis(s), x.type.sequence)
+    pointwise = weight.type.shape[2:] == (1, 1) and s.ints("stride") == (1, 1) and axes[0] == 1
+    if x.type.rank != 4 or (axes != (1, 2, 3) and not pointwise):
         raise EmitError(
             f"{place(op)}: x is {x.type}, but Core ML convolves (batch, channel, height, frames)",
             hint="the channels-first pass lays values out",
