@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mctc.diagnostics.errors import MctcError
+from mctc.ir.program import Op, Program, Value
 from mctc.passes.selective_scan import decay, prefix, unrolled
 from mctc.passes.selective_scan.cost import cheapest, costs
 from mctc.passes.selective_scan.operands import Scan, gather, lowerable
-
-from mctc.diagnostics.errors import MctcError
-from mctc.ir.program import Op, Program, Value
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.rewriter import Replacement, Rewriter, rewrite
 

@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mctc.passes.lower_selective_scan import FORMS, LowerSelectiveScan
-from mctc.passes.selective_scan.cost import cheapest, costs
-from mctc.passes.selective_scan.decay import matrices
 
 from mctc.diagnostics.errors import MctcError
 from mctc.evaluate.reference import evaluate
@@ -16,6 +13,9 @@ from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
 from mctc.ir.program import Function, Op, Program, State, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
+from mctc.passes.lower_selective_scan import FORMS, LowerSelectiveScan
+from mctc.passes.selective_scan.cost import cheapest, costs
+from mctc.passes.selective_scan.decay import matrices
 from mctc.rewrite.base import Context
 
 

@@ -1,0 +1,102 @@
+"""Token embeddings without integers: a one-hot vector by arithmetic, then a 1x1 convolution with the table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mctc.ir.program import Function, Op, Program, Value
+from mctc.ir.types import DType, Role
+from mctc.rewrite.base import Context, Pass, Within
+from mctc.rewrite.fold import fold_parameters
+from mctc.rewrite.rewriter import Rewriter, drop_dead
+
+LARGEST_EXACT = 2048  # whole numbers up to 2**11 are exact in fp16
+
+
+class LowerEmbedding(Pass):
+    """Takes token ids as fp16 numbers: one_hot = relu(1 - |id - 0 1 2 ...|), then a 1x1 convolution with the table.
+
+    A gather by a computed index runs on the CPU (ANE-OP-022), and so does every int32 tensor. The input keeps its
+    name, shape and bound; its element type is the model's float: feed the id as a number. A table of more than 2049
+    rows stays a gather, because not every id is exact in fp16, and a whole table would be read for one row.
+    """
+
+    name = "lower-embedding"
+    # Exact for a table in fp16. A table stored in int4 or int8 gets a scale for each column instead of each row, and
+    # two roundings to int4 differ by up to a seventh of the largest entry.
+    promise = Within(0.15)
+    stage = "deploy"
+
+    def run(self, program: Program, context: Context) -> Program:
+        new = replace(program, functions={}, parameters=dict(program.parameters))
+        for name, function in program.functions.items():
+            new.functions[name] = _Lowering(new, function, self.name, context).rebuilt()
+        return fold_parameters(drop_dead(new), self.name)
+
+
+class _Lowering(Rewriter):
+    """Rebuilds a function with some of its token inputs as numbers."""
+
+    def __init__(self, program: Program, function: Function, by: str, context: Context) -> None:
+        super().__init__(program, function, by)
+        self.context = context
+
+    def rebuilt(self) -> Function:
+        function = self.function
+        tokens = {value for value in function.inputs if self._lowerable(value)}
+        for value in function.inputs:
+            self._new[value] = Value(value.type.with_dtype(DType.F32) if value in tokens else value.type, value.name)
+        for state in function.states:
+            self._new[state.value] = Value(state.value.type, state.value.name)
+        for op in function.ops:
+            self.visit(op, lambda op, rewriter: self._lower(op) if op.operands and op.operands[0] in tokens else None)
+        return replace(
+            function,
+            inputs=[self._new[value] for value in function.inputs],
+            ops=self.ops,
+            results=[(name, self._new[value]) for name, value in function.results],
+            states=[replace(s, value=self._new[s.value], update=self._new[s.update]) for s in function.states],
+        )
+
+    def _lowerable(self, token: Value) -> bool:
+        users = self.uses.get(token, [])
+        if token.type.dtype is not DType.I32 or not any(op.name == "embedding" for op in users):
+            return False
+        reason = _reason_against(token, users)
+        where = f"{self.function.name}.{token.name}"
+        if reason:
+            self.context.explain(self.by, where, f"stays int32 with a gather, on the CPU (ANE-OP-022): {reason}")
+        else:
+            self.context.explain(
+                self.by, where, "takes the token id as a number of the model's float type, exact in fp16"
+            )
+        return not reason
+
+    def _lower(self, op: Op) -> Value:
+        token, table = self.operands(op)
+        assert token is not None
+        assert table is not None
+        rows, width = table.type.shape
+        at = token.type.roles.index(Role.UNIT)
+        shape, roles = [1] * token.type.rank, ["unit"] * token.type.rank
+        shape[at], roles[at] = rows, "channel"
+        entries = self.constant(np.arange(rows, dtype=np.float32).reshape(shape), roles)
+        distance = self.op("abs", self.op("sub", token, entries))
+        one_hot = self.op("relu", self.op("sub", self.constant(np.float32(1)), distance))
+        columns = self.op("transpose", table, order=(1, 0))
+        kernel = self.op("reshape", columns, axes=(("plain", width), ("plain", rows), ("plain", 1), ("plain", 1)))
+        self.note("embedding became a one-hot vector by arithmetic and a 1x1 conv2d with the table")
+        return self.op("conv2d", one_hot, kernel)
+
+
+def _reason_against(token: Value, users: list[Op]) -> str | None:
+    if any(op.name != "embedding" for op in users):
+        return "other ops use the ids too"
+    if token.type.rank != 4 or token.type.roles[1] is not Role.UNIT or token.type.sequence != 3:
+        return f"{token.type} is not laid out as (batch, unit, unit, label)"
+    rows = max(op.operands[1].type.shape[0] for op in users if op.operands[1] is not None)
+    if rows > LARGEST_EXACT + 1:
+        return f"a table of {rows} rows has ids above {LARGEST_EXACT}, which are not exact in fp16"
+    return None

@@ -1,0 +1,73 @@
+"""Embeddings by arithmetic: the rows of the table, exact in fp16 too, with no integer left."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mctc.evaluate.reference import evaluate
+from mctc.ir.build import Builder
+from mctc.ir.dims import Extent
+from mctc.ir.program import Function, Initializer, Op, Parameter, Program, Source, Value
+from mctc.ir.types import Axis, DType, Role, TensorType, plain
+from mctc.passes.lower_embedding import LowerEmbedding
+from mctc.rewrite.base import Context
+from mctc.weights import Weights
+
+WIDTH = 4
+
+
+def embed_program(rows: int, labels: int) -> Program:
+    program = Program("embed")
+    type_ = plain(DType.F32, rows, WIDTH)
+    program.sources["table"] = (type_, Initializer("normal"))
+    program.parameters["table"] = Parameter("table", type_, Source("table", type_))
+    b = Builder(program)
+    roles = (Role.BATCH, Role.UNIT, Role.UNIT, Role.LABEL)
+    axes = tuple(Axis(r, Extent.of(n)) for r, n in zip(roles, (1, 1, 1, labels)))
+    token = Value(TensorType(DType.I32, axes, Extent.of(rows)), "token")
+    y = b.op("embedding", token, b.parameter("table"))
+    program.functions["f"] = Function("f", [token], b.ops, [("y", y)])
+    return program
+
+
+@pytest.mark.parametrize("rows", [5, 2049])
+def test_each_id_gives_its_row_and_nothing_is_an_integer(rows: int) -> None:
+    before = embed_program(rows, 3)
+    context = Context()
+    after = LowerEmbedding().run(before, context)
+    weights = Weights(before.sources)
+    ids = np.array([0, rows - 1, rows // 2]).reshape(1, 1, 1, 3)
+    expected, _ = evaluate(before.functions["f"], {"token": ids}, lambda n: weights.value(before.parameters[n]))
+
+    def halves(op: Op, results: list[np.ndarray]) -> None:
+        if op.name != "conv2d":
+            for array in results:
+                assert np.array_equal(array.astype(np.float16).astype(np.float64), array)
+
+    numbers = {"token": ids.astype(np.float64)}
+    actual, _ = evaluate(after.functions["f"], numbers, lambda n: weights.value(after.parameters[n]), observe=halves)
+    np.testing.assert_array_equal(actual["y"], expected["y"])
+    function = after.functions["f"]
+    types = [v.type for v in function.inputs] + [r.type for op in function.ops for r in op.results]
+    assert all(type_.dtype is DType.F32 for type_ in types)
+    names = [op.name for op in function.ops if op.name not in ("parameter", "constant")]
+    assert names == ["sub", "abs", "sub", "relu", "conv2d"]
+    assert after.parameters["table"].type.shape == (WIDTH, rows, 1, 1)
+
+
+def test_the_input_keeps_its_name_and_bound_and_the_manifest_is_told() -> None:
+    context = Context()
+    after = LowerEmbedding().run(embed_program(7, 1), context)
+    (token,) = after.functions["f"].inputs
+    assert (token.name, token.type.bound, token.type.shape) == ("token", Extent.of(7), (1, 1, 1, 1))
+    assert context.explanations == [
+        ("lower-embedding", "f.token", "takes the token id as a number of the model's float type, exact in fp16")
+    ]
+
+
+def test_a_table_with_ids_beyond_fp16_stays_a_gather_and_says_why() -> None:
+    context = Context()
+    after = LowerEmbedding().run(embed_program(2050, 1), context)
+    assert [op.name for op in after.functions["f"].ops] == ["parameter", "embedding"]
+    assert "ids above 2048" in context.explanations[0][2]
