@@ -58,10 +58,13 @@ def read_file(path: Path, limit: int = _MODEL_LIMIT) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise PackageError(f"{path}: can't be opened ({error.strerror})") from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise PackageError(f"{path}: not a regular file")
         if status.st_size > limit:
             raise PackageError(f"{path}: {status.st_size} bytes, more than the {limit} that are read")
-        return file.read(limit)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(limit)
+    finally:
+        os.close(descriptor)

@@ -34,8 +34,9 @@ def read_package(path: str | os.PathLike[str]) -> Package:
     package = Path(path)
     model_path = find_model(package)
     model = model_class()()
+    content = read_file(model_path)
     try:
-        model.ParseFromString(read_file(model_path))
+        model.ParseFromString(content)
     except Exception as error:  # protobuf's DecodeError; other backends raise their own
         raise PackageError(f"{model_path}: not a Core ML specification ({error})") from error
     kind = model.WhichOneof("Type")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 Function = Callable[..., Any]
@@ -39,6 +41,12 @@ class OpDeclaration:
     lists: frozenset[str] = frozenset()
     specialise: Specialise | None = None
     note: str = ""
+
+    @cached_property
+    def operands(self) -> dict[str, bool]:
+        """Names of the operands, and whether each must be given."""
+        parameters = inspect.signature(self.function).parameters
+        return {name: item.default is inspect.Parameter.empty for name, item in parameters.items()}
 
 
 REGISTRY: dict[str, OpDeclaration] = {}

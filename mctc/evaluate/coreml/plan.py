@@ -92,6 +92,14 @@ class Compiler:
         self._plan_frees(steps, first, set(outputs))
         return steps, outputs
 
+    def scoped(self, block: Block) -> tuple[list[int], tuple[list[Step], list[int]]]:
+        """Compiles an inner block: the slots of its inputs, its steps and results. Its names end with it."""
+        outer = self._slots.copy(), self._deferred.copy(), self.types.copy()
+        variables = [self.bind(item) for item in block.inputs]
+        compiled = self.block(block)
+        self._slots, self._deferred, self.types = outer
+        return variables, compiled
+
     def slot(self, name: str, operation: Operation | None, steps: list[Step]) -> int:
         """The slot of a value; emits the load of a constant that isn't kept."""
         if name in self._deferred:
@@ -153,6 +161,7 @@ class Compiler:
 
     def _compute(self, operation: Operation, declaration: OpDeclaration, steps: list[Step]) -> None:
         operands = self._operands(operation)
+        self._check_names(operation, declaration, operands)
         self._check_operands(operation, declaration, operands)
         loads: list[Step] = []
         singles: dict[str, int] = {}
@@ -238,6 +247,15 @@ class Compiler:
             load.run(frame)
         step.run(frame)
         return frame.values[step.outputs[place].slot]
+
+    def _check_names(self, operation: Operation, declaration: OpDeclaration, operands: Mapping[str, Any]) -> None:
+        unknown = [key for key in operands if key not in declaration.operands]
+        if unknown:
+            has = ", ".join(declaration.operands)
+            raise EvaluationError(f"{self.where(operation)}: the op has no operand '{unknown[0]}'; it has: {has}")
+        missing = [key for key, needed in declaration.operands.items() if needed and not operands.get(key)]
+        if missing:
+            raise EvaluationError(f"{self.where(operation)}: the operand '{missing[0]}' is missing")
 
     def _check_operands(self, operation: Operation, declaration: OpDeclaration, operands: Mapping[str, Any]) -> None:
         if not self.options.check_types:

@@ -25,5 +25,6 @@ def hold(value: Array, dtype: str, precision: Precision) -> Array:
     """A stored or given array in the form in which the evaluator computes with it."""
     if dtype == "fp16":
         wide = np.asarray(value, np.float32)
-        return round_to_half(wide) if precision == "fp16" and value.dtype != np.float16 else wide
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            return round_to_half(wide) if precision == "fp16" and value.dtype != np.float16 else wide
     return np.asarray(value, np.float32) if dtype in ("fp32", "fp64") else value

@@ -200,5 +200,5 @@ def _reason(error: Exception, arguments: dict[str, Any]) -> str:
     shapes = ", ".join(
         f"{key} {list(value.shape)}" for key, value in arguments.items() if isinstance(value, np.ndarray)
     )
-    kind = "out of memory" if isinstance(error, MemoryError) else str(error).strip("'\"")
+    kind = "out of memory" if isinstance(error, MemoryError) else str(error)
     return f"{kind} (operands: {shapes})" if shapes else kind

@@ -43,7 +43,7 @@ def _cond(compiler: Compiler, operation: Operation, steps: list[Step]) -> Step:
     predicate = _sole_slot(compiler, operation, "pred", steps)
     if len(operation.blocks) != 2:
         raise EvaluationError(f"{compiler.where(operation)}: a cond has two blocks, this has {len(operation.blocks)}")
-    branches = tuple(compiler.block(block) for block in operation.blocks)
+    branches = tuple(compiler.scoped(block)[1] for block in operation.blocks)
     outputs = tuple(compiler.output(item, exact=True) for item in operation.outputs)
     return CondStep(operation, compiler.where(operation), predicate, branches, outputs)
 
@@ -53,8 +53,10 @@ def _while_loop(compiler: Compiler, operation: Operation, steps: list[Step]) -> 
     initial = [compiler.slot(item.name, operation, steps) for item in bindings if isinstance(item, Reference)]
     if len(operation.blocks) != 2 or len(initial) != len(bindings):
         raise EvaluationError(f"{compiler.where(operation)}: a while_loop has a condition, a body and named variables")
-    variables = [[compiler.bind(item) for item in block.inputs] for block in operation.blocks]
-    bodies = tuple(compiler.block(block) for block in operation.blocks)
+    parts = [compiler.scoped(block) for block in operation.blocks]
+    if any(len(variables) != len(initial) for variables, _ in parts):
+        raise EvaluationError(f"{compiler.where(operation)}: its blocks don't take its {len(initial)} variables")
+    variables, bodies = [part[0] for part in parts], tuple(part[1] for part in parts)
     outputs = tuple(compiler.output(item, exact=True) for item in operation.outputs)
     return LoopStep(operation, compiler.where(operation), tuple(initial), variables, bodies, outputs)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,9 @@ class Sketch:
         return Package(Path("memory.mlpackage"), 9, Metadata(), {"main": function}, "main")
 
 
-def run_op(op: str, expected: Sequence[np.ndarray], operands: dict[str, Any], precision: Any, fixed: set[str]) -> list[Any]:
+def run_op(
+    op: str, expected: Sequence[np.ndarray], operands: dict[str, Any], precision: Any, fixed: set[str]
+) -> list[Any]:
     """Runs one operation: arrays are passed in, except those in `fixed`, which are constants like all the rest."""
     sketch, feeds = Sketch(), {}
     bound: dict[str, Any] = {}
@@ -151,7 +153,7 @@ def check() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def coremltools() -> Iterator[Any]:
+def coremltools() -> Any:
     """coremltools, imported without torch."""
     kept = sys.modules.get("torch")
     sys.modules["torch"] = None  # type: ignore[assignment]
@@ -162,4 +164,4 @@ def coremltools() -> Iterator[Any]:
             del sys.modules["torch"]
         else:
             sys.modules["torch"] = kept
-    yield ct
+    return ct

@@ -153,7 +153,9 @@ def test_lstm(check: Any, direction: str, output_sequence: bool) -> None:
     x, h, c = array(5, 2, 3), array(1 + both, 2, 4), array(1 + both, 2, 4)
     source = np.ascontiguousarray(x[::-1]) if direction == "reverse" else x
     with torch.no_grad():
-        y, (h_last, c_last) = (v if isinstance(v, tuple) else v.numpy() for v in layer(tensor(source), (tensor(h), tensor(c))))
+        y, (h_last, c_last) = (
+            v if isinstance(v, tuple) else v.numpy() for v in layer(tensor(source), (tensor(h), tensor(c)))
+        )
     y = np.ascontiguousarray(y[::-1]) if direction == "reverse" else y
     side = {
         "weight_ih": reordered(layer.weight_ih_l0, GATES),
