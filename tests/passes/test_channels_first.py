@@ -1,0 +1,178 @@
+"""The layout (batch, channel, feature or label, time), and what it does to each kind of op."""
+
+from __future__ import annotations
+
+import pytest
+
+from mctc.ir.text import parse_program
+from mctc.passes.channels_first import ChannelsFirst
+from mctc.rewrite.base import Context
+from mctc.rewrite.rewriter import RewriteError
+
+DIMS = "dim B: batch dim T: time @ 100 dim U: label"
+
+
+def program(body: str, parameters: str = "") -> str:
+    return f"program @m {{ {DIMS} {parameters} {body} }}"
+
+
+def test_conv1d_becomes_conv2d_and_vectors_meet_the_channel_axis(rewrites):
+    sources = "source @w: f32[6, 4, 3] = normal() source @g: f32[6] = normal()"
+    before = """function @f(%x: f32[batch B, time T, channel 4]) {
+        %w = parameter @w
+        %g = parameter @g
+        %y = conv1d(%x, %w, stride = 2, pad = [1, 1])
+        %z = mul(%y, %g)
+        return out = %z
+    }"""
+    after = """function @f(%x: f32[batch B, channel 4, unit 1, time T]) {
+        %w = parameter @w
+        %y = conv2d(%x, %w, stride = [1, 2], pad = [1, 1]): f32[batch B, channel 6, unit 1, time T/2]
+        %g = parameter @g
+        %z = mul(%y, %g): f32[batch B, channel 6, unit 1, time T/2]
+        return out = %z
+    }"""
+    reshaped = """
+        param @w: f32[6, 4, 1, 3] = reshape(@w, axes = [plain 6, plain 4, plain 1, plain 3])
+        param @g: f32[6, 1, 1] = reshape(@g, axes = [plain 6, plain 1, plain 1])
+    """
+    rewrites(ChannelsFirst, program(before, sources + " param @w param @g"), program(after, sources + reshaped))
+
+
+def test_no_transpose_is_left(rewrites):
+    before = """function @f(%x: f32[batch B, time T, channel 4]) {
+        %a = transpose(%x, order = [0, 2, 1])
+        %b = silu(%a)
+        %c = transpose(%b, order = [0, 2, 1])
+        return out = %c
+    }"""
+    after = """function @f(%x: f32[batch B, channel 4, unit 1, time T]) {
+        %b = silu(%x)
+        return out = %b
+    }"""
+    rewrites(ChannelsFirst, program(before), program(after))
+
+
+def test_an_axis_given_by_position_is_found_again_by_its_role(rewrites):
+    before = """function @f(%x: f32[batch B, time T, channel 4]) {
+        %a, %b = split(%x, parts = 2, axis = 2)
+        %c = concat(%b, %a, axis = -1)
+        %d = reduce_mean(%c, axis = 1)
+        %e = slice(%d, axis = 2, begin = 1)
+        return out = %e
+    }"""
+    after = """function @f(%x: f32[batch B, channel 4, unit 1, time T]) {
+        %a, %b = split(%x, parts = 2)
+        %c = concat(%b, %a)
+        %d = reduce_mean(%c, axis = time)
+        %e = slice(%d, axis = channel, begin = 1): f32[batch B, channel 3, unit 1, time 1]
+        return out = %e
+    }"""
+    rewrites(ChannelsFirst, program(before), program(after))
+
+
+def test_labels_stand_last_alone_and_in_the_middle_beside_time(rewrites):
+    before = """
+    function @predictor(%token: i32[batch B, label U] < 9) {
+        %t = parameter @table
+        %e = embedding(%token, %t)
+        return out = %e
+    }
+    function @joiner(%enc: f32[batch B, time T, channel 4], %pred: f32[batch B, label U, channel 4]) {
+        %s = add(%enc, %pred)
+        return out = %s
+    }"""
+    after = """
+    function @predictor(%token: i32[batch B, unit 1, unit 1, label U] < 9) {
+        %t = parameter @table
+        %e = embedding(%token, %t): f32[batch B, channel 4, unit 1, label U]
+        return out = %e
+    }
+    function @joiner(%enc: f32[batch B, channel 4, unit 1, time T], %pred: f32[batch B, channel 4, label U, unit 1]) {
+        %s = add(%enc, %pred): f32[batch B, channel 4, label U, time T]
+        return out = %s
+    }"""
+    table = "source @table: f32[9, 4] = normal() param @table"
+    rewrites(ChannelsFirst, program(before, table), program(after, table))
+
+
+def test_feature_and_label_together_make_rank_five(rewrites):
+    before = """function @f(%x: f32[batch B, time T, feature 3, channel 4], %y: f32[batch B, label U, channel 4]) {
+        %s = add(%x, %y)
+        return out = %s
+    }"""
+    made, _ = rewrites(ChannelsFirst, program(before))
+    (result,) = (value.type for _, value in made.functions["f"].results)
+    assert [role.value for role in result.roles] == ["batch", "channel", "feature", "label", "time"]
+
+
+def test_a_table_over_feature_and_channel_meets_the_same_axes(rewrites):
+    source = "source @g: f32[3, 4] = normal()"
+    before = """function @f(%x: f32[batch B, time T, feature 3, channel 4]) {
+        %g = parameter @g
+        %y = add(%x, %g)
+        return out = %y
+    }"""
+    after = """function @f(%x: f32[batch B, channel 4, feature 3, time T]) {
+        %g = parameter @g
+        %y = add(%x, %g)
+        return out = %y
+    }"""
+    moved = """ param @g: f32[4, 3, 1] =
+        reshape(transpose(@g, order = [1, 0]): f32[4, 3], axes = [plain 4, plain 3, plain 1])"""
+    rewrites(ChannelsFirst, program(before, source + " param @g"), program(after, source + moved))
+
+
+def test_a_constant_with_roles_is_laid_out(rewrites):
+    before = """function @f(%x: f32[batch B, time 2, channel 3]) {
+        %c = constant [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]: f32[time 2, channel 3]
+        %y = add(%x, %c)
+        return out = %y
+    }"""
+    made, _ = rewrites(ChannelsFirst, program(before))
+    constant = made.functions["f"].ops[0]
+    assert constant.attributes["value"].tolist() == [[[[1, 4]], [[2, 5]], [[3, 6]]]]
+
+
+def test_ops_that_find_axes_by_role_keep_their_meaning(rewrites):
+    sources = """
+        source @a: f32[8, 2] = normal() source @ih: f32[12, 8] = normal() source @hh: f32[12, 4] = normal()
+        param @a param @ih param @hh
+    """
+    before = """function @f(%x: f32[batch B, time T, channel 8], %b: f32[batch B, time T, channel 2]) {
+        %a = parameter @a
+        %n = neg(%a)
+        %s, %state = selective_scan(%x, %x, %n, %b, %b)
+        %q = attention(%s, %s, %s, heads = 2, left = 2, right = 1)
+        %ih = parameter @ih
+        %hh = parameter @hh
+        %g, %h = gru(%q, %ih, %hh)
+        %k = split_channels(%g, groups = 2)
+        %m = merge_channels(%k)
+        %l = layer_norm(%m)
+        return out = %l
+    }"""
+    made, _ = rewrites(ChannelsFirst, program(before, sources))
+    names = [op.name for op in made.functions["f"].ops]
+    assert not {"transpose", "reshape"} & set(names)
+
+
+def test_it_changes_nothing_the_second_time(rewrites):
+    laid_out = program("""function @f(%x: f32[batch B, channel 4, unit 1, time T]) {
+        %y = softmax(%x)
+        return out = %y
+    }""")
+    rewrites(ChannelsFirst, laid_out, laid_out)
+
+
+@pytest.mark.parametrize(
+    ("op", "words"),
+    [
+        ("reshape(%x, axes = [batch B, time T, feature 2, channel 2])", "use split_channels"),
+        ("matmul(%x, %x)", "use attention"),
+    ],
+)
+def test_what_would_need_a_transpose_is_refused(op, words):
+    text = f"function @f(%x: f32[batch B, time 4, channel 4]) {{ %y = {op} return out = %y }}".replace("T,", "4,")
+    with pytest.raises(RewriteError, match=words):
+        ChannelsFirst().run(parse_program(program(text)), Context())
