@@ -13,6 +13,8 @@ from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.rewriter import Rewriter, drop_dead
 
 LARGEST_EXACT = 2048  # whole numbers up to 2**11 are exact in fp16
+NO_ID = -8.0  # stands in for the rows that pad a table: no id is near it
+FED = "takes the token id as a number of the model's float type, exact in fp16"
 
 
 class LowerEmbedding(Pass):
@@ -69,9 +71,7 @@ class _Lowering(Rewriter):
         if reason:
             self.context.explain(self.by, where, f"stays int32 with a gather, on the CPU (ANE-OP-022): {reason}")
         else:
-            self.context.explain(
-                self.by, where, "takes the token id as a number of the model's float type, exact in fp16"
-            )
+            self.context.explain(self.by, where, FED)
         return not reason
 
     def _lower(self, op: Op) -> Value:
@@ -82,7 +82,9 @@ class _Lowering(Rewriter):
         at = token.type.roles.index(Role.UNIT)
         shape, roles = [1] * token.type.rank, ["unit"] * token.type.rank
         shape[at], roles[at] = rows, "channel"
-        entries = self.constant(np.arange(rows, dtype=np.float32).reshape(shape), roles)
+        ids = np.arange(rows, dtype=np.float32)
+        ids[_ids(token, rows) :] = NO_ID
+        entries = self.constant(ids.reshape(shape), roles)
         distance = self.op("abs", self.op("sub", token, entries))
         one_hot = self.op("relu", self.op("sub", self.constant(np.float32(1)), distance))
         columns = self.op("transpose", table, order=(1, 0))
@@ -96,7 +98,13 @@ def _reason_against(token: Value, users: list[Op]) -> str | None:
         return "other ops use the ids too"
     if token.type.rank != 4 or token.type.roles[1] is not Role.UNIT or token.type.sequence != 3:
         return f"{token.type} is not laid out as (batch, unit, unit, label)"
-    rows = max(op.operands[1].type.shape[0] for op in users if op.operands[1] is not None)
-    if rows > LARGEST_EXACT + 1:
-        return f"a table of {rows} rows has ids above {LARGEST_EXACT}, which are not exact in fp16"
+    ids = max(_ids(token, op.operands[1].type.shape[0]) for op in users if op.operands[1] is not None)
+    if ids > LARGEST_EXACT + 1:
+        return f"a table of {ids} rows has ids above {LARGEST_EXACT}, which are not exact in fp16"
     return None
+
+
+def _ids(token: Value, rows: int) -> int:
+    """How many ids there are; a padded table has more rows."""
+    bound = token.type.bound
+    return min(rows, bound.value) if bound is not None and bound.is_static else rows
