@@ -160,11 +160,12 @@ def _body(op: Op, names: _Names) -> str:
 
 
 def _attributes(given: Mapping[str, object], defaults: Mapping[str, object]) -> list[str]:
-    """Attributes that differ from their defaults."""
+    """Attributes that differ from their defaults, in the order of the declaration."""
+    ordered = [*(name for name in defaults if name in given), *(name for name in given if name not in defaults)]
     return [
-        f"{word_text(name)} = {value_text(value)}"
-        for name, value in given.items()
-        if not _is_default(value, defaults.get(name, REQUIRED))
+        f"{word_text(name)} = {value_text(given[name])}"
+        for name in ordered
+        if not _is_default(given[name], defaults.get(name, REQUIRED))
     ]
 
 

@@ -118,7 +118,7 @@ def _recipe(program: Program, text: RecipeText, line: int) -> Recipe:
         return Source(text.name, text.type or program.sources[text.name][0])
     if text.op == "constant":
         attributes, type_ = constant_attributes(text.arguments[0], text.type, line)
-        return Derived("constant", (), tuple(attributes.items()), type_)
+        return Derived("constant", (), tuple(sorted(attributes.items())), type_)
     given = [argument for argument in text.arguments if not isinstance(argument, Setting)]
     operands = tuple(None if a is None else _recipe(program, a, line) for a in given)
     attributes = {a.name: a.value for a in text.arguments if isinstance(a, Setting)}
@@ -127,7 +127,7 @@ def _recipe(program: Program, text: RecipeText, line: int) -> Recipe:
     if text.result >= len(op.results):
         raise IrSyntaxError(f"{text.op} has {len(op.results)} results, not a result {text.result}", text.line)
     inferred = op.results[text.result].type
-    return Derived(text.op, operands, tuple(op.attributes.items()), text.type or inferred, text.result)
+    return Derived(text.op, operands, tuple(sorted(op.attributes.items())), text.type or inferred, text.result)
 
 
 def _apply(name: str, operands: Sequence[Value | None], attributes: Mapping[str, Any], origin: Origin, line: int) -> Op:

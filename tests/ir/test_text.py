@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from mctc.ir.program import (
 )
 from mctc.ir.text import IrSyntaxError, LiteralError, equal, parse_program, print_function, print_program
 from mctc.ir.types import Axis, DType, Role, TensorType, plain
+from mctc.rewrite.recipes import compose, derive, recipe_key
 
 FULL = Path(__file__).with_name("full.mir").read_text()  # every construct of the full form
 
@@ -66,6 +68,23 @@ def test_every_part_of_a_program_is_read() -> None:
     assert conv.origin.location == Location("a.mct", 3, 5)
     assert conv.origin.history == (Event("linear-to-conv", "linear became conv1d"), Event("odd pass", 'a "b" # c'))
     assert conv.attributes["pad"] == (0, 0)
+
+
+def test_recipes_that_passes_compose_are_read_as_they_were() -> None:
+    weight = Parameter("w", plain(DType.F32, 4, 6), Source("w", plain(DType.F32, 4, 6)))
+    half = replace(
+        weight,
+        name="v",
+        type=plain(DType.F32, 4, 3),
+        recipe=compose("split", [weight.recipe], {"parts": 2, "axis": 1}, 1),
+    )
+    added = derive(
+        half, "add", compose("constant", [], {"value": np.ones((4, 1)), "dtype": "f32", "roles": ("plain",) * 2})
+    )
+    program = Program("p", sources={"w": (weight.type, Initializer())}, parameters={"w": weight, "v": added})
+    back = parse_program(print_program(program))
+    assert equal(program, back)
+    assert recipe_key(back.parameters["v"].recipe) == recipe_key(added.recipe)
 
 
 def test_functions_alone_declare_what_they_name() -> None:
