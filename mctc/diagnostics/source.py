@@ -10,10 +10,13 @@ from mctc.ir.location import Location
 
 
 class SourceFile:
-    """The text of one file. `name` is what diagnostics print: the path as the author gave it."""
+    """The text of one file. `name` is what diagnostics print: the path as the author gave it.
 
-    def __init__(self, name: str, text: str) -> None:
-        self.name, self.text = name, text
+    `shipped`: the file belongs to the library, so what goes wrong in it is the fault of a call from outside.
+    """
+
+    def __init__(self, name: str, text: str, shipped: bool = False) -> None:
+        self.name, self.text, self.shipped = name, text, shipped
 
     @cached_property
     def line_starts(self) -> list[int]:

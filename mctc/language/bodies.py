@@ -161,6 +161,8 @@ def poison(statement: s.Statement, frame: Frame) -> None:
         names = [target.text for target in statement.targets]
     elif isinstance(statement, s.Parameter):
         names = [statement.name.text]
+    elif isinstance(statement, s.Dim):
+        frame.scope.values.setdefault(statement.name.text, POISON)
     elif isinstance(statement, s.Repeat):
         poison_all(statement.body, frame)
     elif isinstance(statement, s.If):

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from mctc.diagnostics.diagnostic import Diagnostic
+from mctc.diagnostics.source import SourceFile
 from mctc.language.elaborate import elaborate_model
 from mctc.language.failure import FaultError
 from mctc.language.modules import Loader
+from mctc.language.names import unknown_names, unused_names
 from mctc.language.variants import choose
 
 
@@ -25,6 +27,17 @@ def check_file(
     if module.models() or model is not None:
         try:
             _, found = elaborate_model(choose(module, model, defines or {}))
-        except FaultError as failure:
-            return [failure.diagnostic]
-    return found
+        except FaultError as fault:
+            return [fault.diagnostic]
+    seen = {(diagnostic.code, diagnostic.span) for diagnostic in found}
+    found += [diagnostic for diagnostic in unknown_names(module) if (diagnostic.code, diagnostic.span) not in seen]
+    if not any(diagnostic.is_error for diagnostic in found):
+        found += unused_names(module)
+    return sorted(found, key=lambda diagnostic: _order(diagnostic, module.source))
+
+
+def _order(diagnostic: Diagnostic, main: SourceFile) -> tuple[bool, bool, str, int]:
+    """Errors before warnings, the file that was asked for before its imports."""
+    span = diagnostic.span
+    place = (span.source is not main, span.source.name, span.start) if span else (False, "", 0)
+    return (not diagnostic.is_error, *place)

@@ -95,9 +95,14 @@ class Loader:
         self.loading.pop()
         return module
 
+    def _read(self, path: Path, name: str) -> SourceFile:
+        source = read_source(path, name)
+        source.shipped = path.is_relative_to(self.library)
+        return source
+
     def _prelude(self, path: Path) -> dict[str, Defined]:
         if path not in self.modules and path.exists():
-            self._module(read_source(path, f"{LIBRARY}/{PRELUDE}"), path)
+            self._module(self._read(path, f"{LIBRARY}/{PRELUDE}"), path)
         return self.modules[path].own if path in self.modules else {}
 
     def _define(self, module: Module, statement: s.Statement) -> None:
@@ -138,7 +143,7 @@ class Loader:
                 self._problem("MCT0005", f"more than {FILES} files are imported", node.path.span)
                 return
             try:
-                self._module(read_source(path, name), path)
+                self._module(self._read(path, name), path)
             except DiagnosticError as error:
                 note = Note("it is imported here", node.path.span)
                 self.problems += [

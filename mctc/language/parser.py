@@ -16,6 +16,7 @@ from mctc.language.tokens import Comment, Token
 from mctc.language.tree import TreeBuilder
 
 MOST = 20  # syntax errors reported for one file
+BRACKETS = ("MCT0023", "MCT0024")
 
 
 class Parsed(NamedTuple):
@@ -51,8 +52,7 @@ def _drive(lark: Any, lexed: Lexed, source: SourceFile) -> tuple[tuple[syntax.St
     tokens = lexed.tokens
     end = Token("$END", "", Span(source, len(source.text), len(source.text)))
     problems: list[Diagnostic] = []
-    # Bracket errors make the rest of the structure a guess: what the parser says behind the first is noise.
-    blind = min((p.span.start for p in lexed.problems if p.span and p.code in ("MCT0023", "MCT0024")), default=None)
+    noise = _Noise(lexed.problems, source)
     checkpoint = (0, list(state.state_stack), list(state.value_stack))
     index, fresh = 0, True
     while index < len(tokens):
@@ -64,7 +64,7 @@ def _drive(lark: Any, lexed: Lexed, source: SourceFile) -> tuple[tuple[syntax.St
         except UnexpectedToken as error:
             if len(problems) >= MOST:
                 break
-            if blind is None or token.span.start < blind:
+            if token not in noise:
                 problems.append(unexpected(tokens, index, error.expected, checkpoint[0]))
             start, state.state_stack[:], state.value_stack[:] = checkpoint[0], checkpoint[1], checkpoint[2]
             index = _skip(tokens, start, index)
@@ -75,6 +75,19 @@ def _drive(lark: Any, lexed: Lexed, source: SourceFile) -> tuple[tuple[syntax.St
         fresh = token.type in ("SEP", "OPEN_BRACE")
         index += 1
     return _finish(state, end), problems
+
+
+class _Noise:
+    """Tokens whose errors follow from a problem of the lexer: those on its line, and all behind a bracket error."""
+
+    def __init__(self, problems: list[Diagnostic], source: SourceFile) -> None:
+        spans = [(problem.code, problem.span) for problem in problems if problem.span is not None]
+        self.source = source
+        self.lines = {source.position(span.start)[0] for _, span in spans}
+        self.behind = min((span.start for code, span in spans if code in BRACKETS), default=len(source.text) + 1)
+
+    def __contains__(self, token: Token) -> bool:
+        return token.span.start >= self.behind or self.source.position(token.span.start)[0] in self.lines
 
 
 def _finish(state: Any, end: Token) -> tuple[syntax.Statement, ...]:

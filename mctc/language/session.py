@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from mctc.diagnostics.diagnostic import Diagnostic, Note
@@ -34,10 +35,12 @@ class Session:
         self._facts: dict[int, tuple[dict[str, int], frozenset[str]]] = {}
 
     def report(self, diagnostic: Diagnostic, sites: Iterable[Site] = ()) -> None:
+        sites = list(sites)
+        diagnostic = _with_calls(_outside(diagnostic, sites), sites)
         key = (diagnostic.code, diagnostic.span)
         if diagnostic.span is None or key not in self._seen:
             self._seen.add(key)  # type: ignore[arg-type]
-            self.diagnostics.append(_with_calls(diagnostic, list(sites)))
+            self.diagnostics.append(diagnostic)
 
     def step(self, span: Span) -> None:
         """Counts one piece of work. Raises LimitError when there was too much."""
@@ -96,17 +99,20 @@ def _types(name: str, operands: list[Value | None]) -> list[Note]:
     return [Note(f"`{name}` was given {', '.join(shown)}")] if shown else []
 
 
+def _outside(diagnostic: Diagnostic, sites: list[Site]) -> Diagnostic:
+    """A diagnostic inside the shipped library, moved to the author's call that led there."""
+    span = diagnostic.span
+    calls = [site for site in sites if not site.span.source.shipped]
+    if span is None or not span.source.shipped or not calls:
+        return diagnostic
+    del sites[sites.index(calls[-1]) :]
+    note = Note(f"it goes wrong here, in `{calls[-1].name}`", span)
+    return replace(diagnostic, span=calls[-1].span, notes=(note, *diagnostic.notes))
+
+
 def _with_calls(diagnostic: Diagnostic, sites: list[Site]) -> Diagnostic:
     """The diagnostic with notes for the calls that led to it, the nearest first."""
     if not sites:
         return diagnostic
     notes = [Note(f"in this call of `{site.name}`", site.span) for site in reversed(sites[-SHOWN_CALLS:])]
-    return Diagnostic(
-        diagnostic.code,
-        diagnostic.message,
-        diagnostic.span,
-        diagnostic.hint,
-        (*diagnostic.notes, *notes),
-        diagnostic.severity,
-        diagnostic.file,
-    )
+    return replace(diagnostic, notes=(*diagnostic.notes, *notes))
