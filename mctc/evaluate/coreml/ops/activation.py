@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from mctc.evaluate.coreml.declaration import op
 from mctc.evaluate.coreml.ops.arguments import along, number
@@ -19,8 +18,15 @@ _ONE = np.float32(1)
 
 
 def logistic(x: Array) -> Array:
-    """1 / (1 + exp(-x))."""
-    return np.asarray(special.expit(x))
+    """1 / (1 + exp(-x)); an exp that overflows gives the limit, 0."""
+    with np.errstate(over="ignore"):
+        return _ONE / (_ONE + np.exp(-x))
+
+
+def erf(x: Array) -> Array:
+    """The error function."""
+
+    return np.asarray(erf(x))
 
 
 @op("sigmoid")
@@ -87,7 +93,7 @@ def gelu(x: Array, mode: str = "EXACT") -> Array:
         return x * logistic(np.float32(1.702) * x)
     if mode != "EXACT":
         raise ValueError(f"there is no gelu mode '{mode}'")
-    return np.float32(0.5) * x * (_ONE + special.erf(x * np.float32(np.sqrt(0.5))))
+    return np.float32(0.5) * x * (_ONE + erf(x * np.float32(np.sqrt(0.5))))
 
 
 @op("softplus")

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from mctc.evaluate.coreml.declaration import op
+from mctc.evaluate.coreml.ops.activation import erf
 from mctc.evaluate.coreml.ops.arguments import number
 from mctc.evaluate.coreml.precision import Array
 from mctc.package.dtypes import DTYPES
@@ -25,7 +25,7 @@ _PLAIN: dict[str, tuple[Callable[[Array], Array], bool]] = {
     "ceil": (np.ceil, True),
     "cos": (np.cos, False),
     "cosh": (np.cosh, False),
-    "erf": (special.erf, False),
+    "erf": (erf, False),
     "exp": (np.exp, False),
     "floor": (np.floor, True),
     "logical_not": (np.logical_not, True),

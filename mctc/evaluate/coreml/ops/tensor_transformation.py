@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from mctc.evaluate.coreml.declaration import op
+from mctc.evaluate.coreml.declaration import Function, op
 from mctc.evaluate.coreml.ops.arguments import flag, integer, integers
 from mctc.evaluate.coreml.precision import Array
 
@@ -123,18 +124,18 @@ def reverse_sequence(x: Array, lengths: Array, seq_axis: Any = 0, batch_axis: An
 
 
 def slices(
-    x: Array, begin: Any, end: Any, stride: Any, begin_mask: Any, end_mask: Any, squeeze_mask: Any
+    rank: int, begin: Any, end: Any, stride: Any, begin_mask: Any, end_mask: Any, squeeze_mask: Any
 ) -> tuple[slice | int, ...]:
     """The index that begin, end, stride and the masks of slice_by_index stand for."""
     starts, ends = integers(begin), integers(end)
-    if len(starts) != x.ndim or len(ends) != x.ndim:
-        raise ValueError(f"begin and end need {x.ndim} numbers each, they have {len(starts)} and {len(ends)}")
-    steps = integers(stride) if stride is not None else [1] * x.ndim
+    if len(starts) != rank or len(ends) != rank:
+        raise ValueError(f"begin and end need {rank} numbers each, they have {len(starts)} and {len(ends)}")
+    steps = integers(stride) if stride is not None else [1] * rank
     from_edge, to_edge, single = (
-        integers(mask) if mask is not None else [0] * x.ndim for mask in (begin_mask, end_mask, squeeze_mask)
+        integers(mask) if mask is not None else [0] * rank for mask in (begin_mask, end_mask, squeeze_mask)
     )
     found: list[slice | int] = []
-    for axis in range(x.ndim):
+    for axis in range(rank):
         if single[axis]:
             found.append(0 if from_edge[axis] else starts[axis])
         else:
@@ -143,7 +144,29 @@ def slices(
     return tuple(found)
 
 
-@op("slice_by_index", exact=True, note="strides, begin, end and squeeze masks; negative indices count from the end")
+_PLACE = ("begin", "end", "stride", "begin_mask", "end_mask", "squeeze_mask")
+
+
+def _slice_of_constants(constants: Mapping[str, Any]) -> Function | None:
+    if "x" in constants or "begin" not in constants or "end" not in constants:
+        return None
+    rank = len(integers(constants["begin"]))
+    index = slices(rank, *(constants.get(key) for key in _PLACE))
+
+    def apply(x: Array, **dynamic: Any) -> Array:
+        if dynamic or x.ndim != rank:
+            return slice_by_index(x, **{**constants, **dynamic})
+        return np.asarray(x[index])
+
+    return apply
+
+
+@op(
+    "slice_by_index",
+    exact=True,
+    specialise=_slice_of_constants,
+    note="strides, begin, end and squeeze masks; negative indices count from the end",
+)
 def slice_by_index(
     x: Array,
     begin: Any,
@@ -154,7 +177,7 @@ def slice_by_index(
     squeeze_mask: Any = None,
 ) -> Array:
     """x[begin:end:stride] on every axis."""
-    return np.asarray(x[slices(x, begin, end, stride, begin_mask, end_mask, squeeze_mask)])
+    return np.asarray(x[slices(x.ndim, begin, end, stride, begin_mask, end_mask, squeeze_mask)])
 
 
 @op("slice_update", since="iOS18", exact=True, same=("x", "update"))
@@ -170,7 +193,7 @@ def slice_update(
 ) -> Array:
     """x with x[begin:end:stride] replaced."""
     result = x.copy()
-    place = slices(x, begin, end, stride, begin_mask, end_mask, squeeze_mask)
+    place = slices(x.ndim, begin, end, stride, begin_mask, end_mask, squeeze_mask)
     result[place] = np.reshape(update, np.shape(result[place]))
     return result
 
