@@ -159,7 +159,9 @@ def _from_entry(kind: str, entry: EntryPoint) -> Plugin:
         try:
             loaded = entry.load()
         except Exception as error:  # whatever a stranger's module raises on import
-            raise _broken(f"{kind} `{entry.name}` of {origin}", entry.value, error) from error
+            # Only where this copy of mctc lies apart from its passes can one of its own be missing.
+            missing = isinstance(error, ModuleNotFoundError) and _package(entry) == DISTRIBUTION
+            raise _broken(f"{kind} `{entry.name}` of {origin}", entry.value, error, built_in=missing) from error
         _check_name(kind, loaded, entry.name, f"{origin} ({entry.value})")
         return loaded
 
@@ -175,10 +177,14 @@ def _check_name(kind: str, loaded: Any, name: str, place: str) -> None:
         )
 
 
-def _broken(what: str, place: str, error: BaseException) -> PluginError:
+def _broken(what: str, place: str, error: BaseException, *, built_in: bool = False) -> PluginError:
+    own = (
+        "this is mctc's source folder, and mctc is installed elsewhere: call `mctc`, not `python -m mctc`, "
+        "or install with `pip install -e .`"
+    )
     return PluginError(
         f"{what} can't be imported from {place}: {type(error).__name__}: {error}",
-        hint="mend or uninstall that plugin; MCTC_TRACEBACK=1 shows where it fails",
+        hint=own if built_in else "mend or uninstall that plugin; MCTC_TRACEBACK=1 shows where it fails",
     )
 
 

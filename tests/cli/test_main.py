@@ -103,7 +103,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path) -> None:
     # The reading end is closed before the command starts, so the first write finds nobody.
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "mctc", "explain", "--list"]
+    command = [sys.executable, "-m", "mctc", "explain"]
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=60)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, "")

@@ -1,0 +1,115 @@
+"""An op, a pass and a target from one file, given as --plugin, take part in a build."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+PLUGIN = '''
+from mctc.build.target import Interface, Written
+from mctc.ir.op import OpDef
+from mctc.ir.printer import print_program
+from mctc.rewrite.base import Exact, Pass
+from mctc.rewrite.rewriter import rewrite
+
+
+class Cube(OpDef):
+    """x * x * x."""
+
+    name = "cube"
+    operands = "x"
+
+    @classmethod
+    def infer(cls, s):
+        return (s["x"],)
+
+    @classmethod
+    def reference(cls, s, *operands):
+        return (operands[0] ** 3,)
+
+
+class LowerCube(Pass):
+    """Cubes become two multiplications."""
+
+    name = "lower-cube"
+    promise = Exact()
+    stage = "deploy"
+
+    def run(self, program, context):
+        return rewrite(program, self.name, lower)
+
+
+def lower(op, to):
+    if op.name != "cube":
+        return None
+    x = to[op.operands[0]]
+    return to.op("mul", to.op("mul", x, x), x)
+
+
+class Text:
+    """Writes the deployed program as text."""
+
+    name = "text"
+
+    def write(self, program, weights, folder, options, metadata):
+        (folder / "program.txt").write_text(print_program(program))
+        ports = {name: Interface("program.txt", name, (), (), (), len(f.ops)) for name, f in program.functions.items()}
+        return Written(("program.txt",), ports)
+
+    def check(self, program, weights, folder, options, written):
+        assert (folder / "program.txt").read_text() == print_program(program)
+        return []
+
+
+MCTC_PLUGINS = {"ops": [Cube], "passes": [LowerCube], "targets": [Text]}
+'''
+SPEC = """
+model cubic {
+    dim B: batch
+    dim T: time @ 100 Hz
+    component encoder(x: f32[B, T, 8]) -> f32[B, T, 8] {
+        return op.cube(x)
+    }
+    stream { chunk = 80 ms }
+}
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Path:
+    (tmp_path / "cubic.mct").write_text(SPEC)
+    (tmp_path / "cubes.py").write_text(PLUGIN)
+    return tmp_path / "cubes.py"
+
+
+def test_a_spec_may_use_the_op_only_with_the_plugin(mctc: Run, plugin: Path) -> None:
+    assert mctc("check", "cubic.mct", "--plugin", plugin).returncode == 0
+    without = mctc("check", "cubic.mct")
+    assert without.returncode == 1
+    assert "cube" in without.stderr
+
+
+def test_the_pass_lowers_the_op_and_is_held_to_its_promise(mctc: Run, plugin: Path, tmp_path: Path) -> None:
+    done = mctc("build", "cubic.mct", "--plugin", plugin, "--target", "ane", "--verify-each")
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((tmp_path / "build/cubic/manifest.json").read_text())
+    assert "lower-cube" in json.dumps(manifest)
+
+
+def test_an_op_that_nothing_lowers_is_an_error_that_names_it(mctc: Run, plugin: Path) -> None:
+    done = mctc("build", "cubic.mct", "--plugin", plugin, "--target", "ane", "--without", "lower-cube")
+    assert done.returncode == 1
+    assert "cube" in done.stderr
+    assert "internal error" not in done.stderr
+
+
+def test_the_target_writes_what_it_likes(mctc: Run, plugin: Path, tmp_path: Path) -> None:
+    done = mctc("build", "cubic.mct", "--plugin", plugin, "--target", "text")
+    assert done.returncode == 0, done.stderr
+    assert "mul" in (tmp_path / "build/cubic/program.txt").read_text()
