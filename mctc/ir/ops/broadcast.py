@@ -18,12 +18,11 @@ def _meet(left: Axis, right: Axis) -> Axis | None:
     """The axis that two axes at one position broadcast to, or None."""
     if left.role is not right.role and not {left.role, right.role} & {Role.UNIT, Role.PLAIN}:
         return None
+    if left.extent != right.extent and ONE not in (left.extent, right.extent):
+        return None
+    extent = right.extent if left.extent == ONE else left.extent
     role = max(left.role, right.role, key=_meaning)
-    if left.extent == right.extent:
-        return Axis(role, left.extent)
-    if ONE in (left.extent, right.extent):
-        return Axis(role, right.extent if left.extent == ONE else left.extent)
-    return None
+    return Axis(Role.PLAIN if role is Role.UNIT and extent != ONE else role, extent)
 
 
 def broadcast_axes(left: TensorType, right: TensorType) -> tuple[Axis, ...]:
