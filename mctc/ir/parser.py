@@ -14,7 +14,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
 from mctc.ir import syntax as node
 from mctc.ir.dims import Extent, ExtentError
 from mctc.ir.location import Event, Location, Origin
-from mctc.ir.program import Initializer, Quantization
+from mctc.ir.program import Initializer, PackedState, Quantization
 from mctc.ir.syntax import IrSyntaxError, Local, ProgramText, Setting
 from mctc.ir.types import Axis, DType, Role, TensorType
 
@@ -164,6 +164,12 @@ class _Nodes(Transformer[Token, Any]):
 
     def next(self, state: Token, update: Token) -> node.NextLine:
         return node.NextLine(_local(state), _local(update))
+
+    def packing(self, name: str, shape: tuple[int, ...], tensor: str, row: Token, column: Token) -> node.PackedLine:
+        return node.PackedLine(PackedState(name, tensor, int(row), int(column), shape))
+
+    def shape(self, *extents: Token) -> tuple[int, ...]:
+        return tuple(map(int, extents))
 
     def results(self, *results: tuple[str, Local]) -> node.ReturnLine:
         return node.ReturnLine(results)

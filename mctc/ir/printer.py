@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
 from mctc.ir.literals import (
-    DOTTED,
     array_text,
     call_text,
     dotted_text,
@@ -110,6 +110,9 @@ def _function(function: Function, locations: bool) -> Iterator[str]:
         yield f"  {_op(op, names)}{_origin(op.origin, locations)}"
     for state in function.states:
         yield f"  next {names[state.value]} = {names[state.update]}"
+    for p in function.packing:
+        where = f"{dotted_text(p.tensor)}[{p.row}, {p.column}]"
+        yield f"  packed {dotted_text(p.name)}: {list(p.shape)} in {where}"
     if function.results:
         yield "  return " + ", ".join(f"{dotted_text(name)} = {names[value]}" for name, value in function.results)
     yield "}"
@@ -125,19 +128,17 @@ class _Names:
             self._names[value] = self._free(value.name, "input", taken)
         for state in function.states:
             self._names[state.value] = self._free(state.value.name or state.name, "state", taken)
-        number = 0
+        numbers = (str(number) for number in itertools.count() if str(number) not in taken)
         for op in function.ops:
-            for result in op.results:
-                self._names[result] = f"%{number}"
-                number += 1
+            self._names.update((result, f"%{next(numbers)}") for result in op.results)
 
     @staticmethod
     def _free(name: str, kind: str, taken: set[str]) -> str:
-        """A text that no other value has. Digits alone are quoted: they are for results of ops."""
+        """A text that no other value has."""
         if not name or name in taken:
             name = next(f"{name or kind}.{i}" for i in range(len(taken) + 1) if f"{name or kind}.{i}" not in taken)
         taken.add(name)
-        return f"%{name}" if DOTTED.fullmatch(name) and not name.isdigit() else f"%{quoted(name)}"
+        return name_text("%", name)
 
     def __getitem__(self, value: Value | None) -> str:
         if value is None:

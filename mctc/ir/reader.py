@@ -17,6 +17,7 @@ from mctc.ir.program import (
     Function,
     Initializer,
     Op,
+    PackedState,
     Parameter,
     Program,
     QuantizeRule,
@@ -36,6 +37,7 @@ from mctc.ir.syntax import (
     Local,
     NextLine,
     OpLine,
+    PackedLine,
     ParameterItem,
     ProgramText,
     RecipeText,
@@ -184,12 +186,14 @@ class _FunctionReader:
         self.states: list[StateLine] = []
         self.updates: dict[str, Value] = {}
         self.results: list[tuple[str, Value]] = []
+        self.packing: list[PackedState] = []
 
     def read(self, item: FunctionItem) -> Function:
         inputs = [self._define(local, Value(type_, local.name)) for local, type_ in item.inputs]
         for statement in item.statements:
             self._statement(statement)
-        return Function(item.name, inputs, self.ops, self.results, [self._state(s) for s in self.states], item.origin)
+        states = [self._state(state) for state in self.states]
+        return Function(item.name, inputs, self.ops, self.results, states, item.origin, tuple(self.packing))
 
     def _define(self, local: Local, value: Value) -> Value:
         if local.name in self.values:
@@ -215,6 +219,8 @@ class _FunctionReader:
         elif isinstance(statement, NextLine):
             self._use(statement.state)
             self.updates[statement.state.name] = self._use(statement.update)
+        elif isinstance(statement, PackedLine):
+            self.packing.append(statement.entry)
         elif isinstance(statement, ReturnLine):
             self.results += [(label, self._use(local)) for label, local in statement.results]
         else:

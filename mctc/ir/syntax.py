@@ -9,7 +9,7 @@ from typing import Any
 
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.location import Origin
-from mctc.ir.program import Initializer, Quantization
+from mctc.ir.program import Initializer, PackedState, Quantization
 from mctc.ir.types import TensorType
 
 
@@ -124,6 +124,11 @@ class NextLine:
 
 
 @dataclass(frozen=True)
+class PackedLine:
+    entry: PackedState
+
+
+@dataclass(frozen=True)
 class ReturnLine:
     results: tuple[tuple[str, Local], ...]
 
@@ -139,7 +144,7 @@ class OpLine:
     origin: Origin
 
 
-Statement = StateLine | NextLine | ReturnLine | OpLine
+Statement = StateLine | NextLine | PackedLine | ReturnLine | OpLine
 
 
 @dataclass(frozen=True)

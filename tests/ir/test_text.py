@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from mctc.ir.program import (
     Dim,
     Function,
     Initializer,
+    PackedState,
     Parameter,
     Program,
     Quantization,
@@ -64,10 +65,37 @@ def test_every_part_of_a_program_is_read() -> None:
     function = program.functions["enc"]
     assert function.inputs[1].type.bound == Extent.of(1001)
     assert [state.name for state in function.states] == ["layers.0.h", "c"]
+    assert function.packing[0] == PackedState("layers.0.h", "state", 0, 32, (1, 4))
     conv = function.ops[2]
     assert conv.origin.location == Location("a.mct", 3, 5)
     assert conv.origin.history == (Event("linear-to-conv", "linear became conv1d"), Event("odd pass", 'a "b" # c'))
     assert conv.attributes["pad"] == (0, 0)
+
+
+WRITTEN = {
+    Program: "name dims functions parameters sources train stream quantize vocabularies",
+    Function: "name inputs ops results states origin packing",
+    Parameter: "name type recipe quantization origin",
+    Quantization: "scheme bits group",
+    QuantizeRule: "pattern quantization origin",
+    VocabularyMap: "function result valid padded",
+    PackedState: "name tensor row column shape",
+    State: "name value update",
+    Initializer: "rule arguments",
+    Section: "settings",
+    Derived: "op operands attributes type result",
+    Source: "name type",
+    Dim: "role rate",
+    TensorType: "dtype axes bound",
+    Origin: "location path history",
+    Event: "by change",
+    Location: "file line column end_line end_column",
+}
+
+
+@pytest.mark.parametrize("part", WRITTEN)
+def test_no_field_of_the_ir_is_left_out_of_the_text(part: type) -> None:
+    assert [field.name for field in fields(part)] == WRITTEN[part].split(), "the textual form must hold every field"
 
 
 def test_recipes_that_passes_compose_are_read_as_they_were() -> None:
