@@ -25,8 +25,9 @@ def logistic(x: Array) -> Array:
 
 def erf(x: Array) -> Array:
     """The error function."""
+    from scipy import special  # costs a tenth of a second, which most programs never need
 
-    return np.asarray(erf(x))
+    return np.asarray(special.erf(x))
 
 
 @op("sigmoid")
