@@ -36,7 +36,7 @@ def round_to_half(values: Array) -> Array:
     np.maximum(magic, _SUBNORMAL, out=magic)
     np.add(magic, _SHIFT, out=magic)
     offset = magic.view(np.float32)
-    rounded = np.add(values, offset)
+    rounded: Array = np.add(values, offset)
     np.subtract(rounded, offset, out=rounded)
     np.copysign(rounded, values, out=rounded)
     return rounded
