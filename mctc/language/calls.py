@@ -152,7 +152,7 @@ class Calls:
         else:
             once = target is not None and frame.bound.get(target) == 1
             element = frame.elements.make(target if once and target is not None else name, node.span)
-        bound, labels = self.session.facts(block.body)
+        bound, labels = self.session.facts(block.body, block.inputs)
         sites = (*frame.sites, Site(name, node.span, block))
         return Frame(defined.module, Scope(), frame.child(element), Elements(labels), bound, labels, sites)
 

@@ -206,7 +206,7 @@ class ModelElaborator:
             hint = "write `-> f32[...]` behind the inputs"
             raise fail("MCT0112", f"component `{name}` declares no result", node.name.span, hint)
         self.session.builder = Builder(self.session.program)
-        bound, labels = self.session.facts(node.body)
+        bound, labels = self.session.facts(node.body, node.inputs)
         frame = Frame(self.chosen.module, Scope(self.scope), name, Elements(labels), bound, labels)
         inputs = [self._input(item, frame) for item in node.inputs]
         returned = self.bodies.run(node.body, frame)

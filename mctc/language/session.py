@@ -49,11 +49,14 @@ class Session:
             message = f"elaborating this takes more than {STEPS:,} steps"
             raise LimitError(Diagnostic("MCT0007", message, span, "repeat less, or use smaller numbers"))
 
-    def facts(self, body: s.Body) -> tuple[dict[str, int], frozenset[str]]:
-        """How often a body binds each name, and the names behind `as` in it."""
+    def facts(self, body: s.Body, inputs: Iterable[s.Input] = ()) -> tuple[dict[str, int], frozenset[str]]:
+        """How often a header and its body bind each name, and the names behind `as` in the body."""
         key = id(body)
         if key not in self._facts:
-            self._facts[key] = bindings(body), labels(body)
+            counts = bindings(body)
+            for item in inputs:
+                counts[item.name.text] = counts.get(item.name.text, 0) + 1
+            self._facts[key] = counts, labels(body)
         return self._facts[key]
 
     def emit(

@@ -1,0 +1,172 @@
+"""What a spec becomes: functions, parameter paths, roles, sections."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from mctc.diagnostics.diagnostic import DiagnosticError
+from mctc.ir.program import Dim, Initializer, Quantization
+from mctc.ir.types import Role
+
+from .conftest import HEAD, Check, Elaborate, component
+
+
+def paths(program: object) -> list[str]:
+    return [name.removeprefix("c.") for name in program.parameters]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["return rms_norm(x)"], ["rms_norm.weight"]),
+        (["norm = rms_norm(x)", "return norm"], ["norm.weight"]),
+        (["return rms_norm(x) as norm"], ["norm.weight"]),
+        (["x = rms_norm(x)", "x = rms_norm(x)", "return x"], ["rms_norm.weight", "rms_norm_1.weight"]),
+        (["y = rms_norm(rms_norm(x))", "return y"], ["rms_norm.weight", "y.weight"]),
+        (["y = rms_norm(x) as rms", "return rms_norm(y) + 0 * y"], ["rms.weight", "rms_norm.weight"]),
+        (["y = rms_norm(x)", "z = rms_norm(y) as y", "return z"], ["y_1.weight", "y.weight"]),
+        (["repeat 2 { x = rms_norm(x) }", "return x"], ["layers.0.rms_norm.weight", "layers.1.rms_norm.weight"]),
+        (["repeat 1 as up { x = rms_norm(x) as n }", "return rms_norm(x) as n"], ["up.0.n.weight", "n.weight"]),
+        (["repeat 1 { repeat 1 { x = rms_norm(x) } }", "return x"], ["layers.0.layers.0.rms_norm.weight"]),
+        (["repeat 1 { x = relu(x) }", "repeat 1 { x = rms_norm(x) }", "return x"], ["layers_1.0.rms_norm.weight"]),
+        (["if true { y = rms_norm(x) } else { y = rms_norm(x) }", "return y"], ["y.weight"]),
+        (["param scale: f32[8] = 1", "return x * scale"], ["scale"]),
+    ],
+)
+def test_parameters_are_named_by_binding(lines: list[str], expected: list[str], elaborate: Elaborate) -> None:
+    assert paths(elaborate(component(*lines))) == expected
+
+
+def test_nested_blocks_make_one_path(elaborate: Elaborate) -> None:
+    blocks = "block ffn(x: f32[..., C]) { return linear(relu(linear(x, 2 * C) as up), C, bias = false) as down }\n"
+    program = elaborate(blocks + component("return ffn(x) as mlp"))
+    assert paths(program) == ["mlp.up.weight", "mlp.up.bias", "mlp.down.weight"]
+    op = next(op for op in program.functions["c"].ops if op.name == "relu")
+    assert op.origin.path == "c.mlp"
+    assert op.origin.location is not None
+    assert (op.origin.location.line, op.origin.location.column) == (1, 43)
+
+
+def test_a_header_binds_axes_by_pattern(elaborate: Elaborate) -> None:
+    blocks = """
+    block gate(x: f32[..., C], y: f32[..., C], scale = C // 2, offset = scale + 1) {
+        assert scale == 4 and offset == 5
+        return x * sigmoid(y)
+    }
+    """
+    assert elaborate(blocks + component("return gate(x, y = x)")).functions["c"].ops[-1].name == "mul"
+
+
+def test_a_block_has_several_results_and_optional_tensors(elaborate: Elaborate) -> None:
+    blocks = """
+    block halves(x: f32[B, T, C], y: f32[B, T, C] = none) -> (f32[B, T, C/2], f32[B, T, C/2]) {
+        if y != none { x = x + y }
+        a, b = split(x, 2)
+        return b, a
+    }
+    """
+    program = elaborate(blocks + component("p, q = halves(x)", "r, s = halves(x, x)", "return concat(p, q, r, s)",
+                                           result="f32[B, T, 16]"))  # fmt: skip
+    assert [op.name for op in program.functions["c"].ops] == ["split", "add", "split", "concat"]
+
+
+def test_a_repeat_carries_values_and_counts(elaborate: Elaborate) -> None:
+    program = elaborate(component("n = 0", "repeat i < 4 { n = n + i; x = relu(x) }", "assert n == 6", "return x"))
+    assert len(program.functions["c"].ops) == 4
+
+
+def test_only_the_taken_branch_is_elaborated(elaborate: Elaborate) -> None:
+    lines = ["if n > 3 { y = relu(x) } else if n > 2 { y = tanh(x) } else { y = missing(x) }", "return y"]
+    for n, op in ((4, "relu"), (3, "tanh")):
+        assert elaborate(component(*lines, values="n = 4"), defines={"n": n}).functions["c"].ops[0].name == op
+
+
+def test_components_share_the_parameters_of_their_model(elaborate: Elaborate) -> None:
+    program = elaborate(f"""
+    model m(width = 8, vocab = 10) {{
+        {HEAD}
+        dim U: label
+        param table: f32[vocab, width] = normal(std = 0.02)
+        component embed(token: i32[B, U] < vocab) -> f32[B, U, width] {{ return op.embedding(token, table) }}
+        component head(x: f32[B, T, width]) -> logits: f32[B, T, vocab] {{ return op.linear(x, table) }}
+    }}
+    """)
+    assert list(program.parameters) == ["table"]
+    assert program.sources["table"][1] == Initializer("normal", (("std", 0.02),))
+    assert [name for name, _ in program.functions["head"].results] == ["logits"]
+    bound = program.functions["embed"].inputs[0].type.bound
+    assert bound is not None
+    assert bound.value == 10
+
+
+def test_axes_carry_the_roles_of_their_dimensions(elaborate: Elaborate) -> None:
+    program = elaborate("""
+    model m(bins = 4) {
+        dim B: batch
+        dim T: time @ 12.5 Hz
+        dim U: label
+        dim F: feature = bins
+        dim V: vocabulary = 9
+        component c(x: f32[B, T, F, 8], y: f32[B, T/2, U, V]) -> f32[B, T, F, 8] { return x }
+    }
+    """)
+    x, y = (value.type for value in program.functions["c"].inputs)
+    assert x.roles == (Role.BATCH, Role.TIME, Role.FEATURE, Role.CHANNEL)
+    assert y.roles == (Role.BATCH, Role.TIME, Role.LABEL, Role.VOCABULARY)
+    assert program.dims == {
+        "B": Dim(Role.BATCH), "T": Dim(Role.TIME, Fraction(25, 2)), "U": Dim(Role.LABEL),
+    }  # fmt: skip
+
+
+def test_sections_reach_the_program(elaborate: Elaborate) -> None:
+    program = elaborate(component("return layer_norm(x)").rstrip("}\n") + """}
+    train { objective = rnnt(blank = 0) }
+    stream { chunk = 32 frames }
+    quantize { c.{a, layer_norm}: palette(bits = 4, group = 16); **.b: int4; **: none }
+    }""")  # fmt: skip
+    assert program.train.settings == {"objective": ("rnnt", {"blank": 0})}
+    assert program.stream.settings == {"chunk": 32}
+    assert [(rule.pattern, rule.quantization) for rule in program.quantize] == [
+        ("c.{a, layer_norm}", Quantization("palette", 4, 16)), ("**.b", Quantization("int4", 4)), ("**", None),
+    ]  # fmt: skip
+
+
+def test_overrides_and_variants_change_values(elaborate: Elaborate) -> None:
+    text = component("return linear(x, out)", values='out = 8, kind = "a"', result="f32[B, T, out]")
+    text += "model wide = m(out = 16)\nmodel wider = wide(out = 2 * 16)\n"
+    for model, defines, width in ((None, {}, 32), ("m", {}, 8), ("wide", {}, 16), ("wider", {"out": "5"}, 5)):
+        program = elaborate(text, model=model, defines=defines)
+        assert program.name == (model or "wider")
+        assert program.parameters["c.linear.weight"].type.shape == (width, 8)
+
+
+def test_an_initialiser_is_what_is_written_or_what_fits_the_shape(elaborate: Elaborate) -> None:
+    params = ["param a: f32[4, 3, 2]", "param b: f32[4]", "param d: f32[4] = 0.5", "param e: f32[4] = uniform(2)"]
+    program = elaborate(component(*params, "return x"))
+    assert [initial for _, initial in program.sources.values()] == [
+        Initializer("kaiming_uniform", (("fan_in", 6.0),)), Initializer("zeros"),
+        Initializer("constant", (("value", 0.5),)), Initializer("uniform", (("bound", 2.0),)),
+    ]  # fmt: skip
+
+
+def test_one_run_reports_the_errors_of_independent_statements(check: Check) -> None:
+    found = check(component("a = linear(x, 3.5)", "b = rms_norm(y)", "c = rms_norm(a)", "d = x + c", "return x[0]"))
+    assert [(d.code, d.span.location.line) for d in found if d.span] == [("MCT0072", 5), ("MCT0050", 6), ("MCT0077", 9)]
+
+
+def test_one_run_reports_several_syntax_errors(check: Check) -> None:
+    text = component("a = = 3", "b = x +* 2", "if { }", "return x") + "block f(x: ) { return x }\nmodel n( { }\n"
+    assert [d.span.location.line for d in check(text) if d.span] == [5, 6, 7, 11, 12]
+
+
+def test_a_library_is_checked_by_its_names(check: Check) -> None:
+    found = check("block f(x: f32[..., C], n) { y = rms_nom(x) + C; return z }")
+    assert [d.code for d in found] == ["MCT0051", "MCT0050"]
+
+
+def test_defaults_that_need_one_another_are_refused(elaborate: Elaborate) -> None:
+    with pytest.raises(DiagnosticError) as caught:
+        elaborate("block f(x: f32[..., C], a = b, b = a) { return x }\n" + component("return f(x)"))
+    assert [d.code for d in caught.value.diagnostics] == ["MCT0050"]
