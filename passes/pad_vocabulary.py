@@ -70,7 +70,7 @@ class _Plan:
 
     def _result(self, name: str, value: Value, valid: int) -> None:
         padded = -(-valid // MULTIPLE) * MULTIPLE
-        if padded == valid:
+        if valid in (1, padded):  # an axis of 1 is a vocabulary that was reduced
             return
         self.maps.append(VocabularyMap(self.function.name, name, valid, padded))
         while True:
