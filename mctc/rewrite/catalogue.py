@@ -1,0 +1,71 @@
+"""The passes as a page of documentation: `python -m mctc.rewrite.catalogue > docs/passes.md`."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterable
+
+from mctc.rewrite.base import Pass
+from mctc.rewrite.order import STAGES, ordered
+
+HEAD = """# Passes
+
+<!-- Written by `python -m mctc.rewrite.catalogue > docs/passes.md` from what the passes declare. -->
+
+A pass is one small file that takes a program and returns a new one. It promises what it keeps, and the promise is
+checked by evaluation: `mctc build --verify-each` runs the program before and after every pass on random inputs and
+fails with the first op that differs. *exact* means equal up to the order of floating-point operations (a relative error
+of 1e-9 in double precision), *reshapes* the same behind a changed interface, *within x* a relative error of x.
+
+`mctc passes` lists them, `mctc show --after PASS` prints the program after any of them, and `mctc why NAME` tells which
+of them touched an op. The order below is that of the pipeline: it is sorted from what each pass declares to run
+`after` and `before`. A pass of your own joins by the same declaration ([plugins](plugins.md)).
+"""
+
+STAGE_TEXT = {
+    "common": "Common passes run on whole utterances, before training and deployment part ways: the training module has"
+    " exactly the parameters that are deployed.",
+    "deploy": "Deploy passes run on the step functions that are derived after the common ones.",
+}
+
+
+def page(passes: Iterable[type[Pass]]) -> str:
+    """The text of docs/passes.md for these passes."""
+    known = list(passes)
+    parts = [HEAD]
+    for stage in STAGES:
+        parts.append(f"## {stage.capitalize()} passes\n\n{_wrapped(STAGE_TEXT[stage])}\n")
+        parts += [_entry(cls, {each.name for each in known}) for cls in ordered(known, stage)]
+    return "\n".join(parts)
+
+
+def _entry(cls: type[Pass], known: set[str]) -> str:
+    text = inspect.cleandoc(cls.__doc__ or "")
+    facts = [f"Promise: {cls.promise}."]
+    for word, names in (("after", cls.after), ("before", cls.before)):
+        present = [name.rstrip("?") for name in names if name.rstrip("?") in known]
+        if present:
+            facts.append(f"Runs {word} {', '.join(present)}.")
+    return f"### {cls.name}\n\n{text}\n\n{_wrapped(' '.join(facts))}\n"
+
+
+def _wrapped(text: str, width: int = 120) -> str:
+    return textwrap.fill(text, width, break_on_hyphens=False)
+
+
+def main() -> None:
+    """Prints the page for mctc's own passes; plugins that happen to be installed are left out."""
+    from mctc.plugins import registry
+
+    sys.stdout.write(page(own(registry().passes())))
+
+
+def own(passes: dict[str, type[Pass]]) -> list[type[Pass]]:
+    """The passes that come with mctc."""
+    return [cls for cls in passes.values() if cls.__module__.startswith("mctc.")]
+
+
+if __name__ == "__main__":
+    main()
