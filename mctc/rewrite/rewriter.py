@@ -32,6 +32,7 @@ class Rewriter(Builder):
         self.kept = set(function.outputs)
         self._new: dict[Value, Value] = {}
         self._note = ""
+        self._taken: set[Op] = set()
 
     def __getitem__(self, old: Value) -> Value:
         return self._new[old]
@@ -59,10 +60,24 @@ class Rewriter(Builder):
         return self.parameter(parameter.name)
 
     def copy(self, op: Op) -> tuple[Value, ...]:
-        """Re-emits an old op on its new operands."""
+        """Re-emits an old op on its new operands; an op with nothing new about it is taken over as it is."""
         if op.name == "parameter" and op.attributes["name"] in self.program.parameters:
-            return (self.parameter(op.attributes["name"]),)
-        return self.emit(op.name, *self.operands(op), **op.attributes)
+            return (self._copy_parameter(op),)
+        operands = self.operands(op)
+        if all(new is old for new, old in zip(operands, op.operands, strict=True)):
+            return self._take(op)
+        return self.emit(op.name, *operands, **op.attributes)
+
+    def _copy_parameter(self, op: Op) -> Value:
+        name = op.attributes["name"]
+        if name not in self._parameters and self.program.parameters[name].type is op.attributes["type"]:
+            self._parameters[name] = self._take(op)[0]
+        return self.parameter(name)
+
+    def _take(self, op: Op) -> tuple[Value, ...]:
+        self.ops.append(op)
+        self._taken.add(op)
+        return op.results
 
     def visit(self, op: Op, rule: Rule) -> None:
         start, self.origin, self._note = len(self.ops), op.origin, ""
@@ -74,20 +89,25 @@ class Rewriter(Builder):
             where = op.origin.location or op.origin.path or self.function.name
             raise RewriteError(f"pass {self.by} broke {op.name} at {where}: {error}") from error
         values = (values,) if isinstance(values, Value) else tuple(values)
+        if len(values) != len(op.results):
+            raise RewriteError(
+                f"pass {self.by} gave {len(values)} values for the {len(op.results)} results of {op.name}"
+            )
         if changed:
             self._record(op, self.ops[start:])
-        self._new.update(zip(op.results, values, strict=True))
+        self._new.update(zip(op.results, values))
 
     def _record(self, op: Op, made: Sequence[Op]) -> None:
         names = ", ".join(new.name for new in made if new.name not in ("parameter", "constant"))
         change = self._note or f"{op.name} became {names or 'nothing'}"
         for new in made:
-            new.origin = op.origin.after(self.by, change)
+            if new not in self._taken:  # those belong to the old program as well
+                new.origin = op.origin.after(self.by, change)
 
     def rebuild(self, rule: Rule, retype: Retype | None = None) -> Function:
         function = self.function
         for value in (*function.inputs, *(state.value for state in function.states)):
-            self._new[value] = Value(retype(value.type) if retype else value.type, value.name)
+            self._new[value] = Value(retype(value.type), value.name) if retype else value
         for op in function.ops:
             self.visit(op, rule)
         self.origin = Origin()

@@ -19,7 +19,7 @@ from mctc.weights import Weights
 Observe = Callable[[Op, list[Array]], None]
 EXACT = 1e-9  # float64 evaluation: what is left is the order of operations
 FRAMES = 16  # frames of every symbolic dimension but the batch, or the least number that makes all extents whole
-CALLS = 2  # chained calls of a function that has states
+CALLS = 3  # chained calls of a function that has states: the third shows what an update made of a state
 
 
 class ValidationError(MctcError):

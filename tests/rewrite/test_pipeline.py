@@ -1,0 +1,138 @@
+"""A stage runs its passes in order, verifies after each, validates promises when asked, and lets one watch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mctc.ir.program import Op, Program, Value
+from mctc.ir.text import parse_program
+from mctc.ir.verify import VerificationError
+from mctc.rewrite.base import Context, Exact, Pass, Promise, Reshapes, Within
+from mctc.rewrite.pipeline import run_stage
+from mctc.rewrite.rewriter import Rewriter, rewrite
+from mctc.rewrite.validate import ValidationError
+
+TEXT = """
+program @p {
+  dim B: batch
+  dim T: time @ 100
+  source @w: f32[6, 4] = uniform(bound = 1.0)
+  param @w
+  function @f(%x: f32[batch B, time T, channel 4], %token: i32[batch B, time T] < 5) {
+    %0 = parameter @w: f32[6, 4]
+    %1 = linear(%x, %0)
+    %2 = tanh(%1) at "m.mct":7:3 in f.tanh
+    %3 = embedding(%token, %0)
+    %4 = slice(%2, axis = channel, end = 4)
+    %5 = add(%3, %4)
+    return y = %5, z = %2
+  }
+  function @step(%x: f32[batch 1, channel 4]) {
+    state %h: f32[batch 1, channel 4]
+    %0 = add(%x, %h)
+    next %h = %0
+    return y = %h
+  }
+}
+"""
+
+
+def replacing(name: str, rule: Callable[[Op, Rewriter], Any], promise: Promise | None = None) -> type[Pass]:
+    def run(self: Pass, program: Program, context: Context) -> Program:
+        return rewrite(program, name, rule)
+
+    return type(name, (Pass,), {"name": name, "promise": promise or Exact(), "run": run})
+
+
+def scaled(target: str, factor: float) -> Callable[[Op, Rewriter], Value | None]:
+    """Multiplies the result of an op."""
+
+    def rule(op: Op, r: Rewriter) -> Value | None:
+        return r.op("scale", r.copy(op)[0], factor=factor) if op.name == target else None
+
+    return rule
+
+
+def twice_halved(op: Op, r: Rewriter) -> Value | None:
+    return r.op("scale", r.op("scale", r.copy(op)[0], factor=2.0), factor=0.5) if op.name == "tanh" else None
+
+
+def run(*passes: type[Pass], each: bool = True) -> Any:
+    return run_stage(parse_program(TEXT), "common", passes, Context(), each=each)
+
+
+def test_passes_run_are_told_with_sizes_and_errors() -> None:
+    seen: list[str] = []
+    program, ran = run_stage(
+        parse_program(TEXT),
+        "common",
+        [replacing("b", twice_halved), replacing("a", lambda op, r: None)],
+        Context(),
+        each=True,
+        watch=lambda cls, program: seen.append(f"{cls.name} {len(program.functions['f'].ops)}"),
+    )
+    assert seen == ["a 6", "b 8"]
+    assert [(r.name, r.ops_before, r.ops_after, r.error) for r in ran] == [("a", 7, 7, 0.0), ("b", 7, 9, 0.0)]
+    assert len(program.functions["f"].ops) == 8
+
+
+def test_a_broken_exact_promise_names_pass_result_and_op() -> None:
+    with pytest.raises(ValidationError, match=r"pass off promised exact but result y of f differs by") as caught:
+        run(replacing("off", scaled("tanh", 1.0001)))
+    assert "the first op with a new value is scale in f.tanh at m.mct:7:3" in caught.value.message
+
+
+def test_an_error_within_the_tolerance_passes_and_is_reported() -> None:
+    _, (ran,) = run(replacing("near", scaled("tanh", 1.0001), Within(1e-3)))
+    assert ran.error == pytest.approx(1e-4, rel=0.01)
+    with pytest.raises(ValidationError, match=r"promised within 1e-05"):
+        run(replacing("far", scaled("tanh", 1.0001), Within(1e-5)))
+
+
+def test_without_validation_promises_are_taken_on_trust() -> None:
+    _, (ran,) = run(replacing("off", scaled("tanh", 2.0)), each=False)
+    assert ran.error is None
+
+
+def test_an_update_that_forgets_the_state_is_found_by_chained_calls() -> None:
+    with pytest.raises(ValidationError, match="result y of step differs"):
+        run(replacing("forget", lambda op, r: r.operands(op)[0] if op.name == "add" and r.function.states else None))
+
+
+def test_a_lost_function_is_found() -> None:
+    def lose(self: Pass, program: Program, context: Context) -> Program:
+        new = rewrite(program, "lose", lambda op, r: None)
+        del new.functions["step"]
+        return new
+
+    with pytest.raises(ValidationError, match="pass lose lost function step"):
+        run(type("lose", (Pass,), {"name": "lose", "promise": Exact(), "run": lose}))
+
+
+def test_an_interface_may_be_reshaped() -> None:
+    def transposed(op: Op, r: Rewriter) -> Value | None:
+        if op.name != "tanh":
+            return None
+        return r.op("transpose", r.copy(op)[0], order=(0, 2, 1))
+
+    def back(op: Op, r: Rewriter) -> Value | None:
+        return r.op("transpose", transposed(op, r), order=(0, 2, 1)) if op.name == "tanh" else None
+
+    _, (ran,) = run(replacing("there-and-back", back, Reshapes()))
+    assert ran.error == 0
+    _, (ran,) = run(replacing("there", transposed, Reshapes()))
+    assert ran.error is not None
+    assert ran.error < 1e-12
+
+
+def test_a_pass_that_breaks_the_ir_is_stopped() -> None:
+    def forget(self: Pass, program: Program, context: Context) -> Program:
+        new = rewrite(program, "forget", lambda op, r: None)
+        new.parameters = {}
+        return new
+
+    with pytest.raises(VerificationError, match="f: parameter: there is no parameter w"):
+        run(type("forget", (Pass,), {"name": "forget", "promise": Exact(), "run": forget}), each=False)
