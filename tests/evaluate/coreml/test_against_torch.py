@@ -231,3 +231,29 @@ def test_pixel_shuffles(check: Any) -> None:
     x = array(2, 8, 4, 6)
     check("pixel_shuffle", functional.pixel_shuffle(tensor(x), 2).numpy(), x=x, upscale_factor=2)
     check("pixel_unshuffle", functional.pixel_unshuffle(tensor(x), 2).numpy(), x=x, downscale_factor=2)
+
+
+SAMPLING = [("zeros", True, "constant"), ("border", False, "border"), ("reflection", True, "reflection"),
+            ("reflection", False, "symmetric")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("theirs", "aligned", "ours"), SAMPLING)
+@pytest.mark.parametrize("sampling", ["bilinear", "nearest"])
+def test_resampling(check: Any, theirs: str, aligned: bool, ours: str, sampling: str) -> None:
+    x, places = array(2, 3, 5, 6), array(2, 4, 7, 2)
+    settings = {"mode": sampling, "padding_mode": theirs, "align_corners": aligned}
+    expected = functional.grid_sample(tensor(x), tensor(places), **settings).numpy()
+    common = {"sampling_mode": sampling, "padding_mode": ours, "padding_value": 0.0, "align_corners": aligned}
+    mode = "normalized_minus_one_to_one"
+    check("resample", expected, x=x, coordinates=places, coordinates_mode=mode, atol=1e-4, **common)
+    shares = (places + 1) / 2
+    check("resample", expected, x=x, coordinates=shares, coordinates_mode="normalized_zero_to_one", atol=1e-4, **common)
+
+
+def test_affine(check: Any) -> None:
+    x, matrix = array(2, 3, 5, 6), array(2, 6)
+    grid = functional.affine_grid(tensor(matrix).reshape(2, 2, 3), (2, 3, 4, 7), align_corners=True)
+    expected = functional.grid_sample(tensor(x), grid, align_corners=True).numpy()
+    modes = {"sampling_mode": "bilinear", "padding_mode": "constant", "coordinates_mode": "normalized_minus_one_to_one"}
+    options = {"output_height": 4, "output_width": 7, "padding_value": 0.0, "align_corners": True}
+    check("affine", expected, x=x, transform_matrix=matrix, atol=1e-4, **modes, **options)

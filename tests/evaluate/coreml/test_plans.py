@@ -315,3 +315,10 @@ def test_an_unknown_function_is_told_with_a_near_name(sketch: Any) -> None:
     with pytest.raises(EvaluationError, match="no function 'mian'") as caught:
         Evaluator(sketch.package(["y"])).function("mian")
     assert caught.value.hint == "did you mean 'main'?"
+
+
+def test_a_const_whose_value_is_of_another_type_is_named(sketch: Any) -> None:
+    wrong = Operation(0, "const", "scale", {}, (NamedType("c", TensorType("int32", (3,))),), {"val": _const(1.0)})
+    sketch.operations.append(wrong)
+    with pytest.raises(TypeMismatch, match=r"operation 0, const 'scale': declared int32\[3\], the value is fp32\[\]"):
+        Evaluator(sketch.package(["c"])).function()

@@ -9,6 +9,7 @@ from mctc.evaluate.coreml.ops import (  # noqa: F401
     elementwise_binary,
     elementwise_unary,
     image_resizing,
+    image_sampling,
     linear,
     lists,
     normalization,
