@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Union
 
 ExtentLike = Union[int, str, Fraction, "Extent"]
@@ -25,13 +26,22 @@ class Extent:
     def of(value: ExtentLike) -> Extent:
         if isinstance(value, Extent):
             return value
+        if type(value) is int:
+            return _whole(value)
         if isinstance(value, str):
             return Extent((((value,), Fraction(1)),))
         return _normal({(): Fraction(value)})
 
     @property
     def is_static(self) -> bool:
-        return all(not monomial for monomial, _ in self.terms)
+        return not self.terms or (len(self.terms) == 1 and not self.terms[0][0])
+
+    def _integer(self) -> int | None:
+        """The value if it is a known whole number: the case in which arithmetic takes a short way."""
+        if not self.terms:
+            return 0
+        monomial, factor = self.terms[0]
+        return factor.numerator if not monomial and factor.denominator == 1 and len(self.terms) == 1 else None
 
     @property
     def symbols(self) -> frozenset[str]:
@@ -40,12 +50,11 @@ class Extent:
     @property
     def value(self) -> int:
         """The integer value. Raises ExtentError when a symbol is left or the value is not a whole number."""
-        if not self.is_static:
-            raise ExtentError(f"{self} is not known before run time")
-        total = self.terms[0][1] if self.terms else Fraction(0)
-        if total.denominator != 1:
-            raise ExtentError(f"{self} is not a whole number")
-        return int(total)
+        value = self._integer()
+        if value is None:
+            problem = "a whole number" if self.is_static else "known before run time"
+            raise ExtentError(f"{self} is not {problem}")
+        return value
 
     def coefficient(self, symbol: str) -> Fraction:
         """The coefficient of `symbol` to the first power: 1/4 for T in T/4."""
@@ -63,6 +72,9 @@ class Extent:
         return total
 
     def __add__(self, other: ExtentLike) -> Extent:
+        left, right = self._integer(), Extent.of(other)._integer()
+        if left is not None and right is not None:
+            return _whole(left + right)
         terms = dict(self.terms)
         for monomial, factor in Extent.of(other).terms:
             terms[monomial] = terms.get(monomial, Fraction(0)) + factor
@@ -72,6 +84,9 @@ class Extent:
         return self + Extent.of(other) * -1
 
     def __mul__(self, other: ExtentLike) -> Extent:
+        one, two = self._integer(), Extent.of(other)._integer()
+        if one is not None and two is not None:
+            return _whole(one * two)
         terms: dict[Monomial, Fraction] = {}
         for left, a in self.terms:
             for right, b in Extent.of(other).terms:
@@ -105,6 +120,11 @@ class Extent:
                 f" {sign} {_term(monomial, magnitude)}" if text else ("-" * (factor < 0)) + _term(monomial, magnitude)
             )
         return text
+
+
+@lru_cache(maxsize=1 << 14)
+def _whole(value: int) -> Extent:
+    return Extent((((), Fraction(value)),) if value else ())
 
 
 def _term(monomial: Monomial, factor: Fraction) -> str:
