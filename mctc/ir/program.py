@@ -34,9 +34,12 @@ class Value:
 
 
 class Op:
-    """One application of a declared op. Made by Builder.emit, which infers the result types; never changed after."""
+    """One application of a declared op. Made by Builder.emit, which infers the result types; never changed after.
 
-    __slots__ = ("attributes", "definition", "operands", "origin", "results")
+    Programs before and after a pass share the ops that the pass left alone. `verified` is the verifier's mark.
+    """
+
+    __slots__ = ("attributes", "definition", "operands", "origin", "results", "verified")
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class Op:
     ) -> None:
         self.definition, self.operands, self.attributes, self.origin = definition, operands, attributes, origin
         self.results = tuple(Value(type_, owner=self, index=i) for i, type_ in enumerate(types))
+        self.verified: tuple[TensorType, ...] = ()
 
     @property
     def name(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import is_
 
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.location import Origin
@@ -76,13 +77,7 @@ def _op(program: Program, function: Function, op: Op, defined: set[Value]) -> No
             raise VerificationError(f"{_place(function, op)}: operand {operand} is not defined before this op")
     if registry().get(op.name) is not op.definition:
         raise VerificationError(f"{_place(function, op)}: there is no op of this name and declaration")
-    try:
-        types = tuple(op.definition.infer(op.signature))
-    except InferenceError as error:
-        raise VerificationError(f"{_place(function, op)}: {error}", hint=error.hint) from error
-    if types != tuple(result.type for result in op.results):
-        told, right = (", ".join(map(str, part)) for part in ((r.type for r in op.results), types))
-        raise VerificationError(f"{_place(function, op)}: the results are {told}, inference gives {right}")
+    _types(function, op)
     if op.name == "parameter":
         _reference(program, function, op)
     for result in op.results:
@@ -92,6 +87,21 @@ def _op(program: Program, function: Function, op: Op, defined: set[Value]) -> No
             raise VerificationError(f"{_place(function, op)}: a result belongs to another op")
         _dims(program, result.type, _place(function, op))
         defined.add(result)
+
+
+def _types(function: Function, op: Op) -> None:
+    """Types are inferred again once for an op and the types around it: passes share the ops that they leave alone."""
+    around = tuple(value.type for value in (*op.operands, *op.results) if value is not None)
+    if len(around) == len(op.verified) and all(map(is_, around, op.verified)):
+        return
+    try:
+        types = tuple(op.definition.infer(op.signature))
+    except InferenceError as error:
+        raise VerificationError(f"{_place(function, op)}: {error}", hint=error.hint) from error
+    if types != tuple(result.type for result in op.results):
+        told, right = (", ".join(map(str, part)) for part in ((r.type for r in op.results), types))
+        raise VerificationError(f"{_place(function, op)}: the results are {told}, inference gives {right}")
+    op.verified = around
 
 
 def _reference(program: Program, function: Function, op: Op) -> None:
