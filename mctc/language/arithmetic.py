@@ -5,11 +5,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 from mctc.ir.dims import Extent, ExtentError
 from mctc.ir.types import Role
-from mctc.language.limits import NUMBER_BITS
+from mctc.language.limits import CHARACTERS, ENTRIES, NUMBER_BITS
 from mctc.language.values import Measure, Quantity, describe, plain, show, whole
 
 
@@ -47,9 +48,9 @@ def binary(symbol: str, left: Any, right: Any) -> Any:
     if is_number(a) and is_number(b):
         return _numbers(symbol, a, b)
     if symbol == "+" and isinstance(a, str) and isinstance(b, str):
-        return a + b
+        return bounded(a + b)
     if symbol == "+" and isinstance(a, tuple) and isinstance(b, tuple):
-        return a + b
+        return bounded(a + b)
     if symbol in ("*", "/") and isinstance(a, Quantity) and is_number(b) and not isinstance(b, float) and b:
         return Quantity(a.value * b if symbol == "*" else a.value / b, a.unit)
     raise UnsuitableError("MCT0070", f"`{symbol}` does not work between {describe(a)} and {describe(b)}")
@@ -130,10 +131,33 @@ def _power(a: Number, b: Number) -> Number:
 
 def limited(value: Number) -> Number:
     """`value`, if it is not beyond the limit for numbers."""
-    exact = Fraction(value) if not isinstance(value, float) else Fraction(0)
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise UnsuitableError("MCT0008", "this number is too large", "decimals go up to about 1.8e308")
+        return value
+    exact = Fraction(value)
     if max(exact.numerator.bit_length(), exact.denominator.bit_length()) > NUMBER_BITS:
         raise UnsuitableError("MCT0008", "this number is too large", f"numbers have at most {NUMBER_BITS} bits")
     return value
+
+
+def bounded(value: str | tuple[Any, ...]) -> str | tuple[Any, ...]:
+    """`value`, if it is not beyond the limit for strings and lists."""
+    if isinstance(value, str) and len(value) > CHARACTERS:
+        raise UnsuitableError("MCT0010", f"a string has at most {CHARACTERS:,} characters")
+    if isinstance(value, tuple) and _entries(value) > ENTRIES:
+        raise UnsuitableError("MCT0010", f"a list has at most {ENTRIES:,} entries")
+    return value
+
+
+def _entries(value: tuple[Any, ...]) -> int:
+    """The entries of a list and of those inside it, counted up to the limit."""
+    count = len(value)
+    for item in value if count <= ENTRIES else ():
+        count += _entries(item) if isinstance(item, tuple) else 0
+        if count > ENTRIES:
+            break
+    return count
 
 
 def _measure(symbol: str, left: Any, right: Any) -> Any:

@@ -9,13 +9,14 @@ from typing import Any
 from mctc.diagnostics.near import did_you_mean
 from mctc.ir.program import Value
 from mctc.language import syntax as s
-from mctc.language.arithmetic import UnsuitableError, binary, is_number, negative, truth
+from mctc.language.arithmetic import UnsuitableError, binary, bounded, is_number, limited, negative, truth
 from mctc.language.failure import SilentError, fail
 from mctc.language.functions import FUNCTIONS
 from mctc.language.scope import Frame
 from mctc.language.session import Session
 from mctc.language.values import POISON, UNITS, Quantity, SharedParameter, describe, plain, show
 
+EXPONENT = 30  # of a quantity
 WORDS = {"true": True, "false": False, "none": None}
 TENSOR_OPS = {"+": "add", "-": "sub", "*": "mul", "/": "div", "@": "matmul"}
 
@@ -27,12 +28,12 @@ class Evaluator:
         self.session, self.call = session, call
         self.table: dict[type, Callable[[Any, Frame], Any]] = {
             s.Name: self._name,
-            s.Number: lambda node, frame: number(node.text),
+            s.Number: self._number,
             s.Word: lambda node, frame: WORDS[node.text],
             s.String: lambda node, frame: node.value,
             s.Quantity: self._quantity,
             s.Group: lambda node, frame: self.evaluate(node.inner, frame),
-            s.ListDisplay: lambda node, frame: tuple(self.single(item, frame) for item in node.items),
+            s.ListDisplay: self._list,
             s.Unary: self._unary,
             s.Binary: self._binary,
             s.Choice: self._choice,
@@ -98,12 +99,27 @@ class Evaluator:
         hint = did_you_mean(node.text, frame.scope.names())
         raise fail("MCT0050", f"there is no `{node.text}` here", node.span, hint)
 
+    def _number(self, node: s.Number, frame: Frame) -> int | float:
+        try:
+            return number(node.text)
+        except UnsuitableError as error:
+            raise fail(error.code, error.message, node.span, error.hint) from None
+
+    def _list(self, node: s.ListDisplay, frame: Frame) -> Any:
+        try:
+            return bounded(tuple(self.single(item, frame) for item in node.items))
+        except UnsuitableError as error:
+            raise fail(error.code, error.message, node.span, error.hint) from None
+
     def _quantity(self, node: s.Quantity, frame: Frame) -> Quantity:
         if node.unit.text not in UNITS:
             known = ", ".join(UNITS)
             raise fail("MCT0079", f"there is no unit `{node.unit.text}`", node.unit.span, f"the units are {known}")
         unit, factor = UNITS[node.unit.text]
-        return Quantity(Fraction(node.text.replace("_", "")) * factor, unit)
+        digits = node.text.replace("_", "").lower()
+        if abs(int(digits.partition("e")[2] or 0)) > EXPONENT:
+            raise fail("MCT0008", "this quantity is out of range", node.span)
+        return Quantity(Fraction(digits) * factor, unit)
 
     def _unary(self, node: s.Unary, frame: Frame) -> Any:
         if node.operator == "not":
@@ -169,9 +185,11 @@ class Evaluator:
 
 
 def number(text: str) -> int | float:
-    """A literal: whole numbers are exact, a point or an exponent makes a float."""
+    """A literal: whole numbers are exact, a point or an exponent makes a float. Raises UnsuitableError."""
     digits = text.replace("_", "")
-    return int(digits) if digits.isdigit() else float(digits)
+    value = int(digits) if digits.isdigit() else float(digits)
+    limited(value)
+    return value
 
 
 def _with_number(operator: str, right: float) -> tuple[str | None, dict[str, Any]]:

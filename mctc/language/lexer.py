@@ -19,7 +19,7 @@ ARITHMETIC = ("PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "POWER", "AT
 CONTINUES = frozenset(("EQUAL", "COMMA", "ARROW", "COLON", "DOT", *ARITHMETIC, *COMPARING))
 # At the start of a line these begin a statement, so a bracket that is still open was forgotten.
 STATEMENTS = frozenset(("IMPORT", "MODEL", "BLOCK", "COMPONENT", "DIM", "PARAM", "REPEAT", "RETURN", "ASSERT"))
-OPERATORS = CONTINUES - {"EQUAL", "COMMA", "ARROW", "COLON", "DOT"} | {"IF", "ELSE"}
+OPERATORS = CONTINUES - {"EQUAL", "COMMA", "ARROW", "COLON"} | {"IF", "ELSE"}
 FOREIGN = {
     "'": 'strings are written with double quotes: "like this"',
     "&": "write `and`",
@@ -156,6 +156,9 @@ class Lexer:
         if text == "}":
             self.break_pending = self.hard_break = False
             self._reset_depth()
+        else:  # f(x)(y)[0] nests too
+            self.depth[-1] += 1
+            self.nested += 1
         self._emit(self.table.symbols[text], text, span)
 
     def _open_inside_braces(self) -> int:

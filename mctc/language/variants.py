@@ -148,6 +148,8 @@ def _parse(name: str, value: Any, chosen: Chosen) -> Any:
             value = number(text.lstrip("-")) * (-1 if text.startswith("-") else 1)
         except ValueError:
             return text
+        except UnsuitableError:
+            raise _bad(name, "a number of at most 256 bits", chosen) from None
     try:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return limited(value)

@@ -41,7 +41,7 @@ ENTRIES = (
     Entry(
         "MCT0007",
         "a program is too large",
-        "A program has at most 100,000 ops. Most often a number of repetitions has a digit too many.",
+        "A program has at most 50,000 ops. Most often a number of repetitions has a digit too many.",
         in_component("y = x", "repeat 1_000_000_000 { y = y + x }", "return y"),
     ),
     Entry(
@@ -55,5 +55,11 @@ ENTRIES = (
         "an extent is out of range",
         "An axis has between 1 and 2,147,483,647 entries.",
         in_model("param table: f32[10 ** 18, width]"),
+    ),
+    Entry(
+        "MCT0010",
+        "a string or list is too long",
+        "Strings have at most 10,000 characters, and lists at most 1,000 entries, those of lists inside them included.",
+        in_component("s = [0]", "repeat 20 { s = s + s }", "return linear(x, len(s))"),
     ),
 )
