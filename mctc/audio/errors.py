@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mctc.diagnostics.errors import MctcError
 
-class AudioError(Exception):
+
+class AudioError(MctcError):
     """A recording that can't be read: which file, what is wrong with it, and what to do about it."""
 
     def __init__(self, path: Path, problem: str, fix: str) -> None:

@@ -7,11 +7,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mctc.diagnostics.errors import MctcError
+
 # Any float type: an executor hands on the precision it computes in.
 Floats = NDArray[np.floating[Any]]
 
 
-class DecodeError(Exception):
+class DecodeError(MctcError):
     """Decoding can't go on: what a function returned, where, and what was expected of it."""
 
 

@@ -1,0 +1,123 @@
+"""`mctc run`: a build over speech, or a package over arrays, in numpy, on any machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mctc.diagnostics.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mctc.runtime.speech import Transcript
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("built", type=PATH, metavar="BUILD|PACKAGE")
+@click.option("--audio", type=PATH, metavar="FILE", help="A recording to stream through a build; wav, flac, ...")
+@click.option("--speech", is_flag=True, help="Stream the recording that ships with mctc.")
+@click.option("--max-symbols", default=5, show_default=True, type=click.IntRange(1), help="Most tokens at one frame.")
+@click.option(
+    "--input", "inputs", multiple=True, metavar="[NAME=]X.npy", help="An input of a package's function. Repeatable."
+)
+@click.option("--function", metavar="NAME", help="Which function of a package; its default one if left out.")
+@click.option("--state", type=PATH, metavar="S.npz", help="The states to start from; zeros if left out.")
+@click.option("--output", type=PATH, metavar="Y.npz", help="Where to write the outputs (npz, or npy for one).")
+@click.option("--state-output", type=PATH, metavar="S.npz", help="Where to write the new states.")
+@click.option(
+    "--precision", type=click.Choice(["fp16", "fp32"]), default="fp16", show_default=True,
+    help="fp16 rounds after every operation, as the program says; fp32 never does.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+def run(built: Path, audio: Path | None, speech: bool, inputs: tuple[str, ...], **options: Any) -> int:
+    """Run a build over a recording, or a package over arrays.
+
+    `mctc run build/mct_small --audio talk.flac` streams audio through log-mel frames, encoder steps and greedy
+    transducer search. `mctc run model.mlpackage --input x.npy` runs one function of any package. Both execute the
+    Core ML program itself, in numpy.
+    """
+    if (audio is not None) + speech + bool(inputs) != 1:
+        raise UsageError(
+            "what shall it run over? one of --audio FILE, --speech and --input is needed",
+            hint="--speech streams the recording that ships with mctc",
+        )
+    if inputs:
+        return _arrays(built, inputs, **options)
+    if speech:
+        from mctc.audio import bundled_recording
+
+        audio = bundled_recording()
+    assert audio is not None
+    return _speech(built, audio, options["precision"], options["max_symbols"], options["as_json"])
+
+
+def _speech(folder: Path, audio: Path, precision: Any, max_symbols: int, as_json: bool) -> int:
+    from mctc.audio import probe_audio
+    from mctc.cli.run_report import as_record, lines
+    from mctc.runtime.built import open_built
+    from mctc.runtime.speech import transcribe
+
+    built = open_built(folder)
+    seconds = probe_audio(audio).seconds
+    with _progress(seconds, as_json) as on_chunk:
+        transcript = transcribe(built, audio, precision, max_symbols, on_chunk)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(as_record(built, audio, precision, transcript), indent=2))
+    else:
+        for line in lines(built, audio, precision, transcript):
+            click.echo(line)
+    return ExitCode.OK
+
+
+@contextmanager
+def _progress(seconds: float, as_json: bool) -> Iterator[Callable[[Transcript], None] | None]:
+    """A bar over the seconds of audio, where the output is a terminal."""
+    if as_json or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("[bold]{task.completed:5.1f} s"),
+        BarColumn(),
+        TextColumn("{task.fields[tokens]} tokens"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+        task = bar.add_task("", total=seconds, tokens=0)
+        yield lambda t: bar.update(task, completed=t.audio_s, tokens=len(t.emissions))
+
+
+def _arrays(
+    package: Path, inputs: tuple[str, ...], *, function: str | None, state: Path | None, output: Path | None,
+    state_output: Path | None, precision: Any, as_json: bool, **_: Any,
+) -> int:  # fmt: skip
+    from mctc.runtime.arrays import run_arrays, write_arrays
+
+    outputs, states = run_arrays(package, inputs, function=function, state=state, precision=precision)
+    if output is not None:
+        write_arrays(output, outputs)
+    if state_output is not None:
+        write_arrays(state_output, states)
+    if as_json:
+        import json
+
+        click.echo(json.dumps({name: array.tolist() for name, array in outputs.items()}))
+        return ExitCode.OK
+    for name, array in outputs.items():
+        spread = f", {array.min():.6g} to {array.max():.6g}, mean {array.mean():.6g}" if array.size else ""
+        click.echo(f"{name}: {array.dtype} {list(array.shape)}{spread}")
+    for name, array in states.items():
+        click.echo(f"state {name}: {list(array.shape)}")
+    return ExitCode.OK

@@ -1,0 +1,73 @@
+"""What `mctc run` says about a recording: cost, latency, tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+import numpy as np
+
+from mctc.runtime.built import Built
+from mctc.runtime.speech import Transcript
+from mctc.runtime.transducer import roles_of
+
+SHOWN = 40  # tokens
+
+
+def as_record(built: Built, audio: Path, precision: str, transcript: Transcript) -> dict[str, Any]:
+    """The whole result, for tools. Times in milliseconds unless they say seconds."""
+    costs = transcript.costs
+    return {
+        "model": built.model,
+        "audio": str(audio),
+        "audio_s": transcript.audio_s,
+        "precision": precision,
+        "untrained_seed": built.seed,
+        "chunk_frames": built.chunk,
+        "latency_ms": latency_ms(built),
+        "real_time_factor": transcript.real_time_factor,
+        "chunks": [{"mel_ms": 1000 * c.mel, "encode_ms": 1000 * c.encode, "search_ms": 1000 * c.search} for c in costs],
+        "encoded_frames": transcript.frames,
+        "calls": {"encoder": len(costs), "predictor": transcript.predict_calls, "joiner": transcript.join_calls},
+        "tokens": [{"token": e.token, "frame": e.frame} for e in transcript.emissions],
+    }
+
+
+def lines(built: Built, audio: Path, precision: str, transcript: Transcript) -> list[str]:
+    """The result in a few lines of at most 80 columns."""
+    costs, tokens = transcript.costs, [e.token for e in transcript.emissions]
+    chunk_ms = None if built.rate is None else float(1000 * built.chunk / built.rate)
+    latency = latency_ms(built)
+    text = [f"{built.model} over {audio.name}: {transcript.audio_s:.2f} s of audio, {precision}, evaluated in numpy"]
+    if costs:
+        text.append(f"  {len(costs)} chunks of {chunk_ms:g} ms, each in the median (at most):")
+        text += [
+            f"    {name:18}{_milliseconds([getattr(cost, key) for cost in costs])}"
+            for name, key in (("log-mel frames", "mel"), ("encoder step", "encode"), ("search", "search"))
+        ]
+    text.append(f"  real-time factor {transcript.real_time_factor:.3f} on this machine")
+    if latency is not None:
+        text.append(f"  algorithmic latency {latency:g} ms: the chunk and what the encoder looks ahead")
+    text.append(
+        f"  {transcript.frames} encoded frames, {len(tokens)} tokens; "
+        f"{transcript.predict_calls} predictor and {transcript.join_calls} joiner calls"
+    )
+    listed = " ".join(map(str, tokens[:SHOWN])) + (f" ... ({len(tokens)} in all)" if len(tokens) > SHOWN else "")
+    text += wrap(f"tokens: {listed or 'none'}", 78, initial_indent="  ", subsequent_indent="    ")
+    if built.seed is not None:
+        text += wrap(
+            f"These tokens mean nothing: the weights are untrained, drawn from seed {built.seed}. "
+            "`mctc build --weights FILE.safetensors` binds trained ones.",
+            78, initial_indent="  ", subsequent_indent="  ",
+        )  # fmt: skip
+    return text
+
+
+def latency_ms(built: Built) -> float | None:
+    """Algorithmic latency of the encoder: its chunk and what it looks ahead."""
+    return max((port.latency_ms or 0.0 for port in roles_of(built)[0].outputs), default=0.0) or None
+
+
+def _milliseconds(seconds: list[float]) -> str:
+    return f"{1000 * float(np.median(seconds)):8.1f} ms  ({1000 * max(seconds):.1f} ms)"

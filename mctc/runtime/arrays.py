@@ -1,0 +1,100 @@
+"""Arrays through any function of any Core ML package: npy and npz files in, npz or npy out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mctc.diagnostics.errors import MctcError
+from mctc.diagnostics.near import did_you_mean, listing
+from mctc.evaluate.coreml import CompiledFunction, Evaluator, Precision
+from mctc.ir.op import Array
+
+
+class ArraysError(MctcError):
+    """Files that do not fit the function; names the file or the input."""
+
+
+def run_arrays(
+    package: Path,
+    inputs: Sequence[str],
+    *,
+    function: str | None = None,
+    state: Path | None = None,
+    precision: Precision = "fp16",
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Outputs and new states of one call, by name.
+
+    inputs: 'x.npy' for a function of one input, 'name=x.npy', or 'all.npz'. state: an npz of states by name; zeros
+    where it says nothing. Raises ArraysError, PackageError and EvaluationError.
+    """
+    compiled = Evaluator(package, precision).function(function)
+    given = read_inputs(inputs, compiled)
+    held = compiled.make_state()
+    if state is not None:
+        for name, array in read_npz(state).items():
+            if name not in held:
+                hint = did_you_mean(name, held) or (f"there are {listing(held)}" if held else None)
+                raise ArraysError(f"{state}: function '{compiled.name}' has no state `{name}`", hint=hint)
+            held[name] = array
+    outputs = compiled(given, held if compiled.states else None)
+    return outputs, {name: held[name] for name in held}
+
+
+def read_inputs(files: Sequence[str], compiled: CompiledFunction) -> dict[str, Array]:
+    """The arrays that the arguments name, by input."""
+    names = [item.name for item in compiled.inputs]
+    given: dict[str, Array] = {}
+    for text in files:
+        name, equals, file = text.partition("=")
+        if equals and name in names:
+            given[name] = read_npy(Path(file))
+        elif text.endswith(".npz"):
+            given |= read_npz(Path(text))
+        elif len(names) == 1:
+            given[names[0]] = read_npy(Path(text))
+        else:
+            raise ArraysError(
+                f"{text}: which input is it? function '{compiled.name}' takes {listing(names)}",
+                hint=f"for example --input {names[0] if names else 'x'}={file or text}",
+            )
+    return given
+
+
+def read_npy(path: Path) -> Array:
+    """The array of an npy file; pickles are refused."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise ArraysError(f"{path}: {error.strerror.lower()}") from error
+        raise ArraysError(f"{path} holds no array", hint="numpy.save writes one") from error
+    if not isinstance(array, np.ndarray):
+        raise ArraysError(f"{path} holds several arrays", hint="give a file that ends in .npz")
+    return array
+
+
+def read_npz(path: Path) -> dict[str, Array]:
+    """The arrays of an npz file by name."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (ValueError, EOFError, OSError, AttributeError, TypeError) as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise ArraysError(f"{path}: {error.strerror.lower()}") from error
+        raise ArraysError(f"{path} is no npz file of arrays", hint="numpy.savez writes one") from error
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Writes one array as npy, or any number as npz, by how the path ends."""
+    with path.open("wb") as file:
+        if path.suffix == ".npy":
+            if len(arrays) != 1:
+                raise ArraysError(f"{path}: there are {len(arrays)} outputs", hint="name a file that ends in .npz")
+            np.save(file, next(iter(arrays.values())), allow_pickle=False)
+        else:
+            named: dict[str, Any] = dict(arrays)
+            np.savez(file, **named)

@@ -1,0 +1,124 @@
+"""A built folder, as its manifest describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from mctc.audio.mel import MelConfig
+from mctc.build.manifest import NAME, read_manifest
+from mctc.build.options import BuildError
+from mctc.decode.vocabulary import Vocabulary
+from mctc.ir.dims import Extent
+from mctc.ir.types import Axis, DType, Role, TensorType
+
+
+@dataclass(frozen=True)
+class BuiltPort:
+    """An input, output or state of a function. `spec` is its name in the program, `name` the one in the package.
+
+    frames: frames a call, where the port streams; delay: how many frames late an output comes; jump: frames of the
+    base dimension per frame of an output; latency_ms: algorithmic latency of an output, where there is a rate.
+    """
+
+    spec: str
+    name: str
+    type: TensorType
+    frames: int | None = None
+    delay: int = 0
+    jump: Fraction = Fraction(1)
+    latency_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class BuiltFunction:
+    """A function of the build: where it is stored, and how it is called. States as inputs are among `inputs` too."""
+
+    name: str
+    package: Path
+    stored_as: str
+    role: Role
+    inputs: tuple[BuiltPort, ...]
+    outputs: tuple[BuiltPort, ...]
+    states: tuple[BuiltPort, ...]
+    operations: int
+
+    def streaming(self, ports: tuple[BuiltPort, ...], role: Role) -> list[BuiltPort]:
+        """The ports that have an axis of `role`."""
+        return [port for port in ports if port.type.find(role) is not None]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A build folder. `manifest` is the whole of manifest.json; the fields are what running needs of it."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    functions: Mapping[str, BuiltFunction]
+    chunk: int
+    rate: Fraction | None
+    mel: MelConfig | None
+    blank: int
+
+    @property
+    def model(self) -> str:
+        return str(self.manifest["model"])
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of initial weights; None where trained weights were given."""
+        seed = self.manifest["weights"].get("seed")
+        return None if seed is None else int(seed)
+
+    def vocabulary(self, function: str, output: BuiltPort) -> Vocabulary:
+        """Which entries of an output's vocabulary axis may win."""
+        for entry in self.manifest["vocabularies"]:
+            if (entry["function"], entry["result"]) == (function, output.spec):
+                return Vocabulary.first(int(entry["valid"]))
+        axis = output.type.find(Role.VOCABULARY)
+        if axis is None:
+            raise BuildError(f"{output.spec} of {function} has no vocabulary axis, so it holds no tokens")
+        return Vocabulary.first(output.type.extents[axis].value)
+
+
+def open_built(folder: Path) -> Built:
+    """The build in `folder`. Raises BuildError when there is none or its manifest is damaged."""
+    manifest = read_manifest(folder)
+    try:
+        stream, audio = manifest["stream"], manifest["audio"]
+        rate = None if stream["frame_rate_hz"] is None else Fraction(stream["frame_rate_hz"])
+        functions = {name: _function(folder, name, entry) for name, entry in manifest["functions"].items()}
+        mel = None if audio is None else MelConfig(**{k: v for k, v in audio.items() if k not in ("function", "input")})
+        blank = manifest["blank"] or 0
+        manifest["weights"], manifest["vocabularies"], manifest["model"]
+        return Built(folder, manifest, functions, int(stream["chunk_frames"]), rate, mel, blank)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BuildError(
+            f"{folder / NAME} is damaged: {type(error).__name__}: {error}", hint="build it again"
+        ) from error
+
+
+def _function(folder: Path, name: str, entry: Mapping[str, Any]) -> BuiltFunction:
+    package = folder / str(entry["package"])
+    if package.parent != folder:
+        raise ValueError(f"the package of {name} is outside of the folder")
+    role, stored_as = Role(entry["streams_over"]), str(entry["name"])
+    inputs, outputs, states = (tuple(map(_port, entry[kind])) for kind in ("inputs", "outputs", "states"))
+    return BuiltFunction(name, package, stored_as, role, inputs, outputs, states, int(entry["operations"]))
+
+
+def _port(entry: Mapping[str, Any]) -> BuiltPort:
+    dtype = {"fp16": DType.F32, "fp32": DType.F32, "int32": DType.I32, "bool": DType.BOOL}[entry["dtype"]]
+    axes = (Axis(Role(r), Extent.of(n)) for r, n in zip(entry["roles"], entry["shape"], strict=True))
+    return BuiltPort(
+        entry["spec_name"],
+        entry["name"],
+        TensorType(dtype, tuple(axes)),
+        entry.get("frames"),
+        entry.get("delay_frames", 0),
+        Fraction(entry.get("input_frames_per_frame", 1)),
+        entry.get("latency_ms"),
+    )

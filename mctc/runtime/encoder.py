@@ -1,0 +1,112 @@
+"""The encoder of a build as a stream: log-mel frames in, encoded frames out, each once and in order."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mctc.build.options import BuildError
+from mctc.ir.dims import Extent
+from mctc.ir.op import Array
+from mctc.ir.types import Axis, DType, Role, TensorType
+from mctc.rewrite.adapt import adapt
+from mctc.runtime.built import BuiltFunction, BuiltPort
+from mctc.runtime.step import Step
+from mctc.streaming.context import VALID
+
+Frames = NDArray[np.float32]
+
+
+class Encoder:
+    """Chunks of exactly `chunk` frames; frames that look-ahead holds back come with a later chunk or with `finish`."""
+
+    def __init__(self, step: Step) -> None:
+        function = step.function
+        self.step, self.input, self.output = step, frames_input(function), frames_output(function)
+        self.chunk = self.input.frames or 0
+        self.masked = any(port.spec == VALID for port in function.inputs)
+        bins = next(n for n, role in zip(self.input.type.shape, self.input.type.roles) if _is_bins(role, n))
+        self.bins = bins
+        self.reset()
+
+    def reset(self) -> None:
+        self.step.reset()
+        self._heard, self._given, self._late = 0, 0, self.output.delay
+
+    def push(self, mel: Frames, valid: int | None = None) -> Frames:
+        """Encoded frames [frames, width] after the next chunk [chunk, bins]; its first `valid` frames exist."""
+        valid = len(mel) if valid is None else valid
+        self._heard += valid
+        encoded = self._call(mel, valid)
+        late = min(self._late, len(encoded))
+        self._late -= late
+        encoded = encoded[late:][: self.total - self._given]
+        self._given += len(encoded)
+        return encoded
+
+    def finish(self) -> Frames:
+        """The frames that are left at the end of the utterance."""
+        parts = [np.zeros((0, self._width()), np.float32)]
+        while self._given < self.total:
+            parts.append(self.push(np.zeros((self.chunk, self.bins), np.float32), 0))
+        return np.concatenate(parts)
+
+    @property
+    def total(self) -> int:
+        """Encoded frames of all that was heard."""
+        return ceil(self._heard / self.output.jump)
+
+    def _call(self, mel: Frames, valid: int) -> Frames:
+        given = {self.input.spec: to_port(mel, self.input)}
+        if self.masked:
+            given[VALID] = (np.arange(self.chunk) < valid).astype(np.float32)
+        return from_port(self.step(given)[self.output.spec], self.output)
+
+    def _width(self) -> int:
+        return next(n for n, role in zip(self.output.type.shape, self.output.type.roles) if role.is_channel)
+
+
+def frames_input(function: BuiltFunction) -> BuiltPort:
+    """The one input of frames with channels. Raises BuildError when there is none, or more than one."""
+    found = [port for port in function.streaming(function.inputs, Role.TIME) if port.spec != VALID]
+    if len(found) != 1:
+        raise BuildError(
+            f"{function.name} takes {len(found)} streams of frames, not one, so no recording can be fed to it"
+        )
+    return found[0]
+
+
+def frames_output(function: BuiltFunction) -> BuiltPort:
+    found = function.streaming(function.outputs, Role.TIME)
+    if not found:
+        raise BuildError(f"{function.name} returns no frames")
+    return found[0]
+
+
+def to_port(frames: Array, port: BuiltPort) -> Array:
+    """Frames [frames, channels] in the layout of a port."""
+    role = next(r for r, n in zip(port.type.roles, port.type.shape) if _is_bins(r, n))
+    axes = (Axis(Role.BATCH, Extent.of(1)), Axis(_sequence(port), Extent.of(len(frames))))
+    natural = TensorType(DType.F32, (*axes, Axis(role, Extent.of(frames.shape[1]))))
+    return adapt(frames[None], natural, port.type)
+
+
+def from_port(array: Array, port: BuiltPort) -> Frames:
+    """A port's array as [frames, channels]."""
+    role = next(r for r, n in zip(port.type.roles, port.type.shape) if _is_bins(r, n))
+    wanted = (Axis(_sequence(port), Extent.of(port.frames or 1)), Axis(role, Extent.of(_extent(port, role))))
+    return np.asarray(adapt(array, port.type, TensorType(DType.F32, wanted)), np.float32)
+
+
+def _sequence(port: BuiltPort) -> Role:
+    return Role.TIME if port.type.find(Role.TIME) is not None else Role.LABEL
+
+
+def _extent(port: BuiltPort, role: Role) -> int:
+    return port.type.shape[port.type.roles.index(role)]
+
+
+def _is_bins(role: Role, extent: int) -> bool:
+    return role.is_channel or (role is Role.FEATURE and extent > 1)

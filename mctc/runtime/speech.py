@@ -1,0 +1,113 @@
+"""A recording from end to end: audio, log-mel frames, encoder steps, greedy transducer search, and what each cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mctc.audio.load import stream_audio
+from mctc.audio.mel import StreamingMel
+from mctc.build.options import BuildError
+from mctc.decode.greedy import Emission, GreedyDecoder
+from mctc.evaluate.coreml import Precision
+from mctc.runtime.built import Built
+from mctc.runtime.transducer import Transducer
+
+Frames = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ChunkCost:
+    """Seconds that one chunk took: front end, encoder, and search (predictor and joiner)."""
+
+    mel: float
+    encode: float
+    search: float
+
+    @property
+    def total(self) -> float:
+        return self.mel + self.encode + self.search
+
+
+@dataclass
+class Transcript:
+    """What came out of one recording, and at what cost. Times in seconds unless they say milliseconds."""
+
+    emissions: list[Emission] = field(default_factory=list)
+    costs: list[ChunkCost] = field(default_factory=list)
+    audio_s: float = 0.0
+    frames: int = 0
+    predict_calls: int = 0
+    join_calls: int = 0
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of work per second of audio."""
+        return sum(cost.total for cost in self.costs) / self.audio_s if self.audio_s else 0.0
+
+
+def transcribe(
+    built: Built,
+    audio: Path,
+    precision: Precision = "fp16",
+    max_symbols: int = 5,
+    on_chunk: Callable[[Transcript], None] | None = None,
+) -> Transcript:
+    """Streams a recording through a build, at most `max_symbols` tokens a frame; `on_chunk` sees every chunk.
+
+    Raises AudioError for a recording that can't be read, BuildError for a build that takes no speech, and what the
+    evaluator raises.
+    """
+    transducer = Transducer(built, precision)
+    decoder = GreedyDecoder(transducer, transducer.vocabulary, built.blank, max_symbols, transducer.join_frames)
+    transcript = Transcript()
+    mel = front_end(built)
+    hop_s = mel.config.hop / mel.config.sample_rate
+    chunks = mel_chunks(mel, audio, transducer.encoder.chunk)
+    while True:
+        start = perf_counter()
+        chunk = next(chunks, None)
+        heard = perf_counter()
+        encoded = transducer.encoder.finish() if chunk is None else transducer.encoder.push(*chunk)
+        coded = perf_counter()
+        transcript.emissions += decoder.push_encoded(encoded)
+        transcript.frames = decoder.frames
+        transcript.predict_calls, transcript.join_calls = decoder.predict_calls, decoder.join_calls
+        if chunk is None and not len(encoded):
+            return transcript
+        transcript.costs.append(ChunkCost(heard - start, coded - heard, perf_counter() - coded))
+        transcript.audio_s += 0.0 if chunk is None else chunk[1] * hop_s
+        if on_chunk:
+            on_chunk(transcript)
+        if chunk is None:
+            return transcript
+
+
+def front_end(built: Built) -> StreamingMel:
+    """The log-mel front end that the build was made for. Raises BuildError when it takes no log-mel frames."""
+    if built.mel is None:
+        raise BuildError(
+            f"{built.folder} takes no log-mel frames, so no recording can be fed to it",
+            hint="an encoder's input named `mel`, of 80 or 128 bins at 100 frames a second, is fed from audio",
+        )
+    return StreamingMel(built.mel)
+
+
+def mel_chunks(mel: StreamingMel, audio: Path, chunk: int) -> Iterator[tuple[Frames, int]]:
+    """Log-mel chunks [chunk, bins] of a recording, and how many frames of each exist; the last is filled with zeros."""
+    config = mel.config
+    held = np.zeros((0, config.bins), np.float32)
+    for samples in stream_audio(audio, chunk * config.hop, config.sample_rate):
+        held = np.concatenate([held, mel.push(samples)])
+        while len(held) >= chunk:
+            yield held[:chunk], chunk
+            held = held[chunk:]
+    held = np.concatenate([held, mel.flush()])
+    while len(held):
+        part, held = held[:chunk], held[chunk:]
+        yield np.pad(part, ((0, chunk - len(part)), (0, 0))), len(part)
