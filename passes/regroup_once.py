@@ -1,0 +1,97 @@
+"""Parts of a projection are turned from channels into features together."""
+
+from __future__ import annotations
+
+from mctc.ir.program import Op, Program, Value
+from mctc.ir.types import TensorType
+from mctc.rewrite.base import Context, Exact, Pass
+from mctc.rewrite.fold import fold_parameters
+from mctc.rewrite.rewriter import Replacement, Rewriter, rewrite
+
+TALLEST = 28  # the highest kernel of width 1 that every Neural Engine takes is 29 (ANE-CV-002)
+
+
+class RegroupOnce(Pass):
+    """Where two parts of a split projection are reshaped to features, all of it is, before the split.
+
+    Mamba's B and C become features, its low-rank step size is projected by a 1x1 convolution. That one becomes a
+    convolution over all features, R by 1, of the same weights: one reshape instead of two for each block.
+    """
+
+    name = "regroup-once"
+    promise = Exact()
+    stage = "deploy"
+    after = ("lower-selective-scan", "fold-deploy-constants")
+    before = ("pack-states",)
+
+    def run(self, program: Program, context: Context) -> Program:
+        def rule(op: Op, rewriter: Rewriter) -> Replacement:
+            if op.name == "split" and _worthwhile(op, rewriter):
+                return _split_features(op, rewriter)
+            source = _split_before(op, rewriter)
+            if source is None:
+                return None
+            if op.name == "reshape":
+                return _relabelled(rewriter[source], op.result.type, rewriter)
+            return _column_convolution(op, rewriter)
+
+        return fold_parameters(rewrite(program, self.name, rule), self.name)
+
+
+def _worthwhile(op: Op, rewriter: Rewriter) -> bool:
+    """Whether all parts of a split of channels can be features, at least two of them by a reshape now."""
+    x = op.operands[0]
+    assert x is not None
+    if x.type.rank != 4 or not x.type.is_static or op.signature.axis("x") != 1 or x.type.shape[2] != 1:
+        return False
+    users = [rewriter.only_use(part) for part in op.results]
+    kinds = [_kind(part, user) for part, user in zip(op.results, users)]
+    return all(kinds) and kinds.count("reshape") >= 2
+
+
+def _kind(part: Value, user: Op | None) -> str | None:
+    if user is None:
+        return None
+    if user.name == "reshape":
+        _, channels, _, frames = part.type.shape
+        return "reshape" if user.result.type.shape == (1, 1, channels, frames) else None
+    if user.name != "conv2d" or user.operands[0] is not part or part.type.shape[1] > TALLEST:
+        return None
+    weight = user.operands[1]
+    assert weight is not None
+    plain = all(user.attributes[name] == default for name, default in user.definition.attributes.items())
+    return "conv2d" if plain and weight.type.shape[2:] == (1, 1) else None
+
+
+def _split_before(op: Op, rewriter: Rewriter) -> Value | None:
+    """The old value that op reads from a split that is turned to features, or None."""
+    source = op.operands[0] if op.name in ("reshape", "conv2d") else None
+    owner = source.owner if source is not None else None
+    return source if owner is not None and owner.name == "split" and _worthwhile(owner, rewriter) else None
+
+
+def _split_features(op: Op, rewriter: Rewriter) -> tuple[Value, ...]:
+    (x,) = rewriter.operands(op)
+    assert x is not None
+    _, channels, _, frames = x.type.shape
+    last = x.type.axes[3].role.value
+    rows = rewriter.op("reshape", x, axes=(("batch", 1), ("channel", 1), ("feature", channels), (last, frames)))
+    rewriter.note("the projection became features before it is split")
+    return rewriter.emit("split", rows, sizes=tuple(part.type.shape[1] for part in op.results), axis=2)
+
+
+def _column_convolution(op: Op, rewriter: Rewriter) -> Value:
+    rows, weight, bias = rewriter.operands(op)
+    assert rows is not None
+    assert weight is not None
+    out, into = weight.type.shape[:2]
+    kernel = rewriter.op("reshape", weight, axes=(("plain", out), ("plain", 1), ("plain", into), ("plain", 1)))
+    rewriter.note(f"the 1x1 conv2d over {into} channels became one over {into} features")
+    return _relabelled(rewriter.op("conv2d", rows, kernel, bias), op.result.type, rewriter)
+
+
+def _relabelled(value: Value, type_: TensorType, rewriter: Rewriter) -> Value:
+    """The value with the roles of `type_`, which has its shape: no op once it is emitted."""
+    if value.type == type_:
+        return value
+    return rewriter.op("reshape", value, axes=tuple((axis.role.value, axis.extent.value) for axis in type_.axes))
