@@ -28,6 +28,7 @@ class Evaluator:
         read at each use: slower, in the memory of one layer.
     check_types: compare every value with its declared type; TypeMismatch names the operation.
     observe: called after each operation with its results (cost models, debugging); the arrays must not be changed.
+        Operations over constants alone are done once, while compiling, and aren't observed.
     """
 
     def __init__(

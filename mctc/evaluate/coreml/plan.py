@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -209,7 +210,10 @@ class Compiler:
             for key, slots in lists.items()
             if all(slot in self._constants for slot in slots)
         )
-        call = declaration.specialise(constants) if declaration.specialise else None
+        call = None
+        if declaration.specialise:
+            with suppress(ValueError, IndexError, TypeError):  # the plain function says at run time what is wrong
+                call = declaration.specialise(constants)
         if call is None:
             call = partial(declaration.function, **constants) if constants else declaration.function
         return (
@@ -229,7 +233,7 @@ class Compiler:
         return not self.options.keep_weights and any(_size(item.type) > _KEPT_ANYWAY for item in operation.outputs)
 
     def _fold(self, step: ComputeStep) -> None:
-        frame = Frame([None] * self._count, None, None)
+        frame = Frame({}, None, None)
         with np.errstate(all="ignore"):
             step.run(frame)
         self._constants.update((output.slot, frame.values[output.slot]) for output in step.outputs)
@@ -239,10 +243,7 @@ class Compiler:
             self._deferred[output.declared.name] = partial(self._decompress, step, tuple(loads), place)
 
     def _decompress(self, step: ComputeStep, loads: Sequence[Step], place: int) -> Any:
-        values: list[Any] = [None] * self._count
-        for slot, value in self._constants.items():
-            values[slot] = value
-        frame = Frame(values, None, None)
+        frame = Frame({}, None, None)
         for load in loads:
             load.run(frame)
         step.run(frame)

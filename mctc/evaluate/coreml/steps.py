@@ -15,6 +15,7 @@ from mctc.package.model import Operation
 from mctc.package.types import NamedType, TensorType
 
 Observer = Callable[[Operation, list[Array]], None]
+Slots = list[Any] | dict[int, Any]
 
 
 class Frame:
@@ -22,7 +23,7 @@ class Frame:
 
     __slots__ = ("observe", "state", "values")
 
-    def __init__(self, values: list[Any], state: State | None, observe: Observer | None) -> None:
+    def __init__(self, values: Slots, state: State | None, observe: Observer | None) -> None:
         self.values = values
         self.state = state
         self.observe = observe
