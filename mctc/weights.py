@@ -8,7 +8,7 @@ import math
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from mctc.ir.program import Derived, Initializer, Parameter, Program, Recipe, So
 from mctc.ir.program import Value as IrValue
 from mctc.ir.types import TensorType
 from mctc.rewrite.recipes import STRUCTURAL
+
+if TYPE_CHECKING:
+    from mctc.quantize import Quantized
 
 Draw = Callable[[np.random.Generator, tuple[int, ...], Mapping[str, float]], Array]
 
@@ -66,7 +69,7 @@ class Weights:
     ) -> None:
         self.sources, self.seed = sources, seed
         self._checkpoint: SafeTensors | None = None
-        self._cache: dict[tuple[str, str], Array] | None = {} if cache else None
+        self._cache: dict[tuple[str, str], Any] | None = {} if cache else None
 
     @classmethod
     def load(cls, program: Program, path: Path, cache: bool = False) -> Weights:
@@ -78,26 +81,35 @@ class Weights:
 
     def value(self, parameter: Parameter) -> Array:
         """The parameter's value in float32: its recipe over the checkpoint's tensors."""
-        return self._kept(parameter, "value", lambda: self._evaluate(parameter.recipe, parameter, np.float32))
+        return self._array(parameter, "value", lambda: self._evaluate(parameter.recipe, parameter, np.float32))
 
     def exact(self, parameter: Parameter) -> Array:
         """The value in float64, for comparing a recipe with the same arithmetic done by ops."""
-        return self._kept(parameter, "exact", lambda: self._evaluate(parameter.recipe, parameter, np.float64))
+        return self._array(parameter, "exact", lambda: self._evaluate(parameter.recipe, parameter, np.float64))
 
     def deployed(self, parameter: Parameter) -> Array:
         """The value as a package stores it, in float32: dequantised, or rounded to fp16."""
-        return self._kept(parameter, "deployed", lambda: self._store(parameter))
+        stored = self.stored(parameter)
+        return np.asarray(stored if isinstance(stored, np.ndarray) else stored.dequantize(), np.float32)
 
-    def _store(self, parameter: Parameter) -> Array:
-        value = self.value(parameter)
+    def stored(self, parameter: Parameter) -> Array | Quantized:
+        """The value in the form that a package holds: compressed, or fp16 (infinite where fp16 can't hold it)."""
+        stored: Array | Quantized = self._kept(parameter, "stored", lambda: self._store(parameter))
+        return stored
+
+    def _store(self, parameter: Parameter) -> Array | Quantized:
+        value = self._evaluate(parameter.recipe, parameter, np.float32)
         if parameter.quantization is not None:
             from mctc.quantize import quantize
 
-            return np.asarray(quantize(value, parameter.quantization).dequantize(), np.float32)
+            return quantize(value, parameter.quantization)
         with np.errstate(over="ignore"):
-            return value.astype(np.float16).astype(np.float32)
+            return value.astype(np.float16)
 
-    def _kept(self, parameter: Parameter, form: str, compute: Callable[[], Array]) -> Array:
+    def _array(self, parameter: Parameter, form: str, compute: Callable[[], Array]) -> Array:
+        return np.asarray(self._kept(parameter, form, compute))
+
+    def _kept(self, parameter: Parameter, form: str, compute: Callable[[], Any]) -> Any:
         if self._cache is None:
             return compute()
         key = (parameter.name, form)

@@ -78,22 +78,23 @@ def build(
     The folder is written whole or not at all, and only after the package was read back from disk and agreed with its
     program.
     """
-    from mctc.cli.threads import one_blas_thread
+    from mctc.cli.process import no_cycle_search, one_blas_thread
 
     one_blas_thread()
     from mctc.build import BuildOptions, build
     from mctc.build.compile import check_pass_names
 
-    settings = BuildOptions(defines=defines, **options)
-    check_pass_names(print_after, settings)
-    result = build(file, output, settings, watch=_printer(print_after) if print_after else None)
+    with no_cycle_search():
+        settings = BuildOptions(defines=defines, **options)
+        check_pass_names(print_after, settings)
+        result = build(file, output, settings, watch=_printer(print_after) if print_after else None)
     for line in summary(result):
         click.echo(line)
     return ExitCode.OK
 
 
 def _printer(names: tuple[str, ...]) -> Callable[[str, Program], None]:
-    from mctc.ir.text import print_program
+    from mctc.ir.printer import print_program
 
     def watch(name: str, program: Program) -> None:
         if name in names:

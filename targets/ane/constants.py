@@ -9,7 +9,7 @@ import numpy as np
 
 from mctc.ir.op import Array
 from mctc.ir.program import Parameter
-from mctc.quantize import Palette, Quantized, QuantizeError, quantize
+from mctc.quantize import Palette, Quantized, QuantizeError
 from mctc.targets.ane.errors import EmitError
 from mctc.targets.ane.weight_file import WeightFile
 from mctc.weights import Weights
@@ -83,12 +83,15 @@ class Store:
 
     def _store(self, parameter: Parameter) -> Stored:
         what = f"parameter {parameter.name}"
-        if parameter.quantization is None:
-            return self._plain(half(self.weights.value(parameter), what))
         try:
-            return self._compressed(quantize(self.weights.value(parameter), parameter.quantization))
+            stored = self.weights.stored(parameter)
         except QuantizeError as error:
             raise EmitError(f"{what} can't be quantised: {error}", hint=error.hint) from error
+        if not isinstance(stored, np.ndarray):
+            return self._compressed(stored)
+        if not np.isfinite(stored).all():
+            half(self.weights.value(parameter), what)
+        return self._plain(stored)
 
     def _compressed(self, quantized: Quantized) -> Compressed:
         shape = quantized.codes.shape

@@ -12,7 +12,10 @@ def _matmul(op: Op, e: FunctionEmitter) -> None:
     left, right = op.operands
     assert left is not None
     assert right is not None
-    e.emit(op, "matmul", {"x": left, "y": right, "transpose_x": False, "transpose_y": False})
+    turned = {
+        f"transpose_{axis}": bool(op.attributes[f"transpose_{side}"]) for axis, side in (("x", "left"), ("y", "right"))
+    }
+    e.emit(op, "matmul", {"x": left, "y": right, **turned})
 
 
 def _embedding(op: Op, e: FunctionEmitter) -> None:
