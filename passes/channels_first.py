@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from mctc.passes.layout import Layout, has_roles, substance
 
 from mctc.ir.dims import Extent
 from mctc.ir.op import InferenceError
 from mctc.ir.program import Op, Program, Value
 from mctc.ir.types import Axis, Role, TensorType
+from mctc.passes.layout import Layout, has_roles, substance
 from mctc.rewrite.adapt import adapt
 from mctc.rewrite.base import Context, Pass, Reshapes
 from mctc.rewrite.fold import fold_parameters
@@ -91,6 +91,11 @@ def _conv1d(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     x, weight, bias = rewriter.operands(op)
     assert x is not None
     assert weight is not None
+    if x.type.sequence != x.type.rank - 1 and weight.type.extents[2] != Extent.of(1):
+        raise InferenceError(
+            "a convolution along labels has no place in a component that also has time, where labels are rows; "
+            "put it into a component of its own"
+        )
     out, into, kernel = weight.type.axes
     tall = reshape(rewriter, weight, weight.type.with_axes([out, into, *_plain(1), kernel]))
     a = op.attributes
@@ -114,13 +119,16 @@ def _transpose(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
 
 
 def _reshape(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
-    """A reshape that renames axes, or adds and drops axes of extent 1. Anything else would need a transpose."""
+    """A reshape that stacks frames, renames axes, or adds and drops axes of extent 1. More would need a transpose."""
     (old,) = op.operands
     (x,) = rewriter.operands(op)
     assert old is not None
     assert x is not None
     before, after = substance(old.type), substance(op.result.type)
     new = layout(op.result.type)
+    stacked = _stacked_frames(before, after)
+    if stacked and x.type.sequence == x.type.rank - 1:
+        return [_stack(rewriter, x, stacked)]
     renamed = {a.role: b for a, b in zip(before, after)}
     moved = [renamed[axis.role] for axis in substance(x.type) if axis.role in renamed]
     if [a.extent for a in before] != [a.extent for a in after] or moved != substance(new):
@@ -129,6 +137,28 @@ def _reshape(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
             "the channels-first layout; use split_channels or merge_channels"
         )
     return [reshape(rewriter, x, new)]
+
+
+def _stacked_frames(before: list[Axis], after: list[Axis]) -> int:
+    """n where (.., T, C) becomes (.., T/n, n*C), n consecutive frames side by side; else 0."""
+    if len(before) < 2 or [axis.role for axis in before] != [axis.role for axis in after] or before[:-2] != after[:-2]:
+        return 0
+    (frames, channels), (fewer, wider) = before[-2:], after[-2:]
+    if frames.role not in (Role.TIME, Role.LABEL) or not channels.role.is_channel:
+        return 0
+    n = wider.extent.value // channels.extent.value
+    return n if n > 1 and channels.extent * n == wider.extent and fewer.extent * n == frames.extent else 0
+
+
+def _stack(rewriter: Rewriter, x: Value, n: int) -> Value:
+    """Frame k of every n, for k = 0 ... n-1, each picked by a depthwise convolution, joined along the channels."""
+    channels = x.type.extents[1].value
+    picked = []
+    for k in range(n):
+        pick = np.zeros((channels, 1, 1, n), np.float32)
+        pick[..., k] = 1
+        picked.append(rewriter.op("conv2d", x, rewriter.constant(pick), stride=(1, n), groups=channels))
+    return rewriter.op("concat", *picked, axis="channel")
 
 
 def _binary(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:

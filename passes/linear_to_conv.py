@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.program import Op, Program, Value
-from mctc.ir.types import TensorType
+from mctc.ir.types import Axis, Role
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.rewriter import Rewriter, rewrite
@@ -29,18 +29,28 @@ class LinearToConv(Pass):
             x, weight, bias = rewriter.operands(op)
             assert x is not None
             assert weight is not None
-            if not convolvable(x.type):
+            if not laid_out(x.type) or x.type.rank > 5:
                 where = op.origin.path or rewriter.function.name
                 context.explain(self.name, where, f"stays linear: {x.type} is not (batch, channel, middle, sequence)")
                 return None
             axes = [*((axis.role.value, axis.extent.value) for axis in weight.type.axes), ("plain", 1), ("plain", 1)]
             kernel = rewriter.op("reshape", weight, axes=tuple(axes))
             rewriter.note(f"linear became a 1x1 conv2d, its weight reshaped to {list(kernel.type.shape)}")
-            return rewriter.emit("conv2d", x, kernel, bias)
+            return [_convolved(rewriter, x, kernel, bias)]
 
         return fold_parameters(rewrite(program, self.name, rule), self.name)
 
 
-def convolvable(type_: TensorType) -> bool:
-    """Whether conv2d takes a tensor of this type: laid out, of rank 4, with a sequence axis."""
-    return laid_out(type_) and type_.rank == 4 and type_.sequence is not None
+def _convolved(rewriter: Rewriter, x: Value, kernel: Value, bias: Value | None) -> Value:
+    """The convolution; feature and label rows of a tensor of rank 5 stand in one axis meanwhile."""
+    if x.type.rank == 4:
+        return rewriter.op("conv2d", x, kernel, bias)
+    batch, channel, feature, label, time = x.type.axes
+    rows = Axis(Role.FEATURE, feature.extent * label.extent)
+    y = rewriter.op("conv2d", _reshaped(rewriter, x, (batch, channel, rows, time)), kernel, bias)
+    return _reshaped(rewriter, y, (batch, y.type.axes[1], feature, label, time))
+
+
+def _reshaped(rewriter: Rewriter, x: Value, axes: Sequence[Axis]) -> Value:
+    extents = [a.extent.value if a.extent.is_static else a.extent for a in axes]
+    return rewriter.op("reshape", x, axes=tuple((a.role.value, n) for a, n in zip(axes, extents, strict=True)))

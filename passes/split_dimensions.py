@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mctc.passes.limits import limits_of
-
 from mctc.ir.program import Op, Program, Value
 from mctc.ir.types import Role
+from mctc.passes.limits import limits_of
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.rewriter import Rewriter, rewrite

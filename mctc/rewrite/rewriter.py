@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from mctc.diagnostics.errors import MctcError
 from mctc.ir.build import Builder
 from mctc.ir.location import Origin
 from mctc.ir.op import InferenceError
@@ -16,7 +17,7 @@ Rule = Callable[[Op, "Rewriter"], Replacement]
 Retype = Callable[[TensorType], TensorType]
 
 
-class RewriteError(ValueError):
+class RewriteError(MctcError):
     """A pass built something that does not type-check; names the pass, the op and its place."""
 
 
@@ -87,7 +88,7 @@ class Rewriter(Builder):
             values = self.copy(op) if replacement is None else replacement
         except InferenceError as error:
             where = op.origin.location or op.origin.path or self.function.name
-            raise RewriteError(f"pass {self.by} broke {op.name} at {where}: {error}") from error
+            raise RewriteError(f"pass {self.by} broke {op.name} at {where}: {error}", hint=error.hint) from error
         values = (values,) if isinstance(values, Value) else tuple(values)
         if len(values) != len(op.results):
             raise RewriteError(

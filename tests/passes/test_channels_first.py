@@ -157,6 +157,17 @@ def test_ops_that_find_axes_by_role_keep_their_meaning(rewrites):
     assert not {"transpose", "reshape"} & set(names)
 
 
+def test_stacked_frames_are_picked_by_depthwise_convolutions(rewrites):
+    before = """function @f(%x: f32[batch B, time T, channel 4]) {
+        %y = reshape(%x, axes = [batch B, time T/3, channel 12])
+        return out = %y
+    }"""
+    made, _ = rewrites(ChannelsFirst, program(before))
+    ops = [op for op in made.functions["f"].ops if op.name != "constant"]
+    assert [op.name for op in ops] == ["conv2d", "conv2d", "conv2d", "concat"]
+    assert {op.attributes["groups"] for op in ops[:3]} == {4}
+
+
 def test_it_changes_nothing_the_second_time(rewrites):
     laid_out = program("""function @f(%x: f32[batch B, channel 4, unit 1, time T]) {
         %y = softmax(%x)
@@ -175,4 +186,16 @@ def test_it_changes_nothing_the_second_time(rewrites):
 def test_what_would_need_a_transpose_is_refused(op, words):
     text = f"function @f(%x: f32[batch B, time 4, channel 4]) {{ %y = {op} return out = %y }}".replace("T,", "4,")
     with pytest.raises(RewriteError, match=words):
+        ChannelsFirst().run(parse_program(program(text)), Context())
+
+
+def test_a_convolution_along_labels_beside_time_is_refused():
+    text = """function @f(%x: f32[batch B, time T, channel 4], %y: f32[batch B, label U, channel 4]) {
+        %w = constant [[[0.5, 1.0]]]: f32[1, 1, 2]
+        %v = concat(%w, %w, %w, %w, axis = 0)
+        %c = conv1d(%y, %v, groups = 4, pad = [1, 0])
+        %z = add(%x, %c)
+        return out = %z
+    }"""
+    with pytest.raises(RewriteError, match="component of its own"):
         ChannelsFirst().run(parse_program(program(text)), Context())

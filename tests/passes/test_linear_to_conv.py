@@ -74,9 +74,36 @@ def test_output_classes_stay_a_vocabulary(rewrites):
     assert result.type.roles[1].value == "vocabulary"
 
 
-def test_a_tensor_that_no_convolution_takes_stays_linear_and_says_so(rewrites):
-    text = """program @m { dim B: batch dim T: time dim U: label source @w: f32[8, 4] = normal() param @w
-        function @f(%x: f32[batch B, channel 4, feature 3, label U, time T]) {
+def test_rows_of_feature_and_label_stand_in_one_axis_meanwhile(rewrites):
+    head = "program @m { dim B: batch dim T: time dim U: label source @w: f32[8, 4] = normal() "
+    inputs = "function @f(%x: f32[batch B, channel 4, feature 3, label U, time T])"
+    before = head + f"param @w {inputs} {{ %w = parameter @w %y = linear(%x, %w) return out = %y }} }}"
+    after = f"""{head} param @w: f32[8, 4, 1, 1] = reshape(@w, axes = [plain 8, plain 4, plain 1, plain 1]) {inputs} {{
+        %w = parameter @w
+        %r = reshape(%x, axes = [batch B, channel 4, feature 3*U, time T])
+        %c = conv2d(%r, %w)
+        %y = reshape(%c, axes = [batch B, channel 8, feature 3, label U, time T])
+        return out = %y
+    }} }}"""
+    rewrites(LinearToConv, before, after)
+
+
+def test_a_tensor_without_a_sequence_is_convolved_too(rewrites):
+    made, _ = rewrites(
+        LinearToConv,
+        """program @m { dim B: batch source @w: f32[8, 4] = normal() param @w
+        function @f(%x: f32[batch B, channel 4, unit 1, unit 1]) {
+            %w = parameter @w
+            %y = linear(%x, %w)
+            return out = %y
+        } }""",
+    )
+    assert [op.name for op in made.functions["f"].ops] == ["parameter", "conv2d"]
+
+
+def test_a_tensor_that_is_not_laid_out_stays_linear_and_says_so(rewrites):
+    text = """program @m { dim B: batch dim T: time source @w: f32[8, 4] = normal() param @w
+        function @f(%x: f32[batch B, time T, channel 4]) {
             %w = parameter @w
             %y = linear(%x, %w)
             return out = %y

@@ -107,10 +107,20 @@ class Conv1d(OpDef):
         return _window(s, s["weight"].extents[2].value, s.int("stride"), s.int("dilation"), s.ints("pad"))
 
 
+def width_axis(s: Signature) -> int:
+    """The axis that a 2-d convolution runs along as time: the sequence, or the last axis of a laid-out type without."""
+    x = s["x"]
+    if x.sequence is not None:
+        return x.sequence
+    if x.rank == 4 and x.roles[0] is Role.BATCH and x.roles[1].is_channel and x.roles[3] is Role.UNIT:
+        return 3
+    raise InferenceError(f"{x} has no time or label axis to convolve along", "x")
+
+
 def height_axis(s: Signature) -> int:
     """The axis that a 2-d convolution runs along besides the sequence: feature, else a unit or label axis."""
     x = s["x"]
-    used = {channel_axis(s, "x"), x.sequence, x.find(Role.BATCH)}
+    used = {channel_axis(s, "x"), width_axis(s), x.find(Role.BATCH)}
     rest = [i for i in range(x.rank) if i not in used]
     if len(rest) != 1:
         raise InferenceError(f"{x} must have one axis besides batch, channel and time for a 2-d convolution", "x")
@@ -131,9 +141,7 @@ class Conv2d(OpDef):
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
         x, weight = s["x"], s["weight"]
-        channel, time, height = channel_axis(s, "x"), x.sequence, height_axis(s)
-        if time is None:
-            raise InferenceError(f"{x} has no time or label axis to convolve along", "x")
+        channel, time, height = channel_axis(s, "x"), width_axis(s), height_axis(s)
         if weight.rank != 4:
             raise InferenceError(
                 f"the weight must be [out, in/groups, feature kernel, frame kernel], not {weight}", "weight"
@@ -149,13 +157,13 @@ class Conv2d(OpDef):
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
         x, weight, bias = operands
-        order = (channel_axis(s, "x"), height_axis(s), s["x"].sequence)
-        moved = np.moveaxis(x, order, (-3, -2, -1))  # type: ignore[arg-type]
+        order = (channel_axis(s, "x"), height_axis(s), width_axis(s))
+        moved = np.moveaxis(x, order, (-3, -2, -1))
         flat = moved.reshape(-1, *moved.shape[-3:])
         flat = np.pad(flat, ((0, 0), (0, 0), s.ints("pad_feature"), s.ints("pad")))
         y = convolve(flat, weight, s.int("groups"), s.ints("stride"), s.ints("dilation"))
         y = (y if bias is None else y + bias[:, None, None]).reshape(*moved.shape[:-3], *y.shape[1:])
-        return (np.moveaxis(y, (-3, -2, -1), order),)  # type: ignore[arg-type]
+        return (np.moveaxis(y, (-3, -2, -1), order),)
 
     @classmethod
     def time(cls, s: Signature) -> TimeBehaviour:
