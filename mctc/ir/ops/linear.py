@@ -91,15 +91,32 @@ class Embedding(OpDef):
 
 @declare
 class MatMul(OpDef):
-    """Product over the last axis of left and the last but one of right; leading axes broadcast by position."""
+    """Product over the last axis of left and the last but one of right; leading axes broadcast by position.
+
+    `transpose_left` and `transpose_right` exchange the last two axes of an operand before that.
+    """
 
     name = "matmul"
     operands = "left right"
+    attributes = {"transpose_left": False, "transpose_right": False}
+
+    @classmethod
+    def turned(cls, s: Signature) -> tuple[TensorType, TensorType]:
+        """The types of both operands as they are multiplied."""
+        types = []
+        for operand in ("left", "right"):
+            type_ = s[operand]
+            if type_.rank < 2:
+                raise InferenceError(f"{type_} has less than two axes", operand)
+            if s.attribute(f"transpose_{operand}"):
+                type_ = type_.with_axes((*type_.axes[:-2], type_.axes[-1], type_.axes[-2]))
+            types.append(type_)
+        return types[0], types[1]
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
-        left, right = s["left"], s["right"]
-        if left.rank < 2 or right.rank < 2 or left.extents[-1] != right.extents[-2]:
+        left, right = cls.turned(s)
+        if left.extents[-1] != right.extents[-2]:
             raise InferenceError(f"cannot multiply {left} by {right}", "right")
         if left.rank < right.rank or any(
             a != b and b.value != 1 for a, b in zip(left.extents[-3::-1], right.extents[-3::-1]) if b.is_static
@@ -111,11 +128,14 @@ class MatMul(OpDef):
 
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        return (np.matmul(operands[0], operands[1]),)
+        left, right = operands
+        left = np.swapaxes(left, -1, -2) if s.attribute("transpose_left") else left
+        right = np.swapaxes(right, -1, -2) if s.attribute("transpose_right") else right
+        return (np.matmul(left, right),)
 
     @classmethod
     def time(cls, s: Signature) -> TimeBehaviour:
-        left, right = s["left"], s["right"]
+        left, right = cls.turned(s)
         if left.sequence == left.rank - 1 or right.sequence in (right.rank - 2, right.rank - 1):
             return Whole("each product sums over, or pairs, all frames; `attention` has a form with a bounded view")
         return POINTWISE
