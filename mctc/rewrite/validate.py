@@ -14,6 +14,7 @@ from mctc.ir.program import Function, Op, Program
 from mctc.ir.types import DType, Role, TensorType
 from mctc.rewrite.adapt import adapt
 from mctc.rewrite.base import Pass, Within
+from mctc.streaming.context import VALID
 from mctc.weights import Weights
 
 Observe = Callable[[Op, list[Array]], None]
@@ -140,7 +141,7 @@ def _symbols(type_: TensorType) -> list[tuple[str, Role]]:
 
 
 def random_inputs(function: Function, sizes: Mapping[str, int], seed: int) -> dict[str, Array]:
-    """Normal noise for tensors, ids below the bound for tokens."""
+    """Normal noise for tensors, ids below the bound for tokens, zeros and ones for which frames of a chunk exist."""
     rng = np.random.default_rng(seed)
     arrays: dict[str, Array] = {}
     for value in function.inputs:
@@ -148,6 +149,8 @@ def random_inputs(function: Function, sizes: Mapping[str, int], seed: int) -> di
         if type_.dtype is DType.I32:
             high = type_.bound.value if type_.bound is not None and type_.bound.is_static else 8
             arrays[value.name] = rng.integers(0, high, type_.shape)
+        elif value.name == VALID:
+            arrays[value.name] = rng.integers(0, 2, type_.shape).astype(np.float64)
         else:
             arrays[value.name] = rng.normal(size=type_.shape)
     return arrays
