@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from mctc.passes.state_packing import Cohort, Grid, Packing, Shelf, grid_of, pack
 
 from mctc.ir.dims import Extent
 from mctc.ir.location import Origin
 from mctc.ir.program import Function, PackedState, Program, State, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
+from mctc.passes.state_packing import Cohort, Grid, Packing, Shelf, grid_of, pack
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.rewriter import Rewriter, drop_dead
 
@@ -18,9 +18,10 @@ PACKED = "state"  # the name of the packed state
 
 
 class PackStates(Pass):
-    """Packs a function's states into one, its last axis a multiple of 32; --state separate only pads, io does neither.
+    """Packs a function's states into one, its last axis a multiple of 32; --state separate only pads each of them.
 
-    Three state tensors in one function fail when a phone runs them (ANE-ST-003), and an encoder has dozens.
+    Three state tensors in one function fail when a phone runs them (ANE-ST-003), and an encoder has dozens. With
+    --state io the packed state is an input and an output, whose last axis wants the same multiple (ANE-LY-002).
     """
 
     name = "pack-states"
@@ -29,8 +30,6 @@ class PackStates(Pass):
     after = ("fold-state-reshapes",)
 
     def run(self, program: Program, context: Context) -> Program:
-        if context.state == "io":
-            return program
         new = replace(program, functions={}, parameters=dict(program.parameters))
         for name, function in program.functions.items():
             if not function.states:
@@ -71,7 +70,7 @@ class _Packer(Rewriter):
             ops=self.ops,
             results=[(name, self._new[value]) for name, value in function.results],
             states=[State(*entry) for entry in zip(self.names, values, updates)],
-            packing=tuple(_places(self.packings, self.names)) if self.context.state != "separate" else (),
+            packing=tuple(_places(self.packings, self.names)),
         )
 
     def _origin(self, change: str) -> Origin:

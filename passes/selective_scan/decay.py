@@ -9,10 +9,10 @@ a chunk and not once a frame: the most exact form in fp16. All exponents are <= 
 from __future__ import annotations
 
 import numpy as np
-from mctc.passes.selective_scan.operands import Scan
 
 from mctc.ir.op import Array
 from mctc.ir.program import Value
+from mctc.passes.selective_scan.operands import Scan
 
 
 def pairs(frames: int, carried: bool) -> list[tuple[int, int]]:

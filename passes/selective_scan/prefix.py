@@ -8,9 +8,9 @@ product with a constant 0/1 matrix; frames with nothing before them meet a decay
 from __future__ import annotations
 
 import numpy as np
-from mctc.passes.selective_scan.operands import Scan
 
 from mctc.ir.program import Value
+from mctc.passes.selective_scan.operands import Scan
 
 
 def lower(scan: Scan) -> tuple[Value, Value]:

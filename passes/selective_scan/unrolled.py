@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from mctc.passes.selective_scan.operands import Scan
-
 from mctc.ir.program import Value
+from mctc.passes.selective_scan.operands import Scan
 
 
 def lower(scan: Scan) -> tuple[Value, Value]:

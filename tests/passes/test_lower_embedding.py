@@ -45,7 +45,8 @@ def test_each_id_gives_its_row_and_nothing_is_an_integer(rows: int, count: int) 
                 array[...] = array.astype(np.float16)
 
     numbers = {"token": ids.astype(np.float64)}
-    actual, _ = evaluate(after.functions["f"], numbers, lambda n: weights.value(after.parameters[n]), observe=round_to_half)
+    new = after.functions["f"]
+    actual, _ = evaluate(new, numbers, lambda n: weights.value(after.parameters[n]), observe=round_to_half)
     np.testing.assert_array_equal(actual["y"], expected["y"])
     function = after.functions["f"]
     types = [v.type for v in function.inputs] + [r.type for op in function.ops for r in op.results]

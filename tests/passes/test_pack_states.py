@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mctc.passes.fold_state_reshapes import FoldStateReshapes
-from mctc.passes.lower_selective_scan import LowerSelectiveScan
-from mctc.passes.pack_states import PackStates
 
 from mctc.evaluate.reference import evaluate
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
 from mctc.ir.program import Function, Program, State, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
+from mctc.passes.fold_state_reshapes import FoldStateReshapes
+from mctc.passes.lower_selective_scan import LowerSelectiveScan
+from mctc.passes.pack_states import PackStates
 from mctc.rewrite.base import Context
 
 CHUNK, CHANNELS, STATES = 4, 6, 3
@@ -94,8 +94,9 @@ def test_results_of_chained_calls_stay_the_same(layers: int, how: str) -> None:
             np.testing.assert_allclose(new[name], array, rtol=0, atol=1e-9 * np.abs(array).max())
 
 
-def test_one_state_is_left_and_its_last_axis_is_a_multiple_of_32() -> None:
-    (state,) = deploy(streaming(5)).functions["f"].states
+@pytest.mark.parametrize("how", ["packed", "io"])
+def test_one_state_is_left_and_its_last_axis_is_a_multiple_of_32(how: str) -> None:
+    (state,) = deploy(streaming(5), how).functions["f"].states
     assert state.name == "state"
     assert state.value.type == state.update.type
     assert state.value.type.shape == (1, CHANNELS + 1 + 2, 1, 32)
@@ -107,17 +108,12 @@ def test_separate_states_are_each_padded_to_a_multiple_of_32() -> None:
     assert {s.value.type.shape[-1] % 32 for s in states} == {0}
 
 
-def test_io_leaves_the_states_alone() -> None:
-    states = deploy(streaming(2), "io").functions["f"].states
-    assert [s.value.type.shape for s in states][:2] == [(1, CHANNELS, 1, 2), (1, CHANNELS, STATES, 1)]
-
-
-def test_the_packing_tells_where_every_state_lies() -> None:
-    old, new = streaming(3), deploy(streaming(3))
+@pytest.mark.parametrize("how", ["packed", "separate"])
+def test_the_packing_tells_where_every_state_lies(how: str) -> None:
+    old, new = streaming(3), deploy(streaming(3), how)
     _, expected = calls(old, 2)
-    _, ((_), actual) = calls(new, 2)
+    _, (_, actual) = calls(new, 2)
     packing = new.functions["f"].packing
-    assert [place.name for place in packing] != []
     assert {place.name for place in packing} == {state.name for state in old.functions["f"].states}
     for place in packing:
         rows = place.shape[1] if len(place.shape) > 2 else 1
