@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from mctc.evaluate.coreml.errors import EvaluationError
 from mctc.evaluate.coreml.steps import Frame, Output, Step, run_steps
 from mctc.package.model import Operation
@@ -28,7 +30,7 @@ class CondStep:
     frees: Sequence[int] = ()
 
     def run(self, frame: Frame) -> None:
-        steps, results = self.bodies[0 if bool(frame.values[self.predicate]) else 1]
+        steps, results = self.bodies[0 if _truth(frame.values[self.predicate], self.where) else 1]
         run_steps(steps, frame)
         _finish(self.operation, self.where, self.outputs, [frame.values[slot] for slot in results], frame)
 
@@ -57,7 +59,7 @@ class LoopStep:
         current: list[Any] = [values[slot] for slot in self.initial]
         for _ in range(LOOP_LIMIT):
             (go_on,) = self._run_block(0, current, frame)
-            if not bool(go_on):
+            if not _truth(go_on, self.where):
                 _finish(self.operation, self.where, self.outputs, current, frame)
                 return
             current = self._run_block(1, current, frame)
@@ -76,6 +78,12 @@ class LoopStep:
     def reads(self) -> Sequence[int]:
         """Slots used here and inside."""
         return [*self.initial, *(slot for slots in self.variables for slot in slots), *_inner_slots(self.bodies)]
+
+
+def _truth(value: Any, where: str) -> bool:
+    if np.size(value) != 1:
+        raise EvaluationError(f"{where}: the condition has {np.size(value)} elements, not one")
+    return bool(np.reshape(value, ())[()])
 
 
 def _inner_slots(bodies: Sequence[CompiledBlock]) -> list[int]:

@@ -14,7 +14,7 @@ import numpy as np
 from mctc.evaluate.coreml.declaration import REGISTRY, OpDeclaration
 from mctc.evaluate.coreml.errors import EvaluationError, TypeMismatch, UnsupportedOp
 from mctc.evaluate.coreml.precision import Precision, hold
-from mctc.evaluate.coreml.steps import ComputeStep, Frame, LoadStep, Output, Step
+from mctc.evaluate.coreml.steps import OP_ERRORS, ComputeStep, Frame, LoadStep, Output, Step
 from mctc.evaluate.coreml.structural import STRUCTURAL
 from mctc.package.dtypes import DTYPES
 from mctc.package.model import Block, Constant, Function, Operation, Reference
@@ -212,7 +212,7 @@ class Compiler:
         )
         call = None
         if declaration.specialise:
-            with suppress(ValueError, IndexError, TypeError):  # the plain function says at run time what is wrong
+            with suppress(*OP_ERRORS):  # the plain function says at run time what is wrong
                 call = declaration.specialise(constants)
         if call is None:
             call = partial(declaration.function, **constants) if constants else declaration.function

@@ -15,6 +15,8 @@ from mctc.package.model import Operation
 from mctc.package.types import NamedType, TensorType
 
 Observer = Callable[[Operation, list[Array]], None]
+OP_ERRORS = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, AttributeError, MemoryError)
+"""What numpy and the op functions raise over operands that don't fit."""
 Slots = list[Any] | dict[int, Any]
 
 
@@ -109,7 +111,7 @@ class ComputeStep:
             arguments[key] = [values[slot] for slot in slots]
         try:
             result = self.call(**arguments)
-        except (ValueError, IndexError, TypeError, KeyError, ArithmeticError, AttributeError, MemoryError) as error:
+        except OP_ERRORS as error:
             raise EvaluationError(f"{self.where}: {_reason(error, arguments)}") from error
         results = result if isinstance(result, tuple) else (result,)
         if len(results) < len(self.outputs):
@@ -181,9 +183,9 @@ class WriteState:
     def run(self, frame: Frame) -> None:
         assert frame.state is not None
         value = frame.values[self.data]
-        if value.shape != frame.state[self.state].shape:
-            want = frame.state[self.state].shape
-            raise TypeMismatch(f"{self.where}: state '{self.state}' has shape {want}, the value {value.shape}")
+        want = frame.state[self.state].shape
+        if np.shape(value) != want:
+            raise TypeMismatch(f"{self.where}: state '{self.state}' has shape {want}, the value {np.shape(value)}")
         frame.state.replace(self.state, value)
         if self.slot is not None:
             frame.values[self.slot] = value

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def _read_state(compiler: Compiler, operation: Operation, _steps: list[Step]) -> Step:
     name = _state_name(compiler, operation, "input")
+    if len(operation.outputs) != 1:
+        raise EvaluationError(f"{compiler.where(operation)}: it has {len(operation.outputs)} results, not one")
     _check_state(compiler, operation, name, operation.outputs[0].type)
     return ReadState(operation, compiler.where(operation), name, compiler.bind(operation.outputs[0]))
 
@@ -44,6 +46,10 @@ def _cond(compiler: Compiler, operation: Operation, steps: list[Step]) -> Step:
     if len(operation.blocks) != 2:
         raise EvaluationError(f"{compiler.where(operation)}: a cond has two blocks, this has {len(operation.blocks)}")
     branches = tuple(compiler.scoped(block)[1] for block in operation.blocks)
+    if any(len(results) != len(operation.outputs) for _, results in branches):
+        raise EvaluationError(
+            f"{compiler.where(operation)}: its branches don't give its {len(operation.outputs)} results"
+        )
     outputs = tuple(compiler.output(item, exact=True) for item in operation.outputs)
     return CondStep(operation, compiler.where(operation), predicate, branches, outputs)
 
@@ -54,9 +60,12 @@ def _while_loop(compiler: Compiler, operation: Operation, steps: list[Step]) -> 
     if len(operation.blocks) != 2 or len(initial) != len(bindings):
         raise EvaluationError(f"{compiler.where(operation)}: a while_loop has a condition, a body and named variables")
     parts = [compiler.scoped(block) for block in operation.blocks]
-    if any(len(variables) != len(initial) for variables, _ in parts):
-        raise EvaluationError(f"{compiler.where(operation)}: its blocks don't take its {len(initial)} variables")
     variables, bodies = [part[0] for part in parts], tuple(part[1] for part in parts)
+    counts = {len(initial), len(operation.outputs), *map(len, variables), len(bodies[1][1])}
+    if len(counts) != 1 or len(bodies[0][1]) != 1:
+        raise EvaluationError(
+            f"{compiler.where(operation)}: its blocks don't take and give its {len(initial)} variables"
+        )
     outputs = tuple(compiler.output(item, exact=True) for item in operation.outputs)
     return LoopStep(operation, compiler.where(operation), tuple(initial), variables, bodies, outputs)
 
