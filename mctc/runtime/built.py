@@ -35,7 +35,10 @@ class BuiltPort:
 
 @dataclass(frozen=True)
 class BuiltFunction:
-    """A function of the build: where it is stored, and how it is called. States as inputs are among `inputs` too."""
+    """A function of the build: where it is stored, and how it is called.
+
+    Where states are inputs and outputs (`--state io`), `state_outputs` has the output of each of `states`.
+    """
 
     name: str
     package: Path
@@ -44,6 +47,7 @@ class BuiltFunction:
     inputs: tuple[BuiltPort, ...]
     outputs: tuple[BuiltPort, ...]
     states: tuple[BuiltPort, ...]
+    state_outputs: tuple[BuiltPort, ...]
     operations: int
 
     def streaming(self, ports: tuple[BuiltPort, ...], role: Role) -> list[BuiltPort]:
@@ -107,7 +111,12 @@ def _function(folder: Path, name: str, entry: Mapping[str, Any]) -> BuiltFunctio
         raise ValueError(f"the package of {name} is outside of the folder")
     role, stored_as = Role(entry["streams_over"]), str(entry["name"])
     inputs, outputs, states = (tuple(map(_port, entry[kind])) for kind in ("inputs", "outputs", "states"))
-    return BuiltFunction(name, package, stored_as, role, inputs, outputs, states, int(entry["operations"]))
+    held = {state.spec for state in states}
+    passed = held & {port.spec for port in inputs}
+    inputs = tuple(port for port in inputs if port.spec not in passed)
+    results = tuple(outputs[: len(outputs) - len(passed)])
+    updates = tuple(outputs[len(results) :])
+    return BuiltFunction(name, package, stored_as, role, inputs, results, states, updates, int(entry["operations"]))
 
 
 def _port(entry: Mapping[str, Any]) -> BuiltPort:

@@ -33,22 +33,19 @@ class Step:
     def __init__(self, function: BuiltFunction, evaluator: Evaluator) -> None:
         self.function = function
         self.compiled = evaluator.function(function.stored_as)
-        self.passed = {state.spec for state in function.states} & {port.spec for port in function.inputs}
         self.reset()
 
     def reset(self) -> None:
         """Zero states: the next call is the first of an utterance."""
-        self._state = None if self.passed or not self.function.states else self.compiled.make_state()
-        self._carried: dict[str, Array] = {
-            port.spec: np.zeros(port.type.shape, np.float32) for port in self.function.states if self.passed
-        }
+        function, passed = self.function, bool(self.function.state_outputs)
+        self._state = self.compiled.make_state() if function.states and not passed else None
+        zeros = {port.name: np.zeros(port.type.shape, np.float32) for port in function.states if passed}
+        self._carried: dict[str, Array] = zeros
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        given = {port.name: (self._carried | dict(inputs))[port.spec] for port in self.function.inputs}
-        results = self.compiled(given, self._state)
-        outputs = self.function.outputs
-        if self.passed:
-            for port in outputs[len(outputs) - len(self.passed) :]:
-                self._carried[port.spec] = results[port.name]
-            outputs = outputs[: len(outputs) - len(self.passed)]
-        return {port.spec: results[port.name] for port in outputs}
+        function = self.function
+        given = {port.name: inputs[port.spec] for port in function.inputs}
+        results = self.compiled(self._carried | given, self._state)
+        for state, update in zip(function.states, function.state_outputs):
+            self._carried[state.name] = results[update.name]
+        return {port.spec: results[port.name] for port in function.outputs}

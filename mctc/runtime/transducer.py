@@ -40,7 +40,7 @@ class Transducer:
         return self.encoder.push(mel)
 
     def predict(self, token: int) -> Floats:
-        (port,) = (p for p in self._predict.function.inputs if p.spec not in self._predict.passed)
+        (port,) = self._predict.function.inputs
         dtype = np.int32 if port.type.dtype is DType.I32 else np.float32
         output = self._predict.function.outputs[0]
         results = self._predict({port.spec: np.full(port.type.shape, token, dtype)})

@@ -1,0 +1,92 @@
+"""Any function of any package over arrays, in Python and on the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mctc.runtime.arrays import ArraysError, run_arrays
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+MEL = np.random.default_rng(0).normal(size=(2, 1, 80, 1, 32)).astype(np.float32)
+
+
+def package(folder: Path) -> Path:
+    (found,) = folder.glob("*.mlpackage")
+    return found
+
+
+def test_states_carry_over_from_file_to_file(small: Path, mctc: Run, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", MEL[0])
+    np.savez(tmp_path / "b.npz", mel=MEL[1])
+    first = mctc("run", package(small), "--input", "a.npy", "--output", "ya.npz", "--state-output", "s.npz")
+    assert (first.returncode, first.stderr) == (0, "")
+    assert "output: float16 [1, 32, 1, 8]" in first.stdout
+    second = mctc("run", package(small), "--input", "b.npz", "--state", "s.npz", "--output", "yb.npy")
+    assert second.returncode == 0
+    fresh, _ = run_arrays(package(small), [str(tmp_path / "b.npz")])
+    carried = np.load(tmp_path / "yb.npy")
+    assert np.abs(carried - fresh["output"]).max() > 0.01
+    assert np.load(tmp_path / "ya.npz")["output"].shape == carried.shape
+
+
+def test_another_function_and_precision_by_name(small: Path, mctc: Run, tmp_path: Path) -> None:
+    np.save(tmp_path / "token.npy", np.full((1, 1, 1, 1), 3.0, np.float32))
+    arguments = ("--function", "predictor", "--input", "token=token.npy", "--precision", "fp32", "--json")
+    done = mctc("run", package(small), *arguments)
+    assert np.array(json.loads(done.stdout)["output"]).shape == (1, 32, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "state", "words"),
+    [
+        (["missing.npy"], None, "missing.npy: no such file"),
+        (["text.npy"], None, "text.npy holds no array"),
+        (["a.npy"], "bad.npz", "no state `nothing`"),
+        (["a.npy"], "text.npy", "no npz file"),
+    ],
+)
+def test_files_that_do_not_fit_are_named(
+    inputs: list[str], state: str | None, words: str, small: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "a.npy", MEL[0])
+    (tmp_path / "text.npy").write_text("hello")
+    np.savez(tmp_path / "bad.npz", nothing=MEL)
+    with pytest.raises(ArraysError, match=words):
+        run_arrays(package(small), [str(tmp_path / i) for i in inputs], state=tmp_path / state if state else None)
+
+
+def test_an_input_that_could_be_any_of_several_must_be_named(small: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", MEL[0])
+    with pytest.raises(ArraysError, match="which input") as caught:
+        run_arrays(package(small), [str(tmp_path / "a.npy")], function="joiner")
+    assert "--input enc=" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("wrong", [[], ["--speech", "--input", "x.npy"]])
+def test_run_wants_exactly_one_thing_to_run_over(wrong: list[str], mctc: Run, small: Path) -> None:
+    done = mctc("run", small, *wrong)
+    assert done.returncode == 2
+    assert "--speech" in done.stderr
+
+
+def test_run_over_speech_says_that_untrained_tokens_mean_nothing(mctc: Run, small: Path, speech: Path) -> None:
+    done = mctc("run", small, "--audio", speech)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "real-time factor" in done.stdout
+    assert "algorithmic latency 320 ms" in done.stdout
+    assert "untrained, drawn from seed 0" in " ".join(done.stdout.split())
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    record = json.loads(mctc("run", small, "--audio", speech, "--json").stdout)
+    assert (len(record["chunks"]), record["untrained_seed"], record["audio_s"]) == (7, 0, pytest.approx(2.07))
+
+
+def test_run_over_speech_imports_no_torch_and_no_coremltools(
+    imported_by: Callable[..., set[str]], small: Path, speech: Path
+) -> None:
+    assert not {"torch", "coremltools"} & imported_by("run", small, "--audio", speech)

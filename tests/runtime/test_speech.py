@@ -1,0 +1,98 @@
+"""A recording through a build equals the whole program over the whole recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mctc.audio import load_audio, log_mel
+from mctc.build import BuildOptions, build
+from mctc.build.options import BuildError
+from mctc.evaluate.reference import evaluate
+from mctc.ir.text import parse_program
+from mctc.rewrite.adapt import adapt
+from mctc.runtime.built import open_built
+from mctc.runtime.encoder import Encoder
+from mctc.runtime.speech import front_end, mel_chunks, transcribe
+from mctc.runtime.step import Packages
+from mctc.runtime.transducer import Transducer
+from mctc.weights import Weights
+
+
+def whole(folder: Path, mel: np.ndarray) -> np.ndarray:
+    """Encoded frames [frames, width] of the whole program, with the parameters as deployed."""
+    program = parse_program((folder / "whole.mir").read_text())
+    weights = Weights(program.sources, 0, cache=True)
+    function = program.functions["encoder"]
+    (port,) = function.inputs
+    given = adapt(mel.T[None, :, None, :], port.type, port.type)
+    results, _ = evaluate(function, {port.name: given}, lambda name: weights.deployed(program.parameters[name]))
+    return np.asarray(results["output"][0, :, 0].T)
+
+
+@pytest.mark.parametrize("which", ["small", "ahead"])
+def test_encoded_frames_of_a_stream_are_those_of_the_whole(
+    which: str, speech: Path, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(which)
+    built = open_built(folder)
+    encoder = Encoder(Packages(built, "fp32").step("encoder"))
+    chunks = mel_chunks(front_end(built), speech, encoder.chunk)
+    streamed = np.concatenate([*[encoder.push(*chunk) for chunk in chunks], encoder.finish()])
+    mel = log_mel(load_audio(speech), built.mel)
+    assert len(mel) == 207
+    expected = whole(folder, mel[:204])  # a whole number of encoded frames
+    assert len(streamed) == -(-207 // encoder.output.jump)
+    behind = 0 if which == "small" else 5  # the last frames of a shorter utterance see its end
+    compared = len(expected) - behind
+    error = np.abs(streamed[:compared] - expected[:compared]).max() / np.abs(expected).max()
+    assert error < 1e-4
+
+
+def test_a_transcript_says_what_was_heard_and_what_it_cost(ahead: Path, speech: Path) -> None:
+    built = open_built(ahead)
+    seen: list[int] = []
+    transcript = transcribe(built, speech, "fp32", 3, lambda t: seen.append(len(t.costs)))
+    assert transcript.audio_s == pytest.approx(2.07)
+    assert transcript.frames == 104
+    assert seen == list(range(1, 15))  # 13 chunks, and one more for what look-ahead held back
+    frames = [e.frame for e in transcript.emissions]
+    assert frames == sorted(frames)
+    assert max(frames) < 104
+    assert max(frames.count(f) for f in frames) <= 3
+    assert min(e.token for e in transcript.emissions) >= 0
+    assert max(e.token for e in transcript.emissions) <= 20
+    assert transcript.real_time_factor > 0
+
+
+@pytest.mark.parametrize(
+    "options", [BuildOptions(state="io"), BuildOptions(state="separate"), BuildOptions(layout="separate")]
+)
+def test_states_and_layout_do_not_change_what_comes_out(
+    options: BuildOptions, ahead: Path, speech: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    build(Path(__file__).parent / "ahead.mct", other, options)
+    tokens = [transcribe(open_built(folder), speech, "fp32", 2).emissions for folder in (ahead, other)]
+    assert tokens[0] == tokens[1]
+
+
+def test_padded_entries_of_the_vocabulary_never_win(small: Path) -> None:
+    transducer = Transducer(open_built(small), "fp16")
+    logits = np.zeros((1, 64), np.float32)
+    logits[0, 31:] = 9.0
+    assert transducer.vocabulary.best(logits)[0] == 0
+
+
+def test_a_folder_that_is_no_build_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"manifest\.json"):
+        open_built(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ['{"schema": 1}', "{", "[]", '{"schema": 99}'])
+def test_a_damaged_manifest_is_an_error(damage: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(damage)
+    with pytest.raises(BuildError, match=r"damaged|schema"):
+        open_built(tmp_path)
