@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ImportedBy = Callable[..., set[str]]
@@ -27,8 +28,13 @@ def test_explaining_a_code_needs_neither(imported_by: ImportedBy) -> None:
     assert not (HEAVY | {"numpy", "lark"}) & imported_by("explain", "MCT0001")
 
 
-def test_building_for_the_neural_engine_needs_no_torch(imported_by: ImportedBy, spec: Path) -> None:
+def test_building_for_the_neural_engine_and_running_the_build_need_no_torch(
+    imported_by: ImportedBy, spec: Path, tmp_path: Path
+) -> None:
     assert "torch" not in imported_by("build", spec, "--target", "ane", "--verify-each")
+    np.save(tmp_path / "x.npy", np.ones((1, 32, 1, 32), np.float32))
+    package = tmp_path / "build/swish/swish.mlpackage"
+    assert not {"torch", "coremltools"} & imported_by("run", package, "--input", "x.npy")
 
 
 def test_listing_passes_needs_no_torch(imported_by: ImportedBy) -> None:
