@@ -13,8 +13,8 @@ from mctc.build.manifest import NAME, ORIGINS, PROGRAM, WHOLE, manifest, sha256,
 from mctc.build.options import BuildOptions
 from mctc.build.sources import digest, source_record
 from mctc.build.target import Target
-from mctc.ir.program import Program
 from mctc.ir.printer import print_program
+from mctc.ir.program import Program
 from mctc.plugins import registry
 from mctc.version import __version__
 from mctc.weights import Weights
