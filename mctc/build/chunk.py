@@ -9,7 +9,7 @@ from mctc.build.options import BuildError
 from mctc.ir.program import Program
 from mctc.ir.types import Role
 
-_TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|frames)?\s*")
+_TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|frames)?\s*", re.ASCII)
 
 
 def parse_chunk(text: str) -> Fraction | int:

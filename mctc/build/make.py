@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from mctc.build.compile import Compiled, Watch, compile_program
 from mctc.build.folder import check_replaceable, replaced
-from mctc.build.manifest import NAME, ORIGINS, PROGRAM, WHOLE, manifest, sha256, write_json
+from mctc.build.manifest import NAME, ORIGINS, PROGRAM, WHOLE, manifest, read_manifest, sha256, write_json
 from mctc.build.options import BuildOptions
 from mctc.build.sources import digest, source_record
 from mctc.build.target import Target
@@ -71,7 +71,7 @@ def write_build(
         write_json(folder / ORIGINS, written.origins)
         content = manifest(compiled, options, written, agreements, source, described, folder)
         write_json(folder / NAME, content)
-    return BuildResult(out, content, compiled)
+    return BuildResult(out, read_manifest(out), compiled)
 
 
 def _weights(program: Program, options: BuildOptions) -> tuple[Weights, dict[str, Any]]:

@@ -130,13 +130,14 @@ def _function(compiled: Compiled, function: Function, interface: Interface) -> d
 
 
 def _port(port: Port) -> dict[str, Any]:
-    return {
+    described = {
         "name": port.name,
         "spec_name": port.spec,
         "shape": list(port.shape),
         "dtype": port.dtype,
         "roles": list(port.roles),
     }
+    return described if port.bound is None else {**described, "ids_below": port.bound}
 
 
 def _input_timing(step: StepInfo, port: Port) -> dict[str, Any]:

@@ -14,13 +14,17 @@ from mctc.weights import Weights
 
 @dataclass(frozen=True)
 class Port:
-    """An input, output or state: `spec` is its name in the program, `name` the one in the artifact."""
+    """An input, output or state: `spec` is its name in the program, `name` the one in the artifact.
+
+    `bound`: the entries are ids (whole numbers, whatever the dtype) from 0 up to, but not including, it.
+    """
 
     spec: str
     name: str
     shape: tuple[int, ...]
     dtype: str
     roles: tuple[str, ...]
+    bound: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,214 @@
+"""From a spec to a folder: what is in it, that it is the same every time, and that a failure changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from mctc.build import BuildOptions, BuildResult, build, program_at
+from mctc.build.manifest import read_manifest
+from mctc.build.options import BuildError
+from mctc.diagnostics.errors import MctcError
+from mctc.ir.text import parse_program, print_program
+from mctc.ir.verify import verify
+from mctc.language import elaborate_file
+from mctc.package import read_package
+from mctc.weights import WeightsError, initialise
+
+from .conftest import Build
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def checkpoint(result: BuildResult, path: Path, **changes: np.ndarray | None) -> Path:
+    """The initial weights of seed 0 as a checkpoint; a change of None leaves a tensor out."""
+    sources = result.compiled.deployed.sources
+    tensors: dict[str, Any] = {name: initialise(name, type_, rule, 0) for name, (type_, rule) in sources.items()}
+    tensors.update(changes)
+    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items() if tensor is not None}, path)
+    return path
+
+
+def test_the_manifest_tells_how_to_call_every_function(make: Build) -> None:
+    manifest = make().manifest
+    assert manifest["schema"] == 1
+    assert manifest["model"] == "small"
+    assert manifest["stream"] == {"chunk_frames": 8, "chunk_ms": 80.0, "frame_rate_hz": 100}
+    assert manifest["blank"] == 0
+    assert manifest["weights"] == {"seed": 0}
+    encoder = manifest["functions"]["encoder"]
+    assert encoder["package"] == "small.mlpackage"
+    (mel,), (encoded,), (state,) = encoder["inputs"], encoder["outputs"], encoder["states"]
+    assert (mel["name"], mel["shape"], mel["dtype"], mel["frames"]) == ("mel", [1, 16, 1, 8], "fp16", 8)
+    assert (encoded["shape"], encoded["frames"], encoded["latency_ms"]) == ([1, 32, 1, 4], 4, 80.0)
+    assert state["shape"][-1] % 32 == 0
+    assert {entry["name"] for entry in encoder["packing"]} >= {"encoder.layers.0.mamba.h", "encoder.front.context"}
+    (token,) = manifest["functions"]["predictor"]["inputs"]
+    assert (token["dtype"], token["ids_below"]) == ("fp16", 41)
+    (vocabulary,) = manifest["vocabularies"]
+    assert (vocabulary["function"], vocabulary["valid"], vocabulary["padded"]) == ("joiner", 41, 64)
+
+
+def test_the_front_end_is_told_where_an_input_is_log_mel(spec: Path, tmp_path: Path) -> None:
+    result = build(spec, tmp_path / "out", BuildOptions(defines={"mels": 80}))
+    assert result.manifest["audio"]["bins"] == 80
+    assert result.manifest["audio"]["hop"] == 160
+
+
+def test_the_folder_holds_what_the_manifest_lists(make: Build) -> None:
+    result = make()
+    files = tree(result.folder)
+    assert json.loads(files.pop("manifest.json")) == result.manifest == read_manifest(result.folder)
+    assert {name: hashlib.sha256(data).hexdigest() for name, data in files.items()} == result.manifest["files"]
+    spec = result.manifest["source"]
+    assert spec["files"][spec["spec"]] == hashlib.sha256(Path(spec["spec"]).read_bytes()).hexdigest()
+
+
+def test_every_result_and_state_was_compared(make: Build) -> None:
+    compared = {(entry["function"], entry["result"]): entry["error"] for entry in make().manifest["verification"]}
+    assert {function for function, _ in compared} == {"encoder", "predictor", "joiner"}
+    assert ("encoder", "state_out") in compared
+    assert max(compared.values()) < 1e-4
+
+
+def test_the_programs_beside_the_package_read_back(make: Build) -> None:
+    result = make()
+    for name, program in (("program.mir", result.compiled.deployed), ("whole.mir", result.compiled.whole)):
+        text = (result.folder / name).read_text()
+        read = parse_program(text)
+        verify(read)
+        assert text == print_program(read, locations=True) == print_program(program, locations=True)
+
+
+def test_every_operation_of_the_package_leads_to_a_line_of_the_spec(make: Build) -> None:
+    result = make()
+    origins: Mapping[str, Mapping[str, int]] = json.loads((result.folder / "origins.json").read_text())
+    package = read_package(result.folder / "small.mlpackage")
+    assert set(origins) == set(package.functions)
+    for name, function in package.functions.items():
+        ops = result.compiled.deployed.functions[name].ops
+        for operation in function.operations:
+            if operation.type not in ("const", "read_state") and "constexpr" not in operation.type:
+                assert 0 <= origins[name][operation.name] < len(ops)
+    ops = result.compiled.deployed.functions["encoder"].ops
+    norm = ops[origins["encoder"]["encoder_layers_1_layer_norm_layer_norm"]]
+    assert norm.origin.path == "encoder.layers.1.layer_norm"
+    assert norm.origin.location is not None
+
+
+def test_two_builds_have_the_same_bytes(make: Build) -> None:
+    assert tree(make("one").folder) == tree(make("two").folder)
+
+
+def test_another_seed_gives_other_weights_and_nothing_else(make: Build) -> None:
+    one, two = tree(make("one").folder), tree(make("two", seed=1).folder)
+    different = {name for name in one if one[name] != two[name]}
+    assert different == {"manifest.json", "small.mlpackage/Data/com.apple.CoreML/weights/weight.bin"}
+
+
+def test_a_checkpoint_of_the_same_weights_gives_the_same_package(make: Build, tmp_path: Path) -> None:
+    seeded = make("seeded")
+    weights = checkpoint(seeded, tmp_path / "w.safetensors")
+    bound = make("bound", weights=weights)
+    assert tree(bound.folder / "small.mlpackage") == tree(seeded.folder / "small.mlpackage")
+    assert bound.manifest["weights"] == {
+        "file": "w.safetensors",
+        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+    }
+
+
+def test_weights_that_do_not_fit_are_listed_and_change_nothing(make: Build, tmp_path: Path) -> None:
+    result = make()
+    before = tree(result.folder)
+    changes = {
+        "encoder.norm.weight": None,
+        "encoder.front.bias": np.zeros(7, np.float32),
+        "encoder.extra.weight": np.zeros((2, 3), np.float32),
+    }
+    weights = checkpoint(result, tmp_path / "w.safetensors", **changes)
+    with pytest.raises(WeightsError) as caught:
+        make(weights=weights)
+    text = str(caught.value)
+    assert "missing: encoder.norm.weight [32]" in text
+    assert "misshapen: encoder.front.bias is [7], the program takes [32]" in text
+    assert "extra: encoder.extra.weight [2, 3]" in text
+    assert tree(result.folder) == before
+
+
+def test_a_checkpoint_with_a_value_beyond_fp16_is_refused(make: Build, tmp_path: Path) -> None:
+    result = make()
+    before = tree(result.folder)
+    weights = checkpoint(result, tmp_path / "w.safetensors", **{"encoder.norm.weight": np.full(32, 1e6, np.float32)})
+    with pytest.raises(MctcError, match=r"encoder\.norm\.weight has a value of magnitude 1e\+06"):
+        make(weights=weights)
+    assert tree(result.folder) == before
+    assert not list(tmp_path.glob(".out*"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"state": "io"},
+        {"state": "separate"},
+        {"layout": "separate"},
+        {"scan": "prefix"},
+        {"chunk": 4},
+        {"device": "m4"},
+    ],
+    ids=str,
+)
+def test_other_ways_to_build_agree_with_their_programs_too(make: Build, options: dict[str, object]) -> None:
+    manifest = make(**options).manifest
+    assert max(entry["error"] for entry in manifest["verification"]) < 1e-4
+    packages = {function["package"] for function in manifest["functions"].values()}
+    assert len(packages) == (3 if options.get("layout") == "separate" else 1)
+    encoder = manifest["functions"]["encoder"]
+    outputs = {port["name"] for port in encoder["outputs"]}
+    assert (outputs >= {f"{port['name']}_out" for port in encoder["states"]}) == (options.get("state") == "io")
+
+
+def test_a_program_can_be_seen_before_and_after_any_pass(spec: Path) -> None:
+    program = elaborate_file(spec)
+    kinds = {
+        when: {op.name for _, op in program_at(program, **{when: "lower-selective-scan"}).ops()}
+        for when in ("before", "after")
+    }
+    assert "selective_scan" in kinds["before"]
+    assert "selective_scan" not in kinds["after"]
+    assert "lstm" in {op.name for _, op in program_at(program, after="derive-step").ops()}
+    with pytest.raises(BuildError, match="there is no pass `lower-selectiv-scan`") as caught:
+        program_at(program, after="lower-selectiv-scan")
+    assert "lower-selective-scan" in str(caught.value.hint)
+
+
+def test_a_spec_without_a_chunk_asks_for_one(spec: Path, tmp_path: Path) -> None:
+    spec.write_text(spec.read_text().replace("stream { chunk = 80 ms }", ""))
+    with pytest.raises(BuildError, match="doesn't say how much audio a call takes") as caught:
+        build(spec, tmp_path / "out")
+    assert "--chunk" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [({"state": "both"}, "state can't be 'both'"), ({"layout": "many"}, "layout"), ({"scan": "cumsum"}, "scan")],
+)
+def test_unknown_options_are_refused(options: dict[str, Any], match: str) -> None:
+    with pytest.raises(BuildError, match=match):
+        BuildOptions(**options)
+
+
+def test_a_manifest_that_is_missing_damaged_or_of_another_time_is_named(tmp_path: Path) -> None:
+    for text, match in ((None, "holds no manifest.json"), ("{", "is damaged"), ('{"schema": 99}', "has schema 99")):
+        if text is not None:
+            (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(BuildError, match=match):
+            read_manifest(tmp_path)
