@@ -11,6 +11,7 @@ from mctc.build.target import Agreement, Written
 from mctc.ir.program import Program
 from mctc.targets.ane.package import write_packages
 from mctc.targets.ane.readback import check_packages
+from mctc.targets.ane.witness import check_with_coremltools
 from mctc.weights import Weights
 
 
@@ -37,3 +38,10 @@ class AneTarget:
     ) -> list[Agreement]:
         """Reads the packages back, type-checks and evaluates them. Raises MctcError where they disagree."""
         return check_packages(program, weights, folder, written, states_as_io=options.state == "io")
+
+    def witness(self, artifact: Path) -> int:
+        """How many operations of a package coremltools' own MIL builder accepts and infers the declared types of.
+
+        Imports coremltools, which no build does; what it would import besides stays out. Raises EmitError.
+        """
+        return check_with_coremltools(artifact, hide=True)

@@ -1,0 +1,70 @@
+"""`mctc build` on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from mctc.diagnostics.errors import ExitCode
+
+Run = Callable[..., "CompletedProcess[str]"]
+
+
+def test_it_says_what_it_built_and_how_that_was_proven(mctc: Run, spec: Path, tmp_path: Path) -> None:
+    done = mctc("build", spec)
+    assert done.returncode == ExitCode.OK, done.stderr
+    first, *functions, proof, untrained = done.stdout.splitlines()
+    assert first.startswith("build/small: small, ")
+    assert [line.split()[0] for line in functions] == ["encoder", "predictor", "joiner"]
+    assert "1 state, latency 80 ms" in functions[0]
+    assert "read back, type-checked and evaluated" in proof
+    assert "seed 0" in untrained
+    assert (tmp_path / "build" / "small" / "small.mlpackage").is_dir()
+
+
+def test_options_reach_the_build(mctc: Run, spec: Path, tmp_path: Path) -> None:
+    options = ["-D", "depth=1", "-D", "width=16", "--chunk", "160ms", "--state", "io", "--layout", "separate"]
+    done = mctc("build", spec, "-o", tmp_path / "x", *options)
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert "latency 160 ms" in done.stdout
+    assert sorted(path.name for path in (tmp_path / "x").glob("*.mlpackage")) == [
+        "small_encoder.mlpackage",
+        "small_joiner.mlpackage",
+        "small_predictor.mlpackage",
+    ]
+
+
+def test_a_build_imports_neither_torch_nor_coremltools_nor_scipy(
+    imported_by: Callable[..., set[str]], spec: Path
+) -> None:
+    assert not imported_by("build", spec) & {"torch", "coremltools", "scipy", "rich", "sympy"}
+
+
+def test_a_program_is_printed_after_a_pass(mctc: Run, spec: Path) -> None:
+    done = mctc("build", spec, "--print-after", "linear-to-conv")
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert "# after linear-to-conv" in done.stdout
+    assert "conv2d(" in done.stdout
+    assert "linear(" not in done.stdout
+
+
+def test_what_cannot_be_done_is_said_in_a_line(mctc: Run, spec: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes").write_text("keep")
+    cases = (
+        (("--print-after", "linear-to-con"), "there is no pass `linear-to-con`", "linear-to-conv"),
+        (("--without", "nothing"), "there is no pass `nothing`", ""),
+        (("--target", "anne"), "there is no target `anne`", "ane"),
+        (("--chunk", "soon"), "'soon' is no length of a chunk", "320ms"),
+        (("--chunk", "7ms"), "not a whole number", "10 ms"),
+        (("-o", tmp_path / "mine"), "was not written by mctc", "--force"),
+        (("--weights", tmp_path / "none.safetensors"), "cannot read", ""),
+    )
+    for arguments, message, hint in cases:
+        done = mctc("build", spec, *arguments)
+        assert done.returncode == ExitCode.FAILED, (arguments, done.stdout, done.stderr)
+        assert message in done.stderr
+        assert hint in done.stderr
+        assert "Traceback" not in done.stderr
+    assert (tmp_path / "mine" / "notes").read_text() == "keep"
