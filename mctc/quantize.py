@@ -25,7 +25,7 @@ class QuantizeError(MctcError):
 
 @dataclass(frozen=True, eq=False)
 class Scaled:
-    """codes * scale. `codes` is int8 (of `bits` bits); `scale` is fp16 [channels, 1, ...], or [1, ...] for a vector."""
+    """codes * scale. `codes` is int8 (of `bits` bits); `scale` is fp16, of extent 1 but along the output channels."""
 
     bits: int
     codes: Array
@@ -38,24 +38,29 @@ class Scaled:
 
 @dataclass(frozen=True, eq=False)
 class Palette:
-    """table[group of the output channel, code]. `codes` is uint8; `table` is fp16 [groups, 2^bits]."""
+    """table[group of the output channel, code]. `codes` is uint8; `table` is fp16 [groups, 2^bits].
+
+    `axis` is where the output channels lie.
+    """
 
     bits: int
     codes: Array
     table: Array
+    axis: int = 0
 
     def dequantize(self) -> Array:
         """The fp16 tensor."""
         groups = self.table.shape[0]
-        grouped = self.codes.reshape(groups, -1)
-        return np.take_along_axis(self.table, grouped.astype(np.intp), axis=1).reshape(self.codes.shape)
+        codes = np.moveaxis(self.codes, self.axis, 0)
+        values = np.take_along_axis(self.table, codes.reshape(groups, -1).astype(np.intp), axis=1)
+        return np.moveaxis(values.reshape(codes.shape), 0, self.axis)
 
 
 Quantized = Scaled | Palette
 
 
 def quantize(array: Array, how: Quantization) -> Quantized:
-    """Quantises a tensor of any shape; axis 0 holds the output channels.
+    """Quantises a tensor of any shape; its output channels lie along `how.axis`.
 
     Raises QuantizeError for an unknown scheme, values that are not finite in fp16, and groups that do not divide the
     output channels.
@@ -65,34 +70,36 @@ def quantize(array: Array, how: Quantization) -> Quantized:
     if not np.isfinite(half).all():
         raise QuantizeError("the tensor has values that are not finite in fp16")
     if how.scheme in LEVELS:
-        return _scaled(np.asarray(array, np.float32), how.scheme)
+        return _scaled(np.asarray(array, np.float32), how.scheme, how.axis)
     if how.scheme != "palette":
         raise QuantizeError(f"there is no scheme {how.scheme}; there are int8, int4 and palette")
     if how.bits not in PALETTE_BITS:
         raise QuantizeError(f"a palette has 2, 4, 6 or 8 bits, not {how.bits}")
-    channels = half.shape[0] if half.ndim else 1
+    channels = half.shape[how.axis] if half.ndim else 1
     group = how.group or channels
     if channels % group:
         raise QuantizeError(f"groups of {group} do not divide the {channels} output channels")
-    return _palette(half, how.bits, channels // group)
+    return _palette(half, how.bits, channels // group, how.axis)
 
 
-def _scaled(array: Array, scheme: str) -> Scaled:
+def _scaled(array: Array, scheme: str, axis: int) -> Scaled:
     levels = LEVELS[scheme]
-    axes = tuple(range(1, array.ndim)) if array.ndim > 1 else None
+    axes = tuple(i for i in range(array.ndim) if i != axis) if array.ndim > 1 else None
     scale = (np.abs(array).max(axis=axes, keepdims=True, initial=0.0) / levels).astype(np.float16)
     scale = np.where(scale == 0, np.float16(1), scale)  # a channel of zeros, or one too small for an fp16 scale
     codes = np.clip(np.rint(array / scale.astype(np.float32)), -levels, levels).astype(np.int8)
     return Scaled(8 if scheme == "int8" else 4, codes, scale)
 
 
-def _palette(half: Array, bits: int, groups: int) -> Palette:
-    rows = half.reshape(groups, -1)
+def _palette(half: Array, bits: int, groups: int, axis: int) -> Palette:
+    moved = np.moveaxis(half, axis, 0) if half.ndim else half
+    rows = moved.reshape(groups, -1)
     codes = np.empty(rows.shape, np.uint8)
     table = np.empty((groups, 1 << bits), np.float16)
     for index, row in enumerate(rows):
         table[index], codes[index] = _cluster(row, 1 << bits)
-    return Palette(bits, codes.reshape(half.shape), table)
+    codes = codes.reshape(moved.shape)
+    return Palette(bits, np.ascontiguousarray(np.moveaxis(codes, 0, axis)) if half.ndim else codes, table, axis)
 
 
 def _cluster(row: Array, size: int) -> tuple[Array, Array]:

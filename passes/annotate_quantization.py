@@ -20,7 +20,7 @@ WEIGHTS = {
     "lstm": ("weight_ih", "weight_hh"),
     "gru": ("weight_ih", "weight_hh"),
 }
-"""Operands that hold a matrix of weights, one row an output channel (or a token)."""
+"""Operands that hold a matrix of weights, one row an output channel; in an embedding table, one column."""
 
 SMALLEST = 2048  # entries; below, scales and tables cost what compression saves (coremltools' own threshold)
 NARROWEST = 8  # entries a row: each row carries an fp16 scale
@@ -74,7 +74,9 @@ class AnnotateQuantization(Pass):
         reason = _reason_against(parameter, rule.quantization, uses)
         how = "fp16" if reason else describe(rule.quantization)
         context.explain(self.name, parameter.name, f"{how}: {reason or f'rule {rule.pattern}'}")
-        return parameter if reason else replace(parameter, quantization=rule.quantization)
+        if reason or rule.quantization is None:
+            return parameter
+        return replace(parameter, quantization=replace(rule.quantization, axis=channels_axis(uses)))
 
 
 def first_match(rules: Sequence[QuantizeRule], parameter: Parameter) -> QuantizeRule | None:
@@ -115,7 +117,7 @@ def _reason_against(parameter: Parameter, quantization: Quantization | None, use
     """Why a parameter that a rule matches stays in fp16, or None."""
     if quantization is None:
         return "the rule says none"
-    rows = parameter.type.shape[0]
+    rows = parameter.type.shape[channels_axis(uses)]
     if parameter.type.size < SMALLEST or parameter.type.size // rows < NARROWEST:
         return f"only {rows} rows of {parameter.type.size // rows} entries"
     if quantization.scheme == "palette":
@@ -131,6 +133,11 @@ def _reason_against_palette(rows: int, quantization: Quantization, uses: Sequenc
     if quantization.group is not None and rows % quantization.group:
         return f"{rows} output channels do not divide into groups of {quantization.group}"
     return None
+
+
+def channels_axis(uses: Sequence[_Use]) -> int:
+    """Where the output channels of a weight lie: along the columns of an embedding table, else along the rows."""
+    return 1 if any(use.op.name == "embedding" for use in uses) else 0
 
 
 def _numbers(value: int | Sequence[int]) -> Sequence[int]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import DType, Role
-from mctc.rewrite.base import Context, Pass, Within
+from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.rewriter import Rewriter, drop_dead
 
@@ -26,9 +26,7 @@ class LowerEmbedding(Pass):
     """
 
     name = "lower-embedding"
-    # Exact for a table in fp16. A table stored in int4 or int8 gets a scale for each column instead of each row, and
-    # two roundings to int4 differ by up to a seventh of the largest entry.
-    promise = Within(0.15)
+    promise = Exact()
     stage = "deploy"
 
     def run(self, program: Program, context: Context) -> Program:

@@ -69,7 +69,8 @@ def _quantization(quantization: Quantization | None) -> str:
     if quantization is None:
         return "none"
     group = {} if quantization.group is None else {"group": quantization.group}
-    return call_text(quantization.scheme, {"bits": quantization.bits, **group})
+    axis = {"axis": quantization.axis} if quantization.axis else {}
+    return call_text(quantization.scheme, {"bits": quantization.bits, **group, **axis})
 
 
 def _parameter(parameter: Parameter, program: Program, locations: bool) -> str:

@@ -156,11 +156,13 @@ class Quantization:
     """How a parameter is stored: 'int8', 'int4' (symmetric, one scale per output channel) or 'palette'.
 
     `bits` is for palettes (2, 4, 6, 8); `group` output channels share a palette, None means one per tensor.
+    `axis` is where the output channels lie: 0, but 1 in an embedding table.
     """
 
     scheme: str
     bits: int
     group: int | None = None
+    axis: int = 0
 
 
 @dataclass(frozen=True)

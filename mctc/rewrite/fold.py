@@ -15,7 +15,7 @@ import numpy as np
 
 from mctc.ir.op import Array
 from mctc.ir.program import Derived, Function, Op, Parameter, Program, Recipe, Value
-from mctc.rewrite.recipes import STRUCTURAL, compose, recipe_key
+from mctc.rewrite.recipes import STRUCTURAL, compose, recipe_key, with_recipe
 from mctc.rewrite.rewriter import Rewriter, drop_dead
 
 Foldable = Callable[[Op], bool]
@@ -99,7 +99,7 @@ def _named(program: Program, wanted: list[_Known]) -> tuple[dict[Hashable, str],
     for main, of_main in forms.items():
         for key, found in of_main.items():
             name = main if len(of_main) == 1 or not found.chain else _fresh(main, found.chain, taken)
-            parameter = replace(program.parameters[main], name=name, type=found.recipe.type, recipe=found.recipe)
+            parameter = with_recipe(program.parameters[main], name, found.recipe)
             names[main, key], parameters[name] = name, parameter
     return names, parameters
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from mctc.ir.build import make
 from mctc.ir.location import Origin
 from mctc.ir.op import InferenceError, registry
 from mctc.ir.program import Derived, Parameter, Recipe, Source, Value
+from mctc.ir.types import TensorType
 
 STRUCTURAL = frozenset({"reshape", "transpose", "slice", "pad", "concat", "split", "reverse"})
 """Ops that move a parameter's entries without changing them."""
@@ -33,7 +35,40 @@ def derive(parameter: Parameter, op_name: str, *others: Parameter | Recipe | Non
     """
     recipes = [each.recipe if isinstance(each, Parameter) else each for each in (parameter, *others)]
     recipe = compose(op_name, recipes, attributes)
-    return replace(parameter, type=recipe.type, recipe=recipe)
+    return with_recipe(parameter, parameter.name, recipe)
+
+
+def with_recipe(parameter: Parameter, name: str, recipe: Recipe) -> Parameter:
+    """`parameter` under another name and recipe that continues its own; its quantisation follows the channels.
+
+    Raises InferenceError when the output channels of a quantised parameter lie along no one axis any more.
+    """
+    quantization = parameter.quantization
+    if quantization is not None:
+        quantization = replace(quantization, axis=_channels_after(recipe, parameter.recipe, quantization.axis))
+    return replace(parameter, name=name, type=recipe.type, recipe=recipe, quantization=quantization)
+
+
+def _channels_after(recipe: Recipe, start: Recipe, axis: int) -> int:
+    """Where the axis `axis` of the recipe `start` lies at the end of `recipe`, which continues it."""
+    if not isinstance(recipe, Derived) or recipe_key(recipe) == recipe_key(start):
+        return axis
+    main = recipe.operands[0]
+    before = axis if main is None else _channels_after(main, start, axis)
+    attributes = dict(recipe.attributes)
+    if recipe.op == "transpose":
+        return int(tuple(attributes["order"]).index(before))
+    if recipe.op == "reshape" and main is not None:
+        return _reshaped(main.type, recipe.type, before)
+    return before
+
+
+def _reshaped(old: TensorType, new: TensorType, axis: int) -> int:
+    """The axis of `new` that holds the entries of `axis` in `old`: as many entries after it, and of its extent."""
+    for index, extent in enumerate(new.shape):
+        if extent == old.shape[axis] and prod(new.shape[index + 1 :]) == prod(old.shape[axis + 1 :]):
+            return index
+    raise InferenceError(f"the output channels of {old} lie along no one axis of {new}, but their scales must")
 
 
 def recipe_key(recipe: Recipe | None) -> Hashable:

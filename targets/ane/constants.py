@@ -96,7 +96,8 @@ class Store:
     def _compressed(self, quantized: Quantized) -> Compressed:
         shape = quantized.codes.shape
         if isinstance(quantized, Palette):
-            table = quantized.table.reshape(-1, *[1] * (len(shape) - 1), quantized.table.shape[1], 1)
+            groups = [quantized.table.shape[0] if i == quantized.axis else 1 for i in range(len(shape))]
+            table = quantized.table.reshape(*groups, quantized.table.shape[1], 1)
             operands = (
                 ("indices", self._blob(f"uint{quantized.bits}", quantized.codes)),
                 ("lut", self._blob("fp16", table)),

@@ -53,7 +53,7 @@ def test_every_part_of_a_program_is_read() -> None:
     assert program.sources["enc.weight"] == (plain(DType.F32, 4, 8), Initializer("kaiming_uniform", (("fan_in", 8),)))
     assert program.parameters["enc.bias"].recipe == Source("enc.bias", plain(DType.F32, 4))
     half = program.parameters["enc.half"]
-    assert half.quantization == Quantization("palette", 4, 16)
+    assert half.quantization == Quantization("palette", 4, 16, axis=1)
     assert isinstance(half.recipe, Derived)
     assert half.recipe.result == 1
     assert program.train.settings == {"objective": ("rnnt", {"blank": 0})}
@@ -76,7 +76,7 @@ WRITTEN = {
     Program: "name dims functions parameters sources train stream quantize vocabularies",
     Function: "name inputs ops results states origin packing",
     Parameter: "name type recipe quantization origin",
-    Quantization: "scheme bits group",
+    Quantization: "scheme bits group axis",
     QuantizeRule: "pattern quantization origin",
     VocabularyMap: "function result valid padded",
     PackedState: "name tensor row column shape",

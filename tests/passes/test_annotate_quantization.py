@@ -101,7 +101,7 @@ def test_a_derived_parameter_is_matched_by_the_name_in_the_spec():
             %t = parameter @p.table.weight %e = embedding(%token, %t) %y = linear(%e, %t) return out = %y } }"""
     made = AnnotateQuantization().run(LinearToConv().run(parse_program(text), Context()), Context())
     assert {name: p.quantization for name, p in made.parameters.items()} == {
-        "p.table.weight": Quantization("int8", 8),
+        "p.table.weight": Quantization("int8", 8, axis=1),  # the columns of a table are its output channels
         "p.table.weight.reshape": Quantization("int8", 8),
     }
 

@@ -8,9 +8,10 @@ import pytest
 from mctc.evaluate.reference import evaluate
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
-from mctc.ir.program import Function, Initializer, Op, Parameter, Program, Source, Value
+from mctc.ir.program import Function, Initializer, Op, Parameter, Program, Quantization, Source, Value
 from mctc.ir.types import Axis, DType, Role, TensorType, plain
 from mctc.passes.lower_embedding import LowerEmbedding
+from mctc.quantize import quantize
 from mctc.rewrite.base import Context
 from mctc.weights import Weights
 
@@ -71,3 +72,12 @@ def test_a_table_with_ids_beyond_fp16_stays_a_gather_and_says_why() -> None:
     after = LowerEmbedding().run(embed_program(2050, 1), context)
     assert [op.name for op in after.functions["f"].ops] == ["parameter", "embedding"]
     assert "ids above 2048" in context.explanations[0][2]
+
+
+def test_a_table_in_int4_keeps_its_numbers_when_it_becomes_a_kernel():
+    """Scales lie along the columns of the table, which are the output channels of the kernel."""
+    table = np.random.default_rng(0).normal(size=(70, 6)) * np.logspace(-2, 2, 6)
+    stored = quantize(table, Quantization("int4", 4, axis=1)).dequantize()
+    kernel = quantize(table.T.reshape(6, 70, 1, 1), Quantization("int4", 4)).dequantize()
+    assert np.array_equal(stored.T, kernel[:, :, 0, 0])
+    assert np.abs(stored - table).max(0).max() <= np.abs(table).max(0).max() / 7
