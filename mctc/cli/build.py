@@ -78,9 +78,7 @@ def build(
     The folder is written whole or not at all, and only after the package was read back from disk and agreed with its
     program.
     """
-    from mctc.cli.process import no_cycle_search, one_blas_thread
-
-    one_blas_thread()
+    from mctc.cli.process import no_cycle_search
     from mctc.build import BuildOptions, build
     from mctc.build.compile import check_pass_names
 

@@ -16,6 +16,7 @@ from typing import TextIO
 import click
 
 from mctc.cli.commands import group
+from mctc.cli.process import one_blas_thread
 from mctc.diagnostics.errors import ExitCode, MctcError
 
 INTERRUPTED = 130
@@ -24,6 +25,7 @@ PIPE_CLOSED = 141
 
 def main() -> None:
     """Runs the command line of this process and exits."""
+    one_blas_thread()
     sys.exit(run(sys.argv[1:]))
 
 
