@@ -8,6 +8,7 @@ from typing import Any
 
 from mctc.diagnostics.diagnostic import Diagnostic
 from mctc.diagnostics.source import SourceFile
+from mctc.ir.program import Program
 from mctc.language.elaborate import elaborate_model
 from mctc.language.failure import FaultError
 from mctc.language.modules import Loader
@@ -19,21 +20,31 @@ def check_file(
     path: Path | str, *, model: str | None = None, defines: Mapping[str, Any] | None = None
 ) -> list[Diagnostic]:
     """Errors and warnings of a file: its model is elaborated, and the names in its own blocks are looked up."""
+    return check_all(path, model=model, defines=defines)[1]
+
+
+def check_all(
+    path: Path | str, *, model: str | None = None, defines: Mapping[str, Any] | None = None
+) -> tuple[Program | None, list[Diagnostic]]:
+    """The program of a file (None with errors, or without a model), and what `check_file` finds."""
     loader = Loader()
     module = loader.load(Path(path))
     if module is None or loader.problems:
-        return loader.problems
+        return None, loader.problems
+    program: Program | None = None
     found: list[Diagnostic] = []
     if module.models() or model is not None:
         try:
-            _, found = elaborate_model(choose(module, model, defines or {}))
+            program, found = elaborate_model(choose(module, model, defines or {}))
         except FaultError as fault:
-            return [fault.diagnostic]
+            return None, [fault.diagnostic]
     seen = {(diagnostic.code, diagnostic.span) for diagnostic in found}
     found += [diagnostic for diagnostic in unknown_names(module) if (diagnostic.code, diagnostic.span) not in seen]
-    if not any(diagnostic.is_error for diagnostic in found):
+    failed = any(diagnostic.is_error for diagnostic in found)
+    if not failed:
         found += unused_names(module)
-    return sorted(found, key=lambda diagnostic: _order(diagnostic, module.source))
+    found.sort(key=lambda diagnostic: _order(diagnostic, module.source))
+    return None if failed else program, found
 
 
 def _order(diagnostic: Diagnostic, main: SourceFile) -> tuple[bool, bool, str, int]:

@@ -62,7 +62,7 @@ class OpCall:
                 self._unknown(name, definition, key, argument)
             free = [other for other in free if other not in where]
         self._complete(name, definition, [*operands, *rest], attributes, node)
-        results = self.session.emit(name, [*operands, *rest], attributes, node.span, frame)
+        results = self.session.emit(name, [*operands, *rest], attributes, node.span, frame, where)
         if len(results) > 1 and isinstance(self.session.builder.ops[-1].time, Recurrent):
             return results[0]
         return results[0] if len(results) == 1 else results

@@ -54,7 +54,7 @@ def _drive(lark: Any, lexed: Lexed, source: SourceFile) -> tuple[tuple[syntax.St
     problems: list[Diagnostic] = []
     noise = _Noise(lexed.problems, source)
     checkpoint = (0, list(state.state_stack), list(state.value_stack))
-    index, fresh = 0, True
+    index, stuck, errors, fresh = 0, -1, 0, True
     while index < len(tokens):
         token = tokens[index]
         if fresh:
@@ -62,15 +62,17 @@ def _drive(lark: Any, lexed: Lexed, source: SourceFile) -> tuple[tuple[syntax.St
         try:
             state.feed_token(token)
         except UnexpectedToken as error:
-            if len(problems) >= MOST:
+            errors += 1
+            if len(problems) >= MOST or errors > 10 * MOST:
                 break
             if token not in noise:
                 problems.append(unexpected(tokens, index, error.expected, checkpoint[0]))
-            start, state.state_stack[:], state.value_stack[:] = checkpoint[0], checkpoint[1], checkpoint[2]
-            index = _skip(tokens, start, index)
+            start, state.state_stack[:], state.value_stack[:] = checkpoint
+            reached = _skip(tokens, start, index)
+            fresh = reached == index == stuck  # what ends the statement is at fault itself
+            stuck, index = index, reached + fresh
             if index < len(tokens) and tokens[index].type == "SEP" and not _accepts(state, "SEP"):
-                index += 1
-            fresh = False
+                index, fresh = index + 1, True
             continue
         fresh = token.type in ("SEP", "OPEN_BRACE")
         index += 1

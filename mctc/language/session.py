@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -60,9 +60,15 @@ class Session:
         return self._facts[key]
 
     def emit(
-        self, name: str, operands: list[Value | None], attributes: dict[str, Any], span: Span, frame: Frame
+        self,
+        name: str,
+        operands: list[Value | None],
+        attributes: dict[str, Any],
+        span: Span,
+        frame: Frame,
+        places: Mapping[str, Span] | None = None,
     ) -> list[Value]:
-        """The results of op `name`. Raises FaultError where inference fails."""
+        """The results of op `name`. Raises FaultError, at the operand's place if inference names one."""
         self.ops += 1
         self.step(span)
         if self.ops > OPS:
@@ -71,7 +77,8 @@ class Session:
         try:
             results = list(self.builder.emit(name, *operands, **attributes))
         except InferenceError as error:
-            raise fail("MCT0103", f"`{name}`: {error}", span, error.hint, *_types(name, operands)) from None
+            place = (places or {}).get(error.operand or "", span)
+            raise fail("MCT0103", f"`{name}`: {error}", place, error.hint, *_types(name, operands)) from None
         except (
             ExtentError,
             ValueError,
