@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mctc.diagnostics.errors import MctcError
+from mctc.ir.path_pattern import matches
 from mctc.ir.program import Op, Parameter, Program, Quantization, QuantizeRule
 from mctc.rewrite.base import Context, Pass, Within
-from mctc.rewrite.path_pattern import matches
 from mctc.rewrite.rewriter import drop_dead
 from mctc.weights import leaves
 

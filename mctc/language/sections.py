@@ -8,11 +8,11 @@ from typing import Any
 from mctc.diagnostics.diagnostic import Diagnostic, Note, Severity
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.location import Origin
+from mctc.ir.path_pattern import matches
 from mctc.ir.program import Program, Quantization, QuantizeRule, Section
 from mctc.language import syntax as s
 from mctc.language.calls import Calls
 from mctc.language.failure import FaultError, fail
-from mctc.language.paths import matches
 from mctc.language.scope import Frame
 from mctc.language.session import Session
 from mctc.language.values import Quantity, describe, plain
@@ -141,9 +141,9 @@ def annotate(program: Program, session: Session, section: s.Section | None) -> N
     paths = [item.path for item in section.body.statements if isinstance(item, s.Rule)]
     free = set(program.parameters)
     for path in paths:
-        hit = {name for name in free if matches(path.elements, name)}
+        hit = {name for name in free if matches(str(path), name)}
         if not hit:
-            every = any(matches(path.elements, name) for name in program.parameters)
+            every = any(matches(str(path), name) for name in program.parameters)
             message = f"`{path}` matches no parameter" + (" that the rules before it leave" if every else "")
             hint = None if every else f"parameters are, for example, {listing(sorted(program.parameters)[:2])}"
             session.report(Diagnostic("MCT0143", message, path.span, hint, severity=Severity.WARNING))

@@ -27,7 +27,7 @@ ENTRIES = (
     Entry(
         "MCT0143",
         "a quantize rule that matches nothing",
-        "A warning: no parameter that the rules before it leave has a path like this. The first rule that matches a"
+        "A warning: no parameter that the rules before it leave has a name like this. The first rule that matches a"
         " parameter decides.",
         in_model("quantize { encoder.**: int8(per_channel) }"),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mctc.rewrite.path_pattern import matches
+from mctc.ir.path_pattern import matches
 
 
 @pytest.mark.parametrize(
