@@ -79,10 +79,11 @@ def build(
     program.
     """
     from mctc.cli.process import no_cycle_search
-    from mctc.build import BuildOptions, build
-    from mctc.build.compile import check_pass_names
 
     with no_cycle_search():
+        from mctc.build import BuildOptions, build
+        from mctc.build.compile import check_pass_names
+
         settings = BuildOptions(defines=defines, **options)
         check_pass_names(print_after, settings)
         result = build(file, output, settings, watch=_printer(print_after) if print_after else None)
