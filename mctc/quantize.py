@@ -98,8 +98,8 @@ def _palette(half: Array, bits: int, groups: int, axis: int) -> Palette:
     table = np.empty((groups, 1 << bits), np.float16)
     for index, row in enumerate(rows):
         table[index], codes[index] = _cluster(row, 1 << bits)
-    codes = codes.reshape(moved.shape)
-    return Palette(bits, np.ascontiguousarray(np.moveaxis(codes, 0, axis)) if half.ndim else codes, table, axis)
+    placed: Array = codes.reshape(moved.shape)
+    return Palette(bits, np.ascontiguousarray(np.moveaxis(placed, 0, axis)) if half.ndim else placed, table, axis)
 
 
 def _cluster(row: Array, size: int) -> tuple[Array, Array]:

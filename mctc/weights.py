@@ -30,7 +30,7 @@ class WeightsError(MctcError):
 
 
 def _uniform(rng: np.random.Generator, shape: tuple[int, ...], bound: float) -> Array:
-    return rng.random(shape, np.float32) * np.float32(2 * bound) - np.float32(bound)
+    return np.asarray(rng.random(shape, np.float32) * np.float32(2 * bound) - np.float32(bound))
 
 
 def _delta_bias(rng: np.random.Generator, shape: tuple[int, ...], a: Mapping[str, float]) -> Array:
