@@ -22,6 +22,14 @@ def test_scales(how: Quantization) -> None:
     np.testing.assert_array_equal(stored.dequantize(), theirs)
 
 
+@pytest.mark.parametrize("how", [Quantization("int8", 8, axis=1), Quantization("palette", 4, 4, axis=1)], ids=str)
+def test_output_channels_along_another_axis(how: Quantization) -> None:
+    """An embedding table has its output channels along axis 1: its transpose, quantised along axis 0, is the same."""
+    turned = Quantization(how.scheme, how.bits, how.group)
+    along_0 = quantize(np.ascontiguousarray(WEIGHT[:, :, 0, 0].T), turned).dequantize()
+    np.testing.assert_array_equal(quantize(WEIGHT[:, :, 0, 0], how).dequantize(), along_0.T)
+
+
 @pytest.mark.parametrize("bits", [2, 4, 6, 8])
 @pytest.mark.parametrize("group", [None, 8])
 def test_palettes(bits: int, group: int | None) -> None:
