@@ -36,6 +36,7 @@ class Lexed:
     tokens: list[Token] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
     problems: list[Diagnostic] = field(default_factory=list)
+    noise: list[tuple[int, int]] = field(default_factory=list)  # where a bracket error makes the structure a guess
 
 
 class TerminalTable:
@@ -147,7 +148,10 @@ class Lexer:
         opener = CLOSERS[text]
         if text == "}":
             self._close_until(self._open_inside_braces(), span)
+        if text != "}":
+            self._close_until(self._open_until(opener), span)
         if not self.brackets or self.brackets[-1][0] != opener:
+            self.out.noise.append((span.start, len(self.source.text) if text == "}" else span.end))
             note = (Note(f"`{self.brackets[-1][0]}` was opened here", self.brackets[-1][1]),) if self.brackets else ()
             self._problem("MCT0024", f"`{text}` closes nothing", span, "remove it, or open it before", note)
             return
@@ -168,11 +172,17 @@ class Lexer:
             count += 1
         return count
 
+    def _open_until(self, opener: str) -> int:
+        """How many brackets are open inside the innermost `opener`; 0 when there is none inside the innermost brace."""
+        inside = [bracket for bracket, _ in self.brackets[len(self.brackets) - self._open_inside_braces() :]]
+        return inside[::-1].index(opener) if opener in inside else 0
+
     def _close_until(self, count: int, at: Span) -> None:
         """Reports the innermost `count` open brackets and closes them in the token stream."""
         for index in range(count):
             opener, span = self.brackets.pop()
             self.nested -= 1 + self.depth.pop()
+            self.out.noise.append((span.start, len(self.source.text) if opener == "{" else at.start))
             if index == count - 1:
                 self._problem("MCT0023", f"`{opener}` is never closed", span, f"add the missing `{OPENERS[opener]}`")
             closer = OPENERS[opener]

@@ -16,7 +16,6 @@ from mctc.language.tokens import Comment, Token
 from mctc.language.tree import TreeBuilder
 
 MOST = 20  # syntax errors reported for one file
-BRACKETS = ("MCT0023", "MCT0024")
 
 
 class Parsed(NamedTuple):
@@ -52,7 +51,7 @@ def _drive(lark: Any, lexed: Lexed, source: SourceFile) -> tuple[tuple[syntax.St
     tokens = lexed.tokens
     end = Token("$END", "", Span(source, len(source.text), len(source.text)))
     problems: list[Diagnostic] = []
-    noise = _Noise(lexed.problems, source)
+    noise = _Noise(lexed, source)
     checkpoint = (0, list(state.state_stack), list(state.value_stack))
     index, stuck, errors, fresh = 0, -1, 0, True
     while index < len(tokens):
@@ -80,16 +79,15 @@ def _drive(lark: Any, lexed: Lexed, source: SourceFile) -> tuple[tuple[syntax.St
 
 
 class _Noise:
-    """Tokens whose errors follow from a problem of the lexer: those on its line, and all behind a bracket error."""
+    """Tokens whose errors follow from a problem of the lexer: those on its line, and those inside a broken bracket."""
 
-    def __init__(self, problems: list[Diagnostic], source: SourceFile) -> None:
-        spans = [(problem.code, problem.span) for problem in problems if problem.span is not None]
-        self.source = source
-        self.lines = {source.position(span.start)[0] for _, span in spans}
-        self.behind = min((span.start for code, span in spans if code in BRACKETS), default=len(source.text) + 1)
+    def __init__(self, lexed: Lexed, source: SourceFile) -> None:
+        self.source, self.ranges = source, lexed.noise
+        self.lines = {source.position(problem.span.start)[0] for problem in lexed.problems if problem.span is not None}
 
     def __contains__(self, token: Token) -> bool:
-        return token.span.start >= self.behind or self.source.position(token.span.start)[0] in self.lines
+        at = token.span.start
+        return self.source.position(at)[0] in self.lines or any(start <= at <= end for start, end in self.ranges)
 
 
 def _finish(state: Any, end: Token) -> tuple[syntax.Statement, ...]:
