@@ -1,4 +1,4 @@
-"""Importing coremltools without what it would import besides."""
+"""coremltools as a witness: what it rejects, and that its import brings nothing else along."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from mctc.evaluate.coreml import TypeMismatch
+from mctc.package.protobuf import model_class
 from mctc.targets.ane.errors import EmitError
 from mctc.targets.ane.target import AneTarget
 
@@ -37,3 +39,18 @@ def test_the_witness_rejects_an_operation_that_coremltools_does_not_have(make: M
     model.write_bytes(data.replace(b"silu", b"sulu"))
     with pytest.raises(EmitError, match="sulu"):
         AneTarget().witness(path)
+
+
+def test_a_wrong_declared_type_is_found_by_the_witness_and_by_reading_back(make: Make) -> None:
+    made = make(streaming_program())
+    path = made.folder / "tiny.mlpackage" / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    model = model_class()()
+    model.ParseFromString(path.read_bytes())
+    operations = model.mlProgram.functions["encoder"].block_specializations["CoreML8"].operations
+    wrong = next(operation for operation in operations if operation.type == "silu")
+    wrong.outputs[0].type.tensorType.dimensions[1].constant.size = 15
+    path.write_bytes(model.SerializeToString(deterministic=True))
+    with pytest.raises(EmitError, match="declares fp16.1, 15, 1, 8., coremltools infers fp16.1, 16, 1, 8."):
+        made.witnessed()
+    with pytest.raises(TypeMismatch):
+        made.check()
