@@ -50,7 +50,7 @@ def test_a_wrong_declared_type_is_found_by_the_witness_and_by_reading_back(make:
     wrong = next(operation for operation in operations if operation.type == "silu")
     wrong.outputs[0].type.tensorType.dimensions[1].constant.size = 15
     path.write_bytes(model.SerializeToString(deterministic=True))
-    with pytest.raises(EmitError, match="declares fp16.1, 15, 1, 8., coremltools infers fp16.1, 16, 1, 8."):
+    with pytest.raises(EmitError, match="Mismatch between var types"):
         made.witnessed()
     with pytest.raises(TypeMismatch):
         made.check()
