@@ -53,7 +53,7 @@ def _check(
     def parameter(name: str) -> Array:
         return weights.deployed(program.parameters[name])
 
-    results, updates = evaluate(function, inputs, parameter, states, np.float32)
+    results, updates = evaluate(function, inputs, parameter, states)
     expected = {identifier(name): array for name, array in results.items()}
     expected |= {identifier(name) + STATE_OUT: array for name, array in updates.items()}
     actual = _run(package, function, inputs, states, states_as_io)
