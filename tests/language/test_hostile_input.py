@@ -16,8 +16,11 @@ from .conftest import component
 
 LIMITED = """
 import resource, sys
-resource.setrlimit(resource.RLIMIT_CPU, (5, 5))
-resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+for what, most in ((resource.RLIMIT_CPU, 5), (resource.RLIMIT_AS, 1 << 30)):
+    try:
+        resource.setrlimit(what, (most, most))
+    except (OSError, ValueError):  # macOS has no limit on address space
+        pass
 from mctc.language import check_file
 print(" ".join(dict.fromkeys(found.code for found in check_file(sys.argv[1]))))
 """
