@@ -110,7 +110,8 @@ block f(
 
 
 def test_a_long_line_breaks_at_its_outermost_brackets() -> None:
-    call = "y = attention(linear(x, width, bias = false) as query, linear(x, width, bias = false) as key, heads = 8)"
+    projections = "linear(x, width, bias = false) as query, linear(x, width, bias = false) as key"
+    call = f"y = attention({projections}, heads = 8, left = 100)"
     assert (
         format_source(call)
         == """\
@@ -118,6 +119,7 @@ y = attention(
     linear(x, width, bias = false) as query,
     linear(x, width, bias = false) as key,
     heads = 8,
+    left = 100,
 )
 """
     )
