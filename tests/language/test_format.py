@@ -111,7 +111,7 @@ block f(
 
 def test_a_long_line_breaks_at_its_outermost_brackets() -> None:
     projections = "linear(x, width, bias = false) as query, linear(x, width, bias = false) as key"
-    call = f"y = attention({projections}, heads = 8, left = 100)"
+    call = f"y = attention({projections}, heads = 8, left = 100, right = 20)"
     assert (
         format_source(call)
         == """\
@@ -120,6 +120,7 @@ y = attention(
     linear(x, width, bias = false) as key,
     heads = 8,
     left = 100,
+    right = 20,
 )
 """
     )
