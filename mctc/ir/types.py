@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from math import prod
 
 from mctc.ir.dims import Extent, ExtentLike
@@ -59,7 +60,7 @@ class TensorType:
     def rank(self) -> int:
         return len(self.axes)
 
-    @property
+    @cached_property
     def extents(self) -> tuple[Extent, ...]:
         return tuple(axis.extent for axis in self.axes)
 
@@ -67,11 +68,11 @@ class TensorType:
     def roles(self) -> tuple[Role, ...]:
         return tuple(axis.role for axis in self.axes)
 
-    @property
+    @cached_property
     def is_static(self) -> bool:
         return all(extent.is_static for extent in self.extents)
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """The shape of a static type. Raises ExtentError when an extent is symbolic."""
         return tuple(extent.value for extent in self.extents)

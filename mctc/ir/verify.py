@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import is_
+from weakref import WeakValueDictionary
 
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.location import Origin
 from mctc.ir.op import InferenceError, registry
 from mctc.ir.program import Derived, Function, Op, Parameter, Program, Recipe, Source, Value, signature
 from mctc.ir.types import TensorType
+
+_VERIFIED: WeakValueDictionary[int, Derived] = WeakValueDictionary()  # recipes never change: one inference is enough
 
 
 class VerificationError(MctcError):
@@ -45,7 +48,7 @@ def _function(program: Program, function: Function) -> None:
     for value in (*function.inputs, *(state.value for state in function.states)):
         if value.owner is not None or value in defined:
             raise VerificationError(f"{function.name}: input {value.name} is the result of an op or listed twice")
-        _dims(program, value.type, f"{function.name}: input {value.name}")
+        _dims(program, value.type, lambda name=value.name: f"{function.name}: input {name}")  # type: ignore[misc]
         defined.add(value)
     for op in function.ops:
         _op(program, function, op, defined)
@@ -85,7 +88,7 @@ def _op(program: Program, function: Function, op: Op, defined: set[Value]) -> No
             raise VerificationError(f"{_place(function, op)}: the op stands twice in the function")
         if result.owner is not op:
             raise VerificationError(f"{_place(function, op)}: a result belongs to another op")
-        _dims(program, result.type, _place(function, op))
+        _dims(program, result.type, lambda: _place(function, op))
         defined.add(result)
 
 
@@ -131,12 +134,15 @@ def _recipe(program: Program, recipe: Recipe, where: str) -> None:
     for operand in recipe.operands:
         if operand is not None:
             _recipe(program, operand, where)
+    if _VERIFIED.get(id(recipe)) is recipe:
+        return
     types = _inferred(recipe, where)
     if recipe.result >= len(types) or types[recipe.result] != recipe.type:
         given = ", ".join(map(str, types))
         raise VerificationError(
             f"{where}: result {recipe.result} of {recipe.op} is stated as {recipe.type}, not {given}"
         )
+    _VERIFIED[id(recipe)] = recipe
 
 
 def _inferred(recipe: Derived, where: str) -> tuple[TensorType, ...]:
@@ -150,11 +156,13 @@ def _inferred(recipe: Derived, where: str) -> tuple[TensorType, ...]:
         raise VerificationError(f"{where}: {recipe.op} in its recipe: {error}") from error
 
 
-def _dims(program: Program, type_: TensorType, where: str) -> None:
+def _dims(program: Program, type_: TensorType, where: Callable[[], str]) -> None:
+    if type_.is_static:
+        return
     for extent in type_.extents:
         for symbol in extent.symbols:
             if symbol not in program.dims:
-                raise VerificationError(f"{where}: {type_} names a dimension {symbol} that is not declared")
+                raise VerificationError(f"{where()}: {type_} names a dimension {symbol} that is not declared")
 
 
 def _place(function: Function, op: Op) -> str:
