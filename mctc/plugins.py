@@ -131,11 +131,12 @@ def registry() -> Registry:
     from importlib.metadata import entry_points
 
     result = Registry()
+    declared = entry_points()  # once: it reads the metadata of every installed package
     for kind in KINDS:
-        found = sorted(entry_points(group=f"mctc.{kind}"), key=lambda entry: _package(entry) != DISTRIBUTION)
+        found = sorted(declared.select(group=f"mctc.{kind}"), key=lambda entry: _package(entry) != DISTRIBUTION)
         for entry in found:
             result.add(_from_entry(kind, entry))
-    if not any(_package(entry) == DISTRIBUTION for entry in entry_points(group="mctc.passes")):
+    if not any(_package(entry) == DISTRIBUTION for entry in declared.select(group="mctc.passes")):
         raise PluginError(
             "mctc is not installed in this environment, so its own passes and targets can't be found",
             hint="run `pip install .` (or `pip install -e .`) in the folder that holds its pyproject.toml",
