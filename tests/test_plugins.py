@@ -101,7 +101,7 @@ def test_a_package_that_does_not_import_is_named(site: Path, source: str, messag
 
 
 def test_a_source_folder_without_installation_says_to_install(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata, "entry_points", lambda group: ())
+    monkeypatch.setattr(metadata, "entry_points", lambda: metadata.EntryPoints())
     with pytest.raises(PluginError, match="not installed") as caught:
         registry()
     assert caught.value.hint is not None
