@@ -73,10 +73,12 @@ class AnnotateQuantization(Pass):
             return parameter
         reason = _reason_against(parameter, rule.quantization, uses)
         how = "fp16" if reason else describe(rule.quantization)
-        context.explain(self.name, parameter.name, f"{how}: {reason or f'rule {rule.pattern}'}")
+        told = f"{how}: {reason or f'rule {rule.pattern}'}"
+        context.explain(self.name, parameter.name, told)
         if reason or rule.quantization is None:
             return parameter
-        return replace(parameter, quantization=replace(rule.quantization, axis=channels_axis(uses)))
+        quantization = replace(rule.quantization, axis=channels_axis(uses))
+        return replace(parameter, quantization=quantization, origin=parameter.origin.after(self.name, told))
 
 
 def first_match(rules: Sequence[QuantizeRule], parameter: Parameter) -> QuantizeRule | None:

@@ -70,13 +70,14 @@ def diagnostic_at(
     """
     if location is None:
         return Diagnostic(code, message, None, hint, severity=severity)
-    source = source or _reread(location.file)
+    source = source or source_named(location.file)
     if source is None:
         return Diagnostic(code, message, None, hint, severity=severity, file=str(location))
     return Diagnostic(code, message, span_at(source, location), hint, severity=severity)
 
 
-def _reread(name: str) -> SourceFile | None:
+def source_named(name: str) -> SourceFile | None:
+    """The source file that locations call `name`, read anew; None when it cannot be read."""
     from importlib.resources import files
     from pathlib import Path
 

@@ -15,7 +15,7 @@ from mctc.language.arithmetic import is_number
 from mctc.language.calls import Calls
 from mctc.language.failure import fail
 from mctc.language.scope import Frame
-from mctc.language.session import Session
+from mctc.language.session import Session, authored
 from mctc.language.values import describe, plain, show_type
 
 # The names of positional arguments of the initialisation rules in mctc.weights.
@@ -46,7 +46,7 @@ class Parameters:
             message = f"a parameter has a fixed shape, but {show_type(type_)} depends on {', '.join(symbols)}"
             raise fail("MCT0106", message, node.type.span, "use the extents of channel axes only")
         name = frame.child(node.name.text)
-        origin = Origin(node.span.location, frame.path)
+        origin = Origin(authored(node.span, frame).location, frame.path)
         initial = self._initial(node, type_, frame)
         self.session.step(node.span)
         self.session.program.sources[name] = (type_, initial)

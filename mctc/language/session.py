@@ -73,7 +73,7 @@ class Session:
         self.step(span)
         if self.ops > OPS:
             raise LimitError(Diagnostic("MCT0007", f"the program has more than {OPS:,} ops", span, "repeat less"))
-        self.builder.origin = Origin(span.location, frame.path)
+        self.builder.origin = Origin(authored(span, frame).location, frame.path)
         try:
             results = list(self.builder.emit(name, *operands, **attributes))
         except InferenceError as error:
@@ -95,6 +95,12 @@ class Session:
                     message = f"an axis of {extent} entries is out of range in {show_type(value.type)}"
                     raise fail("MCT0009", message, span, f"an axis has 1 to {EXTENT:,} entries")
         return results
+
+
+def authored(span: Span, frame: Frame) -> Span:
+    """The author's place for something made at `span`: inside the library, the call that led into it."""
+    outward = [span, *(site.span for site in reversed(frame.sites))]
+    return next((each for each in outward if not each.source.shipped), span)
 
 
 def _types(name: str, operands: list[Value | None]) -> list[Note]:

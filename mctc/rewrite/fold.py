@@ -45,7 +45,7 @@ def fold_parameters(program: Program, by: str, foldable: Foldable = structural) 
     wanted = [found for name, function in program.functions.items() for found in _wanted(function, known[name])]
     if not any(found.chain for found in wanted):
         return program
-    names, parameters = _named(program, wanted)
+    names, parameters = _named(program, wanted, by)
     new = replace(program, functions={}, parameters=parameters)
     for name, function in program.functions.items():
         rule = _Rule(known[name], names)
@@ -87,7 +87,7 @@ def _wanted(function: Function, known: dict[Value, _Known]) -> Iterator[_Known]:
     yield from (known[value] for value in function.outputs if value in known)
 
 
-def _named(program: Program, wanted: list[_Known]) -> tuple[dict[Hashable, str], dict[str, Parameter]]:
+def _named(program: Program, wanted: list[_Known], by: str) -> tuple[dict[Hashable, str], dict[str, Parameter]]:
     """A name for every wanted recipe, and the parameters of those names."""
     forms: dict[str, dict[Hashable, _Known]] = {}
     for found in wanted:
@@ -100,6 +100,11 @@ def _named(program: Program, wanted: list[_Known]) -> tuple[dict[Hashable, str],
         for key, found in of_main.items():
             name = main if len(of_main) == 1 or not found.chain else _fresh(main, found.chain, taken)
             parameter = with_recipe(program.parameters[main], name, found.recipe)
+            if found.chain:
+                change = (
+                    f"{', '.join(dict.fromkeys(found.chain))}: {program.parameters[main].type} became {parameter.type}"
+                )
+                parameter = replace(parameter, origin=parameter.origin.after(by, change))
             names[main, key], parameters[name] = name, parameter
     return names, parameters
 

@@ -1,0 +1,105 @@
+"""From a name in a build back to the spec: which line an op or a parameter comes from, and which passes touched it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mctc.build.options import BuildError
+from mctc.diagnostics.near import did_you_mean
+from mctc.ir.location import Origin
+from mctc.ir.program import Op, Parameter, Program, Value
+from mctc.ir.text import parse_program
+
+PROGRAM, ORIGINS = "program.mir", "origins.json"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One thing that a name stands for. `name` is the one in the package or, for a parameter, in the spec."""
+
+    name: str
+    kind: str  # 'conv2d' or 'parameter'
+    what: str  # types going in and out; how a parameter is stored
+    function: str
+    origin: Origin
+
+
+class Traces:
+    """All names of a build: operations of its package, parameters, instance paths. Raises BuildError."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self.program = parse_program((folder / PROGRAM).read_text(encoding="utf-8"))
+            origins = json.loads((folder / ORIGINS).read_text(encoding="utf-8"))
+            self.operations = {
+                (function, name): self.program.functions[function].ops[index]
+                for function, names in origins.items()
+                for name, index in names.items()
+            }
+        except OSError as error:
+            raise BuildError(
+                f"{folder} is no build: {error.filename} cannot be read", hint="mctc build writes one"
+            ) from error
+        except (ValueError, KeyError, IndexError, AttributeError) as error:
+            raise BuildError(f"the build in {folder} is damaged: {error}", hint="build it again") from error
+
+    def find(self, name: str) -> list[Trace]:
+        """What `name` stands for: an operation, a parameter (dots or underscores), or every op of an instance path.
+
+        Raises BuildError with near names when it stands for nothing.
+        """
+        found = [*self._parameters(name), *self._operations(name)] or list(self._under(name))
+        if not found:
+            raise BuildError(f"nothing in this build is called `{name}`", hint=did_you_mean(name, self.names()))
+        return found
+
+    def names(self) -> set[str]:
+        """Every name that `find` knows."""
+        paths = {op.origin.path for op in self.operations.values()}
+        return {name for _, name in self.operations} | set(self.program.parameters) | paths
+
+    def _parameters(self, name: str) -> Iterator[Trace]:
+        for parameter in self.program.parameters.values():
+            if name in (parameter.name, parameter.name.replace(".", "_"), parameter.name.removesuffix(".weight")):
+                users = ", ".join(sorted({f.name for f, op in self.program.ops() if _reads(op, parameter.name)}))
+                yield Trace(parameter.name, "parameter", _stored(parameter), users, parameter.origin)
+
+    def _operations(self, name: str) -> Iterator[Trace]:
+        for (function, called), op in self.operations.items():
+            if called == name:
+                yield _trace(called, op, function)
+
+    def _under(self, path: str) -> Iterator[Trace]:
+        for (function, called), op in self.operations.items():
+            if op.origin.path == path or op.origin.path.startswith(f"{path}."):
+                yield _trace(called, op, function)
+
+
+def _trace(called: str, op: Op, function: str) -> Trace:
+    into = ", ".join(str(value.type) for value in op.operands if isinstance(value, Value))
+    out = ", ".join(str(value.type) for value in op.results)
+    return Trace(called, op.name, f"{into or 'nothing'} -> {out}", function, op.origin)
+
+
+def _reads(op: Op, name: str) -> bool:
+    return op.name == "parameter" and op.attributes["name"] == name
+
+
+def _stored(parameter: Parameter) -> str:
+    how = parameter.quantization
+    if how is None:
+        return f"{parameter.type}, stored in fp16"
+    if how.scheme != "palette":
+        return f"{parameter.type}, stored in {how.scheme}, a scale for each output channel"
+    shared = "the tensor" if how.group is None else f"{how.group} output channels"
+    return f"{parameter.type}, stored as a palette of {how.bits} bits for {shared}"
+
+
+def checkpoint_names(program: Program, name: str) -> list[str]:
+    """The checkpoint tensors that a parameter is computed from."""
+    from mctc.weights import leaves
+
+    return sorted({source.name for source in leaves(program.parameters[name].recipe)})

@@ -1,0 +1,79 @@
+"""`mctc why`: an op or parameter of a build, back to the line of the spec, and every pass that touched it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from mctc.build.trace import Trace, Traces
+    from mctc.ir.location import Location
+
+MOST = 12  # traces told in full; beyond, a line each
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--build", "folder", type=click.Path(path_type=Path), metavar="DIR",
+    help="The build to look in; the one in build/ if there is exactly one.",
+)  # fmt: skip
+def why(name: str, folder: Path | None) -> None:
+    """Trace an op or parameter of a build back to the spec.
+
+    NAME is an operation of the package (as lint or Xcode shows it), a parameter, or an instance path such as
+    encoder.layers.3.mamba.
+    """
+    from mctc.build.trace import Traces
+
+    traces = Traces(folder or _only_build())
+    found = traces.find(name)
+    if len(found) > MOST:
+        for trace in found:
+            click.echo(f"{trace.name}  {trace.kind}  {trace.origin.location or ''}")
+        return
+    for index, trace in enumerate(found):
+        click.echo(("\n" if index else "") + "\n".join(_lines(traces, trace)))
+
+
+def _only_build() -> Path:
+    from mctc.diagnostics.errors import UsageError
+
+    builds = sorted(path.parent for path in Path("build").glob("*/manifest.json"))
+    if len(builds) == 1:
+        return builds[0]
+    found = f"build/ holds {len(builds)} builds" if builds else "there is no build in build/"
+    raise UsageError(found, hint="say which one with --build DIR")
+
+
+def _lines(traces: Traces, trace: Trace) -> list[str]:
+    from mctc.build.trace import checkpoint_names
+
+    place = f"of {trace.function}" if trace.function else ""
+    lines = [f"{trace.name}: {trace.kind} {place}".rstrip(), f"  {trace.what}"]
+    if trace.kind == "parameter":
+        lines.append(f"  from the checkpoint's {', '.join(checkpoint_names(traces.program, trace.name)) or 'nothing'}")
+    if trace.origin.path:
+        lines.append(f"  instance: {trace.origin.path}")
+    lines += _source(trace.origin.location)
+    if trace.origin.history:
+        lines.append("  touched by:")
+        width = max(len(event.by) for event in trace.origin.history)
+        lines += [f"    {event.by:<{width}}  {event.change}" for event in trace.origin.history]
+    else:
+        lines.append("  touched by no pass")
+    return lines
+
+
+def _source(location: Location | None) -> list[str]:
+    from mctc.diagnostics.diagnostic import source_named
+
+    if location is None:
+        return ["  made by the compiler: no line of the spec stands for it"]
+    source = source_named(location.file)
+    lines = [f"  from {location}"]
+    if source is not None and 0 < location.line <= len(source.line_starts):
+        lines.append(f"    {source.line(location.line).strip()}")
+    return lines
