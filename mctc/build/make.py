@@ -13,6 +13,7 @@ from mctc.build.manifest import NAME, ORIGINS, PROGRAM, WHOLE, manifest, read_ma
 from mctc.build.options import BuildOptions
 from mctc.build.sources import digest, source_record
 from mctc.build.target import Target
+from mctc.diagnostics.source import SourceFile
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program
 from mctc.plugins import registry
@@ -44,10 +45,11 @@ def build(
 
     options = options or BuildOptions()
     target = cast("Callable[[], Target]", registry().load("targets", options.target))()
-    program = elaborate_file(spec, model=options.model, defines=dict(options.defines))
+    read: list[SourceFile] = []
+    program = elaborate_file(spec, model=options.model, defines=dict(options.defines), read=read.append)
     out = Path("build") / program.name if out is None else out
     check_replaceable(out, force=options.force)
-    source = source_record(spec, program, options)
+    source = source_record(spec, read)
     compiled = compile_program(program, options, watch)
     return write_build(compiled, out, options, target, source)
 

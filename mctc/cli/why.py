@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from mctc.build.trace import Trace, Traces
+    from mctc.runtime.trace import Trace, Traces
     from mctc.ir.location import Location
 
 MOST = 12  # traces told in full; beyond, a line each
@@ -26,7 +26,7 @@ def why(name: str, folder: Path | None) -> None:
     NAME is an operation of the package (as lint or Xcode shows it), a parameter, or an instance path such as
     encoder.layers.3.mamba.
     """
-    from mctc.build.trace import Traces
+    from mctc.runtime.trace import Traces
 
     traces = Traces(folder or _only_build())
     found = traces.find(name)
@@ -49,7 +49,7 @@ def _only_build() -> Path:
 
 
 def _lines(traces: Traces, trace: Trace) -> list[str]:
-    from mctc.build.trace import checkpoint_names
+    from mctc.runtime.trace import checkpoint_names
 
     place = f"of {trace.function}" if trace.function else ""
     lines = [f"{trace.name}: {trace.kind} {place}".rstrip(), f"  {trace.what}"]

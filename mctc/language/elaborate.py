@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError, Note
 from mctc.diagnostics.near import did_you_mean
-from mctc.diagnostics.source import Span
+from mctc.diagnostics.source import SourceFile, Span
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
 from mctc.ir.location import Origin
@@ -29,12 +29,18 @@ from mctc.language.variants import Chosen, choose
 ROLES = (Role.BATCH, Role.TIME, Role.LABEL, Role.CHANNEL, Role.FEATURE, Role.VOCABULARY)
 
 
-def elaborate_file(path: Path | str, *, model: str | None = None, defines: Mapping[str, Any] | None = None) -> Program:
+def elaborate_file(
+    path: Path | str,
+    *,
+    model: str | None = None,
+    defines: Mapping[str, Any] | None = None,
+    read: Callable[[SourceFile], None] | None = None,
+) -> Program:
     """The program of a model: of the file's last one, unless `model` names another. `defines` override its values.
 
-    Raises DiagnosticError with every error found.
+    `read` is told every file that was read, imports and the prelude too. Raises DiagnosticError with every error found.
     """
-    program, diagnostics = elaborate_all(Path(path), model=model, defines=defines)
+    program, diagnostics = elaborate_all(Path(path), model=model, defines=defines, read=read)
     errors = [diagnostic for diagnostic in diagnostics if diagnostic.is_error]
     if errors or program is None:
         raise DiagnosticError(errors)
@@ -42,11 +48,18 @@ def elaborate_file(path: Path | str, *, model: str | None = None, defines: Mappi
 
 
 def elaborate_all(
-    path: Path, *, model: str | None = None, defines: Mapping[str, Any] | None = None
+    path: Path,
+    *,
+    model: str | None = None,
+    defines: Mapping[str, Any] | None = None,
+    read: Callable[[SourceFile], None] | None = None,
 ) -> tuple[Program | None, list[Diagnostic]]:
     """The program, None where there is none, and all diagnostics. Never raises for what a source can hold."""
     loader = Loader()
     module = loader.load(path)
+    if read:
+        for each in loader.modules.values():
+            read(each.source)
     if module is None or loader.problems:
         return None, loader.problems
     try:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from mctc.build import BuildOptions, build
 from mctc.build.options import BuildError
-from mctc.build.trace import Traces
+from mctc.runtime.trace import Traces
 from mctc.cli.why import why
 
 from .conftest import SPEC
