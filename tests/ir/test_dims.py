@@ -5,11 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mctc.ir.dims import Extent, ExtentError
 
+few = settings(max_examples=40, deadline=None)
 SYMBOLS = ("B", "D", "T")
 fractions = st.fractions(min_value=-20, max_value=20, max_denominator=12)
 values = st.fixed_dictionaries(dict.fromkeys(SYMBOLS, fractions))
@@ -19,7 +20,7 @@ extents = st.recursive(
     lambda inner: st.tuples(inner, inner, st.sampled_from("+-*")).map(
         lambda t: {"+": t[0] + t[1], "-": t[0] - t[1], "*": t[0] * t[1]}[t[2]]
     ),
-    max_leaves=6,
+    max_leaves=4,
 )
 
 
@@ -33,6 +34,7 @@ def at(extent: Extent, values: dict[str, Fraction]) -> Fraction:
     return total
 
 
+@few
 @given(extents, extents, values)
 def test_arithmetic_is_that_of_numbers(a: Extent, b: Extent, v: dict[str, Fraction]) -> None:
     assert at(a + b, v) == at(a, v) + at(b, v)
@@ -40,6 +42,7 @@ def test_arithmetic_is_that_of_numbers(a: Extent, b: Extent, v: dict[str, Fracti
     assert at(a * b, v) == at(a, v) * at(b, v)
 
 
+@few
 @given(extents, extents, extents)
 def test_equal_polynomials_are_equal_extents(a: Extent, b: Extent, c: Extent) -> None:
     assert a + b == b + a
@@ -51,6 +54,7 @@ def test_equal_polynomials_are_equal_extents(a: Extent, b: Extent, c: Extent) ->
     assert hash(a + b - b) == hash(a)
 
 
+@few
 @given(extents, st.sampled_from(SYMBOLS), fractions.filter(bool))
 def test_division_undoes_multiplication(a: Extent, symbol: str, factor: Fraction) -> None:
     divisor = Extent.of(symbol) * factor
@@ -58,6 +62,7 @@ def test_division_undoes_multiplication(a: Extent, symbol: str, factor: Fraction
     assert (a * factor) / factor == a
 
 
+@few
 @given(extents, values)
 def test_substitution_puts_numbers_in(a: Extent, v: dict[str, Fraction]) -> None:
     assert at(a.substitute(v), {}) == at(a, v)

@@ -83,7 +83,7 @@ def step(draw: Any, builder: Builder, made: list[Value]) -> Value:
     return builder.op("add", x, builder.constant(array, dtype=DType.F32))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(programs())
 def test_a_program_survives_its_text(program: Program) -> None:
     text = print_program(program, locations=True)

@@ -20,7 +20,8 @@ TYPES = """
 f32[] f32[4] f32[4,4] f32[8,4] f32[4,4,1] f32[4,4,3,3] f32[N,4] f32[N] f32[0,4] bool[4] f32[time T]
 f32[batch B,time T,channel 4] f32[batch B,channel 4,unit 1,time T] f32[batch B,time T,feature 4,channel 4]
 f32[batch B,label U,channel N] i32[batch B,label U] i32[batch B,unit 1,unit 1,label U] f32[time T,channel 0]
-f32[batch 1,channel 4] f32[channel 4,time 4,feature 2] f32[batch B,time T/2 - 1,channel 4] f32[unit 1,channel 4,unit 1,time T]
+f32[batch 1,channel 4] f32[channel 4,time 4,feature 2] f32[batch B,time T/2 - 1,channel 4]
+f32[unit 1,channel 4,unit 1,time T]
 """.replace(", ", ",")
 PAIRS = [("batch", 2), (("batch", Extent.of("B")), ("channel", 4)), (("row", 2),), ((2, 2),), (("batch", "x", "y"),)]
 VALUES = [
