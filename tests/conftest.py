@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,14 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def root() -> Path:
     """The folder that holds pyproject.toml."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def coremltools() -> Any:
+    """coremltools, imported without torch."""
+    from mctc.targets.ane.coremltools_import import import_coremltools
+
+    return import_coremltools(hide=True)
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from mctc.runtime.trace import Trace, Traces
     from mctc.ir.location import Location
+    from mctc.runtime.trace import Trace, Traces
 
 MOST = 12  # traces told in full; beyond, a line each
 

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from mctc.build import BuildOptions, build
 from mctc.build.options import BuildError
-from mctc.runtime.trace import Traces
 from mctc.cli.why import why
+from mctc.runtime.trace import Traces
 
 from .conftest import SPEC
 

@@ -24,7 +24,6 @@ for what, most in ((resource.RLIMIT_CPU, 5), (resource.RLIMIT_AS, 1 << 30)):
 from mctc.language import check_file
 print(" ".join(dict.fromkeys(found.code for found in check_file(sys.argv[1]))))
 """
-ROOT = Path(__file__).parents[2]
 
 
 def codes(path: Path) -> list[str]:
@@ -32,7 +31,7 @@ def codes(path: Path) -> list[str]:
     # one thread each: the address space of a limited process has no room for many
     env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", LIMITED, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=path.parent, env=env, timeout=60)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout.split()
 

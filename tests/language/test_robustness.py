@@ -62,7 +62,7 @@ def test_the_cache_of_the_parser_may_be(state: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", program, str(ROOT / "spec" / "lib" / "mamba.mct")]
 
     def run() -> None:
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, cwd=ROOT)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, cwd=tmp_path)
         assert (done.stdout, done.stderr) == ("[]\n", "")
 
     if state == "unwritable":

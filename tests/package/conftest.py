@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-
-@pytest.fixture(scope="session")
-def coremltools() -> Any:
-    """coremltools, imported without torch."""
-    kept = sys.modules.get("torch")
-    sys.modules["torch"] = None  # type: ignore[assignment]
-    try:
-        import coremltools as ct
-    finally:
-        if kept is None:
-            del sys.modules["torch"]
-        else:
-            sys.modules["torch"] = kept
-    return ct
 
 
 @pytest.fixture(scope="session")

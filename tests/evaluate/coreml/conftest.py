@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,18 +149,3 @@ def check() -> Callable[..., None]:
                 np.testing.assert_allclose(one, other, rtol=rtol, atol=atol, err_msg=op)
 
     return compare
-
-
-@pytest.fixture(scope="session")
-def coremltools() -> Any:
-    """coremltools, imported without torch."""
-    kept = sys.modules.get("torch")
-    sys.modules["torch"] = None  # type: ignore[assignment]
-    try:
-        import coremltools as ct
-    finally:
-        if kept is None:
-            del sys.modules["torch"]
-        else:
-            sys.modules["torch"] = kept
-    return ct

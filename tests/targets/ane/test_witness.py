@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,8 +26,8 @@ assert logging.root.manager.disable == 0
 """
 
 
-def test_it_brings_neither_torch_nor_its_like_and_leaves_no_trace() -> None:
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120, check=False)
+def test_it_brings_neither_torch_nor_its_like_and_leaves_no_trace(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
