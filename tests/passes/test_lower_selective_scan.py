@@ -168,3 +168,29 @@ def test_the_choice_is_explained_and_recorded() -> None:
 def test_an_unknown_form_is_an_error_that_lists_the_forms() -> None:
     with pytest.raises(MctcError, match="no form of the scan called 'fast'"):
         lowered(scan_program(6, 4, 2), "fast")
+
+
+BEFORE = """function @f(%x: f32[batch 1, channel 4, unit 1, time 2], %d: f32[batch 1, channel 4, unit 1, time 2],
+        %B: f32[batch 1, channel 3, unit 1, time 2], %C: f32[batch 1, channel 3, unit 1, time 2]) {
+    %A = parameter @A: f32[4, 3]
+    %y, %h = selective_scan(%x, %d, %A, %B, %C)
+    return y = %y }"""
+
+DECAY = """function @f(%x: f32[batch 1, channel 4, unit 1, time 2], %d: f32[batch 1, channel 4, unit 1, time 2],
+        %B: f32[batch 1, channel 3, unit 1, time 2], %C: f32[batch 1, channel 3, unit 1, time 2]) {
+    %A = parameter @A: f32[4, 3]
+    %u = mul(%d, %x)
+    %a = reshape(%A, axes = [unit 1, channel 4, feature 3, unit 1])
+    %b = reshape(%B, axes = [unit 1, unit 1, feature 3, time 2])
+    %c = reshape(%C, axes = [unit 1, unit 1, feature 3, time 2])
+    %exponents = constant [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]: f32[2, 3]
+    %spread = constant [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]: f32[2, 3]
+    %collect = constant [[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]: f32[3, 2]
+    %s = matmul(%d, %exponents) %l = mul(%s, %a) %v = mul(%u, %b)
+    %e = exp(%l) %w = matmul(%v, %spread) %p = mul(%e, %w)
+    %H = matmul(%p, %collect) %r = mul(%H, %c) %y = reduce_sum(%r, axis = 2)
+    return y = %y }"""
+
+
+def test_two_frames_as_three_pairs(rewrites: Any) -> None:
+    rewrites(LowerSelectiveScan, BEFORE, DECAY, options={"scan": "decay"})

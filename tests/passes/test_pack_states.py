@@ -146,3 +146,32 @@ def test_a_state_reshaped_both_ways_is_kept_in_the_other_shape() -> None:
     shapes = {s.name: s.value.type.shape for s in folded.functions["f"].states}
     assert shapes["0.h"] == (1, CHANNELS, STATES, 1)
     assert count(folded) == count(lowered) - 2
+
+
+WINDOWS = """function @f(%x: f32[batch 1, channel 4, unit 1, time 8]) {
+    state %a: f32[batch 1, channel 4, unit 1, time 2]
+    state %b: f32[batch 1, channel 4, unit 1, time 3]
+    %j = concat(%a, %x, axis = 3) %p = slice(%j, axis = 3, begin = 8)
+    %k = concat(%b, %x, axis = 3) %q = slice(%k, axis = 3, begin = 8)
+    next %a = %p next %b = %q
+    return j = %j, k = %k }"""
+
+PACKED = """function @f(%x: f32[batch 1, channel 4, unit 1, time 8]) {
+    state %state: f32[batch 1, channel 4, unit 1, unit 32]
+    %u, %v, %rest = split(%state, sizes = [2, 3, 27], axis = 3)
+    %a = reshape(%u, axes = [batch 1, channel 4, unit 1, time 2])
+    %b = reshape(%v, axes = [batch 1, channel 4, unit 1, time 3])
+    %j = concat(%a, %x, axis = 3) %p = slice(%j, axis = 3, begin = 8)
+    %k = concat(%b, %x, axis = 3) %q = slice(%k, axis = 3, begin = 8)
+    %s = reshape(%p, axes = [batch 1, channel 4, unit 1, unit 2])
+    %t = reshape(%q, axes = [batch 1, channel 4, unit 1, unit 3])
+    %z = constant splat 0.0: f32[batch 1, channel 4, unit 1, unit 27]
+    %new = concat(%s, %t, %z, axis = 3)
+    next %state = %new
+    packed a: [1, 4, 1, 2] in state[0, 0]
+    packed b: [1, 4, 1, 3] in state[0, 2]
+    return j = %j, k = %k }"""
+
+
+def test_two_windows_become_columns_of_one_state(rewrites: Any) -> None:
+    rewrites(PackStates, WINDOWS, PACKED)
