@@ -8,6 +8,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 
 from mctc.ir.program import Initializer, Program
+from mctc.ir.types import Role
 from mctc.plugins import registry
 from mctc.rewrite.base import Context
 from mctc.rewrite.pipeline import run_stage
@@ -34,8 +35,15 @@ def through(program: Program, stage: str) -> Program:
 
 @few
 @given(cases())
-def test_every_pass_keeps_its_promise(case: Case) -> None:
+def test_every_pass_keeps_its_promise_over_time(case: Case) -> None:
     whole = through(sown(case), "common")
     assert not {op.name for _, op in whole.ops()} & {"transpose", "linear", "conv1d"}
     steps, _ = derive_program(whole, 2 * case.multiple)
+    through(steps, "deploy")
+
+
+@few
+@given(cases(Role.LABEL))
+def test_every_pass_keeps_its_promise_over_labels(case: Case) -> None:
+    steps, _ = derive_program(through(sown(case), "common"), 1)
     through(steps, "deploy")
