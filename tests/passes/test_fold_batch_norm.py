@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
 from mctc.passes.fold_batch_norm import FoldBatchNorm
+from mctc.weights import Weights
 
 STATISTICS = """
     source @bn.mean: f32[6] = normal() source @bn.variance: f32[6] = ones()
@@ -59,3 +65,13 @@ def test_alone_it_is_a_scale_and_a_shift_for_each_channel(rewrites):
     made, _ = rewrites(FoldBatchNorm, program("%y = batch_norm(%z, %m, %v, %g, %s) return out = %y"))
     assert names(made) == ["mul", "add"]
     assert [parameter.type.shape for parameter in made.parameters.values()] == [(6, 1, 1), (6, 1, 1)]
+
+
+def test_a_checkpoint_is_read_through_the_folding(rewrites, tmp_path: Path):
+    body = "%c = conv2d(%x, %w, pad = [1, 1]) %y = batch_norm(%c, %m, %v, %g, %s, epsilon = 1.0) return out = %y"
+    made, _ = rewrites(FoldBatchNorm, program(body))
+    shapes = {"c.weight": (6, 4, 1, 3), "bn.mean": (6,), "bn.variance": (6,), "bn.weight": (6,), "bn.bias": (6,)}
+    save_file({name: np.full(shape, 3, np.float32) for name, shape in shapes.items()}, tmp_path / "m.safetensors")
+    weights = Weights.load(made, tmp_path / "m.safetensors")
+    assert np.allclose(weights.value(made.parameters["c.weight"]), 3 * 3 / 2)
+    assert np.allclose(weights.value(made.parameters["bn.bias"]), 3 - 3 * 3 / 2)
