@@ -62,7 +62,10 @@ def initialise(name: str, type_: TensorType, rule: Initializer, seed: int) -> Ar
 
 
 class Weights:
-    """Values of a program's parameters. One tensor is in memory at a time unless `cache` is set."""
+    """Values of one program's parameters. One tensor is in memory at a time unless `cache` is set.
+
+    Programs before and after a pass have parameters of the same names and other values: each needs weights of its own.
+    """
 
     def __init__(
         self, sources: Mapping[str, tuple[TensorType, Initializer]], seed: int = 0, cache: bool = False

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mctc.diagnostics.errors import MctcError
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Value
@@ -15,7 +16,7 @@ from mctc.ir.types import DType, TensorType
 ParameterValue = Callable[[str], Array]
 
 
-class EvaluationError(ValueError):
+class EvaluationError(MctcError):
     """Inputs that do not fit the function, or a result that contradicts its inferred type."""
 
 

@@ -1,0 +1,153 @@
+"""The ladder of proof: every rung holds on a good build, and the right one fails on a spoilt one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from mctc.build import BuildOptions, build
+from mctc.build.manifest import sha256
+from mctc.cli.verify import summary, table, verify
+from mctc.runtime.ladder import Ladder, Rung, signal_to_noise
+from mctc.runtime.streams import Streams
+
+
+@pytest.fixture
+def copy(small: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "copy"
+    shutil.copytree(small, folder)
+    return folder
+
+
+def rungs(folder: Path, *arguments: str) -> tuple[int, dict[tuple[str, str], dict]]:
+    done = CliRunner().invoke(verify, [str(folder), "--json", *arguments], standalone_mode=False)
+    assert done.exception is None, done.exception
+    return int(done.return_value), {(r["name"], r["component"]): r for r in json.loads(done.stdout)}
+
+
+def _blobs(data: bytes) -> list[tuple[int, int]]:
+    """(offset, length) of every tensor in a weight file, from the records that stand before them."""
+    marks = [i for i in range(64, len(data) - 24, 64) if data[i : i + 4] == b"\xef\xbe\xad\xde"]
+    return [(offset, size) for size, offset in (struct.unpack_from("<QQ", data, i + 8) for i in marks)]
+
+
+def relist(folder: Path, name: str) -> None:
+    """Makes the manifest agree with a file that was changed, so that only later rungs can notice."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][name] = sha256(folder / name)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("which", ["small", "ahead"])
+def test_every_rung_holds_on_a_good_build(which: str, request: pytest.FixtureRequest) -> None:
+    code, found = rungs(request.getfixturevalue(which))
+    assert code == 0
+    assert {r["ok"] for r in found.values()} == {True}
+    for component in ("encoder", "predictor", "joiner"):
+        assert float(found["package, fp32", component]["measured"]) <= 1e-4
+        assert float(found["package, fp16", component]["measured"].split()[0]) >= 40
+
+
+def test_a_changed_file_fails_the_rung_of_files(copy: Path) -> None:
+    with (copy / "origins.json").open("a") as file:
+        file.write("\n")
+    code, found = rungs(copy)
+    assert code == 1
+    assert found["files", "build"]["measured"] == "differ: origins.json"
+    assert [key for key, r in found.items() if r["ok"] is False] == [("files", "build")]
+
+
+def test_a_changed_weight_fails_the_package_and_nothing_below_it(copy: Path) -> None:
+    weights = next(copy.glob("*.mlpackage/Data/**/weight.bin"))
+    data = bytearray(weights.read_bytes())
+    largest = max(_blobs(bytes(data)), key=lambda blob: blob[1])
+    data[largest[0] : largest[0] + largest[1] // 2] = bytes(largest[1] // 2)
+    weights.write_bytes(data)
+    relist(copy, weights.relative_to(copy).as_posix())
+    code, found = rungs(copy)
+    assert code == 1
+    failed = {name for (name, _), r in found.items() if r["ok"] is False}
+    assert failed == {"package, fp32", "package, fp16"}
+
+
+def test_a_changed_program_fails_the_passes_that_should_have_made_it(copy: Path) -> None:
+    program = copy / "program.mir"
+    text = program.read_text()
+    assert "silu(" in text
+    program.write_text(text.replace("silu(", "relu(", 1))
+    relist(copy, "program.mir")
+    code, found = rungs(copy)
+    assert code == 1
+    assert found["passes", "build"]["ok"] is False
+    assert found["step in the IR", "encoder"]["ok"] is False
+    assert found["package, fp32", "encoder"]["ok"] is True
+
+
+def test_a_program_that_breaks_a_rule_of_the_ir_ends_the_climb(copy: Path) -> None:
+    whole = copy / "whole.mir"
+    whole.write_text(whole.read_text().replace("layer_norm(", "layer_nrm(", 1))
+    relist(copy, "whole.mir")
+    code, found = rungs(copy)
+    assert code == 1
+    assert found["programs", "build"]["ok"] is False
+    assert ("package, fp32", "encoder") not in found
+
+
+def test_without_the_spec_the_passes_are_not_run_and_the_rest_is(copy: Path, tmp_path: Path, monkeypatch) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["source"]["spec"] = "gone.mct"
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    code, found = rungs(copy)
+    assert code == 0
+    assert found["passes", "build"]["ok"] is None
+
+
+def test_trained_weights_are_asked_for(root: Path, tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    from mctc.language import elaborate_file
+
+    spec = tmp_path / "m.mct"
+    spec.write_text(
+        "model m {\n dim B: batch\n dim T: time @ 100 Hz\n"
+        " component c(x: f32[B, T, 8]) -> f32[B, T, 4] { return linear(x, 4) }\n stream { chunk = 40 ms }\n}\n"
+    )
+    rng = np.random.default_rng(0)
+    arrays = {n: rng.normal(size=t.shape).astype(np.float32) for n, (t, _) in elaborate_file(spec).sources.items()}
+    save_file(arrays, tmp_path / "w.safetensors")
+    folder = tmp_path / "out"
+    build(spec, folder, BuildOptions(weights=tmp_path / "w.safetensors"))
+    code, found = rungs(folder)
+    assert code == 1
+    assert "checkpoint" in found["step in the IR", "c"]["measured"]
+    code, found = rungs(folder, "--weights", str(tmp_path / "w.safetensors"))
+    assert code == 0
+    assert found["package, fp32", "c"]["ok"] is True
+
+
+def test_padded_classes_are_no_part_of_an_error(small: Path) -> None:
+    ladder = Ladder(small)
+    streams: Streams = ladder.streams
+    logits = streams.by_package("joiner", "fp16")["output"]
+    assert logits.shape == streams.utterance("joiner").results["output"].shape
+    assert 31 in logits.shape
+    assert np.abs(logits).max() < 1000
+
+
+def test_the_table_fits_80_columns_and_says_what_is_left_out() -> None:
+    made = [Rung("files", "build", "6 as built", "SHA-256", True), Rung("passes", "build", "gone " * 30, "", None)]
+    assert max(map(len, table(made).splitlines())) <= 80
+    assert "1 rungs hold; 1 could not be run" in summary(made)
+    assert "not proven" in summary([*made, Rung("x", "y", "z", "", False)])
+
+
+def test_signal_to_noise_is_a_ratio_of_powers() -> None:
+    signal = np.array([3.0, 4.0])
+    assert signal_to_noise(signal, signal) == float("inf")
+    assert signal_to_noise(signal, signal + np.array([0.5, 0.0])) == pytest.approx(20.0)
