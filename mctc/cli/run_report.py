@@ -37,11 +37,11 @@ def as_record(built: Built, audio: Path, precision: str, transcript: Transcript)
 def lines(built: Built, audio: Path, precision: str, transcript: Transcript) -> list[str]:
     """The result in a few lines of at most 80 columns."""
     costs, tokens = transcript.costs, [e.token for e in transcript.emissions]
-    chunk_ms = None if built.rate is None else float(1000 * built.chunk / built.rate)
+    chunk = f"{built.chunk} frames" if built.rate is None else f"{float(1000 * built.chunk / built.rate):g} ms"
     latency = latency_ms(built)
     text = [f"{built.model} over {audio.name}: {transcript.audio_s:.2f} s of audio, {precision}, evaluated in numpy"]
     if costs:
-        text.append(f"  {len(costs)} chunks of {chunk_ms:g} ms, each in the median (at most):")
+        text.append(f"  {len(costs)} chunks of {chunk}, each in the median (at most):")
         text += [
             f"    {name:18}{_milliseconds([getattr(cost, key) for cost in costs])}"
             for name, key in (("log-mel frames", "mel"), ("encoder step", "encode"), ("search", "search"))

@@ -204,9 +204,10 @@ class _Derivation:
 
     def _window(self, op: Op, operands: list[Value | None], attributes: dict[str, Any], w: Window) -> tuple[Value, ...]:
         declared = [o.name for o in op.definition.operand_list()]
+        seen = (*w.operands, w.mask)
         windowed = [v for name, v in zip(declared, operands) if name in w.operands and v is not None]
         others = [v for name, v in zip(declared, operands) if name not in w.operands and v in self.timings]
-        late = max(self.timings[v].delay for v in windowed)
+        late = max(self.timings[v].delay for n, v in zip(declared, operands) if v in self.timings and n in seen)
         delay = max([window_delay(late, w.right, w.stride)] + [self.timings[v].delay for v in others if v is not None])
         inner = join([self.timings[v] for v in windowed])
         beside = [self.timings[v] for v in others if v is not None]
@@ -215,7 +216,7 @@ class _Derivation:
             if name in w.operands and value is not None:
                 operands[index] = self._context(value, w, delay, late, name if len(windowed) > 1 else "")
             elif name == w.mask:
-                operands[index] = self._key_mask(windowed[0], w, delay)
+                operands[index] = self._key_mask(windowed[0], value, w, delay)
             elif value in self.timings:
                 operands[index] = self._delayed(value, delay)
         results = self._emit(op, operands, {**attributes, **dict(w.given)})
@@ -232,11 +233,15 @@ class _Derivation:
         suffix = f"{name}.context" if name else "context"
         return self.contexts.buffer(x, w.stride * delay + w.left - own, needed, suffix)
 
-    def _key_mask(self, key: Value, w: Window, delay: int) -> Value:
+    def _key_mask(self, key: Value, given: Value | None, w: Window, delay: int) -> Value:
+        """Which frames of the keys' context exist; a mask of the author's own is narrowed by it."""
         own, frames = self.timings[key].delay, self._frames(key)
-        return self.contexts.buffer(
-            self.valid.at(frames, own), delay + w.left - own, frames + w.left + w.right, "valid"
-        )
+        needed = frames + w.left + w.right
+        exists = self.contexts.buffer(self.valid.at(frames, own), delay + w.left - own, needed, "valid")
+        if given is None:
+            return exists
+        asked = self.contexts.buffer(given, delay + w.left - self.timings[given].delay, needed, "key_mask.context")
+        return self.builder.op("mul", asked, exists)
 
     def _recurrent(
         self, op: Op, operands: list[Value | None], attributes: dict[str, Any], r: Recurrent

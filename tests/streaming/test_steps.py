@@ -91,6 +91,20 @@ def test_the_stated_delay_is_where_the_result_is_found_in_the_stream(what: str) 
     assert measured_delay(case, 12) == case.step(12)[1].timings["y"].delay
 
 
+def test_a_mask_of_keys_given_by_the_author_holds_in_the_stream_too() -> None:
+    def body(g: Garden, x: Value) -> Value:
+        mask = g.input(x.type.with_axes([x.type.axes[1]]))
+        late = conv(g, x, 0, 2)
+        return g.op("attention", late, x, late, mask, heads=2, left=3, right=1)
+
+    case = small(body)
+    inputs = {"x0": mixed((1, 12, 4)), "x1": np.array([1, 1, 0, 1, 0, 0, 1, 1, 1, 0, 1, 1.0])}
+    whole, free = case.whole(inputs)["y"], case.whole({**inputs, "x1": np.ones(12)})["y"]
+    assert np.abs(whole - free).max() > 0.01
+    for chunk in (1, 3, 5, 12):
+        np.testing.assert_allclose(case.streamed(inputs, [chunk])["y"], whole, rtol=1e-9)
+
+
 def test_a_step_is_a_program_that_verifies() -> None:
     case = small(lambda g, x: g.op("log_softmax", g.op("add", x, conv(g, x, 3, 2))), laid_out=True)
     verify(derive_program(case.program, 4)[0])
