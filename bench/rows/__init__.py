@@ -1,0 +1,22 @@
+"""The rows in the order of the table: a name for the command line, and the function that measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.row import Row
+from bench.rows import build_cost, command_cost, drift, fidelity, imports, lines, memory, random_programs, structure
+from bench.setting import Setting
+
+ROWS: dict[str, Callable[[Setting], list[Row]]] = {
+    "structure": structure.rows,
+    "build": build_cost.against_peer,
+    "depth": build_cost.against_depth,
+    "memory": memory.rows,
+    "fidelity": fidelity.rows,
+    "drift": drift.rows,
+    "lines": lines.rows,
+    "random": random_programs.rows,
+    "commands": command_cost.rows,
+    "imports": imports.rows,
+}
