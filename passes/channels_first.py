@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from mctc.ir.dims import Extent
 from mctc.ir.op import InferenceError
-from mctc.ir.program import Op, Program, Value
+from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import Axis, Role, TensorType
 from mctc.passes.layout import Layout, has_roles, substance
 from mctc.rewrite.adapt import adapt
 from mctc.rewrite.base import Context, Pass, Reshapes
 from mctc.rewrite.fold import fold_parameters
-from mctc.rewrite.rewriter import Rewriter, drop_dead
+from mctc.rewrite.rewriter import Rewriter, rewrite_functions
 
 BROADCASTING = frozenset({"add", "sub", "mul", "div", "maximum", "minimum"})
 
@@ -31,11 +30,11 @@ class ChannelsFirst(Pass):
     promise = Reshapes()
 
     def run(self, program: Program, context: Context) -> Program:
-        new = replace(program, functions={}, parameters=dict(program.parameters))
-        for name, function in program.functions.items():
+        def rebuild(new: Program, function: Function) -> Function:
             layout = Layout.of_function(function)
-            new.functions[name] = Rewriter(new, function, self.name).rebuild(_Rule(layout), layout)
-        return fold_parameters(drop_dead(new), self.name)
+            return Rewriter(new, function, self.name).rebuild(_Rule(layout), layout)
+
+        return fold_parameters(rewrite_functions(program, rebuild), self.name)
 
 
 class _Rule:
@@ -97,7 +96,7 @@ def _conv1d(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
             "put it into a component of its own"
         )
     out, into, kernel = weight.type.axes
-    tall = reshape(rewriter, weight, weight.type.with_axes([out, into, *_plain(1), kernel]))
+    tall = rewriter.reshaped(weight, weight.type.with_axes([out, into, *_plain(1), kernel]))
     a = op.attributes
     made = {"stride": (1, a["stride"]), "dilation": (1, a["dilation"]), "groups": a["groups"], "pad": a["pad"]}
     return rewriter.emit("conv2d", x, tall, bias, **made)
@@ -105,12 +104,6 @@ def _conv1d(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
 
 def _plain(*extents: Extent | int) -> list[Axis]:
     return [Axis(Role.PLAIN, Extent.of(extent)) for extent in extents]
-
-
-def reshape(rewriter: Rewriter, value: Value, type_: TensorType) -> Value:
-    """`value` with the axes of `type_`."""
-    axes = tuple((a.role.value, a.extent.value if a.extent.is_static else a.extent) for a in type_.axes)
-    return value if value.type.axes == type_.axes else rewriter.op("reshape", value, axes=axes)
 
 
 def _transpose(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
@@ -136,7 +129,7 @@ def _reshape(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
             f"reshaping {old.type} to {op.result.type} regroups entries across axes, which would need a transpose in "
             "the channels-first layout; use split_channels or merge_channels"
         )
-    return [reshape(rewriter, x, new)]
+    return [rewriter.reshaped(x, new)]
 
 
 def _stacked_frames(before: list[Axis], after: list[Axis]) -> int:
@@ -170,7 +163,7 @@ def _binary(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
         assert other is not None
         value = rewriter[old]
         if has_roles(old.type):
-            operands.append(reshape(rewriter, value, layout(old.type, rank)))
+            operands.append(rewriter.reshaped(value, layout(old.type, rank)))
         elif old.type.rank and has_roles(other.type):
             operands.append(_align(rewriter, value, other.type, layout(other.type, rank)))
         else:
@@ -194,7 +187,7 @@ def _align(rewriter: Rewriter, value: Value, old: TensorType, new: TensorType) -
     first = min(target.values(), default=new.rank - 1)
     extents = {position: value.type.extents[i] for i, position in target.items()}
     aligned = [extents.get(position, Extent.of(1)) for position in range(first, new.rank)]
-    return reshape(rewriter, value, value.type.with_axes(_plain(*aligned)))
+    return rewriter.reshaped(value, value.type.with_axes(_plain(*aligned)))
 
 
 def _matmul(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
@@ -230,4 +223,4 @@ def _conform(op: Op, old: TensorType, value: Value, rewriter: Rewriter, layout: 
         return value
     if substance(value.type) != substance(wanted) or value.type.dtype is not wanted.dtype:
         raise InferenceError(f"{op.name} gave {value.type} where the channels-first layout wants {wanted}")
-    return reshape(rewriter, value, wanted)
+    return rewriter.reshaped(value, wanted)

@@ -67,8 +67,7 @@ def _linear(op: Op, rewriter: Rewriter) -> Value | None:
     flat = (("batch", shape[0]), ("channel", into), ("unit", prod(shape[2:-1])), (last.value, shape[-1]))
     kernel = rewriter.op("reshape", weight, axes=(("plain", out), ("plain", into), ("plain", 1), ("plain", 1)))
     y = rewriter.op("conv2d", rewriter.op("reshape", x, axes=flat), kernel, bias)
-    axes = tuple((axis.role.value, axis.extent.value) for axis in op.result.type.axes)
-    return rewriter.op("reshape", y, axes=axes)
+    return rewriter.reshaped(y, op.result.type)
 
 
 LEGAL: dict[str, Callable[[Op, Rewriter], Value | None]] = {

@@ -69,9 +69,8 @@ class _Attention:
         cap = self._cap()
         weights = emit("softmax", scores if cap is None else emit("minimum", scores, cap), axis=3)
         y = emit("matmul", v, weights, transpose_right=True)  # [b, heads, V, T]
-        axes = tuple((axis.role.value, axis.extent.value) for axis in self.op.result.type.axes)
         self.rewriter.note(f"attention of {self.heads} heads became products over {self.queries} x {self.keys} frames")
-        return emit("reshape", y, axes=axes)
+        return self.rewriter.reshaped(y, self.op.result.type)
 
     def _by_head(self, x: Value, heads: int, frames: str) -> Value:
         """[b, heads*W, 1, T] as [b, heads, W, T]."""

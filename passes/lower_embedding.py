@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import DType, Role
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
-from mctc.rewrite.rewriter import Rewriter, drop_dead
+from mctc.rewrite.rewriter import Rewriter, rewrite_functions
 
 LARGEST_EXACT = 2048  # whole numbers up to 2**11 are exact in fp16
 NO_ID = -8.0  # stands in for the rows that pad a table: no id is near it
@@ -30,10 +28,8 @@ class LowerEmbedding(Pass):
     stage = "deploy"
 
     def run(self, program: Program, context: Context) -> Program:
-        new = replace(program, functions={}, parameters=dict(program.parameters))
-        for name, function in program.functions.items():
-            new.functions[name] = _Lowering(new, function, self.name, context).rebuilt()
-        return fold_parameters(drop_dead(new), self.name)
+        new = rewrite_functions(program, lambda new, function: _Lowering(new, function, self.name, context).lowered())
+        return fold_parameters(new, self.name)
 
 
 class _Lowering(Rewriter):
@@ -43,22 +39,11 @@ class _Lowering(Rewriter):
         super().__init__(program, function, by)
         self.context = context
 
-    def rebuilt(self) -> Function:
-        function = self.function
-        tokens = {value for value in function.inputs if self._lowerable(value)}
-        for value in function.inputs:
-            self._new[value] = Value(value.type.with_dtype(DType.F32) if value in tokens else value.type, value.name)
-        for state in function.states:
-            self._new[state.value] = Value(state.value.type, state.value.name)
-        for op in function.ops:
-            self.visit(op, lambda op, rewriter: self._lower(op) if op.operands and op.operands[0] in tokens else None)
-        return replace(
-            function,
-            inputs=[self._new[value] for value in function.inputs],
-            ops=self.ops,
-            results=[(name, self._new[value]) for name, value in function.results],
-            states=[replace(s, value=self._new[s.value], update=self._new[s.update]) for s in function.states],
-        )
+    def lowered(self) -> Function:
+        tokens = {value for value in self.function.inputs if self._lowerable(value)}
+        for value in tokens:
+            self.bind(value, Value(value.type.with_dtype(DType.F32), value.name))
+        return self.rebuild(lambda op, rewriter: self._lower(op) if op.operands and op.operands[0] in tokens else None)
 
     def _lowerable(self, token: Value) -> bool:
         users = self.uses.get(token, [])

@@ -87,7 +87,7 @@ class _Unrolled:
             outputs.append(states[0])
         y = outputs[0] if len(outputs) == 1 else self.rewriter.op("concat", *outputs, axis=3)
         types = [self.op.results[i + 1].type for i in range(len(names))]
-        return [y, *(self.relabelled(state, type_) for state, type_ in zip(states, types))]
+        return [y, *(self.rewriter.reshaped(state, type_) for state, type_ in zip(states, types))]
 
     def lstm(self) -> Callable[[Value, Sequence[Value]], list[Value]]:
         emit, op = self.rewriter.emit, self.rewriter.op
@@ -148,7 +148,7 @@ class _Unrolled:
         wanted = frame.with_extent(1, type_.extents[1])
         if value is None:
             return self.rewriter.constant(np.zeros(wanted.shape, np.float32), [axis.role.value for axis in wanted.axes])
-        return self.relabelled(value, wanted)
+        return self.rewriter.reshaped(value, wanted)
 
     def _marks(self) -> list[Value] | list[None]:
         """For each frame 1 where it counts and 0 where it leaves the state as it was; None if every frame counts."""
@@ -165,13 +165,6 @@ class _Unrolled:
     def _kept(self, new: Value, old: Value, mark: Value) -> Value:
         op = self.rewriter.op
         return op("add", old, op("mul", mark, op("sub", new, old)))
-
-    def relabelled(self, value: Value, type_: TensorType) -> Value:
-        """The value with the roles of `type_`, which has its shape: no op once it is emitted."""
-        if value.type == type_:
-            return value
-        axes = tuple((axis.role.value, axis.extent.value) for axis in type_.axes)
-        return self.rewriter.op("reshape", value, axes=axes)
 
 
 Step = Callable[[Value, Sequence[Value]], list[Value]]

@@ -56,5 +56,4 @@ def _results(op: Op, scan: Scan, lowered: tuple[Value, Value], rewriter: Rewrite
     if skip is not None and x is not None:
         factor = rewriter.op("reshape", skip, axes=(("unit", 1), ("channel", scan.channels), ("unit", 1), ("unit", 1)))
         y = rewriter.op("add", y, rewriter.op("mul", x, factor))
-    axes = tuple((axis.role.value, axis.extent) for axis in op.results[1].type.axes)
-    return y, rewriter.op("reshape", state, axes=axes)
+    return y, rewriter.reshaped(state, op.results[1].type)

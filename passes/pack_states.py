@@ -12,7 +12,7 @@ from mctc.ir.program import Function, PackedState, Program, State, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.passes.state_packing import Cohort, Grid, Packing, Shelf, grid_of, pack
 from mctc.rewrite.base import Context, Exact, Pass
-from mctc.rewrite.rewriter import Rewriter, drop_dead
+from mctc.rewrite.rewriter import Rewriter, rewrite_functions
 
 PACKED = "state"  # the name of the packed state
 
@@ -30,15 +30,13 @@ class PackStates(Pass):
     after = ("fold-state-reshapes",)
 
     def run(self, program: Program, context: Context) -> Program:
-        new = replace(program, functions={}, parameters=dict(program.parameters))
-        for name, function in program.functions.items():
+        def rebuild(new: Program, function: Function) -> Function:
             if not function.states:
-                new.functions[name] = function
-                continue
+                return function
             groups = [[state] for state in function.states] if context.state == "separate" else [function.states]
-            packings = [pack(group) for group in groups]
-            new.functions[name] = _Packer(new, function, self.name, packings, context).rebuilt()
-        return drop_dead(new)
+            return _Packer(new, function, self.name, [pack(group) for group in groups], context).packed()
+
+        return rewrite_functions(program, rebuild)
 
 
 class _Packer(Rewriter):
@@ -51,10 +49,10 @@ class _Packer(Rewriter):
         self.packings, self.context = packings, context
         self.names = [PACKED] if context.state != "separate" else [state.name for state in function.states]
 
-    def rebuilt(self) -> Function:
+    def packed(self) -> Function:
         function = self.function
         for value in function.inputs:
-            self._new[value] = Value(value.type, value.name)
+            self.bind(value, value)
         values = [Value(_grid_type(p.rows, 1, p.width), name) for p, name in zip(self.packings, self.names)]
         self.origin = self._origin("states read from the packed state")
         for packing, value in zip(self.packings, values):
@@ -64,14 +62,8 @@ class _Packer(Rewriter):
         self.origin = self._origin("states written to the packed state")
         updates = [self._write(packing) for packing in self.packings]
         self._explain()
-        return replace(
-            function,
-            inputs=[self._new[value] for value in function.inputs],
-            ops=self.ops,
-            results=[(name, self._new[value]) for name, value in function.results],
-            states=[State(*entry) for entry in zip(self.names, values, updates)],
-            packing=tuple(_places(self.packings, self.names)),
-        )
+        function = self.rebuilt([State(*entry) for entry in zip(self.names, values, updates)])
+        return replace(function, packing=tuple(_places(self.packings, self.names)))
 
     def _origin(self, change: str) -> Origin:
         return Origin(path=self.function.name).after(self.by, change)
@@ -96,12 +88,12 @@ class _Packer(Rewriter):
             for cohort, flat in zip(shelf.cohorts, direct):
                 parts = [next(pieces) for _ in cohort.states] if flat else self._lines(cohort, next(pieces))
                 for state, piece in zip(cohort.states, parts):
-                    self._new[state.value] = self._as(piece, state.value.type)
+                    self.bind(state.value, self.reshaped(piece, state.value.type))
 
     def _lines(self, cohort: Cohort, piece: Value) -> list[Value]:
         """The states of a cohort [1, C, 1, k*H*W], one below the other."""
         count, grid = len(cohort.states), cohort.grid
-        stacked = self._as(piece, _grid_type(grid.rows, count * grid.lines, grid.width))
+        stacked = self.reshaped(piece, _grid_type(grid.rows, count * grid.lines, grid.width))
         return self._cut(stacked, [grid.lines] * count, 2)
 
     def _write(self, packing: Packing) -> Value:
@@ -118,17 +110,17 @@ class _Packer(Rewriter):
     def _write_cohort(self, cohort: Cohort) -> list[Value]:
         """New states as pieces of their shelf. Equal slices of several values are taken once, of all of them joined."""
         count, grid = len(cohort.states), cohort.grid
-        updates = [_bare(self._new[state.update]) for state in cohort.states]
+        updates = [_bare(self[state.update]) for state in cohort.states]
         begin = _common_slice(updates, grid)
         if begin is not None and count > (3 if grid.lines == 1 else 1):
             sources = [update.owner.operands[0] for update in updates if update.owner is not None]
             whole = self._join([self._plain(source) for source in sources if source is not None], 2)
             new = self.op("slice", whole, axis=3, begin=begin)
         elif grid.lines == 1:
-            return [self._as(update, _grid_type(grid.rows, 1, grid.width)) for update in updates]
+            return [self.reshaped(update, _grid_type(grid.rows, 1, grid.width)) for update in updates]
         else:
             new = self._join([self._plain(update) for update in updates], 2)
-        return [self._as(new, _grid_type(grid.rows, 1, cohort.columns))]
+        return [self.reshaped(new, _grid_type(grid.rows, 1, cohort.columns))]
 
     def _cut(self, value: Value, sizes: list[int], axis: int) -> list[Value]:
         return [value] if len(sizes) == 1 else list(self.emit("split", value, sizes=tuple(sizes), axis=axis))
@@ -139,13 +131,7 @@ class _Packer(Rewriter):
     def _plain(self, value: Value) -> Value:
         """A value as [1, C, H, W] with unit axes, so that roles never keep two states from standing together."""
         grid = grid_of(value.type)
-        return self._as(value, _grid_type(grid.rows, grid.lines, grid.width))
-
-    def _as(self, value: Value, type_: TensorType) -> Value:
-        """The value as `type_`; where only roles differ, the reshape costs nothing once it is emitted."""
-        if value.type == type_:
-            return value
-        return self.op("reshape", value, axes=tuple((axis.role.value, axis.extent.value) for axis in type_.axes))
+        return self.reshaped(value, _grid_type(grid.rows, grid.lines, grid.width))
 
 
 def _bare(value: Value) -> Value:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mctc.ir.program import Op, Program, Value
-from mctc.ir.types import TensorType
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.rewriter import Replacement, Rewriter, rewrite
@@ -32,7 +31,7 @@ class RegroupOnce(Pass):
             if source is None:
                 return None
             if op.name == "reshape":
-                return _relabelled(rewriter[source], op.result.type, rewriter)
+                return rewriter.reshaped(rewriter[source], op.result.type)
             return _column_convolution(op, rewriter)
 
         return fold_parameters(rewrite(program, self.name, rule), self.name)
@@ -87,11 +86,4 @@ def _column_convolution(op: Op, rewriter: Rewriter) -> Value:
     out, into = weight.type.shape[:2]
     kernel = rewriter.op("reshape", weight, axes=(("plain", out), ("plain", 1), ("plain", into), ("plain", 1)))
     rewriter.note(f"the 1x1 conv2d over {into} channels became one over {into} features")
-    return _relabelled(rewriter.op("conv2d", rows, kernel, bias), op.result.type, rewriter)
-
-
-def _relabelled(value: Value, type_: TensorType, rewriter: Rewriter) -> Value:
-    """The value with the roles of `type_`, which has its shape: no op once it is emitted."""
-    if value.type == type_:
-        return value
-    return rewriter.op("reshape", value, axes=tuple((axis.role.value, axis.extent.value) for axis in type_.axes))
+    return rewriter.reshaped(rewriter.op("conv2d", rows, kernel, bias), op.result.type)

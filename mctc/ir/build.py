@@ -11,7 +11,7 @@ from mctc.ir.dims import ExtentError
 from mctc.ir.location import Origin
 from mctc.ir.op import REQUIRED, InferenceError, OpDef, registry
 from mctc.ir.program import Op, Parameter, Program, Value, signature
-from mctc.ir.types import DType
+from mctc.ir.types import DType, TensorType
 
 NAME_OF_KIND = {"f": DType.F32, "i": DType.I32, "b": DType.BOOL}
 
@@ -36,6 +36,16 @@ class Builder:
     def op(self, name: str, /, *operands: Value | None, **attributes: Any) -> Value:
         """`emit` for an op with one result of interest: returns the first."""
         return self.emit(name, *operands, **attributes)[0]
+
+    def reshaped(self, value: Value, type_: TensorType) -> Value:
+        """The value with the axes of `type_`; the value itself if it has them already.
+
+        Where only roles differ, the reshape costs nothing: a package has no roles.
+        """
+        if value.type.axes == type_.axes:
+            return value
+        extents = (axis.extent.value if axis.extent.is_static else axis.extent for axis in type_.axes)
+        return self.op("reshape", value, axes=tuple(zip((axis.role.value for axis in type_.axes), extents)))
 
     def constant(self, array: Any, roles: Sequence[str] | None = None, dtype: DType | None = None) -> Value:
         """A constant; `roles` names the role of each axis (plain if left out)."""

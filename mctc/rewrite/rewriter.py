@@ -108,17 +108,23 @@ class Rewriter(Builder):
     def rebuild(self, rule: Rule, retype: Retype | None = None) -> Function:
         function = self.function
         for value in (*function.inputs, *(state.value for state in function.states)):
-            self._new[value] = Value(retype(value.type), value.name) if retype else value
+            if value not in self._new:
+                self._new[value] = Value(retype(value.type), value.name) if retype else value
         for op in function.ops:
             self.visit(op, rule)
         self.origin = Origin()
-        return replace(
-            function,
-            inputs=[self._new[value] for value in function.inputs],
-            ops=self.ops,
-            results=[(name, self._new[value]) for name, value in function.results],
-            states=[State(s.name, self._new[s.value], self._new[s.update]) for s in function.states],
-        )
+        return self.rebuilt([State(s.name, self._new[s.value], self._new[s.update]) for s in function.states])
+
+    def bind(self, old: Value, new: Value) -> None:
+        """Says what an old value is in the new function: an input or a state before any op is visited."""
+        self._new[old] = new
+
+    def rebuilt(self, states: list[State]) -> Function:
+        """The old function with the ops emitted so far, and these states."""
+        function = self.function
+        inputs = [self._new[value] for value in function.inputs]
+        results = [(name, self._new[value]) for name, value in function.results]
+        return replace(function, inputs=inputs, ops=self.ops, results=results, states=states)
 
 
 def rewrite(program: Program, by: str, rule: Rule, retype: Retype | None = None) -> Program:
@@ -126,9 +132,14 @@ def rewrite(program: Program, by: str, rule: Rule, retype: Retype | None = None)
 
     `by` is the pass's name, recorded in the history of every op a rule makes. `retype` changes input and state types.
     """
+    return rewrite_functions(program, lambda new, function: Rewriter(new, function, by).rebuild(rule, retype))
+
+
+def rewrite_functions(program: Program, rebuild: Callable[[Program, Function], Function]) -> Program:
+    """Rebuilds every function. `rebuild` takes the new program, whose parameters it may add to, and an old function."""
     new = replace(program, functions={}, parameters=dict(program.parameters))
     for name, function in program.functions.items():
-        new.functions[name] = Rewriter(new, function, by).rebuild(rule, retype)
+        new.functions[name] = rebuild(new, function)
     return drop_dead(new)
 
 
