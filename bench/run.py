@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--peer", type=Path, help="the script that the build is compared with; its rows need it")
     parser.add_argument("--rows", metavar="A,B", help="only these kinds of rows (a wrong name lists them)")
     parser.add_argument("--out", type=Path, help="the file whose measured part is replaced")
-    parser.add_argument("--pairs", type=int, default=5, help="runs of each side of a comparison (5)")
+    parser.add_argument("--pairs", type=int, default=7, help="runs of each side of a comparison (7)")
     parser.add_argument("--here", action="store_true", help="measure in this Python, make no fresh environment")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     return parser

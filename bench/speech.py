@@ -1,4 +1,4 @@
-"""Speech to measure with: the recording that ships with mctc."""
+"""Speech to measure with, from the recording that ships with mctc."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 from mctc.audio import bundled_recording, load_audio
 from mctc.audio.mel import log_mel
 
-RATE, HOP = 16_000, 160
+RATE = 16_000
 SEED = 0
 
 
-def mel_of(seconds: int) -> NDArray[np.float32]:
-    """Log-mel frames [100 * seconds, 80] of the recording's start. It has about eleven seconds."""
-    return log_mel(load_audio(bundled_recording())[: seconds * RATE])
+def short_mel() -> NDArray[np.float32]:
+    """Log-mel frames [frames, 80] of the recording, about eleven seconds at 100 frames a second."""
+    return log_mel(load_audio(bundled_recording()))
 
 
 def long_mel(seconds: int) -> NDArray[np.float32]:
-    """Log-mel frames of the recording again and again, each time from another place and at another loudness.
+    """Log-mel frames [100 * seconds, 80] of the recording again and again, from other places and at other levels.
 
     Gains from -20 to +6 dB, clipped at full scale as a microphone would.
     """

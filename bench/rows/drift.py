@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from bench.built import forms, signal_to_noise
+import numpy as np
+from numpy.typing import NDArray
+
 from bench.row import Row
 from bench.setting import Setting
 from bench.speech import long_mel
+from mctc.evaluate.coreml import Precision
+from mctc.runtime.built import Built, open_built
+from mctc.runtime.encoder import Encoder
+from mctc.runtime.ladder import signal_to_noise
+from mctc.runtime.step import Packages
 
 MINUTES, MOST = 10, 3.0  # dB
 
 
 def rows(setting: Setting) -> list[Row]:
     """Signal to noise of every minute of the encoder's output, fp16 against fp32, one stream from start to end."""
-    _, fp32, fp16 = forms(setting.built)
-    mel = long_mel(60 * MINUTES)
-    expected, actual = fp32.encode(mel), fp16.encode(mel)
-    minute = len(expected) // MINUTES
-    ratios = [
-        signal_to_noise(expected[start : start + minute], actual[start : start + minute])
-        for start in range(0, minute * MINUTES, minute)
-    ]
+    built, mel = open_built(setting.built), long_mel(60 * MINUTES)
+    expected, actual = encode(built, "fp32", mel), encode(built, "fp16", mel)
+    minutes = zip(np.array_split(expected, MINUTES), np.array_split(actual, MINUTES))
+    ratios = [signal_to_noise(*minute) for minute in minutes]
     lower = ratios[0] - ratios[-1]
     return [
         Row(
@@ -31,3 +34,10 @@ def rows(setting: Setting) -> list[Row]:
             "dB by minute: " + ", ".join(f"{ratio:.1f}" for ratio in ratios),
         )
     ]
+
+
+def encode(built: Built, precision: Precision, mel: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Encoded frames [T / 4, width] of log-mel frames [T, 80], T a multiple of the chunk."""
+    encoder = Encoder(Packages(built, precision).step("encoder"))
+    parts = [encoder.push(mel[start : start + encoder.chunk]) for start in range(0, len(mel), encoder.chunk)]
+    return np.concatenate([*parts, encoder.finish()]).astype(np.float64)

@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
 
-from bench.built import Rows, Streamed, Whole, forms, signal_to_noise
 from bench.row import Row
 from bench.setting import Setting
-from bench.speech import mel_of
+from bench.speech import short_mel
+from mctc.evaluate.coreml import Precision
 from mctc.ir.op import Array
+from mctc.ir.program import Program
 from mctc.rewrite.validate import relative_error
+from mctc.runtime.ladder import Ladder, signal_to_noise
+from mctc.runtime.streams import Streams
+from mctc.weights import Weights
 
-SECONDS, TOKENS = 10, 40
+COMPONENTS = ("encoder", "predictor", "joiner")
 ERROR, DECIBELS = 1e-4, 40.0
 
 
 def rows(setting: Setting) -> list[Row]:
-    """Encoder over speech, predictor over random tokens, joiner over what these two gave."""
-    whole, fp32, fp16 = forms(setting.built)
-    mel, tokens = mel_of(SECONDS), np.random.default_rng(0).integers(1, 1001, TOKENS)
-    tokens[0] = 0  # the blank starts every utterance
-    expected = _run(whole, mel, tokens)
-    single, half = _run(fp32, mel, tokens, expected), _run(fp16, mel, tokens, expected)
-    errors = {name: relative_error(expected[name], single[name]) for name in expected}
-    ratios = {name: signal_to_noise(expected[name], half[name]) for name in expected}
-    others = "joiner in calls of 8 frames on the encoder's and predictor's whole-sequence results"
+    """Every component by the same streams as `mctc verify`, over all whole chunks of the recording."""
+    ladder, mel = Ladder(setting.built), short_mel()
+
+    def load(program: Program) -> Weights:
+        return Weights(program.sources, ladder.built.seed or 0, cache=True)
+
+    streams = Streams(ladder.built, ladder.whole, ladder.deployed, load, mel)
+    chunk = ladder.built.chunk
+    errors = {name: max(_each(streams, name, "fp32", relative_error)) for name in COMPONENTS}
+    ratios = {name: min(_each(streams, name, "fp16", signal_to_noise)) for name in COMPONENTS}
     return [
         Row(
-            f"fp32 evaluation of the package, streamed over {SECONDS} s of speech, against the whole-sequence IR "
-            "evaluation: " + " / ".join(errors),
+            "fp32 evaluation of the package, streamed over 10 s of speech, against the whole-sequence IR evaluation: "
+            + " / ".join(COMPONENTS),
             f"≤ {ERROR:.0e} relative",
             " / ".join(f"{error:.1e}" for error in errors.values()),
             max(errors.values()) <= ERROR,
-            f"largest difference over largest magnitude; predictor over {TOKENS} tokens; {others}",
+            f"largest difference over largest magnitude, float64 on the other side, the same stored weights on both; "
+            f"{len(mel) // chunk} chunks of {chunk} frames of the bundled recording; "
+            "the predictor over 32 tokens, the joiner over noise of as many frames",
         ),
         Row(
-            "fp16 evaluation against the same: " + " / ".join(ratios),
+            "fp16 evaluation against the same: " + " / ".join(COMPONENTS),
             f"≥ {DECIBELS:g} dB signal to noise",
             " / ".join(f"{ratio:.1f} dB" for ratio in ratios.values()),
             min(ratios.values()) >= DECIBELS,
@@ -43,10 +50,6 @@ def rows(setting: Setting) -> list[Row]:
     ]
 
 
-def _run(model: Whole | Streamed, mel: Array, tokens: Array, given: dict[str, Rows] | None = None) -> dict[str, Rows]:
-    """Results by function; the joiner works on `given`'s encoder and predictor results, the run's own without them."""
-    encoded, predicted = model.encode(mel), model.predict(tokens)
-    source = given or {"encoder": encoded, "predictor": predicted}
-    frames = len(encoded) // 8 * 8
-    joined = model.join(source["encoder"][:frames], source["predictor"][-1])
-    return {"encoder": encoded, "predictor": predicted, "joiner": joined[:, :1001]}
+def _each(streams: Streams, name: str, precision: Precision, compare: Callable[[Array, Array], float]) -> list[float]:
+    expected, actual = streams.utterance(name).results, streams.by_package(name, precision)
+    return [compare(expected[key], actual[key]) for key in expected]

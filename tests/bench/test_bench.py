@@ -83,13 +83,3 @@ def test_the_measured_part_is_replaced_and_the_rest_stays(tmp_path: Path) -> Non
     assert "old" not in text
     assert "| speed | ≥ 8 | 7 | **no** |" in text
     assert "* speed: too slow" in text
-
-
-def test_signal_to_noise_is_in_decibels() -> None:
-    import numpy as np
-
-    from bench.built import signal_to_noise
-
-    signal = np.full(100, 2.0)
-    assert signal_to_noise(signal, signal + 0.02) == pytest.approx(40.0)
-    assert signal_to_noise(signal, signal) == float("inf")
