@@ -18,6 +18,7 @@ from mctc.build.options import BuildError, BuildOptions
 from mctc.build.target import Agreement, Interface, Port, Written
 from mctc.ir.program import Function, Program
 from mctc.ir.types import Role
+from mctc.rewrite.pipeline import Ran
 from mctc.streaming.derive import StepInfo
 from mctc.version import __version__
 
@@ -56,11 +57,17 @@ def manifest(
         "vocabularies": [asdict(entry) for entry in program.vocabularies],
         "blank": _blank(program),
         "audio": _audio(compiled),
-        "passes": {stage: [asdict(each) for each in ran] for stage, ran in compiled.ran.items()},
+        "passes": {stage: [_measured(each) for each in ran] for stage, ran in compiled.ran.items()},
         "explanations": [{"pass": by, "where": where, "why": why} for by, where, why in explained],
-        "verification": [asdict(agreement) for agreement in agreements],
+        "verification": [_measured(agreement) for agreement in agreements],
         "files": {name: sha256(folder / name) for name in _files(folder)},
     }
+
+
+def _measured(record: Ran | Agreement) -> dict[str, Any]:
+    """A record with its error to three digits: further ones depend on the machine's order of summation."""
+    rounded = None if record.error is None else float(f"{record.error:.2e}")
+    return {**asdict(record), "error": rounded}
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -6,7 +6,7 @@ import click
 
 
 @click.command()
-@click.argument("codes", nargs=-1, metavar="CODE...")
+@click.argument("codes", nargs=-1, metavar="[CODE]...")
 def explain(codes: tuple[str, ...]) -> None:
     """Explain diagnostic codes, such as MCT0051; without a code, list them all."""
     from mctc.diagnostics.catalogue import CATALOGUE

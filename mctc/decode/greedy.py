@@ -41,7 +41,7 @@ class GreedyDecoder:
         stepper: Stepper,
         vocabulary: Vocabulary,
         blank: int = 0,
-        max_symbols: int = 10,
+        max_symbols: int = 5,
         join_frames: int | None = None,
     ) -> None:
         if blank not in vocabulary.tokens or blank < 0:
@@ -120,7 +120,7 @@ def greedy(
     chunks: Iterable[NDArray[np.float32]],
     vocabulary: Vocabulary,
     blank: int = 0,
-    max_symbols: int = 10,
+    max_symbols: int = 5,
     join_frames: int | None = None,
 ) -> Iterator[Emission]:
     """The tokens of a stream of log-mel chunks [mel frames, bins], each as soon as its chunk is decoded.
