@@ -33,7 +33,7 @@ def ordered(passes: Iterable[type[Pass]], stage: str) -> list[type[Pass]]:
                 if other.endswith("?"):
                     continue
                 hint = did_you_mean(target, known)
-                raise OrderError(f"pass {name} wants to run next to {target}, which does not exist", hint=hint)
+                raise OrderError(f"pass {name} wants to run next to {target}, which is not among the passes", hint=hint)
             first, second = (target, name) if other in cls.after else (name, target)
             _check_stages(known, first, second)
             if known[target].stage == stage and cls.stage == stage:
