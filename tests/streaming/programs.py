@@ -15,6 +15,7 @@ from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array
 from mctc.ir.program import Dim, Function, Initializer, Parameter, Program, Source, Value
+from mctc.ir.text import print_program
 from mctc.ir.types import Axis, DType, Role, TensorType, plain
 from mctc.streaming.derive import StepInfo, derive_program
 from mctc.streaming.run import stream
@@ -32,6 +33,9 @@ class Case:
     weights: Mapping[str, Array]
     role: Role
     multiple: int  # base frames that every rate divides
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(print_program(self.program))
 
     @property
     def function(self) -> Function:
@@ -257,18 +261,26 @@ def attention(g: Garden) -> Value:
     return g.op("attention", q, k, v, None, heads=heads, left=left, right=right)
 
 
+def even_attention(g: Garden) -> Value:
+    """Attention over one frame more than its own, at weights that no frame loses to rounding."""
+    x = g.op("tanh", g.linear(g.any(), 4))
+    return g.op("attention", x, x, x, None, heads=2, left=g.draw(st.integers(0, 4)), right=g.draw(st.integers(1, 3)))
+
+
 GROWTHS: tuple[Callable[[Garden], Value], ...] = (
     unary, bounded_unary, scalar, binary, binary, division, broadcast, linear, conv1d, conv1d, conv1d, conv2d, norm,
     softmax, attention,
     regroup, stack, decimate, recurrent, scan, attention,
 )  # fmt: skip
 # Growths whose every entry depends on every entry in its window, smoothly: their receptive field can be measured.
-DENSE: tuple[Callable[[Garden], Value], ...] = (linear, attention, scan, decimate, division, recurrent)
+DENSE: tuple[Callable[[Garden], Value], ...] = (linear, even_attention, scan, decimate, division, recurrent)
 
 
 @st.composite
-def cases(draw: Draw, role: Role = Role.TIME, growths: tuple[Callable[[Garden], Value], ...] = GROWTHS) -> Case:
-    """A program of four to nine growths; the last values and a random one are its results."""
+def cases(
+    draw: Draw, role: Role = Role.TIME, growths: tuple[Callable[[Garden], Value], ...] = GROWTHS, most: int = 9
+) -> Case:
+    """A program of four to `most` growths, if that is more; the last values and a random one are its results."""
     g = Garden(draw, role, laid_out=draw(st.booleans()))
     if role is Role.LABEL and not g.laid_out and draw(st.booleans()):
         token = TensorType(DType.I32, g.type(1).axes[:2], Extent.of(5))
@@ -277,7 +289,7 @@ def cases(draw: Draw, role: Role = Role.TIME, growths: tuple[Callable[[Garden], 
         g.pool.append(g.input(g.type(draw(st.sampled_from(CHANNELS)))))
     if draw(st.booleans()):
         g.pool.append(g.input(g.type(4)))
-    for grow in draw(st.lists(st.sampled_from(growths), min_size=4, max_size=9)):
+    for grow in draw(st.lists(st.sampled_from(growths), min_size=min(4, most), max_size=most)):
         g.pool.append(grow(g))
     results = [("y", g.pool[-1]), ("z", g.pool[-2]), ("w", g.any())]
     g.program.functions["f"] = Function("f", g.inputs, g.builder.ops, results)
