@@ -74,7 +74,7 @@ class BandedFilters:
         """From a dense matrix [bins, fft bins]."""
         inside = filters > 0.0
         first = inside.argmax(axis=1)
-        width = int(inside.sum(axis=1).max())
+        width = int(np.max(np.count_nonzero(inside, axis=1)))
         columns = first[None, :] + np.arange(width)[:, None]
         in_range = columns < filters.shape[1]
         columns = np.where(in_range, columns, filters.shape[1] - 1)

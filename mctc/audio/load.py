@@ -68,7 +68,7 @@ def stream_audio(path: Path | str, chunk_samples: int, sample_rate: int = SAMPLE
 
 
 def _rechunked(blocks: Iterator[Float32], chunk: int) -> Iterator[Float32]:
-    held = np.empty(0, np.float32)
+    held: Float32 = np.empty(0, np.float32)
     for block in blocks:
         held = np.concatenate([held, block])
         whole = held.size - held.size % chunk

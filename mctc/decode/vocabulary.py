@@ -55,6 +55,7 @@ class Vocabulary:
         open_logits = logits[:, self._open]
         wrong = np.isnan(open_logits).any(axis=1)
         if wrong.any():
-            raise DecodeError(f"the joiner returned NaN for frame {int(wrong.argmax())} of the frames given to it")
+            first = int(np.flatnonzero(wrong)[0])
+            raise DecodeError(f"the joiner returned NaN for frame {first} of the frames given to it")
         tokens = np.asarray(self.tokens, np.int64)[self._open]
         return np.asarray(tokens[open_logits.argmax(axis=1)])

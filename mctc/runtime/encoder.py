@@ -48,7 +48,7 @@ class Encoder:
 
     def finish(self) -> Frames:
         """The frames that are left at the end of the utterance."""
-        parts = [np.zeros((0, self._width()), np.float32)]
+        parts: list[Frames] = [np.zeros((0, self._width()), np.float32)]
         while self._given < self.total:
             parts.append(self.push(np.zeros((self.chunk, self.bins), np.float32), 0))
         return np.concatenate(parts)

@@ -101,7 +101,7 @@ def front_end(built: Built) -> StreamingMel:
 def mel_chunks(mel: StreamingMel, audio: Path, chunk: int) -> Iterator[tuple[Frames, int]]:
     """Log-mel chunks [chunk, bins] of a recording, and how many frames of each exist; the last is filled with zeros."""
     config = mel.config
-    held = np.zeros((0, config.bins), np.float32)
+    held: Frames = np.zeros((0, config.bins), np.float32)
     for samples in stream_audio(audio, chunk * config.hop, config.sample_rate):
         held = np.concatenate([held, mel.push(samples)])
         while len(held) >= chunk:

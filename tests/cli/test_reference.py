@@ -24,21 +24,19 @@ def reference() -> str:
 
 
 def section(command: click.Command) -> Iterator[str]:
-    arguments = [str(each.make_metavar(click.Context(command))) for each in command.params if is_argument(each)]
+    context = click.Context(command)
+    arguments = command.collect_usage_pieces(context)[1:]  # the first stands for the options
     yield f"### {' '.join(['mctc', str(command.name), *arguments])}\n"
     yield cleandoc(command.help or "")
     options = [each for each in command.params if isinstance(each, click.Option)]
     if options:
         yield "\n| option | |\n|---|---|"
     for option in options:
-        metavar = "" if option.is_flag else f" {option.make_metavar(click.Context(command))}"
+        written, _ = option.get_help_record(context) or ("", "")
+        metavar = written.rpartition(option.opts[-1])[2]
         names = ", ".join(f"`{name}`" for name in option.opts + option.secondary_opts)
         default = f" Default: {option.default}." if option.show_default and option.default is not None else ""
         yield f"| {names}{metavar.replace('|', ' or ')} | {option.help}{default} |"
-
-
-def is_argument(parameter: click.Parameter) -> bool:
-    return isinstance(parameter, click.Argument)
 
 
 def test_the_reference_is_what_the_commands_declare(root: Path) -> None:

@@ -96,7 +96,7 @@ class Conv1d(OpDef):
         x, weight, bias = operands
         channel, time = channel_axis(s, "x"), s["x"].sequence
         moved = np.moveaxis(x, (channel, time), (-2, -1))  # type: ignore[arg-type]
-        flat = moved.reshape(-1, moved.shape[-2], 1, moved.shape[-1])
+        flat: Array = moved.reshape(-1, moved.shape[-2], 1, moved.shape[-1])
         flat = np.pad(flat, ((0, 0), (0, 0), (0, 0), s.ints("pad")))
         y = convolve(flat, weight[:, :, None], s.int("groups"), (1, s.int("stride")), (1, s.int("dilation")))[:, :, 0]
         y = (y if bias is None else y + bias[:, None]).reshape(*moved.shape[:-2], y.shape[-2], y.shape[-1])

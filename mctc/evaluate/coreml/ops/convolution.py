@@ -58,11 +58,11 @@ def pad_spatial(x: Array, amounts: Sequence[tuple[int, int]], value: float = 0.0
 
 def windows(x: Array, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Array:
     """A view of shape (n, c, *out, *kernel): every window that lies inside x."""
-    spatial = range(2, x.ndim)
+    spatial: Any = tuple(range(2, x.ndim))
     extents = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     if any(extent > size for extent, size in zip(extents, x.shape[2:], strict=True)):
         raise ValueError(f"a window of {extents} doesn't fit into {list(x.shape[2:])}")
-    view = sliding_window_view(x, tuple(extents), axis=tuple(spatial))
+    view: Array = sliding_window_view(x, tuple(extents), axis=spatial)
     steps = tuple(slice(None, None, s) for s in strides)
     taps = tuple(slice(None, None, d) for d in dilations)
     return view[_BOTH + steps + taps]
@@ -106,7 +106,7 @@ def _depthwise(x: Array, weight: Array, strides: list[int], dilations: list[int]
     total: Array = np.zeros((*x.shape[:2], *spatial), np.float32)
     rows = weight[:, 0]
     for tap in np.ndindex(*kernel):
-        place = (..., *tap)
+        place: Any = (..., *tap)
         total += view[place] * along(rows[place], 1, x.ndim)
     return total
 
@@ -193,7 +193,7 @@ def _scatter_taps(x: Array, weight: Array, step: list[int], spread: list[int], g
     flat = x.reshape(batch, groups, channels // groups, -1)
     matrix = np.swapaxes(weight.reshape(groups, channels // groups, per_group, *kernel), 1, 2)
     for tap in np.ndindex(*kernel):
-        corner = (..., *tap)
+        corner: Any = (..., *tap)
         part = np.matmul(matrix[corner], flat).reshape(batch, per_group * groups, *sizes)
         place = tuple(
             slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, n, s in zip(tap, spread, sizes, step, strict=True)

@@ -18,7 +18,7 @@ from mctc.package.dtypes import DTYPES
 Axes = tuple[int, ...]
 
 
-def _log_sum_exp(x: Array, axes: Axes, keep: bool) -> Array:
+def _log_sum_exp(x: Any, axes: Axes, keep: bool) -> Array:
     peak = x.max(axis=axes, keepdims=True)
     # An infinite maximum would turn the differences into NaN.
     peak = np.where(np.isfinite(peak), peak, np.float32(0))
@@ -26,13 +26,13 @@ def _log_sum_exp(x: Array, axes: Axes, keep: bool) -> Array:
     return total if keep else total.squeeze(axis=axes)
 
 
-def _mean(x: Array, axes: Axes, keep: bool) -> Array:
+def _mean(x: Any, axes: Axes, keep: bool) -> Array:
     if x.dtype.kind == "f":
         return x.mean(axis=axes, keepdims=keep)
     return np.trunc(x.mean(axis=axes, keepdims=keep)).astype(x.dtype)
 
 
-_REDUCTIONS: dict[str, tuple[Callable[[Array, Axes, bool], Array], bool]] = {
+_REDUCTIONS: dict[str, tuple[Callable[[Any, Axes, bool], Array], bool]] = {
     "reduce_sum": (lambda x, axes, keep: x.sum(axis=axes, keepdims=keep, dtype=x.dtype), False),
     "reduce_mean": (_mean, False),
     "reduce_max": (lambda x, axes, keep: x.max(axis=axes, keepdims=keep), True),
