@@ -12,11 +12,12 @@ BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 
 
 def markdown(rows: Sequence[Row], how: str) -> str:
-    """The table, what was measured where, and the notes in the order of the table."""
-    lines = ["| what | must reach | measured | met |", "|---|---|---|---|"]
-    lines += [f"| {row.what} | {row.must} | {row.measured} | {row.verdict} |" for row in rows]
+    """The table, what was measured where, and the notes by the number of their row."""
+    numbered = list(enumerate(rows, 1))
+    lines = ["| | what | must reach | measured | met |", "|---|---|---|---|---|"]
+    lines += [f"| {n} | {row.what} | {row.must} | {row.measured} | {row.verdict} |" for n, row in numbered]
     lines += ["", f"Measured on: {describe()}; {how}.", ""]
-    lines += [f"* {row.what}: {row.note}" for row in rows if row.note]
+    lines += [f"* Row {n}: {row.note}." for n, row in numbered if row.note]
     return "\n".join(lines).rstrip() + "\n"
 
 

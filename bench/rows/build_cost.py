@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from bench.process import Command, alternate, cpu, spread
 from bench.row import Row
 from bench.setting import Setting
@@ -22,6 +24,9 @@ def against_peer(setting: Setting) -> list[Row]:
     runs = alternate(sides, setting.pairs, setting.work, setting.environment)
     ratio = cpu(runs["peer"]) / cpu(runs["mctc"])
     note = f"mctc {spread(runs['mctc'])}, peer {spread(runs['peer'])}; medians of {setting.pairs} alternating runs"
+    note += "; the peer's package has {ops} ops, {transposes} transposes, {states} states".format(
+        **json.loads(runs["peer"][-1].output.splitlines()[-1])
+    )
     return [Row(what, must, f"{ratio:.1f}x less", ratio >= PEER_FACTOR, note)]
 
 

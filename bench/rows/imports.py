@@ -40,7 +40,7 @@ def rows(setting: Setting) -> list[Row]:
     note = f"looked at {', '.join(there)}; torch is {'' if find_spec('torch') else 'not '}installed"
     if absent:
         note += f"; there is no `mctc {'`, `mctc '.join(absent)}` yet"
-    what = f"torch imported by {', '.join(wanted)}"
+    what = "torch imported by check, fmt, show, lint, build --target ane, run"
     return [Row(what, "never", f"by {', '.join(torch)}" if torch else "never", not torch, note)]
 
 

@@ -81,5 +81,5 @@ def test_the_measured_part_is_replaced_and_the_rest_stays(tmp_path: Path) -> Non
     assert text.startswith("# Before\n")
     assert text.endswith("after\n")
     assert "old" not in text
-    assert "| speed | ≥ 8 | 7 | **no** |" in text
-    assert "* speed: too slow" in text
+    assert "| 1 | speed | ≥ 8 | 7 | **no** |" in text
+    assert "* Row 1: too slow." in text
