@@ -48,7 +48,9 @@ def test_a_name_with_a_question_mark_may_be_absent() -> None:
 
 
 def test_an_unknown_name_is_an_error_with_a_near_one() -> None:
-    with pytest.raises(OrderError, match="pass a wants to run next to linear-to-con, which is not among the passes") as caught:
+    with pytest.raises(
+        OrderError, match="pass a wants to run next to linear-to-con, which is not among the passes"
+    ) as caught:
         ordered(passes(("a", "linear-to-con", ""), ("linear-to-conv", "", "")), "common")
     assert "linear-to-conv" in (caught.value.hint or "")
 
