@@ -47,10 +47,6 @@ def _convolved(rewriter: Rewriter, x: Value, kernel: Value, bias: Value | None) 
         return rewriter.op("conv2d", x, kernel, bias)
     batch, channel, feature, label, time = x.type.axes
     rows = Axis(Role.FEATURE, feature.extent * label.extent)
-    y = rewriter.op("conv2d", _reshaped(rewriter, x, (batch, channel, rows, time)), kernel, bias)
-    return _reshaped(rewriter, y, (batch, y.type.axes[1], feature, label, time))
-
-
-def _reshaped(rewriter: Rewriter, x: Value, axes: Sequence[Axis]) -> Value:
-    extents = [a.extent.value if a.extent.is_static else a.extent for a in axes]
-    return rewriter.op("reshape", x, axes=tuple((a.role.value, n) for a, n in zip(axes, extents, strict=True)))
+    flat = rewriter.reshaped(x, x.type.with_axes([batch, channel, rows, time]))
+    y = rewriter.op("conv2d", flat, kernel, bias)
+    return rewriter.reshaped(y, y.type.with_axes([batch, y.type.axes[1], feature, label, time]))
