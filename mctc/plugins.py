@@ -1,8 +1,8 @@
-"""The registry: passes, targets, ops and lint rules, from installed packages and from single files.
+"""The registry: passes, targets and ops, from installed packages and from single files.
 
-A package declares what it brings as entry points, one for each name, in the groups `mctc.passes`, `mctc.targets`,
-`mctc.ops` and `mctc.rules`. What comes with mctc is declared in the same way, in its own pyproject.toml, so a
-stranger's pass and a built-in one differ in nothing. Reading the names imports none of the modules they point to.
+A package declares what it brings as entry points, one for each name, in the groups `mctc.passes`, `mctc.targets`
+and `mctc.ops`. What comes with mctc is declared in the same way, in its own pyproject.toml, so a stranger's pass and a
+built-in one differ in nothing. Reading the names imports none of the modules they point to.
 
 A single file, given as `--plugin file.py`, says in `MCTC_PLUGINS` what it brings:
 
@@ -26,7 +26,7 @@ from mctc.diagnostics.near import did_you_mean, listing
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-KINDS = ("passes", "targets", "ops", "rules")
+KINDS = ("passes", "targets", "ops")
 """What a plugin can bring; the entry-point group of a kind is `mctc.` and the kind."""
 
 EXPORTS = "MCTC_PLUGINS"
@@ -73,7 +73,7 @@ class Registry:
             )
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """The names of a kind ('passes', 'targets', 'ops' or 'rules'); imports nothing."""
+        """The names of a kind ('passes', 'targets' or 'ops'); imports nothing."""
         return tuple(self._plugins[kind])
 
     def plugin(self, kind: str, name: str) -> Plugin:
@@ -93,19 +93,11 @@ class Registry:
         """Every pass class by name; imports them."""
         return self._all("passes")
 
-    def targets(self) -> dict[str, type[Any]]:
-        """Every target class by name; imports them. `load('targets', name)` imports one."""
-        return self._all("targets")
-
     def ops(self) -> dict[str, type[Any]]:
         """Declares the ops that plugins bring (those of the IR itself are not among them) and returns them by name."""
         from mctc.ir.op import declare
 
         return {name: declare(definition) for name, definition in self._all("ops").items()}
-
-    def rules(self) -> dict[str, Any]:
-        """Every lint rule by name; imports them."""
-        return self._all("rules")
 
     def load_file(self, path: Path | str) -> tuple[Plugin, ...]:
         """Imports a plugin file and adds what its `MCTC_PLUGINS` lists. A second call with the same file adds nothing.

@@ -23,7 +23,7 @@ MOST = 12  # traces told in full; beyond, a line each
 def why(name: str, folder: Path | None) -> None:
     """Trace an op or parameter of a build back to the spec.
 
-    NAME is an operation of the package (as lint or Xcode shows it), a parameter, or an instance path such as
+    NAME is an operation of the package (as its program has it), a parameter, or an instance path such as
     encoder.layers.3.mamba.
     """
     from mctc.runtime.trace import Traces
