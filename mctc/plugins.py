@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import did_you_mean, listing
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import Distribution, EntryPoint
 
 KINDS = ("passes", "targets", "ops")
 """What a plugin can bring; the entry-point group of a kind is `mctc.` and the kind."""
@@ -142,11 +142,18 @@ def load_file(path: Path | str) -> tuple[Plugin, ...]:
 
 
 def _package(entry: EntryPoint) -> str:
-    return entry.dist.metadata["Name"] if entry.dist else "an unnamed package"
+    return _identity(entry.dist)[0] if entry.dist else "an unnamed package"
+
+
+@cache
+def _identity(package: Distribution) -> tuple[str, str]:
+    """Name and version; kept, because each look parses the package's metadata anew."""
+    metadata = package.metadata
+    return metadata["Name"], metadata["Version"]
 
 
 def _from_entry(kind: str, entry: EntryPoint) -> Plugin:
-    origin = f"{_package(entry)} {entry.dist.version}" if entry.dist else _package(entry)
+    origin = " ".join(_identity(entry.dist)) if entry.dist else _package(entry)
 
     def load() -> Any:
         try:

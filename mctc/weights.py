@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-import struct
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mctc.diagnostics.errors import MctcError
+from mctc.checkpoint import SafeTensors, WeightsError
+from mctc.initializers import initialise
 from mctc.ir.op import Array, registry
 from mctc.ir.program import Derived, Initializer, Parameter, Program, Recipe, Source, signature
 from mctc.ir.program import Value as IrValue
@@ -21,44 +18,6 @@ from mctc.rewrite.recipes import STRUCTURAL
 
 if TYPE_CHECKING:
     from mctc.quantize import Quantized
-
-Draw = Callable[[np.random.Generator, tuple[int, ...], Mapping[str, float]], Array]
-
-
-class WeightsError(MctcError):
-    """Weights that do not fit the program; the message lists every name at fault."""
-
-
-def _uniform(rng: np.random.Generator, shape: tuple[int, ...], bound: float) -> Array:
-    return np.asarray(rng.random(shape, np.float32) * np.float32(2 * bound) - np.float32(bound))
-
-
-def _delta_bias(rng: np.random.Generator, shape: tuple[int, ...], a: Mapping[str, float]) -> Array:
-    """softplus^-1 of step sizes drawn log-uniformly from low ... high (Mamba's initialisation of dt)."""
-    low, high = a.get("low", 1e-3), a.get("high", 1e-1)
-    step = np.exp(rng.uniform(math.log(low), math.log(high), shape))
-    return np.asarray(step + np.log(-np.expm1(-step)))
-
-
-INITIALIZERS: dict[str, Draw] = {
-    "zeros": lambda rng, shape, a: np.zeros(shape),
-    "ones": lambda rng, shape, a: np.ones(shape),
-    "constant": lambda rng, shape, a: np.full(shape, a["value"]),
-    "uniform": lambda rng, shape, a: _uniform(rng, shape, a["bound"]),
-    "normal": lambda rng, shape, a: rng.normal(0.0, a.get("std", 1.0), shape),
-    # torch's default for Linear and Conv: uniform within 1 / sqrt(fan in)
-    "kaiming_uniform": lambda rng, shape, a: _uniform(rng, shape, 1 / math.sqrt(a["fan_in"])),
-    # Mamba's A: log(1 ... N) in every row
-    "log_arange": lambda rng, shape, a: np.broadcast_to(np.log(np.arange(1, shape[-1] + 1)), shape),
-    "delta_bias": _delta_bias,
-}
-
-
-def initialise(name: str, type_: TensorType, rule: Initializer, seed: int) -> Array:
-    """The tensor that `seed` gives to `name`: float32, the same on every machine and whatever else is drawn."""
-    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    rng = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
-    return np.asarray(INITIALIZERS[rule.rule](rng, type_.shape, dict(rule.arguments)), np.float32)
 
 
 class Weights:
@@ -210,54 +169,3 @@ def check_names(program: Program, shapes: Mapping[str, tuple[int, ...]], path: P
 
 def _sizes(shapes: Iterable[tuple[int, ...]]) -> str:
     return " or ".join(str(list(shape)) for shape in sorted(shapes))
-
-
-class SafeTensors:
-    """Reads single tensors of a safetensors file by position, so that the file is never mapped or held whole.
-
-    Format: 8 bytes little-endian header length, a JSON header, then raw little-endian data (safetensors' own README).
-    """
-
-    TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1", "I8": "|i1"}
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            size = path.stat().st_size
-            with path.open("rb") as file:
-                head = file.read(8)
-                length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
-                if length > min(size - 8, 100_000_000):
-                    raise WeightsError(f"{path} is not a safetensors file: its header is longer than the file")
-                header = json.loads(file.read(length))
-                self._check(header, size - 8 - length)
-        except OSError as error:
-            raise WeightsError(f"cannot read {path}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise WeightsError(f"{path} is not a safetensors file: {error}") from error
-        self.start = 8 + length
-        self.entries: dict[str, dict[str, Any]] = {k: v for k, v in header.items() if k != "__metadata__"}
-        self.shapes = {name: tuple(entry["shape"]) for name, entry in self.entries.items()}
-
-    def _check(self, header: Mapping[str, Any], size: int) -> None:
-        for name, entry in header.items():
-            if name == "__metadata__":
-                continue
-            begin, end = entry["data_offsets"]
-            width = 2 if entry["dtype"] == "BF16" else np.dtype(self.TYPES[entry["dtype"]]).itemsize
-            if not 0 <= begin <= end <= size or end - begin != width * math.prod(entry["shape"]):
-                raise WeightsError(f"{self.path}: tensor {name} lies outside the file or has the wrong length")
-
-    def read(self, name: str) -> Array:
-        """One tensor as float32."""
-        entry = self.entries[name]
-        begin, end = entry["data_offsets"]
-        with self.path.open("rb") as file:
-            file.seek(self.start + begin)
-            data = file.read(end - begin)
-        if entry["dtype"] == "BF16":
-            array = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
-        else:
-            array = np.frombuffer(data, self.TYPES[entry["dtype"]]).astype(np.float32)
-        shaped: Array = array.reshape(entry["shape"])
-        return shaped

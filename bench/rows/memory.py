@@ -46,8 +46,8 @@ def write_checkpoint(spec: Path, path: Path) -> int:
     """An fp16 checkpoint of the scaled program, its initial weights of seed 0; how many numbers it holds."""
     from safetensors.numpy import save_file
 
+    from mctc.initializers import initialise
     from mctc.language import elaborate_file
-    from mctc.weights import initialise
 
     program = elaborate_file(spec, defines=dict(SIZES))
     tensors = {

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from mctc.ir.location import Origin
-from mctc.ir.op import OpDef, Signature, registry
+from mctc.ir.op import OpDef, Signature
 from mctc.ir.time import TimeBehaviour
 from mctc.ir.types import Role, TensorType
 
@@ -145,7 +145,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Initializer:
-    """How a parameter starts when no weights are given: a rule of mctc.weights and its numbers."""
+    """How a parameter starts when no weights are given: a rule of mctc.initializers and its numbers."""
 
     rule: str = "zeros"
     arguments: tuple[tuple[str, float], ...] = ()
@@ -242,7 +242,3 @@ class Program:
         for function in self.functions.values():
             for op in function.ops:
                 yield function, op
-
-
-def op_named(name: str) -> type[OpDef] | None:
-    return registry().get(name)

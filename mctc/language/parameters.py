@@ -18,7 +18,7 @@ from mctc.language.scope import Frame
 from mctc.language.session import Session, authored
 from mctc.language.values import describe, plain, show_type
 
-# The names of positional arguments of the initialisation rules in mctc.weights.
+# The names of positional arguments of the initialisation rules in mctc.initializers.
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "constant": ("value",),
     "uniform": ("bound",),
@@ -70,7 +70,7 @@ class Parameters:
         )
 
     def _rule(self, call: s.Call, rule: str, frame: Frame) -> Initializer:
-        from mctc.weights import INITIALIZERS
+        from mctc.initializers import INITIALIZERS
 
         if rule not in INITIALIZERS:
             hint = did_you_mean(rule, INITIALIZERS) or f"the rules are {', '.join(INITIALIZERS)}"

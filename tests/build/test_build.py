@@ -15,12 +15,13 @@ from safetensors.numpy import save_file
 from mctc.build import BuildOptions, BuildResult, build, program_at
 from mctc.build.manifest import read_manifest
 from mctc.build.options import BuildError
+from mctc.checkpoint import WeightsError
 from mctc.diagnostics.errors import MctcError
+from mctc.initializers import initialise
 from mctc.ir.text import parse_program, print_program
 from mctc.ir.verify import verify
 from mctc.language import elaborate_file
 from mctc.package import read_package
-from mctc.weights import WeightsError, initialise
 
 from .conftest import Build
 
