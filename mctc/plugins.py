@@ -81,7 +81,7 @@ class Registry:
         of_kind = self._plugins[kind]
         if name not in of_kind:
             singular = kind.removesuffix("es") if kind == "passes" else kind.removesuffix("s")
-            hint = did_you_mean(name, of_kind) or f"there are {listing(of_kind)}" if of_kind else None
+            hint = did_you_mean(name, of_kind) or (f"known: {listing(of_kind)}" if of_kind else None)
             raise PluginError(f"there is no {singular} `{name}`", hint=hint)
         return of_kind[name]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, cast
 
 from mctc.build.compile import Compiled, Watch, compile_program
 from mctc.build.folder import check_replaceable, replaced
 from mctc.build.manifest import NAME, ORIGINS, PROGRAM, WHOLE, manifest, read_manifest, sha256, write_json
-from mctc.build.options import BuildOptions
+from mctc.build.options import BuildError, BuildOptions
 from mctc.build.sources import digest, source_record
 from mctc.build.target import Target
 from mctc.diagnostics.source import SourceFile
@@ -21,6 +22,8 @@ from mctc.version import __version__
 from mctc.weights import Weights
 
 CACHED = 64_000_000  # parameters up to which values are computed once and kept: below half a gigabyte
+
+LEAST_BITS = 2  # of a stored number: a palette of four
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def build(
     program = elaborate_file(spec, model=options.model, defines=dict(options.defines), read=read.append)
     out = Path("build") / program.name if out is None else out
     check_replaceable(out, force=options.force)
+    check_room(program, out)
     source = source_record(spec, read)
     compiled = compile_program(program, options, watch)
     return write_build(compiled, out, options, target, source)
@@ -74,6 +78,18 @@ def write_build(
         content = manifest(compiled, options, written, agreements, source, described, folder)
         write_json(folder / NAME, content)
     return BuildResult(out, read_manifest(out), compiled)
+
+
+def check_room(program: Program, out: Path) -> None:
+    """Raises BuildError when the disk that `out` is on can't hold the weights however they are stored."""
+    needed = sum(parameter.type.size for parameter in program.parameters.values()) * LEAST_BITS // 8
+    place = next(folder for folder in out.absolute().parents if folder.exists())
+    free = disk_usage(place).free
+    if needed > free:
+        raise BuildError(
+            f"the weights of {program.name} take {needed / 1e9:,.1f} GB or more, {place} has {free / 1e9:,.1f} GB left",
+            hint="a smaller model, or another place with -o",
+        )
 
 
 def _weights(program: Program, options: BuildOptions) -> tuple[Weights, dict[str, Any]]:

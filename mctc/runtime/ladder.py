@@ -38,11 +38,13 @@ class Rung:
 
 
 class Ladder:
-    """All rungs of a build. Raises BuildError when the folder is no build, or its weights are not at hand."""
+    """All rungs of a build. Raises BuildError when the folder is no build, or was not made from `weights`."""
 
     def __init__(self, folder: Path, weights: Path | None = None) -> None:
         self.built: Built = open_built(folder)
         self.folder, self.weights_file = folder, weights
+        if weights is not None and "seed" in self.built.manifest.get("weights", {}):
+            raise BuildError(f"{folder} holds initial weights, not those of {weights}", hint="leave --weights off")
 
     def climb(self) -> Iterator[Rung]:
         """Every rung, as it is measured. A rung that raises fails; what stands on programs that can't be read ends."""

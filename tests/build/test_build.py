@@ -198,6 +198,12 @@ def test_a_spec_without_a_chunk_asks_for_one(spec: Path, tmp_path: Path) -> None
     assert "--chunk" in str(caught.value.hint)
 
 
+def test_weights_that_no_disk_holds_are_refused_at_once(spec: Path, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"weights of small take [\d,.]+ GB or more"):
+        build(spec, tmp_path / "out", BuildOptions(defines={"width": 100_000_000}))
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "match"),
     [({"state": "both"}, "state can't be 'both'"), ({"layout": "many"}, "layout"), ({"scan": "cumsum"}, "scan")],

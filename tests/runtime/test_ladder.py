@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from mctc.build import BuildOptions, build
 from mctc.build.manifest import sha256
+from mctc.build.options import BuildError
 from mctc.cli.verify import summary, table, verify
 from mctc.runtime.ladder import Ladder, Rung, signal_to_noise
 from mctc.runtime.streams import Streams
@@ -151,3 +152,8 @@ def test_signal_to_noise_is_a_ratio_of_powers() -> None:
     signal = np.array([3.0, 4.0])
     assert signal_to_noise(signal, signal) == float("inf")
     assert signal_to_noise(signal, signal + np.array([0.5, 0.0])) == pytest.approx(20.0)
+
+
+def test_a_checkpoint_for_a_build_of_initial_weights_is_refused(small: Path) -> None:
+    with pytest.raises(BuildError, match=r"holds initial weights, not those of w\.safetensors"):
+        Ladder(small, Path("w.safetensors"))
