@@ -28,16 +28,6 @@ def compose(name: str, operands: Sequence[Recipe | None], attributes: Mapping[st
     return Derived(name, tuple(operands), tuple(sorted(op.attributes.items())), op.results[result].type, result)
 
 
-def derive(parameter: Parameter, op_name: str, *others: Parameter | Recipe | None, **attributes: Any) -> Parameter:
-    """`parameter` with op `op_name` applied to it (and to `others`); the name stays, the type is inferred.
-
-    derive(weight, "reshape", axes=(("plain", 8), ("plain", 4), ("plain", 1), ("plain", 1))). Raises InferenceError.
-    """
-    recipes = [each.recipe if isinstance(each, Parameter) else each for each in (parameter, *others)]
-    recipe = compose(op_name, recipes, attributes)
-    return with_recipe(parameter, parameter.name, recipe)
-
-
 def with_recipe(parameter: Parameter, name: str, recipe: Recipe) -> Parameter:
     """`parameter` under another name and recipe that continues its own; its quantisation follows the channels.
 

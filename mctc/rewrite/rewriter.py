@@ -9,7 +9,7 @@ from mctc.diagnostics.errors import MctcError
 from mctc.ir.build import Builder
 from mctc.ir.location import Origin
 from mctc.ir.op import InferenceError
-from mctc.ir.program import Function, Op, Parameter, Program, State, Value
+from mctc.ir.program import Function, Op, Program, State, Value
 from mctc.ir.types import TensorType
 
 Replacement = Value | Sequence[Value] | None
@@ -54,11 +54,6 @@ class Rewriter(Builder):
 
     def note(self, change: str) -> None:
         self._note = change
-
-    def add_parameter(self, parameter: Parameter) -> Value:
-        """Adds (or finds) a parameter of the new program and returns its value."""
-        self.program.parameters[parameter.name] = parameter
-        return self.parameter(parameter.name)
 
     def copy(self, op: Op) -> tuple[Value, ...]:
         """Re-emits an old op on its new operands; an op with nothing new about it is taken over as it is."""

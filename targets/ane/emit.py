@@ -16,7 +16,6 @@ from mctc.targets.ane.names import identifier
 from mctc.targets.ane.rules import RULES
 
 SPECIFICATION_VERSION = 9  # iOS 18, macOS 15
-DEFAULT_FUNCTION = "encoder"
 SINGLE_NAME = "main"  # what the function of a package with one function is called
 MODEL_LIMIT = (1 << 31) - 1  # bytes; protobuf's own
 
@@ -60,8 +59,7 @@ def emit_model(
         described = model.description if len(functions) == 1 else model.description.functions.add(name=name)
         _describe(described, function, states_as_io)
     if len(functions) > 1:
-        names = [function.name for function in functions]
-        model.description.defaultFunctionName = identifier(DEFAULT_FUNCTION if DEFAULT_FUNCTION in names else names[0])
+        model.description.defaultFunctionName = identifier(functions[0].name)  # the component that the spec has first
     for key, value in sorted((metadata or {}).items()):
         model.description.metadata.userDefined[key] = value
     return Emitted(_serialise(model), origins, operations)

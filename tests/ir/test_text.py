@@ -30,7 +30,7 @@ from mctc.ir.program import (
 )
 from mctc.ir.text import IrSyntaxError, LiteralError, equal, parse_program, print_function, print_program
 from mctc.ir.types import Axis, DType, Role, TensorType, plain
-from mctc.rewrite.recipes import compose, derive, recipe_key
+from mctc.rewrite.recipes import compose, recipe_key, with_recipe
 
 FULL = Path(__file__).with_name("full.mir").read_text()  # every construct of the full form
 
@@ -106,9 +106,8 @@ def test_recipes_that_passes_compose_are_read_as_they_were() -> None:
         type=plain(DType.F32, 4, 3),
         recipe=compose("split", [weight.recipe], {"parts": 2, "axis": 1}, 1),
     )
-    added = derive(
-        half, "add", compose("constant", [], {"value": np.ones((4, 1)), "dtype": "f32", "roles": ("plain",) * 2})
-    )
+    ones = compose("constant", [], {"value": np.ones((4, 1)), "dtype": "f32", "roles": ("plain",) * 2})
+    added = with_recipe(half, half.name, compose("add", [half.recipe, ones], {}))
     program = Program("p", sources={"w": (weight.type, Initializer())}, parameters={"w": weight, "v": added})
     back = parse_program(print_program(program))
     assert equal(program, back)

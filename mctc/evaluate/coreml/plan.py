@@ -61,7 +61,6 @@ class Compiler:
         self._slots: dict[str, int] = {}
         self._constants: dict[int, Any] = {}
         self._deferred: dict[str, Callable[[], Any]] = {}
-        self._states = {item.name for item in function.states}
         self._count = 0
 
     def compile(self) -> Plan:
