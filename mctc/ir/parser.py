@@ -135,6 +135,9 @@ class _Nodes(Transformer[Token, Any]):
     def vocabulary(self, function: Token, result: str, valid: Token, padded: Token) -> node.VocabularyItem:
         return node.VocabularyItem(_name(function), result, int(valid), int(padded))
 
+    def instance(self, path: Token, block: str) -> node.InstanceItem:
+        return node.InstanceItem(_name(path), block)
+
     def function(self, name: Token, *parts: Any) -> node.FunctionItem:
         split = next(i for i, part in enumerate(parts) if isinstance(part, Origin))
         return node.FunctionItem(_name(name), parts[:split], parts[split], parts[split + 1 :], name.line or 1)

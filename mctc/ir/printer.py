@@ -52,6 +52,9 @@ def _head(program: Program, locations: bool) -> Iterator[str]:
         yield "}"
     for v in program.vocabularies:
         yield f"vocabulary {name_text('@', v.function)} {dotted_text(v.result)}: {v.valid} -> {v.padded}"
+    if locations:
+        for path, block in program.instances.items():
+            yield f"instance {name_text('@', path)}: {dotted_text(block)}"
 
 
 def _dim(dim: Dim) -> str:

@@ -22,7 +22,10 @@ class Dim:
 
 
 class Value:
-    """A typed SSA value: a function input, a state's incoming value, or the result of an op."""
+    """A typed SSA value: a function input, a state's incoming value, or the result of an op.
+
+    The name of a result is what the spec calls it, if it does: a hint for readers, not part of the program.
+    """
 
     __slots__ = ("index", "name", "owner", "type")
 
@@ -31,6 +34,12 @@ class Value:
 
     def __repr__(self) -> str:
         return f"%{self.name or '?'}: {self.type}"
+
+
+def name_like(new: Value, old: Value) -> None:
+    """Hands the spec's name on to the result of an op that takes the place of another's."""
+    if old.name and not new.name and new.owner is not None:
+        new.name = old.name
 
 
 class Op:
@@ -226,7 +235,10 @@ class VocabularyMap:
 
 @dataclass
 class Program:
-    """A whole model. `sources` are the checkpoint's own tensors with their initialisers, by name."""
+    """A whole model. `sources` are the checkpoint's own tensors with their initialisers, by name.
+
+    `instances` says which block of the spec stands at each instance path.
+    """
 
     name: str
     dims: dict[str, Dim] = field(default_factory=dict)
@@ -237,6 +249,7 @@ class Program:
     stream: Section = field(default_factory=Section)
     quantize: tuple[QuantizeRule, ...] = ()
     vocabularies: tuple[VocabularyMap, ...] = ()
+    instances: dict[str, str] = field(default_factory=dict)
 
     def ops(self) -> Iterator[tuple[Function, Op]]:
         for function in self.functions.values():

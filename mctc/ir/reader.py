@@ -32,6 +32,7 @@ from mctc.ir.syntax import (
     ArrayText,
     DimItem,
     FunctionItem,
+    InstanceItem,
     IrSyntaxError,
     Leaf,
     Local,
@@ -90,6 +91,8 @@ def _declare(program: Program, item: Any) -> None:
         program.quantize += tuple(QuantizeRule(*rule) for rule in item.rules)
     elif isinstance(item, VocabularyItem):
         program.vocabularies += (VocabularyMap(item.function, item.result, item.valid, item.padded),)
+    elif isinstance(item, InstanceItem):
+        program.instances[item.path] = item.block
 
 
 def _declare_dims(program: Program) -> None:

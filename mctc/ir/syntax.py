@@ -111,6 +111,12 @@ class VocabularyItem:
 
 
 @dataclass(frozen=True)
+class InstanceItem:
+    path: str
+    block: str
+
+
+@dataclass(frozen=True)
 class StateLine:
     value: Local
     type: TensorType
@@ -156,7 +162,7 @@ class FunctionItem:
     line: int
 
 
-Item = DimItem | SourceItem | ParameterItem | SectionItem | RulesItem | VocabularyItem | FunctionItem
+Item = DimItem | SourceItem | ParameterItem | SectionItem | RulesItem | VocabularyItem | InstanceItem | FunctionItem
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from mctc.diagnostics.diagnostic import Diagnostic
 from mctc.diagnostics.source import Span
+from mctc.ir.program import Value
 from mctc.language import syntax as s
 from mctc.language.calls import Calls
 from mctc.language.expressions import interpolate
@@ -77,6 +78,7 @@ class Bodies:
         value = self.calls.evaluator.evaluate(node.value, frame, target)
         if target is not None and not isinstance(value, list):
             frame.scope.values[target] = value
+            _name(value, target)
             return
         if not isinstance(value, (list, tuple)) or len(value) != len(node.targets):
             count = f"{len(value)} values" if isinstance(value, (list, tuple)) else describe(value)
@@ -84,6 +86,7 @@ class Bodies:
             raise fail("MCT0100", f"{names} for {count}", node.value.span, "bind each result: `a, b = ...`")
         for name, item in zip(node.targets, value, strict=True):
             frame.scope.values[name.text] = item
+            _name(item, name.text)
 
     def _parameter(self, node: s.Parameter, frame: Frame) -> None:
         name = self.parameters.declare(node, frame)
@@ -152,6 +155,12 @@ class Bodies:
             values = value if isinstance(value, list) else [value]
             return [(item, node.values[0].span) for item in values]
         return [(self.calls.evaluator.single(value, frame), value.span) for value in node.values]
+
+
+def _name(value: Any, name: str) -> None:
+    """What the spec first calls the result of an op stays with it, for readers of what is made from it."""
+    if isinstance(value, Value) and value.owner is not None and not value.name:
+        value.name = name
 
 
 def poison(statement: s.Statement, frame: Frame) -> None:

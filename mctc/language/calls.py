@@ -154,6 +154,7 @@ class Calls:
             element = frame.elements.make(target if once and target is not None else name, node.span)
         bound, labels = self.session.facts(block.body, block.inputs)
         sites = (*frame.sites, Site(name, node.span, block))
+        self.session.program.instances[frame.child(element)] = name
         return Frame(defined.module, Scope(), frame.child(element), Elements(labels), bound, labels, sites)
 
     def _bind(self, name: str, block: s.Block, given: Mapping[str, Given], inner: Frame, node: s.Call) -> None:

@@ -9,7 +9,7 @@ from mctc.diagnostics.errors import MctcError
 from mctc.ir.build import Builder
 from mctc.ir.location import Origin
 from mctc.ir.op import InferenceError
-from mctc.ir.program import Function, Op, Program, State, Value
+from mctc.ir.program import Function, Op, Program, State, Value, name_like
 from mctc.ir.types import TensorType
 
 Replacement = Value | Sequence[Value] | None
@@ -91,7 +91,9 @@ class Rewriter(Builder):
             )
         if changed:
             self._record(op, self.ops[start:])
-        self._new.update(zip(op.results, values))
+        for old, new in zip(op.results, values):
+            self._new[old] = new
+            name_like(new, old)
 
     def _record(self, op: Op, made: Sequence[Op]) -> None:
         names = ", ".join(new.name for new in made if new.name not in ("parameter", "constant"))

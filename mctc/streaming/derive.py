@@ -15,7 +15,7 @@ from typing import Any
 from mctc.diagnostics.diagnostic import DiagnosticError, diagnostic_at
 from mctc.ir.build import Builder, make
 from mctc.ir.dims import Extent, ExtentError
-from mctc.ir.program import Function, Op, Program, State, Value
+from mctc.ir.program import Function, Op, Program, State, Value, name_like
 from mctc.ir.time import Recurrent, Whole, Window
 from mctc.ir.types import Role, TensorType
 from mctc.streaming.context import Contexts, ValidFrames
@@ -163,7 +163,9 @@ class _Derivation:
             operands, timing = self._align(operands)
             results = self._emit(op, self._defined(op, operands), attributes)
             self._time(results, timing)
-        self.values.update(zip(op.results, results, strict=True))
+        for old, new in zip(op.results, results, strict=True):
+            self.values[old] = new
+            name_like(new, old)
 
     def _emit(self, op: Op, operands: list[Value | None], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
         if op.name == "parameter":

@@ -62,6 +62,7 @@ def test_every_part_of_a_program_is_read() -> None:
     place = Origin(Location("a.mct", 9, 1))
     assert program.quantize == (QuantizeRule("encoder.**", Quantization("int8", 8), place), QuantizeRule("**", None))
     assert program.vocabularies == (VocabularyMap("joiner", "logits", 1001, 1024),)
+    assert program.instances == {"enc.layers.0": "layer"}
     function = program.functions["enc"]
     assert function.inputs[1].type.bound == Extent.of(1001)
     assert [state.name for state in function.states] == ["layers.0.h", "c"]
@@ -73,7 +74,7 @@ def test_every_part_of_a_program_is_read() -> None:
 
 
 WRITTEN = {
-    Program: "name dims functions parameters sources train stream quantize vocabularies",
+    Program: "name dims functions parameters sources train stream quantize vocabularies instances",
     Function: "name inputs ops results states origin packing",
     Parameter: "name type recipe quantization origin",
     Quantization: "scheme bits group axis",
