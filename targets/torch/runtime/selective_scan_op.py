@@ -1,0 +1,204 @@
+"""`mctc::selective_scan` and its backward as operations that autograd, autocast, torch.compile and torch.export know.
+
+A scan is one node of a graph, whoever computes it: selective_scan_gpu, selective_scan_cpu or selective_scan_chunked. Each
+of them has `forward` and `backward` with the operations' arguments and results, and `checkpoints_shape`, the shape of the
+fp32 states that its backward starts from.
+"""
+
+# ruff: noqa: N803, N806 - the names of the paper
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import selective_scan_chunked, selective_scan_cpu
+
+MAX_STATE = 256
+TYPES = (torch.float32, torch.float16, torch.bfloat16)
+
+INPUTS = "Tensor x, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, Tensor? z, Tensor? delta_bias, Tensor? h"
+FORWARD = f"({INPUTS}, bool softplus) -> (Tensor y, Tensor h_last, Tensor checkpoints)"
+BACKWARD = (
+    f"(Tensor dy, Tensor dh_last, {INPUTS}, Tensor checkpoints, bool softplus) -> (Tensor dx, Tensor ddelta, Tensor dA, "
+    "Tensor dB, Tensor dC, Tensor dD, Tensor dz, Tensor ddelta_bias, Tensor dh)"
+)
+ORDER = ("x", "delta", "A", "B", "C", "D", "z", "delta_bias", "h")
+OVER_TIME = frozenset({"x", "delta", "B", "C", "z"})  # in x's type, the others in the type that is computed in
+
+Inputs = tuple[Tensor | None, ...]  # in ORDER
+Gradients = tuple[Tensor, ...]  # in ORDER, empty where the input is None
+
+
+def backend(x: Tensor) -> ModuleType:
+    """What computes for tensors like x."""
+    if x.device.type in ("cuda", "mps"):
+        from . import selective_scan_gpu  # which a CPU has no use for
+
+        return selective_scan_gpu
+    fast = x.device.type == "cpu" and x.dtype in TYPES and selective_scan_cpu.available()
+    return selective_scan_cpu if fast else selective_scan_chunked
+
+
+def _forward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+    *inputs, softplus = arguments
+    check(*inputs)
+    computed: tuple[Tensor, Tensor, Tensor] = backend(inputs[0]).forward(*_laid_out(inputs), softplus)
+    return computed
+
+
+def _forward_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+    x, _, A, B, *_ = arguments
+    check(*arguments[:-1])
+    wide = _computed_in(x)
+    return (
+        torch.empty_like(x, memory_format=torch.contiguous_format),
+        x.new_empty(*x.shape[:2], A.shape[1], dtype=wide),
+        x.new_empty(backend(x).checkpoints_shape(x, A, B), dtype=wide),
+    )
+
+
+def _backward(dy: Tensor, dh_last: Tensor, *arguments: Any) -> Gradients:
+    *inputs, checkpoints, softplus = arguments
+    laid_out = _laid_out(inputs)
+    gradients: Gradients = backend(inputs[0]).backward(
+        _time_inside(dy), dh_last.contiguous(), *laid_out, checkpoints, softplus
+    )
+    return gradients
+
+
+def _backward_fake(dy: Tensor, dh_last: Tensor, *arguments: Any) -> Gradients:
+    inputs, x = arguments[:-2], arguments[0]
+    return tuple(
+        x.new_empty(0) if each is None else torch.empty_like(each, memory_format=torch.contiguous_format)
+        for each in inputs
+    )
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    *tensors, softplus = inputs
+    ctx.save_for_backward(*tensors, output[2])
+    ctx.softplus = softplus
+    ctx.set_materialize_grads(False)  # no zeros for the checkpoints, whose gradient nobody has
+
+
+def _differentiate(ctx: Any, dy: Tensor | None, dh_last: Tensor | None, _: Tensor | None) -> tuple[Tensor | None, ...]:
+    *inputs, checkpoints = ctx.saved_tensors
+    x, A = inputs[0], inputs[2]
+    dy = torch.zeros_like(x) if dy is None else dy
+    dh_last = A.new_zeros(*x.shape[:2], A.shape[1]) if dh_last is None else dh_last
+    gradients = torch.ops.mctc.selective_scan_backward(dy, dh_last, *inputs, checkpoints, ctx.softplus)
+    return (*(None if each is None else gradient for each, gradient in zip(inputs, gradients)), None)
+
+
+def check(
+    x: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    h: Tensor | None,
+) -> None:
+    """Raises ValueError, naming the argument and what it must be, unless all fit together."""
+    if x.dim() != 3:
+        raise _refused("x", f"is {tuple(x.shape)}", "(Batch, Channels, L)")
+    batch, channels, length = x.shape
+    if A.dim() != 2 or A.shape[0] != channels or not 1 <= A.shape[1] <= MAX_STATE:
+        raise _refused("A", f"is {tuple(A.shape)}", f"(Channels, N) = ({channels}, 1 to {MAX_STATE})")
+    state = A.shape[1]
+    if B.dim() != 4 or B.shape[1] == 0 or channels % B.shape[1]:
+        raise _refused(
+            "B", f"is {tuple(B.shape)}", f"(Batch, Groups, N, L), where Groups divides the {channels} channels"
+        )
+    per_step = ("(Batch, Groups, N, L)", (batch, B.shape[1], state, length))
+    expected = {
+        "delta": ("(Batch, Channels, L)", (batch, channels, length)),
+        "B": per_step,
+        "C": per_step,
+        "D": ("(Channels,)", (channels,)),
+        "z": ("(Batch, Channels, L)", (batch, channels, length)),
+        "delta_bias": ("(Channels,)", (channels,)),
+        "h": ("(Batch, Channels, N)", (batch, channels, state)),
+    }
+    given = dict(zip(ORDER, (x, delta, A, B, C, D, z, delta_bias, h)))
+    for name, (axes, shape) in expected.items():
+        each = given[name]
+        if each is not None and tuple(each.shape) != shape:
+            raise _refused(name, f"is {tuple(each.shape)}", f"{axes} = {shape}")
+    _check_types(given)
+
+
+def _check_types(given: dict[str, Tensor | None]) -> None:
+    x = given["x"]
+    assert x is not None
+    if x.dtype not in TYPES and not (x.dtype == torch.float64 and x.device.type in ("cpu", "meta")):
+        raise _refused("x", f"is {x.dtype}", "float32, float16 or bfloat16 (or float64 on a CPU)")
+    for name, each in given.items():
+        if each is None:
+            continue
+        wanted = x.dtype if name in OVER_TIME else _computed_in(x)
+        if each.dtype != wanted:
+            raise _refused(
+                name, f"is {each.dtype}", f"{wanted} beside an x of {x.dtype}: convert it with .to({wanted})"
+            )
+        if each.device != x.device:
+            raise _refused(name, f"is on {each.device}", f"on {x.device}, as x is")
+
+
+def _refused(name: str, what: str, must: str) -> ValueError:
+    return ValueError(f"selective_scan: {name} {what}; it must be {must}")
+
+
+def _computed_in(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)
+
+
+def _laid_out(inputs: Any) -> Inputs:
+    """Views of a split come as they are: only time has to lie side by side."""
+    return tuple(
+        each if each is None else _time_inside(each) if name in OVER_TIME else each.contiguous()
+        for name, each in zip(ORDER, inputs)
+    )
+
+
+def _time_inside(each: Tensor) -> Tensor:
+    return each if each.stride(-1) == 1 else each.contiguous()
+
+
+def _register() -> None:
+    op = torch.library.custom_op("mctc::selective_scan", _forward, mutates_args=(), schema=FORWARD)
+    op.register_fake(_forward_fake)
+    op.register_autograd(_differentiate, setup_context=_keep)
+    gradient = torch.library.custom_op("mctc::selective_scan_backward", _backward, mutates_args=(), schema=BACKWARD)
+    gradient.register_fake(_backward_fake)
+    for device in ("CPU", "CUDA", "MPS"):
+        _autocast.impl("selective_scan", _autocast_rule(device), f"Autocast{device}", with_keyset=True)
+
+
+def _autocast_rule(device: str) -> Any:
+    """Under autocast what has a time axis takes its type, and what is small and precise (A, D, ...) is fp32."""
+    key = torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, f"Autocast{device}"))
+
+    def rule(_: Any, *arguments: Any) -> Any:
+        *inputs, softplus = arguments
+        low = torch.get_autocast_dtype(device.lower())
+        cast = [
+            each if each is None else each.to(low if name in OVER_TIME else torch.float32)
+            for name, each in zip(ORDER, inputs)
+        ]
+        with torch._C._ExcludeDispatchKeyGuard(key):
+            return torch.ops.mctc.selective_scan(*cast, softplus)
+
+    return rule
+
+
+# A training repository's copy of this file and mctc's own may be imported in one process: the first registers.
+_autocast = torch.library.Library("mctc", "FRAGMENT")
+if not hasattr(torch.ops.mctc, "selective_scan"):
+    _register()
