@@ -1,0 +1,67 @@
+"""Every op of the IR as a Python expression over torch tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from mctc.ir.program import Op, Value
+from mctc.ir.time import Recurrent, Whole, Window
+from mctc.targets.torch.expressions.application import Application, Rule, UnsupportedError
+from mctc.targets.torch.expressions.channel import CHANNEL
+from mctc.targets.torch.expressions.elementwise import ELEMENTWISE
+from mctc.targets.torch.expressions.leaf import LEAF
+from mctc.targets.torch.expressions.sequence import SEQUENCE
+from mctc.targets.torch.expressions.shape import SHAPE
+from mctc.targets.torch.expressions.text import Binds, Expression, as_expression
+
+__all__ = ["RULES", "Binds", "Expression", "UnsupportedError", "expression", "masked_operand", "needs_valid"]
+
+RULES: dict[str, Rule] = {**ELEMENTWISE, **SHAPE, **CHANNEL, **SEQUENCE, **LEAF}
+
+
+def expression(
+    op: Op, operands: Sequence[Expression | str | None], valid: Expression | str | None = None
+) -> Expression:
+    """What computes the op's result, or the tuple of its results if it has several.
+
+    `operands` are expressions, or names and other atoms as text; None for an absent one. `valid` names a tensor (B, S)
+    of ones and zeros that marks which frames of `masked_operand(op)` exist, in a batch of padded utterances.
+    Raises UnsupportedError for what has no torch form, and says what to write instead.
+    """
+    if op.name not in RULES:
+        raise UnsupportedError(f"the torch target has no form of {op.name}; add one to its table of expressions")
+    given = tuple(None if operand is None else as_expression(operand) for operand in operands)
+    mask = None if valid is None or masked_operand(op) is None else as_expression(valid)
+    return RULES[op.name](Application(op, given, mask))
+
+
+def needs_valid(op: Op, read: Collection[int] | None = None) -> bool:
+    """Whether padding at the end of an utterance changes frames of the op's results that are no padding.
+
+    `read` are the results that anything reads, all if None: a recurrent op's frames see no padding after them, but its
+    final state does.
+    """
+    return masked_operand(op, read) is not None
+
+
+def masked_operand(op: Op, read: Collection[int] | None = None) -> Value | None:
+    """The operand whose sequence `valid` must describe, or None where padding changes nothing.
+
+    Convolution is causal up to its padding on the right; what it sees beyond the end is zeros for an utterance alone.
+    """
+    time = op.time if op.operands else None
+    first = next((value for value in op.operands if value is not None), None)
+    if op.name == "batch_norm":  # statistics of a training step are over frames that exist
+        return first
+    if op.name in ("softmax", "log_softmax"):
+        return first if op.signature.axis("x") == op.signature["x"].sequence else None
+    if isinstance(time, Recurrent):
+        finals = {result for _, result in time.states}
+        return first if read is None or finals & set(read) else None
+    if op.name == "attention":
+        query, key = (op.signature[name] for name in ("q", "k"))
+        crosses = query.axes[query.sequence or 0].role is not key.axes[key.sequence or 0].role
+        return op.operand("k") if crosses or op.attributes["right"] != 0 else None
+    if isinstance(time, Window):
+        return first if time.right > time.stride - 1 and op.name != "reshape" else None
+    return first if isinstance(time, Whole) else None

@@ -1,0 +1,72 @@
+"""One application of an op, as the rules that write it see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mctc.ir.op import Signature
+from mctc.ir.program import Op
+from mctc.ir.types import Role, TensorType
+from mctc.targets.torch.expressions.text import Expression
+
+STREAMED = (Role.BATCH, Role.TIME, Role.LABEL)  # axes whose extents no text may hold: they differ from call to call
+
+
+class UnsupportedError(ValueError):
+    """An op that has no torch form as it stands; the message says why and what to write instead."""
+
+
+@dataclass(frozen=True)
+class Application:
+    """An op, the expressions of its operands (None for an absent one), and the name of the mask of valid frames.
+
+    `valid` is None, or names a tensor (B, S) of ones and zeros: which frames of the axis that `masked_axis` gives exist.
+    """
+
+    op: Op
+    operands: tuple[Expression | None, ...]
+    valid: Expression | None = None
+
+    @property
+    def signature(self) -> Signature:
+        return self.op.signature
+
+    def optional(self, name: str) -> Expression | None:
+        for declared, operand in zip(self.op.definition.operand_list(), self.operands):
+            if declared.name == name:
+                return operand
+        return None
+
+    def __getitem__(self, name: str) -> Expression:
+        operand = self.optional(name)
+        assert operand is not None, f"{self.op.name} has no operand {name}"
+        return operand
+
+    def type(self, name: str) -> TensorType:
+        return self.signature[name]
+
+    def attribute(self, name: str) -> Any:
+        """The attribute's value, or its default where the op does not state it."""
+        return self.op.attributes[name]
+
+    def axis(self, operand: str = "x") -> int:
+        return self.signature.axis(operand)
+
+    def channel(self, operand: str = "x") -> int:
+        at = self.type(operand).find(Role.CHANNEL)
+        assert at is not None, f"inference gives {self.op.name} a channel axis"
+        return at
+
+    def given(self, *names: str) -> Mapping[str, Expression]:
+        """The optional operands that are there, by name."""
+        return {name: value for name in names if (value := self.optional(name)) is not None}
+
+
+Rule = Callable[[Application], Expression]
+
+
+def spaced(values: Sequence[int]) -> int | tuple[int, ...]:
+    """One number where all are equal, as torch's convolutions take them."""
+    return values[0] if len(set(values)) == 1 else tuple(values)

@@ -1,0 +1,48 @@
+"""Ops without operands: a parameter is an attribute of its module, a constant a buffer's first value."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+
+import numpy as np
+
+from mctc.ir.types import DType
+from mctc.targets.torch.expressions.application import Application, Rule
+from mctc.targets.torch.expressions.text import Expression, call, literal, named
+
+INLINE = 64  # entries; longer constants are packed
+STORED = {DType.F32: "float32", DType.F16: "float32", DType.I32: "int32", DType.BOOL: "bool"}
+
+
+def _parameter(use: Application) -> Expression:
+    """`self.A_log`: the last part of the parameter's name, in the module of the block that holds it."""
+    return Expression(f"self.{str(use.attribute('name')).rpartition('.')[2]}")
+
+
+def _constant(use: Application) -> Expression:
+    """The tensor to register as a buffer, so that it follows its module to a device and dtype.
+
+    Equal entries become torch.full, few ones a literal, more of them base64 of zlib bytes for functional.unpacked.
+    """
+    type_ = use.op.result.type
+    dtype = STORED[type_.dtype]
+    array = np.ascontiguousarray(np.asarray(use.attribute("value")).astype(dtype))
+    keywords: dict[str, object] = {} if dtype == "float32" else {"dtype": named(f"torch.{dtype}")}
+    if array.size > 1 and bool((array == array.flat[0]).all()):
+        return call(named("torch.full"), array.shape, array.flat[0].item(), **keywords)
+    if array.size <= INLINE and array.size:
+        return call(named("torch.tensor"), Expression(literal(_entries(array))), **keywords)
+    packed = base64.b64encode(zlib.compress(array.astype(array.dtype.newbyteorder("<")).tobytes(), 9)).decode()
+    return call(named("unpacked"), packed, array.shape, **keywords)
+
+
+def _entries(array: np.ndarray) -> object:  # type: ignore[type-arg]
+    """Nested lists of entries, each as short as float32 allows."""
+    if array.ndim:
+        return [_entries(row) for row in array]
+    value = array.item()
+    return float(str(array[()])) if isinstance(value, float) else value
+
+
+LEAF: dict[str, Rule] = {"parameter": _parameter, "constant": _constant}

@@ -1,0 +1,139 @@
+"""Ops along the sequence axis of laid-out tensors: convolution, recurrent cells, the selective scan, attention."""
+
+from __future__ import annotations
+
+from mctc.ir.ops.convolution import height_axis, width_axis
+from mctc.ir.ops.shape import laid_out
+from mctc.targets.torch.expressions.application import Application, Rule, UnsupportedError, spaced
+from mctc.targets.torch.expressions.channel import masked
+from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named
+
+
+def _last_axis(use: Application, operand: str = "x") -> dict[str, int]:
+    """Which axis a function of functional.py runs along, where that is not the last."""
+    type_ = use.type(operand)
+    axis = type_.sequence
+    if axis is None or not laid_out(type_):
+        raise UnsupportedError(
+            f"{use.op.name} on {type_}: the torch target takes sequences laid out as (batch, channel, ..., time); "
+            "run the channels-first pass before it"
+        )
+    return {} if axis == type_.rank - 1 else {"axis": axis}
+
+
+def _conv1d(use: Application) -> Expression:
+    """Its channels and frames are brought to the last two axes, where torch wants them."""
+    type_, channel = use.type("x"), use.channel()
+    time = type_.sequence
+    assert time is not None, "inference gives conv1d a sequence"
+    x, rest = masked(use, "x"), type_.rank - 2
+    if (channel, time) != (rest, rest + 1):
+        x = x.method("movedim", (channel, time), (-2, -1))
+    if rest > 1:
+        raise UnsupportedError(f"conv1d on {type_}: lay it out first, as the channels-first pass does (conv2d)")
+    pads = {"pad": use.attribute("pad"), "stride": use.attribute("stride"), "dilation": use.attribute("dilation")}
+    y = _convolution(
+        use, "F.conv1d", x, ((0, 0), pads["pad"])[1:], (pads["stride"],), (pads["dilation"],), use["weight"]
+    )
+    return y if (channel, time) == (rest, rest + 1) else y.method("movedim", (-2, -1), (channel, time))
+
+
+def _conv2d(use: Application) -> Expression:
+    type_ = use.type("x")
+    places = (use.channel(), height_axis(use.signature), width_axis(use.signature))
+    pads = (tuple(use.attribute("pad_feature")), tuple(use.attribute("pad")))
+    stride, dilation = tuple(use.attribute("stride")), tuple(use.attribute("dilation"))
+    weight, x = use["weight"], masked(use, "x")
+    if places == (1, 3, 2):  # labels are rows in a component that has time as well
+        pads, stride, dilation = pads[::-1], stride[::-1], dilation[::-1]
+        weight = weight if use.type("weight").shape[2:] == (1, 1) else Expression(f"{weight.atom}.mT", weight.imports)
+    elif type_.rank != 4:
+        raise UnsupportedError(f"conv2d on {type_}: torch takes four axes; run the channels-first pass before it")
+    elif places != (1, 2, 3):
+        x = x.method("movedim", places, (1, 2, 3))
+    y = _convolution(use, "F.conv2d", x, pads, stride, dilation, weight)
+    return y if places[0] == 1 else y.method("movedim", (1, 2, 3), places)
+
+
+def _convolution(
+    use: Application,
+    function: str,
+    x: Expression,
+    pads: tuple[tuple[int, int], ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+    weight: Expression,
+) -> Expression:
+    """`pads` are (before, after) of each axis, first to last. Unequal ones need F.pad, whose order is last to first."""
+    keywords: dict[str, object] = {}
+    if set(stride) != {1}:
+        keywords["stride"] = spaced(stride)
+    if all(before == after for before, after in pads):
+        if any(before for before, _ in pads):
+            keywords["padding"] = spaced([before for before, _ in pads])
+    else:
+        widths = [tuple(pair) for pair in pads]
+        while widths[0] == (0, 0):
+            widths.pop(0)
+        x = call(named("F.pad"), x, tuple(side for pair in widths[::-1] for side in pair))
+    if set(dilation) != {1}:
+        keywords["dilation"] = spaced(dilation)
+    if use.attribute("groups") != 1:
+        keywords["groups"] = use.attribute("groups")
+    return call(named(function), x, weight, *use.given("bias").values(), **keywords)
+
+
+def _cell(use: Application) -> Expression:
+    """lstm and gru; a mask of frames is one for all utterances, `valid` has a row for each."""
+    weights = [use["x"], use["weight_ih"], use["weight_hh"]]
+    optional = use.given(*(o.name for o in use.op.definition.operand_list() if o.optional and o.name != "mask"))
+    return call(named(use.op.name), *weights, **optional, **_mask(use), **_last_axis(use))
+
+
+def _mask(use: Application) -> dict[str, Expression]:
+    mask = use.optional("mask")
+    if mask is not None and use.valid is not None:
+        shaped = Expression(f"{mask.atom}.reshape(-1)", mask.imports)
+        return {"mask": binary(shaped, "*", use.valid, Binds.PRODUCT)}
+    given = mask or use.valid
+    return {} if given is None else {"mask": given}
+
+
+def _selective_scan(use: Application) -> Expression:
+    """A frame of step size 0 leaves the state as it was, so a mask is a factor of delta."""
+    type_ = use.type("x")
+    if _last_axis(use) or type_.rank != 4 or type_.extents[2].value != 1:
+        raise UnsupportedError(f"selective_scan on {type_}: the op takes (batch, channel, 1, time)")
+    delta, mask = masked(use, "delta"), use.optional("mask")
+    if mask is not None:
+        delta = binary(delta, "*", mask.method("reshape", -1), Binds.PRODUCT)
+    skip = [use["D"]] if use.optional("D") is not None else []
+    operands = [use["x"], delta, *(use[name] for name in "ABC"), *skip]
+    return call(named("selective_scan"), *operands, **use.given("h"))
+
+
+def _attention(use: Application) -> Expression:
+    keywords: dict[str, object] = {"heads": use.attribute("heads")}
+    if use.attribute("kv_heads") not in (0, use.attribute("heads")):
+        keywords["kv_heads"] = use.attribute("kv_heads")
+    for name in ("left", "right"):
+        if use.attribute(name) is not None:
+            keywords[name] = use.attribute(name)
+    if use.attribute("given"):
+        keywords["given"] = True
+    keywords |= use.given("key_mask")
+    if use.valid is not None:
+        keywords["valid"] = use.valid
+    for name, operand in (("axis", "q"), ("key_axis", "k")):
+        keywords |= {name: axis for axis in _last_axis(use, operand).values()}
+    return call(named("attention"), use["q"], use["k"], use["v"], **keywords)
+
+
+SEQUENCE: dict[str, Rule] = {
+    "conv1d": _conv1d,
+    "conv2d": _conv2d,
+    "lstm": _cell,
+    "gru": _cell,
+    "selective_scan": _selective_scan,
+    "attention": _attention,
+}

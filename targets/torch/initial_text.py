@@ -1,0 +1,46 @@
+"""How a parameter starts, as text that runtime/initial.py understands."""
+
+from __future__ import annotations
+
+from mctc.ir.program import Derived, Initializer, Recipe, Source
+from mctc.targets.torch.expressions.text import call, literal, named, number
+
+# Ops of a recipe that leave a tensor distributed as its source is: they regroup, reorder or select its entries.
+REGROUPING = frozenset({"reshape", "transpose", "slice", "split"})
+
+
+def initial_text(initializer: Initializer, recipe: Recipe) -> str:
+    """`padded(kaiming_uniform(fan_in=256), axis=0, after=23)`: the rule of a source, and what passes made of the tensor.
+
+    Raises ValueError for a recipe that computes, which no rule can start.
+    """
+    if isinstance(recipe, Source):
+        return rule_text(initializer)
+    attributes = dict(recipe.attributes)
+    inner = recipe.operands[0]
+    if inner is not None and recipe.op in REGROUPING and _regroups(initializer, recipe):
+        return initial_text(initializer, inner)
+    if inner is not None and recipe.op == "pad" and not attributes.get("before", 0):
+        return _padded(initial_text(initializer, inner), attributes)
+    raise ValueError(f"no initial values are known for a parameter that is {recipe.op} of the checkpoint's tensors")
+
+
+def rule_text(initializer: Initializer) -> str:
+    """`uniform(0.0625)`, `kaiming_uniform(fan_in=256)`, `zeros()`."""
+    arguments = dict(initializer.arguments)
+    if initializer.rule in ("uniform", "constant") and len(arguments) == 1:  # one number that needs no name
+        return call(named(initializer.rule), number(next(iter(arguments.values())))).text
+    return call(named(initializer.rule), **{name: number(value) for name, value in sorted(arguments.items())}).text
+
+
+def _regroups(initializer: Initializer, recipe: Derived) -> bool:
+    """A rule along the last axis stands only where that axis stays."""
+    (inner,) = (operand for operand in recipe.operands if operand is not None)
+    return initializer.rule != "log_arange" or inner.type.extents[-1:] == recipe.type.extents[-1:]
+
+
+def _padded(inner: str, attributes: dict[str, object]) -> str:
+    value = attributes.get("value", 0.0)
+    assert isinstance(value, (int, float)), "pad declares a number"
+    stated = f", value={number(value).text}" if value else ""
+    return f"padded({inner}, axis={literal(attributes['axis'])}, after={literal(attributes['after'])}{stated})"

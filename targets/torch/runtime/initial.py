@@ -1,0 +1,123 @@
+"""Initial values of parameters: rules that fill a tensor in place.
+
+>>> weight = torch.empty(16, 8)
+>>> kaiming_uniform(fan_in=8)(weight)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Initial(Protocol):
+    """Fills a tensor in place."""
+
+    def __call__(self, tensor: Tensor) -> None: ...
+
+
+@dataclass(frozen=True)
+class constant:  # noqa: N801  rules are named as a spec names them
+    """Every entry `value`."""
+
+    value: float
+
+    @torch.no_grad()
+    def __call__(self, tensor: Tensor) -> None:
+        tensor.fill_(self.value)
+
+
+@dataclass(frozen=True)
+class zeros:  # noqa: N801
+    """Every entry 0."""
+
+    @torch.no_grad()
+    def __call__(self, tensor: Tensor) -> None:
+        tensor.zero_()
+
+
+@dataclass(frozen=True)
+class ones:  # noqa: N801
+    """Every entry 1."""
+
+    @torch.no_grad()
+    def __call__(self, tensor: Tensor) -> None:
+        tensor.fill_(1)
+
+
+@dataclass(frozen=True)
+class uniform:  # noqa: N801
+    """Drawn from -bound ... bound."""
+
+    bound: float
+
+    @torch.no_grad()
+    def __call__(self, tensor: Tensor) -> None:
+        tensor.uniform_(-self.bound, self.bound)
+
+
+@dataclass(frozen=True)
+class normal:  # noqa: N801
+    """Drawn from a normal distribution around 0."""
+
+    std: float = 1.0
+
+    @torch.no_grad()
+    def __call__(self, tensor: Tensor) -> None:
+        tensor.normal_(0, self.std)
+
+
+@dataclass(frozen=True)
+class kaiming_uniform:  # noqa: N801
+    """Drawn from within 1 / sqrt(fan_in): torch's default for Linear and Conv."""
+
+    fan_in: float
+
+    @torch.no_grad()
+    def __call__(self, tensor: Tensor) -> None:
+        bound = 1 / math.sqrt(self.fan_in)
+        tensor.uniform_(-bound, bound)
+
+
+@dataclass(frozen=True)
+class log_arange:  # noqa: N801
+    """log 1 ... log N along the last axis: Mamba's A, as exp gives it back (Gu and Dao, 2023; S4D-Real)."""
+
+    @torch.no_grad()
+    def __call__(self, tensor: Tensor) -> None:
+        steps = torch.arange(1, tensor.shape[-1] + 1, dtype=torch.float32, device=tensor.device)
+        tensor.copy_(steps.log().expand(tensor.shape))
+
+
+@dataclass(frozen=True)
+class delta_bias:  # noqa: N801
+    """softplus^-1 of step sizes drawn log-uniformly from low ... high (Mamba's initialisation of dt)."""
+
+    low: float = 1e-3
+    high: float = 1e-1
+
+    @torch.no_grad()
+    def __call__(self, tensor: Tensor) -> None:
+        step = torch.empty_like(tensor, dtype=torch.float32)
+        step.uniform_(math.log(self.low), math.log(self.high)).exp_()
+        tensor.copy_(step + torch.log(-torch.expm1(-step)))
+
+
+@dataclass(frozen=True)
+class padded:  # noqa: N801
+    """`rule` for all but the last `after` entries along `axis`, which are `value`: classes that no token has."""
+
+    rule: Initial
+    axis: int
+    after: int
+    value: float = 0.0
+
+    @torch.no_grad()
+    def __call__(self, tensor: Tensor) -> None:
+        kept, added = tensor.split([tensor.shape[self.axis] - self.after, self.after], self.axis)
+        self.rule(kept)
+        added.fill_(self.value)
