@@ -10,7 +10,7 @@ REGROUPING = frozenset({"reshape", "transpose", "slice", "split"})
 
 
 def initial_text(initializer: Initializer, recipe: Recipe) -> str:
-    """`padded(kaiming_uniform(fan_in=256), axis=0, after=23)`: the rule of a source, and what passes made of the tensor.
+    """`padded(kaiming_uniform(fan_in=256), axis=0, after=23)`: a source's rule, and what passes made of the tensor.
 
     Raises ValueError for a recipe that computes, which no rule can start.
     """

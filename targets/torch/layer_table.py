@@ -11,7 +11,7 @@ from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.program import Op
 from mctc.ir.types import Role
-from mctc.targets.torch.expressions import masked_operand
+from mctc.targets.torch.expressions import Text, masked_operand
 from mctc.targets.torch.expressions.text import Expression, as_expression, call, literal
 
 Arguments = Callable[[Op], list[str]]
@@ -31,7 +31,7 @@ class LayerClass:
     arguments: Arguments
 
     def constructor(self, op: Op, *extra: str) -> str:
-        """`Conv2d(512, 512, (1, 4), groups=512, pad=(3, 0))`; `extra` are further arguments, initial=... and quantize=..."""
+        """`Conv2d(512, 512, (1, 4), groups=512, pad=(3, 0))`; `extra` are more arguments: initial=..., quantize=..."""
         return f"{self.name}({', '.join([*self.arguments(op), *extra])})"
 
 
@@ -73,8 +73,8 @@ def layer_call(
     layer_op: Op,
     op: Op,
     module: str,
-    operands: Sequence[Expression | str | None],
-    valid: Expression | str | None = None,
+    operands: Sequence[Text | None],
+    valid: Text | None = None,
 ) -> Expression:
     """The call of `module`, made for `layer_op`, that computes `op`: the same op in `forward` or in a step.
 

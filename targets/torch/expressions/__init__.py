@@ -19,9 +19,10 @@ __all__ = ["RULES", "Binds", "Expression", "UnsupportedError", "expression", "ma
 RULES: dict[str, Rule] = {**ELEMENTWISE, **SHAPE, **CHANNEL, **SEQUENCE, **LEAF}
 
 
-def expression(
-    op: Op, operands: Sequence[Expression | str | None], valid: Expression | str | None = None
-) -> Expression:
+Text = Expression | str
+
+
+def expression(op: Op, operands: Sequence[Text | None], valid: Text | None = None) -> Expression:
     """What computes the op's result, or the tuple of its results if it has several.
 
     `operands` are expressions, or names and other atoms as text; None for an absent one. `valid` names a tensor (B, S)

@@ -20,9 +20,9 @@ class UnsupportedError(ValueError):
 
 @dataclass(frozen=True)
 class Application:
-    """An op, the expressions of its operands (None for an absent one), and the name of the mask of valid frames.
+    """An op, the expressions of its operands (None for an absent one), and what marks the valid frames, if they matter.
 
-    `valid` is None, or names a tensor (B, S) of ones and zeros: which frames of the axis that `masked_axis` gives exist.
+    `valid` is a tensor (B, S) of ones and zeros over the sequence of the operand that `masked_operand` names.
     """
 
     op: Op

@@ -56,7 +56,7 @@ def _matmul(use: Application) -> Expression:
 
 def _norm(use: Application) -> Expression:
     """layer_norm and rms_norm: torch's over the last axis, functional.py's over axis 1."""
-    vectors = [operand for operand in use.operands[1:]]
+    vectors = list(use.operands[1:])
     while vectors and vectors[-1] is None:
         vectors.pop()
     epsilon = {} if use.attribute("epsilon") == 1e-5 else {"eps": use.attribute("epsilon")}

@@ -22,20 +22,18 @@ def _last_axis(use: Application, operand: str = "x") -> dict[str, int]:
 
 
 def _conv1d(use: Application) -> Expression:
-    """Its channels and frames are brought to the last two axes, where torch wants them."""
+    """Only before the channels-first pass. Channels and frames go to the last two axes, where torch has them."""
     type_, channel = use.type("x"), use.channel()
-    time = type_.sequence
+    time, last = type_.sequence, (type_.rank - 2, type_.rank - 1)
     assert time is not None, "inference gives conv1d a sequence"
-    x, rest = masked(use, "x"), type_.rank - 2
-    if (channel, time) != (rest, rest + 1):
-        x = x.method("movedim", (channel, time), (-2, -1))
-    if rest > 1:
-        raise UnsupportedError(f"conv1d on {type_}: lay it out first, as the channels-first pass does (conv2d)")
-    pads = {"pad": use.attribute("pad"), "stride": use.attribute("stride"), "dilation": use.attribute("dilation")}
-    y = _convolution(
-        use, "F.conv1d", x, ((0, 0), pads["pad"])[1:], (pads["stride"],), (pads["dilation"],), use["weight"]
-    )
-    return y if (channel, time) == (rest, rest + 1) else y.method("movedim", (-2, -1), (channel, time))
+    if type_.rank > 3:
+        raise UnsupportedError(f"conv1d on {type_}: run the channels-first pass before it, which makes it a conv2d")
+    x = masked(use, "x")
+    if (channel, time) != last:
+        x = x.method("movedim", (channel, time), last)
+    pad, stride, dilation = ((use.attribute(name),) for name in ("pad", "stride", "dilation"))
+    y = _convolution(use, "F.conv1d", x, pad, stride, dilation, use["weight"])
+    return y if (channel, time) == last else y.method("movedim", last, (channel, time))
 
 
 def _conv2d(use: Application) -> Expression:
@@ -124,8 +122,8 @@ def _attention(use: Application) -> Expression:
     keywords |= use.given("key_mask")
     if use.valid is not None:
         keywords["valid"] = use.valid
-    for name, operand in (("axis", "q"), ("key_axis", "k")):
-        keywords |= {name: axis for axis in _last_axis(use, operand).values()}
+    keywords |= _last_axis(use, "q")
+    keywords |= {f"key_{name}": axis for name, axis in _last_axis(use, "k").items()}
     return call(named("attention"), use["q"], use["k"], use["v"], **keywords)
 
 

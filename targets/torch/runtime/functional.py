@@ -155,10 +155,10 @@ def lstm(
     mask: Tensor | None = None,
     axis: int = -1,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A long short-term memory over the frames of x (B, I, 1, S): y (B, H, 1, S) and the states h, c (B, H, 1, 1) after.
+    """A long short-term memory over x (B, I, 1, S): y (B, H, 1, S) and the states h, c (B, H, 1, 1) after the last frame.
 
     weight_ih (4 H, I), weight_hh (4 H, H) and bias (4 H,) stack the gates i, f, g, o. States start at zero where none
-    are given. `mask`, (S,) or (B, S): a frame of 0 leaves the states as they were. Without one torch's fused kernels run.
+    are given. `mask`, (S,) or (B, S): a frame of 0 leaves the states as they were. Without it torch's fused kernels run.
     """
     seen = _time_first(x, axis)
     start = _states((h, c), seen, weight_hh, axis)

@@ -63,7 +63,7 @@ class Block(nn.Module):
                     rule(getattr(module, name))
 
     def set_gradient_checkpointing(self, on: bool) -> None:
-        """Keep no activations inside repeated layers but compute them again in the backward pass: slower, far smaller."""
+        """Whether repeated layers keep no activations but compute them again in the backward pass: slower, far smaller."""
         for module in self.modules():
             if isinstance(module, Block):
                 module.gradient_checkpointing = on
