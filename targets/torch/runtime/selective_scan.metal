@@ -34,6 +34,7 @@ using namespace metal;
 #define PADDED (LANES * HELD)             // states with the padding
 #define STATE_PITCH (PADDED + 4)          // floats from one step of a tile of B or C to the next: spreads the banks
 #define STEP_PITCH (STEPS + 4)            // floats from one channel of a tile to the next
+#define GRADIENT_PITCH (2 * PADDED + 4)   // floats from one step to the next of a SIMD group's sums for dB and dC
 #define SHARE ((ROWS * STEPS + 31) / 32)  // elements of a SIMD group's tile of x that one lane reads
 #define STATE_SHARE ((PADDED * STEPS + THREADS - 1) / THREADS)  // elements of a tile of B that one thread reads
 #define TILES_OF_INTERVAL (INTERVAL / STEPS)
@@ -282,7 +283,8 @@ kernel void selective_scan_forward(
         }
 
         const uint tile_row = (simdgroup * ROWS + row) * STEP_PITCH;
-        for (uint s = 0; s < STEPS; s += 4) {
+        for (uint quarter = 0; quarter < STEPS / 4; quarter++) {
+            const uint s = 4 * quarter;
             float sums[4];
             for (uint k = 0; k < 4; k++) {
                 float step = tile_delta[tile_row + s + k];
@@ -322,6 +324,376 @@ kernel void selective_scan_forward(
             uint n = part * HELD + j;
             if (n < STATES) {
                 h_last[states_at + n] = h[j];
+            }
+        }
+    }
+}
+
+// The gradients, from the last step to the first. Each interval is run forwards again from its stored state: the states at
+// the starts of its tiles are kept in threadgroup memory, those of one tile in registers. Then, with g(t) the gradient of
+// h(t) and e(t) that of C(t) . h(t):
+//
+//     g(t) = e(t) C(t) + exp(delta'(t + 1) A) g(t + 1)
+//
+// Grid: (groups * PARTIALS, chunks, batch). A threadgroup takes every PARTIALS-th block of CHANNELS channels of its group,
+// one after the other, and adds up their gradients of B and C in dB_partial and dC_partial (partial, batch, group, state,
+// time). dA_partial is (batch * chunks, channel, state), dD_partial and dbias_partial (batch * chunks, channel).
+// `carries` (batch, chunks, channel, state) holds exp(delta'(t) A) g(t) for the first step t after each chunk.
+[[max_total_threads_per_threadgroup(THREADS)]]
+kernel void selective_scan_backward(
+    device const ELEMENT* dy [[buffer(0)]],
+    device const float* carries [[buffer(1)]],
+    device const ELEMENT* x [[buffer(2)]],
+    device const ELEMENT* delta [[buffer(3)]],
+    device const float* A [[buffer(4)]],
+    device const ELEMENT* B [[buffer(5)]],
+    device const ELEMENT* C [[buffer(6)]],
+    device const float* D [[buffer(7)]],
+    device const ELEMENT* z [[buffer(8)]],
+    device const float* bias [[buffer(9)]],
+    device const float* checkpoints [[buffer(10)]],
+    device ELEMENT* dx [[buffer(11)]],
+    device ELEMENT* ddelta [[buffer(12)]],
+    device float* dA_partial [[buffer(13)]],
+    device float* dB_partial [[buffer(14)]],
+    device float* dC_partial [[buffer(15)]],
+    device float* dD_partial [[buffer(16)]],
+    device ELEMENT* dz [[buffer(17)]],
+    device float* dbias_partial [[buffer(18)]],
+    device float* dh [[buffer(19)]],
+    constant long* sizes [[buffer(20)]],
+    constant long* strides [[buffer(21)]],
+    uint3 threadgroup_index [[threadgroup_position_in_grid]],
+    uint3 threadgroups [[threadgroups_per_grid]],
+    uint3 thread_index [[thread_position_in_threadgroup]])
+{
+    alignas(16) threadgroup float tile_B[STEPS * STATE_PITCH];
+    alignas(16) threadgroup float tile_C[STEPS * STATE_PITCH];
+    alignas(16) threadgroup float tile_delta[CHANNELS * STEP_PITCH];  // delta', then sum over n of A log2(e) dA-like terms
+    alignas(16) threadgroup float tile_input[CHANNELS * STEP_PITCH];  // delta' x, then sum over n of g B
+    alignas(16) threadgroup float tile_e[CHANNELS * STEP_PITCH];      // e, then C . h
+    alignas(16) threadgroup float tile_states[SIMDGROUPS * STEPS * GRADIENT_PITCH];
+    threadgroup float starts[(TILES_OF_INTERVAL > 1 ? TILES_OF_INTERVAL - 1 : 1) * HELD * THREADS];
+
+    const uint lane = thread_index.x % 32;
+    const uint simdgroup = thread_index.x / 32;
+    const uint row = lane / LANES;
+    const uint part = lane % LANES;
+    const uint tile_row = (simdgroup * ROWS + row) * STEP_PITCH;
+    const uint read_row = lane / STEPS;
+    const uint read_step = lane % STEPS;
+
+    const uint rows = (uint)CHANNELS_OF_GROUP;
+    const uint group = threadgroup_index.x / (uint)PARTIALS;
+    const uint partial = threadgroup_index.x % (uint)PARTIALS;
+    const long channels = GROUPS * CHANNELS_OF_GROUP;
+    const long batch = threadgroup_index.z;
+    const uint begin = threadgroup_index.y * (uint)CHUNK_STEPS;
+    const uint end = min(begin + (uint)CHUNK_STEPS, (uint)LENGTH);
+    const long chunk_index = batch * CHUNKS + threadgroup_index.y;
+    // Turns of a threadgroup: of each interval, the tiles but the last forwards, then all tiles backwards.
+    const uint turns_of_interval = 2 * TILES_OF_INTERVAL - 1;
+    const uint intervals = (end - begin + INTERVAL - 1) / INTERVAL;
+    const uint turns = intervals * turns_of_interval;
+
+    B += batch * B_BATCH + group * B_GROUP;
+    C += batch * C_BATCH + group * C_GROUP;
+    const long states_partial = ((partial * (long)threadgroups.z + batch) * GROUPS + group) * STATES;
+    dB_partial += states_partial * LENGTH;
+    dC_partial += states_partial * LENGTH;
+
+    for (uint block = partial; block * CHANNELS < rows; block += (uint)PARTIALS) {
+        const uint first_row = block * CHANNELS + simdgroup * ROWS;
+        const long first_channel = group * CHANNELS_OF_GROUP + first_row;
+        const bool present = first_row + row < rows;
+        const long channel = first_channel + row;
+        device const ELEMENT* block_x = x + batch * X_BATCH + first_channel * X_CHANNEL;
+        device const ELEMENT* block_delta = delta + batch * DELTA_BATCH + first_channel * DELTA_CHANNEL;
+        device const ELEMENT* block_z = z + batch * Z_BATCH + first_channel * Z_CHANNEL;
+        device const ELEMENT* block_dy = dy + batch * DY_BATCH + first_channel * DY_CHANNEL;
+        const long out_at = (batch * channels + first_channel) * LENGTH;
+
+        float rate[HELD];  // A log2(e)
+        float dA[HELD];
+        float g[HELD];  // exp(delta'(t) A) g(t) of the step after
+        for (uint j = 0; j < HELD; j++) {
+            uint n = part * HELD + j;
+            bool real = present && n < STATES;
+            rate[j] = real ? A[channel * STATES + n] * LOG2_E : 0.0f;
+            g[j] = real ? carries[(chunk_index * channels + channel) * STATES + n] : 0.0f;
+            dA[j] = 0.0f;
+        }
+        float skip[SHARE];
+        float shift[SHARE];
+        float dD[SHARE];
+        float dbias[SHARE];
+        for (uint i = 0; i < SHARE; i++) {
+            uint r = read_row + i * (32 / STEPS);
+            bool real = r < ROWS && first_row + r < rows;
+            skip[i] = HAS_D && real ? D[first_channel + r] : 0.0f;
+            shift[i] = HAS_BIAS && real ? bias[first_channel + r] : 0.0f;
+            dD[i] = 0.0f;
+            dbias[i] = 0.0f;
+        }
+
+        float next_x[SHARE];
+        float next_delta[SHARE];
+        float next_dy[SHARE];
+        float next_z[SHARE];
+        float next_B[STATE_SHARE];
+        float next_C[STATE_SHARE];
+        float h[HELD];
+        uint start = 0;
+        uint tile = 0;
+        bool forwards = false;
+        for (uint turn = 0; turn <= turns; turn++) {
+            // What was read in the turn before becomes this turn's tile.
+            const uint this_start = start;
+            const uint this_tile = tile;
+            const bool this_forwards = forwards;
+            float this_x[SHARE];
+            float this_slope[SHARE];  // of delta' by delta
+            float this_step[SHARE];
+            float this_e[SHARE];
+            float this_dy[SHARE];
+            float this_z[SHARE];
+            threadgroup_barrier(mem_flags::mem_threadgroup);
+            if (turn > 0) {
+                for (uint i = 0; i < SHARE; i++) {
+                    uint r = read_row + i * (32 / STEPS);
+                    bool real = r < ROWS && first_row + r < rows && this_start + read_step < end;
+                    float raw = next_delta[i] + shift[i];
+                    this_x[i] = next_x[i];
+                    this_dy[i] = next_dy[i];
+                    this_z[i] = next_z[i];
+                    this_e[i] = next_dy[i];
+                    this_step[i] = raw;
+                    this_slope[i] = 1.0f;
+#if SOFTPLUS
+                    this_step[i] = softplus(raw);
+                    this_slope[i] = raw > 20.0f ? 1.0f : sigmoid(raw);
+#endif
+#if HAS_Z
+                    this_e[i] *= next_z[i] * sigmoid(next_z[i]);
+#endif
+                    this_step[i] = real ? this_step[i] : 0.0f;
+                    if (r < ROWS) {
+                        uint at = (simdgroup * ROWS + r) * STEP_PITCH + read_step;
+                        tile_delta[at] = this_step[i];
+                        tile_input[at] = this_step[i] * this_x[i];
+                        tile_e[at] = this_e[i];
+                    }
+                }
+                for (uint i = 0; i < STATE_SHARE; i++) {
+                    uint element = thread_index.x + i * THREADS;
+                    if (element < PADDED * STEPS) {
+                        uint at = (element % STEPS) * STATE_PITCH + element / STEPS;
+                        tile_B[at] = next_B[i];
+                        tile_C[at] = next_C[i];
+                    }
+                }
+            }
+            threadgroup_barrier(mem_flags::mem_threadgroup);
+
+            if (turn < turns) {
+                const uint interval = intervals - 1 - turn / turns_of_interval;
+                const uint turn_of_interval = turn % turns_of_interval;
+                forwards = turn_of_interval < TILES_OF_INTERVAL - 1;
+                tile = forwards ? turn_of_interval : turns_of_interval - 1 - turn_of_interval;
+                start = begin + interval * INTERVAL + tile * STEPS;
+                for (uint i = 0; i < SHARE; i++) {
+                    uint r = read_row + i * (32 / STEPS);
+                    uint t = start + read_step;
+                    bool real = r < ROWS && first_row + r < rows && t < end;
+                    next_x[i] = real ? float(block_x[r * X_CHANNEL + t]) : 0.0f;
+                    next_delta[i] = real ? float(block_delta[r * DELTA_CHANNEL + t]) : 0.0f;
+                    next_dy[i] = real && !forwards ? float(block_dy[r * DY_CHANNEL + t]) : 0.0f;
+                    next_z[i] = 0.0f;
+#if HAS_Z
+                    next_z[i] = real && !forwards ? float(block_z[r * Z_CHANNEL + t]) : 0.0f;
+#endif
+                }
+                for (uint i = 0; i < STATE_SHARE; i++) {
+                    uint element = thread_index.x + i * THREADS;
+                    uint n = element / STEPS;
+                    uint t = start + element % STEPS;
+                    bool real = n < STATES && t < end;
+                    next_B[i] = real ? float(B[n * B_STATE + t]) : 0.0f;
+                    next_C[i] = real && !forwards ? float(C[n * C_STATE + t]) : 0.0f;
+                }
+            }
+            if (turn == 0) {
+                continue;
+            }
+
+            // The state before this tile: stored by the forward pass, or left by an earlier turn.
+            if (this_tile == 0) {
+                long at = ((batch * CHECKPOINTS + this_start / INTERVAL) * channels + channel) * STATES;
+                for (uint j = 0; j < HELD; j++) {
+                    uint n = part * HELD + j;
+                    h[j] = present && n < STATES ? checkpoints[at + n] : 0.0f;
+                }
+            } else if (!this_forwards) {
+                for (uint j = 0; j < HELD; j++) {
+                    h[j] = starts[((this_tile - 1) * HELD + j) * THREADS + thread_index.x];
+                }
+            }
+            if (this_forwards) {
+                for (uint s = 0; s < STEPS; s++) {
+                    float step = tile_delta[tile_row + s];
+                    float input = tile_input[tile_row + s];
+                    for (uint j = 0; j < HELD; j++) {
+                        float decay = fast::exp2(step * rate[j]);
+                        h[j] = fma(decay, h[j], input * tile_B[s * STATE_PITCH + part * HELD + j]);
+                    }
+                }
+                for (uint j = 0; j < HELD; j++) {
+                    starts[(this_tile * HELD + j) * THREADS + thread_index.x] = h[j];
+                }
+                continue;
+            }
+
+            float states[STEPS][HELD];  // after each step
+#if HAS_Z
+            float outputs[STEPS];
+#endif
+#pragma unroll
+            for (uint s = 0; s < STEPS; s++) {
+                float step = tile_delta[tile_row + s];
+                float input = tile_input[tile_row + s];
+#if HAS_Z
+                outputs[s] = 0.0f;
+#endif
+#pragma unroll
+                for (uint j = 0; j < HELD; j++) {
+                    float decay = fast::exp2(step * rate[j]);
+                    float before = s > 0 ? states[s > 0 ? s - 1 : 0][j] : h[j];
+                    states[s][j] = fma(decay, before, input * tile_B[s * STATE_PITCH + part * HELD + j]);
+#if HAS_Z
+                    outputs[s] = fma(states[s][j], tile_C[s * STATE_PITCH + part * HELD + j], outputs[s]);
+#endif
+                }
+            }
+
+#pragma unroll
+            for (uint quarter = 0; quarter < STEPS / 4; quarter++) {
+                const uint first = STEPS - 4 - 4 * quarter;
+                float sums_rate[4];
+                float sums_input[4];
+#pragma unroll
+                for (uint k = 0; k < 4; k++) {
+                    const uint s = first + 3 - k;
+                    float step = tile_delta[tile_row + s];
+                    float input = tile_input[tile_row + s];
+                    float e = tile_e[tile_row + s];
+                    float gradients[2 * HELD];  // of B, then of C
+                    float sum_rate = 0.0f;
+                    float sum_input = 0.0f;
+#pragma unroll
+                    for (uint j = 0; j < HELD; j++) {
+                        uint at = s * STATE_PITCH + part * HELD + j;
+                        float now = fma(e, tile_C[at], g[j]);
+                        gradients[j] = now * input;
+                        gradients[HELD + j] = e * states[s][j];
+                        sum_input = fma(now, tile_B[at], sum_input);
+                        g[j] = now * fast::exp2(step * rate[j]);
+                        float turned = g[j] * (s > 0 ? states[s > 0 ? s - 1 : 0][j] : h[j]);  // the gradient of delta' A
+                        dA[j] = fma(step, turned, dA[j]);
+                        sum_rate = fma(rate[j], turned, sum_rate);
+                    }
+                    sums_rate[s - first] = sum_rate;
+                    sums_input[s - first] = sum_input;
+                    sum_over_channels(gradients, row);
+                    if (row < GRADIENT_ROWS) {
+                        // Value v of lane `part` goes to column v % HELD of its states, in the half of B or of C.
+#pragma unroll
+                        for (uint i = 0; i < GRADIENTS_HELD; i++) {
+                            uint v = first_gradient(row) + i;
+                            uint column = (v / HELD) * PADDED + part * HELD + v % HELD;
+                            tile_states[(simdgroup * STEPS + s) * GRADIENT_PITCH + column] = gradients[i];
+                        }
+                    }
+                }
+                sum_over_states(sums_rate, part);
+                sum_over_states(sums_input, part);
+#if HAS_Z
+                sum_over_states(outputs + first, part);
+#endif
+                simdgroup_barrier(mem_flags::mem_threadgroup);  // all lanes have read these steps of the tile
+                if (part < 4) {
+#pragma unroll
+                    for (uint i = 0; i < SUMS_HELD; i++) {
+                        uint at = tile_row + first + SUM_STEP(part, i);
+                        tile_delta[at] = sums_rate[i];
+                        tile_input[at] = sums_input[i];
+#if HAS_Z
+                        tile_e[at] = outputs[first + i];
+#endif
+                    }
+                }
+            }
+            threadgroup_barrier(mem_flags::mem_threadgroup);
+
+            for (uint element = thread_index.x; element < STEPS * 2 * STATES; element += THREADS) {
+                const uint s = element % STEPS;
+                const uint n = element / STEPS % STATES;
+                const bool is_C = element / STEPS >= STATES;
+                const uint column = (is_C ? PADDED : 0) + n;
+                float sum = 0.0f;
+                for (uint w = 0; w < SIMDGROUPS; w++) {
+                    sum += tile_states[(w * STEPS + s) * GRADIENT_PITCH + column];
+                }
+                if (this_start + s < end) {
+                    device float* sums = (is_C ? dC_partial : dB_partial) + (n * LENGTH + this_start + s);
+                    *sums = block == partial ? sum : *sums + sum;
+                }
+            }
+            for (uint i = 0; i < SHARE; i++) {
+                uint r = read_row + i * (32 / STEPS);
+                uint t = this_start + read_step;
+                if (r < ROWS && first_row + r < rows && t < end) {
+                    uint at = (simdgroup * ROWS + r) * STEP_PITCH + read_step;
+                    float d_step = fma(LN_2, tile_delta[at], this_x[i] * tile_input[at]) * this_slope[i];
+                    ddelta[out_at + r * LENGTH + t] = ELEMENT(d_step);
+                    dx[out_at + r * LENGTH + t] = ELEMENT(fma(this_step[i], tile_input[at], skip[i] * this_e[i]));
+                    dbias[i] += d_step;
+                    dD[i] = fma(this_e[i], this_x[i], dD[i]);
+#if HAS_Z
+                    float gate = sigmoid(this_z[i]);
+                    float slope = gate * fma(this_z[i], 1.0f - gate, 1.0f);
+                    float output = fma(skip[i], this_x[i], tile_e[at]);
+                    dz[out_at + r * LENGTH + t] = ELEMENT(this_dy[i] * output * slope);
+#endif
+                }
+            }
+        }
+
+        if (present) {
+            for (uint j = 0; j < HELD; j++) {
+                uint n = part * HELD + j;
+                if (n < STATES) {
+                    dA_partial[(chunk_index * channels + channel) * STATES + n] = dA[j];
+#if HAS_H
+                    if (begin == 0) {
+                        dh[(batch * channels + channel) * STATES + n] = g[j];
+                    }
+#endif
+                }
+            }
+        }
+        for (uint i = 0; i < SHARE; i++) {
+            for (uint mask = 1; mask < STEPS; mask *= 2) {
+                dD[i] += simd_shuffle_xor(dD[i], mask);
+                dbias[i] += simd_shuffle_xor(dbias[i], mask);
+            }
+            uint r = read_row + i * (32 / STEPS);
+            if (read_step == 0 && r < ROWS && first_row + r < rows) {
+#if HAS_D
+                dD_partial[chunk_index * channels + first_channel + r] = dD[i];
+#endif
+#if HAS_BIAS
+                dbias_partial[chunk_index * channels + first_channel + r] = dbias[i];
+#endif
             }
         }
     }
