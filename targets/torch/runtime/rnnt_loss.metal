@@ -1,11 +1,17 @@
 // The transducer (RNN-T) loss on a GPU: the vocabulary collapsed to blank, label and rest, then the recursion over the
 // lattice (Graves 2012, "Sequence transduction with recurrent neural networks", equations 16 to 20).
 //
-// A cell (t, u) of the lattice: u labels are out after t frames. `columns` counts u from 0 to the longest label sequence.
+// A cell (t, u) of the lattice: u labels are out after t frames. `columns` counts u from 0 to the longest label
+// sequence.
 // Given by the launch: ELEMENT, the type of the logits (float, half, bfloat); VOCABULARY_INNERMOST, 1 where the logits
 // of a cell lie side by side, 0 where the cells of neighbouring frames do.
 #include <metal_stdlib>
 using namespace metal;
+
+#ifndef INFINITY // a CUDA compiler without <math.h>
+#define INFINITY (1.0f / 0.0f)
+#define NAN (0.0f / 0.0f)
+#endif
 
 #define LOG2E 1.44269504f
 #define LN2 0.69314718f
@@ -63,7 +69,7 @@ kernel void rnnt_alphas(
             float blank_ahead[AHEAD];
             float label_ahead[AHEAD];
             for (int k = 0; k < AHEAD; ++k) {
-                int t = clamp(d + k - lane, 0, last_frame);
+                int t = min(max(d + k - lane, 0), last_frame);
                 blank_ahead[k] = u <= last_column ? blanks[t * columns + u] : 0.0f;
                 label_ahead[k] = u < last_column ? labels[t * (columns - 1) + u] : 0.0f;
             }
@@ -133,7 +139,7 @@ kernel void rnnt_gradients(
             float label_ahead[AHEAD];
             float alpha_ahead[AHEAD];
             for (int k = 0; k < AHEAD; ++k) {
-                long t = last_frame - clamp(d + k - lane, 0, last_frame);
+                long t = last_frame - min(max(d + k - lane, 0), last_frame);
                 blank_ahead[k] = u >= 0 ? blank[cells + t * columns + u] : 0.0f;
                 alpha_ahead[k] = u >= 0 ? alphas[cells + t * columns + u] : 0.0f;
                 label_ahead[k] = u >= 0 && u < last_column ? label[steps + t * (columns - 1) + u] : 0.0f;
@@ -182,7 +188,7 @@ kernel void rnnt_gradients(
 #define FRAME_IN_GROUP lane
 #define FIRST_CLASS int(simd)
 #define CLASS_STEP SIMDS
-#define LOGIT(v) ((v) * class_stride)
+#define LOGIT(v) ((v) * strides[3])
 #endif
 
 kernel void rnnt_collapse(
@@ -196,10 +202,7 @@ kernel void rnnt_collapse(
     constant long& columns [[buffer(7)]],
     constant long& classes [[buffer(8)]],
     constant long& blank [[buffer(9)]],
-    constant long& batch_stride [[buffer(10)]],      // of the logits, in elements, like the three below
-    constant long& frame_stride [[buffer(11)]],
-    constant long& column_stride [[buffer(12)]],
-    constant long& class_stride [[buffer(13)]],
+    constant long* strides [[buffer(10)]],           // of the logits, in elements: batch, frame, column, class
     uint3 group [[threadgroup_position_in_grid]],    // (frames / FRAMES_PER_GROUP, columns, batch)
     uint lane [[thread_index_in_simdgroup]],
     uint simd [[simdgroup_index_in_threadgroup]])
@@ -209,7 +212,7 @@ kernel void rnnt_collapse(
     t = min(t, frames - 1);
     long u = group.y;
     long b = group.z;
-    device const ELEMENT* cell = logits + (b * batch_stride + t * frame_stride + u * column_stride);
+    device const ELEMENT* cell = logits + (b * strides[0] + t * strides[1] + u * strides[2]);
     int target = u < columns - 1 ? targets[b * (columns - 1) + u] : -1;
     bool has_label = target >= 0 && target < classes && target != blank;
 
@@ -285,10 +288,7 @@ kernel void rnnt_collapse_gradient(
     constant long& columns [[buffer(9)]],
     constant long& classes [[buffer(10)]],
     constant long& blank [[buffer(11)]],
-    constant long& batch_stride [[buffer(12)]],
-    constant long& frame_stride [[buffer(13)]],
-    constant long& column_stride [[buffer(14)]],
-    constant long& class_stride [[buffer(15)]],
+    constant long* strides [[buffer(12)]],           // of the logits, in elements: batch, frame, column, class
     uint3 group [[threadgroup_position_in_grid]],    // (frames / FRAMES_PER_GROUP, columns, batch)
     uint lane [[thread_index_in_simdgroup]],
     uint simd [[simdgroup_index_in_threadgroup]])
@@ -300,7 +300,7 @@ kernel void rnnt_collapse_gradient(
         return;
     }
     long at = (b * frames + t) * columns + u;
-    long offset = b * batch_stride + t * frame_stride + u * column_stride;
+    long offset = b * strides[0] + t * strides[1] + u * strides[2];
     device const ELEMENT* cell = logits + offset;
     device ELEMENT* dcell = dlogits + offset;
     int target = u < columns - 1 ? targets[b * (columns - 1) + u] : -1;

@@ -1,0 +1,249 @@
+"""The transducer (RNN-T) loss, as operations that autograd, torch.compile and torch.export know.
+
+Two steps, of which only the first sees the vocabulary. `mctc::rnnt_collapse` reads the logits once and keeps, for each
+cell of the lattice, log p of the blank, of the next label and of all the rest; its gradient is written straight from
+the logits, so no log-softmax is ever stored. `mctc::rnnt_loss` sums over all alignments, with the gradient in closed
+form. Each is computed by rnnt_loss_gpu, rnnt_loss_cpu or rnnt_loss_reference, always in fp32 or better.
+
+Source: Graves 2012, "Sequence transduction with recurrent neural networks".
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from . import rnnt_loss_cpu, rnnt_loss_reference
+
+TYPES = (torch.float32, torch.float16, torch.bfloat16)
+REDUCTIONS = {"mean": torch.mean, "sum": torch.sum, "none": torch.clone}
+
+
+class Collapsed(NamedTuple):
+    """The three outcomes of each cell of a transducer's lattice; their probabilities sum to 1."""
+
+    blank: Tensor
+    """(B, T, U+1), log p of the blank."""
+    label: Tensor
+    """(B, T, U), log p of the next label; -inf where the target is outside the vocabulary or the blank."""
+    rest: Tensor
+    """(B, T, U+1), log p of all other classes together."""
+
+
+def rnnt_loss(
+    logits: Tensor,
+    targets: Tensor,
+    frame_lengths: Tensor,
+    label_lengths: Tensor,
+    *,
+    blank: int = 0,
+    dim: int = -1,
+    reduction: str = "mean",
+) -> Tensor:
+    """Minus log p(targets), summed over all alignments, from a joiner's unnormalised outputs.
+
+    What lies beyond an utterance's lengths is not read and gets a gradient of zero.
+
+    Args:
+        logits: (B, T, U+1, V), or with dim=1 (B, V, U+1, T), the channels-first layout of the emitted modules; fp32,
+            fp16 or bf16 (fp64 on a CPU). Classes that only pad the vocabulary are harmless at logits of about -1e4.
+        targets: (B, U) integers, padded with anything.
+        frame_lengths, label_lengths: (B,) integers, 1 to T and 0 to U.
+        reduction: "mean" over the utterances, "sum", or "none".
+
+    Returns: a number, or (B,) for "none"; fp32 (fp64 for fp64).
+
+    Raises ValueError for shapes, types or a blank that don't fit; and for lengths and targets that are out of bounds,
+    if they are on the CPU and the call is not being compiled. On a GPU that would mean to wait for it: there a wrong
+    length makes the loss of that utterance NaN, and a target outside the vocabulary makes it infinite.
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"rnnt_loss: reduction is {reduction!r}; it must be one of {', '.join(REDUCTIONS)}")
+    lengths = {"frame_lengths": frame_lengths, "label_lengths": label_lengths}
+    for name, each in lengths.items():
+        if each.shape != logits.shape[:1] or each.is_floating_point():
+            raise ValueError(
+                f"rnnt_loss: {name} is {tuple(each.shape)} of {each.dtype}; it must be (B,) = ({len(logits)},) integers"
+            )
+    cells = collapse(logits, targets, blank=blank, dim=dim)
+    if not torch.compiler.is_compiling() and targets.device.type == "cpu" and label_lengths.device.type == "cpu":
+        _check_targets(targets, label_lengths, blank, logits.shape[dim])
+    lengths = {name: each.to(cells.blank.device, torch.int32) for name, each in lengths.items()}
+    loss: Tensor = torch.ops.mctc.rnnt_loss(cells.blank, cells.label, **lengths)[0]
+    return REDUCTIONS[reduction](loss)
+
+
+def collapse(logits: Tensor, targets: Tensor, *, blank: int = 0, dim: int = -1) -> Collapsed:
+    """What a lattice of logits says of the blank, the next label and all the rest.
+
+    The same arguments as those of rnnt_loss. Differentiable, in one pass over the logits each way.
+
+    Source: Panchapagesan et al. 2020, "Efficient knowledge distillation for RNN-transducer models", section 3.
+    """
+    if logits.dim() != 4 or dim not in (-1, 3, 1):
+        raise ValueError(
+            f"rnnt_loss: logits is {tuple(logits.shape)} and dim {dim}; they must be (B, T, U+1, V) and -1, or "
+            "(B, V, U+1, T) and 1"
+        )
+    cells = logits.permute(0, 3, 2, 1) if dim == 1 else logits
+    wanted = (cells.shape[0], cells.shape[2] - 1)
+    if tuple(targets.shape) != wanted or targets.is_floating_point():
+        raise ValueError(
+            f"rnnt_loss: targets is {tuple(targets.shape)} of {targets.dtype}; beside logits of {tuple(logits.shape)} "
+            f"with dim {dim} it must be (B, U) = {wanted} integers"
+        )
+    if not cells.numel():
+        raise ValueError(f"rnnt_loss: logits is {tuple(logits.shape)}; none of its sizes may be 0")
+    if cells.dtype not in TYPES and not (cells.dtype == torch.float64 and cells.device.type == "cpu"):
+        raise ValueError(
+            f"rnnt_loss: logits is {cells.dtype}; it must be float32, float16 or bfloat16 (or float64 on a CPU)"
+        )
+    if not 0 <= blank < cells.shape[3]:
+        raise ValueError(f"rnnt_loss: blank is {blank}; it must be one of the {cells.shape[3]} classes")
+    blanks, labels, rest, _ = torch.ops.mctc.rnnt_collapse(cells, targets.to(cells.device, torch.int32), blank)
+    return Collapsed(blanks, labels, rest)
+
+
+def _check_targets(targets: Tensor, label_lengths: Tensor, blank: int, classes: int) -> None:
+    used = torch.arange(targets.shape[1]) < label_lengths[:, None]
+    wrong = used & ((targets < 0) | (targets >= classes) | (targets == blank))
+    if wrong.any():
+        b, u = (int(index) for index in wrong.nonzero()[0])
+        raise ValueError(
+            f"rnnt_loss: targets[{b}, {u}] is {int(targets[b, u])}; within label_lengths it must be one of the "
+            f"{classes} classes and not the blank, {blank}"
+        )
+
+
+def _check_lengths(frame_lengths: Tensor, label_lengths: Tensor, frames: int, columns: int) -> None:
+    bounds = {"frame_lengths": (frame_lengths, 1, frames), "label_lengths": (label_lengths, 0, columns - 1)}
+    for name, (lengths, least, most) in bounds.items():
+        wrong = (lengths < least) | (lengths > most)
+        if wrong.any():
+            b = int(wrong.nonzero()[0])
+            raise ValueError(f"rnnt_loss: {name}[{b}] is {int(lengths[b])}; it must be from {least} to {most}")
+
+
+def _backend(x: Tensor) -> ModuleType:
+    """What computes for tensors like x."""
+    if x.device.type in ("cuda", "mps"):
+        from . import rnnt_loss_gpu  # which a CPU has no use for
+
+        return rnnt_loss_gpu
+    fast = x.dtype in TYPES and rnnt_loss_cpu.available()
+    return rnnt_loss_cpu if fast else rnnt_loss_reference
+
+
+def _forward(*arguments: Tensor) -> tuple[Tensor, Tensor]:
+    blank, _, frame_lengths, label_lengths = arguments
+    if blank.device.type == "cpu":
+        _check_lengths(frame_lengths, label_lengths, *blank.shape[1:])
+    computed: tuple[Tensor, Tensor] = _backend(blank).forward(*_contiguous(arguments))
+    return computed
+
+
+def _forward_fake(blank: Tensor, *_: Tensor) -> tuple[Tensor, Tensor]:
+    return blank.new_empty(len(blank)), blank.new_empty(blank.shape, dtype=_recursion_type(blank))
+
+
+def _recursion_type(blank: Tensor) -> torch.dtype:
+    """A CPU can afford the precision that a long utterance's small differences of large numbers would like."""
+    return torch.float64 if blank.device.type == "cpu" else blank.dtype
+
+
+def _backward(*arguments: Tensor) -> tuple[Tensor, Tensor]:
+    computed: tuple[Tensor, Tensor] = _backend(arguments[1]).backward(*_contiguous(arguments))
+    return computed
+
+
+def _backward_fake(_: Tensor, blank: Tensor, label: Tensor, *__: Tensor) -> tuple[Tensor, Tensor]:
+    return blank.new_empty(blank.shape), label.new_empty(label.shape)
+
+
+def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+    loss, alphas = output
+    ctx.save_for_backward(*inputs, alphas, loss)
+
+
+def _differentiate(ctx: Any, dloss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    dblank, dlabel = torch.ops.mctc.rnnt_loss_backward(dloss, *ctx.saved_tensors)
+    return dblank, dlabel, None, None
+
+
+def _collapse(logits: Tensor, targets: Tensor, blank: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    computed: tuple[Tensor, Tensor, Tensor, Tensor] = _backend(logits).collapse(logits, targets.contiguous(), blank)
+    return computed
+
+
+def _collapse_fake(logits: Tensor, targets: Tensor, blank: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    batch, frames, columns, _ = logits.shape
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    blanks, rest, total = (logits.new_empty(batch, frames, columns, dtype=wide) for _ in range(3))
+    return blanks, logits.new_empty(batch, frames, columns - 1, dtype=wide), rest, total
+
+
+def _collapse_backward(*arguments: Any) -> Tensor:
+    dblank, dlabel, drest, logits, targets, rest, total, blank = arguments
+    computed: Tensor = _backend(logits).collapse_backward(
+        *_contiguous((dblank, dlabel, drest)), logits, targets.contiguous(), rest, total, blank
+    )
+    return computed
+
+
+def _collapse_backward_fake(*arguments: Any) -> Tensor:
+    return torch.empty_like(arguments[3])
+
+
+def _collapse_keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    (logits, targets, ctx.blank), (_, _, rest, total) = inputs, output
+    ctx.save_for_backward(logits, targets, rest, total)
+
+
+def _collapse_differentiate(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    # The logsumexp, the last output, is kept for this function alone: nobody differentiates it.
+    return torch.ops.mctc.rnnt_collapse_backward(*gradients[:3], *ctx.saved_tensors, ctx.blank), None, None
+
+
+def _contiguous(tensors: tuple[Tensor, ...]) -> list[Tensor]:
+    return [tensor.contiguous() for tensor in tensors]
+
+
+LATTICE = "Tensor blank, Tensor label, Tensor frame_lengths, Tensor label_lengths"
+COLLAPSED = "Tensor logits, Tensor targets"
+GRADIENTS = "Tensor dblank, Tensor dlabel"
+# name: (schema, implementation, fake implementation)
+OPERATIONS = {
+    "rnnt_loss": (f"({LATTICE}) -> (Tensor loss, Tensor alphas)", _forward, _forward_fake),
+    "rnnt_loss_backward": (
+        f"(Tensor dloss, {LATTICE}, Tensor alphas, Tensor loss) -> ({GRADIENTS})",
+        _backward,
+        _backward_fake,
+    ),
+    "rnnt_collapse": (
+        f"({COLLAPSED}, int blank) -> (Tensor blanks, Tensor labels, Tensor rest, Tensor total)",
+        _collapse,
+        _collapse_fake,
+    ),
+    "rnnt_collapse_backward": (
+        f"({GRADIENTS}, Tensor drest, {COLLAPSED}, Tensor rest, Tensor total, int blank) -> Tensor",
+        _collapse_backward,
+        _collapse_backward_fake,
+    ),
+}
+
+
+def _register() -> None:
+    ops = {}
+    for name, (schema, implementation, fake) in OPERATIONS.items():
+        ops[name] = torch.library.custom_op(f"mctc::{name}", implementation, mutates_args=(), schema=schema)
+        ops[name].register_fake(fake)
+    ops["rnnt_loss"].register_autograd(_differentiate, setup_context=_keep)
+    ops["rnnt_collapse"].register_autograd(_collapse_differentiate, setup_context=_collapse_keep)
+
+
+# A training repository's copy of this file and mctc's own may be imported in one process: the first registers.
+if not hasattr(torch.ops.mctc, "rnnt_loss"):
+    _register()
