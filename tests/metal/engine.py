@@ -1,0 +1,199 @@
+"""Runs Metal text on the CPU: compiled as C++, one fiber a thread, every load and store watched (engine/*.cpp).
+
+What it finds, as a `KernelError` that names the line: reads and writes outside of a tensor, reads of what nothing wrote,
+two threads that touch the same place without a barrier between them, and threads that part ways at a barrier or a SIMD
+operation.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from mctc.targets.torch.runtime.metal import Size, kernel_names, signature
+
+SOURCES = Path(__file__).parent / "engine"
+POISON = 0x7FAD  # engine.h; what memory holds that nothing has written
+FLAGS = ["-std=c++17", "-O1", "-fPIC", f"-I{SOURCES}"]
+# The sanitizer's own library is not linked: memory.cpp has the functions that the instrumented code calls.
+KERNEL_FLAGS = [
+    *FLAGS,
+    "-g1",
+    "-fsanitize=thread",
+    "--param=tsan-instrument-func-entry-exit=0",
+    "-ftrivial-auto-var-init=pattern",  # a variable that nothing set is -1.7e38, not by chance 0
+    "-ffp-contract=off",
+    "-Wno-attributes",
+]
+
+
+class KernelError(Exception):
+    """What a kernel did wrong, or a compiler's complaint about it."""
+
+
+@dataclass(frozen=True)
+class Array:
+    """A threadgroup array: where it lies in the library, and the kernel it belongs to."""
+
+    kernel: str
+    name: str
+    offset: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """An argument in memory. `member` tells for every two bytes whether they belong to the tensor."""
+
+    name: str
+    address: int
+    bytes: int
+    element: int
+    member: torch.Tensor | None = field(default=None)
+
+
+class Program:
+    """The kernels of a Metal text, compiled for the engine with the defines in front of it."""
+
+    def __init__(self, text: str, flags: Sequence[str] = ()) -> None:
+        self.text = text
+        self.path = compiled(text, tuple(flags))
+        self._library = ctypes.CDLL(str(self.path))
+        self._library.engine_launch.restype = ctypes.c_char_p
+        self.arrays = threadgroup_arrays(self.path)
+
+    def threadgroup_bytes(self, kernel: str) -> int:
+        return sum(array.bytes for array in self.arrays if array.kernel == kernel)
+
+    def most_threads(self, kernel: str) -> int:
+        """What the kernel's max_total_threads_per_threadgroup allows; 1024 where it says nothing."""
+        return ctypes.c_uint.in_dll(self._library, f"most_threads_{kernel}").value
+
+    def launch(
+        self,
+        kernel: str,
+        addresses: Sequence[int],
+        buffers: Sequence[Buffer],
+        groups: Size,
+        group_size: Size,
+        seed: int = 0,
+    ) -> None:
+        """Runs the kernel with pointers to `addresses`, which may only be followed into `buffers`."""
+        library = self._library
+        pointers = (ctypes.c_void_p * max(1, len(addresses)))(*addresses)
+        buffers = [*buffers, Buffer("the arguments", ctypes.addressof(pointers), ctypes.sizeof(pointers), 1)]
+        names = [buffer.name.encode() for buffer in buffers]
+        arrays = [array for array in self.arrays if array.kernel == kernel]
+        labels = [array.name.encode() for array in arrays]
+        library.engine_clear_regions()
+        for name, buffer in zip(names, buffers):
+            member = None if buffer.member is None else ctypes.c_void_p(buffer.member.data_ptr())
+            library.engine_add_buffer(
+                name, ctypes.c_void_p(buffer.address), ctypes.c_size_t(buffer.bytes), ctypes.c_size_t(buffer.element), member
+            )
+        for name, array in zip(labels, arrays):
+            library.engine_add_array(name, ctypes.c_size_t(array.offset), ctypes.c_size_t(array.bytes))
+        enter = ctypes.cast(getattr(library, f"enter_{kernel}"), ctypes.c_void_p)
+        error = library.engine_launch(
+            enter, pointers, (ctypes.c_uint * 3)(*groups), (ctypes.c_uint * 3)(*group_size), ctypes.c_uint64(seed)
+        )
+        if error is not None:
+            raise KernelError(f"{kernel}: {self._with_lines(error.decode())}")
+
+    def _with_lines(self, message: str) -> str:
+        """The message with the source lines in place of the offsets of instructions."""
+
+        def line(match: re.Match[str]) -> str:
+            call = int(match[1], 16) - 1  # the offset is that of the instruction after the call
+            found = run(["addr2line", "-i", "-e", str(self.path), hex(call)]).split()
+            here = [place.rsplit(":", 1)[1] for place in found if "kernel.metal:" in place]
+            return f"line {here[0]}" if here else match[0]
+
+        return re.sub(r"@([0-9a-f]+)", line, message)
+
+
+def run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise KernelError(f"{command[0]} failed:\n{done.stderr}")
+    return done.stdout
+
+
+def missing() -> str | None:
+    """Why the engine can't run here, if it can't."""
+    absent = [tool for tool in ("g++", "nm", "addr2line") if shutil.which(tool) is None]
+    return f"the engine needs {', '.join(absent)} (GCC 12 or later and binutils, on Linux)" if absent else None
+
+
+@functools.cache
+def folder() -> Path:
+    """One folder of compiled kernels for the session."""
+    made = tempfile.TemporaryDirectory(prefix="metal-engine-")
+    folders.append(made)
+    return Path(made.name)
+
+
+folders: list[tempfile.TemporaryDirectory[str]] = []  # removed at exit
+
+
+@functools.cache
+def engine_objects() -> list[str]:
+    objects = []
+    for name in ("engine", "memory"):
+        target = folder() / f"{name}.o"
+        run(["g++", *FLAGS, "-O2", "-c", str(SOURCES / f"{name}.cpp"), "-o", str(target)])
+        objects.append(str(target))
+    return objects
+
+
+@functools.cache
+def compiled(text: str, flags: tuple[str, ...]) -> Path:
+    home = folder() / hashlib.sha256(repr((text, flags)).encode()).hexdigest()[:16]
+    home.mkdir()
+    (home / "kernel.metal").write_text(text)
+    (home / "kernel.cpp").write_text(f'#include "kernel.metal"\n{entries(text)}')
+    run(["g++", *KERNEL_FLAGS, *flags, "-c", str(home / "kernel.cpp"), "-o", str(home / "kernel.o")])
+    library = home / "kernel.so"
+    run(["g++", "-shared", str(home / "kernel.o"), *engine_objects(), "-o", str(library)])
+    return library
+
+
+def entries(text: str) -> str:
+    """A function for each kernel that takes its arguments from an array, as the launch hands them over."""
+    lines = []
+    for kernel in kernel_names(text):
+        values = []
+        for parameter in signature(text, kernel):
+            if not parameter.space:
+                values.append(f"engine::{parameter.attribute}()")
+                continue
+            index = re.fullmatch(r"buffer\((\d+)\)", parameter.attribute)
+            if index is None:
+                raise KernelError(f"{kernel}: {parameter.name} is in no buffer")
+            pointer = f"({'const ' if parameter.is_const else ''}{parameter.type}*)buffers[{index[1]}]"
+            values.append(pointer if parameter.reference == "*" else f"*{pointer}")
+        lines.append(f'extern "C" void enter_{kernel}(void* const* buffers) {{ {kernel}({", ".join(values)}); }}')
+        limit = re.search(rf"\[\[\s*max_total_threads_per_threadgroup\((.*)\)\s*\]\]\s*kernel\s+void\s+{kernel}\b", text)
+        lines.append(f'extern "C" const unsigned most_threads_{kernel} = {limit[1] if limit else 1024};')
+    return "\n".join(lines) + "\n"
+
+
+def threadgroup_arrays(library: Path) -> list[Array]:
+    """Every array in the section that the word `threadgroup` puts it in; its symbol is kernel(...)::name."""
+    arrays = []
+    for line in run(["nm", "-C", "-S", "-f", "sysv", str(library)]).splitlines():
+        columns = [column.strip() for column in line.split("|")]
+        symbol = re.fullmatch(r"(\w+)\(.*\)::(\w+)", columns[0])
+        if symbol and columns[-1] == "threadgroup_memory":
+            arrays.append(Array(symbol[1], symbol[2], int(columns[1], 16), int(columns[4], 16)))
+    return arrays
