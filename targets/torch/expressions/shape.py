@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mctc.ir.op import axis_position
-from mctc.ir.ops.shape import laid_out, stated_axes
+from mctc.ir.ops.shape import ONE, laid_out, stated_axes
 from mctc.ir.types import Axis, Role
 from mctc.targets.torch.expressions.application import STREAMED, Application, Rule, UnsupportedError
-from mctc.targets.torch.expressions.text import Expression, as_expression, call, named, number
+from mctc.targets.torch.expressions.text import Expression, call, named, number
 
 ALONG = (Role.TIME, Role.LABEL)
 
@@ -56,28 +58,53 @@ def _pad(use: Application) -> Expression:
 
 
 def _reshape(use: Application) -> Expression:
-    have, want = use.type("x").axes, stated_axes(use.attribute("axes"))
-    if have == want:
-        return use["x"]
-    sizes = [_extent(use["x"], axis, have) for axis in want]
-    if sizes.count("-1") > 1:
+    """Without the extents of batch, time and labels: axes of 1 come and go, or some axes in the middle regroup."""
+    x, have, want = use["x"], use.type("x").axes, stated_axes(use.attribute("axes"))
+    if not any(axis.role in STREAMED for axis in (*have, *want)):
+        return x.method("reshape", *(axis.extent.value for axis in want))
+    same = 0
+    while same < min(len(have), len(want)) and _same(have[same], want[same]):
+        same += 1
+    after = 0
+    while after < min(len(have), len(want)) - same and _same(have[-1 - after], want[-1 - after]):
+        after += 1
+    old, new = have[same : len(have) - after], want[same : len(want) - after]
+    return _of_units(x, old, new, same) or _regrouped(x, old, new, same)
+
+
+def _same(old: Axis, new: Axis) -> bool:
+    """Axes of extent 1 that meet by chance are not the same: a chunk of another length would tell them apart."""
+    if old.extent != new.extent:
+        return False
+    return old.extent != ONE or old.role is new.role or not {old.role, new.role} & set(STREAMED)
+
+
+def _of_units(x: Expression, old: Sequence[Axis], new: Sequence[Axis], place: int) -> Expression | None:
+    """x where nothing but axes of extent 1 goes or comes; None where more does."""
+    old, new = list(old), list(new)
+    while old or new:
+        if old and new and _same(old[0], new[0]):
+            old, new, place = old[1:], new[1:], place + 1
+        elif old and old[0].extent == ONE:
+            x, old = x.method("squeeze", place), old[1:]
+        elif new and new[0].extent == ONE:
+            x, new, place = x.method("unsqueeze", place), new[1:], place + 1
+        else:
+            return None
+    return x
+
+
+def _regrouped(x: Expression, old: Sequence[Axis], new: Sequence[Axis], place: int) -> Expression:
+    """x with the axes `old`, which begin at `place`, as the axes `new`; one of these may have any extent."""
+    sizes = tuple(-1 if axis.role in STREAMED else axis.extent.value for axis in new)
+    if sizes.count(-1) > 1 or not old or not new:
         raise UnsupportedError(
-            f"reshape of {use.type('x')} to {[str(axis) for axis in want]} leaves more than one extent to find out; "
-            "reshape in two steps, each of which changes one of batch, time and label"
+            f"reshape of axes {[str(axis) for axis in old]} to {[str(axis) for axis in new]} has more than one extent "
+            "that differs from batch to batch; reshape in two steps, each of which changes one of them"
         )
-    if sum(axis.role in STREAMED and size != "1" for axis, size in zip(want, sizes)) == 1:
-        sizes = ["-1" if axis.role in STREAMED and size != "1" else size for axis, size in zip(want, sizes)]
-    return use["x"].method("reshape", *map(as_expression, sizes))
-
-
-def _extent(x: Expression, axis: Axis, have: tuple[Axis, ...]) -> str:
-    """The extent as text: a number for channels, that of x's axis of the same role for time, -1 if it has no such."""
-    if axis.role not in STREAMED:
-        return str(axis.extent.value)
-    for i, old in enumerate(have):
-        if old.role is axis.role:
-            return f"{x.atom}.shape[{i}]" if old.extent == axis.extent else "-1"
-    return "1" if axis.extent.is_static and axis.extent.value == 1 else "-1"
+    if len(old) > 1:
+        x = x.method("flatten", place, place + len(old) - 1)
+    return x.method("unflatten", place, sizes) if len(new) > 1 else x
 
 
 def _transpose(use: Application) -> Expression:

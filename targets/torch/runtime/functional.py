@@ -32,7 +32,7 @@ def frames(valid: Tensor, x: Tensor, axis: int = -1) -> Tensor:
     """Which frames exist, as bool that broadcasts against x: (B, S) to (B, 1, 1, S)."""
     shape = [1] * x.ndim
     shape[0], shape[axis] = valid.shape
-    return valid.view(shape) != 0
+    return valid.view(shape) > 0
 
 
 def masked(x: Tensor, valid: Tensor, *, value: float = 0.0, axis: int = -1) -> Tensor:
@@ -124,9 +124,9 @@ def _joined(y: Tensor, axis: int) -> Tensor:
 def _existing(key_mask: Tensor | None, valid: Tensor | None) -> Tensor | None:
     """Which keys exist, as bool (1 or B, S); None where all do."""
     if key_mask is None:
-        return None if valid is None else valid != 0
-    shared = key_mask.reshape(1, -1) != 0
-    return shared if valid is None else shared & (valid != 0)
+        return None if valid is None else valid > 0
+    shared = key_mask.reshape(1, -1) > 0
+    return shared if valid is None else shared & (valid > 0)
 
 
 def _band(q: Tensor, k: Tensor, left: int | None, right: int | None, given: bool) -> Tensor | None:
@@ -155,10 +155,10 @@ def lstm(
     mask: Tensor | None = None,
     axis: int = -1,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A long short-term memory over x (B, I, 1, S): y (B, H, 1, S) and the states h, c (B, H, 1, 1) after the last frame.
+    """A long short-term memory over x (B, I, 1, S): y (B, H, 1, S) and the last states h, c (B, H, 1, 1).
 
     weight_ih (4 H, I), weight_hh (4 H, H) and bias (4 H,) stack the gates i, f, g, o. States start at zero where none
-    are given. `mask`, (S,) or (B, S): a frame of 0 leaves the states as they were. Without it torch's fused kernels run.
+    are given. `mask`, (S,) or (B, S): a frame of 0 leaves the states as they were. Without it the fused kernels run.
     """
     seen = _time_first(x, axis)
     start = _states((h, c), seen, weight_hh, axis)
@@ -224,7 +224,7 @@ def _biases(first: Tensor | None, second: Tensor | None, weight: Tensor) -> list
 def _marks(mask: Tensor, seen: Tensor, x: Tensor) -> Tensor:
     """A mask (S,) or (B, S) as (S, B * ..., 1) of bool."""
     rows = mask.expand(x.shape[0], -1) if mask.ndim < 2 else mask
-    return (rows != 0).T.repeat_interleave(seen.shape[1] // x.shape[0], 1)[:, :, None]
+    return (rows > 0).T.repeat_interleave(seen.shape[1] // x.shape[0], 1)[:, :, None]
 
 
 def _masked_lstm(

@@ -63,10 +63,14 @@ class Block(nn.Module):
                     rule(getattr(module, name))
 
     def set_gradient_checkpointing(self, on: bool) -> None:
-        """Whether repeated layers keep no activations but compute them again in the backward pass: slower, far smaller."""
+        """Whether repeated layers compute their activations again in the backward pass: slower, in far less memory."""
         for module in self.modules():
             if isinstance(module, Block):
                 module.gradient_checkpointing = on
+
+    def zeros(self, *shape: int) -> Tensor:
+        """Zeros of a shape, of the kind that the parameters in here are of."""
+        return next(self.parameters()).new_zeros(shape)
 
     def run(self, layer: nn.Module, *arguments: Any) -> Any:
         """layer(*arguments), recomputed in the backward pass when gradient checkpointing is on."""

@@ -1,0 +1,166 @@
+"""Every op's torch text against its numpy reference, whole and in steps, plain and laid out."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mctc.evaluate.reference import evaluate
+from mctc.ir.catalogue import EXAMPLES
+from mctc.ir.op import registry
+from mctc.ir.program import Function, Initializer, Program, Value
+from mctc.ir.text import parse_program
+from mctc.ir.types import DType, Role
+from mctc.passes.channels_first import ChannelsFirst
+from mctc.plugins import registry as plugins
+from mctc.rewrite.base import Context
+from mctc.rewrite.pipeline import run_stage
+from mctc.rewrite.rewriter import RewriteError
+from mctc.streaming.derive import derive_program
+from mctc.targets.torch.expressions import RULES, UnsupportedError
+from mctc.weights import Weights
+
+from .written import Written
+
+PROGRAMS = Path(__file__).parents[2] / "streaming" / "programs.py"
+_spec = importlib.util.spec_from_file_location("random_programs", PROGRAMS)
+assert _spec is not None
+assert _spec.loader is not None
+programs = importlib.util.module_from_spec(_spec)
+sys.modules["random_programs"] = programs
+_spec.loader.exec_module(programs)
+
+COUNT = int(os.environ.get("MCTC_EXAMPLES", "40"))
+many = settings(max_examples=COUNT, deadline=None, suppress_health_check=list(HealthCheck))
+SIZES = {"B": 2, "T": 8, "U": 3}
+
+
+def assert_close(got: dict[str, np.ndarray], want: dict[str, np.ndarray]) -> None:
+    assert got.keys() == want.keys()
+    for name, expected in want.items():
+        assert got[name].shape == expected.shape, name
+        np.testing.assert_allclose(got[name], expected, rtol=1e-6, atol=1e-8, err_msg=name)
+
+
+def catalogued() -> Iterator[Any]:
+    """The examples of docs/ops.md, and one of each elementwise op."""
+    for name in registry():
+        inputs, lines = EXAMPLES.get(name, ({}, ()))
+        if name.startswith("reduce_"):
+            inputs, lines = EXAMPLES["reduce_sum"]
+            lines = tuple(line.replace("reduce_sum", name) for line in lines)
+        if not lines:
+            two = "left" in registry()[name].operands
+            inputs = {"x": "f32[batch B, time T, channel 8]"} | ({"y": "f32[channel 8]"} if two else {})
+            lines = (f"{name}(%x, %y)" if two else f"{name}(%x)",)
+        for i, line in enumerate(lines):
+            yield pytest.param(inputs, line, id=f"{name}-{i}")
+
+
+def program_of(inputs: dict[str, str], line: str) -> Program:
+    line = line if line.startswith("%") else f"%0 = {line}"
+    results = line.partition(" = ")[0].split(", ")
+    returned = ", ".join(f"r{i} = {name}" for i, name in enumerate(results))
+    args = ", ".join(f"%{name}: {type_}" for name, type_ in inputs.items())
+    return parse_program(f"function @f({args}) {{ {line} return {returned} }}")
+
+
+def values(function: Function) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    types = {value.name: value.type.substitute(SIZES) for value in function.inputs}
+    return {
+        name: rng.integers(0, 100, t.shape) if t.dtype is DType.I32 else np.abs(rng.normal(size=t.shape)) + 0.1
+        for name, t in types.items()
+    }
+
+
+def weight(name: str) -> np.ndarray:
+    """The one parameter of the catalogue's example."""
+    return np.linspace(-1, 1, 8)
+
+
+def laid_out(program: Program) -> Program:
+    return ChannelsFirst().run(program, Context())
+
+
+@pytest.mark.parametrize(("inputs", "line"), list(catalogued()))
+def test_an_op_computes_what_its_reference_does(inputs: dict[str, str], line: str) -> None:
+    program = program_of(inputs, line)
+    tried = 0
+    for make in (lambda p: p, laid_out):
+        try:
+            function = make(program).functions["f"]
+            written = Written(function)
+        except (RewriteError, UnsupportedError):
+            continue
+        given = values(function)
+        want, _ = evaluate(function, given, weight)
+        assert_close(written.run(given, weight)[0], want)
+        tried += 1
+    assert tried, "neither the plain nor the laid-out form has a text"
+
+
+def test_every_op_of_the_registry_has_a_rule() -> None:
+    assert set(RULES) == {name for name, op in registry().items() if op.__module__.startswith("mctc.ir.ops.")}
+
+
+def prepared(case: Any) -> tuple[Program, Callable[[str], np.ndarray]]:
+    """A random program as the emitter finds it, after the common passes, and the values of its parameters."""
+    normal = Initializer("normal", (("std", 0.6),))
+    sources = {
+        name: (type_, Initializer("ones") if (case.weights[name] > 0).all() else normal)  # variances are positive
+        for name, (type_, _) in case.program.sources.items()
+    }
+    common = run_stage(replace(case.program, sources=sources), "common", plugins().passes().values(), Context())
+    program, weights = common[0], Weights(sources)
+    return program, lambda name: weights.exact(program.parameters[name])
+
+
+def some(value: Value) -> np.ndarray:
+    """Numbers; of frames that may exist (inputs and states named valid), ones and zeros."""
+    rng = np.random.default_rng(len(value.name))
+    shape = value.type.shape
+    return rng.integers(0, 2, shape).astype(float) if "valid" in value.name else rng.normal(size=shape)
+
+
+def agree(function: Function, inputs: dict[str, np.ndarray], parameter: Any, nested: bool) -> None:
+    want, _ = evaluate(function, inputs, parameter)
+    assert_close(Written(function, nested).run(inputs, parameter)[0], want)
+
+
+@many
+@given(programs.cases(most=12), st.booleans())
+def test_a_random_program_over_time_computes_what_its_references_do(case: Any, nested: bool) -> None:
+    program, parameter = prepared(case)
+    inputs = replace(case, program=program).inputs(2 * case.multiple)
+    agree(program.functions["f"], inputs, parameter, nested)
+
+
+@many
+@given(programs.cases(Role.LABEL, most=12), st.booleans())
+def test_a_random_program_over_labels_computes_what_its_references_do(case: Any, nested: bool) -> None:
+    program, parameter = prepared(case)
+    agree(program.functions["f"], replace(case, program=program).inputs(3), parameter, nested)
+
+
+@many
+@given(programs.cases(most=12), st.integers(1, 4), st.integers(1, 4), st.booleans())
+def test_a_step_written_at_one_chunk_length_works_at_every_other(case: Any, one: int, other: int, nested: bool) -> None:
+    program, parameter = prepared(case)
+    written, wanted = (derive_program(program, n * case.multiple)[0].functions["f"] for n in (one, other))
+    inputs = {v.name: some(v) for v in wanted.inputs}
+    state = {s.name: some(s.value) for s in wanted.states}
+    want = evaluate(wanted, inputs, parameter, state)
+    got = Written(written, nested).run(inputs, parameter, state)
+    assert_close(got[0], want[0])
+    assert_close(got[1], want[1])
