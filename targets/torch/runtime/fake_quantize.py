@@ -1,0 +1,375 @@
+"""Quantisation-aware training: the forward pass sees the weights that the package will hold, bit for bit.
+
+A `FakeQuantizer` stands before every weight that the spec's `quantize` section compresses. Its mode says what it does:
+
+    off       nothing
+    observe   nothing to the weight; measures what quantising it would cost (see `quantization_report`)
+    on        replaces the weight by what the package will decompress it to
+
+int8 and int4 are symmetric with one fp16 scale for each output channel: scale = max |w| / 127 or / 7. A palette is a
+table of 2^bits fp16 values, one for the tensor or for each group of output channels, found by k-means (Lloyd, 1982).
+
+The rounding passes gradients straight through (Bengio et al., 2013, arXiv:1308.3432): its true gradient is zero almost
+everywhere. Where a code is clipped they stop: the weight lies beyond what the scale reaches, so moving it changes
+nothing. A scale from max |w| clips only where fp16 rounds it down by more than half a code's share: in channels whose
+max |w| is under 1e-3 (int8) or 3.2e-6 (int4). A palette clips nothing: its gradients always pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
+
+MODES = ("off", "observe", "on")
+LEVELS = {"int8": 127, "int4": 7}
+BITS = {"int8": (8,), "int4": (4,), "palette": (2, 4, 6, 8)}
+ITERATIONS = 40  # of Lloyd's algorithm; it stops earlier when no centre moves
+
+LARGEST_KEY = 0x7BFF  # the bits of 65504, the largest number of fp16
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """How a weight is stored: 'int8', 'int4' or 'palette'.
+
+    `group` output channels share a palette, None means one for the tensor. The output channels lie along `axis`: 0,
+    but 1 in an embedding table. Raises ValueError for a scheme or a number of bits that there is not.
+    """
+
+    scheme: str
+    bits: int
+    group: int | None = None
+    axis: int = 0
+
+    def __post_init__(self) -> None:
+        if self.scheme not in BITS:
+            raise ValueError(f"there is no scheme {self.scheme!r}; there are {', '.join(BITS)}")
+        if self.bits not in BITS[self.scheme]:
+            raise ValueError(f"{self.scheme} has {' or '.join(map(str, BITS[self.scheme]))} bits, not {self.bits}")
+
+    def __str__(self) -> str:
+        if self.scheme != "palette":
+            return self.scheme
+        return f"palette of {self.bits} bits" + (f" in groups of {self.group}" if self.group else "")
+
+
+class FakeQuantizer(nn.Module):
+    """Quantises a weight and expands it again, as the package will; gradients pass straight through.
+
+    The module that owns the parameter `weight` calls its quantiser `weight_quantizer`: reports and errors then name the
+    parameter as the checkpoint does. The parameter stays the fp32 master that the optimiser changes, and nothing is
+    added to the state_dict.
+    """
+
+    scale: Tensor | None
+    snr: Tensor | None
+    saturated: Tensor | None
+
+    def __init__(self, how: Quantize) -> None:
+        super().__init__()
+        self.how, self.mode = how, "off"
+        self.name = "the weight"  # its name in the state_dict, once set_quantization has seen the model
+        for measured in ("scale", "snr", "saturated"):
+            self.register_buffer(measured, None, persistent=False)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The weight, of the same shape and dtype; in mode "on", as the package will hold it.
+
+        Raises ValueError for values that are not finite in fp16. On an accelerator int8 and int4 do not wait for the
+        device to tell: the weight then comes out infinite or NaN, and so does the loss.
+        """
+        if self.mode == "off":
+            return weight
+        if self.mode == "on":
+            return self._quantized(weight)[0]
+        with torch.no_grad():
+            self._observe(weight)
+        return weight
+
+    def _quantized(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        how = self.how
+        values, scale, codes = torch.ops.mctc.fake_quantize(
+            weight, how.scheme, how.bits, how.group, how.axis, self.name
+        )
+        return values, scale, codes
+
+    def _observe(self, weight: Tensor) -> None:
+        """Measures without waiting for the device. A ratio of squares is taken near 1, lest they vanish in fp32."""
+        values, self.scale, codes = self._quantized(weight)
+        weight, values = weight.float(), values.float()
+        peak = weight.abs().amax()
+        peak = torch.where(peak > 0, peak, torch.ones_like(peak))
+        signal, noise = (weight / peak).square().sum(), ((weight - values) / peak).square().sum()
+        self.snr = torch.where(noise > 0, 10 * torch.log10(signal / noise), torch.full_like(noise, math.inf))
+        limit = LEVELS.get(self.how.scheme)
+        self.saturated = torch.zeros_like(peak) if limit is None else (codes.abs() == limit).float().mean()
+
+    def extra_repr(self) -> str:
+        return f"{self.how}, {self.mode}"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What quantising a parameter costs, measured when a forward pass last read it in mode "observe".
+
+    `snr` is the power of the weight over that of the error, in dB; `saturated` the share of codes at the limits (0 for
+    a palette, which has none); `scales` the smallest and the largest scale, or entry of the palette.
+    """
+
+    name: str
+    how: Quantize
+    snr: float
+    saturated: float
+    scales: tuple[float, float]
+
+    def __str__(self) -> str:
+        low, high = self.scales
+        limits = f"{self.saturated:.2%} of the codes at the limits"
+        return f"{self.name}: {self.how}, {self.snr:.1f} dB, {limits}, scales {low:.3g} to {high:.3g}"
+
+
+def set_quantization(model: nn.Module, mode: str) -> None:
+    """Switches every FakeQuantizer in a model to "off", "observe" or "on". Raises ValueError for any other mode."""
+    if mode not in MODES:
+        raise ValueError(f"there is no quantisation mode {mode!r}; there are {', '.join(MODES)}")
+    for name, quantizer in _quantizers(model):
+        quantizer.name, quantizer.mode = name, mode
+
+
+def quantization_report(model: nn.Module) -> list[Observation]:
+    """What the quantisation of each parameter costs, in the order of the model's modules.
+
+    Raises RuntimeError when some quantiser has seen no weight yet, ValueError for a weight that fp16 can't hold.
+    """
+    report = []
+    for name, quantizer in _quantizers(model):
+        if quantizer.scale is None or quantizer.snr is None or quantizer.saturated is None:
+            raise RuntimeError(
+                f'{name} was not observed: call set_quantization(model, "observe") and run the model once before'
+            )
+        snr, low, high = float(quantizer.snr), float(quantizer.scale.amin()), float(quantizer.scale.amax())
+        if math.isnan(snr) or snr == -math.inf:
+            raise ValueError(_not_finite(name))
+        report.append(Observation(name, quantizer.how, snr, float(quantizer.saturated), (low, high)))
+    return report
+
+
+def _quantizers(model: nn.Module) -> Iterator[tuple[str, FakeQuantizer]]:
+    """Every quantiser, by the name of its parameter in the state_dict."""
+    for path, module in model.named_modules():
+        if isinstance(module, FakeQuantizer):
+            yield path.removesuffix("_quantizer") or "the weight", module
+
+
+def scale_of(weight: Tensor, how: Quantize) -> Tensor:
+    """The fp16 scales, of extent 1 but along the output channels; of a palette, its table [groups, 2^bits]."""
+    return _compressed(weight.detach(), how, "the weight")[0]
+
+
+def codes_of(weight: Tensor, how: Quantize) -> Tensor:
+    """The codes, in the shape of the weight: int8, or uint8 for a palette."""
+    return _compressed(weight.detach(), how, "the weight")[1]
+
+
+def _compressed(weight: Tensor, how: Quantize, name: str) -> tuple[Tensor, Tensor]:
+    """(scales, codes) or (table, codes)."""
+    if how.scheme == "palette":
+        return _palette(weight, how, name)
+    if weight.device.type == "cpu" and not weight.half().isfinite().all():
+        raise ValueError(_not_finite(name))
+    return _scaled(weight.float(), LEVELS[how.scheme], how.axis)
+
+
+def _expanded(scale: Tensor, codes: Tensor, how: Quantize) -> Tensor:
+    """The fp16 tensor that Core ML makes of scales or a table and codes."""
+    if how.scheme != "palette":
+        return (codes.float() * scale.float()).half()  # exact in fp32, rounded once
+    groups, size = scale.shape
+    channels_first = codes.movedim(how.axis, 0)
+    first = torch.arange(0, groups * size, size, dtype=torch.int32, device=codes.device)
+    entries = (channels_first.reshape(groups, -1).int() + first[:, None]).flatten()
+    return scale.flatten().index_select(0, entries).reshape(channels_first.shape).movedim(0, how.axis)
+
+
+def _not_finite(name: str) -> str:
+    return (
+        f"{name} has values that are not finite in fp16 (beyond 65504, or NaN): bring the weight down, or leave it "
+        "uncompressed with `none` in the quantize section"
+    )
+
+
+# int8 and int4
+
+
+def _scaled(weight: Tensor, levels: int, axis: int) -> tuple[Tensor, Tensor]:
+    kept = {axis % weight.dim()} if weight.dim() > 1 else set()
+    peak = weight.abs().amax([i for i in range(weight.dim()) if i not in kept], keepdim=True)
+    # CUDA multiplies by the rounded reciprocal of a plain number: only a division by a tensor is correctly rounded.
+    scale = (peak / torch.full_like(peak, levels)).half()
+    scale = torch.where(scale == 0, torch.ones_like(scale), scale)  # all zeros, or too small for an fp16 scale
+    codes = (weight / scale.float()).round().clamp(-levels, levels).to(torch.int8)
+    return scale, codes
+
+
+# Palettes
+
+
+@dataclass(frozen=True)
+class _Clustered:
+    """A palette and what it was made of."""
+
+    how: Quantize
+    half: Tensor
+    table: Tensor
+    codes: Tensor
+
+
+# The last palette of each weight. Compared by value, because `weight.data` and copies get past every version counter.
+_clustered: MutableMapping[Tensor, _Clustered] = WeakTensorKeyDictionary()
+
+
+def _palette(weight: Tensor, how: Quantize, name: str) -> tuple[Tensor, Tensor]:
+    """(table, codes); clustered anew only when the weight has changed in fp16."""
+    half = weight.half()
+    last = _clustered.get(weight)
+    if last is None or last.how != how or not torch.equal(last.half, half):
+        last = _Clustered(how, half.clone(), *_cluster(half, how, name))
+        _clustered[weight] = last
+    return last.table.clone(), last.codes.clone()
+
+
+def _cluster(half: Tensor, how: Quantize, name: str) -> tuple[Tensor, Tensor]:
+    channels = half.shape[how.axis]
+    group = how.group or channels
+    if channels % group:
+        raise ValueError(f"{name}: groups of {group} do not divide the {channels} output channels")
+    if not half.isfinite().all():
+        raise ValueError(_not_finite(name))
+    channels_first = half.movedim(how.axis, 0)
+    rows = _keys(channels_first).reshape(channels // group, -1)
+    table = half.new_empty((channels // group, 1 << how.bits))
+    codes = torch.empty_like(rows, dtype=torch.uint8)
+    for index, row in enumerate(rows):  # not torch.stack, which has no fp16 under autocast to bfloat16
+        table[index], codes[index] = _cluster_row(row, 1 << how.bits)
+    return table, codes.reshape(channels_first.shape).movedim(0, how.axis).contiguous()
+
+
+def _keys(half: Tensor) -> Tensor:
+    """Finite fp16 numbers by rank, from 0 for -65504 to 2 * LARGEST_KEY for 65504; -0 has the rank of 0."""
+    bits = half.view(torch.int16).int()
+    return torch.where(bits < 0, -(bits & 0x7FFF), bits) + LARGEST_KEY
+
+
+def _values(keys: Tensor) -> Tensor:
+    """The fp16 numbers of these ranks, in fp64."""
+    signed = keys - LARGEST_KEY
+    return signed.abs().to(torch.int16).view(torch.float16).double() * signed.sign()
+
+
+def _cluster_row(keys: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """A sorted table of `size` fp16 values for fp16 numbers given by rank, and the code of each number.
+
+    fp16 has 63487 finite numbers: the clustering runs over those that occur, weighted by their counts. It runs on the
+    CPU wherever the weight lies, because it is fp64 arithmetic in the package's own order.
+    """
+    counts = torch.bincount(keys, minlength=2 * LARGEST_KEY + 1).cpu()
+    present = counts.nonzero().flatten()
+    points = _values(present)
+    table = _lloyd(points, counts[present].double(), size).half()
+    code_of = torch.zeros(counts.numel(), dtype=torch.uint8)
+    code_of[present] = _nearest(points, table.double()).to(torch.uint8)
+    return table.to(keys.device), code_of.to(keys.device).index_select(0, keys)
+
+
+def _lloyd(points: Tensor, weights: Tensor, size: int) -> Tensor:
+    """`size` sorted centres for sorted weighted points, from quantiles of the points."""
+    if points.numel() <= size:
+        return torch.cat([points, points[-1:].expand(size - points.numel())])
+    zero = points.new_zeros(1)
+    mass = torch.cat([zero, weights.cumsum(0)])
+    moment = torch.cat([zero, (weights * points).cumsum(0)])
+    targets = (torch.arange(size, dtype=torch.float64) + 0.5) / size * mass[-1]
+    centres = _refilled(torch.unique(points[torch.searchsorted(mass[1:], targets)]), points, size)
+    ends = torch.tensor([0]), torch.tensor([points.numel()])
+    for _ in range(ITERATIONS):
+        edges = torch.cat([ends[0], torch.searchsorted(points, _between(centres)), ends[1]])
+        total = mass[edges].diff()
+        moved = torch.where(total > 0, moment[edges].diff() / total.clamp(min=1), centres)
+        if torch.equal(moved, centres):
+            break
+        centres = moved.sort().values
+    return centres
+
+
+def _refilled(centres: Tensor, points: Tensor, size: int) -> Tensor:
+    """Adds the points farthest from their centre until there are `size` centres (quantiles of few values repeat)."""
+    while centres.numel() < size:
+        distance = (points - centres[_nearest(points, centres)]).abs()
+        missing = min(size - centres.numel(), max(1, size // 8))
+        farthest = points[distance.argsort(descending=True, stable=True)[:missing]]
+        centres = torch.unique(torch.cat([centres, farthest]))
+    return centres
+
+
+def _nearest(points: Tensor, centres: Tensor) -> Tensor:
+    """The index of the nearest of the sorted centres for every point."""
+    return torch.searchsorted(_between(centres), points)
+
+
+def _between(centres: Tensor) -> Tensor:
+    return (centres[1:] + centres[:-1]) / 2
+
+
+# The op. It is opaque to compilers: generated kernels may divide by reciprocals, which costs the last bit of a scale.
+
+
+def _fake_quantize(
+    weight: Tensor, scheme: str, bits: int, group: int | None, axis: int, name: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    how = Quantize(scheme, bits, group, axis)
+    scale, codes = _compressed(weight, how, name)
+    return _expanded(scale, codes, how).to(weight.dtype).contiguous(), scale, codes.contiguous()
+
+
+def _shapes(
+    weight: Tensor, scheme: str, bits: int, group: int | None, axis: int, name: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The results without their values, for compilers."""
+    values = weight.new_empty(weight.shape)
+    if scheme == "palette":
+        groups = weight.shape[axis] // group if group else 1
+        table = weight.new_empty((groups, 1 << bits), dtype=torch.float16)
+        return values, table, values.new_empty(weight.shape, dtype=torch.uint8)
+    shape = [n if weight.dim() > 1 and i == axis % weight.dim() else 1 for i, n in enumerate(weight.shape)]
+    scale = weight.new_empty(shape, dtype=torch.float16)
+    return values, scale, values.new_empty(weight.shape, dtype=torch.int8)
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    ctx.levels = LEVELS.get(inputs[1])
+    if ctx.levels is not None:
+        ctx.save_for_backward(inputs[0], output[1])
+
+
+def _backward(ctx: Any, d_values: Tensor, d_scale: Tensor, d_codes: Tensor) -> tuple[Tensor | None, ...]:
+    if ctx.levels is not None:
+        weight, scale = ctx.saved_tensors
+        d_values = d_values * (weight.abs() < (ctx.levels + 0.5) * scale.float())
+    return d_values, None, None, None, None, None
+
+
+if not hasattr(torch.ops.mctc, "fake_quantize"):  # another copy of this file may be loaded already
+    _op = torch.library.custom_op(
+        "mctc::fake_quantize",
+        _fake_quantize,
+        mutates_args=(),
+        schema="(Tensor weight, str scheme, int bits, int? group, int axis, str name) -> (Tensor, Tensor, Tensor)",
+    )
+    _op.register_fake(_shapes)
+    _op.register_autograd(_backward, setup_context=_setup)
