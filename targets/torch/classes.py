@@ -1,0 +1,321 @@
+"""The class of one instance: its layers and parameters, `forward`, and the `step` that carries state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from mctc.ir.program import Program, Quantization, State, Value
+from mctc.ir.types import Role, TensorType
+from mctc.targets.torch.component import Component, Shared
+from mctc.targets.torch.held import Tensor
+from mctc.targets.torch.initial_text import initial_text
+from mctc.targets.torch.layer_table import layer_of
+from mctc.targets.torch.method import CLASS, Method, Writer
+from mctc.targets.torch.quantize_text import constant_name
+from mctc.targets.torch.rounds import Rounds
+from mctc.targets.torch.tree import Node, elements
+from mctc.targets.torch.usual_start import starts_as_usual
+
+Lines = list[str]
+LAYER_CLASSES = ("Block", "Layer", "Conv2d", "Linear", "LayerNorm", "RMSNorm", "BatchNorm", "Embedding", "LSTM", "GRU")
+LAYER_CLASSES += ("Tensor", "NamedTuple", "Quantize", "F", "Initial")
+
+
+@dataclass
+class ClassNames:
+    """Class names that are taken, and what stands under them: equal texts share a class."""
+
+    taken: dict[str, str] = field(default_factory=lambda: dict.fromkeys(LAYER_CLASSES, ""))
+
+    def claim(self, wanted: str, code: str) -> tuple[str, bool]:
+        """A name for a class of this code, and whether it is new."""
+        name, number = wanted, 1
+        while name in self.taken:
+            if self.taken[name] == code:
+                return name, False
+            number += 1
+            name = f"{wanted}Block" if name in LAYER_CLASSES else f"{wanted}{number}"
+        self.taken[name] = code
+        return name, True
+
+
+@dataclass(frozen=True)
+class ClassText:
+    """A finished class: `imports` are the names it uses, `schemes` how it stores weights."""
+
+    name: str
+    lines: tuple[str, ...]
+    imports: frozenset[str]
+    schemes: frozenset[Quantization]
+
+
+class ClassWriter:
+    """Writes the classes of a component, inner ones first. `step` is None where the component can't be streamed."""
+
+    def __init__(
+        self, program: Program, shared: Shared, whole: Component, step: Component | None, names: ClassNames
+    ) -> None:
+        self.program, self.shared, self.whole, self.names = program, shared, whole, names
+        self.step = step
+        self.stepped = {node.path: node for node in step.root.nodes()} if step else {}
+        self.written: list[ClassText] = []
+        self.schemes: set[Quantization] = set()
+
+    def write(self) -> list[ClassText]:
+        for node in inner_first(self.whole.root):
+            self._class(node)
+        return self.written
+
+    def _class(self, node: Node) -> None:
+        forward = Writer(self.whole, node).write()
+        step = self._step(node, forward)
+        imports, self.schemes = set(forward.imports), set()
+        body = self._init(node, imports)
+        body += self._forward(node, forward, imports)
+        if step is not None and self.step is not None:
+            self.shared.steps.add(node.path)
+            imports |= step.imports
+            body += self._initial_state(step) + self._step_method(step)
+        state = self._state(step) if step is not None else []
+        name, new = self.names.claim(self._wanted(node), "\n".join(without_docs([*state, *body])))
+        self.shared.classes[node.path] = name
+        if not new:
+            return
+        lines = [*state, f"class {CLASS}(Block):", f'    """{self._about(node)}"""', "", *body]
+        text = tuple(line.replace(CLASS, name) for line in lines)
+        self.written.append(ClassText(name, text, frozenset(imports), frozenset(self.schemes)))
+
+    def _step(self, node: Node, forward: Method) -> Method | None:
+        """The step of a node, or None where it does nothing but what `forward` does."""
+        if self.step is None or node.path not in self.stepped:
+            return None
+        step = Writer(self.step, self.stepped[node.path]).write()
+        same = [line.replace("self.run(layer, ", "layer(") for line in forward.lines] == step.lines
+        if same and not step.fields and not forward.valid:
+            return None
+        return step
+
+    def _wanted(self, node: Node) -> str:
+        if node.index is None:
+            return camel(self.program.instances.get(node.path, node.element))
+        parent = node.path[: -len(node.element) - 1]
+        return camel(self.program.instances.get(parent, elements(parent)[-1].partition(".")[0])) + camel(
+            singular(node.attribute)
+        )
+
+    def _about(self, node: Node) -> str:
+        if node.index is not None:
+            return f"One round of `{node.path.rpartition('.')[0]}`."
+        block = self.program.instances.get(node.path)
+        return f"Block `{block}`, as `{node.path}`." if block else f"Component `{node.path}` of {self.program.name}."
+
+    # what the module holds
+
+    def _init(self, node: Node, imports: set[str]) -> Lines:
+        made: dict[str, str] = {}
+        annotations: Lines = []
+        layers, classes = self.whole.layers, self.shared.classes
+        children = {child.path: child for child in node.children}
+        for name in [*self.shared.held.tensors, *children]:
+            if not node.holds(name) or name == node.path:
+                continue
+            path = f"{node.path}.{elements(name[len(node.path) + 1 :])[0]}"
+            attribute = elements(path)[-1].partition(".")[0]
+            if attribute in made:
+                continue
+            if path in layers:
+                made[attribute] = f"self.{attribute} = {self._layer(path, imports)}"
+            elif path in children and children[path].index is not None:
+                made[attribute] = f"self.{attribute} = {module_list(attribute, children.values(), classes)}"
+                imports.add("nn")
+            elif path in children:
+                made[attribute] = f"self.{attribute} = {classes[path]}()"
+            elif path == name:
+                made[attribute] = self._parameter(name, attribute, imports)
+                annotations.append(f"    {attribute}: Tensor")
+        for attribute, text in self.shared.buffers.get(node.path, {}).items():
+            made[attribute] = f'self.register_buffer("{attribute}", {text}, persistent=False)'
+            annotations.append(f"    {attribute}: Tensor")
+            imports.add(text.partition("(")[0].partition(".")[0])
+        if not made:
+            return []
+        head = [*annotations, ""] if annotations else []
+        return [
+            *head,
+            "    def __init__(self) -> None:",
+            "        super().__init__()",
+            *(f"        {line}" for line in made.values()),
+            "",
+        ]
+
+    def _layer(self, path: str, imports: set[str]) -> str:
+        op = self.whole.layers[path]
+        layer = layer_of(op)
+        assert layer is not None, "component.layers_of asked"
+        imports.add(layer.name)
+        starts: dict[str, str] = {}
+        schemes: dict[str, str] = {}
+        for attribute in layer.parameters:
+            tensor = self.shared.held.tensors.get(f"{path}.{attribute}")
+            if tensor is None:
+                continue
+            if not starts_as_usual(tensor, op, attribute):
+                starts[attribute] = self._start(tensor, imports)
+            if tensor.quantization is not None:
+                schemes[attribute] = self._scheme(tensor.quantization)
+        extra = [f"initial={mapping_text(starts)}"] if starts else []
+        if schemes:
+            weights = [name for name in layer.parameters if name.startswith("weight")]
+            alike = len(set(schemes.values())) == 1 and len(schemes) == len(weights)
+            extra.append(f"quantize={next(iter(schemes.values())) if alike else mapping_text(schemes)}")
+        return layer.constructor(op, *extra)
+
+    def _parameter(self, name: str, attribute: str, imports: set[str]) -> str:
+        tensor = self.shared.held.tensors[name]
+        quantize = f", {self._scheme(tensor.quantization)}" if tensor.quantization is not None else ""
+        return f'self.new_parameter("{attribute}", {tensor.shape}, {self._start(tensor, imports)}{quantize})'
+
+    def _start(self, tensor: Tensor, imports: set[str]) -> str:
+        text = initial_text(tensor.start, tensor.recipe)
+        imports |= set(re.findall(r"(\w+)\(", text))
+        return text
+
+    def _scheme(self, how: Quantization) -> str:
+        self.schemes.add(how)
+        return constant_name(how)
+
+    # methods
+
+    def _forward(self, node: Node, method: Method, imports: set[str]) -> Lines:
+        arguments = [f"{name}: Tensor" for name, _ in method.arguments]
+        before: Lines = []
+        if node is self.whole.root and self.whole.takes_lengths:
+            arguments.append("lengths: Tensor | None = None")
+            before = self._masks(method)
+        elif method.valid:
+            arguments.append("valid: Tensor")
+        docs = shapes(method, frames=node is not self.whole.root and method.valid)
+        if before:
+            imports |= {"masked", "valid_frames"}
+            docs += " `lengths` (B,) count the frames of each utterance."
+        lines = definition("forward", arguments, tensors(len(method.results)), docs, [*before, *method.lines])
+        return lines + self._output_lengths(node)
+
+    def _masks(self, method: Method) -> Lines:
+        assert self.whole.framed is not None, "only then it takes lengths"
+        name = next(name for name, value in method.arguments if value is self.whole.framed)
+        lines = [f"{name} = masked({name}, valid_frames({name}, lengths))"]
+        if method.valid:
+            multiple = self.whole.multiple
+            more = f", multiple={multiple}" if multiple > 1 else ""
+            lines.append(f"valid = valid_frames({name}, lengths{more})")
+        return lines
+
+    def _output_lengths(self, node: Node) -> Lines:
+        if node is not self.whole.root or not self.whole.takes_lengths or not self.whole.strides:
+            return []
+        stride = self.whole.strides
+        value = "lengths" if stride == 1 else f"-(-lengths // {stride})"
+        docs = "Frames of the result for utterances of `lengths` (B,) frames."
+        return definition("output_lengths", ["lengths: Tensor"], "Tensor", docs, [f"return {value}"])
+
+    def _step_method(self, method: Method) -> Lines:
+        arguments = [f"{name}: Tensor" for name, _ in method.arguments]
+        returns = tensors(len(method.results))
+        if method.fields:
+            arguments.append(f"state: {CLASS}State")
+            inner = returns.removeprefix("tuple[").removesuffix("]")
+            returns = f"tuple[{inner}, {CLASS}State]"
+        docs = f"One chunk: {shapes(method, chunk=True)}"
+        return definition("step", arguments, returns, docs, method.lines)
+
+    def _initial_state(self, method: Method) -> Lines:
+        if not method.fields:
+            return []
+        parts = []
+        for name, item in method.fields:
+            if isinstance(item, State):
+                parts.append(f"self.zeros({', '.join(sizes(item.value.type))})")
+            elif isinstance(item, Rounds):
+                parts.append(f"tuple(layer.initial_state(batch) for layer in self.{name})")
+            else:
+                index = f"[{item.index}]" if item.index is not None else ""
+                parts.append(f"self.{item.attribute}{index}.initial_state(batch)")
+        made = [f"return {CLASS}State({', '.join(parts)})"]
+        docs = "The state before the first frame: zeros."
+        return definition("initial_state", ["batch: int = 1"], f"{CLASS}State", docs, made)
+
+    def _state(self, method: Method) -> Lines:
+        if not method.fields:
+            return []
+        lines = [f"class {CLASS}State(NamedTuple):", f'    """What `{CLASS}.step` carries from chunk to chunk."""', ""]
+        for name, item in method.fields:
+            if isinstance(item, State):
+                lines.append(f"    {name}: Tensor  # {shape_text(item.value.type, batch=True)}")
+            elif isinstance(item, Rounds):
+                lines.append(f"    {name}: tuple[{self.shared.classes[item.nodes[0].path]}State, ...]")
+            else:
+                lines.append(f"    {name}: {self.shared.classes[item.path]}State")
+        return [*lines, "", ""]
+
+
+def inner_first(node: Node) -> Iterable[Node]:
+    for child in node.children:
+        yield from inner_first(child)
+    yield node
+
+
+def definition(name: str, arguments: Sequence[str], returns: str, docs: str, body: Lines) -> Lines:
+    head = f"    def {name}({', '.join(['self', *arguments])}) -> {returns}:"
+    return [head, f'        """{docs}"""', *(f"        {line}" for line in body), ""]
+
+
+def without_docs(lines: Iterable[str]) -> list[str]:
+    """The lines that say what a class does: docstrings name shapes and places, which may differ."""
+    return [line.partition("  # ")[0] for line in lines if not line.lstrip().startswith('"""')]
+
+
+def tensors(count: int) -> str:
+    return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
+
+
+def shape_text(type_: TensorType, *, batch: bool = False) -> str:
+    """`(B, 256, 1, T/4)`; of a step, whose batch the derivation sets to one, with `batch`."""
+    texts = ["B" if batch and axis.role is Role.BATCH else str(axis.extent) for axis in type_.axes]
+    return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
+
+
+def sizes(type_: TensorType) -> list[str]:
+    return ["batch" if axis.role is Role.BATCH else str(axis.extent) for axis in type_.axes]
+
+
+def shapes(method: Method, *, chunk: bool = False, frames: bool = False) -> str:
+    """`x (B, 80, 1, T) to (B, 256, 1, T/4).`"""
+
+    def text(value: Value) -> str:
+        return shape_text(value.type, batch=chunk)
+
+    taken = [f"{name} {text(value)}" for name, value in method.arguments]
+    taken += ["valid (B, T)"] if frames else []
+    return f"{', '.join(taken)} to {', '.join(map(text, method.results))}."
+
+
+def camel(name: str) -> str:
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+def singular(name: str) -> str:
+    return name[:-1] if name.endswith("s") and len(name) > 1 else name
+
+
+def module_list(attribute: str, children: Iterable[Node], classes: dict[str, str]) -> str:
+    names = [classes[child.path] for child in children if child.attribute == attribute]
+    if len(set(names)) == 1:
+        return f"nn.ModuleList({names[0]}() for _ in range({len(names)}))"
+    return f"nn.ModuleList([{', '.join(f'{name}()' for name in names)}])"
+
+
+def mapping_text(items: dict[str, str]) -> str:
+    return "{" + ", ".join(f'"{key}": {value}' for key, value in items.items()) + "}"

@@ -1,0 +1,212 @@
+"""One component of a program on its way to a class: its tree, what each instance holds, which frames exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from math import lcm
+
+from mctc.ir.dims import Extent
+from mctc.ir.program import Function, Op, Program, State, Value
+from mctc.ir.time import Window
+from mctc.ir.types import Role
+from mctc.targets.torch.expressions import Expression, UnsupportedError, expression, masked_operand
+from mctc.targets.torch.held import Held
+from mctc.targets.torch.layer_table import layer_of
+from mctc.targets.torch.rounds import Rounds, with_rounds
+from mctc.targets.torch.scan_fusion import Fusions
+from mctc.targets.torch.tree import Flow, Node, grow
+
+
+def layers_of(function: Function, program: Program, held: Held) -> dict[str, Op]:
+    """The ops that a layer of runtime/layers.py holds with its parameters, by instance path."""
+    inside: dict[str, list[Op]] = {}
+    for op in function.ops:
+        if op.operands:
+            inside.setdefault(op.origin.path, []).append(op)
+    found: dict[str, Op] = {}
+    for path, ops in inside.items():
+        layer = layer_of(ops[0]) if len(ops) == 1 else None
+        if layer is None or any(other.startswith(f"{path}.") for other in inside):
+            continue
+        names = {attribute: ops[0].operand(operand) for attribute, operand in layer.parameters.items()}
+        bound = {f"{path}.{attribute}": value for attribute, value in names.items() if value is not None}
+        owned = {name for name in program.sources if name.startswith(f"{path}.")}
+        if bound and owned == set(bound) and all(_is_parameter(v, name, held) for name, v in bound.items()):
+            found[path] = ops[0]
+    return found
+
+
+def _is_parameter(value: Value, name: str, held: Held) -> bool:
+    op = value.owner
+    return op is not None and op.name == "parameter" and op.attributes["name"] == name and name in held.moved
+
+
+@dataclass(eq=False)
+class Shared:
+    """What the whole function and the step of a component have in common, filled from the inside out.
+
+    classes: class names by instance path. steps: paths whose class has a `step`. buffers: constants by path and name.
+    """
+
+    program: Program
+    held: Held
+    layers: Mapping[str, Op]
+    classes: dict[str, str] = field(default_factory=dict)
+    steps: set[str] = field(default_factory=set)
+    buffers: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+class Component:
+    """A component's whole function, or its step, by instances."""
+
+    def __init__(self, function: Function, shared: Shared, *, streams: bool) -> None:
+        self.function, self.shared, self.streams = function, shared, streams
+        self.layers = shared.layers
+        self.root = grow(function, shared.layers)
+        self.flow = Flow(function, self.root)
+        self.fusions = Fusions(self.flow, {op for op in function.ops if self.valid(op) is not None})
+        self._items: dict[Node, list[Op | Node | Rounds]] = {}
+
+    def items(self, node: Node) -> list[Op | Node | Rounds]:
+        """What runs in a node, in order. Asked for after the classes of the nodes inside are named."""
+        if node not in self._items:
+            self._items[node] = with_rounds(node, self.flow, self.shared.classes)
+        return self._items[node]
+
+    # the mask of a padded batch
+
+    def valid(self, op: Op) -> str | None:
+        """The mask of the frames that an op sees, where padding behind an utterance would change its result."""
+        value = None if self.streams else masked_operand(op, self._read(op))
+        axis = None if value is None else value.type.sequence
+        if value is None or axis is None or value.type.roles[axis] is not Role.TIME:
+            return None
+        return at_rate(self._stride(value, axis, op))
+
+    def _read(self, op: Op) -> list[int]:
+        outputs = set(self.function.outputs)
+        return [i for i, value in enumerate(op.results) if value in outputs or value in self.uses]
+
+    @property
+    def uses(self) -> Mapping[Value, list[Op]]:
+        return self.flow.uses
+
+    @staticmethod
+    def _stride(value: Value, axis: int, op: Op) -> int:
+        extent = value.type.extents[axis]
+        symbol = next(iter(extent.symbols), "")
+        rate = extent.coefficient(symbol)
+        if (
+            rate == 0
+            or rate.numerator != 1
+            or (extent / rate).coefficient(symbol) != 1
+            or extent != type(extent).of(symbol) * rate
+        ):
+            raise UnsupportedError(
+                f"{op.name} needs to know which of {extent} frames exist in a batch of utterances of different lengths; "
+                "torch modules know that of T/n frames for a whole n"
+            )
+        return rate.denominator
+
+    @cached_property
+    def framed(self) -> Value | None:
+        """The input whose frames utterances are counted in."""
+        for value in self.function.inputs:
+            axis = value.type.find(Role.TIME)
+            if axis == value.type.rank - 1 and value.type.extents[axis].symbols == {str(value.type.extents[axis])}:
+                return value
+        return None
+
+    @cached_property
+    def takes_lengths(self) -> bool:
+        """Whether `forward` takes the lengths of the utterances: something in it looks ahead."""
+        if self.framed is None or self.streams:
+            return False
+        looks = (op.time for op in self.function.ops if op.operands)
+        return self.needs_valid(self.root) or any(isinstance(t, Window) and t.right > 0 for t in looks)
+
+    @cached_property
+    def multiple(self) -> int:
+        """The number of frames that the whole strides of the component make up."""
+        values = [*self.function.inputs, *(value for op in self.function.ops for value in op.results)]
+        rates = (self._rate(extent) for value in values for extent in value.type.extents)
+        return lcm(*(rate.denominator for rate in rates))
+
+    @cached_property
+    def strides(self) -> int:
+        """How many frames of the input make one of the result, or 0 where that is no whole number."""
+        types = [value.type for _, value in self.function.results]
+        rates = {self._rate(t.extents[axis]) for t in types if (axis := t.find(Role.TIME)) is not None}
+        return next(iter(rates)).denominator if len(rates) == 1 and next(iter(rates)).numerator == 1 else 0
+
+    def _rate(self, extent: Extent) -> Fraction:
+        axis = None if self.framed is None else self.framed.type.find(Role.TIME)
+        return (
+            Fraction(0)
+            if self.framed is None or axis is None
+            else extent.coefficient(str(self.framed.type.extents[axis]))
+        )
+
+    def needs_valid(self, node: Node) -> bool:
+        """Whether a node's `forward` takes the mask."""
+        return not self.streams and any(self.valid(op) is not None for op in node.ops())
+
+    # parameters and constants
+
+    def leaf(self, op: Op, node: Node) -> Expression:
+        """What a parameter or constant is written as in the methods of a node."""
+        if op.name == "constant":
+            return Expression(f"self.{self._buffer(op, node)}")
+        parameter = self.shared.program.parameters[op.attributes["name"]]
+        return self.shared.held.value(parameter, lambda name: self._tensor(name, node))
+
+    def _tensor(self, name: str, node: Node) -> Expression:
+        """A tensor of the module: `self.A_log`, or `self.stored("weight")` where the package compresses it."""
+        path = name[len(node.path) + 1 :]
+        module, _, attribute = path.rpartition(".")
+        owner = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in module.split(".") if part)
+        compressed = self.shared.held.tensors[name].quantization is not None
+        return Expression(f'self{owner}.stored("{attribute}")' if compressed else f"self{owner}.{attribute}")
+
+    def _buffer(self, op: Op, node: Node) -> str:
+        text = expression(op, []).text
+        buffers = self.shared.buffers.setdefault(node.path, {})
+        for name, other in buffers.items():
+            if other == text:
+                return name
+        hint = op.result.name or "constant"
+        name = hint if hint not in buffers else f"{hint}_{len(buffers)}"
+        buffers[name] = text
+        return name
+
+    # states
+
+    def carriers(self, node: Node) -> list[Node | Rounds]:
+        """The items that carry states of their own from chunk to chunk."""
+        found: list[Node | Rounds] = []
+        for item in self.items(node):
+            inner = item.nodes[0] if isinstance(item, Rounds) else item
+            if isinstance(inner, Node) and self.flow.carried(inner):
+                found.append(item)  # type: ignore[arg-type]
+        return found
+
+    def has_step(self, node: Node) -> bool:
+        return self.streams and node.path in self.shared.steps
+
+
+def at_rate(stride: int) -> str:
+    return "valid" if stride == 1 else f"valid[:, ::{stride}]"
+
+
+def field_of(item: Node | Rounds) -> str:
+    """The field of a state class that an item's own state stands in."""
+    return item.nodes[0].attribute if isinstance(item, Rounds) else item.element.replace(".", "_")
+
+
+def state_field(node: Node, state: State) -> str:
+    """The field of a node's state class for a state of its own: 'conv_context', 'h'."""
+    name = state.name[len(node.path) + 1 :] if node.holds(state.name) else state.name
+    return name.replace(".", "_")

@@ -1,0 +1,85 @@
+"""How the module holds the program's parameters: which tensors of the checkpoint, in which shape, starting how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from mctc.ir.build import make
+from mctc.ir.location import Origin
+from mctc.ir.program import Derived, Initializer, Parameter, Program, Quantization, Recipe, Source, Value
+from mctc.rewrite.recipes import STRUCTURAL
+from mctc.targets.torch.expressions import Expression, expression
+from mctc.weights import leaves
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of the module, under the spec's name. `recipe` leads from the spec's shape to the one it is held in."""
+
+    name: str
+    shape: tuple[int, ...]
+    start: Initializer
+    recipe: Recipe
+    quantization: Quantization | None
+
+
+class Held:
+    """The tensors of a program's parameters.
+
+    A parameter whose recipe only moves the entries of the tensor of its own name is held as the recipe leaves it: as
+    the kernel of a convolution, with the rows that padding adds. mctc.weights binds a checkpoint of either shape. Any
+    other parameter is computed from the tensors as the spec has them.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        readers: dict[str, int] = {}
+        for parameter in program.parameters.values():
+            for name in {source.name for source in leaves(parameter.recipe)}:
+                readers[name] = readers.get(name, 0) + 1
+        self.moved = {name for name, p in program.parameters.items() if own_tensor(p) and readers[name] == 1}
+        self.tensors = {tensor.name: tensor for tensor in self._tensors()}
+
+    def _tensors(self) -> list[Tensor]:
+        tensors: list[Tensor] = []
+        for name, parameter in self.program.parameters.items():
+            if name in self.moved:
+                start = self.program.sources[name][1]
+                shape = parameter.type.shape
+                tensors.append(Tensor(name, shape, start, parameter.recipe, parameter.quantization))
+                continue
+            for source in leaves(parameter.recipe):
+                start = self.program.sources[source.name][1]
+                tensors.append(Tensor(source.name, source.type.shape, start, source, None))
+        return tensors
+
+    def value(self, parameter: Parameter, stored: Callable[[str], Expression]) -> Expression:
+        """The parameter's value. `stored` gives the text of a tensor by its name, as the package will hold it."""
+        if parameter.name in self.moved:
+            return stored(parameter.name)
+        return _computed(parameter.recipe, stored)
+
+
+def own_tensor(parameter: Parameter) -> bool:
+    """Whether a recipe does nothing but move the entries of the tensor that has the parameter's name."""
+    recipe: Recipe = parameter.recipe
+    while isinstance(recipe, Derived):
+        operands = [operand for operand in recipe.operands if operand is not None]
+        if recipe.op not in STRUCTURAL or len(operands) != 1:
+            return False
+        recipe = operands[0]
+    return recipe.name == parameter.name
+
+
+def _computed(recipe: Recipe, stored: Callable[[str], Expression]) -> Expression:
+    if isinstance(recipe, Source):
+        return stored(recipe.name)
+    operands = [None if each is None else Value(each.type) for each in recipe.operands]
+    texts = [None if each is None else _computed(each, stored) for each in recipe.operands]
+    attributes: Mapping[str, object] = dict(recipe.attributes)
+    from mctc.ir.op import registry
+
+    op = make(registry()[recipe.op], operands, attributes, Origin())
+    text = expression(op, texts)
+    return text if len(op.results) == 1 else Expression(f"{text.atom}[{recipe.result}]", text.imports)

@@ -1,0 +1,283 @@
+"""The statements of one method: `forward` over whole utterances, or `step` over one chunk."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mctc.ir.program import Op, State, Value
+from mctc.targets.torch.component import Component, field_of, state_field
+from mctc.targets.torch.expressions import RULES, Expression, expression
+from mctc.targets.torch.expressions.text import call
+from mctc.targets.torch.layer_table import layer_call
+from mctc.targets.torch.rounds import Rounds
+from mctc.targets.torch.scan_fusion import Fused
+from mctc.targets.torch.tree import LEAVES, Node
+
+LONGEST = 64  # characters of an expression that is written inside another one
+CLASS = "@class"  # stands for the class's own name until it has one
+TAKEN = {*keyword.kwlist, *RULES, "self", "torch", "F", "nn", "state", "valid", "layer", "carried", "lengths"}
+TAKEN |= {"masked", "masked_mean", "unpacked", "valid_frames", "zip", "tuple", "range"}
+Item = Op | Node | Rounds
+
+
+@dataclass
+class Method:
+    """What a method's text is made of. `arguments` are values by name, `lines` the body, `results` what it returns."""
+
+    node: Node
+    arguments: list[tuple[str, Value]]
+    valid: bool
+    lines: list[str] = field(default_factory=list)
+    results: list[Value] = field(default_factory=list)
+    fields: list[tuple[str, State | Node | Rounds]] = field(default_factory=list)
+    imports: set[str] = field(default_factory=set)
+
+
+class Writer:
+    """Writes the method of one node of a component's tree, after those of the nodes inside."""
+
+    def __init__(self, component: Component, node: Node) -> None:
+        self.component, self.node, self.flow = component, node, component.flow
+        self.items = [item for item in component.items(node) if item not in component.fusions.drawn]
+        self.results = self._leaving()
+        self.own = self.flow.states.get(node, [])
+        self.hints = {state.update: state_field(node, state) for state in self.own}
+        self.carriers = component.carriers(node)
+        self.carried: dict[Node | Rounds, str] = {}
+        self.env: dict[Value, Expression] = {}
+        self.bound: dict[str, Value] = {}
+        self.lines: list[str] = []
+        self.imports: set[str] = set()
+        self.position = 0
+        self._look_ahead()
+
+    def write(self) -> Method:
+        inputs = self._inputs()
+        for position, item in enumerate(self.items):
+            self.position = position
+            if isinstance(item, Rounds):
+                self._rounds(item)
+            elif isinstance(item, Node):
+                self._call(item)
+            else:
+                self._op(item)
+        self._return()
+        fields: list[tuple[str, State | Node | Rounds]] = [(state_field(self.node, state), state) for state in self.own]
+        fields += [(field_of(item), item) for item in self.carriers]
+        valid = self.component.needs_valid(self.node)
+        return Method(self.node, inputs, valid, self.lines, self.results, fields, self.imports)
+
+    # what is used where
+
+    def _leaving(self) -> list[Value]:
+        if self.node is self.flow.root:
+            return [value for _, value in self.flow.function.results]
+        return self.flow.outputs(self.node)
+
+    def _look_ahead(self) -> None:
+        """Counts the uses of every value in this method, and finds the last statement that needs it."""
+        end = len(self.items)
+        users: dict[Value, list[int]] = {}
+        for position, item in enumerate(self.items):
+            for value in self._read(item):
+                users.setdefault(value, []).append(position)
+        for value in [*self.results, *(state.update for state in self.own)]:
+            users.setdefault(value, []).append(end)
+        self.users, self.last = users, dict[Value, int]()
+        at = {position: position for position in range(end + 1)}  # the statement in which an item is written
+        for position in range(end - 1, -1, -1):
+            made = self._made(self.items[position])
+            alone = [value for value in made if self._inline(self.items[position], value)]
+            if alone:
+                at[position] = at[users[alone[0]][0]]
+            for value in self._read(self.items[position]):
+                self.last[value] = max(self.last.get(value, -1), at[position])
+        for value in [*self.results, *(state.update for state in self.own)]:
+            self.last[value] = end
+
+    def _read(self, item: Item) -> list[Value]:
+        """The values that an item uses, a value twice where it is used twice."""
+        if isinstance(item, Rounds):
+            return [item.entry, *item.others]
+        if isinstance(item, Node):
+            return self.flow.inputs(item)
+        fused = self.component.fusions.scans.get(item)
+        if fused is None:
+            return [value for value in item.operands if value is not None]
+        names = [operand.name for operand in item.definition.operand_list()]
+        given = {name: value for name, value in zip(names, item.operands) if value is not None}
+        return [*({**given, "delta": fused.delta}.values()), *([fused.z] if fused.z is not None else [])]
+
+    def _made(self, item: Item) -> list[Value]:
+        if isinstance(item, Rounds):
+            return [item.last]
+        if isinstance(item, Node):
+            return self.flow.outputs(item)
+        fused = self.component.fusions.scans.get(item)
+        return list(item.results) if fused is None else [fused.result, *item.results[1:]]
+
+    def _inline(self, item: Item, value: Value) -> bool:
+        """Whether a value is written where it is used: it is used once, alone, and has no name in the spec."""
+        users = self.users.get(value, [])
+        if isinstance(item, Rounds) or len(users) != 1 or self._used(self._made(item)) != [value]:
+            return False
+        if isinstance(item, Node) and self.flow.carried(item):
+            return False
+        if users[0] == len(self.items):  # it is returned: its name would be read once
+            return value in self.results
+        return not value.name and not isinstance(self.items[users[0]], Rounds)
+
+    def _used(self, values: Sequence[Value]) -> list[Value]:
+        return [value for value in values if value in self.users]
+
+    # names
+
+    def _inputs(self) -> list[tuple[str, Value]]:
+        values = self.flow.inputs(self.node)
+        if self.node is self.flow.root:
+            values = [*self.flow.function.inputs, *(v for v in values if v not in self.flow.function.inputs)]
+        named = []
+        for value in values:
+            parameter = value.owner is not None and value.owner.name == "parameter"
+            hint = value.owner.attributes["name"].rpartition(".")[2] if parameter and value.owner else value.name
+            hint = "x" if not hint or (len(values) == 1 and self.node is not self.flow.root) else hint
+            name = self._free(hint, value)
+            self.env[value] = Expression(name)
+            named.append((name, value))
+        return named
+
+    def _free(self, hint: str, value: Value) -> str:
+        """A name for a value: the hint, unless another value that is still needed has it."""
+        hint = f"{hint}_" if hint in TAKEN else hint
+        name, number = hint, 0
+        while name in self.bound and self.last.get(self.bound[name], -1) > self.position:
+            number += 1
+            name = f"{hint}{number}"
+        self.bound[name] = value
+        return name
+
+    def _settle(self, item: Item, made: Sequence[Value], text: Expression, hint: str = "y") -> None:
+        """Keeps an item's expression for its one use, or writes a statement that names its results."""
+        used = self._used(made)
+        self.imports |= text.imports
+        if len(made) > 1 and used == [made[0]]:
+            text, made = Expression(f"{text.atom}[0]", text.imports), made[:1]
+        if len(made) == 1 and self._inline(item, made[0]):
+            if self.users[made[0]] == [len(self.items)] or len(text.text) <= LONGEST:
+                self.env[made[0]] = text
+                return
+        self._assign(made, text, hint)
+
+    def _assign(self, made: Sequence[Value], text: Expression, hint: str = "y") -> None:
+        self.lines.append(f"{', '.join(self._bind(made, hint))} = {text.text}")
+
+    def _bind(self, made: Sequence[Value], hint: str = "y") -> list[str]:
+        """Names for the results of an item; `_` for one that nothing reads."""
+        hints = [self.hints.get(value) or value.name or hint for value in made]
+        names = [self._free(each, value) if value in self.users else "_" for each, value in zip(hints, made)]
+        for value, name in zip(made, names):
+            self.env[value] = Expression(name)
+        return names
+
+    # statements
+
+    def __getitem__(self, value: Value) -> Expression:
+        """What a value is written as here."""
+        if value not in self.env:
+            op = value.owner
+            if op is not None and op.name in LEAVES:
+                return self.component.leaf(op, self.node)
+            state = next(state for state in self.own if state.value is value)
+            return Expression(f"state.{state_field(self.node, state)}")
+        return self.env[value]
+
+    def _operands(self, op: Op) -> list[Expression | None]:
+        return [None if value is None else self[value] for value in op.operands]
+
+    def _op(self, op: Op) -> None:
+        fused = self.component.fusions.scans.get(op)
+        valid = self.component.valid(op)
+        built = self.component.layers.get(op.origin.path)
+        if fused is not None:
+            self._settle(op, self._made(op), self._scan(op, fused, valid))
+        elif built is not None and built.name == op.name:
+            module = f"self.{op.origin.path[len(self.node.path) + 1 :]}"
+            text = layer_call(built, op, module, self._operands(op), valid)
+            self._settle(op, op.results, text, "y" if len(op.results) > 1 else module.rpartition(".")[2])
+        else:
+            operands = self._operands(op)
+            joined = operands[-1].text if op.name == "concat" and operands[-1] is not None else ""
+            self._settle(op, op.results, expression(op, operands, valid), joined if joined.isidentifier() else "y")
+
+    def _scan(self, op: Op, fused: Fused, valid: str | None) -> Expression:
+        outer = op.operand("delta")
+        operands = [None if v is None else self[fused.delta if v is outer else v] for v in op.operands]
+        text = expression(op, operands, valid)
+        more = {} if fused.z is None else {"z": self[fused.z]}
+        more |= {"softplus": Expression("True")} if fused.softplus else {}
+        if not more:
+            return text
+        extra = call(Expression(""), **more)
+        return Expression(f"{text.text[:-1]}, {extra.text[1:]}", text.imports | extra.imports)
+
+    def _call(self, child: Node) -> None:
+        carries, made = bool(self.flow.carried(child)), self.flow.outputs(child)
+        module = f"self.{child.attribute}" + (f"[{child.index}]" if child.index is not None else "")
+        arguments = [self[value] for value in self.flow.inputs(child)] + self._valid(child)
+        if carries:
+            arguments.append(Expression(f"state.{field_of(child)}"))
+        text = call(Expression(f"{module}.step" if self.component.has_step(child) else module), *arguments)
+        if not carries:
+            self._settle(child, made, text)
+            return
+        names = self._bind(made)
+        self.lines.append(f"{', '.join([*names, self._carry(child)])} = {text.text}")
+
+    def _carry(self, item: Node | Rounds) -> str:
+        """A name for the new state of an item, which is kept to the end."""
+        value = Value(self.results[0].type)
+        self.last[value] = len(self.items)
+        self.carried[item] = self._free(field_of(item), value)
+        return self.carried[item]
+
+    def _valid(self, child: Node) -> list[Expression]:
+        return [Expression("valid")] if self.component.needs_valid(child) else []
+
+    def _rounds(self, rounds: Rounds) -> None:
+        """`for layer in self.layers: x = layer(x)`."""
+        child, start = rounds.nodes[0], self[rounds.entry]
+        name = self._free(rounds.last.name or "x", rounds.last)
+        if start.text != name:
+            self.lines.append(f"{name} = {start.text}")
+        self.env[rounds.last] = Expression(name)
+        taken = [Expression(name) if value is rounds.entry else self[value] for value in self.flow.inputs(child)]
+        texts = ", ".join(each.text for each in [*taken, *self._valid(child)])
+        self.imports |= frozenset().union(*(each.imports for each in taken))
+        layers = child.attribute
+        if self.flow.carried(child):
+            new = self._carry(rounds)
+            self.lines += [
+                f"{new} = []",
+                f"for layer, carried in zip(self.{layers}, state.{layers}):",
+                f"    {name}, after = layer.step({texts}, carried)",
+                f"    {new}.append(after)",
+            ]
+            return
+        call_text = f"self.run(layer, {texts})"
+        if self.component.streams:
+            call_text = f"layer.step({texts})" if self.component.has_step(child) else f"layer({texts})"
+        self.lines += [f"for layer in self.{layers}:", f"    {name} = {call_text}"]
+
+    def _return(self) -> None:
+        self.position = len(self.items)
+        texts = [self[value].text for value in self.results]
+        if self.own or self.carriers:
+            new = [self[state.update].text for state in self.own]
+            for item in self.carriers:
+                new.append(f"tuple({self.carried[item]})" if isinstance(item, Rounds) else self.carried[item])
+            texts.append(f"{CLASS}State({', '.join(new)})")
+        for value in self.results:
+            self.imports |= self[value].imports
+        self.lines.append(f"return {', '.join(texts)}")

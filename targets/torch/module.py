@@ -1,0 +1,128 @@
+"""The text of an emitted module: a class for every block of the spec, in one file that reads from the inside out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mctc.ir.program import Function, Program
+from mctc.targets.torch.classes import ClassNames, ClassText, ClassWriter, camel, definition
+from mctc.targets.torch.component import Component, Shared, layers_of
+from mctc.targets.torch.fit import fitted
+from mctc.targets.torch.held import Held
+from mctc.targets.torch.initial_text import initial_text
+from mctc.targets.torch.objective import loss_of
+from mctc.targets.torch.quantize_text import constant_text
+
+# Where the names that a module uses come from, in the order in which isort wants them.
+HOMES = {
+    "fake_quantize": ("Quantize",),
+    "functional": ("attention", "gru", "layer_norm", "lstm", "masked", "masked_mean", "reverse", "rms_norm", "unpacked"),
+    "initial": (
+        *("constant", "delta_bias", "kaiming_uniform", "log_arange", "normal", "ones", "padded", "uniform", "zeros"),
+    ),
+    "layers": (*("LSTM", "GRU", "BatchNorm", "Block", "Conv2d", "Embedding", "LayerNorm", "Linear", "RMSNorm"),),
+    "lengths": ("valid_frames",),
+    "losses": ("ctc_loss",),
+    "rnnt_loss": ("rnnt_loss",),
+    "selective_scan": ("selective_scan",),
+}
+
+
+@dataclass(frozen=True)
+class ModuleText:
+    """An emitted module. `classes` are the components' class names, `siblings` the modules beside it that it imports."""
+
+    name: str
+    text: str
+    classes: Mapping[str, str]
+    siblings: frozenset[str]
+
+
+def write_module(whole: Program, derived: Mapping[str, Function], source: str) -> ModuleText:
+    """The module of a program after its common passes. `derived` are the step functions of components that stream.
+
+    Raises UnsupportedError for an op that has no torch form.
+    """
+    held, names = Held(whole), ClassNames()
+    texts: list[ClassText] = []
+    components: dict[str, str] = {}
+    takes_lengths: dict[str, bool] = {}
+    for name, function in whole.functions.items():
+        shared = Shared(whole, held, layers_of(function, whole, held))
+        component = Component(function, shared, streams=False)
+        step = Component(derived[name], shared, streams=True) if name in derived else None
+        texts += ClassWriter(whole, shared, component, step, names).write()
+        components[name] = shared.classes[name]
+        takes_lengths[name] = component.takes_lengths
+    root = _root(whole, held, components, takes_lengths, names)
+    texts.append(root)
+    lines = [*_head(whole, texts, source, root.name)]
+    for text in texts:
+        lines += ["", "", *_trimmed(text.lines)]
+    body = "\n".join(fitted(lines)) + "\n"
+    used = {name for text in texts for name in text.imports}
+    used |= {"Quantize"} if any(text.schemes for text in texts) else set()
+    siblings = frozenset(home for home, offered in HOMES.items() if used.intersection(offered)) | {"layers"}
+    return ModuleText(root.name, body, components, siblings)
+
+
+def _root(
+    whole: Program, held: Held, components: Mapping[str, str], takes_lengths: Mapping[str, bool], names: ClassNames
+) -> ClassText:
+    """The class of the whole model: its components, the parameters that they share, its loss."""
+    name, _ = names.claim(camel(whole.name), "the model")
+    lines = [f"class {name}(Block):", f'    """The model {whole.name}."""', ""]
+    shared = [tensor for tensor in held.tensors.values() if not any(t == tensor.name.split(".")[0] for t in components)]
+    imports = {"Block"}
+    lines += [f"    {tensor.name}: Tensor" for tensor in shared] + ([""] if shared else [])
+    lines += ["    def __init__(self) -> None:", "        super().__init__()"]
+    for tensor in shared:
+        start = initial_text(tensor.start, tensor.recipe)
+        imports.add(start.partition("(")[0])
+        lines.append(f'        self.new_parameter("{tensor.name}", {tensor.shape}, {start})')
+    lines += [f"        self.{path} = {cls}()" for path, cls in components.items()]
+    lines.append("")
+    loss = loss_of(whole, takes_lengths) if not shared else None
+    if loss is not None:
+        imports |= loss.imports
+        lines += definition("forward", list(loss.arguments), "Tensor", loss.docs, list(loss.body))
+    return ClassText(name, tuple(lines), frozenset(imports), frozenset())
+
+
+def _head(whole: Program, texts: Iterable[ClassText], source: str, root: str) -> Iterable[str]:
+    used = {name for text in texts for name in text.imports}
+    yield f'"""{whole.name} as PyTorch modules, made by mctc from {source}: change the spec, not this file.'
+    yield ""
+    yield "Tensors are laid out as the Neural Engine computes, (B, C, 1, S) with time last. `forward` takes whole utterances,"
+    yield "`step` one chunk of a stream and its state; the names of the state_dict are the spec's, so `mctc build --weights`"
+    yield "takes a checkpoint as it is. Beside this file lie the modules that it imports; all of them need torch alone."
+    yield '"""'
+    yield ""
+    yield "from __future__ import annotations"
+    yield ""
+    if any("NamedTuple" in line for text in texts for line in text.lines):
+        yield "from typing import NamedTuple"
+        yield ""
+    if any("torch." in line for text in texts for line in text.lines):
+        yield "import torch"
+    yield "from torch import Tensor, nn" if "nn" in used else "from torch import Tensor"
+    if "F" in used:
+        yield "from torch.nn import functional as F"
+    yield ""
+    schemes = {how for text in texts for how in text.schemes}
+    used |= {"Block"} | ({"Quantize"} if schemes else set())
+    for home, offered in HOMES.items():
+        names = [name for name in offered if name in used]
+        if names:
+            yield f"from .{home} import {', '.join(names)}"
+    if schemes:
+        yield ""
+        yield from sorted(map(constant_text, schemes))
+
+
+def _trimmed(lines: Iterable[str]) -> list[str]:
+    kept = list(lines)
+    while kept and not kept[-1]:
+        kept.pop()
+    return kept

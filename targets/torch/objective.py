@@ -1,0 +1,117 @@
+"""The model's own `forward`: the training loss that the spec's `train` section names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mctc.ir.program import Function, Program
+from mctc.ir.types import Role, TensorType
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The text of a method: arguments behind self, what its docstring says, its body, and the names that it imports."""
+
+    arguments: tuple[str, ...]
+    docs: str
+    body: tuple[str, ...]
+    imports: frozenset[str]
+
+
+def loss_of(program: Program, takes_lengths: Mapping[str, bool]) -> Loss | None:
+    """The loss of a program, or None where it names none, or one that its components do not fit."""
+    objective = program.train.settings.get("objective")
+    name, settings = objective if isinstance(objective, tuple) and len(objective) == 2 else (objective, {})
+    write = LOSSES.get(str(name))
+    return None if write is None else write(program, dict(settings), takes_lengths)
+
+
+def _transducer(program: Program, settings: Mapping[str, Any], takes_lengths: Mapping[str, bool]) -> Loss | None:
+    kinds = {(_takes(f, Role.TIME), _takes(f, Role.LABEL)): f for f in program.functions.values()}
+    found = [kinds.get(kind) for kind in ((True, False), (False, True), (True, True))]
+    if len(program.functions) != 3 or None in found:
+        return None
+    encoder, predictor, joiner = (f for f in found if f is not None)
+    if not all(len(f.results) == 1 for f in (encoder, predictor, joiner)) or not takes_lengths[encoder.name]:
+        return None
+    blank = settings.get("blank", 0)
+    features = encoder.inputs[0]
+    names = {"enc": encoder, "pred": predictor}
+    by_input = {value.name: _source(value.type) for value in joiner.inputs}
+    results = {"enc": "encoded", "pred": "predicted"}
+    arguments = ", ".join(_turned(results[by_input[v.name]], names[by_input[v.name]], v.type) for v in joiner.inputs)
+    body = (
+        f"encoded = self.{encoder.name}({_laid_out(features.name, features.type)}, lengths)",
+        f"before = F.pad(targets, (1, 0), value={blank})  # an utterance starts behind a blank",
+        f"predicted = self.{predictor.name}(before[:, None, None])",
+        f"logits = self.{joiner.name}({arguments})",
+        f"frames = self.{encoder.name}.output_lengths(lengths)",
+        f"return rnnt_loss(logits, targets, frames, target_lengths, blank={blank})",
+    )
+    return Loss(
+        (f"{features.name}: Tensor", "lengths: Tensor", "targets: Tensor", "target_lengths: Tensor"),
+        f"The transducer loss: {_given(features.name, features.type)}.",
+        body,
+        frozenset({"F", "rnnt_loss"}),
+    )
+
+
+def _ctc(program: Program, settings: Mapping[str, Any], takes_lengths: Mapping[str, bool]) -> Loss | None:
+    functions = list(program.functions.values())
+    if len(functions) != 1 or not _takes(functions[0], Role.TIME) or not takes_lengths[functions[0].name]:
+        return None
+    (function,) = functions
+    _, logits = function.results[0]
+    axes = [axis.role for axis in logits.type.axes]
+    if axes[1:] != [Role.VOCABULARY, Role.UNIT, Role.TIME]:
+        return None
+    features = function.inputs[0]
+    blank = settings.get("blank", 0)
+    body = (
+        f"logits = self.{function.name}({_laid_out(features.name, features.type)}, lengths)",
+        f"frames = self.{function.name}.output_lengths(lengths)",
+        f"return ctc_loss(logits, targets, frames, target_lengths, blank={blank})",
+    )
+    return Loss(
+        (f"{features.name}: Tensor", "lengths: Tensor", "targets: Tensor", "target_lengths: Tensor"),
+        f"The CTC loss: {_given(features.name, features.type)}.",
+        body,
+        frozenset({"ctc_loss"}),
+    )
+
+
+LOSSES: Mapping[str, Callable[[Program, Mapping[str, Any], Mapping[str, bool]], Loss | None]] = {
+    "rnnt": _transducer,
+    "ctc": _ctc,
+}
+
+
+def _takes(function: Function, role: Role) -> bool:
+    return any(value.type.find(role) is not None for value in function.inputs)
+
+
+def _source(type_: TensorType) -> str:
+    return "enc" if type_.find(Role.TIME) is not None else "pred"
+
+
+def _laid_out(name: str, type_: TensorType) -> str:
+    """Features (B, T, C) as the component takes them, (B, C, 1, T)."""
+    return f"{name}.transpose(1, 2)[:, :, None]" if _by_frames(type_) else name
+
+
+def _by_frames(type_: TensorType) -> bool:
+    return [axis.role for axis in type_.axes] == [Role.BATCH, Role.CHANNEL, Role.UNIT, Role.TIME]
+
+
+def _given(name: str, type_: TensorType) -> str:
+    shape = f"(B, T, {type_.extents[1]})" if _by_frames(type_) else f"({', '.join(map(str, type_.extents))})"
+    return f"{name} {shape}, its lengths (B,) in frames, targets (B, U) and theirs; the mean over the batch"
+
+
+def _turned(name: str, made_by: Function, wanted: TensorType) -> str:
+    """A result laid out as another component takes it: labels may lie on the third axis or on the last."""
+    have = made_by.results[0][1].type
+    at, to = have.sequence, wanted.sequence
+    return name if at == to else f"{name}.transpose({min(at or 0, to or 0)}, {max(at or 0, to or 0)})"

@@ -1,0 +1,18 @@
+"""Quantisation schemes as named constants of the emitted module: `INT8 = Quantize("int8", 8)`."""
+
+from __future__ import annotations
+
+from mctc.ir.program import Quantization
+
+
+def constant_name(how: Quantization) -> str:
+    """INT8, INT4, PALETTE4, PALETTE4_GROUP16; of an embedding table, whose output channels are columns, INT8_COLUMNS."""
+    name = how.scheme.upper() + (str(how.bits) if how.scheme == "palette" else "")
+    name += f"_GROUP{how.group}" if how.group is not None else ""
+    return name + ("_COLUMNS" if how.axis else "")
+
+
+def constant_text(how: Quantization) -> str:
+    group = f", group={how.group}" if how.group is not None else ""
+    axis = f", axis={how.axis}" if how.axis else ""
+    return f'{constant_name(how)} = Quantize("{how.scheme}", {how.bits}{group}{axis})'

@@ -1,0 +1,157 @@
+"""A function's ops by instance path: which of them a class's method holds, and what goes in and out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from mctc.ir.program import Function, Op, State, Value
+
+LEAVES = ("parameter", "constant")  # ops without operands: written where they are used
+
+
+@dataclass(eq=False)
+class Node:
+    """One instance of a block, one round of a repeat, or a component: `items` run in order.
+
+    `path` is the instance path ('encoder.layers.0.mamba'), `element` its last part ('mamba', 'layers.0').
+    """
+
+    path: str
+    element: str
+    items: list[Op | Node] = field(default_factory=list)
+
+    @property
+    def attribute(self) -> str:
+        """What the parent calls it: 'mamba', or 'layers' for a round of a repeat."""
+        return self.element.partition(".")[0]
+
+    @property
+    def index(self) -> int | None:
+        """Which round of a repeat it is."""
+        number = self.element.partition(".")[2]
+        return int(number) if number else None
+
+    @property
+    def children(self) -> list[Node]:
+        return [item for item in self.items if isinstance(item, Node)]
+
+    def ops(self) -> Iterator[Op]:
+        """Every op inside, in order."""
+        for item in self.items:
+            if isinstance(item, Node):
+                yield from item.ops()
+            else:
+                yield item
+
+    def nodes(self) -> Iterator[Node]:
+        """This node and every one inside."""
+        yield self
+        for child in self.children:
+            yield from child.nodes()
+
+    def holds(self, path: str) -> bool:
+        """Whether an instance path or a parameter's name lies inside."""
+        return path == self.path or path.startswith(f"{self.path}.")
+
+
+def elements(path: str) -> list[str]:
+    """The parts of an instance path; the number of a round stays with its repeat: 'encoder', 'layers.0', 'mamba'."""
+    parts: list[str] = []
+    for part in path.split("."):
+        if part.isdigit() and parts:
+            parts[-1] += f".{part}"
+        else:
+            parts.append(part)
+    return parts
+
+
+def grow(function: Function, layers: Mapping[str, Op]) -> Node:
+    """The tree of a function. Instances in `layers` get no node: their ops stand in the instance around them.
+
+    An op whose instance has ended before (a pass moved it) stands in the nearest instance that has not.
+    """
+    root = Node(function.name, function.name)
+    stack, ended = [root], set[str]()
+    for op in function.ops:
+        if op.name in LEAVES:
+            continue
+        chain = _chain(root, op.origin.path, layers, ended)
+        while [node.path for node in stack] != chain[: len(stack)]:
+            ended.add(stack.pop().path)
+        for path in chain[len(stack) :]:
+            node = Node(path, elements(path)[-1])
+            stack[-1].items.append(node)
+            stack.append(node)
+        stack[-1].items.append(op)
+    return root
+
+
+def _chain(root: Node, path: str, layers: Mapping[str, Op], ended: set[str]) -> list[str]:
+    """The paths of the nodes around an op, from the root inwards."""
+    chain = [root.path]
+    if root.holds(path):
+        for part in elements(path[len(root.path) + 1 :]) if path != root.path else []:
+            inner = f"{chain[-1]}.{part}"
+            if inner in ended or inner in layers:
+                break
+            chain.append(inner)
+    return chain
+
+
+class Flow:
+    """What goes in and out of every node of a function's tree."""
+
+    def __init__(self, function: Function, root: Node) -> None:
+        self.function, self.root = function, root
+        self.uses = function.uses()
+        self.made = {node: {value for op in node.ops() for value in op.results} for node in root.nodes()}
+        self.states = self._owners()
+        self.updates = {state.update for state in function.states}
+
+    def _owners(self) -> dict[Node, list[State]]:
+        """The states that each node carries: those of its own path, and of the layers in it."""
+        owners: dict[Node, list[State]] = {}
+        for state in self.function.states:
+            inside = [node for node in self.root.nodes() if self._carries(node, state)]
+            owners.setdefault(max(inside, key=lambda node: len(node.path), default=self.root), []).append(state)
+        return owners
+
+    def _carries(self, node: Node, state: State) -> bool:
+        mine = self.made[node]
+        users = self.uses.get(state.value, [])
+        return node.holds(state.name) and state.update in mine and all(mine.issuperset(op.results) for op in users)
+
+    def carried(self, node: Node) -> list[State]:
+        """The states of a node and of every node inside."""
+        return [state for inner in node.nodes() for state in self.states.get(inner, ())]
+
+    def inputs(self, node: Node) -> list[Value]:
+        """Values from outside in the order of their first use; parameters that lie inside are not among them."""
+        mine, states = self.made[node], {state.value for state in self.carried(node)}
+        found: dict[Value, None] = {}
+        for op in node.ops():
+            for value in op.operands:
+                if value is not None and value not in mine and value not in states and not self._own(node, value):
+                    found[value] = None
+        return list(found)
+
+    @staticmethod
+    def _own(node: Node, value: Value) -> bool:
+        """Whether a value is a constant, or a parameter inside the node."""
+        op = value.owner
+        if op is None or op.name not in LEAVES:
+            return False
+        return op.name == "constant" or node.holds(op.attributes["name"])
+
+    def outputs(self, node: Node) -> list[Value]:
+        """Values that are used outside, in the order they are made."""
+        mine = self.made[node]
+        carried = {state.update for state in self.carried(node)}
+        leaving = {value for _, value in self.function.results} | (self.updates - carried)
+        return [
+            value
+            for op in node.ops()
+            for value in op.results
+            if value in leaving or any(not mine.issuperset(user.results) for user in self.uses.get(value, ()))
+        ]
