@@ -1,0 +1,1 @@
+"""Checks of what goes onto Apple silicon: training code for the GPU (`mps`)."""

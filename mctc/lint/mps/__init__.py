@@ -1,0 +1,7 @@
+"""`mctc lint --mps`: what in PyTorch training code fails, slows down or misleads on a Mac's GPU.
+
+scopes (what a name stands for) · code (a parsed file: names, guards, loops) · tensors (what lies on the device) ·
+environment (variables that a file sets) · rule (the form of a rule) · rules/ (a file a subject) · table (all of them) ·
+check (files in, diagnostics out) · selection (--select, --ignore, `# noqa`) · catalogue (the rules as text).
+A checked file is parsed, never run, and torch is never imported.
+"""

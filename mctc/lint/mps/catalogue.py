@@ -1,0 +1,100 @@
+"""The rules as text: `mctc explain MPS050`, and docs/lint-mps.md.
+
+`python -m mctc.lint.mps.catalogue docs/lint-mps.md` writes the page anew.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from textwrap import indent
+
+from mctc.lint.mps.rule import Rule
+from mctc.lint.mps.table import RULES, SUBJECTS
+
+INTRODUCTION = """# Lint rules for training on MPS
+
+`mctc lint --mps FILE.py...` checks PyTorch training code for what fails, slows down or misleads on a Mac's GPU. It
+parses the files and runs nothing: torch is not imported and need not be installed.
+
+```
+mctc lint --mps train.py models/            files, and folders with every .py file in them
+mctc lint --mps --select MPS05 train.py     only codes that begin so; --ignore leaves codes out
+mctc lint --mps --statistics .              a line per rule, with counts
+mctc lint --mps --format github .           annotations in a pull request; json for tools
+mctc explain MPS050                         the text of this page
+```
+
+It exits with 0 when nothing is found, 1 when something is, and 2 when a file can't be read or parsed, or the command
+line is at fault. `# noqa: MPS050` at the end of the line that a finding names leaves that finding out, `# noqa` all of
+that line.
+
+A rule fires where the file leaves little doubt; what depends on a parameter or on another file is left alone. Code
+under a condition that speaks of a device (`if torch.cuda.is_available():`, `device.type == "cuda"`), behind an exit of
+that kind, inside a `try`, or in a function with `cuda` in its name counts as written for that device. A training loop
+is the innermost loop around `loss.backward()` or `optimizer.step()`; what stands under an `if` in it is taken to run
+now and then.
+
+Sources are the developer field guide that came with the project (its sections 2.1 to 2.3 and 4.1), the source and the
+documentation of PyTorch, and issues of its repository. "Tried with torch 2.13" means a build without CUDA on Linux.
+Nothing on this page was measured on a Mac."""
+
+LEFT_OUT = {  # rows of the field guide's tables that have no rule, and why
+    "2.3, System-wide slowdown: whether the model fits": (
+        "needs the sizes of model, batch and machine; watch memory pressure, or torch.mps.driver_allocated_memory"
+    ),
+    "2.3, a watermark exported in the shell": ("is not in the file; MPS040 and MPS041 see what a program sets itself"),
+    "2.3, NotImplementedError for bitwise, complex and indexing operations in general": (
+        "depends on the version of torch, on types and on the form of an index; MPS060 has those that torch 2.13 lacks"
+    ),
+    "2.3, limited int64": "depends on the operation and on the version of the system",
+    "2.3, Small tensor ops with sizes known at run time": "needs the size; MPS063 sees literal shapes",
+    "2.1, a native arm64 Python": "a property of the installation; platform.machine() says arm64",
+    "4.1, batch size, gradient accumulation and checkpointing": "depends on the machine's memory",
+    "4.1, PyTorch or MLX": "a choice, not a fault",
+}
+
+
+def explain(rule: Rule) -> str:
+    """The long explanation of a rule as text for a terminal."""
+    head = f"{rule.code}: {rule.summary}\n({rule.name}, {rule.severity.value})"
+    parts = [head, rule.why, rule.fix, f"Source: {rule.source}"]
+    parts += ["Found:\n\n" + indent(rule.bad.rstrip(), "    "), "Not found:\n\n" + indent(rule.good.rstrip(), "    ")]
+    return "\n\n".join(parts)
+
+
+def document() -> str:
+    """docs/lint-mps.md."""
+    out = [INTRODUCTION, _overview()]
+    for title, subject in SUBJECTS.items():
+        out.append(f"## {title}")
+        out += [_section(rule) for rule in subject.RULES]
+    rows = "\n".join(f"| {row} | {why} |" for row, why in LEFT_OUT.items())
+    out.append("## What a file can't tell\n\nThese rows of the field guide's tables have no rule.")
+    out.append(f"| section and row | why |\n|---|---|\n{rows}")
+    return "\n\n".join(out) + "\n"
+
+
+def _overview() -> str:
+    rows = [f"| [{rule.code}](#{_anchor(rule)}) | {rule.severity.value} | {rule.summary} |" for rule in RULES.values()]
+    return "\n".join(["| rule | | what it finds |", "|---|---|---|", *rows])
+
+
+def _section(rule: Rule) -> str:
+    found = f"Found:\n\n```python\n{rule.bad.rstrip()}\n```"
+    clean = f"Not found:\n\n```python\n{rule.good.rstrip()}\n```"
+    return "\n\n".join([f"### {_heading(rule)}", rule.why, rule.fix, f"Source: {rule.source}", found, clean])
+
+
+def _heading(rule: Rule) -> str:
+    return f"{rule.code}: {rule.name}"
+
+
+def _anchor(rule: Rule) -> str:
+    return _heading(rule).lower().replace(": ", "-")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m mctc.lint.mps.catalogue FILE.md")
+    Path(sys.argv[1]).write_text(document(), encoding="utf-8")

@@ -1,0 +1,111 @@
+"""Files in, diagnostics out."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from mctc.diagnostics.diagnostic import Diagnostic
+from mctc.diagnostics.errors import UsageError
+from mctc.diagnostics.source import SourceFile, Span
+from mctc.lint.mps.code import Code
+from mctc.lint.mps.rule import Finding, Rule
+from mctc.lint.mps.selection import ALL, suppressed
+from mctc.lint.mps.table import NOT_CHECKED, RULES
+
+SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv"}  # folders, beside those that begin with a dot
+
+
+def python_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files themselves, and every .py file of a folder in order, each once.
+
+    Raises UsageError for a folder without any.
+    """
+    seen: set[Path] = set()
+    for path in paths:
+        found = [path]
+        if path.is_dir():
+            found = [file for file in sorted(path.rglob("*.py")) if not _is_skipped(file.relative_to(path))]
+            if not found:
+                raise UsageError(f"{path}: there is no .py file in this folder", hint="name a file, or another folder")
+        for file in found:
+            if file not in seen:
+                seen.add(file)
+                yield file
+
+
+def _is_skipped(inside: Path) -> bool:
+    return any(part in SKIPPED or part.startswith(".") for part in inside.parts)
+
+
+def check_file(path: Path, codes: Collection[str] = RULES) -> list[Diagnostic]:
+    """What the rules of `codes` find in a file, in order of the text; MPS000 alone for a file that can't be read."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        return [_not_checked(f"byte {error.start} of the file is not UTF-8", "save the file as UTF-8", str(path))]
+    except OSError as error:
+        message = f"the file can't be read: {(error.strerror or str(error)).lower()}"
+        return [_not_checked(message, "check the path; it is relative to the current folder", str(path))]
+    return check_source(SourceFile(str(path), text), codes)
+
+
+def check_source(source: SourceFile, codes: Collection[str] = RULES) -> list[Diagnostic]:
+    """The same for a text. Never raises for what the text holds."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's own about the checked text, such as an invalid escape
+            code = Code(source)
+        silenced = suppressed(source.text)
+        found = [(rule, finding) for rule in RULES.values() if rule.code in codes for finding in rule.find(code)]
+    except SyntaxError as error:
+        return [_syntax_error(source, error)]
+    except (ValueError, RecursionError, MemoryError) as error:
+        reason = "it is nested too deeply" if isinstance(error, (RecursionError, MemoryError)) else str(error)
+        return [_not_checked(f"the file can't be parsed: {reason}", NOT_CHECKED.hint, source.name)]
+    diagnostics = [_diagnostic(source, rule, finding) for rule, finding in found]
+    kept = [each for each in diagnostics if not _is_suppressed(each, silenced)]
+    return sorted(kept, key=lambda each: (each.span.start if each.span else 0, each.code))
+
+
+def _diagnostic(source: SourceFile, rule: Rule, finding: Finding) -> Diagnostic:
+    return Diagnostic(rule.code, finding.message, _span(source, finding), rule.hint, severity=rule.severity)
+
+
+def _span(source: SourceFile, finding: Finding) -> Span:
+    node = finding.node
+    assert isinstance(node, (ast.expr, ast.stmt))
+    line, column = node.lineno, node.col_offset
+    if finding.tail and isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        line = node.func.end_lineno or line
+        column = (node.func.end_col_offset or 0) - len(node.func.attr.encode())
+    start = _offset(source, line, column)
+    end = _offset(source, node.end_lineno or line, node.end_col_offset or column)
+    if isinstance(node, (ast.For, ast.AsyncFor)):  # the head is enough to show
+        end = _offset(source, node.iter.end_lineno or line, node.iter.end_col_offset or column)
+    return Span(source, start, max(start + 1, end))
+
+
+def _offset(source: SourceFile, line: int, byte_column: int) -> int:
+    """Python's columns count bytes of UTF-8; those of a source file count characters."""
+    before = source.line(line).encode()[:byte_column]
+    return source.offset(line, len(before.decode(errors="ignore")) + 1)
+
+
+def _is_suppressed(diagnostic: Diagnostic, silenced: dict[int, frozenset[str]]) -> bool:
+    if diagnostic.span is None or not silenced:
+        return False
+    codes = silenced.get(diagnostic.span.location.line, frozenset())
+    return ALL in codes or diagnostic.code in codes
+
+
+def _syntax_error(source: SourceFile, error: SyntaxError) -> Diagnostic:
+    start = source.offset(error.lineno or 1, max(1, error.offset or 1))
+    message = f"this is not Python: {error.msg}"
+    return Diagnostic(NOT_CHECKED.code, message, Span(source, start, start + 1), NOT_CHECKED.hint)
+
+
+def _not_checked(message: str, hint: str, name: str) -> Diagnostic:
+    return Diagnostic(NOT_CHECKED.code, message, None, hint, file=name)

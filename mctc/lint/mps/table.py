@@ -1,0 +1,20 @@
+"""All rules in one table."""
+
+from __future__ import annotations
+
+from mctc.lint.mps.rule import Rule
+from mctc.lint.mps.rules import device, loading, losses, memory, modules, numbers, operators, reading, waits
+
+SUBJECTS = {
+    "Files": reading,
+    "Device": device,
+    "Number formats": numbers,
+    "Losses": losses,
+    "Modules": modules,
+    "Memory": memory,
+    "Waiting for the GPU": waits,
+    "Operations": operators,
+    "Data loading": loading,
+}
+RULES: dict[str, Rule] = {rule.code: rule for subject in SUBJECTS.values() for rule in subject.RULES}
+NOT_CHECKED = RULES["MPS000"]
