@@ -21,6 +21,7 @@
 //   INTERVAL    steps between two stored states (checkpoints), a multiple of STEPS
 //   SIMDGROUPS  SIMD groups of a threadgroup
 //   HAS_D, HAS_Z, HAS_BIAS, HAS_H, SOFTPLUS    0 or 1
+//   REVERSED    0 or 1: whether the chunk kernels serve the backward pass
 //
 // The language used: MSL 3.1 without fp64, atomics, dynamic threadgroup memory or threadgroup pointers in signatures.
 // Functions used: fma, min, exp, log, fast::exp2, simd_shuffle_xor, simdgroup_barrier, threadgroup_barrier.
@@ -131,7 +132,204 @@ inline uint first_gradient(uint row) {
     return first;
 }
 
-// One threadgroup: CHANNELS channels, one chunk of time, one batch entry. Grid: (groups * blocks of a group, chunks, batch).
+// Where a sequence is cut into chunks: what each chunk by itself would add to the state after it (or, with REVERSED, to
+// the gradient of the state before it), and the sum of its delta'. Grid: (groups * blocks of a group, chunks - 1, batch);
+// the last chunk (with REVERSED the first) has no other after it. `signal` is x (dy), `matrix` B (C); z is used with
+// REVERSED only. `ends` is (batch, chunks, channel, state), `totals` (batch, chunks, channel).
+[[max_total_threads_per_threadgroup(THREADS)]]
+kernel void selective_scan_chunk_ends(
+    device const ELEMENT* signal [[buffer(0)]],
+    device const ELEMENT* delta [[buffer(1)]],
+    device const float* A [[buffer(2)]],
+    device const ELEMENT* matrix [[buffer(3)]],
+    device const ELEMENT* z [[buffer(4)]],
+    device const float* bias [[buffer(5)]],
+    device float* ends [[buffer(6)]],
+    device float* totals [[buffer(7)]],
+    constant long* sizes [[buffer(8)]],
+    constant long* strides [[buffer(9)]],
+    uint3 threadgroup_index [[threadgroup_position_in_grid]],
+    uint3 thread_index [[thread_position_in_threadgroup]])
+{
+    alignas(16) threadgroup float tile_matrix[STEPS * STATE_PITCH];
+    alignas(16) threadgroup float tile_delta[CHANNELS * STEP_PITCH];
+    alignas(16) threadgroup float tile_signal[CHANNELS * STEP_PITCH];
+
+    const uint lane = thread_index.x % 32;
+    const uint simdgroup = thread_index.x / 32;
+    const uint row = lane / LANES;
+    const uint part = lane % LANES;
+    const uint tile_row = (simdgroup * ROWS + row) * STEP_PITCH;
+    const uint read_row = lane / STEPS;
+    const uint read_step = lane % STEPS;
+
+    const uint rows = (uint)CHANNELS_OF_GROUP;
+    const uint blocks = (rows + CHANNELS - 1) / CHANNELS;
+    const uint group = threadgroup_index.x / blocks;
+    const uint first_row = (threadgroup_index.x % blocks) * CHANNELS + simdgroup * ROWS;
+    const long first_channel = group * CHANNELS_OF_GROUP + first_row;
+    const long channels = GROUPS * CHANNELS_OF_GROUP;
+    const long batch = threadgroup_index.z;
+    const uint chunk = threadgroup_index.y + REVERSED;
+    const uint begin = chunk * (uint)CHUNK_STEPS;
+    const uint end = min(begin + (uint)CHUNK_STEPS, (uint)LENGTH);
+    const uint tiles = (end - begin + STEPS - 1) / STEPS;
+    const long chunk_index = batch * CHUNKS + chunk;
+    const bool present = first_row + row < rows;
+    const long channel = first_channel + row;
+
+#if REVERSED
+    const long signal_channel = DY_CHANNEL;
+    const long matrix_state = C_STATE;
+    signal += batch * DY_BATCH + first_channel * DY_CHANNEL;
+    matrix += batch * C_BATCH + group * C_GROUP;
+#else
+    const long signal_channel = X_CHANNEL;
+    const long matrix_state = B_STATE;
+    signal += batch * X_BATCH + first_channel * X_CHANNEL;
+    matrix += batch * B_BATCH + group * B_GROUP;
+#endif
+    delta += batch * DELTA_BATCH + first_channel * DELTA_CHANNEL;
+    z += batch * Z_BATCH + first_channel * Z_CHANNEL;
+
+    float rate[HELD];  // A log2(e)
+    float h[HELD];
+    for (uint j = 0; j < HELD; j++) {
+        uint n = part * HELD + j;
+        rate[j] = present && n < STATES ? A[channel * STATES + n] * LOG2_E : 0.0f;
+        h[j] = 0.0f;
+    }
+    float next_signal[SHARE];
+    float next_delta[SHARE];
+    float next_z[SHARE];
+    float next_matrix[STATE_SHARE];
+    float shift[SHARE];
+    float total[SHARE];
+    for (uint i = 0; i < SHARE; i++) {
+        uint r = read_row + i * (32 / STEPS);
+        shift[i] = HAS_BIAS && r < ROWS && first_row + r < rows ? bias[first_channel + r] : 0.0f;
+        total[i] = 0.0f;
+    }
+
+    uint start = 0;
+    for (uint turn = 0; turn <= tiles; turn++) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        if (turn > 0) {
+            for (uint i = 0; i < SHARE; i++) {
+                uint r = read_row + i * (32 / STEPS);
+                float step = next_delta[i] + shift[i];
+#if SOFTPLUS
+                step = softplus(step);
+#endif
+                step = r < ROWS && first_row + r < rows && start + read_step < end ? step : 0.0f;
+                total[i] += step;
+                if (r < ROWS) {
+                    uint at = (simdgroup * ROWS + r) * STEP_PITCH + read_step;
+                    tile_delta[at] = step;
+#if REVERSED && HAS_Z
+                    tile_signal[at] = next_signal[i] * next_z[i] * sigmoid(next_z[i]);
+#elif REVERSED
+                    tile_signal[at] = next_signal[i];
+#else
+                    tile_signal[at] = next_signal[i] * step;
+#endif
+                }
+            }
+            for (uint i = 0; i < STATE_SHARE; i++) {
+                uint element = thread_index.x + i * THREADS;
+                if (element < PADDED * STEPS) {
+                    tile_matrix[(element % STEPS) * STATE_PITCH + element / STEPS] = next_matrix[i];
+                }
+            }
+        }
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+
+        if (turn < tiles) {
+            start = begin + (REVERSED ? tiles - 1 - turn : turn) * STEPS;
+            for (uint i = 0; i < SHARE; i++) {
+                uint r = read_row + i * (32 / STEPS);
+                uint t = start + read_step;
+                bool real = r < ROWS && first_row + r < rows && t < end;
+                next_signal[i] = real ? float(signal[r * signal_channel + t]) : 0.0f;
+                next_delta[i] = real ? float(delta[r * DELTA_CHANNEL + t]) : 0.0f;
+                next_z[i] = REVERSED && HAS_Z && real ? float(z[r * Z_CHANNEL + t]) : 0.0f;
+            }
+            for (uint i = 0; i < STATE_SHARE; i++) {
+                uint element = thread_index.x + i * THREADS;
+                uint n = element / STEPS;
+                uint t = start + element % STEPS;
+                next_matrix[i] = n < STATES && t < end ? float(matrix[n * matrix_state + t]) : 0.0f;
+            }
+        }
+        if (turn == 0) {
+            continue;
+        }
+#pragma unroll
+        for (uint k = 0; k < STEPS; k++) {
+            const uint s = REVERSED ? STEPS - 1 - k : k;
+            float step = tile_delta[tile_row + s];
+            float value = tile_signal[tile_row + s];
+#pragma unroll
+            for (uint j = 0; j < HELD; j++) {
+                float decay = fast::exp2(step * rate[j]);
+                float weight = tile_matrix[s * STATE_PITCH + part * HELD + j];
+                h[j] = REVERSED ? decay * fma(value, weight, h[j]) : fma(decay, h[j], value * weight);
+            }
+        }
+    }
+
+    for (uint j = 0; j < HELD; j++) {
+        uint n = part * HELD + j;
+        if (present && n < STATES) {
+            ends[(chunk_index * channels + channel) * STATES + n] = h[j];
+        }
+    }
+    for (uint i = 0; i < SHARE; i++) {
+        for (uint mask = 1; mask < STEPS; mask *= 2) {
+            total[i] += simd_shuffle_xor(total[i], mask);
+        }
+        uint r = read_row + i * (32 / STEPS);
+        if (read_step == 0 && r < ROWS && first_row + r < rows) {
+            totals[chunk_index * channels + first_channel + r] = total[i];
+        }
+    }
+}
+
+// Turns the ends of all chunks, in place, into the states before them (with REVERSED, the gradients after them), from
+// `first` (batch, channel, state), which without HAS_H is zero. Grid: (channels * states / THREADS, 1, batch).
+[[max_total_threads_per_threadgroup(THREADS)]]
+kernel void selective_scan_join_chunks(
+    device const float* first [[buffer(0)]],
+    device const float* A [[buffer(1)]],
+    device const float* totals [[buffer(2)]],
+    device float* ends [[buffer(3)]],
+    constant long* sizes [[buffer(4)]],
+    uint3 threadgroup_index [[threadgroup_position_in_grid]],
+    uint3 thread_index [[thread_position_in_threadgroup]])
+{
+    const long channels = GROUPS * CHANNELS_OF_GROUP;
+    const long batch = threadgroup_index.z;
+    const long state = (long)threadgroup_index.x * THREADS + thread_index.x;  // and channel
+    if (state >= channels * STATES) {
+        return;
+    }
+    const float rate = A[state] * LOG2_E;
+    float carried = HAS_H ? first[batch * channels * STATES + state] : 0.0f;
+    for (uint turn = 0; turn < (uint)CHUNKS; turn++) {
+        const long chunk_index = batch * CHUNKS + (REVERSED ? (uint)CHUNKS - 1 - turn : turn);
+        const long at = chunk_index * channels * STATES + state;
+        if (turn + 1 < (uint)CHUNKS) {
+            float end = ends[at];
+            ends[at] = carried;
+            carried = fma(fast::exp2(rate * totals[chunk_index * channels + state / STATES]), carried, end);
+        } else {
+            ends[at] = carried;
+        }
+    }
+}
+
+// Grid: (groups * blocks of a group, chunks, batch). `firsts` (batch, chunks, channel, state) holds the state before each
+// chunk; h_last is (batch, channel, state), checkpoints (batch, stored states, channel, state).
 [[max_total_threads_per_threadgroup(THREADS)]]
 kernel void selective_scan_forward(
     device const ELEMENT* x [[buffer(0)]],
@@ -142,7 +340,7 @@ kernel void selective_scan_forward(
     device const float* D [[buffer(5)]],
     device const ELEMENT* z [[buffer(6)]],
     device const float* bias [[buffer(7)]],
-    device const float* h_first [[buffer(8)]],
+    device const float* firsts [[buffer(8)]],
     device ELEMENT* y [[buffer(9)]],
     device float* h_last [[buffer(10)]],
     device float* checkpoints [[buffer(11)]],
@@ -174,22 +372,14 @@ kernel void selective_scan_forward(
     // The channel whose states this lane keeps.
     const bool present = first_row + row < rows;
     const long channel = first_channel + row;
-    const long states_at = (batch * channels + channel) * STATES;
+    const long chunk_index = batch * CHUNKS + threadgroup_index.y;
     float rate[HELD];  // A log2(e)
     float h[HELD];
     for (uint j = 0; j < HELD; j++) {
         uint n = part * HELD + j;
         bool real = present && n < STATES;
         rate[j] = real ? A[channel * STATES + n] * LOG2_E : 0.0f;
-        h[j] = 0.0f;
-        if (real && threadgroup_index.y > 0) {
-            h[j] = checkpoints[((batch * CHECKPOINTS + begin / INTERVAL) * channels + channel) * STATES + n];
-        }
-#if HAS_H
-        if (real && threadgroup_index.y == 0) {
-            h[j] = h_first[states_at + n];
-        }
-#endif
+        h[j] = HAS_H && real ? firsts[(chunk_index * channels + channel) * STATES + n] : 0.0f;
     }
 
     // The elements that this lane reads of each tile: rows read_row + i * 32 / STEPS, all at step read_step.
@@ -323,7 +513,7 @@ kernel void selective_scan_forward(
         for (uint j = 0; j < HELD; j++) {
             uint n = part * HELD + j;
             if (n < STATES) {
-                h_last[states_at + n] = h[j];
+                h_last[(batch * channels + channel) * STATES + n] = h[j];
             }
         }
     }
@@ -674,7 +864,7 @@ kernel void selective_scan_backward(
                 if (n < STATES) {
                     dA_partial[(chunk_index * channels + channel) * STATES + n] = dA[j];
 #if HAS_H
-                    if (begin == 0) {
+                    if (threadgroup_index.y == 0) {
                         dh[(batch * channels + channel) * STATES + n] = g[j];
                     }
 #endif
