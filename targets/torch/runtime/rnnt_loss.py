@@ -10,6 +10,7 @@ Source: Graves 2012, "Sequence transduction with recurrent neural networks".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from torch import Tensor
 from . import rnnt_loss_cpu, rnnt_loss_reference
 
 TYPES = (torch.float32, torch.float16, torch.bfloat16)
-REDUCTIONS = {"mean": torch.mean, "sum": torch.sum, "none": torch.clone}
+REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"mean": torch.mean, "sum": torch.sum, "none": torch.clone}
 
 
 class Collapsed(NamedTuple):
@@ -69,7 +70,9 @@ def rnnt_loss(
                 f"rnnt_loss: {name} is {tuple(each.shape)} of {each.dtype}; it must be (B,) = ({len(logits)},) integers"
             )
     cells = collapse(logits, targets, blank=blank, dim=dim)
-    if not torch.compiler.is_compiling() and targets.device.type == "cpu" and label_lengths.device.type == "cpu":
+    readable = all(each.device.type == "cpu" for each in (targets, frame_lengths, label_lengths))
+    if readable and not torch.compiler.is_compiling():
+        _check_lengths(frame_lengths, label_lengths, *cells.blank.shape[1:])
         _check_targets(targets, label_lengths, blank, logits.shape[dim])
     lengths = {name: each.to(cells.blank.device, torch.int32) for name, each in lengths.items()}
     loss: Tensor = torch.ops.mctc.rnnt_loss(cells.blank, cells.label, **lengths)[0]
@@ -139,7 +142,7 @@ def _backend(x: Tensor) -> ModuleType:
 
 def _forward(*arguments: Tensor) -> tuple[Tensor, Tensor]:
     blank, _, frame_lengths, label_lengths = arguments
-    if blank.device.type == "cpu":
+    if blank.device.type == "cpu":  # a wrong length would have the kernel read beyond the lattice
         _check_lengths(frame_lengths, label_lengths, *blank.shape[1:])
     computed: tuple[Tensor, Tensor] = _backend(blank).forward(*_contiguous(arguments))
     return computed
@@ -215,7 +218,7 @@ LATTICE = "Tensor blank, Tensor label, Tensor frame_lengths, Tensor label_length
 COLLAPSED = "Tensor logits, Tensor targets"
 GRADIENTS = "Tensor dblank, Tensor dlabel"
 # name: (schema, implementation, fake implementation)
-OPERATIONS = {
+OPERATIONS: dict[str, tuple[str, Callable[..., Any], Callable[..., Any]]] = {
     "rnnt_loss": (f"({LATTICE}) -> (Tensor loss, Tensor alphas)", _forward, _forward_fake),
     "rnnt_loss_backward": (
         f"(Tensor dloss, {LATTICE}, Tensor alphas, Tensor loss) -> ({GRADIENTS})",

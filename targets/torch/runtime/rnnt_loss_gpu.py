@@ -122,7 +122,7 @@ def collapse_backward(
 
 
 def _library(element: torch.dtype, vocabulary_innermost: bool, device: torch.device) -> Library:
-    defines = {"ELEMENT": ELEMENTS[element], "VOCABULARY_INNERMOST": int(vocabulary_innermost)}
+    defines: dict[str, int | str] = {"ELEMENT": ELEMENTS[element], "VOCABULARY_INNERMOST": int(vocabulary_innermost)}
     return load(device, SOURCE, defines)
 
 

@@ -147,11 +147,11 @@ def _skew(lattice: Tensor) -> Tensor:
     frames, columns = lattice.shape[1:]
     # One more element a row than the next row's start: each column slides one place further.
     rows = pad(lattice.mT, (0, columns), value=-torch.inf).flatten(1)[:, :-columns]
-    return rows.unflatten(1, (columns, frames + columns - 1)).permute(2, 0, 1).contiguous()
+    return rows.reshape(len(lattice), columns, frames + columns - 1).permute(2, 0, 1).contiguous()
 
 
 def _unskew(diagonals: Tensor, frames: int) -> Tensor:
     """The inverse of _skew."""
     columns = diagonals.shape[-1]
     rows = pad(diagonals.permute(1, 2, 0).flatten(1), (0, columns))
-    return rows.unflatten(1, (columns, frames + columns))[..., :frames].mT.contiguous()
+    return rows.reshape(len(rows), columns, frames + columns)[..., :frames].mT.contiguous()
