@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from mctc.targets.torch.runtime.metal import Parameter, Size, signature
 
@@ -160,8 +162,13 @@ def tensor_buffer(name: str, tensor: torch.Tensor, known: Buffer | None) -> Buff
     return Buffer(name, storage.data_ptr(), storage.nbytes(), size, member)
 
 
-def poisoned(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor, filled with what the engine takes for memory that nothing has written."""
-    words = torch.tensor([POISON], dtype=torch.int16)
-    tensor.view(torch.int16)[...] = words
-    return tensor
+class Poison(TorchFunctionMode):
+    """Memory that torch hands out uninitialised holds what the engine takes for memory that nothing has written."""
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        made = function(*args, **(kwargs or {}))
+        if function in (torch.empty, torch.empty_like, torch.empty_strided, torch.Tensor.new_empty):
+            torch.empty(0, dtype=torch.int16).set_(made.untyped_storage()).fill_(POISON)
+        return made

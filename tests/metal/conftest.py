@@ -1,0 +1,44 @@
+"""Launch code meets the stand-in for torch.mps, and CPU tensors stand in for those of MPS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+
+from mctc.targets.torch.runtime import metal, rnnt_loss_gpu, selective_scan_gpu
+
+from . import engine, front_end, torch_mps
+
+RUNTIME = Path(metal.__file__).parent
+
+
+def needs(what: str | None) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(what is not None, reason=what or "")
+
+
+needs_engine = needs(engine.missing())
+needs_clang = needs(front_end.missing())
+
+
+def defined(defines: Mapping[str, int | str], text: str) -> str:
+    """The text as metal.py hands it to torch.mps."""
+    return "".join(f"#define {name} {value}\n" for name, value in sorted(defines.items())) + text
+
+
+@pytest.fixture
+def mps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Kernels are loaded as on a Mac, and run by the engine. Uninitialised memory is poison."""
+    load = metal.load
+
+    def load_for_mps(_: torch.device, source: str, defines: Mapping[str, int | str]) -> metal.Library:
+        return load(torch.device("mps"), source, defines)
+
+    monkeypatch.setattr(torch.mps, "compile_shader", torch_mps.compile_shader)
+    monkeypatch.setattr(metal, "load", load_for_mps)
+    monkeypatch.setattr(rnnt_loss_gpu, "load", load_for_mps)
+    with torch_mps.Poison():
+        yield
+    metal._load.cache_clear()
