@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
+from mctc.ir.location import Origin
 from mctc.ir.program import State, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
 
@@ -49,13 +50,13 @@ class Contexts:
             joined = self.builder.op("slice", joined, axis=axis, begin=begin, end=begin + needed)
         return joined
 
-    def delay(self, x: Value, frames: int) -> Value:
-        """x, `frames` frames later: a delay line. One line per value and delay."""
+    def delay(self, x: Value, frames: int, of: str = "") -> Value:
+        """x, `frames` frames later: a delay line. One line per value and delay; `of` names what is delayed."""
         if frames == 0:
             return x
         if (x, frames) not in self._delayed:
             chunk = x.type.extents[self.axis(x)].value
-            self._delayed[x, frames] = self.buffer(x, frames, chunk, "delay")
+            self._delayed[x, frames] = self.buffer(x, frames, chunk, f"{of}.delay" if of else "delay")
         return self._delayed[x, frames]
 
     def axis(self, x: Value) -> int:
@@ -68,21 +69,24 @@ class ValidFrames:
     """The stream of 1s and 0s that says which frames exist, at any rate and delay. Made only when something asks.
 
     Frames before the utterance are 0 because states start at zero; those after it because the caller feeds 0.
+    They belong to the component itself, at `origin`, whichever op asks first.
     """
 
-    def __init__(self, contexts: Contexts, chunk: int, role: Role) -> None:
-        self.contexts, self.chunk, self.role = contexts, chunk, role
+    def __init__(self, contexts: Contexts, chunk: int, role: Role, origin: Origin) -> None:
+        self.contexts, self.chunk, self.role, self.origin = contexts, chunk, role, origin
         self.input: Value | None = None
         self._at_rate: dict[int, Value] = {}
 
     def at(self, frames: int, delay: int) -> Value:
         """[frames] values, `delay` frames late, for a value that has `frames` frames a chunk."""
+        builder = self.contexts.builder
+        asked, builder.origin = builder.origin, self.origin
         if self.input is None:
             self.input = Value(TensorType(DType.F32, (Axis(self.role, Extent.of(self.chunk)),)), VALID)
         if frames not in self._at_rate:
             stride = self.chunk // frames
-            base = self.input
-            self._at_rate[frames] = (
-                base if stride == 1 else self.contexts.builder.op("slice", base, axis=0, stride=stride)
-            )
-        return self.contexts.delay(self._at_rate[frames], delay)
+            self._at_rate[frames] = self.input if stride == 1 else builder.op("slice", self.input, axis=0, stride=stride)
+        late = self.contexts.delay(self._at_rate[frames], delay, VALID)
+        late.name = VALID
+        builder.origin = asked
+        return late

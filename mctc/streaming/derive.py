@@ -77,7 +77,7 @@ class _Derivation:
         self.sizes, self.symbol = self._sizes(inputs)
         self.builder = Builder(program)
         self.contexts = Contexts(self.builder, self.role)
-        self.valid = ValidFrames(self.contexts, self.chunk, self.role)
+        self.valid = ValidFrames(self.contexts, self.chunk, self.role, function.origin)
         self.values: dict[Value, Value] = {}
         self.timings: dict[Value, Timing] = {}  # of new values with a streaming axis
         self.last: dict[Value, Op] = {}  # values of the last frame alone, and the op that made them

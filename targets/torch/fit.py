@@ -23,6 +23,13 @@ def _broken(line: str) -> Iterator[str]:
         yield line
         return
     indent = line[: len(line) - len(line.lstrip())]
+    returned = line.lstrip().removeprefix("return ")
+    if returned != line.lstrip() and len(list(_parts(returned))) > 2:
+        yield f"{indent}return ("
+        for part in _parts(returned):
+            yield from fitted([f"{indent}    {part},"])
+        yield f"{indent})"
+        return
     inner = line[start + 1 : end]
     yield line[: start + 1]
     whole = f"{indent}    {inner}"

@@ -17,7 +17,7 @@ from mctc.targets.torch.tree import LEAVES, Node
 
 LONGEST = 64  # characters of an expression that is written inside another one
 CLASS = "@class"  # stands for the class's own name until it has one
-TAKEN = {*keyword.kwlist, *RULES, "self", "torch", "F", "nn", "state", "valid", "layer", "carried", "lengths"}
+TAKEN = {*keyword.kwlist, *RULES, "self", "torch", "F", "nn", "state", "layer", "carried", "lengths"}
 TAKEN |= {"masked", "masked_mean", "unpacked", "valid_frames", "zip", "tuple", "range"}
 Item = Op | Node | Rounds
 
@@ -150,7 +150,7 @@ class Writer:
 
     def _free(self, hint: str, value: Value) -> str:
         """A name for a value: the hint, unless another value that is still needed has it."""
-        hint = f"{hint}_" if hint in TAKEN else hint
+        hint = f"{hint}_" if hint in TAKEN or (hint == "valid" and not self.component.streams) else hint
         name, number = hint, 0
         while name in self.bound and self.last.get(self.bound[name], -1) > self.position:
             number += 1
@@ -205,7 +205,8 @@ class Writer:
         elif built is not None and built.name == op.name:
             module = f"self.{op.origin.path[len(self.node.path) + 1 :]}"
             text = layer_call(built, op, module, self._operands(op), valid)
-            self._settle(op, op.results, text, "y" if len(op.results) > 1 else module.rpartition(".")[2])
+            attribute = module.rpartition(".")[2]
+            self._settle(op, op.results, text, "y" if len(op.results) > 1 or attribute in TAKEN else attribute)
         else:
             operands = self._operands(op)
             joined = operands[-1].text if op.name == "concat" and operands[-1] is not None else ""
@@ -260,7 +261,7 @@ class Writer:
             new = self._carry(rounds)
             self.lines += [
                 f"{new} = []",
-                f"for layer, carried in zip(self.{layers}, state.{layers}):",
+                f"for layer, carried in zip(self.{layers}, state.{layers}, strict=True):",
                 f"    {name}, after = layer.step({texts}, carried)",
                 f"    {new}.append(after)",
             ]

@@ -107,7 +107,7 @@ def _by_frames(type_: TensorType) -> bool:
 
 def _given(name: str, type_: TensorType) -> str:
     shape = f"(B, T, {type_.extents[1]})" if _by_frames(type_) else f"({', '.join(map(str, type_.extents))})"
-    return f"{name} {shape}, its lengths (B,) in frames, targets (B, U) and theirs; the mean over the batch"
+    return f"{name} {shape}, targets (B, U), and the lengths of both (B,). Averaged over the batch"
 
 
 def _turned(name: str, made_by: Function, wanted: TensorType) -> str:

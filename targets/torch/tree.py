@@ -77,6 +77,11 @@ def grow(function: Function, layers: Mapping[str, Op]) -> Node:
         if op.name in LEAVES:
             continue
         chain = _chain(root, op.origin.path, layers, ended)
+        if len(chain) < len(stack) and [node.path for node in stack[: len(chain)]] == chain:
+            inner = stack[len(chain)]
+            if not any(value.owner in made for made in [set(inner.ops())] for value in op.operands if value is not None):
+                stack[len(chain) - 1].items.insert(-1, op)  # it needs nothing from the instance that it interrupts
+                continue
         while [node.path for node in stack] != chain[: len(stack)]:
             ended.add(stack.pop().path)
         for path in chain[len(stack) :]:
