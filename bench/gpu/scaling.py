@@ -53,7 +53,8 @@ def run(training: Path, count: int, others: Sequence[str]) -> Step:
         report = Path(folder) / "step.json"
         launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
         script = ["-m", "bench.gpu.train_step", "--training", str(training), "--json", str(report)]
-        subprocess.run([sys.executable, *launch, *script, *others], check=True)
+        if subprocess.run([sys.executable, *launch, *script, *others]).returncode:
+            raise SystemExit(f"the training step on {count} GPUs failed; its messages are above")
         return Step(**json.loads(report.read_text(encoding="utf-8")))
 
 
