@@ -1,0 +1,224 @@
+"""The losses of a speech model beside the transducer's: CTC, CTC with attention, and distillation from a teacher.
+
+All take a model's unnormalised outputs (logits) in any floating type, compute in fp32 or better, and leave out what
+lies beyond an utterance's lengths, which gets a gradient of zero. `dim` says where the classes are: -1 for the usual
+layout, 1 for the emitted modules' channels-first one. `classes` is the size of the vocabulary where the logits have
+more, because the vocabulary was padded: the padding takes no part, which matters to label smoothing and to a teacher.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .rnnt_loss import Collapsed, collapse
+
+REDUCTIONS = ("mean", "sum", "none")
+IGNORED = -100  # the target that cross_entropy leaves out
+# The first torch whose CTC loss runs on MPS. Older ones would need PYTORCH_ENABLE_MPS_FALLBACK for the whole program.
+CTC_ON_MPS = (2, 14)
+
+
+class Joint(NamedTuple):
+    """What joint_ctc_attention returns; the parts are for the log."""
+
+    loss: Tensor
+    ctc: Tensor
+    attention: Tensor
+
+
+def ctc_loss(
+    logits: Tensor,
+    targets: Tensor,
+    frame_lengths: Tensor,
+    label_lengths: Tensor,
+    *,
+    blank: int = 0,
+    dim: int = -1,
+    classes: int | None = None,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Tensor:
+    """Connectionist temporal classification, torch's own; on an MPS whose torch has none, this one loss on the CPU.
+
+    Source: Graves et al. 2006, "Connectionist temporal classification".
+
+    Args:
+        logits: (B, T, V), or with dim=1 (B, V, 1, T).
+        targets: (B, U) integers, padded with anything that is a class.
+        frame_lengths, label_lengths: (B,) integers.
+        reduction: as torch's: "mean" divides each loss by its number of labels, then averages over the utterances.
+        zero_infinity: count an utterance that has more labels than its frames can hold as 0 and not as infinite.
+    """
+    x = _classes_last(logits, dim, classes)
+    log_probs = x.to(_wide(x)).log_softmax(-1).transpose(0, 1)
+    if log_probs.device.type == "mps" and _torch_version() < CTC_ON_MPS:
+        log_probs, targets = log_probs.cpu(), targets.cpu()
+    arguments = (log_probs, targets, frame_lengths.to(targets.device), label_lengths.to(targets.device))
+    loss = functional.ctc_loss(*arguments, blank, reduction, zero_infinity)
+    return loss.to(logits.device)
+
+
+def joint_ctc_attention(
+    ctc_logits: Tensor,
+    attention_logits: Tensor,
+    targets: Tensor,
+    frame_lengths: Tensor,
+    label_lengths: Tensor,
+    *,
+    end: int,
+    ctc_weight: float = 0.3,
+    label_smoothing: float = 0.0,
+    blank: int = 0,
+    dim: int = -1,
+    classes: int | None = None,
+) -> Joint:
+    """ctc_weight * CTC + (1 - ctc_weight) * cross-entropy of a decoder with attention, both per label.
+
+    Source: Watanabe et al. 2017, "Hybrid CTC/attention architecture for end-to-end speech recognition".
+
+    Args:
+        ctc_logits: (B, T, V), or with dim=1 (B, V, 1, T).
+        attention_logits: (B, U+1, V), or with dim=1 (B, V, 1, U+1): what the decoder says after the start symbol and
+            after each label, so that position u predicts label u+1 and the last one `end`.
+        targets: (B, U) integers, without start and end.
+        end: the class that ends a sentence.
+        label_smoothing: the share of the target's probability that is spread over all classes.
+    """
+    ctc = ctc_loss(ctc_logits, targets, frame_lengths, label_lengths, blank=blank, dim=dim, classes=classes)
+    x = _classes_last(attention_logits, dim, classes)
+    if x.shape[1] != targets.shape[1] + 1:
+        raise ValueError(
+            f"joint_ctc_attention: attention_logits has {x.shape[1]} positions; beside targets of "
+            f"{tuple(targets.shape)} it must have {targets.shape[1] + 1}, one for the end too"
+        )
+    position = torch.arange(x.shape[1], device=x.device)
+    lengths = label_lengths.to(x.device)[:, None]
+    wanted = functional.pad(targets.to(x.device).long(), (0, 1))
+    wanted = torch.where(position < lengths, wanted, torch.where(position == lengths, end, IGNORED))
+    attention = functional.cross_entropy(
+        x.to(_wide(x)).mT, wanted, ignore_index=IGNORED, label_smoothing=label_smoothing
+    )
+    return Joint(ctc_weight * ctc + (1 - ctc_weight) * attention, ctc, attention)
+
+
+def posterior_distillation(
+    student: Tensor,
+    teacher: Tensor,
+    lengths: Tensor,
+    *,
+    temperature: float = 1.0,
+    dim: int = -1,
+    classes: int | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """KL(teacher || student) of each frame's posteriors, both softened by the temperature, times its square.
+
+    The square keeps the gradient's size when the temperature changes: Hinton et al. 2015, "Distilling the knowledge in
+    a neural network", section 2. The teacher gets no gradient.
+
+    Args:
+        student, teacher: logits (B, T, V), or with dim=1 (B, V, 1, T). Without `classes`, of the same V.
+        lengths: (B,) integers, the valid frames.
+        reduction: "mean" over all valid frames, "sum" over them, or "none" for each utterance's sum, (B,).
+    """
+    x, wanted = _classes_last(student, dim, classes), _classes_last(teacher.detach(), dim, classes)
+    if x.shape != wanted.shape:
+        raise ValueError(
+            f"posterior_distillation: the teacher has {tuple(wanted.shape)} of (B, T, V) and the student "
+            f"{tuple(x.shape)}; they must have the same, and `classes` cuts a padded vocabulary"
+        )
+    valid = _before(x.shape[1], lengths, x.device)
+    x, wanted = (
+        (each.to(_wide(each)).masked_fill(~valid[..., None], 0) / temperature).log_softmax(-1) for each in (x, wanted)
+    )
+    divergence = functional.kl_div(x, wanted, reduction="none", log_target=True).sum(-1) * temperature**2
+    return _reduced(divergence, valid, reduction)
+
+
+def lattice_distillation(
+    student: Tensor,
+    teacher: Tensor | Collapsed,
+    targets: Tensor,
+    frame_lengths: Tensor,
+    label_lengths: Tensor,
+    *,
+    blank: int = 0,
+    dim: int = -1,
+    reduction: str = "mean",
+) -> Tensor:
+    """KL(teacher || student) over a transducer's lattice, each cell's classes taken as blank, next label and the rest.
+
+    Three numbers a cell stand for the vocabulary, so no probabilities of whole vocabularies are ever stored, and
+    teacher and student may pad it differently. The teacher gets no gradient.
+
+    Source: Panchapagesan et al. 2020, "Efficient knowledge distillation for RNN-transducer models", section 3.
+
+    Args:
+        student: logits (B, T, U+1, V), or with dim=1 (B, V, U+1, T).
+        teacher: logits in the same layout; or what `rnnt_loss.collapse` made of them, which is small enough to store.
+        targets: (B, U) integers, padded with anything.
+        frame_lengths, label_lengths: (B,) integers.
+        reduction: "mean" over all valid cells, "sum" over them, or "none" for each utterance's sum, (B,).
+    """
+    # After its last label an utterance has no next one: only blank and the rest, whatever pads its targets.
+    has_label = _before(targets.shape[1], label_lengths, targets.device)
+    targets = torch.where(has_label, targets, blank)
+    cells = collapse(student, targets, blank=blank, dim=dim)
+    wanted = teacher
+    if isinstance(wanted, Tensor):
+        wanted = collapse(wanted.detach(), targets, blank=blank, dim=dim)
+    if wanted.blank.shape != cells.blank.shape:
+        raise ValueError(
+            f"lattice_distillation: the teacher's lattice is {tuple(wanted.blank.shape)} and the student's "
+            f"{tuple(cells.blank.shape)}; both must be (B, T, U+1)"
+        )
+    _, frames, columns = cells.blank.shape
+    device = cells.blank.device
+    valid = _before(frames, frame_lengths, device)[..., None] & _before(columns, label_lengths + 1, device)[:, None]
+    steps = valid[..., 1:] & _before(columns - 1, label_lengths, device)[:, None]
+    divergence = _divergence(wanted.blank, cells.blank, valid) + _divergence(wanted.rest, cells.rest, valid)
+    divergence = divergence + functional.pad(_divergence(wanted.label, cells.label, steps), (0, 1))
+    return _reduced(divergence, valid, reduction)
+
+
+def _divergence(wanted: Tensor, found: Tensor, valid: Tensor) -> Tensor:
+    """p log(p / q) of log p and log q where valid; 0 elsewhere and where p is 0."""
+    counted = valid & (wanted.detach() > -torch.inf)
+    wanted, found = wanted.detach().where(counted, 0), found.where(counted, 0)
+    return wanted.exp() * (wanted - found)
+
+
+def _classes_last(logits: Tensor, dim: int, classes: int | None) -> Tensor:
+    """(B, T, V) without the padding of the vocabulary, of (B, T, V), or with dim 1 of (B, V, 1, T)."""
+    if not (dim in (-1, 2) and logits.dim() == 3) and not (dim == 1 and logits.dim() == 4 and logits.shape[2] == 1):
+        raise ValueError(
+            f"logits of {tuple(logits.shape)} with dim {dim}: they must be (B, T, V) and -1, or (B, V, 1, T) and 1"
+        )
+    x = logits[:, :, 0].mT if dim == 1 else logits
+    if classes is not None and classes > x.shape[-1]:
+        raise ValueError(f"classes is {classes}; logits of {tuple(logits.shape)} have {x.shape[-1]}")
+    return x[..., :classes]
+
+
+def _before(count: int, lengths: Tensor, device: torch.device) -> Tensor:
+    """(B, count): whether a position comes before its utterance's end."""
+    return torch.arange(count, device=device) < lengths.to(device)[:, None]
+
+
+def _reduced(each: Tensor, valid: Tensor, reduction: str) -> Tensor:
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction is {reduction!r}; it must be one of {', '.join(REDUCTIONS)}")
+    sums = each.where(valid, 0).flatten(1).sum(1)
+    return sums if reduction == "none" else sums.sum() if reduction == "sum" else sums.sum() / valid.sum()
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)
+
+
+def _torch_version() -> tuple[int, ...]:
+    return tuple(int(part) for part in torch.__version__.split(".")[:2])
