@@ -37,7 +37,7 @@ def selective_scan(
     x, delta, z: (Batch, Channels, L), or all of them (Batch, Channels, 1, L); A: (Channels, N), negative, N up to 256;
     B, C: (Batch, Groups * N, [1,] L), where channel c belongs to group c // (Channels / Groups); D, delta_bias:
     (Channels,); h: (Batch, Channels, [1,] N), the state before the first step, zeros where absent. x, delta, B, C and z
-    share a type of fp32, fp16 and bf16; A, D, delta_bias and h are fp32. Raises ValueError where something does not fit.
+    share a type of fp32, fp16 and bf16; A, D, delta_bias and h are fp32. Raises ValueError where something doesn't fit.
     """
     squeezed = x.dim() == 4
     if squeezed:
@@ -65,4 +65,5 @@ def _by_group(name: str, each: Tensor, A: Tensor) -> Tensor:
             f"selective_scan: {name} is {tuple(each.shape)}; "
             f"it must be (Batch, Groups * N, L) with N = {state}, the last axis of A {tuple(A.shape)}"
         )
-    return each.unflatten(1, (each.shape[1] // state, state))
+    batch, rows, length = each.shape
+    return each.reshape(batch, rows // state, state, length)

@@ -1,12 +1,13 @@
 """The selective scan in torch operations alone, for a processor without a compiler and for fp64.
 
-Time is cut into chunks of `CHUNK` steps. Inside one, the recurrence h[t] = a[t] h[t-1] + b[t] is folded by pairs: half as
-many steps, each of twice the span, are solved the same way, and the steps between follow from them. That is about three
-multiplications a step instead of one, but log2(CHUNK) rounds of large operations instead of CHUNK small ones, and only
-products of decays ever appear, so nothing can overflow that does not in the definition. The state at the start of each
-chunk is kept; the backward recomputes the rest, one chunk at a time.
+Time is cut into chunks of `CHUNK` steps. Inside one, the recurrence h[t] = a[t] h[t-1] + b[t] is folded by pairs: half
+as many steps, each of twice the span, are solved the same way, and the steps between follow from them. That is three
+times the arithmetic, but a few large operations instead of many small ones, and only products of decays ever appear, so
+nothing overflows that does not in the definition. The state at the start of each chunk is kept; the backward recomputes
+the rest, one chunk at a time.
 
-Inside a chunk tensors are laid out (time, Batch, Groups, N, Channels / Groups).
+Here time comes first: (L, Batch, Groups, 1, Channels / Groups) for x and its like, (L, Batch, Groups, N, 1) for B and
+C, and what a chunk spreads over the states is (CHUNK, Batch, Groups, N, Channels / Groups).
 """
 
 # ruff: noqa: N803, N806, N812 - the names of the paper and of torch's documentation
@@ -21,14 +22,14 @@ from torch.nn import functional as F
 
 CHUNK = 32
 
-Gradients = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+Gradients = tuple[Tensor, ...]
 
 
 def checkpoints_shape(x: Tensor, A: Tensor, B: Tensor) -> tuple[int, ...]:
     """What `forward` keeps for `backward`: the states at the start of all chunks but the first."""
     batch, channels, length = x.shape
-    groups, state = B.shape[1], A.shape[1]
-    return (max(length - 1, 0) // CHUNK, batch, groups, state, channels // groups)
+    groups = B.shape[1]
+    return ((max(length, 1) - 1) // CHUNK, batch, groups, A.shape[1], channels // groups)
 
 
 def forward(
@@ -44,21 +45,19 @@ def forward(
     softplus: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """y, the last state and the checkpoints; arguments as of the op mctc::selective_scan."""
-    scan = _Scan(x, delta, A, B, C, D, z, delta_bias, softplus)
-    state = scan.first_state(h)
-    y = torch.empty_like(x, memory_format=torch.contiguous_format)
+    scan = _Scan.of(x, delta, A, B, C, D, z, delta_bias, softplus)
+    state = scan.by_group(h)
+    y = torch.empty_like(scan.x)
     checkpoints = state.new_empty(checkpoints_shape(x, A, B))
-    for index, start in enumerate(range(0, x.shape[2], CHUNK)):
-        if index:
-            checkpoints[index - 1] = state
+    for start in range(0, x.shape[2], CHUNK):
+        if start:
+            checkpoints[start // CHUNK - 1] = state
         chunk = scan.chunk(start)
         states = chunk.states(state)
         state = states[-1].clone()
-        out = chunk.C.mT @ states
-        out = out if scan.D is None else out.addcmul_(scan.D, chunk.x)
-        out = out if chunk.z is None else out.mul_(F.silu(chunk.z))
-        y[:, :, start : start + CHUNK] = scan.time_last(out)
-    return y, scan.state_last(state), checkpoints
+        out = chunk.output(states)
+        y[start : start + CHUNK] = out if chunk.z is None else out * chunk.z * torch.sigmoid(chunk.z)
+    return _time_last(y), _by_channel(state), checkpoints
 
 
 def backward(
@@ -77,86 +76,131 @@ def backward(
     softplus: bool,
 ) -> Gradients:
     """The gradients of x, delta, A, B, C, D, z, delta_bias and h, empty where there was none."""
-    scan = _Scan(x, delta, A, B, C, D, z, delta_bias, softplus)
-    dx, ddelta, dz = torch.empty_like(x), torch.empty_like(delta), torch.empty_like(x if z is None else z)
-    dB, dC = torch.empty_like(B), torch.empty_like(C)
+    scan = _Scan.of(x, delta, A, B, C, D, z, delta_bias, softplus)
+    dy = _time_first(dy, scan.groups)
+    dx, ddelta, dB, dC = (torch.empty_like(each) for each in (scan.x, scan.delta, scan.B, scan.C))
+    dz = None if scan.z is None else torch.empty_like(scan.z)
     dA, dD, dbias = torch.zeros_like(scan.A), scan.A.new_zeros(x.shape[1]), scan.A.new_zeros(x.shape[1])
-    carry = scan.first_state(dh_last)  # the gradient of a chunk's last state, from the chunks behind it
+    carry = scan.by_group(dh_last)  # the gradient of a chunk's last state, from what comes behind it
     for start in reversed(range(0, x.shape[2], CHUNK)):
-        chunk = scan.chunk(start)
         here = slice(start, start + CHUNK)
-        state = checkpoints[start // CHUNK - 1] if start else scan.first_state(h)
-        states = chunk.states(state)
-        dout = scan.time_first(dy[:, :, here])
-        if chunk.z is not None:
-            gate = torch.sigmoid(chunk.z)
-            out = chunk.C.mT @ states
-            out = out if scan.D is None else out.addcmul_(scan.D, chunk.x)
-            dz[:, :, here] = scan.time_last(dout * out * gate * (1 + chunk.z * (1 - gate)))
-            dout = dout * gate * chunk.z
-
-        # dstates[t] = C[t] dout[t] + decay[t+1] dstates[t+1]
-        dstates = chunk.C.flip(0) * dout.flip(0)
-        dstates[0] += carry
-        _scan_(chunk.decay[1:].flip(0), dstates)
-        dstates = dstates.flip(0)
-        carry = chunk.decay[0] * dstates[0]
-
-        dinput = chunk.B.mT @ dstates
-        dexponent = chunk.decay  # not needed any more: the gradient of rate * A takes its place
-        dexponent[0] *= state
-        dexponent[1:] *= states[:-1]
-        dexponent *= dstates
-        drate = (dexponent * scan.A).sum(-2, keepdim=True).addcmul_(dinput, chunk.x)
-        drate = drate * torch.sigmoid(chunk.raw_rate) if softplus else drate
-
-        dA += (dexponent * chunk.rate).sum((0, 1))
-        dB[..., here] = (dstates @ (chunk.rate * chunk.x).mT).squeeze(-1).permute(1, 2, 3, 0)
-        dC[..., here] = (states @ dout.mT).squeeze(-1).permute(1, 2, 3, 0)
-        dD += (dout * chunk.x).sum((0, 1)).flatten()
-        dbias += drate.sum((0, 1)).flatten()
-        dx[:, :, here] = scan.time_last(
-            dinput * chunk.rate if scan.D is None else torch.addcmul(dinput * chunk.rate, scan.D, dout)
-        )
-        ddelta[:, :, here] = scan.time_last(drate)
+        chunk = scan.chunk(start)
+        state = checkpoints[start // CHUNK - 1] if start else scan.by_group(h)
+        found = chunk.gradients(state, dy[here].to(scan.wide), carry)
+        dx[here], ddelta[here], dB[here], dC[here] = found.x, found.rate, found.B, found.C
+        if dz is not None and found.z is not None:
+            dz[here] = found.z
+        dA += found.A
+        dD += found.D.flatten()
+        dbias += found.rate.sum((0, 1)).flatten()
+        carry = found.state
+    none = (x.new_empty(0) for _ in range(4))  # one each: what an operation returns shares no storage
     return (
-        dx,
-        ddelta,
+        _time_last(dx),
+        _time_last(ddelta),
         dA.mT.reshape(A.shape),
-        dB,
-        dC,
-        x.new_empty(0) if D is None else dD,
-        x.new_empty(0) if z is None else dz,
-        x.new_empty(0) if delta_bias is None else dbias,
-        x.new_empty(0) if h is None else scan.state_last(carry),
+        _time_last(dB).view(B.shape),
+        _time_last(dC).view(C.shape),
+        next(none) if D is None else dD,
+        next(none) if dz is None else _time_last(dz),
+        next(none) if delta_bias is None else dbias,
+        next(none) if h is None else _by_channel(carry),
     )
 
 
 @dataclass(frozen=True)
+class _Gradients:
+    """Of a chunk; `rate` before the softplus, `state` of the state before the chunk."""
+
+    x: Tensor
+    rate: Tensor
+    z: Tensor | None
+    A: Tensor
+    B: Tensor
+    C: Tensor
+    D: Tensor
+    state: Tensor
+
+
+@dataclass(frozen=True)
 class _Chunk:
-    """A few steps: C, B (time, Batch, Groups, N, 1), states and decay (.., N, Channels), the rest (.., 1, Channels)."""
+    """A few steps of everything, in the type that is computed in."""
 
     x: Tensor
     z: Tensor | None
     raw_rate: Tensor
     rate: Tensor
+    input: Tensor  # rate * x
+    A: Tensor
     B: Tensor
     C: Tensor
+    D: Tensor | None
     decay: Tensor
+    softplus: bool
 
-    def states(self, first: Tensor) -> Tensor:
+    def states(self, state: Tensor) -> Tensor:
         """The state after each step, from the one before the first."""
-        states = (self.rate * self.x) * self.B
-        states[0].addcmul_(self.decay[0], first)
+        states = self.input * self.B
+        states[0].addcmul_(self.decay[0], state)
         _scan_(self.decay[1:], states)
         return states
 
+    def output(self, states: Tensor) -> Tensor:
+        """Before the gate."""
+        out = self.C.mT @ states
+        return out if self.D is None else out.addcmul_(self.D, self.x)
 
+    def gradients(self, state: Tensor, dout: Tensor, dstate: Tensor) -> _Gradients:
+        """From the state before the chunk, and the gradients of the output and of the state after the chunk."""
+        states = self.states(state)
+        dz = None
+        if self.z is not None:
+            gate = torch.sigmoid(self.z)
+            dz = dout * self.output(states) * gate * (1 + self.z * (1 - gate))
+            dout = dout * self.z * gate
+
+        # dstates[t] = C[t] dout[t] + decay[t+1] dstates[t+1]: the same recurrence, from the end
+        dstates = self.C.flip(0) * dout.flip(0)
+        dstates[0] += dstate
+        _scan_(self.decay[1:].flip(0), dstates)
+        dstates = dstates.flip(0)
+
+        dinput = self.B.mT @ dstates
+        dexponent = self.decay * dstates  # of the exponent rate * A, once the state before the step is multiplied in
+        dstate = dexponent[0].clone()
+        dexponent[0] *= state
+        dexponent[1:] *= states[:-1]
+        drate = (dexponent * self.A).sum(-2, keepdim=True).addcmul_(dinput, self.x)
+        dx = dinput * self.rate
+        return _Gradients(
+            x=dx if self.D is None else dx.addcmul_(self.D, dout),
+            rate=drate * torch.sigmoid(self.raw_rate) if self.softplus else drate,
+            z=dz,
+            A=dexponent.mul_(self.rate).sum((0, 1)),
+            B=dstates @ self.input.mT,
+            C=states @ dout.mT,
+            D=(dout * self.x).sum((0, 1)),
+            state=dstate,
+        )
+
+
+@dataclass(frozen=True)
 class _Scan:
-    """The op's arguments, and their layout inside a chunk and back."""
+    """The operation's arguments, time first."""
 
-    def __init__(
-        self,
+    x: Tensor
+    delta: Tensor
+    A: Tensor  # (Groups, N, Channels / Groups), as the next ones
+    B: Tensor
+    C: Tensor
+    D: Tensor | None
+    z: Tensor | None
+    bias: Tensor | None
+    softplus: bool
+
+    @classmethod
+    def of(
+        cls,
         x: Tensor,
         delta: Tensor,
         A: Tensor,
@@ -166,43 +210,71 @@ class _Scan:
         z: Tensor | None,
         delta_bias: Tensor | None,
         softplus: bool,
-    ) -> None:
-        self.x, self.delta, self.z, self.softplus = x, delta, z, softplus
-        self.wide = torch.promote_types(x.dtype, torch.float32)
-        self.batch, self.groups, self.state = x.shape[0], B.shape[1], A.shape[1]
-        self.A = self._by_group(A).mT.contiguous()
-        self.D = None if D is None else self._by_group(D[:, None]).mT
-        self.bias = None if delta_bias is None else self._by_group(delta_bias[:, None]).mT
-        self.B, self.C = B, C
+    ) -> _Scan:
+        groups = B.shape[1]
+        of_group = (groups, 1, x.shape[1] // groups)
+        return cls(
+            _time_first(x, groups),
+            _time_first(delta, groups),
+            A.view(groups, -1, A.shape[1]).mT.contiguous(),
+            _time_first(B.flatten(1, 2), groups).mT,
+            _time_first(C.flatten(1, 2), groups).mT,
+            None if D is None else D.view(of_group),
+            None if z is None else _time_first(z, groups),
+            None if delta_bias is None else delta_bias.view(of_group),
+            softplus,
+        )
+
+    @property
+    def groups(self) -> int:
+        return self.A.shape[0]
+
+    @property
+    def wide(self) -> torch.dtype:
+        return self.A.dtype
 
     def chunk(self, start: int) -> _Chunk:
         here = slice(start, start + CHUNK)
-        x, rate = self.time_first(self.x[:, :, here]), self.time_first(self.delta[:, :, here])
-        raw_rate = rate if self.bias is None else rate + self.bias
+        x, raw_rate = self.x[here].to(self.wide), self.delta[here].to(self.wide)
+        raw_rate = raw_rate if self.bias is None else raw_rate + self.bias
         rate = F.softplus(raw_rate) if self.softplus else raw_rate
-        z = None if self.z is None else self.time_first(self.z[:, :, here])
-        B, C = (each[..., here].permute(3, 0, 1, 2).to(self.wide)[..., None] for each in (self.B, self.C))
-        return _Chunk(x, z, raw_rate, rate, B, C, decay=torch.exp_(rate * self.A))
+        return _Chunk(
+            x=x,
+            z=None if self.z is None else self.z[here].to(self.wide),
+            raw_rate=raw_rate,
+            rate=rate,
+            input=rate * x,
+            A=self.A,
+            B=self.B[here].to(self.wide),
+            C=self.C[here].to(self.wide),
+            D=self.D,
+            decay=(rate * self.A).exp_(),
+            softplus=self.softplus,
+        )
 
-    def time_first(self, each: Tensor) -> Tensor:
-        """(Batch, Channels, time) to (time, Batch, Groups, 1, Channels / Groups)."""
-        rows = each.permute(2, 0, 1).to(self.wide, memory_format=torch.contiguous_format)
-        return rows.unflatten(-1, (self.groups, -1)).unsqueeze(-2)
-
-    def time_last(self, each: Tensor) -> Tensor:
-        return each.flatten(2).permute(1, 2, 0)
-
-    def first_state(self, h: Tensor | None) -> Tensor:
-        """(Batch, Channels, N) or nothing to (Batch, Groups, N, Channels / Groups)."""
+    def by_group(self, h: Tensor | None) -> Tensor:
+        """(Batch, Channels, N), or zeros, to (Batch, Groups, N, Channels / Groups)."""
         if h is None:
-            return self.A.new_zeros(self.batch, *self.A.shape)
-        return h.unflatten(1, (self.groups, -1)).mT.contiguous()
+            return self.A.new_zeros(self.x.shape[1], *self.A.shape)
+        batch, channels, states = h.shape
+        return h.view(batch, self.groups, channels // self.groups, states).mT.contiguous()
 
-    def state_last(self, state: Tensor) -> Tensor:
-        return state.mT.flatten(1, 2).clone(memory_format=torch.contiguous_format)
 
-    def _by_group(self, each: Tensor) -> Tensor:
-        return each.unflatten(0, (self.groups, -1))
+def _by_channel(state: Tensor) -> Tensor:
+    return state.mT.flatten(1, 2).clone(memory_format=torch.contiguous_format)
+
+
+def _time_first(rows: Tensor, groups: int) -> Tensor:
+    """(Batch, Rows, L) to (L, Batch, Groups, 1, Rows / Groups)."""
+    batch, count, length = rows.shape
+    # Two axes, since torch transposes a matrix fast.
+    return rows.flatten(0, 1).t().contiguous().view(length, batch, groups, 1, count // groups)
+
+
+def _time_last(rows: Tensor) -> Tensor:
+    """Back to (Batch, Rows, L)."""
+    length, batch = rows.shape[:2]
+    return rows.reshape(length, -1).t().contiguous().view(batch, rows[0, 0].numel(), length)
 
 
 def _scan_(decay: Tensor, value: Tensor) -> None:

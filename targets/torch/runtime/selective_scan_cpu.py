@@ -102,8 +102,8 @@ def backward(
     dh = _like(h)
     _run(
         True, softplus,
-        x=x, delta=delta, A=A, B=B, C=C, D=D, z=z, bias=delta_bias, h=h, checkpoints=checkpoints, dy=dy, dh_last=dh_last,
-        dx=dx, ddelta=ddelta, dA=dA, dB=dB, dC=dC, dD=dD, dz=dz, dbias=dbias, dh=dh,
+        x=x, delta=delta, A=A, B=B, C=C, D=D, z=z, bias=delta_bias, h=h, dy=dy, dh_last=dh_last,
+        checkpoints=checkpoints, dx=dx, ddelta=ddelta, dA=dA, dB=dB, dC=dC, dD=dD, dz=dz, dbias=dbias, dh=dh,
     )  # fmt: skip
     summed = [None if each is None else each.sum(0) for each in (dA, dD, dbias)]
     gradients = (dx, ddelta, summed[0], dB.sum(2).to(B.dtype), dC.sum(2).to(C.dtype), summed[1], dz, summed[2], dh)

@@ -1,8 +1,8 @@
 """`mctc::selective_scan` and its backward as operations that autograd, autocast, torch.compile and torch.export know.
 
-A scan is one node of a graph, whoever computes it: selective_scan_gpu, selective_scan_cpu or selective_scan_chunked. Each
-of them has `forward` and `backward` with the operations' arguments and results, and `checkpoints_shape`, the shape of the
-fp32 states that its backward starts from.
+A scan is one node of a graph, whoever computes it: selective_scan_gpu, selective_scan_cpu or selective_scan_chunked.
+Each of them has `forward` and `backward` with the operations' arguments and results, and `checkpoints_shape`, the shape
+of the fp32 states that its backward starts from.
 """
 
 # ruff: noqa: N803, N806 - the names of the paper
@@ -23,8 +23,8 @@ TYPES = (torch.float32, torch.float16, torch.bfloat16)
 INPUTS = "Tensor x, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, Tensor? z, Tensor? delta_bias, Tensor? h"
 FORWARD = f"({INPUTS}, bool softplus) -> (Tensor y, Tensor h_last, Tensor checkpoints)"
 BACKWARD = (
-    f"(Tensor dy, Tensor dh_last, {INPUTS}, Tensor checkpoints, bool softplus) -> (Tensor dx, Tensor ddelta, Tensor dA, "
-    "Tensor dB, Tensor dC, Tensor dD, Tensor dz, Tensor ddelta_bias, Tensor dh)"
+    f"(Tensor dy, Tensor dh_last, {INPUTS}, Tensor checkpoints, bool softplus) -> (Tensor dx, Tensor ddelta, "
+    "Tensor dA, Tensor dB, Tensor dC, Tensor dD, Tensor dz, Tensor ddelta_bias, Tensor dh)"
 )
 ORDER = ("x", "delta", "A", "B", "C", "D", "z", "delta_bias", "h")
 OVER_TIME = frozenset({"x", "delta", "B", "C", "z"})  # in x's type, the others in the type that is computed in
@@ -178,7 +178,7 @@ def _register() -> None:
     gradient = torch.library.custom_op("mctc::selective_scan_backward", _backward, mutates_args=(), schema=BACKWARD)
     gradient.register_fake(_backward_fake)
     for device in ("CPU", "CUDA", "MPS"):
-        _autocast.impl("selective_scan", _autocast_rule(device), f"Autocast{device}", with_keyset=True)
+        _autocast.impl("selective_scan", _autocast_rule(device), f"Autocast{device}", with_keyset=True)  # type: ignore[no-untyped-call]
 
 
 def _autocast_rule(device: str) -> Any:
@@ -199,6 +199,6 @@ def _autocast_rule(device: str) -> Any:
 
 
 # A training repository's copy of this file and mctc's own may be imported in one process: the first registers.
-_autocast = torch.library.Library("mctc", "FRAGMENT")
+_autocast = torch.library.Library("mctc", "FRAGMENT")  # type: ignore[no-untyped-call]
 if not hasattr(torch.ops.mctc, "selective_scan"):
     _register()
