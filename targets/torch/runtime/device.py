@@ -161,6 +161,6 @@ def _why_not_mps() -> str:
 
 
 def _of_this_process(device: torch.device) -> torch.device:
-    if device.type == "cuda" and device.index is None:
+    if str(device) == "cuda":
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return device

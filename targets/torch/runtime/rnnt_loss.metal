@@ -43,11 +43,11 @@ kernel void rnnt_alphas(
     constant long& frames [[buffer(6)]],
     constant long& columns [[buffer(7)]],
     uint utterance [[threadgroup_position_in_grid]],
-    uint thread [[thread_position_in_threadgroup]],
+    uint position [[thread_position_in_threadgroup]],
     uint threads [[threads_per_threadgroup]])
 {
     threadgroup float handed[2][WIDTH]; // alpha + label of the last anti-diagonal and of this one, by lane
-    int lane = int(thread);
+    int lane = int(position);
     int width = int(threads);
     int last_frame = frame_lengths[utterance] - 1;
     int last_column = label_lengths[utterance];
@@ -99,7 +99,7 @@ kernel void rnnt_alphas(
 
 // The gradient with respect to blank and label: minus the probability of passing through each step, which is
 // exp(alpha + step + beta + loss). beta(t, u), the log-probability of all ways from a cell to the end, is walked as in
-// rnnt_alphas, from the last column and the last frame back, and never stored but at the border between two strips.
+// rnnt_alphas, from the last column and the last frame back, and stored nowhere but at the border between two strips.
 kernel void rnnt_gradients(
     device const float* dloss [[buffer(0)]],         // (batch)
     device const float* blank [[buffer(1)]],         // (batch, frames, columns)
@@ -108,17 +108,17 @@ kernel void rnnt_gradients(
     device const int* label_lengths [[buffer(4)]],   // (batch)
     device const float* alphas [[buffer(5)]],        // (batch, frames, columns)
     device const float* loss [[buffer(6)]],          // (batch)
-    device float* border [[buffer(7)]],              // (batch, frames), beta of the strip before this one
+    device float* borders [[buffer(7)]],             // (batch, 2, frames), beta between two strips, in turn
     device float* dblank [[buffer(8)]],              // (batch, frames, columns), zero beforehand
     device float* dlabel [[buffer(9)]],              // (batch, frames, columns - 1), zero beforehand
     constant long& frames [[buffer(10)]],
     constant long& columns [[buffer(11)]],
     uint utterance [[threadgroup_position_in_grid]],
-    uint thread [[thread_position_in_threadgroup]],
+    uint position [[thread_position_in_threadgroup]],
     uint threads [[threads_per_threadgroup]])
 {
     threadgroup float handed[2][WIDTH]; // beta of the last anti-diagonal and of this one, by lane
-    int lane = int(thread);
+    int lane = int(position);
     int width = int(threads);
     int last_frame = frame_lengths[utterance] - 1;
     int last_column = label_lengths[utterance];
@@ -133,6 +133,9 @@ kernel void rnnt_gradients(
     for (int first = 0; first <= last_column; first += width) {
         int u = last_column - first - lane;
         int diagonals = last_frame + min(width, last_column + 1 - first);
+        long side = (first / width) & 1;
+        device const float* before = borders + (long(utterance) * 2 + 1 - side) * frames;
+        device float* after = borders + (long(utterance) * 2 + side) * frames;
         float below = u == last_column ? 0.0f : -INFINITY; // beta(t + 1, u)
         for (int d = 0; d < diagonals; d += AHEAD) {
             float blank_ahead[AHEAD];
@@ -151,7 +154,7 @@ kernel void rnnt_gradients(
                     if (lane > 0) {
                         right = handed[(k + 1) & 1][lane - 1];
                     } else if (first > 0) {
-                        right = border[utterance * frames + t];
+                        right = before[t];
                     }
                     float to_below = blank_ahead[k] + below;
                     float to_right = label_ahead[k] + right;
@@ -163,7 +166,7 @@ kernel void rnnt_gradients(
                     below = log_add(to_below, to_right);
                     handed[k & 1][lane] = below;
                     if (lane == width - 1 && u > 0) {
-                        border[utterance * frames + t] = below;
+                        after[t] = below;
                     }
                 }
                 threadgroup_barrier(mem_flags::mem_threadgroup);

@@ -56,7 +56,7 @@ def backward(
         label_lengths,
         alphas,
         loss,
-        blank.new_empty(batch, frames),
+        blank.new_empty(batch, 2, frames),  # what one strip of columns hands the next
         dblank,
         _bound(dlabel),
         frames,
