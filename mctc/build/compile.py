@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from mctc.build.chunk import chunk_frames
 from mctc.build.options import BuildError, BuildOptions
+from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.program import Program
 from mctc.plugins import registry
@@ -21,13 +22,14 @@ DERIVE = "derive-step"  # what the derivation is called where passes are named
 
 @dataclass(frozen=True)
 class Compiled:
-    """A program on its way: `whole` after the common passes, `deployed` after the deploy passes.
+    """A program on its way: `whole` after the common passes, `derived` its steps, `deployed` after the deploy passes.
 
     steps: what a caller of each step function must know. ran: the passes of each stage, in order.
     explanations: (pass, where, why) for every decision that a pass explained.
     """
 
     whole: Program
+    derived: Program
     deployed: Program
     chunk: int
     steps: Mapping[str, StepInfo]
@@ -35,20 +37,43 @@ class Compiled:
     explanations: tuple[tuple[str, str, str], ...]
 
 
-def compile_program(program: Program, options: BuildOptions, watch: Watch | None = None) -> Compiled:
-    """Runs the common passes, derives the steps, runs the deploy passes. Raises MctcError."""
+def compile_program(
+    program: Program, options: BuildOptions, watch: Watch | None = None, *, deploys: bool = True
+) -> Compiled:
+    """Runs the common passes, derives the steps, runs the deploy passes. Raises MctcError.
+
+    Without `deploys` it ends at the steps, and a component that can't be streamed has none: `explanations` say why.
+    """
     registry().ops()
     passes = _passes(options)
     context = Context(options.device, options.state, {"scan": options.scan} if options.scan else {})
     seen = (lambda cls, after: watch(cls.name, after)) if watch else None
     whole, common = run_stage(program, "common", passes, context, each=options.verify_each, watch=seen)
     chunk = chunk_frames(whole, options.chunk)
-    derived, steps = derive_program(whole, chunk)
+    derived, steps = derive_program(whole, chunk) if deploys else _streamed(whole, chunk, context)
     if watch:
         watch(DERIVE, derived)
+    if not deploys:
+        ran = {"common": common, "deploy": []}
+        return Compiled(whole, derived, derived, chunk, steps, ran, tuple(context.explanations))
     deployed, deploy = run_stage(derived, "deploy", passes, context, each=options.verify_each, watch=seen)
     ran = {"common": common, "deploy": deploy}
-    return Compiled(whole, deployed, chunk, steps, ran, tuple(context.explanations))
+    return Compiled(whole, derived, deployed, chunk, steps, ran, tuple(context.explanations))
+
+
+def _streamed(whole: Program, chunk: int, context: Context) -> tuple[Program, dict[str, StepInfo]]:
+    """The steps of the components that have one."""
+    streamed = replace(whole, functions={}, parameters=dict(whole.parameters))
+    steps: dict[str, StepInfo] = {}
+    for name in whole.functions:
+        try:
+            derived, info = derive_program(whole, chunk, only={name})
+        except DiagnosticError as error:
+            context.explanations.append((DERIVE, name, error.diagnostics[0].message))
+            continue
+        streamed.functions |= derived.functions
+        steps |= info
+    return streamed, steps
 
 
 def _passes(options: BuildOptions) -> list[type[Pass]]:

@@ -14,6 +14,7 @@ from mctc.build.manifest import NAME, ORIGINS, PROGRAM, WHOLE, manifest, read_ma
 from mctc.build.options import BuildError, BuildOptions
 from mctc.build.sources import digest, source_record
 from mctc.build.target import Target
+from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.source import SourceFile
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program
@@ -47,14 +48,14 @@ def build(
     from mctc.language import elaborate_file
 
     options = options or BuildOptions()
-    target = cast("Callable[[], Target]", registry().load("targets", options.target))()
+    target = _target(options.target)
     read: list[SourceFile] = []
     program = elaborate_file(spec, model=options.model, defines=dict(options.defines), read=read.append)
     out = Path("build") / program.name if out is None else out
     check_replaceable(out, force=options.force)
     check_room(program, out)
     source = source_record(spec, read)
-    compiled = compile_program(program, options, watch)
+    compiled = compile_program(program, options, watch, deploys=target.deploys)
     return write_build(compiled, out, options, target, source)
 
 
@@ -70,14 +71,32 @@ def write_build(
         "mctc.source_sha256": digest(source["files"].items()),
     }
     with replaced(out, force=options.force) as folder:
-        written = target.write(program, weights, folder, options, metadata)
-        agreements = target.check(program, weights, folder, options, written)
+        written = target.write(compiled, weights, folder, options, metadata)
+        agreements = target.check(compiled, weights, folder, options, written)
+        beside = {name: _beside(name, compiled, weights, folder, options, metadata) for name in target.beside}
         (folder / PROGRAM).write_text(print_program(program, locations=True), encoding="utf-8")
         (folder / WHOLE).write_text(print_program(compiled.whole, locations=True), encoding="utf-8")
         write_json(folder / ORIGINS, written.origins)
-        content = manifest(compiled, options, written, agreements, source, described, folder)
+        content = manifest(compiled, options, written, agreements, source, described, folder, beside)
         write_json(folder / NAME, content)
     return BuildResult(out, read_manifest(out), compiled)
+
+
+def _target(name: str) -> Target:
+    return cast("Callable[[], Target]", registry().load("targets", name))()
+
+
+def _beside(
+    name: str, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """Writes what another target adds to a build. What it can't write is left out, and the manifest says why."""
+    target = _target(name)
+    try:
+        written = target.write(compiled, weights, folder, options, metadata)
+        target.check(compiled, weights, folder, options, written)
+    except MctcError as error:
+        return {"missing": str(error)}
+    return {"artifacts": list(written.artifacts)}
 
 
 def check_room(program: Program, out: Path) -> None:

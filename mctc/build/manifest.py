@@ -36,6 +36,7 @@ def manifest(
     source: Mapping[str, Any],
     weights: Mapping[str, Any],
     folder: Path,
+    beside: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The contents of manifest.json for a folder whose other files are written."""
     program = compiled.deployed
@@ -54,6 +55,7 @@ def manifest(
             name: _function(compiled, function, written.interfaces[name])
             for name, function in program.functions.items()
         },
+        "beside": beside,
         "vocabularies": [asdict(entry) for entry in program.vocabularies],
         "blank": _blank(program),
         "audio": _audio(compiled),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
+from mctc.build.compile import Compiled
 from mctc.build.options import BuildOptions
-from mctc.ir.program import Program
 from mctc.weights import Weights
 
 
@@ -60,17 +61,25 @@ class Written:
     origins: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
-class Target(Protocol):
-    """A target class, found in the registry by name and made without arguments."""
+class Target(ABC):
+    """A target class, found in the registry by its name and made without arguments.
+
+    deploys: whether it wants the program behind the deploy passes; else the compilation ends at the step functions.
+    beside: names of targets that a build for this one writes as well.
+    """
 
     name: ClassVar[str]
+    deploys: ClassVar[bool] = True
+    beside: ClassVar[tuple[str, ...]] = ()
 
+    @abstractmethod
     def write(
-        self, program: Program, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
+        self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
     ) -> Written:
-        """Writes the artifacts of a deployed program into `folder`."""
+        """Writes the artifacts of a compiled program into `folder`. Raises MctcError."""
 
+    @abstractmethod
     def check(
-        self, program: Program, weights: Weights, folder: Path, options: BuildOptions, written: Written
+        self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, written: Written
     ) -> list[Agreement]:
         """Reads the artifacts back and compares them with the program. Raises MctcError when they disagree."""

@@ -113,8 +113,13 @@ def summary(result: BuildResult) -> list[str]:
         latencies = [o["latency_ms"] for o in function["outputs"] if o.get("latency_ms") is not None]
         late = f", latency {max(latencies):g} ms" if latencies and function["streams_over"] == "time" else ""
         lines.append(f"  {name:12} {function['operations']} operations, {states} state{'s' * (states != 1)}{late}")
-    worst = max((entry["error"] for entry in manifest["verification"]), default=0.0)
-    lines.append(f"  read back, type-checked and evaluated: within {worst:.1e} of the program")
+    if manifest["verification"]:
+        worst = max(entry["error"] for entry in manifest["verification"])
+        lines.append(f"  read back, type-checked and evaluated: within {worst:.1e} of the program")
+    missing = {name: entry["missing"] for name, entry in manifest["beside"].items() if "missing" in entry}
+    lines += [f"  without what {name} would add: {why}" for name, why in missing.items()]
+    if (result.folder / "training").is_dir():
+        lines.append(f"  to train: {result.folder}/training, PyTorch modules that need torch alone")
     if "seed" in manifest["weights"]:
         lines.append(
             f"  untrained: initial weights of seed {manifest['weights']['seed']} (--weights binds trained ones)"

@@ -91,6 +91,11 @@ class Built:
 def open_built(folder: Path) -> Built:
     """The build in `folder`. Raises BuildError when there is none or its manifest is damaged."""
     manifest = read_manifest(folder)
+    if not any(str(entry.get("package", "")).endswith(".mlpackage") for entry in _entries(manifest)):
+        raise BuildError(
+            f"{folder} was built for {manifest.get('target')}: it holds no package to run",
+            hint="build it with --target ane",
+        )
     try:
         stream, audio = manifest["stream"], manifest["audio"]
         rate = None if stream["frame_rate_hz"] is None else Fraction(stream["frame_rate_hz"])
@@ -103,6 +108,12 @@ def open_built(folder: Path) -> Built:
         raise BuildError(
             f"{folder / NAME} is damaged: {type(error).__name__}: {error}", hint="build it again"
         ) from error
+
+
+def _entries(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    functions = manifest.get("functions")
+    entries = list(functions.values()) if isinstance(functions, dict) else []
+    return [entry for entry in entries if isinstance(entry, dict)]
 
 
 def _function(folder: Path, name: str, entry: Mapping[str, Any]) -> BuiltFunction:

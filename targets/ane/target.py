@@ -6,26 +6,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from mctc.build.compile import Compiled
 from mctc.build.options import BuildOptions
-from mctc.build.target import Agreement, Written
-from mctc.ir.program import Program
+from mctc.build.target import Agreement, Target, Written
 from mctc.targets.ane.package import write_packages
 from mctc.targets.ane.readback import check_packages
 from mctc.targets.ane.witness import check_with_coremltools
 from mctc.weights import Weights
 
 
-class AneTarget:
+class AneTarget(Target):
     """Core ML packages for the Neural Engine: ML programs of the iOS 18 opset."""
 
     name: ClassVar[str] = "ane"
+    beside: ClassVar[tuple[str, ...]] = ("torch",)
 
     def write(
-        self, program: Program, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
+        self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
     ) -> Written:
         """Writes one package, or one for each function. Raises EmitError."""
         return write_packages(
-            program,
+            compiled.deployed,
             weights,
             folder,
             separate=options.layout == "separate",
@@ -34,10 +35,10 @@ class AneTarget:
         )
 
     def check(
-        self, program: Program, weights: Weights, folder: Path, options: BuildOptions, written: Written
+        self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, written: Written
     ) -> list[Agreement]:
         """Reads the packages back, type-checks and evaluates them. Raises MctcError where they disagree."""
-        return check_packages(program, weights, folder, written, states_as_io=options.state == "io")
+        return check_packages(compiled.deployed, weights, folder, written, states_as_io=options.state == "io")
 
     def witness(self, artifact: Path) -> int:
         """How many operations of a package coremltools' own MIL builder accepts and infers the declared types of.

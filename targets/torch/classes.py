@@ -19,8 +19,10 @@ from mctc.targets.torch.tree import Node, elements
 from mctc.targets.torch.usual_start import starts_as_usual
 
 Lines = list[str]
-LAYER_CLASSES = ("Block", "Layer", "Conv2d", "Linear", "LayerNorm", "RMSNorm", "BatchNorm", "Embedding", "LSTM", "GRU")
-LAYER_CLASSES += ("Tensor", "NamedTuple", "Quantize", "F", "Initial")
+LAYER_CLASSES = (
+    *("Block", "Layer", "Conv2d", "Linear", "LayerNorm", "RMSNorm", "BatchNorm", "Embedding", "LSTM", "GRU"),
+    *("Tensor", "NamedTuple", "Quantize", "F", "Initial"),
+)
 
 
 @dataclass

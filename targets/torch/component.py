@@ -106,8 +106,8 @@ class Component:
             or extent != type(extent).of(symbol) * rate
         ):
             raise UnsupportedError(
-                f"{op.name} needs to know which of {extent} frames exist in a batch of utterances of different lengths; "
-                "torch modules know that of T/n frames for a whole n"
+                f"{op.name} must know which of {extent} frames exist in a batch of utterances of different lengths; "
+                "a torch module knows that of T/n frames for a whole n"
             )
         return rate.denominator
 

@@ -63,13 +63,11 @@ def _laid_out_for(op: Op) -> bool:
     if op.name == "embedding":
         return Role.UNIT in first.type.roles and first.type.roles.index(Role.UNIT) == 1
     if op.name == "conv2d":
-        s = op.signature
+        s, a = op.signature, op.attributes
         places = (channel_axis(s, "x"), height_axis(s), width_axis(s))
-        pointwise = s["weight"].shape[2:] == (1, 1) and places[0] == 1  # which axis is which makes no difference
-        plain = tuple(op.attributes["stride"]) == (1, 1) and not any(
-            (*op.attributes["pad"], *op.attributes["pad_feature"])
-        )
-        return first.type.rank == 4 and (places == (1, 2, 3) or (pointwise and plain))
+        moves = (*a["stride"], *s["weight"].shape[2:]) != (1, 1, 1, 1) or any((*a["pad"], *a["pad_feature"]))
+        same = places[0] == 1 and not moves  # of a frame alone: which other axis is which makes no difference
+        return first.type.rank == 4 and (same or places == (1, 2, 3))
     last = op.name not in ("lstm", "gru") or first.type.sequence == first.type.rank - 1
     return laid_out(first.type) and last
 

@@ -164,11 +164,13 @@ class Writer:
         self.imports |= text.imports
         if len(made) > 1 and used == [made[0]]:
             text, made = Expression(f"{text.atom}[0]", text.imports), made[:1]
-        if len(made) == 1 and self._inline(item, made[0]):
-            if self.users[made[0]] == [len(self.items)] or len(text.text) <= LONGEST:
-                self.env[made[0]] = text
-                return
+        if len(made) == 1 and self._inline(item, made[0]) and self._fits(made[0], text):
+            self.env[made[0]] = text
+            return
         self._assign(made, text, hint)
+
+    def _fits(self, value: Value, text: Expression) -> bool:
+        return len(text.text) <= LONGEST or self.users[value] == [len(self.items)]
 
     def _assign(self, made: Sequence[Value], text: Expression, hint: str = "y") -> None:
         self.lines.append(f"{', '.join(self._bind(made, hint))} = {text.text}")
@@ -276,8 +278,8 @@ class Writer:
         texts = [self[value].text for value in self.results]
         if self.own or self.carriers:
             new = [self[state.update].text for state in self.own]
-            for item in self.carriers:
-                new.append(f"tuple({self.carried[item]})" if isinstance(item, Rounds) else self.carried[item])
+            names = ((item, self.carried[item]) for item in self.carriers)
+            new += [f"tuple({name})" if isinstance(item, Rounds) else name for item, name in names]
             texts.append(f"{CLASS}State({', '.join(new)})")
         for value in self.results:
             self.imports |= self[value].imports

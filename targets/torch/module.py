@@ -17,7 +17,17 @@ from mctc.targets.torch.quantize_text import constant_text
 # Where the names that a module uses come from, in the order in which isort wants them.
 HOMES = {
     "fake_quantize": ("Quantize",),
-    "functional": ("attention", "gru", "layer_norm", "lstm", "masked", "masked_mean", "reverse", "rms_norm", "unpacked"),
+    "functional": (
+        "attention",
+        "gru",
+        "layer_norm",
+        "lstm",
+        "masked",
+        "masked_mean",
+        "reverse",
+        "rms_norm",
+        "unpacked",
+    ),
     "initial": (
         *("constant", "delta_bias", "kaiming_uniform", "log_arange", "normal", "ones", "padded", "uniform", "zeros"),
     ),
@@ -29,9 +39,16 @@ HOMES = {
 }
 
 
+ABOUT = (
+    "Tensors are laid out as the Neural Engine computes, (B, C, 1, S) with time last. `forward` takes whole utterances,",
+    "`step` one chunk of a stream and its state; the names of the state_dict are the spec's, so `mctc build --weights`",
+    "takes a checkpoint as it is. Beside this file lie the modules that it imports; all of them need torch alone.",
+)
+
+
 @dataclass(frozen=True)
 class ModuleText:
-    """An emitted module. `classes` are the components' class names, `siblings` the modules beside it that it imports."""
+    """An emitted module. `classes` are the components' class names, `siblings` the modules that it imports."""
 
     name: str
     text: str
@@ -94,9 +111,7 @@ def _head(whole: Program, texts: Iterable[ClassText], source: str, root: str) ->
     used = {name for text in texts for name in text.imports}
     yield f'"""{whole.name} as PyTorch modules, made by mctc from {source}: change the spec, not this file.'
     yield ""
-    yield "Tensors are laid out as the Neural Engine computes, (B, C, 1, S) with time last. `forward` takes whole utterances,"
-    yield "`step` one chunk of a stream and its state; the names of the state_dict are the spec's, so `mctc build --weights`"
-    yield "takes a checkpoint as it is. Beside this file lie the modules that it imports; all of them need torch alone."
+    yield from ABOUT
     yield '"""'
     yield ""
     yield "from __future__ import annotations"

@@ -6,7 +6,7 @@ from mctc.ir.program import Quantization
 
 
 def constant_name(how: Quantization) -> str:
-    """INT8, INT4, PALETTE4, PALETTE4_GROUP16; of an embedding table, whose output channels are columns, INT8_COLUMNS."""
+    """INT8, INT4, PALETTE4, PALETTE4_GROUP16; INT8_COLUMNS where output channels are columns (an embedding table)."""
     name = how.scheme.upper() + (str(how.bits) if how.scheme == "palette" else "")
     name += f"_GROUP{how.group}" if how.group is not None else ""
     return name + ("_COLUMNS" if how.axis else "")

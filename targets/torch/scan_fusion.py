@@ -22,7 +22,7 @@ class Fused:
 class Fusions:
     """The scans of one function, and the ops that are drawn into them.
 
-    A step size that a batch's mask makes zero must be masked behind the softplus: scans in `masked` keep theirs outside.
+    A step size that a batch's mask makes zero is masked behind the softplus: scans in `masked` keep theirs outside.
     """
 
     def __init__(self, flow: Flow, masked: set[Op]) -> None:

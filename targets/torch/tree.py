@@ -79,7 +79,9 @@ def grow(function: Function, layers: Mapping[str, Op]) -> Node:
         chain = _chain(root, op.origin.path, layers, ended)
         if len(chain) < len(stack) and [node.path for node in stack[: len(chain)]] == chain:
             inner = stack[len(chain)]
-            if not any(value.owner in made for made in [set(inner.ops())] for value in op.operands if value is not None):
+            if not any(
+                value.owner in made for made in [set(inner.ops())] for value in op.operands if value is not None
+            ):
                 stack[len(chain) - 1].items.insert(-1, op)  # it needs nothing from the instance that it interrupts
                 continue
         while [node.path for node in stack] != chain[: len(stack)]:

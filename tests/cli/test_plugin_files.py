@@ -12,7 +12,7 @@ import pytest
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 PLUGIN = '''
-from mctc.build.target import Interface, Written
+from mctc.build.target import Interface, Target, Written
 from mctc.ir.op import OpDef
 from mctc.ir.printer import print_program
 from mctc.rewrite.base import Exact, Pass
@@ -52,18 +52,19 @@ def lower(op, to):
     return to.op("mul", to.op("mul", x, x), x)
 
 
-class Text:
+class Text(Target):
     """Writes the deployed program as text."""
 
     name = "text"
 
-    def write(self, program, weights, folder, options, metadata):
+    def write(self, compiled, weights, folder, options, metadata):
+        program = compiled.deployed
         (folder / "program.txt").write_text(print_program(program))
         ports = {name: Interface("program.txt", name, (), (), (), len(f.ops)) for name, f in program.functions.items()}
         return Written(("program.txt",), ports)
 
-    def check(self, program, weights, folder, options, written):
-        assert (folder / "program.txt").read_text() == print_program(program)
+    def check(self, compiled, weights, folder, options, written):
+        assert (folder / "program.txt").read_text() == print_program(compiled.deployed)
         return []
 
 

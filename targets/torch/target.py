@@ -1,0 +1,95 @@
+"""The target class that the registry finds under the name `torch`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from mctc.build.compile import Compiled
+from mctc.build.options import BuildOptions
+from mctc.build.target import Agreement, Interface, Port, Target, Written
+from mctc.ir.program import Function, Program
+from mctc.ir.types import DType, TensorType
+from mctc.targets.torch.errors import EmitError
+from mctc.targets.torch.expressions import UnsupportedError
+from mctc.targets.torch.module import ModuleText, write_module
+from mctc.targets.torch.support import support_files
+from mctc.weights import Weights
+
+FOLDER = "training"
+DTYPE = {DType.F32: "fp32", DType.F16: "fp32", DType.I32: "int32", DType.BOOL: "bool"}
+
+
+class TorchTarget(Target):
+    """PyTorch modules to train: a package `training` that needs torch alone."""
+
+    name: ClassVar[str] = "torch"
+    deploys: ClassVar[bool] = False
+
+    def write(
+        self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
+    ) -> Written:
+        """Writes the module and the files that it stands on. Raises EmitError for an op that has no torch form."""
+        whole = compiled.whole
+        try:
+            module = write_module(whole, compiled.derived.functions, _source(whole))
+        except (UnsupportedError, ValueError) as error:
+            raise EmitError(f"{whole.name} can't be written as a PyTorch module: {error}") from error
+        training = folder / FOLDER
+        training.mkdir()
+        artifact = f"{FOLDER}/{module_name(whole.name)}.py"
+        (folder / artifact).write_text(module.text, encoding="utf-8")
+        (training / "__init__.py").write_text(_package(whole.name, module), encoding="utf-8")
+        for path in support_files(module.siblings):
+            (training / path.name).write_bytes(path.read_bytes())
+        interfaces = {
+            name: _interface(function, artifact, module.classes[name])
+            for name, function in compiled.derived.functions.items()
+        }
+        return Written((artifact,), interfaces)
+
+    def check(
+        self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, written: Written
+    ) -> list[Agreement]:
+        """Parses what was written; running it takes torch, which a build does without."""
+        for path in sorted((folder / FOLDER).glob("*.py")):
+            try:
+                ast.parse(path.read_text(encoding="utf-8"))
+            except SyntaxError as error:
+                raise EmitError(f"{path.name} is no Python: line {error.lineno}: {error.msg}") from error
+        return []
+
+
+def module_name(model: str) -> str:
+    """A module's name for a model; one of the files beside it must not go under."""
+    taken = {path.stem for path in support_files([])} | {"selective_scan", "rnnt_loss", "layers"}
+    return f"{model}_model" if model in taken else model
+
+
+def _source(whole: Program) -> str:
+    places = (function.origin.location for function in whole.functions.values())
+    return next((Path(place.file).name for place in places if place is not None), "a program")
+
+
+def _package(model: str, module: ModuleText) -> str:
+    return (
+        f'"""{model} to train: `from training import {module.name}`. The folder may be copied; it needs torch alone."""\n\n'
+        f"from .{module_name(model)} import {module.name}\n\n"
+        f'__all__ = ["{module.name}"]\n'
+    )
+
+
+def _interface(function: Function, artifact: str, name: str) -> Interface:
+    """The class of a component; its ports are those of a step."""
+    inputs = tuple(_port(value.name, value.type) for value in function.inputs)
+    outputs = tuple(_port(result, value.type) for result, value in function.results)
+    states = tuple(_port(state.name, state.value.type) for state in function.states)
+    return Interface(artifact, name, inputs, outputs, states, len(function.ops))
+
+
+def _port(name: str, type_: TensorType) -> Port:
+    roles = tuple(role.value for role in type_.roles)
+    bound = type_.bound.value if type_.bound is not None and type_.bound.is_static else None
+    return Port(name, name, type_.shape, DTYPE[type_.dtype], roles, bound)
