@@ -26,14 +26,18 @@ class Code:
         self.tree = ast.parse(source.text)
         self.parents = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
         self.scopes = build(self.tree)
+        self._called: dict[ast.AST, str] = {}  # every rule asks for the same names
 
     def all(self, kind: type[Node]) -> Iterator[Node]:
         """Every node of a kind, in no particular order."""
-        return (node for node in self._nodes if isinstance(node, kind))
+        return (node for node in self._nodes.get(kind, ()) if isinstance(node, kind))
 
     @cached_property
-    def _nodes(self) -> list[ast.AST]:
-        return list(ast.walk(self.tree))
+    def _nodes(self) -> dict[type[ast.AST], list[ast.AST]]:
+        found: dict[type[ast.AST], list[ast.AST]] = {}
+        for node in ast.walk(self.tree):
+            found.setdefault(type(node), []).append(node)
+        return found
 
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         while (above := self.parents.get(node)) is not None:
@@ -67,7 +71,9 @@ class Code:
 
     def called(self, node: ast.AST) -> str:
         """The absolute name of the function that a call calls; empty for anything else."""
-        return self.name(node.func) if isinstance(node, ast.Call) else ""
+        if node not in self._called:
+            self._called[node] = self.name(node.func) if isinstance(node, ast.Call) else ""
+        return self._called[node]
 
     def value(self, node: ast.AST) -> ast.AST:
         """What a name or `self.name` was assigned, where it was assigned once and for all; any other expression is its
@@ -95,8 +101,9 @@ class Code:
     @cached_property
     def _attributes(self) -> dict[tuple[ast.ClassDef | None, str], list[ast.AST]]:
         found: dict[tuple[ast.ClassDef | None, str], list[ast.AST]] = {}
-        for statement in self._nodes:
-            if not isinstance(statement, (ast.Assign, ast.AnnAssign)) or statement.value is None:
+        statements: tuple[ast.Assign | ast.AnnAssign, ...] = (*self.all(ast.Assign), *self.all(ast.AnnAssign))
+        for statement in statements:
+            if statement.value is None:
                 continue
             targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
             for target in targets:

@@ -82,11 +82,11 @@ def cuda_devices(code: Code) -> Iterator[Finding]:
 
 
 def _device_literal(code: Code, call: ast.Call) -> ast.AST | None:
-    """The text that a call takes for its device, followed to where it was assigned."""
+    """The text that torch or a tensor takes for its device, followed to where it was assigned."""
     name = code.called(call)
-    position = PLACES.get(name, 0 if method(call) == "to" and not name else None)
-    if name and not name.startswith("torch."):
-        return None  # another library's function may know better
+    position = PLACES.get(name, 0 if method(call) == "to" else None)
+    if not name.startswith("torch.") and (name or not method(call).startswith(("to", "new_"))):
+        return None  # another function with such an argument may know better
     given = argument(call, "device", position) or argument(call, "map_location")
     value = None if given is None else code.value(given)
     return value if isinstance(value, (ast.Constant, ast.JoinedStr)) else None
@@ -112,7 +112,8 @@ def demands(code: Code) -> Iterator[Finding]:
         if not any(code.called(each) == "torch.cuda.is_available" for each in ast.walk(statement.test)):
             continue
         refuses = isinstance(statement, ast.Assert) or _refuses(code, statement)
-        if refuses and not _mentions_mps(statement.test) and not code.guarded(statement):
+        always = not any(isinstance(each, ast.If) for each in code.ancestors(statement))
+        if refuses and always and not _mentions_mps(statement.test) and not code.guarded(statement):
             yield Finding(statement.test, "the program stops where there is no CUDA")
 
 

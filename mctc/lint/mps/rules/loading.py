@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from mctc.diagnostics.diagnostic import Severity
-from mctc.lint.mps.code import Code, argument, method, receiver
+from mctc.lint.mps.code import Code, argument, method
 from mctc.lint.mps.rule import GUIDE, Finding, Rule
 
 LOADERS = {"torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader"}
@@ -25,10 +25,12 @@ def pinned(code: Code) -> Iterator[Finding]:
         if given is not None and code.constant(given) is True and not code.guarded(call):
             yield Finding(given, message)
     for call in code.all(ast.Call):
-        if method(call) == "pin_memory" and not call.args and not code.called(call) and not code.guarded(call):
-            inside = getattr(code.function(call), "name", "")
-            if inside != "pin_memory" and not code.name(receiver(call)):
-                yield Finding(call, message, tail=True)
+        if method(call) != "pin_memory" or call.args or code.called(call) or code.guarded(call):
+            continue
+        around = list(code.ancestors(call))
+        chosen = any(isinstance(each, (ast.If, ast.IfExp)) for each in around)  # by the caller, or for another device
+        if not chosen and not any(getattr(each, "name", "") == "pin_memory" for each in around):
+            yield Finding(call, message, tail=True)
 
 
 def crowded(code: Code) -> Iterator[Finding]:

@@ -39,16 +39,33 @@ def doubles(code: Code) -> Iterator[Finding]:
             place = _wide_dtype(code, call)
         else:
             continue
-        if place is not None and not code.guarded(call):
+        if place is not None and not code.guarded(call) and not _is_about_doubles(code, call):
             yield Finding(place, "MPS has no float64", tail=place is call)
 
 
 def _wide_dtype(code: Code, call: ast.Call) -> ast.AST | None:
-    """The float64 asked of a function that makes a tensor, where it is on a device or nothing narrows it again."""
+    """The float64 asked of a function that makes a tensor, where the tensor is on a device, goes there as it is, or
+    belongs to a module, and nothing narrows it."""
     dtype, device = argument(call, "dtype"), argument(call, "device")
     if dtype is None or code.name(code.value(dtype)) not in DOUBLES or device_of(code, device) == "cpu":
         return None
-    return dtype if device is not None or not _narrows(code, code.function(call)) else None
+    if device is not None:
+        return dtype
+    owner = code.class_of(call)
+    travels = (owner is not None and code.is_module(owner)) or _is_moved(code, call)
+    return dtype if travels and not _narrows(code, code.function(call)) else None
+
+
+def _is_moved(code: Code, made: ast.Call) -> bool:
+    """Whether `.to(...)` or `.cuda()` is called on a new tensor, or on the name that it was given."""
+    moves = (call for call in code.all(ast.Call) if method(call) in ("to", "cuda"))
+    return any(code.value(receiver(call)) is made for call in moves)
+
+
+def _is_about_doubles(code: Code, node: ast.AST) -> bool:
+    """Whether a function or class says in its name that float64 is what it is for."""
+    names = [getattr(above, "name", "").lower() for above in code.ancestors(node)]
+    return any(word in name for name in names for word in ("double", "float64", "fp64"))
 
 
 def _arguments(call: ast.Call) -> list[ast.expr]:
@@ -56,16 +73,25 @@ def _arguments(call: ast.Call) -> list[ast.expr]:
 
 
 def _narrows(code: Code, function: ast.AST) -> bool:
-    """Whether a function has a cast to less than float64, or takes plain numbers out of a tensor."""
+    """Whether a function has a cast to another type, or takes plain numbers out of a tensor."""
     for call in ast.walk(function):
         if not isinstance(call, ast.Call):
             continue
-        types = {code.name(code.value(each)) for each in _arguments(call)}
-        if method(call) in ("float", "half", "bfloat16", "type_as", "item", "tolist"):
+        if method(call) in ("float", "half", "bfloat16", "type", "type_as", "item", "tolist"):
             return True
-        if method(call) in ("to", "type") and not types & DOUBLES:
+        if method(call) == "to" and any(_is_type(code, each) for each in _arguments(call)):
             return True
     return False
+
+
+def _is_type(code: Code, node: ast.AST) -> bool:
+    """Whether an argument is a type other than float64, as far as it can be told from a device."""
+    value = code.value(node)
+    if (isinstance(value, ast.Attribute) and value.attr == "dtype") or (
+        isinstance(node, ast.Name) and "type" in node.id
+    ):
+        return True
+    return code.name(value).startswith("torch.") and code.name(value) not in DOUBLES
 
 
 def doubles_of_numpy(code: Code) -> Iterator[Finding]:
