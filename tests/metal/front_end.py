@@ -34,7 +34,9 @@ ARGUMENTS = [
     "-Wimplicit-float-conversion",  # to half or bfloat
     "-Wshorten-64-to-32",  # an index past 2^31
     "-Wno-unknown-attributes",  # [[buffer(0)]]: text_rules.py reads those
-    "-Wno-unused",
+    "-Wno-unused",  # what the flags of a variant leave out
+    "-Wno-unused-parameter",
+    "-Wno-unused-but-set-parameter",
     "-Wno-missing-prototypes",
 ]
 

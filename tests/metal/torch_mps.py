@@ -18,7 +18,10 @@ from torch.overrides import TorchFunctionMode
 
 from mctc.targets.torch.runtime.metal import Parameter, Size, signature
 
+from . import front_end
 from .engine import POISON, Buffer, Program
+from .front_end import complaints
+from .text_rules import violations
 
 THREADS_OF_GROUP = 1024
 SIMD_WIDTH = 32
@@ -52,6 +55,10 @@ class Library:
 
 
 def compile_shader(text: str, flags: Sequence[str] = ()) -> Library:
+    """Raises SyntaxError, as torch does, for a text that the rules or clang refuse. `flags` go to the engine's g++."""
+    refused = [*violations(text), *(complaints(text) if front_end.missing() is None else ())]
+    if refused:
+        raise SyntaxError("\n".join(refused))
     return Library(Program(text, flags), itertools.count())
 
 
