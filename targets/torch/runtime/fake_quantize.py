@@ -74,7 +74,7 @@ class FakeQuantizer(nn.Module):
     def __init__(self, how: Quantize) -> None:
         super().__init__()
         self.how, self.mode = how, "off"
-        self.name = "the weight"  # its name in the state_dict, once set_quantization has seen the model
+        self.name = "weight"  # its name in the state_dict, once set_quantization has seen the model
         for measured in ("scale", "snr", "saturated"):
             self.register_buffer(measured, None, persistent=False)
 
@@ -94,9 +94,10 @@ class FakeQuantizer(nn.Module):
 
     def _quantized(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         how = self.how
-        values, scale, codes = torch.ops.mctc.fake_quantize(
-            weight, how.scheme, how.bits, how.group, how.axis, self.name
-        )
+        try:
+            values, scale, codes = torch.ops.mctc.fake_quantize(weight, how.scheme, how.bits, how.group, how.axis)
+        except ValueError as error:  # the op is not told the name: compiled layers of one class would share no code
+            raise ValueError(f"{self.name}: {error}") from error
         return values, scale, codes
 
     def _observe(self, weight: Tensor) -> None:
@@ -155,7 +156,7 @@ def quantization_report(model: nn.Module) -> list[Observation]:
             )
         snr, low, high = float(quantizer.snr), float(quantizer.scale.amin()), float(quantizer.scale.amax())
         if math.isnan(snr) or snr == -math.inf:
-            raise ValueError(_not_finite(name))
+            raise ValueError(f"{name}: {NOT_FINITE}")
         report.append(Observation(name, quantizer.how, snr, float(quantizer.saturated), (low, high)))
     return report
 
@@ -164,25 +165,25 @@ def _quantizers(model: nn.Module) -> Iterator[tuple[str, FakeQuantizer]]:
     """Every quantiser, by the name of its parameter in the state_dict."""
     for path, module in model.named_modules():
         if isinstance(module, FakeQuantizer):
-            yield path.removesuffix("_quantizer") or "the weight", module
+            yield path.removesuffix("_quantizer") or module.name, module
 
 
 def scale_of(weight: Tensor, how: Quantize) -> Tensor:
     """The fp16 scales, of extent 1 but along the output channels; of a palette, its table [groups, 2^bits]."""
-    return _compressed(weight.detach(), how, "the weight")[0]
+    return _compressed(weight.detach(), how)[0]
 
 
 def codes_of(weight: Tensor, how: Quantize) -> Tensor:
     """The codes, in the shape of the weight: int8, or uint8 for a palette."""
-    return _compressed(weight.detach(), how, "the weight")[1]
+    return _compressed(weight.detach(), how)[1]
 
 
-def _compressed(weight: Tensor, how: Quantize, name: str) -> tuple[Tensor, Tensor]:
+def _compressed(weight: Tensor, how: Quantize) -> tuple[Tensor, Tensor]:
     """(scales, codes) or (table, codes)."""
     if how.scheme == "palette":
-        return _palette(weight, how, name)
+        return _palette(weight, how)
     if weight.device.type == "cpu" and not weight.half().isfinite().all():
-        raise ValueError(_not_finite(name))
+        raise ValueError(NOT_FINITE)
     return _scaled(weight.float(), LEVELS[how.scheme], how.axis)
 
 
@@ -197,11 +198,10 @@ def _expanded(scale: Tensor, codes: Tensor, how: Quantize) -> Tensor:
     return scale.flatten().index_select(0, entries).reshape(channels_first.shape).movedim(0, how.axis)
 
 
-def _not_finite(name: str) -> str:
-    return (
-        f"{name} has values that are not finite in fp16 (beyond 65504, or NaN): bring the weight down, or leave it "
-        "uncompressed with `none` in the quantize section"
-    )
+NOT_FINITE = (
+    "the weight has values that are not finite in fp16 (beyond 65504, or NaN): lower the learning rate, or "
+    "keep the weight small by a norm or weight decay"
+)
 
 
 # int8 and int4
@@ -234,23 +234,23 @@ class _Clustered:
 _clustered: MutableMapping[Tensor, _Clustered] = WeakTensorKeyDictionary()
 
 
-def _palette(weight: Tensor, how: Quantize, name: str) -> tuple[Tensor, Tensor]:
+def _palette(weight: Tensor, how: Quantize) -> tuple[Tensor, Tensor]:
     """(table, codes); clustered anew only when the weight has changed in fp16."""
     half = weight.half()
     last = _clustered.get(weight)
     if last is None or last.how != how or not torch.equal(last.half, half):
-        last = _Clustered(how, half.clone(), *_cluster(half, how, name))
+        last = _Clustered(how, half.clone(), *_cluster(half, how))
         _clustered[weight] = last
     return last.table.clone(), last.codes.clone()
 
 
-def _cluster(half: Tensor, how: Quantize, name: str) -> tuple[Tensor, Tensor]:
+def _cluster(half: Tensor, how: Quantize) -> tuple[Tensor, Tensor]:
     channels = half.shape[how.axis]
     group = how.group or channels
     if channels % group:
-        raise ValueError(f"{name}: groups of {group} do not divide the {channels} output channels")
+        raise ValueError(f"the weight has {channels} output channels, which groups of {group} do not divide")
     if not half.isfinite().all():
-        raise ValueError(_not_finite(name))
+        raise ValueError(NOT_FINITE)
     channels_first = half.movedim(how.axis, 0)
     rows = _keys(channels_first).reshape(channels // group, -1)
     table = half.new_empty((channels // group, 1 << how.bits))
@@ -330,16 +330,14 @@ def _between(centres: Tensor) -> Tensor:
 
 
 def _fake_quantize(
-    weight: Tensor, scheme: str, bits: int, group: int | None, axis: int, name: str
+    weight: Tensor, scheme: str, bits: int, group: int | None, axis: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     how = Quantize(scheme, bits, group, axis)
-    scale, codes = _compressed(weight, how, name)
+    scale, codes = _compressed(weight, how)
     return _expanded(scale, codes, how).to(weight.dtype).contiguous(), scale, codes.contiguous()
 
 
-def _shapes(
-    weight: Tensor, scheme: str, bits: int, group: int | None, axis: int, name: str
-) -> tuple[Tensor, Tensor, Tensor]:
+def _shapes(weight: Tensor, scheme: str, bits: int, group: int | None, axis: int) -> tuple[Tensor, Tensor, Tensor]:
     """The results without their values, for compilers."""
     values = weight.new_empty(weight.shape)
     if scheme == "palette":
@@ -361,7 +359,7 @@ def _backward(ctx: Any, d_values: Tensor, d_scale: Tensor, d_codes: Tensor) -> t
     if ctx.levels is not None:
         weight, scale = ctx.saved_tensors
         d_values = d_values * (weight.abs() < (ctx.levels + 0.5) * scale.float())
-    return d_values, None, None, None, None, None
+    return d_values, None, None, None, None
 
 
 if not hasattr(torch.ops.mctc, "fake_quantize"):  # another copy of this file may be loaded already
@@ -369,7 +367,7 @@ if not hasattr(torch.ops.mctc, "fake_quantize"):  # another copy of this file ma
         "mctc::fake_quantize",
         _fake_quantize,
         mutates_args=(),
-        schema="(Tensor weight, str scheme, int bits, int? group, int axis, str name) -> (Tensor, Tensor, Tensor)",
+        schema="(Tensor weight, str scheme, int bits, int? group, int axis) -> (Tensor, Tensor, Tensor)",
     )
     _op.register_fake(_shapes)
     _op.register_autograd(_backward, setup_context=_setup)

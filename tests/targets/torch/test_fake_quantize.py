@@ -16,8 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from mctc.ir.program import Quantization
+from mctc.build.compile import Compiled, compile_program
+from mctc.build.options import BuildOptions
+from mctc.ir.program import Derived, Quantization, Recipe
+from mctc.language import elaborate_file
 from mctc.quantize import Palette, Scaled, quantize
+from mctc.rewrite.recipes import recipe_key
 from mctc.targets.torch.runtime import fake_quantize
 from mctc.targets.torch.runtime.fake_quantize import (
     FakeQuantizer,
@@ -28,6 +32,7 @@ from mctc.targets.torch.runtime.fake_quantize import (
     scale_of,
     set_quantization,
 )
+from mctc.weights import Weights, apply
 
 INT8, INT4, PALETTE = Quantize("int8", 8), Quantize("int4", 4), Quantize("palette", 4)
 SCHEMES = [INT8, INT4, PALETTE]
@@ -289,6 +294,23 @@ def test_it_compiles_whole_to_the_same_numbers(how: Quantize, mode: str) -> None
         assert_measured(row, model.weight.detach())
 
 
+def test_compiled_layers_of_one_class_share_their_code() -> None:
+    torch.compiler.reset()
+    compiled: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> torch.fx.GraphModule:
+        compiled.append(graph)
+        return graph
+
+    model = nn.Sequential(*(Layer(INT8, 8, 8) for _ in range(4)))
+    set_quantization(model, "on")
+    expected = model(torch.ones(1, 8, 1, 3))
+    for layer in model:
+        layer.compile(backend=backend)
+    assert torch.equal(model(torch.ones(1, 8, 1, 3)), expected)
+    assert len(compiled) <= 2  # the first layer's input needs no gradient
+
+
 @pytest.mark.parametrize(
     ("shape", "how"),
     [
@@ -301,7 +323,7 @@ def test_it_compiles_whole_to_the_same_numbers(how: Quantize, mode: str) -> None
 )
 def test_the_op_keeps_the_rules_of_custom_ops(shape: tuple[int, ...], how: Quantize) -> None:
     values = weight(*shape[::-1]).permute(*reversed(range(len(shape)))).requires_grad_()
-    arguments = (values, how.scheme, how.bits, how.group, how.axis, "weight")
+    arguments = (values, how.scheme, how.bits, how.group, how.axis)
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")
     results = torch.library.opcheck(torch.ops.mctc.fake_quantize.default, arguments, test_utils=tests)
     assert set(results.values()) == {"SUCCESS"}
@@ -354,7 +376,7 @@ def test_a_weight_that_fp16_cannot_hold_is_refused_by_name(how: Quantize, value:
         set_quantization(model, mode)
         with torch.no_grad():
             model[0].weight[3, 2] = value
-        with pytest.raises(ValueError, match=r"0\.weight has values that are not finite in fp16"):
+        with pytest.raises(ValueError, match=r"0\.weight: the weight has values that are not finite in fp16"):
             model(torch.randn(1, 8, 1, 3))
 
 
@@ -376,7 +398,7 @@ def test_what_cannot_be_stored_is_refused(arguments: tuple[str, int], match: str
 
 
 def test_groups_must_divide_the_channels() -> None:
-    with pytest.raises(ValueError, match="the weight: groups of 5 do not divide the 16 output channels"):
+    with pytest.raises(ValueError, match="weight: the weight has 16 output channels, which groups of 5 do not divide"):
         quantizer(Quantize("palette", 4, 5))(weight(16, 8))
 
 
@@ -417,3 +439,69 @@ def test_training_through_it_learns_weights_that_the_package_keeps() -> None:
         loss().backward()
         optimiser.step()
     assert loss().item() < 0.05 * before
+
+
+SPEC = """
+block tied(token: i32[B, U]) {
+    param weight: f32[256, 64] = normal(std = 1)
+    return op.linear(op.embedding(token, weight), weight)
+}
+
+model probe(width = 64) {
+    dim B: batch
+    dim T: time @ 100 Hz
+    dim U: label
+    dim V: vocabulary = 100
+    component encoder(x: f32[B, T, width]) -> f32[B, T, V] {
+        a = depthwise_conv1d(conv1d(x, 128, 3) as conv, 31) as depthwise
+        return linear(gru(lstm(a, 64) as lstm, 64) as gru, V) as out
+    }
+    component wide(x: f32[B, T, width]) -> f32[B, T, width] {
+        return linear(linear(x, 16500) as up, width) as down
+    }
+    component predictor(token: i32[B, U] < V) -> f32[B, U, width] {
+        return linear(embedding(token, V, width) as table, width) as proj
+    }
+    component output(token: i32[B, U] < 256) -> f32[B, U, 256] {
+        return tied(token) as tied
+    }
+    stream { chunk = 8 frames }
+    quantize { wide.**: int4(per_channel); **: SCHEME }
+}
+"""
+
+
+@pytest.mark.parametrize("scheme", ["int8(per_channel)", "palette(bits = 4)", "palette(bits = 2, group = 16)"])
+def test_deploy_passes_keep_what_a_fake_quantised_parameter_holds(scheme: str, tmp_path: Path) -> None:
+    spec = tmp_path / "probe.mct"
+    spec.write_text(SPEC.replace("SCHEME", scheme))
+    compiled = compile_program(elaborate_file(spec), BuildOptions())
+    checked = set()
+    for name, parameter in compiled.deployed.parameters.items():
+        if parameter.quantization is not None:
+            expected = _moved(parameter.recipe, _fake_quantised(compiled, name))
+            deployed = Weights(compiled.deployed.sources).deployed(parameter)
+            assert deployed.tobytes() == np.ascontiguousarray(expected, np.float32).tobytes()
+            checked.add(name)
+    assert checked == {name for name, each in compiled.whole.parameters.items() if each.quantization is not None}
+    assert len(checked) >= 11
+
+
+def _fake_quantised(compiled: Compiled, name: str) -> tuple[Recipe, np.ndarray]:
+    """A parameter after the common passes, which is what the module holds: its recipe and fake-quantised value."""
+    parameter = compiled.whole.parameters[name]
+    how = parameter.quantization
+    assert how is not None
+    value = torch.from_numpy(Weights(compiled.whole.sources).value(parameter))
+    made = quantizer(Quantize(how.scheme, how.bits, how.group, how.axis))
+    return parameter.recipe, made(value).numpy()
+
+
+def _moved(recipe: Recipe, start: tuple[Recipe, np.ndarray]) -> np.ndarray:
+    """What becomes of a value of the recipe `start` in the recipe that continues it."""
+    if recipe_key(recipe) == recipe_key(start[0]):
+        return start[1]
+    assert isinstance(recipe, Derived)
+    (operand,) = recipe.operands
+    assert operand is not None
+    return np.asarray(apply(recipe, [_moved(operand, start)]))
