@@ -81,14 +81,14 @@ class Weights:
 
     def _evaluate(self, recipe: Recipe, parameter: Parameter, dtype: type[np.floating[Any]]) -> Array:
         if isinstance(recipe, Source):
-            return self._source(recipe).astype(dtype, copy=False)
+            return self.source(recipe).astype(dtype, copy=False)
         stored = self._late(recipe, parameter)
         if stored is not None:
             return stored.astype(dtype, copy=False)
         operands = [None if r is None else self._evaluate(r, parameter, dtype) for r in recipe.operands]
         return np.asarray(apply(recipe, operands), dtype)
 
-    def _source(self, source: Source) -> Array:
+    def source(self, source: Source) -> Array:
         if self._checkpoint is not None:
             return self._checkpoint.read(source.name).reshape(source.type.shape)
         type_, rule = self.sources[source.name]

@@ -40,7 +40,7 @@ HOMES = {
 
 
 ABOUT = (
-    "Tensors are laid out as the Neural Engine computes, (B, C, 1, S) with time last. `forward` takes whole utterances,",
+    "Tensors are laid out as the Neural Engine computes, (B, C, 1, S), time last. `forward` takes whole utterances,",
     "`step` one chunk of a stream and its state; the names of the state_dict are the spec's, so `mctc build --weights`",
     "takes a checkpoint as it is. Beside this file lie the modules that it imports; all of them need torch alone.",
 )
@@ -48,7 +48,7 @@ ABOUT = (
 
 @dataclass(frozen=True)
 class ModuleText:
-    """An emitted module. `classes` are the components' class names, `siblings` the modules that it imports."""
+    """An emitted module: `classes` are the components' class names, `siblings` the modules it imports."""
 
     name: str
     text: str

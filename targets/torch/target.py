@@ -75,7 +75,7 @@ def _source(whole: Program) -> str:
 
 def _package(model: str, module: ModuleText) -> str:
     return (
-        f'"""{model} to train: `from training import {module.name}`. The folder may be copied; it needs torch alone."""\n\n'
+        f'"""{model} to train: `from training import {module.name}`. It needs torch alone."""\n\n'
         f"from .{module_name(model)} import {module.name}\n\n"
         f'__all__ = ["{module.name}"]\n'
     )
