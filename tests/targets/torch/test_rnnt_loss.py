@@ -1,0 +1,351 @@
+"""The transducer loss: its operations, on the CPU, against the definition in fp64."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from bench.gpu.training_runtime import import_from
+from mctc.targets.torch.runtime import rnnt_loss as module
+from mctc.targets.torch.runtime import rnnt_loss_cpu, rnnt_loss_reference
+from mctc.targets.torch.runtime.rnnt_loss import collapse, rnnt_loss
+
+TYPES = {torch.float64: 1e-12, torch.float32: 2e-6, torch.float16: 1e-3, torch.bfloat16: 8e-3}
+LAYOUTS = (-1, 1)
+needs_compiler = pytest.mark.skipif(not rnnt_loss_cpu.available(), reason="no C++ compiler")
+
+
+@pytest.fixture(params=[pytest.param("native", marks=needs_compiler), "torch"])
+def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What computes: the C++, or torch operations as where no compiler is."""
+    if request.param == "torch":
+        monkeypatch.setattr(rnnt_loss_cpu, "available", lambda: False)
+    return str(request.param)
+
+
+@dataclass(frozen=True)
+class Batch:
+    logits: Tensor
+    targets: Tensor
+    frame_lengths: Tensor
+    label_lengths: Tensor
+
+    def loss(self, logits: Tensor, dim: int = -1) -> Tensor:
+        laid_out = logits if dim == -1 else logits.permute(0, 3, 2, 1).contiguous()
+        lengths = (self.frame_lengths, self.label_lengths)
+        return rnnt_loss(laid_out, self.targets, *lengths, dim=dim, reduction="none")
+
+    def defined(self, logits: Tensor) -> Tensor:
+        blank, label = log_probs(logits, self.targets)
+        return rnnt_loss_reference.definition(blank, label, self.frame_lengths, self.label_lengths)
+
+
+def make(batch: int, frames: int, labels: int, classes: int, dtype: torch.dtype = torch.float32) -> Batch:
+    """Lengths are random, but the longest in the first utterance and the shortest in the last of several."""
+    torch.manual_seed(batch + frames + labels + classes)
+    frame_lengths, label_lengths = torch.randint(1, frames + 1, (batch,)), torch.randint(0, labels + 1, (batch,))
+    frame_lengths[-1], label_lengths[-1] = 1, 0
+    frame_lengths[0], label_lengths[0] = frames, labels
+    logits = (2 * torch.randn(batch, frames, labels + 1, classes)).to(dtype)
+    return Batch(logits, torch.randint(1, classes, (batch, labels)), frame_lengths, label_lengths)
+
+
+def log_probs(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    every = logits.log_softmax(-1)
+    index = targets[:, None, :, None].expand(-1, every.shape[1], -1, 1)
+    return every[..., 0], every[:, :, :-1].gather(-1, index)[..., 0]
+
+
+def gradient(loss: Callable[[Tensor], Tensor], logits: Tensor) -> tuple[Tensor, Tensor]:
+    """The losses and the gradient of a weighted sum of them."""
+    leaf = logits.clone().requires_grad_()
+    losses = loss(leaf)
+    weights = torch.linspace(0.5, 2, len(losses), dtype=losses.dtype)
+    return losses.detach(), torch.autograd.grad((losses * weights).sum(), leaf)[0]
+
+
+def agree(found: Tensor, right: Tensor, within: float) -> None:
+    assert torch.isfinite(found).all()
+    assert (found.double() - right).norm() <= within * right.norm()
+
+
+@pytest.mark.parametrize(("frames", "labels"), [(1, 0), (1, 2), (3, 1), (4, 3)])
+def test_the_definition_sums_over_every_alignment(frames: int, labels: int) -> None:
+    batch = make(1, frames, labels, 4, torch.float64)
+    blank, label = log_probs(batch.logits, batch.targets)
+    alignments = []
+    for emitting in itertools.combinations_with_replacement(range(frames), labels):  # the frame of each label
+        steps = [label[0, t, u] for u, t in enumerate(emitting)]
+        steps += [blank[0, t, sum(each <= t for each in emitting)] for t in range(frames)]
+        alignments.append(torch.stack(steps).sum())
+    expected = -torch.stack(alignments).logsumexp(0)
+    found = rnnt_loss_reference.definition(blank, label, batch.frame_lengths, batch.label_lengths)
+    torch.testing.assert_close(found[0], expected)
+
+
+@pytest.mark.parametrize("dim", LAYOUTS)
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("sizes", [(1, 1, 0, 2), (2, 1, 3, 5), (3, 7, 5, 64), (2, 5, 2, 67), (3, 20, 1, 16)])
+def test_values_and_gradients_are_those_of_the_definition(
+    path: str, sizes: tuple[int, int, int, int], dtype: torch.dtype, dim: int
+) -> None:
+    batch = make(*sizes, dtype)
+    losses, found = gradient(lambda logits: batch.loss(logits, dim), batch.logits)
+    expected, right = gradient(batch.defined, batch.logits.double())
+    agree(losses, expected, min(TYPES[dtype], 1e-6))  # the arithmetic is fp32 whatever the logits' type
+    agree(found, right, TYPES[dtype])
+    assert found.dtype == dtype
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    sizes=st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(0, 6), st.integers(2, 40)),
+    dim=st.sampled_from(LAYOUTS),
+)
+def test_any_shape(sizes: tuple[int, int, int, int], dim: int) -> None:
+    batch = make(*sizes)
+    losses, found = gradient(lambda logits: batch.loss(logits, dim), batch.logits)
+    expected, right = gradient(batch.defined, batch.logits.double())
+    agree(losses, expected, 1e-6)
+    agree(found, right, 5e-6)
+
+
+def test_a_wide_lattice_and_a_long_utterance_keep_their_precision(path: str) -> None:
+    for sizes in ((2, 6, 300, 3), (1, 3000, 4, 8)):
+        batch = make(*sizes)
+        losses, found = gradient(batch.loss, batch.logits)
+        blank, label, rest, total = rnnt_loss_reference.collapse(batch.logits.double(), batch.targets, 0)
+        lattice = (blank, label, batch.frame_lengths, batch.label_lengths)
+        expected, alphas = rnnt_loss_reference.forward(*lattice)
+        weights = torch.linspace(0.5, 2, len(losses)).double()
+        steps = rnnt_loss_reference.backward(weights, *lattice, alphas, expected)
+        cells = (batch.logits.double(), batch.targets, rest, total)
+        right = rnnt_loss_reference.collapse_backward(*steps, torch.zeros_like(rest), *cells, 0)
+        agree(losses, expected, 1e-6)
+        agree(found, right, 1e-4)
+
+
+@pytest.mark.parametrize("dim", LAYOUTS)
+def test_what_lies_beyond_the_lengths_is_not_read_and_gets_no_gradient(path: str, dim: int) -> None:
+    batch = make(3, 6, 4, 20)
+    outside = torch.ones(batch.logits.shape[:3], dtype=torch.bool)
+    for b, (frames, labels) in enumerate(zip(batch.frame_lengths.tolist(), batch.label_lengths.tolist())):
+        outside[b, :frames, : labels + 1] = False
+    unread = batch.logits.masked_fill(outside[..., None], torch.nan)
+    batch.targets[1, batch.label_lengths[1] :] = -7
+    losses, found = gradient(lambda logits: batch.loss(logits, dim), unread)
+    _, kept = gradient(lambda logits: batch.loss(logits, dim), batch.logits)
+    assert torch.isfinite(losses).all()
+    assert not found[outside].any()
+    assert torch.equal(found[~outside], kept[~outside])
+
+
+@pytest.mark.parametrize("dim", LAYOUTS)
+def test_the_collapsed_cells_and_their_gradients_are_those_of_the_softmax(path: str, dim: int) -> None:
+    batch = make(2, 6, 3, 21)
+    batch.targets[1, 1] = 0  # the blank: no next label there
+    laid_out = batch.logits if dim == -1 else batch.logits.permute(0, 3, 2, 1).contiguous()
+    leaf, exact = laid_out.clone().requires_grad_(), batch.logits.double().requires_grad_()
+    found = collapse(leaf, batch.targets, dim=dim)
+    p = exact.softmax(-1)
+    index = batch.targets[:, None, :, None].expand(-1, 6, -1, 1)
+    no_label = torch.nn.functional.pad((batch.targets == 0)[:, None].expand(-1, 6, -1), (0, 1), value=True)
+    label = torch.nn.functional.pad(p[:, :, :-1].gather(-1, index)[..., 0], (0, 1)).masked_fill(no_label, 0)
+    expected = (p[..., 0].log(), label.log(), (1 - p[..., 0] - label).log())
+    gradients = [torch.randn(2, 6, 4).double() for _ in expected]
+    gradients[1].masked_fill_(no_label, 0)
+    agree(found.blank.detach(), expected[0], 1e-6)
+    agree(found.rest.detach(), expected[2], 1e-6)
+    torch.testing.assert_close(found.label.double(), expected[1][..., :-1], check_dtype=False, rtol=1e-5, atol=1e-6)
+    (right,) = torch.autograd.grad(
+        sum(
+            (each.masked_fill(no_label & (k == 1), 0) * g).sum() for k, (each, g) in enumerate(zip(expected, gradients))
+        ),
+        exact,
+    )
+    (given_,) = torch.autograd.grad(
+        found, leaf, [gradients[0].float(), gradients[1][..., :-1].float(), gradients[2].float()]
+    )
+    agree(given_ if dim == -1 else given_.permute(0, 3, 2, 1), right, 1e-5)
+
+
+def test_padded_classes_change_nothing(path: str) -> None:
+    batch = make(2, 5, 3, 30)
+    padded = torch.cat([batch.logits, torch.full((2, 5, 4, 34), -1e4)], -1)
+    losses, found = gradient(batch.loss, padded)
+    expected, right = gradient(batch.loss, batch.logits)
+    torch.testing.assert_close(losses, expected)
+    torch.testing.assert_close(found[..., :30], right)
+    assert not found[..., 30:].any()
+
+
+def test_views_with_gaps_and_other_layouts_are_fine(path: str) -> None:
+    batch = make(2, 5, 3, 20)
+    expected = gradient(batch.loss, batch.logits)
+    wide = torch.zeros(2, 5, 4, 23)
+    wide[..., 2:22] = batch.logits
+    for view in (
+        wide[..., 2:22],
+        batch.logits.transpose(0, 1).contiguous().transpose(0, 1),
+        batch.logits.mT.contiguous().mT,
+    ):
+        leaf = view.detach().requires_grad_()
+        losses = batch.loss(leaf)
+        (found,) = torch.autograd.grad((losses * torch.linspace(0.5, 2, 2)).sum(), leaf)
+        torch.testing.assert_close((losses.detach(), found), expected)
+
+
+def test_a_class_of_probability_zero_is_no_nan(path: str) -> None:
+    batch = make(1, 4, 2, 5)
+    batch.logits[0, 1, 0, 0] = batch.logits[0, 2, :, 3] = -torch.inf
+    losses, found = gradient(batch.loss, batch.logits)
+    expected, _ = gradient(batch.defined, batch.logits.double())
+    agree(losses, expected, 1e-6)
+    assert torch.isfinite(found).all()
+
+
+@needs_compiler
+def test_the_number_of_threads_changes_no_bit() -> None:
+    batch = make(3, 40, 5, 50)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(gradient(lambda logits: batch.loss(logits, 1), batch.logits))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(one, other) for one, other in zip(*found))
+
+
+def test_reductions() -> None:
+    batch = make(3, 6, 4, 10)
+    arguments = (batch.logits, batch.targets, batch.frame_lengths, batch.label_lengths)
+    each = rnnt_loss(*arguments, reduction="none")
+    torch.testing.assert_close(rnnt_loss(*arguments), each.mean())
+    torch.testing.assert_close(rnnt_loss(*arguments, reduction="sum"), each.sum())
+    with pytest.raises(ValueError, match="reduction is 'avg'; it must be one of mean, sum, none"):
+        rnnt_loss(*arguments, reduction="avg")
+
+
+def test_gradcheck_of_both_operations() -> None:
+    batch = make(2, 3, 2, 5, torch.float64)
+    assert torch.autograd.gradcheck(batch.loss, batch.logits.requires_grad_())
+    laid_out = batch.logits.detach().permute(0, 3, 2, 1).contiguous().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: collapse(x, batch.targets, dim=1).rest, laid_out)
+
+
+def test_opcheck(path: str) -> None:
+    batch = make(2, 4, 3, 18)
+    lengths = (batch.frame_lengths.int(), batch.label_lengths.int())
+    logits, targets = batch.logits.requires_grad_(), batch.targets.int()
+    ops = torch.ops.mctc
+    torch.library.opcheck(ops.rnnt_collapse.default, (logits, targets, 0))
+    blank, label, rest, total = (each.detach() for each in ops.rnnt_collapse(logits, targets, 0))
+    lattice = (blank.requires_grad_(), label.requires_grad_(), *lengths)
+    torch.library.opcheck(ops.rnnt_loss.default, lattice)
+    loss, alphas = ops.rnnt_loss(*(each.detach() for each in lattice))
+    gradients = (loss, *(each.detach() for each in lattice), alphas, loss)
+    torch.library.opcheck(ops.rnnt_loss_backward.default, gradients)
+    steps = ops.rnnt_loss_backward(*gradients)
+    cells = (*steps, torch.zeros_like(rest), logits.detach(), targets, rest, total, 0)
+    torch.library.opcheck(ops.rnnt_collapse_backward.default, cells)
+
+
+def test_compiled_it_is_the_same() -> None:
+    batch = make(2, 5, 3, 12)
+    compiled = torch.compile(batch.loss, backend="aot_eager", fullgraph=True)
+    for one, other in zip(gradient(compiled, batch.logits), gradient(batch.loss, batch.logits)):
+        assert torch.equal(one, other)
+
+
+def test_exported_it_is_two_nodes() -> None:
+    class Training(torch.nn.Module):
+        def forward(self, logits: Tensor, targets: Tensor, frames: Tensor, labels: Tensor) -> Tensor:
+            return rnnt_loss(logits, targets, frames, labels, dim=1)
+
+    batch = make(2, 5, 3, 12)
+    arguments = (batch.logits.permute(0, 3, 2, 1).contiguous(), batch.targets, batch.frame_lengths, batch.label_lengths)
+    program = torch.export.export(Training(), arguments)
+    named = [str(node.target) for node in program.graph.nodes if "mctc" in str(node.target)]
+    assert named == ["mctc.rnnt_collapse.default", "mctc.rnnt_loss.default"]
+    torch.testing.assert_close(program.module()(*arguments), Training()(*arguments))
+
+
+def test_under_autocast_the_loss_is_fp32() -> None:
+    batch = make(2, 5, 3, 12, torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert batch.loss(batch.logits).dtype == torch.float32
+
+
+def test_a_copy_of_the_files_works_beside_the_original(tmp_path: Path) -> None:
+    shutil.copytree(Path(module.__file__).parent, tmp_path / "training")
+    try:
+        copy = import_from(tmp_path / "training", "copied_training", "rnnt_loss")
+        batch = make(2, 5, 3, 12)
+        arguments = (batch.logits, batch.targets, batch.frame_lengths, batch.label_lengths)
+        assert copy.rnnt_loss is not rnnt_loss
+        assert torch.equal(copy.rnnt_loss(*arguments), rnnt_loss(*arguments))
+    finally:
+        for name in [name for name in sys.modules if name.startswith("copied_training")]:
+            del sys.modules[name]
+
+
+WRONG = {
+    "logits": ({"logits": torch.zeros(2, 5, 7)}, r"logits is \(2, 5, 7\) and dim -1; they must be \(B, T, U\+1, V\)"),
+    "dim": ({"dim": 2}, r"logits is \(2, 5, 4, 8\) and dim 2"),
+    "no frames": ({"logits": torch.zeros(2, 0, 4, 8)}, "none of its sizes may be 0"),
+    "type": (
+        {"logits": torch.zeros(2, 5, 4, 8, dtype=torch.int32)},
+        "logits is torch.int32; it must be float32, float16",
+    ),
+    "targets": (
+        {"targets": torch.ones(2, 4, dtype=torch.int32)},
+        r"targets is \(2, 4\) .* must be \(B, U\) = \(2, 3\)",
+    ),
+    "target type": ({"targets": torch.ones(2, 3)}, r"targets is \(2, 3\) of torch.float32"),
+    "lengths": ({"frame_lengths": torch.tensor([5])}, r"frame_lengths is \(1,\) .* must be \(B,\) = \(2,\) integers"),
+    "blank": ({"blank": 8}, "blank is 8; it must be one of the 8 classes"),
+    "no frame": ({"frame_lengths": torch.tensor([5, 0])}, r"frame_lengths\[1\] is 0; it must be from 1 to 5"),
+    "too long": ({"label_lengths": torch.tensor([4, 0])}, r"label_lengths\[0\] is 4; it must be from 0 to 3"),
+    "class": ({"targets": torch.tensor([[1, 2, 8], [1, 1, 1]])}, r"targets\[0, 2\] is 8; within label_lengths"),
+    "blank target": ({"targets": torch.tensor([[1, 2, 3], [1, 0, 1]])}, r"targets\[1, 1\] is 0; .* not the blank, 0"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_does_not_fit_is_named(what: str) -> None:
+    arguments = {
+        "logits": torch.zeros(2, 5, 4, 8),
+        "targets": torch.tensor([[1, 2, 3], [4, 5, 6]]),
+        "frame_lengths": torch.tensor([5, 4]),
+        "label_lengths": torch.tensor([3, 2]),
+    }
+    wrong, message = WRONG[what]
+    with pytest.raises(ValueError, match=message):
+        rnnt_loss(**{**arguments, **wrong})
+
+
+def test_a_wrong_length_never_reaches_the_kernel() -> None:
+    blank, label = torch.zeros(1, 4, 3), torch.zeros(1, 4, 2)
+    with pytest.raises(ValueError, match=r"frame_lengths\[0\] is 5; it must be from 1 to 4"):
+        torch.ops.mctc.rnnt_loss(
+            blank, label, torch.tensor([5], dtype=torch.int32), torch.tensor([2], dtype=torch.int32)
+        )
+
+
+def test_an_impossible_target_makes_the_loss_infinite(path: str) -> None:
+    cells = collapse(torch.zeros(1, 4, 3, 8), torch.tensor([[1, 99]]))
+    loss, _ = torch.ops.mctc.rnnt_loss(
+        *cells[:2], torch.tensor([4], dtype=torch.int32), torch.tensor([2], dtype=torch.int32)
+    )
+    assert loss.isinf().all()
