@@ -18,12 +18,13 @@ max |w| is under 1e-3 (int8) or 3.2e-6 (int4). A palette clips nothing: its grad
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.weak import WeakTensorKeyDictionary
 
 MODES = ("off", "observe", "on")
@@ -32,6 +33,7 @@ BITS = {"int8": (8,), "int4": (4,), "palette": (2, 4, 6, 8)}
 ITERATIONS = 40  # of Lloyd's algorithm; it stops earlier when no centre moves
 
 LARGEST_KEY = 0x7BFF  # the bits of 65504, the largest number of fp16
+KEYS = 2 * LARGEST_KEY + 1
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,11 @@ def _palette(weight: Tensor, how: Quantize) -> tuple[Tensor, Tensor]:
 
 
 def _cluster(half: Tensor, how: Quantize) -> tuple[Tensor, Tensor]:
+    """Sorted tables of fp16 values, one a group of output channels, and the code of every entry.
+
+    There are 63487 finite fp16 numbers: the clustering runs over those that occur, weighted by their counts. It runs on
+    the CPU wherever the weight lies, because it is fp64 arithmetic in the package's own order.
+    """
     channels = half.shape[how.axis]
     group = how.group or channels
     if channels % group:
@@ -253,11 +260,15 @@ def _cluster(half: Tensor, how: Quantize) -> tuple[Tensor, Tensor]:
         raise ValueError(NOT_FINITE)
     channels_first = half.movedim(how.axis, 0)
     rows = _keys(channels_first).reshape(channels // group, -1)
-    table = half.new_empty((channels // group, 1 << how.bits))
+    present, counts = zip(*map(_histogram, rows))
+    points = [_values(keys) for keys in present]
+    table = _lloyd(points, counts, 1 << how.bits).half()
     codes = torch.empty_like(rows, dtype=torch.uint8)
-    for index, row in enumerate(rows):  # not torch.stack, which has no fp16 under autocast to bfloat16
-        table[index], codes[index] = _cluster_row(row, 1 << how.bits)
-    return table, codes.reshape(channels_first.shape).movedim(0, how.axis).contiguous()
+    for index, row in enumerate(rows):
+        code_of = torch.zeros(KEYS, dtype=torch.uint8)
+        code_of[present[index]] = _nearest(points[index], table[index].double()).to(torch.uint8)
+        codes[index] = code_of.to(row.device).index_select(0, row)
+    return table.to(half.device), codes.reshape(channels_first.shape).movedim(0, how.axis).contiguous()
 
 
 def _keys(half: Tensor) -> Tensor:
@@ -272,39 +283,43 @@ def _values(keys: Tensor) -> Tensor:
     return signed.abs().to(torch.int16).view(torch.float16).double() * signed.sign()
 
 
-def _cluster_row(keys: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """A sorted table of `size` fp16 values for fp16 numbers given by rank, and the code of each number.
-
-    fp16 has 63487 finite numbers: the clustering runs over those that occur, weighted by their counts. It runs on the
-    CPU wherever the weight lies, because it is fp64 arithmetic in the package's own order.
-    """
-    counts = torch.bincount(keys, minlength=2 * LARGEST_KEY + 1).cpu()
+def _histogram(keys: Tensor) -> tuple[Tensor, Tensor]:
+    """The different keys in order, and how often each occurs, in fp64."""
+    counts = torch.bincount(keys, minlength=KEYS).cpu()
     present = counts.nonzero().flatten()
-    points = _values(present)
-    table = _lloyd(points, counts[present].double(), size).half()
-    code_of = torch.zeros(counts.numel(), dtype=torch.uint8)
-    code_of[present] = _nearest(points, table.double()).to(torch.uint8)
-    return table.to(keys.device), code_of.to(keys.device).index_select(0, keys)
+    return present, counts[present].double()
 
 
-def _lloyd(points: Tensor, weights: Tensor, size: int) -> Tensor:
-    """`size` sorted centres for sorted weighted points, from quantiles of the points."""
-    if points.numel() <= size:
-        return torch.cat([points, points[-1:].expand(size - points.numel())])
-    zero = points.new_zeros(1)
-    mass = torch.cat([zero, weights.cumsum(0)])
-    moment = torch.cat([zero, (weights * points).cumsum(0)])
-    targets = (torch.arange(size, dtype=torch.float64) + 0.5) / size * mass[-1]
-    centres = _refilled(torch.unique(points[torch.searchsorted(mass[1:], targets)]), points, size)
-    ends = torch.tensor([0]), torch.tensor([points.numel()])
+def _lloyd(points: Sequence[Tensor], weights: Sequence[Tensor], size: int) -> Tensor:
+    """`size` sorted centres for each row of sorted weighted points, from quantiles of the points."""
+    row = pad_sequence(list(points), batch_first=True, padding_value=math.inf)
+    mass = _sums(weights)
+    moment = _sums([each * weight for each, weight in zip(points, weights)])
+    targets = (torch.arange(size, dtype=torch.float64) + 0.5) / size * mass[:, -1:]
+    quantiles = torch.searchsorted(mass[:, 1:].contiguous(), targets)
+    centres = torch.stack([_start(each, at, size) for each, at in zip(points, quantiles)])
+    first, last = torch.zeros(len(row), 1, dtype=torch.int64), torch.full((len(row), 1), row.shape[1])
+    movable = torch.tensor([[each.numel() > size] for each in points])
     for _ in range(ITERATIONS):
-        edges = torch.cat([ends[0], torch.searchsorted(points, _between(centres)), ends[1]])
-        total = mass[edges].diff()
-        moved = torch.where(total > 0, moment[edges].diff() / total.clamp(min=1), centres)
+        edges = torch.cat([first, torch.searchsorted(row, _between(centres)), last], dim=1)
+        total = mass.gather(1, edges).diff()
+        mean = moment.gather(1, edges).diff() / total.clamp(min=1)
+        moved = torch.where(movable & (total > 0), mean, centres)
         if torch.equal(moved, centres):
             break
         centres = moved.sort().values
     return centres
+
+
+def _sums(rows: Sequence[Tensor]) -> Tensor:
+    """Of each row the sums of its first 0, 1, 2 ... numbers."""
+    return nn.functional.pad(pad_sequence(list(rows), batch_first=True).cumsum(1), (1, 0))
+
+
+def _start(points: Tensor, quantiles: Tensor, size: int) -> Tensor:
+    if points.numel() <= size:
+        return torch.cat([points, points[-1:].expand(size - points.numel())])
+    return _refilled(torch.unique(points[quantiles]), points, size)
 
 
 def _refilled(centres: Tensor, points: Tensor, size: int) -> Tensor:
@@ -323,7 +338,7 @@ def _nearest(points: Tensor, centres: Tensor) -> Tensor:
 
 
 def _between(centres: Tensor) -> Tensor:
-    return (centres[1:] + centres[:-1]) / 2
+    return (centres[..., 1:] + centres[..., :-1]) / 2
 
 
 # The op. It is opaque to compilers: generated kernels may divide by reciprocals, which costs the last bit of a scale.

@@ -16,12 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from mctc.build.compile import Compiled, compile_program
-from mctc.build.options import BuildOptions
-from mctc.ir.program import Derived, Quantization, Recipe
-from mctc.language import elaborate_file
+from mctc.ir.program import Quantization
 from mctc.quantize import Palette, Scaled, quantize
-from mctc.rewrite.recipes import recipe_key
 from mctc.targets.torch.runtime import fake_quantize
 from mctc.targets.torch.runtime.fake_quantize import (
     FakeQuantizer,
@@ -32,7 +28,6 @@ from mctc.targets.torch.runtime.fake_quantize import (
     scale_of,
     set_quantization,
 )
-from mctc.weights import Weights, apply
 
 INT8, INT4, PALETTE = Quantize("int8", 8), Quantize("int4", 4), Quantize("palette", 4)
 SCHEMES = [INT8, INT4, PALETTE]
@@ -348,20 +343,20 @@ def test_autocast_changes_nothing_about_the_weight(how: Quantize, dtype: torch.d
 
 
 def test_a_palette_is_clustered_anew_only_when_the_weight_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = []
-    cluster_row = fake_quantize._cluster_row
-    monkeypatch.setattr(fake_quantize, "_cluster_row", lambda keys, size: rows.append(size) or cluster_row(keys, size))
+    made_anew: list[Quantize] = []
+    cluster = fake_quantize._cluster
+    monkeypatch.setattr(fake_quantize, "_cluster", lambda half, how: made_anew.append(how) or cluster(half, how))
     values, made = nn.Parameter(weight(16, 24)), FakeQuantizer(PALETTE)
     made.mode = "on"
     first = made(values)
     assert torch.equal(made(values), first)
     made.mode = "observe"
     made(values)
-    assert len(rows) == 1
+    assert len(made_anew) == 1
     made.mode = "on"
     values.data.mul_(2)  # no version counter sees this
     assert not torch.equal(made(values), first)
-    assert len(rows) == 2
+    assert len(made_anew) == 2
     with torch.no_grad():
         values.add_(1)
     assert_is_the_packages(values.detach(), PALETTE)
@@ -439,69 +434,3 @@ def test_training_through_it_learns_weights_that_the_package_keeps() -> None:
         loss().backward()
         optimiser.step()
     assert loss().item() < 0.05 * before
-
-
-SPEC = """
-block tied(token: i32[B, U]) {
-    param weight: f32[256, 64] = normal(std = 1)
-    return op.linear(op.embedding(token, weight), weight)
-}
-
-model probe(width = 64) {
-    dim B: batch
-    dim T: time @ 100 Hz
-    dim U: label
-    dim V: vocabulary = 100
-    component encoder(x: f32[B, T, width]) -> f32[B, T, V] {
-        a = depthwise_conv1d(conv1d(x, 128, 3) as conv, 31) as depthwise
-        return linear(gru(lstm(a, 64) as lstm, 64) as gru, V) as out
-    }
-    component wide(x: f32[B, T, width]) -> f32[B, T, width] {
-        return linear(linear(x, 16500) as up, width) as down
-    }
-    component predictor(token: i32[B, U] < V) -> f32[B, U, width] {
-        return linear(embedding(token, V, width) as table, width) as proj
-    }
-    component output(token: i32[B, U] < 256) -> f32[B, U, 256] {
-        return tied(token) as tied
-    }
-    stream { chunk = 8 frames }
-    quantize { wide.**: int4(per_channel); **: SCHEME }
-}
-"""
-
-
-@pytest.mark.parametrize("scheme", ["int8(per_channel)", "palette(bits = 4)", "palette(bits = 2, group = 16)"])
-def test_deploy_passes_keep_what_a_fake_quantised_parameter_holds(scheme: str, tmp_path: Path) -> None:
-    spec = tmp_path / "probe.mct"
-    spec.write_text(SPEC.replace("SCHEME", scheme))
-    compiled = compile_program(elaborate_file(spec), BuildOptions())
-    checked = set()
-    for name, parameter in compiled.deployed.parameters.items():
-        if parameter.quantization is not None:
-            expected = _moved(parameter.recipe, _fake_quantised(compiled, name))
-            deployed = Weights(compiled.deployed.sources).deployed(parameter)
-            assert deployed.tobytes() == np.ascontiguousarray(expected, np.float32).tobytes()
-            checked.add(name)
-    assert checked == {name for name, each in compiled.whole.parameters.items() if each.quantization is not None}
-    assert len(checked) >= 11
-
-
-def _fake_quantised(compiled: Compiled, name: str) -> tuple[Recipe, np.ndarray]:
-    """A parameter after the common passes, which is what the module holds: its recipe and fake-quantised value."""
-    parameter = compiled.whole.parameters[name]
-    how = parameter.quantization
-    assert how is not None
-    value = torch.from_numpy(Weights(compiled.whole.sources).value(parameter))
-    made = quantizer(Quantize(how.scheme, how.bits, how.group, how.axis))
-    return parameter.recipe, made(value).numpy()
-
-
-def _moved(recipe: Recipe, start: tuple[Recipe, np.ndarray]) -> np.ndarray:
-    """What becomes of a value of the recipe `start` in the recipe that continues it."""
-    if recipe_key(recipe) == recipe_key(start[0]):
-        return start[1]
-    assert isinstance(recipe, Derived)
-    (operand,) = recipe.operands
-    assert operand is not None
-    return np.asarray(apply(recipe, [_moved(operand, start)]))
