@@ -13,7 +13,7 @@ from mctc.lint.mps.scopes import FUNCTIONS, SCOPES, Kind, Scope, build
 Node = TypeVar("Node", bound=ast.AST)
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
 BRANCHES = (ast.If, ast.IfExp, ast.While)
-CUDA_WORDS = ("cuda", "gpu", "nvidia", "rocm")
+CUDA_WORDS = ("cuda", "gpu", "nccl", "nvidia", "rocm")
 DEVICE_WORDS = (*CUDA_WORDS, "mps", "device", "accelerator", "darwin", "metal")
 EXITS = ("sys.exit", "exit", "quit", "os._exit")
 

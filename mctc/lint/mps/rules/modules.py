@@ -46,6 +46,8 @@ def _is_new_tensor(code: Code, node: ast.AST, depth: int = 8) -> bool:
         name = code.called(node)
         if name in SHAPING:
             return any(_is_new_tensor(code, arg, depth - 1) for arg in node.args)
+        if name == "torch.tensor":  # one number: it mixes with tensors of any device
+            return bool(node.args) and isinstance(code.value(node.args[0]), (ast.List, ast.Tuple, ast.ListComp))
         if name:
             return name in CREATION or name in WRAPPERS
         known = method(node) and method(node) not in (*NUMBERS, *TO_CPU)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from math import prod
+from typing import TypeGuard
 
 from mctc.lint.mps.code import Code, argument, method, receiver
 from mctc.lint.mps.environment import settings
@@ -116,13 +117,21 @@ def time_loops(code: Code) -> Iterator[Finding]:
 
 
 def _is_recurrence(code: Code, statement: ast.Assign, index: str) -> bool:
-    """`h = a[:, t] * h + b[:, t]`: a state from itself and from a slice of something at the loop's index."""
-    target = statement.targets[0]
+    """`h = a[:, t] * h + b[:, t]`: a state times something, and a slice of a tensor at the loop's index."""
+    target, tensors = statement.targets[0], Tensors(code)
     if not isinstance(target, ast.Name) or not isinstance(statement.value, ast.BinOp):
         return False
-    names = {node.id for node in ast.walk(statement.value) if isinstance(node, ast.Name)}
-    slices = [node for node in ast.walk(statement.value) if isinstance(node, ast.Subscript)]
-    return target.id in names and any(_takes_step(each, index) for each in slices) and _uses_torch(code)
+    products = [node for node in ast.walk(statement.value) if _is_product(node)]
+    factors = [factor for each in products for factor in (each.left, each.right)]
+    slices = [
+        node for node in ast.walk(statement.value) if isinstance(node, ast.Subscript) and _takes_step(node, index)
+    ]
+    kept = any(isinstance(factor, ast.Name) and factor.id == target.id for factor in factors)
+    return kept and bool(slices) and not any(tensors.elsewhere(each) for each in slices) and _uses_torch(code)
+
+
+def _is_product(node: ast.AST) -> TypeGuard[ast.BinOp]:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.MatMult))
 
 
 def _takes_step(subscript: ast.Subscript, index: str) -> bool:
