@@ -164,7 +164,7 @@ struct Scan {
   Array dB, dC;                                      // fp32, dense (batch, group, task, state, time), summed by the caller
   Array A, D, bias, h, h_last, dh, dh_last;          // fp32, dense, as the operation has them
   Array dA, dD, dbias;                               // fp32, dense, with the batch in front, summed by the caller
-  Array checkpoints;                                 // fp32, dense (tile - 1, batch, block, state, lane)
+  Array checkpoints;                                 // fp32, dense (tile, batch, block, state, lane)
 
   int64_t group_channels() const { return channels / groups; }
   int64_t group_blocks() const { return (group_channels() + LANES - 1) / LANES; }
@@ -255,7 +255,7 @@ struct Block {
 
   Lanes* checkpoint(int64_t tile) const {
     const int64_t blocks = scan.groups * scan.group_blocks();
-    return reinterpret_cast<Lanes*>(scan.checkpoints.data) + (((tile - 1) * scan.batch + batch) * blocks + index) * scan.states;
+    return reinterpret_cast<Lanes*>(scan.checkpoints.data) + ((tile * scan.batch + batch) * blocks + index) * scan.states;
   }
 
   void load_parameters() const {
@@ -301,7 +301,7 @@ struct Block {
     for (int64_t tile = 0; tile < scan.tiles(); ++tile) {
       const int64_t start = tile * STEPS;
       const int steps = scan.length - start < STEPS ? scan.length - start : STEPS;
-      if (tile) std::memcpy(checkpoint(tile), w.h, scan.states * sizeof(Lanes));
+      std::memcpy(checkpoint(tile), w.h, scan.states * sizeof(Lanes));
       load_tile(start, steps);
       int64_t n = 0;
       for (; n + 4 <= scan.states; n += 4) advance<4>(n, steps);
@@ -373,8 +373,7 @@ struct Block {
     for (int64_t tile = scan.tiles() - 1; tile >= 0; --tile) {
       const int64_t start = tile * STEPS;
       const int steps = scan.length - start < STEPS ? scan.length - start : STEPS;
-      if (tile) std::memcpy(w.h, checkpoint(tile), scan.states * sizeof(Lanes));
-      for (int64_t n = 0; n < scan.states && !tile; ++n) w.h[n] = gather_state(scan.h, batch, n);
+      std::memcpy(w.h, checkpoint(tile), scan.states * sizeof(Lanes));
       load_tile(start, steps);
       load(scan.dy, start, steps, w.dout);
       for (int t = 0; t < steps; ++t) {

@@ -14,6 +14,7 @@ C, and what a chunk spreads over the states is (CHUNK, Batch, Groups, N, Channel
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -26,10 +27,10 @@ Gradients = tuple[Tensor, ...]
 
 
 def checkpoints_shape(x: Tensor, A: Tensor, B: Tensor) -> tuple[int, ...]:
-    """What `forward` keeps for `backward`: the states at the start of all chunks but the first."""
+    """What `forward` keeps for `backward`: the states at the start of each chunk."""
     batch, channels, length = x.shape
     groups = B.shape[1]
-    return ((max(length, 1) - 1) // CHUNK, batch, groups, A.shape[1], channels // groups)
+    return ((length + CHUNK - 1) // CHUNK, batch, groups, A.shape[1], channels // groups)
 
 
 def forward(
@@ -50,8 +51,7 @@ def forward(
     y = torch.empty_like(scan.x)
     checkpoints = state.new_empty(checkpoints_shape(x, A, B))
     for start in range(0, x.shape[2], CHUNK):
-        if start:
-            checkpoints[start // CHUNK - 1] = state
+        checkpoints[start // CHUNK] = state
         chunk = scan.chunk(start)
         states = chunk.states(state)
         state = states[-1].clone()
@@ -85,8 +85,7 @@ def backward(
     for start in reversed(range(0, x.shape[2], CHUNK)):
         here = slice(start, start + CHUNK)
         chunk = scan.chunk(start)
-        state = checkpoints[start // CHUNK - 1] if start else scan.by_group(h)
-        found = chunk.gradients(state, dy[here].to(scan.wide), carry)
+        found = chunk.gradients(checkpoints[start // CHUNK], dy[here].to(scan.wide), carry)
         dx[here], ddelta[here], dB[here], dC[here] = found.x, found.rate, found.B, found.C
         if dz is not None and found.z is not None:
             dz[here] = found.z
@@ -274,7 +273,8 @@ def _time_first(rows: Tensor, groups: int) -> Tensor:
 def _time_last(rows: Tensor) -> Tensor:
     """Back to (Batch, Rows, L)."""
     length, batch = rows.shape[:2]
-    return rows.reshape(length, -1).t().contiguous().view(batch, rows[0, 0].numel(), length)
+    count = math.prod(rows.shape[2:])
+    return rows.reshape(length, batch * count).t().contiguous().view(batch, count, length)
 
 
 def _scan_(decay: Tensor, value: Tensor) -> None:

@@ -50,10 +50,10 @@ def available() -> bool:
 
 
 def checkpoints_shape(x: Tensor, A: Tensor, B: Tensor) -> tuple[int, ...]:
-    """What `forward` keeps for `backward`: the states at the start of all tiles but the first."""
+    """What `forward` keeps for `backward`: the states at the start of each tile."""
     batch, channels, length = x.shape
     groups = B.shape[1]
-    return ((max(length, 1) - 1) // STEPS, batch, groups * _blocks(channels // groups), A.shape[1], LANES)
+    return ((length + STEPS - 1) // STEPS, batch, groups * _blocks(channels // groups), A.shape[1], LANES)
 
 
 def forward(

@@ -9,6 +9,7 @@ of the fp32 states that its backward starts from.
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 from typing import Any
 
@@ -46,8 +47,9 @@ def backend(x: Tensor) -> ModuleType:
 def _forward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     *inputs, softplus = arguments
     check(*inputs)
-    computed: tuple[Tensor, Tensor, Tensor] = backend(inputs[0]).forward(*_laid_out(inputs), softplus)
-    return computed
+    y, h_last, checkpoints = backend(inputs[0]).forward(*_laid_out(inputs), softplus)
+    # One axis, since of several torch.export would ask whether one is 1, and so bind the graph to a range of lengths.
+    return y, h_last, checkpoints.flatten()
 
 
 def _forward_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -57,16 +59,18 @@ def _forward_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     return (
         torch.empty_like(x, memory_format=torch.contiguous_format),
         x.new_empty(*x.shape[:2], A.shape[1], dtype=wide),
-        x.new_empty(backend(x).checkpoints_shape(x, A, B), dtype=wide),
+        x.new_empty(math.prod(backend(x).checkpoints_shape(x, A, B)), dtype=wide),
     )
 
 
 def _backward(dy: Tensor, dh_last: Tensor, *arguments: Any) -> Gradients:
     *inputs, checkpoints, softplus = arguments
-    laid_out = _laid_out(inputs)
-    gradients: Gradients = backend(inputs[0]).backward(
-        _time_inside(dy), dh_last.contiguous(), *laid_out, checkpoints, softplus
-    )
+    with torch.autocast(dy.device.type, enabled=False):  # where backward() is called inside of autocast
+        x, _, A, B, *_ = inputs
+        states = checkpoints.view(backend(x).checkpoints_shape(x, A, B))
+        gradients: Gradients = backend(x).backward(
+            _time_inside(dy), dh_last.contiguous(), *_laid_out(inputs), states, softplus
+        )
     return gradients
 
 
