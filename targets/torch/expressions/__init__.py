@@ -19,6 +19,10 @@ __all__ = ["RULES", "Binds", "Expression", "UnsupportedError", "expression", "ma
 RULES: dict[str, Rule] = {**ELEMENTWISE, **SHAPE, **CHANNEL, **SEQUENCE, **LEAF}
 
 
+# The ops whose rules can leave out frames that do not exist.
+MASKING = frozenset({"attention", "batch_norm", "conv1d", "conv2d", "gru", "log_softmax", "lstm", "reverse"})
+MASKING |= {"reduce_max", "reduce_mean", "reduce_min", "reduce_sum", "selective_scan", "softmax"}
+
 Text = Expression | str
 
 
@@ -33,6 +37,11 @@ def expression(op: Op, operands: Sequence[Text | None], valid: Text | None = Non
         raise UnsupportedError(f"the torch target has no form of {op.name}; add one to its table of expressions")
     given = tuple(None if operand is None else as_expression(operand) for operand in operands)
     mask = None if valid is None or masked_operand(op) is None else as_expression(valid)
+    if mask is not None and op.name not in MASKING:
+        raise UnsupportedError(
+            f"{op.name} works on whole utterances, {op.time.reason if isinstance(op.time, Whole) else 'end to end'}: "
+            "what a padded batch would give is undefined; run utterance by utterance"
+        )
     return RULES[op.name](Application(op, given, mask))
 
 

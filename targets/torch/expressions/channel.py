@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mctc.ir.types import Role
-from mctc.targets.torch.expressions.application import Application, Rule, UnsupportedError
+from mctc.targets.torch.expressions.application import Application, Rule
 from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named
 
 
@@ -45,8 +45,6 @@ def _embedding(use: Application) -> Expression:
 
 def _matmul(use: Application) -> Expression:
     left, right = (use[name] for name in ("left", "right"))
-    if use.valid is not None:
-        raise UnsupportedError("a matrix product over frames cannot leave out the padding of a batch; use attention")
     if use.attribute("transpose_left"):
         left = Expression(f"{left.atom}.mT", left.imports)
     if use.attribute("transpose_right"):

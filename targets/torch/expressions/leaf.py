@@ -7,6 +7,7 @@ import zlib
 
 import numpy as np
 
+from mctc.ir.op import Array
 from mctc.ir.types import DType
 from mctc.targets.torch.expressions.application import Application, Rule
 from mctc.targets.torch.expressions.text import Expression, call, literal, named
@@ -27,19 +28,21 @@ def _constant(use: Application) -> Expression:
     """
     type_ = use.op.result.type
     dtype = STORED[type_.dtype]
-    array = np.ascontiguousarray(np.asarray(use.attribute("value")).astype(dtype))
+    array = np.asarray(use.attribute("value")).astype(dtype)
     keywords: dict[str, object] = {} if dtype == "float32" else {"dtype": named(f"torch.{dtype}")}
+    if not array.size:
+        return call(named("torch.zeros"), array.shape, **keywords)
     if array.size > 1 and bool((array == array.flat[0]).all()):
-        return call(named("torch.full"), array.shape, array.flat[0].item(), **keywords)
-    if array.size <= INLINE and array.size:
+        return call(named("torch.full"), array.shape, _entries(array.flat[0]), **keywords)
+    if array.size <= INLINE:
         return call(named("torch.tensor"), Expression(literal(_entries(array))), **keywords)
     packed = base64.b64encode(zlib.compress(array.astype(array.dtype.newbyteorder("<")).tobytes(), 9)).decode()
     return call(named("unpacked"), packed, array.shape, **keywords)
 
 
-def _entries(array: np.ndarray) -> object:  # type: ignore[type-arg]
+def _entries(array: Array | np.generic) -> object:
     """Nested lists of entries, each as short as float32 allows."""
-    if array.ndim:
+    if isinstance(array, np.ndarray) and array.ndim:
         return [_entries(row) for row in array]
     value = array.item()
     return float(str(array[()])) if isinstance(value, float) else value

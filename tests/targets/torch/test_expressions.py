@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mctc.evaluate.reference import evaluate
+from mctc.ir.build import Builder
 from mctc.ir.catalogue import EXAMPLES
 from mctc.ir.op import registry
 from mctc.ir.program import Function, Initializer, Program, Value
@@ -27,10 +28,10 @@ from mctc.rewrite.base import Context
 from mctc.rewrite.pipeline import run_stage
 from mctc.rewrite.rewriter import RewriteError
 from mctc.streaming.derive import derive_program
-from mctc.targets.torch.expressions import RULES, UnsupportedError
+from mctc.targets.torch.expressions import RULES, Expression, UnsupportedError, expression
 from mctc.weights import Weights
 
-from .written import Written
+from .written import Written, imported
 
 PROGRAMS = Path(__file__).parents[2] / "streaming" / "programs.py"
 _spec = importlib.util.spec_from_file_location("random_programs", PROGRAMS)
@@ -40,7 +41,7 @@ programs = importlib.util.module_from_spec(_spec)
 sys.modules["random_programs"] = programs
 _spec.loader.exec_module(programs)
 
-COUNT = int(os.environ.get("MCTC_EXAMPLES", "40"))
+COUNT = int(os.environ.get("MCTC_EXAMPLES", "25"))
 many = settings(max_examples=COUNT, deadline=None, suppress_health_check=list(HealthCheck))
 SIZES = {"B": 2, "T": 8, "U": 3}
 
@@ -164,3 +165,107 @@ def test_a_step_written_at_one_chunk_length_works_at_every_other(case: Any, one:
     got = Written(written, nested).run(inputs, parameter, state)
     assert_close(got[0], want[0])
     assert_close(got[1], want[1])
+
+
+@pytest.mark.parametrize(
+    ("array", "text"),
+    [
+        (np.float32(0.1), "torch.tensor(0.1)"),
+        (np.array([[1.0, -2.5], [0.1, 1e-20]], np.float32), "torch.tensor([[1.0, -2.5], [0.1, 1e-20]])"),
+        (np.full((2, 3), 0.5), "torch.full((2, 3), 0.5)"),
+        (np.array([1, 2], np.int32), "torch.tensor([1, 2], dtype=torch.int32)"),
+        (np.array([True, False]), "torch.tensor([True, False], dtype=torch.bool)"),
+        (np.array([np.inf, 1.0, -np.inf]), 'torch.tensor([float("inf"), 1.0, float("-inf")])'),
+        (np.arange(100.0), None),
+        (np.arange(100) % 7, None),
+        (np.zeros((0, 3)), None),
+    ],
+)
+def test_a_constant_is_written_to_the_bit(array: np.ndarray, text: str | None) -> None:
+    builder = Builder(Program("p"))
+    op = builder.constant(array).owner
+    assert op is not None
+    made = expression(op, [])
+    assert text is None or made.text == text
+    got = eval(made.text, imported(made.imports)).numpy()
+    np.testing.assert_array_equal(got, array.astype(got.dtype))
+    assert got.shape == array.shape
+    assert got.dtype in (np.float32, np.int32, np.bool_)
+
+
+def test_a_parameter_is_an_attribute_of_its_block() -> None:
+    op = (
+        parse_program("function @f() { %0 = parameter @encoder.layers.0.mamba.A_log: f32[8, 4] }").functions["f"].ops[0]
+    )
+    assert expression(op, []).text == "self.A_log"
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("scale(%x, factor = 2.0)", "2 * x"),
+        ("scale(%x, factor = -1.0)", "-x"),
+        ("scale(%x, factor = -1.0, offset = 1.0)", "1 - x"),
+        ("scale(%x, factor = 0.5, offset = -3.0)", "0.5 * x - 3"),
+        ("mul(%x, %x)", "x * x"),
+        ("split(%x, sizes = [2, 6])", "x.split([2, 6], dim=1)"),
+        ("reshape(%x, axes = [batch B, channel 8, time T, unit 1])", "x.squeeze(2).unsqueeze(3)"),
+        ("reshape(%x, axes = [batch B, feature 2, channel 4, unit 1, time T])", "x.unflatten(1, (2, 4))"),
+        ("slice(%x, axis = channel, begin = 2, end = 4)", "x[:, 2:4]"),
+        ("slice(%x, axis = time, stride = 2)", "x[..., ::2]"),
+        ("conv2d(%x, %w)", "F.conv2d(x, w)"),
+        ("reverse(%x)", "x.flip(3)"),
+        ("attention(%x, %x, %x, heads = 2, left = 16, right = 0)", "attention(x, x, x, heads=2, left=16, right=0)"),
+    ],
+)
+def test_an_op_reads_as_one_would_write_it(line: str, text: str) -> None:
+    inputs = "%x: f32[batch B, channel 8, unit 1, time T], %w: f32[4, 8, 1, 1]"
+    results = "%0, %1" if line.startswith("split") else "%0"
+    (op,) = parse_program(f"function @f({inputs}) {{ {results} = {line} }}").functions["f"].ops
+    assert expression(op, [None if value is None else value.name for value in op.operands]).text == text
+
+
+def test_operands_nest_without_superfluous_parentheses() -> None:
+    lines = (
+        "%0 = add(%x, %y) %1 = mul(%0, %x) %2 = sub(%1, %0) %3 = neg(%2) %4 = exp(%3) %5 = div(%4, %1) return r = %5"
+    )
+    args = "%x: f32[batch B, channel 8], %y: f32[batch B, channel 8]"
+    text: dict[Value, Expression | str] = {}
+    function = parse_program(f"function @f({args}) {{ {lines} }}").functions["f"]
+    text.update({value: value.name for value in function.inputs})
+    for op in function.ops:
+        text[op.result] = expression(op, [text[value] for value in op.operands if value is not None])
+    assert str(text[function.ops[-1].result]) == "torch.exp(-((x + y) * x - (x + y))) / ((x + y) * x)"
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "text"),
+    [(8, None, "x[..., -3:]"), (0, 8, "x[..., :-3]"), (2, 10, "x[..., 2:-1]"), (2, 11, "x[..., 2:]"), (0, 11, "x")],
+)
+def test_a_slice_of_a_chunk_is_counted_from_the_end_that_moves(begin: int, end: int | None, text: str) -> None:
+    stated = f"begin = {begin}" + ("" if end is None else f", end = {end}")
+    line = f"function @f(%x: f32[batch 1, channel 8, unit 1, time 11]) {{ %0 = slice(%x, axis = time, {stated}) }}"
+    (op,) = parse_program(line).functions["f"].ops
+    assert expression(op, ["x"]).text == text
+
+
+@pytest.mark.parametrize(
+    ("args", "line", "complaint"),
+    [
+        (
+            "%x: f32[batch B, time T, channel 8], %w: f32[16, 8], %h: f32[16, 4]",
+            "%0, %1, %2 = lstm(%x, %w, %h)",
+            "laid out",
+        ),
+        ("%x: f32[batch B, time T, channel 8]", "%0 = attention(%x, %x, %x, heads = 2)", "laid out"),
+        (
+            "%x: f32[batch B, time T, channel 8]",
+            "%0 = reshape(%x, axes = [time T, batch B, channel 8])",
+            "in two steps",
+        ),
+    ],
+)
+def test_what_has_no_text_is_refused_with_a_way_out(args: str, line: str, complaint: str) -> None:
+    (op,) = parse_program(f"function @f({args}) {{ {line} }}").functions["f"].ops
+    with pytest.raises(UnsupportedError, match=complaint):
+        expression(op, [None if value is None else value.name for value in op.operands])
