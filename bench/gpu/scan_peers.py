@@ -54,6 +54,7 @@ def associative(inputs: Inputs, mode: str = "generic") -> Tensor:
 
 def compiled_associative() -> Scan:
     """The same as one compiled program with torch's pointwise scan; forward only."""
+    torch.compiler.reset()  # or torch gives up after so many shapes and runs the rest as it is
     return torch.compile(lambda inputs: associative(inputs, "pointwise"), dynamic=False)
 
 
