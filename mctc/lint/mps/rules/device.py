@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from mctc.diagnostics.diagnostic import Severity
 from mctc.lint.mps.code import Code, argument, method, receiver
 from mctc.lint.mps.rule import GUIDE, Finding, Rule
+from mctc.lint.mps.scopes import FUNCTIONS
 from mctc.lint.mps.tensors import device_of
 
 EXTENSIONS = {
@@ -64,7 +65,8 @@ PLACES = {  # functions that take a device, and its position
 
 def cuda_calls(code: Code) -> Iterator[Finding]:
     for call in code.all(ast.Call):
-        if method(call) != "cuda" or code.guarded(call) or code.name(receiver(call)):
+        others = {keyword.arg for keyword in call.keywords} - {"device", "non_blocking"}  # of another library's `cuda`
+        if method(call) != "cuda" or others or code.guarded(call) or code.name(receiver(call)):
             continue
         yield Finding(call, "`.cuda()` fails on a Mac", tail=True)
 
@@ -131,11 +133,11 @@ def _mentions_mps(test: ast.AST) -> bool:
 def cuda_mixed_precision(code: Code) -> Iterator[Finding]:
     for call in code.all(ast.Call):
         name = code.called(call)
-        if name in ("torch.cuda.amp.autocast", "torch.cuda.amp.GradScaler", "torch.cuda.amp.grad_scaler.GradScaler"):
-            wrong = True
+        if name in ("torch.cuda.amp.autocast", "torch.cuda.amp.GradScaler"):
+            wrong = not call.args  # the first argument of autocast is `enabled`
         elif name in ("torch.autocast", "torch.amp.autocast"):
             wrong = device_of(code, argument(call, "device_type", 0)) == "cuda"
-        elif name in ("torch.amp.GradScaler", "torch.amp.grad_scaler.GradScaler"):
+        elif name == "torch.amp.GradScaler":
             given = argument(call, "device", 0)
             wrong = (given is None and not call.args) or device_of(code, given) == "cuda"
         else:
@@ -162,7 +164,8 @@ def extension_imports(code: Code) -> Iterator[Finding]:
             stem = statement.module or ""
             names = [] if statement.level else [stem, *(f"{stem}.{alias.name}" for alias in statement.names)]
         wanted = [each for each in names if any(each == ext or each.startswith(f"{ext}.") for ext in EXTENSIONS)]
-        if wanted and not code.guarded(statement):
+        lazy = any(isinstance(each, (ast.If, *FUNCTIONS)) for each in code.ancestors(statement))
+        if wanted and not lazy and not code.guarded(statement):
             yield Finding(statement, f"`{wanted[0]}` is built for CUDA alone")
 
 
