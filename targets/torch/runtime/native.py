@@ -54,8 +54,11 @@ def load(source: Path) -> ctypes.CDLL | None:
 
 
 def library(source: Path) -> Path:
-    """Where the compiled source lies, after compiling it if need be. Raises NativeError."""
-    text = source.read_bytes()
+    """Where the compiled source lies, after compiling it if need be. Raises NativeError.
+
+    It may include headers that lie beside it, and the standard library's.
+    """
+    text = b"".join(file.read_bytes() for file in (source, *sorted(source.parent.glob("*.h"))))
     complaints = []
     for command in commands():
         try:

@@ -114,3 +114,12 @@ def test_a_cache_that_can_not_be_written_is_replaced(
 ) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
     assert ctypes.CDLL(str(native.library(source))).answer() == 42
+
+
+def test_a_changed_header_is_another_library(source: Path) -> None:
+    header = source.with_name("answer.h")
+    header.write_text("#define ANSWER 1\n")
+    source.write_text('#include "answer.h"\nextern "C" int answer() { return ANSWER; }\n')
+    first = native.library(source)
+    header.write_text("#define ANSWER 2\n")
+    assert [ctypes.CDLL(str(each)).answer() for each in (first, native.library(source))] == [1, 2]
