@@ -42,8 +42,11 @@ CHECKED = (
     (2, 5, 1023, 3),
     (2, 7, 2100, 5),
 )
-# Relative, Euclidean norms: of the losses and of the gradient, against fp64 on the same (rounded) logits.
-TOLERANCE = {torch.float32: (1e-6, 1e-4), torch.float16: (1e-6, 1e-3), torch.bfloat16: (1e-6, 5e-3)}
+# Relative, Euclidean norms, against fp64 on the same (rounded) logits.
+LOSS_TOLERANCE = 5e-6
+GRADIENT_TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-3, torch.bfloat16: 5e-3}
+# Logs of probabilities are added in fp32, so the gradient's rounding grows with their size, which is the loss's.
+GRADIENT_TOLERANCE_BY_LOSS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -99,14 +102,15 @@ def check(rnnt_loss: Any) -> bool:
     """Prints the errors; whether one is too large."""
     failed = False
     for shape in CHECKED:
-        for dtype, (most_loss, most_gradient) in TOLERANCE.items():
+        for dtype, tolerance in GRADIENT_TOLERANCE.items():
             batch = make(shape, dtype)
-            exact = _exact(batch)
+            exact = _exact(batch, "cpu")  # few kernels but ours for compute-sanitizer to watch
+            most = max(tolerance, GRADIENT_TOLERANCE_BY_LOSS * float(exact[0].max()))
             for dim in LAYOUTS:
                 found, again = (_values(lambda logits: _ours(rnnt_loss, logits, batch, dim), batch) for _ in "12")  # noqa: B023
                 errors = [_error(one, right) for one, right in zip(found, exact)]
                 same = all(torch.equal(one, other) for one, other in zip(found, again))
-                bad = not (errors[0] <= most_loss and errors[1] <= most_gradient and same)
+                bad = not (errors[0] <= LOSS_TOLERANCE and errors[1] <= most and same)
                 failed |= bad
                 said = f"loss {errors[0]:.1e}, gradient {errors[1]:.1e}{'' if same else ', not repeatable'}"
                 print(f"{shape} {dtype} {LAYOUTS[dim]}: {said}{'  TOO MUCH' if bad else ''}", flush=True)
@@ -135,7 +139,7 @@ def measure(rnnt_loss: Any) -> list[Row]:
     rows = []
     theirs = None
     if peer is not None:
-        exact, found = _exact(batch), _values(peer, batch)
+        exact, found = _exact(batch, "cuda"), _values(peer, batch)
         theirs = _time(peer, batch.logits)
         errors = ", ".join(
             f"{name} {_error(one, right):.1e}" for name, one, right in zip(("loss", "gradient"), found, exact)
@@ -165,7 +169,8 @@ def _measure_ours(
     leaf = logits.detach().requires_grad_()
     memory = extra_memory(lambda: [loss(leaf).sum()], [leaf], torch.ones((), device="cuda"))
     errors = [
-        _error(one, right) for one, right in zip(_values(lambda x: _ours(rnnt_loss, x, same, dim), same), _exact(same))
+        _error(one, right)
+        for one, right in zip(_values(lambda x: _ours(rnnt_loss, x, same, dim), same), _exact(same, "cuda"))
     ]
     note = f"forward {forward} ms, with the host {host:.2f} ms, extra memory {memory:.1%}"
     note += f", against fp64 loss {errors[0]:.1e}, gradient {errors[1]:.1e}"
@@ -204,17 +209,16 @@ def _torchaudio(batch: Batch) -> Loss | None:
     return lambda logits: rnnt_loss(logits, *arguments, blank=0, reduction="none")
 
 
-def _exact(batch: Batch) -> tuple[Tensor, Tensor]:
+def _exact(batch: Batch, device: str) -> tuple[Tensor, Tensor]:
     """The loss and the gradient in fp64, by torch operations alone."""
     reference: Any = sys.modules["mct_runtime.rnnt_loss_reference"]
-    wide = batch.logits.double()
-    blank, label, rest, total = reference.collapse(wide, batch.targets, 0)
-    loss, alphas = reference.forward(blank, label, batch.frame_lengths, batch.label_lengths)
-    weights = batch.weights.double()
-    steps = reference.backward(weights, blank, label, batch.frame_lengths, batch.label_lengths, alphas, loss)
-    none = torch.zeros_like(rest)
-    gradient: Tensor = reference.collapse_backward(*steps, none, wide, batch.targets, rest, total, 0)
-    return loss, gradient
+    cells = batch.logits.to(device, torch.float64), batch.targets.to(device)
+    lengths = batch.frame_lengths.to(device), batch.label_lengths.to(device)
+    blank, label, rest, total = reference.collapse(*cells, 0)
+    loss, alphas = reference.forward(blank, label, *lengths)
+    steps = reference.backward(batch.weights.to(device).double(), blank, label, *lengths, alphas, loss)
+    gradient: Tensor = reference.collapse_backward(*steps, torch.zeros_like(rest), *cells, rest, total, 0)
+    return loss.cuda(), gradient.cuda()
 
 
 def _values(loss: Loss, batch: Batch) -> tuple[Tensor, Tensor]:
