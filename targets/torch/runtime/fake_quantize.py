@@ -109,7 +109,7 @@ class FakeQuantizer(nn.Module):
         peak = weight.abs().amax()
         peak = torch.where(peak > 0, peak, torch.ones_like(peak))
         signal, noise = (weight / peak).square().sum(), ((weight - values) / peak).square().sum()
-        self.snr = torch.where(noise > 0, 10 * torch.log10(signal / noise), torch.full_like(noise, math.inf))
+        self.snr = torch.where(noise == 0, torch.full_like(noise, math.inf), 10 * torch.log10(signal / noise))
         limit = LEVELS.get(self.how.scheme)
         self.saturated = torch.zeros_like(peak) if limit is None else (codes.abs() == limit).float().mean()
 

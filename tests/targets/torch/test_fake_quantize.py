@@ -375,6 +375,23 @@ def test_a_weight_that_fp16_cannot_hold_is_refused_by_name(how: Quantize, value:
             model(torch.randn(1, 8, 1, 3))
 
 
+@pytest.mark.parametrize("value", [66000.0, -1e9, math.inf, math.nan])
+def test_without_waiting_for_a_device_such_a_weight_shows_in_the_loss_and_the_report(
+    value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # what an accelerator does: no check before the arithmetic
+    monkeypatch.setattr(fake_quantize, "_compressed", lambda weight, how: fake_quantize._scaled(weight, 127, how.axis))
+    model = nn.Sequential(Layer(INT8))
+    with torch.no_grad():
+        model[0].weight[3, 2] = value
+    set_quantization(model, "on")
+    assert not model(torch.ones(1, 8, 1, 3)).sum().isfinite()
+    set_quantization(model, "observe")
+    model(torch.ones(1, 8, 1, 3))
+    with pytest.raises(ValueError, match=r"0\.weight: the weight has values that are not finite in fp16"):
+        quantization_report(model)
+
+
 def test_the_largest_number_that_rounds_into_fp16_is_taken() -> None:
     assert_is_the_packages(torch.tensor([65519.99, -3.0]), PALETTE)
 
