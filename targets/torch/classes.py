@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 from mctc.ir.program import Program, Quantization, State, Value
 from mctc.ir.types import Role, TensorType
 from mctc.targets.torch.component import Component, Shared
+from mctc.targets.torch.fit import WIDTH
 from mctc.targets.torch.held import Tensor
 from mctc.targets.torch.initial_text import initial_text
 from mctc.targets.torch.layer_table import layer_of
@@ -271,12 +273,26 @@ def inner_first(node: Node) -> Iterable[Node]:
 
 def definition(name: str, arguments: Sequence[str], returns: str, docs: str, body: Lines) -> Lines:
     head = f"    def {name}({', '.join(['self', *arguments])}) -> {returns}:"
-    return [head, f'        """{docs}"""', *(f"        {line}" for line in body), ""]
+    return [head, *docstring(docs), *(f"        {line}" for line in body), ""]
+
+
+def docstring(text: str) -> Lines:
+    lines = wrap(f'"""{text}"""', WIDTH - 8, break_on_hyphens=False)
+    if len(lines) > 1:
+        lines = [*wrap(f'"""{text}', WIDTH - 8, break_on_hyphens=False), '"""']
+    return [f"        {line}" for line in lines]
 
 
 def without_docs(lines: Iterable[str]) -> list[str]:
     """The lines that say what a class does: docstrings name shapes and places, which may differ."""
-    return [line.partition("  # ")[0] for line in lines if not line.lstrip().startswith('"""')]
+    kept: list[str] = []
+    inside = False
+    for line in lines:
+        quotes = line.count('"""')
+        if not inside and not quotes:
+            kept.append(line.partition("  # ")[0])
+        inside = inside != (quotes == 1)
+    return kept
 
 
 def tensors(count: int) -> str:

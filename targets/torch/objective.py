@@ -48,7 +48,7 @@ def _transducer(program: Program, settings: Mapping[str, Any], takes_lengths: Ma
         f"predicted = self.{predictor.name}(before[:, None, None])",
         f"logits = self.{joiner.name}({arguments})",
         f"frames = self.{encoder.name}.output_lengths(lengths)",
-        f"return rnnt_loss(logits, targets, frames, target_lengths, blank={blank})",
+        f"return rnnt_loss(logits, targets, frames, target_lengths, blank={blank}, dim=1)",
     )
     return Loss(
         (f"{features.name}: Tensor", "lengths: Tensor", "targets: Tensor", "target_lengths: Tensor"),
@@ -72,7 +72,7 @@ def _ctc(program: Program, settings: Mapping[str, Any], takes_lengths: Mapping[s
     body = (
         f"logits = self.{function.name}({_laid_out(features.name, features.type)}, lengths)",
         f"frames = self.{function.name}.output_lengths(lengths)",
-        f"return ctc_loss(logits, targets, frames, target_lengths, blank={blank})",
+        f"return ctc_loss(logits, targets, frames, target_lengths, blank={blank}, dim=1)",
     )
     return Loss(
         (f"{features.name}: Tensor", "lengths: Tensor", "targets: Tensor", "target_lengths: Tensor"),
@@ -107,7 +107,7 @@ def _by_frames(type_: TensorType) -> bool:
 
 def _given(name: str, type_: TensorType) -> str:
     shape = f"(B, T, {type_.extents[1]})" if _by_frames(type_) else f"({', '.join(map(str, type_.extents))})"
-    return f"{name} {shape}, targets (B, U), and the lengths of both (B,). Averaged over the batch"
+    return f"{name} {shape}, targets (B, U), and the lengths of both (B,), to the mean over the batch"
 
 
 def _turned(name: str, made_by: Function, wanted: TensorType) -> str:

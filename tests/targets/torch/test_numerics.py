@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
-from .made import Made, error, listed, make_spec, tensors
+from .made import Made, error, listed, tensors
 
 BOUND = 1e-5
-
-
-@pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Made:
-    return make_spec(root / "spec" / "mct_small.mct", tmp_path_factory.mktemp("small"), depth=2, width=64, vocab=100)
-
-
-@pytest.fixture(scope="session")
-def conformer(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Made:
-    return make_spec(root / "examples" / "conformer" / "conformer.mct", tmp_path_factory.mktemp("conformer"))
 
 
 @pytest.fixture(params=["small", "conformer"])
