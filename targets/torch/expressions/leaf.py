@@ -45,7 +45,7 @@ def _entries(array: Array | np.generic) -> object:
     if isinstance(array, np.ndarray) and array.ndim:
         return [_entries(row) for row in array]
     value = array.item()
-    return float(str(array[()])) if isinstance(value, float) else value
+    return float(str(np.float32(value))) if isinstance(value, float) else value
 
 
 LEAF: dict[str, Rule] = {"parameter": _parameter, "constant": _constant}

@@ -47,7 +47,7 @@ def attention(
 
 def _heads(x: Tensor, heads: int, axis: int) -> Tensor:
     """(B, heads * W, ..., S) to (B, ..., heads, S, W); an axis of 1 in between goes, so that fast kernels apply."""
-    parts = x.unflatten(1, (heads, -1)).movedim((1, axis % x.ndim + 1, 2), (-3, -2, -1))
+    parts = torch.unflatten(x, 1, (heads, -1)).movedim((1, axis % x.ndim + 1, 2), (-3, -2, -1))
     return parts.squeeze(1) if parts.shape[1] == 1 and parts.ndim == 5 else parts
 
 

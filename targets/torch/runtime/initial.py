@@ -118,6 +118,6 @@ class padded:  # noqa: N801
 
     @torch.no_grad()
     def __call__(self, tensor: Tensor) -> None:
-        kept, added = tensor.split([tensor.shape[self.axis] - self.after, self.after], self.axis)
-        self.rule(kept)
-        added.fill_(self.value)
+        kept = tensor.shape[self.axis] - self.after
+        self.rule(tensor.narrow(self.axis, 0, kept))
+        tensor.narrow(self.axis, kept, self.after).fill_(self.value)

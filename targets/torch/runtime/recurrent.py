@@ -81,7 +81,7 @@ def _time_first(x: Tensor, axis: int) -> Tensor:
 def _laid_out(y: Tensor, x: Tensor, axis: int) -> Tensor:
     """(S, B * ..., H) back to x's layout: (B, H, ..., S)."""
     rest = x.movedim((axis, 1), (0, -1)).shape[1:-1]
-    return y.unflatten(1, rest).movedim((0, -1), (axis, 1))
+    return torch.unflatten(y, 1, rest).movedim((0, -1), (axis, 1))
 
 
 def _states(states: Sequence[Tensor | None], seen: Tensor, weight_hh: Tensor, axis: int) -> list[Tensor]:
