@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Iterator
 from functools import cached_property
 from typing import TypeGuard, TypeVar
@@ -65,8 +66,8 @@ class Code:
         bindings = self.scope(node).lookup(node.id)
         imported = {binding.imported for binding in bindings if binding.kind is Kind.IMPORTED}
         others = [each for each in bindings if each.kind is not Kind.IMPORTED and not _is_none(each.node)]
-        if not bindings:
-            return node.id
+        if not bindings:  # what nothing binds came with a star import, unless Python itself has it
+            return node.id if hasattr(builtins, node.id) else ""
         return imported.pop() if len(imported) == 1 and not others else ""
 
     def called(self, node: ast.AST) -> str:

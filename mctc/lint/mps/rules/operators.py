@@ -14,29 +14,30 @@ from mctc.lint.mps.scopes import Kind
 from mctc.lint.mps.tensors import CREATION, Tensors, device_of
 
 FALLBACK = "PYTORCH_ENABLE_MPS_FALLBACK"
-# Operators that native_functions.yaml of torch 2.13 lists for CPU and CUDA, and not for MPS, by the names people call.
+# What has no kernel for MPS, by the names people call, and the operator that native_functions.yaml of torch 2.13 lists
+# for CPU and CUDA, and not for MPS.
 WITHOUT_KERNEL = {
-    "torch.binomial",
-    "torch.fake_quantize_per_channel_affine",
-    "torch.fake_quantize_per_tensor_affine",
-    "torch.geqrf",
-    "torch.heaviside",
-    "torch.linalg.eig",
-    "torch.linalg.ldl_factor",
-    "torch.linalg.matrix_exp",
-    "torch.matrix_exp",
-    "torch.nn.AdaptiveMaxPool3d",
-    "torch.nn.CTCLoss",
-    "torch.nn.FractionalMaxPool2d",
-    "torch.nn.MultiLabelMarginLoss",
-    "torch.nn.MultiMarginLoss",
-    "torch.nn.functional.ctc_loss",
-    "torch.nn.functional.multi_margin_loss",
-    "torch.nn.functional.multilabel_margin_loss",
-    "torch.ormqr",
-    "torch.poisson",
-    "torch.segment_reduce",
-    "torch.take",
+    "torch.binomial": "binomial",
+    "torch.fake_quantize_per_channel_affine": "fake_quantize_per_channel_affine_cachemask",
+    "torch.fake_quantize_per_tensor_affine": "fake_quantize_per_tensor_affine_cachemask",
+    "torch.geqrf": "geqrf",
+    "torch.heaviside": "heaviside",
+    "torch.linalg.eig": "linalg_eig",
+    "torch.linalg.ldl_factor": "linalg_ldl_factor_ex",
+    "torch.linalg.matrix_exp": "linalg_matrix_exp",
+    "torch.matrix_exp": "linalg_matrix_exp",
+    "torch.nn.AdaptiveMaxPool3d": "adaptive_max_pool3d",
+    "torch.nn.CTCLoss": "_ctc_loss",
+    "torch.nn.FractionalMaxPool2d": "fractional_max_pool2d",
+    "torch.nn.MultiLabelMarginLoss": "multilabel_margin_loss_forward",
+    "torch.nn.MultiMarginLoss": "multi_margin_loss",
+    "torch.nn.functional.ctc_loss": "_ctc_loss",
+    "torch.nn.functional.multi_margin_loss": "multi_margin_loss",
+    "torch.nn.functional.multilabel_margin_loss": "multilabel_margin_loss_forward",
+    "torch.ormqr": "ormqr",
+    "torch.poisson": "poisson",
+    "torch.segment_reduce": "segment_reduce",
+    "torch.take": "take",
 }
 DISPATCHED = {"roll", "scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce", "scatter_reduce_"}
 SMALL = 1000  # elements: the guide's figure

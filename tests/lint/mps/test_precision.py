@@ -1,0 +1,231 @@
+"""Code at the border of a rule: what looks like a finding and is none, and other shapes of what is one."""
+
+from __future__ import annotations
+
+import pytest
+
+from mctc.diagnostics.source import SourceFile
+from mctc.lint.mps.check import check_source
+
+MODULE = "class M(nn.Module):\n    def __init__(self):\n        "
+LOOP = "for x in batches:\n    loss = model(x)\n    loss.backward()\n    "
+
+CLEAN = {
+    "a command line default can be overridden": "parser.add_argument('--device', default='cuda')",
+    "a parameter's default can be overridden": "def f(x, device=torch.device('cuda')):\n    return x.to(device)",
+    "a comparison makes no tensor": "here = x.device == torch.device('cuda')",
+    "another function's device argument": "place(x, device='cuda')",
+    "another library's cuda": "quantizer.cuda(x, meta=meta)",
+    "a seed is ignored without CUDA": "torch.cuda.manual_seed_all(1)",
+    "a device that is chosen": "x.to('cuda' if torch.cuda.is_available() else 'mps')",
+    "asking about CUDA": "torch.cuda.device_count() + torch.cuda.is_available()",
+    "an optional CUDA extension": "try:\n    import triton\nexcept ImportError:\n    triton = None",
+    "a lazily imported CUDA extension": "def kernel():\n    import triton\n    return triton",
+    "a package of one's own": "from .triton import jit",
+    "autocast that is switched off": "with torch.cuda.amp.autocast(False):\n    pass",
+    "autocast for any device": "with torch.autocast(device.type, dtype=torch.bfloat16):\n    pass",
+    "float32 autocast on MPS": "with torch.autocast('mps', dtype=torch.float32):\n    pass",
+    "a refusal of neither": (
+        "if not (torch.cuda.is_available() or torch.backends.mps.is_available()):\n    raise SystemExit"
+    ),
+    "float64 on the CPU by name": "x = torch.zeros(3, dtype=torch.float64, device='cpu')",
+    "float64 that stays where it is made": "x = torch.zeros(3, dtype=torch.float64)",
+    "float64 narrowed before it travels": "x = torch.arange(3, dtype=torch.float64)\ny = x.float().to(device)",
+    "float64 after a move to the CPU": "y = x.detach().cpu()\nz = y.double()",
+    "float64 for other devices": "y = x.float() if x.device.type == 'mps' else x.double()",
+    "float64 of numbers": "y = torch.tensor([1.0]).double()",
+    "a method that is about float64": "class M:\n    def double(self):\n        return self.map(lambda t: t.double())",
+    "numpy with a type": "x = torch.from_numpy(np.zeros(3, dtype=np.float32))",
+    "numpy with a type by position": "x = torch.tensor(np.zeros(3, np.float32))",
+    "numpy of whole numbers": "x = torch.from_numpy(np.arange(3))",
+    "a tensor with a type": "x = torch.tensor(np.ones(3), dtype=torch.float32)",
+    "an array of unknown type": "x = torch.from_numpy(samples)",
+    "nll of log-probabilities from elsewhere": "loss = F.nll_loss(model(x), y)",
+    "a softmax that is shown": "p = torch.softmax(x, -1)\nloss = F.cross_entropy(x, y)",
+    "the logarithm of a sum": "y = torch.log(x.sum())",
+    "a list of numbers in a module": MODULE + "self.sizes = [1, 2]",
+    "a number as a tensor in a module": MODULE + "self.eps = torch.tensor(1e-5)",
+    "a tensor read out in a module": MODULE + "self.n = torch.ones(3).tolist()",
+    "a tensor of no module": "class Mean:\n    def __init__(self):\n        self.total = torch.zeros(3)",
+    "a state set while running": "class M(nn.Module):\n    def forward(self, x):\n        self.last = torch.zeros(3)",
+    "a tensor that is moved by hand": (
+        MODULE + "self.m = torch.ones(3)\n    def forward(self, x):\n        return x * self.m.to(x.device)"
+    ),
+    "a Parameter": MODULE + "self.w = nn.Parameter(torch.ones(3))",
+    "a high watermark above the low default": "os.environ['PYTORCH_MPS_HIGH_WATERMARK_RATIO'] = '1.6'",
+    "both watermarks, one unknown": (
+        "os.environ['PYTORCH_MPS_HIGH_WATERMARK_RATIO'] = '0.8'\nos.environ['PYTORCH_MPS_LOW_WATERMARK_RATIO'] = low"
+    ),
+    "a fallback that the caller decides": "os.environ['PYTORCH_ENABLE_MPS_FALLBACK'] = value\nimport torch",
+    "another dictionary": "settings['PYTORCH_ENABLE_MPS_FALLBACK'] = '1'",
+    "a loss of two parts": LOOP + "loss += penalty",
+    "a sum within the step": (
+        "for x in batches:\n    total = 0\n    for y in x:\n        total += model(y)\n    total.backward()"
+    ),
+    "a list within the step": LOOP + "parts = []\n    parts.append(loss)",
+    "item of what a loader gives": "for x, n in batches:\n    model(x).backward()\n    seen += n.item()",
+    "item of numpy's": LOOP + "mean = np.mean(losses).item()",
+    "item of a tensor on the CPU": "count = torch.zeros(1)\n" + LOOP + "print(count.item())",
+    "items of a dictionary": LOOP + "for k, v in metrics.items():\n        pass",
+    "print of numbers": LOOP + "print(step, len(batches), loss.shape)",
+    "a condition on a shape": LOOP + "if loss.dim() > 0 and loss.numel() == 1:\n        pass",
+    "a condition on being there": LOOP + "if loss is None or loss.grad_fn is None:\n        pass",
+    "a clock beside synchronize": LOOP + "torch.mps.synchronize()\n    now = time.perf_counter()",
+    "a clock that ends with item": (
+        "for x in batches:\n    start = time.time()\n    loss = model(x)\n    loss.backward()\n"
+        "    if x:\n        v = loss.item()\n    took = time.time() - start"
+    ),
+    "a clock over the epoch": "start = time.time()\n" + LOOP + "took = time.time() - start",
+    "a large roll": "y = torch.roll(torch.zeros(64, 64, device=device), 1)",
+    "a roll on the CPU": "y = torch.roll(torch.zeros(8), 1)",
+    "a roll of unknown size": "y = torch.roll(torch.zeros(n, device=device), 1)",
+    "a loop over layers": "for i in range(4):\n    h = h * scale[i] + bias",
+    "a loop over chunks": "for i in range(num_chunks):\n    h = h * decay[:, i] + new[:, i]",
+    "a loop in strides": "for i in range(0, length, 64):\n    h = h * decay[:, i] + new[:, i]",
+    "a sum over time": "for t in range(length):\n    total = total + x[:, t]",
+    "a recurrence in numpy": "x = np.zeros((2, 9))\nfor t in range(9):\n    h = h * 0.5 + x[:, t]",
+    "a fill of a new tensor": "y = torch.empty_like(x).normal_()",
+    "a fill of leading rows": "x[:4].uniform_()",
+    "a fill of a parameter before it is moved": "def reset_parameters(self):\n    self.w[:, 1:].normal_()",
+    "pinned where there is CUDA": "DataLoader(data, pin_memory=torch.cuda.is_available())",
+    "pinned by choice": "if pin:\n    x = x.pin_memory()",
+    "workers by option": "DataLoader(data, num_workers=args.workers)",
+    "workers with a limit": "DataLoader(data, num_workers=min(8, os.cpu_count()))",
+    "a lambda without workers": "DataLoader(data, collate_fn=lambda rows: rows)",
+    "CTC on the CPU": "criterion = F.ctc_loss(x.to('cpu'), y, n, m)",
+    "a tolerance between results of one device": "assert torch.allclose(a, b)",
+    "gloo": "torch.distributed.init_process_group('gloo')",
+}
+FOUND = {
+    "MPS001": ["model.cuda(non_blocking=True)", "def f(x):\n    return x.view(3).cuda(0)"],
+    "MPS002": [
+        "x.to('cuda:0')",
+        "x.to(device='cuda')",
+        "x.to(f'cuda:{rank}')",
+        "torch.load(path, map_location='cuda')",
+        "torch.set_default_device('cuda')",
+        "x.new_zeros(3, device='cuda')",
+        "kind = 'cuda'\nx.to(kind)\ny.to(kind)",
+        "device = torch.device('cuda')\nx.to(device)",
+    ],
+    "MPS003": ["torch.cuda.set_device(0)", "from torch import cuda\ncuda.Event()"],
+    "MPS004": ["torch.cuda.empty_cache()"],
+    "MPS005": [
+        "if not torch.cuda.is_available():\n    raise RuntimeError('no GPU')",
+        "if not torch.cuda.is_available():\n    quit()",
+    ],
+    "MPS006": [
+        "with torch.autocast('cuda'):\n    pass",
+        "from torch.cuda.amp import GradScaler\nGradScaler()",
+        "torch.amp.GradScaler()",
+    ],
+    "MPS007": ["torch.distributed.init_process_group(backend='nccl')"],
+    "MPS008": ["import triton.language as tl", "from flash_attn import flash_attn_func"],
+    "MPS010": [
+        "x.to(torch.float64)",
+        "x.type(torch.double)",
+        "x.to(device, dtype=torch.float64)",
+        "torch.zeros(3, dtype=torch.float64, device=device)",
+        "torch.set_default_dtype(torch.float64)",
+        "x.to(torch.complex128)",
+        "x = torch.zeros(3, dtype=torch.float64)\nx.to(device)",
+        MODULE + "self.register_buffer('w', torch.ones(3, dtype=torch.double))",
+    ],
+    "MPS011": [
+        "torch.tensor(np.array([0.5, 1]))",
+        "w = np.linspace(0, 1, 9)\ntorch.from_numpy(w)",
+        "torch.as_tensor(2 * np.random.randn(3))",
+    ],
+    "MPS012": ["with torch.autocast(device_type='mps'):\n    pass", "torch.set_default_dtype(torch.bfloat16)"],
+    "MPS013": ["y_mps = model(x)\ntorch.testing.assert_close(y_mps.cpu(), y)"],
+    "MPS020": [
+        "logp = F.log_softmax(x, -1)\nF.nll_loss(logp, y)",
+        "criterion = nn.NLLLoss()\ncriterion(x.log_softmax(-1), y)",
+        MODULE + "self.loss = nn.NLLLoss()\n    def f(self, x, y):\n        return self.loss(F.log_softmax(x, 1), y)",
+    ],
+    "MPS021": ["F.softmax(x, -1).log()", "torch.log(torch.sigmoid(x))", "p = x.softmax(-1)\np.log()"],
+    "MPS022": ["nn.CrossEntropyLoss()(F.softmax(x, 1), y)", "head = nn.Softmax(1)\nF.cross_entropy(head(x), y)"],
+    "MPS023": ["nn.BCELoss()(x.sigmoid(), y)"],
+    "MPS030": [
+        MODULE + "self.m = torch.arange(9).float() * 2",
+        "class A(nn.Module):\n    pass\nclass B(A):\n    def __init__(self):\n        self.m = [torch.ones(3)]",
+        "class M(nn.Module):\n    def __init__(self):\n        m = torch.ones(3, 3)\n        self.m = torch.triu(m)",
+    ],
+    "MPS040": ["os.environ.setdefault('PYTORCH_MPS_HIGH_WATERMARK_RATIO', '0.8')"],
+    "MPS041": ["torch.mps.set_per_process_memory_fraction(0.0)"],
+    "MPS042": ["losses = []\n" + LOOP + "losses.append(loss)", "total = 0\n" + LOOP + "total += loss * 2"],
+    "MPS043": [LOOP + "torch.mps.empty_cache()"],
+    "MPS050": [
+        LOOP + "losses.append(loss.item())",
+        "for x, y in data:\n    y = y.to(device)\n    loss(x, y).backward()\n    n += y.sum().item()",
+    ],
+    "MPS051": [
+        LOOP + "found.append(loss.to('cpu'))",
+        LOOP + "found += loss.tolist()",
+        LOOP + "a = loss.detach().cpu().numpy()",
+    ],
+    "MPS052": [LOOP + "print(f'{step}: {loss:.3f}')"],
+    "MPS053": [
+        LOOP + "assert not torch.isnan(loss)",
+        LOOP + "if loss > 5 and step:\n        pass",
+        LOOP + "value = float(loss)",
+        "net = nn.Linear(3, 3).to(device)\nfor x in data:\n    y = net(x)\n    y.sum().backward()\n    assert y.max() < 9",
+    ],
+    "MPS054": [LOOP + "torch.accelerator.synchronize()"],
+    "MPS056": [LOOP + "\ny = loss.detach().numpy()"],
+    "MPS060": ["criterion = nn.CTCLoss()", "torch.linalg.matrix_exp(x)"],
+    "MPS061": [
+        "os.environ.setdefault('PYTORCH_ENABLE_MPS_FALLBACK', '1')",
+        "from os import environ\nenviron['PYTORCH_ENABLE_MPS_FALLBACK'] = '1'",
+        "os.environ.update(PYTORCH_ENABLE_MPS_FALLBACK='1')",
+        "os.environ.update({'PYTORCH_ENABLE_MPS_FALLBACK': '1'})",
+        "os.putenv('PYTORCH_ENABLE_MPS_FALLBACK', '1')",
+    ],
+    "MPS063": ["i = torch.arange(9, device=device)\ni.roll(1)", "torch.zeros((3, 4), device='mps').scatter_(0, i, 1)"],
+    "MPS064": [
+        "for t in reversed(range(length)):\n    h = h @ w + x[:, t]",
+        "for t in range(length):\n    h = x[..., t] * h\n    y.append(h)",
+    ],
+    "MPS065": ["x[:, ::2].uniform_()", "x[:, 1:].exponential_()", "w.T.addcdiv_(a, b)", "x.permute(1, 0).random_()"],
+    "MPS070": ["DataLoader(data, 8, pin_memory=True)", "x = x.pin_memory().to(device)"],
+    "MPS071": ["DataLoader(data, num_workers=os.cpu_count())", "n = 12\nDataLoader(data, num_workers=n)"],
+    "MPS072": ["DataLoader(data, num_workers=2, worker_init_fn=lambda i: None)"],
+}
+SHAPES = [(code, text) for code, texts in FOUND.items() for text in texts]
+# The fallback rules look at the order of imports, so those shapes import torch not at all.
+HEAD = "import os, time\nimport numpy as np\n"
+TORCH = "import torch\nfrom torch import nn\nimport torch.nn.functional as F\nfrom torch.utils.data import DataLoader\n"
+
+
+def codes(text: str) -> set[str]:
+    head = HEAD if "FALLBACK" in text else HEAD + TORCH
+    return {found.code for found in check_source(SourceFile("train.py", head + text + "\n"))}
+
+
+@pytest.mark.parametrize("text", CLEAN.values(), ids=list(CLEAN))
+def test_no_finding(text: str) -> None:
+    assert codes(text) == set()
+
+
+@pytest.mark.parametrize(("code", "text"), SHAPES)
+def test_other_shapes_are_found(code: str, text: str) -> None:
+    assert codes(text) == {code}
+
+
+def test_a_device_that_several_calls_take_is_shown_once_where_it_is_written() -> None:
+    found = check_source(SourceFile("train.py", "import torch\nkind = 'cuda'\nx.to(kind)\ny.to(kind)\n"))
+    assert [each.span.location.line for each in found if each.span] == [2]
+
+
+def test_the_scan_of_the_field_guide_is_found() -> None:
+    text = """
+import torch
+def selective_scan_pytorch(u, delta_A, delta_B_u, C):
+    h = torch.zeros(1, 2, 3, device=u.device)
+    ys = []
+    for i in range(u.shape[1]):
+        h = delta_A[:, i] * h + delta_B_u[:, i]
+        ys.append((h @ C[:, i].unsqueeze(-1)).squeeze(-1))
+    return torch.stack(ys, dim=1)
+"""
+    assert [each.code for each in check_source(SourceFile("scan.py", text))] == ["MPS064"]
