@@ -7,6 +7,7 @@ import importlib.util
 import io
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,15 @@ from mctc.targets.torch.runtime.fake_quantize import (
 
 INT8, INT4, PALETTE = Quantize("int8", 8), Quantize("int4", 4), Quantize("palette", 4)
 SCHEMES = [INT8, INT4, PALETTE]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Hundreds of small tensors: on a busy machine a second thread is only waited for."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def weight(*shape: int, seed: int = 0) -> Tensor:
