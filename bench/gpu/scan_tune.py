@@ -1,13 +1,20 @@
 """Times the mappings that selective_scan_gpu.py may choose, so that its table can be made from measurements.
 
-python bench/gpu/scan_tune.py [SHAPE ...]        each an index into scan_inputs.SHAPES
+    python bench/gpu/scan_tune.py [SHAPE ...]        each an index into scan_inputs.SHAPES
+
+Prints the fastest variants of each shape and pass: lanes, held, steps, SIMD groups; interval, chunks, partials.
 """
+
+# ruff: noqa: N803 - the names of the paper
 
 from __future__ import annotations
 
+import functools
+import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 from gpu_time import gpu_time
@@ -15,56 +22,85 @@ from scan_inputs import SHAPES, Inputs, Shape, rotation
 from training_runtime import RUNTIME, import_from
 
 gpu = import_from(RUNTIME, "runtime", "selective_scan_gpu")
-VARIANTS = {"forward": ((4, 4, 16, 4), (4, 4, 16, 2), (4, 4, 16, 8), (4, 4, 8, 4), (8, 2, 16, 4), (8, 2, 16, 8), (2, 8, 8, 4), (16, 1, 16, 8)),
-            "backward": ((4, 4, 8, 8), (4, 4, 8, 4), (4, 4, 4, 8), (8, 2, 8, 8), (8, 2, 16, 8), (8, 2, 8, 16), (2, 8, 4, 8))}  # fmt: skip
+FORWARD = ((4, 4, 16, 4), (4, 4, 8, 4))
+BACKWARD = ((8, 2, 16, 8, 16), (8, 2, 16, 8, 32), (8, 2, 16, 4, 64), (8, 2, 8, 8, 64), (4, 4, 8, 4, 32))  # and interval
+    (8, 2, 16, 8, 16),
+    (8, 2, 16, 8, 32),
+    (8, 2, 16, 4, 32),
+    (8, 2, 16, 4, 64),
+    (4, 4, 8, 8, 32),
+)  # and interval
+SHOWN = 6
 
 
-def arguments(one: Inputs) -> tuple[object, ...]:
+def inputs_of(one: Inputs) -> tuple[object, ...]:
     return (one.x, one.delta, one.A, one.B, one.C, one.D, one.z, one.delta_bias, None)
 
 
-def forward(one: Inputs) -> object:
-    return gpu.forward(*arguments(one), True)
+def chunked(shape: Shape, chunks: int, interval: int) -> int:
+    """Steps of a chunk."""
+    return -(-shape.length // chunks // interval) * interval
 
 
-def plans(shape: Shape, usual: object) -> Iterator[tuple[str, str, object]]:
-    for chunks in (1, 2, 4, 8, 16):
-        if shape.batch * shape.channels * chunks > 65536:
-            continue
-        chunk = -(-shape.length // chunks // 32) * 32
-        for way, variants in VARIANTS.items():
-            for variant in variants:
-                mapping = gpu.Mapping(*variant)
-                plan = replace(usual, **{way: mapping}, chunk=chunk)  # type: ignore[type-var]
-                if way == "backward":
-                    plan = replace(plan, partials=-(-shape.channels // mapping.channels))
-                yield way, f"{variant} x{chunks}", plan
+def plans(shape: Shape, usual: Any) -> Iterator[tuple[str, str, Any]]:
+    for mapping, chunks, interval in itertools.product(FORWARD, (1, 2, 4, 8, 16, 32), (32, 64)):
+        if 8192 <= shape.batch * shape.channels * chunks <= 65536:
+            chosen = gpu.Mapping(*mapping)
+            chunk = chunked(shape, chunks, interval)
+            yield (
+                "forward",
+                f"{mapping}; {interval}, x{chunks}",
+                replace(usual, forward=chosen, interval=interval, forward_chunk=chunk),
+            )
+    for (*mapping, interval), chunks, rounds in itertools.product(BACKWARD, (1, 2, 3, 4, 8, 16, 32), (1, 2, 4, 8)):
+        chosen = gpu.Mapping(*mapping)
+        blocks = -(-shape.channels // chosen.channels)
+        if 64 <= blocks * shape.batch * chunks // rounds * chosen.simdgroups // 8 <= 600 and rounds <= blocks:
+            partials = -(-blocks // rounds)
+            yield (
+                "backward",
+                f"{mapping}; {interval}, x{chunks}, {partials}",
+                replace(
+                    usual,
+                    backward=chosen,
+                    interval=interval,
+                    backward_chunk=chunked(shape, chunks, interval),
+                    partials=partials,
+                ),
+            )
+
+
+def calls(way: str, sets: list[Inputs]) -> list[Callable[[], object]]:
+    if way == "forward":
+        return [functools.partial(gpu.forward, *inputs_of(one), True) for one in sets]
+    made = []
+    for one in sets:
+        _, last, checkpoints = gpu.forward(*inputs_of(one), True)
+        made.append(functools.partial(gpu.backward, one.dy, torch.zeros_like(last), *inputs_of(one), checkpoints, True))
+    return made
 
 
 @torch.no_grad()
 def main() -> None:
-    for shape in [SHAPES[int(each)] for each in sys.argv[1:]] or SHAPES:
-        sets = rotation(shape, torch.float32, gated=False)
+    for shape, dtype in itertools.product([SHAPES[int(each)] for each in sys.argv[1:]] or SHAPES, (torch.float32,)):
+        sets = rotation(shape, dtype, gated=False)
         usual = gpu.plan(sets[0].x, sets[0].A, sets[0].B)
         times: dict[str, list[tuple[float, str]]] = {"forward": [], "backward": []}
-        for way, name, plan in plans(shape, usual):
-            gpu.plan = lambda *_, plan=plan: plan
+        gpu.checkpoints_shape = lambda x, A, B: (
+            x.shape[0],
+            -(-x.shape[2] // gpu.plan(x, A, B).interval),
+            *A.shape,
+        )
+        for way, name, plan in [("forward", "usual", usual), ("backward", "usual", usual), *plans(shape, usual)]:
+            gpu.plan = functools.partial(lambda plan, *_: plan, plan)
             try:
-                if way == "forward":
-                    calls = [lambda one=one: forward(one) for one in sets]
-                else:
-                    kept = [(one, forward(one)) for one in sets]
-                    calls = [
-                        lambda one=one, c=out[2], last=torch.zeros_like(out[1]): gpu.backward(
-                            one.dy, last, *arguments(one), c, True
-                        )
-                        for one, out in kept
-                    ]
-                times[way].append((gpu_time(calls, 0.1).median, name))
+                times[way].append((gpu_time(calls(way, sets), 0.06).median, name))
             except (RuntimeError, SyntaxError) as error:
                 print(shape, way, name, str(error)[:200])
         for way, each in times.items():
-            print(shape, way, "  ".join(f"{name}: {time:.3f}" for time, name in sorted(each)[:12]), flush=True)
+            shown = [f"{name}: {time:.4f}" for time, name in sorted(each)]
+            kept = [text for index, text in enumerate(shown) if index < SHOWN or text.startswith("usual")]
+            print(shape, dtype, way, *kept, sep="\n    ", flush=True)
 
 
 if __name__ == "__main__":

@@ -166,7 +166,8 @@ def _forwarding(kernel: str, parameters: Sequence[Parameter], group: int) -> str
             passed.append(f"uint3{{{builtin}.x, {builtin}.y, {builtin}.z}}" if type_ == "uint3" else f"{builtin}.x")
         else:
             raise ValueError(f"kernel {kernel}: metal.py has no CUDA spelling of [[{attribute}]]")
-    head = f'extern "C" __global__ void __launch_bounds__({group}) cuda_{kernel}'
+    # Two groups of 256 on a multiprocessor leave a thread 128 registers, about as many as an Apple GPU's thread has.
+    head = f'extern "C" __global__ void __launch_bounds__({group}, {max(1, 512 // group)}) cuda_{kernel}'
     return f"{_VALUE_LIST}{head}({', '.join(taken)}) {{ {kernel}({', '.join(passed)}); }}\n"
 
 

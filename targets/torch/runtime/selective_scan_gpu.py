@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,8 +14,12 @@ from torch import Tensor
 from . import metal
 
 TYPES = {torch.float32: "float", torch.float16: "half", torch.bfloat16: "bfloat"}
-THREADGROUP_BYTES = 32768  # of every Apple GPU (Metal feature set tables)
 SIMD = 32
+THREADS_OF_CORE = 512  # that run at a time on one multiprocessor, with 128 registers each
+APPLE_CORES = 32  # torch.mps does not say how many there are; an M-series chip has 8 to 80
+SHORTEST_CHUNK = 64  # steps; below, the chunks' own cost outweighs what running side by side gains
+# Partial sums of dB and dC may take this share of the memory of x, or half of it where an element has two bytes.
+PARTIAL_SHARE = 0.6
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,30 @@ class Mapping:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """For up to so many states: the mappings of both passes, and the steps between two stored states."""
+
+    state: int
+    forward: Mapping
+    backward: Mapping
+    interval: int
+
+
+# Fewer lanes leave less to exchange between them, more of them fewer registers to fill: the backward pass keeps
+# held * steps states. Threadgroup memory (32 KB) limits steps and SIMD groups of the backward pass, and with many
+# states the interval. Measured with bench/gpu/scan_tune.py.
+CHOICES = (
+    Choice(4, Mapping(4, 1, 16, 4), Mapping(8, 1, 16, 8), 32),
+    Choice(8, Mapping(4, 2, 16, 4), Mapping(8, 1, 16, 8), 32),
+    Choice(16, Mapping(4, 4, 16, 4), Mapping(8, 2, 16, 8), 32),
+    Choice(32, Mapping(8, 4, 16, 4), Mapping(16, 2, 16, 4), 32),
+    Choice(64, Mapping(16, 4, 16, 4), Mapping(32, 2, 8, 4), 32),
+    Choice(128, Mapping(32, 4, 8, 4), Mapping(32, 4, 4, 4), 16),
+    Choice(256, Mapping(32, 8, 4, 4), Mapping(32, 8, 4, 2), 16),
+)
+
+
+@dataclass(frozen=True)
 class Plan:
     """What both passes of one call agree on."""
 
@@ -49,38 +77,51 @@ class Plan:
     backward: Mapping
     interval: int
     """Steps between two stored states."""
-    chunk: int
+    forward_chunk: int
     """Steps of a chunk of time, a multiple of the interval; chunks run side by side."""
+    backward_chunk: int
     partials: int
     """Threadgroups that share the channels of a group in the backward pass: partial sums of dB and dC."""
 
 
 def plan(x: Tensor, A: Tensor, B: Tensor) -> Plan:
     """The plan for x (Batch, Channels, L), A (Channels, N) and B (Batch, Groups, N, L)."""
-    batch, channels, length = x.shape
-    return _plan(batch, channels, length, A.shape[1], B.shape[1], x.element_size())
+    cores = torch.cuda.get_device_properties(x.device).multi_processor_count if x.is_cuda else APPLE_CORES
+    return _plan(*x.shape, A.shape[1], B.shape[1], x.element_size(), cores * THREADS_OF_CORE)
 
 
 @functools.cache
-def _plan(batch: int, channels: int, length: int, state: int, groups: int, element_size: int) -> Plan:
-    held = 1
-    while (held * 4 < state and held < 4) or held * SIMD < state:
-        held *= 2
-    lanes = 4
-    while lanes * held < state:
-        lanes *= 2
-    forward = Mapping(lanes, held, 16 if state <= 64 else 4, 4)
-    backward = Mapping(lanes, held, 8 if state <= 16 else 4, 8 if state <= 16 else 4 if state <= 64 else 2)
-    interval = 16 if element_size == 4 else 32
-    chunk = -(-length // interval) * interval or interval
-    blocks = -(-(channels // groups) // backward.channels)
-    return Plan(forward, backward, interval, chunk, blocks)
+def _plan(batch: int, channels: int, length: int, state: int, groups: int, element_size: int, threads: int) -> Plan:
+    chosen = _choice(state, element_size)
+    channels_of_group = channels // groups
+
+    def chunk(mapping: Mapping, blocks: int) -> int:
+        """As many chunks as the device has threads for beside each other."""
+        chunks = max(1, threads // (batch * groups * blocks * mapping.threads))
+        steps = max(-(-length // chunks), min(length, SHORTEST_CHUNK), 1)
+        return -(-steps // chosen.interval) * chosen.interval
+
+    blocks = -(-channels_of_group // chosen.backward.channels)
+    most = max(1, int(PARTIAL_SHARE * element_size / 4 * channels_of_group / (2 * state)))
+    partials = -(-blocks // -(-blocks // min(blocks, most)))
+    forward_chunk = chunk(chosen.forward, -(-channels_of_group // chosen.forward.channels))
+    return Plan(
+        chosen.forward, chosen.backward, chosen.interval, forward_chunk, chunk(chosen.backward, partials), partials
+    )
+
+
+def _choice(state: int, element_size: int) -> Choice:
+    chosen = next(choice for choice in CHOICES if state <= choice.state)
+    if element_size == 4 or state > 16:
+        return chosen
+    # Half the memory for half as large elements; the states that this keeps on the way back need a smaller group.
+    return replace(chosen, backward=replace(chosen.backward, simdgroups=4), interval=64)
 
 
 def checkpoints_shape(x: Tensor, A: Tensor, B: Tensor) -> tuple[int, ...]:
     """(Batch, stored states, Channels, N), fp32: the state before each interval."""
     batch, channels, length = x.shape
-    return batch, -(-length // plan(x, A, B).interval), channels, A.shape[1]
+    return batch, -(-length // _choice(A.shape[1], x.element_size()).interval), channels, A.shape[1]
 
 
 def forward(
@@ -104,7 +145,7 @@ def forward(
     if x.numel() == 0:
         return y, last.zero_() if h is None else last.copy_(h), checkpoints
 
-    scan = _Scan(x, A, B, chosen, chosen.forward, {"D": D, "Z": z, "BIAS": delta_bias}, softplus)
+    scan = _Scan(x, A, B, chosen, chosen.forward, chosen.forward_chunk, {"D": D, "Z": z, "BIAS": delta_bias}, softplus)
     strides = _strides(x, delta, z, B, C, None)
     firsts = h if scan.chunks == 1 else scan.join(x, delta, A, B, z, delta_bias, h, strides, reverse=False)
     blocks = -(-scan.channels_of_group // chosen.forward.channels)
@@ -141,7 +182,9 @@ def backward(
         zeros = (none if each is None else torch.zeros_like(each) for each in (A, B, C, D))
         return dx, ddelta, *zeros, dz, none if delta_bias is None else torch.zeros_like(delta_bias), dh.copy_(dh_last)
 
-    scan = _Scan(x, A, B, chosen, chosen.backward, {"D": D, "Z": z, "BIAS": delta_bias}, softplus)
+    scan = _Scan(
+        x, A, B, chosen, chosen.backward, chosen.backward_chunk, {"D": D, "Z": z, "BIAS": delta_bias}, softplus
+    )
     strides = _strides(x, delta, z, B, C, dy)
     carries = dh_last
     if scan.chunks > 1:
@@ -168,16 +211,17 @@ class _Scan:
         B: Tensor,
         chosen: Plan,
         mapping: Mapping,
+        chunk: int,
         optional: dict[str, Tensor | None],
         softplus: bool,
     ) -> None:
         batch, channels, length = x.shape
         self.batch, self.groups = batch, B.shape[1]
         self.channels_of_group = channels // self.groups
-        self.chunks = -(-length // chosen.chunk)
+        self.chunks = -(-length // chunk)
         stored = -(-length // chosen.interval)
         self.sizes = [
-            self.channels_of_group, length, self.groups, chosen.chunk, self.chunks, stored, chosen.partials
+            self.channels_of_group, length, self.groups, chunk, self.chunks, stored, chosen.partials
         ]  # fmt: skip
         self._device, self._mapping, self._states = x.device, mapping, channels * A.shape[1]
         self._defines = {f"HAS_{name}": int(each is not None) for name, each in optional.items()}
@@ -221,7 +265,21 @@ class _Scan:
 
 
 def _strides(x: Tensor, delta: Tensor, z: Tensor | None, B: Tensor, C: Tensor, dy: Tensor | None) -> list[int]:
-    """The strides of every axis but time, in the order of strides[] in selective_scan.metal."""
+    """The strides of every axis but time, in the order of strides[] in selective_scan.metal.
+
+    Raises ValueError where the channels of a SIMD group, or the states, lie too far apart for offsets of 32 bits.
+    """
+    for name, each, axis, count in (
+        ("x", x, 1, 8),
+        ("delta", delta, 1, 8),
+        ("z", z, 1, 8),
+        ("B", B, 2, 256),
+        ("C", C, 2, 256),
+    ):
+        if each is not None and each.stride(axis) * count + each.shape[-1] >= 2**32:
+            raise ValueError(
+                f"selective_scan: {name} has strides {each.stride()}, too large for a GPU: split the sequence"
+            )
     return [
         *x.stride()[:2], *delta.stride()[:2], *_or(z, x).stride()[:2], *B.stride()[:3], *C.stride()[:3],
         *_or(dy, x).stride()[:2],
