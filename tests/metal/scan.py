@@ -1,16 +1,22 @@
-"""The two passes of the selective scan's launch code, and what they have to give: the definition in fp64."""
+"""The two passes of the selective scan's launch code, and what they have to give: the definition in fp64.
+
+A check is called to launch the kernels, and gives the error as a multiple of what is tolerated. What a pass needs of
+another comes before, when the check is made.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import pytest
 import torch
 from torch import Tensor
 
 from mctc.targets.torch.runtime import selective_scan_gpu
 from mctc.targets.torch.runtime.selective_scan_reference import sequential
+
+from .errors import Check, worst
 
 OPTIONAL = ("D", "z", "delta_bias", "h")
 ORDER = ("x", "delta", "A", "B", "C", *OPTIONAL)
@@ -111,7 +117,30 @@ CASES = {
 }
 
 
-def worst(computed: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
-    """The largest error, relative to the largest value of its tensor; infinite where something is not a number."""
-    errors = [(a.double() - b).abs().max() / b.abs().max() for a, b in zip(computed, expected, strict=True)]
-    return max(float(error.nan_to_num(torch.inf)) for error in errors)
+# How the work is cut. Only long sequences are cut into chunks, and only many channels share a partial sum.
+AS_CHOSEN, IN_CHUNKS, ONE_SUM = "as chosen", "chunks of one interval", "one partial sum"
+LAYOUTS = [AS_CHOSEN, IN_CHUNKS, ONE_SUM]
+
+
+def cut(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on, launches are laid out so."""
+    chosen = selective_scan_gpu.plan
+
+    def changed(x: Tensor, A: Tensor, B: Tensor) -> selective_scan_gpu.Plan:
+        plan = chosen(x, A, B)
+        if layout == IN_CHUNKS:
+            return replace(plan, forward_chunk=plan.interval, backward_chunk=plan.interval)
+        return replace(plan, partials=1) if layout == ONE_SUM else plan
+
+    monkeypatch.setattr(selective_scan_gpu, "plan", changed)
+
+
+def forward_check(name: str) -> Check:
+    case = CASES[name]
+    return lambda: worst(case.forward()[:2], case.expected[0]) / case.tolerance
+
+
+def backward_check(name: str) -> Check:
+    case = CASES[name]
+    checkpoints = case.forward()[2]
+    return lambda: worst(case.backward(checkpoints), case.expected[1]) / case.tolerance
