@@ -1,6 +1,6 @@
-// The selective scan and its gradient on a CPU: sixteen channels side by side in a vector, one state after another.
+// The selective scan and its gradient on a CPU: a block of LANES channels side by side, one state after another.
 //
-// Memory has time innermost, so a tile of sixteen channels and STEPS steps is read, turned to fp32 and transposed once;
+// Memory has time innermost, so a tile of LANES channels and STEPS steps is read, turned to fp32 and transposed once;
 // then for each state the recurrence runs over the tile in registers. The backward walks the tiles from the last to
 // the first: it recomputes a tile's states from the one kept at its start, then runs the adjoint recurrence. A task is
 // a few blocks of channels of one batch element and group; what it adds up depends on no other, so the result is the
@@ -58,7 +58,7 @@ struct Workspace {
   float B[256][STEPS], C[256][STEPS];
 };
 
-// Up to sixteen channels of one batch element and group.
+// Up to LANES channels of one batch element and group.
 template <class T>
 struct Block {
   const Scan& scan;
@@ -320,6 +320,9 @@ void run(const Scan& scan, bool backward, int64_t threads) {
 }
 
 }  // namespace
+
+// Channels of a block, for the layout of the checkpoints.
+extern "C" int64_t selective_scan_lanes() { return LANES; }
 
 // type: of what has a time axis, 0 fp32, 1 fp16, 2 bf16.
 extern "C" void selective_scan(const Scan* scan, int64_t type, int64_t backward, int64_t threads) {

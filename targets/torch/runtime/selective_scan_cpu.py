@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch import Tensor
 from . import native
 
 SOURCE = Path(__file__).with_name("selective_scan.cpp")
-LANES, STEPS = 16, 64  # as in the source: the channels of a block, and the steps between checkpoints
+STEPS = 64  # between checkpoints, as in the source
 PARTS = 16  # of a group's blocks that are summed on their own: enough to keep processors busy, few enough to store
 
 TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
@@ -53,7 +52,7 @@ def checkpoints_shape(x: Tensor, A: Tensor, B: Tensor) -> tuple[int, ...]:
     """What `forward` keeps for `backward`: the states at the start of each tile."""
     batch, channels, length = x.shape
     groups = B.shape[1]
-    return ((length + STEPS - 1) // STEPS, batch, groups * _blocks(channels // groups), A.shape[1], LANES)
+    return ((length + STEPS - 1) // STEPS, batch, groups * _blocks(channels // groups), A.shape[1], _lanes())
 
 
 def forward(
@@ -118,20 +117,24 @@ def _run(backward: bool, softplus: bool, **arrays: Tensor | None) -> None:
     groups = B.shape[1]
     sizes = (*x.shape, groups, A.shape[1], softplus, _tasks(x.shape[1] // groups)[1])
     scan = _Scan(*sizes, *(_Array.of(arrays.get(name)) for name in ARRAYS))
-    _kernel()(ctypes.byref(scan), TYPES[x.dtype], backward, torch.get_num_threads())
+    _library().selective_scan(ctypes.byref(scan), TYPES[x.dtype], backward, torch.get_num_threads())
 
 
-def _kernel() -> Callable[..., Any]:
+def _library() -> ctypes.CDLL:
     library = native.load(SOURCE)
     assert library is not None
-    kernel = library.selective_scan
-    kernel.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
-    kernel.restype = None
-    return kernel
+    library.selective_scan.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+    library.selective_scan.restype = None
+    return library
+
+
+def _lanes() -> int:
+    """The channels of a block: as many as a vector register of this processor holds."""
+    return int(_library().selective_scan_lanes())
 
 
 def _blocks(channels: int) -> int:
-    return (channels + LANES - 1) // LANES
+    return (channels + _lanes() - 1) // _lanes()
 
 
 def _tasks(channels: int) -> tuple[int, int]:

@@ -1,4 +1,5 @@
-// Sixteen fp32 numbers side by side: reading and writing them as fp32, fp16 or bf16, exponentials, and transposing.
+// As many fp32 numbers as a vector register holds: reading and writing them as fp32, fp16 or bf16, exponentials, and
+// transposing.
 //
 // The vectors are the GCC extension that clang shares: no intrinsics, so the same text serves x86 and ARM.
 
@@ -9,11 +10,17 @@
 
 namespace {
 
-constexpr int LANES = 16;
+#if defined(__AVX512F__)
+#define LANES 16
+#elif defined(__AVX__)
+#define LANES 8
+#else
+#define LANES 4
+#endif
 
-typedef float Lanes __attribute__((vector_size(64)));
-typedef int32_t Bits __attribute__((vector_size(64)));
-typedef uint16_t Words __attribute__((vector_size(32)));
+typedef float Lanes __attribute__((vector_size(LANES * sizeof(float))));
+typedef int32_t Bits __attribute__((vector_size(LANES * sizeof(int32_t))));
+typedef uint16_t Words __attribute__((vector_size(LANES * sizeof(uint16_t))));
 
 #define INLINE inline __attribute__((always_inline))
 
@@ -70,7 +77,7 @@ INLINE void narrow(Half* to, Lanes x) {
   narrow_words(to, out | ((b >> 16) & 0x8000));
 }
 
-// Functions of sixteen numbers.
+// Functions of each number.
 
 // 2^x: relative error 2e-9 of the polynomial (a minimax fit on [-1/2, 1/2], exactly 1 at 0) and the rounding of fp32.
 // Below -126 it stays at the smallest normal number; above 128 it is infinite.
@@ -109,27 +116,38 @@ INLINE Lanes softplus(Lanes x) {
 #define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, Bits{__VA_ARGS__})
 #endif
 
-INLINE Lanes zip_low(Lanes a, Lanes b) { return SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); }
-INLINE Lanes zip_high(Lanes a, Lanes b) {
-  return SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-}
+// The first halves of two rows, number by number in turn, and the second halves.
+#if LANES == 16
+#define LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif LANES == 8
+#define LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define LOW 0, 4, 1, 5
+#define HIGH 2, 6, 3, 7
+#endif
 
-// Four perfect shuffles of sixteen rows are their transpose.
+INLINE Lanes zip_low(Lanes a, Lanes b) { return SHUFFLE(a, b, LOW); }
+INLINE Lanes zip_high(Lanes a, Lanes b) { return SHUFFLE(a, b, HIGH); }
+
+// log2(LANES) perfect shuffles of LANES rows are their transpose.
 INLINE void transpose(Lanes* rows) {
   Lanes other[LANES];
   Lanes *from = rows, *to = other;
-  for (int round = 0; round < 4; ++round) {
+  for (int round = 1; round < LANES; round *= 2) {
     for (int i = 0; i < LANES / 2; ++i) {
-      to[2 * i] = zip_low(from[i], from[i + 8]);
-      to[2 * i + 1] = zip_high(from[i], from[i + 8]);
+      to[2 * i] = zip_low(from[i], from[i + LANES / 2]);
+      to[2 * i + 1] = zip_high(from[i], from[i + LANES / 2]);
     }
     Lanes* swap = from;
     from = to;
     to = swap;
   }
+  if (from != rows) std::memcpy(rows, from, sizeof other);
 }
 
-// The sums of sixteen rows, by the same shuffles with an addition after each; destroys the rows.
+// The sums of LANES rows, by the same shuffles with an addition after each; destroys the rows.
 INLINE Lanes row_sums(Lanes* rows) {
   for (int half = LANES / 2; half; half /= 2)
     for (int i = 0; i < half; ++i) {
