@@ -101,7 +101,10 @@ def _selective_scan(use: Application) -> Expression:
     """A frame of step size 0 leaves the state as it was, so a mask is a factor of delta."""
     type_ = use.type("x")
     if _last_axis(use) or type_.rank != 4 or type_.extents[2].value != 1:
-        raise UnsupportedError(f"selective_scan on {type_}: the op takes (batch, channel, 1, time)")
+        raise UnsupportedError(
+            f"selective_scan on {type_}: it takes (batch, channel, 1, time); a scan along the labels of a component "
+            "that also has time belongs into a component of its own"
+        )
     delta, mask = masked(use, "delta"), use.optional("mask")
     if mask is not None:
         delta = binary(delta, "*", mask.method("reshape", -1), Binds.PRODUCT)

@@ -35,13 +35,22 @@ def layer_norm(
 ) -> Tensor:
     """(x - mean) / sqrt(variance + eps) over the channels of each frame, times weight (C,) plus bias (C,)."""
     last = x.movedim(axis, -1)
-    return F.layer_norm(last, last.shape[-1:], weight, bias, eps).movedim(-1, axis)
+    return _time_innermost(F.layer_norm(last, last.shape[-1:], weight, bias, eps), axis)
 
 
 def rms_norm(x: Tensor, weight: Tensor | None = None, *, eps: float = 1e-5, axis: int = 1) -> Tensor:
     """x / sqrt(mean(x^2) + eps) over the channels of each frame, times weight (C,)."""
     last = x.movedim(axis, -1)
-    return F.rms_norm(last, last.shape[-1:], weight, eps).movedim(-1, axis)
+    if weight is None or weight.dtype == x.dtype:
+        return _time_innermost(F.rms_norm(last, last.shape[-1:], weight, eps), axis)
+    y = F.rms_norm(last, last.shape[-1:], None, eps) * weight  # low-precision frames: torch's kernel takes one type
+    return _time_innermost(y.to(x.dtype), axis)
+
+
+def _time_innermost(y: Tensor, axis: int) -> Tensor:
+    """y with its last axis back at `axis`, copied: convolutions would hand channels-last strides on to a scan, which
+    would have to copy each of its operands."""
+    return y.movedim(-1, axis).contiguous()
 
 
 def frames(valid: Tensor, x: Tensor, axis: int = -1) -> Tensor:

@@ -6,6 +6,7 @@ has no node for torch's kernels (an nn.LSTM breaks it), they are the ops of recu
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -13,6 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from . import recurrence_op  # noqa: F401  registers torch.ops.mctc.lstm_recurrence and gru_recurrence
+
+# cuDNN wants the weights in one piece and copies them there when they are not. Parameters that are named and quantised
+# one by one never are, and the copy is small beside the frames.
+warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk of memory")
 
 
 def lstm(

@@ -167,6 +167,38 @@ def test_a_step_written_at_one_chunk_length_works_at_every_other(case: Any, one:
     assert_close(got[1], want[1])
 
 
+TWO = "%x: f32[batch B, time T, channel 8], %y: f32[batch B, label U, channel 8], %w: f32[4, 8], %v: f32[8]"
+TWO += ", %i: f32[16, 8], %h: f32[16, 4], %g: f32[12, 8], %k: f32[12, 4], %s: f32[4, 8, 1]"
+
+
+@pytest.mark.parametrize(
+    ("lines", "results"),
+    [
+        ("%a, %b, %c = lstm(%y, %i, %h) %d = add(%x, %y)", "abcd"),
+        ("%a, %b = gru(%y, %g, %k) %d = add(%x, %y)", "abd"),
+        ("%d = add(%x, %y) %a, %b, %c = lstm(%d, %i, %h)", "abc"),
+        ("%d = sub(%y, %x) %a, %b = gru(%d, %g, %k)", "ab"),
+        ("%a = attention(%y, %x, %x, heads = 2) %d = add(%x, %y)", "ad"),
+        ("%a = attention(%y, %x, %x, heads = 2, left = 2, right = 3)", "a"),
+        ("%a = attention(%x, %y, %y, heads = 4)", "a"),
+        ("%a = attention(%y, %y, %y, heads = 2, right = 0) %d = add(%x, %y)", "ad"),
+        ("%d = add(%x, %y) %a = attention(%d, %d, %d, heads = 2, left = 1, right = 0)", "a"),
+        ("%d = add(%x, %y) %e = split_channels(%d, groups = 8) %a = linear(%e, %w)", "a"),
+        ("%d = add(%x, %y) %a = reduce_mean(%d, axis = label) %b = softmax(%d, axis = label)", "ab"),
+        ("%d = add(%x, %y) %a = reduce_max(%d, axis = time) %b = layer_norm(%d, %v)", "ab"),
+        ("%a = conv1d(%y, %s) %d = add(%x, %y)", "ad"),
+        ("%a = mul(%x, %v) %b = sub(%v, %x) %c = maximum(%b, %x)", "ac"),
+        ("%a = reverse(%x) %b, %c, %d = lstm(%a, %i, %h) %e = reverse(%b)", "e"),
+        ("%a = reshape(%x, axes = [batch B, time T/2, channel 16])", "a"),
+        ("%a = cast(%x, dtype = i32) %b = cast(%a, dtype = f32) %c = cast(%x, dtype = bool)", "abc"),
+    ],
+)
+def test_a_component_of_time_and_labels_computes_what_its_references_do(lines: str, results: str) -> None:
+    returned = ", ".join(f"{name} = %{name}" for name in results)
+    program = laid_out(parse_program(f"function @f({TWO}) {{ {lines} return {returned} }}"))
+    agree(program.functions["f"], values(program.functions["f"]), weight, nested=False)
+
+
 @pytest.mark.parametrize(
     ("array", "text"),
     [

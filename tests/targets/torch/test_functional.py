@@ -199,6 +199,16 @@ def test_under_autocast_it_stays_near(name: str, dtype: torch.dtype) -> None:
     torch.testing.assert_close(got.float(), CALLS[name](x), rtol=0.05, atol=0.05)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("norm", [functional.layer_norm, functional.rms_norm])
+def test_a_norm_keeps_the_frames_type_and_time_innermost(norm: Callable[..., Tensor]) -> None:
+    x, weight = laid_out(2, 8, 1, 7).bfloat16(), torch.linspace(0.5, 1.5, 8)
+    got = norm(x, weight)
+    assert got.dtype == torch.bfloat16
+    assert got.stride() == x.stride()
+    torch.testing.assert_close(got.float(), norm(x.float(), weight), rtol=0.01, atol=0.01)
+
+
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize(("op", "gates"), [("lstm_recurrence", 4), ("gru_recurrence", 3)])
 def test_a_recurrence_is_a_sound_operation(op: str, gates: int, masked: bool) -> None:
