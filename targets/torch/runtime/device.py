@@ -81,7 +81,8 @@ def training_dtype(device: torch.device) -> torch.dtype:
     fp32 on MPS because low precision there is younger and less even between operations: begin with fp32, and ask for
     autocast(device, torch.bfloat16) once training is stable.
     """
-    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+    has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if has_bf16 else torch.float32
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None = None) -> contextlib.AbstractContextManager[None]:

@@ -93,9 +93,9 @@ def test_why_a_mac_has_no_mps(
 
 def test_mps_and_cpu_train_in_fp32_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert training_dtype(CPU) == training_dtype(MPS) == torch.float32
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
     assert training_dtype(CUDA) == torch.bfloat16
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
     assert training_dtype(CUDA) == torch.float32
     x = torch.ones(2, 2)
     for device in (CPU, MPS):
