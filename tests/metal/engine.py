@@ -38,7 +38,11 @@ KERNEL_FLAGS = [
 
 
 class KernelError(Exception):
-    """What a kernel did wrong, or a compiler's complaint about it."""
+    """What a kernel did wrong."""
+
+
+class BuildError(Exception):
+    """What a compiler or another tool says against a text."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ class Program:
 def run(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise KernelError(f"{command[0]} failed:\n{done.stderr}")
+        raise BuildError(f"{command[0]} failed:\n{done.stderr}")
     return done.stdout
 
 
@@ -179,7 +183,7 @@ def entries(text: str) -> str:
                 continue
             index = re.fullmatch(r"buffer\((\d+)\)", parameter.attribute)
             if index is None:
-                raise KernelError(f"{kernel}: {parameter.name} is in no buffer")
+                raise BuildError(f"{kernel}: {parameter.name} is in no buffer")
             pointer = f"({'const ' if parameter.is_const else ''}{parameter.type}*)buffers[{index[1]}]"
             values.append(pointer if parameter.reference == "*" else f"*{pointer}")
         lines.append(f'extern "C" void enter_{kernel}(void* const* buffers) {{ {kernel}({", ".join(values)}); }}')

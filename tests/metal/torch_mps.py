@@ -59,7 +59,12 @@ def compile_shader(text: str, flags: Sequence[str] = ()) -> Library:
     refused = [*violations(text), *(complaints(text) if front_end.missing() is None else ())]
     if refused:
         raise SyntaxError("\n".join(refused))
-    return Library(Program(text, flags), itertools.count())
+    return library(Program(text, flags))
+
+
+def library(program: Program) -> Library:
+    """The kernels of a program, each launch with another schedule."""
+    return Library(program, itertools.count())
 
 
 @dataclass(frozen=True)
