@@ -17,7 +17,7 @@ from mctc.targets.torch.layer_table import layer_of
 from mctc.targets.torch.method import CLASS, Method, Writer
 from mctc.targets.torch.quantize_text import constant_name
 from mctc.targets.torch.rounds import Rounds
-from mctc.targets.torch.tree import Node, elements
+from mctc.targets.torch.tree import Node, elements, index_text, rounds_of
 from mctc.targets.torch.usual_start import starts_as_usual
 
 Lines = list[str]
@@ -132,7 +132,7 @@ class ClassWriter:
             if path in layers:
                 made[attribute] = f"self.{attribute} = {self._layer(path, imports)}"
             elif path in children and children[path].index is not None:
-                made[attribute] = f"self.{attribute} = {module_list(attribute, children.values(), classes)}"
+                made[attribute] = f"self.{attribute} = {module_list(attribute, node, classes)}"
                 imports.add("nn")
             elif path in children:
                 made[attribute] = f"self.{attribute} = {classes[path]}()"
@@ -245,7 +245,7 @@ class ClassWriter:
             elif isinstance(item, Rounds):
                 parts.append(f"tuple(layer.initial_state(batch) for layer in self.{name})")
             else:
-                index = f"[{item.index}]" if item.index is not None else ""
+                index = index_text(item, self.stepped[method.node.path])
                 parts.append(f"self.{item.attribute}{index}.initial_state(batch)")
         made = [f"return {CLASS}State({', '.join(parts)})"]
         docs = "The state before the first frame: zeros."
@@ -328,8 +328,11 @@ def singular(name: str) -> str:
     return name[:-1] if name.endswith("s") and len(name) > 1 else name
 
 
-def module_list(attribute: str, children: Iterable[Node], classes: dict[str, str]) -> str:
-    names = [classes[child.path] for child in children if child.attribute == attribute]
+def module_list(attribute: str, parent: Node, classes: dict[str, str]) -> str:
+    rounds = rounds_of(attribute, parent)
+    names = [classes[child.path] for child in rounds]
+    if [child.index for child in rounds] != [*range(len(rounds))]:
+        return "nn.ModuleDict(" + mapping_text({str(child.index): f"{classes[child.path]}()" for child in rounds}) + ")"
     if len(set(names)) == 1:
         return f"nn.ModuleList({names[0]}() for _ in range({len(names)}))"
     return f"nn.ModuleList([{', '.join(f'{name}()' for name in names)}])"

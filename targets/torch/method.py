@@ -13,7 +13,7 @@ from mctc.targets.torch.expressions.text import call
 from mctc.targets.torch.layer_table import layer_call
 from mctc.targets.torch.rounds import Rounds
 from mctc.targets.torch.scan_fusion import Fused
-from mctc.targets.torch.tree import LEAVES, Node
+from mctc.targets.torch.tree import LEAVES, Node, index_text
 
 LONGEST = 64  # characters of an expression that is written inside another one
 CLASS = "@class"  # stands for the class's own name until it has one
@@ -139,6 +139,7 @@ class Writer:
         if self.node is self.flow.root:
             values = [*self.flow.function.inputs, *(v for v in values if v not in self.flow.function.inputs)]
         named = []
+        self.position = -1  # they all live at once
         for value in values:
             parameter = value.owner is not None and value.owner.name == "parameter"
             hint = value.owner.attributes["name"].rpartition(".")[2] if parameter and value.owner else value.name
@@ -227,7 +228,7 @@ class Writer:
 
     def _call(self, child: Node) -> None:
         carries, made = bool(self.flow.carried(child)), self.flow.outputs(child)
-        module = f"self.{child.attribute}" + (f"[{child.index}]" if child.index is not None else "")
+        module = f"self.{child.attribute}" + index_text(child, self.node)
         arguments = [self[value] for value in self.flow.inputs(child)] + self._valid(child)
         if carries:
             arguments.append(Expression(f"state.{field_of(child)}"))

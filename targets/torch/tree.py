@@ -55,6 +55,19 @@ class Node:
         return path == self.path or path.startswith(f"{self.path}.")
 
 
+def rounds_of(attribute: str, parent: Node) -> list[Node]:
+    """The rounds of a repeat in a node."""
+    return [child for child in parent.children if child.attribute == attribute and child.index is not None]
+
+
+def index_text(child: Node, parent: Node) -> str:
+    """How a parent picks one of a repeat's rounds: `[2]`, or `["2"]` where passes left some rounds without an op."""
+    if child.index is None:
+        return ""
+    numbers = [each.index for each in rounds_of(child.attribute, parent)]
+    return f"[{child.index}]" if numbers == [*range(len(numbers))] else f'["{child.index}"]'
+
+
 def elements(path: str) -> list[str]:
     """The parts of an instance path; the number of a round stays with its repeat: 'encoder', 'layers.0', 'mamba'."""
     parts: list[str] = []

@@ -26,8 +26,11 @@ Quantized = Quantize | Mapping[str, Quantize] | None
 class Block(nn.Module):
     """Base of every module here and of every block of a spec."""
 
+    kind: Tensor
+
     def __init__(self) -> None:
         super().__init__()
+        self.register_buffer("kind", torch.empty(0), persistent=False)  # the device and type that this module is of
         self.initial: dict[str, Initial] = {}
         self.gradient_checkpointing = False
 
@@ -69,8 +72,8 @@ class Block(nn.Module):
                 module.gradient_checkpointing = on
 
     def zeros(self, *shape: int) -> Tensor:
-        """Zeros of a shape, of the kind that the parameters in here are of."""
-        return next(self.parameters()).new_zeros(shape)
+        """Zeros of a shape, on the device and of the type of this module."""
+        return self.kind.new_zeros(shape)
 
     def run(self, layer: nn.Module, *arguments: Any) -> Any:
         """layer(*arguments), recomputed in the backward pass when gradient checkpointing is on."""

@@ -1,0 +1,139 @@
+"""Random programs, cut into random instances, as modules: forward and step compute what the program says.
+
+MCTC_EXAMPLES=500 looks at so many programs; 30 if it is not set.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mctc.build.compile import Compiled, compile_program
+from mctc.build.options import BuildOptions
+from mctc.evaluate.reference import evaluate
+from mctc.ir.location import Origin
+from mctc.ir.op import Array
+from mctc.ir.program import Function, Program, Source
+from mctc.targets.torch.expressions import UnsupportedError
+from mctc.targets.torch.module import ModuleText, write_module
+from mctc.weights import Weights
+from tests.streaming.programs import Case, cases
+
+RUNTIME = "mctc.targets.torch.runtime"
+EXAMPLES = int(os.environ.get("MCTC_EXAMPLES", "30"))
+many = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+class GivenWeights(Weights):
+    """A case's own values."""
+
+    def __init__(self, program: Program, case: Case) -> None:
+        super().__init__(program.sources)
+        self.case = case
+
+    def source(self, source: Source) -> Array:
+        return np.asarray(self.case.weights[source.name])
+
+
+PLACES = ("f", "f", "f.a", "f.a.b", "f.layers.0", "f.layers.0.c", "f.layers.1", "f.layers.1.c", "f.d")
+
+
+def cut(function: Function, choices: list[int]) -> None:
+    """Puts runs of ops into instances."""
+    for index, op in enumerate(function.ops):
+        op.origin = Origin(path=PLACES[choices[(index // 3) % len(choices)]])
+
+
+def loaded(text: ModuleText) -> Any:
+    """The model of a module's text, which finds the modules beside it in the runtime package."""
+    module = types.ModuleType(f"{RUNTIME}.random")
+    module.__package__ = RUNTIME
+    sys.modules[module.__name__] = module
+    exec(compile(text.text, "<emitted>", "exec"), module.__dict__)
+    return getattr(module, text.name)().double().eval()
+
+
+def emitted(case: Case, choices: list[int]) -> tuple[Compiled, Any, dict[str, torch.Tensor]]:
+    """The compiled program, its component as a module, and the tensors that the module takes beside its inputs."""
+    cut(case.function, choices)
+    options = BuildOptions(target="torch", chunk=4 * case.multiple)
+    compiled = compile_program(case.program, options, deploys=False)
+    whole = compiled.whole
+    text = write_module(whole, compiled.derived.functions, "random.mct")
+    model = loaded(text)
+    weights = GivenWeights(whole, case)
+    state = {
+        name: torch.from_numpy(np.array(weights.source(Source(name, type_))))
+        for name, (type_, _) in whole.sources.items()
+    }
+    for name, parameter in whole.parameters.items():
+        if (
+            name in state
+            and name in dict(model.named_parameters())
+            and parameter.type.shape != tuple(state[name].shape)
+        ):
+            state[name] = torch.from_numpy(np.array(weights.exact(parameter)))
+    names = set(model.state_dict())
+    model.load_state_dict({name: value.double() for name, value in state.items() if name in names})
+    return compiled, model, dict(model.named_parameters())
+
+
+def called(function: Any, inputs: dict[str, Array], own: dict[str, torch.Tensor], *more: Any) -> Any:
+    """Calls a component, which takes the parameters of the model around it as arguments."""
+    import inspect
+
+    given = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in inputs.items()}
+    wanted = [name for name in inspect.signature(function).parameters if name not in ("state", "lengths")]
+    with torch.no_grad():
+        return function(*[given[name] if name in given else own[name] for name in wanted], *more)
+
+
+@many
+@given(cases(), st.lists(st.integers(0, len(PLACES) - 1), min_size=1, max_size=6))
+def test_forward_is_the_program_however_it_is_cut(case: Case, choices: list[int]) -> None:
+    try:
+        compiled, model, own = emitted(case, choices)
+    except UnsupportedError as error:
+        pytest.skip(str(error))
+    function = compiled.whole.functions["f"]
+    sizes = {"B": 1, "T": 6 * case.multiple}
+    rng = np.random.default_rng(1)
+    inputs = {value.name: rng.normal(size=value.type.substitute(sizes).shape) for value in function.inputs}
+    weights = GivenWeights(compiled.whole, case)
+    expected, _ = evaluate(function, inputs, lambda name: weights.exact(compiled.whole.parameters[name]))
+    actual = called(model.f.forward, inputs, own)
+    for got, (name, _) in zip(actual, function.results, strict=True):
+        np.testing.assert_allclose(got.numpy(), expected[name], rtol=1e-6, atol=1e-8, err_msg=name)
+
+
+@many
+@given(cases(), st.lists(st.integers(0, len(PLACES) - 1), min_size=1, max_size=6))
+def test_steps_are_the_steps_of_the_program(case: Case, choices: list[int]) -> None:
+    try:
+        compiled, model, own = emitted(case, choices)
+    except UnsupportedError as error:
+        pytest.skip(str(error))
+    function = compiled.derived.functions["f"]
+    rng, weights = np.random.default_rng(1), GivenWeights(compiled.whole, case)
+    states = {state.name: np.zeros(state.value.type.shape) for state in function.states}
+    step = getattr(model.f, "step", model.f.forward)
+    state = model.f.initial_state(1) if hasattr(model.f, "initial_state") else None
+    for _ in range(3):
+        inputs = {value.name: rng.normal(size=value.type.shape) for value in function.inputs}
+        if "valid" in inputs:
+            inputs["valid"] = np.ones_like(inputs["valid"])
+        expected, states = evaluate(
+            function, inputs, lambda name: weights.exact(compiled.whole.parameters[name]), states
+        )
+        made = called(step, inputs, own, *([] if state is None else [state]))
+        results, state = (made[:-1], made[-1]) if state is not None else (made, None)
+        for got, (name, _) in zip(results, function.results, strict=True):
+            np.testing.assert_allclose(got.numpy(), expected[name], rtol=1e-6, atol=1e-8, err_msg=name)
