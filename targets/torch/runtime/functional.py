@@ -68,8 +68,8 @@ def masked(x: Tensor, valid: Tensor, *, value: float = 0.0, axis: int = -1) -> T
 def masked_mean(x: Tensor, valid: Tensor, *, axis: int = -1) -> Tensor:
     """Mean over the frames that exist; the axis is kept with extent 1. An utterance without frames gives zeros."""
     exist = frames(valid, x, axis)
-    count = exist.sum(axis, keepdim=True).clamp(min=1)
-    return x.masked_fill(~exist, 0).sum(axis, keepdim=True) / count
+    share = x.shape[axis] / exist.sum(axis, keepdim=True).clamp(min=1)
+    return x.masked_fill(~exist, 0).mean(axis, keepdim=True) * share.to(x.dtype)  # a sum may leave fp16
 
 
 def masked_moments(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from mctc.evaluate.reference import evaluate
 from mctc.ir.program import Function
 from mctc.ir.text import parse_program
 from mctc.targets.torch.expressions import UnsupportedError, expression, masked_operand, needs_valid
-from mctc.targets.torch.runtime import functional
+from mctc.targets.torch.runtime import functional, recurrence_op
 from mctc.targets.torch.runtime.recurrence_op import GRU, LSTM
 
 from .written import imported, tensor
@@ -223,6 +225,23 @@ def test_a_recurrence_is_a_sound_operation(op: str, gates: int, masked: bool) ->
     assert {len(LSTM.split(",")), len(GRU.split(","))} == {len(given) + 1}
     torch.library.opcheck(operation.default, (*given, marks))
     assert torch.autograd.gradcheck(lambda *t: operation(*t, marks), given)
+
+
+def test_a_second_copy_of_the_operations_takes_the_first_ones(tmp_path: Path) -> None:
+    copied = tmp_path / "recurrence_op.py"
+    copied.write_text(Path(recurrence_op.__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("copied_recurrence_op", copied)
+    assert spec is not None
+    assert spec.loader is not None
+    before = torch.ops.mctc.lstm_recurrence
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    assert torch.ops.mctc.lstm_recurrence is before
+
+
+def test_a_mean_of_many_frames_stays_within_fp16() -> None:
+    x = torch.full((1, 2, 1, 3000), 100.0, dtype=torch.float16)
+    valid = (torch.arange(3000) < 2000)[None].float()
+    torch.testing.assert_close(functional.masked_mean(x, valid), torch.full((1, 2, 1, 1), 100.0).half())
 
 
 def test_a_mask_of_ones_changes_nothing() -> None:
