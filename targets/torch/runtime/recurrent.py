@@ -39,8 +39,9 @@ def lstm(
     seen = _time_first(x, axis)
     start = _states((h, c), seen, weight_hh, axis)
     if mask is None and not torch.compiler.is_compiling():
+        kept = torch.is_grad_enabled()  # cuDNN keeps what its backward needs in training alone
         weights = [weight_ih, weight_hh] if bias is None else [weight_ih, weight_hh, bias, torch.zeros_like(bias)]
-        y, *last = torch.lstm(seen, [s[None] for s in start], weights, bias is not None, 1, 0.0, False, False, False)
+        y, *last = torch.lstm(seen, [s[None] for s in start], weights, bias is not None, 1, 0.0, kept, False, False)
     else:
         from_x, weight = _precise(F.linear(seen, weight_ih, bias), weight_hh)
         first = [state.to(from_x.dtype) for state in start]
@@ -69,8 +70,9 @@ def gru(
     none = weight_hh.new_zeros(weight_hh.shape[0])
     bias_ih, bias_hh = none if bias_ih is None else bias_ih, none if bias_hh is None else bias_hh
     if mask is None and not torch.compiler.is_compiling():
+        kept = torch.is_grad_enabled()
         weights = [weight_ih, weight_hh, bias_ih, bias_hh]
-        y, last = torch.gru(seen, start[None], weights, True, 1, 0.0, False, False, False)
+        y, last = torch.gru(seen, start[None], weights, True, 1, 0.0, kept, False, False)
     else:
         from_x, weight, bias = _precise(F.linear(seen, weight_ih, bias_ih), weight_hh, bias_hh)
         states = torch.ops.mctc.gru_recurrence(from_x, weight, bias, start.to(from_x.dtype), _marks(mask, seen, x))

@@ -174,13 +174,13 @@ def backward(
     """The gradients of `mctc::selective_scan_backward`, empty where there was no input."""
     batch, channels, state = x.shape[0], *A.shape
     chosen = plan(x, A, B)
-    none = A.new_empty(0)
+    none = functools.partial(A.new_empty, 0)  # each its own: results must not alias
     dx, ddelta = (torch.empty(x.shape, dtype=x.dtype, device=x.device) for _ in range(2))
     dz = x.new_empty(0) if z is None else torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    dh = none if h is None else A.new_empty(batch, channels, state)
+    dh = none() if h is None else A.new_empty(batch, channels, state)
     if x.numel() == 0:
-        zeros = (none if each is None else torch.zeros_like(each) for each in (A, B, C, D))
-        return dx, ddelta, *zeros, dz, none if delta_bias is None else torch.zeros_like(delta_bias), dh.copy_(dh_last)
+        zeros = (none() if each is None else torch.zeros_like(each) for each in (A, B, C, D))
+        return dx, ddelta, *zeros, dz, none() if delta_bias is None else torch.zeros_like(delta_bias), dh.copy_(dh_last)
 
     scan = _Scan(
         x, A, B, chosen, chosen.backward, chosen.backward_chunk, {"D": D, "Z": z, "BIAS": delta_bias}, softplus
@@ -191,7 +191,7 @@ def backward(
         carries = scan.join(dy, delta, A, C, z, delta_bias, dh_last, strides, reverse=True)
     dA = A.new_empty(batch * scan.chunks, channels, state)
     dB, dC = (A.new_empty(chosen.partials, *B.shape) for _ in range(2))
-    dD, dbias = (none if each is None else A.new_empty(batch * scan.chunks, channels) for each in (D, delta_bias))
+    dD, dbias = (none() if each is None else A.new_empty(batch * scan.chunks, channels) for each in (D, delta_bias))
     scan.library(h is not None).selective_scan_backward(
         dy, carries, x, delta, A, B, C, _or(D, A), _or(z, x), _or(delta_bias, A), checkpoints,
         dx, ddelta, dA, dB, dC, _or(dD, dA), _or(dz, dx), _or(dbias, dA), _or(dh, dA),
@@ -224,7 +224,7 @@ class _Scan:
             self.channels_of_group, length, self.groups, chunk, self.chunks, stored, chosen.partials
         ]  # fmt: skip
         self._device, self._mapping, self._states = x.device, mapping, channels * A.shape[1]
-        self._defines = {f"HAS_{name}": int(each is not None) for name, each in optional.items()}
+        self._defines: dict[str, int | str] = {f"HAS_{name}": int(each is not None) for name, each in optional.items()}
         self._defines |= {name.upper(): size for name, size in asdict(mapping).items()}
         self._defines |= {"INTERVAL": chosen.interval, "STATES": A.shape[1], "SOFTPLUS": int(softplus)}
         self._element = TYPES[x.dtype]
