@@ -29,11 +29,11 @@ It exits with 0 when nothing is found, 1 when something is, and 2 when a file ca
 line is at fault. `# noqa: MPS050` at the end of the line that a finding names leaves that finding out, `# noqa` all of
 that line.
 
-A rule fires where the file leaves little doubt; what depends on a parameter or on another file is left alone. Code
-under a condition that speaks of a device (`if torch.cuda.is_available():`, `device.type == "cuda"`), behind an exit of
-that kind, inside a `try`, or in a function with `cuda` in its name counts as written for that device. A training loop
-is the innermost loop around `loss.backward()` or `optimizer.step()`; what stands under an `if` in it is taken to run
-now and then.
+A rule fires where the file leaves little doubt. Code under a condition that speaks of a device
+(`if torch.cuda.is_available():`, `device.type == "cuda"`), behind an exit of that kind, inside a `try`, or in a function
+with `cuda` in its name counts as written for that device. float64 and missing kernels are accepted on what surely lies
+on the CPU, and in a function that asks about MPS itself. A training loop is the innermost loop around
+`loss.backward()` or `optimizer.step()`; what stands under an `if` in it is taken to run now and then.
 
 Sources are the developer field guide that came with the project (its sections 2.1 to 2.3 and 4.1), the source and the
 documentation of PyTorch, and issues of its repository. "Tried with torch 2.13" means a build without CUDA on Linux.

@@ -42,6 +42,9 @@ def _is_skipped(inside: Path) -> bool:
 
 def check_file(path: Path, codes: Collection[str] = RULES) -> list[Diagnostic]:
     """What the rules of `codes` find in a file, in order of the text; MPS000 alone for a file that can't be read."""
+    if path.suffix == ".ipynb":
+        hint = "write its code to a file first: jupyter nbconvert --to script"
+        return [_not_checked("a notebook is not checked", hint, str(path))]
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -145,6 +145,12 @@ class Code:
             return False
         return self.leaves(statement.body[-1])
 
+    def knows_mps(self, node: ast.AST) -> bool:
+        """Whether the function around `node` decides something by MPS itself: its author has thought of that device."""
+        inside = self.function(node)
+        tests = (each.test for each in ast.walk(inside) if isinstance(each, BRANCHES))
+        return inside is not self.tree and any(self._speaks_of(test, ("mps",)) for test in tests)
+
     def leaves(self, statement: ast.stmt) -> bool:
         """Whether a block ends its function, its turn of a loop or the program with `statement`."""
         if isinstance(statement, (ast.Return, ast.Raise, ast.Continue)):

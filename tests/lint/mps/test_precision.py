@@ -85,6 +85,7 @@ CLEAN = {
     "a sum over time": "for t in range(length):\n    total = total + x[:, t]",
     "a recurrence in numpy": "x = np.zeros((2, 9))\nfor t in range(9):\n    h = h * 0.5 + x[:, t]",
     "a fill of a new tensor": "y = torch.empty_like(x).normal_()",
+    "arithmetic into a view": "x[2::2].addcmul_(a, b)",
     "a fill of leading rows": "x[:4].uniform_()",
     "a fill of a parameter before it is moved": "def reset_parameters(self):\n    self.w[:, 1:].normal_()",
     "pinned where there is CUDA": "DataLoader(data, pin_memory=torch.cuda.is_available())",
@@ -93,6 +94,12 @@ CLEAN = {
     "workers with a limit": "DataLoader(data, num_workers=min(8, os.cpu_count()))",
     "a lambda without workers": "DataLoader(data, collate_fn=lambda rows: rows)",
     "CTC on the CPU": "criterion = F.ctc_loss(x.to('cpu'), y, n, m)",
+    "CTC on the CPU where the device is MPS": (
+        "def ctc(x, y, n, m):\n    if x.device.type == 'mps':\n        x = x.cpu()\n    return F.ctc_loss(x, y, n, m)"
+    ),
+    "float32 where the device is MPS": (
+        "def total(x):\n    if x.device.type == 'mps':\n        return x.sum()\n    return x.double().sum()"
+    ),
     "a tolerance between results of one device": "assert torch.allclose(a, b)",
     "gloo": "torch.distributed.init_process_group('gloo')",
 }
@@ -169,7 +176,7 @@ FOUND = {
         LOOP + "assert not torch.isnan(loss)",
         LOOP + "if loss > 5 and step:\n        pass",
         LOOP + "value = float(loss)",
-        "net = nn.Linear(3, 3).to(device)\nfor x in data:\n    y = net(x)\n    y.sum().backward()\n    assert y.max() < 9",
+        "net = nn.Tanh().to(device)\nfor x in data:\n    y = net(x)\n    y.sum().backward()\n    assert y.max() < 9",
     ],
     "MPS054": [LOOP + "torch.accelerator.synchronize()"],
     "MPS056": [LOOP + "\ny = loss.detach().numpy()"],
@@ -186,7 +193,7 @@ FOUND = {
         "for t in reversed(range(length)):\n    h = h @ w + x[:, t]",
         "for t in range(length):\n    h = x[..., t] * h\n    y.append(h)",
     ],
-    "MPS065": ["x[:, ::2].uniform_()", "x[:, 1:].exponential_()", "w.T.addcdiv_(a, b)", "x.permute(1, 0).random_()"],
+    "MPS065": ["x[:, ::2].uniform_()", "x[:, 1:].exponential_()", "w.T.bernoulli_()", "x.permute(1, 0).random_()"],
     "MPS070": ["DataLoader(data, 8, pin_memory=True)", "x = x.pin_memory().to(device)"],
     "MPS071": ["DataLoader(data, num_workers=os.cpu_count())", "n = 12\nDataLoader(data, num_workers=n)"],
     "MPS072": ["DataLoader(data, num_workers=2, worker_init_fn=lambda i: None)"],

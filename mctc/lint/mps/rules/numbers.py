@@ -39,7 +39,8 @@ def doubles(code: Code) -> Iterator[Finding]:
             place = _wide_dtype(code, call)
         else:
             continue
-        if place is not None and not code.guarded(call) and not _is_about_doubles(code, call):
+        meant = code.guarded(call) or code.knows_mps(call) or _is_about_doubles(code, call)
+        if place is not None and not meant:
             yield Finding(place, "MPS has no float64", tail=place is call)
 
 

@@ -43,7 +43,7 @@ DISPATCHED = {"roll", "scatter", "scatter_", "scatter_add", "scatter_add_", "sca
 SMALL = 1000  # elements: the guide's figure
 VIEWS = {"t", "transpose", "permute", "swapaxes", "swapdims", "expand", "diagonal", "unfold"}
 TRANSPOSED = {"T", "mT", "H", "mH"}
-FILLS = {"normal_", "uniform_", "exponential_", "bernoulli_", "random_", "addcmul_", "addcdiv_"}
+FILLS = {"bernoulli_", "exponential_", "normal_", "random_", "uniform_"}
 SETUP_WORDS = ("init", "reset", "build", "setup")
 
 
@@ -52,7 +52,7 @@ def missing_kernels(code: Code) -> Iterator[Finding]:
     for call in code.all(ast.Call):
         name = code.called(call)
         on_cpu = bool(call.args) and tensors.elsewhere(call.args[0])
-        if name in WITHOUT_KERNEL and not on_cpu and not code.guarded(call):
+        if name in WITHOUT_KERNEL and not on_cpu and not code.guarded(call) and not code.knows_mps(call):
             yield Finding(call.func, f"`{name.removeprefix('torch.')}` has no MPS kernel in torch 2.13")
 
 
@@ -272,8 +272,8 @@ RULES = (
         source=f"{GUIDE} 2.3, row 'Small tensor ops are slow'.",
         hint="make the tensor on the CPU and move the result",
         fix=(
-            "Do it on the CPU, where the tensor is small anyway, and move the result; or fold it into a larger"
-            " operation."
+            "Make the tensor on the CPU, do it there and move the result; or fold it into a larger operation. A tensor"
+            " that is on the device already stays there: `.cpu()` waits for the GPU, which costs more than a launch."
         ),
         bad="""
             import torch
@@ -324,13 +324,12 @@ RULES = (
     Rule(
         code="MPS065",
         name="fill-of-strided-view",
-        summary="a random or fused fill of a view that is not contiguous",
+        summary="a random fill of a view that is not contiguous",
         why=(
-            "On macOS before 15, random fills of such views left them as they were, and addcmul_ and addcdiv_"
-            " wrote wrong values, both without an error. Newer versions of torch are mended; scripts run on older"
-            " ones."
+            "On macOS before 15, random fills of such views left them as they were, without an error. Newer"
+            " versions of torch are mended; a script may be run by an older one."
         ),
-        source=("pytorch/pytorch issue 118115 (mended in pull request 124442) and pull request 165267 (2025-10)."),
+        source="pytorch/pytorch pull request 165267 (2025-10), which mends issue 165257.",
         hint="fill a contiguous tensor and copy it into the view",
         fix=(
             "Write into a new tensor and copy it: view.copy_(torch.empty_like(view,"
