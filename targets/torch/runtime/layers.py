@@ -101,6 +101,10 @@ class Layer(Block):
         else:
             self.register_parameter(name, None)
 
+    def extra_repr(self) -> str:
+        shapes = [f"{name} {tuple(value.shape)}" for name, value in self.named_parameters(recurse=False)]
+        return ", ".join(shapes)
+
 
 class Conv2d(Layer):
     """Convolution of (B, C, features, S) along features and time; kernel, stride and dilation are in that order.
@@ -144,9 +148,8 @@ class Conv2d(Layer):
         return F.conv2d(x, self.stored("weight"), self.bias, self.stride, (low, before), self.dilation, self.groups)
 
     def extra_repr(self) -> str:
-        out, into, *kernel = self.weight.shape
-        text = f"{into * self.groups}, {out}, kernel={tuple(kernel)}, stride={self.stride}, pad={self.pad}"
-        return text + (f", groups={self.groups}" if self.groups > 1 else "") + (", bias=False" * (self.bias is None))
+        text = f"{super().extra_repr()}, stride={self.stride}, pad={self.pad}"
+        return text + (f", groups={self.groups}" if self.groups > 1 else "")
 
 
 class Linear(Layer):

@@ -226,6 +226,21 @@ def test_parameters_are_drawn_anew_from_their_own_rules() -> None:
     assert not torch.equal(after["layers.0.weight"], before["layers.0.weight"])
 
 
+def test_a_model_made_without_memory_is_drawn_where_it_is_wanted() -> None:
+    with torch.device("meta"):
+        model = Pair()
+    assert model.get_parameter("D").is_meta
+    model.to_empty(device="cpu").reset_parameters()
+    assert (model.get_parameter("D") == 0.5).all()
+    assert model(torch.randn(1, 8, 1, 5)).isfinite().all()
+
+
+def test_a_layer_shows_its_shapes() -> None:
+    assert repr(layers.GRU(8, 4, bias_ih=False)) == "GRU(weight_ih (12, 8), weight_hh (12, 4), bias_hh (12,))"
+    conv = repr(layers.Conv2d(8, 8, (1, 4), groups=8, pad=(3, 0)))
+    assert conv == "Conv2d(weight (8, 1, 1, 4), bias (8,), stride=(1, 1), pad=(3, 0), groups=8)"
+
+
 def test_a_layer_starts_as_asked() -> None:
     layer = layers.Conv2d(4, 8, initial={"weight": zeros(), "bias": constant(2.0)})
     assert not layer.weight.any()
