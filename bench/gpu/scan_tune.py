@@ -23,13 +23,8 @@ from training_runtime import RUNTIME, import_from
 
 gpu = import_from(RUNTIME, "runtime", "selective_scan_gpu")
 FORWARD = ((4, 4, 16, 4), (4, 4, 8, 4))
-BACKWARD = ((8, 2, 16, 8, 16), (8, 2, 16, 8, 32), (8, 2, 16, 4, 64), (8, 2, 8, 8, 64), (4, 4, 8, 4, 32))  # and interval
-    (8, 2, 16, 8, 16),
-    (8, 2, 16, 8, 32),
-    (8, 2, 16, 4, 32),
-    (8, 2, 16, 4, 64),
-    (4, 4, 8, 8, 32),
-)  # and interval
+# And the interval.
+BACKWARD = ((8, 2, 16, 8, 16), (8, 2, 16, 8, 32), (8, 2, 16, 4, 64), (8, 2, 8, 8, 64), (4, 4, 8, 4, 32))
 SHOWN = 6
 
 

@@ -212,9 +212,13 @@ class CudaKernel:
         packed = self._layout.pack(*values)
         size = ctypes.c_size_t(len(packed))
         # CU_LAUNCH_PARAM_BUFFER_POINTER, _SIZE and _END of cuda.h: all arguments in one block of memory.
-        extra = (ctypes.c_void_p * 5)(1, ctypes.cast(packed, ctypes.c_void_p), 2, ctypes.addressof(size), 0)
-        stream = ctypes.c_void_p(torch.cuda.current_stream(self._index).cuda_stream)
-        _check(_driver().cuLaunchKernel(function, *groups, *group_size, 0, stream, None, extra), f"launch {self.name}")
+        extra = (ctypes.c_void_p * 5)(
+            1, ctypes.cast(ctypes.c_char_p(packed), ctypes.c_void_p), 2, ctypes.addressof(size), 0
+        )
+        with torch.cuda.device(self._index):
+            stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
+            launched = _driver().cuLaunchKernel(function, *groups, *group_size, 0, stream, None, extra)
+        _check(launched, f"launch {self.name}")
 
     def _function(self, group: int) -> ctypes.c_void_p:
         """The loaded function for groups of that many threads, which bounds the registers of a thread."""

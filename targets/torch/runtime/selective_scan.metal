@@ -12,7 +12,7 @@
 // the recurrence then reads it from threadgroup memory. B and C of a tile are shared by all channels. While a tile is
 // computed, the next one is on its way into registers. Long sequences with few channels are cut into chunks of time,
 // which
-// are independent but for their first states: selective_scan_chunk_ends and selective_scan_join_chunks work these out.
+// are independent but for their first states, which selective_scan_chunk_ends prepares.
 //
 // No atomics: sums over channels and batch leave as partial sums, so that results repeat bit for bit.
 //
@@ -40,7 +40,7 @@ using namespace metal;
 #define ROWS (32 / LANES)                 // channels of a SIMD group
 #define CHANNELS (ROWS * SIMDGROUPS)      // channels of a threadgroup
 #define PADDED (LANES * HELD)             // states with the padding
-#define STATE_PITCH (PADDED + 4)          // floats from one step of a tile of B or C to the next: spreads the banks
+#define STATE_PITCH (PADDED + HELD)       // floats from one step of a tile of B or C to the next: spreads the banks
 #define STEP_PITCH (STEPS + 4)            // floats from one channel of a tile to the next
 #define GRADIENT_PITCH (2 * PADDED + 1)   // floats from one step to the next of a SIMD group's sums for dB and dC
 #define SHARE ((ROWS * STEPS + 31) / 32)  // elements of a SIMD group's tile of x that one lane reads
@@ -55,6 +55,7 @@ using namespace metal;
 #define CHUNKS sizes[4]
 #define CHECKPOINTS sizes[5]   // stored states of a channel, ceil(LENGTH / INTERVAL)
 #define PARTIALS sizes[6]      // threadgroups that share the channels of a group in the backward pass
+#define BATCH sizes[7]
 
 // strides[]: of the batch, and of the channel or of the group and the state; time has stride 1.
 #define X_BATCH strides[0]
@@ -118,7 +119,7 @@ inline float sum_over_states(float a, float b, float c, float d, uint part) {
 // change places, so that the first exchange needs no choosing: what a lane keeps lies first and what it sends lies
 // second.
 #define SWAP(row) (((row) & 1) * (HELD / 2))
-#define SWAPPED_COPIES (HELD > 1 && ROWS > 1 ? 2 : 1)  // of a tile of B: one in the order of states, one for odd channels
+#define SWAPPED_COPIES (HELD > 1 && ROWS > 1 ? 2 : 1)  // of a tile of B: in the order of states, and for odd channels
 
 // Sums 2 * HELD values, those of B and then those of C, over the ROWS channels of a SIMD group. A lane of channel
 // `row` is
@@ -166,9 +167,10 @@ inline uint gradient_slot(uint row, uint i) {
     return i + SWAP(row) + ((row & 2) != 0 ? HELD : 0) + (ROWS > 4 && (row & 4) != 0 ? HELD / 4 : 0);
 }
 
-// Grid: (groups * blocks of a group, chunks, batch). `firsts` (batch, chunks, channel, state) holds the state before
-// each
-// chunk; h_last is (batch, channel, state), checkpoints (batch, stored states, channel, state).
+// Grid: (groups * blocks of a group, chunks, batch). h_first and h_last are (batch, channel, state), checkpoints
+// (batch,
+// stored states, channel, state); ends and totals come from selective_scan_chunk_ends and are read past the first
+// chunk.
 [[max_total_threads_per_threadgroup(THREADS)]]
 kernel void selective_scan_forward(
     device const ELEMENT* x [[buffer(0)]],
@@ -179,12 +181,14 @@ kernel void selective_scan_forward(
     device const float* D [[buffer(5)]],
     device const ELEMENT* z [[buffer(6)]],
     device const float* bias [[buffer(7)]],
-    device const float* firsts [[buffer(8)]],
-    device ELEMENT* y [[buffer(9)]],
-    device float* h_last [[buffer(10)]],
-    device float* checkpoints [[buffer(11)]],
-    constant long* sizes [[buffer(12)]],
-    constant long* strides [[buffer(13)]],
+    device const float* h_first [[buffer(8)]],
+    device const float* ends [[buffer(9)]],
+    device const float* totals [[buffer(10)]],
+    device ELEMENT* y [[buffer(11)]],
+    device float* h_last [[buffer(12)]],
+    device float* checkpoints [[buffer(13)]],
+    constant long* sizes [[buffer(14)]],
+    constant long* strides [[buffer(15)]],
     uint3 threadgroup_index [[threadgroup_position_in_grid]],
     uint3 thread_index [[thread_position_in_threadgroup]])
 {
@@ -213,18 +217,22 @@ kernel void selective_scan_forward(
     // The channel whose states this lane keeps.
     const bool present = row < present_rows;
     const long channel = first_channel + row;
-    const long first_at = ((batch * CHUNKS + threadgroup_index.y) * channels + channel) * STATES;
     float rate[HELD];  // A log2(e)
     float h[HELD];
+#pragma unroll
     for (uint j = 0; j < HELD; j++) {
         uint n = part * HELD + j;
         bool real = present && n < STATES;
         rate[j] = real ? A[channel * STATES + n] * LOG2_E : 0.0f;
-        h[j] = HAS_H && real ? firsts[first_at + n] : 0.0f;
+        h[j] = HAS_H && real ? h_first[(batch * channels + channel) * STATES + n] : 0.0f;
+        for (uint chunk = 0; real && chunk < threadgroup_index.y; chunk++) {
+            long at = (batch * CHUNKS + chunk) * channels + channel;
+            h[j] = fma(fast::exp2(rate[j] * totals[at]), h[j], ends[at * STATES + n]);
+        }
     }
 
-    // The elements that this lane reads of each tile: of channels read_row + i * 32 / STEPS, all at step read_step. What
-    // lies past the last channel or the last step is read from there instead; a step of length zero makes it harmless.
+    // The elements that this lane reads of each tile: of channels read_row + i * 32 / STEPS, all at step read_step. For
+    // one past the last channel or step the last is read instead, and a step of length zero makes that harmless.
     const uint read_step = lane % STEPS;
     const uint read_row = lane / STEPS;
     x += batch * X_BATCH + first_channel * X_CHANNEL;
@@ -368,8 +376,9 @@ kernel void selective_scan_forward(
     }
 }
 
-// Where a sequence is cut into chunks: what each chunk by itself would add to the state after it (or, with REVERSED, to
-// the gradient of the state before it), and the sum of its delta'. Grid: (groups * blocks of a group, chunks - 1,
+// Where a sequence is cut into chunks: what each chunk by itself adds to the state after it (with REVERSED, to the
+// gradient
+// of the state before it), and the sum of its delta'. Grid: (groups * blocks of a group, chunks - 1,
 // batch);
 // the last chunk (with REVERSED the first) has no other after it. `signal` is x (dy), `matrix` B (C); z is used with
 // REVERSED only. `ends` is (batch, chunks, channel, state), `totals` (batch, chunks, channel).
@@ -546,39 +555,6 @@ kernel void selective_scan_chunk_ends(
     }
 }
 
-// Turns the ends of all chunks, in place, into the states before them (with REVERSED, the gradients after them), from
-// `first` (batch, channel, state), which without HAS_H is zero. Grid: (channels * states / THREADS, 1, batch).
-[[max_total_threads_per_threadgroup(THREADS)]]
-kernel void selective_scan_join_chunks(
-    device const float* first [[buffer(0)]],
-    device const float* A [[buffer(1)]],
-    device const float* totals [[buffer(2)]],
-    device float* ends [[buffer(3)]],
-    constant long* sizes [[buffer(4)]],
-    uint3 threadgroup_index [[threadgroup_position_in_grid]],
-    uint3 thread_index [[thread_position_in_threadgroup]])
-{
-    const long channels = GROUPS * CHANNELS_OF_GROUP;
-    const long batch = threadgroup_index.z;
-    const long state = (long)threadgroup_index.x * THREADS + thread_index.x;  // and channel
-    if (state >= channels * STATES) {
-        return;
-    }
-    const float rate = A[state] * LOG2_E;
-    float carried = HAS_H ? first[batch * channels * STATES + state] : 0.0f;
-    for (uint turn = 0; turn < (uint)CHUNKS; turn++) {
-        const long chunk_index = batch * CHUNKS + (REVERSED ? (uint)CHUNKS - 1 - turn : turn);
-        const long at = chunk_index * channels * STATES + state;
-        if (turn + 1 < (uint)CHUNKS) {
-            float end = ends[at];
-            ends[at] = carried;
-            carried = fma(fast::exp2(rate * totals[chunk_index * channels + state / STATES]), carried, end);
-        } else {
-            ends[at] = carried;
-        }
-    }
-}
-
 // The gradients, from the last step to the first. Each interval is run forwards again from its stored state: the
 // states at
 // the starts of its tiles are kept in threadgroup memory, those of one tile in registers. Then, with g(t) the
@@ -592,11 +568,11 @@ kernel void selective_scan_join_chunks(
 // one after the other, and adds up their gradients of B and C in dB_partial and dC_partial (partial, batch, group,
 // state,
 // time). dA_partial is (batch * chunks, channel, state), dD_partial and dbias_partial (batch * chunks, channel).
-// `carries` (batch, chunks, channel, state) holds exp(delta'(t) A) g(t) for the first step t after each chunk.
+// ends and totals come from selective_scan_chunk_ends, REVERSED, and are read before the last chunk.
 [[max_total_threads_per_threadgroup(THREADS)]]
 kernel void selective_scan_backward(
     device const ELEMENT* dy [[buffer(0)]],
-    device const float* carries [[buffer(1)]],
+    device const float* dh_last [[buffer(1)]],
     device const ELEMENT* x [[buffer(2)]],
     device const ELEMENT* delta [[buffer(3)]],
     device const float* A [[buffer(4)]],
@@ -606,24 +582,25 @@ kernel void selective_scan_backward(
     device const ELEMENT* z [[buffer(8)]],
     device const float* bias [[buffer(9)]],
     device const float* checkpoints [[buffer(10)]],
-    device ELEMENT* dx [[buffer(11)]],
-    device ELEMENT* ddelta [[buffer(12)]],
-    device float* dA_partial [[buffer(13)]],
-    device float* dB_partial [[buffer(14)]],
-    device float* dC_partial [[buffer(15)]],
-    device float* dD_partial [[buffer(16)]],
-    device ELEMENT* dz [[buffer(17)]],
-    device float* dbias_partial [[buffer(18)]],
-    device float* dh [[buffer(19)]],
-    constant long* sizes [[buffer(20)]],
-    constant long* strides [[buffer(21)]],
+    device const float* ends [[buffer(11)]],
+    device const float* totals [[buffer(12)]],
+    device ELEMENT* dx [[buffer(13)]],
+    device ELEMENT* ddelta [[buffer(14)]],
+    device float* dA_partial [[buffer(15)]],
+    device float* dB_partial [[buffer(16)]],
+    device float* dC_partial [[buffer(17)]],
+    device float* dD_partial [[buffer(18)]],
+    device ELEMENT* dz [[buffer(19)]],
+    device float* dbias_partial [[buffer(20)]],
+    device float* dh [[buffer(21)]],
+    constant long* sizes [[buffer(22)]],
+    constant long* strides [[buffer(23)]],
     uint3 threadgroup_index [[threadgroup_position_in_grid]],
-    uint3 threadgroups [[threadgroups_per_grid]],
     uint3 thread_index [[thread_position_in_threadgroup]])
 {
     alignas(16) threadgroup float tile_B[SWAPPED_COPIES * STEPS * STATE_PITCH];
     alignas(16) threadgroup float tile_C[SWAPPED_COPIES * STEPS * STATE_PITCH];
-    alignas(16) threadgroup float tile_delta[CHANNELS * STEP_PITCH];  // delta', then the sum over states of dA-like terms
+    alignas(16) threadgroup float tile_delta[CHANNELS * STEP_PITCH];  // delta', then the sum over states of g h A
     alignas(16) threadgroup float tile_input[CHANNELS * STEP_PITCH];  // delta' x, then the sum over states of g B
     alignas(16) threadgroup float tile_e[CHANNELS * STEP_PITCH];      // e, then C . h
     threadgroup float tile_gradients[SIMDGROUPS * STEPS * GRADIENT_PITCH];
@@ -657,7 +634,7 @@ kernel void selective_scan_backward(
 
     B += batch * B_BATCH + group * B_GROUP;
     C += batch * C_BATCH + group * C_GROUP;
-    const long states_partial = ((partial * (long)threadgroups.z + batch) * GROUPS + group) * STATES;
+    const long states_partial = ((partial * BATCH + batch) * GROUPS + group) * STATES;
     dB_partial += states_partial * LENGTH;
     dC_partial += states_partial * LENGTH;
 
@@ -676,11 +653,16 @@ kernel void selective_scan_backward(
         float rate[HELD];  // A log2(e)
         float dA[HELD];
         float g[HELD];  // exp(delta'(t) A) g(t) of the step after
+#pragma unroll
         for (uint j = 0; j < HELD; j++) {
             uint n = part * HELD + (j ^ swapped);
             bool real = present && n < STATES;
             rate[j] = real ? A[channel * STATES + n] * LOG2_E : 0.0f;
-            g[j] = real ? carries[(chunk_index * channels + channel) * STATES + n] : 0.0f;
+            g[j] = real ? dh_last[(batch * channels + channel) * STATES + n] : 0.0f;
+            for (uint chunk = (uint)CHUNKS - 1; real && chunk > threadgroup_index.y; chunk--) {
+                long at = (batch * CHUNKS + chunk) * channels + channel;
+                g[j] = fma(fast::exp2(rate[j] * totals[at]), g[j], ends[at * STATES + n]);
+            }
             dA[j] = 0.0f;
         }
         uint read_channel[SHARE];
@@ -699,8 +681,8 @@ kernel void selective_scan_backward(
 
         float next_x[SHARE];
         float next_delta[SHARE];
-        float next_dy[SHARE];
-        float next_z[SHARE];
+        float next_dy[SHARE] = {};
+        float next_z[SHARE] = {};
         float next_B[STATE_SHARE];
         float next_C[STATE_SHARE];
         float h[HELD];
@@ -768,8 +750,10 @@ kernel void selective_scan_backward(
                 for (uint i = 0; i < SHARE; i++) {
                     next_x[i] = float(block_x[read_channel[i] * (uint)X_CHANNEL + t]);
                     next_delta[i] = float(block_delta[read_channel[i] * (uint)DELTA_CHANNEL + t]);
-                    next_dy[i] = float(block_dy[read_channel[i] * (uint)DY_CHANNEL + t]);
-                    next_z[i] = HAS_Z ? float(block_z[read_channel[i] * (uint)Z_CHANNEL + t]) : 0.0f;
+                    if (!forwards) {
+                        next_dy[i] = float(block_dy[read_channel[i] * (uint)DY_CHANNEL + t]);
+                        next_z[i] = HAS_Z ? float(block_z[read_channel[i] * (uint)Z_CHANNEL + t]) : 0.0f;
+                    }
                 }
                 const uint state_t = min(start + state_step, end - 1);
 #pragma unroll
@@ -908,7 +892,8 @@ kernel void selective_scan_backward(
                     for (uint w = 0; w < SIMDGROUPS; w++) {
                         sum += tile_gradients[(w * STEPS + state_step) * GRADIENT_PITCH + column];
                     }
-                    device float* total = (column < PADDED ? dB_partial : dC_partial) + (n * length + this_start + state_step);
+                    device float* total = column < PADDED ? dB_partial : dC_partial;
+                    total += n * length + this_start + state_step;
                     *total = block == partial ? sum : *total + sum;
                 }
             }
@@ -959,6 +944,61 @@ kernel void selective_scan_backward(
                     dbias_partial[chunk_index * channels + first_channel + r] = dbias[i];
                 }
             }
+        }
+    }
+}
+
+// Adds up what selective_scan_backward left in parts: over PARTIALS for dB and dC, over batch and chunks for the
+// others.
+// Grid: one thread for each of the largest of dB and dA, in groups of THREADS.
+[[max_total_threads_per_threadgroup(THREADS)]]
+kernel void selective_scan_sums(
+    device const float* dA_partial [[buffer(0)]],
+    device const float* dB_partial [[buffer(1)]],
+    device const float* dC_partial [[buffer(2)]],
+    device const float* dD_partial [[buffer(3)]],
+    device const float* dbias_partial [[buffer(4)]],
+    device float* dA [[buffer(5)]],
+    device ELEMENT* dB [[buffer(6)]],
+    device ELEMENT* dC [[buffer(7)]],
+    device float* dD [[buffer(8)]],
+    device float* dbias [[buffer(9)]],
+    constant long* sizes [[buffer(10)]],
+    uint3 threadgroup_index [[threadgroup_position_in_grid]],
+    uint3 thread_index [[thread_position_in_threadgroup]])
+{
+    const long at = (long)threadgroup_index.x * THREADS + thread_index.x;
+    const long channels = GROUPS * CHANNELS_OF_GROUP;
+    const long over_time = BATCH * GROUPS * STATES * LENGTH;
+    if (at < over_time) {
+        float sum_B = 0.0f;
+        float sum_C = 0.0f;
+        for (long i = at; i < PARTIALS * over_time; i += over_time) {
+            sum_B += dB_partial[i];
+            sum_C += dC_partial[i];
+        }
+        dB[at] = ELEMENT(sum_B);
+        dC[at] = ELEMENT(sum_C);
+    }
+    if (at < channels * STATES) {
+        float sum = 0.0f;
+        for (long i = 0; i < BATCH * CHUNKS; i++) {
+            sum += dA_partial[i * channels * STATES + at];
+        }
+        dA[at] = sum;
+    }
+    if (at < channels) {
+        float sum_D = 0.0f;
+        float sum_bias = 0.0f;
+        for (long i = 0; i < BATCH * CHUNKS; i++) {
+            sum_D += HAS_D ? dD_partial[i * channels + at] : 0.0f;
+            sum_bias += HAS_BIAS ? dbias_partial[i * channels + at] : 0.0f;
+        }
+        if (HAS_D) {
+            dD[at] = sum_D;
+        }
+        if (HAS_BIAS) {
+            dbias[at] = sum_bias;
         }
     }
 }

@@ -1,127 +1,22 @@
-"""Launches selective_scan.metal, on MPS and CUDA alike: chooses the mapping, allocates, adds up partial sums."""
+"""Launches selective_scan.metal, on MPS and CUDA alike."""
 
 # ruff: noqa: N803, N806 - the names of the paper
 
 from __future__ import annotations
 
 import functools
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from . import metal
+from .selective_scan_plan import Mapping, Plan, checkpoints_shape, plan
+
+__all__ = ["Plan", "backward", "checkpoints_shape", "forward", "plan"]
 
 TYPES = {torch.float32: "float", torch.float16: "half", torch.bfloat16: "bfloat"}
-SIMD = 32
-THREADS_OF_CORE = 512  # that run at a time on one multiprocessor, with 128 registers each
-APPLE_CORES = 32  # torch.mps does not say how many there are; an M-series chip has 8 to 80
-SHORTEST_CHUNK = 64  # steps; below, the chunks' own cost outweighs what running side by side gains
-# Partial sums of dB and dC may take this share of the memory of x, or half of it where an element has two bytes.
-PARTIAL_SHARE = 0.6
-
-
-@dataclass(frozen=True)
-class Mapping:
-    """How a kernel's work is spread: the sizes that selective_scan.metal is compiled with."""
-
-    lanes: int
-    """Lanes of a SIMD group that share a channel's states."""
-    held: int
-    """States that each of them keeps in registers."""
-    steps: int
-    """Steps of time that are read at once."""
-    simdgroups: int
-    """SIMD groups of a threadgroup."""
-
-    @property
-    def channels(self) -> int:
-        """Channels of a threadgroup."""
-        return SIMD // self.lanes * self.simdgroups
-
-    @property
-    def threads(self) -> int:
-        return SIMD * self.simdgroups
-
-
-@dataclass(frozen=True)
-class Choice:
-    """For up to so many states: the mappings of both passes, and the steps between two stored states."""
-
-    state: int
-    forward: Mapping
-    backward: Mapping
-    interval: int
-
-
-# Fewer lanes leave less to exchange between them, more of them fewer registers to fill: the backward pass keeps
-# held * steps states. Threadgroup memory (32 KB) limits steps and SIMD groups of the backward pass, and with many
-# states the interval. Measured with bench/gpu/scan_tune.py.
-CHOICES = (
-    Choice(4, Mapping(4, 1, 16, 4), Mapping(8, 1, 16, 8), 32),
-    Choice(8, Mapping(4, 2, 16, 4), Mapping(8, 1, 16, 8), 32),
-    Choice(16, Mapping(4, 4, 16, 4), Mapping(8, 2, 16, 8), 32),
-    Choice(32, Mapping(8, 4, 16, 4), Mapping(16, 2, 16, 4), 32),
-    Choice(64, Mapping(16, 4, 16, 4), Mapping(32, 2, 8, 4), 32),
-    Choice(128, Mapping(32, 4, 8, 4), Mapping(32, 4, 4, 4), 16),
-    Choice(256, Mapping(32, 8, 4, 4), Mapping(32, 8, 4, 2), 16),
-)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What both passes of one call agree on."""
-
-    forward: Mapping
-    backward: Mapping
-    interval: int
-    """Steps between two stored states."""
-    forward_chunk: int
-    """Steps of a chunk of time, a multiple of the interval; chunks run side by side."""
-    backward_chunk: int
-    partials: int
-    """Threadgroups that share the channels of a group in the backward pass: partial sums of dB and dC."""
-
-
-def plan(x: Tensor, A: Tensor, B: Tensor) -> Plan:
-    """The plan for x (Batch, Channels, L), A (Channels, N) and B (Batch, Groups, N, L)."""
-    cores = torch.cuda.get_device_properties(x.device).multi_processor_count if x.is_cuda else APPLE_CORES
-    return _plan(*x.shape, A.shape[1], B.shape[1], x.element_size(), cores * THREADS_OF_CORE)
-
-
-@functools.cache
-def _plan(batch: int, channels: int, length: int, state: int, groups: int, element_size: int, threads: int) -> Plan:
-    chosen = _choice(state, element_size)
-    channels_of_group = channels // groups
-
-    def chunk(mapping: Mapping, blocks: int) -> int:
-        """As many chunks as the device has threads for beside each other."""
-        chunks = max(1, threads // (batch * groups * blocks * mapping.threads))
-        steps = max(-(-length // chunks), min(length, SHORTEST_CHUNK), 1)
-        return -(-steps // chosen.interval) * chosen.interval
-
-    blocks = -(-channels_of_group // chosen.backward.channels)
-    most = max(1, int(PARTIAL_SHARE * element_size / 4 * channels_of_group / (2 * state)))
-    partials = -(-blocks // -(-blocks // min(blocks, most)))
-    forward_chunk = chunk(chosen.forward, -(-channels_of_group // chosen.forward.channels))
-    return Plan(
-        chosen.forward, chosen.backward, chosen.interval, forward_chunk, chunk(chosen.backward, partials), partials
-    )
-
-
-def _choice(state: int, element_size: int) -> Choice:
-    chosen = next(choice for choice in CHOICES if state <= choice.state)
-    if element_size == 4 or state > 16:
-        return chosen
-    # Half the memory for half as large elements; the states that this keeps on the way back need a smaller group.
-    return replace(chosen, backward=replace(chosen.backward, simdgroups=4), interval=64)
-
-
-def checkpoints_shape(x: Tensor, A: Tensor, B: Tensor) -> tuple[int, ...]:
-    """(Batch, stored states, Channels, N), fp32: the state before each interval."""
-    batch, channels, length = x.shape
-    return batch, -(-length // _choice(A.shape[1], x.element_size()).interval), channels, A.shape[1]
 
 
 def forward(
@@ -138,20 +33,20 @@ def forward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """y, the last state and the checkpoints of `mctc::selective_scan`; what has a time axis has stride 1 along it."""
     batch, channels, state = x.shape[0], *A.shape
-    chosen = plan(x, A, B)
     y = torch.empty(x.shape, dtype=x.dtype, device=x.device)
     last = A.new_empty(batch, channels, state)
     checkpoints = A.new_empty(checkpoints_shape(x, A, B))
     if x.numel() == 0:
         return y, last.zero_() if h is None else last.copy_(h), checkpoints
 
-    scan = _Scan(x, A, B, chosen, chosen.forward, chosen.forward_chunk, {"D": D, "Z": z, "BIAS": delta_bias}, softplus)
+    chosen = plan(x, A, B)
+    scan = _Scan(x, A, B, chosen, chosen.forward, chosen.forward_chunk)
+    scan.define(D=D, Z=z, BIAS=delta_bias, H=h, softplus=softplus)
     strides = _strides(x, delta, z, B, C, None)
-    firsts = h if scan.chunks == 1 else scan.join(x, delta, A, B, z, delta_bias, h, strides, reverse=False)
-    blocks = -(-scan.channels_of_group // chosen.forward.channels)
-    scan.library(firsts is not None).selective_scan_forward(
-        x, delta, A, B, C, _or(D, A), _or(z, x), _or(delta_bias, A), _or(firsts, A), y, last, checkpoints,
-        scan.sizes, strides, **scan.grid(scan.groups * blocks, scan.chunks),
+    ends, totals = scan.chunk_ends(x, delta, A, B, z, delta_bias, strides, reverse=False)
+    scan.library().selective_scan_forward(
+        x, delta, A, B, C, _or(D, A), _or(z, x), _or(delta_bias, A), _or(h, A), ends, totals,
+        y, last, checkpoints, scan.sizes, strides, **scan.grid(scan.blocks, scan.chunks, batch),
     )  # fmt: skip
     return y, last, checkpoints
 
@@ -172,72 +67,64 @@ def backward(
     softplus: bool,
 ) -> tuple[Tensor, ...]:
     """The gradients of `mctc::selective_scan_backward`, empty where there was no input."""
-    batch, channels, state = x.shape[0], *A.shape
-    chosen = plan(x, A, B)
-    none = functools.partial(A.new_empty, 0)  # each its own: results must not alias
-    dx, ddelta = (torch.empty(x.shape, dtype=x.dtype, device=x.device) for _ in range(2))
-    dz = x.new_empty(0) if z is None else torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    dh = none() if h is None else A.new_empty(batch, channels, state)
+    inputs = (x, delta, A, B, C, D, z, delta_bias, h)
+    gradients = [_like(each, A) for each in inputs]
     if x.numel() == 0:
-        zeros = (none() if each is None else torch.zeros_like(each) for each in (A, B, C, D))
-        return dx, ddelta, *zeros, dz, none() if delta_bias is None else torch.zeros_like(delta_bias), dh.copy_(dh_last)
+        for gradient in gradients[:-1]:
+            gradient.zero_()
+        return (*gradients[:-1], gradients[-1] if h is None else gradients[-1].copy_(dh_last))
 
-    scan = _Scan(
-        x, A, B, chosen, chosen.backward, chosen.backward_chunk, {"D": D, "Z": z, "BIAS": delta_bias}, softplus
-    )
+    dx, ddelta, dA, dB, dC, dD, dz, dbias, dh = gradients
+    chosen = plan(x, A, B)
+    scan = _Scan(x, A, B, chosen, chosen.backward, chosen.backward_chunk)
+    scan.define(D=D, Z=z, BIAS=delta_bias, H=h, softplus=softplus)
     strides = _strides(x, delta, z, B, C, dy)
-    carries = dh_last
-    if scan.chunks > 1:
-        carries = scan.join(dy, delta, A, C, z, delta_bias, dh_last, strides, reverse=True)
-    dA = A.new_empty(batch * scan.chunks, channels, state)
-    dB, dC = (A.new_empty(chosen.partials, *B.shape) for _ in range(2))
-    dD, dbias = (none() if each is None else A.new_empty(batch * scan.chunks, channels) for each in (D, delta_bias))
-    scan.library(h is not None).selective_scan_backward(
-        dy, carries, x, delta, A, B, C, _or(D, A), _or(z, x), _or(delta_bias, A), checkpoints,
-        dx, ddelta, dA, dB, dC, _or(dD, dA), _or(dz, dx), _or(dbias, dA), _or(dh, dA),
-        scan.sizes, strides, **scan.grid(scan.groups * chosen.partials, scan.chunks),
+    ends, totals = scan.chunk_ends(dy, delta, A, C, z, delta_bias, strides, reverse=True)
+    library, batch = scan.library(), x.shape[0]
+    # Of A, D and the bias a part for each batch entry and chunk, of B and C for each threadgroup of a channel group.
+    dA_parts, dD_parts, dbias_parts = (A.new_empty(batch * scan.chunks, *each.shape) for each in (dA, dD, dbias))
+    dB_parts, dC_parts = (A.new_empty(chosen.partials, *B.shape) for _ in range(2))
+    library.selective_scan_backward(
+        dy, dh_last, x, delta, A, B, C, _or(D, A), _or(z, x), _or(delta_bias, A), checkpoints, ends, totals,
+        dx, ddelta, dA_parts, dB_parts, dC_parts, _or(dD_parts, dA), _or(dz, dx), _or(dbias_parts, dA), _or(dh, dA),
+        scan.sizes, strides, **scan.grid(B.shape[1] * chosen.partials, scan.chunks, batch),
     )  # fmt: skip
-    dD, dbias = (each if each.numel() == 0 else each.sum(0) for each in (dD, dbias))
-    return dx, ddelta, dA.sum(0), dB.sum(0).to(B.dtype), dC.sum(0).to(C.dtype), dD, dz, dbias, dh
+    largest = max(dA.numel(), dB.numel())
+    library.selective_scan_sums(
+        dA_parts, dB_parts, dC_parts, _or(dD_parts, dA_parts), _or(dbias_parts, dA_parts),
+        dA, dB, dC, _or(dD, dA), _or(dbias, dA), scan.sizes, **scan.grid(-(-largest // chosen.backward.threads), 1, 1),
+    )  # fmt: skip
+    return dx, ddelta, dA, dB, dC, dD, dz, dbias, dh
 
 
 class _Scan:
     """What the launches of one pass share."""
 
-    def __init__(
-        self,
-        x: Tensor,
-        A: Tensor,
-        B: Tensor,
-        chosen: Plan,
-        mapping: Mapping,
-        chunk: int,
-        optional: dict[str, Tensor | None],
-        softplus: bool,
-    ) -> None:
+    def __init__(self, x: Tensor, A: Tensor, B: Tensor, chosen: Plan, mapping: Mapping, chunk: int) -> None:
         batch, channels, length = x.shape
-        self.batch, self.groups = batch, B.shape[1]
-        self.channels_of_group = channels // self.groups
+        channels_of_group = channels // B.shape[1]
+        self.blocks = B.shape[1] * -(-channels_of_group // mapping.channels)
         self.chunks = -(-length // chunk)
         stored = -(-length // chosen.interval)
         self.sizes = [
-            self.channels_of_group, length, self.groups, chunk, self.chunks, stored, chosen.partials
+            channels_of_group, length, B.shape[1], chunk, self.chunks, stored, chosen.partials, batch
         ]  # fmt: skip
-        self._device, self._mapping, self._states = x.device, mapping, channels * A.shape[1]
-        self._defines: dict[str, int | str] = {f"HAS_{name}": int(each is not None) for name, each in optional.items()}
-        self._defines |= {name.upper(): size for name, size in asdict(mapping).items()}
-        self._defines |= {"INTERVAL": chosen.interval, "STATES": A.shape[1], "SOFTPLUS": int(softplus)}
-        self._element = TYPES[x.dtype]
+        self._device, self._threads = x.device, mapping.threads
+        self._defines: dict[str, int | str] = {name.upper(): size for name, size in asdict(mapping).items()}
+        self._defines |= {"ELEMENT": TYPES[x.dtype], "STATES": A.shape[1], "INTERVAL": chosen.interval}
 
-    def library(self, has_h: bool, reverse: bool = False) -> metal.Library:
-        defines = {**self._defines, "ELEMENT": self._element, "HAS_H": int(has_h), "REVERSED": int(reverse)}
-        return metal.load(self._device, _source(), defines)
+    def define(self, *, softplus: bool, **optional: Tensor | None) -> None:
+        self._defines |= {f"HAS_{name}": int(each is not None) for name, each in optional.items()}
+        self._defines["SOFTPLUS"] = int(softplus)
 
-    def grid(self, blocks: int, chunks: int) -> dict[str, tuple[int, int, int]]:
-        threads = self._mapping.threads
-        return {"threads": (blocks * threads, chunks, self.batch), "group_size": (threads, 1, 1)}
+    def library(self, *, reverse: bool = False) -> metal.Library:
+        return metal.load(self._device, _source(), {**self._defines, "REVERSED": int(reverse)})
 
-    def join(
+    def grid(self, x: int, y: int, z: int) -> dict[str, tuple[int, int, int]]:
+        """So many threadgroups."""
+        return {"threads": (x * self._threads, y, z), "group_size": (self._threads, 1, 1)}
+
+    def chunk_ends(
         self,
         signal: Tensor,
         delta: Tensor,
@@ -245,45 +132,45 @@ class _Scan:
         matrix: Tensor,
         z: Tensor | None,
         delta_bias: Tensor | None,
-        first: Tensor | None,
         strides: list[int],
         *,
         reverse: bool,
-    ) -> Tensor:
-        """(Batch, chunks, Channels, N): the state before each chunk; reversed, the gradient after each."""
-        ends = A.new_empty(self.batch, self.chunks, *A.shape)
-        totals = A.new_empty(self.batch, self.chunks, A.shape[0])
-        library = self.library(first is not None, reverse)
-        blocks = self.groups * -(-self.channels_of_group // self._mapping.channels)
-        library.selective_scan_chunk_ends(
+    ) -> tuple[Tensor, Tensor]:
+        """(Batch, chunks, Channels, N) and (Batch, chunks, Channels); nothing that is read where there is one chunk."""
+        if self.chunks == 1:
+            return A, A
+        batch = signal.shape[0]
+        ends = A.new_empty(batch, self.chunks, *A.shape)
+        totals = A.new_empty(batch, self.chunks, A.shape[0])
+        self.library(reverse=reverse).selective_scan_chunk_ends(
             signal, delta, A, matrix, _or(z, signal), _or(delta_bias, A), ends, totals, self.sizes, strides,
-            **self.grid(blocks, self.chunks - 1),
+            **self.grid(self.blocks, self.chunks - 1, batch),
         )  # fmt: skip
-        blocks = -(-self._states // self._mapping.threads)
-        library.selective_scan_join_chunks(_or(first, A), A, totals, ends, self.sizes, **self.grid(blocks, 1))
-        return ends
+        return ends, totals
+
+
+# Axis whose stride counts in 32 bits in a kernel, and how many of it one SIMD group or one group of states goes over.
+_NEAR = {"x": (1, 8), "delta": (1, 8), "z": (1, 8), "B": (2, 256), "C": (2, 256), "dy": (1, 8)}
 
 
 def _strides(x: Tensor, delta: Tensor, z: Tensor | None, B: Tensor, C: Tensor, dy: Tensor | None) -> list[int]:
     """The strides of every axis but time, in the order of strides[] in selective_scan.metal.
 
-    Raises ValueError where the channels of a SIMD group, or the states, lie too far apart for offsets of 32 bits.
+    Raises ValueError where channels or states lie too far apart for offsets of 32 bits.
     """
-    for name, each, axis, count in (
-        ("x", x, 1, 8),
-        ("delta", delta, 1, 8),
-        ("z", z, 1, 8),
-        ("B", B, 2, 256),
-        ("C", C, 2, 256),
-    ):
-        if each is not None and each.stride(axis) * count + each.shape[-1] >= 2**32:
+    given = {"x": x, "delta": delta, "z": _or(z, x), "B": B, "C": C, "dy": _or(dy, x)}
+    for name, (axis, count) in _NEAR.items():
+        each = given[name]
+        if each.stride(axis) * count + each.shape[-1] >= 2**32:
             raise ValueError(
-                f"selective_scan: {name} has strides {each.stride()}, too large for a GPU: split the sequence"
+                f"selective_scan: the strides {each.stride()} of {name} are too large for a GPU: split the sequence"
             )
-    return [
-        *x.stride()[:2], *delta.stride()[:2], *_or(z, x).stride()[:2], *B.stride()[:3], *C.stride()[:3],
-        *_or(dy, x).stride()[:2],
-    ]  # fmt: skip
+    return [stride for each in given.values() for stride in each.stride()[:-1]]
+
+
+def _like(each: Tensor | None, A: Tensor) -> Tensor:
+    """Room for a gradient, contiguous; none where there is no input."""
+    return A.new_empty(0) if each is None else torch.empty(each.shape, dtype=each.dtype, device=each.device)
 
 
 def _or(tensor: Tensor | None, placeholder: Tensor) -> Tensor:

@@ -1,0 +1,121 @@
+"""How selective_scan.metal is spread over a GPU: sizes of its mapping by the number of states, chunks by the shape."""
+
+# ruff: noqa: N803 - the names of the paper
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+SIMD = 32
+THREADS_OF_CORE = 512  # that run at a time on one multiprocessor, with 128 registers each
+APPLE_CORES = 32  # torch.mps does not say how many there are; an M-series chip has 8 to 80
+SHORTEST_CHUNK = 64  # steps; below, the chunks' own cost outweighs what running side by side gains
+MOST_CHUNKS = 32  # each works out its first state from those before it
+# Partial sums of dB and dC may take this share of the memory of x, or half of it where an element has two bytes.
+PARTIAL_SHARE = 0.6
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """How a kernel's work is spread: the sizes that selective_scan.metal is compiled with."""
+
+    lanes: int
+    """Lanes of a SIMD group that share a channel's states."""
+    held: int
+    """States that each of them keeps in registers."""
+    steps: int
+    """Steps of time that are read at once."""
+    simdgroups: int
+    """SIMD groups of a threadgroup."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of a threadgroup."""
+        return SIMD // self.lanes * self.simdgroups
+
+    @property
+    def threads(self) -> int:
+        return SIMD * self.simdgroups
+
+
+@dataclass(frozen=True)
+class Choice:
+    """For up to so many states: the mappings of both passes, and the steps between two stored states."""
+
+    state: int
+    forward: Mapping
+    backward: Mapping
+    interval: int
+
+
+# Fewer lanes leave less to exchange between them, more of them fewer registers to fill: the backward pass keeps
+# held * steps states. Threadgroup memory (32 KB) limits steps and SIMD groups of the backward pass, and with many
+# states the interval. Measured with bench/gpu/scan_tune.py.
+CHOICES = (
+    Choice(4, Mapping(4, 1, 16, 4), Mapping(8, 1, 16, 8), 32),
+    Choice(8, Mapping(4, 2, 16, 4), Mapping(8, 1, 16, 8), 32),
+    Choice(16, Mapping(4, 4, 16, 4), Mapping(8, 2, 16, 8), 32),
+    Choice(32, Mapping(8, 4, 16, 4), Mapping(16, 2, 16, 4), 32),
+    Choice(64, Mapping(16, 4, 16, 4), Mapping(32, 2, 8, 4), 32),
+    Choice(128, Mapping(32, 4, 8, 4), Mapping(32, 4, 4, 4), 16),
+    Choice(256, Mapping(32, 8, 4, 4), Mapping(32, 8, 4, 2), 16),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What both passes of one call agree on."""
+
+    forward: Mapping
+    backward: Mapping
+    interval: int
+    """Steps between two stored states."""
+    forward_chunk: int
+    """Steps of a chunk of time, a multiple of the interval; chunks run side by side."""
+    backward_chunk: int
+    partials: int
+    """Threadgroups that share the channels of a group in the backward pass: partial sums of dB and dC."""
+
+
+def plan(x: Tensor, A: Tensor, B: Tensor) -> Plan:
+    """The plan for x (Batch, Channels, L), A (Channels, N) and B (Batch, Groups, N, L)."""
+    cores = torch.cuda.get_device_properties(x.device).multi_processor_count if x.is_cuda else APPLE_CORES
+    return _plan(*x.shape, A.shape[1], B.shape[1], x.element_size(), cores * THREADS_OF_CORE)
+
+
+@functools.cache
+def _plan(batch: int, channels: int, length: int, state: int, groups: int, element_size: int, threads: int) -> Plan:
+    chosen = _choice(state, element_size)
+    channels_of_group = channels // groups
+
+    def chunk(mapping: Mapping, blocks: int) -> int:
+        """As many chunks as the device has threads for beside each other."""
+        chunks = min(max(1, threads // (batch * groups * blocks * mapping.threads)), MOST_CHUNKS)
+        steps = max(-(-length // chunks), min(length, SHORTEST_CHUNK), 1)
+        return -(-steps // chosen.interval) * chosen.interval
+
+    blocks = -(-channels_of_group // chosen.backward.channels)
+    most = max(1, int(PARTIAL_SHARE * element_size / 4 * channels_of_group / (2 * state)))
+    partials = -(-blocks // -(-blocks // min(blocks, most)))
+    forward_chunk = chunk(chosen.forward, -(-channels_of_group // chosen.forward.channels))
+    return Plan(
+        chosen.forward, chosen.backward, chosen.interval, forward_chunk, chunk(chosen.backward, partials), partials
+    )
+
+
+def _choice(state: int, element_size: int) -> Choice:
+    chosen = next(choice for choice in CHOICES if state <= choice.state)
+    if element_size == 4 or state > 16:
+        return chosen
+    # Half the memory for half as large elements; the states that this keeps on the way back need a smaller group.
+    return replace(chosen, backward=replace(chosen.backward, simdgroups=4), interval=64)
+
+
+def checkpoints_shape(x: Tensor, A: Tensor, B: Tensor) -> tuple[int, ...]:
+    """(Batch, stored states, Channels, N), fp32: the state before each interval."""
+    batch, channels, length = x.shape
+    return batch, -(-length // _choice(A.shape[1], x.element_size()).interval), channels, A.shape[1]
