@@ -1,6 +1,6 @@
 """Checks selective_scan.metal on a GPU: values and gradients against fp64, and that they repeat bit for bit.
 
-    python bench/gpu/scan_check.py [--quick]
+    python -m bench.gpu.scan_check [--quick]
 
 Prints the worst relative error (of the norm) of each group of cases and exits with 1 where one is too large. --quick
 runs few and small cases, for compute-sanitizer.
@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from training_runtime import RUNTIME, import_from
+
+from bench.gpu.training_runtime import RUNTIME, import_from
 
 gpu = import_from(RUNTIME, "runtime", "selective_scan_gpu")
 reference = import_from(RUNTIME, "runtime", "selective_scan_reference")

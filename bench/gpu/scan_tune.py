@@ -1,6 +1,6 @@
 """Times the mappings that selective_scan_gpu.py may choose, so that its table can be made from measurements.
 
-    python bench/gpu/scan_tune.py [SHAPE ...]        each an index into scan_inputs.SHAPES
+    python -m bench.gpu.scan_tune [SHAPE ...]        each an index into scan_inputs.SHAPES
 
 Prints the fastest variants of each shape and pass: lanes, held, steps, SIMD groups; interval, chunks, partials.
 """
@@ -17,9 +17,10 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from gpu_time import gpu_time
-from scan_inputs import SHAPES, Inputs, Shape, rotation
-from training_runtime import RUNTIME, import_from
+
+from bench.gpu.gpu_time import gpu_time
+from bench.gpu.scan_inputs import SHAPES, Inputs, Shape, rotation
+from bench.gpu.training_runtime import RUNTIME, import_from
 
 gpu = import_from(RUNTIME, "runtime", "selective_scan_gpu")
 FORWARD = ((4, 4, 16, 4), (4, 4, 8, 4))

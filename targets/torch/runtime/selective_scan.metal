@@ -27,7 +27,7 @@
 //   HAS_D, HAS_Z, HAS_BIAS, HAS_H, SOFTPLUS    0 or 1
 //   REVERSED    0 or 1: whether the chunk kernels serve the backward pass
 //
-// Offsets within the channels of a SIMD group, or within the states of a group, are 32 bits wide; all others are 64.
+// Offsets within the channels or the states of one group and batch entry are 32 bits wide, all others 64.
 //
 // The language used: MSL 3.1 without fp64, atomics, dynamic threadgroup memory or threadgroup pointers in signatures.
 // Functions used: fma, min, max, abs, fast::exp2, fast::divide, simd_shuffle_xor, simdgroup_barrier,
@@ -207,16 +207,15 @@ kernel void selective_scan_forward(
     const uint blocks = (rows + CHANNELS - 1) / CHANNELS;
     const uint group = threadgroup_index.x / blocks;
     const uint first_row = (threadgroup_index.x % blocks) * CHANNELS + simdgroup * ROWS;  // in the group
-    const uint present_rows = first_row < rows ? min(rows - first_row, (uint)ROWS) : 0;
     const long channels = GROUPS * CHANNELS_OF_GROUP;
-    const long first_channel = group * CHANNELS_OF_GROUP + min(first_row, rows - 1);
+    const long first_channel = group * CHANNELS_OF_GROUP;  // of the group
     const long batch = threadgroup_index.z;
     const uint begin = threadgroup_index.y * (uint)CHUNK_STEPS;
     const uint end = min(begin + (uint)CHUNK_STEPS, (uint)LENGTH);
 
     // The channel whose states this lane keeps.
-    const bool present = row < present_rows;
-    const long channel = first_channel + row;
+    const bool present = first_row + row < rows;
+    const long channel = first_channel + first_row + row;
     float rate[HELD];  // A log2(e)
     float h[HELD];
 #pragma unroll
@@ -225,9 +224,15 @@ kernel void selective_scan_forward(
         bool real = present && n < STATES;
         rate[j] = real ? A[channel * STATES + n] * LOG2_E : 0.0f;
         h[j] = HAS_H && real ? h_first[(batch * channels + channel) * STATES + n] : 0.0f;
-        for (uint chunk = 0; real && chunk < threadgroup_index.y; chunk++) {
-            long at = (batch * CHUNKS + chunk) * channels + channel;
-            h[j] = fma(fast::exp2(rate[j] * totals[at]), h[j], ends[at * STATES + n]);
+    }
+    for (uint chunk = 0; chunk < threadgroup_index.y; chunk++) {
+        long at = (batch * CHUNKS + chunk) * channels + channel;
+        float total = present ? totals[at] : 0.0f;
+#pragma unroll
+        for (uint j = 0; j < HELD; j++) {
+            uint n = part * HELD + j;
+            float end_of_chunk = present && n < STATES ? ends[at * STATES + n] : 0.0f;
+            h[j] = fma(fast::exp2(rate[j] * total), h[j], end_of_chunk);
         }
     }
 
@@ -239,18 +244,15 @@ kernel void selective_scan_forward(
     delta += batch * DELTA_BATCH + first_channel * DELTA_CHANNEL;
     z += batch * Z_BATCH + first_channel * Z_CHANNEL;
     y += (batch * channels + first_channel) * LENGTH;
-    uint row_x[SHARE];
-    uint row_delta[SHARE];
-    uint row_z[SHARE];
+    checkpoints += (batch * CHECKPOINTS * channels + first_channel) * STATES;
+    uint read_channel[SHARE];
     float skip[SHARE];
     float shift[SHARE];
+#pragma unroll
     for (uint i = 0; i < SHARE; i++) {
-        uint r = min(read_row + i * (32 / STEPS), max(present_rows, 1u) - 1);
-        row_x[i] = r * (uint)X_CHANNEL;
-        row_delta[i] = r * (uint)DELTA_CHANNEL;
-        row_z[i] = r * (uint)Z_CHANNEL;
-        skip[i] = HAS_D ? D[first_channel + r] : 0.0f;
-        shift[i] = HAS_BIAS ? bias[first_channel + r] : 0.0f;
+        read_channel[i] = min(first_row + read_row + i * (32 / STEPS), rows - 1);
+        skip[i] = HAS_D ? D[first_channel + read_channel[i]] : 0.0f;
+        shift[i] = HAS_BIAS ? bias[first_channel + read_channel[i]] : 0.0f;
     }
     // And of each tile of B and C: states state_row + i * THREADS / STEPS, all at step state_step.
     const uint state_step = thread_index.x % STEPS;
@@ -275,7 +277,7 @@ kernel void selective_scan_forward(
             for (uint i = 0; i < SHARE; i++) {
                 uint r = read_row + i * (32 / STEPS);
                 float step = step_length(next_delta[i], shift[i]);
-                step = within && r < present_rows ? step : 0.0f;
+                step = within && r < ROWS && first_row + r < rows ? step : 0.0f;
                 this_x[i] = next_x[i];
                 this_z[i] = next_z[i];
                 if (r < ROWS) {
@@ -298,9 +300,9 @@ kernel void selective_scan_forward(
         const uint t = min(next + read_step, end - 1);
 #pragma unroll
         for (uint i = 0; i < SHARE; i++) {
-            next_x[i] = float(x[row_x[i] + t]);
-            next_delta[i] = float(delta[row_delta[i] + t]);
-            next_z[i] = HAS_Z ? float(z[row_z[i] + t]) : 0.0f;
+            next_x[i] = float(x[read_channel[i] * (uint)X_CHANNEL + t]);
+            next_delta[i] = float(delta[read_channel[i] * (uint)DELTA_CHANNEL + t]);
+            next_z[i] = HAS_Z ? float(z[read_channel[i] * (uint)Z_CHANNEL + t]) : 0.0f;
         }
         const uint state_t = min(next + state_step, end - 1);
 #pragma unroll
@@ -315,12 +317,12 @@ kernel void selective_scan_forward(
         }
 
         if (start % INTERVAL == 0 && present) {
-            const long at = ((batch * CHECKPOINTS + start / INTERVAL) * channels + channel) * STATES;
+            device float* stored = checkpoints + start / INTERVAL * channels * STATES;
 #pragma unroll
             for (uint j = 0; j < HELD; j++) {
                 uint n = part * HELD + j;
                 if (n < STATES) {
-                    checkpoints[at + n] = h[j];
+                    stored[(first_row + row) * STATES + n] = h[j];
                 }
             }
         }
@@ -358,10 +360,10 @@ kernel void selective_scan_forward(
 #pragma unroll
         for (uint i = 0; i < SHARE; i++) {
             uint r = read_row + i * (32 / STEPS);
-            if (within && r < present_rows) {
+            if (within && r < ROWS && first_row + r < rows) {
                 float value = fma(skip[i], this_x[i], tile_input[(simdgroup * ROWS + r) * STEP_PITCH + read_step]);
                 value = HAS_Z ? value * this_z[i] * sigmoid(this_z[i]) : value;
-                y[r * (uint)LENGTH + start + read_step] = ELEMENT(value);
+                y[read_channel[i] * (uint)LENGTH + start + read_step] = ELEMENT(value);
             }
         }
     }
@@ -411,17 +413,16 @@ kernel void selective_scan_chunk_ends(
     const uint blocks = (rows + CHANNELS - 1) / CHANNELS;
     const uint group = threadgroup_index.x / blocks;
     const uint first_row = (threadgroup_index.x % blocks) * CHANNELS + simdgroup * ROWS;
-    const uint present_rows = first_row < rows ? min(rows - first_row, (uint)ROWS) : 0;
     const long channels = GROUPS * CHANNELS_OF_GROUP;
-    const long first_channel = group * CHANNELS_OF_GROUP + min(first_row, rows - 1);
+    const long first_channel = group * CHANNELS_OF_GROUP;
     const long batch = threadgroup_index.z;
     const uint chunk = threadgroup_index.y + REVERSED;
     const uint begin = chunk * (uint)CHUNK_STEPS;
     const uint end = min(begin + (uint)CHUNK_STEPS, (uint)LENGTH);
     const uint tiles = (end - begin + STEPS - 1) / STEPS;
     const long chunk_index = batch * CHUNKS + chunk;
-    const bool present = row < present_rows;
-    const long channel = first_channel + row;
+    const bool present = first_row + row < rows;
+    const long channel = first_channel + first_row + row;
 
 #if REVERSED
     const uint signal_channel = (uint)DY_CHANNEL;
@@ -448,17 +449,13 @@ kernel void selective_scan_chunk_ends(
     const uint read_row = lane / STEPS;
     const uint state_step = thread_index.x % STEPS;
     const uint state_row = thread_index.x / STEPS;
-    uint row_signal[SHARE];
-    uint row_delta[SHARE];
-    uint row_z[SHARE];
+    uint read_channel[SHARE];
     float shift[SHARE];
     float total[SHARE];
+#pragma unroll
     for (uint i = 0; i < SHARE; i++) {
-        uint r = min(read_row + i * (32 / STEPS), max(present_rows, 1u) - 1);
-        row_signal[i] = r * signal_channel;
-        row_delta[i] = r * (uint)DELTA_CHANNEL;
-        row_z[i] = r * (uint)Z_CHANNEL;
-        shift[i] = HAS_BIAS ? bias[first_channel + r] : 0.0f;
+        read_channel[i] = min(first_row + read_row + i * (32 / STEPS), rows - 1);
+        shift[i] = HAS_BIAS ? bias[first_channel + read_channel[i]] : 0.0f;
         total[i] = 0.0f;
     }
 
@@ -474,7 +471,7 @@ kernel void selective_scan_chunk_ends(
 #pragma unroll
             for (uint i = 0; i < SHARE; i++) {
                 uint r = read_row + i * (32 / STEPS);
-                bool real = within && r < present_rows;
+                bool real = within && r < ROWS && first_row + r < rows;
                 float step = step_length(next_delta[i], shift[i]);
                 step = real ? step : 0.0f;
                 float value = REVERSED ? (real ? next_signal[i] : 0.0f) : next_signal[i] * step;
@@ -501,9 +498,9 @@ kernel void selective_scan_chunk_ends(
             const uint t = min(start + read_step, end - 1);
 #pragma unroll
             for (uint i = 0; i < SHARE; i++) {
-                next_signal[i] = float(signal[row_signal[i] + t]);
-                next_delta[i] = float(delta[row_delta[i] + t]);
-                next_z[i] = REVERSED && HAS_Z ? float(z[row_z[i] + t]) : 0.0f;
+                next_signal[i] = float(signal[read_channel[i] * signal_channel + t]);
+                next_delta[i] = float(delta[read_channel[i] * (uint)DELTA_CHANNEL + t]);
+                next_z[i] = REVERSED && HAS_Z ? float(z[read_channel[i] * (uint)Z_CHANNEL + t]) : 0.0f;
             }
             const uint state_t = min(start + state_step, end - 1);
 #pragma unroll
@@ -549,8 +546,8 @@ kernel void selective_scan_chunk_ends(
             total[i] += simd_shuffle_xor(total[i], mask);
         }
         uint r = read_row + i * (32 / STEPS);
-        if (read_step == 0 && r < present_rows) {
-            totals[chunk_index * channels + first_channel + r] = total[i];
+        if (read_step == 0 && r < ROWS && first_row + r < rows) {
+            totals[chunk_index * channels + first_channel + first_row + r] = total[i];
         }
     }
 }
@@ -632,6 +629,16 @@ kernel void selective_scan_backward(
     const uint intervals = (end - begin + INTERVAL - 1) / INTERVAL;
     const uint turns = intervals * turns_of_interval;
 
+    const long first_channel = group * CHANNELS_OF_GROUP;  // of the group
+    const long out_at = (batch * channels + first_channel) * LENGTH;
+    x += batch * X_BATCH + first_channel * X_CHANNEL;
+    delta += batch * DELTA_BATCH + first_channel * DELTA_CHANNEL;
+    z += batch * Z_BATCH + first_channel * Z_CHANNEL;
+    dy += batch * DY_BATCH + first_channel * DY_CHANNEL;
+    dx += out_at;
+    ddelta += out_at;
+    dz += out_at;
+    checkpoints += (batch * CHECKPOINTS * channels + first_channel) * STATES;
     B += batch * B_BATCH + group * B_GROUP;
     C += batch * C_BATCH + group * C_GROUP;
     const long states_partial = ((partial * BATCH + batch) * GROUPS + group) * STATES;
@@ -640,15 +647,8 @@ kernel void selective_scan_backward(
 
     for (uint block = partial; block * CHANNELS < rows; block += (uint)PARTIALS) {
         const uint first_row = block * CHANNELS + simdgroup * ROWS;
-        const uint present_rows = first_row < rows ? min(rows - first_row, (uint)ROWS) : 0;
-        const long first_channel = group * CHANNELS_OF_GROUP + min(first_row, rows - 1);
-        const bool present = row < present_rows;
-        const long channel = first_channel + row;
-        device const ELEMENT* block_x = x + batch * X_BATCH + first_channel * X_CHANNEL;
-        device const ELEMENT* block_delta = delta + batch * DELTA_BATCH + first_channel * DELTA_CHANNEL;
-        device const ELEMENT* block_z = z + batch * Z_BATCH + first_channel * Z_CHANNEL;
-        device const ELEMENT* block_dy = dy + batch * DY_BATCH + first_channel * DY_CHANNEL;
-        const long out_at = (batch * channels + first_channel) * LENGTH;
+        const bool present = first_row + row < rows;
+        const long channel = first_channel + first_row + row;
 
         float rate[HELD];  // A log2(e)
         float dA[HELD];
@@ -659,11 +659,17 @@ kernel void selective_scan_backward(
             bool real = present && n < STATES;
             rate[j] = real ? A[channel * STATES + n] * LOG2_E : 0.0f;
             g[j] = real ? dh_last[(batch * channels + channel) * STATES + n] : 0.0f;
-            for (uint chunk = (uint)CHUNKS - 1; real && chunk > threadgroup_index.y; chunk--) {
-                long at = (batch * CHUNKS + chunk) * channels + channel;
-                g[j] = fma(fast::exp2(rate[j] * totals[at]), g[j], ends[at * STATES + n]);
-            }
             dA[j] = 0.0f;
+        }
+        for (uint chunk = (uint)CHUNKS - 1; chunk > threadgroup_index.y; chunk--) {
+            long at = (batch * CHUNKS + chunk) * channels + channel;
+            float total = present ? totals[at] : 0.0f;
+#pragma unroll
+            for (uint j = 0; j < HELD; j++) {
+                uint n = part * HELD + (j ^ swapped);
+                float end_of_chunk = present && n < STATES ? ends[at * STATES + n] : 0.0f;
+                g[j] = fma(fast::exp2(rate[j] * total), g[j], end_of_chunk);
+            }
         }
         uint read_channel[SHARE];
         float skip[SHARE];
@@ -671,10 +677,9 @@ kernel void selective_scan_backward(
         float dD[SHARE];
         float dbias[SHARE];
         for (uint i = 0; i < SHARE; i++) {
-            uint r = min(read_row + i * (32 / STEPS), max(present_rows, 1u) - 1);
-            read_channel[i] = r;
-            skip[i] = HAS_D ? D[first_channel + r] : 0.0f;
-            shift[i] = HAS_BIAS ? bias[first_channel + r] : 0.0f;
+            read_channel[i] = min(first_row + read_row + i * (32 / STEPS), rows - 1);
+            skip[i] = HAS_D ? D[first_channel + read_channel[i]] : 0.0f;
+            shift[i] = HAS_BIAS ? bias[first_channel + read_channel[i]] : 0.0f;
             dD[i] = 0.0f;
             dbias[i] = 0.0f;
         }
@@ -706,7 +711,7 @@ kernel void selective_scan_backward(
 #pragma unroll
                 for (uint i = 0; i < SHARE; i++) {
                     uint r = read_row + i * (32 / STEPS);
-                    bool real = within && r < present_rows;
+                    bool real = within && r < ROWS && first_row + r < rows;
                     this_x[i] = next_x[i];
                     this_delta[i] = next_delta[i];
                     this_dy[i] = next_dy[i];
@@ -748,11 +753,11 @@ kernel void selective_scan_backward(
                 const uint t = min(start + read_step, end - 1);
 #pragma unroll
                 for (uint i = 0; i < SHARE; i++) {
-                    next_x[i] = float(block_x[read_channel[i] * (uint)X_CHANNEL + t]);
-                    next_delta[i] = float(block_delta[read_channel[i] * (uint)DELTA_CHANNEL + t]);
+                    next_x[i] = float(x[read_channel[i] * (uint)X_CHANNEL + t]);
+                    next_delta[i] = float(delta[read_channel[i] * (uint)DELTA_CHANNEL + t]);
                     if (!forwards) {
-                        next_dy[i] = float(block_dy[read_channel[i] * (uint)DY_CHANNEL + t]);
-                        next_z[i] = HAS_Z ? float(block_z[read_channel[i] * (uint)Z_CHANNEL + t]) : 0.0f;
+                        next_dy[i] = float(dy[read_channel[i] * (uint)DY_CHANNEL + t]);
+                        next_z[i] = HAS_Z ? float(z[read_channel[i] * (uint)Z_CHANNEL + t]) : 0.0f;
                     }
                 }
                 const uint state_t = min(start + state_step, end - 1);
@@ -770,11 +775,11 @@ kernel void selective_scan_backward(
 
             // The state before this tile: stored by the forward pass, or left by an earlier turn.
             if (this_tile == 0) {
-                long at = ((batch * CHECKPOINTS + this_start / INTERVAL) * channels + channel) * STATES;
+                device const float* stored = checkpoints + this_start / INTERVAL * channels * STATES;
 #pragma unroll
                 for (uint j = 0; j < HELD; j++) {
                     uint n = part * HELD + (j ^ swapped);
-                    h[j] = present && n < STATES ? checkpoints[at + n] : 0.0f;
+                    h[j] = present && n < STATES ? stored[(first_row + row) * STATES + n] : 0.0f;
                 }
             } else if (!this_forwards) {
 #pragma unroll
@@ -900,20 +905,20 @@ kernel void selective_scan_backward(
 #pragma unroll
             for (uint i = 0; i < SHARE; i++) {
                 uint r = read_row + i * (32 / STEPS);
-                if (within && r < present_rows) {
+                if (within && r < ROWS && first_row + r < rows) {
                     uint at = (simdgroup * ROWS + r) * STEP_PITCH + read_step;
-                    uint to = r * length + this_start + read_step;
+                    uint to = read_channel[i] * length + this_start + read_step;
                     float slope = SOFTPLUS ? sigmoid(this_delta[i] + shift[i]) : 1.0f;
                     float d_step = fma(LN_2, tile_delta[at], this_x[i] * tile_input[at]) * slope;
-                    (ddelta + out_at)[to] = ELEMENT(d_step);
-                    (dx + out_at)[to] = ELEMENT(fma(this_step[i], tile_input[at], skip[i] * this_e[i]));
+                    ddelta[to] = ELEMENT(d_step);
+                    dx[to] = ELEMENT(fma(this_step[i], tile_input[at], skip[i] * this_e[i]));
                     dbias[i] += d_step;
                     dD[i] = fma(this_e[i], this_x[i], dD[i]);
                     if (HAS_Z) {
                         float gate = sigmoid(this_z[i]);
                         float gate_slope = gate * fma(this_z[i], 1.0f - gate, 1.0f);
                         float output = fma(skip[i], this_x[i], tile_e[at]);
-                        (dz + out_at)[to] = ELEMENT(this_dy[i] * output * gate_slope);
+                        dz[to] = ELEMENT(this_dy[i] * output * gate_slope);
                     }
                 }
             }
@@ -936,12 +941,13 @@ kernel void selective_scan_backward(
                 dbias[i] += simd_shuffle_xor(dbias[i], mask);
             }
             uint r = read_row + i * (32 / STEPS);
-            if (read_step == 0 && r < present_rows) {
+            if (read_step == 0 && r < ROWS && first_row + r < rows) {
+                const long at = chunk_index * channels + first_channel + first_row + r;
                 if (HAS_D) {
-                    dD_partial[chunk_index * channels + first_channel + r] = dD[i];
+                    dD_partial[at] = dD[i];
                 }
                 if (HAS_BIAS) {
-                    dbias_partial[chunk_index * channels + first_channel + r] = dbias[i];
+                    dbias_partial[at] = dbias[i];
                 }
             }
         }

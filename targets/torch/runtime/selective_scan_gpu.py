@@ -149,21 +149,16 @@ class _Scan:
         return ends, totals
 
 
-# Axis whose stride counts in 32 bits in a kernel, and how many of it one SIMD group or one group of states goes over.
-_NEAR = {"x": (1, 8), "delta": (1, 8), "z": (1, 8), "B": (2, 256), "C": (2, 256), "dy": (1, 8)}
-
-
 def _strides(x: Tensor, delta: Tensor, z: Tensor | None, B: Tensor, C: Tensor, dy: Tensor | None) -> list[int]:
     """The strides of every axis but time, in the order of strides[] in selective_scan.metal.
 
-    Raises ValueError where channels or states lie too far apart for offsets of 32 bits.
+    Raises ValueError where one batch entry goes over more elements than offsets of 32 bits reach.
     """
     given = {"x": x, "delta": delta, "z": _or(z, x), "B": B, "C": C, "dy": _or(dy, x)}
-    for name, (axis, count) in _NEAR.items():
-        each = given[name]
-        if each.stride(axis) * count + each.shape[-1] >= 2**32:
+    for name, each in given.items():
+        if each.stride(-2) * each.shape[-2] + each.shape[-1] >= 2**32:
             raise ValueError(
-                f"selective_scan: the strides {each.stride()} of {name} are too large for a GPU: split the sequence"
+                f"selective_scan: {name} with strides {each.stride()} is too large for a GPU: split the sequence"
             )
     return [stride for each in given.values() for stride in each.stride()[:-1]]
 
