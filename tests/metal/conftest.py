@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import pytest
 import torch
 
-from mctc.targets.torch.runtime import metal, rnnt_loss_gpu, selective_scan_gpu
+from mctc.targets.torch.runtime import metal, rnnt_loss_gpu
 
 from . import engine, front_end, torch_mps
-
-RUNTIME = Path(metal.__file__).parent
 
 
 def needs(what: str | None) -> pytest.MarkDecorator:
@@ -21,11 +18,6 @@ def needs(what: str | None) -> pytest.MarkDecorator:
 
 needs_engine = needs(engine.missing())
 needs_clang = needs(front_end.missing())
-
-
-def defined(defines: Mapping[str, int | str], text: str) -> str:
-    """The text as metal.py hands it to torch.mps."""
-    return "".join(f"#define {name} {value}\n" for name, value in sorted(defines.items())) + text
 
 
 @pytest.fixture

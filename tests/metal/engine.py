@@ -1,8 +1,8 @@
 """Runs Metal text on the CPU: compiled as C++, one fiber a thread, every load and store watched (engine/*.cpp).
 
-What it finds, as a `KernelError` that names the line: reads and writes outside of a tensor, reads of what nothing wrote,
-two threads that touch the same place without a barrier between them, and threads that part ways at a barrier or a SIMD
-operation.
+What it finds, as a `KernelError` that names the line: reads and writes outside of a tensor, reads of what nothing has
+written, two threads that touch the same place without a barrier between them, and threads that part ways at a barrier
+or a SIMD operation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from mctc.targets.torch.runtime.metal import Size, kernel_names, signature
+from mctc.targets.torch.runtime.metal import Size, signature
 
 SOURCES = Path(__file__).parent / "engine"
 POISON = 0x7FAD  # engine.h; what memory holds that nothing has written
@@ -47,9 +47,8 @@ class BuildError(Exception):
 
 @dataclass(frozen=True)
 class Array:
-    """A threadgroup array: where it lies in the library, and the kernel it belongs to."""
+    """A threadgroup array, and where it lies in the library."""
 
-    kernel: str
     name: str
     offset: int
     bytes: int
@@ -67,52 +66,47 @@ class Buffer:
 
 
 class Program:
-    """The kernels of a Metal text, compiled for the engine with the defines in front of it."""
+    """A kernel of a Metal text, compiled for the engine."""
 
-    def __init__(self, text: str, flags: Sequence[str] = ()) -> None:
-        self.text = text
-        self.path = compiled(text, tuple(flags))
+    def __init__(self, text: str, kernel: str, flags: Sequence[str] = ()) -> None:
+        self.kernel = kernel
+        self.path = compiled(text, kernel, tuple(flags))
         self._library = ctypes.CDLL(str(self.path))
         self._library.engine_launch.restype = ctypes.c_char_p
-        self.arrays = threadgroup_arrays(self.path)
+        self._arrays = threadgroup_arrays(self.path)
 
-    def threadgroup_bytes(self, kernel: str) -> int:
-        return sum(array.bytes for array in self.arrays if array.kernel == kernel)
+    @property
+    def threadgroup_bytes(self) -> int:
+        return sum(array.bytes for array in self._arrays)
 
-    def most_threads(self, kernel: str) -> int:
+    @property
+    def most_threads(self) -> int:
         """What the kernel's max_total_threads_per_threadgroup allows; 1024 where it says nothing."""
-        return ctypes.c_uint.in_dll(self._library, f"most_threads_{kernel}").value
+        return ctypes.c_uint.in_dll(self._library, "most_threads").value
 
     def launch(
-        self,
-        kernel: str,
-        addresses: Sequence[int],
-        buffers: Sequence[Buffer],
-        groups: Size,
-        group_size: Size,
-        seed: int = 0,
+        self, addresses: Sequence[int], buffers: Sequence[Buffer], groups: Size, group_size: Size, seed: int = 0
     ) -> None:
         """Runs the kernel with pointers to `addresses`, which may only be followed into `buffers`."""
         library = self._library
         pointers = (ctypes.c_void_p * max(1, len(addresses)))(*addresses)
         buffers = [*buffers, Buffer("the arguments", ctypes.addressof(pointers), ctypes.sizeof(pointers), 1)]
         names = [buffer.name.encode() for buffer in buffers]
-        arrays = [array for array in self.arrays if array.kernel == kernel]
-        labels = [array.name.encode() for array in arrays]
+        labels = [array.name.encode() for array in self._arrays]
         library.engine_clear_regions()
         for name, buffer in zip(names, buffers):
             member = None if buffer.member is None else ctypes.c_void_p(buffer.member.data_ptr())
-            library.engine_add_buffer(
-                name, ctypes.c_void_p(buffer.address), ctypes.c_size_t(buffer.bytes), ctypes.c_size_t(buffer.element), member
+            address, sizes = (
+                ctypes.c_void_p(buffer.address),
+                (ctypes.c_size_t(buffer.bytes), ctypes.c_size_t(buffer.element)),
             )
-        for name, array in zip(labels, arrays):
+            library.engine_add_buffer(name, address, *sizes, member)
+        for name, array in zip(labels, self._arrays):
             library.engine_add_array(name, ctypes.c_size_t(array.offset), ctypes.c_size_t(array.bytes))
-        enter = ctypes.cast(getattr(library, f"enter_{kernel}"), ctypes.c_void_p)
-        error = library.engine_launch(
-            enter, pointers, (ctypes.c_uint * 3)(*groups), (ctypes.c_uint * 3)(*group_size), ctypes.c_uint64(seed)
-        )
+        grid = (ctypes.c_uint * 3)(*groups), (ctypes.c_uint * 3)(*group_size)
+        error = library.engine_launch(library.enter, pointers, *grid, ctypes.c_uint64(seed))
         if error is not None:
-            raise KernelError(f"{kernel}: {self._with_lines(error.decode())}")
+            raise KernelError(f"{self.kernel}: {self._with_lines(error.decode())}")
 
     def _with_lines(self, message: str) -> str:
         """The message with the source lines in place of the offsets of instructions."""
@@ -161,43 +155,43 @@ def engine_objects() -> list[str]:
 
 
 @functools.cache
-def compiled(text: str, flags: tuple[str, ...]) -> Path:
-    home = folder() / hashlib.sha256(repr((text, flags)).encode()).hexdigest()[:16]
+def compiled(text: str, kernel: str, flags: tuple[str, ...]) -> Path:
+    home = folder() / hashlib.sha256(repr((text, kernel, flags)).encode()).hexdigest()[:16]
     home.mkdir()
     (home / "kernel.metal").write_text(text)
-    (home / "kernel.cpp").write_text(f'#include "kernel.metal"\n{entries(text)}')
+    (home / "kernel.cpp").write_text(f'#include "kernel.metal"\n{entry(text, kernel)}')
     run(["g++", *KERNEL_FLAGS, *flags, "-c", str(home / "kernel.cpp"), "-o", str(home / "kernel.o")])
     library = home / "kernel.so"
     run(["g++", "-shared", str(home / "kernel.o"), *engine_objects(), "-o", str(library)])
     return library
 
 
-def entries(text: str) -> str:
-    """A function for each kernel that takes its arguments from an array, as the launch hands them over."""
-    lines = []
-    for kernel in kernel_names(text):
-        values = []
-        for parameter in signature(text, kernel):
-            if not parameter.space:
-                values.append(f"engine::{parameter.attribute}()")
-                continue
-            index = re.fullmatch(r"buffer\((\d+)\)", parameter.attribute)
-            if index is None:
-                raise BuildError(f"{kernel}: {parameter.name} is in no buffer")
-            pointer = f"({'const ' if parameter.is_const else ''}{parameter.type}*)buffers[{index[1]}]"
-            values.append(pointer if parameter.reference == "*" else f"*{pointer}")
-        lines.append(f'extern "C" void enter_{kernel}(void* const* buffers) {{ {kernel}({", ".join(values)}); }}')
-        limit = re.search(rf"\[\[\s*max_total_threads_per_threadgroup\((.*)\)\s*\]\]\s*kernel\s+void\s+{kernel}\b", text)
-        lines.append(f'extern "C" const unsigned most_threads_{kernel} = {limit[1] if limit else 1024};')
-    return "\n".join(lines) + "\n"
+def entry(text: str, kernel: str) -> str:
+    """A function that calls the kernel with arguments from an array. The compiler drops the text's other kernels."""
+    values = []
+    for parameter in signature(text, kernel):
+        if not parameter.space:
+            values.append(f"engine::{parameter.attribute}()")
+            continue
+        index = re.fullmatch(r"buffer\((\d+)\)", parameter.attribute)
+        if index is None:
+            raise BuildError(f"{kernel}: {parameter.name} is in no buffer")
+        pointer = f"({'const ' if parameter.is_const else ''}{parameter.type}*)buffers[{index[1]}]"
+        values.append(pointer if parameter.reference == "*" else f"*{pointer}")
+    limit = re.search(rf"\[\[\s*max_total_threads_per_threadgroup\((.*)\)\s*\]\]\s*kernel\s+void\s+{kernel}\b", text)
+    return (
+        f'extern "C" void enter(void* const* buffers) {{ {kernel}({", ".join(values)}); }}\n'
+        f'extern "C" const unsigned most_threads = {limit[1] if limit else 1024};\n'
+    )
 
 
+@functools.cache
 def threadgroup_arrays(library: Path) -> list[Array]:
     """Every array in the section that the word `threadgroup` puts it in; its symbol is kernel(...)::name."""
     arrays = []
     for line in run(["nm", "-C", "-S", "-f", "sysv", str(library)]).splitlines():
         columns = [column.strip() for column in line.split("|")]
-        symbol = re.fullmatch(r"(\w+)\(.*\)::(\w+)", columns[0])
+        symbol = re.fullmatch(r"\w+\(.*\)::(\w+)", columns[0])
         if symbol and columns[-1] == "threadgroup_memory":
-            arrays.append(Array(symbol[1], symbol[2], int(columns[1], 16), int(columns[4], 16)))
+            arrays.append(Array(symbol[1], int(columns[1], 16), int(columns[4], 16)))
     return arrays

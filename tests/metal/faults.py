@@ -13,7 +13,7 @@ from . import scan, transducer
 from .errors import Check
 
 RULES, FRONT_END, LAUNCH, VALUES = "text rules", "clang", "launch check", "values"
-# Without a barrier, another thread's write comes too early or too late: it depends on the schedule which the engine meets.
+# Without a barrier another thread's write comes too early or too late; which one it is, is up to the schedule.
 RACE, BOUNDS, DIVERGENCE = "engine: race or unwritten memory", "engine: out of bounds", "engine: divergence"
 ENGINE = {"race": RACE, "uninitialised": RACE, "out of bounds": BOUNDS, "divergence": DIVERGENCE}
 
@@ -54,7 +54,9 @@ class Fault:
         parts = text[start:end].split(self.old)
         if len(parts) != count + 1:
             where = self.within or self.kernel
-            raise ValueError(f"{self.what}: {where} has {self.old!r} {len(parts) - 1} times, not {count}: edit faults.py")
+            raise ValueError(
+                f"{self.what}: {where} has {self.old!r} {len(parts) - 1} times, not {count}: edit faults.py"
+            )
         before, after = self.old.join(parts[:place]), self.old.join(parts[place:])
         return text[:start] + before + self.new + after + text[end:]
 
@@ -90,18 +92,21 @@ FAULTS = [
     Fault("a literal in fp64", FORWARD, "STATES ? float(B", "STATES ? 1.0 * float(B", FRONT_END, RAGGED),
     Fault("a pointer without an address space", BACKWARD, "thread float* values", "float* values", FRONT_END, RAGGED,
           within="sum_over_channels"),
-    Fault("a device pointer into threadgroup memory", BACKWARD, "device float* total = ", "device float* total = tile_B; total = ",
-          FRONT_END, RAGGED),
-    Fault("a write to a const tensor", FORWARD, "h_last[(batch", "((device float*)&h_last)[0] = 0.0f; A[(batch", FRONT_END, RAGGED),
-    Fault("an index cut to 32 bits", FORWARD, "const long first_channel", "const uint first_channel", FRONT_END, RAGGED),
+    Fault("a device pointer into threadgroup memory", BACKWARD, "device float* total = ",
+          "device float* total = tile_B; total = ", FRONT_END, RAGGED),
+    Fault("a write to a const tensor", FORWARD, "h_last[(batch", "A[(batch", FRONT_END, RAGGED),
+    Fault("an index cut to 32 bits", FORWARD, "const long first_channel", "const uint first_channel", FRONT_END,
+          RAGGED),
     Fault("a store that rounds by itself", FORWARD, "ELEMENT(value)", "value", FRONT_END, HALF),
-    Fault("a function that Metal has not", FORWARD, "fast::exp2(", "fast::expm1(", FRONT_END, RAGGED),
+    Fault("a function that Metal has not", FORWARD, "fast::exp2(step", "fast::expm1(step", FRONT_END, RAGGED),
     # The launch.
     Fault("a tensor read as another type", "rnnt_alphas", "device const int* frame_lengths",
           "device const uint* frame_lengths", LAUNCH, "ragged"),
-    Fault("a list of 64 bits read as one of 32", FORWARD, "constant long* sizes", "constant int* sizes", LAUNCH, RAGGED),
-    Fault("more than 32 KiB of threadgroup memory", FORWARD, "tile_B[STEPS *", "tile_B[64 * STEPS *", LAUNCH, RAGGED),
-    Fault("fewer threads allowed than launched", FORWARD, "threadgroup(THREADS)", "threadgroup(THREADS / 2)", LAUNCH, RAGGED),
+    Fault("a list of 64 bits read as one of 32", FORWARD, "constant long* sizes", "constant int* sizes", LAUNCH,
+          RAGGED),
+    Fault("more than 32 KiB of threadgroup memory", FORWARD, "tile_B[STEPS *", "tile_B[99 * STEPS *", LAUNCH, RAGGED),
+    Fault("fewer threads allowed than launched", FORWARD, "threadgroup(THREADS)", "threadgroup(THREADS / 2)", LAUNCH,
+          RAGGED),
     # Barriers.
     Fault("no barrier before a tile is overwritten", FORWARD, GROUP_BARRIER, "", RACE, RAGGED, which=(1, 2)),
     Fault("no barrier before a tile is read", FORWARD, GROUP_BARRIER, "", RACE, RAGGED, which=(2, 2)),
@@ -125,19 +130,20 @@ FAULTS = [
     Fault("another tensor's stride", FORWARD, "batch * DELTA_BATCH", "batch * X_BATCH", BOUNDS, VIEWS),
     Fault("a stored state one place off", FORWARD, "start / INTERVAL) * channels", "start / INTERVAL + 1) * channels",
           BOUNDS, RAGGED),
-    Fault("a stored state one place off", BACKWARD, "this_start / INTERVAL)", "this_start / INTERVAL + 1)", BOUNDS, RAGGED),
+    Fault("a stored state one place off", BACKWARD, "this_start / INTERVAL)", "this_start / INTERVAL + 1)", BOUNDS,
+          RAGGED),
     Fault("every chunk writes the last state", FORWARD, "present && end == (uint)LENGTH", "present", RACE, RAGGED,
           layout=scan.IN_CHUNKS),
     Fault("the state of the tile after", BACKWARD, "(this_tile - 1) * HELD", "this_tile * HELD", RACE, RAGGED),
     # Arithmetic.
     Fault("a wrong shuffle mask over states", FORWARD, "low : high, 2)", "low : high, 1)", VALUES, RAGGED,
           within="sum_over_states"),
-    Fault("a wrong shuffle mask over channels", BACKWARD, "values[0], mask * LANES)", "values[0], mask)", VALUES, RAGGED,
-          within="sum_over_channels"),
+    Fault("a wrong shuffle mask over channels", BACKWARD, "values[0], mask * LANES)", "values[0], mask)", VALUES,
+          RAGGED, within="sum_over_channels"),
     Fault("two buffers swapped", FORWARD, "B [[buffer(3)]],\n    device const ELEMENT* C [[buffer(4)]]",
           "C [[buffer(3)]],\n    device const ELEMENT* B [[buffer(4)]]", VALUES, RAGGED),
-    Fault("a gradient not added up over channels", BACKWARD, "block == partial ? sum : *total + sum", "sum", VALUES, BLOCKS,
-          layout=scan.ONE_SUM),
+    Fault("a gradient not added up over channels", BACKWARD, "block == partial ? sum : *total + sum", "sum", VALUES,
+          BLOCKS, layout=scan.ONE_SUM),
     Fault("a gradient not added up over time", BACKWARD, "dbias[i] += d_step", "dbias[i] = d_step", VALUES, RAGGED),
     Fault("the first state left out", FORWARD, "HAS_H && real ?", "false ?", VALUES, RAGGED),
     # The transducer loss.
@@ -145,10 +151,10 @@ FAULTS = [
     Fault("one buffer where there are two", "rnnt_alphas", "handed[(k + 1) & 1]", "handed[k & 1]", RACE, "ragged"),
     Fault("a barrier of the wrong memory between strips", "rnnt_alphas", "mem_flags::mem_device", "mem_flags::mem_none",
           RACE, "more columns than a threadgroup"),
-    Fault("columns past the last return early", "rnnt_alphas", "int diagonals", "if (u > last_column) { return; } int diagonals",
-          DIVERGENCE, "ragged"),
-    Fault("no clamp of the frames read ahead", "rnnt_gradients", "min(max(d + k - lane, 0), last_frame)", "(d + k - lane)",
-          BOUNDS, "ragged"),
+    Fault("columns past the last return early", "rnnt_alphas", "int diagonals",
+          "if (u > last_column) { return; } int diagonals", DIVERGENCE, "ragged"),
+    Fault("no clamp of the frames read ahead", "rnnt_gradients", "min(max(d + k - lane, 0), last_frame)",
+          "(d + k - lane)", BOUNDS, "ragged"),
     Fault("no barrier between anti-diagonals", "rnnt_gradients", GROUP_BARRIER, "", RACE, "ragged"),
     Fault("a strip writes the border that it reads", "rnnt_gradients", "* 2 + 1 - side)", "* 2 + side)", RACE,
           "more columns than a threadgroup"),

@@ -2,14 +2,14 @@
 
 C++ for OpenCL 2021 is the nearest public relative of Metal's language: the same compiler, and `__global`, `__constant`,
 `__local`, `__private` for Metal's device, constant, threadgroup and thread. Without its generic address space a pointer
-that names none is private, as a pointer in Metal may never lead elsewhere by conversion. No fp64. The libclang wheel has
-the whole front end.
+never leads into another space by conversion, as in Metal. No fp64. The libclang wheel has the whole front end.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 try:
@@ -60,15 +60,24 @@ def complaints(text: str) -> tuple[str, ...]:
 
 def unnamed_spaces(text: str, cursor: Cursor) -> list[str]:
     """Pointers and references in the text whose declaration names no address space, which Metal demands."""
-    text = without_comments(text)
-    found = []
-    for each in cursor.walk_preorder():
-        if each.kind not in (CursorKind.PARM_DECL, CursorKind.VAR_DECL) or str(each.location.file) != MAIN:
-            continue
-        declaration = re.split(r"[(,;{}]", text[: each.location.offset])[-1]
-        if each.type.kind in (TypeKind.POINTER, TypeKind.LVALUEREFERENCE) and not SPACE.search(declaration):
-            found.append(f"line {each.location.line}: {each.spelling} names no address space")
-    return found
+    code = without_comments(text)
+    return [
+        f"line {each.location.line}: {each.spelling} names no address space"
+        for top in cursor.get_children()
+        if str(top.location.file) == MAIN
+        for each in declarations(top)
+        if each.type.kind in (TypeKind.POINTER, TypeKind.LVALUEREFERENCE)
+        and not SPACE.search(re.split(r"[(,;{}]", code[: each.location.offset])[-1])
+    ]
+
+
+def declarations(cursor: Cursor) -> Iterator[Cursor]:
+    """The variables and parameters that are declared within."""
+    if cursor.kind in (CursorKind.PARM_DECL, CursorKind.VAR_DECL):
+        yield cursor
+    elif not cursor.kind.is_expression():
+        for each in cursor.get_children():
+            yield from declarations(each)
 
 
 def without_comments(text: str) -> str:

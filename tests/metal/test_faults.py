@@ -8,7 +8,7 @@ import torch
 from mctc.targets.torch.runtime import metal, rnnt_loss_gpu
 
 from . import engine, front_end, scan, torch_mps
-from .engine import KernelError, Program
+from .engine import KernelError
 from .errors import Check
 from .faults import ENGINE, FAULTS, FRONT_END, LAUNCH, RULES, STAGES, VALUES, Fault
 from .text_rules import violations
@@ -28,7 +28,7 @@ def first_check_to_find(fault: Fault, check: Check, monkeypatch: pytest.MonkeyPa
             raise Refused(RULES)
         if front_end.missing() is None and front_end.complaints(text):
             raise Refused(FRONT_END)
-        return torch_mps.library(Program(text))
+        return torch_mps.Library(text)
 
     monkeypatch.setattr(torch.mps, "compile_shader", compile_shader)
     metal._load.cache_clear()

@@ -42,7 +42,7 @@ kernel void scale(device const half* x [[buffer(0)]],
 }
 """
 FAULTS = {
-    "a pointer without an address space": ("thread const float* values", "const float* values", "names no address space"),
+    "a pointer without an address space": ("thread const float* values", "const float* values", "no address space"),
     "a pointer into another address space": ("sum_of(values, 2)", "sum_of(tile, 2)", "no matching function"),
     "a write to const memory": ("y[lane] = bfloat", "x[lane] = half", "not assignable"),
     "a write to a constant": ("if (lane < length)", "length = 1; if (lane < length)", "not assignable"),
@@ -53,7 +53,7 @@ FAULTS = {
     "a function that Metal has not": ("precise::exp2(", "precise::expm1(", "expm1"),
     "a function that the kernels may not use": ("precise::exp2(", "tanh(", "tanh"),
     "a reserved word for a name": ("float values[2];", "float values[2]; uint thread = 0;", "expected"),
-    "threadgroup memory in a block": ("float values[2];", "float values[2]; { threadgroup float t[1]; }", "outermost scope"),
+    "threadgroup memory in a block": ("float values[2];", "float values[2]; { threadgroup float t[1]; }", "outermost"),
     "threadgroup memory in a function": ("float sum = 0.0f;", "threadgroup float sum[1];", "non-kernel"),
     "threadgroup memory with a first value": ("tile[32];", "tile[32] = {0.0f};", "cannot have an initializer"),
     "an array whose length is not constant": ("float values[2];", "float values[length];", "not a constant expression"),

@@ -26,7 +26,11 @@ kernel void copy(device const float* x [[buffer(0)]],
 FAULTS = {
     "a Greek letter in a comment": ("A double dash", "A \u03b1", "not ASCII"),
     "fp64": ("threadgroup float tile", "double d; threadgroup float tile", "no Apple GPU"),
-    "dynamic threadgroup memory": ("uint lane [[thread_index_in_simdgroup]]", "threadgroup float* t [[threadgroup(0)]]", "dynamic"),
+    "dynamic threadgroup memory": (
+        "uint lane [[thread_index_in_simdgroup]]",
+        "uint lane [[threadgroup(0)]]",
+        "dynamic",
+    ),
     "an atomic": ("y[i] = tile[lane]", "atomic_fetch_add_explicit(y, 1)", "repeat"),
     "a threadgroup pointer": ("y[i] = tile[lane]", "threadgroup float* t = tile", "pointers"),
     "if constexpr": ("y[i] = tile[lane]", "if constexpr (1) {}", "version 4"),

@@ -14,7 +14,7 @@ FORBIDDEN = {
     r"\batomic": "sums in whatever order the threads come don't repeat bit for bit",
     r"\bif\s+constexpr\b": "Metal has it from version 4 on",
     r"\bgoto\b": "Metal has none",
-    r"\bthreadgroup\s+(const\s+)?\w+\s*[*&(]": "threadgroup memory is an array: CUDA and the engine have no such pointers",
+    r"\bthreadgroup\s+(const\s+)?\w+\s*[*&(]": "threadgroup memory is an array; CUDA has no such pointers",
 }
 # Metal's attributes that metal.py and the engine know: those of a position come as one number or as three.
 POSITIONS = {
@@ -52,7 +52,7 @@ def signature_violations(parameters: list[Parameter]) -> list[str]:
     found += [
         f"{p.name}: an index is one uint, not {p.type}" for p in builtins if p.attribute in INDICES and p.type != "uint"
     ]
-    found += [f"{p.name}: a constant tensor needs aligned offsets; declare it device const" for p in buffers if unaligned(p)]
+    found += [f"{p.name}: a constant needs an aligned offset; declare it device const" for p in buffers if unaligned(p)]
     if len(buffers) > BUFFERS:
         found.append(f"{len(buffers)} buffers; a kernel has {BUFFERS}")
     if len({p.type for p in builtins if p.attribute in POSITIONS}) > 1:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import mmap
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -47,31 +48,30 @@ class LaunchError(Exception):
 class Library:
     """What compile_shader returns: the kernels of a text as attributes."""
 
-    program: Program
-    seeds: Iterator[int]
+    text: str
+    flags: Sequence[str] = ()
+    """Of the engine's g++."""
+    seeds: Iterator[int] = field(default_factory=itertools.count)
+    """Each launch gets another schedule."""
 
     def __getattr__(self, name: str) -> Kernel:
-        return Kernel(self.program, name, signature(self.program.text, name), self.seeds)
+        return Kernel(self.text, name, signature(self.text, name), Program(self.text, name, self.flags), self.seeds)
 
 
 def compile_shader(text: str, flags: Sequence[str] = ()) -> Library:
-    """Raises SyntaxError, as torch does, for a text that the rules or clang refuse. `flags` go to the engine's g++."""
+    """Raises SyntaxError, as torch does, for a text that the rules or clang refuse."""
     refused = [*violations(text), *(complaints(text) if front_end.missing() is None else ())]
     if refused:
         raise SyntaxError("\n".join(refused))
-    return library(Program(text, flags))
-
-
-def library(program: Program) -> Library:
-    """The kernels of a program, each launch with another schedule."""
-    return Library(program, itertools.count())
+    return Library(text, flags)
 
 
 @dataclass(frozen=True)
 class Kernel:
-    program: Program
+    text: str
     name: str
     parameters: list[Parameter]
+    program: Program
     seeds: Iterator[int]
 
     def __call__(self, *args: object, threads: Size, group_size: Size) -> None:
@@ -81,32 +81,38 @@ class Kernel:
             raise LaunchError(f"{self.name} takes {len(taken)} arguments, not {len(args)}")
         for position, (argument, parameter) in enumerate(zip(args, taken)):
             self.check(argument, parameter, position)
-        kept: list[object] = []
-        addresses, buffers = [], {}
+        memories: dict[int, Guarded] = {}
+        values = []
+        addresses = []
         for argument, parameter in zip(args, taken):
             if isinstance(argument, torch.Tensor):
-                addresses.append(argument.data_ptr())
                 storage = argument.untyped_storage()
-                if storage.nbytes():
-                    known = buffers.get(storage.data_ptr())
-                    buffers[storage.data_ptr()] = tensor_buffer(parameter.name, argument, known)
+                if storage.data_ptr() not in memories:
+                    memories[storage.data_ptr()] = Guarded(storage)
+                memory = memories[storage.data_ptr()]
+                memory.admit(parameter.name, argument)
+                addresses.append(memory.address + argument.data_ptr() - storage.data_ptr())
             else:
-                value = as_bytes(argument)
-                kept.append(value)
-                addresses.append(ctypes.addressof(value))
-                buffers[addresses[-1]] = Buffer(parameter.name, addresses[-1], ctypes.sizeof(value), 1)
-        self.program.launch(self.name, addresses, list(buffers.values()), groups, group_size, next(self.seeds))
+                values.append((parameter.name, as_bytes(argument)))
+                addresses.append(ctypes.addressof(values[-1][1]))
+        buffers = [memory.buffer() for memory in memories.values()]
+        buffers += [Buffer(name, ctypes.addressof(value), ctypes.sizeof(value), 1) for name, value in values]
+        self.program.launch(addresses, buffers, groups, group_size, next(self.seeds))
+        for memory in memories.values():
+            memory.copy_back()
 
     def checked_groups(self, threads: Size, group_size: Size) -> Size:
         if len(threads) != 3 or len(group_size) != 3:
             raise LaunchError(f"{self.name}: threads and group_size need the same rank, 3 here")
         if any(total < 1 or size < 1 or total % size for total, size in zip(threads, group_size)):
-            raise LaunchError(f"{self.name}: threads {threads} are not a positive multiple of the group size {group_size}")
+            raise LaunchError(f"{self.name}: threads {threads} are no positive multiple of the group size {group_size}")
         of_group = group_size[0] * group_size[1] * group_size[2]
-        most = min(THREADS_OF_GROUP, self.program.most_threads(self.name))
+        most = min(THREADS_OF_GROUP, self.program.most_threads)
         if of_group > most or group_size[0] % SIMD_WIDTH:
-            raise LaunchError(f"{self.name}: groups of {group_size} threads; at most {most}, the first a multiple of 32")
-        used = self.program.threadgroup_bytes(self.name)
+            raise LaunchError(
+                f"{self.name}: groups of {group_size}; at most {most} threads, the first a multiple of 32"
+            )
+        used = self.program.threadgroup_bytes
         if used > THREADGROUP_BYTES:
             raise LaunchError(f"{self.name}: {used} bytes of threadgroup memory, of {THREADGROUP_BYTES}")
         return threads[0] // group_size[0], threads[1] // group_size[1], threads[2] // group_size[2]
@@ -133,7 +139,7 @@ class Kernel:
 
     def element(self, type_: str) -> str:
         """The type that a macro such as ELEMENT stands for."""
-        for line in self.program.text.splitlines():
+        for line in self.text.splitlines():
             words = line.split()
             if words[:1] == ["#define"] and words[1:2] == [type_]:
                 return words[2]
@@ -162,16 +168,33 @@ def overlapping(tensor: torch.Tensor) -> bool:
     return any(stride == 0 and size > 1 for size, stride in zip(tensor.shape, tensor.stride()))
 
 
-def tensor_buffer(name: str, tensor: torch.Tensor, known: Buffer | None) -> Buffer:
-    """The tensor's storage as a buffer, of which the kernel may touch the tensor's own elements alone."""
-    storage, size = tensor.untyped_storage(), tensor.element_size()
-    member = torch.zeros(storage.nbytes() // size, dtype=torch.uint8)
-    member.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())[...] = 1
-    member = member.repeat_interleave(size // 2)
-    if known is not None:
-        assert known.member is not None
-        name, member = f"{known.name}+{name}", member | known.member
-    return Buffer(name, storage.data_ptr(), storage.nbytes(), size, member)
+class Guarded:
+    """A copy of a storage with nothing around it, so that an index gone astray meets no other tensor."""
+
+    GUARD = 1 << 20  # bytes on either side, never touched and so never there
+
+    def __init__(self, storage: torch.UntypedStorage) -> None:
+        self.name = ""
+        self._storage, self._bytes, self._element = storage, storage.nbytes(), 1
+        self._member: torch.Tensor | None = None
+        self._mapped = mmap.mmap(-1, self._bytes + 2 * self.GUARD)
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._mapped)) + self.GUARD
+        ctypes.memmove(self.address, storage.data_ptr(), self._bytes)
+
+    def admit(self, name: str, tensor: torch.Tensor) -> None:
+        """Lets the kernel touch the tensor's own elements; the memory is its storage."""
+        self._element = tensor.element_size()
+        self.name = f"{self.name}+{name}" if self.name else name
+        member = torch.zeros(self._bytes // self._element, dtype=torch.uint8)
+        member.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())[...] = 1
+        member = member.repeat_interleave(self._element // 2)
+        self._member = member if self._member is None else self._member | member
+
+    def buffer(self) -> Buffer:
+        return Buffer(self.name, self.address, self._bytes, self._element, self._member)
+
+    def copy_back(self) -> None:
+        ctypes.memmove(self._storage.data_ptr(), self.address, self._bytes)
 
 
 class Poison(TorchFunctionMode):
