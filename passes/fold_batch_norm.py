@@ -17,7 +17,8 @@ class FoldBatchNorm(Pass):
     """Folds batch_norm into the weight and bias of the conv2d before it; alone it becomes a scale and a shift.
 
     weight' = weight * s and bias' = (bias - mean) * s + shift, with s = gain / sqrt(variance + epsilon) for each
-    output channel. A deploy pass: a training module keeps its batch statistics.
+    output channel. A deploy pass: a training module keeps its batch statistics. A weight that is stored compressed
+    stays as it was trained, for its codes are those that quantisation-aware training has seen.
     """
 
     name = "fold-batch-norm"
@@ -44,7 +45,7 @@ def _folded(op: Op, rewriter: Rewriter) -> Value | None:
         return None
     source, weight, bias = conv.operands
     assert weight is not None
-    if any(value is not None and not _stored(value) for value in (weight, bias)):
+    if any(value is not None and not _stored(value) for value in (weight, bias)) or _compressed(weight, rewriter):
         return None
     scale = _scale(op, rewriter)
     tall = rewriter.op("reshape", scale, axes=(("plain", weight.type.shape[0]), *[("plain", 1)] * 3))
@@ -55,6 +56,12 @@ def _folded(op: Op, rewriter: Rewriter) -> Value | None:
 
 def _stored(value: Value) -> bool:
     return value.owner is not None and value.owner.name in ("parameter", "constant")
+
+
+def _compressed(weight: Value, rewriter: Rewriter) -> bool:
+    assert weight.owner is not None, "it is stored"
+    name = weight.owner.attributes.get("name")
+    return name is not None and rewriter.program.parameters[name].quantization is not None
 
 
 def _scale(op: Op, rewriter: Rewriter) -> Value:

@@ -137,12 +137,15 @@ class ClassWriter:
             elif path in children:
                 made[attribute] = f"self.{attribute} = {classes[path]}()"
             elif path == name:
-                made[attribute] = self._parameter(name, attribute, imports)
+                made[attribute] = parameter_line(self.shared.held.tensors[name], imports, self.schemes)
                 annotations.append(f"    {attribute}: Tensor")
         for attribute, text in self.shared.buffers.get(node.path, {}).items():
             made[attribute] = f'self.register_buffer("{attribute}", {text}, persistent=False)'
             annotations.append(f"    {attribute}: Tensor")
             imports.add(text.partition("(")[0].partition(".")[0])
+        for attribute, how in self.shared.quantizers.get(node.path, {}).items():
+            made[attribute] = f"self.{attribute} = FakeQuantizer({self._scheme(how)})"
+            imports.add("FakeQuantizer")
         if not made:
             return []
         head = [*annotations, ""] if annotations else []
@@ -166,7 +169,7 @@ class ClassWriter:
             if tensor is None:
                 continue
             if not starts_as_usual(tensor, op, attribute):
-                starts[attribute] = self._start(tensor, imports)
+                starts[attribute] = start_text(tensor, imports)
             if tensor.quantization is not None:
                 schemes[attribute] = self._scheme(tensor.quantization)
         extra = [f"initial={mapping_text(starts)}"] if starts else []
@@ -175,16 +178,6 @@ class ClassWriter:
             alike = len(set(schemes.values())) == 1 and len(schemes) == len(weights)
             extra.append(f"quantize={next(iter(schemes.values())) if alike else mapping_text(schemes)}")
         return layer.constructor(op, *extra)
-
-    def _parameter(self, name: str, attribute: str, imports: set[str]) -> str:
-        tensor = self.shared.held.tensors[name]
-        quantize = f", {self._scheme(tensor.quantization)}" if tensor.quantization is not None else ""
-        return f'self.new_parameter("{attribute}", {tensor.shape}, {self._start(tensor, imports)}{quantize})'
-
-    def _start(self, tensor: Tensor, imports: set[str]) -> str:
-        text = initial_text(tensor.start, tensor.recipe)
-        imports |= set(re.findall(r"(\w+)\(", text))
-        return text
 
     def _scheme(self, how: Quantization) -> str:
         self.schemes.add(how)
@@ -263,6 +256,22 @@ class ClassWriter:
             else:
                 lines.append(f"    {name}: {self.shared.classes[item.path]}State")
         return [*lines, "", ""]
+
+
+def parameter_line(tensor: Tensor, imports: set[str], schemes: set[Quantization]) -> str:
+    """`self.new_parameter("A_log", (512, 16), log_arange())`."""
+    quantize = ""
+    if tensor.quantization is not None:
+        schemes.add(tensor.quantization)
+        quantize = f", {constant_name(tensor.quantization)}"
+    attribute = tensor.name.rpartition(".")[2]
+    return f'self.new_parameter("{attribute}", {tensor.shape}, {start_text(tensor, imports)}{quantize})'
+
+
+def start_text(tensor: Tensor, imports: set[str]) -> str:
+    text = initial_text(tensor.start, tensor.recipe)
+    imports |= set(re.findall(r"(\w+)\(", text))
+    return text
 
 
 def inner_first(node: Node) -> Iterable[Node]:

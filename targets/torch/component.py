@@ -9,7 +9,7 @@ from functools import cached_property
 from math import lcm
 
 from mctc.ir.dims import Extent
-from mctc.ir.program import Function, Op, Program, State, Value
+from mctc.ir.program import Function, Op, Program, Quantization, State, Value
 from mctc.ir.time import Window
 from mctc.ir.types import Role
 from mctc.targets.torch.expressions import Expression, UnsupportedError, expression, masked_operand
@@ -48,7 +48,8 @@ def _is_parameter(value: Value, name: str, held: Held) -> bool:
 class Shared:
     """What the whole function and the step of a component have in common, filled from the inside out.
 
-    classes: class names by instance path. steps: paths whose class has a `step`. buffers: constants by path and name.
+    classes: class names by instance path. steps: paths whose class has a `step`. By path and attribute: constants
+    (buffers), and the quantisers of parameters that are computed from tensors of the checkpoint.
     """
 
     program: Program
@@ -57,6 +58,7 @@ class Shared:
     classes: dict[str, str] = field(default_factory=dict)
     steps: set[str] = field(default_factory=set)
     buffers: dict[str, dict[str, str]] = field(default_factory=dict)
+    quantizers: dict[str, dict[str, Quantization]] = field(default_factory=dict)
 
 
 class Component:
@@ -160,16 +162,7 @@ class Component:
         """What a parameter or constant is written as in the methods of a node."""
         if op.name == "constant":
             return Expression(f"self.{self._buffer(op, node)}")
-        parameter = self.shared.program.parameters[op.attributes["name"]]
-        return self.shared.held.value(parameter, lambda name: self._tensor(name, node))
-
-    def _tensor(self, name: str, node: Node) -> Expression:
-        """A tensor of the module: `self.A_log`, or `self.stored("weight")` where the package compresses it."""
-        path = name[len(node.path) + 1 :]
-        module, _, attribute = path.rpartition(".")
-        owner = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in module.split(".") if part)
-        compressed = self.shared.held.tensors[name].quantization is not None
-        return Expression(f'self{owner}.stored("{attribute}")' if compressed else f"self{owner}.{attribute}")
+        return parameter_text(self.shared, op.attributes["name"], node.path)
 
     def _buffer(self, op: Op, node: Node) -> str:
         text = expression(op, []).text
@@ -195,6 +188,29 @@ class Component:
 
     def has_step(self, node: Node) -> bool:
         return self.streams and node.path in self.shared.steps
+
+
+def parameter_text(shared: Shared, name: str, path: str) -> Expression:
+    """A parameter of the program in the methods of the instance at `path`, as the package will hold it."""
+    parameter, held = shared.program.parameters[name], shared.held
+    text = held.value(parameter, lambda tensor: _tensor(held, tensor, path))
+    if parameter.quantization is None or name in held.moved:
+        return text
+    attribute = f"{_inside(name, path).replace('.', '_')}_quantizer"
+    shared.quantizers.setdefault(path, {})[attribute] = parameter.quantization
+    return Expression(f"self.{attribute}({text.text})", text.imports)
+
+
+def _tensor(held: Held, name: str, path: str) -> Expression:
+    """A tensor of the module: `self.A_log`, or `self.stored("weight")` where the package compresses it."""
+    module, _, attribute = _inside(name, path).rpartition(".")
+    owner = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in module.split(".") if part)
+    compressed = held.tensors[name].quantization is not None
+    return Expression(f'self{owner}.stored("{attribute}")' if compressed else f"self{owner}.{attribute}")
+
+
+def _inside(name: str, path: str) -> str:
+    return name[len(path) + 1 :] if path else name
 
 
 def at_rate(stride: int) -> str:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mctc.ir.program import Function, Program
-from mctc.targets.torch.classes import ClassNames, ClassText, ClassWriter, camel, definition
-from mctc.targets.torch.component import Component, Shared, layers_of
+from mctc.ir.program import Function, Program, Quantization
+from mctc.targets.torch.classes import ClassNames, ClassText, ClassWriter, camel, definition, parameter_line
+from mctc.targets.torch.component import Component, Shared, layers_of, parameter_text
 from mctc.targets.torch.fit import fitted
 from mctc.targets.torch.held import Held
-from mctc.targets.torch.initial_text import initial_text
-from mctc.targets.torch.objective import loss_of
-from mctc.targets.torch.quantize_text import constant_text
+from mctc.targets.torch.objective import Loss, loss_of
+from mctc.targets.torch.quantize_text import constant_name, constant_text
 
 # Where the names that a module uses come from, in the order in which isort wants them.
 HOMES = {
-    "fake_quantize": ("Quantize",),
+    "fake_quantize": ("FakeQuantizer", "Quantize"),
     "functional": (
         "attention",
         "gru",
@@ -65,6 +64,8 @@ def write_module(whole: Program, derived: Mapping[str, Function], source: str) -
     texts: list[ClassText] = []
     components: dict[str, str] = {}
     takes_lengths: dict[str, bool] = {}
+    given: dict[str, list[str]] = {}
+    root = Shared(whole, held, {})
     for name, function in whole.functions.items():
         shared = Shared(whole, held, layers_of(function, whole, held))
         component = Component(function, shared, streams=False)
@@ -72,42 +73,49 @@ def write_module(whole: Program, derived: Mapping[str, Function], source: str) -
         texts += ClassWriter(whole, shared, component, step, names).write()
         components[name] = shared.classes[name]
         takes_lengths[name] = component.takes_lengths
-    root = _root(whole, held, components, takes_lengths, names)
-    texts.append(root)
-    lines = [*_head(whole, texts, source, root.name)]
+        given[name] = _parameters_given(component, root)
+    model = _root(root, components, loss_of(whole, takes_lengths, given), names)
+    texts.append(model)
+    lines = [*_head(whole, texts, source)]
     for text in texts:
         lines += ["", "", *_trimmed(text.lines)]
     body = "\n".join(fitted(lines)) + "\n"
     used = {name for text in texts for name in text.imports}
     used |= {"Quantize"} if any(text.schemes for text in texts) else set()
     siblings = frozenset(home for home, offered in HOMES.items() if used.intersection(offered)) | {"layers"}
-    return ModuleText(root.name, body, components, siblings)
+    return ModuleText(model.name, body, components, siblings)
 
 
-def _root(
-    whole: Program, held: Held, components: Mapping[str, str], takes_lengths: Mapping[str, bool], names: ClassNames
-) -> ClassText:
+def _parameters_given(component: Component, root: Shared) -> list[str]:
+    """Arguments for parameters of the model itself that a component uses: `table=self.table`."""
+    values = component.flow.inputs(component.root)
+    names = [str(v.owner.attributes["name"]) for v in values if v.owner is not None and v.owner.name == "parameter"]
+    return [f"{name.rpartition('.')[2]}={parameter_text(root, name, '').text}" for name in names]
+
+
+def _root(root: Shared, components: Mapping[str, str], loss: Loss | None, names: ClassNames) -> ClassText:
     """The class of the whole model: its components, the parameters that they share, its loss."""
+    whole, imports, schemes = root.program, {"Block"}, set[Quantization]()
     name, _ = names.claim(camel(whole.name), "the model")
     lines = [f"class {name}(Block):", f'    """The model {whole.name}."""', ""]
-    shared = [tensor for tensor in held.tensors.values() if not any(t == tensor.name.split(".")[0] for t in components)]
-    imports = {"Block"}
-    lines += [f"    {tensor.name}: Tensor" for tensor in shared] + ([""] if shared else [])
+    own = [tensor for tensor in root.held.tensors.values() if tensor.name.partition(".")[0] not in components]
+    lines += [f"    {tensor.name}: Tensor" for tensor in own] + ([""] if own else [])
     lines += ["    def __init__(self) -> None:", "        super().__init__()"]
-    for tensor in shared:
-        start = initial_text(tensor.start, tensor.recipe)
-        imports.add(start.partition("(")[0])
-        lines.append(f'        self.new_parameter("{tensor.name}", {tensor.shape}, {start})')
+    for tensor in own:
+        lines.append(f"        {parameter_line(tensor, imports, schemes)}")
+    for attribute, how in root.quantizers.get("", {}).items():
+        lines.append(f"        self.{attribute} = FakeQuantizer({constant_name(how)})")
+        imports.add("FakeQuantizer")
+        schemes.add(how)
     lines += [f"        self.{path} = {cls}()" for path, cls in components.items()]
     lines.append("")
-    loss = loss_of(whole, takes_lengths) if not shared else None
     if loss is not None:
         imports |= loss.imports
         lines += definition("forward", list(loss.arguments), "Tensor", loss.docs, list(loss.body))
-    return ClassText(name, tuple(lines), frozenset(imports), frozenset())
+    return ClassText(name, tuple(lines), frozenset(imports), frozenset(schemes))
 
 
-def _head(whole: Program, texts: Iterable[ClassText], source: str, root: str) -> Iterable[str]:
+def _head(whole: Program, texts: Iterable[ClassText], source: str) -> Iterable[str]:
     used = {name for text in texts for name in text.imports}
     yield f'"""{whole.name} as PyTorch modules, made by mctc from {source}: change the spec, not this file.'
     yield ""

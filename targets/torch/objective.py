@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +20,30 @@ class Loss:
     imports: frozenset[str]
 
 
-def loss_of(program: Program, takes_lengths: Mapping[str, bool]) -> Loss | None:
-    """The loss of a program, or None where it names none, or one that its components do not fit."""
+class _Calls:
+    """Calls of components, with the parameters that the model gives them."""
+
+    def __init__(self, given: Mapping[str, Sequence[str]]) -> None:
+        self.given = given
+
+    def text(self, function: Function, arguments: str) -> str:
+        return f"self.{function.name}({', '.join([arguments, *self.given[function.name]])})"
+
+
+def loss_of(program: Program, takes_lengths: Mapping[str, bool], given: Mapping[str, Sequence[str]]) -> Loss | None:
+    """The loss of a program, or None where it names none, or one that its components do not fit.
+
+    `given` are arguments of each component beside its inputs: parameters of the model itself.
+    """
     objective = program.train.settings.get("objective")
     name, settings = objective if isinstance(objective, tuple) and len(objective) == 2 else (objective, {})
     write = LOSSES.get(str(name))
-    return None if write is None else write(program, dict(settings), takes_lengths)
+    return None if write is None else write(program, dict(settings), takes_lengths, _Calls(given))
 
 
-def _transducer(program: Program, settings: Mapping[str, Any], takes_lengths: Mapping[str, bool]) -> Loss | None:
+def _transducer(
+    program: Program, settings: Mapping[str, Any], takes_lengths: Mapping[str, bool], calls: _Calls
+) -> Loss | None:
     kinds = {(_takes(f, Role.TIME), _takes(f, Role.LABEL)): f for f in program.functions.values()}
     found = [kinds.get(kind) for kind in ((True, False), (False, True), (True, True))]
     if len(program.functions) != 3 or None in found:
@@ -43,10 +58,10 @@ def _transducer(program: Program, settings: Mapping[str, Any], takes_lengths: Ma
     results = {"enc": "encoded", "pred": "predicted"}
     arguments = ", ".join(_turned(results[by_input[v.name]], names[by_input[v.name]], v.type) for v in joiner.inputs)
     body = (
-        f"encoded = self.{encoder.name}({_laid_out(features.name, features.type)}, lengths)",
+        f"encoded = {calls.text(encoder, f'{_laid_out(features.name, features.type)}, lengths')}",
         f"before = F.pad(targets, (1, 0), value={blank})  # an utterance starts behind a blank",
-        f"predicted = self.{predictor.name}(before[:, None, None])",
-        f"logits = self.{joiner.name}({arguments})",
+        f"predicted = {calls.text(predictor, 'before[:, None, None]')}",
+        f"logits = {calls.text(joiner, arguments)}",
         f"frames = self.{encoder.name}.output_lengths(lengths)",
         f"return rnnt_loss(logits, targets, frames, target_lengths, blank={blank}, dim=1)",
     )
@@ -58,7 +73,9 @@ def _transducer(program: Program, settings: Mapping[str, Any], takes_lengths: Ma
     )
 
 
-def _ctc(program: Program, settings: Mapping[str, Any], takes_lengths: Mapping[str, bool]) -> Loss | None:
+def _ctc(
+    program: Program, settings: Mapping[str, Any], takes_lengths: Mapping[str, bool], calls: _Calls
+) -> Loss | None:
     functions = list(program.functions.values())
     if len(functions) != 1 or not _takes(functions[0], Role.TIME) or not takes_lengths[functions[0].name]:
         return None
@@ -70,7 +87,7 @@ def _ctc(program: Program, settings: Mapping[str, Any], takes_lengths: Mapping[s
     features = function.inputs[0]
     blank = settings.get("blank", 0)
     body = (
-        f"logits = self.{function.name}({_laid_out(features.name, features.type)}, lengths)",
+        f"logits = {calls.text(function, f'{_laid_out(features.name, features.type)}, lengths')}",
         f"frames = self.{function.name}.output_lengths(lengths)",
         f"return ctc_loss(logits, targets, frames, target_lengths, blank={blank}, dim=1)",
     )
@@ -82,7 +99,7 @@ def _ctc(program: Program, settings: Mapping[str, Any], takes_lengths: Mapping[s
     )
 
 
-LOSSES: Mapping[str, Callable[[Program, Mapping[str, Any], Mapping[str, bool]], Loss | None]] = {
+LOSSES: Mapping[str, Callable[[Program, Mapping[str, Any], Mapping[str, bool], _Calls], Loss | None]] = {
     "rnnt": _transducer,
     "ctc": _ctc,
 }

@@ -75,3 +75,11 @@ def test_a_checkpoint_is_read_through_the_folding(rewrites, tmp_path: Path):
     weights = Weights.load(made, tmp_path / "m.safetensors")
     assert np.allclose(weights.value(made.parameters["c.weight"]), 3 * 3 / 2)
     assert np.allclose(weights.value(made.parameters["bn.bias"]), 3 - 3 * 3 / 2)
+
+
+def test_a_compressed_weight_stays_as_it_was_trained(rewrites):
+    body = "%c = conv2d(%x, %w, pad = [1, 1]) %y = batch_norm(%c, %m, %v, %g, %s) return out = %y"
+    text = program(body).replace("param @c.weight", "param @c.weight as int8(bits = 8)")
+    made, _ = rewrites(FoldBatchNorm, text)
+    assert names(made) == ["conv2d", "mul", "add"]
+    assert made.parameters["c.weight"].quantization is not None

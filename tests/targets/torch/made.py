@@ -17,7 +17,7 @@ from mctc.build.compile import Compiled, compile_program
 from mctc.build.options import BuildOptions
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
-from mctc.ir.program import Program
+from mctc.ir.program import Program, Source
 from mctc.language import elaborate_file
 from mctc.targets.torch.target import FOLDER, TorchTarget
 from mctc.weights import Weights
@@ -90,7 +90,7 @@ def state_dict(whole: Program, weights: Weights, model: torch.nn.Module) -> dict
         if parameter is not None and parameter.type.shape == tuple(tensor.shape):
             array = weights.value(parameter)
         else:
-            array = weights.source(name)
+            array = weights.source(Source(name, whole.sources[name][0]))
         values[name] = torch.from_numpy(np.array(array, np.float32))
     return values
 
