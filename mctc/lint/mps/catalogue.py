@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from textwrap import indent
+from textwrap import fill, indent
 
 from mctc.lint.mps.rule import Rule
 from mctc.lint.mps.table import RULES, SUBJECTS
@@ -30,9 +30,9 @@ line is at fault. `# noqa: MPS050` at the end of the line that a finding names l
 that line.
 
 A rule fires where the file leaves little doubt. Code under a condition that speaks of a device
-(`if torch.cuda.is_available():`, `device.type == "cuda"`), behind an exit of that kind, inside a `try`, or in a function
-with `cuda` in its name counts as written for that device. float64 and missing kernels are accepted on what surely lies
-on the CPU, and in a function that asks about MPS itself. A training loop is the innermost loop around
+(`if torch.cuda.is_available():`, `device.type == "cuda"`), behind an exit of that kind, inside a `try`, or in a
+function with `cuda` in its name counts as written for that device. float64 and missing kernels are accepted on what
+surely lies on the CPU, and in a function that asks about MPS itself. A training loop is the innermost loop around
 `loss.backward()` or `optimizer.step()`; what stands under an `if` in it is taken to run now and then.
 
 Sources are the developer field guide that came with the project (its sections 2.1 to 2.3 and 4.1), the source and the
@@ -56,9 +56,10 @@ LEFT_OUT = {  # rows of the field guide's tables that have no rule, and why
 
 
 def explain(rule: Rule) -> str:
-    """The long explanation of a rule as text for a terminal."""
+    """The long explanation of a rule as text for a terminal of 80 columns."""
     head = f"{rule.code}: {rule.summary}\n({rule.name}, {rule.severity.value})"
-    parts = [head, rule.why, rule.fix, f"Source: {rule.source}"]
+    said = (rule.why, rule.fix, f"Source: {rule.source}")
+    parts = [head, *(fill(each, 80, break_long_words=False, break_on_hyphens=False) for each in said)]
     parts += ["Found:\n\n" + indent(rule.bad.rstrip(), "    "), "Not found:\n\n" + indent(rule.good.rstrip(), "    ")]
     return "\n\n".join(parts)
 

@@ -132,7 +132,7 @@ class Code:
                 return True
             if isinstance(above, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and self._is_for_cuda(above):
                 return True
-            if isinstance(child, ast.stmt) and any(self.demands_cuda(each) for each in _before(above, child)):
+            if child in self._after_demand:
                 return True
             child = above
         return False
@@ -145,11 +145,26 @@ class Code:
             return False
         return self.leaves(statement.body[-1])
 
+    @cached_property
+    def _after_demand(self) -> set[ast.AST]:
+        """The statements that stand in one block behind a statement that demands CUDA."""
+        found: set[ast.AST] = set()
+        for demand in filter(self.demands_cuda, (*self.all(ast.Assert), *self.all(ast.If))):
+            for block in ("body", "orelse", "finalbody"):
+                statements = getattr(self.parents[demand], block, [])
+                if isinstance(statements, list) and demand in statements:
+                    found.update(statements[statements.index(demand) + 1 :])
+        return found
+
     def knows_mps(self, node: ast.AST) -> bool:
         """Whether the function around `node` decides something by MPS itself: its author has thought of that device."""
-        inside = self.function(node)
-        tests = (each.test for each in ast.walk(inside) if isinstance(each, BRANCHES))
-        return inside is not self.tree and any(self._speaks_of(test, ("mps",)) for test in tests)
+        return self.function(node) in self._functions_about_mps
+
+    @cached_property
+    def _functions_about_mps(self) -> set[ast.AST]:
+        branches: list[ast.If | ast.IfExp | ast.While] = [*self.all(ast.If), *self.all(ast.IfExp), *self.all(ast.While)]
+        tests = (branch.test for branch in branches)
+        return {self.function(test) for test in tests if self._speaks_of(test, ("mps",))} - {self.tree}
 
     def leaves(self, statement: ast.stmt) -> bool:
         """Whether a block ends its function, its turn of a loop or the program with `statement`."""
@@ -263,15 +278,6 @@ def _is_training(func: ast.Attribute) -> bool:
 def _in_body(loop: ast.AST, child: ast.AST) -> bool:
     """Whether `child` of `loop` runs at every turn: in its body, or the condition of a while."""
     return child in getattr(loop, "body", ()) or child is getattr(loop, "test", None)
-
-
-def _before(parent: ast.AST, statement: ast.stmt) -> list[ast.stmt]:
-    """The statements of the same block that run before `statement`."""
-    for block in ("body", "orelse", "finalbody"):
-        statements = getattr(parent, block, None)
-        if isinstance(statements, list) and statement in statements:
-            return statements[: statements.index(statement)]
-    return []
 
 
 def _is_none(node: ast.AST) -> bool:

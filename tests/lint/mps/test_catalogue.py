@@ -35,8 +35,10 @@ def test_the_page_has_a_section_for_every_rule_that_it_links_to() -> None:
 def test_an_explanation_has_all_that_the_rule_says(code: str) -> None:
     rule, text = RULES[code], explain(RULES[code])
     assert text.startswith(f"{code}: {rule.summary}")
-    assert all(part in text for part in (rule.name, rule.why, rule.fix, rule.source, rule.severity.value))
+    unbroken = " ".join(text.split())
+    assert all(part in unbroken for part in (rule.name, rule.why, rule.fix, rule.source, rule.severity.value))
     assert all(line in text for line in (rule.bad + rule.good).splitlines())
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_the_command_explains_rules_and_diagnostics_and_refuses_the_rest() -> None:

@@ -289,11 +289,11 @@ RULES = (
         ),
         bad="""
             import torch
-            assert torch.cuda.is_available(), "needs a GPU"
+            assert torch.cuda.is_available()
         """,
         good="""
             import torch
-            assert torch.cuda.is_available() or torch.backends.mps.is_available(), "needs a GPU"
+            assert torch.cuda.is_available() or torch.backends.mps.is_available()
         """,
         find=demands,
     ),

@@ -23,8 +23,35 @@ NUMPY_DOUBLES = {  # numpy functions whose result is float64 unless a dtype is g
 RELATIVE_TOLERANCE = 1e-4  # what the guide asks for
 
 
+class Casts:
+    """Where a file narrows tensors, and which it moves to a device."""
+
+    def __init__(self, code: Code) -> None:
+        self.code = code
+        self.narrowing = {code.function(call) for call in code.all(ast.Call) if self._narrows(call)}
+        self.moved = {code.value(receiver(call)) for call in code.all(ast.Call) if method(call) in ("to", "cuda")}
+
+    def keeps(self, made: ast.Call) -> bool:
+        """Whether a new tensor surely keeps its type: no cast follows in its function."""
+        return self.code.function(made) not in self.narrowing
+
+    def _narrows(self, call: ast.Call) -> bool:
+        """Whether a call casts to another type than float64, or takes plain numbers out of a tensor."""
+        if method(call) in ("float", "half", "bfloat16", "type", "type_as", "item", "tolist"):
+            return True
+        return method(call) == "to" and any(self._may_be_type(each) for each in _arguments(call))
+
+    def _may_be_type(self, node: ast.AST) -> bool:
+        """Whether an argument of `.to` may be a type other than float64, or a tensor that has one, and no device."""
+        value = self.code.value(node)
+        if isinstance(value, (ast.Constant, ast.JoinedStr)) or self.code.called(value) == "torch.device":
+            return False
+        text = getattr(node, "id", getattr(node, "attr", "")).lower()
+        return not any(word in text for word in ("dev", "rank")) and self.code.name(value) not in DOUBLES
+
+
 def doubles(code: Code) -> Iterator[Finding]:
-    tensors = Tensors(code)
+    tensors, casts = Tensors(code), Casts(code)
     for call in code.all(ast.Call):
         name = code.called(call)
         wide = [each for each in _arguments(call) if code.name(code.value(each)) in DOUBLES]
@@ -36,15 +63,14 @@ def doubles(code: Code) -> Iterator[Finding]:
         elif name == "torch.set_default_dtype" and wide:
             place = wide[0]
         elif name in CREATION | WRAPPERS or (not name and method(call).startswith("new_")):
-            place = _wide_dtype(code, call)
+            place = _wide_dtype(code, casts, call)
         else:
             continue
-        meant = code.guarded(call) or code.knows_mps(call) or _is_about_doubles(code, call)
-        if place is not None and not meant:
+        if place is not None and not (code.guarded(call) or code.knows_mps(call) or _is_about_doubles(code, call)):
             yield Finding(place, "MPS has no float64", tail=place is call)
 
 
-def _wide_dtype(code: Code, call: ast.Call) -> ast.AST | None:
+def _wide_dtype(code: Code, casts: Casts, call: ast.Call) -> ast.AST | None:
     """The float64 asked of a function that makes a tensor, where the tensor is on a device, goes there as it is, or
     belongs to a module, and nothing narrows it."""
     dtype, device = argument(call, "dtype"), argument(call, "device")
@@ -53,14 +79,8 @@ def _wide_dtype(code: Code, call: ast.Call) -> ast.AST | None:
     if device is not None:
         return dtype
     owner = code.class_of(call)
-    travels = (owner is not None and code.is_module(owner)) or _is_moved(code, call)
-    return dtype if travels and not _narrows(code, code.function(call)) else None
-
-
-def _is_moved(code: Code, made: ast.Call) -> bool:
-    """Whether `.to(...)` or `.cuda()` is called on a new tensor, or on the name that it was given."""
-    moves = (call for call in code.all(ast.Call) if method(call) in ("to", "cuda"))
-    return any(code.value(receiver(call)) is made for call in moves)
+    travels = call in casts.moved or (owner is not None and code.is_module(owner))
+    return dtype if travels and casts.keeps(call) else None
 
 
 def _is_about_doubles(code: Code, node: ast.AST) -> bool:
@@ -73,33 +93,12 @@ def _arguments(call: ast.Call) -> list[ast.expr]:
     return [*call.args, *(keyword.value for keyword in call.keywords)]
 
 
-def _narrows(code: Code, function: ast.AST) -> bool:
-    """Whether a function has a cast to another type, or takes plain numbers out of a tensor."""
-    for call in ast.walk(function):
-        if not isinstance(call, ast.Call):
-            continue
-        if method(call) in ("float", "half", "bfloat16", "type", "type_as", "item", "tolist"):
-            return True
-        if method(call) == "to" and any(_is_type(code, each) for each in _arguments(call)):
-            return True
-    return False
-
-
-def _is_type(code: Code, node: ast.AST) -> bool:
-    """Whether an argument is a type other than float64, as far as it can be told from a device."""
-    value = code.value(node)
-    if (isinstance(value, ast.Attribute) and value.attr == "dtype") or (
-        isinstance(node, ast.Name) and "type" in node.id
-    ):
-        return True
-    return code.name(value).startswith("torch.") and code.name(value) not in DOUBLES
-
-
 def doubles_of_numpy(code: Code) -> Iterator[Finding]:
+    casts = Casts(code)
     for call in code.all(ast.Call):
         if code.called(call) not in WRAPPERS or not call.args or code.guarded(call):
             continue
-        if argument(call, "dtype", 1) is not None or _is_cast(code, call):
+        if argument(call, "dtype", 1) is not None or not casts.keeps(call):
             continue
         array = code.value(call.args[0])
         if _is_numpy_double(code, array):
@@ -124,14 +123,6 @@ def _has_fraction(node: ast.AST) -> bool:
     return isinstance(node, (ast.List, ast.Tuple)) and any(
         _has_fraction(each) or (isinstance(each, ast.Constant) and isinstance(each.value, float)) for each in node.elts
     )
-
-
-def _is_cast(code: Code, call: ast.Call) -> bool:
-    """Whether the tensor is made narrower at once (`torch.from_numpy(a).float()`), or its name is somewhere later."""
-    above = code.parents.get(call)
-    if isinstance(above, ast.Attribute):
-        return True
-    return _narrows(code, code.function(call))
 
 
 def sixteen_bits(code: Code) -> Iterator[Finding]:
