@@ -257,6 +257,33 @@ def test_an_op_reads_as_one_would_write_it(line: str, text: str) -> None:
     assert expression(op, [None if value is None else value.name for value in op.operands]).text == text
 
 
+def test_axes_of_one_that_meet_by_chance_are_told_apart() -> None:
+    """At one frame a chunk, (unit, time) has the shape of (time, unit); at two it has not."""
+    for frames in (1, 2):
+        line = f"%0 = reshape(%x, axes = [batch 1, channel 8, time {frames}, unit 1])"
+        text = f"function @f(%x: f32[batch 1, channel 8, unit 1, time {frames}]) {{ {line} }}"
+        (op,) = parse_program(text).functions["f"].ops
+        assert expression(op, ["x"]).text == "x.squeeze(2).unsqueeze(3)"
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "text"),
+    [
+        ("batch B, time T, channel 8", "batch B, label U, channel 8", "x[:, :, None, :] - y[:, None, :, :]"),
+        ("batch B, channel 8", "batch B, time T, channel 8", "x[:, None, :] - y"),
+        ("batch B, time T, channel 8", "batch B, channel 8, time T", "x - y.permute(0, 2, 1)"),
+        ("batch B, channel 8, unit 1, time T", "time T", "x - y"),
+        ("batch B, time T, label U", "label U, batch B", "x - y.permute(1, 0)[:, None, :]"),
+        ("batch B, time T, channel 8", "8", "x - y"),
+    ],
+)
+def test_axes_meet_by_role(left: str, right: str, text: str) -> None:
+    line = f"function @f(%x: f32[{left}], %y: f32[{right}]) {{ %0 = sub(%x, %y) return r = %0 }}"
+    function = parse_program(line).functions["f"]
+    assert expression(function.ops[0], ["x", "y"]).text == text
+    agree(function, values(function), weight, nested=False)
+
+
 def test_operands_nest_without_superfluous_parentheses() -> None:
     lines = (
         "%0 = add(%x, %y) %1 = mul(%0, %x) %2 = sub(%1, %0) %3 = neg(%2) %4 = exp(%3) %5 = div(%4, %1) return r = %5"
