@@ -68,7 +68,7 @@ def _laid_out_for(op: Op) -> bool:
         moves = (*a["stride"], *s["weight"].shape[2:]) != (1, 1, 1, 1) or any((*a["pad"], *a["pad_feature"]))
         same = places[0] == 1 and not moves  # of a frame alone: which other axis is which makes no difference
         return first.type.rank == 4 and (same or places == (1, 2, 3))
-    last = op.name not in ("lstm", "gru") or first.type.sequence == first.type.rank - 1
+    last = op.name not in ("lstm", "gru", "batch_norm") or first.type.sequence in (None, first.type.rank - 1)
     return laid_out(first.type) and last
 
 

@@ -62,7 +62,7 @@ def masked_operand(op: Op, read: Collection[int] | None = None) -> Value | None:
     time = op.time if op.operands else None
     first = next((value for value in op.operands if value is not None), None)
     if op.name == "batch_norm":  # statistics of a training step are over frames that exist
-        return first
+        return first if op.signature["x"].sequence is not None else None
     if op.name in ("softmax", "log_softmax"):
         return first if op.signature.axis("x") == op.signature["x"].sequence else None
     if isinstance(time, Recurrent):
@@ -73,5 +73,5 @@ def masked_operand(op: Op, read: Collection[int] | None = None) -> Value | None:
         crosses = query.axes[query.sequence or 0].role is not key.axes[key.sequence or 0].role
         return op.operand("k") if crosses or op.attributes["right"] != 0 else None
     if isinstance(time, Window):
-        return first if time.right > time.stride - 1 and op.name != "reshape" else None
+        return first if time.right > time.stride - 1 else None
     return first if isinstance(time, Whole) else None

@@ -31,6 +31,8 @@ def attention(
     """
     kv_heads = kv_heads or heads
     q, k, v = _heads(q, heads, axis), _heads(k, kv_heads, key_axis), _heads(v, kv_heads, key_axis)
+    if q.shape[1] == k.shape[1] == 1 and q.ndim == k.ndim == 5:
+        q, k, v = q.squeeze(1), k.squeeze(1), v.squeeze(1)  # torch has fast kernels for four axes
     if kv_heads < heads:
         k, v = (a.repeat_interleave(heads // kv_heads, -3) for a in (k, v))
     exists = _existing(key_mask, valid)
@@ -46,13 +48,12 @@ def attention(
 
 
 def _heads(x: Tensor, heads: int, axis: int) -> Tensor:
-    """(B, heads * W, ..., S) to (B, ..., heads, S, W); an axis of 1 in between goes, so that fast kernels apply."""
-    parts = torch.unflatten(x, 1, (heads, -1)).movedim((1, axis % x.ndim + 1, 2), (-3, -2, -1))
-    return parts.squeeze(1) if parts.shape[1] == 1 and parts.ndim == 5 else parts
+    """(B, heads * W, ..., S) to (B, ..., heads, S, W)."""
+    return torch.unflatten(x, 1, (heads, -1)).movedim((1, axis % x.ndim + 1, 2), (-3, -2, -1))
 
 
 def _joined(y: Tensor, axis: int) -> Tensor:
-    """The inverse of `_heads`."""
+    """The inverse of `_heads`, of four axes too."""
     y = y.unsqueeze(1) if y.ndim == 4 else y
     axis = axis % (y.ndim - 1)
     return y.movedim((-3, -2, -1), (1, axis + 1, 2)).flatten(1, 2)

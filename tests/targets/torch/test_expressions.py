@@ -183,6 +183,10 @@ TWO += ", %i: f32[16, 8], %h: f32[16, 4], %g: f32[12, 8], %k: f32[12, 4], %s: f3
         ("%a = attention(%x, %y, %y, heads = 4)", "a"),
         ("%a = attention(%y, %y, %y, heads = 2, right = 0) %d = add(%x, %y)", "ad"),
         ("%d = add(%x, %y) %a = attention(%d, %d, %d, heads = 2, left = 1, right = 0)", "a"),
+        (
+            "%d = add(%x, %y) %a = attention(%d, %x, %x, heads = 2) %b = attention(%d, %x, %x, heads = 4, left = 1)",
+            "ab",
+        ),
         ("%d = add(%x, %y) %e = split_channels(%d, groups = 8) %a = linear(%e, %w)", "a"),
         ("%d = add(%x, %y) %a = reduce_mean(%d, axis = label) %b = softmax(%d, axis = label)", "ab"),
         ("%d = add(%x, %y) %a = reduce_max(%d, axis = time) %b = layer_norm(%d, %v)", "ab"),
