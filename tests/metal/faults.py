@@ -1,6 +1,6 @@
 """Faults put into the kernels on purpose: each a small edit of the shipped text, and the check that finds it.
 
-`python -m tests.metal.faults`, from the root of the repository, prints the table of docs/metal.md.
+`python -m tests.metal.faults`, from the root of the repository, writes the table of docs/metal.md.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import scan, transducer
 from .errors import Check
@@ -114,7 +115,7 @@ FAULTS = [
     Fault("no SIMD barrier before the sums are read", FORWARD, SIMD_BARRIER, "", RACE, RAGGED, which=(2, 2)),
     Fault("a barrier of device memory for threadgroup memory", FORWARD, GROUP_BARRIER,
           "threadgroup_barrier(mem_flags::mem_device);", RACE, RAGGED, which=(2, 2)),
-    Fault("a barrier in a divergent branch", FORWARD, GROUP_BARRIER, f"if (present_rows > 0) {{ {GROUP_BARRIER} }}",
+    Fault("a barrier in a divergent branch", FORWARD, GROUP_BARRIER, f"if (first_row < rows) {{ {GROUP_BARRIER} }}",
           DIVERGENCE, RAGGED, which=(1, 2)),
     Fault("an early return before a barrier", FORWARD, "// The channel whose", "if (first_row >= rows) { return; } //",
           DIVERGENCE, RAGGED),
@@ -125,13 +126,13 @@ FAULTS = [
     # Indices.
     Fault("no clamp at the end of time", FORWARD, "min(next + read_step, end - 1)", "next + read_step", BOUNDS, RAGGED),
     Fault("padded states read", FORWARD, "bool real = present && n < STATES;", "bool real = present;", BOUNDS, RAGGED),
-    Fault("absent channels read", FORWARD, "min(read_row + i * (32 / STEPS), max(present_rows, 1u) - 1)",
-          "read_row + i * (32 / STEPS)", BOUNDS, RAGGED),
+    Fault("absent channels read", FORWARD, "min(first_row + read_row + i * (32 / STEPS), rows - 1)",
+          "first_row + read_row + i * (32 / STEPS)", BOUNDS, RAGGED),
     Fault("another tensor's stride", FORWARD, "batch * DELTA_BATCH", "batch * X_BATCH", BOUNDS, VIEWS),
-    Fault("a stored state one place off", FORWARD, "start / INTERVAL) * channels", "start / INTERVAL + 1) * channels",
-          BOUNDS, RAGGED),
-    Fault("a stored state one place off", BACKWARD, "this_start / INTERVAL)", "this_start / INTERVAL + 1)", BOUNDS,
-          RAGGED),
+    Fault("a stored state one place off", FORWARD, "start / INTERVAL * channels",
+          "(start / INTERVAL + 1) * channels", BOUNDS, RAGGED),
+    Fault("a stored state one place off", BACKWARD, "this_start / INTERVAL * channels",
+          "(this_start / INTERVAL + 1) * channels", BOUNDS, RAGGED),
     Fault("every chunk writes the last state", FORWARD, "present && end == (uint)LENGTH", "present", RACE, RAGGED,
           layout=scan.IN_CHUNKS),
     Fault("the state of the tile after", BACKWARD, "(this_tile - 1) * HELD", "this_tile * HELD", RACE, RAGGED),
@@ -145,6 +146,10 @@ FAULTS = [
     Fault("a gradient not added up over channels", BACKWARD, "block == partial ? sum : *total + sum", "sum", VALUES,
           BLOCKS, layout=scan.ONE_SUM),
     Fault("a gradient not added up over time", BACKWARD, "dbias[i] += d_step", "dbias[i] = d_step", VALUES, RAGGED),
+    Fault("a partial sum left out", BACKWARD, "i < PARTIALS * over_time", "i < over_time", VALUES, BLOCKS,
+          within="selective_scan_sums"),
+    Fault("the sums of later chunks left out", BACKWARD, "i < BATCH * CHUNKS", "i < BATCH", VALUES, RAGGED,
+          within="selective_scan_sums", layout=scan.IN_CHUNKS, which=(1, 2)),
     Fault("the first state left out", FORWARD, "HAS_H && real ?", "false ?", VALUES, RAGGED),
     # The transducer loss.
     Fault("no barrier between anti-diagonals", "rnnt_alphas", GROUP_BARRIER, "", RACE, "ragged"),
@@ -174,5 +179,14 @@ def table() -> str:
     return "\n".join(["| fault | in | found by |", "|---|---|---|", *rows])
 
 
+def main() -> None:
+    """Writes the table of docs/metal.md anew."""
+    document = Path(__file__).parents[2] / "docs" / "metal.md"
+    text = document.read_text()
+    start = text.index(table().split("\n")[0])
+    end = text.index("\n\n", start)
+    document.write_text(text[:start] + table() + text[end:])
+
+
 if __name__ == "__main__":
-    print(table())
+    main()
