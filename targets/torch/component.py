@@ -69,7 +69,8 @@ class Component:
         self.layers = shared.layers
         self.root = grow(function, shared.layers)
         self.flow = Flow(function, self.root)
-        self.fusions = Fusions(self.flow, {op for op in function.ops if self.valid(op) is not None})
+        self.masks = {op: mask for op in function.ops if (mask := self._mask(op)) is not None}
+        self.fusions = Fusions(self.flow, set(self.masks))
         self._items: dict[Node, list[Op | Node | Rounds]] = {}
 
     def items(self, node: Node) -> list[Op | Node | Rounds]:
@@ -82,6 +83,9 @@ class Component:
 
     def valid(self, op: Op) -> str | None:
         """The mask of the frames that an op sees, where padding behind an utterance would change its result."""
+        return self.masks.get(op)
+
+    def _mask(self, op: Op) -> str | None:
         value = None if self.streams else masked_operand(op, self._read(op))
         axis = None if value is None else value.type.sequence
         if value is None or axis is None or value.type.roles[axis] is not Role.TIME:
@@ -154,7 +158,7 @@ class Component:
 
     def needs_valid(self, node: Node) -> bool:
         """Whether a node's `forward` takes the mask."""
-        return not self.streams and any(self.valid(op) is not None for op in node.ops())
+        return not self.streams and bool(self.masks) and any(op in self.masks for op in node.ops())
 
     # parameters and constants
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 RUNTIME = Path(__file__).with_name("runtime")
+RELATIVE = re.compile(r"^\s*from \.(\w*) import ([\w, ]*)", re.MULTILINE)
 ALWAYS = ("device", "losses")  # what a training script wants besides the model
 
 
@@ -33,8 +34,5 @@ def _owner(source: Path, modules: Iterable[str]) -> str | None:
 
 def _siblings(path: Path) -> list[str]:
     """The modules beside a file that it imports, at its top or later."""
-    names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level == 1:
-            names += [node.module] if node.module else [alias.name for alias in node.names]
-    return names
+    found = RELATIVE.findall(path.read_text(encoding="utf-8"))
+    return [name for module, names in found for name in ([module] if module else re.findall(r"\w+", names))]

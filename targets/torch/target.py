@@ -15,7 +15,7 @@ from mctc.ir.types import DType, TensorType
 from mctc.targets.torch.errors import EmitError
 from mctc.targets.torch.expressions import UnsupportedError
 from mctc.targets.torch.module import ModuleText, write_module
-from mctc.targets.torch.support import support_files
+from mctc.targets.torch.support import RUNTIME, support_files
 from mctc.weights import Weights
 
 FOLDER = "training"
@@ -53,19 +53,18 @@ class TorchTarget(Target):
     def check(
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, written: Written
     ) -> list[Agreement]:
-        """Parses what was written; running it takes torch, which a build does without."""
-        for path in sorted((folder / FOLDER).glob("*.py")):
+        """Parses the module that was written; running it takes torch, which a build does without."""
+        for artifact in written.artifacts:
             try:
-                ast.parse(path.read_text(encoding="utf-8"))
+                ast.parse((folder / artifact).read_text(encoding="utf-8"))
             except SyntaxError as error:
-                raise EmitError(f"{path.name} is no Python: line {error.lineno}: {error.msg}") from error
+                raise EmitError(f"{artifact} is no Python: line {error.lineno}: {error.msg}") from error
         return []
 
 
 def module_name(model: str) -> str:
     """A module's name for a model; one of the files beside it must not go under."""
-    taken = {path.stem for path in support_files([])} | {"selective_scan", "rnnt_loss", "layers"}
-    return f"{model}_model" if model in taken else model
+    return f"{model}_model" if (RUNTIME / f"{model}.py").exists() else model
 
 
 def _source(whole: Program) -> str:

@@ -128,6 +128,8 @@ class Flow:
         self.made = {node: {value for op in node.ops() for value in op.results} for node in root.nodes()}
         self.states = self._owners()
         self.updates = {state.update for state in function.states}
+        self._inputs: dict[Node, list[Value]] = {}
+        self._outputs: dict[Node, list[Value]] = {}
 
     def _owners(self) -> dict[Node, list[State]]:
         """The states that each node carries: those of its own path, and of the layers in it."""
@@ -148,6 +150,11 @@ class Flow:
 
     def inputs(self, node: Node) -> list[Value]:
         """Values from outside in the order of their first use; parameters that lie inside are not among them."""
+        if node not in self._inputs:
+            self._inputs[node] = self._find_inputs(node)
+        return self._inputs[node]
+
+    def _find_inputs(self, node: Node) -> list[Value]:
         mine, states = self.made[node], {state.value for state in self.carried(node)}
         found: dict[Value, None] = {}
         for op in node.ops():
@@ -166,6 +173,11 @@ class Flow:
 
     def outputs(self, node: Node) -> list[Value]:
         """Values that are used outside, in the order they are made."""
+        if node not in self._outputs:
+            self._outputs[node] = self._find_outputs(node)
+        return self._outputs[node]
+
+    def _find_outputs(self, node: Node) -> list[Value]:
         mine = self.made[node]
         carried = {state.update for state in self.carried(node)}
         leaving = {value for _, value in self.function.results} | (self.updates - carried)

@@ -70,3 +70,12 @@ def test_every_module_comes_with_what_it_imports() -> None:
     assert {"selective_scan.metal", "selective_scan.cpp", "rnnt_loss.metal", "metal.py", "metal_cuda.h"} <= names
     assert names <= {path.name for path in RUNTIME.iterdir()}
     assert "selective_scan.py" not in {path.name for path in support_files(["layers"])}
+
+
+def test_no_import_between_the_modules_is_overlooked() -> None:
+    for path in RUNTIME.glob("*.py"):
+        nodes = [
+            node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom) and node.level
+        ]
+        names = {name for node in nodes for name in ([node.module] if node.module else [a.name for a in node.names])}
+        assert names <= {each.stem for each in support_files([path.stem])}, path.name
