@@ -21,10 +21,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 import re
 import struct
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -142,6 +143,7 @@ _BUILTIN_SCALARS = {
     "simdgroup_index_in_threadgroup": "threadIdx.x >> 5",
 }
 _LIST_LENGTH = 32
+_ZEROS = (0,) * _LIST_LENGTH
 # C types of constant parameters and their letters in `struct`, whose native sizes and alignment are NVRTC's.
 _SCALARS = {"int": "i", "uint": "I", "long": "q", "ulong": "Q", "float": "f"}
 _VALUE_LIST = f"template <typename T> struct ValueList {{ T values[{_LIST_LENGTH}]; }};\n"
@@ -194,8 +196,7 @@ class CudaKernel:
         self._text = text
         self._index = index
         self._parameters = [parameter for parameter in signature(text, name) if parameter.space]
-        self._codes = [_layout(name, parameter) for parameter in self._parameters]
-        self._layout = struct.Struct("@" + "".join(self._codes))
+        self._layout = struct.Struct("@" + "".join(_layout(name, parameter) for parameter in self._parameters))
         self._functions: dict[int, ctypes.c_void_p] = {}
 
     def __call__(self, *args: object, threads: Size, group_size: Size) -> None:
@@ -206,19 +207,31 @@ class CudaKernel:
         if any(total % size for total, size in zip(threads, group_size)):
             raise ValueError(f"kernel {self.name}: threads {threads} is not a multiple of the group size {group_size}")
         function = self._function(group_size[0] * group_size[1] * group_size[2])
-        values: list[Any] = []
-        for argument, code, parameter in zip(args, self._codes, self._parameters):
-            values.extend(_values(argument, code, parameter, self))
-        packed = self._layout.pack(*values)
+        try:
+            packed = self._layout.pack(*itertools.chain.from_iterable(map(_flat, args, self._parameters)))
+        except (AttributeError, TypeError, struct.error):
+            raise TypeError(self._refusal(args)) from None
         size = ctypes.c_size_t(len(packed))
         # CU_LAUNCH_PARAM_BUFFER_POINTER, _SIZE and _END of cuda.h: all arguments in one block of memory.
-        extra = (ctypes.c_void_p * 5)(
-            1, ctypes.cast(ctypes.c_char_p(packed), ctypes.c_void_p), 2, ctypes.addressof(size), 0
-        )
+        address = ctypes.cast(ctypes.c_char_p(packed), ctypes.c_void_p)
+        extra = (ctypes.c_void_p * 5)(1, address, 2, ctypes.addressof(size), 0)
         with torch.cuda.device(self._index):
             stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
             launched = _driver().cuLaunchKernel(function, *groups, *group_size, 0, stream, None, extra)
         _check(launched, f"launch {self.name}")
+
+    def _refusal(self, args: Sequence[object]) -> str:
+        """Which argument is not what its parameter takes."""
+        for argument, parameter in zip(args, self._parameters):
+            wanted, right = "a number", isinstance(argument, int | float)
+            if parameter.space == "device":
+                wanted, right = "a tensor", isinstance(argument, torch.Tensor)
+            elif parameter.reference == "*":
+                wanted = f"a list of at most {_LIST_LENGTH} numbers"
+                right = isinstance(argument, list | tuple) and len(argument) <= _LIST_LENGTH
+            if not right:
+                return f"kernel {self.name}: {parameter.name} takes {wanted}, not {type(argument).__name__}"
+        return f"kernel {self.name}: a number is of the wrong type or too large for its parameter"
 
     def _function(self, group: int) -> ctypes.c_void_p:
         """The loaded function for groups of that many threads, which bounds the registers of a thread."""
@@ -243,15 +256,13 @@ def _layout(kernel: str, parameter: Parameter) -> str:
     return f"{_LIST_LENGTH if parameter.reference == '*' else ''}{_SCALARS[parameter.type]}"
 
 
-def _values(argument: object, code: str, parameter: Parameter, kernel: CudaKernel) -> Sequence[Any]:
-    if code == "P" and isinstance(argument, torch.Tensor):
+def _flat(argument: Any, parameter: Parameter) -> Iterable[Any]:
+    """The numbers that stand for an argument in a launch. Raises AttributeError or TypeError where it is of no use."""
+    if parameter.space == "device":
         return (argument.data_ptr(),)
-    if code[0].isdigit() and isinstance(argument, list | tuple) and len(argument) <= _LIST_LENGTH:
-        return [*argument, *[0] * (_LIST_LENGTH - len(argument))]
-    if not code[0].isdigit() and code != "P" and isinstance(argument, int | float):
-        return (argument,)
-    wanted = {"P": "a tensor"}.get(code, f"at most {_LIST_LENGTH} numbers" if code[0].isdigit() else "a number")
-    raise TypeError(f"kernel {kernel.name}: {parameter.name} takes {wanted}, not {type(argument).__name__}")
+    if parameter.reference == "*":
+        return (*argument, *_ZEROS[len(argument) :])
+    return (argument,)
 
 
 def compile_for_cuda(text: str, kernel: str, group: int, capability: tuple[int, int]) -> bytes:

@@ -552,9 +552,9 @@ kernel void selective_scan_chunk_ends(
     }
 }
 
-// The gradients, from the last step to the first. Each interval is run forwards again from its stored state: the
-// states at
-// the starts of its tiles are kept in threadgroup memory, those of one tile in registers. Then, with g(t) the
+// The gradients, from the last step to the first. Each interval is run forwards again from its stored state, which leaves
+// the states before its tiles in registers, and then each tile, which leaves those after its steps there.
+// Then, with g(t) the
 // gradient of
 // h(t) and e(t) that of C(t) . h(t):
 //
@@ -601,7 +601,6 @@ kernel void selective_scan_backward(
     alignas(16) threadgroup float tile_input[CHANNELS * STEP_PITCH];  // delta' x, then the sum over states of g B
     alignas(16) threadgroup float tile_e[CHANNELS * STEP_PITCH];      // e, then C . h
     threadgroup float tile_gradients[SIMDGROUPS * STEPS * GRADIENT_PITCH];
-    threadgroup float starts[(TILES_OF_INTERVAL > 1 ? TILES_OF_INTERVAL - 1 : 1) * HELD * THREADS];
 
     const uint lane = thread_index.x % 32;
     const uint simdgroup = thread_index.x / 32;
@@ -691,6 +690,7 @@ kernel void selective_scan_backward(
         float next_B[STATE_SHARE];
         float next_C[STATE_SHARE];
         float h[HELD];
+        float starts[TILES_OF_INTERVAL * HELD];  // the state before each tile of the interval
         uint start = begin;
         uint tile = 0;
         bool forwards = false;
@@ -773,7 +773,8 @@ kernel void selective_scan_backward(
                 continue;
             }
 
-            // The state before this tile: stored by the forward pass, or left by an earlier turn.
+            // The state before this tile: stored by the forward pass, or left by an earlier turn. Constant places in
+            // `starts`, whatever the tile, let it stay in registers.
             if (this_tile == 0) {
                 device const float* stored = checkpoints + this_start / INTERVAL * channels * STATES;
 #pragma unroll
@@ -781,10 +782,12 @@ kernel void selective_scan_backward(
                     uint n = part * HELD + (j ^ swapped);
                     h[j] = present && n < STATES ? stored[(first_row + row) * STATES + n] : 0.0f;
                 }
-            } else if (!this_forwards) {
+            }
+#pragma unroll
+            for (uint at = 1; at < TILES_OF_INTERVAL; at++) {
 #pragma unroll
                 for (uint j = 0; j < HELD; j++) {
-                    h[j] = starts[((this_tile - 1) * HELD + j) * THREADS + thread_index.x];
+                    h[j] = this_tile == at && !this_forwards ? starts[at * HELD + j] : h[j];
                 }
             }
             if (this_forwards) {
@@ -799,8 +802,11 @@ kernel void selective_scan_backward(
                     }
                 }
 #pragma unroll
-                for (uint j = 0; j < HELD; j++) {
-                    starts[(this_tile * HELD + j) * THREADS + thread_index.x] = h[j];
+                for (uint at = 1; at < TILES_OF_INTERVAL; at++) {
+#pragma unroll
+                    for (uint j = 0; j < HELD; j++) {
+                        starts[at * HELD + j] = this_tile + 1 == at ? h[j] : starts[at * HELD + j];
+                    }
                 }
                 continue;
             }

@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -40,11 +41,11 @@ def forward(
         return y, last.zero_() if h is None else last.copy_(h), checkpoints
 
     chosen = plan(x, A, B)
-    scan = _Scan(x, A, B, chosen, chosen.forward, chosen.forward_chunk)
-    scan.define(D=D, Z=z, BIAS=delta_bias, H=h, softplus=softplus)
+    flags = Flags(D is not None, z is not None, delta_bias is not None, h is not None, softplus, reversed=False)
+    scan = _Scan(x, A, B, chosen, chosen.forward, chosen.forward_chunk, flags)
     strides = _strides(x, delta, z, B, C, None)
-    ends, totals = scan.chunk_ends(x, delta, A, B, z, delta_bias, strides, reverse=False)
-    scan.library().selective_scan_forward(
+    ends, totals = scan.chunk_ends(x, delta, A, B, z, delta_bias, strides)
+    scan.library.selective_scan_forward(
         x, delta, A, B, C, _or(D, A), _or(z, x), _or(delta_bias, A), _or(h, A), ends, totals,
         y, last, checkpoints, scan.sizes, strides, **scan.grid(scan.blocks, scan.chunks, batch),
     )  # fmt: skip
@@ -76,49 +77,62 @@ def backward(
 
     dx, ddelta, dA, dB, dC, dD, dz, dbias, dh = gradients
     chosen = plan(x, A, B)
-    scan = _Scan(x, A, B, chosen, chosen.backward, chosen.backward_chunk)
-    scan.define(D=D, Z=z, BIAS=delta_bias, H=h, softplus=softplus)
+    flags = Flags(D is not None, z is not None, delta_bias is not None, h is not None, softplus, reversed=True)
+    scan = _Scan(x, A, B, chosen, chosen.backward, chosen.backward_chunk, flags)
     strides = _strides(x, delta, z, B, C, dy)
-    ends, totals = scan.chunk_ends(dy, delta, A, C, z, delta_bias, strides, reverse=True)
-    library, batch = scan.library(), x.shape[0]
+    ends, totals = scan.chunk_ends(dy, delta, A, C, z, delta_bias, strides)
+    batch = x.shape[0]
     # Of A, D and the bias a part for each batch entry and chunk, of B and C for each threadgroup of a channel group.
     dA_parts, dD_parts, dbias_parts = (A.new_empty(batch * scan.chunks, *each.shape) for each in (dA, dD, dbias))
     dB_parts, dC_parts = (A.new_empty(chosen.partials, *B.shape) for _ in range(2))
-    library.selective_scan_backward(
+    scan.library.selective_scan_backward(
         dy, dh_last, x, delta, A, B, C, _or(D, A), _or(z, x), _or(delta_bias, A), checkpoints, ends, totals,
         dx, ddelta, dA_parts, dB_parts, dC_parts, _or(dD_parts, dA), _or(dz, dx), _or(dbias_parts, dA), _or(dh, dA),
         scan.sizes, strides, **scan.grid(B.shape[1] * chosen.partials, scan.chunks, batch),
     )  # fmt: skip
     largest = max(dA.numel(), dB.numel())
-    library.selective_scan_sums(
+    scan.library.selective_scan_sums(
         dA_parts, dB_parts, dC_parts, _or(dD_parts, dA_parts), _or(dbias_parts, dA_parts),
         dA, dB, dC, _or(dD, dA), _or(dbias, dA), scan.sizes, **scan.grid(-(-largest // chosen.backward.threads), 1, 1),
     )  # fmt: skip
     return dx, ddelta, dA, dB, dC, dD, dz, dbias, dh
 
 
+class Flags(NamedTuple):
+    """What a kernel is compiled with or without."""
+
+    has_d: bool
+    has_z: bool
+    has_bias: bool
+    has_h: bool
+    softplus: bool
+    reversed: bool
+
+
+@functools.cache
+def _library(
+    device: torch.device, element: str, state: int, interval: int, mapping: Mapping, flags: Flags
+) -> metal.Library:
+    sizes = {"STATES": state, "INTERVAL": interval, **{name.upper(): size for name, size in asdict(mapping).items()}}
+    defines = {name.upper(): int(flag) for name, flag in flags._asdict().items()}
+    source = (Path(__file__).parent / "selective_scan.metal").read_text()
+    return metal.load(device, source, {"ELEMENT": element, **sizes, **defines})
+
+
 class _Scan:
     """What the launches of one pass share."""
 
-    def __init__(self, x: Tensor, A: Tensor, B: Tensor, chosen: Plan, mapping: Mapping, chunk: int) -> None:
+    def __init__(
+        self, x: Tensor, A: Tensor, B: Tensor, chosen: Plan, mapping: Mapping, chunk: int, flags: Flags
+    ) -> None:
         batch, channels, length = x.shape
-        channels_of_group = channels // B.shape[1]
-        self.blocks = B.shape[1] * -(-channels_of_group // mapping.channels)
+        groups = B.shape[1]
+        self.blocks = groups * -(-(channels // groups) // mapping.channels)
         self.chunks = -(-length // chunk)
         stored = -(-length // chosen.interval)
-        self.sizes = [
-            channels_of_group, length, B.shape[1], chunk, self.chunks, stored, chosen.partials, batch
-        ]  # fmt: skip
-        self._device, self._threads = x.device, mapping.threads
-        self._defines: dict[str, int | str] = {name.upper(): size for name, size in asdict(mapping).items()}
-        self._defines |= {"ELEMENT": TYPES[x.dtype], "STATES": A.shape[1], "INTERVAL": chosen.interval}
-
-    def define(self, *, softplus: bool, **optional: Tensor | None) -> None:
-        self._defines |= {f"HAS_{name}": int(each is not None) for name, each in optional.items()}
-        self._defines["SOFTPLUS"] = int(softplus)
-
-    def library(self, *, reverse: bool = False) -> metal.Library:
-        return metal.load(self._device, _source(), {**self._defines, "REVERSED": int(reverse)})
+        self.sizes = [channels // groups, length, groups, chunk, self.chunks, stored, chosen.partials, batch]
+        self.library = _library(x.device, TYPES[x.dtype], A.shape[1], chosen.interval, mapping, flags)
+        self._threads = mapping.threads
 
     def grid(self, x: int, y: int, z: int) -> dict[str, tuple[int, int, int]]:
         """So many threadgroups."""
@@ -133,8 +147,6 @@ class _Scan:
         z: Tensor | None,
         delta_bias: Tensor | None,
         strides: list[int],
-        *,
-        reverse: bool,
     ) -> tuple[Tensor, Tensor]:
         """(Batch, chunks, Channels, N) and (Batch, chunks, Channels); nothing that is read where there is one chunk."""
         if self.chunks == 1:
@@ -142,7 +154,7 @@ class _Scan:
         batch = signal.shape[0]
         ends = A.new_empty(batch, self.chunks, *A.shape)
         totals = A.new_empty(batch, self.chunks, A.shape[0])
-        self.library(reverse=reverse).selective_scan_chunk_ends(
+        self.library.selective_scan_chunk_ends(
             signal, delta, A, matrix, _or(z, signal), _or(delta_bias, A), ends, totals, self.sizes, strides,
             **self.grid(self.blocks, self.chunks - 1, batch),
         )  # fmt: skip
@@ -171,8 +183,3 @@ def _like(each: Tensor | None, A: Tensor) -> Tensor:
 def _or(tensor: Tensor | None, placeholder: Tensor) -> Tensor:
     """A kernel's buffers are all bound, also those that its flags make it leave alone."""
     return placeholder if tensor is None or tensor.numel() == 0 else tensor
-
-
-@functools.cache
-def _source() -> str:
-    return (Path(__file__).parent / "selective_scan.metal").read_text()

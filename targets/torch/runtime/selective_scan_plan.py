@@ -15,8 +15,11 @@ THREADS_OF_CORE = 512  # that run at a time on one multiprocessor, with 128 regi
 APPLE_CORES = 32  # torch.mps does not say how many there are; an M-series chip has 8 to 80
 SHORTEST_CHUNK = 64  # steps; below, the chunks' own cost outweighs what running side by side gains
 MOST_CHUNKS = 32  # each works out its first state from those before it
-# Partial sums of dB and dC may take this share of the memory of x, or half of it where an element has two bytes.
+# What the backward pass may take for partial sums of dB and dC, and for what each chunk leaves (the end of its state,
+# a partial sum of dA), as shares of the memory of x. With the stored states, which take 0.5 where there are 16 of them,
+# they make up a quarter of x, delta, y and their gradients.
 PARTIAL_SHARE = 0.6
+CHUNK_SHARE = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,15 @@ class Plan:
 
 def plan(x: Tensor, A: Tensor, B: Tensor) -> Plan:
     """The plan for x (Batch, Channels, L), A (Channels, N) and B (Batch, Groups, N, L)."""
-    cores = torch.cuda.get_device_properties(x.device).multi_processor_count if x.is_cuda else APPLE_CORES
-    return _plan(*x.shape, A.shape[1], B.shape[1], x.element_size(), cores * THREADS_OF_CORE)
+    return _plan(*x.shape, A.shape[1], B.shape[1], x.element_size(), _threads(x.device))
+
+
+@functools.cache
+def _threads(device: torch.device) -> int:
+    """How many a device runs at a time."""
+    if device.type != "cuda":
+        return APPLE_CORES * THREADS_OF_CORE
+    return torch.cuda.get_device_properties(device).multi_processor_count * THREADS_OF_CORE
 
 
 @functools.cache
@@ -92,27 +102,26 @@ def _plan(batch: int, channels: int, length: int, state: int, groups: int, eleme
     chosen = _choice(state, element_size)
     channels_of_group = channels // groups
 
-    def chunk(mapping: Mapping, blocks: int) -> int:
-        """As many chunks as the device has threads for beside each other."""
+    def chunk(mapping: Mapping, blocks: int, shortest: int) -> int:
+        """Steps of a chunk, for as many chunks as the device has threads for beside each other."""
         chunks = min(max(1, threads // (batch * groups * blocks * mapping.threads)), MOST_CHUNKS)
-        steps = max(-(-length // chunks), min(length, SHORTEST_CHUNK), 1)
+        steps = max(-(-length // chunks), min(length, shortest), 1)
         return -(-steps // chosen.interval) * chosen.interval
 
     blocks = -(-channels_of_group // chosen.backward.channels)
-    most = max(1, int(PARTIAL_SHARE * element_size / 4 * channels_of_group / (2 * state)))
+    most = max(1, int(PARTIAL_SHARE * element_size / 8 * channels_of_group / state))
     partials = -(-blocks // -(-blocks // min(blocks, most)))
-    forward_chunk = chunk(chosen.forward, -(-channels_of_group // chosen.forward.channels))
-    return Plan(
-        chosen.forward, chosen.backward, chosen.interval, forward_chunk, chunk(chosen.backward, partials), partials
-    )
+    forward_chunk = chunk(chosen.forward, -(-channels_of_group // chosen.forward.channels), SHORTEST_CHUNK)
+    shortest = max(SHORTEST_CHUNK, int(8 * state / (CHUNK_SHARE * element_size)))
+    backward_chunk = chunk(chosen.backward, partials, shortest)
+    return Plan(chosen.forward, chosen.backward, chosen.interval, forward_chunk, backward_chunk, partials)
 
 
 def _choice(state: int, element_size: int) -> Choice:
     chosen = next(choice for choice in CHOICES if state <= choice.state)
     if element_size == 4 or state > 16:
         return chosen
-    # Half the memory for half as large elements; the states that this keeps on the way back need a smaller group.
-    return replace(chosen, backward=replace(chosen.backward, simdgroups=4), interval=64)
+    return replace(chosen, interval=2 * chosen.interval)  # the same share of memory for half as large elements
 
 
 def checkpoints_shape(x: Tensor, A: Tensor, B: Tensor) -> tuple[int, ...]:
