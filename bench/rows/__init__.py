@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bench.row import Row
-from bench.rows import build_cost, command_cost, drift, fidelity, imports, lines, memory, random_programs, structure
+from bench.rows import (
+    build_cost,
+    command_cost,
+    drift,
+    fidelity,
+    imports,
+    lines,
+    memory,
+    random_programs,
+    scan_cpu,
+    structure,
+)
 from bench.setting import Setting
 
 ROWS: dict[str, Callable[[Setting], list[Row]]] = {
@@ -19,4 +30,5 @@ ROWS: dict[str, Callable[[Setting], list[Row]]] = {
     "random": random_programs.rows,
     "commands": command_cost.rows,
     "imports": imports.rows,
+    "scan": scan_cpu.rows,
 }

@@ -52,7 +52,7 @@ INLINE float* dense(const Array& array, int64_t offset) {
 struct Workspace {
   using Tile = Lanes[STEPS];
   Tile x, raw, rate, input, z, out, dout, dinput, drate;
-  Lanes before[2][STEPS + 1], decay[2][STEPS];
+  Lanes before[4][STEPS + 1], decay[4][STEPS];
   Lanes D, bias, dD, dbias;
   Lanes A[256], h[256], carry[256], dA[256];
   float B[256][STEPS], C[256][STEPS];
@@ -258,7 +258,7 @@ struct Block {
         w.z[t] = dy * gate * (1.0f + z * (1.0f - gate));  // times the output before the gate, this is dz
       }
       int64_t n = 0;
-      for (; n + 2 <= scan.states; n += 2) retreat<2>(n, start, steps);
+      for (; n + 4 <= scan.states; n += 4) retreat<4>(n, start, steps);
       for (; n < scan.states; ++n) retreat<1>(n, start, steps);
       finish_gradients(start, steps);
     }
