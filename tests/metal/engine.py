@@ -13,6 +13,7 @@ import hashlib
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -127,10 +128,14 @@ def run(command: list[str]) -> str:
     return done.stdout
 
 
+@functools.cache
 def missing() -> str | None:
     """Why the engine can't run here, if it can't."""
     absent = [tool for tool in ("g++", "nm", "addr2line") if shutil.which(tool) is None]
-    return f"the engine needs {', '.join(absent)} (GCC 12 or later and binutils, on Linux)" if absent else None
+    if sys.platform != "linux" or absent:
+        return "the engine needs Linux, g++ and binutils"
+    version = run(["g++", "-dumpversion"]).strip()
+    return f"the engine needs GCC 12 or later, not {version}" if int(version.split(".")[0]) < 12 else None
 
 
 @functools.cache

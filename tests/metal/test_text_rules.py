@@ -33,6 +33,7 @@ FAULTS = {
     ),
     "an atomic": ("y[i] = tile[lane]", "atomic_fetch_add_explicit(y, 1)", "repeat"),
     "a threadgroup pointer": ("y[i] = tile[lane]", "threadgroup float* t = tile", "pointers"),
+    "a reserved word for a name": ("threadgroup float tile", "int visible; threadgroup float tile", "reserved word"),
     "if constexpr": ("y[i] = tile[lane]", "if constexpr (1) {}", "version 4"),
     "buffers in another order": ("[[buffer(2)]]", "[[buffer(3)]]", "argument 2"),
     "a constant at any offset": ("device const float* x", "constant half* x", "device const"),

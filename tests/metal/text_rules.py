@@ -14,6 +14,7 @@ FORBIDDEN = {
     r"\batomic": "sums in whatever order the threads come don't repeat bit for bit",
     r"\bif\s+constexpr\b": "Metal has it from version 4 on",
     r"\bgoto\b": "Metal has none",
+    r"\b(vertex|fragment|visible|stitchable|ray_data|object_data|threadgroup_imageblock)\b": "a reserved word of Metal",
     r"\bthreadgroup\s+(const\s+)?\w+\s*[*&(]": "threadgroup memory is an array; CUDA has no such pointers",
 }
 # Metal's attributes that metal.py and the engine know: those of a position come as one number or as three.
