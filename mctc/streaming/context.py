@@ -85,7 +85,9 @@ class ValidFrames:
             self.input = Value(TensorType(DType.F32, (Axis(self.role, Extent.of(self.chunk)),)), VALID)
         if frames not in self._at_rate:
             stride = self.chunk // frames
-            self._at_rate[frames] = self.input if stride == 1 else builder.op("slice", self.input, axis=0, stride=stride)
+            self._at_rate[frames] = (
+                self.input if stride == 1 else builder.op("slice", self.input, axis=0, stride=stride)
+            )
         late = self.contexts.delay(self._at_rate[frames], delay, VALID)
         late.name = VALID
         builder.origin = asked

@@ -266,7 +266,8 @@ def _cluster(half: Tensor, how: Quantize) -> tuple[Tensor, Tensor]:
     codes = torch.empty_like(rows, dtype=torch.uint8)
     for index, row in enumerate(rows):
         code_of = torch.zeros(KEYS, dtype=torch.uint8)
-        code_of[present[index]] = _nearest(points[index], table[index].double()).to(torch.uint8)
+        centres = table[index].double()  # noqa: MPS010 - on the CPU
+        code_of[present[index]] = _nearest(points[index], centres).to(torch.uint8)
         codes[index] = code_of.to(row.device).index_select(0, row)
     return table.to(half.device), codes.reshape(channels_first.shape).movedim(0, how.axis).contiguous()
 
@@ -280,14 +281,14 @@ def _keys(half: Tensor) -> Tensor:
 def _values(keys: Tensor) -> Tensor:
     """The fp16 numbers of these ranks, in fp64."""
     signed = keys - LARGEST_KEY
-    return signed.abs().to(torch.int16).view(torch.float16).double() * signed.sign()
+    return signed.abs().to(torch.int16).view(torch.float16).double() * signed.sign()  # noqa: MPS010 - on the CPU
 
 
 def _histogram(keys: Tensor) -> tuple[Tensor, Tensor]:
     """The different keys in order, and how often each occurs, in fp64."""
     counts = torch.bincount(keys, minlength=KEYS).cpu()
     present = counts.nonzero().flatten()
-    return present, counts[present].double()
+    return present, counts[present].double()  # noqa: MPS010 - on the CPU
 
 
 def _lloyd(points: Sequence[Tensor], weights: Sequence[Tensor], size: int) -> Tensor:

@@ -65,8 +65,8 @@ class Written:
     ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Results and new states by name, as mctc.evaluate.reference gives them."""
         entered = [np.asarray(inputs[value.name]) for value in self.function.inputs]
-        for entry in self.function.states:
-            entered.append(np.zeros(entry.value.type.shape) if state is None else state[entry.name])
+        states = self.function.states
+        entered += [np.zeros(s.value.type.shape) if state is None else state[s.name] for s in states]
         scope = imported(self.imports)
         scope |= {f"x{i}": tensor(array, dtype) for i, array in enumerate(entered)}
         scope |= {name: tensor(parameter(path), dtype) for name, path in self.parameters.items()}
