@@ -39,9 +39,9 @@ def definition(blank: Tensor, label: Tensor, frame_lengths: Tensor, label_length
 def forward(blank: Tensor, label: Tensor, frame_lengths: Tensor, label_lengths: Tensor) -> tuple[Tensor, Tensor]:
     """The loss (B,) and alpha (B, T, U+1), fp64 and -inf outside the lengths, one anti-diagonal after the other."""
     batch, frames, _ = blank.shape
-    blank, label = blank.double(), label.double()  # noqa: MPS010 - a GPU has kernels and does not come here
-    ahead = _skew(blank)
-    right = _skew(pad(label, (0, 1), value=-torch.inf))
+    below, right = blank.double(), label.double()  # noqa: MPS010 - a GPU has kernels and does not come here
+    ahead = _skew(below)
+    right = _skew(pad(right, (0, 1), value=-torch.inf))
     alpha = torch.full_like(ahead, -torch.inf)
     alpha[0, :, 0] = 0
     for d in range(1, len(alpha)):
@@ -68,9 +68,9 @@ def backward(
     """
     frames, columns = blank.shape[1:]
     inside = _inside(blank, frame_lengths, label_lengths)
-    blank, label = blank.double(), label.double()  # noqa: MPS010 - a GPU has kernels and does not come here
-    ahead = _skew(torch.where(inside, blank, -torch.inf))
-    right = _skew(pad(torch.where(inside[..., 1:], label, -torch.inf), (0, 1), value=-torch.inf))
+    below, right = blank.double(), label.double()  # noqa: MPS010 - a GPU has kernels and does not come here
+    ahead = _skew(torch.where(inside, below, -torch.inf))
+    right = _skew(pad(torch.where(inside[..., 1:], right, -torch.inf), (0, 1), value=-torch.inf))
     # The one way out of the lattice is the blank at the last frame of the last column.
     column = torch.arange(columns, device=blank.device)
     ends = column == label_lengths[:, None]
