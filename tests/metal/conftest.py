@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 import torch
 
-from mctc.targets.torch.runtime import metal, rnnt_loss_gpu
+from mctc.targets.torch.runtime import metal, rnnt_loss_gpu, selective_scan_gpu
 
 from . import engine, front_end, torch_mps
 
@@ -18,6 +18,12 @@ def needs(what: str | None) -> pytest.MarkDecorator:
 
 needs_engine = needs(engine.missing())
 needs_clang = needs(front_end.missing())
+
+
+def forget_libraries() -> None:
+    """The next launch compiles its text again."""
+    metal._load.cache_clear()
+    selective_scan_gpu._library.cache_clear()
 
 
 @pytest.fixture
@@ -33,4 +39,4 @@ def mps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(rnnt_loss_gpu, "load", load_for_mps)
     with torch_mps.Poison():
         yield
-    metal._load.cache_clear()
+    forget_libraries()

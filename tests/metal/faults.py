@@ -135,7 +135,7 @@ FAULTS = [
           "(this_start / INTERVAL + 1) * channels", BOUNDS, RAGGED),
     Fault("every chunk writes the last state", FORWARD, "present && end == (uint)LENGTH", "present", RACE, RAGGED,
           layout=scan.IN_CHUNKS),
-    Fault("the state of the tile after", BACKWARD, "(this_tile - 1) * HELD", "this_tile * HELD", RACE, RAGGED),
+    Fault("the state of another tile", BACKWARD, "this_tile + 1 == at", "this_tile == at", VALUES, RAGGED),
     # Arithmetic.
     Fault("a wrong shuffle mask over states", FORWARD, "low : high, 2)", "low : high, 1)", VALUES, RAGGED,
           within="sum_over_states"),

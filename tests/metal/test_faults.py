@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mctc.targets.torch.runtime import metal, rnnt_loss_gpu
+from mctc.targets.torch.runtime import rnnt_loss_gpu
 
 from . import engine, front_end, scan, torch_mps
+from .conftest import forget_libraries
 from .engine import KernelError
 from .errors import Check
 from .faults import ENGINE, FAULTS, FRONT_END, LAUNCH, RULES, STAGES, VALUES, Fault
@@ -31,7 +32,7 @@ def first_check_to_find(fault: Fault, check: Check, monkeypatch: pytest.MonkeyPa
         return torch_mps.Library(text)
 
     monkeypatch.setattr(torch.mps, "compile_shader", compile_shader)
-    metal._load.cache_clear()
+    forget_libraries()
     try:
         return VALUES if check() > 1 else "nothing"
     except Refused as refused:

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from mctc.targets.torch.runtime import metal
-
 from . import torch_mps
-from .conftest import needs_engine
+from .conftest import forget_libraries, needs_engine
 from .scan import CASES, LAYOUTS, backward_check, cut, forward_check
 
 pytestmark = needs_engine
@@ -38,9 +36,9 @@ def test_another_schedule_gives_the_same_bits() -> None:
 def inexact(mps: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Functions and divisions are off by as much as Metal's specification lets them be; subnormal results are zero."""
     monkeypatch.setattr(torch.mps, "compile_shader", lambda text: torch_mps.compile_shader(text, ["-DINEXACT"]))
-    metal._load.cache_clear()
+    forget_libraries()
     yield
-    metal._load.cache_clear()
+    forget_libraries()
 
 
 @pytest.mark.usefixtures("inexact")

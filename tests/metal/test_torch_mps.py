@@ -57,6 +57,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "floats for ints": ({"sizes": [1.0, 7.0]}, "arrives as float[*], declared long[*]"),
     "an int past 32 bits for a uint": ({"first": 2**33}, "arrives as long&, declared uint&"),
     "a bool": ({"length": True}, "which torch.mps doesn't pass"),
+    "a tensor without elements": ({"x": torch.empty(0).half()}, "is empty"),
     "an output that overlaps itself": ({"y": torch.zeros(1).expand(250)}, "elements overlap"),
     "a ragged last group": ({"threads": (120, 2, 1)}, "no positive multiple"),
     "no group": ({"threads": (0, 2, 1)}, "no positive multiple"),

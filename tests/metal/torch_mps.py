@@ -128,6 +128,8 @@ class Kernel:
                 raise LaunchError(f"{place} is a tensor, declared {parameter.space} {declared}{parameter.reference}")
             if TENSOR_TYPES.get(argument.dtype) != declared:
                 raise LaunchError(f"{place} is a tensor of {argument.dtype}, declared {declared}")
+            if not argument.numel():
+                raise LaunchError(f"{place} is empty, and there is no buffer to bind")
             if not parameter.is_const and overlapping(argument):
                 raise LaunchError(f"{place} is written, but its elements overlap in memory")
             return
