@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 THREADS = 2
 LOOP, ASSOCIATIVE, TORCH_ONLY = 50, 5, 8  # times as fast
 ENOUGH_S, MOST_RUNS = 4.0, 100  # a way is run until it took so long, but at most so often
+ARGUMENTS = ("x", "delta", "A", "B", "C", "D", "z", "delta_bias")
 SHAPE = (4, 375, 288, 16)  # batch, length (15 s at 25 frames a second), channels, state
 
 Way = Callable[["Inputs"], None]
@@ -69,7 +70,6 @@ def _ways() -> Mapping[str, Way]:
 
     from bench.gpu.scan_peers import associative, loop
     from mctc.targets.torch.runtime import selective_scan_chunked, selective_scan_cpu, selective_scan_op
-    from mctc.targets.torch.runtime.selective_scan_reference import sequential
 
     if not selective_scan_cpu.available():
         raise SystemExit("the scan's rows need a C++ compiler: name one in CXX")
@@ -81,7 +81,7 @@ def _ways() -> Mapping[str, Way]:
     return {
         "kernel": lambda inputs: _train(_operation, inputs),
         "torch only": torch_only,
-        "definition": lambda inputs: _train(lambda given: sequential(*_arguments(given), softplus=True)[0], inputs),
+        "definition": lambda inputs: _train(_definition, inputs),
         "associative": lambda inputs: _train(associative, inputs),
         "loop": lambda inputs: _train(loop, inputs),
     }
@@ -90,12 +90,15 @@ def _ways() -> Mapping[str, Way]:
 def _operation(inputs: Inputs) -> Tensor:
     import torch
 
-    y: Tensor = torch.ops.mctc.selective_scan(*_arguments(inputs), None, True)[0]
+    given = (getattr(inputs, name) for name in ARGUMENTS)
+    y: Tensor = torch.ops.mctc.selective_scan(*given, None, True)[0]
     return y
 
 
-def _arguments(inputs: Inputs) -> tuple[Tensor | None, ...]:
-    return inputs.x, inputs.delta, inputs.A, inputs.B, inputs.C, inputs.D, inputs.z, inputs.delta_bias
+def _definition(inputs: Inputs) -> Tensor:
+    from mctc.targets.torch.runtime.selective_scan_reference import sequential
+
+    return sequential(**{name: getattr(inputs, name) for name in ARGUMENTS}, softplus=True)[0]
 
 
 def _train(scan: Callable[[Inputs], Tensor], inputs: Inputs) -> None:
