@@ -225,6 +225,7 @@ kernel void selective_scan_forward(
         rate[j] = real ? A[channel * STATES + n] * LOG2_E : 0.0f;
         h[j] = HAS_H && real ? h_first[(batch * channels + channel) * STATES + n] : 0.0f;
     }
+#pragma unroll 8  // so that the loads of several chunks are under way at a time
     for (uint chunk = 0; chunk < threadgroup_index.y; chunk++) {
         long at = (batch * CHUNKS + chunk) * channels + channel;
         float total = present ? totals[at] : 0.0f;
@@ -660,6 +661,7 @@ kernel void selective_scan_backward(
             g[j] = real ? dh_last[(batch * channels + channel) * STATES + n] : 0.0f;
             dA[j] = 0.0f;
         }
+#pragma unroll 8
         for (uint chunk = (uint)CHUNKS - 1; chunk > threadgroup_index.y; chunk--) {
             long at = (batch * CHUNKS + chunk) * channels + channel;
             float total = present ? totals[at] : 0.0f;

@@ -15,11 +15,11 @@ THREADS_OF_CORE = 512  # that run at a time on one multiprocessor, with 128 regi
 APPLE_CORES = 32  # torch.mps does not say how many there are; an M-series chip has 8 to 80
 SHORTEST_CHUNK = 64  # steps; below, the chunks' own cost outweighs what running side by side gains
 MOST_CHUNKS = 32  # each works out its first state from those before it
-# What the backward pass may take for partial sums of dB and dC, and for what each chunk leaves (the end of its state,
-# a partial sum of dA), as shares of the memory of x. With the stored states, which take 0.5 where there are 16 of them,
-# they make up a quarter of x, delta, y and their gradients.
+# On the way back each chunk leaves the end of its state and a partial sum of dA, and each threadgroup that shares a
+# channel group one of dB and dC. So many steps for each state, and so large a share of the memory of x, keep that and
+# the stored states within a quarter of the memory of x, delta, y and their gradients (for up to 16 states).
+STEPS_OF_STATE = 8
 PARTIAL_SHARE = 0.6
-CHUNK_SHARE = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,7 @@ def _plan(batch: int, channels: int, length: int, state: int, groups: int, eleme
     most = max(1, int(PARTIAL_SHARE * element_size / 8 * channels_of_group / state))
     partials = -(-blocks // -(-blocks // min(blocks, most)))
     forward_chunk = chunk(chosen.forward, -(-channels_of_group // chosen.forward.channels), SHORTEST_CHUNK)
-    shortest = max(SHORTEST_CHUNK, int(8 * state / (CHUNK_SHARE * element_size)))
-    backward_chunk = chunk(chosen.backward, partials, shortest)
+    backward_chunk = chunk(chosen.backward, partials, max(SHORTEST_CHUNK, STEPS_OF_STATE * state))
     return Plan(chosen.forward, chosen.backward, chosen.interval, forward_chunk, backward_chunk, partials)
 
 
@@ -121,7 +120,7 @@ def _choice(state: int, element_size: int) -> Choice:
     chosen = next(choice for choice in CHOICES if state <= choice.state)
     if element_size == 4 or state > 16:
         return chosen
-    return replace(chosen, interval=2 * chosen.interval)  # the same share of memory for half as large elements
+    return replace(chosen, interval=4 * chosen.interval)  # half as large a share of half as large elements
 
 
 def checkpoints_shape(x: Tensor, A: Tensor, B: Tensor) -> tuple[int, ...]:
