@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from types import ModuleType
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mctc.targets.torch.runtime import selective_scan_chunked, selective_scan_cpu, selective_scan_op
+from mctc.targets.torch.runtime import native, selective_scan_chunked, selective_scan_cpu, selective_scan_op
 from mctc.targets.torch.runtime.selective_scan import selective_scan
 from mctc.targets.torch.runtime.selective_scan_reference import sequential
 from tests.targets.torch.selective_scan_cases import OPTIONAL, Case, assert_close, computed, expected
@@ -101,6 +102,21 @@ def test_views_of_a_split_and_transposed_tensors(path: ModuleType) -> None:
 def test_any_shape_and_options(path: ModuleType, case: Case) -> None:
     # Among so many small tensors there are sums that nearly cancel, whose rounding is large beside them.
     assert_close(case, computed(case), expected(case), tolerance=2e-5)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the flags are those of x86")
+@pytest.mark.parametrize("flag", ["-mno-avx512f", "-mno-avx"])
+def test_processors_with_narrower_vectors(flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not selective_scan_cpu.available():
+        pytest.skip("no C++ compiler")
+    native.load.cache_clear()
+    monkeypatch.setattr(native, "FLAGS", (*native.FLAGS, flag))
+    try:
+        for dtype in (torch.float32, torch.float16, torch.bfloat16):
+            case = Case(channels=22, groups=2, length=75, state=7, dtype=dtype)
+            assert_close(case, computed(case), expected(case))
+    finally:
+        native.load.cache_clear()
 
 
 def test_no_steps_leave_the_state_as_it_is(path: ModuleType) -> None:
