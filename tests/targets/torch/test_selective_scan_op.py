@@ -13,7 +13,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mctc.targets.torch.runtime import native, selective_scan_chunked, selective_scan_cpu, selective_scan_op
+from mctc.targets.torch.runtime import (
+    native,
+    selective_scan_chunked,
+    selective_scan_cpu,
+    selective_scan_gpu,
+    selective_scan_op,
+)
 from mctc.targets.torch.runtime.selective_scan import selective_scan
 from mctc.targets.torch.runtime.selective_scan_reference import sequential
 from tests.targets.torch.selective_scan_cases import (
@@ -118,14 +124,28 @@ def test_compiles_to_one_graph_with_the_same_gradients() -> None:
             torch.testing.assert_close(gradients[1][name], eager, msg=name)
 
 
-def test_exports_to_one_node_for_any_length() -> None:
-    module, time = Scan(6, 3), torch.export.Dim("time", min=2, max=4096)
+def exported(module: Scan) -> torch.export.ExportedProgram:
+    time = torch.export.Dim("time", min=2, max=4096)
     shapes = {name: {3: time} for name in ("x", "delta", "B", "C", "z")}
-    program = torch.export.export(module, module_arguments(70), dynamic_shapes=shapes)
+    return torch.export.export(module, module_arguments(70), dynamic_shapes=shapes)
+
+
+def test_exports_to_one_node_for_any_length() -> None:
+    module = Scan(6, 3)
+    program = exported(module)
     targets = [str(node.target) for node in program.graph.nodes]
     assert targets.count("mctc.selective_scan.default") == 1
     inputs = module_arguments(200)
     assert torch.equal(program.module()(*inputs), module(*inputs))
+
+
+@pytest.mark.parametrize("module", [selective_scan_chunked, selective_scan_gpu], ids=["chunked", "gpu"])
+def test_wherever_it_runs_the_exported_graph_takes_any_length(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selective_scan_op, "backend", lambda x: module)
+    (time,) = exported(Scan(6, 3)).range_constraints.values()
+    assert (time.lower, time.upper) == (2, 4096)
 
 
 def test_shapes_are_known_without_computing() -> None:
