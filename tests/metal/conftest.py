@@ -40,3 +40,12 @@ def mps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with torch_mps.Poison():
         yield
     forget_libraries()
+
+
+@pytest.fixture
+def inexact(mps: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Functions and divisions are off by as much as Metal's specification lets them be; subnormal results are zero."""
+    monkeypatch.setattr(torch.mps, "compile_shader", lambda text: torch_mps.compile_shader(text, ["-DINEXACT"]))
+    forget_libraries()
+    yield
+    forget_libraries()

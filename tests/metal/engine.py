@@ -70,10 +70,9 @@ class Program:
     """A kernel of a Metal text, compiled for the engine."""
 
     def __init__(self, text: str, kernel: str, flags: Sequence[str] = ()) -> None:
-        self.kernel = kernel
+        self.text, self.kernel = text, kernel
         self.path = compiled(text, kernel, tuple(flags))
-        self._library = ctypes.CDLL(str(self.path))
-        self._library.engine_launch.restype = ctypes.c_char_p
+        self._library = opened(self.path)
         self._arrays = threadgroup_arrays(self.path)
 
     @property
@@ -92,22 +91,17 @@ class Program:
         library = self._library
         pointers = (ctypes.c_void_p * max(1, len(addresses)))(*addresses)
         buffers = [*buffers, Buffer("the arguments", ctypes.addressof(pointers), ctypes.sizeof(pointers), 1)]
-        names = [buffer.name.encode() for buffer in buffers]
-        labels = [array.name.encode() for array in self._arrays]
+        names = [each.name.encode() for each in (*buffers, *self._arrays)]  # which the engine doesn't copy
         library.engine_clear_regions()
         for name, buffer in zip(names, buffers):
-            member = None if buffer.member is None else ctypes.c_void_p(buffer.member.data_ptr())
-            address, sizes = (
-                ctypes.c_void_p(buffer.address),
-                (ctypes.c_size_t(buffer.bytes), ctypes.c_size_t(buffer.element)),
-            )
-            library.engine_add_buffer(name, address, *sizes, member)
-        for name, array in zip(labels, self._arrays):
-            library.engine_add_array(name, ctypes.c_size_t(array.offset), ctypes.c_size_t(array.bytes))
+            member = None if buffer.member is None else buffer.member.data_ptr()
+            library.engine_add_buffer(name, buffer.address, buffer.bytes, buffer.element, member)
+        for name, array in zip(names[len(buffers) :], self._arrays):
+            library.engine_add_array(name, array.offset, array.bytes)
         grid = (ctypes.c_uint * 3)(*groups), (ctypes.c_uint * 3)(*group_size)
-        error = library.engine_launch(library.enter, pointers, *grid, ctypes.c_uint64(seed))
+        error = library.engine_launch(library.enter, pointers, *grid, seed)
         if error is not None:
-            raise KernelError(f"{self.kernel}: {self._with_lines(error.decode())}")
+            raise KernelError(in_file(self.text, f"{self.kernel}: {self._with_lines(error.decode())}"))
 
     def _with_lines(self, message: str) -> str:
         """The message with the source lines in place of the offsets of instructions."""
@@ -119,6 +113,12 @@ class Program:
             return f"line {here[0]}" if here else match[0]
 
         return re.sub(r"@([0-9a-f]+)", line, message)
+
+
+def in_file(text: str, message: str) -> str:
+    """The message with the lines of the .metal file, in front of which metal.py has put its defines."""
+    ahead = len(re.match(r"(?:#define .*\n)*", text)[0].splitlines())  # type: ignore[index]
+    return re.sub(r"\bline (\d+)", lambda line: f"line {int(line[1]) - ahead}", message)
 
 
 def run(command: list[str]) -> str:
@@ -139,30 +139,35 @@ def missing() -> str | None:
 
 
 @functools.cache
-def folder() -> Path:
-    """One folder of compiled kernels for the session."""
-    made = tempfile.TemporaryDirectory(prefix="metal-engine-")
-    folders.append(made)
-    return Path(made.name)
-
-
-folders: list[tempfile.TemporaryDirectory[str]] = []  # removed at exit
+def folder() -> tempfile.TemporaryDirectory[str]:
+    """Where the session's compiled kernels lie, until it ends."""
+    return tempfile.TemporaryDirectory(prefix="metal-engine-")
 
 
 @functools.cache
 def engine_objects() -> list[str]:
     objects = []
     for name in ("engine", "memory"):
-        target = folder() / f"{name}.o"
+        target = Path(folder().name) / f"{name}.o"
         run(["g++", *FLAGS, "-O2", "-c", str(SOURCES / f"{name}.cpp"), "-o", str(target)])
         objects.append(str(target))
     return objects
 
 
+def opened(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    text, address, size = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t
+    library.engine_add_buffer.argtypes = [text, address, size, size, address]
+    library.engine_add_array.argtypes = [text, size, size]
+    library.engine_launch.argtypes = [address, address, address, address, ctypes.c_uint64]
+    library.engine_launch.restype = text
+    return library
+
+
 @functools.cache
 def compiled(text: str, kernel: str, flags: tuple[str, ...]) -> Path:
-    home = folder() / hashlib.sha256(repr((text, kernel, flags)).encode()).hexdigest()[:16]
-    home.mkdir()
+    home = Path(folder().name) / hashlib.sha256(repr((text, kernel, flags)).encode()).hexdigest()[:16]
+    home.mkdir(exist_ok=True)
     (home / "kernel.metal").write_text(text)
     (home / "kernel.cpp").write_text(f'#include "kernel.metal"\n{entry(text, kernel)}')
     run(["g++", *KERNEL_FLAGS, *flags, "-c", str(home / "kernel.cpp"), "-o", str(home / "kernel.o")])

@@ -171,6 +171,14 @@ def test_the_line_is_that_of_the_access(kernels: torch_mps.Library) -> None:
         kernels.beyond_the_end(torch.randn(128), output(torch.randn(128)), threads=(128, 1, 1), group_size=(128, 1, 1))
 
 
+def test_lines_are_those_of_the_file_without_the_defines_in_front() -> None:
+    line = 1 + KERNELS.split("\n").index("    y[i] = x[i + 1];")
+    x = torch.randn(128)
+    library = torch_mps.compile_shader("#define ONE 1\n#define TWO 2\n" + KERNELS)
+    with pytest.raises(KernelError, match=f"line {line} "):
+        library.beyond_the_end(x, output(x), threads=(128, 1, 1), group_size=(128, 1, 1))
+
+
 def test_what_lies_between_the_elements_of_a_view_is_not_the_tensors(kernels: torch_mps.Library) -> None:
     both = torch.randn(128, 2)
     with pytest.raises(KernelError, match=r"out of bounds: .* of 'x' .*not the tensor's"):

@@ -39,3 +39,11 @@ def test_a_wrong_length_shows_in_the_loss() -> None:
 def test_the_collapsed_vocabulary_is_that_of_the_log_softmax(name: str) -> None:
     assert collapse_check(name)() < 1
     assert collapse_gradient_check(name)() < 1
+
+
+@pytest.mark.usefixtures("inexact")
+def test_the_errors_that_metal_allows_do_not_grow() -> None:
+    for check in (loss_check, gradient_check):
+        assert check("more columns than a SIMD group")() < 1
+    for check in (collapse_check, collapse_gradient_check):
+        assert check("300 classes, vocabulary innermost, float32")() < 1

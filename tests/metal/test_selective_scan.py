@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 
-from . import torch_mps
-from .conftest import forget_libraries, needs_engine
+from .conftest import needs_engine
 from .scan import CASES, LAYOUTS, backward_check, cut, forward_check
 
 pytestmark = needs_engine
@@ -30,15 +27,6 @@ def test_another_schedule_gives_the_same_bits() -> None:
     case = CASES["two groups"]
     first, again = ([*case.forward(), *case.backward(case.forward()[2])] for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-
-
-@pytest.fixture
-def inexact(mps: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Functions and divisions are off by as much as Metal's specification lets them be; subnormal results are zero."""
-    monkeypatch.setattr(torch.mps, "compile_shader", lambda text: torch_mps.compile_shader(text, ["-DINEXACT"]))
-    forget_libraries()
-    yield
-    forget_libraries()
 
 
 @pytest.mark.usefixtures("inexact")

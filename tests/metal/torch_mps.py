@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from mctc.targets.torch.runtime.metal import Parameter, Size, signature
 
 from . import front_end
-from .engine import POISON, Buffer, Program
+from .engine import POISON, Buffer, Program, in_file
 from .front_end import complaints
 from .text_rules import violations
 
@@ -62,7 +62,7 @@ def compile_shader(text: str, flags: Sequence[str] = ()) -> Library:
     """Raises SyntaxError, as torch does, for a text that the rules or clang refuse."""
     refused = [*violations(text), *(complaints(text) if front_end.missing() is None else ())]
     if refused:
-        raise SyntaxError("\n".join(refused))
+        raise SyntaxError(in_file(text, "\n".join(refused)))
     return Library(text, flags)
 
 
@@ -160,7 +160,7 @@ def python_types(argument: object, place: str) -> tuple[Sequence[str], str]:
     raise LaunchError(f"{place} is {argument!r}, which torch.mps doesn't pass")
 
 
-def as_bytes(argument: object) -> ctypes.Array[ctypes.c_longlong] | ctypes.Array[ctypes.c_float]:
+def as_bytes(argument: Any) -> ctypes.Array[Any]:
     items = list(argument) if isinstance(argument, list | tuple) else [argument]
     kind = ctypes.c_float if isinstance(items[0], float) else ctypes.c_longlong
     return (kind * len(items))(*items)
