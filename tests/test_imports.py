@@ -31,6 +31,7 @@ NEVER = {
     "mctc/audio": ["language", "ir", "rewrite", "evaluate", "lint", "package", "cli", "plugins", "passes", "targets"],
     "mctc/decode": ["language", "ir", "rewrite", "evaluate", "lint", "package", "cli", "plugins", "passes", "targets"],
     "mctc/build": ["cli", "passes", "targets"],
+    "mctc/lint": ["language", "ir", "rewrite", "evaluate", "package", "cli", "passes", "targets", "audio", "build"],
     "mctc": ["passes", "targets"],
     "passes": ["targets", "cli", "plugins"],
     "targets": ["cli"],
