@@ -60,8 +60,8 @@ def cases(quick: bool) -> Iterator[tuple[str, Case]]:
     for delta, softplus in itertools.product((1e-6, 1e-3, 20.0, 100.0), (False, True)):
         flags = (True, True, softplus, True, softplus)  # without softplus delta is taken positive and without a bias
         yield "huge and tiny delta", Case(65, flags=flags, delta=delta)
-    for chunk, dtype in itertools.product((64, 192), TOLERANCES):
-        yield "chunks", Case(257, 16, 2, dtype, chunk=chunk)
+    for chunk, dtype in itertools.product((128, 256), TOLERANCES):
+        yield "chunks", Case(600, 16, 2, dtype, chunk=chunk)
     yield "long", Case(4096, channels=40)
     yield "long", Case(4096, channels=40, chunk=512)
 

@@ -282,9 +282,8 @@ def compile_for_cuda(text: str, kernel: str, group: int, capability: tuple[int, 
     )
     try:
         if failed:
-            raise SyntaxError(
-                f"the kernel {kernel} does not compile for CUDA:\n{_read(nvrtc, program, 'ProgramLog').decode()}"
-            )
+            log = _read(nvrtc, program, "ProgramLog").rstrip(b"\0").decode()
+            raise SyntaxError(f"the kernel {kernel} does not compile for CUDA:\n{log}")
         return _read(nvrtc, program, "CUBIN")
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))

@@ -4,15 +4,13 @@
 //     h(t) = exp(delta'(t) A) h(t-1) + delta'(t) x(t) B(t)
 //     y(t) = (C(t) . h(t) + D x(t)) * silu(z(t))
 //
-// Mapping. Time runs inside a thread, everything else across threads. A channel belongs to LANES neighbouring lanes
-// of a
-// SIMD group, each of which keeps HELD of its states in registers; a threadgroup has CHANNELS channels of one group of
-// B and C and of one batch entry. Time is cut into tiles of STEPS: a tile of x, delta and z is read with time along the
-// lanes (the layout is (batch, channel, time)), what does not depend on the state is worked out there once a step, and
-// the recurrence then reads it from threadgroup memory. B and C of a tile are shared by all channels. While a tile is
-// computed, the next one is on its way into registers. Long sequences with few channels are cut into chunks of time,
-// which
-// are independent but for their first states, which selective_scan_chunk_ends prepares.
+// Mapping. Time runs inside a thread, everything else across threads. A channel belongs to LANES neighbouring lanes of
+// a SIMD group, each of which keeps HELD of its states in registers; a threadgroup has CHANNELS channels of one group
+// of B and C and of one batch entry. Time is cut into tiles of STEPS: a tile of x, delta and z is read with time along
+// the lanes (the layout is (batch, channel, time)), what does not depend on the state is worked out there once a step,
+// and the recurrence then reads it from threadgroup memory. B and C of a tile are shared by all channels. While a tile
+// is computed, the next one is on its way into registers. Long sequences with few channels are cut into chunks of time,
+// which run side by side; selective_scan_chunk_ends finds out what each hands to the next.
 //
 // No atomics: sums over channels and batch leave as partial sums, so that results repeat bit for bit.
 //
@@ -30,8 +28,7 @@
 // Offsets within the channels or the states of one group and batch entry are 32 bits wide, all others 64.
 //
 // The language used: MSL 3.1 without fp64, atomics, dynamic threadgroup memory or threadgroup pointers in signatures.
-// Functions used: fma, min, max, abs, fast::exp2, fast::divide, simd_shuffle_xor, simdgroup_barrier,
-// threadgroup_barrier.
+// Functions used: fma, min, max, abs, exp2 and divide (fast), simd_shuffle_xor, simdgroup_barrier, threadgroup_barrier.
 
 #include <metal_stdlib>
 using namespace metal;
@@ -115,16 +112,13 @@ inline float sum_over_states(float a, float b, float c, float d, uint part) {
 }
 
 // Gradients of B and of C have to be summed over channels. In the lanes of odd channels the two halves of a lane's
-// states
-// change places, so that the first exchange needs no choosing: what a lane keeps lies first and what it sends lies
-// second.
+// states change places, so that the first exchange needs no choosing: what a lane keeps lies first, what it sends last.
 #define SWAP(row) (((row) & 1) * (HELD / 2))
 #define SWAPPED_COPIES (HELD > 1 && ROWS > 1 ? 2 : 1)  // of a tile of B: in the order of states, and for odd channels
 
-// Sums 2 * HELD values, those of B and then those of C, over the ROWS channels of a SIMD group. A lane of channel
-// `row` is
-// left with GRADIENTS_HELD sums, the i-th of which is value gradient_slot(row, i); channels past GRADIENT_ROWS hold
-// copies.
+// Sums 2 * HELD values, those of B and then those of C, over the ROWS channels of a SIMD group. A lane of channel `row`
+// is left with GRADIENTS_HELD sums, the i-th of which is value gradient_slot(row, i); lanes of channels past
+// GRADIENT_ROWS hold copies.
 inline void sum_over_channels(thread float* values, uint row) {
     uint held = 2 * HELD;
 #pragma unroll
@@ -168,9 +162,7 @@ inline uint gradient_slot(uint row, uint i) {
 }
 
 // Grid: (groups * blocks of a group, chunks, batch). h_first and h_last are (batch, channel, state), checkpoints
-// (batch,
-// stored states, channel, state); ends and totals come from selective_scan_chunk_ends and are read past the first
-// chunk.
+// (batch, stored states, channel, state); ends and totals come from selective_scan_chunk_ends, where there are chunks.
 [[max_total_threads_per_threadgroup(THREADS)]]
 kernel void selective_scan_forward(
     device const ELEMENT* x [[buffer(0)]],
@@ -380,9 +372,7 @@ kernel void selective_scan_forward(
 }
 
 // Where a sequence is cut into chunks: what each chunk by itself adds to the state after it (with REVERSED, to the
-// gradient
-// of the state before it), and the sum of its delta'. Grid: (groups * blocks of a group, chunks - 1,
-// batch);
+// gradient of the state before it), and the sum of its delta'. Grid: (groups * blocks of a group, chunks - 1, batch);
 // the last chunk (with REVERSED the first) has no other after it. `signal` is x (dy), `matrix` B (C); z is used with
 // REVERSED only. `ends` is (batch, chunks, channel, state), `totals` (batch, chunks, channel).
 [[max_total_threads_per_threadgroup(THREADS)]]
@@ -553,20 +543,16 @@ kernel void selective_scan_chunk_ends(
     }
 }
 
-// The gradients, from the last step to the first. Each interval is run forwards again from its stored state, which leaves
-// the states before its tiles in registers, and then each tile, which leaves those after its steps there.
-// Then, with g(t) the
-// gradient of
-// h(t) and e(t) that of C(t) . h(t):
+// The gradients, from the last step to the first. Each interval is run forwards again from its stored state, which
+// leaves the states before its tiles in registers, and then each tile, which leaves those after its steps there. Then,
+// with g(t) the gradient of h(t) and e(t) that of C(t) . h(t):
 //
 //     g(t) = e(t) C(t) + exp(delta'(t + 1) A) g(t + 1)
 //
 // Grid: (groups * PARTIALS, chunks, batch). A threadgroup takes every PARTIALS-th block of CHANNELS channels of its
-// group,
-// one after the other, and adds up their gradients of B and C in dB_partial and dC_partial (partial, batch, group,
-// state,
-// time). dA_partial is (batch * chunks, channel, state), dD_partial and dbias_partial (batch * chunks, channel).
-// ends and totals come from selective_scan_chunk_ends, REVERSED, and are read before the last chunk.
+// group, one after the other, and adds up their gradients of B and C in dB_partial and dC_partial (partial, batch,
+// group, state, time). dA_partial is (batch * chunks, channel, state), dD_partial and dbias_partial (batch * chunks,
+// channel). ends and totals come from selective_scan_chunk_ends, REVERSED, where there are chunks.
 [[max_total_threads_per_threadgroup(THREADS)]]
 kernel void selective_scan_backward(
     device const ELEMENT* dy [[buffer(0)]],
@@ -962,9 +948,8 @@ kernel void selective_scan_backward(
     }
 }
 
-// Adds up what selective_scan_backward left in parts: over PARTIALS for dB and dC, over batch and chunks for the
-// others.
-// Grid: one thread for each of the largest of dB and dA, in groups of THREADS.
+// Adds up what selective_scan_backward left in parts: over PARTIALS for dB and dC, over batch and chunks for the rest.
+// Grid: one thread for each element of the largest of dB and dA, in groups of THREADS.
 [[max_total_threads_per_threadgroup(THREADS)]]
 kernel void selective_scan_sums(
     device const float* dA_partial [[buffer(0)]],

@@ -83,6 +83,12 @@ class Plan:
     partials: int
     """Threadgroups that share the channels of a group in the backward pass: partial sums of dB and dC."""
 
+    def __post_init__(self) -> None:
+        if self.forward_chunk % self.interval or self.backward_chunk % self.interval:
+            raise ValueError(f"a chunk has to be a multiple of the {self.interval} steps between two stored states")
+        if self.interval % self.forward.steps or self.interval % self.backward.steps:
+            raise ValueError(f"{self.interval} steps between two stored states have to be whole tiles")
+
 
 def plan(x: Tensor, A: Tensor, B: Tensor) -> Plan:
     """The plan for x (Batch, Channels, L), A (Channels, N) and B (Batch, Groups, N, L)."""
@@ -97,7 +103,7 @@ def _threads(device: torch.device) -> int:
     return torch.cuda.get_device_properties(device).multi_processor_count * THREADS_OF_CORE
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)  # batches of utterances come in many lengths
 def _plan(batch: int, channels: int, length: int, state: int, groups: int, element_size: int, threads: int) -> Plan:
     chosen = _choice(state, element_size)
     channels_of_group = channels // groups
