@@ -14,11 +14,12 @@ Run = Callable[..., "CompletedProcess[str]"]
 def test_it_says_what_it_built_and_how_that_was_proven(mctc: Run, spec: Path, tmp_path: Path) -> None:
     done = mctc("build", spec)
     assert done.returncode == ExitCode.OK, done.stderr
-    first, *functions, proof, untrained = done.stdout.splitlines()
+    first, *functions, proof, train, untrained = done.stdout.splitlines()
     assert first.startswith("build/small: small, ")
     assert [line.split()[0] for line in functions] == ["encoder", "predictor", "joiner"]
     assert "1 state, latency 80 ms" in functions[0]
     assert "read back, type-checked and evaluated" in proof
+    assert "build/small/training" in train
     assert "seed 0" in untrained
     assert (tmp_path / "build" / "small" / "small.mlpackage").is_dir()
 
@@ -68,3 +69,43 @@ def test_what_cannot_be_done_is_said_in_a_line(mctc: Run, spec: Path, tmp_path: 
         assert hint in done.stderr
         assert "Traceback" not in done.stderr
     assert (tmp_path / "mine" / "notes").read_text() == "keep"
+
+
+def test_a_build_for_torch_writes_modules_alone(mctc: Run, spec: Path, tmp_path: Path) -> None:
+    done = mctc("build", spec, "--target", "torch", "-o", "modules")
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert "read back" not in done.stdout
+    beside = mctc("build", spec, "-o", "package")
+    assert beside.returncode == ExitCode.OK, beside.stderr
+    written = {path.name: path.read_bytes() for path in (tmp_path / "modules" / "training").iterdir()}
+    assert {"small.py", "layers.py", "device.py", "losses.py"} <= set(written)
+    assert written == {path.name: path.read_bytes() for path in (tmp_path / "package" / "training").iterdir()}
+    assert not list((tmp_path / "modules").glob("*.mlpackage"))
+
+
+def test_a_build_for_torch_has_nothing_to_run(mctc: Run, spec: Path) -> None:
+    assert mctc("build", spec, "--target", "torch", "-o", "modules").returncode == ExitCode.OK
+    done = mctc("run", "modules", "--speech")
+    assert done.returncode == ExitCode.FAILED
+    assert "holds no package to run" in done.stderr
+    assert "--target ane" in done.stderr
+
+
+OFFLINE = """
+model offline {
+    dim B: batch
+    dim T: time @ 100 Hz
+    component encoder(x: f32[B, T, 8]) -> f32[B, T, 8] { return x + reverse(linear(x, 8), T) }
+    stream { chunk = 80 ms }
+}
+"""
+
+
+def test_a_model_that_cannot_be_streamed_can_be_trained(mctc: Run, tmp_path: Path) -> None:
+    (tmp_path / "offline.mct").write_text(OFFLINE)
+    done = mctc("build", "offline.mct", "--target", "torch", "-o", "modules")
+    assert done.returncode == ExitCode.OK, done.stderr
+    text = (tmp_path / "modules" / "training" / "offline.py").read_text()
+    assert "def forward(self, x: Tensor, lengths: Tensor | None = None)" in text
+    assert "def step(" not in text
+    assert mctc("build", "offline.mct", "-o", "package").returncode == ExitCode.FAILED
