@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from mctc.targets.torch.runtime import metal
+from mctc.targets.torch.runtime.metal import kernel_names
 
 from . import scan, transducer
 from .errors import Check
@@ -19,8 +23,9 @@ RACE, BOUNDS, DIVERGENCE = "engine: race or unwritten memory", "engine: out of b
 ENGINE = {"race": RACE, "uninitialised": RACE, "out of bounds": BOUNDS, "divergence": DIVERGENCE}
 
 GROUP_BARRIER = "threadgroup_barrier(mem_flags::mem_threadgroup);"
-SIMD_BARRIER = "simdgroup_barrier(mem_flags::mem_threadgroup);"
+ANY_BARRIER = re.compile(r"\w+_barrier\(mem_flags::\w+\);")
 
+TEXTS = [path.read_text() for path in sorted(Path(metal.__file__).parent.glob("*.metal"))]
 # What is launched with the faulty text; what it needs of other kernels comes from the shipped one.
 STAGES: dict[str, Callable[[str], Check]] = {
     "selective_scan_forward": scan.forward_check,
@@ -74,6 +79,33 @@ RAGGED, WIDE, VIEWS = "three states, several tiles, ragged", "sixteen states, ma
 HALF, BRAIN, BLOCKS = "fp16", "bf16", "several blocks of channels"
 FORWARD, BACKWARD = "selective_scan_forward", "selective_scan_backward"
 INNERMOST, OUTERMOST = (f"37 classes, {axis} innermost, float32" for axis in ("vocabulary", "time"))
+STRIPS = "more columns than a threadgroup"
+# The launch that needs every barrier of a kernel: what is launched, with which case, laid out how.
+NEEDS_BARRIERS = {
+    FORWARD: (FORWARD, RAGGED, scan.AS_CHOSEN),
+    "selective_scan_chunk_ends": (FORWARD, RAGGED, scan.IN_CHUNKS),
+    BACKWARD: (BACKWARD, RAGGED, scan.AS_CHOSEN),
+    "rnnt_alphas": ("rnnt_alphas", STRIPS, scan.AS_CHOSEN),
+    "rnnt_gradients": ("rnnt_gradients", STRIPS, scan.AS_CHOSEN),
+    "rnnt_collapse": ("rnnt_collapse", OUTERMOST, scan.AS_CHOSEN),
+}
+
+
+def missing_barriers(text: str) -> Iterator[Fault]:
+    """Each barrier of each kernel of a text, left out."""
+    for kernel in kernel_names(text):
+        start, end = function(text, kernel)
+        seen: Counter[str] = Counter()
+        barriers = ANY_BARRIER.findall(text[start:end])
+        if barriers and kernel not in NEEDS_BARRIERS:
+            raise ValueError(f"{kernel} has barriers: NEEDS_BARRIERS has to name a launch that needs them")
+        for barrier in barriers:
+            seen[barrier] += 1
+            number = f"barrier {seen.total()} of {len(barriers)} left out"
+            which = (seen[barrier], barriers.count(barrier))
+            launched, case, layout = NEEDS_BARRIERS[kernel]
+            yield Fault(number, launched, barrier, "", RACE, case, kernel, which, layout)
+
 
 FAULTS = [
     # The language.
@@ -109,20 +141,12 @@ FAULTS = [
     Fault("fewer threads allowed than launched", FORWARD, "threadgroup(THREADS)", "threadgroup(THREADS / 2)", LAUNCH,
           RAGGED),
     # Barriers.
-    Fault("no barrier before a tile is overwritten", FORWARD, GROUP_BARRIER, "", RACE, RAGGED, which=(1, 2)),
-    Fault("no barrier before a tile is read", FORWARD, GROUP_BARRIER, "", RACE, RAGGED, which=(2, 2)),
-    Fault("no SIMD barrier before sums replace inputs", FORWARD, SIMD_BARRIER, "", RACE, RAGGED, which=(1, 2)),
-    Fault("no SIMD barrier before the sums are read", FORWARD, SIMD_BARRIER, "", RACE, RAGGED, which=(2, 2)),
     Fault("a barrier of device memory for threadgroup memory", FORWARD, GROUP_BARRIER,
           "threadgroup_barrier(mem_flags::mem_device);", RACE, RAGGED, which=(2, 2)),
     Fault("a barrier in a divergent branch", FORWARD, GROUP_BARRIER, f"if (first_row < rows) {{ {GROUP_BARRIER} }}",
           DIVERGENCE, RAGGED, which=(1, 2)),
     Fault("an early return before a barrier", FORWARD, "// The channel whose", "if (first_row >= rows) { return; } //",
           DIVERGENCE, RAGGED),
-    Fault("no barrier before a tile is overwritten", BACKWARD, GROUP_BARRIER, "", RACE, RAGGED, which=(1, 3)),
-    Fault("no barrier before partial sums are read", BACKWARD, GROUP_BARRIER, "", RACE, RAGGED, which=(3, 3)),
-    Fault("no barrier before a chunk's tile is overwritten", FORWARD, GROUP_BARRIER, "", RACE, RAGGED, which=(1, 2),
-          within="selective_scan_chunk_ends", layout=scan.IN_CHUNKS),
     # Indices.
     Fault("no clamp at the end of time", FORWARD, "min(next + read_step, end - 1)", "next + read_step", BOUNDS, RAGGED),
     Fault("padded states read", FORWARD, "bool real = present && n < STATES;", "bool real = present;", BOUNDS, RAGGED),
@@ -152,25 +176,23 @@ FAULTS = [
           within="selective_scan_sums", layout=scan.IN_CHUNKS, which=(1, 2)),
     Fault("the first state left out", FORWARD, "HAS_H && real ?", "false ?", VALUES, RAGGED),
     # The transducer loss.
-    Fault("no barrier between anti-diagonals", "rnnt_alphas", GROUP_BARRIER, "", RACE, "ragged"),
     Fault("one buffer where there are two", "rnnt_alphas", "handed[(k + 1) & 1]", "handed[k & 1]", RACE, "ragged"),
     Fault("a barrier of the wrong memory between strips", "rnnt_alphas", "mem_flags::mem_device", "mem_flags::mem_none",
-          RACE, "more columns than a threadgroup"),
+          RACE, STRIPS),
     Fault("columns past the last return early", "rnnt_alphas", "int diagonals",
           "if (u > last_column) { return; } int diagonals", DIVERGENCE, "ragged"),
     Fault("no clamp of the frames read ahead", "rnnt_gradients", "min(max(d + k - lane, 0), last_frame)",
           "(d + k - lane)", BOUNDS, "ragged"),
-    Fault("no barrier between anti-diagonals", "rnnt_gradients", GROUP_BARRIER, "", RACE, "ragged"),
     Fault("a strip writes the border that it reads", "rnnt_gradients", "* 2 + 1 - side)", "* 2 + side)", RACE,
-          "more columns than a threadgroup"),
+          STRIPS),
     Fault("the gradient of the loss left out", "rnnt_gradients", "-dloss[utterance]", "-1.0f", VALUES, "ragged"),
-    Fault("no barrier before the classes are joined", "rnnt_collapse", GROUP_BARRIER, "", RACE, OUTERMOST),
     Fault("a reduction over half of the lanes", "rnnt_collapse", "ushort apart = SIMD / 2", "ushort apart = SIMD / 4",
           VALUES, INNERMOST, which=(2, 2)),
     Fault("frames past the last written", "rnnt_collapse", "inside && simd == 0", "simd == 0", RACE, OUTERMOST),
     Fault("classes past the last written", "rnnt_collapse_gradient", "if (v < classes)", "if (v < classes + 1)", RACE,
           INNERMOST),
 ]  # fmt: skip
+FAULTS += [fault for text in TEXTS for fault in missing_barriers(text)]
 
 
 def table() -> str:
