@@ -75,8 +75,8 @@ def function(text: str, name: str) -> tuple[int, int]:
     return head.start(), text.index("\n}\n", head.start()) + 3
 
 
-RAGGED, WIDE, VIEWS = "three states, several tiles, ragged", "sixteen states, many channels", "views"
-HALF, BRAIN, BLOCKS = "fp16", "bf16", "several blocks of channels"
+RAGGED, BLOCKS = "three states, several tiles, ragged", "several blocks of channels"
+VIEWS, HALF = "views", "fp16"
 FORWARD, BACKWARD = "selective_scan_forward", "selective_scan_backward"
 INNERMOST, OUTERMOST = (f"37 classes, {axis} innermost, float32" for axis in ("vocabulary", "time"))
 STRIPS = "more columns than a threadgroup"
