@@ -23,6 +23,7 @@ from bench.gpu.scan_inputs import SHAPES, Inputs, Shape, rotation
 from bench.gpu.training_runtime import RUNTIME, import_from
 
 gpu = import_from(RUNTIME, "runtime", "selective_scan_gpu")
+planning = import_from(RUNTIME, "runtime", "selective_scan_plan")
 FORWARD = ((4, 4, 16, 4), (4, 4, 8, 4))
 # And the interval.
 BACKWARD = ((8, 2, 16, 8, 16), (8, 2, 16, 8, 32), (8, 2, 16, 4, 64), (8, 2, 8, 8, 64), (4, 4, 8, 4, 32))
@@ -39,31 +40,20 @@ def chunked(shape: Shape, chunks: int, interval: int) -> int:
 
 
 def plans(shape: Shape, usual: Any) -> Iterator[tuple[str, str, Any]]:
+    """Pass, name and plan of each variant that leaves a device enough to do and not far too much."""
     for mapping, chunks, interval in itertools.product(FORWARD, (1, 2, 4, 8, 16, 32), (32, 64)):
         if 8192 <= shape.batch * shape.channels * chunks <= 65536:
-            chosen = gpu.Mapping(*mapping)
             chunk = chunked(shape, chunks, interval)
-            yield (
-                "forward",
-                f"{mapping}; {interval}, x{chunks}",
-                replace(usual, forward=chosen, interval=interval, forward_chunk=chunk),
-            )
+            changed = {"forward": planning.Mapping(*mapping), "forward_chunk": chunk, "backward_chunk": chunk}
+            yield "forward", f"{mapping}; {interval}, x{chunks}", replace(usual, interval=interval, **changed)
     for (*mapping, interval), chunks, rounds in itertools.product(BACKWARD, (1, 2, 3, 4, 8, 16, 32), (1, 2, 4, 8)):
-        chosen = gpu.Mapping(*mapping)
+        chosen = planning.Mapping(*mapping)
         blocks = -(-shape.channels // chosen.channels)
         if 64 <= blocks * shape.batch * chunks // rounds * chosen.simdgroups // 8 <= 600 and rounds <= blocks:
-            partials = -(-blocks // rounds)
-            yield (
-                "backward",
-                f"{mapping}; {interval}, x{chunks}, {partials}",
-                replace(
-                    usual,
-                    backward=chosen,
-                    interval=interval,
-                    backward_chunk=chunked(shape, chunks, interval),
-                    partials=partials,
-                ),
-            )
+            chunk, partials = chunked(shape, chunks, interval), -(-blocks // rounds)
+            changed = {"backward": chosen, "forward_chunk": chunk, "backward_chunk": chunk, "partials": partials}
+            name = f"{mapping}; {interval}, x{chunks}, {partials}"
+            yield "backward", name, replace(usual, interval=interval, **changed)
 
 
 def calls(way: str, sets: list[Inputs]) -> list[Callable[[], object]]:

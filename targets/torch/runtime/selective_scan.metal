@@ -189,9 +189,8 @@ kernel void selective_scan_forward(
     alignas(16) threadgroup float tile_delta[CHANNELS * STEP_PITCH];
     alignas(16) threadgroup float tile_input[CHANNELS * STEP_PITCH];  // delta' x, and y once a step is done
 
-    const uint index = thread_index.x % THREADS;  // changes nothing, but tells the compiler the range
-    const uint lane = index % 32;
-    const uint simdgroup = index / 32;
+    const uint lane = thread_index.x % 32;
+    const uint simdgroup = thread_index.x / 32;
     const uint row = lane / LANES;
     const uint part = lane % LANES;
     const uint tile_row = (simdgroup * ROWS + row) * STEP_PITCH;
@@ -249,8 +248,8 @@ kernel void selective_scan_forward(
         shift[i] = HAS_BIAS ? bias[first_channel + read_channel[i]] : 0.0f;
     }
     // And of each tile of B and C: states state_row + i * THREADS / STEPS, all at step state_step.
-    const uint state_step = index % STEPS;
-    const uint state_row = index / STEPS;
+    const uint state_step = thread_index.x % STEPS;
+    const uint state_row = thread_index.x / STEPS;
     B += batch * B_BATCH + group * B_GROUP;
     C += batch * C_BATCH + group * C_GROUP;
 
@@ -395,9 +394,8 @@ kernel void selective_scan_chunk_ends(
     alignas(16) threadgroup float tile_delta[CHANNELS * STEP_PITCH];
     alignas(16) threadgroup float tile_signal[CHANNELS * STEP_PITCH];
 
-    const uint index = thread_index.x % THREADS;  // changes nothing, but tells the compiler the range
-    const uint lane = index % 32;
-    const uint simdgroup = index / 32;
+    const uint lane = thread_index.x % 32;
+    const uint simdgroup = thread_index.x / 32;
     const uint row = lane / LANES;
     const uint part = lane % LANES;
     const uint tile_row = (simdgroup * ROWS + row) * STEP_PITCH;
@@ -440,8 +438,8 @@ kernel void selective_scan_chunk_ends(
     }
     const uint read_step = lane % STEPS;
     const uint read_row = lane / STEPS;
-    const uint state_step = index % STEPS;
-    const uint state_row = index / STEPS;
+    const uint state_step = thread_index.x % STEPS;
+    const uint state_row = thread_index.x / STEPS;
     uint read_channel[SHARE];
     float shift[SHARE];
     float total[SHARE];
@@ -591,9 +589,8 @@ kernel void selective_scan_backward(
     alignas(16) threadgroup float tile_e[CHANNELS * STEP_PITCH];      // e, then C . h
     threadgroup float tile_gradients[SIMDGROUPS * STEPS * GRADIENT_PITCH];
 
-    const uint index = thread_index.x % THREADS;  // changes nothing, but tells the compiler the range
-    const uint lane = index % 32;
-    const uint simdgroup = index / 32;
+    const uint lane = thread_index.x % 32;
+    const uint simdgroup = thread_index.x / 32;
     const uint row = lane / LANES;
     const uint part = lane % LANES;
     const uint tile_row = (simdgroup * ROWS + row) * STEP_PITCH;
@@ -601,8 +598,8 @@ kernel void selective_scan_backward(
     const uint tile_state = (swapped > 0 ? STEPS * STATE_PITCH : 0) + part * HELD;
     const uint read_step = lane % STEPS;
     const uint read_row = lane / STEPS;
-    const uint state_step = index % STEPS;
-    const uint state_row = index / STEPS;
+    const uint state_step = thread_index.x % STEPS;
+    const uint state_row = thread_index.x / STEPS;
 
     const uint rows = (uint)CHANNELS_OF_GROUP;
     const uint length = (uint)LENGTH;
