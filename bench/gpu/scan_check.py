@@ -14,14 +14,15 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench.gpu.training_runtime import RUNTIME, import_from
 
-gpu = import_from(RUNTIME, "runtime", "selective_scan_gpu")
-reference = import_from(RUNTIME, "runtime", "selective_scan_reference")
+gpu: Any = import_from(RUNTIME, "runtime", "selective_scan_gpu")
+reference: Any = import_from(RUNTIME, "runtime", "selective_scan_reference")
 NAMES = ("x", "delta", "A", "B", "C", "D", "z", "delta_bias", "h")
 # Of the norm: rounding of the inputs is not counted, rounding of the results is half a unit in the last place.
 TOLERANCES = {torch.float32: 1e-5, torch.float16: 1e-3, torch.bfloat16: 6e-3}
@@ -33,7 +34,7 @@ class Case:
     state: int = 16
     groups: int = 1
     dtype: torch.dtype = torch.float32
-    flags: tuple[bool, bool, bool, bool, bool] = (True, True, True, True, True)
+    flags: tuple[bool, ...] = (True, True, True, True, True)
     """D, z, delta_bias, h, softplus."""
     delta: float = 1.0
     """How large delta is."""

@@ -22,8 +22,8 @@ from bench.gpu.gpu_time import gpu_time
 from bench.gpu.scan_inputs import SHAPES, Inputs, Shape, rotation
 from bench.gpu.training_runtime import RUNTIME, import_from
 
-gpu = import_from(RUNTIME, "runtime", "selective_scan_gpu")
-planning = import_from(RUNTIME, "runtime", "selective_scan_plan")
+gpu: Any = import_from(RUNTIME, "runtime", "selective_scan_gpu")
+planning: Any = import_from(RUNTIME, "runtime", "selective_scan_plan")
 FORWARD = ((4, 4, 16, 4), (4, 4, 8, 4))
 # And the interval.
 BACKWARD = ((8, 2, 16, 8, 16), (8, 2, 16, 8, 32), (8, 2, 16, 4, 64), (8, 2, 8, 8, 64), (4, 4, 8, 4, 32))
@@ -46,20 +46,20 @@ def plans(shape: Shape, usual: Any) -> Iterator[tuple[str, str, Any]]:
             chunk = chunked(shape, chunks, interval)
             changed = {"forward": planning.Mapping(*mapping), "forward_chunk": chunk, "backward_chunk": chunk}
             yield "forward", f"{mapping}; {interval}, x{chunks}", replace(usual, interval=interval, **changed)
-    for (*mapping, interval), chunks, rounds in itertools.product(BACKWARD, (1, 2, 3, 4, 8, 16, 32), (1, 2, 4, 8)):
-        chosen = planning.Mapping(*mapping)
+    for (*sizes, interval), chunks, rounds in itertools.product(BACKWARD, (1, 2, 3, 4, 8, 16, 32), (1, 2, 4, 8)):
+        chosen = planning.Mapping(*sizes)
         blocks = -(-shape.channels // chosen.channels)
         if 64 <= blocks * shape.batch * chunks // rounds * chosen.simdgroups // 8 <= 600 and rounds <= blocks:
             chunk, partials = chunked(shape, chunks, interval), -(-blocks // rounds)
             changed = {"backward": chosen, "forward_chunk": chunk, "backward_chunk": chunk, "partials": partials}
-            name = f"{mapping}; {interval}, x{chunks}, {partials}"
+            name = f"{sizes}; {interval}, x{chunks}, {partials}"
             yield "backward", name, replace(usual, interval=interval, **changed)
 
 
 def calls(way: str, sets: list[Inputs]) -> list[Callable[[], object]]:
     if way == "forward":
         return [functools.partial(gpu.forward, *inputs_of(one), True) for one in sets]
-    made = []
+    made: list[Callable[[], object]] = []
     for one in sets:
         _, last, checkpoints = gpu.forward(*inputs_of(one), True)
         made.append(functools.partial(gpu.backward, one.dy, torch.zeros_like(last), *inputs_of(one), checkpoints, True))
