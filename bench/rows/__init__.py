@@ -16,6 +16,7 @@ from bench.rows import (
     random_programs,
     scan_cpu,
     structure,
+    training,
 )
 from bench.setting import Setting
 
@@ -30,5 +31,6 @@ ROWS: dict[str, Callable[[Setting], list[Row]]] = {
     "random": random_programs.rows,
     "commands": command_cost.rows,
     "imports": imports.rows,
+    "training": training.rows,
     "scan": scan_cpu.rows,
 }

@@ -23,23 +23,17 @@ sys.exit(code)
 
 def rows(setting: Setting) -> list[Row]:
     """One process for each command; what it holds in sys.modules when the command is done."""
-    from mctc.cli.commands import COMMANDS
-
     spec, built = str(setting.small), str(setting.built)
     wanted: dict[str, Sequence[str]] = {
         "check": [spec],
         "fmt": ["--check", spec],
         "show": [spec],
-        "lint": [str(setting.built)],
+        "lint": ["--mps", str(setting.built / "training")],
         "build": [spec, "--target", "ane", "-o", str(setting.work / "imports")],
         "run": [built, "--speech"],
     }
-    there = {name: arguments for name, arguments in wanted.items() if name in COMMANDS}
-    torch = [name for name, arguments in there.items() if "torch" in _modules(setting, [name, *arguments])]
-    absent = [name for name in wanted if name not in there]
-    note = f"looked at {', '.join(there)}; torch is {'' if find_spec('torch') else 'not '}installed"
-    if absent:
-        note += f"; there is no `mctc {'`, `mctc '.join(absent)}` yet"
+    torch = [name for name, arguments in wanted.items() if "torch" in _modules(setting, [name, *arguments])]
+    note = f"looked at {', '.join(wanted)}; torch is {'' if find_spec('torch') else 'not '}installed"
     what = "torch imported by check, fmt, show, lint, build --target ane, run"
     return [Row(what, "never", f"by {', '.join(torch)}" if torch else "never", not torch, note)]
 

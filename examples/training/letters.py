@@ -1,6 +1,6 @@
 """Letters as tokens: 0 is the blank, then the letters, the space and a few marks.
 
-    mctc run BUILD --speech --json | python letters.py
+mctc run BUILD --speech --json | python letters.py
 """
 
 from __future__ import annotations
