@@ -91,7 +91,7 @@ def _stream(component: Any, x: Tensor, chunk: int) -> Tensor:
     import torch
 
     state, parts = component.initial_state(1), []
-    for piece in x.split(chunk, dim=3):
+    for piece in torch.split(x, chunk, 3):
         part, state = component.step(piece, state)
         parts.append(part)
     return torch.cat(parts, dim=3)
