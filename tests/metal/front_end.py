@@ -43,7 +43,7 @@ ARGUMENTS = [
 
 def missing() -> str | None:
     """Why the front end can't run here, if it can't."""
-    return "no libclang: pip install 'libclang>=18'" if Index is None else None
+    return "no libclang: pip install 'libclang>=17'" if Index is None else None
 
 
 @functools.cache
