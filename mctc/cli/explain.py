@@ -36,4 +36,4 @@ def _explanation(code: str) -> str:
     if wanted in CATALOGUE:
         return explain_diagnostic(wanted)
     hint = did_you_mean(wanted, [*CATALOGUE, *RULES]) or "codes look like MCT0051 or MPS050; `mctc explain` lists them"
-    raise UsageError(f"there is no code {code!r}", hint=hint)
+    raise UsageError(f"there is no code `{code}`", hint=hint)

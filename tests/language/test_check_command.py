@@ -42,4 +42,4 @@ def test_explain_prints_and_lists(mctc: Run) -> None:
     assert len(mctc("explain").stdout.splitlines()) > 40
     refused = mctc("explain", "MCT9999")
     assert refused.returncode == 2
-    assert "no diagnostic" in refused.stderr
+    assert "no code `MCT9999`" in refused.stderr

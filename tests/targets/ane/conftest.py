@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mctc.build.compile import Compiled
 from mctc.build.options import BuildOptions
 from mctc.build.target import Agreement, Written
 from mctc.ir.program import Program
@@ -34,11 +35,16 @@ class Made:
 
     def check(self) -> list[Agreement]:
         """Evaluates every package against its program."""
-        return AneTarget().check(self.program, self.weights, self.folder, self.options, self.written)
+        return AneTarget().check(compiled(self.program), self.weights, self.folder, self.options, self.written)
 
     def witnessed(self) -> int:
         """How many operations coremltools' own type inference agrees with."""
         return sum(check_with_coremltools(self.folder / name) for name in self.written.artifacts)
+
+
+def compiled(program: Program) -> Compiled:
+    """A program as it is, as if it had been compiled."""
+    return Compiled(program, program, program, 1, {}, {}, ())
 
 
 Make = Callable[..., Made]
@@ -52,7 +58,7 @@ def make(tmp_path: Path) -> Make:
         folder = tmp_path / f"out{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
         asked, weights = BuildOptions(**options), Weights(program.sources)  # type: ignore[arg-type]
-        written = AneTarget().write(program, weights, folder, asked, {"mctc.model": program.name})
+        written = AneTarget().write(compiled(program), weights, folder, asked, {"mctc.model": program.name})
         return Made(program, weights, folder, asked, written)
 
     return write
