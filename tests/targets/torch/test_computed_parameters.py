@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from .made import Made, error, listed, make_spec, tensors
 
-SPEC = """
-block tied(token: i32[B, U]) {
-    param weight: f32[256, 64] = normal(std = 1)
-    return op.linear(op.embedding(token, weight), weight)
-}
-
-model probe(width = 64) {
-    dim B: batch
-    dim T: time @ 100 Hz
-    dim U: label
-    param shared: f32[64, 64] = normal(std = 0.1)
-    component wide(x: f32[B, T, width]) -> f32[B, T, width] {
-        return op.linear(linear(linear(x, 16500) as up, width) as down, shared)
-    }
-    component narrow(x: f32[B, T, width]) -> f32[B, T, width] {
-        return tanh(op.linear(x, shared))
-    }
-    component output(token: i32[B, U] < 256) -> f32[B, U, 256] {
-        return tied(token) as tied
-    }
-    stream { chunk = 8 frames }
-    quantize { wide.**: int4(per_channel); **: int8(per_channel) }
-}
-"""
-
 
 @pytest.fixture(scope="module")
 def probe(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    folder = tmp_path_factory.mktemp("probe")
-    (folder / "probe.mct").write_text(SPEC)
-    return make_spec(folder / "probe.mct", folder)
+    return make_spec(Path(__file__).with_name("probe.mct"), tmp_path_factory.mktemp("probe"))
 
 
 def arguments(made: Made, name: str) -> dict[str, torch.Tensor]:

@@ -19,7 +19,7 @@ from mctc.targets.torch.support import RUNTIME, support_files
 GOLDEN = Path(__file__).with_name("golden")
 SPECS = {
     "mct_small": "spec/mct_small.mct",
-    "mct_tiny": "spec/mct_tiny.mct",
+    "probe": "tests/targets/torch/probe.mct",
     "conformer": "examples/conformer/conformer.mct",
 }
 RULES = "A,B,C4,E,F,I,PIE,PERF,RET,RUF,SIM,UP,W"
