@@ -16,6 +16,7 @@ from mctc.targets.torch.initial_text import initial_text
 from mctc.targets.torch.layer_table import layer_of
 from mctc.targets.torch.method import CLASS, Method, Writer
 from mctc.targets.torch.quantize_text import constant_name
+from mctc.targets.torch.reserved import check_name
 from mctc.targets.torch.rounds import Rounds
 from mctc.targets.torch.tree import Node, elements, index_text, rounds_of
 from mctc.targets.torch.usual_start import starts_as_usual
@@ -129,6 +130,7 @@ class ClassWriter:
             attribute = elements(path)[-1].partition(".")[0]
             if attribute in made:
                 continue
+            check_name(attribute, path)
             if path in layers:
                 made[attribute] = f"self.{attribute} = {self._layer(path, imports)}"
             elif path in children and children[path].index is not None:

@@ -10,7 +10,7 @@ from math import lcm
 
 from mctc.ir.dims import Extent
 from mctc.ir.program import Function, Op, Program, Quantization, State, Value
-from mctc.ir.time import Window
+from mctc.ir.time import Pointwise
 from mctc.ir.types import Role
 from mctc.targets.torch.expressions import Expression, UnsupportedError, expression, masked_operand
 from mctc.targets.torch.held import Held
@@ -128,11 +128,10 @@ class Component:
 
     @cached_property
     def takes_lengths(self) -> bool:
-        """Whether `forward` takes the lengths of the utterances: something in it looks ahead."""
+        """Whether `forward` takes the lengths of the utterances: something in it sees more than a frame at a time."""
         if self.framed is None or self.streams:
             return False
-        looks = (op.time for op in self.function.ops if op.operands)
-        return self.needs_valid(self.root) or any(isinstance(t, Window) and t.right > 0 for t in looks)
+        return any(not isinstance(op.time, Pointwise) for op in self.function.ops if op.operands)
 
     @cached_property
     def multiple(self) -> int:

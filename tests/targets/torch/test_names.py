@@ -1,0 +1,70 @@
+"""Names of a spec that torch modules have for themselves, and models of every kind that have a loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from mctc.targets.torch.errors import EmitError
+from mctc.targets.torch.reserved import OF_BLOCKS, OF_MODULES
+from mctc.targets.torch.runtime.layers import Block
+
+from .made import Made, make_spec
+
+MODEL = """
+import "lib/rnn.mct"
+
+model named(width = 8) {
+    dim B: batch
+    dim T: time @ 100 Hz
+    component encoder(x: f32[B, T, 8]) -> f32[B, T, V] { BODY }
+    dim V: vocabulary = 64
+    train { objective = ctc(blank = 0) }
+    stream { chunk = 8 frames }
+}
+"""
+
+
+def made(body: str, folder: Path) -> Made:
+    (folder / "named.mct").write_text(MODEL.replace("BODY", body))
+    return make_spec(folder / "named.mct", folder)
+
+
+def test_every_name_of_a_module_is_known() -> None:
+    public = {name for name in dir(nn.Module()) if not name.startswith("_")}
+    assert public <= OF_MODULES, sorted(public - OF_MODULES)
+    blocks = {name for name in dir(Block()) if not name.startswith("_")} - public
+    assert blocks <= OF_BLOCKS, sorted(blocks - OF_BLOCKS)
+
+
+@pytest.mark.parametrize("name", ["forward", "train", "stored", "run", "kind"])
+def test_an_instance_cannot_hide_what_a_module_has(name: str, tmp_path: Path) -> None:
+    with pytest.raises(EmitError, match=f"`encoder.{name}`: a torch module has a `{name}` of its own"):
+        made(f"return linear(x, V) as {name}", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return linear(conv1d(x, 8, 3) as conv, V) as out",
+        "return linear(lstm_stack(x, 8) as stack, V) as out",
+        "return linear(bilstm(x, 8) as both, V) as out",
+        "return linear(conv1d(x, 8, 5, look_ahead = 2) as conv, V) as out",
+    ],
+    ids=["causal", "recurrent", "both ways", "looking ahead"],
+)
+def test_every_encoder_has_its_loss_and_keeps_utterances_apart(body: str, tmp_path: Path) -> None:
+    model = made(body, tmp_path).model
+    mel, lengths = torch.randn(2, 24, 8), torch.tensor([24, 15])
+    targets, counts = torch.randint(1, 64, (2, 3)), torch.tensor([3, 2])
+    together = model(mel, lengths, targets, counts)
+    alone = [
+        model(mel[i : i + 1, :n], torch.tensor([n]), targets[i : i + 1], counts[i : i + 1])
+        for i, n in ((0, 24), (1, 15))
+    ]
+    torch.testing.assert_close(together, torch.stack(alone).mean(), rtol=1e-4, atol=1e-4)
+    together.backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
