@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ sys.exit(code)
 """
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+WITHOUT_TORCH = ("targets/torch/test_golden.py",)  # of the training side, what can be tested without torch
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Where torch isn't installed, the tests of the training side are left out; nothing else needs it."""
+    if find_spec("torch") is not None or not collection_path.is_relative_to(ROOT / "tests"):
+        return None
+    path = collection_path.relative_to(ROOT / "tests").as_posix()
+    training = path == "metal" or path == "bench/test_gpu.py" or path.startswith("targets/torch/test_")
+    return True if training and path not in WITHOUT_TORCH else None
 
 
 @pytest.fixture(scope="session")
