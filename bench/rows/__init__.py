@@ -31,6 +31,6 @@ ROWS: dict[str, Callable[[Setting], list[Row]]] = {
     "random": random_programs.rows,
     "commands": command_cost.rows,
     "imports": imports.rows,
-    "training": training.rows,
     "scan": scan_cpu.rows,
+    "training": training.rows,
 }
