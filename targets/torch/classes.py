@@ -36,12 +36,13 @@ class ClassNames:
 
     def claim(self, wanted: str, code: str) -> tuple[str, bool]:
         """A name for a class of this code, and whether it is new."""
+        wanted = f"{wanted}Block" if wanted in LAYER_CLASSES else wanted
         name, number = wanted, 1
         while name in self.taken:
             if self.taken[name] == code:
                 return name, False
             number += 1
-            name = f"{wanted}Block" if name in LAYER_CLASSES else f"{wanted}{number}"
+            name = f"{wanted}{number}"
         self.taken[name] = code
         return name, True
 

@@ -42,7 +42,7 @@ class LinearBlock(Block):
         return torch.cat([y, y1], dim=1)
 
 
-class Linear3(Block):
+class LinearBlock2(Block):
     """Block `linear`, as `wide.down`."""
 
     weight: Tensor
@@ -69,7 +69,7 @@ class Wide(Block):
     def __init__(self) -> None:
         super().__init__()
         self.up = LinearBlock()
-        self.down = Linear3()
+        self.down = LinearBlock2()
 
     def forward(self, x: Tensor, shared: Tensor) -> Tensor:
         """x (B, 64, 1, T), shared (64, 64, 1, 1) to (B, 64, 1, T)."""
