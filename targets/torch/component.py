@@ -93,24 +93,19 @@ class Component:
         return at_rate(self._stride(value, axis, op))
 
     def _read(self, op: Op) -> list[int]:
-        outputs = set(self.function.outputs)
-        return [i for i, value in enumerate(op.results) if value in outputs or value in self.uses]
+        """Which of its results anything reads."""
+        return [i for i, value in enumerate(op.results) if value in self._outputs or value in self.flow.uses]
 
-    @property
-    def uses(self) -> Mapping[Value, list[Op]]:
-        return self.flow.uses
+    @cached_property
+    def _outputs(self) -> frozenset[Value]:
+        return frozenset(self.function.outputs)
 
     @staticmethod
     def _stride(value: Value, axis: int, op: Op) -> int:
         extent = value.type.extents[axis]
         symbol = next(iter(extent.symbols), "")
         rate = extent.coefficient(symbol)
-        if (
-            rate == 0
-            or rate.numerator != 1
-            or (extent / rate).coefficient(symbol) != 1
-            or extent != type(extent).of(symbol) * rate
-        ):
+        if rate.numerator != 1 or extent != Extent.of(symbol) * rate:
             raise UnsupportedError(
                 f"{op.name} must know which of {extent} frames exist in a batch of utterances of different lengths; "
                 "a torch module knows that of T/n frames for a whole n"

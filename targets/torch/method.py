@@ -17,7 +17,7 @@ from mctc.targets.torch.tree import LEAVES, Node, index_text
 
 LONGEST = 64  # characters of an expression that is written inside another one
 CLASS = "@class"  # stands for the class's own name until it has one
-TAKEN = {*keyword.kwlist, *RULES, "self", "torch", "F", "nn", "state", "layer", "carried", "lengths"}
+TAKEN = {*keyword.kwlist, *RULES, "self", "torch", "F", "nn", "state", "layer", "carried", "after", "lengths"}
 TAKEN |= {"masked", "masked_mean", "unpacked", "valid_frames", "zip", "tuple", "range"}
 Item = Op | Node | Rounds
 
