@@ -117,7 +117,7 @@ def summary(result: BuildResult) -> list[str]:
         worst = max(entry["error"] for entry in manifest["verification"])
         lines.append(f"  read back, type-checked and evaluated: within {worst:.1e} of the program")
     missing = {name: entry["missing"] for name, entry in manifest["beside"].items() if "missing" in entry}
-    lines += [f"  without what {name} would add: {why}" for name, why in missing.items()]
+    lines += [f"  without the files of target {name}: {why}" for name, why in missing.items()]
     if (result.folder / "training").is_dir():
         lines.append(f"  to train: {result.folder}/training, PyTorch modules that need torch alone")
     if "seed" in manifest["weights"]:
