@@ -96,7 +96,7 @@ class Weights:
 
     def _late(self, recipe: Derived, parameter: Parameter) -> Array | None:
         """A checkpoint written after a pass holds the parameter in its later shape under its own name."""
-        source = _rearranged(recipe)
+        source = rearranged(recipe)
         if self._checkpoint is None or source is None or recipe.type.shape == source.type.shape:
             return None
         if self._checkpoint.shapes.get(parameter.name) == recipe.type.shape:
@@ -135,7 +135,7 @@ def stages(recipe: Recipe) -> Iterable[tuple[int, ...]]:
     yield recipe.type.shape
 
 
-def _rearranged(recipe: Recipe) -> Source | None:
+def rearranged(recipe: Recipe) -> Source | None:
     """The one tensor whose entries a recipe moves about; None where it does arithmetic or joins several."""
     while isinstance(recipe, Derived):
         operands = [each for each in recipe.operands if each is not None]

@@ -69,7 +69,7 @@ def _streamed(whole: Program, chunk: int, context: Context) -> tuple[Program, di
         try:
             derived, info = derive_program(whole, chunk, only={name})
         except DiagnosticError as error:
-            context.explanations.append((DERIVE, name, error.diagnostics[0].message))
+            context.explain(DERIVE, name, error.diagnostics[0].message)
             continue
         streamed.functions |= derived.functions
         steps |= info

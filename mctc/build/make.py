@@ -93,9 +93,9 @@ def _beside(
     target = _target(name)
     try:
         written = target.write(compiled, weights, folder, options, metadata)
-        target.check(compiled, weights, folder, options, written)
     except MctcError as error:
         return {"missing": str(error)}
+    target.check(compiled, weights, folder, options, written)
     return {"artifacts": list(written.artifacts)}
 
 

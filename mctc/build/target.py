@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from mctc.build.compile import Compiled
 from mctc.build.options import BuildOptions
+from mctc.ir.types import TensorType
 from mctc.weights import Weights
 
 
@@ -26,6 +27,12 @@ class Port:
     dtype: str
     roles: tuple[str, ...]
     bound: int | None = None
+
+    @classmethod
+    def of(cls, spec: str, name: str, type_: TensorType, dtype: str) -> Port:
+        """The port of a static type."""
+        bound = type_.bound.value if type_.bound is not None and type_.bound.is_static else None
+        return cls(spec, name, type_.shape, dtype, tuple(role.value for role in type_.roles), bound)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,4 @@ def interface(function: Function, artifact: str, alone: bool, states_as_io: bool
 
 
 def _port(spec: str, type_: TensorType, suffix: str = "") -> Port:
-    roles = tuple(role.value for role in type_.roles)
-    bound = type_.bound.value if type_.bound is not None and type_.bound.is_static else None
-    return Port(spec, identifier(spec) + suffix, type_.shape, MIL_DTYPE[type_.dtype], roles, bound)
+    return Port.of(spec, identifier(spec) + suffix, type_, MIL_DTYPE[type_.dtype])

@@ -12,6 +12,7 @@ from mctc.ir.types import Role, TensorType
 from mctc.targets.torch.component import Component, Shared
 from mctc.targets.torch.fit import WIDTH
 from mctc.targets.torch.held import Tensor
+from mctc.targets.torch.imports import IMPORTED
 from mctc.targets.torch.initial_text import initial_text
 from mctc.targets.torch.layer_table import layer_of
 from mctc.targets.torch.method import CLASS, Method, Writer
@@ -22,21 +23,17 @@ from mctc.targets.torch.tree import Node, elements, index_text, rounds_of
 from mctc.targets.torch.usual_start import starts_as_usual
 
 Lines = list[str]
-LAYER_CLASSES = (
-    *("Block", "Layer", "Conv2d", "Linear", "LayerNorm", "RMSNorm", "BatchNorm", "Embedding", "LSTM", "GRU"),
-    *("Tensor", "NamedTuple", "Quantize", "F", "Initial"),
-)
 
 
 @dataclass
 class ClassNames:
     """Class names that are taken, and what stands under them: equal texts share a class."""
 
-    taken: dict[str, str] = field(default_factory=lambda: dict.fromkeys(LAYER_CLASSES, ""))
+    taken: dict[str, str] = field(default_factory=lambda: dict.fromkeys(IMPORTED, ""))
 
     def claim(self, wanted: str, code: str) -> tuple[str, bool]:
         """A name for a class of this code, and whether it is new."""
-        wanted = f"{wanted}Block" if wanted in LAYER_CLASSES else wanted
+        wanted = f"{wanted}Block" if wanted in IMPORTED else wanted
         name, number = wanted, 1
         while name in self.taken:
             if self.taken[name] == code:
@@ -91,6 +88,7 @@ class ClassWriter:
             return
         lines = [*state, f"class {CLASS}(Block):", f'    """{self._about(node)}"""', "", *body]
         text = tuple(line.replace(CLASS, name) for line in lines)
+        imports |= {"Quantize"} if self.schemes else set()
         self.written.append(ClassText(name, text, frozenset(imports), frozenset(self.schemes)))
 
     def _step(self, node: Node, forward: Method) -> Method | None:

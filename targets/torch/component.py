@@ -15,6 +15,7 @@ from mctc.ir.types import Role
 from mctc.targets.torch.expressions import Expression, UnsupportedError, expression, masked_operand
 from mctc.targets.torch.held import Held
 from mctc.targets.torch.layer_table import layer_of
+from mctc.targets.torch.reserved import is_reserved
 from mctc.targets.torch.rounds import Rounds, with_rounds
 from mctc.targets.torch.scan_fusion import Fusions
 from mctc.targets.torch.tree import Flow, Node, grow
@@ -126,7 +127,8 @@ class Component:
         """Whether `forward` takes the lengths of the utterances: something in it sees more than a frame at a time."""
         if self.framed is None or self.streams:
             return False
-        return any(not isinstance(op.time, Pointwise) for op in self.function.ops if op.operands)
+        sees_more = any(not isinstance(op.time, Pointwise) for op in self.function.ops if op.operands)
+        return sees_more or self.needs_valid(self.root)  # statistics of a batch are pointwise in evaluation alone
 
     @cached_property
     def multiple(self) -> int:
@@ -169,6 +171,10 @@ class Component:
             if other == text:
                 return name
         hint = op.result.name or "constant"
+        inside = f"{node.path}.{hint}"
+        named = (*self.shared.held.tensors, *self.shared.program.instances)
+        if any(each == inside or each.startswith(f"{inside}.") for each in named) or is_reserved(hint):
+            hint += "_constant"
         name = hint if hint not in buffers else f"{hint}_{len(buffers)}"
         buffers[name] = text
         return name

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from mctc.ir.build import make
 from mctc.ir.location import Origin
-from mctc.ir.program import Derived, Initializer, Parameter, Program, Quantization, Recipe, Source, Value
-from mctc.rewrite.recipes import STRUCTURAL
+from mctc.ir.op import registry
+from mctc.ir.program import Initializer, Parameter, Program, Quantization, Recipe, Source, Value
 from mctc.targets.torch.expressions import Expression, expression
-from mctc.weights import leaves
+from mctc.weights import leaves, rearranged
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Held:
         for parameter in program.parameters.values():
             for name in {source.name for source in leaves(parameter.recipe)}:
                 readers[name] = readers.get(name, 0) + 1
-        self.moved = {name for name, p in program.parameters.items() if own_tensor(p) and readers[name] == 1}
+        self.moved = {name for name, p in program.parameters.items() if _own_tensor(p) and readers[name] == 1}
         self.tensors = {tensor.name: tensor for tensor in self._tensors()}
 
     def _tensors(self) -> list[Tensor]:
@@ -61,15 +61,10 @@ class Held:
         return _computed(parameter.recipe, stored)
 
 
-def own_tensor(parameter: Parameter) -> bool:
+def _own_tensor(parameter: Parameter) -> bool:
     """Whether a recipe does nothing but move the entries of the tensor that has the parameter's name."""
-    recipe: Recipe = parameter.recipe
-    while isinstance(recipe, Derived):
-        operands = [operand for operand in recipe.operands if operand is not None]
-        if recipe.op not in STRUCTURAL or len(operands) != 1:
-            return False
-        recipe = operands[0]
-    return recipe.name == parameter.name
+    source = rearranged(parameter.recipe)
+    return source is not None and source.name == parameter.name
 
 
 def _computed(recipe: Recipe, stored: Callable[[str], Expression]) -> Expression:
@@ -78,8 +73,6 @@ def _computed(recipe: Recipe, stored: Callable[[str], Expression]) -> Expression
     operands = [None if each is None else Value(each.type) for each in recipe.operands]
     texts = [None if each is None else _computed(each, stored) for each in recipe.operands]
     attributes: Mapping[str, object] = dict(recipe.attributes)
-    from mctc.ir.op import registry
-
     op = make(registry()[recipe.op], operands, attributes, Origin())
     text = expression(op, texts)
     return text if len(op.results) == 1 else Expression(f"{text.atom}[{recipe.result}]", text.imports)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mctc.ir.program import Derived, Initializer, Recipe, Source
+from mctc.targets.torch.expressions import UnsupportedError
 from mctc.targets.torch.expressions.text import call, literal, named, number
 
 # Ops of a recipe that leave a tensor distributed as its source is: they regroup, reorder or select its entries.
@@ -12,7 +13,7 @@ REGROUPING = frozenset({"reshape", "transpose", "slice", "split"})
 def initial_text(initializer: Initializer, recipe: Recipe) -> str:
     """`padded(kaiming_uniform(fan_in=256), axis=0, after=23)`: a source's rule, and what passes made of the tensor.
 
-    Raises ValueError for a recipe that computes, which no rule can start.
+    Raises UnsupportedError for a recipe that computes, which no rule can start.
     """
     if isinstance(recipe, Source):
         return rule_text(initializer)
@@ -22,7 +23,9 @@ def initial_text(initializer: Initializer, recipe: Recipe) -> str:
         return initial_text(initializer, inner)
     if inner is not None and recipe.op == "pad" and not attributes.get("before", 0):
         return _padded(initial_text(initializer, inner), attributes)
-    raise ValueError(f"no initial values are known for a parameter that is {recipe.op} of the checkpoint's tensors")
+    raise UnsupportedError(
+        f"no initial values are known for a parameter that is {recipe.op} of the checkpoint's tensors"
+    )
 
 
 def rule_text(initializer: Initializer) -> str:

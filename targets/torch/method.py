@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from mctc.ir.program import Op, State, Value
 from mctc.targets.torch.component import Component, field_of, state_field
-from mctc.targets.torch.expressions import RULES, Expression, expression
+from mctc.targets.torch.expressions import Expression, expression
 from mctc.targets.torch.expressions.text import call
+from mctc.targets.torch.imports import IMPORTED
 from mctc.targets.torch.layer_table import layer_call
 from mctc.targets.torch.rounds import Rounds
 from mctc.targets.torch.scan_fusion import Fused
@@ -17,8 +18,8 @@ from mctc.targets.torch.tree import LEAVES, Node, index_text
 
 LONGEST = 64  # characters of an expression that is written inside another one
 CLASS = "@class"  # stands for the class's own name until it has one
-TAKEN = {*keyword.kwlist, *RULES, "self", "torch", "F", "nn", "state", "layer", "carried", "after", "lengths"}
-TAKEN |= {"masked", "masked_mean", "unpacked", "valid_frames", "zip", "tuple", "range"}
+LOCALS = ("self", "state", "layer", "carried", "after", "lengths", "zip", "tuple", "range")
+TAKEN = frozenset({*keyword.kwlist, *LOCALS, *IMPORTED})
 Item = Op | Node | Rounds
 
 

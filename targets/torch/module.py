@@ -10,33 +10,10 @@ from mctc.targets.torch.classes import ClassNames, ClassText, ClassWriter, camel
 from mctc.targets.torch.component import Component, Shared, layers_of, parameter_text
 from mctc.targets.torch.fit import fitted
 from mctc.targets.torch.held import Held
+from mctc.targets.torch.imports import import_lines, siblings
 from mctc.targets.torch.objective import Loss, loss_of
 from mctc.targets.torch.quantize_text import constant_name, constant_text
-
-# Where the names that a module uses come from, in the order in which isort wants them.
-HOMES = {
-    "fake_quantize": ("FakeQuantizer", "Quantize"),
-    "functional": (
-        "attention",
-        "gru",
-        "layer_norm",
-        "lstm",
-        "masked",
-        "masked_mean",
-        "reverse",
-        "rms_norm",
-        "unpacked",
-    ),
-    "initial": (
-        *("constant", "delta_bias", "kaiming_uniform", "log_arange", "normal", "ones", "padded", "uniform", "zeros"),
-    ),
-    "layers": (*("LSTM", "GRU", "BatchNorm", "Block", "Conv2d", "Embedding", "LayerNorm", "Linear", "RMSNorm"),),
-    "lengths": ("valid_frames",),
-    "losses": ("ctc_loss",),
-    "rnnt_loss": ("rnnt_loss",),
-    "selective_scan": ("selective_scan",),
-}
-
+from mctc.targets.torch.reserved import check_name
 
 ABOUT = (
     "Tensors are laid out as the Neural Engine computes, (B, C, 1, S), time last. `forward` takes whole utterances,",
@@ -63,7 +40,7 @@ def write_module(whole: Program, derived: Mapping[str, Function], source: str) -
     held, names = Held(whole), ClassNames()
     texts: list[ClassText] = []
     components: dict[str, str] = {}
-    takes_lengths: dict[str, bool] = {}
+    counted: set[str] = set()
     given: dict[str, list[str]] = {}
     root = Shared(whole, held, {})
     for name, function in whole.functions.items():
@@ -72,18 +49,17 @@ def write_module(whole: Program, derived: Mapping[str, Function], source: str) -
         step = Component(derived[name], shared, streams=True) if name in derived else None
         texts += ClassWriter(whole, shared, component, step, names).write()
         components[name] = shared.classes[name]
-        takes_lengths[name] = component.takes_lengths
+        if component.takes_lengths and component.strides:
+            counted.add(name)
         given[name] = _parameters_given(component, root)
-    model = _root(root, components, loss_of(whole, takes_lengths, given), names)
+    model = _root(root, components, loss_of(whole, counted, given), names)
     texts.append(model)
-    lines = [*_head(whole, texts, source)]
+    used = frozenset({"Block"}).union(*(text.imports for text in texts))
+    lines = [*_head(whole, texts, source, used)]
     for text in texts:
         lines += ["", "", *_trimmed(text.lines)]
     body = "\n".join(fitted(lines)) + "\n"
-    used = {name for text in texts for name in text.imports}
-    used |= {"Quantize"} if any(text.schemes for text in texts) else set()
-    siblings = frozenset(home for home, offered in HOMES.items() if used.intersection(offered)) | {"layers"}
-    return ModuleText(model.name, body, components, siblings)
+    return ModuleText(model.name, body, components, siblings(used))
 
 
 def _parameters_given(component: Component, root: Shared) -> list[str]:
@@ -101,6 +77,8 @@ def _root(root: Shared, components: Mapping[str, str], loss: Loss | None, names:
     own = [tensor for tensor in root.held.tensors.values() if tensor.name.partition(".")[0] not in components]
     lines += [f"    {tensor.name}: Tensor" for tensor in own] + ([""] if own else [])
     lines += ["    def __init__(self) -> None:", "        super().__init__()"]
+    for attribute in [*(tensor.name for tensor in own), *components]:
+        check_name(attribute, attribute)
     for tensor in own:
         lines.append(f"        {parameter_line(tensor, imports, schemes)}")
     for attribute, how in root.quantizers.get("", {}).items():
@@ -112,11 +90,12 @@ def _root(root: Shared, components: Mapping[str, str], loss: Loss | None, names:
     if loss is not None:
         imports |= loss.imports
         lines += definition("forward", list(loss.arguments), "Tensor", loss.docs, list(loss.body))
+    if schemes:
+        imports.add("Quantize")
     return ClassText(name, tuple(lines), frozenset(imports), frozenset(schemes))
 
 
-def _head(whole: Program, texts: Iterable[ClassText], source: str) -> Iterable[str]:
-    used = {name for text in texts for name in text.imports}
+def _head(whole: Program, texts: Iterable[ClassText], source: str, used: frozenset[str]) -> Iterable[str]:
     yield f'"""{whole.name} as PyTorch modules, made by mctc from {source}: change the spec, not this file.'
     yield ""
     yield from ABOUT
@@ -133,12 +112,8 @@ def _head(whole: Program, texts: Iterable[ClassText], source: str) -> Iterable[s
     if "F" in used:
         yield "from torch.nn import functional as F"
     yield ""
+    yield from import_lines(used)
     schemes = {how for text in texts for how in text.schemes}
-    used |= {"Block"} | ({"Quantize"} if schemes else set())
-    for home, offered in HOMES.items():
-        names = [name for name in offered if name in used]
-        if names:
-            yield f"from .{home} import {', '.join(names)}"
     if schemes:
         yield ""
         yield from sorted(map(constant_text, schemes))

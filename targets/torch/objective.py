@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,26 +30,26 @@ class _Calls:
         return f"self.{function.name}({', '.join([arguments, *self.given[function.name]])})"
 
 
-def loss_of(program: Program, takes_lengths: Mapping[str, bool], given: Mapping[str, Sequence[str]]) -> Loss | None:
+def loss_of(program: Program, counted: Collection[str], given: Mapping[str, Sequence[str]]) -> Loss | None:
     """The loss of a program, or None where it names none, or one that its components do not fit.
 
-    `given` are arguments of each component beside its inputs: parameters of the model itself.
+    `counted` are the components that take lengths and know how many frames come out. `given` are arguments of each
+    component beside its inputs: parameters of the model itself.
     """
     objective = program.train.settings.get("objective")
     name, settings = objective if isinstance(objective, tuple) and len(objective) == 2 else (objective, {})
     write = LOSSES.get(str(name))
-    return None if write is None else write(program, dict(settings), takes_lengths, _Calls(given))
+    return None if write is None else write(program, dict(settings), counted, _Calls(given))
 
 
-def _transducer(
-    program: Program, settings: Mapping[str, Any], takes_lengths: Mapping[str, bool], calls: _Calls
-) -> Loss | None:
+def _transducer(program: Program, settings: Mapping[str, Any], counted: Collection[str], calls: _Calls) -> Loss | None:
     kinds = {(_takes(f, Role.TIME), _takes(f, Role.LABEL)): f for f in program.functions.values()}
     found = [kinds.get(kind) for kind in ((True, False), (False, True), (True, True))]
     if len(program.functions) != 3 or None in found:
         return None
     encoder, predictor, joiner = (f for f in found if f is not None)
-    if not all(len(f.results) == 1 for f in (encoder, predictor, joiner)) or not takes_lengths[encoder.name]:
+    shapes = [(len(f.inputs), len(f.results)) for f in (encoder, predictor, joiner)]
+    if shapes != [(1, 1), (1, 1), (2, 1)] or encoder.name not in counted:
         return None
     blank = settings.get("blank", 0)
     features = encoder.inputs[0]
@@ -73,11 +73,9 @@ def _transducer(
     )
 
 
-def _ctc(
-    program: Program, settings: Mapping[str, Any], takes_lengths: Mapping[str, bool], calls: _Calls
-) -> Loss | None:
+def _ctc(program: Program, settings: Mapping[str, Any], counted: Collection[str], calls: _Calls) -> Loss | None:
     functions = list(program.functions.values())
-    if len(functions) != 1 or not _takes(functions[0], Role.TIME) or not takes_lengths[functions[0].name]:
+    if len(functions) != 1 or len(functions[0].inputs) != 1 or functions[0].name not in counted:
         return None
     (function,) = functions
     _, logits = function.results[0]
@@ -99,7 +97,7 @@ def _ctc(
     )
 
 
-LOSSES: Mapping[str, Callable[[Program, Mapping[str, Any], Mapping[str, bool], _Calls], Loss | None]] = {
+LOSSES: Mapping[str, Callable[[Program, Mapping[str, Any], Collection[str], _Calls], Loss | None]] = {
     "rnnt": _transducer,
     "ctc": _ctc,
 }

@@ -81,9 +81,11 @@ OF_BLOCKS = frozenset(
 )
 
 
+def is_reserved(attribute: str) -> bool:
+    return attribute in OF_MODULES or attribute in OF_BLOCKS
+
+
 def check_name(attribute: str, path: str) -> None:
     """Raises UnsupportedError for a name that would hide something of the module's own."""
-    if attribute in OF_MODULES or attribute in OF_BLOCKS:
-        raise UnsupportedError(
-            f"`{path}`: a torch module has a `{attribute}` of its own; give the instance another name with `as`"
-        )
+    if is_reserved(attribute):
+        raise UnsupportedError(f"`{path}`: a torch module has a `{attribute}` of its own; give it another name")

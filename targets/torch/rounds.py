@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mctc.ir.program import Op, Value
-from mctc.targets.torch.tree import Flow, Node
+from mctc.targets.torch.tree import Flow, Node, rounds_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +25,9 @@ class Rounds:
 def with_rounds(node: Node, flow: Flow, classes: Mapping[str, str]) -> list[Op | Node | Rounds]:
     """The items of a node, each repeat that is a loop as one item. `classes` are class names by path."""
     items: list[Op | Node | Rounds] = []
-    lists: dict[str, list[Node]] = {}
-    for child in node.children:
-        if child.index is not None:
-            lists.setdefault(child.attribute, []).append(child)
-    loops = {nodes[0]: loop for nodes in lists.values() if (loop := _loop(nodes, node, flow, classes))}
+    repeats = dict.fromkeys(child.attribute for child in node.children if child.index is not None)
+    found = (_loop(rounds_of(repeat, node), node, flow, classes) for repeat in repeats)
+    loops = {loop.nodes[0]: loop for loop in found if loop is not None}
     inside = {each for loop in loops.values() for each in loop.nodes}
     for item in node.items:
         if isinstance(item, Op) or item not in inside:

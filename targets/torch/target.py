@@ -35,7 +35,7 @@ class TorchTarget(Target):
         whole = compiled.whole
         try:
             module = write_module(whole, compiled.derived.functions, _source(whole))
-        except (UnsupportedError, ValueError) as error:
+        except UnsupportedError as error:
             raise EmitError(f"{whole.name} can't be written as a PyTorch module: {error}") from error
         training = folder / FOLDER
         training.mkdir()
@@ -89,6 +89,4 @@ def _interface(function: Function, artifact: str, name: str) -> Interface:
 
 
 def _port(name: str, type_: TensorType) -> Port:
-    roles = tuple(role.value for role in type_.roles)
-    bound = type_.bound.value if type_.bound is not None and type_.bound.is_static else None
-    return Port(name, name, type_.shape, DTYPE[type_.dtype], roles, bound)
+    return Port.of(name, name, type_, DTYPE[type_.dtype])

@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from mctc.ir.text import parse_program
 from mctc.targets.torch.errors import EmitError
+from mctc.targets.torch.module import write_module
 from mctc.targets.torch.reserved import OF_BLOCKS, OF_MODULES
 from mctc.targets.torch.runtime.layers import Block
 
@@ -26,6 +28,17 @@ model named(width = 8) {
     stream { chunk = 8 frames }
 }
 """
+
+
+CONSTANT = """program @p {
+    dim B: batch dim T: time @ 100
+    instance @f.table: linear
+    function @f(%x: f32[batch B, time T, channel 2]) {
+        %0 = constant [1.0, 2.0]: f32[2]
+        %1 = mul(%x, %0)
+        return y = %1
+    }
+}"""
 
 
 def made(body: str, folder: Path) -> Made:
@@ -53,8 +66,9 @@ def test_an_instance_cannot_hide_what_a_module_has(name: str, tmp_path: Path) ->
         "return linear(lstm_stack(x, 8) as stack, V) as out",
         "return linear(bilstm(x, 8) as both, V) as out",
         "return linear(conv1d(x, 8, 5, look_ahead = 2) as conv, V) as out",
+        "return linear(batch_norm(x) as norm, V) as out",
     ],
-    ids=["causal", "recurrent", "both ways", "looking ahead"],
+    ids=["causal", "recurrent", "both ways", "looking ahead", "statistics of the batch"],
 )
 def test_every_encoder_has_its_loss_and_keeps_utterances_apart(body: str, tmp_path: Path) -> None:
     model = made(body, tmp_path).model
@@ -68,3 +82,21 @@ def test_every_encoder_has_its_loss_and_keeps_utterances_apart(body: str, tmp_pa
     torch.testing.assert_close(together, torch.stack(alone).mean(), rtol=1e-4, atol=1e-4)
     together.backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_a_component_cannot_hide_what_a_module_has(tmp_path: Path) -> None:
+    text = MODEL.replace("BODY", "return linear(x, V)")
+    (tmp_path / "named.mct").write_text(text.replace("encoder", "run"))
+    with pytest.raises(EmitError, match="`run`: a torch module has a `run` of its own"):
+        make_spec(tmp_path / "named.mct", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "buffer"), [("window", "window"), ("table", "table_constant"), ("half", "half_constant")]
+)
+def test_a_constant_gives_way_to_an_instance_and_to_what_a_module_has(name: str, buffer: str) -> None:
+    program = parse_program(CONSTANT)
+    program.functions["f"].ops[0].result.name = name
+    text = write_module(program, {}, "a.mct").text
+    assert f'self.register_buffer("{buffer}", torch.tensor([1.0, 2.0]), persistent=False)' in text
+    assert f"x * self.{buffer}" in text

@@ -146,8 +146,10 @@ class ConvModule(Block):
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
         """x (B, 64, 1, T/4), valid (B, T) to (B, 64, 1, T/4)."""
         a, b = self.pw1(x).chunk(2, dim=1)
-        y = self.batch_norm(self.depthwise_conv1d(a * torch.sigmoid(b), valid=valid[:, ::4]), valid=valid[:, ::4])
-        y = F.silu(y)
+        batch_norm = self.batch_norm(
+            self.depthwise_conv1d(a * torch.sigmoid(b), valid=valid[:, ::4]), valid=valid[:, ::4]
+        )
+        y = F.silu(batch_norm)
         return self.pw2(y)
 
     def initial_state(self, batch: int = 1) -> ConvModuleState:

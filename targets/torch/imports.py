@@ -1,0 +1,40 @@
+"""The modules beside an emitted one, and the names that it may import from each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from mctc.targets.torch.layer_table import LAYERS
+
+HOMES: dict[str, frozenset[str]] = {
+    "fake_quantize": frozenset({"FakeQuantizer", "Quantize"}),
+    "functional": frozenset(
+        {"attention", "gru", "layer_norm", "lstm", "masked", "masked_mean", "reverse", "rms_norm", "unpacked"}
+    ),
+    "initial": frozenset(
+        {"constant", "delta_bias", "kaiming_uniform", "log_arange", "normal", "ones", "padded", "uniform", "zeros"}
+    ),
+    "layers": frozenset({"Block", *(layer.name for layer in LAYERS.values())}),
+    "lengths": frozenset({"valid_frames"}),
+    "losses": frozenset({"ctc_loss"}),
+    "rnnt_loss": frozenset({"rnnt_loss"}),
+    "selective_scan": frozenset({"selective_scan"}),
+}
+IMPORTED = frozenset({"F", "NamedTuple", "Tensor", "nn", "torch"}).union(*HOMES.values())
+
+
+def siblings(used: frozenset[str]) -> frozenset[str]:
+    """The modules that these names come from."""
+    return frozenset(home for home, offered in HOMES.items() if used & offered)
+
+
+def import_lines(used: frozenset[str]) -> Iterator[str]:
+    """`from .layers import Block, Conv2d`, in the order that isort gives."""
+    for home, offered in HOMES.items():
+        if used & offered:
+            yield f"from .{home} import {', '.join(_sorted(used & offered))}"
+
+
+def _sorted(names: Iterable[str]) -> list[str]:
+    """Constants first (as which isort takes LSTM), then classes, then functions."""
+    return sorted(names, key=lambda name: (not name.isupper(), name[0].islower(), name))
