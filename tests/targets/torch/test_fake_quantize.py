@@ -17,21 +17,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from mctc.ir.program import Quantization
-from mctc.quantize import Palette, Scaled, quantize
 from mctc.targets.torch.runtime import fake_quantize
 from mctc.targets.torch.runtime.fake_quantize import (
     FakeQuantizer,
-    Observation,
     Quantize,
-    codes_of,
     quantization_report,
     scale_of,
     set_quantization,
 )
 
-INT8, INT4, PALETTE = Quantize("int8", 8), Quantize("int4", 4), Quantize("palette", 4)
-SCHEMES = [INT8, INT4, PALETTE]
+from .fake_quantize_cases import (
+    INT4,
+    INT8,
+    PALETTE,
+    SCHEMES,
+    Layer,
+    assert_is_the_packages,
+    assert_measured,
+    quantizer,
+    weight,
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -41,45 +46,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-def weight(*shape: int, seed: int = 0) -> Tensor:
-    return 0.05 * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def quantizer(how: Quantize, mode: str = "on") -> FakeQuantizer:
-    made = FakeQuantizer(how)
-    set_quantization(made, mode)
-    return made
-
-
-class Layer(nn.Module):
-    """A 1x1 convolution with a quantised weight, as an emitted module holds it."""
-
-    def __init__(self, how: Quantize, outputs: int = 16, inputs: int = 8) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(weight(outputs, inputs, 1, 1))
-        self.weight_quantizer = FakeQuantizer(how)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.conv2d(x, self.weight_quantizer(self.weight))
-
-
-def assert_is_the_packages(values: Tensor, how: Quantize) -> None:
-    """Scales, codes and values equal those of mctc.quantize, bit for bit."""
-    with np.errstate(over="ignore"):  # 127 times a scale near 516 is beyond fp16, in both
-        stored = quantize(values.numpy(), Quantization(how.scheme, how.bits, how.group, how.axis))
-        expected = stored.dequantize()
-    scale, codes, held = scale_of(values, how), codes_of(values, how), quantizer(how)(values)
-    expected_scale = stored.scale if isinstance(stored, Scaled) else stored.table
-    assert scale.numpy().dtype == expected_scale.dtype
-    assert scale.shape == expected_scale.shape
-    assert scale.numpy().tobytes() == expected_scale.tobytes()
-    assert codes.numpy().dtype == stored.codes.dtype
-    np.testing.assert_array_equal(codes.numpy(), stored.codes)
-    assert held.dtype == torch.float32
-    assert held.shape == values.shape
-    assert held.numpy().tobytes() == expected.astype(np.float32).tobytes()
 
 
 MAGNITUDES = [1e-9, 3e-8, 1e-6, 1e-4, 0.05, 1.0, 300.0, 15000.0]
@@ -228,21 +194,6 @@ def test_a_report_tells_what_each_parameter_loses() -> None:
     assert str(report[0]).startswith("0.weight: int8, 4")
 
 
-def assert_measured(row: Observation, values: Tensor) -> None:
-    """The row is what mctc.quantize's own result gives in fp64."""
-    stored = quantize(values.numpy(), Quantization(row.how.scheme, row.how.bits))
-    exact = values.double().numpy()
-    error = stored.dequantize().astype(np.float64) - exact
-    assert row.snr == pytest.approx(10 * np.log10((exact**2).sum() / (error**2).sum()), abs=1e-3)
-    if isinstance(stored, Palette):
-        assert row.saturated == 0
-        assert row.scales == (stored.table.min(), stored.table.max())
-    else:
-        limit = 2 ** (stored.bits - 1) - 1
-        assert row.saturated == pytest.approx((np.abs(stored.codes.astype(int)) == limit).mean())
-        assert row.scales == (stored.scale.min(), stored.scale.max())
-
-
 @pytest.mark.parametrize(("factor", "snr"), [(0.0, math.inf), (1e-30, 0.0)])
 def test_a_report_of_weights_that_vanish(factor: float, snr: float) -> None:
     made = quantizer(INT8, "observe")
@@ -278,78 +229,6 @@ def test_a_model_can_be_copied_and_pickled_in_any_mode() -> None:
         file.seek(0)
         for other in (copy.deepcopy(model), torch.load(file, weights_only=False)):
             assert torch.equal(other(x), y)
-
-
-@pytest.mark.parametrize("mode", fake_quantize.MODES)
-@pytest.mark.parametrize("how", SCHEMES)
-def test_it_compiles_whole_to_the_same_numbers(how: Quantize, mode: str) -> None:
-    torch.compiler.reset()
-    model, x = Layer(how), torch.randn(2, 8, 1, 5)
-    set_quantization(model, mode)
-    model(x).square().sum().backward()
-    assert model.weight.grad is not None
-    expected, gradient = model(x), model.weight.grad.clone()
-    model.weight.grad = None
-    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
-    assert torch.equal(compiled(x), expected)
-    compiled(x).square().sum().backward()
-    assert torch.equal(model.weight.grad, gradient)
-    if mode == "observe":
-        (row,) = quantization_report(model)
-        assert_measured(row, model.weight.detach())
-
-
-def test_compiled_layers_of_one_class_share_their_code() -> None:
-    torch.compiler.reset()
-    compiled: list[torch.fx.GraphModule] = []
-
-    def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> torch.fx.GraphModule:
-        compiled.append(graph)
-        return graph
-
-    model = nn.Sequential(*(Layer(INT8, 8, 8) for _ in range(4)))
-    set_quantization(model, "on")
-    expected = model(torch.ones(1, 8, 1, 3))
-    for layer in model:
-        layer.compile(backend=backend)
-    assert torch.equal(model(torch.ones(1, 8, 1, 3)), expected)
-    assert len(compiled) <= 2  # the first layer's input needs no gradient
-
-
-@pytest.mark.parametrize(
-    ("shape", "how"),
-    [
-        ((16, 8), INT8),
-        ((16,), INT4),
-        ((16, 8), Quantize("int8", 8, axis=1)),
-        ((16, 8, 3), Quantize("palette", 2, 4)),
-        ((6, 8), Quantize("palette", 4, 2, axis=1)),
-    ],
-)
-def test_the_op_keeps_the_rules_of_custom_ops(shape: tuple[int, ...], how: Quantize) -> None:
-    values = weight(*shape[::-1]).permute(*reversed(range(len(shape)))).requires_grad_()
-    arguments = (values, how.scheme, how.bits, how.group, how.axis)
-    tests = ("test_schema", "test_autograd_registration", "test_faketensor")
-    results = torch.library.opcheck(torch.ops.mctc.fake_quantize.default, arguments, test_utils=tests)
-    assert set(results.values()) == {"SUCCESS"}
-
-
-def test_it_exports_as_one_op() -> None:
-    model = Layer(INT8)
-    set_quantization(model, "on")
-    program = torch.export.export(model, (torch.randn(1, 8, 1, 3),))
-    assert torch.ops.mctc.fake_quantize.default in [node.target for node in program.graph.nodes]
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("how", SCHEMES)
-def test_autocast_changes_nothing_about_the_weight(how: Quantize, dtype: torch.dtype) -> None:
-    values = weight(16, 24)
-    with torch.autocast("cpu", dtype):
-        assert_is_the_packages(values, how)
-        measured = quantizer(how, "observe")
-        measured(values)
-    assert_measured(quantization_report(measured)[0], values)
 
 
 def test_a_palette_is_clustered_anew_only_when_the_weight_changes(monkeypatch: pytest.MonkeyPatch) -> None:
