@@ -1,7 +1,7 @@
-"""The registry: passes, targets and ops, from installed packages and from single files.
+"""The registry: passes, targets, ops and lint rules, from installed packages and from single files.
 
-A package declares what it brings as entry points, one for each name, in the groups `mctc.passes`, `mctc.targets`
-and `mctc.ops`. What comes with mctc is declared in the same way, in its own pyproject.toml, so a stranger's pass and a
+A package declares what it brings as entry points, one for each name, in the groups `mctc.passes`, `mctc.targets`,
+`mctc.ops` and `mctc.rules` (a family of rules each). What comes with mctc is declared in the same way, in its own pyproject.toml, so a stranger's pass and a
 built-in one differ in nothing. Reading the names imports none of the modules they point to.
 
 A single file, given as `--plugin file.py`, says in `MCTC_PLUGINS` what it brings:
@@ -26,7 +26,7 @@ from mctc.diagnostics.near import did_you_mean, listing
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
-KINDS = ("passes", "targets", "ops")
+KINDS = ("passes", "targets", "ops", "rules")
 """What a plugin can bring; the entry-point group of a kind is `mctc.` and the kind."""
 
 EXPORTS = "MCTC_PLUGINS"
@@ -73,7 +73,7 @@ class Registry:
             )
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """The names of a kind ('passes', 'targets' or 'ops'); imports nothing."""
+        """The names of a kind (one of KINDS); imports nothing."""
         return tuple(self._plugins[kind])
 
     def plugin(self, kind: str, name: str) -> Plugin:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mctc.hardware.devices import find_device
 from mctc.ir.program import Op, Program, Value
 from mctc.ir.types import Role
-from mctc.passes.limits import limits_of
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.rewriter import Rewriter, rewrite
@@ -24,7 +24,7 @@ class SplitDimensions(Pass):
     before = ("dead-code",)
 
     def run(self, program: Program, context: Context) -> Program:
-        limit = int(context.options.get("dimension_limit", limits_of(context.device).extent))
+        limit = int(context.options.get("dimension_limit", find_device(context.device).family.extent))
 
         def rule(op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
             where = op.origin.path or rewriter.function.name

@@ -6,7 +6,7 @@ import pytest
 
 from mctc.diagnostics.errors import UsageError
 from mctc.ir.text import parse_program, print_function
-from mctc.passes.limits import limits_of
+from mctc.hardware.devices import find_device
 from mctc.passes.split_dimensions import SplitDimensions, parts
 
 SMALL = {"dimension_limit": 64}
@@ -104,12 +104,12 @@ def test_a_time_axis_over_the_limit_is_explained(rewrites):
     ],
 )
 def test_limits_by_device(device, limit):
-    assert limits_of(device).extent == limit
+    assert find_device(device).family.extent == limit
 
 
 def test_an_unknown_device_is_an_error_with_near_names():
     with pytest.raises(UsageError) as error:
-        limits_of("M44")
+        find_device("M44")
     assert error.value.hint
 
 

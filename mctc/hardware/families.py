@@ -1,0 +1,87 @@
+"""Limits of the Neural Engine by compiler family, one row each.
+
+"Core ML" marks what was measured through Core ML (751K's study of an M4, H16); "direct" what was measured or read on a
+path that skips Core ML (ane-guide: H13 measured, other families from the compiler's tables). Core ML is stricter on
+some and looser on other axes, so a rule that rests on a direct figure alone never says more than a warning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mctc.diagnostics.errors import UsageError
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Family:
+    """Largest values that the engine of one family takes. Extents are elements, kernels and windows positions.
+
+    extent: height and width of a tensor; H13, H14 and H16 measured, H15 and H17 from the tables.
+    channels, batch: from the tables of every family.
+    depth: the fifth axis, from the tables.
+    transpose: the extent that a transpose may move, from the tables.
+    matmul_inner: the contracted axis of a matmul; H13 direct (16384), H16 Core ML (32768 passes, 40000 does not).
+    kernel_row, kernel_column, kernel_square: widest 1xK, tallest Kx1 and largest KxK convolution. H16 Core ML (15, 31,
+        16); H13 direct (13, 29, 13); the tables give H14 and later a width of 16.
+    working_set: bytes of one operand that stay near the engine (decompiled; H17 measured; contested).
+    palette_bits: widths of palette indices that are not widened.
+    int8_compute: multiplies int8 by int8 (Apple: A17 Pro, M4 and later).
+    through_core_ml: whether the kernel, pool and matmul limits were measured through Core ML on this family.
+    """
+
+    name: str
+    extent: int
+    depth: int
+    matmul_inner: int
+    kernel_row: int
+    kernel_column: int
+    kernel_square: int
+    working_set: int
+    palette_bits: tuple[int, ...]
+    int8_compute: bool
+    through_core_ml: bool = False
+    channels: int = 65536
+    batch: int = 65536
+
+    @property
+    def transpose(self) -> int:
+        """The extent that a transpose may move: that of the family's axes."""
+        return self.extent
+
+
+EARLY_BITS = (1, 2, 4, 6, 8)
+LATE_BITS = (1, 2, 3, 4, 6, 8)
+
+FAMILIES = {
+    row.name: row
+    for row in (
+        Family("H13", 16384, 16384, 16384, 13, 29, 13, 2 * MIB, EARLY_BITS, False),
+        Family("H14", 16384, 16384, 16384, 15, 31, 16, 2 * MIB, EARLY_BITS, False),
+        Family("H15", 16384, 16384, 16384, 15, 31, 16, 2 * MIB, EARLY_BITS, False),
+        Family("H16", 65536, 65536, 32768, 15, 31, 16, 2 * MIB, EARLY_BITS, True, through_core_ml=True),
+        Family("H17", 65536, 65536, 32768, 15, 31, 16, 4_720_000, EARLY_BITS, True),
+        Family("H18", 65536, 65536, 32768, 15, 31, 16, 4_720_000, LATE_BITS, True),
+        Family("H18G", 65536, 65536, 32768, 15, 31, 16, 4_720_000, LATE_BITS, True),
+    )
+}
+
+OLDEST = "H13"
+ORDER = tuple(FAMILIES)
+
+
+def up_to(last: str) -> frozenset[str]:
+    """The families from the oldest to `last`."""
+    return frozenset(ORDER[: _place(last) + 1])
+
+
+def since(first: str) -> frozenset[str]:
+    """The families from `first` to the newest."""
+    return frozenset(ORDER[_place(first) :])
+
+
+def _place(name: str) -> int:
+    if name not in FAMILIES:
+        raise UsageError(f"there is no family `{name}`", hint=f"known are {', '.join(FAMILIES)}")
+    return ORDER.index(name)

@@ -1,0 +1,129 @@
+"""Everything that is known of a package after it was checked: what every format prints, and nothing else.
+
+Plain frozen records without references to the package, so that they can be written, compared and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mctc.lint.coreml.memory import Memory
+from mctc.lint.coreml.placement import Eligible, Predicted
+from mctc.lint.coreml.rule import Rule, Severity
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an op comes from in a spec of mctc: 'spec/mct_small.mct:15:32' and the instance path."""
+
+    location: str
+    instance: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule found. severity: the rule's, or what the user made of it. function, op: None where it is about more
+    than one. index: the op's position in the function. place: the op's in its spec, where mctc made the package."""
+
+    rule: Rule
+    severity: Severity
+    message: str
+    function: str | None = None
+    op: str | None = None
+    op_type: str | None = None
+    index: int | None = None
+    place: Place | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this finding apart from others, whatever else changes in the package."""
+        return "|".join((self.rule.code, self.function or "", self.op_type or "", self.op or ""))
+
+
+@dataclass(frozen=True)
+class OpRow:
+    """One op of a function. Times are estimates in microseconds; segment is a position in FunctionReport.segments;
+    inputs: positions of the ops that make its operands; shape: of its first result, with the element type."""
+
+    name: str
+    type: str
+    shape: str
+    eligible: Eligible
+    predicted: Predicted
+    segment: int
+    ane: float
+    cpu: float
+    flops: int
+    inputs: tuple[int, ...]
+    rules: tuple[str, ...]
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class SegmentRow:
+    """Consecutive ops on one backend ("ane" or "cpu"); times are estimates for all of them on either."""
+
+    backend: str
+    first: int
+    last: int
+    ane: float
+    cpu: float
+    doubtful: int
+
+    @property
+    def size(self) -> int:
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True)
+class FunctionReport:
+    """One function. shares: of the estimated CPU time, by where it is predicted to run. time: of the prediction with
+    all charges; cpu_time: all on the CPU; microseconds. constants: how many stored and unpacked ones were set apart."""
+
+    name: str
+    ops: tuple[OpRow, ...]
+    segments: tuple[SegmentRow, ...]
+    shares: Mapping[Predicted, float]
+    time: float
+    cpu_time: float
+    memory: Memory
+    constants: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    states: tuple[str, ...]
+
+    @property
+    def saving(self) -> float:
+        """Estimated microseconds saved against all on the CPU."""
+        return self.cpu_time - self.time
+
+    @property
+    def switches(self) -> int:
+        return max(0, len(self.segments) - 1)
+
+    def count(self, where: Predicted) -> int:
+        """How many ops are predicted there."""
+        return sum(op.predicted is where for op in self.ops)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A checked package. skipped: code and what the target would have to be, of rules that do not apply to it.
+    hidden: how many findings --select, --ignore or a baseline left out."""
+
+    path: str
+    container: str
+    spec_version: int
+    opset: str
+    target: str
+    stated: frozenset[str]
+    weight_bytes: int
+    findings: tuple[Finding, ...]
+    functions: tuple[FunctionReport, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+    hidden: int = 0
+    made_by: Mapping[str, str] = field(default_factory=dict)
+
+    def count(self, severity: Severity) -> int:
+        return sum(finding.severity is severity for finding in self.findings)

@@ -1,0 +1,168 @@
+"""The form of a rule: what it finds, how far to trust it, what it means for placement, and where that is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from inspect import cleandoc
+from typing import TYPE_CHECKING, Any
+
+from mctc.lint.coreml.graph import FunctionGraph, Op, PackageGraph
+from mctc.lint.coreml.target import Scope, Target
+
+if TYPE_CHECKING:
+    from mctc.lint.coreml.placement import Placement
+
+
+class Severity(str, Enum):
+    """How bad a finding is, the worst first."""
+
+    ERROR = "error"
+    """Will not run on the Neural Engine of the stated target."""
+    WARNING = "warning"
+    """Likely off it, or contested."""
+    PERFORMANCE = "performance"
+    """Stays on it, but slow."""
+    NUMERICS = "numerics"
+    """Stays on it, with risky or silently wrong numbers."""
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst."""
+        return list(Severity).index(self)
+
+
+class Effect(Enum):
+    """What a finding means for the op that it names (for the whole function, where it names none)."""
+
+    OFF = "off"
+    """Not eligible for the Neural Engine."""
+    DOUBT = "doubt"
+    """Eligibility is contested, or depends on what a file can't tell."""
+    STAYS = "stays"
+    """No effect on where it runs."""
+
+
+EVIDENCE = {
+    "A": "Apple: documentation, source comments, staff in a tracker",
+    "B": "measured through Core ML, chip and system stated",
+    "C": "measured on a path to the engine that skips Core ML",
+    "D": "read out of Apple's binaries",
+    "E": "one user's report",
+    "F": "folklore, or from the days of neural-network models",
+    "M": "mctc's own: follows from the form of the package",
+}
+CONFIDENCE = {"H": "high", "M": "medium", "L": "low"}
+
+
+@dataclass(frozen=True)
+class Hit:
+    """What a rule over a function or a package finds: a message, and the op it is about."""
+
+    message: str
+    op: Op | None = None
+    function: str | None = None
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Both sides of a contested rule, each with its sources."""
+
+    stays: str
+    leaves: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A rule. `code` stays for ever.
+
+    code: such as ANE-CV-001; the letters after ANE tell the subject.
+    name: two to four words with hyphens. summary: what it finds, one line. why: number, chip and system. fix: the way
+        out. source: who says so. evidence: letters of EVIDENCE. confidence: a key of CONFIDENCE.
+    sides: both sides where sources disagree. Such a rule says no more than a warning and puts no op off the engine.
+    scope: the families and platforms that it speaks of.
+    fires, silent: programs in the notation of mctc.lint.coreml.notation; the first has the finding, the second not.
+    """
+
+    code: str
+    name: str
+    summary: str
+    severity: Severity
+    why: str
+    fix: str
+    source: str
+    evidence: str
+    confidence: str
+    fires: str
+    silent: str
+    effect: Effect = Effect.STAYS
+    sides: Sides | None = None
+    scope: Scope = field(default_factory=Scope)
+
+    def __post_init__(self) -> None:
+        for name in ("fires", "silent", "why", "fix"):
+            object.__setattr__(self, name, cleandoc(getattr(self, name)))
+        if unknown := set(self.evidence) - set(EVIDENCE):
+            raise ValueError(f"{self.code}: evidence {', '.join(sorted(unknown))} is none of {', '.join(EVIDENCE)}")
+        if self.confidence not in CONFIDENCE:
+            raise ValueError(f"{self.code}: confidence {self.confidence!r} is none of {', '.join(CONFIDENCE)}")
+        if self.sides is not None and (self.severity is Severity.ERROR or self.effect is Effect.OFF):
+            raise ValueError(
+                f"{self.code}: a contested rule says no more than a warning and puts nothing off the engine"
+            )
+
+    @property
+    def contested(self) -> bool:
+        return self.sides is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpRule(Rule):
+    """Looks at single ops of the types `ops` (of all types where it is empty); returns the message of a finding."""
+
+    ops: tuple[str, ...] = ()
+    find: Callable[[Op, Target], str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionRule(Rule):
+    """Looks at a function as a whole, before placement."""
+
+    find: Callable[[FunctionGraph, Target], Iterable[Hit]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageRule(Rule):
+    """Looks at the package as a whole: sizes, descriptions, versions."""
+
+    find: Callable[[PackageGraph, Target], Iterable[Hit]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacementRule(Rule):
+    """Looks at the predicted placement of a function; has no effect on it."""
+
+    find: Callable[[Placement, Target], Iterable[Hit]]
+
+
+@dataclass(frozen=True)
+class RuleFamily:
+    """Rules of one subject: what an entry point of the group `mctc.rules`, or a plugin file, brings.
+
+    name: the entry point's. title: a heading of the catalogue. rules: their codes must not be taken.
+    not_decidable: codes of known rows that no file can decide, with the reason (they are listed in the catalogue).
+    """
+
+    name: str
+    title: str
+    rules: tuple[Rule, ...]
+    not_decidable: tuple[tuple[str, str], ...] = ()
+
+
+def listed(values: Iterable[Any], limit: int = 4) -> str:
+    """'a, b, c and 3 more'."""
+    items = [str(value) for value in values]
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + more

@@ -1,0 +1,42 @@
+"""All rules: those that come with mctc and those of plugins, found by the same entry points (`mctc.rules`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mctc.lint.coreml.rule import Rule, RuleFamily
+from mctc.plugins import PluginError, registry
+
+
+@dataclass(frozen=True)
+class Table:
+    """families in the order of the registry; rules by code; family: the name of the one that brings a code."""
+
+    families: tuple[RuleFamily, ...]
+    rules: Mapping[str, Rule]
+    family: Mapping[str, str]
+
+
+def table() -> Table:
+    """Every rule. Raises PluginError when a family can't be imported, is none, or two rules have one code."""
+    families = tuple(_checked(name, registry().load("rules", name)) for name in registry().names("rules"))
+    rules: dict[str, Rule] = {}
+    owner: dict[str, str] = {}
+    for family in families:
+        for rule in family.rules:
+            if rule.code in rules:
+                raise PluginError(
+                    f"two lint rules have the code {rule.code}: one of `{owner[rule.code]}`, one of `{family.name}`",
+                    hint="give the rule of the plugin another code",
+                )
+            rules[rule.code], owner[rule.code] = rule, family.name
+    return Table(families, rules, owner)
+
+
+def _checked(name: str, loaded: Any) -> RuleFamily:
+    if not isinstance(loaded, RuleFamily):
+        origin = registry().plugin("rules", name).origin
+        raise PluginError(f"the rules `{name}` of {origin} are a {type(loaded).__name__}, not a RuleFamily")
+    return loaded
