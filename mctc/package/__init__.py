@@ -1,18 +1,21 @@
-"""Core ML packages on disk: read into plain records, without coremltools' import, weights left where they are.
+"""Core ML models on disk: read into plain records, without coremltools' import, weights left where they are.
 
-read (read_package) · model (Package, Function, Operation, Constant) · types and dtypes · values, blob, bits (constants,
-the weight file, sub-byte packing) · manifest (paths stay inside the package) · protobuf (the message classes).
+read (read_package) finds the container · specification, functions, features, values: from protobuf messages ·
+compiled, mil_text: from a .mlmodelc · model (Package, Function, Operation, Constant), types, dtypes, place: the
+records · inline, weights, blob, bits: constants, the weight file, sub-byte packing · manifest, files: paths stay inside
+the model's folder · protobuf: the message classes.
 """
 
 from __future__ import annotations
 
-from mctc.package.errors import PackageError
+from mctc.package.errors import NotAProgram, PackageError
 from mctc.package.model import (
     Binding,
     Block,
     Constant,
     Description,
     Feature,
+    ForeignModel,
     Function,
     Metadata,
     Operation,
@@ -28,10 +31,12 @@ __all__ = [
     "Constant",
     "Description",
     "Feature",
+    "ForeignModel",
     "Function",
     "ListType",
     "Metadata",
     "NamedType",
+    "NotAProgram",
     "Operation",
     "OtherType",
     "Package",

@@ -7,7 +7,6 @@ record: sentinel 0xDEADBEEF, type code, size in bytes, offset of the data, unuse
 from __future__ import annotations
 
 import os
-import stat
 import struct
 import weakref
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from mctc.package.bits import unpack
 from mctc.package.dtypes import DTYPES
 from mctc.package.errors import PackageError
+from mctc.package.files import open_regular
 from mctc.package.types import TensorType
 
 _HEADER = struct.Struct("<II")
@@ -28,6 +28,7 @@ _RECORD = struct.Struct("<IIQQQ")
 _RECORD_SIZE = 64
 _SENTINEL = 0xDEADBEEF
 _VERSION = 2
+_CUT = "the weight file is cut short or belongs to another model; write the package again"
 
 
 class BlobFile:
@@ -35,16 +36,9 @@ class BlobFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            # Non-blocking, so that a pipe in the place of the file can't stall the reader.
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError as error:
-            raise PackageError(f"{path}: can't be opened ({error.strerror})") from error
+        self._descriptor = open_regular(path)
         weakref.finalize(self, os.close, self._descriptor)
-        status = os.fstat(self._descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise PackageError(f"{path}: the weight file isn't a regular file")
-        self.size = status.st_size
+        self.size = os.fstat(self._descriptor).st_size
         version = _HEADER.unpack(self.read(0, _HEADER.size))[1]
         if version != _VERSION:
             raise PackageError(f"{path}: blob storage version {version}, only version {_VERSION} is known")
@@ -54,7 +48,7 @@ class BlobFile:
         if offset < 0 or size < 0 or offset + size > self.size:
             raise PackageError(
                 f"{self.path}: bytes {offset} to {offset + size} are wanted, the file has {self.size}",
-                hint="the weight file is cut short or belongs to another model; write the package again",
+                hint=_CUT,
             )
         parts, place, left = [], offset, size
         while left:
@@ -69,23 +63,33 @@ class BlobFile:
         """The tensor whose metadata record is at `offset`, checked against the type that the program declares."""
         if type_.shape is None or None in type_.shape:
             raise PackageError(f"{self.path}: the constant at {offset} has no definite shape: {type_}")
-        dtype = DTYPES[type_.dtype]
         sentinel, code, size, start, spare = _RECORD.unpack(self.read(offset, _RECORD_SIZE)[: _RECORD.size])
-        where = f"{self.path}, record at byte {offset}"
         if sentinel != _SENTINEL:
-            raise PackageError(f"{where}: no tensor record here (found {sentinel:#x} where {_SENTINEL:#x} belongs)")
-        if dtype.blob_code is None or code != dtype.blob_code:
-            found = next((row.name for row in DTYPES.values() if row.blob_code == code), f"code {code}")
-            raise PackageError(f"{where}: holds {found}, the program says {type_}")
-        bits = prod(n for n in type_.shape if n is not None) * dtype.bits
-        if size * 8 - spare != bits or not 0 <= spare < 8:
-            raise PackageError(f"{where}: holds {size} bytes ({spare} bits unused), {type_} needs {-(-bits // 8)}")
+            wanted = f"found {sentinel:#x} where {_SENTINEL:#x} belongs"
+            raise PackageError(f"{self._record(offset)}: no tensor record here ({wanted})")
+        if type_.dtype in DTYPES:  # of another type nothing is known that could be compared
+            self._check(offset, type_, code, size * 8 - spare if 0 <= spare < 8 else -1, size)
         if start + size > self.size:
-            raise PackageError(f"{where}: its data end at byte {start + size}, the file has {self.size}")
+            raise PackageError(
+                f"{self._record(offset)}: its data end at byte {start + size}, the file has {self.size}",
+                hint=_CUT,
+            )
         return BlobTensor(self, type_, start, size)
 
+    def _record(self, offset: int) -> str:
+        return f"{self.path}, record at byte {offset}"
 
-@dataclass(frozen=True, eq=False)
+    def _check(self, offset: int, type_: TensorType, code: int, found: int, size: int) -> None:
+        dtype = DTYPES[type_.dtype]
+        if dtype.blob_code is None or code != dtype.blob_code:
+            holds = next((row.name for row in DTYPES.values() if row.blob_code == code), f"code {code}")
+            raise PackageError(f"{self._record(offset)}: holds {holds}, the program says {type_}")
+        bits = prod(n for n in type_.shape or () if n is not None) * dtype.bits
+        if found != bits or any(n is not None and n < 0 for n in type_.shape or ()):
+            raise PackageError(f"{self._record(offset)}: holds {size} bytes, {type_} needs {-(-bits // 8)}")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class BlobTensor:
     """A tensor in a weight file, not read yet."""
 
@@ -95,8 +99,13 @@ class BlobTensor:
     stored_bytes: int
 
     def load(self) -> NDArray[Any]:
-        """Reads the tensor's bytes and nothing else."""
-        return decode(self.file.read(self.start, self.stored_bytes), self.type)
+        """Reads the tensor's bytes and nothing else. Raises PackageError when they can't be made an array."""
+        if self.type.dtype not in DTYPES:
+            raise PackageError(f"{self.file.path}: values of {self.type} can't be read, its element type isn't known")
+        try:
+            return decode(self.file.read(self.start, self.stored_bytes), self.type)
+        except (ValueError, OverflowError) as error:
+            raise PackageError(f"{self.file.path}: {self.type} can't be read ({error})") from error
 
 
 def decode(data: bytes, type_: TensorType) -> NDArray[Any]:

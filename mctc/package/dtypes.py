@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from mctc.package.errors import UnknownElementType
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class DType:
     """An element type: its number in MIL.proto, its width in storage, and the numpy type that holds it once read.
 
@@ -60,5 +62,17 @@ _ROWS = (
     _row("uint3", 39, 3, np.uint8, 12),
 )
 
-DTYPES: dict[str, DType] = {row.name: row for row in _ROWS}
+
+class _Rows(dict[str, DType]):
+    def __missing__(self, name: str) -> DType:
+        raise UnknownElementType(f"the element type {name} isn't known", hint="a newer mctc may know it")
+
+
+# Of an element type that isn't here a program can be read; asking for its row is the error.
+DTYPES: dict[str, DType] = _Rows((row.name, row) for row in _ROWS)
 BY_NUMBER: dict[int, DType] = {row.number: row for row in _ROWS}
+
+
+def unknown(name: int | str) -> str:
+    """The name that records use for an element type without a row: its number, or its name in text, is kept."""
+    return f"unknown<{name}>"

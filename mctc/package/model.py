@@ -21,14 +21,14 @@ class Loader(Protocol):
         """The value: an array, a string, or a list of them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reference:
     """A use of the value with this name."""
 
     name: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Constant:
     """A constant value, read when asked for.
 
@@ -52,7 +52,7 @@ class Constant:
 Binding = Reference | Constant
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Block:
     """A list of operations with inputs and the names of its results (the body of a function, a branch or a loop)."""
 
@@ -61,7 +61,7 @@ class Block:
     operations: tuple[Operation, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation. `index` counts the function's operations in reading order, those inside blocks included."""
 
@@ -77,7 +77,7 @@ class Operation:
         return f"operation {self.index}, {self.type} '{self.name}'"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Function:
     """A function: `inputs` without the states, which are listed in `states`; the body in order of execution."""
 
@@ -103,12 +103,14 @@ class Function:
                 stack.extend(reversed(block.operations))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Feature:
     """An input, output or state as the model description tells it to an app.
 
     `kind` is "tensor", "state", "image", "int64", "double", "string", "dictionary" or "sequence"; `type` is None where
-    the description gives no shape. `flexible` tells that other shapes are allowed too.
+    the description gives no shape. `flexible` tells that other shapes are allowed too: those in `enumerated` (the
+    default is among them), or all within `ranges`, which holds the least and the greatest extent of each axis, None
+    where there is no greatest. An image of flexible size has neither.
     """
 
     name: str
@@ -117,9 +119,11 @@ class Feature:
     optional: bool = False
     flexible: bool = False
     description: str = ""
+    enumerated: tuple[tuple[int, ...], ...] = ()
+    ranges: tuple[tuple[int, int | None], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Description:
     """A function's interface in the model description."""
 
@@ -128,7 +132,7 @@ class Description:
     states: tuple[Feature, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Metadata:
     """Who made the package; `user` holds the key-value pairs the author added."""
 
@@ -139,9 +143,13 @@ class Metadata:
     user: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Package:
-    """An ML program package. `descriptions` has an entry for every function that the model description names."""
+    """An ML program. `descriptions` has an entry for every function that the model description names.
+
+    `container` is what it was read from: "mlpackage" (a folder), "mlmodel" (a bare specification) or "mlmodelc" (a
+    compiled model).
+    """
 
     path: Path
     spec_version: int
@@ -149,3 +157,26 @@ class Package:
     functions: Mapping[str, Function]
     default_function: str
     descriptions: Mapping[str, Description] = field(default_factory=dict)
+    container: str = "mlpackage"
+
+    @property
+    def opset(self) -> str:
+        """The opset of the default function."""
+        return self.functions[self.default_function].opset
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignModel:
+    """A model that is no ML program, as far as it is read.
+
+    `kind` is the name of the model type in Model.proto ("neuralNetwork", "pipeline" and so on); `layers` are the name
+    and type of each layer of a neural network, `members` the kinds of the models in a pipeline.
+    """
+
+    path: Path
+    spec_version: int
+    kind: str
+    layers: tuple[tuple[str, str], ...] = ()
+    inputs: tuple[Feature, ...] = ()
+    outputs: tuple[Feature, ...] = ()
+    members: tuple[str, ...] = ()

@@ -126,8 +126,8 @@ class CompiledFunction:
 
     def _held(self, item: NamedType, value: Array) -> Array:
         where = f"function '{self.name}', input {item}"
-        if not isinstance(item.type, TensorType) or item.type.dtype == "string":
-            raise EvaluationError(f"{where}: only tensors can be passed in")
+        if not isinstance(item.type, TensorType) or item.type.dtype == "string" or item.type.dtype not in DTYPES:
+            raise EvaluationError(f"{where}: only tensors of a known element type can be passed in")
         array, shape = np.asarray(value), item.type.shape
         if shape is not None and (
             array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True))

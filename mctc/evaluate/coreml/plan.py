@@ -17,6 +17,7 @@ from mctc.evaluate.coreml.precision import Precision, hold
 from mctc.evaluate.coreml.steps import OP_ERRORS, ComputeStep, Frame, LoadStep, Output, Step
 from mctc.evaluate.coreml.structural import STRUCTURAL
 from mctc.package.dtypes import DTYPES
+from mctc.package.errors import UnknownElementType
 from mctc.package.model import Block, Constant, Function, Operation, Reference
 from mctc.package.types import NamedType, TensorType, ValueType, differ
 
@@ -88,6 +89,8 @@ class Compiler:
                 self._operation(operation, steps)
             except MemoryError as error:
                 raise EvaluationError(f"{self.where(operation)}: out of memory") from error
+            except UnknownElementType as error:
+                raise EvaluationError(f"{self.where(operation)}: {error}", hint=error.hint) from error
         outputs = [self.slot(name, None, steps) for name in block.outputs]
         self._plan_frees(steps, first, set(outputs))
         return steps, outputs

@@ -1,0 +1,43 @@
+"""Files of a model that someone else made: never outside its folder, never more than a limit, never a pipe."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from mctc.package.errors import PackageError
+
+
+def inside(folder: Path, path: Path) -> Path:
+    """`path` with every link resolved. Raises PackageError when that lies outside the folder."""
+    try:
+        base, real = Path(os.path.realpath(folder)), Path(os.path.realpath(path))
+    except (OSError, ValueError) as error:  # names that the file system can't hold
+        raise PackageError(f"{folder}: the path {str(path)!r} can't be followed ({error})") from error
+    if base != real and base not in real.parents:
+        raise PackageError(f"{folder}: the path {path} leads outside the package")
+    return real
+
+
+def open_regular(path: Path) -> int:
+    """A descriptor of a regular file, opened for reading. Raises PackageError."""
+    try:
+        # Non-blocking, so that a pipe in the place of the file can't stall the reader.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:
+        raise PackageError(f"{path}: can't be opened ({getattr(error, 'strerror', None) or error})") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise PackageError(f"{path}: not a regular file")
+    return descriptor
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """The whole of a regular file of at most `limit` bytes. Raises PackageError."""
+    descriptor = open_regular(path)
+    with os.fdopen(descriptor, "rb") as file:
+        size = os.fstat(descriptor).st_size
+        if size > limit:
+            raise PackageError(f"{path}: {size} bytes, more than the {limit} that are read")
+        return file.read(limit)

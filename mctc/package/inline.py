@@ -1,0 +1,74 @@
+"""Constants written in the program itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from mctc.package.blob import decode
+from mctc.package.dtypes import DTYPES
+from mctc.package.errors import PackageError
+from mctc.package.place import Place
+from mctc.package.types import ListType, TensorType, ValueType
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Inline:
+    """A constant's content as it was written, its size checked when it was read; made an array when asked for.
+
+    `content` of a tensor is bytes in the form of a weight file, or a sequence with an item for each element; of a list
+    a constant for each item.
+    """
+
+    content: Any
+    type: ValueType
+    where: Place
+
+    @property
+    def stored_bytes(self) -> int:
+        """Nothing in a weight file."""
+        return 0
+
+    def load(self) -> Any:
+        """Decodes the content."""
+        if isinstance(self.type, ListType):
+            return [item.value() for item in self.content]
+        if not isinstance(self.type, TensorType):
+            raise PackageError(f"{self.where}: a constant of type {self.type} isn't read")
+        if self.type.dtype == "string":
+            return self.content[0] if self.type.shape == () else list(self.content)
+        if self.type.dtype not in DTYPES:
+            raise PackageError(f"{self.where}: values of {self.type} can't be read, its element type isn't known")
+        try:
+            return _array(self.content, self.type)
+        except (ValueError, OverflowError, MemoryError) as error:
+            raise PackageError(f"{self.where}: {self.type} can't be read ({error})") from error
+
+
+def _array(content: Any, type_: TensorType) -> Any:
+    if isinstance(content, bytes):
+        return decode(content, type_)
+    return np.asarray(content).astype(DTYPES[type_.dtype].holder).reshape(known_shape(type_))
+
+
+def known_shape(type_: TensorType) -> tuple[int, ...]:
+    """The extents of a type that leaves none open."""
+    return tuple(n for n in type_.shape or () if n is not None)
+
+
+def check_count(content: Any, type_: TensorType, where: Place) -> None:
+    """Raises PackageError when the content can't be of the type; one of unknown element type is taken as it is."""
+    shape = known_shape(type_)
+    if type_.shape is None or None in type_.shape or any(n < 0 for n in shape):
+        raise PackageError(f"{where}: a constant of type {type_} has no definite shape")
+    if type_.dtype not in DTYPES:
+        return
+    count, bits = prod(shape), DTYPES[type_.dtype].bits
+    if not isinstance(content, bytes):
+        if len(content) != count:
+            raise PackageError(f"{where}: {type_} needs {count} elements, the program holds {len(content)}")
+    elif len(content) != -(-count * bits // 8) or type_.dtype == "string":
+        raise PackageError(f"{where}: {type_} needs {-(-count * bits // 8)} bytes, the program holds {len(content)}")

@@ -1,0 +1,24 @@
+"""Where in a program something stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An operation, or a function as a whole; the text is composed when a message needs it.
+
+    Every operation has one, shared by its constants; most are never shown.
+    """
+
+    function: str
+    index: int | None = None
+    type: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        text = f"function '{self.function}'"
+        if self.index is not None:
+            text += f", operation {self.index}, {self.type}"
+        return text if self.line is None else f"line {self.line}, {text}"

@@ -1,0 +1,73 @@
+"""Shapes that an input may take besides its default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mctc.package import Feature, NotAProgram, TensorType, read_package
+from mctc.package.protobuf import model_class
+
+
+def described(tmp_path: Path, fill: Callable[[Any], None]) -> Feature:
+    """The record of an input; that the model has no program doesn't matter."""
+    model = model_class()()
+    fill(model.description.input.add(name="x").type)
+    (tmp_path / "m.mlmodel").write_bytes(model.SerializeToString())
+    with pytest.raises(NotAProgram) as raised:
+        read_package(tmp_path / "m.mlmodel")
+    return raised.value.model.inputs[0]
+
+
+def array(type_: Any, *shape: int) -> Any:
+    type_.multiArrayType.shape.extend(shape)
+    type_.multiArrayType.dataType = type_.multiArrayType.FLOAT16
+    return type_.multiArrayType
+
+
+def test_a_fixed_shape_has_no_others(tmp_path: Path) -> None:
+    found = described(tmp_path, lambda type_: array(type_, 1, 8))
+    assert found == Feature("x", "tensor", TensorType("fp16", (1, 8)))
+
+
+@pytest.mark.parametrize(
+    ("listed", "wanted"),
+    [([(1, 8), (1, 16)], ((1, 8), (1, 16))), ([(1, 4), (1, 16)], ((1, 8), (1, 4), (1, 16)))],
+    ids=["with the default", "without it"],
+)
+def test_enumerated_shapes_are_all_told(
+    tmp_path: Path, listed: list[tuple[int, ...]], wanted: tuple[tuple[int, ...], ...]
+) -> None:
+    def fill(type_: Any) -> None:
+        shapes = array(type_, 1, 8).enumeratedShapes.shapes
+        for shape in listed:
+            shapes.add(shape=shape)
+
+    found = described(tmp_path, fill)
+    assert (found.flexible, found.enumerated, found.ranges) == (True, wanted, ())
+
+
+def test_ranges_are_told_and_a_negative_bound_is_none(tmp_path: Path) -> None:
+    def fill(type_: Any) -> None:
+        ranges = array(type_, 1, 8).shapeRange.sizeRanges
+        ranges.add(lowerBound=1, upperBound=1)
+        ranges.add(lowerBound=2, upperBound=-1)
+
+    found = described(tmp_path, fill)
+    assert (found.flexible, found.enumerated, found.ranges) == (True, (), ((1, 1), (2, None)))
+
+
+def test_an_image_of_flexible_size_is_flexible(tmp_path: Path) -> None:
+    fixed = described(tmp_path, lambda type_: setattr(type_.imageType, "width", 4))
+    by_list = described(tmp_path, lambda type_: type_.imageType.enumeratedSizes.sizes.add(width=4, height=4))
+    by_range = described(tmp_path, lambda type_: type_.imageType.imageSizeRange.widthRange.SetInParent())
+    assert [item.kind for item in (fixed, by_list, by_range)] == ["image"] * 3
+    assert [item.flexible for item in (fixed, by_list, by_range)] == [False, True, True]
+
+
+def test_hostile_extents_are_plain_numbers(tmp_path: Path) -> None:
+    found = described(tmp_path, lambda type_: array(type_, -1, (1 << 63) - 1))
+    assert found.type == TensorType("fp16", (-1, (1 << 63) - 1))
