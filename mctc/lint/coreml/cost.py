@@ -9,8 +9,8 @@ on the Neural Engine and on the CPU (BNNS), fp16; the shapes of rows that state 
     upsample_bilinear x2         3.31   499.64        relu                         2.62     2.62
                                                       transpose of H and W         3.81     3.00
 
-Two rates of arithmetic (16.2 and 0.755 TFLOP/s, from the 3x3 convolution; the matmul gives the same 0.755) and, for each
-class of ops, a rate of memory on either side reproduce every row to two digits. Other chips are not known: every
+Two rates of arithmetic (16.2 and 0.755 TFLOP/s, from the 3x3 convolution; the matmul gives the same 0.755) and, for
+each class of ops, a rate of memory on either side reproduce every row to two digits. Other chips are not known: every
 report says that these are an M4's.
 """
 
