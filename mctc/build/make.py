@@ -13,7 +13,7 @@ from mctc.build.folder import check_replaceable, replaced
 from mctc.build.manifest import NAME, ORIGINS, PROGRAM, WHOLE, manifest, read_manifest, sha256, write_json
 from mctc.build.options import BuildError, BuildOptions
 from mctc.build.sources import digest, source_record
-from mctc.build.target import Target
+from mctc.build.target import Target, Written
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.source import SourceFile
 from mctc.ir.printer import print_program
@@ -76,7 +76,7 @@ def write_build(
         beside = {name: _beside(name, compiled, weights, folder, options, metadata) for name in target.beside}
         (folder / PROGRAM).write_text(print_program(program, locations=True), encoding="utf-8")
         (folder / WHOLE).write_text(print_program(compiled.whole, locations=True), encoding="utf-8")
-        write_json(folder / ORIGINS, written.origins)
+        write_json(folder / ORIGINS, origins(program, written))
         content = manifest(compiled, options, written, agreements, source, described, folder, beside)
         write_json(folder / NAME, content)
     return BuildResult(out, read_manifest(out), compiled)
@@ -97,6 +97,21 @@ def _beside(
         return {"missing": str(error)}
     target.check(compiled, weights, folder, options, written)
     return {"artifacts": list(written.artifacts)}
+
+
+def origins(program: Program, written: Written) -> dict[str, dict[str, Any]]:
+    """For every operation that was written: the position of its op in the program, its place in the spec (null for one
+    that the compiler made), and its instance path."""
+
+    def told(function: str, index: int) -> dict[str, Any]:
+        origin = program.functions[function].ops[index].origin
+        place = str(origin.location) if origin.location is not None else None
+        return {"op": index, "place": place, "instance": origin.path}
+
+    return {
+        function: {name: told(function, index) for name, index in names.items()}
+        for function, names in written.origins.items()
+    }
 
 
 def check_room(program: Program, out: Path) -> None:

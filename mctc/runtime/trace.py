@@ -35,15 +35,15 @@ class Traces:
             self.program = parse_program((folder / PROGRAM).read_text(encoding="utf-8"))
             origins = json.loads((folder / ORIGINS).read_text(encoding="utf-8"))
             self.operations = {
-                (function, name): self.program.functions[function].ops[index]
+                (function, name): self.program.functions[function].ops[found["op"]]
                 for function, names in origins.items()
-                for name, index in names.items()
+                for name, found in names.items()
             }
         except OSError as error:
             raise BuildError(
                 f"{folder} is no build: {error.filename} cannot be read", hint="mctc build writes one"
             ) from error
-        except (ValueError, KeyError, IndexError, AttributeError) as error:
+        except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
             raise BuildError(f"the build in {folder} is damaged: {error}", hint="build it again") from error
 
     def find(self, name: str) -> list[Trace]:

@@ -90,20 +90,21 @@ def test_the_programs_beside_the_package_read_back(make: Build) -> None:
         assert text == print_program(read, locations=True) == print_program(program, locations=True)
 
 
-def test_every_operation_of_the_package_leads_to_a_line_of_the_spec(make: Build) -> None:
+def test_every_operation_of_the_package_leads_to_a_line_of_the_spec(make: Build, spec: Path) -> None:
     result = make()
-    origins: Mapping[str, Mapping[str, int]] = json.loads((result.folder / "origins.json").read_text())
+    origins: Mapping[str, Mapping[str, Any]] = json.loads((result.folder / "origins.json").read_text())
     package = read_package(result.folder / "small.mlpackage")
     assert set(origins) == set(package.functions)
     for name, function in package.functions.items():
         ops = result.compiled.deployed.functions[name].ops
         for operation in function.operations:
             if operation.type not in ("const", "read_state") and "constexpr" not in operation.type:
-                assert 0 <= origins[name][operation.name] < len(ops)
+                assert 0 <= origins[name][operation.name]["op"] < len(ops)
     ops = result.compiled.deployed.functions["encoder"].ops
-    norm = ops[origins["encoder"]["encoder_layers_1_layer_norm_layer_norm"]]
-    assert norm.origin.path == "encoder.layers.1.layer_norm"
-    assert norm.origin.location is not None
+    norm = origins["encoder"]["encoder_layers_1_layer_norm_layer_norm"]
+    assert norm["instance"] == ops[norm["op"]].origin.path == "encoder.layers.1.layer_norm"
+    assert norm["place"] == str(ops[norm["op"]].origin.location)
+    assert norm["place"].startswith(f"{spec}:11:")
 
 
 def test_two_builds_have_the_same_bytes(make: Build) -> None:
