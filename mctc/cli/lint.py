@@ -108,20 +108,15 @@ def _as_github(found: list[Diagnostic]) -> str:
 
 
 def _annotation(diagnostic: Diagnostic) -> str:
+    from mctc.lint.github import workflow_command
+
     properties = {"title": diagnostic.code, "file": diagnostic.file or ""}
     if diagnostic.span is not None:
         at = diagnostic.span.location
         properties |= {"file": at.file, "line": str(at.line), "col": str(at.column)}
         properties |= {"endLine": str(at.end_line), "endColumn": str(at.end_column)}
-    named = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in properties.items())
     message = f"{diagnostic.message}; {diagnostic.hint}" if diagnostic.hint else diagnostic.message
-    return f"::{diagnostic.severity.value} {named}::{_escaped(message)}"
-
-
-def _escaped(text: str, more: str = "") -> str:
-    for character in ("%", "\r", "\n", *more):
-        text = text.replace(character, f"%{ord(character):02X}")
-    return text
+    return workflow_command(diagnostic.severity.value, message, properties)
 
 
 FORMATS: dict[str, Callable[[list[Diagnostic]], str]] = {"text": _as_text, "json": _as_json, "github": _as_github}

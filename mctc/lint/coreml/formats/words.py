@@ -12,8 +12,9 @@ from mctc.lint.coreml.rule import Rule, Severity
 PLACES = {Predicted.ANE: "Neural Engine", Predicted.DOUBTFUL: "doubtful", Predicted.CPU: "CPU"}
 COMPUTE_UNITS = "CPU_AND_NE"
 ESTIMATE = (
-    f"Placement is an estimate with the constants of one chip ({CHIP}; other chips are not known), for {COMPUTE_UNITS}, "
-    "that is without the GPU. Shares are of estimated CPU time, not of ops. Only MLComputePlan on a Mac can confirm it."
+    f"Placement is an estimate with the constants of one chip ({CHIP}; other chips are not known), for "
+    f"{COMPUTE_UNITS}, that is without the GPU. Shares are of estimated CPU time, not of ops. Only MLComputePlan on a "
+    "Mac can confirm it."
 )
 NOUNS = {
     Severity.ERROR: "error",
