@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from mctc.package.dtypes import unknown
 from mctc.package.model import Description, Feature
 from mctc.package.protobuf import array_dtypes
 from mctc.package.types import TensorType
@@ -35,7 +36,7 @@ def _feature(message: Any) -> Feature:
     array = {"multiArrayType": message.type.multiArrayType, "stateType": message.type.stateType.arrayType}.get(field)
     if array is None:
         return Feature(message.name, kind, None, **common)
-    dtype = array_dtypes().get(array.dataType, "fp32")
+    dtype = array_dtypes().get(array.dataType) or (unknown(array.dataType) if array.dataType else "fp32")
     shape = tuple(array.shape)
     flexibility = array.WhichOneof("ShapeFlexibility")
     return Feature(

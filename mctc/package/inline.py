@@ -59,16 +59,29 @@ def known_shape(type_: TensorType) -> tuple[int, ...]:
     return tuple(n for n in type_.shape or () if n is not None)
 
 
-def check_count(content: Any, type_: TensorType, where: Place) -> None:
+def check_content(content: Any, type_: TensorType, where: Place) -> None:
     """Raises PackageError when the content can't be of the type; one of unknown element type is taken as it is."""
-    shape = known_shape(type_)
-    if type_.shape is None or None in type_.shape or any(n < 0 for n in shape):
-        raise PackageError(f"{where}: a constant of type {type_} has no definite shape")
-    if type_.dtype not in DTYPES:
-        return
-    count, bits = prod(shape), DTYPES[type_.dtype].bits
     if not isinstance(content, bytes):
-        if len(content) != count:
-            raise PackageError(f"{where}: {type_} needs {count} elements, the program holds {len(content)}")
-    elif len(content) != -(-count * bits // 8) or type_.dtype == "string":
-        raise PackageError(f"{where}: {type_} needs {-(-count * bits // 8)} bytes, the program holds {len(content)}")
+        check_elements(len(content), type_, where)
+        return
+    wanted = _elements(type_, where)
+    if type_.dtype in DTYPES:
+        needed = -(-wanted * DTYPES[type_.dtype].bits // 8)
+        if len(content) != needed or type_.dtype == "string":
+            raise PackageError(f"{where}: {type_} needs {needed} bytes, the program holds {len(content)}")
+
+
+def check_elements(count: int, type_: TensorType, where: Place) -> None:
+    """Raises PackageError when a type isn't one of `count` elements."""
+    wanted = _elements(type_, where)
+    if count != wanted:
+        raise PackageError(f"{where}: {type_} needs {wanted} elements, the program holds {count}")
+
+
+def _elements(type_: TensorType, where: Place) -> int:
+    shape = type_.shape
+    if shape == ():
+        return 1
+    if shape is None or None in shape or any(n is not None and n < 0 for n in shape):
+        raise PackageError(f"{where}: a constant of type {type_} has no definite shape")
+    return prod(known_shape(type_))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mctc.package.collector import collector_paused
 from mctc.package.errors import PackageError
 from mctc.package.manifest import find_model
 from mctc.package.model import Package
@@ -18,7 +19,11 @@ def read_package(path: str | os.PathLike[str]) -> Package:
     Raises NotAProgram when the model is of another kind than an ML program, and PackageError when nothing of the three
     is there or it is damaged.
     """
-    place = Path(path)
+    with collector_paused():
+        return _read(Path(path))
+
+
+def _read(place: Path) -> Package:
     if not os.path.exists(place):  # noqa: PTH110 — Path.exists raises where a folder may not be entered
         raise PackageError(f"{place}: there is no such package")
     if not place.is_dir():

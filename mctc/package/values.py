@@ -9,7 +9,7 @@ import numpy as np
 
 from mctc.package.dtypes import BY_NUMBER, unknown
 from mctc.package.errors import PackageError
-from mctc.package.inline import Inline, check_count
+from mctc.package.inline import Inline, check_content
 from mctc.package.model import Constant
 from mctc.package.place import Place
 from mctc.package.types import ListType, OtherType, StateType, TensorType, ValueType
@@ -59,7 +59,7 @@ class Constants:
             content: Any = tuple(self.constant(item, where) for item in immediate.list.values)
         elif isinstance(type_, TensorType):
             content = _content(immediate.tensor, type_)
-            check_count(content, type_, where)
+            check_content(content, type_, where)
         else:
             content = None
         return Constant(type_, Inline(content, type_, where))
