@@ -21,6 +21,7 @@ class Family:
     extent: height and width of a tensor; H13, H14 and H16 measured, H15 and H17 from the tables.
     channels, batch: from the tables of every family.
     depth: the fifth axis, from the tables.
+    rank: axes of a tensor (Apple; five are placed through Core ML on H16).
     transpose: the extent that a transpose may move, from the tables.
     matmul_inner: the contracted axis of a matmul; H13 direct (16384), H16 Core ML (32768 passes, 40000 does not).
     kernel_row, kernel_column, kernel_square: widest 1xK, tallest Kx1 and largest KxK convolution. H16 Core ML (15, 31,
@@ -44,6 +45,7 @@ class Family:
     through_core_ml: bool = False
     channels: int = 65536
     batch: int = 65536
+    rank: int = 5
 
     @property
     def transpose(self) -> int:

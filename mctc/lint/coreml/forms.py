@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from mctc.lint.coreml.graph import Op, Shape
+from collections.abc import Iterator
+
+from mctc.lint.coreml.graph import Op, Shape, as_tensor
+from mctc.package import Constant, TensorType
 
 CONVOLUTIONS = ("conv", "conv_transpose")
 POOLS = ("avg_pool", "max_pool", "l2_pool")
@@ -73,3 +76,34 @@ def axis(op: Op, default: int | None = None) -> int | None:
 def times(extents: tuple[int, ...]) -> str:
     """'3x3', as messages write a window."""
     return "x".join(map(str, extents))
+
+
+def at_work(op: Op) -> Iterator[tuple[str, TensorType]]:
+    """The tensors of an op that exist only while the program runs: by operand, results under ''. No constants."""
+    for operand in op.operands:
+        for binding, type_ in zip(op.bindings(operand), op.types(operand), strict=True):
+            tensor = as_tensor(type_)
+            if tensor is None or isinstance(binding, Constant) or binding.name in op.function.fixed:
+                continue
+            yield operand, tensor
+    for result in op.results:
+        tensor = as_tensor(result.type)
+        if tensor is not None:
+            yield "", tensor
+
+
+def is_cast(op: Op | None, source: str, target: str) -> bool:
+    """Whether this is a cast from one element type to another."""
+    if op is None or op.type != "cast" or op.result is None:
+        return False
+    return op.dtype("x") == source and op.result.dtype == target
+
+
+def enters(op: Op) -> bool:
+    """Whether this is the cast of an input of the function, at the edge of the program."""
+    return op.type == "cast" and op.producer("x") is None
+
+
+def leaves(op: Op) -> bool:
+    """Whether this is the cast of a result of the function, at the edge of the program."""
+    return op.type == "cast" and not op.users()
