@@ -142,14 +142,12 @@ def _index_type(op: Op, _: Target) -> str | None:
     if shape is None:
         return None
     place = axis(op, -1 if op.type == "topk" else 0)
-    if op.type == "gather_nd":
-        extents = shape
-    else:
-        extents = shape[place : place + 1] if place is not None and place >= 0 else ()
-    known = [extent for extent in extents if extent is not None]
-    if not known or len(known) < len(extents) or max(known) > INT16_MOST:
+    if op.type != "gather_nd":
+        shape = shape[place : place + 1] if place is not None and place >= 0 else ()
+    extent = max((-1 if extent is None else extent for extent in shape), default=-1)
+    if None in shape or not 0 <= extent <= INT16_MOST or not _is_wide(op):
         return None
-    return f"{op.type} has int32 indices into an extent of {max(known)}: 16 bits hold them" if _is_wide(op) else None
+    return f"{op.type} has int32 indices into an extent of {extent}: 16 bits hold them"
 
 
 def _is_wide(op: Op) -> bool:
@@ -173,8 +171,9 @@ RULES = RuleFamily(
             evidence="AB",
             confidence="H",
             why="""
-                The engine computes in fp16, int8 and int16; fp32 goes to the GPU or the CPU, on all chips (Apple). Inputs
-                and outputs of the program in fp32 are no harm: a cast at the edge, and the rest goes to the engine.
+                The engine computes in fp16, int8 and int16; fp32 goes to the GPU or the CPU, on all chips (Apple).
+                Inputs and outputs of the program in fp32 are no harm: a cast at the edge, and the rest goes to the
+                engine.
             """,
             fix="""
                 Convert with compute_precision=FLOAT16, and leave casts at the edges only.
@@ -205,7 +204,8 @@ RULES = RuleFamily(
             confidence="M",
             why="""
                 Two ops kept in fp32, a softmax and the input of a pooling, cut a graph into 13 regions of the engine;
-                without them it was one, and 13.19 ms became 4.60. A text encoder all in fp32 had no region (Core AI, M4).
+                without them it was one, and 13.19 ms became 4.60. A text encoder all in fp32 had no region (Core AI,
+                M4).
             """,
             fix="Keep them in fp16; softmax holds up in fp16 when the maximum is subtracted first.",
             source="john-rocky/coreai-model-zoo ane-region-count-and-fp32-ops.md; "
@@ -269,7 +269,7 @@ RULES = RuleFamily(
                 Of every op with an int32 tensor the compiler lists CPU backends alone (M4, macOS 27.0.1). Constants and
                 indices of a lookup don't count here.
             """,
-            fix="Do arithmetic on indices in the app, or in fp16 where no value exceeds 2048 (fp16 is exact up to there).",
+            fix="Do arithmetic on indices in the app, or in fp16, which is exact for whole numbers up to 2048.",
             source="751K coreml_dispatch.md sections 0.4 and 3.1",
             find=_integers,
             fires="""
@@ -293,11 +293,11 @@ RULES = RuleFamily(
             confidence="H",
             ops=("cast",),
             why="""
-                Through Core ML on an M4 such casts list no engine; on the direct path a cast to int32 is refused on an M1
-                and fails on an M5.
+                Through Core ML on an M4 such casts list no engine; on the direct path a cast to int32 is refused on an
+                M1 and fails on an M5.
             """,
             fix="Keep whole numbers out of the program: take fp16 inputs, return fp16 scores.",
-            source="751K coreml_dispatch.md section 3.1; ane-guide part 5, 17; ANEForge sweep; ironmill op-support-matrix",
+            source="751K coreml_dispatch.md section 3.1; ane-guide part 5, 17; ANEForge sweep; ironmill op matrix",
             find=_integer_cast,
             fires="""
                 n: int32[1, 64]
@@ -348,8 +348,8 @@ RULES = RuleFamily(
             evidence="B",
             confidence="M",
             why="""
-                An int32 op between engine ops costs two changes of backend, 0.25 ms, or takes its whole segment to the CPU
-                (M4). The maximum of 200,000 scores takes 0.25 to 0.27 ms in the app (M4 Max).
+                An int32 op between engine ops costs two changes of backend, 0.25 ms, or takes its whole segment to the
+                CPU (M4). The maximum of 200,000 scores takes 0.25 to 0.27 ms in the app (M4 Max).
             """,
             fix="Return the scores in fp16 and look for the maximum in the app.",
             source="751K coreml_dispatch.md section 2.3; ane-book journal 048",
@@ -405,9 +405,9 @@ RULES = RuleFamily(
             confidence="M",
             ops=(*LOOKUPS, "topk"),
             why="""
-                The pass add_int16_cast of coremltools prefers 16 bits here, and Apple lists int16 among the engine's types.
-                The pass leaves runtime indices into more than 32767 entries alone. Of squeeze, the fifth op of that pass,
-                the range of values isn't in the file.
+                The pass add_int16_cast of coremltools prefers 16 bits here, and Apple lists int16 among the engine's
+                types. The pass leaves runtime indices into more than 32767 entries alone. Of squeeze, the fifth op of
+                that pass, the range of values isn't in the file.
             """,
             fix="Convert for iOS 17 or newer, so that the pass runs; split a table of more than 32767 rows.",
             source="coremltools passes/defs/quantization.py:557-641; Apple neural_engine_rules.md:8",
