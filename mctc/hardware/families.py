@@ -25,8 +25,18 @@ class Family:
     transpose: the extent that a transpose may move, from the tables.
     matmul_inner: the contracted axis of a matmul; H13 direct (16384), H16 Core ML (32768 passes, 40000 does not).
     kernel_row, kernel_column, kernel_square: widest 1xK, tallest Kx1 and largest KxK convolution. H16 Core ML (15, 31,
-        16); H13 direct (13, 29, 13); the tables give H14 and later a width of 16.
+        16); H13 direct (13, 29, 13); the tables give H14 and later a width of 16. H18G refuses widths from 16 on (Core
+        ML, 1xK chains; whether 16x16 is an exception, as on H16, was not tried).
     working_set: bytes of one operand that stay near the engine (decompiled; H17 measured; contested).
+    pool_max_width: widest window of a max_pool. H16 Core ML (8 passes, 9 does not; 9x1 passes); others not measured
+        through Core ML, and far looser on direct paths.
+    pool_average: largest window of an avg_pool that was tried. H16 Core ML (14, no failing size found); 13 is what the
+        days of neural-network models had for older chips.
+    argument_axis: the axis of an arg-min or arg-max; H13 direct (2048 passes, 2049 does not).
+    slice_magnitude: the largest value that a slice off the start of the last axis passes on; beyond it becomes an
+        infinity (ane-guide, direct; H13 and H14, gone from H15).
+    conv_chain: the longest chain of convolutions in one program that compiles; H18G Core ML (387 and 392 hang or run on
+        the CPU), H16 fine to 448 and more.
     palette_bits: widths of palette indices that are not widened.
     int8_compute: multiplies int8 by int8 (Apple: A17 Pro, M4 and later).
     through_core_ml: whether the kernel, pool and matmul limits were measured through Core ML on this family.
@@ -46,6 +56,11 @@ class Family:
     channels: int = 65536
     batch: int = 65536
     rank: int = 5
+    pool_max_width: int = 8
+    pool_average: int = 13
+    argument_axis: int = 2048
+    slice_magnitude: float | None = None
+    conv_chain: int | None = None
 
     @property
     def transpose(self) -> int:
@@ -59,15 +74,20 @@ LATE_BITS = (1, 2, 3, 4, 6, 8)
 FAMILIES = {
     row.name: row
     for row in (
-        Family("H13", 16384, 16384, 16384, 13, 29, 13, 2 * MIB, EARLY_BITS, False),
-        Family("H14", 16384, 16384, 16384, 15, 31, 16, 2 * MIB, EARLY_BITS, False),
+        Family("H13", 16384, 16384, 16384, 13, 29, 13, 2 * MIB, EARLY_BITS, False, slice_magnitude=4094),
+        Family("H14", 16384, 16384, 16384, 15, 31, 16, 2 * MIB, EARLY_BITS, False, slice_magnitude=4094),
         Family("H15", 16384, 16384, 16384, 15, 31, 16, 2 * MIB, EARLY_BITS, False),
-        Family("H16", 65536, 65536, 32768, 15, 31, 16, 2 * MIB, EARLY_BITS, True, through_core_ml=True),
+        Family(
+            "H16", 65536, 65536, 32768, 15, 31, 16, 2 * MIB, EARLY_BITS, True, through_core_ml=True, pool_average=14
+        ),
         Family("H17", 65536, 65536, 32768, 15, 31, 16, 4_720_000, EARLY_BITS, True),
         Family("H18", 65536, 65536, 32768, 15, 31, 16, 4_720_000, LATE_BITS, True),
-        Family("H18G", 65536, 65536, 32768, 15, 31, 16, 4_720_000, LATE_BITS, True),
+        Family("H18G", 65536, 65536, 32768, 15, 31, 15, 4_720_000, LATE_BITS, True, conv_chain=386),
     )
 }
+
+MEASURED = FAMILIES["H16"]
+"""The family whose limits were measured through Core ML."""
 
 OLDEST = "H13"
 ORDER = tuple(FAMILIES)

@@ -107,3 +107,36 @@ def enters(op: Op) -> bool:
 def leaves(op: Op) -> bool:
     """Whether this is the cast of a result of the function, at the edge of the program."""
     return op.type == "cast" and not op.users()
+
+
+def window(op: Op) -> tuple[int, int, int] | None:
+    """Depth, height and width of a convolution's or a pool's window, ones in front: a 1-D kernel lies along the width.
+
+    None where the file doesn't give all of them.
+    """
+    if op.type in CONVOLUTIONS:
+        shape = op.shape("weight") or ()
+        if len(shape) < 3 or any(extent is None for extent in shape[2:]):
+            return None
+    found = kernel(op)
+    if not 1 <= len(found) <= 3:
+        return None
+    depth, height, width = (1,) * (3 - len(found)) + found
+    return depth, height, width
+
+
+def unpackers(op: Op, operand: str = "weight", limit: int = 8) -> tuple[Op, ...]:
+    """The constexpr ops that unpack an operand, the last first; several where a palette holds quantised values."""
+    found: list[Op] = []
+    waiting = [op.compression(operand)]
+    while waiting and len(found) < limit:
+        step = waiting.pop(0)
+        if step is not None:
+            found.append(step)
+            waiting += [step.compression(name) for name in step.operands]
+    return tuple(found)
+
+
+def is_palettised(op: Op, operand: str = "weight") -> bool:
+    """Whether an operand is unpacked from indices into a table."""
+    return any("_lut_" in step.type for step in unpackers(op, operand))
