@@ -42,17 +42,18 @@ SUPPORTED = frozenset(
 
 CONTESTED = frozenset((
     "topk", "slice_update", "torch_tensor_assign", "read_state", "write_state", "coreml_update_state", "logical_and",
-    "logical_or", "logical_xor", "non_maximum_suppression", "crop",
+    "logical_or", "logical_xor", "non_maximum_suppression", "classify",
+    "custom_layer",
 ))  # fmt: skip
-"""Seen on either side; the rules say by whom."""
+"""Seen on either side, or for the app to run; a rule names each and says by whom."""
 
 REFUSED = frozenset((
     "lstm", "gru", "rnn", "band_part", "one_hot", "non_zero", "cumsum", "argsort", "mod", "reduce_prod", "scatter",
     "scatter_along_axis", "scatter_nd", "sliding_windows", "reverse_sequence", "acos", "asin", "atanh", "cosh", "sinh",
     "tan", "random_normal", "random_uniform", "random_bernoulli", "random_categorical", "cond", "while_loop", "shape",
     "reduce_argmax", "reduce_argmin", "crop_resize", "range_1d", "reshape_like", "make_list", "list_length",
-    "list_write", "list_read", "list_gather", "list_scatter", "classify",
+    "list_write", "list_read", "list_gather", "list_scatter",
 ))  # fmt: skip
-"""A rule of ops without a path names each."""
+"""A rule that puts it off the engine names each."""
 
 KNOWN = SUPPORTED | CONTESTED | REFUSED

@@ -1,0 +1,334 @@
+"""Ops that have no way to the Neural Engine because of what is only known at run time: shapes, indices, places,
+branches, random numbers (ANE-OP)."""
+
+from __future__ import annotations
+
+from mctc.lint.coreml.graph import Op
+from mctc.lint.coreml.rule import Effect, OpRule, Severity
+from mctc.lint.coreml.sources import DISPATCH, FOUR, GUIDE, PROBE, SWEEP
+from mctc.lint.coreml.target import Scope, Target
+
+
+def never(op: Op, _: Target) -> str:
+    return f"{op.type} never runs on the Neural Engine"
+
+
+def _shapes(op: Op, _: Target) -> str | None:
+    if op.type == "reshape":
+        return None if op.is_constant("shape") else "reshape to a shape that is only known at run time"
+    return f"{op.type} works out a shape at run time"
+
+
+def _gather(op: Op, _: Target) -> str | None:
+    if op.is_constant("indices"):
+        return None
+    table = " of a constant table, as an embedding is" if op.is_constant("x") else ""
+    return f"{op.type}{table} with indices that are only known at run time"
+
+
+def _gather_nd(op: Op, _: Target) -> str | None:
+    if op.is_constant("indices"):
+        return None
+    return "gather_nd with indices that are only known at run time came out all zero on an iPhone"
+
+
+def _slice(op: Op, _: Target) -> str | None:
+    if op.is_constant("begin") or _all_masked(op):
+        return None
+    return f"{op.type} from a place that is only known at run time"
+
+
+def _all_masked(op: Op) -> bool:
+    """Whether every axis is taken from its start, whatever `begin` says."""
+    mask = op.value("begin_mask")
+    return hasattr(mask, "all") and bool(mask.all()) and len(mask) > 0
+
+
+NON_ZERO = OpRule(
+    code="ANE-OP-005",
+    name="non-zero",
+    summary="non_zero never runs on the Neural Engine",
+    severity=Severity.ERROR,
+    effect=Effect.OFF,
+    evidence="B",
+    confidence="H",
+    ops=("non_zero",),
+    why="Its length is only known at run time. On an M4 (macOS 27.0.1) it is the CPU's even where a GPU may help.",
+    fix="Keep a mask of the full size.",
+    source=FOUR,
+    find=never,
+    fires="""
+        x: fp16[1, 256]
+        y: int32[_, 2] = non_zero(x=x)
+        return y
+    """,
+    silent="""
+        x: fp16[1, 256]
+        y: bool[1, 256] = not_equal(x=x, y=0.0)
+        return y
+    """,
+)
+
+RANGE = OpRule(
+    code="ANE-OP-013",
+    name="range-at-run-time",
+    summary="range_1d with an end that is only known at run time never runs on the Neural Engine",
+    severity=Severity.ERROR,
+    effect=Effect.OFF,
+    evidence="B",
+    confidence="M",
+    ops=("range_1d",),
+    why="""
+        On an M4 (macOS 27.0.1) it is the CPU's even where a GPU may help. Past Core ML it compiled on an M5.
+    """,
+    fix="Store 0, 1, 2, ... as a constant and take a slice of it, or take the positions as an input.",
+    source=f"{DISPATCH} (section 3.1); {GUIDE} appendix A; {SWEEP}",
+    find=never,
+    fires="""
+        n: int32[1]
+        y: int32[_] = range_1d(start=0, end=n, step=1)
+        return y
+    """,
+    silent="""
+        n: fp16[1, 1]
+        y: fp16[1, 64] = add(x=n, y=fp16[1, 64])
+        return y
+    """,
+)
+
+RANDOM = OpRule(
+    code="ANE-OP-014",
+    name="random-numbers",
+    summary="ops that draw random numbers never run on the Neural Engine",
+    severity=Severity.ERROR,
+    effect=Effect.OFF,
+    evidence="B",
+    confidence="H",
+    ops=("random_normal", "random_uniform", "random_bernoulli", "random_categorical"),
+    why="""
+        random_normal is the CPU's on an M4 (macOS 27.0.1); all four are absent from another M4's supported set and
+        refused on an M5.
+    """,
+    fix="Take the noise as an input.",
+    source=f"{DISPATCH} (section 3.1); {PROBE}; {SWEEP}",
+    find=never,
+    fires="""
+        x: fp16[1, 64]
+        n: fp16[1, 64] = random_normal(shape=[1, 64], mean=0.0, stddev=1.0, seed=1)
+        y: fp16[1, 64] = add(x=x, y=n)
+        return y
+    """,
+    silent="""
+        x: fp16[1, 64]
+        n: fp16[1, 64]
+        y: fp16[1, 64] = add(x=x, y=n)
+        return y
+    """,
+)
+
+REVERSE_SEQUENCE = OpRule(
+    code="ANE-OP-016",
+    name="reverse-sequence",
+    summary="reverse_sequence never runs on the Neural Engine",
+    severity=Severity.ERROR,
+    effect=Effect.OFF,
+    evidence="B",
+    confidence="H",
+    ops=("reverse_sequence",),
+    why="Absent from an M4's supported set (macOS 27.0), refused on an M5, no path in ane-guide.",
+    fix="Use reverse, which turns the whole axis and is supported; mask what is too long.",
+    source=f"{PROBE}; {SWEEP}; {GUIDE} appendix A",
+    find=never,
+    fires="""
+        x: fp16[1, 64, 128]
+        n: int32[1]
+        y: fp16[1, 64, 128] = reverse_sequence(x=x, lengths=n, seq_axis=2, batch_axis=0)
+        return y
+    """,
+    silent="""
+        x: fp16[1, 64, 128]
+        y: fp16[1, 64, 128] = reverse(x=x, axes=[2])
+        return y
+    """,
+)
+
+CROP_RESIZE = OpRule(
+    code="ANE-OP-017",
+    name="crop-resize",
+    summary="crop_resize never runs on the Neural Engine",
+    severity=Severity.ERROR,
+    effect=Effect.OFF,
+    evidence="B",
+    confidence="M",
+    ops=("crop_resize",),
+    why="""
+        On an M4 (macOS 27.0.1) it is the CPU's even where a GPU may help. Past Core ML ane-guide gives it to the
+        texture engine from H14 on. Other chips were not measured.
+    """,
+    fix="Use slices at fixed places, or resample from H16 on.",
+    source=f"{DISPATCH} (section 3.1); {GUIDE} appendix A; {SWEEP}",
+    find=never,
+    fires="""
+        x: fp16[1, 3, 64, 64]
+        r: fp16[8, 1, 5, 1, 1]
+        y: fp16[8, 1, 3, 16, 16] = crop_resize(x=x, roi=r, target_height=16, target_width=16)
+        return y
+    """,
+    silent="""
+        x: fp16[1, 3, 64, 64]
+        y: fp16[1, 3, 16, 16] = slice_by_index(x=x, begin=[0, 0, 8, 8], end=[1, 3, 24, 24])
+        return y
+    """,
+)
+
+SHAPE = OpRule(
+    code="ANE-OP-019",
+    name="shape-at-run-time",
+    summary="shape, reshape_like and reshape to a shape made at run time never run on the Neural Engine",
+    severity=Severity.ERROR,
+    effect=Effect.OFF,
+    evidence="BC",
+    confidence="H",
+    ops=("shape", "reshape_like", "reshape"),
+    why="""
+        The engine takes graphs of fixed shapes only (ane-guide); shape is absent from an M4's supported set
+        (macOS 27.0) and refused on an M5. What is worked out from a shape is int32, so the CPU's as well.
+    """,
+    fix="Convert with fixed shapes, so that every shape is a constant.",
+    source=f"{PROBE}; {SWEEP}; {GUIDE} appendix A",
+    find=_shapes,
+    fires="""
+        x: fp16[1, 64, _]
+        s: int32[3] = shape(x=x)
+        y: fp16[_, _, _] = reshape(x=x, shape=s)
+        return y
+    """,
+    silent="""
+        x: fp16[1, 64, 16]
+        y: fp16[1, 64, 4, 4] = reshape(x=x, shape=[1, 64, 4, 4])
+        return y
+    """,
+)
+
+CONTROL_FLOW = OpRule(
+    code="ANE-OP-021",
+    name="control-flow",
+    summary="branches, loops and lists never run on the Neural Engine",
+    severity=Severity.ERROR,
+    effect=Effect.OFF,
+    evidence="BC",
+    confidence="H",
+    ops=(
+        "cond", "while_loop", "make_list", "list_length", "list_write", "list_read", "list_gather", "list_scatter",
+    ),
+    why="""
+        Core ML's own message on an M1 says that cond isn't supported there; refused on an M5; ane-guide finds no code
+        for them. What is inside goes with them.
+    """,
+    fix="Make two functions and choose on the host; unroll loops whose length is known.",
+    source=f"smpanaro/more-ane-transformers NOTES.md; {SWEEP}; {GUIDE} appendix A",
+    find=never,
+    fires="""
+        p: bool
+        x: fp16[1, 64]
+        y: fp16[1, 64] = cond(pred=p)
+        return y
+    """,
+    silent="""
+        p: bool[1, 1]
+        x: fp16[1, 64]
+        y: fp16[1, 64] = select(cond=p, a=x, b=0.0)
+        return y
+    """,
+)  # fmt: skip
+
+GATHER = OpRule(
+    code="ANE-OP-022",
+    name="gather-at-run-time",
+    summary="gather, gather_nd and gather_along_axis by indices that are only known at run time",
+    severity=Severity.ERROR,
+    effect=Effect.OFF,
+    evidence="B",
+    confidence="H",
+    ops=("gather", "gather_nd", "gather_along_axis"),
+    why="""
+        On an M4 (macOS 27.0.1) the work on the indices (cast, compare, add, select) is the CPU's and takes the gather
+        along; with constant indices it stays on the engine. The lookup of a token in an embedding is this case, and so
+        is a table of sines and cosines by position.
+    """,
+    fix="Look up on the host and take the row as an input; for small tables multiply by a one-hot vector.",
+    source=(
+        f"{DISPATCH} (sections 3.1, 3.2); apple/coremltools #1103; pytorch/executorch #11615; "
+        "microsoft/onnxruntime #28598"
+    ),
+    find=_gather,
+    fires="""
+        i: int32[1, 16]
+        y: fp16[1, 16, 64] = gather(x=fp16[1000, 64], indices=i, axis=0)
+        return y
+    """,
+    silent="""
+        x: fp16[1, 16, 64]
+        y: fp16[1, 4, 64] = gather(x=x, indices=[0, 3, 5, 9], axis=1)
+        return y
+    """,
+)
+
+GATHER_ND = OpRule(
+    code="ANE-OP-022b",
+    name="gather-nd-on-iphone",
+    summary="gather_nd by indices that are only known at run time, on an iPhone",
+    severity=Severity.NUMERICS,
+    evidence="E",
+    confidence="L",
+    scope=Scope(platforms=frozenset({"ios"})),
+    ops=("gather_nd",),
+    why="One report: with such indices the output was all zero on an iPhone, without an error.",
+    fix="Look up on the host, or compare the output on a phone with the Mac's.",
+    source="john-rocky/CoreML-LLM (PROBE notes on gather_nd)",
+    find=_gather_nd,
+    fires="""
+        x: fp16[1, 16, 64]
+        i: int32[1, 2]
+        y: fp16[1, 64] = gather_nd(x=x, indices=i)
+        return y
+    """,
+    silent="""
+        x: fp16[1, 16, 64]
+        y: fp16[1, 64] = gather_nd(x=x, indices=[[0, 3]])
+        return y
+    """,
+)
+
+SLICE = OpRule(
+    code="ANE-OP-024",
+    name="slice-at-run-time",
+    summary="slice_by_size and slice_by_index from a place that is only known at run time",
+    severity=Severity.ERROR,
+    effect=Effect.OFF,
+    evidence="B",
+    confidence="H",
+    ops=("slice_by_size", "slice_by_index"),
+    why="""
+        On an M4 (macOS 27.0.1) slice_by_size with a begin made at run time is the CPU's; with a constant begin either
+        slice stays on the engine.
+    """,
+    fix="Slice at fixed places, and move a mask over the whole instead.",
+    source=f"{DISPATCH} (section 3.1)",
+    find=_slice,
+    fires="""
+        x: fp16[1, 512, 64]
+        b: int32[3]
+        y: fp16[1, 16, 64] = slice_by_size(x=x, begin=b, size=[1, 16, 64])
+        return y
+    """,
+    silent="""
+        x: fp16[1, 512, 64]
+        y: fp16[1, 16, 64] = slice_by_size(x=x, begin=[0, 32, 0], size=[1, 16, 64])
+        return y
+    """,
+)
+
+RUNTIME_OPS = (
+    NON_ZERO, RANGE, RANDOM, REVERSE_SEQUENCE, CROP_RESIZE, SHAPE, CONTROL_FLOW, GATHER, GATHER_ND, SLICE,
+)  # fmt: skip
