@@ -29,6 +29,8 @@ from mctc.package.dtypes import DTYPES
 
 Shape = tuple[int | None, ...]
 NOT_OPERANDS = ("name", "val")
+NEVER_FOLDED = ("random_", "make_list")
+"""How the types of ops begin whose result isn't known from constant operands."""
 READ_LIMIT = 1 << 20
 """Elements up to which a constant's value is read; a rule that needs more looks at the type alone."""
 
@@ -220,12 +222,18 @@ class FunctionGraph:
                 op.position = len(self.constexprs)
                 self.constexprs.append(op)
                 self._fix(op, compressed=True)
-            elif not operation.blocks and references and all(name in self.fixed for name in references):
+            elif self._folds(operation, references):
                 self._fix(op, compressed=False)
             else:
                 self._add_op(op, references)
             for nested in operation.blocks:
                 self._add(nested, op)
+
+    def _folds(self, operation: Operation, references: list[str]) -> bool:
+        """Whether all that an operation takes, and so what it makes, is known before the program runs."""
+        if operation.blocks or not references or operation.type.startswith(NEVER_FOLDED):
+            return False
+        return all(name in self.fixed for name in references)
 
     def _add_constant(self, operation: Operation) -> None:
         value = operation.attributes.get("val")
