@@ -16,6 +16,10 @@ _OPERATIONS_LIMIT = 1_000_000
 """Operations that are read of one program: a hundred times the largest one known, and about 1 GB of records."""
 
 
+NO_INPUTS: Mapping[str, tuple[Binding, ...]] = {}
+"""What operations without inputs share: most operations are constants."""
+
+
 class Limits:
     """Counts the operations of a program. Raises PackageError when there are too many."""
 
@@ -60,24 +64,26 @@ class FunctionReader:
         type_ = intern(message.type)
         place = Place(self._place.function, index, type_)
         self._limits.take(place)
-        constant = self._constants.constant
-        attributes = {intern(key): constant(value, place) for key, value in sorted(message.attributes.items())}
+        constant, values, arguments = self._constants.constant, message.attributes, message.inputs
+        attributes = {intern(key): constant(values[key], place) for key in sorted(values)}
         outputs = self._named(message.outputs, place)
         return Operation(
             index=index,
             type=type_,
             name=operation_name(attributes, outputs, index),
             inputs={
-                intern(key): tuple(self._binding(binding, place) for binding in item.arguments)
-                for key, item in sorted(message.inputs.items())
-            },
+                intern(key): tuple([self._binding(binding, place) for binding in arguments[key].arguments])
+                for key in sorted(arguments)
+            }
+            if arguments
+            else NO_INPUTS,
             outputs=outputs,
             attributes=attributes,
-            blocks=tuple(self._block(block) for block in message.blocks),
+            blocks=tuple([self._block(block) for block in message.blocks]),
         )
 
     def _named(self, messages: Iterable[Any], where: Place) -> tuple[NamedType, ...]:
-        return tuple(NamedType(intern(item.name), self._constants.type(item.type, where)) for item in messages)
+        return tuple([NamedType(intern(item.name), self._constants.type(item.type, where)) for item in messages])
 
     def _binding(self, message: Any, where: Place) -> Binding:
         if message.WhichOneof("binding") == "name":

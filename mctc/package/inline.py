@@ -59,29 +59,35 @@ def known_shape(type_: TensorType) -> tuple[int, ...]:
     return tuple(n for n in type_.shape or () if n is not None)
 
 
+def definite_count(type_: TensorType) -> int:
+    """How many elements a constant of a type has; -1 where the type leaves that open."""
+    shape = type_.shape
+    if shape is None or None in shape or any(n is not None and n < 0 for n in shape):
+        return -1
+    return prod(known_shape(type_))
+
+
 def check_content(content: Any, type_: TensorType, where: Place) -> None:
     """Raises PackageError when the content can't be of the type; one of unknown element type is taken as it is."""
     if not isinstance(content, bytes):
         check_elements(len(content), type_, where)
         return
-    wanted = _elements(type_, where)
+    count = _needed(type_, where)
     if type_.dtype in DTYPES:
-        needed = -(-wanted * DTYPES[type_.dtype].bits // 8)
+        needed = -(-count * DTYPES[type_.dtype].bits // 8)
         if len(content) != needed or type_.dtype == "string":
             raise PackageError(f"{where}: {type_} needs {needed} bytes, the program holds {len(content)}")
 
 
 def check_elements(count: int, type_: TensorType, where: Place) -> None:
     """Raises PackageError when a type isn't one of `count` elements."""
-    wanted = _elements(type_, where)
-    if count != wanted:
-        raise PackageError(f"{where}: {type_} needs {wanted} elements, the program holds {count}")
+    needed = _needed(type_, where)
+    if count != needed:
+        raise PackageError(f"{where}: {type_} needs {needed} elements, the program holds {count}")
 
 
-def _elements(type_: TensorType, where: Place) -> int:
-    shape = type_.shape
-    if shape == ():
-        return 1
-    if shape is None or None in shape or any(n is not None and n < 0 for n in shape):
+def _needed(type_: TensorType, where: Place) -> int:
+    count = definite_count(type_)
+    if count < 0:
         raise PackageError(f"{where}: a constant of type {type_} has no definite shape")
-    return prod(known_shape(type_))
+    return count

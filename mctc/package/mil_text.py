@@ -11,7 +11,7 @@ from sys import intern
 
 from mctc.package import mil_scan as scan
 from mctc.package.errors import PackageError
-from mctc.package.functions import Limits, make_function, operation_name
+from mctc.package.functions import NO_INPUTS, Limits, make_function, operation_name
 from mctc.package.mil_values import Values
 from mctc.package.model import Block, Constant, Function, Operation
 from mctc.package.place import Place
@@ -95,7 +95,7 @@ class _Parser:
         place = Place(self._function_name, index, type_, self._at.line())
         self._count += 1
         self._limits.take(place)
-        inputs = {} if head.group(2) else self._values.bindings(")", place)
+        inputs = NO_INPUTS if head.group(2) else dict(sorted(self._values.bindings(")", place).items()))
         attributes: dict[str, Constant] = {}
         blocks: list[Block] = []
         while not self._at.mark(";"):
@@ -110,7 +110,7 @@ class _Parser:
             index=index,
             type=type_,
             name=operation_name(attributes, outputs, index),
-            inputs=dict(sorted(inputs.items())),
+            inputs=inputs,
             outputs=outputs,
             attributes=attributes,
             blocks=tuple(blocks),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mctc.package.dtypes import BY_NUMBER, unknown
 from mctc.package.errors import PackageError
-from mctc.package.inline import Inline, check_content
+from mctc.package.inline import Inline, check_content, definite_count
 from mctc.package.model import Constant
 from mctc.package.place import Place
 from mctc.package.types import ListType, OtherType, StateType, TensorType, ValueType
@@ -26,20 +27,39 @@ _NUMBER_FIELDS = {
 _HOLDERS = {"bools": np.bool_, "floats": np.float32, "doubles": np.float64, "ints": np.int32, "longInts": np.int64}
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A type, and what its constants look like: the field that holds them and how many elements.
+
+    `field` is empty where the elements are bytes; `count` is -1 where a constant of the type takes a closer look.
+    """
+
+    type: ValueType
+    field: str
+    count: int
+
+
 class Constants:
     """Reads the types and constants of one program. Equal types are one object."""
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        self._types: dict[bytes, ValueType] = {}
+        self._types: dict[bytes, _Known] = {}
 
     def type(self, message: Any, where: Place) -> ValueType:
         """The record for a ValueType message."""
+        return self._known(message, where).type
+
+    def _known(self, message: Any, where: Place) -> _Known:
         # A program has few types and uses each many times: its bytes are the cheapest name to find it again by.
         stored = message.SerializeToString()
         known = self._types.get(stored)
         if known is None:
-            known = self._types[stored] = _value_type(message, where)
+            type_ = _value_type(message, where)
+            field, count = "", -1
+            if isinstance(type_, TensorType):
+                field, count = _NUMBER_FIELDS.get(type_.dtype, ""), definite_count(type_)
+            known = self._types[stored] = _Known(type_, field, count)
         return known
 
     def constant(self, message: Any, where: Place) -> Constant:
@@ -47,21 +67,27 @@ class Constants:
 
         Values in the message are taken out of it, so that the message can go.
         """
-        type_ = self.type(message.type, where)
+        known = self._known(message.type, where)
         source = message.WhichOneof("value")
-        if source == "blobFileValue":
-            blob = message.blobFileValue
-            return Constant(type_, self._weights.tensor(blob.fileName, blob.offset, type_, where))
-        if source != "immediateValue":
+        if source == "immediateValue":
+            if known.field and known.count >= 0:  # nearly all constants: short, and one number an element
+                values = getattr(message.immediateValue.tensor, known.field).values
+                if len(values) == known.count <= _SMALL:
+                    return Constant(known.type, Inline(tuple(values), known.type, where))
+            return self._immediate(message.immediateValue, known, where)
+        if source != "blobFileValue":
             raise PackageError(f"{where}: a constant without a value")
-        immediate = message.immediateValue
+        blob = message.blobFileValue
+        return Constant(known.type, self._weights.tensor(blob.fileName, blob.offset, known.type, where))
+
+    def _immediate(self, message: Any, known: _Known, where: Place) -> Constant:
+        type_ = known.type
+        content: Any = None
         if isinstance(type_, ListType):
-            content: Any = tuple(self.constant(item, where) for item in immediate.list.values)
+            content = tuple(self.constant(item, where) for item in message.list.values)
         elif isinstance(type_, TensorType):
-            content = _content(immediate.tensor, type_)
+            content = _content(message.tensor, known.field)
             check_content(content, type_, where)
-        else:
-            content = None
         return Constant(type_, Inline(content, type_, where))
 
 
@@ -98,11 +124,9 @@ def _extent(message: Any) -> int | None:
     return message.constant.size if message.WhichOneof("dimension") == "constant" else None
 
 
-def _content(message: Any, type_: TensorType) -> Any:
+def _content(message: Any, field: str) -> Any:
     """What a TensorValue message holds: bytes, or a sequence with an item for each element."""
-    field = _NUMBER_FIELDS.get(type_.dtype)
-    # No numbers may also mean that an empty tensor was written as bytes, or a whole one.
-    if field is None or message.WhichOneof("value") == "bytes":
+    if not field or message.WhichOneof("value") == "bytes":
         return message.bytes.values
     values: Sequence[Any] = getattr(message, field).values
     if len(values) <= _SMALL or field == "strings":
