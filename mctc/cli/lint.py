@@ -46,8 +46,8 @@ def lint(
         raise UsageError(f"--statistics has no form {form!r}", hint="leave out --format, or --statistics")
 
     from mctc.lint.mps.check import check_file, python_files
-    from mctc.lint.mps.selection import chosen
     from mctc.lint.mps.table import NOT_CHECKED, RULES
+    from mctc.lint.selection import chosen
 
     codes = chosen(select, ignore, RULES)
     files = list(python_files(paths))

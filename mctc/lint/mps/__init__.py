@@ -2,6 +2,6 @@
 
 scopes (what a name stands for) · code (a parsed file: names, guards, loops) · tensors (what lies on the device) ·
 environment (variables that a file sets) · rule (the form of a rule) · rules/ (a file a subject) · table (all of them) ·
-check (files in, diagnostics out) · selection (--select, --ignore, `# noqa`) · catalogue (the rules as text).
+check (files in, diagnostics out) · noqa (comments that silence a line) · catalogue (the rules as text).
 A checked file is parsed, never run, and torch is never imported.
 """

@@ -11,8 +11,8 @@ from mctc.diagnostics.diagnostic import Diagnostic
 from mctc.diagnostics.errors import UsageError
 from mctc.diagnostics.source import SourceFile, Span
 from mctc.lint.mps.code import Code
+from mctc.lint.mps.noqa import ALL, suppressed
 from mctc.lint.mps.rule import Finding, Rule
-from mctc.lint.mps.selection import ALL, suppressed
 from mctc.lint.mps.table import NOT_CHECKED, RULES
 
 SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv"}  # folders, beside those that begin with a dot

@@ -10,8 +10,7 @@ from mctc.diagnostics.diagnostic import Diagnostic
 from mctc.diagnostics.errors import UsageError
 from mctc.diagnostics.source import SourceFile
 from mctc.lint.mps.check import check_file, check_source, python_files
-from mctc.lint.mps.selection import chosen, suppressed
-from mctc.lint.mps.table import RULES
+from mctc.lint.mps.noqa import suppressed
 
 
 def place(found: Diagnostic) -> tuple[int, int, str]:
@@ -123,21 +122,3 @@ def test_another_comment_does_not(comment: str) -> None:
 def test_a_string_silences_nothing() -> None:
     assert len(check("x.cuda('# noqa')\n")) == 1
     assert suppressed("x = '# noqa'\n") == {}
-
-
-def test_a_beginning_of_codes_chooses_all_that_begin_so() -> None:
-    waits = {code for code in RULES if code.startswith("MPS05")}
-    assert chosen(["mps05"], [], RULES) == waits
-    assert chosen([], ["MPS05"], RULES) == set(RULES) - waits
-    assert chosen(["MPS05,MPS001"], ["MPS050"], RULES) == (waits - {"MPS050"}) | {"MPS001"}
-
-
-def test_the_longer_beginning_wins() -> None:
-    assert chosen(["MPS050"], ["MPS05"], RULES) == {"MPS050"}
-    assert chosen(["MPS"], ["MPS"], RULES) == frozenset()
-
-
-def test_a_code_that_no_rule_has_is_refused_with_a_near_one() -> None:
-    with pytest.raises(UsageError, match="MSP050") as caught:
-        chosen(["MSP050"], [], RULES)
-    assert "MPS050" in str(caught.value.hint)
