@@ -80,12 +80,14 @@ def times(extents: tuple[int, ...]) -> str:
 
 def at_work(op: Op) -> Iterator[tuple[str, TensorType]]:
     """The tensors of an op that exist only while the program runs: by operand, results under ''. No constants."""
-    for operand in op.operands:
-        for binding, type_ in zip(op.bindings(operand), op.types(operand), strict=True):
-            tensor = as_tensor(type_)
-            if tensor is None or isinstance(binding, Constant) or binding.name in op.function.fixed:
+    types, fixed = op.function.types, op.function.fixed
+    for operand, bindings in op.operation.inputs.items():
+        for binding in bindings:
+            if isinstance(binding, Constant) or binding.name in fixed:
                 continue
-            yield operand, tensor
+            tensor = as_tensor(types.get(binding.name))
+            if tensor is not None:
+                yield operand, tensor
     for result in op.results:
         tensor = as_tensor(result.type)
         if tensor is not None:

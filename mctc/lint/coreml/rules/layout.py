@@ -177,8 +177,8 @@ DIMENSIONS = (
         confidence="L",
         sides=Sides(
             stays="ane-book journals 048 and 073: a head for 200,064 words in three parts, so about 66,700 channels "
-            "each, all on the engine by the compute plan (M4 Max); CoreML-LLM: one convolution of 2304 to 262144 channels "
-            "is faster than 16 parts (iPhone 17 Pro)",
+            "each, all on the engine by the compute plan (M4 Max); CoreML-LLM: one of 262144 channels is faster than "
+            "16 parts (iPhone 17 Pro)",
             leaves="751K: no extent over 65536 on an M4; ane-guide: the tables say 65536 channels for every family",
         ),
         why="A sweep found 65537 refused on an M4; heads of language models that exceed it are reported to run.",

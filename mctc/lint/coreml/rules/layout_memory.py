@@ -138,7 +138,7 @@ def _working_set(op: Op, target: Target) -> str | None:
     limit = target.family.working_set
     most = max((tensor_bytes(tensor) for name, tensor in at_work(op) if name), default=0)
     if most > limit:
-        return f"{op.type} takes an operand of {most / MIB:.1f} MiB, more than {limit / MIB:.1f}"
+        return f"{op.type} takes an operand of {most / MIB:.2f} MiB, more than {limit / MIB:.2f}"
     total = cost(op).bytes
     return f"{op.type} moves {total / MIB:.1f} MiB in all, more than {TOTAL // MIB}" if total > TOTAL else None
 
