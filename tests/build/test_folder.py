@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mctc.build.folder import MANIFEST, exchange, replaced
+from mctc.atomic import exchange
+from mctc.build.folder import MANIFEST, replaced
 from mctc.build.options import BuildError
 
 # Writes generation NEW over generation OLD in a process of its own that kills itself at the k-th event that touches the
@@ -17,10 +18,11 @@ from mctc.build.options import BuildError
 DRIVER = """
 import json, os, signal, sys
 from pathlib import Path
+from mctc import atomic
 from mctc.build import folder
 target = Path(sys.argv[1])
 if sys.argv[2] == "two renames":
-    folder.exchange = lambda one, other: False
+    atomic.exchange = lambda one, other: False
 EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "os.scandir", "ctypes.dlsym")
 FILES = ("manifest.json", "a", "sub/b")
 
@@ -54,7 +56,7 @@ while status != 0:
         write(kill_at)
     status = os.waitpid(child, 0)[1]
     left = contents(target) if target.exists() else None
-    folder.recover(target)
+    atomic.recover(target)
     outcomes.append([left, contents(target), [path.name for path in target.parent.iterdir()]])
 print(json.dumps(outcomes))
 """
