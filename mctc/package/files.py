@@ -8,6 +8,9 @@ from pathlib import Path
 
 from mctc.package.errors import PackageError
 
+MODEL_LIMIT = (1 << 31) - 1
+"""Bytes of a specification: protobuf's own limit for a message."""
+
 
 def inside(folder: Path, path: Path) -> Path:
     """`path` with every link resolved. Raises PackageError when that lies outside the folder."""
@@ -33,7 +36,7 @@ def open_regular(path: Path) -> int:
     return descriptor
 
 
-def read_file(path: Path, limit: int) -> bytes:
+def read_file(path: Path, limit: int = MODEL_LIMIT) -> bytes:
     """The whole of a regular file of at most `limit` bytes. Raises PackageError."""
     descriptor = open_regular(path)
     with os.fdopen(descriptor, "rb") as file:

@@ -9,6 +9,8 @@ from typing import Any
 from mctc.package.errors import PackageError
 from mctc.package.files import inside, read_file
 
+__all__ = ["find_model", "inside", "read_file"]
+
 _MANIFEST_LIMIT = 1 << 20
 
 

@@ -14,14 +14,12 @@ from mctc.package.protobuf import model_class
 from mctc.package.values import Constants
 from mctc.package.weights import Weights
 
-_MODEL_LIMIT = (1 << 31) - 1  # protobuf's own limit for a message
-
 
 def read_specification(path: Path, file: Path, weights: Weights, container: str) -> Package:
     """The program in `file`, with `path` as the name that messages use. Raises PackageError."""
     model = model_class()()
     try:
-        model.ParseFromString(read_file(file, _MODEL_LIMIT))
+        model.ParseFromString(read_file(file))
     except PackageError:
         raise
     except Exception as error:  # protobuf's DecodeError; other backends raise their own
