@@ -1,0 +1,84 @@
+"""From the paths of a command line to the packages that they mean.
+
+A hook of pre-commit names the files that changed, so a file inside a package stands for the package.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from mctc.diagnostics.errors import UsageError
+
+FOLDERS, FILE = (".mlpackage", ".mlmodelc"), ".mlmodel"
+MARKS = ("Manifest.json", "model.mil")
+"""What a package has in it, whatever its folder is called."""
+SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv"}  # folders, beside those that begin with a dot
+
+
+def packages_of(paths: Iterable[Path], excludes: Callable[[Path], bool] | None = None) -> list[Path]:
+    """The packages themselves, those that a file is inside of, and those in a folder, in order, each once.
+
+    excludes: what to leave out, unless the package itself is named. Raises UsageError for a path that stands for none.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        for package in _packages(Path(os.path.normpath(path)), excludes or _nothing):
+            found.setdefault(os.path.realpath(package), package)
+    return list(found.values())
+
+
+def _packages(path: Path, excludes: Callable[[Path], bool]) -> Iterator[Path]:
+    around = _around(path)
+    if around is not None:
+        if around == path or not excludes(around):
+            yield around
+    elif path.is_dir():
+        inside = list(_inside(path))
+        if inside:
+            yield from (each for each in inside if not excludes(each))
+        elif any((path / mark).is_file() for mark in MARKS):
+            yield path
+        else:
+            raise UsageError(
+                f"{path}: there is no package in this folder",
+                hint="name a .mlpackage, a .mlmodelc or a .mlmodel, or a folder that holds some",
+            )
+    elif path.exists():
+        training = path.suffix == ".py"
+        raise UsageError(
+            f"{path}: neither a Core ML package nor a file in one",
+            hint="`mctc lint --mps FILE.py` checks training code" if training else "name a .mlpackage or a .mlmodel",
+        )
+    else:
+        raise UsageError(f"{path}: there is no such file or folder", hint="it is looked for from the current folder")
+
+
+def _around(path: Path) -> Path | None:
+    """The package that a path is, or is inside of; the outermost, because compiled pipelines hold packages."""
+    for each in reversed((path, *path.parents)):
+        if each.suffix.lower() in FOLDERS and each.is_dir():
+            return each
+    if path.suffix.lower() == FILE and path.is_file():
+        return path
+    full = path.absolute()
+    return None if path.is_absolute() or not path.exists() else _around(Path(os.path.normpath(full)))
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    """The packages of a folder in order. Links to folders are not followed; a link to a package is one."""
+    for where, folders, files in os.walk(folder):
+        here = Path(where)
+        names = sorted([*folders, *(name for name in files if Path(name).suffix.lower() == FILE)])
+        walked = []
+        for name in names:
+            if Path(name).suffix.lower() in FOLDERS or name not in folders:
+                yield here / name
+            elif name not in SKIPPED and not name.startswith("."):
+                walked.append(name)
+        folders[:] = walked
+
+
+def _nothing(path: Path) -> bool:
+    return False
