@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
+from typing import Any
 
 from mctc.lint.coreml.graph import Op, Shape, as_tensor
 from mctc.package import Constant, TensorType
@@ -44,9 +46,14 @@ def dilations(op: Op) -> tuple[int, ...]:
     return op.numbers("dilations") or tuple(1 for _ in kernel(op))
 
 
+def whole(value: Any) -> int | None:
+    """A number as a whole one; None for what is no number, or no finite one."""
+    return int(value) if isinstance(value, (int, float)) and isfinite(value) else None
+
+
 def groups(op: Op) -> int:
-    found = op.value("groups", 1)
-    return int(found) if isinstance(found, (int, float)) else 1
+    found = whole(op.value("groups", 1))
+    return 1 if found is None else found
 
 
 def channels(op: Op) -> tuple[int | None, int | None]:
@@ -67,15 +74,18 @@ def axes(op: Op, operand: str = "axes") -> tuple[int, ...]:
 
 def axis(op: Op, default: int | None = None) -> int | None:
     """The one axis that an op works along, counted from the front; None where the file doesn't say."""
-    found = op.value("axis", default)
-    if not isinstance(found, (int, float)):
-        return None
-    return int(found) + rank(main_shape(op)) if found < 0 else int(found)
+    found = whole(op.value("axis", default))
+    return found + rank(main_shape(op)) if found is not None and found < 0 else found
 
 
 def times(extents: tuple[int, ...]) -> str:
     """'3x3', as messages write a window."""
     return "x".join(map(str, extents))
+
+
+def counted(count: int, noun: str) -> str:
+    """'1 op', '2 ops'."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def at_work(op: Op) -> Iterator[tuple[str, TensorType]]:
@@ -125,20 +135,3 @@ def window(op: Op) -> tuple[int, int, int] | None:
         return None
     depth, height, width = (1,) * (3 - len(found)) + found
     return depth, height, width
-
-
-def unpackers(op: Op, operand: str = "weight", limit: int = 8) -> tuple[Op, ...]:
-    """The constexpr ops that unpack an operand, the last first; several where a palette holds quantised values."""
-    found: list[Op] = []
-    waiting = [op.compression(operand)]
-    while waiting and len(found) < limit:
-        step = waiting.pop(0)
-        if step is not None:
-            found.append(step)
-            waiting += [step.compression(name) for name in step.operands]
-    return tuple(found)
-
-
-def is_palettised(op: Op, operand: str = "weight") -> bool:
-    """Whether an operand is unpacked from indices into a table."""
-    return any("_lut_" in step.type for step in unpackers(op, operand))

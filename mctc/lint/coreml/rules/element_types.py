@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mctc.lint.coreml.forms import at_work, axis, is_cast, main_operand
+from mctc.lint.coreml.forms import at_work, axis, counted, is_cast, main_operand
 from mctc.lint.coreml.graph import FunctionGraph, Op, as_tensor
 from mctc.lint.coreml.rule import Effect, FunctionRule, Hit, OpRule, RuleFamily, Severity, Sides, listed
 from mctc.lint.coreml.support import BINARY, REFUSED
@@ -56,7 +56,7 @@ def _islands(function: FunctionGraph, _: Target) -> Iterator[Hit]:
                     island.append(other)
         if entered and left_again:
             kinds = listed(dict.fromkeys(op.type for op in island))
-            yield Hit(f"an island of fp32 between fp16 ops: {len(island)} ops ({kinds})", first)
+            yield Hit(f"an island of fp32 between fp16 ops: {counted(len(island), 'op')} ({kinds})", first)
 
 
 def _held_by_constant(op: Op, _: Target) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from mctc.lint.coreml.forms import CONVOLUTIONS, PRODUCTS, at_work, is_cast, leaves
+from mctc.lint.coreml.forms import CONVOLUTIONS, PRODUCTS, at_work, counted, is_cast, leaves
 from mctc.lint.coreml.graph import FunctionGraph, Op, read_constant
 from mctc.lint.coreml.placement import Eligible, Placement
 from mctc.lint.coreml.rule import (
@@ -53,7 +53,7 @@ def _short_segments(placement: Placement, _: Target) -> Iterator[Hit]:
         if saving < WORTH or not any(ops[place].type in HEAVY for place in run):
             continue
         where, charge = _charge(first == 0, end == last)
-        message = f"{len(run)} ops that the engine takes stay on the CPU: they would save {saving:.0f} us"
+        message = f"{counted(len(run), 'op')} that the engine takes on the CPU: {saving:.0f} us would be saved"
         yield Hit(f"{message}, a segment {where} costs {charge:.0f}", ops[first])
 
 
@@ -87,7 +87,9 @@ def _oversize_head(function: FunctionGraph, target: Target) -> Iterator[Hit]:
         return
     kinds = listed(dict.fromkeys(op.type for op in over))
     most = max(map(_longest, over))
-    yield Hit(f"{len(over)} ops ({kinds}) work on up to {most} positions, {target.family.name} takes {limit}", over[0])
+    yield Hit(
+        f"{counted(len(over), 'op')} ({kinds}) on up to {most} positions, {target.family.name} takes {limit}", over[0]
+    )
 
 
 def _longest(op: Op) -> int:
@@ -149,9 +151,9 @@ GRAPH = (
         evidence="B",
         confidence="H",
         why="""
-            Between CPU ops a segment on the engine costs 0.375 ms (two changes and a launch), at the start 0.25 ms (M4,
-            macOS 27.0.1; other chips aren't known), so it must save that much. Runs without a product,
-            or that save less than 10 us, are passed over; a function that is all too small is ANE-SZ-005.
+            A segment on the engine pays a launch and what parts it from the CPU: 0.375 ms between CPU ops and at the
+            end, 0.25 ms at the start (M4, macOS 27.0.1; other chips aren't known), and must save it. Runs without
+            a product, or that save less than 10 us, are passed over; a function all too small is ANE-SZ-005.
         """,
         fix="Move the CPU ops around it to an edge of the program, or into the app.",
         source="751K coreml_dispatch.md section 2.3",
