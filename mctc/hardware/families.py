@@ -35,8 +35,6 @@ class Family:
     argument_axis: the axis of an arg-min or arg-max; H13 direct (2048 passes, 2049 does not).
     slice_magnitude: the largest value that a slice off the start of the last axis passes on; beyond it becomes an
         infinity (ane-guide, direct; H13 and H14, gone from H15).
-    conv_chain: the longest chain of convolutions in one program that compiles; H18G Core ML (387 and 392 hang or run on
-        the CPU), H16 fine to 448 and more.
     palette_bits: widths of palette indices that are not widened.
     int8_compute: multiplies int8 by int8 (Apple: A17 Pro, M4 and later).
     through_core_ml: whether the kernel, pool and matmul limits were measured through Core ML on this family.
@@ -60,7 +58,6 @@ class Family:
     pool_average: int = 13
     argument_axis: int = 2048
     slice_magnitude: float | None = None
-    conv_chain: int | None = None
 
     @property
     def transpose(self) -> int:
@@ -82,7 +79,7 @@ FAMILIES = {
         ),
         Family("H17", 65536, 65536, 32768, 15, 31, 16, 4_720_000, EARLY_BITS, True),
         Family("H18", 65536, 65536, 32768, 15, 31, 16, 4_720_000, LATE_BITS, True),
-        Family("H18G", 65536, 65536, 32768, 15, 31, 15, 4_720_000, LATE_BITS, True, conv_chain=386),
+        Family("H18G", 65536, 65536, 32768, 15, 31, 15, 4_720_000, LATE_BITS, True),
     )
 }
 
