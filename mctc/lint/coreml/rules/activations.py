@@ -5,6 +5,7 @@ from __future__ import annotations
 from mctc.lint.coreml.forms import axis, main_shape, rank
 from mctc.lint.coreml.graph import Op, tensor_bytes
 from mctc.lint.coreml.rule import OpRule, RuleFamily, Severity, Sides
+from mctc.lint.coreml.sources import DEFECTS, DISPATCH, GUIDE, NEURAL_ENGINE_RULES
 from mctc.lint.coreml.target import Target
 
 MIB = 1 << 20
@@ -71,7 +72,7 @@ RULES = RuleFamily(
             fix="""
                 Lay the axis of the softmax along the channels (keys first in attention scores).
             """,
-            source="apple/coreai-models neural_engine_rules.md, Softmax placement; sbryngelson/ane-guide chapter 17",
+            source=f"{NEURAL_ENGINE_RULES}, Softmax placement; {GUIDE} chapter 17",
             find=_spatial_softmax,
             fires="""
                 x: fp16[1, 8, 257, 256]
@@ -93,7 +94,7 @@ RULES = RuleFamily(
             confidence="L",
             ops=("softmax",),
             sides=Sides(
-                stays="751K coreml_dispatch.md: softmax along every axis is placed on an M4",
+                stays=f"{DISPATCH}: softmax along every axis is placed on an M4",
                 leaves="hollance/neural-engine #44: an InvalidMILProgram went away with powers of two",
             ),
             why="""
@@ -103,7 +104,7 @@ RULES = RuleFamily(
             fix="""
                 Nothing; if the program is refused, pad the extent with a large negative number.
             """,
-            source="hollance/neural-engine #44; 751K coreml_dispatch.md, section 3.2",
+            source=f"hollance/neural-engine #44; {DISPATCH}, section 3.2",
             find=_softmax_extent,
             fires="""
                 x: fp16[1, 8, 1, 77]
@@ -131,7 +132,7 @@ RULES = RuleFamily(
             fix="""
                 Return the scores and search them on the host.
             """,
-            source="sbryngelson/ane-guide chapter 17",
+            source=f"{GUIDE} chapter 17",
             find=_long_argument,
             fires="""
                 x: fp16[1, 2049]
@@ -153,13 +154,13 @@ RULES = RuleFamily(
             confidence="M",
             ops=("gelu",),
             why="""
-                On an M6 the EXACT mode and the tanh approximation read the same table; both are placed on the engine.
-                The numbers there are those of the approximation, whatever the mode says.
+                On an M6 the EXACT mode and the tanh approximation read the same table, so the numbers are the same.
+                Both are placed on the engine.
             """,
             fix="""
                 Choose TANH_APPROXIMATION, so that every device computes the same.
             """,
-            source="751K/Apple-Neural-Engine-Microarchitecture-Study-M6 notes/defects.md C6; pkhairkh/MILLer",
+            source=f"{DEFECTS} C6; pkhairkh/MILLer",
             find=_exact,
             fires="""
                 x: fp16[1, 64, 1, 32]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from mctc.hardware.families import up_to
-from mctc.lint.coreml.forms import channels, dilations, groups, is_palettised, rank, strides, times, window
+from mctc.lint.coreml.forms import channels, dilations, groups, rank, strides, times, window
 from mctc.lint.coreml.graph import Op
+from mctc.lint.coreml.packed import PALETTES, packed
 from mctc.lint.coreml.rule import Effect, OpRule, RuleFamily, Severity, Sides
 from mctc.lint.coreml.rules.convolution_kernels import KERNELS
+from mctc.lint.coreml.sources import DISPATCH, GUIDE, NEURAL_ENGINE_RULES
 from mctc.lint.coreml.target import Scope, Target
 
-APPLE = "apple/coreai-models neural_engine_rules.md"
 EQUAL_STRIDES = (1, 2, 4, 6, 8, 9, 12, 16, 24, 32)
 BESIDE_TWO = (1, 2, 3, 4, 8, 9)
 PALETTE_STRIDE = 2
@@ -17,6 +18,11 @@ CHEAP_DILATION = 3
 LARGE_STRIDE = 8
 DEPTHWISE_GROUPS, DEPTHWISE_WINDOW = 1024, (1, 1, 3)
 MANY_CHANNELS = 32768
+
+
+def is_palettised(op: Op) -> bool:
+    weight = packed(op)
+    return weight is not None and any(step.type in PALETTES for step in weight.chain)
 
 
 def _stride(op: Op, _: Target) -> str | None:
@@ -105,7 +111,7 @@ RULES = RuleFamily(
             fix="""
                 Choose a stride of the list, or bring the pixels into channels first (space_to_depth, pixel_unshuffle).
             """,
-            source=f"{APPLE}, Convolution stride optimization; 751K coreml_dispatch.md, section 3.3",
+            source=f"{NEURAL_ENGINE_RULES}, Convolution stride optimization; {DISPATCH}, section 3.3",
             find=_stride,
             fires="""
                 x: fp16[1, 3, 224, 224]
@@ -134,7 +140,7 @@ RULES = RuleFamily(
             fix="""
                 Leave the weight of this convolution unpalettised.
             """,
-            source=f"{APPLE}, Convolution stride optimization",
+            source=f"{NEURAL_ENGINE_RULES}, Convolution stride optimization",
             find=_palette_stride,
             fires="""
                 x: fp16[1, 64, 64, 64]
@@ -165,7 +171,7 @@ RULES = RuleFamily(
             fix="""
                 Chain convolutions with dilations of 2 and 3, and train again.
             """,
-            source=f"{APPLE}, Dilated convolution factorization; 751K coreml_dispatch.md; hollance/neural-engine",
+            source=f"{NEURAL_ENGINE_RULES}, Dilated convolution factorization; {DISPATCH}; hollance/neural-engine",
             find=_dilation,
             fires="""
                 x: fp16[1, 64, 32, 32]
@@ -219,7 +225,7 @@ RULES = RuleFamily(
             confidence="L",
             ops=("conv_transpose",),
             sides=Sides(
-                stays="751K coreml_dispatch.md: transposed convolutions are placed on an M4 (strides not stated)",
+                stays=f"{DISPATCH}: transposed convolutions are placed on an M4 (strides not stated)",
                 leaves="coremltools #2450: a stride of 16 with a kernel of 16x1 fails on iOS hardware; "
                 "pkhairkh/MILLer: the compiler has a message that refuses every stride but 2",
             ),
@@ -230,7 +236,7 @@ RULES = RuleFamily(
             fix="""
                 Upsample in several steps of 2, or with pixel_shuffle behind a convolution.
             """,
-            source="coremltools #2450; pkhairkh/MILLer; 751K coreml_dispatch.md",
+            source=f"coremltools #2450; pkhairkh/MILLer; {DISPATCH}",
             find=_transposed_stride,
             fires="""
                 x: fp16[1, 64, 32, 1]
@@ -253,7 +259,7 @@ RULES = RuleFamily(
             confidence="L",
             ops=("conv",),
             sides=Sides(
-                stays="751K coreml_dispatch.md: 2 to 64 groups are placed on an M4, 1024 not tried; ane-guide: "
+                stays=f"{DISPATCH}: 2 to 64 groups are placed on an M4, 1024 not tried; ane-guide: "
                 "depthwise convolutions are native",
                 leaves="john-rocky/CoreML-LLM LFM2_CONVERSION_FINDINGS.md: ten such ops went to the CPU on iOS 26",
             ),
@@ -264,7 +270,7 @@ RULES = RuleFamily(
             fix="""
                 Write it as three shifted products and a sum, and don't palettise it.
             """,
-            source="john-rocky/CoreML-LLM LFM2_CONVERSION_FINDINGS.md; 751K coreml_dispatch.md; sbryngelson/ane-guide",
+            source=f"john-rocky/CoreML-LLM LFM2_CONVERSION_FINDINGS.md; {DISPATCH}; {GUIDE}",
             find=_depthwise,
             fires="""
                 x: fp16[1, 1024, 1, 64]
@@ -293,7 +299,7 @@ RULES = RuleFamily(
             fix="""
                 Choose a number of groups that divides the channels in and out.
             """,
-            source="sbryngelson/ane-guide chapters 4 and 17",
+            source=f"{GUIDE} chapters 4 and 17",
             find=_uneven_groups,
             fires="""
                 x: fp16[1, 8, 32, 32]
@@ -316,8 +322,8 @@ RULES = RuleFamily(
             confidence="L",
             ops=("conv",),
             sides=Sides(
-                stays="751K coreml_dispatch.md: computed weights are placed on an M4 (batch not stated)",
-                leaves="sbryngelson/ane-guide chapter 19: past Core ML the compiler crashes from a batch of 2 on; "
+                stays=f"{DISPATCH}: computed weights are placed on an M4 (batch not stated)",
+                leaves=f"{GUIDE} chapter 19: past Core ML the compiler crashes from a batch of 2 on; "
                 "skyfallsin/apple-neural-engine-field-guide: the weight is ignored without a word",
             ),
             why="""
@@ -327,7 +333,7 @@ RULES = RuleFamily(
             fix="""
                 Use matmul, or one convolution for every image of the batch.
             """,
-            source="sbryngelson/ane-guide chapter 19; 751K coreml_dispatch.md, section 3.2",
+            source=f"{GUIDE} chapter 19; {DISPATCH}, section 3.2",
             find=_runtime_weight,
             fires="""
                 x: fp16[2, 8, 32, 32]
@@ -357,7 +363,7 @@ RULES = RuleFamily(
             fix="""
                 Look at it on a device; split the channels if it is not placed.
             """,
-            source="mechramc/Orion ane_constraints.md 16; sbryngelson/ane-guide chapter 4; john-rocky/CoreML-LLM",
+            source=f"mechramc/Orion ane_constraints.md 16; {GUIDE} chapter 4; john-rocky/CoreML-LLM",
             find=_many_channels,
             fires="""
                 x: fp16[1, 64, 1, 32]
@@ -381,8 +387,8 @@ RULES = RuleFamily(
             scope=Scope(families=up_to("H15")),
             ops=("conv",),
             sides=Sides(
-                stays="751K coreml_dispatch.md: supported on an M4 through Core ML",
-                leaves="sbryngelson/ane-guide chapter 4: fails in the compiler of every M1 path past Core ML",
+                stays=f"{DISPATCH}: supported on an M4 through Core ML",
+                leaves=f"{GUIDE} chapter 4: fails in the compiler of every M1 path past Core ML",
             ),
             why="""
                 An M4 (macOS 27.0.1) takes it through Core ML; past Core ML no path to an M1 compiles it. Nothing is
@@ -391,7 +397,7 @@ RULES = RuleFamily(
             fix="""
                 For older chips, fold one axis into the batch or the channels and convolve along two.
             """,
-            source="751K coreml_dispatch.md, section 3.2; sbryngelson/ane-guide chapter 4",
+            source=f"{DISPATCH}, section 3.2; {GUIDE} chapter 4",
             find=_three_axes,
             fires="""
                 x: fp16[1, 8, 16, 32, 32]

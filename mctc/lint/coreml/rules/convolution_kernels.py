@@ -6,10 +6,10 @@ from mctc.hardware.families import MEASURED
 from mctc.lint.coreml.forms import strides, times, window
 from mctc.lint.coreml.graph import Op
 from mctc.lint.coreml.rule import Effect, OpRule, Severity
+from mctc.lint.coreml.sources import DEFECTS, DISPATCH, GUIDE, NEURAL_ENGINE_RULES
 from mctc.lint.coreml.target import Scope, Target
 
-STUDY = "751K/Apple-Neural-Engine-Microarchitecture-Study-M6 notes/coreml_dispatch.md, section 3.3"
-DEFECTS = "751K/Apple-Neural-Engine-Microarchitecture-Study-M6 notes/defects.md"
+STUDY = f"{DISPATCH}, section 3.3"
 HEAVY_SIDE, HEAVY_CHANNELS = 13, 64
 """The smallest side, and the channels, of the kernels whose compile time was measured."""
 NATIVE_WIDTH = 8
@@ -108,7 +108,7 @@ KERNELS = (
         fix="""
             Turn the data so that the long side is the height (31 are taken), or chain two kernels: k = k1 + k2 - 1.
         """,
-        source=f"{STUDY}; {DEFECTS} C9; sbryngelson/ane-guide chapter 4",
+        source=f"{STUDY}; {DEFECTS} C9; {GUIDE} chapter 4",
         find=_row,
         fires="""
             x: fp16[1, 64, 1, 256]
@@ -137,7 +137,7 @@ KERNELS = (
         fix="""
             Chain two kernels: k = k1 + k2 - 1.
         """,
-        source=f"{STUDY}; sbryngelson/ane-guide appendix A",
+        source=f"{STUDY}; {GUIDE} appendix A",
         find=_column,
         fires="""
             x: fp16[1, 64, 256, 1]
@@ -166,7 +166,7 @@ KERNELS = (
         fix="""
             Chain smaller kernels as Apple does: k = k1 + k2 - 1, so two of 9x9 reach as far as one of 17x17.
         """,
-        source=f"{STUDY}; apple/coreai-models neural_engine_rules.md, Large kernel decomposition",
+        source=f"{STUDY}; {NEURAL_ENGINE_RULES}, Large kernel decomposition",
         find=_square,
         fires="""
             x: fp16[1, 3, 64, 64]
@@ -196,7 +196,7 @@ KERNELS = (
         fix="""
             Keep the width at 15 or less and the height at 31 or less, or chain smaller kernels.
         """,
-        source=f"{STUDY}; {DEFECTS} C9; sbryngelson/ane-guide chapter 4",
+        source=f"{STUDY}; {DEFECTS} C9; {GUIDE} chapter 4",
         find=_oblong,
         fires="""
             x: fp16[1, 3, 64, 64]
@@ -226,7 +226,7 @@ KERNELS = (
         fix="""
             Keep the width at 13 or less, or lay the long side along the height (29).
         """,
-        source="sbryngelson/ane-guide chapters 4 and 17",
+        source=f"{GUIDE} chapters 4 and 17",
         find=_wide_for_family,
         fires="""
             x: fp16[1, 64, 1, 256]
@@ -256,7 +256,7 @@ KERNELS = (
         fix="""
             Keep the height at 29 or less, or chain two kernels.
         """,
-        source="sbryngelson/ane-guide chapter 17 and appendix A",
+        source=f"{GUIDE} chapter 17 and appendix A",
         find=_high_for_family,
         fires="""
             x: fp16[1, 64, 256, 1]

@@ -8,10 +8,10 @@ from mctc.hardware.families import up_to
 from mctc.lint.coreml.forms import main_shape, rank, times
 from mctc.lint.coreml.graph import Op, elements
 from mctc.lint.coreml.rule import Effect, OpRule, RuleFamily, Severity, Sides
+from mctc.lint.coreml.sources import DISPATCH, GUIDE
 from mctc.lint.coreml.target import Scope, Target
 
-STRINGS = "751K/Apple-Neural-Engine-Microarchitecture-Study-M6 notes/coreml_dispatch.md, section 2.1"
-SUPPORT = "751K/Apple-Neural-Engine-Microarchitecture-Study-M6 notes/coreml_dispatch.md, section 3.2"
+SUPPORT = f"{DISPATCH}, section 3.2"
 RESIZES = (
     "upsample_nearest_neighbor", "upsample_bilinear", "resize_nearest_neighbor", "resize_bilinear", "resize",
 )  # fmt: skip
@@ -149,7 +149,7 @@ RULES = RuleFamily(
             fix="""
                 Pad with 0 and add, or select from, a constant that holds the value at the edge.
             """,
-            source=STRINGS,
+            source=f"{DISPATCH}, section 2.1",
             find=_pad_value,
             fires="""
                 x: fp16[1, 8, 32, 32]
@@ -179,7 +179,7 @@ RULES = RuleFamily(
             fix="""
                 Concatenate reversed slices of the edges, or pad with 0 or by replication.
             """,
-            source=f"sbryngelson/ane-guide chapter 17 and appendix A; {SUPPORT}",
+            source=f"{GUIDE} chapter 17 and appendix A; {SUPPORT}",
             find=_pad_mirror,
             fires="""
                 x: fp16[1, 8, 32, 32]
@@ -203,8 +203,8 @@ RULES = RuleFamily(
             scope=Scope(families=up_to("H15")),
             ops=("pad",),
             sides=Sides(
-                stays="751K coreml_dispatch.md: a pad of the channels is placed on an M4 through Core ML",
-                leaves="sbryngelson/ane-guide chapter 17: the compiler's check takes height and width only",
+                stays=f"{DISPATCH}: a pad of the channels is placed on an M4 through Core ML",
+                leaves=f"{GUIDE} chapter 17: the compiler's check takes height and width only",
             ),
             why="""
                 An M4 (macOS 27.0.1) takes a pad along the channels through Core ML; the check in the compiler that was
@@ -213,7 +213,7 @@ RULES = RuleFamily(
             fix="""
                 Concatenate a constant of zeros along that axis.
             """,
-            source=f"sbryngelson/ane-guide chapter 17; {SUPPORT}",
+            source=f"{GUIDE} chapter 17; {SUPPORT}",
             find=_pad_channels,
             fires="""
                 x: fp16[1, 8, 32, 32]
@@ -241,7 +241,7 @@ RULES = RuleFamily(
             fix="""
                 Compose the factor of steps of 2 and 3.
             """,
-            source=f"sbryngelson/ane-guide appendix A; {SUPPORT}; hollance/neural-engine",
+            source=f"{GUIDE} appendix A; {SUPPORT}; hollance/neural-engine",
             find=_odd_factor,
             fires="""
                 x: fp16[1, 75, 8, 8]
@@ -271,7 +271,7 @@ RULES = RuleFamily(
             fix="""
                 Slice and concatenate instead.
             """,
-            source="sbryngelson/ane-guide chapter 4",
+            source=f"{GUIDE} chapter 4",
             find=_static_gather,
             fires="""
                 x: fp16[1, 64, 32]
@@ -329,7 +329,7 @@ RULES = RuleFamily(
             fix="""
                 Nothing; or count the axis from the front.
             """,
-            source=f"sbryngelson/ane-guide chapter 17; {SUPPORT}",
+            source=f"{GUIDE} chapter 17; {SUPPORT}",
             find=_concat_axis,
             fires="""
                 x: fp16[1, 8, 4, 4]
@@ -359,7 +359,7 @@ RULES = RuleFamily(
             fix="""
                 Join in a tree, or make fewer, wider branches.
             """,
-            source="sbryngelson/ane-guide chapter 19",
+            source=f"{GUIDE} chapter 19",
             find=_fan,
             fires=_parts(12),
             silent=_parts(11),

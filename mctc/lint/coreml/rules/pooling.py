@@ -6,9 +6,10 @@ from mctc.hardware.families import FAMILIES, MEASURED
 from mctc.lint.coreml.forms import POOLS, kernel, strides, times, window
 from mctc.lint.coreml.graph import Op
 from mctc.lint.coreml.rule import Effect, OpRule, RuleFamily, Severity, Sides
+from mctc.lint.coreml.sources import DISPATCH, GUIDE, NEURAL_ENGINE_RULES
 from mctc.lint.coreml.target import Scope, Target
 
-STUDY = "751K/Apple-Neural-Engine-Microarchitecture-Study-M6 notes/coreml_dispatch.md, section 3.3"
+STUDY = f"{DISPATCH}, section 3.3"
 GOOD_STRIDES = (1, 2, 4)
 UNMEASURED = frozenset(FAMILIES) - {MEASURED.name}
 
@@ -59,7 +60,7 @@ RULES = RuleFamily(
             fix="""
                 Chain pools of stride 1: k = k1 + k2 - 1, so two of 5x5 reach as far as one of 9x9.
             """,
-            source=f"{STUDY}; sbryngelson/ane-guide chapter 17",
+            source=f"{STUDY}; {GUIDE} chapter 17",
             find=_max_width,
             fires="""
                 x: fp16[1, 64, 32, 32]
@@ -83,9 +84,9 @@ RULES = RuleFamily(
             scope=Scope(families=UNMEASURED),
             ops=("max_pool",),
             sides=Sides(
-                stays="sbryngelson/ane-guide chapter 17: an M1 takes 128 and more past Core ML; "
+                stays=f"{GUIDE} chapter 17: an M1 takes 128 and more past Core ML; "
                 "hollance/neural-engine: up to 13, with neural-network models",
-                leaves="751K coreml_dispatch.md: an M4 refuses widths from 9 on through Core ML",
+                leaves=f"{DISPATCH}: an M4 refuses widths from 9 on through Core ML",
             ),
             why="""
                 The limit of 8 was measured on an M4 (macOS 27.0.1) alone. It is Core ML's rather than the engine's, so
@@ -94,7 +95,7 @@ RULES = RuleFamily(
             fix="""
                 Chain pools of stride 1: k = k1 + k2 - 1, so two of 5x5 reach as far as one of 9x9.
             """,
-            source=f"{STUDY}; sbryngelson/ane-guide chapter 17; hollance/neural-engine",
+            source=f"{STUDY}; {GUIDE} chapter 17; hollance/neural-engine",
             find=_max_width,
             fires="""
                 x: fp16[1, 64, 32, 32]
@@ -117,7 +118,7 @@ RULES = RuleFamily(
             confidence="L",
             ops=("avg_pool",),
             sides=Sides(
-                stays="751K coreml_dispatch.md: 14x14, the largest tried, is placed on an M4; ane-guide: 29 to 31",
+                stays=f"{DISPATCH}: 14x14, the largest tried, is placed on an M4; ane-guide: 29 to 31",
                 leaves="hollance/neural-engine: more than 13 left the engine, with neural-network models",
             ),
             why="""
@@ -155,7 +156,7 @@ RULES = RuleFamily(
             fix="""
                 Pool with a stride of 2 or 4.
             """,
-            source="apple/coreai-models neural_engine_rules.md, Pooling stride; pkhairkh/MILLer (compiler strings)",
+            source=f"{NEURAL_ENGINE_RULES}, Pooling stride; pkhairkh/MILLer (compiler strings)",
             find=_stride,
             fires="""
                 x: fp16[1, 64, 33, 33]

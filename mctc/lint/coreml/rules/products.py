@@ -9,9 +9,9 @@ from mctc.lint.coreml.forms import rank
 from mctc.lint.coreml.graph import Op
 from mctc.lint.coreml.placement import Eligible, Placement, Predicted
 from mctc.lint.coreml.rule import Effect, Hit, OpRule, PlacementRule, RuleFamily, Severity, Sides
+from mctc.lint.coreml.sources import DISPATCH, GUIDE, NEURAL_ENGINE_RULES
 from mctc.lint.coreml.target import Scope, Target
 
-STUDY = "751K/Apple-Neural-Engine-Microarchitecture-Study-M6 notes/coreml_dispatch.md"
 WIDE_RESULT = 16384
 TINY_PRODUCTS = ("matmul", "linear", "conv", "conv_transpose", "einsum")
 TINY_FLOPS = 2 * 30**3
@@ -99,7 +99,7 @@ RULES = RuleFamily(
             fix="""
                 Split the summed axis in parts, and add the partial products.
             """,
-            source=f"{STUDY}, section 3.3",
+            source=f"{DISPATCH}, section 3.3",
             find=_inner,
             fires="""
                 x: fp16[1, 8, 40000]
@@ -129,7 +129,7 @@ RULES = RuleFamily(
             fix="""
                 Split the summed axis in parts, and add the partial products.
             """,
-            source="sbryngelson/ane-guide chapter 4; jafreck/ironmill validate.rs",
+            source=f"{GUIDE} chapter 4; jafreck/ironmill validate.rs",
             find=_inner_of_family,
             fires="""
                 x: fp16[1, 8, 16385]
@@ -159,7 +159,7 @@ RULES = RuleFamily(
             fix="""
                 Reshape the batch axes into one, so that the product has rank 4 or less.
             """,
-            source="sbryngelson/ane-guide chapters 4 and 17",
+            source=f"{GUIDE} chapters 4 and 17",
             find=_deep,
             fires="""
                 x: fp16[1, 2, 8, 16, 32]
@@ -189,7 +189,7 @@ RULES = RuleFamily(
             fix="""
                 Reshape to rank 4 or less in front of the layer.
             """,
-            source="sbryngelson/ane-guide chapter 17",
+            source=f"{GUIDE} chapter 17",
             find=_linear_rank,
             fires="""
                 x: fp16[1, 2, 4, 8, 64]
@@ -211,9 +211,9 @@ RULES = RuleFamily(
             confidence="L",
             ops=("linear",),
             sides=Sides(
-                stays="751K coreml_dispatch.md: linear, matmul and conv are all placed on an M4; the author of "
+                stays=f"{DISPATCH}: linear, matmul and conv are all placed on an M4; the author of "
                 "kasper0406/stablehlo-coreml finds the same",
-                leaves="apple/coreai-models neural_engine_rules.md: a linear layer may fall back to the CPU",
+                leaves=f"{NEURAL_ENGINE_RULES}: a linear layer may fall back to the CPU",
             ),
             why="""
                 Apple prefers 1x1 convolutions, and on a private path of an M4 they ran about 3 times as fast as matmul
@@ -223,7 +223,7 @@ RULES = RuleFamily(
             fix="""
                 Measure; where it helps, write the layer as a convolution over (batch, channels, 1, positions).
             """,
-            source=f"apple/coreai-models neural_engine_rules.md, Conv2d instead of Linear; maderix/ANE; {STUDY}",
+            source=f"{NEURAL_ENGINE_RULES}, Conv2d instead of Linear; maderix/ANE; {DISPATCH}",
             find=_linear,
             fires="""
                 x: fp16[1, 16, 64]
@@ -283,7 +283,7 @@ RULES = RuleFamily(
             fix="""
                 Nothing, if the model is fast enough; else put more work into one model.
             """,
-            source=f"{STUDY}, section 2.3; vx-lang/Vx #436",
+            source=f"{DISPATCH}, section 2.3; vx-lang/Vx #436",
             find=_tiny,
             fires="""
                 x: fp16[30, 30]
