@@ -108,11 +108,16 @@ def _bytes(op: Op) -> tuple[int, int, int]:
 
 
 def packed_bytes(op: Op) -> int:
-    """Bytes that the operands of a constexpr op take, those of constexpr ops before it included."""
-    total = 0
-    for operand in op.operands:
-        inner = op.compression(operand)
-        total += packed_bytes(inner) if inner is not None else sum(tensor_bytes(t) for t in op.types(operand) if t)
+    """Bytes that the operands of a constexpr op take, those of constexpr ops before it included, each once."""
+    total, steps, seen = 0, [op], {op}
+    for step in steps:  # grows while it is walked
+        for operand in step.operands:
+            inner = step.compression(operand)
+            if inner is None:
+                total += sum(tensor_bytes(type_) for type_ in step.types(operand) if type_)
+            elif inner not in seen:
+                seen.add(inner)
+                steps.append(inner)
     return total
 
 

@@ -134,7 +134,10 @@ class Op:
     def numbers(self, operand: str, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         """The value of a constant list of whole numbers, such as strides."""
         found = self.value(operand)
-        return default if found is None or isinstance(found, str) else tuple(int(each) for each in _flat(found))
+        try:
+            return default if found is None or isinstance(found, str) else tuple(int(each) for each in _flat(found))
+        except (OverflowError, ValueError):  # not finite, or text
+            return default
 
     def compression(self, operand: str) -> Op | None:
         """The constexpr op that an operand's value is unpacked by."""
