@@ -107,7 +107,7 @@ class _Check:
         for rule in self.rules:
             if isinstance(rule, kind):
                 for hit in rule.find(subject, self.target):  # type: ignore[attr-defined]
-                    function = getattr(subject, "function", subject)
+                    function = subject if isinstance(subject, FunctionGraph) else getattr(subject, "function", None)
                     named = function.name if isinstance(function, FunctionGraph) else hit.function
                     yield rule, Hit(hit.message, hit.op, named)
 
