@@ -8,7 +8,7 @@ from functools import cached_property
 
 from mctc.lint.coreml.forms import CONVOLUTIONS, groups
 from mctc.lint.coreml.graph import FunctionGraph, Op
-from mctc.package.dtypes import DTYPES
+from mctc.lint.coreml.target import Target
 
 WEIGHTED = ("conv", "conv_transpose", "linear", "matmul")
 PALETTES = ("constexpr_lut_to_dense", "constexpr_lut_to_sparse")
@@ -109,7 +109,8 @@ class Packed:
     def integers(self) -> tuple[Op, str] | None:
         """The step that scales integers, and their element type; None where the stored values are none."""
         for step in self.chain:
-            if step.type in (AFFINE, *BLOCKS) and (dtype := step.dtype(VALUES[step.type])) in DTYPES:
+            dtype = step.dtype(VALUES[step.type]) if step.type in (AFFINE, *BLOCKS) else None
+            if dtype is not None:
                 return (step, dtype) if "int" in dtype else None
         return None
 
@@ -141,10 +142,10 @@ def packed(op: Op) -> Packed | None:
     return None
 
 
-def find_packed(find: Callable[[Packed], str | None]) -> Callable[[Op, object], str | None]:
+def find_packed(find: Callable[[Packed], str | None]) -> Callable[[Op, Target], str | None]:
     """Makes the `find` of an OpRule from one that looks at a packed weight."""
 
-    def look(op: Op, _: object) -> str | None:
+    def look(op: Op, _: Target) -> str | None:
         weight = packed(op)
         return None if weight is None else find(weight)
 
@@ -154,6 +155,11 @@ def find_packed(find: Callable[[Packed], str | None]) -> Callable[[Op, object], 
 def packed_weights(function: FunctionGraph) -> list[Packed]:
     """Every packed weight, once for each op that takes it."""
     return [weight for op in function.of_type(*WEIGHTED) if (weight := packed(op)) is not None]
+
+
+def counted(count: int, noun: str = "weight") -> str:
+    """'1 weight', '3 weights'."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _chain(step: Op | None) -> tuple[Op, ...]:
