@@ -140,7 +140,7 @@ def _working_set(op: Op, target: Target) -> str | None:
     if most > limit:
         return f"{op.type} takes an operand of {most / MIB:.2f} MiB, more than {limit / MIB:.2f}"
     total = cost(op).bytes
-    return f"{op.type} moves {total / MIB:.1f} MiB in all, more than {TOTAL // MIB}" if total > TOTAL else None
+    return f"{op.type} moves {total / MIB:.2f} MiB in all, more than {TOTAL // MIB}" if total > TOTAL else None
 
 
 def _notch(op: Op, _: Target) -> str | None:

@@ -30,18 +30,16 @@ COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_e
 
 def _needs_newer(package: PackageGraph, target: Target) -> Iterator[Hit]:
     """Only for a system that the user stated: else the target follows from the opset."""
-    if "os" not in target.stated:
-        return
-    version = package.package.spec_version
-    for system in target.systems:
-        for name, function in package.functions.items():
-            opset = function.function.opset
-            if _is_too_new(opset, system):
-                yield Hit(f"opset {opset} needs {opset_needs(opset)}, the target is {system}", function=name)
+    for system in target.systems if "os" in target.stated else ():
+        newer = {name: each.function.opset for name, each in package.functions.items()}
+        newer = {name: opset for name, opset in newer.items() if _is_too_new(opset, system)}
+        for name, opset in newer.items():
+            yield Hit(f"opset {opset} needs {opset_needs(opset)}, the target is {system}", function=name)
+        version = package.package.spec_version
         reads = VERSIONS[system.generation] if system.generation >= 0 else 0
-        if version in VERSIONS and version > reads:
-            named = GENERATIONS[VERSIONS.index(version)][1]
-            yield Hit(f"specification version {version} needs {opset_needs(named)}, the target is {system}")
+        if not newer and version in VERSIONS and version > reads:
+            needed = opset_needs(GENERATIONS[VERSIONS.index(version)][1])
+            yield Hit(f"specification version {version} needs {needed}, the target is {system}")
 
 
 def _is_too_new(opset: str, system: System) -> bool:
