@@ -180,10 +180,23 @@ def _clip(op: Op, depth: int) -> Interval | None:
     return max(min(a, high), low), max(min(b, high), low)
 
 
-def _signed(op: Op, depth: int) -> Interval | None:
-    """A sum of many: only the sign is kept."""
+def _sum_of(found: Interval) -> Interval:
+    """Where a sum of many lies: only the sign is kept."""
+    return 0.0 if found[0] >= 0 else -INF, 0.0 if found[1] <= 0 else INF
+
+
+def _reduce_sum(op: Op, depth: int) -> Interval | None:
+    raised = op.producer("x")
+    if raised is not None and raised.type == "exp" and _is_below_maximum(raised):
+        return 1.0, INF  # the largest of them is exp(0)
     found = bounds(op, "x", depth)
-    return found and (0.0 if found[0] >= 0 else -INF, 0.0 if found[1] <= 0 else INF)
+    return found and _sum_of(found)
+
+
+def _is_below_maximum(op: Op) -> bool:
+    made = op.producer("x")
+    largest = behind_views(made, "y") if made is not None and made.type == "sub" else None
+    return largest is not None and largest.type == "reduce_max"
 
 
 def _pad(op: Op, depth: int) -> Interval | None:
@@ -251,7 +264,8 @@ _RESULTS: dict[str, Callable[[Op, int], Interval | None]] = {
     "maximum": _two(lambda a, b: (max(a[0], b[0]), max(a[1], b[1]))),
     "minimum": _two(lambda a, b: (min(a[0], b[0]), min(a[1], b[1]))),
     "select": _two(_union, "a", "b"),
-    "reduce_sum": _signed,
+    "reduce_sum": _reduce_sum,
+    "matmul": _two(lambda a, b: _sum_of(_times(a, b))),
     "pad": _pad,
     "exp": _one(_exp),
     "log": _one(_log),

@@ -22,14 +22,14 @@ def _shapes(op: Op, _: Target) -> str | None:
 def _gather(op: Op, _: Target) -> str | None:
     if op.is_constant("indices"):
         return None
-    table = " of a constant table, as an embedding is" if op.is_constant("x") else ""
-    return f"{op.type}{table} with indices that are only known at run time"
+    table = " of a constant table" if op.is_constant("x") else ""
+    return f"{op.type}{table} by indices that are only known at run time"
 
 
 def _gather_nd(op: Op, _: Target) -> str | None:
     if op.is_constant("indices"):
         return None
-    return "gather_nd with indices that are only known at run time came out all zero on an iPhone"
+    return "gather_nd by indices that are only known at run time came out all zero on an iPhone"
 
 
 def _slice(op: Op, _: Target) -> str | None:
