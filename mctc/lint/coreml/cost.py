@@ -146,7 +146,7 @@ def _linear(op: Op) -> int:
 
 def _matmul(op: Op) -> int:
     shape = _known(op.shape("x"))
-    across = bool(op.value("transpose_x", False)) and len(shape) > 1
+    across = op.value("transpose_x", False) is True and len(shape) > 1
     return 2 * _count(op) * (shape[-2 if across else -1] if shape else 1)
 
 
