@@ -67,7 +67,7 @@ class Packed:
 
     @property
     def _contracts_last(self) -> bool:
-        flipped = bool(self.op.value(f"transpose_{self.operand}", False))
+        flipped = self.op.value(f"transpose_{self.operand}", False) is True
         return flipped == (self.operand == "y")
 
     @property

@@ -27,7 +27,7 @@ OPERANDS = (
     "x=x, " + ", ".join(f"{name}=[nan, inf]" for name in COMPUTED),
     "x=x, " + ", ".join(f"{name}=nan" for name in COMPUTED),
     "x=x, kernel_sizes=[1, 2, 3, 4, 5], strides=[1], axis=99, pad=[1, 2, 3], values=[x, x]",
-    "x=x, weight=circle, y=circle",
+    "x=x, weight=circle, y=circle, transpose_y=[nan, inf]",
 )
 SHAPES = ("fp16[1, 64, 32, 32]", "fp16[_, _, _]", "fp16", "fp16[0, 1, 1, 1, 1, 1]")
 
