@@ -2,38 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 
 @click.command()
 @click.argument("codes", nargs=-1, metavar="[CODE]...")
 def explain(codes: tuple[str, ...]) -> None:
-    """Explain codes of diagnostics and lint rules, such as MCT0051 or MPS050; without a code, list them all."""
-    from mctc.diagnostics.catalogue import CATALOGUE
-    from mctc.lint.mps.table import RULES
-
+    """Explain codes of diagnostics and lint rules: MCT0051, MPS050, ANE-OP-001; without a code, list them all."""
     if not codes:
-        titles = {entry.code: entry.title for entry in CATALOGUE.values()}
-        titles |= {rule.code: rule.summary for rule in RULES.values()}
-        for code, title in titles.items():
-            click.echo(f"{code:7}  {title}")
+        titles = list(_titles())
+        width = max(len(code) for code, _ in titles)
+        for code, title in titles:
+            click.echo(f"{code:{width}}  {title}")
         return
     click.echo("\n\n".join(map(_explanation, codes)))
+
+
+def _titles() -> Iterator[tuple[str, str]]:
+    from mctc.diagnostics.catalogue import CATALOGUE
+    from mctc.lint.coreml.table import table
+    from mctc.lint.mps.table import RULES
+
+    yield from ((entry.code, entry.title) for entry in CATALOGUE.values())
+    yield from ((rule.code, rule.summary) for rule in RULES.values())
+    yield from sorted((rule.code, rule.summary) for rule in table().rules.values())
 
 
 def _explanation(code: str) -> str:
     """Raises UsageError for a code that neither the diagnostics nor the rules have."""
     from mctc.diagnostics.catalogue import CATALOGUE
     from mctc.diagnostics.catalogue import explain as explain_diagnostic
-    from mctc.diagnostics.errors import UsageError
-    from mctc.diagnostics.near import did_you_mean
-    from mctc.lint.mps.catalogue import explain as explain_rule
-    from mctc.lint.mps.table import RULES
 
     wanted = code.strip().upper()
-    if wanted in RULES:
-        return explain_rule(RULES[wanted])
     if wanted in CATALOGUE:
         return explain_diagnostic(wanted)
-    hint = did_you_mean(wanted, [*CATALOGUE, *RULES]) or "codes look like MCT0051 or MPS050; `mctc explain` lists them"
+    from mctc.lint.mps.table import RULES
+
+    if wanted in RULES:
+        from mctc.lint.mps.catalogue import explain as explain_mps_rule
+
+        return explain_mps_rule(RULES[wanted])
+    return _package_rule(code, [*CATALOGUE, *RULES])
+
+
+def _package_rule(code: str, others: list[str]) -> str:
+    """A rule for packages. They are looked up last, since plugins may bring some and all of them import numpy."""
+    from mctc.diagnostics.errors import UsageError
+    from mctc.diagnostics.near import did_you_mean
+    from mctc.lint.coreml.catalogue import explain as explain_rule
+    from mctc.lint.coreml.table import table
+
+    rules = {known.upper(): rule for known, rule in table().rules.items()}  # a suffix is a small letter: ANE-CV-004b
+    wanted = code.strip().upper()
+    if wanted in rules:
+        return explain_rule(rules[wanted])
+    known = [*others, *(rule.code for rule in rules.values())]
+    hint = did_you_mean(wanted, known) or "codes look like MCT0051, MPS050 or ANE-OP-001; `mctc explain` lists them"
     raise UsageError(f"there is no code `{code}`", hint=hint)

@@ -108,9 +108,10 @@ def document() -> str:
         if family.rules:
             out.append(f"## {family.title}")
             out += [_section(rule) for rule in _by_code(family.rules)]
-    rows = [f"| {code} | {_prose(reason)} |" for family in families for code, reason in sorted(family.not_decidable)]
+    undecided = sorted(row for family in families for row in family.not_decidable)
+    rows = [f"| {code} | {_prose(reason)} |" for code, reason in undecided]
     if rows:
-        out += [UNDECIDABLE, "\n".join(["| row | why |", "|---|---|", *rows])]
+        out.append("\n".join([UNDECIDABLE, "", "| row | why |", "|---|---|", *rows]))
     return "\n\n".join(out) + "\n"
 
 

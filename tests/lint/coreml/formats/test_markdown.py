@@ -11,7 +11,6 @@ from markdown_it import MarkdownIt
 from mctc.lint.coreml.formats.markdown import LIMIT, _code, _prose, render_markdown
 from tests.lint.coreml.formats.sample import RULES, sample, samples
 
-
 ALLOWED = {"h2", "h3", "p", "code", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "strong"}
 
 
