@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import disk_usage
@@ -77,6 +77,7 @@ def write_build(
         (folder / PROGRAM).write_text(print_program(program, locations=True), encoding="utf-8")
         (folder / WHOLE).write_text(print_program(compiled.whole, locations=True), encoding="utf-8")
         write_json(folder / ORIGINS, origins(program, written))
+        refuse(target.report(compiled, folder, options, written), options)
         content = manifest(compiled, options, written, agreements, source, described, folder, beside)
         write_json(folder / NAME, content)
     return BuildResult(out, read_manifest(out), compiled)
@@ -112,6 +113,17 @@ def origins(program: Program, written: Written) -> dict[str, dict[str, Any]]:
         function: {name: told(function, index) for name, index in names.items()}
         for function, names in written.origins.items()
     }
+
+
+def refuse(errors: Sequence[str], options: BuildOptions) -> None:
+    """Raises BuildError for what is wrong with the artifacts on the device, unless the options allow it."""
+    if errors and not options.allow_errors:
+        listed = "".join(f"\n  {line}" for line in errors)
+        count = f"{len(errors)} error{'s' * (len(errors) != 1)}"
+        raise BuildError(
+            f"mctc lint finds {count} in what was built, so nothing was written:{listed}",
+            hint="change the spec, or name the --device that is meant; --allow-errors builds it and says why in its page",
+        )
 
 
 def check_room(program: Program, out: Path) -> None:

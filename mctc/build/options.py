@@ -21,7 +21,8 @@ class BuildError(MctcError):
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How to build. Every field but `weights`, `force` and `verify_each` changes what is built.
+    """How to build. Every field but `weights`, `force`, `allow_errors` and `verify_each`
+    changes what is built.
 
     state: 'packed' (one state tensor a function), 'separate' or 'io' (states are inputs and outputs).
     device: a chip or family; None means the oldest one supported.
@@ -29,6 +30,7 @@ class BuildOptions:
     scan: the form of selective scans; None lets cost decide.
     chunk: seconds (Fraction) or frames (int) of audio a call; None takes the spec's.
     without: names of passes to leave out.
+    allow_errors: finish a build although `mctc lint` finds errors in it.
     """
 
     target: str = "ane"
@@ -43,6 +45,7 @@ class BuildOptions:
     defines: Mapping[str, Any] = field(default_factory=dict)
     model: str | None = None
     force: bool = False
+    allow_errors: bool = False
     verify_each: bool = False
 
     def __post_init__(self) -> None:

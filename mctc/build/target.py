@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -90,3 +90,8 @@ class Target(ABC):
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, written: Written
     ) -> list[Agreement]:
         """Reads the artifacts back and compares them with the program. Raises MctcError when they disagree."""
+
+    def report(self, compiled: Compiled, folder: Path, options: BuildOptions, written: Written) -> Sequence[str]:
+        """Writes what there is to say of the artifacts on a device; returns a line for each thing that is wrong with
+        them there. A target that knows nothing of devices says nothing."""
+        return ()

@@ -12,6 +12,8 @@ import click
 from mctc.cli.options import SPEC, defines_option, model_option, plugin_option
 from mctc.diagnostics.errors import ExitCode
 
+WHERE = {"ane": "on the Neural Engine", "cpu": "on the CPU", "doubtful": "doubtful"}
+
 if TYPE_CHECKING:
     from mctc.build import BuildResult
     from mctc.ir.program import Program
@@ -68,6 +70,7 @@ def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction 
     "--print-after", "print_after", multiple=True, metavar="PASS", help="Print the program after it. Repeatable."
 )
 @click.option("--verify-each", is_flag=True, help="Check the promise of every pass by evaluation.")
+@click.option("--allow-errors", is_flag=True, help="Finish although `mctc lint` finds errors in what was built.")
 @click.option("--force", is_flag=True, help="Replace the output folder even if mctc did not write it.")
 @plugin_option
 def build(
@@ -116,6 +119,7 @@ def summary(result: BuildResult) -> list[str]:
     if manifest["verification"]:
         worst = max(entry["error"] for entry in manifest["verification"])
         lines.append(f"  read back, type-checked and evaluated: within {worst:.1e} of the program")
+    lines += placed(result.folder)
     missing = {name: entry["missing"] for name, entry in manifest["beside"].items() if "missing" in entry}
     lines += [f"  without the files of target {name}: {why}" for name, why in missing.items()]
     if (result.folder / "training").is_dir():
@@ -125,6 +129,23 @@ def summary(result: BuildResult) -> list[str]:
             f"  untrained: initial weights of seed {manifest['weights']['seed']} (--weights binds trained ones)"
         )
     return lines
+
+
+def placed(folder: Path) -> list[str]:
+    """Where the functions are predicted to run, for a target that says so."""
+    path = folder / "placement.json"
+    if not path.is_file():
+        return []
+    import json
+
+    packages = json.loads(path.read_text(encoding="utf-8"))["packages"]
+    told = []
+    for function in (each for package in packages for each in package["functions"]):
+        shares = function["shares"]
+        most = max(shares, key=lambda place: float(shares[place]))
+        told.append(f"{function['name']} {WHERE[most]}")
+    target = packages[0]["target"]["name"]
+    return [f"  predicted for {target} (placement.html says why):", f"    {', '.join(told)}"]
 
 
 def _count(number: int) -> str:

@@ -1,129 +1,94 @@
-"""`mctc lint`: checks training code for what fails or slows down on a Mac's GPU."""
+"""`mctc lint`: what of a Core ML package leaves the Neural Engine; with --mps, what of training code fails on a Mac."""
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-from mctc.cli.options import SPEC
-from mctc.diagnostics.errors import ExitCode, UsageError
+from mctc.cli.options import SPEC, plugin_option
+from mctc.diagnostics.errors import UsageError
 
-if TYPE_CHECKING:
-    from mctc.diagnostics.diagnostic import Diagnostic
-
-PACKAGES = (".mlpackage", ".mlmodel", ".mlmodelc")
+FORMATS = ("text", "json", "sarif", "github", "markdown", "html")
+FAIL_ON = ("error", "warning", "performance", "numerics", "info", "never")
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=SPEC, metavar="PATH...")
-@click.option("--mps", is_flag=True, help="Check PyTorch training code for Apple GPUs (MPS).")
-@click.option("--select", multiple=True, metavar="CODES", help="Only these rules, such as MPS05,MPS010. Repeatable.")
-@click.option("--ignore", multiple=True, metavar="CODES", help="All but these rules. Repeatable.")
-@click.option("--statistics", is_flag=True, help="A line per rule, with counts, in place of the findings.")
+@click.argument("paths", nargs=-1, type=SPEC, metavar="PATH...")
+@click.option("--device", metavar="CHIP", help="The chip to check for, such as m4 or a17; the oldest if left out.")
+@click.option("--os", "system", metavar="SYSTEM", help="The system, such as ios18; the oldest that the opset permits.")
 @click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "github"]),
-    default="text",
-    show_default=True,
-    help="Text for people, JSON for tools, annotations for GitHub.",
+    "--select", multiple=True, metavar="CODES", help="Only these rules, such as ANE-CV,ANE-ST-001. Repeatable."
 )
-def lint(
-    paths: tuple[Path, ...], mps: bool, select: tuple[str, ...], ignore: tuple[str, ...], statistics: bool, form: str
-) -> int:
-    """Check training code for what fails, slows down or misleads on a Mac.
+@click.option("--ignore", multiple=True, metavar="CODES", help="All but these rules. Repeatable.")
+@click.option(
+    "--severity",
+    multiple=True,
+    metavar="CODE=LEVEL",
+    help="Another severity for rules; off leaves them out. Repeatable.",
+)
+@click.option("--fail-on", type=click.Choice(FAIL_ON), help="The least severity that fails. Default: error.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="How to print. Default: text.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report there.")
+@click.option("--all", "everything", is_flag=True, help="Every message and op, in place of the first few.")
+@click.option("--statistics", is_flag=True, help="A line per rule, with counts, in place of the findings.")
+@click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE", help="Report what is not in this file.")
+@click.option(
+    "--write-baseline", type=click.Path(path_type=Path), metavar="FILE", help="Write what is found to a baseline."
+)
+@click.option("--diff", is_flag=True, help="Compare two packages, the old one first: what got better, what worse.")
+@click.option(
+    "--measured", type=click.Path(path_type=Path), metavar="PLAN.json", help="Compare with what MLComputePlan said."
+)
+@click.option("--exporter", is_flag=True, help="Print the script that writes PLAN.json on a Mac.")
+@click.option("--fix", is_flag=True, help="Repair what can be repaired without changing a number, proven before.")
+@click.option("--dry-run", is_flag=True, help="With --fix: say what would change, write nothing.")
+@click.option("--mps", is_flag=True, help="Check PyTorch training code for Apple GPUs instead.")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings; the nearest pyproject.toml.")
+@click.option("--isolated", is_flag=True, help="Read no settings.")
+@plugin_option
+def lint(paths: tuple[Path, ...], mps: bool, exporter: bool, **options: Any) -> int:
+    """Check Core ML packages for what leaves the Neural Engine, on any machine.
 
-    PATH is a Python file or a folder (every .py file in it). Nothing is run, and torch is not needed. Exits with 1 when
-    something is found, with 2 when a file can't be read or is not Python. `# noqa: MPS050` silences a line.
+    PATH is a .mlpackage, .mlmodel or .mlmodelc, a file inside one, or a folder to search for them. Nothing is converted
+    or run. Exits with 1 when something of --fail-on or worse is found, with 2 when a package can't be read.
+
+    With --mps, PATH is a Python file or a folder of them; it exits with 1 when anything is found, and `# noqa: MPS050`
+    silences a line.
     """
-    _refuse_packages(paths, mps)
-    if statistics and form != "text":
-        raise UsageError(f"--statistics has no form {form!r}", hint="leave out --format, or --statistics")
+    if exporter:
+        from mctc.cli.lint_packages import print_exporter
 
-    from mctc.lint.mps.check import check_file, python_files
-    from mctc.lint.mps.table import NOT_CHECKED, RULES
-    from mctc.lint.selection import chosen
+        return print_exporter()
+    if not paths:
+        raise UsageError("there is nothing to check", hint="name a package: mctc lint model.mlpackage")
+    if mps:
+        return _code(paths, **options)
+    code = next((path for path in paths if path.suffix == ".py"), None)
+    if code is not None:
+        raise UsageError(f"{code}: training code is checked with --mps", hint=f"mctc lint --mps {code}")
+    from mctc.cli.lint_packages import lint_packages
+    from mctc.cli.process import no_cycle_search
 
-    codes = chosen(select, ignore, RULES)
-    files = list(python_files(paths))
-    found = [each for file in files for each in check_file(file, codes)]
-    if statistics:
-        _print_statistics(found)
-    elif found or form != "text":
-        click.echo(FORMATS[form](found), nl=bool(found) or form == "json")
-    else:
-        click.echo(f"{_count(len(files), 'file')} checked, nothing found")
-    if any(each.code == NOT_CHECKED.code for each in found):
-        return ExitCode.USAGE
-    return ExitCode.FAILED if found else ExitCode.OK
+    with no_cycle_search():
+        return lint_packages(paths, **options)
 
 
-def _refuse_packages(paths: tuple[Path, ...], mps: bool) -> None:
-    """Raises UsageError for a Core ML package, which `mctc lint` is to check one day, and without --mps."""
-    packages = [path for path in paths if path.suffix.lower() in PACKAGES]
-    if packages:
-        raise UsageError(
-            f"{packages[0]}: Core ML packages can't be linted yet",
-            hint="`mctc lint --mps FILE.py` checks training code; `mctc verify` proves a build of mctc",
-        )
-    if not mps:
-        raise UsageError("there is nothing to check for", hint="for PyTorch training code: mctc lint --mps FILE.py")
+def _code(
+    paths: tuple[Path, ...],
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    statistics: bool,
+    form: str | None,
+    config: Path | None,
+    isolated: bool,
+    **others: Any,
+) -> int:
+    from mctc.cli.lint_code import lint_code
 
-
-def _as_text(found: list[Diagnostic]) -> str:
-    from mctc.cli.main import color_wanted
-    from mctc.diagnostics.render import render
-
-    color = color_wanted(sys.stdout)
-    return "\n\n".join([*(render(each, color=color) for each in found), _summary(found)])
-
-
-def _summary(found: list[Diagnostic]) -> str:
-    """'3 errors and 1 warning in 2 files; `mctc explain MPS050` says more'."""
-    errors = sum(each.is_error for each in found)
-    files = {each.span.source.name if each.span is not None else each.file for each in found}
-    counted = [_count(errors, "error"), _count(len(found) - errors, "warning")]
-    text = " and ".join(part for part in counted if part)
-    return f"{text} in {_count(len(files), 'file')}; `mctc explain {found[0].code}` says more"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}" if number else ""
-
-
-def _as_json(found: list[Diagnostic]) -> str:
-    from mctc.diagnostics.render import as_json
-
-    return as_json(found)
-
-
-def _as_github(found: list[Diagnostic]) -> str:
-    """Workflow commands that GitHub shows beside the lines of a pull request."""
-    return "\n".join(_annotation(each) for each in found)
-
-
-def _annotation(diagnostic: Diagnostic) -> str:
-    from mctc.lint.github import workflow_command
-
-    properties = {"title": diagnostic.code, "file": diagnostic.file or ""}
-    if diagnostic.span is not None:
-        at = diagnostic.span.location
-        properties |= {"file": at.file, "line": str(at.line), "col": str(at.column)}
-        properties |= {"endLine": str(at.end_line), "endColumn": str(at.end_column)}
-    message = f"{diagnostic.message}; {diagnostic.hint}" if diagnostic.hint else diagnostic.message
-    return workflow_command(diagnostic.severity.value, message, properties)
-
-
-FORMATS: dict[str, Callable[[list[Diagnostic]], str]] = {"text": _as_text, "json": _as_json, "github": _as_github}
-
-
-def _print_statistics(found: list[Diagnostic]) -> None:
-    from mctc.lint.mps.table import RULES
-
-    for code, count in sorted(Counter(each.code for each in found).items(), key=lambda each: (-each[1], each[0])):
-        click.echo(f"{count:6}  {code}  {RULES[code].summary}")
+    said = [name for name, value in others.items() if value not in (None, False, ())]
+    if said:
+        name = {"system": "os", "everything": "all"}.get(said[0], said[0].replace("_", "-"))
+        raise UsageError(f"--{name} is for packages, not for training code", hint="leave it out, or --mps")
+    return lint_code(paths, select, ignore, statistics=statistics, form=form, config=config, isolated=isolated)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,6 +10,7 @@ from mctc.build.compile import Compiled
 from mctc.build.options import BuildOptions
 from mctc.build.target import Agreement, Target, Written
 from mctc.targets.ane.package import write_packages
+from mctc.targets.ane.placement import write_placement
 from mctc.targets.ane.readback import check_packages
 from mctc.targets.ane.witness import check_with_coremltools
 from mctc.weights import Weights
@@ -39,6 +40,10 @@ class AneTarget(Target):
     ) -> list[Agreement]:
         """Reads the packages back, type-checks and evaluates them. Raises MctcError where they disagree."""
         return check_packages(compiled.deployed, weights, folder, written, states_as_io=options.state == "io")
+
+    def report(self, compiled: Compiled, folder: Path, options: BuildOptions, written: Written) -> Sequence[str]:
+        """Writes placement.html and placement.json; returns what `mctc lint` finds at error severity."""
+        return write_placement(compiled.deployed, folder, options.device, written)
 
     def witness(self, artifact: Path) -> int:
         """How many operations of a package coremltools' own MIL builder accepts and infers the declared types of.

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import isfinite
 from typing import Any
 
-from mctc.lint.coreml.graph import Op, Shape, as_tensor
-from mctc.package import Constant, TensorType
+from mctc.lint.coreml.graph import Op, Shape
 
 CONVOLUTIONS = ("conv", "conv_transpose")
 POOLS = ("avg_pool", "max_pool", "l2_pool")
@@ -86,22 +84,6 @@ def times(extents: tuple[int, ...]) -> str:
 def counted(count: int, noun: str) -> str:
     """'1 op', '2 ops'."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def at_work(op: Op) -> Iterator[tuple[str, TensorType]]:
-    """The tensors of an op that exist only while the program runs: by operand, results under ''. No constants."""
-    types, fixed = op.function.types, op.function.fixed
-    for operand, bindings in op.operation.inputs.items():
-        for binding in bindings:
-            if isinstance(binding, Constant) or binding.name in fixed:
-                continue
-            tensor = as_tensor(types.get(binding.name))
-            if tensor is not None:
-                yield operand, tensor
-    for result in op.results:
-        tensor = as_tensor(result.type)
-        if tensor is not None:
-            yield "", tensor
 
 
 def is_cast(op: Op | None, source: str, target: str) -> bool:

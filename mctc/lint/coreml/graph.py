@@ -7,7 +7,7 @@ values here. Everything else is an op, those of nested blocks included, in the o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
@@ -38,12 +38,13 @@ READ_LIMIT = 1 << 20
 class Op:
     """One op, or one constexpr: its operands by name, its results, who makes what it takes, who takes what it makes."""
 
-    __slots__ = ("function", "inside", "operation", "position")
+    __slots__ = ("_at_work", "function", "inside", "operation", "position")
 
     def __init__(self, operation: Operation, function: FunctionGraph, position: int, inside: Op | None) -> None:
         self.operation = operation
         self.function = function
         self.position = position
+        self._at_work: tuple[tuple[str, TensorType], ...] | None = None
         self.inside = inside
         """The op whose block this one is in."""
 
@@ -110,6 +111,26 @@ class Op:
     def result(self) -> TensorType | None:
         """The tensor type of the first result."""
         return as_tensor(self.results[0].type) if self.results else None
+
+    @property
+    def at_work(self) -> tuple[tuple[str, TensorType], ...]:
+        """Its tensors that exist only while the program runs: by operand, results under ''. No constants."""
+        if self._at_work is None:  # a dozen rules look at them
+            self._at_work = tuple(self._tensors())
+        return self._at_work
+
+    def _tensors(self) -> Iterator[tuple[str, TensorType]]:
+        types, fixed = self.function.types, self.function.fixed
+        for operand, bindings in self.operation.inputs.items():
+            for binding in bindings:
+                if isinstance(binding, Reference) and binding.name not in fixed:
+                    tensor = as_tensor(types.get(binding.name))
+                    if tensor is not None:
+                        yield operand, tensor
+        for result in self.operation.outputs:
+            tensor = as_tensor(result.type)
+            if tensor is not None:
+                yield "", tensor
 
     def is_constant(self, operand: str) -> bool:
         """Whether all values of an operand are known before the program runs; true for one that is not bound."""
@@ -292,17 +313,26 @@ def read_constant(constant: Constant, default: Any = None) -> Any:
 def elements(type_: ValueType) -> int:
     """How many elements a value has; unknown extents count as one."""
     tensor = as_tensor(type_)
-    if tensor is None or tensor.shape is None:
-        return 1
-    return prod(max(0, extent) if extent is not None else 1 for extent in tensor.shape)
+    return 1 if tensor is None else _elements(tensor)
 
 
 def tensor_bytes(type_: ValueType) -> int:
     """Bytes of a value as packed; strings and unknown element types count nothing."""
     tensor = as_tensor(type_)
-    if tensor is None or tensor.dtype not in DTYPES:
-        return 0
-    return -(-elements(tensor) * DTYPES[tensor.dtype].bits // 8)
+    return 0 if tensor is None or tensor.dtype not in DTYPES else _packed(tensor)
+
+
+# A program of thousands of ops has a few dozen types.
+@lru_cache(maxsize=4096)
+def _elements(tensor: TensorType) -> int:
+    if tensor.shape is None:
+        return 1
+    return prod(max(0, extent) if extent is not None else 1 for extent in tensor.shape)
+
+
+@lru_cache(maxsize=4096)
+def _packed(tensor: TensorType) -> int:
+    return -(-_elements(tensor) * DTYPES[tensor.dtype].bits // 8)
 
 
 def as_tensor(type_: ValueType | None) -> TensorType | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 from mctc.lint.coreml.graph import FunctionGraph, as_tensor, tensor_bytes
@@ -48,9 +49,12 @@ class Memory:
 def padded_bytes(type_: ValueType | None) -> int:
     """Bytes of a tensor whose last axis is padded to 64 bytes; a scalar takes 64."""
     tensor = as_tensor(type_)
-    if tensor is None or tensor.shape is None or tensor.dtype not in DTYPES:
-        return 0
-    extents = [max(0, extent) if extent is not None else 1 for extent in tensor.shape]
+    return 0 if tensor is None or tensor.shape is None or tensor.dtype not in DTYPES else _padded(tensor)
+
+
+@lru_cache(maxsize=4096)  # a program of thousands of ops has a few dozen types
+def _padded(tensor: TensorType) -> int:
+    extents = [max(0, extent) if extent is not None else 1 for extent in tensor.shape or ()]
     row = -(-(extents[-1] if extents else 1) * DTYPES[tensor.dtype].bits // 8)
     return prod(extents[:-1]) * -(-row // ALIGNMENT) * ALIGNMENT
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mctc.lint.coreml.forms import at_work, axis, counted, is_cast, main_operand
+from mctc.lint.coreml.forms import axis, counted, is_cast, main_operand
 from mctc.lint.coreml.graph import FunctionGraph, Op, as_tensor
 from mctc.lint.coreml.rule import Effect, FunctionRule, Hit, OpRule, RuleFamily, Severity, Sides, listed
 from mctc.lint.coreml.support import BINARY, REFUSED
@@ -73,7 +73,7 @@ def _integers(op: Op, _: Target) -> str | None:
     if op.type == "cast" or op.type in REFUSED:
         return None
     made = op.result.dtype if op.result is not None else None
-    dtypes = [made, *(tensor.dtype for name, tensor in at_work(op) if name and name not in INDEX_OPERANDS)]
+    dtypes = [made, *(tensor.dtype for name, tensor in op.at_work if name and name not in INDEX_OPERANDS)]
     found = next((dtype for dtype in dtypes if dtype in WIDE_INTEGERS), None)
     return f"{op.type} works on {found}" if found else None
 

@@ -7,7 +7,7 @@ fewer than four, the second to last may be channels, so only the last is looked 
 from __future__ import annotations
 
 from mctc.hardware.families import FAMILIES, since, up_to
-from mctc.lint.coreml.forms import at_work, axes
+from mctc.lint.coreml.forms import axes
 from mctc.lint.coreml.graph import Op, Shape
 from mctc.lint.coreml.rule import Effect, OpRule, RuleFamily, Severity, Sides
 from mctc.lint.coreml.rules.layout_memory import MEMORY
@@ -41,28 +41,28 @@ def _limit(target: Target) -> int:
 
 
 def _rank(op: Op, target: Target) -> str | None:
-    most = max((len(tensor.shape or ()) for _, tensor in at_work(op)), default=0)
+    most = max((len(tensor.shape or ()) for _, tensor in op.at_work), default=0)
     limit = target.family.rank
     return f"a tensor of rank {most}; the engine takes up to {limit}" if most > limit else None
 
 
 def _wide(op: Op, target: Target) -> str | None:
-    most, limit = max((_spatial(tensor.shape) for _, tensor in at_work(op)), default=0), target.family.extent
+    most, limit = max((_spatial(tensor.shape) for _, tensor in op.at_work), default=0), target.family.extent
     return f"height or width of {most}; {target.family.name} takes up to {limit}" if most > limit else None
 
 
 def _huge(op: Op, target: Target) -> str | None:
-    most, limit = max((_any_extent(tensor.shape) for _, tensor in at_work(op)), default=0), _limit(target)
+    most, limit = max((_any_extent(tensor.shape) for _, tensor in op.at_work), default=0), _limit(target)
     return f"an extent of {most}; no chip takes more than {limit}" if most > limit else None
 
 
 def _many_channels(op: Op, target: Target) -> str | None:
-    most, limit = max((_channels(tensor.shape) for _, tensor in at_work(op)), default=0), target.family.channels
+    most, limit = max((_channels(tensor.shape) for _, tensor in op.at_work), default=0), target.family.channels
     return f"{most} channels, more than {limit}" if most > limit else None
 
 
 def _wide_for_older(op: Op, target: Target) -> str | None:
-    most = max((_spatial(tensor.shape) for _, tensor in at_work(op)), default=0)
+    most = max((_spatial(tensor.shape) for _, tensor in op.at_work), default=0)
     if not EARLY_EXTENT < most <= target.family.extent:
         return None
     return f"height or width of {most}: chips before M4 and A17 Pro take up to {EARLY_EXTENT}"
@@ -80,7 +80,7 @@ def _long_transpose(op: Op, target: Target) -> str | None:
 
 
 def _empty(op: Op, _: Target) -> str | None:
-    return "a tensor without elements" if any(0 in (tensor.shape or ()) for _, tensor in at_work(op)) else None
+    return "a tensor without elements" if any(0 in (tensor.shape or ()) for _, tensor in op.at_work) else None
 
 
 DIMENSIONS = (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import prod
 
 from mctc.lint.coreml.cost import cost
-from mctc.lint.coreml.forms import PRODUCTS, at_work, axes, dilations, enters, kernel, leaves, rank, strides
+from mctc.lint.coreml.forms import PRODUCTS, axes, dilations, enters, kernel, leaves, rank, strides
 from mctc.lint.coreml.graph import FunctionGraph, Op, as_tensor, tensor_bytes
 from mctc.lint.coreml.memory import ALIGNMENT
 from mctc.lint.coreml.rule import FunctionRule, Hit, OpRule, Severity, Sides
@@ -136,7 +136,7 @@ def _odd_channels(op: Op, _: Target) -> str | None:
 
 def _working_set(op: Op, target: Target) -> str | None:
     limit = target.family.working_set
-    most = max((tensor_bytes(tensor) for name, tensor in at_work(op) if name), default=0)
+    most = max((tensor_bytes(tensor) for name, tensor in op.at_work if name), default=0)
     if most > limit:
         return f"{op.type} takes an operand of {most / MIB:.2f} MiB, more than {limit / MIB:.2f}"
     total = cost(op).bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from mctc.lint.coreml.forms import CONVOLUTIONS, PRODUCTS, at_work, counted, is_cast, leaves
+from mctc.lint.coreml.forms import CONVOLUTIONS, PRODUCTS, counted, is_cast, leaves
 from mctc.lint.coreml.graph import FunctionGraph, Op, read_constant
 from mctc.lint.coreml.placement import Eligible, Placement
 from mctc.lint.coreml.rule import (
@@ -94,7 +94,7 @@ def _oversize_head(function: FunctionGraph, target: Target) -> Iterator[Hit]:
 
 def _longest(op: Op) -> int:
     """The largest width of an op's tensors."""
-    extents = (tensor.shape[-1] for _, tensor in at_work(op) if tensor.shape)
+    extents = (tensor.shape[-1] for _, tensor in op.at_work if tensor.shape)
     return max((extent for extent in extents if extent is not None), default=0)
 
 

@@ -1,0 +1,285 @@
+"""`mctc lint` for Core ML packages: read, check, print, and say how it ended."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mctc.diagnostics.errors import ExitCode, MctcError, UsageError
+from mctc.lint.config import NEVER, Settings, read_settings
+from mctc.lint.selection import Layer, read_severities
+
+if TYPE_CHECKING:
+    from mctc.lint.coreml.report import Report
+    from mctc.lint.coreml.table import Table
+
+FAIL_ON = "error"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line asks for beside the settings."""
+
+    output: Path | None
+    everything: bool
+    statistics: bool
+    write_baseline: Path | None
+    diff: bool
+    measured: Path | None
+    fix: bool
+    dry_run: bool
+
+
+def lint_packages(
+    paths: Sequence[Path],
+    *,
+    device: str | None,
+    system: str | None,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    severity: tuple[str, ...],
+    fail_on: str | None,
+    form: str | None,
+    baseline: Path | None,
+    config: Path | None,
+    isolated: bool,
+    **wanted: Any,
+) -> int:
+    """Checks packages and returns the exit code. Raises UsageError for a command line at fault."""
+    from mctc.lint.coreml.packages import packages_of
+    from mctc.lint.coreml.table import table
+
+    layer = Layer(select, ignore, read_severities(severity))
+    said = Settings((layer,), device, system, fail_on, baseline, form)
+    settings = read_settings(config, isolated=isolated).merged(said)
+    job = _Job(settings, Wanted(**wanted), table())
+    return job.run(packages_of(paths, settings.excludes))
+
+
+def print_exporter() -> int:
+    """Prints the script that writes a measured plan on a Mac."""
+    from mctc.lint.coreml.measured import exporter
+
+    click.echo(exporter(), nl=False)
+    return ExitCode.OK
+
+
+class _Job:
+    """One call. `unreadable` counts packages that could not be checked."""
+
+    def __init__(self, settings: Settings, wanted: Wanted, rules: Table) -> None:
+        self.settings, self.wanted, self.rules = settings, wanted, rules
+        self.unreadable = 0
+
+    def run(self, packages: Sequence[Path]) -> int:
+        _check_wanted(self.wanted, self.settings, len(packages))
+        if self.wanted.fix:
+            self.fix(packages)
+        reports = [report for package in packages if (report := self.checked(package)) is not None]
+        if self.wanted.write_baseline is not None:
+            return self.ended(self.write_baseline(reports))
+        if self.wanted.diff and len(reports) == 2:
+            return self.ended(self.compare(*reports))
+        if self.settings.baseline is not None:
+            reports = self.without_known(reports)
+        if reports:
+            self.show(reports)
+        return self.ended(self.fails(reports))
+
+    def checked(self, package: Path) -> Report | None:
+        """The report of a package; None, with the error told, for one that can't be read."""
+        from mctc.lint.coreml.check import check_package
+        from mctc.lint.coreml.choice import choice_for
+        from mctc.lint.coreml.places import places_of
+        from mctc.package import NotAProgram, PackageError, read_package
+
+        choice = choice_for(self.settings, package, self.rules)
+        try:
+            read = read_package(package)
+        except PackageError as error:
+            self.unreadable += 1
+            self.tell(error)
+            if isinstance(error, NotAProgram):
+                from mctc.lint.coreml.formats.foreign import describe
+
+                click.echo(describe(error.model), err=True)
+            return None
+        return check_package(
+            read, self.rules.rules.values(), device=self.settings.device, system=self.settings.os,
+            choice=choice, places=places_of(package),
+        )  # fmt: skip
+
+    def tell(self, error: MctcError) -> None:
+        from mctc.cli.main import color_wanted
+
+        click.echo(error.render(color=color_wanted(sys.stderr)), err=True)
+
+    def show(self, reports: list[Report]) -> None:
+        """Prints or writes the report in the wanted form, then what was measured if that is asked for."""
+        form = self.settings.format or "text"
+        if self.wanted.measured is not None:
+            self.print(self.agreement(reports[0], form))
+        elif self.wanted.statistics:
+            self.print(_statistics(reports))
+        elif form == "text":
+            from mctc.lint.coreml.formats.text import render_text
+
+            self.print(render_text(reports, color=self.color, everything=self.wanted.everything))
+        else:
+            self.print(RENDER[form](reports))
+
+    @property
+    def color(self) -> bool:
+        from mctc.cli.main import color_wanted
+
+        return self.wanted.output is None and color_wanted(sys.stdout)
+
+    def print(self, text: str) -> None:
+        if self.wanted.output is None:
+            click.echo(text, nl=bool(text))
+            return
+        from mctc.atomic import write_text
+
+        try:
+            write_text(self.wanted.output, f"{text}\n")
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise UsageError(f"{self.wanted.output}: can't be written ({reason})") from error
+
+    def fails(self, reports: Sequence[Report]) -> bool:
+        """Whether anything is found of the severity that fails, or of a worse one."""
+        from mctc.lint.coreml.rule import Severity
+
+        level = self.settings.fail_on or FAIL_ON
+        if level == NEVER:
+            return False
+        worst = Severity(level).rank
+        return any(finding.severity.rank <= worst for report in reports for finding in report.findings)
+
+    def ended(self, failed: bool) -> int:
+        if self.unreadable:
+            return ExitCode.USAGE
+        return ExitCode.FAILED if failed else ExitCode.OK
+
+    def fix(self, packages: Sequence[Path]) -> None:
+        """Repairs every package in its place and tells what was done. Raises MctcError: nothing was changed then."""
+        from mctc.lint.coreml.choice import choice_for
+        from mctc.lint.coreml.fix.apply import fix_package
+
+        for package in packages:
+            codes = choice_for(self.settings, package, self.rules).codes
+            fixed = fix_package(package, codes, write=not self.wanted.dry_run)
+            for change in fixed.changes:
+                click.echo(f"{change.code}  {change.function}: {change.what}", err=True)
+            did = "would be repaired" if self.wanted.dry_run else "repaired"
+            proof = f", {fixed.compared} values equal bit for bit" if fixed.compared else ""
+            click.echo(f"{package}: {len(fixed.changes)} {did}{proof}", err=True)
+
+    def write_baseline(self, reports: Sequence[Report]) -> bool:
+        from mctc.lint.coreml.baseline import save
+
+        assert self.wanted.write_baseline is not None
+        save(reports, self.wanted.write_baseline)
+        found = sum(len(report.findings) for report in reports)
+        click.echo(f"{self.wanted.write_baseline}: {found} finding{'s' * (found != 1)} written")
+        return False
+
+    def without_known(self, reports: Sequence[Report]) -> list[Report]:
+        from mctc.lint.coreml import baseline
+
+        assert self.settings.baseline is not None
+        known = baseline.read(self.settings.baseline)
+        gone = baseline.stale(reports, known)
+        if gone:
+            click.echo(
+                f"{self.settings.baseline}: {len(gone)} no longer found; --write-baseline leaves them out", err=True
+            )
+        return [baseline.apply(report, known) for report in reports]
+
+    def compare(self, old: Report, new: Report) -> bool:
+        from mctc.lint.coreml.diff import compare, diff_json, render_diff
+
+        found = compare(old, new)
+        self.print(diff_json(found) if self.settings.format == "json" else render_diff(found, color=self.color))
+        level = self.settings.fail_on or FAIL_ON
+        return level != NEVER and found.worse(level)
+
+    def agreement(self, report: Report, form: str) -> str:
+        from mctc.lint.coreml.measured import agreement, agreement_json, read_plan, render_agreement
+
+        assert self.wanted.measured is not None
+        found = agreement(report, read_plan(self.wanted.measured))
+        return agreement_json(found) if form == "json" else render_agreement(found, color=self.color)
+
+
+def _check_wanted(wanted: Wanted, settings: Settings, packages: int) -> None:
+    """Raises UsageError for options that do not go together."""
+    form = settings.format or "text"
+    if wanted.statistics and form != "text":
+        raise UsageError(f"--statistics has no form {form!r}", hint="leave out --format, or --statistics")
+    if wanted.diff and packages != 2:
+        raise UsageError(f"--diff compares two packages, here are {packages}", hint="mctc lint --diff OLD NEW")
+    if wanted.measured is not None and packages != 1:
+        raise UsageError(f"a plan is of one package, here are {packages}", hint="name the package it was made from")
+    if (wanted.diff or wanted.measured) and form not in ("text", "json"):
+        raise UsageError(f"--{'diff' if wanted.diff else 'measured'} has no form {form!r}", hint="text or json")
+    if wanted.dry_run and not wanted.fix:
+        raise UsageError("--dry-run is for --fix", hint="mctc lint --fix --dry-run model.mlpackage")
+
+
+def _statistics(reports: Sequence[Report]) -> str:
+    counts: Counter[str] = Counter()
+    rules = {}
+    for report in reports:
+        for finding in report.findings:
+            counts[finding.rule.code] += 1
+            rules[finding.rule.code] = finding
+    ordered = sorted(counts, key=lambda code: (rules[code].severity.rank, -counts[code], code))
+    return "\n".join(
+        f"{counts[code]:6}  {rules[code].severity.value:11}  {code}  {rules[code].rule.summary}" for code in ordered
+    )
+
+
+def _json(reports: Sequence[Report]) -> str:
+    from mctc.lint.coreml.formats.json_report import render_json
+
+    return render_json(reports)
+
+
+def _sarif(reports: Sequence[Report]) -> str:
+    from mctc.lint.coreml.formats.sarif import render_sarif
+
+    return render_sarif(reports)
+
+
+def _github(reports: Sequence[Report]) -> str:
+    from mctc.lint.coreml.formats.github import render_github
+
+    return render_github(reports)
+
+
+def _markdown(reports: Sequence[Report]) -> str:
+    from mctc.lint.coreml.formats.markdown import render_markdown
+
+    return render_markdown(reports)
+
+
+def _html(reports: Sequence[Report]) -> str:
+    from mctc.lint.coreml.formats.page import render_page
+
+    return render_page(reports)
+
+
+RENDER: dict[str, Callable[[Sequence[Report]], str]] = {
+    "json": _json,
+    "sarif": _sarif,
+    "github": _github,
+    "markdown": _markdown,
+    "html": _html,
+}

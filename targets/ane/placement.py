@@ -1,0 +1,59 @@
+"""What `mctc lint` says of the packages of a build, written beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mctc.build.target import Written
+from mctc.ir.program import Program
+from mctc.lint.coreml.check import check_package
+from mctc.lint.coreml.formats.json_report import render_json
+from mctc.lint.coreml.formats.page import render_page
+from mctc.lint.coreml.report import Finding, Place, Report
+from mctc.lint.coreml.rule import Severity
+from mctc.lint.coreml.table import table
+from mctc.package import read_package
+
+PAGE, DATA = "placement.html", "placement.json"
+SHOWN = 12
+
+
+def write_placement(program: Program, folder: Path, device: str | None, written: Written) -> Sequence[str]:
+    """Checks every package for the device (the oldest if None), with places in the spec; returns errors as lines."""
+    rules = list(table().rules.values())
+    reports = []
+    for artifact in written.artifacts:
+        read = read_package(folder / artifact)
+        report = check_package(read, rules, device=device, places=_places(program, artifact, written))
+        reports.append(replace(report, path=artifact))  # not where it happens to be built
+    (folder / DATA).write_text(f"{render_json(reports)}\n", encoding="utf-8")
+    (folder / PAGE).write_text(f"{render_page(reports)}\n", encoding="utf-8")
+    errors = [each for report in reports for each in _errors(report)]
+    return errors if len(errors) <= SHOWN else [*errors[:SHOWN], f"and {len(errors) - SHOWN} more"]
+
+
+def _errors(report: Report) -> list[str]:
+    return [_line(finding) for finding in report.findings if finding.severity is Severity.ERROR]
+
+
+def _line(finding: Finding) -> str:
+    where = " of ".join(each for each in (finding.op, finding.function) if each)
+    place = f", {finding.place.location}" if finding.place is not None else ""
+    return f"{finding.rule.code} {finding.message}{f' ({where}{place})' if where else ''}"
+
+
+def _places(program: Program, artifact: str, written: Written) -> dict[str, Mapping[str, Place]]:
+    """Where the operations of a package come from, by the names of its functions."""
+    found: dict[str, Mapping[str, Place]] = {}
+    for name, interface in written.interfaces.items():
+        if interface.artifact == artifact:
+            ops = program.functions[name].ops
+            origins = {called: ops[index].origin for called, index in written.origins[name].items()}
+            found[interface.name] = {
+                called: Place(str(origin.location), origin.path)
+                for called, origin in origins.items()
+                if origin.location is not None
+            }
+    return found
