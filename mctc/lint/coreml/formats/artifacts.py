@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -32,7 +33,11 @@ def artifact_of(report: Report, finding: Finding) -> Artifact:
 
 def relative(path: str) -> str:
     """The path from the current folder, with slashes; absolute where it leads out of that folder."""
-    here = Path.cwd()
+    return _relative(path, Path.cwd())
+
+
+@lru_cache(maxsize=1024)
+def _relative(path: str, here: Path) -> str:
     full = Path(os.path.normpath(here / path))  # by the text alone: links are not followed, the file need not exist
     return (full.relative_to(here) if full.is_relative_to(here) else full).as_posix()
 

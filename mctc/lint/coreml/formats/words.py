@@ -27,7 +27,10 @@ NOUNS = {
 
 def clean(text: str | None) -> str:
     """Text on one line without characters that can't be seen: a hostile name can't drive a terminal or hide itself."""
-    return "".join(ch if ch.isprintable() else "\N{REPLACEMENT CHARACTER}" for ch in text or "")
+    text = text or ""
+    return (
+        text if text.isprintable() else "".join(ch if ch.isprintable() else "\N{REPLACEMENT CHARACTER}" for ch in text)
+    )
 
 
 def shortened(text: str, limit: int) -> str:
