@@ -27,7 +27,7 @@ def ranged(function: FunctionGraph) -> dict[str, str]:
             continue
         spans = _spans(feature) if feature is not None else []
         tensor = as_tensor(item.type)
-        if not spans and tensor is not None:
+        if tensor is not None and (feature is None or not feature.ranges):
             shape = tensor.shape
             spans = ["rank ?"] if shape is None else [f"axis {n} ?" for n, extent in enumerate(shape) if extent is None]
         if spans:
