@@ -122,7 +122,7 @@ def refuse(errors: Sequence[str], options: BuildOptions) -> None:
         count = f"{len(errors)} error{'s' * (len(errors) != 1)}"
         raise BuildError(
             f"mctc lint finds {count} in what was built, so nothing was written:{listed}",
-            hint="change the spec, or name the --device that is meant; --allow-errors builds it and says why in its page",
+            hint="change the spec, or name the --device that is meant; --allow-errors builds it, with placement.html",
         )
 
 
