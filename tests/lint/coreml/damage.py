@@ -147,11 +147,13 @@ def repeat(model: Any, rng: Random) -> None:
     op = rng.choice(list(ops))
     if rng.random() < 0.5:
         block = op.blocks.add()
+        apart = [type(each).FromString(each.SerializeToString()) for each in list(ops)[:20] if not each.blocks]
         for _ in range(20):
-            block.operations.add().CopyFrom(rng.choice(list(ops)[:20]))
+            block.operations.add().CopyFrom(rng.choice(apart))
             block = block.operations[-1].blocks.add()
     else:
-        ops.extend([op] * 2000)
+        apart = type(op).FromString(op.SerializeToString())  # growing a field by its own entry crashes protobuf itself
+        ops.extend([apart] * 500)
 
 
 def describe(model: Any, rng: Random) -> None:
@@ -179,6 +181,8 @@ class Watcher:
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and self.inside is not None and isinstance(arguments[0], (str, bytes, os.PathLike)):
             path = os.path.realpath(os.fsdecode(arguments[0]))
+            if path.endswith((".py", ".pyc")):  # what Python itself imports late
+                return
             if not path.startswith(f"{self.inside}/") and path != str(self.inside):
                 self.opened.add(path)
 
