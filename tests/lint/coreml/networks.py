@@ -1,7 +1,11 @@
-"""Networks as people write them in torch, converted by coremltools as people convert them."""
+"""Networks as people write them in torch, converted by coremltools as people convert them.
+
+A process of its own: the tests' own has coremltools without torch.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,3 +145,8 @@ def convert(name: str, opset: str, folder: Path) -> Path:
     path = folder / f"{name}_{opset}.mlpackage"
     package.save(str(path))
     return path
+
+
+if __name__ == "__main__":  # python networks.py FOLDER resnet:iOS18 ...
+    for each in sys.argv[2:]:
+        convert(*each.split(":"), Path(sys.argv[1]))
