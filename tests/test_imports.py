@@ -98,12 +98,15 @@ def test_the_check_itself_sees_relative_and_nested_imports(tmp_path: Path) -> No
     assert list(imports(file, "mctc.ir")) == [(2, "mctc.passes.fold"), (3, "mctc.targets.ane")]
 
 
+ON_A_MAC = "mctc/lint/coreml/export_plan.py"  # a script of its own, which `mctc lint --exporter` prints
+
+
 def test_only_targets_and_tests_of_torch_import_torch_or_coremltools(root: Path) -> None:
     found = [
         f"{file.relative_to(root)}:{line} imports {name}"
         for room in ("mctc", "passes")
         for file, package in modules(root, room)
         for line, name in imports(file, package)
-        if name.split(".")[0] in ("torch", "coremltools", "onnx")
+        if name.split(".")[0] in ("torch", "coremltools", "onnx") and file != root / ON_A_MAC
     ]
     assert found == []

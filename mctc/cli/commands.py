@@ -24,7 +24,7 @@ COMMANDS = {
     "check": Entry("mctc.cli.check", "check", "Check a spec and report what is wrong with it."),
     "fmt": Entry("mctc.cli.fmt", "fmt", "Format specs."),
     "show": Entry("mctc.cli.show", "show", "Print the program of a spec, before or after any pass."),
-    "lint": Entry("mctc.cli.lint", "lint", "Check training code for what goes wrong on a Mac."),
+    "lint": Entry("mctc.cli.lint", "lint", "Check packages for what leaves the Neural Engine."),
     "explain": Entry("mctc.cli.explain", "explain", "Explain a diagnostic code or a lint rule."),
     "passes": Entry("mctc.cli.passes", "passes", "List the passes in pipeline order, with what they promise."),
     "build": Entry("mctc.cli.build", "build", "Build a spec for a target."),

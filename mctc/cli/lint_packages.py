@@ -17,6 +17,7 @@ from mctc.lint.selection import Layer, read_severities
 
 if TYPE_CHECKING:
     from mctc.lint.coreml.report import Report
+    from mctc.lint.coreml.rule import Severity
     from mctc.lint.coreml.table import Table
 
 FAIL_ON = "error"
@@ -152,15 +153,19 @@ class _Job:
             reason = (error.strerror or str(error)).lower()
             raise UsageError(f"{self.wanted.output}: can't be written ({reason})") from error
 
-    def fails(self, reports: Sequence[Report]) -> bool:
-        """Whether anything is found of the severity that fails, or of a worse one."""
+    @property
+    def fail_on(self) -> Severity | None:
+        """The least severity that fails; None: nothing does."""
         from mctc.lint.coreml.rule import Severity
 
         level = self.settings.fail_on or FAIL_ON
-        if level == NEVER:
-            return False
-        worst = Severity(level).rank
-        return any(finding.severity.rank <= worst for report in reports for finding in report.findings)
+        return None if level == NEVER else Severity(level)
+
+    def fails(self, reports: Sequence[Report]) -> bool:
+        """Whether anything is found of the severity that fails, or of a worse one."""
+        level = self.fail_on
+        found = (finding.severity for report in reports for finding in report.findings)
+        return level is not None and any(severity.rank <= level.rank for severity in found)
 
     def ended(self, failed: bool) -> int:
         if self.unreadable:
@@ -203,19 +208,24 @@ class _Job:
         return [baseline.apply(report, known) for report in reports]
 
     def compare(self, old: Report, new: Report) -> bool:
-        from mctc.lint.coreml.diff import compare, diff_json, render_diff
+        """Prints what changed; whether something got worse that fails."""
+        from mctc.lint.coreml.diff import compare
+        from mctc.lint.coreml.formats.difference import diff_json, render_diff
 
         found = compare(old, new)
         self.print(diff_json(found) if self.settings.format == "json" else render_diff(found, color=self.color))
-        level = self.settings.fail_on or FAIL_ON
-        return level != NEVER and found.worse(level)
+        return found.fails(self.fail_on)
 
     def agreement(self, report: Report, form: str) -> str:
-        from mctc.lint.coreml.measured import agreement, agreement_json, read_plan, render_agreement
+        from mctc.lint.coreml.agreement import agreement
+        from mctc.lint.coreml.formats.agreement import agreement_json, render_agreement
+        from mctc.lint.coreml.measured import read_plan
 
         assert self.wanted.measured is not None
         found = agreement(report, read_plan(self.wanted.measured))
-        return agreement_json(found) if form == "json" else render_agreement(found, color=self.color)
+        if form == "json":
+            return agreement_json(found)
+        return render_agreement(found, color=self.color, everything=self.wanted.everything)
 
 
 def _check_wanted(wanted: Wanted, settings: Settings, packages: int) -> None:

@@ -74,5 +74,5 @@ def plugin_option(command: Decorated) -> Decorated:
     return click.option(
         "--plugin", "plugins", multiple=True, type=click.Path(path_type=Path), metavar="FILE.py",
         callback=_load_plugins, expose_value=False, is_eager=True,
-        help="Load passes, targets or ops from a Python file. Repeatable.",
+        help="Load passes, targets, ops or lint rules from a Python file. Repeatable.",
     )(command)  # fmt: skip

@@ -81,13 +81,12 @@ def test_github_gets_an_annotation_per_finding(mctc: Run, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("train.py",), "mctc lint --mps FILE.py"),
-        (("--mps", "model.mlpackage"), "can't be linted yet"),
-        (("model.mlmodelc",), "can't be linted yet"),
+        (("train.py",), "mctc lint --mps train.py"),
         (("--mps", "empty"), "no .py file"),
         (("--mps", "--select", "MPS5", "train.py"), "no rule begins with `MPS5`"),
         (("--mps", "--statistics", "--format", "json", "train.py"), "--statistics has no form"),
-        (("--mps",), "Missing argument"),
+        (("--mps", "--format", "sarif", "train.py"), "training code has no form 'sarif'"),
+        (("--mps",), "there is nothing to check"),
     ],
 )
 def test_a_command_line_at_fault_exits_with_2_and_a_way_out(

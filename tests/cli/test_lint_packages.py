@@ -1,0 +1,218 @@
+"""`mctc lint` over Core ML packages: what it prints, how it ends, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def saved(coremltools: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package with an error (argmax), a remark (gelu) and a repair (two transposes that cancel)."""
+    from coremltools.converters.mil import Builder as mb
+    from coremltools.converters.mil.mil import types
+
+    @mb.program(input_specs=[mb.TensorSpec((1, 32, 4, 64), dtype=types.fp16)], opset_version=coremltools.target.iOS18)
+    def program(x: Any) -> Any:
+        y = mb.transpose(x=mb.transpose(x=mb.gelu(x=x, mode="EXACT"), perm=[0, 2, 3, 1]), perm=[0, 3, 1, 2])
+        return mb.reduce_argmax(x=mb.exp(x=y), axis=1, keep_dims=False, name="best")
+
+    model = coremltools.convert(
+        program, minimum_deployment_target=coremltools.target.iOS18, skip_model_load=True,
+        compute_units=coremltools.ComputeUnit.CPU_ONLY, pass_pipeline=coremltools.PassPipeline.EMPTY,
+    )  # fmt: skip
+    path = tmp_path_factory.mktemp("saved") / "model.mlpackage"
+    model.save(str(path))
+    return path
+
+
+@pytest.fixture
+def package(saved: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(saved, tmp_path / "model.mlpackage"))
+
+
+def test_the_report_fits_a_terminal_and_errors_exit_with_1(mctc: Run, package: Path) -> None:
+    done = mctc("lint", "model.mlpackage")
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert "error ANE-OP-008" in done.stdout
+    assert "for H13 (M1, A14), iOS 18 or macOS 15 (the oldest that the opset permits" in done.stdout
+    assert "Not applied, for want of the target: " in done.stdout
+    assert "MLComputePlan" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--fail-on", "never"), 0),
+        (("--ignore", "ANE-OP-008,ANE-DT"), 0),
+        (("--ignore", "ANE-OP-008,ANE-DT", "--fail-on", "info"), 1),
+        (("--severity", "ANE-OP-008=warning,ANE-DT=info"), 0),
+        (("--severity", "ANE-OP-008=off,ANE-DT=off"), 0),
+        (("--select", "ANE-GE"), 0),
+        (("--select", "activations", "--severity", "ANE-GE-001=error"), 1),
+    ],
+)
+def test_what_fails_is_chosen(mctc: Run, package: Path, options: tuple[str, ...], code: int) -> None:
+    assert mctc("lint", package, *options).returncode == code
+
+
+def test_settings_come_from_pyproject_and_the_command_line_wins(mctc: Run, package: Path, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.mctc.lint]\ndevice = "m4"\nfail-on = "never"\n')
+    assert "for M4 (H16)" in mctc("lint", package).stdout
+    assert mctc("lint", package).returncode == 0
+    assert mctc("lint", package, "--fail-on", "error").returncode == 1
+    assert "for A17 (H16), iOS 26" in mctc("lint", package, "--device", "a17", "--os", "ios26").stdout
+    assert mctc("lint", package, "--isolated").returncode == 1
+
+
+def test_every_format_is_written_to_a_file_or_printed(mctc: Run, package: Path, tmp_path: Path) -> None:
+    found = json.loads(mctc("lint", package, "--format", "json").stdout)
+    assert {finding["code"] for finding in found["packages"][0]["findings"]} >= {"ANE-OP-008", "ANE-GE-001"}
+    assert json.loads(mctc("lint", package, "--format", "sarif").stdout)["version"] == "2.1.0"
+    assert "::error title=" in mctc("lint", package, "--format", "github").stdout
+    assert "ANE-OP-008" in mctc("lint", package, "--format", "markdown").stdout
+    done = mctc("lint", package, "--format", "html", "-o", "page.html")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+
+
+def test_statistics_are_a_line_per_rule_the_worst_first(mctc: Run, package: Path) -> None:
+    lines = mctc("lint", package, "--statistics").stdout.splitlines()
+    assert lines[0].split()[1] == "error"
+    assert any(line.split()[:3] == ["1", "info", "ANE-GE-001"] for line in lines)
+
+
+def test_a_baseline_leaves_what_is_known_and_fails_on_what_is_new(mctc: Run, package: Path) -> None:
+    assert mctc("lint", package, "--write-baseline", "known.json").returncode == 0
+    done = mctc("lint", package, "--baseline", "known.json")
+    assert done.returncode == 0
+    assert "not shown)" in done.stdout
+    assert mctc("lint", package, "--write-baseline", "few.json", "--ignore", "ANE-OP-008").returncode == 0
+    assert mctc("lint", package, "--baseline", "few.json").returncode == 1
+    assert mctc("lint", package, "--baseline", "none.json").returncode == 2
+
+
+def test_a_difference_says_what_got_better_and_what_worse(mctc: Run, package: Path, tmp_path: Path) -> None:
+    shutil.copytree(package, tmp_path / "new.mlpackage")
+    assert mctc("lint", "--fix", "new.mlpackage", "--fail-on", "never").returncode == 0
+    done = mctc("lint", "--diff", "model.mlpackage", "new.mlpackage")
+    assert done.returncode == 0
+    assert "better" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_a_repair_is_rehearsed_then_done_and_proven(mctc: Run, package: Path) -> None:
+    before = {path: path.read_bytes() for path in package.rglob("*") if path.is_file()}
+    done = mctc("lint", "--fix", "--dry-run", package)
+    assert "1 would be repaired" in done.stderr
+    assert before == {path: path.read_bytes() for path in package.rglob("*") if path.is_file()}
+    done = mctc("lint", "--fix", package)
+    assert "ANE-LY-005  main: " in done.stderr
+    assert "values equal bit for bit" in done.stderr
+    assert "0 repaired" in mctc("lint", "--fix", package).stderr
+
+
+def test_files_inside_and_folders_around_stand_for_the_package(mctc: Run, package: Path) -> None:
+    for path in (".", package / "Manifest.json", package / "Data"):
+        assert mctc("lint", path, "--statistics").stdout == mctc("lint", package, "--statistics").stdout
+
+
+def test_a_package_that_cannot_be_read_exits_with_2_and_hides_no_other(
+    mctc: Run, package: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.mlpackage").mkdir()
+    done = mctc("lint", "broken.mlpackage", "model.mlpackage")
+    assert done.returncode == 2
+    assert "no Manifest.json" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "ANE-OP-008" in done.stdout
+
+
+def test_a_neural_network_gets_what_can_still_be_said(mctc: Run, tmp_path: Path) -> None:
+    from mctc.package.protobuf import model_class
+
+    model = model_class()()
+    model.specificationVersion = 4
+    for kind in ("convolution", "uniDirectionalLSTM", "addBroadcastable"):
+        getattr(model.neuralNetwork.layers.add(name=kind), kind).SetInParent()
+    (tmp_path / "old.mlmodel").write_bytes(model.SerializeToString())
+    done = mctc("lint", "old.mlmodel")
+    assert done.returncode == 2
+    assert "only ML programs are read" in done.stderr
+    assert "3 layers: 1 convolution, 1 uniDirectionalLSTM, 1 addBroadcastable" in done.stderr
+    assert "recurrent layers never run on the Neural Engine (ANE-OP-001)" in done.stderr
+    assert "ANE-GR-006" in done.stderr
+
+
+def test_the_exporter_is_printed(mctc: Run) -> None:
+    done = mctc("lint", "--exporter")
+    assert done.returncode == 0
+    compile(done.stdout, "export_plan.py", "exec")
+    assert "MLComputePlan" in done.stdout
+
+
+def test_a_plugin_brings_rules(mctc: Run, package: Path, tmp_path: Path) -> None:
+    (tmp_path / "no_gelu.py").write_text(RULE)
+    done = mctc("lint", package, "--plugin", "no_gelu.py", "--select", "ACME-001")
+    assert done.returncode == 1
+    assert "error ACME-001  a gelu" in done.stdout
+    assert "no gelu here (main: " in done.stdout
+
+
+RULE = """
+from mctc.lint.coreml.rule import OpRule, RuleFamily, Severity
+
+MCTC_PLUGINS = {"rules": [RuleFamily(name="acme", title="House rules", rules=(OpRule(
+    code="ACME-001", name="no-gelu", summary="a gelu", severity=Severity.ERROR, why="We say so.", fix="Use relu.",
+    source="house rules", evidence="M", confidence="H", ops=("gelu",), find=lambda op, target: "no gelu here",
+    fires="x: fp16[1, 4]\\ny: fp16[1, 4] = gelu(x=x)\\nreturn y",
+    silent="x: fp16[1, 4]\\ny: fp16[1, 4] = relu(x=x)\\nreturn y",
+),))]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "there is nothing to check"),
+        (("train.py",), "mctc lint --mps train.py"),
+        (("none.mlpackage",), "none.mlpackage"),
+        (("model.mlpackage", "--device", "m44"), "there is no device `m44`"),
+        (("model.mlpackage", "--os", "ios99"), "there is no system `ios99`"),
+        (("model.mlpackage", "--device", "a17", "--os", "macos15"), "a phone's chip"),
+        (("model.mlpackage", "--select", "ANE-XX"), "no rule begins with `ANE-XX`"),
+        (("model.mlpackage", "--severity", "ANE-CV"), "not of the form CODE=SEVERITY"),
+        (("model.mlpackage", "--statistics", "--format", "json"), "--statistics has no form"),
+        (("model.mlpackage", "--diff"), "--diff compares two packages"),
+        (("model.mlpackage", "--dry-run"), "--dry-run is for --fix"),
+        (("model.mlpackage", "--measured", "none.json"), "none.json"),
+        (("model.mlpackage", "--config", "none.toml"), "none.toml"),
+        (("model.mlpackage", "-o", "none/page.html", "--format", "html"), "can't be written"),
+        (("--mps", "--device", "m4", "train.py"), "--device is for packages"),
+    ],
+)
+def test_a_command_line_at_fault_exits_with_2_and_a_way_out(
+    mctc: Run, package: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    (package.parent / "train.py").write_text("import torch\n")
+    done = mctc("lint", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_checking_needs_neither_torch_nor_coremltools(imported_by: Callable[..., set[str]], package: Path) -> None:
+    assert not {"torch", "coremltools", "scipy", "lark", "networkx", "jinja2"} & imported_by(
+        "lint", "--fail-on", "never", package
+    )
