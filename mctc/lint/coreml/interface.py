@@ -25,6 +25,9 @@ def ranged(function: FunctionGraph) -> dict[str, str]:
         feature = described.get(item.name)
         if feature is not None and feature.enumerated:
             continue
+        if feature is not None and feature.kind == "image" and feature.flexible:
+            found[item.name] = "an image of several sizes, in a range or from a list"
+            continue
         spans = _spans(feature) if feature is not None else []
         tensor = as_tensor(item.type)
         if tensor is not None and (feature is None or not feature.ranges):

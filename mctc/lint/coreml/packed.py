@@ -28,13 +28,14 @@ LONGEST_CHAIN = 8
 @dataclass(frozen=True)
 class Palette:
     """bits of an index; tables along each axis of the weight; entries of a vector and the axis that they fill (None
-    where not told); whole: whether the entries are stored as integers."""
+    where not told); whole: whether entries are stored as integers; scaled: whether fp16 ones have a scale besides."""
 
     bits: int
     tables: tuple[int, ...]
     vector: int
     vector_axis: int | None
     whole: bool
+    scaled: bool
 
 
 @dataclass(frozen=True)
@@ -94,10 +95,10 @@ class Packed:
         if step is None or not lut:
             return None
         if len(lut) != self.rank + 2:  # the form of iOS 16: one table
-            return Palette(_bits(lut[0]), (1,) * self.rank, 1, None, _is_whole(step))
+            return Palette(_bits(lut[0]), (1,) * self.rank, 1, None, *_entries(step))
         axis = step.value("vector_axis")
         axis = axis % self.rank if isinstance(axis, int) and self.rank else None
-        return Palette(_bits(lut[-2]), lut[:-2], lut[-1], axis, _is_whole(step))
+        return Palette(_bits(lut[-2]), lut[:-2], lut[-1], axis, *_entries(step))
 
     @property
     def group_size(self) -> int | None:
@@ -178,5 +179,9 @@ def _bits(entries: int) -> int:
     return max(1, (entries - 1).bit_length())
 
 
-def _is_whole(step: Op) -> bool:
-    return "int" in (step.dtype("lut") or "") or step.compression("lut") is not None
+def _entries(step: Op) -> tuple[bool, bool]:
+    """Whether the entries of a table are stored as integers, and whether fp16 ones have a scale of their own."""
+    inner = step.compression("lut")
+    stored = step.dtype("lut") if inner is None else inner.dtype(VALUES.get(inner.type, ""))
+    whole = "int" in (stored or "")
+    return whole, inner is not None and inner.type in BLOCKS and not whole

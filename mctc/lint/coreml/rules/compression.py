@@ -16,6 +16,7 @@ from mctc.package.dtypes import DTYPES
 FOUR_BITS = ("int4", "uint4")
 EIGHT_BITS = ("int8", "uint8")
 MOST_ZERO_POINTS = 1 << 16
+OFF_CENTRE = "zero points off the middle"
 OFFSETS = {AFFINE: "zero_point", **dict.fromkeys(BLOCKS, "offset")}
 
 
@@ -76,36 +77,27 @@ def _has_weight(op: Op) -> bool:
     return op.is_constant("x") or op.is_constant("y")
 
 
-def _weight_offset(weight: Packed) -> str | None:
-    for step in weight.chain:
-        operand = OFFSETS.get(step.type)
-        if operand is not None and (point := _off_centre(step, operand)) is not None:
-            return f"a weight with zero point {point:g}"
-    return None
+def _asymmetric(op: Op, _: Target) -> str | None:
+    if op.type not in WEIGHTED:
+        return f"{op.type} of an activation with {OFF_CENTRE}" if _is_off_centre(op, "zero_point") else None
+    weight = packed(op)
+    steps = weight.chain if weight is not None else ()
+    found = any(step.type in OFFSETS and _is_off_centre(step, OFFSETS[step.type]) for step in steps)
+    return f"a weight with {OFF_CENTRE}" if found else None
 
 
-def _activation_offset(op: Op, _: Target) -> str | None:
-    point = _off_centre(op, "zero_point")
-    return None if point is None else f"{op.type} of an activation with zero point {point:g}"
+def _is_off_centre(op: Op, operand: str) -> bool:
+    """Whether a zero point is neither 0 nor the middle of an unsigned type; not for one that can't be read.
 
-
-def _asymmetric(op: Op, target: Target) -> str | None:
-    if op.type in WEIGHTED:
-        weight = packed(op)
-        return None if weight is None else _weight_offset(weight)
-    return _activation_offset(op, target)
-
-
-def _off_centre(op: Op, operand: str) -> float | None:
-    """The first zero point that is neither 0 nor the middle of an unsigned type; None where all are, or unread."""
+    The middle of 16 values is 8 or, where the lowest or highest value is left out as coremltools does, 7.
+    """
     constant = op.constant(operand)
     dtype = op.dtype(operand)
     if constant is None or dtype not in DTYPES or elements(constant.type) > MOST_ZERO_POINTS:
-        return None
+        return False
     row = DTYPES[dtype]
-    middle = 0 if row.signed or row.is_float else 1 << max(0, row.bits - 1)
-    points = _numbers(op.value(operand))
-    return next((point for point in points if point not in (0, middle)), None)
+    half = 0 if row.signed or row.is_float else 1 << max(0, row.bits - 1)
+    return any(point not in (0, half, half - 1 if half else 0) for point in _numbers(op.value(operand)))
 
 
 def _numbers(value: Any) -> list[float]:

@@ -19,7 +19,7 @@ def _small_groups(weight: Packed) -> str | None:
     size = weight.group_size
     if size is None or size >= SMALLEST_GROUP:
         return None
-    channels = "1 output channel" if size == 1 else f"{size} output channels"
+    channels = "output channel" if size == 1 else f"{size} output channels"
     return f"a lookup table for every {channels}, slow below {SMALLEST_GROUP}"
 
 
@@ -42,7 +42,14 @@ def _recommended(function: FunctionGraph, _: Target) -> Iterator[Hit]:
 
 def _is_recommended(weight: Packed) -> bool:
     palette, size = weight.palette, weight.group_size
-    if palette is None or palette.whole or palette.vector > 1 or len(weight.chain) > 1 or weight.depthwise:
+    if (
+        palette is None
+        or palette.whole
+        or palette.scaled
+        or palette.vector > 1
+        or len(weight.chain) > 1
+        or weight.depthwise
+    ):
         return False
     others = (count for axis, count in enumerate(palette.tables) if axis != weight.out_axis)
     return (
@@ -79,7 +86,7 @@ def _sparse_palette(weight: Packed) -> str | None:
 
 def _scaled_before(weight: Packed) -> str | None:
     palette = weight.palette
-    if palette is None or palette.whole or not weight.types & set(BLOCKS):
+    if palette is None or palette.whole or not (palette.scaled or weight.types & set(BLOCKS)):
         return None
     return "the scale of a palettised weight is applied before the op, not to its result"
 

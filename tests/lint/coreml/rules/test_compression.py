@@ -129,6 +129,17 @@ def test_a_table_that_is_unpacked_has_integer_entries(messages: Messages) -> Non
     assert not messages("ANE-QT-001", text)
 
 
+def test_a_table_with_scales_of_its_own_is_scaled_before_the_op(messages: Messages) -> None:
+    """What coremltools 9 writes for enable_per_channel_scale."""
+    head = "t: fp16[1, 64, 16, 1] = constexpr_blockwise_shift_scale(data=fp16[1, 64, 16, 1], scale=fp16[1, 64, 1, 1])"
+    text = weight("linear", "constexpr_lut_to_dense(indices=uint4[W], lut=t)", head)
+    assert messages("ANE-QT-014", text) == [
+        "the scale of a palettised weight is applied before the op, not to its result"
+    ]
+    for code in ("ANE-QT-001", "ANE-QT-005", "ANE-QT-007"):
+        assert not messages(code, text)
+
+
 @pytest.mark.parametrize(("axis", "findings"), [("0", 0), ("-2", 0), ("1", 1), ("-1", 1)])
 def test_vectors_along_another_axis_than_the_output(messages: Messages, axis: str, findings: int) -> None:
     form = f"constexpr_lut_to_dense(indices=uint4[64, 64], lut=fp16[1, 1, 16, 2], vector_axis={axis})"
@@ -188,7 +199,9 @@ def affine(dtype: str, point: str) -> str:
         ("int8", "zero_point=int8(-128),", 1),
         ("uint8", "zero_point=uint8[128](128),", 0),
         ("uint8", "zero_point=uint8(0),", 0),
-        ("uint8", "zero_point=uint8[128](127),", 1),
+        ("uint8", "zero_point=uint8[128](127),", 0),
+        ("uint8", "zero_point=uint8[128](126),", 1),
+        ("uint8", "zero_point=uint8[128](129),", 1),
         ("int8", "zero_point=fp32(0.5),", 1),
         ("int8", "", 0),
         ("int8", "zero_point=missing,", 0),
@@ -198,9 +211,9 @@ def test_zero_points_off_the_middle(messages: Messages, dtype: str, point: str, 
     assert len(messages("ANE-QT-016", affine(dtype, point))) == findings
 
 
-@pytest.mark.parametrize(("offset", "findings"), [("offset=uint4[128, 1](8)", 0), ("offset=uint4[128, 1](7)", 1)])
+@pytest.mark.parametrize(("offset", "findings"), [("8", 0), ("7", 0), ("6", 1), ("9", 1)])
 def test_offsets_of_four_bits(messages: Messages, offset: str, findings: int) -> None:
-    form = f"constexpr_blockwise_shift_scale(data=uint4[W], scale=fp16[128, 1], {offset})"
+    form = f"constexpr_blockwise_shift_scale(data=uint4[W], scale=fp16[128, 1], offset=uint4[128, 1]({offset}))"
     assert len(messages("ANE-QT-016", weight("linear", form))) == findings
 
 
@@ -243,8 +256,9 @@ def test_quantised_activations_by_family(messages: Messages, device: str, says: 
 def test_zero_points_of_activations(messages: Messages) -> None:
     assert not messages("ANE-QT-016", quantised(True))
     assert messages("ANE-QT-016", quantised(True, point=3)) == [
-        "quantize of an activation with zero point 3", "dequantize of an activation with zero point 3",
-    ]  # fmt: skip
+        "quantize of an activation with zero points off the middle",
+        "dequantize of an activation with zero points off the middle",
+    ]
 
 
 @pytest.mark.parametrize(
