@@ -12,6 +12,7 @@ from bench.rows import (
     fidelity,
     imports,
     lines,
+    lint,
     memory,
     random_programs,
     scan_cpu,
@@ -31,6 +32,8 @@ ROWS: dict[str, Callable[[Setting], list[Row]]] = {
     "random": random_programs.rows,
     "commands": command_cost.rows,
     "imports": imports.rows,
+    "lint": lint.cost,
+    "decisions": lint.decisions,
     "scan": scan_cpu.rows,
     "training": training.rows,
 }

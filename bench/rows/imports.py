@@ -28,7 +28,7 @@ def rows(setting: Setting) -> list[Row]:
         "check": [spec],
         "fmt": ["--check", spec],
         "show": [spec],
-        "lint": ["--mps", str(setting.built / "training")],
+        "lint": [str(setting.built / "mct_small.mlpackage")],
         "build": [spec, "--target", "ane", "-o", str(setting.work / "imports")],
         "run": [built, "--speech"],
     }
