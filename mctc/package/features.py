@@ -31,8 +31,7 @@ def _feature(message: Any) -> Feature:
     kind = {"multiArrayType": "tensor"}.get(field, field.removesuffix("Type"))
     common = {"optional": message.type.isOptional, "description": message.shortDescription}
     if field == "imageType":
-        flexible = message.type.imageType.WhichOneof("SizeFlexibility") is not None
-        return Feature(message.name, kind, None, flexible=flexible, **common)
+        return Feature(message.name, kind, None, **_sizes(message.type.imageType), **common)
     array = {"multiArrayType": message.type.multiArrayType, "stateType": message.type.stateType.arrayType}.get(field)
     if array is None:
         return Feature(message.name, kind, None, **common)
@@ -48,6 +47,18 @@ def _feature(message: Any) -> Feature:
         ranges=tuple(extent_range(item.lowerBound, item.upperBound) for item in array.shapeRange.sizeRanges),
         **common,
     )
+
+
+def _sizes(image: Any) -> dict[str, Any]:
+    """The heights and widths that an image may have, as enumerated shapes or ranges of two axes."""
+    listed = tuple((size.height, size.width) for size in image.enumeratedSizes.sizes)
+    sides = (image.imageSizeRange.heightRange, image.imageSizeRange.widthRange)
+    by_range = image.WhichOneof("SizeFlexibility") == "imageSizeRange"
+    return {
+        "flexible": image.WhichOneof("SizeFlexibility") is not None,
+        "enumerated": enumerated((image.height, image.width), listed),
+        "ranges": tuple(extent_range(each.lowerBound, each.upperBound) for each in sides) if by_range else (),
+    }
 
 
 def enumerated(default: tuple[int, ...], shapes: Iterable[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:

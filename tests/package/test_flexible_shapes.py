@@ -64,6 +64,8 @@ def test_an_image_of_flexible_size_is_flexible(tmp_path: Path) -> None:
     fixed = described(tmp_path, lambda type_: setattr(type_.imageType, "width", 4))
     by_list = described(tmp_path, lambda type_: type_.imageType.enumeratedSizes.sizes.add(width=4, height=4))
     by_range = described(tmp_path, lambda type_: type_.imageType.imageSizeRange.widthRange.SetInParent())
+    assert by_list.enumerated == ((0, 0), (4, 4))  # the default size leads
+    assert by_range.ranges == ((0, 0), (0, 0))
     assert [item.kind for item in (fixed, by_list, by_range)] == ["image"] * 3
     assert [item.flexible for item in (fixed, by_list, by_range)] == [False, True, True]
 

@@ -25,12 +25,9 @@ def ranged(function: FunctionGraph) -> dict[str, str]:
         feature = described.get(item.name)
         if feature is not None and feature.enumerated:
             continue
-        if feature is not None and feature.kind == "image" and feature.flexible:
-            found[item.name] = "an image of several sizes, in a range or from a list"
-            continue
         spans = _spans(feature) if feature is not None else []
         tensor = as_tensor(item.type)
-        if tensor is not None and (feature is None or not feature.ranges):
+        if tensor is not None and not (feature is not None and (feature.ranges or feature.kind == "image")):
             shape = tensor.shape
             spans = ["rank ?"] if shape is None else [f"axis {n} ?" for n, extent in enumerate(shape) if extent is None]
         if spans:

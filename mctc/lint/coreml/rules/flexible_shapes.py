@@ -106,7 +106,7 @@ RULES = RuleFamily(
                 Apple asks for fully static shapes, and Xcode says that its newer engine doesn't take range shapes to
                 the Neural Engine; of a model with RangeDim, shapes other than the default ran there to 0 %. Two newer
                 measurements have every convolution there, one of them after 112 to 133 s of compilation for each
-                length. For images of flexible size the file's lists and ranges are not told apart here.
+                length.
             """,
             fix="Fix the shape: one function for each length (they share weights), or a list of a few shapes.",
             source=(
