@@ -61,6 +61,9 @@ NEVER = {
     "targets": ["cli"],
 }
 
+SCRIPTS = ("mctc/lint/coreml/export_plan.py",)
+"""Run by themselves on a Mac, where mctc need not be installed."""
+
 
 def imports(file: Path, package: str) -> Iterator[tuple[int, str]]:
     """Line and absolute name of everything that `file` imports, inside functions too."""

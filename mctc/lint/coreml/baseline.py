@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mctc.atomic import write_text
 from mctc.diagnostics.errors import UsageError
 from mctc.lint.coreml.report import Report
 
@@ -63,22 +62,8 @@ def write(reports: Sequence[Report]) -> str:
 
 def save(reports: Sequence[Report], path: Path) -> None:
     """Writes the baseline of these reports, whole or not at all. Raises UsageError when that can't be done."""
-    target = Path(os.path.realpath(path))  # a link stays one
-    text = write(reports)
     try:
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.", suffix=".part")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(descriptor)
-            os.chmod(name, mode)  # noqa: PTH101
-            os.replace(name, target)  # noqa: PTH105
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(name)  # noqa: PTH108
-            raise
+        write_text(path, write(reports))
     except OSError as error:
         raise UsageError(f"{path}: can't be written ({(error.strerror or str(error)).lower()})") from error
 
@@ -168,10 +153,3 @@ def _shortest(parts: tuple[str, ...], others: Sequence[tuple[str, ...]]) -> str:
 def _parts(path: str) -> tuple[str, ...]:
     full = Path(os.path.abspath(path))  # noqa: PTH100 — links are not followed
     return full.parts[1:] or full.parts
-
-
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,0 +1,197 @@
+"""What was predicted against what a Mac measured, for a terminal and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mctc.lint.coreml.agreement import Agreement, Row, Score
+from mctc.lint.coreml.formats.plain import BOLD, GREEN, RED, YELLOW, cell, columns, paint, wrapped
+from mctc.lint.coreml.formats.words import PLACES, clean, counted, percent
+from mctc.lint.coreml.placement import Eligible, Predicted
+from mctc.lint.coreml.rule import Effect
+
+KIND = "mctc lint agreement"
+VERSION = 1
+SHOWN = 10
+DEVICES = {"ane": "Neural Engine", "cpu": "CPU", "gpu": "GPU", "other": "other"}
+USUAL = "cpuAndNeuralEngine"
+
+
+def render_agreement(agreement: Agreement, *, color: bool = False, everything: bool = False) -> str:
+    """The agreement for a terminal of 80 columns, without a closing newline. everything: all ops, not the first few."""
+    return "\n".join(_lines(agreement, color, None if everything else SHOWN))
+
+
+def agreement_json(agreement: Agreement) -> str:
+    """The agreement as JSON, without a closing newline; docs/lint-measured.md says what is in it."""
+    places, eligibility = agreement.places, agreement.eligibility
+    content = {
+        "kind": KIND,
+        "version": VERSION,
+        "package": agreement.path,
+        "measured": {
+            "path": agreement.plan.path,
+            "model": agreement.plan.model,
+            "chip": agreement.plan.chip,
+            "system": agreement.plan.system,
+            "units": agreement.plan.units,
+        },
+        "ops": len(agreement.rows),
+        "decided": agreement.decided,
+        "agreed": agreement.agreed,
+        "share": agreement.share,
+        "cost_share": agreement.cost_share,
+        "placement": {
+            place.value: {device: places.get((place, device), 0) for device in DEVICES} for place in Predicted
+        },
+        "eligibility": {
+            each.value: {
+                "supported": eligibility.get((each, True), 0),
+                "not_supported": eligibility.get((each, False), 0),
+            }
+            for each in Eligible
+        },
+        "rules": [_score(each) for each in agreement.scores],
+        "misplaced": [_row(each) for each in agreement.misplaced],
+        "misjudged": [_row(each) for each in agreement.misjudged],
+        "unmeasured": [{"function": name, "op": op.name, "type": op.type} for name, op in agreement.unmeasured],
+        "unknown": [
+            {"function": name, "outputs": list(each.outputs), "type": each.type} for name, each in agreement.unknown
+        ],
+    }
+    return json.dumps(content, indent=2, allow_nan=False)
+
+
+def _lines(agreement: Agreement, color: bool, limit: int | None) -> Iterator[str]:
+    plan = agreement.plan
+    yield paint(clean(agreement.path), BOLD, color)
+    yield from wrapped(f"against {plan.path}: {plan.model} on {plan.chip}, {plan.system}, {plan.units}", 2)
+    if plan.units != USUAL:
+        said = f"Predictions are for {USUAL}: of what the GPU took, nothing is known."
+        yield from (paint(line, YELLOW, color) for line in wrapped(said, 2, 0))
+    yield ""
+    yield from _headline(agreement, color)
+    if agreement.rows:
+        yield ""
+        yield from _placement(agreement, color)
+        yield ""
+        yield from _eligibility(agreement, color)
+    if agreement.scores:
+        yield ""
+        yield from _rules(agreement.scores, color)
+    yield from _ops("Not where predicted", agreement.misplaced, color, limit)
+    only_judged = [row for row in agreement.misjudged if row.agrees is not False]
+    yield from _ops("Eligibility not as predicted, though the place was not wrong", only_judged, color, limit)
+    yield from _unmatched(agreement, limit)
+
+
+def _headline(agreement: Agreement, color: bool) -> Iterator[str]:
+    if agreement.share is None:
+        said = "No op was both measured and predicted without doubt: is this the plan of the same model?"
+        yield from (paint(line, YELLOW, color) for line in wrapped(said, hanging=0))
+        return
+    doubtful = len(agreement.rows) - agreement.decided
+    weighed = agreement.cost_share
+    cost = f" ({percent(weighed)} of what Core ML says they cost)" if weighed is not None else ""
+    said = (
+        f"{agreement.agreed} of {counted(agreement.decided, 'op')}, {percent(agreement.share)}, "
+        f"{'is' if agreement.agreed == 1 else 'are'} where predicted{cost}; {counted(doubtful, 'doubtful op')} apart."
+    )
+    style = GREEN if agreement.agreed == agreement.decided else YELLOW
+    yield from (paint(line, style, color) for line in wrapped(said, hanging=0))
+
+
+def _placement(agreement: Agreement, color: bool) -> Iterator[str]:
+    places = agreement.places
+    devices = [each for each in DEVICES if each in ("ane", "cpu") or any(device == each for _, device in places)]
+    yield paint(f"{'predicted':<18}" + "".join(f"{DEVICES[each]:>15}" for each in devices), BOLD, color)
+    for place in PLACES:
+        cells = []
+        for device in devices:
+            count = places.get((place, device), 0)
+            wrong = count and place is not Predicted.DOUBTFUL and (place is Predicted.ANE) != (device == "ane")
+            cells.append(paint(f"{count:>15}", RED if wrong else "", color))
+        yield f"  {PLACES[place]:<16}" + "".join(cells)
+
+
+def _eligibility(agreement: Agreement, color: bool) -> Iterator[str]:
+    found = agreement.eligibility
+    yield paint(f"{'eligible':<18}{'supported':>15}{'not supported':>15}", BOLD, color)
+    for each in Eligible:
+        cells = []
+        for supported in (True, False):
+            count = found.get((each, supported), 0)
+            wrong = count and each is not Eligible.CONTESTED and (each is Eligible.YES) != supported
+            cells.append(paint(f"{count:>15}", RED if wrong else "", color))
+        yield f"  {each.value:<16}" + "".join(cells)
+
+
+def _rules(scores: Sequence[Score], color: bool) -> Iterator[str]:
+    yield paint(f"{'rules':<44}{'ops':>6}{'supported':>11}{'on the engine':>15}", BOLD, color)
+    for score in scores:
+        effect = "off" if score.effect is Effect.OFF else "doubt"
+        name = cell(f"{score.code} {score.name}, {effect}", 42)
+        row = f"  {name}{score.fired:>6}{score.supported:>11}{score.on_engine:>15}"
+        yield paint(row, RED if score.effect is Effect.OFF and score.on_engine else "", color)
+
+
+def _ops(title: str, rows: Sequence[Row], color: bool, limit: int | None) -> Iterator[str]:
+    if not rows:
+        return
+    yield ""
+    yield paint(f"{title}: {counted(len(rows), 'op')}", BOLD, color)
+    for row in rows[:limit]:
+        can = "supported" if row.supported else "not supported"
+        cost = f", {percent(row.cost)} of the cost" if row.cost else ""
+        rules = f"; {', '.join(row.op.rules)}" if row.op.rules else ""
+        said = (
+            f"{_name(row.function, row.op.name)} ({row.op.type}): predicted {PLACES[row.op.predicted]}, measured "
+            f"{DEVICES[row.measured]}; eligible {row.op.eligible.value}, {can}{cost}{rules}"
+        )
+        yield from wrapped(said, 2)
+    if limit is not None and len(rows) > limit:
+        yield f"  and {len(rows) - limit} more"
+
+
+def _unmatched(agreement: Agreement, limit: int | None) -> Iterator[str]:
+    unmeasured = [f"{_name(name, op.name)} ({op.type})" for name, op in agreement.unmeasured]
+    unknown = [f"{_name(name, ', '.join(each.outputs))} ({each.type})" for name, each in agreement.unknown]
+    for title, names in (("Nothing was measured of", unmeasured), ("Only in the plan", unknown)):
+        if names:
+            yield ""
+            more = f" and {len(names) - limit} more" if limit is not None and len(names) > limit else ""
+            yield from wrapped(f"{title} {counted(len(names), 'op')}: {'; '.join(names[:limit])}{more}")
+
+
+def _name(function: str, op: str) -> str:
+    """'main: conv_3' with the middle left out of names that would fill the page."""
+    return ": ".join(cell(each, 30).rstrip() if columns(each) > 30 else each for each in (function, op))
+
+
+def _score(score: Score) -> dict[str, Any]:
+    return {
+        "code": score.code,
+        "effect": score.effect.value,
+        "fired": score.fired,
+        "supported": score.supported,
+        "on_engine": score.on_engine,
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "function": row.function,
+        "index": row.index,
+        "op": row.op.name,
+        "type": row.op.type,
+        "predicted": row.op.predicted.value,
+        "measured": row.measured,
+        "eligible": row.op.eligible.value,
+        "supported": row.supported,
+        "rules": list(row.op.rules),
+        "ane_us": row.op.ane,
+        "cpu_us": row.op.cpu,
+        "cost": row.cost,
+    }
