@@ -1,0 +1,45 @@
+"""What the prediction says of one function, in a sentence or two."""
+
+from __future__ import annotations
+
+from mctc.lint.coreml.formats.words import counted, milliseconds, percent
+from mctc.lint.coreml.placement import Eligible, Predicted
+from mctc.lint.coreml.report import FunctionReport
+from mctc.lint.coreml.segment import CHARGES
+
+WHERE = {
+    Predicted.ANE: "predicted on the Neural Engine",
+    Predicted.CPU: "predicted on the CPU",
+    Predicted.DOUBTFUL: "too close to call or contested",
+}
+
+
+def verdict(function: FunctionReport) -> str:
+    """Where the estimated work runs, in how many segments, and what that is estimated to take."""
+    if not function.ops:
+        return "Nothing is computed here: all values are known before the program runs."
+    shares = [(share, where) for where in WHERE if (share := function.shares.get(where, 0.0)) > 0]
+    if not shares:
+        return "None of its ops is estimated to take any time."
+    shares.sort(key=lambda each: -each[0])
+    (most, where), *others = shares
+    parts = [
+        f"{'more than 99 %' if others and most > 0.995 else percent(most)} of the estimated work is {WHERE[where]}"
+    ]
+    parts += [f"{percent(share)} {WHERE[where]}" for share, where in others]
+    segments = counted(len(function.segments), "segment")
+    return f"{', '.join(parts)}, in {segments}; {_times(function)}.{_too_small(function)}"
+
+
+def _times(function: FunctionReport) -> str:
+    if all(segment.backend == Predicted.CPU.value for segment in function.segments):
+        return f"estimated {milliseconds(function.time)}"
+    return f"estimated {milliseconds(function.time)} against {milliseconds(function.cpu_time)} all on the CPU"
+
+
+def _too_small(function: FunctionReport) -> str:
+    """Why a function that could run on the engine stays off it."""
+    if any(op.eligible is not Eligible.YES or op.predicted is not Predicted.CPU for op in function.ops):
+        return ""
+    least = milliseconds(CHARGES.launch + CHARGES.output)
+    return f" The Neural Engine would take all of it, but the work is too little to make up for {least} of overhead."
