@@ -9,9 +9,8 @@ import click
 
 from mctc.cli.options import SPEC, plugin_option
 from mctc.diagnostics.errors import UsageError
-
-FORMATS = ("text", "json", "sarif", "github", "markdown", "html")
-FAIL_ON = ("error", "warning", "performance", "numerics", "info", "never")
+from mctc.lint.config import FORMATS, NEVER
+from mctc.lint.selection import SEVERITIES
 
 
 @click.command()
@@ -28,7 +27,9 @@ FAIL_ON = ("error", "warning", "performance", "numerics", "info", "never")
     metavar="CODE=LEVEL",
     help="Another severity for rules; off leaves them out. Repeatable.",
 )
-@click.option("--fail-on", type=click.Choice(FAIL_ON), help="The least severity that fails. Default: error.")
+@click.option(
+    "--fail-on", type=click.Choice((*SEVERITIES, NEVER)), help="The least severity that fails. Default: error."
+)
 @click.option("--format", "form", type=click.Choice(FORMATS), help="How to print. Default: text.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report there.")
 @click.option("--all", "everything", is_flag=True, help="Every message and op, in place of the first few.")

@@ -13,7 +13,7 @@ import click
 
 from mctc.diagnostics.errors import ExitCode, MctcError, UsageError
 from mctc.lint.config import NEVER, Settings, read_settings
-from mctc.lint.selection import Layer, read_severities
+from mctc.lint.selection import Layer, layered, read_severities
 
 if TYPE_CHECKING:
     from mctc.lint.coreml.report import Report
@@ -80,6 +80,8 @@ class _Job:
 
     def run(self, packages: Sequence[Path]) -> int:
         _check_wanted(self.wanted, self.settings, len(packages))
+        if not packages:
+            click.echo("no package is left to check: `exclude` of the settings leaves them all out", err=True)
         if self.wanted.fix:
             self.fix(packages)
         reports = [report for package in packages if (report := self.checked(package)) is not None]
@@ -87,7 +89,7 @@ class _Job:
             return self.ended(self.write_baseline(reports))
         if self.wanted.diff and len(reports) == 2:
             return self.ended(self.compare(*reports))
-        if self.settings.baseline is not None:
+        if self.settings.baseline is not None and self.wanted.measured is None:
             reports = self.without_known(reports)
         if reports:
             self.show(reports)
@@ -95,12 +97,14 @@ class _Job:
 
     def checked(self, package: Path) -> Report | None:
         """The report of a package; None, with the error told, for one that can't be read."""
-        from mctc.lint.coreml.check import check_package
+        from mctc.lint.coreml.check import Choice, check_package
         from mctc.lint.coreml.choice import choice_for
         from mctc.lint.coreml.places import places_of
         from mctc.package import NotAProgram, PackageError, read_package
 
         choice = choice_for(self.settings, package, self.rules)
+        if self.wanted.measured is not None:  # a rule is scored by what it says, shown or not
+            choice = Choice(severities=choice.severities)
         try:
             read = read_package(package)
         except PackageError as error:
@@ -200,7 +204,8 @@ class _Job:
 
         assert self.settings.baseline is not None
         known = baseline.read(self.settings.baseline)
-        gone = baseline.stale(reports, known)
+        shown = layered(self.settings.layers_for(), self.rules.rules, self.rules.family).codes
+        gone = baseline.stale(reports, known, shown)
         if gone:
             click.echo(
                 f"{self.settings.baseline}: {len(gone)} no longer found; --write-baseline leaves them out", err=True

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mctc.lint.coreml.graph import FunctionGraph, Op, PackageGraph
-from mctc.lint.coreml.memory import measure
+from mctc.lint.coreml.graph import FunctionGraph, Op, PackageGraph, tensor_bytes
+from mctc.lint.coreml.memory import measure, padded_bytes
 from mctc.lint.coreml.placement import Placement, Predicted, place
 from mctc.lint.coreml.report import Finding, FunctionReport, OpRow, Place, Report, SegmentRow
 from mctc.lint.coreml.rule import Effect, FunctionRule, Hit, OpRule, PackageRule, PlacementRule, Rule, Severity
@@ -153,7 +153,11 @@ class _Check:
             rows.append(
                 OpRow(
                     op.name, op.type, str(op.result or ""), eligible, predicted, segment_of[index],
-                    cost.ane, cost.cpu, cost.flops, made_by, found, places.get(op.name),
+                    cost.ane, cost.cpu, cost.flops, made_by, found,
+                    tuple(each.name for each in op.results),
+                    sum(tensor_bytes(each.type) for each in op.results),
+                    sum(padded_bytes(each.type) for each in op.results),
+                    places.get(op.name),
                 )
             )  # fmt: skip
         segments = tuple(

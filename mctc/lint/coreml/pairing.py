@@ -62,7 +62,8 @@ def _paired(function: FunctionReport, operations: Sequence[Measured]) -> dict[in
     found: dict[int, int] = {}
     names: dict[int, int] = {}  # the other way round
     for index, op in enumerate(function.ops):
-        place = named.get((op.type, op.name))
+        names_of = (op.name, *op.outputs)
+        place = next((named[op.type, name] for name in names_of if (op.type, name) in named), None)
         if place is not None and place not in names:
             found[index], names[place] = place, index
     types = [op.type for op in function.ops], [each.type for each in operations]

@@ -44,7 +44,8 @@ class Finding:
 @dataclass(frozen=True)
 class OpRow:
     """One op of a function. Times are estimates in microseconds; segment is a position in FunctionReport.segments;
-    inputs: positions of the ops that make its operands; shape: of its first result, with the element type."""
+    inputs: positions of the ops that make its operands; shape: of its first result, with the element type; outputs:
+    names of its results; bytes: of its results, padded: with their last axis padded to 64 bytes."""
 
     name: str
     type: str
@@ -57,6 +58,9 @@ class OpRow:
     flops: int
     inputs: tuple[int, ...]
     rules: tuple[str, ...]
+    outputs: tuple[str, ...] = ()
+    bytes: int = 0
+    padded: int = 0
     place: Place | None = None
 
 

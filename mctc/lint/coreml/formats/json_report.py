@@ -204,6 +204,9 @@ def _op(op: OpRow) -> dict[str, Any]:
         "flops": op.flops,
         "inputs": list(op.inputs),
         "rules": list(op.rules),
+        "outputs": list(op.outputs),
+        "bytes": op.bytes,
+        "padded_bytes": op.padded,
         "place": _place(op.place),
     }
 
