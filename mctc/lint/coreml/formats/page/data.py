@@ -54,7 +54,7 @@ def _package(report: Report) -> dict[str, Any]:
         "stated": sorted(report.stated),
         "weightBytes": report.weight_bytes,
         "hidden": report.hidden,
-        "madeBy": dict(report.made_by),
+        "madeFrom": report.made_by.get("mctc.model"),
         "skipped": [[target, codes] for target, codes in skipped_for(report.skipped).items()],
         "rules": rules,
         "findings": [_finding(finding) for finding in report.findings],
@@ -111,7 +111,8 @@ def _function(function: FunctionReport) -> dict[str, Any]:
 
 
 def _ops(ops: Sequence[OpRow]) -> dict[str, Any]:
-    """A column for every field; types, shapes and rules as positions in lists of their own; places for the few."""
+    """A column for every field; types, shapes and rules as positions in lists of their own; what only some have by
+    position. outputs: where they are not simply the op's name."""
     types, type_of = _listed(op.type for op in ops)
     shapes, shape_of = _listed(op.shape for op in ops)
     codes = list(dict.fromkeys(code for op in ops for code in op.rules))
@@ -128,6 +129,9 @@ def _ops(ops: Sequence[OpRow]) -> dict[str, Any]:
         "ane": [_number(op.ane) for op in ops],
         "cpu": [_number(op.cpu) for op in ops],
         "flops": [_number(op.flops) for op in ops],
+        "bytes": [_number(op.bytes) for op in ops],
+        "padded": [_number(op.padded) for op in ops],
+        "outputs": {index: list(op.outputs) for index, op in enumerate(ops) if op.outputs != (op.name,)},
         "inputs": [list(op.inputs) for op in ops],
         "codes": codes,
         "rules": {index: [code_of[code] for code in op.rules] for index, op in enumerate(ops) if op.rules},

@@ -54,6 +54,10 @@ class FunctionData {
     return this.found.get(op) ?? [];
   }
 
+  outputs(op) {
+    return this.ops.outputs[op] ?? [this.ops.names[op]];
+  }
+
   // The worst severity found about an op, null for none.
   worst(op) {
     const ranks = this.findings(op).map((finding) => DATA.severities.indexOf(finding.severity));
@@ -65,7 +69,7 @@ class FunctionData {
     const words = query.toLowerCase().split(/\s+/).filter(Boolean);
     if (!words.length) return null;
     this.texts ??= Array.from({ length: this.count }, (_, op) =>
-      [this.ops.names[op], this.type(op), this.shape(op), PLACES[this.predicted(op)], this.rules(op).join(" "),
+      [this.ops.names[op], this.outputs(op).join(" "), this.type(op), this.shape(op), PLACES[this.predicted(op)], this.rules(op).join(" "),
         (this.place(op) ?? []).join(" ")].join("\n").toLowerCase());
     const hits = [];
     this.texts.forEach((text, op) => {

@@ -186,6 +186,10 @@ function paintNear(context, scene, view, ops, marks, colours) {
     const place = PLACE_KEYS[scene.place[op]];
     const x = scene.x[op] * s + view.x;
     const y = scene.y[op] * s + view.y;
+    if (isDimmed(marks, op)) {
+      context.fillStyle = colours.page; // no line shows through
+      context.fillRect(x, y, width, height);
+    }
     context.globalAlpha = isDimmed(marks, op) ? 0.3 : 1;
     context.fillStyle = colours[`${place}-tint`];
     context.fillRect(x, y, width, height);
@@ -198,8 +202,8 @@ function paintNear(context, scene, view, ops, marks, colours) {
     context.setLineDash([]);
     paintWords(context, scene, op, place, x, y, s, colours);
     if (scene.worst[op]) paintFindingMark(context, scene, view, op, colours, Math.min(5, 4.5 * s + 1));
+    context.globalAlpha = 1;
   }
-  context.globalAlpha = 1;
 }
 
 // The type; from a certain size on the name and the badge, and then the result.

@@ -164,35 +164,65 @@ function hint(op) {
   redraw();
 }
 
-function wireGraph() {
-  recolour();
-  const opUnder = (x, y) => opAt(scene, (x - view.x) / view.scale, (y - view.y) / view.scale, 4 / view.scale);
-  const moved = (move) => (...where) => {
+// A move of the view, and a new picture after it.
+function moved(move) {
+  return (...where) => {
     move(...where);
     redraw();
   };
-  const [pan, zoom, fit] = [moved((x, y) => view.pan(x, y)), moved((...how) => view.zoom(...how)), moved(() => view.fit())];
+}
+
+const move = {
+  pan: moved((x, y) => view.pan(x, y)),
+  zoom: moved((factor, x, y) => view.zoom(factor, x, y)),
+  fit: moved(() => view.fit()),
+  bigger: moved(() => view.zoom(1.35)),
+  smaller: moved(() => view.zoom(1 / 1.35)),
+};
+
+function listenToCanvas() {
+  const opUnder = (x, y) => opAt(scene, (x - view.x) / view.scale, (y - view.y) / view.scale, 4 / view.scale);
   listenToPointers(canvas, {
-    pan, zoom,
-    click: (x, y) => change({ op: opUnder(x, y) }),
+    pan: move.pan,
+    zoom: move.zoom,
+    click: (x, y) => scene && change({ op: opUnder(x, y) }),
     hover: (x, y) => scene && hint(x === null ? null : opUnder(x, y)),
   });
-  const bigger = () => zoom(1.35);
-  const smaller = () => zoom(1 / 1.35);
   listenToKeys(canvas, {
-    ArrowLeft: () => pan(60, 0), ArrowRight: () => pan(-60, 0), ArrowUp: () => pan(0, 60), ArrowDown: () => pan(0, -60),
-    "+": bigger, "=": bigger, "-": smaller, 0: fit,
-    n: () => stepOp(1), p: () => stepOp(-1), Escape: () => change({ op: null, segment: null }),
+    ArrowLeft: () => move.pan(60, 0),
+    ArrowRight: () => move.pan(-60, 0),
+    ArrowUp: () => move.pan(0, 60),
+    ArrowDown: () => move.pan(0, -60),
+    "+": move.bigger,
+    "=": move.bigger,
+    "-": move.smaller,
+    0: move.fit,
+    n: () => stepOp(1),
+    p: () => stepOp(-1),
+    Escape: () => change({ op: null, segment: null }),
   });
+}
+
+function listenToToolbar() {
   const buttons = {
-    "zoom-in": bigger, "zoom-out": smaller, fit,
-    "hit-next": () => stepHit(1), "hit-before": () => stepHit(-1),
-    "segment-next": () => stepSegment(1), "segment-before": () => stepSegment(-1),
+    "zoom-in": move.bigger,
+    "zoom-out": move.smaller,
+    fit: move.fit,
+    "hit-next": () => stepHit(1),
+    "hit-before": () => stepHit(-1),
+    "segment-next": () => stepSegment(1),
+    "segment-before": () => stepSegment(-1),
   };
-  for (const [id, act] of Object.entries(buttons)) byId(id).addEventListener("click", act);
+  for (const [id, act] of Object.entries(buttons)) byId(id).addEventListener("click", () => act());
   byId("graph-query").addEventListener("keydown", (event) => {
     if (event.key === "Enter") stepHit(event.shiftKey ? -1 : 1);
   });
+}
+
+function wireGraph() {
+  recolour();
+  listenToCanvas();
+  listenToToolbar();
   byId("legend").replaceChildren(
     ...PLACE_KEYS.map(placeWord),
     element("span", {}, element("span", { class: "swatch line" }), "data changes sides"),

@@ -16,6 +16,7 @@ class Minimap {
       go(event);
     });
     canvas.addEventListener("pointermove", (event) => event.buttons && go(event));
+    canvas.addEventListener("mousedown", (event) => event.preventDefault()); // the keys stay with the graph
   }
 
   prepare(scene, colours) {

@@ -25,6 +25,8 @@ function renderPanel() {
       ["On the NE", `${microseconds(data.ops.ane[op])} (estimate)`],
       ["On the CPU", `${microseconds(data.ops.cpu[op])} (estimate)`],
       data.ops.flops[op] ? ["Arithmetic", `${data.ops.flops[op].toLocaleString("en")} operations`] : null,
+      data.ops.padded[op] ? ["Takes", `${byteCount(data.ops.bytes[op])}, padded ${byteCount(data.ops.padded[op])}`] : null,
+      data.ops.outputs[op]?.length ? ["Values", ...nameList(data.outputs(op))] : null,
       place ? ["In the spec", named(place[0], 400)] : null,
       place?.[1] ? ["Instance", named(place[1], 400)] : null,
     ]),

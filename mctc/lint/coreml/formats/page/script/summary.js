@@ -9,7 +9,7 @@ function renderSummary() {
       ["Checked for", targetText(report)],
       ["Constants of", `${DATA.chip}; computed for ${DATA.units}`],
       ["Weights", byteCount(report.weightBytes)],
-      report.madeBy["mctc.model"] ? ["Made by", "mctc, from ", named(report.madeBy["mctc.model"])] : null,
+      report.madeFrom ? ["Made by", "mctc, from ", named(report.madeFrom)] : null,
       ["Findings", ...findingCounts(report)],
     ]),
     functionCards(report),
