@@ -1,8 +1,9 @@
 """The registry: passes, targets, ops and lint rules, from installed packages and from single files.
 
 A package declares what it brings as entry points, one for each name, in the groups `mctc.passes`, `mctc.targets`,
-`mctc.ops` and `mctc.rules` (a family of rules each). What comes with mctc is declared in the same way, in its own pyproject.toml, so a stranger's pass and a
-built-in one differ in nothing. Reading the names imports none of the modules they point to.
+`mctc.ops` and `mctc.rules` (a family of rules each). What comes with mctc is declared in the same way, in its own
+pyproject.toml, so a stranger's pass and a built-in one differ in nothing. Reading the names imports none of the modules
+they point to.
 
 A single file, given as `--plugin file.py`, says in `MCTC_PLUGINS` what it brings:
 

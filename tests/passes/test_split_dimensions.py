@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mctc.diagnostics.errors import UsageError
-from mctc.ir.text import parse_program, print_function
 from mctc.hardware.devices import find_device
+from mctc.ir.text import parse_program, print_function
 from mctc.passes.split_dimensions import SplitDimensions, parts
 
 SMALL = {"dimension_limit": 64}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from mctc.lint.coreml.fix.body import Body
 from mctc.lint.coreml.fix.proof import FixError
 from mctc.lint.coreml.fix.repairs import REPAIRS, Repair
 from mctc.lint.coreml.table import Table
-from mctc.package import Package, PackageError, read_package
+from mctc.package import PackageError, read_package
 
 Make = Callable[..., Path]
 
@@ -163,7 +162,7 @@ def test_what_cannot_be_evaluated_is_not_repaired(make: Make, monkeypatch: pytes
 
 def test_a_compiled_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mlmodelc").mkdir()
-    with pytest.raises(FixError, match="only a .mlpackage can be repaired"):
+    with pytest.raises(FixError, match=r"only a \.mlpackage can be repaired"):
         fix_package(tmp_path / "a.mlmodelc")
 
 
