@@ -16,7 +16,7 @@ from .conftest import component
 
 LIMITED = """
 import resource, sys
-for what, most in ((resource.RLIMIT_CPU, 5), (resource.RLIMIT_AS, 1 << 30)):
+for what, most in ((resource.RLIMIT_CPU, 20), (resource.RLIMIT_AS, 1 << 30)):
     try:
         resource.setrlimit(what, (most, most))
     except (OSError, ValueError):  # macOS has no limit on address space

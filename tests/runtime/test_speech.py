@@ -68,7 +68,8 @@ def test_a_transcript_says_what_was_heard_and_what_it_cost(ahead: Path, speech: 
 
 
 @pytest.mark.parametrize(
-    "options", [BuildOptions(state="io"), BuildOptions(state="separate"), BuildOptions(layout="separate")]
+    "options",
+    [BuildOptions(state="io"), BuildOptions(state="separate", allow_errors=True), BuildOptions(layout="separate")],
 )
 def test_states_and_layout_do_not_change_what_comes_out(
     options: BuildOptions, ahead: Path, speech: Path, tmp_path: Path
