@@ -73,6 +73,7 @@ function paintOps(context, size, scene, view, marks, colours) {
   eachOpIn(scene, box, (op) => ops.push(op));
   const height = NODE.height * view.scale;
   if (height >= LINES.least && ops.length <= LINES.most) paintLines(context, scene, view, ops, colours);
+  if (marks.op !== null) paintChosenLines(context, scene, view, marks.op, colours);
   if (height >= TEXT.type) paintNear(context, scene, view, ops, marks, colours);
   else paintAfar(context, scene, view, ops, marks, colours);
 }
@@ -136,7 +137,7 @@ function traceLine(context, scene, view, source, op, whole = false) {
   const rows = layout.row[op] - layout.row[source];
   if (layout.column[source] !== layout.column[op]) {
     const bend = SLOT.height * s;
-    context.bezierCurveTo(x1, y1 + bend, x2, y2 - bend, x2, y2);
+    context.bezierCurveTo(x1 + 2 * bend, y1 + bend, x2 - 2 * bend, y2 - bend, x2, y2);
   } else if (rows <= 1) {
     const middle = (y1 + y2) / 2;
     if (Math.abs(x1 - x2) < 1) context.lineTo(x2, y2);
@@ -250,14 +251,17 @@ function paintFindingMark(context, scene, view, op, colours, radius) {
   context.stroke();
 }
 
-// The chosen op with all its lines, whole.
-function paintChosen(context, scene, view, marks, colours) {
+// All lines of the chosen op, whole.
+function paintChosenLines(context, scene, view, op, colours) {
   const { data } = scene;
-  const { op } = marks;
-  const s = view.scale;
   const into = data.ops.inputs[op].filter((source) => source < op).map((source) => [source, op]);
   const out = data.users[op].filter((user) => user > op).slice(0, 400).map((user) => [op, user]);
-  strokeAll(context, scene, view, [...into, ...out], colours.accent, Math.max(1.2, 2 * Math.min(1, s)), true);
+  strokeAll(context, scene, view, [...into, ...out], colours.accent, Math.max(1.2, 2 * Math.min(1, view.scale)), true);
+}
+
+// A frame around the chosen op that can be seen however small the op is.
+function paintFrame(context, scene, view, op, colours) {
+  const s = view.scale;
   const grow = Math.max(3, 4 * s);
   const width = Math.max(6, NODE.width * s);
   const height = Math.max(6, NODE.height * s);

@@ -31,9 +31,13 @@ function redraw() {
 function drawScene() {
   const marks = { op: state.op, hover, kept };
   context.clearRect(0, 0, view.size.width, view.size.height);
-  if (picture.suits(view.size, scene, view)) picture.draw(context, dense(), scene, view, marks, colours);
-  else paintOps(context, view.size, scene, view, marks, colours);
-  if (state.op !== null) paintChosen(context, scene, view, marks, colours);
+  if (picture.suits(view.size, scene, view)) {
+    picture.draw(context, dense(), scene, view, marks, colours);
+    if (state.op !== null) paintChosenLines(context, scene, view, state.op, colours);
+  } else {
+    paintOps(context, view.size, scene, view, marks, colours);
+  }
+  if (state.op !== null) paintFrame(context, scene, view, state.op, colours);
 }
 
 function dense() {

@@ -43,7 +43,12 @@ function renderPanel() {
 function reason(data, op) {
   const predicted = data.predicted(op);
   const eligible = data.eligible(op);
-  if (eligible === "no") return "The Neural Engine does not take it: a finding says why.";
+  if (eligible === "no") {
+    return data.findings(op).length
+      ? "The Neural Engine does not take it: a finding says why."
+      : "The Neural Engine does not take it, for what was found about the whole function or about the op that it is inside of, " +
+          "or for a finding that is not shown.";
+  }
   if (predicted === "doubtful") {
     return eligible === "contested"
       ? "Doubtful: it is contested or unknown whether the Neural Engine takes it."

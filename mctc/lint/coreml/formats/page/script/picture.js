@@ -15,7 +15,7 @@ class Picture {
     return !near && scene.width * view.scale <= ROOM * size.width && scene.height * view.scale <= ROOM * size.height;
   }
 
-  // dense: pixels of the screen in one of the page.
+  // All but the chosen op. dense: pixels of the screen in one of the page.
   draw(context, dense, scene, view, marks, colours) {
     const margin = 40; // for lines that bow out
     const width = Math.ceil(scene.width * view.scale) + 2 * margin;
@@ -26,7 +26,7 @@ class Picture {
       this.canvas.width = width * dense;
       this.canvas.height = height * dense;
       this.context.setTransform(dense, 0, 0, dense, 0, 0);
-      paintOps(this.context, { width, height }, scene, { scale: view.scale, x: margin, y: margin }, marks, colours);
+      paintOps(this.context, { width, height }, scene, { scale: view.scale, x: margin, y: margin }, { ...marks, op: null }, colours);
     }
     context.drawImage(this.canvas, Math.round(view.x) - margin, Math.round(view.y) - margin, width, height);
   }
