@@ -83,13 +83,13 @@ def build(
     """
     from mctc.cli.process import no_cycle_search
 
-    with no_cycle_search():
-        from mctc.build import BuildOptions, build
-        from mctc.build.compile import check_pass_names
+    no_cycle_search()
+    from mctc.build import BuildOptions, build
+    from mctc.build.compile import check_pass_names
 
-        settings = BuildOptions(defines=defines, **options)
-        check_pass_names(print_after, settings)
-        result = build(file, output, settings, watch=_printer(print_after) if print_after else None)
+    settings = BuildOptions(defines=defines, **options)
+    check_pass_names(print_after, settings)
+    result = build(file, output, settings, watch=_printer(print_after) if print_after else None)
     for line in summary(result):
         click.echo(line)
     return ExitCode.OK

@@ -69,11 +69,12 @@ def lint(paths: tuple[Path, ...], mps: bool, exporter: bool, **options: Any) -> 
     code = next((path for path in paths if path.suffix == ".py"), None)
     if code is not None:
         raise UsageError(f"{code}: training code is checked with --mps", hint=f"mctc lint --mps {code}")
-    from mctc.cli.lint_packages import lint_packages
     from mctc.cli.process import no_cycle_search
 
-    with no_cycle_search():
-        return lint_packages(paths, **options)
+    no_cycle_search()
+    from mctc.cli.lint_packages import lint_packages
+
+    return lint_packages(paths, **options)
 
 
 def _code(
