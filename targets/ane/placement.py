@@ -14,19 +14,21 @@ from mctc.lint.coreml.formats.page import render_page
 from mctc.lint.coreml.report import Finding, Place, Report
 from mctc.lint.coreml.rule import Severity
 from mctc.lint.coreml.table import table
-from mctc.package import read_package
+from mctc.package import Package
 
 PAGE, DATA = "placement.html", "placement.json"
 SHOWN = 12
 
 
-def write_placement(program: Program, folder: Path, device: str | None, written: Written) -> Sequence[str]:
-    """Checks every package for the device (the oldest if None), with places in the spec; returns errors as lines."""
+def write_placement(
+    program: Program, packages: Mapping[str, Package], folder: Path, device: str | None, written: Written
+) -> Sequence[str]:
+    """Checks packages, as read back, for the device (the oldest if None), with places in the spec; returns errors as
+    lines."""
     rules = list(table().rules.values())
     reports = []
-    for artifact in written.artifacts:
-        read = read_package(folder / artifact)
-        report = check_package(read, rules, device=device, places=_places(program, artifact, written))
+    for artifact, package in packages.items():
+        report = check_package(package, rules, device=device, places=_places(program, artifact, written))
         reports.append(replace(report, path=artifact))  # not where it happens to be built
     (folder / DATA).write_text(f"{render_json(reports)}\n", encoding="utf-8")
     (folder / PAGE).write_text(f"{render_page(reports)}\n", encoding="utf-8")

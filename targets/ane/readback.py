@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program
 from mctc.ir.types import DType, TensorType
-from mctc.package import Package, read_package
+from mctc.package import Package
 from mctc.rewrite.validate import relative_error
 from mctc.targets.ane.emit import SINGLE_NAME
 from mctc.targets.ane.errors import EmitError
@@ -28,16 +27,15 @@ SEED = 1
 
 
 def check_packages(
-    program: Program, weights: Weights, folder: Path, written: Written, states_as_io: bool = False
+    program: Program, weights: Weights, packages: Mapping[str, Package], written: Written, states_as_io: bool = False
 ) -> list[Agreement]:
-    """Reads every package, type-checks it and evaluates each function once on random inputs and states.
+    """Type-checks every package and evaluates each function once on random inputs and states.
 
-    Raises EmitError when a result differs by more than TOLERANCE, and PackageError, TypeMismatch or UnsupportedOp when
-    the package can't be executed.
+    packages: those that were written, as read back from disk. Raises EmitError when a result differs by more than
+    TOLERANCE, and PackageError, TypeMismatch or UnsupportedOp when a package can't be executed.
     """
     found: list[Agreement] = []
-    for artifact in written.artifacts:
-        package = read_package(folder / artifact)
+    for artifact, package in packages.items():
         for name, interface in written.interfaces.items():
             if interface.artifact == artifact:
                 found += _check(program, program.functions[name], weights, package, states_as_io)

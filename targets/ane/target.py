@@ -9,6 +9,7 @@ from typing import ClassVar
 from mctc.build.compile import Compiled
 from mctc.build.options import BuildOptions
 from mctc.build.target import Agreement, Target, Written
+from mctc.package import Package, read_package
 from mctc.targets.ane.package import write_packages
 from mctc.targets.ane.placement import write_placement
 from mctc.targets.ane.readback import check_packages
@@ -22,10 +23,14 @@ class AneTarget(Target):
     name: ClassVar[str] = "ane"
     beside: ClassVar[tuple[str, ...]] = ("torch",)
 
+    def __init__(self) -> None:
+        self._read: dict[Path, Package] = {}
+
     def write(
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
     ) -> Written:
         """Writes one package, or one for each function. Raises EmitError."""
+        self._read.clear()
         return write_packages(
             compiled.deployed,
             weights,
@@ -39,11 +44,12 @@ class AneTarget(Target):
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, written: Written
     ) -> list[Agreement]:
         """Reads the packages back, type-checks and evaluates them. Raises MctcError where they disagree."""
-        return check_packages(compiled.deployed, weights, folder, written, states_as_io=options.state == "io")
+        packages = self._packages(folder, written)
+        return check_packages(compiled.deployed, weights, packages, written, states_as_io=options.state == "io")
 
     def report(self, compiled: Compiled, folder: Path, options: BuildOptions, written: Written) -> Sequence[str]:
         """Writes placement.html and placement.json; returns what `mctc lint` finds at error severity."""
-        return write_placement(compiled.deployed, folder, options.device, written)
+        return write_placement(compiled.deployed, self._packages(folder, written), folder, options.device, written)
 
     def witness(self, artifact: Path) -> int:
         """How many operations of a package coremltools' own MIL builder accepts and infers the declared types of.
@@ -51,3 +57,9 @@ class AneTarget(Target):
         Imports coremltools, which no build does; what it would import besides stays out. Raises EmitError.
         """
         return check_with_coremltools(artifact, hide=True)
+
+    def _packages(self, folder: Path, written: Written) -> dict[str, Package]:
+        """The packages as read back from disk: once, for all who look at them."""
+        paths = {artifact: folder / artifact for artifact in written.artifacts}
+        self._read.update((path, read_package(path)) for path in paths.values() if path not in self._read)
+        return {artifact: self._read[path] for artifact, path in paths.items()}
