@@ -18,9 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 
-from mctc.lint.coreml.graph import Op, Shape, as_tensor, tensor_bytes
+from mctc.lint.coreml.graph import LARGEST, Op, Shape, as_tensor, size_of, tensor_bytes
 from mctc.package import Constant, Reference
 
 CHIP = "M4 (H16), macOS 27.0.1"
@@ -126,17 +125,17 @@ def _known(shape: Shape | None) -> tuple[int, ...]:
 
 
 def _count(op: Op) -> int:
-    return prod(_known(op.result.shape)) if op.result is not None else 0
+    return size_of(_known(op.result.shape)) if op.result is not None else 0
 
 
 def _convolution(op: Op) -> int:
     weight = _known(op.shape("weight"))
-    return 2 * _count(op) * prod(weight[1:])
+    return 2 * _count(op) * size_of(weight[1:])
 
 
 def _transposed(op: Op) -> int:
     weight = _known(op.shape("weight"))
-    return 2 * prod(_known(op.shape("x"))) * prod(weight[1:])
+    return 2 * size_of(_known(op.shape("x"))) * size_of(weight[1:])
 
 
 def _linear(op: Op) -> int:
@@ -158,7 +157,7 @@ def _einsum(op: Op) -> int:
     for letters, type_ in zip(terms, op.types("values")):
         tensor = as_tensor(type_)
         extents.update(zip(letters, _known(tensor.shape if tensor else None)))
-    return 2 * prod(extents.values())
+    return 2 * size_of(extents.values())
 
 
 def _attention(op: Op) -> int:
@@ -166,13 +165,13 @@ def _attention(op: Op) -> int:
     query, key, value = (_known(op.shape(name)) for name in ("query", "key", "value"))
     if not (len(query) >= 2 and len(key) >= 2 and len(value) >= 2):
         return 0
-    return 2 * prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+    return 2 * size_of(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
 
 def _recurrent(op: Op) -> int:
-    weights = sum(prod(_known(op.shape(name))) for name in op.operands if name.startswith("weight"))
+    weights = sum(size_of(_known(op.shape(name))) for name in op.operands if name.startswith("weight"))
     steps = _known(op.shape("x"))
-    return 2 * weights * prod(steps[:2])
+    return 2 * weights * size_of(steps[:2])
 
 
 FLOPS: dict[str, Callable[[Op], int]] = {
@@ -182,4 +181,4 @@ FLOPS: dict[str, Callable[[Op], int]] = {
 
 
 def _flops(op: Op) -> int:
-    return FLOPS.get(op.type, _count)(op)
+    return min(FLOPS.get(op.type, _count)(op), LARGEST)

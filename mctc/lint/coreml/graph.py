@@ -31,6 +31,7 @@ Shape = tuple[int | None, ...]
 NOT_OPERANDS = ("name", "val")
 NEVER_FOLDED = ("random_", "make_list")
 """How the types of ops begin whose result isn't known from constant operands."""
+LARGEST = 1 << 62
 READ_LIMIT = 1 << 20
 """Elements up to which a constant's value is read; a rule that needs more looks at the type alone."""
 
@@ -322,12 +323,17 @@ def tensor_bytes(type_: ValueType) -> int:
     return 0 if tensor is None or tensor.dtype not in DTYPES else _packed(tensor)
 
 
+def size_of(extents: Iterable[int]) -> int:
+    """The product of extents, LARGEST at most: a hostile shape of many huge ones stays a number to reckon with."""
+    return min(prod(extents), LARGEST)
+
+
 # A program of thousands of ops has a few dozen types.
 @lru_cache(maxsize=4096)
 def _elements(tensor: TensorType) -> int:
     if tensor.shape is None:
         return 1
-    return prod(max(0, extent) if extent is not None else 1 for extent in tensor.shape)
+    return size_of(max(0, extent) if extent is not None else 1 for extent in tensor.shape)
 
 
 @lru_cache(maxsize=4096)

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
 
-from mctc.lint.coreml.graph import FunctionGraph, as_tensor, tensor_bytes
+from mctc.lint.coreml.graph import LARGEST, FunctionGraph, as_tensor, size_of, tensor_bytes
 from mctc.package import TensorType, ValueType
 from mctc.package.dtypes import DTYPES
 
@@ -56,7 +55,7 @@ def padded_bytes(type_: ValueType | None) -> int:
 def _padded(tensor: TensorType) -> int:
     extents = [max(0, extent) if extent is not None else 1 for extent in tensor.shape or ()]
     row = -(-(extents[-1] if extents else 1) * DTYPES[tensor.dtype].bits // 8)
-    return prod(extents[:-1]) * -(-row // ALIGNMENT) * ALIGNMENT
+    return size_of(extents[:-1]) * min(-(-row // ALIGNMENT), LARGEST) * ALIGNMENT
 
 
 def measure(function: FunctionGraph) -> Memory:

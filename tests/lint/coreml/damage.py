@@ -109,7 +109,7 @@ def resize(model: Any, rng: Random) -> None:
         return
     if rng.random() < 0.3:
         del tensor.dimensions[:]
-    for _ in range(rng.choice([1, 1, 40])):
+    for _ in range(rng.choice([1, 1, 5, 25, 40])):
         dimension = tensor.dimensions.add()
         if rng.random() < 0.8:
             dimension.constant.size = rng.choice(HUGE)

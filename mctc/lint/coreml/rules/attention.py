@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 
 from mctc.lint.coreml.forms import axis as softmax_axis
 from mctc.lint.coreml.forms import rank
-from mctc.lint.coreml.graph import FunctionGraph, Op, PackageGraph, Shape
+from mctc.lint.coreml.graph import FunctionGraph, Op, PackageGraph, Shape, size_of
 from mctc.lint.coreml.rule import Effect, FunctionRule, Hit, OpRule, PackageRule, RuleFamily, Severity, Sides
 from mctc.lint.coreml.rules.attention_masks import ATTENTION, MASK_RULES, SCORES
 from mctc.lint.coreml.sources import DISPATCH, GUIDE, NEURAL_ENGINE_RULES
@@ -77,7 +76,7 @@ def _scores(op: Op) -> Scores | None:
 
 def _product(extents: Shape) -> int | None:
     known = [extent for extent in extents if extent is not None]
-    return prod(known) if len(known) == len(extents) else None
+    return size_of(known) if len(known) == len(extents) else None
 
 
 def _heads(op: Op, target: Target) -> str | None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 
 from mctc.lint.coreml.cost import cost
 from mctc.lint.coreml.forms import PRODUCTS, axes, dilations, enters, kernel, leaves, rank, strides
-from mctc.lint.coreml.graph import FunctionGraph, Op, as_tensor, tensor_bytes
+from mctc.lint.coreml.graph import FunctionGraph, Op, as_tensor, size_of, tensor_bytes
 from mctc.lint.coreml.memory import ALIGNMENT
 from mctc.lint.coreml.rule import FunctionRule, Hit, OpRule, Severity, Sides
 from mctc.lint.coreml.target import Scope, Target
@@ -46,7 +45,7 @@ def _interface(function: FunctionGraph) -> Iterator[tuple[str, NamedType, Tensor
 
 def _rows(tensor: TensorType) -> int:
     """How many rows the last axis makes."""
-    return prod(max(1, extent) if extent is not None else 1 for extent in (tensor.shape or ())[:-1])
+    return size_of(max(1, extent) if extent is not None else 1 for extent in (tensor.shape or ())[:-1])
 
 
 def _last_axis_of_one(function: FunctionGraph, _: Target) -> Iterator[Hit]:
@@ -150,7 +149,7 @@ def _notch(op: Op, _: Target) -> str | None:
     known = [extent for extent in shape if extent is not None and extent > 0]
     if len(known) < max(2, len(shape)) or op.dtype("weight") != "fp16":
         return None
-    share = -(-known[0] // CORES) * prod(known[1:]) * FP16_BYTES
+    share = -(-known[0] // CORES) * size_of(known[1:]) * FP16_BYTES
     off = (share + MIB // 2) % MIB - MIB // 2
     if share < MIB - NOTCH or abs(off) > NOTCH:
         return None
