@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.deny_list import DENIED
 from bench.row import Row
 from bench.setting import Setting
+from mctc.lint.coreml.support import REFUSED
 from mctc.package import Function, NamedType, TensorType, read_package
 
 LIMIT = 400
@@ -33,7 +33,7 @@ class Structure:
 
     @property
     def denied(self) -> dict[str, int]:
-        return {kind: count for kind, count in self.kinds.items() if kind in DENIED}
+        return {kind: count for kind, count in self.kinds.items() if kind in REFUSED}
 
     @property
     def counts(self) -> str:
