@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 ImportedBy = Callable[..., set[str]]
-HEAVY = {"scipy", "coremltools", "rich", "torch", "soundfile", "soxr", "safetensors"}
+HEAVY = {"scipy", "coremltools", "networkx", "rich", "torch", "soundfile", "soxr", "safetensors"}
 
 
 @pytest.fixture

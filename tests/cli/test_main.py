@@ -18,7 +18,7 @@ from mctc.cli.options import parse_definition
 from mctc.diagnostics.errors import ExitCode, MctcError
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-HEAVY = {"numpy", "scipy", "torch", "coremltools", "lark", "rich", "soundfile"}
+HEAVY = {"numpy", "scipy", "torch", "coremltools", "lark", "networkx", "rich", "soundfile"}
 
 
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
