@@ -89,17 +89,15 @@ class _Check:
         )
 
     def _op_hits(self, function: FunctionGraph) -> Iterator[tuple[Rule, Hit]]:
-        by_type: dict[str, list[OpRule]] = defaultdict(list)
-        general: list[OpRule] = []
-        for rule in self.rules:
-            if isinstance(rule, OpRule):
-                for name in rule.ops:
-                    by_type[name].append(rule)
-                if not rule.ops:
-                    general.append(rule)
+        rules = [rule for rule in self.rules if isinstance(rule, OpRule)]
+        general = [(rule, rule.find) for rule in rules if not rule.ops]
+        of_type = {
+            type_: [*((rule, rule.find) for rule in rules if type_ in rule.ops), *general]
+            for type_ in {op.type for op in function.ops}
+        }
         for op in function.ops:
-            for rule in (*by_type.get(op.type, ()), *general):
-                message = rule.find(op, self.target)
+            for rule, find in of_type[op.type]:
+                message = find(op, self.target)
                 if message is not None:
                     yield rule, Hit(message, op)
 

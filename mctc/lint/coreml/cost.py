@@ -18,9 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 
 from mctc.lint.coreml.graph import LARGEST, Op, Shape, as_tensor, size_of, tensor_bytes
-from mctc.package import Constant, Reference
+from mctc.package import Reference
 
 CHIP = "M4 (H16), macOS 27.0.1"
 ANE_FLOPS = 16.17e6
@@ -81,28 +82,26 @@ def cost(op: Op) -> Cost:
         return FREE
     rates = CLASSES.get(op.type, NORMALISE if op.type.startswith("reduce_") else ELEMENTWISE)
     flops = _flops(op)
-    moved, stored, unpacked = _bytes(op)
+    moved, stored, unpacked = moved_bytes(op)
     ane, cpu = (moved + stored) / rates.ane, (moved + unpacked) / rates.cpu
     if rates.computes:
         ane, cpu = max(ane, flops / ANE_FLOPS), max(cpu, flops / CPU_FLOPS)
     return Cost(ane, cpu, flops, moved + stored)
 
 
-def _bytes(op: Op) -> tuple[int, int, int]:
+def moved_bytes(op: Op) -> tuple[int, int, int]:
     """Bytes of activations in and out, of weights as stored, and of weights unpacked."""
+    function = op.function
     moved = sum(tensor_bytes(result.type) for result in op.results)
     stored = unpacked = 0
-    for operand in op.operands:
-        for binding, type_ in zip(op.bindings(operand), op.types(operand), strict=True):
-            if type_ is None:
-                continue
-            size = tensor_bytes(type_)
-            if isinstance(binding, Constant) or (isinstance(binding, Reference) and binding.name in op.function.fixed):
-                packed = None if isinstance(binding, Constant) else op.function.compressed.get(binding.name)
-                stored += size if packed is None else packed_bytes(packed)
-                unpacked += size
-            else:
-                moved += size
+    for binding in chain.from_iterable(op.operation.inputs.values()):
+        size = tensor_bytes(function.type_of(binding))
+        if isinstance(binding, Reference) and binding.name not in function.fixed:
+            moved += size
+        else:
+            packed = function.compressed.get(binding.name) if isinstance(binding, Reference) else None
+            stored += size if packed is None else packed_bytes(packed)
+            unpacked += size
     return moved, stored, unpacked
 
 

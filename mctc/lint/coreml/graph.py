@@ -37,29 +37,31 @@ READ_LIMIT = 1 << 20
 
 
 class Op:
-    """One op, or one constexpr: its operands by name, its results, who makes what it takes, who takes what it makes."""
+    """One op, or one constexpr: its operands by name, its results, who makes what it takes, who takes what it makes.
 
-    __slots__ = ("_at_work", "function", "inside", "operation", "position")
+    type: in MIL, such as conv. result: the tensor type of the first of its results. inside: the op whose block it is
+    in.
+    """
+
+    __slots__ = (
+        "_at_work", "function", "inside", "is_constexpr", "name", "operation", "position", "result", "results", "type",
+    )  # fmt: skip
 
     def __init__(self, operation: Operation, function: FunctionGraph, position: int, inside: Op | None) -> None:
         self.operation = operation
         self.function = function
         self.position = position
-        self._at_work: tuple[tuple[str, TensorType], ...] | None = None
         self.inside = inside
-        """The op whose block this one is in."""
+        # A hundred rules ask for these, so they are looked up once.
+        self.type: str = operation.type
+        self.name: str = operation.name
+        self.is_constexpr = operation.type.startswith("constexpr_")
+        self.results: tuple[NamedType, ...] = operation.outputs
+        self.result = as_tensor(self.results[0].type) if self.results else None
+        self._at_work: tuple[tuple[str, TensorType], ...] | None = None
 
     def __repr__(self) -> str:
         return f"{self.type} {self.name!r}"
-
-    @property
-    def type(self) -> str:
-        """The op's type in MIL, such as conv."""
-        return self.operation.type
-
-    @property
-    def name(self) -> str:
-        return self.operation.name
 
     @property
     def operands(self) -> list[str]:
@@ -68,10 +70,6 @@ class Op:
         if self.is_constexpr:
             names += [key for key in self.operation.attributes if key not in NOT_OPERANDS]
         return names
-
-    @property
-    def is_constexpr(self) -> bool:
-        return self.operation.type.startswith("constexpr_")
 
     def has(self, operand: str) -> bool:
         return bool(self.bindings(operand))
@@ -85,15 +83,12 @@ class Op:
 
     def types(self, operand: str) -> list[ValueType | None]:
         """The type of every value of an operand; None for a name that nothing defines."""
-        return [
-            binding.type if isinstance(binding, Constant) else self.function.types.get(binding.name)
-            for binding in self.bindings(operand)
-        ]
+        return [self.function.type_of(binding) for binding in self.bindings(operand)]
 
     def tensor(self, operand: str) -> TensorType | None:
         """The tensor type of an operand's one value (the first of a list)."""
-        found = self.types(operand)
-        return as_tensor(found[0]) if found else None
+        bindings = self.bindings(operand)
+        return as_tensor(self.function.type_of(bindings[0])) if bindings else None
 
     def shape(self, operand: str) -> Shape | None:
         """The extents of an operand, None for unknown ones; None where not even the rank is known."""
@@ -103,15 +98,6 @@ class Op:
     def dtype(self, operand: str) -> str | None:
         tensor = self.tensor(operand)
         return tensor.dtype if tensor is not None else None
-
-    @property
-    def results(self) -> tuple[NamedType, ...]:
-        return self.operation.outputs
-
-    @property
-    def result(self) -> TensorType | None:
-        """The tensor type of the first result."""
-        return as_tensor(self.results[0].type) if self.results else None
 
     @property
     def at_work(self) -> tuple[tuple[str, TensorType], ...]:
@@ -175,10 +161,11 @@ class Op:
 
     def producers(self) -> Iterator[Op]:
         """The ops that make its operands, each as often as it is used."""
+        made = self.function.made
         for bindings in self.operation.inputs.values():
             for binding in bindings:
-                if isinstance(binding, Reference) and binding.name in self.function.made:
-                    yield self.function.made[binding.name]
+                if isinstance(binding, Reference) and binding.name in made:
+                    yield made[binding.name]
 
     def users(self) -> list[Op]:
         """The ops that take one of its results, in order."""
@@ -221,6 +208,10 @@ class FunctionGraph:
     @property
     def states(self) -> tuple[NamedType, ...]:
         return self.function.states
+
+    def type_of(self, binding: Reference | Constant) -> ValueType | None:
+        """The type of a value that an op takes; None for a name that nothing defines."""
+        return binding.type if isinstance(binding, Constant) else self.types.get(binding.name)
 
     def of_type(self, *types: str) -> list[Op]:
         return [op for op in self.ops if op.type in types]
@@ -311,16 +302,22 @@ def read_constant(constant: Constant, default: Any = None) -> Any:
     return value
 
 
+@lru_cache(maxsize=4096)  # a program of thousands of ops has a few dozen types
 def elements(type_: ValueType) -> int:
     """How many elements a value has; unknown extents count as one."""
     tensor = as_tensor(type_)
-    return 1 if tensor is None else _elements(tensor)
+    if tensor is None or tensor.shape is None:
+        return 1
+    return size_of(max(0, extent) if extent is not None else 1 for extent in tensor.shape)
 
 
-def tensor_bytes(type_: ValueType) -> int:
-    """Bytes of a value as packed; strings and unknown element types count nothing."""
+@lru_cache(maxsize=4096)
+def tensor_bytes(type_: ValueType | None) -> int:
+    """Bytes of a value as packed; strings and unknown element types count nothing, nor does a value without a type."""
     tensor = as_tensor(type_)
-    return 0 if tensor is None or tensor.dtype not in DTYPES else _packed(tensor)
+    if tensor is None or tensor.dtype not in DTYPES:
+        return 0
+    return -(-elements(tensor) * DTYPES[tensor.dtype].bits // 8)
 
 
 def size_of(extents: Iterable[int]) -> int:
@@ -328,26 +325,13 @@ def size_of(extents: Iterable[int]) -> int:
     return min(prod(extents), LARGEST)
 
 
-# A program of thousands of ops has a few dozen types.
-@lru_cache(maxsize=4096)
-def _elements(tensor: TensorType) -> int:
-    if tensor.shape is None:
-        return 1
-    return size_of(max(0, extent) if extent is not None else 1 for extent in tensor.shape)
-
-
-@lru_cache(maxsize=4096)
-def _packed(tensor: TensorType) -> int:
-    return -(-_elements(tensor) * DTYPES[tensor.dtype].bits // 8)
-
-
 def as_tensor(type_: ValueType | None) -> TensorType | None:
     """The tensor that a type holds: itself, what a state wraps, or an entry of a list."""
+    if isinstance(type_, TensorType):
+        return type_
     if isinstance(type_, StateType):
         return type_.wrapped
-    if isinstance(type_, ListType):
-        return type_.element
-    return type_ if isinstance(type_, TensorType) else None
+    return type_.element if isinstance(type_, ListType) else None
 
 
 def _place(constant: Constant) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mctc.lint.coreml.graph import LARGEST, FunctionGraph, as_tensor, size_of, tensor_bytes
-from mctc.package import TensorType, ValueType
+from mctc.package import NamedType, TensorType, ValueType
 from mctc.package.dtypes import DTYPES
 
 ALIGNMENT = 64
@@ -45,15 +45,13 @@ class Memory:
     wasteful: tuple[Held, ...]
 
 
+@lru_cache(maxsize=4096)  # a program of thousands of ops has a few dozen types
 def padded_bytes(type_: ValueType | None) -> int:
     """Bytes of a tensor whose last axis is padded to 64 bytes; a scalar takes 64."""
     tensor = as_tensor(type_)
-    return 0 if tensor is None or tensor.shape is None or tensor.dtype not in DTYPES else _padded(tensor)
-
-
-@lru_cache(maxsize=4096)  # a program of thousands of ops has a few dozen types
-def _padded(tensor: TensorType) -> int:
-    extents = [max(0, extent) if extent is not None else 1 for extent in tensor.shape or ()]
+    if tensor is None or tensor.shape is None or tensor.dtype not in DTYPES:
+        return 0
+    extents = [max(0, extent) if extent is not None else 1 for extent in tensor.shape]
     row = -(-(extents[-1] if extents else 1) * DTYPES[tensor.dtype].bits // 8)
     return size_of(extents[:-1]) * min(-(-row // ALIGNMENT), LARGEST) * ALIGNMENT
 
@@ -61,26 +59,30 @@ def _padded(tensor: TensorType) -> int:
 def measure(function: FunctionGraph) -> Memory:
     """All tensors of a function, and the most that is alive at once in the order of the program."""
     tensors = list(_tensors(function))
-    interface = tuple(each for each in tensors if each.kind != "intermediate")
-    by_waste = sorted(tensors, key=lambda each: each.bytes - each.padded)
-    wasteful = tuple(each for each in by_waste[:SHOWN] if each.padded > each.bytes)
+    interface = tuple(_held(kind, item) for kind, item in tensors if kind != "intermediate")
+    by_waste = sorted(tensors, key=lambda each: tensor_bytes(each[1].type) - padded_bytes(each[1].type))
+    most = (_held(kind, item) for kind, item in by_waste[:SHOWN])
+    wasteful = tuple(each for each in most if each.padded > each.bytes)
     peak, where = _peak(function)
-    total, padded = sum(each.bytes for each in tensors), sum(each.padded for each in tensors)
+    total = sum(tensor_bytes(item.type) for _, item in tensors)
+    padded = sum(padded_bytes(item.type) for _, item in tensors)
     return Memory(total, padded, peak, where, interface, wasteful)
 
 
-def _tensors(function: FunctionGraph) -> Iterator[Held]:
+def _tensors(function: FunctionGraph) -> Iterator[tuple[str, NamedType]]:
+    """All tensors of a function, each after its kind."""
     outputs = {item.name for item in function.outputs}
     for kind, items in (("input", function.inputs), ("state", function.states)):
-        yield from (_held(item.name, kind, item.type) for item in items)
+        yield from ((kind, item) for item in items)
     for op in function.ops:
         for item in op.results:
             if isinstance(item.type, TensorType):
-                yield _held(item.name, "output" if item.name in outputs else "intermediate", item.type)
+                yield "output" if item.name in outputs else "intermediate", item
 
 
-def _held(name: str, kind: str, type_: ValueType) -> Held:
-    return Held(name, kind, str(as_tensor(type_) or type_), tensor_bytes(type_), padded_bytes(type_))
+def _held(kind: str, item: NamedType) -> Held:
+    shown = str(as_tensor(item.type) or item.type)
+    return Held(item.name, kind, shown, tensor_bytes(item.type), padded_bytes(item.type))
 
 
 def _peak(function: FunctionGraph) -> tuple[int, str]:

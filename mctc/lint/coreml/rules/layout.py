@@ -6,6 +6,8 @@ fewer than four, the second to last may be channels, so only the last is looked 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mctc.hardware.families import FAMILIES, since, up_to
 from mctc.lint.coreml.forms import axes
 from mctc.lint.coreml.graph import Op, Shape
@@ -18,6 +20,7 @@ NCHW = 4
 CHANNELS = 1
 
 
+@lru_cache(maxsize=4096)  # a program of thousands of ops has a few dozen shapes
 def _spatial(shape: Shape | None) -> int:
     """The larger of height and width; 0 where the file doesn't say."""
     places = (shape or ())[-2:] if len(shape or ()) >= NCHW else (shape or ())[-1:]
@@ -28,6 +31,7 @@ def _channels(shape: Shape | None) -> int:
     return (shape[CHANNELS] or 0) if shape is not None and len(shape) >= NCHW else 0
 
 
+@lru_cache(maxsize=4096)
 def _any_extent(shape: Shape | None) -> int:
     """The largest extent but that of the channels."""
     shape = shape or ()

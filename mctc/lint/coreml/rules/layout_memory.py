@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mctc.lint.coreml.cost import cost
+from mctc.lint.coreml.cost import moved_bytes
 from mctc.lint.coreml.forms import PRODUCTS, axes, dilations, enters, kernel, leaves, rank, strides
 from mctc.lint.coreml.graph import FunctionGraph, Op, as_tensor, size_of, tensor_bytes
 from mctc.lint.coreml.memory import ALIGNMENT
@@ -138,7 +138,8 @@ def _working_set(op: Op, target: Target) -> str | None:
     most = max((tensor_bytes(tensor) for name, tensor in op.at_work if name), default=0)
     if most > limit:
         return f"{op.type} takes an operand of {most / MIB:.2f} MiB, more than {limit / MIB:.2f}"
-    total = cost(op).bytes
+    activations, weights, _ = moved_bytes(op)
+    total = activations + weights
     return f"{op.type} moves {total / MIB:.2f} MiB in all, more than {TOTAL // MIB}" if total > TOTAL else None
 
 
