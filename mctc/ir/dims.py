@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Union
 
 ExtentLike = Union[int, str, Fraction, "Extent"]
@@ -32,10 +32,11 @@ class Extent:
             return Extent((((value,), Fraction(1)),))
         return _normal({(): Fraction(value)})
 
-    @property
+    @cached_property
     def is_static(self) -> bool:
         return not self.terms or (len(self.terms) == 1 and not self.terms[0][0])
 
+    @cached_property
     def _integer(self) -> int | None:
         """The value if it is a known whole number: the case in which arithmetic takes a short way."""
         if not self.terms:
@@ -50,7 +51,7 @@ class Extent:
     @property
     def value(self) -> int:
         """The integer value. Raises ExtentError when a symbol is left or the value is not a whole number."""
-        value = self._integer()
+        value = self._integer
         if value is None:
             problem = "a whole number" if self.is_static else "known before run time"
             raise ExtentError(f"{self} is not {problem}")
@@ -72,7 +73,7 @@ class Extent:
         return total
 
     def __add__(self, other: ExtentLike) -> Extent:
-        left, right = self._integer(), Extent.of(other)._integer()
+        left, right = self._integer, Extent.of(other)._integer
         if left is not None and right is not None:
             return _whole(left + right)
         terms = dict(self.terms)
@@ -84,7 +85,7 @@ class Extent:
         return self + Extent.of(other) * -1
 
     def __mul__(self, other: ExtentLike) -> Extent:
-        one, two = self._integer(), Extent.of(other)._integer()
+        one, two = self._integer, Extent.of(other)._integer
         if one is not None and two is not None:
             return _whole(one * two)
         terms: dict[Monomial, Fraction] = {}

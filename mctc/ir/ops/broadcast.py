@@ -11,17 +11,18 @@ ORDER = (Role.BATCH, Role.TIME, Role.LABEL, Role.FEATURE, Role.CHANNEL, Role.VOC
 
 
 def _meaning(role: Role) -> int:
-    return {Role.PLAIN: 0, Role.UNIT: 1}.get(role, 2)
+    return 0 if role is Role.PLAIN else 1 if role is Role.UNIT else 2
 
 
 def _meet(left: Axis, right: Axis) -> Axis | None:
     """The axis that two axes at one position broadcast to, or None."""
-    if left.role is not right.role and not {left.role, right.role} & {Role.UNIT, Role.PLAIN}:
+    one, two = _meaning(left.role), _meaning(right.role)
+    if left.role is not right.role and one == two:
         return None
     if left.extent != right.extent and ONE not in (left.extent, right.extent):
         return None
     extent = right.extent if left.extent == ONE else left.extent
-    role = max(left.role, right.role, key=_meaning)
+    role = right.role if two > one else left.role
     return Axis(Role.PLAIN if role is Role.UNIT and extent != ONE else role, extent)
 
 
