@@ -13,7 +13,6 @@ from mctc.package import Package, read_package
 from mctc.targets.ane.package import write_packages
 from mctc.targets.ane.placement import write_placement
 from mctc.targets.ane.readback import check_packages
-from mctc.targets.ane.witness import check_with_coremltools
 from mctc.weights import Weights
 
 
@@ -56,6 +55,8 @@ class AneTarget(Target):
 
         Imports coremltools, which no build does; what it would import besides stays out. Raises EmitError.
         """
+        from mctc.targets.ane.witness import check_with_coremltools
+
         return check_with_coremltools(artifact, hide=True)
 
     def _packages(self, folder: Path, written: Written) -> dict[str, Package]:
