@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +85,7 @@ class _Job:
             click.echo("no package is left to check: `exclude` of the settings leaves them all out", err=True)
         if self.wanted.fix:
             self.fix(packages)
-        reports = [report for package in packages if (report := self.checked(package)) is not None]
+        reports = list(self.checked_all(packages))
         if self.wanted.write_baseline is not None:
             return self.ended(self.write_baseline(reports))
         if self.wanted.diff and len(reports) == 2:
@@ -94,6 +95,15 @@ class _Job:
         if reports:
             self.show(reports)
         return self.ended(self.fails(reports))
+
+    def checked_all(self, packages: Sequence[Path]) -> Iterator[Report]:
+        """The reports of all packages that can be read."""
+        for index, package in enumerate(packages):
+            if index:
+                gc.collect()  # a graph is full of cycles, and no search for them runs by itself (no_cycle_search)
+            report = self.checked(package)
+            if report is not None:
+                yield report
 
     def checked(self, package: Path) -> Report | None:
         """The report of a package; None, with the error told, for one that can't be read."""
