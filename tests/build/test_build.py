@@ -160,7 +160,7 @@ def test_a_checkpoint_with_a_value_beyond_fp16_is_refused(make: Build, tmp_path:
     "options",
     [
         {"state": "io"},
-        {"state": "separate"},
+        {"state": "separate", "allow_errors": True},
         {"layout": "separate"},
         {"scan": "prefix"},
         {"chunk": 4},
@@ -176,6 +176,31 @@ def test_other_ways_to_build_agree_with_their_programs_too(make: Build, options:
     encoder = manifest["functions"]["encoder"]
     outputs = {port["name"] for port in encoder["outputs"]}
     assert (outputs >= {f"{port['name']}_out" for port in encoder["states"]}) == (options.get("state") == "io")
+
+
+def test_a_build_writes_what_lint_says_with_places_in_the_spec(make: Build, spec: Path) -> None:
+    folder = make(device="m4").folder
+    (package,) = json.loads((folder / "placement.json").read_text())["packages"]
+    assert package["path"] == "small.mlpackage"
+    assert package["target"]["name"].startswith("M4 (H16)")
+    assert {function["name"] for function in package["functions"]} == {"encoder", "predictor", "joiner"}
+    places = [op["place"] for function in package["functions"] for op in function["ops"] if op["place"]]
+    assert places
+    page = (folder / "placement.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert "small.mlpackage" in page
+    assert str(folder.parent) not in page.replace(str(spec), "")
+
+
+def test_a_build_stops_at_errors_of_lint_and_leaves_the_old_one(make: Build) -> None:
+    before = tree(make().folder)
+    with pytest.raises(BuildError, match="ANE-ST-003 5 states") as refused:
+        make(state="separate")
+    assert "--allow-errors" in str(refused.value.hint)
+    folder = make("out", allow_errors=True).folder
+    assert tree(folder) == before
+    page = make("with_errors", state="separate", allow_errors=True).folder / "placement.html"
+    assert "ANE-ST-003" in page.read_text()
 
 
 def test_a_program_can_be_seen_before_and_after_any_pass(spec: Path) -> None:

@@ -14,11 +14,13 @@ Run = Callable[..., "CompletedProcess[str]"]
 def test_it_says_what_it_built_and_how_that_was_proven(mctc: Run, spec: Path, tmp_path: Path) -> None:
     done = mctc("build", spec)
     assert done.returncode == ExitCode.OK, done.stderr
-    first, *functions, proof, train, untrained = done.stdout.splitlines()
+    first, *functions, proof, target, places, train, untrained = done.stdout.splitlines()
     assert first.startswith("build/small: small, ")
     assert [line.split()[0] for line in functions] == ["encoder", "predictor", "joiner"]
     assert "1 state, latency 80 ms" in functions[0]
     assert "read back, type-checked and evaluated" in proof
+    assert target.startswith("  predicted for H13 (M1, A14), iOS 18 or macOS 15 ")
+    assert places.split(", ") == ["    encoder on the CPU", "joiner on the CPU", "predictor on the CPU"]
     assert "build/small/training" in train
     assert "seed 0" in untrained
     assert (tmp_path / "build" / "small" / "small.mlpackage").is_dir()
