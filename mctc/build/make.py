@@ -24,6 +24,8 @@ from mctc.weights import Weights
 
 CACHED = 64_000_000  # parameters up to which values are computed once and kept: below half a gigabyte
 
+SHOWN = 12  # lines of what is wrong with a build
+
 LEAST_BITS = 2  # of a stored number: a palette of four
 
 
@@ -118,7 +120,8 @@ def origins(program: Program, written: Written) -> dict[str, dict[str, Any]]:
 def refuse(errors: Sequence[str], options: BuildOptions) -> None:
     """Raises BuildError for what is wrong with the artifacts on the device, unless the options allow it."""
     if errors and not options.allow_errors:
-        listed = "".join(f"\n  {line}" for line in errors)
+        more = [f"and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
+        listed = "".join(f"\n  {line}" for line in [*errors[:SHOWN], *more])
         count = f"{len(errors)} error{'s' * (len(errors) != 1)}"
         raise BuildError(
             f"mctc lint finds {count} in what was built, so nothing was written:{listed}",

@@ -37,7 +37,6 @@ class Family:
         infinity (ane-guide, direct; H13 and H14, gone from H15).
     palette_bits: widths of palette indices that are not widened.
     int8_compute: multiplies int8 by int8 (Apple: A17 Pro, M4 and later).
-    through_core_ml: whether the kernel, pool and matmul limits were measured through Core ML on this family.
     """
 
     name: str
@@ -50,7 +49,6 @@ class Family:
     working_set: int
     palette_bits: tuple[int, ...]
     int8_compute: bool
-    through_core_ml: bool = False
     channels: int = 65536
     batch: int = 65536
     rank: int = 5
@@ -74,9 +72,7 @@ FAMILIES = {
         Family("H13", 16384, 16384, 16384, 13, 29, 13, 2 * MIB, EARLY_BITS, False, slice_magnitude=4094),
         Family("H14", 16384, 16384, 16384, 15, 31, 16, 2 * MIB, EARLY_BITS, False, slice_magnitude=4094),
         Family("H15", 16384, 16384, 16384, 15, 31, 16, 2 * MIB, EARLY_BITS, False),
-        Family(
-            "H16", 65536, 65536, 32768, 15, 31, 16, 2 * MIB, EARLY_BITS, True, through_core_ml=True, pool_average=14
-        ),
+        Family("H16", 65536, 65536, 32768, 15, 31, 16, 2 * MIB, EARLY_BITS, True, pool_average=14),
         Family("H17", 65536, 65536, 32768, 15, 31, 16, 4_720_000, EARLY_BITS, True),
         Family("H18", 65536, 65536, 32768, 15, 31, 16, 4_720_000, LATE_BITS, True),
         Family("H18G", 65536, 65536, 32768, 15, 31, 15, 4_720_000, LATE_BITS, True),

@@ -17,7 +17,6 @@ from mctc.lint.coreml.table import table
 from mctc.package import Package
 
 PAGE, DATA = "placement.html", "placement.json"
-SHOWN = 12
 
 
 def write_placement(
@@ -32,8 +31,7 @@ def write_placement(
         reports.append(replace(report, path=artifact))  # not where it happens to be built
     (folder / DATA).write_text(f"{render_json(reports)}\n", encoding="utf-8")
     (folder / PAGE).write_text(f"{render_page(reports)}\n", encoding="utf-8")
-    errors = [each for report in reports for each in _errors(report)]
-    return errors if len(errors) <= SHOWN else [*errors[:SHOWN], f"and {len(errors) - SHOWN} more"]
+    return [each for report in reports for each in _errors(report)]
 
 
 def _errors(report: Report) -> list[str]:
