@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from mctc.build.chunk import chunk_frames
-from mctc.build.options import BuildError, BuildOptions
+from mctc.build.options import STATES, BuildError, BuildOptions
 from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.program import Program
 from mctc.plugins import registry
-from mctc.rewrite.base import Context, Pass
+from mctc.rewrite.base import Context
 from mctc.rewrite.pipeline import Ran, run_stage
 from mctc.streaming.derive import StepInfo, derive_program
 
@@ -38,17 +39,25 @@ class Compiled:
 
 
 def compile_program(
-    program: Program, options: BuildOptions, watch: Watch | None = None, *, deploys: bool = True
+    program: Program,
+    options: BuildOptions,
+    watch: Watch | None = None,
+    *,
+    deploys: bool = True,
+    without: tuple[str, ...] = (),
+    stack: str = "coreml",
 ) -> Compiled:
-    """Runs the common passes, derives the steps, runs the deploy passes. Raises MctcError.
+    """Runs the common passes, derives the steps, runs the deploy passes but those `without`. Raises MctcError.
 
     Without `deploys` it ends at the steps, and a component that can't be streamed has none: `explanations` say why.
     """
     registry().ops()
-    passes = _passes(options)
-    context = Context(options.device, options.state, {"scan": options.scan} if options.scan else {})
+    passes, without = list(registry().passes().values()), (*_left_out(options), *without)
+    chosen = {"scan": options.scan} if options.scan else {}
+    context = Context(options.device, options.state or STATES[0], chosen, stack=stack)
     seen = (lambda cls, after: watch(cls.name, after)) if watch else None
-    whole, common = run_stage(program, "common", passes, context, each=options.verify_each, watch=seen)
+    run = partial(run_stage, passes=passes, context=context, without=without, each=options.verify_each, watch=seen)
+    whole, common = run(program, "common")
     chunk = chunk_frames(whole, options.chunk)
     derived, steps = derive_program(whole, chunk) if deploys else _streamed(whole, chunk, context)
     if watch:
@@ -56,7 +65,7 @@ def compile_program(
     if not deploys:
         ran = {"common": common, "deploy": []}
         return Compiled(whole, derived, derived, chunk, steps, ran, tuple(context.explanations))
-    deployed, deploy = run_stage(derived, "deploy", passes, context, each=options.verify_each, watch=seen)
+    deployed, deploy = run(derived, "deploy")
     ran = {"common": common, "deploy": deploy}
     return Compiled(whole, derived, deployed, chunk, steps, ran, tuple(context.explanations))
 
@@ -76,17 +85,17 @@ def _streamed(whole: Program, chunk: int, context: Context) -> tuple[Program, di
     return streamed, steps
 
 
-def _passes(options: BuildOptions) -> list[type[Pass]]:
+def _left_out(options: BuildOptions) -> tuple[str, ...]:
     known = registry().passes()
     for name in options.without:
         if name not in known:
             raise BuildError(f"there is no pass `{name}` to leave out", hint=did_you_mean(name, known))
-    return [cls for name, cls in known.items() if name not in options.without]
+    return options.without
 
 
 def check_pass_names(names: Iterable[str], options: BuildOptions) -> None:
     """Raises BuildError for a name that no pass of the pipeline has."""
-    known = sorted({cls.name for cls in _passes(options)} | {DERIVE})
+    known = sorted({*registry().passes(), DERIVE}.difference(_left_out(options)))
     for name in names:
         if name not in known:
             hint = did_you_mean(name, known) or f"the passes are {listing(known)}"

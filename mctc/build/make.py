@@ -50,14 +50,15 @@ def build(
     from mctc.language import elaborate_file
 
     options = options or BuildOptions()
-    target = _target(options.target)
+    target = target_named(options.target)
+    options = options.resolved(target.forms)
     read: list[SourceFile] = []
     program = elaborate_file(spec, model=options.model, defines=dict(options.defines), read=read.append)
     out = Path("build") / program.name if out is None else out
     check_replaceable(out, force=options.force)
     check_room(program, out)
     source = source_record(spec, read)
-    compiled = compile_program(program, options, watch, deploys=target.deploys)
+    compiled = compile_for(target, program, options, watch)
     return write_build(compiled, out, options, target, source)
 
 
@@ -85,7 +86,13 @@ def write_build(
     return BuildResult(out, read_manifest(out), compiled)
 
 
-def _target(name: str) -> Target:
+def compile_for(target: Target, program: Program, options: BuildOptions, watch: Watch | None = None) -> Compiled:
+    """`compile_program` as a target wants it."""
+    return compile_program(program, options, watch, deploys=target.deploys, without=target.without, stack=target.stack)
+
+
+def target_named(name: str) -> Target:
+    """A target of the registry. Raises PluginError when there is none of that name."""
     return cast("Callable[[], Target]", registry().load("targets", name))()
 
 
@@ -93,7 +100,7 @@ def _beside(
     name: str, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
 ) -> Mapping[str, Any]:
     """Writes what another target adds to a build. What it can't write is left out, and the manifest says why."""
-    target = _target(name)
+    target = target_named(name)
     try:
         written = target.write(compiled, weights, folder, options, metadata)
     except MctcError as error:

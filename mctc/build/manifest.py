@@ -55,6 +55,7 @@ def manifest(
             name: _function(compiled, function, written.interfaces[name])
             for name, function in program.functions.items()
         },
+        "whole": {name: _called(interface) for name, interface in written.whole.items()},
         "beside": beside,
         "vocabularies": [asdict(entry) for entry in program.vocabularies],
         "blank": _blank(program),
@@ -126,9 +127,7 @@ def _function(compiled: Compiled, function: Function, interface: Interface) -> d
     step = compiled.steps[function.name]
     packing = [asdict(entry) for entry in getattr(function, "packing", ())]
     return {
-        "package": interface.artifact,
-        "name": interface.name,
-        "operations": interface.operations,
+        **_stored(interface),
         "streams_over": step.role.value,
         "inputs": [{**_port(port), **_input_timing(step, port)} for port in interface.inputs],
         "outputs": [{**_port(port), **_output_timing(step, port)} for port in interface.outputs],
@@ -136,6 +135,16 @@ def _function(compiled: Compiled, function: Function, interface: Interface) -> d
         "packing": packing,
         "needs_valid": step.needs_valid,
     }
+
+
+def _stored(interface: Interface) -> dict[str, Any]:
+    return {"package": interface.artifact, "name": interface.name, "operations": interface.operations}
+
+
+def _called(interface: Interface) -> dict[str, Any]:
+    """A function over whole utterances: extents that differ from call to call are written as in the program."""
+    inputs, outputs = ([_port(port) for port in ports] for ports in (interface.inputs, interface.outputs))
+    return {**_stored(interface), "inputs": inputs, "outputs": outputs}
 
 
 def _port(port: Port) -> dict[str, Any]:

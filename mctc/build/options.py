@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from mctc.diagnostics.errors import MctcError
 STATES = ("packed", "separate", "io")
 LAYOUTS = ("single", "separate")
 SCANS = ("unrolled", "prefix", "decay")
+PRECISIONS = ("fp16", "fp32")
 
 
 class BuildError(MctcError):
@@ -27,6 +28,8 @@ class BuildOptions:
     state: 'packed' (one state tensor a function), 'separate' or 'io' (states are inputs and outputs).
     device: a chip or family; None means the oldest one supported.
     layout: 'single' (one package of several functions) or 'separate'.
+    precision: 'fp16' or 'fp32', what the artifacts compute in.
+    For these three, None means what the target takes first (`resolved`).
     scan: the form of selective scans; None lets cost decide.
     chunk: seconds (Fraction) or frames (int) of audio a call; None takes the spec's.
     without: names of passes to leave out.
@@ -34,9 +37,10 @@ class BuildOptions:
     """
 
     target: str = "ane"
-    state: str = "packed"
+    state: str | None = None
     device: str | None = None
-    layout: str = "single"
+    layout: str | None = None
+    precision: str | None = None
     scan: str | None = None
     chunk: Fraction | int | None = None
     seed: int = 0
@@ -49,13 +53,27 @@ class BuildOptions:
     verify_each: bool = False
 
     def __post_init__(self) -> None:
-        for name, allowed in (("state", STATES), ("layout", LAYOUTS), ("scan", (*SCANS, None))):
-            if getattr(self, name) not in allowed:
-                known = ", ".join(value for value in allowed if value)
-                raise BuildError(f"{name} can't be {getattr(self, name)!r}", hint=f"it is one of {known}")
+        allowed = {"state": STATES, "layout": LAYOUTS, "scan": SCANS, "precision": PRECISIONS}
+        for name, known in allowed.items():
+            value = getattr(self, name)
+            if value is not None and value not in known:
+                raise BuildError(f"{name} can't be {value!r}", hint=f"it is one of {', '.join(known)}")
+
+    def resolved(self, forms: Mapping[str, tuple[str, ...]]) -> BuildOptions:
+        """The options for a target that can be asked for these forms; what was left open is the first of them.
+
+        forms: values by field ('state', 'layout', 'precision'). Raises BuildError for one that the target has not.
+        """
+        for name, known in forms.items():
+            value = getattr(self, name)
+            if value is not None and value not in known:
+                offered = f"there is only {known[0]}" if len(known) == 1 else f"there are {', '.join(known)}"
+                raise BuildError(f"target {self.target} has no {name} {value!r}", hint=offered)
+        left_open: dict[str, Any] = {name: known[0] for name, known in forms.items() if getattr(self, name) is None}
+        return replace(self, **left_open)
 
     def recorded(self) -> dict[str, Any]:
         """What the manifest says of the options: those that shape the result and aren't told elsewhere in it."""
-        kept = ("state", "device", "layout", "scan", "without", "model")
+        kept = ("state", "device", "layout", "precision", "scan", "without", "model")
         values = {key: value for key, value in asdict(self).items() if key in kept}
         return {**values, "without": list(self.without), "defines": dict(self.defines)}

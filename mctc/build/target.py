@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from mctc.build.compile import Compiled
-from mctc.build.options import BuildOptions
+from mctc.build.options import LAYOUTS, BuildError, BuildOptions
+from mctc.ir.program import Program
 from mctc.ir.types import TensorType
 from mctc.weights import Weights
+
+if TYPE_CHECKING:
+    from mctc.build.engine import Engine
+
+Load = Callable[[Program], Weights]  # the values of a program's parameters
 
 
 @dataclass(frozen=True)
 class Port:
     """An input, output or state: `spec` is its name in the program, `name` the one in the artifact.
 
+    shape: an extent that differs from call to call is written as in the program ('T/4').
     `bound`: the entries are ids (whole numbers, whatever the dtype) from 0 up to, but not including, it.
     """
 
     spec: str
     name: str
-    shape: tuple[int, ...]
+    shape: tuple[int | str, ...]
     dtype: str
     roles: tuple[str, ...]
     bound: int | None = None
 
     @classmethod
     def of(cls, spec: str, name: str, type_: TensorType, dtype: str) -> Port:
-        """The port of a static type."""
+        """The port of a type."""
         bound = type_.bound.value if type_.bound is not None and type_.bound.is_static else None
-        return cls(spec, name, type_.shape, dtype, tuple(role.value for role in type_.roles), bound)
+        shape = tuple(extent.value if extent.is_static else str(extent) for extent in type_.extents)
+        return cls(spec, name, shape, dtype, tuple(role.value for role in type_.roles), bound)
 
 
 @dataclass(frozen=True)
@@ -61,23 +69,36 @@ class Written:
     """What a target wrote: artifacts (names in the folder), interfaces by function, and where operations came from.
 
     origins: for every function, the position of the IR op that each of the artifact's operations was made from.
+    whole: interfaces of functions over whole utterances, where the target writes those as well.
     """
 
     artifacts: tuple[str, ...]
     interfaces: Mapping[str, Interface]
     origins: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    whole: Mapping[str, Interface] = field(default_factory=dict)
 
 
 class Target(ABC):
     """A target class, found in the registry by its name and made without arguments.
 
     deploys: whether it wants the program behind the deploy passes; else the compilation ends at the step functions.
+    without: deploy passes that it has no use for. stack: the rule set that passes hold programs to (`Context.stack`).
+    forms: what can be asked of it, by the name of the option; of each the first is what a build does unasked.
     beside: names of targets that a build for this one writes as well.
+    suffix: how the names of its artifacts end, if something other than a build can be run from them.
+    runtime: what executes its artifacts, in words; None where nothing does. independent: that was written by others, so
+    `mctc verify` asks it about builds for other targets too.
     """
 
     name: ClassVar[str]
     deploys: ClassVar[bool] = True
+    without: ClassVar[tuple[str, ...]] = ()
+    stack: ClassVar[str] = "coreml"
+    forms: ClassVar[Mapping[str, tuple[str, ...]]] = {"state": ("packed",), "layout": LAYOUTS, "precision": ("fp16",)}
     beside: ClassVar[tuple[str, ...]] = ()
+    suffix: ClassVar[str | None] = None
+    runtime: ClassVar[str | None] = None
+    independent: ClassVar[bool] = False
 
     @abstractmethod
     def write(
@@ -95,3 +116,11 @@ class Target(ABC):
         """Writes what there is to say of the artifacts on a device; returns a line for each thing that is wrong with
         them there. A target that knows nothing of devices says nothing."""
         return ()
+
+    def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
+        """What executes an artifact. `load` gives the weights of a program to a target whose artifacts hold none.
+
+        precision: the one that the artifact was built in, or another that what executes it can compute in all the same.
+        Raises MctcError when the artifact can't be read, and BuildError when nothing here executes it.
+        """
+        raise BuildError(f"{artifact}: nothing here executes what target {self.name} writes")

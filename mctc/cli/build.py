@@ -48,16 +48,15 @@ def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction 
 @click.option(
     "--state",
     type=click.Choice(["packed", "separate", "io"]),
-    default="packed",
-    show_default=True,
-    help="One state tensor a function, each state its own, or states as inputs and outputs.",
+    help="One state tensor a function (ane's default), each state its own, or states as inputs and outputs.",
 )
 @click.option(
     "--layout",
     type=click.Choice(["single", "separate"]),
-    default="single",
-    show_default=True,
-    help="One package of all functions, or one for each.",
+    help="One package of all functions (ane's default), or one for each.",
+)
+@click.option(
+    "--precision", type=click.Choice(["fp16", "fp32"]), help="What is computed in; the target's usual one if left out."
 )
 @click.option("--device", metavar="NAME", help="A chip or family to allow for; the oldest supported if left out.")
 @click.option(

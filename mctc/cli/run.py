@@ -33,16 +33,16 @@ PATH = click.Path(path_type=Path)
 @click.option("--output", type=PATH, metavar="Y.npz", help="Where to write the outputs (npz, or npy for one).")
 @click.option("--state-output", type=PATH, metavar="S.npz", help="Where to write the new states.")
 @click.option(
-    "--precision", type=click.Choice(["fp16", "fp32"]), default="fp16", show_default=True,
-    help="fp16 rounds after every operation, as the program says; fp32 never does.",
+    "--precision", type=click.Choice(["fp16", "fp32"]),
+    help="That of the build if left out. A Core ML program in fp16 is rounded after every operation, in fp32 never.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 def run(built: Path, audio: Path | None, speech: bool, inputs: tuple[str, ...], **options: Any) -> int:
     """Run a build over a recording, or a package over arrays.
 
     `mctc run build/mct_small --audio talk.flac` streams audio through log-mel frames, encoder steps and greedy
-    transducer search. `mctc run model.mlpackage --input x.npy` runs one function of any package. Both execute the
-    Core ML program itself, in numpy.
+    transducer search. `mctc run model.mlpackage --input x.npy` runs one function of any package. Both execute what was
+    built itself: a Core ML program in numpy, .onnx files in onnxruntime, an .aimodel in the Core AI runtime.
     """
     if (audio is not None) + speech + bool(inputs) != 1:
         raise UsageError(

@@ -15,14 +15,15 @@ from mctc.runtime.transducer import roles_of
 SHOWN = 40  # tokens
 
 
-def as_record(built: Built, audio: Path, precision: str, transcript: Transcript) -> dict[str, Any]:
+def as_record(built: Built, audio: Path, precision: str | None, transcript: Transcript) -> dict[str, Any]:
     """The whole result, for tools. Times in milliseconds unless they say seconds."""
     costs = transcript.costs
     return {
         "model": built.model,
         "audio": str(audio),
         "audio_s": transcript.audio_s,
-        "precision": precision,
+        "precision": precision or built.precision,
+        "runtime": built.target.runtime,
         "untrained_seed": built.seed,
         "chunk_frames": built.chunk,
         "latency_ms": latency_ms(built),
@@ -34,12 +35,13 @@ def as_record(built: Built, audio: Path, precision: str, transcript: Transcript)
     }
 
 
-def lines(built: Built, audio: Path, precision: str, transcript: Transcript) -> list[str]:
+def lines(built: Built, audio: Path, precision: str | None, transcript: Transcript) -> list[str]:
     """The result in a few lines of at most 80 columns."""
     costs, tokens = transcript.costs, [e.token for e in transcript.emissions]
     chunk = f"{built.chunk} frames" if built.rate is None else f"{float(1000 * built.chunk / built.rate):g} ms"
     latency = latency_ms(built)
-    text = [f"{built.model} over {audio.name}: {transcript.audio_s:.2f} s of audio, {precision}, evaluated in numpy"]
+    by = f"{precision or built.precision}, {built.target.runtime}"
+    text = [f"{built.model} over {audio.name}: {transcript.audio_s:.2f} s of audio, {by}"]
     if costs:
         text.append(f"  {len(costs)} chunks of {chunk}, each in the median (at most):")
         text += [

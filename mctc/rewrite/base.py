@@ -46,6 +46,7 @@ class Context:
     state: str = "packed"  # packed | separate | io
     options: Mapping[str, Any] = field(default_factory=dict)
     explanations: list[tuple[str, str, str]] = field(default_factory=list)  # (pass, where, why)
+    stack: str = "coreml"  # whose rules the program is held to: coreml | coreai | one of a plugin's
 
     def explain(self, by: str, where: str, why: str) -> None:
         self.explanations.append((by, where, why))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 from mctc.ir.program import Program
@@ -31,15 +31,20 @@ def run_stage(
     passes: Iterable[type[Pass]],
     context: Context,
     *,
+    without: Container[str] = (),
     each: bool = False,
     watch: Watch | None = None,
 ) -> tuple[Program, list[Ran]]:
-    """The program after all passes of a stage. With `each`, every pass's promise is checked by evaluation.
+    """The program after all passes of a stage but those named in `without`, which keep their place in the order.
+
+    With `each`, every pass's promise is checked by evaluation.
 
     `watch` sees the program after every pass. Raises what the passes raise, VerificationError and ValidationError.
     """
     ran: list[Ran] = []
     for cls in ordered(passes, stage):
+        if cls.name in without:
+            continue
         promise = cls()
         after = promise.run(program, context)
         verify(after)

@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from mctc.build.engine import Executable
+from mctc.build.make import target_named
+from mctc.build.target import Target
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import did_you_mean, listing
-from mctc.evaluate.coreml import CompiledFunction, Evaluator, Precision
 from mctc.ir.op import Array
+from mctc.plugins import registry
 
 
 class ArraysError(MctcError):
@@ -24,14 +27,14 @@ def run_arrays(
     *,
     function: str | None = None,
     state: Path | None = None,
-    precision: Precision = "fp16",
+    precision: str | None = None,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Outputs and new states of one call, by name.
 
     inputs: 'x.npy' for a function of one input, 'name=x.npy', or 'all.npz'. state: an npz of states by name; zeros
-    where it says nothing. Raises ArraysError, PackageError and EvaluationError.
+    where it says nothing. Raises ArraysError and what the package's runtime raises.
     """
-    compiled = Evaluator(package, precision).function(function)
+    compiled = target_of(package).engine(package, precision or "fp16").function(function)
     given = read_inputs(inputs, compiled)
     held = compiled.make_state()
     if state is not None:
@@ -44,7 +47,14 @@ def run_arrays(
     return outputs, {name: held[name] for name in held}
 
 
-def read_inputs(files: Sequence[str], compiled: CompiledFunction) -> dict[str, Array]:
+def target_of(artifact: Path) -> Target:
+    """The target that writes artifacts of this name's ending; Core ML's for anything else."""
+    targets = [target_named(name) for name in registry().names("targets")]
+    found = [target for target in targets if target.suffix is not None and artifact.name.endswith(target.suffix)]
+    return found[0] if found else target_named("ane")
+
+
+def read_inputs(files: Sequence[str], compiled: Executable) -> dict[str, Array]:
     """The arrays that the arguments name, by input."""
     names = [item.name for item in compiled.inputs]
     given: dict[str, Array] = {}

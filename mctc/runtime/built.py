@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mctc.audio.mel import MelConfig
+from mctc.build.make import target_named
 from mctc.build.manifest import NAME, read_manifest
 from mctc.build.options import BuildError
+from mctc.build.target import Target
 from mctc.decode.vocabulary import Vocabulary
 from mctc.ir.dims import Extent
 from mctc.ir.types import Axis, DType, Role, TensorType
@@ -68,6 +70,15 @@ class Built:
     blank: int
 
     @property
+    def target(self) -> Target:
+        return target_named(self.manifest["target"])
+
+    @property
+    def precision(self) -> str:
+        """What the artifacts compute in."""
+        return str(self.manifest["options"]["precision"])
+
+    @property
     def model(self) -> str:
         return str(self.manifest["model"])
 
@@ -91,18 +102,17 @@ class Built:
 def open_built(folder: Path) -> Built:
     """The build in `folder`. Raises BuildError when there is none or its manifest is damaged."""
     manifest = read_manifest(folder)
-    if not any(str(entry.get("package", "")).endswith(".mlpackage") for entry in _entries(manifest)):
-        raise BuildError(
-            f"{folder} was built for {manifest.get('target')}: it holds no package to run",
-            hint="build it with --target ane",
-        )
     try:
+        target = str(manifest["target"])
+        if target_named(target).runtime is None:
+            hint = "build it with --target ane"
+            raise BuildError(f"{folder} was built for {target}: it holds nothing that runs", hint=hint)
         stream, audio = manifest["stream"], manifest["audio"]
         rate = None if stream["frame_rate_hz"] is None else Fraction(stream["frame_rate_hz"])
         functions = {name: _function(folder, name, entry) for name, entry in manifest["functions"].items()}
         mel = None if audio is None else MelConfig(**{k: v for k, v in audio.items() if k not in ("function", "input")})
         blank = manifest["blank"] or 0
-        manifest["weights"], manifest["vocabularies"], manifest["model"]
+        manifest["weights"], manifest["vocabularies"], manifest["model"], manifest["options"]["precision"]
         return Built(folder, manifest, functions, int(stream["chunk_frames"]), rate, mel, blank)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BuildError(
@@ -110,15 +120,9 @@ def open_built(folder: Path) -> Built:
         ) from error
 
 
-def _entries(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    functions = manifest.get("functions")
-    entries = list(functions.values()) if isinstance(functions, dict) else []
-    return [entry for entry in entries if isinstance(entry, dict)]
-
-
 def _function(folder: Path, name: str, entry: Mapping[str, Any]) -> BuiltFunction:
     package = folder / str(entry["package"])
-    if package.parent != folder:
+    if not package.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"the package of {name} is outside of the folder")
     role, stored_as = Role(entry["streams_over"]), str(entry["name"])
     inputs, outputs, states = (tuple(map(_port, entry[kind])) for kind in ("inputs", "outputs", "states"))

@@ -86,7 +86,7 @@ class Ladder:
 
     def passes(self) -> Rung:
         """The spec compiled again, every pass evaluated before and after; the result is the build's own program."""
-        from mctc.build.compile import compile_program
+        from mctc.build.make import compile_for
         from mctc.diagnostics.source import SourceFile
         from mctc.ir.printer import print_program
         from mctc.language import elaborate_file
@@ -99,7 +99,7 @@ class Ladder:
         hashes = {each.name: hashlib.sha256(each.text.encode()).hexdigest() for each in read}
         if hashes != source["files"]:
             return Rung("passes", "build", "the spec has changed since", "", None)
-        compiled = compile_program(program, options)
+        compiled = compile_for(self.built.target, program, options)
         same = print_program(compiled.deployed, locations=True) == (self.folder / PROGRAM).read_text(encoding="utf-8")
         worst = max(
             (ran.error or 0.0) for stage in compiled.ran.values() for ran in stage if _promises_exactness(ran.name)
@@ -110,13 +110,11 @@ class Ladder:
 
     def witness(self) -> Rung:
         """coremltools rebuilds every operation and infers its types."""
-        from mctc.plugins import registry
-
-        target = registry().load("targets", self.built.manifest["target"])()
-        if not hasattr(target, "witness"):
+        target = self.built.target
+        if not hasattr(target, "retyped"):
             return Rung("coremltools", "package", "this target has no witness", "", None)
         packages = sorted({function.package for function in self.built.functions.values()})
-        count = sum(target.witness(package) for package in packages)
+        count = sum(target.retyped(package) for package in packages)
         return Rung("coremltools", "package", f"{count} results retyped", "equal types", True)
 
     def steps(self, name: str) -> Rung:

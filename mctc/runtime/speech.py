@@ -14,7 +14,6 @@ from mctc.audio.load import stream_audio
 from mctc.audio.mel import StreamingMel
 from mctc.build.options import BuildError
 from mctc.decode.greedy import Emission, GreedyDecoder
-from mctc.evaluate.coreml import Precision
 from mctc.runtime.built import Built
 from mctc.runtime.transducer import Transducer
 
@@ -54,7 +53,7 @@ class Transcript:
 def transcribe(
     built: Built,
     audio: Path,
-    precision: Precision = "fp16",
+    precision: str | None = None,
     max_symbols: int = 5,
     on_chunk: Callable[[Transcript], None] | None = None,
 ) -> Transcript:

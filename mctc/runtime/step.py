@@ -7,32 +7,36 @@ from pathlib import Path
 
 import numpy as np
 
-from mctc.evaluate.coreml import Evaluator, Precision
+from mctc.build.engine import Engine
+from mctc.build.target import Load
 from mctc.ir.op import Array
 from mctc.runtime.built import Built, BuiltFunction
 
 
 class Packages:
-    """The packages of a build, each read from disk once."""
+    """The artifacts of a build, each opened once. `precision` None is the one that they were built in."""
 
-    def __init__(self, built: Built, precision: Precision) -> None:
-        self.built, self.precision = built, precision
-        self._evaluators: dict[Path, Evaluator] = {}
+    def __init__(self, built: Built, precision: str | None = None, load: Load | None = None) -> None:
+        self.built, self.precision, self.load = built, precision or built.precision, load
+        self._engines: dict[Path, Engine] = {}
 
     def step(self, name: str) -> Step:
-        """Function `name` with a state of its own. Raises what reading and compiling a package raise."""
+        """Function `name` with a state of its own. Raises what opening an artifact raises."""
         function = self.built.functions[name]
-        if function.package not in self._evaluators:
-            self._evaluators[function.package] = Evaluator(function.package, self.precision)
-        return Step(function, self._evaluators[function.package])
+        return Step(function, self.engine(function.package))
+
+    def engine(self, artifact: Path) -> Engine:
+        if artifact not in self._engines:
+            self._engines[artifact] = self.built.target.engine(artifact, self.precision, self.load)
+        return self._engines[artifact]
 
 
 class Step:
     """Calls take and return arrays by their names in the program, in the package's layout."""
 
-    def __init__(self, function: BuiltFunction, evaluator: Evaluator) -> None:
+    def __init__(self, function: BuiltFunction, engine: Engine) -> None:
         self.function = function
-        self.compiled = evaluator.function(function.stored_as)
+        self.compiled = engine.function(function.stored_as)
         self.reset()
 
     def reset(self) -> None:

@@ -8,7 +8,6 @@ from itertools import repeat
 
 import numpy as np
 
-from mctc.evaluate.coreml import Precision
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program
@@ -66,7 +65,7 @@ class Streams:
 
         return self._streamed(name, call)
 
-    def by_package(self, name: str, precision: Precision) -> dict[str, Array]:
+    def by_package(self, name: str, precision: str | None = None) -> dict[str, Array]:
         """Results of the package on disk over chunks, its state carried from call to call."""
         step = Packages(self.built, precision).step(name)
         return self._streamed(name, lambda _, inputs, __: (step(inputs), {}))

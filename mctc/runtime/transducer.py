@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from mctc.build.options import BuildError
 from mctc.decode.stepper import Floats
-from mctc.evaluate.coreml import Precision
 from mctc.ir.types import DType, Role
 from mctc.runtime.built import Built, BuiltFunction
 from mctc.runtime.encoder import Encoder, frames_output, from_port, to_port
@@ -21,7 +20,7 @@ class Transducer:
     takes both. Raises BuildError when the build has no three such functions.
     """
 
-    def __init__(self, built: Built, precision: Precision) -> None:
+    def __init__(self, built: Built, precision: str | None = None) -> None:
         packages = Packages(built, precision)
         encoder, predictor, joiner = roles_of(built)
         self.encoder = Encoder(packages.step(encoder.name))

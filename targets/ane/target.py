@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from mctc.build.compile import Compiled
-from mctc.build.options import BuildOptions
-from mctc.build.target import Agreement, Target, Written
+from mctc.build.engine import Engine
+from mctc.build.options import LAYOUTS, STATES, BuildOptions
+from mctc.build.target import Agreement, Load, Target, Written
 from mctc.package import Package, read_package
 from mctc.targets.ane.package import write_packages
 from mctc.targets.ane.placement import write_placement
@@ -20,6 +21,9 @@ class AneTarget(Target):
     """Core ML packages for the Neural Engine: ML programs of the iOS 18 opset."""
 
     name: ClassVar[str] = "ane"
+    forms = {"state": STATES, "layout": LAYOUTS, "precision": ("fp16",)}
+    suffix: ClassVar[str | None] = ".mlpackage"
+    runtime: ClassVar[str | None] = "mctc's evaluator"
     beside: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(self) -> None:
@@ -50,7 +54,13 @@ class AneTarget(Target):
         """Writes placement.html and placement.json; returns what `mctc lint` finds at error severity."""
         return write_placement(compiled.deployed, self._packages(folder, written), folder, options.device, written)
 
-    def witness(self, artifact: Path) -> int:
+    def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
+        """The evaluator. Raises PackageError and what compiling a function raises."""
+        from mctc.evaluate.coreml import Evaluator, Precision
+
+        return Evaluator(artifact, cast("Precision", precision))
+
+    def retyped(self, artifact: Path) -> int:
         """How many operations of a package coremltools' own MIL builder accepts and infers the declared types of.
 
         Imports coremltools, which no build does; what it would import besides stays out. Raises EmitError.

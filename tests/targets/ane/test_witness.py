@@ -35,11 +35,11 @@ def test_the_witness_rejects_an_operation_that_coremltools_does_not_have(make: M
     made = make(streaming_program())
     path = made.folder / "tiny.mlpackage"
     model = path / "Data" / "com.apple.CoreML" / "model.mlmodel"
-    assert AneTarget().witness(path) > 15
+    assert AneTarget().retyped(path) > 15
     data = model.read_bytes()
     model.write_bytes(data.replace(b"silu", b"sulu"))
     with pytest.raises(EmitError, match="sulu"):
-        AneTarget().witness(path)
+        AneTarget().retyped(path)
 
 
 def test_a_wrong_declared_type_is_found_by_the_witness_and_by_reading_back(make: Make) -> None:
