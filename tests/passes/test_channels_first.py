@@ -189,6 +189,17 @@ def test_what_would_need_a_transpose_is_refused(op, words):
         ChannelsFirst().run(parse_program(program(text)), Context())
 
 
+def test_a_product_with_weights_over_the_channels_is_a_linear_layer(rewrites):
+    """A square weight: its transpose fits too, so that only the values tell them apart."""
+    before = """function @f(%x: f32[batch B, time T, channel 4]) {
+        %w = parameter @w
+        %y = matmul(%x, %w)
+        return out = %y
+    }"""
+    made, _ = rewrites(ChannelsFirst, program(before, "source @w: f32[4, 4] = normal() param @w"))
+    assert [op.name for op in made.functions["f"].ops] == ["parameter", "linear"]
+
+
 def test_a_convolution_along_labels_beside_time_is_refused():
     text = """function @f(%x: f32[batch B, time T, channel 4], %y: f32[batch B, label U, channel 4]) {
         %w = constant [[[0.5, 1.0]]]: f32[1, 1, 2]
