@@ -1,0 +1,139 @@
+"""The text of a component or block under construction, and what is known of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+CHANNELS = (2, 4, 6, 8)
+MOST_STRIDE = 4  # product of the strides along a component
+BATCH = "B"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of f32 [batch, sequence, channels] by its name in the spec.
+
+    jump: frames of the body's sequence per frame of the tensor.
+    """
+
+    name: str
+    channels: int
+    jump: int = 1
+
+
+@dataclass
+class Shared:
+    """What all bodies of a spec share: the draw, the compile-time values of the model, blocks, counters."""
+
+    draw: Draw
+    values: dict[str, int]
+    streams: bool
+    blocks: list[str] = field(default_factory=list)
+    imports: set[str] = field(default_factory=set)
+    model_parameters: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def fresh(self, stem: str) -> str:
+        self.count += 1
+        return f"{stem}{self.count}"
+
+
+class Body:
+    """Statements so far, and the pool of tensors from which the next one takes its operands.
+
+    symbol: the name of the sequence axis. batch: whether tensors have a batch axis. joint: whether they have a label
+    axis beside the sequence. in_block: a block sees nothing of the model.
+    """
+
+    def __init__(
+        self, shared: Shared, symbol: str = "T", *, batch: bool = True, joint: bool = False, in_block: bool = False
+    ) -> None:
+        self.shared, self.symbol, self.batch, self.joint, self.in_block = shared, symbol, batch, joint, in_block
+        self.labels = symbol == "U"
+        self.lines: list[str] = []
+        self.pool: list[Tensor] = []
+        self.masks: list[str] = []
+
+    # drawing
+
+    def choice(self, *options: Any) -> Any:
+        return self.shared.draw(st.sampled_from(options))
+
+    def whole(self, low: int, high: int) -> int:
+        return int(self.shared.draw(st.integers(low, high)))
+
+    def any(self) -> Tensor:
+        return self.choice(*self.pool)  # type: ignore[no-any-return]
+
+    def partner(self, x: Tensor) -> Tensor:
+        """A tensor of x's type, x itself if there is no other."""
+        return self.choice(*(v for v in self.pool if (v.channels, v.jump) == (x.channels, x.jump)))  # type: ignore[no-any-return]
+
+    def slow(self) -> list[Tensor]:
+        """Tensors whose frames can still be halved."""
+        return [v for v in self.pool if v.jump < MOST_STRIDE and not self.labels and not self.joint]
+
+    # writing
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def let(self, expression: str, channels: int, jump: int, stem: str = "y") -> Tensor:
+        """Binds a new name."""
+        name = self.shared.fresh(stem)
+        self.say(f"{name} = {expression}")
+        return Tensor(name, channels, jump)
+
+    def like(self, x: Tensor, expression: str) -> Tensor:
+        return self.let(expression, x.channels, x.jump)
+
+    def number(self, value: int) -> str:
+        """A number as it stands, or as an expression over the values of the model."""
+        if self.in_block:
+            return str(value)
+        known = [name for name, held in self.shared.values.items() if held == value]
+        halves = [f"{name} // 2" for name, held in self.shared.values.items() if held // 2 == value]
+        doubles = [f"2 * {name}" for name, held in self.shared.values.items() if held * 2 == value]
+        return str(self.choice(str(value), *known, *halves, *doubles))
+
+    def parameter(self, *shape: int | str, start: str | None = None) -> str:
+        """A parameter of this body, or now and then of the model; its name."""
+        extents = ", ".join(self.number(n) if isinstance(n, int) else n for n in shape)
+        rules = ["normal(std = 0.5)", "uniform(bound = 0.75)", "uniform(0.5)"]
+        rule = start if start is not None else self.choice(*rules)
+        name = self.shared.fresh("w")
+        declared = f"param {name}: f32[{extents}] = {rule}"
+        if not self.in_block and self.choice(False, False, False, True):
+            self.shared.model_parameters.append(declared)
+        else:
+            self.say(declared)
+        return name
+
+    def extent(self, jump: int) -> str:
+        return self.symbol if jump == 1 else f"{self.symbol}/{jump}"
+
+    def type(self, x: Tensor) -> str:
+        """The type of a tensor as a header has it."""
+        return f"f32[{', '.join(self.axes(x.jump, x.channels))}]"
+
+    def axes(self, jump: int, *last: int | str) -> list[str]:
+        leading = [BATCH] if self.batch else []
+        return [*leading, self.extent(jump), *(["U"] if self.joint else []), *map(str, last)]
+
+    def roles(self) -> list[str]:
+        """The roles of a tensor's axes."""
+        sequence = ["label"] if self.labels else ["time"]
+        return [*(["batch"] if self.batch else []), *sequence, *(["label"] if self.joint else []), "channel"]
+
+
+Growth = Callable[[Body], Tensor]
+
+
+def indented(lines: Iterable[str]) -> str:
+    return "\n".join(f"    {line}" for line in "\n".join(lines).split("\n"))

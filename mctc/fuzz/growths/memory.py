@@ -1,0 +1,63 @@
+"""Frame t from what came before it: recurrent cells, selective scans, attention over a bounded past."""
+
+from __future__ import annotations
+
+from mctc.fuzz.body import Body, Growth, Tensor
+from mctc.fuzz.growths.pointwise import project
+
+
+def recurrent(b: Body) -> Tensor:
+    x, kind, hidden = b.any(), b.choice("lstm", "gru"), b.choice(2, 4)
+    if b.choice(True, False):
+        return b.let(f"{kind}({x.name}, {b.number(hidden)})", hidden, x.jump)
+    rows = (4 if kind == "lstm" else 3) * hidden
+    weights = f"{b.parameter(rows, x.channels)}, {b.parameter(rows, hidden)}"
+    biases = [b.parameter(rows) for _ in range(b.whole(0, 1 if kind == "lstm" else 2))]
+    return b.let(f"op.{kind}({', '.join([x.name, weights, *biases])})", hidden, x.jump)
+
+
+def wide_recurrent(b: Body) -> Tensor:
+    """A cell with enough weights to be compressed."""
+    x = project(b, b.any(), 32)
+    y = b.let(f"{b.choice('lstm', 'gru')}({x.name}, 32)", 32, x.jump)
+    return b.let(f"0.25 * linear({y.name}, 4)", 4, x.jump)
+
+
+def scan(b: Body) -> Tensor:
+    x = b.any()
+    inner, states = x.channels, b.choice(1, 2, 4)
+    delta = b.like(x, f"softplus({project(b, b.partner(x), inner).name})")
+    decay = f"-exp({b.parameter(inner, states, start='log_arange()')})"
+    into, out = project(b, x, states).name, project(b, b.partner(x), states).name
+    skip = b.choice("", f", {b.parameter(inner)}")
+    return b.like(x, f"selective_scan({x.name}, {delta.name}, {decay}, {into}, {out}{skip})")
+
+
+def mamba(b: Body) -> Tensor:
+    """The library's block, with its small steps. It takes three axes."""
+    if len(b.roles()) != 3:
+        return scan(b)
+    b.shared.imports.add("lib/mamba.mct")
+    x = b.any()
+    settings = f"state = {b.choice(1, 2)}, expand = 1, kernel = {b.whole(2, 4)}, dt_rank = {b.choice(1, 2)}"
+    return b.like(x, f"{x.name} + mamba({x.name}, {settings})")
+
+
+def attention(b: Body) -> Tensor:
+    """One query a channel or four: 1 / sqrt(width per head) is exact then."""
+    q = b.any()
+    heads = q.channels if b.choice(True, False) else max(1, q.channels // 4)
+    if q.channels % heads or q.channels // heads not in (1, 4):
+        heads = q.channels
+    k, v = b.partner(q), b.partner(q)
+    left, right = b.whole(0, 4), b.whole(0, 3)
+    mask = f", {b.choice(*b.masks)}" if b.masks and q.jump == 1 and b.choice(True, False) else ""
+    settings = f"heads = {heads}, left = {left}, right = {right}"
+    if heads > 1 and b.choice(True, False):  # grouped: one key and value head serves all
+        k, v = project(b, k, q.channels // heads), project(b, v, 2)
+        out = b.let(f"attention({q.name}, {k.name}, {v.name}{mask}, {settings}, kv_heads = 1)", 2 * heads, q.jump)
+        return project(b, out, 4)
+    return b.like(q, f"attention({q.name}, {k.name}, {v.name}{mask}, {settings})")
+
+
+GROWTHS: tuple[Growth, ...] = (recurrent, recurrent, wide_recurrent, scan, scan, mamba, attention, attention, attention)

@@ -1,0 +1,114 @@
+"""One program through everything: the language, the compiler with every promise checked, every witness."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from mctc.build.options import BuildOptions
+from mctc.diagnostics.diagnostic import DiagnosticError
+from mctc.diagnostics.errors import MctcError
+from mctc.fuzz.coverage import covered
+from mctc.fuzz.findings import FindingError, Outcome, guarded, place_of, reason_of
+from mctc.fuzz.witnesses import STEP, WITNESSES, Subject, Witness, by_reference, by_target
+from mctc.ir.program import Program
+from mctc.ir.text import parse_program, print_program
+from mctc.ir.verify import VerificationError, verify
+from mctc.language import elaborate_file, format_source
+from mctc.rewrite.validate import ValidationError
+
+BROKEN_PROMISES = (ValidationError, VerificationError)
+WHOLE = "MCT0201"
+
+
+def run_text(
+    text: str, options: BuildOptions, *, streams: bool | None = None, witnesses: Iterable[str] | None = None
+) -> Outcome:
+    """Everything that is to be seen of a spec. Raises FindingError for what is wrong.
+
+    streams: whether every component is known to stream, or None. witnesses: names; all that are installed if None.
+    """
+    with tempfile.TemporaryDirectory(prefix="mctc-fuzz-") as folder:
+        path = Path(folder) / "spec.mct"
+        program = read(text, path)
+        outcome = Outcome(covered=covered(program))
+        for witness in chosen(witnesses):
+            if not witness.installed:
+                outcome.skipped.add(witness.name)
+                continue
+            place = Path(folder) / witness.name
+            place.mkdir()
+            _witness(witness, program, options, place, outcome, streams)
+        return outcome
+
+
+def chosen(names: Iterable[str] | None) -> list[Witness]:
+    return [witness for witness in WITNESSES if names is None or witness.name in names]
+
+
+def read(text: str, path: Path) -> Program:
+    """The program of a spec, whose formatted and printed forms must be the same program."""
+    try:
+        program = _elaborated(text, path)
+        formatted = guarded("format", lambda: format_source(text))
+        if guarded("format", lambda: format_source(formatted)) != formatted:
+            raise FindingError("format", "formatting twice is not formatting once")
+        again = _elaborated(formatted, path)
+        path.write_text(text, encoding="utf-8")  # messages show its lines
+    except MctcError as error:
+        raise FindingError("language", f"a valid spec is refused: {error.render()}") from error
+    printed = print_program(program)
+    if print_program(again) != printed:
+        raise FindingError("format", "the formatted spec is another program")
+    guarded("verify", lambda: verify(program))
+    full = print_program(program, locations=True)
+    if print_program(guarded("ir text", lambda: parse_program(full)), locations=True) != full:
+        raise FindingError("ir text", "the printed program is read as another one")
+    return program
+
+
+def _elaborated(text: str, path: Path) -> Program:
+    path.write_text(text, encoding="utf-8")
+    return guarded("elaborate", lambda: elaborate_file(path))
+
+
+def _witness(
+    witness: Witness, program: Program, options: BuildOptions, folder: Path, outcome: Outcome, streams: bool | None
+) -> None:
+    first = not outcome.errors
+    try:
+        subject = guarded(
+            f"compile for {witness.target}",
+            lambda: Subject.compile(witness.target, program, replace(options, verify_each=first)),
+        )
+    except MctcError as error:
+        _refused(f"compile for {witness.target}", error, outcome, streams)
+        return
+    if first and subject.target.deploys:
+        _errors(STEP, 1e-4, by_reference(subject), outcome)
+    _errors(witness.name, witness.tolerance, by_target(subject, witness, folder), outcome)
+
+
+def _errors(name: str, tolerance: float, errors: Iterator[tuple[str, float]], outcome: Outcome) -> None:
+    try:
+        found = guarded(name, lambda: list(errors))
+    except MctcError as error:
+        _refused(name, error, outcome, None)
+        return
+    for result, value in found:
+        if not value <= tolerance:
+            raise FindingError(name, f"{result} differs from the reference by {value:.3g} of its largest magnitude")
+        outcome.errors[name] = max(outcome.errors.get(name, 0.0), value)
+
+
+def _refused(stage: str, error: MctcError, outcome: Outcome, streams: bool | None) -> None:
+    """A refusal is counted; one that breaks a promise, names no place or says what is not true is a finding."""
+    if isinstance(error, BROKEN_PROMISES):
+        raise FindingError(stage, str(error)) from error
+    if place_of(error) is None:
+        raise FindingError(stage, f"refused without a place: {error}") from error
+    if streams and isinstance(error, DiagnosticError) and error.diagnostics[0].code == WHOLE:
+        raise FindingError(stage, f"a stream is refused: {error}") from error
+    outcome.refused.append((stage, reason_of(error)))

@@ -1,0 +1,196 @@
+"""The ways to execute a program: each is built in a folder, run over an utterance, and held to the IR reference.
+
+A witness of an installed target is one row of TARGETS: its steps over chunks, and its whole-sequence functions where
+it writes those. The reference is the whole program after the common passes, evaluated in float64 with the parameters
+as they are deployed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mctc.build.compile import Compiled
+from mctc.build.make import compile_for, target_named
+from mctc.build.options import BuildOptions
+from mctc.build.target import Interface, Target
+from mctc.evaluate.reference import evaluate
+from mctc.ir.op import Array
+from mctc.ir.program import Function, Program
+from mctc.ir.types import DType, Role, TensorType
+from mctc.plugins import registry
+from mctc.rewrite.validate import relative_error
+from mctc.streaming.run import stream
+from mctc.weights import Weights
+
+FP32 = 1e-4  # of the largest magnitude in a result
+LABELS = 5
+SEED = 11
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A target whose artifacts can be executed. needs: modules without which it is skipped."""
+
+    name: str
+    target: str
+    needs: tuple[str, ...] = ()
+    tolerance: float = FP32
+
+    @property
+    def installed(self) -> bool:
+        known = self.target in registry().names("targets") and all(find_spec(name) is not None for name in self.needs)
+        return known and target_named(self.target).runtime is not None
+
+
+WITNESSES = (
+    Witness("package", "ane"),
+    Witness("torch", "torch", ("torch",)),
+    Witness("onnxruntime", "onnx", ("onnx", "onnxruntime")),
+    Witness("coreai", "coreai", ("coreai",)),
+)
+STEP = "ir-step"  # the deployed step in the IR: every build that deploys has it
+
+
+@dataclass
+class Subject:
+    """A program compiled for one target, its parameters as deployed, and utterances with their results."""
+
+    target: Target
+    options: BuildOptions
+    compiled: Compiled
+    kept: dict[int, Weights] = field(default_factory=dict)
+    references: dict[Any, tuple[Mapping[str, Array], Mapping[str, Array]]] = field(default_factory=dict)
+
+    @classmethod
+    def compile(cls, target: str, program: Program, options: BuildOptions) -> Subject:
+        """Raises MctcError."""
+        found = target_named(target)
+        options = suited(options, found)
+        return cls(found, options, compile_for(found, program, options))
+
+    def weights(self, program: Program) -> Weights:
+        """Values of a program's parameters; programs before and after a pass have weights of their own."""
+        return self.kept.setdefault(id(program), Weights(program.sources, self.options.seed, cache=True))
+
+    def reference(self, name: str, frames: int) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+        """Inputs of a component's whole function and its results, in float64. Computed once."""
+        if (name, frames) not in self.references:
+            whole = self.compiled.whole
+            function, weights = whole.functions[name], self.weights(whole)
+            inputs = utterance(function, frames)
+            results, _ = evaluate(function, inputs, lambda key: weights.deployed(whole.parameters[key]))
+            self.references[name, frames] = inputs, self.real(name, results)
+        return self.references[name, frames]
+
+    def real(self, name: str, results: Mapping[str, Array]) -> dict[str, Array]:
+        """Without the entries that pad a vocabulary."""
+        real = dict(results)
+        types = {key: value.type for key, value in self.compiled.whole.functions[name].results}
+        for entry in self.compiled.whole.vocabularies:
+            axis = types[entry.result].find(Role.VOCABULARY) if entry.function == name else None
+            if axis is not None and entry.result in real:
+                real[entry.result] = np.take(real[entry.result], range(entry.valid), axis=axis)
+        return real
+
+    def frames(self) -> int:
+        """Frames of an utterance: two chunks, and a third that is not full."""
+        extents = [
+            extent for _, op in self.compiled.whole.ops() for value in op.results for extent in value.type.extents
+        ]
+        symbols = {symbol for extent in extents for symbol in extent.symbols}
+        multiple = int(np.lcm.reduce([e.coefficient(s).denominator for e in extents for s in symbols] or [1]))
+        return 2 * self.compiled.chunk + multiple
+
+
+def suited(options: BuildOptions, target: Target) -> BuildOptions:
+    """The options that a target takes; what it has not is left to it."""
+    from dataclasses import replace
+
+    forms = target.forms
+    kept = {name: getattr(options, name) if getattr(options, name) in forms[name] else None for name in forms}
+    if "fp32" in forms["precision"]:
+        kept["precision"] = "fp32"
+    return replace(options, target=target.name, **kept).resolved(forms)
+
+
+def utterance(function: Function, frames: int, batch: int = 1) -> dict[str, Array]:
+    """Random inputs that fp16 holds; a component over time gets one label, one over labels LABELS of them."""
+    over_time = any(value.type.find(Role.TIME) is not None for value in function.inputs)
+    extents = {Role.TIME: frames, Role.LABEL: 1 if over_time else LABELS, Role.BATCH: batch}
+    axes = [axis for value in function.inputs for axis in value.type.axes]
+    sizes = {symbol: extents[axis.role] for axis in axes for symbol in axis.extent.symbols}
+    rng = np.random.default_rng(SEED)
+    return {value.name: _random(value.type.substitute(sizes), rng) for value in function.inputs}
+
+
+def _random(type_: TensorType, rng: np.random.Generator) -> Array:
+    if type_.dtype is DType.I32 or type_.bound is not None:
+        return np.asarray(rng.integers(0, type_.bound.value if type_.bound else 8, type_.shape))
+    if type_.rank == 1:  # which frames exist
+        return np.asarray((rng.random(type_.shape) < 0.75).astype(np.float64))
+    return np.asarray(rng.normal(size=type_.shape).astype(np.float16).astype(np.float64))
+
+
+def by_reference(subject: Subject) -> Iterator[tuple[str, float]]:
+    """The deployed steps over chunks, by the ops' reference semantics."""
+    deployed = subject.compiled.deployed
+    weights = subject.weights(deployed)
+
+    def call(
+        function: Function, inputs: Mapping[str, Array], state: Mapping[str, Array] | None
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        return evaluate(function, inputs, lambda key: weights.deployed(deployed.parameters[key]), state)
+
+    for name in deployed.functions:
+        yield from _compared(subject, name, call)
+
+
+def by_target(subject: Subject, witness: Witness, folder: Path) -> Iterator[tuple[str, float]]:
+    """What the target writes, read back and executed in fp32: its steps over chunks, then its whole functions."""
+    compiled, target, options = subject.compiled, subject.target, subject.options
+    program = compiled.deployed if target.deploys else compiled.whole
+    written = target.write(compiled, subject.weights(program), folder, options, {})
+    target.check(compiled, subject.weights(program), folder, options, written)
+    engines = {a: target.engine(folder / a, "fp32", subject.weights) for a in written.artifacts}
+    for name, interface in written.interfaces.items():
+        yield from _compared(subject, name, Caller(engines[interface.artifact], interface))
+    for name, interface in written.whole.items():
+        inputs, expected = subject.reference(name, subject.frames())
+        results = subject.real(name, Caller(engines[interface.artifact], interface)(None, inputs, None)[0])
+        yield from ((f"{name}.{key} whole", relative_error(expected[key], results[key])) for key in expected)
+
+
+class Caller:
+    """A function of an artifact under the names of the program; states that are inputs and outputs are carried."""
+
+    def __init__(self, engine: Any, interface: Interface) -> None:
+        self.interface, self.function = interface, engine.function(interface.name)
+        states = {port.spec for port in interface.states}
+        self.inputs = [port for port in interface.inputs if port.spec not in states]
+        passed = len(interface.inputs) - len(self.inputs)
+        self.outputs = interface.outputs[: len(interface.outputs) - passed]
+        self.updates = interface.outputs[len(self.outputs) :]
+        self.carried = {port.name: np.zeros(port.shape, np.float32) for port in interface.states} if passed else {}
+        self.state = self.function.make_state() if interface.states and not passed else None
+
+    def __call__(self, _: Any, inputs: Mapping[str, Array], __: Any) -> tuple[dict[str, Array], dict[str, Array]]:
+        given = {port.name: inputs[port.spec] for port in self.inputs}
+        results = self.function(self.carried | given, self.state)
+        self.carried = {s.name: results[update.name] for s, update in zip(self.interface.states, self.updates)}
+        return {port.spec: np.asarray(results[port.name], np.float64) for port in self.outputs}, {}
+
+
+def _compared(subject: Subject, name: str, call: Any) -> Iterator[tuple[str, float]]:
+    """The results of steps over a whole utterance against those of the whole function."""
+    info = subject.compiled.steps[name]
+    step = subject.compiled.deployed.functions[name], info
+    inputs, expected = subject.reference(name, subject.frames())
+    results = subject.real(name, stream(lambda _: step, inputs, repeat(info.chunk), call))
+    yield from ((f"{name}.{key}", relative_error(expected[key], results[key])) for key in results)
