@@ -1,4 +1,4 @@
-"""Two small builds: a transducer like mct_small, and one whose encoder looks ahead."""
+"""Small builds: a transducer like mct_small, one whose encoder looks ahead, and one that does not hear."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from mctc.build import BuildOptions, build
 
 AHEAD = Path(__file__).parent / "ahead.mct"
+BARE = Path(__file__).parent / "bare.mct"
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +24,13 @@ def small(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ahead(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("build") / "ahead"
     build(AHEAD, folder, BuildOptions())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("build") / "bare"
+    build(BARE, folder, BuildOptions())
     return folder
 
 

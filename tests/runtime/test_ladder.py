@@ -45,7 +45,7 @@ def relist(folder: Path, name: str) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-@pytest.mark.parametrize("which", ["small", "ahead"])
+@pytest.mark.parametrize("which", ["small", "ahead", "bare"])
 def test_every_rung_holds_on_a_good_build(which: str, request: pytest.FixtureRequest) -> None:
     code, found = rungs(request.getfixturevalue(which))
     assert code == 0
