@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from mctc.evaluate.coreml.declaration import op
-from mctc.evaluate.coreml.ops.arguments import flag, integer, integers
+from mctc.evaluate.coreml.ops.arguments import flag, integer, integers, number
 from mctc.evaluate.coreml.precision import Array
 
 
-def grid(size: int, count: int, mode: str) -> Array:
-    """Where `count` samples are taken on an axis of `size` elements (resize_bilinear's documented modes)."""
+def grid(size: float, count: int, mode: str) -> Array:
+    """Where `count` samples are taken on an axis of `size` elements (resize_bilinear's documented modes).
+
+    An axis that runs backwards from 0 to n has the size n + 1, as one that runs forwards.
+    """
     places = np.arange(count, dtype=np.float64)
     if mode in ("STRICT_ALIGN_CORNERS", "ALIGN_CORNERS"):
         if count == 1:
@@ -30,7 +33,7 @@ def grid(size: int, count: int, mode: str) -> Array:
         points = (places + 0.5) * (size / count) - 0.5
     else:
         raise ValueError(f"there is no sampling mode '{mode}'")
-    return np.clip(points, 0, size - 1)
+    return np.clip(points, min(0, size - 1), max(0, size - 1))
 
 
 def interpolate(x: Array, axis: int, points: Array) -> Array:
@@ -113,3 +116,70 @@ def resize(
         else:
             raise ValueError(f"there is no interpolation mode '{interpolation_mode}'")
     return result
+
+
+_CORNERS = {"CORNERS_HEIGHT_FIRST": (0, 1, 2, 3), "CORNERS_WIDTH_FIRST": (1, 0, 3, 2)}
+_CENTERS = {"CENTER_SIZE_HEIGHT_FIRST": (0, 1, 2, 3), "CENTER_SIZE_WIDTH_FIRST": (1, 0, 3, 2)}
+
+
+def _corners(boxes: Array, mode: str) -> Array:
+    """Boxes as (top, left, bottom, right)."""
+    if mode in _CORNERS:
+        return boxes[:, _CORNERS[mode]]
+    if mode not in _CENTERS:
+        raise ValueError(f"there is no box coordinate mode '{mode}'")
+    center, size = np.split(boxes[:, _CENTERS[mode]], 2, axis=1)
+    return np.concatenate([center - size / 2, center + size / 2], axis=1)
+
+
+def _crop(x: Array, box: Array, target: tuple[int, int], mode: str, outside: np.float32) -> Array:
+    """The last two axes sampled within (top, left, bottom, right); what lies off the image is `outside`."""
+    result, rank = x, x.ndim
+    for axis, start, end, count in ((rank - 2, box[0], box[2], target[0]), (rank - 1, box[1], box[3], target[1])):
+        last = x.shape[axis] - 1
+        points = start + grid(end - start + 1, count, mode)
+        inside = (points >= 0) & (points <= last)
+        shape = [1] * rank
+        shape[axis] = -1
+        result = np.where(inside.reshape(shape), interpolate(result, axis, np.clip(points, 0, last)), outside)
+    return result
+
+
+@op(
+    "crop_resize",
+    note="boxes in all four conventions, all five sampling modes; samples off the image are pad_value, or 0",
+)
+def crop_resize(
+    x: Array,
+    roi: Array | None = None,
+    boxes: Array | None = None,
+    box_indices: Any = None,
+    target_height: Any = 1,
+    target_width: Any = 1,
+    normalized_coordinates: Any = False,
+    spatial_scale: Any = 1.0,
+    box_coordinate_mode: str = "CORNERS_HEIGHT_FIRST",
+    sampling_mode: str = "DEFAULT",
+    pad_value: Any = 0.0,
+) -> Array:
+    """Boxes cut out of images and resized, linearly interpolated.
+
+    Until iOS 16 roi (n, 1, 4 or 5, 1, 1) holds the boxes, with the image's index in front or for every image; the
+    result is (n, images, channels, height, width). From iOS 17 on boxes are (n, 4) and there is no axis of images.
+    """
+    given = boxes if roi is None else roi
+    if given is None:
+        raise ValueError("neither roi nor boxes are given")
+    table = given.astype(np.float64).reshape(len(given), -1)
+    indices = integers(np.arange(len(table)) if box_indices is None else box_indices) if roi is None else None
+    if table.shape[1] == 5:
+        indices, table = integers(table[:, 0]), table[:, 1:]
+    corners = _corners(table, box_coordinate_mode) * float(number(spatial_scale))
+    if flag(normalized_coordinates):
+        corners = corners * np.tile([x.shape[-2] - 1, x.shape[-1] - 1], 2)
+    target = integer(target_height), integer(target_width)
+    cut = [
+        _crop(x if indices is None else x[indices[n] : indices[n] + 1], box, target, sampling_mode, number(pad_value))
+        for n, box in enumerate(corners)
+    ]
+    return np.stack(cut) if roi is not None else np.concatenate(cut)
