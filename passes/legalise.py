@@ -1,9 +1,11 @@
-"""Ops that Core ML's op set lacks, in terms of ops that it has."""
+"""Ops that a stack lacks, or that its Neural Engine refuses, in terms of ops that it runs there in fp16."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
+from math import prod, sqrt
+
+import numpy as np
 
 from mctc.ir.op import axis_position
 from mctc.ir.ops.linear import channel_axis
@@ -13,18 +15,27 @@ from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.rewriter import Rewriter, rewrite
 
+Legal = Callable[[Op, Rewriter], Value | None]
+SMALLEST_NORMAL = 2.0**-14  # of fp16
+
 
 class Legalise(Pass):
-    """Expresses rms_norm, log_softmax and linear on more than four axes in ops that Core ML runs in fp16."""
+    """Expresses ops that a stack lacks, or refuses on the Neural Engine, in ops that it runs there in fp16.
+
+    Core ML: rms_norm, log_softmax, linear on more than four axes. Core AI: layer_norm, silu and tanh as well.
+    """
 
     name = "legalise"
     promise = Exact()
     stage = "deploy"
+    after = ("lower-rnn", "lower-attention", "lower-selective-scan")
     before = ("pack-states",)
 
     def run(self, program: Program, context: Context) -> Program:
+        table = LEGAL.get(context.stack, LEGAL["coreml"])
+
         def rule(op: Op, rewriter: Rewriter) -> Value | None:
-            legal = LEGAL.get(op.name)
+            legal = table.get(op.name)
             return legal(op, rewriter) if legal else None
 
         return fold_parameters(rewrite(program, self.name, rule), self.name)
@@ -70,8 +81,59 @@ def _linear(op: Op, rewriter: Rewriter) -> Value | None:
     return rewriter.reshaped(y, op.result.type)
 
 
-LEGAL: dict[str, Callable[[Op, Rewriter], Value | None]] = {
-    "rms_norm": _rms_norm,
-    "log_softmax": _log_softmax,
-    "linear": _linear,
+def _silu(op: Op, rewriter: Rewriter) -> Value:
+    """x * sigmoid(x): Core AI lowers its own silu through fp32, which leaves the engine (NE32)."""
+    (x,) = rewriter.operands(op)
+    assert x is not None
+    return rewriter.op("mul", x, rewriter.op("sigmoid", x))
+
+
+def _tanh(op: Op, rewriter: Rewriter) -> Value:
+    """2 * sigmoid(2x) - 1 (NE33)."""
+    (x,) = rewriter.operands(op)
+    assert x is not None
+    return rewriter.op("scale", rewriter.op("sigmoid", rewriter.op("scale", x, factor=2.0)), factor=2.0, offset=-1.0)
+
+
+def _centred_norm(op: Op, rewriter: Rewriter) -> Value:
+    """Layer norm of Core AI, which has no op for it."""
+    x = rewriter.named(op, "x")
+    assert x is not None
+    mean = rewriter.op("reduce_mean", x, axis=channel_axis(op.signature, "x"))
+    return _normalised(op, rewriter.op("sub", x, mean), rewriter)
+
+
+def _plain_norm(op: Op, rewriter: Rewriter) -> Value:
+    """RMS norm of Core AI, which has no op for it."""
+    x = rewriter.named(op, "x")
+    assert x is not None
+    return _normalised(op, x, rewriter)
+
+
+def _normalised(op: Op, x: Value, rewriter: Rewriter) -> Value:
+    """x / sqrt(mean(x^2) + epsilon), times weight, plus bias, with every tensor in the range of fp16.
+
+    For any m > 0 that is z / sqrt(mean(z^2) + (sqrt(epsilon)/m)^2) with z = x/m. With m the largest magnitude, or
+    sqrt(epsilon) if that is more, nothing that is squared is above 1; x^2 itself overflows from 256 on.
+    """
+    emit, axis = rewriter.op, channel_axis(op.signature, "x")
+    root = sqrt(op.signature.float("epsilon"))
+    largest = emit("reduce_max", emit("abs", x), axis=axis)
+    m = emit("maximum", largest, rewriter.constant(np.float32(max(root, SMALLEST_NORMAL))))
+    z = emit("div", x, m)
+    power = emit("reduce_mean", emit("square", z), axis=axis)
+    epsilon = emit("square", emit("div", rewriter.constant(np.float32(root)), m))
+    y = emit("mul", z, emit("rsqrt", emit("add", power, epsilon)))
+    for name, kind in (("weight", "mul"), ("bias", "add")):
+        vector = rewriter.named(op, name)
+        if vector is not None:
+            column = [("channel", vector.type.size) if i == axis else ("unit", 1) for i in range(x.type.rank)]
+            y = emit(kind, y, emit("reshape", vector, axes=tuple(column)))
+    return y
+
+
+COMMON: dict[str, Legal] = {"log_softmax": _log_softmax, "linear": _linear}
+LEGAL: dict[str, dict[str, Legal]] = {
+    "coreml": {**COMMON, "rms_norm": _rms_norm},
+    "coreai": {**COMMON, "rms_norm": _plain_norm, "layer_norm": _centred_norm, "silu": _silu, "tanh": _tanh},
 }

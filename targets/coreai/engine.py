@@ -1,0 +1,139 @@
+"""Running an asset with coreai's own runtime, on Linux and on a Mac."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Coroutine, Mapping, MutableMapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any, TypeVar
+
+import numpy as np
+from coreai.authoring import AIModelAsset
+from coreai.runtime import NDArray
+
+from mctc.diagnostics.near import did_you_mean, listing
+from mctc.ir.op import Array
+from mctc.targets.coreai.errors import CoreAiError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TensorPort:
+    """An input or state of a function. `shape` has fixed extents, `dtype` is numpy's."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Any
+
+    def array(self, array: Array, function: str) -> NDArray:
+        """The runtime's copy of an array. Raises CoreAiError naming the port where the shape or values don't fit."""
+        given = np.asarray(array)
+        if given.shape != self.shape:
+            raise CoreAiError(f"`{self.name}` of {function} has shape {list(given.shape)}, expected {list(self.shape)}")
+        if given.dtype.kind not in "fiub" or (np.dtype(self.dtype).kind in "iu" and given.dtype.kind == "f"):
+            raise CoreAiError(f"`{self.name}` of {function} is {given.dtype}, expected {np.dtype(self.dtype)}")
+        return NDArray(np.ascontiguousarray(given, self.dtype))  # the device's runtime reads no strides (NE35)
+
+
+class CoreAiEngine:
+    """An asset that was opened; functions are loaded when they are asked for. Closed when nobody refers to it."""
+
+    def __init__(self, asset: Path) -> None:
+        if not (asset / "main.mlirb").is_file():
+            raise CoreAiError(f"{asset} is no Core AI asset", hint="`mctc build --target coreai` writes one")
+        self.asset, self._loop, self._stack = asset, Loop(), AsyncExitStack()
+        try:
+            self._model = self._loop.run(self._stack.enter_async_context(AIModelAsset.load(str(asset)).executable()))
+        except Exception as error:  # whatever the runtime raises for a file that it can't read
+            self._loop.stop()
+            raise CoreAiError(f"{asset} can't be opened: {error}") from error
+        self._functions: dict[str, CoreAiFunction] = {}
+        self._close = weakref.finalize(self, _close, self._loop, self._stack)
+
+    def function(self, name: str | None = None) -> CoreAiFunction:
+        """The function of that name, the first when left out. Raises CoreAiError when there is none."""
+        names = list(self._model.function_names)
+        name = names[0] if name is None and names else name
+        if name not in names:
+            hint = did_you_mean(str(name), names) or f"it has {listing(names)}"
+            raise CoreAiError(f"{self.asset} has no function '{name}'", hint=hint)
+        if name not in self._functions:
+            self._functions[name] = CoreAiFunction(name, self._model.load_function(name), self)
+        return self._functions[name]
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Waits for the runtime."""
+        return self._loop.run(work)
+
+
+class CoreAiFunction:
+    """A function that is ready to be called (mctc.build.engine.Executable)."""
+
+    def __init__(self, name: str, loaded: Any, engine: CoreAiEngine) -> None:
+        self.name, self._loaded, self._engine = name, loaded, engine
+        described = loaded.desc
+        self.inputs: Sequence[TensorPort] = [
+            _port(port, described.input_descriptor(port)) for port in described.input_names
+        ]
+        self.states: Sequence[TensorPort] = [
+            _port(port, described.state_descriptor(port)) for port in described.state_names
+        ]
+
+    def make_state(self) -> MutableMapping[str, Array]:
+        """States of zeros, by name; a call reads them and puts their new values in their place."""
+        return {port.name: np.zeros(port.shape, port.dtype) for port in self.states}
+
+    def __call__(self, inputs: Mapping[str, Array], state: Any = None) -> dict[str, Array]:
+        """One call: outputs by name; `state` is updated in place. Raises CoreAiError naming the input at fault."""
+        given = self._fitted(self.inputs, inputs, "input")
+        held = self._fitted(self.states, {} if state is None else state, "state")
+        try:
+            results = self._engine.run(self._loaded(given, held))
+        except Exception as error:
+            raise CoreAiError(f"{self.name} of {self._engine.asset} fails: {error}") from error
+        for name, array in held.items():
+            state[name] = np.array(array.numpy())
+        return {name: np.array(value.numpy()) for name, value in results.items()}
+
+    def _fitted(self, ports: Sequence[TensorPort], arrays: Mapping[str, Array], kind: str) -> dict[str, NDArray]:
+        names = [port.name for port in ports]
+        for name in arrays:
+            if name not in names:
+                hint = did_you_mean(name, names) or (f"there are {listing(names)}" if names else None)
+                raise CoreAiError(f"{self.name} has no {kind} `{name}`", hint=hint)
+        for name in names:
+            if name not in arrays:
+                raise CoreAiError(f"{self.name} needs {kind} `{name}`")
+        return {port.name: port.array(arrays[port.name], self.name) for port in ports}
+
+
+class Loop:
+    """An event loop of its own in a thread of its own: the runtime has only an asynchronous interface, and the caller
+    may be inside of a loop already, as in a notebook."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, name="Core AI", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+def _close(loop: Loop, stack: AsyncExitStack) -> None:
+    loop.run(stack.aclose())
+    loop.stop()
+
+
+def _port(name: str, descriptor: Any) -> TensorPort:
+    return TensorPort(name, tuple(descriptor.shape), np.dtype(descriptor.dtype).type)

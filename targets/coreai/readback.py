@@ -1,0 +1,80 @@
+"""An asset opened again, run, and compared with the program that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mctc.build.target import Agreement, Interface, Written
+from mctc.evaluate.reference import evaluate
+from mctc.ir.op import Array
+from mctc.ir.program import Function, Program
+from mctc.rewrite.validate import relative_error
+from mctc.targets.ane.names import identifier
+from mctc.targets.ane.readback import random_arrays
+from mctc.targets.coreai.engine import CoreAiEngine, CoreAiFunction
+from mctc.targets.coreai.errors import CoreAiError
+from mctc.targets.coreai.interface import STATE_OUT
+from mctc.weights import Weights
+
+# Of the largest magnitude in a result. In fp16 the runtime rounds after every op (and inside of every matrix product),
+# where the reference computes in float64: what is left is the noise of hundreds of roundings.
+TOLERANCE = {"fp32": 1e-4, "fp16": 5e-2}
+
+
+def check_asset(
+    program: Program, weights: Weights, folder: Path, written: Written, *, states_as_io: bool, precision: str
+) -> list[Agreement]:
+    """Runs every function once on random inputs and states. Raises CoreAiError where a result differs too much."""
+    (artifact,) = written.artifacts
+    engine = CoreAiEngine(folder / artifact)
+    found: list[Agreement] = []
+    for name, interface in written.interfaces.items():
+        found += _check(program, program.functions[name], weights, engine, interface, states_as_io, precision)
+    return found
+
+
+def _check(
+    program: Program,
+    function: Function,
+    weights: Weights,
+    engine: CoreAiEngine,
+    interface: Interface,
+    states_as_io: bool,
+    precision: str,
+) -> list[Agreement]:
+    inputs = random_arrays({value.name: value.type for value in function.inputs})
+    states = random_arrays({state.name: state.value.type for state in function.states})
+    results, updates = evaluate(function, inputs, lambda name: weights.deployed(program.parameters[name]), states)
+    expected = {identifier(name): array for name, array in results.items()}
+    expected |= {identifier(name) + STATE_OUT: array for name, array in updates.items()}
+    actual = _run(engine.function(interface.name), inputs, states, states_as_io)
+    return [
+        _agree(function, engine.asset, name, expected[name], actual[name], TOLERANCE[precision]) for name in expected
+    ]
+
+
+def _run(
+    compiled: CoreAiFunction, inputs: Mapping[str, Array], states: Mapping[str, Array], states_as_io: bool
+) -> dict[str, Array]:
+    """Results and new states of one call, by the names that they have where states are outputs."""
+    given = {identifier(key): array for key, array in inputs.items()}
+    named = {identifier(key): array for key, array in states.items()}
+    if states_as_io:
+        return compiled(given | named)
+    held = dict(named)
+    results = compiled(given, held)
+    return results | {key + STATE_OUT: array for key, array in held.items()}
+
+
+def _agree(function: Function, asset: Path, name: str, expected: Array, actual: Array, tolerance: float) -> Agreement:
+    error = relative_error(expected, np.asarray(actual, np.float64))
+    if not error <= tolerance:
+        raise CoreAiError(
+            f"{asset}: {name} of {function.name} differs from the program by {error:.3g} of its largest value "
+            f"(at most {tolerance:g} is allowed)",
+            hint="this is a fault of mctc or of coreai's runtime: please report it with the spec and the command",
+        )
+    return Agreement(function.name, name, error)

@@ -1,0 +1,114 @@
+"""Elementwise ops. Core AI has no negation, square, reciprocal, clamp or softplus: those are composed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from coreai import authoring as ca
+
+from mctc.ir.program import Op
+from mctc.ir.types import DType
+from mctc.targets.coreai.function import FunctionEmitter, Rule
+from mctc.targets.coreai.rules.operands import operand
+
+Unary = Callable[[ca.Value, FunctionEmitter], ca.Value]
+Binary = Callable[[ca.Value, ca.Value], ca.Value]
+
+# Terms of 2 atanh(s) = 2 (s + s^3/3 + s^5/5 + ...), for s up to 1/3, that fp16 and fp32 can tell from the whole series.
+SERIES = {np.float16: 4, np.float32: 8}
+
+
+def times(x: ca.Value, y: ca.Value) -> ca.Value:
+    """The product of two tensors of equally many axes, or of a tensor and a number."""
+    return ca.broadcasting_mul(x, y)
+
+
+def plus(x: ca.Value, y: ca.Value) -> ca.Value:
+    return ca.broadcasting_add(x, y)
+
+
+def softplus(x: ca.Value, e: FunctionEmitter) -> ca.Value:
+    """relu(x) + log(1 + u) with u = exp(-|x|), the logarithm as 2 atanh(u / (2 + u)).
+
+    fp16 rounds 1 + u to steps of 1/1024, so log(1 + u) would lose the small results that a slow scan lives on.
+    """
+    u = ca.exp(times(ca.abs_(x), e.number(-1.0)))
+    s = ca.divide(u, plus(u, e.number(2.0)))
+    square = ca.mul(s, s)
+    terms = SERIES[e.dtype]
+    total = times(square, e.number(2 / (2 * terms - 1)))
+    for term in range(terms - 2, 0, -1):
+        total = ca.mul(plus(total, e.number(2 / (2 * term + 1))), square)
+    return ca.add(ca.relu(x), ca.mul(plus(total, e.number(2.0)), s))
+
+
+UNARY: dict[str, Unary] = {
+    "neg": lambda x, e: times(x, e.number(-1.0)),
+    "exp": lambda x, e: ca.exp(x),
+    "log": lambda x, e: ca.log(x),
+    "sqrt": lambda x, e: ca.sqrt(x),
+    "rsqrt": lambda x, e: ca.rsqrt(x),
+    "reciprocal": lambda x, e: ca.broadcasting_divide(e.number(1.0), x),
+    "abs": lambda x, e: ca.abs_(x),
+    "square": lambda x, e: ca.mul(x, x),
+    "tanh": lambda x, e: ca.tanh(x),
+    "sin": lambda x, e: ca.sin(x),
+    "cos": lambda x, e: ca.cos(x),
+    "relu": lambda x, e: ca.relu(x),
+    "sigmoid": lambda x, e: ca.sigmoid(x),
+    "silu": lambda x, e: ca.silu(x),
+    "gelu": lambda x, e: ca.gelu(x),
+    "softplus": softplus,
+}
+# Of operands of one shape, and of others.
+BINARY: dict[str, tuple[Binary, Binary]] = {
+    "add": (ca.add, ca.broadcasting_add),
+    "sub": (ca.sub, ca.broadcasting_sub),
+    "mul": (ca.mul, ca.broadcasting_mul),
+    "div": (ca.divide, ca.broadcasting_divide),
+    "maximum": (ca.maximum, ca.broadcasting_maximum),
+    "minimum": (ca.minimum, ca.broadcasting_minimum),
+}
+
+
+def _unary(form: Unary) -> Rule:
+    return lambda op, e: form(e.ref(operand(op)), e)
+
+
+def _binary(name: str) -> Rule:
+    same, broadcasting = BINARY[name]
+
+    def rule(op: Op, e: FunctionEmitter) -> ca.Value:
+        left, right = operand(op, 0), operand(op, 1)
+        alike = left.type.shape == right.type.shape == op.result.type.shape
+        return (same if alike else broadcasting)(*e.broadcast(op, left, right))
+
+    return rule
+
+
+def _scale(op: Op, e: FunctionEmitter) -> ca.Value:
+    x, factor, offset = e.ref(operand(op)), float(op.attributes["factor"]), float(op.attributes["offset"])
+    scaled = x if factor == 1 else times(x, e.number(factor))
+    return scaled if offset == 0 else plus(scaled, e.number(offset))
+
+
+def _clip(op: Op, e: FunctionEmitter) -> ca.Value:
+    low, high = (e.number(float(op.attributes[name])) for name in ("low", "high"))
+    return ca.broadcasting_minimum(ca.broadcasting_maximum(e.ref(operand(op)), low), high)
+
+
+def _cast(op: Op, e: FunctionEmitter) -> ca.Value:
+    x, kind = e.ref(operand(op)), op.result.type.dtype
+    if operand(op).type.dtype.is_float and kind.is_float:
+        return x
+    return ca.cast(x, {DType.I32: np.int32, DType.BOOL: np.bool_}.get(kind, e.dtype))
+
+
+RULES: dict[str, Rule] = {
+    **{name: _unary(form) for name, form in UNARY.items()},
+    **{name: _binary(name) for name in BINARY},
+    "scale": _scale,
+    "clip": _clip,
+    "cast": _cast,
+}

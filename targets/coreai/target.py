@@ -1,0 +1,63 @@
+"""The target class that the registry finds under the name `coreai`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from mctc.build.compile import Compiled
+from mctc.build.engine import Engine
+from mctc.build.options import BuildOptions
+from mctc.build.target import Agreement, Load, Target, Written
+from mctc.targets.coreai.library import require_coreai
+from mctc.weights import Weights
+
+
+class CoreAiTarget(Target):
+    """Core AI assets (.aimodel), for iOS 27 and macOS 27 on."""
+
+    name: ClassVar[str] = "coreai"
+    stack: ClassVar[str] = "coreai"
+    forms = {"state": ("io", "packed", "separate"), "layout": ("single",), "precision": ("fp16", "fp32")}
+    suffix: ClassVar[str | None] = ".aimodel"
+    runtime: ClassVar[str | None] = "Core AI runtime"
+    independent: ClassVar[bool] = True
+
+    def write(
+        self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
+    ) -> Written:
+        """Writes one asset of all functions. Raises CoreAiError, also where coreai is missing."""
+        require_coreai()
+        from mctc.targets.coreai.asset import write_asset
+
+        return write_asset(
+            compiled.deployed,
+            weights,
+            folder,
+            states_as_io=options.state == "io",
+            precision=options.precision or "fp16",
+            metadata=metadata,
+        )
+
+    def check(
+        self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, written: Written
+    ) -> list[Agreement]:
+        """Runs every function in coreai's runtime. Raises CoreAiError where one disagrees with its program."""
+        from mctc.targets.coreai.readback import check_asset
+
+        return check_asset(
+            compiled.deployed,
+            weights,
+            folder,
+            written,
+            states_as_io=options.state == "io",
+            precision=options.precision or "fp16",
+        )
+
+    def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
+        """coreai's runtime. Raises CoreAiError, also where coreai is missing."""
+        require_coreai()
+        from mctc.targets.coreai.engine import CoreAiEngine
+
+        return CoreAiEngine(artifact)
