@@ -51,21 +51,44 @@ def compile_program(
 
     Without `deploys` it ends at the steps, and a component that can't be streamed has none: `explanations` say why.
     """
+    run, context = _prepared(options, without, stack, watch)
+    whole, common = run(program, "common")
+    return _behind(whole, common, run, context, options, watch, deploys)
+
+
+def compile_whole(
+    whole: Program, options: BuildOptions, *, deploys: bool = True, without: tuple[str, ...] = (), stack: str = "coreml"
+) -> Compiled:
+    """The same from a program that the common passes have been over. Raises MctcError."""
+    run, context = _prepared(options, without, stack, None)
+    return _behind(whole, [], run, context, options, None, deploys)
+
+
+Stage = Callable[..., tuple[Program, list[Ran]]]  # run_stage for a program and a stage
+
+
+def _prepared(
+    options: BuildOptions, without: tuple[str, ...], stack: str, watch: Watch | None
+) -> tuple[Stage, Context]:
     registry().ops()
-    passes, without = list(registry().passes().values()), (*_left_out(options), *without)
+    passes, left_out = registry().passes().values(), (*_left_out(options), *without)
     chosen = {"scan": options.scan} if options.scan else {}
     context = Context(options.device, options.state or STATES[0], chosen, stack=stack)
     seen = (lambda cls, after: watch(cls.name, after)) if watch else None
-    run = partial(run_stage, passes=passes, context=context, without=without, each=options.verify_each, watch=seen)
-    whole, common = run(program, "common")
+    each = options.verify_each
+    return partial(run_stage, passes=passes, context=context, without=left_out, each=each, watch=seen), context
+
+
+def _behind(
+    whole: Program, common: list[Ran], run: Stage, context: Context, options: BuildOptions, watch: Watch | None,
+    deploys: bool,
+) -> Compiled:  # fmt: skip
+    """The steps of a program behind the common passes and, where the target deploys, what becomes of them."""
     chunk = chunk_frames(whole, options.chunk)
     derived, steps = derive_program(whole, chunk) if deploys else _streamed(whole, chunk, context)
     if watch:
         watch(DERIVE, derived)
-    if not deploys:
-        ran = {"common": common, "deploy": []}
-        return Compiled(whole, derived, derived, chunk, steps, ran, tuple(context.explanations))
-    deployed, deploy = run(derived, "deploy")
+    deployed, deploy = run(derived, "deploy") if deploys else (derived, [])
     ran = {"common": common, "deploy": deploy}
     return Compiled(whole, derived, deployed, chunk, steps, ran, tuple(context.explanations))
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
+from mctc.diagnostics.errors import MctcError
 from mctc.ir.op import Array
+
+
+class RuntimeMissingError(MctcError):
+    """What executes an artifact isn't installed here, or there is none for this machine."""
 
 
 class Named(Protocol):

@@ -8,7 +8,7 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import Any, cast
 
-from mctc.build.compile import Compiled, Watch, compile_program
+from mctc.build.compile import Compiled, Watch, compile_program, compile_whole
 from mctc.build.folder import check_replaceable, replaced
 from mctc.build.manifest import NAME, ORIGINS, PROGRAM, WHOLE, manifest, read_manifest, sha256, write_json
 from mctc.build.options import BuildError, BuildOptions
@@ -89,6 +89,11 @@ def write_build(
 def compile_for(target: Target, program: Program, options: BuildOptions, watch: Watch | None = None) -> Compiled:
     """`compile_program` as a target wants it."""
     return compile_program(program, options, watch, deploys=target.deploys, without=target.without, stack=target.stack)
+
+
+def compile_whole_for(target: Target, whole: Program, options: BuildOptions) -> Compiled:
+    """`compile_whole` as a target wants it."""
+    return compile_whole(whole, options, deploys=target.deploys, without=target.without, stack=target.stack)
 
 
 def target_named(name: str) -> Target:

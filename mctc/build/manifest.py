@@ -22,7 +22,7 @@ from mctc.rewrite.pipeline import Ran
 from mctc.streaming.derive import StepInfo
 from mctc.version import __version__
 
-SCHEMA = 1
+SCHEMA = 2
 NAME = "manifest.json"
 PROGRAM, WHOLE, ORIGINS = "program.mir", "whole.mir", "origins.json"
 BLOCK = 1 << 20

@@ -86,8 +86,8 @@ class Target(ABC):
     forms: what can be asked of it, by the name of the option; of each the first is what a build does unasked.
     beside: names of targets that a build for this one writes as well.
     suffix: how the names of its artifacts end, if something other than a build can be run from them.
-    runtime: what executes its artifacts, in words; None where nothing does. independent: that was written by others, so
-    `mctc verify` asks it about builds for other targets too.
+    runtime: what executes its artifacts, in words; None where nothing does. computes: precisions that it can compute in
+    whatever an artifact was built in. witness: `mctc verify` asks it about builds for other targets too.
     """
 
     name: ClassVar[str]
@@ -98,7 +98,8 @@ class Target(ABC):
     beside: ClassVar[tuple[str, ...]] = ()
     suffix: ClassVar[str | None] = None
     runtime: ClassVar[str | None] = None
-    independent: ClassVar[bool] = False
+    computes: ClassVar[tuple[str, ...]] = ()
+    witness: ClassVar[bool] = False
 
     @abstractmethod
     def write(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mctc.cli.options import plugin_option
 from mctc.diagnostics.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -36,13 +37,16 @@ PATH = click.Path(path_type=Path)
     "--precision", type=click.Choice(["fp16", "fp32"]),
     help="That of the build if left out. A Core ML program in fp16 is rounded after every operation, in fp32 never.",
 )  # fmt: skip
+@click.option("--weights", type=PATH, metavar="FILE", help="The checkpoint of a torch build with trained weights.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+@plugin_option
 def run(built: Path, audio: Path | None, speech: bool, inputs: tuple[str, ...], **options: Any) -> int:
     """Run a build over a recording, or a package over arrays.
 
     `mctc run build/mct_small --audio talk.flac` streams audio through log-mel frames, encoder steps and greedy
     transducer search. `mctc run model.mlpackage --input x.npy` runs one function of any package. Both execute what was
-    built itself: a Core ML program in numpy, .onnx files in onnxruntime, an .aimodel in the Core AI runtime.
+    built itself: a Core ML program in numpy, .onnx files in onnxruntime, an .aimodel in the Core AI runtime, modules in
+    torch.
     """
     if (audio is not None) + speech + bool(inputs) != 1:
         raise UsageError(
@@ -56,10 +60,13 @@ def run(built: Path, audio: Path | None, speech: bool, inputs: tuple[str, ...], 
 
         audio = bundled_recording()
     assert audio is not None
-    return _speech(built, audio, options["precision"], options["max_symbols"], options["as_json"])
+    asked = {key: options[key] for key in ("precision", "max_symbols", "as_json", "weights")}
+    return _speech(built, audio, **asked)
 
 
-def _speech(folder: Path, audio: Path, precision: Any, max_symbols: int, as_json: bool) -> int:
+def _speech(
+    folder: Path, audio: Path, *, precision: str | None, max_symbols: int, as_json: bool, weights: Path | None
+) -> int:
     from mctc.audio import probe_audio
     from mctc.cli.run_report import as_record, lines
     from mctc.runtime.built import open_built
@@ -68,7 +75,7 @@ def _speech(folder: Path, audio: Path, precision: Any, max_symbols: int, as_json
     built = open_built(folder)
     seconds = probe_audio(audio).seconds
     with _progress(seconds, as_json) as on_chunk:
-        transcript = transcribe(built, audio, precision, max_symbols, on_chunk)
+        transcript = transcribe(built, audio, precision, max_symbols, on_chunk, weights)
     if as_json:
         import json
 

@@ -10,52 +10,95 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mctc.diagnostics.errors import ExitCode
+from mctc.cli.options import plugin_option
+from mctc.diagnostics.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mctc.runtime.ladder import Rung
 
 PATH = click.Path(path_type=Path)
 WORDS = {True: "ok", False: "FAILED", None: "not run"}
+STYLES = {"ok": "green", "FAILED": "bold red", "not run": "yellow"}
 
 
 @click.command()
 @click.argument("built", type=PATH, metavar="BUILD")
 @click.option("--weights", type=PATH, metavar="FILE", help="The checkpoint of a build with trained weights.")
+@click.option(
+    "--witness", "witnesses", multiple=True, metavar="TARGET",
+    help="Ask only the runtime of this target besides the build's own. Repeatable.",
+)  # fmt: skip
+@click.option("--no-witnesses", "alone", is_flag=True, help="Ask none besides the build's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rungs as JSON.")
-def verify(built: Path, weights: Path | None, as_json: bool) -> int:
+@plugin_option
+def verify(built: Path, weights: Path | None, witnesses: tuple[str, ...], alone: bool, as_json: bool) -> int:
     """Prove a build: every rung of the ladder, measured.
 
     Over ten seconds of the bundled recording: the files and programs of the build, every pass evaluated before and
-    after, coremltools' own type inference, and the step functions over chunks, in the IR and from the package on disk
-    (fp32 and fp16), against the whole program. The exit code is 1 when a rung fails.
+    after, coremltools' own type inference; then the step functions over chunks, and whole utterances, by every witness
+    against the IR's reference semantics. The witnesses are the build's own runtime and those of the other targets, for
+    which the program is built in passing: Core ML's evaluator, torch, onnxruntime, the Core AI runtime. The exit code
+    is 1 when a rung fails.
     """
     from mctc.runtime.ladder import Ladder
 
-    rungs = list(Ladder(built, weights).climb())
-    click.echo(json.dumps([asdict(rung) for rung in rungs], indent=2) if as_json else table(rungs))
+    if alone and witnesses:
+        raise UsageError("--no-witnesses and --witness exclude each other")
+    asked = [] if alone else list(witnesses) or None
+    rungs = list(Ladder(built, weights, asked).climb())
+    click.echo(json.dumps([asdict(rung) for rung in rungs], indent=2) if as_json else report(rungs))
     return ExitCode.FAILED if any(rung.ok is False for rung in rungs) else ExitCode.OK
 
 
-def table(rungs: list[Rung]) -> str:
-    """The rungs as a table of at most 80 columns, and what it says in one line."""
+def report(rungs: list[Rung]) -> str:
+    """What was checked and what every witness says, as two tables of at most 80 columns, and the outcome in a line."""
+    checks, computed = ([r for r in rungs if (r.seconds is None) is kind] for kind in (True, False))
+    parts = [
+        _drawn(("rung", "component", "measured", "limit", ""), [_check(rung) for rung in checks]),
+        _drawn(("witness", "error", "limit", "seconds", ""), [_witness(each) for each in _by_name(computed)]),
+    ]
+    return "\n".join([part for part in parts if part]) + summary(rungs)
+
+
+def _by_name(rungs: list[Rung]) -> list[list[Rung]]:
+    return [[rung for rung in rungs if rung.name == name] for name in dict.fromkeys(rung.name for rung in rungs)]
+
+
+def _check(rung: Rung) -> tuple[str, ...]:
+    return rung.name, rung.component, rung.measured, rung.limit, WORDS[rung.ok]
+
+
+def _witness(rungs: list[Rung]) -> tuple[str, ...]:
+    """One row for a witness: its worst component, and which of them disagree."""
+    worst = max(rungs, key=lambda rung: (rung.ok is False, rung.error or 0.0))
+    disagree = [rung.component for rung in rungs if rung.ok is False]
+    verdict = f"{WORDS[False]}: {', '.join(disagree)}" if disagree else WORDS[True]
+    seconds = sum(rung.seconds or 0.0 for rung in rungs)
+    return worst.name, worst.measured, worst.limit, f"{seconds:.2f}", verdict
+
+
+def _drawn(headings: Sequence[str], rows: list[tuple[str, ...]]) -> str:
+    if not rows:
+        return ""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("rung", "component", "measured", "limit", ""):
-        shown.add_column(heading, overflow="fold")
-    styles = {True: "green", False: "bold red", None: "yellow"}
-    for rung in rungs:
-        word = f"[{styles[rung.ok]}]{WORDS[rung.ok]}[/]"
-        shown.add_row(rung.name, rung.component, rung.measured.replace("[", r"\["), rung.limit, word)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold", justify="right" if heading == "seconds" else "left")
+    for *cells, verdict in rows:
+        table.add_row(*map(Text, cells), Text(verdict, STYLES[verdict.partition(":")[0]]))
     console = Console(width=min(80, Console().width), file=sys.stdout, highlight=False)
     with console.capture() as capture:
-        console.print(shown)
-    return capture.get() + summary(rungs)
+        console.print(table)
+    return capture.get()
 
 
 def summary(rungs: list[Rung]) -> str:
+    """The outcome in a line or two."""
     failed, skipped = (sum(rung.ok is value for rung in rungs) for value in (False, None))
     if failed:
         return f"{failed} of {len(rungs)} rungs failed: this build is not proven"

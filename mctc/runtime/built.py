@@ -10,12 +10,14 @@ from typing import Any
 
 from mctc.audio.mel import MelConfig
 from mctc.build.make import target_named
-from mctc.build.manifest import NAME, read_manifest
+from mctc.build.manifest import NAME, read_manifest, sha256
 from mctc.build.options import BuildError
 from mctc.build.target import Target
 from mctc.decode.vocabulary import Vocabulary
 from mctc.ir.dims import Extent
+from mctc.ir.program import Program
 from mctc.ir.types import Axis, DType, Role, TensorType
+from mctc.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,23 @@ class BuiltFunction:
 
 
 @dataclass(frozen=True)
+class WholeFunction:
+    """A function over whole utterances: names in the artifact, by those in the program."""
+
+    package: Path
+    stored_as: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Built:
     """A build folder. `manifest` is the whole of manifest.json; the fields are what running needs of it."""
 
     folder: Path
     manifest: Mapping[str, Any]
     functions: Mapping[str, BuiltFunction]
+    whole: Mapping[str, WholeFunction]
     chunk: int
     rate: Fraction | None
     mel: MelConfig | None
@@ -88,6 +101,21 @@ class Built:
         seed = self.manifest["weights"].get("seed")
         return None if seed is None else int(seed)
 
+    def values(self, program: Program, checkpoint: Path | None = None) -> Weights:
+        """The weights that the build was made with, for one of its programs.
+
+        Raises BuildError when they were trained and `checkpoint` is not the file that they came from.
+        """
+        described: dict[str, Any] = self.manifest["weights"]
+        if "seed" in described:
+            return Weights(program.sources, described["seed"], cache=True)
+        if checkpoint is None:
+            hint = f"pass --weights {described['file']}"
+            raise BuildError("this build holds trained weights, which takes the checkpoint", hint=hint)
+        if sha256(checkpoint) != described["sha256"]:
+            raise BuildError(f"{checkpoint} is not the checkpoint of this build ({described['file']})")
+        return Weights.load(program, checkpoint, cache=True)
+
     def vocabulary(self, function: str, output: BuiltPort) -> Vocabulary:
         """Which entries of an output's vocabulary axis may win."""
         for entry in self.manifest["vocabularies"]:
@@ -110,20 +138,31 @@ def open_built(folder: Path) -> Built:
         stream, audio = manifest["stream"], manifest["audio"]
         rate = None if stream["frame_rate_hz"] is None else Fraction(stream["frame_rate_hz"])
         functions = {name: _function(folder, name, entry) for name, entry in manifest["functions"].items()}
+        whole = {name: _whole(folder, name, entry) for name, entry in manifest["whole"].items()}
         mel = None if audio is None else MelConfig(**{k: v for k, v in audio.items() if k not in ("function", "input")})
         blank = manifest["blank"] or 0
         manifest["weights"], manifest["vocabularies"], manifest["model"], manifest["options"]["precision"]
-        return Built(folder, manifest, functions, int(stream["chunk_frames"]), rate, mel, blank)
+        return Built(folder, manifest, functions, whole, int(stream["chunk_frames"]), rate, mel, blank)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BuildError(
             f"{folder / NAME} is damaged: {type(error).__name__}: {error}", hint="build it again"
         ) from error
 
 
-def _function(folder: Path, name: str, entry: Mapping[str, Any]) -> BuiltFunction:
+def _package(folder: Path, name: str, entry: Mapping[str, Any]) -> Path:
     package = folder / str(entry["package"])
     if not package.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"the package of {name} is outside of the folder")
+    return package
+
+
+def _whole(folder: Path, name: str, entry: Mapping[str, Any]) -> WholeFunction:
+    inputs, outputs = ({port["spec_name"]: port["name"] for port in entry[kind]} for kind in ("inputs", "outputs"))
+    return WholeFunction(_package(folder, name, entry), str(entry["name"]), inputs, outputs)
+
+
+def _function(folder: Path, name: str, entry: Mapping[str, Any]) -> BuiltFunction:
+    package = _package(folder, name, entry)
     role, stored_as = Role(entry["streams_over"]), str(entry["name"])
     inputs, outputs, states = (tuple(map(_port, entry[kind])) for kind in ("inputs", "outputs", "states"))
     held = {state.spec for state in states}

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from time import perf_counter
 
 import numpy as np
 
+from mctc.build.engine import RuntimeMissingError
 from mctc.build.manifest import PROGRAM, WHOLE, sha256
 from mctc.build.options import BuildError, BuildOptions
+from mctc.build.target import Target
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.op import Array
 from mctc.ir.program import Program
 from mctc.ir.text import parse_program
+from mctc.rewrite.validate import relative_error
 from mctc.runtime.built import Built, open_built
+from mctc.runtime.step import Packages
 from mctc.runtime.streams import Streams
+from mctc.runtime.witness import build_witness, precisions
+from mctc.runtime.witness import witnesses as witness_targets
 from mctc.weights import Weights
 
 FP32_ERROR = 1e-4  # of the largest magnitude in a result
@@ -28,20 +35,29 @@ SPEECH_S = 10.0
 
 @dataclass(frozen=True)
 class Rung:
-    """What was checked on which component, what was measured, and whether it holds. `ok` None: it could not be run."""
+    """What was checked on which component, what was measured, and whether it holds. `ok` None: it could not be run.
+
+    error: of a witness's results, of the largest magnitude; seconds: that it computed. None where nothing computed.
+    """
 
     name: str
     component: str
     measured: str
     limit: str
     ok: bool | None
+    error: float | None = None
+    seconds: float | None = None
 
 
 class Ladder:
-    """All rungs of a build. Raises BuildError when the folder is no build, or was not made from `weights`."""
+    """All rungs of a build. Raises BuildError when the folder is no build, or was not made from `weights`.
 
-    def __init__(self, folder: Path, weights: Path | None = None) -> None:
+    witnesses: names of targets whose runtimes are asked besides; None asks all that are independent and installed.
+    """
+
+    def __init__(self, folder: Path, weights: Path | None = None, witnesses: Sequence[str] | None = None) -> None:
         self.built: Built = open_built(folder)
+        self.witnesses = [] if witnesses is not None and not witnesses else witness_targets(witnesses or ())
         self.folder, self.weights_file = folder, weights
         if weights is not None and "seed" in self.built.manifest.get("weights", {}):
             raise BuildError(f"{folder} holds initial weights, not those of {weights}", hint="leave --weights off")
@@ -58,9 +74,12 @@ class Ladder:
         yield from self._guard("passes", "build", self.passes)
         yield from self._guard("coremltools", "package", self.witness)
         for name in self.built.functions:
-            yield from self._guard("step in the IR", name, partial(self.steps, name))
-            yield from self._guard("package, fp32", name, partial(self.exact, name))
-            yield from self._guard("package, fp16", name, partial(self.rounded, name))
+            yield from self._guard("IR reference, whole", name, partial(self.reference, name))
+            yield from self._guard("IR reference, steps", name, partial(self.steps, name))
+        yield from self._of_build(Packages(self.built, load=self._weights), self.deployed)
+        for target in self.witnesses:
+            if target.name != self.built.target.name:
+                yield from self._of_target(target)
 
     def _guard(self, name: str, component: str, rung: Callable[[], Rung]) -> Iterator[Rung]:
         try:
@@ -117,22 +136,65 @@ class Ladder:
         count = sum(target.retyped(package) for package in packages)
         return Rung("coremltools", "package", f"{count} results retyped", "equal types", True)
 
+    def reference(self, name: str) -> Rung:
+        """The whole component by the ops' reference semantics: what every witness is measured against."""
+        start = perf_counter()
+        results = self.streams.utterance(name).results
+        finite = all(np.isfinite(array).all() for array in results.values())
+        told = "the measure" if finite else "not finite"
+        return Rung("IR reference, whole", name, told, "", finite, 0.0, perf_counter() - start)
+
     def steps(self, name: str) -> Rung:
-        """The deployed step over chunks against the whole component, both by the ops' reference semantics."""
-        error = self._error(name, self.streams.by_reference(name))
-        return Rung("step in the IR", name, f"{error:.1e}", f"{FP32_ERROR:g}", error <= FP32_ERROR)
+        """The deployed step over chunks, by the ops' reference semantics too."""
+        return self._measured("IR reference, steps", name, "fp32", partial(Streams.by_reference, name=name))
 
-    def exact(self, name: str) -> Rung:
-        """The package from disk, evaluated in fp32 and type-checked, over chunks against the whole component."""
-        error = self._error(name, self.streams.by_package(name, "fp32"))
-        return Rung("package, fp32", name, f"{error:.1e}", f"{FP32_ERROR:g}", error <= FP32_ERROR)
+    def _of_target(self, target: Target) -> Iterator[Rung]:
+        """The program built for another target, in every precision that it has, and executed by its runtime."""
+        label = str(target.runtime)
+        for precision in precisions(target):
+            with TemporaryDirectory() as scratch:
+                try:
+                    witness = build_witness(
+                        target, self.whole, self._options(), precision, self.built, Path(scratch) / "build"
+                    )
+                    packages = Packages(witness.built, load=self._weights)
+                    for function in witness.built.functions.values():
+                        packages.engine(function.package)
+                except RuntimeMissingError as error:
+                    yield Rung(label, "build", str(error), "", None)
+                    return
+                except MctcError as error:
+                    yield Rung(f"{label}, {precision}", "build", str(error), "", False)
+                    continue
+                yield from self._of_build(packages, witness.deployed)
 
-    def rounded(self, name: str) -> Rung:
-        """The same with every value rounded to fp16, as a signal-to-noise ratio."""
-        streamed = self.streams.by_package(name, "fp16")
+    def _of_build(self, packages: Packages, deployed: Program) -> Iterator[Rung]:
+        """What a build's runtime makes of chunks and, where it has functions for them, of whole utterances."""
+        target = packages.built.target
+        for precision in target.computes or (packages.precision,):
+            at = Packages(packages.built, precision, self._weights) if precision != packages.precision else packages
+            name = f"{target.runtime}, {precision}"
+            for each in packages.built.functions:
+                run = partial(Streams.by_build, name=each, packages=at, deployed=deployed)
+                yield from self._guard(name, each, partial(self._measured, name, each, precision, run))
+            for each in packages.built.whole:
+                run, label = partial(Streams.by_whole, name=each, packages=at), f"{name}, whole"
+                yield from self._guard(label, each, partial(self._measured, label, each, precision, run))
+
+    def _measured(self, rung: str, name: str, precision: str, run: Callable[[Streams], dict[str, Array]]) -> Rung:
+        """How far the results of `run` are from the whole component's: at most FP32_ERROR, or a signal-to-noise ratio
+        of at least FP16_SNR_DB where values are rounded to fp16."""
         whole = self.streams.utterance(name).results
-        snr = min(signal_to_noise(whole[key], streamed[key]) for key in streamed)
-        return Rung("package, fp16", name, f"{snr:.1f} dB", f"{FP16_SNR_DB:g} dB", snr >= FP16_SNR_DB)
+        start = perf_counter()
+        results = run(self.streams)
+        seconds = perf_counter() - start
+        error = max(relative_error(whole[key], np.asarray(results[key], np.float64)) for key in whole)
+        if precision == "fp32":
+            ok, told, limit = error <= FP32_ERROR, f"{error:.1e}", f"{FP32_ERROR:g}"
+        else:
+            snr = min(signal_to_noise(whole[key], results[key]) for key in whole)
+            ok, told, limit = snr >= FP16_SNR_DB, f"{snr:.1f} dB", f"{FP16_SNR_DB:g} dB"
+        return Rung(rung, name, told, limit, bool(ok), error, seconds)
 
     @cached_property
     def whole(self) -> Program:
@@ -146,12 +208,6 @@ class Ladder:
     def streams(self) -> Streams:
         return Streams(self.built, self.whole, self.deployed, self._weights, self._mel())
 
-    def _error(self, name: str, streamed: dict[str, Array]) -> float:
-        from mctc.rewrite.validate import relative_error
-
-        whole = self.streams.utterance(name).results
-        return max(relative_error(whole[key], streamed[key]) for key in streamed)
-
     def _mel(self) -> Array | None:
         if self.built.mel is None:
             return None
@@ -161,20 +217,16 @@ class Ladder:
         return log_mel(load_audio(bundled_recording(), rate)[: int(SPEECH_S * rate)], self.built.mel)
 
     def _weights(self, program: Program) -> Weights:
-        described: dict[str, Any] = self.built.manifest["weights"]
-        if "seed" in described:
-            return Weights(program.sources, described["seed"], cache=True)
-        if self.weights_file is None:
-            hint = f"pass --weights {described['file']}"
-            raise BuildError("this build holds trained weights, and a proof needs the checkpoint as well", hint=hint)
-        if sha256(self.weights_file) != described["sha256"]:
-            raise BuildError(f"{self.weights_file} is not the checkpoint of this build ({described['file']})")
-        return Weights.load(program, self.weights_file, cache=True)
+        return self.built.values(program, self.weights_file)
 
     def _options(self) -> BuildOptions:
         recorded = dict(self.built.manifest["options"])
         recorded["without"] = tuple(recorded["without"])
-        return BuildOptions(**recorded, chunk=self.built.chunk, verify_each=True)
+        seed = self.built.manifest["weights"].get("seed", 0)
+        return BuildOptions(
+            **recorded, target=self.built.target.name, chunk=self.built.chunk, seed=seed,
+            weights=self.weights_file, verify_each=True,
+        )  # fmt: skip
 
 
 def signal_to_noise(signal: Array, other: Array) -> float:

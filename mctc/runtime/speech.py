@@ -56,13 +56,16 @@ def transcribe(
     precision: str | None = None,
     max_symbols: int = 5,
     on_chunk: Callable[[Transcript], None] | None = None,
+    checkpoint: Path | None = None,
 ) -> Transcript:
     """Streams a recording through a build, at most `max_symbols` tokens a frame; `on_chunk` sees every chunk.
+
+    checkpoint: the trained weights, for a build whose files hold none.
 
     Raises AudioError for a recording that can't be read, BuildError for a build that takes no speech, and what the
     evaluator raises.
     """
-    transducer = Transducer(built, precision)
+    transducer = Transducer(built, precision, checkpoint)
     decoder = GreedyDecoder(transducer, transducer.vocabulary, built.blank, max_symbols, transducer.join_frames)
     transcript = Transcript()
     mel = front_end(built)

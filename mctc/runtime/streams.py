@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import repeat
 
 import numpy as np
 
+from mctc.build.target import Load
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program
@@ -17,9 +18,7 @@ from mctc.runtime.built import Built
 from mctc.runtime.step import Packages
 from mctc.streaming.derive import StepInfo, derive_program
 from mctc.streaming.run import Call, stream
-from mctc.weights import Weights
 
-Load = Callable[[Program], Weights]
 LABELS = 32  # tokens that a component over labels is fed
 SEED = 7
 
@@ -39,7 +38,7 @@ class Streams:
     """
 
     def __init__(self, built: Built, whole: Program, deployed: Program, load: Load, mel: Array | None) -> None:
-        self.built, self.whole, self.deployed, self.mel = built, whole, deployed, mel
+        self.built, self.whole, self.deployed, self.load, self.mel = built, whole, deployed, load, mel
         self._whole_weights, self._deployed_weights = load(whole), load(deployed)
         self.infos = derive_program(whole, built.chunk)[1]
         self._utterances: dict[str, Utterance] = {}
@@ -67,11 +66,22 @@ class Streams:
 
     def by_package(self, name: str, precision: str | None = None) -> dict[str, Array]:
         """Results of the package on disk over chunks, its state carried from call to call."""
-        step = Packages(self.built, precision).step(name)
-        return self._streamed(name, lambda _, inputs, __: (step(inputs), {}))
+        return self.by_build(name, Packages(self.built, precision, self.load), self.deployed)
 
-    def _streamed(self, name: str, call: Call) -> dict[str, Array]:
-        step: tuple[Function, StepInfo] = (self.deployed.functions[name], self.infos[name])
+    def by_build(self, name: str, packages: Packages, deployed: Program) -> dict[str, Array]:
+        """The same of any build of the whole program; `deployed` are the steps that it was written from."""
+        step = packages.step(name)
+        return self._streamed(name, lambda _, inputs, __: (step(inputs), {}), deployed)
+
+    def by_whole(self, name: str, packages: Packages) -> dict[str, Array]:
+        """Results of a build's function over the whole utterance, in one call."""
+        function, given = packages.built.whole[name], self.utterance(name).inputs
+        called = packages.engine(function.package).function(function.stored_as)
+        results = called({function.inputs[key]: array for key, array in given.items()})
+        return self._real(name, {key: results[stored] for key, stored in function.outputs.items()})
+
+    def _streamed(self, name: str, call: Call, deployed: Program | None = None) -> dict[str, Array]:
+        step: tuple[Function, StepInfo] = ((deployed or self.deployed).functions[name], self.infos[name])
         return self._real(
             name, stream(lambda _: step, self.utterance(name).inputs, repeat(self.infos[name].chunk), call)
         )

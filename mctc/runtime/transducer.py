@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +22,8 @@ class Transducer:
     takes both. Raises BuildError when the build has no three such functions.
     """
 
-    def __init__(self, built: Built, precision: str | None = None) -> None:
-        packages = Packages(built, precision)
+    def __init__(self, built: Built, precision: str | None = None, checkpoint: Path | None = None) -> None:
+        packages = Packages(built, precision, lambda program: built.values(program, checkpoint))
         encoder, predictor, joiner = roles_of(built)
         self.encoder = Encoder(packages.step(encoder.name))
         self._predict, self._join = packages.step(predictor.name), packages.step(joiner.name)

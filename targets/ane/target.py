@@ -23,7 +23,9 @@ class AneTarget(Target):
     name: ClassVar[str] = "ane"
     forms = {"state": STATES, "layout": LAYOUTS, "precision": ("fp16",)}
     suffix: ClassVar[str | None] = ".mlpackage"
-    runtime: ClassVar[str | None] = "mctc's evaluator"
+    runtime: ClassVar[str | None] = "package evaluator"
+    computes = ("fp32", "fp16")
+    witness: ClassVar[bool] = True
     beside: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(self) -> None:

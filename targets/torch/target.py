@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from mctc.build.compile import Compiled
-from mctc.build.options import BuildOptions
-from mctc.build.target import Agreement, Interface, Port, Target, Written
+from mctc.build.engine import Engine
+from mctc.build.options import BuildError, BuildOptions
+from mctc.build.target import Agreement, Interface, Load, Port, Target, Written
 from mctc.ir.program import Function, Program
 from mctc.ir.types import DType, TensorType
+from mctc.targets.torch.engine import FORWARD, TorchEngine
 from mctc.targets.torch.errors import EmitError
 from mctc.targets.torch.expressions import UnsupportedError
 from mctc.targets.torch.module import ModuleText, write_module
@@ -27,6 +29,9 @@ class TorchTarget(Target):
 
     name: ClassVar[str] = "torch"
     deploys: ClassVar[bool] = False
+    forms = {"state": ("io",), "layout": ("single",), "precision": ("fp32",)}
+    runtime: ClassVar[str | None] = "torch"
+    witness: ClassVar[bool] = True
 
     def write(
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
@@ -48,7 +53,11 @@ class TorchTarget(Target):
             name: _interface(function, artifact, module.classes[name])
             for name, function in compiled.derived.functions.items()
         }
-        return Written((artifact,), interfaces)
+        uttered = {
+            name: _interface(function, artifact, module.classes[name] + FORWARD)
+            for name, function in whole.functions.items()
+        }
+        return Written((artifact,), interfaces, whole=uttered)
 
     def check(
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, written: Written
@@ -60,6 +69,12 @@ class TorchTarget(Target):
             except SyntaxError as error:
                 raise EmitError(f"{artifact} is no Python: line {error.lineno}: {error.msg}") from error
         return []
+
+    def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
+        """The modules in fp32, with the weights that `load` gives."""
+        if load is None:
+            raise BuildError(f"{artifact} holds no weights", hint="`mctc run` takes the build's folder")
+        return TorchEngine(artifact, load)
 
 
 def module_name(model: str) -> str:

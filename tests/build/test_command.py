@@ -85,12 +85,26 @@ def test_a_build_for_torch_writes_modules_alone(mctc: Run, spec: Path, tmp_path:
     assert not list((tmp_path / "modules").glob("*.mlpackage"))
 
 
-def test_a_build_for_torch_has_nothing_to_run(mctc: Run, spec: Path) -> None:
-    assert mctc("build", spec, "--target", "torch", "-o", "modules").returncode == ExitCode.OK
-    done = mctc("run", "modules", "--speech")
+def test_a_build_that_nothing_executes_says_so(mctc: Run, spec: Path, tmp_path: Path) -> None:
+    plugin = tmp_path / "silent.py"
+    plugin.write_text(
+        "from mctc.targets.torch.target import TorchTarget\n\n\n"
+        "class Silent(TorchTarget):\n    name = 'silent'\n    runtime = None\n    witness = False\n\n\n"
+        "MCTC_PLUGINS = {'targets': [Silent]}\n"
+    )
+    assert mctc("build", spec, "--target", "silent", "-o", "modules", "--plugin", plugin).returncode == ExitCode.OK
+    done = mctc("run", "modules", "--speech", "--plugin", plugin)
     assert done.returncode == ExitCode.FAILED
     assert "holds nothing that runs" in done.stderr
     assert "--target ane" in done.stderr
+
+
+def test_what_a_target_does_not_offer_is_refused(mctc: Run, spec: Path, tmp_path: Path) -> None:
+    done = mctc("build", spec, "--precision", "fp32", "-o", "out")
+    assert done.returncode == ExitCode.FAILED
+    assert "target ane has no precision 'fp32'" in done.stderr
+    assert "there is only fp16" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 OFFLINE = """

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from mctc.build import BuildOptions, build
 from mctc.build.manifest import sha256
 from mctc.build.options import BuildError
-from mctc.cli.verify import summary, table, verify
+from mctc.cli.verify import report, summary, verify
 from mctc.runtime.ladder import Ladder, Rung, signal_to_noise
 from mctc.runtime.streams import Streams
 
@@ -27,7 +27,8 @@ def copy(small: Path, tmp_path: Path) -> Path:
 
 
 def rungs(folder: Path, *arguments: str) -> tuple[int, dict[tuple[str, str], dict]]:
-    done = CliRunner().invoke(verify, [str(folder), "--json", *arguments], standalone_mode=False)
+    alone = [] if "--witness" in arguments else ["--no-witnesses"]
+    done = CliRunner().invoke(verify, [str(folder), "--json", *alone, *arguments], standalone_mode=False)
     assert done.exception is None, done.exception
     return int(done.return_value), {(r["name"], r["component"]): r for r in json.loads(done.stdout)}
 
@@ -51,8 +52,38 @@ def test_every_rung_holds_on_a_good_build(which: str, request: pytest.FixtureReq
     assert code == 0
     assert {r["ok"] for r in found.values()} == {True}
     for component in ("encoder", "predictor", "joiner"):
-        assert float(found["package, fp32", component]["measured"]) <= 1e-4
-        assert float(found["package, fp16", component]["measured"].split()[0]) >= 40
+        assert float(found["package evaluator, fp32", component]["measured"]) <= 1e-4
+        assert float(found["package evaluator, fp16", component]["measured"].split()[0]) >= 40
+
+
+def test_every_witness_agrees_on_a_good_build(small: Path) -> None:
+    pytest.importorskip("torch")
+    code, found = rungs(small, "--witness", "torch")
+    assert code == 0
+    for component in ("encoder", "predictor", "joiner"):
+        for rung in ("torch, fp32", "torch, fp32, whole"):
+            assert 0 < found[rung, component]["error"] <= 1e-4
+            assert found[rung, component]["seconds"] > 0
+
+
+def test_a_witness_that_is_not_installed_is_not_run(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mctc.build.engine import RuntimeMissingError
+    from mctc.targets.torch.target import TorchTarget
+
+    def missing(*_: object) -> None:
+        raise RuntimeMissingError("torch is not installed")
+
+    monkeypatch.setattr(TorchTarget, "engine", missing)
+    code, found = rungs(small, "--witness", "torch")
+    assert code == 0
+    assert found["torch", "build"]["ok"] is None
+    assert found["torch", "build"]["measured"] == "torch is not installed"
+
+
+def test_a_witness_that_does_not_exist_is_an_error(small: Path) -> None:
+    with pytest.raises(BuildError, match="there is no witness `torhc`") as caught:
+        Ladder(small, witnesses=["torhc"])
+    assert "torch" in str(caught.value.hint)
 
 
 def test_a_changed_file_fails_the_rung_of_files(copy: Path) -> None:
@@ -74,7 +105,7 @@ def test_a_changed_weight_fails_the_package_and_nothing_below_it(copy: Path) -> 
     code, found = rungs(copy)
     assert code == 1
     failed = {name for (name, _), r in found.items() if r["ok"] is False}
-    assert failed == {"package, fp32", "package, fp16"}
+    assert failed == {"package evaluator, fp32", "package evaluator, fp16"}
 
 
 def test_a_changed_program_fails_the_passes_that_should_have_made_it(copy: Path) -> None:
@@ -86,8 +117,8 @@ def test_a_changed_program_fails_the_passes_that_should_have_made_it(copy: Path)
     code, found = rungs(copy)
     assert code == 1
     assert found["passes", "build"]["ok"] is False
-    assert found["step in the IR", "encoder"]["ok"] is False
-    assert found["package, fp32", "encoder"]["ok"] is True
+    assert found["IR reference, steps", "encoder"]["ok"] is False
+    assert found["package evaluator, fp32", "encoder"]["ok"] is True
 
 
 def test_a_program_that_breaks_a_rule_of_the_ir_ends_the_climb(copy: Path) -> None:
@@ -97,7 +128,7 @@ def test_a_program_that_breaks_a_rule_of_the_ir_ends_the_climb(copy: Path) -> No
     code, found = rungs(copy)
     assert code == 1
     assert found["programs", "build"]["ok"] is False
-    assert ("package, fp32", "encoder") not in found
+    assert ("package evaluator, fp32", "encoder") not in found
 
 
 def test_without_the_spec_the_passes_are_not_run_and_the_rest_is(copy: Path, tmp_path: Path, monkeypatch) -> None:
@@ -126,10 +157,10 @@ def test_trained_weights_are_asked_for(root: Path, tmp_path: Path) -> None:
     build(spec, folder, BuildOptions(weights=tmp_path / "w.safetensors"))
     code, found = rungs(folder)
     assert code == 1
-    assert "checkpoint" in found["step in the IR", "c"]["measured"]
+    assert "checkpoint" in found["IR reference, steps", "c"]["measured"]
     code, found = rungs(folder, "--weights", str(tmp_path / "w.safetensors"))
     assert code == 0
-    assert found["package, fp32", "c"]["ok"] is True
+    assert found["package evaluator, fp32", "c"]["ok"] is True
 
 
 def test_padded_classes_are_no_part_of_an_error(small: Path) -> None:
@@ -143,9 +174,19 @@ def test_padded_classes_are_no_part_of_an_error(small: Path) -> None:
 
 def test_the_table_fits_80_columns_and_says_what_is_left_out() -> None:
     made = [Rung("files", "build", "6 as built", "SHA-256", True), Rung("passes", "build", "gone " * 30, "", None)]
-    assert max(map(len, table(made).splitlines())) <= 80
+    assert max(map(len, report(made).splitlines())) <= 80
     assert "1 rungs hold; 1 could not be run" in summary(made)
     assert "not proven" in summary([*made, Rung("x", "y", "z", "", False)])
+
+
+def test_a_witness_has_one_row_which_names_the_components_that_disagree() -> None:
+    made = [
+        Rung("torch, fp32", "encoder", "1.0e-06", "0.0001", True, 1e-6, 0.5),
+        Rung("torch, fp32", "joiner", "2.0e-01", "0.0001", False, 0.2, 0.25),
+        Rung("torch, fp32", "predictor", "3.0e-07", "0.0001", True, 3e-7, 0.25),
+    ]
+    (row,) = [line for line in report(made).splitlines() if line.startswith("torch")]
+    assert row.split() == ["torch,", "fp32", "2.0e-01", "0.0001", "1.00", "FAILED:", "joiner"]
 
 
 def test_signal_to_noise_is_a_ratio_of_powers() -> None:

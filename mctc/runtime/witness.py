@@ -1,0 +1,56 @@
+"""Builds of one program for every runtime there is: what `mctc verify` compares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mctc.build.make import compile_whole_for, target_named, write_build
+from mctc.build.manifest import PROGRAM
+from mctc.build.options import PRECISIONS, BuildError, BuildOptions
+from mctc.build.target import Target
+from mctc.diagnostics.near import did_you_mean, listing
+from mctc.ir.program import Program
+from mctc.ir.text import parse_program
+from mctc.plugins import registry
+from mctc.runtime.built import Built, open_built
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A build that is executed, and the program of steps that it was written from."""
+
+    built: Built
+    deployed: Program
+
+
+def witnesses(names: Iterable[str] = ()) -> list[Target]:
+    """The targets whose runtimes can be asked, or those of them that are named. Raises BuildError for a name that is
+    none of them."""
+    targets = {name: target_named(name) for name in registry().names("targets")}
+    known = {name: target for name, target in targets.items() if target.witness}
+    chosen = set(names)
+    for name in sorted(chosen - known.keys()):
+        hint = did_you_mean(name, known) or f"there are {listing(known)}"
+        raise BuildError(f"there is no witness `{name}`", hint=hint)
+    return [target for name, target in known.items() if name in (chosen or known)]
+
+
+def build_witness(
+    target: Target, whole: Program, options: BuildOptions, precision: str, like: Built, folder: Path
+) -> Witness:
+    """Builds `whole`, a program behind the common passes, for another target. Raises MctcError."""
+    settings = replace(
+        options, target=target.name, state=None, layout=None, precision=precision, without=(), device=None,
+        allow_errors=True, verify_each=False,
+    ).resolved(target.forms)  # fmt: skip
+    compiled = compile_whole_for(target, whole, settings)
+    write_build(compiled, folder, settings, target, like.manifest["source"])
+    return Witness(open_built(folder), parse_program((folder / PROGRAM).read_text(encoding="utf-8")))
+
+
+def precisions(target: Target) -> tuple[str, ...]:
+    """What to build for a target in, so that its runtime is seen in every precision: the exact one first."""
+    built = target.forms["precision"]
+    return built[:1] if target.computes else tuple(each for each in reversed(PRECISIONS) if each in built)

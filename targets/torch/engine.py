@@ -1,0 +1,139 @@
+"""Runs the modules of a training package as they lie in a build, with the weights as packages store them."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools
+import sys
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mctc.build.engine import RuntimeMissingError
+from mctc.build.manifest import WHOLE
+from mctc.build.target import Load
+from mctc.diagnostics.near import listing
+from mctc.ir.op import Array
+from mctc.ir.program import Program, Source
+from mctc.ir.text import parse_program
+from mctc.targets.torch.errors import EmitError
+from mctc.weights import Weights
+
+FORWARD = ".forward"  # what the name of a component's class ends with for the function over whole utterances
+STATE = "state"
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An input of a component, by name."""
+
+    name: str
+
+
+class TorchEngine:
+    """The model of a build's training package. Raises RuntimeMissingError without torch, EmitError for a module that
+    can't be imported."""
+
+    def __init__(self, artifact: Path, load: Load) -> None:
+        self.model = _model(artifact)
+        self.whole = parse_program((artifact.parent.parent / WHOLE).read_text(encoding="utf-8"))
+        self.model.load_state_dict(_state_dict(self.whole, load(self.whole), self.model))
+
+    def function(self, name: str | None = None) -> TorchFunction:
+        """A component by the name of its class: its step, or its forward where it has no state or that is named."""
+        wanted = (name or "").removesuffix(FORWARD)
+        components = {type(child).__name__: key for key, child in self.model.named_children()}
+        if wanted not in components:
+            raise EmitError(f"there is no component class {wanted!r}; there are {listing(components)}")
+        key = components[wanted]
+        results = [result for result, _ in self.whole.functions[key].results]
+        component = getattr(self.model, key)
+        call = component.step if hasattr(component, "step") and name == wanted else component.forward
+        return TorchFunction(name or wanted, component, call, dict(self.model.named_parameters()), results)
+
+
+class TorchFunction:
+    """`step` or `forward` of a component, on numpy arrays; parameters that it shares with others are handed to it."""
+
+    states: tuple[Argument, ...] = ()  # of its own making: the caller holds what make_state gave, and that is all
+
+    def __init__(
+        self, name: str, component: Any, call: Callable[..., Any], shared: Mapping[str, Any], results: Sequence[str]
+    ) -> None:
+        self.name, self.component, self.results, self._call = name, component, results, call
+        taken = inspect.signature(call).parameters
+        self._carries = STATE in taken
+        self._arguments = {each: shared.get(each) for each in taken if each not in (STATE, "lengths")}
+        self.inputs = [Argument(each) for each, value in self._arguments.items() if value is None]
+
+    def make_state(self) -> MutableMapping[str, Any]:
+        """The state before the first frame, as the module makes it; empty for a component without."""
+        return {STATE: self.component.initial_state(1)} if self._carries else {}
+
+    def __call__(self, inputs: Mapping[str, Array], state: Any = None) -> dict[str, Array]:
+        """Results by name. Raises EmitError for an input that is missing."""
+        import torch
+
+        missing = [each.name for each in self.inputs if each.name not in inputs]
+        if missing:
+            raise EmitError(f"{self.name} needs {listing(missing)}")
+        given = [_tensor(inputs[name]) if own is None else own for name, own in self._arguments.items()]
+        with torch.no_grad():
+            if self._carries:
+                *made, state[STATE] = self._call(*given, state[STATE])
+            else:
+                made = self._call(*given)
+        arrays = made if isinstance(made, (tuple, list)) else [made]
+        return {name: array.numpy() for name, array in zip(self.results, arrays, strict=True)}
+
+
+def _model(artifact: Path) -> Any:
+    """The one class that the package says it is for, imported under a name of its own."""
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise RuntimeMissingError("torch is not installed", hint="pip install 'mctc[train]'") from error
+    package = f"mctc_training_{next(_numbers)}"
+    spec = spec_from_file_location(
+        package, artifact.parent / "__init__.py", submodule_search_locations=[str(artifact.parent)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[package] = module
+    try:
+        spec.loader.exec_module(module)
+        written = importlib.import_module(f"{package}.{artifact.stem}")
+        model = getattr(written, module.__all__[0])()
+    except Exception as error:
+        raise EmitError(f"{artifact} can't be imported: {type(error).__name__}: {error}") from error
+    finally:
+        for name in [each for each in sys.modules if each == package or each.startswith(f"{package}.")]:
+            del sys.modules[name]
+    return model.eval()
+
+
+def _state_dict(whole: Program, weights: Weights, model: Any) -> dict[str, Any]:
+    """The program's weights as a package stores them, under the module's names."""
+    values = {}
+    for name, tensor in model.state_dict().items():
+        parameter = whole.parameters.get(name)
+        if parameter is not None and parameter.type.shape == tuple(tensor.shape):
+            array = weights.deployed(parameter)
+        else:
+            array = weights.source(Source(name, whole.sources[name][0])).astype(np.float16)
+        values[name] = _tensor(array)
+    return values
+
+
+def _tensor(array: Array) -> Any:
+    import torch
+
+    kind = {"f": np.float32, "i": np.int64, "u": np.int64}.get(array.dtype.kind, array.dtype)
+    return torch.from_numpy(np.array(array, kind))
