@@ -22,7 +22,7 @@ class CoreAiTarget(Target):
     forms = {"state": ("io", "packed", "separate"), "layout": ("single",), "precision": ("fp16", "fp32")}
     suffix: ClassVar[str | None] = ".aimodel"
     runtime: ClassVar[str | None] = "Core AI runtime"
-    independent: ClassVar[bool] = True
+    witness: ClassVar[bool] = True
 
     def write(
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
