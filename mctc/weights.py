@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,12 @@ class Weights:
         weights._checkpoint = SafeTensors(path)
         check_names(program, weights._checkpoint.shapes, path)
         return weights
+
+    def of_another_program(self) -> Weights:
+        """The same checkpoint for a program whose parameters have these names and other values."""
+        other = copy(self)
+        other._cache = None if self._cache is None else {}
+        return other
 
     def value(self, parameter: Parameter) -> Array:
         """The parameter's value in float32: its recipe over the checkpoint's tensors."""

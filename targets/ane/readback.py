@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
+from mctc.build.agreement import agreement, random_arrays
 from mctc.build.target import Agreement, Written
 from mctc.evaluate.coreml import Evaluator
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program
-from mctc.ir.types import DType, TensorType
 from mctc.package import Package
-from mctc.rewrite.validate import relative_error
 from mctc.targets.ane.emit import SINGLE_NAME
 from mctc.targets.ane.errors import EmitError
 from mctc.targets.ane.function import STATE_OUT
@@ -23,7 +20,6 @@ from mctc.weights import Weights
 # Of the largest magnitude in a result. Both sides hold the same fp16 weights and compute in more precision; what is
 # left are compile-time numbers (an epsilon, a factor) that the package holds in fp16.
 TOLERANCE = 2e-3
-SEED = 1
 
 
 def check_packages(
@@ -55,7 +51,10 @@ def _check(
     expected = {identifier(name): array for name, array in results.items()}
     expected |= {identifier(name) + STATE_OUT: array for name, array in updates.items()}
     actual = _run(package, function, inputs, states, states_as_io)
-    return [_agree(package, function, name, expected[name], actual[name]) for name in expected]
+    return [
+        agreement(package.path, function.name, key, array, actual[key], TOLERANCE, EmitError)
+        for key, array in expected.items()
+    ]
 
 
 def _run(
@@ -73,27 +72,3 @@ def _run(
         state[key] = array
     results = compiled(given, state)
     return results | {key + STATE_OUT: state[key] for key in named}
-
-
-def _agree(package: Package, function: Function, name: str, expected: Array, actual: Array) -> Agreement:
-    error = relative_error(expected, np.asarray(actual, np.float64))
-    if not error <= TOLERANCE:
-        raise EmitError(
-            f"{package.path}: {name} of {function.name} differs from the program by {error:.3g} of its largest value "
-            f"(at most {TOLERANCE:g} is allowed)",
-            hint="this is a fault of mctc: please report it with the spec and the command",
-        )
-    return Agreement(function.name, name, error)
-
-
-def random_arrays(types: Mapping[str, TensorType]) -> dict[str, Array]:
-    """fp16-exact normal noise; whole numbers below the bound where there is one."""
-    rng = np.random.default_rng(SEED)
-    arrays: dict[str, Array] = {}
-    for name, type_ in types.items():
-        if type_.bound is not None or type_.dtype is DType.I32:
-            high = type_.bound.value if type_.bound is not None and type_.bound.is_static else 8
-            arrays[name] = rng.integers(0, high, type_.shape)
-        else:
-            arrays[name] = rng.normal(size=type_.shape).astype(np.float16).astype(np.float64)
-    return arrays

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mctc.build.agreement import random_arrays
 from mctc.build.target import Agreement, Interface, Written
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program
 from mctc.rewrite.validate import relative_error
 from mctc.targets.ane.names import identifier
-from mctc.targets.ane.readback import random_arrays
 from mctc.targets.coreai.engine import CoreAiEngine, CoreAiFunction
 from mctc.targets.coreai.errors import CoreAiError
 from mctc.targets.coreai.interface import STATE_OUT

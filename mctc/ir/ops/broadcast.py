@@ -41,7 +41,7 @@ def broadcast_axes(left: TensorType, right: TensorType) -> tuple[Axis, ...]:
 
 def _by_role(left: TensorType, right: TensorType) -> tuple[Axis, ...]:
     by_role: dict[Role, Axis] = {axis.role: axis for axis in left.axes}
-    if Role.PLAIN in left.roles + right.roles or len(by_role) < left.rank or len(set(right.roles)) < right.rank:
+    if Role.PLAIN in left.roles + right.roles or _repeats(left) or _repeats(right):
         raise InferenceError(f"{left} and {right} do not fit together", "right")
     for axis in right.axes:
         met = _meet(by_role.get(axis.role, axis), axis)
@@ -58,14 +58,27 @@ def _by_role(left: TensorType, right: TensorType) -> tuple[Axis, ...]:
     return tuple(by_role[role] for role in ORDER if role in by_role)
 
 
+def _repeats(type_: TensorType) -> bool:
+    """Whether a role occurs twice; unit axes, which mean nothing, may."""
+    roles = [role for role in type_.roles if role is not Role.UNIT]
+    return len(set(roles)) < len(roles)
+
+
+def places(type_: TensorType, axes: tuple[Axis, ...]) -> tuple[int | None, ...] | None:
+    """For each of `axes`, which axis of `type_` comes to stand there, None for a new one of extent 1; unit axes of
+    `type_` fall away. None for all where the operand meets them as it is, by position.
+    """
+    if (type_.rank == len(axes) and all(_meet(a, b) for a, b in zip(type_.axes, axes))) or Role.PLAIN in type_.roles:
+        return None
+    at: dict[Role, int] = {role: index for index, role in enumerate(type_.roles) if role is not Role.UNIT}
+    return tuple(at.get(axis.role) for axis in axes)
+
+
 def spread(array: Array, type_: TensorType, axes: tuple[Axis, ...]) -> Array:
     """`array` of `type_` reshaped (and, if need be, transposed) so that numpy broadcasts it against `axes`."""
-    if (type_.rank == len(axes) and all(_meet(a, b) for a, b in zip(type_.axes, axes))) or Role.PLAIN in type_.roles:
+    placed = places(type_, axes)
+    if placed is None:
         return array
-    wanted = [axis.role for axis in axes]
-    order = sorted(range(type_.rank), key=lambda i: wanted.index(type_.axes[i].role))
-    shape = [1] * len(axes)
-    for i in order:
-        shape[wanted.index(type_.axes[i].role)] = array.shape[i]
-    spread_out: Array = array.transpose(order).reshape(shape)
-    return spread_out
+    order = sorted(range(type_.rank), key=lambda axis: placed.index(axis) if axis in placed else -1)
+    spread_out: Array = array.transpose(order)
+    return spread_out.reshape([1 if axis is None else array.shape[axis] for axis in placed])

@@ -1,0 +1,90 @@
+"""Attention: two matrix products with a softmax between them; query heads that share keys are an axis of their own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mctc.ir.dims import Extent
+from mctc.ir.op import Signature
+from mctc.ir.ops.attention import MASKED
+from mctc.ir.ops.linear import channel_axis
+from mctc.ir.program import Op, Value
+from mctc.targets.onnx.graph import GraphEmitter, Rule
+from mctc.targets.onnx.rules.axes import arranged, inverse, order_to
+
+
+def _attention(op: Op, e: GraphEmitter) -> str:
+    s = op.signature
+    heads, kv = s.int("heads"), s.int("kv_heads") or s.int("heads")
+    q, k, v = (_heads(op, name, kv, shared, e) for name, shared in (("q", heads // kv), ("k", 1), ("v", 1)))
+    width = s["q"].extents[channel_axis(s, "q")].value // heads
+    rank = s["k"].rank + 2
+    scores = e.node("MatMul", q, e.transposed(k, order_to(rank, [-2, -1], [-1, -2])))
+    scores = _masked(op, e, e.node("Mul", scores, e.number(width**-0.5, s["q"])))
+    return _joined(op, e.node("MatMul", e.node("Softmax", scores, axis=-1), v), kv, e)
+
+
+def _heads(op: Op, operand: str, kv: int, shared: int, e: GraphEmitter) -> str:
+    """[.., key head, query head of it, frame, width]."""
+    value = op.operand(operand)
+    assert value is not None
+    order = _order(op.signature, operand)
+    moved = arranged(value.type.extents, order)
+    parts = [Extent.of(kv), Extent.of(shared), moved[-1] / (kv * shared)]
+    name = e.reshaped(e.transposed(e.ref(value), order), moved, [*moved[:-1], *parts])
+    return e.transposed(name, order_to(value.type.rank + 2, [-4], [-2]))
+
+
+def _joined(op: Op, name: str, kv: int, e: GraphEmitter) -> str:
+    """The heads side by side in the channels again, each axis where q has it."""
+    s, rank = op.signature, op.result.type.rank
+    order = _order(s, "q")
+    moved = arranged(op.result.type.extents, order)
+    heads = s.int("heads")
+    parts = [Extent.of(kv), Extent.of(heads // kv), moved[-1] / heads]
+    name = e.transposed(name, order_to(rank + 2, [-2], [-4]))
+    return e.transposed(e.reshaped(name, [*moved[:-1], *parts], moved), inverse(order))
+
+
+def _order(s: Signature, operand: str) -> list[int]:
+    sequence = s[operand].sequence
+    assert sequence is not None
+    return order_to(s[operand].rank, [sequence, channel_axis(s, operand)], [-2, -1])
+
+
+def _masked(op: Op, e: GraphEmitter, scores: str) -> str:
+    """Keys that do not exist, and below those the ones outside of the band, are lowered to a finite depth."""
+    type_, mask = op.signature["q"], op.operand("key_mask")
+    if mask is not None:
+        flat = e.node("Reshape", e.ref(mask), e.ints([-1]))
+        exists = e.node("Greater", flat, e.number(0, mask.type))
+        scores = e.node("Where", exists, scores, e.number(MASKED, type_))
+    band = _band(op, e)
+    return e.node("Where", band, scores, e.number(2 * MASKED, type_)) if band else scores
+
+
+def _band(op: Op, e: GraphEmitter) -> str:
+    """[queries, keys] of bool: which keys each query sees; '' where all see all."""
+    s = op.signature
+    left, right = s.limit("left"), s.limit("right")
+    if left is None and right is None:
+        return ""
+    queries = e.node("Unsqueeze", _positions(op.operand("q"), e), e.ints([1]))
+    offset = e.node("Sub", _positions(op.operand("k"), e), queries)
+    if s.attribute("given"):
+        offset = e.node("Sub", offset, e.ints([left or 0]))
+    sides = [] if left is None else [e.node("GreaterOrEqual", offset, e.ints([-left]))]
+    sides += [] if right is None else [e.node("LessOrEqual", offset, e.ints([right]))]
+    return sides[0] if len(sides) == 1 else e.node("And", *sides)
+
+
+def _positions(value: Value | None, e: GraphEmitter) -> str:
+    """0, 1, ... for the frames of a value."""
+    assert value is not None
+    assert value.type.sequence is not None
+    count = e.node("Squeeze", e.sizes.size(value.type.extents[value.type.sequence]))
+    first, step = (e.constant(np.asarray(number, np.int64)) for number in (0, 1))
+    return e.node("Range", first, count, step)
+
+
+RULES: dict[str, Rule] = {"attention": _attention}

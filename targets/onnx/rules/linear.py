@@ -1,0 +1,43 @@
+"""Dense projections, matrix product and embedding."""
+
+from __future__ import annotations
+
+from mctc.ir.ops.linear import channel_axis
+from mctc.ir.program import Op
+from mctc.ir.types import Role
+from mctc.targets.onnx.graph import GraphEmitter, Rule
+from mctc.targets.onnx.rules.axes import inverse, order_to
+
+
+def _linear(op: Op, e: GraphEmitter) -> str:
+    x, weight, bias = op.operands
+    assert x is not None
+    order = order_to(x.type.rank, [channel_axis(op.signature, "x")], [-1])
+    name = e.transposed(e.ref(x), order)
+    y = e.node("MatMul", name, e.transposed(e.ref(weight), [1, 0]))
+    y = y if bias is None else e.node("Add", y, e.ref(bias))
+    return e.transposed(y, inverse(order))
+
+
+def _matmul(op: Op, e: GraphEmitter) -> str:
+    names = []
+    for side, value in zip(("left", "right"), op.operands):
+        assert value is not None
+        order = list(range(value.type.rank))
+        if op.attributes[f"transpose_{side}"]:
+            order[-2:] = order[-1], order[-2]
+        names.append(e.transposed(e.ref(value), order))
+    return e.node("MatMul", *names)
+
+
+def _embedding(op: Op, e: GraphEmitter) -> str:
+    token, table = op.operands
+    assert token is not None
+    if Role.UNIT not in token.type.roles:
+        return e.node("Gather", e.ref(table), e.ref(token), axis=0)
+    at = token.type.roles.index(Role.UNIT)
+    rows = e.node("Gather", e.ref(table), e.node("Squeeze", e.ref(token), e.ints([at])), axis=0)
+    return e.transposed(rows, order_to(token.type.rank, [-1], [at]))
+
+
+RULES: dict[str, Rule] = {"linear": _linear, "matmul": _matmul, "embedding": _embedding}

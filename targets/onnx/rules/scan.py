@@ -1,0 +1,62 @@
+"""The selective scan, one frame after the other: the recurrence as it is defined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mctc.ir.dims import Extent
+from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.shape import product
+from mctc.ir.program import Op, Value
+from mctc.targets.onnx.graph import GraphEmitter, Rule
+from mctc.targets.onnx.rules.axes import arranged, inverse, order_to
+from mctc.targets.onnx.rules.frames import scan_frames
+
+
+def _selective_scan(op: Op, e: GraphEmitter) -> list[str]:
+    """Operands as [frames, all other axes but the channels, channels]; the state as [those, D, N]."""
+    s, x = op.signature, op.signature["x"]
+    assert x.sequence is not None
+    order = order_to(x.rank, [x.sequence, channel_axis(s, "x")], [0, -1])
+    moved = arranged(x.extents, order)
+    many, width, states = product(moved[1:-1]), moved[-1], s["A"].extents[1]
+
+    def frames(value: Value | None, channels: Extent) -> str:
+        name = e.transposed(e.ref(value), order)
+        return e.reshaped(name, [*moved[:-1], channels], [moved[0], many, channels])
+
+    inputs, delta, a, b, c, skip, state, mask = op.operands
+    u, dt = frames(inputs, width), frames(delta, width)
+    if mask is not None:
+        marks = e.node("Reshape", e.ref(mask), e.ints([-1, 1, 1]))
+        dt = e.node("Mul", dt, marks)
+    held_type, extents = op.results[1].type, [many, width, states]
+    if state is None:
+        held = e.node("Expand", e.number(0, x), e.sizes.shape(extents))
+    else:
+        held = e.reshaped(e.ref(state), held_type.extents, extents)
+    rows = [u, dt, frames(b, states), frames(c, states)]
+    y, last = scan_frames(e, [held], [(row, "float32") for row in rows], _frame(e, e.ref(a)), 1)
+    if skip is not None:
+        y = e.node("Add", y, e.node("Mul", u, e.ref(skip)))
+    y = e.transposed(e.reshaped(y, [moved[0], many, width], moved), inverse(order))
+    return [y, e.reshaped(last, extents, held_type.extents)]
+
+
+def _frame(e: GraphEmitter, a: str) -> Callable[[Sequence[str], Sequence[str]], tuple[list[str], list[str]]]:
+    """h = exp(delta A) h + (delta x) B; y = sum over n of h C."""
+
+    def frame(states: Sequence[str], slices: Sequence[str]) -> tuple[list[str], list[str]]:
+        u, dt, b, c = slices
+        last, middle = e.ints([-1]), e.ints([-2])
+        decay = e.node("Exp", e.node("Mul", e.node("Unsqueeze", dt, last), a))
+        push = e.node("Unsqueeze", e.node("Mul", dt, u), last)
+        pushed = e.node("Mul", push, e.node("Unsqueeze", b, middle))
+        h = e.node("Add", e.node("Mul", decay, states[0]), pushed)
+        read = e.node("Mul", h, e.node("Unsqueeze", c, middle))
+        return [h], [e.node("ReduceSum", read, last, keepdims=0)]
+
+    return frame
+
+
+RULES: dict[str, Rule] = {"selective_scan": _selective_scan}

@@ -1,0 +1,61 @@
+"""The target class that the registry finds under the name `onnx`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from mctc.build.compile import Compiled
+from mctc.build.engine import Engine
+from mctc.build.options import BuildError, BuildOptions
+from mctc.build.target import Agreement, Load, Target, Written
+from mctc.targets.onnx.library import import_onnx, import_onnxruntime
+from mctc.weights import Weights
+
+
+class OnnxTarget(Target):
+    """ONNX models: a step and a whole-sequence model for each function, run by onnxruntime on any machine."""
+
+    name: ClassVar[str] = "onnx"
+    stack: ClassVar[str] = "onnx"
+    # What lowers for Core ML alone. The models keep ONNX's own LSTM, GRU, Gather and Scan, which others wrote.
+    without: ClassVar[tuple[str, ...]] = (
+        "legalise",
+        "lower-attention",
+        "lower-embedding",
+        "lower-rnn",
+        "lower-selective-scan",
+        "fold-state-reshapes",
+        "regroup-once",
+        "pack-states",
+    )
+    forms = {"state": ("io",), "layout": ("separate",), "precision": ("fp32",)}
+    suffix: ClassVar[str | None] = ".onnx"
+    runtime: ClassVar[str | None] = "onnxruntime"
+    witness: ClassVar[bool] = True
+
+    def write(
+        self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
+    ) -> Written:
+        """Writes the models. Raises OnnxError, and RuntimeMissingError where the extra is not installed."""
+        import_onnx(), import_onnxruntime()
+        from mctc.targets.onnx.write import write_models
+
+        return write_models(compiled, weights, folder, metadata)
+
+    def check(
+        self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, written: Written
+    ) -> list[Agreement]:
+        """Reads the models back, checks and executes them. Raises MctcError where they disagree."""
+        from mctc.targets.onnx.readback import check_models
+
+        return check_models(compiled, weights, folder, written)
+
+    def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
+        """onnxruntime on the CPU. Raises OnnxError for a file that it can't load, RuntimeMissingError without it."""
+        if precision != "fp32":
+            raise BuildError(f"{artifact} computes in fp32, not in {precision}", hint="leave --precision off")
+        from mctc.targets.onnx.session import OnnxModel
+
+        return OnnxModel(artifact)

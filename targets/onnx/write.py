@@ -1,0 +1,84 @@
+"""Writes a build's models: a step model and a whole-sequence model for each function."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from mctc.build.compile import Compiled
+from mctc.build.target import Interface, Port, Written
+from mctc.ir.program import Function, Program
+from mctc.ir.types import DType, TensorType
+from mctc.targets.ane.function import STATE_OUT
+from mctc.targets.ane.names import identifier
+from mctc.targets.onnx.model import Emitted, emit_model
+from mctc.targets.onnx.tensors import TensorFile
+from mctc.targets.onnx.weights import stored_bytes
+from mctc.weights import Weights
+
+EXTERNAL = 64 << 20  # bytes of stored parameters from which on they lie beside the model, written one at a time
+DATA = ".data"  # what the name of that file ends with
+PORT_DTYPE = {DType.F32: "fp32", DType.F16: "fp32", DType.I32: "int32", DType.BOOL: "bool"}
+
+
+def write_models(compiled: Compiled, weights: Weights, folder: Path, metadata: Mapping[str, str]) -> Written:
+    """Writes all models of a compiled program into `folder`. Raises OnnxError."""
+    steps: dict[str, Interface] = {}
+    whole: dict[str, Interface] = {}
+    origins: dict[str, Mapping[str, int]] = {}
+    for name, function in compiled.deployed.functions.items():
+        file = _file_name(compiled.deployed, function, "")
+        told = {**metadata, **_streaming(compiled, function)}
+        emitted = _write(compiled.deployed, function, weights, folder / file, told)
+        steps[name], origins[name] = interface(function, file, emitted.operations), emitted.origins
+    unfolded = weights.of_another_program()
+    for name, function in compiled.whole.functions.items():
+        file = _file_name(compiled.whole, function, "_whole")
+        told = {**metadata, "mctc.component": name}
+        whole[name] = interface(
+            function, file, _write(compiled.whole, function, unfolded, folder / file, told).operations
+        )
+    artifacts = [each.artifact for each in (*steps.values(), *whole.values())]
+    return Written(tuple(artifacts), steps, origins, whole)
+
+
+def interface(function: Function, artifact: str, operations: int) -> Interface:
+    """Ports under their names in the model. States are listed as inputs and outputs too."""
+    states = [_port(state.name, state.value.type) for state in function.states]
+    inputs = [_port(value.name, value.type) for value in function.inputs] + states
+    outputs = [_port(name, value.type) for name, value in function.results]
+    outputs += [_port(state.name, state.update.type, STATE_OUT) for state in function.states]
+    return Interface(artifact, identifier(function.name), tuple(inputs), tuple(outputs), tuple(states), operations)
+
+
+def _port(spec: str, type_: TensorType, suffix: str = "") -> Port:
+    return Port.of(spec, identifier(spec) + suffix, type_, PORT_DTYPE[type_.dtype])
+
+
+def _file_name(program: Program, function: Function, suffix: str) -> str:
+    return f"{identifier(program.name)}_{identifier(function.name)}{suffix}.onnx"
+
+
+def _write(program: Program, function: Function, weights: Weights, path: Path, metadata: Mapping[str, str]) -> Emitted:
+    with ExitStack() as stack:
+        big = stored_bytes(program, function) > EXTERNAL
+        file = stack.enter_context(TensorFile(path.with_name(path.name + DATA))) if big else None
+        emitted = emit_model(program, function, weights, file, metadata)
+    path.write_bytes(emitted.data)
+    return emitted
+
+
+def _streaming(compiled: Compiled, function: Function) -> dict[str, str]:
+    """What a caller of a step must know, as entries of its metadata; lists and tables are JSON."""
+    step = compiled.steps.get(function.name)
+    told = {"mctc.component": function.name, "mctc.states": json.dumps([identifier(s.name) for s in function.states])}
+    if step is None:
+        return told
+    told |= {
+        "mctc.streams_over": step.role.value,
+        "mctc.chunk_frames": str(step.chunk),
+        "mctc.delay_frames": json.dumps({identifier(name): timing.delay for name, timing in step.timings.items()}),
+    }
+    return told if step.rate is None else {**told, "mctc.frame_rate_hz": str(step.rate)}
