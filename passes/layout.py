@@ -11,6 +11,7 @@ from mctc.ir.program import Function
 from mctc.ir.types import Axis, Role, TensorType
 
 UNIT = Axis(Role.UNIT, Extent.of(1))
+ONE = Axis(Role.BATCH, Extent.of(1))
 
 
 @dataclass(frozen=True)
@@ -18,15 +19,18 @@ class Layout:
     """(batch, channel, middle, time): unit axes fill what a type lacks; middle is feature or label.
 
     A type with feature and label has rank 5, (batch, channel, feature, label, time). In a function without a time
-    axis (`timeless`) the label axis is its sequence and stands last.
+    axis (`timeless`) the label axis is its sequence and stands last; one without a batch axis (`single`) has a batch
+    of one.
     """
 
     timeless: bool
+    single: bool = False
 
     @staticmethod
     def of_function(function: Function) -> Layout:
         values = [*function.inputs, *(result for op in function.ops for result in op.results)]
-        return Layout(not any(Role.TIME in value.type.roles for value in values))
+        roles = {role for value in values for role in value.type.roles}
+        return Layout(Role.TIME not in roles, Role.BATCH not in roles)
 
     def __call__(self, type_: TensorType, rank: int = 0) -> TensorType:
         """The laid-out type: of `rank` 5 if that is asked for. Types without roles stay as they are.
@@ -41,7 +45,8 @@ class Layout:
         if rank == 5:
             middle = [by_role.get(Role.FEATURE, UNIT), by_role.get(Role.LABEL, UNIT)]
         channel = by_role.get(Role.CHANNEL, by_role.get(Role.VOCABULARY, UNIT))
-        return type_.with_axes([by_role.get(Role.BATCH, UNIT), channel, *(middle or [UNIT]), by_role.get(last, UNIT)])
+        batch = by_role.get(Role.BATCH, ONE if self.single else UNIT)
+        return type_.with_axes([batch, channel, *(middle or [UNIT]), by_role.get(last, UNIT)])
 
     def _by_role(self, type_: TensorType) -> dict[Role, Axis]:
         axes = [axis for axis in type_.axes if axis.role is not Role.UNIT]

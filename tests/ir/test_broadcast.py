@@ -78,6 +78,8 @@ def both(left: str, right: str) -> tuple[str, Any, Any, Any]:
             "f32[batch B, channel 4, label U, time T]",
             lambda a, b: a - b,
         ),
+        # of a laid-out type, several axes may be units
+        ("f32[batch 1, unit 1, unit 1, time T]", "f32[time T]", None, lambda a, b: a - b),
         # a scalar
         ("f32[batch B, time T, channel 4]", "f32[]", "f32[batch B, time T, channel 4]", lambda a, b: a - b),
         ("f32[]", "f32[channel 4]", "f32[channel 4]", lambda a, b: a - b),

@@ -39,6 +39,26 @@ def test_conv1d_becomes_conv2d_and_vectors_meet_the_channel_axis(rewrites):
     rewrites(ChannelsFirst, program(before, sources + " param @w param @g"), program(after, sources + reshaped))
 
 
+def test_a_component_without_a_batch_gets_a_batch_of_one(rewrites):
+    """Ops that look for the batch axis find one: a 2-d convolution, the state of a cell."""
+    before = """function @f(%x: f32[time T, channel 8]) {
+        %w = parameter @w
+        %a = split_channels(%x, groups = 2)
+        %b = conv2d(%a, %w, pad_feature = [1, 1])
+        %c = merge_channels(%b)
+        return out = %c
+    }"""
+    after = """function @f(%x: f32[batch 1, channel 8, unit 1, time T]) {
+        %w = parameter @w
+        %a = split_channels(%x, groups = 2)
+        %b = conv2d(%a, %w, pad_feature = [1, 1])
+        %c = merge_channels(%b)
+        return out = %c
+    }"""
+    sources = "source @w: f32[2, 2, 3, 1] = normal() param @w"
+    rewrites(ChannelsFirst, program(before, sources), program(after, sources))
+
+
 def test_no_transpose_is_left(rewrites):
     before = """function @f(%x: f32[batch B, time T, channel 4]) {
         %a = transpose(%x, order = [0, 2, 1])
