@@ -13,7 +13,7 @@ from mctc.fuzz.body import Draw
 # Passes that make a program smaller or faster and nothing else: without one, it must compute the same.
 OPTIONAL = (
     "common-subexpressions", "dead-code", "deploy-common-subexpressions", "deploy-dead-code", "drop-unread-frames",
-    "fold-batch-norm", "fold-constants", "fold-deploy-constants", "fold-state-reshapes", "regroup-once",
+"fold-constants", "fold-deploy-constants", "fold-state-reshapes", "regroup-once",
 )  # fmt: skip
 DEVICES = (None, None, "H13", "M2", "H16", "A17 Pro", "H18G")
 RECORDED = ("state", "device", "layout", "scan", "chunk", "seed", "without")

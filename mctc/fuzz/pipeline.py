@@ -12,7 +12,7 @@ from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.errors import MctcError
 from mctc.fuzz.coverage import covered
 from mctc.fuzz.findings import FindingError, Outcome, guarded, place_of, reason_of
-from mctc.fuzz.witnesses import STEP, WITNESSES, Subject, Witness, by_reference, by_target
+from mctc.fuzz.witnesses import FP64, STEP, WITNESSES, Subject, Witness, by_reference, by_target
 from mctc.ir.program import Program
 from mctc.ir.text import parse_program, print_program
 from mctc.ir.verify import VerificationError, verify
@@ -87,7 +87,7 @@ def _witness(
         _refused(f"compile for {witness.target}", error, outcome, streams)
         return
     if first and subject.target.deploys:
-        _errors(STEP, 1e-4, by_reference(subject), outcome)
+        _errors(STEP, FP64, by_reference(subject), outcome)
     _errors(witness.name, witness.tolerance, by_target(subject, witness, folder), outcome)
 
 

@@ -76,8 +76,8 @@ def _frames(body: Body) -> list[str]:
         body.pool.append(Tensor("beside", 4))
         inputs.append(f"beside: {body.type(body.pool[-1])}")
     if body.choice(False, False, False, True):
-        body.masks.append("mask")
-        inputs.append(f"mask: f32[{body.symbol}]")
+        body.masks.append(body.let('cast(exists, "f32")', 1, 1).name)
+        inputs.append(f"exists: i32[{body.symbol}] < 2")
     return inputs
 
 

@@ -1,14 +1,14 @@
 """The ways to execute a program: each is built in a folder, run over an utterance, and held to the IR reference.
 
-A witness of an installed target is one row of TARGETS: its steps over chunks, and its whole-sequence functions where
-it writes those. The reference is the whole program after the common passes, evaluated in float64 with the parameters
-as they are deployed.
+A witness is one row of WITNESSES: a target whose artifacts can be run, its steps over chunks and, where it writes
+those, its functions over whole utterances. Two links hold each of them to the program: the deployed steps in the IR
+equal the whole functions in the IR, and the artifact equals the deployed steps with the parameters that it stores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from itertools import repeat
 from pathlib import Path
@@ -20,7 +20,7 @@ from mctc.build.compile import Compiled
 from mctc.build.make import compile_for, target_named
 from mctc.build.options import BuildOptions
 from mctc.build.target import Interface, Target
-from mctc.evaluate.reference import evaluate
+from mctc.evaluate.reference import ParameterValue, evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program
 from mctc.ir.types import DType, Role, TensorType
@@ -30,17 +30,22 @@ from mctc.streaming.run import stream
 from mctc.weights import Weights
 
 FP32 = 1e-4  # of the largest magnitude in a result
+FP64 = 1e-7  # compressed parameters are float32
 LABELS = 5
 SEED = 11
 
 
 @dataclass(frozen=True)
 class Witness:
-    """A target whose artifacts can be executed. needs: modules without which it is skipped."""
+    """A target whose artifacts can be executed. needs: modules without which it is skipped.
+
+    exact: whether it holds parameters that are not compressed as they are, not rounded to fp16.
+    """
 
     name: str
     target: str
     needs: tuple[str, ...] = ()
+    exact: bool = False
     tolerance: float = FP32
 
     @property
@@ -51,7 +56,7 @@ class Witness:
 
 WITNESSES = (
     Witness("package", "ane"),
-    Witness("torch", "torch", ("torch",)),
+    Witness("torch", "torch", ("torch",), exact=True),
     Witness("onnxruntime", "onnx", ("onnx", "onnxruntime")),
     Witness("coreai", "coreai", ("coreai",)),
 )
@@ -79,15 +84,46 @@ class Subject:
         """Values of a program's parameters; programs before and after a pass have weights of their own."""
         return self.kept.setdefault(id(program), Weights(program.sources, self.options.seed, cache=True))
 
-    def reference(self, name: str, frames: int) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+    def parameter(self, program: Program, exact: bool) -> ParameterValue:
+        """Values of parameters by name: as they are deployed, or `exact` where they are not compressed.
+
+        A deploy pass that folds what is computed from parameters rounds the result to fp16, not the parts.
+        """
+        weights = self.weights(program)
+
+        def value(name: str) -> Array:
+            found = program.parameters[name]
+            return weights.exact(found) if exact and found.quantization is None else weights.deployed(found)
+
+        return value
+
+    def whole(self, name: str, exact: bool) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
         """Inputs of a component's whole function and its results, in float64. Computed once."""
-        if (name, frames) not in self.references:
-            whole = self.compiled.whole
-            function, weights = whole.functions[name], self.weights(whole)
-            inputs = utterance(function, frames)
-            results, _ = evaluate(function, inputs, lambda key: weights.deployed(whole.parameters[key]))
-            self.references[name, frames] = inputs, self.real(name, results)
-        return self.references[name, frames]
+        if (name, exact) not in self.references:
+            program = self.compiled.whole
+            inputs = utterance(program.functions[name], self.frames())
+            results, _ = evaluate(program.functions[name], inputs, self.parameter(program, exact))
+            self.references[name, exact] = inputs, self.real(name, results)
+        return self.references[name, exact]
+
+    def stepped(self, name: str, exact: bool) -> dict[str, Array]:
+        """Results of the component's deployed step over chunks, by the ops' reference semantics in float64."""
+        deployed = self.compiled.deployed
+        parameter = self.parameter(deployed, exact)
+
+        def call(
+            function: Function, inputs: Mapping[str, Array], state: Mapping[str, Array] | None
+        ) -> tuple[dict[str, Array], dict[str, Array]]:
+            return evaluate(function, inputs, parameter, state)
+
+        return self.over_chunks(name, call)
+
+    def over_chunks(self, name: str, call: Any) -> dict[str, Array]:
+        """Results of a step over the whole utterance, each call made by `call`."""
+        info = self.compiled.steps[name]
+        step = self.compiled.deployed.functions[name], info
+        inputs, _ = self.whole(name, True)
+        return self.real(name, stream(lambda _: step, inputs, repeat(info.chunk), call))
 
     def real(self, name: str, results: Mapping[str, Array]) -> dict[str, Array]:
         """Without the entries that pad a vocabulary."""
@@ -111,8 +147,6 @@ class Subject:
 
 def suited(options: BuildOptions, target: Target) -> BuildOptions:
     """The options that a target takes; what it has not is left to it."""
-    from dataclasses import replace
-
     forms = target.forms
     kept = {name: getattr(options, name) if getattr(options, name) in forms[name] else None for name in forms}
     if "fp32" in forms["precision"]:
@@ -133,38 +167,34 @@ def utterance(function: Function, frames: int, batch: int = 1) -> dict[str, Arra
 def _random(type_: TensorType, rng: np.random.Generator) -> Array:
     if type_.dtype is DType.I32 or type_.bound is not None:
         return np.asarray(rng.integers(0, type_.bound.value if type_.bound else 8, type_.shape))
-    if type_.rank == 1:  # which frames exist
-        return np.asarray((rng.random(type_.shape) < 0.75).astype(np.float64))
     return np.asarray(rng.normal(size=type_.shape).astype(np.float16).astype(np.float64))
 
 
 def by_reference(subject: Subject) -> Iterator[tuple[str, float]]:
-    """The deployed steps over chunks, by the ops' reference semantics."""
-    deployed = subject.compiled.deployed
-    weights = subject.weights(deployed)
-
-    def call(
-        function: Function, inputs: Mapping[str, Array], state: Mapping[str, Array] | None
-    ) -> tuple[dict[str, Array], dict[str, Array]]:
-        return evaluate(function, inputs, lambda key: weights.deployed(deployed.parameters[key]), state)
-
-    for name in deployed.functions:
-        yield from _compared(subject, name, call)
+    """The deployed steps over chunks against the whole functions, both in the IR."""
+    for name in subject.compiled.deployed.functions:
+        _, expected = subject.whole(name, True)
+        yield from _compared(name, expected, subject.stepped(name, True))
 
 
 def by_target(subject: Subject, witness: Witness, folder: Path) -> Iterator[tuple[str, float]]:
-    """What the target writes, read back and executed in fp32: its steps over chunks, then its whole functions."""
+    """What the target writes, read back and executed in fp32, against the IR: steps, then whole functions."""
     compiled, target, options = subject.compiled, subject.target, subject.options
-    program = compiled.deployed if target.deploys else compiled.whole
-    written = target.write(compiled, subject.weights(program), folder, options, {})
-    target.check(compiled, subject.weights(program), folder, options, written)
-    engines = {a: target.engine(folder / a, "fp32", subject.weights) for a in written.artifacts}
+    weights = subject.weights(compiled.deployed if target.deploys else compiled.whole)
+    written = target.write(compiled, weights, folder, options, {})
+    target.check(compiled, weights, folder, options, written)
+    engines = {name: target.engine(folder / name, "fp32", subject.weights) for name in written.artifacts}
     for name, interface in written.interfaces.items():
-        yield from _compared(subject, name, Caller(engines[interface.artifact], interface))
+        results = subject.over_chunks(name, Caller(engines[interface.artifact], interface))
+        yield from _compared(name, subject.stepped(name, witness.exact), results)
     for name, interface in written.whole.items():
-        inputs, expected = subject.reference(name, subject.frames())
-        results = subject.real(name, Caller(engines[interface.artifact], interface)(None, inputs, None)[0])
-        yield from ((f"{name}.{key} whole", relative_error(expected[key], results[key])) for key in expected)
+        inputs, expected = subject.whole(name, witness.exact)
+        results = Caller(engines[interface.artifact], interface)(None, inputs, None)[0]
+        yield from _compared(f"whole {name}", expected, subject.real(name, results))
+
+
+def _compared(name: str, expected: Mapping[str, Array], results: Mapping[str, Array]) -> Iterator[tuple[str, float]]:
+    yield from ((f"{name}.{key}", relative_error(expected[key], results[key])) for key in results)
 
 
 class Caller:
@@ -185,12 +215,3 @@ class Caller:
         results = self.function(self.carried | given, self.state)
         self.carried = {s.name: results[update.name] for s, update in zip(self.interface.states, self.updates)}
         return {port.spec: np.asarray(results[port.name], np.float64) for port in self.outputs}, {}
-
-
-def _compared(subject: Subject, name: str, call: Any) -> Iterator[tuple[str, float]]:
-    """The results of steps over a whole utterance against those of the whole function."""
-    info = subject.compiled.steps[name]
-    step = subject.compiled.deployed.functions[name], info
-    inputs, expected = subject.reference(name, subject.frames())
-    results = subject.real(name, stream(lambda _: step, inputs, repeat(info.chunk), call))
-    yield from ((f"{name}.{key}", relative_error(expected[key], results[key])) for key in results)
