@@ -1,4 +1,4 @@
-"""Seeds faults by name (all, when none is named; `file.py` means those of that file) and tells what the checks say."""
+"""Seeds faults and tells what the checks say: those named, those of a file or folder, or all when nothing is named."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .nursery import PASSED, nursery
 
 
 def main(names: list[str]) -> int:
-    chosen = [fault for fault in FAULTS if not names or any(n in (fault.name, fault.file) for n in names)]
+    chosen = [fault for fault in FAULTS if not names or any(n == fault.name or fault.file.startswith(n) for n in names)]
     missed = 0
     with nursery() as forks:
         control = forks.outcome(sorted({fault.caught_by for fault in chosen}))

@@ -24,7 +24,7 @@ from .faults import FAULTS
 from .overlay import laid_over, use
 
 LIMIT = 240  # seconds for one check
-TORCH = re.compile(r"tests/(targets/torch|metal|bench)/")
+TORCH = re.compile(r"tests/(targets/torch|metal|.*/test_against_torch)")
 CORE_ML = re.compile(r"tests/(targets/ane|runtime)/")
 PASSED, FAILED = 0, 1  # pytest's exit codes; any other means that the tests were not run
 
@@ -67,7 +67,7 @@ class Nursery:
 @contextlib.contextmanager
 def nursery() -> Iterator[Nursery]:
     """A nursery that ends with the context."""
-    command = [sys.executable, "-m", __spec__.name if __spec__ else __name__]
+    command = [sys.executable, "-m", "tests.mutation.nursery"]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield Nursery(process)
@@ -145,7 +145,19 @@ def _pytest(tests: Sequence[str], folder: Path) -> int:
     settings.register_profile("seeded", phases=[Phase.explicit, Phase.generate], database=None, derandomize=True)
     settings.load_profile("seeded")
     os.environ["COLUMNS"] = "400"
-    quiet = ["-q", "-x", "-rfE", "--tb=no", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    quiet = [
+        "-q",
+        "-x",
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
+        "-rfE",
+        "--tb=no",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+    ]
     return int(pytest.main([*quiet, f"--basetemp={folder / 'tmp'}", *tests]))
 
 

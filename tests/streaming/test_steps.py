@@ -61,6 +61,22 @@ LATENCY: dict[str, tuple[Body, float]] = {
 }
 
 
+# Frames of the input before frame 0 and after it that a frame at 0 sees, by hand: the sums of (left x jump) and
+# (right x jump) of the windows on the way.
+REACH: dict[str, tuple[Body, tuple[int, int]]] = {
+    "two windows": (lambda g, x: conv(g, conv(g, x, 2, 2), 1, 3), (3, 5)),
+    "a window after a stride": (lambda g, x: conv(g, conv(g, x, 1, 1, 2), 3, 1), (7, 3)),
+    "the wider branch": (lambda g, x: g.op("add", conv(g, x, 5, 0), conv(g, x, 1, 4)), (5, 4)),
+}
+
+
+@pytest.mark.parametrize("what", REACH)
+def test_the_receptive_field_is_the_sum_of_the_windows(what: str) -> None:
+    body, reach = REACH[what]
+    timing = small(body).step(12)[1].timings["y"]
+    assert (timing.past, timing.ahead) == reach
+
+
 @pytest.mark.parametrize("what", LATENCY)
 def test_latency_is_the_chunk_and_what_the_windows_look_ahead(what: str) -> None:
     body, ahead = LATENCY[what]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from . import passes
+from . import core_ml, passes, references, streaming
 
 SECTIONS = {
     "Passes": passes.FAULTS,
+    "Steps and their timing": streaming.FAULTS,
+    "Weights and Core ML packages": core_ml.FAULTS,
+    "What the others are compared with": references.FAULTS,
 }
 FAULTS = tuple(fault for faults in SECTIONS.values() for fault in faults)

@@ -196,7 +196,7 @@ FAULTS = (
         old='weight = rewriter.op("transpose", rewriter[right], order=(1, 0))',
         new="weight = rewriter[right]",
         caught_by="tests/passes/test_channels_first.py::test_a_product_with_weights_over_the_channels_is_a_linear_layer",
-        hole="no test multiplied channels by weights with `matmul`",
+        hole="no test multiplied channels by weights with matmul",
     ),
     Fault(
         name="stacked-frames-reversed",

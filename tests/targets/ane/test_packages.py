@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from mctc.ir.build import Builder
+from mctc.ir.dims import Extent
 from mctc.ir.program import Program, Quantization, Value
+from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.package import Constant, Operation, Package
 from mctc.targets.ane.errors import EmitError
 
@@ -85,6 +87,28 @@ def test_a_package_agrees_with_its_program_and_with_coremltools(make: Make, stat
     made = make(streaming_program(quantizations=COMPRESSED), state=state, layout=layout)
     assert max(agreement.error for agreement in made.check()) < 1e-5
     assert made.witnessed() > 15
+
+
+def test_a_table_that_is_looked_up_has_its_palettes_along_its_columns(make: Make) -> None:
+    program = Program("table")
+    add_parameter(program, "table", 40, 16, quantization=Quantization("palette", 2, 8, axis=1))
+    b = Builder(program)
+    roles = (Role.BATCH, Role.UNIT, Role.UNIT, Role.LABEL)
+    axes = tuple(Axis(role, Extent.of(3 if role is Role.LABEL else 1)) for role in roles)
+    token = Value(TensorType(DType.I32, axes, Extent.of(40)), "token")
+    made = make(single(program, b, [token], b.op("embedding", token, b.parameter("table"))))
+    assert max(agreement.error for agreement in made.check()) < 1e-5
+    assert made.witnessed() >= 1
+
+
+def test_constants_of_one_shape_stay_apart(make: Make) -> None:
+    program = Program("constants")
+    b = Builder(program)
+    x = Value(laid_out(16, 8), "x")
+    rows = np.arange(16.0).reshape(1, 16, 1, 1)
+    roles = ("batch", "channel", "unit", "unit")
+    y = b.op("mul", b.op("add", x, b.constant(rows, roles)), b.constant(rows[:, ::-1] + 1, roles))
+    assert max(agreement.error for agreement in make(single(program, b, [x], y)).check()) < 1e-5
 
 
 def test_states_can_be_inputs_and_outputs(make: Make) -> None:

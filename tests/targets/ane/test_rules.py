@@ -28,7 +28,7 @@ CASES: dict[str, Case] = {
     "clip": lambda b, x: b.op("clip", x, low=-0.5, high=0.75),
     "cast": lambda b, x: b.op("cast", x, dtype="f16"),
     "softmax": lambda b, x: b.op("softmax", x),
-    "layer_norm": lambda b, x: b.op("layer_norm", x, b.parameter("gamma"), b.parameter("beta"), epsilon=1e-3),
+    "layer_norm": lambda b, x: b.op("layer_norm", x, b.parameter("gamma"), b.parameter("beta"), epsilon=0.125),
     "layer_norm alone": lambda b, x: b.op("layer_norm", x),
     "split": lambda b, x: b.emit("split", x, parts=4),
     "split by sizes": lambda b, x: b.emit("split", x, sizes=(5, 11)),
@@ -51,6 +51,8 @@ CASES: dict[str, Case] = {
         "conv2d", b.op("split_channels", x, groups=2), b.parameter("w33"), stride=(2, 1), pad=(1, 1), pad_feature=(1, 1)
     ),
     "matmul with a constant": lambda b, x: b.op("matmul", x, b.constant(np.tril(np.ones((8, 8))))),
+    "matmul from the left turned": lambda b, x: b.op("matmul", x, b.op("square", x), transpose_left=True),
+    "matmul with the right turned": lambda b, x: b.op("matmul", x, b.op("square", x), transpose_right=True),
     "matmul of two": lambda b, x: b.op("matmul", b.op("transpose", x, order=(0, 2, 3, 1)), b.op("square", x1(b, x))),
     "embedding": lambda b, x: b.op("embedding", tokens(b), b.parameter("table")),
     "a constant": lambda b, x: b.op("add", x, b.constant(np.arange(8.0))),
@@ -107,7 +109,10 @@ def program_of(case: Case) -> Program:
 @pytest.mark.parametrize("name", CASES)
 def test_the_package_computes_what_the_op_means(make: Make, name: str) -> None:
     made = make(program_of(CASES[name]))
-    assert max(agreement.error for agreement in made.check()) < 2e-3  # numbers of the program are fp16 in the package
+    ops = made.program.functions["encoder"].ops
+    numbers = any(type(value) is float for op in ops for value in op.attributes.values())
+    # Numbers of the program are fp16 in the package; where there are none, both compute the same in fp32.
+    assert max(agreement.error for agreement in made.check()) < (2e-3 if numbers else 1e-5)
     assert made.witnessed() >= 1
 
 

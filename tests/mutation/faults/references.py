@@ -1,0 +1,99 @@
+"""Faults in what the others are compared with: the ops' reference semantics and the evaluator of Core ML programs."""
+
+from __future__ import annotations
+
+from ..fault import Fault
+
+MEANING = "tests/ir/ops/test_against_torch.py"
+CORE_ML = "tests/evaluate/coreml/test_against_torch.py"
+
+FAULTS = (
+    Fault(
+        name="reference-lstm-gates",
+        file="mctc/ir/ops/recurrent.py",
+        what="the IR's LSTM has its input gate and its output gate swapped",
+        old="i, f, g, o = np.split(gates, 4, -1)",
+        new="o, f, g, i = np.split(gates, 4, -1)",
+        caught_by=f"{MEANING}::test_recurrent_cells",
+    ),
+    Fault(
+        name="reference-gru-reset",
+        file="mctc/ir/ops/recurrent.py",
+        what="the IR's GRU resets the state and not what is made of it: the bias of the new gate escapes",
+        old="np.tanh(from_x[2] + r * from_h[2])",
+        new="np.tanh(from_x[2] + from_h[2] * r + (1 - r) * (0 if bias_hh is None else np.split(bias_hh, 3)[2]))",
+        caught_by=f"{MEANING}::test_recurrent_cells",
+    ),
+    Fault(
+        name="reference-scan-euler",
+        file="mctc/ir/ops/scan.py",
+        what="the IR's selective scan drives its state by x, not by delta * x",
+        old="(dt[t] * u[t])[..., None] * b[t]",
+        new="u[t][..., None] * b[t]",
+        caught_by="tests/ir/ops/test_definitions.py",
+    ),
+    Fault(
+        name="reference-attention-band",
+        file="mctc/ir/ops/attention.py",
+        what="a frame sees one frame fewer behind it than `left` says",
+        old="seen &= offset >= -left",
+        new="seen &= offset > -left",
+        caught_by=f"{MEANING}::test_attention",
+    ),
+    Fault(
+        name="reference-attention-groups",
+        file="mctc/ir/ops/attention.py",
+        what="query heads take turns with the heads of keys",
+        old="k, v = (np.repeat(a, heads // kv, axis=-3) for a in (k, v))",
+        new="k, v = (np.concatenate([a] * (heads // kv), axis=-3) for a in (k, v))",
+        caught_by=f"{MEANING}::test_attention",
+    ),
+    Fault(
+        name="reference-conv-groups",
+        file="mctc/ir/ops/convolution.py",
+        what="a grouped convolution takes its inputs in turn, not side by side",
+        old="grouped = windows.reshape(n, groups, c // groups, h, w, kh, kw)",
+        new="grouped = windows.reshape(n, c // groups, groups, h, w, kh, kw).swapaxes(1, 2)",
+        caught_by=f"{MEANING}::test_conv1d",
+    ),
+    Fault(
+        name="reference-rms-norm",
+        file="mctc/ir/ops/norm.py",
+        what="rms_norm adds its epsilon outside of the root",
+        old='return cls.affine(s, x / np.sqrt(power + s.float("epsilon")), weight, None)',
+        new='return cls.affine(s, x / (np.sqrt(power) + s.float("epsilon")), weight, None)',
+        caught_by=f"{MEANING}::test_norms",
+    ),
+    Fault(
+        name="evaluator-layer-norm",
+        file="mctc/evaluate/coreml/ops/normalization.py",
+        what="the evaluator's layer_norm takes the variance of a sample",
+        old="variance = np.square(centred).mean(axis=where, keepdims=True)\n    result = centred / np.sqrt(variance",
+        new="variance = x.var(axis=where, keepdims=True, ddof=1)\n    result = centred / np.sqrt(variance",
+        caught_by=f"{CORE_ML}::test_normalisation",
+    ),
+    Fault(
+        name="evaluator-pad-order",
+        file="mctc/evaluate/coreml/ops/convolution.py",
+        what="the evaluator reads padding as all the first sides, then all the second ones",
+        old="return list(zip(flat[::2], flat[1::2], strict=True))",
+        new="return list(zip(flat[: len(sizes)], flat[len(sizes) :], strict=True))",
+        caught_by=f"{CORE_ML}::test_conv",
+    ),
+    Fault(
+        name="evaluator-palette-group",
+        file="mctc/evaluate/coreml/ops/constexpr.py",
+        what="the evaluator looks all entries up in the first palette",
+        old="return flat[np.broadcast_to(numbers, indices.shape), indices]",
+        new="return flat[np.broadcast_to(0 * numbers, indices.shape), indices]",
+        caught_by="tests/evaluate/coreml/test_compressed_constants.py",
+    ),
+    Fault(
+        name="evaluator-state-stale",
+        file="mctc/evaluate/coreml/state.py",
+        what="the evaluator forgets what a call wrote to a state",
+        old="self._values[name] = np.array(value)",
+        new="pass",
+        caught_by="tests/evaluate/coreml/test_packages.py",
+    ),
+)

@@ -1,0 +1,141 @@
+"""Faults in the derivation of steps, in what the manifest says about time, and in the reading of a stream."""
+
+from __future__ import annotations
+
+from ..fault import Fault
+
+LADDER = "tests/runtime/test_ladder.py::test_every_rung_holds_on_a_good_build[bare]"
+CHUNKS = "tests/streaming/test_equals_whole.py::test_a_step_over_any_chunks_equals_the_whole_over_time"
+
+FAULTS = (
+    Fault(
+        name="delay-line-missing",
+        file="mctc/streaming/derive.py",
+        what="a branch without look-ahead meets one with it undelayed",
+        old="return [self._delayed(v, timing.delay) for v in operands], timing",
+        new="return operands, timing",
+        caught_by=CHUNKS,
+    ),
+    Fault(
+        name="context-slice-off-by-one",
+        file="mctc/streaming/context.py",
+        what="a window's context keeps the frames before the last ones",
+        old='self.builder.op("slice", joined, axis=axis, begin=frames))',
+        new='self.builder.op("slice", joined, axis=axis, begin=frames - 1, end=frames - 1 + history))',
+        caught_by=CHUNKS,
+    ),
+    Fault(
+        name="look-ahead-too-early",
+        file="mctc/streaming/timing.py",
+        what="the result of a strided window comes one frame before its look-ahead is there",
+        old="return (delay + right) // stride",
+        new="return max(0, delay + right - 1) // stride",
+        caught_by=CHUNKS,
+    ),
+    Fault(
+        name="look-ahead-too-late",
+        file="mctc/streaming/timing.py",
+        what="every window of look-ahead costs a frame of delay more than it needs",
+        old="return (delay + right) // stride",
+        new="return -(-(delay + right) // stride)",
+        caught_by="tests/streaming/test_steps.py::test_latency_is_the_chunk_and_what_the_windows_look_ahead",
+    ),
+    Fault(
+        name="missing-frames-unmasked",
+        file="mctc/streaming/derive.py",
+        what="a window sees what an earlier op made of frames before the utterance",
+        old="if w.mask is None and (own > 0 or",
+        new="if w.mask is None and own < 0 and (own > 0 or",
+        caught_by=CHUNKS,
+    ),
+    Fault(
+        name="recurrence-unmasked",
+        file="mctc/streaming/derive.py",
+        what="frames before the utterance move the state of a cell",
+        old="if timing.delay:\n            frames = next(",
+        new="if timing.delay < 0:\n            frames = next(",
+        caught_by=CHUNKS,
+    ),
+    Fault(
+        name="recurrent-state-stale",
+        file="mctc/streaming/derive.py",
+        what="a cell starts every chunk from the state that it had before the last one",
+        old="self.contexts.close(state, results[result])",
+        new="self.contexts.close(state, state)",
+        caught_by=CHUNKS,
+    ),
+    Fault(
+        name="key-mask-late",
+        file="mctc/streaming/derive.py",
+        what="the mask of the keys is one frame off the keys",
+        old="exists = self.contexts.buffer(self.valid.at(frames, own), delay + w.left - own, needed,",
+        new="exists = self.contexts.buffer(self.valid.at(frames, own), delay + w.left - own + 1, needed,",
+        caught_by=CHUNKS,
+    ),
+    Fault(
+        name="padding-kept-in-a-step",
+        file="mctc/ir/ops/convolution.py",
+        what="a step pads what already comes with its context",
+        old='return Window(pad[0], right, stride, ("x",), (("pad", (0, 0)),))',
+        new='return Window(pad[0], right, stride, ("x",), ())',
+        caught_by=CHUNKS,
+    ),
+    Fault(
+        name="receptive-field-narrow",
+        file="mctc/streaming/timing.py",
+        what="the receptive field of a window after a stride counts frames of the wrong rate",
+        old="self.past + int(left * self.jump)",
+        new="self.past + left",
+        caught_by="tests/streaming/test_steps.py::test_the_receptive_field_is_the_sum_of_the_windows",
+        hole="the random programs that receptive fields were measured on had no wide window behind a stride",
+    ),
+    Fault(
+        name="label-delay-forgotten",
+        file="mctc/streaming/run.py",
+        what="the first frames that a stream gives are taken for the first of the utterance",
+        old="range(timing.delay, timing.delay + frames)",
+        new="range(0, frames)",
+        caught_by=CHUNKS,
+    ),
+    Fault(
+        name="manifest-delay",
+        file="mctc/build/manifest.py",
+        what="the manifest says that a result comes one frame later than it does",
+        old='"delay_frames": timing.delay,',
+        new='"delay_frames": timing.delay + 1,',
+        caught_by="tests/runtime/test_speech.py::test_encoded_frames_of_a_stream_are_those_of_the_whole[ahead-104]",
+    ),
+    Fault(
+        name="manifest-jump",
+        file="mctc/build/manifest.py",
+        what="the manifest gives frames of the input for frames of the result",
+        old='"input_frames_per_frame": timing.jump,',
+        new='"input_frames_per_frame": 1,',
+        caught_by="tests/runtime/test_speech.py::test_encoded_frames_of_a_stream_are_those_of_the_whole[ahead-104]",
+        hole="the test counted the frames of a stream by the manifest's own numbers",
+    ),
+    Fault(
+        name="manifest-latency",
+        file="mctc/streaming/derive.py",
+        what="the algorithmic latency leaves out the look-ahead",
+        old="else self.chunk_ms + delay",
+        new="else self.chunk_ms",
+        caught_by="tests/streaming/test_steps.py::test_latency_is_the_chunk_and_what_the_windows_look_ahead",
+    ),
+    Fault(
+        name="manifest-token-bound",
+        file="mctc/build/target.py",
+        what="the manifest allows token ids that the vocabulary has not",
+        old="bound = type_.bound.value if",
+        new="bound = type_.bound.value + 1 if",
+        caught_by="tests/build/test_build.py::test_the_manifest_tells_how_to_call_every_function",
+    ),
+    Fault(
+        name="manifest-blank",
+        file="mctc/build/manifest.py",
+        what="the manifest names no blank token",
+        old="return blank if isinstance(blank, int) else None",
+        new="return None",
+        caught_by="tests/build/test_build.py::test_the_manifest_tells_how_to_call_every_function",
+    ),
+)
