@@ -1,0 +1,111 @@
+"""What the cases say about each op: docs/evaluator-coverage.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench.conformance.case import Case
+from bench.conformance.known import LEFT_OUT, why
+
+OPSETS = {"CoreML5": "iOS 15", "CoreML6": "iOS 16", "CoreML7": "iOS 17", "CoreML8": "iOS 18"}
+"""A program's name of an op set, and the system that it came with."""
+INTERNAL = frozenset({"_const_symbolic"})
+"""In coremltools' registry, but never in a package."""
+
+
+@dataclass
+class Tally:
+    """Cases of an op: how many passed in each op set, how many failed, and of these how many it isn't to blame for."""
+
+    passed: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    explained: int = 0
+
+
+def registered() -> dict[str, tuple[str, ...]]:
+    """Every core op in coremltools' registry, and the op sets that have it."""
+    from coremltools import target
+    from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
+
+    targets = {opset: getattr(target, system.replace(" ", "")) for opset, system in OPSETS.items()}
+    return {
+        name: tuple(opset for opset, system in targets.items() if system in versions)
+        for name, versions in sorted(SSAOpRegistry.core_ops.items())
+        if name not in INTERNAL
+    }
+
+
+def tally(cases: Iterable[Case]) -> dict[str, Tally]:
+    """By op. A case counts for every op of the programs that it evaluated."""
+    found: dict[str, Tally] = {}
+    for case in cases:
+        for opset, name in {(program.opset, name) for program in case.programs for name in program.ops}:
+            each = found.setdefault(name, Tally())
+            if case.outcome == "passed":
+                each.passed[opset] += 1
+            elif case.outcome == "failed" and why(case) is None:
+                each.failed[opset] += 1
+            elif case.outcome == "failed":
+                each.explained += 1
+    return found
+
+
+def correct(tallies: Mapping[str, Tally], name: str, opset: str) -> bool:
+    """Whether cases of the op in this op set passed, and none failed without an explanation."""
+    each = tallies.get(name, Tally())
+    return each.passed[opset] > 0 and not each.failed[opset]
+
+
+def shares(tallies: Mapping[str, Tally], ops: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
+    """How many ops are evaluated correctly, of how many: by op set, and under "" in every op set that has the op."""
+    counts = {"": (sum(all(correct(tallies, name, each) for each in sets) for name, sets in ops.items()), len(ops))}
+    for opset in OPSETS:
+        inside = [name for name, sets in ops.items() if opset in sets]
+        counts[opset] = sum(correct(tallies, name, opset) for name in inside), len(inside)
+    return counts
+
+
+def page(cases: Sequence[Case], head: str) -> str:
+    """The page as Markdown. head: how the cases came about."""
+    ops, tallies = registered(), tally(cases)
+    parts = [head, _summary(tallies, ops), _rest(tallies, ops), _explanations(cases), _table(tallies, ops)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _summary(tallies: Mapping[str, Tally], ops: Mapping[str, Sequence[str]]) -> str:
+    rows = [
+        f"| {OPSETS.get(opset, 'all four')} | {total} | {good} | {good / total:.1%} |"
+        for opset, (good, total) in sorted(shares(tallies, ops).items(), reverse=True)
+    ]
+    return "\n".join(["| op set | ops | evaluated correctly | |", "|---|---|---|---|", *reversed(rows)])
+
+
+def _rest(tallies: Mapping[str, Tally], ops: Mapping[str, Sequence[str]]) -> str:
+    rows = []
+    for name, sets in ops.items():
+        open_in = [OPSETS[opset] for opset in sets if not correct(tallies, name, opset)]
+        if open_in:
+            failed = sum(tallies.get(name, Tally()).failed.values())
+            reason = LEFT_OUT.get(name, f"{failed} cases fail" if failed else "no test of coremltools reaches it there")
+            rows.append(f"| `{name}` | {', '.join(open_in)} | {reason} |")
+    return "\n".join(["## The rest", "", "| op | in | why |", "|---|---|---|", *rows]) if rows else ""
+
+
+def _explanations(cases: Sequence[Case]) -> str:
+    counts = Counter(reason for case in cases if case.outcome == "failed" and (reason := why(case)))
+    if not counts:
+        return ""
+    rows = [f"| {count} | {reason} |" for reason, count in counts.most_common()]
+    return "\n".join(["## Failures that say nothing about an op", "", "| cases | why |", "|---|---|", *rows])
+
+
+def _table(tallies: Mapping[str, Tally], ops: Mapping[str, Sequence[str]]) -> str:
+    rows = ["| op | in | passed | failed | explained |", "|---|---|---|---|---|"]
+    for name, sets in ops.items():
+        each = tallies.get(name, Tally())
+        since = f"{OPSETS[sets[0]]} to {OPSETS[sets[-1]][4:]}" if len(sets) > 1 else OPSETS[sets[0]]
+        numbers = each.passed.total(), each.failed.total(), each.explained
+        rows.append(f"| `{name}` | {since} | " + " | ".join(str(number or "") for number in numbers) + " |")
+    return "\n".join(["## By op", "", *rows])

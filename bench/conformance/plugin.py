@@ -1,0 +1,94 @@
+"""A pytest plugin that runs coremltools' op tests as on a Mac, with mctc's evaluator in the place of Core ML.
+
+The tests, their expected values, their tolerances and their comparison are coremltools'. On another system than macOS
+they stop after conversion, since there is nothing to predict with; here there is.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.conformance.case import Case
+from bench.conformance.engine import Engine
+
+MACOS = (26, 0)
+"""The version that the tests are told: none of the faults of older ones is skipped."""
+FOLDER = "mil/mil/ops/tests/"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("conformance")
+    group.addoption("--cases", type=Path, required=True, help="the file that the cases are written to")
+    group.addoption("--precision", choices=("fp32", "fp16"), default="fp32", help="of programs and evaluator")
+    group.addoption("--sample", type=int, default=0, help="parametrisations a test and op set (0: all)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    precision = config.getoption("--precision")
+    engine = Engine(precision)
+    _replace_core_ml(engine, precision)
+    config.pluginmanager.register(_Recorder(engine, config.getoption("--cases"), config.getoption("--sample")))
+
+
+def _replace_core_ml(engine: Engine, precision: str) -> None:
+    """Must run before any test module is imported: they look at the system while they are."""
+    os.environ.update(PYMIL_TEST_TARGETS="mlprogram", INCLUDE_MIL_FP32_UNIT_TESTS="1", RUN_BACKWARD_COMPATIBILITY="1")
+    from coremltools.models import utils
+    from coremltools.models.model import MLModel
+
+    utils._macos_version = lambda: MACOS
+    MLModel.predict = lambda model, data, state=None: engine.predict(model, data, state)
+    MLModel.make_state = lambda model: engine.make_state(model)
+    from coremltools.converters.mil import testing_reqs, testing_utils
+
+    testing_utils._IS_MACOS = True
+    testing_reqs.backends_internal = [each for each in testing_reqs.backends_internal if each.precision == precision]
+    testing_reqs.backends = [each for each in testing_reqs.backends if each[1] == precision]
+
+
+class _Recorder:
+    """Writes a Case for each test."""
+
+    def __init__(self, engine: Engine, path: Path, sample: int) -> None:
+        self.engine, self.path, self.sample = engine, path, sample
+        path.write_text("", encoding="utf-8")
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if not self.sample:
+            return
+        groups: defaultdict[tuple[str, str], list[pytest.Item]] = defaultdict(list)
+        for item in items:
+            groups[item.nodeid.partition("[")[0], _opset(item)].append(item)
+        # By a hash of the name: every n-th of a product of parameters would fix some of them.
+        kept = {
+            item
+            for group in groups.values()
+            for item in sorted(group, key=lambda one: zlib.crc32(one.nodeid.encode()))[: self.sample]
+        }
+        items[:] = [item for item in items if item in kept]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when != "call" and report.passed:
+            return
+        test = report.nodeid.partition(FOLDER)[2] or report.nodeid
+        case = Case(test, report.outcome, self.engine.take_programs(), _reason(report))
+        with self.path.open("a", encoding="utf-8") as cases:
+            cases.write(case.line())
+
+
+def _opset(item: pytest.Item) -> str:
+    params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    return str(getattr(params.get("backend"), "opset_version", ""))
+
+
+def _reason(report: pytest.TestReport) -> str:
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2])
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return "" if crash is None else " ".join(str(crash.message).split())[:400]
