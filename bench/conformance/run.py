@@ -15,23 +15,25 @@ from collections import Counter
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import fill
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TESTS = Path("converters", "mil", "mil", "ops", "tests")
 LOAD = f"import sys, pytest; sys.path.append({str(ROOT)!r}); sys.exit(pytest.main(sys.argv[1:]))"
 HEAD = """# What coremltools' own tests say about the evaluator
 
-Written by `python bench/conformance/run.py --sample {sample} --out docs/evaluator-coverage.md`; not by hand.
+Written by `python bench/conformance/run.py --sample {sample} --out docs/evaluator-coverage.md`, not by hand.
 
-coremltools {coremltools} ships the tests of its MIL ops. They build a program of an op, convert it, predict with Core ML
-and compare with values that are written out or come from numpy, scipy or torch. Here they run where they are installed,
-as they are, with one thing replaced: mctc's evaluator predicts, from the package that was written, in fp32. Their
-comparison and tolerances stay (1e-4 absolute and 1e-5 relative, unless a test says otherwise); a test that is marked as
-failing in Core ML is run all the same. {sampling}
+coremltools {coremltools} ships the tests of its MIL ops. They build a program of an op, convert it, predict with
+Core ML and compare with values that are written out or come from numpy, scipy or torch. Here they run where they are
+installed, as they are, with one thing replaced: mctc's evaluator predicts, from the package that was written, in fp32.
+Their comparison and tolerances stay (1e-4 absolute and 1e-5 relative, unless a test says otherwise); a test that is
+marked as failing in Core ML is run all the same. {sampling}
 
-{cases:,} cases: {passed:,} passed, {failed:,} failed, {skipped:,} were skipped by the tests themselves. {evaluated:,} of
-those that passed evaluated a program; the others are about the builder. An op counts as evaluated correctly in an op set
-when cases with it in a program of that op set passed and none failed, but for those listed below with their reason."""
+{cases:,} cases: {passed:,} passed, {failed:,} failed, {skipped:,} were skipped by the tests themselves. {evaluated:,}
+of those that passed evaluated a program; the others are about the builder. An op counts as evaluated correctly in an
+op set when cases with it in a program of that op set passed and none failed, but for those listed below with their
+reason."""
 
 
 def main(arguments: list[str]) -> int:
@@ -61,7 +63,7 @@ def main(arguments: list[str]) -> int:
         evaluated=sum(case.outcome == "passed" and bool(case.programs) for case in cases),
         **{outcome: outcomes[outcome] for outcome in ("passed", "failed", "skipped")},
     )  # fmt: skip
-    text = page(cases, head)
+    text = page(cases, "\n\n".join(fill(part, 120) for part in head.split("\n\n")))
     if given.out is not None:
         given.out.write_text(text, encoding="utf-8")
     print(text.partition("## By op")[0])
