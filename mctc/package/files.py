@@ -43,4 +43,4 @@ def read_file(path: Path, limit: int = MODEL_LIMIT) -> bytes:
         size = os.fstat(descriptor).st_size
         if size > limit:
             raise PackageError(f"{path}: {size} bytes, more than the {limit} that are read")
-        return file.read(limit)
+        return file.read(size)  # of the limit, the buffer alone would be 2 GB
