@@ -23,6 +23,7 @@ WORD = re.compile(r"[A-Za-z_]\w*")
 DOTTED = re.compile(r"[\w./-]*\w")
 RESERVED = frozenset(("none", "true", "false", "nan", "inf", "bytes", "packed", "splat"))
 ROLES = frozenset(role.value for role in Role)
+ENTRIES = 1 << 24  # of one constant that is read: parameters are no constants
 INLINE = 16  # entries; longer arrays are written as bytes
 STORAGE = {DType.F32: "float32", DType.F16: "float16", DType.I32: "int32", DType.BOOL: "bool"}
 STORAGES = frozenset(

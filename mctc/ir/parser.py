@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,10 @@ from mctc.ir.program import Initializer, PackedState, Quantization
 from mctc.ir.syntax import IrSyntaxError, Local, ProgramText, Setting
 from mctc.ir.types import Axis, DType, Role, TensorType
 
+NESTING = 100
+NUMBER_BITS = 256  # of the coefficients of an extent
+TERMS = 100  # of an extent
+BRACKET = re.compile(r'"(?:\\.|[^"\\\n])*"|#[^\n]*|[(\[{)\]}]')
 READABLE = {  # what the grammar's terminals are called in messages
     "GLOBAL": "a @name",
     "LOCAL": "a %value",
@@ -34,6 +39,7 @@ READABLE = {  # what the grammar's terminals are called in messages
 
 def parse(text: str) -> ProgramText:
     """Syntax nodes of a text. Raises IrSyntaxError with the place and what was expected there."""
+    _check_nesting(text)
     try:
         result: Any = _lark().parse(text)
     except UnexpectedInput as error:
@@ -44,6 +50,16 @@ def parse(text: str) -> ProgramText:
         raise
     assert isinstance(result, ProgramText)
     return result
+
+
+def _check_nesting(text: str) -> None:
+    depth = 0
+    for match in BRACKET.finditer(text):
+        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(match.group(), 0)
+        if depth > NESTING:
+            start = text.rfind("\n", 0, match.start()) + 1
+            line = text.count("\n", 0, start) + 1
+            raise IrSyntaxError(f"more than {NESTING} brackets inside one another", line, match.start() - start + 1)
 
 
 @lru_cache(maxsize=1)
@@ -302,19 +318,29 @@ class _Nodes(Transformer[Token, Any]):
         return extent * -1
 
     def plus(self, left: Extent, right: Extent) -> Extent:
-        return left + right
+        return _bounded(left + right)
 
     def minus(self, left: Extent, right: Extent) -> Extent:
-        return left - right
+        return _bounded(left - right)
 
     def times(self, left: Extent, right: Extent) -> Extent:
-        return left * right
+        return _bounded(left * right)
 
     def over(self, left: Extent, right: Extent) -> Extent:
         try:
-            return left / right
+            return _bounded(left / right)
         except (ExtentError, ZeroDivisionError) as error:
             raise IrSyntaxError(f"{left} cannot be divided by {right}", 1) from error
+
+
+def _bounded(extent: Extent) -> Extent:
+    """The extent. Raises IrSyntaxError for one that no program has: a product of sums grows without a limit."""
+    for powers, factor in extent.terms:
+        if len(powers) > TERMS or max(abs(factor.numerator), factor.denominator).bit_length() > NUMBER_BITS:
+            raise IrSyntaxError("an extent of numbers that are too large", 1)
+    if len(extent.terms) > TERMS:
+        raise IrSyntaxError(f"an extent of more than {TERMS} terms", 1)
+    return extent
 
 
 def _fraction(over: int, under: Token | None) -> Fraction:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mctc.ir.build import make
-from mctc.ir.literals import STORAGE, LiteralError, array_of_bytes, array_of_entries
+from mctc.ir.dims import ExtentError
+from mctc.ir.literals import ENTRIES, STORAGE, LiteralError, array_of_bytes, array_of_entries
 from mctc.ir.location import Origin
 from mctc.ir.op import Array, InferenceError, registry
 from mctc.ir.program import (
@@ -143,18 +145,20 @@ def _apply(name: str, operands: Sequence[Value | None], attributes: Mapping[str,
         return make(definition, operands, attributes, origin)
     except InferenceError as error:
         raise IrSyntaxError(f"{name}: {error}", line, hint=error.hint) from error
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        raise IrSyntaxError(f"{name} cannot take this: {error}", line) from error
 
 
 def constant_attributes(text: ArrayText, type_: TensorType | None, line: int) -> tuple[dict[str, Any], TensorType]:
     """Attributes and type of a constant; without a stated type its axes are plain."""
     try:
         array = _array(text, type_)
-    except LiteralError as error:
+        if type_ is not None and type_.shape != array.shape:
+            raise LiteralError(f"the constant has shape {list(array.shape)}, the text says {type_}")
+    except (LiteralError, ExtentError) as error:
         raise IrSyntaxError(str(error), line) from error
     if type_ is None:
         type_ = plain(DTYPE_OF_KIND[array.dtype.kind], *array.shape)
-    elif not type_.is_static or type_.shape != array.shape:
-        raise IrSyntaxError(f"the constant has shape {list(array.shape)}, the text says {type_}", line)
     roles = tuple(role.value for role in type_.roles)
     return {"value": array, "dtype": type_.dtype.value, "roles": roles}, type_
 
@@ -167,8 +171,13 @@ def _array(text: ArrayText, type_: TensorType | None) -> Array:
     storage = text.storage or STORAGE[type_.dtype]
     if text.word == "entries":
         return array_of_entries(text.value, storage)
+    if min(type_.shape, default=0) < 0 or math.prod(type_.shape) > ENTRIES:
+        raise LiteralError(f"{type_} is no type of a constant of at most {ENTRIES:,} entries")
     if text.word == "splat":
-        return np.full(type_.shape, array_of_entries(text.value, storage))
+        entry = array_of_entries(text.value, storage)
+        if entry.ndim:
+            raise LiteralError("a splat has one entry")
+        return np.full(type_.shape, entry)
     return array_of_bytes(text.word, text.value, storage, type_.shape)
 
 
