@@ -24,10 +24,17 @@ def check_file(
 
 
 def check_all(
-    path: Path | str, *, model: str | None = None, defines: Mapping[str, Any] | None = None
+    path: Path | str,
+    *,
+    model: str | None = None,
+    defines: Mapping[str, Any] | None = None,
+    loader: Loader | None = None,
 ) -> tuple[Program | None, list[Diagnostic]]:
-    """The program of a file (None with errors, or without a model), and what `check_file` finds."""
-    loader = Loader()
+    """The program of a file (None with errors, or without a model), and what `check_file` finds.
+
+    `loader`: one for this file alone, that has read files of the library before.
+    """
+    loader = loader or Loader()
     module = loader.load(Path(path))
     if module is None or loader.problems:
         return None, loader.problems

@@ -1,0 +1,37 @@
+"""`python -m mctc.fuzz.guided parser|reader`: fuzzes until the time is over or something is found."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from mctc.diagnostics.errors import MctcError
+from mctc.fuzz.guided.session import TARGETS, run
+
+
+@click.command()
+@click.argument("target", type=click.Choice(TARGETS))
+@click.option("--minutes", type=float, default=1.0, show_default=True, help="How long.")
+@click.option(
+    "--corpus",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Inputs found so far, read and added to.  [default: fuzz-corpus/TARGET]",
+)
+@click.argument("libfuzzer", nargs=-1, metavar="[-- LIBFUZZER_OPTION...]")
+def main(target: str, minutes: float, corpus: Path | None, libfuzzer: tuple[str, ...]) -> None:
+    """Tries inputs that reach new code in TARGET.
+
+    What is found is written to the current folder as crash-..., and `python -m mctc.fuzz.guided TARGET -- crash-...`
+    tries it again.
+    """
+    try:
+        run(target, minutes, corpus or Path("fuzz-corpus") / target, libfuzzer)
+    except MctcError as error:
+        click.echo(error.render(), err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

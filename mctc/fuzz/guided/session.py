@@ -1,0 +1,102 @@
+"""One run of a target under atheris: modules instrumented, memory limited, seeds written, inputs tried one by one."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from mctc.diagnostics.errors import UsageError
+
+if TYPE_CHECKING:
+    from mctc.fuzz.guided.verdict import Trial
+
+HEADROOM = 1 << 30
+"""Bytes of address space that an input may take beyond what the process had before the first."""
+CPU_SECONDS = 10.0
+"""Processor time for one input: beyond it counts as a hang."""
+TARGETS = ("parser", "reader")
+LONGEST = {"parser": 1 << 13, "reader": 1 << 15}
+"""Bytes of one input."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is fuzzed: the trial of one input, the first inputs, and how new ones are made."""
+
+    trial: Trial
+    seeds: Sequence[bytes]
+    mutate: Callable[[bytes, Random, int, Callable[[bytes, int], bytes]], bytes]
+
+
+def run(name: str, minutes: float, corpus: Path, arguments: Sequence[str] = ()) -> None:
+    """Fuzzes a target; ends the process. `arguments` go to libFuzzer. Raises UsageError without atheris."""
+    atheris = _atheris()
+    scratch = Path(tempfile.mkdtemp(prefix="mctc-fuzz-", dir=_memory_folder()))
+    with atheris.instrument_imports(include=["mctc"]):
+        from mctc.fuzz.guided.targets import target
+
+        chosen = target(name, scratch)
+        for seed in chosen.seeds:  # imports what is imported when first used
+            chosen.trial(seed, scratch)
+    _write_seeds(chosen.seeds, corpus)
+    _limit_memory()
+
+    def mutate(data: bytes, most: int, seed: int) -> bytes:
+        return chosen.mutate(data, Random(seed), most, atheris.Mutate)
+
+    def cross(data: bytes, other: bytes, most: int, seed: int) -> bytes:
+        return mutate(data if seed % 2 else other, most, seed)
+
+    options = [f"-max_len={LONGEST[name]}", f"-max_total_time={round(minutes * 60)}", "-timeout=60", "-rss_limit_mb=0"]
+    atheris.Setup(
+        [sys.argv[0], *options, *arguments, str(corpus)],
+        lambda data: timed(chosen.trial, data, scratch),
+        custom_mutator=mutate,
+        custom_crossover=cross,
+    )
+    atheris.Fuzz()
+
+
+def timed(trial: Trial, data: bytes, folder: Path) -> None:
+    """Tries an input. Raises TimeoutError when it takes more than CPU_SECONDS of processor time."""
+    before = time.process_time()
+    trial(data, folder)
+    taken = time.process_time() - before
+    if taken > CPU_SECONDS:
+        raise TimeoutError(f"{taken:.1f} s of processor time for {len(data)} bytes")
+
+
+def _atheris() -> Any:
+    try:
+        import atheris
+    except ImportError as error:
+        hint = "pip install atheris; it has wheels for Linux and Python 3.11 and later"
+        raise UsageError("coverage-guided fuzzing needs atheris", hint=hint) from error
+    return atheris
+
+
+def _memory_folder() -> str | None:
+    """A folder in memory, where there is one: files that are written for each input never reach a disk."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def _write_seeds(seeds: Sequence[bytes], corpus: Path) -> None:
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(seeds):
+        (corpus / f"seed-{number:04}").write_bytes(seed)
+
+
+def _limit_memory() -> None:
+    """Lets the process have HEADROOM more address space than it has now; Linux alone can tell how much that is."""
+    status = Path("/proc/self/statm")
+    if status.exists():
+        pages = int(status.read_text().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + HEADROOM,) * 2)

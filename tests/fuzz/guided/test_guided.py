@@ -1,0 +1,87 @@
+"""What coverage-guided fuzzing tries, without its engine: the seeds are read, what was found once stays mended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from mctc.fuzz.guided import bundle
+from mctc.fuzz.guided.fence import fenced
+from mctc.fuzz.guided.parser import try_text
+from mctc.fuzz.guided.reader import try_model
+from mctc.fuzz.guided.session import LONGEST, Target
+from mctc.fuzz.guided.targets import target
+from mctc.fuzz.guided.verdict import Finding, Verdict, refused
+from mctc.package import PackageError
+
+REGRESSIONS = Path(__file__).parent / "regressions"
+TRIALS: dict[str, Callable[[bytes, Path], Verdict]] = {"parser": try_text, "reader": try_model}
+
+
+@pytest.fixture(scope="module", params=["parser", "reader"])
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Target]:
+    """A target with its seeds, made once."""
+    return request.param, target(request.param, tmp_path_factory.mktemp("seeds"))
+
+
+def _few_bytes(data: bytes, most: int) -> bytes:
+    """In the place of libFuzzer's mutation of bytes."""
+    return (data[: len(data) // 2] + b"\xff\0" + data[len(data) // 2 + 1 :])[:most]
+
+
+def test_the_seeds_reach_what_lies_behind_reading(made: tuple[str, Target], tmp_path: Path) -> None:
+    name, fuzzed = made
+    seeds = Random(1).sample(list(fuzzed.seeds), 40)
+    accepted = sum(fuzzed.trial(seed, tmp_path) is Verdict.ACCEPTED for seed in seeds)
+    assert accepted >= {"parser": 8, "reader": 30}[name]
+
+
+def test_mutated_seeds_are_read_or_refused(made: tuple[str, Target], tmp_path: Path) -> None:
+    name, fuzzed = made
+    random, verdicts = Random(2), []
+    for _ in range(150):
+        data = fuzzed.mutate(random.choice(fuzzed.seeds), random, LONGEST[name], _few_bytes)
+        assert len(data) <= LONGEST[name]
+        verdicts.append(fuzzed.trial(data, tmp_path))
+    assert set(verdicts) == set(Verdict)
+
+
+@pytest.mark.parametrize("path", sorted(REGRESSIONS.iterdir()), ids=lambda path: path.name)
+def test_what_was_found_stays_mended(path: Path, tmp_path: Path) -> None:
+    assert TRIALS[path.name.partition("-")[0]](path.read_bytes(), tmp_path) in Verdict
+
+
+def test_any_bytes_are_a_model(tmp_path: Path) -> None:
+    random = Random(3)
+    for size in (0, 1, 5, 6, 40):
+        data = random.randbytes(size)
+        whole = bundle.decoded(bundle.decoded(data).encoded())
+        assert whole == bundle.decoded(data)
+        assert try_model(data, tmp_path) is Verdict.REFUSED
+
+
+def test_the_fence_stops_and_remembers_what_is_opened_outside(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    inside.mkdir()
+    outside.write_text("secret")
+    (inside / "link").symlink_to(outside)
+    with fenced([inside]):
+        (inside / "file").write_text("allowed")
+        assert os.listdir(inside)  # noqa: PTH208 — the event that is watched
+    for name in ("link", "../out"):
+        with pytest.raises(Finding, match="outside of the input"), fenced([inside]), contextlib.suppress(Exception):
+            (inside / name).read_text()  # code that swallows the exception is found out at the end
+    outside.read_text()
+
+
+def test_a_lack_of_memory_is_a_finding_however_it_is_worded() -> None:
+    error = PackageError("too large")
+    assert refused(error) is Verdict.REFUSED
+    error.__cause__ = MemoryError()
+    with pytest.raises(Finding, match="out of memory: too large"):
+        refused(error)
