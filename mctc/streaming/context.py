@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
 from mctc.ir.location import Origin
@@ -12,12 +14,13 @@ VALID = "valid"  # the name of the step's input that says which frames of a chun
 
 
 class Contexts:
-    """Builds states into a step function under construction and collects them, with unique names."""
+    """Builds states into a step function under construction and collects them. No two have one name, and none has that
+    of an input (`inputs`): where states are inputs too, both stand in one list."""
 
-    def __init__(self, builder: Builder, role: Role) -> None:
+    def __init__(self, builder: Builder, role: Role, inputs: Iterable[str] = ()) -> None:
         self.builder, self.role = builder, role
         self.states: list[State] = []
-        self._names: set[str] = set()
+        self._names: set[str] = {VALID, *inputs}
         self._delayed: dict[tuple[Value, int], Value] = {}
 
     def state_name(self, suffix: str) -> str:

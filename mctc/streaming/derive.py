@@ -76,7 +76,7 @@ class _Derivation:
         self.chunk = chunk if self.role is Role.TIME else 1
         self.sizes, self.symbol = self._sizes(inputs)
         self.builder = Builder(program)
-        self.contexts = Contexts(self.builder, self.role)
+        self.contexts = Contexts(self.builder, self.role, (value.name for value in function.inputs))
         self.valid = ValidFrames(self.contexts, self.chunk, self.role, function.origin)
         self.values: dict[Value, Value] = {}
         self.timings: dict[Value, Timing] = {}  # of new values with a streaming axis

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mctc.ir.dims import Extent
+from mctc.ir.location import Origin
 from mctc.ir.program import Function, Value
 from mctc.ir.text import print_function
 from mctc.ir.types import Axis, Role
@@ -119,6 +120,17 @@ def test_a_mask_of_keys_given_by_the_author_holds_in_the_stream_too() -> None:
     assert np.abs(whole - free).max() > 0.01
     for chunk in (1, 3, 5, 12):
         np.testing.assert_allclose(case.streamed(inputs, [chunk])["y"], whole, rtol=1e-9)
+
+
+def test_no_state_has_the_name_of_an_input() -> None:
+    def bare(g: Garden, x: Value) -> Value:
+        g.builder.origin = Origin()  # of no instance: nothing stands before the name
+        return g.op("attention", x, x, x, None, heads=2, left=1, right=1)
+
+    step, _ = small(bare).step(4)
+    names = [value.name for value in step.inputs] + [state.name for state in step.states]
+    assert "valid" in names
+    assert len(set(names)) == len(names)
 
 
 def test_a_step_is_a_program_that_verifies() -> None:
