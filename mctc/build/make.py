@@ -12,7 +12,7 @@ from mctc.build.compile import Compiled, Watch, compile_program, compile_whole
 from mctc.build.folder import check_replaceable, replaced
 from mctc.build.manifest import NAME, ORIGINS, PROGRAM, WHOLE, manifest, read_manifest, sha256, write_json
 from mctc.build.options import BuildError, BuildOptions
-from mctc.build.sources import digest, source_record
+from mctc.build.sources import digest, source_record, texts
 from mctc.build.target import Target, Written
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.source import SourceFile
@@ -59,19 +59,28 @@ def build(
     check_room(program, out)
     source = source_record(spec, read)
     compiled = compile_for(target, program, options, watch)
-    return write_build(compiled, out, options, target, source)
+    return write_build(compiled, out, options, target, source, texts(read) if target.carries_source else {})
 
 
 def write_build(
-    compiled: Compiled, out: Path, options: BuildOptions, target: Target, source: Mapping[str, Any]
+    compiled: Compiled,
+    out: Path,
+    options: BuildOptions,
+    target: Target,
+    source: Mapping[str, Any],
+    more: Mapping[str, str] | None = None,
 ) -> BuildResult:
-    """Writes, reads back and compares; then puts the folder in place. Raises MctcError and leaves `out` as it was."""
+    """Writes, reads back and compares; then puts the folder in place. Raises MctcError and leaves `out` as it was.
+
+    more: metadata for the artifacts, besides the version, the model's name and the hash of its source.
+    """
     program = compiled.deployed
     weights, described = _weights(program, options)
     metadata = {
         "mctc.version": __version__,
         "mctc.model": program.name,
         "mctc.source_sha256": digest(source["files"].items()),
+        **(more or {}),
     }
     with replaced(out, force=options.force) as folder:
         written = target.write(compiled, weights, folder, options, metadata)

@@ -1,4 +1,4 @@
-"""Which files a program was read from, and their hashes."""
+"""Which files a program was read from, their hashes and their texts."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def source_record(spec: Path, read: Iterable[SourceFile]) -> dict[str, Any]:
 def digest(hashes: Iterable[tuple[str, str]]) -> str:
     """One hash for several files, whatever they are called."""
     return hashlib.sha256("".join(value for _, value in sorted(hashes)).encode()).hexdigest()
+
+
+def texts(read: Iterable[SourceFile]) -> dict[str, str]:
+    """The files themselves, as metadata: 'mctc.source/' and a file's name."""
+    return {f"mctc.source/{source.name}": source.text for source in read}

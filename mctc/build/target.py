@@ -88,6 +88,7 @@ class Target(ABC):
     suffix: how the names of its artifacts end, if something other than a build can be run from them.
     runtime: what executes its artifacts, in words; None where nothing does. computes: precisions that it can compute in
     whatever an artifact was built in. witness: `mctc verify` asks it about builds for other targets too.
+    carries_source: its artifacts have the text of the spec among their metadata.
     """
 
     name: ClassVar[str]
@@ -100,6 +101,7 @@ class Target(ABC):
     runtime: ClassVar[str | None] = None
     computes: ClassVar[tuple[str, ...]] = ()
     witness: ClassVar[bool] = False
+    carries_source: ClassVar[bool] = False
 
     @abstractmethod
     def write(

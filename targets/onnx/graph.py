@@ -186,5 +186,10 @@ def _path(op: Op | None, kind: str) -> str:
 
 
 def _typed(name: str, type_: TensorType) -> Any:
-    shape = [extent.value if extent.is_static else str(extent) for extent in type_.extents]
-    return helper.make_tensor_value_info(name, KINDS[ELEMENTS[type_.dtype]], shape)
+    return declared(name, ELEMENTS[type_.dtype], type_.extents)
+
+
+def declared(name: str, element: str, extents: Sequence[Extent]) -> Any:
+    """The declaration of a value; an extent that differs from call to call goes by its text, 'T/4'."""
+    shape = [extent.value if extent.is_static else str(extent) for extent in extents]
+    return helper.make_tensor_value_info(name, KINDS[element], shape)

@@ -43,7 +43,7 @@ class OnnxPort:
             raise OnnxError(f"input `{self.name}` of '{function}' is [{told}], not {list(array.shape)}")
         if self.element not in ELEMENTS:
             raise OnnxError(f"input `{self.name}` of '{function}' is a {self.element}, which mctc does not feed")
-        return np.ascontiguousarray(array, ELEMENTS[self.element])
+        return np.asarray(array, ELEMENTS[self.element], order="C")
 
 
 class OnnxModel:

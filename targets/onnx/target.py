@@ -34,6 +34,7 @@ class OnnxTarget(Target):
     suffix: ClassVar[str | None] = ".onnx"
     runtime: ClassVar[str | None] = "onnxruntime"
     witness: ClassVar[bool] = True
+    carries_source: ClassVar[bool] = True
 
     def write(
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]

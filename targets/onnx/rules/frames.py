@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from onnx import helper
 
-from mctc.targets.onnx.graph import GraphEmitter
-from mctc.targets.onnx.tensors import KINDS
+from mctc.ir.dims import Extent
+from mctc.targets.onnx.graph import GraphEmitter, declared
 
 Frame = Callable[[Sequence[str], Sequence[str]], tuple[list[str], list[str]]]
 
 
-def scan_frames(
-    e: GraphEmitter, states: Sequence[str], inputs: Sequence[tuple[str, str]], frame: Frame, outputs: int
-) -> list[str]:
-    """Results over the frames (`outputs` of them), then the last states. All states and results are fp32.
+@dataclass(frozen=True)
+class Carried:
+    """A value outside of the loop, and what the body sees of it: a state whole, an input one frame at a time."""
 
-    inputs: names and element types of what is read frame by frame, along the first axis.
+    name: str
+    extents: Sequence[Extent]
+    element: str = "float32"
+
+
+def scan_frames(
+    e: GraphEmitter,
+    states: Sequence[Carried],
+    inputs: Sequence[Carried],
+    frame: Frame,
+    results: Sequence[Sequence[Extent]],
+) -> list[str]:
+    """Results over the frames, then the last states.
+
+    inputs are read, and results written, frame by frame along their first axis; results are fp32 of these extents.
     frame: writes the body's nodes: names of states and of one frame of the inputs in, new states and results out.
     """
-    held = [e.names.fresh("state") for _ in states]
-    read = [e.names.fresh("frame") for _ in inputs]
+    held, read = ([e.names.fresh(name) for _ in each] for name, each in (("state", states), ("frame", inputs)))
     with e.body() as nodes:
         new, made = frame(held, read)
-    kinds = ["float32"] * len(held) + [kind for _, kind in inputs]
-    takes = [helper.make_tensor_value_info(name, KINDS[kind], None) for name, kind in zip([*held, *read], kinds)]
-    gives = [helper.make_tensor_value_info(name, KINDS["float32"], None) for name in [*new, *made]]
+    takes = [declared(name, c.element, c.extents) for name, c in zip([*held, *read], [*states, *inputs])]
+    gives = [declared(name, c.element, c.extents) for name, c in zip(new, states)]
+    gives += [declared(name, "float32", extents) for name, extents in zip(made, results)]
     body = helper.make_graph(nodes, e.names.fresh("each_frame"), takes, gives)
-    operands = [*states, *(name for name, _ in inputs)]
-    results = e.several("Scan", operands, len(held) + outputs, body=body, num_scan_inputs=len(inputs))
-    return [*results[len(held) :], *results[: len(held)]]
+    operands = [carried.name for carried in (*states, *inputs)]
+    found = e.several("Scan", operands, len(gives), body=body, num_scan_inputs=len(inputs))
+    return [*found[len(states) :], *found[: len(states)]]

@@ -11,7 +11,7 @@ from mctc.ir.ops.shape import laid_out, product
 from mctc.ir.program import Op, Value
 from mctc.targets.onnx.graph import GraphEmitter, Rule
 from mctc.targets.onnx.rules.axes import arranged, inverse, order_to
-from mctc.targets.onnx.rules.frames import scan_frames
+from mctc.targets.onnx.rules.frames import Carried, scan_frames
 
 LSTM_GATES = (0, 3, 1, 2)  # ONNX: input, output, forget, cell; the IR: input, forget, cell, output
 GRU_GATES = (1, 0, 2)  # ONNX: update, reset, hidden; the IR: reset, update, new
@@ -60,7 +60,9 @@ class _Cell:
             new = [e.node("Where", slices[1], after, before) for after, before in zip(made, states)]
             return new, [e.node("Squeeze", new[0], e.ints([0]))]
 
-        return scan_frames(e, held, [(x, "float32"), (marks, "bool")], frame, 1)
+        shape, row = [Extent.of(1), self.many, self.hidden], [self.many, self.moved[-1]]
+        states = [Carried(name, shape) for name in held]
+        return scan_frames(e, states, [Carried(x, row), Carried(marks, [], "bool")], frame, [[self.many, self.hidden]])
 
     def _gates(self, weight: str) -> str:
         """The gates in ONNX's order, below a leading axis of one direction."""

@@ -10,7 +10,7 @@ from mctc.ir.ops.shape import product
 from mctc.ir.program import Op, Value
 from mctc.targets.onnx.graph import GraphEmitter, Rule
 from mctc.targets.onnx.rules.axes import arranged, inverse, order_to
-from mctc.targets.onnx.rules.frames import scan_frames
+from mctc.targets.onnx.rules.frames import Carried, scan_frames
 
 
 def _selective_scan(op: Op, e: GraphEmitter) -> list[str]:
@@ -35,8 +35,9 @@ def _selective_scan(op: Op, e: GraphEmitter) -> list[str]:
         held = e.node("Expand", e.number(0, x), e.sizes.shape(extents))
     else:
         held = e.reshaped(e.ref(state), held_type.extents, extents)
-    rows = [u, dt, frames(b, states), frames(c, states)]
-    y, last = scan_frames(e, [held], [(row, "float32") for row in rows], _frame(e, e.ref(a)), 1)
+    rows = [Carried(name, [many, width]) for name in (u, dt)]
+    rows += [Carried(frames(value, states), [many, states]) for value in (b, c)]
+    y, last = scan_frames(e, [Carried(held, extents)], rows, _frame(e, e.ref(a)), [[many, width]])
     if skip is not None:
         y = e.node("Add", y, e.node("Mul", u, e.ref(skip)))
     y = e.transposed(e.reshaped(y, [moved[0], many, width], moved), inverse(order))
