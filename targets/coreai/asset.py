@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from mctc.build.target import Interface, Written
+from mctc.build.target import Written
 from mctc.ir.program import Program
 from mctc.targets.ane.names import identifier
 from mctc.targets.coreai.constants import Constants
 from mctc.targets.coreai.dialect import Graphs
 from mctc.targets.coreai.function import FunctionEmitter
+from mctc.targets.coreai.graphs import read_graphs
 from mctc.targets.coreai.interface import interface
 from mctc.targets.coreai.rules import RULES
 from mctc.weights import Weights
@@ -37,14 +38,15 @@ def write_asset(
         for function in program.functions.values():
             FunctionEmitter(program, function, constants, states_as_io).run(RULES)
     name = identifier(program.name) + SUFFIX
-    operations = graphs.operations()
     graphs.save(folder / name)
     _describe(folder / name, metadata)
-    interfaces: dict[str, Interface] = {}
-    for function in program.functions.values():
-        kinds = operations[identifier(function.name)]
-        count = sum(number for kind, number in kinds.items() if kind not in ("constant", "output"))
-        interfaces[function.name] = interface(function, name, states_as_io, precision, count)
+    written = read_graphs(folder / name)
+    interfaces = {
+        function.name: interface(
+            function, name, states_as_io, precision, sum(1 for _ in written[identifier(function.name)].computed)
+        )
+        for function in program.functions.values()
+    }
     return Written((name,), interfaces)
 
 

@@ -8,19 +8,19 @@ and no other. Written against coreai-core 1.0.0b3.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import coreai._compiler.dialects.coreai as _ops
-import coreai._compiler.ir as _ir
 import numpy as np
-from coreai._compiler.passmanager import PassManager
 from coreai.authoring import AIProgram, Module, TensorSpec, Value
 
 from mctc.ir.op import Array
 
-ops: Any = _ops  # their stubs leave most of it untyped
-ir: Any = _ir
+# After coreai.authoring, without which they can't be imported.
+ops: Any = import_module("coreai._compiler.dialects.coreai")
+ir: Any = import_module("coreai._compiler.ir")
+passes: Any = import_module("coreai._compiler.passmanager")
 
 SUB_BYTE = (2, 4)  # bits of the integers that are stored packed; lower entries lie in lower bits
 
@@ -58,18 +58,8 @@ class Graphs:
     def save(self, path: Path) -> None:
         """Writes an asset. What the compiler notes about lines of Python is left out, for it differs between builds."""
         with self._module._context:
-            PassManager.parse("builtin.module(strip-debuginfo)").run(self._module._mlir_module.operation)
+            passes.PassManager.parse("builtin.module(strip-debuginfo)").run(self._module._mlir_module.operation)
         AIProgram(self._module).save_asset(path)
-
-    def operations(self) -> dict[str, dict[str, int]]:
-        """How many operations of each kind every function has after coreai's own simplifications."""
-        found: dict[str, dict[str, int]] = {}
-        for graph in self._module._mlir_module.body.operations:
-            counts = found.setdefault(graph.attributes["sym_name"].value, {})
-            for operation in graph.regions[0].blocks[0].operations:
-                kind = operation.operation.name.removeprefix("coreai.").removeprefix("decomposable.")
-                counts[kind] = counts.get(kind, 0) + 1
-        return found
 
 
 Ports = Mapping[str, tuple[Sequence[int], Any]]  # shape and numpy element type by name

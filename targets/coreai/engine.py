@@ -15,11 +15,13 @@ import numpy as np
 from coreai.authoring import AIModelAsset
 from coreai.runtime import NDArray
 
+from mctc.build.manifest import sha256
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.op import Array
 from mctc.targets.coreai.errors import CoreAiError
 
 T = TypeVar("T")
+PROGRAM, DIGEST = "main.mlirb", "main.hash"  # of an asset; the digest is the program's SHA-256, 32 bytes
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,7 @@ class CoreAiEngine:
     """An asset that was opened; functions are loaded when they are asked for. Closed when nobody refers to it."""
 
     def __init__(self, asset: Path) -> None:
-        if not (asset / "main.mlirb").is_file():
-            raise CoreAiError(f"{asset} is no Core AI asset", hint="`mctc build --target coreai` writes one")
+        check_whole(asset)
         self.asset, self._loop, self._stack = asset, Loop(), AsyncExitStack()
         try:
             self._model = self._loop.run(self._stack.enter_async_context(AIModelAsset.load(str(asset)).executable()))
@@ -128,6 +129,15 @@ class Loop:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+def check_whole(asset: Path) -> None:
+    """Raises CoreAiError where an asset is none or was changed since: reading a damaged one ends the process."""
+    program, digest = asset / PROGRAM, asset / DIGEST
+    if not program.is_file() or not digest.is_file():
+        raise CoreAiError(f"{asset} is no Core AI asset", hint="`mctc build --target coreai` writes one")
+    if bytes.fromhex(sha256(program)) != digest.read_bytes():
+        raise CoreAiError(f"{asset} is damaged: {PROGRAM} is not what {DIGEST} says", hint="build it again")
 
 
 def _close(loop: Loop, stack: AsyncExitStack) -> None:

@@ -23,18 +23,22 @@ def _turned(value: Value, turn: bool, e: FunctionEmitter) -> tuple[ca.Value, tup
 
 
 def _matmul(op: Op, e: FunctionEmitter) -> ca.Value:
-    """Products of one matrix on the right are one product: rows of all the left ones below each other, in rank 4."""
-    (left, rows), (right, columns) = (
-        _turned(operand(op, index), bool(op.attributes[f"transpose_{side}"]), e)
-        for index, side in enumerate(("left", "right"))
-    )
-    if rows[:-2] == columns[:-2]:
-        return ca.batch_matmul(left, right)
-    if prod(columns[:-2]) > 1:
-        return ca.broadcasting_batch_matmul(left, right)
-    flat = ca.reshape(left, signed((1, 1, prod(rows[:-1]), rows[-1])))
-    product = ca.batch_matmul(flat, ca.reshape(right, signed((1, 1, *columns[-2:]))))
-    return ca.reshape(product, signed(op.result.type.shape))
+    turns = [bool(op.attributes[f"transpose_{side}"]) for side in ("left", "right")]
+    if prod(operand(op, 1).type.shape[:-2]) == 1 and not turns[1]:
+        return _rows_by_matrix(op, turns[0], e)
+    (left, rows), (right, columns) = (_turned(operand(op, index), turn, e) for index, turn in enumerate(turns))
+    multiply = ca.batch_matmul if rows[:-2] == columns[:-2] else ca.broadcasting_batch_matmul
+    return multiply(left, right)
+
+
+def _rows_by_matrix(op: Op, turn: bool, e: FunctionEmitter) -> ca.Value:
+    """One matrix on the right: one product in rank 4, with the rows of all the left matrices below each other."""
+    left, shape = _turned(operand(op, 0), turn, e)
+    right = operand(op, 1)
+    flat = (1, 1, prod(shape[:-1]), shape[-1])
+    left = left if shape == flat else ca.reshape(left, signed(flat))
+    product = ca.batch_matmul(left, e.shaped(right, (1, 1, *right.type.shape[-2:])))
+    return product if op.result.type.shape[:-1] == flat[:-1] else ca.reshape(product, signed(op.result.type.shape))
 
 
 def _embedding(op: Op, e: FunctionEmitter) -> ca.Value:
