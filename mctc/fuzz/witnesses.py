@@ -18,10 +18,12 @@ import numpy as np
 
 from mctc.build.compile import Compiled
 from mctc.build.make import compile_for, target_named
+from mctc.build.manifest import WHOLE
 from mctc.build.options import BuildOptions
 from mctc.build.target import Interface, Target
 from mctc.evaluate.reference import ParameterValue, evaluate
 from mctc.ir.op import Array
+from mctc.ir.printer import print_program
 from mctc.ir.program import Function, Program
 from mctc.ir.types import DType, Role, TensorType
 from mctc.plugins import registry
@@ -56,7 +58,7 @@ class Witness:
 
 WITNESSES = (
     Witness("package", "ane"),
-    Witness("torch", "torch", ("torch",), exact=True),
+    Witness("torch", "torch", ("torch",)),
     Witness("onnxruntime", "onnx", ("onnx", "onnxruntime")),
     Witness("coreai", "coreai", ("coreai",)),
 )
@@ -182,6 +184,7 @@ def by_target(subject: Subject, witness: Witness, folder: Path) -> Iterator[tupl
     compiled, target, options = subject.compiled, subject.target, subject.options
     weights = subject.weights(compiled.deployed if target.deploys else compiled.whole)
     written = target.write(compiled, weights, folder, options, {})
+    (folder / WHOLE).write_text(print_program(compiled.whole, locations=True), encoding="utf-8")  # as in a build
     target.check(compiled, weights, folder, options, written)
     engines = {name: target.engine(folder / name, "fp32", subject.weights) for name in written.artifacts}
     for name, interface in written.interfaces.items():

@@ -1,0 +1,114 @@
+"""A batch of random programs in this process; the first failure is shrunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from mctc.build.options import BuildOptions
+from mctc.fuzz.body import Draw
+from mctc.fuzz.broken import broken, check_broken, check_damaged, damaged
+from mctc.fuzz.builds import as_text, builds
+from mctc.fuzz.findings import FindingError
+from mctc.fuzz.pipeline import run_text
+from mctc.fuzz.specs import Spec, specs
+from mctc.fuzz.tally import Failure, Tally
+
+Keys = Collection[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What to run. kind: 'valid', 'broken' or 'damaged'. witnesses: names, or None for all. scratch: a file that holds
+    the program that is being run, for whoever finds this process dead. known: failures that are not reported again."""
+
+    seed: int
+    count: int
+    kind: str = "valid"
+    witnesses: tuple[str, ...] | None = None
+    scratch: Path | None = None
+    known: Keys = ()
+
+
+@st.composite
+def cases(draw: Draw) -> tuple[Spec, BuildOptions]:
+    """A spec and how it is built."""
+    spec = draw(specs())
+    return spec, draw(builds(spec.multiple, chunked=spec.streams))
+
+
+def run_batch(batch: Batch, beat: Callable[[Tally], None] = lambda _: None) -> Tally:
+    """Runs it; `beat` is called after every program, also while one is shrunk."""
+    return _Run(batch, beat).run()
+
+
+class _Run:
+    def __init__(self, batch: Batch, beat: Callable[[Tally], None]) -> None:
+        self.batch, self.beat, self.tally = batch, beat, Tally()
+        self.last: Failure | None = None
+
+    def run(self) -> Tally:
+        strategy: st.SearchStrategy[Any] = {"valid": cases(), "broken": broken(), "damaged": damaged()}[self.batch.kind]
+        one = getattr(self, self.batch.kind)
+        test = given(strategy)(lambda case: one(case))
+        test = settings(
+            max_examples=self.batch.count,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            print_blob=False,
+        )(test)
+        try:
+            seed(self.batch.seed)(test)()
+        except FindingError:
+            assert self.last is not None
+            self.tally.failures.append(self.last)
+        return self.tally
+
+    def valid(self, case: tuple[Spec, BuildOptions]) -> None:
+        spec, options = case
+        told = as_text(options)
+
+        def run() -> None:
+            outcome = run_text(spec.text, options, streams=spec.streams, witnesses=self.batch.witnesses)
+            if self.last is None:
+                self.tally.add(outcome)
+
+        self._guard(Failure("process", "it dies", spec.text, told, spec.streams), run)
+
+    def broken(self, case: Any) -> None:
+        self._guard(Failure("process", "it dies", case.text, ""), lambda: check_broken(case))
+        if self.last is None:
+            self.tally.broken += 1
+            self.tally.faults[case.fault] += 1
+
+    def damaged(self, text: str) -> None:
+        self._guard(Failure("process", "it dies", text, ""), lambda: check_damaged(text))
+        self.tally.damaged += self.last is None
+
+    def _guard(self, program: Failure, run: Callable[[], None]) -> None:
+        """Lets only failures through that are new, and while shrinking only those of the stage that is shrunk."""
+        if self.batch.scratch is not None:
+            from mctc.fuzz.regression import as_text
+
+            self.batch.scratch.write_text(as_text(program), encoding="utf-8")
+        try:
+            run()
+        except FindingError as error:
+            failure = Failure(error.stage, error.what, program.text, program.options, program.streams)
+            if failure.key in self.batch.known:
+                self.tally.again += self.last is None
+                return
+            if self.last is not None and failure.stage != self.last.stage:
+                return
+            self.last = failure
+            raise
+        finally:
+            self.beat(self.tally)
