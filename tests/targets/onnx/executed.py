@@ -23,12 +23,10 @@ from mctc.weights import Weights
 def program_of(text: str, quantization: Quantization | None = None) -> Program:
     """A program of IR text, with a parameter of normal values for every one that it names."""
     program = parse_program(text)
-    sources, parameters = dict(program.sources), dict(program.parameters)
-    for _, op in program.ops():
-        name = op.attributes.get("name", "")
-        if op.name == "parameter" and name not in parameters:
-            sources[name] = (op.result.type, Initializer("normal", (("std", 0.5),)))
-            parameters[name] = Parameter(name, op.result.type, Source(name, op.result.type), quantization)
+    types = {op.attributes["name"]: op.result.type for _, op in program.ops() if op.name == "parameter"}
+    normal = Initializer("normal", (("std", 0.5),))
+    sources = {name: (type_, normal) for name, type_ in types.items()}
+    parameters = {name: Parameter(name, type_, Source(name, type_), quantization) for name, type_ in types.items()}
     return replace(program, sources=sources, parameters=parameters)
 
 
