@@ -21,6 +21,7 @@ from mctc.ir.op import Array
 from mctc.targets.coreai.errors import CoreAiError
 
 T = TypeVar("T")
+FLOATS: Mapping[Any, str] = {np.float16: "fp16", np.float32: "fp32"}
 PROGRAM, DIGEST = "main.mlirb", "main.hash"  # of an asset; the digest is the program's SHA-256, 32 bytes
 
 
@@ -45,7 +46,7 @@ class TensorPort:
 class CoreAiEngine:
     """An asset that was opened; functions are loaded when they are asked for. Closed when nobody refers to it."""
 
-    def __init__(self, asset: Path) -> None:
+    def __init__(self, asset: Path, precision: str | None = None) -> None:
         check_whole(asset)
         self.asset, self._loop, self._stack = asset, Loop(), AsyncExitStack()
         try:
@@ -55,6 +56,10 @@ class CoreAiEngine:
             raise CoreAiError(f"{asset} can't be opened: {error}") from error
         self._functions: dict[str, CoreAiFunction] = {}
         self._close = weakref.finalize(self, _close, self._loop, self._stack)
+        built = {FLOATS[port.dtype] for name in self._model.function_names for port in self.function(name).floats()}
+        if precision is not None and built and precision not in built:
+            self._close()
+            raise CoreAiError(f"{asset} computes in {min(built)}, not in {precision}", hint=f"--precision {min(built)}")
 
     def function(self, name: str | None = None) -> CoreAiFunction:
         """The function of that name, the first when left out. Raises CoreAiError when there is none."""
@@ -84,6 +89,10 @@ class CoreAiFunction:
         self.states: Sequence[TensorPort] = [
             _port(port, described.state_descriptor(port)) for port in described.state_names
         ]
+
+    def floats(self) -> list[TensorPort]:
+        """The inputs and states that are no integers."""
+        return [port for port in (*self.inputs, *self.states) if port.dtype in FLOATS]
 
     def make_state(self) -> MutableMapping[str, Array]:
         """States of zeros, by name; a call reads them and puts their new values in their place."""

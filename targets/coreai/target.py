@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,7 +27,7 @@ class CoreAiTarget(Target):
     def write(
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
     ) -> Written:
-        """Writes one asset of all functions. Raises CoreAiError, also where coreai is missing."""
+        """Writes one asset of all functions. Raises CoreAiError, and RuntimeMissingError where coreai is missing."""
         require_coreai()
         from mctc.targets.coreai.asset import write_asset
 
@@ -55,9 +55,20 @@ class CoreAiTarget(Target):
             precision=options.precision or "fp16",
         )
 
+    def report(self, compiled: Compiled, folder: Path, options: BuildOptions, written: Written) -> Sequence[str]:
+        """Writes neural_engine.json; returns what the Neural Engine's rules call errors. An asset in fp32 is for
+        comparing: it is held to none."""
+        if options.precision == "fp32":
+            return ()
+        from mctc.targets.coreai.neural_engine.report import write_report
+
+        (artifact,) = written.artifacts
+        return write_report(folder / artifact, folder)
+
     def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
-        """coreai's runtime. Raises CoreAiError, also where coreai is missing."""
+        """coreai's runtime, in the precision that the asset was built in. Raises CoreAiError for an asset that it can't
+        run, RuntimeMissingError where coreai is missing."""
         require_coreai()
         from mctc.targets.coreai.engine import CoreAiEngine
 
-        return CoreAiEngine(artifact)
+        return CoreAiEngine(artifact, precision)

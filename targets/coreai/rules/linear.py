@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
-
 from coreai import authoring as ca
 
 from mctc.ir.program import Op, Value
@@ -13,32 +11,21 @@ from mctc.targets.coreai.function import FunctionEmitter, Rule
 from mctc.targets.coreai.rules.operands import operand, signed, unsigned
 
 
-def _turned(value: Value, turn: bool, e: FunctionEmitter) -> tuple[ca.Value, tuple[int, ...]]:
-    """An operand with its last two axes exchanged if need be, and its shape."""
-    written, shape = e.ref(value), value.type.shape
-    if not turn:
-        return written, shape
-    order = [*range(len(shape) - 2), len(shape) - 1, len(shape) - 2]
-    return ca.transpose(written, unsigned(order)), tuple(shape[axis] for axis in order)
-
-
 def _matmul(op: Op, e: FunctionEmitter) -> ca.Value:
-    turns = [bool(op.attributes[f"transpose_{side}"]) for side in ("left", "right")]
-    if prod(operand(op, 1).type.shape[:-2]) == 1 and not turns[1]:
-        return _rows_by_matrix(op, turns[0], e)
-    (left, rows), (right, columns) = (_turned(operand(op, index), turn, e) for index, turn in enumerate(turns))
-    multiply = ca.batch_matmul if rows[:-2] == columns[:-2] else ca.broadcasting_batch_matmul
-    return multiply(left, right)
+    left, right = operand(op, 0), operand(op, 1)
+    alike = left.type.shape[:-2] == right.type.shape[:-2]
+    multiply = ca.batch_matmul if alike else ca.broadcasting_batch_matmul
+    rank = left.type.rank
+    return multiply(
+        _turned(left, rank, bool(op.attributes["transpose_left"]), e),
+        _turned(right, rank, bool(op.attributes["transpose_right"]), e),
+    )
 
 
-def _rows_by_matrix(op: Op, turn: bool, e: FunctionEmitter) -> ca.Value:
-    """One matrix on the right: one product in rank 4, with the rows of all the left matrices below each other."""
-    left, shape = _turned(operand(op, 0), turn, e)
-    right = operand(op, 1)
-    flat = (1, 1, prod(shape[:-1]), shape[-1])
-    left = left if shape == flat else ca.reshape(left, signed(flat))
-    product = ca.batch_matmul(left, e.shaped(right, (1, 1, *right.type.shape[-2:])))
-    return product if op.result.type.shape[:-1] == flat[:-1] else ca.reshape(product, signed(op.result.type.shape))
+def _turned(value: Value, rank: int, turn: bool, e: FunctionEmitter) -> ca.Value:
+    """An operand of a product with `rank` axes, the last two of them exchanged if need be."""
+    written = e.shaped(value, (1,) * (rank - value.type.rank) + value.type.shape)
+    return ca.transpose(written, unsigned([*range(rank - 2), rank - 1, rank - 2])) if turn else written
 
 
 def _embedding(op: Op, e: FunctionEmitter) -> ca.Value:

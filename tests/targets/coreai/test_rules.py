@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from mctc.build.agreement import random_arrays
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Program
-from mctc.targets.ane.readback import random_arrays
 from mctc.targets.ane.rules import RULES as CORE_ML_RULES
 from mctc.targets.coreai.rules import RULES
 from tests.targets.ane.test_rules import CASES, program_of
