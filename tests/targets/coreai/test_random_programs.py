@@ -1,0 +1,65 @@
+"""Random programs over a stream, from their steps to an asset: Core AI's runtime agrees with the IR's reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from mctc.build.compile import compile_program
+from mctc.build.options import BuildOptions
+from mctc.evaluate.reference import evaluate
+from mctc.ir.op import Array
+from mctc.ir.program import Initializer, Program
+from mctc.targets.ane.names import identifier
+from mctc.targets.coreai.asset import write_asset
+from mctc.targets.coreai.engine import CoreAiEngine
+from mctc.weights import Weights
+from tests.streaming.programs import Case, cases
+
+CHUNK = 8  # frames: every stride of a random program divides it
+CALLS = 3
+LIMITS = {"fp32": 1e-4, "fp16": 3e-2}
+
+
+class Given(Weights):
+    """The values that come with a random program."""
+
+    def __init__(self, program: Program, values: Mapping[str, Array]) -> None:
+        super().__init__(program.sources)
+        self.values = values
+
+    def source(self, source):  # type: ignore[no-untyped-def]
+        return self.values[source.name].astype(np.float32)
+
+
+def largest_error(case: Case, precision: str, folder: Path) -> float:
+    program = replace(case.program, sources={n: (t, Initializer()) for n, (t, _) in case.program.sources.items()})
+    deployed = compile_program(program, BuildOptions(chunk=CHUNK, state="io"), stack="coreai").deployed
+    weights, function = Given(deployed, case.weights), deployed.functions["f"]
+    write_asset(deployed, weights, folder, states_as_io=True, precision=precision, metadata={})
+    compiled = CoreAiEngine(folder / "random.aimodel").function("f")
+    state = {entry.name: np.zeros(entry.value.type.shape) for entry in function.states}
+    carried = {identifier(name): array for name, array in state.items()}
+    rng, worst = np.random.default_rng(0), 0.0
+    for _ in range(CALLS):
+        frames = {v.name: rng.normal(size=v.type.shape).astype(np.float16) for v in function.inputs}
+        expected, state = evaluate(function, frames, lambda name: weights.deployed(deployed.parameters[name]), state)
+        actual = compiled({identifier(name): array for name, array in frames.items()} | carried)
+        carried = {name: actual[f"{name}_out"] for name in carried}
+        for name, array in expected.items():
+            worst = max(worst, float(np.abs(array - actual[name]).max() / max(np.abs(array).max(), 1e-2)))
+    return worst
+
+
+@pytest.mark.parametrize("precision", LIMITS)
+@settings(max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(case=cases())
+def test_a_random_program_s_steps_agree(precision: str, case: Case) -> None:
+    with TemporaryDirectory() as folder:
+        assert largest_error(case, precision, Path(folder)) <= LIMITS[precision]
