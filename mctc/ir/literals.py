@@ -141,8 +141,9 @@ def array_of_entries(value: Any, storage: str) -> Array:
     """The array of nested tuples of numbers. Raises LiteralError when it is ragged or does not fit `storage`."""
     dtype = _storage(storage)
     try:
-        return np.array(value, dtype=dtype)
-    except (ValueError, TypeError, OverflowError) as error:
+        with np.errstate(over="raise"):
+            return np.array(value, dtype=dtype)
+    except (ValueError, TypeError, ArithmeticError) as error:
         raise LiteralError(f"these entries make no {storage} array") from error
 
 
