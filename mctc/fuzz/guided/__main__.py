@@ -13,7 +13,7 @@ from mctc.fuzz.guided.session import TARGETS, run
 
 @click.command()
 @click.argument("target", type=click.Choice(TARGETS))
-@click.option("--minutes", type=float, default=1.0, show_default=True, help="How long.")
+@click.option("--minutes", type=float, default=1.0, show_default=True, help="Processor time to spend.")
 @click.option(
     "--corpus",
     type=click.Path(path_type=Path, file_okay=False),

@@ -42,10 +42,12 @@ def _rules() -> tuple[Rule, ...]:
 
 
 def _compiles(evaluator: Evaluator, name: str) -> Verdict:
+    """Ops over constants are computed here: a program may ask for more memory than there is, and is told so."""
     try:
         evaluator.function(name)
     except MctcError as error:
-        return refused(error)
+        error.render()
+        return Verdict.REFUSED
     return Verdict.ACCEPTED
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -22,6 +23,8 @@ HEADROOM = 1 << 30
 """Bytes of address space that an input may take beyond what the process had before the first."""
 CPU_SECONDS = 10.0
 """Processor time for one input: beyond it counts as a hang."""
+WALL_SECONDS = 100
+"""What libFuzzer waits for one input that never ends, on a machine that does other things too."""
 TARGETS = ("parser", "reader")
 LONGEST = {"parser": 1 << 13, "reader": 1 << 15}
 """Bytes of one input."""
@@ -37,7 +40,10 @@ class Target:
 
 
 def run(name: str, minutes: float, corpus: Path, arguments: Sequence[str] = ()) -> None:
-    """Fuzzes a target; ends the process. `arguments` go to libFuzzer. Raises UsageError without atheris."""
+    """Fuzzes a target for `minutes` of processor time, and ends the process.
+
+    `arguments` go to libFuzzer. Raises UsageError without atheris.
+    """
     atheris = _atheris()
     scratch = Path(tempfile.mkdtemp(prefix="mctc-fuzz-", dir=_memory_folder()))
     with atheris.instrument_imports(include=["mctc"]):
@@ -49,16 +55,23 @@ def run(name: str, minutes: float, corpus: Path, arguments: Sequence[str] = ()) 
     _write_seeds(chosen.seeds, corpus)
     _limit_memory()
 
+    end = time.process_time() + minutes * 60
+
+    def once(data: bytes) -> None:
+        timed(chosen.trial, data, scratch)
+        if time.process_time() > end:
+            os.kill(os.getpid(), signal.SIGUSR1)  # libFuzzer ends at its next input, and prints what it did
+
     def mutate(data: bytes, most: int, seed: int) -> bytes:
         return chosen.mutate(data, Random(seed), most, atheris.Mutate)
 
     def cross(data: bytes, other: bytes, most: int, seed: int) -> bytes:
         return mutate(data if seed % 2 else other, most, seed)
 
-    options = [f"-max_len={LONGEST[name]}", f"-max_total_time={round(minutes * 60)}", "-timeout=60", "-rss_limit_mb=0"]
+    options = [f"-max_len={LONGEST[name]}", f"-timeout={WALL_SECONDS}", "-rss_limit_mb=0", "-print_final_stats=1"]
     atheris.Setup(
         [sys.argv[0], *options, *arguments, str(corpus)],
-        lambda data: timed(chosen.trial, data, scratch),
+        once,
         custom_mutator=mutate,
         custom_crossover=cross,
     )

@@ -22,6 +22,7 @@ NUMBERS = (
     "2147483648",
     "18446744073709551616",
     "9" * 45,
+    "9" * 5000,
 )
 BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"), ("<", ">"))
 LONGEST = 64  # pieces that one mutation moves
@@ -63,10 +64,37 @@ def _exchange(pieces: Pieces, random: Random, _: Sequence[str]) -> None:
 
 def _replace(pieces: Pieces, random: Random, words: Sequence[str]) -> None:
     """One piece by another of its kind: a number by a number, a word by a word."""
-    at = random.randrange(len(pieces)) if pieces else 0
-    kind = pieces[at][:1] if pieces else ""
-    new = random.choice(NUMBERS) if kind.isdigit() else random.choice([*words, random.choice(pieces or [""])])
-    pieces[at : at + 1] = [new]
+    places = [at for at, piece in enumerate(pieces) if not piece.isspace()]
+    if not places:
+        return
+    at = random.choice(places)
+    kind = _kind(pieces[at])
+    others = [piece for piece in pieces if _kind(piece) == kind] if random.random() < 0.6 else words
+    pieces[at] = random.choice(NUMBERS if kind == "number" and random.random() < 0.7 else others)
+
+
+def _kind(piece: str) -> str:
+    first = piece[:1]
+    return "number" if first.isdigit() else "word" if first.isalpha() else first if first in tuple('"@%') else ""
+
+
+def _lines(pieces: Sequence[str], random: Random) -> slice:
+    """One to three whole lines, without the break before them."""
+    breaks = [-1, *(at for at, piece in enumerate(pieces) if "\n" in piece)]
+    first = random.randrange(len(breaks))
+    last = first + random.choice((1, 1, 1, 2, 3))
+    return slice(breaks[first] + 1, breaks[last] + 1 if last < len(breaks) else len(pieces))
+
+
+def _move_lines(pieces: Pieces, random: Random, _: Sequence[str]) -> None:
+    """Whole lines go, are doubled, or stand elsewhere."""
+    chosen = _lines(pieces, random)
+    moved = pieces[chosen]
+    if random.random() < 0.7:
+        del pieces[chosen]
+    if random.random() < 0.7:
+        at = _lines(pieces, random).start
+        pieces[at:at] = moved
 
 
 def _insert(pieces: Pieces, random: Random, words: Sequence[str]) -> None:
@@ -89,7 +117,13 @@ def _rename(pieces: Pieces, random: Random, _: Sequence[str]) -> None:
 
 
 def _splice(pieces: Pieces, random: Random, other: Pieces) -> None:
-    pieces[_stretch(pieces, random)] = other[_stretch(other, random)]
+    """A stretch or whole lines of another text, in the place of as many here or between them."""
+    cut = random.choice((_stretch, _lines, _lines))
+    here, there = cut(pieces, random), cut(other, random)
+    pieces[here if random.random() < 0.5 else slice(here.start, here.start)] = other[there]
 
 
-CHANGES: tuple[Change, ...] = (_drop, _double, _exchange, _replace, _replace, _replace, _insert, _enclose, _rename)
+CHANGES: tuple[Change, ...] = (
+    *(_replace, _replace, _replace, _replace, _move_lines, _move_lines, _rename, _rename),
+    *(_drop, _double, _exchange, _insert, _enclose),
+)
