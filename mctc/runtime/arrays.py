@@ -34,7 +34,8 @@ def run_arrays(
     inputs: 'x.npy' for a function of one input, 'name=x.npy', or 'all.npz'. state: an npz of states by name; zeros
     where it says nothing. Raises ArraysError and what the package's runtime raises.
     """
-    compiled = target_of(package).engine(package, precision or "fp16").function(function)
+    target = target_of(package)
+    compiled = target.engine(package, precision or target.forms["precision"][0]).function(function)
     given = read_inputs(inputs, compiled)
     held = compiled.make_state()
     if state is not None:

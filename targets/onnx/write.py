@@ -18,7 +18,7 @@ from mctc.targets.onnx.tensors import TensorFile
 from mctc.targets.onnx.weights import stored_bytes
 from mctc.weights import Weights
 
-EXTERNAL = 64 << 20  # bytes of stored parameters from which on they lie beside the model, written one at a time
+EXTERNAL = 32 << 20  # bytes of stored parameters from which on they lie beside the model, written one at a time
 DATA = ".data"  # what the name of that file ends with
 PORT_DTYPE = {DType.F32: "fp32", DType.F16: "fp32", DType.I32: "int32", DType.BOOL: "bool"}
 

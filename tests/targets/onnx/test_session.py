@@ -11,6 +11,7 @@ import pytest
 
 from mctc.build.engine import RuntimeMissingError
 from mctc.build.options import BuildError, BuildOptions
+from mctc.runtime.arrays import run_arrays
 from mctc.targets.onnx.errors import OnnxError
 from mctc.targets.onnx.session import OnnxFunction, OnnxModel
 from mctc.targets.onnx.target import OnnxTarget
@@ -40,6 +41,14 @@ def test_a_call_takes_arrays_of_any_number_type(function: OnnxFunction) -> None:
     assert [port.name for port in function.inputs] == ["x", "t"]
     assert function({"x": np.ones((3, 2), np.float16), "t": [0, 1, 4]})["y"].shape == (3, 2)
     assert function.make_state() == {}
+
+
+def test_any_model_runs_over_arrays(path: Path, tmp_path: Path) -> None:
+    """What `mctc run model.onnx --input` does: in the precision that the file computes in, unless another is asked."""
+    np.savez(tmp_path / "inputs.npz", x=GOOD["x"], t=GOOD["t"])
+    outputs, states = run_arrays(path, [str(tmp_path / "inputs.npz")])
+    assert outputs["y"].shape == (3, 2)
+    assert states == {}
 
 
 WRONG = [
