@@ -119,10 +119,10 @@ def _normalised(op: Op, x: Value, rewriter: Rewriter) -> Value:
     emit, axis = rewriter.op, channel_axis(op.signature, "x")
     root = sqrt(op.signature.float("epsilon"))
     largest = emit("reduce_max", emit("abs", x), axis=axis)
-    m = emit("maximum", largest, rewriter.constant(np.float32(max(root, SMALLEST_NORMAL))))
+    m = emit("maximum", largest, rewriter.constant(np.float64(max(root, SMALLEST_NORMAL))))
     z = emit("div", x, m)
     power = emit("reduce_mean", emit("square", z), axis=axis)
-    epsilon = emit("square", emit("div", rewriter.constant(np.float32(root)), m))
+    epsilon = emit("square", emit("div", rewriter.constant(np.float64(root)), m))
     y = emit("mul", z, emit("rsqrt", emit("add", power, epsilon)))
     for name, kind in (("weight", "mul"), ("bias", "add")):
         vector = rewriter.named(op, name)

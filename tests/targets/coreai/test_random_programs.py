@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,7 +24,9 @@ from tests.streaming.programs import Case, cases
 
 CHUNK = 8  # frames: every stride of a random program divides it
 CALLS = 3
-LIMITS = {"fp32": 1e-4, "fp16": 3e-2}
+# Of the largest magnitude. In fp16, some programs are worse for any machine that rounds after every op: numpy too.
+LIMITS = {"fp32": 1e-4, "fp16": 2e-2}
+NUMPY_TIMES = {"fp32": 0, "fp16": 3}
 
 
 class Given(Weights):
@@ -38,23 +40,40 @@ class Given(Weights):
         return self.values[source.name].astype(np.float32)
 
 
-def largest_error(case: Case, precision: str, folder: Path) -> float:
+@dataclass(frozen=True)
+class Errors:
+    """Of chained calls, of the largest magnitude: the runtime's, and numpy's where it rounds to fp16 after every op."""
+
+    runtime: float
+    numpy: float
+
+
+def errors(case: Case, precision: str, folder: Path) -> Errors:
     program = replace(case.program, sources={n: (t, Initializer()) for n, (t, _) in case.program.sources.items()})
     deployed = compile_program(program, BuildOptions(chunk=CHUNK, state="io"), stack="coreai").deployed
     weights, function = Given(deployed, case.weights), deployed.functions["f"]
     write_asset(deployed, weights, folder, states_as_io=True, precision=precision, metadata={})
     compiled = CoreAiEngine(folder / "random.aimodel").function("f")
-    state = {entry.name: np.zeros(entry.value.type.shape) for entry in function.states}
+
+    def parameter(name: str) -> Array:
+        return weights.deployed(deployed.parameters[name])
+
+    state = rounded = {entry.name: np.zeros(entry.value.type.shape) for entry in function.states}
     carried = {identifier(name): array for name, array in state.items()}
-    rng, worst = np.random.default_rng(0), 0.0
+    rng, found = np.random.default_rng(0), []
     for _ in range(CALLS):
         frames = {v.name: rng.normal(size=v.type.shape).astype(np.float16) for v in function.inputs}
-        expected, state = evaluate(function, frames, lambda name: weights.deployed(deployed.parameters[name]), state)
+        expected, state = evaluate(function, frames, parameter, state)
+        with np.errstate(over="ignore"):
+            half, rounded = evaluate(function, frames, parameter, rounded, dtype=np.float16)
         actual = compiled({identifier(name): array for name, array in frames.items()} | carried)
         carried = {name: actual[f"{name}_out"] for name in carried}
-        for name, array in expected.items():
-            worst = max(worst, float(np.abs(array - actual[name]).max() / max(np.abs(array).max(), 1e-2)))
-    return worst
+        found += [(error(array, actual[name]), error(array, half[name])) for name, array in expected.items()]
+    return Errors(*(max(each) for each in zip(*found)))
+
+
+def error(expected: Array, actual: Array) -> float:
+    return float(np.abs(expected - actual).max() / max(np.abs(expected).max(), 1e-2))
 
 
 @pytest.mark.parametrize("precision", LIMITS)
@@ -62,4 +81,5 @@ def largest_error(case: Case, precision: str, folder: Path) -> float:
 @given(case=cases())
 def test_a_random_program_s_steps_agree(precision: str, case: Case) -> None:
     with TemporaryDirectory() as folder:
-        assert largest_error(case, precision, Path(folder)) <= LIMITS[precision]
+        found = errors(case, precision, Path(folder))
+    assert found.runtime <= LIMITS[precision] + NUMPY_TIMES[precision] * found.numpy
