@@ -18,6 +18,7 @@ from bench.rows import (
     scan_cpu,
     structure,
     training,
+    witnesses,
 )
 from bench.setting import Setting
 
@@ -36,4 +37,5 @@ ROWS: dict[str, Callable[[Setting], list[Row]]] = {
     "decisions": lint.decisions,
     "scan": scan_cpu.rows,
     "training": training.rows,
+    "witnesses": witnesses.rows,
 }

@@ -52,7 +52,7 @@ class Rung:
 class Ladder:
     """All rungs of a build. Raises BuildError when the folder is no build, or was not made from `weights`.
 
-    witnesses: names of targets whose runtimes are asked besides; None asks all that are independent and installed.
+    witnesses: names of targets whose runtimes are asked besides; None asks all that are installed.
     """
 
     def __init__(self, folder: Path, weights: Path | None = None, witnesses: Sequence[str] | None = None) -> None:
