@@ -1,0 +1,106 @@
+"""Every spec by every witness, and a long stream by two engines that have nothing in common."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from bench.row import Row
+from bench.rows.drift import MINUTES, MOST, encode
+from bench.setting import Setting
+from bench.speech import long_mel
+from mctc.build.make import target_named
+from mctc.build.options import BuildOptions
+from mctc.runtime.built import open_built
+from mctc.runtime.ladder import FP16_SNR_DB, FP32_ERROR, Ladder, Rung, signal_to_noise
+from mctc.runtime.step import Packages
+from mctc.runtime.witness import Witness, build_witness
+
+OTHER = "coreai"
+
+
+def rows(setting: Setting) -> list[Row]:
+    """Needs the extras onnx, coreai and train."""
+    ladders = {spec.stem: Ladder(built(setting, spec)) for spec in sorted((setting.root / "spec").glob("*.mct"))}
+    rungs = {name: list(ladder.climb()) for name, ladder in ladders.items()}
+    exact = {name: [rung for rung in found if _in_fp32(rung)] for name, found in rungs.items()}
+    worst = max((rung.error or 0.0) for found in exact.values() for rung in found)
+    others = {name: witness(ladder, setting.work / f"{name}_{OTHER}") for name, ladder in ladders.items()}
+    ratios = {name: halves(ladders[name], other) for name, other in others.items()}
+    return [
+        Row(
+            f"specs {', '.join(ladders)}: largest disagreement of any witness with the IR reference, fp32",
+            f"≤ {FP32_ERROR:.0e} relative",
+            f"{worst:.1e}",
+            worst <= FP32_ERROR and all(rung.ok for found in rungs.values() for rung in found),  # none is left out
+            "; ".join(f"{name}: {told(found)}" for name, found in exact.items()),
+        ),
+        Row(
+            "the same in fp16: the package's evaluator against the Core AI runtime, the worst component of each spec",
+            f"≥ {FP16_SNR_DB:g} dB",
+            " / ".join(f"{min(found.values()):.1f} dB" for found in ratios.values()),
+            min(min(found.values()) for found in ratios.values()) >= FP16_SNR_DB,
+            "; ".join(
+                f"{name}: " + ", ".join(f"{c} {r:.1f}" for c, r in each.items()) for name, each in ratios.items()
+            ),
+        ),
+        long_stream(setting, others["mct_small"]),
+    ]
+
+
+def _in_fp32(rung: Rung) -> bool:
+    return rung.seconds is not None and rung.name.partition(", ")[2] != "fp16"
+
+
+def built(setting: Setting, spec: Path) -> Path:
+    """The folder of a spec as `mctc build` writes it."""
+    if spec == setting.small:
+        return setting.built
+    folder = setting.work / spec.stem
+    setting.run([setting.mctc, "build", spec, "-o", folder])
+    return folder
+
+
+def witness(ladder: Ladder, folder: Path) -> Witness:
+    """The same program as a Core AI asset in fp16."""
+    options = BuildOptions(chunk=ladder.built.chunk, seed=ladder.built.seed or 0)
+    return build_witness(target_named(OTHER), ladder.whole, options, "fp16", ladder.built, folder)
+
+
+def halves(ladder: Ladder, other: Witness) -> dict[str, float]:
+    """Signal to noise of the evaluator's results against the other runtime's, the worst result of each component."""
+    streams, packages, found = ladder.streams, Packages(other.built), dict[str, float]()
+    for name in ladder.built.functions:
+        ours, theirs = streams.by_package(name, "fp16"), streams.by_build(name, packages, other.deployed)
+        found[name] = min(signal_to_noise(np.asarray(theirs[k], float), np.asarray(ours[k], float)) for k in ours)
+    return found
+
+
+def told(rungs: list[Rung]) -> str:
+    """The worst error and the time of each witness."""
+    parts = []
+    for name, group in groupby(sorted(rungs, key=lambda rung: rung.name), key=lambda rung: rung.name):
+        found = list(group)
+        seconds = sum(rung.seconds or 0.0 for rung in found)
+        parts.append(f"{name} {max(rung.error or 0.0 for rung in found):.1e} in {seconds:.1f} s")
+    return ", ".join(parts)
+
+
+def long_stream(setting: Setting, other: Witness) -> Row:
+    """One stream from start to end by both engines in fp16: how far they are apart in every minute."""
+    mel = long_mel(60 * MINUTES)
+    theirs, ours = encode(other.built, "fp16", mel), encode(open_built(setting.built), "fp16", mel)
+    ratios = [
+        signal_to_noise(*minute) for minute in zip(np.array_split(theirs, MINUTES), np.array_split(ours, MINUTES))
+    ]
+    grown = max(ratios[0] - ratio for ratio in ratios)
+    return Row(
+        f"{MINUTES} minutes of speech streamed with the state carried, the package's evaluator against the Core AI "
+        "runtime, fp16: growth of the disagreement from the first minute to the worst",
+        f"≤ {MOST:g} dB",
+        f"{max(grown, 0.0):.1f} dB",
+        grown <= MOST,
+        "dB by minute: " + ", ".join(f"{ratio:.1f}" for ratio in ratios),
+    )
