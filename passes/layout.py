@@ -9,6 +9,7 @@ from mctc.ir.dims import Extent
 from mctc.ir.op import InferenceError
 from mctc.ir.program import Function
 from mctc.ir.types import Axis, Role, TensorType
+from mctc.streaming.derive import streaming_role
 
 UNIT = Axis(Role.UNIT, Extent.of(1))
 ONE = Axis(Role.BATCH, Extent.of(1))
@@ -18,19 +19,19 @@ ONE = Axis(Role.BATCH, Extent.of(1))
 class Layout:
     """(batch, channel, middle, time): unit axes fill what a type lacks; middle is feature or label.
 
-    A type with feature and label has rank 5, (batch, channel, feature, label, time). In a function without a time
-    axis (`timeless`) the label axis is its sequence and stands last; one without a batch axis (`single`) has a batch
-    of one.
+    A type with feature and label has rank 5, (batch, channel, feature, label, time). In a function whose results grow
+    along labels (`over_labels`) the label axis stands last, in the place of time; a function without a batch axis
+    (`single`) has a batch of one.
     """
 
-    timeless: bool
+    over_labels: bool
     single: bool = False
 
     @staticmethod
     def of_function(function: Function) -> Layout:
         values = [*function.inputs, *(result for op in function.ops for result in op.results)]
         roles = {role for value in values for role in value.type.roles}
-        return Layout(Role.TIME not in roles, Role.BATCH not in roles)
+        return Layout(streaming_role(function) is Role.LABEL, Role.BATCH not in roles)
 
     def __call__(self, type_: TensorType, rank: int = 0) -> TensorType:
         """The laid-out type: of `rank` 5 if that is asked for. Types without roles stay as they are.
@@ -40,8 +41,9 @@ class Layout:
         by_role = self._by_role(type_)
         if not by_role:
             return type_
-        last = Role.LABEL if self.timeless else Role.TIME
-        middle = [by_role[role] for role in (Role.FEATURE, Role.LABEL) if role in by_role and role is not last]
+        last = Role.LABEL if self.over_labels and Role.LABEL in by_role else Role.TIME
+        sequences = (Role.FEATURE, Role.TIME if last is Role.LABEL else Role.LABEL)
+        middle = [by_role[role] for role in sequences if role in by_role]
         if rank == 5:
             middle = [by_role.get(Role.FEATURE, UNIT), by_role.get(Role.LABEL, UNIT)]
         channel = by_role.get(Role.CHANNEL, by_role.get(Role.VOCABULARY, UNIT))

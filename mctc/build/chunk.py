@@ -8,6 +8,7 @@ from fractions import Fraction
 from mctc.build.options import BuildError
 from mctc.ir.program import Program
 from mctc.ir.types import Role
+from mctc.streaming.lengths import Lengths
 
 _TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|frames)?\s*", re.ASCII)
 
@@ -27,29 +28,47 @@ def parse_chunk(text: str) -> Fraction | int:
     return int(number)
 
 
-def chunk_frames(program: Program, asked: Fraction | int | None) -> int:
-    """Frames of the time dimension a call takes. Raises BuildError when nothing says it, or it is no whole number."""
+def lengths(program: Program, asked: Fraction | int | None) -> Lengths:
+    """How much of the time dimension a call takes: a chunk, or a whole utterance where the spec has no chunk.
+
+    Raises BuildError when nothing says it, or it is no whole number of frames.
+    """
     streams = any(axis.role is Role.TIME for f in program.functions.values() for v in f.inputs for axis in v.type.axes)
     if not streams:
-        return 1
+        return Lengths(1)
+    length = program.utterance.settings.get("length")
+    utterance = None if length is None else _frames(program, length, "an utterance")
     chunk = program.stream.settings.get("chunk") if asked is None else asked
-    if chunk is None:
+    if chunk is not None:
+        return Lengths(_frames(program, chunk, "a chunk"), utterance)
+    if utterance is None:
         raise BuildError(
             f"{program.name} doesn't say how much audio a call takes",
-            hint="write `stream { chunk = 320 ms }` in the model, or pass --chunk 320ms",
+            hint="write `stream { chunk = 320 ms }` in the model, or pass --chunk 320ms; "
+            "`utterance { length = 30 s }` for one that takes all of it at once",
         )
-    if isinstance(chunk, int):
-        return chunk
+    return Lengths(utterance, utterance, streams=False)
+
+
+def chunk_frames(program: Program, asked: Fraction | int | None) -> int:
+    """Frames of the time dimension a call takes. Raises BuildError as `lengths` does."""
+    return lengths(program, asked).chunk
+
+
+def _frames(program: Program, length: Fraction | int, what: str) -> int:
+    """A length in seconds or frames as frames."""
+    if isinstance(length, int):
+        return length
     rate = frame_rate(program)
     if rate is None:
         raise BuildError(
-            f"a chunk of {float(chunk * 1000):g} ms needs a rate on the time dimension of {program.name}",
-            hint="for example `dim T: time @ 100 Hz`, or a chunk in frames",
+            f"{what} of {float(length * 1000):g} ms needs a rate on the time dimension of {program.name}",
+            hint=f"for example `dim T: time @ 100 Hz`, or {what} in frames",
         )
-    frames = Fraction(chunk) * rate
+    frames = Fraction(length) * rate
     if frames.denominator != 1 or frames < 1:
         raise BuildError(
-            f"a chunk of {float(chunk * 1000):g} ms is {float(frames):g} frames at {rate} Hz, not a whole number",
+            f"{what} of {float(length * 1000):g} ms is {float(frames):g} frames at {rate} Hz, not a whole number",
             hint=f"a frame is {float(1000 / rate):g} ms long",
         )
     return int(frames)

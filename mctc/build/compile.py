@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from mctc.build.chunk import chunk_frames
+from mctc.build.chunk import lengths
 from mctc.build.options import STATES, BuildError, BuildOptions
 from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.near import did_you_mean, listing
@@ -16,6 +16,7 @@ from mctc.plugins import registry
 from mctc.rewrite.base import Context
 from mctc.rewrite.pipeline import Ran, run_stage
 from mctc.streaming.derive import StepInfo, derive_program
+from mctc.streaming.lengths import Lengths
 
 Watch = Callable[[str, Program], None]  # sees the program after every pass, by the pass's name
 DERIVE = "derive-step"  # what the derivation is called where passes are named
@@ -32,10 +33,15 @@ class Compiled:
     whole: Program
     derived: Program
     deployed: Program
-    chunk: int
+    lengths: Lengths
     steps: Mapping[str, StepInfo]
     ran: Mapping[str, list[Ran]]
     explanations: tuple[tuple[str, str, str], ...]
+
+    @property
+    def chunk(self) -> int:
+        """Frames of the time dimension a call."""
+        return self.lengths.chunk
 
 
 def compile_program(
@@ -84,27 +90,27 @@ def _behind(
     deploys: bool,
 ) -> Compiled:  # fmt: skip
     """The steps of a program behind the common passes and, where the target deploys, what becomes of them."""
-    chunk = chunk_frames(whole, options.chunk)
-    derived, steps = derive_program(whole, chunk) if deploys else _streamed(whole, chunk, context)
+    asked = lengths(whole, options.chunk)
+    derived, steps = derive_program(whole, asked) if deploys else _streamed(whole, asked, context)
     if watch:
         watch(DERIVE, derived)
     deployed, deploy = run(derived, "deploy") if deploys else (derived, [])
     ran = {"common": common, "deploy": deploy}
-    return Compiled(whole, derived, deployed, chunk, steps, ran, tuple(context.explanations))
+    return Compiled(whole, derived, deployed, asked, steps, ran, tuple(context.explanations))
 
 
-def _streamed(whole: Program, chunk: int, context: Context) -> tuple[Program, dict[str, StepInfo]]:
+def _streamed(whole: Program, asked: Lengths, context: Context) -> tuple[Program, dict[str, StepInfo]]:
     """The steps of the components that have one."""
     streamed = replace(whole, functions={}, parameters=dict(whole.parameters))
     steps: dict[str, StepInfo] = {}
     for name in whole.functions:
         try:
-            derived, info = derive_program(whole, chunk, only={name})
+            derived, info = derive_program(whole, asked, only={name})
         except DiagnosticError as error:
             context.explain(DERIVE, name, error.diagnostics[0].message)
             continue
-        streamed.functions |= derived.functions
-        steps |= info
+        streamed.functions[name] = derived.functions[name]
+        steps[name] = info[name]
     return streamed, steps
 
 

@@ -120,7 +120,13 @@ def _stream(compiled: Compiled) -> dict[str, Any]:
     rates = [step.rate for step in compiled.steps.values() if step.role is Role.TIME]
     rate = rates[0] if rates else None
     milliseconds = None if rate is None else float(1000 * compiled.chunk / rate)
-    return {"chunk_frames": compiled.chunk, "chunk_ms": milliseconds, "frame_rate_hz": rate}
+    return {
+        "chunk_frames": compiled.chunk,
+        "chunk_ms": milliseconds,
+        "frame_rate_hz": rate,
+        "utterance_frames": compiled.lengths.utterance,
+        "streams": compiled.lengths.streams,
+    }
 
 
 def _function(compiled: Compiled, function: Function, interface: Interface) -> dict[str, Any]:
@@ -128,7 +134,9 @@ def _function(compiled: Compiled, function: Function, interface: Interface) -> d
     packing = [asdict(entry) for entry in getattr(function, "packing", ())]
     return {
         **_stored(interface),
+        "component": step.component,
         "streams_over": step.role.value,
+        "streams": step.streams,
         "inputs": [{**_port(port), **_input_timing(step, port)} for port in interface.inputs],
         "outputs": [{**_port(port), **_output_timing(step, port)} for port in interface.outputs],
         "states": [_port(port) for port in interface.states],

@@ -51,14 +51,14 @@ def _check(file: Path, model: str | None, defines: dict[str, Any]) -> list[Diagn
     from mctc.language.check import check_all
 
     program, found = check_all(file, model=model, defines=defines)
-    if program is not None and program.stream.settings:
-        from mctc.build.chunk import chunk_frames
+    if program is not None and (program.stream.settings or program.utterance.settings):
+        from mctc.build.chunk import lengths
         from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError
         from mctc.diagnostics.errors import MctcError
         from mctc.streaming.derive import derive_program
 
         try:
-            derive_program(program, chunk_frames(program, None))
+            derive_program(program, lengths(program, None))
         except DiagnosticError as error:
             return [*error.diagnostics, *found]
         except MctcError as error:

@@ -142,6 +142,9 @@ class _Nodes(Transformer[Token, Any]):
     def stream(self, *settings: Setting) -> node.SectionItem:
         return node.SectionItem("stream", {s.name: s.value for s in settings})
 
+    def utterance(self, *settings: Setting) -> node.SectionItem:
+        return node.SectionItem("utterance", {s.name: s.value for s in settings})
+
     def rules(self, *rules: Any) -> node.RulesItem:
         return node.RulesItem(rules)
 

@@ -43,7 +43,7 @@ def _head(program: Program, locations: bool) -> Iterator[str]:
         yield f"source {name_text('@', name)}: {type_text(type_)} = {call_text(start.rule, dict(start.arguments))}"
     for parameter in program.parameters.values():
         yield _parameter(parameter, program, locations)
-    for word, section in (("train", program.train), ("stream", program.stream)):
+    for word, section in (("train", program.train), ("stream", program.stream), ("utterance", program.utterance)):
         yield from _section(word, section)
     if program.quantize:
         yield "quantize {"

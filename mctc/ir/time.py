@@ -39,9 +39,15 @@ class Recurrent:
 
 @dataclass(frozen=True)
 class Whole:
-    """Needs every frame; streaming is an error that shows `reason`."""
+    """Needs every frame of `operands` (of all, if none is named); streaming is an error that shows `reason`.
+
+    bound: the attribute that makes it a window once it is a number of frames: where a stream has a longest length, what
+    is not bounded otherwise is bounded by that.
+    """
 
     reason: str
+    operands: tuple[str, ...] = ()
+    bound: str | None = None
 
 
 TimeBehaviour = Pointwise | Window | Recurrent | Whole

@@ -1,4 +1,4 @@
-"""The sections of a model: train and stream settings, quantize rules."""
+"""The sections of a model: train, stream and utterance settings, quantize rules."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from mctc.language.scope import Frame
 from mctc.language.session import Session
 from mctc.language.values import Quantity, describe, plain
 
-# Settings of each section and what they take: 'call' (a name, with arguments or without), 'time' (seconds or frames).
+# Settings of each section and what they take: 'call' (a name, with arguments or without), 'time' (seconds or frames),
+# 'count' (a whole number of at least 1).
 SETTINGS: dict[str, dict[str, str]] = {
     "train": {"objective": "call"},
     "stream": {"chunk": "time"},
+    "utterance": {"length": "time", "labels": "count", "prefill": "count"},
 }
 SECTIONS = (*SETTINGS, "quantize")
 BITS = {"int8": 8, "int4": 4}
@@ -68,7 +70,15 @@ class Sections:
             raise fail("MCT0141", f"`{section}` has no setting `{name.text}`", name.span, hint)
         if known[name.text] == "call":
             return name.text, self._call(item.value, frame)
+        if known[name.text] == "count":
+            return name.text, self._count(item.value, frame)
         return name.text, self._time(item.value, frame)
+
+    def _count(self, node: s.Expression, frame: Frame) -> int:
+        value = self.calls.evaluator.whole(node, frame, "a setting")
+        if value < 1:
+            raise fail("MCT0142", f"this must be at least 1, not {value}", node.span)
+        return value
 
     def _call(self, node: s.Expression, frame: Frame) -> tuple[str, dict[str, Any]]:
         if isinstance(node, s.Name):

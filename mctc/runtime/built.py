@@ -17,6 +17,7 @@ from mctc.decode.vocabulary import Vocabulary
 from mctc.ir.dims import Extent
 from mctc.ir.program import Program
 from mctc.ir.types import Axis, DType, Role, TensorType
+from mctc.streaming.lengths import Lengths
 from mctc.weights import Weights
 
 
@@ -77,10 +78,15 @@ class Built:
     manifest: Mapping[str, Any]
     functions: Mapping[str, BuiltFunction]
     whole: Mapping[str, WholeFunction]
-    chunk: int
+    lengths: Lengths
     rate: Fraction | None
     mel: MelConfig | None
     blank: int
+
+    @property
+    def chunk(self) -> int:
+        """Frames of the time dimension a call."""
+        return self.lengths.chunk
 
     @property
     def target(self) -> Target:
@@ -142,7 +148,8 @@ def open_built(folder: Path) -> Built:
         mel = None if audio is None else MelConfig(**{k: v for k, v in audio.items() if k not in ("function", "input")})
         blank = manifest["blank"] or 0
         manifest["weights"], manifest["vocabularies"], manifest["model"], manifest["options"]["precision"]
-        return Built(folder, manifest, functions, whole, int(stream["chunk_frames"]), rate, mel, blank)
+        lengths = Lengths(int(stream["chunk_frames"]), stream["utterance_frames"], stream["streams"])
+        return Built(folder, manifest, functions, whole, lengths, rate, mel, blank)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BuildError(
             f"{folder / NAME} is damaged: {type(error).__name__}: {error}", hint="build it again"

@@ -224,7 +224,8 @@ class Ladder:
         recorded["without"] = tuple(recorded["without"])
         seed = self.built.manifest["weights"].get("seed", 0)
         return BuildOptions(
-            **recorded, target=self.built.target.name, chunk=self.built.chunk, seed=seed,
+            **recorded, target=self.built.target.name, seed=seed,
+            chunk=self.built.chunk if self.built.lengths.streams else None,
             weights=self.weights_file, verify_each=True,
         )  # fmt: skip
 

@@ -40,11 +40,12 @@ class Streams:
     def __init__(self, built: Built, whole: Program, deployed: Program, load: Load, mel: Array | None) -> None:
         self.built, self.whole, self.deployed, self.load, self.mel = built, whole, deployed, load, mel
         self._whole_weights, self._deployed_weights = load(whole), load(deployed)
-        self.infos = derive_program(whole, built.chunk)[1]
+        self.infos = derive_program(whole, built.lengths)[1]
         self._utterances: dict[str, Utterance] = {}
 
     def utterance(self, name: str) -> Utterance:
-        """The whole function `name` evaluated in float64. Computed once."""
+        """The whole function that function `name` of the build is derived from, evaluated in float64. Computed once."""
+        name = self.infos[name].component if name in self.infos else name
         if name not in self._utterances:
             function = self.whole.functions[name]
             inputs = self._inputs(function)
@@ -89,6 +90,7 @@ class Streams:
     def _real(self, name: str, results: Mapping[str, Array]) -> dict[str, Array]:
         """Without the entries that pad a vocabulary: their -10000 would drown the logits in any measure of error."""
         real = dict(results)
+        name = self.infos[name].component if name in self.infos else name
         types = {key: value.type for key, value in self.whole.functions[name].results}
         for entry in self.whole.vocabularies:
             axis = types[entry.result].find(Role.VOCABULARY) if entry.function == name else None
@@ -98,8 +100,7 @@ class Streams:
 
     def _inputs(self, function: Function) -> dict[str, Array]:
         rng = np.random.default_rng(SEED)
-        frames = len(self.mel) if self.mel is not None else 8 * self.built.chunk
-        sizes = self._sizes(function, frames - frames % self.built.chunk)
+        sizes = self._sizes(function)
         hears = (self.built.manifest["audio"] or {}).get("function") == function.name
         arrays: dict[str, Array] = {}
         for value in function.inputs:
@@ -110,10 +111,14 @@ class Streams:
                 arrays[value.name] = _random(type_, rng)
         return arrays
 
-    def _sizes(self, function: Function, frames: int) -> dict[str, int]:
-        """Frames of the base dimension along time; one label beside time, LABELS of them without; a batch of one."""
-        over_time = self.infos[function.name].role is Role.TIME
-        extents = {Role.TIME: frames, Role.LABEL: 1 if over_time else LABELS}
+    def _sizes(self, function: Function) -> dict[str, int]:
+        """Frames of the base dimension along time; one label where a result has frames, else LABELS; a batch of one."""
+        info, lengths = self.infos[function.name], self.built.lengths
+        over_time = info.role is Role.TIME
+        heard = len(self.mel) if self.mel is not None else 8 * lengths.chunk
+        frames = heard - heard % lengths.chunk if over_time and info.streams else lengths.utterance or lengths.chunk
+        labels = min(LABELS, self.whole.utterance.settings.get("labels", LABELS))
+        extents = {Role.TIME: frames, Role.LABEL: 1 if over_time else labels}
         axes = [axis for value in function.inputs for axis in value.type.axes]
         return {symbol: extents.get(axis.role, 1) for axis in axes for symbol in axis.extent.symbols}
 
@@ -123,6 +128,7 @@ def _laid_out(mel: Array, type_: TensorType) -> Array:
     time = type_.find(Role.TIME)
     assert time is not None
     half = mel[: type_.shape[time]].astype(np.float16).astype(np.float64)
+    half = np.pad(half, ((0, type_.shape[time] - len(half)), (0, 0)))  # silence behind a recording that is too short
     order = (Role.BATCH, Role.TIME)
     natural = sorted(
         (axis for axis in type_.axes if axis.role is not Role.UNIT), key=lambda axis: axis.role not in order

@@ -15,20 +15,25 @@ from typing import Any
 from mctc.diagnostics.diagnostic import DiagnosticError, diagnostic_at
 from mctc.ir.build import Builder, make
 from mctc.ir.dims import Extent, ExtentError
-from mctc.ir.program import Function, Op, Program, State, Value, name_like
-from mctc.ir.time import Recurrent, Whole, Window
+from mctc.ir.program import Function, Op, Program, State, Value, name_like, signature
+from mctc.ir.time import POINTWISE, Recurrent, TimeBehaviour, Whole, Window
 from mctc.ir.types import Role, TensorType
 from mctc.streaming.context import Contexts, ValidFrames
+from mctc.streaming.lengths import Lengths
 from mctc.streaming.timing import Timing, join, window_delay
+
+
+WHOLE = "MCT0201"  # an op that needs the whole utterance
 
 
 @dataclass(frozen=True)
 class StepInfo:
     """What a caller of a step must know. Frames are those of the named input or result.
 
-    role: the axis that streams. chunk: frames of the base dimension a call; `symbol` is its name in the spec.
+    component: the spec's component that it is derived from. role: the axis that streams. chunk: frames of the base dimension a call; `symbol` is its name in the spec.
     frames: frames a call of every input and result that streams. timings: of every result that streams.
-    rate: frames of the base dimension a second, if it has a rate.
+    rate: frames of the base dimension a second, if it has a rate. streams: False for a function that takes a whole
+    utterance of `chunk` frames in one call and carries nothing.
     """
 
     function: str
@@ -39,6 +44,8 @@ class StepInfo:
     timings: Mapping[str, Timing]
     rate: Fraction | None
     needs_valid: bool
+    component: str = ""
+    streams: bool = True
 
     @property
     def chunk_ms(self) -> float | None:
@@ -54,26 +61,62 @@ class StepInfo:
         return None if delay is None or self.chunk_ms is None else self.chunk_ms + delay
 
 
-def derive_program(program: Program, chunk: int, only: set[str] | None = None) -> tuple[Program, dict[str, StepInfo]]:
-    """Step functions of all components (or of those named). `chunk` counts frames of the time dimension.
+def derive_program(
+    program: Program, lengths: Lengths | int, only: set[str] | None = None
+) -> tuple[Program, dict[str, StepInfo]]:
+    """Step functions of all components (or of those named). A number stands for a chunk of so many frames.
 
-    A component without a time axis streams over its label axis, one label a call; one with both takes one label and
-    a chunk of frames. Raises DiagnosticError where an op needs the whole utterance or the chunk does not divide.
+    A component whose results have a time axis streams over time; with labels too it takes one label and a chunk of
+    frames. Any other one streams over its label axis, a label a call, and takes frames as a whole utterance of them.
+    Where the spec says how long an utterance is, a component that can't be streamed takes all of it in one call; where
+    it says how many labels are prefilled, what carries a state over labels has a second function for so many.
+    Raises DiagnosticError where an op needs the whole utterance or the chunk does not divide.
     """
+    lengths = Lengths(lengths) if isinstance(lengths, int) else lengths
     new = replace(program, functions={}, parameters=dict(program.parameters))
     infos: dict[str, StepInfo] = {}
     for name, function in program.functions.items():
         if only is None or name in only:
-            new.functions[name], infos[name] = _Derivation(new, function, chunk).run()
+            new.functions[name], infos[name] = _derived(new, function, lengths)
+            prefill = program.utterance.settings.get("prefill")
+            if prefill is not None and infos[name].role is Role.LABEL and new.functions[name].states:
+                called = f"{name}_prefill"
+                new.functions[called], infos[called] = _Derivation(new, function, lengths, called, prefill).run()
+                new.vocabularies += tuple(replace(v, function=called) for v in new.vocabularies if v.function == name)
     return new, infos
 
 
+def _derived(program: Program, function: Function, lengths: Lengths) -> tuple[Function, StepInfo]:
+    """The step of a component, or the function over a whole utterance where it has none."""
+    derivation = _Derivation(program, function, lengths, function.name)
+    if not derivation.streams or lengths.utterance is None:
+        return derivation.run()
+    try:
+        return derivation.run()
+    except DiagnosticError as error:
+        if error.diagnostics[0].code != WHOLE:
+            raise
+    return _Derivation(program, function, replace(lengths, streams=False), function.name).run()
+
+
+def streaming_role(function: Function) -> Role:
+    """The role of the axis that a component's results grow along."""
+    given, made = ([v.type for v in values] for values in (function.inputs, [v for _, v in function.results]))
+    labels_only = any(t.find(Role.LABEL) is not None for t in given) and all(t.find(Role.TIME) is None for t in made)
+    return Role.TIME if any(t.find(Role.TIME) is not None for t in given) and not labels_only else Role.LABEL
+
+
 class _Derivation:
-    def __init__(self, program: Program, function: Function, chunk: int) -> None:
-        self.program, self.function = program, function
+    def __init__(
+        self, program: Program, function: Function, lengths: Lengths, called: str, labels: int = 1
+    ) -> None:
+        self.program, self.function, self.lengths, self.called = program, function, lengths, called
         inputs = [value.type for value in function.inputs]
-        self.role = Role.TIME if any(t.find(Role.TIME) is not None for t in inputs) else Role.LABEL
-        self.chunk = chunk if self.role is Role.TIME else 1
+        self.role = streaming_role(function)
+        self.streams = lengths.streams or self.role is Role.LABEL
+        over_time = lengths.chunk if self.streams else (lengths.utterance or lengths.chunk)
+        self.chunk = over_time if self.role is Role.TIME else labels
+        self.longest = program.utterance.settings.get("labels") if self.role is Role.LABEL else None
         self.sizes, self.symbol = self._sizes(inputs)
         self.builder = Builder(program)
         self.contexts = Contexts(self.builder, self.role, (value.name for value in function.inputs))
@@ -90,9 +133,17 @@ class _Derivation:
             for axis in type_.axes:
                 for symbol in sorted(axis.extent.symbols):
                     streams = axis.role is self.role
-                    sizes[symbol] = self.chunk if streams else 1
+                    sizes[symbol] = self.chunk if streams else self._whole_frames() if axis.role is Role.TIME else 1
                     base = symbol if streams else base
         return sizes, base
+
+    def _whole_frames(self) -> int:
+        """Frames of an utterance, for what reads all of them while labels stream."""
+        if self.lengths.utterance is None:
+            name, hint = self.function.name, "for example `utterance { length = 30 s }`"
+            text = f"{name} goes on label by label and reads a whole utterance of frames, but nothing says how long one is"
+            raise DiagnosticError(diagnostic_at(self.function.origin.location, WHOLE, text, hint=hint))
+        return self.lengths.utterance
 
     def run(self) -> tuple[Function, StepInfo]:
         for value in self.function.inputs:
@@ -108,13 +159,15 @@ class _Derivation:
             inputs.append(self.valid.input)
         results = [(name, self.values[value]) for name, value in function.results]
         states: list[State] = self.contexts.states
-        step = replace(function, inputs=inputs, ops=self.builder.ops, results=results, states=states)
+        step = replace(
+            function, name=self.called, inputs=inputs, ops=self.builder.ops, results=results, states=states
+        )
         return step, self._info(step)
 
     def _input(self, value: Value) -> None:
         new = Value(self._static(value.type, None), value.name)
         self.values[value] = new
-        if new.type.find(self.role) is not None:
+        if self.streams and new.type.find(self.role) is not None:
             self.timings[new] = Timing(jump=Fraction(self.chunk, self._frames(new)))
 
     def _static(self, type_: TensorType, op: Op | None) -> TensorType:
@@ -143,7 +196,6 @@ class _Derivation:
         return value.type.extents[axis].value
 
     def _step(self, op: Op) -> None:
-        behaviour = op.time
         operands = [None if v is None else self.values[v] for v in op.operands]
         streaming = [v for v in operands if v in self.timings]
         for value in op.results:
@@ -151,6 +203,7 @@ class _Derivation:
         for operand in operands:
             self._refuse_last(operand, op)
         attributes = {name: _substitute(value, self.sizes) for name, value in op.attributes.items()}
+        behaviour, attributes = self._behaviour(op, operands, attributes)
         if not streaming:
             results = self._emit(op, operands, attributes)
         elif isinstance(behaviour, Whole):
@@ -166,6 +219,23 @@ class _Derivation:
         for old, new in zip(op.results, results, strict=True):
             self.values[old] = new
             name_like(new, old)
+
+    def _behaviour(
+        self, op: Op, operands: list[Value | None], attributes: dict[str, Any]
+    ) -> tuple[TimeBehaviour, dict[str, Any]]:
+        """An op's time behaviour here: what is needed whole may not stream, or be bounded by the longest stream."""
+        behaviour = op.time
+        if not isinstance(behaviour, Whole):
+            return behaviour, attributes
+        declared = [each.name for each in op.definition.operand_list()]
+        if behaviour.operands and not any(
+            value in self.timings for name, value in zip(declared, operands) if name in behaviour.operands
+        ):
+            return POINTWISE, attributes
+        if behaviour.bound is not None and self.longest is not None:
+            attributes = {**attributes, behaviour.bound: self.longest - 1}
+            return op.definition.time(signature(op.definition, op.operands, attributes)), attributes
+        return behaviour, attributes
 
     def _emit(self, op: Op, operands: list[Value | None], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
         if op.name == "parameter":
@@ -281,16 +351,23 @@ class _Derivation:
     def _whole(self, op: Op, behaviour: Whole) -> DiagnosticError:
         what = f"{op.name} needs the whole utterance, so {self.function.name} cannot be streamed: {behaviour.reason}"
         hint = "replace it by an op with a bounded view, or leave the stream section out"
-        return DiagnosticError(diagnostic_at(op.origin.location, "MCT0201", what, hint=hint))
+        return DiagnosticError(diagnostic_at(op.origin.location, WHOLE, what, hint=hint))
 
     def _info(self, step: Function) -> StepInfo:
         named = [(value.name, value) for value in step.inputs] + step.results
         frames = {name: self._frames(value) for name, value in named if value.type.find(self.role) is not None}
+        if not self.streams:
+            for _, value in step.results:
+                if value.type.find(self.role) is not None:
+                    self.timings[value] = Timing(0, None, self.chunk, Fraction(self.chunk, self._frames(value)))
         timings = {name: self.timings[value] for name, value in step.results if value in self.timings}
         dim = self.program.dims.get(self.symbol or "")
         rate = dim.rate if dim else None
         needs_valid = self.valid.input is not None
-        return StepInfo(step.name, self.role, self.symbol, self.chunk, frames, timings, rate, needs_valid)
+        return StepInfo(
+            step.name, self.role, self.symbol, self.chunk, frames, timings, rate, needs_valid, self.function.name,
+            self.streams,
+        )  # fmt: skip
 
 
 def _substitute(value: Any, sizes: Mapping[str, int]) -> Any:

@@ -52,6 +52,7 @@ class TorchTarget(Target):
         interfaces = {
             name: _interface(function, artifact, module.classes[name])
             for name, function in compiled.derived.functions.items()
+            if name in module.classes
         }
         uttered = {
             name: _interface(function, artifact, module.classes[name] + FORWARD)

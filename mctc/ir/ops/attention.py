@@ -68,10 +68,11 @@ class Attention(OpDef):
         left, right = s.attribute("left"), s.attribute("right")
         asked, seen = s["q"].sequence, s["k"].sequence
         if asked is not None and seen is not None and s["q"].roles[asked] is not s["k"].roles[seen]:
-            return Whole("it attends over another sequence")
+            return Whole("it attends over another sequence", ("k", "v"))
         if left is None or right is None:
             side = "before" if left is None else "after"
-            return Whole(f"each frame attends to every frame {side} it; give attention a bounded `left` and `right`")
+            reason = f"each frame attends to every frame {side} it; give attention a bounded `left` and `right`"
+            return Whole(reason, bound="left" if right is not None else None)
         if left == right == 0:
             return POINTWISE
         return Window(left, right, 1, ("k", "v"), (("given", True),), "key_mask")
