@@ -106,11 +106,18 @@ class Rewriter(Builder):
         function = self.function
         for value in (*function.inputs, *(state.value for state in function.states)):
             if value not in self._new:
-                self._new[value] = Value(retype(value.type), value.name) if retype else value
+                self._new[value] = self._retyped(value, retype) if retype else value
         for op in function.ops:
             self.visit(op, rule)
         self.origin = Origin()
         return self.rebuilt([State(s.name, self._new[s.value], self._new[s.update]) for s in function.states])
+
+    def _retyped(self, value: Value, retype: Retype) -> Value:
+        try:
+            return Value(retype(value.type), value.name)
+        except InferenceError as error:
+            where = self.function.origin.location or self.function.name
+            raise RewriteError(f"pass {self.by} can't take {value.name} of {where}: {error}", hint=error.hint) from error
 
     def bind(self, old: Value, new: Value) -> None:
         """Says what an old value is in the new function: an input or a state before any op is visited."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from mctc.ir.location import Event
+from mctc.ir.op import InferenceError
 from mctc.ir.program import Op, Program, Value
 from mctc.ir.text import parse_program, print_program
 from mctc.ir.types import TensorType
@@ -102,6 +103,14 @@ def test_a_rewrite_that_does_not_type_check_names_pass_op_and_place() -> None:
 
     with pytest.raises(RewriteError, match=r"pass bad broke relu at m\.mct:4:5: the weight must be \[out, in\]"):
         rewrite(program(), "bad", rule)
+
+
+def test_an_input_that_can_not_be_retyped_is_named() -> None:
+    def refuse(type_: TensorType) -> TensorType:
+        raise InferenceError("two time axes")
+
+    with pytest.raises(RewriteError, match="pass bad can't take x of f: two time axes"):
+        rewrite(program(), "bad", lambda op, r: None, refuse)
 
 
 def test_a_replacement_must_stand_for_every_result() -> None:

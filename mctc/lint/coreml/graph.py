@@ -291,7 +291,7 @@ class PackageGraph:
 
 def read_constant(constant: Constant, default: Any = None) -> Any:
     """A small constant's value: a Python scalar, text, a list or an array; `default` where it can't be read."""
-    if elements(constant.type) > READ_LIMIT:
+    if _room(constant.type) > READ_LIMIT:
         return default
     try:
         value = constant.value()
@@ -300,6 +300,12 @@ def read_constant(constant: Constant, default: Any = None) -> Any:
     if getattr(value, "shape", None) == ():
         return value.item()
     return value
+
+
+def _room(type_: ValueType) -> int:
+    """Elements, where an extent of 0 counts as 1: as a list, an array of 2^32 rows of nothing has 2^32 entries."""
+    tensor = as_tensor(type_)
+    return elements(type_) or size_of(extent or 1 for extent in (tensor.shape if tensor else None) or ())
 
 
 @lru_cache(maxsize=4096)  # a program of thousands of ops has a few dozen types

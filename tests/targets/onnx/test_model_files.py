@@ -140,6 +140,20 @@ def test_whole_models_take_any_batch_and_any_time(built: BuildResult) -> None:
     np.testing.assert_allclose(together[:1, ..., :6], alone, atol=1e-5)
 
 
+def test_the_loop_of_the_documentation_streams(
+    built: BuildResult, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (root / "docs" / "onnx.md").read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "mct_small").symlink_to(built.folder)
+    monkeypatch.chdir(tmp_path)
+    mel = np.random.default_rng(0).normal(size=(1, 80, 1, 64)).astype(np.float32)
+    seen: dict[str, object] = {"chunks": np.split(mel, 2, axis=-1)}
+    exec(compile(text, "onnx.md", "exec"), seen)
+    whole = OnnxModel(built.folder / "mct_small_encoder_whole.onnx").function()({"mel": mel})["output"]
+    np.testing.assert_allclose(seen["encoded"], whole[..., 8:], atol=1e-4)
+
+
 def test_two_builds_are_byte_identical(built: BuildResult, spec: Path, tmp_path: Path) -> None:
     again = build(spec, tmp_path / "again", BuildOptions(target="onnx", defines=SMALL))
     assert again.manifest["files"] == built.manifest["files"]
