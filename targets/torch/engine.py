@@ -6,7 +6,7 @@ import importlib
 import inspect
 import itertools
 import sys
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -18,9 +18,12 @@ from mctc.build.engine import RuntimeMissingError
 from mctc.build.manifest import WHOLE
 from mctc.build.target import Load
 from mctc.diagnostics.near import listing
+from mctc.evaluate.reference import bind
 from mctc.ir.op import Array
-from mctc.ir.program import Program, Source
+from mctc.ir.program import Function, Program, Source
 from mctc.ir.text import parse_program
+from mctc.ir.types import Role
+from mctc.streaming.context import VALID
 from mctc.targets.torch.errors import EmitError
 from mctc.weights import Weights
 
@@ -52,10 +55,10 @@ class TorchEngine:
         if wanted not in components:
             raise EmitError(f"there is no component class {wanted!r}; there are {listing(components)}")
         key = components[wanted]
-        results = [result for result, _ in self.whole.functions[key].results]
         component = getattr(self.model, key)
         call = component.step if hasattr(component, "step") and name == wanted else component.forward
-        return TorchFunction(name or wanted, component, call, dict(self.model.named_parameters()), results)
+        shared = dict(self.model.named_parameters())
+        return TorchFunction(name or wanted, component, call, shared, self.whole.functions[key])
 
 
 class TorchFunction:
@@ -64,13 +67,15 @@ class TorchFunction:
     states: tuple[Argument, ...] = ()  # of its own making: the caller holds what make_state gave, and that is all
 
     def __init__(
-        self, name: str, component: Any, call: Callable[..., Any], shared: Mapping[str, Any], results: Sequence[str]
+        self, name: str, component: Any, call: Callable[..., Any], shared: Mapping[str, Any], function: Function
     ) -> None:
-        self.name, self.component, self.results, self._call = name, component, results, call
+        self.name, self.component, self.function, self._call = name, component, function, call
         taken = inspect.signature(call).parameters
         self._carries = STATE in taken
+        self._masked = VALID in taken and not self._carries  # which frames of a padded batch exist: all of them
         self._arguments = {each: shared.get(each) for each in taken if each not in (STATE, "lengths")}
-        self.inputs = [Argument(each) for each, value in self._arguments.items() if value is None]
+        own = [each for each, value in self._arguments.items() if value is None]
+        self.inputs = [Argument(each) for each in own if not (self._masked and each == VALID)]
 
     def make_state(self) -> MutableMapping[str, Any]:
         """The state before the first frame, as the module makes it; empty for a component without."""
@@ -83,6 +88,8 @@ class TorchFunction:
         missing = [each.name for each in self.inputs if each.name not in inputs]
         if missing:
             raise EmitError(f"{self.name} needs {listing(missing)}")
+        if self._masked:
+            inputs = {**inputs, VALID: self._all_frames(inputs)}
         given = [_tensor(inputs[name]) if own is None else own for name, own in self._arguments.items()]
         with torch.no_grad():
             if self._carries:
@@ -90,7 +97,16 @@ class TorchFunction:
             else:
                 made = self._call(*given)
         arrays = made if isinstance(made, (tuple, list)) else [made]
-        return {name: array.numpy() for name, array in zip(self.results, arrays, strict=True)}
+        return {name: array.numpy() for (name, _), array in zip(self.function.results, arrays, strict=True)}
+
+    def _all_frames(self, inputs: Mapping[str, Array]) -> Array:
+        """Ones [batch, frames of the time dimension]."""
+        sizes: dict[str, int] = {}
+        axes = [(axis, n) for v in self.function.inputs for axis, n in zip(v.type.axes, inputs[v.name].shape)]
+        for axis, have in axes:
+            bind(axis.extent, have, sizes)
+        symbols = (symbol for axis, _ in axes if axis.role is Role.TIME for symbol in axis.extent.symbols)
+        return np.ones((1, sizes[next(symbols)]), np.float32)
 
 
 def _model(artifact: Path) -> Any:
