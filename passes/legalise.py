@@ -81,6 +81,17 @@ def _linear(op: Op, rewriter: Rewriter) -> Value | None:
     return rewriter.reshaped(y, op.result.type)
 
 
+def _positional_embedding(op: Op, rewriter: Rewriter) -> Value | None:
+    """The rows of a parameter that the frames take, laid out as the result: nothing is left to compute."""
+    x, table = rewriter.operands(op)
+    assert x is not None
+    assert table is not None
+    if not laid_out(x.type) or not x.type.is_static or x.type.sequence is None:
+        return None
+    rows = rewriter.op("slice", table, axis=0, end=x.type.shape[x.type.sequence])
+    return rewriter.reshaped(rewriter.op("transpose", rows, order=(1, 0)), op.result.type)
+
+
 def _silu(op: Op, rewriter: Rewriter) -> Value:
     """x * sigmoid(x): Core AI lowers its own silu through fp32, which leaves the engine (NE32)."""
     (x,) = rewriter.operands(op)
@@ -132,7 +143,11 @@ def _normalised(op: Op, x: Value, rewriter: Rewriter) -> Value:
     return y
 
 
-COMMON: dict[str, Legal] = {"log_softmax": _log_softmax, "linear": _linear}
+COMMON: dict[str, Legal] = {
+    "log_softmax": _log_softmax,
+    "linear": _linear,
+    "positional_embedding": _positional_embedding,
+}
 LEGAL: dict[str, dict[str, Legal]] = {
     "coreml": {**COMMON, "rms_norm": _rms_norm},
     "coreai": {**COMMON, "rms_norm": _plain_norm, "layer_norm": _centred_norm, "silu": _silu, "tanh": _tanh},

@@ -32,6 +32,7 @@ EXAMPLES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "parameter": ({}, ("parameter @encoder.norm.weight: f32[8]",)),
     "linear": ({"x": X, "w": "f32[16, 8]", "b": "f32[16]"}, ("linear(%x, %w, %b)",)),
     "embedding": ({"token": "i32[batch B, label U] < 100", "table": "f32[100, 8]"}, ("embedding(%token, %table)",)),
+    "positional_embedding": ({"x": X, "table": "f32[100, 8]"}, ("positional_embedding(%x, %table)",)),
     "matmul": ({"x": X, "y": "f32[8, 16]"}, ("matmul(%x, %y)",)),
     "conv1d": (
         {"x": X, "w": "f32[16, 8, 3]"},

@@ -26,6 +26,7 @@ def scores(g: Garden, x: Value) -> Value:
 WHOLE: dict[str, tuple[Body, str]] = {
     "mean over time": (lambda g, x: g.op("sub", x, g.op("reduce_mean", x, axis="time")), "reduce_mean"),
     "reverse": (lambda g, x: g.op("reverse", x), "reverse"),
+    "counting frames": (lambda g, x: g.op("positional_embedding", x, g.param(9, 4)), "counts frames"),
     "padding": (lambda g, x: g.op("pad", x, axis="time", before=2), "pad"),
     "joining utterances": (lambda g, x: g.op("concat", x, x, axis="time"), "concat"),
     "unbounded past": (attend(None, 0), "before it"),

@@ -1,5 +1,29 @@
 """Op declarations, one file a family. Importing this package declares them all."""
 
-from mctc.ir.ops import attention, convolution, elementwise, leaf, linear, norm, recurrent, reduce, scan, shape
+from mctc.ir.ops import (
+    attention,
+    convolution,
+    elementwise,
+    leaf,
+    linear,
+    norm,
+    position,
+    recurrent,
+    reduce,
+    scan,
+    shape,
+)
 
-__all__ = ["attention", "convolution", "elementwise", "leaf", "linear", "norm", "recurrent", "reduce", "scan", "shape"]
+__all__ = [
+    "attention",
+    "convolution",
+    "elementwise",
+    "leaf",
+    "linear",
+    "norm",
+    "position",
+    "recurrent",
+    "reduce",
+    "scan",
+    "shape",
+]

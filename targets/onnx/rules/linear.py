@@ -1,8 +1,9 @@
-"""Dense projections, matrix product and embedding."""
+"""Dense projections, matrix product, embedding and positions."""
 
 from __future__ import annotations
 
 from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.shape import laid_out
 from mctc.ir.program import Op
 from mctc.ir.types import Role
 from mctc.targets.onnx.graph import GraphEmitter, Rule
@@ -40,4 +41,23 @@ def _embedding(op: Op, e: GraphEmitter) -> str:
     return e.transposed(rows, order_to(token.type.rank, [-1], [at]))
 
 
-RULES: dict[str, Rule] = {"linear": _linear, "matmul": _matmul, "embedding": _embedding}
+def _positional_embedding(op: Op, e: GraphEmitter) -> str:
+    """As many rows as x has frames, each axis where x has it."""
+    x, table = op.operands
+    assert x is not None
+    assert x.type.sequence is not None
+    frames = e.sizes.size(x.type.extents[x.type.sequence])
+    rows = e.node("Slice", e.ref(table), e.ints([0]), frames, e.ints([0]))
+    at = channel_axis(op.signature, "x")
+    if at < x.type.sequence:
+        rows = e.transposed(rows, [1, 0])
+    others = [i for i in range(x.type.rank) if i not in (at, x.type.sequence)] if laid_out(x.type) else []
+    return e.node("Unsqueeze", rows, e.ints(others)) if others else rows
+
+
+RULES: dict[str, Rule] = {
+    "linear": _linear,
+    "matmul": _matmul,
+    "embedding": _embedding,
+    "positional_embedding": _positional_embedding,
+}

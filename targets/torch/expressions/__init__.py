@@ -63,6 +63,8 @@ def masked_operand(op: Op, read: Collection[int] | None = None) -> Value | None:
     first = next((value for value in op.operands if value is not None), None)
     if op.name == "batch_norm":  # statistics of a training step are over frames that exist
         return first if op.signature["x"].sequence is not None else None
+    if op.name == "positional_embedding":  # padding stands behind every frame that is counted
+        return None
     if op.name in ("softmax", "log_softmax"):
         return first if op.signature.axis("x") == op.signature["x"].sequence else None
     if isinstance(time, Recurrent):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from mctc.ir.ops.shape import laid_out
 from mctc.ir.types import Role
 from mctc.targets.torch.expressions.application import Application, Rule
 from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named
@@ -41,6 +42,21 @@ def _embedding(use: Application) -> Expression:
         return call(named("F.embedding"), token, use["table"])
     at = roles.index(Role.UNIT)  # the channels take its place
     return call(named("F.embedding"), token.method("squeeze", at), use["table"]).method("movedim", -1, at)
+
+
+def _positional_embedding(use: Application) -> Expression:
+    """As many rows as x has frames, each axis where x has it."""
+    type_, at = use.type("x"), use.channel()
+    sequence = type_.sequence
+    assert sequence is not None, "inference gives positional_embedding a sequence"
+    size = Expression(f"{use['x'].atom}.shape[{sequence}]")
+    rows = Expression(f"{use['table'].atom}[:{size}]", use["table"].imports | use["x"].imports)
+    if at < sequence:
+        rows = Expression(f"{rows}.mT", rows.imports)
+    if not laid_out(type_):
+        return rows
+    index = [":" if i in (sequence, at) else "None" for i in range(type_.rank)]
+    return Expression(f"{rows}[{', '.join(index)}]", rows.imports)
 
 
 def _matmul(use: Application) -> Expression:
@@ -99,6 +115,7 @@ def _mean(use: Application) -> Expression:
 CHANNEL: dict[str, Rule] = {
     "linear": _linear,
     "embedding": _embedding,
+    "positional_embedding": _positional_embedding,
     "matmul": _matmul,
     "layer_norm": _norm,
     "rms_norm": _norm,

@@ -58,6 +58,7 @@ ELSEWHERE = {
 ELSEWHERE |= {"lstm", "gru", "attention"}  # test_against_torch.py
 HERE = {"scale", "clip", "cast", "constant", "parameter", "matmul", "split", "concat", "slice", "pad", "reshape"}
 HERE |= {"transpose", "split_channels", "merge_channels", "reverse", "selective_scan"}
+HERE |= {"positional_embedding"}
 HERE |= {f"reduce_{name}" for name in ("sum", "mean", "max", "min")} | set(UNARY) | set(BINARY)
 
 
@@ -96,6 +97,15 @@ def test_matmul_sums_over_the_last_axis(bench: Any) -> None:
     want = np.array([[[sum(row[i] * right[i, j] for i in range(4)) for j in range(2)] for row in m] for m in left])
     bench.agree("matmul", [(left, BTC), (right, "plain plain")], [want], both=False)
     assert bench.result_types("matmul", [(left, BTC), (right, "channel time")]) == ["f32[batch 2, time 3, time 2]"]
+
+
+def test_positional_embedding_counts_frames_and_reads_nothing_else(bench: Any) -> None:
+    x, table = normal(2, 5, 3), normal(7, 4)
+    want = np.array([[table[t, i] for i in range(4)] for t in range(5)])
+    bench.agree("positional_embedding", [(x, BTC), (table, "plain plain")], [want], both=False)
+    laid = np.einsum("btc->bct", x)[:, :, None]
+    operands = [(laid, "batch channel unit time"), (table, "plain plain")]
+    bench.agree("positional_embedding", operands, [want.T[None, :, None]], both=False)
 
 
 def test_split_and_concat(bench: Any) -> None:

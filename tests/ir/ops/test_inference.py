@@ -47,6 +47,13 @@ REFUSED: list[tuple[str, dict[str, str], str]] = [
         {"x": "i32[batch B] < 10", "w": "f32[9, 2]"},
         "token ids go up to 9, but the table has 9 rows",
     ),
+    ("positional_embedding(%x, %w)", {"x": "f32[batch B, channel 4]", "w": "f32[9, 2]"}, "no time or label axis"),
+    ("positional_embedding(%x, %w)", {"x": X, "w": "f32[9]"}, "the table must be [positions, width]"),
+    (
+        "positional_embedding(%x, %w)",
+        {"x": "f32[time 10, channel 4]", "w": "f32[9, 2]"},
+        "x has 10 frames, but the table has 9 rows",
+    ),
     ("matmul(%x, %y)", {"x": "f32[2, 3]", "y": "f32[4, 2]"}, "cannot multiply f32[2, 3] by f32[4, 2]"),
     ("matmul(%x, %y)", {"x": "f32[2, 2, 3]", "y": "f32[3, 3, 2]"}, "do not broadcast"),
     ("conv1d(%x, %w)", {"x": "f32[batch B, channel 4]", "w": "f32[3, 4, 2]"}, "has no time or label axis"),
@@ -150,6 +157,7 @@ def test_ops_refuse_what_does_not_fit(line: str, types: dict[str, str], message:
         ("slice(%x, axis = time, stride = 2)", {"x": X}, "f32[batch B, time T/2, channel 4]"),
         ("pad(%x, axis = time, after = 3)", {"x": X}, "f32[batch B, time T + 3, channel 4]"),
         ("embedding(%x, %w)", {"x": "i32[batch B, label U]", "w": "f32[9, 2]"}, "f32[batch B, label U, channel 2]"),
+        ("positional_embedding(%x, %w)", {"x": X, "w": "f32[9, 2]"}, "f32[time T, channel 2]"),
         (
             "attention(%x, %x, %y, heads = 2)",
             {"x": X, "y": "f32[time T, channel 6]"},

@@ -1,0 +1,57 @@
+"""Positions of frames as rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mctc.ir.op import Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.shape import ONE, laid_out
+from mctc.ir.time import TimeBehaviour, Whole
+from mctc.ir.types import Axis, Role, TensorType
+
+
+@declare
+class PositionalEmbedding(OpDef):
+    """y[t] = table[t] for every frame t of x; table [positions, width], with at least as many rows as x has frames.
+
+    No entry of x is read, only how many frames there are, and y is the same for every utterance of a batch: add it to x.
+    """
+
+    name = "positional_embedding"
+    operands = "x table"
+
+    @classmethod
+    def infer(cls, s: Signature) -> Sequence[TensorType]:
+        x, table = s["x"], s["table"]
+        if x.sequence is None:
+            raise InferenceError(f"{x} has no time or label axis to count", "x")
+        if table.rank != 2:
+            raise InferenceError(f"the table must be [positions, width], not {table}", "table")
+        frames, (rows, width) = x.extents[x.sequence], table.extents
+        if frames.is_static and rows.is_static and frames.value > rows.value:
+            raise InferenceError(f"x has {frames} frames, but the table has {rows} rows", "table")
+        axes = {x.sequence: x.axes[x.sequence], channel_axis(s, "x"): Axis(Role.CHANNEL, width)}
+        if laid_out(x):
+            return (TensorType(table.dtype, tuple(axes.get(i, Axis(Role.UNIT, ONE)) for i in range(x.rank))),)
+        return (TensorType(table.dtype, tuple(axes[i] for i in sorted(axes))),)
+
+    @classmethod
+    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
+        x, table = operands
+        sequence, channel = s["x"].sequence, channel_axis(s, "x")
+        assert sequence is not None
+        frames = np.shape(x)[sequence]
+        if frames > len(table):
+            raise InferenceError(f"x has {frames} frames, but the table has {len(table)} rows", "table")
+        rows = table[:frames] if sequence < channel else table[:frames].T
+        if not laid_out(s["x"]):
+            return (rows,)
+        return (np.expand_dims(rows, tuple(i for i in range(s["x"].rank) if i not in (sequence, channel))),)
+
+    @classmethod
+    def time(cls, s: Signature) -> TimeBehaviour:
+        return Whole("it counts frames from the first one, and a table ends where a stream goes on", ("x",))
