@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.program import Op, Program, Value
-from mctc.passes.selective_scan import decay, prefix, unrolled
+from mctc.passes.selective_scan import decay, heads, prefix, unrolled
 from mctc.passes.selective_scan.cost import cheapest, costs
 from mctc.passes.selective_scan.operands import Scan, gather, lowerable
 from mctc.rewrite.base import Context, Exact, Pass
@@ -20,7 +20,10 @@ FORMS: dict[str, Callable[[Scan], tuple[Value, Value]]] = {
 
 
 class LowerSelectiveScan(Pass):
-    """Selective scans become static ops in the form (unrolled, prefix, decay) that costs least; --scan forces one."""
+    """Selective scans become static ops in the form (unrolled, prefix, decay) that costs least; --scan forces one.
+
+    A scan with one decay a head, ssd, has the decay form alone: its matrices are a head's, not a channel's.
+    """
 
     name = "lower-selective-scan"
     promise = Exact()
@@ -33,8 +36,10 @@ class LowerSelectiveScan(Pass):
             raise MctcError(f"there is no form of the scan called {forced!r}", hint=f"the forms are {', '.join(FORMS)}")
 
         def rule(op: Op, rewriter: Rewriter) -> Replacement:
-            if op.name != "selective_scan" or not lowerable(op):
+            if op.name not in ("selective_scan", "ssd") or not lowerable(op):
                 return None
+            if op.name == "ssd":
+                return heads.lower(op, rewriter)
             scan = gather(op, rewriter)
             size = (scan.channels, scan.states, scan.frames)
             form = forced or cheapest(*size)

@@ -56,6 +56,10 @@ EXAMPLES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
         {"x": X, "delta": X, "A": "f32[8, 4]", "B": "f32[batch B, time T, channel 4]", "D": "f32[8]"},
         ("%0, %1 = selective_scan(%x, %delta, %A, %B, %B, %D)",),
     ),
+    "ssd": (
+        {"x": X, "delta": "f32[batch B, time T, channel 2]", "A": "f32[2]", "B": "f32[batch B, time T, channel 4]"},
+        ("%0, %1 = ssd(%x, %delta, %A, %B, %B)",),
+    ),
     "attention": (
         {"x": X},
         ("attention(%x, %x, %x, heads = 2, left = 16, right = 0)", "attention(%x, %x, %x, heads = 2)"),

@@ -20,6 +20,7 @@ HOMES: dict[str, frozenset[str]] = {
     "rnnt_loss": frozenset({"rnnt_loss"}),
     "selective_scan": frozenset({"selective_scan"}),
 }
+    "ssd": frozenset({"ssd"}),
 IMPORTED = frozenset({"F", "NamedTuple", "Tensor", "nn", "torch"}).union(*HOMES.values())
 
 

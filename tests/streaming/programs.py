@@ -250,6 +250,17 @@ def scan(g: Garden) -> Value:
     return g.op("selective_scan", x, delta, a, b, c, g.choice(None, a) and g.param(inner))
 
 
+def dual(g: Garden) -> Value:
+    """A scan with one decay a head, in one or two groups."""
+    x = g.any()
+    heads = 2 if g.channels(x) % 2 == 0 else 1
+    groups = g.draw(st.integers(1, heads))
+    delta = g.op("softplus", g.linear(g.partner(x), heads))
+    a = g.op("neg", g.op("exp", g.param(heads)))
+    b, c = g.linear(x, 2 * groups), g.linear(g.partner(x), 2 * groups)
+    return g.op("ssd", x, delta, a, b, c, g.choice(None, a) and g.param(heads), groups=groups)
+
+
 def attention(g: Garden) -> Value:
     q = g.any()
     k, v = g.partner(q), g.partner(q)
@@ -270,7 +281,7 @@ def even_attention(g: Garden) -> Value:
 GROWTHS: tuple[Callable[[Garden], Value], ...] = (
     unary, bounded_unary, scalar, binary, binary, division, broadcast, linear, conv1d, conv1d, conv1d, conv2d, norm,
     softmax, attention,
-    regroup, stack, decimate, recurrent, scan, attention,
+    regroup, stack, decimate, recurrent, scan, dual, attention,
 )  # fmt: skip
 # Growths whose every entry depends on every entry in its window, smoothly: their receptive field can be measured.
 DENSE: tuple[Callable[[Garden], Value], ...] = (linear, even_attention, scan, decimate, division, recurrent)

@@ -33,6 +33,18 @@ def scan(b: Body) -> Tensor:
     return b.like(x, f"selective_scan({x.name}, {delta.name}, {decay}, {into}, {out}{skip})")
 
 
+def dual(b: Body) -> Tensor:
+    """A scan with one decay a head."""
+    x = b.any()
+    heads = b.choice(*(n for n in (1, 2, 4) if x.channels % n == 0))
+    groups, states = b.choice(*(n for n in (1, 2) if heads % n == 0)), b.choice(1, 2, 4)
+    delta = b.let(f"softplus({project(b, b.partner(x), heads).name})", heads, x.jump)
+    into, out = (project(b, each, groups * states).name for each in (x, b.partner(x)))
+    skip = b.choice("", f", {b.parameter(heads)}")
+    decay = f"-exp({b.parameter(heads)})"
+    return b.like(x, f"ssd({x.name}, {delta.name}, {decay}, {into}, {out}{skip}, groups = {groups})")
+
+
 def mamba(b: Body) -> Tensor:
     """The library's block, with its small steps. It takes three axes."""
     if len(b.roles()) != 3:
@@ -60,4 +72,15 @@ def attention(b: Body) -> Tensor:
     return b.like(q, f"attention({q.name}, {k.name}, {v.name}{mask}, {settings})")
 
 
-GROWTHS: tuple[Growth, ...] = (recurrent, recurrent, wide_recurrent, scan, scan, mamba, attention, attention, attention)
+GROWTHS: tuple[Growth, ...] = (
+    recurrent,
+    recurrent,
+    wide_recurrent,
+    scan,
+    scan,
+    dual,
+    mamba,
+    attention,
+    attention,
+    attention,
+)

@@ -12,6 +12,7 @@ from mctc.ir.ops import (
     reduce,
     scan,
     shape,
+    ssd,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "reduce",
     "scan",
     "shape",
+    "ssd",
 ]

@@ -1,12 +1,14 @@
-"""The selective scan, one frame after the other: the recurrence as it is defined."""
+"""The selective scan and ssd, one frame after the other: the recurrence as it is defined."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from mctc.ir.dims import Extent
+from mctc.ir.op import Signature
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.shape import product
+from mctc.ir.ops.ssd import Sizes
 from mctc.ir.program import Op, Value
 from mctc.targets.onnx.graph import GraphEmitter, Rule
 from mctc.targets.onnx.rules.axes import arranged, inverse, order_to
@@ -16,8 +18,7 @@ from mctc.targets.onnx.rules.frames import Carried, scan_frames
 def _selective_scan(op: Op, e: GraphEmitter) -> list[str]:
     """Operands as [frames, all other axes but the channels, channels]; the state as [those, D, N]."""
     s, x = op.signature, op.signature["x"]
-    assert x.sequence is not None
-    order = order_to(x.rank, [x.sequence, channel_axis(s, "x")], [0, -1])
+    order = _frames_first(s)
     moved = arranged(x.extents, order)
     many, width, states = product(moved[1:-1]), moved[-1], s["A"].extents[1]
 
@@ -44,6 +45,13 @@ def _selective_scan(op: Op, e: GraphEmitter) -> list[str]:
     return [y, e.reshaped(last, extents, held_type.extents)]
 
 
+def _frames_first(s: Signature) -> list[int]:
+    """The order of x's axes in which the frames are first and the channels last."""
+    time = s["x"].sequence
+    assert time is not None
+    return order_to(s["x"].rank, [time, channel_axis(s, "x")], [0, -1])
+
+
 def _frame(e: GraphEmitter, a: str) -> Callable[[Sequence[str], Sequence[str]], tuple[list[str], list[str]]]:
     """h = exp(delta A) h + (delta x) B; y = sum over n of h C."""
 
@@ -60,4 +68,51 @@ def _frame(e: GraphEmitter, a: str) -> Callable[[Sequence[str], Sequence[str]], 
     return frame
 
 
-RULES: dict[str, Rule] = {"selective_scan": _selective_scan}
+def _ssd(op: Op, e: GraphEmitter) -> list[str]:
+    """Operands as [frames, all other axes but the channels, groups, heads or 1, P or N]; the state as [those, P, N]."""
+    s, n = op.signature, Sizes.of(op.signature)
+    x, order = s["x"], _frames_first(s)
+    moved = arranged(x.extents, order)
+    many, groups, heads = product(moved[1:-1]), Extent.of(n.groups), Extent.of(n.heads // n.groups)
+    width, states, one = Extent.of(n.width), Extent.of(n.states), Extent.of(1)
+
+    def frames(name: str, channels: Extent, *parts: Extent) -> Carried:
+        laid = e.reshaped(e.transposed(name, order), [*moved[:-1], channels], [moved[0], many, *parts])
+        return Carried(laid, [many, *parts])
+
+    inputs, delta, a, b, c, skip, state, mask = op.operands
+    u = frames(e.ref(inputs), moved[-1], groups, heads, width)
+    dt = frames(e.ref(delta), groups * heads, groups, heads, one)
+    if mask is not None:
+        marks = e.node("Reshape", e.ref(mask), e.ints([-1, 1, 1, 1, 1]))
+        dt = Carried(e.node("Mul", dt.name, marks), dt.extents)
+    both = [frames(e.ref(value), groups * states, groups, one, states) for value in (b, c)]
+    held_type, extents = op.results[1].type, [many, groups, heads, width, states]
+    if state is None:
+        held = e.node("Expand", e.number(0, x), e.sizes.shape(extents))
+    else:
+        held = e.reshaped(e.ref(state), held_type.extents, extents)
+    per_head = e.ints([n.groups, n.heads // n.groups, 1])
+    rate = e.node("Reshape", e.ref(a), per_head)
+    y, last = scan_frames(e, [Carried(held, extents)], [u, dt, *both], _head_frame(e, rate), [u.extents])
+    if skip is not None:
+        y = e.node("Add", y, e.node("Mul", u.name, e.node("Reshape", e.ref(skip), per_head)))
+    y = e.transposed(e.reshaped(y, [moved[0], *u.extents], moved), inverse(order))
+    return [y, e.reshaped(last, extents, held_type.extents)]
+
+
+def _head_frame(e: GraphEmitter, a: str) -> Callable[[Sequence[str], Sequence[str]], tuple[list[str], list[str]]]:
+    """h = exp(delta A) h + (delta x) B^T; y = sum over n of h C."""
+
+    def frame(states: Sequence[str], slices: Sequence[str]) -> tuple[list[str], list[str]]:
+        u, dt, b, c = slices
+        last, row = e.ints([-1]), e.ints([-2])
+        decay = e.node("Unsqueeze", e.node("Exp", e.node("Mul", dt, a)), last)
+        pushed = e.node("Mul", e.node("Unsqueeze", e.node("Mul", dt, u), last), e.node("Unsqueeze", b, row))
+        h = e.node("Add", e.node("Mul", decay, states[0]), pushed)
+        return [h], [e.node("ReduceSum", e.node("Mul", h, e.node("Unsqueeze", c, row)), last, keepdims=0)]
+
+    return frame
+
+
+RULES: dict[str, Rule] = {"selective_scan": _selective_scan, "ssd": _ssd}

@@ -21,7 +21,7 @@ RULES: dict[str, Rule] = {**ELEMENTWISE, **SHAPE, **CHANNEL, **SEQUENCE, **LEAF}
 
 # The ops whose rules can leave out frames that do not exist.
 MASKING = frozenset({"attention", "batch_norm", "conv1d", "conv2d", "gru", "log_softmax", "lstm", "reverse"})
-MASKING |= {"reduce_max", "reduce_mean", "reduce_min", "reduce_sum", "selective_scan", "softmax"}
+MASKING |= {"relative_attention", "reduce_max", "reduce_mean", "reduce_min", "reduce_sum", "selective_scan", "softmax", "ssd"}
 
 Text = Expression | str
 

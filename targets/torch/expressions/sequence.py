@@ -98,11 +98,11 @@ def _mask(use: Application) -> dict[str, Expression]:
 
 
 def _selective_scan(use: Application) -> Expression:
-    """A frame of step size 0 leaves the state as it was, so a mask is a factor of delta."""
+    """selective_scan and ssd. A frame of step size 0 leaves the state as it was, so a mask is a factor of delta."""
     type_ = use.type("x")
     if _last_axis(use) or type_.rank != 4 or type_.extents[2].value != 1:
         raise UnsupportedError(
-            f"selective_scan on {type_}: it takes (batch, channel, 1, time); a scan along the labels of a component "
+            f"{use.op.name} on {type_}: it takes (batch, channel, 1, time); a scan along the labels of a component "
             "that also has time belongs into a component of its own"
         )
     delta, mask = masked(use, "delta"), use.optional("mask")
@@ -110,7 +110,8 @@ def _selective_scan(use: Application) -> Expression:
         delta = binary(delta, "*", mask.method("reshape", -1), Binds.PRODUCT)
     skip = [use["D"]] if use.optional("D") is not None else []
     operands = [use["x"], delta, *(use[name] for name in "ABC"), *skip]
-    return call(named("selective_scan"), *operands, **use.given("h"))
+    groups = use.attribute("groups") if use.op.name == "ssd" else 1
+    return call(named(use.op.name), *operands, **use.given("h"), **({"groups": groups} if groups > 1 else {}))
 
 
 def _attention(use: Application) -> Expression:
@@ -138,3 +139,4 @@ SEQUENCE: dict[str, Rule] = {
     "selective_scan": _selective_scan,
     "attention": _attention,
 }
+    "ssd": _selective_scan,

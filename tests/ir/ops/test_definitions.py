@@ -57,7 +57,7 @@ ELSEWHERE = {
 }
 ELSEWHERE |= {"lstm", "gru", "attention"}  # test_against_torch.py
 HERE = {"scale", "clip", "cast", "constant", "parameter", "matmul", "split", "concat", "slice", "pad", "reshape"}
-HERE |= {"transpose", "split_channels", "merge_channels", "reverse", "selective_scan"}
+HERE |= {"transpose", "split_channels", "merge_channels", "reverse", "selective_scan", "ssd"}
 HERE |= {"positional_embedding"}
 HERE |= {f"reduce_{name}" for name in ("sum", "mean", "max", "min")} | set(UNARY) | set(BINARY)
 
@@ -196,6 +196,36 @@ def test_selective_scan(bench: Any, roles: str, optional: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru"])
+def state_space_dual(
+    x: Any, delta: Any, a: Any, b: Any, c: Any, d: Any, h: Any, mask: Any, groups: int
+) -> tuple[Any, Any]:
+    """One scalar at a time: every channel of a head has the head's decay, every head of a group the group's b and c."""
+    y, h = np.zeros_like(x), h.copy()
+    width, states, heads = x.shape[2] // len(a), b.shape[2] // groups, len(a) // groups
+    for n, t, i in np.ndindex(x.shape):
+        head = i // width
+        step, first = delta[n, t, head] * mask[t], head // heads * states
+        for k in range(states):
+            h[n, i, k] = math.exp(step * a[head]) * h[n, i, k] + step * x[n, t, i] * b[n, t, first + k]
+        y[n, t, i] = sum(c[n, t, first + k] * h[n, i, k] for k in range(states)) + d[head] * x[n, t, i]
+    return y, h
+
+
+@pytest.mark.parametrize("roles", [BTC, "batch label channel"])
+@pytest.mark.parametrize("optional", [True, False])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_ssd(bench: Any, roles: str, optional: bool, groups: int) -> None:
+    x, delta, a = normal(2, 6, 12), np.exp(normal(2, 6, 4)), -np.exp(normal(4))
+    b, c, d, h = normal(2, 6, 2 * groups), normal(2, 6, 2 * groups), normal(4), normal(2, 12, 2)
+    mask = np.array([1.0, 1, 0, 1, 1, 0])
+    if not optional:
+        d, h, mask = np.zeros(4), np.zeros((2, 12, 2)), np.ones(6)
+    operands: list[Any] = [(x, roles), (delta, roles), (a, "plain"), (b, roles), (c, roles)]
+    if optional:
+        operands += [(d, "plain"), (h, "batch channel feature"), (mask, roles.split()[1])]
+    bench.agree("ssd", operands, state_space_dual(x, delta, a, b, c, d, h, mask, groups), groups=groups)
+
+
 def test_a_masked_frame_leaves_a_cell_as_it_was(bench: Any, name: str) -> None:
     gates = {"lstm": 4, "gru": 3}[name]
     x, ih, hh = normal(2, 4, 3), normal(gates * 5, 3), normal(gates * 5, 5)

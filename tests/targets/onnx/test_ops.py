@@ -148,9 +148,9 @@ RECURRENT = {
 }
 STATES = {
     "plain": {"h": "f32[batch B, channel 4]", "c": "f32[batch B, channel 4]",
-              "s": "f32[batch B, channel 8, feature 4]", "B": "f32[batch B, time T, channel 4]"},
+              "s": "f32[batch B, channel 8, feature 4]", "B": "f32[batch B, time T, channel 4]", "t": "f32[batch B, time T, channel 2]"},
     "laid out": {"h": "f32[batch B, channel 4, unit 1, unit 1]", "c": "f32[batch B, channel 4, unit 1, unit 1]",
-                 "s": "f32[batch B, channel 8, unit 1, feature 4]", "B": "f32[batch B, channel 4, unit 1, time T]"},
+                 "s": "f32[batch B, channel 8, unit 1, feature 4]", "B": "f32[batch B, channel 4, unit 1, time T]", "t": "f32[batch B, channel 2, unit 1, time T]"},
 }  # fmt: skip
 
 
@@ -165,6 +165,8 @@ def test_states_are_carried_and_frames_that_do_not_exist_leave_them(
     inputs = {"x": X if layout == "plain" else LAID, "mask": "f32[time T]"}
     inputs |= STATES[layout] | dict(each.strip().split(": ") for each in weights.split(";"))
     used = {name: type_ for name, type_ in inputs.items() if name in ("x", "mask") or f"%{name}," in line}
+    "ssd": ("A: f32[2]; d: f32[2]", "%0, %1 = ssd(%x, %t, %A, %B, %B, %d, %s, {mask})"),
+    "ssd without": ("A: f32[2]", "%0, %1 = ssd(%x, %t, %A, %x, %x, none, none, {mask}, groups = 2)"),
     program = line_program(used, line)
     assert_executes(program, tmp_path, values(program.functions["f"]))
 

@@ -67,6 +67,7 @@ SEES_PADDING = [
 ]
 SEES_NONE = [
     ("attention(%x, %x, %x, heads = 2, right = 0)", {}),
+    ("ssd(%x, %e, %f, %s, %s)", 2, SCAN | {"e": "f32[batch B, channel 4, unit 1, time T]", "f": "f32[4]"}),
     ("attention(%x, %x, %x, heads = 2, left = 2, right = 0)", {}),
     ("conv2d(%x, %w, pad = [2, 0])", {"w": "f32[4, 8, 1, 3]"}),
     ("conv2d(%x, %w, stride = [1, 2], pad = [1, 1])", {"w": "f32[4, 8, 1, 3]"}),

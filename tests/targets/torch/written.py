@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Value
 from mctc.targets.torch.expressions import Expression, expression
-from mctc.targets.torch.runtime import functional, selective_scan
+from mctc.targets.torch.runtime import functional, selective_scan, ssd
 
-MODULES = {"torch": torch, "F": F, "selective_scan": selective_scan.selective_scan}
+MODULES = {"torch": torch, "F": F, "selective_scan": selective_scan.selective_scan, "ssd": ssd.ssd}
 
 
 def imported(names: frozenset[str]) -> dict[str, Any]:

@@ -1,0 +1,106 @@
+"""SSD, the scan with one decay a head: the decay matrix of a head over pairs of frames, as two matrix products.
+
+y(t) = sum over s <= t of exp(A * (delta(s+1) + ... + delta(t))) * (B(s) . C(t)) * drive(s): Mamba-2 (Dao & Gu, 2024),
+section 6 and listing 1. The exponents are sums of step sizes by products with constant 0/1 matrices, never differences
+of running sums, so none is above 0 and a slow mode is rounded once a chunk. A long sequence is cut into chunks that
+hand on the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mctc.ir.op import Array
+from mctc.ir.ops.ssd import Sizes
+from mctc.ir.program import Op, Value
+from mctc.rewrite.rewriter import Rewriter
+
+CHUNK = 64  # frames; the pairs of one head then take 8 KiB in fp16
+
+
+@dataclass(frozen=True)
+class Heads:
+    """delta [1, H, 1, T]; drive = delta * x [1, H, P, T]; A [1, H, 1, 1]; B, C [1, 1, N, T]; h [1, H, P, N] or None."""
+
+    rewriter: Rewriter
+    delta: Value
+    drive: Value
+    A: Value
+    B: Value
+    C: Value
+    h: Value | None
+
+    def lower(self) -> tuple[Value, Value]:
+        """y [1, H, P, T] without the skip, and the state [1, H, P, N] after the last frame."""
+        outputs, state = [], self.h
+        for chunk in self._chunks():
+            y, state = replace(chunk, h=state)._pairs()
+            outputs.append(y)
+        assert state is not None
+        return (self.rewriter.op("concat", *outputs, axis=3) if len(outputs) > 1 else outputs[0]), state
+
+    def _chunks(self) -> Iterable[Heads]:
+        frames = self.delta.type.shape[3]
+        sizes = [min(CHUNK, frames - start) for start in range(0, frames, CHUNK)]
+        if len(sizes) == 1:
+            return [self]
+        streams = (self.delta, self.drive, self.B, self.C)
+        cut = [self.rewriter.emit("split", value, sizes=tuple(sizes), axis=3) for value in streams]
+        return [replace(self, delta=d, drive=u, B=b, C=c) for d, u, b, c in zip(*cut)]
+
+    def _pairs(self) -> tuple[Value, Value]:
+        """One chunk at once; s is the frame that a drive comes from, t the one that it is read at."""
+        op, frames = self.rewriter.op, self.delta.type.shape[3]
+        ahead, until = np.triu(np.ones((frames, frames)), 1), np.triu(np.ones((frames, frames)))  # r > s; r <= t
+        steps = op("matmul", op("mul", self.delta, self._constant(ahead)), self._constant(until))
+        decay = op("mul", self._decay(steps), self._constant(until))
+        weights = op("mul", decay, op("matmul", self.B, self.C, transpose_left=True))
+        y = op("matmul", self.drive, weights)
+        rest = self._decay(op("matmul", self.delta, self._constant(ahead.T)))  # from s to the end
+        state = op("matmul", op("mul", self.drive, rest), self.B, transpose_right=True)
+        if self.h is None:
+            return y, state
+        since = self._decay(op("matmul", self.delta, self._constant(until)))  # from the incoming state to t
+        y = op("add", y, op("mul", op("matmul", self.h, self.C), since))
+        return y, op("add", op("mul", self.h, op("slice", since, axis=3, begin=frames - 1)), state)
+
+    def _decay(self, steps: Value) -> Value:
+        return self.rewriter.op("exp", self.rewriter.op("mul", steps, self.A))
+
+    def _constant(self, matrix: Array) -> Value:
+        return self.rewriter.constant(matrix.astype(np.float32)[None, None])
+
+
+def lower(op: Op, rewriter: Rewriter) -> tuple[Value, Value]:
+    """What an ssd op on (batch 1, channel, unit, frames) becomes: its groups one by one, joined along the channels."""
+    n, role = Sizes.of(op.signature), op.results[0].type.axes[3].role.value
+    frames = op.results[0].type.shape[3]
+    x, delta, a, b, c = (rewriter[v] for v in op.operands[:5] if v is not None)
+    skip, h, mask = (rewriter.named(op, name) for name in ("D", "h", "mask"))
+    if mask is not None:
+        delta = rewriter.op("mul", delta, mask)
+
+    def shaped(value: Value, *axes: tuple[str, int]) -> Value:
+        return rewriter.op("reshape", value, axes=axes)
+
+    def by_group(value: Value) -> tuple[Value, ...]:
+        return (value,) if n.groups == 1 else rewriter.emit("split", value, parts=n.groups, axis=1)
+
+    head, one = ("channel", n.heads), ("unit", 1)
+    u = shaped(x, ("batch", 1), head, ("feature", n.width), (role, frames))
+    drive, rate = rewriter.op("mul", u, delta), shaped(a, one, head, one, one)
+    carried = (
+        [None] * n.groups
+        if h is None
+        else by_group(shaped(h, ("batch", 1), head, ("feature", n.width), ("plain", n.states)))
+    )
+    both = ([shaped(each, one, one, ("plain", n.states), (role, frames)) for each in by_group(v)] for v in (b, c))
+    parts = zip(by_group(delta), by_group(drive), by_group(rate), *both, carried)
+    found = [Heads(rewriter, *each).lower() for each in parts]
+    y, state = (each[0] if n.groups == 1 else rewriter.op("concat", *each, axis=1) for each in zip(*found))
+    if skip is not None:
+        y = rewriter.op("add", y, rewriter.op("mul", u, shaped(skip, one, head, one, one)))
+    return rewriter.reshaped(y, op.results[0].type), rewriter.reshaped(state, op.results[1].type)
