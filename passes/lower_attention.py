@@ -7,6 +7,7 @@ from math import sqrt
 import numpy as np
 
 from mctc.ir.ops.attention import band
+from mctc.ir.ops.relative_attention import first_key, scale, sinusoids
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.program import Op, Program, Value
 from mctc.ir.types import TensorType
@@ -32,9 +33,10 @@ class LowerAttention(Pass):
 
     def run(self, program: Program, context: Context) -> Program:
         def rule(op: Op, rewriter: Rewriter) -> Value | None:
-            if op.name != "attention" or not all(_static_row(v.type) for v in op.operands[:3] if v is not None):
+            lowering = LOWERINGS.get(op.name)
+            if lowering is None or not all(_static_row(v.type) for v in op.operands[:3] if v is not None):
                 return None
-            return _Attention(op, rewriter).run()
+            return lowering(op, rewriter).run()
 
         return rewrite(program, self.name, rule)
 
@@ -44,13 +46,13 @@ def _static_row(type_: TensorType) -> bool:
     return laid_out(type_) and type_.rank == 4 and type_.is_static and type_.shape[2] == 1 and type_.sequence == 3
 
 
-class _Attention:
+class Attention:
     """One attention op while it is lowered: q [b, h*W, 1, T], k [b, g*W, 1, S], v [b, g*V, 1, S]; h heads share g."""
 
     def __init__(self, op: Op, rewriter: Rewriter) -> None:
         self.op, self.rewriter = op, rewriter
         self.heads = op.attributes["heads"]
-        self.kv_heads = op.attributes["kv_heads"] or self.heads
+        self.kv_heads = op.attributes.get("kv_heads") or self.heads
         q, k, v, mask = (rewriter.named(op, name) for name in ("q", "k", "v", "key_mask"))
         assert q is not None
         assert k is not None
@@ -60,17 +62,22 @@ class _Attention:
 
     def run(self) -> Value:
         emit = self.rewriter.op
-        role = self.q.type.axes[3].role.value
-        width = self.q.type.shape[1] // self.heads
-        q = self._by_head(emit("scale", self.q, factor=1 / sqrt(width)), self.heads, role)
-        k = self._repeated(self._by_head(self.k, self.kv_heads, "unit"))
-        v = self._repeated(self._by_head(self.v, self.kv_heads, "unit"))
-        scores = emit("matmul", q, k, transpose_left=True)  # [b, heads, T, S]
-        cap = self._cap()
+        scores, cap = self.scores(), self._cap()
         weights = emit("softmax", scores if cap is None else emit("minimum", scores, cap), axis=3)
+        v = self._repeated(self._by_head(self.v, self.kv_heads, "unit"))
         y = emit("matmul", v, weights, transpose_right=True)  # [b, heads, V, T]
         self.rewriter.note(f"attention of {self.heads} heads became products over {self.queries} x {self.keys} frames")
         return self.rewriter.reshaped(y, self.op.result.type)
+
+    def scores(self) -> Value:
+        """How well each key suits each query, [b, heads, T, S]."""
+        width = self.q.type.shape[1] // self.heads
+        q = self._queries(self.rewriter.op("scale", self.q, factor=1 / sqrt(width)))
+        k = self._repeated(self._by_head(self.k, self.kv_heads, "unit"))
+        return self.rewriter.op("matmul", q, k, transpose_left=True)
+
+    def _queries(self, q: Value) -> Value:
+        return self._by_head(q, self.heads, self.q.type.axes[3].role.value)
 
     def _by_head(self, x: Value, heads: int, frames: str) -> Value:
         """[b, heads*W, 1, T] as [b, heads, W, T]."""
@@ -98,3 +105,52 @@ class _Attention:
         row = self.rewriter.op("reshape", self.mask, axes=(("unit", 1), ("unit", 1), ("unit", 1), ("unit", self.keys)))
         present = self.rewriter.op("scale", row, factor=SEEN - MISSING, offset=MISSING)
         return present if fixed is None else self.rewriter.op("minimum", fixed, present)
+
+
+class RelativeAttention(Attention):
+    """Scores by content and by distance; the products with the distances' sinusoids depend on parameters alone."""
+
+    def scores(self) -> Value:
+        """[b, heads, T, S]."""
+        emit = self.rewriter.op
+        k = self._by_head(self.k, self.heads, "unit")
+        by_content = emit("matmul", self._biased("content_bias"), k, transpose_left=True)
+        by_distance = emit("matmul", self._biased("position_bias"), self._distances(), transpose_left=True)
+        return emit("add", by_content, self._shifted(by_distance))
+
+    def _biased(self, bias: str) -> Value:
+        """scale (q + bias), [b, heads, W, T]."""
+        emit, factor = self.rewriter.op, scale(self.op.signature)
+        row = emit("scale", self._parameter(bias), factor=factor)
+        q = emit("scale", self.q, factor=factor)
+        column = emit("reshape", row, axes=[("unit", 1), ("channel", row.type.shape[0]), ("unit", 1), ("unit", 1)])
+        return self._queries(emit("add", q, column))
+
+    def _distances(self) -> Value:
+        """P r(d) for d = T + first, ..., first - S + 1, [1, heads, W, T + S]: one distance more than there are."""
+        first = first_key(self.op.signature) + self.queries
+        rows = sinusoids(first - np.arange(self.queries + self.keys), self.op.signature)
+        projected = self.rewriter.op("matmul", self._parameter("position"), self.rewriter.constant(rows.T))
+        axes = (1, self.heads, projected.type.shape[0] // self.heads, projected.type.shape[1])
+        return self.rewriter.op("reshape", projected, axes=[("plain", extent) for extent in axes])
+
+    def _shifted(self, x: Value) -> Value:
+        """Scores of every distance, [b, heads, T, T + S], as scores of keys, [b, heads, T, S].
+
+        Row t has to move t places to the left. In rows of T + S - 1 entries instead of T + S it has.
+        """
+        emit, (batch, heads, queries, distances) = self.rewriter.op, x.type.shape
+
+        def rows(y: Value, count: int, length: int) -> Value:
+            return emit("reshape", y, axes=[("batch", batch), ("channel", heads), ("unit", count), ("unit", length)])
+
+        x = emit("slice", rows(x, distances, queries), axis=2, begin=1)
+        return emit("slice", rows(x, queries, distances - 1), axis=3, end=self.keys)
+
+    def _parameter(self, name: str) -> Value:
+        value = self.rewriter.named(self.op, name)
+        assert value is not None
+        return value
+
+
+LOWERINGS: dict[str, type[Attention]] = {"attention": Attention, "relative_attention": RelativeAttention}

@@ -64,6 +64,10 @@ EXAMPLES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
         {"x": X},
         ("attention(%x, %x, %x, heads = 2, left = 16, right = 0)", "attention(%x, %x, %x, heads = 2)"),
     ),
+    "relative_attention": (
+        {"x": X, "p": "f32[8, 8]", "u": "f32[8]", "w": "f32[8]"},
+        ("relative_attention(%x, %x, %x, %p, %u, %w, heads = 2)",),
+    ),
     "split": ({"x": X}, ("%0, %1 = split(%x, parts = 2)", "%0, %1 = split(%x, sizes = [2, 6])")),
     "concat": ({"x": X}, ("concat(%x, %x)", "concat(%x, %x, axis = time)")),
     "slice": ({"x": X}, ("slice(%x, axis = channel, begin = 2, end = 4)", "slice(%x, axis = time, stride = 2)")),

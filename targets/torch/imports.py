@@ -8,9 +8,8 @@ from mctc.targets.torch.layer_table import LAYERS
 
 HOMES: dict[str, frozenset[str]] = {
     "fake_quantize": frozenset({"FakeQuantizer", "Quantize"}),
-    "functional": frozenset(
-        {"attention", "gru", "layer_norm", "lstm", "masked", "masked_mean", "reverse", "rms_norm", "unpacked"}
-    ),
+    "functional": frozenset({"attention", "gru", "layer_norm", "lstm", "masked", "masked_mean", "relative_attention"})
+    | {"reverse", "rms_norm", "unpacked"},
     "initial": frozenset(
         {"constant", "delta_bias", "kaiming_uniform", "log_arange", "normal", "ones", "padded", "uniform", "zeros"}
     ),
@@ -19,8 +18,8 @@ HOMES: dict[str, frozenset[str]] = {
     "losses": frozenset({"ctc_loss"}),
     "rnnt_loss": frozenset({"rnnt_loss"}),
     "selective_scan": frozenset({"selective_scan"}),
-}
     "ssd": frozenset({"ssd"}),
+}
 IMPORTED = frozenset({"F", "NamedTuple", "Tensor", "nn", "torch"}).union(*HOMES.values())
 
 

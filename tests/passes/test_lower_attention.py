@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from mctc.evaluate.reference import evaluate
+from mctc.ir.text import parse_program
 from mctc.passes.lower_attention import LowerAttention
+from mctc.rewrite.base import Context
 
 T, S = 3, 8  # 4 frames before, 1 after
 
@@ -23,7 +25,7 @@ def names(made):
 
 
 GIVEN = "heads = 2, left = 4, right = 1, given = true"
-EXPECTED = ["scale", "reshape", "reshape", "reshape", "matmul", "minimum", "softmax", "matmul", "reshape"]
+EXPECTED = ["scale", "reshape", "reshape", "matmul", "minimum", "softmax", "reshape", "matmul", "reshape"]
 
 
 def test_a_step_with_its_context_given(rewrites):
@@ -42,18 +44,52 @@ def test_query_heads_share_heads_of_keys_and_values(rewrites, kv_heads):
     rewrites(LowerAttention, program(f"heads = 4, kv_heads = {kv_heads}, {GIVEN[11:]}", kv_channels=2 * kv_heads))
 
 
-@pytest.mark.parametrize("mask", [[0, 0, 0, 1, 1, 1, 1, 1], [0] * 8, [1] * 8])
-def test_keys_that_do_not_exist_get_no_weight(rewrites, mask):
-    from mctc.ir.text import parse_program
-    from mctc.rewrite.base import Context
-
-    before = parse_program(program(GIVEN, mask=", %m"))
+def agree(text, **inputs):
+    """The attention of a function and what the pass makes of it, on random values but for the inputs given."""
+    before = parse_program(text)
     after = LowerAttention().run(before, Context())
     rng = np.random.default_rng(0)
-    inputs = {v.name: rng.normal(size=v.type.shape) for v in before.functions["f"].inputs}
-    inputs["m"] = np.array(mask, float)
-    expected, _ = evaluate(before.functions["f"], inputs, None)
-    actual, _ = evaluate(after.functions["f"], inputs, None)
+    values = {v.name: rng.normal(size=v.type.shape) for v in before.functions["f"].inputs} | inputs
+    parameters = {name: rng.normal(size=p.type.shape) for name, p in before.parameters.items()}
+    expected, actual = (evaluate(p.functions["f"], values, parameters.__getitem__)[0] for p in (before, after))
     np.testing.assert_allclose(actual["out"], expected["out"], rtol=0, atol=1e-12)
+    return after
+
+
+@pytest.mark.parametrize("mask", [[0, 0, 0, 1, 1, 1, 1, 1], [0] * 8, [1] * 8])
+def test_keys_that_do_not_exist_get_no_weight(mask):
+    after = agree(program(GIVEN, mask=", %m"), m=np.array(mask, float))
     constants = [op.attributes["value"] for op in after.functions["f"].ops if op.name == "constant"]
     assert all(np.isfinite(np.asarray(value, np.float16)).all() for value in constants)
+
+
+def relative(attributes: str, keys: int, mask: str = "") -> str:
+    key = f"f32[batch 2, channel 8, unit 1, time {keys}]"
+    masked = f", %m: f32[time {keys}]" if mask else ""
+    shapes = {"p": "8, 6", "u": "8", "w": "8"}
+    parameters = "".join(f"source @{n}: f32[{shape}] = normal(std = 1) param @{n} " for n, shape in shapes.items())
+    made = "".join(f"%{n} = parameter @{n} " for n in shapes)
+    return f"""program @p {{ {parameters}
+        function @f(%q: f32[batch 2, channel 8, unit 1, time {T}], %k: {key}, %v: {key}{masked}) {{
+        {made} %y = relative_attention(%q, %k, %v, %p, %u, %w{mask}, {attributes}) return out = %y }} }}"""
+
+
+@pytest.mark.parametrize(
+    ("attributes", "keys"),
+    [
+        ("heads = 2", T),
+        ("heads = 4, right = 0", T),
+        ("heads = 2, left = 1, right = 1, symmetric = true, scale = 0.3", T),
+        (GIVEN, S),
+    ],
+)
+def test_attention_by_distance_moves_rows_without_a_gather(rewrites, attributes, keys):
+    made, _ = rewrites(LowerAttention, relative(attributes, keys))
+    used = set(names(made)) - {"parameter"}
+    assert used <= {"scale", "reshape", "matmul", "add", "slice", "minimum", "softmax"}
+    assert all(value.type.rank <= 4 for op in made.functions["f"].ops for value in op.results)
+
+
+@pytest.mark.parametrize("mask", [[0, 0, 0, 1, 1, 1, 1, 1], [0] * 8])
+def test_attention_by_distance_gives_no_weight_to_keys_that_do_not_exist(mask):
+    agree(relative(GIVEN, S, ", %m"), m=np.array(mask, float))

@@ -30,52 +30,67 @@ class Attention(OpDef):
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
-        q, k, v = s["q"], s["k"], s["v"]
-        heads, kv = s.count("heads"), s.int("kv_heads") or s.int("heads")
-        s.limit("left"), s.limit("right")
-        width, at = q.extents[channel_axis(s, "q")].value, channel_axis(s, "q")
-        if kv < 1 or width % heads or heads % kv:
-            raise InferenceError(f"{width} channels do not divide into {heads} heads ({kv} for keys and values)", "q")
-        if k.extents[channel_axis(s, "k")].value != width // heads * kv:
-            raise InferenceError(f"k needs {width // heads * kv} channels, not {k.extents[channel_axis(s, 'k')]}", "k")
-        if q.sequence is None or k.sequence is None or v.sequence is None:
-            raise InferenceError("q, k and v each need a time or label axis")
-        if k.extents[k.sequence] != v.extents[v.sequence]:
-            raise InferenceError("k and v have different numbers of frames", "v")
-        if v.extents[channel_axis(s, "v")].value % kv:
-            raise InferenceError(f"v's channels do not divide into {kv} heads", "v")
-        out = v.extents[channel_axis(s, "v")] / kv * heads
-        return (q.with_axis(at, Axis(Role.CHANNEL, out)),)
+        return (check_attention(s, s.int("kv_heads") or s.count("heads")),)
 
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
         heads, kv = s.int("heads"), s.int("kv_heads") or s.int("heads")
-        q, k, v = (_heads(s, name, a, n) for name, a, n in zip("qkv", operands, (heads, kv, kv)))
+        q, k, v = (by_head(s, name, a, n) for name, a, n in zip("qkv", operands, (heads, kv, kv)))
         k, v = (np.repeat(a, heads // kv, axis=-3) for a in (k, v))  # [..., heads, frames, width]
         scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1])
-        if operands[3] is not None:
-            scores = np.where(np.asarray(operands[3]).reshape(-1) > 0, scores, MASKED)
-        scores = np.where(band(q.shape[-2], k.shape[-2], s), scores, 2 * MASKED)  # below keys that are masked
-        e = np.exp(scores - scores.max(-1, keepdims=True))
-        y = np.moveaxis(e / e.sum(-1, keepdims=True) @ v, -3, -2)  # [..., T, heads, V]
-        y = y.reshape(*y.shape[:-2], -1)
-        sequence = s["q"].sequence
-        assert sequence is not None
-        return (np.moveaxis(y, (-2, -1), (sequence, channel_axis(s, "q"))),)
+        return (attended(s, scores, v, operands[3]),)
 
     @classmethod
     def time(cls, s: Signature) -> TimeBehaviour:
-        left, right = s.attribute("left"), s.attribute("right")
-        asked, seen = s["q"].sequence, s["k"].sequence
-        if asked is not None and seen is not None and s["q"].roles[asked] is not s["k"].roles[seen]:
-            return Whole("it attends over another sequence", ("k", "v"))
-        if left is None or right is None:
-            side = "before" if left is None else "after"
-            reason = f"each frame attends to every frame {side} it; give attention a bounded `left` and `right`"
-            return Whole(reason, bound="left" if right is not None else None)
-        if left == right == 0:
-            return POINTWISE
-        return Window(left, right, 1, ("k", "v"), (("given", True),), "key_mask")
+        return attention_time(s)
+
+
+def check_attention(s: Signature, kv: int) -> TensorType:
+    """The type of the result, with `kv` heads of keys and values. Raises InferenceError where q, k and v don't fit."""
+    q, k, v = s["q"], s["k"], s["v"]
+    heads = s.count("heads")
+    s.limit("left"), s.limit("right")
+    width, at = q.extents[channel_axis(s, "q")].value, channel_axis(s, "q")
+    if kv < 1 or width % heads or heads % kv:
+        raise InferenceError(f"{width} channels do not divide into {heads} heads ({kv} for keys and values)", "q")
+    if k.extents[channel_axis(s, "k")].value != width // heads * kv:
+        raise InferenceError(f"k needs {width // heads * kv} channels, not {k.extents[channel_axis(s, 'k')]}", "k")
+    if q.sequence is None or k.sequence is None or v.sequence is None:
+        raise InferenceError("q, k and v each need a time or label axis")
+    if k.extents[k.sequence] != v.extents[v.sequence]:
+        raise InferenceError("k and v have different numbers of frames", "v")
+    if v.extents[channel_axis(s, "v")].value % kv:
+        raise InferenceError(f"v's channels do not divide into {kv} heads", "v")
+    out = v.extents[channel_axis(s, "v")] / kv * heads
+    return q.with_axis(at, Axis(Role.CHANNEL, out))
+
+
+def attended(s: Signature, scores: Array, v: Array, key_mask: Array | None) -> Array:
+    """The values [.., heads, S, V] weighted by the softmax of the scores [.., heads, T, S], laid out as q is."""
+    if key_mask is not None:
+        scores = np.where(np.asarray(key_mask).reshape(-1) > 0, scores, MASKED)
+    scores = np.where(band(*scores.shape[-2:], s), scores, 2 * MASKED)  # below keys that are masked
+    e = np.exp(scores - scores.max(-1, keepdims=True))
+    y = np.moveaxis(e / e.sum(-1, keepdims=True) @ v, -3, -2)  # [..., T, heads, V]
+    y = y.reshape(*y.shape[:-2], -1)
+    sequence = s["q"].sequence
+    assert sequence is not None
+    return np.moveaxis(y, (-2, -1), (sequence, channel_axis(s, "q")))
+
+
+def attention_time(s: Signature) -> TimeBehaviour:
+    """A window of `left` and `right` frames over k and v, where both are bounded."""
+    left, right = s.attribute("left"), s.attribute("right")
+    asked, seen = s["q"].sequence, s["k"].sequence
+    if asked is not None and seen is not None and s["q"].roles[asked] is not s["k"].roles[seen]:
+        return Whole("it attends over another sequence", ("k", "v"))
+    if left is None or right is None:
+        side = "before" if left is None else "after"
+        reason = f"each frame attends to every frame {side} it; give attention a bounded `left` and `right`"
+        return Whole(reason, bound="left" if right is not None else None)
+    if left == right == 0:
+        return POINTWISE
+    return Window(left, right, 1, ("k", "v"), (("given", True),), "key_mask")
 
 
 def band(queries: int, keys: int, s: Signature) -> Array:
@@ -92,7 +107,8 @@ def band(queries: int, keys: int, s: Signature) -> Array:
     return seen
 
 
-def _heads(s: Signature, name: str, array: Array, heads: int) -> Array:
+def by_head(s: Signature, name: str, array: Array, heads: int) -> Array:
+    """[.., heads, frames, width] of an operand."""
     sequence = s[name].sequence
     assert sequence is not None
     moved = np.moveaxis(array, (sequence, channel_axis(s, name)), (-2, -1))

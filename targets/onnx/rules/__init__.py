@@ -14,6 +14,7 @@ from mctc.targets.onnx.rules import (
     norm,
     recurrent,
     reduce,
+    relative_attention,
     scan,
     shape,
 )
@@ -27,6 +28,7 @@ RULES: Mapping[str, Rule] = {
     **reduce.RULES,
     **shape.RULES,
     **attention.RULES,
+    **relative_attention.RULES,
     **recurrent.RULES,
     **scan.RULES,
 }

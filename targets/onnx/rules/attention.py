@@ -16,29 +16,29 @@ from mctc.targets.onnx.rules.axes import arranged, inverse, order_to
 def _attention(op: Op, e: GraphEmitter) -> str:
     s = op.signature
     heads, kv = s.int("heads"), s.int("kv_heads") or s.int("heads")
-    q, k, v = (_heads(op, name, kv, shared, e) for name, shared in (("q", heads // kv), ("k", 1), ("v", 1)))
+    q, k, v = (by_head(op, name, kv, shared, e) for name, shared in (("q", heads // kv), ("k", 1), ("v", 1)))
     width = s["q"].extents[channel_axis(s, "q")].value // heads
     rank = s["k"].rank + 2
     scores = e.node("MatMul", q, e.transposed(k, order_to(rank, [-2, -1], [-1, -2])))
-    scores = _masked(op, e, e.node("Mul", scores, e.number(width**-0.5, s["q"])))
-    return _joined(op, e.node("MatMul", e.node("Softmax", scores, axis=-1), v), kv, e)
+    scores = masked(op, e, e.node("Mul", scores, e.number(width**-0.5, s["q"])))
+    return joined(op, e.node("MatMul", e.node("Softmax", scores, axis=-1), v), kv, e)
 
 
-def _heads(op: Op, operand: str, kv: int, shared: int, e: GraphEmitter) -> str:
+def by_head(op: Op, operand: str, kv: int, shared: int, e: GraphEmitter) -> str:
     """[.., key head, query head of it, frame, width]."""
     value = op.operand(operand)
     assert value is not None
-    order = _order(op.signature, operand)
+    order = order_of(op.signature, operand)
     moved = arranged(value.type.extents, order)
     parts = [Extent.of(kv), Extent.of(shared), moved[-1] / (kv * shared)]
     name = e.reshaped(e.transposed(e.ref(value), order), moved, [*moved[:-1], *parts])
     return e.transposed(name, order_to(value.type.rank + 2, [-4], [-2]))
 
 
-def _joined(op: Op, name: str, kv: int, e: GraphEmitter) -> str:
+def joined(op: Op, name: str, kv: int, e: GraphEmitter) -> str:
     """The heads side by side in the channels again, each axis where q has it."""
     s, rank = op.signature, op.result.type.rank
-    order = _order(s, "q")
+    order = order_of(s, "q")
     moved = arranged(op.result.type.extents, order)
     heads = s.int("heads")
     parts = [Extent.of(kv), Extent.of(heads // kv), moved[-1] / heads]
@@ -46,13 +46,13 @@ def _joined(op: Op, name: str, kv: int, e: GraphEmitter) -> str:
     return e.transposed(e.reshaped(name, [*moved[:-1], *parts], moved), inverse(order))
 
 
-def _order(s: Signature, operand: str) -> list[int]:
+def order_of(s: Signature, operand: str) -> list[int]:
     sequence = s[operand].sequence
     assert sequence is not None
     return order_to(s[operand].rank, [sequence, channel_axis(s, operand)], [-2, -1])
 
 
-def _masked(op: Op, e: GraphEmitter, scores: str) -> str:
+def masked(op: Op, e: GraphEmitter, scores: str) -> str:
     """Keys that do not exist, and below those the ones outside of the band, are lowered to a finite depth."""
     type_, mask = op.signature["q"], op.operand("key_mask")
     if mask is not None:
@@ -69,8 +69,8 @@ def _band(op: Op, e: GraphEmitter) -> str:
     left, right = s.limit("left"), s.limit("right")
     if left is None and right is None:
         return ""
-    queries = e.node("Unsqueeze", _positions(op.operand("q"), e), e.ints([1]))
-    offset = e.node("Sub", _positions(op.operand("k"), e), queries)
+    queries = e.node("Unsqueeze", positions(op.operand("q"), e), e.ints([1]))
+    offset = e.node("Sub", positions(op.operand("k"), e), queries)
     if s.attribute("given"):
         offset = e.node("Sub", offset, e.ints([left or 0]))
     sides = [] if left is None else [e.node("GreaterOrEqual", offset, e.ints([-left]))]
@@ -78,7 +78,7 @@ def _band(op: Op, e: GraphEmitter) -> str:
     return sides[0] if len(sides) == 1 else e.node("And", *sides)
 
 
-def _positions(value: Value | None, e: GraphEmitter) -> str:
+def positions(value: Value | None, e: GraphEmitter) -> str:
     """0, 1, ... for the frames of a value."""
     assert value is not None
     assert value.type.sequence is not None

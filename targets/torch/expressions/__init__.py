@@ -21,7 +21,8 @@ RULES: dict[str, Rule] = {**ELEMENTWISE, **SHAPE, **CHANNEL, **SEQUENCE, **LEAF}
 
 # The ops whose rules can leave out frames that do not exist.
 MASKING = frozenset({"attention", "batch_norm", "conv1d", "conv2d", "gru", "log_softmax", "lstm", "reverse"})
-MASKING |= {"relative_attention", "reduce_max", "reduce_mean", "reduce_min", "reduce_sum", "selective_scan", "softmax", "ssd"}
+MASKING |= {"reduce_max", "reduce_mean", "reduce_min", "reduce_sum", "relative_attention", "selective_scan"}
+MASKING |= {"softmax", "ssd"}
 
 Text = Expression | str
 
@@ -70,7 +71,7 @@ def masked_operand(op: Op, read: Collection[int] | None = None) -> Value | None:
     if isinstance(time, Recurrent):
         finals = {result for _, result in time.states}
         return first if read is None or finals & set(read) else None
-    if op.name == "attention":
+    if op.name in ("attention", "relative_attention"):
         query, key = (op.signature[name] for name in ("q", "k"))
         crosses = query.axes[query.sequence or 0].role is not key.axes[key.sequence or 0].role
         return op.operand("k") if crosses or op.attributes["right"] != 0 else None

@@ -118,6 +118,22 @@ def _attention(use: Application) -> Expression:
     keywords: dict[str, object] = {"heads": use.attribute("heads")}
     if use.attribute("kv_heads") not in (0, use.attribute("heads")):
         keywords["kv_heads"] = use.attribute("kv_heads")
+    return call(named("attention"), use["q"], use["k"], use["v"], **keywords, **_view(use))
+
+
+def _relative_attention(use: Application) -> Expression:
+    keywords: dict[str, object] = {"heads": use.attribute("heads")}
+    if use.attribute("scale") is not None:
+        keywords["scale"] = use.attribute("scale")
+    if use.attribute("symmetric"):
+        keywords["symmetric"] = True
+    operands = [use[name] for name in ("q", "k", "v", "position", "content_bias", "position_bias")]
+    return call(named("relative_attention"), *operands, **keywords, **_view(use))
+
+
+def _view(use: Application) -> dict[str, object]:
+    """Which keys a query of attention sees, and where the frames stand."""
+    keywords: dict[str, object] = {}
     for name in ("left", "right"):
         if use.attribute(name) is not None:
             keywords[name] = use.attribute(name)
@@ -127,8 +143,7 @@ def _attention(use: Application) -> Expression:
     if use.valid is not None:
         keywords["valid"] = use.valid
     keywords |= _last_axis(use, "q")
-    keywords |= {f"key_{name}": axis for name, axis in _last_axis(use, "k").items()}
-    return call(named("attention"), use["q"], use["k"], use["v"], **keywords)
+    return keywords | {f"key_{name}": axis for name, axis in _last_axis(use, "k").items()}
 
 
 SEQUENCE: dict[str, Rule] = {
@@ -137,6 +152,7 @@ SEQUENCE: dict[str, Rule] = {
     "lstm": _cell,
     "gru": _cell,
     "selective_scan": _selective_scan,
-    "attention": _attention,
-}
     "ssd": _selective_scan,
+    "attention": _attention,
+    "relative_attention": _relative_attention,
+}

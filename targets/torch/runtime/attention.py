@@ -38,13 +38,80 @@ def attention(
     exists = _existing(key_mask, valid)
     if exists is None and left is None and right == 0 and not given:
         return _joined(F.scaled_dot_product_attention(q, k, v, is_causal=True), axis)
-    band = _band(q, k, left, right, given)
-    if exists is not None:
-        band = torch.ones(1, k.shape[-2], dtype=torch.bool, device=k.device) if band is None else band
-        seen = band & exists.view(exists.shape[0], *[1] * (q.ndim - 2), -1)
-        blind = ~seen.any(-1, keepdim=True)
-        q, band = q.masked_fill(blind, 0), seen | (blind & band)  # equal scores: a blind query averages
-    return _joined(F.scaled_dot_product_attention(q, k, v, band), axis)
+    seen, blind = _seen(q, k, _band(q, k, left, right, given), exists)
+    q = q if blind is None else q.masked_fill(blind, 0)  # equal scores: a blind query averages
+    return _joined(F.scaled_dot_product_attention(q, k, v, seen), axis)
+
+
+def relative_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    position: Tensor,
+    content_bias: Tensor,
+    position_bias: Tensor,
+    *,
+    heads: int,
+    left: int | None = None,
+    right: int | None = None,
+    given: bool = False,
+    scale: float | None = None,
+    symmetric: bool = False,
+    key_mask: Tensor | None = None,
+    valid: Tensor | None = None,
+    axis: int = -1,
+    key_axis: int = -1,
+) -> Tensor:
+    """softmax(scale ((q + content_bias) k + (q + position_bias) position r(t - s))) v per head (Dai et al., 2019).
+
+    q, k, v, masks and bands as for `attention`, with a head of keys for each of queries. position (heads * W, E)
+    projects sinusoids r of the distance, of its absolute value if `symmetric`; both biases are (heads * W,). scale is
+    1 / sqrt(W) unless given.
+    """
+    q, k, v = _heads(q, heads, axis), _heads(k, heads, key_axis), _heads(v, heads, key_axis)
+    if q.shape[1] == k.shape[1] == 1:
+        q, k, v = q.squeeze(1), k.squeeze(1), v.squeeze(1)
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    first = left if given and left is not None else 0
+    distances = _distances(position, first, q.shape[-2], k.shape[-2], symmetric).unflatten(0, (heads, -1))
+    by_distance = scale * _shifted((q + position_bias.view(heads, 1, -1)) @ distances, k.shape[-2])
+    q = q + content_bias.view(heads, 1, -1)
+    seen, blind = _seen(q, k, _band(q, k, left, right, given), _existing(key_mask, valid))
+    if blind is not None:
+        q, by_distance = q.masked_fill(blind, 0), by_distance.masked_fill(blind, 0)
+    if seen is not None:
+        by_distance = by_distance.masked_fill(~seen, float("-inf"))
+    return _joined(F.scaled_dot_product_attention(q, k, v, by_distance, scale=scale), axis)
+
+
+def _distances(position: Tensor, first: int, queries: int, keys: int, symmetric: bool) -> Tensor:
+    """The projected sinusoids of the distances first + T, ..., first - S + 1: (heads * W, T + S)."""
+    steps = first + queries - torch.arange(queries + keys, device=position.device, dtype=torch.float32)
+    pairs = torch.arange(0, position.shape[1], 2, device=position.device, dtype=torch.float32)
+    angles = (steps.abs() if symmetric else steps)[:, None] * 10000 ** (-pairs / position.shape[1])
+    rows = torch.stack((angles.sin(), angles.cos()), -1).flatten(1)
+    return position @ rows.to(position.dtype).mT
+
+
+def _shifted(x: Tensor, keys: int) -> Tensor:
+    """Scores of distances (..., T, T + S), the first of which nobody asks for, as scores of keys (..., T, S).
+
+    Row t moves t places to the left: the same entries in rows that are one shorter.
+    """
+    queries, distances = x.shape[-2:]
+    flat = x.flatten(-2)[..., queries:]
+    return flat.unflatten(-1, (queries, distances - 1))[..., :keys]
+
+
+def _seen(q: Tensor, k: Tensor, band: Tensor | None, exists: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """Which keys each query sees, None where all; and which queries see none but all of their band, None without keys
+    that do not exist."""
+    if exists is None:
+        return band, None
+    band = torch.ones(1, k.shape[-2], dtype=torch.bool, device=k.device) if band is None else band
+    seen = band & exists.view(exists.shape[0], *[1] * (q.ndim - 2), -1)
+    blind = ~seen.any(-1, keepdim=True)
+    return seen | (blind & band), blind
 
 
 def _heads(x: Tensor, heads: int, axis: int) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from .attention import attention
+from .attention import attention, relative_attention
 from .recurrent import gru, lstm
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "masked",
     "masked_mean",
     "masked_moments",
+    "relative_attention",
     "reverse",
     "rms_norm",
     "unpacked",

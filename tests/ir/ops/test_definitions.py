@@ -56,6 +56,7 @@ ELSEWHERE = {
     "log_softmax",
 }
 ELSEWHERE |= {"lstm", "gru", "attention"}  # test_against_torch.py
+ELSEWHERE |= {"relative_attention"}  # test_relative_attention.py
 HERE = {"scale", "clip", "cast", "constant", "parameter", "matmul", "split", "concat", "slice", "pad", "reshape"}
 HERE |= {"transpose", "split_channels", "merge_channels", "reverse", "selective_scan", "ssd"}
 HERE |= {"positional_embedding"}
@@ -195,7 +196,6 @@ def test_selective_scan(bench: Any, roles: str, optional: bool) -> None:
     bench.agree("selective_scan", operands, selective_scan(x, delta, a, b, c, d, h, mask))
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru"])
 def state_space_dual(
     x: Any, delta: Any, a: Any, b: Any, c: Any, d: Any, h: Any, mask: Any, groups: int
 ) -> tuple[Any, Any]:
@@ -226,6 +226,7 @@ def test_ssd(bench: Any, roles: str, optional: bool, groups: int) -> None:
     bench.agree("ssd", operands, state_space_dual(x, delta, a, b, c, d, h, mask, groups), groups=groups)
 
 
+@pytest.mark.parametrize("name", ["lstm", "gru"])
 def test_a_masked_frame_leaves_a_cell_as_it_was(bench: Any, name: str) -> None:
     gates = {"lstm": 4, "gru": 3}[name]
     x, ih, hh = normal(2, 4, 3), normal(gates * 5, 3), normal(gates * 5, 5)

@@ -132,6 +132,29 @@ def test_attention_over_another_sequence_and_with_its_context_given(tmp_path: Pa
     assert_executes(program, tmp_path, values(program.functions["f"]))
 
 
+RELATIVE = {"p": "f32[8, 6]", "u": "f32[8]", "w": "f32[8]"}
+
+
+@pytest.mark.parametrize(
+    "how", ["heads = 2", "heads = 4, left = 1, right = 2, symmetric = true", "heads = 2, right = 0, scale = 0.2"]
+)
+@pytest.mark.parametrize("masked", [False, True])
+def test_relative_attention_sees_its_band_of_the_keys_that_exist(how: str, masked: bool, tmp_path: Path) -> None:
+    inputs = {"x": X, "k": X, "v": X} | RELATIVE | ({"mask": "f32[time T]"} if masked else {})
+    line = f"relative_attention(%x, %k, %v, %p, %u, %w, {'%mask, ' if masked else ''}{how})"
+    program = line_program(inputs, line)
+    for frames in (1, 8):
+        assert_executes(program, tmp_path, values(program.functions["f"], {"B": 2, "T": frames}))
+
+
+def test_relative_attention_with_its_context_given(tmp_path: Path) -> None:
+    row = "f32[batch 1, channel 8, unit 1, time {}]"
+    inputs = {"x": row.format(4), "k": row.format(7)} | RELATIVE | {"mask": "f32[time 7]"}
+    line = "relative_attention(%x, %k, %k, %p, %u, %w, %mask, heads = 2, left = 2, right = 1, given = true)"
+    program = line_program(inputs, line)
+    assert_executes(program, tmp_path, values(program.functions["f"]))
+
+
 RECURRENT = {
     "lstm": ("wi: f32[16, 8]; wh: f32[16, 4]; b: f32[16]", "%0, %1, %2 = lstm(%x, %wi, %wh, %b, %h, %c, {mask})"),
     "lstm without": ("wi: f32[16, 8]; wh: f32[16, 4]", "%0, %1, %2 = lstm(%x, %wi, %wh, none, none, none, {mask})"),
@@ -144,6 +167,8 @@ RECURRENT = {
         "A: f32[8, 4]",
         "%0, %1 = selective_scan(%x, %x, %A, %B, %B, none, %s, {mask})",
     ),
+    "ssd": ("A: f32[2]; d: f32[2]", "%0, %1 = ssd(%x, %t, %A, %B, %B, %d, %s, {mask})"),
+    "ssd without": ("A: f32[2]", "%0, %1 = ssd(%x, %t, %A, %x, %x, none, none, {mask}, groups = 2)"),
     "selective_scan without": ("A: f32[8, 4]", "%0, %1 = selective_scan(%x, %x, %A, %B, %B, none, none, {mask})"),
 }
 STATES = {
@@ -165,8 +190,6 @@ def test_states_are_carried_and_frames_that_do_not_exist_leave_them(
     inputs = {"x": X if layout == "plain" else LAID, "mask": "f32[time T]"}
     inputs |= STATES[layout] | dict(each.strip().split(": ") for each in weights.split(";"))
     used = {name: type_ for name, type_ in inputs.items() if name in ("x", "mask") or f"%{name}," in line}
-    "ssd": ("A: f32[2]; d: f32[2]", "%0, %1 = ssd(%x, %t, %A, %B, %B, %d, %s, {mask})"),
-    "ssd without": ("A: f32[2]", "%0, %1 = ssd(%x, %t, %A, %x, %x, none, none, {mask}, groups = 2)"),
     program = line_program(used, line)
     assert_executes(program, tmp_path, values(program.functions["f"]))
 

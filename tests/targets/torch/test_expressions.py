@@ -253,10 +253,16 @@ def test_a_parameter_is_an_attribute_of_its_block() -> None:
         ("reverse(%x)", "x.flip(3)"),
         ("positional_embedding(%x, %t)", "t[:x.shape[3]].mT[None, :, None, :]"),
         ("attention(%x, %x, %x, heads = 2, left = 16, right = 0)", "attention(x, x, x, heads=2, left=16, right=0)"),
+        (
+            "relative_attention(%x, %x, %x, %p, %u, %u, heads = 2, scale = 0.5, symmetric = true)",
+            "relative_attention(x, x, x, p, u, u, heads=2, scale=0.5, symmetric=True)",
+        ),
     ],
 )
 def test_an_op_reads_as_one_would_write_it(line: str, text: str) -> None:
-    inputs = "%x: f32[batch B, channel 8, unit 1, time T], %w: f32[4, 8, 1, 1], %t: f32[100, 8]"
+    inputs = (
+        "%x: f32[batch B, channel 8, unit 1, time T], %w: f32[4, 8, 1, 1], %t: f32[100, 8], %p: f32[8, 6], %u: f32[8]"
+    )
     results = "%0, %1" if line.startswith("split") else "%0"
     (op,) = parse_program(f"function @f({inputs}) {{ {results} = {line} }}").functions["f"].ops
     assert expression(op, [None if value is None else value.name for value in op.operands]).text == text

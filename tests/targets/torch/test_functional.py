@@ -50,10 +50,13 @@ def written(function: Function, inputs: dict[str, np.ndarray], valid: Tensor | N
 RNN = {"i": "f32[16, 8]", "h": "f32[16, 4]", "b": "f32[16]"}
 CELL = {"i": "f32[12, 8]", "h": "f32[12, 4]"}
 SCAN = {"d": X, "a": "f32[8, 2]", "s": "f32[batch B, channel 2, unit 1, time T]"}
+RELATIVE = {"p": "f32[8, 6]", "u": "f32[8]"}
 SEES_PADDING = [
     ("attention(%x, %x, %x, heads = 2)", 1, {}),
     ("attention(%x, %x, %x, heads = 2, kv_heads = 2, left = 1, right = 2)", 1, {}),
     ("attention(%q, %x, %x, heads = 2)", 1, {"q": "f32[batch B, channel 8, unit 1, label U]"}),
+    ("relative_attention(%x, %x, %x, %p, %u, %u, heads = 2)", 1, RELATIVE),
+    ("relative_attention(%x, %x, %x, %p, %u, %u, heads = 4, left = 1, right = 2, symmetric = true)", 1, RELATIVE),
     ("conv2d(%x, %w, pad = [1, 1])", 1, {"w": "f32[4, 8, 1, 3]"}),
     ("conv2d(%x, %w, pad = [0, 4], groups = 8)", 1, {"w": "f32[8, 1, 1, 5]"}),
     ("reverse(%x)", 1, {}),
@@ -64,11 +67,12 @@ SEES_PADDING = [
     ("lstm(%x, %i, %h, %b)", 3, RNN),
     ("gru(%x, %i, %h)", 2, CELL),
     ("selective_scan(%x, %d, %a, %s, %s)", 2, SCAN),
+    ("ssd(%x, %e, %f, %s, %s)", 2, SCAN | {"e": "f32[batch B, channel 4, unit 1, time T]", "f": "f32[4]"}),
 ]
 SEES_NONE = [
     ("attention(%x, %x, %x, heads = 2, right = 0)", {}),
-    ("ssd(%x, %e, %f, %s, %s)", 2, SCAN | {"e": "f32[batch B, channel 4, unit 1, time T]", "f": "f32[4]"}),
     ("attention(%x, %x, %x, heads = 2, left = 2, right = 0)", {}),
+    ("relative_attention(%x, %x, %x, %p, %u, %u, heads = 2, left = 2, right = 0, scale = 0.2)", RELATIVE),
     ("conv2d(%x, %w, pad = [2, 0])", {"w": "f32[4, 8, 1, 3]"}),
     ("conv2d(%x, %w, stride = [1, 2], pad = [1, 1])", {"w": "f32[4, 8, 1, 3]"}),
     ("layer_norm(%x)", {}),
@@ -128,10 +132,20 @@ def test_ends_joined_to_ends_have_no_padded_form() -> None:
         expression(op, ["x", "x"], "valid")
 
 
-def test_a_query_that_sees_no_key_averages_over_its_band() -> None:
-    text = "attention(%x, %x, %x, %m, heads = 2, left = 1, right = 1)"
-    function = function_of(text, m="f32[time T]")
+@pytest.mark.parametrize(("name", "more"), [("attention", ""), ("relative_attention", "%p, %u, %u, ")])
+def test_a_query_that_sees_no_key_averages_over_its_band(name: str, more: str) -> None:
+    text = f"{name}(%x, %x, %x, {more}%m, heads = 2, left = 1, right = 1)"
+    function = function_of(text, m="f32[time T]", **(RELATIVE if more else {}))
     arrays = drawn(function, 2, 6) | {"m": np.array([1.0, 0, 0, 0, 0, 1])}
+    want, _ = evaluate(function, arrays, lambda name: np.zeros(0))
+    np.testing.assert_allclose(written(function, arrays, None)[0], want["r0"], rtol=1e-6)
+
+
+def test_relative_positions_of_a_context_that_is_handed_over() -> None:
+    shapes = {"q": "f32[batch B, channel 8, unit 1, time 3]", "k": "f32[batch B, channel 8, unit 1, time 8]"}
+    text = "relative_attention(%q, %k, %k, %p, %u, %u, heads = 2, left = 4, right = 1, given = true)"
+    function = function_of(text, **shapes, **RELATIVE)
+    arrays = drawn(function, 2, 6)
     want, _ = evaluate(function, arrays, lambda name: np.zeros(0))
     np.testing.assert_allclose(written(function, arrays, None)[0], want["r0"], rtol=1e-6)
 
