@@ -48,8 +48,9 @@ class Sizes:
 class Ssd(OpDef):
     """h(t) = exp(delta(t) * A) * h(t-1) + delta(t) * x(t) B(t)^T;  y(t) = h(t) C(t) + D * x(t), for each head.
 
-    x [.., T, H * P]; delta [.., T, H]; A, D [H]; B, C [.., T, G * N], each group's for H / G heads; state h [batch, H * P,
-    N]. Results y and h. Mamba-2 (Dao & Gu, 2024): equation 1 with the A of section 2.2, a number times the identity.
+    x [.., T, H * P]; delta [.., T, H]; A, D [H]; B, C [.., T, G * N], those of a group for H / G heads; state h
+    [batch, H * P, N]. Results y and h. Mamba-2 (Dao & Gu, 2024): the selective state space model whose A is a number
+    times the identity.
     """
 
     name = "ssd"

@@ -4,7 +4,7 @@ Time is cut into chunks. Inside one, all pairs of frames are weighed by two matr
 from one to the next goes the state (Dao & Gu, 2024, section 6).
 """
 
-# ruff: noqa: N803, N806 - the names of the paper
+# ruff: noqa: N803 - the names of the paper
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def ssd(
 ) -> tuple[Tensor, Tensor]:
     """h[t] = exp(delta[t] A) h[t-1] + delta[t] x[t] B[t]^T and y[t] = h[t] C[t] + D x[t] for each of `Heads` heads.
 
-    x: (Batch, Heads * P, 1, L); delta: (Batch, Heads, 1, L); A, D: (Heads,), A negative; B, C: (Batch, groups * N, 1, L),
-    where head i belongs to group i // (Heads / groups); h: (Batch, Heads * P, 1, N), zeros where absent. Returns y, as x,
-    and the state after the last frame, in fp32 at least.
+    x: (Batch, Heads * P, 1, L); delta: (Batch, Heads, 1, L); A, D: (Heads,), A negative; B, C: (Batch, groups * N, 1,
+    L), where head i belongs to group i // (Heads / groups); h: (Batch, Heads * P, 1, N), zeros where absent. Returns y,
+    as x, and the state after the last frame, in fp32 at least.
     """
     batch, channels, _, length = x.shape
     heads, states = A.shape[0] // groups, B.shape[1] // groups
@@ -53,7 +53,7 @@ def ssd(
 
 
 def _chunk(drive: Tensor, exponent: Tensor, B: Tensor, C: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """y and the state after the chunk, from drive (.., P, l), exponent (.., l), B and C (.., N, l), state (.., P, N)."""
+    """y and the last state, from drive (.., P, l), exponent (.., l), B and C (.., N, l), state (.., P, N)."""
     between = _between(exponent).exp().triu()
     y = drive @ (between * (B.mT @ C))
     since = exponent.cumsum(-1).exp().unsqueeze(-2)
