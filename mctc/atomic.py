@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 _NEW, _OLD = "mctc-new", "mctc-old"
 _AT_FDCWD = -100
@@ -114,12 +115,22 @@ def _sync(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Writes a file whole or not at all; one that is there keeps its mode. Raises OSError and leaves the old one."""
+    with whole_file(path) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Yields a file to write into; it is put at `path` when the context ends well, else nothing changes.
+
+    A file that is there keeps its mode. Raises OSError.
+    """
     target = Path(os.path.realpath(path))
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.", suffix=".part")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
             file.flush()
             os.fsync(descriptor)
         Path(name).chmod(mode)

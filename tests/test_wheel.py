@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOMS = {"mctc": "mctc", "passes": "mctc/passes", "targets": "mctc/targets", "spec": "mctc/spec"}
-SHIPPED = {".py", ".lark", ".mct", ".flac", ".txt", ".typed", ".metal", ".cpp", ".h", ".j2", ".css", ".js", ".json"}
+SHIPPED = {".py", ".lark", ".mct", ".flac", ".txt", ".typed", ".metal", ".cpp", ".h", ".j2", ".css", ".js", ".json", ".toml"}
 SOURCES = ("mctc", "passes", "targets", "spec", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 
 

@@ -28,6 +28,9 @@ COMMANDS = {
     "explain": Entry("mctc.cli.explain", "explain", "Explain a diagnostic code or a lint rule."),
     "passes": Entry("mctc.cli.passes", "passes", "List the passes in pipeline order, with what they promise."),
     "build": Entry("mctc.cli.build", "build", "Build a spec for a target."),
+    "import-weights": Entry(
+        "mctc.cli.import_weights", "import_weights", "Bring a checkpoint of another library under a spec's names."
+    ),
     "run": Entry("mctc.cli.run", "run", "Run a built package over audio or arrays."),
     "why": Entry("mctc.cli.why", "why", "Trace an op or parameter of a build back to the spec."),
     "verify": Entry("mctc.cli.verify", "verify", "Prove a build: every rung of the ladder, measured."),

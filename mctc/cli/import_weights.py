@@ -1,0 +1,90 @@
+"""`mctc import-weights`: a checkpoint of another library under the names of a spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mctc.cli.options import SPEC, defines_option, model_option, plugin_option
+from mctc.diagnostics.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mctc.importing import NameMap, Plan
+
+
+def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from mctc.importing import shipped_maps
+
+        for each in shipped_maps():
+            click.echo(f"{each.name}: {each.about} ({', '.join(each.specs)})")
+        context.exit()
+
+
+@click.command("import-weights")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("file", type=SPEC)
+@click.option("--from", "family", metavar="NAME", help="The name map to use; --list shows them.")
+@click.option("--map", "own", type=click.Path(path_type=Path), metavar="FILE.toml", help="A name map of your own.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE.safetensors",
+    help="Where to write; nothing is written if left out.",
+)  # fmt: skip
+@click.option("--allow-left-over", is_flag=True, help="Write although the checkpoint holds more than the spec needs.")
+@click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List the name maps.")
+@defines_option
+@model_option
+@plugin_option
+def import_weights(
+    checkpoint: Path,
+    file: Path,
+    family: str | None,
+    own: Path | None,
+    output: Path | None,
+    allow_left_over: bool,
+    defines: dict[str, Any],
+    model: str | None,
+) -> int:
+    """Bring a checkpoint of another library under the names of a spec.
+
+    CHECKPOINT is a safetensors file, the index of one in several files, or the folder that holds it. What becomes of
+    every name is told; `mctc build --weights` takes the file that is written. Exits with 1, without writing, when a
+    parameter is missing or misshapen, or a tensor is left over.
+    """
+    from mctc.importing import Checkpoint, Status, plan, write
+    from mctc.language import elaborate_file
+
+    names = _map(family, own)
+    program = elaborate_file(file, model=model, defines=defines)
+    planned = plan(program, Checkpoint(checkpoint), names)
+    for line in report(planned, program.name):
+        click.echo(line)
+    allowed = (Status.LEFT_OVER,) if allow_left_over else ()
+    if any(row.status not in allowed for row in planned.problems):
+        return ExitCode.FAILED
+    if output is not None:
+        metadata = {"mctc.model": program.name, "mctc.map": names.name, "mctc.checkpoint": planned.checkpoint.path.name}
+        write(output, program, planned, metadata)
+        click.echo(f"{output}: {len(planned.recipes)} tensors, {output.stat().st_size / 1e6:.1f} MB")
+    return ExitCode.OK
+
+
+def _map(family: str | None, own: Path | None) -> NameMap:
+    from mctc.importing import read_map, shipped_map
+
+    if (family is None) == (own is None):
+        raise click.UsageError("name one map: --from NAME (--list shows them) or --map FILE.toml")
+    return read_map(own) if own is not None else shipped_map(family or "")
+
+
+def report(planned: Plan, model: str) -> list[str]:
+    """A line for every name, what is wrong last, and the counts."""
+    from mctc.importing import Status
+
+    rows = sorted(planned.rows, key=lambda row: row.status.is_problem)
+    lines = [f"{row.status.value:9}  {row.name} {list(row.shape)}: {row.told}" for row in rows]
+    counts = {status: sum(row.status is status for row in rows) for status in Status}
+    told = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count or status is Status.MISSING)
+    return [*lines, f"{model}: {told}"]

@@ -1,0 +1,60 @@
+"""A checkpoint of one or several safetensors files, read a tensor at a time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mctc.checkpoint import SafeTensors, WeightsError
+from mctc.ir.op import Array
+
+WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"  # what libraries call them in a model's folder
+
+
+class Checkpoint:
+    """`shapes` of all tensors by name, and `read` for one of them in float32.
+
+    The path is a safetensors file, the index of one in several files, or the folder that holds either.
+    Raises WeightsError for what is none of these.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = _file(path)
+        self._files = {self.path: SafeTensors(self.path)} if self.path.suffix != ".json" else _shards(self.path)
+        self._places = {name: file for file in self._files.values() for name in file.shapes}
+        self.shapes = {name: file.shapes[name] for name, file in self._places.items()}
+
+    def read(self, name: str) -> Array:
+        return self._places[name].read(name)
+
+
+def _file(path: Path) -> Path:
+    if path.suffix in (".bin", ".pt", ".pth", ".ckpt"):
+        hint = "save it as safetensors: safetensors.torch.save_file, or save_pretrained of its library"
+        raise WeightsError(f"{path} is a pickle, which can run any code when it is read", hint=hint)
+    if not path.is_dir():
+        return path
+    for name in (WHOLE, INDEX):
+        if (path / name).is_file():
+            return path / name
+    raise WeightsError(f"{path} holds neither {WHOLE} nor {INDEX}", hint="name the checkpoint's file itself")
+
+
+def _shards(index: Path) -> dict[Path, SafeTensors]:
+    """The files that an index names, which lie beside it."""
+    try:
+        places: Any = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        names = {name: Path(file) for name, file in places.items()}
+    except OSError as error:
+        raise WeightsError(f"cannot read {index}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{index} is no index of a checkpoint: {error}") from error
+    strangers = [str(file) for file in names.values() if file.name != str(file)]
+    if strangers:
+        raise WeightsError(f"{index} names a file outside of its folder: {strangers[0]}")
+    files = {index.parent / file: SafeTensors(index.parent / file) for file in sorted(set(names.values()))}
+    for name, file in names.items():
+        if name not in files[index.parent / file].shapes:
+            raise WeightsError(f"{index} says that {name} is in {file}, which lacks it")
+    return files
