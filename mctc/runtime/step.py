@@ -46,6 +46,12 @@ class Step:
         zeros = {port.name: np.zeros(port.type.shape, np.float32) for port in function.states if passed}
         self._carried: dict[str, Array] = zeros
 
+    def continues(self, other: Step) -> None:
+        """The next call goes on where the last one of `other` ended: a function with the same states."""
+        self._state = other._state
+        arrays = {port.spec: other._carried[port.name] for port in other.function.states if other._carried}
+        self._carried = {port.name: arrays[port.spec] for port in self.function.states if arrays}
+
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         function = self.function
         given = {port.name: inputs[port.spec] for port in function.inputs}

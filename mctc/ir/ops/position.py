@@ -18,11 +18,13 @@ from mctc.ir.types import Axis, Role, TensorType
 class PositionalEmbedding(OpDef):
     """y[t] = table[t] for every frame t of x; table [positions, width], with at least as many rows as x has frames.
 
-    No entry of x is read, only how many frames there are, and y is the same for every utterance of a batch: add it to x.
+    With `cyclic` the rows start again behind the last one: y[t] = table[t mod positions].
+    No entry of x is read, only how many frames there are; y is the same for every utterance of a batch. Add it to x.
     """
 
     name = "positional_embedding"
     operands = "x table"
+    attributes = {"cyclic": False}
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
@@ -32,7 +34,7 @@ class PositionalEmbedding(OpDef):
         if table.rank != 2:
             raise InferenceError(f"the table must be [positions, width], not {table}", "table")
         frames, (rows, width) = x.extents[x.sequence], table.extents
-        if frames.is_static and rows.is_static and frames.value > rows.value:
+        if frames.is_static and rows.is_static and frames.value > rows.value and not s.attribute("cyclic"):
             raise InferenceError(f"x has {frames} frames, but the table has {rows} rows", "table")
         axes = {x.sequence: x.axes[x.sequence], channel_axis(s, "x"): Axis(Role.CHANNEL, width)}
         if laid_out(x):
@@ -45,6 +47,8 @@ class PositionalEmbedding(OpDef):
         sequence, channel = s["x"].sequence, channel_axis(s, "x")
         assert sequence is not None
         frames = np.shape(x)[sequence]
+        if s.attribute("cyclic"):
+            table = np.take(table, np.arange(frames) % len(table), axis=0)
         if frames > len(table):
             raise InferenceError(f"x has {frames} frames, but the table has {len(table)} rows", "table")
         rows = table[:frames] if sequence < channel else table[:frames].T
