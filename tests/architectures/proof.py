@@ -43,6 +43,18 @@ def largest_error(got: Array, want: Array) -> float:
     return float(np.abs(got - want).max() / np.abs(want).max())
 
 
+def under(weights: Mapping[str, Array], prefix: str, **renamed: str) -> dict[str, Any]:
+    """The torch tensors whose names begin with `prefix`, without it; `renamed` are other first parts of the rest."""
+    import torch
+
+    found: dict[str, Any] = {}
+    for name, value in weights.items():
+        if name.startswith(prefix):
+            first, dot, rest = name.removeprefix(prefix).partition(".")
+            found[renamed.get(first, first) + dot + rest] = torch.tensor(value)
+    return found
+
+
 def parameters(program: Program) -> int:
     """Trained numbers."""
     return sum(type_.size for type_, _ in program.sources.values())

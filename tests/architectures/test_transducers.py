@@ -11,23 +11,13 @@ import pytest
 
 from mctc.language import elaborate_file
 
-from .proof import LIMIT, Proof, largest_error, parameters
+from .proof import LIMIT, Proof, largest_error, parameters, under
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
 SMALL: dict[str, Any] = {"width": 32, "depth": 2, "vocab": 30, "mels": 16}
 FRAMES = 64
 Weights = Mapping[str, Any]
-
-
-def under(weights: Weights, prefix: str, **renamed: str) -> dict[str, Any]:
-    """The tensors whose names begin with `prefix`, without it; `renamed` are other first parts for what is left."""
-    found = {}
-    for name, value in weights.items():
-        if name.startswith(prefix):
-            first, dot, rest = name.removeprefix(prefix).partition(".")
-            found[renamed.get(first, first) + dot + rest] = torch.tensor(value)
-    return found
 
 
 def subsample(mel: Any, w: Weights) -> Any:
