@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.program import Op, Program, Value
 from mctc.passes.selective_scan import decay, heads, prefix, unrolled
-from mctc.passes.selective_scan.cost import cheapest, costs
+from mctc.passes.selective_scan.cost import Plan, plan
 from mctc.passes.selective_scan.operands import Scan, gather, lowerable
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.rewriter import Replacement, Rewriter, rewrite
@@ -22,7 +23,8 @@ FORMS: dict[str, Callable[[Scan], tuple[Value, Value]]] = {
 class LowerSelectiveScan(Pass):
     """Selective scans become static ops in the form (unrolled, prefix, decay) that costs least; --scan forces one.
 
-    A scan with one decay a head, ssd, has the decay form alone: its matrices are a head's, not a channel's.
+    Many frames are cut into chunks that hand on the state, where that is cheaper. A scan with one decay a head, ssd,
+    has the decay form alone: its matrices are a head's, not a channel's.
     """
 
     name = "lower-selective-scan"
@@ -42,16 +44,24 @@ class LowerSelectiveScan(Pass):
                 return heads.lower(op, rewriter)
             scan = gather(op, rewriter)
             size = (scan.channels, scan.states, scan.frames)
-            form = forced or cheapest(*size)
-            table = costs(*size)
-            others = "; ".join(f"{name}: {cost}" for name, cost in table.items() if name != form)
-            chosen = f"{form} form{' as asked' if forced else ''} for D={size[0]}, N={size[1]}, T={size[2]}"
-            why = f"{chosen}: {table[form]} ({others})"
-            context.explain(self.name, op.origin.path or rewriter.function.name, why)
-            rewriter.note(f"selective_scan became its {form} form")
-            return _results(op, scan, FORMS[form](scan), rewriter)
+            chosen = plan(*size, forced)
+            others = "; ".join(f"{form}: {plan(*size, form).cost}" for form in FORMS if form != chosen.form)
+            how = f"{chosen}{' as asked' if forced else ''} for D={size[0]}, N={size[1]}, T={size[2]}"
+            context.explain(self.name, op.origin.path or rewriter.function.name, f"{how}: {chosen.cost} ({others})")
+            rewriter.note(f"selective_scan became its {chosen.form} form")
+            return _results(op, scan, _in_chunks(scan, chosen), rewriter)
 
         return rewrite(program, self.name, rule)
+
+
+def _in_chunks(scan: Scan, chosen: Plan) -> tuple[Value, Value]:
+    """Output [1, D, 1, T] and last state [1, D, N, 1]: chunk after chunk, each from the state of the one before."""
+    outputs, state = [], scan.h
+    for piece in scan.cut(chosen.chunk):
+        y, state = FORMS[chosen.form](replace(piece, h=state))
+        outputs.append(y)
+    assert state is not None
+    return (scan.builder.op("concat", *outputs, axis=3) if len(outputs) > 1 else outputs[0]), state
 
 
 def _results(op: Op, scan: Scan, lowered: tuple[Value, Value], rewriter: Rewriter) -> Replacement:

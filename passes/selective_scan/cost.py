@@ -1,4 +1,5 @@
-"""What each form of the scan costs: a time estimate from its ops and from the fp16 bytes they move.
+"""What each form of the scan costs, over all frames at once or chunk by chunk: a time estimate from its ops and from
+the fp16 bytes that they move.
 
 The numbers are a model, not a measurement, and only the ranking matters. The engine stores rows of the last axis
 padded to 64 bytes, 32 values in fp16, so a state of one frame takes as much room as one of 32. A value larger than
@@ -15,6 +16,8 @@ WORKING_SET = 2 * 2**20  # bytes
 PER_OP = 4.0  # microseconds
 PER_BYTE = 1 / 60e3  # microseconds at 60 GB/s
 SPILLED = 4.0
+CHUNKS = (ROW, 2 * ROW)  # frames; shorter ones would fill rows with padding, longer ones are spilled at any useful size
+CUT = 5  # splits of delta, drive, B and C, and the concat of the outputs
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,38 @@ def costs(channels: int, states: int, frames: int) -> dict[str, Cost]:
     }
 
 
-def cheapest(channels: int, states: int, frames: int) -> str:
-    """The form to use. Ties go to the form with fewer ops."""
-    table = costs(channels, states, frames)
-    return min(table, key=lambda name: (table[name].microseconds, table[name].ops))
+@dataclass(frozen=True)
+class Plan:
+    """A form over so many frames, in chunks that hand on the state; the last one may be shorter."""
+
+    form: str
+    frames: int
+    chunk: int
+    cost: Cost
+
+    def __str__(self) -> str:
+        return f"{self.form} form{f' in chunks of {self.chunk}' if self.chunk < self.frames else ''}"
+
+
+def plan(channels: int, states: int, frames: int, form: str | None = None) -> Plan:
+    """How to compute the scan, or how to with this form. Ties go to fewer ops, then to the form named first."""
+    lengths = [frames, *(chunk for chunk in CHUNKS if chunk < frames)]
+    forms = list(costs(channels, states, 1)) if form is None else [form]
+    plans = [
+        Plan(each, frames, chunk, _chunked(channels, states, frames, each, chunk))
+        for each in forms
+        for chunk in lengths
+    ]
+    return min(plans, key=lambda each: (each.cost.microseconds, each.cost.ops))
+
+
+def _chunked(channels: int, states: int, frames: int, form: str, chunk: int) -> Cost:
+    """All chunks, cutting their operands and joining their outputs."""
+    full, rest = divmod(frames, chunk)
+    parts = [costs(channels, states, chunk)[form]] * full
+    parts += [costs(channels, states, rest)[form]] if rest else []
+    if len(parts) == 1:
+        return parts[0]
+    cut = 2 * (3 * channels + 2 * states) * frames
+    moved = sum(part.moved for part in parts) + cut
+    return Cost(sum(part.ops for part in parts) + CUT, max(part.largest for part in parts), moved)

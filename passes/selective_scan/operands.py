@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mctc.ir.build import Builder
 from mctc.ir.ops.shape import laid_out
@@ -37,6 +37,14 @@ class Scan:
     @property
     def states(self) -> int:
         return self.A.type.shape[2]
+
+    def cut(self, chunk: int) -> list[Scan]:
+        """The scan in pieces of `chunk` frames, the last one of what is left; each but the first needs its h."""
+        sizes = tuple(min(chunk, self.frames - start) for start in range(0, self.frames, chunk))
+        if len(sizes) == 1:
+            return [self]
+        streams = (self.builder.emit("split", v, sizes=sizes, axis=3) for v in (self.delta, self.drive, self.B, self.C))
+        return [replace(self, delta=d, drive=u, B=b, C=c) for d, u, b, c in zip(*streams)]
 
     def readout(self, history: Value) -> tuple[Value, Value]:
         """Output and last state from the states after every frame, [1, D, N, T]."""

@@ -14,7 +14,7 @@ from mctc.ir.dims import Extent
 from mctc.ir.program import Function, Op, Program, State, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.passes.lower_selective_scan import FORMS, LowerSelectiveScan
-from mctc.passes.selective_scan.cost import cheapest, costs
+from mctc.passes.selective_scan.cost import plan
 from mctc.passes.selective_scan.decay import matrices
 from mctc.rewrite.base import Context
 
@@ -72,7 +72,15 @@ def run(program: Program, chunks: list[dict[str, Any]], **how: Any) -> tuple[np.
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
     ("frames", "carried", "masked"),
-    [(1, True, False), (2, True, True), (5, True, False), (8, True, True), (6, False, False)],
+    [
+        (1, True, False),
+        (2, True, True),
+        (5, True, False),
+        (8, True, True),
+        (6, False, False),
+        (75, True, True),
+        (64, False, False),
+    ],
 )
 def test_every_form_equals_the_definition_over_chained_chunks(
     form: str, frames: int, carried: bool, masked: bool
@@ -139,21 +147,27 @@ def test_decay_pairs_name_every_contribution_once() -> None:
     np.testing.assert_allclose(weights, expected)
 
 
-@pytest.mark.parametrize("frames", [1, 2, 8, 13])
+@pytest.mark.parametrize("frames", [1, 2, 8, 13, 75])
 @pytest.mark.parametrize("form", FORMS)
 def test_the_cost_counts_the_ops_that_a_form_makes(form: str, frames: int) -> None:
     after, _ = lowered(scan_program(6, 4, frames), form)
     made = sum(op.name not in ("constant", "reshape") for op in after.functions["f"].ops)
     around = 3  # delta * x, D * x and its sum
-    assert costs(6, 4, frames)[form].ops == made - around
+    assert plan(6, 4, frames, form).cost.ops == made - around
 
 
 @pytest.mark.parametrize(
-    ("size", "form"),
-    [((512, 16, 8), "decay"), ((1024, 16, 32), "prefix"), ((512, 16, 1), "unrolled"), ((288, 16, 16), "decay")],
+    ("size", "form", "chunk"),
+    [
+        ((512, 16, 8), "decay", 8),
+        ((1024, 16, 32), "prefix", 32),
+        ((512, 16, 1), "unrolled", 1),
+        ((288, 16, 16), "decay", 16),
+        ((1024, 16, 500), "prefix", 32),
+    ],
 )
-def test_the_cheapest_form_depends_on_the_size(size: tuple[int, int, int], form: str) -> None:
-    assert cheapest(*size) == form
+def test_the_cheapest_form_depends_on_the_size(size: tuple[int, int, int], form: str, chunk: int) -> None:
+    assert (plan(*size).form, plan(*size).chunk) == (form, chunk)
 
 
 def test_the_choice_is_explained_and_recorded() -> None:
