@@ -126,6 +126,7 @@ def _stream(compiled: Compiled) -> dict[str, Any]:
         "frame_rate_hz": rate,
         "utterance_frames": compiled.lengths.utterance,
         "streams": compiled.lengths.streams,
+        "labels": compiled.whole.utterance.settings.get("labels"),
     }
 
 

@@ -38,6 +38,15 @@ PATH = click.Path(path_type=Path)
     help="That of the build if left out. A Core ML program in fp16 is rounded after every operation, in fp32 never.",
 )  # fmt: skip
 @click.option("--weights", type=PATH, metavar="FILE", help="The checkpoint of a torch build with trained weights.")
+@click.option("--start", multiple=True, type=int, metavar="ID", help="A token that decoding starts from. Repeatable.")
+@click.option("--end", type=int, metavar="ID", help="The token that ends an utterance.")
+@click.option(
+    "--max-tokens", default=200, show_default=True, type=click.IntRange(1), help="Most tokens of an utterance."
+)
+@click.option(
+    "--table", "tables", multiple=True, metavar="INPUT=FILE",
+    help="The rows that a decoder's input takes: FILE.npy or WEIGHTS.safetensors:NAME. Repeatable.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 @plugin_option
 def run(built: Path, audio: Path | None, speech: bool, inputs: tuple[str, ...], **options: Any) -> int:
@@ -47,6 +56,9 @@ def run(built: Path, audio: Path | None, speech: bool, inputs: tuple[str, ...], 
     transducer search. `mctc run model.mlpackage --input x.npy` runs one function of any package. Both execute what was
     built itself: a Core ML program in numpy, .onnx files in onnxruntime, an .aimodel in the Core AI runtime, modules in
     torch.
+
+    A build with an attention decoder takes a recording of at most one utterance: `--start`, `--end` and, where the
+    decoder takes rows of a table and not ids, `--table` say what its search needs.
     """
     if (audio is not None) + speech + bool(inputs) != 1:
         raise UsageError(
@@ -60,8 +72,35 @@ def run(built: Path, audio: Path | None, speech: bool, inputs: tuple[str, ...], 
 
         audio = bundled_recording()
     assert audio is not None
-    asked = {key: options[key] for key in ("precision", "max_symbols", "as_json", "weights")}
-    return _speech(built, audio, **asked)
+    asked = {key: options[key] for key in ("precision", "as_json", "weights")}
+    from mctc.runtime.built import open_built
+    from mctc.runtime.encoder_decoder import decoder_of
+
+    if decoder_of(open_built(built)) is None:
+        return _speech(built, audio, max_symbols=options["max_symbols"], **asked)
+    return _utterance(built, audio, *(options[key] for key in ("start", "end", "max_tokens", "tables")), **asked)
+
+
+def _utterance(
+    folder: Path, audio: Path, start: tuple[int, ...], end: int | None, longest: int, tables: tuple[str, ...], *,
+    precision: str | None, as_json: bool, weights: Path | None,
+) -> int:  # fmt: skip
+    from mctc.cli.run_report import utterance_lines, utterance_record
+    from mctc.runtime.built import open_built
+    from mctc.runtime.utterance import Search, read_tables, transcribe_utterance
+
+    if not start or end is None:
+        raise UsageError("this build has a decoder: --start and --end say between which tokens it writes")
+    built = open_built(folder)
+    found = transcribe_utterance(built, audio, Search(start, end, longest), read_tables(tables), precision, weights)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(utterance_record(built, audio, precision, found), indent=2))
+    else:
+        for line in utterance_lines(built, audio, precision, found):
+            click.echo(line)
+    return ExitCode.OK
 
 
 def _speech(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 from mctc.runtime.built import Built
 from mctc.runtime.speech import Transcript
 from mctc.runtime.transducer import roles_of
+from mctc.runtime.utterance import Transcription
 
 SHOWN = 40  # tokens
 
@@ -55,8 +58,26 @@ def lines(built: Built, audio: Path, precision: str | None, transcript: Transcri
         f"  {transcript.frames} encoded frames, {len(tokens)} tokens; "
         f"{transcript.predict_calls} predictor and {transcript.join_calls} joiner calls"
     )
+    return text + _tokens(built, tokens)
+
+
+def utterance_record(built: Built, audio: Path, precision: str | None, found: Transcription) -> dict[str, Any]:
+    """A whole utterance's result, for tools."""
+    about = {"model": built.model, "audio": str(audio), "precision": precision or built.precision}
+    return {**about, "runtime": built.target.runtime, "untrained_seed": built.seed, **asdict(found)}
+
+
+def utterance_lines(built: Built, audio: Path, precision: str | None, found: Transcription) -> list[str]:
+    """The same in a few lines of at most 80 columns."""
+    by = f"{precision or built.precision}, {built.target.runtime}"
+    text = [f"{built.model} over {audio.name}: {found.audio_s:.2f} s of audio, {by}"]
+    text.append(f"  log-mel {found.mel_s:.2f} s, encoder {found.encode_s:.2f} s, search {found.search_s:.2f} s")
+    return text + _tokens(built, found.tokens)
+
+
+def _tokens(built: Built, tokens: Sequence[int]) -> list[str]:
     listed = " ".join(map(str, tokens[:SHOWN])) + (f" ... ({len(tokens)} in all)" if len(tokens) > SHOWN else "")
-    text += wrap(f"tokens: {listed or 'none'}", 78, initial_indent="  ", subsequent_indent="    ")
+    text = wrap(f"tokens: {listed or 'none'}", 78, initial_indent="  ", subsequent_indent="    ")
     if built.seed is not None:
         text += wrap(
             f"These tokens mean nothing: the weights are untrained, drawn from seed {built.seed}. "

@@ -10,21 +10,24 @@ import pytest
 
 from mctc.build import BuildOptions, BuildResult, build
 from mctc.checkpoint import SafeTensors
+from mctc.decode.attention import greedy_labels
+from mctc.decode.stepper import DecodeError
 from mctc.importing import Checkpoint, plan, shipped_map, write
 from mctc.ir.types import DType
 from mctc.language import elaborate_file
 from mctc.rewrite.validate import relative_error
 from mctc.runtime.built import open_built
+from mctc.runtime.encoder_decoder import EncoderDecoder
 from mctc.runtime.step import Packages, Step
 
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
 
 SPEC = Path(__file__).parents[2] / "spec"
-SIZES = {"mels": 8, "width": 16, "depth": 2, "heads": 2, "vocab": 99, "frames": 32, "labels": 12}
+SIZES = {"mels": 80, "width": 16, "depth": 2, "heads": 2, "vocab": 99, "frames": 32, "labels": 12}
 LIMIT = 1e-4
 RNG = np.random.default_rng(0)
-MEL = RNG.normal(size=(1, 8, 64)).astype(np.float16).astype(np.float32)
+MEL = RNG.normal(size=(1, 80, 64)).astype(np.float16).astype(np.float32)
 TOKENS = RNG.integers(0, 99, 10)
 
 
@@ -32,7 +35,7 @@ TOKENS = RNG.integers(0, 99, 10)
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     """The library's model, with numbers that fp16 holds, and the folder that it saved itself to."""
     torch.manual_seed(0)
-    widths = {"d_model": 16, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "num_mel_bins": 8, "vocab_size": 99}
+    widths = {"d_model": 16, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "num_mel_bins": 80, "vocab_size": 99}
     depths = {f"{side}_{what}": 2 for side in ("encoder", "decoder") for what in ("layers", "attention_heads")}
     lengths = {"max_source_positions": 32, "max_target_positions": 12}
     tokens = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
@@ -123,6 +126,23 @@ def test_a_prefilled_cache_goes_on_as_theirs(
     assert relative_error(logits(theirs[0]), np.concatenate(got)) <= LIMIT
 
 
+@pytest.mark.parametrize("made", ["ane"], indirect=True)
+def test_the_greedy_search_finds_what_their_model_does(
+    theirs: tuple[Any, Path], made: BuildResult, weights: Path
+) -> None:
+    tables = {"token": SafeTensors(weights).read("decoder.tokens")}
+    model = EncoderDecoder(open_built(made.folder), tables, "fp32")
+    model.hear(MEL[0].T)
+    start = [1, 7, 50, 3, 12]  # a prefill and one more
+    found = list(greedy_labels(model, model.vocabulary, start, end=-1, longest=7))
+    tokens = list(start)
+    for _ in range(7):
+        tokens.append(int(logits(theirs[0], np.asarray(tokens))[-1].argmax()))
+    assert found == tokens[len(start) :]
+    with pytest.raises(DecodeError, match="goes on for 12 labels"):
+        model.take(found[-1:] * 2)
+
+
 @pytest.mark.parametrize("made", ["torch"], indirect=True)
 def test_a_training_module_takes_all_labels_at_once(
     theirs: tuple[Any, Path], packages: Packages, weights: Path, memory: dict[str, np.ndarray]
@@ -153,7 +173,7 @@ def test_the_full_size_has_as_many_parameters_as_theirs(spec: str, width: int, l
     assert count == sum(parameter.numel() for parameter in model.parameters())
 
 
-def logits(model: Any) -> np.ndarray:
+def logits(model: Any, tokens: np.ndarray = TOKENS) -> np.ndarray:
     with torch.no_grad():
-        given = {"input_features": torch.from_numpy(MEL), "decoder_input_ids": torch.from_numpy(TOKENS[None])}
+        given = {"input_features": torch.from_numpy(MEL), "decoder_input_ids": torch.from_numpy(tokens[None])}
         return np.asarray(model(**given).logits[0].numpy())

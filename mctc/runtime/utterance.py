@@ -1,0 +1,87 @@
+"""One utterance from end to end: audio, log-mel frames, encoder, greedy search over labels, and what each cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from mctc.audio.load import load_audio
+from mctc.audio.mel import log_mel
+from mctc.build.options import BuildError
+from mctc.checkpoint import SafeTensors
+from mctc.decode.attention import greedy_labels
+from mctc.ir.op import Array
+from mctc.runtime.arrays import read_npy
+from mctc.runtime.built import Built
+from mctc.runtime.encoder_decoder import EncoderDecoder
+from mctc.runtime.speech import front_end
+
+
+@dataclass(frozen=True)
+class Transcription:
+    """The tokens of an utterance, and the seconds of audio and of work."""
+
+    tokens: tuple[int, ...]
+    audio_s: float
+    mel_s: float
+    encode_s: float
+    search_s: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """From which tokens to start, the one to end at, and how many to find at most."""
+
+    start: Sequence[int]
+    end: int
+    longest: int
+
+
+def transcribe_utterance(
+    built: Built,
+    audio: Path,
+    search: Search,
+    tables: Mapping[str, Array],
+    precision: str | None = None,
+    checkpoint: Path | None = None,
+) -> Transcription:
+    """A recording of at most one utterance, with silence behind it, through a build with an encoder and a decoder.
+
+    Raises AudioError for a recording that can't be read, BuildError for a longer one or a build of another kind.
+    """
+    model = EncoderDecoder(built, tables, precision, checkpoint)
+    config = front_end(built).config
+    started = perf_counter()
+    samples = load_audio(audio, config.sample_rate)
+    seconds, room = len(samples) / config.sample_rate, model.utterance * config.hop
+    if len(samples) > room:
+        hint = "cut it where someone pauses"
+        raise BuildError(f"{audio} has {seconds:.1f} s, an utterance {room / config.sample_rate:g} s", hint=hint)
+    mel = log_mel(np.pad(samples, (0, room - len(samples))), config)
+    heard = perf_counter()
+    model.hear(mel)
+    coded = perf_counter()
+    found = tuple(greedy_labels(model, model.vocabulary, search.start, search.end, search.longest))
+    return Transcription(found, seconds, heard - started, coded - heard, perf_counter() - coded)
+
+
+def read_tables(texts: Sequence[str]) -> dict[str, Array]:
+    """'token=rows.npy' and 'token=weights.safetensors:decoder.tokens' as arrays by input. Raises BuildError."""
+    tables: dict[str, Array] = {}
+    for text in texts:
+        name, equals, place = text.partition("=")
+        file, colon, tensor = place.rpartition(":")
+        if not equals or not (place.endswith(".npy") or (colon and tensor)):
+            raise BuildError(f"{text!r} names no table", hint="INPUT=FILE.npy or INPUT=WEIGHTS.safetensors:NAME")
+        if place.endswith(".npy"):
+            tables[name] = read_npy(Path(place))
+            continue
+        weights = SafeTensors(Path(file))
+        if tensor not in weights.shapes:
+            raise BuildError(f"{file} has no tensor {tensor}")
+        tables[name] = weights.read(tensor)
+    return tables

@@ -1,0 +1,71 @@
+"""A recording through a build with an encoder and an attention decoder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from mctc.audio import bundled_recording
+from mctc.build import BuildOptions, build
+from mctc.build.options import BuildError
+from mctc.cli.main import run
+from mctc.runtime.utterance import read_tables
+
+SPEC = Path(__file__).parents[2] / "spec" / "whisper_tiny.mct"
+SIZES = {"width": 8, "depth": 1, "heads": 1, "vocab": 40, "frames": 600, "labels": 8}
+ROWS = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(SPEC, tmp_path_factory.mktemp("speech") / "out", BuildOptions(defines=SIZES)).folder
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> str:
+    np.save(tmp_path / "rows.npy", ROWS)
+    return f"token={tmp_path / 'rows.npy'}"
+
+
+def test_a_recording_becomes_tokens(built: Path, rows: str, capsys: Any) -> None:
+    asked = ["--speech", "--start", "1", "--end", "-1", "--max-tokens", "4", "--table", rows, "--json"]
+    assert run(["run", str(built), *asked]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["tokens"]) == 4
+    assert all(0 <= token < 40 for token in told["tokens"])
+    assert 10 < told["audio_s"] < 12
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ([], "--start and --end say"),
+        (["--start", "1", "--end", "2"], "the decoder takes token as a row of 8 numbers"),
+        (["--start", "1", "--end", "2", "--table", "token=rows.txt"], "names no table"),
+    ],
+)
+def test_what_the_search_lacks_is_named(asked: list[str], words: str, built: Path, capsys: Any) -> None:
+    assert run(["run", str(built), "--speech", *asked]) != 0
+    assert words in capsys.readouterr().err
+
+
+def test_a_recording_that_is_too_long_is_refused(rows: str, tmp_path: Path, capsys: Any) -> None:
+    folder = build(SPEC, tmp_path / "short", BuildOptions(defines={**SIZES, "frames": 32})).folder
+    asked = ["--audio", str(bundled_recording()), "--start", "1", "--end", "2", "--table", rows]
+    assert run(["run", str(folder), *asked]) == 1
+    assert "10.7 s, an utterance 0.64 s" in capsys.readouterr().err
+
+
+def test_tables_come_from_arrays_and_checkpoints(rows: str, tmp_path: Path) -> None:
+    save_file({"a.b": ROWS}, tmp_path / "w.safetensors")
+    tables = read_tables([rows, f"position={tmp_path / 'w.safetensors'}:a.b"])
+    assert list(tables) == ["token", "position"]
+    for table in tables.values():
+        np.testing.assert_array_equal(table, ROWS)
+    with pytest.raises(BuildError, match="no tensor c"):
+        read_tables([f"token={tmp_path / 'w.safetensors'}:c"])
