@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from math import lcm
+from types import MappingProxyType
 
 from mctc.ir.dims import Extent
-from mctc.ir.program import Function, Op, Program, Quantization, State, Value
+from mctc.ir.program import Function, Op, Program, Quantization, Source, State, Value
 from mctc.ir.time import Pointwise
 from mctc.ir.types import Role
 from mctc.targets.torch.expressions import Expression, UnsupportedError, expression, masked_operand
@@ -19,6 +20,7 @@ from mctc.targets.torch.reserved import is_reserved
 from mctc.targets.torch.rounds import Rounds, with_rounds
 from mctc.targets.torch.scan_fusion import Fusions
 from mctc.targets.torch.tree import Flow, Node, grow
+from mctc.weights import leaves
 
 
 def layers_of(function: Function, program: Program, held: Held) -> dict[str, Op]:
@@ -164,6 +166,21 @@ class Component:
             return Expression(f"self.{self._buffer(op, node)}")
         return parameter_text(self.shared, op.attributes["name"], node.path)
 
+    def is_computed(self, value: Value) -> bool:
+        """Whether a value is a parameter that no tensor of the module is held as."""
+        op = value.owner
+        return op is not None and op.name == "parameter" and op.attributes["name"] not in self.shared.held.moved
+
+    def sources(self, value: Value) -> list[Source]:
+        """The tensors that a parameter is computed from."""
+        assert value.owner is not None
+        return list(leaves(self.shared.program.parameters[value.owner.attributes["name"]].recipe))
+
+    def computed(self, value: Value, node: Node, tensors: Mapping[str, Expression]) -> Expression:
+        """What a parameter is written as in the methods of a node that is given its tensors."""
+        assert value.owner is not None
+        return parameter_text(self.shared, value.owner.attributes["name"], node.path, tensors)
+
     def _buffer(self, op: Op, node: Node) -> str:
         text = expression(op, []).text
         buffers = self.shared.buffers.setdefault(node.path, {})
@@ -194,10 +211,15 @@ class Component:
         return self.streams and node.path in self.shared.steps
 
 
-def parameter_text(shared: Shared, name: str, path: str) -> Expression:
-    """A parameter of the program in the methods of the instance at `path`, as the package will hold it."""
+def parameter_text(
+    shared: Shared, name: str, path: str, given: Mapping[str, Expression] = MappingProxyType({})
+) -> Expression:
+    """A parameter of the program in the methods of the instance at `path`, as the package will hold it.
+
+    `given` are tensors of other instances, by name.
+    """
     parameter, held = shared.program.parameters[name], shared.held
-    text = held.value(parameter, lambda tensor: _tensor(held, tensor, path))
+    text = held.value(parameter, lambda tensor: given[tensor] if tensor in given else _tensor(held, tensor, path))
     if parameter.quantization is None or name in held.moved:
         return text
     attribute = f"{_inside(name, path).replace('.', '_')}_quantizer"
@@ -214,7 +236,7 @@ def _tensor(held: Held, name: str, path: str) -> Expression:
 
 
 def _inside(name: str, path: str) -> str:
-    return name[len(path) + 1 :] if path else name
+    return name.removeprefix(f"{path}.")
 
 
 def at_rate(stride: int) -> str:

@@ -139,16 +139,30 @@ class Writer:
         values = self.flow.inputs(self.node)
         if self.node is self.flow.root:
             values = [*self.flow.function.inputs, *(v for v in values if v not in self.flow.function.inputs)]
-        named = []
+        named: list[tuple[str, Value]] = []
         self.position = -1  # they all live at once
+        computed = [value for value in values if self.node is self.flow.root and self.component.is_computed(value)]
         for value in values:
-            parameter = value.owner is not None and value.owner.name == "parameter"
-            hint = value.owner.attributes["name"].rpartition(".")[2] if parameter and value.owner else value.name
-            hint = "x" if not hint or (len(values) == 1 and self.node is not self.flow.root) else hint
-            name = self._free(hint, value)
-            self.env[value] = Expression(name)
-            named.append((name, value))
-        return named
+            if value not in computed:
+                parameter = value.owner is not None and value.owner.name == "parameter"
+                hint = value.owner.attributes["name"].rpartition(".")[2] if parameter and value.owner else value.name
+                hint = "x" if not hint or (len(values) == 1 and self.node is not self.flow.root) else hint
+                named.append((self._free(hint, value), value))
+                self.env[value] = Expression(named[-1][0])
+        return named + self._tensors(computed)
+
+    def _tensors(self, computed: Sequence[Value]) -> list[tuple[str, Value]]:
+        """The tensors that parameters of the whole model are computed from here, each once."""
+        given: dict[str, tuple[str, Value]] = {}
+        for value in computed:
+            for source in self.component.sources(value):
+                if source.name not in given:
+                    tensor = Value(source.type)
+                    self.last[tensor] = len(self.items)
+                    given[source.name] = (self._free(source.name.rpartition(".")[2], tensor), tensor)
+            texts = {name: Expression(argument) for name, (argument, _) in given.items()}
+            self.env[value] = self.component.computed(value, self.node, texts)
+        return list(given.values())
 
     def _free(self, hint: str, value: Value) -> str:
         """A name for a value: the hint, unless another value that is still needed has it."""

@@ -56,3 +56,29 @@ def test_quantised_they_are_what_the_package_stores(probe: Made, name: str) -> N
         quantize(probe.model, "off")
     assert error(actual, expected["output"]) <= 1e-5
     assert error(actual, plain) > 1e-3
+
+
+TIED = """
+model tied(width = 8, vocab = 20) {
+    dim B: batch
+    dim U: label
+    param table: f32[vocab, width] = normal(std = 0.5)
+    component embed(id: i32[B, U] < vocab) -> f32[B, U, width] { return op.embedding(id, table) }
+    component head(x: f32[B, U, width]) -> f32[B, U, vocab] { return op.linear(tanh(x), table) }
+    quantize { table: int8(per_channel) }
+}
+"""
+
+
+def test_a_component_is_given_the_tensors_that_its_parameters_are_computed_from(tmp_path: Path) -> None:
+    """A table of rows for one component is the kernel of a convolution in the other."""
+    spec = tmp_path / "tied.mct"
+    spec.write_text(TIED)
+    made = make_spec(spec, tmp_path)
+    assert set(made.model.state_dict()) == {"table"}
+    for name in ("embed", "head"):
+        inputs = made.inputs(name, B=2, U=3)
+        (expected,) = made.reference(name, inputs)
+        with torch.no_grad():
+            actual = getattr(made.model, name)(*tensors(inputs), table=made.model.table)
+        assert error(actual, expected) <= 1e-5
