@@ -88,7 +88,10 @@ def _positional_embedding(op: Op, rewriter: Rewriter) -> Value | None:
     assert table is not None
     if not laid_out(x.type) or not x.type.is_static or x.type.sequence is None:
         return None
-    rows = rewriter.op("slice", table, axis=0, end=x.type.shape[x.type.sequence])
+    frames, count = x.type.shape[x.type.sequence], table.type.shape[0]
+    if frames > count:  # a cyclic one
+        table = rewriter.op("concat", *[table] * -(-frames // count), axis=0)
+    rows = rewriter.op("slice", table, axis=0, end=frames)
     return rewriter.reshaped(rewriter.op("transpose", rows, order=(1, 0)), op.result.type)
 
 

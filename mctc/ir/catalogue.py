@@ -62,7 +62,11 @@ EXAMPLES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     ),
     "attention": (
         {"x": X},
-        ("attention(%x, %x, %x, heads = 2, left = 16, right = 0)", "attention(%x, %x, %x, heads = 2)"),
+        (
+            "attention(%x, %x, %x, heads = 2, left = 16, right = 0)",
+            "attention(%x, %x, %x, heads = 2)",
+            "attention(%x, %x, %x, heads = 2, within = 100)",
+        ),
     ),
     "relative_attention": (
         {"x": X, "p": "f32[8, 8]", "u": "f32[8]", "w": "f32[8]"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from mctc.evaluate.reference import evaluate
 from mctc.passes.legalise import Legalise
@@ -54,6 +55,16 @@ def test_linear_on_five_axes_is_a_convolution_between_reshapes(rewrites):
     type_ = "f32[batch 1, channel 6, feature 2, label 2, time 3]"
     made, _ = rewrites(Legalise, program("%k = parameter @w %y = linear(%x, %k)", type_, weights))
     assert names(made) == ["reshape", "conv2d", "reshape"]
+
+
+@pytest.mark.parametrize(("rows", "how"), [(5, ""), (2, ", cyclic = true")])
+def test_positions_of_known_frames_are_a_parameter(rewrites, rows, how):
+    weights = f"source @t: f32[{rows}, 4] = normal() param @t"
+    body = (
+        f"%t = parameter @t %p = positional_embedding(%x, %t{how}) %s = slice(%x, axis = 1, end = 4) %y = add(%s, %p)"
+    )
+    made, _ = rewrites(Legalise, program(body, weights=weights))
+    assert names(made) == ["slice", "add"]
 
 
 def test_every_op_it_makes_has_a_core_ml_form(rewrites):

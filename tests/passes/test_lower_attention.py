@@ -39,6 +39,12 @@ def test_no_mask_is_made_where_every_query_sees_every_key(rewrites):
     assert names(made) == [name for name in EXPECTED if name != "minimum"]
 
 
+def test_one_block_needs_no_mask_and_several_need_one(rewrites):
+    for block, expected in ((4, [name for name in EXPECTED if name != "minimum"]), (2, EXPECTED)):
+        made, _ = rewrites(LowerAttention, program(f"heads = 4, within = {block}", keys=T))
+        assert names(made) == expected
+
+
 @pytest.mark.parametrize("kv_heads", [1, 2])
 def test_query_heads_share_heads_of_keys_and_values(rewrites, kv_heads):
     rewrites(LowerAttention, program(f"heads = 4, kv_heads = {kv_heads}, {GIVEN[11:]}", kv_channels=2 * kv_heads))

@@ -30,7 +30,7 @@ def over_the_utterance(b: Body) -> Tensor:
 
 def full_attention(b: Body) -> Tensor:
     q = b.any()
-    side = b.choice("", f", left = {b.whole(0, 4)}", f", right = {b.whole(0, 3)}")
+    side = b.choice("", f", left = {b.whole(0, 4)}", f", right = {b.whole(0, 3)}", f", within = {b.whole(1, 5)}")
     return b.like(q, f"attention({q.name}, {b.partner(q).name}, {b.partner(q).name}, heads = {q.channels}{side})")
 
 

@@ -21,15 +21,19 @@ class Attention(OpDef):
 
     q [.., T, heads*W]; k [.., S, kv_heads*W]; v [.., S, kv_heads*V]. Each kv head serves heads/kv_heads query heads.
     With `given`, k and v hold exactly `left` frames before q's first and `right` after its last.
+    With `within`, frames are in blocks of so many from the first one, and a frame sees none outside of its own.
     `key_mask` [S] is 1 where a key exists. A query that sees no key at all averages over its band.
     """
 
     name = "attention"
     operands = "q k v key_mask?"
-    attributes = {"heads": REQUIRED, "kv_heads": 0, "left": None, "right": None, "given": False}
+    attributes = {"heads": REQUIRED, "kv_heads": 0, "left": None, "right": None, "given": False, "within": None}
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
+        within = s.limit("within")
+        if within == 0 or (within is not None and s.attribute("given")):
+            raise InferenceError("a block has at least one frame, and no context of other frames is given")
         return (check_attention(s, s.int("kv_heads") or s.count("heads")),)
 
     @classmethod
@@ -42,7 +46,10 @@ class Attention(OpDef):
 
     @classmethod
     def time(cls, s: Signature) -> TimeBehaviour:
-        return attention_time(s)
+        within = s.limit("within")
+        return (
+            attention_time(s) if within is None else Whole(f"it attends within blocks of {within} frames, counted from the first one")
+        )
 
 
 def check_attention(s: Signature, kv: int) -> TensorType:
@@ -104,6 +111,9 @@ def band(queries: int, keys: int, s: Signature) -> Array:
         seen &= offset >= -left
     if right is not None:
         seen &= offset <= right
+    within = s.attribute("within") if "within" in s.attributes else None
+    if within is not None:
+        seen &= np.arange(keys)[None, :] // within == np.arange(queries)[:, None] // within
     return seen
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 
 from mctc.ir.dims import Extent
@@ -67,15 +69,18 @@ def _band(op: Op, e: GraphEmitter) -> str:
     """[queries, keys] of bool: which keys each query sees; '' where all see all."""
     s = op.signature
     left, right = s.limit("left"), s.limit("right")
-    if left is None and right is None:
+    within = s.limit("within") if "within" in s.attributes else None
+    if left is None and right is None and within is None:
         return ""
-    queries = e.node("Unsqueeze", positions(op.operand("q"), e), e.ints([1]))
-    offset = e.node("Sub", positions(op.operand("k"), e), queries)
+    queries, keys = e.node("Unsqueeze", positions(op.operand("q"), e), e.ints([1])), positions(op.operand("k"), e)
+    offset = e.node("Sub", keys, queries)
     if s.attribute("given"):
         offset = e.node("Sub", offset, e.ints([left or 0]))
     sides = [] if left is None else [e.node("GreaterOrEqual", offset, e.ints([-left]))]
     sides += [] if right is None else [e.node("LessOrEqual", offset, e.ints([right]))]
-    return sides[0] if len(sides) == 1 else e.node("And", *sides)
+    if within is not None:
+        sides.append(e.node("Equal", *(e.node("Div", frames, e.ints([within])) for frames in (queries, keys))))
+    return reduce(lambda band, side: e.node("And", band, side), sides)
 
 
 def positions(value: Value | None, e: GraphEmitter) -> str:

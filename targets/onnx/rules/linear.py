@@ -7,6 +7,7 @@ from mctc.ir.ops.shape import laid_out
 from mctc.ir.program import Op
 from mctc.ir.types import Role
 from mctc.targets.onnx.graph import GraphEmitter, Rule
+from mctc.targets.onnx.rules.attention import positions
 from mctc.targets.onnx.rules.axes import inverse, order_to
 
 
@@ -46,8 +47,12 @@ def _positional_embedding(op: Op, e: GraphEmitter) -> str:
     x, table = op.operands
     assert x is not None
     assert x.type.sequence is not None
-    frames = e.sizes.size(x.type.extents[x.type.sequence])
-    rows = e.node("Slice", e.ref(table), e.ints([0]), frames, e.ints([0]))
+    if op.attributes["cyclic"]:
+        assert table is not None
+        rows = e.node("Gather", e.ref(table), e.node("Mod", positions(x, e), e.ints([table.type.shape[0]])), axis=0)
+    else:
+        frames = e.sizes.size(x.type.extents[x.type.sequence])
+        rows = e.node("Slice", e.ref(table), e.ints([0]), frames, e.ints([0]))
     at = channel_axis(op.signature, "x")
     if at < x.type.sequence:
         rows = e.transposed(rows, [1, 0])

@@ -50,7 +50,11 @@ def _positional_embedding(use: Application) -> Expression:
     sequence = type_.sequence
     assert sequence is not None, "inference gives positional_embedding a sequence"
     size = Expression(f"{use['x'].atom}.shape[{sequence}]")
-    rows = Expression(f"{use['table'].atom}[:{size}]", use["table"].imports | use["x"].imports)
+    table = use["table"]
+    if use.attribute("cyclic"):
+        count = use.type("table").shape[0]
+        table = table.method("repeat", Expression(f"-(-{size} // {count})"), 1)
+    rows = Expression(f"{table.atom}[:{size}]", table.imports | use["x"].imports)
     if at < sequence:
         rows = Expression(f"{rows}.mT", rows.imports)
     if not laid_out(type_):

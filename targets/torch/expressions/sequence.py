@@ -118,6 +118,8 @@ def _attention(use: Application) -> Expression:
     keywords: dict[str, object] = {"heads": use.attribute("heads")}
     if use.attribute("kv_heads") not in (0, use.attribute("heads")):
         keywords["kv_heads"] = use.attribute("kv_heads")
+    if use.attribute("within") is not None:
+        keywords["within"] = use.attribute("within")
     return call(named("attention"), use["q"], use["k"], use["v"], **keywords, **_view(use))
 
 

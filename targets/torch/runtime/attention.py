@@ -16,6 +16,7 @@ def attention(
     kv_heads: int | None = None,
     left: int | None = None,
     right: int | None = None,
+    within: int | None = None,
     given: bool = False,
     key_mask: Tensor | None = None,
     valid: Tensor | None = None,
@@ -26,8 +27,9 @@ def attention(
 
     q (B, heads * W, 1, T), k (B, kv_heads * W, 1, S), v (B, kv_heads * V, 1, S) give (B, heads * V, 1, T); each kv head
     serves heads / kv_heads query heads. With `given`, k and v hold exactly `left` frames before q's first and `right`
-    after its last, as a step hands them over. `key_mask` (S,) and `valid` (B, S) are 1 where a key exists; a query that
-    sees none averages over its band.
+    after its last, as a step hands them over. With `within`, frames are in blocks of so many from the first one, and a
+    frame sees none outside of its own. `key_mask` (S,) and `valid` (B, S) are 1 where a key exists; a query that sees
+    none averages over its band.
     """
     kv_heads = kv_heads or heads
     q, k, v = _heads(q, heads, axis), _heads(k, kv_heads, key_axis), _heads(v, kv_heads, key_axis)
@@ -36,9 +38,9 @@ def attention(
     if kv_heads < heads:
         k, v = (a.repeat_interleave(heads // kv_heads, -3) for a in (k, v))
     exists = _existing(key_mask, valid)
-    if exists is None and left is None and right == 0 and not given:
+    if exists is None and left is None and right == 0 and not given and within is None:
         return _joined(F.scaled_dot_product_attention(q, k, v, is_causal=True), axis)
-    seen, blind = _seen(q, k, _band(q, k, left, right, given), exists)
+    seen, blind = _seen(q, k, _band(q, k, left, right, given, within), exists)
     q = q if blind is None else q.masked_fill(blind, 0)  # equal scores: a blind query averages
     return _joined(F.scaled_dot_product_attention(q, k, v, seen), axis)
 
@@ -134,9 +136,11 @@ def _existing(key_mask: Tensor | None, valid: Tensor | None) -> Tensor | None:
     return shared if valid is None else shared & (valid > 0)
 
 
-def _band(q: Tensor, k: Tensor, left: int | None, right: int | None, given: bool) -> Tensor | None:
+def _band(
+    q: Tensor, k: Tensor, left: int | None, right: int | None, given: bool, within: int | None = None
+) -> Tensor | None:
     """Which keys (S) each query (T) sees, as bool (T, S); None where it sees all. A query sees all that sees none."""
-    if left is None and right is None:
+    if left is None and right is None and within is None:
         return None
     first = left if given and left is not None else 0
     query = torch.arange(q.shape[-2], device=q.device)[:, None]
@@ -146,4 +150,6 @@ def _band(q: Tensor, k: Tensor, left: int | None, right: int | None, given: bool
         band = band & (offset >= -left)
     if right is not None:
         band = band & (offset <= right)
+    if within is not None:
+        band = band & (query // within == (offset + query) // within)
     return band | ~band.any(-1, keepdim=True)

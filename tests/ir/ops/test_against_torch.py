@@ -148,6 +148,16 @@ def _blind(v: np.ndarray, offset: np.ndarray, left: int | None, right: int | Non
     return np.einsum("ts,bhsw->bthw", weights, v).reshape(v.shape[0], v.shape[2], -1)
 
 
+@pytest.mark.parametrize("right", [None, 0])
+def test_attention_within_blocks_is_one_of_each_block(bench: Any, right: int | None) -> None:
+    q, k, v = normal(2, 8, 4), normal(2, 8, 4), normal(2, 8, 6)
+    blocks = [slice(0, 3), slice(3, 6), slice(6, 8)]
+    split = [t(a).unflatten(-1, (2, -1)).transpose(1, 2) for a in (q, k, v)]
+    parts = [F.scaled_dot_product_attention(*(a[:, :, at] for a in split), is_causal=right == 0) for at in blocks]
+    want = torch.cat(parts, 2).transpose(1, 2).flatten(2)
+    bench.agree("attention", [(q, BTC), (k, BTC), (v, BTC)], [want], heads=2, right=right, within=3)
+
+
 def test_attention_to_another_sequence(bench: Any) -> None:
     q, k, v = normal(2, 3, 8), normal(2, 7, 8), normal(2, 7, 8)
     split = [t(a).unflatten(-1, (2, -1)).transpose(1, 2) for a in (q, k, v)]

@@ -109,6 +109,12 @@ def test_positional_embedding_counts_frames_and_reads_nothing_else(bench: Any) -
     bench.agree("positional_embedding", operands, [want.T[None, :, None]], both=False)
 
 
+def test_a_cyclic_table_starts_again_behind_its_last_row(bench: Any) -> None:
+    x, table = normal(2, 5, 3), normal(2, 4)
+    want = table[[0, 1, 0, 1, 0]]
+    bench.agree("positional_embedding", [(x, BTC), (table, "plain plain")], [want], both=False, cyclic=True)
+
+
 def test_split_and_concat(bench: Any) -> None:
     x = normal(2, 5, 6)
     bench.agree("split", [(x, BTC)], [x[..., :2], x[..., 2:4], x[..., 4:]], parts=3)

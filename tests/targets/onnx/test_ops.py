@@ -104,6 +104,8 @@ ATTENTIONS = [
     "heads = 2",
     "heads = 2, left = 2",
     "heads = 2, right = 0",
+    "heads = 2, within = 3",
+    "heads = 2, left = 1, within = 4",
     "heads = 2, left = 1, right = 2",
     "heads = 4, kv_heads = 2, left = 3, right = 0",
 ]
@@ -130,6 +132,14 @@ def test_attention_over_another_sequence_and_with_its_context_given(tmp_path: Pa
     }
     program = line_program(inputs, "attention(%x, %k, %k, %mask, heads = 2, left = 2, right = 1, given = true)")
     assert_executes(program, tmp_path, values(program.functions["f"]))
+
+
+@pytest.mark.parametrize("type_", [X, LAID])
+@pytest.mark.parametrize("how", ["", ", cyclic = true"])
+def test_positions_are_rows_of_a_table(type_: str, how: str, tmp_path: Path) -> None:
+    program = line_program({"x": type_, "t": "f32[5, 8]"}, f"positional_embedding(%x, %t{how})")
+    for frames in (3, 11 if how else 5):
+        assert_executes(program, tmp_path, values(program.functions["f"], {"B": 2, "T": frames}))
 
 
 RELATIVE = {"p": "f32[8, 6]", "u": "f32[8]", "w": "f32[8]"}

@@ -181,6 +181,9 @@ TWO += ", %i: f32[16, 8], %h: f32[16, 4], %g: f32[12, 8], %k: f32[12, 4], %s: f3
         ("%a = attention(%y, %x, %x, heads = 2) %d = add(%x, %y)", "ad"),
         ("%a = attention(%y, %x, %x, heads = 2, left = 2, right = 3)", "a"),
         ("%a = attention(%x, %y, %y, heads = 4)", "a"),
+        ("%a = attention(%x, %x, %x, heads = 2, within = 3) %b = attention(%y, %y, %y, heads = 2, within = 2)", "ab"),
+        ("%a = attention(%x, %x, %x, heads = 2, right = 0, within = 3)", "a"),
+        ("%p = positional_embedding(%x, %w, cyclic = true) %a = mul(%x, %p)", "a"),
         ("%a = attention(%y, %y, %y, heads = 2, right = 0) %d = add(%x, %y)", "ad"),
         ("%d = add(%x, %y) %a = attention(%d, %d, %d, heads = 2, left = 1, right = 0)", "a"),
         (
@@ -252,7 +255,12 @@ def test_a_parameter_is_an_attribute_of_its_block() -> None:
         ("conv2d(%x, %w)", "F.conv2d(x, w)"),
         ("reverse(%x)", "x.flip(3)"),
         ("positional_embedding(%x, %t)", "t[:x.shape[3]].mT[None, :, None, :]"),
+        (
+            "positional_embedding(%x, %c, cyclic = true)",
+            "c.repeat(-(-x.shape[3] // 5), 1)[:x.shape[3]].mT[None, :, None, :]",
+        ),
         ("attention(%x, %x, %x, heads = 2, left = 16, right = 0)", "attention(x, x, x, heads=2, left=16, right=0)"),
+        ("attention(%x, %x, %x, heads = 2, within = 4)", "attention(x, x, x, heads=2, within=4)"),
         (
             "relative_attention(%x, %x, %x, %p, %u, %u, heads = 2, scale = 0.5, symmetric = true)",
             "relative_attention(x, x, x, p, u, u, heads=2, scale=0.5, symmetric=True)",
@@ -262,6 +270,7 @@ def test_a_parameter_is_an_attribute_of_its_block() -> None:
 def test_an_op_reads_as_one_would_write_it(line: str, text: str) -> None:
     inputs = (
         "%x: f32[batch B, channel 8, unit 1, time T], %w: f32[4, 8, 1, 1], %t: f32[100, 8], %p: f32[8, 6], %u: f32[8]"
+        ", %c: f32[5, 8]"
     )
     results = "%0, %1" if line.startswith("split") else "%0"
     (op,) = parse_program(f"function @f({inputs}) {{ {results} = {line} }}").functions["f"].ops
