@@ -47,9 +47,9 @@ class Attention(OpDef):
     @classmethod
     def time(cls, s: Signature) -> TimeBehaviour:
         within = s.limit("within")
-        return (
-            attention_time(s) if within is None else Whole(f"it attends within blocks of {within} frames, counted from the first one")
-        )
+        if within is None:
+            return attention_time(s)
+        return Whole(f"it attends within blocks of {within} frames, counted from the first one")
 
 
 def check_attention(s: Signature, kv: int) -> TensorType:
