@@ -114,12 +114,12 @@ class _Packer(Rewriter):
         begin = _common_slice(updates, grid)
         if begin is not None and count > (3 if grid.lines == 1 else 1):
             sources = [update.owner.operands[0] for update in updates if update.owner is not None]
-            whole = self._join([self._plain(source) for source in sources if source is not None], 2)
+            whole = self._join([self._plain(source, grid) for source in sources if source is not None], 2)
             new = self.op("slice", whole, axis=3, begin=begin)
         elif grid.lines == 1:
             return [self.reshaped(update, _grid_type(grid.rows, 1, grid.width)) for update in updates]
         else:
-            new = self._join([self._plain(update) for update in updates], 2)
+            new = self._join([self._plain(update, grid) for update in updates], 2)
         return [self.reshaped(new, _grid_type(grid.rows, 1, cohort.columns))]
 
     def _cut(self, value: Value, sizes: list[int], axis: int) -> list[Value]:
@@ -128,10 +128,9 @@ class _Packer(Rewriter):
     def _join(self, values: list[Value], axis: int) -> Value:
         return values[0] if len(values) == 1 else self.op("concat", *values, axis=axis)
 
-    def _plain(self, value: Value) -> Value:
-        """A value as [1, C, H, W] with unit axes, so that roles never keep two states from standing together."""
-        grid = grid_of(value.type)
-        return self.reshaped(value, _grid_type(grid.rows, grid.lines, grid.width))
+    def _plain(self, value: Value, grid: Grid) -> Value:
+        """A value as rows and lines of a grid with unit axes: roles never keep two states from standing together."""
+        return self.reshaped(value, _grid_type(grid.rows, grid.lines, value.type.size // (grid.rows * grid.lines)))
 
 
 def _bare(value: Value) -> Value:
@@ -175,5 +174,8 @@ def _places(packings: list[Packing], names: list[str]) -> list[PackedState]:
             for cohort in shelf.cohorts:
                 for i, state in enumerate(cohort.states):
                     column = cohort.column + i * cohort.grid.columns
-                    places.append(PackedState(state.name, tensor, shelf.row, column, state.value.type.shape))
+                    shape = state.value.type.shape
+                    if len(shape) > 2 and shape[1] != cohort.grid.rows:
+                        shape = (1, cohort.grid.rows, 1, cohort.grid.width)  # its lines are rows
+                    places.append(PackedState(state.name, tensor, shelf.row, column, shape))
     return places

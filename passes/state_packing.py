@@ -1,8 +1,9 @@
 """Where each state lies in one packed tensor [1, rows, 1, width].
 
-A state [1, C, H, W] is C rows of H * W columns. States of equal shape form a cohort and stand side by side; cohorts of
-equal C form a shelf; shelves are stacked along the rows. The width is a multiple of 32: the Neural Engine fails on
-states of other widths (ANE-ST-002).
+A state [1, C, H, W] is C rows of H * W columns; where W is a multiple of 32, C * H rows of W, since the few heads of a
+scan would be rows as long as their states are large. States of equal shape form a cohort and stand side by side;
+cohorts of equal numbers of rows form a shelf; shelves are stacked along the rows. The width is a multiple of 32: the
+Neural Engine fails on states of other widths (ANE-ST-002).
 """
 
 from __future__ import annotations
@@ -64,11 +65,12 @@ class Packing:
 
 
 def grid_of(type_: TensorType) -> Grid:
-    """[1, C, .., W] is C rows; any other type is one row."""
+    """[1, C, .., W] is C rows, or a row for each line where a line fills one; any other type is one row."""
     shape = type_.shape
     if type_.rank < 3 or shape[0] != 1:
         return Grid(1, 1, prod(shape))
-    return Grid(shape[1], prod(shape[2:-1]), shape[-1])
+    lines, width = prod(shape[2:-1]), shape[-1]
+    return Grid(shape[1] * lines, 1, width) if width % MULTIPLE == 0 else Grid(shape[1], lines, width)
 
 
 def pack(states: Sequence[State]) -> Packing:

@@ -122,6 +122,32 @@ def test_the_packing_tells_where_every_state_lies(how: str) -> None:
         np.testing.assert_allclose(part.ravel(), expected[1][place.name].ravel(), atol=1e-9)
 
 
+def lined(layers: int) -> Program:
+    """Layers of a window over frames of 2 channels and 3 features, whose contexts are lines of 32 or of 4 entries."""
+    program = Program("packed")
+    b, states = Builder(program), []
+    x = mel = Value(tensor(batch=1, channel=2, feature=3, time=CHUNK), "x")
+    for layer in range(layers):
+        for frames in (32, 4):
+            past = Value(tensor(batch=1, channel=2, feature=3, time=frames), f"{layer}.{frames}")
+            joined = b.op("concat", past, x, axis=3)
+            states.append(State(past.name, past, b.op("slice", joined, axis=3, begin=CHUNK)))
+            x = b.op("tanh", b.op("add", x, b.op("slice", joined, axis=3, begin=0, end=CHUNK)))
+    program.functions["f"] = Function("f", [mel], b.ops, [("y", x)], states)
+    return program
+
+
+@pytest.mark.parametrize("layers", [1, 2, 5])
+def test_lines_that_fill_a_row_are_rows(layers: int) -> None:
+    new = deploy(lined(layers))
+    expected, _ = calls(lined(layers), 12)
+    actual, _ = calls(new, 12)
+    for old, got in zip(expected, actual):
+        np.testing.assert_allclose(got["y"], old["y"], rtol=0, atol=1e-9)
+    (state,) = new.functions["f"].states
+    assert state.value.type.shape == (1, 2 * 3 + 2, 1, 32 * max(layers, -(-12 * layers // 32)))
+
+
 def count(program: Program) -> int:
     """Ops that compute or move something."""
     moved = 0
