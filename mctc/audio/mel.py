@@ -6,8 +6,12 @@ sample. So T frames need exactly T * hop samples and no look-ahead. Each frame i
 padded with zeros to the FFT length, and its power spectrum is summed by mel filters over the bin frequencies
 k * sample_rate / fft.
 
-Normalisation is (log10(max(x, floor)) + 4) / 4. Whisper clamps at the recording's maximum minus 8 before the same
-affine step; that maximum isn't known while sound still arrives, so the floor here is a constant instead.
+Normalisation is (log10(max(x, floor)) + 4) / 4.
+
+Two options are for whole recordings alone, because they need what comes later; with an fft of 400 and 8 decades they
+are Whisper's features (Radford et al., 2022, section 2.2, and the code published with it). `centred`: the middle of
+frame t is sample t * hop, the sound mirrored at both ends. `decades`: nothing is lower than so many powers of ten below
+the loudest bin of the recording.
 """
 
 from __future__ import annotations
@@ -42,6 +46,8 @@ class MelConfig:
     f_max: float = 8_000.0
     scale: MelScale = "slaney"
     floor: float = 1e-10
+    centred: bool = False
+    decades: float | None = None
 
     def __post_init__(self) -> None:
         checks = (
@@ -55,6 +61,8 @@ class MelConfig:
             ),
             (self.scale in ("slaney", "htk"), "scale must be 'slaney' or 'htk'"),
             (0.0 < self.floor < math.inf, "floor must be positive"),
+            (not self.centred or self.window == self.fft, "centred frames need an fft as long as the window"),
+            (self.decades is None or self.decades > 0, "decades must be positive"),
         )
         for holds, rule in checks:
             if not holds:
@@ -66,6 +74,11 @@ class MelConfig:
         return self.sample_rate / self.hop
 
     @property
+    def streams(self) -> bool:
+        """Whether a frame is known as soon as its sound is."""
+        return not self.centred and self.decades is None
+
+    @property
     def silence(self) -> float:
         """The value of every bin of a silent frame, which is also the least value of any bin."""
         return float(np.float32((math.log10(self.floor) + 4.0) / 4.0))
@@ -75,8 +88,10 @@ class StreamingMel:
     """Log-mel frames of sound that arrives in pieces of any length."""
 
     def __init__(self, config: MelConfig | None = None) -> None:
+        """Raises `ValueError` for a configuration that needs the whole recording."""
         self.config = config or MelConfig()
-        self._window, self._filters = _analysis(self.config)
+        if not self.config.streams:
+            raise ValueError("MelConfig: centred frames and decades need the whole recording")
         self._pending: Float64
         self.reset()
 
@@ -98,7 +113,7 @@ class StreamingMel:
             views = sliding_window_view(heard, config.window)[:: config.hop]
             for start in range(0, count, _BLOCK_FRAMES):
                 stop = min(start + _BLOCK_FRAMES, count)
-                result[start:stop] = self._analyse(views[start:stop])
+                result[start:stop] = _normalised(_log_energy(views[start:stop], config))
         return result
 
     def flush(self, multiple: int = 1) -> Float32:
@@ -115,13 +130,6 @@ class StreamingMel:
         self.reset()
         return result
 
-    def _analyse(self, frames: Float64) -> Float64:
-        config = self.config
-        spectrum = np.fft.rfft(frames * self._window, config.fft, axis=1)
-        power = spectrum.real**2 + spectrum.imag**2
-        energy = np.maximum(self._filters.apply(power), config.floor)
-        return np.asarray((np.log10(energy) + 4.0) / 4.0)
-
 
 def log_mel(samples: ArrayLike, config: MelConfig | None = None) -> Float32:
     """Normalised log-mel frames [ceil(samples / hop), bins] of a whole recording, as the module's text defines them.
@@ -129,8 +137,41 @@ def log_mel(samples: ArrayLike, config: MelConfig | None = None) -> Float32:
     `samples` is one axis of floats in [-1, 1] at `config.sample_rate`. The last hop, where incomplete, is filled up
     with silence. Raises `ValueError` for more than one axis, for integers and for samples that are not finite.
     """
+    config = config or MelConfig()
+    if not config.streams:
+        return _of_all(_checked(samples), config)
     stream = StreamingMel(config)
     return np.concatenate([stream.push(samples), stream.flush()])
+
+
+def _of_all(samples: Float64, config: MelConfig) -> Float32:
+    """The same with the options that need all of the recording."""
+    frames = math.ceil(samples.size / config.hop)
+    if not frames:
+        return np.zeros((0, config.bins), np.float32)
+    samples = np.pad(samples, (0, frames * config.hop - samples.size))
+    if config.centred:
+        padded = np.pad(samples, config.window // 2, mode="reflect")
+    else:
+        padded = np.pad(samples, (config.window - config.hop, 0))
+    views = sliding_window_view(padded, config.window)[:: config.hop][:frames]
+    blocks = (views[start : start + _BLOCK_FRAMES] for start in range(0, frames, _BLOCK_FRAMES))
+    energy = np.concatenate([_log_energy(block, config) for block in blocks])
+    if config.decades is not None:
+        energy = np.maximum(energy, energy.max() - config.decades)
+    return _normalised(energy).astype(np.float32)
+
+
+def _log_energy(frames: Float64, config: MelConfig) -> Float64:
+    """log10 of what the mel filters let through [frames, bins], of windows of sound [frames, window]."""
+    window, filters = _analysis(config)
+    spectrum = np.fft.rfft(frames * window, config.fft, axis=1)
+    power = spectrum.real**2 + spectrum.imag**2
+    return np.asarray(np.log10(np.maximum(filters.apply(power), config.floor)))
+
+
+def _normalised(energy: Float64) -> Float64:
+    return np.asarray((energy + 4.0) / 4.0)
 
 
 def _checked(samples: ArrayLike) -> Float64:

@@ -145,6 +145,9 @@ class _Nodes(Transformer[Token, Any]):
     def utterance(self, *settings: Setting) -> node.SectionItem:
         return node.SectionItem("utterance", {s.name: s.value for s in settings})
 
+    def audio(self, *settings: Setting) -> node.SectionItem:
+        return node.SectionItem("audio", {s.name: s.value for s in settings})
+
     def rules(self, *rules: Any) -> node.RulesItem:
         return node.RulesItem(rules)
 

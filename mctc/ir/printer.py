@@ -43,8 +43,8 @@ def _head(program: Program, locations: bool) -> Iterator[str]:
         yield f"source {name_text('@', name)}: {type_text(type_)} = {call_text(start.rule, dict(start.arguments))}"
     for parameter in program.parameters.values():
         yield _parameter(parameter, program, locations)
-    for word, section in (("train", program.train), ("stream", program.stream), ("utterance", program.utterance)):
-        yield from _section(word, section)
+    for word in ("train", "stream", "utterance", "audio"):
+        yield from _section(word, getattr(program, word))
     if program.quantize:
         yield "quantize {"
         for rule in program.quantize:

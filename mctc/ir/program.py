@@ -218,7 +218,7 @@ class QuantizeRule:
 
 @dataclass(frozen=True)
 class Section:
-    """A `train`, `stream` or `utterance` section: settings by name; a call such as rnnt(blank = 0) is (name, arguments)."""
+    """A section such as `train` or `audio`: settings by name; a call such as rnnt(blank = 0) is (name, arguments)."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -248,6 +248,7 @@ class Program:
     train: Section = field(default_factory=Section)
     stream: Section = field(default_factory=Section)
     utterance: Section = field(default_factory=Section)
+    audio: Section = field(default_factory=Section)
     quantize: tuple[QuantizeRule, ...] = ()
     vocabularies: tuple[VocabularyMap, ...] = ()
     instances: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The sections of a model: train, stream and utterance settings, quantize rules."""
+"""The sections of a model: train, stream, utterance and audio settings, quantize rules."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from mctc.language.session import Session
 from mctc.language.values import Quantity, describe, plain
 
 # Settings of each section and what they take: 'call' (a name, with arguments or without), 'time' (seconds or frames),
-# 'count' (a whole number of at least 1).
+# 'count' (a whole number of at least 1), 'flag' (true or false).
 SETTINGS: dict[str, dict[str, str]] = {
     "train": {"objective": "call"},
     "stream": {"chunk": "time"},
     "utterance": {"length": "time", "labels": "count", "prefill": "count"},
+    "audio": {"fft": "count", "centred": "flag", "decades": "count"},
 }
 SECTIONS = (*SETTINGS, "quantize")
 BITS = {"int8": 8, "int4": 4}
@@ -72,12 +73,20 @@ class Sections:
             return name.text, self._call(item.value, frame)
         if known[name.text] == "count":
             return name.text, self._count(item.value, frame)
+        if known[name.text] == "flag":
+            return name.text, self._flag(item.value, frame)
         return name.text, self._time(item.value, frame)
 
     def _count(self, node: s.Expression, frame: Frame) -> int:
         value = self.calls.evaluator.whole(node, frame, "a setting")
         if value < 1:
             raise fail("MCT0142", f"this must be at least 1, not {value}", node.span)
+        return value
+
+    def _flag(self, node: s.Expression, frame: Frame) -> bool:
+        value = self.calls.evaluator.constant(node, frame, "a setting")
+        if not isinstance(value, bool):
+            raise fail("MCT0142", f"this must be true or false, not {describe(value)}", node.span)
         return value
 
     def _call(self, node: s.Expression, frame: Frame) -> tuple[str, dict[str, Any]]:

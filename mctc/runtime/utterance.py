@@ -18,7 +18,6 @@ from mctc.ir.op import Array
 from mctc.runtime.arrays import read_npy
 from mctc.runtime.built import Built
 from mctc.runtime.encoder_decoder import EncoderDecoder
-from mctc.runtime.speech import front_end
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,9 @@ def transcribe_utterance(
     Raises AudioError for a recording that can't be read, BuildError for a longer one or a build of another kind.
     """
     model = EncoderDecoder(built, tables, precision, checkpoint)
-    config = front_end(built).config
+    if built.mel is None:
+        raise BuildError(f"{built.folder} takes no log-mel frames, so no recording can be fed to it")
+    config = built.mel
     started = perf_counter()
     samples = load_audio(audio, config.sample_rate)
     seconds, room = len(samples) / config.sample_rate, model.utterance * config.hop

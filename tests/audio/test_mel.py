@@ -113,6 +113,8 @@ def test_no_sound_is_no_frames() -> None:
         ({"f_min": 8000.0}, "f_min"),
         ({"scale": "bark"}, "scale"),
         ({"floor": 0.0}, "floor"),
+        ({"centred": True}, "an fft as long as the window"),
+        ({"decades": 0}, "decades"),
     ],
 )
 def test_a_setting_that_can_not_be_is_named(fields: dict[str, Any], named: str) -> None:
@@ -131,3 +133,34 @@ def test_a_setting_that_can_not_be_is_named(fields: dict[str, Any], named: str) 
 def test_samples_that_are_not_sound_are_refused(samples: NDArray[Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         log_mel(samples)
+
+
+class TestOfWholeRecordings:
+    WHISPER = MelConfig(fft=400, centred=True, decades=8)
+
+    @pytest.mark.parametrize("bins", [80, 128])
+    def test_whispers_features_are_those_of_the_transformers_library(self, bins: int) -> None:
+        transformers = pytest.importorskip("transformers")
+        samples = np.random.default_rng(0).normal(scale=0.1, size=16_000 * 3).astype(np.float32)
+        samples[20_000:] = 0
+        theirs = transformers.WhisperFeatureExtractor(feature_size=bins, chunk_length=3)(samples, sampling_rate=16_000)
+        ours = log_mel(samples, MelConfig(bins=bins, fft=400, centred=True, decades=8))
+        np.testing.assert_allclose(ours, theirs["input_features"][0].T, atol=2e-4)
+
+    def test_each_option_alone_is_the_streams_frames_shifted_or_clamped(self) -> None:
+        samples = np.random.default_rng(1).normal(scale=0.1, size=16_000)
+        samples[:8_000] *= 1e-4
+        usual = log_mel(samples, MelConfig(fft=400))
+        clamped = log_mel(samples, MelConfig(fft=400, decades=2))
+        np.testing.assert_allclose(clamped, np.maximum(usual, usual.max() - 0.5), atol=1e-6)
+        centred = log_mel(np.concatenate([samples, np.zeros(160)]), MelConfig(fft=400, centred=True))
+        ahead = log_mel(np.concatenate([samples[40:], np.zeros(160)]), MelConfig(fft=400))
+        np.testing.assert_allclose(centred[2:90], ahead[2:90], atol=1e-6)
+
+    def test_an_incomplete_hop_is_filled_up(self) -> None:
+        assert log_mel(np.zeros(161), self.WHISPER).shape == (2, 80)
+        assert log_mel(np.zeros(0), self.WHISPER).shape == (0, 80)
+
+    def test_a_stream_refuses_them(self) -> None:
+        with pytest.raises(ValueError, match="whole recording"):
+            StreamingMel(self.WHISPER)

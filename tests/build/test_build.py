@@ -232,6 +232,17 @@ def test_a_spec_without_a_chunk_asks_for_one(spec: Path, tmp_path: Path) -> None
     assert "--chunk" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [("decades = 8", "needs the whole recording"), ("fft = 200", "window must not be longer")],
+)
+def test_a_front_end_that_cannot_be_is_refused(setting: str, words: str, spec: Path, tmp_path: Path) -> None:
+    text = spec.read_text().replace("mels = 16", "mels = 80")
+    spec.write_text(text.replace("stream {", f"audio {{ {setting} }}\n    stream {{"))
+    with pytest.raises(BuildError, match=words):
+        build(spec, tmp_path / "out")
+
+
 def test_weights_that_no_disk_holds_are_refused_at_once(spec: Path, tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=r"weights of small take [\d,.]+ GB or more"):
         build(spec, tmp_path / "out", BuildOptions(defines={"width": 100_000_000}))

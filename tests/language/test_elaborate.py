@@ -124,10 +124,14 @@ def test_sections_reach_the_program(elaborate: Elaborate) -> None:
     program = elaborate(component("return layer_norm(x)").rstrip("}\n") + """}
     train { objective = rnnt(blank = 0) }
     stream { chunk = 32 frames }
+    utterance { length = 30 s; labels = 448; prefill = 4 }
+    audio { fft = 400; centred = true; decades = 8 }
     quantize { c.{a, layer_norm}: palette(bits = 4, group = 16); **.b: int4; **: none }
     }""")  # fmt: skip
     assert program.train.settings == {"objective": ("rnnt", {"blank": 0})}
     assert program.stream.settings == {"chunk": 32}
+    assert program.utterance.settings == {"length": 30, "labels": 448, "prefill": 4}
+    assert program.audio.settings == {"fft": 400, "centred": True, "decades": 8}
     assert [(rule.pattern, rule.quantization) for rule in program.quantize] == [
         ("c.{a, layer_norm}", Quantization("palette", 4, 16)), ("**.b", Quantization("int4", 4)), ("**", None),
     ]  # fmt: skip

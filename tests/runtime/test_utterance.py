@@ -14,6 +14,7 @@ from mctc.audio import bundled_recording
 from mctc.build import BuildOptions, build
 from mctc.build.options import BuildError
 from mctc.cli.main import run
+from mctc.runtime.built import open_built
 from mctc.runtime.utterance import read_tables
 
 SPEC = Path(__file__).parents[2] / "spec" / "whisper_tiny.mct"
@@ -30,6 +31,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rows(tmp_path: Path) -> str:
     np.save(tmp_path / "rows.npy", ROWS)
     return f"token={tmp_path / 'rows.npy'}"
+
+
+def test_the_front_end_is_the_one_that_the_spec_says(built: Path) -> None:
+    mel = open_built(built).mel
+    assert mel is not None
+    assert (mel.fft, mel.centred, mel.decades) == (400, True, 8)
 
 
 def test_a_recording_becomes_tokens(built: Path, rows: str, capsys: Any) -> None:
