@@ -8,6 +8,7 @@ from math import prod, sqrt
 import numpy as np
 
 from mctc.ir.op import axis_position
+from mctc.ir.ops.convolution import width_axis
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.program import Op, Program, Value
@@ -17,12 +18,14 @@ from mctc.rewrite.rewriter import Rewriter, rewrite
 
 Legal = Callable[[Op, Rewriter], Value | None]
 SMALLEST_NORMAL = 2.0**-14  # of fp16
+WIDEST = 15  # taps of a kernel of one row (ANE-CV-001)
 
 
 class Legalise(Pass):
     """Expresses ops that a stack lacks, or refuses on the Neural Engine, in ops that it runs there in fp16.
 
-    Core ML: rms_norm, log_softmax, linear on more than four axes. Core AI: layer_norm, silu and tanh as well.
+    Core ML: rms_norm, log_softmax, linear on more than four axes, kernels too wide. Core AI: the first three, layer_norm,
+    silu and tanh.
     """
 
     name = "legalise"
@@ -95,6 +98,39 @@ def _positional_embedding(op: Op, rewriter: Rewriter) -> Value | None:
     return rewriter.reshaped(rewriter.op("transpose", rows, order=(1, 0)), op.result.type)
 
 
+def _wide_conv2d(op: Op, rewriter: Rewriter) -> Value | None:
+    """The sum of convolutions with pieces of a one-row kernel that is wider than the engine takes (ANE-CV-001).
+
+    A quantised kernel stays whole: its pieces would get other scales.
+    """
+    x, weight, bias = rewriter.operands(op)
+    assert x is not None
+    assert weight is not None
+    height, width = weight.type.shape[2:]
+    if height > 1 or width <= WIDEST or not x.type.is_static or _quantized(weight, rewriter.program):
+        return None
+    axis, a = width_axis(op.signature), op.attributes
+    (before, after), stride, dilation = a["pad"], a["stride"][1], a["dilation"][1]
+    frames = op.result.type.shape[axis]
+    padded = rewriter.op("pad", x, axis=axis, before=before, after=after) if before or after else x
+    total: Value | None = None
+    for start in range(0, width, WIDEST):
+        taps = min(WIDEST, width - start)
+        first, span = start * dilation, (taps - 1) * dilation + 1
+        seen = rewriter.op("slice", padded, axis=axis, begin=first, end=first + span + stride * (frames - 1))
+        piece = rewriter.op("slice", weight, axis=3, begin=start, end=start + taps)
+        part = rewriter.op("conv2d", seen, piece, None if start else bias, **{**a, "pad": (0, 0)})
+        total = part if total is None else rewriter.op("add", total, part)
+    return total
+
+
+def _quantized(weight: Value, program: Program) -> bool:
+    owner = weight.owner
+    if owner is None or owner.name != "parameter":
+        return False
+    return program.parameters[owner.attributes["name"]].quantization is not None
+
+
 def _silu(op: Op, rewriter: Rewriter) -> Value:
     """x * sigmoid(x): Core AI lowers its own silu through fp32, which leaves the engine (NE32)."""
     (x,) = rewriter.operands(op)
@@ -152,6 +188,6 @@ COMMON: dict[str, Legal] = {
     "positional_embedding": _positional_embedding,
 }
 LEGAL: dict[str, dict[str, Legal]] = {
-    "coreml": {**COMMON, "rms_norm": _rms_norm},
+    "coreml": {**COMMON, "rms_norm": _rms_norm, "conv2d": _wide_conv2d},
     "coreai": {**COMMON, "rms_norm": _plain_norm, "layer_norm": _centred_norm, "silu": _silu, "tanh": _tanh},
 }
