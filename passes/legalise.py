@@ -24,8 +24,8 @@ WIDEST = 15  # taps of a kernel of one row (ANE-CV-001)
 class Legalise(Pass):
     """Expresses ops that a stack lacks, or refuses on the Neural Engine, in ops that it runs there in fp16.
 
-    Core ML: rms_norm, log_softmax, linear on more than four axes, kernels too wide. Core AI: the first three, layer_norm,
-    silu and tanh.
+    Core ML: rms_norm, log_softmax, linear on more than four axes, kernels too wide. Core AI: the first three, and
+    layer_norm, silu and tanh.
     """
 
     name = "legalise"
