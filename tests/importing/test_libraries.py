@@ -1,0 +1,60 @@
+"""Checkpoints that the transformers library itself writes, through the maps that come with mctc."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mctc.importing import Checkpoint, Status, plan, shipped_map
+from mctc.language import elaborate_file
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+SPECS = Path(__file__).parents[2] / "spec"
+WHISPER = {"width": 16, "depth": 2, "heads": 2, "vocab": 99, "frames": 32, "labels": 12}
+QWEN = {"mels": 16, "audio_width": 32, "audio_depth": 2, "audio_heads": 2, "audio_inner": 48, "audio_channels": 8}
+QWEN |= {"width": 32, "depth": 2, "heads": 4, "kv_heads": 2, "head": 16, "inner": 48, "vocab": 90}
+
+
+def whisper(kind: str) -> Any:
+    sides = {f"{side}_{what}": n for side in ("encoder", "decoder")
+             for what, n in (("layers", 2), ("attention_heads", 2), ("ffn_dim", 64))}  # fmt: skip
+    tokens = {"vocab_size": 99, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
+    config = transformers.WhisperConfig(d_model=16, max_source_positions=32, max_target_positions=12, **sides, **tokens)
+    return getattr(transformers, kind)(config)
+
+
+def qwen3_asr() -> Any:
+    theirs = pytest.importorskip("transformers.models.qwen3_asr")
+    audio = {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 48}
+    audio |= {"num_mel_bins": 16, "output_dim": 32, "downsample_hidden_size": 8, "model_type": "qwen3_asr_encoder"}
+    text = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    text |= {"head_dim": 16, "intermediate_size": 48, "vocab_size": 90, "tie_word_embeddings": True}
+    config = theirs.Qwen3ASRConfig(audio_config=audio, text_config={"model_type": "qwen3", **text}, audio_token_id=89)
+    return theirs.Qwen3ASRForConditionalGeneration(config)
+
+
+CASES: dict[str, tuple[str, str, dict[str, int], Callable[[], Any]]] = {
+    "whisper": ("whisper", "whisper_tiny", WHISPER, lambda: whisper("WhisperForConditionalGeneration")),
+    "whisper without its head": ("whisper", "whisper_tiny", WHISPER, lambda: whisper("WhisperModel")),
+    "qwen3_asr": ("qwen3_asr", "qwen3_asr_0_6b", QWEN, qwen3_asr),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_every_number_of_a_saved_model_finds_its_place(case: str, dtype: str, tmp_path: Path) -> None:
+    family, spec, sizes, make = CASES[case]
+    model = make().to(getattr(torch, dtype))
+    model.save_pretrained(tmp_path, max_shard_size="20KB")
+    assert (tmp_path / "model.safetensors.index.json").is_file()
+    planned = plan(elaborate_file(SPECS / f"{spec}.mct", defines=sizes), Checkpoint(tmp_path), shipped_map(family))
+    assert {row.status for row in planned.rows} <= {Status.MAPPED, Status.IGNORED}
+    ours = np.concatenate([planned.value(name).ravel() for name in planned.recipes])
+    theirs = torch.cat([parameter.detach().float().ravel() for parameter in model.parameters()]).numpy()
+    np.testing.assert_array_equal(np.sort(ours), np.sort(theirs))
