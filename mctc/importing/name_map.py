@@ -3,7 +3,7 @@
 A map is a TOML file:
 
     about = "what it is for, in a line"
-    specs = ["whisper_tiny.mct"]
+    specs = ["name_of_a_spec.mct"]
     prefix = "model."    # what some checkpoints put before their names; left out of the names below
 
     [tensors]    # a parameter of the spec = the tensor it comes from; {x} stands for one element of a name

@@ -98,7 +98,7 @@ def step(call: Step, weights: Path, memory: dict[str, np.ndarray], first: int, c
     given = {"token": rows.T[None, :, None], "position": ids, "valid": np.ones(count), **memory}
     kinds = {DType.I32: np.int32, DType.F32: np.float32}
     inputs = {port.spec: np.asarray(given[port.spec], kinds[port.type.dtype]) for port in call.function.inputs}
-    return np.asarray(call(inputs)["output"])[0, : SIZES["vocab"], 0].T
+    return np.asarray(call(inputs)["output"][0, : SIZES["vocab"], 0].T)
 
 
 def test_the_encoder_is_theirs(theirs: tuple[Any, Path], packages: Packages) -> None:

@@ -22,7 +22,7 @@ QWEN |= {"width": 32, "depth": 2, "heads": 4, "kv_heads": 2, "head": 16, "inner"
 
 
 def whisper(kind: str) -> Any:
-    sides = {f"{side}_{what}": n for side in ("encoder", "decoder")
+    sides: dict[str, Any] = {f"{side}_{what}": n for side in ("encoder", "decoder")
              for what, n in (("layers", 2), ("attention_heads", 2), ("ffn_dim", 64))}  # fmt: skip
     tokens = {"vocab_size": 99, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
     config = transformers.WhisperConfig(d_model=16, max_source_positions=32, max_target_positions=12, **sides, **tokens)
@@ -31,9 +31,14 @@ def whisper(kind: str) -> Any:
 
 def qwen3_asr() -> Any:
     theirs = pytest.importorskip("transformers.models.qwen3_asr")
-    audio = {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 48}
+    audio: dict[str, Any] = {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 48}
     audio |= {"num_mel_bins": 16, "output_dim": 32, "downsample_hidden_size": 8, "model_type": "qwen3_asr_encoder"}
-    text = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    text: dict[str, Any] = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+    }
     text |= {"head_dim": 16, "intermediate_size": 48, "vocab_size": 90, "tie_word_embeddings": True}
     config = theirs.Qwen3ASRConfig(audio_config=audio, text_config={"model_type": "qwen3", **text}, audio_token_id=89)
     return theirs.Qwen3ASRForConditionalGeneration(config)
