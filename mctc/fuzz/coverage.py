@@ -23,7 +23,7 @@ def behaviour(op: str, time: TimeBehaviour) -> str:
     """The time behaviour of an op in a word or two."""
     if isinstance(time, Window):
         sides = [side for side, frames in (("left", time.left), ("right", time.right)) if frames]
-        kind = "cached attention" if op == "attention" else "window"
+        kind = "cached attention" if op in ("attention", "relative_attention") else "window"
         return " ".join([kind, *sides, *(["stride"] if time.stride > 1 else [])])
     return "recurrent" if isinstance(time, Recurrent) else "whole" if isinstance(time, Whole) else "pointwise"
 

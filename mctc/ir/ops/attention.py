@@ -76,7 +76,7 @@ def attended(s: Signature, scores: Array, v: Array, key_mask: Array | None) -> A
     """The values [.., heads, S, V] weighted by the softmax of the scores [.., heads, T, S], laid out as q is."""
     if key_mask is not None:
         scores = np.where(np.asarray(key_mask).reshape(-1) > 0, scores, MASKED)
-    scores = np.where(band(*scores.shape[-2:], s), scores, 2 * MASKED)  # below keys that are masked
+    scores = np.where(band(scores.shape[-2], scores.shape[-1], s), scores, 2 * MASKED)  # below keys that are masked
     e = np.exp(scores - scores.max(-1, keepdims=True))
     y = np.moveaxis(e / e.sum(-1, keepdims=True) @ v, -3, -2)  # [..., T, heads, V]
     y = y.reshape(*y.shape[:-2], -1)

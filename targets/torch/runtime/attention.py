@@ -75,7 +75,7 @@ def relative_attention(
         q, k, v = q.squeeze(1), k.squeeze(1), v.squeeze(1)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     first = left if given and left is not None else 0
-    distances = _distances(position, first, q.shape[-2], k.shape[-2], symmetric).unflatten(0, (heads, -1))
+    distances = torch.unflatten(_distances(position, first, q.shape[-2], k.shape[-2], symmetric), 0, (heads, -1))
     by_distance = scale * _shifted((q + position_bias.view(heads, 1, -1)) @ distances, k.shape[-2])
     q = q + content_bias.view(heads, 1, -1)
     seen, blind = _seen(q, k, _band(q, k, left, right, given), _existing(key_mask, valid))
@@ -102,7 +102,7 @@ def _shifted(x: Tensor, keys: int) -> Tensor:
     """
     queries, distances = x.shape[-2:]
     flat = x.flatten(-2)[..., queries:]
-    return flat.unflatten(-1, (queries, distances - 1))[..., :keys]
+    return torch.unflatten(flat, -1, (queries, distances - 1))[..., :keys]
 
 
 def _seen(q: Tensor, k: Tensor, band: Tensor | None, exists: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
