@@ -76,6 +76,12 @@ def test_the_spec_s_names_are_the_names_of_the_weights(make: Make) -> None:
     assert b".py" not in data
 
 
+def test_operations_are_at_the_lines_of_the_spec(make: Make) -> None:
+    encoder = read_graphs(make(streaming_program()).asset)["encoder"]
+    places = {operation.place for operation in encoder.of_kind("conv2d")}
+    assert places >= {"encoder.layers.0 (tiny.mct:3:5)", "encoder.layers.1 (tiny.mct:4:5)"}
+
+
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
 def test_states_in_every_form_agree_over_chained_calls(make: Make, precision: str) -> None:
     program = streaming_program()

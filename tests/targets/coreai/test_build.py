@@ -58,6 +58,14 @@ def test_no_rule_of_the_neural_engine_is_broken_at_error_severity(built: Path) -
     assert {finding["rule"] for finding in report["findings"]} >= {"NE06", "NE09"}
 
 
+def test_the_command_says_what_the_rules_found(mctc: Run, root: Path) -> None:
+    done = mctc("build", root / SPEC, "--target", "coreai", *(f"-D{key}={value}" for key, value in DEFINES.items()))
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert "rules of the Neural Engine: " in done.stdout
+    assert " warning" in done.stdout
+    assert " error" not in done.stdout
+
+
 def test_leaving_out_what_makes_it_fit_stops_the_build(root: Path, tmp_path: Path) -> None:
     options = BuildOptions(target="coreai", defines=DEFINES, without=("legalise",))
     with pytest.raises(CoreAiError, match=r"layer_norm of encoder.* has no Core AI form"):
