@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 import tempfile
@@ -15,12 +14,11 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from mctc.diagnostics.errors import UsageError
+from mctc.fuzz.guided.memory import limited_memory
 
 if TYPE_CHECKING:
     from mctc.fuzz.guided.verdict import Trial
 
-HEADROOM = 1 << 30
-"""Bytes of address space that an input may take beyond what the process had before the first."""
 CPU_SECONDS = 10.0
 """Processor time for one input: beyond it counts as a hang."""
 WALL_SECONDS = 100
@@ -53,7 +51,6 @@ def run(name: str, minutes: float, corpus: Path, arguments: Sequence[str] = ()) 
         for seed in chosen.seeds:  # imports what is imported when first used
             chosen.trial(seed, scratch)
     _write_seeds(chosen.seeds, corpus)
-    _limit_memory()
 
     end = time.process_time() + minutes * 60
 
@@ -75,7 +72,8 @@ def run(name: str, minutes: float, corpus: Path, arguments: Sequence[str] = ()) 
         custom_mutator=mutate,
         custom_crossover=cross,
     )
-    atheris.Fuzz()
+    with limited_memory():
+        atheris.Fuzz()
 
 
 def timed(trial: Trial, data: bytes, folder: Path) -> None:
@@ -105,11 +103,3 @@ def _write_seeds(seeds: Sequence[bytes], corpus: Path) -> None:
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds):
         (corpus / f"seed-{number:04}").write_bytes(seed)
-
-
-def _limit_memory() -> None:
-    """Lets the process have HEADROOM more address space than it has now; Linux alone can tell how much that is."""
-    status = Path("/proc/self/statm")
-    if status.exists():
-        pages = int(status.read_text().split()[0])
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + HEADROOM,) * 2)
