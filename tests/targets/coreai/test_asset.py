@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import subprocess
 import sys
@@ -141,6 +143,27 @@ def test_inputs_that_do_not_fit_are_named(make: Make, given: dict[str, np.ndarra
     joiner = make(streaming_program()).engine().function("joiner")
     with pytest.raises(MctcError, match=match):
         joiner(given)
+
+
+def test_an_asset_computes_in_the_precision_that_it_was_built_in(make: Make) -> None:
+    made = make(streaming_program(), precision="fp32")
+    with pytest.raises(CoreAiError, match="computes in fp32, not in fp16"):
+        CoreAiEngine(made.asset, "fp16")
+
+
+def test_it_runs_inside_of_an_event_loop_too(make: Make) -> None:
+    made = make(streaming_program())
+
+    async def called() -> dict[str, np.ndarray]:
+        return made.engine().function("joiner")({"enc": np.ones((1, 16, 1, 8)), "pred": np.ones((1, 16, 1, 1))})
+
+    assert asyncio.run(called())["logits"].shape == (1, 16, 1, 8)
+
+
+def test_a_function_outlives_what_opened_it(make: Make) -> None:
+    joiner = make(streaming_program()).engine().function("joiner")
+    gc.collect()
+    assert np.isfinite(joiner({"enc": np.ones((1, 16, 1, 8)), "pred": np.ones((1, 16, 1, 1))})["logits"]).all()
 
 
 def test_a_function_that_is_not_there_and_a_damaged_file_are_refused(make: Make, tmp_path: Path) -> None:
