@@ -40,7 +40,7 @@ class Target:
 def run(name: str, minutes: float, corpus: Path, arguments: Sequence[str] = ()) -> None:
     """Fuzzes a target for `minutes` of processor time, and ends the process.
 
-    `arguments` go to libFuzzer. Raises UsageError without atheris.
+    `arguments` go to libFuzzer: options, or files to try in the place of a run. Raises UsageError without atheris.
     """
     atheris = _atheris()
     scratch = Path(tempfile.mkdtemp(prefix="mctc-fuzz-", dir=_memory_folder()))
@@ -50,8 +50,9 @@ def run(name: str, minutes: float, corpus: Path, arguments: Sequence[str] = ()) 
         chosen = target(name, scratch)
         for seed in chosen.seeds:  # imports what is imported when first used
             chosen.trial(seed, scratch)
-    _write_seeds(chosen.seeds, corpus)
-
+    again = any(Path(argument).is_file() for argument in arguments)  # then libFuzzer tries these files and no others
+    if not again:
+        _write_seeds(chosen.seeds, corpus)
     end = time.process_time() + minutes * 60
 
     def once(data: bytes) -> None:
@@ -67,7 +68,7 @@ def run(name: str, minutes: float, corpus: Path, arguments: Sequence[str] = ()) 
 
     options = [f"-max_len={LONGEST[name]}", f"-timeout={WALL_SECONDS}", "-rss_limit_mb=0", "-print_final_stats=1"]
     atheris.Setup(
-        [sys.argv[0], *options, *arguments, str(corpus)],
+        [sys.argv[0], *options, *arguments, *([] if again else [str(corpus)])],
         once,
         custom_mutator=mutate,
         custom_crossover=cross,

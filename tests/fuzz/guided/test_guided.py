@@ -13,13 +13,16 @@ import pytest
 
 from mctc.diagnostics.errors import UsageError
 from mctc.fuzz.guided import bundle
+from mctc.fuzz.guided.examples import IR, MODELS, SPECS
 from mctc.fuzz.guided.fence import fenced
 from mctc.fuzz.guided.memory import HEADROOM, limited_memory
+from mctc.fuzz.guided.packaging import bundle_of
 from mctc.fuzz.guided.parser import try_text
 from mctc.fuzz.guided.reader import try_model
 from mctc.fuzz.guided.session import LONGEST, Target, run, timed
 from mctc.fuzz.guided.targets import target
 from mctc.fuzz.guided.verdict import Finding, Trial, Verdict, refused
+from mctc.lint.coreml.notation import read_notation
 from mctc.package import PackageError
 
 REGRESSIONS = Path(__file__).parent / "regressions"
@@ -37,11 +40,14 @@ def _few_bytes(data: bytes, most: int) -> bytes:
     return (data[: len(data) // 2] + b"\xff\0" + data[len(data) // 2 + 1 :])[:most]
 
 
-def test_the_seeds_reach_what_lies_behind_reading(made: tuple[str, Target], tmp_path: Path) -> None:
-    name, fuzzed = made
-    seeds = Random(1).sample(list(fuzzed.seeds), 40)
-    accepted = sum(fuzzed.trial(seed, tmp_path) is Verdict.ACCEPTED for seed in seeds)
-    assert accepted >= {"parser": 8, "reader": 30}[name]
+@pytest.mark.parametrize("text", [*SPECS, *IR])
+def test_every_example_text_is_accepted(text: str, tmp_path: Path) -> None:
+    assert try_text(text.encode(), tmp_path) is Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize("text", MODELS)
+def test_every_example_model_is_accepted(text: str, tmp_path: Path) -> None:
+    assert try_model(bundle_of(read_notation(text)).encoded(), tmp_path) is Verdict.ACCEPTED
 
 
 def test_mutated_seeds_are_read_or_refused(made: tuple[str, Target], tmp_path: Path) -> None:
