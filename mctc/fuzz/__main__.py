@@ -6,10 +6,15 @@ import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mctc.diagnostics.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from mctc.fuzz.campaign import Plan
+    from mctc.fuzz.tally import Tally
 
 
 @click.command()
@@ -59,7 +64,7 @@ def fuzz(
     return ExitCode.FAILED if tally.failures else ExitCode.OK
 
 
-def _run(plan):  # type: ignore[no-untyped-def]
+def _run(plan: Plan) -> Tally:
     """The campaign with a bar that shows how far it is."""
     from rich.progress import Progress
 
@@ -68,7 +73,7 @@ def _run(plan):  # type: ignore[no-untyped-def]
     with Progress(auto_refresh=False) as progress:
         task = progress.add_task("programs", total=plan.examples)
 
-        def seen(tally) -> None:  # type: ignore[no-untyped-def]
+        def seen(tally: Tally) -> None:
             progress.update(task, completed=tally.programs, description=f"{len(tally.failures)} failures, programs")
             progress.refresh()
 
