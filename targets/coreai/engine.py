@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
+import sys
 import weakref
 from collections.abc import Coroutine, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
@@ -11,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Thread
+from threading import enumerate as enumerate_threads
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,6 +28,7 @@ from mctc.targets.coreai.errors import CoreAiError
 
 T = TypeVar("T")
 STANDARD_ERROR = 2
+LAST_WAIT_S = 5.0
 FLOATS: Mapping[Any, str] = {np.float16: "fp16", np.float32: "fp32"}
 PROGRAM, DIGEST = "main.mlirb", "main.hash"  # of an asset; the digest is the program's SHA-256, 32 bytes
 
@@ -57,8 +62,9 @@ class CoreAiEngine:
             self._model = _run(stack.enter_async_context(AIModelAsset.load(str(asset)).executable()))
         except Exception as error:  # whatever the runtime raises for a file that it can't read
             raise CoreAiError(f"{asset} can't be opened: {error}") from error
-        self._functions: dict[str, CoreAiFunction] = {}
+        self._functions: weakref.WeakValueDictionary[str, CoreAiFunction] = weakref.WeakValueDictionary()
         self._close = weakref.finalize(self, _close, stack)
+        self._close.atexit = False  # the loop has ended by then
         built = {FLOATS[port.dtype] for name in self._model.function_names for port in self.function(name).floats()}
         if precision is not None and built and precision not in built:
             self._close()
@@ -71,11 +77,12 @@ class CoreAiEngine:
         if name not in names:
             hint = did_you_mean(str(name), names) or f"it has {listing(names)}"
             raise CoreAiError(f"{self.asset} has no function '{name}'", hint=hint)
-        if name not in self._functions:
+        found = self._functions.get(name)
+        if found is None:
             with _without_notices():
                 loaded = self._model.load_function(name)
-            self._functions[name] = CoreAiFunction(name, loaded, self)
-        return self._functions[name]
+            found = self._functions[name] = CoreAiFunction(name, loaded, self)
+        return found
 
 
 class CoreAiFunction:
@@ -137,8 +144,25 @@ def _loop() -> asyncio.AbstractEventLoop:
     """An event loop in a thread of its own, for all engines: the runtime has only an asynchronous interface, and the
     caller may be inside of a loop already, as in a notebook."""
     loop = asyncio.new_event_loop()
-    Thread(target=loop.run_forever, name="Core AI", daemon=True).start()
+    thread = Thread(target=loop.run_forever, name="Core AI", daemon=True)
+    thread.start()
+    atexit.register(_end, loop, thread)
     return loop
+
+
+def _end(loop: asyncio.AbstractEventLoop, thread: Thread) -> None:
+    """Before Python ends: ends the loop, and waits for threads of the runtime that are still telling it of a result.
+
+    Python cuts off a thread that comes back to it too late, and Swift's runtime answers that by aborting the process.
+    """
+    if not thread.is_alive():  # a process that was forked off
+        return
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    deadline = monotonic() + LAST_WAIT_S
+    known = {each.ident for each in enumerate_threads()}
+    while sys._current_frames().keys() - known and monotonic() < deadline:
+        sleep(0.001)
 
 
 os.register_at_fork(after_in_child=_loop.cache_clear)  # threads stay behind

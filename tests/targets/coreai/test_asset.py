@@ -192,3 +192,15 @@ def test_a_value_that_fp16_cannot_hold_is_refused_by_name(make: Make) -> None:
     x = Value(laid_out(16, 8), "x")
     with pytest.raises(CoreAiError, match=r"a factor or limit holds 1e\+06"):
         make(single(program, b, [x], b.op("scale", x, factor=1e6)))
+
+
+def test_a_process_that_leaves_assets_open_ends_well(make: Make) -> None:
+    script = (
+        "import sys; from pathlib import Path; from mctc.targets.coreai.engine import CoreAiEngine\n"
+        "closed = [CoreAiEngine(Path(sys.argv[1])).function() and None for _ in range(2)]\n"
+        "left_open = CoreAiEngine(Path(sys.argv[1])).function()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(make(streaming_program()).asset)], capture_output=True, timeout=300
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
