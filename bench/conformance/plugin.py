@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance")
     group.addoption("--cases", type=Path, required=True, help="the file that the cases are written to")
     group.addoption("--precision", choices=("fp32", "fp16"), default="fp32", help="of programs and evaluator")
-    group.addoption("--sample", type=int, default=0, help="parametrisations a test and op set (0: all)")
+    group.addoption("--sample", type=int, default=0, help="parametrisations of a test for an op set and op (0: all)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -84,9 +84,9 @@ class _Recorder:
         _let_boxes_be_chosen(items)
         if not self.sample:
             return
-        groups: defaultdict[tuple[str, str], list[pytest.Item]] = defaultdict(list)
+        groups: defaultdict[tuple[str, ...], list[pytest.Item]] = defaultdict(list)
         for item in items:
-            groups[item.nodeid.partition("[")[0], _opset(item)].append(item)
+            groups[_group(item)].append(item)
         # By a hash of the name: every n-th of a product of parameters would fix some of them.
         kept = {
             item
@@ -98,7 +98,7 @@ class _Recorder:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when != "call" and report.passed:
             return
-        test = report.nodeid.partition(FOLDER)[2] or report.nodeid
+        test = report.nodeid.partition(FOLDER)[2] or str(report.location[2])
         case = Case(test, report.outcome, self.engine.take_programs(), _reason(report))
         with self.path.open("a", encoding="utf-8") as cases:
             cases.write(case.line())
@@ -115,9 +115,11 @@ def _let_boxes_be_chosen(items: list[pytest.Item]) -> None:
                 group.own_markers[:] = [mark for mark in group.own_markers if mark.name != "skipif"]
 
 
-def _opset(item: pytest.Item) -> str:
+def _group(item: pytest.Item) -> tuple[str, ...]:
+    """What a sample is taken of: a test, for an op set, and for an op where one test takes the ops as parameters."""
     params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
-    return str(getattr(params.get("backend"), "opset_version", ""))
+    opset = str(getattr(params.get("backend"), "opset_version", ""))
+    return item.nodeid.partition("[")[0], opset, str(params.get("mode")), str(params.get("op_name"))
 
 
 def _reason(report: pytest.TestReport) -> str:

@@ -32,14 +32,17 @@ marked as failing in Core ML is run all the same. {sampling}
 
 {cases:,} cases: {passed:,} passed, {failed:,} failed, {skipped:,} were skipped by the tests themselves. {evaluated:,}
 of those that passed evaluated a program; the others are about the builder. An op counts as evaluated correctly in an
-op set when cases with it in a program of that op set passed and none failed, but for those listed below with their
-reason."""
+op set when cases with its definition there passed and none failed, but for those listed below with their reason. Few
+op sets bring definitions of their own: most take over the older one.
+
+Of some ops or definitions no test evaluates a program. Theirs are in `bench/conformance/untested_ops.py`, with expected
+values of numpy, torch and onnxruntime."""
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sample", type=int, default=8, help="parametrisations of a test and op set (8; 0: all)")
-    parser.add_argument("--only", default="", help="files or classes, e.g. iOS14/test_pool.py::TestAvgPool")
+    parser.add_argument("--sample", type=int, default=3, help="runs of a test for an op and op set (3; 0: all)")
+    parser.add_argument("--only", default="", help="a file or class of theirs, e.g. iOS14/test_pool.py::TestAvgPool")
     parser.add_argument("--cases", type=Path, help="keeps what every test showed, a line of JSON each")
     parser.add_argument("--out", type=Path, help="the page to write")
     given = parser.parse_args(arguments)
@@ -57,7 +60,7 @@ def main(arguments: list[str]) -> int:
     unexplained = [case for case in cases if case.outcome == "failed" and why(case) is None]
     for case in unexplained:
         print(f"{case.test}: {case.reason[:300]}")
-    sampling = f"Of each test and op set at most {given.sample} parametrisations are run." if given.sample else ""
+    sampling = f"Each test is run at most {given.sample} times for an op and an op set." if given.sample else ""
     head = HEAD.format(
         sample=given.sample, coremltools=version("coremltools"), sampling=sampling, cases=len(cases),
         evaluated=sum(case.outcome == "passed" and bool(case.programs) for case in cases),
@@ -78,6 +81,7 @@ def _run(cases: Path, folder: Path, sample: int, only: str) -> None:
     root = Path(found.origin).parent
     options = ["-q", "-p", "no:cacheprovider", "-p", "bench.conformance.plugin", "-W", "ignore", "--runxfail"]
     places = ["-c", "/dev/null", "--rootdir", str(root), str(root / TESTS / only)]
+    places += [] if only else [str(Path(__file__).with_name("untested_ops.py"))]
     settings = ["--tb=line", "--cases", str(cases), "--sample", str(sample)]
     subprocess.run([sys.executable, "-c", LOAD, *options, *settings, *places], cwd=folder, check=False)
 
