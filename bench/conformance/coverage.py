@@ -116,7 +116,8 @@ def _table(tallies: Mapping[str, Tally], ops: Ops) -> str:
     rows = ["| op | since | other definitions | passed | failed | explained |", "|---|---|---|---|---|---|"]
     for name, sets in ops.items():
         each = tallies.get(name, Tally())
-        first, *others = reversed({definition: OPSETS[opset] for opset, definition in reversed(sets.items())}.values())
+        latest_first = {definition: OPSETS[opset] for opset, definition in reversed(list(sets.items()))}
+        first, *others = reversed(latest_first.values())
         numbers = (str(number or "") for number in (each.passed.total(), each.failed.total(), each.explained))
         rows.append("| " + " | ".join([f"`{name}`", first, ", ".join(others), *numbers]) + " |")
     return "\n".join(["## By op", "", *rows])
