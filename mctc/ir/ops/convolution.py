@@ -41,7 +41,8 @@ def convolve(x: Array, weight: Array, groups: int, stride: Sequence[int], dilati
     n, c, h, w = windows.shape[:4]
     columns = np.moveaxis(windows, (4, 5), (2, 3)).reshape(n, groups, c // groups * kh * kw, h * w)
     kernels = weight.reshape(groups, out // groups, c // groups * kh * kw)
-    return np.matmul(kernels, columns).reshape(n, out, h, w)
+    y: Array = np.matmul(kernels, columns)
+    return y.reshape(n, out, h, w)
 
 
 def _window(s: Signature, kernel: int, stride: int, dilation: int, pad: Sequence[int]) -> TimeBehaviour:
