@@ -32,10 +32,9 @@ class Spec:
 
 @dataclass(frozen=True)
 class Component:
-    """A component: its text, and its results."""
+    """A component: its text, and the frames that every rate along it divides."""
 
     text: str
-    results: tuple[Tensor, ...]
     jump: int
 
 
@@ -129,7 +128,7 @@ def _closed(body: Body, name: str, inputs: Sequence[str]) -> Component:
         declared = "(" + ", ".join(f"out_{i}: {type_}" for i, type_ in enumerate(types)) + ")"
     head = f"component {name}({', '.join(inputs)}) -> {declared} {{"
     text = "\n".join([head, indented([*body.lines, f"return {', '.join(names)}"]), "}"])
-    return Component(text, tuple(results), max(x.jump for x in body.pool))
+    return Component(text, max(x.jump for x in body.pool))
 
 
 def _text(shared: Shared, kinds: Sequence[str], made: Sequence[Component], multiple: int) -> str:
