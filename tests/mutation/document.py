@@ -29,8 +29,8 @@ $ python -m tests.mutation passes/                 # those of a folder
 No file of the working tree is touched. A process that has imported everything but mctc forks a child for each fault.
 The child imports mctc from a folder of links to the real sources, in which the faulty file alone is a file of its own,
 and runs pytest on the test; hypothesis draws the same examples every time. A changed C++ source is compiled, without
-optimisation, into a cache that goes away with the child. So a fault costs the
-time of its test: a few seconds.
+optimisation, into a cache that goes away with the child. So a fault
+costs the time of its test: a few seconds.
 
 This page is written from the table: `MCTC_UPDATE_DOCS=1 python -m pytest tests/mutation/test_table.py`.
 """
