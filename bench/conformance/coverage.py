@@ -1,13 +1,13 @@
-"""What the cases say about each op: docs/evaluator-coverage.md."""
+"""What the cases say about each op."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bench.conformance.case import Case
-from bench.conformance.known import LEFT_OUT, why
+from bench.conformance.known import why
 
 OPSETS = {"CoreML5": "iOS 15", "CoreML6": "iOS 16", "CoreML7": "iOS 17", "CoreML8": "iOS 18"}
 """A program's name of an op set, and the system that it came with."""
@@ -31,7 +31,9 @@ def registered() -> dict[str, dict[str, str]]:
 
     Most op sets take over the definition of the one before: what its cases show holds for all that use it.
     """
-    from coremltools import target
+    from mctc.targets.ane.coremltools_import import import_coremltools
+
+    target = import_coremltools(hide=True).target
     from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
 
     targets = {opset: getattr(target, system.replace(" ", "")) for opset, system in OPSETS.items()}
@@ -65,59 +67,14 @@ def correct(each: Tally, sets: Mapping[str, str], opset: str) -> bool:
 
 def shares(tallies: Mapping[str, Tally], ops: Ops) -> dict[str, tuple[int, int]]:
     """How many ops are evaluated correctly, of how many: by op set, and under "" in every op set that has the op."""
-    open_in = {name: _open_in(tallies.get(name, Tally()), sets) for name, sets in ops.items()}
-    counts = {"": (sum(not found for found in open_in.values()), len(ops))}
+    left = {name: open_in(tallies.get(name, Tally()), sets) for name, sets in ops.items()}
+    counts = {"": (sum(not found for found in left.values()), len(ops))}
     for opset in OPSETS:
         inside = [name for name, sets in ops.items() if opset in sets]
-        counts[opset] = sum(opset not in open_in[name] for name in inside), len(inside)
+        counts[opset] = sum(opset not in left[name] for name in inside), len(inside)
     return counts
 
 
-def _open_in(each: Tally, sets: Mapping[str, str]) -> list[str]:
+def open_in(each: Tally, sets: Mapping[str, str]) -> list[str]:
+    """The op sets in which the op isn't evaluated correctly."""
     return [opset for opset in sets if not correct(each, sets, opset)]
-
-
-def page(cases: Sequence[Case], head: str) -> str:
-    """The page as Markdown. head: how the cases came about."""
-    ops, tallies = registered(), tally(cases)
-    parts = [head, _summary(tallies, ops), _rest(tallies, ops), _explanations(cases), _table(tallies, ops)]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _summary(tallies: Mapping[str, Tally], ops: Ops) -> str:
-    rows = [
-        f"| {OPSETS.get(opset, 'all four')} | {total} | {good} | {good / total:.1%} |"
-        for opset, (good, total) in sorted(shares(tallies, ops).items(), reverse=True)
-    ]
-    return "\n".join(["| op set | ops | evaluated correctly | |", "|---|---|---|---|", *reversed(rows)])
-
-
-def _rest(tallies: Mapping[str, Tally], ops: Ops) -> str:
-    rows = []
-    for name, sets in ops.items():
-        each = tallies.get(name, Tally())
-        open_in = [OPSETS[opset] for opset in _open_in(each, sets)]
-        if open_in:
-            failed = each.failed.total()
-            reason = LEFT_OUT.get(name, f"{failed} cases fail" if failed else "no test of coremltools reaches it there")
-            rows.append(f"| `{name}` | {', '.join(open_in)} | {reason} |")
-    return "\n".join(["## The rest", "", "| op | in | why |", "|---|---|---|", *rows]) if rows else ""
-
-
-def _explanations(cases: Sequence[Case]) -> str:
-    counts = Counter(reason for case in cases if case.outcome == "failed" and (reason := why(case)))
-    if not counts:
-        return ""
-    rows = [f"| {count} | {reason} |" for reason, count in counts.most_common()]
-    return "\n".join(["## Failures that say nothing about an op", "", "| cases | why |", "|---|---|", *rows])
-
-
-def _table(tallies: Mapping[str, Tally], ops: Ops) -> str:
-    rows = ["| op | since | other definitions | passed | failed | explained |", "|---|---|---|---|---|---|"]
-    for name, sets in ops.items():
-        each = tallies.get(name, Tally())
-        latest_first = {definition: OPSETS[opset] for opset, definition in reversed(list(sets.items()))}
-        first, *others = reversed(latest_first.values())
-        numbers = (str(number or "") for number in (each.passed.total(), each.failed.total(), each.explained))
-        rows.append("| " + " | ".join([f"`{name}`", first, ", ".join(others), *numbers]) + " |")
-    return "\n".join(["## By op", "", *rows])

@@ -34,13 +34,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--cases", type=Path, required=True, help="the file that the cases are written to")
     group.addoption("--precision", choices=("fp32", "fp16"), default="fp32", help="of programs and evaluator")
     group.addoption("--sample", type=int, default=0, help="parametrisations of a test for an op set and op (0: all)")
+    group.addoption("--select", type=Path, help="a file of tests, a line each: only these are run")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     precision = config.getoption("--precision")
     engine = Engine(precision)
     _replace_core_ml(engine, precision)
-    config.pluginmanager.register(_Recorder(engine, config.getoption("--cases"), config.getoption("--sample")))
+    config.pluginmanager.register(_Recorder(engine, config))
 
 
 def _replace_core_ml(engine: Engine, precision: str) -> None:
@@ -76,12 +77,18 @@ def _tolerant(compare: Callable[..., Any], engine: Engine) -> Callable[..., Any]
 class _Recorder:
     """Writes a Case for each test."""
 
-    def __init__(self, engine: Engine, path: Path, sample: int) -> None:
-        self.engine, self.path, self.sample = engine, path, sample
-        path.write_text("", encoding="utf-8")
+    def __init__(self, engine: Engine, config: pytest.Config) -> None:
+        self.engine = engine
+        self.path: Path = config.getoption("--cases")
+        self.sample: int = config.getoption("--sample")
+        self.select: Path | None = config.getoption("--select")
+        self.path.write_text("", encoding="utf-8")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         _let_boxes_be_chosen(items)
+        if self.select is not None:
+            names = set(self.select.read_text(encoding="utf-8").splitlines())
+            items[:] = [item for item in items if _name(item.nodeid) in names]
         if not self.sample:
             return
         groups: defaultdict[tuple[str, ...], list[pytest.Item]] = defaultdict(list)
@@ -98,8 +105,7 @@ class _Recorder:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when != "call" and report.passed:
             return
-        test = report.nodeid.partition(FOLDER)[2] or str(report.location[2])
-        case = Case(test, report.outcome, self.engine.take_programs(), _reason(report))
+        case = Case(_name(report.nodeid), report.outcome, self.engine.take_programs(), _reason(report))
         with self.path.open("a", encoding="utf-8") as cases:
             cases.write(case.line())
 
@@ -113,6 +119,11 @@ def _let_boxes_be_chosen(items: list[pytest.Item]) -> None:
             if group is not None and module is not None and group.name == BOXES:
                 module.obj.tf = tensorflow
                 group.own_markers[:] = [mark for mark in group.own_markers if mark.name != "skipif"]
+
+
+def _name(nodeid: str) -> str:
+    """A test's name from the folder of op tests on."""
+    return nodeid.partition(FOLDER)[2] or nodeid.rpartition("/")[2]
 
 
 def _group(item: pytest.Item) -> tuple[str, ...]:
