@@ -6,6 +6,7 @@ they stop after conversion, since there is nothing to predict with; here there i
 
 from __future__ import annotations
 
+import gc
 import os
 import zlib
 from collections import defaultdict
@@ -101,6 +102,11 @@ class _Recorder:
             for item in sorted(group, key=lambda one: zlib.crc32(one.nodeid.encode()))[: self.sample]
         }
         items[:] = [item for item in items if item in kept]
+
+    def pytest_collection_finish(self) -> None:
+        """Every conversion collects garbage: all that stays anyway needn't be looked through each time (4× as fast)."""
+        gc.collect()
+        gc.freeze()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when != "call" and report.passed:

@@ -23,7 +23,7 @@ LOAD = f"import sys, pytest; sys.path.append({str(ROOT)!r}); sys.exit(pytest.mai
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sample", type=int, default=1, help="runs of a test for an op and op set (1; 0: all)")
+    parser.add_argument("--sample", type=int, default=3, help="runs of a test for an op and op set (3; 0: all)")
     parser.add_argument("--only", default="", help="a file or class of theirs, e.g. iOS14/test_pool.py::TestAvgPool")
     parser.add_argument("--select", type=Path, help="a file with names of tests: only these are run")
     parser.add_argument("--cases", type=Path, help="keeps what every test showed, a line of JSON each")
