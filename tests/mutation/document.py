@@ -21,7 +21,7 @@ Metal kernels have a table of their own beside this one, with the check that see
 
 ```console
 $ python -m pytest tests/mutation -m 'not slow'    # a handful
-$ python -m pytest tests/mutation                  # all; a few minutes
+$ python -m pytest tests/mutation                  # all: six minutes of a processor, -n 2 halves them
 $ python -m tests.mutation packed-state-stale      # one, and what the test said
 $ python -m tests.mutation passes/                 # those of a folder
 ```
