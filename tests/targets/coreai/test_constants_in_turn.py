@@ -8,7 +8,7 @@ from mctc.ir.text import parse_program
 
 from .conftest import Make
 
-X = "f32[batch 1, channel 4, unit 1, time 3]"
+X = "f32[batch 1, channel 4, unit 1, time 1]"
 CONSTANTS = "%d = parameter @d %k = constant [1.0, 2.0, 3.0]: f32[3]"
 CHAINS = {
     "a number, then a vector": "%u = scale(%x, factor = -0.5) %y = mul(%u, %d)",
@@ -16,7 +16,7 @@ CHAINS = {
     "sums": "%u = scale(%x, offset = 0.5) %y = add(%u, %d)",
     "differences": "%u = scale(%x, factor = -1.0, offset = 0.5) %y = sub(%u, %d)",
     "quotients": "%u = scale(%x, factor = 0.5) %y = div(%u, %d)",
-    "a reshape between": """%u = neg(%x) %r = reshape(%u, axes = [batch 1, channel 4, feature 1, time 3])
+    "a reshape between": """%u = neg(%x) %r = reshape(%u, axes = [batch 1, channel 4, feature 1, time 1])
         %y = mul(%r, %d)""",
     "a vector, then another along other axes": "%u = mul(%x, %d) %y = mul(%u, %k)",
 }
