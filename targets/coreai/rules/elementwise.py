@@ -72,36 +72,8 @@ BINARY: dict[str, tuple[Binary, Binary]] = {
 }
 
 
-ARITHMETIC = ("add", "sub", "mul", "div")
-
-
-def constant_shape(value: Value) -> tuple[int, ...] | None:
-    """The shape of the constant that a value was last added to, multiplied by and so on; None where there is none."""
-    op = value.owner
-    while op is not None and op.name == "reshape":
-        op = operand(op).owner
-    if op is None:
-        return None
-    if op.name in ("scale", "neg"):
-        return ()
-    known = [v.type.shape for v in op.operands if v is not None and _is_constant(v)] if op.name in ARITHMETIC else []
-    return known[0] if known else None
-
-
 def _is_constant(value: Value) -> bool:
     return value.owner is not None and value.owner.name in ("parameter", "constant")
-
-
-def _apart(value: Value, other: Value, written: ca.Value, e: FunctionEmitter) -> ca.Value:
-    """An operand, behind a maximum with the lowest number where it was combined with a constant and meets another.
-
-    coreai-core 1.0.0b3 rewrites (x * a) * b to x * (a * b) and gives a * b the shape of `a`: of a vector `b` the first
-    entry is left where `a` is a number. So it is for sums, and where shapes don't fit the asset can't be opened.
-    """
-    first = constant_shape(value)
-    if first is None or not _is_constant(other) or other.type.shape in ((), first):
-        return written
-    return ca.broadcasting_maximum(written, e.number(float(np.finfo(e.dtype).min)))
 
 
 def _unary(form: Unary) -> Rule:
@@ -114,10 +86,10 @@ def _binary(name: str) -> Rule:
     def rule(op: Op, e: FunctionEmitter) -> ca.Value:
         left, right = operand(op, 0), operand(op, 1)
         alike = left.type.shape == right.type.shape == op.result.type.shape
-        one, two = e.broadcast(op, left, right)
-        if name in ARITHMETIC:
-            one, two = _apart(left, right, one, e), _apart(right, left, two, e)
-        return (same if alike else broadcasting)(one, two)
+        # coreai-core 1.0.0b3 makes mul(broadcasting_mul(x, number), vector) of one multiplication, by the number times
+        # the vector's first entry; it takes nothing out of two broadcasting forms.
+        plain = alike and not (_is_constant(left) or _is_constant(right))
+        return (same if plain else broadcasting)(*e.broadcast(op, left, right))
 
     return rule
 

@@ -129,8 +129,8 @@ FAULTS = (
         name="core-ai-operands-swapped",
         file="targets/coreai/rules/elementwise.py",
         what="the operands of sub and div change places",
-        old="one, two = e.broadcast(op, left, right)",
-        new="one, two = e.broadcast(op, right, left)",
+        old="(*e.broadcast(op, left, right))",
+        new="(*e.broadcast(op, right, left))",
         caught_by=CORE_AI,
     ),
     Fault(
