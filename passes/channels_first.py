@@ -204,12 +204,24 @@ def _matmul(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     return rewriter.emit("linear", rewriter[left], weight)
 
 
+def _split_channels(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
+    """The features take the place between channels and time, which labels may hold already."""
+    (x,) = op.operands
+    if x is not None and x.type.find(Role.LABEL) is not None and not layout.timeless:
+        raise InferenceError(
+            "channels can't be split into features where frames meet labels: the layout has one place for both; "
+            "split them in a component that has time or labels alone"
+        )
+    return _again(op, rewriter, layout)
+
+
 BINARY: Build = _binary
 SPECIAL: dict[str, Build] = {
     "constant": _constant,
     "conv1d": _conv1d,
     "transpose": _transpose,
     "reshape": _reshape,
+    "split_channels": _split_channels,
     "matmul": _matmul,
 }
 

@@ -37,9 +37,10 @@ def stand_in() -> Any:
     def non_max_suppression(
         boxes: Array, scores: Array, max_output_size: int, iou_threshold: float, score_threshold: float
     ) -> Selected:
-        numbers = np.asarray([max_output_size], np.int64), np.float32([iou_threshold]), np.float32([score_threshold])
-        arrays = np.float32(boxes)[None], np.float32(scores)[None, None], *numbers
-        (chosen,) = session.run(None, dict(zip(operands, arrays, strict=True)))
+        numbers = np.asarray([max_output_size]), np.asarray([iou_threshold]), np.asarray([score_threshold])
+        kinds = {"FLOAT": np.float32, "INT64": np.int64}
+        arrays = zip(operands.items(), (boxes[None], scores[None, None], *numbers), strict=True)
+        (chosen,) = session.run(None, {name: np.asarray(array, kinds[kind]) for (name, kind), array in arrays})
         return Selected(np.asarray(chosen)[:, 2])
 
     return SimpleNamespace(image=SimpleNamespace(non_max_suppression=non_max_suppression))

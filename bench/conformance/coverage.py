@@ -1,16 +1,18 @@
-"""What the cases say about each op: docs/evaluator-coverage.md."""
+"""What the cases say about each op."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bench.conformance.case import Case
-from bench.conformance.known import LEFT_OUT, why
+from bench.conformance.known import why
 
 OPSETS = {"CoreML5": "iOS 15", "CoreML6": "iOS 16", "CoreML7": "iOS 17", "CoreML8": "iOS 18"}
 """A program's name of an op set, and the system that it came with."""
+Ops = Mapping[str, Mapping[str, str]]
+"""Every op: its op sets, and the definition that each uses."""
 INTERNAL = frozenset({"_const_symbolic"})
 """In coremltools' registry, but never in a package."""
 
@@ -24,14 +26,19 @@ class Tally:
     explained: int = 0
 
 
-def registered() -> dict[str, tuple[str, ...]]:
-    """Every core op in coremltools' registry, and the op sets that have it."""
-    from coremltools import target
+def registered() -> dict[str, dict[str, str]]:
+    """Every core op in coremltools' registry: the op sets that have it, and the definition that each uses.
+
+    Most op sets take over the definition of the one before: what its cases show holds for all that use it.
+    """
+    from mctc.targets.ane.coremltools_import import import_coremltools
+
+    target = import_coremltools(hide=True).target
     from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
 
     targets = {opset: getattr(target, system.replace(" ", "")) for opset, system in OPSETS.items()}
     return {
-        name: tuple(opset for opset, system in targets.items() if system in versions)
+        name: {opset: versions[system].__module__ for opset, system in targets.items() if system in versions}
         for name, versions in sorted(SSAOpRegistry.core_ops.items())
         if name not in INTERNAL
     }
@@ -52,60 +59,22 @@ def tally(cases: Iterable[Case]) -> dict[str, Tally]:
     return found
 
 
-def correct(tallies: Mapping[str, Tally], name: str, opset: str) -> bool:
-    """Whether cases of the op in this op set passed, and none failed without an explanation."""
-    each = tallies.get(name, Tally())
-    return each.passed[opset] > 0 and not each.failed[opset]
+def correct(each: Tally, sets: Mapping[str, str], opset: str) -> bool:
+    """Whether cases of the definition that this op set uses passed, and none failed without an explanation."""
+    alike = [other for other, definition in sets.items() if definition == sets[opset]]
+    return any(each.passed[other] for other in alike) and not any(each.failed[other] for other in alike)
 
 
-def shares(tallies: Mapping[str, Tally], ops: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
+def shares(tallies: Mapping[str, Tally], ops: Ops) -> dict[str, tuple[int, int]]:
     """How many ops are evaluated correctly, of how many: by op set, and under "" in every op set that has the op."""
-    counts = {"": (sum(all(correct(tallies, name, each) for each in sets) for name, sets in ops.items()), len(ops))}
+    left = {name: open_in(tallies.get(name, Tally()), sets) for name, sets in ops.items()}
+    counts = {"": (sum(not found for found in left.values()), len(ops))}
     for opset in OPSETS:
         inside = [name for name, sets in ops.items() if opset in sets]
-        counts[opset] = sum(correct(tallies, name, opset) for name in inside), len(inside)
+        counts[opset] = sum(opset not in left[name] for name in inside), len(inside)
     return counts
 
 
-def page(cases: Sequence[Case], head: str) -> str:
-    """The page as Markdown. head: how the cases came about."""
-    ops, tallies = registered(), tally(cases)
-    parts = [head, _summary(tallies, ops), _rest(tallies, ops), _explanations(cases), _table(tallies, ops)]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _summary(tallies: Mapping[str, Tally], ops: Mapping[str, Sequence[str]]) -> str:
-    rows = [
-        f"| {OPSETS.get(opset, 'all four')} | {total} | {good} | {good / total:.1%} |"
-        for opset, (good, total) in sorted(shares(tallies, ops).items(), reverse=True)
-    ]
-    return "\n".join(["| op set | ops | evaluated correctly | |", "|---|---|---|---|", *reversed(rows)])
-
-
-def _rest(tallies: Mapping[str, Tally], ops: Mapping[str, Sequence[str]]) -> str:
-    rows = []
-    for name, sets in ops.items():
-        open_in = [OPSETS[opset] for opset in sets if not correct(tallies, name, opset)]
-        if open_in:
-            failed = sum(tallies.get(name, Tally()).failed.values())
-            reason = LEFT_OUT.get(name, f"{failed} cases fail" if failed else "no test of coremltools reaches it there")
-            rows.append(f"| `{name}` | {', '.join(open_in)} | {reason} |")
-    return "\n".join(["## The rest", "", "| op | in | why |", "|---|---|---|", *rows]) if rows else ""
-
-
-def _explanations(cases: Sequence[Case]) -> str:
-    counts = Counter(reason for case in cases if case.outcome == "failed" and (reason := why(case)))
-    if not counts:
-        return ""
-    rows = [f"| {count} | {reason} |" for reason, count in counts.most_common()]
-    return "\n".join(["## Failures that say nothing about an op", "", "| cases | why |", "|---|---|", *rows])
-
-
-def _table(tallies: Mapping[str, Tally], ops: Mapping[str, Sequence[str]]) -> str:
-    rows = ["| op | in | passed | failed | explained |", "|---|---|---|---|---|"]
-    for name, sets in ops.items():
-        each = tallies.get(name, Tally())
-        since = f"{OPSETS[sets[0]]} to {OPSETS[sets[-1]][4:]}" if len(sets) > 1 else OPSETS[sets[0]]
-        numbers = each.passed.total(), each.failed.total(), each.explained
-        rows.append(f"| `{name}` | {since} | " + " | ".join(str(number or "") for number in numbers) + " |")
-    return "\n".join(["## By op", "", *rows])
+def open_in(each: Tally, sets: Mapping[str, str]) -> list[str]:
+    """The op sets in which the op isn't evaluated correctly."""
+    return [opset for opset in sets if not correct(each, sets, opset)]

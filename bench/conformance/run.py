@@ -8,78 +8,64 @@ Run it with a Python that has mctc, torch and pytest. Exits with 1 when a case f
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
-from collections import Counter
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from textwrap import fill
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TESTS = Path("converters", "mil", "mil", "ops", "tests")
+SAMPLE = Path(__file__).with_name("sample.txt")
 LOAD = f"import sys, pytest; sys.path.append({str(ROOT)!r}); sys.exit(pytest.main(sys.argv[1:]))"
-HEAD = """# What coremltools' own tests say about the evaluator
-
-Written by `python bench/conformance/run.py --sample {sample} --out docs/evaluator-coverage.md`, not by hand.
-
-coremltools {coremltools} ships the tests of its MIL ops. They build a program of an op, convert it, predict with
-Core ML and compare with values that are written out or come from numpy, scipy or torch. Here they run where they are
-installed, as they are, with one thing replaced: mctc's evaluator predicts, from the package that was written, in fp32.
-Their comparison and tolerances stay (1e-4 absolute and 1e-5 relative, unless a test says otherwise); a test that is
-marked as failing in Core ML is run all the same. {sampling}
-
-{cases:,} cases: {passed:,} passed, {failed:,} failed, {skipped:,} were skipped by the tests themselves. {evaluated:,}
-of those that passed evaluated a program; the others are about the builder. An op counts as evaluated correctly in an
-op set when cases with it in a program of that op set passed and none failed, but for those listed below with their
-reason."""
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sample", type=int, default=8, help="parametrisations of a test and op set (8; 0: all)")
-    parser.add_argument("--only", default="", help="files or classes, e.g. iOS14/test_pool.py::TestAvgPool")
+    parser.add_argument("--sample", type=int, default=3, help="runs of a test for an op and op set (3; 0: all)")
+    parser.add_argument("--only", default="", help="a file or class of theirs, e.g. iOS14/test_pool.py::TestAvgPool")
+    parser.add_argument("--select", type=Path, help="a file with names of tests: only these are run")
     parser.add_argument("--cases", type=Path, help="keeps what every test showed, a line of JSON each")
-    parser.add_argument("--out", type=Path, help="the page to write")
+    parser.add_argument("--read", action="store_true", help="run nothing: write the page of the cases kept before")
+    parser.add_argument("--out", type=Path, help=f"the page to write; {SAMPLE.name}, for the test suite, with it")
     given = parser.parse_args(arguments)
     sys.path[:1] = []  # this folder; the tree comes last, so that `mctc` is the installed one
     sys.path.append(str(ROOT))
     from bench.conformance.case import read_cases
-    from bench.conformance.coverage import page
     from bench.conformance.known import why
+    from bench.conformance.page import page
+    from bench.conformance.sample import cover
 
     with tempfile.TemporaryDirectory(prefix="mctc-conformance-") as folder:
         path = (given.cases or Path(folder, "cases.jsonl")).resolve()
-        _run(path, Path(folder), given.sample, given.only)
+        if not given.read:
+            _run(path, Path(folder), given)
         cases = list(read_cases(path))
-    outcomes = Counter(case.outcome for case in cases)
     unexplained = [case for case in cases if case.outcome == "failed" and why(case) is None]
     for case in unexplained:
         print(f"{case.test}: {case.reason[:300]}")
-    sampling = f"Of each test and op set at most {given.sample} parametrisations are run." if given.sample else ""
-    head = HEAD.format(
-        sample=given.sample, coremltools=version("coremltools"), sampling=sampling, cases=len(cases),
-        evaluated=sum(case.outcome == "passed" and bool(case.programs) for case in cases),
-        **{outcome: outcomes[outcome] for outcome in ("passed", "failed", "skipped")},
-    )  # fmt: skip
-    text = page(cases, "\n\n".join(fill(part, 120) for part in head.split("\n\n")))
     if given.out is not None:
-        given.out.write_text(text, encoding="utf-8")
-    print(text.partition("## By op")[0])
+        given.out.write_text(page(cases, given.sample), encoding="utf-8")
+        SAMPLE.write_text("\n".join(cover(cases)) + "\n", encoding="utf-8")
+    print(f"{len(cases)} cases, {len(unexplained)} failures without an explanation")
     return int(bool(unexplained))
 
 
-def _run(cases: Path, folder: Path, sample: int, only: str) -> None:
+def _run(cases: Path, folder: Path, given: argparse.Namespace) -> None:
     """pytest, in a process and a folder of its own: the temporary packages of all programs go with it."""
     found = find_spec("coremltools")
     assert found is not None
     assert found.origin is not None
     root = Path(found.origin).parent
     options = ["-q", "-p", "no:cacheprovider", "-p", "bench.conformance.plugin", "-W", "ignore", "--runxfail"]
-    places = ["-c", "/dev/null", "--rootdir", str(root), str(root / TESTS / only)]
-    settings = ["--tb=line", "--cases", str(cases), "--sample", str(sample)]
-    subprocess.run([sys.executable, "-c", LOAD, *options, *settings, *places], cwd=folder, check=False)
+    settings = ["--tb=line", "--cases", str(cases), "--sample", str(given.sample)]
+    settings += ["--select", str(given.select.resolve())] if given.select else []
+    places = ["-c", "/dev/null", "--rootdir", str(root), str(root / TESTS / given.only)]
+    places += [] if given.only else [str(Path(__file__).with_name("untested_ops.py"))]
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    command = [sys.executable, "-c", LOAD, *options, *settings, *places]
+    subprocess.run(command, cwd=folder, env=environment, check=False)
 
 
 if __name__ == "__main__":

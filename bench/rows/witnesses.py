@@ -19,6 +19,11 @@ from mctc.runtime.step import Packages
 from mctc.runtime.witness import Witness, build_witness
 
 OTHER = "coreai"
+REDUCED = (
+    "width=32",
+    "depth=2",
+    "vocab=30",
+)  # of mct_small: the other runtime takes an hour for ten minutes of the whole one
 
 
 def rows(setting: Setting) -> list[Row]:
@@ -46,7 +51,7 @@ def rows(setting: Setting) -> list[Row]:
                 f"{name}: " + ", ".join(f"{c} {r:.1f}" for c, r in each.items()) for name, each in ratios.items()
             ),
         ),
-        long_stream(setting, others["mct_small"]),
+        long_stream(setting),
     ]
 
 
@@ -54,12 +59,12 @@ def _in_fp32(rung: Rung) -> bool:
     return rung.seconds is not None and rung.name.partition(", ")[2] != "fp16"
 
 
-def built(setting: Setting, spec: Path) -> Path:
+def built(setting: Setting, spec: Path, *defines: str) -> Path:
     """The folder of a spec as `mctc build` writes it."""
-    if spec == setting.small:
+    if spec == setting.small and not defines:
         return setting.built
-    folder = setting.work / spec.stem
-    setting.run([setting.mctc, "build", spec, "-o", folder])
+    folder = setting.work / "_".join([spec.stem, *defines])
+    setting.run([setting.mctc, "build", spec, "-o", folder, *(part for each in defines for part in ("-D", each))])
     return folder
 
 
@@ -88,13 +93,14 @@ def told(rungs: list[Rung]) -> str:
     return ", ".join(parts)
 
 
-def long_stream(setting: Setting, other: Witness) -> Row:
+def long_stream(setting: Setting) -> Row:
     """One stream from start to end by both engines in fp16: how far they are apart in every minute."""
+    folder = built(setting, setting.small, *REDUCED)
+    other = witness(Ladder(folder), setting.work / f"reduced_{OTHER}")
     mel = long_mel(60 * MINUTES)
-    theirs, ours = encode(other.built, "fp16", mel), encode(open_built(setting.built), "fp16", mel)
-    ratios = [
-        signal_to_noise(*minute) for minute in zip(np.array_split(theirs, MINUTES), np.array_split(ours, MINUTES))
-    ]
+    theirs, ours = encode(other.built, "fp16", mel), encode(open_built(folder), "fp16", mel)
+    minutes = zip(np.array_split(theirs, MINUTES), np.array_split(ours, MINUTES))
+    ratios = [signal_to_noise(*minute) for minute in minutes]
     grown = max(ratios[0] - ratio for ratio in ratios)
     return Row(
         f"{MINUTES} minutes of speech streamed with the state carried, the package's evaluator against the Core AI "
@@ -102,5 +108,5 @@ def long_stream(setting: Setting, other: Witness) -> Row:
         f"≤ {MOST:g} dB",
         f"{max(grown, 0.0):.1f} dB",
         grown <= MOST,
-        "dB by minute: " + ", ".join(f"{ratio:.1f}" for ratio in ratios),
+        f"mct_small with {', '.join(REDUCED)}; dB by minute: " + ", ".join(f"{ratio:.1f}" for ratio in ratios),
     )

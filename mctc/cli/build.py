@@ -118,7 +118,7 @@ def summary(result: BuildResult) -> list[str]:
     if manifest["verification"]:
         worst = max(entry["error"] for entry in manifest["verification"])
         lines.append(f"  read back, type-checked and evaluated: within {worst:.1e} of the program")
-    lines += placed(result.folder)
+    lines += placed(result.folder) + held_to_rules(result.folder)
     missing = {name: entry["missing"] for name, entry in manifest["beside"].items() if "missing" in entry}
     lines += [f"  without the files of target {name}: {why}" for name, why in missing.items()]
     if (result.folder / "training").is_dir():
@@ -145,6 +145,20 @@ def placed(folder: Path) -> list[str]:
         told.append(f"{function['name']} {WHERE[most]}")
     target = packages[0]["target"]["name"]
     return [f"  predicted for {target} (placement.html says why):", f"    {', '.join(told)}"]
+
+
+def held_to_rules(folder: Path) -> list[str]:
+    """What the rules of Core AI's Neural Engine found, for a target that asks them."""
+    path = folder / "neural_engine.json"
+    if not path.is_file():
+        return []
+    import json
+    from collections import Counter
+
+    findings = json.loads(path.read_text(encoding="utf-8"))["findings"]
+    counts = Counter(finding["severity"] for finding in findings)
+    told = ", ".join(f"{counts[severity]} {severity}{'s' * (counts[severity] != 1)}" for severity in counts)
+    return [f"  rules of the Neural Engine: {told or 'nothing found'} (neural_engine.json)"]
 
 
 def _count(number: int) -> str:

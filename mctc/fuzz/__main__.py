@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mctc.diagnostics.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from mctc.fuzz.campaign import Plan
+    from mctc.fuzz.tally import Failure, Tally
 
 
 @click.command()
@@ -39,40 +46,61 @@ def fuzz(
     if find_spec("hypothesis") is None:
         raise UsageError("the fuzzer needs hypothesis", hint="pip install 'mctc[test]'")
     from mctc.fuzz import report
-    from mctc.fuzz.campaign import Plan
-    from mctc.fuzz.regression import write
+    from mctc.fuzz.campaign import Plan, run
     from mctc.fuzz.witnesses import WITNESSES
 
     known = [witness.name for witness in WITNESSES]
     for name in witnesses:
         if name not in known:
             raise UsageError(f"there is no witness `{name}`", hint=f"there are {', '.join(known)}")
-    tally = _run(Plan(examples, seed, minutes, jobs, witnesses or None, broken))
+    plan = Plan(examples, seed, minutes, jobs, witnesses or None, broken)
+    began = time.monotonic()
+    with Screen(plan, regressions) as screen:
+        tally = run(plan, screen.seen)
     if json_file is not None:
-        json_file.write_text(json.dumps(tally.as_json(), indent=2) + "\n", encoding="utf-8")
+        told = {"plan": asdict(plan), "seconds": round(time.monotonic() - began), **tally.as_json()}
+        json_file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     if markdown is not None:
         markdown.write_text(report.markdown(tally), encoding="utf-8")
     click.echo(report.markdown(tally))
-    for failure in tally.failures:
-        where = write(failure, regressions) if regressions is not None else None
-        click.echo(f"{failure.stage}: {failure.what}\n{where or failure.text}\n", err=True)
     return ExitCode.FAILED if tally.failures else ExitCode.OK
 
 
-def _run(plan):  # type: ignore[no-untyped-def]
-    """The campaign with a bar that shows how far it is."""
-    from rich.progress import Progress
+class Screen:
+    """How far a run is: a bar on a terminal, now and then a line elsewhere. Failures are told, and written, at once."""
 
-    from mctc.fuzz.campaign import run
+    EVERY = 100  # programs from line to line
 
-    with Progress(auto_refresh=False) as progress:
-        task = progress.add_task("programs", total=plan.examples)
+    def __init__(self, plan: Plan, regressions: Path | None) -> None:
+        from rich.progress import Progress
 
-        def seen(tally) -> None:  # type: ignore[no-untyped-def]
-            progress.update(task, completed=tally.programs, description=f"{len(tally.failures)} failures, programs")
-            progress.refresh()
+        self.regressions, self.told, self.lines = regressions, 0, 0
+        self.progress = Progress(auto_refresh=False, disable=not sys.stdout.isatty())
+        self.task = self.progress.add_task("programs", total=plan.examples)
 
-        return run(plan, seen)
+    def __enter__(self) -> Screen:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def seen(self, tally: Tally) -> None:
+        """Shows what is new."""
+        for failure in tally.failures[self.told :]:
+            self._tell(failure)
+        self.told = len(tally.failures)
+        self.progress.update(self.task, completed=tally.programs)
+        self.progress.refresh()
+        if self.progress.disable and tally.programs // self.EVERY > self.lines:
+            self.lines = tally.programs // self.EVERY
+            click.echo(f"{tally.programs:,} programs, {self.told} failures", err=True)
+
+    def _tell(self, failure: Failure) -> None:
+        from mctc.fuzz.regression import write
+
+        where = write(failure, self.regressions) if self.regressions is not None else None
+        click.echo(f"{failure.stage}: {failure.what}\n{where or failure.text}\n", err=True)
 
 
 def main() -> None:

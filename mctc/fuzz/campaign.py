@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +18,8 @@ from mctc.fuzz.tally import Failure, Tally
 
 SIZE = 20  # programs in a batch
 PATIENCE_S = 300.0  # for one program
+TIMES = 20  # that a process may die before the run gives up
+CONTEXT = multiprocessing.get_context("spawn")  # engines have threads, which a fork would cut off
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def run(plan: Plan, seen: Callable[[Tally], None] = lambda _: None) -> Tally:
 class _Campaign:
     def __init__(self, plan: Plan, folder: Path, seen: Callable[[Tally], None]) -> None:
         self.plan, self.folder, self.seen = plan, folder, seen
-        self.tally, self.batches = Tally(), plan.batches()
+        self.tally, self.batches, self.died = Tally(), plan.batches(), 0
         self.end = None if plan.minutes is None else time.monotonic() + 60 * plan.minutes
 
     def run(self) -> Tally:
@@ -71,12 +72,13 @@ class _Campaign:
             while workers:
                 ready = wait([worker.pipe for worker in workers], timeout=1.0)
                 for worker in list(workers):
-                    if worker.pipe in ready:
-                        self._receive(worker)
+                    lives = worker.pipe not in ready or self._receive(worker)
                     hangs = time.monotonic() - worker.heard > PATIENCE_S
-                    if hangs or not (worker.process.is_alive() or worker.pipe.poll()):
+                    if hangs or not lives:
                         self._dead(worker, hangs)
-                        workers[workers.index(worker)] = self._start(int(worker.scratch.stem))
+                        workers.remove(worker)
+                        if self.died < TIMES:
+                            workers.append(self._start(int(worker.scratch.stem)))
                     elif worker.batch is None:
                         workers.remove(worker)
                         worker.process.join()
@@ -86,9 +88,8 @@ class _Campaign:
         return self.tally
 
     def _start(self, number: int) -> Worker:
-        context = multiprocessing.get_context("fork" if sys.platform.startswith("linux") else "spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs,), daemon=True)
+        ours, theirs = CONTEXT.Pipe()
+        process = CONTEXT.Process(target=_work, args=(theirs,), daemon=True)
         process.start()
         theirs.close()
         worker = Worker(process, ours, self.folder / f"{number}.mct")
@@ -104,20 +105,22 @@ class _Campaign:
             worker.batch = Batch(batch.seed, batch.count, batch.kind, batch.witnesses, worker.scratch, known)
         worker.pipe.send(worker.batch)
 
-    def _receive(self, worker: Worker) -> None:
-        """A sign of life, or the tally of a batch."""
+    def _receive(self, worker: Worker) -> bool:
+        """A sign of life, or the tally of a batch. False where the other end is gone."""
         try:
             tally = worker.pipe.recv()
-        except EOFError:
-            return
+        except (EOFError, ConnectionError):
+            return False
         worker.heard = time.monotonic()
         if tally is not None:
             self.tally.merge(tally)
             self.seen(self.tally)
             self._next(worker)
+        return True
 
     def _dead(self, worker: Worker, hangs: bool) -> None:
         """A worker that ended or hangs: the program in its scratch file is a failure."""
+        self.died += 1
         worker.process.kill()
         worker.process.join()
         text = worker.scratch.read_text(encoding="utf-8") if worker.scratch.exists() else ""

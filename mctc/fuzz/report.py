@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from mctc.fuzz.tally import Tally
@@ -24,7 +25,7 @@ def markdown(tally: Tally) -> str:
         ("Refused by", "reason", "programs"), ((s, r, f"{n:,}") for (s, r), n in tally.refused.most_common())
     )
     for kind, title in KINDS.items():
-        names = tally.covered.get(kind, {})
+        names = tally.covered.get(kind, Counter())
         told = ", ".join(f"`{name}` {count:,}" for name, count in sorted(names.items(), key=lambda item: -item[1]))
         lines += [f"{title}: {told}.", ""]
     lines += _table(("Failure", "what"), ((f.stage, f.what) for f in tally.failures))

@@ -51,7 +51,7 @@ class Tally:
         self.programs += 1
         for kind, names in outcome.covered.items():
             self.covered.setdefault(kind, Counter()).update(names)
-        self.ran.update(outcome.errors)
+        self.ran.update(outcome.errors.keys())
         for name, error in outcome.errors.items():
             self.worst[name] = max(self.worst.get(name, 0.0), error)
         self.refused.update(outcome.refused)

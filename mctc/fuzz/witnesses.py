@@ -150,7 +150,9 @@ class Subject:
 def suited(options: BuildOptions, target: Target) -> BuildOptions:
     """The options that a target takes; what it has not is left to it."""
     forms = target.forms
-    kept = {name: getattr(options, name) if getattr(options, name) in forms[name] else None for name in forms}
+    kept: dict[str, Any] = {
+        name: getattr(options, name) if getattr(options, name) in known else None for name, known in forms.items()
+    }
     if "fp32" in forms["precision"]:
         kept["precision"] = "fp32"
     return replace(options, target=target.name, **kept).resolved(forms)
@@ -210,7 +212,11 @@ class Caller:
         passed = len(interface.inputs) - len(self.inputs)
         self.outputs = interface.outputs[: len(interface.outputs) - passed]
         self.updates = interface.outputs[len(self.outputs) :]
-        self.carried = {port.name: np.zeros(port.shape, np.float32) for port in interface.states} if passed else {}
+        self.carried = (
+            {port.name: np.zeros([int(n) for n in port.shape], np.float32) for port in interface.states}
+            if passed
+            else {}
+        )
         self.state = self.function.make_state() if interface.states and not passed else None
 
     def __call__(self, _: Any, inputs: Mapping[str, Array], __: Any) -> tuple[dict[str, Array], dict[str, Array]]:

@@ -117,7 +117,8 @@ class Rewriter(Builder):
             return Value(retype(value.type), value.name)
         except InferenceError as error:
             where = self.function.origin.location or self.function.name
-            raise RewriteError(f"pass {self.by} can't take {value.name} of {where}: {error}", hint=error.hint) from error
+            told = f"pass {self.by} can't take {value.name} of {where}: {error}"
+            raise RewriteError(told, hint=error.hint) from error
 
     def bind(self, old: Value, new: Value) -> None:
         """Says what an old value is in the new function: an input or a state before any op is visited."""

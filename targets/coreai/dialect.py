@@ -8,19 +8,19 @@ and no other. Written against coreai-core 1.0.0b3.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from coreai.authoring import AIProgram, Module, TensorSpec, Value
+from coreai.authoring import AIProgram, Context, DebugInfo, Module, TensorSpec, Value
 
 from mctc.ir.op import Array
 
 # After coreai.authoring, without which they can't be imported.
 ops: Any = import_module("coreai._compiler.dialects.coreai")
 ir: Any = import_module("coreai._compiler.ir")
-passes: Any = import_module("coreai._compiler.passmanager")
 
 SUB_BYTE = (2, 4)  # bits of the integers that are stored packed; lower entries lie in lower bits
 
@@ -29,15 +29,19 @@ class Graphs:
     """A Core AI module under construction: functions by name. Use it as a context manager around all of them."""
 
     def __init__(self) -> None:
-        self._module: Any = Module.create()
+        # Where nothing else is said, coreai notes the line of Python: here, that would be one of mctc's own.
+        with Context()._mlir_context, DebugInfo.unknown().activate():
+            self._module: Any = Module.create()
         self._attributes: dict[str, Any] = {}
+        self._open = ExitStack()
 
     def __enter__(self) -> Graphs:
-        self._module.__enter__()
+        self._open.enter_context(self._module)
+        self._open.enter_context(DebugInfo.unknown().activate())
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        self._module.__exit__(*exception)
+        self._open.__exit__(*exception)
 
     def graph(self, name: str, inputs: Ports, results: Ports, states: Ports) -> Graph:
         """A function with these ports. States are held by the caller, read and written in place."""
@@ -56,9 +60,7 @@ class Graphs:
         return _constant(self._attributes[name])
 
     def save(self, path: Path) -> None:
-        """Writes an asset. What the compiler notes about lines of Python is left out, for it differs between builds."""
-        with self._module._context:
-            passes.PassManager.parse("builtin.module(strip-debuginfo)").run(self._module._mlir_module.operation)
+        """Writes an asset."""
         AIProgram(self._module).save_asset(path)
 
 

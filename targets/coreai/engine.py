@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import os
+import sys
 import weakref
-from collections.abc import Coroutine, Mapping, MutableMapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Coroutine, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from threading import Thread
+from threading import enumerate as enumerate_threads
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,6 +27,8 @@ from mctc.ir.op import Array
 from mctc.targets.coreai.errors import CoreAiError
 
 T = TypeVar("T")
+STANDARD_ERROR = 2
+LAST_WAIT_S = 5.0
 FLOATS: Mapping[Any, str] = {np.float16: "fp16", np.float32: "fp32"}
 PROGRAM, DIGEST = "main.mlirb", "main.hash"  # of an asset; the digest is the program's SHA-256, 32 bytes
 
@@ -38,8 +46,9 @@ class TensorPort:
         given = np.asarray(array)
         if given.shape != self.shape:
             raise CoreAiError(f"`{self.name}` of {function} has shape {list(given.shape)}, expected {list(self.shape)}")
-        if given.dtype.kind not in "fiub" or (np.dtype(self.dtype).kind in "iu" and given.dtype.kind == "f"):
-            raise CoreAiError(f"`{self.name}` of {function} is {given.dtype}, expected {np.dtype(self.dtype)}")
+        expected = np.dtype(self.dtype)
+        if given.dtype.kind not in "fiub" or (expected.kind in "iu" and np.any(given != given.astype(expected))):
+            raise CoreAiError(f"`{self.name}` of {function} is {given.dtype}, expected {expected}")
         return NDArray(np.ascontiguousarray(given, self.dtype))  # the device's runtime reads no strides (NE35)
 
 
@@ -48,14 +57,14 @@ class CoreAiEngine:
 
     def __init__(self, asset: Path, precision: str | None = None) -> None:
         check_whole(asset)
-        self.asset, self._loop, self._stack = asset, Loop(), AsyncExitStack()
+        self.asset, stack = asset, AsyncExitStack()
         try:
-            self._model = self._loop.run(self._stack.enter_async_context(AIModelAsset.load(str(asset)).executable()))
+            self._model = _run(stack.enter_async_context(AIModelAsset.load(str(asset)).executable()))
         except Exception as error:  # whatever the runtime raises for a file that it can't read
-            self._loop.stop()
             raise CoreAiError(f"{asset} can't be opened: {error}") from error
-        self._functions: dict[str, CoreAiFunction] = {}
-        self._close = weakref.finalize(self, _close, self._loop, self._stack)
+        self._functions: weakref.WeakValueDictionary[str, CoreAiFunction] = weakref.WeakValueDictionary()
+        self._close = weakref.finalize(self, _close, stack)
+        self._close.atexit = False  # the loop has ended by then
         built = {FLOATS[port.dtype] for name in self._model.function_names for port in self.function(name).floats()}
         if precision is not None and built and precision not in built:
             self._close()
@@ -68,13 +77,12 @@ class CoreAiEngine:
         if name not in names:
             hint = did_you_mean(str(name), names) or f"it has {listing(names)}"
             raise CoreAiError(f"{self.asset} has no function '{name}'", hint=hint)
-        if name not in self._functions:
-            self._functions[name] = CoreAiFunction(name, self._model.load_function(name), self)
-        return self._functions[name]
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Waits for the runtime."""
-        return self._loop.run(work)
+        found = self._functions.get(name)
+        if found is None:
+            with _without_notices():
+                loaded = self._model.load_function(name)
+            found = self._functions[name] = CoreAiFunction(name, loaded, self)
+        return found
 
 
 class CoreAiFunction:
@@ -103,7 +111,7 @@ class CoreAiFunction:
         given = self._fitted(self.inputs, inputs, "input")
         held = self._fitted(self.states, {} if state is None else state, "state")
         try:
-            results = self._engine.run(self._loaded(given, held))
+            results = _run(self._loaded(given, held))
         except Exception as error:
             raise CoreAiError(f"{self.name} of {self._engine.asset} fails: {error}") from error
         for name, array in held.items():
@@ -122,24 +130,6 @@ class CoreAiFunction:
         return {port.name: port.array(arrays[port.name], self.name) for port in ports}
 
 
-class Loop:
-    """An event loop of its own in a thread of its own: the runtime has only an asynchronous interface, and the caller
-    may be inside of a loop already, as in a notebook."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = Thread(target=self._loop.run_forever, name="Core AI", daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
 def check_whole(asset: Path) -> None:
     """Raises CoreAiError where an asset is none or was changed since: reading a damaged one ends the process."""
     program, digest = asset / PROGRAM, asset / DIGEST
@@ -149,9 +139,55 @@ def check_whole(asset: Path) -> None:
         raise CoreAiError(f"{asset} is damaged: {PROGRAM} is not what {DIGEST} says", hint="build it again")
 
 
-def _close(loop: Loop, stack: AsyncExitStack) -> None:
-    loop.run(stack.aclose())
-    loop.stop()
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """An event loop in a thread of its own, for all engines: the runtime has only an asynchronous interface, and the
+    caller may be inside of a loop already, as in a notebook."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, name="Core AI", daemon=True)
+    thread.start()
+    atexit.register(_end, loop, thread)
+    return loop
+
+
+def _end(loop: asyncio.AbstractEventLoop, thread: Thread) -> None:
+    """Before Python ends: ends the loop, and waits for threads of the runtime that are still telling it of a result.
+
+    Python cuts off a thread that comes back to it too late, and Swift's runtime answers that by aborting the process.
+    """
+    if not thread.is_alive():  # a process that was forked off
+        return
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    deadline = monotonic() + LAST_WAIT_S
+    known = {each.ident for each in enumerate_threads()}
+    while sys._current_frames().keys() - known and monotonic() < deadline:
+        sleep(0.001)
+
+
+os.register_at_fork(after_in_child=_loop.cache_clear)  # threads stay behind
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run_coroutine_threadsafe(work, _loop()).result()
+
+
+def _close(stack: AsyncExitStack) -> None:
+    """Not waited for: what is collected as garbage may be so in the loop's own thread."""
+    asyncio.run_coroutine_threadsafe(stack.aclose(), _loop())
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """The runtime says on standard error which function it loads; nothing else is said in so short a time."""
+    kept, nowhere = os.dup(STANDARD_ERROR), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, STANDARD_ERROR)
+        yield
+    finally:
+        os.dup2(kept, STANDARD_ERROR)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _port(name: str, descriptor: Any) -> TensorPort:

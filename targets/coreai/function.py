@@ -15,6 +15,7 @@ from mctc.targets.ane.names import Names, identifier
 from mctc.targets.coreai.constants import Constants
 from mctc.targets.coreai.errors import CoreAiError, place
 from mctc.targets.coreai.interface import STATE_OUT
+from mctc.targets.coreai.places import debug_info
 
 Result = ca.Value | Sequence[ca.Value]
 Rule = Callable[[Op, "FunctionEmitter"], Result]
@@ -90,7 +91,8 @@ class FunctionEmitter:
             raise CoreAiError(
                 f"{place(op)} has no Core AI form", hint="a deploy pass has to lower it: see `mctc passes`"
             )
-        written = rule(op, self)
+        with debug_info(op.origin).activate():
+            written = rule(op, self)
         values = [written] if isinstance(written, ca.Value) else list(written)
         for result, value in zip(op.results, values, strict=True):
             self._values[result] = value

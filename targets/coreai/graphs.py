@@ -11,6 +11,7 @@ import numpy as np
 from coreai.authoring import AIModelAsset
 
 from mctc.targets.coreai.dialect import ir
+from mctc.targets.coreai.places import place_of
 
 SMALL = 16  # integers of a constant that are read
 
@@ -31,11 +32,15 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation; `kind` without what dialect it is of. States and tokens are no tensors and left out."""
+    """One operation; `kind` without what dialect it is of. States and tokens are no tensors and left out.
+
+    place: where in the spec it comes from, '' where that is not known.
+    """
 
     kind: str
     operands: tuple[Tensor, ...]
     results: tuple[Tensor, ...]
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,13 +69,15 @@ def read_graphs(asset: Path) -> dict[str, ReadGraph]:
 
 def _graph(graph: Any) -> ReadGraph:
     block = graph.regions[0].blocks[0]
-    operations, outputs = [], ()
+    operations: list[Operation] = []
+    outputs: tuple[Tensor, ...] = ()
     for each in block.operations:
         operands = tuple(_tensors(each.operation.operands))
         if each.operation.name == "coreai.output":
             outputs = operands
         else:
-            operations.append(Operation(_kind(each.operation), operands, tuple(_tensors(each.operation.results))))
+            results, place = tuple(_tensors(each.operation.results)), place_of(each.operation)
+            operations.append(Operation(_kind(each.operation), operands, results, place))
     name = graph.attributes["sym_name"].value
     return ReadGraph(name, tuple(_tensors(block.arguments)), outputs, tuple(operations))
 

@@ -42,7 +42,7 @@ def checkpoint(result: BuildResult, path: Path, **changes: np.ndarray | None) ->
 
 def test_the_manifest_tells_how_to_call_every_function(make: Build) -> None:
     manifest = make().manifest
-    assert manifest["schema"] == 1
+    assert manifest["schema"] == 2
     assert manifest["model"] == "small"
     assert manifest["stream"] == {"chunk_frames": 8, "chunk_ms": 80.0, "frame_rate_hz": 100}
     assert manifest["blank"] == 0

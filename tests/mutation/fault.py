@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 class Fault:
     """`old` stands once in `file` (a path from the root) and becomes `new`: then `what` is wrong.
 
-    caught_by: the test that finds it, as pytest calls it; a file means any test in it. hole: what the suite lacked when
-    the fault was first seeded, for a fault that went unseen until `caught_by` was written.
+    caught_by: the test that finds it, as pytest calls it; a file means any test in it. hole: what the
+    tests meant to find it lacked when it was first seeded, for a fault that went unseen until `caught_by` was written.
     """
 
     name: str

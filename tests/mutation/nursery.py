@@ -7,6 +7,7 @@ time of its check and no imports, and nothing of one fault is left when the next
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import re
@@ -24,8 +25,11 @@ from .faults import FAULTS
 from .overlay import laid_over, use
 
 LIMIT = 240  # seconds for one check
-TORCH = re.compile(r"tests/(targets/torch|metal|.*/test_against_torch)")
-CORE_ML = re.compile(r"tests/(targets/ane|runtime)/")
+SLOW = {
+    r"tests/(targets/ane|runtime)/": ["coremltools.converters.mil.frontend.milproto.load"],
+    r"tests/targets/onnx/": ["onnx", "onnxruntime"],
+    r"tests/(targets/torch|metal|.*/test_against_torch)": ["torch"],
+}
 PASSED, FAILED = 0, 1  # pytest's exit codes; any other means that the tests were not run
 
 
@@ -108,17 +112,25 @@ def _forked(tests: Sequence[str], fault: Fault | None) -> Outcome:
 
 
 def _import_what_is_slow(tests: Sequence[str]) -> None:
-    """coremltools before torch, which it would import all of."""
-    if any(map(CORE_ML.match, tests)) and "coremltools" not in sys.modules:
-        hidden = "torch" not in sys.modules
+    """What tests of these folders import. coremltools comes before torch, all of which it would import."""
+    for folder, modules in SLOW.items():
+        if any(map(re.compile(folder).match, tests)):
+            for name in modules:
+                with contextlib.suppress(ImportError), contextlib.redirect_stderr(None), _hidden("torch", name):
+                    importlib.import_module(name)
+
+
+@contextlib.contextmanager
+def _hidden(module: str, importer: str) -> Iterator[None]:
+    """Keeps coremltools from importing a module that is not imported yet."""
+    hidden = importer.startswith("coremltools") and module not in sys.modules
+    if hidden:
+        sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
         if hidden:
-            sys.modules["torch"] = None  # type: ignore[assignment]
-        with contextlib.suppress(ImportError), contextlib.redirect_stderr(None):
-            import coremltools.converters.mil.frontend.milproto.load  # noqa: F401
-        if hidden:
-            del sys.modules["torch"]
-    if any(map(TORCH.match, tests)) and "torch" not in sys.modules:
-        import torch  # noqa: F401
+            del sys.modules[module]
 
 
 def _run(tests: Sequence[str], fault: Fault | None, folder: Path) -> int:
@@ -132,9 +144,18 @@ def _run(tests: Sequence[str], fault: Fault | None, folder: Path) -> int:
         (folder / "tree").mkdir()
         root = laid_over(fault, folder / "tree")
         if not fault.file.endswith(".py"):
-            os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+            _compile_apart(folder)
     use(root)
     return _pytest(tests, folder)
+
+
+def _compile_apart(folder: Path) -> None:
+    """Libraries go to a cache of this child's own, and are not optimised: that would take longer than their test."""
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+    compiler = folder / "compiler"
+    compiler.write_text(f'#!/bin/sh\nexec {os.environ.get("CXX", "c++")} "$@" -O0\n')
+    compiler.chmod(0o700)
+    os.environ["CXX"] = str(compiler)
 
 
 def _pytest(tests: Sequence[str], folder: Path) -> int:

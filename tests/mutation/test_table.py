@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
 
 import pytest
 
+from .document import PATH, document
 from .fault import ROOT, Fault
 from .faults import FAULTS
 
@@ -33,3 +35,10 @@ def test_there_are_enough_faults_and_no_two_are_alike() -> None:
     assert len(FAULTS) >= LEAST
     assert len({fault.name for fault in FAULTS}) == len(FAULTS)
     assert len({(fault.file, fault.old, fault.new) for fault in FAULTS}) == len(FAULTS)
+
+
+def test_the_page_shows_the_table() -> None:
+    """MCTC_UPDATE_DOCS=1 writes it anew."""
+    if os.environ.get("MCTC_UPDATE_DOCS"):
+        PATH.write_text(document(), encoding="utf-8")
+    assert PATH.read_text(encoding="utf-8") == document()

@@ -230,3 +230,12 @@ def test_a_convolution_along_labels_beside_time_is_refused():
     }"""
     with pytest.raises(RewriteError, match="component of its own"):
         ChannelsFirst().run(parse_program(program(text)), Context())
+
+
+def test_features_where_frames_meet_labels_are_refused():
+    text = """function @f(%x: f32[batch B, time T, label U, channel 4]) {
+        %y = split_channels(%x, groups = 2)
+        return out = %y
+    }"""
+    with pytest.raises(RewriteError, match="where frames meet labels"):
+        ChannelsFirst().run(parse_program(program(text)), Context())

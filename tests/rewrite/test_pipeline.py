@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mctc.ir.program import Op, Program, Value
+from mctc.evaluate.reference import evaluate
+from mctc.ir.program import Derived, Op, Program, Value
 from mctc.ir.text import parse_program
 from mctc.ir.verify import VerificationError
 from mctc.rewrite.base import Context, Exact, Pass, Promise, Reshapes, Within
@@ -100,6 +102,30 @@ def test_without_validation_promises_are_taken_on_trust() -> None:
 def test_an_update_that_forgets_the_state_is_found_by_chained_calls() -> None:
     with pytest.raises(ValidationError, match="result y of step differs"):
         run(replacing("forget", lambda op, r: r.operands(op)[0] if op.name == "add" and r.function.states else None))
+
+
+def test_what_a_pass_leaves_alone_is_not_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def counting(function: Any, *arguments: Any, **named: Any) -> Any:
+        calls.append(function.name)
+        return evaluate(function, *arguments, **named)
+
+    monkeypatch.setattr("mctc.rewrite.validate.evaluate", counting)
+    _, (ran,) = run(replacing("b", twice_halved))
+    assert ran.error == 0
+    assert set(calls) == {"f"}
+
+
+def test_other_parameters_under_the_same_ops_are_found() -> None:
+    def swap(self: Pass, program: Program, context: Context) -> Program:
+        half = Derived("scale", (program.parameters["w"].recipe,), (("factor", 0.5), ("offset", 0.0)), W)
+        changed = replace(program.parameters["w"], recipe=half)
+        return replace(program, parameters={"w": changed})
+
+    W = parse_program(TEXT).parameters["w"].type
+    with pytest.raises(ValidationError, match="pass swap promised exact but result y of f differs"):
+        run(type("swap", (Pass,), {"name": "swap", "promise": Exact(), "run": swap}))
 
 
 def test_a_lost_function_is_found() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mctc.fuzz.body import Body, Growth, Tensor, indented
-from mctc.fuzz.growths.pointwise import project
+from mctc.fuzz.body import MOST_STRIDE, Body, Growth, Tensor, indented
 
 LIBRARY = {
     "gated": """\
@@ -64,7 +63,7 @@ def own_block(b: Body, growths: Sequence[Growth]) -> Tensor:
     for _ in range(b.whole(1, 3)):
         inner.pool.append(b.choice(*growths)(inner))
     y = inner.pool[-1]
-    if y.jump > 1 and (y.jump * x.jump > 4 or not y.jump):
+    if y.jump * x.jump > MOST_STRIDE:
         y = inner.pool[0]
     result = b.choice("", f" -> {inner.type(y)}")
     head = f"block {name}(x: {inner.type(inner.pool[0])}){result} {{"
@@ -94,7 +93,7 @@ def conditional(b: Body, growths: Sequence[Growth]) -> Tensor:
     condition = b.choice("1 + 1 == 2", "not (3 > 4)", "true and len([1, 2]) == 2")
     assign = f"{y.name} = {grown.name if fits else f'abs({x.name})'}"
     b.say("\n".join([f"if {condition} {{", indented([*inside, assign]), f"}} else {{ {y.name} = {x.name} }}"]))
-    return y if fits or not b.joint else project(b, y, 4)
+    return y
 
 
 GROWTHS: tuple[Growth, ...] = (library_block, library_block)

@@ -127,7 +127,7 @@ FOLDED = (
     "fp16[2, 3] = reverse(x=fp16[2, 3], axes=[1])",
     "fp16[2, 3] = reverse_sequence(x=fp16[2, 3], lengths=[1, 3], seq_axis=1, batch_axis=0)",
     "int8[4] = quantize(input=fp16[4](0.5), scale=fp16(0.1), output_dtype='int8')",
-    "fp16[4, 2] = constexpr_affine_dequantize(quantized_data=uint8[4, 2], zero_point=uint8, scale=fp16(0.1), axis=0)",
+    "fp16[4, 2] = constexpr_affine_dequantize(quantized_data=uint8[4, 2], zero_point=uint8(3), scale=fp16[4], axis=0)",
     "fp16[4, 4] = constexpr_blockwise_shift_scale(data=int4[4, 4](3), scale=fp16[4, 2](0.1), offset=int4[4, 2](1))",
     "fp16[4, 2] = constexpr_lut_to_dense(indices=uint2[4, 2](1), lut=fp16[1, 1, 4, 1](0.1))",
     "fp16[3] = constexpr_sparse_to_dense(nonzero_data=fp16[3](0.1), mask=uint1[3](1))",

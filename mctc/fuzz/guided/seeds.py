@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mctc.diagnostics.catalogue.table import CATALOGUE
-from mctc.diagnostics.errors import MctcError
 from mctc.evaluate.coreml.declaration import REGISTRY
 from mctc.fuzz.guided.bundle import Bundle, Member, emptied
 from mctc.fuzz.guided.examples import IR, MODELS, SPECS
@@ -131,7 +130,7 @@ METADATA = [
 
 
 def text_seeds() -> Iterator[str]:
-    """Specs, the example of every diagnostic, and the IR of what elaborates among them."""
+    """The library's specs, the example of every diagnostic, and the examples."""
     for path in sorted(library_root().rglob("*.mct")):
         yield path.read_text(encoding="utf-8")
     yield from (entry.example for entry in CATALOGUE.values() if entry.example)
@@ -139,15 +138,11 @@ def text_seeds() -> Iterator[str]:
 
 
 def ir_seeds(folder: Path) -> Iterator[str]:
-    """The IR of every text seed that elaborates, and of every op; `folder` is for files."""
+    """The IR of every example, and of every op; `folder` is for files."""
     yield from IR
-    for text in text_seeds():
+    for text in SPECS:
         (folder / "seed.mct").write_text(text, encoding="utf-8")
-        try:
-            program = elaborate_file(folder / "seed.mct")
-        except MctcError:
-            continue
-        yield print_program(program, locations=True)
+        yield print_program(elaborate_file(folder / "seed.mct"), locations=True)
 
 
 def text_words() -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 import tempfile
@@ -15,12 +14,11 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from mctc.diagnostics.errors import UsageError
+from mctc.fuzz.guided.memory import limited_memory
 
 if TYPE_CHECKING:
     from mctc.fuzz.guided.verdict import Trial
 
-HEADROOM = 1 << 30
-"""Bytes of address space that an input may take beyond what the process had before the first."""
 CPU_SECONDS = 10.0
 """Processor time for one input: beyond it counts as a hang."""
 WALL_SECONDS = 100
@@ -42,7 +40,7 @@ class Target:
 def run(name: str, minutes: float, corpus: Path, arguments: Sequence[str] = ()) -> None:
     """Fuzzes a target for `minutes` of processor time, and ends the process.
 
-    `arguments` go to libFuzzer. Raises UsageError without atheris.
+    `arguments` go to libFuzzer: options, or files to try in the place of a run. Raises UsageError without atheris.
     """
     atheris = _atheris()
     scratch = Path(tempfile.mkdtemp(prefix="mctc-fuzz-", dir=_memory_folder()))
@@ -52,9 +50,9 @@ def run(name: str, minutes: float, corpus: Path, arguments: Sequence[str] = ()) 
         chosen = target(name, scratch)
         for seed in chosen.seeds:  # imports what is imported when first used
             chosen.trial(seed, scratch)
-    _write_seeds(chosen.seeds, corpus)
-    _limit_memory()
-
+    again = any(Path(argument).is_file() for argument in arguments)  # then libFuzzer tries these files and no others
+    if not again:
+        _write_seeds(chosen.seeds, corpus)
     end = time.process_time() + minutes * 60
 
     def once(data: bytes) -> None:
@@ -70,12 +68,13 @@ def run(name: str, minutes: float, corpus: Path, arguments: Sequence[str] = ()) 
 
     options = [f"-max_len={LONGEST[name]}", f"-timeout={WALL_SECONDS}", "-rss_limit_mb=0", "-print_final_stats=1"]
     atheris.Setup(
-        [sys.argv[0], *options, *arguments, str(corpus)],
+        [sys.argv[0], *options, *arguments, *([] if again else [str(corpus)])],
         once,
         custom_mutator=mutate,
         custom_crossover=cross,
     )
-    atheris.Fuzz()
+    with limited_memory():
+        atheris.Fuzz()
 
 
 def timed(trial: Trial, data: bytes, folder: Path) -> None:
@@ -105,11 +104,3 @@ def _write_seeds(seeds: Sequence[bytes], corpus: Path) -> None:
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds):
         (corpus / f"seed-{number:04}").write_bytes(seed)
-
-
-def _limit_memory() -> None:
-    """Lets the process have HEADROOM more address space than it has now; Linux alone can tell how much that is."""
-    status = Path("/proc/self/statm")
-    if status.exists():
-        pages = int(status.read_text().split()[0])
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + HEADROOM,) * 2)

@@ -39,10 +39,10 @@ def convolve(x: Array, weight: Array, groups: int, stride: Sequence[int], dilati
     out, _, kh, kw = weight.shape
     windows = sliding(sliding(x, 2, kh, stride[0], dilation[0]), 3, kw, stride[1], dilation[1])  # N C H' W' kh kw
     n, c, h, w = windows.shape[:4]
-    grouped = windows.reshape(n, groups, c // groups, h, w, kh, kw)
-    kernels = weight.reshape(groups, out // groups, c // groups, kh, kw)
-    y = np.einsum("ngchwij,gocij->ngohw", grouped, kernels, optimize=True)
-    return np.ascontiguousarray(y.reshape(n, out, h, w))
+    columns = np.moveaxis(windows, (4, 5), (2, 3)).reshape(n, groups, c // groups * kh * kw, h * w)
+    kernels = weight.reshape(groups, out // groups, c // groups * kh * kw)
+    y: Array = np.matmul(kernels, columns)
+    return y.reshape(n, out, h, w)
 
 
 def _window(s: Signature, kernel: int, stride: int, dilation: int, pad: Sequence[int]) -> TimeBehaviour:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mctc.ir.op import REQUIRED, Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.ops.broadcast import broadcast_axes, spread
-from mctc.ir.types import TensorType
+from mctc.ir.types import DType, TensorType
 
 
 def sigmoid(x: Array) -> Array:
@@ -149,7 +149,9 @@ class Cast(OpDef):
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
-        return (s["x"].with_dtype(s.dtype("dtype")),)
+        dtype = s.dtype("dtype")
+        bound = s["x"].bound if dtype is DType.I32 else None  # of token ids; arithmetic on numbers keeps to none
+        return (TensorType(dtype, s["x"].axes, bound),)
 
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:

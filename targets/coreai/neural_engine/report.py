@@ -10,6 +10,7 @@ from mctc.build.manifest import write_json
 from mctc.targets.coreai.graphs import ReadGraph, read_graphs
 from mctc.targets.coreai.neural_engine.rule import Rule, Severity
 from mctc.targets.coreai.neural_engine.rules import RULES
+from mctc.targets.coreai.neural_engine.undecided import UNDECIDED
 
 DATA = "neural_engine.json"
 SCHEMA = 1
@@ -40,7 +41,13 @@ def _rules() -> list[dict[str, str]]:
     ]
 
 
-def rule_table() -> str:
-    """The rules as a table in Markdown."""
+def page() -> str:
+    """The rules as docs/coreai.md shows them, in Markdown."""
     head = "| rule | what it asks | threshold | severity |\n| --- | --- | --- | --- |\n"
-    return head + "".join(f"| {r.code} | {r.text} | {r.threshold} | {r.severity.value} |\n" for r in RULES)
+    table = "".join(f"| {r.code} | {r.text} | {r.threshold} | {r.severity.value} |\n" for r in RULES)
+    rest = "".join(f"* {code} {why}\n" for code, why in UNDECIDED.items())
+    return f"{head}{table}\nNot decided by a graph:\n\n{rest}"
+
+
+if __name__ == "__main__":
+    print(page(), end="")

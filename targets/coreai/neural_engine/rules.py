@@ -19,7 +19,8 @@ LARGE_DILATION = 3
 
 
 def _shown(operation: Operation) -> str:
-    return f"{operation.kind} {_type((*operation.results, Tensor((), '?'))[0])}"
+    told = f"{operation.kind} {_type((*operation.results, Tensor((), '?'))[0])}"
+    return f"{told} of {operation.place}" if operation.place else told
 
 
 def _type(tensor: Tensor) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mctc.evaluate.coreml.declaration import REGISTRY
+
 RNG = np.random.default_rng(5)
 X = RNG.uniform(0.2, 2, (3, 4, 5)).astype(np.float32)
 
@@ -156,6 +158,9 @@ def test_resize_to_the_nearest_element(check: Any) -> None:
     x = np.array([[5, 6, 7]], np.float32)
     wanted = np.array([[5, 5, 6, 6, 7, 7]], np.float32)
     check("resize", wanted, x=x, shape=[1, 6], resized_dims=1, interpolation_mode="NEAREST_NEIGHBOR")
+    nearest = {"resized_dims": 1, "interpolation_mode": "NEAREST_NEIGHBOR"}
+    check("resize", np.array([[5, 6, 6]], np.float32), x=x[:, :2].copy(), shape=[1, 3], **nearest)
+    check("resize", np.array([[5, 7]], np.float32), x=x, shape=[1, 2], sampling_mode="ALIGN_CORNERS", **nearest)
 
 
 def test_gru_with_the_reset_before_the_product(check: Any) -> None:
@@ -170,6 +175,28 @@ def test_gru_with_the_reset_before_the_product(check: Any) -> None:
         state = (1 - update) * candidate + update * state
     last = state.astype(np.float32)[None]
     check("gru", (last[None], last), x=x, initial_h=h, weight_ih=w, weight_hh=u, bias=b, direction="reverse")
+
+
+@pytest.mark.parametrize("op", ["rnn", "gru", "lstm"])
+def test_a_reversed_sequence_comes_out_in_the_order_of_computation(op: str) -> None:
+    x, zero = RNG.standard_normal((3, 1, 1)).astype(np.float32), np.zeros((1, 1), np.float32)
+    gates = {"rnn": 1, "gru": 3, "lstm": 4}[op]
+    weights = {"weight_ih": np.ones((gates, 1), np.float32), "weight_hh": np.ones((gates, 1), np.float32)}
+    given = {"initial_h": zero, "output_sequence": True, **weights, **({"initial_c": zero} if op == "lstm" else {})}
+    compute = REGISTRY[op].function
+    backward = compute(x=x, direction="reverse", **given)
+    np.testing.assert_array_equal(backward[0], compute(x=x[::-1], direction="forward", **given)[0])
+    np.testing.assert_array_equal(backward[0][-1], backward[1])
+
+
+def test_the_scaled_tanh_of_an_lstm_has_scales_of_one(check: Any) -> None:
+    cell = np.array([[0.5]], np.float32)
+    w = np.array([[-40.0], [40.0], [40.0], [0.0]], np.float32)  # nothing in, everything kept, everything out
+    wanted = np.tanh(cell)
+    check(
+        "lstm", (wanted[None], wanted, cell), x=np.ones((1, 1, 1), np.float32), initial_h=np.zeros((1, 1), np.float32),
+        initial_c=cell, weight_ih=w, weight_hh=np.zeros((4, 1), np.float32), activation="scaled_tanh",
+    )  # fmt: skip
 
 
 def test_an_lstm_with_peepholes_and_a_clip(check: Any) -> None:

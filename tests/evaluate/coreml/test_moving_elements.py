@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mctc.evaluate.coreml.declaration import REGISTRY
+
 X = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
 IMAGE = np.arange(1 * 8 * 4 * 6, dtype=np.float32).reshape(1, 8, 4, 6)
 
@@ -172,3 +174,30 @@ def test_repeated_indices_add_up(check: Any) -> None:
     data, indices = np.zeros(3, np.float32), np.array([1, 1, 1], np.int32)
     updates = np.array([1.0, 2.0, 3.0], np.float32)
     check("scatter", np.array([0, 6, 0], np.float32), data=data, indices=indices, updates=updates, mode="add")
+
+
+@pytest.mark.parametrize(
+    "op", ["gather", "gather_along_axis", "gather_nd", "scatter", "scatter_along_axis", "scatter_nd"]
+)
+def test_a_negative_index_is_an_error_where_indices_are_validated(op: str) -> None:
+    values = {"x" if op.startswith("gather") else "data": np.array([1, 2, 3], np.float32)}
+    if op.startswith("scatter"):
+        values |= {"updates": np.array([9], np.float32)}
+    indices = np.array([[-1]] if op.endswith("nd") else [-1], np.int32)
+    compute = REGISTRY[op].function
+    assert (3 in compute(**values, indices=indices)) == op.startswith("gather")
+    with pytest.raises(IndexError, match="out of range"):
+        compute(**values, indices=indices, validate_indices=True)
+
+
+def test_a_named_axis_that_is_not_of_one_element_stays(check: Any) -> None:
+    x = np.arange(6, dtype=np.float32).reshape(1, 2, 3)
+    check("squeeze", x[0], x=x, axes=[-1, 0])
+
+
+def test_the_sample_halfway_between_two_elements_is_the_later_one(check: Any) -> None:
+    x, places = np.array([[[[1, 2, 3, 4]]]], np.float32), np.array([[[[0.5, 0], [2.5, 0]]]], np.float32)
+    check(
+        "resample", np.array([[[[2, 4]]]], np.float32), x=x, coordinates=places, sampling_mode="nearest",
+        padding_mode="border", padding_value=0.0, coordinates_mode="unnormalized", align_corners=False,
+    )  # fmt: skip

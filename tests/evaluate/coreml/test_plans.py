@@ -322,3 +322,27 @@ def test_a_const_whose_value_is_of_another_type_is_named(sketch: Any) -> None:
     sketch.operations.append(wrong)
     with pytest.raises(TypeMismatch, match=r"operation 0, const 'scale': declared int32\[3\], the value is fp32\[\]"):
         Evaluator(sketch.package(["c"])).function()
+
+
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_a_new_list_holds_zeros_of_its_initial_length(sketch: Any, const: Any, dynamic: bool) -> None:
+    sketch.op("make_list", {"ls": ListType(FP32, None)}, elem_shape=[const(2)], init_length=const(2),
+              dynamic_length=const(dynamic))  # fmt: skip
+    sketch.op("list_length", {"length": INT}, ls="ls")
+    sketch.op("list_read", {"last": FP32}, ls="ls", index=const(1))
+    found = Evaluator(sketch.package(["length", "last"])).function()({})
+    assert found["length"] == 2
+    np.testing.assert_array_equal(found["last"], [0, 0])
+
+
+@pytest.mark.parametrize("variable", ["x", "y"])
+def test_a_constant_factor_takes_the_type_of_the_other_one(sketch: Any, const: Any, variable: str) -> None:
+    sketch.input("v", "int32", (2, 2))
+    weight = const(np.eye(2, dtype=np.float32))
+    operands = {variable: "v", "y" if variable == "x" else "x": weight}
+    sketch.op("matmul", {"product": TensorType("int32", (2, 2))}, **operands)
+    sketch.op("linear", {"again": TensorType("int32", (2, 2))}, x="product", weight=weight)
+    given = np.array([[1, 2], [3, 4]], np.int32)
+    found = Evaluator(sketch.package(["product", "again"])).function()({"v": given})
+    np.testing.assert_array_equal(found["product"], given)
+    np.testing.assert_array_equal(found["again"], given)

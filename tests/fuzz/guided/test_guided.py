@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+import resource
+import sys
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from mctc.diagnostics.errors import UsageError
 from mctc.fuzz.guided import bundle
+from mctc.fuzz.guided.examples import IR, MODELS, SPECS
 from mctc.fuzz.guided.fence import fenced
+from mctc.fuzz.guided.memory import HEADROOM, limited_memory
+from mctc.fuzz.guided.packaging import bundle_of
 from mctc.fuzz.guided.parser import try_text
 from mctc.fuzz.guided.reader import try_model
-from mctc.fuzz.guided.session import LONGEST, Target
+from mctc.fuzz.guided.session import LONGEST, Target, run, timed
 from mctc.fuzz.guided.targets import target
-from mctc.fuzz.guided.verdict import Finding, Verdict, refused
+from mctc.fuzz.guided.verdict import Finding, Trial, Verdict, refused
+from mctc.lint.coreml.notation import read_notation
 from mctc.package import PackageError
 
 REGRESSIONS = Path(__file__).parent / "regressions"
-TRIALS: dict[str, Callable[[bytes, Path], Verdict]] = {"parser": try_text, "reader": try_model}
+TRIALS: dict[str, Trial] = {"parser": try_text, "reader": try_model}
 
 
 @pytest.fixture(scope="module", params=["parser", "reader"])
@@ -34,11 +40,14 @@ def _few_bytes(data: bytes, most: int) -> bytes:
     return (data[: len(data) // 2] + b"\xff\0" + data[len(data) // 2 + 1 :])[:most]
 
 
-def test_the_seeds_reach_what_lies_behind_reading(made: tuple[str, Target], tmp_path: Path) -> None:
-    name, fuzzed = made
-    seeds = Random(1).sample(list(fuzzed.seeds), 40)
-    accepted = sum(fuzzed.trial(seed, tmp_path) is Verdict.ACCEPTED for seed in seeds)
-    assert accepted >= {"parser": 8, "reader": 30}[name]
+@pytest.mark.parametrize("text", [*SPECS, *IR])
+def test_every_example_text_is_accepted(text: str, tmp_path: Path) -> None:
+    assert try_text(text.encode(), tmp_path) is Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize("text", MODELS)
+def test_every_example_model_is_accepted(text: str, tmp_path: Path) -> None:
+    assert try_model(bundle_of(read_notation(text)).encoded(), tmp_path) is Verdict.ACCEPTED
 
 
 def test_mutated_seeds_are_read_or_refused(made: tuple[str, Target], tmp_path: Path) -> None:
@@ -53,7 +62,10 @@ def test_mutated_seeds_are_read_or_refused(made: tuple[str, Target], tmp_path: P
 
 @pytest.mark.parametrize("path", sorted(REGRESSIONS.iterdir()), ids=lambda path: path.name)
 def test_what_was_found_stays_mended(path: Path, tmp_path: Path) -> None:
-    assert TRIALS[path.name.partition("-")[0]](path.read_bytes(), tmp_path) in Verdict
+    trial = TRIALS[path.name.partition("-")[0]]
+    trial(b"", tmp_path)  # what is imported when first used
+    with limited_memory():
+        assert trial(path.read_bytes(), tmp_path) is Verdict.REFUSED
 
 
 def test_any_bytes_are_a_model(tmp_path: Path) -> None:
@@ -77,6 +89,29 @@ def test_the_fence_stops_and_remembers_what_is_opened_outside(tmp_path: Path) ->
         with pytest.raises(Finding, match="outside of the input"), fenced([inside]), contextlib.suppress(Exception):
             (inside / name).read_text()  # code that swallows the exception is found out at the end
     outside.read_text()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells what a process has")
+def test_memory_is_limited_inside_and_free_again_outside() -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    with limited_memory(), pytest.raises(MemoryError):
+        bytearray(HEADROOM + (1 << 28))
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
+def test_an_input_that_takes_too_long_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    timed(lambda data, folder: Verdict.REFUSED, b"", tmp_path)
+    monkeypatch.setattr("mctc.fuzz.guided.session.CPU_SECONDS", -1.0)
+    with pytest.raises(TimeoutError, match="processor time for 3 bytes"):
+        timed(lambda data, folder: Verdict.REFUSED, b"abc", tmp_path)
+
+
+def test_without_atheris_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "atheris", None)
+    with pytest.raises(UsageError, match="needs atheris") as raised:
+        run("parser", 1.0, tmp_path)
+    assert raised.value.hint is not None
+    assert "pip install atheris" in raised.value.hint
 
 
 def test_a_lack_of_memory_is_a_finding_however_it_is_worded() -> None:

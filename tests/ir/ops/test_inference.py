@@ -165,6 +165,8 @@ def test_ops_refuse_what_does_not_fit(line: str, types: dict[str, str], message:
         ),
         ("reduce_max(%x, axis = channel)", {"x": X}, "f32[batch B, time T, channel 1]"),
         ("softmax(%x, axis = channel)", {"x": "f32[batch B, vocabulary 9]"}, "f32[batch B, vocabulary 9]"),
+        ("cast(%x, dtype = f32)", {"x": "i32[batch B, label U] < 9"}, "f32[batch B, label U]"),
+        ("cast(%x, dtype = i32)", {"x": "i32[batch B, label U] < 9"}, "i32[batch B, label U] < 9"),
     ],
 )
 def test_result_types(line: str, types: dict[str, str], result: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from . import core_ml, passes, references, streaming
+from . import core_ml, engines, kernels, passes, references, streaming, training
 
 SECTIONS = {
     "Passes": passes.FAULTS,
     "Steps and their timing": streaming.FAULTS,
     "Weights and Core ML packages": core_ml.FAULTS,
+    "ONNX models and Core AI assets": engines.FAULTS,
+    "Training modules": training.FAULTS,
+    "Kernels": kernels.FAULTS,
     "What the others are compared with": references.FAULTS,
 }
 FAULTS = tuple(fault for faults in SECTIONS.values() for fault in faults)

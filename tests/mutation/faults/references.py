@@ -51,9 +51,9 @@ FAULTS = (
     Fault(
         name="reference-conv-groups",
         file="mctc/ir/ops/convolution.py",
-        what="a grouped convolution takes its inputs in turn, not side by side",
-        old="grouped = windows.reshape(n, groups, c // groups, h, w, kh, kw)",
-        new="grouped = windows.reshape(n, c // groups, groups, h, w, kh, kw).swapaxes(1, 2)",
+        what="a grouped convolution deals its kernels out to the groups in turn",
+        old="kernels = weight.reshape(groups, out // groups, c // groups * kh * kw)",
+        new="kernels = weight.reshape(out // groups, groups, c // groups * kh * kw).swapaxes(0, 1)",
         caught_by=f"{MEANING}::test_conv1d",
     ),
     Fault(

@@ -14,7 +14,7 @@ FAULTS = (
         what="a branch without look-ahead meets one with it undelayed",
         old="return [self._delayed(v, timing.delay) for v in operands], timing",
         new="return operands, timing",
-        caught_by=CHUNKS,
+        caught_by=LADDER,
     ),
     Fault(
         name="context-slice-off-by-one",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import subprocess
 import sys
@@ -76,6 +78,12 @@ def test_the_spec_s_names_are_the_names_of_the_weights(make: Make) -> None:
     assert b".py" not in data
 
 
+def test_operations_are_at_the_lines_of_the_spec(make: Make) -> None:
+    encoder = read_graphs(make(streaming_program()).asset)["encoder"]
+    places = {operation.place for operation in encoder.of_kind("conv2d")}
+    assert places >= {"encoder.layers.0 (tiny.mct:3:5)", "encoder.layers.1 (tiny.mct:4:5)"}
+
+
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
 def test_states_in_every_form_agree_over_chained_calls(make: Make, precision: str) -> None:
     program = streaming_program()
@@ -137,6 +145,27 @@ def test_inputs_that_do_not_fit_are_named(make: Make, given: dict[str, np.ndarra
         joiner(given)
 
 
+def test_an_asset_computes_in_the_precision_that_it_was_built_in(make: Make) -> None:
+    made = make(streaming_program(), precision="fp32")
+    with pytest.raises(CoreAiError, match="computes in fp32, not in fp16"):
+        CoreAiEngine(made.asset, "fp16")
+
+
+def test_it_runs_inside_of_an_event_loop_too(make: Make) -> None:
+    made = make(streaming_program())
+
+    async def called() -> dict[str, np.ndarray]:
+        return made.engine().function("joiner")({"enc": np.ones((1, 16, 1, 8)), "pred": np.ones((1, 16, 1, 1))})
+
+    assert asyncio.run(called())["logits"].shape == (1, 16, 1, 8)
+
+
+def test_a_function_outlives_what_opened_it(make: Make) -> None:
+    joiner = make(streaming_program()).engine().function("joiner")
+    gc.collect()
+    assert np.isfinite(joiner({"enc": np.ones((1, 16, 1, 8)), "pred": np.ones((1, 16, 1, 1))})["logits"]).all()
+
+
 def test_a_function_that_is_not_there_and_a_damaged_file_are_refused(make: Make, tmp_path: Path) -> None:
     made = make(streaming_program())
     with pytest.raises(CoreAiError, match="has no function 'encode'"):
@@ -163,3 +192,15 @@ def test_a_value_that_fp16_cannot_hold_is_refused_by_name(make: Make) -> None:
     x = Value(laid_out(16, 8), "x")
     with pytest.raises(CoreAiError, match=r"a factor or limit holds 1e\+06"):
         make(single(program, b, [x], b.op("scale", x, factor=1e6)))
+
+
+def test_a_process_that_leaves_assets_open_ends_well(make: Make) -> None:
+    script = (
+        "import sys; from pathlib import Path; from mctc.targets.coreai.engine import CoreAiEngine\n"
+        "closed = [CoreAiEngine(Path(sys.argv[1])).function() and None for _ in range(2)]\n"
+        "left_open = CoreAiEngine(Path(sys.argv[1])).function()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(make(streaming_program()).asset)], capture_output=True, timeout=300
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import soundfile
 
 from mctc.audio import bundled_recording, load_audio
 from mctc.build import BuildOptions, build
+from mctc.build.options import BuildError
 from mctc.diagnostics.errors import ExitCode
 from mctc.runtime.built import open_built
 from mctc.runtime.speech import transcribe
@@ -18,6 +20,7 @@ from mctc.targets.coreai.errors import CoreAiError
 from tests.conftest import Run
 
 DEFINES = {"width": 32, "depth": 2, "vocab": 30}
+GATED = Path(__file__).parent / "gated.mct"
 SPEC = "spec/mct_small.mct"
 RATE = 16_000
 
@@ -58,11 +61,30 @@ def test_no_rule_of_the_neural_engine_is_broken_at_error_severity(built: Path) -
     assert {finding["rule"] for finding in report["findings"]} >= {"NE06", "NE09"}
 
 
+def test_the_command_says_what_the_rules_found(mctc: Run, root: Path) -> None:
+    done = mctc("build", root / SPEC, "--target", "coreai", *(f"-D{key}={value}" for key, value in DEFINES.items()))
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert "rules of the Neural Engine: " in done.stdout
+    assert " warning" in done.stdout
+    assert " error" not in done.stdout
+
+
 def test_leaving_out_what_makes_it_fit_stops_the_build(root: Path, tmp_path: Path) -> None:
     options = BuildOptions(target="coreai", defines=DEFINES, without=("legalise",))
     with pytest.raises(CoreAiError, match=r"layer_norm of encoder.* has no Core AI form"):
         build(root / SPEC, tmp_path / "out", options)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_a_rule_calls_an_error_stops_the_build_unless_it_is_allowed(tmp_path: Path) -> None:
+    options = BuildOptions(target="coreai", without=("legalise",))
+    with pytest.raises(BuildError, match=r"1 error.*\n  NE32 silu .* 1 in gate, first silu f16\[1, 16, 1, 32\]"):
+        build(GATED, tmp_path / "out", options)
+    assert not (tmp_path / "out").exists()
+    build(GATED, tmp_path / "out", replace(options, allow_errors=True))
+    assert "NE32" in (tmp_path / "out" / "neural_engine.json").read_text()
+    build(GATED, tmp_path / "exact", replace(options, precision="fp32"))
+    assert not (tmp_path / "exact" / "neural_engine.json").exists()
 
 
 def test_arrays_run_through_an_asset(mctc: Run, built: Path, tmp_path: Path) -> None:

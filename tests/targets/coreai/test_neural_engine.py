@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mctc.targets.coreai.graphs import Operation, ReadGraph, Tensor, read_graphs
-from mctc.targets.coreai.neural_engine.report import rule_table, write_report
+from mctc.targets.coreai.neural_engine.report import page, write_report
 from mctc.targets.coreai.neural_engine.rule import Severity
 from mctc.targets.coreai.neural_engine.rules import RULES
 from mctc.targets.coreai.neural_engine.undecided import UNDECIDED
@@ -110,7 +110,5 @@ def test_a_graph_is_read_back_with_types_and_small_numbers(make: Make) -> None:
 
 
 def test_the_page_shows_the_rules(root: Path) -> None:
-    page = (root / "docs" / "coreai.md").read_text(encoding="utf-8")
-    assert rule_table() in page, "run: python -m mctc.targets.coreai.neural_engine.report, and put what it says there"
-    for code, reason in UNDECIDED.items():
-        assert f"* {code} {reason}" in page
+    written = (root / "docs" / "coreai.md").read_text(encoding="utf-8")
+    assert page() in written, "put there: python -m mctc.targets.coreai.neural_engine.report"

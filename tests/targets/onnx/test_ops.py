@@ -239,6 +239,8 @@ def test_an_extent_is_solved_from_the_inputs_that_have_a_part_of_it(tmp_path: Pa
     assert_executes(program, tmp_path, values(program.functions["f"]))
     program = line_program(inputs, "reshape(%x, axes = [plain B, plain T, plain 2])")
     assert_executes(program, tmp_path, values(program.functions["f"]))
+    program = line_program(inputs, lines[0], "%1 = reshape(%0, axes = [plain T, plain 2*B])")
+    assert_executes(program, tmp_path, values(program.functions["f"]))
 
 
 def test_results_that_are_inputs_constants_or_one_another_have_names_of_their_own(tmp_path: Path) -> None:

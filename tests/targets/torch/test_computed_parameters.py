@@ -1,4 +1,4 @@
-"""Parameters that are computed from tensors of the checkpoint: tied, split, shared between components."""
+"""Parameters that are computed from tensors of the checkpoint: tied, split, joined, shared between components."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def arguments(made: Made, name: str) -> dict[str, torch.Tensor]:
     return {"shared": made.model.stored("shared")} if name in ("wide", "narrow") else {}
 
 
-@pytest.mark.parametrize("name", ["wide", "narrow", "output"])
+@pytest.mark.parametrize("name", ["wide", "narrow", "joined", "output"])
 def test_they_compute_what_the_program_says(probe: Made, name: str) -> None:
     inputs = probe.inputs(name, B=2, T=8, U=3)
     (expected,) = probe.reference(name, inputs)
@@ -34,7 +34,7 @@ def test_the_state_dict_holds_each_tensor_once(probe: Made) -> None:
     assert set(probe.model.state_dict()) == set(probe.whole.sources)
 
 
-@pytest.mark.parametrize("name", ["wide", "narrow", "output"])
+@pytest.mark.parametrize("name", ["wide", "narrow", "joined", "output"])
 def test_quantised_they_are_what_the_package_stores(probe: Made, name: str) -> None:
     program = probe.whole
     inputs = probe.inputs(name, B=1, T=8, U=3)
@@ -42,7 +42,7 @@ def test_quantised_they_are_what_the_package_stores(probe: Made, name: str) -> N
         n: probe.weights.deployed(p) if p.quantization is not None else probe.weights.exact(p)
         for n, p in program.parameters.items()
     }
-    assert sum(p.quantization is not None for p in program.parameters.values()) == 7
+    assert sum(p.quantization is not None for p in program.parameters.values()) == 8
     from mctc.evaluate.reference import evaluate
 
     expected, _ = evaluate(program.functions[name], inputs, stored.__getitem__)

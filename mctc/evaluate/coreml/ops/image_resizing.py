@@ -51,15 +51,21 @@ def _bilinear(x: Array, height: int, width: int, mode: str) -> Array:
     return interpolate(rows, x.ndim - 1, grid(x.shape[-1], width, mode))
 
 
-def _nearest(x: Array, axis: int, count: int) -> Array:
-    """floor(i * size / count): the place that TensorFlow and torch take."""
+def _nearest(x: Array, axis: int, count: int, mode: str = "DEFAULT") -> Array:
+    """The element in which the centre of each new one lies; with corners aligned, the one nearest to the sample.
+
+    The centres are those of coremltools' test of resize with the mode DEFAULT (2 elements to 3 give 0, 1, 1), and of
+    its TensorFlow frontend, which makes resize_nearest_neighbor of half-pixel centres.
+    """
     size = x.shape[axis]
-    return np.take(x, np.arange(count) * size // count, axis)
+    if mode in ("DEFAULT", "UNALIGN_CORNERS"):
+        return np.take(x, (2 * np.arange(count) + 1) * size // (2 * count), axis)
+    return np.take(x, np.floor(grid(size, count, mode) + 0.5).astype(np.int64), axis)
 
 
 @op("resize_nearest_neighbor", exact=True)
 def resize_nearest_neighbor(x: Array, target_size_height: Any, target_size_width: Any) -> Array:
-    """The last two axes at a given size, each element the one at floor(i * size / target)."""
+    """The last two axes at a given size, each element the one at floor((i + 1/2) * size / target)."""
     return _nearest(_nearest(x, x.ndim - 2, integer(target_size_height)), x.ndim - 1, integer(target_size_width))
 
 
@@ -77,9 +83,10 @@ def _scaled(extent: int, factor: Any) -> int:
 
 @op("upsample_nearest_neighbor", exact=True)
 def upsample_nearest_neighbor(x: Array, scale_factor_height: Any = 1, scale_factor_width: Any = 1) -> Array:
-    """resize_nearest_neighbor by factors."""
+    """The last two axes by factors, each element the one at floor(i * size / new size)."""
     height, width = _scaled(x.shape[-2], scale_factor_height), _scaled(x.shape[-1], scale_factor_width)
-    return _nearest(_nearest(x, x.ndim - 2, height), x.ndim - 1, width)
+    rows, columns = (np.arange(n) * size // n for n, size in zip((height, width), x.shape[-2:], strict=True))
+    return x[..., rows[:, None], columns]
 
 
 @op("upsample_bilinear", note="align_corners, half_pixel_centers")
@@ -108,11 +115,10 @@ def resize(
     for axis, size in zip(range(x.ndim - count, x.ndim), sizes, strict=True):
         if size in (0, x.shape[axis]):
             continue
-        points = grid(x.shape[axis], size, sampling_mode)
         if interpolation_mode == "NEAREST_NEIGHBOR":
-            result = np.take(result, np.floor(points).astype(np.int64), axis)
+            result = _nearest(result, axis, size, sampling_mode)
         elif interpolation_mode == "LINEAR":
-            result = interpolate(result, axis, points)
+            result = interpolate(result, axis, grid(x.shape[axis], size, sampling_mode))
         else:
             raise ValueError(f"there is no interpolation mode '{interpolation_mode}'")
     return result

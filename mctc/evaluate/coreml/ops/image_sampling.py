@@ -50,8 +50,9 @@ def _taken(x: Array, rows: Array, columns: Array, mode: str, value: np.float32) 
 
 
 def _sample(x: Array, rows: Array, columns: Array, sampling: str, padding: str, value: np.float32) -> Array:
-    if sampling == "nearest":
-        return _taken(x, np.rint(rows).astype(np.int64), np.rint(columns).astype(np.int64), padding, value)
+    if sampling == "nearest":  # halves go up
+        down, right = (np.floor(places + np.float32(0.5)).astype(np.int64) for places in (rows, columns))
+        return _taken(x, down, right, padding, value)
     if sampling != "bilinear":
         raise ValueError(f"there is no sampling_mode '{sampling}'")
     top, left = np.floor(rows).astype(np.int64), np.floor(columns).astype(np.int64)

@@ -1,4 +1,7 @@
-"""Matrix products; sums are accumulated in float32."""
+"""Matrix products; sums are accumulated in float32.
+
+From iOS 17 on a constant operand may be of another element type than the other one, whose type the result has.
+"""
 
 # numpy types the arithmetic of arrays of any element type as Any.
 # mypy: disable-error-code=no-any-return
@@ -23,7 +26,7 @@ def _linear_of_constants(constants: Mapping[str, Any]) -> Function | None:
 
     def apply(x: Array, bias: Array | None = bias) -> Array:
         product = np.matmul(x, transposed)
-        return product if bias is None else product + bias
+        return (product if bias is None else product + bias).astype(x.dtype, copy=False)
 
     return apply
 
@@ -32,10 +35,28 @@ def _linear_of_constants(constants: Mapping[str, Any]) -> Function | None:
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     """x @ weight.T + bias; weight is [out, in]."""
     product = np.matmul(x, weight.T)
-    return product if bias is None else product + bias
+    return (product if bias is None else product + bias).astype(x.dtype, copy=False)
 
 
-@op("matmul")
+def _type_of_the_variable(dtypes: Mapping[str, str], constants: Mapping[str, Any]) -> tuple[str, ...]:
+    return (dtypes.get("y" if "x" in constants and "y" not in constants else "x", ""),)
+
+
+def _matmul_of_a_constant(constants: Mapping[str, Any]) -> Function | None:
+    given = [name for name in ("x", "y") if name in constants]
+    if len(given) != 1:
+        return None
+    options = {name: value for name, value in constants.items() if name not in given}
+    (name,) = given
+
+    def apply(**variable: Array) -> Array:
+        other = variable["y" if name == "x" else "x"]
+        return matmul(**variable, **options, **{name: constants[name].astype(other.dtype, copy=False)})
+
+    return apply
+
+
+@op("matmul", result=_type_of_the_variable, specialise=_matmul_of_a_constant)
 def matmul(x: Array, y: Array, transpose_x: Any = False, transpose_y: Any = False) -> Array:
     """The product over the last two axes, the others broadcast."""
     left = np.swapaxes(x, -1, -2) if flag(transpose_x) else x

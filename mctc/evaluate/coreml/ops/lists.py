@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mctc.evaluate.coreml.declaration import op
-from mctc.evaluate.coreml.ops.arguments import flag, integer, integers
+from mctc.evaluate.coreml.ops.arguments import integer, integers
 from mctc.evaluate.coreml.precision import Array
 from mctc.package.dtypes import DTYPES
 
@@ -18,11 +18,10 @@ TensorList = list[Array]
 def make_list(
     elem_shape: Any = None, init_length: Any = 1, dynamic_length: Any = True, dtype: str = "fp32"
 ) -> tuple[TensorList]:
-    """A list of zeros; of no elements when it can grow."""
+    """A list of so many zeros; whether it can grow (dynamic_length) isn't checked."""
     holder = DTYPES[dtype].holder if DTYPES[dtype].holder.kind != "f" else np.dtype(np.float32)
     extents = [int(n) for value in elem_shape or [] for n in np.asarray(value).reshape(-1)]
-    length = 0 if flag(dynamic_length) else integer(init_length)
-    return ([np.zeros(extents, holder) for _ in range(length)],)
+    return ([np.zeros(extents, holder) for _ in range(integer(init_length))],)
 
 
 @op("list_length", result="int32")

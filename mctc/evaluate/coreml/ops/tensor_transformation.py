@@ -54,8 +54,9 @@ def expand_dims(x: Array, axes: Any) -> Array:
 
 @op("squeeze", exact=True)
 def squeeze(x: Array, axes: Any = None) -> Array:
-    """Axes of extent 1 removed."""
-    return x.squeeze() if axes is None else x.squeeze(axis=tuple(integers(axes)))
+    """Axes of extent 1 removed; a named axis of another extent stays."""
+    named = range(x.ndim) if axes is None else [axis % x.ndim for axis in integers(axes)]
+    return x.squeeze(axis=tuple(axis for axis in named if x.shape[axis] == 1))
 
 
 @op("flatten2d", exact=True)

@@ -84,7 +84,8 @@ def _impossible(op: Op, _: Target) -> str | None:
         return None
     if op.type == "cast":
         named = op.value("dtype")
-        return f"cast to {named} declares {result}" if named in DTYPES and named != result.dtype else None
+        known = isinstance(named, str) and named in DTYPES
+        return f"cast to {named} declares {result}" if known and named != result.dtype else None
     x = op.tensor("x")
     if x is None or not x.shape or not result.shape:  # a scalar may be declared with no axis or with one
         return None

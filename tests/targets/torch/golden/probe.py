@@ -84,6 +84,23 @@ class Narrow(Block):
         return torch.tanh(F.conv2d(x, shared))
 
 
+class Joined(Block):
+    """Component `joined` of probe."""
+
+    upper: Tensor
+    lower: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.new_parameter("upper", (32, 64), normal(std=0.1))
+        self.new_parameter("lower", (16, 64), normal(std=0.1))
+        self.upper_quantizer = FakeQuantizer(INT8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, 64, 1, T) to (B, 48, 1, T)."""
+        return F.conv2d(x, self.upper_quantizer(torch.cat([self.upper, self.lower], dim=0).reshape(48, 64, 1, 1)))
+
+
 class Tied(Block):
     """Block `tied`, as `output.tied`."""
 
@@ -123,4 +140,5 @@ class Probe(Block):
         self.new_parameter("shared", (64, 64, 1, 1), normal(std=0.1), INT8)
         self.wide = Wide()
         self.narrow = Narrow()
+        self.joined = Joined()
         self.output = Output()

@@ -1,0 +1,81 @@
+"""The generator reaches every op and every form of the language, and what it writes is valid."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+pytest.importorskip("hypothesis")
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from mctc.fuzz.broken import FAULTS
+from mctc.fuzz.builds import as_text, builds, from_text
+from mctc.fuzz.specs import Spec, specs
+from mctc.ir.op import registry
+from mctc.language import format_source
+
+PROGRAMS = 200
+SPELLED = {"matmul": " @ ", "parameter": "param ", "reciprocal": "1 / ("}  # ops that no call writes
+FORMS = (
+    "repeat ", "if ", "} else {", "assert ", "import ", "block ", " as ", "quantize {", "stream {", "train {",
+    "int8(per_channel)", "int4(per_channel)", "palette(bits = 4, group = 8)", "none", "dim F: feature", "left = ",
+    "right = ", "stride = 2", "dilation = 2", "kv_heads = 1", "component encoder", "component predictor",
+    "component joiner", "i32[U] < V", "width // 2",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def written() -> list[Spec]:
+    made: list[Spec] = []
+    quiet = settings(
+        max_examples=PROGRAMS,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+
+    @seed(5)
+    @quiet
+    @given(specs())
+    def write(spec: Spec) -> None:
+        made.append(spec)
+
+    write()
+    return made
+
+
+def test_every_op_is_written(written: list[Spec]) -> None:
+    text = "\n".join(spec.text for spec in written)
+    missing = [n for n in registry() if SPELLED.get(n, "\0") not in text and not re.search(rf"\b{n}\(", text)]
+    assert missing == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_the_language_is_written(form: str, written: list[Spec]) -> None:
+    assert any(form in spec.text for spec in written)
+
+
+def test_what_is_written_parses(written: list[Spec]) -> None:
+    for spec in written[:20]:
+        format_source(spec.text)
+
+
+def test_specs_with_and_without_a_stream_are_drawn(written: list[Spec]) -> None:
+    assert set(Counter(spec.streams for spec in written)) == {True, False}
+
+
+def test_options_are_written_and_read() -> None:
+    @settings(max_examples=50, database=None, deadline=None)
+    @given(builds(4))
+    def same(options: object) -> None:
+        assert from_text(as_text(options)) == options  # type: ignore[arg-type]
+
+    same()
+
+
+def test_faults_differ() -> None:
+    assert len({(fault.what, fault.text) for fault in FAULTS}) == len(FAULTS) >= 80
