@@ -47,7 +47,11 @@ def _static_row(type_: TensorType) -> bool:
 
 
 class Attention:
-    """One attention op while it is lowered: q [b, h*W, 1, T], k [b, g*W, 1, S], v [b, g*V, 1, S]; h heads share g."""
+    """One attention op while it is lowered: q [b, g*n*W, 1, T], k [b, g*W, 1, S], v [b, g*V, 1, S].
+
+    The n heads of queries that share one of keys stand one behind the other along the frames: keys and values, which
+    may be a long cache, are read as they are.
+    """
 
     def __init__(self, op: Op, rewriter: Rewriter) -> None:
         self.op, self.rewriter = op, rewriter
@@ -58,26 +62,27 @@ class Attention:
         assert k is not None
         assert v is not None
         self.q, self.k, self.v, self.mask = q, k, v, mask
+        self.shared = self.heads // self.kv_heads
         self.queries, self.keys = q.type.shape[3], k.type.shape[3]
 
     def run(self) -> Value:
         emit = self.rewriter.op
         scores, cap = self.scores(), self._cap()
         weights = emit("softmax", scores if cap is None else emit("minimum", scores, cap), axis=3)
-        v = self._repeated(self._by_head(self.v, self.kv_heads, "unit"))
-        y = emit("matmul", v, weights, transpose_right=True)  # [b, heads, V, T]
+        y = emit("matmul", self._by_head(self.v, self.kv_heads, "unit"), weights, transpose_right=True)
+        y = self._moved(y, 3, 2)  # from [b, g, V, n*T] to [b, g, n*V, T]
         self.rewriter.note(f"attention of {self.heads} heads became products over {self.queries} x {self.keys} frames")
         return self.rewriter.reshaped(y, self.op.result.type)
 
     def scores(self) -> Value:
-        """How well each key suits each query, [b, heads, T, S]."""
+        """How well each key suits each query, [b, g, n*T, S]."""
         width = self.q.type.shape[1] // self.heads
         q = self._queries(self.rewriter.op("scale", self.q, factor=1 / sqrt(width)))
-        k = self._repeated(self._by_head(self.k, self.kv_heads, "unit"))
-        return self.rewriter.op("matmul", q, k, transpose_left=True)
+        return self.rewriter.op("matmul", q, self._by_head(self.k, self.kv_heads, "unit"), transpose_left=True)
 
     def _queries(self, q: Value) -> Value:
-        return self._by_head(q, self.heads, self.q.type.axes[3].role.value)
+        """[b, g*n*W, 1, T] as [b, g, W, n*T]."""
+        return self._moved(self._by_head(q, self.kv_heads, self.q.type.axes[3].role.value), 2, 3)
 
     def _by_head(self, x: Value, heads: int, frames: str) -> Value:
         """[b, heads*W, 1, T] as [b, heads, W, T]."""
@@ -85,20 +90,18 @@ class Attention:
         axes = (("batch", batch), ("channel", heads), ("feature", channels // heads), (frames, count))
         return self.rewriter.op("reshape", x, axes=axes)
 
-    def _repeated(self, x: Value) -> Value:
-        """Each head of keys or values once for every query head that it serves."""
-        times = self.heads // self.kv_heads
-        if times == 1:
+    def _moved(self, x: Value, source: int, target: int) -> Value:
+        """The n heads of queries that share one of keys, from one axis to another."""
+        if self.shared == 1:
             return x
-        parts = self.rewriter.emit("split", x, parts=self.kv_heads, axis=1) if self.kv_heads > 1 else (x,)
-        return self.rewriter.op("concat", *(part for part in parts for _ in range(times)), axis=1)
+        return self.rewriter.op("concat", *self.rewriter.emit("split", x, parts=self.shared, axis=source), axis=target)
 
     def _cap(self) -> Value | None:
-        """The highest score that a query may give a key, [1, 1, T or 1, S]. None: all see all."""
+        """The highest score that a query may give a key, [1, 1, n*T or 1, S]. None: all see all."""
         seen = band(self.queries, self.keys, self.op.signature)
         fixed = None
         if not seen.all():
-            caps = np.where(seen, SEEN, OUTSIDE).astype(np.float32)[None, None]
+            caps = np.tile(np.where(seen, SEEN, OUTSIDE).astype(np.float32), (1, 1, self.shared, 1))
             fixed = self.rewriter.constant(caps, ["unit"] * 4)
         if self.mask is None:
             return fixed

@@ -47,7 +47,10 @@ def test_one_block_needs_no_mask_and_several_need_one(rewrites):
 
 @pytest.mark.parametrize("kv_heads", [1, 2])
 def test_query_heads_share_heads_of_keys_and_values(rewrites, kv_heads):
-    rewrites(LowerAttention, program(f"heads = 4, kv_heads = {kv_heads}, {GIVEN[11:]}", kv_channels=2 * kv_heads))
+    text = program(f"heads = 4, kv_heads = {kv_heads}, {GIVEN[11:]}", kv_channels=2 * kv_heads)
+    made, _ = rewrites(LowerAttention, text)
+    products = [op.operands for op in made.functions["f"].ops if op.name == "matmul"]
+    assert [value.type.shape for value in (products[0][1], products[1][0])] == [(1, kv_heads, 2, S)] * 2  # not repeated
 
 
 def agree(text, **inputs):
