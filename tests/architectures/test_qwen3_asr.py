@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mctc.checkpoint import SafeTensors
-from mctc.importing import Checkpoint, plan, shipped_map, write
 from mctc.ir.op import Array
 from mctc.language import elaborate_file
 
@@ -133,16 +131,6 @@ def test_frames_of_audio_stand_among_the_tokens(proof: Proof, halved: Any) -> No
     rows = proof.by_package("embed", {"id": TOKENS[None]})["output"][0]
     rows[TOKENS == AUDIO] = proof.by_package("encoder", audio_inputs())["output"][0, :FRAMES]
     assert largest_error(proof.by_package("decoder", text_inputs(rows))["output"][0], want) <= LIMIT
-
-
-def test_a_checkpoint_of_the_library_comes_under_the_specs_names(proof: Proof, model: Any, tmp_path: Path) -> None:
-    model.save_pretrained(tmp_path / "theirs")
-    planned = plan(proof.natural, Checkpoint(tmp_path / "theirs"), shipped_map("qwen3_asr"))
-    assert not planned.problems
-    write(tmp_path / "ours.safetensors", proof.natural, planned, {})
-    ours = SafeTensors(tmp_path / "ours.safetensors")
-    for name, value in proof.weights.items():
-        np.testing.assert_array_equal(ours.read(name), value)
 
 
 def test_the_package_has_no_transpose(proof: Proof) -> None:
