@@ -22,7 +22,6 @@ from mctc.streaming.context import Contexts, ValidFrames
 from mctc.streaming.lengths import Lengths
 from mctc.streaming.timing import Timing, join, window_delay
 
-
 WHOLE = "MCT0201"  # an op that needs the whole utterance
 
 
@@ -30,10 +29,10 @@ WHOLE = "MCT0201"  # an op that needs the whole utterance
 class StepInfo:
     """What a caller of a step must know. Frames are those of the named input or result.
 
-    component: the spec's component that it is derived from. role: the axis that streams. chunk: frames of the base dimension a call; `symbol` is its name in the spec.
-    frames: frames a call of every input and result that streams. timings: of every result that streams.
-    rate: frames of the base dimension a second, if it has a rate. streams: False for a function that takes a whole
-    utterance of `chunk` frames in one call and carries nothing.
+    component: the spec's component that it is derived from. role: the axis that streams. chunk: frames of the base
+    dimension a call; `symbol` is its name in the spec. frames: frames a call of every input and result that streams.
+    timings: of every result that streams. rate: frames of the base dimension a second, if it has a rate.
+    streams: False for a function that takes a whole utterance of `chunk` frames in one call and carries nothing.
     """
 
     function: str
@@ -107,9 +106,7 @@ def streaming_role(function: Function) -> Role:
 
 
 class _Derivation:
-    def __init__(
-        self, program: Program, function: Function, lengths: Lengths, called: str, labels: int = 1
-    ) -> None:
+    def __init__(self, program: Program, function: Function, lengths: Lengths, called: str, labels: int = 1) -> None:
         self.program, self.function, self.lengths, self.called = program, function, lengths, called
         inputs = [value.type for value in function.inputs]
         self.role = streaming_role(function)
@@ -141,7 +138,9 @@ class _Derivation:
         """Frames of an utterance, for what reads all of them while labels stream."""
         if self.lengths.utterance is None:
             name, hint = self.function.name, "for example `utterance { length = 30 s }`"
-            text = f"{name} goes on label by label and reads a whole utterance of frames, but nothing says how long one is"
+            text = (
+                f"{name} goes on label by label and reads a whole utterance of frames, but nothing says how long one is"
+            )
             raise DiagnosticError(diagnostic_at(self.function.origin.location, WHOLE, text, hint=hint))
         return self.lengths.utterance
 
@@ -159,9 +158,7 @@ class _Derivation:
             inputs.append(self.valid.input)
         results = [(name, self.values[value]) for name, value in function.results]
         states: list[State] = self.contexts.states
-        step = replace(
-            function, name=self.called, inputs=inputs, ops=self.builder.ops, results=results, states=states
-        )
+        step = replace(function, name=self.called, inputs=inputs, ops=self.builder.ops, results=results, states=states)
         return step, self._info(step)
 
     def _input(self, value: Value) -> None:

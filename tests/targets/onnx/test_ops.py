@@ -182,11 +182,21 @@ RECURRENT = {
     "selective_scan without": ("A: f32[8, 4]", "%0, %1 = selective_scan(%x, %x, %A, %B, %B, none, none, {mask})"),
 }
 STATES = {
-    "plain": {"h": "f32[batch B, channel 4]", "c": "f32[batch B, channel 4]",
-              "s": "f32[batch B, channel 8, feature 4]", "B": "f32[batch B, time T, channel 4]", "t": "f32[batch B, time T, channel 2]"},
-    "laid out": {"h": "f32[batch B, channel 4, unit 1, unit 1]", "c": "f32[batch B, channel 4, unit 1, unit 1]",
-                 "s": "f32[batch B, channel 8, unit 1, feature 4]", "B": "f32[batch B, channel 4, unit 1, time T]", "t": "f32[batch B, channel 2, unit 1, time T]"},
-}  # fmt: skip
+    "plain": {
+        "h": "f32[batch B, channel 4]",
+        "c": "f32[batch B, channel 4]",
+        "s": "f32[batch B, channel 8, feature 4]",
+        "B": "f32[batch B, time T, channel 4]",
+        "t": "f32[batch B, time T, channel 2]",
+    },
+    "laid out": {
+        "h": "f32[batch B, channel 4, unit 1, unit 1]",
+        "c": "f32[batch B, channel 4, unit 1, unit 1]",
+        "s": "f32[batch B, channel 8, unit 1, feature 4]",
+        "B": "f32[batch B, channel 4, unit 1, time T]",
+        "t": "f32[batch B, channel 2, unit 1, time T]",
+    },
+}
 
 
 @pytest.mark.parametrize("case", RECURRENT)
