@@ -72,6 +72,19 @@ def attention(b: Body) -> Tensor:
     return b.like(q, f"attention({q.name}, {k.name}, {v.name}{mask}, {settings})")
 
 
+def relative_attention(b: Body) -> Tensor:
+    """By distance too. A head a channel, for the same reason; sinusoids are rounded, so they count little."""
+    q = b.any()
+    k, v, heads = b.partner(q), b.partner(q), q.channels
+    position = b.parameter(heads, b.choice(2, 4), start="normal(std = 0.03)")
+    learnt = f"{position}, {b.parameter(heads)}, {b.parameter(heads)}"
+    mask = f", {b.choice(*b.masks)}" if b.masks and q.jump == 1 and b.choice(True, False) else ""
+    settings = f"heads = {heads}, left = {b.whole(0, 4)}, right = {b.whole(0, 3)}"
+    if b.choice(True, False):
+        settings += ", symmetric = true"
+    return b.like(q, f"relative_attention({q.name}, {k.name}, {v.name}, {learnt}{mask}, {settings})")
+
+
 GROWTHS: tuple[Growth, ...] = (
     recurrent,
     recurrent,
@@ -83,4 +96,5 @@ GROWTHS: tuple[Growth, ...] = (
     attention,
     attention,
     attention,
+    relative_attention,
 )
