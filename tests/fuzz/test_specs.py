@@ -17,8 +17,8 @@ from mctc.fuzz.specs import Spec, specs
 from mctc.ir.op import registry
 from mctc.language import format_source
 
-PROGRAMS = 200
-SPELLED = {"matmul": " @ ", "parameter": "param ", "reciprocal": "1 / ("}  # ops that no call writes
+PROGRAMS = 300
+SPELLED = {"matmul": " @ ", "parameter": "param ", "reciprocal": "1 / (", "scale": "0.5 * "}  # ops that no call writes
 FORMS = (
     "repeat ", "if ", "} else {", "assert ", "import ", "block ", " as ", "quantize {", "stream {", "train {",
     "int8(per_channel)", "int4(per_channel)", "palette(bits = 4, group = 8)", "none", "dim F: feature", "left = ",

@@ -18,7 +18,8 @@ def unary(b: Body) -> Tensor:
     x, name = b.any(), b.choice(*UNARY)
     if name == "square":
         return b.like(x, f"tanh({b.choice(f'square({x.name})', f'{x.name} ** 2')})")
-    return b.like(x, b.choice(f"{name}({x.name})", f"-{x.name}" if name == "neg" else f"op.{name}({x.name})"))
+    inner = f"{b.choice('tanh', 'sin', 'cos', 'sigmoid')}({x.name})"  # bounded: what follows it stays so
+    return b.like(x, b.choice(f"{name}({inner})", f"-{x.name}" if name == "neg" else f"op.{name}({x.name})"))
 
 
 def bounded_unary(b: Body) -> Tensor:
@@ -155,6 +156,6 @@ def features(b: Body) -> Tensor:
 
 
 GROWTHS: tuple[Growth, ...] = (
-    unary, unary, bounded_unary, scalar, binary, binary, division, broadcast, broadcast, cast, norm, softmax, linear,
-    linear, regroup, turn, features, widen,
+    unary, unary, unary, unary, bounded_unary, bounded_unary, scalar, scalar, binary, binary, division, broadcast,
+    broadcast, broadcast, cast, norm, norm, softmax, linear, linear, regroup, turn, features, widen,
 )  # fmt: skip
