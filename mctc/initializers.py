@@ -15,9 +15,20 @@ from mctc.ir.types import TensorType
 if TYPE_CHECKING:  # naming numpy.random imports it, which checking a spec has no need of
     Draw = Callable[[np.random.Generator, tuple[int, ...], Mapping[str, float]], Array]
 
+PART = 1 << 22  # numbers
+
 
 def _uniform(rng: np.random.Generator, shape: tuple[int, ...], bound: float) -> Array:
     return np.asarray(rng.random(shape, np.float32) * np.float32(2 * bound) - np.float32(bound))
+
+
+def _normal(rng: np.random.Generator, shape: tuple[int, ...], std: float) -> Array:
+    """Drawn in double precision, a part after the other: the numbers are those of one draw of all."""
+    made = np.empty(math.prod(shape), np.float32)
+    for begin in range(0, made.size, PART):
+        part = made[begin : begin + PART]
+        part[...] = rng.normal(0.0, std, part.size)
+    return made.reshape(shape)
 
 
 def _delta_bias(rng: np.random.Generator, shape: tuple[int, ...], a: Mapping[str, float]) -> Array:
@@ -32,7 +43,7 @@ INITIALIZERS: dict[str, Draw] = {
     "ones": lambda rng, shape, a: np.ones(shape),
     "constant": lambda rng, shape, a: np.full(shape, a["value"]),
     "uniform": lambda rng, shape, a: _uniform(rng, shape, a["bound"]),
-    "normal": lambda rng, shape, a: rng.normal(0.0, a.get("std", 1.0), shape),
+    "normal": lambda rng, shape, a: _normal(rng, shape, a.get("std", 1.0)),
     # torch's default for Linear and Conv: uniform within 1 / sqrt(fan in)
     "kaiming_uniform": lambda rng, shape, a: _uniform(rng, shape, 1 / math.sqrt(a["fan_in"])),
     # Mamba's A: log(1 ... N) in every row

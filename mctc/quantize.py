@@ -65,9 +65,8 @@ def quantize(array: Array, how: Quantization) -> Quantized:
     Raises QuantizeError for an unknown scheme, values that are not finite in fp16, and groups that do not divide the
     output channels.
     """
-    with np.errstate(over="ignore"):
-        half = np.asarray(array).astype(np.float16)
-    if not np.isfinite(half).all():
+    array = np.asarray(array)
+    if array.size and not np.isfinite([_half(array.min()), _half(array.max())]).all():
         raise QuantizeError("the tensor has values that are not finite in fp16")
     if how.scheme in LEVELS:
         return _scaled(np.asarray(array, np.float32), how.scheme, how.axis)
@@ -75,6 +74,7 @@ def quantize(array: Array, how: Quantization) -> Quantized:
         raise QuantizeError(f"there is no scheme {how.scheme}; there are int8, int4 and palette")
     if how.bits not in PALETTE_BITS:
         raise QuantizeError(f"a palette has 2, 4, 6 or 8 bits, not {how.bits}")
+    half = _half(array)
     channels = half.shape[how.axis] if half.ndim else 1
     group = how.group or channels
     if channels % group:
@@ -82,12 +82,20 @@ def quantize(array: Array, how: Quantization) -> Quantized:
     return _palette(half, how.bits, channels // group, how.axis)
 
 
+def _half(array: Array) -> Array:
+    """In fp16, infinite where that can't hold it."""
+    with np.errstate(over="ignore"):
+        return np.asarray(array).astype(np.float16)
+
+
 def _scaled(array: Array, scheme: str, axis: int) -> Scaled:
     levels = LEVELS[scheme]
     axes = tuple(i for i in range(array.ndim) if i != axis) if array.ndim > 1 else None
-    scale = (np.abs(array).max(axis=axes, keepdims=True, initial=0.0) / levels).astype(np.float16)
+    largest, least = (extreme(array, axis=axes, keepdims=True, initial=0.0) for extreme in (np.max, np.min))
+    scale = (np.maximum(largest, -least) / levels).astype(np.float16)
     scale = np.where(scale == 0, np.float16(1), scale)  # a channel of zeros, or one too small for an fp16 scale
-    codes = np.clip(np.rint(array / scale.astype(np.float32)), -levels, levels).astype(np.int8)
+    steps = array / scale.astype(np.float32)  # the one copy of a tensor that may be most of a model
+    codes = np.clip(np.rint(steps, out=steps), -levels, levels, out=steps).astype(np.int8)
     return Scaled(8 if scheme == "int8" else 4, codes, scale)
 
 

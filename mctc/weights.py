@@ -32,6 +32,7 @@ class Weights:
     ) -> None:
         self.sources, self.seed = sources, seed
         self._checkpoint: SafeTensors | None = None
+        self._drawn: tuple[str, Array] | None = None  # the last one: parts of one tensor are asked for in turn
         self._cache: dict[tuple[str, str], Any] | None = {} if cache else None
 
     @classmethod
@@ -98,8 +99,12 @@ class Weights:
     def source(self, source: Source) -> Array:
         if self._checkpoint is not None:
             return self._checkpoint.read(source.name).reshape(source.type.shape)
-        type_, rule = self.sources[source.name]
-        return initialise(source.name, type_, rule, self.seed)
+        if self._drawn is None or self._drawn[0] != source.name:
+            self._drawn = None  # before the next one takes its place in memory
+            type_, rule = self.sources[source.name]
+            self._drawn = source.name, initialise(source.name, type_, rule, self.seed)
+            self._drawn[1].flags.writeable = False
+        return self._drawn[1]
 
     def _late(self, recipe: Derived, parameter: Parameter) -> Array | None:
         """A checkpoint written after a pass holds the parameter in its later shape under its own name."""

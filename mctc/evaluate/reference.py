@@ -43,9 +43,9 @@ def evaluate(
     for entry in function.states:
         array = np.zeros(entry.value.type.shape) if state is None else np.asarray(state[entry.name])
         environment[entry.value] = _fit(entry.name, array, entry.value.type, bound, dtype)
-    last_use = _last_uses(function)
+    last_use, tables = _last_uses(function), _tables(function)
     for index, op in enumerate(function.ops):
-        results = _apply(op, environment, parameter, dtype)
+        results = _apply(op, environment, parameter, None if tables.issuperset(op.results) else dtype)
         for value, array in zip(op.results, results):
             _check(op, value.type, array, bound)
             environment[value] = array
@@ -59,13 +59,23 @@ def evaluate(
 
 def _apply(op: Op, environment: Mapping[Value, Array], parameter: ParameterValue, dtype: Any) -> list[Array]:
     if op.name == "parameter":
-        return [np.asarray(parameter(op.attributes["name"]), dtype)]
+        return [np.asarray(parameter(op.attributes["name"]), dtype)]  # None: as it is
     operands: list[Any] = [None if value is None else environment[value] for value in op.operands]
     declared = op.definition.operand_list()
     if declared and declared[-1].variadic:
         operands = [*operands[: len(declared) - 1], tuple(operands[len(declared) - 1 :])]
     results = [np.asarray(array) for array in op.definition.reference(op.signature, *operands)]
     return [a.astype(dtype, copy=False) if v.type.dtype.is_float else a for v, a in zip(op.results, results)]
+
+
+def _tables(function: Function) -> set[Value]:
+    """Parameters of which only rows are picked: no more precise for being copied as a whole."""
+    uses = function.uses()
+    return {
+        op.result
+        for op in function.ops
+        if op.name == "parameter" and {user.name for user in uses.get(op.result, ())} == {"embedding"}
+    }
 
 
 def _last_uses(function: Function) -> dict[int, list[Value]]:

@@ -1,0 +1,35 @@
+"""Values of parameters: drawn the same however large, and once for all parts of a tensor."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mctc import initializers, weights
+from mctc.ir.text import parse_program
+from mctc.weights import Weights
+
+PARTS = """program @p {
+    source @table: f32[6, 4] = normal(std = 0.5)
+    param @low = slice(@table, axis = 0, end = 3): f32[3, 4]
+    param @high = slice(@table, axis = 0, begin = 3): f32[3, 4]
+}"""
+
+
+def test_a_tensor_that_is_drawn_in_parts_is_the_one_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = parse_program(PARTS).sources["table"]
+    whole = initializers.initialise("table", *source, seed=0)
+    monkeypatch.setattr(initializers, "PART", 5)
+    np.testing.assert_array_equal(initializers.initialise("table", *source, seed=0), whole)
+    assert whole.std() == pytest.approx(0.5, rel=0.3)
+
+
+def test_parts_of_a_tensor_draw_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = parse_program(PARTS)
+    drawn = []
+    original = weights.initialise
+    monkeypatch.setattr(weights, "initialise", lambda name, *rest: drawn.append(name) or original(name, *rest))
+    values = Weights(program.sources)
+    low, high = (values.value(program.parameters[name]) for name in ("low", "high"))
+    assert drawn == ["table"]
+    np.testing.assert_array_equal(np.concatenate([low, high]), original("table", *program.sources["table"], 0))
