@@ -12,11 +12,28 @@ from mctc.build.options import STATES, BuildError, BuildOptions
 from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.program import Program
+from mctc.ir.types import Role
 from mctc.plugins import registry
 from mctc.rewrite.base import Context
 from mctc.rewrite.pipeline import Ran, run_stage
-from mctc.streaming.derive import StepInfo, derive_program
+from mctc.streaming.derive import StepInfo, derive_program, streaming_role
 from mctc.streaming.lengths import Lengths
+
+
+@dataclass(frozen=True)
+class Wants:
+    """What a target wants of a compilation.
+
+    deploys: the deploy passes, but those `without`; else it ends at the steps. stack: whose rules passes hold programs
+    to. whole: the target writes functions over whole utterances too, so a component without a step is no error:
+    `explanations` say why it has none.
+    """
+
+    deploys: bool = True
+    without: tuple[str, ...] = ()
+    stack: str = "coreml"
+    whole: bool = False
+
 
 Watch = Callable[[str, Program], None]  # sees the program after every pass, by the pass's name
 DERIVE = "derive-step"  # what the derivation is called where passes are named
@@ -49,37 +66,28 @@ def compile_program(
     options: BuildOptions,
     watch: Watch | None = None,
     *,
-    deploys: bool = True,
-    without: tuple[str, ...] = (),
-    stack: str = "coreml",
+    wants: Wants = Wants(),
 ) -> Compiled:
-    """Runs the common passes, derives the steps, runs the deploy passes but those `without`. Raises MctcError.
-
-    Without `deploys` it ends at the steps, and a component that can't be streamed has none: `explanations` say why.
-    """
-    run, context = _prepared(options, without, stack, watch)
+    """Runs the common passes, derives the steps, runs the deploy passes, as a target wants it. Raises MctcError."""
+    run, context = _prepared(options, wants, watch)
     whole, common = run(program, "common")
-    return _behind(whole, common, run, context, options, watch, deploys)
+    return _behind(whole, common, run, context, options, watch, wants)
 
 
-def compile_whole(
-    whole: Program, options: BuildOptions, *, deploys: bool = True, without: tuple[str, ...] = (), stack: str = "coreml"
-) -> Compiled:
+def compile_whole(whole: Program, options: BuildOptions, *, wants: Wants = Wants()) -> Compiled:
     """The same from a program that the common passes have been over. Raises MctcError."""
-    run, context = _prepared(options, without, stack, None)
-    return _behind(whole, [], run, context, options, None, deploys)
+    run, context = _prepared(options, wants, None)
+    return _behind(whole, [], run, context, options, None, wants)
 
 
 Stage = Callable[..., tuple[Program, list[Ran]]]  # run_stage for a program and a stage
 
 
-def _prepared(
-    options: BuildOptions, without: tuple[str, ...], stack: str, watch: Watch | None
-) -> tuple[Stage, Context]:
+def _prepared(options: BuildOptions, wants: Wants, watch: Watch | None) -> tuple[Stage, Context]:
     registry().ops()
-    passes, left_out = registry().passes().values(), (*_left_out(options), *without)
+    passes, left_out = registry().passes().values(), (*_left_out(options), *wants.without)
     chosen = {"scan": options.scan} if options.scan else {}
-    context = Context(options.device, options.state or STATES[0], chosen, stack=stack)
+    context = Context(options.device, options.state or STATES[0], chosen, stack=wants.stack)
     seen = (lambda cls, after: watch(cls.name, after)) if watch else None
     each = options.verify_each
     return partial(run_stage, passes=passes, context=context, without=left_out, each=each, watch=seen), context
@@ -87,23 +95,37 @@ def _prepared(
 
 def _behind(
     whole: Program, common: list[Ran], run: Stage, context: Context, options: BuildOptions, watch: Watch | None,
-    deploys: bool,
+    wants: Wants,
 ) -> Compiled:  # fmt: skip
     """The steps of a program behind the common passes and, where the target deploys, what becomes of them."""
-    asked = lengths(whole, options.chunk)
-    derived, steps = derive_program(whole, asked) if deploys else _streamed(whole, asked, context)
+    if wants.whole:
+        asked, (derived, steps) = _streamed(whole, options, context)
+    else:
+        asked = lengths(whole, options.chunk)
+        derived, steps = derive_program(whole, asked)
     if watch:
         watch(DERIVE, derived)
-    deployed, deploy = run(derived, "deploy") if deploys else (derived, [])
+    deployed, deploy = run(derived, "deploy") if wants.deploys else (derived, [])
     ran = {"common": common, "deploy": deploy}
     return Compiled(whole, derived, deployed, asked, steps, ran, tuple(context.explanations))
 
 
-def _streamed(whole: Program, asked: Lengths, context: Context) -> tuple[Program, dict[str, StepInfo]]:
-    """The steps of the components that have one."""
+def _streamed(
+    whole: Program, options: BuildOptions, context: Context
+) -> tuple[Lengths, tuple[Program, dict[str, StepInfo]]]:
+    """The steps of the components that have one; none over time where nothing says how much a call takes."""
     streamed = replace(whole, functions={}, parameters=dict(whole.parameters))
     steps: dict[str, StepInfo] = {}
-    for name in whole.functions:
+    try:
+        asked, timeless = lengths(whole, options.chunk), False
+    except BuildError as error:
+        if options.chunk is not None or whole.stream.settings or whole.utterance.settings:
+            raise
+        context.explain(DERIVE, whole.name, error.message)
+        asked, timeless = Lengths(1), True
+    for name, function in whole.functions.items():
+        if timeless and streaming_role(function) is Role.TIME:
+            continue
         try:
             derived, info = derive_program(whole, asked, only={name})
         except DiagnosticError as error:
@@ -111,7 +133,7 @@ def _streamed(whole: Program, asked: Lengths, context: Context) -> tuple[Program
             continue
         streamed.functions[name] = derived.functions[name]
         steps[name] = info[name]
-    return streamed, steps
+    return asked, (streamed, steps)
 
 
 def _left_out(options: BuildOptions) -> tuple[str, ...]:

@@ -97,12 +97,12 @@ def write_build(
 
 def compile_for(target: Target, program: Program, options: BuildOptions, watch: Watch | None = None) -> Compiled:
     """`compile_program` as a target wants it."""
-    return compile_program(program, options, watch, deploys=target.deploys, without=target.without, stack=target.stack)
+    return compile_program(program, options, watch, wants=target.wants)
 
 
 def compile_whole_for(target: Target, whole: Program, options: BuildOptions) -> Compiled:
     """`compile_whole` as a target wants it."""
-    return compile_whole(whole, options, deploys=target.deploys, without=target.without, stack=target.stack)
+    return compile_whole(whole, options, wants=target.wants)
 
 
 def target_named(name: str) -> Target:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mctc.build.compile import Compiled
+from mctc.build.compile import Compiled, Wants
 from mctc.build.options import LAYOUTS, BuildError, BuildOptions
 from mctc.ir.program import Program
 from mctc.ir.types import TensorType
@@ -81,8 +81,7 @@ class Written:
 class Target(ABC):
     """A target class, found in the registry by its name and made without arguments.
 
-    deploys: whether it wants the program behind the deploy passes; else the compilation ends at the step functions.
-    without: deploy passes that it has no use for. stack: the rule set that passes hold programs to (`Context.stack`).
+    wants: how far a program is compiled for it, and by which rules.
     forms: what can be asked of it, by the name of the option; of each the first is what a build does unasked.
     beside: names of targets that a build for this one writes as well.
     suffix: how the names of its artifacts end, if something other than a build can be run from them.
@@ -92,9 +91,7 @@ class Target(ABC):
     """
 
     name: ClassVar[str]
-    deploys: ClassVar[bool] = True
-    without: ClassVar[tuple[str, ...]] = ()
-    stack: ClassVar[str] = "coreml"
+    wants: ClassVar[Wants] = Wants()
     forms: ClassVar[Mapping[str, tuple[str, ...]]] = {"state": ("packed",), "layout": LAYOUTS, "precision": ("fp16",)}
     beside: ClassVar[tuple[str, ...]] = ()
     suffix: ClassVar[str | None] = None

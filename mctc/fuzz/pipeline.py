@@ -86,7 +86,7 @@ def _witness(
     except MctcError as error:
         _refused(f"compile for {witness.target}", error, outcome, streams)
         return
-    if first and subject.target.deploys:
+    if first and subject.target.wants.deploys:
         _errors(STEP, FP64, by_reference(subject), outcome)
     _errors(witness.name, witness.tolerance, by_target(subject, witness, folder), outcome)
 

@@ -184,7 +184,7 @@ def by_reference(subject: Subject) -> Iterator[tuple[str, float]]:
 def by_target(subject: Subject, witness: Witness, folder: Path) -> Iterator[tuple[str, float]]:
     """What the target writes, read back and executed in fp32, against the IR: steps, then whole functions."""
     compiled, target, options = subject.compiled, subject.target, subject.options
-    weights = subject.weights(compiled.deployed if target.deploys else compiled.whole)
+    weights = subject.weights(compiled.deployed if target.wants.deploys else compiled.whole)
     written = target.write(compiled, weights, folder, options, {})
     (folder / WHOLE).write_text(print_program(compiled.whole, locations=True), encoding="utf-8")  # as in a build
     target.check(compiled, weights, folder, options, written)

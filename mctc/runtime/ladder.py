@@ -16,6 +16,7 @@ from mctc.build.engine import RuntimeMissingError
 from mctc.build.manifest import PROGRAM, WHOLE, sha256
 from mctc.build.options import BuildError, BuildOptions
 from mctc.build.target import Target
+from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.op import Array
 from mctc.ir.program import Program
@@ -162,6 +163,9 @@ class Ladder:
                         packages.engine(function.package)
                 except RuntimeMissingError as error:
                     yield Rung(label, "build", str(error), "", None)
+                    return
+                except DiagnosticError as error:  # it writes steps alone, and there are none
+                    yield Rung(label, "build", error.diagnostics[0].message, "", None)
                     return
                 except MctcError as error:
                     yield Rung(f"{label}, {precision}", "build", str(error), "", False)

@@ -14,6 +14,7 @@ from mctc.ir.op import Array
 from mctc.ir.program import Function, Program
 from mctc.ir.types import DType, Role, TensorType
 from mctc.rewrite.adapt import adapt
+from mctc.rewrite.validate import symbol_sizes
 from mctc.runtime.built import Built
 from mctc.runtime.step import Packages
 from mctc.streaming.derive import StepInfo, derive_program
@@ -40,7 +41,8 @@ class Streams:
     def __init__(self, built: Built, whole: Program, deployed: Program, load: Load, mel: Array | None) -> None:
         self.built, self.whole, self.deployed, self.load, self.mel = built, whole, deployed, load, mel
         self._whole_weights, self._deployed_weights = load(whole), load(deployed)
-        self.infos = derive_program(whole, built.lengths)[1]
+        stepped = {str(entry["component"]) for entry in built.manifest["functions"].values()}
+        self.infos = derive_program(whole, built.lengths, only=stepped)[1]
         self._utterances: dict[str, Utterance] = {}
 
     def utterance(self, name: str) -> Utterance:
@@ -113,6 +115,8 @@ class Streams:
 
     def _sizes(self, function: Function) -> dict[str, int]:
         """Frames of the base dimension along time; one label where a result has frames, else LABELS; a batch of one."""
+        if function.name not in self.infos:  # it has no step
+            return {**symbol_sizes(function), **dict.fromkeys(_batches(function), 1)}
         info, lengths = self.infos[function.name], self.built.lengths
         over_time = info.role is Role.TIME
         heard = len(self.mel) if self.mel is not None else 8 * lengths.chunk
@@ -121,6 +125,11 @@ class Streams:
         extents = {Role.TIME: frames, Role.LABEL: 1 if over_time else labels}
         axes = [axis for value in function.inputs for axis in value.type.axes]
         return {symbol: extents.get(axis.role, 1) for axis in axes for symbol in axis.extent.symbols}
+
+
+def _batches(function: Function) -> set[str]:
+    axes = (axis for value in function.inputs for axis in value.type.axes if axis.role is Role.BATCH)
+    return {symbol for axis in axes for symbol in axis.extent.symbols}
 
 
 def _laid_out(mel: Array, type_: TensorType) -> Array:

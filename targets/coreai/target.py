@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from mctc.build.compile import Compiled
+from mctc.build.compile import Compiled, Wants
 from mctc.build.engine import Engine
 from mctc.build.options import BuildOptions
 from mctc.build.target import Agreement, Load, Target, Written
@@ -18,7 +18,7 @@ class CoreAiTarget(Target):
     """Core AI assets (.aimodel), for iOS 27 and macOS 27 on."""
 
     name: ClassVar[str] = "coreai"
-    stack: ClassVar[str] = "coreai"
+    wants: ClassVar[Wants] = Wants(stack="coreai")
     forms = {"state": ("io", "packed", "separate"), "layout": ("single",), "precision": ("fp16", "fp32")}
     suffix: ClassVar[str | None] = ".aimodel"
     runtime: ClassVar[str | None] = "Core AI runtime"

@@ -6,30 +6,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from mctc.build.compile import Compiled
+from mctc.build.compile import Compiled, Wants
 from mctc.build.engine import Engine
 from mctc.build.options import BuildError, BuildOptions
 from mctc.build.target import Agreement, Load, Target, Written
 from mctc.targets.onnx.library import import_onnx, import_onnxruntime
 from mctc.weights import Weights
 
+# What lowers for Core ML alone. The models keep ONNX's own LSTM, GRU, Gather and Scan, which others wrote.
+LOWERING = (
+    "legalise",
+    "lower-attention",
+    "lower-embedding",
+    "lower-rnn",
+    "lower-selective-scan",
+    "fold-state-reshapes",
+    "regroup-once",
+    "pack-states",
+)
+
 
 class OnnxTarget(Target):
     """ONNX models: a step and a whole-sequence model for each function, run by onnxruntime on any machine."""
 
     name: ClassVar[str] = "onnx"
-    stack: ClassVar[str] = "onnx"
-    # What lowers for Core ML alone. The models keep ONNX's own LSTM, GRU, Gather and Scan, which others wrote.
-    without: ClassVar[tuple[str, ...]] = (
-        "legalise",
-        "lower-attention",
-        "lower-embedding",
-        "lower-rnn",
-        "lower-selective-scan",
-        "fold-state-reshapes",
-        "regroup-once",
-        "pack-states",
-    )
+    wants: ClassVar[Wants] = Wants(without=LOWERING, stack="onnx", whole=True)
     forms = {"state": ("io",), "layout": ("separate",), "precision": ("fp32",)}
     suffix: ClassVar[str | None] = ".onnx"
     runtime: ClassVar[str | None] = "onnxruntime"

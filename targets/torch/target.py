@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from mctc.build.compile import Compiled
+from mctc.build.compile import Compiled, Wants
 from mctc.build.engine import Engine
 from mctc.build.options import BuildError, BuildOptions
 from mctc.build.target import Agreement, Interface, Load, Port, Target, Written
@@ -28,7 +28,7 @@ class TorchTarget(Target):
     """PyTorch modules to train: a package `training` that needs torch alone."""
 
     name: ClassVar[str] = "torch"
-    deploys: ClassVar[bool] = False
+    wants: ClassVar[Wants] = Wants(deploys=False, whole=True)
     forms = {"state": ("io",), "layout": ("single",), "precision": ("fp32",)}
     runtime: ClassVar[str | None] = "torch"
     witness: ClassVar[bool] = True

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
+from mctc.build.manifest import read_manifest
 from mctc.diagnostics.errors import ExitCode
 
 Run = Callable[..., "CompletedProcess[str]"]
@@ -125,3 +126,20 @@ def test_a_model_that_cannot_be_streamed_can_be_trained(mctc: Run, tmp_path: Pat
     assert "def forward(self, x: Tensor, lengths: Tensor | None = None)" in text
     assert "def step(" not in text
     assert mctc("build", "offline.mct", "-o", "package").returncode == ExitCode.FAILED
+
+
+def test_a_component_without_a_step_is_built_over_whole_utterances_where_a_target_has_such_functions(
+    tmp_path: Path, mctc: Run
+) -> None:
+    spec = tmp_path / "offline.mct"
+    spec.write_text(OFFLINE)
+    done = mctc("build", spec, "--target", "onnx", "-o", "models")
+    assert done.returncode == ExitCode.OK, done.stderr
+    manifest = read_manifest(tmp_path / "models")
+    assert manifest["functions"] == {}
+    assert manifest["whole"]["encoder"]["inputs"][0]["shape"] == ["B", 8, 1, "T"]
+    assert (tmp_path / "models" / manifest["whole"]["encoder"]["package"]).is_file()
+    assert "needs the whole utterance" in " ".join(entry["why"] for entry in manifest["explanations"])
+    done = mctc("build", spec, "-o", "package")
+    assert done.returncode == ExitCode.FAILED
+    assert "encoder cannot be streamed" in done.stderr

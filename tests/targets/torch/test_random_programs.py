@@ -24,6 +24,7 @@ from mctc.ir.op import Array
 from mctc.ir.program import Function, Program, Source
 from mctc.targets.torch.expressions import UnsupportedError
 from mctc.targets.torch.module import ModuleText, write_module
+from mctc.targets.torch.target import TorchTarget
 from mctc.weights import Weights
 from tests.streaming.programs import Case, cases
 
@@ -65,7 +66,7 @@ def emitted(case: Case, choices: list[int]) -> tuple[Compiled, Any, dict[str, to
     """The compiled program, its component as a module, and the tensors that the module takes beside its inputs."""
     cut(case.function, choices)
     options = BuildOptions(target="torch", chunk=4 * case.multiple)
-    compiled = compile_program(case.program, options, deploys=False)
+    compiled = compile_program(case.program, options, wants=TorchTarget.wants)
     whole = compiled.whole
     text = write_module(whole, compiled.derived.functions, "random.mct")
     model = loaded(text)
