@@ -27,7 +27,7 @@ EXPLAINED: tuple[tuple[str, str, str], ...] = (
         "the first of three axes is taken for the channels, as neural networks do; the documentation says the second",
     ),
     (
-        "TestUpsampleBilinear::test_builder_to_backend_stress",
+        "scale_factor=(0.5, 0.75)-align_corners=False-recompute_scale_factor=False",
         "Not equal to tolerance",
         "torch samples by the factor where the new size is a fraction, MIL by the sizes (marked as failing)",
     ),
