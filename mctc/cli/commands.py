@@ -33,6 +33,7 @@ COMMANDS = {
     ),
     "run": Entry("mctc.cli.run", "run", "Run a built package over audio or arrays."),
     "why": Entry("mctc.cli.why", "why", "Trace an op or parameter of a build back to the spec."),
+    "compare": Entry("mctc.cli.compare", "compare", "Compare what models cost, from specs or builds."),
     "verify": Entry("mctc.cli.verify", "verify", "Prove a build: every rung of the ladder, measured."),
 }
 GLOBAL_HELP = """Compile speech architectures, written once, into what Apple silicon needs.

@@ -1,0 +1,91 @@
+"""An operand of a comparison: a spec, or the folder of a build."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from mctc.build.compile import Wants, compile_program, compile_whole
+from mctc.build.make import build
+from mctc.build.manifest import PROGRAM, WHOLE, read_manifest
+from mctc.build.options import BuildError, BuildOptions
+from mctc.compare.measured import Deployed, Measured, measured
+from mctc.compare.storage import stored_bytes
+from mctc.ir.program import Program
+from mctc.ir.text import parse_program
+
+PLACEMENT = "placement.json"
+STEPS = Wants(deploys=False)  # to the step functions, and no further
+
+
+def measure(path: Path, defines: Mapping[str, Any], *, builds: bool = False) -> Measured:
+    """A spec (its last model) or a build, counted. Raises MctcError.
+
+    builds: a spec is built for the Neural Engine, with initial weights and in passing, to say what the package does.
+    """
+    if path.is_dir():
+        return measure_build(path)
+    return _built(path, defines) if builds else measure_spec(path, defines)
+
+
+def measure_spec(path: Path, defines: Mapping[str, Any], model: str | None = None) -> Measured:
+    """A spec, counted from its step functions. Raises MctcError."""
+    from mctc.language import elaborate_file
+
+    program = elaborate_file(path, model=model, defines=defines)
+    return measured(compile_program(program, BuildOptions(defines=defines), wants=STEPS), str(path))
+
+
+def measure_build(folder: Path) -> Measured:
+    """A build, counted from its own programs and from what `mctc lint` said of its packages. Raises MctcError."""
+    manifest = read_manifest(folder)
+    try:
+        stream, target = manifest["stream"], str(manifest["target"])
+        options = BuildOptions(target=target, chunk=stream["chunk_frames"] if stream["streams"] else None)
+    except (KeyError, TypeError) as error:
+        raise BuildError(f"{folder}: the manifest is damaged: {error}", hint="build it again") from error
+    counted = measured(compile_whole(_program(folder / WHOLE), options, wants=STEPS), str(folder))
+    stored = sum(stored_bytes(parameter) for parameter in _program(folder / PROGRAM).parameters.values())
+    return replace(counted, weight_bytes=stored, deployed=_deployed(folder / PLACEMENT))
+
+
+def _built(spec: Path, defines: Mapping[str, Any]) -> Measured:
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "build"
+        build(spec, folder, BuildOptions(defines=defines, allow_errors=True))
+        return replace(measure_build(folder), source=str(spec))
+
+
+def _program(path: Path) -> Program:
+    try:
+        return parse_program(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BuildError(f"{path} can't be read: {error.strerror}", hint="build it again") from error
+
+
+def _deployed(path: Path) -> Deployed | None:
+    """The figures of a build's placement report; None for a target that writes none."""
+    if not path.is_file():
+        return None
+    packages = json.loads(path.read_text(encoding="utf-8"))["packages"]
+    functions = [function for package in packages for function in package["functions"]]
+    time = sum(function["cpu_time_us"] or 0.0 for function in functions)
+
+    def share(where: str) -> float:
+        return sum(each["shares"][where] * (each["cpu_time_us"] or 0.0) for each in functions) / time if time else 0.0
+
+    return Deployed(
+        weight_bytes=sum(package["weight_bytes"] for package in packages),
+        ops=sum(len(function["ops"]) for function in functions),
+        eligible=sum(op["eligible"] != "no" for function in functions for op in function["ops"]),
+        on_engine=share("ane"),
+        doubtful=share("doubtful"),
+        switches=sum(function["switches"] for function in functions),
+        memory=sum(function["memory"]["bytes"] for function in functions),
+        padded=sum(function["memory"]["padded"] for function in functions),
+        errors=sum(package["counts"]["error"] for package in packages),
+    )
