@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mctc.hardware.devices import find_device
 from mctc.ir.dims import Extent
 from mctc.ir.location import Origin
 from mctc.ir.program import Function, PackedState, Program, State, Value
@@ -30,11 +31,13 @@ class PackStates(Pass):
     after = ("fold-state-reshapes",)
 
     def run(self, program: Program, context: Context) -> Program:
+        limit = int(context.options.get("dimension_limit", find_device(context.device).family.extent))
+
         def rebuild(new: Program, function: Function) -> Function:
             if not function.states:
                 return function
             groups = [[state] for state in function.states] if context.state == "separate" else [function.states]
-            return _Packer(new, function, self.name, [pack(group) for group in groups], context).packed()
+            return _Packer(new, function, self.name, [pack(group, limit) for group in groups], context).packed()
 
         return rewrite_functions(program, rebuild)
 

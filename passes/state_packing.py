@@ -2,7 +2,8 @@
 
 A state [1, C, H, W] is C rows of H * W columns; where W is a multiple of 32, C * H rows of W, since the few heads of a
 scan would be rows as long as their states are large. States of equal shape form a cohort and stand side by side;
-cohorts of equal numbers of rows form a shelf; shelves are stacked along the rows. The width is a multiple of 32: the
+cohorts of equal numbers of rows form a shelf; shelves are stacked along the rows. A shelf is no wider than the Neural
+Engine takes (ANE-SH-002) unless a single state is: many caches stand on several. The width is a multiple of 32: the
 Neural Engine fails on states of other widths (ANE-ST-002).
 """
 
@@ -73,21 +74,33 @@ def grid_of(type_: TensorType) -> Grid:
     return Grid(shape[1] * lines, 1, width) if width % MULTIPLE == 0 else Grid(shape[1], lines, width)
 
 
-def pack(states: Sequence[State]) -> Packing:
-    """The layout of `states`. Shelves and cohorts come in the order of their first state."""
+def pack(states: Sequence[State], limit: int) -> Packing:
+    """The layout of `states` in at most `limit` columns. Shelves and cohorts come in the order of their first state."""
     by_rows: dict[int, dict[Grid, list[State]]] = {}
     for state in states:
         grid = grid_of(state.value.type)
         by_rows.setdefault(grid.rows, {}).setdefault(grid, []).append(state)
-    shelves, row = [], 0
+    shelves: list[Shelf] = []
+    row = 0
     for rows, by_grid in by_rows.items():
-        cohorts, column = [], 0
+        cohorts: list[Cohort] = []
         for grid, members in by_grid.items():
-            cohorts.append(Cohort(grid, tuple(members), column))
-            column += cohorts[-1].columns
+            for part in _parts(members, max(1, limit // grid.columns)):
+                column = sum(cohort.columns for cohort in cohorts)
+                if cohorts and column + grid.columns * len(part) > limit:
+                    shelves.append(Shelf(rows, row, tuple(cohorts)))
+                    row, cohorts, column = row + rows, [], 0
+                cohorts.append(Cohort(grid, part, column))
         shelves.append(Shelf(rows, row, tuple(cohorts)))
         row += rows
     return Packing(tuple(shelves), row, padded(max(shelf.columns for shelf in shelves)))
+
+
+def _parts(members: Sequence[State], most: int) -> list[tuple[State, ...]]:
+    """The fewest parts of at most `most` members, as equal as can be."""
+    count = -(-len(members) // most)
+    size = -(-len(members) // count)
+    return [tuple(members[begin : begin + size]) for begin in range(0, len(members), size)]
 
 
 def padded(columns: int) -> int:

@@ -66,8 +66,8 @@ def streaming(layers: int) -> Program:
     return program
 
 
-def deploy(program: Program, state: str = "packed") -> Program:
-    context = Context(state=state)
+def deploy(program: Program, state: str = "packed", **options: int) -> Program:
+    context = Context(state=state, options=options)
     for each in (LowerSelectiveScan(), FoldStateReshapes(), PackStates()):
         program = each.run(program, context)
     return program
@@ -146,6 +146,24 @@ def test_lines_that_fill_a_row_are_rows(layers: int) -> None:
         np.testing.assert_allclose(got["y"], old["y"], rtol=0, atol=1e-9)
     (state,) = new.functions["f"].states
     assert state.value.type.shape == (1, 2 * 3 + 2, 1, 32 * max(layers, -(-12 * layers // 32)))
+
+
+@pytest.mark.parametrize("limit", [16, 12, 8])
+def test_no_packed_state_is_wider_than_the_limit(limit: int) -> None:
+    """States of one kind stand on several shelves, in equal parts."""
+    new = deploy(streaming(5), dimension_limit=limit)
+    expected, _ = calls(streaming(5), 4)
+    actual, _ = calls(new, 4)
+    for old, got in zip(expected, actual):
+        for name, array in old.items():
+            np.testing.assert_allclose(got[name], array, rtol=0, atol=1e-9 * np.abs(array).max())
+    places = new.functions["f"].packing
+    widths = [
+        place.column + int(np.prod(place.shape)) // (place.shape[1] if len(place.shape) > 2 else 1) for place in places
+    ]
+    assert max(widths) <= limit
+    (state,) = new.functions["f"].states
+    assert state.value.type.shape[1] > CHANNELS + 1 + 2
 
 
 def count(program: Program) -> int:
