@@ -49,6 +49,10 @@ class Weights:
         other._cache = None if self._cache is None else {}
         return other
 
+    def release(self) -> None:
+        """Lets go of the tensor that was drawn last."""
+        self._drawn = None
+
     def value(self, parameter: Parameter) -> Array:
         """The parameter's value in float32: its recipe over the checkpoint's tensors."""
         return self._array(parameter, "value", lambda: self._evaluate(parameter.recipe, parameter, np.float32))

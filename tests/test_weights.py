@@ -33,3 +33,6 @@ def test_parts_of_a_tensor_draw_it_once(monkeypatch: pytest.MonkeyPatch) -> None
     low, high = (values.value(program.parameters[name]) for name in ("low", "high"))
     assert drawn == ["table"]
     np.testing.assert_array_equal(np.concatenate([low, high]), original("table", *program.sources["table"], 0))
+    values.release()
+    np.testing.assert_array_equal(values.value(program.parameters["low"]), low)
+    assert drawn == ["table", "table"]

@@ -149,8 +149,8 @@ FAULTS = (
         name="layer-attention-band",
         file="targets/torch/runtime/attention.py",
         what="a step's queries are placed at the first of their given keys",
-        old="first = left if given and left is not None else 0",
-        new="first = 0",
+        old="first = left if given and left is not None else 0\n    query",
+        new="first = 0\n    query",
         caught_by=STEPS,
     ),
     Fault(
