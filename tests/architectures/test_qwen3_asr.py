@@ -70,7 +70,7 @@ def renamed(name: str) -> str:
     name = name.replace(".layer.", ".").replace(".subsample.", ".")
     if name.startswith("encoder.linear"):
         return name.replace("encoder", "model.multi_modal_projector")
-    if name == "embed_tokens":
+    if name == "decoder.embed_tokens":
         return "model.language_model.embed_tokens.weight"
     return name.replace("encoder", "model.audio_tower").replace("decoder", "model.language_model")
 
@@ -85,7 +85,7 @@ def text_inputs(rows: Array) -> dict[str, Array]:
     """Rows [labels, width] with the cosines and sines of their positions."""
     angles = np.arange(len(rows))[:, None] * THETA ** (-np.arange(0, 16, 2) / 16)
     turns = {name: f(angles)[None, ..., None].astype(np.float32) for name, f in (("cosine", np.cos), ("sine", np.sin))}
-    return {"x": rows[None], **turns}
+    return {"label": rows[None], **turns}
 
 
 def encoded(model: Any) -> Array:
@@ -118,7 +118,7 @@ def test_the_language_model_is_the_librarys(proof: Proof, model: Any, function: 
             made = model(input_ids=torch.tensor([[token]]), cache=cache, use_cache=True)
             cache, steps = made.past_key_values, [*steps, made.logits[0, 0].numpy()]
     assert largest_error(np.array(steps), want) <= LIMIT
-    inputs = text_inputs(proof.by_package("embed", {"id": ids[None]})["output"][0])
+    inputs = text_inputs(proof.weights["decoder.embed_tokens"][ids])
     assert largest_error(proof.by_torch("decoder", inputs)["output"][0], want) <= LIMIT
     assert largest_error(proof.by_package("decoder", inputs, function)["output"][0], want) <= LIMIT
 
@@ -128,7 +128,7 @@ def test_frames_of_audio_stand_among_the_tokens(proof: Proof, halved: Any) -> No
     features = {"input_features": torch.tensor(MEL.T[None]), "input_features_mask": mask}
     with torch.no_grad():
         want = halved(input_ids=torch.tensor(TOKENS[None]), **features).logits[0].numpy()
-    rows = proof.by_package("embed", {"id": TOKENS[None]})["output"][0]
+    rows = proof.weights["decoder.embed_tokens"][TOKENS]
     rows[TOKENS == AUDIO] = proof.by_package("encoder", audio_inputs())["output"][0, :FRAMES]
     assert largest_error(proof.by_package("decoder", text_inputs(rows))["output"][0], want) <= LIMIT
 
