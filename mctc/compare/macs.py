@@ -1,10 +1,10 @@
 """Multiply-accumulates of an op, by its definition: whatever a pass makes of it, and whatever is masked.
 
 Counted are products that are summed: of convolutions, projections, matrix products, attention, scans and recurrent
-cells. Everything elementwise, norms, softmax and look-ups in tables count nothing, as in torch.utils.flop_counter, of
-whose figures these are half. Attention counts every pair of a query and a key that it is given, seen or not. A scan counts
-three for each entry of its state and frame: the decayed state, the product of input and B that is added to it, and the
-product with C; and one for each channel that skips it (D).
+cells. Everything elementwise, norms, softmax and look-ups in tables count nothing, as in torch.utils.flop_counter,
+which gives twice these figures. Attention counts every pair of a query and a key that it is given, seen or not. A scan
+counts three for each entry of its state and frame: the decayed state, the product of input and B that is added to it,
+and the product with C; and one for each channel that skips it (D).
 """
 
 from __future__ import annotations
