@@ -133,6 +133,7 @@ def _streamed(
             continue
         streamed.functions[name] = derived.functions[name]
         steps[name] = info[name]
+    streamed.vocabularies = tuple(entry for entry in whole.vocabularies if entry.function in steps)
     return asked, (streamed, steps)
 
 

@@ -16,10 +16,11 @@ def _matmul(op: Op, e: FunctionEmitter) -> ca.Value:
     alike = left.type.shape[:-2] == right.type.shape[:-2]
     multiply = ca.batch_matmul if alike else ca.broadcasting_batch_matmul
     rank = left.type.rank
-    return multiply(
-        _turned(left, rank, bool(op.attributes["transpose_left"]), e),
-        _turned(right, rank, bool(op.attributes["transpose_right"]), e),
-    )
+    turns = [bool(op.attributes[f"transpose_{side}"]) for side in ("left", "right")]
+    factors = [_turned(value, rank, turn, e) for value, turn in zip((left, right), turns)]
+    if left.type.shape[-2 if turns[0] else -1] == 1:  # the runtime turns such a product of a reshaped factor over: docs
+        multiply = ca.broadcasting_mul
+    return multiply(*factors)
 
 
 def _turned(value: Value, rank: int, turn: bool, e: FunctionEmitter) -> ca.Value:
