@@ -14,7 +14,8 @@ PICTURE = "images/architectures.svg"
 PREFACE = f"""# Architectures
 
 Generated from the specs in `spec/` by `python -m mctc.compare docs/architectures.md`, which counts them as
-`mctc compare` does; do not edit. How one is written and proven: [writing-an-architecture.md](writing-an-architecture.md).
+`mctc compare` does; do not edit.
+How one is written and proven: [writing-an-architecture.md](writing-an-architecture.md).
 
 ![Latency against multiply-accumulates for a second of audio]({PICTURE})
 """
