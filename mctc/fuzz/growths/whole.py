@@ -34,4 +34,10 @@ def full_attention(b: Body) -> Tensor:
     return b.like(q, f"attention({q.name}, {b.partner(q).name}, {b.partner(q).name}, heads = {q.channels}{side})")
 
 
-GROWTHS: tuple[Growth, ...] = (backwards, both_ways, over_the_utterance, over_the_utterance, full_attention)
+def positions(b: Body) -> Tensor:
+    x = b.any()
+    table = b.parameter(b.whole(1, 5), x.channels)
+    return b.like(x, f"{x.name} + positional_embedding({x.name}, {table}, cyclic = true)")
+
+
+GROWTHS: tuple[Growth, ...] = (backwards, both_ways, over_the_utterance, over_the_utterance, full_attention, positions)
