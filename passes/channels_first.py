@@ -207,7 +207,9 @@ def _matmul(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
 def _split_channels(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     """The features take the place between channels and time, which labels may hold already."""
     (x,) = op.operands
-    if x is not None and x.type.find(Role.LABEL) is not None and not layout.over_labels:
+    features = op.result.type.find(Role.FEATURE)
+    several = features is not None and op.result.type.extents[features] != Extent.of(1)
+    if x is not None and several and x.type.find(Role.LABEL) is not None and not layout.over_labels:
         raise InferenceError(
             "channels can't be split into features where frames meet labels: the layout has one place for both; "
             "split them in a component that has time or labels alone"

@@ -44,7 +44,10 @@ def test_the_manifest_tells_how_to_call_every_function(make: Build) -> None:
     manifest = make().manifest
     assert manifest["schema"] == 2
     assert manifest["model"] == "small"
-    assert manifest["stream"] == {"chunk_frames": 8, "chunk_ms": 80.0, "frame_rate_hz": 100}
+    assert manifest["stream"] == {
+        "chunk_frames": 8, "chunk_ms": 80.0, "frame_rate_hz": 100,
+        "utterance_frames": None, "streams": True, "labels": None,
+    }  # fmt: skip
     assert manifest["blank"] == 0
     assert manifest["weights"] == {"seed": 0}
     encoder = manifest["functions"]["encoder"]

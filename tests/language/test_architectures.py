@@ -10,7 +10,7 @@ from .conftest import HEAD, Elaborate
 
 BIDIRECTIONAL_MAMBA = """
 import "lib/mamba.mct"
-block bimamba(x: f32[B, T, C]) -> f32[B, T, C] {
+block two_way_mamba(x: f32[B, T, C]) -> f32[B, T, C] {
     ahead = mamba(x) as ahead
     back = reverse(mamba(reverse(x, T)) as back, T)
     return 0.5 * (ahead + back)
@@ -18,7 +18,7 @@ block bimamba(x: f32[B, T, C]) -> f32[B, T, C] {
 model m(width = 32) {
     HEAD
     component c(x: f32[B, T, width]) -> f32[B, T, width] {
-        repeat 2 { x = x + bimamba(layer_norm(x) as norm) }
+        repeat 2 { x = x + two_way_mamba(layer_norm(x) as norm) }
         return x
     }
 }
@@ -118,7 +118,7 @@ model m(width = 64, vocab = 100) {
 @pytest.mark.parametrize(
     ("source", "name", "parameters"),
     [
-        (BIDIRECTIONAL_MAMBA, "c.layers.1.bimamba.back.in_proj.weight", 2 * (2 + 2 * 9)),
+        (BIDIRECTIONAL_MAMBA, "c.layers.1.two_way_mamba.back.in_proj.weight", 2 * (2 + 2 * 9)),
         (CONFORMER, "encoder.blocks.1.conv.depthwise.weight", 6 + 2 * (6 + 6 + 12 + 6 + 2) + 2),
         (ENCODER_DECODER, "decoder.layers.0.layer.cross.k.weight", 1 + 4 + 2 * 15 + 2 + 2 * 24 + 2),
         (GROUPED_QUERIES, "decoder.layers.1.attn.k.weight", 1 + 2 * (2 + 4 + 6) + 2),

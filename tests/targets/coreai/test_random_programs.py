@@ -19,6 +19,7 @@ from mctc.ir.program import Initializer, Program
 from mctc.targets.ane.names import identifier
 from mctc.targets.coreai.asset import write_asset
 from mctc.targets.coreai.engine import CoreAiEngine
+from mctc.targets.coreai.target import CoreAiTarget
 from mctc.weights import Weights
 from tests.streaming.programs import Case, cases
 
@@ -50,7 +51,7 @@ class Errors:
 
 def errors(case: Case, precision: str, folder: Path) -> Errors:
     program = replace(case.program, sources={n: (t, Initializer()) for n, (t, _) in case.program.sources.items()})
-    deployed = compile_program(program, BuildOptions(chunk=CHUNK, state="io"), stack="coreai").deployed
+    deployed = compile_program(program, BuildOptions(chunk=CHUNK, state="io"), wants=CoreAiTarget.wants).deployed
     weights, function = Given(deployed, case.weights), deployed.functions["f"]
     write_asset(deployed, weights, folder, states_as_io=True, precision=precision, metadata={})
     compiled = CoreAiEngine(folder / "random.aimodel").function("f")

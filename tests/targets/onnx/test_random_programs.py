@@ -40,7 +40,7 @@ def compiled(case: Case) -> Compiled:
     }
     options = BuildOptions(target="onnx", chunk=4 * case.multiple, state="io")
     program = replace(case.program, sources=sources)
-    return compile_program(program, options, without=OnnxTarget.without, stack=OnnxTarget.stack)
+    return compile_program(program, options, wants=OnnxTarget.wants)
 
 
 def agree(program: Program, inputs: dict[str, Array], states: dict[str, Array]) -> None:
