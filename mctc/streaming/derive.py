@@ -347,7 +347,11 @@ class _Derivation:
 
     def _whole(self, op: Op, behaviour: Whole) -> DiagnosticError:
         what = f"{op.name} needs the whole utterance, so {self.function.name} cannot be streamed: {behaviour.reason}"
-        hint = "replace it by an op with a bounded view, or leave the stream section out"
+        hint = "replace it by an op with a bounded view"
+        if self.role is Role.TIME:
+            hint += ", or say `utterance { length = 30 s }`: it takes all of one at once"
+        elif behaviour.bound is not None:
+            hint = "say how many labels an utterance has at most: `utterance { labels = 448 }`"
         return DiagnosticError(diagnostic_at(op.origin.location, WHOLE, what, hint=hint))
 
     def _info(self, step: Function) -> StepInfo:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.ir.program import Value
+from mctc.language import elaborate_file
+from mctc.streaming.derive import derive_program
 
 from .programs import Garden
 from .small import PLACE, Body, conv, small
@@ -46,6 +50,26 @@ def test_an_op_that_needs_the_whole_utterance_is_an_error_at_its_place(what: str
     assert found.code == "MCT0201"
     assert words in found.message
     assert found.file == str(PLACE)
+
+
+CAUSAL = """
+model m {{
+    dim B: batch
+    dim {axis}
+    component c(x: f32[B, L, 4]) -> f32[B, L, 4] {{ return attention(x, x, x, heads = 1, right = 0) }}
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("axis", "way_out"), [("L: time @ 100 Hz", "utterance { length ="), ("L: label", "utterance { labels =")]
+)
+def test_the_way_out_is_a_longest_utterance_of_frames_or_of_labels(axis: str, way_out: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.mct"
+    path.write_text(CAUSAL.format(axis=axis))
+    with pytest.raises(DiagnosticError) as caught:
+        derive_program(elaborate_file(path), 4)
+    assert way_out in (caught.value.diagnostics[0].hint or "")
 
 
 def test_a_recurrent_op_that_starts_from_a_given_state_is_refused() -> None:

@@ -9,8 +9,10 @@ ENTRIES = (
         "MCT0201",
         "an op that needs the whole utterance",
         "A model with a stream section runs over chunks, and this op needs every frame before it gives its first"
-        " result: attention without bounds, a reduction over time, a reversed sequence. Give it a bounded view, or"
-        " leave the stream section out.",
+        " result: attention without bounds, a reduction over time, a reversed sequence. Give it a bounded view, or say"
+        " how long an utterance is, `utterance { length = 30 s }`: then the component takes all of one in a call. A"
+        " decoder, which runs label by label, attends to the labels before its own with `right = 0`; how many they can"
+        " be is said by `utterance { labels = 448 }`.",
         plain_model(
             "component c(x: f32[T, 8]) -> f32[T, 8] { return x + reverse(x, T) }",
             "stream { chunk = 320 ms }",
