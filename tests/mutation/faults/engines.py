@@ -113,8 +113,8 @@ FAULTS = (
         name="core-ai-turned",
         file="targets/coreai/rules/linear.py",
         what="a factor that is to be transposed is not",
-        old='_turned(left, rank, bool(op.attributes["transpose_left"]), e)',
-        new="_turned(left, rank, False, e)",
+        old="_turned(value, rank, turn, e) for value, turn in zip((left, right), turns)",
+        new="_turned(value, rank, False, e) for value, turn in zip((left, right), turns)",
         caught_by=CORE_AI,
     ),
     Fault(
