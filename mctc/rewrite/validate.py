@@ -10,7 +10,7 @@ import numpy as np
 from mctc.diagnostics.errors import MctcError
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
-from mctc.ir.program import Function, Op, Program
+from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import DType, Role, TensorType
 from mctc.rewrite.adapt import adapt
 from mctc.rewrite.base import Pass, Within
@@ -20,6 +20,7 @@ from mctc.weights import Weights
 Observe = Callable[[Op, list[Array]], None]
 EXACT = 1e-9  # float64 evaluation: what is left is the order of operations
 FRAMES = 16  # frames of every symbolic dimension but the batch, or the least number that makes all extents whole
+MASKS = ("key_mask", "mask")  # operands
 CALLS = 3  # chained calls of a function that has states: the third shows what an update made of a state
 
 
@@ -152,16 +153,29 @@ def _symbols(type_: TensorType) -> list[tuple[str, Role]]:
 
 
 def random_inputs(function: Function, sizes: Mapping[str, int], seed: int) -> dict[str, Array]:
-    """Normal noise for tensors, ids below the bound for tokens, zeros and ones for which frames of a chunk exist."""
-    rng = np.random.default_rng(seed)
+    """Normal noise for tensors, ids below the bound for tokens, zeros and ones for which frames exist."""
+    rng, marks = np.random.default_rng(seed), masks(function)
     arrays: dict[str, Array] = {}
     for value in function.inputs:
         type_ = value.type.substitute(sizes)
         if type_.dtype is DType.I32:
             high = type_.bound.value if type_.bound is not None and type_.bound.is_static else 8
             arrays[value.name] = rng.integers(0, high, type_.shape)
-        elif value.name == VALID:
+        elif value.name in marks:
             arrays[value.name] = rng.integers(0, 2, type_.shape).astype(np.float64)
         else:
             arrays[value.name] = rng.normal(size=type_.shape)
     return arrays
+
+
+def masks(function: Function) -> set[str]:
+    """Inputs that tell which frames exist, by ones and zeros: nothing else is defined for them."""
+    uses = function.uses()
+    told = {value.name for value in function.inputs if value in uses and all(_masks(op, value) for op in uses[value])}
+    return told | {VALID}
+
+
+def _masks(op: Op, value: Value) -> bool:
+    """Whether an op takes the value as its mask alone."""
+    places = {index for index, operand in enumerate(op.definition.operand_list()) if operand.name in MASKS}
+    return all(index in places for index, given in enumerate(op.operands) if given is value)

@@ -14,7 +14,7 @@ from mctc.ir.op import Array
 from mctc.ir.program import Function, Program
 from mctc.ir.types import DType, Role, TensorType
 from mctc.rewrite.adapt import adapt
-from mctc.rewrite.validate import symbol_sizes
+from mctc.rewrite.validate import masks, symbol_sizes
 from mctc.runtime.built import Built
 from mctc.runtime.step import Packages
 from mctc.streaming.derive import StepInfo, derive_program
@@ -105,9 +105,12 @@ class Streams:
         sizes = self._sizes(function)
         hears = (self.built.manifest["audio"] or {}).get("function") == function.name
         arrays: dict[str, Array] = {}
+        marks = masks(function)
         for value in function.inputs:
             type_ = value.type.substitute(sizes)
-            if hears and self.mel is not None and value.name == self.built.manifest["audio"]["input"]:
+            if value.name in marks:
+                arrays[value.name] = rng.integers(0, 2, type_.shape).astype(np.float64)
+            elif hears and self.mel is not None and value.name == self.built.manifest["audio"]["input"]:
                 arrays[value.name] = _laid_out(self.mel, type_)
             else:
                 arrays[value.name] = _random(type_, rng)
