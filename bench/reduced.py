@@ -1,0 +1,33 @@
+"""The specs at sizes that every runtime finishes in seconds: their names are those of the specs' own settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+TRANSDUCER = {"width": 32, "depth": 2, "vocab": 30}
+CONFORMER = {"width": 32, "depth": 2, "heads": 2, "inner": 48, "kernel": 7}
+CONMAMBA = {"width": 32, "depth": 2, "inner": 48, "kernel": 7, "state": 4, "frames": 64}
+
+SIZES: Mapping[str, Mapping[str, Any]] = {
+    "conformer_ctc": {**CONFORMER, "seconds": 2},
+    "conformer_s2s": {**CONFORMER, "decoder_depth": 2, "vocab": 60, "seconds": 2},
+    "conformer_streaming": {**CONFORMER, "left": 8, "vocab": 60},
+    "conmamba_ctc": CONMAMBA,
+    "conmamba_s2s": {**CONMAMBA, "heads": 2, "decoder_depth": 2, "vocab": 60},
+    "conmambamamba_s2s": {**CONMAMBA, "decoder_depth": 2, "vocab": 60},
+    "mct2_small": {**TRANSDUCER, "state": 8, "head": 16},
+    "mct_base": TRANSDUCER,
+    "mct_large": TRANSDUCER,
+    "mct_small": TRANSDUCER,
+    "mct_tiny": TRANSDUCER,
+    "qwen3_asr_0_6b": {
+        "mels": 16, "audio_width": 32, "audio_depth": 2, "audio_heads": 2, "audio_inner": 48, "audio_channels": 8,
+        "window": 2, "seconds": 4, "width": 32, "depth": 2, "heads": 4, "kv_heads": 2, "head": 16, "inner": 48,
+        "vocab": 90, "labels": 48, "prefill": 4,
+    },
+    "rnnt_lstm": {"width": 32, "depth": 2, "predictor_depth": 1, "vocab": 30},
+    "samba_asr": {"width": 32, "depth": 2, "decoder_depth": 2, "inner": 48, "state": 4, "vocab": 60},
+    "whisper_small": {"width": 32, "depth": 2, "heads": 2, "vocab": 99, "frames": 64, "labels": 40},
+    "whisper_tiny": {"width": 32, "depth": 2, "heads": 2, "vocab": 99, "frames": 64, "labels": 40},
+}  # fmt: skip
