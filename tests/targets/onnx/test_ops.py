@@ -179,6 +179,10 @@ RECURRENT = {
     ),
     "ssd": ("A: f32[2]; d: f32[2]", "%0, %1 = ssd(%x, %t, %A, %B, %B, %d, %s, {mask})"),
     "ssd without": ("A: f32[2]", "%0, %1 = ssd(%x, %t, %A, %x, %x, none, none, {mask}, groups = 2)"),
+    "selective_scan with a skip": (
+        "A: f32[8, 4]; d: f32[8]",
+        "%0, %1 = selective_scan(%x, %x, %A, %B, %B, %d, %s, {mask})",
+    ),
     "selective_scan without": ("A: f32[8, 4]", "%0, %1 = selective_scan(%x, %x, %A, %B, %B, none, none, {mask})"),
 }
 STATES = {
