@@ -37,6 +37,14 @@ FAULTS = (
         caught_by=CARRIED,
     ),
     Fault(
+        name="onnx-scan-skip",
+        file="targets/onnx/rules/scan.py",
+        what="the skip term of a selective scan is not multiplied by its input",
+        old='y = e.node("Add", y, e.node("Mul", u, e.ref(skip)))',
+        new='y = e.node("Add", y, e.ref(skip))',
+        caught_by=CARRIED,
+    ),
+    Fault(
         name="onnx-pad-order",
         file="targets/onnx/rules/convolution.py",
         what="padding is written axis by axis, where ONNX wants all beginnings first",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -181,7 +182,7 @@ RECURRENT = {
     "ssd without": ("A: f32[2]", "%0, %1 = ssd(%x, %t, %A, %x, %x, none, none, {mask}, groups = 2)"),
     "selective_scan with a skip": (
         "A: f32[8, 4]; d: f32[8]",
-        "%0, %1 = selective_scan(%x, %x, %A, %B, %B, %d, %s, {mask})",
+        "%n = neg(%A) %0, %1 = selective_scan(%x, %x, %n, %B, %B, %d, %s, {mask})",
     ),
     "selective_scan without": ("A: f32[8, 4]", "%0, %1 = selective_scan(%x, %x, %A, %B, %B, none, none, {mask})"),
 }
@@ -213,8 +214,9 @@ def test_states_are_carried_and_frames_that_do_not_exist_leave_them(
     line = line.format(mask="%mask" if masked else "none")
     inputs = {"x": X if layout == "plain" else LAID, "mask": "f32[time T]"}
     inputs |= STATES[layout] | dict(each.strip().split(": ") for each in weights.split(";"))
-    used = {name: type_ for name, type_ in inputs.items() if name in ("x", "mask") or f"%{name}," in line}
-    program = line_program(used, line)
+    used = {name: type_ for name, type_ in inputs.items() if name in ("x", "mask") or re.search(rf"%{name}\b", line)}
+    before, op = line.partition("%0")[::2]  # a scan whose A is positive grows, and drowns what is added to it
+    program = line_program(used, *filter(None, [before]), f"%0{op}")
     assert_executes(program, tmp_path, values(program.functions["f"]))
 
 
