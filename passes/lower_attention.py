@@ -16,7 +16,7 @@ from mctc.rewrite.rewriter import Rewriter, rewrite
 
 # Finite in fp16 and below where the engine's accumulator saturates (ANE-AT-010, ANE-NM-003).
 SEEN = 3e4
-MISSING = -14992.0  # a key in the band that does not exist; fp16 holds SEEN - MISSING
+MISSING = -14992.0  # a key in the band that does not exist (an ABSENT one gets -22491); fp16 holds SEEN - MISSING
 OUTSIDE = -3e4  # below MISSING: a query whose keys are all missing averages over its band only
 
 

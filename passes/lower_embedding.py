@@ -1,9 +1,12 @@
-"""Token embeddings without integers: a one-hot vector by arithmetic, then a 1x1 convolution with the table."""
+"""Token embeddings without integers: a one-hot vector and a 1x1 convolution, or rows that the app looks up."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from mctc.ir.lookups import reason_against
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import DType, Role
 from mctc.rewrite.base import Context, Exact, Pass
@@ -13,14 +16,18 @@ from mctc.rewrite.rewriter import Rewriter, rewrite_functions
 LARGEST_EXACT = 2048  # whole numbers up to 2**11 are exact in fp16
 NO_ID = -8.0  # stands in for the rows that pad a table: no id is near it
 FED = "takes the token id as a number of the model's float type, exact in fp16"
+LEFT = "the app looks the row up, in the table that is written beside the package, and hands it over"
+KEPT = "stays int32 with a gather, on the CPU (ANE-OP-022)"
+ONE_HOT, HOST = "one-hot", "host"
 
 
 class LowerEmbedding(Pass):
     """Takes token ids as fp16 numbers: one_hot = relu(1 - |id - 0 1 2 ...|), then a 1x1 convolution with the table.
 
     A gather by a computed index runs on the CPU (ANE-OP-022), and so does every int32 tensor. The input keeps its
-    name, shape and bound; its element type is the model's float: feed the id as a number. A table of more than 2049
-    rows stays a gather, because not every id is exact in fp16, and a whole table would be read for one row.
+    name, shape and bound; its element type is the model's float: feed the id as a number. Ids above 2048 are not exact
+    in fp16, and a whole table would be read for one row: the lookup of a larger table, or of one whose op says
+    `host`, is left to the app. The package takes the row, and the table is written beside it.
     """
 
     name = "lower-embedding"
@@ -40,24 +47,38 @@ class _Lowering(Rewriter):
         self.context = context
 
     def lowered(self) -> Function:
-        tokens = {value for value in self.function.inputs if self._lowerable(value)}
-        for value in tokens:
-            self.bind(value, Value(value.type.with_dtype(DType.F32), value.name))
-        return self.rebuild(lambda op, rewriter: self._lower(op) if op.operands and op.operands[0] in tokens else None)
+        forms = {token: self._form(token) for token in self.function.inputs}
+        for token in self.function.inputs:
+            if forms[token] == ONE_HOT:
+                self.bind(token, Value(token.type.with_dtype(DType.F32), token.name))
+        return self.rebuild(lambda op, _: self._lower(op, forms) if op.name == "embedding" else None)
 
-    def _lowerable(self, token: Value) -> bool:
+    def _form(self, token: Value) -> str | None:
+        """What becomes of the embeddings that take an input's ids: ONE_HOT, HOST or None, which is as they are."""
         users = self.uses.get(token, [])
-        if token.type.dtype is not DType.I32 or not any(op.name == "embedding" for op in users):
-            return False
-        reason = _reason_against(token, users)
-        where = f"{self.function.name}.{token.name}"
-        if reason:
-            self.context.explain(self.by, where, f"stays int32 with a gather, on the CPU (ANE-OP-022): {reason}")
+        embeddings = [op for op in users if op.name == "embedding"]
+        if token.type.dtype is not DType.I32 or not embeddings:
+            return None
+        against_one_hot, against_host = _reason_against(token, users), reason_against(embeddings[0], self.function)
+        asked = any(op.attributes["host"] for op in embeddings) and against_host is None
+        if against_one_hot is None and not asked:
+            form, told = ONE_HOT, FED
+        elif against_host is None:
+            form, told = HOST, f"{LEFT}: {against_one_hot or 'its op says host'}"
         else:
-            self.context.explain(self.by, where, FED)
-        return not reason
+            form, told = None, f"{KEPT}: {against_one_hot}; it can't be left to the app: {against_host}"
+        self.context.explain(self.by, f"{self.function.name}.{token.name}", told)
+        return form
 
-    def _lower(self, op: Op) -> Value:
+    def _lower(self, op: Op, forms: Mapping[Value, str | None]) -> Value | None:
+        token = op.operands[0]
+        form = forms.get(token) if token is not None else None
+        if form == HOST and not op.attributes["host"]:
+            self.note("embedding is left to the app: it takes the ids, the package takes the rows")
+            return self.op("embedding", *self.operands(op), host=True)
+        return self._one_hot(op) if form == ONE_HOT else None
+
+    def _one_hot(self, op: Op) -> Value:
         token, table = self.operands(op)
         assert token is not None
         assert table is not None

@@ -151,4 +151,6 @@ def _padded_table(op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
     if entries % MULTIPLE == 0:
         return None
     rewriter.note(f"a table of {entries} rows padded to {-(-entries // MULTIPLE) * MULTIPLE}")
-    return rewriter.emit("embedding", token, rewriter.op("pad", table, axis=0, after=-entries % MULTIPLE))
+    return rewriter.emit(
+        "embedding", token, rewriter.op("pad", table, axis=0, after=-entries % MULTIPLE), **op.attributes
+    )

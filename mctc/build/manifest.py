@@ -167,7 +167,8 @@ def _port(port: Port) -> dict[str, Any]:
         "dtype": port.dtype,
         "roles": list(port.roles),
     }
-    return described if port.bound is None else {**described, "ids_below": port.bound}
+    said = {"ids_below": port.bound, "rows_of": port.table}
+    return described | {key: value for key, value in said.items() if value is not None}
 
 
 def _input_timing(step: StepInfo, port: Port) -> dict[str, Any]:

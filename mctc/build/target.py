@@ -26,6 +26,7 @@ class Port:
 
     shape: an extent that differs from call to call is written as in the program ('T/4').
     `bound`: the entries are ids (whole numbers, whatever the dtype) from 0 up to, but not including, it.
+    table: the file of the rows that the caller looks up by what are ids in the program.
     """
 
     spec: str
@@ -34,13 +35,14 @@ class Port:
     dtype: str
     roles: tuple[str, ...]
     bound: int | None = None
+    table: str | None = None
 
     @classmethod
-    def of(cls, spec: str, name: str, type_: TensorType, dtype: str) -> Port:
+    def of(cls, spec: str, name: str, type_: TensorType, dtype: str, table: str | None = None) -> Port:
         """The port of a type."""
         bound = type_.bound.value if type_.bound is not None and type_.bound.is_static else None
         shape = tuple(extent.value if extent.is_static else str(extent) for extent in type_.extents)
-        return cls(spec, name, shape, dtype, tuple(role.value for role in type_.roles), bound)
+        return cls(spec, name, shape, dtype, tuple(role.value for role in type_.roles), bound, table)
 
 
 @dataclass(frozen=True)

@@ -85,10 +85,11 @@ def _tokens(body: Body) -> list[str]:
     axes = ", ".join(body.axes(1))
     width = body.choice(4, 8)
     entries = "V" if width == 4 or body.choice(True, False) else "256"
+    host = body.choice("", "", ", host = true")  # the app looks the rows up
     if body.choice(True, False):
-        made = f"embedding(token, {entries}, {width})"
+        made = f"embedding(token, {entries}, {width}{host})"
     else:
-        made = f"op.embedding(token, {body.parameter(entries, width)})"
+        made = f"op.embedding(token, {body.parameter(entries, width)}{host})"
     body.pool.append(body.let(made, width, 1))
     if body.choice(False, True):
         axes_of = [f'["{role}", {extent}]' for role, extent in zip(body.roles(), [*body.axes(1), "1"], strict=True)]

@@ -20,9 +20,10 @@ from mctc.build.compile import Compiled
 from mctc.build.make import compile_for, target_named
 from mctc.build.manifest import WHOLE
 from mctc.build.options import BuildOptions
-from mctc.build.target import Interface, Target
+from mctc.build.target import Interface, Port, Target
 from mctc.evaluate.reference import ParameterValue, evaluate
 from mctc.ir.op import Array
+from mctc.ir.ops.linear import looked_up
 from mctc.ir.printer import print_program
 from mctc.ir.program import Function, Program
 from mctc.ir.types import DType, Role, TensorType
@@ -190,11 +191,11 @@ def by_target(subject: Subject, witness: Witness, folder: Path) -> Iterator[tupl
     target.check(compiled, weights, folder, options, written)
     engines = {name: target.engine(folder / name, "fp32", subject.weights) for name in written.artifacts}
     for name, interface in written.interfaces.items():
-        results = subject.over_chunks(name, Caller(engines[interface.artifact], interface))
+        results = subject.over_chunks(name, Caller(engines[interface.artifact], interface, folder))
         yield from _compared(name, subject.stepped(name, witness.exact), results)
     for name, interface in written.whole.items():
         inputs, expected = subject.whole(name, witness.exact)
-        results = Caller(engines[interface.artifact], interface)(None, inputs, None)[0]
+        results = Caller(engines[interface.artifact], interface, folder)(None, inputs, None)[0]
         yield from _compared(f"whole {name}", expected, subject.real(name, results))
 
 
@@ -205,8 +206,9 @@ def _compared(name: str, expected: Mapping[str, Array], results: Mapping[str, Ar
 class Caller:
     """A function of an artifact under the names of the program; states that are inputs and outputs are carried."""
 
-    def __init__(self, engine: Any, interface: Interface) -> None:
+    def __init__(self, engine: Any, interface: Interface, folder: Path) -> None:
         self.interface, self.function = interface, engine.function(interface.name)
+        self.tables = {port.spec: np.load(folder / port.table) for port in interface.inputs if port.table is not None}
         states = {port.spec for port in interface.states}
         self.inputs = [port for port in interface.inputs if port.spec not in states]
         passed = len(interface.inputs) - len(self.inputs)
@@ -220,7 +222,11 @@ class Caller:
         self.state = self.function.make_state() if interface.states and not passed else None
 
     def __call__(self, _: Any, inputs: Mapping[str, Array], __: Any) -> tuple[dict[str, Array], dict[str, Array]]:
-        given = {port.name: inputs[port.spec] for port in self.inputs}
+        given = {port.name: self._given(port, inputs[port.spec]) for port in self.inputs}
         results = self.function(self.carried | given, self.state)
         self.carried = {s.name: results[update.name] for s, update in zip(self.interface.states, self.updates)}
         return {port.spec: np.asarray(results[port.name], np.float64) for port in self.outputs}, {}
+
+    def _given(self, port: Port, array: Array) -> Array:
+        table = self.tables.get(port.spec)
+        return array if table is None else looked_up(table, array, port.roles.index(Role.CHANNEL.value))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mctc.audio.mel import MelConfig
 from mctc.build.make import target_named
@@ -15,6 +17,7 @@ from mctc.build.options import BuildError
 from mctc.build.target import Target
 from mctc.decode.vocabulary import Vocabulary
 from mctc.ir.dims import Extent
+from mctc.ir.op import Array
 from mctc.ir.program import Program
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.streaming.lengths import Lengths
@@ -27,6 +30,7 @@ class BuiltPort:
 
     frames: frames a call, where the port streams; delay: how many frames late an output comes; jump: frames of the
     base dimension per frame of an output; latency_ms: algorithmic latency of an output, where there is a rate.
+    table: the file of rows [ids, width] that the port takes by what are ids in the program.
     """
 
     spec: str
@@ -36,6 +40,15 @@ class BuiltPort:
     delay: int = 0
     jump: Fraction = Fraction(1)
     latency_ms: float | None = None
+    table: Path | None = None
+
+    def ids(self, numbers: Sequence[int]) -> Array:
+        """Ids, one for every place that the port has, in its shape and element type."""
+        shape = list(self.type.shape)
+        if self.table is not None:
+            shape[self.type.roles.index(Role.CHANNEL)] = 1
+        integral = self.table is not None or self.type.dtype is DType.I32
+        return np.asarray(numbers, np.int32 if integral else np.float32).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -156,22 +169,25 @@ def open_built(folder: Path) -> Built:
         ) from error
 
 
-def _package(folder: Path, name: str, entry: Mapping[str, Any]) -> Path:
-    package = folder / str(entry["package"])
-    if not package.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"the package of {name} is outside of the folder")
-    return package
+def _inside(folder: Path, file: str, what: str) -> Path:
+    if not (folder / file).resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{what} is outside of the folder")
+    return folder / file
 
 
 def _whole(folder: Path, name: str, entry: Mapping[str, Any]) -> WholeFunction:
     inputs, outputs = ({port["spec_name"]: port["name"] for port in entry[kind]} for kind in ("inputs", "outputs"))
-    return WholeFunction(_package(folder, name, entry), str(entry["name"]), inputs, outputs)
+    return WholeFunction(
+        _inside(folder, str(entry["package"]), f"the package of {name}"), str(entry["name"]), inputs, outputs
+    )
 
 
 def _function(folder: Path, name: str, entry: Mapping[str, Any]) -> BuiltFunction:
-    package = _package(folder, name, entry)
+    package = _inside(folder, str(entry["package"]), f"the package of {name}")
     role, stored_as = Role(entry["streams_over"]), str(entry["name"])
-    inputs, outputs, states = (tuple(map(_port, entry[kind])) for kind in ("inputs", "outputs", "states"))
+    inputs, outputs, states = (
+        tuple(_port(folder, port) for port in entry[kind]) for kind in ("inputs", "outputs", "states")
+    )
     held = {state.spec for state in states}
     passed = held & {port.spec for port in inputs}
     inputs = tuple(port for port in inputs if port.spec not in passed)
@@ -180,7 +196,7 @@ def _function(folder: Path, name: str, entry: Mapping[str, Any]) -> BuiltFunctio
     return BuiltFunction(name, package, stored_as, role, inputs, results, states, updates, int(entry["operations"]))
 
 
-def _port(entry: Mapping[str, Any]) -> BuiltPort:
+def _port(folder: Path, entry: Mapping[str, Any]) -> BuiltPort:
     dtype = {"fp16": DType.F32, "fp32": DType.F32, "int32": DType.I32, "bool": DType.BOOL}[entry["dtype"]]
     axes = (Axis(Role(r), Extent.of(n)) for r, n in zip(entry["roles"], entry["shape"], strict=True))
     return BuiltPort(
@@ -191,4 +207,5 @@ def _port(entry: Mapping[str, Any]) -> BuiltPort:
         entry.get("delay_frames", 0),
         Fraction(entry.get("input_frames_per_frame", 1)),
         entry.get("latency_ms"),
+        _inside(folder, entry["rows_of"], f"the table of {entry['name']}") if "rows_of" in entry else None,
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mctc.build.options import BuildError
 from mctc.decode.stepper import DecodeError, Floats
 from mctc.ir.op import Array
-from mctc.ir.types import DType, Role
+from mctc.ir.types import Role
 from mctc.runtime.built import Built, BuiltFunction, BuiltPort
 from mctc.runtime.encoder import from_port, to_port
 from mctc.runtime.step import Packages, Step
@@ -111,12 +111,12 @@ class EncoderDecoder:
         numbers = np.arange(len(labels)) + self._count if port.spec == POSITION else np.asarray(labels)
         if port.spec in self.tables:
             return to_port(np.asarray(self.tables[port.spec][numbers], np.float32), port)
-        return numbers.reshape(port.type.shape).astype(np.int32 if port.type.dtype is DType.I32 else np.float32)
+        return port.ids(numbers.tolist())
 
     def _check_tables(self, decoder: BuiltFunction) -> None:
         for port in decoder.streaming(decoder.inputs, Role.LABEL):
             at = port.type.find(Role.CHANNEL)
-            if at is None:
+            if at is None or port.table is not None:
                 continue
             width, table = port.type.shape[at], self.tables.get(port.spec)
             if table is None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mctc.build.options import BuildError
 from mctc.decode.stepper import Floats
-from mctc.ir.types import DType, Role
+from mctc.ir.types import Role
 from mctc.runtime.built import Built, BuiltFunction
 from mctc.runtime.encoder import Encoder, frames_output, from_port, to_port
 from mctc.runtime.step import Packages
@@ -42,9 +42,8 @@ class Transducer:
 
     def predict(self, token: int) -> Floats:
         (port,) = self._predict.function.inputs
-        dtype = np.int32 if port.type.dtype is DType.I32 else np.float32
         output = self._predict.function.outputs[0]
-        results = self._predict({port.spec: np.full(port.type.shape, token, dtype)})
+        results = self._predict({port.spec: port.ids([token])})
         return results[output.spec].reshape(-1).astype(np.float32)
 
     def join(self, encoded: Floats, predicted: Floats) -> Floats:

@@ -15,6 +15,7 @@ from typing import Any
 from mctc.diagnostics.diagnostic import DiagnosticError, diagnostic_at
 from mctc.ir.build import Builder, make
 from mctc.ir.dims import Extent, ExtentError
+from mctc.ir.ops.attention import ABSENT
 from mctc.ir.program import Function, Op, Program, State, Value, name_like, signature
 from mctc.ir.time import POINTWISE, Recurrent, TimeBehaviour, Whole, Window
 from mctc.ir.types import Role, TensorType
@@ -303,14 +304,16 @@ class _Derivation:
         return self.contexts.buffer(x, w.stride * delay + w.left - own, needed, suffix)
 
     def _key_mask(self, key: Value, given: Value | None, w: Window, delay: int) -> Value:
-        """Which frames of the keys' context exist; a mask of the author's own is narrowed by it."""
+        """Which frames of the keys' context exist; in a mask of the author's own the others are ABSENT."""
         own, frames = self.timings[key].delay, self._frames(key)
         needed = frames + w.left + w.right
         exists = self.contexts.buffer(self.valid.at(frames, own), delay + w.left - own, needed, "valid")
         if given is None:
             return exists
         asked = self.contexts.buffer(given, delay + w.left - self.timings[given].delay, needed, "key_mask.context")
-        return self.builder.op("mul", asked, exists)
+        narrowed = self.builder.op("mul", asked, exists)
+        absent = self.builder.op("scale", exists, factor=-ABSENT, offset=ABSENT)
+        return self.builder.op("add", narrowed, absent)
 
     def _recurrent(
         self, op: Op, operands: list[Value | None], attributes: dict[str, Any], r: Recurrent

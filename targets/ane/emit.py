@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mctc.ir.lookups import device_inputs
 from mctc.ir.program import Function, Program
 from mctc.package.protobuf import model_class
 from mctc.targets.ane.constants import Store
@@ -73,8 +74,8 @@ def _serialise(model: Any) -> bytes:
 
 
 def _describe(message: Any, function: Function, states_as_io: bool) -> None:
-    for value in function.inputs:
-        set_feature(message.input.add(), identifier(value.name), value.type.shape, MIL_DTYPE[value.type.dtype])
+    for name, value in device_inputs(function):
+        set_feature(message.input.add(), identifier(name), value.type.shape, MIL_DTYPE[value.type.dtype])
     for name, value in function.results:
         set_feature(message.output.add(), identifier(name), value.type.shape, MIL_DTYPE[value.type.dtype])
     for state in function.states:

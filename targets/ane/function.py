@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mctc.ir.lookups import device_inputs, device_ops
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import DType, TensorType
@@ -53,7 +54,7 @@ class FunctionEmitter:
     def run(self, rules: Mapping[str, Rule]) -> None:
         """Writes the whole function. Raises EmitError for an op without a Core ML form."""
         self._open()
-        for op in self.function.ops:
+        for op in device_ops(self.function):
             rule = rules.get(op.name)
             if rule is None:
                 raise EmitError(
@@ -120,23 +121,23 @@ class FunctionEmitter:
 
     def _open(self) -> None:
         function = self.function
-        for value in function.inputs:
-            self._values[value] = self._input(identifier(value.name), value.type)
+        for name, value in device_inputs(function):
+            self._values[value] = self._input(identifier(name), value.type)
         for state in function.states:
-            name = identifier(state.name)
+            called = identifier(state.name)
             if self._states_as_io:
-                self._values[state.value] = self._input(name, state.value.type)
+                self._values[state.value] = self._input(called, state.value.type)
                 continue
-            item = self.message.inputs.add(name=self.names.reserve(name))
+            item = self.message.inputs.add(name=self.names.reserve(called))
             wrapped = item.type.stateType.wrappedType
             set_tensor_type(wrapped, MIL_DTYPE[state.value.type.dtype], state.value.type.shape)
         for result, value in self._wanted():
-            name = Name(self.names.reserve(result))
-            self.block.outputs.append(name)
+            output = Name(self.names.reserve(result))
+            self.block.outputs.append(output)
             if value in self._values or value in self._outputs or _is_constant(value):
-                self._late.append((name, value))
+                self._late.append((output, value))
             else:
-                self._outputs[value] = name
+                self._outputs[value] = output
         if not self._states_as_io:
             for state in function.states:
                 read = Name(self.names.fresh(f"read_{identifier(state.name)}"))

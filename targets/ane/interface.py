@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from mctc.build.tables import file_of
 from mctc.build.target import Interface, Port
+from mctc.ir.lookups import device_inputs, lookups
 from mctc.ir.program import Function
 from mctc.ir.types import TensorType
 from mctc.targets.ane.emit import SINGLE_NAME
@@ -13,7 +15,8 @@ from mctc.targets.ane.names import identifier
 def interface(function: Function, artifact: str, alone: bool, states_as_io: bool, operations: int) -> Interface:
     """Ports under the names that they have in the package. States as inputs and outputs are listed as those too."""
     states = [_port(state.name, state.value.type) for state in function.states]
-    inputs = [_port(value.name, value.type) for value in function.inputs]
+    tables = {lookup.rows: file_of(lookup) for lookup in lookups(function).values()}
+    inputs = [_port(spec, value.type, table=tables.get(value)) for spec, value in device_inputs(function)]
     outputs = [_port(name, value.type) for name, value in function.results]
     if states_as_io:
         inputs += states
@@ -22,5 +25,5 @@ def interface(function: Function, artifact: str, alone: bool, states_as_io: bool
     return Interface(artifact, name, tuple(inputs), tuple(outputs), tuple(states), operations)
 
 
-def _port(spec: str, type_: TensorType, suffix: str = "") -> Port:
-    return Port.of(spec, identifier(spec) + suffix, type_, MIL_DTYPE[type_.dtype])
+def _port(spec: str, type_: TensorType, suffix: str = "", table: str | None = None) -> Port:
+    return Port.of(spec, identifier(spec) + suffix, type_, MIL_DTYPE[type_.dtype], table)

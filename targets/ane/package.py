@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mctc.build.tables import write_tables
 from mctc.build.target import Interface, Written
 from mctc.ir.program import Function, Program
 from mctc.targets.ane.constants import Store
@@ -31,7 +32,8 @@ def write_packages(
     states_as_io: bool = False,
     metadata: Mapping[str, str] | None = None,
 ) -> Written:
-    """Writes all functions into one package, or each into its own. Raises EmitError."""
+    """Writes all functions into one package, or each into its own, and the tables of lookups that are left to the
+    caller beside them. Raises EmitError."""
     interfaces: dict[str, Interface] = {}
     origins: dict[str, Mapping[str, int]] = {}
     packages = _packages(program, separate)
@@ -41,6 +43,7 @@ def write_packages(
         for function in functions:
             count = emitted.operations[function.name]
             interfaces[function.name] = interface(function, name, len(functions) == 1, states_as_io, count)
+    write_tables(program, weights, folder)
     return Written(tuple(packages), interfaces, origins)
 
 

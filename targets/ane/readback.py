@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mctc.build.agreement import agreement, random_arrays
+from mctc.build.tables import given_rows
 from mctc.build.target import Agreement, Written
 from mctc.evaluate.coreml import Evaluator
 from mctc.evaluate.reference import evaluate
@@ -55,7 +56,7 @@ def _check(
     expected = {identifier(name): array.astype(np.float32) for name, array in results.items()}
     expected |= {identifier(name) + STATE_OUT: array.astype(np.float32) for name, array in updates.items()}
     del results, updates
-    actual = _run(package, function, inputs, states, states_as_io)
+    actual = _run(package, function, given_rows(function, inputs, parameter), states, states_as_io)
     return [
         agreement(package.path, function.name, key, array, actual[key], TOLERANCE, EmitError)
         for key, array in expected.items()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from mctc.build.tables import write_tables
 from mctc.build.target import Written
 from mctc.ir.program import Program
 from mctc.targets.ane.names import identifier
@@ -31,7 +32,8 @@ def write_asset(
     precision: str,
     metadata: Mapping[str, str],
 ) -> Written:
-    """Writes all functions of a deployed program into one asset. Raises CoreAiError."""
+    """Writes all functions of a deployed program into one asset, and the tables of lookups that are left to the caller
+    beside it. Raises CoreAiError."""
     graphs = Graphs()
     with graphs:
         constants = Constants(graphs, weights, precision)
@@ -40,6 +42,7 @@ def write_asset(
     name = identifier(program.name) + SUFFIX
     graphs.save(folder / name)
     _describe(folder / name, metadata)
+    write_tables(program, weights, folder)
     written = read_graphs(folder / name)
     interfaces = {
         function.name: interface(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from coreai import authoring as ca
 
+from mctc.ir.lookups import device_inputs, device_ops
 from mctc.ir.ops.broadcast import broadcast_axes, spread
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import Axis, DType, TensorType
@@ -34,7 +35,7 @@ class FunctionEmitter:
     def run(self, rules: Mapping[str, Rule]) -> None:
         """Writes the whole function. Raises CoreAiError for an op without a Core AI form."""
         function = self.function
-        inputs = {identifier(value.name): value for value in function.inputs}
+        inputs = {identifier(name): value for name, value in device_inputs(function)}
         states = {identifier(state.name): state for state in function.states}
         results = [(identifier(name), value) for name, value in function.results]
         held = {name: self._port(state.value.type) for name, state in states.items()}
@@ -52,7 +53,7 @@ class FunctionEmitter:
             arguments = graph.arguments()
             self._values |= {value: arguments[name] for name, value in inputs.items()}
             self._values |= {state.value: arguments[name] for name, state in states.items()}
-            for op in function.ops:
+            for op in device_ops(function):
                 self._write(op, rules)
             updates = {name: self.ref(states[name].update) for name in held}
             graph.finish([self.ref(value) for _, value in results], updates)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from mctc.build.tables import file_of
 from mctc.build.target import Interface, Port
+from mctc.ir.lookups import device_inputs, lookups
 from mctc.ir.program import Function
 from mctc.ir.types import DType, TensorType
 from mctc.targets.ane.names import identifier
@@ -13,12 +15,13 @@ STATE_OUT = "_out"  # what the name of a state's new value ends with where state
 def interface(function: Function, artifact: str, states_as_io: bool, precision: str, operations: int) -> Interface:
     """Ports under the names that they have in the asset. States as inputs and outputs are listed as those too."""
 
-    def port(spec: str, type_: TensorType, suffix: str = "") -> Port:
+    def port(spec: str, type_: TensorType, suffix: str = "", table: str | None = None) -> Port:
         dtype = {DType.I32: "int32", DType.BOOL: "bool"}.get(type_.dtype, precision)
-        return Port.of(spec, identifier(spec) + suffix, type_, dtype)
+        return Port.of(spec, identifier(spec) + suffix, type_, dtype, table)
 
     states = [port(state.name, state.value.type) for state in function.states]
-    inputs = [port(value.name, value.type) for value in function.inputs]
+    tables = {lookup.rows: file_of(lookup) for lookup in lookups(function).values()}
+    inputs = [port(spec, value.type, table=tables.get(value)) for spec, value in device_inputs(function)]
     outputs = [port(name, value.type) for name, value in function.results]
     if states_as_io:
         inputs += states

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mctc.build.agreement import agreement, random_arrays
+from mctc.build.tables import given_rows
 from mctc.build.target import Agreement, Interface, Written
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
@@ -44,10 +45,15 @@ def _check(
 ) -> list[Agreement]:
     inputs = random_arrays({value.name: value.type for value in function.inputs})
     states = random_arrays({state.name: state.value.type for state in function.states})
-    results, updates = evaluate(function, inputs, lambda name: weights.deployed(program.parameters[name]), states)
+
+    def parameter(name: str) -> Array:
+        return weights.deployed(program.parameters[name])
+
+    results, updates = evaluate(function, inputs, parameter, states)
     expected = {identifier(name): array for name, array in results.items()}
     expected |= {identifier(name) + STATE_OUT: array for name, array in updates.items()}
-    actual = _run(engine.function(interface.name), inputs, states, states_as_io)
+    rows = given_rows(function, inputs, parameter)
+    actual = _run(engine.function(interface.name), rows, states, states_as_io)
     return [
         agreement(engine.asset, function.name, name, array, actual[name], TOLERANCE[precision], CoreAiError)
         for name, array in expected.items()

@@ -18,7 +18,20 @@ from mctc.weights import Weights
 WIDTH = 4
 
 
-def embed_program(rows: int, labels: int, ids: int | None = None) -> Program:
+NOTHING_LOWERED = ["parameter", "embedding", "relu"]
+
+
+def with_more_behind(program: Program) -> Program:
+    """The same with an op between the lookup and the result."""
+    function = program.functions["f"]
+    b = Builder(program)
+    b.ops = [*function.ops]
+    y = b.op("relu", function.results[0][1])
+    program.functions["f"] = Function("f", function.inputs, b.ops, [("y", y)])
+    return program
+
+
+def embed_program(rows: int, labels: int, ids: int | None = None, host: bool = False) -> Program:
     program = Program("embed")
     type_ = plain(DType.F32, rows, WIDTH)
     program.sources["table"] = (type_, Initializer("normal"))
@@ -27,7 +40,7 @@ def embed_program(rows: int, labels: int, ids: int | None = None) -> Program:
     roles = (Role.BATCH, Role.UNIT, Role.UNIT, Role.LABEL)
     axes = tuple(Axis(r, Extent.of(n)) for r, n in zip(roles, (1, 1, 1, labels)))
     token = Value(TensorType(DType.I32, axes, Extent.of(ids or rows)), "token")
-    y = b.op("embedding", token, b.parameter("table"))
+    y = b.op("embedding", token, b.parameter("table"), host=host)
     program.functions["f"] = Function("f", [token], b.ops, [("y", y)])
     return program
 
@@ -67,11 +80,30 @@ def test_the_input_keeps_its_name_and_bound_and_the_manifest_is_told() -> None:
     ]
 
 
-def test_a_table_with_ids_beyond_fp16_stays_a_gather_and_says_why() -> None:
+def test_the_lookup_of_ids_beyond_fp16_is_left_to_the_app_and_says_why() -> None:
+    context = Context()
+    after = LowerEmbedding().run(with_more_behind(embed_program(2050, 1)), context)
+    assert [op.attributes["host"] for op in after.functions["f"].ops if op.name == "embedding"] == [True]
+    ((_, where, why),) = context.explanations
+    assert where == "f.token"
+    assert "the app looks the row up" in why
+    assert "ids above 2048" in why
+
+
+def test_a_lookup_that_is_asked_of_the_app_is_left_to_it() -> None:
+    context = Context()
+    before = with_more_behind(embed_program(5, 1, host=True))
+    assert [op.name for op in LowerEmbedding().run(before, context).functions["f"].ops] == NOTHING_LOWERED
+    assert context.explanations[0][2].endswith("its op says host")
+
+
+def test_a_table_that_can_be_left_to_nobody_stays_a_gather_and_says_why() -> None:
     context = Context()
     after = LowerEmbedding().run(embed_program(2050, 1), context)
     assert [op.name for op in after.functions["f"].ops] == ["parameter", "embedding"]
-    assert "ids above 2048" in context.explanations[0][2]
+    why = context.explanations[0][2]
+    assert "on the CPU (ANE-OP-022): a table of 2050 rows has ids above 2048" in why
+    assert why.endswith("it can't be left to the app: it is all that the function does")
 
 
 def test_a_table_in_int4_keeps_its_numbers_when_it_becomes_a_kernel():

@@ -12,6 +12,7 @@ from mctc.ir.ops.linear import channel_axis
 from mctc.ir.time import POINTWISE, TimeBehaviour, Whole, Window
 from mctc.ir.types import Axis, Role, TensorType
 
+ABSENT = -1 / 6  # in a key_mask: a frame before the first one or behind the last
 MASKED = -4e4  # finite in fp16: the Neural Engine mishandles -inf in softmax (knowledge: ANE-AT-010)
 
 
@@ -22,7 +23,8 @@ class Attention(OpDef):
     q [.., T, heads*W]; k [.., S, kv_heads*W]; v [.., S, kv_heads*V]. Each kv head serves heads/kv_heads query heads.
     With `given`, k and v hold exactly `left` frames before q's first and `right` after its last.
     With `within`, frames are in blocks of so many from the first one, and a frame sees none outside of its own.
-    `key_mask` [S] is 1 where a key exists. A query that sees no key at all averages over its band.
+    `key_mask` [S] is 1 where a key exists, 0 where it does not. A query that sees no key at all averages over its band,
+    and over keys whose mask is below 0 only if there are no others: a stream marks what is outside of it so (ABSENT).
     """
 
     name = "attention"
@@ -75,7 +77,8 @@ def check_attention(s: Signature, kv: int) -> TensorType:
 def attended(s: Signature, scores: Array, v: Array, key_mask: Array | None) -> Array:
     """The values [.., heads, S, V] weighted by the softmax of the scores [.., heads, T, S], laid out as q is."""
     if key_mask is not None:
-        scores = np.where(np.asarray(key_mask).reshape(-1) > 0, scores, MASKED)
+        mask = np.asarray(key_mask).reshape(-1)
+        scores = np.where(mask > 0, scores, np.where(mask < 0, 1.5 * MASKED, MASKED))
     scores = np.where(band(scores.shape[-2], scores.shape[-1], s), scores, 2 * MASKED)  # below keys that are masked
     e = np.exp(scores - scores.max(-1, keepdims=True))
     y = np.moveaxis(e / e.sum(-1, keepdims=True) @ v, -3, -2)  # [..., T, heads, V]

@@ -57,10 +57,15 @@ class Linear(OpDef):
 
 @declare
 class Embedding(OpDef):
-    """Rows of table [entries, width] by token id; adds a channel axis (at the channel's place in a laid-out type)."""
+    """Rows of table [entries, width] by token id; adds a channel axis (at the channel's place in a laid-out type).
+
+    `host` leaves the lookup to who calls the function, on targets whose device has no good way of it: the artifact
+    takes the rows in place of the ids (mctc.ir.lookups).
+    """
 
     name = "embedding"
     operands = "token table"
+    attributes = {"host": False}
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
@@ -82,11 +87,15 @@ class Embedding(OpDef):
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
         token, table = operands
-        rows = table[np.asarray(token).astype(np.int64)]
-        if Role.UNIT in s["token"].roles:
-            at = s["token"].roles.index(Role.UNIT)
-            return (np.moveaxis(np.take(rows, 0, axis=at), -1, at),)
-        return (rows,)
+        roles = s["token"].roles
+        if Role.UNIT in roles:
+            return (looked_up(table, token, roles.index(Role.UNIT)),)
+        return (table[np.asarray(token).astype(np.int64)],)
+
+
+def looked_up(table: Array, ids: Array, at: int) -> Array:
+    """Rows of a table [entries, width] by ids [..., 1, ...], whose axis `at` is where the channels go."""
+    return np.moveaxis(table[np.take(ids, 0, axis=at).astype(np.int64)], -1, at)
 
 
 @declare

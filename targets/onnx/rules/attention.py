@@ -59,8 +59,9 @@ def masked(op: Op, e: GraphEmitter, scores: str) -> str:
     type_, mask = op.signature["q"], op.operand("key_mask")
     if mask is not None:
         flat = e.node("Reshape", e.ref(mask), e.ints([-1]))
-        exists = e.node("Greater", flat, e.number(0, mask.type))
-        scores = e.node("Where", exists, scores, e.number(MASKED, type_))
+        none = e.number(0, mask.type)
+        depth = e.node("Where", e.node("Less", flat, none), e.number(1.5 * MASKED, type_), e.number(MASKED, type_))
+        scores = e.node("Where", e.node("Greater", flat, none), scores, depth)
     band = _band(op, e)
     return e.node("Where", band, scores, e.number(2 * MASKED, type_)) if band else scores
 

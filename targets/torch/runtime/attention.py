@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
@@ -29,7 +31,7 @@ def attention(
     serves heads / kv_heads query heads. With `given`, k and v hold exactly `left` frames before q's first and `right`
     after its last, as a step hands them over. With `within`, frames are in blocks of so many from the first one, and a
     frame sees none outside of its own. `key_mask` (S,) and `valid` (B, S) are 1 where a key exists; a query that sees
-    none averages over its band.
+    none averages over the `valid` ones of its band.
     """
     kv_heads = kv_heads or heads
     q, k, v = _heads(q, heads, axis), _heads(k, kv_heads, key_axis), _heads(v, kv_heads, key_axis)
@@ -37,10 +39,10 @@ def attention(
         q, k, v = q.squeeze(1), k.squeeze(1), v.squeeze(1)  # torch has fast kernels for four axes
     if kv_heads < heads:
         k, v = (a.repeat_interleave(heads // kv_heads, -3) for a in (k, v))
-    exists = _existing(key_mask, valid)
-    if exists is None and left is None and right == 0 and not given and within is None:
+    masks = _masks(key_mask, valid)
+    if not masks and left is None and right == 0 and not given and within is None:
         return _joined(F.scaled_dot_product_attention(q, k, v, is_causal=True), axis)
-    seen, blind = _seen(q, k, _band(q, k, left, right, given, within), exists)
+    seen, blind = _seen(q, k, _band(q, k, left, right, given, within), masks)
     q = q if blind is None else q.masked_fill(blind, 0)  # equal scores: a blind query averages
     return _joined(F.scaled_dot_product_attention(q, k, v, seen), axis)
 
@@ -78,7 +80,8 @@ def relative_attention(
     distances = torch.unflatten(_distances(position, first, q.shape[-2], k.shape[-2], symmetric), 0, (heads, -1))
     by_distance = scale * _shifted((q + position_bias.view(heads, 1, -1)) @ distances, k.shape[-2])
     q = q + content_bias.view(heads, 1, -1)
-    seen, blind = _seen(q, k, _band(q, k, left, right, given), _existing(key_mask, valid))
+    masks = _masks(key_mask, valid)
+    seen, blind = _seen(q, k, _band(q, k, left, right, given), masks)
     if blind is not None:
         q, by_distance = q.masked_fill(blind, 0), by_distance.masked_fill(blind, 0)
     if seen is not None:
@@ -105,15 +108,23 @@ def _shifted(x: Tensor, keys: int) -> Tensor:
     return torch.unflatten(flat, -1, (queries, distances - 1))[..., :keys]
 
 
-def _seen(q: Tensor, k: Tensor, band: Tensor | None, exists: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    """Which keys each query sees, None where all; and which queries see none but all of their band, None without keys
-    that do not exist."""
-    if exists is None:
-        return band, None
-    band = torch.ones(1, k.shape[-2], dtype=torch.bool, device=k.device) if band is None else band
-    seen = band & exists.view(exists.shape[0], *[1] * (q.ndim - 2), -1)
-    blind = ~seen.any(-1, keepdim=True)
-    return seen | (blind & band), blind
+def _seen(q: Tensor, k: Tensor, seen: Tensor | None, masks: Sequence[Tensor]) -> tuple[Tensor | None, Tensor | None]:
+    """Which keys each query sees, None where all; and which queries a mask (1 or B, S) would have left none: they
+    average over what they saw before it."""
+    blind = None
+    for mask in masks:
+        before = torch.ones(1, k.shape[-2], dtype=torch.bool, device=k.device) if seen is None else seen
+        seen = before & mask.view(mask.shape[0], *[1] * (q.ndim - 2), -1)
+        none = ~seen.any(-1, keepdim=True)
+        seen = seen | (none & before)
+        blind = none if blind is None else blind | none
+    return seen, blind
+
+
+def _masks(key_mask: Tensor | None, valid: Tensor | None) -> list[Tensor]:
+    """Which keys exist, as bool (1 or B, S): each mask narrows those before. Below 0 a key is outside of a stream."""
+    given = [] if key_mask is None else [key_mask.reshape(1, -1) >= 0, key_mask.reshape(1, -1) > 0]
+    return given if valid is None else [valid > 0, *given]
 
 
 def _heads(x: Tensor, heads: int, axis: int) -> Tensor:
@@ -126,14 +137,6 @@ def _joined(y: Tensor, axis: int) -> Tensor:
     y = y.unsqueeze(1) if y.ndim == 4 else y
     axis = axis % (y.ndim - 1)
     return y.movedim((-3, -2, -1), (1, axis + 1, 2)).flatten(1, 2)
-
-
-def _existing(key_mask: Tensor | None, valid: Tensor | None) -> Tensor | None:
-    """Which keys exist, as bool (1 or B, S); None where all do."""
-    if key_mask is None:
-        return None if valid is None else valid > 0
-    shared = key_mask.reshape(1, -1) > 0
-    return shared if valid is None else shared & (valid > 0)
 
 
 def _band(

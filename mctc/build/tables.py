@@ -1,0 +1,42 @@
+"""Tables of the lookups that are left to the caller of an artifact (mctc.ir.lookups): files, and rows by ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mctc.ir.lookups import Lookup, lookups
+from mctc.ir.op import Array
+from mctc.ir.ops.linear import looked_up
+from mctc.ir.program import Function, Program
+from mctc.ir.types import Role
+from mctc.weights import Weights
+
+FOLDER = "tables"
+
+
+def file_of(lookup: Lookup) -> str:
+    """Where the table lies in the folder of a build."""
+    return f"{FOLDER}/{lookup.table}.npy"
+
+
+def write_tables(program: Program, weights: Weights, folder: Path) -> None:
+    """Writes every table once, as the weights deploy it: an fp16 array [ids, width] at `file_of` it in `folder`."""
+    found = {lookup.table: (lookup, token) for f in program.functions.values() for token, lookup in lookups(f).items()}
+    for name, (lookup, token) in found.items():
+        bound = token.type.bound
+        ids = bound.value if bound is not None and bound.is_static else None  # the rows behind pad the table
+        (folder / FOLDER).mkdir(exist_ok=True)
+        np.save(folder / file_of(lookup), weights.deployed(program.parameters[name])[:ids].astype(np.float16))
+        weights.release()
+
+
+def given_rows(function: Function, inputs: Mapping[str, Array], value: Callable[[str], Array]) -> dict[str, Array]:
+    """The inputs of `device_inputs` for those of the program. `value` gives the array of a parameter by its name."""
+    rows = {
+        token.name: looked_up(value(lookup.table), inputs[token.name], token.type.roles.index(Role.UNIT))
+        for token, lookup in lookups(function).items()
+    }
+    return {**inputs, **rows}

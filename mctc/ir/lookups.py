@@ -1,0 +1,67 @@
+"""Lookups that are the caller's work: an artifact takes rows of a table where the program takes ids.
+
+`embedding` ops marked `host` stay in the program, so it means what it meant. A target that leaves the lookup to its
+caller writes functions of `device_inputs` and `device_ops`, and the tables beside them (mctc.build.tables).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mctc.ir.program import Function, Op, Value
+from mctc.ir.types import Role
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """`rows` [..., channel, ...] are rows of parameter `table` [entries, width] by the ids of an input."""
+
+    op: Op
+    rows: Value
+    table: str
+
+
+def lookups(function: Function) -> dict[Value, Lookup]:
+    """The lookups that are left to the caller, by the input whose ids they take."""
+    found: dict[Value, Lookup] = {}
+    for op in function.ops:
+        if op.name == "embedding" and op.attributes["host"] and reason_against(op, function) is None:
+            token, table = op.operands
+            assert token is not None
+            assert table is not None
+            assert table.owner is not None
+            found[token] = Lookup(op, op.result, table.owner.attributes["name"])
+    return found
+
+
+def reason_against(op: Op, function: Function) -> str | None:
+    """Why an `embedding` can't be left to who calls the function; None where it can."""
+    token, table = op.operands
+    assert token is not None
+    assert table is not None
+    if token not in function.inputs:
+        return "its ids are computed"
+    if function.uses()[token] != [op] or token in function.outputs:
+        return "other ops use the ids too"
+    if table.owner is None or table.owner.name != "parameter":
+        return "its table is computed"
+    if Role.UNIT not in token.type.roles:
+        return f"{token.type} has no place for channels"
+    return "it is all that the function does" if op.result in function.outputs else None
+
+
+def device_inputs(function: Function) -> list[tuple[str, Value]]:
+    """The inputs that an artifact takes, by the names of the program's."""
+    left = lookups(function)
+    return [(value.name, left[value].rows if value in left else value) for value in function.inputs]
+
+
+def device_ops(function: Function) -> Iterator[Op]:
+    """The ops that an artifact does: without lookups and the tables that nothing else reads."""
+    left = {lookup.op for lookup in lookups(function).values()}
+    read = {operand for op in function.ops if op not in left for operand in op.operands}
+    for op in function.ops:
+        unread = op.name == "parameter" and op.result not in read and op.result not in function.outputs
+        if op not in left and not (left and unread):
+            yield op
