@@ -15,7 +15,7 @@ HOMES: dict[str, frozenset[str]] = {
     ),
     "layers": frozenset({"Block", *(layer.name for layer in LAYERS.values())}),
     "lengths": frozenset({"valid_frames"}),
-    "losses": frozenset({"ctc_loss"}),
+    "losses": frozenset({"ctc_loss", "joint_ctc_attention"}),
     "rnnt_loss": frozenset({"rnnt_loss"}),
     "selective_scan": frozenset({"selective_scan"}),
     "ssd": frozenset({"ssd"}),

@@ -11,7 +11,8 @@ from mctc.targets.torch.component import Component, Shared, layers_of, parameter
 from mctc.targets.torch.fit import fitted
 from mctc.targets.torch.held import Held
 from mctc.targets.torch.imports import import_lines, siblings
-from mctc.targets.torch.objective import Loss, loss_of
+from mctc.targets.torch.loss import Calls, Loss
+from mctc.targets.torch.objective import loss_of
 from mctc.targets.torch.quantize_text import constant_name, constant_text
 from mctc.targets.torch.reserved import check_name
 
@@ -40,8 +41,7 @@ def write_module(whole: Program, derived: Mapping[str, Function], source: str) -
     held, names = Held(whole), ClassNames()
     texts: list[ClassText] = []
     components: dict[str, str] = {}
-    counted: set[str] = set()
-    given: dict[str, list[str]] = {}
+    whole_components: dict[str, Component] = {}
     root = Shared(whole, held, {})
     for name, function in whole.functions.items():
         shared = Shared(whole, held, layers_of(function, whole, held))
@@ -49,10 +49,8 @@ def write_module(whole: Program, derived: Mapping[str, Function], source: str) -
         step = Component(derived[name], shared, streams=True) if name in derived else None
         texts += ClassWriter(whole, shared, component, step, names).write()
         components[name] = shared.classes[name]
-        if component.takes_lengths and component.strides:
-            counted.add(name)
-        given[name] = _parameters_given(component, root)
-    model = _root(root, components, loss_of(whole, counted, given), names)
+        whole_components[name] = component
+    model = _root(root, components, loss_of(whole, _calls(whole_components, root)), names)
     texts.append(model)
     used = frozenset({"Block"}).union(*(text.imports for text in texts))
     lines = [*_head(whole, texts, source, used)]
@@ -60,6 +58,17 @@ def write_module(whole: Program, derived: Mapping[str, Function], source: str) -
         lines += ["", "", *_trimmed(text.lines)]
     body = "\n".join(fitted(lines)) + "\n"
     return ModuleText(model.name, body, components, siblings(used))
+
+
+def _calls(components: Mapping[str, Component], root: Shared) -> Calls:
+    """How the loss calls the components."""
+    lengths = {name for name, component in components.items() if component.takes_lengths}
+    return Calls(
+        counted={name for name in lengths if components[name].strides},
+        given={name: _parameters_given(component, root) for name, component in components.items()},
+        masks={name for name, each in components.items() if name not in lengths and each.needs_valid(each.root)},
+        multiple={name: component.multiple for name, component in components.items()},
+    )
 
 
 def _parameters_given(component: Component, root: Shared) -> list[str]:

@@ -2,54 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mctc.ir.program import Function, Program
 from mctc.ir.types import Role, TensorType
+from mctc.targets.torch.joint_objective import joint_ctc_attention
+from mctc.targets.torch.loss import Calls, Loss, by_frames, laid_out
 
 
-@dataclass(frozen=True)
-class Loss:
-    """The text of a method: arguments behind self, what its docstring says, its body, and the names that it imports."""
-
-    arguments: tuple[str, ...]
-    docs: str
-    body: tuple[str, ...]
-    imports: frozenset[str]
-
-
-class _Calls:
-    """Calls of components, with the parameters that the model gives them."""
-
-    def __init__(self, given: Mapping[str, Sequence[str]]) -> None:
-        self.given = given
-
-    def text(self, function: Function, arguments: str) -> str:
-        return f"self.{function.name}({', '.join([arguments, *self.given[function.name]])})"
-
-
-def loss_of(program: Program, counted: Collection[str], given: Mapping[str, Sequence[str]]) -> Loss | None:
-    """The loss of a program, or None where it names none, or one that its components do not fit.
-
-    `counted` are the components that take lengths and know how many frames come out. `given` are arguments of each
-    component beside its inputs: parameters of the model itself.
-    """
+def loss_of(program: Program, calls: Calls) -> Loss | None:
+    """The loss of a program, or None where it names none, or one that its components do not fit."""
     objective = program.train.settings.get("objective")
     name, settings = objective if isinstance(objective, tuple) and len(objective) == 2 else (objective, {})
     write = LOSSES.get(str(name))
-    return None if write is None else write(program, dict(settings), counted, _Calls(given))
+    return None if write is None else write(program, dict(settings), calls)
 
 
-def _transducer(program: Program, settings: Mapping[str, Any], counted: Collection[str], calls: _Calls) -> Loss | None:
+def _transducer(program: Program, settings: Mapping[str, Any], calls: Calls) -> Loss | None:
     kinds = {(_takes(f, Role.TIME), _takes(f, Role.LABEL)): f for f in program.functions.values()}
     found = [kinds.get(kind) for kind in ((True, False), (False, True), (True, True))]
     if len(program.functions) != 3 or None in found:
         return None
     encoder, predictor, joiner = (f for f in found if f is not None)
     shapes = [(len(f.inputs), len(f.results)) for f in (encoder, predictor, joiner)]
-    if shapes != [(1, 1), (1, 1), (2, 1)] or encoder.name not in counted:
+    if shapes != [(1, 1), (1, 1), (2, 1)] or encoder.name not in calls.counted:
         return None
     blank = settings.get("blank", 0)
     features = encoder.inputs[0]
@@ -58,7 +35,7 @@ def _transducer(program: Program, settings: Mapping[str, Any], counted: Collecti
     results = {"enc": "encoded", "pred": "predicted"}
     arguments = ", ".join(_turned(results[by_input[v.name]], names[by_input[v.name]], v.type) for v in joiner.inputs)
     body = (
-        f"encoded = {calls.text(encoder, f'{_laid_out(features.name, features.type)}, lengths')}",
+        f"encoded = {calls.text(encoder, f'{laid_out(features.name, features.type)}, lengths')}",
         f"before = F.pad(targets, (1, 0), value={blank})  # an utterance starts behind a blank",
         f"predicted = {calls.text(predictor, 'before[:, None, None]')}",
         f"logits = {calls.text(joiner, arguments)}",
@@ -73,9 +50,9 @@ def _transducer(program: Program, settings: Mapping[str, Any], counted: Collecti
     )
 
 
-def _ctc(program: Program, settings: Mapping[str, Any], counted: Collection[str], calls: _Calls) -> Loss | None:
+def _ctc(program: Program, settings: Mapping[str, Any], calls: Calls) -> Loss | None:
     functions = list(program.functions.values())
-    if len(functions) != 1 or len(functions[0].inputs) != 1 or functions[0].name not in counted:
+    if len(functions) != 1 or len(functions[0].inputs) != 1 or functions[0].name not in calls.counted:
         return None
     (function,) = functions
     _, logits = function.results[0]
@@ -85,7 +62,7 @@ def _ctc(program: Program, settings: Mapping[str, Any], counted: Collection[str]
     features = function.inputs[0]
     blank = settings.get("blank", 0)
     body = (
-        f"logits = {calls.text(function, f'{_laid_out(features.name, features.type)}, lengths')}",
+        f"logits = {calls.text(function, f'{laid_out(features.name, features.type)}, lengths')}",
         f"frames = self.{function.name}.output_lengths(lengths)",
         f"return ctc_loss(logits, targets, frames, target_lengths, blank={blank}, dim=1)",
     )
@@ -97,9 +74,10 @@ def _ctc(program: Program, settings: Mapping[str, Any], counted: Collection[str]
     )
 
 
-LOSSES: Mapping[str, Callable[[Program, Mapping[str, Any], Collection[str], _Calls], Loss | None]] = {
+LOSSES: Mapping[str, Callable[[Program, Mapping[str, Any], Calls], Loss | None]] = {
     "rnnt": _transducer,
     "ctc": _ctc,
+    "joint_ctc_attention": joint_ctc_attention,
 }
 
 
@@ -111,17 +89,8 @@ def _source(type_: TensorType) -> str:
     return "enc" if type_.find(Role.TIME) is not None else "pred"
 
 
-def _laid_out(name: str, type_: TensorType) -> str:
-    """Features (B, T, C) as the component takes them, (B, C, 1, T)."""
-    return f"{name}.transpose(1, 2)[:, :, None]" if _by_frames(type_) else name
-
-
-def _by_frames(type_: TensorType) -> bool:
-    return [axis.role for axis in type_.axes] == [Role.BATCH, Role.CHANNEL, Role.UNIT, Role.TIME]
-
-
 def _given(name: str, type_: TensorType) -> str:
-    shape = f"(B, T, {type_.extents[1]})" if _by_frames(type_) else f"({', '.join(map(str, type_.extents))})"
+    shape = f"(B, T, {type_.extents[1]})" if by_frames(type_) else f"({', '.join(map(str, type_.extents))})"
     return f"{name} {shape}, targets (B, U), and the lengths of both (B,), to the mean over the batch"
 
 

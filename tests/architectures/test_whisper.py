@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 from mctc.build import BuildOptions, BuildResult, build
-from mctc.checkpoint import SafeTensors
 from mctc.decode.attention import greedy_labels
 from mctc.decode.stepper import DecodeError
 from mctc.importing import Checkpoint, plan, shipped_map, write
 from mctc.ir.types import DType
 from mctc.language import elaborate_file
 from mctc.rewrite.validate import relative_error
-from mctc.runtime.built import open_built
+from mctc.runtime.built import BuiltPort, open_built
 from mctc.runtime.encoder_decoder import EncoderDecoder
 from mctc.runtime.step import Packages, Step
 
@@ -91,14 +90,17 @@ def once(packages: Packages, name: str, inputs: dict[str, np.ndarray]) -> dict[s
     return {spec: results[stored] for spec, stored in function.outputs.items()}
 
 
-def step(call: Step, weights: Path, memory: dict[str, np.ndarray], first: int, count: int) -> np.ndarray:
-    """Logits [labels, vocabulary] of the next tokens, whose rows the host picks."""
-    rows = SafeTensors(weights).read("decoder.tokens")[TOKENS[first : first + count]]
+def step(call: Step, memory: dict[str, np.ndarray], first: int, count: int) -> np.ndarray:
+    """Logits [labels, vocabulary] of the next tokens."""
     ids = np.arange(first, first + count).reshape(1, 1, 1, -1)
-    given = {"token": rows.T[None, :, None], "position": ids, "valid": np.ones(count), **memory}
-    kinds = {DType.I32: np.int32, DType.F32: np.float32}
-    inputs = {port.spec: np.asarray(given[port.spec], kinds[port.type.dtype]) for port in call.function.inputs}
+    given = {"token": TOKENS[ids], "position": ids, "valid": np.ones(count), **memory}
+    inputs = {port.spec: np.asarray(given[port.spec], _kind(port)) for port in call.function.inputs}
     return np.asarray(call(inputs)["output"][0, : SIZES["vocab"], 0].T)
+
+
+def _kind(port: BuiltPort) -> type:
+    """What a port takes in the program: ids where its package takes rows."""
+    return np.int32 if port.type.dtype is DType.I32 or port.table is not None else np.float32
 
 
 def test_the_encoder_is_theirs(theirs: tuple[Any, Path], packages: Packages) -> None:
@@ -108,30 +110,27 @@ def test_the_encoder_is_theirs(theirs: tuple[Any, Path], packages: Packages) -> 
 
 
 def test_logits_label_by_label_are_theirs_over_all_labels(
-    theirs: tuple[Any, Path], packages: Packages, weights: Path, memory: dict[str, np.ndarray]
+    theirs: tuple[Any, Path], packages: Packages, memory: dict[str, np.ndarray]
 ) -> None:
     call = packages.step("decoder")
-    got = np.concatenate([step(call, weights, memory, i, 1) for i in range(len(TOKENS))])
+    got = np.concatenate([step(call, memory, i, 1) for i in range(len(TOKENS))])
     assert relative_error(logits(theirs[0]), got) <= LIMIT
 
 
 @pytest.mark.parametrize("made", ["ane"], indirect=True)
 def test_a_prefilled_cache_goes_on_as_theirs(
-    theirs: tuple[Any, Path], packages: Packages, weights: Path, memory: dict[str, np.ndarray]
+    theirs: tuple[Any, Path], packages: Packages, memory: dict[str, np.ndarray]
 ) -> None:
     prefill, call = packages.step("decoder_prefill"), packages.step("decoder")
-    got = [step(prefill, weights, memory, 0, 4)]
+    got = [step(prefill, memory, 0, 4)]
     call.continues(prefill)
-    got += [step(call, weights, memory, i, 1) for i in range(4, len(TOKENS))]
+    got += [step(call, memory, i, 1) for i in range(4, len(TOKENS))]
     assert relative_error(logits(theirs[0]), np.concatenate(got)) <= LIMIT
 
 
 @pytest.mark.parametrize("made", ["ane"], indirect=True)
-def test_the_greedy_search_finds_what_their_model_does(
-    theirs: tuple[Any, Path], made: BuildResult, weights: Path
-) -> None:
-    tables = {"token": SafeTensors(weights).read("decoder.tokens")}
-    model = EncoderDecoder(open_built(made.folder), tables, "fp32")
+def test_the_greedy_search_finds_what_their_model_does(theirs: tuple[Any, Path], made: BuildResult) -> None:
+    model = EncoderDecoder(open_built(made.folder), {}, "fp32")
     model.hear(MEL[0].T)
     start = [1, 7, 50, 3, 12]  # a prefill and one more
     found = list(greedy_labels(model, model.vocabulary, start, end=-1, longest=7))
@@ -145,10 +144,10 @@ def test_the_greedy_search_finds_what_their_model_does(
 
 @pytest.mark.parametrize("made", ["torch"], indirect=True)
 def test_a_training_module_takes_all_labels_at_once(
-    theirs: tuple[Any, Path], packages: Packages, weights: Path, memory: dict[str, np.ndarray]
+    theirs: tuple[Any, Path], packages: Packages, memory: dict[str, np.ndarray]
 ) -> None:
-    rows = SafeTensors(weights).read("decoder.tokens")[TOKENS]
-    given = {"token": rows.T[None, :, None], "position": np.arange(len(TOKENS)).reshape(1, 1, 1, -1), **memory}
+    places = np.arange(len(TOKENS)).reshape(1, 1, 1, -1)
+    given = {"token": TOKENS[places], "position": places, **memory}
     got = once(packages, "decoder", given)["output"][0, : SIZES["vocab"], 0].T
     assert relative_error(logits(theirs[0]), got) <= LIMIT
 
