@@ -20,8 +20,8 @@ How one is written and proven: [writing-an-architecture.md](writing-an-architect
 ![Latency against multiply-accumulates for a second of audio]({PICTURE})
 """
 NOTES = """
-* **weights as stored**: of all parameters, in the form that the spec's `quantize` section gives them in a package; with the
-  tables that the app looks up, which lie beside it.
+* **weights as stored**: of all parameters, in the form that the spec's `quantize` section gives them in a package; with
+  the tables that the app looks up, which lie beside it.
 * **MACs a second of audio**: multiply-accumulates of the functions over time, each called once a chunk or once an
   utterance of the length that the spec names, for each second of it. Counted are products that are summed, by the
   definitions of the ops: convolutions, projections, attention, scans, recurrent cells. A transducer's joiner is counted

@@ -149,4 +149,28 @@ FAULTS = (
         new="np.arange(0, 8, bits, dtype=np.uint8)[::-1]",
         caught_by="tests/targets/coreai/test_compressed_weights.py::test_the_first_code_lies_in_the_lowest_bits",
     ),
+    Fault(
+        name="looked-up-row-off-by-one",
+        file="mctc/build/tables.py",
+        what="the table that an app looks rows up in begins with the second row",
+        old="weights.deployed(program.parameters[name])[:ids]",
+        new="weights.deployed(program.parameters[name])[1:][:ids]",
+        caught_by="tests/build/test_tables.py::test_the_table_has_a_row_for_every_id_and_is_not_in_the_package",
+    ),
+    Fault(
+        name="looked-up-table-in-the-package",
+        file="mctc/ir/lookups.py",
+        what="the table of a lookup that is left to the app is in the package as well",
+        old="if op not in left and not (left and unread):",
+        new="if op not in left:",
+        caught_by="tests/ir/test_lookups.py::test_an_artifact_takes_rows_under_the_name_of_the_ids_and_has_no_table",
+    ),
+    Fault(
+        name="one-hot-of-ids-beyond-fp16",
+        file="passes/lower_embedding.py",
+        what="a table whose ids fp16 rounds becomes a one-hot product",
+        old="if ids > LARGEST_EXACT + 1:",
+        new="if ids > 2 * LARGEST_EXACT:",
+        caught_by="tests/passes/test_lower_embedding.py::test_the_lookup_of_ids_beyond_fp16_is_left_to_the_app_and_says_why",
+    ),
 )

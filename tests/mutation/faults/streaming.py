@@ -138,4 +138,12 @@ FAULTS = (
         new="return None",
         caught_by="tests/build/test_build.py::test_the_manifest_tells_how_to_call_every_function",
     ),
+    Fault(
+        name="absent-frames-averaged",
+        file="mctc/streaming/derive.py",
+        what="a query whose keys an author masked averages over frames before the stream too",
+        old='return self.builder.op("add", narrowed, absent)',
+        new="return narrowed",
+        caught_by="tests/fuzz/test_regressions.py::test_a_regression_passes[no_key_but_before_the_stream]",
+    ),
 )
