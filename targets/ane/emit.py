@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mctc.build.names import STATE_OUT, identifier
 from mctc.ir.lookups import device_inputs
 from mctc.ir.program import Function, Program
 from mctc.package.protobuf import model_class
 from mctc.targets.ane.constants import Store
 from mctc.targets.ane.errors import EmitError
-from mctc.targets.ane.function import MIL_DTYPE, STATE_OUT, FunctionEmitter
+from mctc.targets.ane.function import MIL_DTYPE, FunctionEmitter
 from mctc.targets.ane.messages import set_feature
-from mctc.targets.ane.names import identifier
 from mctc.targets.ane.rules import RULES
 
 SPECIFICATION_VERSION = 9  # iOS 18, macOS 15

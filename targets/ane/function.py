@@ -7,18 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from mctc.build.names import STATE_OUT, Names, identifier, op_name, place
 from mctc.ir.lookups import device_inputs, device_ops
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import DType, TensorType
 from mctc.targets.ane.constants import Blob, Compressed, Plain, Store
-from mctc.targets.ane.errors import EmitError, place
+from mctc.targets.ane.errors import EmitError
 from mctc.targets.ane.messages import as_small, set_array, set_blob, set_string, set_tensor_type
-from mctc.targets.ane.names import Names, identifier, op_name
 
 OPSET = "CoreML8"  # iOS 18, macOS 15: states, int4 and grouped palettes
 MIL_DTYPE = {DType.F32: "fp16", DType.F16: "fp16", DType.I32: "int32", DType.BOOL: "bool"}
-STATE_OUT = "_out"  # what the name of a state's new value ends with when states are inputs and outputs
 
 
 class Name(str):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from mctc.build.names import STATE_OUT, identifier
 from mctc.build.tables import file_of
 from mctc.build.target import Interface, Port
 from mctc.ir.lookups import device_inputs, lookups
 from mctc.ir.program import Function
 from mctc.ir.types import TensorType
 from mctc.targets.ane.emit import SINGLE_NAME
-from mctc.targets.ane.function import MIL_DTYPE, STATE_OUT
-from mctc.targets.ane.names import identifier
+from mctc.targets.ane.function import MIL_DTYPE
 
 
 def interface(function: Function, artifact: str, alone: bool, states_as_io: bool, operations: int) -> Interface:

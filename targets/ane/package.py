@@ -7,13 +7,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mctc.build.names import identifier
 from mctc.build.tables import write_tables
 from mctc.build.target import Interface, Written
 from mctc.ir.program import Function, Program
 from mctc.targets.ane.constants import Store
 from mctc.targets.ane.emit import Emitted, emit_model
 from mctc.targets.ane.interface import interface
-from mctc.targets.ane.names import identifier
 from mctc.targets.ane.weight_file import WeightFile
 from mctc.weights import Weights
 

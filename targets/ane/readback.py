@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mctc.build.agreement import agreement, random_arrays
+from mctc.build.names import STATE_OUT, identifier
 from mctc.build.tables import given_rows
 from mctc.build.target import Agreement, Written
 from mctc.evaluate.coreml import Evaluator
@@ -16,8 +17,6 @@ from mctc.ir.program import Function, Program
 from mctc.package import Package
 from mctc.targets.ane.emit import SINGLE_NAME
 from mctc.targets.ane.errors import EmitError
-from mctc.targets.ane.function import STATE_OUT
-from mctc.targets.ane.names import identifier
 from mctc.weights import Weights
 
 # Of the largest magnitude in a result. Both sides hold the same fp16 weights and compute in more precision; what is

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from mctc.build.names import identifier
 from mctc.build.tables import write_tables
 from mctc.build.target import Written
 from mctc.ir.program import Program
-from mctc.targets.ane.names import identifier
 from mctc.targets.coreai.constants import Constants
 from mctc.targets.coreai.dialect import Graphs
 from mctc.targets.coreai.function import FunctionEmitter

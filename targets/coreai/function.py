@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from coreai import authoring as ca
 
+from mctc.build.names import STATE_OUT, Names, identifier, place
 from mctc.ir.lookups import device_inputs, device_ops
 from mctc.ir.ops.broadcast import broadcast_axes, spread
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import Axis, DType, TensorType
-from mctc.targets.ane.names import Names, identifier
 from mctc.targets.coreai.constants import Constants
-from mctc.targets.coreai.errors import CoreAiError, place
-from mctc.targets.coreai.interface import STATE_OUT
+from mctc.targets.coreai.errors import CoreAiError
 from mctc.targets.coreai.places import debug_info
 
 Result = ca.Value | Sequence[ca.Value]

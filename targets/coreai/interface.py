@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from mctc.build.names import STATE_OUT, identifier
 from mctc.build.tables import file_of
 from mctc.build.target import Interface, Port
 from mctc.ir.lookups import device_inputs, lookups
 from mctc.ir.program import Function
 from mctc.ir.types import DType, TensorType
-from mctc.targets.ane.names import identifier
-
-STATE_OUT = "_out"  # what the name of a state's new value ends with where states are inputs and outputs
 
 
 def interface(function: Function, artifact: str, states_as_io: bool, precision: str, operations: int) -> Interface:

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mctc.build.agreement import agreement, random_arrays
+from mctc.build.names import STATE_OUT, identifier
 from mctc.build.tables import given_rows
 from mctc.build.target import Agreement, Interface, Written
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program
-from mctc.targets.ane.names import identifier
 from mctc.targets.coreai.engine import CoreAiEngine, CoreAiFunction
 from mctc.targets.coreai.errors import CoreAiError
-from mctc.targets.coreai.interface import STATE_OUT
 from mctc.weights import Weights
 
 # Of the largest magnitude in a result. In fp16 the runtime rounds after every op (and inside of every matrix product),

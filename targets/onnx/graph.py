@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
+from mctc.build.names import STATE_OUT, Names, identifier, place
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array, InferenceError
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import DType, TensorType
-from mctc.targets.ane.errors import place
-from mctc.targets.ane.function import STATE_OUT
-from mctc.targets.ane.names import Names, identifier
 from mctc.targets.onnx.errors import OnnxError
 from mctc.targets.onnx.sizes import Sizes
 from mctc.targets.onnx.tensors import KINDS, TensorFile, tensor

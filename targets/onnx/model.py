@@ -8,8 +8,8 @@ from typing import Any
 
 from onnx import ModelProto
 
+from mctc.build.names import identifier
 from mctc.ir.program import Function, Program
-from mctc.targets.ane.names import identifier
 from mctc.targets.onnx.errors import OnnxError
 from mctc.targets.onnx.graph import GraphEmitter
 from mctc.targets.onnx.rules import RULES

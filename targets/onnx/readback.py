@@ -8,13 +8,12 @@ from typing import Any
 
 from mctc.build.agreement import agreement, random_arrays
 from mctc.build.compile import Compiled
+from mctc.build.names import STATE_OUT, identifier
 from mctc.build.target import Agreement, Interface, Written
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program
 from mctc.rewrite.validate import symbol_sizes
-from mctc.targets.ane.function import STATE_OUT
-from mctc.targets.ane.names import identifier
 from mctc.targets.onnx.errors import OnnxError
 from mctc.targets.onnx.library import import_onnx
 from mctc.targets.onnx.session import OnnxModel

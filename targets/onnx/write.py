@@ -8,11 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mctc.build.compile import Compiled
+from mctc.build.names import STATE_OUT, identifier
 from mctc.build.target import Interface, Port, Written
 from mctc.ir.program import Function, Program
 from mctc.ir.types import DType, TensorType
-from mctc.targets.ane.function import STATE_OUT
-from mctc.targets.ane.names import identifier
 from mctc.targets.onnx.model import Emitted, emit_model
 from mctc.targets.onnx.tensors import TensorFile
 from mctc.targets.onnx.weights import stored_bytes

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from mctc.build.names import place
 from mctc.ir.ops.convolution import height_axis
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.program import Op
-from mctc.targets.ane.errors import EmitError, place
+from mctc.targets.ane.errors import EmitError
 from mctc.targets.ane.function import FunctionEmitter, Operand, Rule
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from mctc.build.names import place
 from mctc.ir.ops.broadcast import broadcast_axes, spread
 from mctc.ir.program import Op, Value
 from mctc.ir.types import Role
-from mctc.targets.ane.errors import EmitError, place
+from mctc.targets.ane.errors import EmitError
 from mctc.targets.ane.function import FunctionEmitter, Name, Rule
 
 # IR op -> MIL operation and its constant operands. Epsilons are 0: the IR's definitions have none.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from mctc.build.names import op_name, place
 from mctc.ir.op import Array
 from mctc.ir.program import Op
-from mctc.targets.ane.errors import EmitError, place
+from mctc.targets.ane.errors import EmitError
 from mctc.targets.ane.function import FunctionEmitter, Rule
-from mctc.targets.ane.names import op_name
 
 
 def constant_array(op: Op) -> Array:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from mctc.build.names import place
 from mctc.ir.program import Op
 from mctc.ir.types import Role
-from mctc.targets.ane.errors import EmitError, place
+from mctc.targets.ane.errors import EmitError
 from mctc.targets.ane.function import FunctionEmitter, Operand, Rule
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from mctc.build.names import place
 from mctc.ir.op import axis_position
 from mctc.ir.program import Op, Value
-from mctc.targets.ane.errors import EmitError, place
+from mctc.targets.ane.errors import EmitError
 from mctc.targets.ane.function import FunctionEmitter, Operand, Rule
 
 

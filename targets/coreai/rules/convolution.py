@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from coreai import authoring as ca
 
+from mctc.build.names import place
 from mctc.ir.ops.convolution import height_axis
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.program import Op
-from mctc.targets.coreai.errors import CoreAiError, place
+from mctc.targets.coreai.errors import CoreAiError
 from mctc.targets.coreai.function import FunctionEmitter, Rule
 from mctc.targets.coreai.rules.operands import one, operand, unsigned
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from coreai import authoring as ca
 
+from mctc.build.names import place
 from mctc.ir.program import Op, Value
 from mctc.ir.types import Role
-from mctc.targets.coreai.errors import CoreAiError, place
+from mctc.targets.coreai.errors import CoreAiError
 from mctc.targets.coreai.function import FunctionEmitter, Rule
 from mctc.targets.coreai.rules.operands import operand, signed, unsigned
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from coreai import authoring as ca
 
+from mctc.build.names import place
 from mctc.ir.op import axis_position
 from mctc.ir.program import Op
-from mctc.targets.coreai.errors import CoreAiError, place
+from mctc.targets.coreai.errors import CoreAiError
 from mctc.targets.coreai.function import FunctionEmitter, Result, Rule
 from mctc.targets.coreai.rules.operands import operand, signed, unsigned
 

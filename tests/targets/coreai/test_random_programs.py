@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from mctc.build.compile import compile_program
+from mctc.build.names import identifier
 from mctc.build.options import BuildOptions
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Initializer, Program
-from mctc.targets.ane.names import identifier
 from mctc.targets.coreai.asset import write_asset
 from mctc.targets.coreai.engine import CoreAiEngine
 from mctc.targets.coreai.target import CoreAiTarget

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mctc.build.names import STATE_OUT, identifier
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Initializer, Parameter, Program, Quantization, Source
 from mctc.ir.text import parse_program
-from mctc.targets.ane.function import STATE_OUT
-from mctc.targets.ane.names import identifier
 from mctc.targets.onnx.model import emit_model
 from mctc.targets.onnx.readback import check_file
 from mctc.targets.onnx.session import OnnxModel

@@ -1,17 +1,18 @@
-"""MIL identifiers: from instance paths and parameter names to letters, digits and underscores, without repeats."""
+"""What things of a program are called: in artifacts, by letters, digits and underscores; in messages, with places."""
 
 from __future__ import annotations
 
 import re
 
+from mctc.build.options import BuildError
 from mctc.ir.program import Op
-from mctc.targets.ane.errors import EmitError
 
+STATE_OUT = "_out"  # what the name of a state's new value ends with where states are inputs and outputs
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_]")
 
 
 def identifier(text: str) -> str:
-    """`text` as a MIL identifier: 'layers.0.h' becomes 'layers_0_h'. Two texts can become one identifier: see Names."""
+    """`text` as an identifier: 'layers.0.h' becomes 'layers_0_h'. Two texts can become one identifier: see Names."""
     name = _FORBIDDEN.sub("_", text)
     return name if name and not name[0].isdigit() else f"_{name}"
 
@@ -19,6 +20,12 @@ def identifier(text: str) -> str:
 def op_name(op: Op) -> str:
     """What an op is called before it is told apart from its like: its instance path and its kind."""
     return identifier(f"{op.origin.path}.{op.name}" if op.origin.path else op.name)
+
+
+def place(op: Op) -> str:
+    """'layer_norm of encoder.norm (model.mct:12:9)'."""
+    where = f" of {op.origin.path}" if op.origin.path else ""
+    return f"{op.name}{where}{f' ({op.origin.location})' if op.origin.location else ''}"
 
 
 class Names:
@@ -29,10 +36,10 @@ class Names:
         self._next: dict[str, int] = {}
 
     def reserve(self, name: str) -> str:
-        """Takes `name` as it is. Raises EmitError when it is taken."""
+        """Takes `name` as it is. Raises BuildError when it is taken."""
         if name in self._taken:
-            raise EmitError(
-                f"two inputs, states or results are called `{name}` in the package", hint="rename one of them"
+            raise BuildError(
+                f"two inputs, states or results are called `{name}` in the artifact", hint="rename one of them"
             )
         self._taken.add(name)
         return name
