@@ -28,36 +28,41 @@ def joint_ctc_attention(program: Program, settings: Mapping[str, Any], calls: Ca
     if len(classes) != 1 or len(tokens) != 1 or not _of_classes(decoder.results[0][1].type, Role.LABEL):
         return None
     told = {**SETTINGS, **settings}
-    features = encoder.inputs[0]
-    known = {name: f"{encoder.name}_{name}" for name, _ in encoder.results}
-    lines = [f"features = {laid_out(features.name, features.type)}"]
-    lines.append(f"{', '.join(known.values())} = {calls.text(encoder, 'features, lengths')}")
-    for function in between:
-        made = {name: f"{function.name}_{name}" for name, _ in function.results}
-        taken = ", ".join(known.get(value.name, next(iter(known.values()))) for value in function.inputs)
-        lines.append(f"{', '.join(made.values())} = {calls.text(function, taken)}")
-        known |= made
-    imports = {"F", "joint_ctc_attention"}
-    if calls.masks:
-        more = f", multiple={calls.multiple[encoder.name]}" if calls.multiple[encoder.name] > 1 else ""
-        lines.append(f"valid = valid_frames(features, lengths{more})")
-        imports.add("valid_frames")
-    lines.append(f"before = F.pad(targets, (1, 0), value={told['begin']})  # what begins a sentence")
-    taken = ", ".join(_given(value, tokens[0], known) for value in decoder.inputs)
-    lines.append(f"decoded = {calls.text(decoder, taken)}")
-    lines.append(f"frames = self.{encoder.name}.output_lengths(lengths)")
+    heard, made = _heard(encoder, between, calls)
     options = [f"{name}={told[name]!r}" for name in ("blank", "end", "ctc_weight", "label_smoothing")]
     options += ["dim=1", f"classes={_classes(program, decoder)}"]
-    compared = f"{known[classes[0]]}, decoded, targets, frames, target_lengths"
-    lines.append(f"return joint_ctc_attention({compared}, {', '.join(options)}).loss")
-    beside = [v.name for v in decoder.inputs if v is not tokens[0] and v.type.find(Role.TIME) is None]
-    arguments = [features.name, "lengths", "targets", "target_lengths", *beside]
-    return Loss(
-        tuple(f"{name}: Tensor" for name in arguments),
-        _docs(features, [v for v in decoder.inputs if v.name in beside]),
-        tuple(lines),
-        frozenset(imports),
+    compared = f"{made[classes[0]]}, decoded, targets, frames, target_lengths"
+    body = (
+        *heard,
+        f"before = F.pad(targets, (1, 0), value={told['begin']})  # what begins a sentence",
+        f"decoded = {calls.text(decoder, ', '.join(_given(value, tokens[0], made) for value in decoder.inputs))}",
+        f"frames = self.{encoder.name}.output_lengths(lengths)",
+        f"return joint_ctc_attention({compared}, {', '.join(options)}).loss",
     )
+    features = encoder.inputs[0]
+    beside = [v for v in decoder.inputs if v is not tokens[0] and v.type.find(Role.TIME) is None]
+    arguments = [features.name, "lengths", "targets", "target_lengths", *(value.name for value in beside)]
+    imports = {"F", "joint_ctc_attention", *(["valid_frames"] if calls.masks else [])}
+    return Loss(tuple(f"{n}: Tensor" for n in arguments), _docs(features, beside), body, frozenset(imports))
+
+
+def _heard(encoder: Function, between: list[Function], calls: Calls) -> tuple[list[str], dict[str, str]]:
+    """Lines that call the components over time, and the variables that hold their results, by the results' names."""
+    features = encoder.inputs[0]
+    made = {name: f"{encoder.name}_{name}" for name, _ in encoder.results}
+    lines = [
+        f"features = {laid_out(features.name, features.type)}",
+        f"{', '.join(made.values())} = {calls.text(encoder, 'features, lengths')}",
+    ]
+    if calls.masks:
+        multiple = calls.multiple[encoder.name]
+        lines.append(f"valid = valid_frames(features, lengths{f', multiple={multiple}' if multiple > 1 else ''})")
+    for function in between:
+        results = {name: f"{function.name}_{name}" for name, _ in function.results}
+        taken = ", ".join(made.get(value.name, next(iter(made.values()))) for value in function.inputs)
+        lines.append(f"{', '.join(results.values())} = {calls.text(function, taken)}")
+        made |= results
+    return lines, made
 
 
 def _takes(function: Function, role: Role) -> bool:
