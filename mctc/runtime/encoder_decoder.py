@@ -114,9 +114,13 @@ class EncoderDecoder:
         return port.ids(numbers.tolist())
 
     def _check_tables(self, decoder: BuiltFunction) -> None:
-        for port in decoder.streaming(decoder.inputs, Role.LABEL):
+        ports = decoder.streaming(decoder.inputs, Role.LABEL)
+        taken = {port.spec for port in ports if port.type.find(Role.CHANNEL) is not None and port.table is None}
+        for name in self.tables.keys() - taken:
+            raise BuildError(f"the decoder takes no rows for {name}", hint=f"leave --table {name}=... out")
+        for port in ports:
             at = port.type.find(Role.CHANNEL)
-            if at is None or port.table is not None:
+            if at is None or port.spec not in taken:
                 continue
             width, table = port.type.shape[at], self.tables.get(port.spec)
             if table is None:
