@@ -89,7 +89,7 @@ def write_build(
         (folder / PROGRAM).write_text(print_program(program, locations=True), encoding="utf-8")
         (folder / WHOLE).write_text(print_program(compiled.whole, locations=True), encoding="utf-8")
         write_json(folder / ORIGINS, origins(program, written))
-        refuse(target.report(compiled, folder, options, written), options)
+        refuse(target.report(compiled, folder, options, written), options, target)
         content = manifest(compiled, options, written, agreements, source, described, folder, beside)
         write_json(folder / NAME, content)
     return BuildResult(out, read_manifest(out), compiled)
@@ -138,15 +138,15 @@ def origins(program: Program, written: Written) -> dict[str, dict[str, Any]]:
     }
 
 
-def refuse(errors: Sequence[str], options: BuildOptions) -> None:
+def refuse(errors: Sequence[str], options: BuildOptions, target: Target) -> None:
     """Raises BuildError for what is wrong with the artifacts on the device, unless the options allow it."""
     if errors and not options.allow_errors:
         more = [f"and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
         listed = "".join(f"\n  {line}" for line in [*errors[:SHOWN], *more])
         count = f"{len(errors)} error{'s' * (len(errors) != 1)}"
         raise BuildError(
-            f"mctc lint finds {count} in what was built, so nothing was written:{listed}",
-            hint="change the spec, or name the --device that is meant; --allow-errors builds it, with placement.html",
+            f"{target.judge} finds {count} in what was built, so nothing was written:{listed}",
+            hint=f"change the spec, or name the --device that is meant; --allow-errors builds it, with {target.verdict}",
         )
 
 

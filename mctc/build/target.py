@@ -90,6 +90,7 @@ class Target(ABC):
     runtime: what executes its artifacts, in words; None where nothing does. computes: precisions that it can compute in
     whatever an artifact was built in. witness: `mctc verify` asks it about builds for other targets too.
     carries_source: its artifacts have the text of the spec among their metadata.
+    judge, verdict: who says in `report` what is wrong with artifacts, and the file that says it at length.
     """
 
     name: ClassVar[str]
@@ -101,6 +102,8 @@ class Target(ABC):
     computes: ClassVar[tuple[str, ...]] = ()
     witness: ClassVar[bool] = False
     carries_source: ClassVar[bool] = False
+    judge: ClassVar[str] = "mctc lint"
+    verdict: ClassVar[str] = "placement.html"
 
     @abstractmethod
     def write(

@@ -23,6 +23,8 @@ class CoreAiTarget(Target):
     suffix: ClassVar[str | None] = ".aimodel"
     runtime: ClassVar[str | None] = "Core AI runtime"
     witness: ClassVar[bool] = True
+    judge: ClassVar[str] = "the Neural Engine's rule set"
+    verdict: ClassVar[str] = "neural_engine.json"
 
     def write(
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]

@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from mctc.build import BuildOptions, BuildResult, build, program_at
-from mctc.build.make import refuse
+from mctc.build.make import refuse, target_named
 from mctc.build.manifest import read_manifest
 from mctc.build.options import BuildError
 from mctc.checkpoint import WeightsError
@@ -209,7 +209,7 @@ def test_a_build_stops_at_errors_of_lint_and_leaves_the_old_one(make: Build) -> 
 
 def test_a_build_with_many_errors_counts_them_all_and_lists_a_dozen() -> None:
     with pytest.raises(BuildError) as refused:
-        refuse([f"error {number}" for number in range(30)], BuildOptions())
+        refuse([f"error {number}" for number in range(30)], BuildOptions(), target_named("ane"))
     assert "mctc lint finds 30 errors" in refused.value.message
     assert refused.value.message.endswith("\n  error 11\n  and 18 more")
 

@@ -78,8 +78,10 @@ def test_leaving_out_what_makes_it_fit_stops_the_build(root: Path, tmp_path: Pat
 
 def test_what_a_rule_calls_an_error_stops_the_build_unless_it_is_allowed(tmp_path: Path) -> None:
     options = BuildOptions(target="coreai", without=("legalise",))
-    with pytest.raises(BuildError, match=r"1 error.*\n  NE32 silu .* 1 in gate, first silu f16\[1, 16, 1, 32\]"):
+    told = r"the Neural Engine's rule set finds 1 error.*\n  NE32 silu .* 1 in gate, first silu f16\[1, 16, 1, 32\]"
+    with pytest.raises(BuildError, match=told) as refused:
         build(GATED, tmp_path / "out", options)
+    assert "with neural_engine.json" in str(refused.value.hint)
     assert not (tmp_path / "out").exists()
     build(GATED, tmp_path / "out", replace(options, allow_errors=True))
     assert "NE32" in (tmp_path / "out" / "neural_engine.json").read_text()
