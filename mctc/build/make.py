@@ -146,7 +146,7 @@ def refuse(errors: Sequence[str], options: BuildOptions, target: Target) -> None
         count = f"{len(errors)} error{'s' * (len(errors) != 1)}"
         raise BuildError(
             f"{target.judge} finds {count} in what was built, so nothing was written:{listed}",
-            hint=f"change the spec, or name the --device that is meant; --allow-errors builds it, with {target.verdict}",
+            hint=f"change the spec, or name the --device that is meant; --allow-errors writes {target.verdict} with it",
         )
 
 

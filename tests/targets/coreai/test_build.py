@@ -81,7 +81,7 @@ def test_what_a_rule_calls_an_error_stops_the_build_unless_it_is_allowed(tmp_pat
     told = r"the Neural Engine's rule set finds 1 error.*\n  NE32 silu .* 1 in gate, first silu f16\[1, 16, 1, 32\]"
     with pytest.raises(BuildError, match=told) as refused:
         build(GATED, tmp_path / "out", options)
-    assert "with neural_engine.json" in str(refused.value.hint)
+    assert "writes neural_engine.json" in str(refused.value.hint)
     assert not (tmp_path / "out").exists()
     build(GATED, tmp_path / "out", replace(options, allow_errors=True))
     assert "NE32" in (tmp_path / "out" / "neural_engine.json").read_text()
