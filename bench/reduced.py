@@ -21,6 +21,10 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     "mct_large": TRANSDUCER,
     "mct_small": TRANSDUCER,
     "mct_tiny": TRANSDUCER,
+    "parakeet_ctc": {
+        "bins": 16, "width": 32, "depth": 2, "heads": 2, "inner": 48, "kernel": 5, "channels": 8, "vocab": 60,
+        "seconds": 2,
+    },
     "qwen3_asr_0_6b": {
         "mels": 16, "audio_width": 32, "audio_depth": 2, "audio_heads": 2, "audio_inner": 48, "audio_channels": 8,
         "window": 2, "seconds": 4, "width": 32, "depth": 2, "heads": 4, "kv_heads": 2, "head": 16, "inner": 48,

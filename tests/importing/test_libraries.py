@@ -17,6 +17,7 @@ transformers = pytest.importorskip("transformers")
 
 SPECS = Path(__file__).parents[2] / "spec"
 WHISPER = {"width": 16, "depth": 2, "heads": 2, "vocab": 99, "frames": 32, "labels": 12}
+PARAKEET = {"bins": 16, "width": 16, "depth": 2, "heads": 2, "inner": 24, "kernel": 5, "channels": 8, "vocab": 20}
 QWEN = {"mels": 16, "audio_width": 32, "audio_depth": 2, "audio_heads": 2, "audio_inner": 48, "audio_channels": 8}
 QWEN |= {"width": 32, "depth": 2, "heads": 4, "kv_heads": 2, "head": 16, "inner": 48, "vocab": 90}
 
@@ -44,9 +45,18 @@ def qwen3_asr() -> Any:
     return theirs.Qwen3ASRForConditionalGeneration(config)
 
 
+def parakeet_ctc() -> Any:
+    pytest.importorskip("transformers.models.parakeet")
+    encoder: dict[str, Any] = {"num_mel_bins": 16, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    encoder |= {"intermediate_size": 24, "conv_kernel_size": 5, "subsampling_conv_channels": 8}
+    config = transformers.ParakeetCTCConfig(vocab_size=20, encoder_config=encoder, pad_token_id=0)
+    return transformers.ParakeetForCTC(config)
+
+
 CASES: dict[str, tuple[str, str, dict[str, int], Callable[[], Any]]] = {
     "whisper": ("whisper", "whisper_tiny", WHISPER, lambda: whisper("WhisperForConditionalGeneration")),
     "whisper without its head": ("whisper", "whisper_tiny", WHISPER, lambda: whisper("WhisperModel")),
+    "parakeet_ctc": ("parakeet_ctc", "parakeet_ctc", PARAKEET, parakeet_ctc),
     "qwen3_asr": ("qwen3_asr", "qwen3_asr_0_6b", QWEN, qwen3_asr),
 }
 
@@ -56,10 +66,11 @@ CASES: dict[str, tuple[str, str, dict[str, int], Callable[[], Any]]] = {
 def test_every_number_of_a_saved_model_finds_its_place(case: str, dtype: str, tmp_path: Path) -> None:
     family, spec, sizes, make = CASES[case]
     model = make().to(getattr(torch, dtype))
-    model.save_pretrained(tmp_path, max_shard_size="20KB")
+    model.save_pretrained(tmp_path, max_shard_size="6KB")
     assert (tmp_path / "model.safetensors.index.json").is_file()
     planned = plan(elaborate_file(SPECS / f"{spec}.mct", defines=sizes), Checkpoint(tmp_path), shipped_map(family))
     assert {row.status for row in planned.rows} <= {Status.MAPPED, Status.IGNORED}
     ours = np.concatenate([planned.value(name).ravel() for name in planned.recipes])
-    theirs = torch.cat([parameter.detach().float().ravel() for parameter in model.parameters()]).numpy()
+    statistics = [buffer for name, buffer in model.named_buffers() if name.rpartition(".")[2].startswith("running_")]
+    theirs = torch.cat([tensor.detach().float().ravel() for tensor in (*model.parameters(), *statistics)]).numpy()
     np.testing.assert_array_equal(np.sort(ours), np.sort(theirs))
