@@ -12,7 +12,6 @@ import numpy as np
 
 from mctc.runtime.built import Built
 from mctc.runtime.speech import Transcript
-from mctc.runtime.transducer import roles_of
 from mctc.runtime.utterance import Transcription
 
 SHOWN = 40  # tokens
@@ -33,7 +32,7 @@ def as_record(built: Built, audio: Path, precision: str | None, transcript: Tran
         "real_time_factor": transcript.real_time_factor,
         "chunks": [{"mel_ms": 1000 * c.mel, "encode_ms": 1000 * c.encode, "search_ms": 1000 * c.search} for c in costs],
         "encoded_frames": transcript.frames,
-        "calls": {"encoder": len(costs), "predictor": transcript.predict_calls, "joiner": transcript.join_calls},
+        "calls": {"encoder": len(costs), **transcript.calls},
         "tokens": [{"token": e.token, "frame": e.frame} for e in transcript.emissions],
     }
 
@@ -46,7 +45,7 @@ def lines(built: Built, audio: Path, precision: str | None, transcript: Transcri
     by = f"{precision or built.precision}, {built.target.runtime}"
     text = [f"{built.model} over {audio.name}: {transcript.audio_s:.2f} s of audio, {by}"]
     if costs:
-        text.append(f"  {len(costs)} chunks of {chunk}, each in the median (at most):")
+        text.append(f"  {len(costs)} chunk{'s' * (len(costs) != 1)} of {chunk}, each in the median (at most):")
         text += [
             f"    {name:18}{_milliseconds([getattr(cost, key) for cost in costs])}"
             for name, key in (("log-mel frames", "mel"), ("encoder step", "encode"), ("search", "search"))
@@ -54,10 +53,9 @@ def lines(built: Built, audio: Path, precision: str | None, transcript: Transcri
     text.append(f"  real-time factor {transcript.real_time_factor:.3f} on this machine")
     if latency is not None:
         text.append(f"  algorithmic latency {latency:g} ms: the chunk and what the encoder looks ahead")
-    text.append(
-        f"  {transcript.frames} encoded frames, {len(tokens)} tokens; "
-        f"{transcript.predict_calls} predictor and {transcript.join_calls} joiner calls"
-    )
+    called = " and ".join(f"{count} {name}" for name, count in transcript.calls.items())
+    found = f"  {transcript.frames} encoded frames, {len(tokens)} tokens"
+    text.append(f"{found}; {called} calls" if called else found)
     return text + _tokens(built, tokens)
 
 
@@ -89,7 +87,8 @@ def _tokens(built: Built, tokens: Sequence[int]) -> list[str]:
 
 def latency_ms(built: Built) -> float | None:
     """Algorithmic latency of the encoder: its chunk and what it looks ahead."""
-    return max((port.latency_ms or 0.0 for port in roles_of(built)[0].outputs), default=0.0) or None
+    encoder = built.functions[built.manifest["audio"]["function"]]
+    return max((port.latency_ms or 0.0 for port in encoder.outputs), default=0.0) or None
 
 
 def _milliseconds(seconds: list[float]) -> str:

@@ -65,6 +65,11 @@ class GreedyDecoder:
         self.predict_calls = 0
         self._predicted: Floats | None = None
 
+    @property
+    def calls(self) -> dict[str, int]:
+        """Calls of the functions that search."""
+        return {"predictor": self.predict_calls, "joiner": self.join_calls}
+
     def push(self, mel: NDArray[np.float32]) -> list[Emission]:
         """Encode the next chunk [mel frames, bins] and decode it. Raises `DecodeError` for results that can't be."""
         return self.push_encoded(self.stepper.encode(mel))

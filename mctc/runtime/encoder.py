@@ -22,9 +22,9 @@ Frames = NDArray[np.float32]
 class Encoder:
     """Chunks of exactly `chunk` frames; frames that look-ahead holds back come with a later chunk or with `finish`."""
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, output: BuiltPort | None = None) -> None:
         function = step.function
-        self.step, self.input, self.output = step, frames_input(function), frames_output(function)
+        self.step, self.input, self.output = step, frames_input(function), output or frames_output(function)
         self.chunk = self.input.frames or 0
         self.masked = any(port.spec == VALID for port in function.inputs)
         bins = next(n for n, role in zip(self.input.type.shape, self.input.type.roles) if _is_bins(role, n))

@@ -97,3 +97,42 @@ def test_a_damaged_manifest_is_an_error(damage: str, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(damage)
     with pytest.raises(BuildError, match=r"damaged|schema"):
         open_built(tmp_path)
+
+
+CTC = {
+    "conformer_streaming": {"width": 16, "depth": 1, "heads": 2, "inner": 16, "kernel": 3, "left": 4, "vocab": 20},
+    "conformer_ctc": {"width": 16, "depth": 1, "heads": 2, "inner": 16, "kernel": 3, "characters": 20, "seconds": 4},
+}
+
+
+@pytest.mark.parametrize("name", CTC)
+def test_an_encoder_with_ctc_is_searched_by_best_path(name: str, root: Path, speech: Path, tmp_path: Path) -> None:
+    """The best classes of the whole program's frames, merged: a stream and an utterance alike."""
+    folder = build(root / f"spec/{name}.mct", tmp_path / name, BuildOptions(defines=CTC[name])).folder
+    built = open_built(folder)
+    transcript = transcribe(built, speech, "fp32")
+    program = parse_program((folder / "whole.mir").read_text())
+    weights = Weights(program.sources, 0, cache=True)
+    mel = log_mel(load_audio(speech), built.mel)
+    frames = -(-len(mel) // 4)
+    if built.lengths.utterance:
+        mel = np.pad(mel, ((0, built.lengths.utterance - len(mel)), (0, 0)), constant_values=built.mel.silence)
+    else:
+        mel = mel[: len(mel) // 4 * 4]
+        frames = len(mel) // 4 - 2  # the last frames of a shorter utterance see its end
+    results, _ = evaluate(
+        program.functions["encoder"], {"mel": mel.T[None, :, None, :]},
+        lambda key: weights.deployed(program.parameters[key]),
+    )  # fmt: skip
+    best = results["log_probs"][0, :, 0, :frames].argmax(0)
+    expected = [(int(t), i) for i, t in enumerate(best) if t != 0 and (i == 0 or t != best[i - 1])]
+    assert expected
+    assert [(e.token, e.frame) for e in transcript.emissions if e.frame < frames] == expected
+    assert transcript.calls == {}
+
+
+def test_a_recording_longer_than_the_utterance_is_refused(root: Path, speech: Path, tmp_path: Path) -> None:
+    sizes = {**CTC["conformer_ctc"], "seconds": 1}
+    built = open_built(build(root / "spec/conformer_ctc.mct", tmp_path / "out", BuildOptions(defines=sizes)).folder)
+    with pytest.raises(BuildError, match="is longer than an utterance, 1 s"):
+        transcribe(built, speech)
