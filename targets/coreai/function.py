@@ -30,6 +30,7 @@ class FunctionEmitter:
         self._states_as_io = states_as_io
         self._values: dict[Value, ca.Value] = {}
         self._shaped: dict[tuple[Value, tuple[int, ...]], ca.Value] = {}
+        self._fixed: set[Value] = set()
 
     def run(self, rules: Mapping[str, Rule]) -> None:
         """Writes the whole function. Raises CoreAiError for an op without a Core AI form."""
@@ -72,6 +73,10 @@ class FunctionEmitter:
             self._shaped[key] = self._in_shape(value, tuple(shape))
         return self._shaped[key]
 
+    def is_fixed(self, value: Value) -> bool:
+        """Whether a value that has been written depends on no input and no state."""
+        return value in self._fixed
+
     def number(self, value: float) -> ca.Value:
         """One number of the type that the asset computes in. Raises CoreAiError where it has no place there."""
         return self.constants.array(np.float64(value).reshape(()), "a factor or limit")
@@ -84,6 +89,8 @@ class FunctionEmitter:
     # the frame of the function
 
     def _write(self, op: Op, rules: Mapping[str, Rule]) -> None:
+        if all(value in self._fixed for value in op.operands if value is not None):
+            self._fixed.update(op.results)
         if op.name in ("parameter", "constant"):
             return
         rule = rules.get(op.name)

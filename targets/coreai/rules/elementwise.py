@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from coreai import authoring as ca
 
-from mctc.ir.program import Op, Value
+from mctc.ir.program import Op
 from mctc.ir.types import DType
 from mctc.targets.coreai.function import FunctionEmitter, Rule
 from mctc.targets.coreai.rules.operands import operand
@@ -72,10 +72,6 @@ BINARY: dict[str, tuple[Binary, Binary]] = {
 }
 
 
-def _is_constant(value: Value) -> bool:
-    return value.owner is not None and value.owner.name in ("parameter", "constant")
-
-
 def _unary(form: Unary) -> Rule:
     return lambda op, e: form(e.ref(operand(op)), e)
 
@@ -87,8 +83,9 @@ def _binary(name: str) -> Rule:
         left, right = operand(op, 0), operand(op, 1)
         alike = left.type.shape == right.type.shape == op.result.type.shape
         # coreai-core 1.0.0b3 makes mul(broadcasting_mul(x, number), vector) of one multiplication, by the number times
-        # the vector's first entry; it takes nothing out of two broadcasting forms.
-        plain = alike and not (_is_constant(left) or _is_constant(right))
+        # the vector's first entry; it takes nothing out of two broadcasting forms. By then it has computed what depends
+        # on constants alone.
+        plain = alike and not (e.is_fixed(left) or e.is_fixed(right))
         return (same if plain else broadcasting)(*e.broadcast(op, left, right))
 
     return rule

@@ -18,6 +18,9 @@ CHAINS = {
     "quotients": "%u = scale(%x, factor = 0.5) %y = div(%u, %d)",
     "a reshape between": """%u = neg(%x) %r = reshape(%u, axes = [batch 1, channel 4, feature 1, time 1])
         %y = mul(%r, %d)""",
+    "a number, then what is computed of a vector": "%u = scale(%x, factor = -0.5) %e = exp(%d) %y = mul(%u, %e)",
+    "what is computed through a reshape": """%u = neg(%x) %e = exp(%d)
+        %r = reshape(%e, axes = [unit 1, channel 4, unit 1, time 1]) %y = sub(%u, %r)""",
     "a vector, then another along other axes": "%u = mul(%x, %d) %y = mul(%u, %k)",
 }
 
