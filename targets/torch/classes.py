@@ -237,7 +237,7 @@ class ClassWriter:
             if isinstance(item, State):
                 parts.append(f"self.zeros({', '.join(sizes(item.value.type))})")
             elif isinstance(item, Rounds):
-                parts.append(f"tuple(layer.initial_state(batch) for layer in self.{name})")
+                parts.append(f"tuple(layer.initial_state(batch) for layer in self.{item.nodes[0].attribute})")
             else:
                 index = index_text(item, self.stepped[method.node.path])
                 parts.append(f"self.{item.attribute}{index}.initial_state(batch)")

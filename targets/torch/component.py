@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -207,6 +207,15 @@ class Component:
                 found.append(item)  # type: ignore[arg-type]
         return found
 
+    def fields(self, node: Node) -> dict[State | Node | Rounds, str]:
+        """The fields of a node's state class: for its own states, then for the items that carry some."""
+        named: dict[State | Node | Rounds, str] = {}
+        for state in self.flow.states.get(node, []):
+            named[state] = _apart(_state_field(node, state), named.values())
+        for item in self.carriers(node):
+            named[item] = _apart(_item_field(item), named.values())
+        return named
+
     def has_step(self, node: Node) -> bool:
         return self.streams and node.path in self.shared.steps
 
@@ -243,12 +252,20 @@ def at_rate(stride: int) -> str:
     return "valid" if stride == 1 else f"valid[:, ::{stride}]"
 
 
-def field_of(item: Node | Rounds) -> str:
-    """The field of a state class that an item's own state stands in."""
+def _apart(wanted: str, taken: Collection[str]) -> str:
+    """`wanted`, with a number where there is a field of that name: `layers.1` and `layers_1` want the same."""
+    name, count = wanted, 1
+    while name in taken:
+        count += 1
+        name = f"{wanted}_{count}"
+    return name
+
+
+def _item_field(item: Node | Rounds) -> str:
     return item.nodes[0].attribute if isinstance(item, Rounds) else item.element.replace(".", "_")
 
 
-def state_field(node: Node, state: State) -> str:
-    """The field of a node's state class for a state of its own: 'conv_context', 'h'."""
+def _state_field(node: Node, state: State) -> str:
+    """'conv_context', 'h'."""
     name = state.name[len(node.path) + 1 :] if node.holds(state.name) else state.name
     return name.replace(".", "_")

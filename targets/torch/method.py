@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mctc.ir.program import Op, State, Value
-from mctc.targets.torch.component import Component, field_of, state_field
+from mctc.targets.torch.component import Component
 from mctc.targets.torch.expressions import Expression, expression
 from mctc.targets.torch.expressions.text import call
 from mctc.targets.torch.imports import IMPORTED
@@ -44,7 +44,8 @@ class Writer:
         self.items = [item for item in component.items(node) if item not in component.fusions.drawn]
         self.results = self._leaving()
         self.own = self.flow.states.get(node, [])
-        self.hints = {state.update: state_field(node, state) for state in self.own}
+        self.fields = component.fields(node)
+        self.hints = {state.update: self.fields[state] for state in self.own}
         self.carriers = component.carriers(node)
         self.carried: dict[Node | Rounds, str] = {}
         self.env: dict[Value, Expression] = {}
@@ -65,8 +66,7 @@ class Writer:
             else:
                 self._op(item)
         self._return()
-        fields: list[tuple[str, State | Node | Rounds]] = [(state_field(self.node, state), state) for state in self.own]
-        fields += [(field_of(item), item) for item in self.carriers]
+        fields = [(name, item) for item, name in self.fields.items()]
         valid = self.component.needs_valid(self.node)
         return Method(self.node, inputs, valid, self.lines, self.results, fields, self.imports)
 
@@ -208,7 +208,7 @@ class Writer:
             if op is not None and op.name in LEAVES:
                 return self.component.leaf(op, self.node)
             state = next(state for state in self.own if state.value is value)
-            return Expression(f"state.{state_field(self.node, state)}")
+            return Expression(f"state.{self.fields[state]}")
         return self.env[value]
 
     def _operands(self, op: Op) -> list[Expression | None]:
@@ -246,7 +246,7 @@ class Writer:
         module = f"self.{child.attribute}" + index_text(child, self.node)
         arguments = [self[value] for value in self.flow.inputs(child)] + self._valid(child)
         if carries:
-            arguments.append(Expression(f"state.{field_of(child)}"))
+            arguments.append(Expression(f"state.{self.fields[child]}"))
         text = call(Expression(f"{module}.step" if self.component.has_step(child) else module), *arguments)
         if not carries:
             self._settle(child, made, text)
@@ -258,7 +258,7 @@ class Writer:
         """A name for the new state of an item, which is kept to the end."""
         value = Value(self.results[0].type)
         self.last[value] = len(self.items)
-        self.carried[item] = self._free(field_of(item), value)
+        self.carried[item] = self._free(self.fields[item], value)
         return self.carried[item]
 
     def _valid(self, child: Node) -> list[Expression]:
@@ -279,7 +279,7 @@ class Writer:
             new = self._carry(rounds)
             self.lines += [
                 f"{new} = []",
-                f"for layer, carried in zip(self.{layers}, state.{layers}, strict=True):",
+                f"for layer, carried in zip(self.{layers}, state.{self.fields[rounds]}, strict=True):",
                 f"    {name}, after = layer.step({texts}, carried)",
                 f"    {new}.append(after)",
             ]
