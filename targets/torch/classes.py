@@ -233,7 +233,7 @@ class ClassWriter:
         if not method.fields:
             return []
         parts = []
-        for name, item in method.fields:
+        for _, item in method.fields:
             if isinstance(item, State):
                 parts.append(f"self.zeros({', '.join(sizes(item.value.type))})")
             elif isinstance(item, Rounds):

@@ -43,6 +43,26 @@ def test_a_failure_is_shrunk_to_a_small_spec(monkeypatch: pytest.MonkeyPatch) ->
     assert failure.text.count("\n") <= 20
 
 
+def test_a_failure_in_a_file_of_a_folder_of_the_day_is_one_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """hypothesis would call it flaky: each time it comes from another place."""
+    runs: list[str] = []
+
+    def fails_elsewhere(text: str, options: object, **_: object) -> Outcome:
+        if "lstm(" not in text:
+            return Outcome()
+        runs.append(text)
+        try:
+            exec(compile("raise TypeError", f"/folder-{len(runs)}/fuzzed.py", "exec"))
+        except TypeError as error:
+            raise FindingError("torch", "TypeError") from error
+        raise AssertionError
+
+    monkeypatch.setattr(batch, "run_text", fails_elsewhere)
+    (failure,) = run_batch(Batch(seed=1, count=40)).failures
+    assert failure.text.count("lstm(") == 1
+    assert len(runs) > 1
+
+
 def test_a_known_failure_is_counted_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "run_text", fails_on_a_cell)
     known = Failure("package", "encoder.out_1 differs by 0.5", "", "").key
