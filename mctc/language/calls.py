@@ -64,20 +64,22 @@ class Calls:
             values = [self.evaluator.single(argument.value, frame) for argument in node.arguments]
             if not any(isinstance(value, Value) for value in values) or name not in registry():
                 return self._function(name, values, node)
+            if name not in HIDDEN:
+                return self._op(name, node, frame, values)
         if name in registry() and name not in HIDDEN:
             return self._op(name, node, frame)
         known = [*frame.module.names(), *registry(), *FUNCTIONS]
         hint = did_you_mean(name, known)
         raise fail("MCT0051", f"there is no block or op `{name}`", node.callee.span, hint)
 
-    def _op(self, name: str, node: s.Call, frame: Frame) -> Any:
+    def _op(self, name: str, node: s.Call, frame: Frame, values: Sequence[Any] | None = None) -> Any:
         if name not in registry() or name in HIDDEN:
             hint = did_you_mean(name, registry())
             raise fail("MCT0051", f"there is no op `{name}`", node.callee.span, hint)
         if node.label is not None:
             hint = "only blocks have a place in the parameter path"
             raise fail("MCT0104", f"`{name}` is an op: it can't be named with `as`", node.label.span, hint)
-        return self.ops.call(name, node, frame)
+        return self.ops.call(name, node, frame, values)
 
     def _function(self, name: str, values: Sequence[Any], node: s.Call) -> Any:
         for argument in node.arguments:

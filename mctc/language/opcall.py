@@ -28,8 +28,11 @@ class OpCall:
     def __init__(self, session: Session, evaluator: Evaluator) -> None:
         self.session, self.evaluator = session, evaluator
 
-    def call(self, name: str, node: s.Call, frame: Frame) -> Any:
-        """The result, or a list of results. States that a recurrent op returns behind its result are left off."""
+    def call(self, name: str, node: s.Call, frame: Frame, values: Sequence[Any] | None = None) -> Any:
+        """The result, or a list of results. States that a recurrent op returns behind its result are left off.
+
+        values: of the arguments, where they have been evaluated: a block in them is expanded once.
+        """
         definition = registry()[name]
         declared = definition.operand_list()
         names = [operand.name for operand in declared if not operand.variadic]
@@ -38,8 +41,8 @@ class OpCall:
         attributes: dict[str, Any] = {}
         where: dict[str, Span] = {}
         free, position = [*definition.attributes], 0
-        for argument in node.arguments:
-            value = self.evaluator.evaluate(argument.value, frame)
+        for index, argument in enumerate(node.arguments):
+            value = self.evaluator.evaluate(argument.value, frame) if values is None else values[index]
             key = argument.name.text if argument.name else None
             if key is None and position < len(names) and (value is None or isinstance(value, (Value, list))):
                 key = names[position]

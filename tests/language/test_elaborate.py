@@ -32,6 +32,7 @@ def paths(program: object) -> list[str]:
         (["repeat 1 { repeat 1 { x = rms_norm(x) } }", "return x"], ["layers.0.layers.0.rms_norm.weight"]),
         (["repeat 1 { x = relu(x) }", "repeat 1 { x = rms_norm(x) }", "return x"], ["layers_1.0.rms_norm.weight"]),
         (["if true { y = rms_norm(x) } else { y = rms_norm(x) }", "return y"], ["y.weight"]),
+        (["return exp(rms_norm(x))"], ["rms_norm.weight"]),
         (["param scale: f32[8] = 1", "return x * scale"], ["scale"]),
     ],
 )
