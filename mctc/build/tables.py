@@ -10,7 +10,7 @@ import numpy as np
 from mctc.ir.lookups import Lookup, lookups
 from mctc.ir.op import Array
 from mctc.ir.ops.linear import looked_up
-from mctc.ir.program import Function, Program
+from mctc.ir.program import Function, Program, Value
 from mctc.ir.types import Role
 from mctc.weights import Weights
 
@@ -20,6 +20,11 @@ FOLDER = "tables"
 def file_of(lookup: Lookup) -> str:
     """Where the table lies in the folder of a build."""
     return f"{FOLDER}/{lookup.table}.npy"
+
+
+def files(function: Function) -> dict[Value, str]:
+    """Where the tables lie, by the rows that an artifact takes of them."""
+    return {lookup.rows: file_of(lookup) for lookup in lookups(function).values()}
 
 
 def write_tables(program: Program, weights: Weights, folder: Path) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mctc.build.names import STATE_OUT, identifier
-from mctc.build.tables import file_of
+from mctc.build.tables import files
 from mctc.build.target import Interface, Port
-from mctc.ir.lookups import device_inputs, lookups
+from mctc.ir.lookups import device_inputs
 from mctc.ir.program import Function
 from mctc.ir.types import TensorType
 from mctc.targets.ane.emit import SINGLE_NAME
@@ -15,7 +15,7 @@ from mctc.targets.ane.function import MIL_DTYPE
 def interface(function: Function, artifact: str, alone: bool, states_as_io: bool, operations: int) -> Interface:
     """Ports under the names that they have in the package. States as inputs and outputs are listed as those too."""
     states = [_port(state.name, state.value.type) for state in function.states]
-    tables = {lookup.rows: file_of(lookup) for lookup in lookups(function).values()}
+    tables = files(function)
     inputs = [_port(spec, value.type, table=tables.get(value)) for spec, value in device_inputs(function)]
     outputs = [_port(name, value.type) for name, value in function.results]
     if states_as_io:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mctc.build.names import STATE_OUT, identifier
-from mctc.build.tables import file_of
+from mctc.build.tables import files
 from mctc.build.target import Interface, Port
-from mctc.ir.lookups import device_inputs, lookups
+from mctc.ir.lookups import device_inputs
 from mctc.ir.program import Function
 from mctc.ir.types import DType, TensorType
 
@@ -18,7 +18,7 @@ def interface(function: Function, artifact: str, states_as_io: bool, precision: 
         return Port.of(spec, identifier(spec) + suffix, type_, dtype, table)
 
     states = [port(state.name, state.value.type) for state in function.states]
-    tables = {lookup.rows: file_of(lookup) for lookup in lookups(function).values()}
+    tables = files(function)
     inputs = [port(spec, value.type, table=tables.get(value)) for spec, value in device_inputs(function)]
     outputs = [port(name, value.type) for name, value in function.results]
     if states_as_io:
