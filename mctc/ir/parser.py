@@ -14,6 +14,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
 
 from mctc.ir import syntax as node
 from mctc.ir.dims import Extent, ExtentError
+from mctc.ir.domain import Choices, Domain, Interval, limited
 from mctc.ir.location import Event, Location, Origin
 from mctc.ir.program import Initializer, PackedState, Quantization
 from mctc.ir.syntax import IrSyntaxError, Local, ProgramText, Setting
@@ -184,6 +185,30 @@ class _Nodes(Transformer[Token, Any]):
 
     # statements
 
+    def domain(self, value: Token, domain: Domain) -> node.DomainLine:
+        return node.DomainLine(_local(value), domain)
+
+    def choices(self, *values: Any) -> Choices:
+        return Choices(tuple(sorted(map(_number, values))))
+
+    def between(self, low: Any, high: Any) -> Interval:
+        return Interval(_number(low), _number(high))
+
+    def limits(self, *limits: tuple[str, float]) -> Interval:
+        return limited(dict(limits))
+
+    def above(self, value: Any) -> tuple[str, float]:
+        return "above", _number(value)
+
+    def at_least(self, value: Any) -> tuple[str, float]:
+        return "at_least", _number(value)
+
+    def below(self, value: Any) -> tuple[str, float]:
+        return "below", _number(value)
+
+    def at_most(self, value: Any) -> tuple[str, float]:
+        return "at_most", _number(value)
+
     def state(self, value: Token, type_: TensorType, name: Token | None) -> node.StateLine:
         return node.StateLine(_local(value), type_, None if name is None else self.string(name))
 
@@ -347,6 +372,12 @@ def _bounded(extent: Extent) -> Extent:
     if len(extent.terms) > TERMS:
         raise IrSyntaxError(f"an extent of more than {TERMS} terms", 1)
     return extent
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise IrSyntaxError("the limits of a domain are numbers", 1)
+    return float(value)
 
 
 def _fraction(over: int, under: Token | None) -> Fraction:

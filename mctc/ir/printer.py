@@ -107,6 +107,9 @@ def _function(function: Function, locations: bool) -> Iterator[str]:
     names = _Names(function)
     inputs = ", ".join(f"{names[value]}: {type_text(value.type)}" for value in function.inputs)
     yield f"function {name_text('@', function.name)}({inputs}){_origin(function.origin, locations)} {{"
+    for value in function.inputs:
+        if value.name in function.domains:
+            yield f"  domain {names[value]} {function.domains[value.name]}"
     for state in function.states:
         label = "" if names[state.value] == f"%{state.name}" else f" as {quoted(state.name)}"
         yield f"  state {names[state.value]}: {type_text(state.value.type)}{label}"

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from mctc.ir.domain import MASK, Domain, Interval
 from mctc.ir.location import Origin
 from mctc.ir.op import OpDef, Signature
 from mctc.ir.time import TimeBehaviour
-from mctc.ir.types import Role, TensorType
+from mctc.ir.types import DType, Role, TensorType
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,8 @@ class PackedState:
 class Function:
     """A component. `inputs` and `results` are named; a step function also has states.
 
-    `packing` says where the states that a pass packed together are to be found.
+    `packing` says where the states that a pass packed together are to be found. `domains` are what the spec says of the
+    entries of inputs, by name; ask `domain` for what an input may be.
     """
 
     name: str
@@ -136,6 +138,7 @@ class Function:
     states: list[State] = field(default_factory=list)
     origin: Origin = field(default_factory=Origin)
     packing: tuple[PackedState, ...] = ()
+    domains: Mapping[str, Domain] = field(default_factory=dict)
 
     def uses(self) -> dict[Value, list[Op]]:
         """Ops that use each value. Results and state updates are not in it: see `outputs`."""
@@ -145,6 +148,15 @@ class Function:
                 if operand is not None:
                     table.setdefault(operand, []).append(op)
         return table
+
+    def domain(self, value: Value) -> Domain:
+        """What the entries of an input may be: as stated, else ids below its bound, 0 and 1 in a bool, any number."""
+        if value.name in self.domains:
+            return self.domains[value.name]
+        bound = value.type.bound
+        if bound is not None and bound.is_static:
+            return Interval(0, bound.value, (False, True), whole=True)
+        return MASK if value.type.dtype is DType.BOOL else Interval(whole=value.type.dtype is DType.I32)
 
     @property
     def outputs(self) -> list[Value]:

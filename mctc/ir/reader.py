@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mctc.ir.build import make
 from mctc.ir.dims import ExtentError
+from mctc.ir.domain import Domain
 from mctc.ir.literals import ENTRIES, STORAGE, LiteralError, array_of_bytes, array_of_entries
 from mctc.ir.location import Origin
 from mctc.ir.op import Array, InferenceError, registry
@@ -33,6 +35,7 @@ from mctc.ir.program import (
 from mctc.ir.syntax import (
     ArrayText,
     DimItem,
+    DomainLine,
     FunctionItem,
     InstanceItem,
     IrSyntaxError,
@@ -199,13 +202,15 @@ class _FunctionReader:
         self.updates: dict[str, Value] = {}
         self.results: list[tuple[str, Value]] = []
         self.packing: list[PackedState] = []
+        self.domains: dict[str, Domain] = {}
 
     def read(self, item: FunctionItem) -> Function:
         inputs = [self._define(local, Value(type_, local.name)) for local, type_ in item.inputs]
         for statement in item.statements:
             self._statement(statement)
         states = [self._state(state) for state in self.states]
-        return Function(item.name, inputs, self.ops, self.results, states, item.origin, tuple(self.packing))
+        packing = tuple(self.packing)
+        return Function(item.name, inputs, self.ops, self.results, states, item.origin, packing, self.domains)
 
     def _define(self, local: Local, value: Value) -> Value:
         if local.name in self.values:
@@ -225,7 +230,11 @@ class _FunctionReader:
         return State(state.name or name, self.values[name], self.updates[name])
 
     def _statement(self, statement: Any) -> None:
-        if isinstance(statement, StateLine):
+        if isinstance(statement, DomainLine):
+            type_ = self._use(statement.value).type
+            whole = type_.dtype is DType.I32 or type_.bound is not None
+            self.domains[statement.value.name] = replace(statement.domain, whole=whole)
+        elif isinstance(statement, StateLine):
             self._define(statement.value, Value(statement.type, statement.value.name))
             self.states.append(statement)
         elif isinstance(statement, NextLine):

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from mctc.diagnostics.errors import MctcError
+from mctc.ir.domain import Domain
 from mctc.ir.location import Origin
 from mctc.ir.program import Initializer, PackedState, Quantization
 from mctc.ir.types import TensorType
@@ -117,6 +118,14 @@ class InstanceItem:
 
 
 @dataclass(frozen=True)
+class DomainLine:
+    """What the entries of an input may be; whether they are whole numbers is told by its type."""
+
+    value: Local
+    domain: Domain
+
+
+@dataclass(frozen=True)
 class StateLine:
     value: Local
     type: TensorType
@@ -150,7 +159,7 @@ class OpLine:
     origin: Origin
 
 
-Statement = StateLine | NextLine | PackedLine | ReturnLine | OpLine
+Statement = DomainLine | StateLine | NextLine | PackedLine | ReturnLine | OpLine
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from mctc.diagnostics.errors import MctcError
 from mctc.ir.location import Origin
 from mctc.ir.op import InferenceError, registry
 from mctc.ir.program import Derived, Function, Op, Parameter, Program, Recipe, Source, Value, signature
-from mctc.ir.types import TensorType
+from mctc.ir.types import DType, TensorType
 
 _VERIFIED: WeakValueDictionary[int, Derived] = WeakValueDictionary()  # recipes never change: one inference is enough
 
@@ -24,7 +24,8 @@ def verify(program: Program) -> None:
 
     Rules: values are defined once and before their use, in the function that uses them; result types are those that
     inference gives; parameters exist with the type stated and their recipes type-check down to declared sources;
-    names are unique; a state's update has the state's type; every symbol of an extent is a declared dimension.
+    names are unique; a domain is an input's and of its kind of numbers; a state's update has the state's type; every
+    symbol of an extent is a declared dimension.
     """
     for name, parameter in program.parameters.items():
         if name != parameter.name:
@@ -50,6 +51,7 @@ def _function(program: Program, function: Function) -> None:
             raise VerificationError(f"{function.name}: input {value.name} is the result of an op or listed twice")
         _dims(program, value.type, lambda name=value.name: f"{function.name}: input {name}")  # type: ignore[misc]
         defined.add(value)
+    _domains(function)
     for op in function.ops:
         _op(program, function, op, defined)
     for name, value in function.results:
@@ -62,6 +64,16 @@ def _function(program: Program, function: Function) -> None:
             raise VerificationError(
                 f"{function.name}: state {state.name} is {state.value.type}, but its update is {state.update.type}"
             )
+
+
+def _domains(function: Function) -> None:
+    inputs = {value.name: value.type for value in function.inputs}
+    for name, domain in function.domains.items():
+        if name not in inputs:
+            raise VerificationError(f"{function.name}: there is no input {name} for the domain {domain}")
+        if domain.whole != (inputs[name].dtype is DType.I32 or inputs[name].bound is not None):
+            numbers = "whole numbers" if domain.whole else "numbers that need not be whole"
+            raise VerificationError(f"{function.name}: input {name} is {inputs[name]}, its domain is of {numbers}")
 
 
 def _unique(function: Function, what: str, names: Iterable[str]) -> None:

@@ -12,9 +12,11 @@ from mctc.diagnostics.near import did_you_mean
 from mctc.diagnostics.source import SourceFile, Span
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
+from mctc.ir.domain import MASK, Domain
 from mctc.ir.location import Origin
+from mctc.ir.masks import masks
 from mctc.ir.program import Dim, Function, Program, Value
-from mctc.ir.types import Role, TensorType
+from mctc.ir.types import Role
 from mctc.language import syntax as s
 from mctc.language.bodies import Bodies, poison
 from mctc.language.calls import Calls
@@ -221,7 +223,8 @@ class ModelElaborator:
         self.session.builder = Builder(self.session.program)
         bound, labels = self.session.facts(node.body, node.inputs)
         frame = Frame(self.chosen.module, Scope(self.scope), name, Elements(labels), bound, labels)
-        inputs = [self._input(item, frame) for item in node.inputs]
+        domains: dict[str, Domain] = {}
+        inputs = [self._input(item, frame, domains) for item in node.inputs]
         returned = self.bodies.run(node.body, frame)
         if returned is None:
             raise fail("MCT0101", f"component `{name}` returns nothing", node.name.span, "it ends with `return`")
@@ -229,16 +232,21 @@ class ModelElaborator:
         names = self._result_names(node, node.results)
         origin = Origin(node.name.span.location, name)
         results = list(zip(names, values, strict=True))
-        self.session.program.functions[name] = Function(name, inputs, self.session.builder.ops, results, origin=origin)
+        function = Function(name, inputs, self.session.builder.ops, results, origin=origin, domains=domains)
+        function.domains = {**dict.fromkeys(masks(function), MASK), **domains}
+        self.session.program.functions[name] = function
 
-    def _input(self, item: s.Input, frame: Frame) -> Value:
+    def _input(self, item: s.Input, frame: Frame, domains: dict[str, Domain]) -> Value:
+        """The value of an input; what its entries may be is put among `domains`."""
         if not isinstance(item, s.TensorInput):
             hint = "give it a type, or make it a value of the model"
             raise fail("MCT0111", f"`{item.name.text}`: the inputs of a component are tensors", item.span, hint)
         if item.default is not None:
             raise fail("MCT0111", "an input of a component has no default", item.default.span, "remove it")
-        type_: TensorType = self.calls.types.type(item.type, frame)
+        type_, domain = self.calls.types.input(item.type, frame)
         value = Value(type_, item.name.text)
+        if domain is not None:
+            domains[value.name] = domain
         if item.name.text in frame.scope.values:
             raise fail("MCT0043", f"`{item.name.text}` is defined twice", item.name.span, "rename one of them")
         frame.scope.values[item.name.text] = value

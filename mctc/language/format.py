@@ -177,10 +177,17 @@ class Printer:
     # Types and expressions
 
     def _type(self, node: s.Type) -> Doc:
-        bound: Doc = "" if node.bound is None else (" < ", self.expression(node.bound))
-        end = node.span.end if node.bound is None else node.bound.span.start
+        domain: Doc = "" if node.domain is None else (" ", self._domain(node.domain))
+        end = node.span.end if node.domain is None else node.domain.span.start
         axes = self._list("[", node.axes, "]", lambda axis: self.expression(axis, tight=True), end)
-        return (node.dtype.text, axes, bound)
+        return (node.dtype.text, axes, domain)
+
+    def _domain(self, node: s.Domain) -> Doc:
+        if isinstance(node, s.Limits):
+            return joined([(f"{limit.operator} ", self.expression(limit.value)) for limit in node.limits], " and ")
+        if isinstance(node, s.OneOf):
+            return ("in ", self._list("{", node.values, "}", self.expression, node.span.end))
+        return ("in ", self._list("[", (node.low, node.high), "]", self.expression, node.span.end))
 
     def _list(self, opener: str, items: Sequence[Any], closer: str, printed: Callable[[Any], Doc], end: int) -> Doc:
         """Items in brackets, all on one line or one a line; comments inside keep it broken."""

@@ -11,8 +11,9 @@ from mctc.diagnostics.source import SourceFile, Span
 from mctc.language.limits import LITERAL, NESTING, TOKENS
 from mctc.language.tokens import Comment, Token
 
-OPENERS = {"(": ")", "[": "]", "{": "}"}
-CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
+SET = "in {"  # the brace of a set of numbers: unlike others it stands inside brackets and holds no statements
+OPENERS = {"(": ")", "[": "]", "{": "}", SET: "}"}
+CLOSERS = {")": "(", "]": "[", "}": "{"}
 # A line that ends with one of these goes on in the next.
 COMPARING = ("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "SAME", "DIFFERENT", "AND", "OR", "NOT")
 ARITHMETIC = ("PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "POWER", "AT")
@@ -99,7 +100,8 @@ class Lexer:
 
     def _token(self, kind: str, text: str, span: Span) -> None:
         if kind == "word":
-            self._emit(self.table.keywords.get(text, "NAME"), text, span)
+            behind_type = self._last() == "CLOSE_BRACKET" and not self.break_pending
+            self._emit("IN" if text == "in" and behind_type else self.table.keywords.get(text, "NAME"), text, span)
         elif kind == "number":
             self._number(text, span)
         elif kind == "string":
@@ -136,34 +138,47 @@ class Lexer:
         if text in CLOSERS:
             self._close(text, span)
             return
-        if text == "{":
+        opener = SET if text == "{" and self._last() == "IN" else text
+        if opener == "{":
             self._close_until(self._open_inside_braces(), span)
-        self._emit(self.table.symbols[text], text, span)
+        self._emit(self._type(text, opener), text, span)
         if text in OPENERS:
-            self.brackets.append((text, span))
+            self.brackets.append((opener, span))
             self.nested += 1
             self.depth.append(0)
 
     def _close(self, text: str, span: Span) -> None:
-        opener = CLOSERS[text]
-        if text == "}":
+        opener = SET if text == "}" and self._inside_set() else CLOSERS[text]
+        if opener == "{":
             self._close_until(self._open_inside_braces(), span)
-        if text != "}":
+        else:
             self._close_until(self._open_until(opener), span)
         if not self.brackets or self.brackets[-1][0] != opener:
-            self.out.noise.append((span.start, len(self.source.text) if text == "}" else span.end))
+            self.out.noise.append((span.start, len(self.source.text) if opener == "{" else span.end))
             note = (Note(f"`{self.brackets[-1][0]}` was opened here", self.brackets[-1][1]),) if self.brackets else ()
             self._problem("MCT0024", f"`{text}` closes nothing", span, "remove it, or open it before", note)
             return
         self.brackets.pop()
         self.nested -= 1 + self.depth.pop()
-        if text == "}":
+        if opener == "{":
             self.break_pending = self.hard_break = False
             self._reset_depth()
         else:  # f(x)(y)[0] nests too
             self.depth[-1] += 1
             self.nested += 1
-        self._emit(self.table.symbols[text], text, span)
+        self._emit(self._type(text, opener), text, span)
+
+    def _last(self) -> str:
+        """The type of the last token."""
+        return self.out.tokens[-1].type if self.out.tokens else ""
+
+    def _type(self, text: str, opener: str) -> str:
+        """The type of the token of a symbol, where `opener` is it or the bracket that it closes."""
+        sets = {"{": "OPEN_SET", "}": "CLOSE_SET"} if opener == SET else {}
+        return sets.get(text) or self.table.symbols[text]
+
+    def _inside_set(self) -> bool:
+        return SET in [bracket for bracket, _ in self.brackets[len(self.brackets) - self._open_inside_braces() :]]
 
     def _open_inside_braces(self) -> int:
         """How many `(` and `[` are open inside the innermost brace."""
@@ -186,7 +201,7 @@ class Lexer:
             if index == count - 1:
                 self._problem("MCT0023", f"`{opener}` is never closed", span, f"add the missing `{OPENERS[opener]}`")
             closer = OPENERS[opener]
-            self.out.tokens.append(Token(self.table.symbols[closer], closer, Span(self.source, at.start, at.start)))
+            self.out.tokens.append(Token(self._type(closer, opener), closer, Span(self.source, at.start, at.start)))
 
     def _emit(self, type_: str, text: str, span: Span) -> None:
         if self.fresh_line and type_ in STATEMENTS and self.brackets and self.brackets[-1][0] != "{":

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any
 
 from mctc.diagnostics.diagnostic import Note
 from mctc.diagnostics.near import did_you_mean
 from mctc.diagnostics.source import Span
 from mctc.ir.dims import Extent
+from mctc.ir.domain import Domain, Interval
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.language import syntax as s
+from mctc.language.domains import domain_of, is_bound
 from mctc.language.expressions import Evaluator
 from mctc.language.failure import fail
 from mctc.language.limits import EXTENT
@@ -65,12 +68,31 @@ class Types:
         return TensorType(dtype, tuple(axes), self.bound(node, dtype, frame))
 
     def bound(self, node: s.Type, dtype: DType, frame: Frame) -> Extent | None:
-        if node.bound is None:
+        """The bound of token ids: all that a type says of its entries but for the inputs of components."""
+        if node.domain is None:
             return None
-        if dtype is not DType.I32:
-            hint = "only i32 tensors (token ids) have a bound"
-            raise fail("MCT0108", f"a {dtype.value} tensor has no bound", node.bound.span, hint)
-        return self.extent(self.evaluator.constant(node.bound, frame, "a bound"), node.bound.span)
+        self._only_bound(node.domain, dtype)
+        assert isinstance(node.domain, s.Limits)
+        value = node.domain.limits[0].value
+        return self.extent(self.evaluator.constant(value, frame, "a bound"), value.span)
+
+    @staticmethod
+    def _only_bound(node: s.Domain, dtype: DType) -> None:
+        if not is_bound(node) or dtype is not DType.I32:
+            message = "what entries may be is said of the inputs of a component"
+            raise fail("MCT0108", message, node.span, "elsewhere only i32 tensors (token ids) have a bound, `< n`")
+
+    def input(self, node: s.Type, frame: Frame) -> tuple[TensorType, Domain | None]:
+        """The type of a component's input, and its domain where the type does not say it all."""
+        dtype = self.dtype(node)
+        if node.domain is None or (dtype is DType.I32 and is_bound(node.domain)):
+            return self.type(node, frame), None
+        axes = tuple(axis for part in node.axes for axis in self.axis(part, frame, False))
+        domain = domain_of(node.domain, dtype, self.evaluator, frame)
+        if not (domain.whole and domain.least >= 0 and isfinite(domain.greatest)):
+            return TensorType(dtype, axes), domain
+        bound = self.extent(int(domain.greatest) + 1, node.domain.span)
+        return TensorType(dtype, axes, bound), None if isinstance(domain, Interval) and domain.least == 0 else domain
 
     def match(
         self, node: s.TensorInput, type_: TensorType, span: Span, frame: Frame, open_names: Callable[[str], bool]
@@ -80,6 +102,8 @@ class Types:
         A name is open when nothing is bound to it yet. Raises FaultError at `span`, the argument.
         """
         pattern = node.type
+        if pattern.domain is not None:
+            self._only_bound(pattern.domain, self.dtype(pattern))
         if type_.dtype is not self.dtype(pattern):
             message = f"`{node.name.text}` takes {pattern.dtype.text} entries, but this is {show_type(type_)}"
             raise fail("MCT0098", message, span, None, Note("the input is declared here", pattern.span))

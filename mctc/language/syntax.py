@@ -147,10 +147,43 @@ Expression = (
 
 
 @dataclass(frozen=True)
+class Limit(Node):
+    """A comparison behind a type: `> 0`."""
+
+    operator: str
+    value: Expression
+
+
+@dataclass(frozen=True)
+class Limits(Node):
+    """`> 0 and <= 1`"""
+
+    limits: tuple[Limit, ...]
+
+
+@dataclass(frozen=True)
+class OneOf(Node):
+    """in {0, 1}"""
+
+    values: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Between(Node):
+    """in [-1, 1]"""
+
+    low: Expression
+    high: Expression
+
+
+Domain = Limits | OneOf | Between
+
+
+@dataclass(frozen=True)
 class Type(Node):
     dtype: Identifier
     axes: tuple[Expression, ...]
-    bound: Expression | None
+    domain: Domain | None
 
 
 @dataclass(frozen=True)

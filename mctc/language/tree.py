@@ -136,7 +136,20 @@ class TreeBuilder:
 
     def type(self, c: Children) -> s.Type:
         closed = next(i for i, child in enumerate(c) if isinstance(child, Token) and child.type == "CLOSE_BRACKET")
-        return s.Type(_span(c), _name(c[0]), _nodes(c[:closed]), _after(c[closed:], "LESS"))
+        domain = c[-1] if closed + 1 < len(c) else None
+        return s.Type(_span(c), _name(c[0]), _nodes(c[:closed]), domain)
+
+    def limits(self, c: Children) -> s.Limits:
+        return s.Limits(_span(c), _nodes(c))
+
+    def limit(self, c: Children) -> s.Limit:
+        return s.Limit(_span(c), c[0].text, c[1])
+
+    def one_of(self, c: Children) -> s.OneOf:
+        return s.OneOf(_span(c), _nodes(c))
+
+    def between(self, c: Children) -> s.Between:
+        return s.Between(_span(c), *_nodes(c))
 
     def spread(self, c: Children) -> s.Spread:
         return s.Spread(_span(c))

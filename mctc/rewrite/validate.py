@@ -9,6 +9,7 @@ import numpy as np
 
 from mctc.diagnostics.errors import MctcError
 from mctc.evaluate.reference import evaluate
+from mctc.ir.domain import MASK
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import DType, Role, TensorType
@@ -172,7 +173,7 @@ def masks(function: Function) -> set[str]:
     """Inputs that tell which frames exist, by ones and zeros: nothing else is defined for them."""
     uses = function.uses()
     told = {value.name for value in function.inputs if value in uses and all(_masks(op, value) for op in uses[value])}
-    return told | {VALID}
+    return told | {name for name, domain in function.domains.items() if domain == MASK} | {VALID}
 
 
 def _masks(op: Op, value: Value) -> bool:

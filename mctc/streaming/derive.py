@@ -15,11 +15,12 @@ from typing import Any
 from mctc.diagnostics.diagnostic import DiagnosticError, diagnostic_at
 from mctc.ir.build import Builder, make
 from mctc.ir.dims import Extent, ExtentError
+from mctc.ir.domain import MASK
 from mctc.ir.ops.attention import ABSENT
 from mctc.ir.program import Function, Op, Program, State, Value, name_like, signature
 from mctc.ir.time import POINTWISE, Recurrent, TimeBehaviour, Whole, Window
 from mctc.ir.types import Role, TensorType
-from mctc.streaming.context import Contexts, ValidFrames
+from mctc.streaming.context import VALID, Contexts, ValidFrames
 from mctc.streaming.lengths import Lengths
 from mctc.streaming.timing import Timing, join, window_delay
 
@@ -159,7 +160,16 @@ class _Derivation:
             inputs.append(self.valid.input)
         results = [(name, self.values[value]) for name, value in function.results]
         states: list[State] = self.contexts.states
-        step = replace(function, name=self.called, inputs=inputs, ops=self.builder.ops, results=results, states=states)
+        domains = {**function.domains, **({} if self.valid.input is None else {VALID: MASK})}
+        step = replace(
+            function,
+            name=self.called,
+            inputs=inputs,
+            ops=self.builder.ops,
+            results=results,
+            states=states,
+            domains=domains,
+        )
         return step, self._info(step)
 
     def _input(self, value: Value) -> None:

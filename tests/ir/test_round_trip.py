@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
+from mctc.ir.domain import Choices, Domain, Interval
 from mctc.ir.location import Event, Location, Origin
 from mctc.ir.program import Dim, Function, Initializer, Parameter, Program, Section, Source, State, Value
 from mctc.ir.text import equal, parse_program, print_program
@@ -33,6 +34,15 @@ settings_values = st.recursive(
     st.none() | st.booleans() | st.integers() | floats | texts | st.fractions(max_denominator=99),
     lambda inner: st.lists(inner, max_size=3).map(tuple) | st.dictionaries(names, inner, max_size=3),
     max_leaves=5,
+)
+ends = st.floats(allow_nan=False, allow_infinity=False)
+domains_of_numbers: st.SearchStrategy[Domain] = st.one_of(
+    st.lists(ends, min_size=1, max_size=3, unique=True).map(lambda values: Choices(tuple(sorted(values)))),
+    st.builds(
+        lambda a, b, excluded: Interval(min(a, b), max(a, b), excluded), ends, ends, st.tuples(*[st.booleans()] * 2)
+    ),
+    st.builds(lambda end, excluded: Interval(low=end, excluded=(excluded, False)), ends, st.booleans()),
+    st.builds(lambda end, excluded: Interval(high=end, excluded=(False, excluded)), ends, st.booleans()),
 )
 ARRAY_TYPES = ("float16", "float32", "float64", "int32", "int64", "bool")
 
@@ -60,7 +70,8 @@ def functions(draw: Any, program: Program, name: str) -> Function:
         made.append(draw(step(builder, made)))
     states = [State(draw(names), value, value)] if draw(st.booleans()) else []
     results = [(n, draw(st.sampled_from(made))) for n in draw(st.lists(names, min_size=1, max_size=2, unique=True))]
-    return Function(name, inputs, builder.ops, results, states, draw(origins))
+    domains = draw(st.dictionaries(st.sampled_from([value.name for value in inputs]), domains_of_numbers, max_size=2))
+    return Function(name, inputs, builder.ops, results, states, draw(origins), domains=domains)
 
 
 @st.composite

@@ -119,9 +119,10 @@ ENTRIES = (
     ),
     Entry(
         "MCT0108",
-        "a bound on entries that are not whole numbers",
-        "`< n` behind a type says which token ids occur; only i32 tensors hold them.",
-        plain_model("component c(x: f32[T, 8] < 5) -> f32[T, 8] { return layer_norm(x) }"),
+        "entries that can't be limited here",
+        "What entries may be (`in {0, 1}`, `in [-1, 1]`, `> 0`) is said behind the type of a component's input, where"
+        " it is of numbers. Elsewhere `< n` says which token ids an i32 tensor holds, and nothing else is said.",
+        plain_model("component c(x: f32[T, 8]) -> f32[T, 8] < 5 { return layer_norm(x) }"),
     ),
     Entry(
         "MCT0109",
@@ -153,6 +154,13 @@ ENTRIES = (
         "a result with a name that is taken",
         "The inputs and results of a component share one set of names.",
         plain_model("component c(x: f32[T, 8]) -> x: f32[T, 8] { return layer_norm(x) }"),
+    ),
+    Entry(
+        "MCT0114",
+        "an input that can't be anything",
+        "What the entries of an input may be is told by numbers that are known when the model is compiled, whole ones"
+        " for i32: a set `in {0, 1}`, a range `in [-1, 1]` with both ends, or limits `> 0 and <= 1`, one a side.",
+        plain_model("component c(x: f32[T, 8] in [1, -1]) -> f32[T, 8] { return layer_norm(x) }"),
     ),
     Entry(
         "MCT0148",
