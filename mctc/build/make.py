@@ -12,12 +12,13 @@ from mctc.build.compile import Compiled, Watch, compile_program, compile_whole
 from mctc.build.folder import check_replaceable, replaced
 from mctc.build.manifest import NAME, ORIGINS, PROGRAM, WHOLE, manifest, read_manifest, sha256, write_json
 from mctc.build.options import BuildError, BuildOptions
-from mctc.build.sources import digest, source_record, texts
+from mctc.build.sources import digest, source_record, texts, write_sources
 from mctc.build.target import Target, Written
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.source import SourceFile
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program
+from mctc.language.read import Spec
 from mctc.plugins import registry
 from mctc.version import __version__
 from mctc.weights import Weights
@@ -39,7 +40,7 @@ class BuildResult:
 
 
 def build(
-    spec: Path, out: Path | None = None, options: BuildOptions | None = None, *, watch: Watch | None = None
+    spec: Spec, out: Path | None = None, options: BuildOptions | None = None, *, watch: Watch | None = None
 ) -> BuildResult:
     """Builds a spec into folder `out` (build/ and the model's name when left out).
 
@@ -57,9 +58,10 @@ def build(
     out = Path("build") / program.name if out is None else out
     check_replaceable(out, force=options.force)
     check_room(program, out)
-    source = source_record(spec, read)
     compiled = compile_for(target, program, options, watch)
-    return write_build(compiled, out, options, target, source, texts(read) if target.carries_source else {})
+    return write_build(
+        compiled, out, options, target, source_record(read), texts(read) if target.carries_source else {}, read
+    )
 
 
 def write_build(
@@ -69,10 +71,12 @@ def write_build(
     target: Target,
     source: Mapping[str, Any],
     more: Mapping[str, str] | None = None,
+    read: Sequence[SourceFile] = (),
 ) -> BuildResult:
     """Writes, reads back and compares; then puts the folder in place. Raises MctcError and leaves `out` as it was.
 
     more: metadata for the artifacts, besides the version, the model's name and the hash of its source.
+    read: the files of the spec, which the folder keeps copies of.
     """
     program = compiled.deployed
     weights, described = _weights(program, options)
@@ -86,6 +90,7 @@ def write_build(
         written = target.write(compiled, weights, folder, options, metadata)
         agreements = target.check(compiled, weights, folder, options, written)
         beside = {name: _beside(name, compiled, weights, folder, options, metadata) for name in target.beside}
+        write_sources(read, folder)
         (folder / PROGRAM).write_text(print_program(program, locations=True), encoding="utf-8")
         (folder / WHOLE).write_text(print_program(compiled.whole, locations=True), encoding="utf-8")
         write_json(folder / ORIGINS, origins(program, written))

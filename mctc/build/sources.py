@@ -1,19 +1,32 @@
-"""Which files a program was read from, their hashes and their texts."""
+"""Which files a program was read from: their hashes, their texts, and the copies that a build keeps of them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mctc.diagnostics.source import SourceFile
 
+FOLDER = "source"  # of a build
 
-def source_record(spec: Path, read: Iterable[SourceFile]) -> dict[str, Any]:
-    """What the manifest says of the spec: its name, and the hash of every file that was read for it."""
-    hashes = {source.name: hashlib.sha256(source.text.encode()).hexdigest() for source in read}
-    return {"spec": str(spec), "files": dict(sorted(hashes.items()))}
+
+def source_record(read: Sequence[SourceFile]) -> dict[str, Any]:
+    """What the manifest says of the spec, which was read first: its copy in the build, and the hash of every file that
+    was read for it."""
+    hashes = {source.identity: hashlib.sha256(source.text.encode()).hexdigest() for source in read}
+    return {"spec": f"{FOLDER}/{read[0].identity}", "files": dict(sorted(hashes.items()))}
+
+
+def write_sources(read: Iterable[SourceFile], folder: Path) -> None:
+    """Copies the author's files into a build, so that it can be compiled again wherever it is. The library's stay out:
+    an installation has them."""
+    for source in read:
+        if not source.shipped:
+            copy = folder / FOLDER / source.identity
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(source.text.encode())
 
 
 def digest(hashes: Iterable[tuple[str, str]]) -> str:
@@ -23,4 +36,4 @@ def digest(hashes: Iterable[tuple[str, str]]) -> str:
 
 def texts(read: Iterable[SourceFile]) -> dict[str, str]:
     """The files themselves, as metadata: 'mctc.source/' and a file's name."""
-    return {f"mctc.source/{source.name}": source.text for source in read}
+    return {f"mctc.source/{source.identity}": source.text for source in read}

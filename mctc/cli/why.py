@@ -57,7 +57,7 @@ def _lines(traces: Traces, trace: Trace) -> list[str]:
         lines.append(f"  from the checkpoint's {', '.join(checkpoint_names(traces.program, trace.name)) or 'nothing'}")
     if trace.origin.path:
         lines.append(f"  instance: {trace.origin.path}")
-    lines += _source(trace.origin.location)
+    lines += _source(traces, trace.origin.location)
     if trace.origin.history:
         lines.append("  touched by:")
         width = max(len(event.by) for event in trace.origin.history)
@@ -67,13 +67,8 @@ def _lines(traces: Traces, trace: Trace) -> list[str]:
     return lines
 
 
-def _source(location: Location | None) -> list[str]:
-    from mctc.diagnostics.diagnostic import source_named
-
+def _source(traces: Traces, location: Location | None) -> list[str]:
     if location is None:
         return ["  made by the compiler: no line of the spec stands for it"]
-    source = source_named(location.file)
-    lines = [f"  from {location}"]
-    if source is not None and 0 < location.line <= len(source.line_starts):
-        lines.append(f"    {source.line(location.line).strip()}")
-    return lines
+    line = traces.line(location)
+    return [f"  from {location}", *([f"    {line}"] if line else [])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.source import SourceFile, Span, span_at
@@ -66,25 +67,25 @@ def diagnostic_at(
 ) -> Diagnostic:
     """A diagnostic at an IR location, for stages after the language.
 
-    The source line is read back from `location.file` when `source` is not given; without it the place alone is shown.
+    The source line is that of `source`, of the file that the location was made from, or read back from
+    `location.file`; without any of them the place alone is shown.
     """
     if location is None:
         return Diagnostic(code, message, None, hint, severity=severity)
-    source = source or source_named(location.file)
+    source = source or location.source or source_named(location.file)
     if source is None:
         return Diagnostic(code, message, None, hint, severity=severity, file=str(location))
     return Diagnostic(code, message, span_at(source, location), hint, severity=severity)
 
 
-def source_named(name: str) -> SourceFile | None:
-    """The source file that locations call `name`, read anew; None when it cannot be read."""
+def source_named(name: str, folder: Path | None = None) -> SourceFile | None:
+    """The source file that locations call `name`, read anew from `folder`; None when it cannot be read."""
     from importlib.resources import files
-    from pathlib import Path
 
     library, _, inner = name.partition("/")
     try:
         if library == "mctc.spec":  # files of the library go by the name of their package
             return SourceFile(name, files(library).joinpath(inner).read_text(encoding="utf-8"), shipped=True)
-        return SourceFile(name, Path(name).read_text(encoding="utf-8"))
+        return SourceFile(name, Path(folder or "", name).read_text(encoding="utf-8"))
     except (OSError, ValueError, ModuleNotFoundError):
         return None

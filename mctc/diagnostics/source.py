@@ -12,11 +12,14 @@ from mctc.ir.location import Location
 class SourceFile:
     """The text of one file. `name` is what diagnostics print: the path as the author gave it.
 
-    `shipped`: the file belongs to the library, so what goes wrong in it is the fault of a call from outside.
+    `identity` is what artifacts call it: a path that starts at the spec's folder, the same wherever that lies and
+    however it was named. `shipped`: the file belongs to the library, so what goes wrong in it is the fault of a call
+    from outside.
     """
 
-    def __init__(self, name: str, text: str, shipped: bool = False) -> None:
+    def __init__(self, name: str, text: str, shipped: bool = False, identity: str | None = None) -> None:
         self.name, self.text, self.shipped = name, text, shipped
+        self.identity = name if identity is None else identity
 
     @cached_property
     def line_starts(self) -> list[int]:
@@ -60,9 +63,18 @@ class Span(NamedTuple):
 
     @property
     def location(self) -> Location:
+        """The place for a reader: in the file as the author named it."""
+        return self._location(self.source.name)
+
+    @property
+    def place(self) -> Location:
+        """The place for a program: in the file as artifacts call it."""
+        return self._location(self.source.identity)
+
+    def _location(self, file: str) -> Location:
         line, column = self.source.position(self.start)
         end_line, end_column = self.source.position(max(self.start, self.end))
-        return Location(self.source.name, line, column, end_line, end_column)
+        return Location(file, line, column, end_line, end_column, self.source)
 
 
 def span_at(source: SourceFile, location: Location) -> Span:

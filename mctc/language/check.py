@@ -13,18 +13,19 @@ from mctc.language.elaborate import elaborate_model
 from mctc.language.failure import FaultError
 from mctc.language.modules import Loader
 from mctc.language.names import unknown_names, unused_names
+from mctc.language.read import Spec
 from mctc.language.variants import choose
 
 
 def check_file(
-    path: Path | str, *, model: str | None = None, defines: Mapping[str, Any] | None = None
+    path: Spec | str, *, model: str | None = None, defines: Mapping[str, Any] | None = None
 ) -> list[Diagnostic]:
     """Errors and warnings of a file: its model is elaborated, and the names in its own blocks are looked up."""
     return check_all(path, model=model, defines=defines)[1]
 
 
 def check_all(
-    path: Path | str,
+    path: Spec | str,
     *,
     model: str | None = None,
     defines: Mapping[str, Any] | None = None,
@@ -35,7 +36,7 @@ def check_all(
     `loader`: one for this file alone, that has read files of the library before.
     """
     loader = loader or Loader()
-    module = loader.load(Path(path))
+    module = loader.load(Path(path) if isinstance(path, str) else path)
     if module is None or loader.problems:
         return None, loader.problems
     program: Program | None = None

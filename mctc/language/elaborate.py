@@ -22,6 +22,7 @@ from mctc.language.bodies import Bodies, poison
 from mctc.language.calls import Calls
 from mctc.language.failure import FaultError, LimitError, SilentError, fail
 from mctc.language.modules import Loader
+from mctc.language.read import Spec
 from mctc.language.scope import Elements, Frame, Scope
 from mctc.language.sections import Sections, annotate
 from mctc.language.session import Session
@@ -32,17 +33,20 @@ ROLES = (Role.BATCH, Role.TIME, Role.LABEL, Role.CHANNEL, Role.FEATURE, Role.VOC
 
 
 def elaborate_file(
-    path: Path | str,
+    path: Spec | str,
     *,
     model: str | None = None,
     defines: Mapping[str, Any] | None = None,
     read: Callable[[SourceFile], None] | None = None,
+    root: Path | None = None,
 ) -> Program:
     """The program of a model: of the file's last one, unless `model` names another. `defines` override its values.
 
-    `read` is told every file that was read, imports and the prelude too. Raises DiagnosticError with every error found.
+    `read` is told every file that was read, imports and the prelude too. root: the folder that imports may not leave;
+    that of the project if left out. Raises DiagnosticError with every error found.
     """
-    program, diagnostics = elaborate_all(Path(path), model=model, defines=defines, read=read)
+    spec = Path(path) if isinstance(path, str) else path
+    program, diagnostics = elaborate_all(spec, model=model, defines=defines, read=read, root=root)
     errors = [diagnostic for diagnostic in diagnostics if diagnostic.is_error]
     if errors or program is None:
         raise DiagnosticError(errors)
@@ -50,14 +54,15 @@ def elaborate_file(
 
 
 def elaborate_all(
-    path: Path,
+    path: Spec,
     *,
     model: str | None = None,
     defines: Mapping[str, Any] | None = None,
     read: Callable[[SourceFile], None] | None = None,
+    root: Path | None = None,
 ) -> tuple[Program | None, list[Diagnostic]]:
     """The program, None where there is none, and all diagnostics. Never raises for what a source can hold."""
-    loader = Loader()
+    loader = Loader(root)
     module = loader.load(path)
     if read:
         for each in loader.modules.values():
@@ -230,7 +235,7 @@ class ModelElaborator:
             raise fail("MCT0101", f"component `{name}` returns nothing", node.name.span, "it ends with `return`")
         values = self.calls.results(name, node.results, returned, frame)
         names = self._result_names(node, node.results)
-        origin = Origin(node.name.span.location, name)
+        origin = Origin(node.name.span.place, name)
         results = list(zip(names, values, strict=True))
         function = Function(name, inputs, self.session.builder.ops, results, origin=origin, domains=domains)
         function.domains = {**dict.fromkeys(masks(function), MASK), **domains}

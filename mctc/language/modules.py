@@ -14,7 +14,7 @@ from mctc.diagnostics.source import SourceFile, Span
 from mctc.language import syntax as s
 from mctc.language.limits import FILES
 from mctc.language.parser import parse_all
-from mctc.language.read import read_source
+from mctc.language.read import Spec, read_source
 
 PRELUDE = "lib/nn.mct"
 LIBRARY = "mctc.spec"
@@ -33,10 +33,14 @@ class Defined:
 
 @dataclass(eq=False)
 class Module:
-    """One file. `own` are its definitions, `imported` those of the files it imports, `prelude` what every file sees."""
+    """One file. `own` are its definitions, `imported` those of the files it imports, `prelude` what every file sees.
+
+    path: where it lies; reached: where the spec and its imports say so, symbolic links left as they are.
+    """
 
     source: SourceFile
     path: Path
+    reached: Path
     file: s.File
     own: dict[str, Defined] = field(default_factory=dict)
     imported: dict[str, Defined] = field(default_factory=dict)
@@ -59,29 +63,47 @@ def library_root() -> Path:
 
 
 class Loader:
-    """Loads a file and all that it imports. Problems are collected; the modules hold what could be read."""
+    """Loads a file and all that it imports. Problems are collected; the modules hold what could be read.
 
-    def __init__(self) -> None:
+    root: the folder that imports may not leave; that of the project if left out.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
         self.problems: list[Diagnostic] = []
         self.modules: dict[Path, Module] = {}
         self.loading: list[tuple[Path, str]] = []
         self.library = library_root()
-        self.root = self.library
+        self.root = self.library if root is None else root.resolve()
+        self._in_project = root is None
 
-    def load(self, path: Path) -> Module | None:
+    def load(self, spec: Spec) -> Module | None:
         """The module of the file that the author named. None when it cannot be read."""
         try:
-            source = read_source(path)
+            source = read_source(spec) if isinstance(spec, Path) else spec.read()
         except DiagnosticError as error:
             self.problems += error.diagnostics
             return None
-        self.root = project_root(path.resolve())
-        return self._module(source, path.resolve())
+        if isinstance(spec, Path):
+            path = reached = spec.resolve()
+        else:
+            path, reached = Path.cwd() / spec.NAME, Path.cwd() / spec.FILE
+        if self._in_project:
+            self.root = project_root(path)
+        module = self._module(source, path, reached)
+        self._identify()
+        return module
 
-    def _module(self, source: SourceFile, path: Path) -> Module:
+    def _identify(self) -> None:
+        """Names the author's files by their places below the folder that holds them all."""
+        own = [module for module in self.modules.values() if not module.source.shipped]
+        common = os.path.commonpath([module.reached.parent for module in own])
+        for module in own:
+            module.source.identity = module.reached.relative_to(common).as_posix()
+
+    def _module(self, source: SourceFile, path: Path, reached: Path) -> Module:
         parsed = parse_all(source)
         self.problems += parsed.problems
-        module = Module(source, path, parsed.file)
+        module = Module(source, path, reached, parsed.file)
         self.modules[path] = module
         self.loading.append((path, source.name))
         prelude = self.library / PRELUDE
@@ -97,12 +119,13 @@ class Loader:
 
     def _read(self, path: Path, name: str) -> SourceFile:
         source = read_source(path, name)
-        source.shipped = path.is_relative_to(self.library)
+        if path.is_relative_to(self.library):
+            source.shipped, source.identity = True, f"{LIBRARY}/{path.relative_to(self.library).as_posix()}"
         return source
 
     def _prelude(self, path: Path) -> dict[str, Defined]:
         if path not in self.modules and path.exists():
-            self._module(self._read(path, f"{LIBRARY}/{PRELUDE}"), path)
+            self._module(self._read(path, f"{LIBRARY}/{PRELUDE}"), path, path)
         return self.modules[path].own if path in self.modules else {}
 
     def _define(self, module: Module, statement: s.Statement) -> None:
@@ -143,7 +166,8 @@ class Loader:
                 self._problem("MCT0005", f"more than {FILES} files are imported", node.path.span)
                 return
             try:
-                self._module(self._read(path, name), path)
+                reached = Path(os.path.normpath(module.reached.parent / node.path.value))
+                self._module(self._read(path, name), path, reached)
             except DiagnosticError as error:
                 note = Note("it is imported here", node.path.span)
                 self.problems += [

@@ -46,7 +46,7 @@ class Parameters:
             message = f"a parameter has a fixed shape, but {show_type(type_)} depends on {', '.join(symbols)}"
             raise fail("MCT0106", message, node.type.span, "use the extents of channel axes only")
         name = frame.child(node.name.text)
-        origin = Origin(authored(node.span, frame).location, frame.path)
+        origin = Origin(authored(node.span, frame).place, frame.path)
         initial = self._initial(node, type_, frame)
         self.session.step(node.span)
         self.session.program.sources[name] = (type_, initial)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from pathlib import Path
 
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError
@@ -12,6 +13,28 @@ from mctc.diagnostics.source import SourceFile, Span
 from mctc.language.limits import SOURCE_BYTES
 
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+class StandardInput:
+    """A spec on standard input, which is read once. What it imports is looked for in the current folder."""
+
+    NAME, FILE = "<stdin>", "stdin.mct"
+
+    def __init__(self) -> None:
+        self._data: bytes | None = None
+
+    def __str__(self) -> str:
+        return self.NAME
+
+    def read(self) -> SourceFile:
+        """The text. Raises DiagnosticError, as for a file."""
+        if self._data is None:
+            self._data = sys.stdin.buffer.read(SOURCE_BYTES + 1)
+        return decode(bounded(self._data, self.NAME), self.NAME)
+
+
+Spec = Path | StandardInput
+"""Where a spec is read from."""
 
 
 def read_source(path: Path, name: str | None = None) -> SourceFile:
@@ -26,12 +49,21 @@ def read_bytes(path: Path, shown: str) -> bytes:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             what = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-            raise DiagnosticError(Diagnostic("MCT0002", f"{shown} is {what}", file=shown, hint="name a .mct file"))
+            raise DiagnosticError(
+                Diagnostic(
+                    "MCT0002", f"{shown} is {what}", file=shown, hint="name a .mct file, or - for standard input"
+                )
+            )
         with path.open("rb") as file:
             data = file.read(SOURCE_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else str(error)
         raise DiagnosticError(Diagnostic("MCT0001", f"cannot read {shown}: {reason}", file=shown)) from None
+    return bounded(data, shown)
+
+
+def bounded(data: bytes, shown: str) -> bytes:
+    """`data`. Raises DiagnosticError when it is more than a source file may hold."""
     if len(data) > SOURCE_BYTES:
         message = f"{shown} is larger than {SOURCE_BYTES:,} bytes"
         raise DiagnosticError(

@@ -117,7 +117,7 @@ class Sections:
         if not isinstance(item, s.Rule):
             hint = "`quantize` holds rules: `encoder.**: int8(per_channel)`"
             raise fail("MCT0045", "this can't stand in a quantize section", item.span, hint)
-        return QuantizeRule(str(item.path), self._scheme(item.value, frame), Origin(item.path.span.location))
+        return QuantizeRule(str(item.path), self._scheme(item.value, frame), Origin(item.path.span.place))
 
     def _scheme(self, node: s.Expression, frame: Frame) -> Quantization | None:
         if isinstance(node, s.Word) and node.text == "none":

@@ -73,7 +73,7 @@ class Session:
         self.step(span)
         if self.ops > OPS:
             raise LimitError(Diagnostic("MCT0007", f"the program has more than {OPS:,} ops", span, "repeat less"))
-        self.builder.origin = Origin(authored(span, frame).location, frame.path)
+        self.builder.origin = Origin(authored(span, frame).place, frame.path)
         try:
             results = list(self.builder.emit(name, *operands, **attributes))
         except InferenceError as error:

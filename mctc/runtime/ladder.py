@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -106,18 +105,19 @@ class Ladder:
 
     def passes(self) -> Rung:
         """The spec compiled again, every pass evaluated before and after; the result is the build's own program."""
+        from mctc.build import sources
         from mctc.build.make import compile_for
         from mctc.diagnostics.source import SourceFile
         from mctc.ir.printer import print_program
         from mctc.language import elaborate_file
 
         source = self.built.manifest["source"]
-        if not Path(source["spec"]).is_file():
+        spec, root = self.folder / source["spec"], self.folder / sources.FOLDER
+        if not _inside(self.folder, source["spec"]):
             return Rung("passes", "build", f"{source['spec']} is not here", "", None)
         options, read = self._options(), list[SourceFile]()
-        program = elaborate_file(source["spec"], model=options.model, defines=options.defines, read=read.append)
-        hashes = {each.name: hashlib.sha256(each.text.encode()).hexdigest() for each in read}
-        if hashes != source["files"]:
+        program = elaborate_file(spec, model=options.model, defines=options.defines, read=read.append, root=root)
+        if sources.source_record(read) != source:
             return Rung("passes", "build", "the spec has changed since", "", None)
         compiled = compile_for(self.built.target, program, options)
         same = print_program(compiled.deployed, locations=True) == (self.folder / PROGRAM).read_text(encoding="utf-8")

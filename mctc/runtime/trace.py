@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mctc.build.options import BuildError
+from mctc.build.sources import FOLDER
+from mctc.diagnostics.diagnostic import source_named
 from mctc.diagnostics.near import did_you_mean
-from mctc.ir.location import Origin
+from mctc.ir.location import Location, Origin
 from mctc.ir.program import Op, Parameter, Program, Value
 from mctc.ir.text import parse_program
 
@@ -31,6 +33,7 @@ class Traces:
     """All names of a build: operations of its package, parameters, instance paths. Raises BuildError."""
 
     def __init__(self, folder: Path) -> None:
+        self.sources = folder / FOLDER
         try:
             self.program = parse_program((folder / PROGRAM).read_text(encoding="utf-8"))
             origins = json.loads((folder / ORIGINS).read_text(encoding="utf-8"))
@@ -55,6 +58,13 @@ class Traces:
         if not found:
             raise BuildError(f"nothing in this build is called `{name}`", hint=did_you_mean(name, self.names()))
         return found
+
+    def line(self, location: Location) -> str:
+        """The line of the spec at a place, from the build's own copy; '' where it can't be read."""
+        source = source_named(location.file, self.sources)
+        if source is None or not 0 < location.line <= len(source.line_starts):
+            return ""
+        return source.line(location.line).strip()
 
     def names(self) -> set[str]:
         """Every name that `find` knows."""

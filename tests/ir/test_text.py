@@ -96,7 +96,9 @@ WRITTEN = {
 
 @pytest.mark.parametrize("part", WRITTEN)
 def test_no_field_of_the_ir_is_left_out_of_the_text(part: type) -> None:
-    assert [field.name for field in fields(part)] == WRITTEN[part].split(), "the textual form must hold every field"
+    assert [field.name for field in fields(part) if field.compare] == WRITTEN[part].split(), (
+        "the textual form must hold every field"
+    )
 
 
 def test_recipes_that_passes_compose_are_read_as_they_were() -> None:
