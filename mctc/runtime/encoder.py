@@ -61,7 +61,8 @@ class Encoder:
     def _call(self, mel: Frames, valid: int) -> Frames:
         given = {self.input.spec: to_port(mel, self.input)}
         if self.masked:
-            given[VALID] = (np.arange(self.chunk) < valid).astype(np.float32)
+            whole = ceil(valid / self.output.jump) * self.output.jump  # an utterance counts in whole strides
+            given[VALID] = (np.arange(self.chunk) < whole).astype(np.float32)
         return from_port(self.step(given)[self.output.spec], self.output)
 
     def _width(self) -> int:

@@ -9,7 +9,7 @@ from textwrap import wrap
 
 from mctc.ir.program import Program, Quantization, State, Value
 from mctc.ir.types import Role, TensorType
-from mctc.targets.torch.component import Component, Shared
+from mctc.targets.torch.component import Component, Frames, Shared
 from mctc.targets.torch.fit import WIDTH
 from mctc.targets.torch.held import Tensor
 from mctc.targets.torch.imports import IMPORTED
@@ -191,24 +191,23 @@ class ClassWriter:
         before: Lines = []
         if node is self.whole.root and self.whole.takes_lengths:
             arguments.append("lengths: Tensor | None = None")
-            before = self._masks(method)
+            before = self._masks(method, imports)
         elif method.valid:
             arguments.append("valid: Tensor")
         docs = shapes(method, frames=node is not self.whole.root and method.valid)
         if before:
-            imports |= {"masked", "valid_frames"}
             docs += " `lengths` (B,) count the frames of each utterance."
         lines = definition("forward", arguments, tensors(len(method.results)), docs, [*before, *method.lines])
         return lines + self._output_lengths(node)
 
-    def _masks(self, method: Method) -> Lines:
-        assert self.whole.framed is not None, "only then it takes lengths"
-        name = next(name for name, value in method.arguments if value is self.whole.framed)
-        lines = [f"{name} = masked({name}, valid_frames({name}, lengths))"]
+    def _masks(self, method: Method, imports: set[str]) -> Lines:
+        """Zeros in every frame behind an utterance, up to whole strides, and which frames then count."""
+        whole = self.whole
+        lines = [line for name, value in method.arguments for line in frames_of(name, whole.frames(value), imports)]
         if method.valid:
-            multiple = self.whole.multiple
-            more = f", multiple={multiple}" if multiple > 1 else ""
-            lines.append(f"valid = valid_frames({name}, lengths{more})")
+            name = next(name for name, value in method.arguments if value is whole.framed)
+            imports.add("valid_frames")
+            lines.append(f"valid = valid_frames({name}, lengths{stated(multiple=whole.multiple)})")
         return lines
 
     def _output_lengths(self, node: Node) -> Lines:
@@ -257,6 +256,25 @@ class ClassWriter:
             else:
                 lines.append(f"    {name}: {self.shared.classes[item.path]}State")
         return [*lines, "", ""]
+
+
+def frames_of(name: str, frames: Frames | None, imports: set[str]) -> Lines:
+    """The line that makes an input's frames those of its utterances, in whole strides."""
+    if frames is None:
+        return []
+    text, up, down = name, frames.rate.numerator, frames.rate.denominator
+    if frames.batched:
+        imports |= {"masked", "valid_frames"}
+        text = f"masked({text}, valid_frames({text}, lengths{stated(up=up, down=down)}))"
+    if frames.multiple > 1:
+        imports.add("whole_strides")
+        text = f"whole_strides({text}, {frames.multiple})"
+    return [f"{name} = {text}"] if text != name else []
+
+
+def stated(**numbers: int) -> str:
+    """Keyword arguments, but those that are 1."""
+    return "".join(f", {name}={number}" for name, number in numbers.items() if number != 1)
 
 
 def parameter_line(tensor: Tensor, imports: set[str], schemes: set[Quantization]) -> str:

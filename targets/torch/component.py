@@ -64,6 +64,18 @@ class Shared:
     quantizers: dict[str, dict[str, Quantization]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Frames:
+    """The frames of an input over time: so many for each of those that lengths count, in whole strides of `multiple`.
+
+    batched: each utterance has its own.
+    """
+
+    rate: Fraction
+    multiple: int
+    batched: bool
+
+
 class Component:
     """A component's whole function, or its step, by instances."""
 
@@ -89,7 +101,7 @@ class Component:
         return self.masks.get(op)
 
     def _mask(self, op: Op) -> str | None:
-        value = None if self.streams else masked_operand(op, self._read(op))
+        value = None if self.streams else masked_operand(op, self._read(op), whole=self.framed is not None)
         axis = None if value is None else value.type.sequence
         if value is None or axis is None or value.type.roles[axis] is not Role.TIME:
             return None
@@ -123,6 +135,17 @@ class Component:
             if axis == value.type.rank - 1 and value.type.extents[axis].symbols == {str(value.type.extents[axis])}:
                 return value
         return None
+
+    def frames(self, value: Value) -> Frames | None:
+        """The frames of an input that has time last; None for a value that is no such input."""
+        axis = value.type.find(Role.TIME)
+        if value not in self.function.inputs or axis is None or axis != value.type.rank - 1:
+            return None
+        rate = self._rate(value.type.extents[axis])
+        multiple = self.multiple * rate
+        if multiple.denominator != 1 or not rate:
+            return None
+        return Frames(rate, multiple.numerator, Role.BATCH in value.type.roles)
 
     @cached_property
     def takes_lengths(self) -> bool:

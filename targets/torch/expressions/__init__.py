@@ -55,10 +55,11 @@ def needs_valid(op: Op, read: Collection[int] | None = None) -> bool:
     return masked_operand(op, read) is not None
 
 
-def masked_operand(op: Op, read: Collection[int] | None = None) -> Value | None:
+def masked_operand(op: Op, read: Collection[int] | None = None, *, whole: bool = True) -> Value | None:
     """The operand whose sequence `valid` must describe, or None where padding changes nothing.
 
     Convolution is causal up to its padding on the right; what it sees beyond the end is zeros for an utterance alone.
+    `whole`: an utterance has whole strides, so that a window of so many frames begins and ends inside.
     """
     time = op.time if op.operands else None
     first = next((value for value in op.operands if value is not None), None)
@@ -76,5 +77,5 @@ def masked_operand(op: Op, read: Collection[int] | None = None) -> Value | None:
         crosses = query.axes[query.sequence or 0].role is not key.axes[key.sequence or 0].role
         return op.operand("k") if crosses or op.attributes["right"] != 0 else None
     if isinstance(time, Window):
-        return first if time.right > time.stride - 1 else None
+        return first if time.right > (time.stride - 1 if whole else 0) else None
     return first if isinstance(time, Whole) else None

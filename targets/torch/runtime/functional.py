@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from collections.abc import Sequence
 
@@ -62,8 +63,15 @@ def frames(valid: Tensor, x: Tensor, axis: int = -1) -> Tensor:
 
 
 def masked(x: Tensor, valid: Tensor, *, value: float = 0.0, axis: int = -1) -> Tensor:
-    """x with `value` in the frames that do not exist."""
-    return x.masked_fill(~frames(valid, x, axis), value)
+    """x with `value` in the frames that do not exist.
+
+    Of an infinite value, which leaves a frame out of a maximum or a softmax, an utterance without frames gets none:
+    its results are finite, and nobody reads them.
+    """
+    exist = frames(valid, x, axis)
+    if math.isinf(value):
+        exist = exist | ~exist.any(axis, keepdim=True)
+    return x.masked_fill(~exist, value)
 
 
 def masked_mean(x: Tensor, valid: Tensor, *, axis: int = -1) -> Tensor:

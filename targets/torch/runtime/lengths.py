@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
 
 
-def valid_frames(x: Tensor, lengths: Tensor | None, *, multiple: int = 1) -> Tensor:
+def valid_frames(x: Tensor, lengths: Tensor | None, *, multiple: int = 1, up: int = 1, down: int = 1) -> Tensor:
     """Which frames of x (B, ..., S) exist: (B, S) of 1.0 and 0.0. All of them where `lengths` (B,) is None.
 
     A model that strides needs whole strides: an utterance counts as one of the next multiple of `multiple` frames.
+    x has `up` frames for every `down` that `lengths` count.
     """
     frames = torch.arange(x.shape[-1], device=x.device)
     if lengths is None:
         return torch.ones(x.shape[0], x.shape[-1], device=x.device)
     whole = -(-lengths.to(x.device) // multiple) * multiple
-    return (frames < whole[:, None]).float()
+    return (down * frames < up * whole[:, None]).float()
+
+
+def whole_strides(x: Tensor, multiple: int) -> Tensor:
+    """x (B, ..., S) with zeros behind it up to the next multiple of `multiple` frames, and one multiple at least.
+
+    So a frame behind the end is computed from zeros, never left out: an utterance alone, in a padded batch and in the
+    last chunk of a stream is the same.
+    """
+    frames = x.shape[-1]
+    missing = -frames % multiple if frames else multiple
+    if missing or torch.compiler.is_compiling():  # which would specialise to a number of frames
+        x = F.pad(x, (0, missing))
+    return x

@@ -5,6 +5,7 @@ MCTC_EXAMPLES=500 looks at so many programs; 30 if it is not set.
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import types
@@ -22,6 +23,7 @@ from mctc.evaluate.reference import evaluate
 from mctc.ir.location import Origin
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program, Source
+from mctc.ir.types import Role
 from mctc.targets.torch.expressions import UnsupportedError
 from mctc.targets.torch.module import ModuleText, write_module
 from mctc.targets.torch.target import TorchTarget
@@ -89,12 +91,11 @@ def emitted(case: Case, choices: list[int]) -> tuple[Compiled, Any, dict[str, to
 
 def called(function: Any, inputs: dict[str, Array], own: dict[str, torch.Tensor], *more: Any) -> Any:
     """Calls a component, which takes the parameters of the model around it as arguments."""
-    import inspect
-
     given = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in inputs.items()}
-    wanted = [name for name in inspect.signature(function).parameters if name not in ("state", "lengths")]
+    known = {**own, **given}
+    wanted = [name for name in inspect.signature(function).parameters if name in known]
     with torch.no_grad():
-        return function(*[given[name] if name in given else own[name] for name in wanted], *more)
+        return function(*[known[name] for name in wanted], *more)
 
 
 @many
@@ -138,3 +139,26 @@ def test_steps_are_the_steps_of_the_program(case: Case, choices: list[int]) -> N
         results, state = (made[:-1], made[-1]) if state is not None else (made, None)
         for got, (name, _) in zip(results, function.results, strict=True):
             np.testing.assert_allclose(got.numpy(), expected[name], rtol=1e-6, atol=1e-8, err_msg=name)
+
+
+@many
+@given(cases(), st.integers(1, 23), st.booleans())
+def test_an_utterance_alone_and_in_a_padded_batch_is_the_same(case: Case, length: int, counted: bool) -> None:
+    try:
+        compiled, model, own = emitted(case, [0])
+    except UnsupportedError as error:
+        pytest.skip(str(error))
+    function, longest = compiled.whole.functions["f"], 6 * case.multiple
+    length = min(length, longest)
+    rng = np.random.default_rng(1)
+    padded = {v.name: rng.normal(size=v.type.substitute({"B": 2, "T": longest}).shape) for v in function.inputs}
+    alone = {v.name: padded[v.name][1:, ..., :length] for v in function.inputs}
+    takes = inspect.signature(model.f.forward).parameters
+    lengths = torch.tensor([longest, length])
+    together = called(model.f.forward, padded, own, *([lengths] if "lengths" in takes else []))
+    apart = called(model.f.forward, alone, own, *([lengths[1:]] if "lengths" in takes and counted else []))
+    for (name, value), both, one in zip(function.results, together, apart, strict=True):
+        axis = value.type.find(Role.TIME)
+        frames = one.shape[axis] if axis is not None else None
+        seen = both[1:] if axis is None else both[1:].narrow(axis, 0, frames)
+        np.testing.assert_allclose(seen.numpy(), one.numpy(), rtol=1e-6, atol=1e-8, err_msg=name)

@@ -17,7 +17,7 @@ from .fake_quantize import Quantize
 from .functional import attention, masked
 from .initial import kaiming_uniform, padded, uniform
 from .layers import BatchNorm, Block, Conv2d, LayerNorm, RMSNorm
-from .lengths import valid_frames
+from .lengths import valid_frames, whole_strides
 from .losses import ctc_loss
 
 INT8 = Quantize("int8", 8)
@@ -251,7 +251,7 @@ class Ctc(Block):
 
     def forward(self, mel: Tensor, lengths: Tensor | None = None) -> Tensor:
         """mel (B, 80, 1, T) to (B, 256, 1, T/4). `lengths` (B,) count the frames of each utterance."""
-        mel = masked(mel, valid_frames(mel, lengths))
+        mel = whole_strides(masked(mel, valid_frames(mel, lengths)), 4)
         valid = valid_frames(mel, lengths, multiple=4)
         x = self.conv_subsample(mel)
         for layer in self.layers:

@@ -17,7 +17,7 @@ from .fake_quantize import Quantize
 from .functional import masked
 from .initial import delta_bias, kaiming_uniform, log_arange, normal, ones, padded, uniform
 from .layers import LSTM, Block, Conv2d, Embedding, LayerNorm
-from .lengths import valid_frames
+from .lengths import valid_frames, whole_strides
 from .rnnt_loss import rnnt_loss
 from .selective_scan import selective_scan
 
@@ -159,7 +159,7 @@ class Encoder(Block):
 
     def forward(self, mel: Tensor, lengths: Tensor | None = None) -> Tensor:
         """mel (B, 80, 1, T) to (B, 256, 1, T/4). `lengths` (B,) count the frames of each utterance."""
-        mel = masked(mel, valid_frames(mel, lengths))
+        mel = whole_strides(masked(mel, valid_frames(mel, lengths)), 4)
         x = self.subsample(mel)
         for layer in self.layers:
             x = self.run(layer, x)

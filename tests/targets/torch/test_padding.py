@@ -1,0 +1,109 @@
+"""The same utterance alone, in a padded batch and beside other streams: the same numbers, whatever its length."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from bench.reduced import SIZES
+from mctc.ir.types import Role
+
+from .made import Made, listed, make_spec
+
+LOSSES = ["conformer_ctc", "mct_tiny"] + [
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in ("conformer_s2s", "conformer_streaming", "conmamba_ctc", "mct2_small", "parakeet_ctc", "rnnt_lstm")
+]
+ALIKE = {"mct_base", "mct_large", "mct_small", "whisper_small"}  # at these sizes mct_tiny and whisper_tiny
+SPECS = sorted(SIZES.keys() - ALIKE)
+BOUND = 2e-6
+GARBAGE = 7e3  # what pads a batch
+
+
+@pytest.fixture(scope="module")
+def of(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
+    """The modules of a spec, emitted once."""
+    return cache(lambda name: make_spec(root / "spec" / f"{name}.mct", tmp_path_factory.mktemp(name), **SIZES[name]))
+
+
+def encoder(made: Made) -> tuple[Any, Any]:
+    """The first component, and its function over whole utterances."""
+    name, function = next(iter(made.whole.functions.items()))
+    return getattr(made.model, name), function
+
+
+def heard(function: Any, rows: int, frames: int) -> Tensor:
+    sizes = [axis.extent.value for axis in function.inputs[0].type.axes[1:-1]]
+    return torch.randn(rows, *sizes, frames, generator=torch.Generator().manual_seed(0))
+
+
+def beside(function: Any, frames: int) -> list[Tensor]:
+    """Inputs behind the first one: masks of ones."""
+    shapes = [[-(-frames // 8) if a.role is Role.TIME else 1 for a in v.type.axes] for v in function.inputs[1:]]
+    return [torch.ones(shape) for shape in shapes]
+
+
+def padded(x: Tensor, lengths: list[int]) -> Tensor:
+    out = torch.full_like(x, GARBAGE)
+    for row, length in enumerate(lengths):
+        out[row, ..., :length] = x[row, ..., :length]
+    return out
+
+
+def difference(a: Tensor, b: Tensor) -> float:
+    """The largest, of the largest magnitude; padding classes (-10000) apart."""
+    assert a.shape == b.shape
+    real = b > -5000
+    return float(((a - b).abs() * real).max() / b[real].abs().max())
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_an_utterance_alone_is_its_row_of_a_padded_batch(of: Callable[[str], Made], spec: str) -> None:
+    made = of(spec)
+    component, function = encoder(made)
+    lengths = [*range(1, 10), 19, 32, 0]  # every residue of a stride of 8
+    x = heard(function, len(lengths), 32)
+    x[4] = 0  # digital silence
+    with torch.no_grad():
+        together = listed(component(padded(x, lengths), *beside(function, 32), torch.tensor(lengths)))
+        frames = component.output_lengths(torch.tensor(lengths))
+        for row, length in enumerate(lengths[:-1]):
+            alone = listed(component(x[row : row + 1, ..., :length], *beside(function, length)))
+            for both, one in zip(together, alone, strict=True):
+                assert difference(one, both[row : row + 1, ..., : frames[row]]) <= BOUND, length
+    assert all(each.isfinite().all() for each in together)
+    assert frames[-1] == 0
+
+
+@pytest.mark.parametrize("spec", LOSSES)
+def test_the_loss_of_a_padded_batch_is_the_mean_of_its_utterances(of: Callable[[str], Made], spec: str) -> None:
+    made = of(spec)
+    model = copy.deepcopy(made.model)
+    _, function = encoder(made)
+    counts = [3, 3, 3] if "decoder" in made.whole.functions else [3, 1, 2]  # a decoder's mean is over labels
+    lengths, targets = torch.tensor([64, 41, 38]), torch.tensor([[5, 6, 7]] * 3)
+    mel = padded(heard(function, 3, 64), lengths.tolist())[:, :, 0].mT
+    width = [v.type.extents[1].value for f in made.whole.functions.values() for v in f.inputs if v.name == "position"]
+    places = [torch.randn(1, 4, each).expand(3, -1, -1) for each in width[:1]]
+    loss = model(mel, lengths, targets, torch.tensor(counts), *places)
+    loss.backward()
+    together = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad(set_to_none=True)
+    apart = []
+    for row, (length, count) in enumerate(zip(lengths.tolist(), counts, strict=True)):
+        labels, mine = targets[row : row + 1, :count], [each[:1, : count + 1] for each in places]
+        one = model(mel[row : row + 1, :length], lengths[row : row + 1], labels, torch.tensor([count]), *mine)
+        (one / 3).backward()
+        apart.append(one.detach())
+    torch.testing.assert_close(loss.detach(), torch.stack(apart).mean(), rtol=BOUND, atol=0)
+    for name, parameter in model.named_parameters():
+        if name in together:
+            scale = float(together[name].abs().max()) + 1e-3
+            assert float((parameter.grad - together[name]).abs().max()) <= 1e-4 * scale, name
