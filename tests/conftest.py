@@ -1,4 +1,5 @@
-"""What tests of several rooms share: running the command in a process of its own, and what that process imported."""
+"""What tests of several rooms share: which cases of a sweep are quick, running the command in a process of its own, and
+what that process imported."""
 
 from __future__ import annotations
 
@@ -33,6 +34,26 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     path = collection_path.relative_to(ROOT / "tests").as_posix()
     training = path == "metal" or path == "bench/test_gpu.py" or path.startswith("targets/torch/test_")
     return True if training and path not in WITHOUT_TORCH else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """`@pytest.mark.quick("a", "b")` on a parametrised test: its other cases are slow."""
+    named: dict[str, set[str]] = {}
+    found: dict[str, set[str]] = {}
+    for item in items:
+        marker, case = item.get_closest_marker("quick"), getattr(item, "callspec", None)
+        if marker is None or case is None:
+            continue
+        test = item.nodeid.partition("[")[0]
+        named.setdefault(test, set()).update(marker.args)
+        found.setdefault(test, set()).add(case.id)
+        if case.id not in marker.args:
+            item.add_marker(pytest.mark.slow)
+    whole = not any("::" in argument for argument in config.args)
+    for test, ids in named.items():
+        if whole and ids - found[test]:
+            raise pytest.UsageError(f"{test} has no case {', '.join(sorted(ids - found[test]))} to be quick")
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mctc.build import BuildOptions, build
 from mctc.runtime.ladder import Ladder
 
 
-def test_a_conformer_streams_with_the_delay_of_its_views_and_every_rung_holds(root: Path, tmp_path: Path) -> None:
+@pytest.mark.quick("the package")
+@pytest.mark.parametrize("witnesses", [[], None], ids=["the package", "every witness"])
+def test_a_conformer_streams_with_the_delay_of_its_views_and_every_rung_holds(
+    root: Path, tmp_path: Path, witnesses: list[str] | None
+) -> None:
     folder = tmp_path / "conformer"
     result = build(root / "examples/conformer/conformer.mct", folder, BuildOptions())
     (output,) = result.manifest["functions"]["ctc"]["outputs"]
@@ -16,7 +22,7 @@ def test_a_conformer_streams_with_the_delay_of_its_views_and_every_rung_holds(ro
     assert output["delay_frames"] == blocks * (attention_ahead + convolution_ahead)
     assert output["delay_ms"] == output["delay_frames"] * 40
     assert len(result.manifest["functions"]["ctc"]["states"]) == 1
-    rungs = list(Ladder(folder).climb())
+    rungs = list(Ladder(folder, witnesses=witnesses).climb())
     assert [rung for rung in rungs if rung.ok is not True] == []
 
 

@@ -43,7 +43,20 @@ def first_check_to_find(fault: Fault, check: Check, monkeypatch: pytest.MonkeyPa
         return ENGINE[str(error).split(": ")[1]]
 
 
+QUICK = (  # one for each check that finds
+    "selective_scan_forward: an atomic sum",
+    "selective_scan_forward: a literal in fp64",
+    "rnnt_alphas: a tensor read as another type",
+    "rnnt_alphas: barrier 1 of 2 left out",
+    "rnnt_alphas: columns past the last return early",
+    "rnnt_gradients: no clamp of the frames read ahead",
+    "rnnt_gradients: the gradient of the loss left out",
+    "selective_scan_forward: the first state left out",
+)
+
+
 @pytest.mark.usefixtures("mps")
+@pytest.mark.quick(*QUICK)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.within or fault.kernel}: {fault.what}")
 def test_a_fault_is_found(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     if fault.found == FRONT_END and front_end.missing() is not None:

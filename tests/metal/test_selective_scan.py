@@ -11,7 +11,17 @@ from .scan import CASES, LAYOUTS, backward_check, cut, forward_check
 pytestmark = needs_engine
 
 
+QUICK = (
+    "three states, several tiles, ragged-as chosen",
+    "a first state alone-as chosen",
+    "bf16-as chosen",
+    "one state-chunks of one interval",
+    "two groups-one partial sum",
+)
+
+
 @pytest.mark.usefixtures("mps")
+@pytest.mark.quick(*QUICK)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", CASES)
 def test_values_and_gradients_are_those_of_the_definition(
@@ -30,6 +40,7 @@ def test_another_schedule_gives_the_same_bits() -> None:
 
 
 @pytest.mark.usefixtures("inexact")
+@pytest.mark.quick("sixteen states, many channels")
 @pytest.mark.parametrize("name", ["sixteen states, many channels", "three states, several tiles, ragged"])
 def test_the_errors_that_metal_allows_do_not_grow(name: str) -> None:
     assert forward_check(name)() < 1

@@ -16,6 +16,7 @@ from mctc.targets.torch.runtime.fake_quantize import (
 from .fake_quantize_cases import INT4, INT8, SCHEMES, Layer, assert_is_the_packages, assert_measured, quantizer, weight
 
 
+@pytest.mark.quick("how0-on", "how1-observe", "how2-off")
 @pytest.mark.parametrize("mode", fake_quantize.MODES)
 @pytest.mark.parametrize("how", SCHEMES)
 def test_it_compiles_whole_to_the_same_numbers(how: Quantize, mode: str) -> None:

@@ -186,6 +186,7 @@ class Calling(nn.Module):
         return CALLS[self.name](x)
 
 
+@pytest.mark.quick("padded attention", "lstm", "rms_norm")
 @pytest.mark.parametrize("name", CALLS)
 def test_it_compiles_to_one_graph_and_differentiates(name: str) -> None:
     module, x = Calling(name), laid_out(2, 8, 1, 7, requires_grad=True)
@@ -198,6 +199,7 @@ def test_it_compiles_to_one_graph_and_differentiates(name: str) -> None:
     torch.testing.assert_close(b, a, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.quick("causal attention", "gru", "layer_norm")
 @pytest.mark.parametrize("name", CALLS)
 def test_it_exports_for_any_number_of_frames(name: str) -> None:
     module = Calling(name)

@@ -105,6 +105,7 @@ def test_any_shape_and_options(path: ModuleType, case: Case) -> None:
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the flags are those of x86")
+@pytest.mark.quick("-mno-avx512f")
 @pytest.mark.parametrize("flag", ["-mno-avx512f", "-mno-avx"])
 def test_processors_with_narrower_vectors(flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if not selective_scan_cpu.available():
