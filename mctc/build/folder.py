@@ -1,4 +1,4 @@
-"""The folder of a build: replaced whole or not at all, and only where a build wrote it."""
+"""The folder of a build: replaced whole or not at all, without what is the user's in it."""
 
 from __future__ import annotations
 
@@ -8,31 +8,55 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mctc import atomic
+from mctc.build.contents import built_files, carry, check_unchanged
+from mctc.build.manifest import NAME
 from mctc.build.options import BuildError
-
-MANIFEST = "manifest.json"
 
 
 @contextmanager
 def replaced(target: Path, *, force: bool = False) -> Iterator[Path]:
     """Yields an empty folder to write into; it is put at `target` when the context ends well, else nothing changes.
 
-    Raises BuildError when `target` is something that no build wrote, unless `force` is set.
+    What no build wrote into `target` is in the new folder too. Raises BuildError where a file would be lost: one that
+    was changed since it was built, or that no build wrote and the new one has a file in its place; with `force` these
+    are replaced, and so is the whole of a folder that no build wrote, or whose manifest is damaged. Raises OSError.
     """
     target = Path(os.path.realpath(target))
-    check_replaceable(target, force=force)
-    with atomic.replaced(target) as fresh:
+    _check_kind(target, force=force)
+
+    def keep(old: Path, new: Path) -> None:
+        if force and not _is_build(old):
+            return
+        before = old == target
+        if before and not force:
+            check_unchanged(old)
+        carry(old, new, force=force or not before)
+
+    with atomic.replaced(target, keep) as fresh:
         yield fresh
 
 
 def check_replaceable(target: Path, *, force: bool = False) -> None:
-    """Raises BuildError when something stands at `target` that mctc did not write."""
+    """Raises BuildError when something stands at `target` that mctc did not write, or that was changed since."""
+    _check_kind(target, force=force)
+    if not force and target.is_dir():
+        check_unchanged(target)
+
+
+def _is_build(folder: Path) -> bool:
+    try:
+        return bool(built_files(folder))
+    except BuildError:
+        return False
+
+
+def _check_kind(target: Path, *, force: bool) -> None:
     if not os.path.lexists(target):
         return
     if not target.is_dir():
         raise BuildError(f"{target} is a file; a build writes a folder", hint="choose another place with -o")
-    if not force and not (target / MANIFEST).is_file() and any(target.iterdir()):
+    if not force and not (target / NAME).is_file() and any(target.iterdir()):
         raise BuildError(
-            f"{target} has no {MANIFEST}: it was not written by mctc and is not replaced",
+            f"{target} has no {NAME}: it was not written by mctc and is not replaced",
             hint="choose another place with -o, or pass --force to replace it",
         )

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from mctc.build.compile import Compiled, Watch, compile_program, compile_whole
 from mctc.build.folder import check_replaceable, replaced
-from mctc.build.manifest import NAME, ORIGINS, PROGRAM, WHOLE, manifest, read_manifest, sha256, write_json
+from mctc.build.manifest import ORIGINS, PROGRAM, WHOLE, manifest, read_manifest, sha256, write_json, write_manifest
 from mctc.build.options import BuildError, BuildOptions
 from mctc.build.sources import digest, source_record, texts, write_sources
 from mctc.build.target import Target, Written
@@ -79,7 +79,7 @@ def write_build(
     read: the files of the spec, which the folder keeps copies of.
     """
     program = compiled.deployed
-    weights, described = _weights(program, options)
+    weights, origin = _weights(program, options)
     metadata = {
         "mctc.version": __version__,
         "mctc.model": program.name,
@@ -95,9 +95,10 @@ def write_build(
         (folder / WHOLE).write_text(print_program(compiled.whole, locations=True), encoding="utf-8")
         write_json(folder / ORIGINS, origins(program, written))
         refuse(target.report(compiled, folder, options, written), options, target)
-        content = manifest(compiled, options, written, agreements, source, described, folder, beside)
-        write_json(folder / NAME, content)
-    return BuildResult(out, read_manifest(out), compiled)
+        content = manifest(compiled, options, written, agreements, source, origin, folder, beside)
+        write_manifest(folder, content)
+        described = read_manifest(folder)
+    return BuildResult(out, described, compiled)
 
 
 def compile_for(target: Target, program: Program, options: BuildOptions, watch: Watch | None = None) -> Compiled:

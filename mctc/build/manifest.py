@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mctc.build.compile import Compiled
+from mctc.build.form import departures
 from mctc.build.options import BuildError, BuildOptions
+from mctc.build.reading import AGAIN, read_json
 from mctc.build.target import Agreement, Interface, Port, Written
 from mctc.ir.program import Function, Program
 from mctc.ir.types import Role
@@ -76,24 +78,34 @@ def _measured(record: Ran | Agreement) -> dict[str, Any]:
     return {**asdict(record), "error": rounded}
 
 
+def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
+    """Writes manifest.json, with its own digest in it."""
+    plain = json.loads(json.dumps(content, default=_plain))
+    write_json(folder / NAME, {**plain, "digest": seal(plain)})
+
+
+def seal(content: Mapping[str, Any]) -> str:
+    """SHA-256 of what a manifest says, whatever its order and spacing; its entry `digest` is left out."""
+    kept = {key: value for key, value in content.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
 def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=2, default=_plain) + "\n", encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a built folder. Raises BuildError when there is none, or one of another schema."""
+    """The manifest of a built folder. Raises BuildError when there is none, one of another schema or a damaged one."""
     path = folder / NAME
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BuildError(
-            f"{folder} holds no {NAME}: it is no build of mctc", hint="`mctc build SPEC -o FOLDER` makes one"
-        ) from error
-    except ValueError as error:
-        raise BuildError(f"{path} is damaged: {error}", hint="build it again") from error
+    if not path.exists():
+        hint = "`mctc build SPEC -o FOLDER` makes one"
+        raise BuildError(f"{folder} holds no {NAME}: it is no build of mctc", hint=hint)
+    content = read_json(path)
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA:
         raise BuildError(f"{path} has schema {schema!r}; this mctc reads {SCHEMA}", hint="build it again")
+    if wrong := next(departures(content), None):
+        raise BuildError(f"{path} is damaged: {wrong}", hint=AGAIN)
     return dict(content)
 
 

@@ -70,7 +70,9 @@ def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction 
 )
 @click.option("--verify-each", is_flag=True, help="Check the promise of every pass by evaluation.")
 @click.option("--allow-errors", is_flag=True, help="Finish although `mctc lint` finds errors in what was built.")
-@click.option("--force", is_flag=True, help="Replace the output folder even if mctc did not write it.")
+@click.option(
+    "--force", is_flag=True, help="Replace a folder that mctc did not write, and files that were changed since."
+)
 @plugin_option
 def build(
     file: Path, output: Path | None, defines: dict[str, Any], print_after: tuple[str, ...], **options: Any
@@ -78,7 +80,7 @@ def build(
     """Build a spec for a target.
 
     The folder is written whole or not at all, and only after the package was read back from disk and agreed with its
-    program.
+    program. What no build wrote into it stays; a build that would replace a file that was changed since stops.
     """
     from mctc.cli.process import no_cycle_search
 
@@ -107,8 +109,11 @@ def _printer(names: tuple[str, ...]) -> Callable[[str, Program], None]:
 
 def summary(result: BuildResult) -> list[str]:
     """What was built, in a few lines: sizes, operations, states, latency, and how it was proven."""
+    from mctc.build.contents import added, listing
+
     manifest = result.manifest
-    size = sum(path.stat().st_size for path in result.folder.rglob("*") if path.is_file())
+    files = [result.folder / name for name in manifest["files"]]
+    size = sum(path.stat().st_size for path in files if path.is_file())
     lines = [f"{result.folder}: {manifest['model']}, {_count(manifest['parameters'])} parameters, {_bytes(size)}"]
     for name, function in manifest["functions"].items():
         states = len(function["states"])
@@ -125,6 +130,8 @@ def summary(result: BuildResult) -> list[str]:
     lines += [f"  without the files of target {name}: {why}" for name, why in missing.items()]
     if (result.folder / "training").is_dir():
         lines.append(f"  to train: {result.folder}/training, PyTorch modules that need torch alone")
+    if kept := added(result.folder):
+        lines.append(f"  kept, though no build wrote it: {listing(kept)}")
     if "seed" in manifest["weights"]:
         lines.append(
             f"  untrained: initial weights of seed {manifest['weights']['seed']} (--weights binds trained ones)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ def fmt(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
 
     PATH is a file, a folder (every .mct file in it) or - for standard input, which is printed formatted.
     """
+    from mctc.atomic import write_text
     from mctc.language import format_source
 
     changed = 0
@@ -39,7 +39,7 @@ def fmt(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
         elif check:
             click.echo(f"{path}: not formatted")
         else:
-            _replace(path, after)
+            write_text(path, after)
             click.echo(f"{path}: formatted")
     return ExitCode.FAILED if changed and (check or diff) else ExitCode.OK
 
@@ -53,6 +53,8 @@ def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
 
 
 def _read(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise MctcError(f"{path} is no regular file", hint="pass - to format what comes through a pipe")
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -64,15 +66,3 @@ def _difference(path: Path, before: str, after: str) -> str:
 
     lines = unified_diff(before.splitlines(True), after.splitlines(True), str(path), f"{path} (formatted)")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ no newline at the end\n" for line in lines)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Writes beside the file and renames, so that a kill leaves the old text or the new one."""
-    target = path.resolve()
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.chmod(target.stat().st_mode)
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)

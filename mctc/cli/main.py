@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
 import click
 
 from mctc.cli.commands import group
-from mctc.cli.process import one_blas_thread
+from mctc.cli.process import one_blas_thread, open_streams
 from mctc.diagnostics.errors import ExitCode, MctcError
 
 INTERRUPTED = 130
@@ -25,6 +26,7 @@ PIPE_CLOSED = 141
 
 def main() -> None:
     """Runs the command line of this process and exits."""
+    open_streams()
     one_blas_thread()
     sys.exit(run(sys.argv[1:]))
 
@@ -65,8 +67,9 @@ def _report(error: Exception) -> int:
     if isinstance(error, MemoryError):
         _say("error: out of memory")
         return ExitCode.FAILED
-    if isinstance(error, OSError) and error.filename is not None:
-        _say(f"error: {error.filename}: {(error.strerror or str(error)).lower()}")
+    if isinstance(error, OSError):
+        place = error.filename or ("standard output" if _output_fails() else "")
+        _say(f"error: {place}{': ' * bool(place)}{(error.strerror or str(error)).lower()}")
         return ExitCode.FAILED
     _say(
         f"internal error: {_place(error)}{type(error).__name__}: {error}\n"
@@ -84,12 +87,21 @@ def _place(error: Exception) -> str:
     return f"{'/'.join(Path(step.tb_frame.f_code.co_filename).parts[-2:])}:{step.tb_lineno}: " if step else ""
 
 
-def _say(text: str) -> None:
+def _output_fails() -> bool:
+    """Whether standard output can't be written; what it still held is dropped then."""
     try:
         sys.stdout.flush()
-        print(text, file=sys.stderr, flush=True)
-    except BrokenPipeError:
+    except OSError:
         _abandon_output()
+        return True
+    return False
+
+
+def _say(text: str) -> None:
+    """Prints to standard error, after what standard output holds; goes without where either can't be written."""
+    _output_fails()
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def _abandon_output() -> int:

@@ -5,8 +5,17 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import sys
 
 THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
+
+
+def open_streams() -> None:
+    """Opens /dev/null in place of each standard stream that the caller closed: else the next file gets its number, and
+    what is printed lands there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 — open to the end
 
 
 def one_blas_thread() -> None:

@@ -73,12 +73,14 @@ def run(built: Path, audio: Path | None, speech: bool, inputs: tuple[str, ...], 
         audio = bundled_recording()
     assert audio is not None
     asked = {key: options[key] for key in ("precision", "as_json", "weights")}
+    from mctc.build.contents import blamed
     from mctc.runtime.built import open_built
     from mctc.runtime.encoder_decoder import decoder_of
 
-    if decoder_of(open_built(built)) is None:
-        return _speech(built, audio, max_symbols=options["max_symbols"], **asked)
-    return _utterance(built, audio, *(options[key] for key in ("start", "end", "max_tokens", "tables")), **asked)
+    with blamed(built):
+        if decoder_of(open_built(built)) is None:
+            return _speech(built, audio, max_symbols=options["max_symbols"], **asked)
+        return _utterance(built, audio, *(options[key] for key in ("start", "end", "max_tokens", "tables")), **asked)
 
 
 def _utterance(

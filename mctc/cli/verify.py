@@ -42,12 +42,14 @@ def verify(built: Path, weights: Path | None, witnesses: tuple[str, ...], alone:
     which the program is built in passing: Core ML's evaluator, torch, onnxruntime, the Core AI runtime. The exit code
     is 1 when a rung fails.
     """
+    from mctc.build.contents import blamed
     from mctc.runtime.ladder import Ladder
 
     if alone and witnesses:
         raise UsageError("--no-witnesses and --witness exclude each other")
     asked = [] if alone else list(witnesses) or None
-    rungs = list(Ladder(built, weights, asked).climb())
+    with blamed(built):
+        rungs = list(Ladder(built, weights, asked).climb())
     click.echo(json.dumps([asdict(rung) for rung in rungs], indent=2) if as_json else report(rungs))
     return ExitCode.FAILED if any(rung.ok is False for rung in rungs) else ExitCode.OK
 

@@ -26,10 +26,13 @@ def why(name: str, folder: Path | None) -> None:
     NAME is an operation of the package (as its program has it), a parameter, or an instance path such as
     encoder.layers.3.mamba.
     """
+    from mctc.build.contents import blamed
     from mctc.runtime.trace import Traces
 
-    traces = Traces(folder or _only_build())
-    found = traces.find(name)
+    folder = folder or _only_build()
+    with blamed(folder):
+        traces = Traces(folder)
+        found = traces.find(name)
     if len(found) > MOST:
         for trace in found:
             click.echo(f"{trace.name}  {trace.kind}  {trace.origin.location or ''}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +9,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mctc.build.compile import Wants, compile_program, compile_whole
+from mctc.build.contents import blamed
 from mctc.build.make import build
 from mctc.build.manifest import PROGRAM, WHOLE, read_manifest
-from mctc.build.options import BuildError, BuildOptions
+from mctc.build.options import BuildOptions
+from mctc.build.reading import read_json, read_program
 from mctc.compare.measured import Deployed, Measured, measured
 from mctc.compare.storage import stored_bytes
-from mctc.ir.program import Program
-from mctc.ir.text import parse_program
 
 PLACEMENT = "placement.json"
 STEPS = Wants(deploys=False)  # to the step functions, and no further
@@ -28,7 +27,8 @@ def measure(path: Path, defines: Mapping[str, Any], *, builds: bool = False) -> 
     builds: a spec is built for the Neural Engine, with initial weights and in passing, to say what the package does.
     """
     if path.is_dir():
-        return measure_build(path)
+        with blamed(path):
+            return measure_build(path)
     return _built(path, defines) if builds else measure_spec(path, defines)
 
 
@@ -43,13 +43,10 @@ def measure_spec(path: Path, defines: Mapping[str, Any], model: str | None = Non
 def measure_build(folder: Path) -> Measured:
     """A build, counted from its own programs and from what `mctc lint` said of its packages. Raises MctcError."""
     manifest = read_manifest(folder)
-    try:
-        stream, target = manifest["stream"], str(manifest["target"])
-        options = BuildOptions(target=target, chunk=stream["chunk_frames"] if stream["streams"] else None)
-    except (KeyError, TypeError) as error:
-        raise BuildError(f"{folder}: the manifest is damaged: {error}", hint="build it again") from error
-    counted = measured(compile_whole(_program(folder / WHOLE), options, wants=STEPS), str(folder))
-    stored = sum(stored_bytes(parameter) for parameter in _program(folder / PROGRAM).parameters.values())
+    stream = manifest["stream"]
+    options = BuildOptions(target=manifest["target"], chunk=stream["chunk_frames"] if stream["streams"] else None)
+    counted = measured(compile_whole(read_program(folder / WHOLE), options, wants=STEPS), str(folder))
+    stored = sum(stored_bytes(parameter) for parameter in read_program(folder / PROGRAM).parameters.values())
     return replace(counted, weight_bytes=stored, deployed=_deployed(folder / PLACEMENT))
 
 
@@ -60,18 +57,11 @@ def _built(spec: Path, defines: Mapping[str, Any]) -> Measured:
         return replace(measure_build(folder), source=str(spec))
 
 
-def _program(path: Path) -> Program:
-    try:
-        return parse_program(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BuildError(f"{path} can't be read: {error.strerror}", hint="build it again") from error
-
-
 def _deployed(path: Path) -> Deployed | None:
     """The figures of a build's placement report; None for a target that writes none."""
     if not path.is_file():
         return None
-    packages = json.loads(path.read_text(encoding="utf-8"))["packages"]
+    packages = read_json(path)["packages"]
     functions = [function for package in packages for function in package["functions"]]
     time = sum(function["cpu_time_us"] or 0.0 for function in functions)
 

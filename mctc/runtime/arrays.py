@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mctc.atomic import whole_file
 from mctc.build.engine import Executable
 from mctc.build.make import target_named
 from mctc.build.target import Target
@@ -100,12 +102,14 @@ def read_npz(path: Path) -> dict[str, Array]:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Writes one array as npy, or any number as npz, by how the path ends."""
-    with path.open("wb") as file:
-        if path.suffix == ".npy":
-            if len(arrays) != 1:
-                raise ArraysError(f"{path}: there are {len(arrays)} outputs", hint="name a file that ends in .npz")
-            np.save(file, next(iter(arrays.values())), allow_pickle=False)
-        else:
-            named: dict[str, Any] = dict(arrays)
-            np.savez(file, **named)
+    """Writes one array as npy, or any number as npz, by how the path ends. Raises ArraysError, and OSError."""
+    held = BytesIO()  # of one call, so small; numpy itself needs a file that it can seek in
+    if path.suffix == ".npy":
+        if len(arrays) != 1:
+            raise ArraysError(f"{path}: there are {len(arrays)} outputs", hint="name a file that ends in .npz")
+        np.save(held, next(iter(arrays.values())), allow_pickle=False)
+    else:
+        named: dict[str, Any] = dict(arrays)
+        np.savez(held, **named)
+    with whole_file(path) as file:
+        file.write(held.getbuffer())

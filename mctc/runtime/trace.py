@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mctc.build.manifest import ORIGINS, PROGRAM, read_manifest
 from mctc.build.options import BuildError
+from mctc.build.reading import AGAIN, read_json, read_program
 from mctc.build.sources import FOLDER
 from mctc.diagnostics.diagnostic import source_named
 from mctc.diagnostics.near import did_you_mean
 from mctc.ir.location import Location, Origin
 from mctc.ir.program import Op, Parameter, Program, Value
-from mctc.ir.text import parse_program
-
-PROGRAM, ORIGINS = "program.mir", "origins.json"
 
 
 @dataclass(frozen=True)
@@ -34,20 +32,17 @@ class Traces:
 
     def __init__(self, folder: Path) -> None:
         self.sources = folder / FOLDER
+        read_manifest(folder)
+        self.program = read_program(folder / PROGRAM)
+        origins = read_json(folder / ORIGINS)
         try:
-            self.program = parse_program((folder / PROGRAM).read_text(encoding="utf-8"))
-            origins = json.loads((folder / ORIGINS).read_text(encoding="utf-8"))
             self.operations = {
                 (function, name): self.program.functions[function].ops[found["op"]]
                 for function, names in origins.items()
                 for name, found in names.items()
             }
-        except OSError as error:
-            raise BuildError(
-                f"{folder} is no build: {error.filename} cannot be read", hint="mctc build writes one"
-            ) from error
-        except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
-            raise BuildError(f"the build in {folder} is damaged: {error}", hint="build it again") from error
+        except (KeyError, IndexError, AttributeError, TypeError) as error:
+            raise BuildError(f"{folder / ORIGINS} is damaged: {type(error).__name__}: {error}", hint=AGAIN) from error
 
     def find(self, name: str) -> list[Trace]:
         """What `name` stands for: an operation, a parameter (dots or underscores), or every op of an instance path.
