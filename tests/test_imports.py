@@ -12,6 +12,18 @@ import pytest
 NEVER = {
     "mctc/ir": ["language", "rewrite", "evaluate", "lint", "package", "cli", "plugins", "passes", "targets", "audio"],
     "mctc/language": ["rewrite", "evaluate", "lint", "package", "cli", "passes", "targets", "audio", "decode"],
+    "mctc/objectives": [
+        "language",
+        "rewrite",
+        "evaluate",
+        "lint",
+        "package",
+        "cli",
+        "plugins",
+        "passes",
+        "targets",
+        "build",
+    ],
     "mctc/diagnostics": ["language", "rewrite", "evaluate", "lint", "package", "cli", "plugins", "passes", "targets"],
     "mctc/rewrite": ["language", "lint", "cli", "passes", "targets", "audio", "decode"],
     "mctc/streaming": [

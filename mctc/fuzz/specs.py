@@ -32,10 +32,11 @@ class Spec:
 
 @dataclass(frozen=True)
 class Component:
-    """A component: its text, and the frames that every rate along it divides."""
+    """A component: its text, the frames that every rate along it divides, and whether classes are all that it gives."""
 
     text: str
     jump: int
+    classifies: bool
 
 
 @st.composite
@@ -129,7 +130,8 @@ def _closed(body: Body, name: str, inputs: Sequence[str]) -> Component:
         declared = "(" + ", ".join(f"out_{i}: {type_}" for i, type_ in enumerate(types)) + ")"
     head = f"component {name}({', '.join(inputs)}) -> {declared} {{"
     text = "\n".join([head, indented([*body.lines, f"return {', '.join(names)}"]), "}"])
-    return Component(text, max(x.jump for x in body.pool))
+    classifies = len(names) == 1 and types[0].endswith(", V]")
+    return Component(text, max(x.jump for x in body.pool), classifies)
 
 
 def _text(shared: Shared, kinds: Sequence[str], made: Sequence[Component], multiple: int) -> str:
@@ -142,11 +144,11 @@ def _text(shared: Shared, kinds: Sequence[str], made: Sequence[Component], multi
     inner += [*shared.model_parameters, *(component.text for component in made)]
     if shared.streams:
         inner.append(f"stream {{ chunk = {multiple * draw(st.sampled_from([1, 2, 4]))} frames }}")
-    inner += _sections(draw, kinds)
+    inner += _sections(draw, kinds, made)
     return "\n".join([*lines, f"model fuzzed({header}) {{", indented(inner), "}", ""])
 
 
-def _sections(draw: Draw, kinds: Sequence[str]) -> list[str]:
+def _sections(draw: Draw, kinds: Sequence[str], made: Sequence[Component]) -> list[str]:
     sections = []
     rules = draw(st.lists(st.sampled_from(SCHEMES), max_size=3))
     if rules:
@@ -154,6 +156,6 @@ def _sections(draw: Draw, kinds: Sequence[str]) -> list[str]:
         patterns[1] = draw(st.sampled_from(["**.weight", f"{kinds[0]}.*", "**.layers.*.**"]))
         told = "; ".join(f"{pattern}: {scheme}" for pattern, scheme in zip(patterns, rules))
         sections.append(f"quantize {{ {told} }}")
-    if "joiner" in kinds and draw(st.booleans()):
-        sections.append("train { objective = rnnt(blank = 0) }")
+    if tuple(kinds) == ("encoder",) and made[0].classifies and draw(st.booleans()):
+        sections.append(f"train {{ objective = ctc(blank = {draw(st.sampled_from([0, 5]))}) }}")
     return sections

@@ -22,6 +22,7 @@ from mctc.language.bodies import Bodies, poison
 from mctc.language.calls import Calls
 from mctc.language.failure import FaultError, LimitError, SilentError, fail
 from mctc.language.modules import Loader
+from mctc.language.objective import check_objective
 from mctc.language.read import Spec
 from mctc.language.scope import Elements, Frame, Scope
 from mctc.language.sections import Sections, annotate
@@ -116,6 +117,8 @@ class ModelElaborator:
         for section in sections:
             self._guarded(section, lambda item=section: self.sections.run(item, self.frame))
         annotate(self.session.program, self.session, self.sections.seen.get("quantize"))
+        if not any(diagnostic.is_error for diagnostic in self.session.diagnostics):
+            check_objective(self.session.program, self.session, self.sections.seen.get("train"))
 
     def _values(self) -> None:
         """Binds the values of the model's header: overrides, else defaults."""

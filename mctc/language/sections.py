@@ -13,14 +13,15 @@ from mctc.ir.program import Program, Quantization, QuantizeRule, Section
 from mctc.language import syntax as s
 from mctc.language.calls import Calls
 from mctc.language.failure import FaultError, fail
+from mctc.language.objective import objective
 from mctc.language.scope import Frame
 from mctc.language.session import Session
-from mctc.language.values import Quantity, describe, plain
+from mctc.language.values import Quantity, describe
 
-# Settings of each section and what they take: 'call' (a name, with arguments or without), 'time' (seconds or frames),
-# 'count' (a whole number of at least 1), 'flag' (true or false).
+# Settings of each section and what they take: 'objective' (its name and settings), 'time' (seconds or frames), 'count'
+# (a whole number of at least 1), 'flag' (true or false).
 SETTINGS: dict[str, dict[str, str]] = {
-    "train": {"objective": "call"},
+    "train": {"objective": "objective"},
     "stream": {"chunk": "time"},
     "utterance": {"length": "time", "labels": "count", "prefill": "count"},
     "audio": {"fft": "count", "centred": "flag", "decades": "count"},
@@ -49,7 +50,8 @@ class Sections:
             rules = self._each(node, lambda item: self._rule(item, frame))
             self.session.program.quantize = tuple(rules)
             return
-        settings = dict(self._each(node, lambda item: self._setting(name, item, frame)))
+        first: dict[str, s.Identifier] = {}
+        settings = dict(self._each(node, lambda item: self._setting(name, item, frame, first)))
         setattr(self.session.program, name, Section(settings))
 
     def _each(self, node: s.Section, convert: Callable[[s.Statement], Any]) -> list[Any]:
@@ -61,7 +63,10 @@ class Sections:
                 self.session.report(failure.diagnostic)
         return out
 
-    def _setting(self, section: str, item: s.Statement, frame: Frame) -> tuple[str, Any]:
+    def _setting(
+        self, section: str, item: s.Statement, frame: Frame, first: dict[str, s.Identifier]
+    ) -> tuple[str, Any]:
+        """A setting's name and value. `first` are the settings before it."""
         if not isinstance(item, s.Assign) or len(item.targets) != 1:
             hint = f"`{section}` holds settings: `name = value`"
             raise fail("MCT0045", f"this can't stand in a {section} section", item.span, hint)
@@ -69,8 +74,11 @@ class Sections:
         if name.text not in known:
             hint = did_you_mean(name.text, known) or f"it has {', '.join(known)}"
             raise fail("MCT0141", f"`{section}` has no setting `{name.text}`", name.span, hint)
-        if known[name.text] == "call":
-            return name.text, self._call(item.value, frame)
+        if first.setdefault(name.text, name) is not name:
+            note = Note("it is set here first", first[name.text].span)
+            raise fail("MCT0146", f"`{name.text}` is set twice", name.span, "remove one of them", note)
+        if known[name.text] == "objective":
+            return name.text, objective(item.value, self.calls.evaluator, frame)
         if known[name.text] == "count":
             return name.text, self._count(item.value, frame)
         if known[name.text] == "flag":
@@ -88,18 +96,6 @@ class Sections:
         if not isinstance(value, bool):
             raise fail("MCT0142", f"this must be true or false, not {describe(value)}", node.span)
         return value
-
-    def _call(self, node: s.Expression, frame: Frame) -> tuple[str, dict[str, Any]]:
-        if isinstance(node, s.Name):
-            return node.text, {}
-        if not isinstance(node, s.Call) or not isinstance(node.callee, s.Name):
-            raise fail("MCT0142", "this must be a name with its settings", node.span, "for example `rnnt(blank = 0)`")
-        given: dict[str, Any] = {}
-        for argument in node.arguments:
-            if argument.name is None:
-                raise fail("MCT0142", "an argument here needs its name", argument.span, "`name = value`")
-            given[argument.name.text] = plain(self.calls.evaluator.constant(argument.value, frame, "a setting"))
-        return node.callee.text, given
 
     def _time(self, node: s.Expression, frame: Frame) -> Any:
         """Seconds as a fraction, or a number of frames as an int."""
@@ -145,6 +141,8 @@ class Sections:
                 raise fail(
                     "MCT0147", "a palette takes `bits` and `group`", argument.span, "palette(bits = 4, group = 16)"
                 )
+            if key in given:
+                raise fail("MCT0147", f"`{key}` is given twice", argument.span, "remove one of them")
             given[key] = self.calls.evaluator.whole(argument.value, frame, f"`{key}`")
         if given.get("bits") not in PALETTE_BITS:
             raise fail("MCT0147", "a palette has 2, 4, 6 or 8 `bits`", node.span, "palette(bits = 4)")

@@ -251,7 +251,7 @@ def parameter_text(
     `given` are tensors of other instances, by name.
     """
     parameter, held = shared.program.parameters[name], shared.held
-    text = held.value(parameter, lambda tensor: given[tensor] if tensor in given else _tensor(held, tensor, path))
+    text = held.value(parameter, lambda name: given[name] if name in given else tensor_text(held, name, path))
     if parameter.quantization is None or name in held.moved:
         return text
     attribute = f"{_inside(name, path).replace('.', '_')}_quantizer"
@@ -259,7 +259,7 @@ def parameter_text(
     return Expression(f"self.{attribute}({text.text})", text.imports)
 
 
-def _tensor(held: Held, name: str, path: str) -> Expression:
+def tensor_text(held: Held, name: str, path: str) -> Expression:
     """A tensor of the module: `self.A_log`, or `self.stored("weight")` where the package compresses it."""
     module, _, attribute = _inside(name, path).rpartition(".")
     owner = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in module.split(".") if part)

@@ -15,10 +15,11 @@ HOMES: dict[str, frozenset[str]] = {
     ),
     "layers": frozenset({"Block", *(layer.name for layer in LAYERS.values())}),
     "lengths": frozenset({"valid_frames", "whole_strides"}),
-    "losses": frozenset({"ctc_loss", "joint_ctc_attention"}),
+    "losses": frozenset({"cross_entropy", "ctc_loss", "joint_ctc_attention"}),
     "rnnt_loss": frozenset({"rnnt_loss"}),
     "selective_scan": frozenset({"selective_scan"}),
     "ssd": frozenset({"ssd"}),
+    "teacher_forcing": frozenset({"begun", "frames_then_labels"}),
 }
 IMPORTED = frozenset({"F", "NamedTuple", "Tensor", "nn", "torch"}).union(*HOMES.values())
 

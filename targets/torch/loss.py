@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from mctc.ir.program import Function
+from mctc.build.names import Names
+from mctc.ir.program import Function, Value
 from mctc.ir.types import Role, TensorType
+from mctc.objectives.components import Hearing
+from mctc.targets.torch.expressions.text import literal
+from mctc.targets.torch.method import TAKEN
+
+# Variables of the method.
+LOCALS = frozenset(
+    {"targets", "target_lengths", "features", "valid", "before", "predicted", "logits", "decoded", "order"}
+)
+LOCALS |= {"frames"}
+# The order of axes in what a caller gives.
+CALLERS = (Role.BATCH, Role.TIME, Role.LABEL, Role.FEATURE, Role.CHANNEL, Role.VOCABULARY)
 
 
 @dataclass(frozen=True)
@@ -23,25 +35,121 @@ class Loss:
 class Calls:
     """Calls of components.
 
-    counted: components that take lengths and know how many frames come out. given: arguments of each beside its inputs,
-    which are parameters of the model itself. masks: components that take which frames exist, as `valid`. multiple: of
-    each component, the number of frames that its whole strides make up.
+    lengths: components that take the lengths of utterances. counted: those that say how many frames come out. given:
+    arguments of each beside its inputs, which are parameters of the model itself. masks: components that take which
+    frames exist, as `valid`. multiple: of each component, the number of frames that its whole strides make up. tables:
+    the text of tensors of the model, by their names.
     """
 
+    lengths: Collection[str]
     counted: Collection[str]
     given: Mapping[str, Sequence[str]]
     masks: Collection[str]
     multiple: Mapping[str, int]
+    tables: Mapping[str, str] = field(default_factory=dict)
 
-    def text(self, function: Function, arguments: str) -> str:
-        more = ["valid=valid"] if function.name in self.masks else []
-        return f"self.{function.name}({', '.join([arguments, *more, *self.given[function.name]])})"
-
-
-def laid_out(name: str, type_: TensorType) -> str:
-    """Features (B, T, C) as the component takes them, (B, C, 1, T)."""
-    return f"{name}.transpose(1, 2)[:, :, None]" if by_frames(type_) else name
+    def text(self, function: Function, arguments: Sequence[str]) -> str:
+        more = ["lengths=lengths"] if function.name in self.lengths else []
+        more += ["valid=valid"] if function.name in self.masks else []
+        return f"self.{function.name}({', '.join([*arguments, *more, *self.given[function.name]])})"
 
 
-def by_frames(type_: TensorType) -> bool:
-    return [axis.role for axis in type_.axes] == [Role.BATCH, Role.CHANNEL, Role.UNIT, Role.TIME]
+class Heard:
+    """Lines that call the components over time, and the variables that hold their results, by the results' names."""
+
+    def __init__(self, hearing: Hearing, others: Sequence[Function], calls: Calls) -> None:
+        """`others` are components that are called after them."""
+        self.hearing, self.calls = hearing, calls
+        encoder, features = hearing.encoder, hearing.features
+        self.names = Names()
+        for name in sorted({*TAKEN, *LOCALS}):
+            self.names.reserve(name)
+        self.arguments = {value: self.names.fresh(value.name) for value in (features, *hearing.beside)}
+        self.made = self._variables(encoder)
+        self.imports: set[str] = set()
+        given = ["features" if value is features else self.argument(value) for value in encoder.inputs]
+        self.lines = [f"features = {self.argument(features)}"]
+        if any(function.name in calls.masks for function in (encoder, *hearing.between, *others)):
+            self.imports.add("valid_frames")
+            multiple = calls.multiple[encoder.name]
+            more = f", multiple={multiple}" if multiple > 1 else ""
+            self.lines.append(f"valid = valid_frames(features, lengths{more})")
+        self._call(encoder, self.made, given)
+        for function in hearing.between:
+            results = self._variables(function)
+            self._call(function, results, [self.made[hearing.taken(value)] for value in function.inputs])
+            self.made |= results
+
+    def _variables(self, function: Function) -> dict[str, str]:
+        return {name: self.names.fresh(f"{function.name}_{name}") for name, _ in function.results}
+
+    def _call(self, function: Function, results: Mapping[str, str], arguments: Sequence[str]) -> None:
+        self.lines.append(f"{', '.join(results.values())} = {self.calls.text(function, arguments)}")
+
+    def takes(self, value: Value) -> str:
+        """Adds an argument of the loss for an input of a component; its text as the component takes it."""
+        self.arguments[value] = self.names.fresh(value.name)
+        return self.argument(value)
+
+    def argument(self, value: Value) -> str:
+        return laid_out(value.type, self.arguments[value])
+
+    def result(self, value: Value) -> str:
+        """The variable of the result that an input over time takes."""
+        return self.made[self.hearing.taken(value)]
+
+    @property
+    def frames(self) -> str:
+        """The number of frames of the encoder's result for each utterance."""
+        name, stride = self.hearing.encoder.name, self.hearing.stride
+        if name in self.calls.counted:
+            return f"self.{name}.output_lengths(lengths)"
+        return "lengths" if stride == 1 else f"-(-lengths // {stride})"
+
+    def loss(self, docs: str, body: Sequence[str], imports: Iterable[str], labels: str = "U") -> Loss:
+        """The method. `labels` is the extent of the labels' axis in what else it takes."""
+        features, *beside = self.arguments.items()
+        head = [features[1], "lengths", "targets", "target_lengths", *(name for _, name in beside)]
+        more = "".join(f", {described(name, value.type, labels)}" for value, name in beside)
+        told = f"{described(features[1], features[0].type)}, targets (B, U), the lengths of both (B,){more}"
+        return Loss(
+            tuple(f"{name}: Tensor" for name in head),
+            f"{docs}: {told}, to the mean over the batch.",
+            (*self.lines, *body),
+            frozenset({*self.imports, *imports}),
+        )
+
+
+def laid_out(type_: TensorType, name: str) -> str:
+    """A tensor as a caller has it, axes in the order of CALLERS, as a component takes it: (B, T, C) as (B, C, 1, T)."""
+    laid = type_.roles
+    order = _callers_order(type_)
+    turned = [order.index(i) for i, role in enumerate(laid) if role is not Role.UNIT]
+    moved = [i for i, at in enumerate(turned) if i != at]
+    if len(moved) == 2:
+        name += f".transpose({moved[0]}, {moved[1]})"
+    elif moved:
+        name += f".permute({', '.join(map(str, turned))})"
+    if Role.UNIT not in laid:
+        return name
+    last = max(i for i, role in enumerate(laid) if role is Role.UNIT)
+    return f"{name}[{', '.join('None' if role is Role.UNIT else ':' for role in laid[: last + 1])}]"
+
+
+def described(name: str, type_: TensorType, labels: str = "U") -> str:
+    """'mel (B, T, 80)': a name and the shape that a caller gives it."""
+    named = {Role.BATCH: "B", Role.LABEL: labels}
+    axes = [type_.axes[i] for i in _callers_order(type_)]
+    shape = [named.get(axis.role, str(axis.extent)) for axis in axes]
+    return f"{name} ({', '.join(shape)}{',' if len(shape) == 1 else ''})"
+
+
+def _callers_order(type_: TensorType) -> list[int]:
+    """Positions of the axes of a laid-out type in the order of CALLERS; axes that the layout added are left out."""
+    axes = [i for i, axis in enumerate(type_.axes) if axis.role is not Role.UNIT]
+    return sorted(axes, key=lambda i: CALLERS.index(type_.axes[i].role))
+
+
+def keywords(settings: Mapping[str, object]) -> str:
+    """`blank=0, dim=1`: every value through the one printer of literals."""
+    return ", ".join(f"{name}={literal(value)}" for name, value in settings.items())

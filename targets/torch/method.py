@@ -18,7 +18,7 @@ from mctc.targets.torch.tree import LEAVES, Node, index_text
 
 LONGEST = 64  # characters of an expression that is written inside another one
 CLASS = "@class"  # stands for the class's own name until it has one
-LOCALS = ("self", "state", "layer", "carried", "after", "lengths", "zip", "tuple", "range")
+LOCALS = ("self", "state", "layer", "carried", "after", "lengths", "zip", "tuple", "range", "float")
 TAKEN = frozenset({*keyword.kwlist, *LOCALS, *IMPORTED})
 Item = Op | Node | Rounds
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mctc.ir.program import Function, Program, Quantization
 from mctc.targets.torch.classes import ClassNames, ClassText, ClassWriter, camel, definition, parameter_line
-from mctc.targets.torch.component import Component, Shared, layers_of, parameter_text
+from mctc.targets.torch.component import Component, Shared, layers_of, parameter_text, tensor_text
 from mctc.targets.torch.fit import fitted
 from mctc.targets.torch.held import Held
 from mctc.targets.torch.imports import import_lines, siblings
@@ -63,11 +63,14 @@ def write_module(whole: Program, derived: Mapping[str, Function], source: str) -
 def _calls(components: Mapping[str, Component], root: Shared) -> Calls:
     """How the loss calls the components."""
     lengths = {name for name, component in components.items() if component.takes_lengths}
+    held = root.held
     return Calls(
+        lengths=lengths,
         counted={name for name in lengths if components[name].strides},
         given={name: _parameters_given(component, root) for name, component in components.items()},
         masks={name for name, each in components.items() if name not in lengths and each.needs_valid(each.root)},
         multiple={name: component.multiple for name, component in components.items()},
+        tables={name: tensor_text(held, name, "").text for name in held.tensors},
     )
 
 

@@ -38,7 +38,7 @@ def written() -> list[Spec]:
         suppress_health_check=list(HealthCheck),
     )
 
-    @seed(5)
+    @seed(8)
     @quiet
     @given(specs())
     def write(spec: Spec) -> None:

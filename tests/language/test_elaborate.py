@@ -122,14 +122,15 @@ def test_axes_carry_the_roles_of_their_dimensions(elaborate: Elaborate) -> None:
 
 
 def test_sections_reach_the_program(elaborate: Elaborate) -> None:
-    program = elaborate(component("return layer_norm(x)").rstrip("}\n") + """}
-    train { objective = rnnt(blank = 0) }
+    text = component("return linear(layer_norm(x), V)", result="f32[B, T, V]")
+    program = elaborate("dim V: vocabulary = 9\n    component".join(text.rstrip("}\n").split("component", 1)) + """}
+    train { objective = ctc(blank = 8, zero_infinity = true) }
     stream { chunk = 32 frames }
     utterance { length = 30 s; labels = 448; prefill = 4 }
     audio { fft = 400; centred = true; decades = 8 }
     quantize { c.{a, layer_norm}: palette(bits = 4, group = 16); **.b: int4; **: none }
     }""")  # fmt: skip
-    assert program.train.settings == {"objective": ("rnnt", {"blank": 0})}
+    assert program.train.settings == {"objective": ("ctc", {"blank": 8, "zero_infinity": True})}
     assert program.stream.settings == {"chunk": 32}
     assert program.utterance.settings == {"length": 30, "labels": 448, "prefill": 4}
     assert program.audio.settings == {"fft": 400, "centred": True, "decades": 8}

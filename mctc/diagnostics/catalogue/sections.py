@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from mctc.diagnostics.catalogue.entry import Entry, in_model
+from mctc.diagnostics.catalogue.entry import Entry, in_model, plain_model
 
 ENTRIES = (
     Entry(
         "MCT0140",
         "an unknown section",
-        "A model has the sections train, stream and quantize.",
+        "A model has the sections train, stream, utterance, audio and quantize.",
         in_model("strem { chunk = 320 ms }"),
     ),
     Entry(
         "MCT0141",
         "an unknown setting",
-        "`train` has `objective`, `stream` has `chunk`.",
+        "`train` has `objective`; `stream` has `chunk`; `utterance` has `length`, `labels` and `prefill`; `audio` has"
+        " `fft`, `centred` and `decades`.",
         in_model("stream { chnk = 320 ms }"),
     ),
     Entry(
@@ -45,8 +46,8 @@ ENTRIES = (
     ),
     Entry(
         "MCT0146",
-        "a section is written twice",
-        "Put the entries of both into one.",
+        "a section or a setting is written twice",
+        "Put the entries of both sections into one; remove one of the settings.",
         in_model("stream { chunk = 320 ms }", "stream { chunk = 160 ms }"),
     ),
     Entry(
@@ -55,5 +56,44 @@ ENTRIES = (
         "int8 and int4 take `per_channel`; a palette takes `bits` (2, 4, 6 or 8) and `group`, the number of output"
         " channels that share one palette. Scales for blocks of a channel would leave the Neural Engine.",
         in_model("quantize { c.**: int4(per_block) }"),
+    ),
+    Entry(
+        "MCT0150",
+        "an unknown objective",
+        "A model is trained by `rnnt`, `ctc`, `cross_entropy` or `joint_ctc_attention`.",
+        in_model("train { objective = ctcc(blank = 0) }"),
+    ),
+    Entry(
+        "MCT0151",
+        "a setting that an objective does not have, or one that it lacks",
+        "`rnnt` has `blank`; `ctc` has `blank` and `zero_infinity`; `cross_entropy` has `begin` and `end`, which it"
+        " needs, `prompt`, `label_smoothing` and `ignored`; `joint_ctc_attention` has those of `ctc`, `begin`, `end`,"
+        " `label_smoothing`, `ignored` and `ctc_weight`. Each is given once, by its name.",
+        in_model("train { objective = ctc(blnk = 0) }"),
+    ),
+    Entry(
+        "MCT0152",
+        "a setting of an objective with a value of another kind",
+        "`blank`, `end` and `ignored` are classes, whole numbers from 0 on; `begin` and `prompt` are classes or lists"
+        " of them; `label_smoothing` and `ctc_weight` are numbers from 0 to 1; `zero_infinity` is true or false.",
+        in_model('train { objective = ctc(blank = "0") }'),
+    ),
+    Entry(
+        "MCT0153",
+        "components that do not fit the objective",
+        "`rnnt` needs an encoder over time, a predictor over labels and a joiner of both; `ctc` a component over time"
+        " with one result that has a vocabulary; `cross_entropy` an encoder and a decoder over labels whose first"
+        " result has a vocabulary; `joint_ctc_attention` all of the last two.",
+        in_model("train { objective = ctc(blank = 0) }"),
+    ),
+    Entry(
+        "MCT0154",
+        "a class outside of the vocabulary",
+        "The classes of a vocabulary of V entries are 0 to V - 1.",
+        plain_model(
+            "dim V: vocabulary = 30",
+            "component c(x: f32[T, 8]) -> f32[T, V] { return linear(x, V) }",
+            "train { objective = ctc(blank = 30) }",
+        ),
     ),
 )

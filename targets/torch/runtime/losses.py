@@ -1,4 +1,4 @@
-"""The losses of a speech model beside the transducer's: CTC, CTC with attention, and distillation from a teacher.
+"""The losses of a speech model beside the transducer's: CTC, cross-entropy, both, and distillation from a teacher.
 
 All take a model's unnormalised outputs (logits) in any floating type, compute in fp32 or better, and leave out what
 lies beyond an utterance's lengths, which gets a gradient of zero. `dim` says where the classes are: -1 for the usual
@@ -73,6 +73,8 @@ def joint_ctc_attention(
     ctc_weight: float = 0.3,
     label_smoothing: float = 0.0,
     blank: int = 0,
+    ignored: int | None = None,
+    zero_infinity: bool = False,
     dim: int = -1,
     classes: int | None = None,
 ) -> Joint:
@@ -85,24 +87,54 @@ def joint_ctc_attention(
         attention_logits: (B, U+1, V), or with dim=1 (B, V, 1, U+1): what the decoder says after the start symbol and
             after each label, so that position u predicts label u+1 and the last one `end`.
         targets: (B, U) integers, without start and end.
+        end, label_smoothing, ignored: as of cross_entropy. zero_infinity: as of ctc_loss.
+    """
+    ctc = ctc_loss(
+        ctc_logits, targets, frame_lengths, label_lengths, blank=blank, dim=dim, classes=classes,
+        zero_infinity=zero_infinity,
+    )  # fmt: skip
+    attention = cross_entropy(
+        attention_logits, targets, label_lengths, end=end, label_smoothing=label_smoothing, ignored=ignored, dim=dim,
+        classes=classes,
+    )  # fmt: skip
+    return Joint(ctc_weight * ctc + (1 - ctc_weight) * attention, ctc, attention)
+
+
+def cross_entropy(
+    logits: Tensor,
+    targets: Tensor,
+    label_lengths: Tensor,
+    *,
+    end: int,
+    label_smoothing: float = 0.0,
+    ignored: int | None = None,
+    dim: int = -1,
+    classes: int | None = None,
+) -> Tensor:
+    """Cross-entropy of what a decoder says under teacher forcing, the mean over all labels of the batch and their ends.
+
+    Args:
+        logits: (B, U+1, V), or with dim=1 (B, V, 1, U+1): position u predicts label u+1, and `end` behind the
+            last one.
+        targets: (B, U) integers, padded with anything.
+        label_lengths: (B,) integers.
         end: the class that ends a sentence.
         label_smoothing: the share of the target's probability that is spread over all classes.
+        ignored: a class that costs nothing where it is the target.
     """
-    ctc = ctc_loss(ctc_logits, targets, frame_lengths, label_lengths, blank=blank, dim=dim, classes=classes)
-    x = _classes_last(attention_logits, dim, classes)
+    x = _classes_last(logits, dim, classes)
     if x.shape[1] != targets.shape[1] + 1:
         raise ValueError(
-            f"joint_ctc_attention: attention_logits has {x.shape[1]} positions; beside targets of "
-            f"{tuple(targets.shape)} it must have {targets.shape[1] + 1}, one for the end too"
+            f"cross_entropy: logits have {x.shape[1]} positions; beside targets of {tuple(targets.shape)} they must "
+            f"have {targets.shape[1] + 1}, one for the end too"
         )
     position = torch.arange(x.shape[1], device=x.device)
     lengths = label_lengths.to(x.device)[:, None]
     wanted = functional.pad(targets.to(x.device).long(), (0, 1))
     wanted = torch.where(position < lengths, wanted, torch.where(position == lengths, end, IGNORED))
-    attention = functional.cross_entropy(
-        x.to(_wide(x)).mT, wanted, ignore_index=IGNORED, label_smoothing=label_smoothing
-    )
-    return Joint(ctc_weight * ctc + (1 - ctc_weight) * attention, ctc, attention)
+    if ignored is not None:
+        wanted = wanted.masked_fill(wanted == ignored, IGNORED)
+    return functional.cross_entropy(x.to(_wide(x)).mT, wanted, ignore_index=IGNORED, label_smoothing=label_smoothing)
 
 
 def posterior_distillation(

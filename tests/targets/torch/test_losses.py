@@ -239,7 +239,7 @@ def test_what_does_not_fit_is_named() -> None:
         ctc_loss(x, TARGETS, FRAMES, LABELS, dim=1)
     with pytest.raises(ValueError, match=r"classes is 9; logits of .* have 6"):
         ctc_loss(x, TARGETS, FRAMES, LABELS, classes=9)
-    with pytest.raises(ValueError, match=r"attention_logits has 7 positions; .* must have 4"):
+    with pytest.raises(ValueError, match=r"logits have 7 positions; .* must have 4"):
         joint_ctc_attention(x, x, TARGETS, FRAMES, LABELS, end=5)
     with pytest.raises(ValueError, match=r"the teacher has \(3, 7, 8\) of \(B, T, V\) and the student \(3, 7, 6\)"):
         posterior_distillation(x, padded(x), FRAMES)

@@ -301,7 +301,8 @@ class Conformer(Block):
         self.ctc = Ctc()
 
     def forward(self, mel: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
-        """The CTC loss: mel (B, T, 80), targets (B, U), and the lengths of both (B,), to the mean over the batch."""
-        logits = self.ctc(mel.transpose(1, 2)[:, :, None], lengths)
+        """The CTC loss: mel (B, T, 80), targets (B, U), the lengths of both (B,), to the mean over the batch."""
+        features = mel.transpose(1, 2)[:, :, None]
+        ctc_output = self.ctc(features, lengths=lengths)
         frames = self.ctc.output_lengths(lengths)
-        return ctc_loss(logits, targets, frames, target_lengths, blank=0, dim=1)
+        return ctc_loss(ctc_output, targets, frames, target_lengths, blank=0, dim=1)

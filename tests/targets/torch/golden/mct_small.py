@@ -249,12 +249,11 @@ class MctSmall(Block):
         self.joiner = Joiner()
 
     def forward(self, mel: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
-        """The transducer loss: mel (B, T, 80), targets (B, U), and the lengths of both (B,), to the mean over the
-        batch.
-        """
-        encoded = self.encoder(mel.transpose(1, 2)[:, :, None], lengths)
+        """The transducer loss: mel (B, T, 80), targets (B, U), the lengths of both (B,), to the mean over the batch."""
+        features = mel.transpose(1, 2)[:, :, None]
+        encoder_output = self.encoder(features, lengths=lengths)
         before = F.pad(targets, (1, 0), value=0)  # an utterance starts behind a blank
         predicted = self.predictor(before[:, None, None])
-        logits = self.joiner(encoded, predicted.transpose(2, 3))
+        logits = self.joiner(encoder_output, predicted.transpose(2, 3))
         frames = self.encoder.output_lengths(lengths)
         return rnnt_loss(logits, targets, frames, target_lengths, blank=0, dim=1)

@@ -1,0 +1,377 @@
+"""Which component of a program plays which part in an objective, told by the roles of axes alone.
+
+The same program fits before and after its common passes: layouts move axes and padding adds classes, roles stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
+
+from mctc.diagnostics.errors import MctcError
+from mctc.diagnostics.near import listing
+from mctc.ir.dims import Extent
+from mctc.ir.program import Derived, Function, Op, Program, Recipe, Source, Value
+from mctc.ir.types import DType, Role, TensorType
+
+
+class MisfitError(MctcError):
+    """The components of a program are not those that an objective needs."""
+
+
+class Part(Enum):
+    """What an input of a decoder is given in training."""
+
+    TOKEN = "ids of what stands at each label"
+    HEARD = "a result over time, all frames of it"
+    FRAME = "the frame of a result over time that stands at a label; zeros where a token stands"
+    ROW = "the same frame, or the row that a token names of the table that makes the classes"
+    IS_TOKEN = "1 where a token stands, 0 where a frame stands"
+    BESIDE = "an argument of the loss"
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What runs over time: `encoder` takes `features` and what else is given, `between` take results by their names,
+    or the encoder's first result. `results` are the types of all results by name."""
+
+    encoder: Function
+    features: Value
+    between: tuple[Function, ...]
+    results: Mapping[str, TensorType]
+
+    @property
+    def beside(self) -> list[Value]:
+        """Inputs of the encoder that nothing of the model makes."""
+        return [value for value in self.encoder.inputs if value is not self.features]
+
+    def taken(self, value: Value) -> str:
+        """The name of the result that an input of a component over time takes."""
+        return value.name if value.name in self.results else self.encoder.results[0][0]
+
+    @property
+    def stride(self) -> int:
+        """How many frames of the features make one of the encoder's results."""
+        return _rate(self.encoder, self.features, self.encoder.results[0][1].type).denominator
+
+
+@dataclass(frozen=True)
+class Transducer:
+    hearing: Hearing
+    predictor: Function
+    joiner: Function
+    classes: int
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Classes of frames, for CTC: the result of this name."""
+
+    hearing: Hearing
+    result: str
+    classes: int
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A decoder over labels: what each of its inputs is given, and the table of the rows that it takes, if it does."""
+
+    hearing: Hearing
+    decoder: Function
+    parts: Mapping[str, Part]
+    table: str | None
+    classes: int
+
+    @property
+    def among(self) -> bool:
+        """Whether frames stand among the labels, in front of them."""
+        return any(part in (Part.FRAME, Part.ROW) for part in self.parts.values())
+
+
+@dataclass(frozen=True)
+class FramesAndLabels:
+    frames: Frames
+    labels: Labels
+
+    @property
+    def classes(self) -> int:
+        return min(self.frames.classes, self.labels.classes)
+
+
+Fit = Transducer | Frames | Labels | FramesAndLabels
+
+
+def fit(program: Program, objective: str) -> Fit:
+    """The components of `objective`, a name of the table. Raises MisfitError, which says what is missing."""
+    return FITS[objective](program)
+
+
+def transducer(program: Program) -> Transducer:
+    kinds = [(_takes(f, Role.TIME), _takes(f, Role.LABEL)) for f in program.functions.values()]
+    if sorted(kinds) != [(False, True), (True, False), (True, True)]:
+        raise MisfitError(
+            "a transducer has three components: an encoder over time, a predictor over labels, a joiner of both; "
+            f"this model has {_components(program)}"
+        )
+    by_kind = dict(zip(kinds, program.functions.values(), strict=True))
+    predictor, joiner = by_kind[False, True], by_kind[True, True]
+    hearing = _hearing([by_kind[True, False]])
+    for function, inputs in ((hearing.encoder, None), (predictor, 1), (joiner, 2)):
+        if len(function.results) != 1 or inputs not in (None, len(function.inputs)):
+            takes = "" if inputs is None else f"{inputs} input{'s' * (inputs > 1)} and "
+            raise MisfitError(f"`{function.name}` of a transducer has {takes}one result")
+    classes = _classes(program, joiner, joiner.results[0][0])
+    if classes is None:
+        raise MisfitError(f"`{joiner.name}` gives no vocabulary", hint=VOCABULARY)
+    (token,) = predictor.inputs
+    _check_ids(predictor, token, classes)
+    given = [hearing.encoder.results[0][1].type, predictor.results[0][1].type]
+    for value in joiner.inputs:
+        source = given[0 if value.type.find(Role.TIME) is not None else 1]
+        _check_same(joiner, value, source)
+    if sum(value.type.find(Role.TIME) is not None for value in joiner.inputs) != 1:
+        raise MisfitError(f"`{joiner.name}` takes a result of the encoder and one of the predictor")
+    return Transducer(hearing, predictor, joiner, classes)
+
+
+def frames(program: Program) -> Frames:
+    over_labels = [f.name for f in program.functions.values() if _takes(f, Role.LABEL)]
+    if over_labels:
+        raise MisfitError(
+            f"CTC trains components over time; nothing would train {listing(over_labels)}",
+            hint="`joint_ctc_attention` and `cross_entropy` train decoders too",
+        )
+    return _frames(program)
+
+
+def labels(program: Program) -> Labels:
+    decoders = [f for f in program.functions.values() if _takes(f, Role.LABEL)]
+    if len(decoders) != 1:
+        raise MisfitError(f"it needs one decoder, a component that takes labels; this model has {_components(program)}")
+    (decoder,) = decoders
+    hearing = _hearing([f for f in program.functions.values() if f is not decoder])
+    result, value = decoder.results[0]
+    classes = _classes(program, decoder, result)
+    if classes is None or value.type.find(Role.LABEL) is None or value.type.find(Role.TIME) is not None:
+        raise MisfitError(f"`{decoder.name}` gives no vocabulary for each label", hint=VOCABULARY)
+    parts, table = _parts(program, hearing, decoder, classes)
+    return Labels(hearing, decoder, parts, table, classes)
+
+
+def frames_and_labels(program: Program) -> FramesAndLabels:
+    found = labels(program)
+    return FramesAndLabels(_frames(program), found)
+
+
+FITS: Mapping[str, Callable[[Program], Fit]] = {
+    "rnnt": transducer,
+    "ctc": frames,
+    "cross_entropy": labels,
+    "joint_ctc_attention": frames_and_labels,
+}
+VOCABULARY = "a result of classes has a vocabulary axis: `dim V: vocabulary = 30`"
+
+
+# what runs over time
+
+
+def _hearing(over_time: Sequence[Function]) -> Hearing:
+    """The components over time: the encoder, which is the first, and those between it and a decoder."""
+    if not over_time or not _takes(over_time[0], Role.TIME):
+        raise MisfitError("it needs an encoder, a component that takes features over time")
+    encoder, *between = over_time
+    features = next((value for value in encoder.inputs if _counts_frames(value.type)), None)
+    if features is None:
+        raise MisfitError(f"no input of `{encoder.name}` holds features, a vector for each frame of T: f32[B, T, 80]")
+    results = {name: value.type for name, value in encoder.results}
+    first = encoder.results[0][1].type
+    if first.find(Role.TIME) is None or _rate(encoder, features, first).numerator != 1:
+        raise MisfitError(f"the first result of `{encoder.name}` is not over time, a frame for every few of the input")
+    hearing = Hearing(encoder, features, tuple(between), results)
+    for function in between:
+        for value in function.inputs:
+            _check_same(function, value, results[hearing.taken(value)])
+        results |= {name: value.type for name, value in function.results}
+    return hearing
+
+
+def _counts_frames(type_: TensorType) -> bool:
+    """Whether a type has a vector for each frame of T itself."""
+    at = type_.find(Role.TIME)
+    if at is None or not type_.dtype.is_float or (type_.find(Role.CHANNEL), type_.find(Role.FEATURE)) == (None, None):
+        return False
+    extent = type_.extents[at]
+    return extent.symbols == {str(extent)}
+
+
+def _rate(function: Function, features: Value, type_: TensorType) -> Fraction:
+    """Frames of a type for each of the features; 0 where that is no number."""
+    at, counted = type_.find(Role.TIME), features.type.find(Role.TIME)
+    assert at is not None
+    assert counted is not None
+    symbol = str(features.type.extents[counted])
+    rate = type_.extents[at].coefficient(symbol)
+    return rate if type_.extents[at] == Extent.of(symbol) * rate else Fraction(0)
+
+
+def _frames(program: Program) -> Frames:
+    hearing = _hearing([f for f in program.functions.values() if not _takes(f, Role.LABEL)])
+    over_time = (hearing.encoder, *hearing.between)
+    found = [
+        (name, classes)
+        for function in over_time
+        for name, value in function.results
+        if value.type.find(Role.TIME) is not None and (classes := _classes(program, function, name)) is not None
+    ]
+    if len(found) != 1:
+        told = "no result over time" if not found else f"{len(found)} results over time"
+        raise MisfitError(f"CTC needs one result of classes for each frame; {told} has a vocabulary", hint=VOCABULARY)
+    ((result, classes),) = found
+    first = hearing.encoder.results[0][1].type
+    if _frame_extent(hearing.results[result]) != _frame_extent(first):
+        raise MisfitError(f"`{result}` has other frames than the first result of `{hearing.encoder.name}`")
+    return Frames(hearing, result, classes)
+
+
+def _frame_extent(type_: TensorType) -> Extent | None:
+    at = type_.find(Role.TIME)
+    return None if at is None else type_.extents[at]
+
+
+# what a decoder is given
+
+
+def _parts(program: Program, hearing: Hearing, decoder: Function, classes: int) -> tuple[dict[str, Part], str | None]:
+    parts: dict[str, Part] = {}
+    tokens = [v for v in decoder.inputs if _is_ids(v.type) and _bound(v.type) in (None, classes)]
+    if len(tokens) > 1:
+        raise MisfitError(f"{listing(v.name for v in tokens)} of `{decoder.name}` could each be the labels' ids")
+    table = None
+    rows: Value | None = None
+    if not tokens:
+        table = classes_table(program, decoder)
+        rows = next((v for v in decoder.inputs if table is not None and _is_row(v, hearing, program, table)), None)
+        if rows is None:
+            raise MisfitError(
+                f"no input of `{decoder.name}` takes the labels", hint=f"give it `token: i32[B, U] < {classes}`"
+            )
+    for value in decoder.inputs:
+        parts[value.name] = _part(value, hearing, tokens, rows)
+    if Part.FRAME in parts.values() or Part.ROW in parts.values():
+        for value in decoder.inputs:
+            if parts[value.name] is Part.BESIDE and value.type.dtype is DType.F32 and _width(value.type) is None:
+                parts[value.name] = Part.IS_TOKEN
+    for value in decoder.inputs:
+        if parts[value.name] in (Part.HEARD, Part.FRAME):
+            _check_same(decoder, value, hearing.results[hearing.taken(value)], frames=parts[value.name] is Part.HEARD)
+    return parts, table if rows is not None else None
+
+
+def _part(value: Value, hearing: Hearing, tokens: Sequence[Value], rows: Value | None) -> Part:
+    if value in tokens:
+        return Part.TOKEN
+    if value.type.find(Role.TIME) is not None:
+        return Part.HEARD
+    if value is rows:
+        return Part.ROW
+    if value.name in hearing.results and value.type.find(Role.LABEL) is not None:
+        return Part.FRAME
+    return Part.BESIDE
+
+
+def _is_row(value: Value, hearing: Hearing, program: Program, table: str) -> bool:
+    """Whether an input over labels is as wide as the table and the encoder's first result, and none of its results."""
+    width = program.sources[table][0].shape[1]
+    first = hearing.encoder.results[0][1].type
+    own = value.type.find(Role.LABEL) is not None and value.name not in hearing.results
+    return own and _width(value.type) == width == _width(first)
+
+
+def classes_table(program: Program, function: Function) -> str | None:
+    """The checkpoint's tensor [classes, width] whose rows make a component's classes, or None."""
+    value: Value | None = function.results[0][1]
+    while value is not None and value.owner is not None and value.owner.name not in ("linear", "conv2d"):
+        value = next((operand for operand in value.owner.operands if operand is not None), None)
+    maker = None if value is None else value.owner
+    weight = None if maker is None else maker.operand("weight")
+    name = None if weight is None or maker is None else _parameter(weight)
+    source = None if name is None else _source(program.parameters[name].recipe)
+    return source.name if source is not None and source.type.rank == 2 else None
+
+
+def _parameter(value: Value) -> str | None:
+    op: Op | None = value.owner
+    while op is not None and op.name in ("reshape", "transpose", "pad", "cast"):
+        op = next((operand.owner for operand in op.operands if operand is not None), None)
+    return str(op.attributes["name"]) if op is not None and op.name == "parameter" else None
+
+
+def _source(recipe: Recipe) -> Source | None:
+    while isinstance(recipe, Derived):
+        operands = [each for each in recipe.operands if each is not None]
+        if len(operands) != 1:
+            return None
+        (recipe,) = operands
+    return recipe
+
+
+# types
+
+
+def _takes(function: Function, role: Role) -> bool:
+    return any(value.type.find(role) is not None for value in function.inputs)
+
+
+def _components(program: Program) -> str:
+    def over(function: Function) -> str:
+        roles = [role.value for role in (Role.TIME, Role.LABEL) if _takes(function, role)]
+        return f"`{function.name}` over {' and '.join(roles)}" if roles else f"`{function.name}`"
+
+    return ", ".join(map(over, program.functions.values()))
+
+
+def _is_ids(type_: TensorType) -> bool:
+    return type_.dtype is DType.I32 and type_.find(Role.LABEL) is not None
+
+
+def _bound(type_: TensorType) -> int | None:
+    return type_.bound.value if type_.bound is not None and type_.bound.is_static else None
+
+
+def _width(type_: TensorType) -> int | None:
+    at = type_.find(Role.CHANNEL)
+    return type_.extents[at].value if at is not None and type_.extents[at].is_static else None
+
+
+def _classes(program: Program, function: Function, result: str) -> int | None:
+    """Entries of the vocabulary axis of a result that are no padding."""
+    padded = (v.valid for v in program.vocabularies if (v.function, v.result) == (function.name, result))
+    axes = dict(function.results)[result].type.axes
+    own = (axis.extent.value for axis in axes if axis.role is Role.VOCABULARY and axis.extent.is_static)
+    return next(padded, next(own, None))
+
+
+def _check_ids(function: Function, value: Value, classes: int) -> None:
+    if not _is_ids(value.type):
+        raise MisfitError(
+            f"`{value.name}` of `{function.name}` are no ids of labels", hint=f"give it `token: i32[B, U] < {classes}`"
+        )
+    if (bound := _bound(value.type)) is not None and bound < classes:
+        raise MisfitError(f"`{value.name}` of `{function.name}` is below {bound}, but there are {classes} classes")
+
+
+def _check_same(function: Function, value: Value, given: TensorType, *, frames: bool = True) -> None:
+    """Raises MisfitError where a component does not take what another one gives: its channels, or its frames."""
+    same = _width(value.type) == _width(given)
+    if frames:
+        same = same and _frame_extent(value.type) == _frame_extent(given)
+    if not same:
+        raise MisfitError(
+            f"`{value.name}` of `{function.name}` is {_shown(value.type)}, but {_shown(given)} is made for it"
+        )
+
+
+def _shown(type_: TensorType) -> str:
+    return f"{type_.dtype.value}[{', '.join(map(str, type_.extents))}]"

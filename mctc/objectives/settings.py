@@ -1,0 +1,81 @@
+"""The objectives of a `train` section and the settings of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+
+class Kind(str, Enum):
+    """What a setting takes, in the words of a diagnostic."""
+
+    CLASS = "a class: a whole number from 0 on"
+    CLASSES = "a class, or a list of classes: whole numbers from 0 on"
+    SHARE = "a share: a number from 0 to 1"
+    FLAG = "true or false"
+
+
+REQUIRED: Final = object()
+"""The default of a setting that has none."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    kind: Kind
+    default: Any = REQUIRED
+    below_one: bool = False  # of a share
+
+
+BLANK = Setting(Kind.CLASS, 0)
+SMOOTHING = Setting(Kind.SHARE, 0, below_one=True)
+ZERO_INFINITY = Setting(Kind.FLAG, False)
+
+OBJECTIVES: Mapping[str, Mapping[str, Setting]] = {
+    "rnnt": {"blank": BLANK},
+    "ctc": {"blank": BLANK, "zero_infinity": ZERO_INFINITY},
+    "cross_entropy": {
+        "begin": Setting(Kind.CLASSES),
+        "end": Setting(Kind.CLASS),
+        "prompt": Setting(Kind.CLASSES, ()),
+        "label_smoothing": SMOOTHING,
+        "ignored": Setting(Kind.CLASS, None),
+    },
+    "joint_ctc_attention": {
+        "blank": BLANK,
+        "begin": Setting(Kind.CLASSES, 1),
+        "end": Setting(Kind.CLASS, 2),
+        "ctc_weight": Setting(Kind.SHARE, 0.3),
+        "label_smoothing": SMOOTHING,
+        "ignored": Setting(Kind.CLASS, None),
+        "zero_infinity": ZERO_INFINITY,
+    },
+}
+"""Settings by the name of the objective.
+
+blank: the class that says nothing. begin: what stands before the first label and costs nothing; end: what follows the
+last one. prompt: what stands before the frames of a decoder whose sequence begins with frames. ignored: a label that is
+heard and costs nothing. label_smoothing: the share of a target's probability that is spread over all classes.
+ctc_weight: the share of CTC in the sum. zero_infinity: an utterance of more labels than its frames hold costs nothing.
+"""
+
+
+def complete(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of an objective with the defaults of those that are not given; lists of classes as tuples."""
+    told: dict[str, Any] = {}
+    for key, setting in OBJECTIVES[name].items():
+        value = given.get(key, setting.default)
+        told[key] = as_classes(value) if setting.kind is Kind.CLASSES else value
+    return told
+
+
+def as_classes(value: Any) -> tuple[int, ...]:
+    """One class or several as several."""
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def classes_of(name: str, given: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The classes that the given settings name, by setting."""
+    kinds = OBJECTIVES[name]
+    return {key: as_classes(value) for key, value in given.items() if kinds[key].kind in (Kind.CLASS, Kind.CLASSES)}

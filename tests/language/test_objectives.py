@@ -1,0 +1,120 @@
+"""The `train` section: every fault of an objective is a located diagnostic, by `check` and by whoever elaborates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mctc.language import check_file, elaborate_file
+from mctc.objectives.settings import OBJECTIVES, complete
+
+from .conftest import Check
+
+HEAD = "dim B: batch; dim T: time @ 100 Hz; dim U: label; dim V: vocabulary = 30\n"
+ENCODER = "component encoder(x: f32[B, T, 8]) -> f32[B, T, 8] { return linear(x, 8) }\n"
+CLASSES = "component encoder(x: f32[B, T, 8]) -> f32[B, T, V] { return linear(x, V) }\n"
+PREDICTOR = "component predictor(token: i32[B, U] < V) -> f32[B, U, 8] { return embedding(token, V, 8) }\n"
+JOINER = """component joiner(e: f32[B, T, 8], p: f32[B, U, 8]) -> f32[B, T, U, V] { return linear(tanh(e + p), V) }\n"""
+DECODER = """component decoder(token: i32[B, U] < V, memory: f32[B, U, 8]) -> f32[B, U, V] {
+    return linear(embedding(token, V, 8) + memory, V)
+}\n"""
+MEMORY = ENCODER.replace("-> f32", "-> memory: f32")
+TRANSDUCER = ENCODER + PREDICTOR + JOINER
+
+
+def model(components: str, objective: str) -> str:
+    return f"model m {{\n{HEAD}{components}train {{ objective = {objective} }}\n}}\n"
+
+
+def told(check: Check, components: str, objective: str) -> list[tuple[str, str]]:
+    """(code, text at the place) of what is found in a model."""
+    return [(found.code, found.span.text if found.span else "") for found in check(model(components, objective))]
+
+
+@pytest.mark.parametrize(
+    ("components", "objective"),
+    [
+        (TRANSDUCER, "rnnt"),
+        (TRANSDUCER, "rnnt(blank = 29)"),
+        (CLASSES, "ctc(blank = 0, zero_infinity = true)"),
+        (MEMORY + DECODER, "cross_entropy(begin = 1, end = 2)"),
+        (MEMORY + DECODER, "cross_entropy(begin = [1, 3], end = 2, prompt = 4, label_smoothing = 0.1, ignored = 0)"),
+        (CLASSES + DECODER.replace("memory", "place"), "joint_ctc_attention(ctc_weight = 1)"),
+    ],
+)  # fmt: skip
+def test_what_fits_is_no_fault(check: Check, components: str, objective: str) -> None:
+    assert told(check, components, objective) == []
+
+
+@pytest.mark.parametrize(
+    ("objective", "code", "place"),
+    [
+        ("ctcc(blank = 0)", "MCT0150", "ctcc"),
+        ("rnnt", "MCT0153", "rnnt"),
+        ("ctc(blnk = 0)", "MCT0151", "blnk"),
+        ("ctc(blank = 0, blank = 1)", "MCT0151", "blank"),
+        ("ctc(0)", "MCT0142", "0"),
+        ("3", "MCT0142", "3"),
+        ('ctc(blank = "print(1)")', "MCT0152", '"print(1)"'),
+        ("ctc(blank = -1)", "MCT0152", "-1"),
+        ("ctc(blank = 0.5)", "MCT0152", "0.5"),
+        ("ctc(blank = true)", "MCT0152", "true"),
+        ("ctc(blank = [0])", "MCT0152", "[0]"),
+        ("ctc(blank = none)", "MCT0152", "none"),
+        ("ctc(zero_infinity = 1)", "MCT0152", "1"),
+        ("ctc(blank = 30)", "MCT0154", "30"),
+        ("cross_entropy(begin = 1)", "MCT0151", "cross_entropy(begin = 1)"),
+        ("cross_entropy(begin = 1, end = [2])", "MCT0152", "[2]"),
+        ("cross_entropy(begin = [1, x], end = 2)", "MCT0050", "x"),
+        ("cross_entropy(begin = [1, [2]], end = 2)", "MCT0152", "[1, [2]]"),
+        ("cross_entropy(begin = 1, end = 2, label_smoothing = 1)", "MCT0152", "1"),
+        ("joint_ctc_attention(ctc_weight = 1.5)", "MCT0152", "1.5"),
+        ("joint_ctc_attention(ctc_weight = 320 ms)", "MCT0152", "320 ms"),
+        ("joint_ctc_attention(blank = 0)", "MCT0153", "joint_ctc_attention(blank = 0)"),
+    ],
+)
+def test_a_setting_at_fault_is_named_where_it_stands(check: Check, objective: str, code: str, place: str) -> None:
+    assert told(check, CLASSES, objective) == [(code, place)]
+
+
+@pytest.mark.parametrize(
+    ("components", "objective", "words"),
+    [
+        (ENCODER, "ctc", "no result over time has a vocabulary"),
+        (CLASSES + DECODER, "ctc", "nothing would train `decoder`"),
+        (TRANSDUCER.replace("p: f32[B, U, 8]", "p: f32[B, U, 1]"), "rnnt", "is f32[B, U, 1]"),
+        (TRANSDUCER.replace("< V", "< 20"), "rnnt", "below 20, but there are 30 classes"),
+        (TRANSDUCER.replace("token: i32[B, U] < V", "token: f32[B, U, 8]").replace("embedding(token, V, 8)", "token"),
+         "rnnt", "no ids of labels"),
+        (TRANSDUCER.replace("T, U, V]", "T, U, 8]").replace("+ p), V)", "+ p), 8)"), "rnnt", "gives no vocabulary"),
+        (MEMORY + DECODER + DECODER.replace("decoder", "second"), "cross_entropy(begin = 1, end = 2)", "one decoder"),
+        (MEMORY + DECODER.replace("< V", "< 20"), "cross_entropy(begin = 1, end = 2)", "takes the labels"),
+        (MEMORY.replace("T, 8] {", "T, 4] {").replace(", 8)", ", 4)") + DECODER, "cross_entropy(begin = 1, end = 2)",
+         "f32[B, U, 8]"),
+    ],
+)  # fmt: skip
+def test_components_that_do_not_fit_are_told_what_is_missing(
+    check: Check, components: str, objective: str, words: str
+) -> None:
+    (found,) = check(model(components, objective))
+    assert found.code == "MCT0153"
+    assert found.span is not None
+    assert found.span.text == objective
+    assert words in found.message
+
+
+def test_a_setting_is_set_once(check: Check) -> None:
+    found = check(model(CLASSES, "ctc; objective = ctc(blank = 1)"))
+    assert [(each.code, each.span.text if each.span else "") for each in found] == [("MCT0146", "objective")]
+
+
+def test_every_shipped_model_has_an_objective(root: Path) -> None:
+    for spec in sorted((root / "spec").glob("*.mct")):
+        name, given = elaborate_file(spec).train.settings["objective"]
+        assert set(complete(name, given)) == set(OBJECTIVES[name]), spec
+
+
+def test_a_reduced_vocabulary_keeps_the_objective(root: Path) -> None:
+    small = {"depth": 1, "vocab": 99, "width": 16, "heads": 2}
+    assert check_file(root / "spec/whisper_tiny.mct", defines=small) == []
