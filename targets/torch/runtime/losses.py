@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .rnnt_loss import Collapsed, collapse
+from .bounds import check_labels, check_lengths, readable, wrong_labels
+from .rnnt_loss import REDUCTIONS, Collapsed, collapse
 
-REDUCTIONS = ("mean", "sum", "none")
 IGNORED = -100  # the target that cross_entropy leaves out
 # The first torch whose CTC loss runs on MPS. Older ones would need PYTORCH_ENABLE_MPS_FALLBACK for the whole program.
 CTC_ON_MPS = (2, 14)
@@ -48,18 +48,52 @@ def ctc_loss(
 
     Args:
         logits: (B, T, V), or with dim=1 (B, V, 1, T).
-        targets: (B, U) integers, padded with anything that is a class.
-        frame_lengths, label_lengths: (B,) integers.
+        targets: (B, U) integers, padded with anything.
+        frame_lengths, label_lengths: (B,) integers, 0 to T and 0 to U.
         reduction: as torch's: "mean" divides each loss by its number of labels, then averages over the utterances.
         zero_infinity: count an utterance that has more labels than its frames can hold as 0 and not as infinite.
+
+    Raises ValueError for shapes or a blank that don't fit; and for lengths and targets that are out of bounds, if they
+    are on the CPU and the call is not being compiled. On a GPU that would mean to wait for it: there a target that is
+    the blank or outside the vocabulary makes its utterance infinite, whatever zero_infinity says.
     """
     x = _classes_last(logits, dim, classes)
+    targets, wrong = _ctc_targets(x, targets, frame_lengths, label_lengths, blank)
     log_probs = x.to(_wide(x)).log_softmax(-1).transpose(0, 1)
     if log_probs.device.type == "mps" and _torch_version() < CTC_ON_MPS:
         log_probs, targets = log_probs.cpu(), targets.cpu()
-    arguments = (log_probs, targets, frame_lengths.to(targets.device), label_lengths.to(targets.device))
-    loss = functional.ctc_loss(*arguments, blank, reduction, zero_infinity)
-    return loss.to(logits.device)
+    lengths = (frame_lengths.to(targets.device), label_lengths.to(targets.device))
+    each = functional.ctc_loss(log_probs, targets, *lengths, blank, "none", zero_infinity)
+    each = each.masked_fill(wrong.to(each.device), torch.inf)
+    if reduction == "mean":
+        each = each / lengths[1].clamp(min=1)
+    return REDUCTIONS[_known(reduction)](each).to(logits.device)
+
+
+def _ctc_targets(
+    x: Tensor, targets: Tensor, frame_lengths: Tensor, label_lengths: Tensor, blank: int
+) -> tuple[Tensor, Tensor]:
+    """Targets that torch's kernels may read, all of them, and (B,) the utterances with one that they may not."""
+    batch, frames, classes = x.shape
+    if targets.dim() != 2 or len(targets) != batch or targets.is_floating_point():
+        raise ValueError(
+            f"ctc_loss: targets is {tuple(targets.shape)} of {targets.dtype}; beside {batch} utterances it must be "
+            f"(B, U) = ({batch}, U) integers"
+        )
+    lengths = {"frame_lengths": (frame_lengths, 0, frames), "label_lengths": (label_lengths, 0, targets.shape[1])}
+    for name, (each, _, _) in lengths.items():
+        if each.shape != (batch,) or each.is_floating_point():
+            raise ValueError(
+                f"ctc_loss: {name} is {tuple(each.shape)} of {each.dtype}; it must be (B,) = ({batch},) integers"
+            )
+    if not 0 <= blank < classes:
+        raise ValueError(f"ctc_loss: blank is {blank}; it must be one of the {classes} classes")
+    wrong = wrong_labels(targets, label_lengths, classes, blank)
+    if readable(targets, frame_lengths, label_lengths):
+        check_lengths("ctc_loss", lengths)
+        check_labels("ctc_loss", targets, wrong, classes, blank)
+    used = _before(targets.shape[1], label_lengths, targets.device)
+    return targets.where(used & ~wrong, int(blank == 0 and classes > 1)), wrong.any(1)
 
 
 def joint_ctc_attention(
@@ -242,10 +276,15 @@ def _before(count: int, lengths: Tensor, device: torch.device) -> Tensor:
 
 
 def _reduced(each: Tensor, valid: Tensor, reduction: str) -> Tensor:
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction is {reduction!r}; it must be one of {', '.join(REDUCTIONS)}")
+    _known(reduction)
     sums = each.where(valid, 0).flatten(1).sum(1)
     return sums if reduction == "none" else sums.sum() if reduction == "sum" else sums.sum() / valid.sum()
+
+
+def _known(reduction: str) -> str:
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction is {reduction!r}; it must be one of {', '.join(REDUCTIONS)}")
+    return reduction
 
 
 def _wide(x: Tensor) -> torch.dtype:

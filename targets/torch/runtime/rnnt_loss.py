@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from . import rnnt_loss_cpu, rnnt_loss_reference
+from .bounds import check_labels, check_lengths, readable, wrong_labels
 
 TYPES = (torch.float32, torch.float16, torch.bfloat16)
 REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"mean": torch.mean, "sum": torch.sum, "none": torch.clone}
@@ -42,6 +43,7 @@ def rnnt_loss(
     *,
     blank: int = 0,
     dim: int = -1,
+    classes: int | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """Minus log p(targets), summed over all alignments, from a joiner's unnormalised outputs.
@@ -53,6 +55,7 @@ def rnnt_loss(
             fp16 or bf16 (fp64 on a CPU). Classes that only pad the vocabulary are harmless at logits of about -1e4.
         targets: (B, U) integers, padded with anything.
         frame_lengths, label_lengths: (B,) integers, 1 to T and 0 to U.
+        classes: how many classes a target may be one of, V if the vocabulary was not padded.
         reduction: "mean" over the utterances, "sum", or "none".
 
     Returns: a number, or (B,) for "none"; fp32 (fp64 for fp64).
@@ -70,10 +73,10 @@ def rnnt_loss(
                 f"rnnt_loss: {name} is {tuple(each.shape)} of {each.dtype}; it must be (B,) = ({len(logits)},) integers"
             )
     cells = collapse(logits, targets, blank=blank, dim=dim)
-    readable = all(each.device.type == "cpu" for each in (targets, frame_lengths, label_lengths))
-    if readable and not torch.compiler.is_compiling():
+    if readable(targets, frame_lengths, label_lengths):
         _check_lengths(frame_lengths, label_lengths, *cells.blank.shape[1:])
-        _check_targets(targets, label_lengths, blank, logits.shape[dim])
+        known = logits.shape[dim] if classes is None else classes
+        check_labels("rnnt_loss", targets, wrong_labels(targets, label_lengths, known, blank), known, blank)
     lengths = {name: each.to(cells.blank.device, torch.int32) for name, each in lengths.items()}
     loss: Tensor = torch.ops.mctc.rnnt_loss(cells.blank, cells.label, **lengths)[0]
     return REDUCTIONS[reduction](loss)
@@ -110,24 +113,9 @@ def collapse(logits: Tensor, targets: Tensor, *, blank: int = 0, dim: int = -1) 
     return Collapsed(blanks, labels, rest)
 
 
-def _check_targets(targets: Tensor, label_lengths: Tensor, blank: int, classes: int) -> None:
-    used = torch.arange(targets.shape[1]) < label_lengths[:, None]
-    wrong = used & ((targets < 0) | (targets >= classes) | (targets == blank))
-    if wrong.any():
-        b, u = (int(index) for index in wrong.nonzero()[0])
-        raise ValueError(
-            f"rnnt_loss: targets[{b}, {u}] is {int(targets[b, u])}; within label_lengths it must be one of the "
-            f"{classes} classes and not the blank, {blank}"
-        )
-
-
 def _check_lengths(frame_lengths: Tensor, label_lengths: Tensor, frames: int, columns: int) -> None:
     bounds = {"frame_lengths": (frame_lengths, 1, frames), "label_lengths": (label_lengths, 0, columns - 1)}
-    for name, (lengths, least, most) in bounds.items():
-        wrong = (lengths < least) | (lengths > most)
-        if wrong.any():
-            b = int(wrong.nonzero()[0])
-            raise ValueError(f"rnnt_loss: {name}[{b}] is {int(lengths[b])}; it must be from {least} to {most}")
+    check_lengths("rnnt_loss", bounds)
 
 
 def _backend(x: Tensor) -> ModuleType:

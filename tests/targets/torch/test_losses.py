@@ -85,6 +85,49 @@ def test_ctc_in_low_precision_is_computed_in_fp32() -> None:
     torch.testing.assert_close(loss, ctc_loss(x.float(), TARGETS, FRAMES, LABELS))
 
 
+WRONG = {
+    "class": ({"targets": [[2, 6, 4], [1, 0, 0], [0, 0, 0]]}, r"targets\[0, 1\] is 6; .* one of the 6 classes"),
+    "negative": ({"targets": [[2, 2, -1], [1, 0, 0], [0, 0, 0]]}, r"targets\[0, 2\] is -1"),
+    "blank label": ({"targets": [[2, 2, 4], [0, 0, 0], [0, 0, 0]]}, r"targets\[1, 0\] is 0; .* not the blank, 0"),
+    "frames": ({"frame_lengths": [7, 8, 3]}, r"frame_lengths\[1\] is 8; it must be from 0 to 7"),
+    "labels": ({"label_lengths": [4, 1, 0]}, r"label_lengths\[0\] is 4; it must be from 0 to 3"),
+    "blank": ({"blank": 6}, "blank is 6; it must be one of the 6 classes"),
+    "rows": ({"targets": [2, 2, 4]}, r"targets is \(3,\) .* beside 3 utterances"),
+    "count": ({"label_lengths": [1]}, r"label_lengths is \(1,\) .* must be \(B,\) = \(3,\) integers"),
+    "reduction": ({"reduction": "max"}, "reduction is 'max'"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_ctc_cannot_take_is_named(what: str) -> None:
+    wrong, message = WRONG[what]
+    given = {name: torch.tensor(value) if isinstance(value, list) else value for name, value in wrong.items()}
+    known = {"targets": TARGETS, "frame_lengths": FRAMES, "label_lengths": LABELS}
+    with pytest.raises(ValueError, match=message):
+        ctc_loss(padded(logits(3, 7, CLASSES)), classes=CLASSES, **{**known, **given})
+
+
+def test_what_pads_the_targets_of_ctc_is_never_read() -> None:
+    x = logits(3, 7, CLASSES)
+    other = torch.tensor([[2, 2, 4], [1, -7, 99], [0, 0, 0]])
+    assert torch.equal(ctc_loss(x, other, FRAMES, LABELS), ctc_loss(x, TARGETS, FRAMES, LABELS))
+
+
+def test_a_wrong_label_that_nobody_may_look_at_makes_its_utterance_infinite(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "readable", lambda *_: False)
+    x, wrong = logits(3, 7, CLASSES).requires_grad_(), torch.tensor([[2, 6, 4], [1, 0, 0], [0, 0, 0]])
+    found = ctc_loss(x, wrong, FRAMES, LABELS, reduction="none", zero_infinity=True)
+    assert found.isinf().tolist() == [True, False, False]
+    found[1:].sum().backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+
+
+def test_ctc_of_nothing_is_nothing() -> None:
+    empty = torch.tensor([0, 0, 0])
+    assert ctc_loss(logits(3, 7, CLASSES), TARGETS[:, :0], empty, empty, reduction="none").tolist() == [0, 0, 0]
+
+
 class OnMps(Tensor):
     """A CPU tensor that says it is on MPS and counts the copies to the CPU."""
 
@@ -112,6 +155,7 @@ def test_only_where_mps_has_no_ctc_the_loss_alone_goes_to_the_cpu(
     monkeypatch.setattr(OnMps, "copies", 0)
     monkeypatch.setattr(torch, "__version__", version)
     monkeypatch.setattr(losses.functional, "ctc_loss", recorded)
+    monkeypatch.setattr(losses, "_ctc_targets", lambda x, targets, *_: (targets, torch.zeros(3, dtype=torch.bool)))
     monkeypatch.setattr(Tensor, "to", lambda self, *_, **__: self)
     ctc_loss(logits(3, 7, CLASSES).as_subclass(OnMps), TARGETS.as_subclass(OnMps), FRAMES, LABELS)
     assert OnMps.copies == copies

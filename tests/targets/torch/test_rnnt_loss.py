@@ -318,6 +318,10 @@ WRONG = {
     "no frame": ({"frame_lengths": torch.tensor([5, 0])}, r"frame_lengths\[1\] is 0; it must be from 1 to 5"),
     "too long": ({"label_lengths": torch.tensor([4, 0])}, r"label_lengths\[0\] is 4; it must be from 0 to 3"),
     "class": ({"targets": torch.tensor([[1, 2, 8], [1, 1, 1]])}, r"targets\[0, 2\] is 8; within label_lengths"),
+    "padding class": (
+        {"targets": torch.tensor([[1, 2, 6], [1, 1, 1]]), "classes": 6},
+        r"targets\[0, 2\] is 6; .* one of the 6 classes",
+    ),
     "blank target": ({"targets": torch.tensor([[1, 2, 3], [1, 0, 1]])}, r"targets\[1, 1\] is 0; .* not the blank, 0"),
 }
 
