@@ -62,7 +62,10 @@ def _convolution(
     dilation: tuple[int, ...],
     weight: Expression,
 ) -> Expression:
-    """`pads` are (before, after) of each axis, first to last. Unequal ones need F.pad, whose order is last to first."""
+    """`pads` are (before, after) of each axis, first to last. Unequal ones need F.pad, whose order is last to first.
+
+    A constant bias is added outside: torch's convolution takes one type, and FSDP leaves constants in fp32.
+    """
     keywords: dict[str, object] = {}
     if set(stride) != {1}:
         keywords["stride"] = spaced(stride)
@@ -78,7 +81,11 @@ def _convolution(
         keywords["dilation"] = spaced(dilation)
     if use.attribute("groups") != 1:
         keywords["groups"] = use.attribute("groups")
-    return call(named(function), x, weight, *use.given("bias").values(), **keywords)
+    bias, operand = use.optional("bias"), use.op.operand("bias")
+    if bias is None or operand is None or operand.owner is None or operand.owner.name != "constant":
+        return call(named(function), x, weight, *use.given("bias").values(), **keywords)
+    shaped = Expression(f"{bias.atom}[:{', None' * len(pads)}]", bias.imports)
+    return binary(call(named(function), x, weight, **keywords), "+", shaped, Binds.SUM)
 
 
 def _cell(use: Application) -> Expression:

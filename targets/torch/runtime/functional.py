@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from .attention import attention, relative_attention
+from .precision import narrowed
 from .recurrent import gru, lstm
 
 __all__ = [
@@ -36,7 +37,7 @@ def layer_norm(
     x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, *, eps: float = 1e-5, axis: int = 1
 ) -> Tensor:
     """(x - mean) / sqrt(variance + eps) over the channels of each frame, times weight (C,) plus bias (C,)."""
-    last = x.movedim(axis, -1)
+    last = narrowed(x, weight).movedim(axis, -1)
     return _time_innermost(F.layer_norm(last, last.shape[-1:], weight, bias, eps), axis)
 
 

@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from . import functional
 from .fake_quantize import FakeQuantizer, Quantize
 from .initial import Initial, kaiming_uniform, normal, ones, uniform, zeros
+from .precision import narrowed
 
 Initials = Mapping[str, Initial]
 Quantized = Quantize | Mapping[str, Quantize] | None
@@ -139,13 +140,15 @@ class Conv2d(Layer):
 
     def forward(self, x: Tensor, pad: tuple[int, int] | None = None, valid: Tensor | None = None) -> Tensor:
         """x (B, in, F, S) to (B, out, F', S'). `valid` (B, S) keeps a kernel that looks ahead from seeing padding."""
+        weight = self.stored("weight")
+        x = narrowed(x, weight)
         if valid is not None:
             x = functional.masked(x, valid)
         before, after = self.pad if pad is None else pad
         low, high = self.pad_feature
         if before != after or low != high:  # convolution itself pads both sides alike, without a copy
             x, before, low = F.pad(x, (before, after, low, high)), 0, 0
-        return F.conv2d(x, self.stored("weight"), self.bias, self.stride, (low, before), self.dilation, self.groups)
+        return F.conv2d(x, weight, self.bias, self.stride, (low, before), self.dilation, self.groups)
 
     def extra_repr(self) -> str:
         text = f"{super().extra_repr()}, stride={self.stride}, pad={self.pad}"
@@ -172,7 +175,8 @@ class Linear(Layer):
         self.vector("bias", out_channels, uniform(1 / math.sqrt(in_channels)), bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x.movedim(1, -1), self.stored("weight"), self.bias).movedim(-1, 1)
+        weight = self.stored("weight")
+        return F.linear(narrowed(x, weight).movedim(1, -1), weight, self.bias).movedim(-1, 1)
 
 
 class LayerNorm(Layer):
@@ -253,6 +257,7 @@ class BatchNorm(Layer):
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """x (B, C, 1, S) to the same. `valid` (B, S) keeps padding out of the batch's statistics."""
+        x = narrowed(x, self.weight)
         if self.training and valid is not None:
             return self._masked(x, valid)
         mean, variance = self.running_mean, self.running_var

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from . import recurrence_op  # noqa: F401  registers torch.ops.mctc.lstm_recurrence and gru_recurrence
+from .precision import narrowed
 
 # cuDNN wants the weights in one piece and copies them there when they are not. Parameters that are named and quantised
 # one by one never are, and the copy is small beside the frames.
@@ -36,9 +37,9 @@ def lstm(
     weight_ih (4 H, I), weight_hh (4 H, H) and bias (4 H,) stack the gates i, f, g, o. States start at zero where none
     are given. `mask`, (S,) or (B, S): a frame of 0 leaves the states as they were. At least one frame is needed.
     """
-    seen = _time_first(x, axis)
+    seen = narrowed(_time_first(x, axis), weight_ih)
     start = _states((h, c), seen, weight_hh, axis)
-    if mask is None and not torch.compiler.is_compiling():
+    if mask is None and _fused(seen):
         kept = torch.is_grad_enabled()  # cuDNN keeps what its backward needs in training alone
         weights = [weight_ih, weight_hh] if bias is None else [weight_ih, weight_hh, bias, torch.zeros_like(bias)]
         y, *last = torch.lstm(seen, [s[None] for s in start], weights, bias is not None, 1, 0.0, kept, False, False)
@@ -65,11 +66,11 @@ def gru(
 
     weight_ih (3 H, I), weight_hh (3 H, H) and the biases (3 H,) stack the gates r, z, n. `mask` as in `lstm`.
     """
-    seen = _time_first(x, axis)
+    seen = narrowed(_time_first(x, axis), weight_ih)
     (start,) = _states((h,), seen, weight_hh, axis)
     none = weight_hh.new_zeros(weight_hh.shape[0])
     bias_ih, bias_hh = none if bias_ih is None else bias_ih, none if bias_hh is None else bias_hh
-    if mask is None and not torch.compiler.is_compiling():
+    if mask is None and _fused(seen):
         kept = torch.is_grad_enabled()
         weights = [weight_ih, weight_hh, bias_ih, bias_hh]
         y, last = torch.gru(seen, start[None], weights, True, 1, 0.0, kept, False, False)
@@ -78,6 +79,14 @@ def gru(
         states = torch.ops.mctc.gru_recurrence(from_x, weight, bias, start.to(from_x.dtype), _marks(mask, seen, x))
         y, last = states.to(seen.dtype), states[-1:].to(seen.dtype)
     return _laid_out(y, x, axis), _laid_out(last, x, axis)
+
+
+def _fused(seen: Tensor) -> bool:
+    """Whether torch's kernel can run here: no graph has a node for it, and a CPU has none for autocast to fp16."""
+    if torch.compiler.is_compiling():
+        return False
+    cast = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") is torch.float16
+    return not (cast and seen.device.type == "cpu")
 
 
 def _time_first(x: Tensor, axis: int) -> Tensor:

@@ -36,9 +36,13 @@ def selective_scan(
 
     x, delta, z: (Batch, Channels, L), or all of them (Batch, Channels, 1, L); A: (Channels, N), negative, N up to 256;
     B, C: (Batch, Groups * N, [1,] L), where channel c belongs to group c // (Channels / Groups); D, delta_bias:
-    (Channels,); h: (Batch, Channels, [1,] N), the state before the first step, zeros where absent. x, delta, B, C and z
-    share a type of fp32, fp16 and bf16; A, D, delta_bias and h are fp32. Raises ValueError where something doesn't fit.
+    (Channels,); h: (Batch, Channels, [1,] N), the state before the first step, zeros where absent. x is fp32, fp16 or
+    bf16, and delta, B, C and z are brought to its type; A, D, delta_bias and h come in any and are widened to fp32, the
+    type of the returned state. Raises ValueError where something doesn't fit.
     """
+    wide = torch.promote_types(x.dtype, torch.float32)
+    A, D, delta_bias, h = A.to(wide), _to(D, wide), _to(delta_bias, wide), _to(h, wide)
+    delta, B, C, z = delta.to(x.dtype), B.to(x.dtype), C.to(x.dtype), _to(z, x.dtype)
     squeezed = x.dim() == 4
     if squeezed:
         x, delta, B, C = (_squeeze(*each) for each in (("x", x), ("delta", delta), ("B", B), ("C", C)))
@@ -47,6 +51,10 @@ def selective_scan(
     B, C = _by_group("B", B, A), _by_group("C", C, A)
     y, last, _ = torch.ops.mctc.selective_scan(x, delta, A, B, C, D, z, delta_bias, h, softplus)
     return (y.unsqueeze(2), last.unsqueeze(2)) if squeezed else (y, last)
+
+
+def _to(each: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    return None if each is None else each.to(dtype)
 
 
 def _squeeze(name: str, each: Tensor) -> Tensor:

@@ -249,12 +249,6 @@ def test_a_copy_can_be_imported_beside(copied: ModuleType) -> None:
         ("C", lambda each: each.repeat(1, 2, 1), r"C is \(2, 2, 3, 33\); it must be .* = \(2, 1, 3, 33\)"),
         ("D", lambda each: each[:, None], r"D is \(6, 1\); it must be \(Channels,\) = \(6,\)"),
         ("h", lambda each: each.mT, r"h is \(2, 3, 6\); it must be \(Batch, Channels, N\) = \(2, 6, 3\)"),
-        (
-            "delta",
-            lambda each: each.half(),
-            r"delta is torch.float16; it must be torch.float32 beside an x of torch.float32",
-        ),
-        ("D", lambda each: each.bfloat16(), r"D is torch.bfloat16; it must be torch.float32 .* convert it with \.to"),
         ("x", lambda each: each.int(), r"x is torch.int32; it must be float32, float16 or bfloat16"),
         ("z", lambda each: each.to("meta"), r"z is on meta; it must be on cpu, as x is"),
         ("x", lambda each: each.unsqueeze(2), r"delta is \(2, 6, 33\); where x has four axes, its third must be"),
@@ -265,6 +259,25 @@ def test_what_does_not_fit_is_named(name: str, change, message: str) -> None:
     given[name] = change(given[name])
     with pytest.raises(ValueError, match=message):
         selective_scan(**given)
+
+
+@pytest.mark.parametrize("name", ["delta", "D"])
+def test_the_operation_itself_refuses_other_types(name: str) -> None:
+    given = {each: tensor.detach() for each, tensor in leaves(Case()).items()}
+    given[name] = given[name].bfloat16()
+    with pytest.raises(
+        ValueError, match=rf"{name} is torch.bfloat16; it must be torch.float32 .* convert it with \.to"
+    ):
+        operation(given, True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_what_does_not_run_over_time_comes_in_any_type_and_is_widened(dtype: torch.dtype) -> None:
+    given = {name: each.to(dtype) for name, each in user_arguments(Case()).items()}
+    wide = {name: each.float() if name in ("A", "D", "delta_bias", "h") else each for name, each in given.items()}
+    for found, wanted in zip(selective_scan(**given, softplus=True), selective_scan(**wide, softplus=True)):
+        assert torch.equal(found, wanted)
+    assert found.dtype == torch.float32
 
 
 def test_a_second_derivative_is_refused() -> None:
