@@ -17,10 +17,11 @@ PRECISIONS = (np.float16, np.float32, np.float64)  # an end is the nearest numbe
 WORDS = {"above": ">", "at_least": ">=", "below": "<", "at_most": "<="}  # limits in a manifest and in a spec
 
 
+@dataclass(frozen=True)
 class Domain(ABC):
     """A set of numbers. `str` is what a spec says; `whole` where the entries are integers, whatever holds them."""
 
-    whole: bool
+    whole: bool = field(default=False, kw_only=True)
 
     @property
     @abstractmethod
@@ -62,7 +63,6 @@ class Choices(Domain):
     """One of a few numbers, in rising order."""
 
     values: tuple[float, ...]
-    whole: bool = field(default=False, kw_only=True)
 
     @property
     def least(self) -> float:
@@ -99,7 +99,6 @@ class Interval(Domain):
     low: float = -math.inf
     high: float = math.inf
     excluded: tuple[bool, bool] = (False, False)
-    whole: bool = field(default=False, kw_only=True)
 
     def holds(self, array: Array) -> Array:
         array = np.asarray(array)
