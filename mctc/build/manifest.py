@@ -60,7 +60,7 @@ def manifest(
             name: _function(compiled, function, written.interfaces[name])
             for name, function in program.functions.items()
         },
-        "whole": {name: _called(interface) for name, interface in written.whole.items()},
+        "whole": {name: _called(compiled.whole.functions[name], each) for name, each in written.whole.items()},
         "beside": beside,
         "vocabularies": [asdict(entry) for entry in program.vocabularies],
         "blank": _blank(program),
@@ -153,7 +153,7 @@ def _function(compiled: Compiled, function: Function, interface: Interface) -> d
         "component": step.component,
         "streams_over": step.role.value,
         "streams": step.streams,
-        "inputs": [{**_port(port), **_input_timing(step, port)} for port in interface.inputs],
+        "inputs": [{**_input(function, port), **_input_timing(step, port)} for port in interface.inputs],
         "outputs": [{**_port(port), **_output_timing(step, port)} for port in interface.outputs],
         "states": [_port(port) for port in interface.states],
         "packing": packing,
@@ -165,10 +165,16 @@ def _stored(interface: Interface) -> dict[str, Any]:
     return {"package": interface.artifact, "name": interface.name, "operations": interface.operations}
 
 
-def _called(interface: Interface) -> dict[str, Any]:
+def _called(function: Function, interface: Interface) -> dict[str, Any]:
     """A function over whole utterances: extents that differ from call to call are written as in the program."""
-    inputs, outputs = ([_port(port) for port in ports] for ports in (interface.inputs, interface.outputs))
-    return {**_stored(interface), "inputs": inputs, "outputs": outputs}
+    inputs = [_input(function, port) for port in interface.inputs]
+    return {**_stored(interface), "inputs": inputs, "outputs": [_port(port) for port in interface.outputs]}
+
+
+def _input(function: Function, port: Port) -> dict[str, Any]:
+    """An input, with what the spec says of its entries besides that they are ids."""
+    domain = function.domains.get(port.spec) if port.table is None else None
+    return _port(port) if domain is None else {**_port(port), "domain": domain.described()}
 
 
 def _port(port: Port) -> dict[str, Any]:

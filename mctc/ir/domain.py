@@ -35,7 +35,7 @@ class Domain(ABC):
 
     @abstractmethod
     def holds(self, array: Array) -> Array:
-        """Which entries are in it. NaN is in none."""
+        """Which entries are in it, as the array's precision has its ends. NaN is in none."""
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -73,7 +73,8 @@ class Choices(Domain):
         return self.values[-1]
 
     def holds(self, array: Array) -> Array:
-        return np.isin(array, self.values)
+        array = np.asarray(array)
+        return np.isin(array, np.asarray(self.values, array.dtype if array.dtype.kind == "f" else np.float64))
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         return rng.choice(self._values(), shape)

@@ -17,6 +17,7 @@ from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.op import Array
 from mctc.plugins import registry
+from mctc.runtime.fed import refuse_fed
 
 
 class ArraysError(MctcError):
@@ -34,11 +35,13 @@ def run_arrays(
     """Outputs and new states of one call, by name.
 
     inputs: 'x.npy' for a function of one input, 'name=x.npy', or 'all.npz'. state: an npz of states by name; zeros
-    where it says nothing. Raises ArraysError and what the package's runtime raises.
+    where it says nothing. Raises ArraysError, FedError for an entry that the manifest beside the package rules out,
+    and what the package's runtime raises.
     """
     target = target_of(package)
     compiled = target.engine(package, precision or target.forms["precision"][0]).function(function)
     given = read_inputs(inputs, compiled)
+    refuse_fed(package, compiled.name, given)
     held = compiled.make_state()
     if state is not None:
         for name, array in read_npz(state).items():

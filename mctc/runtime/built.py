@@ -17,9 +17,11 @@ from mctc.build.options import BuildError
 from mctc.build.target import Target
 from mctc.decode.vocabulary import Vocabulary
 from mctc.ir.dims import Extent
+from mctc.ir.domain import Domain
 from mctc.ir.op import Array
 from mctc.ir.program import Program
 from mctc.ir.types import Axis, DType, Role, TensorType
+from mctc.runtime.fed import domain_of
 from mctc.streaming.lengths import Lengths
 from mctc.weights import Weights
 
@@ -31,6 +33,7 @@ class BuiltPort:
     frames: frames a call, where the port streams; delay: how many frames late an output comes; jump: frames of the
     base dimension per frame of an output; latency_ms: algorithmic latency of an output, where there is a rate.
     table: the file of rows [ids, width] that the port takes by what are ids in the program.
+    domain: what the entries of an input may be, where the spec says it.
     """
 
     spec: str
@@ -41,6 +44,7 @@ class BuiltPort:
     jump: Fraction = Fraction(1)
     latency_ms: float | None = None
     table: Path | None = None
+    domain: Domain | None = None
 
     def ids(self, numbers: Sequence[int]) -> Array:
         """Ids, one for every place that the port has, in its shape and element type."""
@@ -208,4 +212,5 @@ def _port(folder: Path, entry: Mapping[str, Any]) -> BuiltPort:
         Fraction(entry.get("input_frames_per_frame", 1)),
         entry.get("latency_ms"),
         _inside(folder, entry["rows_of"], f"the table of {entry['name']}") if "rows_of" in entry else None,
+        domain_of(entry),
     )

@@ -13,6 +13,7 @@ from mctc.ir.op import Array
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.rewrite.adapt import adapt
 from mctc.runtime.built import BuiltFunction, BuiltPort
+from mctc.runtime.fed import refuse_outside
 from mctc.runtime.step import Step
 from mctc.streaming.context import VALID
 
@@ -59,6 +60,7 @@ class Encoder:
         return ceil(self._heard / self.output.jump)
 
     def _call(self, mel: Frames, valid: int) -> Frames:
+        refuse_outside(self.input.spec, mel[:valid], self.input.domain)
         given = {self.input.spec: to_port(mel, self.input)}
         if self.masked:
             whole = ceil(valid / self.output.jump) * self.output.jump  # an utterance counts in whole strides

@@ -1,0 +1,59 @@
+"""Arrays that are fed to what was built, held to what the spec says of inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mctc.build.manifest import NAME, read_manifest
+from mctc.build.options import BuildError
+from mctc.diagnostics.errors import MctcError
+from mctc.ir.domain import Domain, Interval, described_as
+from mctc.ir.op import Array
+
+
+class FedError(MctcError):
+    """An entry of an input that is not what the spec says; names the input, the entry and the domain."""
+
+
+def domain_of(port: Mapping[str, Any]) -> Domain | None:
+    """What the entries of a port of a manifest may be, if anything is said."""
+    ids = port.get("ids_below")
+    if "domain" in port:
+        return described_as(port["domain"], whole=ids is not None or port["dtype"] == "int32")
+    return None if ids is None else Interval(0, ids, (False, True), whole=True)
+
+
+def refuse_outside(name: str, array: Array, domain: Domain | None) -> None:
+    """Raises FedError for the first entry that is not in the domain."""
+    array = np.asarray(array)
+    place = domain.first_outside(array) if domain is not None else None
+    if place is not None:
+        entry = array[place].item()
+        raise FedError(f"input {name}: entry {list(place)} is {entry:g}, and the spec says: {domain}")
+
+
+def refuse_fed(artifact: Path, function: str, given: Mapping[str, Array]) -> None:
+    """Holds arrays, by their names in an artifact, to the manifest beside it; an artifact without one takes any."""
+    for name, domain in _told(artifact, function).items():
+        if name in given:
+            refuse_outside(name, given[name], domain)
+
+
+def _told(artifact: Path, function: str) -> dict[str, Domain | None]:
+    """The domains of a function's inputs, by their names in the artifact."""
+    for folder in artifact.absolute().parents[:2]:
+        if not (folder / NAME).is_file():
+            continue
+        try:
+            manifest = read_manifest(folder)
+            entries = [*manifest["functions"].values(), *manifest["whole"].values()]
+            called = artifact.absolute().relative_to(folder).as_posix(), function
+            found = [entry for entry in entries if (entry["package"], entry["name"]) == called]
+            return {port["name"]: domain_of(port) for entry in found[:1] for port in entry["inputs"]}
+        except (BuildError, KeyError, TypeError, ValueError, AttributeError):
+            return {}  # an artifact that someone put beside another tool's manifest
+    return {}
