@@ -12,9 +12,9 @@ from mctc.diagnostics.near import did_you_mean
 from mctc.diagnostics.source import SourceFile, Span
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
-from mctc.ir.domain import MASK, Domain
+from mctc.ir.domain import Domain
 from mctc.ir.location import Origin
-from mctc.ir.masks import masks
+from mctc.ir.masks import mask_domains
 from mctc.ir.program import Dim, Function, Program, Value
 from mctc.ir.types import Role
 from mctc.language import syntax as s
@@ -241,7 +241,7 @@ class ModelElaborator:
         origin = Origin(node.name.span.place, name)
         results = list(zip(names, values, strict=True))
         function = Function(name, inputs, self.session.builder.ops, results, origin=origin, domains=domains)
-        function.domains = {**dict.fromkeys(masks(function), MASK), **domains}
+        function.domains = {**mask_domains(function), **domains}
         self.session.program.functions[name] = function
 
     def _input(self, item: s.Input, frame: Frame, domains: dict[str, Domain]) -> Value:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mctc.ir.op import REQUIRED, Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.mask import check_mask, mask_along
 from mctc.ir.time import POINTWISE, TimeBehaviour, Whole, Window
 from mctc.ir.types import Axis, Role, TensorType
 
@@ -23,8 +24,9 @@ class Attention(OpDef):
     q [.., T, heads*W]; k [.., S, kv_heads*W]; v [.., S, kv_heads*V]. Each kv head serves heads/kv_heads query heads.
     With `given`, k and v hold exactly `left` frames before q's first and `right` after its last.
     With `within`, frames are in blocks of so many from the first one, and a frame sees none outside of its own.
-    `key_mask` [S] is 1 where a key exists, 0 where it does not. A query that sees no key at all averages over its band,
-    and over keys whose mask is below 0 only if there are no others: a stream marks what is outside of it so (ABSENT).
+    `key_mask` [S] or [batch, S] is 1 where a key exists, 0 where it does not. A query that sees no key at all averages
+    over its band, and over keys whose mask is below 0 only if there are no others: a stream marks what is outside of it
+    so (ABSENT).
     """
 
     name = "attention"
@@ -71,13 +73,17 @@ def check_attention(s: Signature, kv: int) -> TensorType:
     if v.extents[channel_axis(s, "v")].value % kv:
         raise InferenceError(f"v's channels do not divide into {kv} heads", "v")
     out = v.extents[channel_axis(s, "v")] / kv * heads
+    check_mask(s, "key_mask", "k")
     return q.with_axis(at, Axis(Role.CHANNEL, out))
 
 
 def attended(s: Signature, scores: Array, v: Array, key_mask: Array | None) -> Array:
     """The values [.., heads, S, V] weighted by the softmax of the scores [.., heads, T, S], laid out as q is."""
     if key_mask is not None:
-        mask = np.asarray(key_mask).reshape(-1)
+        sequence, channel = s["k"].sequence, channel_axis(s, "k")
+        assert sequence is not None
+        marks = np.moveaxis(mask_along(s, "key_mask", "k", key_mask), (sequence, channel), (-1, -2))
+        mask = np.expand_dims(marks, -3)  # [.., heads, T, S]
         scores = np.where(mask > 0, scores, np.where(mask < 0, 1.5 * MASKED, MASKED))
     scores = np.where(band(scores.shape[-2], scores.shape[-1], s), scores, 2 * MASKED)  # below keys that are masked
     e = np.exp(scores - scores.max(-1, keepdims=True))

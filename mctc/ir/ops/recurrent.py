@@ -11,6 +11,7 @@ from mctc.ir.dims import Extent
 from mctc.ir.op import Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.ops.elementwise import sigmoid
 from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.mask import check_mask, mask_along
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.time import Recurrent, TimeBehaviour
 from mctc.ir.types import Axis, Role, TensorType
@@ -52,6 +53,7 @@ class Cell(OpDef):
         for bias in ("bias", "bias_ih", "bias_hh"):
             if bias in s and s[bias].extents != (hidden * cls.gates,):
                 raise InferenceError(f"{bias} must be [{hidden * cls.gates}], not {s[bias]}", bias)
+        check_mask(s, "mask", "x")
         state = state_type(x, hidden)
         for name in cls.hidden:
             check_state(s, name, state)
@@ -78,11 +80,12 @@ class Cell(OpDef):
                 continue
             kept = np.take(state, 0, axis=time) if keep_unit else state
             carried.append(np.moveaxis(kept, at if not (at > time) else at - 1, -1))
-        marks = np.ones(frames.shape[0]) if mask is None else np.asarray(mask).reshape(-1)
+        marks = np.ones([1] * x.ndim) if mask is None else mask_along(s, "mask", "x", mask)
+        exists = np.broadcast_to(np.moveaxis(marks, (time, at), (0, -1)) != 0, (*frames.shape[:-1], 1))
         outputs = []
-        for frame, mark in zip(frames, marks):
+        for frame, mark in zip(frames, exists):
             new = step(frame, carried)
-            carried = [n if mark else old for n, old in zip(new, carried)]
+            carried = [np.where(mark, n, old) for n, old in zip(new, carried)]
             outputs.append(carried[0])
         y = np.moveaxis(np.stack(outputs), (0, -1), (time, at))
         back = [np.moveaxis(c, -1, at if not (at > time) else at - 1) for c in carried]
@@ -91,7 +94,10 @@ class Cell(OpDef):
 
 @declare
 class Lstm(Cell):
-    """LSTM: gates i, f, g, o; c' = f*c + i*g, h' = o*tanh(c'). Weights [4H, I] and [4H, H], bias [4H]."""
+    """LSTM: gates i, f, g, o; c' = f*c + i*g, h' = o*tanh(c'). Weights [4H, I] and [4H, H], bias [4H].
+
+    A frame of 0 in `mask` [T] or [batch, T] leaves the states as they were; its result is the h before it.
+    """
 
     name = "lstm"
     operands = "x weight_ih weight_hh bias? h? c? mask?"
@@ -113,7 +119,10 @@ class Lstm(Cell):
 
 @declare
 class Gru(Cell):
-    """GRU: gates r, z, n; n = tanh(W x + b + r*(U h + d)), h' = (1-z)*n + z*h. Weights [3H, I] and [3H, H]."""
+    """GRU: gates r, z, n; n = tanh(W x + b + r*(U h + d)), h' = (1-z)*n + z*h. Weights [3H, I] and [3H, H].
+
+    `mask` as in `lstm`.
+    """
 
     name = "gru"
     operands = "x weight_ih weight_hh bias_ih? bias_hh? h? mask?"

@@ -10,6 +10,7 @@ import numpy as np
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.mask import check_mask, mask_along
 from mctc.ir.ops.recurrent import check_state
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.time import Recurrent, TimeBehaviour
@@ -32,6 +33,7 @@ class SelectiveScan(OpDef):
 
     x, delta [.., T, D]; A [D, N]; B, C [.., T, N] (N as channels); D [D]; state h [batch, D, N]. Results y and h.
     Mamba (Gu & Dao, 2023), equation 2 with the zero-order hold for A and the Euler rule for B, as its code has it.
+    A frame of 0 in `mask` [T] or [batch, T] has a step size of 0: h stays as it was, and y reads it.
     """
 
     name = "selective_scan"
@@ -54,6 +56,7 @@ class SelectiveScan(OpDef):
             raise InferenceError(f"D must be [{x.extents[at]}], not {s['D']}", "D")
         state = scan_state_type(x, states)
         check_state(s, "h", state)
+        check_mask(s, "mask", "x")
         return (x, state)
 
     @classmethod
@@ -63,7 +66,7 @@ class SelectiveScan(OpDef):
         assert time is not None
         u, dt, b, c = (np.moveaxis(v, (time, at), (0, -1)) for v in (x, delta, b, c))  # T, rest, D or N
         if mask is not None:
-            dt = dt * np.asarray(mask).reshape(-1, *[1] * (dt.ndim - 1))
+            dt = dt * np.moveaxis(mask_along(s, "mask", "x", mask), (time, at), (0, -1))
         shape = (*u.shape[1:], a.shape[1])
         carried = np.zeros(shape, u.dtype) if h is None else h.reshape(shape)
         outputs = np.empty_like(u)

@@ -11,6 +11,7 @@ import numpy as np
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.mask import check_mask, mask_along
 from mctc.ir.ops.recurrent import check_state
 from mctc.ir.ops.scan import scan_state_type
 from mctc.ir.ops.shape import laid_out
@@ -50,7 +51,7 @@ class Ssd(OpDef):
 
     x [.., T, H * P]; delta [.., T, H]; A, D [H]; B, C [.., T, G * N], those of a group for H / G heads; state h
     [batch, H * P, N]. Results y and h. Mamba-2 (Dao & Gu, 2024): the selective state space model whose A is a number
-    times the identity.
+    times the identity. `mask` as in `selective_scan`.
     """
 
     name = "ssd"
@@ -72,6 +73,7 @@ class Ssd(OpDef):
             raise InferenceError(f"D must have one entry a head, {sizes.heads}, not {s['D']}", "D")
         state = scan_state_type(x, Extent.of(sizes.states))
         check_state(s, "h", state)
+        check_mask(s, "mask", "x")
         return (x, state)
 
     @classmethod
@@ -81,7 +83,7 @@ class Ssd(OpDef):
         assert time is not None
         u, dt, b, c = (np.moveaxis(v, (time, at), (0, -1)) for v in (x, delta, b, c))  # T, rest, channels
         if mask is not None:
-            dt = dt * np.asarray(mask).reshape(-1, *[1] * (dt.ndim - 1))
+            dt = dt * np.moveaxis(mask_along(s, "mask", "x", mask), (time, at), (0, -1))
         rest = u.shape[1:-1]
         u = u.reshape(*u.shape[:-1], n.heads, n.width)
         b, c = (np.repeat(v.reshape(*v.shape[:-1], n.groups, n.states), n.heads // n.groups, -2) for v in (b, c))

@@ -10,9 +10,11 @@ from mctc.ir.dims import Extent
 from mctc.ir.op import Signature
 from mctc.ir.ops.attention import MASKED
 from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.mask import ONE
 from mctc.ir.program import Op, Value
 from mctc.targets.onnx.graph import GraphEmitter, Rule
 from mctc.targets.onnx.rules.axes import arranged, inverse, order_to
+from mctc.targets.onnx.rules.mask import marks_along
 
 
 def _attention(op: Op, e: GraphEmitter) -> str:
@@ -58,12 +60,19 @@ def masked(op: Op, e: GraphEmitter, scores: str) -> str:
     """Keys that do not exist, and below those the ones outside of the band, are lowered to a finite depth."""
     type_, mask = op.signature["q"], op.operand("key_mask")
     if mask is not None:
-        flat = e.node("Reshape", e.ref(mask), e.ints([-1]))
-        none = e.number(0, mask.type)
-        depth = e.node("Where", e.node("Less", flat, none), e.number(1.5 * MASKED, type_), e.number(MASKED, type_))
-        scores = e.node("Where", e.node("Greater", flat, none), scores, depth)
+        marks, none = _marks(op, e), e.number(0, mask.type)
+        depth = e.node("Where", e.node("Less", marks, none), e.number(1.5 * MASKED, type_), e.number(MASKED, type_))
+        scores = e.node("Where", e.node("Greater", marks, none), scores, depth)
     band = _band(op, e)
     return e.node("Where", band, scores, e.number(2 * MASKED, type_)) if band else scores
+
+
+def _marks(op: Op, e: GraphEmitter) -> str:
+    """The mask of the keys as [.., key head, query head of it, query, key], 1 where it tells nothing apart."""
+    name, extents = marks_along(op, "key_mask", "k", e)
+    order = order_of(op.signature, "k")
+    *others, keys, _ = arranged(extents, order)
+    return e.reshaped(e.transposed(name, order), [*others, keys, ONE], [*others, ONE, ONE, ONE, keys])
 
 
 def _band(op: Op, e: GraphEmitter) -> str:

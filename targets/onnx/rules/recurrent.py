@@ -12,6 +12,7 @@ from mctc.ir.program import Op, Value
 from mctc.targets.onnx.graph import GraphEmitter, Rule
 from mctc.targets.onnx.rules.axes import arranged, inverse, order_to
 from mctc.targets.onnx.rules.frames import Carried, scan_frames
+from mctc.targets.onnx.rules.mask import marks_along
 
 LSTM_GATES = (0, 3, 1, 2)  # ONNX: input, output, forget, cell; the IR: input, forget, cell, output
 GRU_GATES = (1, 0, 2)  # ONNX: update, reset, hidden; the IR: reset, update, new
@@ -38,21 +39,18 @@ class _Cell:
         x = e.reshaped(x, self.moved, [self.moved[0], self.many, self.moved[-1]])
         held = [self._taken(op.operand(name)) for name in states]
         size: dict[str, Any] = {"hidden_size": self.hidden.value, **attributes}
-        mask = op.operand("mask")
-        if mask is None:
+        if op.operand("mask") is None:
             y, *new = e.several(self.kind, [x, *weights, "", *held], 1 + len(held), **size)
             y = e.node("Squeeze", y, e.ints([1]))
         else:
-            y, *new = self._masked(x, weights, held, mask, size)
+            y, *new = self._masked(x, weights, held, size)
         return [self._frames(y), *(self._given(name) for name in new)]
 
-    def _masked(
-        self, x: str, weights: Sequence[str], held: Sequence[str], mask: Value, size: dict[str, Any]
-    ) -> list[str]:
+    def _masked(self, x: str, weights: Sequence[str], held: Sequence[str], size: dict[str, Any]) -> list[str]:
         """Frame by frame: one that does not exist leaves the states as they were."""
         e = self.e
         held = [name or self._zeros() for name in held]
-        marks = e.cast(e.node("Reshape", e.ref(mask), e.ints([-1])), "bool")
+        marks = e.cast(self._marks(), "bool")
 
         def frame(states: Sequence[str], slices: Sequence[str]) -> tuple[list[str], list[str]]:
             one = e.node("Unsqueeze", slices[0], e.ints([0]))
@@ -62,7 +60,23 @@ class _Cell:
 
         shape, row = [Extent.of(1), self.many, self.hidden], [self.many, self.moved[-1]]
         states = [Carried(name, shape) for name in held]
-        return scan_frames(e, states, [Carried(x, row), Carried(marks, [], "bool")], frame, [[self.many, self.hidden]])
+        return scan_frames(
+            e,
+            states,
+            [Carried(x, row), Carried(marks, [self.many, Extent.of(1)], "bool")],
+            frame,
+            [[self.many, self.hidden]],
+        )
+
+    def _marks(self) -> str:
+        """The mask as [frames, all other axes but the channels, 1]."""
+        e = self.e
+        name, extents = marks_along(self.op, "mask", "x", e)
+        wanted = [*self.moved[:-1], Extent.of(1)]
+        name = e.transposed(name, self.order)
+        if arranged(extents, self.order) != wanted:
+            name = e.node("Expand", name, e.sizes.shape(wanted))
+        return e.reshaped(name, wanted, [self.moved[0], self.many, Extent.of(1)])
 
     def _gates(self, weight: str) -> str:
         """The gates in ONNX's order, below a leading axis of one direction."""

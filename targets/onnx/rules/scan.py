@@ -9,10 +9,11 @@ from mctc.ir.op import Signature
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.shape import product
 from mctc.ir.ops.ssd import Sizes
-from mctc.ir.program import Op, Value
+from mctc.ir.program import Op
 from mctc.targets.onnx.graph import GraphEmitter, Rule
 from mctc.targets.onnx.rules.axes import arranged, inverse, order_to
 from mctc.targets.onnx.rules.frames import Carried, scan_frames
+from mctc.targets.onnx.rules.mask import marks_along
 
 
 def _selective_scan(op: Op, e: GraphEmitter) -> list[str]:
@@ -22,27 +23,30 @@ def _selective_scan(op: Op, e: GraphEmitter) -> list[str]:
     moved = arranged(x.extents, order)
     many, width, states = product(moved[1:-1]), moved[-1], s["A"].extents[1]
 
-    def frames(value: Value | None, channels: Extent) -> str:
-        name = e.transposed(e.ref(value), order)
+    def frames(name: str, channels: Extent) -> str:
+        name = e.transposed(name, order)
         return e.reshaped(name, [*moved[:-1], channels], [moved[0], many, channels])
 
-    inputs, delta, a, b, c, skip, state, mask = op.operands
-    u, dt = frames(inputs, width), frames(delta, width)
-    if mask is not None:
-        marks = e.node("Reshape", e.ref(mask), e.ints([-1, 1, 1]))
-        dt = e.node("Mul", dt, marks)
+    inputs, _, a, b, c, skip, state, _ = op.operands
+    u, dt = frames(e.ref(inputs), width), frames(_steps(op, e), width)
     held_type, extents = op.results[1].type, [many, width, states]
     if state is None:
         held = e.node("Expand", e.number(0, x), e.sizes.shape(extents))
     else:
         held = e.reshaped(e.ref(state), held_type.extents, extents)
     rows = [Carried(name, [many, width]) for name in (u, dt)]
-    rows += [Carried(frames(value, states), [many, states]) for value in (b, c)]
+    rows += [Carried(frames(e.ref(value), states), [many, states]) for value in (b, c)]
     y, last = scan_frames(e, [Carried(held, extents)], rows, _frame(e, e.ref(a)), [[many, width]])
     if skip is not None:
         y = e.node("Add", y, e.node("Mul", u, e.ref(skip)))
     y = e.transposed(e.reshaped(y, [moved[0], many, width], moved), inverse(order))
     return [y, e.reshaped(last, extents, held_type.extents)]
+
+
+def _steps(op: Op, e: GraphEmitter) -> str:
+    """The step sizes: 0 in a frame that does not exist."""
+    delta = e.ref(op.operand("delta"))
+    return delta if op.operand("mask") is None else e.node("Mul", delta, marks_along(op, "mask", "x", e)[0])
 
 
 def _frames_first(s: Signature) -> list[int]:
@@ -80,12 +84,9 @@ def _ssd(op: Op, e: GraphEmitter) -> list[str]:
         laid = e.reshaped(e.transposed(name, order), [*moved[:-1], channels], [moved[0], many, *parts])
         return Carried(laid, [many, *parts])
 
-    inputs, delta, a, b, c, skip, state, mask = op.operands
+    inputs, _, a, b, c, skip, state, _ = op.operands
     u = frames(e.ref(inputs), moved[-1], groups, heads, width)
-    dt = frames(e.ref(delta), groups * heads, groups, heads, one)
-    if mask is not None:
-        marks = e.node("Reshape", e.ref(mask), e.ints([-1, 1, 1, 1, 1]))
-        dt = Carried(e.node("Mul", dt.name, marks), dt.extents)
+    dt = frames(_steps(op, e), groups * heads, groups, heads, one)
     both = [frames(e.ref(value), groups * states, groups, one, states) for value in (b, c)]
     held_type, extents = op.results[1].type, [many, groups, heads, width, states]
     if state is None:

@@ -89,7 +89,7 @@ def _convolution(
 
 
 def _cell(use: Application) -> Expression:
-    """lstm and gru; a mask of frames is one for all utterances, `valid` has a row for each."""
+    """lstm and gru; the mask of the author's own is laid out as x, `valid` is (B, S)."""
     weights = [use["x"], use["weight_ih"], use["weight_hh"]]
     optional = use.given(*(o.name for o in use.op.definition.operand_list() if o.optional and o.name != "mask"))
     return call(named(use.op.name), *weights, **optional, **_mask(use), **_last_axis(use))
@@ -98,8 +98,8 @@ def _cell(use: Application) -> Expression:
 def _mask(use: Application) -> dict[str, Expression]:
     mask = use.optional("mask")
     if mask is not None and use.valid is not None:
-        shaped = Expression(f"{mask.atom}.reshape(-1)", mask.imports)
-        return {"mask": binary(shaped, "*", use.valid, Binds.PRODUCT)}
+        rows = mask if use.type("mask").rank == 1 else mask.method("flatten", 1)
+        return {"mask": binary(rows, "*", use.valid, Binds.PRODUCT)}
     given = mask or use.valid
     return {} if given is None else {"mask": given}
 
@@ -114,7 +114,7 @@ def _selective_scan(use: Application) -> Expression:
         )
     delta, mask = masked(use, "delta"), use.optional("mask")
     if mask is not None:
-        delta = binary(delta, "*", mask.method("reshape", -1), Binds.PRODUCT)
+        delta = binary(delta, "*", mask, Binds.PRODUCT)
     skip = [use["D"]] if use.optional("D") is not None else []
     operands = [use["x"], delta, *(use[name] for name in "ABC"), *skip]
     groups = use.attribute("groups") if use.op.name == "ssd" else 1

@@ -30,8 +30,8 @@ def attention(
     q (B, heads * W, 1, T), k (B, kv_heads * W, 1, S), v (B, kv_heads * V, 1, S) give (B, heads * V, 1, T); each kv head
     serves heads / kv_heads query heads. With `given`, k and v hold exactly `left` frames before q's first and `right`
     after its last, as a step hands them over. With `within`, frames are in blocks of so many from the first one, and a
-    frame sees none outside of its own. `key_mask` (S,) and `valid` (B, S) are 1 where a key exists; a query that sees
-    none averages over the `valid` ones of its band.
+    frame sees none outside of its own. `key_mask`, (S,), (B, S) or laid out as k, and `valid` (B, S) are 1 where a key
+    exists; a query that sees none averages over the `valid` ones of its band.
     """
     kv_heads = kv_heads or heads
     q, k, v = _heads(q, heads, axis), _heads(k, kv_heads, key_axis), _heads(v, kv_heads, key_axis)
@@ -39,7 +39,7 @@ def attention(
         q, k, v = q.squeeze(1), k.squeeze(1), v.squeeze(1)  # torch has fast kernels for four axes
     if kv_heads < heads:
         k, v = (a.repeat_interleave(heads // kv_heads, -3) for a in (k, v))
-    masks = _masks(key_mask, valid)
+    masks = _masks(key_mask, valid, k)
     if not masks and left is None and right == 0 and not given and within is None:
         return _joined(F.scaled_dot_product_attention(q, k, v, is_causal=True), axis)
     seen, blind = _seen(q, k, _band(q, k, left, right, given, within), masks)
@@ -80,7 +80,7 @@ def relative_attention(
     distances = torch.unflatten(_distances(position, first, q.shape[-2], k.shape[-2], symmetric), 0, (heads, -1))
     by_distance = scale * _shifted((q + position_bias.view(heads, 1, -1)) @ distances, k.shape[-2])
     q = q + content_bias.view(heads, 1, -1)
-    masks = _masks(key_mask, valid)
+    masks = _masks(key_mask, valid, k)
     seen, blind = _seen(q, k, _band(q, k, left, right, given), masks)
     if blind is not None:
         q, by_distance = q.masked_fill(blind, 0), by_distance.masked_fill(blind, 0)
@@ -121,9 +121,11 @@ def _seen(q: Tensor, k: Tensor, seen: Tensor | None, masks: Sequence[Tensor]) ->
     return seen, blind
 
 
-def _masks(key_mask: Tensor | None, valid: Tensor | None) -> list[Tensor]:
-    """Which keys exist, as bool (1 or B, S): each mask narrows those before. Below 0 a key is outside of a stream."""
-    given = [] if key_mask is None else [key_mask.reshape(1, -1) >= 0, key_mask.reshape(1, -1) > 0]
+def _masks(key_mask: Tensor | None, valid: Tensor | None, k: Tensor) -> list[Tensor]:
+    """Which keys (.., S, W) exist, as bool (1 or B, S): each mask narrows those before. Below 0 a key is outside of a
+    stream."""
+    rows = None if key_mask is None else key_mask.reshape(-1, k.shape[-2])
+    given = [] if rows is None else [rows >= 0, rows > 0]
     return given if valid is None else [valid > 0, *given]
 
 

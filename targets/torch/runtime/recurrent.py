@@ -35,7 +35,8 @@ def lstm(
     """A long short-term memory over x (B, I, 1, S): y (B, H, 1, S) and the last states h, c (B, H, 1, 1).
 
     weight_ih (4 H, I), weight_hh (4 H, H) and bias (4 H,) stack the gates i, f, g, o. States start at zero where none
-    are given. `mask`, (S,) or (B, S): a frame of 0 leaves the states as they were. At least one frame is needed.
+    are given. `mask`, (S,), (B, S) or laid out as x: a frame of 0 leaves the states as they were. At least one frame is
+    needed.
     """
     seen = narrowed(_time_first(x, axis), weight_ih)
     start = _states((h, c), seen, weight_hh, axis)
@@ -113,8 +114,8 @@ def _precise(*tensors: Tensor) -> list[Tensor]:
 
 
 def _marks(mask: Tensor | None, seen: Tensor, x: Tensor) -> Tensor | None:
-    """A mask (S,) or (B, S) as (S, B * ..., 1) of bool."""
+    """A mask (S,), (B, S) or laid out, (1 or B, 1, 1, S), as (S, B * ..., 1) of bool."""
     if mask is None:
         return None
-    rows = mask.expand(x.shape[0], -1) if mask.ndim < 2 else mask
+    rows = mask.reshape(-1, seen.shape[0]).expand(x.shape[0], -1)
     return (rows != 0).T.repeat_interleave(seen.shape[1] // x.shape[0], 1)[:, :, None]

@@ -1,0 +1,18 @@
+"""Masks of frames with an axis for each of the operand that they belong to."""
+
+from __future__ import annotations
+
+from mctc.ir.dims import Extent
+from mctc.ir.ops.mask import met
+from mctc.ir.program import Op
+from mctc.targets.onnx.graph import GraphEmitter
+from mctc.targets.onnx.rules.axes import arranged
+
+
+def marks_along(op: Op, mask: str, of: str, e: GraphEmitter) -> tuple[str, list[Extent]]:
+    """The mask, of 1 along the axes of operand `of` that it does not tell apart, and its extents."""
+    value = op.operand(mask)
+    assert value is not None
+    order, extents = met(value.type, op.signature[of])
+    name = e.transposed(e.ref(value), order)
+    return e.reshaped(name, arranged(value.type.extents, order), extents), extents
