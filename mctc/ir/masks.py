@@ -12,11 +12,16 @@ from mctc.ir.types import DType
 OPERANDS = ("key_mask", "mask")  # what ops call the operand that is their mask
 
 
-def mask_domains(function: Function) -> dict[str, Domain]:
-    """What the inputs may be that are the mask of an op, whatever else uses them; bool ones need no saying."""
+def masks(function: Function) -> list[str]:
+    """The inputs that are the mask of an op, whatever else uses them."""
     told = {_cast_from(value) for op in function.ops for value in _masks(op)}
-    found = [value for value in function.inputs if value in told and value.type.dtype is not DType.BOOL]
-    return {value.name: replace(MASK, whole=value.type.dtype is DType.I32) for value in found}
+    return [value.name for value in function.inputs if value in told]
+
+
+def mask_domains(function: Function) -> dict[str, Domain]:
+    """The domains of masks; a bool one needs no saying."""
+    dtypes, found = {value.name: value.type.dtype for value in function.inputs}, masks(function)
+    return {n: replace(MASK, whole=dtypes[n] is DType.I32) for n in found if dtypes[n] is not DType.BOOL}
 
 
 def _masks(op: Op) -> Iterator[Value]:

@@ -56,6 +56,10 @@ class Bench:
         results, _ = evaluate(function, inputs, lambda name: np.zeros(0))
         return [results[str(i)] for i in range(len(op.results))]
 
+    def plain(self, operands: Sequence[Operand]) -> list[tuple[Array, TensorType] | None]:
+        """The operands with plain types."""
+        return [None if o is None else (o[0], typed(*o)) for o in operands]
+
     def result_types(self, name: str, operands: Sequence[Operand], **attributes: Any) -> list[str]:
         op = self.op(name, [None if o is None else typed(*o) for o in operands], **attributes)
         return [str(result.type) for result in op.results]
@@ -63,7 +67,7 @@ class Bench:
     def agree(
         self, name: str, operands: Sequence[Operand], expected: Sequence[Array], *, both: bool = True, **attributes: Any
     ) -> None:
-        plain = [None if o is None else (o[0], typed(*o)) for o in operands]
+        plain = self.plain(operands)
         for got, want in zip(self.run(name, plain, **attributes), expected, strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
         if both:
