@@ -11,8 +11,8 @@ from mctc.evaluate.coreml import Precision
 from mctc.ir.op import Array
 from mctc.ir.program import Program
 from mctc.rewrite.validate import relative_error
-from mctc.runtime.ladder import Ladder, signal_to_noise
-from mctc.runtime.streams import Streams
+from mctc.proof.ladder import Ladder, signal_to_noise
+from mctc.proof.subject import Streams
 from mctc.weights import Weights
 
 COMPONENTS = ("encoder", "predictor", "joiner")

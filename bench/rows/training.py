@@ -44,7 +44,7 @@ def _against_program(setting: Setting, training: ModuleType, mel: Array) -> list
 
     from mctc.evaluate.reference import evaluate
     from mctc.rewrite.validate import relative_error
-    from mctc.runtime.ladder import Ladder
+    from mctc.proof.ladder import Ladder
     from mctc.weights import Weights
 
     whole = Ladder(setting.built).whole
@@ -103,7 +103,7 @@ def _against_package(setting: Setting, training: ModuleType, mel: Array) -> list
     from safetensors.torch import save_file
 
     from mctc.runtime.built import open_built
-    from mctc.runtime.ladder import signal_to_noise
+    from mctc.proof.ladder import signal_to_noise
 
     model, checkpoint = _trained(training, mel), setting.work / "trained.safetensors"
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, checkpoint)

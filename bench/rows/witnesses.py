@@ -16,9 +16,9 @@ from bench.speech import long_mel
 from mctc.build.make import target_named
 from mctc.build.options import BuildOptions
 from mctc.runtime.built import open_built
-from mctc.runtime.ladder import FP16_SNR_DB, FP32_ERROR, Ladder, Rung, signal_to_noise
+from mctc.proof.ladder import FP16_SNR_DB, FP32_ERROR, Ladder, Rung, signal_to_noise
 from mctc.runtime.step import Packages
-from mctc.runtime.witness import Witness, build_witness
+from mctc.proof.witness import Witness, build_witness
 
 OTHER = "coreai"
 

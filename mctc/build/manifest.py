@@ -18,6 +18,7 @@ from mctc.build.form import departures
 from mctc.build.options import BuildError, BuildOptions
 from mctc.build.reading import AGAIN, read_json
 from mctc.build.target import Agreement, Interface, Port, Written
+from mctc.ir.domain import Domain
 from mctc.ir.program import Function, Program
 from mctc.ir.types import Role
 from mctc.rewrite.pipeline import Ran
@@ -60,7 +61,7 @@ def manifest(
             name: _function(compiled, function, written.interfaces[name])
             for name, function in program.functions.items()
         },
-        "whole": {name: _called(compiled.whole.functions[name], each) for name, each in written.whole.items()},
+        "whole": {name: called(each, compiled.whole.functions[name].domains) for name, each in written.whole.items()},
         "beside": beside,
         "vocabularies": [asdict(entry) for entry in program.vocabularies],
         "blank": _blank(program),
@@ -75,7 +76,8 @@ def manifest(
 def _measured(record: Ran | Agreement) -> dict[str, Any]:
     """A record with its error to three digits: further ones depend on the machine's order of summation."""
     rounded = None if record.error is None else float(f"{record.error:.2e}")
-    return {**asdict(record), "error": rounded}
+    said = {key: value for key, value in asdict(record).items() if key != "undefined" or value is not None}
+    return {**said, "error": rounded}
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
@@ -153,7 +155,7 @@ def _function(compiled: Compiled, function: Function, interface: Interface) -> d
         "component": step.component,
         "streams_over": step.role.value,
         "streams": step.streams,
-        "inputs": [{**_input(function, port), **_input_timing(step, port)} for port in interface.inputs],
+        "inputs": [{**_input(function.domains, port), **_input_timing(step, port)} for port in interface.inputs],
         "outputs": [{**_port(port), **_output_timing(step, port)} for port in interface.outputs],
         "states": [_port(port) for port in interface.states],
         "packing": packing,
@@ -165,15 +167,21 @@ def _stored(interface: Interface) -> dict[str, Any]:
     return {"package": interface.artifact, "name": interface.name, "operations": interface.operations}
 
 
-def _called(function: Function, interface: Interface) -> dict[str, Any]:
-    """A function over whole utterances: extents that differ from call to call are written as in the program."""
-    inputs = [_input(function, port) for port in interface.inputs]
-    return {**_stored(interface), "inputs": inputs, "outputs": [_port(port) for port in interface.outputs]}
+def called(interface: Interface, domains: Mapping[str, Domain] | None = None) -> dict[str, Any]:
+    """How a function is called: extents that differ from call to call are written as in the program.
+
+    domains: what the spec says of the entries of inputs, besides that they are ids.
+    """
+    return {
+        **_stored(interface),
+        "inputs": [_input(domains or {}, port) for port in interface.inputs],
+        "outputs": [_port(port) for port in interface.outputs],
+        "states": [_port(port) for port in interface.states],
+    }
 
 
-def _input(function: Function, port: Port) -> dict[str, Any]:
-    """An input, with what the spec says of its entries besides that they are ids."""
-    domain = function.domains.get(port.spec) if port.table is None else None
+def _input(domains: Mapping[str, Domain], port: Port) -> dict[str, Any]:
+    domain = domains.get(port.spec) if port.table is None else None
     return _port(port) if domain is None else {**_port(port), "domain": domain.described()}
 
 

@@ -59,11 +59,15 @@ class Interface:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a result (or a state's new value) of an artifact is from the program's, of its largest magnitude."""
+    """How far a result (or a state's new value) of an artifact is from the program's, of its largest magnitude.
+
+    undefined: which op of the program is the first that is not finite, and on what, where one is.
+    """
 
     function: str
     result: str
     error: float
+    undefined: str | None = None
 
 
 @dataclass(frozen=True)

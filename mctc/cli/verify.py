@@ -16,7 +16,7 @@ from mctc.diagnostics.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mctc.runtime.ladder import Rung
+    from mctc.proof.rung import Rung
 
 PATH = click.Path(path_type=Path)
 WORDS = {True: "ok", False: "FAILED", None: "not run"}
@@ -43,7 +43,7 @@ def verify(built: Path, weights: Path | None, witnesses: tuple[str, ...], alone:
     is 1 when a rung fails.
     """
     from mctc.build.contents import blamed
-    from mctc.runtime.ladder import Ladder
+    from mctc.proof.ladder import Ladder
 
     if alone and witnesses:
         raise UsageError("--no-witnesses and --witness exclude each other")

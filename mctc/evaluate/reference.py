@@ -27,11 +27,13 @@ def evaluate(
     state: Mapping[str, Array] | None = None,
     dtype: Any = np.float64,
     observe: Callable[[Op, list[Array]], None] | None = None,
+    rounding: Any = None,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Results and new states by name.
 
     `parameter` gives a parameter's value by name; `state` holds a step function's states (zeros when None).
-    Floating-point values are computed in `dtype`. `observe` sees every op with its results.
+    Floating-point values are computed in `dtype`; every result of an op is then rounded to `rounding`, if that is
+    given. `observe` sees every op with its results. Numbers that are not finite are results like others.
     Raises EvaluationError when an input or state is missing or has the wrong shape.
     """
     bound: dict[str, int] = {}
@@ -45,7 +47,10 @@ def evaluate(
         environment[entry.value] = _fit(entry.name, array, entry.value.type, bound, dtype)
     last_use, tables = _last_uses(function), _tables(function)
     for index, op in enumerate(function.ops):
-        results = _apply(op, environment, parameter, None if tables.issuperset(op.results) else dtype)
+        with np.errstate(all="ignore"):
+            results = _apply(op, environment, parameter, None if tables.issuperset(op.results) else dtype)
+            if rounding is not None:
+                results = [a.astype(rounding).astype(a.dtype) if a.dtype.kind == "f" else a for a in results]
         for value, array in zip(op.results, results):
             _check(op, value.type, array, bound)
             environment[value] = array

@@ -12,7 +12,7 @@ from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.errors import MctcError
 from mctc.fuzz.coverage import covered
 from mctc.fuzz.findings import FindingError, Outcome, guarded, place_of, reason_of
-from mctc.fuzz.witnesses import FP64, STEP, WITNESSES, Subject, Witness, by_reference, by_target
+from mctc.fuzz.witnesses import STEP, WITNESSES, Asked, Case, Row, by_reference, by_target
 from mctc.ir.program import Program
 from mctc.ir.text import parse_program, print_program
 from mctc.ir.verify import VerificationError, verify
@@ -44,7 +44,7 @@ def run_text(
         return outcome
 
 
-def chosen(names: Iterable[str] | None) -> list[Witness]:
+def chosen(names: Iterable[str] | None) -> list[Asked]:
     return [witness for witness in WITNESSES if names is None or witness.name in names]
 
 
@@ -75,32 +75,35 @@ def _elaborated(text: str, path: Path) -> Program:
 
 
 def _witness(
-    witness: Witness, program: Program, options: BuildOptions, folder: Path, outcome: Outcome, streams: bool | None
+    witness: Asked, program: Program, options: BuildOptions, folder: Path, outcome: Outcome, streams: bool | None
 ) -> None:
     first = not outcome.errors
     try:
-        subject = guarded(
+        case = guarded(
             f"compile for {witness.target}",
-            lambda: Subject.compile(witness.target, program, replace(options, verify_each=first)),
+            lambda: Case.compile(witness.target, program, replace(options, verify_each=first)),
         )
     except MctcError as error:
         _refused(f"compile for {witness.target}", error, outcome, streams)
         return
-    if first and subject.target.wants.deploys:
-        _errors(STEP, FP64, by_reference(subject), outcome)
-    _errors(witness.name, witness.tolerance, by_target(subject, witness, folder), outcome)
+    if first and case.target.wants.deploys:
+        _errors(STEP, by_reference(case), outcome)
+    _errors(witness.name, by_target(case, witness, folder), outcome)
 
 
-def _errors(name: str, tolerance: float, errors: Iterator[tuple[str, float]], outcome: Outcome) -> None:
+def _errors(name: str, rows: Iterator[Row], outcome: Outcome) -> None:
     try:
-        found = guarded(name, lambda: list(errors))
+        found = guarded(name, lambda: list(rows))
     except MctcError as error:
         _refused(name, error, outcome, None)
         return
-    for result, value in found:
-        if not value <= tolerance:
-            raise FindingError(name, f"{result} differs from the reference by {value:.3g} of its largest magnitude")
-        outcome.errors[name] = max(outcome.errors.get(name, 0.0), value)
+    for function, row in found:
+        if not row.ok:
+            what = (
+                f"{function}.{row.result} differs from the reference by {row.found.error:.3g} of its largest magnitude"
+            )
+            raise FindingError(name, f"{what}, on {row.item.name}")
+        outcome.errors[name] = max(outcome.errors.get(name, 0.0), row.found.error)
 
 
 def _refused(stage: str, error: MctcError, outcome: Outcome, streams: bool | None) -> None:

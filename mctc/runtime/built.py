@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,16 +11,18 @@ from typing import Any
 import numpy as np
 
 from mctc.audio.mel import MelConfig
+from mctc.build.engine import Engine
 from mctc.build.make import target_named
-from mctc.build.manifest import NAME, read_manifest, sha256
+from mctc.build.manifest import NAME, called, read_manifest, sha256
 from mctc.build.options import BuildError
-from mctc.build.target import Target
+from mctc.build.target import Interface, Target
 from mctc.decode.vocabulary import Vocabulary
 from mctc.ir.dims import Extent
 from mctc.ir.domain import Domain
 from mctc.ir.op import Array
 from mctc.ir.program import Program
 from mctc.ir.types import Axis, DType, Role, TensorType
+from mctc.runtime.arrays import read_npy
 from mctc.runtime.fed import domain_of
 from mctc.streaming.lengths import Lengths
 from mctc.weights import Weights
@@ -72,6 +74,10 @@ class BuiltFunction:
     state_outputs: tuple[BuiltPort, ...]
     operations: int
 
+    def tables(self) -> dict[str, Array]:
+        """Rows [ids, width] for the inputs that are ids in the program and rows in the artifact."""
+        return {port.spec: read_npy(port.table) for port in self.inputs if port.table is not None}
+
     def streaming(self, ports: tuple[BuiltPort, ...], role: Role) -> list[BuiltPort]:
         """The ports that have an axis of `role`."""
         return [port for port in ports if port.type.find(role) is not None]
@@ -85,6 +91,16 @@ class WholeFunction:
     stored_as: str
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
+
+    def opened(self, engine: Engine) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
+        """What calls it: arrays in and out by their names in the program."""
+        called = engine.function(self.stored_as)
+
+        def call(inputs: Mapping[str, Array]) -> dict[str, Array]:
+            results = called({self.inputs[key]: array for key, array in inputs.items()})
+            return {key: results[stored] for key, stored in self.outputs.items()}
+
+        return call
 
 
 @dataclass(frozen=True)
@@ -184,6 +200,16 @@ def _whole(folder: Path, name: str, entry: Mapping[str, Any]) -> WholeFunction:
     return WholeFunction(
         _inside(folder, str(entry["package"]), f"the package of {name}"), str(entry["name"]), inputs, outputs
     )
+
+
+def function_of(folder: Path, name: str, interface: Interface, role: Role = Role.TIME) -> BuiltFunction:
+    """A function as a target wrote it, before there is a manifest that says more of it."""
+    return _function(folder, name, {**called(interface), "streams_over": role})
+
+
+def whole_of(folder: Path, name: str, interface: Interface) -> WholeFunction:
+    """The same for a function over whole utterances."""
+    return _whole(folder, name, called(interface))
 
 
 def _function(folder: Path, name: str, entry: Mapping[str, Any]) -> BuiltFunction:

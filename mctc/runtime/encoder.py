@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mctc.build.options import BuildError
+from mctc.evaluate.adapt import adapt
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array
 from mctc.ir.types import Axis, DType, Role, TensorType
-from mctc.rewrite.adapt import adapt
 from mctc.runtime.built import BuiltFunction, BuiltPort
 from mctc.runtime.fed import refuse_outside
 from mctc.runtime.step import Step

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +13,8 @@ from mctc.build.target import Load
 from mctc.ir.op import Array
 from mctc.ir.ops.linear import looked_up
 from mctc.ir.types import Role
-from mctc.runtime.arrays import read_npy
 from mctc.runtime.built import Built, BuiltFunction, BuiltPort
+from mctc.streaming.run import Call
 
 
 class Packages:
@@ -22,23 +23,24 @@ class Packages:
     def __init__(self, built: Built, precision: str | None = None, load: Load | None = None) -> None:
         self.built, self.precision, self.load = built, precision or built.precision, load
         self._engines: dict[Path, Engine] = {}
-        self._tables: dict[Path, Array] = {}
+        self._tables: dict[str, Mapping[str, Array]] = {}
 
     def step(self, name: str) -> Step:
         """Function `name` with a state of its own. Raises what opening an artifact raises."""
         function = self.built.functions[name]
-        tables = {port.spec: self._table(port.table) for port in function.inputs if port.table is not None}
-        return Step(function, self.engine(function.package), tables)
+        if name not in self._tables:
+            self._tables[name] = function.tables()
+        return Step(function, self.engine(function.package), self._tables[name])
+
+    def whole(self, name: str) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
+        """Function `name` over whole utterances. Raises what opening an artifact raises."""
+        function = self.built.whole[name]
+        return function.opened(self.engine(function.package))
 
     def engine(self, artifact: Path) -> Engine:
         if artifact not in self._engines:
             self._engines[artifact] = self.built.target.engine(artifact, self.precision, self.load)
         return self._engines[artifact]
-
-    def _table(self, file: Path) -> Array:
-        if file not in self._tables:
-            self._tables[file] = read_npy(file)
-        return self._tables[file]
 
 
 class Step:
@@ -55,9 +57,22 @@ class Step:
     def reset(self) -> None:
         """Zero states: the next call is the first of an utterance."""
         function, passed = self.function, bool(self.function.state_outputs)
-        self._state = self.compiled.make_state() if function.states and not passed else None
+        self._state: Any = self.compiled.make_state() if function.states and not passed else None
         zeros = {port.name: np.zeros(port.type.shape, np.float32) for port in function.states if passed}
         self._carried: dict[str, Array] = zeros
+
+    def start(self, states: Mapping[str, Array]) -> None:
+        """The next call finds these states, by their names in the program."""
+        for port in self.function.states:
+            if self._carried:
+                self._carried[port.name] = np.asarray(states[port.spec], np.float32)
+            else:
+                self._state[port.name] = states[port.spec]
+
+    def states(self) -> dict[str, Array]:
+        """What the last call left, by the names in the program."""
+        held = self._carried or self._state or {}
+        return {port.spec: np.asarray(held[port.name]) for port in self.function.states}
 
     def continues(self, other: Step) -> None:
         """The next call goes on where the last one of `other` ended: a function with the same states."""
@@ -76,3 +91,8 @@ class Step:
     def _given(self, port: BuiltPort, array: Array) -> Array:
         table = self.tables.get(port.spec)
         return array if table is None else looked_up(table, array, port.type.roles.index(Role.CHANNEL))
+
+
+def stepping(step: Step) -> Call:
+    """A step, which carries its state itself, as a call of a stream."""
+    return lambda _, inputs, __: (step(inputs), {})

@@ -49,8 +49,7 @@ class AneTarget(Target):
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, written: Written
     ) -> list[Agreement]:
         """Reads the packages back, type-checks and evaluates them. Raises MctcError where they disagree."""
-        packages = self._packages(folder, written)
-        return check_packages(compiled.deployed, weights, packages, written, states_as_io=options.state == "io")
+        return check_packages(compiled.deployed, weights, self._packages(folder, written), folder, written)
 
     def report(self, compiled: Compiled, folder: Path, options: BuildOptions, written: Written) -> Sequence[str]:
         """Writes placement.html and placement.json; returns what `mctc lint` finds at error severity."""

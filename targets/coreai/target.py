@@ -48,14 +48,7 @@ class CoreAiTarget(Target):
         """Runs every function in coreai's runtime. Raises CoreAiError where one disagrees with its program."""
         from mctc.targets.coreai.readback import check_asset
 
-        return check_asset(
-            compiled.deployed,
-            weights,
-            folder,
-            written,
-            states_as_io=options.state == "io",
-            precision=options.precision or "fp16",
-        )
+        return check_asset(compiled.deployed, weights, folder, written, precision=options.precision or "fp16")
 
     def report(self, compiled: Compiled, folder: Path, options: BuildOptions, written: Written) -> Sequence[str]:
         """Writes neural_engine.json; returns what the Neural Engine's rules call errors. An asset in fp32 is for

@@ -20,7 +20,7 @@ from mctc.ir.program import Function, Program
 from mctc.ir.text import parse_program
 from mctc.ir.types import TensorType
 from mctc.language import elaborate_file
-from mctc.rewrite.adapt import adapt
+from mctc.evaluate.adapt import adapt
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.step import Packages
 from mctc.streaming.derive import StepInfo, derive_program

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mctc.build import BuildOptions, build
-from mctc.runtime.ladder import Ladder
+from mctc.proof.ladder import Ladder
 
 
 @pytest.mark.quick("the package")

@@ -7,7 +7,7 @@ import pytest
 
 from mctc.ir.text import parse_program
 from mctc.ir.types import TensorType
-from mctc.rewrite.adapt import adapt
+from mctc.evaluate.adapt import adapt
 
 ARRAY = np.arange(2 * 5 * 4).reshape(2, 5, 4)
 PLAIN = "f32[batch 2, time 5, channel 4]"

@@ -15,8 +15,8 @@ from mctc.build import BuildOptions, build
 from mctc.build.manifest import sha256
 from mctc.build.options import BuildError
 from mctc.cli.verify import report, summary, verify
-from mctc.runtime.ladder import Ladder, Rung, signal_to_noise
-from mctc.runtime.streams import Streams
+from mctc.proof.ladder import Ladder, Rung, signal_to_noise
+from mctc.proof.subject import Streams
 
 
 @pytest.fixture

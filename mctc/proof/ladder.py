@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,33 +19,21 @@ from mctc.diagnostics.errors import MctcError
 from mctc.ir.op import Array
 from mctc.ir.program import Program
 from mctc.ir.text import parse_program
-from mctc.rewrite.validate import relative_error
+from mctc.proof.battery import BROKEN, NOISE, SILENCE, Item
+from mctc.proof.limits import FP32, Limit, limit_of
+from mctc.proof.rung import Rung, compare, worst
+from mctc.proof.subject import Subject
+from mctc.proof.undefined import first_undefined
+from mctc.proof.undefined import told as told_op
+from mctc.proof.witness import build_witness, precisions
+from mctc.proof.witness import witnesses as witness_targets
 from mctc.runtime.built import Built, open_built
-from mctc.runtime.step import Packages
-from mctc.runtime.streams import Streams
-from mctc.runtime.witness import build_witness, precisions
-from mctc.runtime.witness import witnesses as witness_targets
+from mctc.runtime.step import Packages, stepping
+from mctc.streaming.derive import derive_program
 from mctc.weights import Weights
 
-FP32_ERROR = 1e-4  # of the largest magnitude in a result
-FP16_SNR_DB = 40.0
-SPEECH_S = 10.0
-
-
-@dataclass(frozen=True)
-class Rung:
-    """What was checked on which component, what was measured, and whether it holds. `ok` None: it could not be run.
-
-    error: of a witness's results, of the largest magnitude; seconds: that it computed. None where nothing computed.
-    """
-
-    name: str
-    component: str
-    measured: str
-    limit: str
-    ok: bool | None
-    error: float | None = None
-    seconds: float | None = None
+SPEECH_S = 5.0
+Arrays = Mapping[str, Array]
 
 
 class Ladder:
@@ -139,15 +126,33 @@ class Ladder:
 
     def reference(self, name: str) -> Rung:
         """The whole component by the ops' reference semantics: what every witness is measured against."""
-        start = perf_counter()
-        results = self.streams.utterance(name).results
-        finite = all(np.isfinite(array).all() for array in results.values())
-        told = "the measure" if finite else "not finite"
-        return Rung("IR reference, whole", name, told, "", finite, 0.0, perf_counter() - start)
+        start, label = perf_counter(), "IR reference, whole"
+        undefined = {item: self._undefined(name, item) for item in self.subject.items(name)}
+        seconds = perf_counter() - start
+        found = {item: op for item, op in undefined.items() if op is not None}
+        if not found:
+            return Rung(label, name, "the measure", "", True, 0.0, seconds)
+        item, op = next(iter(found.items()))
+        results = self.subject.utterance(name, NOISE).results
+        nowhere = any(not np.isfinite(array).any() for array in results.values())
+        told = f"{'nowhere finite' if nowhere else 'the measure'}: {op} is not finite on {item.name}"
+        return Rung(label, name, told, "", not nowhere, 0.0, seconds, item.name)
+
+    def _undefined(self, name: str, item: Item) -> str | None:
+        """The first op of the whole component that is not finite, if one is that a result depends on."""
+        uttered = self.subject.utterance(name, item)
+        if all(np.isfinite(array).all() for array in uttered.results.values()):
+            return None
+        op = first_undefined(self.whole.functions[self.subject.component(name)], uttered.inputs, self._value)
+        return "a result" if op is None else told_op(op)
+
+    def _value(self, name: str) -> Array:
+        return self.subject.parameter(self.whole)(name)
 
     def steps(self, name: str) -> Rung:
         """The deployed step over chunks, by the ops' reference semantics too."""
-        return self._measured("IR reference, steps", name, "fp32", partial(Streams.by_reference, name=name))
+        run = partial(self.subject.stepped, name)
+        return self._measured("IR reference, steps", name, FP32, self.subject.items(name), run)
 
     def _of_target(self, target: Target) -> Iterator[Rung]:
         """The program built for another target, in every precision that it has, and executed by its runtime."""
@@ -177,28 +182,41 @@ class Ladder:
         target = packages.built.target
         for precision in target.computes or (packages.precision,):
             at = Packages(packages.built, precision, self._weights) if precision != packages.precision else packages
-            name = f"{target.runtime}, {precision}"
+            name, limit = f"{target.runtime}, {precision}", limit_of(precision)
             for each in packages.built.functions:
-                run = partial(Streams.by_build, name=each, packages=at, deployed=deployed)
-                yield from self._guard(name, each, partial(self._measured, name, each, precision, run))
+                run = partial(self._over_chunks, each, at, deployed)
+                items = self.subject.items(each)
+                yield from self._guard(name, each, partial(self._measured, name, each, limit, items, run, deployed))
             for each in packages.built.whole:
-                run, label = partial(Streams.by_whole, name=each, packages=at), f"{name}, whole"
-                yield from self._guard(label, each, partial(self._measured, label, each, precision, run))
+                run, label = partial(self._over_whole, each, at), f"{name}, whole"
+                items = self.subject.items(each, whole=True)
+                yield from self._guard(label, each, partial(self._measured, label, each, limit, items, run))
 
-    def _measured(self, rung: str, name: str, precision: str, run: Callable[[Streams], dict[str, Array]]) -> Rung:
-        """How far the results of `run` are from the whole component's: at most FP32_ERROR, or a signal-to-noise ratio
-        of at least FP16_SNR_DB where values are rounded to fp16."""
-        whole = self.streams.utterance(name).results
-        start = perf_counter()
-        results = run(self.streams)
-        seconds = perf_counter() - start
-        error = max(relative_error(whole[key], np.asarray(results[key], np.float64)) for key in whole)
-        if precision == "fp32":
-            ok, told, limit = error <= FP32_ERROR, f"{error:.1e}", f"{FP32_ERROR:g}"
-        else:
-            snr = min(signal_to_noise(whole[key], results[key]) for key in whole)
-            ok, told, limit = snr >= FP16_SNR_DB, f"{snr:.1f} dB", f"{FP16_SNR_DB:g} dB"
-        return Rung(rung, name, told, limit, bool(ok), error, seconds)
+    def _over_chunks(self, name: str, packages: Packages, deployed: Program, item: Item) -> Arrays:
+        return self.subject.over_chunks(name, lambda: stepping(packages.step(name)), item, deployed)
+
+    def _over_whole(self, name: str, packages: Packages, item: Item) -> Arrays:
+        return self.subject.over_whole(name, packages.whole(name), item)
+
+    def _measured(
+        self, rung: str, name: str, limit: Limit, items: Sequence[Item], run: Callable[[Item], Arrays],
+        deployed: Program | None = None,
+    ) -> Rung:  # fmt: skip
+        """How far the results of `run` are from the whole component's, on the worst item of the battery."""
+        subject, seconds = self.subject, 0.0
+
+        def timed(item: Item) -> Arrays:
+            nonlocal seconds
+            start = perf_counter()
+            results = run(item)
+            seconds += perf_counter() - start
+            return results
+
+        predicted = partial(subject.predicted, name, limit=limit, deployed=deployed)
+        rows = list(compare(items, limit, partial(subject.results, name), timed, predicted))
+        bad = worst(rows, limit)
+        ok = all(row.ok for row in rows)
+        return Rung(rung, name, bad.told(limit), str(limit), ok, bad.found.error, seconds, bad.item.name)
 
     @cached_property
     def whole(self) -> Program:
@@ -209,16 +227,26 @@ class Ladder:
         return _program(self.folder / PROGRAM)
 
     @cached_property
-    def streams(self) -> Streams:
-        return Streams(self.built, self.whole, self.deployed, self._weights, self._mel())
+    def subject(self) -> Subject:
+        audio = self.built.manifest["audio"] or {}
+        stepped = {str(entry["component"]) for entry in self.built.manifest["functions"].values()}
+        return Subject(
+            self.whole, self.deployed, derive_program(self.whole, self.built.lengths, only=stepped)[1],
+            self.built.lengths, self._weights, (audio.get("function", ""), audio.get("input", "")), self._heard(),
+        )  # fmt: skip
 
-    def _mel(self) -> Array | None:
+    def _heard(self) -> dict[str, Array]:
+        """Frames of the bundled recording, of digital silence, and of a recording that falls silent in between."""
         if self.built.mel is None:
-            return None
+            return {}
         from mctc.audio import bundled_recording, load_audio, log_mel
 
         rate = self.built.mel.sample_rate
-        return log_mel(load_audio(bundled_recording(), rate)[: int(SPEECH_S * rate)], self.built.mel)
+        speech = load_audio(bundled_recording(), rate)[: int(SPEECH_S * rate)]
+        broken = speech[: len(speech) // 2].copy()
+        broken[len(broken) // 3 : 2 * len(broken) // 3] = 0
+        samples = {NOISE: speech, SILENCE: np.zeros_like(speech[: len(speech) // 4]), BROKEN: broken}
+        return {item.name: log_mel(each, self.built.mel) for item, each in samples.items()}
 
     def _weights(self, program: Program) -> Weights:
         return self.built.values(program, self.weights_file)
@@ -232,12 +260,6 @@ class Ladder:
             chunk=self.built.chunk if self.built.lengths.streams else None,
             weights=self.weights_file, verify_each=True,
         )  # fmt: skip
-
-
-def signal_to_noise(signal: Array, other: Array) -> float:
-    """10 log10 of the signal's power over that of the difference, in dB."""
-    noise = float(np.square(other - signal).sum())
-    return float("inf") if noise == 0 else 10 * float(np.log10(np.square(signal).sum() / noise))
 
 
 def _promises_exactness(name: str) -> bool:

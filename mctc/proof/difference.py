@@ -1,0 +1,104 @@
+"""How far one result is from its reference, and whether that is within a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mctc.ir.op import Array
+from mctc.proof.limits import PREDICTED, Limit
+
+
+@dataclass(frozen=True)
+class Difference:
+    """error: the largest difference, of the largest magnitude expected, over entries where the reference is finite.
+
+    noise, signal: sums of squares over the same entries, of the difference and of what it is measured in.
+    lost: entries that are not finite where the reference is.
+    undefined: entries where the reference is not finite; nothing is asked of them. entries: all of them.
+    misshapen: the shapes differ, so nothing could be compared.
+    """
+
+    error: float = 0.0
+    noise: float = 0.0
+    signal: float = 0.0
+    lost: int = 0
+    undefined: int = 0
+    entries: int = 0
+    misshapen: bool = False
+
+    @property
+    def decibels(self) -> float:
+        """10 log10 of the signal's power over that of the difference."""
+        if self.misshapen:
+            return float("-inf")
+        if self.noise == 0:
+            return float("inf")
+        return float("-inf") if self.signal == 0 or self.lost else 10 * float(np.log10(self.signal / self.noise))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What errors of a result are measured in at least: the largest magnitude, and the mean of squares."""
+
+    largest: float = 0.0
+    power: float = 0.0
+
+    @classmethod
+    def of(cls, array: Array) -> Scale:
+        """That of a usual result: silence and the smallest numbers may leave nothing but rounding."""
+        with np.errstate(all="ignore"):
+            finite = np.asarray(array, np.float64)[np.isfinite(array)]
+            return cls(float(np.abs(finite).max()), float(np.square(finite).mean())) if finite.size else cls()
+
+
+def difference(expected: Array, actual: Array, scale: Scale = Scale()) -> Difference:
+    """Compares a result with its reference, arrays of any shape. Errors are of the larger of `scale` and the scale of
+    `expected`, and of 1 where both are nothing."""
+    expected, actual = np.asarray(expected), np.asarray(actual)
+    if expected.shape != actual.shape:
+        return Difference(float("inf"), entries=expected.size, misshapen=True)
+    with np.errstate(all="ignore"):
+        defined = np.isfinite(expected)
+        lost = int(np.count_nonzero(defined & ~np.isfinite(actual)))
+        kept = expected[defined].astype(np.float64)
+        apart = np.abs(actual[defined].astype(np.float64) - kept)
+        largest = max(float(np.abs(kept).max(initial=0.0)), scale.largest) or 1.0
+        error = float("inf") if lost else float(apart.max(initial=0.0)) / largest
+        signal = max(float(np.square(kept).sum()), scale.power * kept.size)
+        noise = float("inf") if lost else float(np.square(apart).sum())
+        return Difference(error, noise, signal, lost, expected.size - kept.size, expected.size)
+
+
+def signal_to_noise(signal: Array, other: Array) -> float:
+    """10 log10 of the signal's power over that of the difference, in dB."""
+    return difference(signal, other).decibels
+
+
+def relative_error(expected: Array, actual: Array) -> float:
+    """The largest difference, of the largest magnitude expected; infinite where shapes differ or a number is lost."""
+    return difference(expected, actual).error
+
+
+def within(found: Difference, limit: Limit, predicted: Callable[[], Difference] | None = None) -> bool:
+    """Whether a difference is within a limit, or else no more than rounding explains.
+
+    predicted: how far the reference itself moves when it is rounded as the limit says; asked for only when needed.
+    An entry may be lost only where rounding loses as many.
+    """
+    if found.misshapen:
+        return False
+    if limit.decibels is not None:
+        holds = not found.lost and found.decibels >= limit.decibels
+    else:
+        holds = not found.lost and limit.error is not None and found.error <= limit.error
+    if holds or predicted is None or limit.rounding is None:
+        return holds
+    rounded = predicted()
+    if found.lost or rounded.lost:
+        return found.lost <= rounded.lost
+    if limit.decibels is not None:
+        return found.noise <= PREDICTED**2 * rounded.noise
+    return found.error <= PREDICTED * rounded.error

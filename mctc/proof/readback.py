@@ -1,0 +1,169 @@
+"""Artifacts read back from disk, called, and compared with the program that they were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mctc.build.engine import Engine
+from mctc.build.names import STATE_OUT, identifier
+from mctc.build.options import BuildError
+from mctc.build.target import Agreement, Interface
+from mctc.diagnostics.errors import MctcError
+from mctc.evaluate.reference import evaluate
+from mctc.ir.op import Array
+from mctc.ir.program import Function, Program
+from mctc.proof.battery import CONSTANT, NOISE, SILENCE, Item, draw, draw_types
+from mctc.proof.difference import Difference, Scale, difference, within
+from mctc.proof.limits import limit_of
+from mctc.proof.sizes import symbol_sizes
+from mctc.proof.undefined import first_undefined, told
+from mctc.runtime.built import function_of, whole_of
+from mctc.runtime.step import Step
+from mctc.weights import Weights
+
+Arrays = Mapping[str, Array]
+
+ITEMS = (NOISE, CONSTANT, SILENCE)
+"""Calls of a step: noise on states of noise, which sets the scale of errors; constants on what this leaves; and the
+first call of an utterance that begins with silence."""
+
+
+@dataclass(frozen=True)
+class Readback:
+    """What is read back: artifacts in `folder`, opened by `engine`, which compute in `precision`.
+
+    raises: the target's own error, in which a disagreement ends.
+    """
+
+    folder: Path
+    engine: Callable[[Path], Engine]
+    precision: str
+    raises: type[MctcError] = BuildError
+
+    def steps(self, program: Program, weights: Weights, interfaces: Mapping[str, Interface]) -> list[Agreement]:
+        """Steps over a few calls. Raises `raises` where a result or a new state is further from the program's than the
+        limit, or nothing of it could be compared."""
+        found: list[Agreement] = []
+        for name, interface in interfaces.items():
+            function = function_of(self.folder, name, interface)
+            step = Step(function, self.engine(function.package), function.tables())
+            call = partial(_called, step)
+            found += _Function(self, program.functions[name], program, weights, interface.artifact, call).compared()
+        return found
+
+    def whole(self, program: Program, weights: Weights, interfaces: Mapping[str, Interface]) -> list[Agreement]:
+        """The same for functions over whole utterances, at a small size of their symbolic extents."""
+        found: list[Agreement] = []
+        for name, interface in interfaces.items():
+            function = whole_of(self.folder, name, interface)
+            run = function.opened(self.engine(function.package))
+            call = partial(_called_whole, run)
+            found += _Function(self, program.functions[name], program, weights, interface.artifact, call).compared()
+        return found
+
+
+@dataclass(frozen=True)
+class _Given:
+    """One call: what goes in."""
+
+    item: Item
+    inputs: Arrays
+    states: Arrays
+
+
+@dataclass(frozen=True)
+class _Function:
+    """One function of an artifact, and what calls it: inputs and states in, results and new states out."""
+
+    asked: Readback
+    function: Function
+    program: Program
+    weights: Weights
+    artifact: str
+    call: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
+
+    def compared(self) -> list[Agreement]:
+        """Every result and new state, the worst of all calls. Raises what the read-back raises."""
+        worst: dict[str, Agreement] = {}
+        scales: dict[str, Scale] = {}
+        for given, expected in self._calls():
+            actual = _by_key(*self.call(given.inputs, given.states))
+            for key, array in expected.items():
+                if actual[key].shape != array.shape:
+                    shapes = f"{list(actual[key].shape)}, not {list(array.shape)}"
+                    raise self.asked.raises(f"{self.asked.folder / self.artifact}: {key} came out as {shapes}")
+                found = difference(array, actual[key], scales.setdefault(key, Scale.of(array)))
+                self._judge(key, given, found)
+                undefined = self._undefined(given) if found.undefined else None
+                if undefined and found.undefined == found.entries and given.item is NOISE:
+                    raise self.asked.raises(f"{key} of {self.function.name} is nowhere finite on noise: {undefined}")
+                before = worst.get(key, Agreement(self.function.name, key, 0.0))
+                error = max(found.error, before.error)
+                worst[key] = Agreement(self.function.name, key, error, before.undefined or undefined)
+        return list(worst.values())
+
+    def _judge(self, key: str, given: _Given, found: Difference) -> None:
+        limit = limit_of(self.asked.precision)
+
+        def predicted() -> Difference:
+            exact, rounded = (self._by_reference(given, rounding)[key] for rounding in (None, limit.rounding))
+            return difference(exact, rounded)
+
+        if within(found, limit, predicted):
+            return
+        if found.lost:
+            op = first_undefined(self.function, given.inputs, self.value, given.states, limit.rounding)
+            where = "" if op is None else f": rounded to {self.asked.precision}, {told(op)} is the first"
+            apart = f"is not finite where the program is{where}"
+        else:
+            figure = f"{found.error:.3g}" if limit.decibels is None else f"{found.decibels:.1f} dB"
+            apart = f"differs from the program by {figure} of its largest value (limit {limit})"
+        raise self.asked.raises(
+            f"{self.asked.folder / self.artifact}: {key} of {self.function.name}, on {given.item.name}, {apart}",
+            hint="this is a fault of mctc: please report it with the spec and the command",
+        )
+
+    def _calls(self) -> Iterator[tuple[_Given, dict[str, Array]]]:
+        """The calls of ITEMS and what the program says to them. States are as fp16 holds them: caches can be large."""
+        sizes = symbol_sizes(self.function)
+        types = [(state.name, state.value.type) for state in self.function.states]
+        states: Arrays = {name: array.astype(np.float16) for name, array in draw_types(types).items()}
+        for number, item in enumerate(ITEMS):
+            if item is SILENCE:
+                states = {name: np.zeros(type_.shape, np.float16) for name, type_ in types}
+            given = _Given(item, draw(self.function, sizes, item, seed=number), states)
+            results, updates = evaluate(self.function, given.inputs, self.value, states)
+            self.weights.release()
+            states = {name: np.nan_to_num(array).astype(np.float32) for name, array in updates.items()}
+            yield given, {key: array.astype(np.float32) for key, array in _by_key(results, updates).items()}
+
+    def _by_reference(self, given: _Given, rounding: type | None) -> dict[str, Array]:
+        return _by_key(*evaluate(self.function, given.inputs, self.value, given.states, rounding=rounding))
+
+    def _undefined(self, given: _Given) -> str | None:
+        op = first_undefined(self.function, given.inputs, self.value, given.states)
+        return None if op is None else f"{told(op)} is the first op that is not finite, on {given.item.name}"
+
+    def value(self, name: str) -> Array:
+        return self.weights.deployed(self.program.parameters[name])
+
+
+def _by_key(results: Arrays, states: Arrays) -> dict[str, Array]:
+    """Results and new states by the names that they have where states are outputs."""
+    named = {identifier(name): array for name, array in results.items()}
+    return named | {identifier(name) + STATE_OUT: array for name, array in states.items()}
+
+
+def _called(step: Step, inputs: Arrays, states: Arrays) -> tuple[Arrays, Arrays]:
+    step.reset()
+    step.start(states)
+    return step(inputs), step.states()
+
+
+def _called_whole(run: Callable[[Arrays], Arrays], inputs: Arrays, _: Arrays) -> tuple[Arrays, Arrays]:
+    return run(inputs), {}

@@ -1,0 +1,83 @@
+"""What was checked, what was measured, and whether it holds: rows that commands print and benchmarks read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from mctc.ir.op import Array
+from mctc.proof.battery import Item
+from mctc.proof.difference import Difference, Scale, difference, within
+from mctc.proof.limits import Limit
+
+Arrays = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """What was checked on which component, what was measured, and whether it holds. `ok` None: it could not be run.
+
+    error: of a witness's results, of the largest magnitude; seconds: that it computed. None where nothing computed.
+    item: of the battery, on which the worst was measured.
+    """
+
+    name: str
+    component: str
+    measured: str
+    limit: str
+    ok: bool | None
+    error: float | None = None
+    seconds: float | None = None
+    item: str | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One result over one item of the battery: how far it is off, and whether that is within the limit."""
+
+    item: Item
+    result: str
+    found: Difference
+    ok: bool
+
+    def told(self, limit: Limit) -> str:
+        """The figure that the limit judges."""
+        if self.found.misshapen:
+            return f"{self.result} has another shape"
+        if self.found.lost:
+            return f"{self.result} is not finite on {self.item.name}"
+        return f"{self.found.error:.1e}" if limit.decibels is None else f"{self.found.decibels:.1f} dB"
+
+
+def compare(
+    items: Iterable[Item],
+    limit: Limit,
+    expected: Callable[[Item], Arrays],
+    run: Callable[[Item], Arrays],
+    predicted: Callable[[Item], tuple[Arrays, Arrays]] | None = None,
+) -> Iterator[Measured]:
+    """Every result over every item against what is expected of it.
+
+    predicted: results of the same arithmetic as it is and rounded as the limit says: what rounding alone explains.
+    """
+    scales: dict[str, Scale] = {}
+    for item in items:
+        wanted, got = expected(item), run(item)
+        for key, array in wanted.items():
+            scale = scales.setdefault(key, Scale.of(array))
+            found = difference(array, got[key], scale)
+            explained = partial(_moved, predicted, item, key, scale) if predicted is not None else None
+            yield Measured(item, key, found, within(found, limit, explained))
+
+
+def _moved(predicted: Callable[[Item], tuple[Arrays, Arrays]], item: Item, key: str, scale: Scale) -> Difference:
+    exact, rounded = predicted(item)
+    return difference(exact[key], rounded[key], scale)
+
+
+def worst(rows: Iterable[Measured], limit: Limit) -> Measured:
+    """The row that is furthest off, those that are beyond the limit before all others."""
+    if limit.decibels is not None:
+        return max(rows, key=lambda row: (not row.ok, row.found.misshapen, -row.found.decibels))
+    return max(rows, key=lambda row: (not row.ok, row.found.misshapen, row.found.error))

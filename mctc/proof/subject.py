@@ -1,0 +1,242 @@
+"""What is proven: whole components by the reference, and what steps make of the same utterances call by call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+
+from mctc.evaluate.adapt import adapt
+from mctc.evaluate.reference import ParameterValue, evaluate
+from mctc.ir.op import Array
+from mctc.ir.program import Function, Program
+from mctc.ir.types import Role, TensorType
+from mctc.proof.battery import BATTERY, NOISE, Item, draw
+from mctc.proof.limits import Limit
+from mctc.proof.sizes import least, symbol_sizes
+from mctc.streaming.derive import StepInfo, streaming_role
+from mctc.streaming.lengths import Lengths
+from mctc.streaming.run import Call, stream
+from mctc.weights import Weights
+
+LABELS = 8  # calls of a component over labels, in the longest item
+ALONE = "two in a batch"
+SEED = 7
+
+Results = dict[str, Array]
+Fresh = Callable[[], Call]  # a call whose state is that of the first call of an utterance
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """Inputs of a component's whole function by name, and its results: what everything else is held to."""
+
+    inputs: Mapping[str, Array]
+    results: Mapping[str, Array]
+
+
+@dataclass
+class Subject:
+    """A program behind the common passes (`whole`) and the steps that were made of it (`deployed`).
+
+    load: values of a program's parameters; programs before and after a pass have weights of their own.
+    heard: frames [frames, bins] for input `hears[1]` of component `hears[0]`, by the name of the battery's item.
+    exact: parameters that are not compressed are as they are, not rounded to fp16: a deploy pass that folds what is
+    computed from parameters rounds the result, not the parts.
+    """
+
+    whole: Program
+    deployed: Program
+    steps: Mapping[str, StepInfo]
+    lengths: Lengths
+    load: Callable[[Program], Weights]
+    hears: tuple[str, str] = ("", "")
+    heard: Mapping[str, Array] = field(default_factory=dict)
+    exact: bool = False
+    _weights: dict[int, Weights] = field(default_factory=dict)
+    _utterances: dict[tuple[str, str, bool, int], Utterance] = field(default_factory=dict)
+
+    def component(self, name: str) -> str:
+        """The spec's component that a function of the steps is derived from."""
+        return self.steps[name].component if name in self.steps else name
+
+    def items(self, name: str, whole: bool = False) -> tuple[Item, ...]:
+        """The battery of a function, without what would be the same twice: one that takes a fixed length has no other.
+
+        whole: the function over whole utterances, which may take several of them at once.
+        """
+        items: tuple[Item, ...] = BATTERY
+        if name in self.steps and not self.steps[name].streams:
+            items = tuple(item for item in items if item.chunks)
+        batched = replace(NOISE, name=ALONE, batch=2)
+        return (*items, batched) if whole and self._free(name, Role.BATCH) else items
+
+    def utterance(self, name: str, item: Item = NOISE) -> Utterance:
+        """The whole function that function `name` of the steps is derived from, over an item of the battery, in
+        float64. Computed once."""
+        calls = self.steps[name].chunk if name in self.steps else 1  # of prefilled labels
+        component = self.component(name)
+        key = component, item.name, self.exact, calls
+        if key not in self._utterances:
+            function = self.whole.functions[component]
+            inputs = self._inputs(name, function, item)
+            results, _ = evaluate(function, inputs, self.parameter(self.whole))
+            self._utterances[key] = Utterance(inputs, self.real(name, results))
+        return self._utterances[key]
+
+    def parameter(self, program: Program) -> ParameterValue:
+        """Values of a program's parameters by name."""
+        weights = self._weights.setdefault(id(program), self.load(program))
+
+        def value(name: str) -> Array:
+            found = program.parameters[name]
+            return weights.exact(found) if self.exact and found.quantization is None else weights.deployed(found)
+
+        return value
+
+    def stepped(self, name: str, item: Item = NOISE, rounding: Any = None, deployed: Program | None = None) -> Results:
+        """Results of a deployed step over chunks by the ops' reference semantics, every result of an op rounded to
+        `rounding` if that is given."""
+        program = deployed or self.deployed
+        parameter = self.parameter(program)
+
+        def call(
+            function: Function, inputs: Mapping[str, Array], state: Mapping[str, Array] | None
+        ) -> tuple[dict[str, Array], dict[str, Array]]:
+            return evaluate(function, inputs, parameter, state, rounding=rounding)
+
+        return self.over_chunks(name, lambda: call, item, program)
+
+    def rounded(self, name: str, item: Item, rounding: Any) -> Results:
+        """Results of the whole function with every result of an op rounded."""
+        function = self.whole.functions[self.component(name)]
+        inputs = self.utterance(name, item).inputs
+        return self.real(name, evaluate(function, inputs, self.parameter(self.whole), rounding=rounding)[0])
+
+    def results(self, name: str, item: Item) -> Results:
+        """Results of the whole function."""
+        return dict(self.utterance(name, item).results)
+
+    def predicted(
+        self, name: str, item: Item, limit: Limit, deployed: Program | None = None
+    ) -> tuple[Results, Results]:
+        """What rounding alone explains: results as they are, and with every result of an op rounded as the limit says.
+        Those of the steps in `deployed`, or of the whole function where that is None."""
+        if deployed is None:
+            return self.results(name, item), self.rounded(name, item, limit.rounding)
+        exact, rounded = (self.stepped(name, item, rounding, deployed) for rounding in (None, limit.rounding))
+        return exact, rounded
+
+    def over_chunks(self, name: str, fresh: Fresh, item: Item = NOISE, deployed: Program | None = None) -> Results:
+        """Results of a step over a whole utterance, each call made by what `fresh` gives.
+
+        Where a component over time has labels too, a step takes one of them: every label is a stream of its own.
+        """
+        info = self.steps[name]
+        step = (deployed or self.deployed).functions[name], info
+        parts = [
+            stream(lambda _: step, inputs, repeat(info.chunk), fresh())
+            for inputs in self._by_label(name, self.utterance(name, item).inputs)
+        ]
+        return self.real(name, self._joined(name, parts))
+
+    def over_whole(
+        self, name: str, call: Callable[[Mapping[str, Array]], Mapping[str, Array]], item: Item = NOISE
+    ) -> Results:
+        """Results of one call over the whole utterance."""
+        return self.real(name, call(self.utterance(name, item).inputs))
+
+    def real(self, name: str, results: Mapping[str, Array]) -> Results:
+        """Without the entries that pad a vocabulary: their -10000 would drown the logits in any measure of error."""
+        real, name = dict(results), self.component(name)
+        types = {key: value.type for key, value in self.whole.functions[name].results}
+        for entry in self.whole.vocabularies:
+            axis = types[entry.result].find(Role.VOCABULARY) if entry.function == name else None
+            if axis is not None and entry.result in real:
+                real[entry.result] = np.take(real[entry.result], range(entry.valid), axis=axis)
+        return real
+
+    def sizes(self, name: str, item: Item) -> dict[str, int]:
+        """Frames, labels and sequences of an item, by the symbols of the whole function."""
+        function = self.whole.functions[self.component(name)]
+        sizes = symbol_sizes(function, batch=item.batch)
+        info = self.steps.get(name)
+        over_time = (info.role if info is not None else streaming_role(function)) is Role.TIME
+        for symbol, role in self._roles(function).items():
+            if role is Role.TIME and info is not None:
+                sizes[symbol] = self._frames(name, function, item, symbol, over_time and info.streams)
+            elif role is Role.TIME:
+                sizes[symbol] = least(function, symbol) * (2 * item.chunks + item.steps)
+            elif role is Role.LABEL:
+                sizes[symbol] = item.labels if over_time else self._labels(info, item)
+        return sizes
+
+    def _frames(self, name: str, function: Function, item: Item, symbol: str, streams: bool) -> int:
+        if not streams:
+            return self.lengths.utterance or self.lengths.chunk
+        frames = item.chunks * self.lengths.chunk + item.steps * least(function, symbol)
+        if self.hears[0] == self.component(name) and item.name in self.heard:
+            whole = least(function, symbol)
+            frames = len(self.heard[item.name]) // whole * whole
+        return frames
+
+    def _labels(self, info: StepInfo | None, item: Item) -> int:
+        calls = LABELS if item is NOISE else item.chunks + item.steps
+        most = int(self.whole.utterance.settings.get("labels", LABELS * (info.chunk if info else 1)))
+        return min(most, calls * (info.chunk if info is not None else 1))
+
+    def _inputs(self, name: str, function: Function, item: Item) -> dict[str, Array]:
+        sizes = self.sizes(name, item)
+        arrays = draw(function, sizes, item, SEED)
+        if self.hears[0] == function.name and item.name in self.heard:
+            for value in function.inputs:
+                if value.name == self.hears[1]:
+                    arrays[value.name] = _laid_out(self.heard[item.name], value.type.substitute(sizes))
+        return arrays
+
+    def _by_label(self, name: str, inputs: Mapping[str, Array]) -> list[dict[str, Array]]:
+        """The inputs of every label of a component over time; all of them where it has none."""
+        axes = self._label_axes(name, [(v.name, v.type) for v in self.whole.functions[self.component(name)].inputs])
+        count = max((inputs[key].shape[axis] for key, axis in axes.items()), default=1)
+        return [
+            {k: np.take(a, [label], axis=axes[k]) if k in axes else a for k, a in inputs.items()}
+            for label in range(count)
+        ]
+
+    def _joined(self, name: str, parts: list[Results]) -> Results:
+        results = [(key, value.type) for key, value in self.whole.functions[self.component(name)].results]
+        axes = self._label_axes(name, results)
+        return {
+            key: np.concatenate([part[key] for part in parts], axes[key]) if key in axes else array
+            for key, array in parts[0].items()
+        }
+
+    def _label_axes(self, name: str, types: list[tuple[str, TensorType]]) -> dict[str, int]:
+        if self.steps[name].role is not Role.TIME:
+            return {}
+        found = [(key, type_, type_.find(Role.LABEL)) for key, type_ in types]
+        return {key: axis for key, type_, axis in found if axis is not None and not type_.extents[axis].is_static}
+
+    def _free(self, name: str, role: Role) -> bool:
+        return role in self._roles(self.whole.functions[self.component(name)]).values()
+
+    @staticmethod
+    def _roles(function: Function) -> dict[str, Role]:
+        axes = [axis for value in function.inputs for axis in value.type.axes]
+        return {symbol: axis.role for axis in axes for symbol in axis.extent.symbols}
+
+
+def _laid_out(frames: Array, type_: TensorType) -> Array:
+    """Frames [frames, bins] as the whole function takes them, cut or filled with silence to its number of frames."""
+    time = type_.find(Role.TIME)
+    assert time is not None
+    half = frames[: type_.shape[time]].astype(np.float16).astype(np.float64)
+    half = np.pad(half, ((0, type_.shape[time] - len(half)), (0, 0)))
+    order = (Role.BATCH, Role.TIME)
+    natural = sorted(
+        (axis for axis in type_.axes if axis.role is not Role.UNIT), key=lambda axis: axis.role not in order
+    )
+    return adapt(half[None] if type_.find(Role.BATCH) is not None else half, type_.with_axes(natural), type_)
