@@ -63,6 +63,37 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def small(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A transducer like mct_small."""
+    from mctc.build import BuildOptions, build
+
+    defines = {"width": 32, "depth": 2, "vocab": 30}
+    folder = tmp_path_factory.mktemp("build") / "small"
+    build(root / "spec/mct_small.mct", folder, BuildOptions(defines=defines))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ahead(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose encoder looks ahead."""
+    from mctc.build import BuildOptions, build
+
+    folder = tmp_path_factory.mktemp("build") / "ahead"
+    build(ROOT / "tests/runtime/ahead.mct", folder, BuildOptions())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that does not hear."""
+    from mctc.build import BuildOptions, build
+
+    folder = tmp_path_factory.mktemp("build") / "bare"
+    build(ROOT / "tests/runtime/bare.mct", folder, BuildOptions())
+    return folder
+
+
+@pytest.fixture(scope="session")
 def coremltools() -> Any:
     """coremltools, imported without torch."""
     from mctc.targets.ane.coremltools_import import import_coremltools

@@ -9,9 +9,9 @@ from bench.row import Row
 from bench.setting import Setting
 from bench.speech import long_mel
 from mctc.evaluate.coreml import Precision
+from mctc.proof.difference import signal_to_noise
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.encoder import Encoder
-from mctc.proof.ladder import signal_to_noise
 from mctc.runtime.step import Packages
 
 MINUTES, MOST = 10, 3.0  # dB

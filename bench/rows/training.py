@@ -43,7 +43,7 @@ def _against_program(setting: Setting, training: ModuleType, mel: Array) -> list
     import torch
 
     from mctc.evaluate.reference import evaluate
-    from mctc.rewrite.validate import relative_error
+    from mctc.proof.difference import relative_error
     from mctc.proof.ladder import Ladder
     from mctc.weights import Weights
 
@@ -102,8 +102,8 @@ def _against_package(setting: Setting, training: ModuleType, mel: Array) -> list
     import torch
     from safetensors.torch import save_file
 
+    from mctc.proof.difference import signal_to_noise
     from mctc.runtime.built import open_built
-    from mctc.proof.ladder import signal_to_noise
 
     model, checkpoint = _trained(training, mel), setting.work / "trained.safetensors"
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, checkpoint)

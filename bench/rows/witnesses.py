@@ -15,10 +15,14 @@ from bench.setting import Setting
 from bench.speech import long_mel
 from mctc.build.make import target_named
 from mctc.build.options import BuildOptions
-from mctc.runtime.built import open_built
-from mctc.proof.ladder import FP16_SNR_DB, FP32_ERROR, Ladder, Rung, signal_to_noise
-from mctc.runtime.step import Packages
+from mctc.proof.battery import NOISE
+from mctc.proof.difference import signal_to_noise
+from mctc.proof.ladder import Ladder
+from mctc.proof.limits import FP16, FP32
+from mctc.proof.rung import Rung
 from mctc.proof.witness import Witness, build_witness
+from mctc.runtime.built import open_built
+from mctc.runtime.step import Packages
 
 OTHER = "coreai"
 
@@ -37,16 +41,16 @@ def rows(setting: Setting) -> list[Row]:
         Row(
             f"{len(names)} specs, reduced, and mct_small as it is: largest disagreement of any witness with the IR "
             "reference, fp32",
-            f"≤ {FP32_ERROR:.0e} relative",
+            f"≤ {FP32} relative",
             f"{worst:.1e}",
-            worst <= FP32_ERROR and not broken,  # none is left out
+            bool(broken),  # none is left out
             "; ".join(["the worst of each witness and its time for all specs", *told(exact), *broken]),
         ),
         Row(
             "the same in fp16: the package's evaluator against the Core AI runtime, the worst component of all",
-            f"≥ {FP16_SNR_DB:g} dB",
+            f"≥ {FP16}",
             f"{min(min(found.values()) for found in ratios.values()):.1f} dB",
-            min(min(found.values()) for found in ratios.values()) >= FP16_SNR_DB,
+            min(min(found.values()) for found in ratios.values()) >= (FP16.decibels or 0.0),
             "; ".join(
                 f"{name}: " + ", ".join(f"{c} {r:.1f}" for c, r in each.items()) for name, each in ratios.items()
             ),
@@ -76,10 +80,11 @@ def witness(ladder: Ladder, folder: Path) -> Witness:
 
 def halves(ladder: Ladder, other: Witness) -> dict[str, float]:
     """Signal to noise of the evaluator's results against the other runtime's, the worst result of each component."""
-    streams, packages, found = ladder.streams, Packages(other.built), dict[str, float]()
+    mine, packages, found = Packages(ladder.built, "fp16"), Packages(other.built), dict[str, float]()
     for name in ladder.built.functions:
-        ours, theirs = streams.by_package(name, "fp16"), streams.by_build(name, packages, other.deployed)
-        found[name] = min(signal_to_noise(np.asarray(theirs[k], float), np.asarray(ours[k], float)) for k in ours)
+        ours = ladder.over_chunks(name, mine, ladder.deployed, NOISE)
+        theirs = ladder.over_chunks(name, packages, other.deployed, NOISE)
+        found[name] = min(signal_to_noise(theirs[key], ours[key]) for key in ours)
     return found
 
 

@@ -61,7 +61,8 @@ def report(rungs: list[Rung]) -> str:
         _drawn(("rung", "component", "measured", "limit", ""), [_check(rung) for rung in checks]),
         _drawn(("witness", "error", "limit", "seconds", ""), [_witness(each) for each in _by_name(computed)]),
     ]
-    return "\n".join([part for part in parts if part]) + summary(rungs)
+    notes = [f"warning: {note}\n" for note in dict.fromkeys(note for rung in rungs for note in rung.notes)]
+    return "\n".join([part for part in parts if part]) + "".join(notes) + summary(rungs)
 
 
 def _by_name(rungs: list[Rung]) -> list[list[Rung]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
@@ -65,11 +66,12 @@ def _constant(rng: np.random.Generator, type_: TensorType) -> Array:
 
 
 def _large(rng: np.random.Generator, type_: TensorType) -> Array:
-    return (rng.uniform(*LARGE, type_.shape) * rng.choice((-1, 1), type_.shape)).astype(np.float16).astype(np.float64)
+    signs = rng.choice((-1.0, 1.0), type_.shape)
+    return np.asarray(rng.uniform(*LARGE, type_.shape) * signs, np.float16).astype(np.float64)
 
 
 def _small(rng: np.random.Generator, type_: TensorType) -> Array:
-    return rng.integers(-4, 5, type_.shape) * SMALL
+    return np.asarray(rng.integers(-4, 5, type_.shape) * SMALL)
 
 
 def _any_id(rng: np.random.Generator, type_: TensorType, domain: Domain) -> Array:
@@ -82,7 +84,8 @@ def _first_id(rng: np.random.Generator, type_: TensorType, domain: Domain) -> Ar
 
 def _ends(rng: np.random.Generator, type_: TensorType, domain: Domain) -> Array:
     """The last and the first in turn; a few either side of zero where there is no end."""
-    return domain.nearest(np.resize([max(domain.least, -UNSTATED), min(domain.greatest, UNSTATED)][::-1], type_.shape))
+    ends = (domain.greatest, UNSTATED - 1), (domain.least, 1 - UNSTATED)
+    return domain.nearest(np.resize([end if isfinite(end) else few for end, few in ends], type_.shape))
 
 
 def _any_mark(rng: np.random.Generator, type_: TensorType) -> Array:

@@ -132,11 +132,11 @@ class Ladder:
         found = {item: op for item, op in undefined.items() if op is not None}
         if not found:
             return Rung(label, name, "the measure", "", True, 0.0, seconds)
-        item, op = next(iter(found.items()))
         results = self.subject.utterance(name, NOISE).results
-        nowhere = any(not np.isfinite(array).any() for array in results.values())
-        told = f"{'nowhere finite' if nowhere else 'the measure'}: {op} is not finite on {item.name}"
-        return Rung(label, name, told, "", not nowhere, 0.0, seconds, item.name)
+        nowhere = any(array.size and not np.isfinite(array).any() for array in results.values())
+        notes = tuple(f"{name}: {op} is not finite on {item.name}" for item, op in found.items())
+        told = "nowhere finite" if nowhere else "the measure"
+        return Rung(label, name, told, "", not nowhere, 0.0, seconds, next(iter(found)).name, notes)
 
     def _undefined(self, name: str, item: Item) -> str | None:
         """The first op of the whole component that is not finite, if one is that a result depends on."""
@@ -184,18 +184,18 @@ class Ladder:
             at = Packages(packages.built, precision, self._weights) if precision != packages.precision else packages
             name, limit = f"{target.runtime}, {precision}", limit_of(precision)
             for each in packages.built.functions:
-                run = partial(self._over_chunks, each, at, deployed)
+                run = partial(self.over_chunks, each, at, deployed)
                 items = self.subject.items(each)
                 yield from self._guard(name, each, partial(self._measured, name, each, limit, items, run, deployed))
             for each in packages.built.whole:
-                run, label = partial(self._over_whole, each, at), f"{name}, whole"
+                run, label = partial(self.over_whole, each, at), f"{name}, whole"
                 items = self.subject.items(each, whole=True)
                 yield from self._guard(label, each, partial(self._measured, label, each, limit, items, run))
 
-    def _over_chunks(self, name: str, packages: Packages, deployed: Program, item: Item) -> Arrays:
+    def over_chunks(self, name: str, packages: Packages, deployed: Program, item: Item) -> Arrays:
         return self.subject.over_chunks(name, lambda: stepping(packages.step(name)), item, deployed)
 
-    def _over_whole(self, name: str, packages: Packages, item: Item) -> Arrays:
+    def over_whole(self, name: str, packages: Packages, item: Item) -> Arrays:
         return self.subject.over_whole(name, packages.whole(name), item)
 
     def _measured(
@@ -216,7 +216,16 @@ class Ladder:
         rows = list(compare(items, limit, partial(subject.results, name), timed, predicted))
         bad = worst(rows, limit)
         ok = all(row.ok for row in rows)
-        return Rung(rung, name, bad.told(limit), str(limit), ok, bad.found.error, seconds, bad.item.name)
+        lost = {row.item: None for row in rows if row.found.lost}
+        notes = tuple(self._ends(name, item, limit) for item in lost)
+        return Rung(rung, name, bad.told(limit), str(limit), ok, bad.found.error, seconds, bad.item.name, notes)
+
+    def _ends(self, name: str, item: Item, limit: Limit) -> str:
+        """Which op is the first that is not finite when every result is rounded as the limit says."""
+        function, inputs = self.whole.functions[self.subject.component(name)], self.subject.utterance(name, item).inputs
+        op = first_undefined(function, inputs, self._value, rounding=limit.rounding)
+        where = "a result" if op is None else told_op(op)
+        return f"{name}: {where} is not finite on {item.name} in {np.dtype(limit.rounding).name}"
 
     @cached_property
     def whole(self) -> Program:

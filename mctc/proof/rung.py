@@ -19,7 +19,8 @@ class Rung:
     """What was checked on which component, what was measured, and whether it holds. `ok` None: it could not be run.
 
     error: of a witness's results, of the largest magnitude; seconds: that it computed. None where nothing computed.
-    item: of the battery, on which the worst was measured.
+    item: of the battery, on which the worst was measured. notes: where numbers end that the reference has, as rounding
+    alone predicts, and where the reference has none itself.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Rung:
     error: float | None = None
     seconds: float | None = None
     item: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,11 @@ def _moved(predicted: Callable[[Item], tuple[Arrays, Arrays]], item: Item, key: 
 
 
 def worst(rows: Iterable[Measured], limit: Limit) -> Measured:
-    """The row that is furthest off, those that are beyond the limit before all others."""
-    if limit.decibels is not None:
-        return max(rows, key=lambda row: (not row.ok, row.found.misshapen, -row.found.decibels))
-    return max(rows, key=lambda row: (not row.ok, row.found.misshapen, row.found.error))
+    """The row that is furthest off: those beyond the limit before all others, then those where no number is lost."""
+
+    def order(row: Measured) -> tuple[bool, bool, bool, float]:
+        lost = row.found.lost > 0
+        apart = row.found.error if limit.decibels is None else -row.found.decibels
+        return not row.ok, row.found.misshapen, lost if not row.ok else not lost, apart
+
+    return max(rows, key=order)

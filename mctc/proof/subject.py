@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import repeat
 from typing import Any
 
@@ -22,6 +23,7 @@ from mctc.streaming.lengths import Lengths
 from mctc.streaming.run import Call, stream
 from mctc.weights import Weights
 
+KEPT = 16_000_000  # parameters up to which their values are held in float64: 128 MB
 LABELS = 8  # calls of a component over labels, in the longest item
 ALONE = "two in a batch"
 SEED = 7
@@ -56,7 +58,7 @@ class Subject:
     hears: tuple[str, str] = ("", "")
     heard: Mapping[str, Array] = field(default_factory=dict)
     exact: bool = False
-    _weights: dict[int, Weights] = field(default_factory=dict)
+    _values: dict[int, ParameterValue] = field(default_factory=dict)
     _utterances: dict[tuple[str, str, bool, int], Utterance] = field(default_factory=dict)
 
     def component(self, name: str) -> str:
@@ -89,13 +91,19 @@ class Subject:
 
     def parameter(self, program: Program) -> ParameterValue:
         """Values of a program's parameters by name."""
-        weights = self._weights.setdefault(id(program), self.load(program))
+        if id(program) not in self._values:
+            self._values[id(program)] = self._kept(program, self.load(program))
+        return self._values[id(program)]
+
+    def _kept(self, program: Program, weights: Weights) -> ParameterValue:
+        """Small models keep every value: a reference is asked for it in every call."""
 
         def value(name: str) -> Array:
             found = program.parameters[name]
             return weights.exact(found) if self.exact and found.quantization is None else weights.deployed(found)
 
-        return value
+        small = sum(type_.size for type_, _ in program.sources.values()) <= KEPT
+        return cache(lambda name: value(name).astype(np.float64)) if small else value
 
     def stepped(self, name: str, item: Item = NOISE, rounding: Any = None, deployed: Program | None = None) -> Results:
         """Results of a deployed step over chunks by the ops' reference semantics, every result of an op rounded to

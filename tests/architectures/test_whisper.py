@@ -14,7 +14,7 @@ from mctc.decode.stepper import DecodeError
 from mctc.importing import Checkpoint, plan, shipped_map, write
 from mctc.ir.types import DType
 from mctc.language import elaborate_file
-from mctc.rewrite.validate import relative_error
+from mctc.proof.difference import relative_error
 from mctc.runtime.built import BuiltPort, open_built
 from mctc.runtime.encoder_decoder import EncoderDecoder
 from mctc.runtime.step import Packages, Step

@@ -12,9 +12,9 @@ import pytest
 from mctc.build import BuildOptions, build
 from mctc.build.options import BuildError
 from mctc.package import read_package
+from mctc.proof.ladder import Ladder
 from mctc.quantize import quantize
 from mctc.runtime.built import open_built
-from mctc.proof.ladder import Ladder
 from mctc.runtime.transducer import Transducer
 from mctc.weights import Weights
 from tests.build.conftest import SPEC

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mctc.evaluate.adapt import adapt
 from mctc.ir.text import parse_program
 from mctc.ir.types import TensorType
-from mctc.evaluate.adapt import adapt
 
 ARRAY = np.arange(2 * 5 * 4).reshape(2, 5, 4)
 PLAIN = "f32[batch 2, time 5, channel 4]"

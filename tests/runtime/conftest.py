@@ -1,37 +1,10 @@
-"""Small builds: a transducer like mct_small, one whose encoder looks ahead, and one that does not hear."""
+"""Speech for the small builds of tests/conftest.py."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-
-from mctc.build import BuildOptions, build
-
-AHEAD = Path(__file__).parent / "ahead.mct"
-BARE = Path(__file__).parent / "bare.mct"
-
-
-@pytest.fixture(scope="session")
-def small(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    defines = {"width": 32, "depth": 2, "vocab": 30}
-    folder = tmp_path_factory.mktemp("build") / "small"
-    build(root / "spec/mct_small.mct", folder, BuildOptions(defines=defines))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def ahead(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("build") / "ahead"
-    build(AHEAD, folder, BuildOptions())
-    return folder
-
-
-@pytest.fixture(scope="session")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("build") / "bare"
-    build(BARE, folder, BuildOptions())
-    return folder
 
 
 @pytest.fixture(scope="session")

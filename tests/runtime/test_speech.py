@@ -10,9 +10,9 @@ import pytest
 from mctc.audio import load_audio, log_mel
 from mctc.build import BuildOptions, build
 from mctc.build.options import BuildError
+from mctc.evaluate.adapt import adapt
 from mctc.evaluate.reference import evaluate
 from mctc.ir.text import parse_program
-from mctc.evaluate.adapt import adapt
 from mctc.runtime.built import open_built
 from mctc.runtime.encoder import Encoder
 from mctc.runtime.speech import front_end, mel_chunks, transcribe

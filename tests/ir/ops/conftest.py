@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mctc.evaluate.adapt import adapt
 from mctc.evaluate.reference import evaluate
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
-from mctc.evaluate.adapt import adapt
 
 Operand = tuple[Array, str] | None  # an array and the roles of its axes, 'batch time channel'
 DTYPES = {"f": DType.F32, "i": DType.I32, "b": DType.BOOL}
