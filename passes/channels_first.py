@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mctc.evaluate.adapt import adapt
 from mctc.ir.dims import Extent
 from mctc.ir.op import InferenceError
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import Axis, Role, TensorType
 from mctc.passes.layout import Layout, has_roles, substance
-from mctc.evaluate.adapt import adapt
 from mctc.rewrite.base import Context, Pass, Reshapes
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions

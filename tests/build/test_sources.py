@@ -12,7 +12,7 @@ import pytest
 from mctc.build import BuildOptions, build
 from mctc.language import elaborate_file
 from mctc.language.read import StandardInput
-from mctc.runtime.ladder import Ladder
+from mctc.proof.ladder import Ladder
 from mctc.runtime.trace import Traces
 
 BLOCK = "block halve(x: f32[..., C], n) { return linear(x, n) * 0.5 }\n"

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from mctc.build.agreement import random_arrays
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Program
+from mctc.proof.battery import draw
 from mctc.targets.ane.rules import RULES as CORE_ML_RULES
 from mctc.targets.coreai.rules import RULES
 from tests.targets.ane.test_rules import CASES, program_of
@@ -38,7 +38,7 @@ def errors(written: Made) -> Errors:
     """Of every case: the largest error, of the largest magnitude, and the signal-to-noise ratio in dB."""
     engine, found = written.engine(), {}
     for name, function in zip(CASES, written.program.functions.values()):
-        inputs = random_arrays({value.name: value.type for value in function.inputs})
+        inputs = draw(function, {})
         expected, _ = evaluate(function, inputs, lambda p: written.weights.deployed(written.program.parameters[p]))
         actual = engine.function(function.name)(inputs)
         pairs = [(np.float64(expected[result]), np.float64(actual[result])) for result in expected]
