@@ -44,10 +44,12 @@ class Item:
 
 
 def _noise(rng: np.random.Generator, type_: TensorType) -> Array:
+    """Normal, as fp16 holds them."""
     return rng.normal(size=type_.shape).astype(np.float16).astype(np.float64)
 
 
 def _silence(rng: np.random.Generator, type_: TensorType) -> Array:
+    """Exact zeros."""
     return np.zeros(type_.shape)
 
 
@@ -62,23 +64,28 @@ def _broken(rng: np.random.Generator, type_: TensorType) -> Array:
 
 
 def _constant(rng: np.random.Generator, type_: TensorType) -> Array:
-    return np.full(type_.shape, 0.5)  # a sum of these is exact in every float, so variance is zero everywhere
+    """All one half: sums of it are exact in every float, so variances are zero everywhere."""
+    return np.full(type_.shape, 0.5)
 
 
 def _large(rng: np.random.Generator, type_: TensorType) -> Array:
+    """From 2^15 to fp16's largest, of either sign."""
     signs = rng.choice((-1.0, 1.0), type_.shape)
     return np.asarray(rng.uniform(*LARGE, type_.shape) * signs, np.float16).astype(np.float64)
 
 
 def _small(rng: np.random.Generator, type_: TensorType) -> Array:
+    """Zero and fp16's smallest, up to four times it, of either sign."""
     return np.asarray(rng.integers(-4, 5, type_.shape) * SMALL)
 
 
 def _any_id(rng: np.random.Generator, type_: TensorType, domain: Domain) -> Array:
+    """Any."""
     return domain.draw(rng, type_.shape)
 
 
 def _first_id(rng: np.random.Generator, type_: TensorType, domain: Domain) -> Array:
+    """The first."""
     return domain.nearest(np.zeros(type_.shape))
 
 
@@ -89,11 +96,18 @@ def _ends(rng: np.random.Generator, type_: TensorType, domain: Domain) -> Array:
 
 
 def _any_mark(rng: np.random.Generator, type_: TensorType) -> Array:
+    """Any."""
     return rng.integers(0, 2, type_.shape).astype(np.float64)
 
 
 def _ones(rng: np.random.Generator, type_: TensorType) -> Array:
+    """All ones."""
     return np.ones(type_.shape)
+
+
+def _zeros(rng: np.random.Generator, type_: TensorType) -> Array:
+    """All zeros."""
+    return np.zeros(type_.shape)
 
 
 def _ragged(rng: np.random.Generator, type_: TensorType) -> Array:
@@ -106,7 +120,7 @@ def _ragged(rng: np.random.Generator, type_: TensorType) -> Array:
 NOISE = Item("noise", _noise, _any_id, _any_mark, chunks=2, steps=1, random=True)
 SILENCE = Item("silence", _silence, _first_id, _ones, chunks=1, steps=2)
 BROKEN = Item("sound, silence, sound", _broken, _any_id, _ragged, chunks=3, labels=3)
-CONSTANT = Item("constant rows", _constant, _ends, _silence, chunks=1, steps=3)
+CONSTANT = Item("constant rows", _constant, _ends, _zeros, chunks=1, steps=3)
 BATTERY = (
     NOISE,
     SILENCE,

@@ -1,0 +1,118 @@
+"""Artifacts against their program: what is called, what is compared, and what a disagreement says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mctc.build.options import BuildError
+from mctc.build.target import Agreement, Interface, Port
+from mctc.evaluate.reference import evaluate
+from mctc.ir.op import Array
+from mctc.ir.program import Program
+from mctc.ir.text import parse_program
+from mctc.proof.readback import ITEMS, Readback
+from mctc.weights import Weights
+
+PROGRAM = """function @f(%x: f32[batch 1, time 4, channel 3]) {
+    state %h: f32[batch 1, channel 3] as "h"
+    %m = reduce_mean(%x, axis = "time")
+    %n = reshape(%m, axes = [["batch", 1], ["channel", 3]])
+    %u = add(%h, %n)
+    %y = add(%x, %m)
+    next %h = %u
+    return y = %y
+}"""
+Change = Callable[[dict[str, Array], dict[str, Array], int], None]  # results, state and the number of the call
+
+
+@dataclass
+class Engine:
+    """The program itself as an artifact, in float32, with a change to what it gives."""
+
+    program: Program
+    change: Change
+    seen: list[Mapping[str, Array]] = field(default_factory=list)
+    name: str = "f"
+    inputs: tuple[Port, ...] = ()
+    states: tuple[Port, ...] = ()
+
+    def function(self, name: str | None = None) -> Engine:
+        return self
+
+    def make_state(self) -> dict[str, Array]:
+        return {"h": np.zeros((1, 3))}
+
+    def __call__(self, inputs: Mapping[str, Array], state: Any = None) -> dict[str, Array]:
+        self.seen.append({**inputs, **state})
+        results, updates = evaluate(self.program.functions["f"], inputs, lambda _: np.zeros(0), state, np.float32)
+        self.change(results, updates, len(self.seen))
+        state.update(updates)
+        return results
+
+
+def port(name: str, *shape: int) -> Port:
+    roles = ("batch", "time", "channel") if len(shape) == 3 else ("batch", "channel")
+    return Port(name, name, shape, "fp32", roles)
+
+
+def read_back(folder: Path, change: Change) -> tuple[list[Agreement], Engine]:
+    program = parse_program(PROGRAM)
+    engine = Engine(program, change)
+    interface = Interface("f.bin", "f", (port("x", 1, 4, 3),), (port("y", 1, 4, 3),), (port("h", 1, 3),), 5)
+    read = Readback(folder, lambda _: engine, "fp32")
+    return read.steps(program, Weights(program.sources), {"f": interface}), engine
+
+
+def nothing(results: dict[str, Array], updates: dict[str, Array], call: int) -> None:
+    pass
+
+
+def test_results_and_new_states_are_compared_on_noise_constants_and_silence(tmp_path: Path) -> None:
+    found, engine = read_back(tmp_path, nothing)
+    assert [agreement.result for agreement in found] == ["y", "h_out"]
+    assert all(0 <= agreement.error < 1e-6 for agreement in found)
+    noise, constant, silence = engine.seen
+    assert len(ITEMS) == 3
+    assert noise["h"].any()
+    assert np.ptp(constant["x"]) == 0
+    assert constant["h"].any()
+    assert not silence["x"].any()
+    assert not silence["h"].any()
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+@pytest.mark.parametrize("what", ["result", "state"])
+def test_a_difference_in_any_call_is_an_error_that_names_the_result_and_the_item(
+    tmp_path: Path, call: int, what: str
+) -> None:
+    def change(results: dict[str, Array], updates: dict[str, Array], number: int) -> None:
+        if number == call:
+            (results if what == "result" else updates)["y" if what == "result" else "h"] += 0.01
+
+    named = "y" if what == "result" else "h_out"
+    with pytest.raises(BuildError, match=rf"f\.bin: {named} of f, on {ITEMS[call - 1].name}, differs") as caught:
+        read_back(tmp_path, change)
+    assert "(limit " in str(caught.value)
+
+
+def test_a_number_that_is_lost_is_an_error_even_on_silence(tmp_path: Path) -> None:
+    def change(results: dict[str, Array], updates: dict[str, Array], number: int) -> None:
+        if number == 3:
+            results["y"][0, 0, 0] = np.nan
+
+    with pytest.raises(BuildError, match="y of f, on silence, is not finite where the program is"):
+        read_back(tmp_path, change)
+
+
+def test_another_shape_is_an_error(tmp_path: Path) -> None:
+    def change(results: dict[str, Array], updates: dict[str, Array], number: int) -> None:
+        results["y"] = results["y"][..., :2]
+
+    with pytest.raises(BuildError, match=r"y came out as \[1, 4, 2\], not \[1, 4, 3\]"):
+        read_back(tmp_path, change)

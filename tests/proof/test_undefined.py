@@ -1,0 +1,71 @@
+"""Where numbers end: named by op, instance and line, in builds, in verify and in a pass."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from mctc.build import BuildOptions, build
+from mctc.cli.verify import verify
+from mctc.diagnostics.errors import MctcError
+from mctc.ir.text import parse_program
+from mctc.proof.undefined import first_undefined, told
+
+SPEC = """model m(width = 8) {{
+    dim B: batch
+    dim T: time @ 100 Hz
+    component c(x: f32[B, T, width]) -> f32[B, T, width] {{
+        y = linear(x, width)
+        return {body}
+    }}
+    stream {{ chunk = 80 ms }}
+}}
+"""
+
+
+def spec(folder: Path, body: str) -> Path:
+    path = folder / "m.mct"
+    path.write_text(SPEC.format(body=body), encoding="utf-8")
+    return path
+
+
+def test_the_first_op_is_found_as_numbers_are_and_as_rounding_leaves_them() -> None:
+    function = parse_program(
+        "function @f(%x: f32[channel 4]) { %a = scale(%x, factor = 1000.0) %b = mul(%a, %a) return y = %b }"
+    ).functions["f"]
+    inputs = {"x": np.full(4, 10.0)}
+    assert first_undefined(function, inputs, lambda _: np.zeros(0)) is None
+    found = first_undefined(function, inputs, lambda _: np.zeros(0), rounding=np.float16)
+    assert found is not None
+    assert told(found).startswith("mul")
+
+
+def test_a_build_whose_results_are_finite_nowhere_is_refused_with_the_op_and_its_line(tmp_path: Path) -> None:
+    with pytest.raises(MctcError, match=r"nowhere finite on noise: log.* at .*m\.mct:6:16 is the first"):
+        build(spec(tmp_path, "log(y - 100)"), tmp_path / "out", BuildOptions())
+    assert not (tmp_path / "out").exists()
+
+
+def test_where_some_numbers_are_none_the_rest_is_compared_and_a_warning_names_the_line(tmp_path: Path) -> None:
+    built = build(spec(tmp_path, "sqrt(y)"), tmp_path / "out", BuildOptions()).manifest
+    (told_of,) = {entry["undefined"] for entry in built["verification"] if "undefined" in entry}
+    assert told_of.startswith("sqrt")
+    assert "m.mct:6:16 is the first op that is not finite, on noise" in told_of
+
+
+def test_verify_warns_of_what_the_reference_cannot_say_and_of_what_fp16_cannot_hold(tmp_path: Path) -> None:
+    build(spec(tmp_path, "exp(y)"), tmp_path / "out", BuildOptions())
+    done = CliRunner().invoke(verify, [str(tmp_path / "out"), "--no-witnesses", "--json"], standalone_mode=False)
+    assert done.exception is None
+    rungs = {rung["name"]: rung for rung in json.loads(done.stdout)}
+    (whole,) = rungs["IR reference, whole"]["notes"]
+    assert "exp" in whole
+    assert "m.mct:6:16 is not finite on largest numbers" in whole
+    (half,) = rungs["package evaluator, fp16"]["notes"]
+    assert half.endswith("is not finite on largest numbers in float16")
+    assert rungs["package evaluator, fp16"]["ok"] is True
+    assert "dB" in rungs["package evaluator, fp16"]["measured"]
