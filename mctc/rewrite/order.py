@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import did_you_mean
@@ -21,11 +23,8 @@ def ordered(passes: Iterable[type[Pass]], stage: str) -> list[type[Pass]]:
     Names of passes of the other stage are met by the stages themselves. Raises OrderError for an unknown name
     (unless it ends with '?') and for a cycle, naming the passes of both.
     """
-    import networkx
-
     known = {cls.name: cls for cls in passes}
-    graph: networkx.DiGraph[str] = networkx.DiGraph()
-    graph.add_nodes_from(name for name, cls in known.items() if cls.stage == stage)
+    sorter = TopologicalSorter[str]({name: () for name, cls in known.items() if cls.stage == stage})
     for name, cls in known.items():
         for other in (*cls.after, *cls.before):
             target = other.rstrip("?")
@@ -37,12 +36,23 @@ def ordered(passes: Iterable[type[Pass]], stage: str) -> list[type[Pass]]:
             first, second = (target, name) if other in cls.after else (name, target)
             _check_stages(known, first, second)
             if known[target].stage == stage and cls.stage == stage:
-                graph.add_edge(first, second)
+                sorter.add(second, first)
     try:
-        return [known[name] for name in networkx.lexicographical_topological_sort(graph)]
-    except networkx.NetworkXUnfeasible:
-        loop = [a for a, _ in networkx.find_cycle(graph)]
-        raise OrderError(f"the order of passes runs in a circle: {' -> '.join([*loop, loop[0]])}") from None
+        sorter.prepare()
+    except CycleError as error:
+        raise OrderError(f"the order of passes runs in a circle: {' -> '.join(error.args[1])}") from None
+    return [known[name] for name in _by_name(sorter)]
+
+
+def _by_name(sorter: TopologicalSorter[str]) -> Iterator[str]:
+    """The nodes in order; of those that could come next, the first by name."""
+    ready: list[str] = []
+    while sorter.is_active():
+        for name in sorter.get_ready():
+            heappush(ready, name)
+        name = heappop(ready)
+        yield name
+        sorter.done(name)
 
 
 def _check_stages(known: dict[str, type[Pass]], first: str, second: str) -> None:
