@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from math import gcd
 
-from mctc.diagnostics.errors import MctcError
+from mctc.diagnostics.diagnostic import LocatedError, Severity, diagnostic_at
+from mctc.diagnostics.near import listing
 from mctc.ir.path_pattern import matches
 from mctc.ir.program import Op, Parameter, Program, Quantization, QuantizeRule
 from mctc.rewrite.base import Context, Pass, Within
@@ -27,8 +30,11 @@ NARROWEST = 8  # entries a row: each row carries an fp16 scale
 LEAST_GROUP = 8
 
 
-class QuantizationError(MctcError):
+class QuantizationError(LocatedError):
     """A rule that asks for what leaves the Neural Engine."""
+
+    def __init__(self, message: str, rule: QuantizeRule, *, hint: str) -> None:
+        super().__init__("MCT0147", message, rule.origin.location, hint=hint)
 
 
 @dataclass(frozen=True)
@@ -55,23 +61,26 @@ class AnnotateQuantization(Pass):
         for rule in program.quantize:
             _check(rule, forced=bool(context.options.get("force_quantization", False)))
         uses = _uses(program)
-        parameters, matched = {}, set[QuantizeRule]()
+        parameters, matched = {}, {rule: _Matched(rule) for rule in program.quantize}
         for name, parameter in program.parameters.items():
             found = first_match(program.quantize, parameter)
             parameters[name] = parameter
             if found is not None:
-                matched.add(found)
-                parameters[name] = self._annotated(parameter, found, uses.get(name, ()), context)
-        for rule in program.quantize:
-            if rule not in matched:
+                parameters[name] = self._annotated(parameter, matched[found], uses.get(name, ()), context)
+        for rule, outcome in matched.items():
+            if not outcome.parameters:
                 context.explain(self.name, rule.pattern, f"warning: {_unmatched(rule, program)}")
+            outcome.warn(context)
         functions = {name: replace(function) for name, function in program.functions.items()}
         return drop_dead(replace(program, functions=functions, parameters=parameters))
 
-    def _annotated(self, parameter: Parameter, rule: QuantizeRule, uses: Sequence[_Use], context: Context) -> Parameter:
+    def _annotated(self, parameter: Parameter, matched: _Matched, uses: Sequence[_Use], context: Context) -> Parameter:
+        rule = matched.rule
+        matched.parameters.append(parameter.name)
         if not _is_matrix(parameter, uses):
             return parameter
         reason = _reason_against(parameter, rule.quantization, uses)
+        matched.note(parameter, uses, reason)
         how = "fp16" if reason else describe(rule.quantization)
         told = f"{how}: {reason or f'rule {rule.pattern}'}"
         context.explain(self.name, parameter.name, told)
@@ -79,6 +88,61 @@ class AnnotateQuantization(Pass):
             return parameter
         quantization = replace(rule.quantization, axis=channels_axis(uses))
         return replace(parameter, quantization=quantization, origin=parameter.origin.after(self.name, told))
+
+
+@dataclass
+class _Matched:
+    """What became of the parameters that a rule decides about.
+
+    stored: how many are stored as it says. refused: parameters that its kind of palette can't hold, by the reason.
+    rows: their numbers of output channels.
+    """
+
+    rule: QuantizeRule
+    parameters: list[str] = field(default_factory=list)
+    stored: int = 0
+    refused: dict[str, list[str]] = field(default_factory=dict)
+    rows: set[int] = field(default_factory=set)
+
+    def note(self, parameter: Parameter, uses: Sequence[_Use], reason: str | None) -> None:
+        quantization = self.rule.quantization
+        self.stored += reason is None
+        if reason is None or quantization is None or _too_small(parameter, uses):
+            return
+        rows = parameter.type.shape[channels_axis(uses)]
+        if (kind := _against_palette(rows, quantization, uses)) is not None:
+            self.refused.setdefault(kind.value, []).append(parameter.name)
+            self.rows |= {rows} if kind is Against.GROUP else set()
+
+    def warn(self, context: Context) -> None:
+        """Warns, at the rule, of weights that stay in fp16 although it asks for something else."""
+        quantization, place = self.rule.quantization, self.rule.origin.location
+        if quantization is None or not self.parameters:
+            return
+        for reason, names in self.refused.items():
+            message = f"{listing(names, 3)} stay{'s' * (len(names) == 1)} in fp16: {reason}"
+            hint = (
+                self._fitting(quantization) if reason == Against.GROUP.value else "write `none` for it in a rule before"
+            )
+            context.warn(diagnostic_at(place, "MCT0149", message, hint=hint, severity=Severity.WARNING))
+        if not self.stored and not self.refused:
+            message = f"`{self.rule.pattern}` stores nothing as {describe(quantization)}"
+            hint = (
+                f"{listing(self.parameters, 2)} {'is' if len(self.parameters) == 1 else 'are'} no matrix of at least "
+                f"{SMALLEST} weights with {NARROWEST} a row"
+            )
+            context.warn(diagnostic_at(place, "MCT0149", message, hint=hint, severity=Severity.WARNING))
+
+    def _fitting(self, quantization: Quantization) -> str:
+        """The nearest group that divides all of them."""
+        common = gcd(*self.rows)
+        group = quantization.group or LEAST_GROUP
+        fitting = [n for n in range(LEAST_GROUP, common + 1) if common % n == 0]
+        told = ", ".join(map(str, sorted(self.rows)))
+        if not fitting:
+            return f"leave `group` out: one palette for the tensor; there are {told} output channels"
+        nearest = min(fitting, key=lambda n: abs(n - group))
+        return f"for example `group = {nearest}`; there are {told} output channels"
 
 
 def first_match(rules: Sequence[QuantizeRule], parameter: Parameter) -> QuantizeRule | None:
@@ -120,21 +184,35 @@ def _reason_against(parameter: Parameter, quantization: Quantization | None, use
     if quantization is None:
         return "the rule says none"
     rows = parameter.type.shape[channels_axis(uses)]
-    if parameter.type.size < SMALLEST or parameter.type.size // rows < NARROWEST:
+    if _too_small(parameter, uses):
         return f"only {rows} rows of {parameter.type.size // rows} entries"
-    if quantization.scheme == "palette":
-        return _reason_against_palette(rows, quantization, uses)
-    return None
-
-
-def _reason_against_palette(rows: int, quantization: Quantization, uses: Sequence[_Use]) -> str | None:
-    if any(use.op.attributes.get("groups", 1) > 1 for use in uses):
-        return "a palettised grouped convolution does not compile for the Neural Engine (ANE-QT-015)"
-    if any(max(_numbers(use.op.attributes.get("stride", 1))) > 2 for use in uses):
-        return "palettised kernels take strides up to 2 (ANE-CV-007)"
-    if quantization.group is not None and rows % quantization.group:
+    kind = _against_palette(rows, quantization, uses)
+    if kind is Against.GROUP:
         return f"{rows} output channels do not divide into groups of {quantization.group}"
-    return None
+    return None if kind is None else kind.value
+
+
+def _too_small(parameter: Parameter, uses: Sequence[_Use]) -> bool:
+    rows = parameter.type.shape[channels_axis(uses)]
+    return parameter.type.size < SMALLEST or parameter.type.size // rows < NARROWEST
+
+
+class Against(Enum):
+    """Why a weight can't be a palette."""
+
+    GROUPED = "a palettised grouped convolution does not compile for the Neural Engine (ANE-QT-015)"
+    STRIDE = "palettised kernels take strides up to 2 (ANE-CV-007)"
+    GROUP = "the groups of the palette do not divide its output channels"
+
+
+def _against_palette(rows: int, quantization: Quantization, uses: Sequence[_Use]) -> Against | None:
+    if quantization.scheme != "palette":
+        return None
+    if any(use.op.attributes.get("groups", 1) > 1 for use in uses):
+        return Against.GROUPED
+    if any(max(_numbers(use.op.attributes.get("stride", 1))) > 2 for use in uses):
+        return Against.STRIDE
+    return Against.GROUP if quantization.group is not None and rows % quantization.group else None
 
 
 def channels_axis(uses: Sequence[_Use]) -> int:
@@ -151,17 +229,18 @@ def _check(rule: QuantizeRule, forced: bool) -> None:
     quantization = rule.quantization
     if quantization is None or quantization.group is None or forced:
         return
-    place = f"{rule.origin.location}: " if rule.origin.location else ""
     if quantization.scheme != "palette":
         raise QuantizationError(
-            f"{place}{rule.pattern} asks for {quantization.scheme} with scales for blocks of {quantization.group}, "
-            "which leaves the Neural Engine (ANE-QT-001)",
+            f"{rule.pattern} asks for {quantization.scheme} with scales for blocks of {quantization.group}, which "
+            "leaves the Neural Engine (ANE-QT-001)",
+            rule,
             hint=f"use {quantization.scheme}(per_channel)",
         )
     if quantization.group < LEAST_GROUP:
         raise QuantizationError(
-            f"{place}{rule.pattern} asks for a palette for each {quantization.group} output channels, which is slow on "
-            "the Neural Engine (ANE-QT-003)",
+            f"{rule.pattern} asks for a palette for each {quantization.group} output channels, which is slow on the "
+            "Neural Engine (ANE-QT-003)",
+            rule,
             hint=f"use groups of {LEAST_GROUP} or more, or one palette for the tensor",
         )
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain, count
 
 import numpy as np
 
+from mctc.build.names import STATE_OUT
 from mctc.hardware.devices import find_device
 from mctc.ir.dims import Extent
 from mctc.ir.location import Origin
@@ -15,7 +17,7 @@ from mctc.passes.state_packing import Cohort, Grid, Packing, Shelf, grid_of, pac
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions
 
-PACKED = "state"  # the name of the packed state
+PACKED = "state"  # the name of the packed state, unless an input or result has it
 
 
 class PackStates(Pass):
@@ -50,7 +52,7 @@ class _Packer(Rewriter):
     ) -> None:
         super().__init__(program, function, by)
         self.packings, self.context = packings, context
-        self.names = [PACKED] if context.state != "separate" else [state.name for state in function.states]
+        self.names = [_free(function)] if context.state != "separate" else [state.name for state in function.states]
 
     def packed(self) -> Function:
         function = self.function
@@ -134,6 +136,13 @@ class _Packer(Rewriter):
     def _plain(self, value: Value, grid: Grid) -> Value:
         """A value as rows and lines of a grid with unit axes: roles never keep two states from standing together."""
         return self.reshaped(value, _grid_type(grid.rows, grid.lines, value.type.size // (grid.rows * grid.lines)))
+
+
+def _free(function: Function) -> str:
+    """A name that no input or result has, for the packed state and, where states are outputs too, for its new value."""
+    taken = {*(value.name for value in function.inputs), *(name for name, _ in function.results)}
+    names = chain([PACKED], (f"{PACKED}_{n}" for n in count(1)))
+    return next(name for name in names if not taken & {name, name + STATE_OUT})
 
 
 def _bare(value: Value) -> Value:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from mctc.diagnostics.errors import MctcError
+from mctc.diagnostics.diagnostic import LocatedError
+from mctc.ir.location import Location
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.program import Function, Op, Program, Value, VocabularyMap
 from mctc.ir.types import Role
@@ -22,8 +23,11 @@ NEVER = -1e4
 FP16_MAX = 65504.0
 
 
-class VocabularyError(MctcError):
+class VocabularyError(LocatedError):
     """A vocabulary that cannot be padded; names the op in the way."""
+
+    def __init__(self, message: str, location: Location | None, *, hint: str) -> None:
+        super().__init__("MCT0204", message, location, hint=hint)
 
 
 class PadVocabulary(Pass):
@@ -83,6 +87,7 @@ class _Plan:
                 what = f"is made by {op.name} at {_place(op, self.function)}" if op else "is an input"
                 raise VocabularyError(
                     f"the classes of result {name} of {self.function.name} cannot be padded: the value {what}",
+                    (op or self.function).origin.location,
                     hint="let a linear layer make the classes, with at most softmax or log_softmax after it",
                 )
             (value,) = (operand for operand in op.operands if operand is not None)
@@ -93,6 +98,7 @@ class _Plan:
                 raise VocabularyError(
                     f"the classes of {self.function.name} cannot be padded: {user.name} at "
                     f"{_place(user, self.function)} reads them too",
+                    user.origin.location,
                     hint="return them from the component without further arithmetic",
                 )
 

@@ -1,7 +1,8 @@
 """A build: from a spec to a folder that is written whole or not at all, the same bytes each time, and proven.
 
-options · chunk (frames a call) · compile (spec to deployed program) · target (what a target is) · make (all of it) ·
-manifest (what the folder says about itself) · folder (writing it atomically).
+options · chunk (frames a call) · compile (spec to deployed program) · target (what a target is) · refusal (what one
+refuses) · check (what a build would refuse, without building) · make (all of it) · manifest (what the folder says about
+itself) · front_end (the log-mel frames in it) · folder (writing it atomically).
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ import re
 from fractions import Fraction
 
 from mctc.build.options import BuildError
+from mctc.diagnostics.diagnostic import LocatedError
+from mctc.ir.location import Location
 from mctc.ir.program import Program
 from mctc.ir.types import Role
 from mctc.streaming.lengths import Lengths
@@ -28,22 +30,31 @@ def parse_chunk(text: str) -> Fraction | int:
     return int(number)
 
 
+class LengthError(LocatedError, BuildError):
+    """Nothing says how much of the time dimension a call takes, or it is no whole number of frames."""
+
+
 def lengths(program: Program, asked: Fraction | int | None) -> Lengths:
     """How much of the time dimension a call takes: a chunk, or a whole utterance where the spec has no chunk.
 
-    Raises BuildError when nothing says it, or it is no whole number of frames.
+    Raises LengthError.
     """
     streams = any(axis.role is Role.TIME for f in program.functions.values() for v in f.inputs for axis in v.type.axes)
     if not streams:
         return Lengths(1)
     length = program.utterance.settings.get("length")
-    utterance = None if length is None else _frames(program, length, "an utterance")
+    said = program.utterance.places.get("length")
+    utterance = None if length is None else _frames(program, length, "an utterance", said)
     chunk = program.stream.settings.get("chunk") if asked is None else asked
     if chunk is not None:
-        return Lengths(_frames(program, chunk, "a chunk"), utterance)
+        return Lengths(
+            _frames(program, chunk, "a chunk", program.stream.places.get("chunk") if asked is None else None), utterance
+        )
     if utterance is None:
-        raise BuildError(
+        raise LengthError(
+            "MCT0205",
             f"{program.name} doesn't say how much audio a call takes",
+            next(f.origin.location for f in program.functions.values()),
             hint="write `stream { chunk = 320 ms }` in the model, or pass --chunk 320ms; "
             "`utterance { length = 30 s }` for one that takes all of it at once",
         )
@@ -51,24 +62,28 @@ def lengths(program: Program, asked: Fraction | int | None) -> Lengths:
 
 
 def chunk_frames(program: Program, asked: Fraction | int | None) -> int:
-    """Frames of the time dimension a call takes. Raises BuildError as `lengths` does."""
+    """Frames of the time dimension a call takes. Raises LengthError as `lengths` does."""
     return lengths(program, asked).chunk
 
 
-def _frames(program: Program, length: Fraction | int, what: str) -> int:
+def _frames(program: Program, length: Fraction | int, what: str, said: Location | None) -> int:
     """A length in seconds or frames as frames."""
     if isinstance(length, int):
         return length
     rate = frame_rate(program)
     if rate is None:
-        raise BuildError(
+        raise LengthError(
+            "MCT0202",
             f"{what} of {float(length * 1000):g} ms needs a rate on the time dimension of {program.name}",
+            said,
             hint=f"for example `dim T: time @ 100 Hz`, or {what} in frames",
         )
     frames = Fraction(length) * rate
     if frames.denominator != 1 or frames < 1:
-        raise BuildError(
+        raise LengthError(
+            "MCT0202",
             f"{what} of {float(length * 1000):g} ms is {float(frames):g} frames at {rate} Hz, not a whole number",
+            said,
             hint=f"a frame is {float(1000 / rate):g} ms long",
         )
     return int(frames)

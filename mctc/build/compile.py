@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from mctc.build.chunk import lengths
+from mctc.build.chunk import LengthError, lengths
 from mctc.build.options import STATES, BuildError, BuildOptions
-from mctc.diagnostics.diagnostic import DiagnosticError
+from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.program import Program
 from mctc.ir.types import Role
@@ -44,7 +44,7 @@ class Compiled:
     """A program on its way: `whole` after the common passes, `derived` its steps, `deployed` after the deploy passes.
 
     steps: what a caller of each step function must know. ran: the passes of each stage, in order.
-    explanations: (pass, where, why) for every decision that a pass explained.
+    explanations: (pass, where, why) for every decision that a pass explained. warnings: what a pass left undone.
     """
 
     whole: Program
@@ -54,6 +54,7 @@ class Compiled:
     steps: Mapping[str, StepInfo]
     ran: Mapping[str, list[Ran]]
     explanations: tuple[tuple[str, str, str], ...]
+    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def chunk(self) -> int:
@@ -107,7 +108,7 @@ def _behind(
         watch(DERIVE, derived)
     deployed, deploy = run(derived, "deploy") if wants.deploys else (derived, [])
     ran = {"common": common, "deploy": deploy}
-    return Compiled(whole, derived, deployed, asked, steps, ran, tuple(context.explanations))
+    return Compiled(whole, derived, deployed, asked, steps, ran, tuple(context.explanations), tuple(context.warnings))
 
 
 def _streamed(
@@ -118,7 +119,7 @@ def _streamed(
     steps: dict[str, StepInfo] = {}
     try:
         asked, timeless = lengths(whole, options.chunk), False
-    except BuildError as error:
+    except LengthError as error:
         if options.chunk is not None or whole.stream.settings or whole.utterance.settings:
             raise
         context.explain(DERIVE, whole.name, error.message)

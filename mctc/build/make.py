@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import disk_usage
-from typing import Any, cast
+from typing import Any
 
-from mctc.build.compile import Compiled, Watch, compile_program, compile_whole
+from mctc.build.compile import Compiled, Watch
 from mctc.build.folder import check_replaceable, replaced
 from mctc.build.manifest import ORIGINS, PROGRAM, WHOLE, manifest, read_manifest, sha256, write_json, write_manifest
 from mctc.build.options import BuildError, BuildOptions
+from mctc.build.refusal import refuse as refuse_program
 from mctc.build.sources import digest, source_record, texts, write_sources
-from mctc.build.target import Target, Written
+from mctc.build.target import Target, Written, compile_for, compile_whole_for, target_named
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.source import SourceFile
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program
 from mctc.language.read import Spec
-from mctc.plugins import registry
 from mctc.version import __version__
 from mctc.weights import Weights
+
+__all__ = ["BuildResult", "build", "compile_for", "compile_whole_for", "target_named", "write_build"]
 
 CACHED = 64_000_000  # parameters up to which values are computed once and kept: below half a gigabyte
 
@@ -79,6 +81,7 @@ def write_build(
     read: the files of the spec, which the folder keeps copies of.
     """
     program = compiled.deployed
+    refuse_program(target.refuses(compiled, options), target.name)
     weights, origin = _weights(program, options)
     metadata = {
         "mctc.version": __version__,
@@ -101,27 +104,13 @@ def write_build(
     return BuildResult(out, described, compiled)
 
 
-def compile_for(target: Target, program: Program, options: BuildOptions, watch: Watch | None = None) -> Compiled:
-    """`compile_program` as a target wants it."""
-    return compile_program(program, options, watch, wants=target.wants)
-
-
-def compile_whole_for(target: Target, whole: Program, options: BuildOptions) -> Compiled:
-    """`compile_whole` as a target wants it."""
-    return compile_whole(whole, options, wants=target.wants)
-
-
-def target_named(name: str) -> Target:
-    """A target of the registry. Raises PluginError when there is none of that name."""
-    return cast("Callable[[], Target]", registry().load("targets", name))()
-
-
 def _beside(
     name: str, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
 ) -> Mapping[str, Any]:
     """Writes what another target adds to a build. What it can't write is left out, and the manifest says why."""
     target = target_named(name)
     try:
+        refuse_program(target.refuses(compiled, options), name)
         written = target.write(compiled, weights, folder, options, metadata)
     except MctcError as error:
         return {"missing": str(error)}

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mctc.build.compile import Compiled
 from mctc.build.form import departures
+from mctc.build.front_end import front_end
 from mctc.build.options import BuildError, BuildOptions
 from mctc.build.reading import AGAIN, read_json
 from mctc.build.target import Agreement, Interface, Port, Written
@@ -24,9 +25,6 @@ from mctc.ir.types import Role
 from mctc.rewrite.pipeline import Ran
 from mctc.streaming.derive import StepInfo
 from mctc.version import __version__
-
-if TYPE_CHECKING:
-    from mctc.audio.mel import MelConfig
 
 SCHEMA = 2
 NAME = "manifest.json"
@@ -65,7 +63,7 @@ def manifest(
         "beside": beside,
         "vocabularies": [asdict(entry) for entry in program.vocabularies],
         "blank": _blank(program),
-        "audio": _audio(compiled),
+        "audio": front_end(compiled),
         "passes": {stage: [_measured(each) for each in ran] for stage, ran in compiled.ran.items()},
         "explanations": [{"pass": by, "where": where, "why": why} for by, where, why in explained],
         "verification": [_measured(agreement) for agreement in agreements],
@@ -222,33 +220,3 @@ def _blank(program: Program) -> int | None:
     arguments = objective[1] if isinstance(objective, tuple) and len(objective) == 2 else {}
     blank = dict(arguments).get("blank")
     return blank if isinstance(blank, int) else None
-
-
-def _front_end(compiled: Compiled, bins: int) -> MelConfig:
-    """What the spec's `audio` section says. Raises BuildError for what can't be."""
-    from mctc.audio.mel import MelConfig
-
-    try:
-        config = MelConfig(bins=bins, **compiled.whole.audio.settings)
-    except ValueError as error:
-        raise BuildError(f"the audio section of {compiled.whole.name}: {error}") from error
-    if compiled.lengths.streams and not config.streams:
-        raise BuildError(
-            f"{compiled.whole.name} is streamed, and its audio section needs the whole recording",
-            hint="leave `centred` and `decades` out, or the stream section",
-        )
-    return config
-
-
-def _audio(compiled: Compiled) -> dict[str, Any] | None:
-    """The front end, where an input is log-mel frames: time at the front end's rate by as many bins as it makes."""
-    for name, function in compiled.deployed.functions.items():
-        step = compiled.steps[name]
-        for value in function.inputs:
-            bins = next((axis.extent.value for axis in value.type.axes if axis.role in (Role.CHANNEL, Role.FEATURE)), 0)
-            if step.role is not Role.TIME or bins not in (80, 128) or value.name != "mel":
-                continue
-            config = _front_end(compiled, bins)
-            if step.rate is None or Fraction(config.sample_rate, config.hop) == step.rate:
-                return {"function": name, "input": value.name, **asdict(config)}
-    return None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from mctc.build.options import BuildError
-from mctc.ir.program import Op
+from mctc.ir.program import Function, Op
 
 STATE_OUT = "_out"  # what the name of a state's new value ends with where states are inputs and outputs
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_]")
@@ -26,6 +27,17 @@ def place(op: Op) -> str:
     """'layer_norm of encoder.norm (model.mct:12:9)'."""
     where = f" of {op.origin.path}" if op.origin.path else ""
     return f"{op.name}{where}{f' ({op.origin.location})' if op.origin.location else ''}"
+
+
+def taken_twice(function: Function, state: str) -> list[str]:
+    """Names that two inputs, results or states of a function would have in an artifact.
+
+    state: as of BuildOptions; 'packed' states are one, whose name gives way to the others.
+    """
+    names = [identifier(value.name) for value in function.inputs] + [identifier(name) for name, _ in function.results]
+    states = [] if state == "packed" else [identifier(each.name) for each in function.states]
+    names += states + ([name + STATE_OUT for name in states] if state == "io" else [])
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 class Names:

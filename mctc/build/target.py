@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
-from mctc.build.compile import Compiled, Wants
+from mctc.build.compile import Compiled, Wants, Watch, compile_program, compile_whole
 from mctc.build.options import LAYOUTS, BuildError, BuildOptions
+from mctc.build.refusal import Refusal, port_clashes
 from mctc.ir.program import Program
 from mctc.ir.types import TensorType
-from mctc.weights import Weights
+from mctc.plugins import registry
 
 if TYPE_CHECKING:
     from mctc.build.engine import Engine
+    from mctc.weights import Weights
 
-Load = Callable[[Program], Weights]  # the values of a program's parameters
+PACKING = "pack-states"  # the pass that makes one state of all, under a name that gives way
+Load = Callable[[Program], "Weights"]  # the values of a program's parameters
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,22 @@ class Target(ABC):
     judge: ClassVar[str] = "mctc lint"
     verdict: ClassVar[str] = "placement.html"
 
+    def refuses(self, compiled: Compiled, options: BuildOptions) -> Iterator[Refusal]:
+        """What of a program the target can't take, from names and types alone, by no imports of weight.
+
+        `mctc check` asks every target, of a program that no deploy pass has been over; a build asks its own before it
+        writes. `write` may take for granted that nothing is refused.
+        """
+        state = options.state or self.forms["state"][0]
+        packed = PACKING not in self.wants.without and state != "separate"
+        yield from port_clashes(compiled.deployed, "packed" if packed else state)
+
+    def rehearse(self, compiled: Compiled, options: BuildOptions) -> None:  # noqa: B027
+        """Composes what can be without weights, and keeps nothing: what `mctc check --target` asks for besides.
+
+        Raises MctcError, as `write` would. A target without such a part does nothing.
+        """
+
     @abstractmethod
     def write(
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
@@ -133,3 +152,18 @@ class Target(ABC):
         Raises MctcError when the artifact can't be read, and BuildError when nothing here executes it.
         """
         raise BuildError(f"{artifact}: nothing here executes what target {self.name} writes")
+
+
+def compile_for(target: Target, program: Program, options: BuildOptions, watch: Watch | None = None) -> Compiled:
+    """`compile_program` as a target wants it."""
+    return compile_program(program, options, watch, wants=target.wants)
+
+
+def compile_whole_for(target: Target, whole: Program, options: BuildOptions) -> Compiled:
+    """`compile_whole` as a target wants it."""
+    return compile_whole(whole, options, wants=target.wants)
+
+
+def target_named(name: str) -> Target:
+    """A target of the registry. Raises PluginError when there is none of that name."""
+    return cast("Callable[[], Target]", registry().load("targets", name))()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -91,6 +92,11 @@ def build(
     settings = BuildOptions(defines=defines, **options)
     check_pass_names(print_after, settings)
     result = build(file, output, settings, watch=_printer(print_after) if print_after else None)
+    if result.compiled.warnings:
+        from mctc.cli.main import color_wanted
+        from mctc.diagnostics.render import render_all
+
+        click.echo(render_all(result.compiled.warnings, color=color_wanted(sys.stderr)), err=True)
     for line in summary(result):
         click.echo(line)
     return ExitCode.OK

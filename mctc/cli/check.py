@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,15 +30,23 @@ if TYPE_CHECKING:
     show_default=True,
     help="Text for people, JSON for tools.",
 )
-def check(files: tuple[Path, ...], defines: dict[str, Any], model: str | None, form: str) -> int:
+@click.option(
+    "--target", "targets", multiple=True, metavar="NAME", help="Check all that a build for it would. Repeatable."
+)
+def check(
+    files: tuple[Path, ...], defines: dict[str, Any], model: str | None, form: str, targets: tuple[str, ...]
+) -> int:
     """Check specs and report what is wrong with them.
 
-    Exits with 1 when there is an error in any of them.
+    What no target takes is an error; what some targets refuse is a warning that names them, and an error if --target
+    asks for one of them. Exits with 1 when there is an error in any of the files.
     """
     from mctc.cli.main import color_wanted
+    from mctc.cli.process import no_cycle_search
     from mctc.diagnostics.render import as_json, render_all
 
-    diagnostics = [found for file in files for found in _check(file, model, defines)]
+    no_cycle_search()
+    diagnostics = [found for file in files for found in _check(file, model, defines, targets)]
     if form == "json":
         click.echo(as_json(diagnostics))
     elif diagnostics:
@@ -46,21 +56,19 @@ def check(files: tuple[Path, ...], defines: dict[str, Any], model: str | None, f
     return ExitCode.FAILED if any(found.is_error for found in diagnostics) else ExitCode.OK
 
 
-def _check(file: Path, model: str | None, defines: dict[str, Any]) -> list[Diagnostic]:
-    """What is wrong with a file; for a model with a stream section also what keeps it from being streamed."""
+def _check(file: Path, model: str | None, defines: dict[str, Any], targets: Sequence[str]) -> list[Diagnostic]:
+    """What is wrong with a file: what the language finds and, where that is no error, what a build would refuse."""
     from mctc.language.check import check_all
 
     program, found = check_all(file, model=model, defines=defines)
-    if program is not None and (program.stream.settings or program.utterance.settings):
-        from mctc.build.chunk import lengths
-        from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError
-        from mctc.diagnostics.errors import MctcError
-        from mctc.streaming.derive import derive_program
+    if program is None:
+        return found
+    from mctc.build.check import check_program
 
-        try:
-            derive_program(program, lengths(program, None))
-        except DiagnosticError as error:
-            return [*error.diagnostics, *found]
-        except MctcError as error:
-            return [Diagnostic("MCT0202", error.message, None, error.hint, file=str(file)), *found]
-    return found
+    refused = [_of_file(each, file) for each in check_program(program, targets)]
+    return sorted([*refused, *found], key=lambda each: not each.is_error)
+
+
+def _of_file(diagnostic: Diagnostic, file: Path) -> Diagnostic:
+    """A diagnostic without a place is told of the whole file."""
+    return diagnostic if diagnostic.span or diagnostic.file else replace(diagnostic, file=str(file))

@@ -78,6 +78,13 @@ def diagnostic_at(
     return Diagnostic(code, message, span_at(source, location), hint, severity=severity)
 
 
+class LocatedError(DiagnosticError):
+    """One thing that is wrong with a spec, found behind the language, at the IR location that it comes from."""
+
+    def __init__(self, code: str, message: str, location: Location | None, *, hint: str | None = None) -> None:
+        super().__init__(diagnostic_at(location, code, message, hint=hint))
+
+
 def source_named(name: str, folder: Path | None = None) -> SourceFile | None:
     """The source file that locations call `name`, read anew from `folder`; None when it cannot be read."""
     from importlib.resources import files

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from mctc.ir.domain import MASK, Domain, Interval
-from mctc.ir.location import Origin
+from mctc.ir.location import Location, Origin
 from mctc.ir.op import OpDef, Signature
 from mctc.ir.time import TimeBehaviour
 from mctc.ir.types import DType, Role, TensorType
@@ -230,9 +230,13 @@ class QuantizeRule:
 
 @dataclass(frozen=True)
 class Section:
-    """A section such as `train` or `audio`: settings by name; a call such as rnnt(blank = 0) is (name, arguments)."""
+    """A section such as `train` or `audio`: settings by name; a call such as rnnt(blank = 0) is (name, arguments).
+
+    places: where the spec says each; no part of the program.
+    """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, Location] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,12 @@ class Sections:
             return
         first: dict[str, s.Identifier] = {}
         settings = dict(self._each(node, lambda item: self._setting(name, item, frame, first)))
-        setattr(self.session.program, name, Section(settings))
+        places = {key: found.span.place for key, found in first.items()}
+        setattr(self.session.program, name, Section(settings, places))
+        longest, ahead = settings.get("labels"), settings.get("prefill")
+        if longest is not None and ahead is not None and ahead > longest:
+            message = f"a prefill of {ahead} labels is longer than an utterance of at most {longest}"
+            raise fail("MCT0142", message, first["prefill"].span, f"at most {longest}")
 
     def _each(self, node: s.Section, convert: Callable[[s.Statement], Any]) -> list[Any]:
         out = []

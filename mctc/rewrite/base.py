@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from mctc.diagnostics.diagnostic import Diagnostic
 from mctc.ir.program import Program
 
 
@@ -47,9 +48,14 @@ class Context:
     options: Mapping[str, Any] = field(default_factory=dict)
     explanations: list[tuple[str, str, str]] = field(default_factory=list)  # (pass, where, why)
     stack: str = "coreml"  # whose rules the program is held to: coreml | coreai | one of a plugin's
+    warnings: list[Diagnostic] = field(default_factory=list)
 
     def explain(self, by: str, where: str, why: str) -> None:
         self.explanations.append((by, where, why))
+
+    def warn(self, warning: Diagnostic) -> None:
+        """Something of the spec that a pass leaves undone: told by `mctc check` and `mctc build`."""
+        self.warnings.append(warning)
 
 
 class Pass:

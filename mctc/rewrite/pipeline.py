@@ -9,7 +9,6 @@ from mctc.ir.program import Program
 from mctc.ir.verify import verify
 from mctc.rewrite.base import Context, Pass
 from mctc.rewrite.order import ordered
-from mctc.rewrite.validate import validate
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,18 @@ def run_stage(
         promise = cls()
         after = promise.run(program, context)
         verify(after)
-        error = validate(promise, program, after) if each else None
+        error = _validated(promise, program, after) if each else None
         ran.append(Ran(cls.name, _count(program), _count(after), error))
         program = after
         if watch:
             watch(cls, program)
     return program, ran
+
+
+def _validated(promise: Pass, before: Program, after: Program) -> float | None:
+    from mctc.rewrite.validate import validate
+
+    return validate(promise, before, after)
 
 
 def _count(program: Program) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from mctc.diagnostics.errors import MctcError
+from mctc.diagnostics.diagnostic import LocatedError
 from mctc.ir.build import Builder
-from mctc.ir.location import Origin
+from mctc.ir.location import Location, Origin
 from mctc.ir.op import InferenceError
 from mctc.ir.program import Function, Op, Program, State, Value, name_like
 from mctc.ir.types import TensorType
@@ -17,8 +17,11 @@ Rule = Callable[[Op, "Rewriter"], Replacement]
 Retype = Callable[[TensorType], TensorType]
 
 
-class RewriteError(MctcError):
-    """A pass built something that does not type-check; names the pass, the op and its place."""
+class RewriteError(LocatedError):
+    """A pass can't take an op, or built something that does not type-check; names the pass, the op and its place."""
+
+    def __init__(self, message: str, location: Location | None, *, hint: str | None = None) -> None:
+        super().__init__("MCT0203", message, location, hint=hint)
 
 
 class Rewriter(Builder):
@@ -83,11 +86,13 @@ class Rewriter(Builder):
             values = self.copy(op) if replacement is None else replacement
         except InferenceError as error:
             where = op.origin.location or op.origin.path or self.function.name
-            raise RewriteError(f"pass {self.by} broke {op.name} at {where}: {error}", hint=error.hint) from error
+            told = f"pass {self.by} broke {op.name} at {where}: {error}"
+            raise RewriteError(told, op.origin.location, hint=error.hint) from error
         values = (values,) if isinstance(values, Value) else tuple(values)
         if len(values) != len(op.results):
             raise RewriteError(
-                f"pass {self.by} gave {len(values)} values for the {len(op.results)} results of {op.name}"
+                f"pass {self.by} gave {len(values)} values for the {len(op.results)} results of {op.name}",
+                op.origin.location,
             )
         if changed:
             self._record(op, self.ops[start:])
@@ -116,9 +121,8 @@ class Rewriter(Builder):
         try:
             return Value(retype(value.type), value.name)
         except InferenceError as error:
-            where = self.function.origin.location or self.function.name
-            told = f"pass {self.by} can't take {value.name} of {where}: {error}"
-            raise RewriteError(told, hint=error.hint) from error
+            told = f"pass {self.by} can't take {value.name} of {self.function.name}: {error}"
+            raise RewriteError(told, self.function.origin.location, hint=error.hint) from error
 
     def bind(self, old: Value, new: Value) -> None:
         """Says what an old value is in the new function: an input or a state before any op is visited."""

@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import lcm
 from typing import Any
 
-from mctc.diagnostics.diagnostic import DiagnosticError, diagnostic_at
+from mctc.diagnostics.diagnostic import DiagnosticError, LocatedError, diagnostic_at
 from mctc.ir.build import Builder, make
 from mctc.ir.dims import Extent, ExtentError
 from mctc.ir.domain import MASK
@@ -83,6 +83,9 @@ def derive_program(
             prefill = program.utterance.settings.get("prefill")
             if prefill is not None and infos[name].role is Role.LABEL and new.functions[name].states:
                 called = f"{name}_prefill"
+                if called in program.functions:
+                    told = f"`{called}` is what the prefill of `{name}` is called: give this component another name"
+                    raise LocatedError("MCT0206", told, program.functions[called].origin.location)
                 new.functions[called], infos[called] = _Derivation(new, function, lengths, called, prefill).run()
                 new.vocabularies += tuple(replace(v, function=called) for v in new.vocabularies if v.function == name)
     return new, infos
@@ -158,6 +161,7 @@ class _Derivation:
             self._refuse_last(self.values[value], None)
         inputs = [self.values[value] for value in function.inputs]
         if self.valid.input is not None:
+            self._refuse_name(self.valid.input.name)
             inputs.append(self.valid.input)
         results = [(name, self.values[value]) for name, value in function.results]
         states: list[State] = self.contexts.states
@@ -173,6 +177,12 @@ class _Derivation:
             domains=domains,
         )
         return step, self._info(step)
+
+    def _refuse_name(self, name: str) -> None:
+        """What says which frames exist has a name that is taken."""
+        if name in {*(value.name for value in self.function.inputs), *(result for result, _ in self.function.results)}:
+            told = f"`{name}` of {self.function.name} is what its step calls the frames that exist"
+            raise LocatedError("MCT0206", told, self.function.origin.location, hint="give it another name")
 
     def _input(self, value: Value) -> None:
         new = Value(self._static(value.type, None), value.name)
@@ -190,7 +200,9 @@ class _Derivation:
 
     def _divide(self, type_: TensorType, op: Op | None) -> DiagnosticError:
         location = (op or self.function).origin.location
-        text = f"a chunk of {self.chunk} frames of {self.symbol} does not give whole frames of {type_}"
+        parts = [e for e in type_.extents if e.substitute(self.sizes).is_static and not _is_whole(e, self.sizes)]
+        told = str(parts[0]) if parts else str(type_)
+        text = f"a chunk of {self.chunk} frames of {self.symbol} does not give whole frames of {told}"
         hint = f"choose a chunk that is a multiple of {self.multiple()} frames"
         return DiagnosticError(diagnostic_at(location, "MCT0202", text, hint=hint))
 
@@ -384,6 +396,13 @@ class _Derivation:
             step.name, self.role, self.symbol, self.chunk, frames, timings, rate, needs_valid, self.function.name,
             self.streams,
         )  # fmt: skip
+
+
+def _is_whole(extent: Extent, sizes: Mapping[str, int]) -> bool:
+    try:
+        return extent.substitute(sizes).value is not None
+    except ExtentError:
+        return False
 
 
 def _substitute(value: Any, sizes: Mapping[str, int]) -> Any:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from mctc.build.compile import Compiled
 from mctc.build.engine import Engine
 from mctc.build.options import LAYOUTS, STATES, BuildOptions
 from mctc.build.target import Agreement, Load, Target, Written
-from mctc.package import Package, read_package
-from mctc.targets.ane.package import write_packages
-from mctc.targets.ane.placement import write_placement
-from mctc.targets.ane.readback import check_packages
-from mctc.weights import Weights
+
+if TYPE_CHECKING:
+    from mctc.package import Package
+    from mctc.weights import Weights
 
 
 class AneTarget(Target):
@@ -35,6 +34,8 @@ class AneTarget(Target):
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
     ) -> Written:
         """Writes one package, or one for each function. Raises EmitError."""
+        from mctc.targets.ane.package import write_packages
+
         self._read.clear()
         return write_packages(
             compiled.deployed,
@@ -49,10 +50,14 @@ class AneTarget(Target):
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, written: Written
     ) -> list[Agreement]:
         """Reads the packages back, type-checks and evaluates them. Raises MctcError where they disagree."""
+        from mctc.targets.ane.readback import check_packages
+
         return check_packages(compiled.deployed, weights, self._packages(folder, written), folder, written)
 
     def report(self, compiled: Compiled, folder: Path, options: BuildOptions, written: Written) -> Sequence[str]:
         """Writes placement.html and placement.json; returns what `mctc lint` finds at error severity."""
+        from mctc.targets.ane.placement import write_placement
+
         return write_placement(compiled.deployed, self._packages(folder, written), folder, options.device, written)
 
     def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
@@ -72,6 +77,8 @@ class AneTarget(Target):
 
     def _packages(self, folder: Path, written: Written) -> dict[str, Package]:
         """The packages as read back from disk: once, for all who look at them."""
+        from mctc.package import read_package
+
         paths = {artifact: folder / artifact for artifact in written.artifacts}
         self._read.update((path, read_package(path)) for path in paths.values() if path not in self._read)
         return {artifact: self._read[path] for artifact, path in paths.items()}

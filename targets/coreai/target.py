@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from mctc.build.compile import Compiled, Wants
 from mctc.build.engine import Engine
 from mctc.build.options import BuildOptions
 from mctc.build.target import Agreement, Load, Target, Written
 from mctc.targets.coreai.library import require_coreai
-from mctc.weights import Weights
+
+if TYPE_CHECKING:
+    from mctc.weights import Weights
 
 
 class CoreAiTarget(Target):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from mctc.build.compile import Compiled, Wants
 from mctc.build.engine import Engine
 from mctc.build.options import BuildError, BuildOptions
+from mctc.build.refusal import Refusal
 from mctc.build.target import Agreement, Load, Target, Written
 from mctc.targets.onnx.library import import_onnx, import_onnxruntime
-from mctc.weights import Weights
+
+if TYPE_CHECKING:
+    from mctc.weights import Weights
+
+WHOLE = "_whole"  # what the names of models over whole utterances end with
 
 # What lowers for Core ML alone. The models keep ONNX's own LSTM, GRU, Gather and Scan, which others wrote.
 LOWERING = (
@@ -36,6 +41,14 @@ class OnnxTarget(Target):
     runtime: ClassVar[str | None] = "onnxruntime"
     witness: ClassVar[bool] = True
     carries_source: ClassVar[bool] = True
+
+    def refuses(self, compiled: Compiled, options: BuildOptions) -> Iterator[Refusal]:
+        """Names of ports that clash, and components of which one's model would have the other's file."""
+        yield from super().refuses(compiled, options)
+        for name, function in compiled.whole.functions.items():
+            if f"{name}{WHOLE}" in compiled.whole.functions:
+                told = f"`{name}{WHOLE}` is what the model of `{name}` over whole utterances is called"
+                yield Refusal(told, function.origin.location, "rename one of the two components")
 
     def write(
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]

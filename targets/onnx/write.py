@@ -13,6 +13,7 @@ from mctc.build.target import Interface, Port, Written
 from mctc.ir.program import Function, Program
 from mctc.ir.types import DType, TensorType
 from mctc.targets.onnx.model import Emitted, emit_model
+from mctc.targets.onnx.target import WHOLE
 from mctc.targets.onnx.tensors import TensorFile
 from mctc.targets.onnx.weights import stored_bytes
 from mctc.weights import Weights
@@ -34,7 +35,7 @@ def write_models(compiled: Compiled, weights: Weights, folder: Path, metadata: M
         steps[name], origins[name] = interface(function, file, emitted.operations), emitted.origins
     unfolded = weights.of_another_program()
     for name, function in compiled.whole.functions.items():
-        file = _file_name(compiled.whole, function, "_whole")
+        file = _file_name(compiled.whole, function, WHOLE)
         told = {**metadata, "mctc.component": name}
         whole[name] = interface(
             function, file, _write(compiled.whole, function, unfolded, folder / file, told).operations

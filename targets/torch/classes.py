@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from textwrap import wrap
 
 from mctc.ir.program import Program, Quantization, State, Value
@@ -17,7 +18,6 @@ from mctc.targets.torch.initial_text import initial_text
 from mctc.targets.torch.layer_table import layer_of
 from mctc.targets.torch.method import CLASS, Method, Writer
 from mctc.targets.torch.quantize_text import constant_name
-from mctc.targets.torch.reserved import check_name
 from mctc.targets.torch.rounds import Rounds
 from mctc.targets.torch.tree import Node, elements, index_text, rounds_of
 from mctc.targets.torch.usual_start import starts_as_usual
@@ -33,7 +33,8 @@ class ClassNames:
 
     def claim(self, wanted: str, code: str) -> tuple[str, bool]:
         """A name for a class of this code, and whether it is new."""
-        wanted = f"{wanted}Block" if wanted in IMPORTED else wanted
+        wanted = wanted if wanted.isidentifier() else f"Block{wanted}"
+        wanted = f"{wanted}Block" if wanted in IMPORTED or iskeyword(wanted) else wanted
         name, number = wanted, 1
         while name in self.taken:
             if self.taken[name] == code:
@@ -129,7 +130,6 @@ class ClassWriter:
             attribute = elements(path)[-1].partition(".")[0]
             if attribute in made:
                 continue
-            check_name(attribute, path)
             if path in layers:
                 made[attribute] = f"self.{attribute} = {self._layer(path, imports)}"
             elif path in children and children[path].index is not None:

@@ -14,7 +14,6 @@ from mctc.targets.torch.imports import import_lines, siblings
 from mctc.targets.torch.loss import Calls, Loss
 from mctc.targets.torch.objective import loss_of
 from mctc.targets.torch.quantize_text import constant_name, constant_text
-from mctc.targets.torch.reserved import check_name
 
 ABOUT = (
     "Tensors are laid out as the Neural Engine computes, (B, C, 1, S), time last. `forward` takes whole utterances,",
@@ -89,8 +88,6 @@ def _root(root: Shared, components: Mapping[str, str], loss: Loss | None, names:
     own = [tensor for tensor in root.held.tensors.values() if tensor.name.partition(".")[0] not in components]
     lines += [f"    {tensor.name}: Tensor" for tensor in own] + ([""] if own else [])
     lines += ["    def __init__(self) -> None:", "        super().__init__()"]
-    for attribute in [*(tensor.name for tensor in own), *components]:
-        check_name(attribute, attribute)
     for tensor in own:
         lines.append(f"        {parameter_line(tensor, imports, schemes)}")
     for attribute, how in root.quantizers.get("", {}).items():

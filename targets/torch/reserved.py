@@ -1,8 +1,13 @@
-"""Names that a torch module has for itself, which an instance or parameter of a spec can't have."""
+"""Names that Python or a torch module has for itself, which an instance or parameter of a spec can't have."""
 
 from __future__ import annotations
 
-from mctc.targets.torch.expressions import UnsupportedError
+from collections.abc import Iterator
+from keyword import iskeyword
+
+from mctc.build.refusal import Refusal
+from mctc.ir.location import Location
+from mctc.ir.program import Program
 
 OF_MODULES = frozenset(
     [
@@ -81,11 +86,78 @@ OF_BLOCKS = frozenset(
 )
 
 
+PRIVATE = frozenset(
+    [
+        "_apply",
+        "_backward_hooks",
+        "_backward_pre_hooks",
+        "_buffers",
+        "_call_impl",
+        "_compiled_call_impl",
+        "_forward_hooks",
+        "_forward_hooks_always_called",
+        "_forward_hooks_with_kwargs",
+        "_forward_pre_hooks",
+        "_forward_pre_hooks_with_kwargs",
+        "_get_backward_hooks",
+        "_get_backward_pre_hooks",
+        "_get_name",
+        "_is_full_backward_hook",
+        "_load_from_state_dict",
+        "_load_state_dict_post_hooks",
+        "_load_state_dict_pre_hooks",
+        "_maybe_warn_non_full_backward_hook",
+        "_modules",
+        "_named_members",
+        "_non_persistent_buffers_set",
+        "_parameters",
+        "_register_load_state_dict_pre_hook",
+        "_register_state_dict_hook",
+        "_replicate_for_data_parallel",
+        "_save_to_state_dict",
+        "_slow_forward",
+        "_state_dict_hooks",
+        "_state_dict_pre_hooks",
+        "_version",
+        "_wrapped_call_impl",
+    ]
+)
+
+
 def is_reserved(attribute: str) -> bool:
-    return attribute in OF_MODULES or attribute in OF_BLOCKS
+    """Whether an attribute of a module can't have this name. Python renames what begins with two underscores."""
+    own = attribute in OF_MODULES or attribute in OF_BLOCKS or attribute in PRIVATE
+    return own or iskeyword(attribute) or attribute.startswith("__")
 
 
-def check_name(attribute: str, path: str) -> None:
-    """Raises UnsupportedError for a name that would hide something of the module's own."""
-    if is_reserved(attribute):
-        raise UnsupportedError(f"`{path}`: a torch module has a `{attribute}` of its own; give it another name")
+def refused_names(program: Program) -> Iterator[Refusal]:
+    """The instances and parameters of a program that a module can't call as the spec does, each once."""
+    seen: set[str] = set()
+    for path, location in _named(program):
+        elements = path.split(".")
+        for index, element in enumerate(elements):
+            inside = ".".join(elements[: index + 1])
+            if inside not in seen and is_reserved(element):
+                yield Refusal(
+                    f"`{inside}`: {_owner(element)}", location, "give it another name, with `as` behind a call"
+                )
+            seen.add(inside)
+
+
+def _owner(element: str) -> str:
+    if iskeyword(element):
+        return f"`{element}` is a word of Python's own"
+    if element.startswith("__"):
+        return f"Python has a meaning of its own for names such as `{element}`, which begin with two underscores"
+    return f"a torch module has a `{element}` of its own"
+
+
+def _named(program: Program) -> Iterator[tuple[str, Location | None]]:
+    """Every path of the program with a place that it comes from: of components, of parameters, of instances."""
+    for name, function in program.functions.items():
+        yield name, function.origin.location
+    for name, parameter in program.parameters.items():
+        yield name, parameter.origin.location
+    for _, op in program.ops():
+        if op.operands:
+            yield op.origin.path, op.origin.location

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from keyword import iskeyword
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from mctc.build.compile import Compiled, Wants
 from mctc.build.engine import Engine
 from mctc.build.options import BuildError, BuildOptions
+from mctc.build.refusal import Refusal
 from mctc.build.target import Agreement, Interface, Load, Port, Target, Written
 from mctc.ir.program import Function, Program
 from mctc.ir.types import DType, TensorType
-from mctc.targets.torch.engine import FORWARD, TorchEngine
 from mctc.targets.torch.errors import EmitError
-from mctc.targets.torch.expressions import UnsupportedError
-from mctc.targets.torch.module import ModuleText, write_module
+from mctc.targets.torch.reserved import refused_names
 from mctc.targets.torch.support import RUNTIME, support_files
-from mctc.weights import Weights
+
+if TYPE_CHECKING:
+    from mctc.targets.torch.module import ModuleText
+    from mctc.weights import Weights
 
 FOLDER = "training"
 DTYPE = {DType.F32: "fp32", DType.F16: "fp32", DType.I32: "int32", DType.BOOL: "bool"}
@@ -33,15 +36,21 @@ class TorchTarget(Target):
     runtime: ClassVar[str | None] = "torch"
     witness: ClassVar[bool] = True
 
+    def refuses(self, compiled: Compiled, options: BuildOptions) -> Iterator[Refusal]:
+        """Names that a module has for itself. States are fields of their own: nothing of theirs clashes."""
+        yield from refused_names(compiled.whole)
+
+    def rehearse(self, compiled: Compiled, options: BuildOptions) -> None:
+        """Composes the text of the module. Raises EmitError."""
+        _module(compiled)
+
     def write(
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
     ) -> Written:
         """Writes the module and the files that it stands on. Raises EmitError for an op that has no torch form."""
-        whole = compiled.whole
-        try:
-            module = write_module(whole, compiled.derived.functions, _source(whole))
-        except UnsupportedError as error:
-            raise EmitError(f"{whole.name} can't be written as a PyTorch module: {error}") from error
+        from mctc.targets.torch.engine import FORWARD
+
+        whole, module = compiled.whole, _module(compiled)
         training = folder / FOLDER
         training.mkdir()
         artifact = f"{FOLDER}/{module_name(whole.name)}.py"
@@ -75,12 +84,26 @@ class TorchTarget(Target):
         """The modules in fp32, with the weights that `load` gives."""
         if load is None:
             raise BuildError(f"{artifact} holds no weights", hint="`mctc run` takes the build's folder")
+        from mctc.targets.torch.engine import TorchEngine
+
         return TorchEngine(artifact, load)
 
 
+def _module(compiled: Compiled) -> ModuleText:
+    from mctc.targets.torch.expressions import UnsupportedError
+    from mctc.targets.torch.module import write_module
+
+    whole = compiled.whole
+    try:
+        return write_module(whole, compiled.derived.functions, _source(whole))
+    except UnsupportedError as error:
+        raise EmitError(f"{whole.name} can't be written as a PyTorch module: {error}") from error
+
+
 def module_name(model: str) -> str:
-    """A module's name for a model; one of the files beside it must not go under."""
-    return f"{model}_model" if (RUNTIME / f"{model}.py").exists() else model
+    """A module's name for a model: no word of Python's own, and none of the files beside it must go under."""
+    taken = iskeyword(model) or model.startswith("__") or (RUNTIME / f"{model}.py").exists()
+    return f"{model}_model" if taken else model
 
 
 def _source(whole: Program) -> str:

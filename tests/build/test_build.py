@@ -16,6 +16,7 @@ from mctc.build import BuildOptions, BuildResult, build, program_at
 from mctc.build.make import refuse, target_named
 from mctc.build.manifest import read_manifest
 from mctc.build.options import BuildError
+from mctc.diagnostics.diagnostic import LocatedError
 from mctc.checkpoint import WeightsError
 from mctc.diagnostics.errors import MctcError
 from mctc.initializers import initialise
@@ -243,8 +244,11 @@ def test_a_spec_without_a_chunk_asks_for_one(spec: Path, tmp_path: Path) -> None
 def test_a_front_end_that_cannot_be_is_refused(setting: str, words: str, spec: Path, tmp_path: Path) -> None:
     text = spec.read_text().replace("mels = 16", "mels = 80")
     spec.write_text(text.replace("stream {", f"audio {{ {setting} }}\n    stream {{"))
-    with pytest.raises(BuildError, match=words):
+    with pytest.raises(LocatedError, match=words) as caught:
         build(spec, tmp_path / "out")
+    (found,) = caught.value.diagnostics
+    assert found.span is not None
+    assert found.span.text == setting.partition(" ")[0]
 
 
 def test_weights_that_no_disk_holds_are_refused_at_once(spec: Path, tmp_path: Path) -> None:

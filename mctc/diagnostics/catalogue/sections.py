@@ -58,6 +58,18 @@ ENTRIES = (
         in_model("quantize { c.**: int4(per_block) }"),
     ),
     Entry(
+        "MCT0149",
+        "a quantize rule that leaves weights as they are",
+        "A warning: weights that the rule decides about stay in fp16, because the groups of a palette do not divide"
+        " their output channels, a palette does not go with their convolution, or none of them is a matrix of 2048"
+        " weights or more with 8 in a row.",
+        plain_model(
+            "component c(x: f32[T, 64]) -> f32[T, 120] { return linear(x, 120) }",
+            "stream { chunk = 320 ms }",
+            "quantize { **: palette(bits = 4, group = 16) }",
+        ),
+    ),
+    Entry(
         "MCT0150",
         "an unknown objective",
         "A model is trained by `rnnt`, `ctc`, `cross_entropy` or `joint_ctc_attention`.",

@@ -28,4 +28,57 @@ ENTRIES = (
             "stream { chunk = 30 ms }",
         ),
     ),
+    Entry(
+        "MCT0203",
+        "axes that no target takes",
+        "Every target computes in one layout: batch, channels, one axis of features or labels, time. A tensor has each"
+        " role once at most, and an op must not move entries from one axis to another.",
+        plain_model(
+            "dim F: feature = 4",
+            "dim G: feature = 5",
+            "component c(x: f32[T, F, G]) -> f32[T, F, G] { return relu(x) }",
+            "stream { chunk = 320 ms }",
+        ),
+    ),
+    Entry(
+        "MCT0204",
+        "a vocabulary that cannot be padded",
+        "The classes of a result are padded to a multiple of 64, by entries that can never win. So a linear layer makes"
+        " them, with at most softmax or log_softmax behind it, and nothing else reads them. An axis that holds no"
+        " classes is declared by a plain number, not by a vocabulary dimension.",
+        plain_model(
+            "dim V: vocabulary = 30",
+            "component c(x: f32[T, 8]) -> f32[T, V] { return relu(linear(x, V)) }",
+            "stream { chunk = 320 ms }",
+        ),
+    ),
+    Entry(
+        "MCT0205",
+        "nothing says how much audio a call takes",
+        "Core ML and Core AI compute in fixed shapes: `stream { chunk = 320 ms }` or `utterance { length = 30 s }` says"
+        " how many frames a call takes, or --chunk of `mctc build`. PyTorch and ONNX take utterances of any length"
+        " without.",
+        plain_model("component c(x: f32[T, 8]) -> f32[T, 8] { return linear(x, 8) }"),
+    ),
+    Entry(
+        "MCT0206",
+        "what a target refuses",
+        "Names that Python or a torch module has for itself, ports of an artifact whose names clash, and what else one"
+        " target alone can't take. `mctc check --target NAME` makes it an error for the targets that are meant.",
+        plain_model(
+            "component c(x: f32[T, 8]) -> f32[T, 8] { return linear(x, 8) as forward }",
+            "stream { chunk = 320 ms }",
+        ),
+    ),
+    Entry(
+        "MCT0207",
+        "an audio section that can't be",
+        "The frames of a stream are neither centred nor scaled by the loudest frame of the recording, a window is not"
+        " longer than its FFT, and the section is about an input `mel` of 80 or 128 bins at 100 frames a second.",
+        plain_model(
+            "component c(mel: f32[T, 80]) -> f32[T, 8] { return linear(mel, 8) }",
+            "stream { chunk = 320 ms }",
+            "audio { fft = 300 }",
+        ),
+    ),
 )

@@ -96,7 +96,7 @@ def _of_units(x: Expression, old: Sequence[Axis], new: Sequence[Axis], place: in
 
 def _regrouped(x: Expression, old: Sequence[Axis], new: Sequence[Axis], place: int) -> Expression:
     """x with the axes `old`, which begin at `place`, as the axes `new`; one of these may have any extent."""
-    sizes = tuple(-1 if axis.role in STREAMED else axis.extent.value for axis in new)
+    sizes = tuple(axis.extent.value if axis.extent.is_static else -1 for axis in new)
     if sizes.count(-1) > 1 or not old or not new:
         raise UnsupportedError(
             f"reshape of axes {[str(axis) for axis in old]} to {[str(axis) for axis in new]} has more than one extent "
