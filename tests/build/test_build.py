@@ -16,8 +16,8 @@ from mctc.build import BuildOptions, BuildResult, build, program_at
 from mctc.build.make import refuse, target_named
 from mctc.build.manifest import read_manifest
 from mctc.build.options import BuildError
-from mctc.diagnostics.diagnostic import LocatedError
 from mctc.checkpoint import WeightsError
+from mctc.diagnostics.diagnostic import LocatedError
 from mctc.diagnostics.errors import MctcError
 from mctc.initializers import initialise
 from mctc.ir.text import parse_program, print_program
