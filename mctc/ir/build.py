@@ -76,6 +76,7 @@ def make(
         missing = index >= len(values) or values[index] is None
         if missing and not operand.optional and not operand.variadic:
             raise InferenceError(f"{definition.name} needs operand {operand.name}", operand.name)
+    _check_entries(definition, values)
     complete = _complete(definition, attributes)
     fixed = tuple(values)
     try:
@@ -83,6 +84,19 @@ def make(
     except ExtentError as error:
         raise InferenceError(str(error)) from error
     return Op(definition, fixed, complete, types, origin)
+
+
+def _check_entries(definition: type[OpDef], values: Sequence[Value | None]) -> None:
+    declared, takes = definition.operand_list(), definition.takes
+    for index, value in enumerate(values):
+        if takes is not None and value is not None and value.type.dtype not in takes:
+            wanted = "numbers" if DType.I32 in takes else "a floating-point tensor"
+            told, operand = (
+                f"{definition.name} needs {wanted}, not {value.type}",
+                declared[min(index, len(declared) - 1)],
+            )
+            hint = 'write `cast(m, "f32")`: true is 1, false is 0' if value.type.dtype is DType.BOOL else None
+            raise InferenceError(told, operand.name, hint=hint)
 
 
 def _complete(definition: type[OpDef], attributes: Mapping[str, Any]) -> dict[str, Any]:

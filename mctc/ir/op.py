@@ -119,12 +119,16 @@ def axis_position(type_: TensorType, axis: object, operand: str) -> int:
     raise InferenceError(f"{type_} has no axis {axis!r}", operand)
 
 
+FLOATS = (DType.F32, DType.F16)
+
+
 class OpDef:
     """Base of all op declarations. `doc` is the class docstring; subclasses are registered by `declare`.
 
     operands: 'x weight bias?' ('?' optional, '*' variadic and last).
     attributes: name -> default (REQUIRED if it must be given).
     nonzero: operands at whose zeros the op is not finite; a stream keeps frames that do not exist away from them.
+    takes: element types of its operands; None where it only moves entries, or `infer` asks by itself.
     """
 
     name: ClassVar[str]
@@ -132,6 +136,7 @@ class OpDef:
     attributes: ClassVar[Mapping[str, object]] = {}
     effects: ClassVar[bool] = False
     nonzero: ClassVar[tuple[str, ...]] = ()
+    takes: ClassVar[tuple[DType, ...] | None] = None
 
     @classmethod
     @cache

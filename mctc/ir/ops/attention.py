@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mctc.ir.op import REQUIRED, Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.op import FLOATS, REQUIRED, Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.mask import check_mask, mask_along
 from mctc.ir.time import POINTWISE, TimeBehaviour, Whole, Window
@@ -31,6 +31,7 @@ class Attention(OpDef):
 
     name = "attention"
     operands = "q k v key_mask?"
+    takes = FLOATS
     attributes = {"heads": REQUIRED, "kv_heads": 0, "left": None, "right": None, "given": False, "within": None}
 
     @classmethod

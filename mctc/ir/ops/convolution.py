@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.op import Array, InferenceError, OpDef, Signature, declare, sliding
+from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare, sliding
 from mctc.ir.ops.linear import channel_axis, check_bias, out_axis
 from mctc.ir.time import POINTWISE, TimeBehaviour, Window
 from mctc.ir.types import Role, TensorType
@@ -73,6 +73,7 @@ class Conv1d(OpDef):
 
     name = "conv1d"
     operands = "x weight bias?"
+    takes = FLOATS
     attributes = {"stride": 1, "dilation": 1, "groups": 1, "pad": (0, 0)}
 
     @classmethod
@@ -136,6 +137,7 @@ class Conv2d(OpDef):
 
     name = "conv2d"
     operands = "x weight bias?"
+    takes = FLOATS
     attributes = {"stride": (1, 1), "dilation": (1, 1), "groups": 1, "pad": (0, 0), "pad_feature": (0, 0)}
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mctc.ir.op import REQUIRED, Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.op import FLOATS, REQUIRED, Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.ops.broadcast import broadcast_axes, spread
 from mctc.ir.types import DType, TensorType
 
@@ -61,12 +61,11 @@ NONZERO = dict.fromkeys(("log", "sqrt", "rsqrt", "reciprocal"), ("x",)) | {"div"
 
 class Unary(OpDef):
     operands = "x"
+    takes = FLOATS
     function: Callable[[Array], Array]
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
-        if not s["x"].dtype.is_float:
-            raise InferenceError(f"{cls.name} needs a floating-point tensor, not {s['x']}", "x")
         return (s["x"],)
 
     @classmethod
@@ -76,6 +75,7 @@ class Unary(OpDef):
 
 class Binary(OpDef):
     operands = "left right"
+    takes = (*FLOATS, DType.I32)
     function: Callable[[Array, Array], Array]
 
     @classmethod
@@ -126,6 +126,7 @@ class Clip(OpDef):
 
     name = "clip"
     operands = "x"
+    takes = FLOATS
     attributes = {"low": REQUIRED, "high": REQUIRED}
 
     @classmethod

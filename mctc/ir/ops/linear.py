@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mctc.ir.op import Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.time import POINTWISE, TimeBehaviour, Whole
 from mctc.ir.types import Axis, DType, Role, TensorType
 
@@ -35,6 +35,7 @@ class Linear(OpDef):
 
     name = "linear"
     operands = "x weight bias?"
+    takes = FLOATS
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
@@ -107,6 +108,7 @@ class MatMul(OpDef):
 
     name = "matmul"
     operands = "left right"
+    takes = FLOATS
     attributes = {"transpose_left": False, "transpose_right": False}
 
     @classmethod

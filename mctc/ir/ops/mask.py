@@ -19,7 +19,7 @@ def check_mask(s: Signature, name: str, of: str) -> None:
     told = [(axis.role, axis.extent) for axis in mask.axes if axis.extent != ONE]
     known = [(axis.role, axis.extent) for axis in x.axes if axis.role in (_sequence(x), Role.BATCH)]
     frames = [entry for entry in known if entry[0] is _sequence(x) and entry[1] != ONE]
-    if not mask.dtype.is_float or not set(frames) <= set(told) <= set(known):
+    if not set(frames) <= set(told) <= set(known):
         rows = [f"f32[{', '.join(str(extent) for _, extent in axes)}]" for axes in (frames, known) if axes]
         raise InferenceError(f"{name} must be {' or '.join(dict.fromkeys(rows)) or 'one number'}, not {mask}", name)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mctc.ir.op import Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.types import TensorType
 
@@ -47,6 +47,7 @@ class LayerNorm(ChannelNorm):
 
     name = "layer_norm"
     operands = "x weight? bias?"
+    takes = FLOATS
 
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
@@ -63,6 +64,7 @@ class RmsNorm(ChannelNorm):
 
     name = "rms_norm"
     operands = "x weight?"
+    takes = FLOATS
 
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
@@ -77,6 +79,7 @@ class BatchNorm(ChannelNorm):
 
     name = "batch_norm"
     operands = "x mean variance weight? bias?"
+    takes = FLOATS
 
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
@@ -88,6 +91,7 @@ class BatchNorm(ChannelNorm):
 
 class Softmaxes(OpDef):
     operands = "x"
+    takes = FLOATS
     attributes = {"axis": "channel"}
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.op import Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.ops.elementwise import sigmoid
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.mask import check_mask, mask_along
@@ -101,6 +101,7 @@ class Lstm(Cell):
 
     name = "lstm"
     operands = "x weight_ih weight_hh bias? h? c? mask?"
+    takes = FLOATS
     gates, hidden = 4, ("h", "c")
 
     @classmethod
@@ -126,6 +127,7 @@ class Gru(Cell):
 
     name = "gru"
     operands = "x weight_ih weight_hh bias_ih? bias_hh? h? mask?"
+    takes = FLOATS
     gates, hidden = 3, ("h",)
 
     @classmethod

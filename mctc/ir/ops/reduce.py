@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.op import REQUIRED, Array, OpDef, Signature, declare
+from mctc.ir.op import FLOATS, REQUIRED, Array, OpDef, Signature, declare
 from mctc.ir.ops.shape import laid_out, whole_along_sequence
 from mctc.ir.time import TimeBehaviour
 from mctc.ir.types import Axis, Role, TensorType
@@ -23,6 +23,7 @@ TABLE: dict[str, tuple[str, Callable[..., Array]]] = {
 
 class Reduce(OpDef):
     operands = "x"
+    takes = FLOATS
     attributes = {"axis": REQUIRED}
     function: Callable[..., Array]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mctc.ir.op import REQUIRED, Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.op import FLOATS, REQUIRED, Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.ops.attention import attended, attention_time, by_head, check_attention
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.time import TimeBehaviour
@@ -28,6 +28,7 @@ class RelativeAttention(OpDef):
 
     name = "relative_attention"
     operands = "q k v position content_bias position_bias key_mask?"
+    takes = FLOATS
     attributes = {
         "heads": REQUIRED,
         "left": None,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.op import Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.mask import check_mask, mask_along
 from mctc.ir.ops.recurrent import check_state
@@ -38,6 +38,7 @@ class SelectiveScan(OpDef):
 
     name = "selective_scan"
     operands = "x delta A B C D? h? mask?"
+    takes = FLOATS
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.op import Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.mask import check_mask, mask_along
 from mctc.ir.ops.recurrent import check_state
@@ -56,6 +56,7 @@ class Ssd(OpDef):
 
     name = "ssd"
     operands = "x delta A B C D? h? mask?"
+    takes = FLOATS
     attributes = {"groups": 1}
 
     @classmethod
