@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isinf
 
 import numpy as np
 
+from mctc.ir.dims import Extent
 from mctc.ir.lookups import reason_against
 from mctc.ir.program import Function, Op, Program, Value
-from mctc.ir.types import DType, Role
+from mctc.ir.types import DType, Role, TensorType
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions
@@ -50,7 +52,9 @@ class _Lowering(Rewriter):
         forms = {token: self._form(token) for token in self.function.inputs}
         for token in self.function.inputs:
             if forms[token] == ONE_HOT:
-                self.bind(token, Value(token.type.with_dtype(DType.F32), token.name))
+                last = self.function.domain(token).greatest
+                bound = token.type.bound if isinf(last) else Extent.of(int(last) + 1)
+                self.bind(token, Value(TensorType(DType.F32, token.type.axes, bound), token.name))
         return self.rebuild(lambda op, _: self._lower(op, forms) if op.name == "embedding" else None)
 
     def _form(self, token: Value) -> str | None:

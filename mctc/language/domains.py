@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 
+from mctc.diagnostics.source import Span
 from mctc.ir.domain import Choices, Domain, Interval, limited
+from mctc.ir.program import Function
+from mctc.ir.table_ids import table_ids
 from mctc.ir.types import DType
 from mctc.language import syntax as s
 from mctc.language.expressions import Evaluator
@@ -36,6 +40,15 @@ def domain_of(node: s.Domain, dtype: DType, evaluator: Evaluator, frame: Frame) 
     if domain.is_empty:
         raise fail("MCT0114", f"no number is `{node.span.text}`", node.span, "the lower end comes first")
     return domain
+
+
+def check_ids(function: Function, spans: Mapping[str, Span]) -> None:
+    """Raises FaultError, at an input, where its domain holds an id that a table of the component has no row for."""
+    for value, rows in table_ids(function).items():
+        domain = function.domain(value)
+        if domain.least < 0 or domain.greatest >= rows:
+            message = f"`{value.name}` takes rows of a table that has {rows}, and may be {domain}"
+            raise fail("MCT0115", message, spans[value.name], f"write `< {rows}`, or read a larger table")
 
 
 class _Numbers:

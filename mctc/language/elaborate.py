@@ -16,10 +16,12 @@ from mctc.ir.domain import Domain
 from mctc.ir.location import Origin
 from mctc.ir.masks import mask_domains
 from mctc.ir.program import Dim, Function, Program, Value
+from mctc.ir.table_ids import id_domains
 from mctc.ir.types import Role
 from mctc.language import syntax as s
 from mctc.language.bodies import Bodies, poison
 from mctc.language.calls import Calls
+from mctc.language.domains import check_ids
 from mctc.language.failure import FaultError, LimitError, SilentError, fail
 from mctc.language.modules import Loader
 from mctc.language.objective import check_objective
@@ -241,7 +243,8 @@ class ModelElaborator:
         origin = Origin(node.name.span.place, name)
         results = list(zip(names, values, strict=True))
         function = Function(name, inputs, self.session.builder.ops, results, origin=origin, domains=domains)
-        function.domains = {**mask_domains(function), **domains}
+        function.domains = {**mask_domains(function), **id_domains(function), **domains}
+        check_ids(function, {item.name.text: item.span for item in node.inputs})
         self.session.program.functions[name] = function
 
     def _input(self, item: s.Input, frame: Frame, domains: dict[str, Domain]) -> Value:

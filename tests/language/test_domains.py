@@ -118,3 +118,37 @@ def test_domains_are_printed_in_one_way() -> None:
         ") -> f32[T] { return y }\n"
     )
     assert format_source(printed) == printed
+
+
+def test_ids_of_which_nothing_is_said_end_with_their_tables(elaborate: Elaborate) -> None:
+    read = "return x + embedding(id, 9, 8) + embedding(id, 7, 8) + embedding(word, 9, 8)"
+    program = elaborate(component(read, inputs="x: f32[B, T, 8], id: i32[B, T], word: i32[B, T] < 5"))
+    assert program.functions["c"].domains == {"id": Interval(0, 7, (False, True), whole=True)}
+
+
+@pytest.mark.parametrize("words", [">= 0", "in {-1, 1}", "in {0, 9}", "in [-3, 3]"])
+def test_an_id_without_a_row_is_refused_at_its_input(words: str, check: Check) -> None:
+    text = component("return x + embedding(id, 9, 8)", inputs=f"x: f32[B, T, 8], id: i32[B, T] {words}")
+    (found,) = check(text)
+    assert found.code in ("MCT0103", "MCT0115")
+    assert found.span is not None
+
+
+@pytest.mark.parametrize("dtype", ["bool", "i32"])
+@pytest.mark.parametrize(
+    "call",
+    ["attention(x, x, x, m, heads = 2)", "op.lstm(x, wi, wh, mask = m)", "op.gru(x, vi, wh, none, none, none, m)"],
+)
+def test_a_mask_that_is_no_float_is_made_one(dtype: str, call: str, elaborate: Elaborate) -> None:
+    weights = "param wi: f32[32, 8]", "param vi: f32[24, 8]", f"param wh: f32[{32 if 'lstm' in call else 24}, 8]"
+    program = elaborate(component(*weights, f"return {call}", inputs=f"x: f32[B, T, 8], m: {dtype}[B, T]"))
+    function = program.functions["c"]
+    domain = function.domain(function.inputs[1])
+    assert domain == Choices((0.0, 1.0), whole=dtype == "i32")
+    assert [op.name for op in function.ops if function.inputs[1] in op.operands] == ["cast"]
+
+
+@pytest.mark.parametrize("call", ["m + m", "m * x", "2 * m", "softmax(m)", "clip(m, 0, 1)", "relu(m)"])
+def test_arithmetic_on_true_and_false_is_refused(call: str, check: Check) -> None:
+    found = check(component(f"y = {call}", "return x", inputs="x: f32[B, T, 8], m: bool[B, T, 8]"))
+    assert "MCT0103" in [each.code for each in found if each.is_error]

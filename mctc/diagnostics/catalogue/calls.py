@@ -163,6 +163,13 @@ ENTRIES = (
         plain_model("component c(x: f32[T, 8] in [1, -1]) -> f32[T, 8] { return layer_norm(x) }"),
     ),
     Entry(
+        "MCT0115",
+        "ids without a row",
+        "An embedding takes rows of its table by ids from 0 on. What the input of ids may be has to end where the table"
+        " does; an input of which nothing is said ends there by itself.",
+        plain_model("component c(id: i32[T] >= 0) -> f32[T, 8] { return embedding(id, 10, 8) }"),
+    ),
+    Entry(
         "MCT0148",
         "a dimension without an extent",
         "Utterances decide how many frames and labels there are; channels, features and classes are fixed.",
