@@ -73,11 +73,13 @@ class _Numbers(Rewriter):
             return self.constant(np.asarray(op.attributes["value"], np.float32), op.attributes["roles"])
         if op.name != "cast":
             return None
-        (x,) = self.operands(op)
-        assert x is not None
+        (old,) = op.operands
+        assert old is not None
+        x = self[old]
+        if _casts(op, DType.BOOL) and old.type.dtype is not DType.BOOL:
+            return self.op("cast", self.op("cast", x, dtype=DType.BOOL.value), dtype=DType.F32.value)
         if _casts(op, DType.BOOL):
-            marks = x if op.operands[0].type.dtype is DType.BOOL else self.op("cast", x, dtype=DType.BOOL.value)
-            return x if marks is x else self.op("cast", marks, dtype=DType.F32.value)
+            return x
         return x if x.type.dtype.is_float and op.result.type.dtype.is_float else None
 
 

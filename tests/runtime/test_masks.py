@@ -24,7 +24,7 @@ from mctc.streaming.run import stream
 from mctc.weights import Weights
 
 SPEC = Path(__file__).parent / "masked.mct"
-COMPONENTS = ("cells", "views")
+COMPONENTS = ("cells", "views", "marks")
 FRAMES = 12
 MASKS = {
     "ones": (np.ones(FRAMES), np.ones((2, FRAMES))),
@@ -59,18 +59,23 @@ class Masked:
         return stream(lambda _: made, inputs, repeat(info.chunk), lambda _, given, __: (step(given), {}))
 
 
-def laid_out(mask: str, batch: int = 1, frames: int = FRAMES, seed: int = 0) -> dict[str, Array]:
+def laid_out(name: str, mask: str, batch: int = 1, frames: int = FRAMES, seed: int = 0) -> dict[str, Array]:
     """Inputs of a component as a whole program has them: (batch, channel, 1, time)."""
-    one, rows = MASKS[mask]
-    x = np.random.default_rng(seed).normal(size=(batch, 4, 1, FRAMES)).astype(np.float16)
-    whole = {"x": x, "one": one[None, None, None], "rows": rows[:batch, None, None]}
-    return {name: array[..., :frames].astype(np.float64) for name, array in whole.items()}
+    (one, rows), rng = MASKS[mask], np.random.default_rng(seed)
+    one, rows = one[None, None, None].astype(np.float64), rows[:batch, None, None].astype(np.float64)
+    given: dict[str, Array] = {"x": rng.normal(size=(batch, 4, 1, FRAMES)).astype(np.float16).astype(np.float64)}
+    if name == "marks":
+        given |= {"on": rows > 0, "count": rng.integers(0, 9, rows.shape)}
+    else:
+        given |= {"one": one, "rows": rows}
+    return {key: array[..., :frames] for key, array in given.items()}
 
 
 def agree(expected: Mapping[str, Array], actual: Mapping[str, Array]) -> None:
     for name, array in expected.items():
         assert np.isfinite(array).all()
-        np.testing.assert_allclose(actual[name], array, rtol=0, atol=TOLERANCE * np.abs(array).max(), err_msg=name)
+        whole = array.astype(np.float64)
+        np.testing.assert_allclose(actual[name], whole, rtol=0, atol=TOLERANCE * np.abs(whole).max(), err_msg=name)
 
 
 @pytest.fixture(scope="module", params=["ane", "torch", "onnx", pytest.param("coreai", marks=pytest.mark.slow)])
@@ -88,7 +93,7 @@ def masked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_a_stream_with_look_ahead_hears_by_its_masks(masked: Masked, name: str, mask: str) -> None:
     for frames in (FRAMES, FRAMES - 3):
-        inputs = laid_out(mask, frames=frames)
+        inputs = laid_out(name, mask, frames=frames)
         agree(masked.reference(name, inputs), masked.stepped(name, inputs))
 
 
@@ -97,9 +102,9 @@ def test_a_stream_with_look_ahead_hears_by_its_masks(masked: Masked, name: str, 
 def test_each_utterance_of_a_batch_has_its_row(masked: Masked, name: str, mask: str) -> None:
     if name not in masked.built.whole:
         pytest.skip("this target writes steps alone, of one stream")
-    entry, inputs = masked.built.whole[name], laid_out(mask, batch=2)
+    entry, inputs = masked.built.whole[name], laid_out(name, mask, batch=2)
     function = masked.packages.engine(entry.package).function(entry.stored_as)
-    made = function({entry.inputs[key]: array.astype(np.float32) for key, array in inputs.items()})
+    made = function({entry.inputs[key]: array for key, array in inputs.items()})
     agree(masked.reference(name, inputs), {key: made[stored] for key, stored in entry.outputs.items()})
 
 
@@ -112,11 +117,12 @@ def test_a_padded_batch_gives_what_each_utterance_gives_alone(masked: Masked, na
     import torch
 
     component = getattr(masked.packages.engine(masked.built.functions[name].package).model, name)
-    inputs = {key: torch.tensor(array, dtype=torch.float32) for key, array in laid_out(mask, batch=2).items()}
+    inputs = {key: torch.tensor(array) for key, array in laid_out(name, mask, batch=2).items()}
+    inputs = {key: array.float() if array.is_floating_point() else array for key, array in inputs.items()}
     lengths = torch.tensor([FRAMES, 5])
     with torch.no_grad():
         made = component(**inputs, lengths=lengths)
     for row, frames in enumerate(lengths.tolist()):
-        alone = {key: a[row : row + 1, ..., :frames].numpy() for key, a in inputs.items() if key != "one"}
-        expected = masked.reference(name, {**alone, "one": inputs["one"][..., :frames].numpy()})
+        alone = {k: a[row : row + 1] if len(a) > 1 else a for k, a in inputs.items()}
+        expected = masked.reference(name, {key: array[..., :frames].numpy() for key, array in alone.items()})
         agree(expected, {n: y[row : row + 1, ..., :frames].numpy() for n, y in zip(expected, made, strict=True)})
