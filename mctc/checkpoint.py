@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,52 +18,92 @@ class WeightsError(MctcError):
     """Weights that do not fit the program; the message lists every name at fault."""
 
 
+HEADER = 100_000_000  # bytes; the format's own limit
+AXES, LARGEST = 64, 1 << 48  # of a shape: numpy's most axes; more than any file holds
+
+
 class SafeTensors:
     """Reads single tensors of a safetensors file by position, so that the file is never mapped or held whole.
 
     Format: 8 bytes little-endian header length, a JSON header, then raw little-endian data (safetensors' own README).
+    Raises WeightsError for a file that is none. A tensor of a type that is not read here is an error when it is read.
     """
 
-    TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1", "I8": "|i1"}
+    TYPES = {
+        "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
+        "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
+    }  # fmt: skip
+    BF16 = "BF16"
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
+            if path.exists() and not path.is_file():
+                raise WeightsError(f"{path} is no regular file, so it holds no weights")
             size = path.stat().st_size
             with path.open("rb") as file:
                 head = file.read(8)
                 length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
-                if length > min(size - 8, 100_000_000):
-                    raise WeightsError(f"{path} is not a safetensors file: its header is longer than the file")
+                if length > min(size - 8, HEADER):
+                    raise self._none("its header is longer than the file")
                 header = json.loads(file.read(length))
-                self._check(header, size - 8 - length)
         except OSError as error:
             raise WeightsError(f"cannot read {path}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise WeightsError(f"{path} is not a safetensors file: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise self._none(str(error)) from error
+        if not isinstance(header, dict):
+            raise self._none("its header is no table of tensors")
         self.start = 8 + length
         self.entries: dict[str, dict[str, Any]] = {k: v for k, v in header.items() if k != "__metadata__"}
+        for name, entry in self.entries.items():
+            if wrong := _wrong(entry, size - self.start, self._width(entry)):
+                raise self._none(f"tensor {name} {wrong}")
         self.shapes = {name: tuple(entry["shape"]) for name, entry in self.entries.items()}
 
-    def _check(self, header: Mapping[str, Any], size: int) -> None:
-        for name, entry in header.items():
-            if name == "__metadata__":
-                continue
-            begin, end = entry["data_offsets"]
-            width = 2 if entry["dtype"] == "BF16" else np.dtype(self.TYPES[entry["dtype"]]).itemsize
-            if not 0 <= begin <= end <= size or end - begin != width * math.prod(entry["shape"]):
-                raise WeightsError(f"{self.path}: tensor {name} lies outside the file or has the wrong length")
-
     def read(self, name: str) -> Array:
-        """One tensor as float32."""
+        """One tensor as float32. Raises WeightsError for a type that is not read here, and OSError."""
         entry = self.entries[name]
+        if self._width(entry) is None:
+            known = ", ".join((*self.TYPES, self.BF16))
+            raise WeightsError(f"{self.path}: tensor {name} has the type {entry['dtype']!r}; read are {known}")
         begin, end = entry["data_offsets"]
         with self.path.open("rb") as file:
             file.seek(self.start + begin)
             data = file.read(end - begin)
-        if entry["dtype"] == "BF16":
+        if len(data) != end - begin:
+            raise WeightsError(f"{self.path}: tensor {name} ends behind the file, which has become shorter")
+        if entry["dtype"] == self.BF16:
             array = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
         else:
             array = np.frombuffer(data, self.TYPES[entry["dtype"]]).astype(np.float32)
         shaped: Array = array.reshape(entry["shape"])
         return shaped
+
+    def _none(self, reason: str) -> WeightsError:
+        return WeightsError(f"{self.path} is not a safetensors file: {reason}")
+
+    def _width(self, entry: Any) -> int | None:
+        """Bytes of a number; None for a type that is not read here."""
+        dtype = entry.get("dtype") if isinstance(entry, dict) else None
+        if dtype == self.BF16:
+            return 2
+        return np.dtype(self.TYPES[dtype]).itemsize if isinstance(dtype, str) and dtype in self.TYPES else None
+
+
+def _wrong(entry: Any, size: int, width: int | None) -> str | None:
+    """What is wrong with a tensor's entry in a header; `size`: bytes of data, `width`: bytes of a number, if known."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str):
+        return "has no type"
+    shape, offsets = entry.get("shape"), entry.get("data_offsets")
+    if not _are_counts(shape, LARGEST) or len(shape) > AXES:
+        return "has no shape"
+    if not _are_counts(offsets, size) or len(offsets) != 2 or offsets[0] > offsets[1]:
+        return "lies outside of the file"
+    if width is not None and offsets[1] - offsets[0] != width * math.prod(shape):
+        return "has the wrong length"
+    return None
+
+
+def _are_counts(values: Any, most: int) -> bool:
+    """Whether it is a list of whole numbers from 0 to `most`."""
+    return isinstance(values, list) and all(type(value) is int and 0 <= value <= most for value in values)

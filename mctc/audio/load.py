@@ -25,6 +25,9 @@ SAMPLE_RATE = 16_000
 # Read in blocks of one length whatever the caller's, so that resampling rounds alike for every way of asking.
 _READ_FRAMES = 16_384
 
+_RATES = (1_000, 1_000_000)  # Hz; what lies outside is a damaged header, and one of 1 Hz makes days of an instant
+_LOUDEST = 1e6  # full scale is 1; the squares of more don't fit the front end's numbers
+
 _FORMATS = "give a WAV or FLAC file"
 
 
@@ -104,6 +107,8 @@ def _mono_blocks(sound: Any, path: Path) -> Iterator[Float32]:
             raise _corrupt(path, f"it ends after {read} of the {expected} samples that its header announces")
         if not np.isfinite(block).all():
             raise _corrupt(path, f"it holds samples that are not finite numbers, after sample {read}")
+        if np.abs(block).max() > _LOUDEST:
+            raise _corrupt(path, f"it holds samples beyond {_LOUDEST:g} times full scale, after sample {read}")
         read += block.shape[0]
         yield block.mean(axis=1, dtype=np.float32)
 
@@ -132,6 +137,8 @@ def _opened(path: Path) -> Iterator[Any]:
     with sound:
         if not sound.frames:
             raise AudioError(path, "the recording has no samples", "record it again")
+        if not _RATES[0] <= sound.samplerate <= _RATES[1]:
+            raise _corrupt(path, f"its header says {sound.samplerate} Hz, and recordings have {_RATES[0]} to {_RATES[1]}")
         yield sound
 
 

@@ -48,7 +48,7 @@ def _shards(index: Path) -> dict[Path, SafeTensors]:
         names = {name: Path(file) for name, file in places.items()}
     except OSError as error:
         raise WeightsError(f"cannot read {index}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{index} is no index of a checkpoint: {error}") from error
     strangers = [str(file) for file in names.values() if file.name != str(file)]
     if strangers:

@@ -107,6 +107,39 @@ def test_samples_that_are_not_numbers_are_named(tmp_path: Path) -> None:
         load_audio(path)
 
 
+@pytest.mark.parametrize("rate", [1, 7, 999, 1_000_001, 2**31 - 1])
+def test_a_rate_that_no_recording_has_is_a_damaged_header(tmp_path: Path, rate: int) -> None:
+    soundfile.write(tmp_path / "tone.wav", tone(16000), 16000)
+    damaged = bytearray((tmp_path / "tone.wav").read_bytes())
+    damaged[24:28] = rate.to_bytes(4, "little")
+    (tmp_path / "tone.wav").write_bytes(damaged)
+    for read in (probe_audio, load_audio, lambda path: next(stream_audio(path, 160))):
+        with pytest.raises(AudioError, match=f"its header says {rate} Hz"):
+            read(tmp_path / "tone.wav")
+
+
+def test_a_header_that_announces_more_than_there_is_gives_what_there_is(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "tone.wav", tone(16000), 16000)
+    damaged = bytearray((tmp_path / "tone.wav").read_bytes())
+    damaged[4:8] = damaged[40:44] = b"\xff\xff\xff\xff"
+    (tmp_path / "tone.wav").write_bytes(damaged)
+    assert len(load_audio(tmp_path / "tone.wav")) == 8000
+
+
+def test_samples_that_are_too_loud_for_any_recording_are_named(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "loud.wav", np.full(100, 1e30), 16000, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"beyond 1e\+06 times full scale, after sample 0"):
+        load_audio(tmp_path / "loud.wav")
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+@pytest.mark.parametrize("channels", [1, 3, 7])
+def test_every_width_and_number_of_channels_is_read(tmp_path: Path, subtype: str, channels: int) -> None:
+    path = tmp_path / "tone.wav"
+    soundfile.write(path, np.repeat(tone(16000)[:, None], channels, axis=1), 16000, subtype=subtype)
+    np.testing.assert_allclose(load_audio(path), tone(16000), atol=1e-2)
+
+
 def test_a_chunk_of_nothing_is_refused_before_the_file_is_looked_at(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="chunk_samples"):
         stream_audio(tmp_path / "gone.wav", 0)
