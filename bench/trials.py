@@ -19,7 +19,9 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 from bench.damage import damage
 
@@ -156,7 +158,9 @@ class Trials:
         shutil.rmtree(place, ignore_errors=True)
         self.fill(place)
         limit, event = int(at * 200_000), 1 + int(at * self.events)
-        ended = child(self.build(place), self.folder, (lambda: _refuse_at(event)) if kind == 2 else lambda: _limit(limit))
+        ended = child(
+            self.build(place), self.folder, (lambda: _refuse_at(event)) if kind == 2 else lambda: _limit(limit)
+        )
         return self.judged(ended, 0, 1) + self.losses(place, 0, 1) + self.again(place)
 
     def two_at_once(self) -> list[str]:
@@ -260,7 +264,7 @@ def _command(arguments: list[str], cwd: Path, output: Path, prepare: Prepare | N
             prepare()
         code = run(arguments)
         sys.stdout.flush()
-    except BaseException as error:  # noqa: BLE001 — whatever a command lets through is its fault
+    except BaseException as error:  # whatever a command lets through is its fault
         print(f"Traceback: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
     finally:
         os._exit(code)
@@ -345,11 +349,11 @@ def main(folder: Path, seed: int, count: int) -> list[dict[str, object]]:
     """So many trials, of every kind in turn: the kind, the number, how the command ended, and what was wrong."""
     import soundfile
 
-    from mctc.plugins import registry
+    import mctc
 
-    for kind in ("passes", "targets"):
-        for name in registry().names(kind):
-            registry().load(kind, name)
+    for module in walk_packages(mctc.__path__, "mctc."):
+        if "__main__" not in module.name and ".runtime." not in module.name:
+            import_module(module.name)
     os.environ["NO_COLOR"] = "1"
     soundfile.write(folder / "tone.wav", [0.1, -0.1] * 4000, 16_000)
     trials = Trials(folder, random.Random(seed))

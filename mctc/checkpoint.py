@@ -94,7 +94,8 @@ def _wrong(entry: Any, size: int, width: int | None) -> str | None:
     """What is wrong with a tensor's entry in a header; `size`: bytes of data, `width`: bytes of a number, if known."""
     if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str):
         return "has no type"
-    shape, offsets = entry.get("shape"), entry.get("data_offsets")
+    shape: Any = entry.get("shape")
+    offsets: Any = entry.get("data_offsets")
     if not _are_counts(shape, LARGEST) or len(shape) > AXES:
         return "has no shape"
     if not _are_counts(offsets, size) or len(offsets) != 2 or offsets[0] > offsets[1]:

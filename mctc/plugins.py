@@ -23,12 +23,15 @@ from typing import TYPE_CHECKING, Any
 
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import did_you_mean, listing
+from mctc.plugin_form import faults
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
 KINDS = ("passes", "targets", "ops", "rules")
 """What a plugin can bring; the entry-point group of a kind is `mctc.` and the kind."""
+
+SINGULAR = {"passes": "pass", "targets": "target", "ops": "op", "rules": "family of rules"}
 
 EXPORTS = "MCTC_PLUGINS"
 DISTRIBUTION = "mctc"
@@ -42,16 +45,18 @@ class PluginError(MctcError):
 class Plugin:
     """One named thing that an installed package or a file brings.
 
-    `origin` says where it comes from: 'mctc 0.1.0', or the path of a file. `load` imports it where need be.
+    `origin` says where it comes from: 'mctc 0.1.0', or the path of a file. `load` imports it where need be. module: the
+    name of the module that it lies in, or of the package above.
     """
 
     kind: str
     name: str
     origin: str
     load: Callable[[], Any]
+    module: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} `{self.name}` of {self.origin}"
+        return f"{SINGULAR[self.kind]} `{self.name}` of {self.origin}"
 
 
 class Registry:
@@ -73,6 +78,25 @@ class Registry:
                 hint="uninstall one of the two, or give it another name",
             )
 
+    def origin(self, kind: str, name: str) -> str | None:
+        """Where the plugin of that name comes from; None where there is none."""
+        found = self._plugins[kind].get(name)
+        return found.origin if found else None
+
+    def at_fault(self, error: BaseException) -> str | None:
+        """The origin of the plugin, none of mctc's own, whose code an exception went through, if it did: the last."""
+        found, step = None, error.__traceback__
+        while step is not None:
+            module = str(step.tb_frame.f_globals.get("__name__", ""))
+            found = next((origin for name, origin in self._modules() if _within(module, name)), found)
+            step = step.tb_next
+        return found
+
+    def _modules(self) -> list[tuple[str, str]]:
+        """The modules of plugins that are loaded, and their origins."""
+        return [(plugin.module, plugin.origin) for kind in self._plugins.values() for plugin in kind.values()
+                if plugin.module and not _within(plugin.module, DISTRIBUTION)]  # fmt: skip
+
     def names(self, kind: str) -> tuple[str, ...]:
         """The names of a kind (one of KINDS); imports nothing."""
         return tuple(self._plugins[kind])
@@ -81,9 +105,8 @@ class Registry:
         """The plugin of that name. Raises PluginError with near names when there is none."""
         of_kind = self._plugins[kind]
         if name not in of_kind:
-            singular = kind.removesuffix("es") if kind == "passes" else kind.removesuffix("s")
             hint = did_you_mean(name, of_kind) or (f"known: {listing(of_kind)}" if of_kind else None)
-            raise PluginError(f"there is no {singular} `{name}`", hint=hint)
+            raise PluginError(f"there is no {SINGULAR[kind]} `{name}`", hint=hint)
         return of_kind[name]
 
     def load(self, kind: str, name: str) -> Any:
@@ -97,8 +120,18 @@ class Registry:
     def ops(self) -> dict[str, type[Any]]:
         """Declares the ops that plugins bring (those of the IR itself are not among them) and returns them by name."""
         from mctc.ir.op import declare
+        from mctc.ir.op import registry as declared
 
-        return {name: declare(definition) for name, definition in self._all("ops").items()}
+        declared()  # those of the IR first, so that it is the plugin's that comes second
+        result = {}
+        for name, definition in self._all("ops").items():
+            try:
+                result[name] = declare(definition)
+            except ValueError as error:
+                raise PluginError(
+                    f"{self.plugin('ops', name)}: {error}", hint="give the op of the plugin another name"
+                ) from error
+        return result
 
     def load_file(self, path: Path | str) -> tuple[Plugin, ...]:
         """Imports a plugin file and adds what its `MCTC_PLUGINS` lists. A second call with the same file adds nothing.
@@ -109,8 +142,10 @@ class Registry:
         if path.resolve() in self._files:
             return ()
         found = tuple(_exports(_import_file(path), path))
+        trial = Registry(self._plugins)  # all of a file or nothing
         for plugin in found:
-            self.add(plugin)
+            trial.add(plugin)
+        self._plugins = trial._plugins
         self._files.add(path.resolve())
         return found
 
@@ -159,14 +194,22 @@ def _from_entry(kind: str, entry: EntryPoint) -> Plugin:
     def load() -> Any:
         try:
             loaded = entry.load()
-        except Exception as error:  # whatever a stranger's module raises on import
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a stranger's module raises on import, SystemExit too
             # Only where this copy of mctc lies apart from its passes can one of its own be missing.
             missing = isinstance(error, ModuleNotFoundError) and _package(entry) == DISTRIBUTION
             raise _broken(f"{kind} `{entry.name}` of {origin}", entry.value, error, built_in=missing) from error
         _check_name(kind, loaded, entry.name, f"{origin} ({entry.value})")
+        _check_form(kind, loaded, entry.name, origin)
         return loaded
 
-    return Plugin(kind, entry.name, origin, load)
+    return Plugin(kind, entry.name, origin, load, entry.value.partition(":")[0].partition(".")[0])
+
+
+def _check_form(kind: str, loaded: Any, name: str, origin: str) -> None:
+    if fault := next(faults(kind, loaded), None):
+        raise PluginError(f"{SINGULAR[kind]} `{name}` of {origin}: {fault}", hint="docs/plugins.md says what it needs")
 
 
 def _check_name(kind: str, loaded: Any, name: str, place: str) -> None:
@@ -204,7 +247,9 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever a stranger's module raises on import
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a stranger's module raises on import, SystemExit too
         del sys.modules[name]
         raise _broken(f"the plugin {path}", str(path), error) from error
     return module
@@ -212,7 +257,12 @@ def _import_file(path: Path) -> ModuleType:
 
 def _exports(module: ModuleType, path: Path) -> Iterator[Plugin]:
     exports = getattr(module, EXPORTS, None)
-    if not isinstance(exports, Mapping) or not exports:
+    if exports is not None and not isinstance(exports, Mapping):
+        raise PluginError(
+            f"{path}: {EXPORTS} must be a table of lists by kind, not {exports!r}",
+            hint=f'for example {EXPORTS} = {{"passes": [MyPass]}}',
+        )
+    if not exports or not any(exports.values()):
         raise PluginError(
             f"{path}: this file has no {EXPORTS}, so it brings nothing",
             hint=f'end it with, for example, {EXPORTS} = {{"passes": [MyPass]}}',
@@ -226,4 +276,9 @@ def _exports(module: ModuleType, path: Path) -> Iterator[Plugin]:
             name = getattr(member, "name", None)
             if not isinstance(name, str) or not name:
                 raise PluginError(f"{path}: {member!r} in {EXPORTS}[{kind!r}] needs a `name`, a string")
-            yield Plugin(kind, name, str(path), lambda member=member: member)  # type: ignore[misc]
+            _check_form(kind, member, name, str(path))
+            yield Plugin(kind, name, str(path), lambda member=member: member, module.__name__)  # type: ignore[misc]
+
+
+def _within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")

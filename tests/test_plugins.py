@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from mctc.plugins import Plugin, PluginError, Registry, registry
+from mctc.rewrite.base import Exact
 
 PASS = """
-class {cls}:
+from mctc.rewrite.base import Exact, Pass
+
+class {cls}(Pass):
     name = "{name}"
-    stage = "common"
-    promise = "exact"
-    after = ()
-    before = ()
+    promise = Exact()
 
     def run(self, program, context):
         return program
@@ -73,7 +73,7 @@ def test_a_package_brings_a_pass_that_is_imported_only_when_used(site: Path) -> 
     (site / "late_tricks.py").write_text(PASS.format(cls="Clamp", name="clamp-delta"))
     assert "clamp-delta" in registry().names("passes")
     assert "late_tricks" not in sys.modules
-    assert registry().passes()["clamp-delta"].promise == "exact"
+    assert registry().passes()["clamp-delta"].promise == Exact()
     assert registry().plugin("passes", "clamp-delta").origin == "speech-tricks 1.2"
 
 
@@ -133,6 +133,13 @@ def test_a_file_cannot_replace_a_pass_silently(tmp_path: Path) -> None:
         ("x = 1\n", "no MCTC_PLUGINS"),
         ("def broken(:\n", "SyntaxError"),
         ("raise SystemError('out of order')\n", "SystemError: out of order"),
+        ("import sys; sys.exit(0)\n", "SystemExit: 0"),
+        ("exit()\n", "SystemExit"),
+        ("import nowhere_to_be_found\n", "ModuleNotFoundError"),
+        ("MCTC_PLUGINS = []\n", r"must be a table of lists by kind, not \[\]"),
+        ("MCTC_PLUGINS = 'passes'\n", "must be a table"),
+        ('MCTC_PLUGINS = {"passes": []}\n', "brings nothing"),
+        ('MCTC_PLUGINS = {"passes": "Clamp"}\n', "must be a list"),
         ('MCTC_PLUGINS = {"pass": [int]}\n', "kind 'pass'"),
         ('MCTC_PLUGINS = {"passes": int}\n', "must be a list"),
         ('MCTC_PLUGINS = {"passes": [int]}\n', "needs a `name`"),

@@ -138,7 +138,9 @@ def _opened(path: Path) -> Iterator[Any]:
         if not sound.frames:
             raise AudioError(path, "the recording has no samples", "record it again")
         if not _RATES[0] <= sound.samplerate <= _RATES[1]:
-            raise _corrupt(path, f"its header says {sound.samplerate} Hz, and recordings have {_RATES[0]} to {_RATES[1]}")
+            raise _corrupt(
+                path, f"its header says {sound.samplerate} Hz, and recordings have {_RATES[0]} to {_RATES[1]}"
+            )
         yield sound
 
 

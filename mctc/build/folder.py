@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mctc import atomic
+from mctc import atomic, scratch
 from mctc.build.contents import built_files, carry, check_unchanged
 from mctc.build.manifest import NAME
 from mctc.build.options import BuildError
+from mctc.diagnostics.errors import MctcError
 
 
 @contextmanager
@@ -32,8 +33,12 @@ def replaced(target: Path, *, force: bool = False) -> Iterator[Path]:
             check_unchanged(old)
         carry(old, new, force=force or not before)
 
-    with atomic.replaced(target, keep) as fresh:
-        yield fresh
+    try:
+        with atomic.replaced(target, keep) as fresh:
+            yield fresh
+    except MctcError as error:
+        error.message = scratch.public(error.message)
+        raise
 
 
 def check_replaceable(target: Path, *, force: bool = False) -> None:

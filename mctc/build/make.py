@@ -13,6 +13,7 @@ from mctc.build.folder import check_replaceable, replaced
 from mctc.build.manifest import ORIGINS, PROGRAM, WHOLE, manifest, read_manifest, sha256, write_json, write_manifest
 from mctc.build.options import BuildError, BuildOptions
 from mctc.build.refusal import refuse as refuse_program
+from mctc.build.returned import returned_by
 from mctc.build.sources import digest, source_record, texts, write_sources
 from mctc.build.target import Target, Written, compile_for, compile_whole_for, target_named
 from mctc.diagnostics.errors import MctcError
@@ -20,6 +21,7 @@ from mctc.diagnostics.source import SourceFile
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program
 from mctc.language.read import Spec
+from mctc.plugins import PluginError
 from mctc.version import __version__
 from mctc.weights import Weights
 
@@ -90,14 +92,16 @@ def write_build(
         **(more or {}),
     }
     with replaced(out, force=options.force) as folder:
-        written = target.write(compiled, weights, folder, options, metadata)
-        agreements = target.check(compiled, weights, folder, options, written)
+        written = returned_by(target, "write", target.write(compiled, weights, folder, options, metadata))
+        if missing := program.functions.keys() - written.interfaces.keys():
+            raise PluginError(f"target `{target.name}` wrote no interface of {', '.join(sorted(missing))}")
+        agreements = returned_by(target, "check", target.check(compiled, weights, folder, options, written))
         beside = {name: _beside(name, compiled, weights, folder, options, metadata) for name in target.beside}
         write_sources(read, folder)
         (folder / PROGRAM).write_text(print_program(program, locations=True), encoding="utf-8")
         (folder / WHOLE).write_text(print_program(compiled.whole, locations=True), encoding="utf-8")
         write_json(folder / ORIGINS, origins(program, written))
-        refuse(target.report(compiled, folder, options, written), options, target)
+        refuse(returned_by(target, "report", target.report(compiled, folder, options, written)), options, target)
         content = manifest(compiled, options, written, agreements, source, origin, folder, beside)
         write_manifest(folder, content)
         described = read_manifest(folder)

@@ -13,7 +13,7 @@ from mctc.build.options import LAYOUTS, BuildError, BuildOptions
 from mctc.build.refusal import Refusal, port_clashes
 from mctc.ir.program import Program
 from mctc.ir.types import TensorType
-from mctc.plugins import registry
+from mctc.plugins import PluginError, registry
 
 if TYPE_CHECKING:
     from mctc.build.engine import Engine
@@ -166,4 +166,9 @@ def compile_whole_for(target: Target, whole: Program, options: BuildOptions) -> 
 
 def target_named(name: str) -> Target:
     """A target of the registry. Raises PluginError when there is none of that name."""
-    return cast("Callable[[], Target]", registry().load("targets", name))()
+    made = cast("Callable[[], Target]", registry().load("targets", name))
+    try:
+        return made()
+    except TypeError as error:
+        origin = registry().origin("targets", name)
+        raise PluginError(f"target `{name}` of {origin} can't be made without arguments: {error}") from error

@@ -48,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # SystemExit: of a plugin, since none of mctc's own code exits
         if traceback:
             raise
         return _report(error)
@@ -60,7 +60,7 @@ def color_wanted(stream: TextIO) -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
-def _report(error: Exception) -> int:
+def _report(error: BaseException) -> int:
     if isinstance(error, MctcError):
         _say(error.render(color=color_wanted(sys.stderr)))
         return error.exit_code
@@ -71,6 +71,12 @@ def _report(error: Exception) -> int:
         place = error.filename or ("standard output" if _output_fails() else "")
         _say(f"error: {place}{': ' * bool(place)}{(error.strerror or str(error)).lower()}")
         return ExitCode.FAILED
+    if origin := _plugin_at_fault(error):
+        _say(
+            f"error: the plugin {origin} fails: {_place(error)}{type(error).__name__}: {error}\n"
+            "  hint: mend it, or do without; MCTC_TRACEBACK=1 shows where it fails"
+        )
+        return ExitCode.FAILED
     _say(
         f"internal error: {_place(error)}{type(error).__name__}: {error}\n"
         "  This is a fault of mctc or of a plugin, not of your input. Please report it with the spec, the command\n"
@@ -79,7 +85,16 @@ def _report(error: Exception) -> int:
     return ExitCode.USAGE
 
 
-def _place(error: Exception) -> str:
+def _plugin_at_fault(error: BaseException) -> str | None:
+    from mctc.plugins import registry
+
+    try:
+        return registry().at_fault(error)
+    except MctcError:
+        return None
+
+
+def _place(error: BaseException) -> str:
     """'passes/pad.py:12: ' of the innermost frame."""
     step = error.__traceback__
     while step is not None and step.tb_next is not None:

@@ -69,7 +69,10 @@ def _apply(op: Op, environment: Mapping[Value, Array], parameter: ParameterValue
     declared = op.definition.operand_list()
     if declared and declared[-1].variadic:
         operands = [*operands[: len(declared) - 1], tuple(operands[len(declared) - 1 :])]
-    results = [np.asarray(array) for array in op.definition.reference(op.signature, *operands)]
+    given = op.definition.reference(op.signature, *operands)
+    if not isinstance(given, (tuple, list)) or len(given) != len(op.results):
+        raise EvaluationError(f"`reference` of op {op.name} does not give its {len(op.results)} results in a tuple")
+    results = [np.asarray(array) for array in given]
     return [a.astype(dtype, copy=False) if v.type.dtype.is_float else a for v, a in zip(op.results, results)]
 
 

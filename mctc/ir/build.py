@@ -80,9 +80,12 @@ def make(
     complete = _complete(definition, attributes)
     fixed = tuple(values)
     try:
-        types = tuple(definition.infer(signature(definition, fixed, complete)))
+        inferred = definition.infer(signature(definition, fixed, complete))
     except ExtentError as error:
         raise InferenceError(str(error)) from error
+    types = tuple(inferred) if isinstance(inferred, Sequence) else ()
+    if not types or not all(isinstance(type_, TensorType) for type_ in types):
+        raise InferenceError(f"`infer` of op {definition.name} gives {inferred!r:.60}, where a tuple of types belongs")
     return Op(definition, fixed, complete, types, origin)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
@@ -129,6 +129,7 @@ class OpDef:
     attributes: name -> default (REQUIRED if it must be given).
     nonzero: operands at whose zeros the op is not finite; a stream keeps frames that do not exist away from them.
     takes: element types of its operands; None where it only moves entries, or `infer` asks by itself.
+    forms: how a target writes the op, by the target's name, for an op that the target does not know (docs/plugins.md).
     """
 
     name: ClassVar[str]
@@ -137,6 +138,7 @@ class OpDef:
     effects: ClassVar[bool] = False
     nonzero: ClassVar[tuple[str, ...]] = ()
     takes: ClassVar[tuple[DType, ...] | None] = None
+    forms: ClassVar[Mapping[str, Callable[..., Any]]] = {}
 
     @classmethod
     @cache
@@ -165,8 +167,9 @@ _REGISTRY: dict[str, type[OpDef]] = {}
 
 def declare(cls: type[OpDef]) -> type[OpDef]:
     """Registers an op declaration. Raises ValueError when the name is taken."""
-    if cls.name in _REGISTRY and _REGISTRY[cls.name].__qualname__ != cls.__qualname__:
-        raise ValueError(f"op {cls.name!r} is declared twice: {_REGISTRY[cls.name].__module__} and {cls.__module__}")
+    known = _REGISTRY.get(cls.name)
+    if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ValueError(f"op {cls.name!r} is declared twice: in {known.__module__} and in {cls.__module__}")
     _REGISTRY[cls.name] = cls
     return cls
 

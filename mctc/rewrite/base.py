@@ -79,7 +79,7 @@ class Pass:
     @classmethod
     def summary(cls) -> str:
         """The first line of the docstring."""
-        return (cls.__doc__ or "").strip().splitlines()[0]
+        return (cls.__doc__ or "").strip().partition("\n")[0].rstrip()
 
 
 Observer = Callable[[Pass, Program, Program], None]

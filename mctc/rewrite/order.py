@@ -24,23 +24,28 @@ def ordered(passes: Iterable[type[Pass]], stage: str) -> list[type[Pass]]:
     (unless it ends with '?') and for a cycle, naming the passes of both.
     """
     known = {cls.name: cls for cls in passes}
+    for name, cls in known.items():
+        if cls.stage not in STAGES:
+            raise OrderError(f"pass {name} has the stage {cls.stage!r}; there are {' and '.join(STAGES)}")
     sorter = TopologicalSorter[str]({name: () for name, cls in known.items() if cls.stage == stage})
     for name, cls in known.items():
-        for other in (*cls.after, *cls.before):
+        for other, follows in (*((name, True) for name in cls.after), *((name, False) for name in cls.before)):
             target = other.rstrip("?")
             if target not in known:
                 if other.endswith("?"):
                     continue
                 hint = did_you_mean(target, known)
-                raise OrderError(f"pass {name} wants to run next to {target}, which is not among the passes", hint=hint)
-            first, second = (target, name) if other in cls.after else (name, target)
+                raise OrderError(
+                    f"pass {_told(name)} wants to run next to {target}, which is not among the passes", hint=hint
+                )
+            first, second = (target, name) if follows else (name, target)
             _check_stages(known, first, second)
             if known[target].stage == stage and cls.stage == stage:
                 sorter.add(second, first)
     try:
         sorter.prepare()
     except CycleError as error:
-        raise OrderError(f"the order of passes runs in a circle: {' -> '.join(error.args[1])}") from None
+        raise OrderError(f"the order of passes runs in a circle: {' -> '.join(map(_told, error.args[1]))}") from None
     return [known[name] for name in _by_name(sorter)]
 
 
@@ -55,9 +60,17 @@ def _by_name(sorter: TopologicalSorter[str]) -> Iterator[str]:
         sorter.done(name)
 
 
+def _told(name: str) -> str:
+    """The name of a pass, and for one of a plugin where it comes from."""
+    from mctc.plugins import DISTRIBUTION, registry
+
+    origin = registry().origin("passes", name)
+    return name if origin is None or origin.split()[0] == DISTRIBUTION else f"{name} of {origin}"
+
+
 def _check_stages(known: dict[str, type[Pass]], first: str, second: str) -> None:
     if STAGES.index(known[first].stage) > STAGES.index(known[second].stage):
         raise OrderError(
-            f"pass {second} ({known[second].stage}) wants to run after {first} ({known[first].stage}), "
+            f"pass {_told(second)} ({known[second].stage}) wants to run after {_told(first)} ({known[first].stage}), "
             "but deploy passes run after all common ones"
         )

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
+from mctc.diagnostics.errors import MctcError
 from mctc.ir.program import Program
-from mctc.ir.verify import verify
+from mctc.ir.verify import VerificationError, verify
 from mctc.rewrite.base import Context, Pass
 from mctc.rewrite.order import ordered
+
+MEND = "mend that plugin, or leave its pass out with --without; MCTC_TRACEBACK=1 shows where it fails"
+
+
+class PassError(MctcError):
+    """A plugin's pass that fails, or returns what is no sound program."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +45,14 @@ def run_stage(
 
     With `each`, every pass's promise is checked by evaluation.
 
-    `watch` sees the program after every pass. Raises what the passes raise, VerificationError and ValidationError.
+    `watch` sees the program after every pass. Raises what the passes raise, PassError, VerificationError and
+    ValidationError.
     """
     ran: list[Ran] = []
     for cls in ordered(passes, stage):
         if cls.name in without:
             continue
-        promise = cls()
-        after = promise.run(program, context)
-        verify(after)
+        promise, after = _run(cls, program, context)
         error = _validated(promise, program, after) if each else None
         ran.append(Ran(cls.name, _count(program), _count(after), error))
         program = after
@@ -59,6 +65,35 @@ def _validated(promise: Pass, before: Program, after: Program) -> float | None:
     from mctc.rewrite.validate import validate
 
     return validate(promise, before, after)
+
+
+def _run(cls: type[Pass], program: Program, context: Context) -> tuple[Pass, Program]:
+    """The pass and the program that it leaves, verified. Raises PassError for a plugin's that fails."""
+    if cls.__module__.startswith("mctc."):
+        promise = cls()
+        after = promise.run(program, context)
+        verify(after)
+        return promise, after
+    try:
+        promise = cls()
+        after = promise.run(program, context)
+    except (MctcError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # whatever a stranger's code raises, SystemExit too
+        raise PassError(f"{_named(cls)} fails: {type(error).__name__}: {error}", hint=MEND) from error
+    if not isinstance(after, Program):
+        raise PassError(f"{_named(cls)} returns {after!r:.60}, where a program belongs", hint=MEND)
+    try:
+        verify(after)
+    except VerificationError as error:
+        raise VerificationError(f"{_named(cls)} leaves a program that breaks a rule: {error}") from error
+    return promise, after
+
+
+def _named(cls: type[Pass]) -> str:
+    from mctc.plugins import registry
+
+    return f"pass `{cls.name}` of {registry().origin('passes', cls.name) or cls.__module__}"
 
 
 def _count(program: Program) -> int:

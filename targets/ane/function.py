@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mctc.build.forms import rule_of
 from mctc.build.names import STATE_OUT, Names, identifier, op_name, place
 from mctc.ir.lookups import device_inputs, device_ops
 from mctc.ir.op import Array
@@ -54,7 +55,7 @@ class FunctionEmitter:
         """Writes the whole function. Raises EmitError for an op without a Core ML form."""
         self._open()
         for op in device_ops(self.function):
-            rule = rules.get(op.name)
+            rule = rule_of(op, "ane", rules, lambda _: self._wrote(op))  # noqa: B023 — called while it is this op
             if rule is None:
                 raise EmitError(
                     f"{place(op)} has no Core ML form", hint="a deploy pass has to lower it: see `mctc passes`"
@@ -117,6 +118,9 @@ class FunctionEmitter:
         self._values[value] = self._constants[key]
 
     # the frame of the function
+
+    def _wrote(self, op: Op) -> bool:
+        return all(value in self._values for value in op.results)
 
     def _open(self) -> None:
         function = self.function

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from coreai import authoring as ca
 
+from mctc.build.forms import rule_of
 from mctc.build.names import STATE_OUT, Names, identifier, place
 from mctc.ir.lookups import device_inputs, device_ops
 from mctc.ir.ops.broadcast import broadcast_axes, spread
@@ -93,7 +94,7 @@ class FunctionEmitter:
             self._fixed.update(op.results)
         if op.name in ("parameter", "constant"):
             return
-        rule = rules.get(op.name)
+        rule = rule_of(op, "coreai", rules, lambda made: _values(made, len(op.results)))
         if rule is None:
             raise CoreAiError(
                 f"{place(op)} has no Core AI form", hint="a deploy pass has to lower it: see `mctc passes`"
@@ -128,3 +129,10 @@ class FunctionEmitter:
         if not np.array_equal(fitted.ravel(), marks.ravel()):
             raise CoreAiError(f"{place(op)}: {value.type} needs a transpose before it meets the other operand")
         return self.shaped(value, (1,) * (len(axes) - fitted.ndim) + fitted.shape)
+
+
+def _values(made: Any, count: int) -> bool:
+    """Whether it is the value of a result, or a list of as many as there are."""
+    if isinstance(made, ca.Value):
+        return count == 1
+    return isinstance(made, (list, tuple)) and len(made) == count and all(isinstance(each, ca.Value) for each in made)

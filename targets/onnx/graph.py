@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
+from mctc.build.forms import rule_of
 from mctc.build.names import STATE_OUT, Names, identifier, place
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array, InferenceError
@@ -138,9 +139,9 @@ class GraphEmitter:
     # names, types, places
 
     def _emit(self, op: Op, rules: Mapping[str, Rule]) -> None:
-        rule = rules.get(op.name)
+        rule = rule_of(op, "onnx", rules, lambda made: _names(made, len(op.results)))
         if rule is None:
-            raise OnnxError(f"{place(op)} has no ONNX form", hint="an op of a plugin needs a pass that lowers it")
+            raise OnnxError(f"{place(op)} has no ONNX form", hint="a pass has to lower it: see `mctc passes`")
         self._op, start = op, len(self.nodes)
         try:
             made = rule(op, self)
@@ -177,6 +178,13 @@ class GraphEmitter:
         if self._op is not None:
             self.made[name] = self._op
         return node
+
+
+def _names(made: Any, count: int) -> bool:
+    """Whether it is the name of a result, or a list of as many as there are."""
+    if isinstance(made, str):
+        return count == 1
+    return isinstance(made, (list, tuple)) and len(made) == count and all(isinstance(name, str) for name in made)
 
 
 def _path(op: Op | None, kind: str) -> str:

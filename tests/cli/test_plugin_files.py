@@ -114,3 +114,27 @@ def test_the_target_writes_what_it_likes(mctc: Run, plugin: Path, tmp_path: Path
     done = mctc("build", "cubic.mct", "--plugin", plugin, "--target", "text")
     assert done.returncode == 0, done.stderr
     assert "mul" in (tmp_path / "build/cubic/program.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("class Cube", "import sys; sys.exit(0)\n\n\nclass Cube"), "cubes.py can't be imported"),
+        (('return (s["x"],)', "raise SystemExit(0)"), "the plugin cubes.py fails"),
+        (('return (s["x"],)', 'return s["x"]'), "`infer` of op cube gives"),
+        (("return rewrite(program, self.name, lower)", "pass"), "pass `lower-cube` of cubes.py returns None"),
+        (('return Written(("program.txt",), ports)', "return None"), "target `text` of cubes.py: `write` returns None"),
+        (('stage = "deploy"', 'stage = "deploy"\n    after = ("ghost",)'), "pass lower-cube of cubes.py wants to run"),
+    ],
+)
+def test_a_plugin_that_fails_is_named_and_nothing_is_built(
+    mctc: Run, plugin: Path, tmp_path: Path, change: tuple[str, str], said: str
+) -> None:
+    assert change[0] in PLUGIN
+    plugin.write_text(PLUGIN.replace(*change))
+    target = "text" if "Written" in change[0] else "ane"
+    done = mctc("build", "cubic.mct", "--plugin", "cubes.py", "--target", target)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "internal error" not in done.stderr
+    assert not list(tmp_path.glob("build/*"))

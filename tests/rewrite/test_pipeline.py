@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from mctc.ir.program import Derived, Op, Program, Value
 from mctc.ir.text import parse_program
 from mctc.ir.verify import VerificationError
 from mctc.rewrite.base import Context, Exact, Pass, Promise, Reshapes, Within
-from mctc.rewrite.pipeline import run_stage
+from mctc.rewrite.pipeline import PassError, run_stage
 from mctc.rewrite.rewriter import Rewriter, rewrite
 from mctc.rewrite.validate import ValidationError
 
@@ -162,3 +163,25 @@ def test_a_pass_that_breaks_the_ir_is_stopped() -> None:
 
     with pytest.raises(VerificationError, match="f: parameter: there is no parameter w"):
         run(type("forget", (Pass,), {"name": "forget", "promise": Exact(), "run": forget}), each=False)
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        (lambda *_: None, "pass `clumsy` of .* returns None, where a program belongs"),
+        (lambda *_: {}, "returns {}, where a program belongs"),
+        (lambda *_: 1 / 0, "fails: ZeroDivisionError: division by zero"),
+        (lambda *_: sys.exit(0), "fails: SystemExit: 0"),
+        (lambda _, program, __: break_result(program), "leaves a program that breaks a rule: .*is not a value"),
+    ],
+)
+def test_a_pass_of_a_plugin_that_fails_is_named_with_the_cause(run: Callable[..., object], message: str) -> None:
+    cls = type("Clumsy", (Pass,), {"name": "clumsy", "promise": Exact(), "run": run})
+    with pytest.raises((PassError, VerificationError), match=message):
+        run_stage(parse_program(TEXT), "common", [cls], Context())
+
+
+def break_result(given: Program) -> Program:
+    name, function = next(iter(given.functions.items()))
+    broken = replace(function, results=[(each, Value(value.type)) for each, value in function.results])
+    return replace(given, functions={**given.functions, name: broken})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from mctc.build.forms import rule_of
 from mctc.ir.program import Op, Value
 from mctc.ir.time import Recurrent, Whole, Window
 from mctc.targets.torch.expressions.application import Application, Rule, UnsupportedError
@@ -34,7 +35,8 @@ def expression(op: Op, operands: Sequence[Text | None], valid: Text | None = Non
     of ones and zeros that marks which frames of `masked_operand(op)` exist, in a batch of padded utterances.
     Raises UnsupportedError for what has no torch form, and says what to write instead.
     """
-    if op.name not in RULES:
+    rule = rule_of(op, "torch", RULES, lambda made: isinstance(made, Expression))
+    if rule is None:
         raise UnsupportedError(f"the torch target has no form of {op.name}; add one to its table of expressions")
     given = tuple(None if operand is None else as_expression(operand) for operand in operands)
     mask = None if valid is None or masked_operand(op) is None else as_expression(valid)
@@ -43,7 +45,7 @@ def expression(op: Op, operands: Sequence[Text | None], valid: Text | None = Non
             f"{op.name} works on whole utterances, {op.time.reason if isinstance(op.time, Whole) else 'end to end'}: "
             "what a padded batch would give is undefined; run utterance by utterance"
         )
-    return RULES[op.name](Application(op, given, mask))
+    return rule(Application(op, given, mask))
 
 
 def needs_valid(op: Op, read: Collection[int] | None = None) -> bool:

@@ -1,0 +1,109 @@
+"""What a plugin's pass, target, op or family of rules must look like: faults in words, found as it is loaded."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+
+def faults(kind: str, loaded: Any) -> Iterator[str]:
+    """What is wrong with an object that a plugin brings as one of a kind, the first fault first."""
+    return FORMS[kind](loaded)
+
+
+def _of_pass(cls: Any) -> Iterator[str]:
+    from mctc.rewrite.base import Exact, Pass, Reshapes, Within
+    from mctc.rewrite.order import STAGES
+
+    if not _derives(cls, Pass):
+        yield "must be a class derived from mctc.rewrite.base.Pass"
+        return
+    if cls.run is Pass.run:
+        yield "has no `run`"
+    if not isinstance(getattr(cls, "promise", None), (Exact, Within, Reshapes)):
+        yield f"`promise` must be Exact(), Within(error) or Reshapes(), not {_shown(getattr(cls, 'promise', None))}"
+    if cls.stage not in STAGES:
+        yield f"`stage` must be {' or '.join(map(repr, STAGES))}, not {_shown(cls.stage)}"
+    for name in ("after", "before"):
+        yield from _names(cls, name, "names of passes")
+    if both := _plain(cls.after) & _plain(cls.before):
+        yield f"wants to run both after and before {', '.join(sorted(both))}"
+    if cls.name in _plain(cls.after) | _plain(cls.before):
+        yield "wants to run next to itself"
+
+
+def _of_target(cls: Any) -> Iterator[str]:
+    from mctc.build.target import Target
+
+    if not _derives(cls, Target):
+        yield "must be a class derived from mctc.build.target.Target"
+        return
+    if missing := sorted(getattr(cls, "__abstractmethods__", ())):
+        yield f"has no {' and no '.join(f'`{name}`' for name in missing)}"
+    for name in ("beside", "computes"):
+        yield from _names(cls, name, "names")
+    if not isinstance(cls.forms, Mapping) or not all(_is_list_of_text(value) for value in cls.forms.values()):
+        yield f"`forms` must give a tuple of strings for each option, not {_shown(cls.forms)}"
+
+
+def _of_op(cls: Any) -> Iterator[str]:
+    from mctc.ir.op import OpDef
+
+    if not _derives(cls, OpDef):
+        yield "must be a class derived from mctc.ir.op.OpDef"
+        return
+    if not isinstance(getattr(cls, "operands", None), str):
+        yield "`operands` must be a string of names, such as 'x weight bias?'"
+    for name in ("infer", "reference"):
+        method = inspect.getattr_static(cls, name)
+        if method is inspect.getattr_static(OpDef, name):
+            yield f"has no `{name}`"
+        elif not isinstance(method, classmethod):
+            yield f"`{name}` must be a class method"
+    if not isinstance(cls.attributes, Mapping):
+        yield f"`attributes` must be a table of defaults by name, not {_shown(cls.attributes)}"
+    yield from _names(cls, "nonzero", "names of operands")
+    if not isinstance(cls.forms, Mapping) or not all(map(callable, cls.forms.values())):
+        yield f"`forms` must be a table of functions by the name of a target, not {_shown(cls.forms)}"
+
+
+def _of_rules(loaded: Any) -> Iterator[str]:
+    from mctc.lint.coreml.rule import Rule, RuleFamily
+
+    if not isinstance(loaded, RuleFamily):
+        yield f"is a {type(loaded).__name__}, not a RuleFamily"
+    elif not isinstance(loaded.rules, (list, tuple)) or not all(isinstance(rule, Rule) for rule in loaded.rules):
+        yield "`rules` must be a tuple of rules"
+
+
+FORMS: Mapping[str, Callable[[Any], Iterator[str]]] = {
+    "passes": _of_pass,
+    "targets": _of_target,
+    "ops": _of_op,
+    "rules": _of_rules,
+}
+
+
+def _derives(cls: Any, base: type) -> bool:
+    return inspect.isclass(cls) and issubclass(cls, base)
+
+
+def _names(cls: Any, attribute: str, what: str) -> Iterator[str]:
+    value = getattr(cls, attribute)
+    if not _is_list_of_text(value):
+        more = f"; write ({value!r},)" if isinstance(value, str) else ""
+        yield f"`{attribute}` must be a tuple of {what}, not {_shown(value)}{more}"
+
+
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value)
+
+
+def _plain(names: Any) -> set[str]:
+    return {name.rstrip("?") for name in names} if _is_list_of_text(names) else set()
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
