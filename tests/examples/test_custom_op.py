@@ -45,7 +45,7 @@ def test_an_op_without_a_form_is_an_error_that_names_it_and_its_line(mctc: Run, 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (('graph.node("Mul", sine, sine)', "sine"), "at most"),
+        (('graph.node("Mul", sine, sine)', "sine"), "of its largest value"),
         (
             ('    return str(graph.node("Add"', '    str(graph.node("Add"'),
             "returns None, which no rule of onnx returns",
