@@ -21,7 +21,10 @@ class Named(Protocol):
 
 
 class Executable(Protocol):
-    """A function that is ready to be called; arrays go by their names in the artifact."""
+    """A function that is ready to be called; arrays go by their names in the artifact.
+
+    One over whole utterances that takes padded batches has `takes_lengths` true: it takes `lengths` [batch] besides.
+    """
 
     @property
     def name(self) -> str: ...

@@ -21,6 +21,7 @@ from mctc.ir.program import Program
 from mctc.ir.text import parse_program
 from mctc.proof.battery import BROKEN, NOISE, SILENCE, Item
 from mctc.proof.limits import FP32, Limit, limit_of
+from mctc.proof.padded import can_pad, over_padded
 from mctc.proof.rung import Rung, compare, worst
 from mctc.proof.subject import Subject
 from mctc.proof.undefined import first_undefined
@@ -191,6 +192,9 @@ class Ladder:
                 run, label = partial(self.over_whole, each, at), f"{name}, whole"
                 items = self.subject.items(each, whole=True)
                 yield from self._guard(label, each, partial(self._measured, label, each, limit, items, run))
+                if at.takes_lengths(each) and can_pad(self.subject, each):
+                    run, label = partial(over_padded, self.subject, each, at.whole(each)), f"{name}, padded"
+                    yield from self._guard(label, each, partial(self._measured, label, each, limit, (NOISE,), run))
 
     def over_chunks(self, name: str, packages: Packages, deployed: Program, item: Item) -> Arrays:
         return self.subject.over_chunks(name, lambda: stepping(packages.step(name)), item, deployed)

@@ -97,7 +97,7 @@ class WholeFunction:
         called = engine.function(self.stored_as)
 
         def call(inputs: Mapping[str, Array]) -> dict[str, Array]:
-            results = called({self.inputs[key]: array for key, array in inputs.items()})
+            results = called({self.inputs.get(key, key): array for key, array in inputs.items()})
             return {key: results[stored] for key, stored in self.outputs.items()}
 
         return call

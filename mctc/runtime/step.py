@@ -37,6 +37,11 @@ class Packages:
         function = self.built.whole[name]
         return function.opened(self.engine(function.package))
 
+    def takes_lengths(self, name: str) -> bool:
+        """Whether function `name` over whole utterances takes padded batches."""
+        function = self.built.whole[name]
+        return bool(getattr(self.engine(function.package).function(function.stored_as), "takes_lengths", False))
+
     def engine(self, artifact: Path) -> Engine:
         if artifact not in self._engines:
             self._engines[artifact] = self.built.target.engine(artifact, self.precision, self.load)

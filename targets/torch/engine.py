@@ -28,7 +28,7 @@ from mctc.targets.torch.errors import EmitError
 from mctc.weights import Weights
 
 FORWARD = ".forward"  # what the name of a component's class ends with for the function over whole utterances
-STATE = "state"
+STATE, LENGTHS = "state", "lengths"
 _numbers = itertools.count()
 
 
@@ -73,7 +73,8 @@ class TorchFunction:
         taken = inspect.signature(call).parameters
         self._carries = STATE in taken
         self._masked = VALID in taken and not self._carries  # which frames of a padded batch exist: all of them
-        self._arguments = {each: shared.get(each) for each in taken if each not in (STATE, "lengths")}
+        self.takes_lengths = LENGTHS in taken
+        self._arguments = {each: shared.get(each) for each in taken if each not in (STATE, LENGTHS)}
         own = [each for each, value in self._arguments.items() if value is None]
         self.inputs = [Argument(each) for each in own if not (self._masked and each == VALID)]
 
@@ -82,7 +83,10 @@ class TorchFunction:
         return {STATE: self.component.initial_state(1)} if self._carries else {}
 
     def __call__(self, inputs: Mapping[str, Array], state: Any = None) -> dict[str, Array]:
-        """Results by name. Raises EmitError for an input that is missing."""
+        """Results by name. Raises EmitError for an input that is missing.
+
+        `lengths` [batch], where it is taken and given, counts the frames of every utterance of a padded batch.
+        """
         import torch
 
         missing = [each.name for each in self.inputs if each.name not in inputs]
@@ -95,7 +99,8 @@ class TorchFunction:
             if self._carries:
                 *made, state[STATE] = self._call(*given, state[STATE])
             else:
-                made = self._call(*given)
+                more = {LENGTHS: torch.from_numpy(inputs[LENGTHS])} if LENGTHS in inputs else {}
+                made = self._call(*given, **more)
         arrays = made if isinstance(made, (tuple, list)) else [made]
         return {name: array.numpy() for (name, _), array in zip(self.function.results, arrays, strict=True)}
 
@@ -106,7 +111,8 @@ class TorchFunction:
         for axis, have in axes:
             bind(axis.extent, have, sizes)
         symbols = (symbol for axis, _ in axes if axis.role is Role.TIME for symbol in axis.extent.symbols)
-        return np.ones((1, sizes[next(symbols)]), np.float32)
+        batch = next((n for axis, n in axes if axis.role is Role.BATCH), 1)
+        return np.ones((batch, sizes[next(symbols)]), np.float32)
 
 
 def _model(artifact: Path) -> Any:
