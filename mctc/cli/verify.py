@@ -30,15 +30,21 @@ STYLES = {"ok": "green", "FAILED": "bold red", "not run": "yellow"}
     "--witness", "witnesses", multiple=True, metavar="TARGET",
     help="Ask only the runtime of this target besides the build's own. Repeatable.",
 )  # fmt: skip
+@click.option(
+    "--input", "inputs", multiple=True, metavar="NAME",
+    help="Run only this item of the battery, such as noise or silence (docs/proof.md). Repeatable.",
+)  # fmt: skip
 @click.option("--no-witnesses", "alone", is_flag=True, help="Ask none besides the build's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rungs as JSON.")
 @plugin_option
-def verify(built: Path, weights: Path | None, witnesses: tuple[str, ...], alone: bool, as_json: bool) -> int:
+def verify(
+    built: Path, weights: Path | None, witnesses: tuple[str, ...], inputs: tuple[str, ...], alone: bool, as_json: bool
+) -> int:
     """Prove a build: every rung of the ladder, measured.
 
-    Over ten seconds of the bundled recording: the files and programs of the build, every pass evaluated before and
-    after, coremltools' own type inference; then the step functions over chunks, and whole utterances, by every witness
-    against the IR's reference semantics. The witnesses are the build's own runtime and those of the other targets, for
+    The files and programs of the build, every pass evaluated before and after, coremltools' own type inference; then,
+    over a battery of inputs with speech and digital silence among them, the step functions over chunks, and whole
+    utterances, by every witness against the IR's reference semantics. The witnesses are the build's own runtime and those of the other targets, for
     which the program is built in passing: Core ML's evaluator, torch, onnxruntime, the Core AI runtime. The exit code
     is 1 when a rung fails.
     """
@@ -49,7 +55,7 @@ def verify(built: Path, weights: Path | None, witnesses: tuple[str, ...], alone:
         raise UsageError("--no-witnesses and --witness exclude each other")
     asked = [] if alone else list(witnesses) or None
     with blamed(built):
-        rungs = list(Ladder(built, weights, asked).climb())
+        rungs = list(Ladder(built, weights, asked, inputs).climb())
     click.echo(json.dumps([asdict(rung) for rung in rungs], indent=2) if as_json else report(rungs))
     return ExitCode.FAILED if any(rung.ok is False for rung in rungs) else ExitCode.OK
 

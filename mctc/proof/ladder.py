@@ -16,10 +16,11 @@ from mctc.build.options import BuildError, BuildOptions
 from mctc.build.target import Target
 from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.errors import MctcError
+from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.op import Array
 from mctc.ir.program import Program
 from mctc.ir.text import parse_program
-from mctc.proof.battery import BROKEN, NOISE, SILENCE, Item
+from mctc.proof.battery import BATTERY, BROKEN, NOISE, SILENCE, Item
 from mctc.proof.limits import FP32, Limit, limit_of
 from mctc.proof.padded import can_pad, over_padded
 from mctc.proof.rung import Rung, compare, worst
@@ -41,9 +42,14 @@ class Ladder:
     """All rungs of a build. Raises BuildError when the folder is no build, or was not made from `weights`.
 
     witnesses: names of targets whose runtimes are asked besides; None asks all that are installed.
+    inputs: names of items of the battery; all of them if there is none.
     """
 
-    def __init__(self, folder: Path, weights: Path | None = None, witnesses: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, weights: Path | None = None, witnesses: Sequence[str] | None = None,
+        inputs: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        self.inputs = _known(inputs)
         self.built: Built = open_built(folder)
         self.witnesses = [] if witnesses is not None and not witnesses else witness_targets(witnesses or ())
         self.folder, self.weights_file = folder, weights
@@ -193,8 +199,8 @@ class Ladder:
                 items = self.subject.items(each, whole=True)
                 yield from self._guard(label, each, partial(self._measured, label, each, limit, items, run))
                 if at.takes_lengths(each) and can_pad(self.subject, each):
-                    run, label = partial(over_padded, self.subject, each, at.whole(each)), f"{name}, padded"
-                    yield from self._guard(label, each, partial(self._measured, label, each, limit, (NOISE,), run))
+                    padded, label = partial(over_padded, self.subject, each, at.whole(each)), f"{name}, padded"
+                    yield from self._guard(label, each, partial(self._measured, label, each, limit, (NOISE,), padded))
 
     def over_chunks(self, name: str, packages: Packages, deployed: Program, item: Item) -> Arrays:
         return self.subject.over_chunks(name, lambda: stepping(packages.step(name)), item, deployed)
@@ -245,7 +251,7 @@ class Ladder:
         stepped = {str(entry["component"]) for entry in self.built.manifest["functions"].values()}
         return Subject(
             self.whole, self.deployed, derive_program(self.whole, self.built.lengths, only=stepped)[1],
-            self.built.lengths, self._weights, (audio.get("function", ""), audio.get("input", "")), self._heard(),
+            self.built.lengths, self._weights, self.inputs, (audio.get("function", ""), audio.get("input", "")), self._heard(),
         )  # fmt: skip
 
     def _heard(self) -> dict[str, Array]:
@@ -273,6 +279,17 @@ class Ladder:
             chunk=self.built.chunk if self.built.lengths.streams else None,
             weights=self.weights_file, verify_each=True,
         )  # fmt: skip
+
+
+def _known(names: Sequence[str]) -> frozenset[str]:
+    """Names of items of the battery. Raises BuildError for one that is none."""
+    known = [item.name for item in BATTERY]
+    for name in names:
+        if name not in known:
+            raise BuildError(
+                f"no input is called `{name}`", hint=did_you_mean(name, known) or f"there are {listing(known)}"
+            )
+    return frozenset(names)
 
 
 def _promises_exactness(name: str) -> bool:

@@ -13,9 +13,7 @@ from mctc.proof.battery import NOISE, Item, draw
 from mctc.proof.sizes import least, roles
 from mctc.proof.subject import SEED, Results, Subject
 
-LENGTHS = (
-    "lengths"  # what an engine's function calls the input that counts each utterance's frames of the time dimension
-)
+LENGTHS = "lengths"  # the input of an engine's function that counts the frames of each utterance
 STRIDES = 3  # that the other utterance of the batch is longer
 
 

@@ -25,7 +25,7 @@ from mctc.weights import Weights
 
 KEPT = 16_000_000  # parameters up to which their values are held in float64: 128 MB
 LABELS = 8  # calls of a component over labels, in the longest item
-ALONE = "two in a batch"
+BATCHED = "two in a batch"
 SEED = 7
 
 Results = dict[str, Array]
@@ -44,6 +44,7 @@ class Utterance:
 class Subject:
     """A program behind the common passes (`whole`) and the steps that were made of it (`deployed`).
 
+    only: names of items of the battery; all of them if there is none.
     load: values of a program's parameters; programs before and after a pass have weights of their own.
     heard: frames [frames, bins] for input `hears[1]` of component `hears[0]`, by the name of the battery's item.
     exact: parameters that are not compressed are as they are, not rounded to fp16: a deploy pass that folds what is
@@ -55,6 +56,7 @@ class Subject:
     steps: Mapping[str, StepInfo]
     lengths: Lengths
     load: Callable[[Program], Weights]
+    only: frozenset[str] = frozenset()
     hears: tuple[str, str] = ("", "")
     heard: Mapping[str, Array] = field(default_factory=dict)
     exact: bool = False
@@ -73,8 +75,9 @@ class Subject:
         items: tuple[Item, ...] = BATTERY
         if name in self.steps and not self.steps[name].streams:
             items = tuple(item for item in items if item.chunks)
-        batched = replace(NOISE, name=ALONE, batch=2)
-        return (*items, batched) if whole and self._free(name, Role.BATCH) else items
+        if whole and self._free(name, Role.BATCH):
+            items = (*items, replace(NOISE, name=BATCHED, batch=2))
+        return tuple(item for item in items if not self.only or item.name in self.only)
 
     def utterance(self, name: str, item: Item = NOISE) -> Utterance:
         """The whole function that function `name` of the steps is derived from, over an item of the battery, in

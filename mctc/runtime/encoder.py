@@ -63,7 +63,7 @@ class Encoder:
         refuse_outside(self.input.spec, mel[:valid], self.input.domain)
         given = {self.input.spec: to_port(mel, self.input)}
         if self.masked:
-            whole = ceil(valid / self.output.jump) * self.output.jump  # an utterance counts in whole strides
+            whole = int(ceil(valid / self.output.jump) * self.output.jump)  # an utterance counts in whole strides
             given[VALID] = (np.arange(self.chunk) < whole).astype(np.float32)
         return from_port(self.step(given)[self.output.spec], self.output)
 
