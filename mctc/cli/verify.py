@@ -45,8 +45,8 @@ def verify(
     The files and programs of the build, every pass evaluated before and after, coremltools' own type inference; then,
     over a battery of inputs with speech and digital silence among them, the step functions over chunks, and whole
     utterances, by every witness against the IR's reference semantics. The witnesses are the build's own runtime and
-    those of the other targets, for which the program is built in passing: Core ML's evaluator, torch, onnxruntime, the Core AI runtime. The exit code
-    is 1 when a rung fails.
+    those of the other targets, for which the program is built in passing: Core ML's evaluator, torch, onnxruntime, the
+    Core AI runtime. The exit code is 1 when a rung fails.
     """
     from mctc.build.contents import blamed
     from mctc.proof.ladder import Ladder

@@ -251,7 +251,8 @@ class Ladder:
         stepped = {str(entry["component"]) for entry in self.built.manifest["functions"].values()}
         return Subject(
             self.whole, self.deployed, derive_program(self.whole, self.built.lengths, only=stepped)[1],
-            self.built.lengths, self._weights, self.inputs, (audio.get("function", ""), audio.get("input", "")), self._heard(),
+            self.built.lengths, self._weights, self.inputs, (audio.get("function", ""), audio.get("input", "")),
+            self._heard(),
         )  # fmt: skip
 
     def _heard(self) -> dict[str, Array]:
