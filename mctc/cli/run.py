@@ -54,8 +54,8 @@ def run(built: Path, audio: Path | None, speech: bool, inputs: tuple[str, ...], 
 
     `mctc run build/mct_small --audio talk.flac` streams audio through log-mel frames, encoder steps and greedy
     search: a transducer's, or CTC's best path. `mctc run model.mlpackage --input x.npy` runs one function of any
-    package. Both execute what was built itself: a Core ML program in numpy, .onnx files in onnxruntime, an .aimodel in
-    the Core AI runtime, modules in torch.
+    package; of a build's, entries that its spec rules out are refused. Both execute what was built itself: a Core ML
+    program in numpy, .onnx files in onnxruntime, an .aimodel in the Core AI runtime, modules in torch.
 
     A build with an attention decoder takes a recording of at most one utterance: `--start`, `--end` and, where the
     decoder takes rows of a table and not ids, `--table` say what its search needs.

@@ -16,7 +16,7 @@ from mctc.diagnostics.diagnostic import DiagnosticError, LocatedError, diagnosti
 from mctc.ir.build import Builder, make
 from mctc.ir.dims import Extent, ExtentError
 from mctc.ir.domain import MASK
-from mctc.ir.masks import masks
+from mctc.ir.masks import mask_domains
 from mctc.ir.ops.attention import ABSENT
 from mctc.ir.program import Function, Op, Program, State, Value, name_like, signature
 from mctc.ir.time import POINTWISE, Recurrent, TimeBehaviour, Whole, Window
@@ -165,8 +165,9 @@ class _Derivation:
             inputs.append(self.valid.input)
         results = [(name, self.values[value]) for name, value in function.results]
         states: list[State] = self.contexts.states
-        marks = [*masks(function), *([] if self.valid.input is None else [VALID])]
-        domains = {**dict.fromkeys(marks, MASK), **function.domains}  # behind it a mask may be the operand of no mask
+        domains = {**mask_domains(function), **function.domains}  # behind it a mask may be the operand of no mask
+        if self.valid.input is not None:
+            domains[VALID] = MASK
         step = replace(
             function,
             name=self.called,

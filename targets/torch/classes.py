@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from keyword import iskeyword
 from textwrap import wrap
 
-from mctc.ir.program import Program, Quantization, State, Value
+from mctc.ir.program import Function, Program, Quantization, State, Value
 from mctc.ir.types import Role, TensorType
 from mctc.targets.torch.component import Component, Frames, Shared
 from mctc.targets.torch.fit import WIDTH
@@ -194,7 +194,7 @@ class ClassWriter:
             before = self._masks(method, imports)
         elif method.valid:
             arguments.append("valid: Tensor")
-        docs = shapes(method, frames=node is not self.whole.root and method.valid)
+        docs = shapes(method, self.whole.function, frames=node is not self.whole.root and method.valid)
         if before:
             docs += " `lengths` (B,) count the frames of each utterance."
         lines = definition("forward", arguments, tensors(len(method.results)), docs, [*before, *method.lines])
@@ -225,7 +225,8 @@ class ClassWriter:
             arguments.append(f"state: {CLASS}State")
             inner = returns.removeprefix("tuple[").removesuffix("]")
             returns = f"tuple[{inner}, {CLASS}State]"
-        docs = f"One chunk: {shapes(method, chunk=True)}"
+        assert self.step is not None, "only then there is a method"
+        docs = f"One chunk: {shapes(method, self.step.function, chunk=True)}"
         return definition("step", arguments, returns, docs, method.lines)
 
     def _initial_state(self, method: Method) -> Lines:
@@ -337,13 +338,14 @@ def sizes(type_: TensorType) -> list[str]:
     return ["batch" if axis.role is Role.BATCH else str(axis.extent) for axis in type_.axes]
 
 
-def shapes(method: Method, *, chunk: bool = False, frames: bool = False) -> str:
-    """`x (B, 80, 1, T) to (B, 256, 1, T/4).`"""
+def shapes(method: Method, function: Function, *, chunk: bool = False, frames: bool = False) -> str:
+    """`x (B, 80, 1, T) to (B, 256, 1, T/4).`, and behind an input of the component what its entries may be."""
+    domains = {v: f" {function.domains[v.name]}" for v in function.inputs if v.name in function.domains}
 
     def text(value: Value) -> str:
         return shape_text(value.type, batch=chunk)
 
-    taken = [f"{name} {text(value)}" for name, value in method.arguments]
+    taken = [f"{name} {text(value)}{domains.get(value, '')}" for name, value in method.arguments]
     taken += ["valid (B, T)"] if frames else []
     return f"{', '.join(taken)} to {', '.join(map(text, method.results))}."
 

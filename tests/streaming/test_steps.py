@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mctc.ir.dims import Extent
+from mctc.ir.domain import MASK, Interval
 from mctc.ir.location import Origin
 from mctc.ir.program import Function, Value
 from mctc.ir.text import print_function
@@ -131,6 +132,14 @@ def test_no_state_has_the_name_of_an_input() -> None:
     names = [value.name for value in step.inputs] + [state.name for state in step.states]
     assert "valid" in names
     assert len(set(names)) == len(names)
+
+
+def test_a_step_says_what_its_inputs_may_be() -> None:
+    case = small(lambda g, x: conv(g, conv(g, x, 0, 2), 0, 2))
+    case.program.functions["f"].domains = {"x0": Interval(-1, 1)}
+    assert case.step(4)[0].domains == {"x0": Interval(-1, 1), "valid": MASK}
+    causal = small(lambda g, x: conv(g, x, 2, 0))
+    assert causal.step(4)[0].domains == {}
 
 
 def test_a_step_is_a_program_that_verifies() -> None:

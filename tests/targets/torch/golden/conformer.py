@@ -274,7 +274,7 @@ class Ctc(Block):
         )
 
     def step(self, mel: Tensor, valid: Tensor, state: CtcState) -> tuple[Tensor, CtcState]:
-        """One chunk: mel (B, 80, 1, 64), valid (64,) to (B, 256, 1, 16)."""
+        """One chunk: mel (B, 80, 1, 64), valid (64,) in {0, 1} to (B, 256, 1, 16)."""
         x, conv_subsample = self.conv_subsample.step(mel, state.conv_subsample)
         valid = valid[::4]
         valid1 = torch.cat([state.valid_delay, valid], dim=0)
