@@ -58,6 +58,8 @@ def _place(tokens: Sequence[Token], index: int) -> tuple[Span, str]:
     if token.type == "SEP" and index:
         end = tokens[index - 1].span.end
         return Span(token.span.source, end, end), "the end of the line"
+    if token.type == "$END":
+        return token.span, "the end of the file"
     shown = token.text if len(token.text) <= 40 else token.text[:37] + "..."
     return token.span, f"`{shown}`"
 

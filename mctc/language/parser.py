@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -75,7 +76,10 @@ def _drive(lark: Any, lexed: Lexed, source: SourceFile) -> tuple[tuple[syntax.St
             continue
         fresh = token.type in ("SEP", "OPEN_BRACE")
         index += 1
-    return _finish(state, end), problems
+    statements, expected = _finish(state, end)
+    if expected and not problems and not lexed.problems:
+        problems.append(unexpected([*tokens, end], len(tokens), expected, checkpoint[0]))
+    return statements, problems
 
 
 class _Noise:
@@ -90,14 +94,16 @@ class _Noise:
         return self.source.position(at)[0] in self.lines or any(start <= at <= end for start, end in self.ranges)
 
 
-def _finish(state: Any, end: Token) -> tuple[syntax.Statement, ...]:
+def _finish(state: Any, end: Token) -> tuple[tuple[syntax.Statement, ...], Collection[str]]:
+    """The statements; where the file can't end here, none, and what was expected. It can't behind a dropped statement
+    either, which left a separator: what was reported then is all there is to say."""
     from lark.exceptions import UnexpectedToken
 
     try:
         result: tuple[syntax.Statement, ...] = state.feed_token(end, True)
-    except UnexpectedToken:  # a dropped statement left a separator behind: only what was reported remains to say
-        return ()
-    return result
+    except UnexpectedToken as error:
+        return (), error.expected
+    return result, ()
 
 
 def _accepts(state: Any, type_: str) -> bool:

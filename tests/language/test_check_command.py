@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import pytest
+
 from .conftest import component
 
 Run = Callable[..., CompletedProcess[str]]
@@ -35,6 +37,16 @@ def test_check_takes_overrides(mctc: Run, tmp_path: Path) -> None:
     assert mctc("check", "a.mct").returncode == 0
     assert "MCT0073" in mctc("check", "-D", "n=7", "a.mct").stderr
     assert "did you mean `n`?" in mctc("check", "-D", "N=7", "a.mct").stderr
+
+
+@pytest.mark.parametrize("text", ["model", "model x", "x", "import", "block", "model x = ", "model a { }\nmodel b"])
+def test_a_file_that_ends_within_a_statement_is_refused(text: str) -> None:
+    from mctc.diagnostics.source import SourceFile
+    from mctc.language.parser import parse_all
+
+    (problem,) = parse_all(SourceFile("a.mct", text)).problems
+    assert problem.code == "MCT0020"
+    assert problem.message.endswith("found the end of the file")
 
 
 def test_explain_prints_and_lists(mctc: Run) -> None:
