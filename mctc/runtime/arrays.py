@@ -16,6 +16,7 @@ from mctc.build.target import Target
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.op import Array
+from mctc.lint.coreml.places import components_of
 from mctc.plugins import registry
 from mctc.runtime.fed import refuse_fed
 
@@ -34,11 +35,14 @@ def run_arrays(
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Outputs and new states of one call, by name.
 
+    function: its name in the package or, beside the manifest of its build, that of its component.
     inputs: 'x.npy' for a function of one input, 'name=x.npy', or 'all.npz'. state: an npz of states by name; zeros
     where it says nothing. Raises ArraysError, FedError for an entry that the manifest beside the package rules out,
     and what the package's runtime raises.
     """
     target = target_of(package)
+    stored = {component: name for name, component in components_of(package).items()}
+    function = stored.get(function, function) if function is not None else None
     compiled = target.engine(package, precision or target.forms["precision"][0]).function(function)
     given = read_inputs(inputs, compiled)
     refuse_fed(package, compiled.name, given)

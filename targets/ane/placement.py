@@ -27,7 +27,10 @@ def write_placement(
     rules = list(table().rules.values())
     reports = []
     for artifact, package in packages.items():
-        report = check_package(package, rules, device=device, places=_places(program, artifact, written))
+        report = check_package(
+            package, rules, device=device, places=_places(program, artifact, written),
+            components={each.name: name for name, each in written.interfaces.items() if each.artifact == artifact},
+        )  # fmt: skip
         reports.append(replace(report, path=artifact))  # not where it happens to be built
     (folder / DATA).write_text(f"{render_json(reports)}\n", encoding="utf-8")
     (folder / PAGE).write_text(f"{render_page(reports)}\n", encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mctc.lint.coreml.graph import FunctionGraph, Op, PackageGraph, tensor_bytes
 from mctc.lint.coreml.memory import measure, padded_bytes
@@ -40,10 +40,31 @@ def check_package(
     system: str | None = None,
     choice: Choice | None = None,
     places: Places | None = None,
+    components: Mapping[str, str] | None = None,
 ) -> Report:
-    """Checks a package as read. Raises UsageError for a target that doesn't exist."""
+    """Checks a package as read. Raises UsageError for a target that doesn't exist.
+
+    components: what the report calls functions that the package calls otherwise: a function alone is its `main`.
+    """
+    if components:
+        package = _called(package, components)
+        places = {components.get(name, name): of_ops for name, of_ops in (places or {}).items()}
     target = resolve(device, system, package.functions[package.default_function].opset)
     return _Check(package, rules, target, choice or Choice(), places or {}).report()
+
+
+def _called(package: Package, components: Mapping[str, str]) -> Package:
+    """The package with its functions under other names."""
+
+    def named(name: str) -> str:
+        return components.get(name, name)
+
+    return replace(
+        package,
+        functions={named(name): replace(each, name=named(name)) for name, each in package.functions.items()},
+        default_function=named(package.default_function),
+        descriptions={named(name): each for name, each in package.descriptions.items()},
+    )
 
 
 class _Check:

@@ -28,6 +28,16 @@ def places_of(package: Path) -> dict[str, dict[str, Place]]:
     return found
 
 
+def components_of(package: Path) -> dict[str, str]:
+    """The names in the spec of the functions of a package that lies in the folder of its build; empty for any other."""
+    functions = _entries(_read(package.absolute().parent / MANIFEST).get("functions"))
+    return {
+        str(function.get("name")): name
+        for name, function in functions
+        if isinstance(function, Mapping) and function.get("package") == package.name
+    }
+
+
 def _read(path: Path) -> Mapping[str, Any]:
     try:
         if not path.is_file() or path.stat().st_size > LIMIT:
