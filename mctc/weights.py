@@ -11,7 +11,7 @@ import numpy as np
 
 from mctc.checkpoint import SafeTensors, WeightsError
 from mctc.initializers import initialise
-from mctc.ir.op import Array, registry
+from mctc.ir.op import Array, ieee, registry
 from mctc.ir.program import Derived, Initializer, Parameter, Program, Recipe, Source, signature
 from mctc.ir.program import Value as IrValue
 from mctc.ir.types import TensorType
@@ -129,7 +129,8 @@ def apply(recipe: Derived, operands: list[Array | None]) -> Array:
     if declared and declared[-1].variadic:
         fixed = len(declared) - 1
         values = [*values[:fixed], tuple(values[fixed:])]
-    return definition.reference(signature(definition, types, dict(recipe.attributes)), *values)[recipe.result]
+    with ieee():
+        return definition.reference(signature(definition, types, dict(recipe.attributes)), *values)[recipe.result]
 
 
 def leaves(recipe: Recipe) -> Iterable[Source]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.dims import Extent
-from mctc.ir.op import Array
+from mctc.ir.op import Array, ieee
 from mctc.ir.program import Function, Op, Value
 from mctc.ir.types import DType, TensorType
 
@@ -69,11 +69,12 @@ def _apply(op: Op, environment: Mapping[Value, Array], parameter: ParameterValue
     declared = op.definition.operand_list()
     if declared and declared[-1].variadic:
         operands = [*operands[: len(declared) - 1], tuple(operands[len(declared) - 1 :])]
-    given = op.definition.reference(op.signature, *operands)
-    if not isinstance(given, (tuple, list)) or len(given) != len(op.results):
-        raise EvaluationError(f"`reference` of op {op.name} does not give its {len(op.results)} results in a tuple")
-    results = [np.asarray(array) for array in given]
-    return [a.astype(dtype, copy=False) if v.type.dtype.is_float else a for v, a in zip(op.results, results)]
+    with ieee():
+        given = op.definition.reference(op.signature, *operands)
+        if not isinstance(given, (tuple, list)) or len(given) != len(op.results):
+            raise EvaluationError(f"`reference` of op {op.name} does not give its {len(op.results)} results in a tuple")
+        results = [np.asarray(array) for array in given]
+        return [a.astype(dtype, copy=False) if v.type.dtype.is_float else a for v, a in zip(op.results, results)]
 
 
 def _tables(function: Function) -> set[Value]:

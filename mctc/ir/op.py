@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
@@ -16,6 +17,12 @@ from mctc.ir.types import DType, Role, TensorType
 
 Array = NDArray[Any]
 REQUIRED = object()  # the default of an attribute that must be given
+
+
+def ieee() -> AbstractContextManager[None]:
+    """Arithmetic as IEEE 754 has it: infinity where a value is too large, NaN where there is none. Whether a result is
+    finite is for its reader to check and to tell with the spec's line; numpy would warn on standard error."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 class InferenceError(ValueError):

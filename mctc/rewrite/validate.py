@@ -10,7 +10,7 @@ import numpy as np
 from mctc.diagnostics.errors import MctcError
 from mctc.evaluate.adapt import adapt
 from mctc.evaluate.reference import evaluate
-from mctc.ir.op import Array
+from mctc.ir.op import Array, ieee
 from mctc.ir.program import Function, Op, Program
 from mctc.proof.battery import CONSTANT, NOISE, SILENCE, draw
 from mctc.proof.difference import Scale, difference
@@ -99,7 +99,8 @@ def first_difference(old: _Run, old_inputs: Mapping[str, Array], new: _Run, new_
 
 def _print(array: Array) -> bytes:
     """A fingerprint that survives reordering of axes and rounding."""
-    ordered = np.sort(np.round(np.asarray(array, np.float64).ravel(), 6)) + 0.0
+    with ieee():
+        ordered = np.sort(np.round(np.asarray(array, np.float64).ravel(), 6)) + 0.0
     return hashlib.sha256(ordered.tobytes()).digest()
 
 

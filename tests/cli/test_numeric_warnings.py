@@ -1,0 +1,34 @@
+"""Arithmetic that overflows or is undefined ends in mctc's own words: numpy prints nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import Command
+
+SPEC = """model undefined() {
+    dim B: batch
+    dim T: time @ 100 Hz
+
+    component encoder(x: f32[B, T, 8]) -> f32[B, T, 8] {
+        zero = x - x
+        return exp(x * 1000) + sqrt(x) + log(zero) + x / zero
+    }
+
+    stream { chunk = 40 ms }
+}
+"""
+
+
+@pytest.mark.parametrize("more", ["--target onnx", "--target torch --verify-each"])
+@pytest.mark.filterwarnings("default:.*encountered in:RuntimeWarning")
+def test_nothing_of_numpy_reaches_the_user(more: str, place: Path, command: Command) -> None:
+    (place / "undefined.mct").write_text(SPEC)
+    said = [command("build", "undefined.mct", "-o", "out", *more.split())]
+    if (place / "out").is_dir():
+        said.append(command("verify", "out", "--no-witnesses"))
+    for done in said:
+        assert "Warning" not in done.err + done.out
+        assert "internal error" not in done.err
