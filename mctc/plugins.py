@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from mctc.diagnostics.errors import MctcError
+from mctc.diagnostics.errors import ExitCode, MctcError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.plugin_form import faults
 
@@ -39,6 +39,12 @@ DISTRIBUTION = "mctc"
 
 class PluginError(MctcError):
     """A plugin that can't be used: which one, and why."""
+
+
+class UnknownNameError(PluginError):
+    """A name that no plugin has: the command line is at fault."""
+
+    exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True)
@@ -102,11 +108,11 @@ class Registry:
         return tuple(self._plugins[kind])
 
     def plugin(self, kind: str, name: str) -> Plugin:
-        """The plugin of that name. Raises PluginError with near names when there is none."""
+        """The plugin of that name. Raises UnknownNameError with near names when there is none."""
         of_kind = self._plugins[kind]
         if name not in of_kind:
             hint = did_you_mean(name, of_kind) or (f"known: {listing(of_kind)}" if of_kind else None)
-            raise PluginError(f"there is no {SINGULAR[kind]} `{name}`", hint=hint)
+            raise UnknownNameError(f"there is no {SINGULAR[kind]} `{name}`", hint=hint)
         return of_kind[name]
 
     def load(self, kind: str, name: str) -> Any:

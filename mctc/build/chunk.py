@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from mctc.build.options import BuildError
+from mctc.build.options import BuildError, OptionError
 from mctc.diagnostics.diagnostic import LocatedError
 from mctc.ir.location import Location
 from mctc.ir.program import Program
@@ -16,17 +16,17 @@ _TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|frames)?\s*", re.ASCII)
 
 
 def parse_chunk(text: str) -> Fraction | int:
-    """'320 ms' and '0.32s' as seconds, '32' and '32 frames' as frames. Raises BuildError."""
+    """'320 ms' and '0.32s' as seconds, '32' and '32 frames' as frames. Raises OptionError."""
     match = _TEXT.fullmatch(text)
     if match is None:
-        raise BuildError(f"{text!r} is no length of a chunk", hint="for example 320ms, 0.32s or 32 (frames)")
+        raise OptionError(f"{text!r} is no length of a chunk", hint="for example 320ms, 0.32s or 32 (frames)")
     number, unit = Fraction(match[1]), match[2]
     if number == 0:
-        raise BuildError("a chunk of no length can't be run", hint="for example 320ms or 32 (frames)")
+        raise OptionError("a chunk of no length can't be run", hint="for example 320ms or 32 (frames)")
     if unit in ("ms", "s"):
         return number / 1000 if unit == "ms" else number
     if number.denominator != 1:
-        raise BuildError(f"{text!r}: a number of frames is whole", hint="for example 320ms or 32 (frames)")
+        raise OptionError(f"{text!r}: a number of frames is whole", hint="for example 320ms or 32 (frames)")
     return int(number)
 
 

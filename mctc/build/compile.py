@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from mctc.build.chunk import LengthError, lengths
-from mctc.build.options import STATES, BuildError, BuildOptions
+from mctc.build.options import STATES, BuildOptions, OptionError
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.program import Program
@@ -142,23 +142,23 @@ def _left_out(options: BuildOptions) -> tuple[str, ...]:
     known = registry().passes()
     for name in options.without:
         if name not in known:
-            raise BuildError(f"there is no pass `{name}` to leave out", hint=did_you_mean(name, known))
+            raise OptionError(f"there is no pass `{name}` to leave out", hint=did_you_mean(name, known))
     return options.without
 
 
 def check_pass_names(names: Iterable[str], options: BuildOptions) -> None:
-    """Raises BuildError for a name that no pass of the pipeline has."""
+    """Raises OptionError for a name that no pass of the pipeline has."""
     known = sorted({*registry().passes(), DERIVE}.difference(_left_out(options)))
     for name in names:
         if name not in known:
             hint = did_you_mean(name, known) or f"the passes are {listing(known)}"
-            raise BuildError(f"there is no pass `{name}` in this build", hint=hint)
+            raise OptionError(f"there is no pass `{name}` in this build", hint=hint)
 
 
 def program_at(
     program: Program, *, after: str | None = None, before: str | None = None, options: BuildOptions | None = None
 ) -> Program:
-    """The program as a pass leaves it (`after`) or finds it (`before`). Raises BuildError for an unknown pass."""
+    """The program as a pass leaves it (`after`) or finds it (`before`). Raises OptionError for an unknown pass."""
     options = options or BuildOptions()
     check_pass_names([name for name in (after, before) if name], options)
     finder = _Finder(program, after, before)

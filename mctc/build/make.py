@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import disk_usage
@@ -43,14 +43,27 @@ class BuildResult:
     compiled: Compiled
 
 
+Told = Callable[[str], None]
+"""Is told what is done, step by step."""
+
+
+def nobody(step: str) -> None:
+    """Takes no notice of a step."""
+
+
 def build(
-    spec: Spec, out: Path | None = None, options: BuildOptions | None = None, *, watch: Watch | None = None
+    spec: Spec,
+    out: Path | None = None,
+    options: BuildOptions | None = None,
+    *,
+    watch: Watch | None = None,
+    told: Told = nobody,
 ) -> BuildResult:
     """Builds a spec into folder `out` (build/ and the model's name when left out).
 
     The folder is replaced whole or, when anything goes wrong, left as it was.
-    `watch` sees the program after every pass. Raises MctcError: what is wrong with the spec, the options or the
-    weights, or a package that does not agree with its program.
+    `watch` sees the program after every pass, `told` hears of every step. Raises MctcError: what is wrong with the
+    spec, the options or the weights, or a package that does not agree with its program.
     """
     from mctc.language import elaborate_file
 
@@ -58,14 +71,15 @@ def build(
     target = target_named(options.target)
     options = options.resolved(target.forms)
     read: list[SourceFile] = []
+    told(f"reading {spec}")
     program = elaborate_file(spec, model=options.model, defines=dict(options.defines), read=read.append)
     out = Path("build") / program.name if out is None else out
     check_replaceable(out, force=options.force)
     check_room(program, out)
+    told("compiling")
     compiled = compile_for(target, program, options, watch)
-    return write_build(
-        compiled, out, options, target, source_record(read), texts(read) if target.carries_source else {}, read
-    )
+    more = texts(read) if target.carries_source else {}
+    return write_build(compiled, out, options, target, source_record(read), more, read, told)
 
 
 def write_build(
@@ -76,6 +90,7 @@ def write_build(
     source: Mapping[str, Any],
     more: Mapping[str, str] | None = None,
     read: Sequence[SourceFile] = (),
+    told: Told = nobody,
 ) -> BuildResult:
     """Writes, reads back and compares; then puts the folder in place. Raises MctcError and leaves `out` as it was.
 
@@ -92,15 +107,19 @@ def write_build(
         **(more or {}),
     }
     with replaced(out, force=options.force) as folder:
+        told(f"writing for {options.target}")
         written = returned_by(target, "write", target.write(compiled, weights, folder, options, metadata))
         if missing := program.functions.keys() - written.interfaces.keys():
             raise PluginError(f"target `{target.name}` wrote no interface of {', '.join(sorted(missing))}")
+        told("reading back and evaluating")
         agreements = returned_by(target, "check", target.check(compiled, weights, folder, options, written))
+        told(f"writing what stands beside: {', '.join(target.beside) or 'nothing'}")
         beside = {name: _beside(name, compiled, weights, folder, options, metadata) for name in target.beside}
         write_sources(read, folder)
         (folder / PROGRAM).write_text(print_program(program, locations=True), encoding="utf-8")
         (folder / WHOLE).write_text(print_program(compiled.whole, locations=True), encoding="utf-8")
         write_json(folder / ORIGINS, origins(program, written))
+        told(f"asking {target.judge}")
         refuse(returned_by(target, "report", target.report(compiled, folder, options, written)), options, target)
         content = manifest(compiled, options, written, agreements, source, origin, folder, beside)
         write_manifest(folder, content)

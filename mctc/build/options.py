@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from mctc.diagnostics.errors import MctcError
+from mctc.diagnostics.errors import ExitCode, MctcError
 
 STATES = ("packed", "separate", "io")
 LAYOUTS = ("single", "separate")
@@ -18,6 +18,12 @@ PRECISIONS = ("fp16", "fp32")
 
 class BuildError(MctcError):
     """A build that can't be done as asked."""
+
+
+class OptionError(BuildError):
+    """An option that names nothing, or asks a target for what it hasn't: the command line is at fault."""
+
+    exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class BuildOptions:
         for name, known in allowed.items():
             value = getattr(self, name)
             if value is not None and value not in known:
-                raise BuildError(f"{name} can't be {value!r}", hint=f"it is one of {', '.join(known)}")
+                raise OptionError(f"{name} can't be {value!r}", hint=f"it is one of {', '.join(known)}")
 
     def resolved(self, forms: Mapping[str, tuple[str, ...]]) -> BuildOptions:
         """The options for a target that can be asked for these forms; what was left open is the first of them.
@@ -68,7 +74,7 @@ class BuildOptions:
             value = getattr(self, name)
             if value is not None and value not in known:
                 offered = f"there is only {known[0]}" if len(known) == 1 else f"there are {', '.join(known)}"
-                raise BuildError(f"target {self.target} has no {name} {value!r}", hint=offered)
+                raise OptionError(f"target {self.target} has no {name} {value!r}", hint=offered)
         left_open: dict[str, Any] = {name: known[0] for name, known in forms.items() if getattr(self, name) is None}
         return replace(self, **left_open)
 

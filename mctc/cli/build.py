@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mctc.cli.options import SPEC, defines_option, model_option, plugin_option
+from mctc.cli.options import SPEC, defines_option, model_option, names_of, plugin_option
+from mctc.cli.progress import Step, progress
+from mctc.cli.verbosity import say
 from mctc.diagnostics.errors import ExitCode
 
 WHERE = {"ane": "on the Neural Engine", "cpu": "on the CPU", "doubtful": "doubtful"}
@@ -18,6 +20,7 @@ WHERE = {"ane": "on the Neural Engine", "cpu": "on the CPU", "doubtful": "doubtf
 if TYPE_CHECKING:
     from mctc.build import BuildResult
     from mctc.ir.program import Program
+    from mctc.language.read import Spec
 
 
 def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction | int | None:
@@ -30,7 +33,10 @@ def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction 
 
 @click.command()
 @click.argument("file", type=SPEC)
-@click.option("--target", default="ane", show_default=True, metavar="NAME", help="What to build for.")
+@click.option(
+    "--target", default="ane", show_default=True, metavar="NAME", shell_complete=names_of("targets"),
+    help="What to build for.",
+)  # fmt: skip
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER", help="Where to write; build/MODEL if left out."
 )
@@ -65,10 +71,13 @@ def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction 
     type=click.Choice(["unrolled", "prefix", "decay"]),
     help="The form of selective scans; cost decides if left out.",
 )
-@click.option("--without", multiple=True, metavar="PASS", help="Leave a pass out. Repeatable.")
 @click.option(
-    "--print-after", "print_after", multiple=True, metavar="PASS", help="Print the program after it. Repeatable."
+    "--without", multiple=True, metavar="PASS", shell_complete=names_of("passes"), help="Leave a pass out. Repeatable."
 )
+@click.option(
+    "--print-after", "print_after", multiple=True, metavar="PASS", shell_complete=names_of("passes"),
+    help="Print the program after it. Repeatable.",
+)  # fmt: skip
 @click.option("--verify-each", is_flag=True, help="Check the promise of every pass by evaluation.")
 @click.option("--allow-errors", is_flag=True, help="Finish although `mctc lint` finds errors in what was built.")
 @click.option(
@@ -76,9 +85,11 @@ def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction 
 )
 @plugin_option
 def build(
-    file: Path, output: Path | None, defines: dict[str, Any], print_after: tuple[str, ...], **options: Any
+    file: Spec, output: Path | None, defines: dict[str, Any], print_after: tuple[str, ...], **options: Any
 ) -> int:
     """Build a spec for a target.
+
+    FILE is a spec, or - for standard input.
 
     The folder is written whole or not at all, and only after the package was read back from disk and agreed with its
     program. What no build wrote into it stays; a build that would replace a file that was changed since stops.
@@ -91,21 +102,24 @@ def build(
 
     settings = BuildOptions(defines=defines, **options)
     check_pass_names(print_after, settings)
-    result = build(file, output, settings, watch=_printer(print_after) if print_after else None)
+    with progress(f"building {file}") as step:
+        result = build(file, output, settings, watch=_watch(print_after, step), told=step)
     if result.compiled.warnings:
-        from mctc.cli.main import color_wanted
+        from mctc.cli.terminal import color_wanted
         from mctc.diagnostics.render import render_all
 
         click.echo(render_all(result.compiled.warnings, color=color_wanted(sys.stderr)), err=True)
     for line in summary(result):
-        click.echo(line)
+        say(line)
     return ExitCode.OK
 
 
-def _printer(names: tuple[str, ...]) -> Callable[[str, Program], None]:
+def _watch(names: tuple[str, ...], step: Step) -> Callable[[str, Program], None]:
+    """Tells each pass, and prints the program after those that are named."""
     from mctc.ir.printer import print_program
 
     def watch(name: str, program: Program) -> None:
+        step(f"{name}: {sum(len(function.ops) for function in program.functions.values())} ops")
         if name in names:
             click.echo(f"# after {name}")
             click.echo(print_program(program), nl=False)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mctc.cli.options import SPEC, defines_option, model_option, plugin_option
+from mctc.cli.verbosity import say
 from mctc.diagnostics.errors import ExitCode
 
 if TYPE_CHECKING:
     from mctc.diagnostics.diagnostic import Diagnostic
+    from mctc.language.read import Spec
 
 
 @click.command()
@@ -34,15 +35,16 @@ if TYPE_CHECKING:
     "--target", "targets", multiple=True, metavar="NAME", help="Check all that a build for it would. Repeatable."
 )
 def check(
-    files: tuple[Path, ...], defines: dict[str, Any], model: str | None, form: str, targets: tuple[str, ...]
+    files: tuple[Spec, ...], defines: dict[str, Any], model: str | None, form: str, targets: tuple[str, ...]
 ) -> int:
     """Check specs and report what is wrong with them.
 
-    What no target takes is an error; what some targets refuse is a warning that names them, and an error if --target
-    asks for one of them. Exits with 1 when there is an error in any of the files.
+    FILE is a spec, or - for standard input. What no target takes is an error; what some targets refuse is a warning
+    that names them, and an error if --target asks for one of them. Exits with 1 when there is an error in any of the
+    files.
     """
-    from mctc.cli.main import color_wanted
     from mctc.cli.process import no_cycle_search
+    from mctc.cli.terminal import color_wanted
     from mctc.diagnostics.render import as_json, render_all
 
     no_cycle_search()
@@ -52,11 +54,11 @@ def check(
     elif diagnostics:
         click.echo(render_all(diagnostics, color=color_wanted(sys.stderr)), err=True)
     else:
-        click.echo(f"{', '.join(str(file) for file in files)}: no errors")
+        say(f"{', '.join(str(file) for file in files)}: no errors")
     return ExitCode.FAILED if any(found.is_error for found in diagnostics) else ExitCode.OK
 
 
-def _check(file: Path, model: str | None, defines: dict[str, Any], targets: Sequence[str]) -> list[Diagnostic]:
+def _check(file: Spec, model: str | None, defines: dict[str, Any], targets: Sequence[str]) -> list[Diagnostic]:
     """What is wrong with a file: what the language finds and, where that is no error, what a build would refuse."""
     from mctc.language.check import check_all
 
@@ -69,6 +71,6 @@ def _check(file: Path, model: str | None, defines: dict[str, Any], targets: Sequ
     return sorted([*refused, *found], key=lambda each: not each.is_error)
 
 
-def _of_file(diagnostic: Diagnostic, file: Path) -> Diagnostic:
+def _of_file(diagnostic: Diagnostic, file: Spec) -> Diagnostic:
     """A diagnostic without a place is told of the whole file."""
     return diagnostic if diagnostic.span or diagnostic.file else replace(diagnostic, file=str(file))

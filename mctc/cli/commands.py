@@ -7,6 +7,7 @@ from importlib import import_module
 
 import click
 
+from mctc.cli.verbosity import verbosity_options
 from mctc.diagnostics.near import did_you_mean
 
 
@@ -32,7 +33,7 @@ COMMANDS = {
         "mctc.cli.import_weights", "import_weights", "Bring a checkpoint of another library under a spec's names."
     ),
     "run": Entry("mctc.cli.run", "run", "Run a built package over audio or arrays."),
-    "why": Entry("mctc.cli.why", "why", "Trace an op or parameter of a build back to the spec."),
+    "why": Entry("mctc.cli.why", "why", "Trace ops or parameters of a build back to the spec."),
     "compare": Entry("mctc.cli.compare", "compare", "Compare what models cost, from specs or builds."),
     "verify": Entry("mctc.cli.verify", "verify", "Prove a build: every rung of the ladder, measured."),
 }
@@ -54,6 +55,8 @@ class LazyGroup(click.Group):
             return None
         command = getattr(import_module(entry.module), entry.attribute)
         assert isinstance(command, click.Command)
+        known = {param.name for param in command.params}
+        command.params += [option for option in common_options() if option.name not in known]
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -77,11 +80,17 @@ def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
+def common_options() -> list[click.Option]:
+    """What every command takes, and mctc itself in front of one."""
+    version = click.Option(
+        ["-V", "--version"], is_flag=True, expose_value=False, is_eager=True, callback=show_version,
+        help="Print the version.",
+    )  # fmt: skip
+    return [*verbosity_options(), version]
+
+
 def group() -> LazyGroup:
     """The `mctc` command itself."""
-    version = click.Option(
-        ["--version"], is_flag=True, expose_value=False, is_eager=True, callback=show_version, help="Print the version."
-    )
     return LazyGroup(
-        "mctc", help=GLOBAL_HELP, params=[version], context_settings={"help_option_names": ["-h", "--help"]}
+        "mctc", help=GLOBAL_HELP, params=[*common_options()], context_settings={"help_option_names": ["-h", "--help"]}
     )

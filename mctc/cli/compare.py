@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mctc.cli.options import SPEC, defines_option, plugin_option
 from mctc.diagnostics.errors import ExitCode, MctcError
+
+if TYPE_CHECKING:
+    from mctc.language.read import Spec
 
 
 @click.command()
@@ -21,14 +23,14 @@ from mctc.diagnostics.errors import ExitCode, MctcError
     "--format", "form", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True,
     help="Text for people, Markdown for documents, JSON for tools.",
 )  # fmt: skip
-def compare(paths: tuple[Path, ...], defines: dict[str, Any], builds: bool, form: str) -> int:
+def compare(paths: tuple[Spec, ...], defines: dict[str, Any], builds: bool, form: str) -> int:
     """Compare what models cost: parameters, arithmetic, states, latency, placement.
 
-    A SPEC is counted from its step functions, in seconds and without weights. Placement and padded memory are those of
-    a package: name the folder of a BUILD, or pass --build. What is wrong with one hides no other; the exit code is 1
-    then.
+    A SPEC, or - for one on standard input, is counted from its step functions, in seconds and without weights.
+    Placement and padded memory are those of a package: name the folder of a BUILD, or pass --build. What is wrong with
+    one hides no other; the exit code is 1 then.
     """
-    from mctc.cli.main import color_wanted
+    from mctc.cli.terminal import color_wanted
     from mctc.compare.operand import measure
     from mctc.compare.written import NOTE, as_json, as_markdown, as_text
 

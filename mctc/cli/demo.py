@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import ExitCode
 
 MODEL = "mct_small"
@@ -21,9 +22,10 @@ def demo() -> int:
     """
     from mctc.cli.main import run
 
+    said = {Verbosity.QUIET: ["--quiet"], Verbosity.VERBOSE: ["--verbose"]}.get(verbosity(), [])
     for arguments in steps():
         click.secho(f"$ mctc {shlex.join(arguments)}", bold=True, color=None if sys.stdout.isatty() else False)
-        code = run(arguments)
+        code = run([*said, *arguments])
         if code != ExitCode.OK:
             return code
         click.echo()

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterator
 
 import click
+
+CODE = re.compile(r"\b(?:MCT\d{4}|MPS\d{3}|ANE-[A-Z]+-\d{3}[a-z]?)\b")
 
 
 @click.command()
 @click.argument("codes", nargs=-1, metavar="[CODE]...")
 def explain(codes: tuple[str, ...]) -> None:
-    """Explain codes of diagnostics and lint rules: MCT0051, MPS050, ANE-OP-001; without a code, list them all."""
+    """Explain codes of diagnostics and lint rules: MCT0051, MPS050, ANE-OP-001; without a code, list them all.
+
+    `-` explains every code in the text on standard input, such as what `mctc check` printed.
+    """
     if not codes:
         titles = list(_titles())
         width = max(len(code) for code, _ in titles)
         for code, title in titles:
             click.echo(f"{code:{width}}  {title}")
         return
-    click.echo("\n\n".join(map(_explanation, codes)))
+    said = [each for code in codes for each in (_codes_said() if code == "-" else [code])]
+    click.echo("\n\n".join(map(_explanation, said)))
+
+
+def _codes_said() -> list[str]:
+    """The codes in the text on standard input, each once. Raises UsageError when there is none."""
+    from mctc.diagnostics.errors import UsageError
+
+    text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    found = list(dict.fromkeys(CODE.findall(text)))
+    if not found:
+        raise UsageError("there is no code in the text on standard input", hint="codes look like MCT0051 or ANE-OP-001")
+    return found
 
 
 def _titles() -> Iterator[tuple[str, str]]:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mctc.cli.options import SPEC
+from mctc.cli.verbosity import Verbosity, say, verbosity
 from mctc.diagnostics.errors import ExitCode, MctcError
+
+if TYPE_CHECKING:
+    from mctc.language.read import Spec
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=SPEC, metavar="PATH...")
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 when a file is not formatted.")
 @click.option("--diff", is_flag=True, help="Change nothing; print what would change, and exit as --check does.")
-def fmt(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
+def fmt(paths: tuple[Spec, ...], check: bool, diff: bool) -> int:
     """Format specs in place.
 
     PATH is a file, a folder (every .mct file in it) or - for standard input, which is printed formatted.
@@ -26,42 +31,46 @@ def fmt(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
 
     changed = 0
     for path in _files(paths):
-        before = sys.stdin.read() if path == Path("-") else _read(path)
-        after = format_source(before)
-        if path == Path("-") and not (check or diff):
+        before = _read(path)
+        after = format_source(before, str(path))
+        if not isinstance(path, Path) and not (check or diff):
             click.echo(after, nl=False)
             continue
         if after == before:
+            if verbosity() is Verbosity.VERBOSE:
+                click.echo(f"{path}: formatted already", err=True)
             continue
         changed += 1
         if diff:
             click.echo(_difference(path, before, after), nl=False)
         elif check:
             click.echo(f"{path}: not formatted")
-        else:
+        elif isinstance(path, Path):
             write_text(path, after)
-            click.echo(f"{path}: formatted")
+            say(f"{path}: formatted")
     return ExitCode.FAILED if changed and (check or diff) else ExitCode.OK
 
 
-def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
+def _files(paths: tuple[Spec, ...]) -> Iterator[Spec]:
     for path in paths:
-        if path.is_dir():
+        if isinstance(path, Path) and path.is_dir():
             yield from sorted(path.rglob("*.mct"))
         else:
             yield path
 
 
-def _read(path: Path) -> str:
-    if path.exists() and not path.is_file():
+def _read(path: Spec) -> str:
+    if isinstance(path, Path) and path.exists() and not path.is_file():
         raise MctcError(f"{path} is no regular file", hint="pass - to format what comes through a pipe")
     try:
-        return path.read_text(encoding="utf-8")
+        if isinstance(path, Path):
+            return path.read_text(encoding="utf-8")
+        return sys.stdin.buffer.read().decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise MctcError(f"{path}: byte {error.start} is not UTF-8", hint="save the file as UTF-8") from error
 
 
-def _difference(path: Path, before: str, after: str) -> str:
+def _difference(path: Spec, before: str, after: str) -> str:
     from difflib import unified_diff
 
     lines = unified_diff(before.splitlines(True), after.splitlines(True), str(path), f"{path} (formatted)")

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mctc.cli.options import SPEC, defines_option, model_option, plugin_option
+from mctc.cli.verbosity import Verbosity, say, verbosity
 from mctc.diagnostics.errors import ExitCode
 
 if TYPE_CHECKING:
     from mctc.importing import NameMap, Plan
+    from mctc.language.read import Spec
 
 
 def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -39,7 +41,7 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 @plugin_option
 def import_weights(
     checkpoint: Path,
-    file: Path,
+    file: Spec,
     family: str | None,
     own: Path | None,
     output: Path | None,
@@ -49,7 +51,8 @@ def import_weights(
 ) -> int:
     """Bring a checkpoint of another library under the names of a spec.
 
-    CHECKPOINT is a safetensors file, the index of one in several files, or the folder that holds it. What becomes of
+    CHECKPOINT is a safetensors file, the index of one in several files, or the folder that holds it; FILE is a spec, or
+    - for standard input. What becomes of
     every name is told; `mctc build --weights` takes the file that is written. Exits with 1, without writing, when a
     parameter is missing or misshapen, or a tensor is left over.
     """
@@ -59,7 +62,7 @@ def import_weights(
     names = _map(family, own)
     program = elaborate_file(file, model=model, defines=defines)
     planned = plan(program, Checkpoint(checkpoint), names)
-    for line in report(planned, program.name):
+    for line in report(planned, program.name, problems_alone=verbosity() is Verbosity.QUIET):
         click.echo(line)
     allowed = (Status.LEFT_OVER,) if allow_left_over else ()
     if any(row.status not in allowed for row in planned.problems):
@@ -67,7 +70,7 @@ def import_weights(
     if output is not None:
         metadata = {"mctc.model": program.name, "mctc.map": names.name, "mctc.checkpoint": planned.checkpoint.path.name}
         write(output, program, planned, metadata)
-        click.echo(f"{output}: {len(planned.recipes)} tensors, {output.stat().st_size / 1e6:.1f} MB")
+        say(f"{output}: {len(planned.recipes)} tensors, {output.stat().st_size / 1e6:.1f} MB")
     return ExitCode.OK
 
 
@@ -79,12 +82,18 @@ def _map(family: str | None, own: Path | None) -> NameMap:
     return read_map(own) if own is not None else shipped_map(family or "")
 
 
-def report(planned: Plan, model: str) -> list[str]:
-    """A line for every name, what is wrong last, and the counts."""
+def report(planned: Plan, model: str, *, problems_alone: bool = False) -> list[str]:
+    """A line for every name, what is wrong last, and the counts; or what is wrong alone."""
     from mctc.importing import Status
 
     rows = sorted(planned.rows, key=lambda row: row.status.is_problem)
-    lines = [f"{row.status.value:9}  {row.name} {list(row.shape)}: {row.told}" for row in rows]
+    lines = [
+        f"{row.status.value:9}  {row.name} {list(row.shape)}: {row.told}"
+        for row in rows
+        if row.status.is_problem or not problems_alone
+    ]
+    if problems_alone:
+        return lines
     counts = {status: sum(row.status is status for row in rows) for status in Status}
     told = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count or status is Status.MISSING)
     return [*lines, f"{model}: {told}"]

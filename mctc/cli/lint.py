@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
-from mctc.cli.options import SPEC, plugin_option
+from mctc.cli.options import plugin_option
+from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import UsageError
 from mctc.lint.config import FORMATS, NEVER
 from mctc.lint.selection import SEVERITIES
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=SPEC, metavar="PATH...")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option("--device", metavar="CHIP", help="The chip to check for, such as m4 or a17; the oldest if left out.")
 @click.option("--os", "system", metavar="SYSTEM", help="The system, such as ios18; the oldest that the opset permits.")
 @click.option(
@@ -74,6 +75,7 @@ def lint(paths: tuple[Path, ...], mps: bool, exporter: bool, **options: Any) -> 
     no_cycle_search()
     from mctc.cli.lint_packages import lint_packages
 
+    options["everything"] |= verbosity() is Verbosity.VERBOSE
     return lint_packages(paths, **options)
 
 

@@ -54,7 +54,7 @@ def lint_code(
 
 
 def _as_text(found: list[Diagnostic]) -> str:
-    from mctc.cli.main import color_wanted
+    from mctc.cli.terminal import color_wanted
     from mctc.diagnostics.render import render
 
     color = color_wanted(sys.stdout)

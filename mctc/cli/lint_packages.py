@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,11 +127,17 @@ class _Job:
             return None
         return check_package(
             read, self.rules.rules.values(), device=self.settings.device, system=self.settings.os,
-            choice=choice, places=places_of(package),
+            choice=choice, places=places_of(package), components=self.components(package),
         )  # fmt: skip
 
+    def components(self, package: Path) -> Mapping[str, str]:
+        """What to call functions of a build; a plan and another package are compared by the package's own names."""
+        from mctc.lint.coreml.places import components_of
+
+        return {} if self.wanted.diff or self.wanted.measured else components_of(package)
+
     def tell(self, error: MctcError) -> None:
-        from mctc.cli.main import color_wanted
+        from mctc.cli.terminal import color_wanted
 
         click.echo(error.render(color=color_wanted(sys.stderr)), err=True)
 
@@ -151,7 +157,7 @@ class _Job:
 
     @property
     def color(self) -> bool:
-        from mctc.cli.main import color_wanted
+        from mctc.cli.terminal import color_wanted
 
         return self.wanted.output is None and color_wanted(sys.stdout)
 

@@ -12,42 +12,50 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
 
 import click
 
 from mctc.cli.commands import group
 from mctc.cli.process import one_blas_thread, open_streams
-from mctc.diagnostics.errors import ExitCode, MctcError
+from mctc.cli.terminal import color_wanted
+from mctc.diagnostics.errors import ExitCode, MctcError, UsageError
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
+COMPLETE = "_MCTC_COMPLETE"
 
 
 def main() -> None:
     """Runs the command line of this process and exits."""
     open_streams()
     one_blas_thread()
-    sys.exit(run(sys.argv[1:]))
+    asked = os.environ.get(COMPLETE)
+    sys.exit(complete(asked) if asked else run(sys.argv[1:]))
+
+
+def complete(asked: str) -> int:
+    """Answers a shell: its script ("bash_source"), or what may come next ("bash_complete"); returns the exit code."""
+    from click.shell_completion import shell_complete
+
+    return shell_complete(group(), {}, "mctc", COMPLETE, asked)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and returns the exit code."""
     traceback = bool(os.environ.get("MCTC_TRACEBACK"))
     try:
-        with group().make_context("mctc", list(arguments)) as context:
+        with group().make_context("mctc", list(arguments) or ["--help"]) as context:
             result = context.command.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as exit_:
-        return exit_.exit_code
+        return exit_.exit_code if arguments else ExitCode.USAGE
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         return _abandon_output()
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _report(_of_command_line(error))
     except (Exception, SystemExit) as error:  # SystemExit: of a plugin, since none of mctc's own code exits
         if traceback:
             raise
@@ -55,9 +63,12 @@ def run(arguments: Sequence[str]) -> int:
     return int(result) if isinstance(result, int) else ExitCode.OK
 
 
-def color_wanted(stream: TextIO) -> bool:
-    """Whether text for `stream` may carry ANSI colours."""
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
+def _of_command_line(error: click.ClickException) -> UsageError:
+    """What click says of a command line, in mctc's form."""
+    message = error.format_message().removesuffix(".")
+    context: click.Context | None = getattr(error, "ctx", None)
+    said = f"{message[:1].lower()}{message[1:]}"
+    return UsageError(said, hint=None if context is None else f"`{context.command_path} --help` says what it takes")
 
 
 def _report(error: BaseException) -> int:

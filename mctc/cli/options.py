@@ -11,8 +11,32 @@ import click
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-SPEC = click.Path(path_type=Path)
-"""The path of a spec. Whether it can be read is for the language to say, in its own words."""
+STDIN = "mctc.stdin"
+
+
+class SpecPath(click.Path):
+    """The path of a spec, or - for standard input, once. Whether it can be read is for the language to say, in its own
+    words."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A Path, or StandardInput for '-'. ('./-' is a file of that name.)"""
+        if value != "-":
+            return super().convert(value, param, ctx)
+        take_standard_input(ctx)
+        from mctc.language.read import StandardInput
+
+        return StandardInput()
+
+
+def take_standard_input(context: click.Context | None) -> None:
+    """Notes that an argument is read from standard input. Raises click.UsageError for a second one."""
+    if context is not None:
+        if STDIN in context.meta:
+            raise click.UsageError("standard input can be read once", context)
+        context.meta[STDIN] = True
+
+
+SPEC = SpecPath(path_type=Path)
 
 
 def parse_definition(text: str) -> tuple[str, Any]:
@@ -53,6 +77,17 @@ def _load_plugins(context: click.Context, _: click.Parameter, paths: tuple[Path,
         registry().load_file(path)
     if registry().names("ops"):
         registry().ops()
+
+
+def names_of(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Completes the names of what plugins bring: "targets", "passes"."""
+
+    def complete(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+        from mctc.plugins import registry
+
+        return [name for name in registry().names(kind) if name.startswith(begun)]
+
+    return complete
 
 
 def defines_option(command: Decorated) -> Decorated:

@@ -59,14 +59,12 @@ def rows() -> list[Row]:
 
 
 def _print_table(found: list[Row]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from mctc.cli.main import color_wanted
+    from mctc.cli.terminal import color_wanted, table_console
 
-    color = color_wanted(sys.stdout)
-    console = Console(file=sys.stdout, no_color=not color, force_terminal=color, highlight=False)
+    color, console = color_wanted(sys.stdout), table_console(width=None)
     for stage, what in STAGES.items():
         click.secho(f"{stage}: {what}", bold=True, color=color)
         table = Table.grid(padding=(0, 2, 0, 0))

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mctc.cli.options import plugin_option
+from mctc.cli.recording import AUDIO, Recording, opened
+from mctc.cli.terminal import lines_may_move
+from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +26,8 @@ PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("built", type=PATH, metavar="BUILD|PACKAGE")
-@click.option("--audio", type=PATH, metavar="FILE", help="A recording to stream through a build; wav, flac, ...")
+@click.argument("heard", required=False, type=AUDIO, metavar="[AUDIO]")
+@click.option("--audio", type=AUDIO, metavar="FILE", help="The recording, as an option; - for standard input.")
 @click.option("--speech", is_flag=True, help="Stream the recording that ships with mctc.")
 @click.option("--max-symbols", default=5, show_default=True, type=click.IntRange(1), help="Most tokens at one frame.")
 @click.option(
@@ -49,42 +53,45 @@ PATH = click.Path(path_type=Path)
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 @plugin_option
-def run(built: Path, audio: Path | None, speech: bool, inputs: tuple[str, ...], **options: Any) -> int:
+def run(built: Path, heard: Any, audio: Any, speech: bool, inputs: tuple[str, ...], **options: Any) -> int:
     """Run a build over a recording, or a package over arrays.
 
-    `mctc run build/mct_small --audio talk.flac` streams audio through log-mel frames, encoder steps and greedy
-    search: a transducer's, or CTC's best path. `mctc run model.mlpackage --input x.npy` runs one function of any
-    package; of a build's, entries that its spec rules out are refused. Both execute what was built itself: a Core ML
-    program in numpy, .onnx files in onnxruntime, an .aimodel in the Core AI runtime, modules in torch.
+    `mctc run build/mct_small talk.flac` streams audio (wav, flac, ...; - for standard input) through log-mel frames,
+    encoder steps and greedy search: a transducer's, or CTC's best path. `mctc run model.mlpackage --input x.npy` runs
+    one function of any package; of a build's, entries that its spec rules out are refused. Both execute what was
+    built itself: a Core ML program in numpy, .onnx files in onnxruntime, an .aimodel in the Core AI runtime, modules
+    in torch.
 
     A build with an attention decoder takes a recording of at most one utterance: `--start`, `--end` and, where the
     decoder takes rows of a table and not ids, `--table` say what its search needs.
     """
-    if (audio is not None) + speech + bool(inputs) != 1:
+    given = [each for each in (heard, audio) if each is not None]
+    if len(given) + speech + bool(inputs) != 1:
         raise UsageError(
-            "what shall it run over? one of --audio FILE, --speech and --input is needed",
-            hint="--speech streams the recording that ships with mctc",
+            "what shall it run over? one recording, --speech or --input is needed",
+            hint="mctc run BUILD talk.flac; --speech streams the recording that ships with mctc",
         )
     if inputs:
         return _arrays(built, inputs, **options)
     if speech:
         from mctc.audio import bundled_recording
 
-        audio = bundled_recording()
-    assert audio is not None
+        given = [bundled_recording()]
     asked = {key: options[key] for key in ("precision", "as_json", "weights")}
     from mctc.build.contents import blamed
     from mctc.runtime.built import open_built
     from mctc.runtime.encoder_decoder import decoder_of
 
-    with blamed(built):
+    with blamed(built), opened(given[0]) as recording:
         if decoder_of(open_built(built)) is None:
-            return _speech(built, audio, max_symbols=options["max_symbols"], **asked)
-        return _utterance(built, audio, *(options[key] for key in ("start", "end", "max_tokens", "tables")), **asked)
+            return _speech(built, recording, max_symbols=options["max_symbols"], **asked)
+        return _utterance(
+            built, recording, *(options[key] for key in ("start", "end", "max_tokens", "tables")), **asked
+        )
 
 
 def _utterance(
-    folder: Path, audio: Path, start: tuple[int, ...], end: int | None, longest: int, tables: tuple[str, ...], *,
+    folder: Path, audio: Recording, start: tuple[int, ...], end: int | None, longest: int, tables: tuple[str, ...], *,
     precision: str | None, as_json: bool, weights: Path | None,
 ) -> int:  # fmt: skip
     from mctc.cli.run_report import utterance_lines, utterance_record
@@ -94,19 +101,21 @@ def _utterance(
     if not start or end is None:
         raise UsageError("this build has a decoder: --start and --end say between which tokens it writes")
     built = open_built(folder)
-    found = transcribe_utterance(built, audio, Search(start, end, longest), read_tables(tables), precision, weights)
+    found = transcribe_utterance(
+        built, audio.path, Search(start, end, longest), read_tables(tables), precision, weights
+    )
     if as_json:
         import json
 
-        click.echo(json.dumps(utterance_record(built, audio, precision, found), indent=2))
+        click.echo(json.dumps(utterance_record(built, audio.name, precision, found), indent=2))
     else:
-        for line in utterance_lines(built, audio, precision, found):
+        for line in utterance_lines(built, audio.name, precision, found):
             click.echo(line)
     return ExitCode.OK
 
 
 def _speech(
-    folder: Path, audio: Path, *, precision: str | None, max_symbols: int, as_json: bool, weights: Path | None
+    folder: Path, audio: Recording, *, precision: str | None, max_symbols: int, as_json: bool, weights: Path | None
 ) -> int:
     from mctc.audio import probe_audio
     from mctc.cli.run_report import as_record, lines
@@ -114,15 +123,15 @@ def _speech(
     from mctc.runtime.speech import transcribe
 
     built = open_built(folder)
-    seconds = probe_audio(audio).seconds
+    seconds = probe_audio(audio.path).seconds
     with _progress(seconds, as_json) as on_chunk:
-        transcript = transcribe(built, audio, precision, max_symbols, on_chunk, weights)
+        transcript = transcribe(built, audio.path, precision, max_symbols, on_chunk, weights)
     if as_json:
         import json
 
-        click.echo(json.dumps(as_record(built, audio, precision, transcript), indent=2))
+        click.echo(json.dumps(as_record(built, audio.name, precision, transcript), indent=2))
     else:
-        for line in lines(built, audio, precision, transcript):
+        for line in lines(built, audio.name, precision, transcript):
             click.echo(line)
     return ExitCode.OK
 
@@ -130,7 +139,7 @@ def _speech(
 @contextmanager
 def _progress(seconds: float, as_json: bool) -> Iterator[Callable[[Transcript], None] | None]:
     """A bar over the seconds of audio, where the output is a terminal."""
-    if as_json or not sys.stderr.isatty():
+    if as_json or verbosity() is Verbosity.QUIET or not lines_may_move(sys.stderr):
         yield None
         return
     from rich.console import Console

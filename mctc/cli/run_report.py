@@ -17,12 +17,12 @@ from mctc.runtime.utterance import Transcription
 SHOWN = 40  # tokens
 
 
-def as_record(built: Built, audio: Path, precision: str | None, transcript: Transcript) -> dict[str, Any]:
+def as_record(built: Built, audio: str, precision: str | None, transcript: Transcript) -> dict[str, Any]:
     """The whole result, for tools. Times in milliseconds unless they say seconds."""
     costs = transcript.costs
     return {
         "model": built.model,
-        "audio": str(audio),
+        "audio": audio,
         "audio_s": transcript.audio_s,
         "precision": precision or built.precision,
         "runtime": built.target.runtime,
@@ -37,13 +37,13 @@ def as_record(built: Built, audio: Path, precision: str | None, transcript: Tran
     }
 
 
-def lines(built: Built, audio: Path, precision: str | None, transcript: Transcript) -> list[str]:
+def lines(built: Built, audio: str, precision: str | None, transcript: Transcript) -> list[str]:
     """The result in a few lines of at most 80 columns."""
     costs, tokens = transcript.costs, [e.token for e in transcript.emissions]
     chunk = f"{built.chunk} frames" if built.rate is None else f"{float(1000 * built.chunk / built.rate):g} ms"
     latency = latency_ms(built)
     by = f"{precision or built.precision}, {built.target.runtime}"
-    text = [f"{built.model} over {audio.name}: {transcript.audio_s:.2f} s of audio, {by}"]
+    text = [f"{built.model} over {Path(audio).name}: {transcript.audio_s:.2f} s of audio, {by}"]
     if costs:
         text.append(f"  {len(costs)} chunk{'s' * (len(costs) != 1)} of {chunk}, each in the median (at most):")
         text += [
@@ -59,16 +59,16 @@ def lines(built: Built, audio: Path, precision: str | None, transcript: Transcri
     return text + _tokens(built, tokens)
 
 
-def utterance_record(built: Built, audio: Path, precision: str | None, found: Transcription) -> dict[str, Any]:
+def utterance_record(built: Built, audio: str, precision: str | None, found: Transcription) -> dict[str, Any]:
     """A whole utterance's result, for tools."""
-    about = {"model": built.model, "audio": str(audio), "precision": precision or built.precision}
+    about = {"model": built.model, "audio": audio, "precision": precision or built.precision}
     return {**about, "runtime": built.target.runtime, "untrained_seed": built.seed, **asdict(found)}
 
 
-def utterance_lines(built: Built, audio: Path, precision: str | None, found: Transcription) -> list[str]:
+def utterance_lines(built: Built, audio: str, precision: str | None, found: Transcription) -> list[str]:
     """The same in a few lines of at most 80 columns."""
     by = f"{precision or built.precision}, {built.target.runtime}"
-    text = [f"{built.model} over {audio.name}: {found.audio_s:.2f} s of audio, {by}"]
+    text = [f"{built.model} over {Path(audio).name}: {found.audio_s:.2f} s of audio, {by}"]
     text.append(f"  log-mel {found.mel_s:.2f} s, encoder {found.encode_s:.2f} s, search {found.search_s:.2f} s")
     return text + _tokens(built, found.tokens)
 

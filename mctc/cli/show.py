@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mctc.cli.options import SPEC, defines_option, model_option, plugin_option
+from mctc.cli.options import SPEC, defines_option, model_option, names_of, plugin_option
 from mctc.diagnostics.errors import UsageError
+
+if TYPE_CHECKING:
+    from mctc.language.read import Spec
 
 
 @click.command()
 @click.argument("file", type=SPEC)
 @defines_option
 @model_option
-@click.option("--after", metavar="PASS", help="The program as this pass (or derive-step) leaves it.")
-@click.option("--before", metavar="PASS", help="The program as this pass (or derive-step) finds it.")
+@click.option(
+    "--after",
+    metavar="PASS",
+    shell_complete=names_of("passes"),
+    help="The program as this pass (or derive-step) leaves it.",
+)
+@click.option(
+    "--before",
+    metavar="PASS",
+    shell_complete=names_of("passes"),
+    help="The program as this pass (or derive-step) finds it.",
+)
 @click.option("--function", "only", metavar="NAME", help="One function, instead of the whole program.")
 @click.option("--locations", is_flag=True, help="Say of every op where it comes from and which passes touched it.")
 @plugin_option
 def show(
-    file: Path, defines: dict[str, Any], model: str | None,
+    file: Spec, defines: dict[str, Any], model: str | None,
     after: str | None, before: str | None, only: str | None, locations: bool,
 ) -> None:  # fmt: skip
     """Print the program of a spec, before or after any pass.
+
+    FILE is a spec, or - for standard input.
 
     Without --after and --before: as the spec says it, before any pass. What is printed parses back to an equal program
     when --locations is given.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from mctc.cli.options import plugin_option
+from mctc.cli.progress import progress
+from mctc.cli.terminal import table_console
+from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -54,18 +56,39 @@ def verify(
     if alone and witnesses:
         raise UsageError("--no-witnesses and --witness exclude each other")
     asked = [] if alone else list(witnesses) or None
-    with blamed(built):
-        rungs = list(Ladder(built, weights, asked, inputs).climb())
-    click.echo(json.dumps([asdict(rung) for rung in rungs], indent=2) if as_json else report(rungs))
+    rungs: list[Rung] = []
+    with blamed(built), progress(f"verifying {built}") as step:
+        for rung in Ladder(built, weights, asked, inputs).climb():
+            rungs.append(rung)
+            step(f"{rung.name} of {rung.component}: {rung.measured} {WORDS[rung.ok]}")
+    if as_json:
+        click.echo(json.dumps([asdict(rung) for rung in rungs], indent=2))
+    else:
+        _tell(rungs)
     return ExitCode.FAILED if any(rung.ok is False for rung in rungs) else ExitCode.OK
 
 
-def report(rungs: list[Rung]) -> str:
-    """What was checked and what every witness says, as two tables of at most 80 columns, and the outcome in a line."""
+def _tell(rungs: list[Rung]) -> None:
+    """The report; with -q what failed alone, if anything did."""
+    failed = [rung for rung in rungs if rung.ok is False]
+    if verbosity() is not Verbosity.QUIET:
+        click.echo(report(rungs, apart=verbosity() is Verbosity.VERBOSE))
+    elif failed:
+        click.echo("\n".join(f"{rung.name} of {rung.component}: {rung.measured} FAILED" for rung in failed), err=True)
+
+
+def report(rungs: list[Rung], *, apart: bool = False) -> str:
+    """What was checked and what every witness says, as two tables of at most 80 columns, and the outcome in a line.
+
+    apart: a row for every component that a witness computed, not one for the worst of them.
+    """
     checks, computed = ([r for r in rungs if (r.seconds is None) is kind] for kind in (True, False))
     parts = [
         _drawn(("rung", "component", "measured", "limit", ""), [_check(rung) for rung in checks]),
-        _drawn(("witness", "error", "limit", "seconds", ""), [_witness(each) for each in _by_name(computed)]),
+        _drawn(
+            ("witness", *(["component"] if apart else []), "error", "limit", "seconds", ""),
+            [_component(each) for each in computed] if apart else [_witness(each) for each in _by_name(computed)],
+        ),
     ]
     notes = [f"warning: {note}\n" for note in dict.fromkeys(note for rung in rungs for note in rung.notes)]
     return "\n".join([part for part in parts if part]) + "".join(notes) + summary(rungs)
@@ -77,6 +100,10 @@ def _by_name(rungs: list[Rung]) -> list[list[Rung]]:
 
 def _check(rung: Rung) -> tuple[str, ...]:
     return rung.name, rung.component, rung.measured, rung.limit, WORDS[rung.ok]
+
+
+def _component(rung: Rung) -> tuple[str, ...]:
+    return rung.name, rung.component, rung.measured, rung.limit, f"{rung.seconds or 0.0:.2f}", WORDS[rung.ok]
 
 
 def _witness(rungs: list[Rung]) -> tuple[str, ...]:
@@ -91,7 +118,6 @@ def _witness(rungs: list[Rung]) -> tuple[str, ...]:
 def _drawn(headings: Sequence[str], rows: list[tuple[str, ...]]) -> str:
     if not rows:
         return ""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -100,7 +126,7 @@ def _drawn(headings: Sequence[str], rows: list[tuple[str, ...]]) -> str:
         table.add_column(heading, overflow="fold", justify="right" if heading == "seconds" else "left")
     for *cells, verdict in rows:
         table.add_row(*map(Text, cells), Text(verdict, STYLES[verdict.partition(":")[0]]))
-    console = Console(width=min(80, Console().width), file=sys.stdout, highlight=False)
+    console = table_console()
     with console.capture() as capture:
         console.print(table)
     return capture.get()

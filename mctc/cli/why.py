@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,16 +17,16 @@ MOST = 12  # traces told in full; beyond, a line each
 
 
 @click.command()
-@click.argument("name")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option(
     "--build", "folder", type=click.Path(path_type=Path), metavar="DIR",
     help="The build to look in; the one in build/ if there is exactly one.",
 )  # fmt: skip
-def why(name: str, folder: Path | None) -> None:
-    """Trace an op or parameter of a build back to the spec.
+def why(names: tuple[str, ...], folder: Path | None) -> None:
+    """Trace ops or parameters of a build back to the spec.
 
     NAME is an operation of the package (as its program has it), a parameter, or an instance path such as
-    encoder.layers.3.mamba.
+    encoder.layers.3.mamba; - for names on standard input, one a line.
     """
     from mctc.build.contents import blamed
     from mctc.runtime.trace import Traces
@@ -32,13 +34,18 @@ def why(name: str, folder: Path | None) -> None:
     folder = folder or _only_build()
     with blamed(folder):
         traces = Traces(folder)
-        found = traces.find(name)
+        found = [trace for name in _said(names) for trace in traces.find(name)]
     if len(found) > MOST:
         for trace in found:
             click.echo(f"{trace.name}  {trace.kind}  {trace.origin.location or ''}")
         return
     for index, trace in enumerate(found):
         click.echo(("\n" if index else "") + "\n".join(_lines(traces, trace)))
+
+
+def _said(names: tuple[str, ...]) -> Iterator[str]:
+    for name in names:
+        yield from sys.stdin.read().split() if name == "-" else [name]
 
 
 def _only_build() -> Path:

@@ -16,23 +16,24 @@ from mctc.build.options import BuildOptions
 from mctc.build.reading import read_json, read_program
 from mctc.compare.measured import Deployed, Measured, measured
 from mctc.compare.storage import stored_bytes
+from mctc.language.read import Spec
 
 PLACEMENT = "placement.json"
 STEPS = Wants(deploys=False)  # to the step functions, and no further
 
 
-def measure(path: Path, defines: Mapping[str, Any], *, builds: bool = False) -> Measured:
+def measure(path: Spec, defines: Mapping[str, Any], *, builds: bool = False) -> Measured:
     """A spec (its last model) or a build, counted. Raises MctcError.
 
     builds: a spec is built for the Neural Engine, with initial weights and in passing, to say what the package does.
     """
-    if path.is_dir():
+    if isinstance(path, Path) and path.is_dir():
         with blamed(path):
             return measure_build(path)
     return _built(path, defines) if builds else measure_spec(path, defines)
 
 
-def measure_spec(path: Path, defines: Mapping[str, Any], model: str | None = None) -> Measured:
+def measure_spec(path: Spec, defines: Mapping[str, Any], model: str | None = None) -> Measured:
     """A spec, counted from its step functions. Raises MctcError."""
     from mctc.language import elaborate_file
 
@@ -50,7 +51,7 @@ def measure_build(folder: Path) -> Measured:
     return replace(counted, weight_bytes=stored, deployed=_deployed(folder / PLACEMENT))
 
 
-def _built(spec: Path, defines: Mapping[str, Any]) -> Measured:
+def _built(spec: Spec, defines: Mapping[str, Any]) -> Measured:
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / "build"
         build(spec, folder, BuildOptions(defines=defines, allow_errors=True))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mctc.build.make import compile_whole_for, target_named, write_build
 from mctc.build.manifest import PROGRAM
-from mctc.build.options import PRECISIONS, BuildError, BuildOptions
+from mctc.build.options import PRECISIONS, BuildOptions, OptionError
 from mctc.build.target import Target
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.program import Program
@@ -26,14 +26,14 @@ class Witness:
 
 
 def witnesses(names: Iterable[str] = ()) -> list[Target]:
-    """The targets whose runtimes can be asked, or those of them that are named. Raises BuildError for a name that is
+    """The targets whose runtimes can be asked, or those of them that are named. Raises OptionError for a name that is
     none of them."""
     targets = {name: target_named(name) for name in registry().names("targets")}
     known = {name: target for name, target in targets.items() if target.witness}
     chosen = set(names)
     for name in sorted(chosen - known.keys()):
         hint = did_you_mean(name, known) or f"there are {listing(known)}"
-        raise BuildError(f"there is no witness `{name}`", hint=hint)
+        raise OptionError(f"there is no witness `{name}`", hint=hint)
     return [target for name, target in known.items() if name in (chosen or known)]
 
 

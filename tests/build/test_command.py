@@ -56,18 +56,19 @@ def test_a_program_is_printed_after_a_pass(mctc: Run, spec: Path) -> None:
 def test_what_cannot_be_done_is_said_in_a_line(mctc: Run, spec: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes").write_text("keep")
+    usage, failed = ExitCode.USAGE, ExitCode.FAILED
     cases = (
-        (("--print-after", "linear-to-con"), "there is no pass `linear-to-con`", "linear-to-conv"),
-        (("--without", "nothing"), "there is no pass `nothing`", ""),
-        (("--target", "anne"), "there is no target `anne`", "ane"),
-        (("--chunk", "soon"), "'soon' is no length of a chunk", "320ms"),
-        (("--chunk", "7ms"), "not a whole number", "10 ms"),
-        (("-o", tmp_path / "mine"), "was not written by mctc", "--force"),
-        (("--weights", tmp_path / "none.safetensors"), "cannot read", ""),
+        (("--print-after", "linear-to-con"), usage, "there is no pass `linear-to-con`", "linear-to-conv"),
+        (("--without", "nothing"), usage, "there is no pass `nothing`", ""),
+        (("--target", "anne"), usage, "there is no target `anne`", "ane"),
+        (("--chunk", "soon"), usage, "'soon' is no length of a chunk", "320ms"),
+        (("--chunk", "7ms"), failed, "not a whole number", "10 ms"),
+        (("-o", tmp_path / "mine"), failed, "was not written by mctc", "--force"),
+        (("--weights", tmp_path / "none.safetensors"), failed, "cannot read", ""),
     )
-    for arguments, message, hint in cases:
+    for arguments, code, message, hint in cases:
         done = mctc("build", spec, *arguments)
-        assert done.returncode == ExitCode.FAILED, (arguments, done.stdout, done.stderr)
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
         assert message in done.stderr
         assert hint in done.stderr
         assert "Traceback" not in done.stderr
@@ -102,7 +103,7 @@ def test_a_build_that_nothing_executes_says_so(mctc: Run, spec: Path, tmp_path: 
 
 def test_what_a_target_does_not_offer_is_refused(mctc: Run, spec: Path, tmp_path: Path) -> None:
     done = mctc("build", spec, "--precision", "fp32", "-o", "out")
-    assert done.returncode == ExitCode.FAILED
+    assert done.returncode == ExitCode.USAGE
     assert "target ane has no precision 'fp32'" in done.stderr
     assert "there is only fp16" in done.stderr
     assert not (tmp_path / "out").exists()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from mctc.cli.commands import COMMANDS, group
+from mctc.cli.commands import COMMANDS, common_options, group
 
 HEADING = "## Commands\n\n"
 
@@ -28,7 +28,8 @@ def section(command: click.Command) -> Iterator[str]:
     arguments = command.collect_usage_pieces(context)[1:]  # the first stands for the options
     yield f"### {' '.join(['mctc', str(command.name), *arguments])}\n"
     yield cleandoc(command.help or "")
-    options = [each for each in command.params if isinstance(each, click.Option)]
+    common = {option.name for option in common_options()}  # the page's beginning has them once
+    options = [each for each in command.params if isinstance(each, click.Option) and each.name not in common]
     if options:
         yield "\n| option | |\n|---|---|"
     for option in options:
