@@ -51,8 +51,8 @@ def test_bytes_that_are_no_text_are_told_as_for_a_file(place: Path, command: Com
 
 
 def test_imports_are_looked_for_in_the_current_folder(place: Path, command: Command) -> None:
-    (place / "half.mct").write_text("block half(x: f32[..., C]) { return x * 0.5 }\n")
-    text = 'import "half.mct"\n' + SPEC.replace("relu(", "half(")
+    (place / "halved.mct").write_text("block halved(x: f32[..., C]) { return x * 0.5 }\n")
+    text = 'import "halved.mct"\n' + SPEC.replace("relu(", "halved(")
     assert command("check", "-", stdin=text.encode()).out == "<stdin>: no errors\n"
 
 
