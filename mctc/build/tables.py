@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,11 +16,15 @@ from mctc.ir.types import Role
 from mctc.weights import Weights
 
 FOLDER = "tables"
+LONGEST = 200  # characters of a file's name before its suffix
 
 
 def file_of(lookup: Lookup) -> str:
-    """Where the table lies in the folder of a build."""
-    return f"{FOLDER}/{lookup.table}.npy"
+    """Where the table lies in the folder of a build; a long path of names is cut, and told apart by its hash."""
+    name = lookup.table
+    if len(name) > LONGEST:
+        name = f"{name[:LONGEST]}.{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{FOLDER}/{name}.npy"
 
 
 def files(function: Function) -> dict[Value, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mctc.diagnostics.diagnostic import Diagnostic, Note
 from mctc.diagnostics.source import SourceFile, Span
-from mctc.language.limits import LITERAL, NESTING, TOKENS
+from mctc.language.limits import LITERAL, NAME, NESTING, TOKENS
 from mctc.language.tokens import Comment, Token
 
 SET = "in {"  # the brace of a set of numbers: unlike others it stands inside brackets and holds no statements
@@ -100,6 +100,9 @@ class Lexer:
 
     def _token(self, kind: str, text: str, span: Span) -> None:
         if kind == "word":
+            if len(text) > NAME:
+                told = f"a name of {len(text):,} characters is too long"
+                self._problem("MCT0030", told, span, f"at most {NAME}")
             behind_type = self._last() == "CLOSE_BRACKET" and not self.break_pending
             self._emit("IN" if text == "in" and behind_type else self.table.keywords.get(text, "NAME"), text, span)
         elif kind == "number":

@@ -6,6 +6,7 @@ SOURCE_BYTES = 1_000_000
 TOKENS = 100_000
 NESTING = 100  # brackets and operators inside one another
 LITERAL = 40  # characters of a number
+NAME = 100  # characters of a name: files are named for two of them, and systems allow 255
 NUMBER_BITS = 256
 EXTENT = 2**31 - 1  # entries along one axis
 OPS = 50_000  # elaborated ops of one program

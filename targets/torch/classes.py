@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from keyword import iskeyword
 from textwrap import wrap
 
+from mctc.build.names import identifier
 from mctc.ir.program import Function, Program, Quantization, State, Value
 from mctc.ir.types import Role, TensorType
 from mctc.targets.torch.component import Component, Frames, Shared
+from mctc.targets.torch.expressions.text import escaped, literal
 from mctc.targets.torch.fit import WIDTH
 from mctc.targets.torch.held import Tensor
 from mctc.targets.torch.imports import IMPORTED
@@ -33,7 +35,8 @@ class ClassNames:
 
     def claim(self, wanted: str, code: str) -> tuple[str, bool]:
         """A name for a class of this code, and whether it is new."""
-        wanted = wanted if wanted.isidentifier() else f"Block{wanted}"
+        wanted = identifier(wanted)
+        wanted = f"Block{wanted}" if wanted.startswith("_") else wanted
         wanted = f"{wanted}Block" if wanted in IMPORTED or iskeyword(wanted) else wanted
         name, number = wanted, 1
         while name in self.taken:
@@ -87,7 +90,7 @@ class ClassWriter:
         self.shared.classes[node.path] = name
         if not new:
             return
-        lines = [*state, f"class {CLASS}(Block):", f'    """{self._about(node)}"""', "", *body]
+        lines = [*state, f"class {CLASS}(Block):", f'    """{escaped(self._about(node))}"""', "", *body]
         text = tuple(line.replace(CLASS, name) for line in lines)
         imports |= {"Quantize"} if self.schemes else set()
         self.written.append(ClassText(name, text, frozenset(imports), frozenset(self.schemes)))
@@ -141,7 +144,7 @@ class ClassWriter:
                 made[attribute] = parameter_line(self.shared.held.tensors[name], imports, self.schemes)
                 annotations.append(f"    {attribute}: Tensor")
         for attribute, text in self.shared.buffers.get(node.path, {}).items():
-            made[attribute] = f'self.register_buffer("{attribute}", {text}, persistent=False)'
+            made[attribute] = f"self.register_buffer({literal(attribute)}, {text}, persistent=False)"
             annotations.append(f"    {attribute}: Tensor")
             imports.add(text.partition("(")[0].partition(".")[0])
         for attribute, how in self.shared.quantizers.get(node.path, {}).items():
@@ -251,7 +254,7 @@ class ClassWriter:
         lines = [f"class {CLASS}State(NamedTuple):", f'    """What `{CLASS}.step` carries from chunk to chunk."""', ""]
         for name, item in method.fields:
             if isinstance(item, State):
-                lines.append(f"    {name}: Tensor  # {shape_text(item.value.type, batch=True)}")
+                lines.append(f"    {name}: Tensor  # {escaped(shape_text(item.value.type, batch=True))}")
             elif isinstance(item, Rounds):
                 lines.append(f"    {name}: tuple[{self.shared.classes[item.nodes[0].path]}State, ...]")
             else:
@@ -285,7 +288,7 @@ def parameter_line(tensor: Tensor, imports: set[str], schemes: set[Quantization]
         schemes.add(tensor.quantization)
         quantize = f", {constant_name(tensor.quantization)}"
     attribute = tensor.name.rpartition(".")[2]
-    return f'self.new_parameter("{attribute}", {tensor.shape}, {start_text(tensor, imports)}{quantize})'
+    return f"self.new_parameter({literal(attribute)}, {tensor.shape}, {start_text(tensor, imports)}{quantize})"
 
 
 def start_text(tensor: Tensor, imports: set[str]) -> str:
@@ -306,6 +309,7 @@ def definition(name: str, arguments: Sequence[str], returns: str, docs: str, bod
 
 
 def docstring(text: str) -> Lines:
+    text = escaped(text)
     lines = wrap(f'"""{text}"""', WIDTH - 8, break_on_hyphens=False)
     if len(lines) > 1:
         lines = [*wrap(f'"""{text}', WIDTH - 8, break_on_hyphens=False), '"""']
@@ -369,4 +373,4 @@ def module_list(attribute: str, parent: Node, classes: dict[str, str]) -> str:
 
 
 def mapping_text(items: dict[str, str]) -> str:
-    return "{" + ", ".join(f'"{key}": {value}' for key, value in items.items()) + "}"
+    return "{" + ", ".join(f"{literal(key)}: {value}" for key, value in items.items()) + "}"

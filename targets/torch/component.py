@@ -9,11 +9,13 @@ from functools import cached_property
 from math import lcm
 from types import MappingProxyType
 
+from mctc.build.names import identifier
 from mctc.ir.dims import Extent
 from mctc.ir.program import Function, Op, Program, Quantization, Source, State, Value
 from mctc.ir.time import Pointwise
 from mctc.ir.types import Role
 from mctc.targets.torch.expressions import Expression, UnsupportedError, expression, masked_operand
+from mctc.targets.torch.expressions.text import literal
 from mctc.targets.torch.held import Held
 from mctc.targets.torch.layer_table import layer_of
 from mctc.targets.torch.reserved import is_reserved
@@ -210,7 +212,7 @@ class Component:
         for name, other in buffers.items():
             if other == text:
                 return name
-        hint = op.result.name or "constant"
+        hint = identifier(op.result.name or "constant")
         inside = f"{node.path}.{hint}"
         named = (*self.shared.held.tensors, *self.shared.program.instances)
         if any(each == inside or each.startswith(f"{inside}.") for each in named) or is_reserved(hint):
@@ -264,7 +266,7 @@ def tensor_text(held: Held, name: str, path: str) -> Expression:
     module, _, attribute = _inside(name, path).rpartition(".")
     owner = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in module.split(".") if part)
     compressed = held.tensors[name].quantization is not None
-    return Expression(f'self{owner}.stored("{attribute}")' if compressed else f"self{owner}.{attribute}")
+    return Expression(f"self{owner}.stored({literal(attribute)})" if compressed else f"self{owner}.{attribute}")
 
 
 def _inside(name: str, path: str) -> str:
@@ -285,10 +287,14 @@ def _apart(wanted: str, taken: Collection[str]) -> str:
 
 
 def _item_field(item: Node | Rounds) -> str:
-    return item.nodes[0].attribute if isinstance(item, Rounds) else item.element.replace(".", "_")
+    return _field(item.nodes[0].attribute if isinstance(item, Rounds) else item.element)
 
 
 def _state_field(node: Node, state: State) -> str:
     """'conv_context', 'h'."""
-    name = state.name[len(node.path) + 1 :] if node.holds(state.name) else state.name
-    return name.replace(".", "_")
+    return _field(state.name[len(node.path) + 1 :] if node.holds(state.name) else state.name)
+
+
+def _field(name: str) -> str:
+    """A name as a field of a named tuple, which begins with no underscore."""
+    return identifier(name).lstrip("_") or "state"

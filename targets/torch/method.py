@@ -6,6 +6,7 @@ import keyword
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from mctc.build.names import identifier
 from mctc.ir.program import Op, State, Value
 from mctc.targets.torch.component import Component
 from mctc.targets.torch.expressions import Expression, expression
@@ -166,6 +167,7 @@ class Writer:
 
     def _free(self, hint: str, value: Value) -> str:
         """A name for a value: the hint, unless another value that is still needed has it."""
+        hint = identifier(hint)
         hint = f"{hint}_" if hint in TAKEN or (hint == "valid" and not self.component.streams) else hint
         name, number = hint, 0
         while name in self.bound and self.last.get(self.bound[name], -1) > self.position:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mctc.ir.program import Function, Program, Quantization
 from mctc.targets.torch.classes import ClassNames, ClassText, ClassWriter, camel, definition, parameter_line
 from mctc.targets.torch.component import Component, Shared, layers_of, parameter_text, tensor_text
+from mctc.targets.torch.expressions.text import escaped
 from mctc.targets.torch.fit import fitted
 from mctc.targets.torch.held import Held
 from mctc.targets.torch.imports import import_lines, siblings
@@ -84,7 +85,7 @@ def _root(root: Shared, components: Mapping[str, str], loss: Loss | None, names:
     """The class of the whole model: its components, the parameters that they share, its loss."""
     whole, imports, schemes = root.program, {"Block"}, set[Quantization]()
     name, _ = names.claim(camel(whole.name), "the model")
-    lines = [f"class {name}(Block):", f'    """The model {whole.name}."""', ""]
+    lines = [f"class {name}(Block):", f'    """The model {escaped(whole.name)}."""', ""]
     own = [tensor for tensor in root.held.tensors.values() if tensor.name.partition(".")[0] not in components]
     lines += [f"    {tensor.name}: Tensor" for tensor in own] + ([""] if own else [])
     lines += ["    def __init__(self) -> None:", "        super().__init__()"]
@@ -105,7 +106,8 @@ def _root(root: Shared, components: Mapping[str, str], loss: Loss | None, names:
 
 
 def _head(whole: Program, texts: Iterable[ClassText], source: str, used: frozenset[str]) -> Iterable[str]:
-    yield f'"""{whole.name} as PyTorch modules, made by mctc from {source}: change the spec, not this file.'
+    about = f"{whole.name} as PyTorch modules, made by mctc from {source}: change the spec, not this file."
+    yield f'"""{escaped(about)}'
     yield ""
     yield from ABOUT
     yield '"""'

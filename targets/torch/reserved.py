@@ -126,8 +126,13 @@ PRIVATE = frozenset(
 
 def is_reserved(attribute: str) -> bool:
     """Whether an attribute of a module can't have this name. Python renames what begins with two underscores."""
-    own = attribute in OF_MODULES or attribute in OF_BLOCKS or attribute in PRIVATE
-    return own or iskeyword(attribute) or attribute.startswith("__")
+    if not _is_name(attribute) or iskeyword(attribute) or attribute.startswith("__"):
+        return True
+    return attribute in OF_MODULES or attribute in OF_BLOCKS or attribute in PRIVATE
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and text.isascii()
 
 
 def refused_names(program: Program) -> Iterator[Refusal]:
@@ -137,7 +142,7 @@ def refused_names(program: Program) -> Iterator[Refusal]:
         elements = path.split(".")
         for index, element in enumerate(elements):
             inside = ".".join(elements[: index + 1])
-            if inside not in seen and is_reserved(element):
+            if inside not in seen and is_reserved(element) and not (index and element.isdecimal()):
                 yield Refusal(
                     f"`{inside}`: {_owner(element)}", location, "give it another name, with `as` behind a call"
                 )
@@ -145,6 +150,8 @@ def refused_names(program: Program) -> Iterator[Refusal]:
 
 
 def _owner(element: str) -> str:
+    if not _is_name(element):
+        return f"{element!r} is no name of letters, digits and underscores"
     if iskeyword(element):
         return f"`{element}` is a word of Python's own"
     if element.startswith("__"):

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mctc.build.compile import Compiled, Wants
 from mctc.build.engine import Engine
+from mctc.build.names import identifier
 from mctc.build.options import BuildError, BuildOptions
-from mctc.build.refusal import Refusal
+from mctc.build.refusal import Refusal, refuse
 from mctc.build.target import Agreement, Interface, Load, Port, Target, Written
 from mctc.ir.program import Function, Program
 from mctc.ir.types import DType, TensorType
+from mctc.language.limits import NAME
 from mctc.targets.torch.errors import EmitError
 from mctc.targets.torch.reserved import refused_names
 from mctc.targets.torch.support import RUNTIME, support_files
@@ -94,6 +96,7 @@ def _module(compiled: Compiled) -> ModuleText:
     from mctc.targets.torch.module import write_module
 
     whole = compiled.whole
+    refuse(refused_names(whole), TorchTarget.name)
     try:
         return write_module(whole, compiled.derived.functions, _source(whole))
     except UnsupportedError as error:
@@ -102,6 +105,7 @@ def _module(compiled: Compiled) -> ModuleText:
 
 def module_name(model: str) -> str:
     """A module's name for a model: no word of Python's own, and none of the files beside it must go under."""
+    model = identifier(model)[:NAME]
     taken = iskeyword(model) or model.startswith("__") or (RUNTIME / f"{model}.py").exists()
     return f"{model}_model" if taken else model
 
@@ -112,8 +116,10 @@ def _source(whole: Program) -> str:
 
 
 def _package(model: str, module: ModuleText) -> str:
+    from mctc.targets.torch.expressions.text import escaped
+
     return (
-        f'"""{model} to train: `from training import {module.name}`. It needs torch alone."""\n\n'
+        f'"""{escaped(model)} to train: `from training import {module.name}`. It needs torch alone."""\n\n'
         f"from .{module_name(model)} import {module.name}\n\n"
         f'__all__ = ["{module.name}"]\n'
     )

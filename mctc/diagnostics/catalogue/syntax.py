@@ -68,4 +68,10 @@ ENTRIES = (
         "The keywords of the language can't name things.",
         in_component("param block: f32[width]", "return x"),
     ),
+    Entry(
+        "MCT0030",
+        "a name is too long",
+        "A name has at most 100 characters: files of a build are named for models and components.",
+        in_component(f"{'y' * 101} = x", "return x"),
+    ),
 )

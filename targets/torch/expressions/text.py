@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from enum import IntEnum
+from fractions import Fraction
 
 
 class Binds(IntEnum):
@@ -86,18 +86,33 @@ def negative(x: Expression) -> Expression:
 
 
 def literal(value: object) -> str:
-    """A value as Python writes it. An infinite number becomes a call that gives it."""
+    """A value as Python writes it: the only way of a value of the spec into a module. An infinite number becomes a call
+    that gives it, a fraction the nearest float. Raises TypeError for what has no literal."""
     if isinstance(value, Expression):
         return value.text
+    if isinstance(value, Fraction):
+        value = int(value) if value.denominator == 1 else float(value)
     if isinstance(value, float) and not math.isfinite(value):
-        return f'float("{value}")'
+        return f'float("{float(value)}")'
     if isinstance(value, str):
-        return json.dumps(value)
+        return f'"{escaped(value)}"'
     if isinstance(value, tuple):
         return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, list):
         return f"[{', '.join(map(literal, value))}]"
-    return repr(value)
+    if value is None or type(value) in (bool, int, float):
+        return repr(value)
+    raise TypeError(f"a value of type {type(value).__name__} has no literal")
+
+
+def escaped(text: str) -> str:
+    """A text as it stands between double quotes, three of them too, or behind `#`: one line of printable characters
+    without quotes and backslashes of its own."""
+    return "".join(c if c.isprintable() and c not in '"\\' else _escape(ord(c)) for c in text)
+
+
+def _escape(code: int) -> str:
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def number(value: float) -> Expression:
