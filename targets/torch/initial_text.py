@@ -5,6 +5,7 @@ from __future__ import annotations
 from mctc.ir.program import Derived, Initializer, Recipe, Source
 from mctc.targets.torch.expressions import UnsupportedError
 from mctc.targets.torch.expressions.text import call, literal, named, number
+from mctc.targets.torch.imports import HOMES
 
 # Ops of a recipe that leave a tensor distributed as its source is: they regroup, reorder or select its entries.
 REGROUPING = frozenset({"reshape", "transpose", "slice", "split"})
@@ -30,6 +31,8 @@ def initial_text(initializer: Initializer, recipe: Recipe) -> str:
 
 def rule_text(initializer: Initializer) -> str:
     """`uniform(0.0625)`, `kaiming_uniform(fan_in=256)`, `zeros()`."""
+    if initializer.rule not in HOMES["initial"]:
+        raise UnsupportedError(f"there is no initialiser {initializer.rule!r}")
     arguments = dict(initializer.arguments)
     if initializer.rule in ("uniform", "constant") and len(arguments) == 1:  # one number that needs no name
         return call(named(initializer.rule), number(next(iter(arguments.values())))).text
