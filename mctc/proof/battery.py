@@ -27,6 +27,7 @@ class Item:
     """How each kind of input is drawn, and how long the utterance is.
 
     numbers, ids, marks: draws for floating-point inputs, ids below a bound, and zeros and ones.
+    extreme: numbers at the end of what fp16 holds; where an op then leaves its range, nothing is promised.
     random: of an input that may hold some numbers only, any of them are drawn; else those nearest to what is drawn.
     chunks, steps: frames of the utterance: so many chunks, and so many of the least numbers of frames that make every
     extent whole. labels: how many, where a component over time has some. batch: sequences at once.
@@ -41,6 +42,7 @@ class Item:
     labels: int = 1
     batch: int = 1
     random: bool = False
+    extreme: bool = False
 
 
 def _noise(rng: np.random.Generator, type_: TensorType) -> Array:
@@ -127,7 +129,7 @@ BATTERY = (
     BROKEN,
     CONSTANT,
     Item("one frame", _noise, _any_id, _ones, chunks=0, steps=1),
-    Item("largest numbers", _large, _ends, _ones, chunks=1),
+    Item("largest numbers", _large, _ends, _ones, chunks=1, extreme=True),
     Item("smallest numbers", _small, _any_id, _ones, chunks=1),
 )
 """Lengths differ, so that between them an utterance ends at several places inside of a chunk."""

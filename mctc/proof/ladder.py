@@ -136,14 +136,14 @@ class Ladder:
         start, label = perf_counter(), "IR reference, whole"
         undefined = {item: self._undefined(name, item) for item in self.subject.items(name)}
         seconds = perf_counter() - start
-        found = {item: op for item, op in undefined.items() if op is not None}
-        if not found:
-            return Rung(label, name, "the measure", "", True, 0.0, seconds)
+        notes = [f"{name}: {op} is not finite on {item.name}" for item, op in undefined.items() if op is not None]
         results = self.subject.utterance(name, NOISE).results
         nowhere = any(array.size and not np.isfinite(array).any() for array in results.values())
-        notes = tuple(f"{name}: {op} is not finite on {item.name}" for item, op in found.items())
+        for item in BATTERY:
+            op = self.subject.out_of_range(name, item)
+            notes += [f"{name}: fp16 can't hold {told_op(op)} on {item.name}: not compared there"] if op else []
         told = "nowhere finite" if nowhere else "the measure"
-        return Rung(label, name, told, "", not nowhere, 0.0, seconds, next(iter(found)).name, notes)
+        return Rung(label, name, told, "", not nowhere, 0.0, seconds, notes=tuple(notes))
 
     def _undefined(self, name: str, item: Item) -> str | None:
         """The first op of the whole component that is not finite, if one is that a result depends on."""

@@ -19,7 +19,9 @@ STRIDES = 3  # that the other utterance of the batch is longer
 
 def can_pad(subject: Subject, name: str) -> bool:
     """Whether a component takes several utterances over time at once, all its inputs among them."""
-    function = subject.whole.functions[subject.component(name)]
+    function, step = subject.whole.functions[subject.component(name)], subject.steps.get(name)
+    if step is not None and not step.streams:
+        return False  # an utterance is as long as the spec says
     over = [value.type.find(role) for value in function.inputs for role in (Role.TIME, Role.BATCH)]
     return bool(over) and None not in over and list(roles(function).values()).count(Role.TIME) == 1
 

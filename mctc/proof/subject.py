@@ -13,11 +13,12 @@ import numpy as np
 from mctc.evaluate.adapt import adapt
 from mctc.evaluate.reference import ParameterValue, evaluate
 from mctc.ir.op import Array
-from mctc.ir.program import Function, Program
+from mctc.ir.program import Function, Op, Program
 from mctc.ir.types import Role, TensorType
 from mctc.proof.battery import BATTERY, NOISE, Item, draw
 from mctc.proof.limits import Limit
 from mctc.proof.sizes import least, symbol_sizes
+from mctc.proof.undefined import first_undefined
 from mctc.streaming.derive import StepInfo, streaming_role
 from mctc.streaming.lengths import Lengths
 from mctc.streaming.run import Call, stream
@@ -61,6 +62,7 @@ class Subject:
     heard: Mapping[str, Array] = field(default_factory=dict)
     exact: bool = False
     _values: dict[int, ParameterValue] = field(default_factory=dict)
+    _out_of_range: dict[tuple[str, str], Op | None] = field(default_factory=dict)
     _utterances: dict[tuple[str, str, bool, int], Utterance] = field(default_factory=dict)
 
     def component(self, name: str) -> str:
@@ -77,7 +79,18 @@ class Subject:
             items = tuple(item for item in items if item.chunks)
         if whole and self._free(name, Role.BATCH):
             items = (*items, replace(NOISE, name=BATCHED, batch=2))
-        return tuple(item for item in items if not self.only or item.name in self.only)
+        asked = (item for item in items if not self.only or item.name in self.only)
+        return tuple(item for item in asked if self.out_of_range(name, item) is None)
+
+    def out_of_range(self, name: str, item: Item) -> Op | None:
+        """The first op of the whole function that leaves fp16's range on an extreme item. A mask is a finite number
+        there, and an infinity may be one engine's and not another's: nothing behind it can be compared."""
+        component = self.component(name)
+        if item.extreme and (component, item.name) not in self._out_of_range:
+            function = self.whole.functions[component]
+            inputs, value = self._inputs(name, function, item), self.parameter(self.whole)
+            self._out_of_range[component, item.name] = first_undefined(function, inputs, value, rounding=np.float16)
+        return self._out_of_range.get((component, item.name))
 
     def utterance(self, name: str, item: Item = NOISE) -> Utterance:
         """The whole function that function `name` of the steps is derived from, over an item of the battery, in
