@@ -1,7 +1,7 @@
 """Trials of what must lose nothing and never end in an internal error: builds that are killed, interrupted, run out of
 disk or meet another one, and commands over damaged builds. Prints what came of each as JSON.
 
-    python -m bench.trials FOLDER SEED COUNT
+    python bench/trials.py FOLDER SEED COUNT
 
 Each trial is a child of one process that has imported everything, so that it costs a build and not a start.
 """
@@ -23,6 +23,9 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
 
+if __name__ == "__main__":  # called by its path: the tree takes the place of this folder, behind what is installed
+    sys.path[:1] = []
+    sys.path.append(str(Path(__file__).resolve().parent.parent))
 from bench.damage import damage
 
 SPEC = """

@@ -13,6 +13,7 @@ from bench.rows import (
     imports,
     lines,
     lint,
+    losses,
     memory,
     random_programs,
     scan_cpu,
@@ -38,4 +39,5 @@ ROWS: dict[str, Callable[[Setting], list[Row]]] = {
     "scan": scan_cpu.rows,
     "training": training.rows,
     "witnesses": witnesses.rows,
+    "losses": losses.rows,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,8 @@ def replaced(target: Path, *, force: bool = False) -> Iterator[Path]:
 
     What no build wrote into `target` is in the new folder too. Raises BuildError where a file would be lost: one that
     was changed since it was built, or that no build wrote and the new one has a file in its place; with `force` these
-    are replaced, and so is the whole of a folder that no build wrote, or whose manifest is damaged. Raises OSError.
+    are replaced, and so is the whole of a folder that no build wrote, or whose manifest is damaged; the current folder,
+    the user's own and those above are never. Raises OSError.
     """
     target = Path(os.path.realpath(target))
     _check_kind(target, force=force)
@@ -41,9 +42,14 @@ def replaced(target: Path, *, force: bool = False) -> Iterator[Path]:
         raise
 
 
-def check_replaceable(target: Path, *, force: bool = False) -> None:
-    """Raises BuildError when something stands at `target` that mctc did not write, or that was changed since."""
+def check_replaceable(target: Path, *, force: bool = False, inputs: Iterable[Path] = ()) -> None:
+    """Raises BuildError when something stands at `target` that mctc did not write, or that was changed since.
+
+    inputs: files that are read; a folder that mctc did not write and that holds one is not replaced even by `force`.
+    """
     _check_kind(target, force=force)
+    if target.is_dir() and not _is_build(target):
+        _check_holds(target, {f"{path}, which is read": path for path in inputs})
     if not force and target.is_dir():
         check_unchanged(target)
 
@@ -55,9 +61,19 @@ def _is_build(folder: Path) -> bool:
         return False
 
 
+def _check_holds(target: Path, places: Mapping[str, Path]) -> None:
+    """Raises BuildError when one of the places, said in words, is the folder or lies in it."""
+    for what, place in places.items():
+        if place.resolve().is_relative_to(target.resolve()):
+            raise BuildError(
+                f"{target} is, or holds, {what}: a build would replace it", hint="choose another place with -o"
+            )
+
+
 def _check_kind(target: Path, *, force: bool) -> None:
     if not os.path.lexists(target):
         return
+    _check_holds(target, {"the current folder": Path.cwd(), "your home folder": Path("~").expanduser()})
     if not target.is_dir():
         raise BuildError(f"{target} is a file; a build writes a folder", hint="choose another place with -o")
     if not force and not (target / NAME).is_file() and any(target.iterdir()):

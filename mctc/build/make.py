@@ -74,7 +74,9 @@ def build(
     told(f"reading {spec}")
     program = elaborate_file(spec, model=options.model, defines=dict(options.defines), read=read.append)
     out = Path("build") / program.name if out is None else out
-    check_replaceable(out, force=options.force)
+    check_replaceable(
+        out, force=options.force, inputs=[path for path in (spec, options.weights) if isinstance(path, Path)]
+    )
     check_room(program, out)
     told("compiling")
     compiled = compile_for(target, program, options, watch)

@@ -46,6 +46,7 @@ def read_source(path: Path, name: str | None = None) -> SourceFile:
 def read_bytes(path: Path, shown: str) -> bytes:
     """At most SOURCE_BYTES of a regular file. Raises DiagnosticError."""
     try:
+        os.fsdecode(path).encode()  # a build records the name
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             what = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"

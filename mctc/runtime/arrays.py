@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from mctc.atomic import whole_file
 from mctc.build.engine import Executable
@@ -86,26 +88,43 @@ def read_inputs(files: Sequence[str], compiled: Executable) -> dict[str, Array]:
 
 def read_npy(path: Path) -> Array:
     """The array of an npy file; pickles are refused."""
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.strerror:
-            raise ArraysError(f"{path}: {error.strerror.lower()}") from error
-        raise ArraysError(f"{path} holds no array", hint="numpy.save writes one") from error
+    array = _loaded(path, f"{path} holds no array", "numpy.save writes one", lambda loaded: loaded)
     if not isinstance(array, np.ndarray):
         raise ArraysError(f"{path} holds several arrays", hint="give a file that ends in .npz")
-    return array
+    return _numbers(array, path)
 
 
 def read_npz(path: Path) -> dict[str, Array]:
     """The arrays of an npz file by name."""
+    arrays: dict[str, Array] = _loaded(
+        path,
+        f"{path} is no npz file of arrays",
+        "numpy.savez writes one",
+        lambda file: {n: file[n] for n in file.files},
+    )
+    return {name: _numbers(array, path) for name, array in arrays.items()}
+
+
+def _numbers(array: Array, path: Path) -> Array:
+    if array.dtype.kind not in "fiub":
+        raise ArraysError(f"{path} holds an array of {array.dtype}, where real numbers belong")
+    return array
+
+
+def _loaded(path: Path, problem: str, hint: str, read: Callable[[Any], Any]) -> Any:
+    """What `read` makes of a file that numpy has opened. Raises ArraysError for whatever is wrong with the file."""
+    if path.exists() and not path.is_file():
+        raise ArraysError(f"{path} is no regular file")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, EOFError, OSError, AttributeError, TypeError) as error:
-        if isinstance(error, OSError) and error.strerror:
-            raise ArraysError(f"{path}: {error.strerror.lower()}") from error
-        raise ArraysError(f"{path} is no npz file of arrays", hint="numpy.savez writes one") from error
+        loaded = np.load(path, allow_pickle=False)
+        with loaded if isinstance(loaded, NpzFile) else nullcontext():
+            return read(loaded)
+    except OSError as error:
+        raise ArraysError(f"{path}: {error.strerror.lower()}" if error.strerror else problem, hint=hint) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # numpy lets through what its readers of zip files, headers and archives raise
+        raise ArraysError(problem, hint=hint) from error
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:

@@ -277,3 +277,25 @@ def test_builds_into_one_folder_at_once_leave_one_of_them_whole(root: Path, tmp_
     assert [process.communicate(timeout=60)[1] for process in running] == [b"", b""]
     assert contents(tmp_path / "model") in [{**whole(text), "mine": "mine"} for text in ("one", "two")]
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_the_folder_that_one_stands_in_is_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path / "model", "old")
+    monkeypatch.chdir(tmp_path / "model" / "sub")
+    for target in (Path(), Path(".."), tmp_path / "model", tmp_path):
+        with pytest.raises(BuildError, match="the current folder"):
+            rebuilt(target, force=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "model"))
+    with pytest.raises(BuildError, match="your home folder"):
+        rebuilt(tmp_path / "model", force=True)
+    assert contents(tmp_path / "model") == whole("old")
+
+
+def test_a_folder_that_holds_what_is_read_is_replaced_only_where_a_build_wrote_it(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "m.mct").write_text("model m {}")
+    with pytest.raises(BuildError, match=r"m\.mct, which is read"):
+        check_replaceable(tmp_path / "specs", force=True, inputs=[tmp_path / "specs" / "m.mct"])
+    fill(tmp_path / "model", "old")
+    check_replaceable(tmp_path / "model", inputs=[tmp_path / "model" / "a"])

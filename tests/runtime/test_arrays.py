@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mctc.runtime.arrays import ArraysError, run_arrays
+from mctc.runtime.arrays import ArraysError, read_npy, read_npz, run_arrays
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 MEL = np.random.default_rng(0).normal(size=(2, 1, 80, 1, 32)).astype(np.float32)
@@ -59,6 +60,48 @@ def test_files_that_do_not_fit_are_named(
     np.savez(tmp_path / "bad.npz", nothing=MEL)
     with pytest.raises(ArraysError, match=words):
         run_arrays(package(small), [str(tmp_path / i) for i in inputs], state=tmp_path / state if state else None)
+
+
+def npy(header: bytes) -> bytes:
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+
+
+DEEP = npy(b"(" * 5000)
+NEGATIVE = npy(b"{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }")
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04" + bytes(100), DEEP, NEGATIVE, b"\x93NUMPY\x09\x00"])
+def test_a_damaged_file_of_arrays_is_named(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "damaged").write_bytes(data)
+    for read in (read_npy, read_npz):
+        with pytest.raises(ArraysError, match="damaged"):
+            read(tmp_path / "damaged")
+
+
+@pytest.mark.parametrize("place", [40, 0.5, -30])
+def test_an_archive_of_arrays_with_a_damaged_place_is_named(tmp_path: Path, place: float) -> None:
+    np.savez_compressed(tmp_path / "a.npz", mel=MEL)
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    start = int(place * len(data)) if 0 < place < 1 else int(place)
+    data[start : start + 20] = b"\xff" * 20
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(ArraysError, match=r"a\.npz is no npz file"):
+        read_npz(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("dtype", ["<U3", "c8", "M8[D]", "f4,i4"])
+def test_arrays_of_other_things_than_numbers_are_refused(tmp_path: Path, dtype: str) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(3, dtype))
+    np.savez(tmp_path / "a.npz", x=np.zeros(3, dtype))
+    for read in (read_npy, read_npz):
+        with pytest.raises(ArraysError, match="where real numbers belong"):
+            read(tmp_path / ("a.npy" if read is read_npy else "a.npz"))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(ArraysError, match="no regular file"):
+        read_npy(tmp_path / "pipe.npy")
 
 
 def test_an_input_that_could_be_any_of_several_must_be_named(small: Path, tmp_path: Path) -> None:
