@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mctc.cli.options import SPEC, defines_option, model_option, names_of, plugin_option
+from mctc.cli.options import PATH, SPEC, defines_option, model_option, names_of, plugin_option
 from mctc.cli.progress import Step, progress
 from mctc.cli.verbosity import say
 from mctc.diagnostics.errors import ExitCode
@@ -37,15 +37,11 @@ def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction 
     "--target", default="ane", show_default=True, metavar="NAME", shell_complete=names_of("targets"),
     help="What to build for.",
 )  # fmt: skip
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER", help="Where to write; build/MODEL if left out."
-)
+@click.option("-o", "--output", type=PATH, metavar="FOLDER", help="Where to write; build/MODEL if left out.")
 @defines_option
 @model_option
 @click.option("--seed", default=0, show_default=True, help="The initial weights, where no --weights are given.")
-@click.option(
-    "--weights", type=click.Path(path_type=Path), metavar="FILE.safetensors", help="Trained weights, bound by name."
-)
+@click.option("--weights", type=PATH, metavar="FILE.safetensors", help="Trained weights, bound by name.")
 @click.option(
     "--chunk",
     callback=_chunk,

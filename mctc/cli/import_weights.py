@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mctc.cli.options import SPEC, defines_option, model_option, plugin_option
+from mctc.cli.options import PATH, SPEC, defines_option, model_option, plugin_option
 from mctc.cli.verbosity import Verbosity, say, verbosity
 from mctc.diagnostics.errors import ExitCode
 
@@ -26,12 +26,12 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 
 @click.command("import-weights")
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("checkpoint", type=PATH)
 @click.argument("file", type=SPEC)
 @click.option("--from", "family", metavar="NAME", help="The name map to use; --list shows them.")
-@click.option("--map", "own", type=click.Path(path_type=Path), metavar="FILE.toml", help="A name map of your own.")
+@click.option("--map", "own", type=PATH, metavar="FILE.toml", help="A name map of your own.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE.safetensors",
+    "-o", "--output", type=PATH, metavar="FILE.safetensors",
     help="Where to write; nothing is written if left out.",
 )  # fmt: skip
 @click.option("--allow-left-over", is_flag=True, help="Write although the checkpoint holds more than the spec needs.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mctc.cli.options import plugin_option
+from mctc.cli.options import PATH, plugin_option
 from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import UsageError
 from mctc.lint.config import FORMATS, NEVER
@@ -15,7 +15,7 @@ from mctc.lint.selection import SEVERITIES
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("paths", nargs=-1, type=PATH, metavar="PATH...")
 @click.option("--device", metavar="CHIP", help="The chip to check for, such as m4 or a17; the oldest if left out.")
 @click.option("--os", "system", metavar="SYSTEM", help="The system, such as ios18; the oldest that the opset permits.")
 @click.option(
@@ -32,22 +32,18 @@ from mctc.lint.selection import SEVERITIES
     "--fail-on", type=click.Choice((*SEVERITIES, NEVER)), help="The least severity that fails. Default: error."
 )
 @click.option("--format", "form", type=click.Choice(FORMATS), help="How to print. Default: text.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report there.")
+@click.option("-o", "--output", type=PATH, metavar="FILE", help="Write the report there.")
 @click.option("--all", "everything", is_flag=True, help="Every message and op, in place of the first few.")
 @click.option("--statistics", is_flag=True, help="A line per rule, with counts, in place of the findings.")
-@click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE", help="Report what is not in this file.")
-@click.option(
-    "--write-baseline", type=click.Path(path_type=Path), metavar="FILE", help="Write what is found to a baseline."
-)
+@click.option("--baseline", type=PATH, metavar="FILE", help="Report what is not in this file.")
+@click.option("--write-baseline", type=PATH, metavar="FILE", help="Write what is found to a baseline.")
 @click.option("--diff", is_flag=True, help="Compare two packages, the old one first: what got better, what worse.")
-@click.option(
-    "--measured", type=click.Path(path_type=Path), metavar="PLAN.json", help="Compare with what MLComputePlan said."
-)
+@click.option("--measured", type=PATH, metavar="PLAN.json", help="Compare with what MLComputePlan said.")
 @click.option("--exporter", is_flag=True, help="Print the script that writes PLAN.json on a Mac.")
 @click.option("--fix", is_flag=True, help="Repair what can be repaired without changing a number, proven before.")
 @click.option("--dry-run", is_flag=True, help="With --fix: say what would change, write nothing.")
 @click.option("--mps", is_flag=True, help="Check PyTorch training code for Apple GPUs instead.")
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings; the nearest pyproject.toml.")
+@click.option("--config", type=PATH, metavar="FILE", help="Settings; the nearest pyproject.toml.")
 @click.option("--isolated", is_flag=True, help="Read no settings.")
 @plugin_option
 def lint(paths: tuple[Path, ...], mps: bool, exporter: bool, **options: Any) -> int:

@@ -79,7 +79,7 @@ def _report(error: BaseException) -> int:
         _say("error: out of memory")
         return ExitCode.FAILED
     if isinstance(error, OSError):
-        place = error.filename or ("standard output" if _output_fails() else "")
+        place = error.filename or ("standard output" if _output_fails() else _lost_folder())
         _say(f"error: {place}{': ' * bool(place)}{(error.strerror or str(error)).lower()}")
         return ExitCode.FAILED
     if origin := _plugin_at_fault(error):
@@ -111,6 +111,15 @@ def _place(error: BaseException) -> str:
     while step is not None and step.tb_next is not None:
         step = step.tb_next
     return f"{'/'.join(Path(step.tb_frame.f_code.co_filename).parts[-2:])}:{step.tb_lineno}: " if step else ""
+
+
+def _lost_folder() -> str:
+    """'the current folder' where it was removed under the process's feet."""
+    try:
+        Path.cwd()
+    except OSError:
+        return "the current folder"
+    return ""
 
 
 def _output_fails() -> bool:

@@ -14,7 +14,23 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 STDIN = "mctc.stdin"
 
 
-class SpecPath(click.Path):
+class NamedPath(click.Path):
+    """A path that names something: '' would be the current folder, where a shell's variable is unset."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A Path. Raises click.BadParameter for an empty one."""
+        if value == "":
+            self.fail("an empty path names no file", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = NamedPath()
+
+
+class SpecPath(NamedPath):
     """The path of a spec, or - for standard input, once. Whether it can be read is for the language to say, in its own
     words."""
 
@@ -36,7 +52,7 @@ def take_standard_input(context: click.Context | None) -> None:
         context.meta[STDIN] = True
 
 
-SPEC = SpecPath(path_type=Path)
+SPEC = SpecPath()
 
 
 def parse_definition(text: str) -> tuple[str, Any]:
@@ -107,7 +123,7 @@ def plugin_option(command: Decorated) -> Decorated:
     """--plugin FILE: loads the file into the registry before the command runs, and declares the ops that
     plugins bring, so that a spec can use them; passes nothing on."""
     return click.option(
-        "--plugin", "plugins", multiple=True, type=click.Path(path_type=Path), metavar="FILE.py",
+        "--plugin", "plugins", multiple=True, type=PATH, metavar="FILE.py",
         callback=_load_plugins, expose_value=False, is_eager=True,
         help="Load passes, targets, ops or lint rules from a Python file. Repeatable.",
     )(command)  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from mctc.cli.options import take_standard_input
+from mctc.cli.options import NamedPath, take_standard_input
 from mctc.diagnostics.errors import MctcError
 
 NAME = "<stdin>"
@@ -27,7 +27,7 @@ class Recording:
     name: str
 
 
-class AudioPath(click.Path):
+class AudioPath(NamedPath):
     """The path of a recording, or - for standard input."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -38,7 +38,7 @@ class AudioPath(click.Path):
         return STANDARD_INPUT
 
 
-AUDIO = AudioPath(path_type=Path)
+AUDIO = AudioPath()
 STANDARD_INPUT = object()
 
 

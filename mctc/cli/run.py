@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mctc.cli.options import plugin_option
+from mctc.cli.options import PATH, plugin_option
 from mctc.cli.recording import AUDIO, Recording, opened
 from mctc.cli.terminal import lines_may_move
 from mctc.cli.verbosity import Verbosity, verbosity
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mctc.runtime.speech import Transcript
-
-PATH = click.Path(path_type=Path)
 
 
 @click.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mctc.cli.options import plugin_option
+from mctc.cli.options import PATH, plugin_option
 from mctc.cli.progress import progress
 from mctc.cli.terminal import table_console
 from mctc.cli.verbosity import Verbosity, verbosity
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from mctc.proof.rung import Rung
 
-PATH = click.Path(path_type=Path)
 WORDS = {True: "ok", False: "FAILED", None: "not run"}
 STYLES = {"ok": "green", "FAILED": "bold red", "not run": "yellow"}
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mctc.cli.options import PATH
+
 if TYPE_CHECKING:
     from mctc.ir.location import Location
     from mctc.runtime.trace import Trace, Traces
@@ -19,7 +21,7 @@ MOST = 12  # traces told in full; beyond, a line each
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option(
-    "--build", "folder", type=click.Path(path_type=Path), metavar="DIR",
+    "--build", "folder", type=PATH, metavar="DIR",
     help="The build to look in; the one in build/ if there is exactly one.",
 )  # fmt: skip
 def why(names: tuple[str, ...], folder: Path | None) -> None:

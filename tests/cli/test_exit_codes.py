@@ -6,6 +6,7 @@ MCTC_UPDATE_DOCS=1 writes the page's table anew.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -96,6 +97,13 @@ SITUATIONS: list[tuple[str, int, str]] = [
         """,
     ),
     (
+        "a plugin fails",
+        1,
+        """
+        mctc check tiny.mct --plugin failing.py
+        """,
+    ),
+    (
         "a rung of the proof fails",
         1,
         """
@@ -148,6 +156,13 @@ SITUATIONS: list[tuple[str, int, str]] = [
         mctc lint --mps train.py --device m1
         mctc lint tiny --severity x
         mctc explain -
+        mctc verify tiny --witness none
+        mctc check ''
+        mctc fmt ''
+        mctc build tiny.mct -o ''
+        mctc lint ''
+        mctc run '' --speech
+        mctc build tiny.mct --weights ''
         mctc run tiny --speech --max-symbols 0
         """,
     ),
@@ -180,7 +195,7 @@ SITUATIONS: list[tuple[str, int, str]] = [
 ]
 TABLE = "| what happens | exit code |\n|---|---|\n"
 PROCESS = [
-    ('mctc or a plugin fails ("internal error"): please report it', 2),
+    ('mctc itself fails ("internal error"): please report it', 2),
     ("it is interrupted (SIGINT, Ctrl-C)", 130),
     ("the reader of its output goes away (`mctc show m.mct \\| head`)", 141),
 ]
@@ -198,13 +213,14 @@ def files(place: Path, built: Path) -> Path:
     (place / "empty.mct").touch()
     (place / "empty.mlmodel").touch()
     (place / "unformatted.mct").write_text(SPEC.replace("    ", "  "))
+    (place / "failing.py").write_text("raise ZeroDivisionError\n")
     (place / "train.py").write_text("import torch\nx = torch.zeros(3).cuda()\n")
     return place
 
 
 @pytest.mark.parametrize(("what", "code", "lines"), SITUATIONS, ids=[what for what, *_ in SITUATIONS])
 def test_a_command_line_ends_as_the_page_says(what: str, code: int, lines: str, files: Path, command: Command) -> None:
-    ended = {line: command(*line.split()[1:]) for line in lines.strip().splitlines()}
+    ended = {line: command(*shlex.split(line)[1:]) for line in lines.strip().splitlines()}
     assert {line: done.code for line, done in ended.items()} == dict.fromkeys(ended, code)
     for line, done in ended.items():
         assert "Traceback" not in done.err + done.out, line

@@ -92,6 +92,20 @@ def test_a_file_that_may_not_be_read_is_named(
     assert capsys.readouterr().err == "error: a.mct: permission denied\n"
 
 
+def test_a_current_folder_that_is_gone_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    assert main.run(["build", str(tmp_path / "a.mct")]) == ExitCode.FAILED
+    assert main.run(["check", "a.mct"]) == ExitCode.FAILED
+    assert fail_with(monkeypatch, FileNotFoundError(2, "No such file or directory")) == ExitCode.FAILED
+    assert "error: the current folder: no such file or directory\n" in capsys.readouterr().err
+    os.chdir(tmp_path)
+
+
 def test_an_interrupt_ends_quietly_with_the_code_of_a_shell(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
