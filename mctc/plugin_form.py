@@ -13,7 +13,7 @@ def faults(kind: str, loaded: Any) -> Iterator[str]:
 
 
 def _of_pass(cls: Any) -> Iterator[str]:
-    from mctc.rewrite.base import Exact, Pass, Reshapes, Within
+    from mctc.rewrite.base import Exact, Pass, Reshapes, Rounds, Within
     from mctc.rewrite.order import STAGES
 
     if not _derives(cls, Pass):
@@ -21,8 +21,8 @@ def _of_pass(cls: Any) -> Iterator[str]:
         return
     if cls.run is Pass.run:
         yield "has no `run`"
-    if not isinstance(getattr(cls, "promise", None), (Exact, Within, Reshapes)):
-        yield f"`promise` must be Exact(), Within(error) or Reshapes(), not {_shown(getattr(cls, 'promise', None))}"
+    if not isinstance(getattr(cls, "promise", None), (Exact, Within, Reshapes, Rounds)):
+        yield f"`promise` must be Exact(), Within(error), Reshapes() or Rounds(), not {_shown(getattr(cls, 'promise', None))}"
     if cls.stage not in STAGES:
         yield f"`stage` must be {' or '.join(map(repr, STAGES))}, not {_shown(cls.stage)}"
     for name in ("after", "before"):

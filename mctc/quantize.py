@@ -16,6 +16,7 @@ from mctc.ir.program import Quantization
 
 LEVELS = {"int8": 127, "int4": 7}
 PALETTE_BITS = (2, 4, 6, 8)
+SMALLEST = np.float16(2.0**-24)
 ITERATIONS = 40  # of Lloyd's algorithm; it stops earlier when no centre moves
 
 
@@ -92,8 +93,9 @@ def _scaled(array: Array, scheme: str, axis: int) -> Scaled:
     levels = LEVELS[scheme]
     axes = tuple(i for i in range(array.ndim) if i != axis) if array.ndim > 1 else None
     largest, least = (extreme(array, axis=axes, keepdims=True, initial=0.0) for extreme in (np.max, np.min))
-    scale = (np.maximum(largest, -least) / levels).astype(np.float16)
-    scale = np.where(scale == 0, np.float16(1), scale)  # a channel of zeros, or one too small for an fp16 scale
+    peak = np.maximum(largest, -least)
+    scale = np.maximum((peak / levels).astype(np.float16), SMALLEST)  # below, codes are steps of fp16's smallest number
+    scale = np.where(peak == 0, np.float16(1), scale)
     steps = array / scale.astype(np.float32)  # the one copy of a tensor that may be most of a model
     codes = np.clip(np.rint(steps, out=steps), -levels, levels, out=steps).astype(np.int8)
     return Scaled(8 if scheme == "int8" else 4, codes, scale)

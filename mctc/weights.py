@@ -76,7 +76,8 @@ class Weights:
         if parameter.quantization is not None:
             from mctc.quantize import quantize
 
-            return quantize(value, parameter.quantization)
+            quantized = quantize(value, parameter.quantization)
+            return quantized.dequantize() if parameter.quantization.expanded else quantized
         with np.errstate(over="ignore"):
             return value.astype(np.float16)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from math import gcd
 
 from mctc.diagnostics.diagnostic import LocatedError, Severity, diagnostic_at
 from mctc.diagnostics.near import listing
+from mctc.hardware.devices import find_device
+from mctc.hardware.families import Family
 from mctc.ir.path_pattern import matches
 from mctc.ir.program import Op, Parameter, Program, Quantization, QuantizeRule
 from mctc.rewrite.base import Context, Pass, Within
@@ -45,11 +47,31 @@ class _Use:
     operand: str
 
 
+@dataclass(frozen=True)
+class _Weight:
+    """A parameter, the rule that decides about it, what reads it, and along which axis its output channels lie."""
+
+    parameter: Parameter
+    rule: QuantizeRule
+    uses: Sequence[_Use]
+    axis: int
+
+    @property
+    def rows(self) -> int:
+        return self.parameter.type.shape[self.axis]
+
+    @property
+    def too_small(self) -> bool:
+        size = self.parameter.type.size
+        return size < SMALLEST or size // self.rows < NARROWEST
+
+
 class AnnotateQuantization(Pass):
     """Marks weights as int8, int4 or palettised by the first rule of the `quantize` section that matches their names.
 
-    Weights of depthwise convolutions are not palettised (ANE-QT-015); small tensors and all that is no matrix of
-    weights (norms, biases, A and D of a scan) stay in fp16.
+    Weights of depthwise convolutions are not palettised (ANE-QT-015); small tensors, kernels that are cut for the
+    device and all that is no matrix of weights (norms, biases, A and D of a scan) stay in fp16. A table that is an
+    output layer too is stored alike wherever it is read: with a scale for each row.
     """
 
     name = "annotate-quantization"
@@ -61,12 +83,15 @@ class AnnotateQuantization(Pass):
         for rule in program.quantize:
             _check(rule, forced=bool(context.options.get("force_quantization", False)))
         uses = _uses(program)
-        parameters, matched = {}, {rule: _Matched(rule) for rule in program.quantize}
-        for name, parameter in program.parameters.items():
-            found = first_match(program.quantize, parameter)
-            parameters[name] = parameter
-            if found is not None:
-                parameters[name] = self._annotated(parameter, matched[found], uses.get(name, ()), context)
+        family = find_device(context.device).family
+        parameters, matched = dict(program.parameters), {rule: _Matched(rule) for rule in program.quantize}
+        for kin in _kin(program.parameters.values()):
+            ruled = [(each, rule) for each in kin if (rule := first_match(program.quantize, each)) is not None]
+            for parameter, rule in ruled:
+                matched[rule].parameters.append(parameter.name)
+            for weight, reason in _decided([(*pair, uses.get(pair[0].name, ())) for pair in ruled], family):
+                matched[weight.rule].note(weight, reason)
+                parameters[weight.parameter.name] = self._annotated(weight, reason, context)
         for rule, outcome in matched.items():
             if not outcome.parameters:
                 context.explain(self.name, rule.pattern, f"warning: {_unmatched(rule, program)}")
@@ -74,20 +99,43 @@ class AnnotateQuantization(Pass):
         functions = {name: replace(function) for name, function in program.functions.items()}
         return drop_dead(replace(program, functions=functions, parameters=parameters))
 
-    def _annotated(self, parameter: Parameter, matched: _Matched, uses: Sequence[_Use], context: Context) -> Parameter:
-        rule = matched.rule
-        matched.parameters.append(parameter.name)
-        if not _is_matrix(parameter, uses):
-            return parameter
-        reason = _reason_against(parameter, rule.quantization, uses)
-        matched.note(parameter, uses, reason)
+    def _annotated(self, weight: _Weight, reason: str | None, context: Context) -> Parameter:
+        parameter, rule = weight.parameter, weight.rule
         how = "fp16" if reason else describe(rule.quantization)
         told = f"{how}: {reason or f'rule {rule.pattern}'}"
         context.explain(self.name, parameter.name, told)
         if reason or rule.quantization is None:
             return parameter
-        quantization = replace(rule.quantization, axis=channels_axis(uses))
+        quantization = replace(rule.quantization, axis=weight.axis)
         return replace(parameter, quantization=quantization, origin=parameter.origin.after(self.name, told))
+
+
+def _kin(parameters: Iterable[Parameter]) -> Iterable[Sequence[Parameter]]:
+    """Parameters that start from the same tensor of the checkpoint, together."""
+    groups: dict[str, list[Parameter]] = {}
+    for parameter in parameters:
+        first = next((source.name for source in leaves(parameter.recipe)), parameter.name)
+        groups.setdefault(first, []).append(parameter)
+    return groups.values()
+
+
+def _decided(
+    kin: Iterable[tuple[Parameter, QuantizeRule, Sequence[_Use]]], family: Family
+) -> Sequence[tuple[_Weight, str | None]]:
+    """Parameters of one tensor that are matrices of weights, and why each stays in fp16, or None.
+
+    Where the tensor is a table and a layer, all of them have a scale for each row, or none has.
+    """
+    matrices = [(parameter, rule, uses) for parameter, rule, uses in kin if _is_matrix(parameter, uses)]
+    read = {use.op.name == "embedding" for _, _, uses in matrices for use in uses}
+    tied = len(read) > 1
+    weights = [_Weight(*each, 0 if tied else channels_axis(each[2])) for each in matrices]
+    reasons = [_reason_against(weight, family) for weight in weights]
+    if tied:
+        against = [reason for weight, reason in zip(weights, reasons) if reason and not weight.too_small]
+        small = reasons if all(weight.too_small for weight in weights) else []
+        reasons = [next(iter([*against, *small]), None)] * len(weights)
+    return list(zip(weights, reasons))
 
 
 @dataclass
@@ -104,15 +152,14 @@ class _Matched:
     refused: dict[str, list[str]] = field(default_factory=dict)
     rows: set[int] = field(default_factory=set)
 
-    def note(self, parameter: Parameter, uses: Sequence[_Use], reason: str | None) -> None:
+    def note(self, weight: _Weight, reason: str | None) -> None:
         quantization = self.rule.quantization
         self.stored += reason is None
-        if reason is None or quantization is None or _too_small(parameter, uses):
+        if reason is None or quantization is None or weight.too_small:
             return
-        rows = parameter.type.shape[channels_axis(uses)]
-        if (kind := _against_palette(rows, quantization, uses)) is not None:
-            self.refused.setdefault(kind.value, []).append(parameter.name)
-            self.rows |= {rows} if kind is Against.GROUP else set()
+        if (kind := _against_palette(weight.rows, quantization, weight.uses)) is not None:
+            self.refused.setdefault(kind.value, []).append(weight.parameter.name)
+            self.rows |= {weight.rows} if kind is Against.GROUP else set()
 
     def warn(self, context: Context) -> None:
         """Warns, at the rule, of weights that stay in fp16 although it asks for something else."""
@@ -179,22 +226,30 @@ def _is_matrix(parameter: Parameter, uses: Sequence[_Use]) -> bool:
     return parameter.type.rank >= 2 and all(use.operand in WEIGHTS.get(use.op.name, ()) for use in uses)
 
 
-def _reason_against(parameter: Parameter, quantization: Quantization | None, uses: Sequence[_Use]) -> str | None:
+def _reason_against(weight: _Weight, family: Family) -> str | None:
     """Why a parameter that a rule matches stays in fp16, or None."""
+    quantization = weight.rule.quantization
     if quantization is None:
         return "the rule says none"
-    rows = parameter.type.shape[channels_axis(uses)]
-    if _too_small(parameter, uses):
-        return f"only {rows} rows of {parameter.type.size // rows} entries"
-    kind = _against_palette(rows, quantization, uses)
+    if weight.too_small:
+        return f"only {weight.rows} rows of {weight.parameter.type.size // weight.rows} entries"
+    kernel = _cut_kernel(weight.uses, family)
+    if kernel is not None:
+        return f"a kernel of {kernel} is cut for {family.name} (ANE-CV-001), and its pieces would have other scales"
+    kind = _against_palette(weight.rows, quantization, weight.uses)
     if kind is Against.GROUP:
-        return f"{rows} output channels do not divide into groups of {quantization.group}"
+        return f"{weight.rows} output channels do not divide into groups of {quantization.group}"
     return None if kind is None else kind.value
 
 
-def _too_small(parameter: Parameter, uses: Sequence[_Use]) -> bool:
-    rows = parameter.type.shape[channels_axis(uses)]
-    return parameter.type.size < SMALLEST or parameter.type.size // rows < NARROWEST
+def _cut_kernel(uses: Sequence[_Use], family: Family) -> str | None:
+    """The size of a kernel that split-kernels cuts."""
+    for use in uses:
+        weight = use.op.operands[1] if use.op.name == "conv2d" else None
+        height, width = (1, 1) if weight is None else weight.type.shape[2:]
+        if height > family.kernel_column or width > family.kernel_row:
+            return f"{height}x{width}"
+    return None
 
 
 class Against(Enum):

@@ -8,24 +8,22 @@ from math import prod, sqrt
 import numpy as np
 
 from mctc.ir.op import axis_position
-from mctc.ir.ops.convolution import width_axis
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.program import Op, Program, Value
+from mctc.passes.numbers.half import SMALLEST_NORMAL, holds, power_of_two
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.rewriter import Rewriter, rewrite
 
 Legal = Callable[[Op, Rewriter], Value | None]
-SMALLEST_NORMAL = 2.0**-14  # of fp16
-WIDEST = 15  # taps of a kernel of one row (ANE-CV-001)
 
 
 class Legalise(Pass):
     """Expresses ops that a stack lacks, or refuses on the Neural Engine, in ops that it runs there in fp16.
 
-    Core ML: rms_norm, log_softmax, linear on more than four axes, kernels too wide. Core AI: the first three, and
-    layer_norm, silu and tanh.
+    Core ML: rms_norm, log_softmax, linear on more than four axes. Core AI: those, layer_norm, silu and tanh. Either: a
+    norm whose epsilon fp16 has no number for, which would divide by zero on silence.
     """
 
     name = "legalise"
@@ -38,7 +36,7 @@ class Legalise(Pass):
         table = LEGAL.get(context.stack, LEGAL["coreml"])
 
         def rule(op: Op, rewriter: Rewriter) -> Value | None:
-            legal = table.get(op.name)
+            legal = UNHELD.get(op.name) if _unheld(op, context) else table.get(op.name)
             return legal(op, rewriter) if legal else None
 
         return fold_parameters(rewrite(program, self.name, rule), self.name)
@@ -98,37 +96,9 @@ def _positional_embedding(op: Op, rewriter: Rewriter) -> Value | None:
     return rewriter.reshaped(rewriter.op("transpose", rows, order=(1, 0)), op.result.type)
 
 
-def _wide_conv2d(op: Op, rewriter: Rewriter) -> Value | None:
-    """The sum of convolutions with pieces of a one-row kernel that is wider than the engine takes (ANE-CV-001).
-
-    A quantised kernel stays whole: its pieces would get other scales.
-    """
-    x, weight, bias = rewriter.operands(op)
-    assert x is not None
-    assert weight is not None
-    height, width = weight.type.shape[2:]
-    if height > 1 or width <= WIDEST or not x.type.is_static or _quantized(weight, rewriter.program):
-        return None
-    axis, a = width_axis(op.signature), op.attributes
-    (before, after), stride, dilation = a["pad"], a["stride"][1], a["dilation"][1]
-    frames = op.result.type.shape[axis]
-    padded = rewriter.op("pad", x, axis=axis, before=before, after=after) if before or after else x
-    total: Value | None = None
-    for start in range(0, width, WIDEST):
-        taps = min(WIDEST, width - start)
-        first, span = start * dilation, (taps - 1) * dilation + 1
-        seen = rewriter.op("slice", padded, axis=axis, begin=first, end=first + span + stride * (frames - 1))
-        piece = rewriter.op("slice", weight, axis=3, begin=start, end=start + taps)
-        part = rewriter.op("conv2d", seen, piece, None if start else bias, **{**a, "pad": (0, 0)})
-        total = part if total is None else rewriter.op("add", total, part)
-    return total
-
-
-def _quantized(weight: Value, program: Program) -> bool:
-    owner = weight.owner
-    if owner is None or owner.name != "parameter":
-        return False
-    return program.parameters[owner.attributes["name"]].quantization is not None
+def _unheld(op: Op, context: Context) -> bool:
+    """Whether fp16 has no number for the epsilon of a norm."""
+    return context.precision == "fp16" and op.name in UNHELD and not holds(op.attributes["epsilon"])
 
 
 def _silu(op: Op, rewriter: Rewriter) -> Value:
@@ -146,34 +116,36 @@ def _tanh(op: Op, rewriter: Rewriter) -> Value:
 
 
 def _centred_norm(op: Op, rewriter: Rewriter) -> Value:
-    """Layer norm of Core AI, which has no op for it."""
+    """Layer norm in ops that every stack has: Core AI has none for it. Half of x less its mean is in fp16's range."""
     x = rewriter.named(op, "x")
     assert x is not None
-    mean = rewriter.op("reduce_mean", x, axis=channel_axis(op.signature, "x"))
-    return _normalised(op, rewriter.op("sub", x, mean), rewriter)
+    half = rewriter.op("scale", x, factor=0.5)
+    mean = rewriter.op("reduce_mean", half, axis=channel_axis(op.signature, "x"))
+    return _normalised(op, rewriter.op("sub", half, mean), op.signature.float("epsilon") / 4, rewriter)
 
 
 def _plain_norm(op: Op, rewriter: Rewriter) -> Value:
-    """RMS norm of Core AI, which has no op for it."""
+    """RMS norm in ops that every stack has."""
     x = rewriter.named(op, "x")
     assert x is not None
-    return _normalised(op, x, rewriter)
+    return _normalised(op, x, op.signature.float("epsilon"), rewriter)
 
 
-def _normalised(op: Op, x: Value, rewriter: Rewriter) -> Value:
+def _normalised(op: Op, x: Value, epsilon: float, rewriter: Rewriter) -> Value:
     """x / sqrt(mean(x^2) + epsilon), times weight, plus bias, with every tensor in the range of fp16.
 
-    For any m > 0 that is z / sqrt(mean(z^2) + (sqrt(epsilon)/m)^2) with z = x/m. With m the largest magnitude, or
-    sqrt(epsilon) if that is more, nothing that is squared is above 1; x^2 itself overflows from 256 on.
+    For any m > 0 that is z / sqrt(mean(z^2) + (F/m)^2 (epsilon/F^2)) with z = x/m. With m the largest magnitude, or F
+    if that is more, nothing that is squared is above 1; x^2 itself overflows from 256 on. F is a power of two near
+    sqrt(epsilon), so that fp16 holds epsilon/F^2 as exactly as epsilon.
     """
     emit, axis = rewriter.op, channel_axis(op.signature, "x")
-    root = sqrt(op.signature.float("epsilon"))
-    largest = emit("reduce_max", emit("abs", x), axis=axis)
-    m = emit("maximum", largest, rewriter.constant(np.float64(max(root, SMALLEST_NORMAL))))
+    base = max(power_of_two(sqrt(epsilon)), SMALLEST_NORMAL)
+    floor = rewriter.constant(np.float64(base))
+    m = emit("maximum", emit("reduce_max", emit("abs", x), axis=axis), floor)
     z = emit("div", x, m)
     power = emit("reduce_mean", emit("square", z), axis=axis)
-    epsilon = emit("square", emit("div", rewriter.constant(np.float64(root)), m))
-    y = emit("mul", z, emit("rsqrt", emit("add", power, epsilon)))
+    least = emit("scale", emit("square", emit("div", floor, m)), factor=epsilon / base**2)
+    y = emit("mul", z, emit("rsqrt", emit("add", power, least)))
     for name, kind in (("weight", "mul"), ("bias", "add")):
         vector = rewriter.named(op, name)
         if vector is not None:
@@ -187,7 +159,9 @@ COMMON: dict[str, Legal] = {
     "linear": _linear,
     "positional_embedding": _positional_embedding,
 }
+UNHELD: dict[str, Legal] = {"rms_norm": _plain_norm, "layer_norm": _centred_norm}
+"""Norms whose epsilon fp16 has no number for: the stack's own op would have none, and divide by zero on silence."""
 LEGAL: dict[str, dict[str, Legal]] = {
-    "coreml": {**COMMON, "rms_norm": _rms_norm, "conv2d": _wide_conv2d},
+    "coreml": {**COMMON, "rms_norm": _rms_norm},
     "coreai": {**COMMON, "rms_norm": _plain_norm, "layer_norm": _centred_norm, "silu": _silu, "tanh": _tanh},
 }

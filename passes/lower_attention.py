@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from math import sqrt
-
 import numpy as np
 
-from mctc.ir.ops.attention import band
-from mctc.ir.ops.relative_attention import first_key, scale, sinusoids
+from mctc.ir.ops.attention import band, scale
+from mctc.ir.ops.relative_attention import first_key, sinusoids
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.program import Op, Program, Value
 from mctc.ir.types import TensorType
@@ -76,8 +74,7 @@ class Attention:
 
     def scores(self) -> Value:
         """How well each key suits each query, [b, g, n*T, S]."""
-        width = self.q.type.shape[1] // self.heads
-        q = self._queries(self.rewriter.op("scale", self.q, factor=1 / sqrt(width)))
+        q = self._queries(self.rewriter.op("scale", self.q, factor=scale(self.op.signature)))
         return self.rewriter.op("matmul", q, self._by_head(self.k, self.kv_heads, "unit"), transpose_left=True)
 
     def _queries(self, q: Value) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import isinf
 
 import numpy as np
@@ -38,7 +39,20 @@ class LowerEmbedding(Pass):
 
     def run(self, program: Program, context: Context) -> Program:
         new = rewrite_functions(program, lambda new, function: _Lowering(new, function, self.name, context).lowered())
-        return fold_parameters(new, self.name)
+        return _expanded(fold_parameters(new, self.name))
+
+
+def _expanded(program: Program) -> Program:
+    """Weights of convolutions that would have a scale or a palette for each input, in fp16: the engine takes them for
+    each output (ANE-QT-001). Tables that are output layers too have a scale for each row, which is an id."""
+    kernels = {op.operands[1].owner for _, op in program.ops() if op.name == "conv2d" and op.operands[1] is not None}
+    names = {owner.attributes["name"] for owner in kernels if owner is not None and owner.name == "parameter"}
+    parameters = dict(program.parameters)
+    for name in names:
+        how = parameters[name].quantization
+        if how is not None and how.axis == 1 and (how.scheme != "palette" or how.group is not None):
+            parameters[name] = replace(parameters[name], quantization=replace(how, expanded=True))
+    return replace(program, parameters=parameters)
 
 
 class _Lowering(Rewriter):

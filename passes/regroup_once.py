@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from mctc.hardware.devices import find_device
 from mctc.ir.program import Op, Program, Value
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.rewriter import Replacement, Rewriter, rewrite
-
-TALLEST = 28  # the highest kernel of width 1 that every Neural Engine takes is 29 (ANE-CV-002)
 
 
 class RegroupOnce(Pass):
@@ -24,10 +23,12 @@ class RegroupOnce(Pass):
     before = ("pack-states",)
 
     def run(self, program: Program, context: Context) -> Program:
+        tallest = find_device(context.device).family.kernel_column
+
         def rule(op: Op, rewriter: Rewriter) -> Replacement:
-            if op.name == "split" and _worthwhile(op, rewriter):
+            if op.name == "split" and _worthwhile(op, rewriter, tallest):
                 return _split_features(op, rewriter)
-            source = _split_before(op, rewriter)
+            source = _split_before(op, rewriter, tallest)
             if source is None:
                 return None
             if op.name == "reshape":
@@ -37,24 +38,24 @@ class RegroupOnce(Pass):
         return fold_parameters(rewrite(program, self.name, rule), self.name)
 
 
-def _worthwhile(op: Op, rewriter: Rewriter) -> bool:
+def _worthwhile(op: Op, rewriter: Rewriter, tallest: int) -> bool:
     """Whether all parts of a split of channels can be features, at least two of them by a reshape now."""
     x = op.operands[0]
     assert x is not None
     if x.type.rank != 4 or not x.type.is_static or op.signature.axis("x") != 1 or x.type.shape[2] != 1:
         return False
     users = [rewriter.only_use(part) for part in op.results]
-    kinds = [_kind(part, user) for part, user in zip(op.results, users)]
+    kinds = [_kind(part, user, tallest) for part, user in zip(op.results, users)]
     return all(kinds) and kinds.count("reshape") >= 2
 
 
-def _kind(part: Value, user: Op | None) -> str | None:
+def _kind(part: Value, user: Op | None, tallest: int) -> str | None:
     if user is None:
         return None
     if user.name == "reshape":
         _, channels, _, frames = part.type.shape
         return "reshape" if user.result.type.shape == (1, 1, channels, frames) else None
-    if user.name != "conv2d" or user.operands[0] is not part or part.type.shape[1] > TALLEST:
+    if user.name != "conv2d" or user.operands[0] is not part or part.type.shape[1] > tallest:
         return None
     weight = user.operands[1]
     assert weight is not None
@@ -62,11 +63,11 @@ def _kind(part: Value, user: Op | None) -> str | None:
     return "conv2d" if plain and weight.type.shape[2:] == (1, 1) else None
 
 
-def _split_before(op: Op, rewriter: Rewriter) -> Value | None:
+def _split_before(op: Op, rewriter: Rewriter, tallest: int) -> Value | None:
     """The old value that op reads from a split that is turned to features, or None."""
     source = op.operands[0] if op.name in ("reshape", "conv2d") else None
     owner = source.owner if source is not None else None
-    return source if owner is not None and owner.name == "split" and _worthwhile(owner, rewriter) else None
+    return source if owner is not None and owner.name == "split" and _worthwhile(owner, rewriter, tallest) else None
 
 
 def _split_features(op: Op, rewriter: Rewriter) -> tuple[Value, ...]:

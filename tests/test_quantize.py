@@ -27,6 +27,15 @@ def test_a_scale_per_output_channel_holds_every_weight_within_half_a_step(scheme
     assert (error <= 0.5 * step + np.abs(WEIGHT) * 2.0**-10).all()
 
 
+@pytest.mark.parametrize("scheme", ["int8", "int4"])
+def test_codes_hold_at_least_what_fp16_holds_of_small_weights(scheme: str) -> None:
+    rows = np.array([[3e-6, -1e-6], [1e-7, 6e-8], [1e-9, 0.0]])
+    held = quantize(rows, Quantization(scheme, 8)).dequantize()
+    levels = 127 if scheme == "int8" else 7
+    np.testing.assert_allclose(held, rows.astype(np.float16), rtol=0, atol=max(2.0**-25, 3e-6 / levels / 2))
+    assert held[1].tolist() == rows[1].astype(np.float16).tolist()
+
+
 def test_a_channel_of_zeros_stays_zero() -> None:
     weight = WEIGHT.copy()
     weight[3] = 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from mctc.build.chunk import LengthError, lengths
-from mctc.build.options import STATES, BuildOptions, OptionError
+from mctc.build.options import PRECISIONS, STATES, BuildOptions, OptionError
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.program import Program
@@ -41,7 +41,8 @@ DERIVE = "derive-step"  # what the derivation is called where passes are named
 
 @dataclass(frozen=True)
 class Compiled:
-    """A program on its way: `whole` after the common passes, `derived` its steps, `deployed` after the deploy passes.
+    """A program on its way: `whole` after the common passes, `derived` its steps; `reference` is the whole program with
+    the numbers that artifacts hold, `lowered` its steps after the deploy passes, `deployed` these with such numbers.
 
     steps: what a caller of each step function must know. ran: the passes of each stage, in order.
     explanations: (pass, where, why) for every decision that a pass explained. warnings: what a pass left undone.
@@ -49,6 +50,8 @@ class Compiled:
 
     whole: Program
     derived: Program
+    reference: Program
+    lowered: Program
     deployed: Program
     lengths: Lengths
     steps: Mapping[str, StepInfo]
@@ -88,7 +91,13 @@ def _prepared(options: BuildOptions, wants: Wants, watch: Watch | None) -> tuple
     registry().ops()
     passes, left_out = registry().passes().values(), (*_left_out(options), *wants.without)
     chosen = {"scan": options.scan} if options.scan else {}
-    context = Context(options.device, options.state or STATES[0], chosen, stack=wants.stack)
+    context = Context(
+        options.device,
+        options.state or STATES[0],
+        chosen,
+        stack=wants.stack,
+        precision=options.precision or PRECISIONS[0],
+    )
     seen = (lambda cls, after: watch(cls.name, after)) if watch else None
     each = options.verify_each
     return partial(run_stage, passes=passes, context=context, without=left_out, each=each, watch=seen), context
@@ -106,9 +115,13 @@ def _behind(
         derived, steps = derive_program(whole, asked)
     if watch:
         watch(DERIVE, derived)
-    deployed, deploy = run(derived, "deploy") if wants.deploys else (derived, [])
-    ran = {"common": common, "deploy": deploy}
-    return Compiled(whole, derived, deployed, asked, steps, ran, tuple(context.explanations), tuple(context.warnings))
+    reference, number = run(whole, "number") if wants.deploys else (whole, [])
+    start = derived if reference is whole else derive_program(reference, asked, only=set(steps))[0]
+    lowered, deploy = run(start, "deploy") if wants.deploys else (derived, [])
+    deployed, again = run(lowered, "number") if wants.deploys else (lowered, [])
+    ran = {"common": common, "number": number, "deploy": deploy, "number again": again}
+    explanations, warnings = tuple(dict.fromkeys(context.explanations)), tuple(context.warnings)
+    return Compiled(whole, derived, reference, lowered, deployed, asked, steps, ran, explanations, warnings)
 
 
 def _streamed(

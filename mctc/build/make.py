@@ -119,7 +119,7 @@ def write_build(
         beside = {name: _beside(name, compiled, weights, folder, options, metadata) for name in target.beside}
         write_sources(read, folder)
         (folder / PROGRAM).write_text(print_program(program, locations=True), encoding="utf-8")
-        (folder / WHOLE).write_text(print_program(compiled.whole, locations=True), encoding="utf-8")
+        (folder / WHOLE).write_text(print_program(compiled.reference, locations=True), encoding="utf-8")
         write_json(folder / ORIGINS, origins(program, written))
         told(f"asking {target.judge}")
         refuse(returned_by(target, "report", target.report(compiled, folder, options, written)), options, target)

@@ -11,6 +11,7 @@ from mctc.cli.options import plugin_option
 
 STAGES = {
     "common": "on whole utterances, before training and deployment part ways",
+    "number": "on whole utterances too, for what is deployed in fp16",
     "deploy": "on the step functions derived from them (derive-step)",
 }
 

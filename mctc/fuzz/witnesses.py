@@ -81,8 +81,10 @@ class Case:
         return cls(found, options, compile_for(found, program, options))
 
     def subject(self, exact: bool) -> Subject:
+        """exact: parameters, and numbers that deploy passes brought in, as they are before they are rounded."""
         made = self.compiled
-        return Subject(made.whole, made.deployed, made.steps, made.lengths, self.weights, exact=exact)
+        steps = made.lowered if exact else made.deployed
+        return Subject(made.reference, steps, made.steps, made.lengths, self.weights, exact=exact)
 
     def weights(self, program: Program) -> Weights:
         """Values of a program's parameters; programs before and after a pass have weights of their own."""
@@ -93,7 +95,9 @@ class Case:
         compiled, target = self.compiled, self.target
         weights = self.weights(compiled.deployed if target.wants.deploys else compiled.whole)
         written = target.write(compiled, weights, folder, self.options, {})
-        (folder / WHOLE).write_text(print_program(compiled.whole, locations=True), encoding="utf-8")  # as in a build
+        (folder / WHOLE).write_text(
+            print_program(compiled.reference, locations=True), encoding="utf-8"
+        )  # as in a build
         target.check(compiled, weights, folder, self.options, written)
         return written
 

@@ -137,6 +137,7 @@ class OpDef:
     nonzero: operands at whose zeros the op is not finite; a stream keeps frames that do not exist away from them.
     takes: element types of its operands; None where it only moves entries, or `infer` asks by itself.
     forms: how a target writes the op, by the target's name, for an op that the target does not know (docs/plugins.md).
+    numbers: attributes that an artifact stores as numbers of the type that it computes in.
     """
 
     name: ClassVar[str]
@@ -146,6 +147,7 @@ class OpDef:
     nonzero: ClassVar[tuple[str, ...]] = ()
     takes: ClassVar[tuple[DType, ...] | None] = None
     forms: ClassVar[Mapping[str, Callable[..., Any]]] = {}
+    numbers: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     @cache
@@ -163,6 +165,11 @@ class OpDef:
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
         """Results for numpy operands (None for an absent optional one; a tuple for a variadic one)."""
         raise InferenceError(f"{cls.name} declares no reference")
+
+    @classmethod
+    def number(cls, s: Signature, name: str) -> float:
+        """The value of one of `numbers`; that of one which is left to the op, where the attribute is None."""
+        return s.float(name)
 
     @classmethod
     def time(cls, s: Signature) -> TimeBehaviour:

@@ -392,4 +392,7 @@ def _whole(extent: Extent) -> bool:
 
 def _quantization(call: tuple[str, dict[str, Any]]) -> Quantization:
     scheme, arguments = call
-    return Quantization(scheme, arguments.get("bits", 8), arguments.get("group"), arguments.get("axis", 0))
+    return Quantization(
+        scheme, arguments.get("bits", 8), arguments.get("group"), arguments.get("axis", 0),
+        arguments.get("expanded", False),
+    )  # fmt: skip

@@ -73,7 +73,8 @@ def _quantization(quantization: Quantization | None) -> str:
         return "none"
     group = {} if quantization.group is None else {"group": quantization.group}
     axis = {"axis": quantization.axis} if quantization.axis else {}
-    return call_text(quantization.scheme, {"bits": quantization.bits, **group, **axis})
+    expanded = {"expanded": True} if quantization.expanded else {}
+    return call_text(quantization.scheme, {"bits": quantization.bits, **group, **axis, **expanded})
 
 
 def _parameter(parameter: Parameter, program: Program, locations: bool) -> str:

@@ -177,13 +177,15 @@ class Quantization:
     """How a parameter is stored: 'int8', 'int4' (symmetric, one scale per output channel) or 'palette'.
 
     `bits` is for palettes (2, 4, 6, 8); `group` output channels share a palette, None means one per tensor.
-    `axis` is where the output channels lie: 0, but 1 in an embedding table.
+    `axis` is where the output channels lie: 0, but 1 in an embedding table. `expanded`: the values are those of codes
+    and scales, and are stored as fp16.
     """
 
     scheme: str
     bits: int
     group: int | None = None
     axis: int = 0
+    expanded: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,7 @@ from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.op import Array
+from mctc.ir.printer import print_program
 from mctc.ir.program import Program
 from mctc.ir.text import parse_program
 from mctc.proof.battery import BATTERY, BROKEN, NOISE, SILENCE, Item
@@ -27,7 +29,7 @@ from mctc.proof.rung import Rung, compare, worst
 from mctc.proof.subject import Subject
 from mctc.proof.undefined import first_undefined
 from mctc.proof.undefined import told as told_op
-from mctc.proof.witness import build_witness, precisions
+from mctc.proof.witness import Witness, build_witness, precisions
 from mctc.proof.witness import witnesses as witness_targets
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.step import Packages, stepping
@@ -70,7 +72,7 @@ class Ladder:
         for name in self.built.functions:
             yield from self._guard("IR reference, whole", name, partial(self.reference, name))
             yield from self._guard("IR reference, steps", name, partial(self.steps, name))
-        yield from self._of_build(Packages(self.built, load=self._weights), self.deployed)
+        yield from self._of_build(Packages(self.built, load=self._weights), self.deployed, self.subject)
         for target in self.witnesses:
             if target.name != self.built.target.name:
                 yield from self._of_target(target)
@@ -102,7 +104,6 @@ class Ladder:
         from mctc.build import sources
         from mctc.build.make import compile_for
         from mctc.diagnostics.source import SourceFile
-        from mctc.ir.printer import print_program
         from mctc.language import elaborate_file
 
         source = self.built.manifest["source"]
@@ -159,7 +160,7 @@ class Ladder:
     def steps(self, name: str) -> Rung:
         """The deployed step over chunks, by the ops' reference semantics too."""
         run = partial(self.subject.stepped, name)
-        return self._measured("IR reference, steps", name, FP32, self.subject.items(name), run)
+        return self._measured("IR reference, steps", name, FP32, self.subject.items(name), run, self.subject)
 
     def _of_target(self, target: Target) -> Iterator[Rung]:
         """The program built for another target, in every precision that it has, and executed by its runtime."""
@@ -182,38 +183,47 @@ class Ladder:
                 except MctcError as error:
                     yield Rung(f"{label}, {precision}", "build", str(error), "", False)
                     continue
-                yield from self._of_build(packages, witness.deployed)
+                yield from self._of_build(packages, witness.deployed, self._subject_of(witness))
 
-    def _of_build(self, packages: Packages, deployed: Program) -> Iterator[Rung]:
+    def _subject_of(self, witness: Witness) -> Subject:
+        """What a witness is held to: the program with the numbers that it holds, which fp16 may have rounded."""
+        if print_program(witness.whole) == print_program(self.whole):
+            return self.subject
+        return replace(self.subject, whole=witness.whole, _values={}, _utterances={})
+
+    def _of_build(self, packages: Packages, deployed: Program, subject: Subject) -> Iterator[Rung]:
         """What a build's runtime makes of chunks and, where it has functions for them, of whole utterances."""
         target = packages.built.target
         for precision in target.computes or (packages.precision,):
             at = Packages(packages.built, precision, self._weights) if precision != packages.precision else packages
             name, limit = f"{target.runtime}, {precision}", limit_of(precision)
             for each in packages.built.functions:
-                run = partial(self.over_chunks, each, at, deployed)
-                items = self.subject.items(each)
-                yield from self._guard(name, each, partial(self._measured, name, each, limit, items, run, deployed))
+                run = partial(self.over_chunks, each, at, deployed, subject=subject)
+                measured = partial(self._measured, name, each, limit, subject.items(each), run, subject, deployed)
+                yield from self._guard(name, each, measured)
             for each in packages.built.whole:
-                run, label = partial(self.over_whole, each, at), f"{name}, whole"
-                items = self.subject.items(each, whole=True)
-                yield from self._guard(label, each, partial(self._measured, label, each, limit, items, run))
-                if at.takes_lengths(each) and can_pad(self.subject, each):
-                    padded, label = partial(over_padded, self.subject, each, at.whole(each)), f"{name}, padded"
-                    yield from self._guard(label, each, partial(self._measured, label, each, limit, (NOISE,), padded))
+                run, label = partial(self.over_whole, each, at, subject=subject), f"{name}, whole"
+                items = subject.items(each, whole=True)
+                yield from self._guard(label, each, partial(self._measured, label, each, limit, items, run, subject))
+                if at.takes_lengths(each) and can_pad(subject, each):
+                    padded, label = partial(over_padded, subject, each, at.whole(each)), f"{name}, padded"
+                    measured = partial(self._measured, label, each, limit, (NOISE,), padded, subject)
+                    yield from self._guard(label, each, measured)
 
-    def over_chunks(self, name: str, packages: Packages, deployed: Program, item: Item) -> Arrays:
-        return self.subject.over_chunks(name, lambda: stepping(packages.step(name)), item, deployed)
+    def over_chunks(
+        self, name: str, packages: Packages, deployed: Program, item: Item, subject: Subject | None = None
+    ) -> Arrays:
+        return (subject or self.subject).over_chunks(name, lambda: stepping(packages.step(name)), item, deployed)
 
-    def over_whole(self, name: str, packages: Packages, item: Item) -> Arrays:
-        return self.subject.over_whole(name, packages.whole(name), item)
+    def over_whole(self, name: str, packages: Packages, item: Item, subject: Subject | None = None) -> Arrays:
+        return (subject or self.subject).over_whole(name, packages.whole(name), item)
 
     def _measured(
         self, rung: str, name: str, limit: Limit, items: Sequence[Item], run: Callable[[Item], Arrays],
-        deployed: Program | None = None,
+        subject: Subject, deployed: Program | None = None,
     ) -> Rung:  # fmt: skip
         """How far the results of `run` are from the whole component's, on the worst item of the battery."""
-        subject, seconds = self.subject, 0.0
+        seconds = 0.0
 
         def timed(item: Item) -> Arrays:
             nonlocal seconds
@@ -295,9 +305,9 @@ def _known(names: Sequence[str]) -> frozenset[str]:
 
 def _promises_exactness(name: str) -> bool:
     from mctc.plugins import registry
-    from mctc.rewrite.base import Within
+    from mctc.rewrite.base import Rounds, Within
 
-    return not isinstance(registry().passes()[name].promise, Within)
+    return not isinstance(registry().passes()[name].promise, (Rounds, Within))
 
 
 def _inside(folder: Path, name: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mctc.build.make import compile_whole_for, target_named, write_build
-from mctc.build.manifest import PROGRAM
+from mctc.build.manifest import PROGRAM, WHOLE
 from mctc.build.options import PRECISIONS, BuildOptions, OptionError
 from mctc.build.target import Target
 from mctc.diagnostics.near import did_you_mean, listing
@@ -19,9 +19,10 @@ from mctc.runtime.built import Built, open_built
 
 @dataclass(frozen=True)
 class Witness:
-    """A build that is executed, and the program of steps that it was written from."""
+    """A build that is executed, the whole program with the numbers that it holds, and the steps it was written from."""
 
     built: Built
+    whole: Program
     deployed: Program
 
 
@@ -47,7 +48,8 @@ def build_witness(
     ).resolved(target.forms)  # fmt: skip
     compiled = compile_whole_for(target, whole, settings)
     write_build(compiled, folder, settings, target, like.manifest["source"])
-    return Witness(open_built(folder), parse_program((folder / PROGRAM).read_text(encoding="utf-8")))
+    reference, deployed = (parse_program((folder / name).read_text(encoding="utf-8")) for name in (WHOLE, PROGRAM))
+    return Witness(open_built(folder), reference, deployed)
 
 
 def precisions(target: Target) -> tuple[str, ...]:

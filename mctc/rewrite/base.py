@@ -36,7 +36,15 @@ class Reshapes:
         return "reshapes"
 
 
-Promise = Exact | Within | Reshapes
+@dataclass(frozen=True)
+class Rounds:
+    """The same ops with other numbers: each rounded to the 11 significant bits of fp16, or brought into its range."""
+
+    def __str__(self) -> str:
+        return "rounds"
+
+
+Promise = Exact | Within | Reshapes | Rounds
 
 
 @dataclass
@@ -49,6 +57,7 @@ class Context:
     explanations: list[tuple[str, str, str]] = field(default_factory=list)  # (pass, where, why)
     stack: str = "coreml"  # whose rules the program is held to: coreml | coreai | one of a plugin's
     warnings: list[Diagnostic] = field(default_factory=list)
+    precision: str = "fp16"  # what artifacts store and compute in: fp16 | fp32
 
     def explain(self, by: str, where: str, why: str) -> None:
         self.explanations.append((by, where, why))
@@ -61,8 +70,9 @@ class Context:
 class Pass:
     """Base of all passes. Subclasses set the class variables and implement `run`.
 
-    stage: 'common' passes run on whole-utterance programs before training and deployment part ways;
-    'deploy' passes run on the derived step functions.
+    stage: 'common' passes run on whole-utterance programs before training and deployment part ways; 'number' passes
+    on them after that, on the way to deployment; 'deploy' passes on the step functions that are derived then, and
+    'number' passes on these once more.
     after, before: names of passes; an unknown name is an error unless it ends with '?'.
     """
 

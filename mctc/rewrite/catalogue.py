@@ -17,7 +17,8 @@ HEAD = """# Passes
 A pass is one small file that takes a program and returns a new one. It promises what it keeps, and the promise is
 checked by evaluation: `mctc build --verify-each` runs the program before and after every pass on random inputs and
 fails with the first op that differs. *exact* means equal up to the order of floating-point operations (a relative error
-of 1e-9 in double precision), *reshapes* the same behind a changed interface, *within x* a relative error of x.
+of 1e-9 in double precision), *reshapes* the same behind a changed interface, *within x* a relative error of x. *rounds*
+is checked without evaluation: the ops are the same, and each number is fp16's nearest or brought into its range.
 
 `mctc passes` lists them, `mctc show --after PASS` prints the program after any of them, and `mctc why NAME` tells which
 of them touched an op. The order below is that of the pipeline: it is sorted from what each pass declares to run
@@ -27,6 +28,9 @@ of them touched an op. The order below is that of the pipeline: it is sorted fro
 STAGE_TEXT = {
     "common": "Common passes run on whole utterances, before training and deployment part ways: the training module has"
     " exactly the parameters that are deployed.",
+    "number": "Number passes run on whole utterances too, once training has parted ways: the training module keeps the"
+    " numbers of the spec. The program that they leave is the one that artifacts are held to (`whole.mir`), and steps"
+    " are derived from it. They run once more behind the deploy passes.",
     "deploy": "Deploy passes run on the step functions that are derived after the common ones.",
 }
 

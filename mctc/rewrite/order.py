@@ -10,7 +10,7 @@ from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import did_you_mean
 from mctc.rewrite.base import Pass
 
-STAGES = ("common", "deploy")
+STAGES = ("common", "number", "deploy")
 
 
 class OrderError(MctcError):
@@ -20,7 +20,7 @@ class OrderError(MctcError):
 def ordered(passes: Iterable[type[Pass]], stage: str) -> list[type[Pass]]:
     """The passes of one stage in an order that meets every `after` and `before`; ties are broken by name.
 
-    Names of passes of the other stage are met by the stages themselves. Raises OrderError for an unknown name
+    Names of passes of other stages are met by the stages themselves. Raises OrderError for an unknown name
     (unless it ends with '?') and for a cycle, naming the passes of both.
     """
     known = {cls.name: cls for cls in passes}
@@ -72,5 +72,5 @@ def _check_stages(known: dict[str, type[Pass]], first: str, second: str) -> None
     if STAGES.index(known[first].stage) > STAGES.index(known[second].stage):
         raise OrderError(
             f"pass {_told(second)} ({known[second].stage}) wants to run after {_told(first)} ({known[first].stage}), "
-            "but deploy passes run after all common ones"
+            f"but {known[first].stage} passes run after all {known[second].stage} ones"
         )

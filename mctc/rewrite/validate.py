@@ -16,7 +16,8 @@ from mctc.proof.battery import CONSTANT, NOISE, SILENCE, draw
 from mctc.proof.difference import Scale, difference
 from mctc.proof.limits import PASS
 from mctc.proof.sizes import symbol_sizes
-from mctc.rewrite.base import Pass, Within
+from mctc.rewrite.base import Pass, Rounds, Within
+from mctc.rewrite.rounding import DifferenceError, rounding
 from mctc.weights import Weights
 
 Observe = Callable[[Op, list[Array]], None]
@@ -33,9 +34,18 @@ def validate(promise: Pass, before: Program, after: Program, seed: int = 0) -> f
     for name, function in before.functions.items():
         if name not in after.functions:
             raise ValidationError(f"pass {promise.name} lost function {name}")
-        if not _untouched(before, function, after, after.functions[name]):
+        if isinstance(promise.promise, Rounds):
+            worst = max(worst, _rounded(promise, function, after.functions[name]))
+        elif not _untouched(before, function, after, after.functions[name]):
             worst = max(worst, _compare(promise, before, after, function, seed))
     return worst
+
+
+def _rounded(promise: Pass, before: Function, after: Function) -> float:
+    try:
+        return rounding(before, after)
+    except DifferenceError as error:
+        raise ValidationError(f"pass {promise.name} promised to round numbers, but in {before.name} {error}") from error
 
 
 def _compare(promise: Pass, before: Program, after: Program, function: Function, seed: int) -> float:

@@ -25,10 +25,11 @@ from mctc.ir.text import parse_program
 from mctc.ir.types import Role
 from mctc.streaming.context import VALID
 from mctc.targets.torch.errors import EmitError
-from mctc.weights import Weights
+from mctc.weights import Weights, leaves
 
 FORWARD = ".forward"  # what the name of a component's class ends with for the function over whole utterances
 STATE, LENGTHS = "state", "lengths"
+QUANTIZER = "FakeQuantizer"  # of the runtime that lies beside the module
 _numbers = itertools.count()
 
 
@@ -47,6 +48,9 @@ class TorchEngine:
         self.model = _model(artifact)
         self.whole = parse_program((artifact.parent.parent / WHOLE).read_text(encoding="utf-8"))
         self.model.load_state_dict(_state_dict(self.whole, load(self.whole), self.model))
+        for module in self.model.modules():
+            if type(module).__name__ == QUANTIZER:
+                module.mode = "on"
 
     def function(self, name: str | None = None) -> TorchFunction:
         """A component by the name of its class: its step, or its forward where it has no state or that is named."""
@@ -142,15 +146,19 @@ def _model(artifact: Path) -> Any:
 
 
 def _state_dict(whole: Program, weights: Weights, model: Any) -> dict[str, Any]:
-    """The program's weights as a package stores them, under the module's names."""
+    """The program's weights under the module's names: fp16 numbers, but those that the module quantises as they are."""
+    compressed = {
+        each.name for p in whole.parameters.values() if p.quantization is not None for each in leaves(p.recipe)
+    }
     values = {}
     for name, tensor in model.state_dict().items():
         parameter = whole.parameters.get(name)
         if parameter is not None and parameter.type.shape == tuple(tensor.shape):
-            array = weights.deployed(parameter)
+            array = weights.value(parameter)
         else:
-            array = weights.source(Source(name, whole.sources[name][0])).astype(np.float16)
-        values[name] = _tensor(array)
+            array = weights.source(Source(name, whole.sources[name][0]))
+        sources = {name} if parameter is None else {each.name for each in leaves(parameter.recipe)}
+        values[name] = _tensor(array if sources & compressed else array.astype(np.float16))
     return values
 
 

@@ -89,7 +89,7 @@ def test_every_result_and_state_was_compared(make: Build) -> None:
 
 def test_the_programs_beside_the_package_read_back(make: Build) -> None:
     result = make()
-    for name, program in (("program.mir", result.compiled.deployed), ("whole.mir", result.compiled.whole)):
+    for name, program in (("program.mir", result.compiled.deployed), ("whole.mir", result.compiled.reference)):
         text = (result.folder / name).read_text()
         read = parse_program(text)
         verify(read)

@@ -58,6 +58,13 @@ def _built(code: str) -> Sequence[Diagnostic]:
     return check_program(elaborate_file(f"{code}.mct"))
 
 
+def _compiled(code: str) -> Sequence[Diagnostic]:
+    from mctc.build.compile import compile_program
+    from mctc.build.options import BuildOptions
+
+    return _raised(lambda: compile_program(elaborate_file(f"{code}.mct"), BuildOptions()))
+
+
 def _raised(action: Callable[[], object]) -> Sequence[Diagnostic]:
     with pytest.raises(DiagnosticError) as caught:
         action()
@@ -77,6 +84,7 @@ SPECIAL: dict[str, Callable[[], Sequence[Diagnostic]]] = {
     **{code: lambda code=code: _built(code) for code in BUILT},
     "MCT0201": lambda: _derived("MCT0201", 32),
     "MCT0202": lambda: _derived("MCT0202", 3),
+    "MCT0208": lambda: _compiled("MCT0208"),
 }
 
 

@@ -67,28 +67,6 @@ def test_positions_of_known_frames_are_a_parameter(rewrites, rows, how):
     assert names(made) == ["slice", "add"]
 
 
-@pytest.mark.parametrize(
-    ("frames", "how", "parts"),
-    [(20, "pad = [15, 15], groups = 6", 3), (31, "groups = 6", 3), (70, "stride = [1, 2], dilation = [1, 2]", 3)],
-)
-def test_a_wide_kernel_of_one_row_is_a_sum_over_its_pieces(rewrites, frames, how, parts):
-    channels = 1 if "groups" in how else 6
-    weights = f"source @w: f32[6, {channels}, 1, 31] = normal() param @w source @b: f32[6] = normal() param @b"
-    body = f"%k = parameter @w %b = parameter @b %y = conv2d(%x, %k, %b, {how})"
-    made, _ = rewrites(Legalise, program(body, f"f32[batch 1, channel 6, unit 1, time {frames}]", weights))
-    assert names(made).count("conv2d") == parts
-    kernels = [op.operands[1].type.shape[3] for op in made.functions["f"].ops if op.name == "conv2d"]
-    assert kernels == [15, 15, 1]
-
-
-def test_kernels_that_the_engine_takes_stay_whole(rewrites):
-    for kernel, pad in (("1, 15", "[0, 0]"), ("2, 31", "[1, 0]")):
-        weights = f"source @w: f32[6, 6, {kernel}] = normal() param @w"
-        body = f"%k = parameter @w %y = conv2d(%x, %k, pad_feature = {pad})"
-        made, _ = rewrites(Legalise, program(body, "f32[batch 1, channel 6, unit 1, time 40]", weights))
-        assert names(made) == ["conv2d"]
-
-
 def test_every_op_it_makes_has_a_core_ml_form(rewrites):
     made, _ = rewrites(Legalise, program("%a = log_softmax(%x) %y = rms_norm(%a)"))
     assert {op.name for op in made.functions["f"].ops} <= set(RULES)

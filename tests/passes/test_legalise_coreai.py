@@ -33,10 +33,10 @@ def test_tanh_is_a_sigmoid(rewrites):
 def test_a_norm_is_made_of_ops_that_core_ai_has(rewrites, op: str):
     weights = "source @g: f32[6] = normal() param @g"
     made, _ = rewrites(Legalise, program(f"%w = parameter @g %y = {op}(%x, %w)", weights), stack="coreai")
-    centred = ["reduce_mean", "sub"] if op == "layer_norm" else []
+    centred = ["scale", "reduce_mean", "sub"] if op == "layer_norm" else []
     assert names(made) == [
-        *centred, "abs", "reduce_max", "maximum", "div", "square", "reduce_mean", "div", "square", "add", "rsqrt",
-        "mul", "mul",
+        *centred, "abs", "reduce_max", "maximum", "div", "square", "reduce_mean", "div", "square", "scale", "add",
+        "rsqrt", "mul", "mul",
     ]  # fmt: skip
 
 

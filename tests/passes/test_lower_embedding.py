@@ -9,6 +9,7 @@ from mctc.evaluate.reference import evaluate
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
 from mctc.ir.program import Function, Initializer, Op, Parameter, Program, Quantization, Source, Value
+from mctc.ir.text import parse_program
 from mctc.ir.types import Axis, DType, Role, TensorType, plain
 from mctc.passes.lower_embedding import LowerEmbedding
 from mctc.quantize import quantize
@@ -113,3 +114,19 @@ def test_a_table_in_int4_keeps_its_numbers_when_it_becomes_a_kernel():
     kernel = quantize(table.T.reshape(6, 70, 1, 1), Quantization("int4", 4)).dequantize()
     assert np.array_equal(stored.T, kernel[:, :, 0, 0])
     assert np.abs(stored - table).max(0).max() <= np.abs(table).max(0).max() / 7
+
+
+@pytest.mark.parametrize(("axis", "how"), [(0, "int8(bits = 8)"), (1, "int8(bits = 8, axis = 1)")])
+def test_a_table_with_a_scale_for_each_row_is_stored_expanded(axis, how):
+    """A convolution takes a scale for each output, and a row is one of its inputs (ANE-QT-001)."""
+    text = f"""program @m {{ source @t: f32[64, 32] = normal() param @t as {how}
+        function @f(%token: i32[batch 1, unit 1, unit 1, label 1] < 64) {{
+            %w = parameter @t %y = embedding(%token, %w) return y = %y }} }}"""
+    before = parse_program(text)
+    made = LowerEmbedding().run(before, Context())
+    (parameter,) = made.parameters.values()
+    weights = Weights(before.sources)
+    assert parameter.quantization.expanded == (axis == 0)
+    assert isinstance(weights.stored(parameter), np.ndarray) == (axis == 0)
+    expected = weights.deployed(before.parameters["t"])
+    np.testing.assert_array_equal(weights.deployed(parameter)[..., 0, 0].T, expected)

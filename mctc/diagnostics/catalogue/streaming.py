@@ -81,4 +81,14 @@ ENTRIES = (
             "audio { fft = 300 }",
         ),
     ),
+    Entry(
+        "MCT0208",
+        "a number that fp16 can't hold",
+        "Core ML packages and Core AI assets store numbers in fp16, which has none above 65504 and none between 0 and"
+        " 6e-8. What keeps a logarithm, a root or a quotient from zero may be smaller, `log(x + 1e-10)`, and so may the"
+        " epsilon of a norm: both are written as products of numbers that fp16 has. A mask that is added before a"
+        " softmax may be as large as you like: it becomes one of 3e4. Anything else has to be in range: leave it out,"
+        " scale what it is used with, or write another number.",
+        plain_model("component c(x: f32[T, 8]) -> f32[T, 8] { return x * 1e-9 }", "stream { chunk = 320 ms }"),
+    ),
 )

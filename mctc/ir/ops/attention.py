@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,10 @@ MASKED = -4e4  # finite in fp16: the Neural Engine mishandles -inf in softmax (k
 
 @declare
 class Attention(OpDef):
-    """softmax(q k / sqrt(width per head)) v; frame t sees frames t-left ... t+right; None means all.
+    """softmax(scale q k) v; frame t sees frames t-left ... t+right; None means all.
 
     q [.., T, heads*W]; k [.., S, kv_heads*W]; v [.., S, kv_heads*V]. Each kv head serves heads/kv_heads query heads.
+    `scale` is 1 / sqrt(W) unless given.
     With `given`, k and v hold exactly `left` frames before q's first and `right` after its last.
     With `within`, frames are in blocks of so many from the first one, and a frame sees none outside of its own.
     `key_mask` [S] or [batch, S] is 1 where a key exists, 0 where it does not. A query that sees no key at all averages
@@ -32,7 +34,16 @@ class Attention(OpDef):
     name = "attention"
     operands = "q k v key_mask?"
     takes = FLOATS
-    attributes = {"heads": REQUIRED, "kv_heads": 0, "left": None, "right": None, "given": False, "within": None}
+    attributes = {
+        "heads": REQUIRED,
+        "kv_heads": 0,
+        "left": None,
+        "right": None,
+        "given": False,
+        "within": None,
+        "scale": None,
+    }
+    numbers = ("scale",)
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
@@ -46,8 +57,12 @@ class Attention(OpDef):
         heads, kv = s.int("heads"), s.int("kv_heads") or s.int("heads")
         q, k, v = (by_head(s, name, a, n) for name, a, n in zip("qkv", operands, (heads, kv, kv)))
         k, v = (np.repeat(a, heads // kv, axis=-3) for a in (k, v))  # [..., heads, frames, width]
-        scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1])
+        scores = q @ np.swapaxes(k, -1, -2) * scale(s)
         return (attended(s, scores, v, operands[3]),)
+
+    @classmethod
+    def number(cls, s: Signature, name: str) -> float:
+        return scale(s)
 
     @classmethod
     def time(cls, s: Signature) -> TimeBehaviour:
@@ -62,6 +77,8 @@ def check_attention(s: Signature, kv: int) -> TensorType:
     q, k, v = s["q"], s["k"], s["v"]
     heads = s.count("heads")
     s.limit("left"), s.limit("right")
+    if s.attribute("scale") is not None:
+        s.float("scale")
     width, at = q.extents[channel_axis(s, "q")].value, channel_axis(s, "q")
     if kv < 1 or width % heads or heads % kv:
         raise InferenceError(f"{width} channels do not divide into {heads} heads ({kv} for keys and values)", "q")
@@ -76,6 +93,12 @@ def check_attention(s: Signature, kv: int) -> TensorType:
     out = v.extents[channel_axis(s, "v")] / kv * heads
     check_mask(s, "key_mask", "k")
     return q.with_axis(at, Axis(Role.CHANNEL, out))
+
+
+def scale(s: Signature) -> float:
+    """The factor of the scores."""
+    given = s.attribute("scale")
+    return 1 / sqrt(s["q"].extents[channel_axis(s, "q")].value / s.int("heads")) if given is None else float(given)
 
 
 def attended(s: Signature, scores: Array, v: Array, key_mask: Array | None) -> Array:

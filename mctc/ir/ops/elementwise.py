@@ -106,6 +106,7 @@ class Scale(OpDef):
     name = "scale"
     operands = "x"
     attributes = {"factor": 1.0, "offset": 0.0}
+    numbers = ("factor", "offset")
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
@@ -128,6 +129,7 @@ class Clip(OpDef):
     operands = "x"
     takes = FLOATS
     attributes = {"low": REQUIRED, "high": REQUIRED}
+    numbers = ("low", "high")
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:

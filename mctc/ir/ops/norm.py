@@ -48,6 +48,7 @@ class LayerNorm(ChannelNorm):
     name = "layer_norm"
     operands = "x weight? bias?"
     takes = FLOATS
+    numbers = ("epsilon",)
 
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
@@ -65,6 +66,7 @@ class RmsNorm(ChannelNorm):
     name = "rms_norm"
     operands = "x weight?"
     takes = FLOATS
+    numbers = ("epsilon",)
 
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:

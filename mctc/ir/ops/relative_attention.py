@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
 from typing import Any
 
 import numpy as np
 
 from mctc.ir.op import FLOATS, REQUIRED, Array, InferenceError, OpDef, Signature, declare
-from mctc.ir.ops.attention import attended, attention_time, by_head, check_attention
+from mctc.ir.ops.attention import attended, attention_time, by_head, check_attention, scale
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.time import TimeBehaviour
 from mctc.ir.types import TensorType
@@ -37,6 +36,7 @@ class RelativeAttention(OpDef):
         "scale": None,
         "symmetric": False,
     }
+    numbers = ("scale",)
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
@@ -52,8 +52,6 @@ class RelativeAttention(OpDef):
         for name in ("content_bias", "position_bias"):
             if s[name].extents != (q.extents[channel_axis(s, "q")],):
                 raise InferenceError(f"{name} must be [{width}], not {s[name]}", name)
-        if s.attribute("scale") is not None:
-            s.float("scale")
         return (result,)
 
     @classmethod
@@ -69,14 +67,12 @@ class RelativeAttention(OpDef):
         return (attended(s, (by_content + by_distance) * scale(s), v, operands[6]),)
 
     @classmethod
+    def number(cls, s: Signature, name: str) -> float:
+        return scale(s)
+
+    @classmethod
     def time(cls, s: Signature) -> TimeBehaviour:
         return attention_time(s)
-
-
-def scale(s: Signature) -> float:
-    """The factor of the scores."""
-    given = s.attribute("scale")
-    return 1 / sqrt(s["q"].extents[channel_axis(s, "q")].value / s.int("heads")) if given is None else float(given)
 
 
 def first_key(s: Signature) -> int:

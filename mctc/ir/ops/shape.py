@@ -158,6 +158,7 @@ class Pad(OpDef):
     name = "pad"
     operands = "x"
     attributes = {"axis": REQUIRED, "before": 0, "after": 0, "value": 0.0}
+    numbers = ("value",)
 
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:

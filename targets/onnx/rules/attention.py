@@ -8,7 +8,7 @@ import numpy as np
 
 from mctc.ir.dims import Extent
 from mctc.ir.op import Signature
-from mctc.ir.ops.attention import MASKED
+from mctc.ir.ops.attention import MASKED, scale
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.mask import ONE
 from mctc.ir.program import Op, Value
@@ -21,10 +21,9 @@ def _attention(op: Op, e: GraphEmitter) -> str:
     s = op.signature
     heads, kv = s.int("heads"), s.int("kv_heads") or s.int("heads")
     q, k, v = (by_head(op, name, kv, shared, e) for name, shared in (("q", heads // kv), ("k", 1), ("v", 1)))
-    width = s["q"].extents[channel_axis(s, "q")].value // heads
     rank = s["k"].rank + 2
     scores = e.node("MatMul", q, e.transposed(k, order_to(rank, [-2, -1], [-1, -2])))
-    scores = masked(op, e, e.node("Mul", scores, e.number(width**-0.5, s["q"])))
+    scores = masked(op, e, e.node("Mul", scores, e.number(scale(s), s["q"])))
     return joined(op, e.node("MatMul", e.node("Softmax", scores, axis=-1), v), kv, e)
 
 

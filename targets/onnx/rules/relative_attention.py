@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.ops.relative_attention import first_key, frequencies, scale
+from mctc.ir.ops.attention import scale
+from mctc.ir.ops.relative_attention import first_key, frequencies
 from mctc.ir.program import Op
 from mctc.targets.onnx.graph import GraphEmitter, Rule
 from mctc.targets.onnx.rules.attention import by_head, joined, masked, order_of

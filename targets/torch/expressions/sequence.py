@@ -125,8 +125,9 @@ def _attention(use: Application) -> Expression:
     keywords: dict[str, object] = {"heads": use.attribute("heads")}
     if use.attribute("kv_heads") not in (0, use.attribute("heads")):
         keywords["kv_heads"] = use.attribute("kv_heads")
-    if use.attribute("within") is not None:
-        keywords["within"] = use.attribute("within")
+    for name in ("within", "scale"):
+        if use.attribute(name) is not None:
+            keywords[name] = use.attribute(name)
     return call(named("attention"), use["q"], use["k"], use["v"], **keywords, **_view(use))
 
 

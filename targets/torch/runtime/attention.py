@@ -19,19 +19,20 @@ def attention(
     left: int | None = None,
     right: int | None = None,
     within: int | None = None,
+    scale: float | None = None,
     given: bool = False,
     key_mask: Tensor | None = None,
     valid: Tensor | None = None,
     axis: int = -1,
     key_axis: int = -1,
 ) -> Tensor:
-    """softmax(q k / sqrt(W)) v per head: frame t sees frames t - left ... t + right, None means all on that side.
+    """softmax(scale q k) v per head: frame t sees frames t - left ... t + right, None means all on that side.
 
     q (B, heads * W, 1, T), k (B, kv_heads * W, 1, S), v (B, kv_heads * V, 1, S) give (B, heads * V, 1, T); each kv head
-    serves heads / kv_heads query heads. With `given`, k and v hold exactly `left` frames before q's first and `right`
-    after its last, as a step hands them over. With `within`, frames are in blocks of so many from the first one, and a
-    frame sees none outside of its own. `key_mask`, (S,), (B, S) or laid out as k, and `valid` (B, S) are 1 where a key
-    exists; a query that sees none averages over the `valid` ones of its band.
+    serves heads / kv_heads query heads; scale is 1 / sqrt(W) unless given. With `given`, k and v hold exactly `left`
+    frames before q's first and `right` after its last, as a step hands them over. With `within`, frames are in blocks
+    of so many from the first one, and a frame sees none outside of its own. `key_mask`, (S,), (B, S) or laid out as k,
+    and `valid` (B, S) are 1 where a key exists; a query that sees none averages over the `valid` ones of its band.
     """
     kv_heads = kv_heads or heads
     q, k, v = _heads(q, heads, axis), _heads(k, kv_heads, key_axis), _heads(v, kv_heads, key_axis)
@@ -41,10 +42,10 @@ def attention(
         k, v = (a.repeat_interleave(heads // kv_heads, -3) for a in (k, v))
     masks = _masks(key_mask, valid, k)
     if not masks and left is None and right == 0 and not given and within is None:
-        return _joined(F.scaled_dot_product_attention(q, k, v, is_causal=True), axis)
+        return _joined(F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale), axis)
     seen, blind = _seen(q, k, _band(q, k, left, right, given, within), masks)
     q = q if blind is None else q.masked_fill(blind, 0)  # equal scores: a blind query averages
-    return _joined(F.scaled_dot_product_attention(q, k, v, seen), axis)
+    return _joined(F.scaled_dot_product_attention(q, k, v, seen, scale=scale), axis)
 
 
 def relative_attention(

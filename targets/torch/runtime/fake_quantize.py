@@ -32,6 +32,7 @@ LEVELS = {"int8": 127, "int4": 7}
 BITS = {"int8": (8,), "int4": (4,), "palette": (2, 4, 6, 8)}
 ITERATIONS = 40  # of Lloyd's algorithm; it stops earlier when no centre moves
 
+SMALLEST = 2.0**-24  # of fp16's numbers above 0
 LARGEST_KEY = 0x7BFF  # the bits of 65504, the largest number of fp16
 KEYS = 2 * LARGEST_KEY + 1
 
@@ -214,7 +215,8 @@ def _scaled(weight: Tensor, levels: int, axis: int) -> tuple[Tensor, Tensor]:
     peak = weight.abs().amax([i for i in range(weight.dim()) if i not in kept], keepdim=True)
     # CUDA multiplies by the rounded reciprocal of a plain number: only a division by a tensor is correctly rounded.
     scale = (peak / torch.full_like(peak, levels)).half()
-    scale = torch.where(scale == 0, torch.ones_like(scale), scale)  # all zeros, or too small for an fp16 scale
+    scale = scale.clamp(min=SMALLEST)  # below, codes are steps of fp16's smallest number
+    scale = torch.where(peak == 0, torch.ones_like(scale), scale)
     codes = (weight / scale.float()).round().clamp(-levels, levels).to(torch.int8)
     return scale, codes
 

@@ -13,6 +13,9 @@ from mctc.build.options import BuildOptions
 from mctc.build.target import Agreement, Written
 from mctc.ir.program import Program
 from mctc.package import Package, read_package
+from mctc.passes.round_numbers import RoundNumbers
+from mctc.rewrite.base import Context
+from mctc.streaming.lengths import Lengths
 from mctc.targets.ane.coremltools_import import import_coremltools
 from mctc.targets.ane.target import AneTarget
 from mctc.targets.ane.witness import check_with_coremltools
@@ -44,7 +47,7 @@ class Made:
 
 def compiled(program: Program) -> Compiled:
     """A program as it is, as if it had been compiled."""
-    return Compiled(program, program, program, 1, {}, {}, ())
+    return Compiled(*[program] * 5, Lengths(1), {}, {}, ())
 
 
 Make = Callable[..., Made]
@@ -57,6 +60,7 @@ def make(tmp_path: Path) -> Make:
     def write(program: Program, **options: object) -> Made:
         folder = tmp_path / f"out{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
+        program = RoundNumbers().run(program, Context())
         asked, weights = BuildOptions(**options), Weights(program.sources)  # type: ignore[arg-type]
         written = AneTarget().write(compiled(program), weights, folder, asked, {"mctc.model": program.name})
         return Made(program, weights, folder, asked, written)

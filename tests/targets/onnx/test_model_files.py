@@ -16,6 +16,7 @@ from mctc.build.make import BuildResult, build
 from mctc.build.options import BuildOptions
 from mctc.build.sources import digest
 from mctc.ir.program import Program
+from mctc.streaming.lengths import Lengths
 from mctc.targets.onnx.errors import OnnxError
 from mctc.targets.onnx.model import IR_VERSION, OPSET
 from mctc.targets.onnx.readback import check_file
@@ -31,7 +32,7 @@ FUNCTIONS = ("encoder", "predictor", "joiner")
 
 def compiled_as_it_is(program: Program) -> Compiled:
     """A program as if it had been compiled."""
-    return Compiled(program, program, program, 1, {}, {}, ())
+    return Compiled(*[program] * 5, Lengths(1), {}, {}, ())
 
 
 @pytest.fixture(scope="session")

@@ -116,13 +116,15 @@ def test_a_weight_of_any_strides_will_do() -> None:
         assert_is_the_packages(weight(24, 8, 40)[:, ::2, 1::3], how)
 
 
-def test_a_channel_of_zeros_or_below_any_fp16_scale_is_zero_and_can_grow() -> None:
+def test_a_channel_of_zeros_and_one_of_fp16_s_smallest_numbers_can_grow() -> None:
     values = weight(4, 8)
-    values[1], values[2] = 0, 1e-7
+    values[1], values[2], values[3] = 0, 1e-7, 1e-9
     values.requires_grad_()
     held = quantizer(INT8)(values)
-    assert scale_of(values, INT8).flatten()[1:3].tolist() == [1, 1]
-    assert not held[1:3].any()
+    assert scale_of(values, INT8).flatten()[1:].tolist() == [1, 2.0**-24, 2.0**-24]
+    assert not held[1].any()
+    assert held[2].eq(2 * 2.0**-24).all()  # what fp16 would make of it
+    assert not held[3].any()
     held.sum().backward()
     assert values.grad is not None
     assert values.grad.eq(1).all()

@@ -17,7 +17,6 @@ from .layers import Block
 
 INT4 = Quantize("int4", 4)
 INT8 = Quantize("int8", 8)
-INT8_COLUMNS = Quantize("int8", 8, axis=1)
 
 
 class LinearBlock(Block):
@@ -109,7 +108,7 @@ class Tied(Block):
     def __init__(self) -> None:
         super().__init__()
         self.new_parameter("weight", (256, 64), normal(std=1))
-        self.weight_quantizer = FakeQuantizer(INT8_COLUMNS)
+        self.weight_quantizer = FakeQuantizer(INT8)
         self.weight_reshape_quantizer = FakeQuantizer(INT8)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,185 @@
+"""Numbers beyond fp16's range become products of numbers that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mctc.ir.program import Function, Op, Program, Value
+from mctc.passes.numbers.floors import Floor, Squares, beyond, has_form, inverse_is_multiplied
+from mctc.passes.numbers.half import LARGEST, SMALLEST_NORMAL, factors, holds
+from mctc.passes.numbers.surroundings import Surroundings
+from mctc.rewrite.base import Context, Exact, Pass
+from mctc.rewrite.rewriter import Rewriter, rewrite_functions
+
+
+class FactorNumbers(Pass):
+    """Writes numbers that fp16 can't hold as products: a factor as two, y + 1e-9 as m and y/m + (F/m) (1e-9/F).
+
+    m is the larger of |y| and F, or the largest magnitude where y is a sum of squares: nothing vanishes or overflows
+    that the result doesn't. The logarithm, root or quotient that such a sum keeps from zero is taken of both factors.
+    """
+
+    name = "factor-numbers"
+    promise = Exact()
+    stage = "deploy"
+    before = ("legalise", "fold-deploy-constants")
+
+    def run(self, program: Program, context: Context) -> Program:
+        if context.precision != "fp16":
+            return program
+        return rewrite_functions(program, lambda new, function: _Factoring(new, function, self.name).factored())
+
+
+class _Factoring(Rewriter):
+    def __init__(self, program: Program, function: Function, by: str) -> None:
+        super().__init__(program, function, by)
+        self.around = Surroundings(function)
+        self._pairs: dict[Op, tuple[Value, Value]] = {}
+
+    def factored(self) -> Function:
+        return self.rebuild(lambda op, _: self._op(op))
+
+    def _op(self, op: Op) -> Value | None:
+        if op.name == "scale" and not holds(op.attributes["factor"]):
+            return self._scaled(op)
+        form = FORMS.get(op.name)
+        return form(self, op) if form is not None else None
+
+    def _scaled(self, op: Op) -> Value | None:
+        found = factors(op.attributes["factor"])
+        (x,) = self.operands(op)
+        if found is None or x is None or op.result in self.around.early:
+            return None
+        self.note(f"a factor of {op.attributes['factor']:g} became two")
+        return self.op("scale", self.op("scale", x, factor=found[1]), factor=found[0], offset=op.attributes["offset"])
+
+    def floor(self, value: Value | None) -> tuple[Op, Floor] | None:
+        """The op that makes an old value by a number beyond fp16's range, where it has a form as a product."""
+        op = value.owner if value is not None else None
+        floor = beyond(op) if op is not None else None
+        if op is None or floor is None or op.result in self.around.early or not has_form(op, floor, self.around):
+            return None
+        return op, floor
+
+    def pair(self, op: Op, floor: Floor) -> tuple[Value, Value]:
+        """(m, q) with y + e = m q or, beside squares, m^2 q."""
+        if op not in self._pairs:
+            squares = floor.squares
+            self._pairs[op] = self._of_value(floor) if squares is None else self._of_squares(floor, squares)
+        return self._pairs[op]
+
+    def _of_value(self, floor: Floor) -> tuple[Value, Value]:
+        base = self.constant(np.float64(floor.base))
+        if floor.length is not None:
+            m, total = self._summed(floor.length, floor.base)
+            part = self.op("sqrt", total)
+        else:
+            y = self._scaled_by(self[floor.y], floor.factor)
+            y = self.op("relu", y) if floor.bound else y
+            m = self.op("clip", y if floor.bound else self.op("abs", y), low=floor.base, high=LARGEST)
+            part = self.op("div", y, m)
+        least = self._scaled_by(self.op("div", base, m), floor.ratio)
+        q = self.op("maximum" if floor.bound else "add", part, least)
+        if floor.high is not None:
+            q = self.op("minimum", q, self.op("div", self.constant(np.float64(floor.high)), m))
+        return m, q
+
+    def _of_squares(self, floor: Floor, squares: Squares) -> tuple[Value, Value]:
+        m, total = self._summed(squares, SMALLEST_NORMAL)
+        least = self.op("square", self.op("div", self.constant(np.float64(SMALLEST_NORMAL)), m))
+        least = self._scaled_by(least, floor.value / SMALLEST_NORMAL**2)
+        return m, self.op("add", self._scaled_by(total, floor.factor), least)
+
+    def _summed(self, squares: Squares, base: float) -> tuple[Value, Value]:
+        """The largest magnitude m of what is squared, at least `base`, and the sums of the squares of it over m."""
+        x = self[squares.x]
+        m = self.op("abs", x)
+        for _, axis in squares.reductions:
+            m = self.op("reduce_max", m, axis=axis)
+        m = self.op("clip", m, low=base, high=LARGEST)
+        total = self.op("square", self.op("div", x, m))
+        for name, axis in squares.reductions:
+            total = self.op(name, total, axis=axis)
+        return m, total
+
+    def _scaled_by(self, x: Value, factor: float) -> Value:
+        return x if factor == 1 else self.op("scale", x, factor=factor)
+
+
+Form = Callable[[_Factoring, Op], Value | None]
+
+
+def _log(new: _Factoring, op: Op) -> Value | None:
+    found = new.floor(op.operands[0])
+    if found is None:
+        return None
+    m, q = new.pair(*found)
+    new.note("the logarithm of a product became a sum")
+    log = new.op("log", m)
+    return new.op("add", log if found[1].squares is None else new.op("scale", log, factor=2.0), new.op("log", q))
+
+
+def _root(new: _Factoring, op: Op) -> Value | None:
+    """sqrt(y + e): m sqrt(q) beside squares, else sqrt(m) sqrt(q)."""
+    found = new.floor(op.operands[0])
+    if found is None:
+        return None
+    m, q = new.pair(*found)
+    root = m if found[1].squares is not None else new.op("sqrt", m)
+    new.note("the root of a product became a product")
+    return new.op("mul", root, new.op("sqrt", q))
+
+
+def _inverse(new: _Factoring, op: Op) -> Value | None:
+    """1 / (y + e) or its root, where the result is in fp16's range; what is multiplied by it is divided instead."""
+    found = new.floor(op.operands[0])
+    if found is None or inverse_is_multiplied(op, new.around):
+        return None
+    one = new.constant(np.float64(1))
+    return _divided(new, one, found, rooted=op.name == "rsqrt")
+
+
+def _quotient(new: _Factoring, op: Op) -> Value | None:
+    """a / (y + e), and a / sqrt(y + e)."""
+    a, b = op.operands
+    assert a is not None
+    assert b is not None
+    found, rooted = new.floor(b), False
+    if found is None and b.owner is not None and b.owner.name == "sqrt":
+        found, rooted = new.floor(b.owner.operands[0]), True
+    return None if found is None else _divided(new, new[a], found, rooted=rooted)
+
+
+def _product(new: _Factoring, op: Op) -> Value | None:
+    """a * rsqrt(y + e), and a * (1 / (y + e))."""
+    for a, b in (op.operands, op.operands[::-1]):
+        inverse = b.owner if b is not None else None
+        if a is None or inverse is None or inverse.name not in ("rsqrt", "reciprocal"):
+            continue
+        found = new.floor(inverse.operands[0])
+        if found is not None and inverse_is_multiplied(inverse, new.around):
+            return _divided(new, new[a], found, rooted=inverse.name == "rsqrt")
+    return None
+
+
+def _divided(new: _Factoring, a: Value, found: tuple[Op, Floor], rooted: bool) -> Value:
+    m, q = new.pair(*found)
+    squared = found[1].squares is not None
+    if rooted:
+        m, q = m if squared else new.op("sqrt", m), new.op("sqrt", q)
+    elif squared:
+        a = new.op("div", a, m)
+    new.note("a quotient by a product became two")
+    return new.op("div", new.op("div", a, m), q)
+
+
+FORMS: dict[str, Form] = {
+    "log": _log,
+    "sqrt": _root,
+    "rsqrt": _inverse,
+    "reciprocal": _inverse,
+    "div": _quotient,
+    "mul": _product,
+}
