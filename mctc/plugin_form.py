@@ -22,7 +22,8 @@ def _of_pass(cls: Any) -> Iterator[str]:
     if cls.run is Pass.run:
         yield "has no `run`"
     if not isinstance(getattr(cls, "promise", None), (Exact, Within, Reshapes, Rounds)):
-        yield f"`promise` must be Exact(), Within(error), Reshapes() or Rounds(), not {_shown(getattr(cls, 'promise', None))}"
+        known = "Exact(), Within(error), Reshapes() or Rounds()"
+        yield f"`promise` must be {known}, not {_shown(getattr(cls, 'promise', None))}"
     if cls.stage not in STAGES:
         yield f"`stage` must be {' or '.join(map(repr, STAGES))}, not {_shown(cls.stage)}"
     for name in ("after", "before"):
