@@ -152,7 +152,7 @@ def draw_types(types: Iterable[tuple[str, TensorType]], item: Item = NOISE, seed
 
 def _drawn(rng: np.random.Generator, type_: TensorType, domain: Domain, item: Item) -> Array:
     if domain == MASK:
-        return np.asarray(item.marks(rng, type_), bool if type_.dtype is DType.BOOL else np.float64)
+        return item.marks(rng, type_).astype({DType.BOOL: np.bool_, DType.I32: np.int64}.get(type_.dtype, np.float64))
     if domain.whole:
         return item.ids(rng, type_, domain)
     if domain == ANY:

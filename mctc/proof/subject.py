@@ -30,6 +30,7 @@ BATCHED = "two in a batch"
 SEED = 7
 
 Results = dict[str, Array]
+Arrays = Mapping[str, Array]
 Fresh = Callable[[], Call]  # a call whose state is that of the first call of an utterance
 
 
@@ -37,8 +38,8 @@ Fresh = Callable[[], Call]  # a call whose state is that of the first call of an
 class Utterance:
     """Inputs of a component's whole function by name, and its results: what everything else is held to."""
 
-    inputs: Mapping[str, Array]
-    results: Mapping[str, Array]
+    inputs: Arrays
+    results: Arrays
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Subject:
     load: Callable[[Program], Weights]
     only: frozenset[str] = frozenset()
     hears: tuple[str, str] = ("", "")
-    heard: Mapping[str, Array] = field(default_factory=dict)
+    heard: Arrays = field(default_factory=dict)
     exact: bool = False
     _values: dict[int, ParameterValue] = field(default_factory=dict)
     _out_of_range: dict[tuple[str, str], Op | None] = field(default_factory=dict)
@@ -83,14 +84,29 @@ class Subject:
         return tuple(item for item in asked if self.out_of_range(name, item) is None)
 
     def out_of_range(self, name: str, item: Item) -> Op | None:
-        """The first op of the whole function that leaves fp16's range on an extreme item. A mask is a finite number
-        there, and an infinity may be one engine's and not another's: nothing behind it can be compared."""
-        component = self.component(name)
-        if item.extreme and (component, item.name) not in self._out_of_range:
-            function = self.whole.functions[component]
+        """The first op, of the whole function or of the steps, that leaves fp16's range on an extreme item. A mask is a
+        finite number there, and an infinity may be one engine's and not another's: nothing behind it can be compared.
+        """
+        if item.extreme and (name, item.name) not in self._out_of_range:
+            function = self.whole.functions[self.component(name)]
             inputs, value = self._inputs(name, function, item), self.parameter(self.whole)
-            self._out_of_range[component, item.name] = first_undefined(function, inputs, value, rounding=np.float16)
-        return self._out_of_range.get((component, item.name))
+            found = first_undefined(function, inputs, value, rounding=np.float16)
+            if found is None and name in self.deployed.functions:
+                found = self._overflow(name, item)
+            self._out_of_range[name, item.name] = found
+        return self._out_of_range.get((name, item.name))
+
+    def _overflow(self, name: str, item: Item) -> Op | None:
+        """The first op of a step that is not finite in fp16, in any of the calls that an item takes."""
+        parameter, found = self.parameter(self.deployed), list[Op]()
+
+        def call(function: Function, inputs: Arrays, state: Arrays | None) -> tuple[Results, Results]:
+            op = first_undefined(function, inputs, parameter, state, rounding=np.float16)
+            found.extend([] if op is None else [op])
+            return evaluate(function, inputs, parameter, state, rounding=np.float16)
+
+        self.over_chunks(name, lambda: call, item)
+        return found[0] if found else None
 
     def utterance(self, name: str, item: Item = NOISE) -> Utterance:
         """The whole function that function `name` of the steps is derived from, over an item of the battery, in
@@ -127,9 +143,7 @@ class Subject:
         program = deployed or self.deployed
         parameter = self.parameter(program)
 
-        def call(
-            function: Function, inputs: Mapping[str, Array], state: Mapping[str, Array] | None
-        ) -> tuple[dict[str, Array], dict[str, Array]]:
+        def call(function: Function, inputs: Arrays, state: Arrays | None) -> tuple[Results, Results]:
             return evaluate(function, inputs, parameter, state, rounding=rounding)
 
         return self.over_chunks(name, lambda: call, item, program)
@@ -167,13 +181,11 @@ class Subject:
         ]
         return self.real(name, self._joined(name, parts))
 
-    def over_whole(
-        self, name: str, call: Callable[[Mapping[str, Array]], Mapping[str, Array]], item: Item = NOISE
-    ) -> Results:
+    def over_whole(self, name: str, call: Callable[[Arrays], Arrays], item: Item = NOISE) -> Results:
         """Results of one call over the whole utterance."""
         return self.real(name, call(self.utterance(name, item).inputs))
 
-    def real(self, name: str, results: Mapping[str, Array]) -> Results:
+    def real(self, name: str, results: Arrays) -> Results:
         """Without the entries that pad a vocabulary: their -10000 would drown the logits in any measure of error."""
         real, name = dict(results), self.component(name)
         types = {key: value.type for key, value in self.whole.functions[name].results}
@@ -221,7 +233,7 @@ class Subject:
                     arrays[value.name] = _laid_out(self.heard[item.name], value.type.substitute(sizes))
         return arrays
 
-    def _by_label(self, name: str, inputs: Mapping[str, Array]) -> list[dict[str, Array]]:
+    def _by_label(self, name: str, inputs: Arrays) -> list[dict[str, Array]]:
         """The inputs of every label of a component over time; all of them where it has none."""
         axes = self._label_axes(name, [(v.name, v.type) for v in self.whole.functions[self.component(name)].inputs])
         count = max((inputs[key].shape[axis] for key, axis in axes.items()), default=1)

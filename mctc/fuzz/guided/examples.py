@@ -26,7 +26,6 @@ LINES = (
     'return log_softmax(op.reshape(x, axes = [["batch", B], ["time", T], ["channel", width]]))',
     "return depthwise_conv1d(batch_norm(rms_norm(silu(gelu(tanh(softplus(x)))))), kernel = 4)",
 )
-TRAIN = "    train { objective = ctc(blank = 0, zero_infinity = true) }\n"
 SECTIONS = """    stream { chunk = 320 ms }
     quantize { c.**.{linear, head}: int4(per_channel); c.**: palette(bits = 4, group = 16); **: none }
 """
@@ -38,13 +37,17 @@ block half(x: f32[..., C], n = 2) -> (low: f32[..., C/n], f32[..., C - C/n]) {  
 
 }
 """
-TRAINED = HEAD + BODY.replace("-> f32[B, T, width]", "-> f32[B, T, V]") + "        return linear(x, V) as head\n    }\n"
+TRAINED = """    component c(x: f32[B, T, width]) -> f32[B, T, V] {
+        return linear(x, V) as head
+    }
+    train { objective = ctc(blank = 0, zero_infinity = true) }
+"""
 SPECS = (
     *(
         BLOCKS * (number % 3 == 0) + HEAD + BODY + f"        {line}\n    }}\n" + SECTIONS * ("linear(" in line) + "}\n"
         for number, line in enumerate(LINES)
     ),
-    TRAINED + TRAIN + SECTIONS + "}\n",
+    HEAD + TRAINED + SECTIONS + "}\n",
 )
 
 TYPE = "f32[batch B, time T, channel 8]"
