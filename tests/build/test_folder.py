@@ -92,6 +92,7 @@ def killed_everywhere(root: Path, target: Path, mode: str) -> list[Outcome]:
     return [tuple(outcome) for outcome in json.loads(done.stdout)]
 
 
+@pytest.mark.quick("exchange")
 @pytest.mark.parametrize("mode", ["exchange", "two renames"])
 def test_a_kill_at_any_moment_leaves_the_old_folder_or_the_new_one(tmp_path: Path, root: Path, mode: str) -> None:
     fill(tmp_path / "one", "one")

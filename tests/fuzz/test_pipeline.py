@@ -30,10 +30,12 @@ model small(width = 4) {
 OPTIONS = BuildOptions()
 
 
-def test_random_programs_agree_everywhere() -> None:
-    tally = run_batch(Batch(seed=2026, count=10))
+@pytest.mark.quick("3")
+@pytest.mark.parametrize("count", [3, 10])
+def test_random_programs_agree_everywhere(count: int) -> None:
+    tally = run_batch(Batch(seed=2026, count=count))
     assert tally.failures == []
-    assert tally.programs == 10
+    assert tally.programs == count
     installed = {witness.name for witness in WITNESSES if witness.installed}
     assert set(tally.ran) == installed | {"ir-step"}
 
