@@ -125,7 +125,7 @@ class _Function:
             apart = f"differs from the program by {figure} of its largest value (limit {limit})"
         raise self.asked.raises(
             f"{self.asked.folder / self.artifact}: {key} of {self.function.name}, on {given.item.name}, {apart}",
-            hint="this is a fault of mctc: please report it with the spec and the command",
+            hint="a plugin's op or pass is at fault if one took part; else please report it: it is a fault of mctc",
         )
 
     def _calls(self) -> Iterator[tuple[_Given, dict[str, Array]]]:

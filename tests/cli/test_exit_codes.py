@@ -97,6 +97,15 @@ SITUATIONS: list[tuple[str, int, str]] = [
         """,
     ),
     (
+        "the system refuses: a full disk, no permission, a file or the current folder in the way",
+        1,
+        """
+        mctc build tiny.mct -o empty.mct
+        mctc build tiny.mct -o empty.mct/inside
+        mctc build tiny.mct -o . --force
+        """,
+    ),
+    (
         "a plugin fails",
         1,
         """
