@@ -1,7 +1,8 @@
 """Compiles a C++ source with the system's compiler on first use, and loads it.
 
 The library lies in the user's cache folder under a name that depends on the source, the command, the compiler and the
-processor: a changed source, or a home folder that machines share, never meets a library made for something else.
+processor: a changed source, or a home folder that machines share, never meets a library made for something else. The
+name ends in the digest of the library itself: one that was cut short or replaced is never loaded, but made again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 COMPILERS = ("c++", "g++", "clang++")  # asked for in this order, after the one that CXX names
@@ -42,7 +44,7 @@ def load(source: Path) -> ctypes.CDLL | None:
     if os.environ.get("MCTC_NATIVE") == "0":
         return None
     try:
-        return ctypes.CDLL(str(library(source)))
+        return _loaded(source)
     except (NativeError, OSError) as error:
         warnings.warn(
             f"{source.name} runs as slower torch operations: {error}. "
@@ -53,11 +55,19 @@ def load(source: Path) -> ctypes.CDLL | None:
         return None
 
 
-def library(source: Path) -> Path:
+def _loaded(source: Path) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(str(library(source)))
+    except OSError:  # whole, and yet not loaded: the folder may not hold programs
+        return ctypes.CDLL(str(library(source, _private_folder())))
+
+
+def library(source: Path, folder: Path | None = None) -> Path:
     """Where the compiled source lies, after compiling it if need be. Raises NativeError.
 
-    It may include headers that lie beside it, and the standard library's.
+    It may include headers that lie beside it, and the standard library's. `folder` is the cache if None.
     """
+    folder = folder or cache_folder()
     text = b"".join(file.read_bytes() for file in (source, *sorted(source.parent.glob("*.h"))))
     complaints = []
     for command in commands():
@@ -65,10 +75,8 @@ def library(source: Path) -> Path:
             # The predefined macros tell the compiler's version and what the processor can do, in one question.
             macros = _run([*command, "-dM", "-E", "-x", "c++", os.devnull])
             key = hashlib.sha256("\n".join([*command, macros]).encode() + text).hexdigest()[:16]
-            built = cache_folder() / f"{source.stem}-{key}.so"
-            if not built.exists():
-                _compile(command, source, built)
-            return built
+            name = f"{source.stem}-{key}"
+            return _found(folder, name) or _compile(command, source, folder, name)
         except NativeError as error:
             complaints.append(str(error))
     raise NativeError("; ".join(dict.fromkeys(complaints)) or "no C++ compiler (CXX, " + ", ".join(COMPILERS) + ")")
@@ -99,15 +107,34 @@ def _private_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="mctc-native-"))
 
 
-def _compile(command: list[str], source: Path, built: Path) -> None:
+def _found(folder: Path, name: str) -> Path | None:
+    """The library of a name that is whole. What else has the name is removed, if it can be."""
+    for path in sorted(folder.glob(f"{name}-*.so")):
+        with suppress(OSError):
+            if path.stem == f"{name}-{_digest(path)}":
+                return path
+            path.unlink()
+    return None
+
+
+def _compile(command: list[str], source: Path, folder: Path, name: str) -> Path:
     # Written beside and moved into place: of several processes that start at once, each finds a whole library.
-    handle, name = tempfile.mkstemp(dir=built.parent, prefix=built.stem, suffix=".part")
-    os.close(handle)
     try:
-        _run([*command, "-o", name, str(source)])
-        Path(name).replace(built)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        handle, part = tempfile.mkstemp(dir=folder, prefix=name, suffix=".part")
+        os.close(handle)
+        try:
+            _run([*command, "-o", part, str(source)])
+            return Path(part).replace(folder / f"{name}-{_digest(Path(part))}.so")
+        finally:
+            Path(part).unlink(missing_ok=True)
+    except OSError as error:  # a folder that can't be written after all, or something else in the library's place
+        if folder == _private_folder():
+            raise NativeError(f"{folder}: {error.strerror}") from None
+        return _compile(command, source, _private_folder(), name)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _run(command: list[str]) -> str:

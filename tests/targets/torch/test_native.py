@@ -6,7 +6,9 @@ import ctypes
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,3 +125,74 @@ def test_a_changed_header_is_another_library(source: Path) -> None:
     first = native.library(source)
     header.write_text("#define ANSWER 2\n")
     assert [ctypes.CDLL(str(each)).answer() for each in (first, native.library(source))] == [1, 2]
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def of_another_processor(path: Path) -> None:
+    header = bytearray(path.read_bytes())
+    header[18:20] = b"\xf3\x00"  # e_machine of ELF: RISC-V
+    path.write_bytes(header)
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "something").write_text("of somebody")
+
+
+def a_link_to_nothing(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.with_name("gone"))
+
+
+@pytest.mark.parametrize("damage", [truncated, emptied, of_another_processor, a_folder, a_link_to_nothing])
+def test_a_damaged_library_is_made_again(source: Path, damage: Callable[[Path], None]) -> None:
+    damage(native.library(source))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = native.load(source)
+    assert found is not None
+    assert found.answer() == 42
+    native.load.cache_clear()
+    again = native.library(source)
+    assert ctypes.CDLL(str(again)).answer() == 42
+
+
+def test_a_library_that_may_not_be_loaded_from_the_cache_is_loaded_from_elsewhere(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached, loaded = native.library(source), ctypes.CDLL
+
+    def of_a_cache_without_programs(path: str) -> ctypes.CDLL:
+        if Path(path) == cached:
+            raise OSError("failed to map segment from shared object")
+        return loaded(path)
+
+    monkeypatch.setattr(native.ctypes, "CDLL", of_a_cache_without_programs)
+    found = native.load(source)
+    assert found is not None
+    assert found.answer() == 42
+
+
+def test_a_cache_that_turns_out_to_be_read_only_is_left_alone(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = native.tempfile.mkstemp
+
+    def refused(**where: Any) -> tuple[int, str]:
+        if where["dir"] == native.cache_folder():
+            raise OSError(30, "Read-only file system")
+        return made(**where)
+
+    monkeypatch.setattr(native.tempfile, "mkstemp", refused)
+    assert ctypes.CDLL(str(native.library(source))).answer() == 42
+
+
+def test_processes_that_meet_a_damaged_library_at_once_all_load(source: Path, tmp_path: Path) -> None:
+    emptied(native.library(source))
+    test_processes_that_start_at_once_all_load(source, tmp_path)
