@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import struct
+from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ class WeightsError(MctcError):
     """Weights that do not fit the program; the message lists every name at fault."""
 
 
+PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth", ".tar")  # what torch.save's files are called
+PICKLED = (b"PK\x03\x04", *(b"\x80" + bytes([protocol]) for protocol in range(2, 6)))  # how they begin
 HEADER = 100_000_000  # bytes; the format's own limit
 AXES, LARGEST = 64, 1 << 48  # of a shape: numpy's most axes; more than any file holds
 
@@ -43,6 +47,8 @@ class SafeTensors:
             size = path.stat().st_size
             with path.open("rb") as file:
                 head = file.read(8)
+                if head.startswith(PICKLED) and any(head[4:]):  # a header of so many bytes would be 4 GB long
+                    raise self._pickle()
                 length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
                 if length > min(size - 8, HEADER):
                     raise self._none("its header is longer than the file")
@@ -59,6 +65,13 @@ class SafeTensors:
             if wrong := _wrong(entry, size - self.start, self._width(entry)):
                 raise self._none(f"tensor {name} {wrong}")
         self.shapes = {name: tuple(entry["shape"]) for name, entry in self.entries.items()}
+
+    def renamed(self, names: Mapping[str, str]) -> SafeTensors:
+        """The same file with its tensors under other names; `names` are those of the file by the new ones."""
+        other = copy(self)
+        other.entries = {name: self.entries[of_file] for name, of_file in names.items()}
+        other.shapes = {name: self.shapes[of_file] for name, of_file in names.items()}
+        return other
 
     def read(self, name: str) -> Array:
         """One tensor as float32. Raises WeightsError for a type that is not read here, and OSError."""
@@ -79,7 +92,16 @@ class SafeTensors:
         shaped: Array = array.reshape(entry["shape"])
         return shaped
 
+    def _pickle(self) -> WeightsError:
+        hint = (
+            "where it was made: safetensors.torch.save_file(state_dict, 'weights.safetensors') of the model's "
+            "state_dict(), or of torch.load(file, weights_only=True), in Lightning's files its entry 'state_dict'"
+        )
+        return WeightsError(f"{self.path} is a pickle, which can run any code when it is read", hint=hint)
+
     def _none(self, reason: str) -> WeightsError:
+        if self.path.suffix in PICKLES:
+            return self._pickle()
         return WeightsError(f"{self.path} is not a safetensors file: {reason}")
 
     def _width(self, entry: Any) -> int | None:

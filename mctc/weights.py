@@ -16,6 +16,7 @@ from mctc.ir.program import Derived, Initializer, Parameter, Program, Recipe, So
 from mctc.ir.program import Value as IrValue
 from mctc.ir.types import TensorType
 from mctc.rewrite.recipes import STRUCTURAL
+from mctc.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from mctc.quantize import Quantized
@@ -32,6 +33,7 @@ class Weights:
     ) -> None:
         self.sources, self.seed = sources, seed
         self._checkpoint: SafeTensors | None = None
+        self.left_out: tuple[str, ...] = ()  # of the checkpoint's names: what wrappers of the model had added
         self._drawn: tuple[str, Array] | None = None  # the last one: parts of one tensor are asked for in turn
         self._cache: dict[tuple[str, str], Any] | None = {} if cache else None
 
@@ -39,7 +41,9 @@ class Weights:
     def load(cls, program: Program, path: Path, cache: bool = False) -> Weights:
         """Weights from a safetensors file. Raises WeightsError listing missing, extra and misshapen names."""
         weights = cls(program.sources, cache=cache)
-        weights._checkpoint = SafeTensors(path)
+        checkpoint = SafeTensors(path)
+        found = unwrapped(program.sources.keys(), checkpoint.shapes.keys(), path)
+        weights._checkpoint, weights.left_out = checkpoint.renamed(found.names), found.left_out
         check_names(program, weights._checkpoint.shapes, path)
         return weights
 

@@ -187,5 +187,6 @@ def _weights(program: Program, options: BuildOptions) -> tuple[Weights, dict[str
     cache = count <= CACHED
     if options.weights is not None:
         weights = Weights.load(program, options.weights, cache=cache)
-        return weights, {"file": options.weights.name, "sha256": sha256(options.weights)}
+        origin: dict[str, Any] = {"file": options.weights.name, "sha256": sha256(options.weights)}
+        return weights, origin | ({"left_out": list(weights.left_out)} if weights.left_out else {})
     return Weights(program.sources, options.seed, cache=cache), {"seed": options.seed}

@@ -30,9 +30,6 @@ class Checkpoint:
 
 
 def _file(path: Path) -> Path:
-    if path.suffix in (".bin", ".pt", ".pth", ".ckpt"):
-        hint = "save it as safetensors: safetensors.torch.save_file, or save_pretrained of its library"
-        raise WeightsError(f"{path} is a pickle, which can run any code when it is read", hint=hint)
     if not path.is_dir():
         return path
     for name in (WHOLE, INDEX):

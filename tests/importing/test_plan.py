@@ -176,6 +176,7 @@ def test_a_damaged_index_is_refused(index: str, words: str, tmp_path: Path) -> N
 
 
 def test_a_pickle_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")
     with pytest.raises(WeightsError, match="pickle") as caught:
         Checkpoint(tmp_path / "pytorch_model.bin")
     assert "safetensors" in str(caught.value.hint)

@@ -16,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.checkpoint import checkpoint
 
 from . import functional
+from .convolution_op import conv2d
 from .fake_quantize import FakeQuantizer, Quantize
 from .initial import Initial, kaiming_uniform, normal, ones, uniform, zeros
 from .precision import narrowed
@@ -148,7 +149,7 @@ class Conv2d(Layer):
         low, high = self.pad_feature
         if before != after or low != high:  # convolution itself pads both sides alike, without a copy
             x, before, low = F.pad(x, (before, after, low, high)), 0, 0
-        return F.conv2d(x, weight, self.bias, self.stride, (low, before), self.dilation, self.groups)
+        return conv2d(x, weight, self.bias, self.stride, (low, before), self.dilation, self.groups)
 
     def extra_repr(self) -> str:
         text = f"{super().extra_repr()}, stride={self.stride}, pad={self.pad}"
