@@ -151,7 +151,10 @@ class Trials:
         """A small disk, a limit on the size of files, or a refusal at one call that writes."""
         place = self.place()
         kind, at = self.chance.randrange(3), self.chance.random()
-        if kind == 0 and _mount(place.parent, int(at * 800) + 400):
+        held = sum(4 + len(data) // 1024 for data in self.reference["ane", 0].values()) + 4 * len(
+            MINE
+        )  # kB, and folders
+        if kind == 0 and _mount(place.parent, held + 64 + int(2 * at * held)):
             try:
                 self.fill(place)
                 ended = child(self.build(place), self.folder)

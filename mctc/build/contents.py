@@ -28,11 +28,12 @@ def built_files(folder: Path) -> dict[str, str]:
         return {}
     try:
         content = read_json(path)
+        content["mctc"]  # what other programs call manifest.json has none
         files = {str(name): str(hash_) for name, hash_ in content["files"].items()}
         intact = content.get("digest") in (None, seal(content))
     except (BuildError, KeyError, TypeError, AttributeError) as error:
         raise BuildError(
-            f"{path} is damaged, so what was built can't be told from what was not",
+            f"{path} is damaged or another program's, so what was built can't be told from what was not",
             hint="choose another place with -o, or pass --force to replace the folder and all that is in it",
         ) from error
     return {**files, NAME: sha256(path) if intact else ""}

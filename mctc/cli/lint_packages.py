@@ -169,6 +169,8 @@ class _Job:
 
         try:
             write_text(self.wanted.output, f"{text}\n")
+        except BrokenPipeError:
+            raise
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise UsageError(f"{self.wanted.output}: can't be written ({reason})") from error

@@ -67,7 +67,7 @@ Outcome = tuple[dict[str, str] | None, dict[str, str], list[str]]
 
 
 def manifest(text: str) -> str:
-    return json.dumps({"files": {name: sha256(text.encode()).hexdigest() for name in ("a", "sub/b")}})
+    return json.dumps({"mctc": "0", "files": {name: sha256(text.encode()).hexdigest() for name in ("a", "sub/b")}})
 
 
 def fill(folder: Path, text: str) -> None:
@@ -253,7 +253,7 @@ def test_a_file_in_the_way_of_the_new_build_stops_it(tmp_path: Path, name: str) 
     assert contents(folder) == {**whole("new"), "c": "new"}
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"files": []}', "\udcff", "[" * 100_000])
+@pytest.mark.parametrize("damage", ['{"files": {"a": "b"}}', "", "{", "[]", '{"files": []}', "\udcff", "[" * 100_000])
 def test_where_the_manifest_is_damaged_nothing_is_replaced_unless_forced(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "model"
     fill(folder, "old")

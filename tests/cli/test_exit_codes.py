@@ -193,9 +193,11 @@ SITUATIONS: list[tuple[str, int, str]] = [
         """,
     ),
     (
-        "`lint` can't read a package",
+        "`lint` can't read a package, or write its report",
         2,
         """
+        mctc lint tiny -o none/report.txt
+        mctc lint tiny --write-baseline none/baseline.json
         mctc lint none.mlpackage
         mctc lint tiny.mct
         mctc lint empty.mlmodel
