@@ -143,6 +143,8 @@ class ClassWriter:
             elif path == name:
                 made[attribute] = parameter_line(self.shared.held.tensors[name], imports, self.schemes)
                 annotations.append(f"    {attribute}: Tensor")
+            else:
+                made |= self._without_ops(f"{node.path}.{attribute}", node, imports)
         for attribute, text in self.shared.buffers.get(node.path, {}).items():
             made[attribute] = f"self.register_buffer({literal(attribute)}, {text}, persistent=False)"
             annotations.append(f"    {attribute}: Tensor")
@@ -157,9 +159,29 @@ class ClassWriter:
             *head,
             "    def __init__(self) -> None:",
             "        super().__init__()",
-            *(f"        {line}" for line in made.values()),
+            *(f"        {line}" for line in made.values() if line),
             "",
         ]
+
+    def _without_ops(self, path: str, node: Node, imports: set[str]) -> dict[str, str]:
+        """The tensors of an instance in which nothing is computed, in modules that do no more than hold them."""
+        made = {path.rpartition(".")[2]: ""}
+        for name, tensor in self.shared.held.tensors.items():
+            if not name.startswith(f"{path}."):
+                continue
+            *owners, _ = name[len(node.path) + 1 :].split(".")
+            place = "self"
+            for part, behind in zip(owners, [*owners[1:], ""]):
+                holds = "nn.ModuleList()" if behind.isdigit() else "Block()"
+                place, line = (
+                    (f"{place}[{part}]", f"{place}.append({holds})")
+                    if part.isdigit()
+                    else (f"{place}.{part}", f"{place}.{part} = {holds}")
+                )
+                imports |= {"nn"} if behind.isdigit() else set()
+                made.setdefault(place, line)
+            made[name] = parameter_line(tensor, imports, self.schemes).replace("self.", f"{place}.", 1)
+        return made
 
     def _layer(self, path: str, imports: set[str]) -> str:
         op = self.whole.layers[path]
