@@ -52,7 +52,7 @@ class _Decoded:
         begin, prompt = settings["begin"], settings.get("prompt", ())
         memory = heard.made[parts.hearing.encoder.results[0][0]]
         if parts.among:
-            told = keywords({"begin": begin} | ({"prompt": prompt} if prompt else {}))
+            told = keywords({"begin": begin} | ({"prompt": prompt} if prompt else {}) | {"classes": parts.classes})
             self.lines = [
                 f"frames = {heard.frames}",
                 f"order = frames_then_labels(targets, target_lengths, frames, {memory}, {told})",
@@ -63,7 +63,7 @@ class _Decoded:
                 [*([str(len(prompt))] if prompt else []), _frames_text(parts), f"{len(begin)} + U"]
             )
         else:
-            self.lines = [f"before = begun(targets, target_lengths, {literal(begin)})"]
+            self.lines = [f"before = begun(targets, target_lengths, {literal(begin)}, classes={parts.classes})"]
             self.imports = {"begun"}
             self.said = "decoded" if len(begin) == 1 else f"decoded[..., {len(begin) - 1} :]"
             self.extent = f"U+{len(begin)}"

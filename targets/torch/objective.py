@@ -35,24 +35,24 @@ def _transducer(program: Program, settings: Settings, calls: Calls) -> Loss:
     parts = transducer(program)
     predictor, joiner = parts.predictor, parts.joiner
     heard = Heard(parts.hearing, (predictor, joiner), calls)
-    blank = literal(settings["blank"])
     (token,) = predictor.inputs
     joined = [_joined(value.type, parts.hearing.encoder, predictor, heard) for value in joiner.inputs]
-    told = keywords({"blank": settings["blank"], "dim": 1})
+    told = keywords({"blank": settings["blank"], "dim": 1, "classes": parts.classes})
+    begin = literal((settings["blank"],))  # an utterance starts behind a blank
     body = (
-        f"before = F.pad(targets, (1, 0), value={blank})  # an utterance starts behind a blank",
+        f"before = begun(targets, target_lengths, {begin}, classes={parts.classes})",
         f"predicted = {calls.text(predictor, [laid_out(token.type, 'before')])}",
         f"logits = {calls.text(joiner, joined)}",
         f"frames = {heard.frames}",
         f"return rnnt_loss(logits, targets, frames, target_lengths, {told})",
     )
-    return heard.loss("The transducer loss", body, ("F", "rnnt_loss"))
+    return heard.loss("The transducer loss", body, ("begun", "rnnt_loss"))
 
 
 def _ctc(program: Program, settings: Settings, calls: Calls) -> Loss:
     parts = frames(program)
     heard = Heard(parts.hearing, (), calls)
-    told = {"blank": settings["blank"], "dim": 1}
+    told = {"blank": settings["blank"], "dim": 1, "classes": parts.classes}
     told |= {"zero_infinity": True} if settings["zero_infinity"] else {}
     body = (
         f"frames = {heard.frames}",

@@ -155,6 +155,9 @@ def cross_entropy(
         end: the class that ends a sentence.
         label_smoothing: the share of the target's probability that is spread over all classes.
         ignored: a class that costs nothing where it is the target.
+
+    Raises ValueError for shapes that don't fit; and for targets that are no class, if they are on the CPU and the call
+    is not being compiled. Elsewhere they make the loss infinite.
     """
     x = _classes_last(logits, dim, classes)
     if x.shape[1] != targets.shape[1] + 1:
@@ -162,13 +165,21 @@ def cross_entropy(
             f"cross_entropy: logits have {x.shape[1]} positions; beside targets of {tuple(targets.shape)} they must "
             f"have {targets.shape[1] + 1}, one for the end too"
         )
+    if not 0 <= end < x.shape[-1]:
+        raise ValueError(f"cross_entropy: end is {end}; it must be one of the {x.shape[-1]} classes")
+    wrong = wrong_labels(targets, label_lengths, x.shape[-1])
+    if readable(targets, label_lengths):
+        check_lengths("cross_entropy", {"label_lengths": (label_lengths, 0, targets.shape[1])})
+        check_labels("cross_entropy", targets, wrong, x.shape[-1])
+    targets = targets.masked_fill(wrong, end)
     position = torch.arange(x.shape[1], device=x.device)
     lengths = label_lengths.to(x.device)[:, None]
     wanted = functional.pad(targets.to(x.device).long(), (0, 1))
     wanted = torch.where(position < lengths, wanted, torch.where(position == lengths, end, IGNORED))
     if ignored is not None:
         wanted = wanted.masked_fill(wanted == ignored, IGNORED)
-    return functional.cross_entropy(x.to(_wide(x)).mT, wanted, ignore_index=IGNORED, label_smoothing=label_smoothing)
+    loss = functional.cross_entropy(x.to(_wide(x)).mT, wanted, ignore_index=IGNORED, label_smoothing=label_smoothing)
+    return loss.masked_fill(wrong.any().to(loss.device), torch.inf)
 
 
 def posterior_distillation(

@@ -13,10 +13,15 @@ import torch
 from torch import Tensor
 
 
-def begun(targets: Tensor, label_lengths: Tensor, begin: Sequence[int]) -> Tensor:
-    """The classes `begin` and then the labels: (B, b + U). Padding becomes the last of `begin`."""
+def begun(targets: Tensor, label_lengths: Tensor, begin: Sequence[int], *, classes: int | None = None) -> Tensor:
+    """The classes `begin` and then the labels: (B, b + U). Padding becomes the last of `begin`.
+
+    So does a label that is none of `classes`, which no table has a row for: the loss says so.
+    """
     head = targets.new_tensor(tuple(begin)).expand(targets.shape[0], -1)
     own = torch.arange(targets.shape[1], device=targets.device) < label_lengths.to(targets.device)[:, None]
+    if classes is not None:
+        own = own & (targets >= 0) & (targets < classes)
     return torch.cat([head, targets.where(own, begin[-1])], 1)
 
 
@@ -56,13 +61,14 @@ def frames_then_labels(
     *,
     begin: Sequence[int],
     prompt: Sequence[int] = (),
+    classes: int | None = None,
 ) -> FramesThenLabels:
     """Of every utterance: the classes `prompt`, its own frames of memory (B, C, 1, N), `begin`, its labels (B, U).
 
     Each begins right behind what is before it, whatever the others of the batch have; S = p + N + b + U.
     """
     device, frames = memory.device, frame_lengths.to(memory.device)[:, None]
-    read = begun(targets.to(device), label_lengths, begin)
+    read = begun(targets.to(device), label_lengths, begin, classes=classes)
     place = torch.arange(len(prompt) + memory.shape[3] + read.shape[1], device=device)[None]
     behind = place - len(prompt) - frames
     is_frame = (place >= len(prompt)) & (behind < 0)

@@ -291,3 +291,13 @@ def test_what_does_not_fit_is_named() -> None:
         lattice_distillation(cells, collapse(cells[:2], TARGETS[:2]), TARGETS, FRAMES, LABELS)
     with pytest.raises(ValueError, match="reduction is 'avg'; it must be one of mean, sum, none"):
         posterior_distillation(x, x, FRAMES, reduction="avg")
+
+
+def test_cross_entropy_names_a_label_that_is_no_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, wrong = logits(3, 4, CLASSES), torch.tensor([[2, -100, 4], [1, 0, 0], [0, 0, 0]])
+    with pytest.raises(ValueError, match=r"cross_entropy: targets\[0, 1\] is -100; .* one of the 6 classes$"):
+        losses.cross_entropy(x, wrong, LABELS, end=5)
+    with pytest.raises(ValueError, match="end is 6; it must be one of the 6 classes"):
+        losses.cross_entropy(x, TARGETS, LABELS, end=6)
+    monkeypatch.setattr(losses, "readable", lambda *_: False)
+    assert losses.cross_entropy(x, wrong, LABELS, end=5).isinf()

@@ -107,3 +107,21 @@ def test_the_loss_of_a_padded_batch_is_the_mean_of_its_utterances(of: Callable[[
         if name in together:
             scale = float(together[name].abs().max()) + 1e-3
             assert float((parameter.grad - together[name]).abs().max()) <= 1e-4 * scale, name
+
+
+@pytest.mark.parametrize("spec", ["conformer_ctc", "mct_tiny", pytest.param("conformer_s2s", marks=pytest.mark.slow)])
+def test_a_model_reads_no_label_behind_the_last_and_names_one_that_is_none(
+    of: Callable[[str], Made], spec: str
+) -> None:
+    made = of(spec)
+    _, function = encoder(made)
+    mel, lengths = heard(function, 2, 64)[:, :, 0].mT, torch.tensor([64, 41])
+    width = [v.type.extents[1].value for f in made.whole.functions.values() for v in f.inputs if v.name == "position"]
+    more = [torch.zeros(2, 4, each) for each in width[:1]]
+    given = torch.tensor([[5, 6, 7], [5, -1, 999]])
+    with torch.no_grad():
+        loss = made.model(mel, lengths, given, torch.tensor([3, 1]), *more)
+        same = made.model(mel, lengths, given.clamp(0, 8), torch.tensor([3, 1]), *more)
+        assert torch.equal(loss, same)
+        with pytest.raises(ValueError, match=r"targets\[1, 1\] is -1; within label_lengths it must be one of the \d+ "):
+            made.model(mel, lengths, given, torch.tensor([3, 2]), *more)

@@ -305,4 +305,4 @@ class Conformer(Block):
         features = mel.transpose(1, 2)[:, :, None]
         ctc_output = self.ctc(features, lengths=lengths)
         frames = self.ctc.output_lengths(lengths)
-        return ctc_loss(ctc_output, targets, frames, target_lengths, blank=0, dim=1)
+        return ctc_loss(ctc_output, targets, frames, target_lengths, blank=0, dim=1, classes=201)

@@ -20,6 +20,7 @@ from .layers import LSTM, Block, Conv2d, Embedding, LayerNorm
 from .lengths import valid_frames, whole_strides
 from .rnnt_loss import rnnt_loss
 from .selective_scan import selective_scan
+from .teacher_forcing import begun
 
 INT4 = Quantize("int4", 4)
 INT8 = Quantize("int8", 8)
@@ -252,8 +253,8 @@ class MctSmall(Block):
         """The transducer loss: mel (B, T, 80), targets (B, U), the lengths of both (B,), to the mean over the batch."""
         features = mel.transpose(1, 2)[:, :, None]
         encoder_output = self.encoder(features, lengths=lengths)
-        before = F.pad(targets, (1, 0), value=0)  # an utterance starts behind a blank
+        before = begun(targets, target_lengths, (0,), classes=1001)
         predicted = self.predictor(before[:, None, None])
         logits = self.joiner(encoder_output, predicted.transpose(2, 3))
         frames = self.encoder.output_lengths(lengths)
-        return rnnt_loss(logits, targets, frames, target_lengths, blank=0, dim=1)
+        return rnnt_loss(logits, targets, frames, target_lengths, blank=0, dim=1, classes=1001)
