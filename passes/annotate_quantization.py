@@ -86,7 +86,7 @@ class AnnotateQuantization(Pass):
         family = find_device(context.device).family
         parameters, matched = dict(program.parameters), {rule: _Matched(rule) for rule in program.quantize}
         for kin in _kin(program.parameters.values()):
-            ruled = [(each, rule) for each in kin if (rule := first_match(program.quantize, each)) is not None]
+            ruled = [(each, found) for each in kin if (found := first_match(program.quantize, each)) is not None]
             for parameter, rule in ruled:
                 matched[rule].parameters.append(parameter.name)
             for weight, reason in _decided([(*pair, uses.get(pair[0].name, ())) for pair in ruled], family):

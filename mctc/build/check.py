@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mctc.build.compile import Compiled, Wants, compile_program
+from mctc.build.compile import Compiled, Wants, check_numbers, compile_program
 from mctc.build.front_end import front_end
 from mctc.build.options import BuildOptions
 from mctc.build.refusal import Refusal
@@ -46,12 +46,21 @@ def check_program(program: Program, wanted: Sequence[str] = ()) -> list[Diagnost
             except MctcError as error:
                 found += _diagnostics(error)
                 continue
-        for refusal in target.refuses(compiled, options):
+        for refusal in [*_numbers(target, plain, options), *target.refuses(compiled, options)]:
             refused.setdefault(refusal, []).append(name)
     for refusal, names in refused.items():
         severity = Severity.ERROR if set(names) & set(wanted) else Severity.WARNING
         found.append(refusal.diagnostic(names, severity))
     return found
+
+
+def _numbers(target: Target, plain: Compiled, options: BuildOptions) -> list[Refusal]:
+    """Numbers that the target's artifacts can't hold."""
+    try:
+        check_numbers(plain.whole, options, target.wants)
+    except DiagnosticError as error:
+        return [Refusal.of(found) for found in error.diagnostics]
+    return []
 
 
 def _says_lengths(program: Program) -> bool:

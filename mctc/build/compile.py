@@ -84,6 +84,13 @@ def compile_whole(whole: Program, options: BuildOptions, *, wants: Wants = Wants
     return _behind(whole, [], run, context, options, None, wants)
 
 
+def check_numbers(whole: Program, options: BuildOptions, wants: Wants) -> None:
+    """Raises what compiling raises for numbers that artifacts can't hold, of a program behind the common passes."""
+    if wants.deploys:
+        run, _ = _prepared(options, wants, None)
+        run(whole, "number")
+
+
 Stage = Callable[..., tuple[Program, list[Ran]]]  # run_stage for a program and a stage
 
 

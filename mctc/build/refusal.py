@@ -21,6 +21,11 @@ class Refusal:
     hint: str | None = None
     code: str = "MCT0206"
 
+    @classmethod
+    def of(cls, found: Diagnostic) -> Refusal:
+        """What a diagnostic says, as a refusal."""
+        return cls(found.message, found.span.location if found.span else None, found.hint, found.code)
+
     def diagnostic(self, targets: Sequence[str], severity: Severity = Severity.ERROR) -> Diagnostic:
         """The refusal as that of these targets."""
         whom = f"target{'s' * (len(targets) > 1)} {listing(targets)}"

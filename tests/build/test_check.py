@@ -211,3 +211,11 @@ def test_the_command_tells_errors_before_warnings_and_a_build_the_warnings(mctc:
     done = mctc("build", "m.mct", "--target", "torch")
     assert done.returncode == 0
     assert "warning[MCT0149]" in done.stderr
+
+
+def test_a_number_that_fp16_can_not_hold_is_told_of_the_targets_that_store_it(tmp_path: Path) -> None:
+    text = model(component("x: f32[B, T, 8]", "f32[B, T, 8]", "x * 1e-9"))
+    (found,) = checked(text, tmp_path)
+    assert (found.code, found.is_error) == ("MCT0208", False)
+    assert "`ane` and `coreai`" in found.message
+    assert any(each.is_error for each in checked(text, tmp_path, "coreai"))

@@ -13,6 +13,8 @@ from mctc.passes.numbers.substitutes import MASK
 from mctc.passes.round_numbers import RoundNumbers
 from mctc.rewrite.base import Context
 
+from .numbers import exactly, in_half
+
 X = "%x: f32[batch B, channel 4, unit 1, time T]"
 
 
@@ -82,6 +84,18 @@ def test_a_mask_is_as_large_as_can_be(rewrites, body: str):
                if isinstance(value, float)]  # fmt: skip
     arrays = [np.abs(op.attributes["value"]).max() for op in made.functions["f"].ops if op.name == "constant"]
     assert max([*numbers, *arrays]) == MASK
+
+
+@pytest.mark.parametrize("body", MASKS[:3])
+def test_a_mask_hides_what_it_did(body: str):
+    before = parse_program(program(body, inputs=f"{X}, {X.replace('%x', '%keep')}"))
+    after = RoundNumbers().run(before, Context())
+    rng = np.random.default_rng(0)
+    x, keep = rng.normal(size=(1, 4, 1, 6)) * 10, np.tile([[[[1.0]], [[0.0]], [[1.0]], [[0.0]]]], (1, 1, 1, 6))
+    inputs = {"x": x.astype(np.float16).astype(np.float64), "keep": keep}
+    expected, deployed = exactly(before.functions["f"], inputs), after.functions["f"]
+    np.testing.assert_array_equal(exactly(deployed, inputs)["out"], expected["out"])
+    np.testing.assert_allclose(in_half(deployed, inputs)["out"], expected["out"], atol=2e-3)
 
 
 @pytest.mark.parametrize(

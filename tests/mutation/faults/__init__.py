@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from . import core_ml, engines, inputs, kernels, passes, references, streaming, training
+from . import core_ml, engines, inputs, kernels, numbers, passes, references, streaming, training
 
 SECTIONS = {
     "Passes": passes.FAULTS,
     "Steps and their timing": streaming.FAULTS,
     "What inputs may be": inputs.FAULTS,
+    "Numbers in fp16": numbers.FAULTS,
     "Weights and Core ML packages": core_ml.FAULTS,
     "ONNX models and Core AI assets": engines.FAULTS,
     "Training modules": training.FAULTS,

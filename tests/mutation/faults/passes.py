@@ -49,8 +49,8 @@ FAULTS = (
         name="attention-scale",
         file="passes/lower_attention.py",
         what="scores are divided by the width of all heads, not of one",
-        old="width = self.q.type.shape[1] // self.heads\n        q = self._queries(",
-        new="width = self.q.type.shape[1]\n        q = self._queries(",
+        old="self.q, factor=scale(self.op.signature))",
+        new="self.q, factor=scale(self.op.signature) / self.heads**0.5)",
         caught_by="tests/passes/test_lower_attention.py",
     ),
     Fault(
