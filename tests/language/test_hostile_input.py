@@ -83,7 +83,7 @@ SOURCES: dict[str, tuple[str, str]] = {
     "an infinite literal": (component("n = 1e999", "return linear(x, ceil(n))"), "MCT0008"),
     "a huge rate": (component("y = 1e99999999999 Hz", "return x"), "MCT0008"),
     "a tiny rate": (component("y = 1e-99999999999 Hz", "return x"), "MCT0008"),
-    "a long name": (component("return " + "n" * 500_000), "MCT0050"),
+    "a long name": (component("return " + "n" * 500_000), "MCT0030"),
     "many results": (component("a = split(x, 10 ** 9)", "return x"), "MCT0103"),
     "NUL": ("model m {\0}", "MCT0004"),
     "a terminal's escape": ("model \x1b[31m {}", "MCT0004"),
