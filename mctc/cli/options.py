@@ -18,7 +18,7 @@ class NamedPath(click.Path):
     """A path that names something: '' would be the current folder, where a shell's variable is unset."""
 
     def __init__(self) -> None:
-        super().__init__(path_type=Path)
+        super().__init__(path_type=Path, readable=False)  # who reads it says so
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """A Path. Raises click.BadParameter for an empty one."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -42,9 +42,27 @@ def run_arrays(
     where it says nothing. Raises ArraysError, FedError for an entry that the manifest beside the package rules out,
     and what the package's runtime raises.
     """
+    components = components_of(package)
+    stored = {component: name for name, component in components.items()}
+    with _called(components):
+        return _run(package, inputs, stored.get(function, function) if function else None, state, precision)
+
+
+@contextmanager
+def _called(components: Mapping[str, str]) -> Iterator[None]:
+    """Errors name a function as its spec does: `main` is what Core ML calls one that is alone."""
+    try:
+        yield
+    except MctcError as error:
+        for name, component in components.items():
+            error.message = error.message.replace(f"function '{name}'", f"function '{component}'")
+        raise
+
+
+def _run(
+    package: Path, inputs: Sequence[str], function: str | None, state: Path | None, precision: str | None
+) -> tuple[dict[str, Array], dict[str, Array]]:
     target = target_of(package)
-    stored = {component: name for name, component in components_of(package).items()}
-    function = stored.get(function, function) if function is not None else None
     compiled = target.engine(package, precision or target.forms["precision"][0]).function(function)
     given = read_inputs(inputs, compiled)
     refuse_fed(package, compiled.name, given)

@@ -252,6 +252,14 @@ def test_the_page_has_the_table(root: Path) -> None:
         assert text == f"{head}{heading}{rows}\n{after}"
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read anything")
+def test_a_spec_that_may_not_be_read_is_told_as_one_that_is_missing(files: Path, command: Command) -> None:
+    (files / "tiny.mct").chmod(0)
+    done = command("check", "tiny.mct")
+    assert done.code == 1
+    assert "cannot read tiny.mct: permission denied" in done.err
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGINT") or sys.platform == "win32", reason="a signal to a process")
 def test_an_interrupted_process_says_so_and_ends_with_130(place: Path) -> None:
     process = subprocess.Popen(

@@ -49,3 +49,8 @@ def test_a_function_is_run_by_its_component_s_name(built: Path, place: Path, com
     for name in ("encoder", "main"):
         done = command("run", built / "tiny.mlpackage", "--function", name, "--input", "x.npy")
         assert done.code == 0, done.err
+    np.save("short.npy", np.zeros((1, 80, 1, 2), np.float32))
+    wrong = command("run", built / "tiny.mlpackage", "--input", "short.npy")
+    assert wrong.code == 1
+    assert "function 'encoder'" in wrong.err
+    assert not MAIN.search(wrong.err)
