@@ -69,6 +69,27 @@ def _again(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     return rewriter.emit(op.name, *rewriter.operands(op), **attributes)
 
 
+def _along_sequence(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
+    """The same op; its operands have their sequence last, labels too, and the state of a scan its features."""
+    operands = _sequences_last(op, rewriter, layout)
+    for index, declared in enumerate(op.definition.operand_list()):
+        state = operands[index] if declared.name == "h" else None
+        if state is not None and state.type.roles[-2:] == (Role.FEATURE, Role.UNIT):
+            *outer, feature, unit = state.type.axes
+            operands[index] = rewriter.reshaped(state, state.type.with_axes((*outer, unit, feature)))
+    return rewriter.emit(op.name, *operands, **op.attributes)
+
+
+def _sequences_last(op: Op, rewriter: Rewriter, layout: Layout) -> list[Value | None]:
+    """The new operands; what has labels and no time is reshaped so that labels stand last, which moves no entry."""
+    pairs = zip(op.operands, rewriter.operands(op), strict=True)
+    return [
+        new if old is None or new is None or old.type.find(Role.LABEL) is None or not has_roles(old.type)
+        else rewriter.reshaped(new, layout.sequence_last(old.type))
+        for old, new in pairs
+    ]  # fmt: skip
+
+
 def _moved_axis(type_: TensorType, axis: int, layout: Layout) -> int | str:
     if not has_roles(type_) or layout(type_) == type_:
         return axis
@@ -87,7 +108,7 @@ def _constant(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
 
 def _conv1d(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     """conv1d with weight [out, in, k] is conv2d with weight [out, in, 1, k]."""
-    x, weight, bias = rewriter.operands(op)
+    x, weight, bias = _sequences_last(op, rewriter, layout)
     assert x is not None
     assert weight is not None
     if x.type.sequence != x.type.rank - 1 and weight.type.extents[2] != Extent.of(1):
@@ -119,6 +140,8 @@ def _reshape(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     assert x is not None
     before, after = substance(old.type), substance(op.result.type)
     new = layout(op.result.type)
+    if not has_roles(old.type):
+        return [_first_roles(x, op.result.type, new, rewriter)]
     stacked = _stacked_frames(before, after)
     if stacked and x.type.sequence == x.type.rank - 1:
         return [_stack(rewriter, x, stacked)]
@@ -130,6 +153,15 @@ def _reshape(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
             "the channels-first layout; use split_channels or merge_channels"
         )
     return [rewriter.reshaped(x, new)]
+
+
+def _first_roles(x: Value, type_: TensorType, new: TensorType, rewriter: Rewriter) -> Value:
+    """A parameter whose axes get roles: reshaped, and transposed where the layout has another order of them."""
+    plain = rewriter.reshaped(x, type_.with_axes(_plain(*type_.extents)))
+    placed = [role for role in new.roles if role in type_.roles]
+    order = tuple(sorted(range(type_.rank), key=lambda axis: placed.index(type_.roles[axis])))
+    moved = plain if order == tuple(range(type_.rank)) else rewriter.op("transpose", plain, order=order)
+    return rewriter.reshaped(moved, new)
 
 
 def _stacked_frames(before: list[Axis], after: list[Axis]) -> int:
@@ -163,7 +195,7 @@ def _binary(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
         assert other is not None
         value = rewriter[old]
         if has_roles(old.type):
-            operands.append(rewriter.reshaped(value, layout(old.type, rank)))
+            operands.append(rewriter.reshaped(value, layout.meeting(old.type, op.result.type, rank)))
         elif old.type.rank and has_roles(other.type):
             operands.append(_align(rewriter, value, other.type, layout(other.type, rank)))
         else:
@@ -217,8 +249,10 @@ def _split_channels(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Valu
     return _again(op, rewriter, layout)
 
 
+SEQUENCE = ("attention", "relative_attention", "gru", "lstm", "positional_embedding", "selective_scan", "ssd")
 BINARY: Build = _binary
 SPECIAL: dict[str, Build] = {
+    **dict.fromkeys(SEQUENCE, _along_sequence),
     "constant": _constant,
     "conv1d": _conv1d,
     "transpose": _transpose,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mctc.ir.dims import Extent
 from mctc.ir.op import InferenceError
 from mctc.ir.program import Function
 from mctc.ir.types import Axis, Role, TensorType
-from mctc.streaming.derive import streaming_role
+from mctc.streaming.sizes import streaming_role
 
 UNIT = Axis(Role.UNIT, Extent.of(1))
 ONE = Axis(Role.BATCH, Extent.of(1))
@@ -49,6 +49,18 @@ class Layout:
         channel = by_role.get(Role.CHANNEL, by_role.get(Role.VOCABULARY, UNIT))
         batch = by_role.get(Role.BATCH, ONE if self.single else UNIT)
         return type_.with_axes([batch, channel, *(middle or [UNIT]), by_role.get(last, UNIT)])
+
+    def sequence_last(self, type_: TensorType) -> TensorType:
+        """The laid-out type for an op that runs along the sequence: labels without time stand last for it."""
+        return replace(self, over_labels=self.over_labels or type_.find(Role.TIME) is None)(type_)
+
+    def meeting(self, type_: TensorType, result: TensorType, rank: int) -> TensorType:
+        """The laid-out type of an operand of a broadcast to `result`, of `rank`: frames without labels stand beside the
+        labels that they meet."""
+        laid = self(type_, rank)
+        if self.over_labels and result.find(Role.LABEL) is not None and laid.roles[-2:] == (Role.UNIT, Role.TIME):
+            return laid.with_axes((*laid.axes[:-2], laid.axes[-1], UNIT))
+        return laid
 
     def _by_role(self, type_: TensorType) -> dict[Role, Axis]:
         axes = [axis for axis in type_.axes if axis.role is not Role.UNIT]

@@ -9,8 +9,8 @@ from mctc.build.options import BuildError, OptionError
 from mctc.diagnostics.diagnostic import LocatedError
 from mctc.ir.location import Location
 from mctc.ir.program import Program
-from mctc.ir.types import Role
-from mctc.streaming.lengths import Lengths
+from mctc.streaming.lengths import Lengths, base_dimension, rate_of
+from mctc.streaming.refusals import milliseconds, whole_times
 
 _TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|frames)?\s*", re.ASCII)
 
@@ -35,20 +35,21 @@ class LengthError(LocatedError, BuildError):
 
 
 def lengths(program: Program, asked: Fraction | int | None) -> Lengths:
-    """How much of the time dimension a call takes: a chunk, or a whole utterance where the spec has no chunk.
+    """How much of the base dimension a call takes: a chunk, or a whole utterance where the spec has no chunk.
 
-    Raises LengthError.
+    asked: a length in seconds or in frames of the base, in place of the spec's. Raises LengthError.
     """
-    streams = any(axis.role is Role.TIME for f in program.functions.values() for v in f.inputs for axis in v.type.axes)
-    if not streams:
+    base = base_dimension(program)
+    if base is None:
         return Lengths(1)
     length = program.utterance.settings.get("length")
     said = program.utterance.places.get("length")
-    utterance = None if length is None else _frames(program, length, "an utterance", said)
+    utterance = None if length is None else _frames(program, base, length, "an utterance", said)
     chunk = program.stream.settings.get("chunk") if asked is None else asked
     if chunk is not None:
         return Lengths(
-            _frames(program, chunk, "a chunk", program.stream.places.get("chunk") if asked is None else None), utterance
+            _frames(program, base, chunk, "a chunk", program.stream.places.get("chunk") if asked is None else None),
+            utterance,
         )
     if utterance is None:
         raise LengthError(
@@ -62,15 +63,15 @@ def lengths(program: Program, asked: Fraction | int | None) -> Lengths:
 
 
 def chunk_frames(program: Program, asked: Fraction | int | None) -> int:
-    """Frames of the time dimension a call takes. Raises LengthError as `lengths` does."""
+    """Frames of the base dimension a call takes. Raises LengthError as `lengths` does."""
     return lengths(program, asked).chunk
 
 
-def _frames(program: Program, length: Fraction | int, what: str, said: Location | None) -> int:
-    """A length in seconds or frames as frames."""
+def _frames(program: Program, base: str, length: Fraction | int, what: str, said: Location | None) -> int:
+    """A length in seconds or frames as frames of the base dimension."""
     if isinstance(length, int):
         return length
-    rate = frame_rate(program)
+    rate = rate_of(program, base)
     if rate is None:
         raise LengthError(
             "MCT0202",
@@ -82,14 +83,8 @@ def _frames(program: Program, length: Fraction | int, what: str, said: Location 
     if frames.denominator != 1 or frames < 1:
         raise LengthError(
             "MCT0202",
-            f"{what} of {float(length * 1000):g} ms is {float(frames):g} frames at {rate} Hz, not a whole number",
+            f"{what} of {milliseconds(length)} is {float(frames):g} frames of {base} at {rate} Hz, not a whole number",
             said,
-            hint=f"a frame is {float(1000 / rate):g} ms long",
+            hint=whole_times(program),
         )
     return int(frames)
-
-
-def frame_rate(program: Program) -> Fraction | None:
-    """Frames a second of the first time dimension that has a rate."""
-    rates = (dim.rate for dim in program.dims.values() if dim.role is Role.TIME and dim.rate is not None)
-    return next(rates, None)

@@ -16,8 +16,9 @@ from mctc.ir.types import Role
 from mctc.plugins import registry
 from mctc.rewrite.base import Context
 from mctc.rewrite.pipeline import Ran, run_stage
-from mctc.streaming.derive import StepInfo, derive_program, streaming_role
+from mctc.streaming.derive import StepInfo, derive_program
 from mctc.streaming.lengths import Lengths
+from mctc.streaming.sizes import streaming_role
 
 
 @dataclass(frozen=True)

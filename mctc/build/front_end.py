@@ -28,7 +28,7 @@ def front_end(compiled: Compiled) -> dict[str, Any] | None:
             if step is None or step.role is not Role.TIME or bins not in BINS or value.name != MEL:
                 continue
             config = _config(compiled, bins)
-            if step.rate is None or Fraction(config.sample_rate, config.hop) == step.rate:
+            if step.rate_of(value.name) in (None, Fraction(config.sample_rate, config.hop)):
                 return {"function": name, "input": value.name, **asdict(config)}
     return None
 

@@ -21,9 +21,9 @@ from mctc.build.reading import AGAIN, read_json
 from mctc.build.target import Agreement, Interface, Port, Written
 from mctc.ir.domain import Domain
 from mctc.ir.program import Function, Program
-from mctc.ir.types import Role
 from mctc.rewrite.pipeline import Ran
 from mctc.streaming.derive import StepInfo
+from mctc.streaming.lengths import base_dimension, rate_of
 from mctc.version import __version__
 
 SCHEMA = 2
@@ -132,8 +132,7 @@ def _plain(value: Any) -> Any:
 
 
 def _stream(compiled: Compiled) -> dict[str, Any]:
-    rates = [step.rate for step in compiled.steps.values() if step.role is Role.TIME]
-    rate = rates[0] if rates else None
+    rate = rate_of(compiled.whole, base_dimension(compiled.whole))
     milliseconds = None if rate is None else float(1000 * compiled.chunk / rate)
     return {
         "chunk_frames": compiled.chunk,

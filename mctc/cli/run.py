@@ -55,10 +55,10 @@ def run(built: Path, heard: Any, audio: Any, speech: bool, inputs: tuple[str, ..
     """Run a build over a recording, or a package over arrays.
 
     `mctc run build/mct_small talk.flac` streams audio (wav, flac, ...; - for standard input) through log-mel frames,
-    encoder steps and greedy search: a transducer's, or CTC's best path. `mctc run model.mlpackage --input x.npy` runs
-    one function of any package; of a build's, entries that its spec rules out are refused. Both execute what was
-    built itself: a Core ML program in numpy, .onnx files in onnxruntime, an .aimodel in the Core AI runtime, modules
-    in torch.
+    encoder steps and greedy search: a transducer's, or CTC's best path; results of an utterance without time are
+    printed as they are. `mctc run model.mlpackage --input x.npy` runs one function of any package; of a build's,
+    entries that its spec rules out are refused. Both execute what was built itself: a Core ML program in numpy, .onnx
+    files in onnxruntime, an .aimodel in the Core AI runtime, modules in torch.
 
     A build with an attention decoder takes a recording of at most one utterance: `--start`, `--end` and, where the
     decoder takes rows of a table and not ids, `--table` say what its search needs.
@@ -79,8 +79,11 @@ def run(built: Path, heard: Any, audio: Any, speech: bool, inputs: tuple[str, ..
     from mctc.build.contents import blamed
     from mctc.runtime.built import open_built
     from mctc.runtime.encoder_decoder import decoder_of
+    from mctc.runtime.pooled import pooling
 
     with blamed(built), opened(given[0]) as recording:
+        if pooling(open_built(built)) is not None:
+            return _pooled(built, recording, **asked)
         if decoder_of(open_built(built)) is None:
             return _speech(built, recording, max_symbols=options["max_symbols"], **asked)
         return _utterance(
@@ -108,6 +111,23 @@ def _utterance(
         click.echo(json.dumps(utterance_record(built, audio.name, precision, found), indent=2))
     else:
         for line in utterance_lines(built, audio.name, precision, found):
+            click.echo(line)
+    return ExitCode.OK
+
+
+def _pooled(folder: Path, audio: Recording, *, precision: str | None, as_json: bool, weights: Path | None) -> int:
+    from mctc.cli.run_report import pooled_lines, pooled_record
+    from mctc.runtime.built import open_built
+    from mctc.runtime.pooled import pool
+
+    built = open_built(folder)
+    found = pool(built, audio.path, precision, weights)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(pooled_record(built, audio.name, precision, found), indent=2))
+    else:
+        for line in pooled_lines(built, audio.name, precision, found):
             click.echo(line)
     return ExitCode.OK
 

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from mctc.runtime.built import Built
+from mctc.runtime.pooled import Pooled
 from mctc.runtime.speech import Transcript
 from mctc.runtime.utterance import Transcription
 
 SHOWN = 40  # tokens
+FIRST = 6  # numbers, or classes, of a result without time
 
 
 def as_record(built: Built, audio: str, precision: str | None, transcript: Transcript) -> dict[str, Any]:
@@ -73,15 +75,44 @@ def utterance_lines(built: Built, audio: str, precision: str | None, found: Tran
     return text + _tokens(built, found.tokens)
 
 
+def pooled_record(built: Built, audio: str, precision: str | None, found: Pooled) -> dict[str, Any]:
+    """Results without time, for tools."""
+    about = {"model": built.model, "audio": audio, "precision": precision or built.precision}
+    times = {"audio_s": found.audio_s, "mel_s": found.mel_s, "model_s": found.model_s}
+    results = {name: array.tolist() for name, array in found.results.items()}
+    return {**about, "runtime": built.target.runtime, "untrained_seed": built.seed, **times, "results": results}
+
+
+def pooled_lines(built: Built, audio: str, precision: str | None, found: Pooled) -> list[str]:
+    """The same in a few lines of at most 80 columns: the best classes of scores, the first numbers of anything else."""
+    by = f"{precision or built.precision}, {built.target.runtime}"
+    text = [f"{built.model} over {Path(audio).name}: {found.audio_s:.2f} s of audio, {by}"]
+    text.append(f"  log-mel {found.mel_s:.2f} s, model {found.model_s:.2f} s")
+    for name, array in found.results.items():
+        flat = array.ravel()
+        told = " ".join(f"{number:.4g}" for number in flat[:FIRST])
+        if name in found.scores and array.ndim == 1:
+            told = "best " + ", ".join(f"{entry} ({flat[entry]:.4g})" for entry in np.argsort(-flat)[:FIRST])
+        more = " ..." if flat.size > FIRST else ""
+        shape = " x ".join(map(str, array.shape)) or "a number"
+        spread = f", length {float(np.linalg.norm(flat)):.4g}" if array.ndim and name not in found.scores else ""
+        text += wrap(f"{name} ({shape}{spread}): {told}{more}", 78, initial_indent="  ", subsequent_indent="    ")
+    return text + (_untrained(built, "numbers") if built.seed is not None else [])
+
+
+def _untrained(built: Built, what: str) -> list[str]:
+    return wrap(
+        f"These {what} mean nothing: the weights are untrained, drawn from seed {built.seed}. "
+        "`mctc build --weights FILE.safetensors` binds trained ones.",
+        78, initial_indent="  ", subsequent_indent="  ",
+    )  # fmt: skip
+
+
 def _tokens(built: Built, tokens: Sequence[int]) -> list[str]:
     listed = " ".join(map(str, tokens[:SHOWN])) + (f" ... ({len(tokens)} in all)" if len(tokens) > SHOWN else "")
     text = wrap(f"tokens: {listed or 'none'}", 78, initial_indent="  ", subsequent_indent="    ")
     if built.seed is not None:
-        text += wrap(
-            f"These tokens mean nothing: the weights are untrained, drawn from seed {built.seed}. "
-            "`mctc build --weights FILE.safetensors` binds trained ones.",
-            78, initial_indent="  ", subsequent_indent="  ",
-        )  # fmt: skip
+        text += _untrained(built, "tokens")
     return text
 
 

@@ -173,7 +173,15 @@ class OpDef:
 
     @classmethod
     def time(cls, s: Signature) -> TimeBehaviour:
+        """How frames of the results depend on frames of the operands, along the axis that the op runs along: time, or
+        labels where there is no time."""
         return POINTWISE
+
+    @classmethod
+    def along(cls, s: Signature, role: Role) -> TimeBehaviour:
+        """The same along the axis of `role`, time or label; pointwise where the op runs along another one."""
+        sequences = (type_.sequence_role for type_ in (*s.types.values(), *s.variadic))
+        return cls.time(s) if next(filter(None, sequences), role) is role else POINTWISE
 
 
 _REGISTRY: dict[str, type[OpDef]] = {}

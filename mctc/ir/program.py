@@ -86,6 +86,10 @@ class Op:
     def time(self) -> TimeBehaviour:
         return self.definition.time(self.signature)
 
+    def along(self, role: Role) -> TimeBehaviour:
+        """How the op behaves along the axis of `role`, time or label."""
+        return self.definition.along(self.signature, role)
+
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(map(repr, self.operands))})"
 

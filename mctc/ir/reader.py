@@ -137,6 +137,7 @@ def _recipe(program: Program, text: RecipeText, line: int) -> Recipe:
     if text.result >= len(op.results):
         raise IrSyntaxError(f"{text.op} has {len(op.results)} results, not a result {text.result}", text.line)
     inferred = op.results[text.result].type
+    operands += (None,) * (len(op.operands) - len(operands))  # optional ones that the text leaves off
     return Derived(text.op, operands, tuple(sorted(op.attributes.items())), text.type or inferred, text.result)
 
 

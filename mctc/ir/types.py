@@ -94,6 +94,11 @@ class TensorType:
         time = self.find(Role.TIME)
         return self.find(Role.LABEL) if time is None else time
 
+    @property
+    def sequence_role(self) -> Role | None:
+        """The role of the axis that a sequence op runs along."""
+        return None if self.sequence is None else self.axes[self.sequence].role
+
     def with_axis(self, index: int, axis: Axis) -> TensorType:
         return self.with_axes((*self.axes[:index], axis, *self.axes[index + 1 :]))
 

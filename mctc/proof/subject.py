@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cache
 from itertools import repeat
 from typing import Any
@@ -19,9 +20,10 @@ from mctc.proof.battery import BATTERY, NOISE, Item, draw
 from mctc.proof.limits import Limit
 from mctc.proof.sizes import least, symbol_sizes
 from mctc.proof.undefined import first_undefined
-from mctc.streaming.derive import StepInfo, streaming_role
-from mctc.streaming.lengths import Lengths
-from mctc.streaming.run import Call, stream
+from mctc.streaming.derive import StepInfo
+from mctc.streaming.lengths import Lengths, frames_of
+from mctc.streaming.run import Call, label_by_label, stream
+from mctc.streaming.sizes import streaming_role
 from mctc.weights import Weights
 
 KEPT = 16_000_000  # parameters up to which their values are held in float64: 128 MB
@@ -175,11 +177,11 @@ class Subject:
         """
         info = self.steps[name]
         step = (deployed or self.deployed).functions[name], info
-        parts = [
-            stream(lambda _: step, inputs, repeat(info.chunk), fresh())
-            for inputs in self._by_label(name, self.utterance(name, item).inputs)
-        ]
-        return self.real(name, self._joined(name, parts))
+        made = label_by_label(
+            step, self.utterance(name, item).inputs,
+            lambda inputs: stream(lambda _: step, inputs, repeat(info.chunk), fresh()),
+        )  # fmt: skip
+        return self.real(name, made)
 
     def over_whole(self, name: str, call: Callable[[Arrays], Arrays], item: Item = NOISE) -> Results:
         """Results of one call over the whole utterance."""
@@ -212,12 +214,18 @@ class Subject:
 
     def _frames(self, name: str, function: Function, item: Item, symbol: str, streams: bool) -> int:
         if not streams:
-            return self.lengths.utterance or self.lengths.chunk
-        frames = item.chunks * self.lengths.chunk + item.steps * least(function, symbol)
+            return int(frames_of(self.whole, symbol, self.lengths.utterance or self.lengths.chunk))
+        frames = int(frames_of(self.whole, symbol, item.chunks * self.lengths.chunk))
+        frames += item.steps * least(function, symbol)
         if self.hears[0] == self.component(name) and item.name in self.heard:
             whole = least(function, symbol)
-            frames = len(self.heard[item.name]) // whole * whole
+            frames = int(len(self.heard[item.name]) / self._heard_in(function, symbol)) // whole * whole
         return frames
+
+    def _heard_in(self, function: Function, symbol: str) -> Fraction:
+        """Frames that are heard for one of the dimension: 2 where the input has 2*T."""
+        (heard,) = (value.type for value in function.inputs if value.name == self.hears[1])
+        return next(axis.extent.coefficient(symbol) for axis in heard.axes if symbol in axis.extent.symbols)
 
     def _labels(self, info: StepInfo | None, item: Item) -> int:
         calls = LABELS if item is NOISE else item.chunks + item.steps
@@ -232,29 +240,6 @@ class Subject:
                 if value.name == self.hears[1]:
                     arrays[value.name] = _laid_out(self.heard[item.name], value.type.substitute(sizes))
         return arrays
-
-    def _by_label(self, name: str, inputs: Arrays) -> list[dict[str, Array]]:
-        """The inputs of every label of a component over time; all of them where it has none."""
-        axes = self._label_axes(name, [(v.name, v.type) for v in self.whole.functions[self.component(name)].inputs])
-        count = max((inputs[key].shape[axis] for key, axis in axes.items()), default=1)
-        return [
-            {k: np.take(a, [label], axis=axes[k]) if k in axes else a for k, a in inputs.items()}
-            for label in range(count)
-        ]
-
-    def _joined(self, name: str, parts: list[Results]) -> Results:
-        results = [(key, value.type) for key, value in self.whole.functions[self.component(name)].results]
-        axes = self._label_axes(name, results)
-        return {
-            key: np.concatenate([part[key] for part in parts], axes[key]) if key in axes else array
-            for key, array in parts[0].items()
-        }
-
-    def _label_axes(self, name: str, types: list[tuple[str, TensorType]]) -> dict[str, int]:
-        if self.steps[name].role is not Role.TIME:
-            return {}
-        found = [(key, type_, type_.find(Role.LABEL)) for key, type_ in types]
-        return {key: axis for key, type_, axis in found if axis is not None and not type_.extents[axis].is_static}
 
     def _free(self, name: str, role: Role) -> bool:
         return role in self._roles(self.whole.functions[self.component(name)]).values()

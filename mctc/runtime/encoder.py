@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,14 +55,15 @@ class Encoder:
     @property
     def total(self) -> int:
         """Encoded frames of all that was heard."""
-        return ceil(self._heard / self.output.jump)
+        return -(-self._heard * (self.output.frames or 1) // self.chunk)
 
     def _call(self, mel: Frames, valid: int) -> Frames:
         refuse_outside(self.input.spec, mel[:valid], self.input.domain)
         given = {self.input.spec: to_port(mel, self.input)}
         if self.masked:
-            whole = int(ceil(valid / self.output.jump) * self.output.jump)  # an utterance counts in whole strides
-            given[VALID] = (np.arange(self.chunk) < whole).astype(np.float32)
+            (marks,) = (port.frames or 1 for port in self.step.function.inputs if port.spec == VALID)
+            strides = -(-valid * (self.output.frames or 1) // self.chunk)  # an utterance counts in whole strides
+            given[VALID] = (np.arange(marks) * (self.output.frames or 1) < strides * marks).astype(np.float32)
         return from_port(self.step(given)[self.output.spec], self.output)
 
     def _width(self) -> int:

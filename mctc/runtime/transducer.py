@@ -25,6 +25,9 @@ class Transducer:
     def __init__(self, built: Built, precision: str | None = None, checkpoint: Path | None = None) -> None:
         packages = Packages(built, precision, lambda program: built.values(program, checkpoint))
         encoder, predictor, joiner = roles_of(built)
+        if joiner.states:
+            told = f"{joiner.name} of {built.folder} carries states, and a search calls it several times a frame"
+            raise BuildError(told, hint="look at other frames in the encoder, where each is seen once")
         self.encoder = Encoder(packages.step(encoder.name))
         self._predict, self._join = packages.step(predictor.name), packages.step(joiner.name)
         self._encoded = joiner.streaming(joiner.inputs, Role.TIME)[0]

@@ -71,12 +71,14 @@ class Contexts:
 class ValidFrames:
     """The stream of 1s and 0s that says which frames exist, at any rate and delay. Made only when something asks.
 
+    frames: of the finest rate there is, a call: what the step's input has; a slower one takes the first of every few.
+
     Frames before the utterance are 0 because states start at zero; those after it because the caller feeds 0.
     They belong to the component itself, at `origin`, whichever op asks first.
     """
 
-    def __init__(self, contexts: Contexts, chunk: int, role: Role, origin: Origin) -> None:
-        self.contexts, self.chunk, self.role, self.origin = contexts, chunk, role, origin
+    def __init__(self, contexts: Contexts, frames: int, role: Role, origin: Origin) -> None:
+        self.contexts, self.frames, self.role, self.origin = contexts, frames, role, origin
         self.input: Value | None = None
         self._at_rate: dict[int, Value] = {}
 
@@ -85,9 +87,9 @@ class ValidFrames:
         builder = self.contexts.builder
         asked, builder.origin = builder.origin, self.origin
         if self.input is None:
-            self.input = Value(TensorType(DType.F32, (Axis(self.role, Extent.of(self.chunk)),)), VALID)
+            self.input = Value(TensorType(DType.F32, (Axis(self.role, Extent.of(self.frames)),)), VALID)
         if frames not in self._at_rate:
-            stride = self.chunk // frames
+            stride = self.frames // frames
             self._at_rate[frames] = (
                 self.input if stride == 1 else builder.op("slice", self.input, axis=0, stride=stride)
             )

@@ -7,12 +7,12 @@ utterance, apart from the delay that look-ahead costs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import lcm
 from typing import Any
 
-from mctc.diagnostics.diagnostic import DiagnosticError, LocatedError, diagnostic_at
+from mctc.diagnostics.diagnostic import DiagnosticError, LocatedError
 from mctc.ir.build import Builder, make
 from mctc.ir.dims import Extent, ExtentError
 from mctc.ir.domain import MASK
@@ -22,20 +22,21 @@ from mctc.ir.program import Function, Op, Program, State, Value, name_like, sign
 from mctc.ir.time import POINTWISE, Recurrent, TimeBehaviour, Whole, Window
 from mctc.ir.types import Role, TensorType
 from mctc.streaming.context import VALID, Contexts, ValidFrames
-from mctc.streaming.lengths import Lengths
+from mctc.streaming.lengths import Lengths, rate_of
+from mctc.streaming.refusals import WHOLE, no_whole_extent, takes_whole
+from mctc.streaming.sizes import check_dimensions, goes_along, has_open, length_in_words, sizes_of, streaming_role
 from mctc.streaming.timing import Timing, join, window_delay
-
-WHOLE = "MCT0201"  # an op that needs the whole utterance
 
 
 @dataclass(frozen=True)
 class StepInfo:
     """What a caller of a step must know. Frames are those of the named input or result.
 
-    component: the spec's component that it is derived from. role: the axis that streams. chunk: frames of the base
-    dimension a call; `symbol` is its name in the spec. frames: frames a call of every input and result that streams.
-    timings: of every result that streams. rate: frames of the base dimension a second, if it has a rate.
+    component: the spec's component that it is derived from. role: the axis that streams. chunk: frames a call of the
+    dimension that it goes along; `symbol` is its name in the spec, `rate` its frames a second, if it has a rate.
+    frames: frames a call of every input and result that streams. timings: of every result that streams.
     streams: False for a function that takes a whole utterance of `chunk` frames in one call and carries nothing.
+    labels: labels a call of every input and result that has labels beside time; each label is a stream of its own.
     """
 
     function: str
@@ -48,10 +49,15 @@ class StepInfo:
     needs_valid: bool
     component: str = ""
     streams: bool = True
+    labels: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def chunk_ms(self) -> float | None:
         return None if self.rate is None else float(1000 * self.chunk / self.rate)
+
+    def rate_of(self, name: str) -> Fraction | None:
+        """Frames a second of an input or result that has frames, if the dimension has a rate."""
+        return None if self.rate is None else self.rate * self.frames.get(name, self.chunk) / self.chunk
 
     def delay_ms(self, result: str) -> float | None:
         timing = self.timings[result]
@@ -66,89 +72,67 @@ class StepInfo:
 def derive_program(
     program: Program, lengths: Lengths | int, only: set[str] | None = None
 ) -> tuple[Program, dict[str, StepInfo]]:
-    """Step functions of all components (or of those named). A number stands for a chunk of so many frames.
+    """Step functions of all components (or of those named). A number stands for a chunk of so many base frames.
 
     A component whose results have a time axis streams over time; with labels too it takes one label and a chunk of
     frames. Any other one streams over its label axis, a label a call, and takes frames as a whole utterance of them.
     Where the spec says how long an utterance is, a component that can't be streamed takes all of it in one call; where
     it says how many labels are prefilled, what carries a state over labels has a second function for so many.
-    Raises DiagnosticError where an op needs the whole utterance or the chunk does not divide.
+    Raises DiagnosticError where an op needs the whole utterance or runs along labels beside time, where a component
+    takes several dimensions of a kind, and where a length is no whole number of frames.
     """
     lengths = Lengths(lengths) if isinstance(lengths, int) else lengths
     new = replace(program, functions={}, parameters=dict(program.parameters))
     infos: dict[str, StepInfo] = {}
     for name, function in program.functions.items():
         if only is None or name in only:
-            new.functions[name], infos[name] = _derived(new, function, lengths)
+            new.functions[name], infos[name] = _derived(program, function, lengths)
             prefill = program.utterance.settings.get("prefill")
             if prefill is not None and infos[name].role is Role.LABEL and new.functions[name].states:
                 called = f"{name}_prefill"
                 if called in program.functions:
                     told = f"`{called}` is what the prefill of `{name}` is called: give this component another name"
                     raise LocatedError("MCT0206", told, program.functions[called].origin.location)
-                new.functions[called], infos[called] = _Derivation(new, function, lengths, called, prefill).run()
+                new.functions[called], infos[called] = _Derivation(program, function, lengths, called, prefill).run()
                 new.vocabularies += tuple(replace(v, function=called) for v in new.vocabularies if v.function == name)
     return new, infos
 
 
 def _derived(program: Program, function: Function, lengths: Lengths) -> tuple[Function, StepInfo]:
     """The step of a component, or the function over a whole utterance where it has none."""
-    derivation = _Derivation(program, function, lengths, function.name)
-    if not derivation.streams or lengths.utterance is None:
-        return derivation.run()
     try:
-        return derivation.run()
+        return _Derivation(program, function, lengths, function.name).run()
     except DiagnosticError as error:
-        if error.diagnostics[0].code != WHOLE:
+        needs_whole = lengths.streams and error.diagnostics[0].code == WHOLE
+        if not needs_whole or lengths.utterance is None or streaming_role(function) is Role.LABEL:
             raise
     return _Derivation(program, function, replace(lengths, streams=False), function.name).run()
-
-
-def streaming_role(function: Function) -> Role:
-    """The role of the axis that a component's results grow along."""
-    given, made = ([v.type for v in values] for values in (function.inputs, [v for _, v in function.results]))
-    labels_only = any(t.find(Role.LABEL) is not None for t in given) and all(t.find(Role.TIME) is None for t in made)
-    return Role.TIME if any(t.find(Role.TIME) is not None for t in given) and not labels_only else Role.LABEL
 
 
 class _Derivation:
     def __init__(self, program: Program, function: Function, lengths: Lengths, called: str, labels: int = 1) -> None:
         self.program, self.function, self.lengths, self.called = program, function, lengths, called
-        inputs = [value.type for value in function.inputs]
         self.role = streaming_role(function)
         self.streams = lengths.streams or self.role is Role.LABEL
-        over_time = lengths.chunk if self.streams else (lengths.utterance or lengths.chunk)
-        self.chunk = over_time if self.role is Role.TIME else labels
+        check_dimensions(function, self.role, streams=self.streams)
+        self.symbol = goes_along(program, function, self.role)
+        self.sizes = sizes_of(program, function, self.role, lengths, labels, streams=self.streams)
+        self.chunk = labels if self.symbol is None else self.sizes[self.symbol]
         self.longest = program.utterance.settings.get("labels") if self.role is Role.LABEL else None
-        self.sizes, self.symbol = self._sizes(inputs)
         self.builder = Builder(program)
         self.contexts = Contexts(self.builder, self.role, (value.name for value in function.inputs))
-        self.valid = ValidFrames(self.contexts, self.chunk, self.role, function.origin)
+        self.valid = ValidFrames(self.contexts, self.chunk * self._finest(), self.role, function.origin)
         self.values: dict[Value, Value] = {}
-        self.timings: dict[Value, Timing] = {}  # of new values with a streaming axis
+        self.sequences: set[Value] = set()  # new values with an axis along which the function goes
+        self.timings: dict[Value, Timing] = {}  # of those that come chunk by chunk
         self.last: dict[Value, Op] = {}  # values of the last frame alone, and the op that made them
-        self.looks_ahead = any(isinstance(t, Window) and t.right >= t.stride for t in (op.time for op in function.ops))
+        behaviours = [op.along(self.role) for op in function.ops]
+        self.looks_ahead = any(isinstance(each, Window) and each.right >= each.stride for each in behaviours)
 
-    def _sizes(self, inputs: list[TensorType]) -> tuple[dict[str, int], str | None]:
-        sizes: dict[str, int] = {}
-        base: str | None = None
-        for type_ in inputs:
-            for axis in type_.axes:
-                for symbol in sorted(axis.extent.symbols):
-                    streams = axis.role is self.role
-                    sizes[symbol] = self.chunk if streams else self._whole_frames() if axis.role is Role.TIME else 1
-                    base = symbol if streams else base
-        return sizes, base
-
-    def _whole_frames(self) -> int:
-        """Frames of an utterance, for what reads all of them while labels stream."""
-        if self.lengths.utterance is None:
-            name, hint = self.function.name, "for example `utterance { length = 30 s }`"
-            text = (
-                f"{name} goes on label by label and reads a whole utterance of frames, but nothing says how long one is"
-            )
-            raise DiagnosticError(diagnostic_at(self.function.origin.location, WHOLE, text, hint=hint))
-        return self.lengths.utterance
+    def _finest(self) -> int:
+        """How many frames of the finest rate one frame of the dimension has: 2 where an input has 2*T frames."""
+        extents = [extent for value in self.function.inputs for extent in value.type.extents]
+        return lcm(*(extent.coefficient(self.symbol or "").numerator or 1 for extent in extents))
 
     def run(self) -> tuple[Function, StepInfo]:
         for value in self.function.inputs:
@@ -188,30 +172,26 @@ class _Derivation:
     def _input(self, value: Value) -> None:
         new = Value(self._static(value.type, None), value.name)
         self.values[value] = new
-        if self.streams and new.type.find(self.role) is not None:
-            self.timings[new] = Timing(jump=Fraction(self.chunk, self._frames(new)))
+        if self._is_sequence(value):
+            self.sequences.add(new)
+            if self.streams:
+                self.timings[new] = Timing(jump=Fraction(self.chunk, self._frames(new)))
+
+    def _is_sequence(self, value: Value) -> bool:
+        """Whether a value of the whole function has the axis along which the function goes."""
+        return any(axis.role is self.role and axis.extent.symbols for axis in value.type.axes)
 
     def _static(self, type_: TensorType, op: Op | None) -> TensorType:
         new = type_.substitute(self.sizes)
         try:
             new.shape  # noqa: B018  raises when an extent is no whole number
         except ExtentError as error:
-            raise self._divide(type_, op) from error
+            raise self._no_whole(type_, op) from error
         return new
 
-    def _divide(self, type_: TensorType, op: Op | None) -> DiagnosticError:
-        location = (op or self.function).origin.location
-        parts = [e for e in type_.extents if e.substitute(self.sizes).is_static and not _is_whole(e, self.sizes)]
-        told = str(parts[0]) if parts else str(type_)
-        text = f"a chunk of {self.chunk} frames of {self.symbol} does not give whole frames of {told}"
-        hint = f"choose a chunk that is a multiple of {self.multiple()} frames"
-        return DiagnosticError(diagnostic_at(location, "MCT0202", text, hint=hint))
-
-    def multiple(self) -> int:
-        """The least number of base frames that every extent of the function divides."""
-        values = [*self.function.inputs, *(value for op in self.function.ops for value in op.results)]
-        extents = [extent for value in values for extent in value.type.extents]
-        return lcm(*(extent.coefficient(self.symbol or "").denominator for extent in extents))
+    def _no_whole(self, type_: TensorType, op: Op | None) -> DiagnosticError:
+        what = length_in_words(self.role is Role.LABEL or not self.streams)
+        return no_whole_extent(self.program, self.function, op, type_, self.sizes, what)
 
     def _frames(self, value: Value) -> int:
         axis = value.type.find(self.role)
@@ -238,16 +218,18 @@ class _Derivation:
         else:
             operands, timing = self._align(operands)
             results = self._emit(op, self._defined(op, operands), attributes)
-            self._time(results, timing)
+            self._time(op, results, timing)
         for old, new in zip(op.results, results, strict=True):
             self.values[old] = new
             name_like(new, old)
+            if self._is_sequence(old):
+                self.sequences.add(new)
 
     def _behaviour(
         self, op: Op, operands: list[Value | None], attributes: dict[str, Any]
     ) -> tuple[TimeBehaviour, dict[str, Any]]:
         """An op's time behaviour here: what is needed whole may not stream, or be bounded by the longest stream."""
-        behaviour = op.time
+        behaviour = op.along(self.role)
         if not isinstance(behaviour, Whole):
             return behaviour, attributes
         declared = [each.name for each in op.definition.operand_list()]
@@ -257,7 +239,8 @@ class _Derivation:
             return POINTWISE, attributes
         if behaviour.bound is not None and self.longest is not None:
             attributes = {**attributes, behaviour.bound: self.longest - 1}
-            return op.definition.time(signature(op.definition, op.operands, attributes)), attributes
+            bounded = signature(op.definition, op.operands, attributes)
+            return op.definition.along(bounded, self.role), attributes
         return behaviour, attributes
 
     def _emit(self, op: Op, operands: list[Value | None], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
@@ -266,12 +249,12 @@ class _Derivation:
         try:
             return self.builder.emit(op.name, *operands, **attributes)
         except ExtentError as error:
-            raise self._divide(op.result.type, op) from error
+            raise self._no_whole(op.result.type, op) from error
 
-    def _time(self, results: tuple[Value, ...], timing: Timing) -> None:
-        for value in results:
-            if value.type.find(self.role) is not None:
-                self.timings[value] = timing
+    def _time(self, op: Op, results: tuple[Value, ...], timing: Timing) -> None:
+        for old, new in zip(op.results, results, strict=True):
+            if self._is_sequence(old):
+                self.timings[new] = timing
 
     def _align(self, operands: list[Value | None]) -> tuple[list[Value | None], Timing]:
         """Delay lines where one operand looks ahead and another does not."""
@@ -315,7 +298,7 @@ class _Derivation:
             elif value in self.timings:
                 operands[index] = self._delayed(value, delay)
         results = self._emit(op, operands, {**attributes, **dict(w.given)})
-        self._time(results, join([inner.window(w.left, w.right, w.stride, delay), *beside]))
+        self._time(op, results, join([inner.window(w.left, w.right, w.stride, delay), *beside]))
         return results
 
     def _context(self, x: Value, w: Window, delay: int, late: int, name: str) -> Value:
@@ -343,13 +326,9 @@ class _Derivation:
     def _recurrent(
         self, op: Op, operands: list[Value | None], attributes: dict[str, Any], r: Recurrent
     ) -> tuple[Value, ...]:
+        """A state starts at zero: where the op starts from a given value, the state holds how far it is from that."""
         operands, timing = self._align(operands)
         declared = [o.name for o in op.definition.operand_list()]
-        started = [name for name, _ in r.states if operands[declared.index(name)] is not None]
-        if started:
-            raise self._whole(
-                op, Whole(f"it starts from a given `{started[0]}`; leave it out and the stream carries it")
-            )
         if timing.delay:
             frames = next(self._frames(v) for v in operands if v is not None and v in self.timings)
             given, valid = operands[declared.index(r.mask)], self.valid.at(frames, timing.delay)
@@ -357,14 +336,15 @@ class _Derivation:
         types = [v.type for v in make(op.definition, operands, attributes, op.origin).results]
         opened = []
         for name, result in r.states:
-            state = self.contexts.recurrent(types[result], name)
-            operands[declared.index(name)] = state
-            opened.append((state, result))
+            start, state = operands[declared.index(name)], self.contexts.recurrent(types[result], name)
+            operands[declared.index(name)] = state if start is None else self.builder.op("add", state, start)
+            opened.append((state, start, result))
         results = self._emit(op, operands, attributes)
-        for state, result in opened:
-            self.contexts.close(state, results[result])
-            self.last[results[result]] = op
-        self._time(results, timing.recurrent())
+        for state, start, result in opened:
+            end = results[result]
+            self.contexts.close(state, end if start is None else self.builder.op("sub", end, start))
+            self.last[end] = op
+        self._time(op, results, timing.recurrent())
         return results
 
     def _refuse_last(self, value: Value | None, user: Op | None) -> None:
@@ -374,36 +354,31 @@ class _Derivation:
             raise self._whole(user or maker, Whole(f"the final state of {maker.name} is known at the end only"))
 
     def _whole(self, op: Op, behaviour: Whole) -> DiagnosticError:
-        what = f"{op.name} needs the whole utterance, so {self.function.name} cannot be streamed: {behaviour.reason}"
-        hint = "replace it by an op with a bounded view"
-        if self.role is Role.TIME:
-            hint += ", or say `utterance { length = 30 s }`: it takes all of one at once"
-        elif behaviour.bound is not None:
-            hint = "say how many labels an utterance has at most: `utterance { labels = 448 }`"
-        return DiagnosticError(diagnostic_at(op.origin.location, WHOLE, what, hint=hint))
+        return takes_whole(self.function, op, behaviour, self.role)
 
     def _info(self, step: Function) -> StepInfo:
         named = [(value.name, value) for value in step.inputs] + step.results
-        frames = {name: self._frames(value) for name, value in named if value.type.find(self.role) is not None}
+        sequences = self.sequences | {self.valid.input}
+        frames = {name: self._frames(value) for name, value in named if value in sequences}
         if not self.streams:
             for _, value in step.results:
-                if value.type.find(self.role) is not None:
+                if value in sequences:
                     self.timings[value] = Timing(0, None, self.chunk, Fraction(self.chunk, self._frames(value)))
         timings = {name: self.timings[value] for name, value in step.results if value in self.timings}
-        dim = self.program.dims.get(self.symbol or "")
-        rate = dim.rate if dim else None
+        rate = rate_of(self.program, self.symbol)
         needs_valid = self.valid.input is not None
         return StepInfo(
             step.name, self.role, self.symbol, self.chunk, frames, timings, rate, needs_valid, self.function.name,
-            self.streams,
+            self.streams, self._labels(step),
         )  # fmt: skip
 
-
-def _is_whole(extent: Extent, sizes: Mapping[str, int]) -> bool:
-    try:
-        return extent.substitute(sizes).value is not None
-    except ExtentError:
-        return False
+    def _labels(self, step: Function) -> dict[str, int]:
+        """Labels a call of what has labels beside time."""
+        whole = [*((value.name, value) for value in self.function.inputs), *self.function.results]
+        beside = {name for name, value in whole if self.role is Role.TIME and has_open(value.type, Role.LABEL)}
+        made = [*((value.name, value) for value in step.inputs), *step.results]
+        axes = [(name, value, value.type.find(Role.LABEL)) for name, value in made if name in beside]
+        return {name: value.type.shape[axis] for name, value, axis in axes if axis is not None}
 
 
 def _substitute(value: Any, sizes: Mapping[str, int]) -> Any:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from mctc.ir.op import Array
-from mctc.ir.program import Function
+from mctc.ir.program import Function, Value
+from mctc.ir.types import Role
 from mctc.streaming.context import VALID
 from mctc.streaming.derive import StepInfo
 
@@ -20,14 +21,14 @@ def stream(
 ) -> dict[str, Array]:
     """Results over the whole sequence, as the whole function gives them.
 
-    step_for(chunk) is the step for a chunk of so many base frames; `chunks` are the chunk lengths in turn (the last one
-    repeats); call(function, inputs, state) runs one step and returns results and states.
+    step_for(chunk) is the step for a chunk of so many frames of its dimension; `chunks` are the chunk lengths in turn
+    (the last one repeats); call(function, inputs, state) runs one step and returns results and states.
     """
     lengths = iter(chunks)
     chunk = next(lengths)
     function, info = step_for(chunk)
-    total = _base_frames(function, info, inputs)
-    collected: dict[str, list[Array]] = {name: [] for name in info.timings}
+    total = _total(function, info, inputs)
+    collected: dict[str, list[Array]] = {name: [] for name, _ in function.results}
     state: dict[str, Array] | None = None
     start = 0
     last = max([t.delay * t.jump for t in info.timings.values()], default=0)
@@ -41,12 +42,36 @@ def stream(
     return {name: _joined(function, info, name, parts, total) for name, parts in collected.items()}
 
 
-def _base_frames(function: Function, info: StepInfo, inputs: Mapping[str, Array]) -> int:
+def label_by_label(
+    step: Step, inputs: Mapping[str, Array], run: Callable[[Mapping[str, Array]], dict[str, Array]]
+) -> dict[str, Array]:
+    """Results of a step over time that takes labels too: `run` gives those of what one call takes of them, and each of
+    them is a stream of its own."""
+    function, info = step
+    taken = {name: (axis, info.labels[name]) for name, axis in _label_axes(function.inputs, info).items()}
+    counts = {inputs[name].shape[axis] // labels for name, (axis, labels) in taken.items()} or {1}
+    (count,) = counts
+    parts = {name: np.split(inputs[name], count, axis) for name, (axis, _) in taken.items()}
+    ran = [run({**inputs, **{name: part[label] for name, part in parts.items()}}) for label in range(count)]
+    axes = _label_axes([Value(value.type, name) for name, value in function.results], info)
+    return {
+        name: np.concatenate([each[name] for each in ran], axes[name]) if name in axes else array
+        for name, array in ran[0].items()
+    }
+
+
+def _label_axes(values: Iterable[Value], info: StepInfo) -> dict[str, int]:
+    axes = {value.name: value.type.find(Role.LABEL) for value in values if value.name in info.labels}
+    return {name: axis for name, axis in axes.items() if axis is not None}
+
+
+def _total(function: Function, info: StepInfo, inputs: Mapping[str, Array]) -> int:
+    """Frames of the dimension that the step goes along; those of one call where no input has any."""
     for value in function.inputs:
         axis = value.type.find(info.role)
-        if axis is not None and value.name != VALID:
+        if value.name in info.frames and axis is not None and value.name != VALID:
             return int(inputs[value.name].shape[axis] * info.chunk // info.frames[value.name])
-    raise ValueError(f"{function.name} has no input that streams")
+    return info.chunk
 
 
 def _chunk(
@@ -55,26 +80,29 @@ def _chunk(
     part: dict[str, Array] = {}
     for value in function.inputs:
         axis = value.type.find(info.role)
-        if value.name == VALID:
-            part[VALID] = (np.arange(start, start + chunk) < total).astype(np.float64)
-        elif axis is None:
+        if value.name not in info.frames or axis is None:
             part[value.name] = inputs[value.name]
+            continue
+        frames = info.frames[value.name]
+        first = start * frames // chunk
+        if value.name == VALID:
+            part[VALID] = (np.arange(first, first + frames) < total * frames // chunk).astype(np.float64)
         else:
-            frames = info.frames[value.name]
-            first = start * frames // chunk
-            array = inputs[value.name]
-            taken = np.take(
-                array, range(min(first, array.shape[axis]), min(first + frames, array.shape[axis])), axis=axis
-            )
-            widths = [(0, frames - taken.shape[axis]) if i == axis else (0, 0) for i in range(array.ndim)]
-            part[value.name] = np.pad(taken, widths)
+            part[value.name] = _cut(inputs[value.name], axis, first, frames)
     return part
 
 
+def _cut(array: Array, axis: int, first: int, frames: int) -> Array:
+    """`frames` frames from `first` on, zeros behind the last one."""
+    have = array.shape[axis]
+    taken = np.take(array, range(min(first, have), min(first + frames, have)), axis=axis)
+    return np.pad(taken, [(0, frames - taken.shape[axis]) if i == axis else (0, 0) for i in range(array.ndim)])
+
+
 def _joined(function: Function, info: StepInfo, name: str, parts: list[Array], total: int) -> Array:
-    value = dict(function.results)[name]
-    axis = value.type.find(info.role)
-    assert axis is not None
-    timing = info.timings[name]
+    """A result over the whole sequence; one that has no frames is the same after every call."""
+    axis, timing = dict(function.results)[name].type.find(info.role), info.timings.get(name)
+    if timing is None or axis is None:
+        return parts[-1]
     frames = int(total / timing.jump)
     return np.take(np.concatenate(parts, axis), range(timing.delay, timing.delay + frames), axis=axis)

@@ -12,12 +12,13 @@ class Timing:
 
     delay: its frames come this many frames late: chunk n holds frames n*C - delay ... (n+1)*C - delay - 1.
     past, ahead: frame j depends on input frames j*jump - past ... j*jump + ahead; past None means all of them.
-    jump: input frames per frame of this value.
+    jump: input frames per frame of this value. Input frames are those of the dimension (T): an input of 2*T frames has
+    two in each, so these are fractions.
     """
 
     delay: int = 0
-    past: int | None = 0
-    ahead: int = 0
+    past: Fraction | int | None = 0
+    ahead: Fraction | int = 0
     jump: Fraction = Fraction(1)
 
     def late(self, frames: int) -> Timing:
@@ -27,8 +28,8 @@ class Timing:
         return Timing(self.delay, None, self.ahead, self.jump)
 
     def window(self, left: int, right: int, stride: int, delay: int) -> Timing:
-        past = None if self.past is None else self.past + int(left * self.jump)
-        return Timing(delay, past, self.ahead + int(right * self.jump), self.jump * stride)
+        past = None if self.past is None else self.past + left * self.jump
+        return Timing(delay, past, self.ahead + right * self.jump, self.jump * stride)
 
 
 def join(timings: list[Timing]) -> Timing:

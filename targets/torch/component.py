@@ -14,6 +14,7 @@ from mctc.ir.dims import Extent
 from mctc.ir.program import Function, Op, Program, Quantization, Source, State, Value
 from mctc.ir.time import Pointwise
 from mctc.ir.types import Role
+from mctc.streaming.lengths import dimensions
 from mctc.targets.torch.expressions import Expression, UnsupportedError, expression, masked_operand
 from mctc.targets.torch.expressions.text import literal
 from mctc.targets.torch.held import Held
@@ -103,7 +104,11 @@ class Component:
         return self.masks.get(op)
 
     def _mask(self, op: Op) -> str | None:
-        value = None if self.streams else masked_operand(op, self._read(op), whole=self.framed is not None)
+        value = (
+            None
+            if self.streams or self._several_times
+            else masked_operand(op, self._read(op), whole=self.framed is not None)
+        )
         axis = None if value is None else value.type.sequence
         if value is None or axis is None or value.type.roles[axis] is not Role.TIME:
             return None
@@ -117,26 +122,38 @@ class Component:
     def _outputs(self) -> frozenset[Value]:
         return frozenset(self.function.outputs)
 
-    @staticmethod
-    def _stride(value: Value, axis: int, op: Op) -> int:
+    @cached_property
+    def _several_times(self) -> bool:
+        """Whether it takes frames of several time dimensions: no one length counts them, so nothing is masked."""
+        return len(dimensions([self.function], Role.TIME)) > 1
+
+    def _stride(self, value: Value, axis: int, op: Op) -> int:
         extent = value.type.extents[axis]
         symbol = next(iter(extent.symbols), "")
-        rate = extent.coefficient(symbol)
-        if rate.numerator != 1 or extent != Extent.of(symbol) * rate:
+        rate = extent.coefficient(symbol) / self._counted
+        if rate.numerator != 1 or extent != Extent.of(symbol) * extent.coefficient(symbol):
             raise UnsupportedError(
                 f"{op.name} must know which of {extent} frames exist in a batch of utterances of different lengths; "
-                "a torch module knows that of T/n frames for a whole n"
+                "a torch module knows that where the input has a whole multiple of them"
             )
         return rate.denominator
 
     @cached_property
     def framed(self) -> Value | None:
-        """The input whose frames utterances are counted in."""
+        """The input whose frames utterances are counted in: one of T frames, or the one of most, n*T for a whole n."""
+        found: list[tuple[Fraction, Value]] = []
         for value in self.function.inputs:
             axis = value.type.find(Role.TIME)
-            if axis == value.type.rank - 1 and value.type.extents[axis].symbols == {str(value.type.extents[axis])}:
-                return value
-        return None
+            if axis == value.type.rank - 1 and not self._several_times:
+                times = _times(value.type.extents[axis])
+                found += [(times, value)] if times >= 1 and times.denominator == 1 else []
+        return max(found, key=lambda each: each[0])[1] if found else None
+
+    @cached_property
+    def _counted(self) -> Fraction:
+        """Frames that utterances are counted in, for one of the time dimension: 2 where they are those of 2*T."""
+        axis = None if self.framed is None else self.framed.type.find(Role.TIME)
+        return Fraction(1) if self.framed is None or axis is None else _times(self.framed.type.extents[axis])
 
     def frames(self, value: Value) -> Frames | None:
         """The frames of an input that has time last; None for a value that is no such input."""
@@ -172,12 +189,8 @@ class Component:
         return next(iter(rates)).denominator if len(rates) == 1 and next(iter(rates)).numerator == 1 else 0
 
     def _rate(self, extent: Extent) -> Fraction:
-        axis = None if self.framed is None else self.framed.type.find(Role.TIME)
-        return (
-            Fraction(0)
-            if self.framed is None or axis is None
-            else extent.coefficient(str(self.framed.type.extents[axis]))
-        )
+        symbols = dimensions([self.function], Role.TIME)
+        return Fraction(0) if self.framed is None else extent.coefficient(symbols[0]) / self._counted
 
     def needs_valid(self, node: Node) -> bool:
         """Whether a node's `forward` takes the mask."""
@@ -271,6 +284,13 @@ def tensor_text(held: Held, name: str, path: str) -> Expression:
 
 def _inside(name: str, path: str) -> str:
     return name.removeprefix(f"{path}.")
+
+
+def _times(extent: Extent) -> Fraction:
+    """n of an extent of n*T; 0 for any other."""
+    symbol = next(iter(extent.symbols), "")
+    times = extent.coefficient(symbol)
+    return times if extent == Extent.of(symbol) * times else Fraction(0)
 
 
 def at_rate(stride: int) -> str:

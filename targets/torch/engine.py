@@ -106,7 +106,7 @@ class TorchFunction:
                 more = {LENGTHS: torch.from_numpy(inputs[LENGTHS])} if LENGTHS in inputs else {}
                 made = self._call(*given, **more)
         arrays = made if isinstance(made, (tuple, list)) else [made]
-        return {name: array.numpy() for (name, _), array in zip(self.function.results, arrays, strict=True)}
+        return {name: array.detach().numpy() for (name, _), array in zip(self.function.results, arrays, strict=True)}
 
     def _all_frames(self, inputs: Mapping[str, Array]) -> Array:
         """Ones [batch, frames of the time dimension]."""

@@ -8,6 +8,7 @@ import pytest
 
 from mctc.build.chunk import chunk_frames, parse_chunk
 from mctc.build.options import BuildError
+from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.ir.dims import Extent
 from mctc.ir.program import Dim, Function, Program, Section, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
@@ -47,12 +48,17 @@ def test_the_command_line_comes_before_the_spec() -> None:
     [
         (program(), None, "doesn't say how much audio"),
         (program(rate=None), Fraction(1, 10), "needs a rate on the time dimension"),
-        (program(), Fraction(1, 300), "not a whole number"),
     ],
 )
 def test_a_chunk_without_whole_frames_is_refused(made: Program, asked: Fraction | None, match: str) -> None:
     with pytest.raises(BuildError, match=match):
         chunk_frames(made, asked)
+
+
+def test_a_time_that_is_no_whole_number_of_frames_is_refused() -> None:
+    with pytest.raises(DiagnosticError, match="not a whole number") as caught:
+        chunk_frames(program(), Fraction(1, 300))
+    assert caught.value.diagnostics[0].code == "MCT0202"
 
 
 def test_a_program_without_time_takes_one_step_a_call() -> None:

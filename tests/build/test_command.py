@@ -62,7 +62,7 @@ def test_what_cannot_be_done_is_said_in_a_line(mctc: Run, spec: Path, tmp_path: 
         (("--without", "nothing"), usage, "there is no pass `nothing`", ""),
         (("--target", "anne"), usage, "there is no target `anne`", "ane"),
         (("--chunk", "soon"), usage, "'soon' is no length of a chunk", "320ms"),
-        (("--chunk", "7ms"), failed, "not a whole number", "10 ms"),
+        (("--chunk", "7ms"), failed, "not a whole number", "20 ms"),
         (("-o", tmp_path / "mine"), failed, "was not written by mctc", "--force"),
         (("--weights", tmp_path / "none.safetensors"), failed, "cannot read", ""),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import lcm
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,12 @@ from mctc.ir.program import Dim, Function, Initializer, Parameter, Program, Sour
 from mctc.ir.text import print_program
 from mctc.ir.types import Axis, DType, Role, TensorType, plain
 from mctc.streaming.derive import StepInfo, derive_program
-from mctc.streaming.run import stream
+from mctc.streaming.run import label_by_label, stream
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 CHANNELS = (2, 4, 6)
 MOST_STRIDE = 4  # product of the strides along a program
+BESIDE = 3  # labels beside time
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Case:
 
     def inputs(self, frames: int, seed: int = 1) -> dict[str, Array]:
         rng = np.random.default_rng(seed)
-        sizes = {"B": 1, "T": frames, "U": frames}
+        sizes = {"B": 1, "T": frames, "U": frames if self.role is Role.LABEL else BESIDE}
         types = {value.name: value.type.substitute(sizes) for value in self.function.inputs}
         return {
             name: rng.integers(0, 5, t.shape) if t.dtype is DType.I32 else rng.normal(size=t.shape)
@@ -59,7 +61,11 @@ class Case:
 
     def streamed(self, inputs: Mapping[str, Array], chunks: list[int]) -> dict[str, Array]:
         steps = {chunk: self.step(chunk) for chunk in set(chunks)}
-        return stream(steps.__getitem__, inputs, chunks, lambda f, i, s: evaluate(f, i, self.weights.__getitem__, s))
+        value = self.weights.__getitem__
+        return label_by_label(
+            steps[chunks[0]], inputs,
+            lambda part: stream(steps.__getitem__, part, chunks, lambda f, i, s: evaluate(f, i, value, s)),
+        )  # fmt: skip
 
 
 class Garden:
@@ -111,11 +117,11 @@ class Garden:
         assert at is not None
         return x.type.extents[at].value
 
-    def jump(self, x: Value) -> int:
+    def jump(self, x: Value) -> Fraction:
         """Base frames per frame of x."""
         assert x.type.sequence is not None
         extent = x.type.extents[x.type.sequence]
-        return int(1 / extent.coefficient(*extent.symbols))
+        return 1 / extent.coefficient(*extent.symbols)
 
     def linear(self, x: Value, out: int) -> Value:
         return self.op("linear", x, self.param(out, self.channels(x)), self.param(out))
@@ -300,8 +306,13 @@ def cases(
         g.pool.append(g.input(g.type(draw(st.sampled_from(CHANNELS)))))
     if draw(st.booleans()):
         g.pool.append(g.input(g.type(4)))
-    for grow in draw(st.lists(st.sampled_from(growths), min_size=min(4, most), max_size=most)):
+    return grown(g, growths, most)
+
+
+def grown(g: Garden, growths: tuple[Callable[[Garden], Value], ...], most: int) -> Case:
+    """The program of what is in the pool and as many growths."""
+    for grow in g.draw(st.lists(st.sampled_from(growths), min_size=min(4, most), max_size=most)):
         g.pool.append(grow(g))
     results = [("y", g.pool[-1]), ("z", g.pool[-2]), ("w", g.any())]
     g.program.functions["f"] = Function("f", g.inputs, g.builder.ops, results)
-    return Case(g.program, g.weights, role, max(g.jump(v) for v in g.pool))
+    return Case(g.program, g.weights, g.role, lcm(*(g.jump(v).numerator for v in g.pool)))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mctc.ir.types import Role
 
+from .mixed import at_rates, beside_labels
 from .programs import Case, cases
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")  # what is not finite outlives every mask
@@ -40,3 +41,17 @@ def test_a_step_over_any_chunks_equals_the_whole_over_time(case: Case, chunks: l
 def test_a_step_a_label_equals_the_whole_over_labels(case: Case, length: int) -> None:
     inputs = case.inputs(length)
     assert_equal(case.whole(inputs), case.streamed(inputs, [1]))
+
+
+@few
+@given(at_rates(), st.lists(st.integers(1, 5), min_size=1, max_size=5), st.integers(1, 9))
+def test_inputs_of_several_rates_come_chunk_by_chunk(case: Case, chunks: list[int], length: int) -> None:
+    inputs = case.inputs(length * case.multiple)
+    assert_equal(case.whole(inputs), case.streamed(inputs, [n * case.multiple for n in chunks]))
+
+
+@few
+@given(beside_labels(), st.lists(st.integers(1, 5), min_size=1, max_size=5), st.integers(1, 9))
+def test_a_step_over_time_for_each_label_equals_the_whole(case: Case, chunks: list[int], length: int) -> None:
+    inputs = case.inputs(length * case.multiple)
+    assert_equal(case.whole(inputs), case.streamed(inputs, [n * case.multiple for n in chunks]))

@@ -72,16 +72,6 @@ def test_the_way_out_is_a_longest_utterance_of_frames_or_of_labels(axis: str, wa
     assert way_out in (caught.value.diagnostics[0].hint or "")
 
 
-def test_a_recurrent_op_that_starts_from_a_given_state_is_refused() -> None:
-    def body(g: Garden, x: Value) -> Value:
-        start = Value(g.type(4).with_axes([g.type(4).axes[0], g.type(4).axes[2]]), "h0")
-        g.inputs.append(start)
-        return g.op("gru", x, g.param(12, 4), g.param(12, 4), None, None, start)
-
-    with pytest.raises(DiagnosticError, match="given `h`"):
-        small(body).step(4)
-
-
 @pytest.mark.parametrize("stride", [2, 4])
 def test_a_chunk_that_gives_no_whole_frames_is_an_error_that_says_which_chunk_would(stride: int) -> None:
     case = small(lambda g, x: conv(g, x, 1, stride - 1, stride))

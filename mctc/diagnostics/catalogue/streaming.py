@@ -12,7 +12,8 @@ ENTRIES = (
         " result: attention without bounds, a reduction over time, a reversed sequence. Give it a bounded view, or say"
         " how long an utterance is, `utterance { length = 30 s }`: then the component takes all of one in a call. A"
         " decoder, which runs label by label, attends to the labels before its own with `right = 0`; how many they can"
-        " be is said by `utterance { labels = 448 }`.",
+        " be is said by `utterance { labels = 448 }`. A component that takes frames of two time dimensions needs them"
+        " whole too: nothing says which of the one come with which of the other.",
         plain_model(
             "component c(x: f32[T, 8]) -> f32[T, 8] { return x + reverse(x, T) }",
             "stream { chunk = 320 ms }",
@@ -22,7 +23,8 @@ ENTRIES = (
         "MCT0202",
         "a chunk that does not divide",
         "Every extent of a streaming component must be whole for one chunk: behind a subsampling by 4, a chunk is a"
-        " multiple of 4 frames.",
+        " multiple of 4 frames. Where a model has time dimensions of several rates, a chunk is the same time for each:"
+        " 40 ms are 4 frames at 100 Hz and 1 frame at 25 Hz, and 30 ms are none.",
         plain_model(
             "component c(x: f32[T, 8]) -> f32[T/4, 8] { return slice(x, T, stride = 4) }",
             "stream { chunk = 30 ms }",
@@ -90,5 +92,19 @@ ENTRIES = (
         " softmax may be as large as you like: it becomes one of 3e4. Anything else has to be in range: leave it out,"
         " scale what it is used with, or write another number.",
         plain_model("component c(x: f32[T, 8]) -> f32[T, 8] { return x * 1e-9 }", "stream { chunk = 320 ms }"),
+    ),
+    Entry(
+        "MCT0209",
+        "what a component that takes one label a call can't do",
+        "A component that goes along time and takes labels too, as a joiner does, is called with a chunk of frames and"
+        " one label. An op along its labels (a softmax or a sum over them, a recurrent layer, attention to them) would"
+        " see that one alone. Do it in a component without time, which goes label by label and carries what it needs,"
+        " or give the labels a fixed extent, `dim U: label = 16`: then a call takes all of them. Labels of two"
+        " dimensions, or a fraction of a label, can't come one a call either.",
+        plain_model(
+            "dim U: label",
+            "component c(x: f32[T, 8], y: f32[U, 8]) -> f32[T, U, 8] { return softmax(x + y, U) }",
+            "stream { chunk = 320 ms }",
+        ),
     ),
 )

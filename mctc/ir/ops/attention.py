@@ -18,8 +18,16 @@ ABSENT = -1 / 6  # in a key_mask: a frame before the first one or behind the las
 MASKED = -4e4  # finite in fp16: the Neural Engine mishandles -inf in softmax (knowledge: ANE-AT-010)
 
 
+class OverKeys(OpDef):
+    """Base: what a query sees lies along the axis of the keys."""
+
+    @classmethod
+    def along(cls, s: Signature, role: Role) -> TimeBehaviour:
+        return cls.time(s) if s["k"].sequence_role is role else POINTWISE
+
+
 @declare
-class Attention(OpDef):
+class Attention(OverKeys):
     """softmax(scale q k) v; frame t sees frames t-left ... t+right; None means all.
 
     q [.., T, heads*W]; k [.., S, kv_heads*W]; v [.., S, kv_heads*V]. Each kv head serves heads/kv_heads query heads.
@@ -69,7 +77,7 @@ class Attention(OpDef):
         within = s.limit("within")
         if within is None:
             return attention_time(s)
-        return Whole(f"it attends within blocks of {within} frames, counted from the first one")
+        return Whole(f"it attends within blocks of {within} frames, counted from the first one", ("k", "v"))
 
 
 def check_attention(s: Signature, kv: int) -> TensorType:
@@ -88,6 +96,10 @@ def check_attention(s: Signature, kv: int) -> TensorType:
         raise InferenceError("q, k and v each need a time or label axis")
     if k.extents[k.sequence] != v.extents[v.sequence]:
         raise InferenceError("k and v have different numbers of frames", "v")
+    if not same_frames(s) and any(s.attributes.get(name) is not None for name in ("left", "right", "within")):
+        told = f"q goes along {q.axes[q.sequence]}, k along {k.axes[k.sequence]}: no entries of k are near one of q"
+        hint = "bring both to one rate, or leave `left`, `right` and `within` out: each query then sees every key"
+        raise InferenceError(told, "k", hint)
     if v.extents[channel_axis(s, "v")].value % kv:
         raise InferenceError(f"v's channels do not divide into {kv} heads", "v")
     out = v.extents[channel_axis(s, "v")] / kv * heads
@@ -99,6 +111,14 @@ def scale(s: Signature) -> float:
     """The factor of the scores."""
     given = s.attribute("scale")
     return 1 / sqrt(s["q"].extents[channel_axis(s, "q")].value / s.int("heads")) if given is None else float(given)
+
+
+def same_frames(s: Signature) -> bool:
+    """Whether frame t of q and frame t of k are of one moment: both count the same frames, or k brings its context."""
+    q, k = s["q"], s["k"]
+    assert q.sequence is not None
+    assert k.sequence is not None
+    return bool(s.attribute("given")) or q.axes[q.sequence] == k.axes[k.sequence]
 
 
 def attended(s: Signature, scores: Array, v: Array, key_mask: Array | None) -> Array:
@@ -121,13 +141,12 @@ def attended(s: Signature, scores: Array, v: Array, key_mask: Array | None) -> A
 def attention_time(s: Signature) -> TimeBehaviour:
     """A window of `left` and `right` frames over k and v, where both are bounded."""
     left, right = s.attribute("left"), s.attribute("right")
-    asked, seen = s["q"].sequence, s["k"].sequence
-    if asked is not None and seen is not None and s["q"].roles[asked] is not s["k"].roles[seen]:
+    if s["q"].sequence_role is not s["k"].sequence_role:
         return Whole("it attends over another sequence", ("k", "v"))
     if left is None or right is None:
         side = "before" if left is None else "after"
         reason = f"each frame attends to every frame {side} it; give attention a bounded `left` and `right`"
-        return Whole(reason, bound="left" if right is not None else None)
+        return Whole(reason, ("k", "v"), bound="left" if right is not None else None)
     if left == right == 0:
         return POINTWISE
     return Window(left, right, 1, ("k", "v"), (("given", True),), "key_mask")

@@ -10,7 +10,7 @@ import numpy as np
 from mctc.ir.dims import Extent
 from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare, sliding
 from mctc.ir.ops.linear import channel_axis, check_bias, out_axis
-from mctc.ir.time import POINTWISE, TimeBehaviour, Window
+from mctc.ir.time import POINTWISE, TimeBehaviour, Whole, Window
 from mctc.ir.types import Role, TensorType
 
 
@@ -170,3 +170,11 @@ class Conv2d(OpDef):
     @classmethod
     def time(cls, s: Signature) -> TimeBehaviour:
         return _window(s, s["weight"].extents[3].value, s.ints("stride")[1], s.ints("dilation")[1], s.ints("pad"))
+
+    @classmethod
+    def along(cls, s: Signature, role: Role) -> TimeBehaviour:
+        """Labels beside time may stand where features do: then the kernel's rows run along them."""
+        rows = s["x"].axes[height_axis(s)]
+        if rows.role is role and (s["weight"].extents[2], s.ints("stride")[0]) != (Extent.of(1), 1):
+            return Whole("a kernel runs along them")
+        return POINTWISE if rows.role is role else super().along(s, role)

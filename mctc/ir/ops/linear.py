@@ -146,7 +146,13 @@ class MatMul(OpDef):
 
     @classmethod
     def time(cls, s: Signature) -> TimeBehaviour:
+        role = s["left"].sequence_role or s["right"].sequence_role
+        return POINTWISE if role is None else cls.along(s, role)
+
+    @classmethod
+    def along(cls, s: Signature, role: Role) -> TimeBehaviour:
         left, right = cls.turned(s)
-        if left.sequence == left.rank - 1 or right.sequence in (right.rank - 2, right.rank - 1):
+        pairs = right.roles[-1] is role and left.find(role) is not None
+        if pairs or role in (left.roles[-1], right.roles[-2]):
             return Whole("each product sums over, or pairs, all frames; `attention` has a form with a bounded view")
         return POINTWISE

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.linear import channel_axis
+from mctc.ir.time import TimeBehaviour, Whole
 from mctc.ir.types import TensorType
 
 
@@ -91,7 +93,7 @@ class BatchNorm(ChannelNorm):
         return cls.affine(s, (x - along(mean, x.ndim, axis)) * along(scale, x.ndim, axis), weight, bias)
 
 
-class Softmaxes(OpDef):
+class Softmaxes(AxisOp):
     operands = "x"
     takes = FLOATS
     attributes = {"axis": "channel"}
@@ -102,6 +104,10 @@ class Softmaxes(OpDef):
         if axis.role.value in ("batch", "time"):
             raise InferenceError(f"{cls.name} over the {axis.role.value} axis is not supported", "x")
         return (s["x"],)
+
+    @classmethod
+    def on_axis(cls, s: Signature) -> TimeBehaviour:
+        return Whole("it divides by a sum over all of them")
 
 
 @declare

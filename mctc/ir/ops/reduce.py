@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.op import FLOATS, REQUIRED, Array, OpDef, Signature, declare
-from mctc.ir.ops.shape import laid_out, whole_along_sequence
-from mctc.ir.time import TimeBehaviour
+from mctc.ir.op import FLOATS, REQUIRED, Array, Signature, declare
+from mctc.ir.ops.axis import AxisOp
+from mctc.ir.ops.shape import laid_out
+from mctc.ir.time import TimeBehaviour, Whole
 from mctc.ir.types import Axis, Role, TensorType
 
 TABLE: dict[str, tuple[str, Callable[..., Array]]] = {
@@ -21,7 +22,7 @@ TABLE: dict[str, tuple[str, Callable[..., Array]]] = {
 }
 
 
-class Reduce(OpDef):
+class Reduce(AxisOp):
     operands = "x"
     takes = FLOATS
     attributes = {"axis": REQUIRED}
@@ -39,8 +40,8 @@ class Reduce(OpDef):
         return (cls.function(operands[0], axis=s.axis("x"), keepdims=True),)
 
     @classmethod
-    def time(cls, s: Signature) -> TimeBehaviour:
-        return whole_along_sequence(s, s.axis("x"), "x", "it reduces over the whole utterance")
+    def on_axis(cls, s: Signature) -> TimeBehaviour:
+        return Whole("it reduces over the whole utterance")
 
 
 for _name, (_doc, _function) in TABLE.items():

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mctc.ir.op import FLOATS, REQUIRED, Array, InferenceError, OpDef, Signature, declare
-from mctc.ir.ops.attention import attended, attention_time, by_head, check_attention, scale
+from mctc.ir.op import FLOATS, REQUIRED, Array, InferenceError, Signature, declare
+from mctc.ir.ops.attention import OverKeys, attended, attention_time, by_head, check_attention, same_frames, scale
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.time import TimeBehaviour
 from mctc.ir.types import TensorType
@@ -17,7 +17,7 @@ LONGEST_PERIOD = 1e4  # of the sinusoids, in units of 2 pi frames (Vaswani et al
 
 
 @declare
-class RelativeAttention(OpDef):
+class RelativeAttention(OverKeys):
     """softmax(scale ((q + u) k + (q + w) P r(t - s))) v: scores by content and by distance, Dai et al. (2019).
 
     q, k, v, `key_mask`, `left`, `right` and `given` as for `attention`. position P [heads*W, E] projects the sinusoids
@@ -41,10 +41,10 @@ class RelativeAttention(OpDef):
     @classmethod
     def infer(cls, s: Signature) -> Sequence[TensorType]:
         result = check_attention(s, s.count("heads"))
-        q, k, position = s["q"], s["k"], s["position"]
+        q, position = s["q"], s["position"]
         width = q.extents[channel_axis(s, "q")].value
-        if q.roles[q.sequence or 0] is not k.roles[k.sequence or 0]:
-            raise InferenceError("frames of different sequences have no distance; use attention", "k")
+        if not same_frames(s):
+            raise InferenceError("frames of different sequences or rates have no distance; use attention", "k")
         if position.rank != 2 or position.extents[0].value != width or position.extents[1].value % 2:
             raise InferenceError(
                 f"the projection of positions must be [{width}, an even number], not {position}", "position"

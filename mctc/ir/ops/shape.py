@@ -9,15 +9,12 @@ import numpy as np
 
 from mctc.ir.dims import Extent, ExtentError
 from mctc.ir.op import REQUIRED, Array, InferenceError, OpDef, Signature, axis_position, declare, role_named
+from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.time import POINTWISE, TimeBehaviour, Whole, Window
 from mctc.ir.types import Axis, Role, TensorType
 
 ONE = Extent.of(1)
-
-
-def whole_along_sequence(s: Signature, axis: int, operand: str, what: str) -> TimeBehaviour:
-    return Whole(what) if axis == s[operand].sequence else POINTWISE
 
 
 def product(extents: Iterable[Extent]) -> Extent:
@@ -36,7 +33,7 @@ def _factor(frames: Extent, fewer: Extent) -> int | None:
 
 
 @declare
-class Split(OpDef):
+class Split(AxisOp):
     """Consecutive parts along `axis`: `parts` equal ones, or one per entry of `sizes`."""
 
     name = "split"
@@ -68,12 +65,12 @@ class Split(OpDef):
         return np.split(x, np.cumsum(s.ints("sizes"))[:-1], axis)
 
     @classmethod
-    def time(cls, s: Signature) -> TimeBehaviour:
-        return whole_along_sequence(s, s.axis("x"), "x", "it cuts the utterance into parts")
+    def on_axis(cls, s: Signature) -> TimeBehaviour:
+        return Whole("it cuts the utterance into parts")
 
 
 @declare
-class Concat(OpDef):
+class Concat(AxisOp):
     """Operands joined along `axis`; the other axes must be equal."""
 
     name = "concat"
@@ -105,14 +102,16 @@ class Concat(OpDef):
         return (np.concatenate(operands[0], cls.position(s)),)
 
     @classmethod
-    def time(cls, s: Signature) -> TimeBehaviour:
-        if cls.position(s) == s.variadic[0].sequence and len(s.variadic) > 1:
-            return Whole("it joins sequences end to end")
-        return POINTWISE
+    def runs_along(cls, s: Signature) -> Axis:
+        return s.variadic[0].axes[cls.position(s)]
+
+    @classmethod
+    def on_axis(cls, s: Signature) -> TimeBehaviour:
+        return Whole("it joins sequences end to end") if len(s.variadic) > 1 else POINTWISE
 
 
 @declare
-class Slice(OpDef):
+class Slice(AxisOp):
     """Entries begin, begin + stride, ... before end along `axis`. end None means to the end."""
 
     name = "slice"
@@ -143,16 +142,14 @@ class Slice(OpDef):
         return (operands[0][tuple(index)],)
 
     @classmethod
-    def time(cls, s: Signature) -> TimeBehaviour:
-        if s.axis("x") != s["x"].sequence:
-            return POINTWISE
+    def on_axis(cls, s: Signature) -> TimeBehaviour:
         if s.int("begin") == 0 and s.attribute("end") is None:
-            return Window(0, 0, s.int("stride"), ("x",), ())
+            return POINTWISE if s.int("stride") == 1 else Window(0, 0, s.int("stride"), ("x",), ())
         return Whole("it cuts out a part of the utterance")
 
 
 @declare
-class Pad(OpDef):
+class Pad(AxisOp):
     """`before` and `after` entries of `value` added along `axis`."""
 
     name = "pad"
@@ -174,8 +171,8 @@ class Pad(OpDef):
         return (np.pad(operands[0], widths, constant_values=s.float("value")),)
 
     @classmethod
-    def time(cls, s: Signature) -> TimeBehaviour:
-        return whole_along_sequence(s, s.axis("x"), "x", "it pads the utterance")
+    def on_axis(cls, s: Signature) -> TimeBehaviour:
+        return Whole("it pads the utterance")
 
 
 def stated_axes(stated: object) -> tuple[Axis, ...]:
@@ -218,9 +215,13 @@ class Reshape(OpDef):
 
     @classmethod
     def time(cls, s: Signature) -> TimeBehaviour:
+        return cls.along(s, s["x"].sequence_role or Role.TIME)
+
+    @classmethod
+    def along(cls, s: Signature, role: Role) -> TimeBehaviour:
         """Frames stay frames, or `factor` consecutive ones are stacked into one (a window that starts at its frame)."""
         x, y = s["x"], cls.infer(s)[0]
-        before, after = x.sequence, y.sequence
+        before, after = x.find(role), y.find(role)
         if before is None or (x.extents[before] == ONE and after is None):
             return POINTWISE
         if after is None or product(x.extents[:before]) != product(y.extents[:after]):
@@ -322,7 +323,7 @@ def laid_out(type_: TensorType) -> bool:
 
 
 @declare
-class Reverse(OpDef):
+class Reverse(AxisOp):
     """Entries in reverse order along `axis`."""
 
     name = "reverse"
@@ -339,5 +340,5 @@ class Reverse(OpDef):
         return (np.flip(operands[0], s.axis("x")),)
 
     @classmethod
-    def time(cls, s: Signature) -> TimeBehaviour:
-        return whole_along_sequence(s, s.axis("x"), "x", "it starts from the last frame")
+    def on_axis(cls, s: Signature) -> TimeBehaviour:
+        return Whole("it starts from the last frame")
