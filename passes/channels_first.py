@@ -113,8 +113,8 @@ def _conv1d(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     assert weight is not None
     if x.type.sequence != x.type.rank - 1 and weight.type.extents[2] != Extent.of(1):
         raise InferenceError(
-            "a convolution along labels has no place in a component that also has time, where labels are rows; "
-            "put it into a component of its own"
+            "a convolution along time has no place where frames meet labels in a component that goes label by label: "
+            "frames are rows there; convolve them before they meet labels"
         )
     out, into, kernel = weight.type.axes
     tall = rewriter.reshaped(weight, weight.type.with_axes([out, into, *_plain(1), kernel]))

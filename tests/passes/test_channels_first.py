@@ -220,16 +220,64 @@ def test_a_product_with_weights_over_the_channels_is_a_linear_layer(rewrites):
     assert [op.name for op in made.functions["f"].ops] == ["parameter", "linear"]
 
 
-def test_a_convolution_along_labels_beside_time_is_refused():
-    text = """function @f(%x: f32[batch B, time T, channel 4], %y: f32[batch B, label U, channel 4]) {
-        %w = constant [[[0.5, 1.0]]]: f32[1, 1, 2]
-        %v = concat(%w, %w, %w, %w, axis = 0)
-        %c = conv1d(%y, %v, groups = 4, pad = [1, 0])
-        %z = add(%x, %c)
+def test_labels_beside_time_stand_last_for_an_op_that_runs_along_them(rewrites):
+    before = """function @f(%x: f32[batch B, time T, channel 4], %y: f32[batch B, label 5, channel 4]) {
+        %w = parameter @w
+        %c = conv1d(%y, %w, groups = 4, pad = [1, 0])
+        %u = parameter @u
+        %h, %last = gru(%c, %u, %u)
+        %a = attention(%x, %h, %y, heads = 2)
+        %z = add(%a, %h)
         return out = %z
     }"""
-    with pytest.raises(RewriteError, match="component of its own"):
+    sources = "source @w: f32[4, 1, 2] = normal() param @w source @u: f32[12, 4] = normal() param @u"
+    made, _ = rewrites(ChannelsFirst, program(before, sources))
+    ops = {op.name: op for op in made.functions["f"].ops}
+    for name, operand in (("conv2d", 0), ("gru", 0), ("attention", 1), ("attention", 2)):
+        value = ops[name].operands[operand]
+        assert value is not None
+        assert str(value.type) == "f32[batch B, channel 4, unit 1, label 5]"
+    assert str(ops["add"].result.type) == "f32[batch B, channel 4, label 5, time T]"
+
+
+def test_frames_stand_beside_the_labels_that_they_meet_where_labels_stream(rewrites):
+    before = """function @f(%x: f32[batch B, time T, channel 4], %y: f32[batch B, label U, channel 4]) {
+        %s = add(%x, %y)
+        %m = reduce_mean(%s, axis = "time")
+        %z = reshape(%m, axes = [batch B, label U, channel 4])
+        return out = %z
+    }"""
+    made, _ = rewrites(ChannelsFirst, program(before))
+    (added,) = (op for op in made.functions["f"].ops if op.name == "add")
+    assert str(added.result.type) == "f32[batch B, channel 4, time T, label U]"
+
+
+def test_a_convolution_along_time_where_frames_meet_labels_that_stream_is_refused():
+    text = """function @f(%x: f32[batch B, time T, label U, channel 4]) {
+        %w = constant [[[0.5, 1.0]]]: f32[1, 1, 2]
+        %v = concat(%w, %w, %w, %w, axis = 0)
+        %c = conv1d(%x, %v, groups = 4, pad = [1, 0])
+        %m = reduce_mean(%c, axis = "time")
+        %z = reshape(%m, axes = [batch B, label U, channel 4])
+        return out = %z
+    }"""
+    with pytest.raises(RewriteError, match="before they meet labels"):
         ChannelsFirst().run(parse_program(program(text)), Context())
+
+
+def test_a_parameter_whose_axes_get_roles_is_transposed_where_the_layout_has_another_order(rewrites):
+    before = """function @f(%x: f32[batch B, time T, channel 4]) {
+        %p = parameter @p
+        %q = reshape(%p, axes = [time 1, channel 4])
+        %r = parameter @r
+        %s = reshape(%r, axes = [feature 3, channel 4])
+        %y = add(%x, %q)
+        return out = %y, roles = %s
+    }"""
+    sources = "source @p: f32[4] = normal() param @p source @r: f32[3, 4] = normal() param @r"
+    made, _ = rewrites(ChannelsFirst, program(before, sources))
+    results = {name: str(value.type) for name, value in made.functions["f"].results}
+    assert results["roles"] == "f32[unit 1, channel 4, feature 3, unit 1]"
 
 
 def test_features_where_frames_meet_labels_are_refused():
