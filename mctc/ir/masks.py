@@ -7,14 +7,25 @@ from dataclasses import replace
 
 from mctc.ir.domain import MASK, Domain
 from mctc.ir.program import Function, Op, Value
-from mctc.ir.types import DType
+from mctc.ir.types import DType, Role
 
 OPERANDS = ("key_mask", "mask")  # what ops call the operand that is their mask
+# Ops whose results are ones and zeros where their operands are; `cast` and `scale` besides, in the forms that are.
+KEEPING = frozenset({"concat", "maximum", "merge_channels", "minimum", "mul", "pad", "reshape", "reverse", "slice"})
+KEEPING |= {"split", "split_channels", "transpose"}
+NOT = (-1.0, 1.0)  # factor and offset of 1 - m
 
 
 def masks(function: Function) -> list[str]:
-    """The inputs that are the mask of an op, whatever else uses them."""
-    told = {_cast_from(value) for op in function.ops for value in _masks(op)}
+    """The inputs that are the mask of an op, or that one is made of by nothing but ones and zeros, whatever else uses
+    them."""
+    waiting = [value for op in function.ops for value in _masks(op)]
+    told: set[Value] = set()
+    while waiting:
+        value = waiting.pop()
+        if value not in told:
+            told.add(value)
+            waiting += _made_of(value.owner)
     return [value.name for value in function.inputs if value in told]
 
 
@@ -30,8 +41,22 @@ def _masks(op: Op) -> Iterator[Value]:
             yield given
 
 
-def _cast_from(value: Value) -> Value:
-    """What a mask was before it became a number that an op takes."""
-    while value.owner is not None and value.owner.name == "cast" and value.owner.operands[0] is not None:
-        value = value.owner.operands[0]
-    return value
+def _made_of(op: Op | None) -> list[Value]:
+    """The operands that have to be ones and zeros for the results to be; none where they may be anything."""
+    if op is None:
+        return []
+    operands = [value for value in op.operands if value is not None]
+    if op.name == "cast":
+        rounds = op.result.type.dtype is DType.BOOL or operands[0].type.dtype.is_float
+        return [] if rounds and operands[0].type.dtype is not op.result.type.dtype else operands
+    if op.name in ("slice", "split") and not _all_alike(op):
+        return []
+    if op.name == "scale":
+        return operands if (op.attributes["factor"], op.attributes["offset"]) == NOT else []
+    return operands if op.name in KEEPING else []
+
+
+def _all_alike(op: Op) -> bool:
+    """Whether a part of a tensor tells what the rest of it is: frames are alike, channels need not be."""
+    x = op.signature["x"]
+    return x.roles[op.signature.axis("x")] in (Role.TIME, Role.LABEL, Role.BATCH)
