@@ -41,9 +41,21 @@ def damaged(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(damaged())
 def test_a_damaged_spec_never_raises(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    assert_told(tmp_path_factory, text)
+
+
+@pytest.mark.slow
+@settings(max_examples=250, deadline=None)
+@given(damaged())
+def test_many_damaged_specs_never_raise(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    assert_told(tmp_path_factory, text)
+
+
+def assert_told(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    """What is wrong with a text is told, at places in it."""
     path = tmp_path_factory.getbasetemp() / "damaged.mct"
     path.write_text(text)
     found = check_file(path)
