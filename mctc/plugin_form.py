@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ def _of_pass(cls: Any) -> Iterator[str]:
         known = "Exact(), Within(error), Reshapes() or Rounds()"
         yield f"`promise` must be {known}, not {_shown(getattr(cls, 'promise', None))}"
     if cls.stage not in STAGES:
-        yield f"`stage` must be {' or '.join(map(repr, STAGES))}, not {_shown(cls.stage)}"
+        yield f"`stage` must be one of {', '.join(map(repr, STAGES))}, not {_shown(cls.stage)}"
     for name in ("after", "before"):
         yield from _names(cls, name, "names of passes")
     if both := _plain(cls.after) & _plain(cls.before):
@@ -56,6 +57,8 @@ def _of_op(cls: Any) -> Iterator[str]:
         return
     if not isinstance(getattr(cls, "operands", None), str):
         yield "`operands` must be a string of names, such as 'x weight bias?'"
+    elif wrong := [word for word in cls.operands.split() if not re.fullmatch(r"[A-Za-z_]\w*[?*]?", word)]:
+        yield f"`operands` holds {wrong[0]!r}, which is no name with ? or * at its end"
     for name in ("infer", "reference"):
         method = inspect.getattr_static(cls, name)
         if method is inspect.getattr_static(OpDef, name):

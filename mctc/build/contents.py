@@ -102,7 +102,7 @@ def blamed(folder: Path) -> Iterator[None]:
         yield
     except (MctcError, OSError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # SystemExit: of a module under training/ that was edited
         names = differing(folder)
         if not names:
             raise

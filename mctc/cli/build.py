@@ -136,8 +136,8 @@ def summary(result: BuildResult) -> list[str]:
         latencies = [o["latency_ms"] for o in function["outputs"] if o.get("latency_ms") is not None]
         late = f", latency {max(latencies):g} ms" if latencies and function["streams_over"] == "time" else ""
         lines.append(f"  {name:12} {function['operations']} operations, {states} state{'s' * (states != 1)}{late}")
-    if manifest["verification"]:
-        worst = max(entry["error"] for entry in manifest["verification"])
+    if errors := [entry["error"] for entry in manifest["verification"] if entry["error"] is not None]:
+        worst = max(errors)
         lines.append(f"  read back, type-checked and evaluated: within {worst:.1e} of the program")
         undefined = [entry["undefined"] for entry in manifest["verification"] if "undefined" in entry]
         lines += [f"  warning: {told}" for told in dict.fromkeys(undefined)]

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mctc.diagnostics.errors import MctcError
 from mctc.ir.time import POINTWISE, TimeBehaviour
 from mctc.ir.types import DType, Role, TensorType
 
@@ -31,6 +32,10 @@ class InferenceError(ValueError):
     def __init__(self, message: str, operand: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)
         self.operand, self.hint = operand, hint
+
+
+class DeclarationError(MctcError):
+    """An op whose declaration does not give what it has to."""
 
 
 @dataclass(frozen=True)

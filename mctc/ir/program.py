@@ -9,7 +9,7 @@ from typing import Any
 
 from mctc.ir.domain import MASK, Domain, Interval
 from mctc.ir.location import Location, Origin
-from mctc.ir.op import OpDef, Signature
+from mctc.ir.op import DeclarationError, OpDef, Signature
 from mctc.ir.time import TimeBehaviour
 from mctc.ir.types import DType, Role, TensorType
 
@@ -84,7 +84,10 @@ class Op:
 
     @property
     def time(self) -> TimeBehaviour:
-        return self.definition.time(self.signature)
+        found = self.definition.time(self.signature)
+        if not isinstance(found, TimeBehaviour):
+            raise DeclarationError(f"`time` of op {self.name} gives {found!r:.60}, where a time behaviour belongs")
+        return found
 
     def along(self, role: Role) -> TimeBehaviour:
         """How the op behaves along the axis of `role`, time or label."""

@@ -122,6 +122,10 @@ def test_the_target_writes_what_it_likes(mctc: Run, plugin: Path, tmp_path: Path
         (("class Cube", "import sys; sys.exit(0)\n\n\nclass Cube"), "cubes.py can't be imported"),
         (('return (s["x"],)', "raise SystemExit(0)"), "the plugin cubes.py fails"),
         (('return (s["x"],)', 'return s["x"]'), "`infer` of op cube gives"),
+        (
+            ("class LowerCube", "    time = classmethod(lambda cls, s: 'now')\n\n\nclass LowerCube"),
+            "`time` of op cube gives",
+        ),
         (("return rewrite(program, self.name, lower)", "pass"), "pass `lower-cube` of cubes.py returns None"),
         (('return Written(("program.txt",), ports)', "return None"), "target `text` of cubes.py: `write` returns None"),
         (('stage = "deploy"', 'stage = "deploy"\n    after = ("ghost",)'), "pass lower-cube of cubes.py wants to run"),
