@@ -14,6 +14,7 @@ from mctc.ir.op import Array
 from mctc.ir.types import Role
 from mctc.runtime.built import Built, BuiltFunction, BuiltPort
 from mctc.runtime.encoder import from_port, to_port
+from mctc.runtime.fed import refuse_outside
 from mctc.runtime.step import Packages, Step
 from mctc.streaming.context import VALID
 
@@ -70,7 +71,11 @@ class EncoderDecoder:
         return self.mel.frames or 0
 
     def hear(self, mel: NDArray[np.float32]) -> None:
-        """Encodes an utterance [frames, bins] of exactly `utterance` frames; the next token is the first."""
+        """Encodes an utterance [frames, bins] of exactly `utterance` frames; the next token is the first.
+
+        Raises FedError for frames that the spec rules out.
+        """
+        refuse_outside(self.mel.spec, mel, self.mel.domain)
         memory = self.encoder({self.mel.spec: to_port(mel, self.mel)})
         only = next(iter(memory.values()))
         for step in self.between:

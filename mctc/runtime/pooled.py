@@ -14,6 +14,7 @@ from mctc.ir.op import Array
 from mctc.ir.types import Role
 from mctc.runtime.built import Built, BuiltFunction, BuiltPort
 from mctc.runtime.encoder import frames_input, to_port
+from mctc.runtime.fed import refuse_outside
 from mctc.runtime.speech import front_end, mel_chunks
 from mctc.runtime.step import Packages
 
@@ -42,7 +43,8 @@ def pooling(built: Built) -> BuiltFunction | None:
 def pool(built: Built, audio: Path, precision: str | None = None, checkpoint: Path | None = None) -> Pooled:
     """The results for a recording of at most one utterance, with silence behind it.
 
-    Raises AudioError for a recording that can't be read, BuildError for a longer one or a build of another kind.
+    Raises AudioError for a recording that can't be read, BuildError for a longer one or a build of another kind,
+    FedError for log-mel frames that the spec rules out.
     """
     function = pooling(built)
     if function is None:
@@ -56,6 +58,7 @@ def pool(built: Built, audio: Path, precision: str | None = None, checkpoint: Pa
     if not heard:
         raise BuildError(f"{audio} holds no frame of audio")
     (chunk, frames), coded = heard[0], perf_counter()
+    refuse_outside(port.spec, chunk[:frames], port.domain)
     results = step({port.spec: to_port(chunk, port)})
     done, seconds = perf_counter(), frames * mel.config.hop / mel.config.sample_rate
     shown = {each.spec: _shown(built, function, each, results[each.spec]) for each in function.outputs}

@@ -11,7 +11,9 @@ import pytest
 
 from mctc.build import BuildOptions, build
 from mctc.runtime.arrays import run_arrays
+from mctc.runtime.built import open_built
 from mctc.runtime.fed import FedError
+from mctc.runtime.speech import transcribe
 
 SPEC = """
 model told(width = 4) {
@@ -95,3 +97,22 @@ def test_a_stranger_s_artifact_takes_any_array(told: tuple[str, Path], tmp_path:
         assert fed(told, tmp_path, x=1.5)
     finally:
         (told[1] / "elsewhere.json").rename(told[1] / "manifest.json")
+
+
+def test_a_recording_is_held_to_what_the_spec_says_of_its_frames(speech: Path, tmp_path: Path) -> None:
+    spec = """
+model loud(characters = 4) {
+    dim B: batch
+    dim T: time @ 100 Hz
+    dim V: vocabulary = characters
+    component encoder(mel: f32[B, T, 80] in [-1000, END]) -> f32[B, T, V] { return linear(mel, V) as head }
+    train { objective = ctc(blank = 0) }
+    stream { chunk = 16 frames }
+}
+"""
+    for end in (1000, -100):
+        (tmp_path / "loud.mct").write_text(spec.replace("END", str(end)))
+        build(tmp_path / "loud.mct", tmp_path / f"build{end}", BuildOptions())
+    assert transcribe(open_built(tmp_path / "build1000"), speech).audio_s > 2
+    with pytest.raises(FedError, match=r"input mel: entry \[0, 0\] is .*, and the spec says: in \[-1000, -100\]"):
+        transcribe(open_built(tmp_path / "build-100"), speech)
