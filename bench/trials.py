@@ -355,10 +355,16 @@ def main(folder: Path, seed: int, count: int) -> list[dict[str, object]]:
     """So many trials, of every kind in turn: the kind, the number, how the command ended, and what was wrong."""
     import soundfile
 
+    from mctc.plugins import KINDS as KINDS_OF_PLUGINS
+    from mctc.plugins import registry
+
     for package in ("mctc", "mctc.passes", "mctc.targets"):  # a tree may change while its trials run
         for module in walk_packages(import_module(package).__path__, f"{package}."):
             if "__main__" not in module.name and "torch.runtime" not in module.name:
                 import_module(module.name)
+    for kind in KINDS_OF_PLUGINS:
+        for name in registry().names(kind):
+            registry().load(kind, name)
     os.environ["NO_COLOR"] = "1"
     soundfile.write(folder / "tone.wav", [0.1, -0.1] * 4000, 16_000)
     trials = Trials(folder, random.Random(seed))
