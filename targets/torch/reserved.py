@@ -166,5 +166,5 @@ def _named(program: Program) -> Iterator[tuple[str, Location | None]]:
     for name, parameter in program.parameters.items():
         yield name, parameter.origin.location
     for _, op in program.ops():
-        if op.operands:
+        if op.operands and op.origin.path:  # one that a program in text form has without a place is in no instance
             yield op.origin.path, op.origin.location

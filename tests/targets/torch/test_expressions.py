@@ -179,7 +179,6 @@ TWO += ", %i: f32[16, 8], %h: f32[16, 4], %g: f32[12, 8], %k: f32[12, 4], %s: f3
         ("%d = add(%x, %y) %a, %b, %c = lstm(%d, %i, %h)", "abc"),
         ("%d = sub(%y, %x) %a, %b = gru(%d, %g, %k)", "ab"),
         ("%a = attention(%y, %x, %x, heads = 2) %d = add(%x, %y)", "ad"),
-        ("%a = attention(%y, %x, %x, heads = 2, left = 2, right = 3)", "a"),
         ("%a = attention(%x, %y, %y, heads = 4)", "a"),
         ("%a = attention(%x, %x, %x, heads = 2, within = 3) %b = attention(%y, %y, %y, heads = 2, within = 2)", "ab"),
         ("%a = attention(%x, %x, %x, heads = 2, right = 0, within = 3)", "a"),
