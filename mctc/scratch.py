@@ -11,12 +11,16 @@ import glob
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 NEW, OLD = "mctc-new", "mctc-old"
 """How the names of siblings end: what is being written; a folder that was moved out of the way (mctc.atomic)."""
+
+PATIENCE = 10.0
+"""Seconds to wait for the lock of a folder."""
 
 _NAME = re.compile(r"(^|/)\.([^/]+)\.[0-9a-f]{8}\.(?:mctc-new|mctc-old)(?=/|$)")
 
@@ -67,11 +71,23 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds the lock of a folder for the moment of a change in it; goes without on a file system that has none."""
+    """Holds the lock of a folder for the moment of a change in it.
+
+    Goes without on a file system that has none, and where another holds it for longer than a change takes: a caller of
+    mctc may have locked the folder.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
+    end = time.monotonic() + PATIENCE
     try:
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        while time.monotonic() < end:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.01)
+                continue
+            except OSError:
+                pass
+            break
         yield
     finally:
         os.close(descriptor)

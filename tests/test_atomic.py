@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mctc import scratch
 from mctc.atomic import whole_file, write_text
 
 WRITE = "import sys; from pathlib import Path; from mctc.atomic import write_text; print('first')\n"
@@ -115,6 +117,15 @@ def test_an_error_of_the_system_names_the_file_that_the_user_knows(tmp_path: Pat
         raise error
     assert caught.value.filename == str(tmp_path / "report")
     assert caught.value.errno is not None
+
+
+def test_a_folder_that_somebody_keeps_locked_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "PATIENCE", 0.1)
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)  # as flock(1) does for the command that it runs
+    write_text(tmp_path / "report", "text")
+    os.close(descriptor)
+    assert names(tmp_path) == ["report"]
 
 
 def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
