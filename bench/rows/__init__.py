@@ -17,6 +17,7 @@ from bench.rows import (
     memory,
     random_programs,
     scan_cpu,
+    soundness,
     structure,
     training,
     witnesses,
@@ -40,4 +41,5 @@ ROWS: dict[str, Callable[[Setting], list[Row]]] = {
     "training": training.rows,
     "witnesses": witnesses.rows,
     "losses": losses.rows,
+    "soundness": soundness.rows,
 }

@@ -77,7 +77,7 @@ WRITTEN = {
     Program: "name dims functions parameters sources train stream utterance audio quantize vocabularies instances",
     Function: "name inputs ops results states origin packing domains",
     Parameter: "name type recipe quantization origin",
-    Quantization: "scheme bits group axis",
+    Quantization: "scheme bits group axis expanded",
     QuantizeRule: "pattern quantization origin",
     VocabularyMap: "function result valid padded",
     PackedState: "name tensor row column shape",
