@@ -21,6 +21,7 @@ from mctc.targets.torch.layer_table import layer_of
 from mctc.targets.torch.method import CLASS, Method, Writer
 from mctc.targets.torch.quantize_text import constant_name
 from mctc.targets.torch.rounds import Rounds
+from mctc.targets.torch.streams import valid_input
 from mctc.targets.torch.tree import Node, elements, index_text, rounds_of
 from mctc.targets.torch.usual_start import starts_as_usual
 
@@ -84,7 +85,7 @@ class ClassWriter:
         if step is not None and self.step is not None:
             self.shared.steps.add(node.path)
             imports |= step.imports
-            body += self._initial_state(step) + self._step_method(step)
+            body += self._initial_state(step) + self._step_method(step, imports)
         state = self._state(step) if step is not None else []
         name, new = self.names.claim(self._wanted(node), "\n".join(without_docs([*state, *body])))
         self.shared.classes[node.path] = name
@@ -243,7 +244,7 @@ class ClassWriter:
         docs = "Frames of the result for utterances of `lengths` (B,) frames."
         return definition("output_lengths", ["lengths: Tensor"], "Tensor", docs, [f"return {value}"])
 
-    def _step_method(self, method: Method) -> Lines:
+    def _step_method(self, method: Method, imports: set[str]) -> Lines:
         arguments = [f"{name}: Tensor" for name, _ in method.arguments]
         returns = tensors(len(method.results))
         if method.fields:
@@ -252,7 +253,21 @@ class ClassWriter:
             returns = f"tuple[{inner}, {CLASS}State]"
         assert self.step is not None, "only then there is a method"
         docs = f"One chunk: {shapes(method, self.step.function, chunk=True)}"
-        return definition("step", arguments, returns, docs, method.lines)
+        streams = self._streams(method, imports)
+        if streams:
+            docs += " `valid` says which frames exist, (S,) for all streams or (B, S)."
+        return definition("step", arguments, returns, docs, [*streams, *method.lines])
+
+    def _streams(self, method: Method, imports: set[str]) -> Lines:
+        """The line that gives each stream its row of valid frames, in the step of a component that takes them."""
+        assert self.step is not None, "only then there is a method"
+        valid = valid_input(self.step.function)
+        if method.node is not self.step.root or valid is None or valid.type.rank == 1:
+            return []
+        imports.add("each_stream")
+        names = {value: name for name, value in method.arguments}
+        first = next(name for value, name in names.items() if Role.BATCH in value.type.roles and value is not valid)
+        return [f"{names[valid]} = each_stream({names[valid]}, {first}, self.kind)"]
 
     def _initial_state(self, method: Method) -> Lines:
         if not method.fields:

@@ -14,7 +14,7 @@ HOMES: dict[str, frozenset[str]] = {
         {"constant", "delta_bias", "kaiming_uniform", "log_arange", "normal", "ones", "padded", "uniform", "zeros"}
     ),
     "layers": frozenset({"Block", *(layer.name for layer in LAYERS.values())}),
-    "lengths": frozenset({"valid_frames", "whole_strides"}),
+    "lengths": frozenset({"each_stream", "valid_frames", "whole_strides"}),
     "losses": frozenset({"cross_entropy", "ctc_loss", "joint_ctc_attention"}),
     "rnnt_loss": frozenset({"rnnt_loss"}),
     "selective_scan": frozenset({"selective_scan"}),

@@ -15,6 +15,7 @@ from mctc.targets.torch.imports import import_lines, siblings
 from mctc.targets.torch.loss import Calls, Loss
 from mctc.targets.torch.objective import loss_of
 from mctc.targets.torch.quantize_text import constant_name, constant_text
+from mctc.targets.torch.streams import by_stream
 
 ABOUT = (
     "Tensors are laid out as the Neural Engine computes, (B, C, 1, S), time last. `forward` takes whole utterances,",
@@ -46,7 +47,7 @@ def write_module(whole: Program, derived: Mapping[str, Function], source: str) -
     for name, function in whole.functions.items():
         shared = Shared(whole, held, layers_of(function, whole, held))
         component = Component(function, shared, streams=False)
-        step = Component(derived[name], shared, streams=True) if name in derived else None
+        step = Component(by_stream(whole, derived[name]), shared, streams=True) if name in derived else None
         texts += ClassWriter(whole, shared, component, step, names).write()
         components[name] = shared.classes[name]
         whole_components[name] = component

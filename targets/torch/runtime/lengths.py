@@ -31,3 +31,9 @@ def whole_strides(x: Tensor, multiple: int) -> Tensor:
     if missing or torch.compiler.is_compiling():  # which would specialise to a number of frames
         x = F.pad(x, (0, missing))
     return x
+
+
+def each_stream(valid: Tensor, x: Tensor, like: Tensor) -> Tensor:
+    """Which frames of a chunk exist, (S,) for all streams of x (B, ...) or (B, S), as (B, 1, 1, S) of like's type."""
+    rows = valid.reshape(-1, valid.shape[-1])
+    return rows.expand(x.shape[0], -1)[:, None, None].to(like)

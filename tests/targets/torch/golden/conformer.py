@@ -17,7 +17,7 @@ from .fake_quantize import Quantize
 from .functional import attention, masked
 from .initial import kaiming_uniform, padded, uniform
 from .layers import BatchNorm, Block, Conv2d, LayerNorm, RMSNorm
-from .lengths import valid_frames, whole_strides
+from .lengths import each_stream, valid_frames, whole_strides
 from .losses import ctc_loss
 
 INT8 = Quantize("int8", 8)
@@ -83,7 +83,7 @@ class SelfAttentionState(NamedTuple):
     delay: Tensor  # (B, 64, 1, 4)
     k_context: Tensor  # (B, 64, 1, 20)
     v_context: Tensor  # (B, 64, 1, 20)
-    valid: Tensor  # (20,)
+    valid: Tensor  # (B, 1, 1, 20)
 
 
 class SelfAttention(Block):
@@ -107,11 +107,14 @@ class SelfAttention(Block):
     def initial_state(self, batch: int = 1) -> SelfAttentionState:
         """The state before the first frame: zeros."""
         return SelfAttentionState(
-            self.zeros(batch, 64, 1, 4), self.zeros(batch, 64, 1, 20), self.zeros(batch, 64, 1, 20), self.zeros(20)
+            self.zeros(batch, 64, 1, 4),
+            self.zeros(batch, 64, 1, 20),
+            self.zeros(batch, 64, 1, 20),
+            self.zeros(batch, 1, 1, 20),
         )
 
     def step(self, x: Tensor, valid: Tensor, state: SelfAttentionState) -> tuple[Tensor, SelfAttentionState]:
-        """One chunk: x (B, 64, 1, 16), valid (16,) to (B, 64, 1, 16)."""
+        """One chunk: x (B, 64, 1, 16), valid (B, 1, 1, 16) to (B, 64, 1, 16)."""
         q = self.q(x)
         k = self.k(x)
         v = self.v(x)
@@ -121,8 +124,8 @@ class SelfAttention(Block):
         k_context = k[..., -20:]
         v = torch.cat([state.v_context, v], dim=3)
         v_context = v[..., -20:]
-        valid = torch.cat([state.valid, valid], dim=0)
-        valid1 = valid[-20:]
+        valid = torch.cat([state.valid, valid], dim=3)
+        valid1 = valid[..., -20:]
         y = attention(q[..., :-4], k, v, heads=4, left=16, right=4, given=True, key_mask=valid)
         return self.out(y), SelfAttentionState(delay, k_context, v_context, valid1)
 
@@ -157,7 +160,7 @@ class ConvModule(Block):
         return ConvModuleState(self.zeros(batch, 64, 1, 8))
 
     def step(self, x: Tensor, valid: Tensor, state: ConvModuleState) -> tuple[Tensor, ConvModuleState]:
-        """One chunk: x (B, 64, 1, 16), valid (16,) to (B, 64, 1, 16)."""
+        """One chunk: x (B, 64, 1, 16), valid (B, 1, 1, 16) to (B, 64, 1, 16)."""
         a, b = self.pw1(x).chunk(2, dim=1)
         y = torch.cat([state.depthwise_conv1d_context, a * torch.sigmoid(b) * valid], dim=3)
         depthwise_conv1d_context = y[..., -8:]
@@ -206,7 +209,7 @@ class CtcLayer(Block):
         )
 
     def step(self, x: Tensor, valid: Tensor, valid1: Tensor, state: CtcLayerState) -> tuple[Tensor, CtcLayerState]:
-        """One chunk: x (B, 64, 1, 16), valid (16,), valid1 (16,) to (B, 64, 1, 16)."""
+        """One chunk: x (B, 64, 1, 16), valid (B, 1, 1, 16), valid1 (B, 1, 1, 16) to (B, 64, 1, 16)."""
         x = x + 0.5 * self.ffn(self.layer_norm(x))
         x1 = torch.cat([state.delay, x], dim=3)
         delay = x1[..., -4:]
@@ -224,9 +227,9 @@ class CtcLayer(Block):
 class CtcState(NamedTuple):
     """What `Ctc.step` carries from chunk to chunk."""
 
-    valid_delay: Tensor  # (4,)
-    valid_delay_2: Tensor  # (8,)
-    valid_delay_3: Tensor  # (12,)
+    valid_delay: Tensor  # (B, 1, 1, 4)
+    valid_delay_2: Tensor  # (B, 1, 1, 8)
+    valid_delay_3: Tensor  # (B, 1, 1, 12)
     conv_subsample: ConvSubsampleState
     layers_0: CtcLayerState
     layers_1: CtcLayerState
@@ -265,28 +268,31 @@ class Ctc(Block):
     def initial_state(self, batch: int = 1) -> CtcState:
         """The state before the first frame: zeros."""
         return CtcState(
-            self.zeros(4),
-            self.zeros(8),
-            self.zeros(12),
+            self.zeros(batch, 1, 1, 4),
+            self.zeros(batch, 1, 1, 8),
+            self.zeros(batch, 1, 1, 12),
             self.conv_subsample.initial_state(batch),
             self.layers[0].initial_state(batch),
             self.layers[1].initial_state(batch),
         )
 
     def step(self, mel: Tensor, valid: Tensor, state: CtcState) -> tuple[Tensor, CtcState]:
-        """One chunk: mel (B, 80, 1, 64), valid (64,) in {0, 1} to (B, 256, 1, 16)."""
+        """One chunk: mel (B, 80, 1, 64), valid (B, 1, 1, 64) in {0, 1} to (B, 256, 1, 16). `valid` says which frames
+        exist, (S,) for all streams or (B, S).
+        """
+        valid = each_stream(valid, mel, self.kind)
         x, conv_subsample = self.conv_subsample.step(mel, state.conv_subsample)
-        valid = valid[::4]
-        valid1 = torch.cat([state.valid_delay, valid], dim=0)
-        valid_delay = valid1[-4:]
-        valid1 = valid1[:-4]
+        valid = valid[..., ::4]
+        valid1 = torch.cat([state.valid_delay, valid], dim=3)
+        valid_delay = valid1[..., -4:]
+        valid1 = valid1[..., :-4]
         x, layers_0 = self.layers[0].step(x, valid, valid1, state.layers_0)
-        valid1 = torch.cat([state.valid_delay_2, valid], dim=0)
-        valid_delay_2 = valid1[-8:]
-        valid1 = valid1[:-8]
-        valid = torch.cat([state.valid_delay_3, valid], dim=0)
-        valid_delay_3 = valid[-12:]
-        valid = valid[:-12]
+        valid1 = torch.cat([state.valid_delay_2, valid], dim=3)
+        valid_delay_2 = valid1[..., -8:]
+        valid1 = valid1[..., :-8]
+        valid = torch.cat([state.valid_delay_3, valid], dim=3)
+        valid_delay_3 = valid[..., -12:]
+        valid = valid[..., :-12]
         x, layers_1 = self.layers[1].step(x, valid1, valid, state.layers_1)
         return self.head(x).log_softmax(dim=1), CtcState(
             valid_delay, valid_delay_2, valid_delay_3, conv_subsample, layers_0, layers_1
