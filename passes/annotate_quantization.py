@@ -92,9 +92,10 @@ class AnnotateQuantization(Pass):
             for weight, reason in _decided([(*pair, uses.get(pair[0].name, ())) for pair in ruled], family):
                 matched[weight.rule].note(weight, reason)
                 parameters[weight.parameter.name] = self._annotated(weight, reason, context)
-        for rule, outcome in matched.items():
+        for outcome in matched.values():
             if not outcome.parameters:
-                context.explain(self.name, rule.pattern, f"warning: {_unmatched(rule, program)}")
+                told = f"warning: {_unmatched(outcome.rule, program)}"
+                context.explain(self.name, outcome.rule.pattern, told)
             outcome.warn(context)
         functions = {name: replace(function) for name, function in program.functions.items()}
         return drop_dead(replace(program, functions=functions, parameters=parameters))

@@ -118,10 +118,9 @@ def transducer(program: Program) -> Transducer:
     by_kind = dict(zip(kinds, program.functions.values(), strict=True))
     predictor, joiner = by_kind[False, True], by_kind[True, True]
     hearing = _hearing([by_kind[True, False]])
-    for function, inputs in ((hearing.encoder, None), (predictor, 1), (joiner, 2)):
-        if len(function.results) != 1 or inputs not in (None, len(function.inputs)):
-            takes = "" if inputs is None else f"{inputs} input{'s' * (inputs > 1)} and "
-            raise MisfitError(f"`{function.name}` of a transducer has {takes}one result")
+    for function, inputs in ((predictor, 1), (joiner, 2)):
+        if len(function.inputs) != inputs:
+            raise MisfitError(f"`{function.name}` of a transducer has {inputs} input{'s' * (inputs > 1)}")
     classes = _classes(program, joiner, joiner.results[0][0])
     if classes is None:
         raise MisfitError(f"`{joiner.name}` gives no vocabulary", hint=VOCABULARY)

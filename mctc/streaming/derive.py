@@ -17,6 +17,7 @@ from mctc.ir.build import Builder, make
 from mctc.ir.dims import Extent, ExtentError
 from mctc.ir.domain import MASK
 from mctc.ir.masks import mask_domains
+from mctc.ir.op import InferenceError
 from mctc.ir.ops.attention import ABSENT
 from mctc.ir.program import Function, Op, Program, State, Value, name_like, signature
 from mctc.ir.time import POINTWISE, Recurrent, TimeBehaviour, Whole, Window
@@ -139,7 +140,11 @@ class _Derivation:
             self._input(value)
         for op in self.function.ops:
             self.builder.origin = op.origin
-            self._step(op)
+            try:
+                self._step(op)
+            except InferenceError as error:
+                told = f"{op.name} can't take the frames of a call: {error}"
+                raise LocatedError("MCT0210", told, op.origin.location, hint=error.hint) from error
         function = self.function
         for _, value in function.results:
             self._refuse_last(self.values[value], None)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from mctc.build.compile import Compiled
+from mctc.build.device_refusals import long_axes, sequences_of_rows, whole_numbers
 from mctc.build.engine import Engine
 from mctc.build.options import LAYOUTS, STATES, BuildOptions
+from mctc.build.refusal import Refusal
 from mctc.build.target import Agreement, Load, Target, Written
 
 if TYPE_CHECKING:
@@ -29,6 +31,15 @@ class AneTarget(Target):
 
     def __init__(self) -> None:
         self._read: dict[Path, Package] = {}
+
+    def refuses(self, compiled: Compiled, options: BuildOptions) -> Iterator[Refusal]:
+        """Ports that clash, sequences that are no rows; what `mctc lint` would call an error, too."""
+        program = compiled.deployed
+        yield from super().refuses(compiled, options)
+        yield from sequences_of_rows(program)
+        if not options.allow_errors:
+            yield from whole_numbers(compiled.whole)
+            yield from long_axes(program, options.device)
 
     def write(
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from mctc.build.compile import Compiled, Wants
+from mctc.build.device_refusals import sequences_of_rows
 from mctc.build.engine import Engine
 from mctc.build.options import BuildOptions
+from mctc.build.refusal import Refusal
 from mctc.build.target import Agreement, Load, Target, Written
 from mctc.targets.coreai.library import require_coreai
 
@@ -27,6 +29,11 @@ class CoreAiTarget(Target):
     witness: ClassVar[bool] = True
     judge: ClassVar[str] = "the Neural Engine's rule set"
     verdict: ClassVar[str] = "neural_engine.json"
+
+    def refuses(self, compiled: Compiled, options: BuildOptions) -> Iterator[Refusal]:
+        """Ports that clash, sequences that are no rows."""
+        yield from super().refuses(compiled, options)
+        yield from sequences_of_rows(compiled.deployed)
 
     def write(
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]

@@ -8,7 +8,7 @@ from typing import Any
 from mctc.ir.program import Program, Value
 from mctc.objectives.components import FramesAndLabels, Labels, Part, frames_and_labels, labels
 from mctc.targets.torch.expressions.text import literal
-from mctc.targets.torch.loss import Calls, Heard, Loss, keywords, laid_out
+from mctc.targets.torch.loss import Calls, Heard, Loss, first, keywords, laid_out
 
 Settings = Mapping[str, Any]
 
@@ -68,8 +68,7 @@ class _Decoded:
             self.said = "decoded" if len(begin) == 1 else f"decoded[..., {len(begin) - 1} :]"
             self.extent = f"U+{len(begin)}"
         arguments = [self._given(value, calls) for value in parts.decoder.inputs]
-        results = ["decoded", *("_" for _ in parts.decoder.results[1:])]
-        self.lines.append(f"{', '.join(results)} = {calls.text(parts.decoder, arguments)}")
+        self.lines.append(f"{first('decoded', parts.decoder)} = {calls.text(parts.decoder, arguments)}")
 
     def _given(self, value: Value, calls: Calls) -> str:
         part = self.parts.parts[value.name]

@@ -150,6 +150,11 @@ def _callers_order(type_: TensorType) -> list[int]:
     return sorted(axes, key=lambda i: CALLERS.index(type_.axes[i].role))
 
 
+def first(name: str, function: Function) -> str:
+    """What the results of a component are bound to where the first alone is read: `logits, _`."""
+    return ", ".join([name, *("_" for _ in function.results[1:])])
+
+
 def keywords(settings: Mapping[str, object]) -> str:
     """`blank=0, dim=1`: every value through the one printer of literals."""
     return ", ".join(f"{name}={literal(value)}" for name, value in settings.items())

@@ -12,7 +12,7 @@ from mctc.objectives.settings import OBJECTIVES, complete
 from mctc.targets.torch.expressions import UnsupportedError
 from mctc.targets.torch.expressions.text import literal
 from mctc.targets.torch.label_objective import cross_entropy, joint_ctc_attention
-from mctc.targets.torch.loss import Calls, Heard, Loss, keywords, laid_out
+from mctc.targets.torch.loss import Calls, Heard, Loss, first, keywords, laid_out
 
 Settings = Mapping[str, Any]
 
@@ -41,8 +41,8 @@ def _transducer(program: Program, settings: Settings, calls: Calls) -> Loss:
     begin = literal((settings["blank"],))  # an utterance starts behind a blank
     body = (
         f"before = begun(targets, target_lengths, {begin}, classes={parts.classes})",
-        f"predicted = {calls.text(predictor, [laid_out(token.type, 'before')])}",
-        f"logits = {calls.text(joiner, joined)}",
+        f"{first('predicted', predictor)} = {calls.text(predictor, [laid_out(token.type, 'before')])}",
+        f"{first('logits', joiner)} = {calls.text(joiner, joined)}",
         f"frames = {heard.frames}",
         f"return rnnt_loss(logits, targets, frames, target_lengths, {told})",
     )

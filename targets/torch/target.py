@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from mctc.build.compile import Compiled, Wants
 from mctc.build.engine import Engine
-from mctc.build.names import identifier
+from mctc.build.names import identifier, place
 from mctc.build.options import BuildError, BuildOptions
 from mctc.build.refusal import Refusal, refuse
 from mctc.build.target import Agreement, Interface, Load, Port, Target, Written
-from mctc.ir.program import Function, Program
+from mctc.ir.program import Function, Op, Program
+from mctc.ir.time import Whole
 from mctc.ir.types import DType, TensorType
 from mctc.language.limits import NAME
 from mctc.targets.torch.errors import EmitError
@@ -39,8 +40,11 @@ class TorchTarget(Target):
     witness: ClassVar[bool] = True
 
     def refuses(self, compiled: Compiled, options: BuildOptions) -> Iterator[Refusal]:
-        """Names that a module has for itself. States are fields of their own: nothing of theirs clashes."""
+        """Names that a module has for itself, and ops of whole utterances that a padded batch has none of."""
         yield from refused_names(compiled.whole)
+        whole = [op for _, op in compiled.whole.ops() if op.operands and isinstance(op.time, Whole)]
+        if any(op.name != "attention" for op in whole):
+            yield from _unmasked(whole)
 
     def rehearse(self, compiled: Compiled, options: BuildOptions) -> None:
         """Composes the text of the module. Raises EmitError."""
@@ -89,6 +93,15 @@ class TorchTarget(Target):
         from mctc.targets.torch.engine import TorchEngine
 
         return TorchEngine(artifact, load)
+
+
+def _unmasked(ops: Iterable[Op]) -> Iterator[Refusal]:
+    from mctc.targets.torch.expressions import MASKING, masked_operand
+
+    for op in ops:
+        if op.name not in MASKING and masked_operand(op) is not None and isinstance(op.time, Whole):
+            told = f"{place(op)} works on whole utterances, {op.time.reason}: in a padded batch its result is undefined"
+            yield Refusal(told, op.origin.location)
 
 
 def _module(compiled: Compiled) -> ModuleText:

@@ -21,6 +21,7 @@ Run = Callable[..., CompletedProcess[str]]
 HEAD = """dim B: batch; dim T: time @ 100 Hz; dim U: label; dim V: vocabulary = 30
 dim F: feature = 4; dim G: feature = 5
 """
+IMPORT = 'import "lib/rnn.mct"\nmodel'
 STREAM = "stream { chunk = 8 frames }"
 
 
@@ -125,6 +126,50 @@ def test_a_model_has_any_name(name: str, tmp_path: Path) -> None:
     for written in sorted((tmp_path / "built_torch" / "training").glob("*.py")):
         compile(written.read_text(encoding="utf-8"), str(written), "exec")
     assert len(list((tmp_path / "built_torch" / "training").glob("*.py"))) > 5
+
+
+UTTERANCE = "utterance { length = 16 frames; labels = 6 }"
+ALONE = {
+    "a cell over features": (
+        model(component("x: f32[B, T, F, 8]", "f32[B, T, F, 8]", "lstm(x, 8)")).replace("model", IMPORT, 1),
+        ("ane", "coreai"), "row of vectors"),
+    "frames that attend to labels": (
+        model(component("x: f32[B, U, 8], m: f32[B, T, 8]", "f32[B, T, 8]",
+                        "m + attention(linear(m, 8) as q, linear(x, 8) as k, linear(x, 8) as v, heads = 2)"),
+              sections=UTTERANCE), ("ane", "coreai"), "row of vectors"),
+    "arithmetic on ids": (
+        model(component("t: i32[B, U]", "i32[B, U]", "t + t"), sections=""), ("ane",), "computes nothing in i32"),
+    "an id as a result": (
+        model(component("t: i32[B, U] < 30", "i32[B, U]", "t"), sections=""), ("ane",), "computes nothing"),
+    "a long chunk": (
+        model(linear(), sections="stream { chunk = 100000 frames }"),
+        ("ane",), "over the limit of 16384"),
+    "a number below fp16's": (
+        model(component("x: f32[B, T, 8]", "f32[B, T, 8]", "x * 1e-9")), ("ane", "coreai"), "has no place in fp16"),
+    "padding in a batch": (
+        model(component("x: f32[B, T, 8]", "f32[B, T + 1, 8]", 'op.pad(x, axis = "time", before = 1)'),
+              sections=UTTERANCE), ("torch",), "in a padded batch"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", ALONE)
+def test_what_some_targets_refuse_is_a_warning_that_names_them(fault: str, tmp_path: Path) -> None:
+    text, targets, words = ALONE[fault]
+    (found,) = checked(text, tmp_path)
+    assert not found.is_error
+    assert found.span is not None
+    assert words in found.message
+    assert all(f"`{target}`" in found.message for target in targets)
+    assert checked(text, tmp_path, targets[0])[0].is_error
+    assert refused(text, tmp_path, targets[0])
+
+
+def test_more_positions_than_a_table_has(tmp_path: Path) -> None:
+    body = "param p: f32[4, 8]; return x + positional_embedding(x, p)"
+    text = model(f"component c(x: f32[B, T, 8]) -> f32[B, T, 8] {{ {body} }}", sections=UTTERANCE)
+    (found,) = checked(text, tmp_path)
+    assert (found.code, found.is_error) == ("MCT0210", True)
+    assert "the table has 4 rows" in found.message
 
 
 def test_a_model_that_does_not_say_how_long_a_call_is(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ def told(check: Check, components: str, objective: str) -> list[tuple[str, str]]
     [
         (TRANSDUCER, "rnnt"),
         (TRANSDUCER, "rnnt(blank = 29)"),
+        (TRANSDUCER.replace("-> f32[B, T, U, V] { return", "-> (y: f32[B, T, U, V], z: f32[B, T, U, 8]) { return")
+                   .replace("+ p), V)", "+ p), V), e + p"), "rnnt"),
         (CLASSES, "ctc(blank = 0, zero_infinity = true)"),
         (MEMORY + DECODER, "cross_entropy(begin = 1, end = 2)"),
         (MEMORY + DECODER, "cross_entropy(begin = [1, 3], end = 2, prompt = 4, label_smoothing = 0.1, ignored = 0)"),

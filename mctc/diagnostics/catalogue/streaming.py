@@ -107,4 +107,17 @@ ENTRIES = (
             "stream { chunk = 320 ms }",
         ),
     ),
+    Entry(
+        "MCT0210",
+        "an op that can't take the frames of a call",
+        "What the spec leaves open, such as how long an utterance is, is known for a call: a table of positions has a"
+        " row for each of its frames.",
+        plain_model(
+            "component c(x: f32[T, 8]) -> f32[T, 8] {",
+            "    param places: f32[4, 8]",
+            "    return x + positional_embedding(x, places)",
+            "}",
+            "utterance { length = 16 frames }",
+        ),
+    ),
 )
