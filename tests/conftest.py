@@ -23,6 +23,13 @@ with open(sys.argv[1], "w") as report:
 sys.exit(code)
 """
 
+if find_spec("hypothesis") is not None:
+    from hypothesis import HealthCheck, settings
+
+    # On a busy machine drawing inputs is slow, too: no test depends on the time.
+    settings.register_profile("mctc", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("mctc")
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 WITHOUT_TORCH = ("targets/torch/test_golden.py",)  # of the training side, what can be tested without torch
 

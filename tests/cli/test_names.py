@@ -54,3 +54,10 @@ def test_a_function_is_run_by_its_component_s_name(built: Path, place: Path, com
     assert wrong.code == 1
     assert "function 'encoder'" in wrong.err
     assert not MAIN.search(wrong.err)
+
+
+def test_a_finding_points_into_the_copy_of_the_spec(built: Path, place: Path, command: Command) -> None:
+    said = command("lint", built, "--format", "github").out
+    files = {Path(file) for file in re.findall(r"file=([^,]*\.mct),line=", said)}
+    assert files
+    assert all(file.is_file() and file.name == "tiny.mct" for file in files)

@@ -165,7 +165,9 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(changes=st.dictionaries(st.sampled_from([*METADATA]), JSON, max_size=4))
 def test_whatever_the_metadata_hold_the_program_is_read(tmp_path: Path, changes: dict[str, Any]) -> None:
     assert read_package(compiled(tmp_path, [{**METADATA, **changes}])).functions["main"].outputs[0].name == "y"

@@ -150,7 +150,9 @@ def test_a_path_that_is_no_package_is_told(tmp_path: Path) -> None:
             read_package(tmp_path / path)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_flipped_bytes_never_surprise(made: Path, tmp_path: Path, data: st.DataObject) -> None:
     """Whatever a few wrong bytes do, reading and compiling end in a result or in a located error."""

@@ -132,7 +132,9 @@ def test_a_path_that_no_file_system_holds_is_told(path: str) -> None:
         read_package(path)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_changed_messages_never_surprise(model: Any, tmp_path: Path, data: st.DataObject) -> None:
     """Whatever is cut out of a specification, doubled or put in, it and its values are read or refused."""

@@ -85,7 +85,12 @@ def test_views_of_a_split_and_transposed_tensors(path: ModuleType) -> None:
     assert_close(case, computed(case, laid_out), expected(case))
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     st.builds(
         Case,

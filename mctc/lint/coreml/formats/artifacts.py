@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from mctc.lint.coreml.report import Finding, Report
 
+SOURCES = "source"  # the folder of a build that holds its spec
 PLACE = re.compile(r"(?P<file>.+):(?P<line>[1-9]\d{0,8}):(?P<column>[1-9]\d{0,8})", re.DOTALL)
 
 
@@ -24,11 +25,13 @@ class Artifact:
 
 
 def artifact_of(report: Report, finding: Finding) -> Artifact:
-    """The line of the spec where mctc made the package, else the package."""
+    """The line of the spec where mctc made the package, in the copy that its build keeps; else the package."""
     match = PLACE.fullmatch(finding.place.location) if finding.place is not None else None
     if match is None:
         return Artifact(relative(report.path))
-    return Artifact(relative(match["file"]), int(match["line"]), int(match["column"]))
+    copy = Path(report.path).parent / SOURCES / match["file"]
+    file = str(copy) if copy.is_file() else match["file"]
+    return Artifact(relative(file), int(match["line"]), int(match["column"]))
 
 
 def relative(path: str) -> str:
