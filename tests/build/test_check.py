@@ -82,6 +82,10 @@ FAULTS = {
         model("component d(x: f32[B, U, 8]) -> f32[B, U, 8] { return conv1d(x, 8, 3) }",
               "component d_prefill(x: f32[B, U, 8]) -> f32[B, U, 8] { return conv1d(x, 8, 3) }",
               sections="utterance { prefill = 4 }"), "MCT0206"),
+    "frames that attend to labels": (
+        model(component("x: f32[B, U, 8], m: f32[B, T, 8]", "f32[B, T, 8]",
+                        "m + attention(linear(m, 8) as q, linear(x, 8) as k, linear(x, 8) as v, heads = 2)"),
+              sections="utterance { length = 16 frames; labels = 6 }"), "MCT0209"),
 }  # fmt: skip
 
 
@@ -133,10 +137,6 @@ ALONE = {
     "a cell over features": (
         model(component("x: f32[B, T, F, 8]", "f32[B, T, F, 8]", "lstm(x, 8)")).replace("model", IMPORT, 1),
         ("ane", "coreai"), "row of vectors"),
-    "frames that attend to labels": (
-        model(component("x: f32[B, U, 8], m: f32[B, T, 8]", "f32[B, T, 8]",
-                        "m + attention(linear(m, 8) as q, linear(x, 8) as k, linear(x, 8) as v, heads = 2)"),
-              sections=UTTERANCE), ("ane", "coreai"), "row of vectors"),
     "arithmetic on ids": (
         model(component("t: i32[B, U]", "i32[B, U]", "t + t"), sections=""), ("ane",), "computes nothing in i32"),
     "an id as a result": (
