@@ -19,7 +19,7 @@ NOT = (-1.0, 1.0)  # factor and offset of 1 - m
 def masks(function: Function) -> list[str]:
     """The inputs that are the mask of an op, or that one is made of by nothing but ones and zeros, whatever else uses
     them."""
-    waiting = [value for op in function.ops for value in _masks(op)]
+    waiting = [value for op in function.ops for value in mask_operands(op)]
     told: set[Value] = set()
     while waiting:
         value = waiting.pop()
@@ -35,7 +35,8 @@ def mask_domains(function: Function) -> dict[str, Domain]:
     return {n: replace(MASK, whole=dtypes[n] is DType.I32) for n in found if dtypes[n] is not DType.BOOL}
 
 
-def _masks(op: Op) -> Iterator[Value]:
+def mask_operands(op: Op) -> Iterator[Value]:
+    """What an op takes as its mask."""
     for declared, given in zip(op.definition.operand_list(), op.operands):
         if declared.name in OPERANDS and given is not None:
             yield given

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from fractions import Fraction
 
+from mctc.diagnostics.diagnostic import Diagnostic, Severity, diagnostic_at
 from mctc.diagnostics.source import Span
 from mctc.ir.domain import Choices, Domain, Interval, limited
-from mctc.ir.program import Function
+from mctc.ir.program import Function, Op
 from mctc.ir.table_ids import table_ids
 from mctc.ir.types import DType
 from mctc.language import syntax as s
@@ -49,6 +50,13 @@ def check_ids(function: Function, spans: Mapping[str, Span]) -> None:
         if domain.least < 0 or domain.greatest >= rows:
             message = f"`{value.name}` takes rows of a table that has {rows}, and may be {domain}"
             raise fail("MCT0115", message, spans[value.name], f"write `< {rows}`, or read a larger table")
+
+
+def doubtful_mask(op: Op) -> Diagnostic:
+    """The warning about an op whose mask may be something else than 1 and 0."""
+    message = f"the mask of this `{op.name}` may be something else than 1 and 0"
+    hint = "say what the inputs may be that it is computed from: `in {0, 1}` behind the type"
+    return diagnostic_at(op.origin.location, "MCT0116", message, hint=hint, severity=Severity.WARNING)
 
 
 class _Numbers:

@@ -14,6 +14,7 @@ from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
 from mctc.ir.domain import Domain
 from mctc.ir.location import Origin
+from mctc.ir.marks import doubtful_masks
 from mctc.ir.masks import mask_domains
 from mctc.ir.program import Dim, Function, Program, Value
 from mctc.ir.table_ids import id_domains
@@ -21,7 +22,7 @@ from mctc.ir.types import Role
 from mctc.language import syntax as s
 from mctc.language.bodies import Bodies, poison
 from mctc.language.calls import Calls
-from mctc.language.domains import check_ids
+from mctc.language.domains import check_ids, doubtful_mask
 from mctc.language.failure import FaultError, LimitError, SilentError, fail
 from mctc.language.modules import Loader
 from mctc.language.objective import check_objective
@@ -246,6 +247,8 @@ class ModelElaborator:
         function.domains = {**mask_domains(function), **id_domains(function), **domains}
         check_ids(function, {item.name.text: item.span for item in node.inputs})
         self.session.program.functions[name] = function
+        for op in doubtful_masks(function):
+            self.session.report(doubtful_mask(op))
 
     def _input(self, item: s.Input, frame: Frame, domains: dict[str, Domain]) -> Value:
         """The value of an input; what its entries may be is put among `domains`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mctc.ir.domain import Choices
+from mctc.ir.marks import doubtful_masks
 from mctc.ir.masks import mask_domains, masks
 from mctc.ir.text import parse_program
 
@@ -43,3 +44,39 @@ def test_a_mask_may_be_of_another_type(dtype: str, domains: dict[str, Choices]) 
     text = PROGRAM.format(type=f"{dtype}[batch B, time T]", lines="%mask = cast(%m, dtype = f32)")
     function = parse_program(text).functions["f"]
     assert (masks(function), mask_domains(function)) == (["m"], domains)
+
+
+@pytest.mark.parametrize(
+    ("lines", "sound"),
+    [
+        ("%mask = mul(%m, %n)", True),
+        ("%mask = scale(%m, factor = -1.0, offset = 1.0)", True),
+        ("%mask = scale(%m, factor = 1.0, offset = 1.0)", False),
+        ("%mask = add(%m, %n)", False),
+        ("%0 = add(%m, %n) %mask = clip(%0, low = 0.0, high = 1.0)", True),
+        ("%0 = sub(%k, %m) %mask = clip(%0, low = 0.0, high = 1.0)", True),
+        ("%0 = mul(%z, %m) %mask = clip(%0, low = 0.0, high = 1.0)", False),
+        ("%mask = sigmoid(%m)", False),
+        ("%mask = mul(%m, %z)", False),
+        ("%0 = cast(%z, dtype = bool) %mask = cast(%0, dtype = f32)", True),
+        ("%0 = cast(%z, dtype = i32) %mask = cast(%0, dtype = f32)", False),
+        ("%0 = constant [1.0]: f32[batch 1] %mask = mul(%m, %0)", True),
+        ("%0 = constant [0.5]: f32[batch 1] %mask = mul(%m, %0)", False),
+        ("%mask = slice(%z, axis = batch)", False),
+    ],
+)
+def test_a_mask_that_may_be_other_numbers_is_found(lines: str, sound: bool) -> None:
+    text = f"""
+function @f(
+  %x: f32[batch B, time T, channel 4], %m: f32[batch B, time T], %n: f32[batch B, time T], %z: f32[batch B, time T],
+  %k: f32[batch B, time T] < 9
+) {{
+  domain %m in {{0, 1}}
+  domain %n in {{0, 1}}
+  {lines}
+  %y = attention(%x, %x, %x, %mask, heads = 2)
+  return y = %y
+}}
+"""
+    function = parse_program(text).functions["f"]
+    assert [op.name for op in doubtful_masks(function)] == ([] if sound else ["attention"])

@@ -170,6 +170,14 @@ ENTRIES = (
         plain_model("component c(id: i32[T] >= 0) -> f32[T, 8] { return embedding(id, 10, 8) }"),
     ),
     Entry(
+        "MCT0116",
+        "a mask of other numbers",
+        "A warning: a mask says which frames exist, by 1 and 0, and what an op does with another number is not defined:"
+        " targets differ there. What is computed from masks by products, `1 - m`, slices and the like is one, and so is"
+        " what a cast makes of true and false; otherwise the inputs have to be said to be whole or `in {0, 1}`.",
+        in_component('return attention(x, x, x, sigmoid(reduce_mean(x, axis = "channel")), heads = 2)'),
+    ),
+    Entry(
         "MCT0148",
         "a dimension without an extent",
         "Utterances decide how many frames and labels there are; channels, features and classes are fixed.",

@@ -1,0 +1,67 @@
+"""Whether a value is ones and zeros alone, as far as a function shows it: what a mask has to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mctc.ir.domain import MASK, Domain
+from mctc.ir.masks import KEEPING, NOT, mask_operands
+from mctc.ir.program import Function, Op, Value
+from mctc.ir.types import DType
+
+WHOLE = KEEPING | {"abs", "add", "clip", "mul", "neg", "reduce_max", "reduce_min", "reduce_sum", "relu", "sub"}
+
+
+def doubtful_masks(function: Function) -> Iterator[Op]:
+    """The ops whose mask may be something else than 1 and 0, for all that is said of the inputs."""
+    marks = _Marks(function)
+    for op in function.ops:
+        if not all(marks.only_marks(value) for value in mask_operands(op)):
+            yield op
+
+
+class _Marks:
+    """What is known of a function's values, each asked for once."""
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self._known: dict[Value, tuple[bool, bool]] = {}
+
+    def only_marks(self, value: Value) -> bool:
+        """Whether all entries are 1 or 0."""
+        return self._of(value)[0]
+
+    def _of(self, value: Value) -> tuple[bool, bool]:
+        """Whether all entries are 1 or 0, and whether all are whole numbers."""
+        if value not in self._known:
+            marks, whole = self._input(value) if value.owner is None else self._made(value.owner)
+            self._known[value] = marks, marks or whole
+        return self._known[value]
+
+    def _input(self, value: Value) -> tuple[bool, bool]:
+        domain: Domain = self.function.domain(value)
+        return _marks(domain.least, domain.greatest) and (domain.whole or domain == MASK), domain.whole
+
+    def _made(self, op: Op) -> tuple[bool, bool]:
+        if op.name == "constant":
+            entries = np.asarray(op.attributes["value"])
+            return bool(np.isin(entries, (0, 1)).all()), bool((entries == np.floor(entries)).all())
+        known = [self._of(value) for value in op.operands if value is not None]
+        marks, whole = all(each for each, _ in known), bool(known) and all(each for _, each in known)
+        if op.name == "cast":
+            to = op.result.type.dtype
+            return marks or to is DType.BOOL, whole or to is DType.I32
+        if op.name == "scale":
+            numbers = op.attributes["factor"], op.attributes["offset"]
+            return marks and numbers == NOT, whole and all(float(number).is_integer() for number in numbers)
+        if op.name == "clip":
+            return whole and _marks(op.attributes["low"], op.attributes["high"]), whole
+        if op.name == "pad" and op.attributes["value"] not in (0, 1):
+            return False, False
+        return marks and op.name in KEEPING, whole and op.name in WHOLE
+
+
+def _marks(least: float, greatest: float) -> bool:
+    return least in (0, 1) and greatest in (0, 1)
