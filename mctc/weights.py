@@ -71,19 +71,25 @@ class Weights:
         return np.asarray(stored if isinstance(stored, np.ndarray) else stored.dequantize(), np.float32)
 
     def stored(self, parameter: Parameter) -> Array | Quantized:
-        """The value in the form that a package holds: compressed, or fp16 (infinite where fp16 can't hold it)."""
+        """The value in the form that a package holds: compressed, or fp16 (infinite where fp16 can't hold it).
+
+        Raises WeightsError for a tensor that is all zeros in that form, and none before.
+        """
         stored: Array | Quantized = self._kept(parameter, "stored", lambda: self._store(parameter))
         return stored
 
     def _store(self, parameter: Parameter) -> Array | Quantized:
         value = self._evaluate(parameter.recipe, parameter, np.float32)
         if parameter.quantization is not None:
-            from mctc.quantize import quantize
+            from mctc.quantize import Palette, quantize
 
             quantized = quantize(value, parameter.quantization)
+            _check_left(parameter, value, quantized.table if isinstance(quantized, Palette) else quantized.codes)
             return quantized.dequantize() if parameter.quantization.expanded else quantized
         with np.errstate(over="ignore"):
-            return value.astype(np.float16)
+            half = value.astype(np.float16)
+        _check_left(parameter, value, half)
+        return half
 
     def _array(self, parameter: Parameter, form: str, compute: Callable[[], Array]) -> Array:
         return np.asarray(self._kept(parameter, form, compute))
@@ -123,6 +129,16 @@ class Weights:
         if self._checkpoint.shapes.get(parameter.name) == recipe.type.shape:
             return self._checkpoint.read(parameter.name)
         return None
+
+
+def _check_left(parameter: Parameter, value: Array, held: Array) -> None:
+    """Raises WeightsError where nothing is left of a tensor. held: its entries, codes or palette."""
+    if not held.any() and value.any():
+        largest = f"its largest magnitude is {np.abs(value).max():.3g}, and fp16's smallest number 6e-8"
+        raise WeightsError(
+            f"parameter {parameter.name} vanishes in fp16: {largest}",
+            hint="scale it up and what it is multiplied with down, or set it to zeros",
+        )
 
 
 def apply(recipe: Derived, operands: list[Array | None]) -> Array:

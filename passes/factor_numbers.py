@@ -27,9 +27,16 @@ class FactorNumbers(Pass):
     before = ("legalise", "fold-deploy-constants")
 
     def run(self, program: Program, context: Context) -> Program:
-        if context.precision != "fp16":
+        if context.precision != "fp16" or all(_held(op) for _, op in program.ops()):
             return program
         return rewrite_functions(program, lambda new, function: _Factoring(new, function, self.name).factored())
+
+
+def _held(op: Op) -> bool:
+    """Whether fp16 holds the numbers that an op is given, itself or as a constant."""
+    if beyond(op) is not None:
+        return False
+    return all(holds(op.definition.number(op.signature, name)) for name in op.definition.numbers)
 
 
 class _Factoring(Rewriter):

@@ -9,7 +9,7 @@ import numpy as np
 
 from mctc.diagnostics.diagnostic import LocatedError
 from mctc.ir.program import Op, Program, Value
-from mctc.passes.numbers.half import LARGEST, SMALLEST_NORMAL, half
+from mctc.passes.numbers.half import LARGEST, SMALLEST_NORMAL, half, halves
 from mctc.passes.numbers.substitutes import substitute, substituted
 from mctc.passes.numbers.surroundings import Surroundings
 from mctc.rewrite.base import Context, Pass, Rounds
@@ -33,9 +33,18 @@ class RoundNumbers(Pass):
     stage = "number"
 
     def run(self, program: Program, context: Context) -> Program:
-        if context.precision != "fp16":
+        if context.precision != "fp16" or all(_exact(op) for _, op in program.ops()):
             return program
         return rewrite_functions(program, lambda new, function: _Rounding(new, function, self.name, context).rounded())
+
+
+def _exact(op: Op) -> bool:
+    """Whether the numbers that an op is given, or the entries of a constant, are fp16's own."""
+    if op.name == "constant" and op.result.type.dtype.is_float:
+        array = np.asarray(op.attributes["value"], np.float64)
+        return np.array_equal(halves(array), array)
+    numbers = (op.definition.number(op.signature, name) for name in op.definition.numbers)
+    return all(half(number) == number for number in numbers)
 
 
 class _Rounding(Rewriter):

@@ -28,14 +28,22 @@ class SplitKernels(Pass):
     before = ("fold-deploy-constants", "pack-states")
 
     def run(self, program: Program, context: Context) -> Program:
-        if context.stack != "coreml":
-            return program
         family = find_device(context.device).family
+        if context.stack != "coreml" or not any(_too_large(op, family) for _, op in program.ops()):
+            return program
 
         def rule(op: Op, rewriter: Rewriter) -> Value | None:
-            return _cut(op, rewriter, family) if op.name == "conv2d" else None
+            return _cut(op, rewriter, family) if _too_large(op, family) else None
 
         return fold_parameters(rewrite(program, self.name, rule), self.name)
+
+
+def _too_large(op: Op, family: Family) -> bool:
+    weight = op.operands[1] if op.name == "conv2d" else None
+    if weight is None:
+        return False
+    height, width = weight.type.shape[2:]
+    return height > family.kernel_column or width > family.kernel_row
 
 
 def _cut(op: Op, rewriter: Rewriter, family: Family) -> Value | None:
@@ -45,7 +53,7 @@ def _cut(op: Op, rewriter: Rewriter, family: Family) -> Value | None:
     assert weight is not None
     height, width = weight.type.shape[2:]
     rows, columns = pieces(height, family.kernel_column), pieces(width, family.kernel_row)
-    if len(rows) == len(columns) == 1 or not x.type.is_static or _compressed(weight, rewriter.program):
+    if not x.type.is_static or _compressed(weight, rewriter.program):
         return None
     axes, a = (height_axis(op.signature), width_axis(op.signature)), op.attributes
     for axis, (before, after) in zip(axes, (a["pad_feature"], a["pad"])):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mctc import initializers, weights
+from mctc.checkpoint import WeightsError
 from mctc.ir.text import parse_program
 from mctc.weights import Weights
 
@@ -36,3 +37,20 @@ def test_parts_of_a_tensor_draw_it_once(monkeypatch: pytest.MonkeyPatch) -> None
     values.release()
     np.testing.assert_array_equal(values.value(program.parameters["low"]), low)
     assert drawn == ["table", "table"]
+
+
+VANISHING = """program @m {{ source @enc.gate.weight: f32[16, 8] = normal(std = 1e-9)
+    param @enc.gate.weight {how} function @f() {{ %w = parameter @enc.gate.weight return y = %w }} }}"""
+
+
+@pytest.mark.parametrize("how", ["", "as int8(bits = 8)", "as palette(bits = 4)"])
+def test_a_tensor_that_vanishes_in_fp16_is_named(how: str) -> None:
+    program = parse_program(VANISHING.format(how=how))
+    with pytest.raises(WeightsError, match=r"parameter enc\.gate\.weight vanishes in fp16") as caught:
+        Weights(program.sources).stored(program.parameters["enc.gate.weight"])
+    assert caught.value.hint
+
+
+def test_a_tensor_of_zeros_is_stored_as_one() -> None:
+    program = parse_program(VANISHING.format(how="").replace("normal(std = 1e-9)", "zeros()"))
+    assert not Weights(program.sources).deployed(program.parameters["enc.gate.weight"]).any()
