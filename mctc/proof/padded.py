@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 
 import numpy as np
 
 from mctc.ir.op import Array
-from mctc.ir.program import Value
+from mctc.ir.program import Function, Value
 from mctc.ir.types import Role, TensorType
 from mctc.proof.battery import NOISE, Item, draw
 from mctc.proof.sizes import least, roles
@@ -39,9 +40,15 @@ def over_padded(
     longer = {**sizes, symbol: sizes[symbol] + STRIDES * least(function, symbol)}
     other = draw(function, longer, NOISE, SEED + 1)
     given = {value.name: _batch(value, alone[value.name], other[value.name]) for value in function.inputs}
-    results = call({**given, LENGTHS: np.array([sizes[symbol], longer[symbol]], np.int64)})
+    frames = [int(size[symbol] * _most(function, symbol)) for size in (sizes, longer)]
+    results = call({**given, LENGTHS: np.array(frames, np.int64)})
     types = {key: value.type.substitute(sizes) for key, value in function.results}
     return subject.real(name, {key: _first(types[key], array) for key, array in results.items()})
+
+
+def _most(function: Function, symbol: str) -> Fraction:
+    """Frames of the input that has the most, in which lengths count, for one of the dimension: 2 where it has 2*T."""
+    return max(extent.coefficient(symbol) for value in function.inputs for extent in value.type.extents)
 
 
 def _batch(value: Value, alone: Array, other: Array) -> Array:

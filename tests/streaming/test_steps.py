@@ -166,3 +166,32 @@ def test_a_function_of_time_and_labels_takes_a_chunk_of_frames_and_one_label() -
 
 def mixed(shape: tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(len(shape) + shape[1]).normal(size=shape)
+
+
+def test_a_result_without_time_is_that_of_any_call() -> None:
+    """A parameter, a constant, and what is computed of them or of an input that has no frames."""
+    g = Garden(lambda strategy: None, Role.TIME, laid_out=False)
+    x = g.input(g.type(4))
+    speaker = g.input(x.type.with_axes([x.type.axes[0], x.type.axes[2]]))
+    weight = g.param(4)
+    results = [("y", conv(g, x, 1, 2)), ("p", weight), ("e", g.op("exp", weight)), ("s", g.op("tanh", speaker))]
+    g.program.functions["f"] = Function("f", g.inputs, g.builder.ops, results)
+    case = Case(g.program, g.weights, Role.TIME, 1)
+    inputs = {"x0": mixed((1, 7, 4)), "x1": mixed((1, 4))}
+    whole = case.whole(inputs)
+    assert set(case.step(3)[1].timings) == {"y"}
+    for chunk in (1, 3, 7):
+        streamed = case.streamed(inputs, [chunk])
+        assert streamed.keys() == whole.keys()
+        for name, expected in whole.items():
+            np.testing.assert_allclose(streamed[name], expected, rtol=1e-9)
+
+
+def test_a_function_of_no_sequence_takes_one_call() -> None:
+    g = Garden(lambda strategy: None, Role.TIME, laid_out=False)
+    channels = g.type(4).axes[2]
+    x = g.input(g.type(4).with_axes([g.type(4).axes[0], channels]))
+    g.program.functions["f"] = Function("f", g.inputs, g.builder.ops, [("y", g.linear(x, 3))])
+    case = Case(g.program, g.weights, Role.LABEL, 1)
+    inputs = {"x0": mixed((1, 4))}
+    np.testing.assert_allclose(case.streamed(inputs, [1])["y"], case.whole(inputs)["y"], rtol=1e-9)

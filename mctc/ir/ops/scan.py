@@ -27,6 +27,14 @@ def scan_state_type(x: TensorType, states: Extent) -> TensorType:
     return x.with_axes([*batch, Axis(Role.CHANNEL, channel.extent), *unit, feature])
 
 
+def check_one_sequence(x: TensorType) -> None:
+    """Raises InferenceError where x has labels beside time: the state of a scan has no axis for them."""
+    if x.find(Role.TIME) is not None and x.find(Role.LABEL) is not None:
+        raise InferenceError(
+            f"{x} has time and labels, and a scan runs along one sequence", "x", "scan before they meet"
+        )
+
+
 @declare
 class SelectiveScan(OpDef):
     """h(t) = exp(delta(t) * A) * h(t-1) + delta(t) * B(t) * x(t);  y(t) = sum over n of C(t) * h(t) + D * x(t).
@@ -45,6 +53,7 @@ class SelectiveScan(OpDef):
         x, at = s["x"], channel_axis(s, "x")
         if x.sequence is None:
             raise InferenceError(f"{x} has no time or label axis to scan along", "x")
+        check_one_sequence(x)
         if s["delta"].extents != x.extents:
             raise InferenceError(f"delta must have the shape of x, {x}, not {s['delta']}", "delta")
         if s["A"].rank != 2 or s["A"].extents[0] != x.extents[at]:

@@ -13,7 +13,7 @@ from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.mask import check_mask, mask_along
 from mctc.ir.ops.recurrent import check_state
-from mctc.ir.ops.scan import scan_state_type
+from mctc.ir.ops.scan import check_one_sequence, scan_state_type
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.time import Recurrent, TimeBehaviour
 from mctc.ir.types import Axis, Role, TensorType
@@ -64,6 +64,7 @@ class Ssd(OpDef):
         x, at = s["x"], channel_axis(s, "x")
         if x.sequence is None:
             raise InferenceError(f"{x} has no time or label axis to scan along", "x")
+        check_one_sequence(x)
         sizes = Sizes.of(s)
         both = sizes.groups * sizes.states
         for name, channels in (("delta", sizes.heads), ("B", both), ("C", both)):
