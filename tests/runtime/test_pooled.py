@@ -1,0 +1,96 @@
+"""A recording through a build whose results have no time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mctc.build import build
+from mctc.build.options import BuildError
+from mctc.cli.main import run
+from mctc.evaluate.reference import evaluate
+from mctc.ir.text import parse_program
+from mctc.proof.ladder import Ladder
+from mctc.runtime.built import open_built
+from mctc.runtime.pooled import pool, pooling
+from mctc.runtime.speech import front_end, mel_chunks
+
+SPEC = """
+model tells(width = 6) {
+    dim B: batch
+    dim T: time @ 100 Hz
+    dim V: vocabulary = 5
+    component hears(mel: f32[B, T, 80]) -> (voice: f32[B, width], language: f32[B, V], loudness: f32[]) {
+        h = tanh(conv1d(mel, width, 4, stride = 4, look_ahead = 3))
+        mean = op.reshape(reduce_mean(h, axis = "time"), axes = [["batch", B], ["channel", width]])
+        param gain: f32[] = 0.5
+        return mean, log_softmax(linear(mean, V)), gain
+    }
+    utterance { length = 4 s }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pooled")
+    (folder / "tells.mct").write_text(SPEC)
+    return build(folder / "tells.mct", folder / "out").folder
+
+
+def test_every_rung_holds_for_results_without_time(built: Path) -> None:
+    rungs = list(Ladder(built, witnesses=[]).climb())
+    assert {rung.ok for rung in rungs} <= {True, None}
+    assert any(rung.name == "IR reference, steps" for rung in rungs)
+
+
+def test_the_results_are_those_of_the_whole_function(built: Path, speech: Path) -> None:
+    opened = open_built(built)
+    found = pool(opened, speech, "fp32")
+    ((chunk, frames),) = mel_chunks(front_end(opened), speech, 400, once=True)
+    program = parse_program((built / "whole.mir").read_text())
+    weights = opened.values(program)
+    inputs = {"mel": chunk.T[None, :, None]}
+    function = program.functions["hears"]
+    whole, _ = evaluate(function, inputs, lambda key: weights.deployed(program.parameters[key]))
+    assert found.audio_s == pytest.approx(frames / 100)
+    assert found.scores == {"language"}
+    for name, shape in (("voice", (6,)), ("language", (5,)), ("loudness", ())):
+        assert found.results[name].shape == shape
+        np.testing.assert_allclose(found.results[name], np.squeeze(whole[name].ravel()[: max(1, *shape, 0)]), rtol=1e-5)
+
+
+def test_run_prints_them(built: Path, speech: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["run", str(built), "--audio", str(speech)]) == 0
+    text = capsys.readouterr().out
+    assert "voice (6, length " in text
+    assert "language (5): best " in text
+    assert "loudness (a number): 0.5" in text
+    assert run(["run", str(built), "--audio", str(speech), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert {name: np.shape(numbers) for name, numbers in record["results"].items()} == {
+        "voice": (6,), "language": (5,), "loudness": (),
+    }  # fmt: skip
+
+
+def test_a_recording_that_is_longer_than_the_utterance_is_refused(built: Path, tmp_path: Path) -> None:
+    import soundfile
+
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.zeros(5 * 16_000), 16_000)
+    with pytest.raises(BuildError, match="longer than an utterance"):
+        pool(open_built(built), path)
+
+
+def test_a_build_that_streams_is_no_such_build(tmp_path: Path, speech: Path) -> None:
+    (tmp_path / "s.mct").write_text(
+        "model s {\n    dim T: time @ 100 Hz\n"
+        "    component c(mel: f32[T, 80]) -> f32[T, 4] { return linear(mel, 4) }\n    stream { chunk = 40 ms }\n}\n"
+    )
+    streams = open_built(build(tmp_path / "s.mct", tmp_path / "out").folder)
+    assert pooling(streams) is None
+    with pytest.raises(BuildError, match="results without time"):
+        pool(streams, speech)
