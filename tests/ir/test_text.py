@@ -31,6 +31,7 @@ from mctc.ir.program import (
 from mctc.ir.text import IrSyntaxError, LiteralError, equal, parse_program, print_function, print_program
 from mctc.ir.types import Axis, DType, Role, TensorType, plain
 from mctc.rewrite.recipes import compose, recipe_key, with_recipe
+from mctc.weights import Weights
 
 FULL = Path(__file__).with_name("full.mir").read_text()  # every construct of the full form
 
@@ -115,6 +116,18 @@ def test_recipes_that_passes_compose_are_read_as_they_were() -> None:
     back = parse_program(print_program(program))
     assert equal(program, back)
     assert recipe_key(back.parameters["v"].recipe) == recipe_key(added.recipe)
+
+
+def test_a_recipe_whose_op_leaves_optional_operands_off_is_read_with_all_of_them() -> None:
+    """Written, an operand that is absent at the end is left off; evaluated, the op takes it as None."""
+    kernel = Parameter("w", plain(DType.F32, 2, 3, 1, 1), Source("w", plain(DType.F32, 2, 3, 1, 1)))
+    roles = ("batch", "channel", "unit", "time")
+    start = compose("constant", [], {"value": np.ones((1, 3, 1, 1)), "dtype": "f32", "roles": roles})
+    folded = with_recipe(kernel, "v", compose("conv2d", [start, kernel.recipe, None], {}))
+    program = Program("p", sources={"w": (kernel.type, Initializer("ones"))}, parameters={"w": kernel, "v": folded})
+    back = parse_program(print_program(program))
+    assert equal(program, back)
+    np.testing.assert_array_equal(Weights(back.sources).value(back.parameters["v"]).ravel(), [3, 3])
 
 
 def test_functions_alone_declare_what_they_name() -> None:

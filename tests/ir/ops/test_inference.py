@@ -48,6 +48,29 @@ REFUSED: list[tuple[str, dict[str, str], str]] = [
         "token ids go up to 9, but the table has 9 rows",
     ),
     ("positional_embedding(%x, %w)", {"x": "f32[batch B, channel 4]", "w": "f32[9, 2]"}, "no time or label axis"),
+    *(
+        (f"attention(%x, %k, %k, heads = 2, {bounds})", {"x": X, "k": k}, f"q goes along time T, k along {along}")
+        for bounds in ("left = 1, right = 0", "left = 3", "right = 0", "within = 4")
+        for k, along in (
+            ("f32[batch B, time T/2, channel 4]", "time T/2"),
+            ("f32[batch B, time 2*T, channel 4]", "time 2*T"),
+            ("f32[batch B, time S, channel 4]", "time S"),
+            ("f32[batch B, label U, channel 4]", "label U"),
+        )
+    ),
+    (
+        "relative_attention(%x, %k, %k, %p, %b, %b, heads = 2)",
+        {"x": X, "k": "f32[batch B, time T/2, channel 4]", "p": "f32[4, 4]", "b": "f32[4]"},
+        "frames of different sequences or rates have no distance",
+    ),
+    *(
+        (
+            line,
+            {"x": "f32[batch B, time T, label U, channel 4]", "a": a, "b": "f32[batch B, time T, label U, channel 2]"},
+            "has time and labels, and a scan runs along one sequence",
+        )
+        for line, a in (("selective_scan(%x, %x, %a, %b, %b)", "f32[4, 2]"), ("ssd(%x, %x, %a, %b, %b)", "f32[4]"))
+    ),
     ("positional_embedding(%x, %w)", {"x": X, "w": "f32[9]"}, "the table must be [positions, width]"),
     (
         "positional_embedding(%x, %w)",
