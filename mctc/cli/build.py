@@ -12,7 +12,7 @@ import click
 
 from mctc.cli.options import PATH, SPEC, defines_option, model_option, names_of, plugin_option
 from mctc.cli.progress import Step, progress
-from mctc.cli.verbosity import say
+from mctc.cli.verbosity import Verbosity, say, verbosity
 from mctc.diagnostics.errors import ExitCode
 
 WHERE = {"ane": "on the Neural Engine", "cpu": "on the CPU", "doubtful": "doubtful"}
@@ -100,7 +100,7 @@ def build(
     check_pass_names(print_after, settings)
     with progress(f"building {file}") as step:
         result = build(file, output, settings, watch=_watch(print_after, step), told=step)
-    if result.compiled.warnings:
+    if result.compiled.warnings and verbosity() is not Verbosity.QUIET:
         from mctc.cli.terminal import color_wanted
         from mctc.diagnostics.render import render_all
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mctc.cli.options import SPEC, defines_option, model_option, plugin_option
-from mctc.cli.verbosity import say
+from mctc.cli.verbosity import Verbosity, say, verbosity
 from mctc.diagnostics.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def check(
 
     no_cycle_search()
     diagnostics = [found for file in files for found in _check(file, model, defines, targets)]
+    if verbosity() is Verbosity.QUIET and form == "text":
+        diagnostics = [found for found in diagnostics if found.is_error]
     if form == "json":
         click.echo(as_json(diagnostics))
     elif diagnostics:

@@ -23,6 +23,17 @@ def test_quiet_says_nothing_when_all_is_well(where: str, line: str, place: Path,
     assert (done.code, done.out, done.err) == (0, "", "")
 
 
+def test_quiet_tells_no_warning(place: Path, command: Command) -> None:
+    unused = SPEC.replace("model tiny", "block spare(x: f32[..., C]) { return unread(x) }\n\nmodel tiny")
+    (place / "spare.mct").write_text(
+        unused.replace("unread(x)", "relu(x)").replace("width = 8", "width = 8, unread = 1")
+    )
+    warned = command("check", "spare.mct")
+    assert (warned.code, "warning" in warned.err) == (0, True)
+    quiet = command("check", "-q", "spare.mct")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+
+
 def test_a_quiet_proof_says_what_fails_alone(built: Path, tmp_path: Path, command: Command) -> None:
     import shutil
 
