@@ -72,6 +72,7 @@ def build(
     options = options.resolved(target.forms)
     read: list[SourceFile] = []
     told(f"reading {spec}")
+    registry().ops()  # those of plugins, which the spec may name
     program = elaborate_file(spec, model=options.model, defines=dict(options.defines), read=read.append)
     out = Path("build") / program.name if out is None else out
     check_replaceable(
