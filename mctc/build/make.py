@@ -21,7 +21,7 @@ from mctc.diagnostics.source import SourceFile
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program
 from mctc.language.read import Spec
-from mctc.plugins import PluginError
+from mctc.plugins import PluginError, registry
 from mctc.version import __version__
 from mctc.weights import Weights
 
