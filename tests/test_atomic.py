@@ -67,6 +67,13 @@ def test_the_output_of_the_process_is_written_through_whatever_it_is(tmp_path: P
     assert names(tmp_path) == ["link", "log"]
 
 
+def test_a_descriptor_is_written_through_and_its_file_stays(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as log:
+        write_text(Path(f"/dev/fd/{log.fileno()}"), "report")
+        assert (tmp_path / "log").stat().st_ino == os.fstat(log.fileno()).st_ino
+    assert (tmp_path / "log").read_text() == "report"
+
+
 def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("old")
     (tmp_path / "link").symlink_to("real")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import core_ml, engines, inputs, kernels, numbers, passes, references, streaming, training
+from . import core_ml, engines, files, inputs, kernels, numbers, passes, references, streaming, training
 
 SECTIONS = {
     "Passes": passes.FAULTS,
@@ -13,6 +13,7 @@ SECTIONS = {
     "ONNX models and Core AI assets": engines.FAULTS,
     "Training modules": training.FAULTS,
     "Kernels": kernels.FAULTS,
+    "Files and plugins": files.FAULTS,
     "What the others are compared with": references.FAULTS,
 }
 FAULTS = tuple(fault for faults in SECTIONS.values() for fault in faults)
