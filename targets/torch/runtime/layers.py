@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
-from torch.utils.checkpoint import checkpoint
 
 from . import functional
 from .convolution_op import conv2d
 from .fake_quantize import FakeQuantizer, Quantize
 from .initial import Initial, kaiming_uniform, normal, ones, uniform, zeros
 from .precision import narrowed
+from .recompute import is_again, recomputed
 
 Initials = Mapping[str, Initial]
 Quantized = Quantize | Mapping[str, Quantize] | None
@@ -80,7 +80,7 @@ class Block(nn.Module):
     def run(self, layer: nn.Module, *arguments: Any) -> Any:
         """layer(*arguments), recomputed in the backward pass when gradient checkpointing is on."""
         if self.gradient_checkpointing and self.training and torch.is_grad_enabled():
-            return checkpoint(layer, *arguments, use_reentrant=False)
+            return recomputed(layer, *arguments)
         return layer(*arguments)
 
 
@@ -262,19 +262,25 @@ class BatchNorm(Layer):
         if self.training and valid is not None:
             return self._masked(x, valid)
         mean, variance = self.running_mean, self.running_var
+        if self.training and is_again():  # what is kept for the backward pass must be alike, so copies move instead
+            mean, variance = mean.clone(), variance.clone()
         return F.batch_norm(x, mean, variance, self.weight, self.bias, self.training, self.momentum, self.eps)
 
     def _masked(self, x: Tensor, valid: Tensor) -> Tensor:
         """By the statistics of the frames that exist. At least one must."""
         mean, variance, count = functional.masked_moments(x, valid)
-        with torch.no_grad():
-            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
-            unbiased = variance * (count / (count - 1).clamp(min=1))
-            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
+        if not is_again():
+            self._follow(mean, variance, count)
         scale = torch.rsqrt(variance + self.eps)
         scale = scale if self.weight is None else scale * self.weight
         shift = -mean * scale if self.bias is None else self.bias - mean * scale
         return (x * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+
+    @torch.no_grad()
+    def _follow(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        unbiased = variance * (count / (count - 1).clamp(min=1))
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+        self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
 
 
 class Embedding(Layer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -292,3 +293,26 @@ def test_a_convolution_that_looks_ahead_sees_zeros_behind_an_utterance() -> None
     got = layer(x, valid=VALID)
     for i, n in enumerate(LENGTHS):
         torch.testing.assert_close(got[i, ..., :n], layer(x[i : i + 1, ..., :n])[0])
+
+
+@pytest.mark.parametrize("valid", [None, VALID])
+def test_statistics_count_a_recomputed_batch_once(valid: Tensor | None) -> None:
+    class Net(layers.Block):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = layers.BatchNorm(3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.run(self.norm, x) if valid is None else self.run(self.norm, x, valid)
+
+    net, x = Net().train(), torch.randn(len(VALID), 3, 1, VALID.shape[1])
+    again = copy.deepcopy(net)
+    again.set_gradient_checkpointing(True)
+    found = []
+    for each in (net, again):
+        given = x.clone().requires_grad_()
+        each(given).square().sum().backward()
+        assert given.grad is not None
+        found.append((given.grad, each.norm.running_mean, each.norm.running_var))
+    for wanted, got in zip(*found, strict=True):
+        torch.testing.assert_close(got, wanted)
