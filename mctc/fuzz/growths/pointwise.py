@@ -1,7 +1,7 @@
 """Frame t from frame t: elementwise ops, broadcasting, projections, norms, and moves of channels.
 
-Operands of exp, log, division and the like are kept within bounds, epsilons are large, and numbers are exact in
-fp16: what witnesses disagree about is then no rounding error.
+Operands of exp, log, division and the like are kept within bounds, and epsilons are large: what witnesses disagree
+about is then no rounding error.
 """
 
 from __future__ import annotations
