@@ -84,14 +84,16 @@ class Op:
 
     @property
     def time(self) -> TimeBehaviour:
-        found = self.definition.time(self.signature)
-        if not isinstance(found, TimeBehaviour):
-            raise DeclarationError(f"`time` of op {self.name} gives {found!r:.60}, where a time behaviour belongs")
-        return found
+        return self._behaviour(self.definition.time(self.signature))
 
     def along(self, role: Role) -> TimeBehaviour:
         """How the op behaves along the axis of `role`, time or label."""
-        return self.definition.along(self.signature, role)
+        return self._behaviour(self.definition.along(self.signature, role))
+
+    def _behaviour(self, found: TimeBehaviour) -> TimeBehaviour:
+        if not isinstance(found, TimeBehaviour):
+            raise DeclarationError(f"`time` of op {self.name} gives {found!r:.60}, where a time behaviour belongs")
+        return found
 
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(map(repr, self.operands))})"

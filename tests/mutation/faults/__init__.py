@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from . import core_ml, engines, files, inputs, kernels, numbers, passes, references, streaming, training
+from . import core_ml, engines, files, inputs, kernels, numbers, passes, references, refusals, streaming, training
 
 SECTIONS = {
     "Passes": passes.FAULTS,
     "Steps and their timing": streaming.FAULTS,
     "What inputs may be": inputs.FAULTS,
     "Numbers in fp16": numbers.FAULTS,
+    "What is refused, and what never becomes code": refusals.FAULTS,
     "Weights and Core ML packages": core_ml.FAULTS,
     "ONNX models and Core AI assets": engines.FAULTS,
     "Training modules": training.FAULTS,
