@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from . import core_ml, engines, files, inputs, kernels, numbers, passes, references, refusals, streaming, training
+from . import (
+    core_ml,
+    engines,
+    files,
+    inputs,
+    kernels,
+    numbers,
+    passes,
+    rates,
+    references,
+    refusals,
+    streaming,
+    training,
+)
 
 SECTIONS = {
     "Passes": passes.FAULTS,
     "Steps and their timing": streaming.FAULTS,
+    "What a call takes": rates.FAULTS,
     "What inputs may be": inputs.FAULTS,
     "Numbers in fp16": numbers.FAULTS,
     "What is refused, and what never becomes code": refusals.FAULTS,
