@@ -10,7 +10,21 @@ from . import (
     kernels,
     numbers,
     passes,
+from . import (
+    core_ml,
+    engines,
+    files,
+    inputs,
+    kernels,
+    numbers,
+    passes,
+    proof,
     rates,
+    references,
+    refusals,
+    streaming,
+    training,
+)
     references,
     refusals,
     streaming,
@@ -30,5 +44,6 @@ SECTIONS = {
     "Kernels": kernels.FAULTS,
     "Files and plugins": files.FAULTS,
     "What the others are compared with": references.FAULTS,
+    "The proof itself": proof.FAULTS,
 }
 FAULTS = tuple(fault for faults in SECTIONS.values() for fault in faults)

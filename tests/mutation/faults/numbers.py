@@ -22,8 +22,8 @@ FAULTS = (
         name="numbers-rounded-for-fp32",
         file="passes/round_numbers.py",
         what="numbers are rounded where artifacts store fp32",
-        old='if context.precision != "fp16":',
-        new='if context.precision == "none":',
+        old='if context.precision != "fp16" or',
+        new='if context.precision == "none" or',
         caught_by=ROUND,
     ),
     Fault(
