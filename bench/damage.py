@@ -14,13 +14,26 @@ VALUES: tuple[Any, ...] = (None, [], {}, "x", "", -1, 0, 3, 1e300, 10**30, True,
 Damage = Callable[[Path, random.Random], str]
 
 
-def damage(folder: Path, names: Sequence[str], chance: random.Random) -> str:
-    """Damages one of the files, every other time the manifest; says what was done."""
+def damage(folder: Path, names: Sequence[str], chance: random.Random) -> tuple[str, str]:
+    """Damages one of the files, every other time the manifest; which one, and what was done."""
     text = [name for name in names if name.endswith((".json", ".mir"))]
     name = "manifest.json" if chance.random() < 0.5 else chance.choice([*names, *text])
     holds = name.endswith(".json") and _places(json.loads((folder / name).read_bytes()))
     done = chance.choice(JSON if holds and chance.random() < 0.7 else ANY)
-    return f"{name}: {done(folder / name, chance)}"
+    return name, done(folder / name, chance)
+
+
+def differs(path: Path, before: bytes) -> bool:
+    """Whether something else stands at a path than before. JSON may be spaced otherwise."""
+    if not os.path.lexists(path):
+        return False
+    if not path.is_file():
+        return True
+    after = path.read_bytes()
+    try:
+        return bool(json.loads(after) != json.loads(before))
+    except (ValueError, RecursionError):
+        return after != before
 
 
 def cut(path: Path, chance: random.Random) -> str:

@@ -26,7 +26,7 @@ from pkgutil import walk_packages
 if __name__ == "__main__":  # called by its path: the tree takes the place of this folder, behind what is installed
     sys.path[:1] = []
     sys.path.append(str(Path(__file__).resolve().parent.parent))
-from bench.damage import damage
+from bench.damage import damage, differs
 
 SPEC = """
 model s(width = 8, vocab = 6) {
@@ -184,7 +184,8 @@ class Trials:
         """A command over a build in which a file is not what it was."""
         target = self.chance.choice(TARGETS)
         place = self.place(target)
-        done = damage(place, [name for name in files(place) if name not in MINE], self.chance)
+        name, done = damage(place, [name for name in files(place) if name not in MINE], self.chance)
+        edited = differs(place / name, self.reference[target, 0][name])
         command = self.chance.choice(["run", "verify", "why", "compare", "build", "lint"])
         before = listed(place)
         ended = child(self.over(place, command), self.folder)
@@ -193,7 +194,9 @@ class Trials:
         faults += [f"{name} is lost" for name in sorted(mine)]
         if command == "build" and ended.code != 0 and listed(place) != before:
             faults.append("a build that failed changed the folder")
-        return [f"{target}: {done}; {command}: {fault}" for fault in faults]
+        if command == "build" and ended.code == 0 and edited:
+            faults.append("what was changed is lost")
+        return [f"{target}: {name}: {done}; {command}: {fault}" for fault in faults]
 
     def over(self, place: Path, command: str) -> list[str]:
         """A command over a build."""
