@@ -18,6 +18,8 @@ from mctc.fuzz.findings import FindingError
 from mctc.fuzz.pipeline import run_text
 from mctc.fuzz.specs import Spec, specs
 from mctc.fuzz.tally import Failure, Tally
+from mctc.proof.battery import BATTERY, NOISE
+from mctc.proof.subject import BATCHED
 
 Keys = Collection[tuple[str, str]]
 
@@ -35,11 +37,16 @@ class Batch:
     known: Keys = ()
 
 
+ITEMS = (*(item.name for item in BATTERY if item is not NOISE), BATCHED)
+
+
 @st.composite
-def cases(draw: Draw) -> tuple[Spec, BuildOptions]:
-    """A spec and how it is built."""
+def cases(draw: Draw) -> tuple[Spec, BuildOptions, frozenset[str]]:
+    """A spec, how it is built, and what it is fed: noise, and two or three items more of the battery."""
     spec = draw(specs())
-    return spec, draw(builds(spec.multiple, chunked=spec.streams))
+    options = draw(builds(spec.multiple, chunked=spec.chunked))
+    items = draw(st.lists(st.sampled_from(ITEMS), min_size=2, max_size=3, unique=True))
+    return spec, options, frozenset([NOISE.name, *items])
 
 
 def run_batch(batch: Batch, beat: Callable[[Tally], None] = lambda _: None) -> Tally:
@@ -72,12 +79,12 @@ class _Run:
             self.tally.failures.append(self.last)
         return self.tally
 
-    def valid(self, case: tuple[Spec, BuildOptions]) -> None:
-        spec, options = case
+    def valid(self, case: tuple[Spec, BuildOptions, frozenset[str]]) -> None:
+        spec, options, items = case
         told = as_text(options)
 
         def run() -> None:
-            outcome = run_text(spec.text, options, streams=spec.streams, witnesses=self.batch.witnesses)
+            outcome = run_text(spec.text, options, streams=spec.streams, witnesses=self.batch.witnesses, items=items)
             if self.last is None:
                 self.tally.add(outcome)
 

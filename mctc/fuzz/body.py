@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from hypothesis import strategies as st
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+Jump = int | Fraction
 
 CHANNELS = (2, 4, 6, 8)
 MOST_STRIDE = 4  # product of the strides along a component
@@ -19,21 +22,30 @@ BATCH = "B"
 class Tensor:
     """A tensor of f32 [batch, sequence, channels] by its name in the spec.
 
-    jump: frames of the body's sequence per frame of the tensor.
+    jump: frames of the body's sequence per frame of the tensor; a half where it has two for each.
     """
 
     name: str
     channels: int
-    jump: int = 1
+    jump: Jump = 1
 
 
 @dataclass
 class Shared:
-    """What all bodies of a spec share: the draw, the compile-time values of the model, blocks, counters."""
+    """What all bodies of a spec share: the draw, the compile-time values of the model, blocks, counters.
+
+    length, labels: whether the spec says how many frames, and how many labels, an utterance has at most.
+    table: entries and width of a table that several layers share, if there is one.
+    dims: dimensions that a body asked for.
+    """
 
     draw: Draw
     values: dict[str, int]
     streams: bool
+    length: bool = False
+    labels: bool = False
+    table: tuple[str, int] | None = None
+    dims: set[str] = field(default_factory=set)
     blocks: list[str] = field(default_factory=list)
     imports: set[str] = field(default_factory=set)
     model_parameters: list[str] = field(default_factory=list)
@@ -48,7 +60,9 @@ class Body:
     """Statements so far, and the pool of tensors from which the next one takes its operands.
 
     symbol: the name of the sequence axis. batch: whether tensors have a batch axis. joint: whether they have a label
-    axis beside the sequence. in_block: a block sees nothing of the model.
+    axis beside the sequence. in_block: a block sees nothing of the model, and has the inputs that it is made with.
+    inputs: of the component, as its header has them. masks: names by the jump of the frames that they mark.
+    memories: tensors along other axes, which frames attend to.
     """
 
     def __init__(
@@ -57,8 +71,10 @@ class Body:
         self.shared, self.symbol, self.batch, self.joint, self.in_block = shared, symbol, batch, joint, in_block
         self.labels = symbol == "U"
         self.lines: list[str] = []
+        self.inputs: list[str] = []
         self.pool: list[Tensor] = []
-        self.masks: list[str] = []
+        self.masks: dict[Jump, list[str]] = {}
+        self.memories: list[Tensor] = []
 
     # drawing
 
@@ -84,7 +100,13 @@ class Body:
     def say(self, line: str) -> None:
         self.lines.append(line)
 
-    def let(self, expression: str, channels: int, jump: int, stem: str = "y") -> Tensor:
+    def input(self, stem: str, type_: str) -> str:
+        """A new input of the component; its name. What it may be stands behind its type."""
+        name = self.shared.fresh(stem)
+        self.inputs.append(f"{name}: {type_}")
+        return name
+
+    def let(self, expression: str, channels: int, jump: Jump, stem: str = "y") -> Tensor:
         """Binds a new name."""
         name = self.shared.fresh(stem)
         self.say(f"{name} = {expression}")
@@ -115,14 +137,20 @@ class Body:
             self.say(declared)
         return name
 
-    def extent(self, jump: int) -> str:
+    def extent(self, jump: Jump) -> str:
+        if jump < 1:
+            return f"{1 / jump} * {self.symbol}"
         return self.symbol if jump == 1 else f"{self.symbol}/{jump}"
 
     def type(self, x: Tensor) -> str:
         """The type of a tensor as a header has it."""
         return f"f32[{', '.join(self.axes(x.jump, x.channels))}]"
 
-    def axes(self, jump: int, *last: int | str) -> list[str]:
+    def frames(self, jump: Jump) -> list[str]:
+        """Extents of a tensor that has one entry for each frame; now and then the same for all utterances."""
+        return [*([BATCH] if self.batch and self.choice(True, False) else []), self.extent(jump)]
+
+    def axes(self, jump: Jump, *last: int | str) -> list[str]:
         leading = [BATCH] if self.batch else []
         return [*leading, self.extent(jump), *(["U"] if self.joint else []), *map(str, last)]
 

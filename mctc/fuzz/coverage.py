@@ -1,7 +1,8 @@
-"""What a program holds: ops, roles, time behaviours, ways to store parameters, kinds of components."""
+"""What a program holds: ops, roles, time behaviours, ways to store parameters, kinds of components, forms."""
 
 from __future__ import annotations
 
+from mctc.fuzz.forms import forms
 from mctc.ir.program import Program
 from mctc.ir.time import Recurrent, TimeBehaviour, Whole, Window
 
@@ -16,6 +17,7 @@ def covered(program: Program) -> dict[str, list[str]]:
     schemes = {_scheme(rule.quantization) for rule in program.quantize} or {"fp16"}
     components = {"+".join(program.functions)}
     kinds = {"op": ops, "role": roles, "time": times, "stored": schemes, "components": components}
+    kinds["form"] = forms(program)
     return {kind: sorted(names) for kind, names in kinds.items()}
 
 

@@ -28,12 +28,14 @@ class Outcome:
 
     errors: the largest relative error by witness. refused: (stage, reason) of everything that mctc declined with a
     message. skipped: witnesses that are not installed. covered: what the program holds, by kind (op, role, ...).
+    fed: items of the battery over which results were compared.
     """
 
     errors: dict[str, float] = field(default_factory=dict)
     refused: list[tuple[str, str]] = field(default_factory=list)
     skipped: set[str] = field(default_factory=set)
     covered: dict[str, list[str]] = field(default_factory=dict)
+    fed: set[str] = field(default_factory=set)
 
 
 def guarded(stage: str, action: Callable[[], T]) -> T:

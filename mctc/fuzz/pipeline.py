@@ -24,11 +24,13 @@ WHOLE = "MCT0201"
 
 
 def run_text(
-    text: str, options: BuildOptions, *, streams: bool | None = None, witnesses: Iterable[str] | None = None
-) -> Outcome:
+    text: str, options: BuildOptions, *, streams: bool | None = None, witnesses: Iterable[str] | None = None,
+    items: frozenset[str] = frozenset(),
+) -> Outcome:  # fmt: skip
     """Everything that is to be seen of a spec. Raises FindingError for what is wrong.
 
     streams: whether every component is known to stream, or None. witnesses: names; all that are installed if None.
+    items: names of what it is fed; the whole battery if there are none.
     """
     with tempfile.TemporaryDirectory(prefix="mctc-fuzz-") as folder:
         path = Path(folder) / "spec.mct"
@@ -40,7 +42,8 @@ def run_text(
                 continue
             place = Path(folder) / witness.name
             place.mkdir()
-            _witness(witness, program, options, place, outcome, streams)
+            _witness(witness, program, options, place, outcome, streams, items)
+        outcome.covered["fed"] = sorted(outcome.fed)
         return outcome
 
 
@@ -75,13 +78,14 @@ def _elaborated(text: str, path: Path) -> Program:
 
 
 def _witness(
-    witness: Asked, program: Program, options: BuildOptions, folder: Path, outcome: Outcome, streams: bool | None
-) -> None:
+    witness: Asked, program: Program, options: BuildOptions, folder: Path, outcome: Outcome, streams: bool | None,
+    items: frozenset[str],
+) -> None:  # fmt: skip
     first = not outcome.errors
     try:
         case = guarded(
             f"compile for {witness.target}",
-            lambda: Case.compile(witness.target, program, replace(options, verify_each=first)),
+            lambda: Case.compile(witness.target, program, replace(options, verify_each=first), items),
         )
     except MctcError as error:
         _refused(f"compile for {witness.target}", error, outcome, streams)
@@ -103,6 +107,7 @@ def _errors(name: str, rows: Iterator[Row], outcome: Outcome) -> None:
                 f"{function}.{row.result} differs from the reference by {row.found.error:.3g} of its largest magnitude"
             )
             raise FindingError(name, f"{what}, on {row.item.name}")
+        outcome.fed.add(row.item.name)
         outcome.errors[name] = max(outcome.errors.get(name, 0.0), row.found.error)
 
 

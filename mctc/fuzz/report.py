@@ -13,6 +13,8 @@ KINDS = {
     "time": "Time behaviours",
     "stored": "Ways to store",
     "components": "Components",
+    "form": "Forms",
+    "fed": "Fed with",
 }
 
 

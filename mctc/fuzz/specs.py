@@ -1,30 +1,37 @@
-"""Random well-typed models: several components over time and labels, sections, and compile-time values."""
+"""Random specs: text as an author would write it, one or several components over time and labels, sections around."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
 
 from hypothesis import strategies as st
 
-from mctc.fuzz.body import CHANNELS, Body, Draw, Shared, Tensor, indented
+from mctc.fuzz.body import CHANNELS, Body, Draw, Jump, Shared, Tensor, indented
 from mctc.fuzz.growths import TABLE
+from mctc.fuzz.growths.inputs import memory
+from mctc.fuzz.growths.pointwise import project
+from mctc.fuzz.sections import RATES, sections
 
-SCHEMES = (
-    "int8(per_channel)", "int8", "int4(per_channel)", "palette(bits = 8)", "palette(bits = 6)", "palette(bits = 4)",
-    "palette(bits = 4, group = 8)", "palette(bits = 2, group = 16)", "none",
+KINDS = (
+    ("encoder",), ("encoder",), ("predictor",), ("joiner",), ("encoder", "predictor", "joiner"), ("encoder", "decoder"),
+    ("encoder", "watcher"),
 )  # fmt: skip
-RATES = ("100 Hz", "50 Hz", "12.5 Hz")
+SYMBOLS = {"encoder": "T", "watcher": "A", "joiner": "T", "predictor": "U", "decoder": "U"}
+TEMPOS = (Fraction(1, 2), Fraction(1, 4), Fraction(2))  # frames of A for each of T
 
 
 @dataclass(frozen=True)
 class Spec:
-    """The text of a model. `streams`: whether every component can be streamed. `multiple`: frames that every rate
-    along it divides."""
+    """The text of a model. `streams`: whether every component can be streamed. `multiple`: frames of its fastest
+    dimension that every rate in it divides. `chunked`: whether it says how much of time a call takes."""
 
     text: str
     streams: bool
     multiple: int
+    chunked: bool
 
     def _repr_pretty_(self, printer: object, cycle: bool) -> None:
         printer.text(self.text)  # type: ignore[attr-defined]
@@ -32,7 +39,8 @@ class Spec:
 
 @dataclass(frozen=True)
 class Component:
-    """A component: its text, the frames that every rate along it divides, and whether classes are all that it gives."""
+    """A component: its text, the frames that every rate along it divides, and whether it gives nothing but classes, for
+    frames of its own dimension."""
 
     text: str
     jump: int
@@ -41,53 +49,76 @@ class Component:
 
 @st.composite
 def specs(draw: Draw, streams: bool | None = None, most: int = 9) -> Spec:
-    """A model of one component of two to `most` growths, or of three of about half as many."""
+    """A model of one component of two to `most` growths, or of several of about half as many."""
     streams = draw(st.sampled_from([True, True, True, True, False])) if streams is None else streams
     values = {"width": draw(st.sampled_from(CHANNELS[1:])), "vocab": draw(st.sampled_from([5, 16, 33]))}
     shared = Shared(draw, values, streams)
-    kinds = draw(st.sampled_from([("encoder",), ("encoder",), ("predictor",), ("encoder", "predictor", "joiner")]))
+    kinds = draw(st.sampled_from(KINDS))
+    shared.length = "decoder" in kinds or (not streams and draw(st.booleans()))
+    shared.labels = any(SYMBOLS[kind] == "U" for kind in kinds) and draw(st.booleans())
+    if shared.labels and draw(st.booleans()):
+        _share_a_table(shared)
     made = [_component(shared, kind, most if len(kinds) == 1 else most // 2) for kind in kinds]
-    multiple = max(component.jump for component in made)
-    return Spec(_text(shared, kinds, made, multiple), streams, multiple)
+    tempo = draw(st.sampled_from(TEMPOS)) if "watcher" in kinds else Fraction(1)
+    multiple = _multiple(kinds, made, tempo)
+    return Spec(_text(shared, kinds, made, tempo, multiple), streams, multiple, streams or shared.length)
+
+
+def _multiple(kinds: Sequence[str], made: Sequence[Component], tempo: Fraction) -> int:
+    """Frames of the fastest dimension in the shortest time that is whole frames for all."""
+    fastest = max(Fraction(1), tempo)
+    frames = {"T": fastest, "A": fastest / tempo}
+    return lcm(*(int(c.jump * frames.get(SYMBOLS[kind], Fraction(1))) for kind, c in zip(kinds, made, strict=True)))
+
+
+def _share_a_table(shared: Shared) -> None:
+    """Rows for tokens, which are the weights of the classes too; sometimes enough of them to be compressed."""
+    shared.values["vocab"] = shared.draw(st.sampled_from([5, 255, 255]))
+    shared.table = "table", 8
+    shared.model_parameters.append("param table: f32[V, 8] = normal(std = 0.5)")
 
 
 def _component(shared: Shared, kind: str, most: int) -> Component:
     draw = shared.draw
     if kind == "joiner":
         return _joiner(shared)
-    body = Body(shared, "T" if kind == "encoder" else "U", batch=draw(st.sampled_from([True, True, True, False])))
-    inputs = _frames(body) if kind == "encoder" else _tokens(body)
+    body = Body(shared, SYMBOLS[kind], batch=draw(st.sampled_from([True, True, True, False])))
+    if body.labels:
+        _tokens(body)
+    else:
+        _frames(body)
+    if kind == "decoder":
+        body.pool.append(memory(body))
     table = TABLE["stream" if shared.streams else "whole"]
     for growth in draw(st.lists(st.sampled_from(table), min_size=2, max_size=most)):
         body.pool.append(growth(body))
-    return _closed(body, kind, inputs)
+    return _closed(body, kind)
 
 
-def _frames(body: Body) -> list[str]:
+def _frames(body: Body) -> None:
     """Inputs of a component over time: frames of channels, or of features and channels; now and then a second one."""
-    channels = body.choice(*CHANNELS)
+    channels, jump = body.choice(*CHANNELS), body.choice(1, 1, 1, Fraction(1, 2), 2)
     if body.choice(True, True, False):
-        body.pool.append(Tensor("mel", channels))
-        inputs = [f"mel: {body.type(body.pool[0])}"]
+        body.pool.append(Tensor("mel", channels, jump))
+        body.inputs.append(f"mel: {body.type(body.pool[0])}")
     else:
-        inputs = [f"mel: f32[{', '.join(body.axes(1, 'F', 2))}]"]
-        body.pool.append(body.let("merge_channels(mel)", 8, 1))
+        body.inputs.append(f"mel: f32[{', '.join(body.axes(jump, 'F', 2))}]")
+        body.pool.append(body.let("merge_channels(mel)", 8, jump))
     if body.choice(True, False):
-        body.pool.append(Tensor("beside", 4))
-        inputs.append(f"beside: {body.type(body.pool[-1])}")
-    if body.choice(False, False, False, True):
-        body.masks.append(body.let('cast(exists, "f32")', 1, 1).name)
-        inputs.append(f"exists: i32[{body.symbol}] < 2")
-    return inputs
+        body.pool.append(Tensor("beside", 4, body.choice(jump, 1)))
+        body.inputs.append(f"beside: {body.type(body.pool[-1])}{body.choice('', '', ' in [-1, 1]')}")
 
 
-def _tokens(body: Body) -> list[str]:
+def _tokens(body: Body) -> None:
     """Inputs of a component over labels: token ids, looked up in a table that is small or worth compressing."""
     axes = ", ".join(body.axes(1))
     width = body.choice(4, 8)
     entries = "V" if width == 4 or body.choice(True, False) else "256"
     host = body.choice("", "", ", host = true")  # the app looks the rows up
-    if body.choice(True, False):
+    if body.shared.table is not None:
+        name, width = body.shared.table
+        made = f"op.embedding(token, {name}{host})"
+    elif body.choice(True, False):
         made = f"embedding(token, {entries}, {width}{host})"
     else:
         made = f"op.embedding(token, {body.parameter(entries, width)}{host})"
@@ -96,66 +127,70 @@ def _tokens(body: Body) -> list[str]:
         axes_of = [f'["{role}", {extent}]' for role, extent in zip(body.roles(), [*body.axes(1), "1"], strict=True)]
         column = f'reshape(cast(token, dtype = "f32") / 16, [{", ".join(axes_of)}])'
         body.pool.append(body.let(f"{column} * {body.parameter(4)}", 4, 1))
-    return [f"token: i32[{axes}] < V"]
+    body.inputs.append(f"token: i32[{axes}] < V")
 
 
 def _joiner(shared: Shared) -> Component:
     """What frames and labels meet in: every frame against every label."""
     body = Body(shared, "T", joint=True)
-    width = body.choice(*CHANNELS)
+    width, jump = body.choice(*CHANNELS), body.choice(1, 1, 2)
     b, n = "B", body.number(width)
     body.say(f"enc_proj = linear(enc, {n}); pred_proj = linear(pred, {n})")
-    body.pool.append(body.let("tanh(enc_proj + pred_proj)", width, 1))
+    body.pool.append(body.let("tanh(enc_proj + pred_proj)", width, jump))
     for growth in shared.draw(st.lists(st.sampled_from(TABLE["joint"]), max_size=4)):
         body.pool.append(growth(body))
-    inputs = [f"enc: f32[{b}, T, {body.choice(*CHANNELS)}]", f"pred: f32[{b}, U, {body.choice(*CHANNELS)}]"]
-    return _closed(body, "joiner", inputs)
+    body.inputs.append(f"enc: f32[{b}, {body.extent(jump)}, {body.choice(*CHANNELS)}]")
+    body.inputs.append(f"pred: f32[{b}, U, {body.choice(*CHANNELS)}]")
+    return _closed(body, "joiner")
 
 
-def _closed(body: Body, name: str, inputs: Sequence[str]) -> Component:
+def _closed(body: Body, name: str) -> Component:
     """The component's text: the last tensor and up to two others are its results; one may be a vocabulary's logits."""
     results = [body.pool[-1], *(body.any() for _ in range(body.whole(0, 2)))]
     types = [body.type(x) for x in results]
     names = [x.name for x in results]
     if name == "joiner" or body.choice(True, False):
-        logits = body.let(f"linear({results[0].name}, V) as {body.shared.fresh('head')}", 0, results[0].jump)
+        logits = _classes(body, results[0])
         names[0] = body.choice(logits.name, f"log_softmax({logits.name})")
         types[0] = f"f32[{', '.join(body.axes(results[0].jump, 'V'))}]"
-    names = [
-        body.choice(n, f"0.5 * {n}") if n in names[:i] or n in ("mel", "beside") else n for i, n in enumerate(names)
-    ]
+    inputs = [told.partition(":")[0] for told in body.inputs]
+    names = [body.choice(n, f"0.5 * {n}") if n in names[:i] or n in inputs else n for i, n in enumerate(names)]
+    if body.choice(*[False] * 9, True):
+        names.append(body.choice("{}", "exp({})").format(body.parameter(4)))  # without time: the same after every call
+        types.append("f32[4]")
     if len(names) == 1 and body.choice(True, False):
         declared = types[0]
     else:
         declared = "(" + ", ".join(f"out_{i}: {type_}" for i, type_ in enumerate(types)) + ")"
-    head = f"component {name}({', '.join(inputs)}) -> {declared} {{"
+    head = f"component {name}({', '.join(body.inputs)}) -> {declared} {{"
     text = "\n".join([head, indented([*body.lines, f"return {', '.join(names)}"]), "}"])
-    classifies = len(names) == 1 and types[0].endswith(", V]")
-    return Component(text, max(x.jump for x in body.pool), classifies)
+    classifies = len(names) == 1 and types[0].endswith(", V]") and body.pool[0].jump == 1
+    return Component(text, _frames_of(x.jump for x in body.pool), classifies)
 
 
-def _text(shared: Shared, kinds: Sequence[str], made: Sequence[Component], multiple: int) -> str:
+def _frames_of(jumps: Iterable[Jump]) -> int:
+    return lcm(*(Fraction(jump).numerator for jump in jumps))
+
+
+def _classes(body: Body, x: Tensor) -> Tensor:
+    """Logits; by the rows of the table that several layers share, where there is one."""
+    if body.shared.table is None or body.choice(True, False, False):
+        return body.let(f"linear({x.name}, V) as {body.shared.fresh('head')}", 0, x.jump)
+    name, width = body.shared.table
+    return body.let(f"op.linear({project(body, x, width).name}, {name})", 0, x.jump)
+
+
+def _text(shared: Shared, kinds: Sequence[str], made: Sequence[Component], tempo: Fraction, multiple: int) -> str:
     draw = shared.draw
     lines = [f'import "{name}"' for name in sorted(shared.imports)]
     lines += [f"{block}\n" for block in shared.blocks]
     header = ", ".join(f"{name} = {value}" for name, value in shared.values.items())
-    inner = ["dim B: batch", f"dim T: time @ {draw(st.sampled_from(RATES))}", "dim U: label"]
-    inner += ["dim V: vocabulary = vocab + 1  # entry 0 is the blank", "dim F: feature = 4"]
+    rate = draw(st.sampled_from(RATES))
+    times = [f"dim T: time @ {float(rate):g} Hz"]
+    if "watcher" in kinds:
+        times.append(f"dim A: time @ {float(rate * tempo):g} Hz")
+    inner = ["dim B: batch", *draw(st.permutations(times)), "dim U: label"]
+    inner += ["dim V: vocabulary = vocab + 1  # entry 0 is the blank", "dim F: feature = 4", *sorted(shared.dims)]
     inner += [*shared.model_parameters, *(component.text for component in made)]
-    if shared.streams:
-        inner.append(f"stream {{ chunk = {multiple * draw(st.sampled_from([1, 2, 4]))} frames }}")
-    inner += _sections(draw, kinds, made)
+    inner += sections(shared, kinds, made[0].classifies, multiple, rate * max(tempo, Fraction(1)))
     return "\n".join([*lines, f"model fuzzed({header}) {{", indented(inner), "}", ""])
-
-
-def _sections(draw: Draw, kinds: Sequence[str], made: Sequence[Component]) -> list[str]:
-    sections = []
-    rules = draw(st.lists(st.sampled_from(SCHEMES), max_size=3))
-    if rules:
-        patterns = [f"{draw(st.sampled_from(kinds))}.**", "**.{up*, down*, weight}", "**"]
-        patterns[1] = draw(st.sampled_from(["**.weight", f"{kinds[0]}.*", "**.layers.*.**"]))
-        told = "; ".join(f"{pattern}: {scheme}" for pattern, scheme in zip(patterns, rules))
-        sections.append(f"quantize {{ {told} }}")
-    if tuple(kinds) == ("encoder",) and made[0].classifies and draw(st.booleans()):
-        sections.append(f"train {{ objective = ctc(blank = {draw(st.sampled_from([0, 5]))}) }}")
-    return sections

@@ -66,25 +66,26 @@ STEP = "ir-step"  # the deployed step in the IR: every build that deploys has it
 
 @dataclass
 class Case:
-    """A program compiled for one target."""
+    """A program compiled for one target. items: names of what it is fed; the whole battery if there are none."""
 
     target: Target
     options: BuildOptions
     compiled: Compiled
+    items: frozenset[str] = frozenset()
     kept: dict[int, Weights] = field(default_factory=dict)
 
     @classmethod
-    def compile(cls, target: str, program: Program, options: BuildOptions) -> Case:
+    def compile(cls, target: str, program: Program, options: BuildOptions, items: frozenset[str]) -> Case:
         """Raises MctcError."""
         found = target_named(target)
         options = suited(options, found)
-        return cls(found, options, compile_for(found, program, options))
+        return cls(found, options, compile_for(found, program, options), items)
 
     def subject(self, exact: bool) -> Subject:
         """exact: parameters, and numbers that deploy passes brought in, as they are before they are rounded."""
         made = self.compiled
         steps = made.lowered if exact else made.deployed
-        return Subject(made.reference, steps, made.steps, made.lengths, self.weights, exact=exact)
+        return Subject(made.reference, steps, made.steps, made.lengths, self.weights, self.items, exact=exact)
 
     def weights(self, program: Program) -> Weights:
         """Values of a program's parameters; programs before and after a pass have weights of their own."""

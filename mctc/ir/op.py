@@ -143,6 +143,7 @@ class OpDef:
     takes: element types of its operands; None where it only moves entries, or `infer` asks by itself.
     forms: how a target writes the op, by the target's name, for an op that the target does not know (docs/plugins.md).
     numbers: attributes that an artifact stores as numbers of the type that it computes in.
+    masks: whether a finite number stands for minus infinity in it, so that its operands can outgrow it.
     """
 
     name: ClassVar[str]
@@ -153,6 +154,7 @@ class OpDef:
     takes: ClassVar[tuple[DType, ...] | None] = None
     forms: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     numbers: ClassVar[tuple[str, ...]] = ()
+    masks: ClassVar[bool] = False
 
     @classmethod
     @cache
@@ -170,6 +172,11 @@ class OpDef:
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
         """Results for numpy operands (None for an absent optional one; a tuple for a variadic one)."""
         raise InferenceError(f"{cls.name} declares no reference")
+
+    @classmethod
+    def outgrown(cls, s: Signature, *operands: Any) -> bool:
+        """For an op that `masks`: whether operands are so large that the number is no longer far below the others."""
+        return False
 
     @classmethod
     def number(cls, s: Signature, name: str) -> float:

@@ -1,4 +1,4 @@
-"""Where numbers end: the first op of a program whose result is not finite."""
+"""Where numbers end: the first op of a program whose result is not finite, or whose operands are beyond its masks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from mctc.evaluate.reference import ParameterValue, evaluate
 from mctc.ir.op import Array
-from mctc.ir.program import Function, Op
+from mctc.ir.program import Function, Op, Value
 
 
 class _FoundError(Exception):
@@ -23,11 +23,19 @@ def first_undefined(
     state: Mapping[str, Array] | None = None,
     rounding: Any = None,
 ) -> Op | None:
-    """The first op with a result that is not finite, every result rounded to `rounding` if that is given; or None."""
+    """The first op with a result that is not finite, every result rounded to `rounding` if that is given; or None.
+
+    With `rounding` also one whose operands have outgrown it.
+    """
     found: list[Op] = []
+    limited = [op for op in function.ops if rounding is not None and op.definition.masks]
+    needed = {value for op in limited for value in op.operands}
+    held: dict[Value | None, Array] = {value: inputs[value.name] for value in function.inputs}
 
     def look(op: Op, arrays: list[Array]) -> None:
-        if not all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f"):
+        held.update((value, array) for value, array in zip(op.results, arrays) if value in needed)
+        finite = all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f")
+        if not finite or (op in limited and _outgrown(op, held)):
             found.append(op)
             raise _FoundError
 
@@ -36,6 +44,12 @@ def first_undefined(
     except _FoundError:
         return found[0]
     return None
+
+
+def _outgrown(op: Op, held: Mapping[Value | None, Array]) -> bool:
+    if not all(value is None or value in held for value in op.operands):
+        return False  # of a state
+    return op.definition.outgrown(op.signature, *(held.get(value) for value in op.operands))
 
 
 def told(op: Op) -> str:

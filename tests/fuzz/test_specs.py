@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +14,11 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from mctc.fuzz.broken import FAULTS
 from mctc.fuzz.builds import as_text, builds, from_text
+from mctc.fuzz.forms import FORMS as FORMS_OF_PROGRAMS
+from mctc.fuzz.forms import forms
 from mctc.fuzz.specs import Spec, specs
 from mctc.ir.op import registry
-from mctc.language import format_source
+from mctc.language import elaborate_file, format_source
 
 PROGRAMS = 300
 SPELLED = {"matmul": " @ ", "parameter": "param ", "reciprocal": "1 / (", "scale": "0.5 * "}  # ops that no call writes
@@ -23,7 +26,8 @@ FORMS = (
     "repeat ", "if ", "} else {", "assert ", "import ", "block ", " as ", "quantize {", "stream {", "train {",
     "int8(per_channel)", "int4(per_channel)", "palette(bits = 4, group = 8)", "none", "dim F: feature", "left = ",
     "right = ", "stride = 2", "dilation = 2", "kv_heads = 1", "component encoder", "component predictor",
-    "component joiner", "i32[U] < V", "width // 2",
+    "component joiner", "component decoder", "component watcher", "i32[U] < V", "width // 2", "utterance {",
+    "prefill = 2", "dim P: label = 5", "2 * T", "T/2", "bool[", "in {0, 1}", "> 0", "in [", " ms }",
 )  # fmt: skip
 
 
@@ -66,6 +70,21 @@ def test_what_is_written_parses(written: list[Spec]) -> None:
 
 def test_specs_with_and_without_a_stream_are_drawn(written: list[Spec]) -> None:
     assert set(Counter(spec.streams for spec in written)) == {True, False}
+
+
+def test_a_chunk_is_whole_frames_of_every_dimension(written: list[Spec]) -> None:
+    assert all(spec.multiple >= 1 for spec in written)
+    assert any(spec.multiple > 4 for spec in written)
+
+
+@pytest.mark.slow
+def test_every_form_occurs(written: list[Spec], tmp_path: Path) -> None:
+    seen: set[str] = set()
+    for spec in written:
+        path = tmp_path / "spec.mct"
+        path.write_text(spec.text)
+        seen |= forms(elaborate_file(path))
+    assert sorted(FORMS_OF_PROGRAMS.keys() - seen) == []
 
 
 def test_options_are_written_and_read() -> None:

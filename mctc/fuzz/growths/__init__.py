@@ -1,30 +1,32 @@
 """What a random spec grows by: each growth writes a few statements and gives one more tensor.
 
-pointwise · numbers · windows · memory (recurrent, scan, bounded attention) · whole (needs every frame) · structure
-(blocks, repeat, if). TABLE says which may stand in which kind of component.
+pointwise · numbers (that fp16 rounds) · inputs (masks, domains, ids, other lengths) · windows · memory (recurrent,
+scan, bounded attention) · labels (beside time) · whole (needs every frame) · structure (blocks, repeat, if). TABLE says
+which may stand in which kind of component.
 """
 
 from __future__ import annotations
 
 from mctc.fuzz.body import Body, Growth, Tensor
-from mctc.fuzz.growths import memory, numbers, pointwise, structure, whole, windows
+from mctc.fuzz.growths import inputs, labels, memory, numbers, pointwise, structure, whole, windows
 
-POINTWISE: tuple[Growth, ...] = (*pointwise.GROWTHS, *numbers.GROWTHS)
-STREAMING: tuple[Growth, ...] = (*POINTWISE, *windows.GROWTHS, *memory.GROWTHS)
+FRAMEWISE: tuple[Growth, ...] = (*pointwise.GROWTHS, *numbers.GROWTHS, *inputs.GROWTHS)
+STREAMING: tuple[Growth, ...] = (*FRAMEWISE, *windows.GROWTHS, *memory.GROWTHS)
+JOINT: tuple[Growth, ...] = (*FRAMEWISE, *labels.GROWTHS)
 
 
 def own_block(b: Body) -> Tensor:
-    return structure.own_block(b, POINTWISE if b.joint else STREAMING)
+    return structure.own_block(b, JOINT if b.joint else STREAMING)
 
 
 def conditional(b: Body) -> Tensor:
-    return structure.conditional(b, POINTWISE if b.joint else STREAMING)
+    return structure.conditional(b, JOINT if b.joint else STREAMING)
 
 
 STRUCTURE: tuple[Growth, ...] = (*structure.GROWTHS, own_block, own_block, conditional)
 
 TABLE: dict[str, tuple[Growth, ...]] = {
     "stream": (*STREAMING, *STRUCTURE),
-    "joint": (*POINTWISE, *STRUCTURE),
+    "joint": (*JOINT, *STRUCTURE),
     "whole": (*STREAMING, *STRUCTURE, *whole.GROWTHS, *whole.GROWTHS),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from math import sqrt
 from typing import Any
@@ -14,12 +15,24 @@ from mctc.ir.ops.mask import check_mask, mask_along
 from mctc.ir.time import POINTWISE, TimeBehaviour, Whole, Window
 from mctc.ir.types import Axis, Role, TensorType
 
+LARGEST = 1e4  # magnitude of a score up to which every target's masks outweigh it
 ABSENT = -1 / 6  # in a key_mask: a frame before the first one or behind the last
 MASKED = -4e4  # finite in fp16: the Neural Engine mishandles -inf in softmax (knowledge: ANE-AT-010)
 
 
 class OverKeys(OpDef):
     """Base: what a query sees lies along the axis of the keys."""
+
+    masks = True
+
+    @classmethod
+    @abstractmethod
+    def scores(cls, s: Signature, *operands: Any) -> Array:
+        """How well keys suit queries, [..., heads, T, S], before masks."""
+
+    @classmethod
+    def outgrown(cls, s: Signature, *operands: Any) -> bool:
+        return not bool(np.all(np.abs(cls.scores(s, *operands)) <= LARGEST))
 
     @classmethod
     def along(cls, s: Signature, role: Role) -> TimeBehaviour:
@@ -63,10 +76,14 @@ class Attention(OverKeys):
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
         heads, kv = s.int("heads"), s.int("kv_heads") or s.int("heads")
-        q, k, v = (by_head(s, name, a, n) for name, a, n in zip("qkv", operands, (heads, kv, kv)))
-        k, v = (np.repeat(a, heads // kv, axis=-3) for a in (k, v))  # [..., heads, frames, width]
-        scores = q @ np.swapaxes(k, -1, -2) * scale(s)
-        return (attended(s, scores, v, operands[3]),)
+        v = np.repeat(by_head(s, "v", operands[2], kv), heads // kv, axis=-3)
+        return (attended(s, cls.scores(s, *operands), v, operands[3]),)
+
+    @classmethod
+    def scores(cls, s: Signature, *operands: Any) -> Array:
+        heads, kv = s.int("heads"), s.int("kv_heads") or s.int("heads")
+        q, k = (by_head(s, name, a, n) for name, a, n in zip("qk", operands, (heads, kv)))
+        return np.asarray(q @ np.swapaxes(np.repeat(k, heads // kv, axis=-3), -1, -2) * scale(s))
 
     @classmethod
     def number(cls, s: Signature, name: str) -> float:

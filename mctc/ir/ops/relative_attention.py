@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.op import FLOATS, REQUIRED, Array, InferenceError, Signature, declare
-from mctc.ir.ops.attention import OverKeys, attended, attention_time, by_head, check_attention, same_frames, scale
+from mctc.ir.ops.attention import (
+    OverKeys,
+    attended,
+    attention_time,
+    by_head,
+    check_attention,
+    same_frames,
+    scale,
+)
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.time import TimeBehaviour
 from mctc.ir.types import TensorType
@@ -56,15 +64,20 @@ class RelativeAttention(OverKeys):
 
     @classmethod
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
+        v = by_head(s, "v", operands[2], s.int("heads"))
+        return (attended(s, cls.scores(s, *operands), v, operands[6]),)
+
+    @classmethod
+    def scores(cls, s: Signature, *operands: Any) -> Array:
         heads = s.int("heads")
-        q, k, v = (by_head(s, name, a, heads) for name, a in zip("qkv", operands))
+        q, k = (by_head(s, name, a, heads) for name, a in zip("qk", operands))
         content_bias, position_bias = (np.reshape(a, (heads, 1, -1)) for a in operands[4:6])
         queries, keys = np.arange(q.shape[-2])[:, None], np.arange(k.shape[-2])
         rows = sinusoids(queries - keys + first_key(s), s)  # [T, S, E]
         projected = np.einsum("hwe,tse->htsw", operands[3].reshape(heads, -1, rows.shape[-1]), rows)
         by_content = (q + content_bias) @ np.swapaxes(k, -1, -2)
         by_distance = np.einsum("...htw,htsw->...hts", q + position_bias, projected)
-        return (attended(s, (by_content + by_distance) * scale(s), v, operands[6]),)
+        return np.asarray((by_content + by_distance) * scale(s))
 
     @classmethod
     def number(cls, s: Signature, name: str) -> float:

@@ -16,9 +16,15 @@ from mctc.ir.ops.shape import laid_out
 from mctc.ir.time import Recurrent, TimeBehaviour
 from mctc.ir.types import Axis, Role, TensorType
 
+AXES = (Role.BATCH, Role.UNIT)  # beside frames and channels
+
 
 def scan_state_type(x: TensorType, states: Extent) -> TensorType:
-    """[batch, channel D, feature N]; laid out: [batch, channel D, unit, feature N]."""
+    """[batch, channel D, feature N]; laid out: [batch, channel D, unit, feature N]. Raises InferenceError for an axis
+    that would be none of the state's."""
+    other = [a for i, a in enumerate(x.axes) if i != x.sequence and a.role not in AXES and not a.role.is_channel]
+    if other:
+        raise InferenceError(f"a scan takes a batch, frames and channels, and {x} has the axis {other[0]} too", "x")
     at = x.find(Role.CHANNEL)
     assert at is not None
     channel, feature = x.axes[at], Axis(Role.FEATURE, states)
