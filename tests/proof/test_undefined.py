@@ -44,6 +44,18 @@ def test_the_first_op_is_found_as_numbers_are_and_as_rounding_leaves_them() -> N
     assert told(found).startswith("mul")
 
 
+def test_attention_whose_scores_are_beyond_its_masks_is_found_where_numbers_are_rounded() -> None:
+    function = parse_program(
+        "function @f(%x: f32[time T, channel 2], %y: f32[time T, channel 2]) { %a = scale(%x, factor = 1.0) "
+        "%b = attention(%a, %y, %y, heads = 1, left = 1, right = 0) return y = %b }"
+    ).functions["f"]
+    for size, expected in ((50.0, None), (150.0, "attention")):
+        inputs = {name: np.full((3, 2), size) for name in "xy"}
+        found = first_undefined(function, inputs, lambda _: np.zeros(0), rounding=np.float16)
+        assert (found and found.name) == expected
+        assert first_undefined(function, inputs, lambda _: np.zeros(0)) is None
+
+
 def test_a_build_whose_results_are_finite_nowhere_is_refused_with_the_op_and_its_line(tmp_path: Path) -> None:
     with pytest.raises(MctcError, match=r"nowhere finite on noise: log.* at .*m\.mct:6:16 is the first"):
         build(spec(tmp_path, "log(y - 100)"), tmp_path / "out", BuildOptions())
