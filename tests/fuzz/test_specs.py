@@ -21,7 +21,9 @@ from mctc.ir.op import registry
 from mctc.language import elaborate_file, format_source
 
 PROGRAMS = 300
-SPELLED = {"matmul": " @ ", "parameter": "param ", "reciprocal": "1 / (", "scale": "0.5 * "}  # ops that no call writes
+SPELLED = {
+    "matmul": " @ ", "parameter": "param ", "reciprocal": "1 / (", "scale": "0.5 * ", "sub": " - 0.5 * reduce_",
+}  # ops that no call writes  # fmt: skip
 FORMS = (
     "repeat ", "if ", "} else {", "assert ", "import ", "block ", " as ", "quantize {", "stream {", "train {",
     "int8(per_channel)", "int4(per_channel)", "palette(bits = 4, group = 8)", "none", "dim F: feature", "left = ",
