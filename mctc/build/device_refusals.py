@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from mctc.build.names import place
 from mctc.build.refusal import Refusal
 from mctc.hardware.devices import find_device
+from mctc.ir.lookups import reason_against
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.program import Op, Program
 from mctc.ir.types import DType, Role, TensorType
 
+LARGEST_EXACT = 2048  # whole numbers up to it are exact in fp16
 ATTENTION = frozenset({"attention", "relative_attention"})
 OVER_ROWS = ATTENTION | {"lstm", "gru", "selective_scan", "ssd"}
 """Ops that are lowered along the frames of a row: of vectors that no further axis multiplies."""
@@ -70,6 +72,17 @@ def long_axes(program: Program, device: str | None) -> Iterator[Refusal]:
                 )
                 yield Refusal(told, op.origin.location, "use a smaller chunk, a shorter utterance or fewer bins")
                 break  # what follows in the function has the same axis
+
+
+def lookups_that_stay(program: Program) -> Iterator[Refusal]:
+    """Lookups in tables too large for a product, which can't be left to the app either: a gather (ANE-OP-022)."""
+    for function in program.functions.values():
+        for op in function.ops:
+            table = op.operand("table") if op.name == "embedding" else None
+            reason = None if table is None or table.type.shape[0] <= LARGEST_EXACT else reason_against(op, function)
+            if reason is not None:
+                told = f"{place(op)}: a table of more than {LARGEST_EXACT} rows is looked up by the app, but {reason}"
+                yield Refusal(f"{told} (ANE-OP-022)", op.origin.location, "do more with the rows in this component")
 
 
 LONG = (Role.TIME, Role.LABEL, Role.FEATURE)

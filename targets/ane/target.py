@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from mctc.build.compile import Compiled
-from mctc.build.device_refusals import long_axes, sequences_of_rows, whole_numbers
+from mctc.build.device_refusals import long_axes, lookups_that_stay, sequences_of_rows, whole_numbers
 from mctc.build.engine import Engine
 from mctc.build.options import LAYOUTS, STATES, BuildOptions
 from mctc.build.refusal import Refusal
@@ -39,6 +39,7 @@ class AneTarget(Target):
         yield from sequences_of_rows(program)
         if not options.allow_errors:
             yield from whole_numbers(compiled.whole)
+            yield from lookups_that_stay(program)
             yield from long_axes(program, options.device)
 
     def write(

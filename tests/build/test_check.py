@@ -141,6 +141,9 @@ ALONE = {
         model(component("t: i32[B, U]", "i32[B, U]", "t + t"), sections=""), ("ane",), "computes nothing in i32"),
     "an id as a result": (
         model(component("t: i32[B, U] < 30", "i32[B, U]", "t"), sections=""), ("ane",), "computes nothing"),
+    "a lookup alone": (
+        model(component("t: i32[B, U] < 5000", "f32[B, U, 8]", "embedding(t, 5000, 8)"), sections=""), ("ane",),
+        "it is all that the function does"),
     "a long chunk": (
         model(linear(), sections="stream { chunk = 100000 frames }"),
         ("ane",), "over the limit of 16384"),
