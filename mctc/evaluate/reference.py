@@ -47,7 +47,7 @@ def evaluate(
         environment[entry.value] = _fit(entry.name, array, entry.value.type, bound, dtype)
     last_use, tables = _last_uses(function), _tables(function)
     for index, op in enumerate(function.ops):
-        with np.errstate(all="ignore"):
+        with ieee():
             results = _apply(op, environment, parameter, None if tables.issuperset(op.results) else dtype)
             if rounding is not None:
                 results = [a.astype(rounding).astype(a.dtype) if a.dtype.kind == "f" else a for a in results]
@@ -69,12 +69,11 @@ def _apply(op: Op, environment: Mapping[Value, Array], parameter: ParameterValue
     declared = op.definition.operand_list()
     if declared and declared[-1].variadic:
         operands = [*operands[: len(declared) - 1], tuple(operands[len(declared) - 1 :])]
-    with ieee():
-        given = op.definition.reference(op.signature, *operands)
-        if not isinstance(given, (tuple, list)) or len(given) != len(op.results):
-            raise EvaluationError(f"`reference` of op {op.name} does not give its {len(op.results)} results in a tuple")
-        results = [np.asarray(array) for array in given]
-        return [a.astype(dtype, copy=False) if v.type.dtype.is_float else a for v, a in zip(op.results, results)]
+    given = op.definition.reference(op.signature, *operands)
+    if not isinstance(given, (tuple, list)) or len(given) != len(op.results):
+        raise EvaluationError(f"`reference` of op {op.name} does not give its {len(op.results)} results in a tuple")
+    results = [np.asarray(array) for array in given]
+    return [a.astype(dtype, copy=False) if v.type.dtype.is_float else a for v, a in zip(op.results, results)]
 
 
 def _tables(function: Function) -> set[Value]:

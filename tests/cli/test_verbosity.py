@@ -110,6 +110,7 @@ def test_logs_and_dumb_terminals_get_no_moving_line(name: str, value: str, monke
     monkeypatch.setenv(name, value)
     with progress("building m.mct") as step:
         step("a")
+        assert not hasattr(step, "__self__")  # of a line
     assert terminal.getvalue() == ""
 
 
@@ -124,4 +125,5 @@ def test_a_pipe_gets_no_line(capsys: pytest.CaptureFixture[str], monkeypatch: py
     monkeypatch.setattr(progress_module, "PATIENCE_S", 0.0)
     with progress("building m.mct") as step:
         step("a")
+        assert not hasattr(step, "__self__")  # of a line
     assert capsys.readouterr().err == ""

@@ -169,6 +169,7 @@ def _pytest(tests: Sequence[str], folder: Path) -> int:
     quiet = [
         "-q",
         "-x",
+        "--hypothesis-profile=seeded",
         "-W",
         "ignore::pytest.PytestAssertRewriteWarning",
         "-rfE",

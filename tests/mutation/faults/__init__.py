@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    command_line,
     core_ml,
     engines,
     files,
@@ -30,6 +31,7 @@ SECTIONS = {
     "Training modules": training.FAULTS,
     "Kernels": kernels.FAULTS,
     "Files and plugins": files.FAULTS,
+    "The command line, and places in the spec": command_line.FAULTS,
     "What the others are compared with": references.FAULTS,
     "The proof itself": proof.FAULTS,
 }
