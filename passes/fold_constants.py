@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
-from mctc.ir.program import Op, Program, Value
+from mctc.ir.program import Function, Op, Program, Value
+from mctc.passes.numbers.surroundings import Surroundings
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters, structural
 from mctc.rewrite.rewriter import Rewriter, rewrite
@@ -60,10 +61,39 @@ class FoldDeployConstants(FoldConstants):
         "legalise?",
     )
 
+    def run(self, program: Program, context: Context) -> Program:
+        simpler = rewrite(program, self.name, _simpler)
+        returned = {op for function in simpler.functions.values() for op in _returned(function)}
+        return fold_parameters(simpler, self.name, lambda op: op not in returned and self.folds(op))
+
     def folds(self, op: Op) -> bool:
-        """Any op, as long as it makes no more entries than it reads: storing a broadcast would cost file size."""
+        """Any op, as long as it makes no more entries than it reads: storing a broadcast would cost file size.
+
+        What a layer makes of a parameter, a state that a cell starts from, stays: both factors are rounded, not the
+        product.
+        """
+        if op.name == "conv2d" and _of_parameter(op.operands[0]):
+            return False
         read = sum(value.type.size for value in op.operands if value is not None)
         return all(result.type.size <= read for result in op.results)
+
+
+def _returned(function: Function) -> Iterator[Op]:
+    """Arithmetic on parameters that ends in a result: stored, it would be rounded more coarsely than it is returned."""
+    early, leaving = Surroundings(function).early, {value for _, value in function.results}
+    for op in reversed(function.ops):
+        if op.operands and early.issuperset(op.results) and leaving.intersection(op.results):
+            leaving.update(value for value in op.operands if value is not None)
+            if not structural(op):
+                yield op
+
+
+def _of_parameter(value: Value | None) -> bool:
+    """Whether a value is a parameter, or what ops of one operand make of it."""
+    owner = None if value is None else value.owner
+    while owner is not None and len(owner.operands) == 1 and owner.operands[0] is not None:
+        owner = owner.operands[0].owner
+    return owner is not None and owner.name == "parameter"
 
 
 def _simpler(op: Op, rewriter: Rewriter) -> Value | None:

@@ -119,6 +119,27 @@ def test_a_weight_used_in_two_forms_keeps_both(rewrites):
     rewrites(FoldDeployConstants, program(after, source + " param @g.neg: f32[4, 1, 1] = neg(@g)"))
 
 
+def test_arithmetic_on_a_parameter_that_is_returned_stays(rewrites):
+    """A result is not rounded as a stored parameter is."""
+    text = program(
+        "%p = parameter @p %e = exp(%p) %c = scale(%e, offset = 1.0) return a = %x, c = %c",
+        "source @p: f32[4] = normal() param @p",
+    )
+    made, _ = rewrites(FoldDeployConstants, text)
+    assert [op.name for op in made.functions["f"].ops] == ["parameter", "exp", "scale"]
+
+
+def test_what_a_layer_makes_of_a_parameter_stays(rewrites):
+    """The first recurrent product of a cell that starts from a parameter: its factors are rounded, not the product."""
+    text = program(
+        "%p = parameter @p %h = reshape(%p, axes = [batch 1, channel 4, unit 1, time 1]) %w = parameter @w"
+        " %y = conv2d(%h, %w) %z = add(%x, %y) return out = %z",
+        "source @p: f32[4] = normal() param @p source @w: f32[4, 4, 1, 1] = normal() param @w",
+    )
+    made, _ = rewrites(FoldDeployConstants, text)
+    assert "conv2d" in [op.name for op in made.functions["f"].ops]
+
+
 def test_a_broadcast_is_not_stored(rewrites):
     text = program(
         """%a = parameter @a
