@@ -61,6 +61,9 @@ def _reshape(op: Op, e: FunctionEmitter) -> None:
     if op.result.type.shape == _x(op).type.shape and not e.is_output(op.result):
         e.alias(op.result, e.ref(_x(op)))  # only the roles of the axes change
         return
+    if op.result.type.rank == 0:  # a list of no extents has no element type
+        e.emit(op, "squeeze", {"x": _x(op), "axes": list(range(_x(op).type.rank))})
+        return
     e.emit(op, "reshape", {"x": _x(op), "shape": op.result.type.shape})
 
 

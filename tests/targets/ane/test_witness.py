@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mctc.evaluate.coreml import TypeMismatch
+from mctc.ir.text import parse_program
 from mctc.package.protobuf import model_class
 from mctc.targets.ane.errors import EmitError
 from mctc.targets.ane.target import AneTarget
@@ -55,3 +56,19 @@ def test_a_wrong_declared_type_is_found_by_the_witness_and_by_reading_back(make:
         made.witnessed()
     with pytest.raises(TypeMismatch):
         made.check()
+
+
+ONE_NUMBER = """program @tiny {
+  function @loudest(%x: f32[batch 1, channel 4, unit 1, time 8]) {
+    %0 = reduce_max(%x, axis = 3)
+    %1 = reduce_max(%0, axis = 1)
+    %2 = reshape(%1, axes = [])
+    return output = %2
+  }
+}"""
+
+
+def test_a_result_that_is_one_number_has_no_axes(make: Make) -> None:
+    made = make(parse_program(ONE_NUMBER))
+    assert made.witnessed() > 2
+    made.check()
