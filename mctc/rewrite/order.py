@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from graphlib import CycleError, TopologicalSorter
-from heapq import heappop, heappush
+from collections.abc import Iterable
 
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import did_you_mean
@@ -23,11 +21,14 @@ def ordered(passes: Iterable[type[Pass]], stage: str) -> list[type[Pass]]:
     Names of passes of other stages are met by the stages themselves. Raises OrderError for an unknown name
     (unless it ends with '?') and for a cycle, naming the passes of both.
     """
+    import networkx
+
     known = {cls.name: cls for cls in passes}
     for name, cls in known.items():
         if cls.stage not in STAGES:
             raise OrderError(f"pass {name} has the stage {cls.stage!r}; there are {' and '.join(STAGES)}")
-    sorter = TopologicalSorter[str]({name: () for name, cls in known.items() if cls.stage == stage})
+    graph: networkx.DiGraph[str] = networkx.DiGraph()
+    graph.add_nodes_from(name for name, cls in known.items() if cls.stage == stage)
     for name, cls in known.items():
         for other, follows in (*((name, True) for name in cls.after), *((name, False) for name in cls.before)):
             target = other.rstrip("?")
@@ -41,23 +42,12 @@ def ordered(passes: Iterable[type[Pass]], stage: str) -> list[type[Pass]]:
             first, second = (target, name) if follows else (name, target)
             _check_stages(known, first, second)
             if known[target].stage == stage and cls.stage == stage:
-                sorter.add(second, first)
+                graph.add_edge(first, second)
     try:
-        sorter.prepare()
-    except CycleError as error:
-        raise OrderError(f"the order of passes runs in a circle: {' -> '.join(map(_told, error.args[1]))}") from None
-    return [known[name] for name in _by_name(sorter)]
-
-
-def _by_name(sorter: TopologicalSorter[str]) -> Iterator[str]:
-    """The nodes in order; of those that could come next, the first by name."""
-    ready: list[str] = []
-    while sorter.is_active():
-        for name in sorter.get_ready():
-            heappush(ready, name)
-        name = heappop(ready)
-        yield name
-        sorter.done(name)
+        return [known[name] for name in networkx.lexicographical_topological_sort(graph)]
+    except networkx.NetworkXUnfeasible:
+        loop = [a for a, _ in networkx.find_cycle(graph)]
+        raise OrderError(f"the order of passes runs in a circle: {' -> '.join(map(_told, [*loop, loop[0]]))}") from None
 
 
 def _told(name: str) -> str:
