@@ -17,7 +17,11 @@ def spec(root: Path) -> Path:
     return root / "examples/custom_pass/swish.mct"
 
 
-@pytest.mark.parametrize("command", [("check",), ("fmt", "--check"), ("show",)])
+def test_checking_a_spec_needs_no_more_than_what_orders_the_passes(imported_by: ImportedBy, spec: Path) -> None:
+    assert not (HEAVY - {"networkx"}) & imported_by("check", spec)
+
+
+@pytest.mark.parametrize("command", [("fmt", "--check"), ("show",)])
 def test_reading_a_spec_needs_numpy_and_the_parser_alone(
     imported_by: ImportedBy, spec: Path, command: tuple[str, ...]
 ) -> None:
