@@ -55,8 +55,9 @@ def specs(draw: Draw, streams: bool | None = None, most: int = 9) -> Spec:
     shared = Shared(draw, values, streams)
     kinds = draw(st.sampled_from(KINDS))
     shared.length = "decoder" in kinds or (not streams and draw(st.booleans()))
-    shared.labels = any(SYMBOLS[kind] == "U" for kind in kinds) and draw(st.booleans())
-    if shared.labels and draw(st.booleans()):
+    over_labels = any(SYMBOLS[kind] == "U" for kind in kinds)
+    shared.labels = over_labels and draw(st.booleans())
+    if over_labels and draw(st.booleans()):
         _share_a_table(shared)
     made = [_component(shared, kind, most if len(kinds) == 1 else most // 2) for kind in kinds]
     tempo = draw(st.sampled_from(TEMPOS)) if "watcher" in kinds else Fraction(1)
@@ -165,7 +166,7 @@ def _closed(body: Body, name: str) -> Component:
     head = f"component {name}({', '.join(body.inputs)}) -> {declared} {{"
     text = "\n".join([head, indented([*body.lines, f"return {', '.join(names)}"]), "}"])
     classifies = len(names) == 1 and types[0].endswith(", V]") and body.pool[0].jump == 1
-    return Component(text, _frames_of(x.jump for x in body.pool), classifies)
+    return Component(text, _frames_of(x.jump for x in [*body.pool, *body.memories]), classifies)
 
 
 def _frames_of(jumps: Iterable[Jump]) -> int:

@@ -157,10 +157,12 @@ class Flow:
     def _find_inputs(self, node: Node) -> list[Value]:
         mine, states = self.made[node], {state.value for state in self.carried(node)}
         found: dict[Value, None] = {}
-        for op in node.ops():
-            for value in op.operands:
-                if value is not None and value not in mine and value not in states and not self._own(node, value):
-                    found[value] = None
+        used = [value for op in node.ops() for value in op.operands if value is not None]
+        if node is self.root:
+            used += [value for _, value in self.function.results]
+        for value in used:
+            if value not in mine and value not in states and not self._own(node, value):
+                found[value] = None
         return list(found)
 
     @staticmethod

@@ -14,13 +14,14 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from mctc.fuzz.broken import FAULTS
 from mctc.fuzz.builds import as_text, builds, from_text
+from mctc.fuzz.campaign import SIZE
 from mctc.fuzz.forms import FORMS as FORMS_OF_PROGRAMS
 from mctc.fuzz.forms import forms
 from mctc.fuzz.specs import Spec, specs
 from mctc.ir.op import registry
 from mctc.language import elaborate_file, format_source
 
-PROGRAMS = 300
+BATCHES = 20
 SPELLED = {
     "matmul": " @ ", "parameter": "param ", "reciprocal": "1 / (", "scale": "0.5 * ", "sub": " - 0.5 * reduce_",
 }  # ops that no call writes  # fmt: skip
@@ -35,16 +36,21 @@ FORMS = (
 
 @pytest.fixture(scope="module")
 def written() -> list[Spec]:
+    """In batches, as a run writes them: within one, hypothesis varies what it wrote before."""
+    return [spec for number in range(BATCHES) for spec in batch(number)]
+
+
+def batch(number: int) -> list[Spec]:
     made: list[Spec] = []
     quiet = settings(
-        max_examples=PROGRAMS,
+        max_examples=SIZE,
         database=None,
         deadline=None,
         phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )
 
-    @seed(8)
+    @seed(number)
     @quiet
     @given(specs())
     def write(spec: Spec) -> None:

@@ -127,15 +127,15 @@ def memory(b: Body) -> Tensor:
 
 
 def _remember(b: Body) -> None:
-    channels = b.choice(4, 8)
+    channels, jump = b.choice(4, 8), b.choice(1, 2) if b.labels else 1
     if b.labels:
-        extent = b.choice("T", "T/2")
+        extent = "T" if jump == 1 else f"T/{jump}"
     else:
         extent = "P"
         b.shared.dims.add("dim P: label = 5")
     leading = ["B"] if b.batch else []
     name = b.input("memory", f"f32[{', '.join([*leading, extent, str(channels)])}]")
-    b.memories.append(Tensor(name, channels))
+    b.memories.append(Tensor(name, channels, jump))
 
 
-GROWTHS: tuple[Growth, ...] = (level, level, switch, keep, ids, other_frames, memory)
+GROWTHS: tuple[Growth, ...] = (level, level, level, switch, keep, ids, other_frames, memory)
