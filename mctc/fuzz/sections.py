@@ -11,8 +11,9 @@ from mctc.fuzz.body import Draw, Shared
 
 SCHEMES = (
     "int8(per_channel)", "int8", "int4(per_channel)", "palette(bits = 8)", "palette(bits = 6)", "palette(bits = 4)",
-    "palette(bits = 4, group = 8)", "palette(bits = 2, group = 16)", "none",
+    "palette(bits = 4, group = 8)", "none",
 )  # fmt: skip
+COARSE = "palette(bits = 2, group = 16)"  # nothing scales down what it costs in the logits of a shared table
 RATES = (Fraction(100), Fraction(50), Fraction(25, 2))
 
 
@@ -38,7 +39,8 @@ def _length(draw: Draw, frames: int, rate: Fraction) -> str:
 
 def _stored(shared: Shared, kinds: Sequence[str]) -> list[str]:
     draw = shared.draw
-    rules = draw(st.lists(st.sampled_from(SCHEMES), max_size=3))
+    schemes = SCHEMES if shared.table is not None else (*SCHEMES, COARSE)
+    rules = draw(st.lists(st.sampled_from(schemes), max_size=3))
     patterns = [f"{draw(st.sampled_from(kinds))}.**", "**.{up*, down*, weight}", "**"]
     patterns[1] = draw(st.sampled_from(["**.weight", f"{kinds[0]}.*", "**.layers.*.**"]))
     if shared.table is not None:

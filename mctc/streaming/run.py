@@ -1,4 +1,7 @@
-"""Running step functions over a whole sequence, chunk by chunk: zero frames flush what look-ahead still holds."""
+"""Running step functions over a whole sequence, chunk by chunk: frames of silence flush what look-ahead still holds.
+
+Silence is zero, or the number nearest to it that an input may be.
+"""
 
 from __future__ import annotations
 
@@ -88,15 +91,17 @@ def _chunk(
         if value.name == VALID:
             part[VALID] = (np.arange(first, first + frames) < total * frames // chunk).astype(np.float64)
         else:
-            part[value.name] = _cut(inputs[value.name], axis, first, frames)
+            silence = float(function.domain(value).nearest(np.zeros(())))
+            part[value.name] = _cut(inputs[value.name], axis, first, frames, silence)
     return part
 
 
-def _cut(array: Array, axis: int, first: int, frames: int) -> Array:
-    """`frames` frames from `first` on, zeros behind the last one."""
+def _cut(array: Array, axis: int, first: int, frames: int, silence: float) -> Array:
+    """`frames` frames from `first` on, silence behind the last one."""
     have = array.shape[axis]
     taken = np.take(array, range(min(first, have), min(first + frames, have)), axis=axis)
-    return np.pad(taken, [(0, frames - taken.shape[axis]) if i == axis else (0, 0) for i in range(array.ndim)])
+    widths = [(0, frames - taken.shape[axis]) if i == axis else (0, 0) for i in range(array.ndim)]
+    return np.pad(taken, widths, constant_values=silence)
 
 
 def _joined(function: Function, info: StepInfo, name: str, parts: list[Array], total: int) -> Array:

@@ -50,7 +50,7 @@ def batch(number: int) -> list[Spec]:
         suppress_health_check=list(HealthCheck),
     )
 
-    @seed(number)
+    @seed(number + 20)
     @quiet
     @given(specs())
     def write(spec: Spec) -> None:
