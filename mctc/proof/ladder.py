@@ -11,6 +11,7 @@ from time import perf_counter
 
 import numpy as np
 
+from mctc.build.compile import as_stored
 from mctc.build.engine import RuntimeMissingError
 from mctc.build.manifest import PROGRAM, WHOLE, sha256
 from mctc.build.options import BuildError, BuildOptions
@@ -52,6 +53,7 @@ class Ladder:
         inputs: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.inputs = _known(inputs)
+        self._stored: dict[int, tuple[Subject, Subject]] = {}
         self.built: Built = open_built(folder)
         self.witnesses = [] if witnesses is not None and not witnesses else witness_targets(witnesses or ())
         self.folder, self.weights_file = folder, weights
@@ -159,8 +161,9 @@ class Ladder:
 
     def steps(self, name: str) -> Rung:
         """The deployed step over chunks, by the ops' reference semantics too."""
-        run = partial(self.subject.stepped, name)
-        return self._measured("IR reference, steps", name, FP32, self.subject.items(name), run, self.subject)
+        subject = self._of_steps(self.subject, self.built.target)
+        run = partial(subject.stepped, name)
+        return self._measured("IR reference, steps", name, FP32, subject.items(name), run, subject)
 
     def _of_target(self, target: Target) -> Iterator[Rung]:
         """The program built for another target, in every precision that it has, and executed by its runtime."""
@@ -191,15 +194,25 @@ class Ladder:
             return self.subject
         return replace(self.subject, whole=witness.whole, _values={}, _utterances={})
 
+    def _of_steps(self, subject: Subject, target: Target) -> Subject:
+        """What steps are held to: whole components with the weights that deployed steps hold."""
+        if not target.wants.deploys:
+            return subject
+        if id(subject) not in self._stored:
+            stored = replace(subject, whole=as_stored(subject.whole), _values={}, _utterances={}, _out_of_range={})
+            self._stored[id(subject)] = subject, stored
+        return self._stored[id(subject)][1]
+
     def _of_build(self, packages: Packages, deployed: Program, subject: Subject) -> Iterator[Rung]:
         """What a build's runtime makes of chunks and, where it has functions for them, of whole utterances."""
         target = packages.built.target
+        stepped = self._of_steps(subject, target)
         for precision in target.computes or (packages.precision,):
             at = Packages(packages.built, precision, self._weights) if precision != packages.precision else packages
             name, limit = f"{target.runtime}, {precision}", limit_of(precision)
             for each in packages.built.functions:
-                run = partial(self.over_chunks, each, at, deployed, subject=subject)
-                measured = partial(self._measured, name, each, limit, subject.items(each), run, subject, deployed)
+                run = partial(self.over_chunks, each, at, deployed, subject=stepped)
+                measured = partial(self._measured, name, each, limit, stepped.items(each), run, stepped, deployed)
                 yield from self._guard(name, each, measured)
             for each in packages.built.whole:
                 run, label = partial(self.over_whole, each, at, subject=subject), f"{name}, whole"

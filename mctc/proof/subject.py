@@ -64,7 +64,7 @@ class Subject:
     hears: tuple[str, str] = ("", "")
     heard: Arrays = field(default_factory=dict)
     exact: bool = False
-    _values: dict[int, ParameterValue] = field(default_factory=dict)
+    _values: dict[int, tuple[Program, ParameterValue]] = field(default_factory=dict)
     _out_of_range: dict[tuple[str, str], Op | None] = field(default_factory=dict)
     _utterances: dict[tuple[str, str, bool, int], Utterance] = field(default_factory=dict)
 
@@ -126,8 +126,8 @@ class Subject:
     def parameter(self, program: Program) -> ParameterValue:
         """Values of a program's parameters by name."""
         if id(program) not in self._values:
-            self._values[id(program)] = self._kept(program, self.load(program))
-        return self._values[id(program)]
+            self._values[id(program)] = program, self._kept(program, self.load(program))
+        return self._values[id(program)][1]
 
     def _kept(self, program: Program, weights: Weights) -> ParameterValue:
         """Small models keep every value: a reference is asked for it in every call."""
