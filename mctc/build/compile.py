@@ -85,14 +85,6 @@ def compile_whole(whole: Program, options: BuildOptions, *, wants: Wants = Wants
     return _behind(whole, [], run, context, options, None, wants)
 
 
-def as_stored(whole: Program) -> Program:
-    """A program behind the common passes with the arithmetic on its weights done where deployed steps have it done: an
-    artifact stores A = -exp(A_log), so that what comes of it is rounded and not A_log."""
-    fold = registry().passes()["fold-deploy-constants"]()
-    folded: Program = fold.run(whole, Context())
-    return folded
-
-
 def check_numbers(whole: Program, options: BuildOptions, wants: Wants) -> None:
     """Raises what compiling raises for numbers that artifacts can't hold, of a program behind the common passes."""
     if wants.deploys:

@@ -11,7 +11,6 @@ from time import perf_counter
 
 import numpy as np
 
-from mctc.build.compile import as_stored
 from mctc.build.engine import RuntimeMissingError
 from mctc.build.manifest import PROGRAM, WHOLE, sha256
 from mctc.build.options import BuildError, BuildOptions
@@ -53,7 +52,6 @@ class Ladder:
         inputs: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.inputs = _known(inputs)
-        self._stored: dict[int, tuple[Subject, Subject]] = {}
         self.built: Built = open_built(folder)
         self.witnesses = [] if witnesses is not None and not witnesses else witness_targets(witnesses or ())
         self.folder, self.weights_file = folder, weights
@@ -160,8 +158,9 @@ class Ladder:
         return self.subject.parameter(self.whole)(name)
 
     def steps(self, name: str) -> Rung:
-        """The deployed step over chunks, by the ops' reference semantics too."""
-        subject = self._of_steps(self.subject, self.built.target)
+        """The deployed step over chunks, by the ops' reference semantics too, with parameters as they are: a step may
+        store what is computed of some, and that is rounded then."""
+        subject = self._exact
         run = partial(subject.stepped, name)
         return self._measured("IR reference, steps", name, FP32, subject.items(name), run, subject)
 
@@ -194,25 +193,15 @@ class Ladder:
             return self.subject
         return replace(self.subject, whole=witness.whole, _values={}, _utterances={})
 
-    def _of_steps(self, subject: Subject, target: Target) -> Subject:
-        """What steps are held to: whole components with the weights that deployed steps hold."""
-        if not target.wants.deploys:
-            return subject
-        if id(subject) not in self._stored:
-            stored = replace(subject, whole=as_stored(subject.whole), _values={}, _utterances={}, _out_of_range={})
-            self._stored[id(subject)] = subject, stored
-        return self._stored[id(subject)][1]
-
     def _of_build(self, packages: Packages, deployed: Program, subject: Subject) -> Iterator[Rung]:
         """What a build's runtime makes of chunks and, where it has functions for them, of whole utterances."""
         target = packages.built.target
-        stepped = self._of_steps(subject, target)
         for precision in target.computes or (packages.precision,):
             at = Packages(packages.built, precision, self._weights) if precision != packages.precision else packages
             name, limit = f"{target.runtime}, {precision}", limit_of(precision)
             for each in packages.built.functions:
-                run = partial(self.over_chunks, each, at, deployed, subject=stepped)
-                measured = partial(self._measured, name, each, limit, stepped.items(each), run, stepped, deployed)
+                run = partial(self.over_chunks, each, at, deployed, subject=subject)
+                measured = partial(self._measured, name, each, limit, subject.items(each), run, subject, deployed)
                 yield from self._guard(name, each, measured)
             for each in packages.built.whole:
                 run, label = partial(self.over_whole, each, at, subject=subject), f"{name}, whole"
@@ -235,7 +224,11 @@ class Ladder:
         self, rung: str, name: str, limit: Limit, items: Sequence[Item], run: Callable[[Item], Arrays],
         subject: Subject, deployed: Program | None = None,
     ) -> Rung:  # fmt: skip
-        """How far the results of `run` are from the whole component's, on the worst item of the battery."""
+        """How far the results of `run` are from the whole component's, on the worst item of the battery.
+
+        deployed: the steps that an artifact was written from. They may store what the component computes of weights, so
+        what is further from the component may be as near to them.
+        """
         seconds = 0.0
 
         def timed(item: Item) -> Arrays:
@@ -246,7 +239,8 @@ class Ladder:
             return results
 
         predicted = partial(subject.predicted, name, limit=limit, deployed=deployed)
-        rows = list(compare(items, limit, partial(subject.results, name), timed, predicted))
+        steps = partial(subject.stepped, name, deployed=deployed) if deployed is not None else None
+        rows = list(compare(items, limit, partial(subject.results, name), timed, predicted, steps))
         bad = worst(rows, limit)
         ok = all(row.ok for row in rows)
         lost = {row.item: None for row in rows if row.found.lost}
@@ -259,6 +253,10 @@ class Ladder:
         op = first_undefined(function, inputs, self._value, rounding=limit.rounding)
         where = "a result" if op is None else told_op(op)
         return f"{name}: {where} is not finite on {item.name} in {np.dtype(limit.rounding).name}"
+
+    @cached_property
+    def _exact(self) -> Subject:
+        return replace(self.subject, exact=True, _values={}, _utterances={})
 
     @cached_property
     def whole(self) -> Program:

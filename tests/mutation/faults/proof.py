@@ -134,7 +134,7 @@ FAULTS = (
         what="both utterances of a padded batch are said to be as long as the batch",
         old="for size in (sizes, longer)]",
         new="for size in (longer, longer)]",
-        caught_by=LADDER,
+        caught_by="tests/proof/test_padded.py",
     ),
     Fault(
         name="overflow-not-told",

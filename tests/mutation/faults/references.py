@@ -43,9 +43,9 @@ FAULTS = (
     Fault(
         name="reference-attention-groups",
         file="mctc/ir/ops/attention.py",
-        what="query heads take turns with the heads of keys",
-        old="k, v = (np.repeat(a, heads // kv, axis=-3) for a in (k, v))",
-        new="k, v = (np.concatenate([a] * (heads // kv), axis=-3) for a in (k, v))",
+        what="query heads take turns with the heads of values",
+        old='v = np.repeat(by_head(s, "v", operands[2], kv), heads // kv, axis=-3)',
+        new='v = np.concatenate([by_head(s, "v", operands[2], kv)] * (heads // kv), axis=-3)',
         caught_by=f"{MEANING}::test_attention",
     ),
     Fault(
