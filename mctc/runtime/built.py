@@ -32,8 +32,8 @@ from mctc.weights import Weights
 class BuiltPort:
     """An input, output or state of a function. `spec` is its name in the program, `name` the one in the package.
 
-    frames: frames a call, where the port streams; delay: how many frames late an output comes; jump: frames of the
-    base dimension per frame of an output; latency_ms: algorithmic latency of an output, where there is a rate.
+    frames: frames a call, where the port streams; delay: how many frames late an output comes.
+    latency_ms: algorithmic latency of an output, where there is a rate.
     table: the file of rows [ids, width] that the port takes by what are ids in the program.
     domain: what the entries of an input may be, where the spec says it.
     """
@@ -43,7 +43,6 @@ class BuiltPort:
     type: TensorType
     frames: int | None = None
     delay: int = 0
-    jump: Fraction = Fraction(1)
     latency_ms: float | None = None
     table: Path | None = None
     domain: Domain | None = None
@@ -235,7 +234,6 @@ def _port(folder: Path, entry: Mapping[str, Any]) -> BuiltPort:
         TensorType(dtype, tuple(axes)),
         entry.get("frames"),
         entry.get("delay_frames", 0),
-        Fraction(entry.get("input_frames_per_frame", 1)),
         entry.get("latency_ms"),
         _inside(folder, entry["rows_of"], f"the table of {entry['name']}") if "rows_of" in entry else None,
         domain_of(entry),

@@ -272,3 +272,11 @@ def test_a_manifest_that_is_missing_damaged_or_of_another_time_is_named(tmp_path
             (tmp_path / "manifest.json").write_text(text)
         with pytest.raises(BuildError, match=match):
             read_manifest(tmp_path)
+
+
+def test_an_output_says_how_many_frames_of_the_input_one_of_its_own_stands_for(small: Path, ahead: Path) -> None:
+    for folder, frames in ((small, 4), (ahead, 2)):
+        (output,) = read_manifest(folder)["functions"]["encoder"]["outputs"]
+        (mel,) = read_manifest(folder)["functions"]["encoder"]["inputs"][:1]
+        assert output["input_frames_per_frame"] == frames
+        assert mel["frames"] == frames * output["frames"]
