@@ -61,7 +61,7 @@ class TorchEngine:
         key = components[wanted]
         component = getattr(self.model, key)
         call = component.step if hasattr(component, "step") and name == wanted else component.forward
-        shared = dict(self.model.named_parameters())
+        shared = {each: self.model.stored(each) for each, _ in self.model.named_parameters(recurse=False)}
         return TorchFunction(name or wanted, component, call, shared, self.whole.functions[key])
 
 
