@@ -157,8 +157,9 @@ def _closed(body: Body, name: str) -> Component:
     inputs = [told.partition(":")[0] for told in body.inputs]
     names = [body.choice(n, f"0.5 * {n}") if n in names[:i] or n in inputs else n for i, n in enumerate(names)]
     if body.choice(*[False] * 9, True):
-        names.append(body.choice("{}", "exp({})").format(body.parameter(4)))  # without time: the same after every call
-        types.append("f32[4]")
+        extra = _pooled(body) if not body.shared.streams and body.choice(True, True, False) else _known(body)
+        names.append(extra[0])
+        types.append(extra[1])
     if len(names) == 1 and body.choice(True, False):
         declared = types[0]
     else:
@@ -167,6 +168,24 @@ def _closed(body: Body, name: str) -> Component:
     text = "\n".join([head, indented([*body.lines, f"return {', '.join(names)}"]), "}"])
     classifies = len(names) == 1 and types[0].endswith(", V]") and body.pool[0].jump == 1 and not body.memories
     return Component(text, _frames_of(x.jump for x in [*body.pool, *body.memories]), classifies)
+
+
+def _known(body: Body) -> tuple[str, str]:
+    """A result without time, the same after every call, and its type."""
+    return body.choice("{}", "exp({})").format(body.parameter(4)), "f32[4]"
+
+
+def _pooled(body: Body) -> tuple[str, str]:
+    """One vector for an utterance, and its type."""
+    x = body.any()
+    leading = [role for role in body.roles() if role == "batch"]
+    axes = ", ".join([*('["batch", B]' for _ in leading), f'["channel", {x.channels}]'])
+    over = 'reduce_mean({}, axis = "{}")'
+    mean = over.format(x.name, "label" if body.labels else "time")
+    if body.joint:
+        mean = over.format(mean, "label")
+    extents = ", ".join([*("B" for _ in leading), str(x.channels)])
+    return f"reshape({mean}, axes = [{axes}])", f"f32[{extents}]"
 
 
 def _frames_of(jumps: Iterable[Jump]) -> int:
