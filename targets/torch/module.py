@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mctc.ir.program import Function, Program, Quantization
 from mctc.targets.torch.classes import ClassNames, ClassText, ClassWriter, camel, definition, parameter_line
-from mctc.targets.torch.component import Component, Shared, layers_of, parameter_text, tensor_text
+from mctc.targets.torch.component import Component, Shared, layers_of, tensor_text
 from mctc.targets.torch.expressions.text import escaped
 from mctc.targets.torch.fit import fitted
 from mctc.targets.torch.held import Held
@@ -76,10 +76,14 @@ def _calls(components: Mapping[str, Component], root: Shared) -> Calls:
 
 
 def _parameters_given(component: Component, root: Shared) -> list[str]:
-    """Arguments for parameters of the model itself that a component uses: `table=self.table`."""
-    values = component.flow.inputs(component.root)
-    names = [str(v.owner.attributes["name"]) for v in values if v.owner is not None and v.owner.name == "parameter"]
-    return [f"{name.rpartition('.')[2]}={parameter_text(root, name, '').text}" for name in names]
+    """Arguments for tensors of the model itself that a component uses: `table=self.table`."""
+    names: dict[str, None] = {}
+    for value in component.flow.inputs(component.root):
+        if component.is_computed(value):
+            names.update(dict.fromkeys(source.name for source in component.sources(value)))
+        elif value.owner is not None and value.owner.name == "parameter":
+            names[str(value.owner.attributes["name"])] = None
+    return [f"{name.rpartition('.')[2]}={tensor_text(root.held, name, '').text}" for name in names]
 
 
 def _root(root: Shared, components: Mapping[str, str], loss: Loss | None, names: ClassNames) -> ClassText:

@@ -82,3 +82,34 @@ def test_a_component_is_given_the_tensors_that_its_parameters_are_computed_from(
         with torch.no_grad():
             actual = getattr(made.model, name)(*tensors(inputs), table=made.model.table)
         assert error(actual, expected) <= 1e-5
+
+
+WRITES = """
+model writes(width = 8, vocab = 255) {
+    dim B: batch
+    dim T: time @ 100 Hz
+    dim U: label
+    dim V: vocabulary = vocab + 1
+    param table: f32[V, width] = normal(std = 0.5)
+    component encoder(mel: f32[B, T, 80]) -> f32[B, T, width] { return linear(mel, width) }
+    component decoder(token: i32[B, U] < V, memory: f32[B, T, width]) -> f32[B, U, V] {
+        x = op.embedding(token, table)
+        return op.linear(x + attention(x, memory, memory, heads = 1), table)
+    }
+    utterance { length = 1 s; labels = 8 }
+    train { objective = cross_entropy(begin = 1, end = 2) }
+    quantize { table: int4(per_channel) }
+}
+"""
+
+
+def test_a_loss_hands_a_component_the_table_that_it_compresses_twice_itself(tmp_path: Path) -> None:
+    spec = tmp_path / "writes.mct"
+    spec.write_text(WRITES)
+    made = make_spec(spec, tmp_path)
+    made.import_module("fake_quantize").set_quantization(made.model, "on")
+    mel, targets = torch.randn(2, 6, 80), torch.randint(3, 250, (2, 3))
+    loss = made.model(mel, torch.tensor([6, 4]), targets, torch.tensor([3, 2]))
+    loss.backward()
+    assert made.model.table.grad.abs().sum() > 0
+    assert not any("quantizer" in name for name, _ in made.model.named_children())
