@@ -19,6 +19,7 @@ from mctc.fuzz.tally import Failure, Tally
 SIZE = 20  # programs in a batch
 PATIENCE_S = 300.0  # for one program
 TIMES = 20  # that a process may die before the run gives up
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 CONTEXT = multiprocessing.get_context("spawn")  # engines have threads, which a fork would cut off
 
 
@@ -55,7 +56,12 @@ class Worker:
 
 
 def run(plan: Plan, seen: Callable[[Tally], None] = lambda _: None) -> Tally:
-    """The whole run. `seen` is called with the tally whenever it has grown."""
+    """The whole run. `seen` is called with the tally whenever it has grown.
+
+    A worker is one thread: programs are small, and threads of several workers would wait for one another.
+    """
+    for name in THREADS:
+        os.environ.setdefault(name, "1")
     with TemporaryDirectory(prefix="mctc-fuzz-scratch-") as folder:
         return _Campaign(plan, Path(folder), seen).run()
 
