@@ -320,7 +320,9 @@ def _source(recipe: Recipe) -> Source | None:
 
 
 def _takes(function: Function, role: Role) -> bool:
-    return any(value.type.find(role) is not None for value in function.inputs)
+    """Whether an input grows along the role: so many labels as there are of a fixed number are features of a frame."""
+    axes = [(value.type, value.type.find(role)) for value in function.inputs]
+    return any(axis is not None and not type_.extents[axis].is_static for type_, axis in axes)
 
 
 def _components(program: Program) -> str:

@@ -120,3 +120,14 @@ def test_every_shipped_model_has_an_objective(root: Path) -> None:
 def test_a_reduced_vocabulary_keeps_the_objective(root: Path) -> None:
     small = {"depth": 1, "vocab": 99, "width": 16, "heads": 2}
     assert check_file(root / "spec/whisper_tiny.mct", defines=small) == []
+
+
+def test_an_encoder_beside_a_fixed_number_of_labels_is_trained_by_ctc(tmp_path: Path) -> None:
+    spec = tmp_path / "m.mct"
+    spec.write_text(
+        "model m {\n dim B: batch\n dim T: time @ 100 Hz\n dim P: label = 5\n dim V: vocabulary = 9\n"
+        " component encoder(x: f32[B, T, 4], memory: f32[B, P, 4]) -> f32[B, T, V] {\n"
+        "  return linear(attention(x, memory, memory, heads = 1), V)\n }\n"
+        " train { objective = ctc(blank = 0) }\n stream { chunk = 80 ms }\n}\n"
+    )
+    assert elaborate_file(spec).train.settings["objective"]
