@@ -15,6 +15,8 @@ from mctc.proof.difference import relative_error
 from mctc.runtime.built import open_built
 from mctc.runtime.step import Packages
 
+from .proof import LIMIT
+
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers.models.parakeet")
@@ -22,7 +24,6 @@ pytest.importorskip("transformers.models.parakeet")
 SPEC = Path(__file__).parents[2] / "spec" / "parakeet_ctc.mct"
 SIZES = {"bins": 16, "width": 16, "depth": 2, "heads": 2, "inner": 24, "kernel": 5, "channels": 8, "vocab": 20}
 FRAMES = 200
-LIMIT = 1e-4
 FEATURES = np.random.default_rng(3).normal(size=(1, FRAMES, 16)).astype(np.float16).astype(np.float32)
 
 

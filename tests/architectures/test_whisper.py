@@ -19,12 +19,13 @@ from mctc.runtime.built import BuiltPort, open_built
 from mctc.runtime.encoder_decoder import EncoderDecoder
 from mctc.runtime.step import Packages, Step
 
+from .proof import LIMIT
+
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
 
 SPEC = Path(__file__).parents[2] / "spec"
 SIZES = {"mels": 80, "width": 16, "depth": 2, "heads": 2, "vocab": 99, "frames": 32, "labels": 12}
-LIMIT = 1e-4
 RNG = np.random.default_rng(0)
 MEL = RNG.normal(size=(1, 80, 64)).astype(np.float16).astype(np.float32)
 TOKENS = RNG.integers(0, 99, 10)
