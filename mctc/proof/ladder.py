@@ -22,8 +22,9 @@ from mctc.ir.op import Array
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program
 from mctc.ir.text import parse_program
+from mctc.ir.types import Role
 from mctc.proof.battery import BATTERY, BROKEN, NOISE, SILENCE, Item
-from mctc.proof.limits import FP32, Limit, limit_of
+from mctc.proof.limits import FP32, STEPS, Limit, limit_of
 from mctc.proof.padded import can_pad, over_padded
 from mctc.proof.rung import Rung, compare, worst
 from mctc.proof.subject import Subject
@@ -37,6 +38,7 @@ from mctc.streaming.derive import derive_program
 from mctc.weights import Weights
 
 SPEECH_S = 5.0
+OTHER_CHUNK = "IR reference, chunk x 2"
 Arrays = Mapping[str, Array]
 
 
@@ -72,6 +74,8 @@ class Ladder:
         for name in self.built.functions:
             yield from self._guard("IR reference, whole", name, partial(self.reference, name))
             yield from self._guard("IR reference, steps", name, partial(self.steps, name))
+            if self._takes_chunks(name):
+                yield from self._guard(OTHER_CHUNK, name, partial(self.other_chunk, name))
         yield from self._of_build(Packages(self.built, load=self._weights), self.deployed, self.subject)
         for target in self.witnesses:
             if target.name != self.built.target.name:
@@ -163,6 +167,20 @@ class Ladder:
         subject = self._exact
         run = partial(subject.stepped, name)
         return self._measured("IR reference, steps", name, FP32, subject.items(name), run, subject)
+
+    def other_chunk(self, name: str) -> Rung:
+        """The step derived for chunks of twice the length: no result may depend on where a chunk ends."""
+        lengths = replace(self.built.lengths, chunk=2 * self.built.lengths.chunk)
+        derived, infos = derive_program(self.whole, lengths, only={name})
+        subject = replace(
+            self._exact, deployed=derived, steps={**self.subject.steps, **infos}, lengths=lengths, heard={},
+            _values={}, _utterances={}, _out_of_range={},
+        )  # fmt: skip
+        return self._measured(OTHER_CHUNK, name, STEPS, (BROKEN,), partial(subject.stepped, name), subject)
+
+    def _takes_chunks(self, name: str) -> bool:
+        info = self.subject.steps[name]
+        return info.streams and info.role is Role.TIME and info.component == name
 
     def _of_target(self, target: Target) -> Iterator[Rung]:
         """The program built for another target, in every precision that it has, and executed by its runtime."""

@@ -55,6 +55,8 @@ def test_every_rung_holds_on_a_good_build(which: str, request: pytest.FixtureReq
     code, found = rungs(request.getfixturevalue(which), "--all")
     assert code == 0
     assert {r["ok"] for r in found.values()} == {True}
+    assert ("IR reference, chunk x 2", "encoder") in found
+    assert ("IR reference, chunk x 2", "predictor") not in found
     for component in ("encoder", "predictor", "joiner"):
         assert float(found["package evaluator, fp32", component]["measured"]) <= 1e-5
         assert float(found["package evaluator, fp16", component]["measured"].split()[0]) >= 40
