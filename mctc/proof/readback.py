@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,13 @@ from mctc.build.names import STATE_OUT, identifier
 from mctc.build.options import BuildError
 from mctc.build.target import Agreement, Interface
 from mctc.diagnostics.errors import MctcError
-from mctc.evaluate.reference import evaluate
+from mctc.evaluate.reference import ParameterValue, evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program
 from mctc.proof.battery import CONSTANT, NOISE, SILENCE, Item, draw, draw_types
 from mctc.proof.difference import Difference, Scale, difference, within
 from mctc.proof.limits import limit_of
+from mctc.proof.parameters import kept
 from mctc.proof.sizes import symbol_sizes
 from mctc.proof.undefined import first_undefined, told
 from mctc.runtime.built import function_of, whole_of
@@ -149,8 +150,10 @@ class _Function:
         op = first_undefined(self.function, given.inputs, self.value, given.states)
         return None if op is None else f"{told(op)} is the first op that is not finite, on {given.item.name}"
 
-    def value(self, name: str) -> Array:
-        return self.weights.deployed(self.program.parameters[name])
+    @cached_property
+    def value(self) -> ParameterValue:
+        """Values of parameters as they are deployed, by name."""
+        return kept(self.program, lambda name: self.weights.deployed(self.program.parameters[name]))
 
 
 def _by_key(results: Arrays, states: Arrays) -> dict[str, Array]:

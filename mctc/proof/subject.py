@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cache
 from itertools import repeat
 from typing import Any
 
@@ -18,6 +17,7 @@ from mctc.ir.program import Function, Op, Program
 from mctc.ir.types import Role, TensorType
 from mctc.proof.battery import BATTERY, NOISE, Item, draw
 from mctc.proof.limits import Limit
+from mctc.proof.parameters import kept
 from mctc.proof.sizes import least, symbol_sizes
 from mctc.proof.undefined import first_undefined
 from mctc.streaming.derive import StepInfo
@@ -26,7 +26,6 @@ from mctc.streaming.run import Call, label_by_label, stream
 from mctc.streaming.sizes import streaming_role
 from mctc.weights import Weights
 
-KEPT = 16_000_000  # parameters up to which their values are held in float64: 128 MB
 LABELS = 8  # calls of a component over labels, in the longest item
 BATCHED = "two in a batch"
 SEED = 7
@@ -136,8 +135,7 @@ class Subject:
             found = program.parameters[name]
             return weights.exact(found) if self.exact and found.quantization is None else weights.deployed(found)
 
-        small = sum(type_.size for type_, _ in program.sources.values()) <= KEPT
-        return cache(lambda name: value(name).astype(np.float64)) if small else value
+        return kept(program, value)
 
     def stepped(self, name: str, item: Item = NOISE, rounding: Any = None, deployed: Program | None = None) -> Results:
         """Results of a deployed step over chunks by the ops' reference semantics, every result of an op rounded to
