@@ -172,10 +172,8 @@ class Ladder:
         """The step derived for chunks of twice the length: no result may depend on where a chunk ends."""
         lengths = replace(self.built.lengths, chunk=2 * self.built.lengths.chunk)
         derived, infos = derive_program(self.whole, lengths, only={name})
-        subject = replace(
-            self._exact, deployed=derived, steps={**self.subject.steps, **infos}, lengths=lengths, heard={},
-            _values={}, _utterances={}, _out_of_range={},
-        )  # fmt: skip
+        steps = {**self.subject.steps, **infos}
+        subject = self._exact.but(deployed=derived, steps=steps, lengths=lengths, heard={})
         return self._measured(OTHER_CHUNK, name, STEPS, (BROKEN,), partial(subject.stepped, name), subject)
 
     def _takes_chunks(self, name: str) -> bool:
@@ -209,7 +207,7 @@ class Ladder:
         """What a witness is held to: the program with the numbers that it holds, which fp16 may have rounded."""
         if print_program(witness.whole) == print_program(self.whole):
             return self.subject
-        return replace(self.subject, whole=witness.whole, _values={}, _utterances={})
+        return self.subject.but(whole=witness.whole, deployed=witness.deployed)
 
     def _of_build(self, packages: Packages, deployed: Program, subject: Subject) -> Iterator[Rung]:
         """What a build's runtime makes of chunks and, where it has functions for them, of whole utterances."""
@@ -274,7 +272,7 @@ class Ladder:
 
     @cached_property
     def _exact(self) -> Subject:
-        return replace(self.subject, exact=True, _values={}, _utterances={})
+        return self.subject.but(exact=True)
 
     @cached_property
     def whole(self) -> Program:

@@ -67,6 +67,10 @@ class Subject:
     _out_of_range: dict[tuple[str, str], Op | None] = field(default_factory=dict)
     _utterances: dict[tuple[str, str, bool, int], Utterance] = field(default_factory=dict)
 
+    def but(self, **changes: Any) -> Subject:
+        """The same with other programs or parameters, for which nothing is computed yet."""
+        return replace(self, **changes, _values={}, _utterances={}, _out_of_range={})
+
     def component(self, name: str) -> str:
         """The spec's component that a function of the steps is derived from."""
         return self.steps[name].component if name in self.steps else name
