@@ -17,6 +17,13 @@ class DecodeError(MctcError):
     """Decoding can't go on: what a function returned, where, and what was expected of it."""
 
 
+def checked_frames(encoded: Floats) -> Floats:
+    """Encoded frames as they are. Raises DecodeError for an array that isn't [frames, width]."""
+    if encoded.ndim != 2:
+        raise DecodeError(f"the encoder returned shape {list(encoded.shape)}, not [frames, width]")
+    return encoded
+
+
 class Stepper(Protocol):
     """A transducer, one step at a time. It holds the states of the encoder and of the predictor itself."""
 

@@ -41,6 +41,40 @@ class Vocabulary:
         """The token of each logit in order, `PADDING` (-1) for none."""
         return cls(tuple(int(token) for token in tokens))
 
+    @property
+    def size(self) -> int:
+        """The largest token and one."""
+        return max(self.tokens) + 1
+
+    def require(self, label: int) -> None:
+        """Raises ValueError for a blank, a start or an end that is none of the tokens."""
+        if label < 0 or label not in self.tokens:
+            raise ValueError(f"{label} is not a token of the vocabulary")
+
+    def log_probabilities(self, logits: Floats, blank: int = 0, penalty: float = 0.0) -> Floats:
+        """Natural logarithms of the tokens' probabilities [..., size] of logits [..., vocabulary], in float64.
+
+        `penalty` is taken off the blank's logit. Padding takes no part; a token that no logit stands for has -inf.
+        Raises DecodeError as `best` does.
+        """
+        scores = self.scores(logits)
+        if penalty:
+            scores[..., blank] -= penalty
+        return log_softmax(scores)
+
+    def scores(self, logits: Floats) -> Floats:
+        """Logits [..., size] by token, in float64. Raises DecodeError as `best` does."""
+        if logits.ndim < 1 or logits.shape[-1] <= self._open[-1]:
+            least = f"[..., {self._open[-1] + 1} or more]"
+            raise DecodeError(f"logits have shape {list(logits.shape)}, not {least} as the vocabulary needs")
+        given = np.asarray(logits[..., self._open], np.float64)
+        if np.isnan(given).any():
+            frame = np.argwhere(np.isnan(given))[0][:-1].tolist()
+            raise DecodeError(f"a logit is NaN, the first at place {frame} of those given to the search")
+        scores = np.full((*logits.shape[:-1], self.size), -np.inf)
+        scores[..., np.asarray(self.tokens)[self._open]] = given
+        return scores
+
     def best(self, logits: Floats) -> NDArray[np.int64]:
         """The most likely token [frames] of logits [frames, vocabulary]; of equal ones the first logit's.
 
@@ -59,3 +93,9 @@ class Vocabulary:
             raise DecodeError(f"the joiner returned NaN for frame {first} of the frames given to it")
         tokens = np.asarray(self.tokens, np.int64)[self._open]
         return np.asarray(tokens[open_logits.argmax(axis=1)])
+
+
+def log_softmax(scores: Floats) -> Floats:
+    """Along the last axis: x - log(sum of exp x), computed without overflow."""
+    above = scores - scores.max(axis=-1, keepdims=True)
+    return np.asarray(above - np.log(np.exp(above).sum(axis=-1, keepdims=True)))

@@ -79,6 +79,17 @@ class Step:
         held = self._carried or self._state or {}
         return {port.spec: np.asarray(held[port.name]) for port in self.function.states}
 
+    def saved(self) -> Mapping[str, Any]:
+        """All that the next call would find, for `resume`; in any runtime, where `states` names what is in it."""
+        return dict(self._carried or self._state or {})
+
+    def resume(self, saved: Mapping[str, Any]) -> None:
+        """The next call finds what the last one had left when `saved` was called."""
+        if self._carried:
+            self._carried = dict(saved)
+        for name, array in saved.items() if self._state is not None else ():
+            self._state[name] = array
+
     def continues(self, other: Step) -> None:
         """The next call goes on where the last one of `other` ended: a function with the same states."""
         self._state = other._state

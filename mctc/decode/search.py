@@ -1,0 +1,44 @@
+"""The one interface of all searches over frames."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mctc.decode.ctc_greedy import CtcGreedy
+from mctc.decode.engine import TransducerEngine
+from mctc.decode.hypothesis import Hypothesis, Partial
+from mctc.decode.settings import Settings
+from mctc.decode.stepper import Floats
+from mctc.decode.transducer_greedy import TransducerGreedy
+from mctc.decode.vocabulary import Vocabulary
+
+
+class Search(Protocol):
+    """Encoded frames in, label sequences out. One search decodes one stream, utterance after utterance."""
+
+    @property
+    def frames(self) -> int:
+        """Frames of the stream that were searched."""
+
+    def accept(self, encoded: Floats) -> Partial:
+        """What is known after the next encoded frames [frames, width], any number of them.
+
+        Cutting a stream into other pieces changes no result. What a partial result called final is in every later one
+        of the utterance and in the best hypothesis of `finish`. Raises DecodeError for NaN or frames of another form.
+        """
+
+    def finish(self) -> tuple[Hypothesis, ...]:
+        """The hypotheses of the utterance that ends here, the best first, at most `n_best`.
+
+        The next frames begin another utterance; their count goes on.
+        """
+
+
+def transducer_search(engine: TransducerEngine, vocabulary: Vocabulary, settings: Settings) -> Search:
+    """A search over the encoded frames of a transducer."""
+    return TransducerGreedy(engine, vocabulary, settings)
+
+
+def ctc_search(vocabulary: Vocabulary, settings: Settings) -> Search:
+    """A search over logits or log-probabilities [frames, vocabulary] of frames."""
+    return CtcGreedy(vocabulary, settings)
