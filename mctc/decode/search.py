@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from mctc.decode.ctc_greedy import CtcGreedy
 from mctc.decode.engine import TransducerEngine
+from mctc.decode.fusion import Scorer
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.settings import Settings
 from mctc.decode.stepper import Floats
+from mctc.decode.time_synchronous import TimeSynchronousBeam
+from mctc.decode.transducer_beam import TransducerBeam
 from mctc.decode.transducer_greedy import TransducerGreedy
 from mctc.decode.vocabulary import Vocabulary
 
@@ -34,11 +38,24 @@ class Search(Protocol):
         """
 
 
-def transducer_search(engine: TransducerEngine, vocabulary: Vocabulary, settings: Settings) -> Search:
-    """A search over the encoded frames of a transducer."""
+def transducer_search(
+    engine: TransducerEngine, vocabulary: Vocabulary, settings: Settings, scorers: Sequence[Scorer] = ()
+) -> Search:
+    """A search over the encoded frames of a transducer. Raises ValueError for scorers without a beam."""
+    if settings.method == "beam":
+        return TransducerBeam(engine, vocabulary, settings, scorers)
+    if settings.method == "time-synchronous":
+        return TimeSynchronousBeam(engine, vocabulary, settings, scorers)
+    _refuse_scorers(scorers)
     return TransducerGreedy(engine, vocabulary, settings)
 
 
-def ctc_search(vocabulary: Vocabulary, settings: Settings) -> Search:
-    """A search over logits or log-probabilities [frames, vocabulary] of frames."""
+def ctc_search(vocabulary: Vocabulary, settings: Settings, scorers: Sequence[Scorer] = ()) -> Search:
+    """A search over logits or log-probabilities [frames, vocabulary] of frames. Raises ValueError as above."""
+    _refuse_scorers(scorers)
     return CtcGreedy(vocabulary, settings)
+
+
+def _refuse_scorers(scorers: Sequence[Scorer]) -> None:
+    if scorers:
+        raise ValueError("a greedy search follows one hypothesis, so nothing can be fused into it: take a beam")

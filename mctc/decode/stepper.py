@@ -24,6 +24,12 @@ def checked_frames(encoded: Floats) -> Floats:
     return encoded
 
 
+def blocks(encoded: Floats, size: int) -> list[Floats]:
+    """Encoded frames, at most `size` at a time; none where there are no frames. Raises DecodeError."""
+    encoded = checked_frames(encoded)
+    return [encoded[at : at + size] for at in range(0, len(encoded), size)]
+
+
 class Stepper(Protocol):
     """A transducer, one step at a time. It holds the states of the encoder and of the predictor itself."""
 

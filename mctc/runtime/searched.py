@@ -10,6 +10,7 @@ import numpy as np
 
 from mctc.build.options import BuildError
 from mctc.decode.engine import State
+from mctc.decode.fusion import Scorer
 from mctc.decode.search import Search, ctc_search, transducer_search
 from mctc.decode.settings import Settings
 from mctc.decode.stepper import DecodeError, Floats
@@ -37,12 +38,12 @@ class Recogniser:
         step = self.packages.step(self.encoder)
         return Encoder(step) if self.engine is not None else Encoder(step, classifier(self.built)[1])
 
-    def search(self, settings: Settings) -> Search:
+    def search(self, settings: Settings, scorers: Sequence[Scorer] = ()) -> Search:
         """A search over encoded frames. The blank is the build's, whatever the settings say."""
         settings = replace(settings, blank=self.built.blank)
         if self.engine is not None:
-            return transducer_search(self.engine, self.vocabulary, settings)
-        return ctc_search(self.vocabulary, settings)
+            return transducer_search(self.engine, self.vocabulary, settings, scorers)
+        return ctc_search(self.vocabulary, settings, scorers)
 
 
 def recogniser(built: Built, precision: str | None = None, checkpoint: Path | None = None) -> Recogniser:

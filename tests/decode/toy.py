@@ -24,6 +24,7 @@ class ToyTransducer:
         self.bias = np.where(np.arange(labels + extra) < labels, 0.0, 1e6)
         self.bias[0] = blank_bias
         self.predicted: list[int] = []
+        self.vectors: list[Floats] = []  # that the predictor returned
         self.calls: list[int] = []  # hypotheses of each call of the predictor
 
     def start(self) -> State:
@@ -33,6 +34,7 @@ class ToyTransducer:
         self.predicted += labels
         self.calls.append(len(labels))
         after = [np.tanh(0.5 * state + self.embedding[label]) for label, state in zip(labels, states, strict=True)]
+        self.vectors += after
         return np.stack(after), after
 
     def join(self, encoded: Floats, predicted: Floats) -> Floats:
@@ -40,6 +42,33 @@ class ToyTransducer:
 
     def logits(self, row: Floats, vector: Floats) -> Floats:
         return np.asarray(np.tanh(row + vector) @ self.output + self.bias)
+
+
+class ToyScorer:
+    """What a label adds depends on all labels before it, at random; so does what the end adds."""
+
+    def __init__(self, seed: int, labels: int) -> None:
+        self.seed, self.labels = seed, labels
+
+    def start(self) -> State:
+        return ()
+
+    def advance(self, labels: Sequence[int], states: Sequence[State]) -> list[State]:
+        return [(*state, label) for label, state in zip(labels, states, strict=True)]
+
+    def scores(self, states: Sequence[State]) -> Floats:
+        return np.stack([self._drawn(state)[:-1] for state in states])
+
+    def ends(self, states: Sequence[State]) -> Floats:
+        return np.array([self._drawn(state)[-1] for state in states])
+
+    def total(self, ids: Sequence[int]) -> float:
+        """What is added for a whole utterance."""
+        added = sum(float(self._drawn(tuple(ids[:at]))[label]) for at, label in enumerate(ids))
+        return added + float(self._drawn(tuple(ids))[-1])
+
+    def _drawn(self, state: tuple[int, ...]) -> Floats:
+        return np.random.default_rng([self.seed, *state, 99]).normal(size=self.labels + 1)
 
 
 def frames_of(seed: int, count: int, width: int = WIDTH) -> Floats:
