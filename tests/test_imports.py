@@ -24,6 +24,7 @@ NEVER = {
         "targets",
         "build",
     ],
+    "mctc/tokens": ["language", "ir", "rewrite", "evaluate", "lint", "package", "cli", "plugins", "passes", "targets"],
     "mctc/diagnostics": ["language", "rewrite", "evaluate", "lint", "package", "cli", "plugins", "passes", "targets"],
     "mctc/rewrite": ["language", "lint", "cli", "passes", "targets", "audio", "decode"],
     "mctc/streaming": [

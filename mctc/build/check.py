@@ -14,6 +14,7 @@ from mctc.build.front_end import front_end
 from mctc.build.options import BuildOptions
 from mctc.build.refusal import Refusal
 from mctc.build.target import Target, compile_for, target_named
+from mctc.build.tokens import check_tokens
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError, Severity, diagnostic_at
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.program import Program
@@ -31,6 +32,7 @@ def check_program(program: Program, wanted: Sequence[str] = ()) -> list[Diagnost
     try:
         plain = compile_program(program, BuildOptions(), wants=Wants(deploys=False, whole=not said))
         found = [*plain.warnings, *_audio(plain)]
+        check_tokens(program)
     except MctcError as error:
         return _diagnostics(error)
     refused: dict[Refusal, list[str]] = {}

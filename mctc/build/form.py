@@ -41,6 +41,7 @@ FORM = {
     "vocabularies": [{"function": str, "result": str, "valid": int}],
     "blank": COUNT,
     "audio": ({"function": str, "input": str}, None),
+    "tokens?": ({"file": str, "sha256": str, "kind": str, "size": int}, None),
     "passes": {...: [RAN]},
     "explanations": [{"pass": str, "where": str, "why": str}],
     "verification": [{"function": str, "result": str, "error": RATE}],

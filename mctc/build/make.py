@@ -16,12 +16,15 @@ from mctc.build.refusal import refuse as refuse_program
 from mctc.build.returned import returned_by
 from mctc.build.sources import digest, source_record, texts, write_sources
 from mctc.build.target import Target, Written, compile_for, compile_whole_for, target_named
+from mctc.build.tokens import tokens_of
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.source import SourceFile
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program
 from mctc.language.read import Spec
 from mctc.plugins import PluginError, registry
+from mctc.tokens.stored import METADATA, as_json, write_tokens
+from mctc.tokens.table import Tokens
 from mctc.version import __version__
 from mctc.weights import Weights
 
@@ -75,14 +78,14 @@ def build(
     registry().ops()  # those of plugins, which the spec may name
     program = elaborate_file(spec, model=options.model, defines=dict(options.defines), read=read.append)
     out = Path("build") / program.name if out is None else out
-    check_replaceable(
-        out, force=options.force, inputs=[path for path in (spec, options.weights) if isinstance(path, Path)]
-    )
+    inputs = [path for path in (spec, options.weights, options.tokens) if isinstance(path, Path)]
+    check_replaceable(out, force=options.force, inputs=inputs)
+    tokens = tokens_of(program, options.tokens)
     check_room(program, out)
     told("compiling")
     compiled = compile_for(target, program, options, watch)
     more = texts(read) if target.carries_source else {}
-    return write_build(compiled, out, options, target, source_record(read), more, read, told)
+    return write_build(compiled, out, options, target, source_record(read), more, read, told, tokens)
 
 
 def write_build(
@@ -94,11 +97,12 @@ def write_build(
     more: Mapping[str, str] | None = None,
     read: Sequence[SourceFile] = (),
     told: Told = nobody,
+    tokens: Tokens | None = None,
 ) -> BuildResult:
     """Writes, reads back and compares; then puts the folder in place. Raises MctcError and leaves `out` as it was.
 
     more: metadata for the artifacts, besides the version, the model's name and the hash of its source.
-    read: the files of the spec, which the folder keeps copies of.
+    read: the files of the spec, which the folder keeps copies of. tokens: of its vocabulary, where known.
     """
     program = compiled.deployed
     refuse_program(target.refuses(compiled, options), target.name)
@@ -108,6 +112,7 @@ def write_build(
         "mctc.model": program.name,
         "mctc.source_sha256": digest(source["files"].items()),
         **(more or {}),
+        **({} if tokens is None else {METADATA: as_json(tokens)}),
     }
     with replaced(out, force=options.force) as folder:
         told(f"writing for {options.target}")
@@ -119,12 +124,14 @@ def write_build(
         told(f"writing what stands beside: {', '.join(target.beside) or 'nothing'}")
         beside = {name: _beside(name, compiled, weights, folder, options, metadata) for name in target.beside}
         write_sources(read, folder)
+        if tokens is not None:
+            write_tokens(tokens, folder)
         (folder / PROGRAM).write_text(print_program(program, locations=True), encoding="utf-8")
         (folder / WHOLE).write_text(print_program(compiled.reference, locations=True), encoding="utf-8")
         write_json(folder / ORIGINS, origins(program, written))
         told(f"asking {target.judge}")
         refuse(returned_by(target, "report", target.report(compiled, folder, options, written)), options, target)
-        content = manifest(compiled, options, written, agreements, source, origin, folder, beside)
+        content = manifest(compiled, options, written, agreements, source, origin, folder, beside, tokens)
         write_manifest(folder, content)
         described = read_manifest(folder)
     return BuildResult(out, described, compiled)

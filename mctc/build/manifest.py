@@ -24,6 +24,8 @@ from mctc.ir.program import Function, Program
 from mctc.rewrite.pipeline import Ran
 from mctc.streaming.derive import StepInfo
 from mctc.streaming.lengths import base_dimension, rate_of
+from mctc.tokens.stored import FILE as TOKENS
+from mctc.tokens.table import Tokens
 from mctc.version import __version__
 
 SCHEMA = 2
@@ -41,6 +43,7 @@ def manifest(
     weights: Mapping[str, Any],
     folder: Path,
     beside: Mapping[str, Any],
+    tokens: Tokens | None = None,
 ) -> dict[str, Any]:
     """The contents of manifest.json for a folder whose other files are written."""
     program = compiled.deployed
@@ -64,6 +67,7 @@ def manifest(
         "vocabularies": [asdict(entry) for entry in program.vocabularies],
         "blank": _blank(program),
         "audio": front_end(compiled),
+        "tokens": _tokens(tokens, folder),
         "passes": {stage: [_measured(each) for each in ran] for stage, ran in compiled.ran.items()},
         "explanations": [{"pass": by, "where": where, "why": why} for by, where, why in explained],
         "verification": [_measured(agreement) for agreement in agreements],
@@ -211,6 +215,13 @@ def _output_timing(step: StepInfo, port: Port) -> dict[str, Any]:
         "latency_ms": step.latency_ms(port.spec),
         "receptive_field": {"past_frames": timing.past, "ahead_frames": timing.ahead},
     }
+
+
+def _tokens(tokens: Tokens | None, folder: Path) -> dict[str, Any] | None:
+    """The kind of the tokens, how many there are, and the file of the table with its hash."""
+    if tokens is None:
+        return None
+    return {"file": TOKENS, "sha256": sha256(folder / TOKENS), "kind": tokens.kind, "size": tokens.size}
 
 
 def _blank(program: Program) -> int | None:

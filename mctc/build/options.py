@@ -28,7 +28,7 @@ class OptionError(BuildError):
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How to build. Every field but `weights`, `force`, `allow_errors` and `verify_each`
+    """How to build. Every field but `weights`, `tokens`, `force`, `allow_errors` and `verify_each`
     changes what is built.
 
     state: 'packed' (one state tensor a function), 'separate' or 'io' (states are inputs and outputs).
@@ -38,6 +38,7 @@ class BuildOptions:
     For these three, None means what the target takes first (`resolved`).
     scan: the form of selective scans; None lets cost decide.
     chunk: seconds (Fraction) or frames (int) of audio a call; None takes the spec's.
+    tokens: a file, or folder, of the model's tokens, in place of those that the spec names.
     without: names of passes to leave out.
     allow_errors: finish a build although `mctc lint` finds errors in it.
     """
@@ -51,6 +52,7 @@ class BuildOptions:
     chunk: Fraction | int | None = None
     seed: int = 0
     weights: Path | None = None
+    tokens: Path | None = None
     without: tuple[str, ...] = ()
     defines: Mapping[str, Any] = field(default_factory=dict)
     model: str | None = None

@@ -43,6 +43,10 @@ def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction 
 @click.option("--seed", default=0, show_default=True, help="The initial weights, where no --weights are given.")
 @click.option("--weights", type=PATH, metavar="FILE.safetensors", help="Trained weights, bound by name.")
 @click.option(
+    "--tokens", type=PATH, metavar="FILE",
+    help="What the classes stand for: a tokenizer.json, a SentencePiece .model, ... (docs/tokens.md).",
+)  # fmt: skip
+@click.option(
     "--chunk",
     callback=_chunk,
     metavar="TIME",

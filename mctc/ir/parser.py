@@ -149,6 +149,9 @@ class _Nodes(Transformer[Token, Any]):
     def audio(self, *settings: Setting) -> node.SectionItem:
         return node.SectionItem("audio", {s.name: s.value for s in settings})
 
+    def tokens(self, *settings: Setting) -> node.SectionItem:
+        return node.SectionItem("tokens", {s.name: s.value for s in settings})
+
     def rules(self, *rules: Any) -> node.RulesItem:
         return node.RulesItem(rules)
 

@@ -276,6 +276,7 @@ class Program:
     stream: Section = field(default_factory=Section)
     utterance: Section = field(default_factory=Section)
     audio: Section = field(default_factory=Section)
+    tokens: Section = field(default_factory=Section)
     quantize: tuple[QuantizeRule, ...] = ()
     vocabularies: tuple[VocabularyMap, ...] = ()
     instances: dict[str, str] = field(default_factory=dict)

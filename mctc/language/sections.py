@@ -1,4 +1,4 @@
-"""The sections of a model: train, stream, utterance and audio settings, quantize rules."""
+"""The sections of a model: train, stream, utterance, audio and tokens settings, quantize rules."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from mctc.language.session import Session
 from mctc.language.values import Quantity, describe
 
 # Settings of each section and what they take: 'objective' (its name and settings), 'time' (seconds or frames), 'count'
-# (a whole number of at least 1), 'flag' (true or false).
+# (a whole number of at least 1), 'flag' (true or false), 'text' (a string), 'letters' (a string or a list of them).
 SETTINGS: dict[str, dict[str, str]] = {
     "train": {"objective": "objective"},
     "stream": {"chunk": "time"},
     "utterance": {"length": "time", "labels": "count", "prefill": "count"},
     "audio": {"fft": "count", "centred": "flag", "decades": "count"},
+    "tokens": {"letters": "letters", "file": "text"},
 }
 SECTIONS = (*SETTINGS, "quantize")
 BITS = {"int8": 8, "int4": 4}
@@ -54,6 +55,9 @@ class Sections:
         settings = dict(self._each(node, lambda item: self._setting(name, item, frame, first)))
         places = {key: found.span.place for key, found in first.items()}
         setattr(self.session.program, name, Section(settings, places))
+        if "letters" in settings and "file" in settings:
+            note = Note("the letters are here", first["letters"].span)
+            raise fail("MCT0155", "tokens are letters or a file's, not both", first["file"].span, "remove one", note)
         longest, ahead = settings.get("labels"), settings.get("prefill")
         if longest is not None and ahead is not None and ahead > longest:
             message = f"a prefill of {ahead} labels is longer than an utterance of at most {longest}"
@@ -88,6 +92,8 @@ class Sections:
             return name.text, self._count(item.value, frame)
         if known[name.text] == "flag":
             return name.text, self._flag(item.value, frame)
+        if known[name.text] in ("text", "letters"):
+            return name.text, self._text(item.value, frame, several=known[name.text] == "letters")
         return name.text, self._time(item.value, frame)
 
     def _count(self, node: s.Expression, frame: Frame) -> int:
@@ -100,6 +106,15 @@ class Sections:
         value = self.calls.evaluator.constant(node, frame, "a setting")
         if not isinstance(value, bool):
             raise fail("MCT0142", f"this must be true or false, not {describe(value)}", node.span)
+        return value
+
+    def _text(self, node: s.Expression, frame: Frame, *, several: bool) -> str | tuple[str, ...]:
+        """A string; where there may be several, these as a tuple."""
+        value: str | tuple[str, ...] = self.calls.evaluator.constant(node, frame, "a setting")
+        texts = value if several and isinstance(value, tuple) else (value,)
+        if not value or not all(isinstance(text, str) and text for text in texts):
+            wanted = "a string, or a list of strings" if several else "a string"
+            raise fail("MCT0142", f"this must be {wanted}, not {describe(value)}", node.span)
         return value
 
     def _time(self, node: s.Expression, frame: Frame) -> Any:

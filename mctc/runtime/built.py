@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mctc.build.engine import Engine
 from mctc.build.make import target_named
 from mctc.build.manifest import NAME, called, read_manifest, sha256
 from mctc.build.options import BuildError
+from mctc.build.reading import AGAIN
 from mctc.build.target import Interface, Target
 from mctc.decode.vocabulary import Vocabulary
 from mctc.ir.dims import Extent
@@ -25,6 +27,7 @@ from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.runtime.arrays import read_npy
 from mctc.runtime.fed import domain_of
 from mctc.streaming.lengths import Lengths
+from mctc.tokens import Tokens, TokensError, read_tokens
 from mctc.weights import Weights
 
 
@@ -132,6 +135,17 @@ class Built:
     @property
     def model(self) -> str:
         return str(self.manifest["model"])
+
+    @cached_property
+    def tokens(self) -> Tokens | None:
+        """What the classes stand for; None where the build doesn't know. Raises BuildError for a damaged table."""
+        told = self.manifest.get("tokens")
+        if told is None:
+            return None
+        try:
+            return read_tokens(_inside(self.folder, told["file"], "the table of tokens"))
+        except (TokensError, ValueError) as error:
+            raise BuildError(f"{self.folder / told['file']} is damaged: {error}", hint=AGAIN) from error
 
     @property
     def seed(self) -> int | None:

@@ -21,6 +21,8 @@ from mctc.language.limits import NAME
 from mctc.targets.torch.errors import EmitError
 from mctc.targets.torch.reserved import refused_names
 from mctc.targets.torch.support import RUNTIME, support_files
+from mctc.tokens.stored import FILE as TOKENS
+from mctc.tokens.stored import METADATA
 
 if TYPE_CHECKING:
     from mctc.targets.torch.module import ModuleText
@@ -64,6 +66,8 @@ class TorchTarget(Target):
         (training / "__init__.py").write_text(_package(whole.name, module), encoding="utf-8")
         for path in support_files(module.siblings):
             (training / path.name).write_bytes(path.read_bytes())
+        if METADATA in metadata:
+            (training / TOKENS).write_text(metadata[METADATA] + "\n", encoding="utf-8")
         interfaces = {
             name: _interface(function, artifact, module.classes[name])
             for name, function in compiled.derived.functions.items()

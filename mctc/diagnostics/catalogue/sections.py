@@ -8,14 +8,14 @@ ENTRIES = (
     Entry(
         "MCT0140",
         "an unknown section",
-        "A model has the sections train, stream, utterance, audio and quantize.",
+        "A model has the sections train, stream, utterance, audio, tokens and quantize.",
         in_model("strem { chunk = 320 ms }"),
     ),
     Entry(
         "MCT0141",
         "an unknown setting",
         "`train` has `objective`; `stream` has `chunk`; `utterance` has `length`, `labels` and `prefill`; `audio` has"
-        " `fft`, `centred` and `decades`.",
+        " `fft`, `centred` and `decades`; `tokens` has `letters` and `file`.",
         in_model("stream { chnk = 320 ms }"),
     ),
     Entry(
@@ -106,6 +106,33 @@ ENTRIES = (
             "dim V: vocabulary = 30",
             "component c(x: f32[T, 8]) -> f32[T, V] { return linear(x, V) }",
             "train { objective = ctc(blank = 30) }",
+        ),
+    ),
+    Entry(
+        "MCT0155",
+        "tokens that can't be read",
+        "`letters` is a string or a list of strings, each different. `file` names a file beside the spec, inside of its"
+        " project: a SentencePiece .model, a tokenizer.json, a vocab.json with its merges.txt, a .tiktoken, or a list"
+        " with a symbol a line. The message says what is wrong with it, and in which line.",
+        plain_model(
+            "dim V: vocabulary = 30",
+            "component c(x: f32[T, 8]) -> f32[T, V] { return linear(x, V) }",
+            "train { objective = ctc(blank = 0) }",
+            "stream { chunk = 320 ms }",
+            'tokens { file = "pieces.model" }',
+        ),
+    ),
+    Entry(
+        "MCT0156",
+        "tokens that do not fit the vocabulary",
+        "A vocabulary has a class for each token, and one for the blank of the objective unless one of the tokens is no"
+        " text and stands there. Without a blank it may have more classes, which are padding.",
+        plain_model(
+            "dim V: vocabulary = 30",
+            "component c(x: f32[T, 8]) -> f32[T, V] { return linear(x, V) }",
+            "train { objective = ctc(blank = 0) }",
+            "stream { chunk = 320 ms }",
+            'tokens { letters = "abcdefghijklmnopqrstuvwxyz" }',
         ),
     ),
 )
