@@ -21,7 +21,7 @@ class CtcGreedy:
         self._begin()
 
     def _begin(self) -> None:
-        self._last, self._score = self.settings.blank, 0.0
+        self._begun, self._last, self._score = self.frames, self.settings.blank, 0.0
         self._ids: list[int] = []
         self._frames: list[int] = []
         self._confidences: list[float] = []
@@ -39,7 +39,7 @@ class CtcGreedy:
             self._score += float(scores.max(axis=1).sum())
             self._last = int(best[-1])
         self.frames += len(encoded)
-        return Partial(self._found(), len(self._ids), self.frames)
+        return Partial(self._found(), len(self._ids), self.frames, self._begun)
 
     def finish(self) -> tuple[Hypothesis, ...]:
         found = self._found()

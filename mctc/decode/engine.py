@@ -35,8 +35,8 @@ class LabelEngine(Protocol):
     """What tells the next label from those before: an attention decoder that has heard an utterance, or a language
     model."""
 
-    def start(self) -> State:
-        """The state before the first label."""
+    def start(self, prompt: Sequence[int]) -> tuple[Floats, State]:
+        """Logits [vocabulary] of the label that follows a prompt of at least one label, and the state then."""
 
     def predict(self, labels: Sequence[int], states: Sequence[State]) -> tuple[Floats, list[State]]:
-        """Logits [N, vocabulary] of the label that follows one more label each, and the states then."""
+        """Logits [N, vocabulary] of the label that follows after one more label each, and the states then."""

@@ -51,7 +51,7 @@ class Fusion:
         found = np.zeros(len(histories))
         for scorer, states in zip(self.scorers, zip(*(history.fusion for history in histories))):
             found += scorer.ends(states)
-        return found.tolist()
+        return [float(each) for each in found]
 
     def _advance(self, histories: Sequence[History]) -> None:
         if not histories:

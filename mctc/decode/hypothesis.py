@@ -25,9 +25,11 @@ class Partial:
     """What a search knows of the utterance so far.
 
     best: the best hypothesis now. Its first `final` labels, with their frames and confidences, never change; those
-    behind them are tentative. frames: encoded frames of the stream that were searched.
+    behind them are tentative. frames: encoded frames of the stream that were searched. begun: the frame at which the
+    utterance began.
     """
 
     best: Hypothesis
     final: int
     frames: int
+    begun: int = 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from mctc.decode.ctc_beam import CtcBeam
 from mctc.decode.ctc_greedy import CtcGreedy
+from mctc.decode.duration_greedy import DurationGreedy
 from mctc.decode.engine import TransducerEngine
 from mctc.decode.fusion import Scorer
 from mctc.decode.hypothesis import Hypothesis, Partial
@@ -41,17 +43,24 @@ class Search(Protocol):
 def transducer_search(
     engine: TransducerEngine, vocabulary: Vocabulary, settings: Settings, scorers: Sequence[Scorer] = ()
 ) -> Search:
-    """A search over the encoded frames of a transducer. Raises ValueError for scorers without a beam."""
+    """A search over the encoded frames of a transducer. Raises ValueError for scorers without a beam, and for the beam
+    of one label a frame with durations."""
+    if settings.durations and settings.method == "beam":
+        raise ValueError("with durations a hypothesis goes on by itself: take the time-synchronous beam")
     if settings.method == "beam":
         return TransducerBeam(engine, vocabulary, settings, scorers)
     if settings.method == "time-synchronous":
         return TimeSynchronousBeam(engine, vocabulary, settings, scorers)
     _refuse_scorers(scorers)
+    if settings.durations:
+        return DurationGreedy(engine, vocabulary, settings)
     return TransducerGreedy(engine, vocabulary, settings)
 
 
 def ctc_search(vocabulary: Vocabulary, settings: Settings, scorers: Sequence[Scorer] = ()) -> Search:
     """A search over logits or log-probabilities [frames, vocabulary] of frames. Raises ValueError as above."""
+    if settings.method != "greedy":
+        return CtcBeam(vocabulary, settings, scorers)
     _refuse_scorers(scorers)
     return CtcGreedy(vocabulary, settings)
 

@@ -47,7 +47,7 @@ class TimeSynchronousBeam:
 
     def _begin(self) -> None:
         root = self._fusion.root()
-        self._utterance = Utterance(root)
+        self._utterance = Utterance(root, self.frames)
         self._waiting: dict[int, Waiting] = {self.frames: {root: Entry(root, 0.0)}}
 
     def accept(self, encoded: Floats) -> Partial:

@@ -36,7 +36,7 @@ class TransducerBeam:
 
     def _begin(self) -> None:
         root = self._fusion.root()
-        self._utterance, self._entries = Utterance(root), [Entry(root, 0.0)]
+        self._utterance, self._entries = Utterance(root, self.frames), [Entry(root, 0.0)]
 
     def accept(self, encoded: Floats) -> Partial:
         for block in blocks(encoded, self._joined.engine.frames):

@@ -33,6 +33,7 @@ class TransducerGreedy:
         self._begin()
 
     def _begin(self) -> None:
+        self._begun = self.frames
         self._predicted: Floats | None = None
         self._state: State = None
         self._ids: list[int] = []
@@ -60,7 +61,7 @@ class TransducerGreedy:
             if symbols == self.settings.max_symbols:
                 at, symbols = at + 1, 0
         self.frames += len(encoded)
-        return Partial(self._found(), len(self._ids), self.frames)
+        return Partial(self._found(), len(self._ids), self.frames, self._begun)
 
     def finish(self) -> tuple[Hypothesis, ...]:
         found = self._found()

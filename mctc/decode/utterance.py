@@ -11,8 +11,8 @@ from mctc.decode.hypothesis import Hypothesis, Partial
 class Utterance:
     """Every later hypothesis continues one of now. So what all of now begin with is final."""
 
-    def __init__(self, root: History) -> None:
-        self.base = root
+    def __init__(self, root: History, begun: int) -> None:
+        self.base, self.begun = root, begun
         self._ids: list[int] = []
         self._emitted: list[Emitted] = []
 
@@ -32,7 +32,7 @@ class Utterance:
 
     def partial(self, entries: Sequence[Entry], frames: int) -> Partial:
         best = max(entries, key=lambda entry: entry.total)
-        return Partial(self._hypothesis(best, best.total), len(self._ids), frames)
+        return Partial(self._hypothesis(best, best.total), len(self._ids), frames, self.begun)
 
     def best(self, entries: Sequence[Entry], ends: Sequence[float], count: int) -> tuple[Hypothesis, ...]:
         """The `count` best hypotheses, with what the scorers add for the end of each."""

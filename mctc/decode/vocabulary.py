@@ -68,9 +68,11 @@ class Vocabulary:
             least = f"[..., {self._open[-1] + 1} or more]"
             raise DecodeError(f"logits have shape {list(logits.shape)}, not {least} as the vocabulary needs")
         given = np.asarray(logits[..., self._open], np.float64)
-        if np.isnan(given).any():
-            frame = np.argwhere(np.isnan(given))[0][:-1].tolist()
-            raise DecodeError(f"a logit is NaN, the first at place {frame} of those given to the search")
+        wrong = np.isnan(given) | (given == np.inf)
+        if wrong.any():
+            *place, column = np.argwhere(wrong)[0].tolist()
+            logit = given[tuple(place)][column]
+            raise DecodeError(f"a logit is {logit:f}, at place {place} of those given to the search")
         scores = np.full((*logits.shape[:-1], self.size), -np.inf)
         scores[..., np.asarray(self.tokens)[self._open]] = given
         return scores

@@ -73,7 +73,7 @@ def searched(search: Search, parts: Sequence[Floats]) -> tuple[list[Partial], tu
 
 
 @pytest.mark.parametrize("name", METHODS)
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(
     seed=st.integers(0, 10_000), bias=st.floats(-2, 2), penalty=st.sampled_from([0.0, 0.7]), frames=st.integers(1, 4)
 )
@@ -90,7 +90,7 @@ def test_an_endless_beam_sums_over_all_alignments(
 
 
 @pytest.mark.parametrize("name", METHODS)
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 10_000))
 def test_scorers_add_what_they_say_for_labels_and_end(name: str, seed: int) -> None:
     told, encoded = METHODS[name], frames_of(seed + 1, 3)

@@ -109,7 +109,7 @@ def test_what_cannot_be_decoded_is_named() -> None:
         Settings(max_symbols=0)
     with pytest.raises(DecodeError, match=r"not \[frames, width\]"):
         transducer_search(ToyTransducer(0), WORDS, Settings()).accept(np.zeros(3))
-    with pytest.raises(DecodeError, match="NaN"):
+    with pytest.raises(DecodeError, match="nan"):
         transducer_search(Broken(0), WORDS, Settings()).accept(frames_of(0, 2))
     with pytest.raises(DecodeError, match="4 or more"):
         transducer_search(Narrow(0), WORDS, Settings()).accept(frames_of(0, 2))

@@ -49,6 +49,7 @@ class ToyScorer:
 
     def __init__(self, seed: int, labels: int) -> None:
         self.seed, self.labels = seed, labels
+        self._known: dict[tuple[int, ...], Floats] = {}
 
     def start(self) -> State:
         return ()
@@ -68,7 +69,9 @@ class ToyScorer:
         return added + float(self._drawn(tuple(ids))[-1])
 
     def _drawn(self, state: tuple[int, ...]) -> Floats:
-        return np.random.default_rng([self.seed, *state, 99]).normal(size=self.labels + 1)
+        if state not in self._known:
+            self._known[state] = np.random.default_rng([self.seed, *state, 99]).normal(size=self.labels + 1)
+        return self._known[state]
 
 
 def frames_of(seed: int, count: int, width: int = WIDTH) -> Floats:
