@@ -9,63 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from mctc.evaluate.coreml.declaration import Function, op
 from mctc.evaluate.coreml.ops.arguments import along, integer, integers
+from mctc.evaluate.coreml.ops.window_products import by_bands, by_columns, run_length
+from mctc.evaluate.coreml.ops.windows import BOTH, pad_spatial, paddings
 from mctc.evaluate.coreml.precision import Array
-
-_BOTH = (slice(None), slice(None))
-
-
-def paddings(
-    pad_type: str, pad: Any, sizes: Sequence[int], kernel: Sequence[int], strides: Sequence[int]
-) -> list[tuple[int, int]]:
-    """Elements added before and after each spatial axis; `kernel` holds the dilated extents.
-
-    "same" gives ceil(size / stride) results and puts the odd element behind, "same_lower" in front.
-    """
-    kind = str(pad_type).lower()
-    if kind == "valid":
-        return [(0, 0)] * len(sizes)
-    if kind == "custom":
-        flat = integers(pad) if pad is not None else [0] * (2 * len(sizes))
-        if len(flat) != 2 * len(sizes):
-            raise ValueError(f"pad needs {2 * len(sizes)} numbers, it has {len(flat)}")
-        return list(zip(flat[::2], flat[1::2], strict=True))
-    if kind not in ("same", "same_lower"):
-        raise ValueError(f"there is no pad_type '{pad_type}'")
-    found = []
-    for size, extent, stride in zip(sizes, kernel, strides, strict=True):
-        total = max((-(-size // stride) - 1) * stride + extent - size, 0)
-        small, large = total // 2, total - total // 2
-        found.append((small, large) if kind == "same" else (large, small))
-    return found
-
-
-def pad_spatial(x: Array, amounts: Sequence[tuple[int, int]], value: float = 0.0) -> Array:
-    """x with `value` around its spatial axes (the third onward)."""
-    if not any(before or after for before, after in amounts):
-        return x
-    shape = (*x.shape[:2], *(n + a + b for n, (a, b) in zip(x.shape[2:], amounts, strict=True)))
-    if any(n < 0 for n in shape) or any(n < 0 for pair in amounts for n in pair):
-        raise ValueError(f"the padding {list(amounts)} is negative")
-    padded = np.full(shape, value, x.dtype)
-    inside = tuple(slice(a, a + n) for n, (a, _) in zip(x.shape[2:], amounts, strict=True))
-    padded[_BOTH + inside] = x
-    return padded
-
-
-def windows(x: Array, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Array:
-    """A view of shape (n, c, *out, *kernel): every window that lies inside x."""
-    spatial: Any = tuple(range(2, x.ndim))
-    extents = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
-    if any(extent > size for extent, size in zip(extents, x.shape[2:], strict=True)):
-        raise ValueError(f"a window of {extents} doesn't fit into {list(x.shape[2:])}")
-    view: Array = sliding_window_view(x, tuple(extents), axis=spatial)
-    steps = tuple(slice(None, None, s) for s in strides)
-    taps = tuple(slice(None, None, d) for d in dilations)
-    return view[_BOTH + steps + taps]
 
 
 def _filled(value: Any, rank: int) -> list[int]:
@@ -75,40 +24,26 @@ def _filled(value: Any, rank: int) -> list[int]:
 def _convolve(x: Array, weight: Array, strides: list[int], dilations: list[int], groups: int) -> Array:
     """x is padded already."""
     outputs, per_group, *kernel = weight.shape
-    batch, channels = x.shape[:2]
+    channels = x.shape[1]
     if channels != per_group * groups or outputs % groups:
         raise ValueError(f"{channels} channels in {groups} groups don't fit the weight {list(weight.shape)}")
     if all(k == 1 for k in kernel):
-        x = x[_BOTH + tuple(slice(None, None, s) for s in strides)]
-        spatial = x.shape[2:]
-        return _grouped_product(weight, x.reshape(batch, groups, per_group, -1), groups, (batch, outputs, *spatial))
-    if per_group == 1 and outputs == groups:
-        return _depthwise(x, weight, strides, dilations)
-    view = windows(x, kernel, strides, dilations)
-    rank = len(kernel)
-    spatial = view.shape[2 : 2 + rank]
-    columns = np.moveaxis(view, range(2, 2 + rank), range(2 + rank, 2 + 2 * rank))  # n, c, *kernel, *out
-    flat = columns.reshape(batch, groups, per_group * int(np.prod(kernel)), -1)
-    return _grouped_product(weight, flat, groups, (batch, outputs, *spatial))
+        x = x[BOTH + tuple(slice(None, None, s) for s in strides)]
+        return _pointwise(x, weight, groups)
+    sizes = [
+        (n - (k - 1) * d - 1) // step + 1 for n, k, d, step in zip(x.shape[2:], kernel, dilations, strides, strict=True)
+    ]
+    count = run_length(x, weight, sizes, strides[-1], dilations[-1], groups) if min(sizes) > 0 else 0
+    if count and np.isfinite(x).all() and np.isfinite(weight).all():
+        return by_bands(x, weight, strides, dilations, groups, count)
+    return by_columns(x, weight, strides, dilations, groups)
 
 
-def _grouped_product(weight: Array, columns: Array, groups: int, shape: tuple[int, ...]) -> Array:
+def _pointwise(x: Array, weight: Array, groups: int) -> Array:
     matrix = weight.reshape(groups, weight.shape[0] // groups, -1)
-    if groups == 1:
-        return np.matmul(matrix[0], columns[:, 0]).reshape(shape)
-    return np.matmul(matrix, columns).reshape(shape)
-
-
-def _depthwise(x: Array, weight: Array, strides: list[int], dilations: list[int]) -> Array:
-    kernel = weight.shape[2:]
-    view = windows(x, kernel, strides, dilations)
-    spatial = view.shape[2 : 2 + len(kernel)]
-    total: Array = np.zeros((*x.shape[:2], *spatial), np.float32)
-    rows = weight[:, 0]
-    for tap in np.ndindex(*kernel):
-        place: Any = (..., *tap)
-        total += view[place] * along(rows[place], 1, x.ndim)
-    return total
+    columns = x.reshape(x.shape[0], groups, matrix.shape[2], -1)
+    product = np.matmul(matrix[0], columns[:, 0]) if groups == 1 else np.matmul(matrix, columns)
+    return product.reshape(x.shape[0], weight.shape[0], *x.shape[2:])
 
 
 def _with_bias(result: Array, bias: Array | None) -> Array:
@@ -180,26 +115,42 @@ def conv_transpose(
     lacking = [max(end - size, 0) for (_, end), size in zip(crop, full.shape[2:], strict=True)]
     full = pad_spatial(full, [(0, n) for n in lacking])
     inside = tuple(slice(start, end) for start, end in crop)
-    return _with_bias(full[_BOTH + inside], bias)
+    return _with_bias(full[BOTH + inside], bias)
 
 
 def _scatter_taps(x: Array, weight: Array, step: list[int], spread: list[int], groups: int) -> Array:
+    """The whole result, nothing cut off: each tap's product is added where the tap puts it.
+
+    As many taps of the last axis as its stride are taken at once: their results lie side by side, and never overlap.
+    """
     inputs, per_group, *kernel = weight.shape
     batch, channels, *sizes = x.shape
     if inputs != channels or channels % groups:
         raise ValueError(f"{channels} channels in {groups} groups don't fit the weight {list(weight.shape)}")
+    beside = step[-1] if spread[-1] == 1 else 1
     shape = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(sizes, step, kernel, spread, strict=True)]
-    full = np.zeros((batch, per_group * groups, *shape), np.float32)
+    full = np.zeros((batch, per_group * groups, *shape[:-1], shape[-1] + beside - 1), np.float32)
     flat = x.reshape(batch, groups, channels // groups, -1)
-    matrix = np.swapaxes(weight.reshape(groups, channels // groups, per_group, *kernel), 1, 2)
-    for tap in np.ndindex(*kernel):
-        corner: Any = (..., *tap)
-        part = np.matmul(matrix[corner], flat).reshape(batch, per_group * groups, *sizes)
-        place = tuple(
-            slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, n, s in zip(tap, spread, sizes, step, strict=True)
+    taps_first = np.moveaxis(weight.reshape(groups, channels // groups, per_group, *kernel), (1, 2), (-1, -2))
+    for tap in np.ndindex(*kernel[:-1], -(-kernel[-1] // beside)):
+        first = tap[-1] * beside
+        taken = taps_first[(slice(None), *tap[:-1], slice(first, first + beside))]  # group, taps, out, in
+        count = taken.shape[1]
+        made = np.matmul(taken.reshape(groups, count * per_group, -1), flat)
+        places = tuple(
+            slice(t * d, t * d + (n - 1) * s + 1, s)
+            for t, d, n, s in zip(tap[:-1], spread, sizes[:-1], step, strict=False)
         )
-        full[_BOTH + place] += part
-    return full
+        start = first * spread[-1]
+        if count == 1:
+            part = made.reshape(batch, per_group * groups, *sizes)
+            full[(*BOTH, *places, slice(start, start + (sizes[-1] - 1) * step[-1] + 1, step[-1]))] += part
+            continue
+        part = made.reshape(batch, groups, count, per_group, *sizes)
+        runs = full[(*BOTH, *places, slice(start, start + sizes[-1] * beside))]
+        runs = runs.reshape(*runs.shape[:-1], sizes[-1], beside)  # a view: an axis is split, none are joined
+        runs[..., :count] += np.moveaxis(part, 2, -1).reshape(batch, -1, *sizes, count)
+    return full[..., : shape[-1]]
 
 
 def _crops(

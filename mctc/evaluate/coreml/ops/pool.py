@@ -12,7 +12,7 @@ import numpy as np
 
 from mctc.evaluate.coreml.declaration import op
 from mctc.evaluate.coreml.ops.arguments import along, flag, integers
-from mctc.evaluate.coreml.ops.convolution import pad_spatial, paddings, windows
+from mctc.evaluate.coreml.ops.windows import pad_spatial, paddings, windows
 from mctc.evaluate.coreml.precision import Array
 
 
