@@ -55,11 +55,12 @@ def by_columns(x: Array, weight: Array, strides: Sequence[int], dilations: Seque
     rank = len(kernel)
     out = view.shape[2 : 2 + rank]
     taps_first = np.moveaxis(_grouped(view, groups), range(3 + rank, 3 + 2 * rank), range(3, 3 + rank))
+    others = (slice(None),) * (rank - 1)
     matrix = weight.reshape(groups, weight.shape[0] // groups, -1)
     result = np.empty((x.shape[0], groups, matrix.shape[1], *out), np.float32)
     for item in range(x.shape[0]):
         for rows in _blocks(out[0], groups * matrix.shape[2] * prod(out[1:])):
-            columns = taps_first[item, ..., rows, *[slice(None)] * (rank - 1)].reshape(groups, matrix.shape[2], -1)
+            columns = taps_first[(item, ..., rows, *others)].reshape(groups, matrix.shape[2], -1)
             made = np.matmul(matrix, columns)
             result[item, :, :, rows] = made.reshape(groups, matrix.shape[1], -1, *out[1:])
     return result.reshape(x.shape[0], weight.shape[0], *out)
