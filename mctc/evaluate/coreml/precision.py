@@ -19,6 +19,8 @@ _OVERFLOW = 65520.0
 """The smallest magnitude that rounds to infinity in fp16."""
 _SMALL = 4096
 """Elements below which numpy's own conversion costs less than the passes over memory of the other way."""
+_BLOCK = 1 << 15
+"""Elements that are rounded at a time."""
 _EXPONENT = np.int32(0x7F800000)
 _SUBNORMAL = np.int32((127 - 14) << 23)
 _SHIFT = np.int32((13 << 23) | 0x00400000)
@@ -30,16 +32,29 @@ def round_to_half(values: Array) -> Array:
     Large arrays are rounded by adding and subtracting 1.5 * 2^(e + 13), with e the element's exponent or, for what is
     subnormal in fp16, -14: the last bit of that sum has the weight of the last bit of an fp16 number.
     """
-    if values.size < _SMALL or not (values.max() < _OVERFLOW and values.min() > -_OVERFLOW):
+    if values.size < _SMALL:
         return values.astype(np.float16).astype(np.float32)
-    magic = np.bitwise_and(np.ascontiguousarray(values).view(np.int32), _EXPONENT)
+    flat = np.ascontiguousarray(values).reshape(-1)
+    rounded = np.empty_like(flat)
+    magic = np.empty(_BLOCK, np.int32)
+    for start in range(0, flat.size, _BLOCK):
+        _round_block(flat[start : start + _BLOCK], rounded[start : start + _BLOCK], magic)
+    return rounded.reshape(values.shape)
+
+
+def _round_block(values: Array, rounded: Array, magic: Array) -> None:
+    """Rounds what a processor's cache holds; `magic` is room to work in."""
+    if not (values.max() < _OVERFLOW and values.min() > -_OVERFLOW):
+        rounded[:] = values.astype(np.float16)
+        return
+    magic = magic[: values.size]
+    np.bitwise_and(values.view(np.int32), _EXPONENT, out=magic)
     np.maximum(magic, _SUBNORMAL, out=magic)
     np.add(magic, _SHIFT, out=magic)
     offset = magic.view(np.float32)
-    rounded: Array = np.add(values, offset)
+    np.add(values, offset, out=rounded)
     np.subtract(rounded, offset, out=rounded)
     np.copysign(rounded, values, out=rounded)
-    return rounded
 
 
 def hold(value: Array, dtype: str, precision: Precision) -> Array:

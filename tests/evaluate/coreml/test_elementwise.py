@@ -99,7 +99,7 @@ BINARY: list[tuple[str, Callable[[float, float], float]]] = [
     ("mul", lambda x, y: x * y),
     ("real_div", lambda x, y: x / y),
     ("floor_div", lambda x, y: math.floor(x / y)),
-    ("mod", lambda x, y: x - y * math.floor(x / y)),
+    ("mod", math.fmod),
     ("maximum", max),
     ("minimum", min),
 ]
@@ -122,7 +122,7 @@ INTEGERS = [
     ("sub", [-2, 9], [7, -7]),
     ("mul", [35, -14], [7, -7]),
     ("floor_div", [0, -1], [7, -7]),
-    ("mod", [5, -5], [7, -7]),
+    ("mod", [5, 2], [7, -7]),
     ("real_div", [0, 0], [7, -7]),
     ("maximum", [7, 2], [7, -7]),
 ]

@@ -335,6 +335,42 @@ def test_a_new_list_holds_zeros_of_its_initial_length(sketch: Any, const: Any, d
     np.testing.assert_array_equal(found["last"], [0, 0])
 
 
+def test_a_list_of_named_extents_takes_the_shape_of_what_is_written(sketch: Any, const: Any) -> None:
+    kind = ListType(TensorType("fp32", (None, 2)), None)
+    sketch.input("x", "fp32", (None, 2))
+    sketch.op("make_list", {"ls": kind}, elem_shape=[_text("is0"), const(2)], init_length=const(3))
+    sketch.op("list_write", {"longer": kind}, ls="ls", index=const(1), value="x")
+    sketch.op("list_gather", {"y": TensorType("fp32", (3, None, 2))}, ls="longer", indices=const([0, 1, 2]))
+    found = Evaluator(sketch.package(["y"])).function()({"x": np.ones((4, 2), np.float32)})["y"]
+    np.testing.assert_array_equal(found[:, :, 0], [[0] * 4, [1] * 4, [0] * 4])
+
+
+def test_an_element_without_a_shape_is_an_error_at_its_read(sketch: Any, const: Any) -> None:
+    sketch.op("make_list", {"ls": ListType(FP32, None)}, elem_shape=[_text("is0"), const(2)])
+    sketch.op("list_read", {"y": TensorType("fp32", (None, 2))}, ls="ls", index=const(0))
+    with pytest.raises(EvaluationError, match="list_read 'the_list_read': element 0 has no shape"):
+        Evaluator(sketch.package(["y"])).function()({})
+
+
+@pytest.mark.parametrize(
+    ("op", "operands", "said"),
+    [
+        ("tile", {"reps": [1, 0]}, r"reps is \[1, 0\]"),
+        ("tile", {"reps": [2]}, "reps has 1 numbers for 2 axes"),
+        ("upsample_nearest_neighbor", {"scale_factor_height": 0}, "2 elements times 0 are none"),
+        ("sliding_windows", {"axis": 0, "size": 1, "stride": 0}, r"stride is \[0\]"),
+    ],
+)
+def test_a_count_of_zero_is_an_error_at_its_op(
+    sketch: Any, const: Any, op: str, operands: dict[str, Any], said: str
+) -> None:
+    sketch.input("x", "fp32", (2, 2))
+    named = {name: const(np.asarray(value, np.int32)) for name, value in operands.items()}
+    sketch.op(op, {"y": TensorType("fp32", None)}, x="x", **named)
+    with pytest.raises(EvaluationError, match=f"{op} 'the_{op}': {said}"):
+        Evaluator(sketch.package(["y"])).function()({"x": np.ones((2, 2), np.float32)})
+
+
 @pytest.mark.parametrize("variable", ["x", "y"])
 def test_a_constant_factor_takes_the_type_of_the_other_one(sketch: Any, const: Any, variable: str) -> None:
     sketch.input("v", "int32", (2, 2))

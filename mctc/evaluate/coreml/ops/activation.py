@@ -1,4 +1,4 @@
-"""Activation functions."""
+"""Activation functions. A large array is worked on in place: fresh memory costs more than the arithmetic."""
 
 # numpy types the arithmetic of arrays of any element type as Any.
 # mypy: disable-error-code=no-any-return
@@ -15,12 +15,16 @@ from mctc.evaluate.coreml.precision import Array
 
 _ZERO = np.float32(0)
 _ONE = np.float32(1)
+_BLOCK = 1 << 17
+"""Elements that softmax works on at a time."""
 
 
 def logistic(x: Array) -> Array:
     """1 / (1 + exp(-x)); an exp that overflows gives the limit, 0."""
+    result = np.empty_like(x)
     with np.errstate(over="ignore"):
-        return _ONE / (_ONE + np.exp(-x))
+        np.exp(np.negative(x, out=result), out=result)
+    return np.divide(_ONE, np.add(result, _ONE, out=result), out=result)
 
 
 def erf(x: Array) -> Array:
@@ -94,7 +98,10 @@ def gelu(x: Array, mode: str = "EXACT") -> Array:
         return x * logistic(np.float32(1.702) * x)
     if mode != "EXACT":
         raise ValueError(f"there is no gelu mode '{mode}'")
-    return np.float32(0.5) * x * (_ONE + erf(x * np.float32(np.sqrt(0.5))))
+    result = erf(x * np.float32(np.sqrt(0.5)))
+    result += _ONE
+    result *= np.float32(0.5) * x
+    return result
 
 
 @op("softplus")
@@ -137,6 +144,17 @@ def linear_activation(x: Array, alpha: Any, beta: Any) -> Array:
 @op("softmax")
 def softmax(x: Array, axis: Any = -1) -> Array:
     """exp(x) over its sum along an axis."""
-    where = int(axis)
-    powers = np.exp(x - x.max(axis=where, keepdims=True))
-    return powers / powers.sum(axis=where, keepdims=True)
+    where = int(axis) % x.ndim
+    result = np.empty_like(x)
+    rows, made = (np.moveaxis(array, where, -1) for array in (x, result))
+    if rows.flags.c_contiguous:  # in blocks that a processor's cache holds
+        rows, made = (array.reshape(-1, array.shape[-1]) for array in (rows, made))
+    step = max(1, _BLOCK * len(rows) // max(rows.size, 1))
+    for start in range(0, len(rows), step):
+        _softmax(rows[start : start + step], made[start : start + step])
+    return result
+
+
+def _softmax(x: Array, result: Array) -> None:
+    np.exp(np.subtract(x, x.max(axis=-1, keepdims=True), out=result), out=result)
+    np.divide(result, result.sum(axis=-1, keepdims=True), out=result)

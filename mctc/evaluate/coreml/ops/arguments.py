@@ -25,6 +25,14 @@ def integer(value: Any) -> int:
     return int(array.reshape(-1)[0])
 
 
+def positive(value: Any, name: str) -> list[int]:
+    """As `integers`, for what counts something. Raises ValueError where one isn't 1 or more."""
+    found = integers(value)
+    if any(n < 1 for n in found):
+        raise ValueError(f"{name} is {found}; each has to be 1 or more")
+    return found
+
+
 def flag(value: Any) -> bool:
     """A scalar as a bool."""
     return bool(integer(value))

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from mctc.evaluate.coreml.declaration import Function, op
-from mctc.evaluate.coreml.ops.arguments import along, integer, integers
+from mctc.evaluate.coreml.ops.arguments import along, integer, integers, positive
 from mctc.evaluate.coreml.ops.window_products import by_bands, by_columns, run_length
 from mctc.evaluate.coreml.ops.windows import BOTH, pad_spatial, paddings
 from mctc.evaluate.coreml.precision import Array
 
 
-def _filled(value: Any, rank: int) -> list[int]:
-    return integers(value) if value is not None else [1] * rank
+def _filled(value: Any, rank: int, name: str) -> list[int]:
+    return positive(value, name) if value is not None else [1] * rank
 
 
 def _convolve(x: Array, weight: Array, strides: list[int], dilations: list[int], groups: int) -> Array:
@@ -88,7 +88,7 @@ def conv(
 ) -> Array:
     """Convolution; x is [n, in, *spatial], weight [out, in / groups, *kernel]."""
     rank = x.ndim - 2
-    step, spread = _filled(strides, rank), _filled(dilations, rank)
+    step, spread = _filled(strides, rank, "strides"), _filled(dilations, rank, "dilations")
     extents = [(k - 1) * d + 1 for k, d in zip(weight.shape[2:], spread, strict=True)]
     padded = pad_spatial(x, paddings(pad_type, pad, x.shape[2:], extents, step))
     return _with_bias(_convolve(padded, weight, step, spread, integer(groups)), bias)
@@ -108,7 +108,7 @@ def conv_transpose(
 ) -> Array:
     """The transpose of conv; x is [n, in, *spatial], weight [in, out / groups, *kernel]."""
     rank, parts = x.ndim - 2, integer(groups)
-    step, spread = _filled(strides, rank), _filled(dilations, rank)
+    step, spread = _filled(strides, rank, "strides"), _filled(dilations, rank, "dilations")
     full = _scatter_taps(x, weight, step, spread, parts)
     wanted = integers(output_shape)[2:] if output_shape is not None else None
     crop = _crops(str(pad_type).lower(), pad, x.shape[2:], full.shape[2:], step, wanted)

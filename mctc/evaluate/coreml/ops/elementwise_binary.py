@@ -60,11 +60,11 @@ def floor_div(x: Array, y: Array) -> Array:
     return np.floor_divide(x, y)
 
 
-@op("mod", same=("x", "y"), note="the sign of the divisor")
+@op("mod", same=("x", "y"), note="the sign of the dividend: -7 mod 3 is -1")
 def mod(x: Array, y: Array) -> Array:
-    """x - y * floor(x / y)."""
+    """x - y * trunc(x / y), as Core ML's runtime is reported to do; docs/evaluator.md says who says what."""
     _check_divisor(y)
-    return np.mod(x, y)
+    return np.fmod(x, y)
 
 
 @op("pow", same=("x", "y"))

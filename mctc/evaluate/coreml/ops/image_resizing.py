@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mctc.evaluate.coreml.declaration import op
-from mctc.evaluate.coreml.ops.arguments import flag, integer, integers, number
+from mctc.evaluate.coreml.ops.arguments import flag, integer, integers, number, positive
 from mctc.evaluate.coreml.precision import Array
 
 
@@ -66,7 +66,8 @@ def _nearest(x: Array, axis: int, count: int, mode: str = "DEFAULT") -> Array:
 @op("resize_nearest_neighbor", exact=True)
 def resize_nearest_neighbor(x: Array, target_size_height: Any, target_size_width: Any) -> Array:
     """The last two axes at a given size, each element the one at floor((i + 1/2) * size / target)."""
-    return _nearest(_nearest(x, x.ndim - 2, integer(target_size_height)), x.ndim - 1, integer(target_size_width))
+    (height,), (width,) = positive(target_size_height, "height"), positive(target_size_width, "width")
+    return _nearest(_nearest(x, x.ndim - 2, height), x.ndim - 1, width)
 
 
 @op("resize_bilinear", note="all five sampling modes")
@@ -74,11 +75,15 @@ def resize_bilinear(
     x: Array, target_size_height: Any = 1, target_size_width: Any = 1, sampling_mode: str = "DEFAULT"
 ) -> Array:
     """The last two axes at a given size, linearly interpolated."""
-    return _bilinear(x, integer(target_size_height), integer(target_size_width), sampling_mode)
+    (height,), (width,) = positive(target_size_height, "height"), positive(target_size_width, "width")
+    return _bilinear(x, height, width, sampling_mode)
 
 
 def _scaled(extent: int, factor: Any) -> int:
-    return int(np.floor(np.asarray(factor).reshape(-1)[0] * extent))
+    scaled = int(np.floor(np.asarray(factor).reshape(-1)[0] * extent))
+    if scaled < 1:
+        raise ValueError(f"{extent} elements times {np.asarray(factor).reshape(-1)[0]} are none")
+    return scaled
 
 
 @op("upsample_nearest_neighbor", exact=True)

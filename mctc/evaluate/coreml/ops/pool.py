@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mctc.evaluate.coreml.declaration import op
-from mctc.evaluate.coreml.ops.arguments import along, flag, integers
+from mctc.evaluate.coreml.ops.arguments import along, flag, positive
 from mctc.evaluate.coreml.ops.windows import pad_spatial, paddings, windows
 from mctc.evaluate.coreml.precision import Array
 
@@ -35,8 +35,8 @@ def _amounts(
 def _windows(
     x: Array, kernel_sizes: Any, strides: Any, pad_type: str, pad: Any, ceil_mode: Any, value: float
 ) -> tuple[Array, tuple[int, ...]]:
-    kernel = integers(kernel_sizes)
-    steps = integers(strides) if strides is not None else [1] * len(kernel)
+    kernel = positive(kernel_sizes, "kernel_sizes")
+    steps = positive(strides, "strides") if strides is not None else [1] * len(kernel)
     padded = pad_spatial(x, _amounts(x, kernel, steps, pad_type, pad, flag(ceil_mode)), value)
     return windows(padded, kernel, steps, [1] * len(kernel)), tuple(range(-len(kernel), 0))
 
@@ -62,8 +62,8 @@ def avg_pool(
 ) -> Array:
     """The mean of each window, padding counted as zeros or not at all; what ceil mode adds is never counted."""
     view, axes = _windows(x, kernel_sizes, strides, pad_type, pad, ceil_mode, 0.0)
-    kernel = integers(kernel_sizes)
-    steps = integers(strides) if strides is not None else [1] * len(kernel)
+    kernel = positive(kernel_sizes, "kernel_sizes")
+    steps = positive(strides, "strides") if strides is not None else [1] * len(kernel)
     count = np.ones([1] * x.ndim, np.float32)
     for axis, counted in enumerate(_counts(x, kernel, steps, pad_type, pad, ceil_mode, exclude_padding_from_average)):
         count = count * along(counted, axis + 2, x.ndim)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mctc.evaluate.coreml.declaration import Function, op
-from mctc.evaluate.coreml.ops.arguments import flag, integer, integers
+from mctc.evaluate.coreml.ops.arguments import flag, integer, integers, positive
 from mctc.evaluate.coreml.precision import Array
 
 
@@ -106,7 +106,10 @@ def stack(values: list[Array], axis: Any) -> Array:
 @op("tile", exact=True)
 def tile(x: Array, reps: Any) -> Array:
     """x repeated along each axis."""
-    return np.tile(x, integers(reps))
+    counts = positive(reps, "reps")
+    if len(counts) != x.ndim:
+        raise ValueError(f"reps has {len(counts)} numbers for {x.ndim} axes")
+    return np.tile(x, counts)
 
 
 @op("reverse", exact=True)
@@ -216,8 +219,9 @@ def slice_by_size(x: Array, begin: Any, size: Any) -> Array:
 def sliding_windows(x: Array, axis: Any, size: Any, stride: Any = 1) -> Array:
     """Every window along an axis; the elements of a window become the axis after it."""
     place = integer(axis) % x.ndim
-    view = np.moveaxis(sliding_window_view(x, integer(size), axis=place), -1, place + 1)
-    index = (*[slice(None)] * place, slice(None, None, integer(stride)))
+    (extent,), (step,) = positive(size, "size"), positive(stride, "stride")
+    view = np.moveaxis(sliding_window_view(x, extent, axis=place), -1, place + 1)
+    index = (*[slice(None)] * place, slice(None, None, step))
     return view[index]
 
 
@@ -225,7 +229,7 @@ def sliding_windows(x: Array, axis: Any, size: Any, stride: Any = 1) -> Array:
 def depth_to_space(x: Array, block_size: Any) -> Array:
     """Channels to blocks of pixels, the block's place in the slower channels."""
     n, c, h, w = x.shape
-    b = integer(block_size)
+    (b,) = positive(block_size, "block_size")
     return x.reshape(n, b, b, c // (b * b), h, w).transpose(0, 3, 4, 1, 5, 2).reshape(n, c // (b * b), h * b, w * b)
 
 
@@ -233,7 +237,7 @@ def depth_to_space(x: Array, block_size: Any) -> Array:
 def space_to_depth(x: Array, block_size: Any) -> Array:
     """The inverse of depth_to_space."""
     n, c, h, w = x.shape
-    b = integer(block_size)
+    (b,) = positive(block_size, "block_size")
     return x.reshape(n, c, h // b, b, w // b, b).transpose(0, 3, 5, 1, 2, 4).reshape(n, c * b * b, h // b, w // b)
 
 
@@ -241,7 +245,7 @@ def space_to_depth(x: Array, block_size: Any) -> Array:
 def pixel_shuffle(x: Array, upscale_factor: Any) -> Array:
     """Channels to blocks of pixels, the block's place in the faster channels."""
     n, c, h, w = x.shape
-    f = integer(upscale_factor)
+    f = positive(upscale_factor, "upscale_factor")[0]
     return x.reshape(n, c // (f * f), f, f, h, w).transpose(0, 1, 4, 2, 5, 3).reshape(n, c // (f * f), h * f, w * f)
 
 
@@ -249,7 +253,7 @@ def pixel_shuffle(x: Array, upscale_factor: Any) -> Array:
 def pixel_unshuffle(x: Array, downscale_factor: Any) -> Array:
     """The inverse of pixel_shuffle."""
     n, c, h, w = x.shape
-    f = integer(downscale_factor)
+    f = positive(downscale_factor, "downscale_factor")[0]
     return x.reshape(n, c, h // f, f, w // f, f).transpose(0, 1, 3, 5, 2, 4).reshape(n, c * f * f, h // f, w // f)
 
 
