@@ -267,7 +267,9 @@ class Compiler:
         for key, bindings in operands.items():
             for binding in bindings:
                 type_ = self.types.get(binding.name) if isinstance(binding, Reference) else binding.type
-                if isinstance(type_, TensorType) and dtypes.setdefault(key, type_.dtype) != type_.dtype:
+                if not isinstance(type_, TensorType) or type_.dtype == "string":  # a name among numbers, in elem_shape
+                    continue
+                if dtypes.setdefault(key, type_.dtype) != type_.dtype:
                     raise TypeMismatch(f"{self.where(operation)}: '{key}' mixes {dtypes[key]} and {type_.dtype}")
         kinds = {dtypes[key] for key in declaration.same if key in dtypes}
         if len(kinds) > 1:

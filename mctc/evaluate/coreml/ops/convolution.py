@@ -134,21 +134,23 @@ def _scatter_taps(x: Array, weight: Array, step: list[int], spread: list[int], g
     taps_first = np.moveaxis(weight.reshape(groups, channels // groups, per_group, *kernel), (1, 2), (-1, -2))
     for tap in np.ndindex(*kernel[:-1], -(-kernel[-1] // beside)):
         first = tap[-1] * beside
-        taken = taps_first[(slice(None), *tap[:-1], slice(first, first + beside))]  # group, taps, out, in
+        here: Any = (slice(None), *tap[:-1], slice(first, first + beside))
+        taken = taps_first[here]  # group, taps, out, in
         count = taken.shape[1]
         made = np.matmul(taken.reshape(groups, count * per_group, -1), flat)
-        places = tuple(
+        lead = [
             slice(t * d, t * d + (n - 1) * s + 1, s)
             for t, d, n, s in zip(tap[:-1], spread, sizes[:-1], step, strict=False)
-        )
+        ]
         start = first * spread[-1]
         if count == 1:
-            part = made.reshape(batch, per_group * groups, *sizes)
-            full[(*BOTH, *places, slice(start, start + (sizes[-1] - 1) * step[-1] + 1, step[-1]))] += part
+            place: Any = (*BOTH, *lead, slice(start, start + (sizes[-1] - 1) * step[-1] + 1, step[-1]))
+            full[place] += made.reshape(batch, per_group * groups, *sizes)
             continue
-        part = made.reshape(batch, groups, count, per_group, *sizes)
-        runs = full[(*BOTH, *places, slice(start, start + sizes[-1] * beside))]
+        place = (*BOTH, *lead, slice(start, start + sizes[-1] * beside))
+        runs = full[place]
         runs = runs.reshape(*runs.shape[:-1], sizes[-1], beside)  # a view: an axis is split, none are joined
+        part = made.reshape(batch, groups, count, per_group, *sizes)
         runs[..., :count] += np.moveaxis(part, 2, -1).reshape(batch, -1, *sizes, count)
     return full[..., : shape[-1]]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,8 @@ def by_columns(x: Array, weight: Array, strides: Sequence[int], dilations: Seque
     result = np.empty((x.shape[0], groups, matrix.shape[1], *out), np.float32)
     for item in range(x.shape[0]):
         for rows in _blocks(out[0], groups * matrix.shape[2] * prod(out[1:])):
-            columns = taps_first[(item, ..., rows, *others)].reshape(groups, matrix.shape[2], -1)
+            place: Any = (item, ..., rows, *others)
+            columns = taps_first[place].reshape(groups, matrix.shape[2], -1)
             made = np.matmul(matrix, columns)
             result[item, :, :, rows] = made.reshape(groups, matrix.shape[1], -1, *out[1:])
     return result.reshape(x.shape[0], weight.shape[0], *out)
