@@ -17,7 +17,7 @@ from mctc.lint.config import NEVER, Settings, read_settings
 from mctc.lint.selection import Layer, layered, read_severities
 
 if TYPE_CHECKING:
-    from mctc.lint.coreml.report import Report
+    from mctc.lint.coreml.report import Report, Unchecked
     from mctc.lint.coreml.rule import Severity
     from mctc.lint.coreml.table import Table
 
@@ -73,11 +73,11 @@ def print_exporter() -> int:
 
 
 class _Job:
-    """One call. `unreadable` counts packages that could not be checked."""
+    """One call. `unchecked` are the models that no rule was applied to."""
 
     def __init__(self, settings: Settings, wanted: Wanted, rules: Table) -> None:
         self.settings, self.wanted, self.rules = settings, wanted, rules
-        self.unreadable = 0
+        self.unchecked: list[Unchecked] = []
 
     def run(self, packages: Sequence[Path]) -> int:
         _check_wanted(self.wanted, self.settings, len(packages))
@@ -92,7 +92,7 @@ class _Job:
             return self.ended(self.compare(*reports))
         if self.settings.baseline is not None and self.wanted.measured is None:
             reports = self.without_known(reports)
-        if reports:
+        if reports or (self.unchecked and self.settings.format in RENDER):
             self.show(reports)
         return self.ended(self.fails(reports))
 
@@ -101,34 +101,28 @@ class _Job:
         for index, package in enumerate(packages):
             if index:
                 gc.collect()  # a graph is full of cycles, and no search for them runs by itself (no_cycle_search)
-            report = self.checked(package)
-            if report is not None:
-                yield report
+            yield from self.checked(package)
 
-    def checked(self, package: Path) -> Report | None:
-        """The report of a package; None, with the error told, for one that can't be read."""
+    def checked(self, package: Path) -> Iterator[Report]:
+        """The reports of a package's programs; what can't be checked is told and kept."""
         from mctc.lint.coreml.check import Choice, check_package
         from mctc.lint.coreml.choice import choice_for
+        from mctc.lint.coreml.models import models_of
         from mctc.lint.coreml.places import places_of
-        from mctc.package import NotAProgram, PackageError, read_package
+        from mctc.lint.coreml.report import Unchecked
 
         choice = choice_for(self.settings, package, self.rules)
         if self.wanted.measured is not None:  # a rule is scored by what it says, shown or not
             choice = Choice(severities=choice.severities)
-        try:
-            read = read_package(package)
-        except PackageError as error:
-            self.unreadable += 1
-            self.tell(error)
-            if isinstance(error, NotAProgram):
-                from mctc.lint.coreml.formats.foreign import describe
-
-                click.echo(describe(error.model), err=True)
-            return None
-        return check_package(
-            read, self.rules.rules.values(), device=self.settings.device, system=self.settings.os,
-            choice=choice, places=places_of(package), components=self.components(package),
-        )  # fmt: skip
+        for model in models_of(package):
+            if isinstance(model, Unchecked):
+                self.unchecked.append(model)
+                self.tell(model)
+                continue
+            yield check_package(
+                model, self.rules.rules.values(), device=self.settings.device, system=self.settings.os,
+                choice=choice, places=places_of(package), components=self.components(package),
+            )  # fmt: skip
 
     def components(self, package: Path) -> Mapping[str, str]:
         """What to call functions of a build; a plan and another package are compared by the package's own names."""
@@ -136,10 +130,15 @@ class _Job:
 
         return {} if self.wanted.diff or self.wanted.measured else components_of(package)
 
-    def tell(self, error: MctcError) -> None:
+    def tell(self, model: Unchecked) -> None:
+        """A package of which nothing was checked is an error; a member of a pipeline stands in the report."""
         from mctc.cli.terminal import color_wanted
 
-        click.echo(error.render(color=color_wanted(sys.stderr)), err=True)
+        if model.fails:
+            error = MctcError(model.reason, hint=model.hint or None)
+            click.echo(error.render(color=color_wanted(sys.stderr)), err=True)
+            for line in model.about:
+                click.echo(f"  {line}", err=True)
 
     def show(self, reports: list[Report]) -> None:
         """Prints or writes the report in the wanted form, then what was measured if that is asked for."""
@@ -151,9 +150,10 @@ class _Job:
         elif form == "text":
             from mctc.lint.coreml.formats.text import render_text
 
-            self.print(render_text(reports, color=self.color, everything=self.wanted.everything))
+            everything = self.wanted.everything
+            self.print(render_text(reports, color=self.color, everything=everything, unchecked=self.unchecked))
         else:
-            self.print(RENDER[form](reports))
+            self.print(RENDER[form](reports, self.unchecked))
 
     @property
     def color(self) -> bool:
@@ -190,7 +190,7 @@ class _Job:
         return level is not None and any(severity.rank <= level.rank for severity in found)
 
     def ended(self, failed: bool) -> int:
-        if self.unreadable:
+        if any(model.fails for model in self.unchecked):
             return ExitCode.USAGE
         return ExitCode.FAILED if failed else ExitCode.OK
 
@@ -279,37 +279,37 @@ def _statistics(reports: Sequence[Report]) -> str:
     )
 
 
-def _json(reports: Sequence[Report]) -> str:
+def _json(reports: Sequence[Report], unchecked: Sequence[Unchecked]) -> str:
     from mctc.lint.coreml.formats.json_report import render_json
 
-    return render_json(reports)
+    return render_json(reports, unchecked)
 
 
-def _sarif(reports: Sequence[Report]) -> str:
+def _sarif(reports: Sequence[Report], unchecked: Sequence[Unchecked]) -> str:
     from mctc.lint.coreml.formats.sarif import render_sarif
 
-    return render_sarif(reports)
+    return render_sarif(reports, unchecked)
 
 
-def _github(reports: Sequence[Report]) -> str:
+def _github(reports: Sequence[Report], unchecked: Sequence[Unchecked]) -> str:
     from mctc.lint.coreml.formats.github import render_github
 
-    return render_github(reports)
+    return render_github(reports, unchecked)
 
 
-def _markdown(reports: Sequence[Report]) -> str:
+def _markdown(reports: Sequence[Report], unchecked: Sequence[Unchecked]) -> str:
     from mctc.lint.coreml.formats.markdown import render_markdown
 
-    return render_markdown(reports)
+    return render_markdown(reports, unchecked)
 
 
-def _html(reports: Sequence[Report]) -> str:
+def _html(reports: Sequence[Report], unchecked: Sequence[Unchecked]) -> str:
     from mctc.lint.coreml.formats.page import render_page
 
-    return render_page(reports)
+    return render_page(reports, unchecked)
 
 
-RENDER: dict[str, Callable[[Sequence[Report]], str]] = {
+RENDER: dict[str, Callable[[Sequence[Report], Sequence[Unchecked]], str]] = {
     "json": _json,
     "sarif": _sarif,
     "github": _github,

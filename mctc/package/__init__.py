@@ -8,7 +8,7 @@ the model's folder · protobuf: the message classes.
 
 from __future__ import annotations
 
-from mctc.package.errors import NotAProgram, PackageError
+from mctc.package.errors import AbsentFile, NotAProgram, PackageError
 from mctc.package.model import (
     Binding,
     Block,
@@ -26,6 +26,7 @@ from mctc.package.read import read_package
 from mctc.package.types import ListType, NamedType, OtherType, StateType, TensorType, ValueType
 
 __all__ = [
+    "AbsentFile",
     "Binding",
     "Block",
     "Constant",

@@ -1,7 +1,9 @@
 """The weight file of a package: MIL's blob storage, version 2, read one tensor at a time.
 
 A file starts with a 64-byte header (blob count, version). A tensor is named by the offset of its 64-byte metadata
-record: sentinel 0xDEADBEEF, type code, size in bytes, offset of the data, unused bits in the last byte.
+record: sentinel 0xDEADBEEF, type code, size in bytes, offset of the data, unused bits in the last byte. The last counts
+only for elements narrower than a byte: writers before iOS 18 left whatever was in memory there, and in all that
+follows (StorageFormat.hpp of coremltools' MILBlob).
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ class BlobFile:
         self.size = os.fstat(self._descriptor).st_size
         version = _HEADER.unpack(self.read(0, _HEADER.size))[1]
         if version != _VERSION:
-            raise PackageError(f"{path}: blob storage version {version}, only version {_VERSION} is known")
+            raise PackageError(
+                f"{path}: no weights of an ML program (storage version {version}, only {_VERSION} is one)", hint=_CUT
+            )
 
     def read(self, offset: int, size: int) -> bytes:
         """`size` bytes from `offset`. Raises PackageError when they reach past the end."""
@@ -68,7 +72,7 @@ class BlobFile:
             wanted = f"found {sentinel:#x} where {_SENTINEL:#x} belongs"
             raise PackageError(f"{self._record(offset)}: no tensor record here ({wanted})")
         if type_.dtype in DTYPES:  # of another type nothing is known that could be compared
-            self._check(offset, type_, code, size * 8 - spare if 0 <= spare < 8 else -1, size)
+            self._check(offset, type_, code, size, spare)
         if start + size > self.size:
             raise PackageError(
                 f"{self._record(offset)}: its data end at byte {start + size}, the file has {self.size}",
@@ -79,14 +83,20 @@ class BlobFile:
     def _record(self, offset: int) -> str:
         return f"{self.path}, record at byte {offset}"
 
-    def _check(self, offset: int, type_: TensorType, code: int, found: int, size: int) -> None:
+    def _check(self, offset: int, type_: TensorType, code: int, size: int, unused: int) -> None:
         dtype = DTYPES[type_.dtype]
         if dtype.blob_code is None or code != dtype.blob_code:
             holds = next((row.name for row in DTYPES.values() if row.blob_code == code), f"code {code}")
             raise PackageError(f"{self._record(offset)}: holds {holds}, the program says {type_}")
         bits = prod(n for n in type_.shape or () if n is not None) * dtype.bits
-        if found != bits or any(n is not None and n < 0 for n in type_.shape or ()):
-            raise PackageError(f"{self._record(offset)}: holds {size} bytes, {type_} needs {-(-bits // 8)}")
+        wanted = -(-bits // 8)
+        if size != wanted or any(n is not None and n < 0 for n in type_.shape or ()):
+            raise PackageError(f"{self._record(offset)}: holds {size} bytes, {type_} needs {wanted}")
+        if dtype.bits < 8 and unused != wanted * 8 - bits:
+            raise PackageError(
+                f"{self._record(offset)}: leaves {unused} bits of its last byte unused, {type_} needs "
+                f"{wanted * 8 - bits} unused"
+            )
 
 
 @dataclass(frozen=True, eq=False, slots=True)

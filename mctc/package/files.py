@@ -6,33 +6,47 @@ import os
 import stat
 from pathlib import Path
 
-from mctc.package.errors import PackageError
+from mctc.package.errors import AbsentFile, PackageError
+from mctc.package.placeholders import HEAD, in_cache, missing, outside, placeholder
 
 MODEL_LIMIT = (1 << 31) - 1
 """Bytes of a specification: protobuf's own limit for a message."""
 
 
 def inside(folder: Path, path: Path) -> Path:
-    """`path` with every link resolved. Raises PackageError when that lies outside the folder."""
+    """`path` with every link resolved. Raises AbsentFile when that lies outside the folder or leads nowhere.
+
+    A link of the Hugging Face cache may end at one of the cache's own blobs.
+    """
     try:
         base, real = Path(os.path.realpath(folder)), Path(os.path.realpath(path))
     except (OSError, ValueError) as error:  # names that the file system can't hold
         raise PackageError(f"{folder}: the path {str(path)!r} can't be followed ({error})") from error
-    if base != real and base not in real.parents:
-        raise PackageError(f"{folder}: the path {path} leads outside the package")
+    if base != real and base not in real.parents and not in_cache(base, real):
+        raise AbsentFile(path, outside(real))
+    if os.path.islink(path) and not os.path.lexists(real):  # noqa: PTH114 — Path.is_symlink raises for a long name
+        raise AbsentFile(path, missing(path))
     return real
 
 
 def open_regular(path: Path) -> int:
-    """A descriptor of a regular file, opened for reading. Raises PackageError."""
+    """A descriptor of a regular file, opened for reading. Raises AbsentFile where its content is elsewhere, and
+    PackageError."""
     try:
         # Non-blocking, so that a pipe in the place of the file can't stall the reader.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError as error:
+        raise AbsentFile(path, missing(path)) from error
     except (OSError, ValueError) as error:
         raise PackageError(f"{path}: can't be opened ({getattr(error, 'strerror', None) or error})") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
         raise PackageError(f"{path}: not a regular file")
+    stands = placeholder(os.pread(descriptor, HEAD, 0), found.st_size)
+    if stands is not None:
+        os.close(descriptor)
+        raise AbsentFile(path, stands)
     return descriptor
 
 

@@ -15,13 +15,18 @@ _MANIFEST_LIMIT = 1 << 20
 
 
 def find_model(package: Path) -> Path:
-    """The specification file that Manifest.json names as the root model. Raises PackageError."""
+    """The specification file that Manifest.json names as the root model. Raises PackageError.
+
+    A link is not resolved: weights lie beside the link, not beside what it leads to.
+    """
     manifest = package / "Manifest.json"
     try:
         content = json.loads(read_file(inside(package, manifest), _MANIFEST_LIMIT))
     except (ValueError, RecursionError) as error:
         raise PackageError(f"{manifest}: not readable as JSON ({error})") from error
-    return inside(package, package / "Data" / _root_path(content, manifest))
+    model = package / "Data" / _root_path(content, manifest)
+    inside(package, model)
+    return model
 
 
 def _root_path(content: Any, manifest: Path) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from mctc.package.errors import AbsentFile
 from mctc.package.types import NamedType, TensorType, ValueType
 
 
@@ -148,7 +149,8 @@ class Package:
     """An ML program. `descriptions` has an entry for every function that the model description names.
 
     `container` is what it was read from: "mlpackage" (a folder), "mlmodel" (a bare specification) or "mlmodelc" (a
-    compiled model).
+    compiled model). `member` is its name in the pipeline that it is part of. `absent` are weight files that aren't
+    there: the constants in them have a type and a size, and asking for a value raises AbsentFile.
     """
 
     path: Path
@@ -158,6 +160,8 @@ class Package:
     default_function: str
     descriptions: Mapping[str, Description] = field(default_factory=dict)
     container: str = "mlpackage"
+    member: str = ""
+    absent: tuple[AbsentFile, ...] = ()
 
     @property
     def opset(self) -> str:
@@ -170,7 +174,8 @@ class ForeignModel:
     """A model that is no ML program, as far as it is read.
 
     `kind` is the name of the model type in Model.proto ("neuralNetwork", "pipeline" and so on); `layers` are the name
-    and type of each layer of a neural network, `members` the kinds of the models in a pipeline.
+    and type of each layer of a neural network, `members` the models of a pipeline. `member` is its own name in the
+    pipeline that it is part of.
     """
 
     path: Path
@@ -179,4 +184,6 @@ class ForeignModel:
     layers: tuple[tuple[str, str], ...] = ()
     inputs: tuple[Feature, ...] = ()
     outputs: tuple[Feature, ...] = ()
-    members: tuple[str, ...] = ()
+    members: tuple[Package | ForeignModel, ...] = ()
+    member: str = ""
+    container: str = "mlmodel"

@@ -13,17 +13,18 @@ from mctc.package.specification import read_specification
 from mctc.package.weights import Weights
 
 
-def read_package(path: str | os.PathLike[str]) -> Package:
+def read_package(path: str | os.PathLike[str], *, absent_weights: bool = False) -> Package:
     """Reads a .mlpackage or .mlmodelc folder or a .mlmodel file; weights stay there until a constant is asked for.
 
-    Raises NotAProgram when the model is of another kind than an ML program, and PackageError when nothing of the three
-    is there or it is damaged.
+    absent_weights: whether a model is read of which weight files aren't there; Package.absent has them. Raises
+    NotAProgram when the model is of another kind than an ML program, AbsentFile when a file is missing or something
+    stands in its place, and PackageError when nothing of the three is there or it is damaged.
     """
     with collector_paused():
-        return _read(Path(path))
+        return _read(Path(path), absent_weights)
 
 
-def _read(place: Path) -> Package:
+def _read(place: Path, absent: bool) -> Package:
     if not os.path.exists(place):  # noqa: PTH110 — Path.exists raises where a folder may not be entered
         raise PackageError(f"{place}: there is no such package")
     if not place.is_dir():
@@ -32,14 +33,15 @@ def _read(place: Path) -> Package:
                 f"{place}: a .mlpackage is a folder; this is a file",
                 hint="a .mlpackage or .mlmodelc folder or a .mlmodel file is read",
             )
-        return read_specification(place, place, Weights(place.parent, place.parent, "weights"), "mlmodel")
+        weights = Weights(place.parent, place.parent, "weights", may_be_absent=absent)
+        return read_specification(place, place, weights, "mlmodel")
     if os.path.lexists(place / "Manifest.json"):
         model = find_model(place)
-        return read_specification(place, model, Weights(model.parent, place), "mlpackage")
+        return read_specification(place, model, Weights(model.parent, place, may_be_absent=absent), "mlpackage")
     from mctc.package.compiled import is_compiled, read_compiled  # its parser is the only part that costs an import
 
     if is_compiled(place):
-        return read_compiled(place)
+        return read_compiled(place, absent_weights=absent)
     raise PackageError(
         f"{place}: no Manifest.json here, so this isn't a .mlpackage",
         hint="a .mlpackage or .mlmodelc folder or a .mlmodel file is read",

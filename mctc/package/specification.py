@@ -1,7 +1,11 @@
-"""Reads a specification: the protobuf message that a .mlpackage holds and a .mlmodel is."""
+"""Reads a specification: the protobuf message that a .mlpackage holds and a .mlmodel is.
+
+A pipeline holds specifications in its own; they are read as the models that they are.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,7 @@ from mctc.package.features import descriptions, features
 from mctc.package.files import read_file
 from mctc.package.functions import FunctionReader, Limits
 from mctc.package.model import ForeignModel, Function, Metadata, Package
+from mctc.package.placeholders import HEAD, other_content
 from mctc.package.protobuf import model_class
 from mctc.package.values import Constants
 from mctc.package.weights import Weights
@@ -17,15 +22,25 @@ from mctc.package.weights import Weights
 
 def read_specification(path: Path, file: Path, weights: Weights, container: str) -> Package:
     """The program in `file`, with `path` as the name that messages use. Raises PackageError."""
-    model = model_class()()
+    message = model_class()()
+    content = read_file(file)
     try:
-        model.ParseFromString(read_file(file))
-    except PackageError:
-        raise
+        message.ParseFromString(content)
     except Exception as error:  # protobuf's DecodeError; other backends raise their own
-        raise PackageError(f"{file}: not a Core ML specification ({error})") from error
+        other = other_content(content[:HEAD])
+        raise PackageError(
+            f"{file}: not a Core ML specification ({other.what if other else error})",
+            hint=other.hint if other else "it is cut short or damaged: copy or download it again",
+        ) from error
+    model = _model(path, message, weights, container)
+    if isinstance(model, ForeignModel):
+        raise NotAProgram(model)
+    return model
+
+
+def _model(path: Path, model: Any, weights: Weights, container: str, member: str = "") -> Package | ForeignModel:
     if model.WhichOneof("Type") != "mlProgram":
-        raise NotAProgram(_foreign(path, model))
+        return _foreign(path, model, weights, container, member)
     constants, limits = Constants(weights), Limits()
     functions = {
         name: FunctionReader(name, constants, limits).function(message)
@@ -40,6 +55,8 @@ def read_specification(path: Path, file: Path, weights: Weights, container: str)
         default_function=default,
         descriptions=descriptions(model.description, default),
         container=container,
+        member=member,
+        absent=weights.absent,
     )
 
 
@@ -58,12 +75,12 @@ def _metadata(message: Any) -> Metadata:
     return Metadata(message.shortDescription, message.versionString, message.author, message.license, user)
 
 
-def _foreign(path: Path, model: Any) -> ForeignModel:
+def _foreign(path: Path, model: Any, weights: Weights, container: str, member: str) -> ForeignModel:
     kind = model.WhichOneof("Type")
     content = getattr(model, kind) if kind else None
     pipeline = getattr(content, "pipeline", content)  # a classifier's or regressor's wraps it once more
     layers = getattr(content, "layers", ()) if kind and kind.startswith("neuralNetwork") else ()
-    members = getattr(pipeline, "models", ()) if kind and kind.startswith("pipeline") else ()
+    inside = pipeline if kind and kind.startswith("pipeline") else None
     return ForeignModel(
         path=path,
         spec_version=model.specificationVersion,
@@ -71,5 +88,15 @@ def _foreign(path: Path, model: Any) -> ForeignModel:
         layers=tuple((layer.name, layer.WhichOneof("layer") or "unknown") for layer in layers),
         inputs=features(model.description.input),
         outputs=features(model.description.output),
-        members=tuple(member.WhichOneof("Type") or "nothing" for member in members),
+        members=() if inside is None else tuple(_members(path, inside, weights, container)),
+        member=member,
+        container=container,
     )
+
+
+def _members(path: Path, pipeline: Any, weights: Weights, container: str) -> Iterator[Package | ForeignModel]:
+    """The models of a pipeline, each under the name that the pipeline gives it."""
+    names = list(pipeline.names)
+    for place, model in enumerate(pipeline.models):
+        name = names[place] if place < len(names) else f"model{place}"
+        yield _model(path, model, weights, container, name)

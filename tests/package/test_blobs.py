@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +70,51 @@ def test_a_record_of_another_type_or_size_is_refused(
     offset = write(coremltools, tmp_path / "weight.bin", "fp16", np.zeros(21, np.float16))
     with pytest.raises(PackageError, match=message):
         BlobFile(tmp_path / "weight.bin").entry(offset, type_)
+
+
+def set_field(path: Path, offset: int, number: int) -> None:
+    """Writes a field of 64 bits into a weight file."""
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 8] = number.to_bytes(8, "little")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("number", [1, 8, 0x7FFF_1234, (1 << 64) - 1])
+@pytest.mark.parametrize("field", [24, 32, 40, 48, 56])
+def test_the_reserved_fields_of_whole_bytes_may_hold_anything(
+    coremltools: Any, tmp_path: Path, field: int, number: int
+) -> None:
+    values = np.arange(21, dtype=np.float16)
+    offset = write(coremltools, tmp_path / "weight.bin", "fp16", values)
+    set_field(tmp_path / "weight.bin", offset + field, number)
+    found = BlobFile(tmp_path / "weight.bin").entry(offset, TensorType("fp16", (21,))).load()
+    np.testing.assert_array_equal(found, values)
+
+
+def test_the_unused_bits_of_a_narrow_type_count(coremltools: Any, tmp_path: Path) -> None:
+    offset = write(coremltools, tmp_path / "weight.bin", "uint4", np.arange(15, dtype=np.uint8))
+    file = BlobFile(tmp_path / "weight.bin")
+    assert file.entry(offset, TensorType("uint4", (15,))).load().tolist() == list(range(15))
+    with pytest.raises(PackageError, match=r"leaves 4 bits of its last byte unused, uint4\[16\] needs 0 unused"):
+        file.entry(offset, TensorType("uint4", (16,)))
+    set_field(tmp_path / "weight.bin", offset + 24, 9)
+    with pytest.raises(PackageError, match="leaves 9 bits"):
+        BlobFile(tmp_path / "weight.bin").entry(offset, TensorType("uint4", (15,)))
+
+
+@settings(deadline=None, max_examples=40)
+@given(size=st.integers(1, 5), other=st.integers(1, 5), unused=st.integers(0, 9), narrow=st.booleans())
+def test_an_error_never_contradicts_itself(
+    coremltools: Any, tmp_path_factory: pytest.TempPathFactory, size: int, other: int, unused: int, narrow: bool
+) -> None:
+    path = tmp_path_factory.mktemp("blobs") / "weight.bin"
+    dtype = "uint4" if narrow else "fp16"
+    offset = write(coremltools, path, dtype, np.zeros(size, np.uint8 if narrow else np.float16))
+    set_field(path, offset + 24, unused)
+    try:
+        BlobFile(path).entry(offset, TensorType(dtype, (other,)))
+    except PackageError as error:
+        held, needed = (int(number) for number in re.findall(r"(?:holds|leaves|needs) (\d+)", error.message))
+        assert held != needed
+    else:
+        assert (-(-size // 2) * 8 - unused == other * 4) if narrow else size == other

@@ -129,8 +129,13 @@ def test_a_compiled_neural_network_is_told_apart(tmp_path: Path) -> None:
     folder = compiled(tmp_path, program=None)
     with pytest.raises(PackageError, match="isn't a compiled ML program"):
         read_package(folder)
-    (folder / "model.espresso.net").touch()
-    with pytest.raises(NotAProgram, match="the model is a neuralNetwork, only ML programs are read"):
+    (folder / "model.espresso.net").write_text('{"layers": [{"name": "first", "type": "convolution"}, {}, 3]}')
+    with pytest.raises(NotAProgram, match="the model is a neuralNetwork, only ML programs are read") as raised:
+        read_package(folder)
+    assert raised.value.model.layers == (("first", "convolution"), ("", "unknown"))
+    assert "compiled from a .mlmodel" in (raised.value.hint or "")
+    (folder / "model.espresso.net").write_text("[" * 100_000)
+    with pytest.raises(NotAProgram, match="the model is a neuralNetwork"):
         read_package(folder)
     metadata = {**METADATA, "modelType": {"name": "MLModelType_pipeline"}}
     with pytest.raises(NotAProgram) as raised:
@@ -141,7 +146,7 @@ def test_a_compiled_neural_network_is_told_apart(tmp_path: Path) -> None:
 
 DAMAGES: list[tuple[str, Callable[[Path], Any], str]] = [
     ("noise", lambda f: f.write_bytes(b"\xff" * 64), "not a text"),
-    ("empty", lambda f: f.write_text(""), "line 1: 'program"),
+    ("empty", lambda f: f.write_text(""), "an empty file"),
     ("a pipe", lambda f: (f.unlink(), os.mkfifo(f)), "not a regular file"),
     ("a link out", lambda f: (f.unlink(), f.symlink_to("/etc/passwd")), "leads outside the package"),
     ("a link to itself", lambda f: (f.unlink(), f.symlink_to(f)), "can't be"),

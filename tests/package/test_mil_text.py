@@ -214,7 +214,7 @@ BAD_VALUES = [
     ("string(1)", "a string was expected"),
     ("fp16(BLOBFILE(path = string(\"@model_path/w.bin\")))", "needs a path and an offset"),
     ("fp16(BLOBFILE(path = string(\"@model_path/../w.bin\"), offset = uint64(64)))", "isn't inside the package"),
-    ("fp16(BLOBFILE(path = string(\"@model_path/w.bin\"), offset = uint64(64)))", "can't be opened"),
+    ("fp16(BLOBFILE(path = string(\"@model_path/w.bin\"), offset = uint64(64)))", "there is no such file"),
 ]  # fmt: skip
 
 

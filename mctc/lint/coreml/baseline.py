@@ -49,7 +49,7 @@ class Baseline:
 def write(reports: Sequence[Report]) -> str:
     """The text of a baseline that knows all findings of these reports, the same whatever their order."""
     entries = []
-    for report, name in zip(reports, _names([report.path for report in reports]), strict=True):
+    for report, name in zip(reports, _names([report.label for report in reports]), strict=True):
         counts = Counter(finding.fingerprint for finding in report.findings)
         entries += [(name, fingerprint, count) for fingerprint, count in counts.items()]
     rows = [
@@ -90,7 +90,7 @@ def read(path: Path) -> Baseline:
 
 def apply(report: Report, baseline: Baseline) -> Report:
     """The report without what is known: of each fingerprint, as many findings as the baseline counts."""
-    left = Counter(baseline.of(report.path)[1])
+    left = Counter(baseline.of(report.label)[1])
     findings = []
     for finding in report.findings:
         if left[finding.fingerprint] > 0:
@@ -110,7 +110,7 @@ def stale(reports: Iterable[Report], baseline: Baseline, codes: Iterable[str] | 
     shown = None if codes is None else frozenset(codes)
     found = []
     for report in reports:
-        name, known = baseline.of(report.path)
+        name, known = baseline.of(report.label)
         missed = {code for code, _ in report.skipped}
         counts = Counter(finding.fingerprint for finding in report.findings)
         for fingerprint, count in sorted(known.items()):

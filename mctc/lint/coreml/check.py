@@ -12,7 +12,7 @@ from mctc.lint.coreml.placement import Placement, Predicted, place
 from mctc.lint.coreml.report import Finding, FunctionReport, OpRow, Place, Report, SegmentRow
 from mctc.lint.coreml.rule import Effect, FunctionRule, Hit, OpRule, PackageRule, PlacementRule, Rule, Severity
 from mctc.lint.coreml.target import Target, resolve
-from mctc.package import Package
+from mctc.package import AbsentFile, Package
 
 Places = Mapping[str, Mapping[str, Place]]
 """For every function, where its ops come from, by their names."""
@@ -107,6 +107,8 @@ class _Check:
             skipped=tuple(self.skipped),
             hidden=self.hidden,
             made_by=dict(package.metadata.user),
+            member=package.member,
+            notes=tuple(_without(package, each) for each in package.absent),
         )
 
     def _op_hits(self, function: FunctionGraph) -> Iterator[tuple[Rule, Hit]]:
@@ -195,6 +197,15 @@ class _Check:
             tuple(map(str, function.outputs)),
             tuple(map(str, function.states)),
         )
+
+
+def _without(package: Package, absent: AbsentFile) -> str:
+    """What a report says of a weight file that isn't there."""
+    name = absent.path.relative_to(package.path) if absent.path.is_relative_to(package.path) else absent.path
+    return (
+        f"weight file {name}: {absent.what}. Sizes are from shapes alone, and no rule has looked at its values; "
+        f"{absent.hint}"
+    )
 
 
 def _is_about(hit: Hit, function: FunctionGraph) -> bool:

@@ -126,8 +126,8 @@ def compare(old: Report, new: Report) -> Difference:
     gone, found = _unmatched(old.findings, new.findings, names)
     weights = _measure("weights", Unit.BYTES, old.weight_bytes, new.weight_bytes, -1, Severity.PERFORMANCE)
     return Difference(
-        old_path=old.path,
-        new_path=new.path,
+        old_path=old.label,
+        new_path=new.label,
         old_target=old.target,
         new_target=new.target,
         gone=gone,

@@ -114,7 +114,8 @@ class FunctionReport:
 @dataclass(frozen=True)
 class Report:
     """A checked package. skipped: code and what the target would have to be, of rules that do not apply to it.
-    hidden: how many findings --select, --ignore or a baseline left out."""
+    hidden: how many findings --select, --ignore or a baseline left out. member: its name in the pipeline that it is
+    part of. notes: what the check could not look at, with the way out."""
 
     path: str
     container: str
@@ -128,6 +129,35 @@ class Report:
     skipped: tuple[tuple[str, str], ...] = ()
     hidden: int = 0
     made_by: Mapping[str, str] = field(default_factory=dict)
+    member: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What to call it: the path, and the member where it is one of a pipeline."""
+        return f"{self.path}/{self.member}" if self.member else self.path
 
     def count(self, severity: Severity) -> int:
         return sum(finding.severity is severity for finding in self.findings)
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """A model that no rule was applied to. kind: in Model.proto, such as "neuralNetwork"; empty where it can't be read.
+    member: its name in a pipeline of which other members were checked. about: what can still be said of it."""
+
+    path: str
+    reason: str
+    hint: str = ""
+    kind: str = ""
+    member: str = ""
+    about: tuple[str, ...] = ()
+
+    @property
+    def fails(self) -> bool:
+        """Whether nothing of the package was checked."""
+        return not self.member
+
+    @property
+    def label(self) -> str:
+        return f"{self.path}/{self.member}" if self.member else self.path

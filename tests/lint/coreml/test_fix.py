@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,20 @@ def test_an_intended_backend_is_dropped(make: Make) -> None:
     file.write_bytes(model.SerializeToString())
     assert [each.code for each in fix_package(path).changes] == ["ANE-GR-005"]
     assert "IntendedBackend" not in read_package(path).functions["main"].operations[-1].attributes
+
+
+def test_a_blob_of_the_cache_is_never_written(make: Make, tmp_path: Path) -> None:
+    repository = tmp_path / "models--someone--a-model"
+    package = Path(shutil.copytree(make(gathered), repository / "snapshots" / "1" / "m.mlpackage"))
+    blob = repository / "blobs" / ("0f" * 32)
+    blob.parent.mkdir()
+    model = package / "Data/com.apple.CoreML/model.mlmodel"
+    shutil.move(model, blob)
+    model.symlink_to(blob)
+    before = blob.read_bytes()
+    with pytest.raises(FixError, match="a link to a file outside"):
+        fix_package(package)
+    assert blob.read_bytes() == before
 
 
 def test_only_what_was_chosen_is_repaired_and_a_rehearsal_writes_nothing(make: Make) -> None:

@@ -46,7 +46,12 @@ def fix_package(path: Path, codes: Collection[str] | None = None, *, write: bool
     if not path.is_dir() or not (path / "Manifest.json").is_file():
         raise FixError(f"{path}: only a .mlpackage can be repaired", hint="repair the package, then compile it again")
     before = read_package(path)
-    model_path = find_model(path)
+    model_path = find_model(path).resolve()
+    if not model_path.is_relative_to(path.resolve()):
+        raise FixError(
+            f"{path}: its model is a link to a file outside, which others may use too",
+            hint="copy the package with its links followed (cp -RL) and repair the copy",
+        )
     model = model_class()()
     model.ParseFromString(model_path.read_bytes())  # read_package has checked what it is
     changes = _repair(model, codes)

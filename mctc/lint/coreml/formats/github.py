@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mctc.lint.coreml.formats.artifacts import Artifact, artifact_of
+from mctc.lint.coreml.formats.artifacts import Artifact, artifact_of, relative
 from mctc.lint.coreml.formats.words import by_message, by_rule, clean, shortened
-from mctc.lint.coreml.report import Finding, Report
+from mctc.lint.coreml.report import Finding, Report, Unchecked
 from mctc.lint.coreml.rule import Rule, Severity
 from mctc.lint.github import workflow_command
 
@@ -26,8 +26,9 @@ SHOWN_MESSAGES = 5
 LONGEST = 200
 
 
-def render_github(reports: Sequence[Report]) -> str:
+def render_github(reports: Sequence[Report], unchecked: Sequence[Unchecked] = ()) -> str:
     """A line an annotation, without a closing newline; empty where nothing was found."""
+    lines = [_unchecked(each) for each in unchecked]
     found = [
         (rule, artifact, group)
         for report in reports
@@ -35,7 +36,14 @@ def render_github(reports: Sequence[Report]) -> str:
         for artifact, group in _by_artifact(report, findings).items()
     ]
     found.sort(key=lambda each: each[2][0].severity.rank)
-    return "\n".join(_annotation(*each) for each in found)
+    return "\n".join([*lines, *(_annotation(*each) for each in found)])
+
+
+def _unchecked(model: Unchecked) -> str:
+    text = "\n".join(clean(line) for line in (model.reason, model.hint, *model.about) if line)
+    return workflow_command(
+        "error" if model.fails else "notice", text, {"title": "not checked", "file": clean(relative(model.path))}
+    )
 
 
 def _by_artifact(report: Report, findings: Iterable[Finding]) -> dict[Artifact, list[Finding]]:

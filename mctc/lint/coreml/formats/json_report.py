@@ -18,7 +18,7 @@ from mctc.lint.coreml.formats.json_text import json_text
 from mctc.lint.coreml.formats.words import COMPUTE_UNITS, ESTIMATE
 from mctc.lint.coreml.memory import Held, Memory
 from mctc.lint.coreml.placement import Predicted
-from mctc.lint.coreml.report import Finding, FunctionReport, OpRow, Place, Report, SegmentRow
+from mctc.lint.coreml.report import Finding, FunctionReport, OpRow, Place, Report, SegmentRow, Unchecked
 from mctc.lint.coreml.rule import Rule, Severity
 from mctc.lint.coreml.target import Scope
 from mctc.version import __version__
@@ -28,12 +28,12 @@ KIND = "mctc lint report"
 SEVERITIES = tuple(severity.value for severity in Severity)
 
 
-def render_json(reports: Sequence[Report]) -> str:
+def render_json(reports: Sequence[Report], unchecked: Sequence[Unchecked] = ()) -> str:
     """All reports as one JSON object, without a closing newline."""
-    return "\n".join(_lines(as_data(reports)))
+    return "\n".join(_lines(as_data(reports, unchecked)))
 
 
-def as_data(reports: Sequence[Report]) -> dict[str, Any]:
+def as_data(reports: Sequence[Report], unchecked: Sequence[Unchecked] = ()) -> dict[str, Any]:
     """What render_json writes, as dicts, lists, text and numbers."""
     rules = {finding.rule.code: finding.rule for report in reports for finding in report.findings}
     return {
@@ -43,6 +43,7 @@ def as_data(reports: Sequence[Report]) -> dict[str, Any]:
         "estimate": {"chip": CHIP, "compute_units": COMPUTE_UNITS, "note": ESTIMATE},
         "rules": {code: _rule(rules[code]) for code in sorted(rules)},
         "packages": [_package(report) for report in reports],
+        "unchecked": [_unchecked(each) for each in unchecked],
     }
 
 
@@ -105,6 +106,8 @@ def _scope(scope: Scope) -> dict[str, list[str]]:
 def _package(report: Report) -> dict[str, Any]:
     return {
         "path": report.path,
+        "member": report.member,
+        "notes": list(report.notes),
         "container": report.container,
         "spec_version": report.spec_version,
         "opset": report.opset,
@@ -116,6 +119,17 @@ def _package(report: Report) -> dict[str, Any]:
         "skipped": [{"code": code, "needs": needs} for code, needs in report.skipped],
         "findings": [_finding(each) for each in report.findings],
         "functions": [_function(each) for each in report.functions],
+    }
+
+
+def _unchecked(model: Unchecked) -> dict[str, Any]:
+    return {
+        "path": model.path,
+        "member": model.member,
+        "kind": model.kind,
+        "reason": model.reason,
+        "hint": model.hint,
+        "about": list(model.about),
     }
 
 

@@ -23,7 +23,7 @@ from mctc.lint.coreml.formats.words import (
     skipped_for,
     totals,
 )
-from mctc.lint.coreml.report import Finding, FunctionReport, Report
+from mctc.lint.coreml.report import Finding, FunctionReport, Report, Unchecked
 from mctc.lint.coreml.rule import Rule
 
 LIMIT = 60_000
@@ -38,19 +38,22 @@ LINKING = re.compile(r"(?<=[@#])|(?<=www)(?=\.)|(?=://)", re.IGNORECASE)
 COLUMNS = ("function", *PLACES.values(), "segments", "estimated", "all on the CPU", "tensors", "padded")
 
 
-def render_markdown(reports: Sequence[Report]) -> str:
+def render_markdown(reports: Sequence[Report], unchecked: Sequence[Unchecked] = ()) -> str:
     """All reports, without a closing newline, in at most LIMIT characters."""
     head = f"## Core ML lint: {totals(reports)}"
     foot = "\n\n".join([*_skipped(reports), f"<sub>{_prose(ESTIMATE)}</sub>"])
     room = LIMIT - len(head) - len(foot) - NOTE
+    passed = _fitting(map(_unchecked, unchecked), room // 4)
+    room -= sum(len(each) + 2 for each in passed)
     kept = _fitting(map(_package, reports), room // 2)
     groups = [(report, rule, group) for report in reports for rule, group in by_rule(report.findings)]
     groups.sort(key=lambda each: (each[2][0].severity.rank, -len(each[2])))
     sections = (_section(rule, group, report if len(reports) > 1 else None) for report, rule, group in groups)
     shown = _fitting(sections, room - sum(len(each) + 2 for each in kept))
     hidden = groups[len(shown) :]
-    note = _left_out(len(reports) - len(kept), len(hidden), sum(len(group) for _, _, group in hidden))
-    return "\n\n".join([head, *kept, *shown, *note, foot])
+    packages = len(reports) - len(kept) + len(unchecked) - len(passed)
+    note = _left_out(packages, len(hidden), sum(len(group) for _, _, group in hidden))
+    return "\n\n".join([head, *passed, *kept, *shown, *note, foot])
 
 
 def _fitting(parts: Iterable[str], room: int) -> list[str]:
@@ -71,13 +74,20 @@ def _left_out(packages: int, rules: int, findings: int) -> Iterator[str]:
         yield f"**Left out, to fit a comment:** {'; '.join(left)}. `--format json` has everything."
 
 
+def _unchecked(model: Unchecked) -> str:
+    said = [model.reason, f"Hint: {model.hint}" if model.hint else "", *model.about]
+    return "\n".join([f"### {_code(model.label)} was not checked", "", *(f"- {_prose(line)}" for line in said if line)])
+
+
 def _package(report: Report) -> str:
     about = f"{report.container}, {report.opset}, weights {bytes_of(report.weight_bytes)}; checked for {report.target}."
     assumed = "" if report.stated >= {"device", "os"} else " What was not stated is the oldest that the opset permits."
     found = f"{totals([report])}{f' ({report.hidden} not shown)' if report.hidden else ''}."
     rows = [_row(COLUMNS), _row(["---", *["---:"] * (len(COLUMNS) - 1)])]
     rows += [_row(list(_cells(function))) for function in report.functions[:SHOWN_FUNCTIONS]]
-    parts = [f"### {_code(report.path)}", f"{_prose(about + assumed)} {found.capitalize()}", "\n".join(rows)]
+    parts = [f"### {_code(report.label)}", f"{_prose(about + assumed)} {found.capitalize()}"]
+    parts += [_prose(note) for note in report.notes]
+    parts.append("\n".join(rows))
     if len(report.functions) > SHOWN_FUNCTIONS:
         parts.append(f"and {counted(len(report.functions) - SHOWN_FUNCTIONS, 'function')} more")
     return "\n\n".join(parts)
@@ -101,7 +111,7 @@ def _cells(function: FunctionReport) -> Iterator[str]:
 def _section(rule: Rule, findings: Sequence[Finding], report: Report | None) -> str:
     """One rule in one package; the package is named where there are several."""
     times = f" ({len(findings)} times)" if len(findings) > 1 else ""
-    inside = f" in {_code(report.path)}" if report is not None else ""
+    inside = f" in {_code(report.label)}" if report is not None else ""
     lines = [f"**{findings[0].severity.value}** `{rule.code}` {_prose(rule.summary)}{times}{inside}", ""]
     messages = by_message(findings)
     lines += [f"- {_message(message, group)}" for message, group in messages[:SHOWN_MESSAGES]]

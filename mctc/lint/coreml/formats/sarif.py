@@ -16,7 +16,7 @@ from mctc.lint.coreml.catalogue import evidence, explain, markdown, scope
 from mctc.lint.coreml.formats.artifacts import Artifact, artifact_of, relative, uri
 from mctc.lint.coreml.formats.json_text import json_text
 from mctc.lint.coreml.formats.words import ESTIMATE, clean, shortened
-from mctc.lint.coreml.report import Finding, Report
+from mctc.lint.coreml.report import Finding, Report, Unchecked
 from mctc.lint.coreml.rule import CONFIDENCE, Rule, Severity
 from mctc.version import __version__
 
@@ -35,7 +35,7 @@ LONGEST = 1000  # GitHub cuts or refuses descriptions and messages beyond 1024 c
 MOST = 25_000  # and refuses a run of more results
 
 
-def render_sarif(reports: Sequence[Report]) -> str:
+def render_sarif(reports: Sequence[Report], unchecked: Sequence[Unchecked] = ()) -> str:
     """All reports as one SARIF log, without a closing newline."""
     rules = {finding.rule.code: finding.rule for report in reports for finding in report.findings}
     places = {code: place for place, code in enumerate(sorted(rules))}
@@ -46,11 +46,12 @@ def render_sarif(reports: Sequence[Report]) -> str:
     }
     found = [(report, finding) for report in reports for finding in report.findings]
     found.sort(key=lambda each: each[1].severity.rank)
+    unread = dict.fromkeys(each.path for each in unchecked if each.fails)
     run = {
         "tool": {"driver": driver},
-        "invocations": [_invocation(len(found))],
+        "invocations": [_invocation(len(found), reports, unchecked)],
         "originalUriBaseIds": {ROOT: {"description": {"text": "The folder that mctc was run in."}}},
-        "artifacts": [_artifact(report) for report in reports],
+        "artifacts": [*map(_artifact, reports), *({"location": _location_of(relative(path))} for path in unread)],
         "columnKind": "unicodeCodePoints",
         "results": [_result(report, finding, places[finding.rule.code]) for report, finding in found[:MOST]],
         "properties": {"estimate": ESTIMATE},
@@ -81,11 +82,25 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _invocation(found: int) -> dict[str, Any]:
-    if found <= MOST:
-        return {"executionSuccessful": True}
-    said = f"{found - MOST} results are left out, the least severe; --format json has all of them."
-    return {"executionSuccessful": True, "toolExecutionNotifications": [{"level": "warning", "message": _text(said)}]}
+def _invocation(found: int, reports: Sequence[Report], unchecked: Sequence[Unchecked]) -> dict[str, Any]:
+    """What was not checked is a notification, an error where nothing of a package was."""
+    said = [
+        _notification("error" if each.fails else "note", " — ".join(filter(None, (each.reason, each.hint))), each.path)
+        for each in unchecked
+    ]
+    said += [_notification("warning", note, report.path) for report in reports for note in report.notes]
+    if found > MOST:
+        left = f"{found - MOST} results are left out, the least severe; --format json has all of them."
+        said.append(_notification("warning", left))
+    successful = {"executionSuccessful": not any(each.fails for each in unchecked)}
+    return {**successful, "toolExecutionNotifications": said} if said else successful
+
+
+def _notification(level: str, text: str, path: str | None = None) -> dict[str, Any]:
+    told: dict[str, Any] = {"level": level, "message": _text(clean(text))}
+    if path is not None:
+        told["locations"] = [{"physicalLocation": {"artifactLocation": _location_of(relative(path))}}]
+    return told
 
 
 def _artifact(report: Report) -> dict[str, Any]:
@@ -95,6 +110,7 @@ def _artifact(report: Report) -> dict[str, Any]:
         "properties": {
             "target": report.target,
             "opset": report.opset,
+            **({"member": report.member} if report.member else {}),
             "hidden": report.hidden,
             "skippedRules": [code for code, _ in report.skipped],
         },

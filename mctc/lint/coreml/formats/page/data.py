@@ -46,7 +46,8 @@ def data_of(reports: Iterable[Report]) -> dict[str, Any]:
 def _package(report: Report) -> dict[str, Any]:
     rules = {finding.rule.code: _rule(finding.rule) for finding in report.findings}
     return {
-        "path": report.path,
+        "path": report.label,
+        "notes": list(report.notes),
         "container": report.container,
         "specVersion": report.spec_version,
         "opset": report.opset,

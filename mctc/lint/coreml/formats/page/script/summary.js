@@ -11,6 +11,7 @@ function renderSummary() {
       ["Weights", byteCount(report.weightBytes)],
       report.madeFrom ? ["Made by", "mctc, from ", named(report.madeFrom)] : null,
       ["Findings", ...findingCounts(report)],
+      ...report.notes.map((note) => ["Note", visible(note, 1000)]),
     ]),
     functionCards(report),
     element("p", { class: "estimate" }, DATA.estimate),
