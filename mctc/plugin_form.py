@@ -14,7 +14,7 @@ def faults(kind: str, loaded: Any) -> Iterator[str]:
 
 
 def _of_pass(cls: Any) -> Iterator[str]:
-    from mctc.rewrite.base import Exact, Pass, Reshapes, Rounds, Within
+    from mctc.rewrite.base import Exact, Pass, Reshapes, Rounds, Stores, Within
     from mctc.rewrite.order import STAGES
 
     if not _derives(cls, Pass):
@@ -22,8 +22,8 @@ def _of_pass(cls: Any) -> Iterator[str]:
         return
     if cls.run is Pass.run:
         yield "has no `run`"
-    if not isinstance(getattr(cls, "promise", None), (Exact, Within, Reshapes, Rounds)):
-        known = "Exact(), Within(error), Reshapes() or Rounds()"
+    if not isinstance(getattr(cls, "promise", None), (Exact, Within, Reshapes, Rounds, Stores)):
+        known = "Exact(), Within(error), Reshapes(), Rounds() or Stores()"
         yield f"`promise` must be {known}, not {_shown(getattr(cls, 'promise', None))}"
     if cls.stage not in STAGES:
         yield f"`stage` must be one of {', '.join(map(repr, STAGES))}, not {_shown(cls.stage)}"

@@ -83,6 +83,18 @@ def quantize(array: Array, how: Quantization) -> Quantized:
     return _palette(half, how.bits, channels // group, how.axis)
 
 
+def farthest(how: Quantization, largest: float) -> float:
+    """How far a stored number may be from the one that it stands for; `largest` is the largest magnitude of a tensor.
+
+    Codes are the nearest on a grid of 2 * levels steps; its scale and the product are rounded to fp16, by 2^-11 of
+    what they are or by 2^-25. Values of a palette are means of what they stand for, so they lie in its range.
+    """
+    levels = LEVELS.get(how.scheme)
+    if levels is None:
+        return 2 * largest * (1 + 2.0**-11) + 2.0**-25
+    return largest * (0.5 / levels + 2 * 2.0**-11) + (levels + 1) * 2.0**-25
+
+
 def _half(array: Array) -> Array:
     """In fp16, infinite where that can't hold it."""
     with np.errstate(over="ignore"):

@@ -13,7 +13,7 @@ from mctc.hardware.devices import find_device
 from mctc.hardware.families import Family
 from mctc.ir.path_pattern import matches
 from mctc.ir.program import Op, Parameter, Program, Quantization, QuantizeRule
-from mctc.rewrite.base import Context, Pass, Within
+from mctc.rewrite.base import Context, Pass, Stores
 from mctc.rewrite.rewriter import drop_dead
 from mctc.weights import leaves
 
@@ -75,8 +75,7 @@ class AnnotateQuantization(Pass):
     """
 
     name = "annotate-quantization"
-    # What it costs depends on the rules and the weights: 2 bits are a coarse grid. The build measures it again.
-    promise = Within(0.5)
+    promise = Stores()
     after = ("split-dimensions", "dead-code")
 
     def run(self, program: Program, context: Context) -> Program:

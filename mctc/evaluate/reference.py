@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mctc.diagnostics.errors import MctcError
+from mctc.evaluate.rounding import Rounding
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array, ieee
 from mctc.ir.program import Function, Op, Value
@@ -27,14 +28,14 @@ def evaluate(
     state: Mapping[str, Array] | None = None,
     dtype: Any = np.float64,
     observe: Callable[[Op, list[Array]], None] | None = None,
-    rounding: Any = None,
+    rounding: Rounding | None = None,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Results and new states by name.
 
     `parameter` gives a parameter's value by name; `state` holds a step function's states (zeros when None).
-    Floating-point values are computed in `dtype`; every result of an op is then rounded to `rounding`, if that is
-    given. `observe` sees every op with its results. Numbers that are not finite are results like others.
-    Raises EvaluationError when an input or state is missing or has the wrong shape.
+    Floating-point values are computed in `dtype`; inputs, states, results of ops and gates in them are rounded by
+    `rounding`, if that is given. `observe` sees every op with its results. Numbers that are not finite are results like
+    others. Raises EvaluationError when an input or state is missing or has the wrong shape.
     """
     bound: dict[str, int] = {}
     environment: dict[Value, Array] = {}
@@ -45,12 +46,14 @@ def evaluate(
     for entry in function.states:
         array = np.zeros(entry.value.type.shape) if state is None else np.asarray(state[entry.name])
         environment[entry.value] = _fit(entry.name, array, entry.value.type, bound, dtype)
+    if rounding is not None:
+        environment = {value: rounding(array) for value, array in environment.items()}
     last_use, tables = _last_uses(function), _tables(function)
     for index, op in enumerate(function.ops):
         with ieee():
-            results = _apply(op, environment, parameter, None if tables.issuperset(op.results) else dtype)
+            results = _apply(op, environment, parameter, None if tables.issuperset(op.results) else dtype, rounding)
             if rounding is not None:
-                results = [a.astype(rounding).astype(a.dtype) if a.dtype.kind == "f" else a for a in results]
+                results = [rounding(array) for array in results]
         for value, array in zip(op.results, results):
             _check(op, value.type, array, bound)
             environment[value] = array
@@ -62,14 +65,17 @@ def evaluate(
     return results_by_name, {entry.name: environment[entry.update] for entry in function.states}
 
 
-def _apply(op: Op, environment: Mapping[Value, Array], parameter: ParameterValue, dtype: Any) -> list[Array]:
+def _apply(
+    op: Op, environment: Mapping[Value, Array], parameter: ParameterValue, dtype: Any, rounding: Rounding | None
+) -> list[Array]:
     if op.name == "parameter":
         return [np.asarray(parameter(op.attributes["name"]), dtype)]  # None: as it is
     operands: list[Any] = [None if value is None else environment[value] for value in op.operands]
     declared = op.definition.operand_list()
     if declared and declared[-1].variadic:
         operands = [*operands[: len(declared) - 1], tuple(operands[len(declared) - 1 :])]
-    given = op.definition.reference(op.signature, *operands)
+    rounded = {"gate": rounding.gate} if rounding is not None and op.definition.gates else {}
+    given = op.definition.reference(op.signature, *operands, **rounded)
     if not isinstance(given, (tuple, list)) or len(given) != len(op.results):
         raise EvaluationError(f"`reference` of op {op.name} does not give its {len(op.results)} results in a tuple")
     results = [np.asarray(array) for array in given]

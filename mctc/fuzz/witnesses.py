@@ -133,12 +133,12 @@ def by_target(case: Case, asked: Asked, folder: Path) -> Iterator[Row]:
         function = function_of(folder, name, interface)
         fresh = partial(_fresh, function, engines[function.package], function.tables())
         steps, run = partial(subject.stepped, name), partial(subject.over_chunks, name, fresh)
-        predicted = partial(subject.predicted, name, limit=limit, deployed=subject.deployed)
+        predicted = partial(subject.predicted, name, deployed=subject.deployed)
         yield from ((name, row) for row in compare(subject.items(name), limit, steps, run, predicted))
     for name, interface in written.whole.items():
         uttered = whole_of(folder, name, interface)
         results, called = partial(subject.results, name), uttered.opened(engines[uttered.package])
-        run, predicted = partial(subject.over_whole, name, called), partial(subject.predicted, name, limit=limit)
+        run, predicted = partial(subject.over_whole, name, called), partial(subject.predicted, name)
         items = subject.items(name, whole=True)
         yield from ((f"whole {name}", row) for row in compare(items, limit, results, run, predicted))
 

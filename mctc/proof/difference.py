@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mctc.evaluate.rounding import Rounding
 from mctc.ir.op import Array
 from mctc.proof.limits import PREDICTED, Limit
 
@@ -82,11 +83,11 @@ def relative_error(expected: Array, actual: Array) -> float:
     return difference(expected, actual).error
 
 
-def within(found: Difference, limit: Limit, predicted: Callable[[], Difference] | None = None) -> bool:
+def within(found: Difference, limit: Limit, predicted: Callable[[Rounding], Difference] | None = None) -> bool:
     """Whether a difference is within a limit, or else no more than rounding explains.
 
-    predicted: how far the reference itself moves when it is rounded as the limit says; asked for only when needed.
-    An entry may be lost only where rounding loses as many.
+    predicted: how far the reference itself moves when it is rounded; asked for only when needed, for each of the
+    limit's ways. An entry may be lost only where rounding loses as many.
     """
     if found.misshapen:
         return False
@@ -94,9 +95,12 @@ def within(found: Difference, limit: Limit, predicted: Callable[[], Difference] 
         holds = not found.lost and found.decibels >= limit.decibels
     else:
         holds = not found.lost and limit.error is not None and found.error <= limit.error
-    if holds or predicted is None or limit.rounding is None:
+    if holds or predicted is None:
         return holds
-    rounded = predicted()
+    return any(_explained(found, limit, predicted(rounding)) for rounding in limit.roundings)
+
+
+def _explained(found: Difference, limit: Limit, rounded: Difference) -> bool:
     if found.lost or rounded.lost:
         return found.lost <= rounded.lost
     if limit.decibels is not None:

@@ -18,6 +18,7 @@ from mctc.build.target import Target
 from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import did_you_mean, listing
+from mctc.evaluate.rounding import Rounding
 from mctc.ir.op import Array
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program
@@ -254,7 +255,7 @@ class Ladder:
             seconds += perf_counter() - start
             return results
 
-        predicted = partial(subject.predicted, name, limit=limit, deployed=deployed)
+        predicted = partial(subject.predicted, name, deployed=deployed)
         steps = partial(subject.stepped, name, deployed=deployed) if deployed is not None else None
         rows = list(compare(items, limit, partial(subject.results, name), timed, predicted, steps))
         bad = worst(rows, limit)
@@ -266,7 +267,7 @@ class Ladder:
     def _ends(self, name: str, item: Item, limit: Limit) -> str:
         """Which op is the first that is not finite when every result is rounded as the limit says."""
         function, inputs = self.whole.functions[self.subject.component(name)], self.subject.utterance(name, item).inputs
-        op = first_undefined(function, inputs, self._value, rounding=limit.rounding)
+        op = first_undefined(function, inputs, self._value, rounding=Rounding(limit.rounding))
         where = "a result" if op is None else told_op(op)
         return f"{name}: {where} is not finite on {item.name} in {np.dtype(limit.rounding).name}"
 
@@ -332,9 +333,9 @@ def _known(names: Sequence[str]) -> frozenset[str]:
 
 def _promises_exactness(name: str) -> bool:
     from mctc.plugins import registry
-    from mctc.rewrite.base import Rounds, Within
+    from mctc.rewrite.base import Rounds, Stores, Within
 
-    return not isinstance(registry().passes()[name].promise, (Rounds, Within))
+    return not isinstance(registry().passes()[name].promise, (Rounds, Stores, Within))
 
 
 def _inside(folder: Path, name: str) -> bool:

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from mctc.evaluate.rounding import Rounding
+
 
 @dataclass(frozen=True)
 class Limit:
     """error: of the largest magnitude in a result; None where `decibels` judge.
 
     decibels: the least ratio of the signal to the noise. rounding: what every result of an op is rounded to on the
-    side that is judged. Where the limit is passed, rounding the reference in that way has to explain it.
+    side that is judged. Where the limit is passed, rounding the reference to that has to explain it, to the nearest
+    number, or all that goes into an op by half of a last digit.
     """
 
     name: str
@@ -21,6 +24,11 @@ class Limit:
     error: float | None = None
     decibels: float | None = None
     rounding: Any = None
+
+    @property
+    def roundings(self) -> tuple[Rounding, ...]:
+        """The ways to round the reference, either of which may explain an error."""
+        return () if self.rounding is None else (Rounding(self.rounding), Rounding(self.rounding, jitters=True))
 
     def __str__(self) -> str:
         return f"{self.error:g}" if self.decibels is None else f"{self.decibels:g} dB"

@@ -15,6 +15,7 @@ from mctc.build.options import BuildError
 from mctc.build.target import Agreement, Interface
 from mctc.diagnostics.errors import MctcError
 from mctc.evaluate.reference import ParameterValue, evaluate
+from mctc.evaluate.rounding import Rounding
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program
 from mctc.proof.battery import CONSTANT, NOISE, SILENCE, Item, draw, draw_types
@@ -111,14 +112,14 @@ class _Function:
     def _judge(self, key: str, given: _Given, found: Difference) -> None:
         limit = limit_of(self.asked.precision)
 
-        def predicted() -> Difference:
-            exact, rounded = (self._by_reference(given, rounding)[key] for rounding in (None, limit.rounding))
+        def predicted(rounding: Rounding) -> Difference:
+            exact, rounded = (self._by_reference(given, each)[key] for each in (None, rounding))
             return difference(exact, rounded)
 
         if within(found, limit, predicted):
             return
         if found.lost:
-            op = first_undefined(self.function, given.inputs, self.value, given.states, limit.rounding)
+            op = first_undefined(self.function, given.inputs, self.value, given.states, limit.roundings[0])
             where = "" if op is None else f": rounded to {self.asked.precision}, {told(op)} is the first"
             apart = f"is not finite where the program is{where}"
         else:
@@ -143,7 +144,7 @@ class _Function:
             states = {name: np.nan_to_num(array).astype(np.float32) for name, array in updates.items()}
             yield given, {key: array.astype(np.float32) for key, array in _by_key(results, updates).items()}
 
-    def _by_reference(self, given: _Given, rounding: type | None) -> dict[str, Array]:
+    def _by_reference(self, given: _Given, rounding: Rounding | None) -> dict[str, Array]:
         return _by_key(*evaluate(self.function, given.inputs, self.value, given.states, rounding=rounding))
 
     def _undefined(self, given: _Given) -> str | None:

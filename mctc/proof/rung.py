@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from mctc.evaluate.rounding import Rounding
 from mctc.ir.op import Array
 from mctc.proof.battery import Item
 from mctc.proof.difference import Difference, Scale, difference, within
 from mctc.proof.limits import Limit
 
 Arrays = Mapping[str, Array]
+Predicted = Callable[[Item, Rounding], tuple[Arrays, Arrays]]
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,13 @@ def compare(
     limit: Limit,
     expected: Callable[[Item], Arrays],
     run: Callable[[Item], Arrays],
-    predicted: Callable[[Item], tuple[Arrays, Arrays]] | None = None,
+    predicted: Predicted | None = None,
     stored: Callable[[Item], Arrays] | None = None,
 ) -> Iterator[Measured]:
     """Every result over every item against what is expected of it.
 
     stored: what is expected with the weights that an artifact stores, asked for where the first is too far off.
-    predicted: results of the same arithmetic as it is and rounded as the limit says: what rounding alone explains.
+    predicted: results of the same arithmetic as it is and rounded: what rounding alone explains.
     """
     scales: dict[str, Scale] = {}
     for item in items:
@@ -79,8 +81,8 @@ def compare(
             yield Measured(item, key, found, ok)
 
 
-def _moved(predicted: Callable[[Item], tuple[Arrays, Arrays]], item: Item, key: str, scale: Scale) -> Difference:
-    exact, rounded = predicted(item)
+def _moved(predicted: Predicted, item: Item, key: str, scale: Scale, rounding: Rounding) -> Difference:
+    exact, rounded = predicted(item, rounding)
     return difference(exact[key], rounded[key], scale)
 
 

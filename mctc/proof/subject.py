@@ -12,11 +12,11 @@ import numpy as np
 
 from mctc.evaluate.adapt import adapt
 from mctc.evaluate.reference import ParameterValue, evaluate
+from mctc.evaluate.rounding import Rounding
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Program
 from mctc.ir.types import Role, TensorType
 from mctc.proof.battery import BATTERY, NOISE, Item, draw
-from mctc.proof.limits import Limit
 from mctc.proof.parameters import kept
 from mctc.proof.sizes import least, symbol_sizes
 from mctc.proof.undefined import first_undefined
@@ -27,6 +27,7 @@ from mctc.streaming.sizes import streaming_role
 from mctc.weights import Weights
 
 LABELS = 8  # calls of a component over labels, in the longest item
+HALF = Rounding(np.float16)
 BATCHED = "two in a batch"
 SEED = 7
 
@@ -95,7 +96,7 @@ class Subject:
         if item.extreme and (name, item.name) not in self._out_of_range:
             function = self.whole.functions[self.component(name)]
             inputs, value = self._inputs(name, function, item), self.parameter(self.whole)
-            found = first_undefined(function, inputs, value, rounding=np.float16)
+            found = first_undefined(function, inputs, value, rounding=HALF)
             if found is None and name in self.deployed.functions:
                 found = self._overflow(name, item)
             self._out_of_range[name, item.name] = found
@@ -106,9 +107,9 @@ class Subject:
         parameter, found = self.parameter(self.deployed), list[Op]()
 
         def call(function: Function, inputs: Arrays, state: Arrays | None) -> tuple[Results, Results]:
-            op = first_undefined(function, inputs, parameter, state, rounding=np.float16)
+            op = first_undefined(function, inputs, parameter, state, rounding=HALF)
             found.extend([] if op is None else [op])
-            return evaluate(function, inputs, parameter, state, rounding=np.float16)
+            return evaluate(function, inputs, parameter, state, rounding=HALF)
 
         self.over_chunks(name, lambda: call, item)
         return found[0] if found else None
@@ -141,8 +142,10 @@ class Subject:
 
         return kept(program, value)
 
-    def stepped(self, name: str, item: Item = NOISE, rounding: Any = None, deployed: Program | None = None) -> Results:
-        """Results of a deployed step over chunks by the ops' reference semantics, every result of an op rounded to
+    def stepped(
+        self, name: str, item: Item = NOISE, rounding: Rounding | None = None, deployed: Program | None = None
+    ) -> Results:
+        """Results of a deployed step over chunks by the ops' reference semantics, every result of an op rounded by
         `rounding` if that is given."""
         program = deployed or self.deployed
         parameter = self.parameter(program)
@@ -152,7 +155,7 @@ class Subject:
 
         return self.over_chunks(name, lambda: call, item, program)
 
-    def rounded(self, name: str, item: Item, rounding: Any) -> Results:
+    def rounded(self, name: str, item: Item, rounding: Rounding) -> Results:
         """Results of the whole function with every result of an op rounded."""
         function = self.whole.functions[self.component(name)]
         inputs = self.utterance(name, item).inputs
@@ -163,13 +166,13 @@ class Subject:
         return dict(self.utterance(name, item).results)
 
     def predicted(
-        self, name: str, item: Item, limit: Limit, deployed: Program | None = None
+        self, name: str, item: Item, rounding: Rounding, deployed: Program | None = None
     ) -> tuple[Results, Results]:
-        """What rounding alone explains: results as they are, and with every result of an op rounded as the limit says.
-        Those of the steps in `deployed`, or of the whole function where that is None."""
+        """What rounding alone explains: results as they are, and with every result of an op rounded. Those
+        of the steps in `deployed`, or of the whole function where that is None."""
         if deployed is None:
-            return self.results(name, item), self.rounded(name, item, limit.rounding)
-        exact, rounded = (self.stepped(name, item, rounding, deployed) for rounding in (None, limit.rounding))
+            return self.results(name, item), self.rounded(name, item, rounding)
+        exact, rounded = (self.stepped(name, item, rounding, deployed) for rounding in (None, rounding))
         return exact, rounded
 
     def over_chunks(self, name: str, fresh: Fresh, item: Item = NOISE, deployed: Program | None = None) -> Results:

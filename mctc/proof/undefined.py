@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from mctc.evaluate.reference import ParameterValue, evaluate
+from mctc.evaluate.rounding import Rounding
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Value
 
@@ -21,9 +21,9 @@ def first_undefined(
     inputs: Mapping[str, Array],
     parameter: ParameterValue,
     state: Mapping[str, Array] | None = None,
-    rounding: Any = None,
+    rounding: Rounding | None = None,
 ) -> Op | None:
-    """The first op with a result that is not finite, every result rounded to `rounding` if that is given; or None.
+    """The first op with a result that is not finite, every result rounded by `rounding` if that is given; or None.
 
     With `rounding` also one whose operands have outgrown it.
     """

@@ -44,7 +44,15 @@ class Rounds:
         return "rounds"
 
 
-Promise = Exact | Within | Reshapes | Rounds
+@dataclass(frozen=True)
+class Stores:
+    """The same ops on the same parameters, some of which take fewer bits: numbers are as near as a scheme has them."""
+
+    def __str__(self) -> str:
+        return "stores"
+
+
+Promise = Exact | Within | Reshapes | Rounds | Stores
 
 
 @dataclass

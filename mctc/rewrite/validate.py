@@ -11,12 +11,13 @@ from mctc.diagnostics.errors import MctcError
 from mctc.evaluate.adapt import adapt
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array, ieee
-from mctc.ir.program import Function, Op, Program
+from mctc.ir.program import Function, Op, Parameter, Program
 from mctc.proof.battery import CONSTANT, NOISE, SILENCE, draw
 from mctc.proof.difference import Scale, difference
 from mctc.proof.limits import PASS
 from mctc.proof.sizes import symbol_sizes
-from mctc.rewrite.base import Pass, Rounds, Within
+from mctc.quantize import farthest
+from mctc.rewrite.base import Pass, Rounds, Stores, Within
 from mctc.rewrite.rounding import DifferenceError, rounding
 from mctc.weights import Weights
 
@@ -30,7 +31,7 @@ class ValidationError(MctcError):
 
 def validate(promise: Pass, before: Program, after: Program, seed: int = 0) -> float:
     """The largest relative error of any result. Raises ValidationError when the promise is broken."""
-    worst = 0.0
+    worst = _stored(promise, before, after) if isinstance(promise.promise, Stores) else 0.0
     for name, function in before.functions.items():
         if name not in after.functions:
             raise ValidationError(f"pass {promise.name} lost function {name}")
@@ -48,12 +49,30 @@ def _rounded(promise: Pass, before: Function, after: Function) -> float:
         raise ValidationError(f"pass {promise.name} promised to round numbers, but in {before.name} {error}") from error
 
 
+def _stored(promise: Pass, before: Program, after: Program) -> float:
+    """How far stored numbers are from those they stand for, of the largest magnitude in their tensor: the worst."""
+    weights, worst = Weights(after.sources), 0.0
+    for name, parameter in after.parameters.items():
+        if parameter.quantization is None or before.parameters.get(name) is parameter:
+            continue
+        exact, stored = weights.exact(parameter).astype(np.float64), weights.deployed(parameter).astype(np.float64)
+        weights.release()
+        largest, off = float(np.abs(exact).max(initial=0.0)), float(np.abs(stored - exact).max(initial=0.0))
+        if not off <= (bound := farthest(parameter.quantization, largest)):
+            told = f"is {off:.3g} off as {parameter.quantization.scheme} (at most {bound:.3g})"
+            raise ValidationError(
+                f"pass {promise.name} promised to store numbers near what they are, but {name} {told}"
+            )
+        worst = max(worst, off / (largest or 1.0))
+    return worst
+
+
 def _compare(promise: Pass, before: Program, after: Program, function: Function, seed: int) -> float:
     new = after.functions[function.name]
     sizes = symbol_sizes(function)
     old_types = {value.name: value.type.substitute(sizes) for value in function.inputs}
     new_types = {result: value.type.substitute(sizes) for result, value in new.results}
-    stored = isinstance(promise.promise, Within)
+    stored = after.parameters if isinstance(promise.promise, Stores) else {}
     tolerance = promise.promise.tolerance if isinstance(promise.promise, Within) else PASS.error or 0.0
     worst, old_run, new_run = 0.0, _Run(before, function, stored), _Run(after, new, stored)
     scales: dict[str, Scale] = {}
@@ -117,11 +136,11 @@ def _print(array: Array) -> bytes:
 class _Run:
     """Calls of one function with seeded weights, the state carried from call to call.
 
-    Parameters are as packages store them if `stored` (a pass that promises a tolerance may annotate them), else exact:
-    an exact pass may change what is quantised, but not the function that is approximated.
+    Parameters are exact: a pass may change what is quantised, but not the function that is approximated. But those in
+    `stored` are as packages store them: on both sides of a pass that stores them so.
     """
 
-    def __init__(self, program: Program, function: Function, stored: bool) -> None:
+    def __init__(self, program: Program, function: Function, stored: Mapping[str, Parameter]) -> None:
         self.program, self.function, self.stored = program, function, stored
         self.weights = Weights(program.sources)
         self.state: dict[str, Array] | None = None
@@ -131,5 +150,5 @@ class _Run:
         return results
 
     def parameter(self, name: str) -> Array:
-        found = self.program.parameters[name]
-        return self.weights.deployed(found) if self.stored and found.quantization else self.weights.exact(found)
+        found = self.stored.get(name)
+        return self.weights.exact(self.program.parameters[name]) if found is None else self.weights.deployed(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mctc.evaluate.rounding import Rounding
 from mctc.proof.difference import Difference, Scale, difference, signal_to_noise, within
 from mctc.proof.limits import FP16, FP32, LIMITS, PASS, PREDICTED
 
@@ -57,22 +58,22 @@ def test_another_shape_is_beyond_every_limit() -> None:
 def test_a_limit_that_is_passed_may_be_explained_by_rounding_and_only_by_so_much() -> None:
     found = Difference(error=3e-4, noise=9e-8, signal=1.0, entries=1)
     assert not within(found, FP32)
-    assert within(found, FP32, lambda: Difference(error=3.1e-4 / PREDICTED))
-    assert not within(found, FP32, lambda: Difference(error=2.9e-4 / PREDICTED))
+    assert within(found, FP32, lambda _: Difference(error=3.1e-4 / PREDICTED))
+    assert not within(found, FP32, lambda _: Difference(error=2.9e-4 / PREDICTED))
     noisy = Difference(error=0.1, noise=0.01, signal=1.0, entries=1)
     assert not within(noisy, FP16)
-    assert within(noisy, FP16, lambda: Difference(noise=0.011 / PREDICTED**2))
-    assert not within(noisy, FP16, lambda: Difference(noise=0.009 / PREDICTED**2))
+    assert within(noisy, FP16, lambda _: Difference(noise=0.011 / PREDICTED**2))
+    assert not within(noisy, FP16, lambda _: Difference(noise=0.009 / PREDICTED**2))
 
 
 def test_numbers_may_be_lost_where_rounding_loses_as_many() -> None:
     found = compared([1.0, 2.0], [INF, 2.0])
-    assert within(found, FP16, lambda: Difference(lost=1))
-    assert not within(found, FP16, lambda: Difference(lost=0))
+    assert within(found, FP16, lambda _: Difference(lost=1))
+    assert not within(found, FP16, lambda _: Difference(lost=0))
 
 
 def test_rounding_explains_nothing_where_both_sides_are_float64() -> None:
-    def never() -> Difference:
+    def never(_: Rounding) -> Difference:
         raise AssertionError("nothing is rounded there")
 
     assert not within(Difference(error=1e-6), PASS, never)

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from mctc.build import BuildOptions, build
 from mctc.cli.verify import verify
 from mctc.diagnostics.errors import MctcError
+from mctc.evaluate.rounding import Rounding
 from mctc.ir.text import parse_program
 from mctc.proof.undefined import first_undefined, told
 
@@ -39,7 +40,7 @@ def test_the_first_op_is_found_as_numbers_are_and_as_rounding_leaves_them() -> N
     ).functions["f"]
     inputs = {"x": np.full(4, 10.0)}
     assert first_undefined(function, inputs, lambda _: np.zeros(0)) is None
-    found = first_undefined(function, inputs, lambda _: np.zeros(0), rounding=np.float16)
+    found = first_undefined(function, inputs, lambda _: np.zeros(0), rounding=Rounding(np.float16))
     assert found is not None
     assert told(found).startswith("mul")
 
@@ -51,7 +52,7 @@ def test_attention_whose_scores_are_beyond_its_masks_is_found_where_numbers_are_
     ).functions["f"]
     for size, expected in ((50.0, None), (150.0, "attention")):
         inputs = {name: np.full((3, 2), size) for name in "xy"}
-        found = first_undefined(function, inputs, lambda _: np.zeros(0), rounding=np.float16)
+        found = first_undefined(function, inputs, lambda _: np.zeros(0), rounding=Rounding(np.float16))
         assert (found and found.name) == expected
         assert first_undefined(function, inputs, lambda _: np.zeros(0)) is None
 

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mctc.evaluate.reference import evaluate
-from mctc.ir.program import Derived, Op, Program, Value
+from mctc.ir.program import Derived, Op, Program, Quantization, Value
 from mctc.ir.text import parse_program
 from mctc.ir.verify import VerificationError
-from mctc.rewrite.base import Context, Exact, Pass, Promise, Reshapes, Within
+from mctc.quantize import LEVELS, quantize
+from mctc.rewrite.base import Context, Exact, Pass, Promise, Reshapes, Stores, Within
 from mctc.rewrite.pipeline import PassError, run_stage
 from mctc.rewrite.rewriter import Rewriter, rewrite
 from mctc.rewrite.validate import ValidationError
@@ -185,3 +187,31 @@ def break_result(given: Program) -> Program:
     name, function = next(iter(given.functions.items()))
     broken = replace(function, results=[(each, Value(value.type)) for each, value in function.results])
     return replace(given, functions={**given.functions, name: broken})
+
+
+def storing(rule: Callable[[Op, Rewriter], Any], quantization: Quantization) -> type[Pass]:
+    """Stores every parameter so, and rewrites what comes out of tanh."""
+
+    def run(self: Pass, program: Program, context: Context) -> Program:
+        program = rewrite(program, "store", rule)
+        stored = {name: replace(each, quantization=quantization) for name, each in program.parameters.items()}
+        return replace(program, parameters=stored)
+
+    return type("store", (Pass,), {"name": "store", "promise": Stores(), "run": run})
+
+
+def test_a_pass_that_stores_parameters_may_do_nothing_else() -> None:
+    int8 = Quantization("int8", 8)
+    _, (ran,) = run(storing(lambda op, r: None, int8))
+    assert 0.0 < ran.error < 0.5 / 127 + 2.0**-10
+    with pytest.raises(ValidationError, match=r"pass store promised stores but result y of f differs by"):
+        run(storing(scaled("tanh", 1.0001), int8))
+
+
+def test_stored_numbers_are_the_nearest_of_their_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LEVELS, "int8", 60)
+    coarse = quantize(np.linspace(-1, 1, 24).reshape(6, 4), Quantization("int8", 8))
+    monkeypatch.undo()
+    monkeypatch.setattr("mctc.quantize.quantize", lambda array, how: coarse)
+    with pytest.raises(ValidationError, match=r"promised to store numbers near what they are, but w is .* off as int8"):
+        run(storing(lambda op, r: None, Quantization("int8", 8)))

@@ -11,6 +11,8 @@ from mctc.ir.op import FLOATS, REQUIRED, Array, InferenceError, OpDef, Signature
 from mctc.ir.ops.broadcast import broadcast_axes, spread
 from mctc.ir.types import DType, TensorType
 
+Gate = Callable[[Array], Array]
+
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)) without overflow."""
@@ -69,8 +71,9 @@ class Unary(OpDef):
         return (s["x"],)
 
     @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        return (cls.function(operands[0]),)
+    def reference(cls, s: Signature, *operands: Any, gate: Gate | None = None) -> Sequence[Array]:
+        y = cls.function(operands[0])
+        return (y if gate is None else gate(y),)
 
 
 class Binary(OpDef):
@@ -93,7 +96,7 @@ class Binary(OpDef):
 
 for _name, (_doc, _function) in UNARY.items():
     _members = {"__doc__": _doc + ".", "name": _name, "function": staticmethod(_function)}
-    declare(type(_name, (Unary,), {**_members, "nonzero": NONZERO.get(_name, ())}))
+    declare(type(_name, (Unary,), {**_members, "nonzero": NONZERO.get(_name, ()), "gates": _name == "sigmoid"}))
 for _name, (_doc, _binary) in BINARY.items():
     _members = {"__doc__": _doc + ".", "name": _name, "function": staticmethod(_binary)}
     declare(type(_name, (Binary,), {**_members, "nonzero": NONZERO.get(_name, ())}))

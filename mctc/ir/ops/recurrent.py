@@ -9,12 +9,16 @@ import numpy as np
 
 from mctc.ir.dims import Extent
 from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare
-from mctc.ir.ops.elementwise import sigmoid
+from mctc.ir.ops.elementwise import Gate, sigmoid
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.mask import check_mask, mask_along
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.time import Recurrent, TimeBehaviour
 from mctc.ir.types import Axis, Role, TensorType
+
+
+def _as_it_is(gate: Array) -> Array:
+    return gate
 
 
 def state_type(x: TensorType, channels: Extent) -> TensorType:
@@ -36,7 +40,8 @@ def check_state(s: Signature, operand: str, expected: TensorType) -> None:
 class Cell(OpDef):
     """Base: x [.., T, I] to y [.., T, H]; weights stack the gates along their first axis."""
 
-    gates: int
+    gates = True
+    stacked: int  # gates, along the first axis of the weights
     hidden: tuple[str, ...]
 
     @classmethod
@@ -45,14 +50,16 @@ class Cell(OpDef):
         at = channel_axis(s, "x")
         if x.sequence is None:
             raise InferenceError(f"{x} has no time or label axis to run along", "x")
-        if recurrent.rank != 2 or recurrent.extents[0] != recurrent.extents[1] * cls.gates:
-            raise InferenceError(f"weight_hh must be [{cls.gates} * hidden, hidden], not {recurrent}", "weight_hh")
+        if recurrent.rank != 2 or recurrent.extents[0] != recurrent.extents[1] * cls.stacked:
+            raise InferenceError(f"weight_hh must be [{cls.stacked} * hidden, hidden], not {recurrent}", "weight_hh")
         hidden = recurrent.extents[1]
-        if into.extents != (hidden * cls.gates, x.extents[at]):
-            raise InferenceError(f"weight_ih must be [{hidden * cls.gates}, {x.extents[at]}], not {into}", "weight_ih")
+        if into.extents != (hidden * cls.stacked, x.extents[at]):
+            raise InferenceError(
+                f"weight_ih must be [{hidden * cls.stacked}, {x.extents[at]}], not {into}", "weight_ih"
+            )
         for bias in ("bias", "bias_ih", "bias_hh"):
-            if bias in s and s[bias].extents != (hidden * cls.gates,):
-                raise InferenceError(f"{bias} must be [{hidden * cls.gates}], not {s[bias]}", bias)
+            if bias in s and s[bias].extents != (hidden * cls.stacked,):
+                raise InferenceError(f"{bias} must be [{hidden * cls.stacked}], not {s[bias]}", bias)
         check_mask(s, "mask", "x")
         state = state_type(x, hidden)
         for name in cls.hidden:
@@ -102,18 +109,18 @@ class Lstm(Cell):
     name = "lstm"
     operands = "x weight_ih weight_hh bias? h? c? mask?"
     takes = FLOATS
-    gates, hidden = 4, ("h", "c")
+    stacked, hidden = 4, ("h", "c")
 
     @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
+    def reference(cls, s: Signature, *operands: Any, gate: Gate = _as_it_is) -> Sequence[Array]:
         x, weight_ih, weight_hh, bias, h0, c0, mask = operands
 
         def step(frame: Array, states: Sequence[Array]) -> list[Array]:
             h, c = states
             gates = frame @ weight_ih.T + h @ weight_hh.T + (0 if bias is None else bias)
             i, f, g, o = np.split(gates, 4, -1)
-            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-            return [sigmoid(o) * np.tanh(c), c]
+            c = gate(sigmoid(f)) * c + gate(sigmoid(i)) * np.tanh(g)
+            return [gate(sigmoid(o)) * np.tanh(c), c]
 
         return cls.run(s, x, (h0, c0), mask, step)
 
@@ -128,17 +135,17 @@ class Gru(Cell):
     name = "gru"
     operands = "x weight_ih weight_hh bias_ih? bias_hh? h? mask?"
     takes = FLOATS
-    gates, hidden = 3, ("h",)
+    stacked, hidden = 3, ("h",)
 
     @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
+    def reference(cls, s: Signature, *operands: Any, gate: Gate = _as_it_is) -> Sequence[Array]:
         x, weight_ih, weight_hh, bias_ih, bias_hh, h0, mask = operands
 
         def step(frame: Array, states: Sequence[Array]) -> list[Array]:
             (h,) = states
             from_x = np.split(frame @ weight_ih.T + (0 if bias_ih is None else bias_ih), 3, -1)
             from_h = np.split(h @ weight_hh.T + (0 if bias_hh is None else bias_hh), 3, -1)
-            r, z = sigmoid(from_x[0] + from_h[0]), sigmoid(from_x[1] + from_h[1])
+            r, z = gate(sigmoid(from_x[0] + from_h[0])), gate(sigmoid(from_x[1] + from_h[1]))
             return [(1 - z) * np.tanh(from_x[2] + r * from_h[2]) + z * h]
 
         return cls.run(s, x, (h0,), mask, step)

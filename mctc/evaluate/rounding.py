@@ -1,0 +1,46 @@
+"""What an engine makes of numbers that need more bits than it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mctc.ir.op import Array
+
+COUNTS = 2048  # up to here fp16 holds every whole number
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """Rounds floating-point arrays to `dtype`: to its nearest number or, if `jitters`, half of a last digit up or down.
+
+    What comes in by half of a digit off goes through sums as the rounding of their partial sums does: where large
+    terms cancel, little that is right is left (Higham, Accuracy and Stability of Numerical Algorithms, 3.1). Whole
+    numbers that every format holds stay: masks and counts are exact in every engine.
+    """
+
+    dtype: Any
+    jitters: bool = False
+
+    def __call__(self, array: Array) -> Array:
+        """The array in its own element type; other than floating-point ones as they are."""
+        if array.dtype.kind != "f":
+            return array
+        if not self.jitters:
+            return array.astype(self.dtype).astype(array.dtype)
+        exact = (np.abs(array) <= COUNTS) & (array == np.rint(array))
+        return np.where(exact, array, array * (1 + self._halves(array))).astype(array.dtype)
+
+    def gate(self, array: Array) -> Array:
+        """Numbers from 0 to 1 with an absolute error, that of numbers next to 1: engines take a logistic function from
+        a rational approximation or a table, and small values of it have few right digits."""
+        if self.jitters:
+            return (array + self._halves(array)).astype(array.dtype)
+        return self(1 + array) - 1
+
+    def _halves(self, array: Array) -> Array:
+        """Half of the last digit of 1, up or down: the same for every array of a shape."""
+        signs = np.random.default_rng(array.size).choice((-1.0, 1.0), array.shape)
+        return np.asarray(signs * np.finfo(self.dtype).eps / 2)

@@ -1,0 +1,46 @@
+"""Roundings of the reference: which numbers they move, and by how much."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mctc.evaluate.reference import evaluate
+from mctc.evaluate.rounding import Rounding
+from mctc.ir.text import parse_program
+
+NEAREST, JITTER = Rounding(np.float32), Rounding(np.float32, jitters=True)
+U = 2.0**-24
+
+
+def test_numbers_of_the_type_stay_and_others_move_by_half_of_a_digit() -> None:
+    held, between = np.array([0.5, -3.25, 60000.0]), np.array([0.1, 1 / 3, -7e-9])
+    assert (NEAREST(held) == held).all()
+    moved = np.abs(NEAREST(between) - between) / np.abs(between)
+    assert ((moved > 0) & (moved <= U)).all()
+
+
+def test_jitter_moves_numbers_that_the_type_holds_but_no_masks_and_counts() -> None:
+    held = np.array([0.5, -3.25, 60000.0])
+    assert np.allclose(np.abs(JITTER(held) / held - 1), U, rtol=1e-6)
+    exact = np.array([0.0, 1.0, -1.0, 7.0, 2048.0])
+    assert (JITTER(exact) == exact).all()
+
+
+def test_ids_and_marks_are_no_numbers() -> None:
+    for array in (np.arange(3), np.array([True, False])):
+        assert JITTER(array) is array
+
+
+def test_a_small_gate_is_off_by_a_digit_of_one() -> None:
+    gate = np.array([1.6e-5])
+    assert 1e-9 < abs(float(JITTER.gate(gate)[0] - gate[0])) <= 2 * U
+
+
+def test_a_sum_that_cancels_is_off_by_what_its_terms_are_off() -> None:
+    function = parse_program("function @f(%x: f32[channel 2]) { %a = reduce_sum(%x, axis = channel) return y = %a }")
+    f, x = function.functions["f"], np.array([40960.0, -40960.25])
+    exact, rounded, jittered = (
+        evaluate(f, {"x": x}, lambda _: np.zeros(0), rounding=each)[0]["y"] for each in (None, NEAREST, JITTER)
+    )
+    assert exact == rounded == -0.25
+    assert 0 < abs(float((jittered - exact).item())) <= 2 * U * 40961
