@@ -37,6 +37,7 @@ ROWS: dict[str, Callable[[Setting], list[Row]]] = {
     "imports": imports.rows,
     "lint": lint.cost,
     "decisions": lint.decisions,
+    "placements": lint.placements,
     "scan": scan_cpu.rows,
     "training": training.rows,
     "witnesses": witnesses.rows,

@@ -1,4 +1,4 @@
-"""What `mctc lint` costs, and what it decides."""
+"""What `mctc lint` costs, what it decides, and how its placements compare with a public study's."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ RULES = 110
 LARGE_CPU, LARGE_BYTES = 10.0, 600_000_000
 SMALL = 0.5
 DAMAGED = 1000
+RIGHT, DOUBTFUL, WRONG = 90, 9, 0.7
+MEDIAN, MOST = 0.10, 0.30
 NO_TORCH = "import sys; sys.modules['torch'] = None; import coremltools"
 
 
@@ -70,6 +72,32 @@ def decisions(setting: Setting) -> list[Row]:
                      [f"{here}/test_cost.py"]),
         _damaged(setting),
     ]  # fmt: skip
+
+
+def placements(setting: Setting) -> list[Row]:
+    """Ops of 475 graphs against Core ML's plans on an M4, and estimates against Core ML's, on the half not fitted."""
+    driver = setting.root / "tests" / "lint" / "coreml" / "study.py"
+    command: Command = [setting.python, driver]
+    told = json.loads(measure(command, setting.work, setting.environment).output.splitlines()[-1])
+    right, doubtful, wrong = (told[name] for name in ("right", "doubtful", "wrong"))
+    median, most = told["median"], told["most"]
+    source = "751K/Apple-Neural-Engine-Microarchitecture-Study-M6, M4, macOS 27.0.1; docs/lint-placement.md"
+    return [
+        Row(
+            f"{told['ops']:,} ops of 475 graphs: firm and right / doubtful / firm and wrong",
+            f"≥ {RIGHT} / ≤ {DOUBTFUL} / ≤ {WRONG} %",
+            f"{right:.1f} / {doubtful:.1f} / {wrong:.1f} %",
+            right >= RIGHT and doubtful <= DOUBTFUL and wrong <= WRONG,
+            source,
+        ),
+        Row(
+            "estimates of single ops against Core ML's, on the half not fitted: median / 95 % within",
+            f"≤ {MEDIAN:.0%} / ≤ {MOST:.0%}",
+            f"{median:.4%} / {most:.2%}",
+            median <= MEDIAN and most <= MOST,
+            f"{told['figures']} figures; {source}",
+        ),
+    ]
 
 
 def _rules() -> Row:

@@ -12,7 +12,7 @@ from textwrap import fill, indent
 
 from mctc.hardware.devices import chips_of
 from mctc.hardware.systems import PLATFORMS
-from mctc.lint.coreml.cost import CHIP
+from mctc.lint.coreml.rates import CHIP
 from mctc.lint.coreml.rule import CONFIDENCE, EVIDENCE, Effect, Rule, RuleFamily, Severity
 from mctc.lint.coreml.target import Scope
 

@@ -86,7 +86,10 @@ class _Check:
             self.found += self._op_hits(function)
             self.found += self._hits(FunctionRule, function)
         self.found += self._hits(PackageRule, self.graph)
-        placements = {name: place(function, self._effects(function)) for name, function in self.graph.functions.items()}
+        placements = {
+            name: place(function, self._effects(function), family=self.target.family)
+            for name, function in self.graph.functions.items()
+        }
         for placement in placements.values():
             self.found += self._hits(PlacementRule, placement)
         package = self.graph.package

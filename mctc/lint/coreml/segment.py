@@ -30,23 +30,28 @@ class Charges:
 
 
 CHARGES = Charges()
+TIE = 1e-6
+"""Microseconds that rounding may put between two paths of the same cost."""
 
 
-def shortest_path(costs: Sequence[tuple[float | None, float]], charges: Charges = CHARGES) -> list[Backend]:
+def shortest_path(
+    costs: Sequence[tuple[float | None, float]], charges: Charges = CHARGES, ties: Backend = Backend.ANE
+) -> list[Backend]:
     """The backend of every op. costs: microseconds on the Neural Engine (None: not there) and on the CPU.
 
-    A tie goes to the Neural Engine. Time and memory are linear in the ops.
+    ties: where an op goes that may as well be on either. Time and memory are linear in the ops.
     """
     far = float("inf")
+    slack = TIE if ties is Backend.ANE else -TIE
     ane, cpu = far, 0.0
     came: list[tuple[bool, bool]] = []  # whether the best way to (ane, cpu) comes from the Neural Engine
     for place, (on_ane, on_cpu) in enumerate(costs):
         enter = cpu + charges.launch + (charges.switch if place else 0.0)
         leave = ane + charges.switch
-        came.append((ane <= enter, leave < cpu))
+        came.append((ane <= enter + slack, leave <= cpu + slack))
         best_ane = far if on_ane is None else min(ane, enter) + on_ane
         ane, cpu = best_ane, min(cpu, leave) + on_cpu
-    on_engine = bool(costs) and ane + charges.output <= cpu
+    on_engine = bool(costs) and ane + charges.output <= cpu + slack
     path: list[Backend] = []
     for from_ane in reversed(came):
         path.append(Backend.ANE if on_engine else Backend.CPU)

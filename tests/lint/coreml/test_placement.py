@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mctc.hardware.families import FAMILIES
 from mctc.lint.coreml.cost import Cost
 from mctc.lint.coreml.graph import FunctionGraph, PackageGraph
 from mctc.lint.coreml.notation import read_notation
@@ -16,11 +17,14 @@ def chain(length: int) -> FunctionGraph:
     return PackageGraph(read_notation(text)).functions["main"]
 
 
-def placed(savings: list[float], effects: dict[int, Effect] | None = None) -> Placement:
+def placed(
+    savings: list[float], effects: dict[int, Effect] | None = None, family: str = "H13", spread: float = 1.0
+) -> Placement:
     """A chain of ops that save so many microseconds each on the engine."""
     function = chain(len(savings))
-    costs = [Cost(1.0, 1.0 + saving, 0, 0) for saving in savings]
-    return place(function, {function.ops[index]: effect for index, effect in (effects or {}).items()}, costs)
+    costs = [Cost(1.0, 1.0 + saving, 0, 0, spread) for saving in savings]
+    of_ops = {function.ops[index]: effect for index, effect in (effects or {}).items()}
+    return place(function, of_ops, costs, FAMILIES[family])
 
 
 def test_far_above_the_charges_is_the_engine_far_below_the_cpu_and_between_is_doubtful() -> None:
@@ -28,6 +32,21 @@ def test_far_above_the_charges_is_the_engine_far_below_the_cpu_and_between_is_do
     assert placed([100.0]).predicted == [CPU]
     for saving in (130.0, 200.0, 300.0, 490.0):
         assert placed([saving]).predicted == [DOUBTFUL]
+
+
+def test_where_the_estimates_were_published_less_is_doubtful() -> None:
+    for saving, where in ((200.0, CPU), (240.0, CPU), (248.0, DOUBTFUL), (252.0, DOUBTFUL), (260.0, ANE)):
+        assert placed([saving], family="H16").predicted == [where]
+
+
+def test_an_estimate_of_one_size_alone_leaves_more_in_doubt() -> None:
+    assert placed([300.0], family="H16").predicted == [ANE]
+    assert placed([300.0], family="H16", spread=2.0).predicted == [DOUBTFUL]
+    assert placed([1000.0], family="H16", spread=2.0).predicted == [ANE]
+
+
+def test_an_op_that_may_as_well_be_on_either_side_is_doubtful() -> None:
+    assert placed([600.0, 0.0], family="H16").predicted == [ANE, DOUBTFUL]
 
 
 def test_a_refused_op_splits_the_graph() -> None:

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mctc.diagnostics.errors import UsageError
-from mctc.lint.coreml.cost import CHIP
 from mctc.lint.coreml.formats.artifacts import PLACE
 from mctc.lint.coreml.formats.json_text import json_text
 from mctc.lint.coreml.formats.words import COMPUTE_UNITS, ESTIMATE
 from mctc.lint.coreml.memory import Held, Memory
 from mctc.lint.coreml.placement import Predicted
+from mctc.lint.coreml.rates import CHIP
 from mctc.lint.coreml.report import Finding, FunctionReport, OpRow, Place, Report, SegmentRow, Unchecked
 from mctc.lint.coreml.rule import Rule, Severity
 from mctc.lint.coreml.target import Scope

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from mctc.lint.coreml.cost import CHIP
 from mctc.lint.coreml.placement import Predicted
+from mctc.lint.coreml.rates import CHIP
 from mctc.lint.coreml.report import Finding, Report
 from mctc.lint.coreml.rule import Rule, Severity
 

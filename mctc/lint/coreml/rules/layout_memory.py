@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mctc.lint.coreml.cost import moved_bytes
 from mctc.lint.coreml.forms import PRODUCTS, axes, dilations, enters, kernel, leaves, rank, strides
 from mctc.lint.coreml.graph import FunctionGraph, Op, as_tensor, size_of, tensor_bytes
 from mctc.lint.coreml.memory import ALIGNMENT
 from mctc.lint.coreml.rule import FunctionRule, Hit, OpRule, Severity, Sides
 from mctc.lint.coreml.target import Scope, Target
+from mctc.lint.coreml.traffic import moved_bytes
 from mctc.package import NamedType, TensorType
 
 FLOATS = ("fp16", "fp32")

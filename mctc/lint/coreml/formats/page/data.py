@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any
 
-from mctc.lint.coreml.cost import CHIP
 from mctc.lint.coreml.formats.page.layout import Layout, lay_out
 from mctc.lint.coreml.formats.page.verdict import verdict
 from mctc.lint.coreml.formats.words import COMPUTE_UNITS, ESTIMATE, sides_of, skipped_for
 from mctc.lint.coreml.memory import Memory
 from mctc.lint.coreml.placement import Eligible, Predicted
+from mctc.lint.coreml.rates import CHIP
 from mctc.lint.coreml.report import Finding, FunctionReport, OpRow, Place, Report
 from mctc.lint.coreml.rule import CONFIDENCE, EVIDENCE, Rule, Severity
 from mctc.lint.coreml.segment import CHARGES
