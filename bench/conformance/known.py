@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.conformance.case import Case
 
 LEFT_OUT: dict[str, str] = {
-    "classify": "its results, a label and a dictionary, aren't tensors; the evaluator doesn't have it",
+    "classify": "its results, a label and a dictionary, aren't tensors, so no test evaluates a program of it",
     "conv_quantized": "experimental, says its documentation; no converter writes it and the evaluator doesn't have it",
 }
 """Why an op isn't evaluated."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from mctc.runtime.speech import Transcript
 
+SHOWN_LABELS = 5
+"""Of a classifier, the likeliest labels."""
+
 
 @click.command()
 @click.argument("built", type=PATH, metavar="BUILD|PACKAGE")
@@ -180,7 +183,7 @@ def _arrays(
 ) -> int:  # fmt: skip
     from mctc.runtime.arrays import run_arrays, write_arrays
 
-    outputs, states = run_arrays(package, inputs, function=function, state=state, precision=precision)
+    outputs, states, labels = run_arrays(package, inputs, function=function, state=state, precision=precision)
     if output is not None:
         write_arrays(output, outputs)
     if state_output is not None:
@@ -191,8 +194,17 @@ def _arrays(
         click.echo(json.dumps({name: array.tolist() for name, array in outputs.items()}))
         return ExitCode.OK
     for name, array in outputs.items():
-        spread = f", {array.min():.6g} to {array.max():.6g}, mean {array.mean():.6g}" if array.size else ""
-        click.echo(f"{name}: {array.dtype} {list(array.shape)}{spread}")
+        click.echo(f"{name}: {_summary(array)}")
+        for place in (-array).argsort(kind="stable")[:SHOWN_LABELS] if name in labels else ():
+            click.echo(f"  {array[place]:.6g}  {labels[name][place]}")
     for name, array in states.items():
         click.echo(f"state {name}: {list(array.shape)}")
     return ExitCode.OK
+
+
+def _summary(array: Any) -> str:
+    """Type, shape and spread; a label as it is."""
+    if not array.shape and array.dtype.kind in "iuU":
+        return str(array)
+    spread = f", {array.min():.6g} to {array.max():.6g}, mean {array.mean():.6g}" if array.size else ""
+    return f"{array.dtype} {list(array.shape)}{spread}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
@@ -27,6 +27,14 @@ class ArraysError(MctcError):
     """Files that do not fit the function; names the file or the input."""
 
 
+class Ran(NamedTuple):
+    """Outputs and new states by name; of a classifier, the labels of each output that has probabilities."""
+
+    outputs: dict[str, Array]
+    states: dict[str, Array]
+    labels: Mapping[str, Sequence[str]]
+
+
 def run_arrays(
     package: Path,
     inputs: Sequence[str],
@@ -34,8 +42,8 @@ def run_arrays(
     function: str | None = None,
     state: Path | None = None,
     precision: str | None = None,
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Outputs and new states of one call, by name.
+) -> Ran:
+    """One call of a function.
 
     function: its name in the package or, beside the manifest of its build, that of its component.
     inputs: 'x.npy' for a function of one input, 'name=x.npy', or 'all.npz'. state: an npz of states by name; zeros
@@ -59,9 +67,7 @@ def _called(components: Mapping[str, str]) -> Iterator[None]:
         raise
 
 
-def _run(
-    package: Path, inputs: Sequence[str], function: str | None, state: Path | None, precision: str | None
-) -> tuple[dict[str, Array], dict[str, Array]]:
+def _run(package: Path, inputs: Sequence[str], function: str | None, state: Path | None, precision: str | None) -> Ran:
     target = target_of(package)
     compiled = target.engine(package, precision or target.forms["precision"][0]).function(function)
     given = read_inputs(inputs, compiled)
@@ -74,7 +80,7 @@ def _run(
                 raise ArraysError(f"{state}: function '{compiled.name}' has no state `{name}`", hint=hint)
             held[name] = array
     outputs = compiled(given, held if compiled.states else None)
-    return outputs, {name: held[name] for name in held}
+    return Ran(outputs, {name: held[name] for name in held}, getattr(compiled, "labels", {}))
 
 
 def target_of(artifact: Path) -> Target:

@@ -30,7 +30,7 @@ def test_states_carry_over_from_file_to_file(small: Path, mctc: Run, tmp_path: P
     assert "output: float16 [1, 32, 1, 8]" in first.stdout
     second = mctc("run", package(small), "--input", "b.npz", "--state", "s.npz", "--output", "yb.npy")
     assert second.returncode == 0
-    fresh, _ = run_arrays(package(small), [str(tmp_path / "b.npz")])
+    fresh = run_arrays(package(small), [str(tmp_path / "b.npz")]).outputs
     carried = np.load(tmp_path / "yb.npy")
     assert np.abs(carried - fresh["output"]).max() > 0.01
     assert np.load(tmp_path / "ya.npz")["output"].shape == carried.shape

@@ -14,7 +14,7 @@ from mctc.evaluate.coreml.precision import Array, Precision, hold
 from mctc.evaluate.coreml.state import State
 from mctc.evaluate.coreml.steps import Frame, Observer, run_steps
 from mctc.package.dtypes import DTYPES
-from mctc.package.model import Function, Package
+from mctc.package.model import Constant, Function, Package
 from mctc.package.read import read_package
 from mctc.package.types import NamedType, StateType, TensorType
 
@@ -70,7 +70,10 @@ class Evaluator:
 
 
 class CompiledFunction:
-    """A function ready to run. `inputs`, `outputs` and `states` are as the program declares them."""
+    """A function ready to run. `inputs`, `outputs` and `states` are as the program declares them.
+
+    `labels` are the classes of a classifier by the name of the output that has their probabilities, in that order.
+    """
 
     def __init__(self, function: Function, options: Options, observe: Observer | None = None) -> None:
         self.name = function.name
@@ -80,6 +83,7 @@ class CompiledFunction:
         self.observe = observe
         self._precision = options.precision
         self._plan = compile_function(function, options)
+        self.labels = _labels(function)
 
     def make_state(self) -> State:
         """A state of zeros; empty when the function has none."""
@@ -149,3 +153,21 @@ class CompiledFunction:
             half = item.type.dtype == "fp16" and self._precision == "fp16"
             return np.array(value, np.float16 if half else None)
         return value
+
+
+def _labels(function: Function) -> dict[str, tuple[str, ...]]:
+    """The labels of every classify op, as text. Raises PackageError for ones that can't be read."""
+    constants = {
+        result.name: operation.attributes["val"]
+        for operation in function.operations
+        if operation.type == "const" and "val" in operation.attributes
+        for result in operation.outputs
+    }
+    found = {}
+    for operation in function.operations:
+        classes = operation.inputs.get("classes", ())
+        if operation.type == "classify" and len(operation.outputs) > 1 and classes:
+            held = classes[0] if isinstance(classes[0], Constant) else constants.get(classes[0].name)
+            if held is not None:
+                found[operation.outputs[1].name] = tuple(map(str, held.value()))
+    return found

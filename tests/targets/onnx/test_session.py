@@ -46,7 +46,7 @@ def test_a_call_takes_arrays_of_any_number_type(function: OnnxFunction) -> None:
 def test_any_model_runs_over_arrays(path: Path, tmp_path: Path) -> None:
     """What `mctc run model.onnx --input` does: in the precision that the file computes in, unless another is asked."""
     np.savez(tmp_path / "inputs.npz", x=GOOD["x"], t=GOOD["t"])
-    outputs, states = run_arrays(path, [str(tmp_path / "inputs.npz")])
+    outputs, states, _ = run_arrays(path, [str(tmp_path / "inputs.npz")])
     assert outputs["y"].shape == (3, 2)
     assert states == {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mctc.evaluate.coreml.ops import (  # noqa: F401
     activation,
+    classifier,
     constexpr,
     convolution,
     detection,
