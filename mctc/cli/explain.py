@@ -77,6 +77,10 @@ def _package_rule(code: str, others: list[str]) -> str:
     wanted = code.strip().upper()
     if wanted in rules:
         return explain_rule(rules[wanted])
+    undecided = {known.upper(): (known, why) for family in table().families for known, why in family.not_decidable}
+    if wanted in undecided:
+        known_as, why = undecided[wanted]
+        return f"{known_as}: known, but no rule of mctc lint\n\nNo file can decide it: {why}."
     known = [*others, *(rule.code for rule in rules.values())]
     hint = did_you_mean(wanted, known) or "codes look like MCT0051, MPS050 or ANE-OP-001; `mctc explain` lists them"
     raise UsageError(f"there is no code `{code}`", hint=hint)

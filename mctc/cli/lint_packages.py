@@ -108,8 +108,10 @@ class _Job:
         from mctc.lint.coreml.check import Choice, check_package
         from mctc.lint.coreml.choice import choice_for
         from mctc.lint.coreml.models import models_of
+        from mctc.lint.coreml.network.check import check_network
         from mctc.lint.coreml.places import places_of
         from mctc.lint.coreml.report import Unchecked
+        from mctc.package import ForeignModel
 
         choice = choice_for(self.settings, package, self.rules)
         if self.wanted.measured is not None:  # a rule is scored by what it says, shown or not
@@ -118,11 +120,14 @@ class _Job:
             if isinstance(model, Unchecked):
                 self.unchecked.append(model)
                 self.tell(model)
-                continue
-            yield check_package(
-                model, self.rules.rules.values(), device=self.settings.device, system=self.settings.os,
-                choice=choice, places=places_of(package), components=self.components(package),
-            )  # fmt: skip
+            elif isinstance(model, ForeignModel):
+                rules, device, system = self.rules.rules.values(), self.settings.device, self.settings.os
+                yield check_network(model, rules, device=device, system=system, choice=choice)
+            else:
+                yield check_package(
+                    model, self.rules.rules.values(), device=self.settings.device, system=self.settings.os,
+                    choice=choice, places=places_of(package), components=self.components(package),
+                )  # fmt: skip
 
     def components(self, package: Path) -> Mapping[str, str]:
         """What to call functions of a build; a plan and another package are compared by the package's own names."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mctc.package.errors import AbsentFile, PackageError
@@ -48,6 +50,28 @@ def open_regular(path: Path) -> int:
         os.close(descriptor)
         raise AbsentFile(path, stands)
     return descriptor
+
+
+@contextmanager
+def opened(path: Path, limit: int = MODEL_LIMIT) -> Iterator[tuple[Callable[[int, int], bytes], int]]:
+    """A regular file of at most `limit` bytes: what reads from an offset so many of them, and its size.
+
+    Raises PackageError, also where the file ends before bytes that are asked for.
+    """
+    descriptor = open_regular(path)
+    with os.fdopen(descriptor, "rb") as file:
+        size = os.fstat(descriptor).st_size
+        if size > limit:
+            raise PackageError(f"{path}: {size} bytes, more than the {limit} that are read")
+
+        def read(offset: int, count: int) -> bytes:
+            file.seek(offset)
+            found = file.read(count)
+            if len(found) < count:
+                raise PackageError(f"{path}: the file ended at byte {offset + len(found)} while it was being read")
+            return found
+
+        yield read, size
 
 
 def read_file(path: Path, limit: int = MODEL_LIMIT) -> bytes:

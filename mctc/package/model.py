@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mctc.package.errors import AbsentFile
+from mctc.package.network import Network
 from mctc.package.types import NamedType, TensorType, ValueType
 
 
@@ -175,7 +176,7 @@ class ForeignModel:
 
     `kind` is the name of the model type in Model.proto ("neuralNetwork", "pipeline" and so on); `layers` are the name
     and type of each layer of a neural network, `members` the models of a pipeline. `member` is its own name in the
-    pipeline that it is part of.
+    pipeline that it is part of. `network` is there for a neural network whose layers are read.
     """
 
     path: Path
@@ -186,4 +187,6 @@ class ForeignModel:
     outputs: tuple[Feature, ...] = ()
     members: tuple[Package | ForeignModel, ...] = ()
     member: str = ""
+    network: Network | None = None
+    metadata: Metadata = field(default_factory=Metadata)
     container: str = "mlmodel"

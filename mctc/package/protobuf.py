@@ -34,6 +34,11 @@ def array_dtypes() -> dict[int, str]:
     return {values.Value(key): name for key, name in names.items() if key in values.keys()}  # noqa: SIM118
 
 
+def network_messages() -> ModuleType:
+    """The message classes of NeuralNetwork.proto. Raises PackageError when coremltools isn't installed."""
+    return _proto_module("NeuralNetwork_pb2")
+
+
 def _proto_module(name: str) -> ModuleType:
     already = sys.modules.get(f"coremltools.proto.{name}")
     if already is not None:

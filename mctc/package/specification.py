@@ -11,11 +11,13 @@ from typing import Any
 
 from mctc.package.errors import NotAProgram, PackageError
 from mctc.package.features import descriptions, features
-from mctc.package.files import read_file
+from mctc.package.files import opened
 from mctc.package.functions import FunctionReader, Limits
 from mctc.package.model import ForeignModel, Function, Metadata, Package
+from mctc.package.network_reader import read_network
 from mctc.package.placeholders import HEAD, other_content
 from mctc.package.protobuf import model_class
+from mctc.package.thinned import thinned
 from mctc.package.values import Constants
 from mctc.package.weights import Weights
 
@@ -23,15 +25,17 @@ from mctc.package.weights import Weights
 def read_specification(path: Path, file: Path, weights: Weights, container: str) -> Package:
     """The program in `file`, with `path` as the name that messages use. Raises PackageError."""
     message = model_class()()
-    content = read_file(file)
-    try:
-        message.ParseFromString(content)
-    except Exception as error:  # protobuf's DecodeError; other backends raise their own
-        other = other_content(content[:HEAD])
-        raise PackageError(
-            f"{file}: not a Core ML specification ({other.what if other else error})",
-            hint=other.hint if other else "it is cut short or damaged: copy or download it again",
-        ) from error
+    with opened(file) as (read, size):
+        try:
+            message.ParseFromString(thinned(read, size, message.DESCRIPTOR))
+        except PackageError:
+            raise
+        except Exception as error:  # protobuf's DecodeError; other backends raise their own
+            other = other_content(read(0, min(HEAD, size)))
+            raise PackageError(
+                f"{file}: not a Core ML specification ({other.what if other else error})",
+                hint=other.hint if other else "it is cut short or damaged: copy or download it again",
+            ) from error
     model = _model(path, message, weights, container)
     if isinstance(model, ForeignModel):
         raise NotAProgram(model)
@@ -40,7 +44,7 @@ def read_specification(path: Path, file: Path, weights: Weights, container: str)
 
 def _model(path: Path, model: Any, weights: Weights, container: str, member: str = "") -> Package | ForeignModel:
     if model.WhichOneof("Type") != "mlProgram":
-        return _foreign(path, model, weights, container, member)
+        return foreign_model(path, model, weights, container, member)
     constants, limits = Constants(weights), Limits()
     functions = {
         name: FunctionReader(name, constants, limits).function(message)
@@ -75,7 +79,8 @@ def _metadata(message: Any) -> Metadata:
     return Metadata(message.shortDescription, message.versionString, message.author, message.license, user)
 
 
-def _foreign(path: Path, model: Any, weights: Weights, container: str, member: str) -> ForeignModel:
+def foreign_model(path: Path, model: Any, weights: Weights, container: str, member: str = "") -> ForeignModel:
+    """What is read of a Model message (thinned) that is no ML program."""
     kind = model.WhichOneof("Type")
     content = getattr(model, kind) if kind else None
     pipeline = getattr(content, "pipeline", content)  # a classifier's or regressor's wraps it once more
@@ -90,6 +95,8 @@ def _foreign(path: Path, model: Any, weights: Weights, container: str, member: s
         outputs=features(model.description.output),
         members=() if inside is None else tuple(_members(path, inside, weights, container)),
         member=member,
+        network=read_network(model),
+        metadata=_metadata(model.description.metadata),
         container=container,
     )
 

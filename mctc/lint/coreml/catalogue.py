@@ -36,7 +36,8 @@ INTRODUCTION = f"""# Lint rules for Core ML packages
 Each has two small programs: one that has the finding and one that has not, often the last size that passes. Both are
 run as tests. Their notation is Python's: a line names a result, its type and the op that makes it, a name with a type
 alone is an input, and a type in place of an operand is a constant of that type
-(`mctc/lint/coreml/notation.py` says all of it).
+(`mctc/lint/coreml/notation.py` says all of it). Examples of rules about neural networks (ANE-NN) name layers as
+NeuralNetwork.proto does (`mctc/lint/coreml/network/notation.py`).
 
 ## How far to trust a rule
 

@@ -10,8 +10,8 @@ from mctc.lint.coreml.report import Unchecked
 from mctc.package import ForeignModel, NotAProgram, Package, PackageError, read_package
 
 
-def models_of(path: Path) -> Iterator[Package | Unchecked]:
-    """The ML programs at a path, weight files there or not, and what is no program or can't be read."""
+def models_of(path: Path) -> Iterator[Package | ForeignModel | Unchecked]:
+    """The ML programs at a path, weight files there or not, neural networks, and what is neither or can't be read."""
     try:
         yield read_package(path, absent_weights=True)
     except NotAProgram as error:
@@ -20,17 +20,24 @@ def models_of(path: Path) -> Iterator[Package | Unchecked]:
         yield Unchecked(str(path), error.message, error.hint or "")
 
 
-def _members(error: NotAProgram) -> Iterator[Package | Unchecked]:
-    """The members of a pipeline that has programs; the model as a whole where there is no program in it."""
-    leaves = list(_leaves(error.model))
-    if not any(isinstance(leaf, Package) for leaf in leaves):
+def _members(error: NotAProgram) -> Iterator[Package | ForeignModel | Unchecked]:
+    """A network, or the members of a pipeline that can be checked; the model as a whole where nothing in it can."""
+    leaves = list(_leaves(error.model)) or [error.model]
+    if not any(map(_is_checked, leaves)):
         yield _foreign(error.model, error.message, error.hint or "")
         return
     for leaf in leaves:
-        if isinstance(leaf, Package):
+        if isinstance(leaf, Package) or _is_checked(leaf):
             yield leaf
         else:
-            yield _foreign(leaf, f"member {leaf.member!r} is a {leaf.kind}, which has no ops to check", "")
+            yield _foreign(
+                leaf, f"member {leaf.member!r} is a {leaf.kind}, which has neither ops nor layers to check", ""
+            )
+
+
+def _is_checked(model: Package | ForeignModel) -> bool:
+    """Whether there are rules for a model of its kind."""
+    return isinstance(model, Package) or model.network is not None
 
 
 def _leaves(model: ForeignModel) -> Iterator[Package | ForeignModel]:

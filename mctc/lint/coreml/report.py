@@ -112,10 +112,57 @@ class FunctionReport:
 
 
 @dataclass(frozen=True)
+class LayerRow:
+    """A layer of a neural network. shape: of its first result, "" where it can't be told; macs: multiply-accumulates,
+    None where they can't; bytes: of its parameters as stored; inputs: positions of the layers that make its operands.
+    """
+
+    name: str
+    type: str
+    shape: str
+    parameters: int
+    bytes: int
+    macs: int | None
+    inputs: tuple[int, ...] = ()
+    rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NetworkReport:
+    """A neural network. kind: the type of the model in Model.proto. Layers inside branches and loops count once."""
+
+    kind: str
+    layers: tuple[LayerRow, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    updatable: bool = False
+
+    @property
+    def parameters(self) -> int:
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def macs(self) -> int:
+        """Of the layers for which they can be told."""
+        return sum(layer.macs or 0 for layer in self.layers)
+
+    @property
+    def uncounted(self) -> tuple[LayerRow, ...]:
+        """The layers of which multiply-accumulates can't be told."""
+        return tuple(layer for layer in self.layers if layer.macs is None)
+
+    @property
+    def unshaped(self) -> tuple[LayerRow, ...]:
+        """The layers of which no shape can be told."""
+        return tuple(layer for layer in self.layers if not layer.shape)
+
+
+@dataclass(frozen=True)
 class Report:
-    """A checked package. skipped: code and what the target would have to be, of rules that do not apply to it.
-    hidden: how many findings --select, --ignore or a baseline left out. member: its name in the pipeline that it is
-    part of. notes: what the check could not look at, with the way out."""
+    """A checked package. opset: empty for a neural network, which has `network` and no functions. skipped: code and
+    what the target would have to be, of rules that do not apply to it. hidden: how many findings --select, --ignore or
+    a baseline left out. member: its name in the pipeline that it is part of. notes: what the check could not look at,
+    with the way out."""
 
     path: str
     container: str
@@ -129,6 +176,7 @@ class Report:
     skipped: tuple[tuple[str, str], ...] = ()
     hidden: int = 0
     made_by: Mapping[str, str] = field(default_factory=dict)
+    network: NetworkReport | None = None
     member: str = ""
     notes: tuple[str, ...] = ()
 

@@ -12,6 +12,7 @@ from mctc.lint.coreml.graph import FunctionGraph, Op, PackageGraph
 from mctc.lint.coreml.target import Scope, Target
 
 if TYPE_CHECKING:
+    from mctc.lint.coreml.network.graph import NetworkGraph, Node
     from mctc.lint.coreml.placement import Placement
 
 
@@ -83,7 +84,8 @@ class Rule:
         out. source: who says so. evidence: letters of EVIDENCE. confidence: a key of CONFIDENCE.
     sides: both sides where sources disagree. Such a rule says no more than a warning and puts no op off the engine.
     scope: the families and platforms that it speaks of.
-    fires, silent: programs in the notation of mctc.lint.coreml.notation; the first has the finding, the second not.
+    fires, silent: programs in the notation of mctc.lint.coreml.notation (for rules about neural networks, networks in
+        that of mctc.lint.coreml.network.notation); the first has the finding, the second not.
     """
 
     code: str
@@ -145,6 +147,21 @@ class PlacementRule(Rule):
     """Looks at the predicted placement of a function; has no effect on it."""
 
     find: Callable[[Placement, Target], Iterable[Hit]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRule(Rule):
+    """Looks at single layers of a neural network, of the types `layers`; returns the message of a finding."""
+
+    layers: tuple[str, ...]
+    find: Callable[[Node, NetworkGraph, Target], str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkRule(Rule):
+    """Looks at a neural network as a whole; returns messages."""
+
+    find: Callable[[NetworkGraph, Target], Iterable[str]]
 
 
 @dataclass(frozen=True)

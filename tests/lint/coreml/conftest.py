@@ -8,6 +8,8 @@ from inspect import cleandoc
 import pytest
 
 from mctc.lint.coreml.check import check_package
+from mctc.lint.coreml.network.check import check_network
+from mctc.lint.coreml.network.notation import is_network, read_network_notation
 from mctc.lint.coreml.notation import read_notation
 from mctc.lint.coreml.report import Report
 from mctc.lint.coreml.rule import Rule
@@ -24,10 +26,13 @@ def rules() -> Table:
 
 @pytest.fixture(scope="session")
 def check(rules: Table) -> Check:
-    """`check(text, device="m4", system="ios18")`: the report on a program written in the notation."""
+    """`check(text, device="m4", system="ios18")`: the report on a program or a neural network written as text."""
 
     def run(text: str, device: str | None = None, system: str | None = None) -> Report:
-        return check_package(read_notation(cleandoc(text)), rules.rules.values(), device=device, system=system)
+        text, known = cleandoc(text), rules.rules.values()
+        if is_network(text):
+            return check_network(read_network_notation(text), known, device=device, system=system)
+        return check_package(read_notation(text), known, device=device, system=system)
 
     return run
 

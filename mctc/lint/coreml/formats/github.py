@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mctc.lint.coreml.formats.artifacts import Artifact, artifact_of, relative
-from mctc.lint.coreml.formats.words import by_message, by_rule, clean, shortened
+from mctc.lint.coreml.formats.words import by_message, by_rule, clean, of_function, shortened
 from mctc.lint.coreml.report import Finding, Report, Unchecked
 from mctc.lint.coreml.rule import Rule, Severity
 from mctc.lint.github import workflow_command
@@ -69,7 +69,7 @@ def _annotation(rule: Rule, artifact: Artifact, findings: list[Finding]) -> str:
 
 def _line(message: str, findings: list[Finding]) -> str:
     """'gru never runs on the Neural Engine (encoder: gru_0, gru_1 and 4 more)'."""
-    named = [f"{each.function}: {each.op}" for each in findings if each.op is not None]
+    named = [of_function(each) for each in findings if each.op is not None]
     named = named or sorted({each.function for each in findings if each.function is not None})
     shown = ", ".join(clean(shortened(name, LONGEST)) for name in named[:SHOWN_OPS])
     more = f" and {len(named) - SHOWN_OPS} more" if len(named) > SHOWN_OPS else ""

@@ -18,7 +18,17 @@ from mctc.lint.coreml.formats.words import COMPUTE_UNITS, ESTIMATE
 from mctc.lint.coreml.memory import Held, Memory
 from mctc.lint.coreml.placement import Predicted
 from mctc.lint.coreml.rates import CHIP
-from mctc.lint.coreml.report import Finding, FunctionReport, OpRow, Place, Report, SegmentRow, Unchecked
+from mctc.lint.coreml.report import (
+    Finding,
+    FunctionReport,
+    LayerRow,
+    NetworkReport,
+    OpRow,
+    Place,
+    Report,
+    SegmentRow,
+    Unchecked,
+)
 from mctc.lint.coreml.rule import Rule, Severity
 from mctc.lint.coreml.target import Scope
 from mctc.version import __version__
@@ -119,6 +129,7 @@ def _package(report: Report) -> dict[str, Any]:
         "skipped": [{"code": code, "needs": needs} for code, needs in report.skipped],
         "findings": [_finding(each) for each in report.findings],
         "functions": [_function(each) for each in report.functions],
+        "network": _network(report.network),
     }
 
 
@@ -222,6 +233,33 @@ def _op(op: OpRow) -> dict[str, Any]:
         "bytes": op.bytes,
         "padded_bytes": op.padded,
         "place": _place(op.place),
+    }
+
+
+def _network(network: NetworkReport | None) -> dict[str, Any] | None:
+    if network is None:
+        return None
+    return {
+        "kind": network.kind,
+        "updatable": network.updatable,
+        "inputs": list(network.inputs),
+        "outputs": list(network.outputs),
+        "parameters": network.parameters,
+        "macs": network.macs,
+        "layers": [_layer(each) for each in network.layers],
+    }
+
+
+def _layer(layer: LayerRow) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "type": layer.type,
+        "shape": layer.shape,
+        "parameters": layer.parameters,
+        "bytes": layer.bytes,
+        "macs": layer.macs,
+        "inputs": list(layer.inputs),
+        "rules": list(layer.rules),
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from mctc.lint.coreml.formats.layers import NO_PLACEMENT, by_type, in_numbers, not_told, to_convert
 from mctc.lint.coreml.formats.words import (
     ESTIMATE,
     PLACES,
@@ -17,13 +18,15 @@ from mctc.lint.coreml.formats.words import (
     clean,
     counted,
     milliseconds,
+    of_function,
     percent,
+    scaled,
     shortened,
     sides_of,
     skipped_for,
     totals,
 )
-from mctc.lint.coreml.report import Finding, FunctionReport, Report, Unchecked
+from mctc.lint.coreml.report import Finding, FunctionReport, NetworkReport, Report, Unchecked
 from mctc.lint.coreml.rule import Rule
 
 LIMIT = 60_000
@@ -35,13 +38,15 @@ LONGEST_NAME = 80
 LONGEST_TEXT = 500
 SPECIAL = re.compile(r"[\\`*_\[\]<>#|~&$]")
 LINKING = re.compile(r"(?<=[@#])|(?<=www)(?=\.)|(?=://)", re.IGNORECASE)
+LAYER_COLUMNS = ("layers", "count", "parameters", "multiply-accumulates")
 COLUMNS = ("function", *PLACES.values(), "segments", "estimated", "all on the CPU", "tensors", "padded")
 
 
 def render_markdown(reports: Sequence[Report], unchecked: Sequence[Unchecked] = ()) -> str:
     """All reports, without a closing newline, in at most LIMIT characters."""
     head = f"## Core ML lint: {totals(reports)}"
-    foot = "\n\n".join([*_skipped(reports), f"<sub>{_prose(ESTIMATE)}</sub>"])
+    estimated = [f"<sub>{_prose(ESTIMATE)}</sub>"] if any(report.functions for report in reports) else []
+    foot = "\n\n".join([*_skipped(reports), *estimated])
     room = LIMIT - len(head) - len(foot) - NOTE
     passed = _fitting(map(_unchecked, unchecked), room // 4)
     room -= sum(len(each) + 2 for each in passed)
@@ -80,6 +85,8 @@ def _unchecked(model: Unchecked) -> str:
 
 
 def _package(report: Report) -> str:
+    if report.network is not None:
+        return _network(report, report.network)
     about = f"{report.container}, {report.opset}, weights {bytes_of(report.weight_bytes)}; checked for {report.target}."
     assumed = "" if report.stated >= {"device", "os"} else " What was not stated is the oldest that the opset permits."
     found = f"{totals([report])}{f' ({report.hidden} not shown)' if report.hidden else ''}."
@@ -91,6 +98,19 @@ def _package(report: Report) -> str:
     if len(report.functions) > SHOWN_FUNCTIONS:
         parts.append(f"and {counted(len(report.functions) - SHOWN_FUNCTIONS, 'function')} more")
     return "\n\n".join(parts)
+
+
+def _network(report: Report, network: NetworkReport) -> str:
+    about = f"{report.container}, {network.kind} of version {report.spec_version}, "
+    about += f"weights {bytes_of(report.weight_bytes)}; checked for {report.target}. {in_numbers(network)}."
+    rows = [_row(LAYER_COLUMNS), _row(["---", *["---:"] * (len(LAYER_COLUMNS) - 1)])]
+    rows += [
+        _row([_code(row.type), str(row.count), scaled(row.parameters), row.macs_text or "0"])
+        for row in by_type(network)[:SHOWN_FUNCTIONS]
+    ]
+    said = [*not_told(network), NO_PLACEMENT, *to_convert(report.findings)]
+    parts = [f"### {_code(report.path)}", f"{_prose(about)} {totals([report]).capitalize()}.", "\n".join(rows)]
+    return "\n\n".join([*parts, _prose(" ".join(said), LIMIT // 10)])
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -124,7 +144,7 @@ def _section(rule: Rule, findings: Sequence[Finding], report: Report | None) -> 
 
 def _message(message: str, findings: Sequence[Finding]) -> str:
     """'gru never runs on the Neural Engine: `gru_0`, `gru_1` and 4 more, from `spec/a.mct:15:32`'."""
-    names = [f"{each.function}: {each.op}" for each in findings if each.op is not None]
+    names = [of_function(each) for each in findings if each.op is not None]
     names = names or list(dict.fromkeys(each.function for each in findings if each.function is not None))
     places = list(dict.fromkeys(each.place.location for each in findings if each.place is not None))
     parts = [_prose(message)]

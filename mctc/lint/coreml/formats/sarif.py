@@ -111,6 +111,7 @@ def _artifact(report: Report) -> dict[str, Any]:
             "target": report.target,
             "opset": report.opset,
             **({"member": report.member} if report.member else {}),
+            **({"network": report.network.kind} if report.network is not None else {}),
             "hidden": report.hidden,
             "skippedRules": [code for code, _ in report.skipped],
         },
@@ -161,12 +162,11 @@ def _location_of(path: str) -> dict[str, str]:
 
 
 def _logical(finding: Finding) -> dict[str, Any]:
-    if finding.function is None:
+    names = [name for name in (finding.function, finding.op) if name is not None]
+    if not names:
         return {}
-    logical = {"name": finding.function, "fullyQualifiedName": finding.function, "kind": "function"}
-    if finding.op is not None:
-        name = f"{finding.function}/{finding.op}"
-        logical = {"name": finding.op, "fullyQualifiedName": name, "kind": "op"}
+    kind = "function" if finding.op is None else "layer" if finding.function is None else "op"
+    logical = {"name": names[-1], "fullyQualifiedName": "/".join(names), "kind": kind}
     return {"logicalLocations": [logical]}
 
 

@@ -9,6 +9,8 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
+from mctc.lint.coreml.formats.layers import NO_PLACEMENT, by_type, in_numbers, not_told, to_convert
+from mctc.lint.coreml.formats.plain import cell
 from mctc.lint.coreml.formats.words import (
     ESTIMATE,
     PLACES,
@@ -19,19 +21,21 @@ from mctc.lint.coreml.formats.words import (
     counted,
     milliseconds,
     percent,
+    scaled,
     shortened,
     sides_of,
     skipped_for,
     totals,
 )
 from mctc.lint.coreml.placement import Predicted
-from mctc.lint.coreml.report import Finding, FunctionReport, Report, Unchecked
+from mctc.lint.coreml.report import Finding, FunctionReport, NetworkReport, Report, Unchecked
 from mctc.lint.coreml.rule import Rule, Severity
 
 WIDTH = 80
 SHOWN = 3  # ops of a message, messages of a rule, lines of a spec
 LONGEST = 200  # characters of a name
 BAR = 20
+LAYER = 43  # columns of a layer's name and type
 COLOURS = {
     Severity.ERROR: "bold red",
     Severity.WARNING: "bold yellow",
@@ -79,6 +83,8 @@ class _Writer:
         self.head(report)
         for function in report.functions:
             self.function(function)
+        if report.network is not None:
+            self.network(report.network)
         for rule, findings in by_rule(report.findings):
             self.group(rule, findings)
         self.console.print()
@@ -94,10 +100,12 @@ class _Writer:
         from_mctc = f", made by mctc from {_named(made)}" if made else ""
         self.console.print(Text(clean(report.label), "bold", overflow="fold"))
         weights = f"weights {bytes_of(report.weight_bytes)}"
-        self.wrapped(f"{report.container}, {_named(report.opset)}, {weights}{from_mctc}", 2, 4)
+        kind = report.opset if report.network is None else f"{report.network.kind} of version {report.spec_version}"
+        self.wrapped(f"{report.container}, {_named(kind)}, {weights}{from_mctc}", 2, 4)
         assumed = " and ".join({"device": "--device", "os": "--os"}[name] for name in ("device", "os")
                                if name not in report.stated)  # fmt: skip
-        oldest = f" (the oldest that the opset permits; {assumed} to say otherwise)" if assumed else ""
+        why = "the oldest that the opset permits" if report.network is None else "the oldest"
+        oldest = f" ({why}; {assumed} to say otherwise)" if assumed else ""
         self.wrapped(f"for {report.target}{oldest}", 2, 4)
         for note in report.notes:
             self.wrapped(clean(note), 2, 4, "yellow")
@@ -109,8 +117,8 @@ class _Writer:
         if not function.ops:
             return
         bar = Text("  ")
-        for (cell, colour), filled in zip(CELLS.values(), _cells(function), strict=True):
-            bar.append(cell * filled, colour)
+        for (mark, colour), filled in zip(CELLS.values(), _cells(function), strict=True):
+            bar.append(mark * filled, colour)
         shares = [
             f"{word} {percent(function.shares[place])} ({counted(function.count(place), 'op')})"
             for place, word in PLACES.items()
@@ -126,6 +134,28 @@ class _Writer:
         if memory.bytes:
             padded = f"{bytes_of(memory.padded)} with rows padded to 64 bytes ({memory.padded / memory.bytes:.1f}x)"
             self.wrapped(f"tensors {bytes_of(memory.bytes)}, {padded}; at most {bytes_of(memory.peak)} at once", 2, 4)
+
+    def network(self, network: NetworkReport) -> None:
+        self.console.print()
+        self.wrapped(in_numbers(network), 0, 2, "bold")
+        self.wrapped(f"{', '.join(map(_named, network.inputs))} -> {', '.join(map(_named, network.outputs))}", 2, 4)
+        rows = [
+            (f"{row.count} {_named(row.type)}", scaled(row.parameters) if row.parameters else "", row.macs_text)
+            for row in by_type(network)
+        ]
+        if self.everything:
+            rows = [
+                (f"{_named(layer.name)} ({_named(layer.type)}) {layer.shape or 'shape not known'}",
+                 scaled(layer.parameters) if layer.parameters else "",
+                 "not known" if layer.macs is None else scaled(layer.macs) if layer.macs else "")
+                for layer in network.layers
+            ]  # fmt: skip
+        self.console.print(Text(f"  {'layers':<{LAYER}}{'parameters':>12}{'multiply-accumulates':>23}", "bold"))
+        for name, parameters, work in rows:
+            line = Text(f"  {cell(name, LAYER)}{parameters:>12}{work:>23}")
+            self.console.print(line, no_wrap=True, overflow="fold")
+        for sentence in not_told(network):
+            self.wrapped(sentence, 2, 4, "yellow")
 
     def group(self, rule: Rule, findings: list[Finding]) -> None:
         severity = findings[0].severity
@@ -156,7 +186,9 @@ class _Writer:
             wanted = skipped_for(report.skipped).items()
             listed = "; ".join(f"{', '.join(codes)} ({target})" for target, codes in wanted)
             self.wrapped(f"Not applied, for want of the target: {listed}.", 0, 0, "dim")
-        self.wrapped(ESTIMATE, 0, 0, "dim")
+        for converted in to_convert(report.findings):
+            self.wrapped(converted, 0, 2, "green")
+        self.wrapped(ESTIMATE if report.network is None else NO_PLACEMENT, 0, 0, "dim")
 
     def wrapped(self, text: str, first: int, rest: int, style: str = "") -> None:
         """Prints with a hanging indent: breaks between words, then anywhere."""
@@ -178,7 +210,7 @@ def _ops(group: list[Finding], everything: bool) -> str:
         return f" ({names})" if names else ""
     shown = ops if everything else ops[:SHOWN]
     parts = [
-        f"{_named(function)}: {', '.join(_named(each.op) for each in of_function)}"
+        (f"{_named(function)}: " if function is not None else "") + ", ".join(_named(each.op) for each in of_function)
         for function, of_function in groupby(shown, key=lambda each: each.function)
     ]
     more = f" and {len(ops) - len(shown)} more" if len(ops) > len(shown) else ""

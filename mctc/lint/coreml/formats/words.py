@@ -62,6 +62,14 @@ def bytes_of(number: int) -> str:
     return f"{number} bytes"
 
 
+def scaled(number: int) -> str:
+    """'1,234', '1.23 M', '4.57 G'."""
+    for unit, size in (("G", 10**9), ("M", 10**6)):
+        if number >= size:
+            return f"{number / size:.2f} {unit}"
+    return f"{number:,}"
+
+
 def totals(reports: Iterable[Report]) -> str:
     """'2 errors, 1 warning', or 'nothing found'."""
     reports = list(reports)
@@ -91,6 +99,11 @@ def sides_of(rule: Rule) -> Iterator[tuple[str, str]]:
     if rule.sides is not None:
         yield "leaves the Neural Engine", rule.sides.leaves
         yield "stays on it", rule.sides.stays
+
+
+def of_function(finding: Finding) -> str:
+    """'encoder: conv_0', or the name of a layer alone, which is of no function."""
+    return ": ".join(name for name in (finding.function, finding.op) if name is not None)
 
 
 def skipped_for(skipped: Sequence[tuple[str, str]]) -> dict[str, list[str]]:

@@ -339,8 +339,5 @@ RULES = RuleFamily(
     name="whole-graph",
     title="Patterns of whole graphs",
     rules=(*GRAPH, *DUAL_ENGINE, *FORM),
-    not_decidable=(
-        ("ANE-GR-004", "how many programs an app runs for a token or a frame is not in any one package"),
-        ("ANE-GR-006", "it is about neural networks, which are no ML programs: mctc names them and predicts nothing"),
-    ),
+    not_decidable=(("ANE-GR-004", "how many programs an app runs for a token or a frame is not in any one package"),),
 )

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from importlib.resources import files
 
+from mctc.lint.coreml.formats.layers import in_numbers
 from mctc.lint.coreml.formats.page.data import as_json, data_of
 from mctc.lint.coreml.formats.page.verdict import verdict
 from mctc.lint.coreml.formats.words import ESTIMATE, clean, shortened, totals
@@ -23,7 +24,7 @@ from mctc.version import __version__
 SHEETS = ("colours", "frame", "report", "graph", "window")
 SCRIPTS = (
     "words", "elements", "data", "state", "summary", "findings", "colours", "drawing", "picture", "view", "pointer",
-    "minimap", "graph", "panel", "table", "segments", "memory", "main",
+    "minimap", "graph", "panel", "table", "segments", "memory", "layers", "main",
 )  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def render_page(reports: Sequence[Report], unchecked: Sequence[Unchecked] = ()) 
     style = "\n\n".join(_part(f"{name}.css") for name in SHEETS)
     script = "\n".join(_part("script", f"{name}.js") for name in SCRIPTS)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(clean=clean, shortened=shortened, verdict=verdict, totals=totals)
+    environment.filters.update(clean=clean, shortened=shortened, verdict=verdict, totals=totals, numbers=in_numbers)
     return environment.from_string(_part("page.html.j2")).render(
         reports=reports,
         unchecked=unchecked,

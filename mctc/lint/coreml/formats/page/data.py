@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any
 
+from mctc.lint.coreml.formats.layers import NO_PLACEMENT, in_numbers, not_told
 from mctc.lint.coreml.formats.page.layout import Layout, lay_out
 from mctc.lint.coreml.formats.page.verdict import verdict
 from mctc.lint.coreml.formats.words import COMPUTE_UNITS, ESTIMATE, sides_of, skipped_for
 from mctc.lint.coreml.memory import Memory
 from mctc.lint.coreml.placement import Eligible, Predicted
 from mctc.lint.coreml.rates import CHIP
-from mctc.lint.coreml.report import Finding, FunctionReport, OpRow, Place, Report
+from mctc.lint.coreml.report import Finding, FunctionReport, NetworkReport, OpRow, Place, Report
 from mctc.lint.coreml.rule import CONFIDENCE, EVIDENCE, Rule, Severity
 from mctc.lint.coreml.segment import CHARGES
 
@@ -60,6 +61,7 @@ def _package(report: Report) -> dict[str, Any]:
         "rules": rules,
         "findings": [_finding(finding) for finding in report.findings],
         "functions": [_function(function) for function in report.functions],
+        "network": _network(report.network),
     }
 
 
@@ -137,6 +139,23 @@ def _ops(ops: Sequence[OpRow]) -> dict[str, Any]:
         "codes": codes,
         "rules": {index: [code_of[code] for code in op.rules] for index, op in enumerate(ops) if op.rules},
         "places": {index: _place(op.place) for index, op in enumerate(ops) if op.place is not None},
+    }
+
+
+def _network(network: NetworkReport | None) -> dict[str, Any] | None:
+    if network is None:
+        return None
+    return {
+        "kind": network.kind,
+        "numbers": in_numbers(network),
+        "notTold": list(not_told(network)),
+        "note": NO_PLACEMENT,
+        "inputs": list(network.inputs),
+        "outputs": list(network.outputs),
+        "layers": [
+            [layer.name, layer.type, layer.shape, layer.parameters, layer.macs, list(layer.rules)]
+            for layer in network.layers
+        ],
     }
 
 

@@ -94,6 +94,7 @@ function messageBlock(message, findings) {
 }
 
 function opChip(finding, several) {
+  if (finding.function === null) return layerChip(finding);
   const label = several ? `${visible(finding.function, 40)} · ${visible(finding.op, 60)}` : visible(finding.op, 60);
   const link = button(element("bdi", { class: "name" }, label), () => goTo(finding.function, finding.index), {
     class: "link",
@@ -101,6 +102,11 @@ function opChip(finding, several) {
   });
   const from = finding.place ? element("span", { class: "soft" }, " from ", named(finding.place[0], 80)) : null;
   return element("li", {}, link, from);
+}
+
+function layerChip(finding) {
+  const link = element("a", { href: `#layer-${finding.index}`, title: "Show in the table of layers" }, named(finding.op, 60));
+  return element("li", {}, link);
 }
 
 function evidenceWords(rule) {

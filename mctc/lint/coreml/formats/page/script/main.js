@@ -55,7 +55,7 @@ function start() {
   wireTheme();
   if (!DATA.packages.length) {
     byId("summary-title").textContent = "No package was checked";
-    for (const id of ["findings", "graph", "ops", "segments", "memory"]) byId(id).hidden = true;
+    for (const id of ["findings", "graph", "ops", "layers", "segments", "memory"]) byId(id).hidden = true;
     return;
   }
   readAddress();
@@ -71,8 +71,9 @@ function start() {
   onChange(["package", "function"], renderSegments);
   onChange(["segment"], markSegment);
   onChange(["package", "function"], renderMemory);
+  onChange(["package"], renderLayers);
   for (const part of [nameFunction, renderSummary, renderFindings, openInGraph, labelSegment, renderPanel, refreshTable, followChoice,
-    renderSegments, renderMemory]) part();
+    renderSegments, renderMemory, renderLayers]) part();
   if (state.op !== null) centreOn(state.op);
   document.documentElement.dataset.ready = "yes";
 }

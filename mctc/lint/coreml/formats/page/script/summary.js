@@ -5,16 +5,19 @@ function renderSummary() {
   byId("summary-title").replaceChildren(element("bdi", {}, visible(report.path, 200)));
   byId("summary-body").replaceChildren(
     facts([
-      ["Package", `${visible(report.container)}, specification ${report.specVersion}, ${visible(report.opset)}`],
+      ["Package", `${visible(report.container)}, specification ${report.specVersion}, ${visible(report.network?.kind ?? report.opset)}`],
       ["Checked for", targetText(report)],
-      ["Constants of", `${DATA.chip}; computed for ${DATA.units}`],
+      report.network ? null : ["Constants of", `${DATA.chip}; computed for ${DATA.units}`],
       ["Weights", byteCount(report.weightBytes)],
+      report.network ? ["Network", prose(report.network.numbers)] : null,
+      report.network ? ["Takes", named(report.network.inputs.join(", "))] : null,
+      report.network ? ["Makes", named(report.network.outputs.join(", "))] : null,
       report.madeFrom ? ["Made by", "mctc, from ", named(report.madeFrom)] : null,
       ["Findings", ...findingCounts(report)],
       ...report.notes.map((note) => ["Note", visible(note, 1000)]),
     ]),
     functionCards(report),
-    element("p", { class: "estimate" }, DATA.estimate),
+    element("p", { class: "estimate" }, report.network?.note ?? DATA.estimate),
     ...skippedRules(report),
   );
 }
