@@ -1,4 +1,4 @@
-"""Sentences and names that nobody said, spoken by espeak-ng (the wheel espeakng-loader, which brings library and voices).
+"""Sentences and names that nobody said, spoken by espeak-ng: the wheel espeakng-loader brings library and voices.
 
 What is measured with them is a search, by the same frames and references for every setting.
 """

@@ -1,7 +1,7 @@
 """Tokens out: greedy decoding over the steps of a transducer, the frames of an encoder or the labels of a decoder.
 
 `stepper` is what an executor must offer, `vocabulary` says which logits may win and which token each one is; `greedy`,
-`ctc` and `attention` are the searches. numpy is the only dependency.
+`ctc` are the searches. numpy is the only dependency.
 """
 
 from __future__ import annotations

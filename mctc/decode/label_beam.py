@@ -24,14 +24,14 @@ from mctc.decode.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class LabelSettings:
-    """prompt: the labels that decoding starts from. end: the one that closes an utterance. longest: most labels.
+    """prompt: labels that decoding starts from. end: the label that closes an utterance, if any. longest: most labels.
 
     beam: hypotheses that are kept. n_best: that are returned at most. length_penalty: 0 compares scores as they are;
     more favours longer hypotheses. Raises ValueError naming the field that can't be.
     """
 
     prompt: tuple[int, ...]
-    end: int
+    end: int | None
     longest: int
     beam: int = 4
     n_best: int = 1
@@ -66,7 +66,8 @@ class _Labels:
     def __init__(
         self, engine: LabelEngine, vocabulary: Vocabulary, settings: LabelSettings, scorers: Sequence[Scorer]
     ) -> None:
-        vocabulary.require(settings.end)
+        if settings.end is not None:
+            vocabulary.require(settings.end)
         self.engine, self.vocabulary, self.settings = engine, vocabulary, settings
         self._fusion = Fusion(scorers, vocabulary.size, settings.end)  # the end token's score comes from `ends`
         self._finished: list[tuple[float, Entry]] = []
@@ -93,7 +94,8 @@ class _Labels:
         longer = scores + np.array([entry.score for entry in entries])[:, None]
         ends = np.array(self._fusion.ends(histories))
         fused = self._fusion.adds(histories) + np.array([history.fused for history in histories])[:, None]
-        fused[:, end] += ends
+        if end is not None:
+            fused[:, end] += ends
         grown, after = [], []
         for at, label in highest(longer + fused, self.settings.beam):
             score = float(longer[at, label])

@@ -1,4 +1,4 @@
-"""The encoder and the attention decoder of a build, as the greedy search over labels wants them."""
+"""The encoder and the attention decoder of a build, as searches over labels want them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mctc.build.options import BuildError
+from mctc.decode.engine import State
 from mctc.decode.stepper import DecodeError, Floats
 from mctc.ir.op import Array
 from mctc.ir.types import Role
@@ -32,7 +33,7 @@ def decoder_of(built: Built) -> BuiltFunction | None:
 
 
 class EncoderDecoder:
-    """A mctc.decode LabelStepper over the packages of a build whose encoder takes a whole utterance.
+    """A LabelEngine (mctc.decode.engine) over the packages of a build whose encoder takes a whole utterance.
 
     tables: rows [entries, width] for decoder inputs with channels, by the input's name: the row of the label, or of its
     position for an input called `position`. Raises BuildError for a build of another kind and for a missing table.
@@ -83,15 +84,34 @@ class EncoderDecoder:
             memory = {**memory, **step(given)}
         reads = self.steps[0].function.streaming(self.steps[0].function.inputs, Role.TIME)
         self._memory = {port.spec: _heard(memory, only, port) for port in reads}
-        self._count = 0
-        self._last = self.steps[0]
+
+    def start(self, prompt: Sequence[int]) -> tuple[Floats, State]:
+        """Logits [vocabulary] after a prompt, and the state then: several labels a call where the build has a function
+        for so many. Raises DecodeError for more labels than the decoder's cache was built for."""
+        self._count, self._last = 0, self.steps[0]
         self._last.reset()
+        return self._take(prompt), self._held()
 
-    def take(self, tokens: Sequence[int]) -> Floats:
-        """Logits [vocabulary] after these tokens: several a call where the build has a function for so many.
+    def predict(self, labels: Sequence[int], states: Sequence[State]) -> tuple[Floats, list[State]]:
+        """Logits [N, vocabulary] after one more label each, a call for each. Raises DecodeError as `start` does."""
+        logits, after = [], []
+        for label, state in zip(labels, states, strict=True):
+            self._resume(state)
+            logits.append(self._take([label]))
+            after.append(self._held())
+        return np.stack(logits), after
 
-        Raises DecodeError for more labels than the decoder's cache was built for.
-        """
+    def _held(self) -> State:
+        """Labels so far, the step that took the last one, and what it left."""
+        self._state = self._count, self._last, self._last.saved()
+        return self._state
+
+    def _resume(self, state: State) -> None:
+        if state is not self._state:  # a cache is large, and a single hypothesis goes on where it is
+            self._count, self._last, saved = state
+            self._last.resume(saved)
+
+    def _take(self, tokens: Sequence[int]) -> Floats:
         if self.longest is not None and self._count + len(tokens) > self.longest:
             raise DecodeError(f"this build's decoder goes on for {self.longest} labels, and no more")
         rest: list[int] = list(tokens)

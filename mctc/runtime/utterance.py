@@ -1,4 +1,4 @@
-"""One utterance from end to end: audio, log-mel frames, encoder, greedy search over labels, and what each cost."""
+"""One utterance from end to end: audio, log-mel frames, encoder, search over labels, and what each cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mctc.audio.load import load_audio
 from mctc.audio.mel import log_mel
 from mctc.build.options import BuildError
 from mctc.checkpoint import SafeTensors
-from mctc.decode.attention import greedy_labels
+from mctc.decode.label_beam import LabelSettings, label_beam
 from mctc.ir.op import Array
 from mctc.runtime.arrays import read_npy
 from mctc.runtime.built import Built
@@ -33,7 +33,7 @@ class Transcription:
 
 @dataclass(frozen=True)
 class Search:
-    """From which tokens to start, the one to end at, and how many to find at most."""
+    """From which tokens to start, the one to end at (below 0 where there is none), and how many to find at most."""
 
     start: Sequence[int]
     end: int
@@ -66,8 +66,9 @@ def transcribe_utterance(
     heard = perf_counter()
     model.hear(mel)
     coded = perf_counter()
-    found = tuple(greedy_labels(model, model.vocabulary, search.start, search.end, search.longest))
-    return Transcription(found, seconds, heard - started, coded - heard, perf_counter() - coded)
+    end = search.end if search.end >= 0 else None
+    (found,) = label_beam(model, model.vocabulary, LabelSettings(tuple(search.start), end, search.longest, beam=1))
+    return Transcription(found.ids, seconds, heard - started, coded - heard, perf_counter() - coded)
 
 
 def read_tables(texts: Sequence[str]) -> dict[str, Array]:

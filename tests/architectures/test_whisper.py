@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from mctc.build import BuildOptions, BuildResult, build
-from mctc.decode.attention import greedy_labels
+from mctc.decode.label_beam import LabelSettings, label_beam
 from mctc.decode.stepper import DecodeError
 from mctc.importing import Checkpoint, plan, shipped_map, write
 from mctc.ir.types import DType
@@ -130,17 +131,28 @@ def test_a_prefilled_cache_goes_on_as_theirs(
 
 
 @pytest.mark.parametrize("made", ["ane"], indirect=True)
-def test_the_greedy_search_finds_what_their_model_does(theirs: tuple[Any, Path], made: BuildResult) -> None:
+def test_searches_find_what_they_find_with_their_model(theirs: tuple[Any, Path], made: BuildResult) -> None:
+    class Theirs:
+        def start(self, prompt: Sequence[int]) -> tuple[np.ndarray, Any]:
+            return logits(theirs[0], np.asarray(prompt))[-1], tuple(prompt)
+
+        def predict(self, labels: Sequence[int], states: Sequence[Any]) -> tuple[np.ndarray, list[Any]]:
+            found = [self.start([*state, label]) for label, state in zip(labels, states, strict=True)]
+            return np.stack([row for row, _ in found]), [state for _, state in found]
+
     model = EncoderDecoder(open_built(made.folder), {}, "fp32")
     model.hear(MEL[0].T)
-    start = [1, 7, 50, 3, 12]  # a prefill and one more
-    found = list(greedy_labels(model, model.vocabulary, start, end=-1, longest=7))
+    start = (1, 7, 50, 3, 12)  # a prefill and one more
+    greedy, beam = (LabelSettings(start, None, 7, beam=beam, n_best=beam) for beam in (1, 3))
+    found, of_theirs = ([label_beam(each, model.vocabulary, s) for s in (beam, greedy)] for each in (model, Theirs()))
+    assert [[h.ids for h in each] for each in found] == [[h.ids for h in each] for each in of_theirs]
     tokens = list(start)
     for _ in range(7):
         tokens.append(int(logits(theirs[0], np.asarray(tokens))[-1].argmax()))
-    assert found == tokens[len(start) :]
+    assert list(found[1][0].ids) == tokens[len(start) :]
+    _, state = model.start((*start, *found[1][0].ids))
     with pytest.raises(DecodeError, match="goes on for 12 labels"):
-        model.take(found[-1:] * 2)
+        model.predict([3], [state])
 
 
 @pytest.mark.parametrize("made", ["torch"], indirect=True)

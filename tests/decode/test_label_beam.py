@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mctc.decode.attention import greedy_labels
 from mctc.decode.engine import State
 from mctc.decode.label_beam import LabelSettings, label_beam
 from mctc.decode.stepper import DecodeError, Floats
@@ -28,7 +27,6 @@ class ToyDecoder:
     def __init__(self, seed: int, scale: float = 2.0) -> None:
         self.seed, self.scale = seed, scale
         self.calls: list[int] = []
-        self.taken: list[int] = []
 
     def start(self, prompt: Sequence[int]) -> tuple[Floats, State]:
         return self.logits(tuple(prompt)), tuple(prompt)
@@ -37,10 +35,6 @@ class ToyDecoder:
         self.calls.append(len(labels))
         after = [(*state, label) for label, state in zip(labels, states, strict=True)]
         return np.stack([self.logits(state) for state in after]), after
-
-    def take(self, tokens: Sequence[int]) -> Floats:
-        self.taken += tokens
-        return self.logits(tuple(self.taken))
 
     def logits(self, ids: tuple[int, ...]) -> Floats:
         return np.append(self.scale * np.random.default_rng([self.seed, *ids]).normal(size=LABELS), 50.0)
@@ -82,9 +76,17 @@ def test_it_stops_early_only_where_nothing_gets_better(seed: int, penalty: float
 
 
 @given(seed=st.integers(0, 10_000), longest=st.integers(1, 8))
-def test_a_beam_of_one_is_greedy(seed: int, longest: int) -> None:
-    found = label_beam(ToyDecoder(seed), WORDS, LabelSettings(PROMPT, END, longest, beam=1))
-    assert list(found[0].ids) == list(greedy_labels(ToyDecoder(seed), WORDS, PROMPT, END, longest))
+def test_a_beam_of_one_takes_the_best_label_each_time(seed: int, longest: int) -> None:
+    model, ids = ToyDecoder(seed), []
+    (found,) = label_beam(model, WORDS, LabelSettings(PROMPT, END, longest, beam=1))
+    while len(ids) < longest and (best := int(model.logits((*PROMPT, *ids))[:LABELS].argmax())) != END:
+        ids.append(best)
+    assert list(found.ids) == ids
+
+
+def test_without_an_end_token_it_goes_on_to_the_longest() -> None:
+    found = label_beam(ToyDecoder(1), WORDS, LabelSettings(PROMPT, None, 5, n_best=4))
+    assert [len(each.ids) for each in found] == [5] * 4
 
 
 def test_a_beam_is_one_call_a_label() -> None:
