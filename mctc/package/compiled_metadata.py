@@ -100,11 +100,15 @@ def _description(entry: Mapping[str, Any]) -> Description:
 def _feature(entry: Mapping[str, Any]) -> Feature:
     name = text(entry, "type")
     shape = _numbers(entry.get("shape"))
-    shapes = _lists(entry.get("enumeratedShapes"))
-    ranges = _lists(entry.get("shapeRange"))
+    shapes, ranges = _lists(entry.get("enumeratedShapes")), _lists(entry.get("shapeRange"))
+    size = _size(entry)
+    if size is not None:  # an image, whose width comes first here
+        shapes = tuple(each[::-1] for each in _lists(entry.get("enumeratedSizes")) if len(each) == 2)
+        ranges = _lists(entry.get("sizeRange"))[::-1]
     if any(len(pair) != 2 for pair in ranges):
         ranges = ()
-    flexible = entry.get("hasShapeFlexibility") in ("1", 1, True) or bool(shapes or ranges)
+    stated = (entry.get("hasShapeFlexibility"), entry.get("hasSizeFlexibility"))
+    flexible = any(each in ("1", 1, True) for each in stated) or bool(shapes or ranges)
     return Feature(
         name=text(entry, "name"),
         kind=_KINDS.get(name, name[:1].lower() + name[1:]) or "tensor",
@@ -112,9 +116,17 @@ def _feature(entry: Mapping[str, Any]) -> Feature:
         optional=entry.get("isOptional") in ("1", 1, True),
         flexible=flexible,
         description=text(entry, "shortDescription"),
-        enumerated=enumerated(shape or (), shapes),
+        enumerated=enumerated(shape or size or (), shapes),
         ranges=tuple(extent_range(*pair) for pair in ranges),
+        size=size,
     )
+
+
+def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Height and width of an image, written as text."""
+    sides = [_parsed(entry.get(key)) for key in ("height", "width")]
+    height, width = (side if type(side) is int and side > 0 else 0 for side in sides)
+    return (height, width) if height and width else None
 
 
 def _dtype(name: str) -> str:

@@ -58,6 +58,7 @@ def _sizes(image: Any) -> dict[str, Any]:
         "flexible": image.WhichOneof("SizeFlexibility") is not None,
         "enumerated": enumerated((image.height, image.width), listed),
         "ranges": tuple(extent_range(each.lowerBound, each.upperBound) for each in sides) if by_range else (),
+        "size": (image.height, image.width),
     }
 
 

@@ -112,7 +112,7 @@ class Feature:
     `kind` is "tensor", "state", "image", "int64", "double", "string", "dictionary" or "sequence"; `type` is None where
     the description gives no shape. `flexible` tells that other shapes are allowed too: those in `enumerated` (the
     default is among them), or all within `ranges`, which holds the least and the greatest extent of each axis, None
-    where there is no greatest. Those of an image are its height and width.
+    where there is no greatest. Those of an image are its height and width, and `size` its default ones.
     """
 
     name: str
@@ -123,6 +123,7 @@ class Feature:
     description: str = ""
     enumerated: tuple[tuple[int, ...], ...] = ()
     ranges: tuple[tuple[int, int | None], ...] = ()
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
-from mctc.lint.coreml.graph import FunctionGraph, Op, PackageGraph, tensor_bytes
+from mctc.lint.coreml.graph import tensor_bytes
+from mctc.lint.coreml.judge import Judge, Judgement, Seen, asked, open_ops, shares_of
 from mctc.lint.coreml.memory import measure, padded_bytes
-from mctc.lint.coreml.placement import Placement, Predicted, place
+from mctc.lint.coreml.merged import Held, merge
+from mctc.lint.coreml.placement import Placement
 from mctc.lint.coreml.report import Finding, FunctionReport, OpRow, Place, Report, SegmentRow
-from mctc.lint.coreml.rule import Effect, FunctionRule, Hit, OpRule, PackageRule, PlacementRule, Rule, Severity
+from mctc.lint.coreml.rule import FunctionRule, PackageRule, Rule, Severity
+from mctc.lint.coreml.sized import SizedPackage
+from mctc.lint.coreml.sizes import Size, Wanted
 from mctc.lint.coreml.target import Target, resolve
 from mctc.package import AbsentFile, Package
 
@@ -41,16 +46,19 @@ def check_package(
     choice: Choice | None = None,
     places: Places | None = None,
     components: Mapping[str, str] | None = None,
+    shapes: Sequence[Wanted] = (),
 ) -> Report:
-    """Checks a package as read. Raises UsageError for a target that doesn't exist.
+    """Checks a package as read. Raises UsageError for a target that doesn't exist, or a shape that an input can't have.
 
     components: what the report calls functions that the package calls otherwise: a function alone is its `main`.
+    shapes: chosen for inputs that can have several; else each such function is judged at its default, the bounds and
+    every listed shape.
     """
     if components:
         package = _called(package, components)
         places = {components.get(name, name): of_ops for name, of_ops in (places or {}).items()}
     target = resolve(device, system, package.functions[package.default_function].opset)
-    return _Check(package, rules, target, choice or Choice(), places or {}).report()
+    return _Check(SizedPackage(package, shapes), rules, target, choice or Choice(), places or {}).report()
 
 
 def _called(package: Package, components: Mapping[str, str]) -> Package:
@@ -70,33 +78,32 @@ def _called(package: Package, components: Mapping[str, str]) -> Package:
 class _Check:
     """One package, one target."""
 
-    def __init__(self, package: Package, rules: Iterable[Rule], target: Target, choice: Choice, places: Places) -> None:
+    def __init__(
+        self, package: SizedPackage, rules: Iterable[Rule], target: Target, choice: Choice, places: Places
+    ) -> None:
         rules = list(rules)
-        self.graph = PackageGraph(package)
+        self.sized, self.graph = package, package.main
         self.rules = [rule for rule in rules if rule.scope.covers(target)]
         self.skipped = [
             (rule.code, rule.scope.missing(target) or "") for rule in rules if not rule.scope.covers(target)
         ]
         self.target, self.choice, self.places = target, choice, places
+        self.judge = Judge(self.rules, target)
         self.hidden = 0
-        self.found: list[tuple[Rule, Hit]] = []
 
     def report(self) -> Report:
-        for function in self.graph.functions.values():
-            self.found += self._op_hits(function)
-            self.found += self._hits(FunctionRule, function)
-        self.found += self._hits(PackageRule, self.graph)
-        placements = {
-            name: place(function, self._effects(function), family=self.target.family)
-            for name, function in self.graph.functions.items()
-        }
-        for placement in placements.values():
-            self.found += self._hits(PlacementRule, placement)
-        package = self.graph.package
-        findings = self._findings()
+        declared = self._of_declared()
+        general = [*self.judge.ask(PackageRule, self.graph), *declared]
+        self.judge.general = general
+        judged = {name: self._judged(name) for name in self.graph.functions}
+        held = [Held(each) for each in general]
+        for at_sizes in judged.values():
+            held += merge([(size, judgement.seen) for size, judgement in at_sizes])
+        findings = self._findings(held)
         by_op: dict[tuple[str | None, int | None], list[str]] = defaultdict(list)
         for finding in findings:
             by_op[finding.function, finding.index].append(finding.rule.code)
+        package = self.graph.package
         return Report(
             path=str(package.path),
             container=package.container,
@@ -106,7 +113,7 @@ class _Check:
             stated=self.target.stated,
             weight_bytes=self.graph.weight_bytes,
             findings=tuple(findings),
-            functions=tuple(self._function(placement, by_op) for placement in placements.values()),
+            functions=tuple(self._function([each for _, each in of], by_op) for of in judged.values()),
             skipped=tuple(self.skipped),
             hidden=self.hidden,
             made_by=dict(package.metadata.user),
@@ -114,84 +121,53 @@ class _Check:
             notes=tuple(_without(package, each) for each in package.absent),
         )
 
-    def _op_hits(self, function: FunctionGraph) -> Iterator[tuple[Rule, Hit]]:
-        rules = [rule for rule in self.rules if isinstance(rule, OpRule)]
-        general = [(rule, rule.find) for rule in rules if not rule.ops]
-        of_type = {
-            type_: [*((rule, rule.find) for rule in rules if type_ in rule.ops), *general]
-            for type_ in {op.type for op in function.ops}
-        }
-        for op in function.ops:
-            for rule, find in of_type[op.type]:
-                message = find(op, self.target)
-                if message is not None:
-                    yield rule, Hit(message, op)
+    def _judged(self, name: str) -> list[tuple[Size | None, Judgement]]:
+        """A function at its main size, then at the others."""
+        judged = []
+        for at in chain([self.sized.first(name)], self.sized.others(name)):
+            judgement = self.judge.judge(self.sized.graph(at), at)
+            # Of other sizes than the main one only what is said is kept, not the graph.
+            judged.append((at.size, judgement if not judged else replace(judgement, placement=None)))
+        return judged
 
-    def _hits(self, kind: type[Rule], subject: object) -> Iterator[tuple[Rule, Hit]]:
-        for rule in self.rules:
-            if isinstance(rule, kind):
-                for hit in rule.find(subject, self.target):  # type: ignore[attr-defined]
-                    function = subject if isinstance(subject, FunctionGraph) else getattr(subject, "function", None)
-                    named = function.name if isinstance(function, FunctionGraph) else hit.function
-                    yield rule, Hit(hit.message, hit.op, named)
+    def _of_declared(self) -> list[Seen]:
+        """What rules say that look at shapes as they are declared."""
+        rules = [rule for rule in self.rules if rule.declared]
+        package = self.sized.declared
+        found = list(asked((rule for rule in rules if isinstance(rule, PackageRule)), package, self.target, None))
+        for name, function in package.functions.items():
+            of_functions = (rule for rule in rules if isinstance(rule, FunctionRule))
+            found += asked(of_functions, function, self.target, name)
+        return found
 
-    def _effects(self, function: FunctionGraph) -> dict[Op, Effect]:
-        """The worst effect on every op of a function; a finding about no op is about all of them."""
-        worst: dict[Op, Effect] = {}
-        for rule, hit in self.found:
-            if rule.effect is Effect.STAYS or not _is_about(hit, function):
-                continue
-            for op in [hit.op] if hit.op is not None else function.ops:
-                if worst.get(op) is not Effect.OFF:
-                    worst[op] = rule.effect
-        return worst
-
-    def _findings(self) -> list[Finding]:
-        findings = [self._finding(rule, hit) for rule, hit in self.found if self.choice.shows(rule)]
-        self.hidden = len(self.found) - len(findings)
+    def _findings(self, held: Sequence[Held]) -> list[Finding]:
+        findings = [self._finding(each) for each in held if self.choice.shows(each.seen.rule)]
+        self.hidden = len(held) - len(findings)
         return sorted(
             findings, key=lambda each: (each.severity.rank, each.rule.code, each.function or "", each.index or 0)
         )
 
-    def _finding(self, rule: Rule, hit: Hit) -> Finding:
+    def _finding(self, held: Held) -> Finding:
+        rule, message, function, index = held.seen.rule, held.seen.message, held.seen.function, held.seen.index
         severity = self.choice.severity(rule)
-        if hit.op is None:
-            return Finding(rule, severity, hit.message, hit.function)
-        function, op = hit.op.function.name, hit.op
+        if index is None or function is None:
+            return Finding(rule, severity, message, function, sizes=held.sizes)
+        op = self.graph.functions[function].by_index[index]
         where = self.places.get(function, {}).get(op.name)
-        return Finding(rule, severity, hit.message, function, op.name, op.type, op.position, where)
+        return Finding(rule, severity, message, function, op.name, op.type, op.position, where, held.sizes)
 
     def _function(
-        self, placement: Placement, codes: Mapping[tuple[str | None, int | None], list[str]]
+        self, judged: Sequence[Judgement], codes: Mapping[tuple[str | None, int | None], list[str]]
     ) -> FunctionReport:
+        placement = judged[0].placement
+        assert placement is not None
         function = placement.function
-        segment_of = [index for index, segment in enumerate(placement.segments) for _ in range(segment.size)]
-        places = self.places.get(function.name, {})
-        rows = []
-        for op, eligible, cost, predicted in zip(
-            function.ops, placement.eligible, placement.costs, placement.predicted, strict=True
-        ):
-            index = op.position
-            found = tuple(dict.fromkeys(codes.get((function.name, index), ())))
-            made_by = tuple(dict.fromkeys(each.position for each in op.producers()))
-            rows.append(
-                OpRow(
-                    op.name, op.type, str(op.result or ""), eligible, predicted, segment_of[index],
-                    cost.ane, cost.cpu, cost.flops, made_by, found,
-                    tuple(each.name for each in op.results),
-                    sum(tensor_bytes(each.type) for each in op.results),
-                    sum(padded_bytes(each.type) for each in op.results),
-                    places.get(op.name),
-                )
-            )  # fmt: skip
-        segments = tuple(
-            SegmentRow(s.backend.value, s.first, s.last, s.ane, s.cpu, s.doubtful) for s in placement.segments
-        )
+        sizes = tuple(each.row for each in judged if each.row is not None)
         return FunctionReport(
             function.name,
-            tuple(rows),
-            segments,
-            {where: placement.share(where) for where in Predicted},
+            tuple(self._rows(placement, codes)),
+            tuple(SegmentRow(s.backend.value, s.first, s.last, s.ane, s.cpu, s.doubtful) for s in placement.segments),
+            shares_of(placement),
             placement.time,
             placement.cpu_time,
             measure(function),
@@ -199,7 +175,31 @@ class _Check:
             tuple(map(str, function.inputs)),
             tuple(map(str, function.outputs)),
             tuple(map(str, function.states)),
+            sizes,
+            len(self.sized.sizes[function.name]) - len(sizes),
+            open_ops(function),
         )
+
+    def _rows(
+        self, placement: Placement, codes: Mapping[tuple[str | None, int | None], list[str]]
+    ) -> Iterator[OpRow]:
+        function = placement.function
+        segment_of = [index for index, segment in enumerate(placement.segments) for _ in range(segment.size)]
+        places = self.places.get(function.name, {})
+        for op, eligible, cost, predicted in zip(
+            function.ops, placement.eligible, placement.costs, placement.predicted, strict=True
+        ):
+            index = op.position
+            found = tuple(dict.fromkeys(codes.get((function.name, index), ())))
+            made_by = tuple(dict.fromkeys(each.position for each in op.producers()))
+            yield OpRow(
+                op.name, op.type, str(op.result or ""), eligible, predicted, segment_of[index],
+                cost.ane, cost.cpu, cost.flops, made_by, found,
+                tuple(each.name for each in op.results),
+                sum(tensor_bytes(each.type) for each in op.results),
+                sum(padded_bytes(each.type) for each in op.results),
+                places.get(op.name),
+            )  # fmt: skip
 
 
 def _without(package: Package, absent: AbsentFile) -> str:
@@ -209,9 +209,3 @@ def _without(package: Package, absent: AbsentFile) -> str:
         f"weight file {name}: {absent.what}. Sizes are from shapes alone, and no rule has looked at its values; "
         f"{absent.hint}"
     )
-
-
-def _is_about(hit: Hit, function: FunctionGraph) -> bool:
-    if hit.op is not None:
-        return hit.op.function is function
-    return hit.function in (None, function.name)

@@ -6,7 +6,8 @@ values here. Everything else is an op, those of nested blocks included, in the o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
@@ -172,17 +173,28 @@ class Op:
         return [user for result in self.results for user in self.function.uses.get(result.name, ())]
 
 
+@dataclass(frozen=True)
+class Misfit:
+    """Why the ops of a function don't fit together at a size. index: the operation's, op: its name."""
+
+    index: int
+    op: str
+    reason: str
+
+
 class FunctionGraph:
-    """A function of a package.
+    """A function of a package, at one size where its inputs can have several.
 
     ops: what computes, in order. types: of every value. constants: stored ones by name. compressed: the constexpr op by
     the name of its result. fixed: names of all values known before the program runs. made, uses: ops by the names of
-    the values that they make and take.
+    the values that they make and take. by_index: every op, those over constants included, by its operation's index.
+    misfit: where its ops don't fit together at this size.
     """
 
-    def __init__(self, function: Function, package: PackageGraph) -> None:
+    def __init__(self, function: Function, package: PackageGraph, misfit: Misfit | None = None) -> None:
         self.function = function
         self.package = package
+        self.misfit = misfit
         self.ops: list[Op] = []
         self.constexprs: list[Op] = []
         self.types: dict[str, ValueType] = {item.name: item.type for item in (*function.inputs, *function.states)}
@@ -191,6 +203,7 @@ class FunctionGraph:
         self.fixed: set[str] = set()
         self.made: dict[str, Op] = {}
         self.uses: dict[str, list[Op]] = {}
+        self.by_index: dict[int, Op] = {}
         self._add(function.body, None)
 
     @property
@@ -232,7 +245,7 @@ class FunctionGraph:
             if operation.type == "const":
                 self._add_constant(operation)
                 continue
-            op = Op(operation, self, len(self.ops), inside)
+            op = self.by_index[operation.index] = Op(operation, self, len(self.ops), inside)
             references = [b.name for each in operation.inputs.values() for b in each if isinstance(b, Reference)]
             if operation.type.startswith("constexpr_"):
                 op.position = len(self.constexprs)
@@ -275,9 +288,12 @@ class FunctionGraph:
 class PackageGraph:
     """All functions of a package, and what they share."""
 
-    def __init__(self, package: Package) -> None:
+    def __init__(self, package: Package, misfits: Mapping[str, Misfit | None] | None = None) -> None:
         self.package = package
-        self.functions = {name: FunctionGraph(function, self) for name, function in package.functions.items()}
+        self.functions = {
+            name: FunctionGraph(function, self, (misfits or {}).get(name))
+            for name, function in package.functions.items()
+        }
 
     @cached_property
     def weight_bytes(self) -> int:

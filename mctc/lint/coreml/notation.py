@@ -1,6 +1,7 @@
 """Small programs as text, for the examples of rules and for tests of rules. The text has Python's syntax:
 
     x: fp16[1, 64, 32, 32]                                      an input; `_` is an unknown extent, `1:512` a range
+                                                                whose default is its lower bound
     k: enum[fp16[1, 80], fp16[1, 160]]                          an input of enumerated shapes
     s: state[fp16[1, 64, 1, 32]]                                a state
     w: fp16[64, 64, 1, 1] = constexpr_lut_to_dense(indices=uint4[64, 64, 1, 1], lut=fp16[1, 1, 1, 1, 16, 1])
@@ -158,7 +159,8 @@ class _FunctionReader:
             feature = Feature(name, "tensor", shapes[0], flexible=True, enumerated=extents)
         else:
             type_, ranges = tensor_type(annotation), ranges_of(annotation)
-            feature = Feature(name, "tensor", type_, flexible=bool(ranges), ranges=ranges)
+            default = TensorType(type_.dtype, tuple(low for low, _ in ranges)) if ranges else type_
+            feature = Feature(name, "tensor", default, flexible=bool(ranges), ranges=ranges)
         self.inputs.append(NamedType(name, type_))
         self.features.append(feature)
         self.types[name] = type_

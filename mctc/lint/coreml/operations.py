@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from mctc.lint.coreml.graph import LARGEST, Op, Shape, as_tensor, size_of
 
@@ -10,6 +10,11 @@ from mctc.lint.coreml.graph import LARGEST, Op, Shape, as_tensor, size_of
 def operations(op: Op) -> int:
     """The operations of one op; unknown extents count as one."""
     return min(OPERATIONS.get(op.type, results)(op), LARGEST)
+
+
+def multiply_accumulates(ops: Iterable[Op]) -> int:
+    """Those of convolutions, products, attention and recurrent layers."""
+    return min(sum(operations(op) // 2 for op in ops if op.type in OPERATIONS), LARGEST)
 
 
 def known(shape: Shape | None) -> tuple[int, ...]:

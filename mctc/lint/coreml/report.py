@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from mctc.lint.coreml.memory import Memory
 from mctc.lint.coreml.placement import Eligible, Predicted
 from mctc.lint.coreml.rule import Rule, Severity
+from mctc.lint.coreml.sizes import Size
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Place:
 @dataclass(frozen=True)
 class Finding:
     """What a rule found. severity: the rule's, or what the user made of it. function, op: None where it is about more
-    than one. index: the op's position in the function. place: the op's in its spec, where mctc made the package."""
+    than one. index: the op's position in the function. place: the op's in its spec, where mctc made the package.
+    sizes: at which of the function's sizes it holds; empty where it has only one."""
 
     rule: Rule
     severity: Severity
@@ -34,6 +36,7 @@ class Finding:
     op_type: str | None = None
     index: int | None = None
     place: Place | None = None
+    sizes: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -81,9 +84,38 @@ class SegmentRow:
 
 
 @dataclass(frozen=True)
+class SizeRow:
+    """The figures of a function at one size.
+
+    shapes: of the inputs that can have several. roles: what it is of these, such as default and least. shares, counts,
+    time and cpu_time as in FunctionReport. memory, padded, peak: bytes of its tensors. open: ops with an extent that
+    only a run tells, counted as one. misfit: the first op whose operands don't fit together at this size, and why.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    roles: tuple[str, ...]
+    outputs: tuple[str, ...]
+    shares: Mapping[Predicted, float]
+    counts: Mapping[Predicted, int]
+    time: float
+    cpu_time: float
+    macs: int
+    memory: int
+    padded: int
+    peak: int
+    open: int = 0
+    misfit: str | None = None
+
+    def __str__(self) -> str:
+        return str(Size(self.shapes, self.roles))
+
+
+@dataclass(frozen=True)
 class FunctionReport:
     """One function. shares: of the estimated CPU time, by where it is predicted to run. time: of the prediction with
-    all charges; cpu_time: all on the CPU; microseconds. constants: how many stored and unpacked ones were set apart."""
+    all charges; cpu_time: all on the CPU; microseconds. constants: how many stored and unpacked ones were set apart.
+    sizes: where inputs can have several shapes, the figures at each that was judged; all others are of the first.
+    unjudged: how many listed shapes were not. open: ops with an extent that isn't known, counted as one."""
 
     name: str
     ops: tuple[OpRow, ...]
@@ -96,6 +128,14 @@ class FunctionReport:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     states: tuple[str, ...]
+    sizes: tuple[SizeRow, ...] = ()
+    unjudged: int = 0
+    open: int = 0
+
+    @property
+    def size(self) -> str:
+        """The size that its figures are of; empty where its shapes are fixed."""
+        return str(self.sizes[0]) if self.sizes else ""
 
     @property
     def saving(self) -> float:

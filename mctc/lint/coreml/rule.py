@@ -84,6 +84,7 @@ class Rule:
         out. source: who says so. evidence: letters of EVIDENCE. confidence: a key of CONFIDENCE.
     sides: both sides where sources disagree. Such a rule says no more than a warning and puts no op off the engine.
     scope: the families and platforms that it speaks of.
+    declared: whether it looks at shapes as the package declares them, at whatever size that is judged.
     fires, silent: programs in the notation of mctc.lint.coreml.notation (for rules about neural networks, networks in
         that of mctc.lint.coreml.network.notation); the first has the finding, the second not.
     """
@@ -102,6 +103,7 @@ class Rule:
     effect: Effect = Effect.STAYS
     sides: Sides | None = None
     scope: Scope = field(default_factory=Scope)
+    declared: bool = False
 
     def __post_init__(self) -> None:
         for name in ("fires", "silent", "why", "fix"):
@@ -140,6 +142,13 @@ class PackageRule(Rule):
     """Looks at the package as a whole: sizes, descriptions, versions."""
 
     find: Callable[[PackageGraph, Target], Iterable[Hit]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MisfitRule(Rule):
+    """Looks at a function at a size at which its ops don't fit together; no other rule is asked about that size."""
+
+    find: Callable[[FunctionGraph, Target], Iterable[Hit]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,17 +79,17 @@ def resize_bilinear(
     return _bilinear(x, height, width, sampling_mode)
 
 
-def _scaled(extent: int, factor: Any) -> int:
-    scaled = int(np.floor(np.asarray(factor).reshape(-1)[0] * extent))
-    if scaled < 1:
+def scaled(extent: int, factor: Any) -> int:
+    count = int(np.floor(np.asarray(factor).reshape(-1)[0] * extent))
+    if count < 1:
         raise ValueError(f"{extent} elements times {np.asarray(factor).reshape(-1)[0]} are none")
-    return scaled
+    return count
 
 
 @op("upsample_nearest_neighbor", exact=True)
 def upsample_nearest_neighbor(x: Array, scale_factor_height: Any = 1, scale_factor_width: Any = 1) -> Array:
     """The last two axes by factors, each element the one at floor(i * size / new size)."""
-    height, width = _scaled(x.shape[-2], scale_factor_height), _scaled(x.shape[-1], scale_factor_width)
+    height, width = scaled(x.shape[-2], scale_factor_height), scaled(x.shape[-1], scale_factor_width)
     rows, columns = (np.arange(n) * size // n for n, size in zip((height, width), x.shape[-2:], strict=True))
     return x[..., rows[:, None], columns]
 
@@ -103,7 +103,7 @@ def upsample_bilinear(
     half_pixel_centers: Any = None,
 ) -> Array:
     """resize_bilinear by factors; half-pixel centres unless corners are aligned or told otherwise."""
-    height, width = _scaled(x.shape[-2], scale_factor_height), _scaled(x.shape[-1], scale_factor_width)
+    height, width = scaled(x.shape[-2], scale_factor_height), scaled(x.shape[-1], scale_factor_width)
     half = not flag(align_corners) if half_pixel_centers is None else flag(half_pixel_centers)
     mode = "STRICT_ALIGN_CORNERS" if flag(align_corners) else "UNALIGN_CORNERS" if half else "DEFAULT"
     return _bilinear(x, height, width, mode)

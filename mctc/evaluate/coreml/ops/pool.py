@@ -16,7 +16,7 @@ from mctc.evaluate.coreml.ops.windows import pad_spatial, paddings, windows
 from mctc.evaluate.coreml.precision import Array
 
 
-def _amounts(
+def amounts(
     x: Array, kernel: Sequence[int], strides: Sequence[int], pad_type: str, pad: Any, ceil_mode: bool
 ) -> list[tuple[int, int]]:
     """Elements around each axis; in ceil mode also those behind that a last, partial window reaches."""
@@ -37,7 +37,7 @@ def _windows(
 ) -> tuple[Array, tuple[int, ...]]:
     kernel = positive(kernel_sizes, "kernel_sizes")
     steps = positive(strides, "strides") if strides is not None else [1] * len(kernel)
-    padded = pad_spatial(x, _amounts(x, kernel, steps, pad_type, pad, flag(ceil_mode)), value)
+    padded = pad_spatial(x, amounts(x, kernel, steps, pad_type, pad, flag(ceil_mode)), value)
     return windows(padded, kernel, steps, [1] * len(kernel)), tuple(range(-len(kernel), 0))
 
 
@@ -75,7 +75,7 @@ def _counts(
 ) -> list[Array]:
     """For each axis, how many elements each window averages over; a window's count is the product."""
     around = paddings(pad_type, pad, x.shape[2:], kernel, strides)
-    reached = _amounts(x, kernel, strides, pad_type, pad, flag(ceil_mode))
+    reached = amounts(x, kernel, strides, pad_type, pad, flag(ceil_mode))
     found = []
     for axis, (before, after) in enumerate(reached):
         size = x.shape[axis + 2]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from mctc.lint.coreml.forms import times
 from mctc.lint.coreml.graph import FunctionGraph, Op, Shape, as_tensor
 from mctc.lint.coreml.interface import enumerated, features, ranged
-from mctc.lint.coreml.rule import Effect, FunctionRule, Hit, OpRule, RuleFamily, Severity, Sides, listed
+from mctc.lint.coreml.rule import Effect, FunctionRule, Hit, MisfitRule, OpRule, RuleFamily, Severity, Sides, listed
 from mctc.lint.coreml.support import BINARY, NORMS, UNARY
 from mctc.lint.coreml.target import Target
 
@@ -49,6 +49,32 @@ def _layer_norm(op: Op, _: Target) -> str | None:
     if not enumerated(op.function):
         return None
     return "layer_norm in a function whose inputs have listed shapes"
+
+
+def _no_upper_bound(function: FunctionGraph, _: Target) -> Iterator[Hit]:
+    for feature in features(function):
+        axes = [axis for axis, (_, most) in enumerate(feature.ranges) if most is None]
+        if axes:
+            yield Hit(f"{feature.name} has no upper bound (axis {listed(axes)}): judged up to its default alone")
+
+
+def _unknown_size(function: FunctionGraph, _: Target) -> Iterator[Hit]:
+    """Inputs that nothing tells the size of, not even a default."""
+    for item in function.inputs:
+        tensor = as_tensor(item.type)
+        if tensor is None or (tensor.shape is not None and None not in tensor.shape):
+            continue
+        axes = [axis for axis, extent in enumerate(tensor.shape or ()) if extent is None]
+        what = f"axis {listed(axes)} of {item.name}" if axes else item.name
+        yield Hit(f"nothing tells how large {what} is: it counts as 1 in every figure")
+
+
+def _misfit(function: FunctionGraph, _: Target) -> Iterator[Hit]:
+    """Of several flexible inputs nobody knows which sizes go together."""
+    found = function.misfit
+    if found is not None and sum(feature.flexible for feature in features(function)) <= 1:
+        op = function.by_index[found.index]
+        yield Hit(f"{op.type} can't take what it gets at an allowed size: {found.reason}", op)
 
 
 def _fixed_results(function: FunctionGraph, _: Target) -> Iterator[Hit]:
@@ -97,6 +123,7 @@ RULES = RuleFamily(
         FunctionRule(
             code="ANE-SH-100",
             name="range-shape",
+            declared=True,
             summary="an input's shape is a range or unknown: the function may run on CPU or GPU",
             severity=Severity.WARNING,
             effect=Effect.DOUBT,
@@ -110,9 +137,9 @@ RULES = RuleFamily(
             """,
             fix="Fix the shape: one function for each length (they share weights), or a list of a few shapes.",
             source=(
-                "ExecuTorch coreml-partitioner.md:30; coremltools #1029, #2370; Apple neural_engine_rules.md:9; "
-                "FluidAudio ANE_Profiler.md; videlalvaro/ane-book experiments 26 and 30; LuuOW/meridian-mcp "
-                "mlcore/ane_encoder/README.md"
+                "Apple developer forums 724930; ExecuTorch coreml-partitioner.md:30; coremltools #1029, #2370; Apple "
+                "neural_engine_rules.md:9; FluidAudio ANE_Profiler.md; videlalvaro/ane-book experiments 26 and 30; "
+                "LuuOW/meridian-mcp mlcore/ane_encoder/README.md"
             ),
             sides=Sides(
                 stays=(
@@ -120,6 +147,7 @@ RULES = RuleFamily(
                     "encoder of 32 to 256 positions, 217 of 217 ops in the plan"
                 ),
                 leaves=(
+                    "an Apple engineer (forums 724930, 2023): with a range, only the default shape can run there; "
                     "ExecuTorch: models that rely on RangeDim go to CPU or GPU; coremltools #1029 (message of Xcode), "
                     "#2370 (0 % for all but the default); FluidAudio: CPU with a range, 94 % with fixed shapes"
                 ),
@@ -139,6 +167,7 @@ RULES = RuleFamily(
         FunctionRule(
             code="ANE-SH-101",
             name="too-many-shapes",
+            declared=True,
             summary="an input lists more than 128 shapes",
             severity=Severity.ERROR,
             evidence="A",
@@ -164,16 +193,17 @@ RULES = RuleFamily(
         FunctionRule(
             code="ANE-SH-102",
             name="listed-shapes",
+            declared=True,
             summary="an input takes one of several listed shapes: only the default may be quick",
             severity=Severity.INFO,
             evidence="AB",
             confidence="M",
             why="""
-                Apple: such a model runs on the engine unless converting it brought in dynamic layers. Measured: the
-                default shape ran there, of the others about 2 %.
+                Apple: such a model runs on the engine unless converting it brought in dynamic layers; each listed shape
+                should be able to. Measured: the default shape ran there, of the others about 2 %.
             """,
             fix="Make the most common shape the default, or give each shape a function of its own.",
-            source="coremltools docs-guides faqs.md:165; coremltools #2370",
+            source="coremltools docs-guides faqs.md:165; Apple developer forums 724930; coremltools #2370",
             find=_listed,
             fires="""
                 x: enum[fp16[1, 80, 1, 128], fp16[1, 80, 1, 512]]
@@ -189,6 +219,7 @@ RULES = RuleFamily(
         FunctionRule(
             code="ANE-SH-104",
             name="several-shape-lists",
+            declared=True,
             summary="two or more inputs list shapes: mixing them fails when the model runs",
             severity=Severity.WARNING,
             evidence="E",
@@ -243,6 +274,7 @@ RULES = RuleFamily(
         FunctionRule(
             code="ANE-SH-106",
             name="lost-extent",
+            declared=True,
             summary="a value that varies with the input is declared with the extent of the default shape",
             severity=Severity.NUMERICS,
             evidence="B",
@@ -261,6 +293,86 @@ RULES = RuleFamily(
             """,
             silent="""
                 x: enum[fp16[1, 80, 1, 128], fp16[1, 80, 1, 512]]
+                y: fp16[1, 80, 1, _] = relu(x=x)
+                return y
+            """,
+        ),
+        MisfitRule(
+            code="ANE-SH-107",
+            name="size-that-does-not-fit",
+            summary="at a shape that the package allows, the shapes of an op's operands don't fit together",
+            severity=Severity.WARNING,
+            evidence="M",
+            confidence="M",
+            why="""
+                Shapes were worked out through the program from those of its inputs. At this one an op gets operands
+                that it can't take, such as a window longer than its axis: a prediction fails there, whatever it runs
+                on.
+            """,
+            fix="Let the package allow only shapes at which the model works: raise the lower bound, or list them.",
+            source="mctc",
+            find=_misfit,
+            fires="""
+                x: fp16[1, 8, 1:512]
+                y: fp16[1, 8, _] = conv(x=x, weight=fp16[8, 8, 5], strides=[1], pad_type="valid", groups=1)
+                return y
+            """,
+            silent="""
+                x: fp16[1, 8, 5:512]
+                y: fp16[1, 8, _] = conv(x=x, weight=fp16[8, 8, 5], strides=[1], pad_type="valid", groups=1)
+                return y
+            """,
+        ),
+        FunctionRule(
+            code="ANE-SH-108",
+            name="unknown-size",
+            summary="nothing tells how large an input is: every figure counts that axis as 1",
+            severity=Severity.WARNING,
+            evidence="M",
+            confidence="H",
+            why="""
+                The program leaves an extent open and no description gives a default, bounds or a list. Sizes, times and
+                limits are then those of a tensor that nobody feeds.
+            """,
+            fix="Name a size: mctc lint --shape x=1x80x1500; or describe the input's shapes in the package.",
+            source="mctc",
+            find=_unknown_size,
+            fires="""
+                x: fp16[1, 80, 1, _]
+                y: fp16[1, 80, 1, _] = relu(x=x)
+                return y
+            """,
+            silent="""
+                x: fp16[1, 80, 1, 64:512]
+                y: fp16[1, 80, 1, _] = relu(x=x)
+                return y
+            """,
+        ),
+        FunctionRule(
+            code="ANE-SH-109",
+            name="no-upper-bound",
+            declared=True,
+            summary="an axis of an input has no upper bound: no limit of size can be checked at its largest",
+            severity=Severity.WARNING,
+            evidence="A",
+            confidence="M",
+            why="""
+                coremltools refuses to convert an ML program with such an input, and its guide says that a bounded range
+                gives the compiler more to optimise by.
+            """,
+            fix="Give the range an upper bound; --shape judges the largest size that is meant.",
+            source=(
+                "coremltools converters/_converters_entry.py (inputs with infinite upper_bound); docs-guides "
+                "flexible-inputs.md"
+            ),
+            find=_no_upper_bound,
+            fires="""
+                x: fp16[1, 80, 1, 64:]
+                y: fp16[1, 80, 1, _] = relu(x=x)
+                return y
+            """,
+            silent="""
+                x: fp16[1, 80, 1, 64:512]
                 y: fp16[1, 80, 1, _] = relu(x=x)
                 return y
             """,

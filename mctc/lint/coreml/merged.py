@@ -1,0 +1,59 @@
+"""Findings of one function at several sizes as one list: each says at which sizes it holds."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from mctc.lint.coreml.judge import Seen
+from mctc.lint.coreml.rule import listed
+from mctc.lint.coreml.sizes import Size
+
+NUMBERS = re.compile(r"\d[\d.,x]*")
+SHOWN = 2
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a rule says, and the sizes at which it does: empty where the function has one size only."""
+
+    seen: Seen
+    sizes: tuple[str, ...] = ()
+
+
+def merge(at_sizes: Sequence[tuple[Size | None, Sequence[Seen]]]) -> Iterator[Held]:
+    """Each finding once, in the words of the first size at which it holds; the main size comes first."""
+    if len(at_sizes) == 1:
+        size, seen = at_sizes[0]
+        yield from (Held(each, () if size is None else (str(size),)) for each in seen)
+        return
+    found: dict[Hashable, list[tuple[Size, Seen]]] = {}
+    for size, seen in at_sizes:
+        assert size is not None
+        for key, each in _keyed(seen):
+            found.setdefault(key, []).append((size, each))
+    for group in found.values():
+        first = group[0][1]
+        where = _where([size for size, _ in group], len(at_sizes), len({each.message for _, each in group}) > 1)
+        message = f"{first.message}; {where}" if where else first.message
+        yield Held(replace(first, message=message), tuple(str(size) for size, _ in group))
+
+
+def _keyed(seen: Sequence[Seen]) -> Iterator[tuple[Hashable, Seen]]:
+    """What tells findings of one size apart, and is the same at another: numbers in a message are not."""
+    counts: Counter[Hashable] = Counter()
+    for each in seen:
+        about: Hashable = each.index if each.index is not None else NUMBERS.sub("#", each.message)
+        key = (each.rule.code, each.function, about)
+        counts[key] += 1
+        yield (key, counts[key]), each
+
+
+def _where(sizes: Sequence[Size], judged: int, varies: bool) -> str:
+    """'only at mel=1x80x3000 (greatest)'; nothing where it is the same at every size."""
+    if len(sizes) == judged:
+        return f"at {sizes[0].label} and in other figures at every other size" if varies else ""
+    named = listed((size.label for size in sizes), SHOWN)
+    return f"only at {named}"
