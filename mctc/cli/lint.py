@@ -19,6 +19,16 @@ from mctc.lint.selection import SEVERITIES
 @click.option("--device", metavar="CHIP", help="The chip to check for, such as m4 or a17; the oldest if left out.")
 @click.option("--os", "system", metavar="SYSTEM", help="The system, such as ios18; the oldest that the opset permits.")
 @click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    metavar="INPUT=EXTENTS",
+    help="Judge an input of several shapes at this one, such as mel=1x80x1500. Repeatable.",
+)
+@click.option(
+    "--exclude", multiple=True, metavar="PATTERN", help="Leave out packages of this name or path. Repeatable."
+)
+@click.option(
     "--select", multiple=True, metavar="CODES", help="Only these rules, such as ANE-CV,ANE-ST-001. Repeatable."
 )
 @click.option("--ignore", multiple=True, metavar="CODES", help="All but these rules. Repeatable.")
@@ -89,6 +99,6 @@ def _code(
 
     said = [name for name, value in others.items() if value not in (None, False, ())]
     if said:
-        name = {"system": "os", "everything": "all"}.get(said[0], said[0].replace("_", "-"))
+        name = {"system": "os", "everything": "all", "shapes": "shape"}.get(said[0], said[0].replace("_", "-"))
         raise UsageError(f"--{name} is for packages, not for training code", hint="leave it out, or --mps")
     return lint_code(paths, select, ignore, statistics=statistics, form=form, config=config, isolated=isolated)

@@ -19,6 +19,7 @@ from mctc.lint.selection import Layer, layered, read_severities
 if TYPE_CHECKING:
     from mctc.lint.coreml.report import Report, Unchecked
     from mctc.lint.coreml.rule import Severity
+    from mctc.lint.coreml.sizes import Wanted as WantedShape
     from mctc.lint.coreml.table import Table
 
 FAIL_ON = "error"
@@ -51,6 +52,8 @@ def lint_packages(
     baseline: Path | None,
     config: Path | None,
     isolated: bool,
+    shapes: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
     **wanted: Any,
 ) -> int:
     """Checks packages and returns the exit code. Raises UsageError for a command line at fault."""
@@ -58,10 +61,21 @@ def lint_packages(
     from mctc.lint.coreml.table import table
 
     layer = Layer(select, ignore, read_severities(severity))
-    said = Settings((layer,), device, system, fail_on, baseline, form)
+    said = Settings((layer,), device, system, fail_on, baseline, form, left_out=exclude)
     settings = read_settings(config, isolated=isolated).merged(said)
-    job = _Job(settings, Wanted(**wanted), table())
-    return job.run(packages_of(paths, settings.excludes))
+    job = _Job(settings, Wanted(**wanted), table(), _shapes(settings, shapes))
+    packages = packages_of(paths, settings.excludes)
+    return job.run([package for package in packages if not settings.leaves_out(package)])
+
+
+def _shapes(settings: Settings, given: tuple[str, ...]) -> tuple[WantedShape, ...]:
+    """The shapes of the command line over those of the file."""
+    from mctc.lint.coreml.sizes import read_shapes
+
+    of_file = read_shapes(settings.shape, f"{settings.file}: shape", must_exist=False)
+    said = read_shapes(given)
+    names = {each.input for each in said}
+    return (*said, *(each for each in of_file if each.input not in names))
 
 
 def print_exporter() -> int:
@@ -75,17 +89,20 @@ def print_exporter() -> int:
 class _Job:
     """One call. `unchecked` are the models that no rule was applied to."""
 
-    def __init__(self, settings: Settings, wanted: Wanted, rules: Table) -> None:
-        self.settings, self.wanted, self.rules = settings, wanted, rules
+    def __init__(self, settings: Settings, wanted: Wanted, rules: Table, shapes: Sequence[WantedShape] = ()) -> None:
+        self.settings, self.wanted, self.rules, self.shapes = settings, wanted, rules, shapes
         self.unchecked: list[Unchecked] = []
+        self.inputs: list[str] = []
 
     def run(self, packages: Sequence[Path]) -> int:
         _check_wanted(self.wanted, self.settings, len(packages))
         if not packages:
-            click.echo("no package is left to check: `exclude` of the settings leaves them all out", err=True)
+            click.echo("no package is left to check: `exclude` leaves them all out", err=True)
         if self.wanted.fix:
             self.fix(packages)
         reports = list(self.checked_all(packages))
+        if reports:
+            self.check_shapes()
         if self.wanted.write_baseline is not None:
             return self.ended(self.write_baseline(reports))
         if self.wanted.diff and len(reports) == 2:
@@ -124,10 +141,17 @@ class _Job:
                 rules, device, system = self.rules.rules.values(), self.settings.device, self.settings.os
                 yield check_network(model, rules, device=device, system=system, choice=choice)
             else:
+                self.inputs += [item.name for function in model.functions.values() for item in function.inputs]
                 yield check_package(
                     model, self.rules.rules.values(), device=self.settings.device, system=self.settings.os,
-                    choice=choice, places=places_of(package), components=self.components(package),
+                    choice=choice, places=places_of(package), components=self.components(package), shapes=self.shapes,
                 )  # fmt: skip
+
+    def check_shapes(self) -> None:
+        """Raises UsageError for a shape on the command line of an input that no package has."""
+        from mctc.lint.coreml.sizes import check_names
+
+        check_names(self.shapes, self.inputs)
 
     def components(self, package: Path) -> Mapping[str, str]:
         """What to call functions of a build; a plan and another package are compared by the package's own names."""

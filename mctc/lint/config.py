@@ -29,7 +29,8 @@ class Settings:
 
     layers: select, ignore and severity of the file and of the command line. fail_on: a severity, or NEVER. baseline:
     a path from the current folder. exclude: patterns of paths. per_package: selectors to ignore by pattern. file: where
-    it is from; patterns are relative to its folder.
+    it is from; patterns are relative to its folder. shape: as --shape takes them. left_out: patterns of the command
+    line, relative to the current folder.
     """
 
     layers: tuple[Layer, ...] = ()
@@ -41,10 +42,12 @@ class Settings:
     exclude: tuple[str, ...] = ()
     per_package: tuple[tuple[str, tuple[str, ...]], ...] = ()
     file: Path | None = None
+    shape: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def merged(self, command_line: Settings) -> Settings:
         """These with what the command line says over them."""
-        names = ("device", "os", "fail_on", "baseline", "format", "exclude", "per_package", "file")
+        names = ("device", "os", "fail_on", "baseline", "format", "exclude", "per_package", "file", "shape", "left_out")
         said = {name: value for name in names if (value := getattr(command_line, name))}
         return replace(self, layers=(*self.layers, *command_line.layers), **said)
 
@@ -56,6 +59,12 @@ class Settings:
         """Whether `exclude` names a path or a folder that it is in."""
         names = list(self._names(path))
         return any(fnmatchcase(name, pattern.rstrip("/")) for pattern in self.exclude for name in names)
+
+    def leaves_out(self, path: Path) -> bool:
+        """Whether the command line's patterns name a path or a folder that it is in, also where it was named itself."""
+        inner = Path(os.path.relpath(path))
+        names = [name for each in (inner, *inner.parents) for name in (each.name, each.as_posix())]
+        return any(fnmatchcase(name, pattern.rstrip("/")) for pattern in self.left_out for name in names)
 
     def ignored_in(self, package: Path) -> Iterator[Layer]:
         """What the file ignores in one package, by its name or its path."""
@@ -165,6 +174,11 @@ def _texts(value: Any, place: str) -> tuple[str, ...]:
     return tuple(_text(each, f"{place}: entry {index}") for index, each in enumerate(value, 1))
 
 
+def _shapes(value: Any, place: str) -> tuple[str, ...]:
+    """A table from inputs to extents, as --shape says it."""
+    return tuple(f"{name}={_text(extents, f'{place}.{name}')}" for name, extents in _entries(value, place))
+
+
 def _severities(value: Any, place: str) -> dict[str, str]:
     return {
         code: severity_named(_text(level, f"{place}.{code}"), f"{place}.{code}")
@@ -233,4 +247,5 @@ KEYS: dict[str, Callable[[Any, str], Any]] = {
     "format": _one_of(*FORMATS),
     "per-package": _per_package,
     "exclude": _texts,
+    "shape": _shapes,
 }

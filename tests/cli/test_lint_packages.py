@@ -215,3 +215,79 @@ def test_checking_needs_neither_torch_nor_coremltools(imported_by: Callable[...,
     assert not {"torch", "coremltools", "scipy", "lark", "networkx", "jinja2"} & imported_by(
         "lint", "--fail-on", "never", package
     )
+
+
+@pytest.fixture(scope="module")
+def flexible(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a last axis from 16 to 70000, 64 by default."""
+    from mctc.package.protobuf import model_class
+
+    path = Path(shutil.copytree(saved, tmp_path_factory.mktemp("flexible") / "model.mlpackage"))
+    (file,) = path.rglob("*.mlmodel")
+    model = model_class()()
+    model.ParseFromString(file.read_bytes())
+    function = model.mlProgram.functions["main"]
+    (block,) = function.block_specializations.values()
+    for value in (*function.inputs, *(each for operation in block.operations for each in operation.outputs)):
+        for dimension in value.type.tensorType.dimensions:
+            if dimension.constant.size == 64:
+                dimension.unknown.variadic = False
+    ranges = model.description.input[0].type.multiArrayType.shapeRange.sizeRanges
+    for least, most in ((1, 1), (32, 32), (4, 4), (16, 70000)):
+        ranges.add(lowerBound=least, upperBound=most)
+    file.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_a_package_of_several_sizes_is_judged_at_each(mctc: Run, flexible: Path) -> None:
+    done = mctc("lint", str(flexible), "--select", "ANE-SH-003")
+    assert done.returncode == 1
+    assert "these figures are at x=1x32x4x64 (default)" in done.stdout
+    assert "x=1x32x4x16 (least)" in done.stdout
+    assert "only at x=1x32x4x70000 (greatest)" in " ".join(done.stdout.split())
+    assert mctc("lint", str(flexible), "--select", "ANE-SH-003", "--shape", "x=1x32x4x65536").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ("y=1x32x4x64", "there is no input `y`"),
+        ("x=1x32x4", "`x` has 4 axes, not 3"),
+        ("x=1x32x4x70001", "axis 3 goes from 16 to 70000, not 70001"),
+        ("x", "not of the form INPUT=EXTENTS"),
+    ],
+)
+def test_a_shape_that_the_package_does_not_allow_exits_with_2(
+    mctc: Run, flexible: Path, shape: str, message: str
+) -> None:
+    done = mctc("lint", str(flexible), "--shape", shape)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "hint: " in done.stderr
+    assert done.stdout == ""
+
+
+def test_settings_choose_a_size_of_the_inputs_that_a_package_has(mctc: Run, flexible: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "lint.toml"
+    settings.write_text('[tool.mctc.lint.shape]\nx = "1x32x4x128"\nother = "1x2"\n')
+    done = mctc("lint", str(flexible), "--config", str(settings), "--fail-on", "never", "--format", "json")
+    (function,) = json.loads(done.stdout)["packages"][0]["functions"]
+    assert function["size"] == "x=1x32x4x128"
+    done = mctc("lint", str(flexible), "--config", str(settings), "--shape", "x=1x32x4x32", "--fail-on", "never")
+    assert "at x=1x32x4x32 (chosen)" in done.stdout
+    settings.write_text('[tool.mctc.lint.shape]\nx = "1x32x4x7"\n')
+    done = mctc("lint", str(flexible), "--config", str(settings))
+    assert done.returncode == 2
+    assert "lint.toml: shape x=1x32x4x7" in done.stderr
+
+
+def test_exclude_leaves_out_packages_by_name_and_folder(mctc: Run, package: Path, tmp_path: Path) -> None:
+    shutil.copytree(package, tmp_path / "old" / "first.mlpackage")
+    done = mctc("lint", ".", "--exclude", "old", "--fail-on", "never")
+    assert done.stdout.startswith("model.mlpackage\n")
+    assert "first.mlpackage" not in done.stdout
+    done = mctc("lint", "model.mlpackage", "old/first.mlpackage", "--exclude", "mod*", "--fail-on", "never")
+    assert done.stdout.startswith("old/first.mlpackage\n")
+    done = mctc("lint", ".", "--exclude", "*.mlpackage")
+    assert done.returncode == 0
+    assert "no package is left to check" in done.stderr

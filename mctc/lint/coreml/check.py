@@ -123,7 +123,7 @@ class _Check:
 
     def _judged(self, name: str) -> list[tuple[Size | None, Judgement]]:
         """A function at its main size, then at the others."""
-        judged = []
+        judged: list[tuple[Size | None, Judgement]] = []
         for at in chain([self.sized.first(name)], self.sized.others(name)):
             judgement = self.judge.judge(self.sized.graph(at), at)
             # Of other sizes than the main one only what is said is kept, not the graph.
@@ -180,9 +180,7 @@ class _Check:
             open_ops(function),
         )
 
-    def _rows(
-        self, placement: Placement, codes: Mapping[tuple[str | None, int | None], list[str]]
-    ) -> Iterator[OpRow]:
+    def _rows(self, placement: Placement, codes: Mapping[tuple[str | None, int | None], list[str]]) -> Iterator[OpRow]:
         function = placement.function
         segment_of = [index for index, segment in enumerate(placement.segments) for _ in range(segment.size)]
         places = self.places.get(function.name, {})

@@ -109,6 +109,15 @@ class SizeRow:
     def __str__(self) -> str:
         return str(Size(self.shapes, self.roles))
 
+    @property
+    def label(self) -> str:
+        """'mel=1x80x3000 (greatest)'."""
+        return Size(self.shapes, self.roles).label
+
+    def count(self, where: Predicted) -> int:
+        """How many ops are predicted there."""
+        return self.counts[where]
+
 
 @dataclass(frozen=True)
 class FunctionReport:

@@ -11,7 +11,7 @@ from math import prod
 from mctc.diagnostics.errors import UsageError
 from mctc.diagnostics.near import did_you_mean
 from mctc.lint.coreml.graph import as_tensor
-from mctc.package import Description, Feature, Function, Package
+from mctc.package import Description, Feature, Function
 
 Extents = tuple[int, ...]
 DEFAULT, LEAST, GREATEST, LISTED, CHOSEN = "default", "least", "greatest", "listed", "chosen"
@@ -57,9 +57,9 @@ def read_shapes(given: Iterable[str], source: str = "--shape", *, must_exist: bo
     found: dict[str, Wanted] = {}
     for text in (part.strip() for each in given for part in each.split(",") if part.strip()):
         name, equals, numbers = (part.strip() for part in text.rpartition("="))
-        if not equals or not name or not re.fullmatch(r"\d+([x×*]\d+)*", numbers):
+        if not equals or not name or not re.fullmatch(r"\d{1,15}(x\d{1,15})*", numbers):
             raise UsageError(f"{source} {text}: not of the form INPUT=EXTENTS", hint=HINT)
-        shape = tuple(map(int, re.split("[x×*]", numbers)))
+        shape = tuple(map(int, numbers.split("x")))
         if not all(0 < extent <= LARGEST for extent in shape):
             raise UsageError(f"{source} {text}: an extent is a number from 1", hint=HINT)
         if name in found:
@@ -68,11 +68,10 @@ def read_shapes(given: Iterable[str], source: str = "--shape", *, must_exist: bo
     return tuple(found.values())
 
 
-def check_names(wanted: Sequence[Wanted], packages: Sequence[Package]) -> None:
-    """Raises UsageError for an input on the command line that no package has."""
-    names = [item.name for package in packages for function in package.functions.values() for item in function.inputs]
+def check_names(wanted: Sequence[Wanted], names: Sequence[str]) -> None:
+    """Raises UsageError for an input that must exist and isn't among these."""
     for each in wanted:
-        if each.must_exist and packages and each.input not in names:
+        if each.must_exist and each.input not in names:
             listed = ", ".join(dict.fromkeys(names)) or "none"
             raise UsageError(
                 f"{each.source}: there is no input `{each.input}`",
@@ -176,7 +175,8 @@ def _chosen(wanted: Wanted, flexible: Sequence[_Flexible], inputs: Mapping[str, 
     elif reason is None and fixed and not (known is not None and (known.shapes or known.ranges)):
         reason = f"axis {fixed[0][0]} is fixed at {fixed[0][1]}"
     if reason is not None:
-        raise UsageError(f"{wanted.source}: `{wanted.input}` can't have this shape: {reason}", hint="choose another")
+        hint = f"such as --shape {wanted.input}={shape_text(usual)}" if usual and None not in usual else None  # type: ignore[arg-type]
+        raise UsageError(f"{wanted.source}: `{wanted.input}` can't have this shape: {reason}", hint=hint)
     return wanted.shape
 
 
@@ -190,7 +190,7 @@ def _candidates(flexible: Sequence[_Flexible], default: Mapping[str, Extents]) -
     for group in [lists] if together else [[each] for each in lists]:
         for shapes in zip(*(each.shapes for each in group)):
             yield Size({**default, **{each.name: shape for each, shape in zip(group, shapes)}}, (LISTED,))
-    if any(each.shapes or any(most != least for least, most in each.ranges) for each in flexible):
+    if any(each.shapes or any(most not in (None, least) for least, most in each.ranges) for each in flexible):
         yield Size({each.name: each.bound(True) for each in flexible}, (GREATEST,))
 
 

@@ -7,6 +7,7 @@ everywhere and so takes no memory. Whoever asks that object for a number gets Un
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 from typing import Any, NoReturn
 
 import numpy as np
@@ -26,7 +27,7 @@ READ = 4096
 """Elements up to which values are read and computed."""
 
 
-class Undetermined(Exception):
+class Undetermined(Exception):  # noqa: N818 — a state of knowledge, no fault
     """A number is asked for that only a run tells."""
 
 
@@ -74,7 +75,7 @@ def of_constant(constant: Constant) -> Any:
     type_ = constant.type
     if not isinstance(type_, TensorType) or type_.shape is None:
         return None
-    if type_.dtype != "string" and (type_.dtype not in DTYPES or np.prod(type_.shape, dtype=float) > READ):
+    if type_.dtype != "string" and (type_.dtype not in DTYPES or prod(extent or 0 for extent in type_.shape) > READ):
         return of_type(type_)
     try:
         value = constant.value()

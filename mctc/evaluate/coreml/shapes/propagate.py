@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from mctc.evaluate.coreml.declaration import REGISTRY
-from mctc.evaluate.coreml.precision import Array
 from mctc.evaluate.coreml.shapes.known import (
     READ,
     UNKNOWN,
@@ -25,11 +25,14 @@ from mctc.evaluate.coreml.shapes.known import (
 )
 from mctc.evaluate.coreml.shapes.rules import LISTS, MOVES, RULES
 from mctc.evaluate.coreml.steps import OP_ERRORS
-from mctc.package.errors import PackageError
 from mctc.package.model import Block, Constant, Function, Operation, Reference
 from mctc.package.types import ListType, NamedType, StateType, TensorType, ValueType
 
-_DRAWN = ("random_",)
+_DRAWN = "random_"
+_CARRIED: dict[str, tuple[str, ...]] = {"gather": ("indices",), "concat": (), "stack": ()}
+"""Ops that pass elements on, known or not, and the operands that must be known."""
+_GROWN = frozenset({"fill", "one_hot", "tile", "range_1d", "pad"})
+"""Ops whose result may be far larger than what they take."""
 
 
 @dataclass(frozen=True)
@@ -168,16 +171,13 @@ class _Walk:
 
     def _is_small(self, operation: Operation, operands: Mapping[str, Any]) -> bool:
         """Whether the values themselves can be computed: sizes are made of such."""
-        if operation.type.startswith(_DRAWN) or operation.type in ("fill", "one_hot", "tile", "range_1d", "pad"):
-            shapes = RULES[operation.type](**operands) if operation.type != "range_1d" else [()]
-            if operation.type.startswith(_DRAWN) or any(np.prod(shape, dtype=float) > READ for shape in shapes):
-                return False
-        arrays = [each for value in operands.values() for each in (value if isinstance(value, list) else [value])]
-        if operation.type in ("gather", "concat", "stack"):  # elements stay what they are
-            return all(getattr(each, "size", 0) <= READ for each in arrays) and (
-                operation.type in ("concat", "stack") or all(map(is_known, arrays[1:]))
-            )
-        return all(is_known(each) and getattr(each, "size", 0) <= READ for each in arrays)
+        type_ = operation.type
+        if type_.startswith(_DRAWN) or any(getattr(each, "size", 0) > READ for each in _each(operands.values())):
+            return False
+        needed = _CARRIED.get(type_, tuple(operands))
+        if not all(is_known(each) for each in _each(operands[key] for key in needed)):
+            return False
+        return type_ not in _GROWN or all(prod(shape) <= READ for shape in RULES[type_](**operands))
 
     def _branches(self, blocks: Sequence[Block]) -> list[Any]:
         """What both branches give where they agree on it."""
@@ -230,6 +230,12 @@ class _Walk:
         )
 
 
+def _each(operands: Iterable[Any]) -> Iterator[Any]:
+    """The values of operands, those of lists one by one."""
+    for value in operands:
+        yield from value if isinstance(value, list) else (value,)
+
+
 def _agreed(entering: Any, leaving: Any, is_list: bool) -> Any:
     """`entering` itself where both have one shape; else a stand-in with the extents that both have.
 
@@ -242,6 +248,5 @@ def _agreed(entering: Any, leaving: Any, is_list: bool) -> Any:
     if entering.ndim != leaving.ndim:
         return None
     return stand_in(
-        b if a == b or (is_list and is_open(a)) else UNKNOWN
-        for a, b in zip(entering.shape, leaving.shape, strict=True)
+        b if a == b or (is_list and is_open(a)) else UNKNOWN for a, b in zip(entering.shape, leaving.shape, strict=True)
     )

@@ -6,7 +6,10 @@ A result is the extents of each output. ValueError tells that the operands don't
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import ceil
 from typing import Any
+
+import numpy as np
 
 from mctc.evaluate.coreml.ops.arguments import flag, integer, integers
 from mctc.evaluate.coreml.precision import Array
@@ -177,17 +180,17 @@ def _categorical(x: Array, size: Any = 1, **_: Any) -> list[Extents]:
     return [(*x.shape[:-1], integer(size))]
 
 
-def _suppressed(
-    boxes: Array, scores: Array, max_boxes: Any, score_threshold: Any = None, **_: Any
-) -> list[Extents]:
+def _suppressed(boxes: Array, scores: Array, max_boxes: Any, score_threshold: Any = None, **_: Any) -> list[Extents]:
     count, batch = integer(max_boxes), boxes.shape[0]
     if score_threshold is not None:
         return [(batch, count, 4), (batch, count, scores.shape[-1]), (batch, count), (batch,)]
     return [(batch, 4, count), (batch, scores.shape[1], count), (batch, count)]
 
 
-def _range(**_: Any) -> list[Extents]:
-    raise Undetermined
+def _range(end: Any, start: Any, step: Any) -> list[Extents]:
+    """As many as np.arange gives."""
+    last, first, stride = (float(np.asarray(value).reshape(-1)[0]) for value in (end, start, step))
+    return [(max(0, ceil((last - first) / stride)),)]
 
 
 def _make_list(elem_shape: Any = (), **_: Any) -> Extents:

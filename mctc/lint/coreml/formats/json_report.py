@@ -27,6 +27,7 @@ from mctc.lint.coreml.report import (
     Place,
     Report,
     SegmentRow,
+    SizeRow,
     Unchecked,
 )
 from mctc.lint.coreml.rule import Rule, Severity
@@ -155,6 +156,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "index": finding.index,
         "place": _place(finding.place),
         "fingerprint": finding.fingerprint,
+        "sizes": list(finding.sizes),
     }
 
 
@@ -184,9 +186,32 @@ def _function(function: FunctionReport) -> dict[str, Any]:
         "cpu_time_us": _number(function.cpu_time),
         "saving_us": _number(function.saving),
         "switches": function.switches,
+        "size": function.size,
+        "sizes": [_size(each) for each in function.sizes],
+        "unjudged_sizes": function.unjudged,
+        "open_ops": function.open,
         "memory": _memory(function.memory),
         "segments": [_segment(each) for each in function.segments],
         "ops": [_op(each) for each in function.ops],
+    }
+
+
+def _size(size: SizeRow) -> dict[str, Any]:
+    return {
+        "size": str(size),
+        "shapes": {name: list(shape) for name, shape in size.shapes.items()},
+        "roles": list(size.roles),
+        "misfit": size.misfit,
+        "outputs": list(size.outputs),
+        "shares": {where.value: _number(size.shares[where], 6) for where in Predicted},
+        "op_counts": {where.value: size.count(where) for where in Predicted},
+        "time_us": _number(size.time),
+        "cpu_time_us": _number(size.cpu_time),
+        "macs": size.macs,
+        "bytes": size.memory,
+        "padded": size.padded,
+        "peak": size.peak,
+        "open_ops": size.open,
     }
 
 

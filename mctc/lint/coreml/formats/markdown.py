@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from mctc.lint.coreml.formats.layers import NO_PLACEMENT, by_type, in_numbers, not_told, to_convert
+from mctc.lint.coreml.formats.size_table import HEADS as SIZE_HEADS
+from mctc.lint.coreml.formats.size_table import size_cells
 from mctc.lint.coreml.formats.words import (
     ESTIMATE,
     PLACES,
@@ -19,7 +21,7 @@ from mctc.lint.coreml.formats.words import (
     counted,
     milliseconds,
     of_function,
-    percent,
+    placed,
     scaled,
     shortened,
     sides_of,
@@ -34,12 +36,16 @@ NOTE = 200  # characters kept free for what was left out
 SHOWN_OPS = 5
 SHOWN_MESSAGES = 5
 SHOWN_FUNCTIONS = 20
+SHOWN_SIZES = 12
 LONGEST_NAME = 80
 LONGEST_TEXT = 500
 SPECIAL = re.compile(r"[\\`*_\[\]<>#|~&$]")
 LINKING = re.compile(r"(?<=[@#])|(?<=www)(?=\.)|(?=://)", re.IGNORECASE)
 LAYER_COLUMNS = ("layers", "count", "parameters", "multiply-accumulates")
 COLUMNS = ("function", *PLACES.values(), "segments", "estimated", "all on the CPU", "tensors", "padded")
+
+
+SIZE_COLUMNS = ("judged at", *SIZE_HEADS)
 
 
 def render_markdown(reports: Sequence[Report], unchecked: Sequence[Unchecked] = ()) -> str:
@@ -97,6 +103,7 @@ def _package(report: Report) -> str:
     parts.append("\n".join(rows))
     if len(report.functions) > SHOWN_FUNCTIONS:
         parts.append(f"and {counted(len(report.functions) - SHOWN_FUNCTIONS, 'function')} more")
+    parts += [_sizes(function) for function in report.functions[:SHOWN_FUNCTIONS] if function.sizes]
     return "\n\n".join(parts)
 
 
@@ -113,6 +120,16 @@ def _network(report: Report, network: NetworkReport) -> str:
     return "\n\n".join([*parts, _prose(" ".join(said), LIMIT // 10)])
 
 
+def _sizes(function: FunctionReport) -> str:
+    """The figures of a function at every size that it was judged at; those of the table above are of the first."""
+    shown = function.sizes[:SHOWN_SIZES]
+    rows = [_row(SIZE_COLUMNS), _row(["---", *["---:"] * (len(SIZE_COLUMNS) - 1)])]
+    rows += [_row([_code(size.label.replace("|", "¦")), *size_cells(size)]) for size in shown]
+    hidden = len(function.sizes) - len(shown) + function.unjudged
+    more = [f"and {counted(hidden, 'size')} more"] if hidden else []
+    return "\n\n".join(["\n".join(rows), *more])
+
+
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
@@ -120,7 +137,7 @@ def _row(cells: Sequence[str]) -> str:
 def _cells(function: FunctionReport) -> Iterator[str]:
     yield _code(function.name.replace("|", "¦"))  # a pipe would end the cell
     for where in PLACES:
-        yield f"{percent(function.shares.get(where, 0.0))} ({counted(function.count(where), 'op')})"
+        yield placed(function, where)
     yield str(len(function.segments))
     yield milliseconds(function.time)
     yield milliseconds(function.cpu_time)

@@ -146,6 +146,7 @@ def _about(finding: Finding) -> dict[str, Any]:
         "opType": finding.op_type,
         "index": finding.index,
         "instance": finding.place.instance if finding.place is not None else None,
+        "sizes": list(finding.sizes) or None,
     }
     return {key: value for key, value in about.items() if value is not None}
 

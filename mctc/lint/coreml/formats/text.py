@@ -11,6 +11,7 @@ from rich.text import Text
 
 from mctc.lint.coreml.formats.layers import NO_PLACEMENT, by_type, in_numbers, not_told, to_convert
 from mctc.lint.coreml.formats.plain import cell
+from mctc.lint.coreml.formats.size_table import size_lines
 from mctc.lint.coreml.formats.words import (
     ESTIMATE,
     PLACES,
@@ -21,6 +22,7 @@ from mctc.lint.coreml.formats.words import (
     counted,
     milliseconds,
     percent,
+    placed,
     scaled,
     shortened,
     sides_of,
@@ -124,6 +126,9 @@ class _Writer:
             for place, word in PLACES.items()
             if function.count(place)
         ]
+        for (cell, colour), filled in zip(CELLS.values(), _cells(function), strict=True):
+            bar.append(cell * filled, colour)
+        shares = [f"{word} {placed(function, place)}" for place, word in PLACES.items() if function.count(place)]
         self.console.print(bar.append(f"  {shares[0]}"))
         for share in shares[1:]:
             self.console.print(Text(" " * (BAR + 4) + share))
@@ -134,6 +139,11 @@ class _Writer:
         if memory.bytes:
             padded = f"{bytes_of(memory.padded)} with rows padded to 64 bytes ({memory.padded / memory.bytes:.1f}x)"
             self.wrapped(f"tensors {bytes_of(memory.bytes)}, {padded}; at most {bytes_of(memory.peak)} at once", 2, 4)
+        if function.open:
+            ops = counted(function.open, "op has", "ops have")
+            self.wrapped(f"{ops} an extent that only a run tells: it counts as 1", 2, 4)
+        for line in size_lines(function, everything=self.everything):
+            self.console.print(Text(line), no_wrap=True, overflow="fold")
 
     def network(self, network: NetworkReport) -> None:
         self.console.print()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mctc.lint.coreml.placement import Predicted
 from mctc.lint.coreml.rates import CHIP
-from mctc.lint.coreml.report import Finding, Report
+from mctc.lint.coreml.report import Finding, FunctionReport, Report, SizeRow
 from mctc.lint.coreml.rule import Rule, Severity
 
 PLACES = {Predicted.ANE: "Neural Engine", Predicted.DOUBTFUL: "doubtful", Predicted.CPU: "CPU"}
@@ -47,8 +47,23 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 
 def percent(share: float) -> str:
-    """'97 %', and '< 1 %' for what rounds to nothing."""
-    return "< 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+    """'97 %'; what rounds to nothing or to all without being it is '< 1 %' or '> 99 %'."""
+    if 0 < share < 0.005:
+        return "< 1 %"
+    return "> 99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
+
+
+def portion(share: float, here: int, ops: int) -> str:
+    """A share beside a count: whole only where all ops are here, and nothing only where none is."""
+    if here < ops and share >= 0.995:
+        return "> 99 %"
+    return "< 1 %" if here and share < 0.005 else percent(share)
+
+
+def placed(figures: FunctionReport | SizeRow, where: Predicted) -> str:
+    """'97 % (12 ops)'."""
+    here, ops = figures.count(where), sum(map(figures.count, Predicted))
+    return f"{portion(figures.shares.get(where, 0.0), here, ops)} ({counted(here, 'op')})"
 
 
 def milliseconds(microseconds: float) -> str:

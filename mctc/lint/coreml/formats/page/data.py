@@ -13,7 +13,8 @@ from typing import Any
 from mctc.lint.coreml.formats.layers import NO_PLACEMENT, in_numbers, not_told
 from mctc.lint.coreml.formats.page.layout import Layout, lay_out
 from mctc.lint.coreml.formats.page.verdict import verdict
-from mctc.lint.coreml.formats.words import COMPUTE_UNITS, ESTIMATE, sides_of, skipped_for
+from mctc.lint.coreml.formats.size_table import HEADS, size_cells
+from mctc.lint.coreml.formats.words import COMPUTE_UNITS, ESTIMATE, placed, sides_of, skipped_for
 from mctc.lint.coreml.memory import Memory
 from mctc.lint.coreml.placement import Eligible, Predicted
 from mctc.lint.coreml.rates import CHIP
@@ -97,6 +98,11 @@ def _function(function: FunctionReport) -> dict[str, Any]:
         "name": function.name,
         "verdict": verdict(function),
         "shares": {where.value: _number(share) for where, share in function.shares.items()},
+        "portions": {where.value: placed(function, where) for where in Predicted if function.count(where)},
+        "sizeHeads": ["judged at", *HEADS],
+        "sizes": [[size.label, *size_cells(size), size.misfit or ""] for size in function.sizes],
+        "unjudged": function.unjudged,
+        "open": function.open,
         "time": _number(function.time),
         "cpuTime": _number(function.cpu_time),
         "constants": function.constants,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mctc.lint.coreml.formats.words import counted, milliseconds, percent
+from mctc.lint.coreml.formats.words import counted, milliseconds, portion
 from mctc.lint.coreml.placement import Eligible, Predicted
 from mctc.lint.coreml.report import FunctionReport
 from mctc.lint.coreml.segment import CHARGES
@@ -18,17 +18,23 @@ def verdict(function: FunctionReport) -> str:
     """Where the estimated work runs, in how many segments, and what that is estimated to take."""
     if not function.ops:
         return "Nothing is computed here: all values are known before the program runs."
-    shares = [(share, where) for where in WHERE if (share := function.shares.get(where, 0.0)) > 0]
-    if not shares:
+    shares = [(function.shares.get(where, 0.0), where) for where in WHERE if function.count(where)]
+    if not any(share for share, _ in shares):
         return "None of its ops is estimated to take any time."
     shares.sort(key=lambda each: -each[0])
-    (most, where), *others = shares
-    parts = [
-        f"{'more than 99 %' if others and most > 0.995 else percent(most)} of the estimated work is {WHERE[where]}"
-    ]
-    parts += [f"{percent(share)} {WHERE[where]}" for share, where in others]
+    (_, where), *others = shares
+    parts = [f"{_share(function, where)} of the estimated work ({_ops(function, where)}) is {WHERE[where]}"]
+    parts += [f"{_share(function, where)} ({_ops(function, where)}) {WHERE[where]}" for _, where in others]
     segments = counted(len(function.segments), "segment")
     return f"{', '.join(parts)}, in {segments}; {_times(function)}.{_too_small(function)}"
+
+
+def _share(function: FunctionReport, where: Predicted) -> str:
+    return portion(function.shares.get(where, 0.0), function.count(where), len(function.ops))
+
+
+def _ops(function: FunctionReport, where: Predicted) -> str:
+    return counted(function.count(where), "op")
 
 
 def _times(function: FunctionReport) -> str:

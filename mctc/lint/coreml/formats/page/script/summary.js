@@ -54,7 +54,7 @@ function functionCards(report) {
         button(named(source.name), () => change({ function: index }), { class: "link", "aria-pressed": chosen }),
         element("span", { class: "count" }, counted(source.ops.names.length, "op")),
       ),
-      sharesBar(source.shares),
+      sharesBar(source),
       element("p", {}, source.verdict),
       element(
         "p",
@@ -66,16 +66,40 @@ function functionCards(report) {
           `${counted(source.constants, "constant")} set apart`,
         ].join(" · "),
       ),
+      ...openExtents(source),
+      ...sizeTable(source),
     );
   }, 24);
 }
 
-function sharesBar(shares) {
+function openExtents(source) {
+  if (!source.open) return [];
+  const ops = counted(source.open, "op has", "ops have");
+  return [element("p", { class: "soft" }, `${ops} an extent that only a run tells: it counts as 1`)];
+}
+
+// Where inputs can have several shapes: the figures at each size that was judged, the first of which all others are of.
+function sizeTable(source) {
+  if (!source.sizes.length) return [];
+  const cells = (size) => (size.at(-1) ? [size[0], `does not fit: ${size.at(-1)}`] : size.slice(0, -1));
+  const rows = source.sizes.map((size) =>
+    element("tr", {}, ...cells(size).map((text, place) => element(place ? "td" : "th", {}, visible(text, 300)))),
+  );
+  const head = element("tr", {}, ...source.sizeHeads.map((text) => element("th", { scope: "col" }, text)));
+  const more = source.unjudged ? ` ${counted(source.unjudged, "listed shape")} not judged.` : "";
+  return [
+    element("p", {}, "Figures are at ", element("bdi", {}, visible(source.sizes[0][0], 300)), `.${more}`),
+    element("table", { class: "sizes" }, element("thead", {}, head), element("tbody", {}, ...rows)),
+  ];
+}
+
+function sharesBar(source) {
+  const shares = source.shares;
   const parts = Object.keys(PLACES).filter((place) => shares[place] > 0);
-  const words = parts.map((place) => `${PLACES[place]} ${percent(shares[place])}`).join(", ");
+  const words = Object.keys(source.portions).map((place) => `${PLACES[place]} ${source.portions[place]}`).join(", ");
   const bar = element("div", { class: "shares", role: "img", "aria-label": `Of the estimated work: ${words || "none"}` });
   for (const place of parts) {
-    const part = element("span", { class: `${place}-fill`, title: `${PLACES[place]} ${percent(shares[place])}` });
+    const part = element("span", { class: `${place}-fill`, title: `${PLACES[place]} ${source.portions[place]}` });
     part.style.flex = `${shares[place]} 1 0`;
     bar.append(part);
   }

@@ -30,11 +30,6 @@ function byteCount(number) {
   return `${number} bytes`;
 }
 
-function percent(share) {
-  if (share === null || share === undefined) return "unknown";
-  return share > 0 && share < 0.005 ? "< 1 %" : `${(100 * share).toFixed(0)} %`;
-}
-
 // A stranger's text without characters that can't be seen or that turn the direction of what follows; cut in the middle.
 function visible(text, limit = 160) {
   const source = String(text ?? "");
