@@ -6,7 +6,7 @@ A result is the extents of each output. ValueError tells that the operands don't
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import ceil
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
@@ -262,6 +262,7 @@ RULES: dict[str, Rule] = {
     "range_1d": _range,
     "non_zero": lambda x: [(UNKNOWN, x.ndim)],
     "random_categorical": _categorical,
+    "classify": lambda probabilities, **_: [(), (prod(probabilities.shape),)],
     "non_maximum_suppression": _suppressed,
 }
 MOVES = frozenset((
