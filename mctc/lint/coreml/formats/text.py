@@ -21,7 +21,6 @@ from mctc.lint.coreml.formats.words import (
     clean,
     counted,
     milliseconds,
-    percent,
     placed,
     scaled,
     shortened,
@@ -121,13 +120,6 @@ class _Writer:
         bar = Text("  ")
         for (mark, colour), filled in zip(CELLS.values(), _cells(function), strict=True):
             bar.append(mark * filled, colour)
-        shares = [
-            f"{word} {percent(function.shares[place])} ({counted(function.count(place), 'op')})"
-            for place, word in PLACES.items()
-            if function.count(place)
-        ]
-        for (cell, colour), filled in zip(CELLS.values(), _cells(function), strict=True):
-            bar.append(cell * filled, colour)
         shares = [f"{word} {placed(function, place)}" for place, word in PLACES.items() if function.count(place)]
         self.console.print(bar.append(f"  {shares[0]}"))
         for share in shares[1:]:
