@@ -36,12 +36,12 @@ def lint_code(
     if statistics and form != "text":
         raise UsageError(f"--statistics has no form {form!r}", hint="leave out --format, or --statistics")
 
-    from mctc.lint.mps.check import check_file, python_files
+    from mctc.lint.mps.check import check_files, python_files
     from mctc.lint.mps.table import NOT_CHECKED, RULES
 
     codes = layered(settings.layers_for(training=True), RULES).codes
     files = list(python_files(paths))
-    found = [each for file in files for each in check_file(file, codes)]
+    found = check_files(files, codes, [path for path in paths if path.is_dir()])
     if statistics:
         _print_statistics(found)
     elif found or form != "text":

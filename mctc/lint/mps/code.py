@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import TypeGuard, TypeVar
 
 from mctc.diagnostics.source import SourceFile
-from mctc.lint.mps.scopes import FUNCTIONS, SCOPES, Kind, Scope, build
+from mctc.lint.mps.flow import BLOCKS, LOOPS, reaching
+from mctc.lint.mps.scopes import COMPREHENSIONS, FUNCTIONS, SCOPES, Binding, Kind, Scope, build
+from mctc.lint.mps.training import Step, now_and_then, trains
 
 Node = TypeVar("Node", bound=ast.AST)
-LOOPS = (ast.For, ast.AsyncFor, ast.While)
 BRANCHES = (ast.If, ast.IfExp, ast.While)
 CUDA_WORDS = ("cuda", "gpu", "nccl", "nvidia", "rocm")
 DEVICE_WORDS = (*CUDA_WORDS, "mps", "device", "accelerator", "darwin", "metal")
@@ -22,23 +23,31 @@ EXITS = ("sys.exit", "exit", "quit", "os._exit")
 class Code:
     """A file as the rules see it. Raises SyntaxError, ValueError or RecursionError for what Python can't parse."""
 
-    def __init__(self, source: SourceFile) -> None:
+    def __init__(self, source: SourceFile, steps: dict[int, Step] | None = None) -> None:
         self.source = source
+        self.steps = {} if steps is None else steps  # functions that training calls at every step, by their line
         self.tree = ast.parse(source.text)
-        self.parents = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+        self.parents: dict[ast.AST, ast.AST] = {}
+        self._nodes: dict[type[ast.AST], list[ast.AST]] = {}
+        self._walk()
         self.scopes = build(self.tree)
         self._called: dict[ast.AST, str] = {}  # every rule asks for the same names
+        self.answers: dict[type, object] = {}  # what other modules found out about this file
+        self._bindings: dict[ast.Name, list[Binding]] = {}
 
     def all(self, kind: type[Node]) -> Iterator[Node]:
         """Every node of a kind, in no particular order."""
         return (node for node in self._nodes.get(kind, ()) if isinstance(node, kind))
 
-    @cached_property
-    def _nodes(self) -> dict[type[ast.AST], list[ast.AST]]:
-        found: dict[type[ast.AST], list[ast.AST]] = {}
-        for node in ast.walk(self.tree):
-            found.setdefault(type(node), []).append(node)
-        return found
+    def _walk(self) -> None:
+        """One walk over the tree, which is most of the time that a file takes."""
+        waiting: list[ast.AST] = [self.tree]
+        for node in waiting:  # grows as it goes
+            self._nodes.setdefault(type(node), []).append(node)
+            for child in ast.iter_child_nodes(node):
+                if not isinstance(child, ast.expr_context):
+                    self.parents[child] = node
+                    waiting.append(child)
 
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         while (above := self.parents.get(node)) is not None:
@@ -86,21 +95,33 @@ class Code:
             node = values[0]
         return node
 
+    def bindings(self, name: ast.Name) -> list[Binding]:
+        """The bindings that a name may have where it stands: one where the flow of the code leaves no other."""
+        if name not in self._bindings:
+            used = self.scope(name)
+            while isinstance(used.node, COMPREHENSIONS) and name.id not in used.names and used.outer is not None:
+                used = used.outer
+            scope = used.owner(name.id)
+            reached = reaching(name, scope, self.ancestors) if scope is used else None
+            all_of_them = [] if scope is None else scope.names[name.id]
+            self._bindings[name] = all_of_them if reached is None else reached
+        return self._bindings[name]
+
     def values(self, node: ast.AST) -> list[ast.AST] | None:
-        """All that a name or `self.name` is ever assigned; None where it also gets its value in other ways."""
+        """All that a name or `self.name` may have been assigned; None where it may get its value in other ways."""
         if isinstance(node, ast.Name):
-            bindings = self.scope(node).lookup(node.id)
+            bindings = self.bindings(node)
             known = bindings and all(binding.kind is Kind.ASSIGNED for binding in bindings)
             return [binding.node for binding in bindings] if known else None
         if is_own(node):
-            return self._attributes.get((self.class_of(node), node.attr))
+            return self.attributes.get((self.class_of(node), node.attr))
         return None
 
     def class_of(self, node: ast.AST) -> ast.ClassDef | None:
         return next((above for above in self.ancestors(node) if isinstance(above, ast.ClassDef)), None)
 
     @cached_property
-    def _attributes(self) -> dict[tuple[ast.ClassDef | None, str], list[ast.AST]]:
+    def attributes(self) -> dict[tuple[ast.ClassDef | None, str], list[ast.AST]]:
         found: dict[tuple[ast.ClassDef | None, str], list[ast.AST]] = {}
         statements: tuple[ast.Assign | ast.AnnAssign, ...] = (*self.all(ast.Assign), *self.all(ast.AnnAssign))
         for statement in statements:
@@ -122,11 +143,11 @@ class Code:
         speaks of devices, by a `try`, or in a function or class whose name says that it is for CUDA."""
         child = node
         for above in self.ancestors(node):
-            if isinstance(above, BRANCHES) and child is not above.test and self._speaks_of(above.test, DEVICE_WORDS):
+            if isinstance(above, BRANCHES) and child is not above.test and self.speaks_of(above.test, DEVICE_WORDS):
                 return True
             if isinstance(above, ast.BoolOp):
                 before = above.values[: next(i for i, value in enumerate(above.values) if value is child)]
-                if any(self._speaks_of(each, DEVICE_WORDS) for each in before):
+                if any(self.speaks_of(each, DEVICE_WORDS) for each in before):
                     return True
             if isinstance(above, ast.Try) and child in above.body and above.handlers:
                 return True
@@ -140,8 +161,8 @@ class Code:
     def demands_cuda(self, statement: ast.stmt) -> bool:
         """Whether what follows `statement` runs only where there is CUDA."""
         if isinstance(statement, ast.Assert):
-            return self._speaks_of(statement.test, CUDA_WORDS)
-        if not isinstance(statement, ast.If) or not self._speaks_of(statement.test, CUDA_WORDS):
+            return self.speaks_of(statement.test, CUDA_WORDS)
+        if not isinstance(statement, ast.If) or not self.speaks_of(statement.test, CUDA_WORDS):
             return False
         return self.leaves(statement.body[-1])
 
@@ -164,7 +185,7 @@ class Code:
     def _functions_about_mps(self) -> set[ast.AST]:
         branches: list[ast.If | ast.IfExp | ast.While] = [*self.all(ast.If), *self.all(ast.IfExp), *self.all(ast.While)]
         tests = (branch.test for branch in branches)
-        return {self.function(test) for test in tests if self._speaks_of(test, ("mps",))} - {self.tree}
+        return {self.function(test) for test in tests if self.speaks_of(test, ("mps",))} - {self.tree}
 
     def leaves(self, statement: ast.stmt) -> bool:
         """Whether a block ends its function, its turn of a loop or the program with `statement`."""
@@ -173,38 +194,62 @@ class Code:
         return isinstance(statement, ast.Expr) and self.called(statement.value) in EXITS
 
     def _is_for_cuda(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
-        return _says(node.name, CUDA_WORDS) or any(self._speaks_of(each, CUDA_WORDS) for each in node.decorator_list)
+        return says(node.name, CUDA_WORDS) or any(self.speaks_of(each, CUDA_WORDS) for each in node.decorator_list)
 
-    def _speaks_of(self, test: ast.AST, words: tuple[str, ...], follow: bool = True) -> bool:
+    def speaks_of(self, test: ast.AST, words: tuple[str, ...], follow: bool = True) -> bool:
         """Whether a name, attribute or text in `test`, or in what a name there was assigned, holds one of the words."""
         for node in ast.walk(test):
             text = getattr(node, "id", getattr(node, "attr", getattr(node, "value", None)))
-            if isinstance(text, str) and _says(text, words):
+            if isinstance(text, str) and says(text, words):
                 return True
             value = self.value(node) if follow else node
-            if value is not node and self._speaks_of(value, words, follow=False):
+            if value is not node and self.speaks_of(value, words, follow=False):
                 return True
         return False
 
     def step(self, node: ast.AST) -> ast.AST | None:
-        """The loop whose every turn is a training step and runs `node`, or the Lightning hook that is called for each.
+        """The loop whose every turn is a training step and runs `node`, or the function that is called for each.
 
         None where a condition decides whether `node` runs, and outside of training.
         """
         child = node
         for above in self.ancestors(node):
             if isinstance(above, LOOPS) and above in self.step_loops and _in_body(above, child):
-                return above
+                return None if self._is_skipped(above, child) else above
             if isinstance(above, FUNCTIONS):
-                return above if self._is_lightning_step(above) else None
+                runs = not isinstance(above, ast.Lambda) and child in above.body
+                return above if runs and self.step_of(above) and not self._is_skipped(above, child) else None
             if isinstance(above, (ast.ClassDef, ast.ExceptHandler, ast.match_case)):
                 return None
             if isinstance(above, (ast.If, ast.IfExp)) and child is not above.test:
-                return None
+                taken = trains(above.test)
+                wanted = child in above.body if isinstance(above, ast.If) else child is above.body
+                if taken is not wanted:
+                    return None
             if isinstance(above, ast.BoolOp) and child is not above.values[0]:
+                return None
+            if self._is_skipped(above, child):
                 return None
             child = above
         return None
+
+    def step_of(self, function: ast.AST) -> Step | None:
+        """Why a function runs at every training step; None where nothing says so."""
+        return self.steps.get(getattr(function, "lineno", 0))
+
+    def _is_skipped(self, above: ast.AST, child: ast.AST) -> bool:
+        """Whether a statement before `child`, in the same block, leaves at most steps: `if step % 100: continue`."""
+        for block in BLOCKS:
+            statements = getattr(above, block, None)
+            if isinstance(statements, list) and child in statements:
+                before = statements[: statements.index(child)]
+                return any(isinstance(each, ast.If) and self._leaves_rest(each) for each in before)
+        return False
+
+    def _leaves_rest(self, branch: ast.If) -> bool:
+        if branch.orelse or not isinstance(branch.body[-1], (ast.Return, ast.Continue)):
+            return False
+        return trains(branch.test) is True or now_and_then(branch.test)
 
     @cached_property
     def step_loops(self) -> set[ast.AST]:
@@ -220,14 +265,16 @@ class Code:
                     break
         return found
 
-    def _is_lightning_step(self, function: ast.AST) -> bool:
-        inside = self.parents.get(function)
-        return (
-            isinstance(function, ast.FunctionDef)
-            and function.name == "training_step"
-            and isinstance(inside, ast.ClassDef)
-            and any(self.name(base).endswith("LightningModule") for base in inside.bases)
-        )
+    @cached_property
+    def step_functions(self) -> set[ast.AST]:
+        """The functions with `loss.backward()` or `optimizer.step()` and no loop around that."""
+        found: set[ast.AST] = set()
+        for call in self.all(ast.Call):
+            if isinstance(call.func, ast.Attribute) and _is_training(call.func):
+                around = next((each for each in self.ancestors(call) if isinstance(each, (*LOOPS, *FUNCTIONS))), None)
+                if isinstance(around, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    found.add(around)
+        return found
 
     def is_module(self, node: ast.ClassDef, depth: int = 8) -> bool:
         """Whether a class is an nn.Module: by its bases, or by those of its bases in the same file."""
@@ -284,6 +331,6 @@ def _is_none(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def _says(text: str, words: tuple[str, ...]) -> bool:
+def says(text: str, words: tuple[str, ...]) -> bool:
     lowered = text.lower()
     return any(word in lowered for word in words)

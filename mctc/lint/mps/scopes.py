@@ -11,20 +11,29 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 SCOPES = (ast.Module, ast.ClassDef, *FUNCTIONS, *COMPREHENSIONS)
 
+BINDING = (
+    *(ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr, ast.For, ast.AsyncFor),
+    *(ast.comprehension, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.withitem, ast.arg),
+    *(ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.Global, ast.Nonlocal),
+)
+
 
 class Kind(Enum):
     IMPORTED = "imported"
     ASSIGNED = "assigned"  # the value is known
+    UNPACKED = "unpacked"  # one of several targets of an assigned value
+    UPDATED = "updated"  # by +=, on top of what it was
     ITERATED = "iterated"  # the target of a for
+    PARAMETER = "parameter"
     DEFINED = "defined"  # by def or class
-    OTHER = "other"  # a parameter, part of an unpacking, an augmented assignment, ...
+    OTHER = "other"  # the target of a with, an exception, a global name, ...
 
 
 @dataclass(frozen=True)
 class Binding:
     """One way in which a name gets its value.
 
-    `node`: the assigned expression, the iterated expression, or the definition; `imported`: the absolute name.
+    `node`: the assigned, added or iterated expression, the `ast.arg`, or the definition; `imported`: the absolute name.
     """
 
     kind: Kind
@@ -41,14 +50,19 @@ class Scope:
     def bind(self, name: str, binding: Binding) -> None:
         self.names.setdefault(name, []).append(binding)
 
-    def lookup(self, name: str) -> list[Binding]:
-        """The bindings of `name` as seen from this scope; empty for a builtin and for what nothing binds."""
+    def owner(self, name: str) -> Scope | None:
+        """The scope that `name` belongs to as seen from this one; None for a builtin and for what nothing binds."""
         scope: Scope | None = self
         while scope is not None:
             if name in scope.names and (scope is self or not isinstance(scope.node, ast.ClassDef)):
-                return scope.names[name]
+                return scope
             scope = scope.outer
-        return []
+        return None
+
+    def lookup(self, name: str) -> list[Binding]:
+        """The bindings of `name` as seen from this scope; empty for a builtin and for what nothing binds."""
+        owner = self.owner(name)
+        return [] if owner is None else owner.names[name]
 
 
 def build(tree: ast.Module) -> dict[ast.AST, Scope]:
@@ -59,7 +73,8 @@ def build(tree: ast.Module) -> dict[ast.AST, Scope]:
         node, outer = waiting.pop()
         scope = scopes[node] = Scope(node, outer)
         for inner in _own_nodes(node):
-            _bind(inner, scope)
+            if isinstance(inner, BINDING):
+                _bind(inner, scope)
             if isinstance(inner, SCOPES):
                 waiting.append((inner, scope))
     return scopes
@@ -70,6 +85,8 @@ def _own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
     waiting = list(ast.iter_child_nodes(scope))
     while waiting:
         node = waiting.pop()
+        if isinstance(node, ast.expr_context):
+            continue
         yield node
         if not isinstance(node, SCOPES):
             waiting.extend(ast.iter_child_nodes(node))
@@ -89,8 +106,8 @@ def _bind(node: ast.AST, scope: Scope) -> None:
         for target in targets:
             if isinstance(target, ast.Name) and node.value is not None:
                 scope.bind(target.id, Binding(Kind.ASSIGNED, node.value))
-            elif not isinstance(target, ast.Name):
-                _bind_all(target, scope, Binding(Kind.OTHER, node))
+            elif node.value is not None and not isinstance(target, ast.Name):
+                _bind_unpacked(target, scope, node.value)
     elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
         _bind_all(node.target, scope, Binding(Kind.ITERATED, node.iter))
     elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -102,16 +119,30 @@ def _bind(node: ast.AST, scope: Scope) -> None:
 def _bind_otherwise(node: ast.AST, scope: Scope) -> None:
     other = Binding(Kind.OTHER, node)
     if isinstance(node, ast.AugAssign):
-        _bind_all(node.target, scope, other)
+        _bind_all(node.target, scope, Binding(Kind.UPDATED, node.value))
     elif isinstance(node, ast.withitem) and node.optional_vars is not None:
         _bind_all(node.optional_vars, scope, other)
     elif isinstance(node, ast.arg):
-        scope.bind(node.arg, other)
+        scope.bind(node.arg, Binding(Kind.PARAMETER, node))
     elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
         scope.bind(node.name, other)
     elif isinstance(node, (ast.Global, ast.Nonlocal)):
         for name in node.names:
             scope.bind(name, other)
+
+
+def _bind_unpacked(target: ast.AST, scope: Scope, value: ast.expr) -> None:
+    """`a, b = x, y` assigns each; `a, b = f()` takes what is assigned apart."""
+    parts = target.elts if isinstance(target, (ast.Tuple, ast.List)) else []
+    given = value.elts if isinstance(value, (ast.Tuple, ast.List)) else []
+    if not parts or len(parts) != len(given) or any(isinstance(each, ast.Starred) for each in (*parts, *given)):
+        _bind_all(target, scope, Binding(Kind.UNPACKED, value))
+        return
+    for part, each in zip(parts, given):
+        if isinstance(part, ast.Name):
+            scope.bind(part.id, Binding(Kind.ASSIGNED, each))
+        else:
+            _bind_unpacked(part, scope, each)
 
 
 def _bind_all(target: ast.AST, scope: Scope, binding: Binding) -> None:

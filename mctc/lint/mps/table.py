@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from mctc.lint.mps.rule import Rule
-from mctc.lint.mps.rules import device, loading, losses, memory, modules, numbers, operators, reading, waits
+from mctc.lint.mps.rules import choice, device, loading, losses, memory, modules, numbers, operators, reading, waits
 
 SUBJECTS = {
     "Files": reading,
     "Device": device,
+    "Choice of the device": choice,
     "Number formats": numbers,
     "Losses": losses,
     "Modules": modules,

@@ -10,9 +10,8 @@ import ast
 from functools import cached_property
 
 from mctc.lint.mps.code import Code, argument, method, receiver
-from mctc.lint.mps.scopes import Kind
+from mctc.lint.mps.scopes import Binding, Kind
 
-DEPTH = 12  # of names and calls that are followed
 CREATION = {
     f"torch.{name}"
     for name in (
@@ -20,7 +19,7 @@ CREATION = {
         *("rand", "randint", "randn", "randperm", "tensor", "zeros"),
     )
 }
-WRAPPERS = {"torch.as_tensor", "torch.from_numpy", "torch.tensor"}
+WRAPPERS = {"torch.as_tensor", "torch.asarray", "torch.from_numpy", "torch.tensor"}
 NUMBERS = {"dim", "item", "numel", "size", "stride", "storage_offset", "tolist", "numpy", "element_size", "get_device"}
 FACTS = {
     "shape",
@@ -38,6 +37,7 @@ FACTS = {
 NO_TENSOR = {"torch.is_tensor", "torch.numel", "torch.save", "torch.is_floating_point"}
 NUMERIC_LIBRARIES = {"numpy", "math", "random", "time", "statistics", "scipy", "sklearn", "pandas"}
 NUMBER_BUILTINS = {"bool", "float", "int", "len", "range", "round", "str"}
+DEVICES = {"cpu", "cuda", "mps", "xpu", "hip", "npu", "meta"}
 TO_CPU = ("cpu", "numpy", "tolist", "item")
 
 
@@ -46,21 +46,32 @@ class Tensors:
 
     def __init__(self, code: Code) -> None:
         self.code = code
+        self._on_device: dict[ast.AST, bool] = {}
+        self._elsewhere: dict[ast.AST, bool] = {}
 
-    def on_device(self, node: ast.AST, depth: int = DEPTH) -> bool:
+    @classmethod
+    def of(cls, code: Code) -> Tensors:
+        """The answers for a file, found once for all rules."""
+        known = code.answers.get(cls)
+        if not isinstance(known, cls):
+            known = code.answers[cls] = cls(code)
+        return known
+
+    def on_device(self, node: ast.AST) -> bool:
         """Whether an expression is surely a tensor that lies where the model does: it comes from a loss that is
-        differentiated, from a module of torch.nn that is called, or from another such tensor."""
-        if depth == 0:
-            return False
+        differentiated, from a module that is called, from a move to a device, or from another such tensor."""
+        if node not in self._on_device:
+            self._on_device[node] = False  # for a name that is bound to itself
+            self._on_device[node] = self._lies_on_device(node)
+        return self._on_device[node]
+
+    def _lies_on_device(self, node: ast.AST) -> bool:
         if isinstance(node, ast.Name):
-            values = self.code.values(node)
-            return self.is_differentiated(node) or bool(
-                values and all(self.on_device(each, depth - 1) for each in values)
-            )
+            return self._name_on_device(node)
         if isinstance(node, ast.Call):
-            return self._call_on_device(node, depth)
+            return self._call_on_device(node)
         if isinstance(node, ast.Attribute):
-            return node.attr not in FACTS and self.on_device(node.value, depth - 1)
+            return node.attr not in FACTS and self.on_device(node.value)
         parts: list[ast.expr] = []
         if isinstance(node, ast.BinOp):
             parts = [node.left, node.right]
@@ -72,24 +83,56 @@ class Tensors:
             isinstance(op, (ast.Is, ast.IsNot, ast.In, ast.NotIn)) for op in node.ops
         ):
             parts = [node.left, *node.comparators]
-        return any(self.on_device(part, depth - 1) for part in parts)
+        return any(self.on_device(part) for part in parts)
 
-    def _call_on_device(self, call: ast.Call, depth: int) -> bool:
+    def _name_on_device(self, node: ast.Name) -> bool:
+        bindings = self.code.bindings(node)
+        if any(binding.kind is Kind.UPDATED and self.on_device(binding.node) for binding in bindings):
+            return True
+        if bindings and all(self._bound_on_device(binding) for binding in bindings):
+            return True
+        moved = any(binding.kind is Kind.ASSIGNED and self.elsewhere(binding.node) for binding in bindings)
+        return self.is_differentiated(node) and not (moved and len(bindings) == 1)
+
+    def _bound_on_device(self, binding: Binding) -> bool:
+        if binding.kind is Kind.PARAMETER:
+            return self._place_of_parameter(binding.node) is True
+        if binding.kind is Kind.UNPACKED and isinstance(binding.node, ast.Call):
+            return self._is_module_call(binding.node) or self.on_device(binding.node)
+        return binding.kind in (Kind.ASSIGNED, Kind.UNPACKED, Kind.ITERATED) and self.on_device(binding.node)
+
+    def _place_of_parameter(self, parameter: ast.AST) -> bool | None:
+        """Whether callers hand over a tensor of the device (True) or surely none (False)."""
+        step = self.code.step_of(self.code.function(parameter))
+        return None if step is None else step.places.get(getattr(parameter, "arg", ""))
+
+    def _call_on_device(self, call: ast.Call) -> bool:
         name = self.code.called(call)
+        if name in CREATION or name in WRAPPERS:
+            device = argument(call, "device")
+            return device is not None and (self._is_tensor_device(device) or goes_to_device(self.code, device))
         if name.startswith("torch."):
-            if name in CREATION:
-                device = argument(call, "device")
-                return device is not None and self._is_tensor_device(device, depth)
-            return name not in NO_TENSOR and any(self.on_device(arg, depth - 1) for arg in call.args)
+            return name not in NO_TENSOR and any(self.on_device(arg) for arg in call.args)
+        if name in ("enumerate", "zip", "reversed", "sum", "max", "min"):
+            return any(self.on_device(arg) for arg in call.args)
         if method(call):
             if method(call) in NUMBERS or method(call) in TO_CPU or is_move_to_cpu(self.code, call):
                 return False
-            if self.on_device(receiver(call), depth - 1):
+            if method(call) == "to" and any(goes_to_device(self.code, arg) for arg in arguments_of_to(call)):
+                return not self._is_module(receiver(call))
+            if self.on_device(receiver(call)):
                 return True
         return self._is_module_call(call)
 
-    def _is_tensor_device(self, device: ast.AST, depth: int) -> bool:
-        return isinstance(device, ast.Attribute) and device.attr == "device" and self.on_device(device.value, depth - 1)
+    def _is_tensor_device(self, device: ast.AST) -> bool:
+        return isinstance(device, ast.Attribute) and device.attr == "device" and self.on_device(device.value)
+
+    def _is_module(self, node: ast.AST) -> bool:
+        """Whether an expression surely is a module: `nn.Linear(8, 8)`, a class of the file that is one, or `model`."""
+        made = self.code.value(node)
+        if isinstance(made, ast.Name):
+            return made.id.lower() in ("model", "net", "module")
+        return isinstance(made, ast.Call) and self._makes_module(made)
 
     def _is_module_call(self, call: ast.Call) -> bool:
         """`criterion(...)` after `criterion = nn.MSELoss()`, `model(...)` after `model = Model().to(device)`."""
@@ -98,8 +141,9 @@ class Tensors:
             if self.code.called(made):
                 break
             made = self.code.value(receiver(made))
-        if not isinstance(made, ast.Call) or made is call.func:
-            return False
+        return isinstance(made, ast.Call) and made is not call.func and self._makes_module(made)
+
+    def _makes_module(self, made: ast.Call) -> bool:
         name = self.code.called(made)
         if name.startswith("torch.nn.") and name.rpartition(".")[2][:1].isupper():
             return name not in ("torch.nn.Parameter", "torch.nn.Buffer")
@@ -120,50 +164,81 @@ class Tensors:
             if method(call) == "backward" and isinstance(owner := receiver(call), ast.Name)
         }
 
-    def elsewhere(self, node: ast.AST, depth: int = DEPTH) -> bool:
+    def elsewhere(self, node: ast.AST) -> bool:
         """Whether an expression surely is no tensor on the device: a number, something of numpy's, a tensor made
         without a device, something that a loop gets from a data loader, or what was moved to the CPU before."""
-        if depth == 0:
-            return False
+        if node not in self._elsewhere:
+            self._elsewhere[node] = False
+            self._elsewhere[node] = self._lies_elsewhere(node)
+        return self._elsewhere[node]
+
+    def _lies_elsewhere(self, node: ast.AST) -> bool:
         if isinstance(node, (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.JoinedStr)):
             return True
         if isinstance(node, ast.Name):
-            return self._name_elsewhere(node, depth)
+            return self._name_elsewhere(node)
         if isinstance(node, ast.Call):
-            return self._call_elsewhere(node, depth)
+            return self._call_elsewhere(node)
         if isinstance(node, ast.Attribute):
-            return node.attr in FACTS or bool(self.code.name(node)) or self.elsewhere(node.value, depth - 1)
+            return node.attr in FACTS or bool(self.code.name(node)) or self.elsewhere(node.value)
         if isinstance(node, ast.Subscript):
-            return self.elsewhere(node.value, depth - 1)
+            return self.elsewhere(node.value)
         if isinstance(node, ast.UnaryOp):
-            return self.elsewhere(node.operand, depth - 1)
+            return self.elsewhere(node.operand)
         if isinstance(node, ast.BinOp):
-            return self.elsewhere(node.left, depth - 1) and self.elsewhere(node.right, depth - 1)
+            return self.elsewhere(node.left) and self.elsewhere(node.right)
         if isinstance(node, ast.Compare):
-            return all(self.elsewhere(part, depth - 1) for part in (node.left, *node.comparators))
+            return all(self.elsewhere(part) for part in (node.left, *node.comparators))
         return False
 
-    def _name_elsewhere(self, node: ast.Name, depth: int) -> bool:
-        bindings = self.code.scope(node).lookup(node.id)
-        return bool(bindings) and all(
-            binding.kind in (Kind.ITERATED, Kind.IMPORTED)
-            or (binding.kind is Kind.ASSIGNED and self.elsewhere(binding.node, depth - 1))
-            for binding in bindings
-        )
+    def _name_elsewhere(self, node: ast.Name) -> bool:
+        bindings = self.code.bindings(node)
+        return bool(bindings) and all(self._bound_elsewhere(binding) for binding in bindings)
 
-    def _call_elsewhere(self, call: ast.Call, depth: int) -> bool:
+    def _bound_elsewhere(self, binding: Binding) -> bool:
+        if binding.kind is Kind.ITERATED:
+            return not self.on_device(binding.node) and (self._is_loader(binding.node) or self.elsewhere(binding.node))
+        if binding.kind is Kind.PARAMETER:
+            return self._place_of_parameter(binding.node) is False
+        if binding.kind in (Kind.ASSIGNED, Kind.UNPACKED, Kind.UPDATED):
+            return self.elsewhere(binding.node)
+        return binding.kind is Kind.IMPORTED
+
+    def _is_loader(self, iterated: ast.AST) -> bool:
+        """Whether a loop over an expression is one over batches, or over a plain range."""
+        around = self.code.parents.get(iterated)
+        counted = self.code.called(iterated) in ("range", "enumerate", "zip")
+        return around in self.code.step_loops or counted or isinstance(around, ast.For)
+
+    def _call_elsewhere(self, call: ast.Call) -> bool:
         name = self.code.called(call)
         if name in CREATION or name in WRAPPERS:
-            return argument(call, "device") is None
+            device = argument(call, "device")
+            return device is None or device_of(self.code, device) == "cpu"
+        if name == "copy.deepcopy" and call.args:
+            return self.elsewhere(call.args[0]) or self._moves_later(call.args[0])
         if name.startswith(("torch.", ".")):
-            return bool(call.args) and all(self.elsewhere(arg, depth - 1) for arg in call.args)
+            return bool(call.args) and all(self.elsewhere(arg) for arg in call.args)
         if name:  # of another library, or a builtin
             return name.split(".")[0] in NUMERIC_LIBRARIES or name in NUMBER_BUILTINS
         if not method(call):
             return False
         if method(call) in NUMBERS or method(call) in TO_CPU or is_move_to_cpu(self.code, call):
             return True
-        return method(call) not in ("to", "cuda") and self.elsewhere(receiver(call), depth - 1)
+        return method(call) not in ("to", "cuda") and self.elsewhere(receiver(call))
+
+    def _moves_later(self, node: ast.AST) -> bool:
+        """Whether a name is moved to a device in the same function, and only behind this place."""
+        if not isinstance(node, ast.Name):
+            return False
+        function = self.code.function(node)
+        moves = [
+            call.lineno
+            for call in ast.walk(function)
+            if isinstance(call, ast.Call) and method(call) in ("to", "cuda")
+            if isinstance(owner := receiver(call), ast.Name) and owner.id == node.id
+        ]
+        return bool(moves) and min(moves) > node.lineno
 
 
 def is_move_to_cpu(code: Code, call: ast.Call) -> bool:
@@ -184,8 +259,38 @@ def device_of(code: Code, node: ast.AST | None) -> str:
     return text.split(":")[0] if text is not None else ""
 
 
+def is_device(code: Code, node: ast.AST) -> bool:
+    """Whether an expression surely is a device, by what it is or by how it is called."""
+    value = code.value(node)
+    if isinstance(value, ast.IfExp):
+        return is_device(code, value.body)
+    if isinstance(value, ast.JoinedStr) or code.called(value) == "torch.device":
+        return True
+    if isinstance(value, ast.Constant):
+        text = str(value.value).split(":")[0]
+        return (isinstance(value.value, int) and not isinstance(value.value, bool)) or text in DEVICES
+    last = getattr(node, "id", getattr(node, "attr", method(node))).lower()
+    return any(word in last for word in ("dev", "rank", "gpu", "cuda", "mps"))
+
+
+def goes_to_device(code: Code, node: ast.AST | None) -> bool:
+    """Whether an expression is a device that is not surely the CPU."""
+    return node is not None and is_device(code, node) and device_of(code, node) != "cpu"
+
+
+def arguments_of_to(call: ast.Call) -> list[ast.expr]:
+    """The arguments of `.to`, but for its flags."""
+    named = (each.value for each in call.keywords if each.arg not in ("non_blocking", "copy", "memory_format"))
+    return [*call.args, *named]
+
+
 def _leading_text(node: ast.AST) -> str | None:
-    """The text of a literal; of an f-string as far as it is literal ('cuda:' of f"cuda:{rank}")."""
+    """The text of a literal; of one that is put together as far as it begins with a literal ('cuda:' of
+    f"cuda:{rank}", "cuda:%d" % rank, "cuda:" + rank and "cuda:{}".format(rank))."""
     if isinstance(node, ast.JoinedStr) and node.values:
         node = node.values[0]
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Mod)):
+        node = node.left
+    elif isinstance(node, ast.Call) and method(node) == "format":
+        node = receiver(node)
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None

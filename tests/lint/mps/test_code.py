@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 import pytest
 
 from mctc.diagnostics.source import SourceFile
+from mctc.lint.mps.calls import find_steps
 from mctc.lint.mps.code import Code
+from mctc.lint.mps.program import Program
 
 
 def parsed(text: str) -> Code:
-    return Code(SourceFile("train.py", text))
+    file = Path("train.py")
+    program = Program([file], {file: SourceFile("train.py", text)}.get)
+    find_steps(program)
+    code = program.code(file)
+    assert code is not None
+    return code
 
 
 def last_call(code: Code) -> ast.Call:

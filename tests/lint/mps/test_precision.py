@@ -28,6 +28,34 @@ CLEAN = {
     "a refusal of neither": (
         "if not (torch.cuda.is_available() or torch.backends.mps.is_available()):\n    raise SystemExit"
     ),
+    "a choice that knows MPS": (
+        "if torch.cuda.is_available():\n    d = 'cuda'\nelif torch.backends.mps.is_available():\n    d = 'mps'\n"
+        "else:\n    d = 'cpu'"
+    ),
+    "a choice of three in a line": (
+        "d = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'"
+    ),
+    "a choice that is made better behind it": (
+        "d = 'cuda' if torch.cuda.is_available() else 'cpu'\nif torch.backends.mps.is_available():\n    d = 'mps'"
+    ),
+    "a choice left to torch": (
+        "d = torch.accelerator.current_accelerator() or ('cuda' if torch.cuda.is_available() else 'cpu')"
+    ),
+    "where a checkpoint is read to": "torch.load(p, map_location='cuda' if torch.cuda.is_available() else 'cpu')",
+    "a device that is asked for its kind": "kind = 'cuda' if device.type == 'cuda' else 'cpu'",
+    "a backend that is chosen": "backend = 'nccl' if torch.cuda.is_available() else 'gloo'",
+    "a number that is chosen": "workers = 0 if torch.cuda.is_available() else 4",
+    "a copy of a model on the CPU": (
+        "def run(make, device):\n    model = make()\n    mean = copy.deepcopy(model).to(torch.float64)\n"
+        "    model.to(device)\n    return mean"
+    ),
+    "float64 in a collate function": "def collate(rows):\n    return torch.from_numpy(np.zeros(3))",
+    "float64 in a data set": (
+        "class Speech(torch.utils.data.Dataset):\n    def __getitem__(self, i):\n        return torch.ones(3).double()"
+    ),
+    "numpy's float64 that only finds an index": (
+        "def f(x, n):\n    k = torch.from_numpy(np.linspace(0, 1, n))\n    x[torch.argmin(k)] = 0\n    return x"
+    ),
     "float64 on the CPU by name": "x = torch.zeros(3, dtype=torch.float64, device='cpu')",
     "float64 that stays where it is made": "x = torch.zeros(3, dtype=torch.float64)",
     "float64 narrowed before it travels": "x = torch.arange(3, dtype=torch.float64)\ny = x.float().to(device)",
@@ -66,6 +94,11 @@ CLEAN = {
     ),
     "a list within the step": LOOP + "parts = []\n    parts.append(loss)",
     "item of what a loader gives": "for x, n in batches:\n    model(x).backward()\n    seen += n.item()",
+    "item before a move": (
+        "for batch in data:\n    x, n = batch\n    seen += n.sum().item()\n    n = n.to(device)\n"
+        "    model(x, n).backward()"
+    ),
+    "item behind an interval": LOOP + "if step % 100:\n        continue\n    print(loss.item())",
     "item of numpy's": LOOP + "mean = np.mean(losses).item()",
     "item of a tensor on the CPU": "count = torch.zeros(1)\n" + LOOP + "print(count.item())",
     "items of a dictionary": LOOP + "for k, v in metrics.items():\n        pass",
@@ -130,7 +163,54 @@ FOUND = {
     ],
     "MPS007": ["torch.distributed.init_process_group(backend='nccl')"],
     "MPS008": ["import triton.language as tl", "from flash_attn import flash_attn_func"],
+    "MPS009": [
+        "device = 'cuda' if torch.cuda.is_available() else 'cpu'",
+        "device = torch.device('cuda:0') if torch.cuda.is_available() else torch.device('cpu')",
+        "device = 'cpu' if not torch.cuda.is_available() else f'cuda:{gpu}'",
+        "device = torch.device('cuda:%d' % gpu if torch.cuda.is_available() else 'cpu')",
+        "device = torch.device('cuda:' + gpu if torch.cuda.is_available() else 'cpu')",
+        "device = torch.device('cuda:{}'.format(gpu) if torch.cuda.is_available() else 'cpu')",
+        "parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')",
+        "use = not args.no_cuda and torch.cuda.is_available()\ndevice = torch.device('cuda' if use else 'cpu')",
+        "device = torch.cuda.is_available() and 'cuda' or 'cpu'",
+        "device = ['cpu', 'cuda'][torch.cuda.is_available()]",
+        "device = {True: 'cuda', False: 'cpu'}[torch.cuda.is_available()]",
+        "device = 0 if torch.cuda.is_available() else -1",
+        "device = 'cuda' if torch.cuda.device_count() > 0 else 'cpu'",
+        "device = 'cuda' if torch.cuda.is_available() else 'xpu' if torch.xpu.is_available() else 'cpu'",
+        "if torch.cuda.is_available():\n    d = torch.device('cuda')\nelse:\n    d = torch.device('cpu')",
+        "def get_device():\n    if torch.cuda.is_available():\n        return 'cuda'\n    return 'cpu'",
+        "d = torch.device('cpu')\nif torch.cuda.is_available():\n    d = torch.device('cuda', rank)",
+        "d = 'cuda'\nif not torch.cuda.is_available():\n    d = 'cpu'",
+        "def f(args):\n    if args.use_cuda:\n        d = 'cuda'\n    else:\n        d = 'cpu'",
+        "def f(self):\n    self.device = 'cpu'\n    if torch.cuda.is_available():\n        self.device = 'cuda'",
+        "def f(device='cuda' if torch.cuda.is_available() else 'cpu'):\n    pass",
+        "def f(model):\n    if torch.cuda.is_available():\n        model = model.cuda()\n    return model",
+        "trainer = Trainer(accelerator='gpu' if torch.cuda.is_available() else 'cpu')",
+        "t = torch.cuda.FloatTensor if torch.cuda.is_available() else torch.FloatTensor",
+    ],
     "MPS010": [
+        "torch.zeros(3).double().to(device)",
+        "nn.Linear(3, 3).double().to(device)",
+        "m = nn.Linear(3, 3).double()\nm.to(device)",
+        "torch.zeros(3, dtype=torch.double).to('mps')",
+        "torch.zeros(3, dtype=float).to(device)",
+        "kind = torch.double\ntorch.zeros(3, dtype=kind, device=device)",
+        "from torch import float64 as wide\ntorch.ones(3, dtype=wide).to(device)",
+        "torch.rand(3, dtype=getattr(torch, 'float64')).to(device)",
+        "torch.randn(3).type(torch.DoubleTensor).to(device)",
+        "torch.randn(3).type('torch.DoubleTensor').to(device)",
+        "torch.DoubleTensor([1, 2]).to(device)",
+        "torch.linspace(0, 1, 5, dtype=torch.float64).to(device)",
+        "torch.empty(3, dtype=torch.float64).to(device, non_blocking=True)",
+        "torch.set_default_tensor_type('torch.DoubleTensor')",
+        "torch.set_default_tensor_type(torch.DoubleTensor)",
+        "F.softmax(x, dim=-1, dtype=torch.float64)",
+        "x.sum(dtype=torch.float64)",
+        "torch.zeros_like(x, dtype=torch.float64)",
+        "nn.Linear(3, 3, dtype=torch.float64, device=device)",
+        MODULE + "self.p = nn.Parameter(torch.zeros(3, dtype=torch.float64))",
+        "x = torch.arange(3, dtype=torch.float64)\ny = x / 2 + 1\nz = torch.sin(y).to(device)",
         "x.to(torch.float64)",
         "x.type(torch.double)",
         "x.to(device, dtype=torch.float64)",
@@ -145,6 +225,16 @@ FOUND = {
         "w = np.linspace(0, 1, 9)\ntorch.from_numpy(w)",
         "torch.as_tensor(2 * np.random.randn(3))",
         "torch.from_numpy(np.hanning(400)).reshape(1, -1).to(device)",
+        "x = np.ones((3, 4))\ntorch.tensor(x, device=device)",
+        "torch.from_numpy(np.sin(np.arange(9))).to(device)",
+        "torch.from_numpy(np.arange(9) / 10).to(device)",
+        "torch.from_numpy(x.astype(np.float64)).to(device)",
+        "torch.from_numpy(x.astype('float64')).to(device)",
+        "torch.from_numpy(np.random.default_rng(0).normal(size=3)).to(device)",
+        "rng = np.random.default_rng(0)\ntorch.as_tensor(rng.standard_normal(3)).to(device)",
+        "import soundfile\nx, rate = soundfile.read(path)\ntorch.from_numpy(x).to(device)",
+        "def f(n):\n    x = np.zeros(n)\n    x[0] = 1\n    return torch.from_numpy(x).to(device)",
+        MODULE + "self.p = nn.Parameter(torch.tensor(np.random.randn(3, 4)))",
     ],
     "MPS012": ["with torch.autocast(device_type='mps'):\n    pass", "torch.set_default_dtype(torch.bfloat16)"],
     "MPS013": ["y_mps = model(x)\ntorch.testing.assert_close(y_mps.cpu(), y)"],
@@ -203,7 +293,7 @@ FOUND = {
 }
 SHAPES = [(code, text) for code, texts in FOUND.items() for text in texts]
 # The fallback rules look at the order of imports, so those shapes import torch not at all.
-HEAD = "import os, time\nimport numpy as np\n"
+HEAD = "import copy, os, time\nimport numpy as np\n"
 TORCH = "import torch\nfrom torch import nn\nimport torch.nn.functional as F\nfrom torch.utils.data import DataLoader\n"
 
 

@@ -44,7 +44,7 @@ def _number(text: str | None) -> float | None:
 
 
 def kept_graphs(code: Code) -> Iterator[Finding]:
-    tensors = Tensors(code)
+    tensors = Tensors.of(code)
     for statement in code.all(ast.AugAssign):
         if _is_running_total(code, tensors, statement) and _keeps(code, tensors, statement, statement.value):
             yield Finding(statement, "the sum keeps the graph of every step alive")

@@ -4,89 +4,113 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from mctc.diagnostics.diagnostic import Severity
 from mctc.lint.mps.code import Code, argument, method, receiver
 from mctc.lint.mps.rule import GUIDE, Finding, Rule
 from mctc.lint.mps.tensors import CREATION, WRAPPERS, Tensors, device_of, is_move_to_cpu
+from mctc.lint.mps.widths import Widths, escapes
 
-DOUBLES = {"torch.float64", "torch.double", "torch.complex128", "torch.cdouble"}
 HALVES = {"torch.float16", "torch.half", "torch.bfloat16"}
-NUMPY_DOUBLES = {  # numpy functions whose result is float64 unless a dtype is given
-    f"numpy.{name}"
-    for name in (
-        *("bartlett", "blackman", "hamming", "hanning", "kaiser"),
-        *("empty", "eye", "identity", "linspace", "logspace", "ones", "zeros"),
-        *("random.normal", "random.rand", "random.randn", "random.random", "random.standard_normal", "random.uniform"),
-    )
-}
 RELATIVE_TOLERANCE = 1e-4  # what the guide asks for
+LOADING_WORDS = ("collate", "dataset", "dataloader", "data_loader", "sampler", "getitem__", "worker_init")
+DEFAULTS = ("torch.set_default_dtype", "torch.set_default_tensor_type")
 
 
 class Casts:
     """Where a file narrows tensors, and which it moves to a device."""
 
-    def __init__(self, code: Code) -> None:
-        self.code = code
+    def __init__(self, code: Code, widths: Widths) -> None:
+        self.code, self.widths = code, widths
         self.narrowing = {code.function(call) for call in code.all(ast.Call) if self._narrows(call)}
-        self.moved = {code.value(receiver(call)) for call in code.all(ast.Call) if method(call) in ("to", "cuda")}
 
-    def keeps(self, made: ast.Call) -> bool:
+    def keeps(self, made: ast.AST) -> bool:
         """Whether a new tensor surely keeps its type: no cast follows in its function."""
         return self.code.function(made) not in self.narrowing
 
     def _narrows(self, call: ast.Call) -> bool:
         """Whether a call casts to another type than float64, or takes plain numbers out of a tensor."""
-        if method(call) in ("float", "half", "bfloat16", "type", "type_as", "item", "tolist"):
+        if method(call) in ("float", "half", "bfloat16", "type_as", "item", "tolist"):
             return True
-        return method(call) == "to" and any(self._may_be_type(each) for each in _arguments(call))
-
-    def _may_be_type(self, node: ast.AST) -> bool:
-        """Whether an argument of `.to` may be a type other than float64, or a tensor that has one, and no device."""
-        value = self.code.value(node)
-        if isinstance(value, (ast.Constant, ast.JoinedStr)) or self.code.called(value) == "torch.device":
-            return False
-        text = getattr(node, "id", getattr(node, "attr", "")).lower()
-        return not any(word in text for word in ("dev", "rank")) and self.code.name(value) not in DOUBLES
+        return method(call) in ("to", "type") and self.widths.casts(call)
 
 
 def doubles(code: Code) -> Iterator[Finding]:
-    tensors, casts = Tensors(code), Casts(code)
-    for call in code.all(ast.Call):
-        name = code.called(call)
-        wide = [each for each in _arguments(call) if code.name(code.value(each)) in DOUBLES]
-        if not name and method(call) in ("double", "cdouble") and not call.args:
-            place: ast.AST | None = None if tensors.elsewhere(receiver(call)) else call
-        elif not name and method(call) in ("to", "type") and wide:
-            on_cpu = device_of(code, argument(call, "device", 0)) == "cpu" or tensors.elsewhere(receiver(call))
-            place = None if on_cpu else wide[0]
-        elif name == "torch.set_default_dtype" and wide:
-            place = wide[0]
-        elif name in CREATION | WRAPPERS or (not name and method(call).startswith("new_")):
-            place = _wide_dtype(code, casts, call)
-        else:
+    """float64 that is asked for on a device, and what is float64 when it is sent there."""
+    widths = Widths(code)
+    casts, sent = Casts(code, widths), widths.sent()
+    arrays = {each for each in sent if _is_array(widths, each)}  # MPS011 has these
+    found = {each for call in code.all(ast.Call) if (each := _asked_for(code, widths, casts, call)) is not None}
+    for place in (found | set(sent)) - arrays:
+        if code.guarded(place) or code.knows_mps(place) or _is_about_doubles(code, place):
             continue
-        if place is not None and not (code.guarded(call) or code.knows_mps(call) or _is_about_doubles(code, call)):
-            yield Finding(place, "MPS has no float64", tail=place is call)
+        move = sent.get(place)
+        later = move is not None and getattr(move, "end_lineno", 0) != getattr(place, "lineno", 0)
+        where = f"; line {move.end_lineno} sends this tensor there" if move is not None and later else ""
+        yield Finding(place, f"MPS has no float64{where}", tail=method(place) in ("double", "cdouble"))
 
 
-def _wide_dtype(code: Code, casts: Casts, call: ast.Call) -> ast.AST | None:
-    """The float64 asked of a function that makes a tensor, where the tensor is on a device, goes there as it is, or
-    belongs to a module, and nothing narrows it."""
+def _is_array(widths: Widths, origin: ast.AST) -> bool:
+    return isinstance(origin, ast.expr) and widths.array(origin) is not None
+
+
+def _asked_for(code: Code, widths: Widths, casts: Casts, call: ast.Call) -> ast.AST | None:
+    """The cast or the type that makes a tensor of the device float64, or one that surely goes there."""
+    tensors, name = Tensors.of(code), code.called(call)
+    wide = next((each for each in _arguments(call) if widths.is_double(each)), None)
+    if not name and method(call) in ("double", "cdouble") and not call.args:
+        return None if tensors.elsewhere(receiver(call)) or _is_loading(code, call) else call
+    if not name and method(call) in ("to", "type") and wide is not None:
+        on_cpu = device_of(code, argument(call, "device", 0)) == "cpu" or tensors.elsewhere(receiver(call))
+        return None if on_cpu or _is_loading(code, call) else wide
+    if name in DEFAULTS:
+        return wide
+    if name in CREATION | WRAPPERS or _is_layer(name):
+        return _wide_dtype(code, widths, casts, call)
+    return _wide_result(code, tensors, widths, call, name)
+
+
+def _is_layer(name: str) -> bool:
+    return name.startswith("torch.nn.") and name.rpartition(".")[2][:1].isupper()
+
+
+def _wide_result(code: Code, tensors: Tensors, widths: Widths, call: ast.Call, name: str) -> ast.AST | None:
+    """The float64 that an operation is asked to compute in: `x.sum(dtype=torch.float64)`."""
+    dtype = argument(call, "dtype")
+    if dtype is None or not widths.is_double(dtype) or not code.name(code.value(dtype)).startswith("torch."):
+        return None
+    operand = receiver(call) if not name and method(call) else call.args[0] if call.args else None
+    of_tensor = operand is not None and (name.startswith("torch.") or not name) and not tensors.elsewhere(operand)
+    return dtype if of_tensor and device_of(code, argument(call, "device")) != "cpu" else None
+
+
+def _wide_dtype(code: Code, widths: Widths, casts: Casts, call: ast.Call) -> ast.AST | None:
+    """The float64 asked of a function that makes a tensor on a device, or in a module where nothing narrows it."""
     dtype, device = argument(call, "dtype"), argument(call, "device")
-    if dtype is None or code.name(code.value(dtype)) not in DOUBLES or device_of(code, device) == "cpu":
+    if not widths.is_double(dtype) or device_of(code, device) == "cpu":
         return None
     if device is not None:
         return dtype
     owner = code.class_of(call)
-    travels = call in casts.moved or (owner is not None and code.is_module(owner))
-    return dtype if travels and casts.keeps(call) else None
+    return dtype if owner is not None and code.is_module(owner) and casts.keeps(call) else None
 
 
 def _is_about_doubles(code: Code, node: ast.AST) -> bool:
-    """Whether a function or class says in its name that float64 is what it is for."""
+    """Whether a function, class or file says in its name that float64, or the CPU, is what it is for."""
     names = [getattr(above, "name", "").lower() for above in code.ancestors(node)]
-    return any(word in name for name in names for word in ("double", "float64", "fp64"))
+    about = any(word in name for name in names for word in ("double", "float64", "fp64"))
+    return about or any("cpu" in name.split("_") for name in (*names, PurePath(code.source.name).stem.lower()))
+
+
+def _is_loading(code: Code, node: ast.AST) -> bool:
+    """Whether code makes examples or batches: it runs on the CPU, in the workers of a data loader."""
+    for above in code.ancestors(node):
+        name = getattr(above, "name", "").lower()
+        bases = [code.name(base) for base in above.bases] if isinstance(above, ast.ClassDef) else []
+        if any(word in name for word in LOADING_WORDS) or any(each.endswith(("Dataset", "Sampler")) for each in bases):
+            return True
+    return False
 
 
 def _arguments(call: ast.Call) -> list[ast.expr]:
@@ -94,35 +118,16 @@ def _arguments(call: ast.Call) -> list[ast.expr]:
 
 
 def doubles_of_numpy(code: Code) -> Iterator[Finding]:
-    casts = Casts(code)
+    widths = Widths(code)
+    casts, sent = Casts(code, widths), widths.sent()
     for call in code.all(ast.Call):
-        if code.called(call) not in WRAPPERS or not call.args or code.guarded(call):
+        if code.called(call) not in WRAPPERS or not call.args or argument(call, "dtype", 1) is not None:
             continue
-        if argument(call, "dtype", 1) is not None or not casts.keeps(call):
+        origin = widths.array(call.args[0])
+        if origin is None or code.guarded(call) or code.knows_mps(call):
             continue
-        array = code.value(call.args[0])
-        if _is_numpy_double(code, array):
+        if origin in sent or (casts.keeps(call) and not _is_loading(code, call) and escapes(code, call)):
             yield Finding(call.args[0], "numpy's float64 becomes a float64 tensor, which MPS refuses")
-
-
-def _is_numpy_double(code: Code, node: ast.AST) -> bool:
-    node = code.value(node)
-    if isinstance(node, ast.BinOp):
-        return _is_numpy_double(code, node.left) or _is_numpy_double(code, node.right)
-    if not isinstance(node, ast.Call) or argument(node, "dtype") is not None:
-        return False
-    name = code.called(node)
-    if name in ("numpy.array", "numpy.asarray"):
-        return bool(node.args) and len(node.args) == 1 and _has_fraction(node.args[0])
-    if name in ("numpy.zeros", "numpy.ones", "numpy.empty") and len(node.args) > 1:
-        return False  # the second argument is the dtype
-    return name in NUMPY_DOUBLES
-
-
-def _has_fraction(node: ast.AST) -> bool:
-    return isinstance(node, (ast.List, ast.Tuple)) and any(
-        _has_fraction(each) or (isinstance(each, ast.Constant) and isinstance(each.value, float)) for each in node.elts
-    )
 
 
 def sixteen_bits(code: Code) -> Iterator[Finding]:
@@ -249,6 +254,7 @@ RULES = (
     Rule(
         code="MPS013",
         name="tight-tolerance",
+        in_tests=True,
         summary="results of MPS compared as closely as results of one device",
         why=(
             "MPS adds and rounds in another order than the CPU or CUDA. The default relative tolerance of 1e-5"

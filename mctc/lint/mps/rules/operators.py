@@ -48,7 +48,7 @@ SETUP_WORDS = ("init", "reset", "build", "setup")
 
 
 def missing_kernels(code: Code) -> Iterator[Finding]:
-    tensors = Tensors(code)
+    tensors = Tensors.of(code)
     for call in code.all(ast.Call):
         name = code.called(call)
         on_cpu = bool(call.args) and tensors.elsewhere(call.args[0])
@@ -128,7 +128,7 @@ def _counts_steps(code: Code, count: ast.expr) -> bool:
 
 def _is_recurrence(code: Code, statement: ast.Assign, index: str) -> bool:
     """`h = a[:, t] * h + b[:, t]`: a state times something, and a slice of a tensor at the loop's index."""
-    target, tensors = statement.targets[0], Tensors(code)
+    target, tensors = statement.targets[0], Tensors.of(code)
     if not isinstance(target, ast.Name) or not isinstance(statement.value, ast.BinOp):
         return False
     products = [node for node in ast.walk(statement.value) if _is_product(node)]

@@ -18,6 +18,7 @@ RULES = (
     Rule(
         code="MPS000",
         name="not-checked",
+        in_tests=True,
         severity=Severity.ERROR,
         summary="a file that can't be read or is not Python",
         why=(

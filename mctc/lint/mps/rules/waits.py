@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from mctc.diagnostics.diagnostic import Severity
-from mctc.lint.mps.code import LOOPS, Code, method, receiver
+from mctc.lint.mps.code import Code, method, receiver
+from mctc.lint.mps.flow import LOOPS
 from mctc.lint.mps.rule import GUIDE, Finding, Rule
 from mctc.lint.mps.tensors import Tensors, is_move_to_cpu
 
@@ -16,33 +17,33 @@ ROW = f"{GUIDE} 2.3, row 'Slow training loops'"
 
 
 def items(code: Code) -> Iterator[Finding]:
-    tensors = Tensors(code)
+    tensors = Tensors.of(code)
     for call in code.all(ast.Call):
         if method(call) != "item" or call.args or code.called(call) or tensors.elsewhere(receiver(call)):
             continue
         if code.step(call) is not None:
-            yield Finding(call, "`.item()` at every training step waits for the GPU", tail=True)
+            yield Finding(call, "`.item()` at every training step waits for the GPU", tail=True, per_step=True)
 
 
 def copies(code: Code) -> Iterator[Finding]:
-    tensors = Tensors(code)
+    tensors = Tensors.of(code)
     for call in code.all(ast.Call):
         if not method(call) or code.called(call) or code.step(call) is None:
             continue
         owner = receiver(call)
         moves = is_move_to_cpu(code, call) and not tensors.elsewhere(owner)
         if moves or (method(call) == "tolist" and tensors.on_device(owner)):
-            yield Finding(call, "a copy to the CPU at every training step", tail=True)
+            yield Finding(call, "a copy to the CPU at every training step", tail=True, per_step=True)
 
 
 def prints(code: Code) -> Iterator[Finding]:
-    tensors = Tensors(code)
+    tensors = Tensors.of(code)
     for call in code.all(ast.Call):
         if code.called(call) != "print" or code.step(call) is None:
             continue
         shown = [part for arg in call.args for part in _parts(arg)]
         if any(tensors.on_device(part) for part in shown):
-            yield Finding(call, "printing a tensor at every step waits for the GPU")
+            yield Finding(call, "printing a tensor at every step waits for the GPU", per_step=True)
 
 
 def _parts(node: ast.expr) -> list[ast.expr]:
@@ -53,7 +54,7 @@ def _parts(node: ast.expr) -> list[ast.expr]:
 
 
 def conditions(code: Code) -> Iterator[Finding]:
-    tensors = Tensors(code)
+    tensors = Tensors.of(code)
     message = "Python decides on a tensor at every step, and waits for it"
     deciding = (*_tests(code, ast.If), *_tests(code, ast.IfExp), *_tests(code, ast.Assert))
     for test in deciding:
@@ -61,11 +62,13 @@ def conditions(code: Code) -> Iterator[Finding]:
         for part in parts:
             part = part.operand if isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not) else part
             if tensors.on_device(part) and code.step(part) is not None:
-                yield Finding(part, message)
+                yield Finding(part, message, per_step=True)
     for call in code.all(ast.Call):
         reads = code.called(call) in ("bool", "float", "int") and len(call.args) == 1
         if reads and tensors.on_device(call.args[0]) and code.step(call) is not None:
-            yield Finding(call, f"`{code.called(call)}(tensor)` at every training step waits for the GPU")
+            yield Finding(
+                call, f"`{code.called(call)}(tensor)` at every training step waits for the GPU", per_step=True
+            )
 
 
 def _tests(code: Code, kind: type[ast.If] | type[ast.IfExp] | type[ast.Assert]) -> Iterator[ast.expr]:
@@ -79,7 +82,7 @@ def synchronised(code: Code) -> Iterator[Finding]:
             continue
         loop = code.step(call)
         if loop is not None and not _calls(code, loop, CLOCKS):  # with a clock it is a measurement
-            yield Finding(call, "every training step waits for the GPU")
+            yield Finding(call, "every training step waits for the GPU", per_step=True)
 
 
 def clocks(code: Code) -> Iterator[Finding]:
@@ -112,7 +115,7 @@ def _calls(code: Code, inside: ast.AST, names: set[str]) -> bool:
 
 
 def direct_numpy(code: Code) -> Iterator[Finding]:
-    tensors = Tensors(code)
+    tensors = Tensors.of(code)
     for call in code.all(ast.Call):
         reads = method(call) == "numpy" and not code.called(call) and tensors.on_device(receiver(call))
         if reads and not code.guarded(call):
