@@ -54,7 +54,8 @@ IN_ONE_FILE = {
     ),
     "the forward of a module": (
         (
-            "class Net(torch.nn.Module):\n    def forward(self, x):\n        n = x.max().item()\n        return x / n\n\n"
+            "class Net(torch.nn.Module):\n    def forward(self, x):\n        n = x.max().item()\n"
+            "        return x / n\n\n"
             "net = Net()"
         ),
         "net(x)",
@@ -64,7 +65,8 @@ IN_ONE_FILE = {
             "class Inner(torch.nn.Module):\n    def forward(self, x):\n        return x / x.max().item()\n\n"
             "class Net(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n"
             "        self.layers = torch.nn.ModuleList([Inner() for _ in range(3)])\n\n"
-            "    def forward(self, x):\n        for layer in self.layers:\n            x = layer(x)\n        return x\n\n"
+            "    def forward(self, x):\n        for layer in self.layers:\n            x = layer(x)\n"
+            "        return x\n\n"
             "net = torch.nn.DataParallel(Net())"
         ),
         "net(x)",
