@@ -20,7 +20,7 @@ class Inline:
     """A constant's content as it was written, its size checked when it was read; made an array when asked for.
 
     `content` of a tensor is bytes in the form of a weight file, or a sequence with an item for each element; of a list
-    a constant for each item.
+    a constant for each item; of a dictionary its entries, numbers as text.
     """
 
     content: Any
@@ -36,6 +36,8 @@ class Inline:
         """Decodes the content."""
         if isinstance(self.type, ListType):
             return [item.value() for item in self.content]
+        if isinstance(self.content, dict):
+            return dict(self.content)
         if not isinstance(self.type, TensorType):
             raise PackageError(f"{self.where}: a constant of type {self.type} isn't read")
         if self.type.dtype == "string":

@@ -27,13 +27,15 @@ TYPE = word(rf"(?:({_TENSOR})|({_NAME})(\s*<)?)")
 """A tensor, an element type, or the beginning of a generic type."""
 RESULT = word(rf"({_TENSOR}|{_NAME})\s+({_NAME})\s*([,=])")
 """A result of the types that nearly all have: type, name, what follows."""
-CALL = word(rf"({_NAME})\s*\(\s*(\))?")
+CALL = word(rf"({_NAME})\s*(?:<\s*{_NAME}\s*>\s*)?\(\s*(\))?")
+"""An op and its opening parenthesis; texts that Core ML writes itself name the op's own opset between them."""
 _SIMPLE = rf"({_TENSOR}|{_NAME})\s*(?:\(\s*(?:({_STRING})|({_NUMBERS})|({_SCALAR}))\s*\)|(?=[,)\]]))"
 SIMPLE = word(_SIMPLE)
 """A reference (group 1 alone), or a constant of one literal: a string, a flat list of numbers, or a word."""
 BINDING = word(rf"({_NAME})\s*=(?:\s*{_SIMPLE})?")
 """A name and what is bound to it, where that is as simple."""
 LITERAL = word(rf"(?:({_STRING})|({_NUMBERS})|(BLOBFILE\s*\()|({_SCALAR})|([\[({{]))")
+LABEL = word(rf"({_NAME})\s*=(?!=)")
 EXTENT = word(r"(\?|\*|\.\.\.|-?\d+)")
 RESULTS = word(r"->\s*\(([^()]*)\)")
 PROGRAM = word(r"program\s*\(([^()]*)\)")

@@ -6,6 +6,7 @@ of mil_scan.py takes several words at once; what it is too narrow for goes word 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from sys import intern
 
@@ -39,7 +40,7 @@ class _Parser:
     def program(self) -> dict[str, Function]:
         """The whole text."""
         self._at.need(scan.PROGRAM, "'program(version)'")
-        self._skip_attributes()
+        self._listed_attributes()
         self._at.need_mark("{")
         functions: dict[str, Function] = {}
         while (head := self._at.take(scan.FUNCTION)) is not None:
@@ -55,16 +56,18 @@ class _Parser:
         self._function_name, self._count = name, 0
         place = Place(name, line=self._at.line())
         inputs = self._parameters()
-        self._skip_attributes()
+        attributes = self._listed_attributes()
         self._at.need_mark("{")
         body = self._body((), 0)
         self._at.mark(";")
-        return make_function(place, _OPSETS.get(opset.lower(), opset), inputs, body)
+        return replace(make_function(place, _OPSETS.get(opset.lower(), opset), inputs, body), attributes=attributes)
 
-    def _skip_attributes(self) -> None:
-        """Attributes of a program or function: parsed and passed over."""
+    def _listed_attributes(self) -> dict[str, Constant]:
+        """Attributes of a program or function."""
+        found: dict[str, Constant] = {}
         while self._at.mark("["):
-            self._values.bindings("]", Place(self._function_name, line=self._at.line()))
+            found.update(self._attributes(Place(self._function_name, line=self._at.line())))
+        return found
 
     def _parameters(self) -> tuple[NamedType, ...]:
         """Behind the opening parenthesis: types and names up to the closing one."""

@@ -32,6 +32,13 @@ class _String:
 
 
 @dataclass(frozen=True, slots=True)
+class _Braced:
+    """What stands in braces: a pair, or a dictionary of pairs."""
+
+    items: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
 class _Blob:
     """A literal in a weight file."""
 
@@ -101,15 +108,22 @@ class Values:
         if depth == _MAX_NESTING:
             self._at.fail(f"types more than {_MAX_NESTING} deep aren't read")
         parts: list[ValueType | str] = []
+        labelled: dict[str, Any] = {}
         while not self._at.mark(">"):
-            if parts and not self._at.mark(","):
+            if (parts or labelled) and not self._at.mark(","):
                 self._at.fail("',' or '>' is expected")
-            extent = self._at.take(scan.EXTENT)
-            parts.append(self.type(depth + 1) if extent is None else extent.group(1))
-        return self._generic(name, parts)
+            label, extent = self._at.take(scan.LABEL), self._at.take(scan.EXTENT)
+            if label is not None and extent is None:
+                labelled[label.group(1)] = self._literal(Place(""), 0)
+            else:
+                parts.append(self.type(depth + 1) if extent is None else extent.group(1))
+        return self._generic(name, parts, labelled)
 
-    def _generic(self, name: str, parts: list[ValueType | str]) -> ValueType:
+    def _generic(self, name: str, parts: list[ValueType | str], labelled: dict[str, Any]) -> ValueType:
         inner = parts[0] if parts else None
+        if name == "tensor_buffer" and isinstance(inner, TensorType) and "shape" in labelled:
+            extents = ",".join(_numbers(labelled["shape"], Place("")))  # strides and interleaving say how it lies
+            return self.simple_type(f"tensor<{inner.dtype}, [{extents}]>")
         if name == "state" and len(parts) == 1 and isinstance(inner, TensorType):
             return StateType(inner)
         length = parts[1] if len(parts) == 2 else None
@@ -143,7 +157,7 @@ class Values:
         return int(text)
 
     def _literal(self, place: Place, depth: int) -> Any:
-        """Text for numbers and words, a list of literals, None for a pair or dictionary."""
+        """Text for numbers and words, a list of literals, braces around them for a pair or dictionary."""
         string, numbers, blob, scalar, opening = self._at.need(scan.LITERAL, "a value").groups()
         if string is not None:
             return _String(unquoted(string))
@@ -161,7 +175,7 @@ class Values:
             if items and not self._at.mark(","):
                 self._at.fail(f"',' or '{closing}' is expected")
             items.append(self._literal(place, depth + 1))
-        return None if opening == "{" else items
+        return _Braced(items) if opening == "{" else items
 
     def _blob(self, place: Place) -> _Blob:
         parts = {key: values[0] for key, values in self.bindings(")", place).items() if len(values) == 1}
@@ -184,7 +198,7 @@ class Values:
                 type_, Inline(tuple(self._constant(type_.element, item, place) for item in items), type_, place)
             )
         if not isinstance(type_, TensorType):
-            return Constant(type_, Inline(None, type_, place))
+            return Constant(type_, Inline(_pairs(literal), type_, place))
         if type_.dtype == "string":
             strings = tuple(_strings(literal, place))
             check_elements(len(strings), type_, place)
@@ -192,6 +206,23 @@ class Values:
         numbers = literal if isinstance(literal, str) else ",".join(_numbers(literal, place))
         check_elements(count(numbers), type_, place)
         return Constant(type_, Written(numbers, type_, place))
+
+
+def _pairs(literal: Any) -> dict[str, str] | None:
+    """What a dictionary from strings to strings or numbers holds, numbers as text; None for any other."""
+    if not isinstance(literal, _Braced):
+        return None
+    found: dict[str, str] = {}
+    for item in literal.items:
+        pair = [part for each in item.items for part in _split(each)] if isinstance(item, _Braced) else []
+        if len(pair) != 2 or not isinstance(pair[0], _String):
+            return None
+        found[pair[0].value] = pair[1].value if isinstance(pair[1], _String) else str(pair[1])
+    return found
+
+
+def _split(literal: Any) -> list[Any]:
+    return literal if isinstance(literal, list) else [literal]
 
 
 def _strings(literal: Any, place: Place) -> list[str]:

@@ -81,7 +81,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function: `inputs` without the states, which are listed in `states`; the body in order of execution."""
+    """A function: `inputs` without the states, which are listed in `states`; the body in order of execution.
+
+    `attributes` are those that a text states of it; a specification has none.
+    """
 
     name: str
     opset: str
@@ -89,6 +92,7 @@ class Function:
     states: tuple[NamedType, ...]
     outputs: tuple[NamedType, ...]
     body: Block
+    attributes: Mapping[str, Constant] = field(default_factory=dict)
 
     @property
     def operations(self) -> tuple[Operation, ...]:
