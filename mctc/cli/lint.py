@@ -48,7 +48,7 @@ from mctc.lint.selection import SEVERITIES
 @click.option("--baseline", type=PATH, metavar="FILE", help="Report what is not in this file.")
 @click.option("--write-baseline", type=PATH, metavar="FILE", help="Write what is found to a baseline.")
 @click.option("--diff", is_flag=True, help="Compare two packages, the old one first: what got better, what worse.")
-@click.option("--measured", type=PATH, metavar="PLAN.json", help="Compare with what MLComputePlan said.")
+@click.option("--measured", type=PATH, metavar="PLAN", help="Compare with PLAN.json of the exporter, or analytics.mil.")
 @click.option("--exporter", is_flag=True, help="Print the script that writes PLAN.json on a Mac.")
 @click.option("--fix", is_flag=True, help="Repair what can be repaired without changing a number, proven before.")
 @click.option("--dry-run", is_flag=True, help="With --fix: say what would change, write nothing.")

@@ -7,16 +7,19 @@ ops off the engine, or doubts them, against where those ops were in fact placed.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
-from mctc.lint.coreml.measured import Measured, Plan
 from mctc.lint.coreml.pairing import Pair, Pairs, pair
 from mctc.lint.coreml.placement import Eligible, Predicted
+from mctc.lint.coreml.plan import Measured, Plan
 from mctc.lint.coreml.report import OpRow, Report
 from mctc.lint.coreml.rule import Effect
 
 ENGINE = "ane"
+CLOSE, NEAR = 0.1, 0.3
+"""Deviations that an estimate is held to."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,12 @@ class Row:
     measured: str
     supported: bool
     cost: float | None
+    noted: Measured
+
+    @property
+    def message(self) -> str:
+        """Why the engine doesn't take it, in Core ML's own words; empty where it says nothing."""
+        return self.noted.messages.get(ENGINE, "")
 
     @property
     def agrees(self) -> bool | None:
@@ -56,6 +65,37 @@ class Score:
     fired: int
     supported: int
     on_engine: int
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What Core ML's compiler says against the engine, in its own words, and the ops that it says so of."""
+
+    message: str
+    rows: tuple[Row, ...]
+
+    def count(self, eligible: Eligible) -> int:
+        """Of how many of these ops that is predicted."""
+        return sum(row.op.eligible is eligible for row in self.rows)
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Codes of all rules that spoke of these ops."""
+        return tuple(sorted({code for row in self.rows for code in row.op.rules}))
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Estimates of single ops on a device against Core ML's own: how many, and how far they are from it.
+
+    median: of the deviations, as a part of Core ML's figure. close, near: the part of the ops within 10 % and 30 %.
+    """
+
+    device: str
+    ops: int
+    median: float
+    close: float
+    near: float
 
 
 @dataclass(frozen=True)
@@ -112,8 +152,37 @@ class Agreement:
         """Ops that were called eligible and are not supported, or the other way round, the most costly first."""
         return self._worst(tuple(row for row in self.rows if row.eligible is False))
 
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Core ML's messages, each with its ops, those of the most ops first."""
+        found: dict[str, list[Row]] = defaultdict(list)
+        for row in self.rows:
+            if row.message:
+                found[row.message].append(row)
+        refusals = (Refusal(message, tuple(rows)) for message, rows in found.items())
+        return tuple(sorted(refusals, key=lambda each: (-len(each.rows), each.message)))
+
+    @property
+    def estimates(self) -> tuple[Estimates, ...]:
+        """How far estimates of single ops are from Core ML's, for both sides as far as it told its own."""
+        ours = {ENGINE: [row.op.ane for row in self.rows], "cpu": [row.op.cpu for row in self.rows]}
+        found = (
+            _estimates(device, [(ours, row.noted.times.get(device, 0.0)) for ours, row in zip(times, self.rows)])
+            for device, times in ours.items()
+        )
+        return tuple(each for each in found if each is not None)
+
     def _worst(self, rows: tuple[Row, ...]) -> tuple[Row, ...]:
         return tuple(sorted(rows, key=lambda row: (-(row.cost or 0.0), row.function, row.index)))
+
+
+def _estimates(device: str, pairs: Sequence[tuple[float, float]]) -> Estimates | None:
+    """Of pairs of an estimate and Core ML's own; None where Core ML told nothing."""
+    off = sorted(abs(ours / theirs - 1) for ours, theirs in pairs if theirs > 0)
+    if not off:
+        return None
+    within = [sum(each <= limit for each in off) / len(off) for limit in (CLOSE, NEAR)]
+    return Estimates(device, len(off), median(off), *within)
 
 
 def agreement(report: Report, plan: Plan) -> Agreement:
@@ -123,7 +192,7 @@ def agreement(report: Report, plan: Plan) -> Agreement:
     rows = tuple(
         Row(
             each.function, each.index, each.op, preferred,
-            ENGINE in each.measured.supported or preferred == ENGINE, each.measured.cost,
+            ENGINE in each.measured.supported or preferred == ENGINE, each.measured.cost, each.measured,
         )
         for each, preferred in placed
     )  # fmt: skip

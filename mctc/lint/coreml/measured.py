@@ -1,12 +1,13 @@
-"""plan.json: where Core ML wants to run every operation, as export_plan.py wrote it on a Mac.
+"""Reads what a Mac said of a model: plan.json as export_plan.py wrote it, or the text that Core ML's compiler notes.
 
-The form is described in docs/lint-measured.md. The file may come from anyone: everything in it is checked.
+Both forms are described in docs/lint-measured.md. The file may come from anyone: everything in it is checked.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from math import isfinite
@@ -14,36 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from mctc.diagnostics.errors import UsageError
+from mctc.lint.coreml.analytics import find_analytics, read_analytics
 from mctc.lint.coreml.export_plan import DEVICES, KIND, SCHEMA, UNITS
+from mctc.lint.coreml.plan import OTHER, Measured, Plan, is_constant
 
 LIMIT = 256 << 20
-OTHER = "other"
+PROGRAM = re.compile(r"\s*program\s*\(")
+"""How the text of a program begins."""
 WITH_ENGINE = ("cpuAndNeuralEngine", "all")
 HINT = "`mctc lint --exporter > export_plan.py` prints the script that writes it on a Mac"
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One operation. type: without the opset in front. preferred, supported: ane, cpu, gpu or other; preferred is None
-    where Core ML says nothing. cost: its part of the whole model's, from 0 to 1."""
-
-    outputs: tuple[str, ...]
-    type: str
-    preferred: str | None
-    supported: frozenset[str]
-    cost: float | None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a Mac said of a model. functions: the operations but constants, in order."""
-
-    path: str
-    model: str
-    chip: str
-    system: str
-    units: str
-    functions: Mapping[str, tuple[Measured, ...]]
 
 
 def exporter() -> str:
@@ -52,12 +32,20 @@ def exporter() -> str:
 
 
 def read_plan(path: Path) -> Plan:
-    """A plan from a file. Raises UsageError for one that is missing, damaged, or of another form or version."""
+    """A plan from a file, or from the only analytics.mil in a folder.
+
+    Raises UsageError for one that is missing, damaged, or of another form or version.
+    """
+    if path.is_dir():
+        return read_analytics(find_analytics(path))
     try:
         size = path.stat().st_size
         if size > LIMIT:
             raise UsageError(f"{path}: {size} bytes are no compute plan")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if PROGRAM.match(text):
+            return read_analytics(path)
+        content = json.loads(text)
     except OSError as error:
         raise UsageError(f"{path}: can't be read ({(error.strerror or str(error)).lower()})", hint=HINT) from error
     except (ValueError, RecursionError) as error:
@@ -87,7 +75,8 @@ class _Reader:
         functions = content.get("functions")
         if not isinstance(functions, dict):
             raise self.damaged("functions", "an object")
-        return Plan(str(self.path), functions=dict(self.functions(functions)), **said)
+        model, chip, system, units = said.values()
+        return Plan(str(self.path), model, chip, system, units, dict(self.functions(functions)))
 
     def functions(self, functions: dict[str, Any]) -> Iterator[tuple[str, tuple[Measured, ...]]]:
         for name, operations in functions.items():
@@ -95,7 +84,7 @@ class _Reader:
             if not isinstance(operations, list):
                 raise self.damaged(place, "a list of operations")
             read = (self.operation(each, f"{place}, operation {index}") for index, each in enumerate(operations))
-            yield name, tuple(each for each in read if not _is_constant(each.type))
+            yield name, tuple(each for each in read if not is_constant(each.type))
 
     def operation(self, value: Any, place: str) -> Measured:
         if not isinstance(value, dict):
@@ -127,8 +116,3 @@ class _Reader:
 
 def _device(name: str) -> str:
     return name if name in DEVICES.values() else OTHER
-
-
-def _is_constant(type_: str) -> bool:
-    """Whether an operation is a stored or compressed constant, which no device runs."""
-    return type_ == "const" or type_.startswith("constexpr_")

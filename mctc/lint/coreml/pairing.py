@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mctc.lint.coreml.measured import Measured, Plan
+from mctc.lint.coreml.plan import Measured, Plan
 from mctc.lint.coreml.report import FunctionReport, OpRow, Report
 
 

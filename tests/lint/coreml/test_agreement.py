@@ -11,9 +11,9 @@ import pytest
 from mctc.lint.coreml.agreement import Agreement, Score, agreement
 from mctc.lint.coreml.formats.agreement import agreement_json, render_agreement
 from mctc.lint.coreml.formats.plain import columns
-from mctc.lint.coreml.measured import Measured, Plan
 from mctc.lint.coreml.pairing import pair
 from mctc.lint.coreml.placement import Eligible, Predicted
+from mctc.lint.coreml.plan import Measured, Plan
 from mctc.lint.coreml.report import OpRow
 from mctc.lint.coreml.rule import Effect, Severity
 from tests.lint.coreml.made import ERROR, SLOW, finding, function, op, report, rule

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from mctc.lint.coreml.export_plan import UNITS
-from mctc.lint.coreml.measured import Measured, exporter, read_plan
+from mctc.lint.coreml.measured import exporter, read_plan
+from mctc.lint.coreml.plan import Measured
 
 FAKE = Path(__file__).with_name("fake_core_ml.py")
 CONV = {"type": "ios18.conv", "outputs": ["y"], "preferred": "NeuralEngine", "supported": ["CPU", "NeuralEngine"]}

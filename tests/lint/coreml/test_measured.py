@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from mctc.diagnostics.errors import UsageError
-from mctc.lint.coreml.measured import Measured, read_plan
+from mctc.lint.coreml.measured import read_plan
+from mctc.lint.coreml.plan import Measured
 
 OPERATION = {"outputs": ["y"], "type": "ios18.conv", "preferred": "ane", "supported": ["ane", "cpu"], "cost": 0.5}
 PLAN = {

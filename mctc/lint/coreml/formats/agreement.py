@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mctc.lint.coreml.agreement import Agreement, Row, Score
+from mctc.lint.coreml.agreement import ENGINE, Agreement, Refusal, Row, Score
 from mctc.lint.coreml.formats.plain import BOLD, GREEN, RED, YELLOW, cell, columns, paint, wrapped
 from mctc.lint.coreml.formats.words import PLACES, clean, counted, percent
 from mctc.lint.coreml.placement import Eligible, Predicted
+from mctc.lint.coreml.plan import NOTED
 from mctc.lint.coreml.rule import Effect
+from mctc.lint.coreml.segment import CHARGES
 
 KIND = "mctc lint agreement"
 VERSION = 1
@@ -37,6 +39,8 @@ def agreement_json(agreement: Agreement) -> str:
             "chip": agreement.plan.chip,
             "system": agreement.plan.system,
             "units": agreement.plan.units,
+            "source": agreement.plan.source,
+            "charges_us": dict(agreement.plan.charges),
         },
         "ops": len(agreement.rows),
         "decided": agreement.decided,
@@ -54,6 +58,12 @@ def agreement_json(agreement: Agreement) -> str:
             for each in Eligible
         },
         "rules": [_score(each) for each in agreement.scores],
+        "messages": [_refusal(each) for each in agreement.refusals],
+        "estimates": {
+            each.device: {"ops": each.ops, "median": each.median, "within_10": each.close, "within_30": each.near}
+            for each in agreement.estimates
+        },
+        "rows": [_row(each) for each in agreement.rows] if agreement.plan.source == NOTED else [],
         "misplaced": [_row(each) for each in agreement.misplaced],
         "misjudged": [_row(each) for each in agreement.misjudged],
         "unmeasured": [{"function": name, "op": op.name, "type": op.type} for name, op in agreement.unmeasured],
@@ -68,6 +78,9 @@ def _lines(agreement: Agreement, color: bool, limit: int | None) -> Iterator[str
     plan = agreement.plan
     yield paint(clean(agreement.path), BOLD, color)
     yield from wrapped(f"against {plan.path}: {plan.model} on {plan.chip}, {plan.system}, {plan.units}", 2)
+    if plan.source == NOTED:
+        charges = "".join(f", {name} {time:g} us" for name, time in plan.charges.items())
+        yield from wrapped(f"noted by Core ML's compiler{charges}; here {_own_charges()}", 2)
     if plan.units != USUAL:
         said = f"Predictions are for {USUAL}: of what the GPU took, nothing is known."
         yield from (paint(line, YELLOW, color) for line in wrapped(said, 2, 0))
@@ -81,10 +94,64 @@ def _lines(agreement: Agreement, color: bool, limit: int | None) -> Iterator[str
     if agreement.scores:
         yield ""
         yield from _rules(agreement.scores, color)
+    yield from _refusals(agreement, color, limit)
+    yield from _estimates(agreement, color)
     yield from _ops("Not where predicted", agreement.misplaced, color, limit)
     only_judged = [row for row in agreement.misjudged if row.agrees is not False]
     yield from _ops("Eligibility not as predicted, though the place was not wrong", only_judged, color, limit)
     yield from _unmatched(agreement, limit)
+    if limit is None and agreement.plan.source == NOTED:
+        yield from _every(agreement.rows, color)
+
+
+def _own_charges() -> str:
+    return f"launch {CHARGES.launch:g} us, switch {CHARGES.switch:g} us"
+
+
+def _refusals(agreement: Agreement, color: bool, limit: int | None) -> Iterator[str]:
+    """Core ML's own messages beside what was predicted of the same ops."""
+    refusals = agreement.refusals
+    if not refusals:
+        return
+    yield ""
+    yield paint("Why not the Neural Engine, in Core ML's own words", BOLD, color)
+    for refusal in refusals[:limit]:
+        types = ", ".join(sorted({row.op.type for row in refusal.rows}))
+        predicted = ", ".join(f"{each.value} {refusal.count(each)}" for each in Eligible if refusal.count(each))
+        rules = f"; {', '.join(refusal.rules)}" if refusal.rules else "; no rule"
+        said = (
+            f'"{refusal.message}": {counted(len(refusal.rows), "op")} ({types}); predicted eligible: {predicted}{rules}'
+        )
+        style = RED if refusal.count(Eligible.YES) else ""
+        yield from (paint(line, style, color) for line in wrapped(said, 2))
+    if limit is not None and len(refusals) > limit:
+        yield f"  and {counted(len(refusals) - limit, 'message')} more"
+
+
+def _estimates(agreement: Agreement, color: bool) -> Iterator[str]:
+    if agreement.estimates:
+        yield ""
+        yield paint(f"{'estimates':<18}{'ops':>8}{'median off':>13}{'within 10 %':>14}{'within 30 %':>14}", BOLD, color)
+    for each in agreement.estimates:
+        cells = f"{percent(each.median):>13}{percent(each.close):>14}{percent(each.near):>14}"
+        yield f"  {DEVICES[each.device]:<16}{each.ops:>8}{cells}"
+
+
+def _every(rows: Sequence[Row], color: bool) -> Iterator[str]:
+    """Every op with what was predicted and what Core ML's compiler notes of it."""
+    yield ""
+    yield paint("Every op: predicted, chosen; estimates here and Core ML's", BOLD, color)
+    for row in rows:
+        pairs = ((ENGINE, row.op.ane), ("cpu", row.op.cpu))
+        theirs = ((DEVICES[device], ours, row.noted.times.get(device)) for device, ours in pairs)
+        times = "; ".join(
+            f"{device} {ours:.3g} us, {'not said' if said is None else f'{said:.3g} us'}"
+            for device, ours, said in theirs
+        )
+        why = f'; "{row.message}"' if row.message else ""
+        chosen = row.noted.backend or DEVICES[row.measured]
+        said = f"{_name(row.function, row.op.name)} ({row.op.type}): {PLACES[row.op.predicted]}, {chosen}; {times}{why}"
+        yield from wrapped(said, 2)
 
 
 def _headline(agreement: Agreement, color: bool) -> Iterator[str]:
@@ -180,6 +247,15 @@ def _score(score: Score) -> dict[str, Any]:
     }
 
 
+def _refusal(refusal: Refusal) -> dict[str, Any]:
+    return {
+        "message": refusal.message,
+        "ops": [{"function": row.function, "op": row.op.name, "type": row.op.type} for row in refusal.rows],
+        "eligible": {each.value: refusal.count(each) for each in Eligible},
+        "rules": list(refusal.rules),
+    }
+
+
 def _row(row: Row) -> dict[str, Any]:
     return {
         "function": row.function,
@@ -194,4 +270,7 @@ def _row(row: Row) -> dict[str, Any]:
         "ane_us": row.op.ane,
         "cpu_us": row.op.cpu,
         "cost": row.cost,
+        "backend": row.noted.backend,
+        "core_ml_us": dict(row.noted.times),
+        "messages": dict(row.noted.messages),
     }
