@@ -10,7 +10,7 @@ from mctc.diagnostics.errors import MctcError
 class AudioError(MctcError):
     """A recording that can't be read: which file, what is wrong with it, and what to do about it."""
 
-    def __init__(self, path: Path, problem: str, fix: str) -> None:
+    def __init__(self, path: Path | str, problem: str, fix: str) -> None:
         super().__init__(f"{path}: {problem}; {fix}")
         self.path = path
         self.problem = problem

@@ -7,7 +7,7 @@ Both are imported when a file is opened, never before.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,8 @@ SAMPLE_RATE = 16_000
 # Read in blocks of one length whatever the caller's, so that resampling rounds alike for every way of asking.
 _READ_FRAMES = 16_384
 
-_RATES = (1_000, 1_000_000)  # Hz; what lies outside is a damaged header, and one of 1 Hz makes days of an instant
-_LOUDEST = 1e6  # full scale is 1; the squares of more don't fit the front end's numbers
+RATES = (1_000, 1_000_000)  # Hz; what lies outside is a damaged header, and one of 1 Hz makes days of an instant
+LOUDEST = 1e6  # full scale is 1; the squares of more don't fit the front end's numbers
 
 _FORMATS = "give a WAV or FLAC file"
 
@@ -84,16 +84,21 @@ def _rechunked(blocks: Iterator[Float32], chunk: int) -> Iterator[Float32]:
 
 def _resampled(path: Path, sample_rate: int) -> Iterator[Float32]:
     with _opened(path) as sound:
-        given = _info(sound).sample_rate
-        blocks = _mono_blocks(sound, path)
-        if given == sample_rate:
-            yield from blocks
-            return
-        soxr = _library("soxr", path)
-        resampler = soxr.ResampleStream(given, sample_rate, 1, dtype="float32", quality="HQ")
-        for block in blocks:
-            yield resampler.resample_chunk(block)
-        yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
+        resample = resampler(_info(sound).sample_rate, sample_rate, path)
+        for block in _mono_blocks(sound, path):
+            yield resample(block, False)
+        yield resample(np.empty(0, np.float32), True)
+
+
+def resampler(given: int, wanted: int, name: Path | str) -> Callable[[Float32, bool], Float32]:
+    """What brings blocks [samples] of a stream from one rate to another, the second argument says which is the last.
+
+    Raises `AudioError` where the library for it is missing.
+    """
+    if given == wanted:
+        return lambda block, _: block
+    stream = _library("soxr", name).ResampleStream(given, wanted, 1, dtype="float32", quality="HQ")
+    return lambda block, last: stream.resample_chunk(block, last=last)
 
 
 def _mono_blocks(sound: Any, path: Path) -> Iterator[Float32]:
@@ -107,8 +112,8 @@ def _mono_blocks(sound: Any, path: Path) -> Iterator[Float32]:
             raise _corrupt(path, f"it ends after {read} of the {expected} samples that its header announces")
         if not np.isfinite(block).all():
             raise _corrupt(path, f"it holds samples that are not finite numbers, after sample {read}")
-        if np.abs(block).max() > _LOUDEST:
-            raise _corrupt(path, f"it holds samples beyond {_LOUDEST:g} times full scale, after sample {read}")
+        if np.abs(block).max() > LOUDEST:
+            raise _corrupt(path, f"it holds samples beyond {LOUDEST:g} times full scale, after sample {read}")
         read += block.shape[0]
         yield block.mean(axis=1, dtype=np.float32)
 
@@ -137,10 +142,8 @@ def _opened(path: Path) -> Iterator[Any]:
     with sound:
         if not sound.frames:
             raise AudioError(path, "the recording has no samples", "record it again")
-        if not _RATES[0] <= sound.samplerate <= _RATES[1]:
-            raise _corrupt(
-                path, f"its header says {sound.samplerate} Hz, and recordings have {_RATES[0]} to {_RATES[1]}"
-            )
+        if not RATES[0] <= sound.samplerate <= RATES[1]:
+            raise _corrupt(path, f"its header says {sound.samplerate} Hz, and recordings have {RATES[0]} to {RATES[1]}")
         yield sound
 
 
@@ -157,7 +160,7 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "error_string", error)).strip().rstrip(".")
 
 
-def _library(name: str, path: Path) -> Any:
+def _library(name: str, path: Path | str) -> Any:
     try:
         return importlib.import_module(name)
     except (ImportError, OSError) as error:

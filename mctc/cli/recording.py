@@ -1,22 +1,28 @@
-"""The recording that a command runs over: a file, standard input, or the one that ships with mctc."""
+"""The recordings that a command runs over: files, folders of them, standard input, a microphone, or the one that ships
+with mctc."""
 
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mctc.cli.options import NamedPath, take_standard_input
-from mctc.diagnostics.errors import MctcError
+from mctc.diagnostics.errors import MctcError, UsageError
+
+if TYPE_CHECKING:
+    from mctc.runtime.stream import Samples
 
 NAME = "<stdin>"
+SOUND = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64", ".rf64", ".sph")
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,27 @@ class Recording:
 
     path: Path
     name: str
+
+    def blocks(self, samples: int, rate: int) -> Iterator[Samples]:
+        """The sound in blocks of so many samples, at a rate in Hz. Raises AudioError."""
+        from mctc.audio.load import stream_audio
+
+        return stream_audio(self.path, samples, rate)
+
+
+@dataclass(frozen=True)
+class Live:
+    """Sound that comes while it is heard. sound: its blocks of samples at a rate in Hz."""
+
+    name: str
+    sound: Callable[[int], Iterator[Samples]]
+
+    def blocks(self, _: int, rate: int) -> Iterator[Samples]:
+        """The sound as it comes. Raises AudioError."""
+        return self.sound(rate)
+
+
+Source = Recording | Live
 
 
 class AudioPath(NamedPath):
@@ -42,14 +69,44 @@ AUDIO = AudioPath()
 STANDARD_INPUT = object()
 
 
+@dataclass(frozen=True)
+class Pcm:
+    """How raw samples on standard input are written: see `mctc.audio.raw`."""
+
+    encoding: str
+    rate: int
+    channels: int
+
+
+def expanded(given: Sequence[Any]) -> list[Any]:
+    """What AUDIO gave, the sound files below it in place of a folder. Raises UsageError for a folder without any."""
+    found: list[Any] = []
+    for each in given:
+        if not isinstance(each, Path) or not each.is_dir():
+            found.append(each)
+            continue
+        files = sorted(path for path in each.rglob("*") if path.suffix.lower() in SOUND and path.is_file())
+        if not files:
+            raise UsageError(f"{each} holds no sound files", hint=f"they end in {', '.join(SOUND)}")
+        found += files
+    return found
+
+
 @contextmanager
-def opened(given: Any) -> Iterator[Recording]:
-    """What AUDIO gave, as a file: standard input becomes one, since a sound file is not read from start to end.
+def opened(given: Any, pcm: Pcm | None = None) -> Iterator[Source]:
+    """What AUDIO gave, as a source of sound: raw samples as they come, where standard input holds such; else a file,
+    since a sound file is not read from start to end.
 
     Errors that name that file name standard input instead.
     """
+    if isinstance(given, Live):
+        yield given
+        return
     if given is not STANDARD_INPUT:
         yield Recording(given, str(given))
+        return
+    if pcm is not None:
+        yield _raw(pcm)
         return
     with TemporaryDirectory(prefix="mctc-") as folder:
         path = Path(folder) / NAME
@@ -60,3 +117,30 @@ def opened(given: Any) -> Iterator[Recording]:
         except MctcError as error:
             error.message = error.message.replace(str(path), NAME)
             raise
+
+
+def _raw(pcm: Pcm) -> Live:
+    from mctc.audio.raw import raw_audio
+
+    return Live(NAME, lambda rate: raw_audio(sys.stdin.buffer, NAME, pcm.rate, pcm.channels, pcm.encoding, rate))
+
+
+def listening() -> Live:
+    """The microphone, until Ctrl-C."""
+    from mctc.audio.microphone import NAME as MICROPHONE
+    from mctc.audio.microphone import microphone
+
+    return Live(MICROPHONE, lambda rate: _until_interrupted(microphone(rate)))
+
+
+def _until_interrupted(blocks: Iterator[Samples]) -> Iterator[Samples]:
+    """Sound that ends where the process is interrupted, in place of the process."""
+    stopped: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: stopped.append(number))
+    try:
+        for block in blocks:
+            if stopped:
+                return
+            yield block
+    finally:
+        signal.signal(signal.SIGINT, before)

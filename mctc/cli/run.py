@@ -1,42 +1,59 @@
-"""`mctc run`: a build over speech, or a package over arrays, in numpy, on any machine."""
+"""`mctc run`: a build over speech, or a package over arrays, on any machine."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mctc.cli.options import PATH, plugin_option
-from mctc.cli.recording import AUDIO, Recording, opened
-from mctc.cli.terminal import lines_may_move
-from mctc.cli.verbosity import Verbosity, verbosity
-from mctc.diagnostics.errors import ExitCode, UsageError
+from mctc.cli.recording import AUDIO, STANDARD_INPUT, Pcm, Source, expanded, listening, opened
+from mctc.cli.run_arrays import run_over_arrays
+from mctc.cli.search_options import search_options, settings_of
+from mctc.diagnostics.errors import ExitCode, MctcError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from mctc.cli.run_speech import Wanted
+    from mctc.runtime.built import Built
 
-    from mctc.runtime.speech import Transcript
+FORMS = ("text", "json", "srt", "vtt", "ctm")
+ENCODINGS = ("s16", "s32", "f32")
+ARRAYS = ("function", "state", "state_output")  # options of arrays alone
 
-SHOWN_LABELS = 5
-"""Of a classifier, the likeliest labels."""
+Hear = Callable[[Source, "Wanted"], str]
+"""The transcript, or whatever a build gives, of a recording, as text."""
 
 
 @click.command()
 @click.argument("built", type=PATH, metavar="BUILD|PACKAGE")
-@click.argument("heard", required=False, type=AUDIO, metavar="[AUDIO]")
-@click.option("--audio", type=AUDIO, metavar="FILE", help="The recording, as an option; - for standard input.")
-@click.option("--speech", is_flag=True, help="Stream the recording that ships with mctc.")
-@click.option("--max-symbols", default=5, show_default=True, type=click.IntRange(1), help="Most tokens at one frame.")
+@click.argument("heard", nargs=-1, type=AUDIO, metavar="[AUDIO]...")
+@click.option("--audio", multiple=True, type=AUDIO, metavar="FILE", help="A recording, as an option. Repeatable.")
+@click.option("--speech", is_flag=True, help="The recording that ships with mctc.")
+@click.option("--mic", is_flag=True, help="The microphone, until Ctrl-C.")
+@click.option(
+    "--pcm", type=click.Choice(ENCODINGS),
+    help="Standard input holds raw samples, little-endian: 16 or 32 bit whole numbers, or floats.",
+)  # fmt: skip
+@click.option("--rate", type=click.IntRange(1_000, 1_000_000), help="Of raw samples, in Hz; 16000 if left out.")
+@click.option("--channels", type=click.IntRange(1, 64), help="Of raw samples; 1 if left out.")
+@click.option(
+    "--format", "form", type=click.Choice(FORMS),
+    help="Text for people, JSON for tools, subtitles, or words with their times. Default: text.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON: --format json.")
+@click.option("--stats", is_flag=True, help="What it cost and how late it was, to standard error, or in the JSON.")
+@search_options
 @click.option(
     "--input", "inputs", multiple=True, metavar="[NAME=]X.npy", help="An input of a package's function. Repeatable."
 )
 @click.option("--function", metavar="NAME", help="Which function of a package; its default one if left out.")
 @click.option("--state", type=PATH, metavar="S.npz", help="The states to start from; zeros if left out.")
-@click.option("--output", type=PATH, metavar="Y.npz", help="Where to write the outputs (npz, or npy for one).")
+@click.option(
+    "--output", type=PATH, metavar="PATH",
+    help="Where to write the transcript, of several recordings a folder; of arrays, Y.npz (npy for one).",
+)  # fmt: skip
 @click.option("--state-output", type=PATH, metavar="S.npz", help="Where to write the new states.")
 @click.option(
     "--precision", type=click.Choice(["fp16", "fp32"]),
@@ -52,159 +69,110 @@ SHOWN_LABELS = 5
     "--table", "tables", multiple=True, metavar="INPUT=FILE",
     help="The rows that a decoder's input takes: FILE.npy or WEIGHTS.safetensors:NAME. Repeatable.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 @plugin_option
-def run(built: Path, heard: Any, audio: Any, speech: bool, inputs: tuple[str, ...], **options: Any) -> int:
-    """Run a build over a recording, or a package over arrays.
+def run(built: Path, inputs: tuple[str, ...], form: str | None, as_json: bool, **options: Any) -> int:
+    """Run a build over recordings, or a package over arrays.
 
-    `mctc run build/mct_small talk.flac` streams audio (wav, flac, ...; - for standard input) through log-mel frames,
-    encoder steps and greedy search: a transducer's, or CTC's best path; results of an utterance without time are
-    printed as they are. `mctc run model.mlpackage --input x.npy` runs one function of any package; of a build's,
-    entries that its spec rules out are refused. Both execute what was built itself: a Core ML program in numpy, .onnx
-    files in onnxruntime, an .aimodel in the Core AI runtime, modules in torch.
+    `mctc run build/mct_small talk.flac` streams audio (wav, flac, ...; a folder of such files; - for standard input)
+    through log-mel frames, encoder steps and search, and prints what was said: on a terminal as it comes, words that
+    may still change dimmed. Results of an utterance without time are printed as they are. `mctc run model.mlpackage
+    --input x.npy` runs one function of any package; of a build's, entries that its spec rules out are refused. Both
+    execute what was built itself: a Core ML program in numpy, .onnx files in onnxruntime, an .aimodel in the Core AI
+    runtime, modules in torch.
 
-    A build with an attention decoder takes a recording of at most one utterance: `--start`, `--end` and, where the
+    A build with an attention decoder takes recordings of at most one utterance: `--start`, `--end` and, where the
     decoder takes rows of a table and not ids, `--table` say what its search needs.
     """
-    given = [each for each in (heard, audio) if each is not None]
-    if len(given) + speech + bool(inputs) != 1:
+    if as_json and form not in (None, "json"):
+        raise UsageError(f"--json and --format {form} exclude each other")
+    given = _given(options, bool(inputs))
+    pcm = _pcm(options, given)
+    if inputs:
+        arrays = {key: options[key] for key in (*ARRAYS, "output", "precision")}
+        return run_over_arrays(built, inputs, as_json=as_json or form == "json", **arrays)
+    from mctc.build.contents import blamed
+    from mctc.cli.run_speech import Wanted
+    from mctc.runtime.built import open_built
+
+    wanted = Wanted("json" if as_json else form or "text", options["stats"], len(given) > 1, options["output"])
+    with blamed(built):
+        hear = _hearer(open_built(built), wanted, options)
+        return _over_all(given, pcm, hear, wanted)
+
+
+def _given(options: dict[str, Any], arrays: bool) -> list[Any]:
+    """What to run over. Raises UsageError for nothing, and for more than one kind of it."""
+    kinds = [options.pop("heard"), options.pop("audio"), options["speech"], options["mic"], arrays]
+    if sum(map(bool, kinds)) != 1:
         raise UsageError(
-            "what shall it run over? one recording, --speech or --input is needed",
+            "what shall it run over? recordings, --speech, --mic or --input is needed, and one of them alone",
             hint="mctc run BUILD talk.flac; --speech streams the recording that ships with mctc",
         )
-    if inputs:
-        return _arrays(built, inputs, **options)
-    if speech:
+    if options["mic"]:
+        return [listening()]
+    if options["speech"]:
         from mctc.audio import bundled_recording
 
-        given = [bundled_recording()]
-    asked = {key: options[key] for key in ("precision", "as_json", "weights")}
-    from mctc.build.contents import blamed
-    from mctc.runtime.built import open_built
+        return [bundled_recording()]
+    return expanded([*kinds[0], *kinds[1]])
+
+
+def _pcm(options: dict[str, Any], given: Sequence[Any]) -> Pcm | None:
+    """How raw samples are written, where there are such. Raises UsageError where nothing is read from a pipe."""
+    encoding, rate, channels = (options[name] for name in ("pcm", "rate", "channels"))
+    if encoding is None and rate is None and channels is None:
+        return None
+    if STANDARD_INPUT not in given or encoding is None:
+        hint = "mctc run BUILD - --pcm s16 --rate 16000 --channels 1"
+        raise UsageError("--pcm, --rate and --channels say how raw samples on standard input are written", hint=hint)
+    return Pcm(encoding, rate or 16_000, channels or 1)
+
+
+def _hearer(built: Built, wanted: Wanted, options: dict[str, Any]) -> Hear:
+    """What makes text of a recording, for the kind of build that it is."""
+    from mctc.cli.run_utterance import pooled, utterance
     from mctc.runtime.encoder_decoder import decoder_of
     from mctc.runtime.pooled import pooling
 
-    with blamed(built), opened(given[0]) as recording:
-        if pooling(open_built(built)) is not None:
-            return _pooled(built, recording, **asked)
-        if decoder_of(open_built(built)) is None:
-            return _speech(built, recording, max_symbols=options["max_symbols"], **asked)
-        return _utterance(
-            built, recording, *(options[key] for key in ("start", "end", "max_tokens", "tables")), **asked
-        )
+    precision, weights = options["precision"], options["weights"]
+    if pooling(built) is not None:
+        return pooled(built, precision, weights)
+    if decoder_of(built) is not None:
+        asked = {key: options[key] for key in ("start", "end", "max_tokens", "tables")}
+        return utterance(built, **asked, precision=precision, weights=weights)
+    from mctc.cli.run_speech import Listener
+    from mctc.runtime.searched import recogniser
+
+    return Listener(built, recogniser(built, precision, weights), settings_of(options), precision).hear
 
 
-def _utterance(
-    folder: Path, audio: Recording, start: tuple[int, ...], end: int | None, longest: int, tables: tuple[str, ...], *,
-    precision: str | None, as_json: bool, weights: Path | None,
-) -> int:  # fmt: skip
-    from mctc.cli.run_report import utterance_lines, utterance_record
-    from mctc.runtime.built import open_built
-    from mctc.runtime.utterance import Search, read_tables, transcribe_utterance
-
-    if not start or end is None:
-        raise UsageError("this build has a decoder: --start and --end say between which tokens it writes")
-    built = open_built(folder)
-    found = transcribe_utterance(
-        built, audio.path, Search(start, end, longest), read_tables(tables), precision, weights
-    )
-    if as_json:
-        import json
-
-        click.echo(json.dumps(utterance_record(built, audio.name, precision, found), indent=2))
-    else:
-        for line in utterance_lines(built, audio.name, precision, found):
-            click.echo(line)
-    return ExitCode.OK
+def _over_all(given: Sequence[Any], pcm: Pcm | None, hear: Hear, wanted: Wanted) -> int:
+    """Hears one recording after another. What is wrong with one of several hides no other; the exit code says so."""
+    code = ExitCode.OK
+    for each in given:
+        try:
+            with opened(each, pcm) as source:
+                _put(hear(source, wanted), source, wanted)
+        except UsageError:
+            raise
+        except MctcError as error:
+            if len(given) == 1:
+                raise
+            click.echo(error.render(), err=True)
+            code = ExitCode.FAILED
+    return code
 
 
-def _pooled(folder: Path, audio: Recording, *, precision: str | None, as_json: bool, weights: Path | None) -> int:
-    from mctc.cli.run_report import pooled_lines, pooled_record
-    from mctc.runtime.built import open_built
-    from mctc.runtime.pooled import pool
-
-    built = open_built(folder)
-    found = pool(built, audio.path, precision, weights)
-    if as_json:
-        import json
-
-        click.echo(json.dumps(pooled_record(built, audio.name, precision, found), indent=2))
-    else:
-        for line in pooled_lines(built, audio.name, precision, found):
-            click.echo(line)
-    return ExitCode.OK
-
-
-def _speech(
-    folder: Path, audio: Recording, *, precision: str | None, max_symbols: int, as_json: bool, weights: Path | None
-) -> int:
-    from mctc.audio import probe_audio
-    from mctc.cli.run_report import as_record, lines
-    from mctc.runtime.built import open_built
-    from mctc.runtime.speech import transcribe
-
-    built = open_built(folder)
-    seconds = probe_audio(audio.path).seconds
-    with _progress(seconds, as_json) as on_chunk:
-        transcript = transcribe(built, audio.path, precision, max_symbols, on_chunk, weights)
-    if as_json:
-        import json
-
-        click.echo(json.dumps(as_record(built, audio.name, precision, transcript), indent=2))
-    else:
-        for line in lines(built, audio.name, precision, transcript):
-            click.echo(line)
-    return ExitCode.OK
-
-
-@contextmanager
-def _progress(seconds: float, as_json: bool) -> Iterator[Callable[[Transcript], None] | None]:
-    """A bar over the seconds of audio, where the output is a terminal."""
-    if as_json or verbosity() is Verbosity.QUIET or not lines_may_move(sys.stderr):
-        yield None
+def _put(text: str, source: Source, wanted: Wanted) -> None:
+    """Prints a transcript, or writes it: of several recordings, each into a file of its name in a folder."""
+    if wanted.output is None:
+        click.echo(text, nl=False)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from mctc.atomic import whole_file
 
-    columns = (
-        TextColumn("[bold]{task.completed:5.1f} s"),
-        BarColumn(),
-        TextColumn("{task.fields[tokens]} tokens"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
-        task = bar.add_task("", total=seconds, tokens=0)
-        yield lambda t: bar.update(task, completed=t.audio_s, tokens=len(t.emissions))
-
-
-def _arrays(
-    package: Path, inputs: tuple[str, ...], *, function: str | None, state: Path | None, output: Path | None,
-    state_output: Path | None, precision: Any, as_json: bool, **_: Any,
-) -> int:  # fmt: skip
-    from mctc.runtime.arrays import run_arrays, write_arrays
-
-    outputs, states, labels = run_arrays(package, inputs, function=function, state=state, precision=precision)
-    if output is not None:
-        write_arrays(output, outputs)
-    if state_output is not None:
-        write_arrays(state_output, states)
-    if as_json:
-        import json
-
-        click.echo(json.dumps({name: array.tolist() for name, array in outputs.items()}))
-        return ExitCode.OK
-    for name, array in outputs.items():
-        click.echo(f"{name}: {_summary(array)}")
-        for place in (-array).argsort(kind="stable")[:SHOWN_LABELS] if name in labels else ():
-            click.echo(f"  {array[place]:.6g}  {labels[name][place]}")
-    for name, array in states.items():
-        click.echo(f"state {name}: {list(array.shape)}")
-    return ExitCode.OK
-
-
-def _summary(array: Any) -> str:
-    """Type, shape and spread; a label as it is."""
-    if not array.shape and array.dtype.kind in "iuU":
-        return str(array)
-    spread = f", {array.min():.6g} to {array.max():.6g}, mean {array.mean():.6g}" if array.size else ""
-    return f"{array.dtype} {list(array.shape)}{spread}"
+    path = wanted.output
+    if wanted.several:
+        path.mkdir(exist_ok=True)
+        path = path / f"{Path(source.name).stem}.{'txt' if wanted.form == 'text' else wanted.form}"
+    with whole_file(path) as file:
+        file.write(text.encode())

@@ -1,4 +1,4 @@
-"""What `mctc run` says about a recording: cost, latency, tokens."""
+"""What `mctc run` says about a recording: the whole result for tools, cost and latency for people."""
 
 from __future__ import annotations
 
@@ -6,42 +6,89 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import click
 import numpy as np
 
 from mctc.runtime.built import Built
 from mctc.runtime.pooled import Pooled
 from mctc.runtime.speech import Transcript
 from mctc.runtime.utterance import Transcription
+from mctc.transcript.words import TimedWord, printable
 
-SHOWN = 40  # tokens
+if TYPE_CHECKING:
+    from mctc.cli.run_speech import Wanted
+
 FIRST = 6  # numbers, or classes, of a result without time
 
 
-def as_record(built: Built, audio: str, precision: str | None, transcript: Transcript) -> dict[str, Any]:
-    """The whole result, for tools. Times in milliseconds unless they say seconds."""
-    costs = transcript.costs
-    return {
+def as_record(
+    built: Built,
+    audio: str,
+    precision: str | None,
+    transcript: Transcript,
+    text: str | None,
+    words: Sequence[TimedWord],
+    *,
+    stats: bool,
+) -> dict[str, Any]:
+    """The whole result, for tools. Times in milliseconds unless they say seconds; costs of each chunk with `stats`.
+
+    text: None where labels mean nothing or aren't named.
+    """
+    first = transcript.first_s
+    record = {
         "model": built.model,
         "audio": audio,
         "audio_s": transcript.audio_s,
+        "text": text,
+        "words": [
+            {
+                "word": w.text,
+                "start_s": round(w.start, 3),
+                "end_s": round(w.end, 3),
+                "confidence": round(w.confidence, 4),
+            }
+            for w in words
+        ],
         "precision": precision or built.precision,
         "runtime": built.target.runtime,
         "untrained_seed": built.seed,
         "chunk_frames": built.chunk,
         "latency_ms": latency_ms(built),
         "real_time_factor": transcript.real_time_factor,
+        "first_label_s": first,
+        "first_label_late_ms": None if first is None else 1000 * late_s(transcript, first),
+        "tokens": [{"token": token, "frame": frame} for token, frame in transcript.emissions],
+    }
+    return {**record, **_costs(transcript)} if stats else record
+
+
+def _costs(transcript: Transcript) -> dict[str, Any]:
+    costs = transcript.costs
+    return {
         "chunks": [{"mel_ms": 1000 * c.mel, "encode_ms": 1000 * c.encode, "search_ms": 1000 * c.search} for c in costs],
         "encoded_frames": transcript.frames,
         "calls": {"encoder": len(costs), **transcript.calls},
-        "tokens": [{"token": e.token, "frame": e.frame} for e in transcript.emissions],
     }
 
 
-def lines(built: Built, audio: str, precision: str | None, transcript: Transcript) -> list[str]:
-    """The result in a few lines of at most 80 columns."""
-    costs, tokens = transcript.costs, [e.token for e in transcript.emissions]
+def late_s(transcript: Transcript, first: float) -> float:
+    """Seconds from the sound of the first label's frame until the label was known."""
+    return first - transcript.best.frames[0] * transcript.frame_s if transcript.best.frames else 0.0
+
+
+def summary(transcript: Transcript) -> str:
+    """Speed and delay in one line."""
+    text = f"{transcript.audio_s:.1f} s of audio, real-time factor {transcript.real_time_factor:.2f}"
+    first = transcript.first_s
+    return text if first is None else f"{text}, first word {1000 * late_s(transcript, first):.0f} ms after its sound"
+
+
+def cost_lines(built: Built, audio: str, precision: str | None, transcript: Transcript) -> list[str]:
+    """Cost and latency in a few lines of at most 80 columns."""
+    costs = transcript.costs
     chunk = f"{built.chunk} frames" if built.rate is None else f"{float(1000 * built.chunk / built.rate):g} ms"
     latency = latency_ms(built)
     by = f"{precision or built.precision}, {built.target.runtime}"
@@ -55,10 +102,12 @@ def lines(built: Built, audio: str, precision: str | None, transcript: Transcrip
     text.append(f"  real-time factor {transcript.real_time_factor:.3f} on this machine")
     if latency is not None:
         text.append(f"  algorithmic latency {latency:g} ms: the chunk and what the encoder looks ahead")
+    if transcript.first_s is not None:
+        told = f"{transcript.first_s:.2f} s, {1000 * late_s(transcript, transcript.first_s):.0f} ms after its sound"
+        text.append(f"  first word after {told}, were the audio live")
     called = " and ".join(f"{count} {name}" for name, count in transcript.calls.items())
-    found = f"  {transcript.frames} encoded frames, {len(tokens)} tokens"
-    text.append(f"{found}; {called} calls" if called else found)
-    return text + _tokens(built, tokens)
+    found = f"  {transcript.frames} encoded frames, {len(transcript.best.ids)} labels"
+    return [*text, f"{found}; {called} calls" if called else found]
 
 
 def utterance_record(built: Built, audio: str, precision: str | None, found: Transcription) -> dict[str, Any]:
@@ -67,12 +116,22 @@ def utterance_record(built: Built, audio: str, precision: str | None, found: Tra
     return {**about, "runtime": built.target.runtime, "untrained_seed": built.seed, **asdict(found)}
 
 
-def utterance_lines(built: Built, audio: str, precision: str | None, found: Transcription) -> list[str]:
-    """The same in a few lines of at most 80 columns."""
-    by = f"{precision or built.precision}, {built.target.runtime}"
-    text = [f"{built.model} over {Path(audio).name}: {found.audio_s:.2f} s of audio, {by}"]
-    text.append(f"  log-mel {found.mel_s:.2f} s, encoder {found.encode_s:.2f} s, search {found.search_s:.2f} s")
-    return text + _tokens(built, found.tokens)
+def utterance_text(built: Built, audio: str, precision: str | None, found: Transcription, wanted: Wanted) -> str:
+    """What was said, or the numbers of it where the build has no tokens; what it cost goes to standard error."""
+    from mctc.cli.verbosity import Verbosity, verbosity
+
+    told, quiet = list[str](), verbosity() is Verbosity.QUIET
+    if wanted.stats:
+        by = f"{precision or built.precision}, {built.target.runtime}"
+        told.append(f"{built.model} over {Path(audio).name}: {found.audio_s:.2f} s of audio, {by}")
+        told.append(f"  log-mel {found.mel_s:.2f} s, encoder {found.encode_s:.2f} s, search {found.search_s:.2f} s")
+    told += untrained(built, "labels") if built.seed is not None and not quiet else []
+    for line in told:
+        click.echo(line, err=True)
+    if built.seed is not None:
+        return ""
+    text = " ".join(map(str, found.tokens)) if built.tokens is None else printable(built.tokens.text(found.tokens))
+    return f"{audio}\t{text}\n" if wanted.several else f"{text}\n"
 
 
 def pooled_record(built: Built, audio: str, precision: str | None, found: Pooled) -> dict[str, Any]:
@@ -97,23 +156,16 @@ def pooled_lines(built: Built, audio: str, precision: str | None, found: Pooled)
         shape = " x ".join(map(str, array.shape)) or "a number"
         spread = f", length {float(np.linalg.norm(flat)):.4g}" if array.ndim and name not in found.scores else ""
         text += wrap(f"{name} ({shape}{spread}): {told}{more}", 78, initial_indent="  ", subsequent_indent="    ")
-    return text + (_untrained(built, "numbers") if built.seed is not None else [])
+    return text + (untrained(built, "numbers") if built.seed is not None else [])
 
 
-def _untrained(built: Built, what: str) -> list[str]:
+def untrained(built: Built, what: str) -> list[str]:
+    """That there is nothing to read."""
     return wrap(
-        f"These {what} mean nothing: the weights are untrained, drawn from seed {built.seed}. "
+        f"{built.folder} is untrained: its weights were drawn from seed {built.seed}, so its {what} mean nothing. "
         "`mctc build --weights FILE.safetensors` binds trained ones.",
-        78, initial_indent="  ", subsequent_indent="  ",
-    )  # fmt: skip
-
-
-def _tokens(built: Built, tokens: Sequence[int]) -> list[str]:
-    listed = " ".join(map(str, tokens[:SHOWN])) + (f" ... ({len(tokens)} in all)" if len(tokens) > SHOWN else "")
-    text = wrap(f"tokens: {listed or 'none'}", 78, initial_indent="  ", subsequent_indent="    ")
-    if built.seed is not None:
-        text += _untrained(built, "tokens")
-    return text
+        78,
+    )
 
 
 def latency_ms(built: Built) -> float | None:

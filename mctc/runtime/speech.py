@@ -1,51 +1,51 @@
-"""A recording from end to end: audio, log-mel frames, encoder steps, greedy search, and what each cost."""
+"""A recording from end to end: audio, log-mel frames, encoder steps, search, and what each cost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mctc.audio.load import stream_audio
 from mctc.audio.mel import StreamingMel
 from mctc.build.options import BuildError
-from mctc.decode.ctc import CtcDecoder
-from mctc.decode.greedy import Emission, GreedyDecoder
-from mctc.ir.types import Role
+from mctc.decode.hypothesis import Hypothesis, Partial
+from mctc.decode.settings import Settings
 from mctc.runtime.built import Built
-from mctc.runtime.ctc import Ctc
-from mctc.runtime.encoder import Encoder
-from mctc.runtime.transducer import Transducer
-
-Frames = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class ChunkCost:
-    """Seconds that one chunk took: front end, encoder, and search (predictor and joiner)."""
-
-    mel: float
-    encode: float
-    search: float
-
-    @property
-    def total(self) -> float:
-        return self.mel + self.encode + self.search
+from mctc.runtime.searched import recogniser
+from mctc.runtime.stream import ChunkCost, Frames, Samples, SpeechStream, mel_of
 
 
 @dataclass
 class Transcript:
-    """What came out of one recording, and at what cost. Times in seconds unless they say milliseconds."""
+    """What came out of one recording, and at what cost. Times in seconds unless they say milliseconds.
 
-    emissions: list[Emission] = field(default_factory=list)
+    hypotheses: those of the utterance, the best first; empty until it ends. partial: the last one before. frame_s: of
+    an encoded frame. first_s: from the start of the audio until a first label was known, were the audio live.
+    """
+
+    hypotheses: tuple[Hypothesis, ...] = ()
+    partial: Partial | None = None
     costs: list[ChunkCost] = field(default_factory=list)
     audio_s: float = 0.0
     frames: int = 0
+    frame_s: float = 0.0
+    first_s: float | None = None
     calls: Mapping[str, int] = field(default_factory=dict)  # of the functions that search
+
+    @property
+    def best(self) -> Hypothesis:
+        """The best hypothesis, so far or at the end; an empty one before anything was heard."""
+        if self.hypotheses:
+            return self.hypotheses[0]
+        return Hypothesis((), 0.0, (), ()) if self.partial is None else self.partial.best
+
+    @property
+    def emissions(self) -> list[tuple[int, int]]:
+        """Each label, and the encoded frame at which it was emitted."""
+        return list(zip(self.best.ids, self.best.frames))
 
     @property
     def real_time_factor(self) -> float:
@@ -53,64 +53,52 @@ class Transcript:
         return sum(cost.total for cost in self.costs) / self.audio_s if self.audio_s else 0.0
 
 
+Watcher = Callable[[Transcript], None]
+
+
 def transcribe(
     built: Built,
     audio: Path,
     precision: str | None = None,
-    max_symbols: int = 5,
-    on_chunk: Callable[[Transcript], None] | None = None,
+    settings: Settings | None = None,
+    on_chunk: Watcher | None = None,
     checkpoint: Path | None = None,
 ) -> Transcript:
-    """Streams a recording through a build: a transducer, with at most `max_symbols` tokens a frame, or an encoder with
-    CTC. `on_chunk` sees every chunk.
+    """Streams a recording through a build: a transducer, or an encoder with CTC. `on_chunk` sees every chunk.
 
-    checkpoint: the trained weights, for a build whose files hold none.
+    checkpoint: the trained weights, for a build whose files hold none. settings: of the search, greedy if left out.
 
     Raises AudioError for a recording that can't be read, BuildError for a build that takes no speech or for a recording
     that is longer than the one utterance it takes, and what the evaluator raises.
     """
-    encoder, decoder = _recogniser(built, precision, max_symbols, checkpoint)
-    transcript = Transcript()
-    mel = front_end(built)
-    hop_s = mel.config.hop / mel.config.sample_rate
-    chunks = mel_chunks(mel, audio, encoder.chunk, once=not built.lengths.streams)
-    while True:
-        start = perf_counter()
-        chunk = next(chunks, None)
-        heard = perf_counter()
-        encoded = encoder.finish() if chunk is None else encoder.push(*chunk)
-        coded = perf_counter()
-        transcript.emissions += decoder.push_encoded(encoded)
-        transcript.frames, transcript.calls = decoder.frames, decoder.calls
-        if chunk is None and not len(encoded):
-            return transcript
-        transcript.costs.append(ChunkCost(heard - start, coded - heard, perf_counter() - coded))
-        transcript.audio_s += 0.0 if chunk is None else chunk[1] * hop_s
+    stream = SpeechStream(recogniser(built, precision, checkpoint), settings or Settings())
+    return listen(stream, stream_audio(audio, stream.chunk_samples, stream.config.sample_rate), on_chunk)
+
+
+def listen(stream: SpeechStream, blocks: Iterable[Samples], on_chunk: Watcher | None = None) -> Transcript:
+    """One utterance of blocks of samples at the front end's rate, to their end. Raises as `transcribe`."""
+    transcript = Transcript(frame_s=stream.frame_s)
+
+    def take(partial: Partial) -> None:
+        transcript.costs, transcript.audio_s = stream.costs, stream.audio_s
+        transcript.partial, transcript.frames, transcript.calls = partial, partial.frames, stream.calls
+        if transcript.first_s is None and partial.best.ids:
+            transcript.first_s = stream.ready_s
         if on_chunk:
             on_chunk(transcript)
-        if chunk is None:
-            return transcript
 
-
-def _recogniser(
-    built: Built, precision: str | None, max_symbols: int, checkpoint: Path | None
-) -> tuple[Encoder, GreedyDecoder | CtcDecoder]:
-    """A transducer where anything takes labels, else an encoder with CTC. Raises BuildError for a build of neither."""
-    if not any(function.role is Role.LABEL for function in built.functions.values()):
-        ctc = Ctc(built, precision, checkpoint)
-        return ctc.encoder, ctc.decoder
-    model = Transducer(built, precision, checkpoint)
-    return model.encoder, GreedyDecoder(model, model.vocabulary, built.blank, max_symbols, model.join_frames)
+    for block in blocks:
+        for partial in stream.push(block):
+            take(partial)
+    for partial in stream.flush():
+        take(partial)
+    transcript.hypotheses = stream.finish()
+    return transcript
 
 
 def front_end(built: Built) -> StreamingMel:
     """The log-mel front end that the build was made for. Raises BuildError when it takes no log-mel frames."""
-    if built.mel is None:
-        raise BuildError(
-            f"{built.folder} takes no log-mel frames, so no recording can be fed to it",
-            hint="an encoder's input named `mel`, of 80 or 128 bins at 100 frames a second, is fed from audio",
-        )
-    return StreamingMel(built.mel)
+    return StreamingMel(mel_of(built))
 
 
 def mel_chunks(mel: StreamingMel, audio: Path, chunk: int, once: bool = False) -> Iterator[tuple[Frames, int]]:

@@ -187,6 +187,10 @@ SITUATIONS: list[tuple[str, int, str]] = [
         mctc run tiny
         mctc run tiny a.wav --speech
         mctc run tiny a.wav --audio b.wav
+        mctc run tiny a.wav --mic
+        mctc run tiny a.wav --json --format srt
+        mctc run tiny a.wav --pcm s16
+        mctc run tiny - --rate 8000
         mctc check - -
         mctc compare - -
         mctc lint tiny --dry-run

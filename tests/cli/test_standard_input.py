@@ -92,7 +92,7 @@ def test_a_recording_on_standard_input_is_heard(hearing: Path, place: Path, comm
     ]
     assert [each["audio"] for each in results] == ["noise.wav", "<stdin>", "<stdin>"]
     assert results[0]["tokens"] == results[1]["tokens"] == results[2]["tokens"]
-    assert "over <stdin>: 1.0" in command("run", hearing, "-", stdin=held.getvalue()).out
+    assert "over <stdin>: 1.0" in command("run", hearing, "-", "--stats", stdin=held.getvalue()).err
 
 
 def test_what_is_no_recording_is_told_by_that_name(hearing: Path, command: Command) -> None:

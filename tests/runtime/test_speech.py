@@ -10,6 +10,7 @@ import pytest
 from mctc.audio import load_audio, log_mel
 from mctc.build import BuildOptions, build
 from mctc.build.options import BuildError
+from mctc.decode.settings import Settings
 from mctc.evaluate.adapt import adapt
 from mctc.evaluate.reference import evaluate
 from mctc.ir.text import parse_program
@@ -54,16 +55,16 @@ def test_encoded_frames_of_a_stream_are_those_of_the_whole(
 def test_a_transcript_says_what_was_heard_and_what_it_cost(ahead: Path, speech: Path) -> None:
     built = open_built(ahead)
     seen: list[int] = []
-    transcript = transcribe(built, speech, "fp32", 3, lambda t: seen.append(len(t.costs)))
+    transcript = transcribe(built, speech, "fp32", Settings(max_symbols=3), lambda t: seen.append(len(t.costs)))
     assert transcript.audio_s == pytest.approx(2.07)
     assert transcript.frames == 104
     assert seen == list(range(1, 15))  # 13 chunks, and one more for what look-ahead held back
-    frames = [e.frame for e in transcript.emissions]
+    frames = [frame for _, frame in transcript.emissions]
     assert frames == sorted(frames)
     assert max(frames) < 104
     assert max(frames.count(f) for f in frames) <= 3
-    assert min(e.token for e in transcript.emissions) >= 0
-    assert max(e.token for e in transcript.emissions) <= 20
+    assert min(token for token, _ in transcript.emissions) >= 0
+    assert max(token for token, _ in transcript.emissions) <= 20
     assert transcript.real_time_factor > 0
 
 
@@ -76,7 +77,9 @@ def test_states_and_layout_do_not_change_what_comes_out(
 ) -> None:
     other = tmp_path / "other"
     build(Path(__file__).parent / "ahead.mct", other, options)
-    tokens = [transcribe(open_built(folder), speech, "fp32", 2).emissions for folder in (ahead, other)]
+    tokens = [
+        transcribe(open_built(folder), speech, "fp32", Settings(max_symbols=2)).emissions for folder in (ahead, other)
+    ]
     assert tokens[0] == tokens[1]
 
 
@@ -127,7 +130,7 @@ def test_an_encoder_with_ctc_is_searched_by_best_path(name: str, root: Path, spe
     best = results["log_probs"][0, :, 0, :frames].argmax(0)
     expected = [(int(t), i) for i, t in enumerate(best) if t != 0 and (i == 0 or t != best[i - 1])]
     assert expected
-    assert [(e.token, e.frame) for e in transcript.emissions if e.frame < frames] == expected
+    assert [each for each in transcript.emissions if each[1] < frames] == expected
     assert transcript.calls == {}
 
 

@@ -1,0 +1,43 @@
+"""Sound without a header: raw samples (PCM) from a pipe, as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO
+
+import numpy as np
+
+from mctc.audio.errors import AudioError
+from mctc.audio.load import LOUDEST, SAMPLE_RATE, Float32, resampler
+
+ENCODINGS = {"s16": ("<i2", 2.0**15), "s32": ("<i4", 2.0**31), "f32": ("<f4", 1.0)}
+"""numpy's type of a sample, little-endian, and what full scale is."""
+
+BLOCK_S = 0.1  # seconds that are waited for at most before what came is handed on
+
+
+def raw_audio(
+    file: IO[bytes], name: str, rate: int, channels: int = 1, encoding: str = "s16", sample_rate: int = SAMPLE_RATE
+) -> Iterator[Float32]:
+    """Blocks [samples] of floats in [-1, 1] at `sample_rate` of interleaved samples, as soon as they can be read.
+
+    rate: of the samples, in Hz. Channels are averaged. What is left of a sample at the end is dropped. Raises
+    `AudioError`, which calls the sound `name`, for samples that are not finite or beyond all loudness, and for none.
+    """
+    kind, full = ENCODINGS[encoding]
+    resample = resampler(rate, sample_rate, name)
+    size = np.dtype(kind).itemsize * channels
+    block, held, heard = max(1, int(BLOCK_S * rate)) * size, b"", 0
+    while data := file.read1(block) if hasattr(file, "read1") else file.read(block):
+        held += data
+        whole = len(held) - len(held) % size
+        samples = np.frombuffer(held[:whole], kind).reshape(-1, channels)
+        held = held[whole:]
+        if not (np.abs(samples / np.float32(full)) <= LOUDEST).all():
+            fix = "say how it is written: s16 and s32 are whole numbers, f32 is not"
+            raise AudioError(name, f"it holds samples that are no sound, after sample {heard}", fix)
+        heard += len(samples)
+        yield resample((samples / np.float32(full)).mean(axis=1, dtype=np.float32), False)
+    if not heard:
+        raise AudioError(name, "the recording has no samples", "record it again")
+    yield resample(np.empty(0, np.float32), True)

@@ -1,0 +1,126 @@
+"""`mctc run BUILD AUDIO`: recordings become transcripts, as they are heard."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mctc.cli.live_text import SettledText, Shown, TerminalText, show
+from mctc.cli.recording import Live, Source
+from mctc.cli.terminal import color_wanted, lines_may_move
+from mctc.cli.verbosity import Verbosity, verbosity
+from mctc.diagnostics.errors import UsageError
+
+if TYPE_CHECKING:
+    from mctc.decode.settings import Settings
+    from mctc.runtime.built import Built
+    from mctc.runtime.searched import Recogniser
+    from mctc.runtime.speech import Transcript
+    from mctc.tokens import Tokens
+
+NAMELESS = "mctc build --tokens FILE says what its classes stand for"
+OF_WORDS = ("srt", "vtt", "ctm")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How transcripts are asked for. form: text, json, srt, vtt or ctm. several: whether there are more recordings than
+    one. output: where the transcript is written; standard output if None."""
+
+    form: str = "text"
+    stats: bool = False
+    several: bool = False
+    output: Path | None = None
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A build that hears one recording after another."""
+
+    built: Built
+    model: Recogniser
+    settings: Settings
+    precision: str | None
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """What makes words; None where labels mean nothing, since the build is untrained, or aren't named."""
+        return None if self.built.seed is not None else self.built.tokens
+
+    def hear(self, source: Source, wanted: Wanted) -> str:
+        """The transcript of a recording, in the form that is asked for; "" where it was printed while it was heard.
+
+        Raises what `mctc.runtime.speech.transcribe` raises, and UsageError for words of a build that has no tokens.
+        """
+        from mctc.runtime.speech import listen
+        from mctc.runtime.stream import SpeechStream
+
+        tokens = self.tokens
+        if tokens is None and self.built.seed is None and wanted.form in OF_WORDS:
+            raise UsageError(f"{self.built.folder} has no tokens, so there are no words", hint=NAMELESS)
+        stream = SpeechStream(self.model, self.settings)
+        blocks = source.blocks(stream.chunk_samples, stream.config.sample_rate)
+        shown = None if tokens is None else _shown(source, wanted)
+        if shown is None or tokens is None:
+            found = listen(stream, blocks)
+            text = self._written(source.name, found, wanted)
+        else:
+            found, text = listen(stream, blocks, lambda so_far: show(shown, tokens, so_far)), ""
+            show(shown, tokens, found)
+            shown.close()
+        self._tell(source, found, wanted)
+        return text
+
+    def _written(self, name: str, found: Transcript, wanted: Wanted) -> str:
+        from mctc.cli.run_report import as_record
+        from mctc.transcript.formats import FORMATS
+        from mctc.transcript.words import printable, timed_words
+
+        tokens = self.tokens
+        words = [] if tokens is None else timed_words(tokens, found.best, found.frame_s)
+        if wanted.form == "json":
+            import json
+
+            text = None if tokens is None else tokens.text(found.best.ids)
+            record = as_record(self.built, name, self.precision, found, text, words, stats=wanted.stats)
+            return json.dumps(record, indent=None if wanted.several else 2, ensure_ascii=False) + "\n"
+        if self.built.seed is not None:
+            return ""
+        if wanted.form != "text":
+            return FORMATS[wanted.form](words, name)
+        text = " ".join(map(str, found.best.ids)) if tokens is None else printable(tokens.text(found.best.ids))
+        return f"{name}\t{text}\n" if wanted.several else f"{text}\n"
+
+    def _tell(self, source: Source, found: Transcript, wanted: Wanted) -> None:
+        """What it cost, and what its numbers mean, on standard error."""
+        from mctc.cli.run_report import cost_lines, summary, untrained
+
+        quiet, told = verbosity() is Verbosity.QUIET, list[str]()
+        if wanted.stats:
+            told += cost_lines(self.built, source.name, self.precision, found)
+        elif not quiet and sys.stderr.isatty():
+            told.append(summary(found))
+        if self.built.seed is not None and not quiet:
+            told += untrained(self.built, "labels")
+        elif self.built.tokens is None and wanted.form == "text" and not quiet:
+            told.append(f"these are numbers of classes: {NAMELESS}")
+        for line in told:
+            click.echo(line, err=True)
+
+
+def _shown(source: Source, wanted: Wanted) -> Shown | None:
+    """What prints text while it is heard: on a terminal, and of sound that comes while it is heard."""
+    moving = lines_may_move(sys.stdout)
+    if wanted.form != "text" or wanted.output is not None or not (moving or isinstance(source, Live)):
+        return None
+    if not moving:
+        return SettledText(sys.stdout)
+    if wanted.several:
+        click.secho(source.name, bold=True, color=None if color_wanted(sys.stdout) else False)
+    from shutil import get_terminal_size
+
+    return TerminalText(sys.stdout, get_terminal_size().columns, color_wanted(sys.stdout))

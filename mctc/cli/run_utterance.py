@@ -1,0 +1,67 @@
+"""`mctc run` of builds that take a whole utterance: attention decoders, and results without time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mctc.cli.recording import Recording, Source
+from mctc.diagnostics.errors import UsageError
+
+if TYPE_CHECKING:
+    from mctc.cli.run_speech import Wanted
+    from mctc.runtime.built import Built
+
+Hear = Callable[[Source, "Wanted"], str]
+
+
+def utterance(
+    built: Built, *, start: tuple[int, ...], end: int | None, max_tokens: int, tables: tuple[str, ...],
+    precision: str | None, weights: Path | None,
+) -> Hear:  # fmt: skip
+    """Hears with an attention decoder. Raises UsageError where what it starts and ends with isn't said."""
+    from mctc.cli.run_report import utterance_record, utterance_text
+    from mctc.runtime.utterance import Search, read_tables, transcribe_utterance
+
+    if not start or end is None:
+        raise UsageError("this build has a decoder: --start and --end say between which tokens it writes")
+    search, rows = Search(start, end, max_tokens), read_tables(tables)
+
+    def hear(source: Source, wanted: Wanted) -> str:
+        audio = _whole(source, wanted)
+        found = transcribe_utterance(built, audio.path, search, rows, precision, weights)
+        if wanted.form == "json":
+            return _json(utterance_record(built, audio.name, precision, found), wanted)
+        return utterance_text(built, audio.name, precision, found, wanted)
+
+    return hear
+
+
+def pooled(built: Built, precision: str | None, weights: Path | None) -> Hear:
+    """Hears with a build whose results have no time."""
+    from mctc.cli.run_report import pooled_lines, pooled_record
+    from mctc.runtime.pooled import pool
+
+    def hear(source: Source, wanted: Wanted) -> str:
+        audio = _whole(source, wanted)
+        found = pool(built, audio.path, precision, weights)
+        if wanted.form == "json":
+            return _json(pooled_record(built, audio.name, precision, found), wanted)
+        return "".join(f"{line}\n" for line in pooled_lines(built, audio.name, precision, found))
+
+    return hear
+
+
+def _whole(source: Source, wanted: Wanted) -> Recording:
+    if not isinstance(source, Recording):
+        raise UsageError("this build takes whole utterances, so it can't hear sound that has no end yet")
+    if wanted.form not in ("text", "json"):
+        raise UsageError(f"this build says no times of words, so there is no --format {wanted.form}")
+    return source
+
+
+def _json(record: dict[str, Any], wanted: Wanted) -> str:
+    import json
+
+    return json.dumps(record, indent=None if wanted.several else 2, ensure_ascii=False) + "\n"

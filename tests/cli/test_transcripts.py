@@ -1,0 +1,238 @@
+"""`mctc run` prints what was said, in the form that is asked for, and says where there is nothing to read."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mctc.cli.live_text import SettledText, TerminalText
+
+from .conftest import Command
+
+# Says "a" where it is loud and a space where it is less loud, frame by frame.
+SPEC = """model loud() {
+    dim B: batch
+    dim T: time @ 100 Hz
+    dim V: vocabulary = 3
+
+    component encoder(mel: f32[B, T, 80]) -> f32[B, T, V] {
+        return linear(mel, V) as head
+    }
+
+    stream { chunk = 320 ms }
+    train { objective = ctc(blank = 0) }
+    tokens { letters = " a" }
+}
+"""
+RATE = 16_000
+SAID = "a a a"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Builds `trained`, `nameless` and `untrained`, and recordings: two of SAID, one broken."""
+    import soundfile
+    from safetensors.numpy import save_file
+
+    from mctc.build import BuildOptions, build
+
+    place = tmp_path_factory.mktemp("said")
+    (place / "loud.mct").write_text(SPEC)
+    (place / "nameless.mct").write_text(SPEC.replace('    tokens { letters = " a" }\n', ""))
+    # The mean of a frame's bins is -1.5 in silence and about -0.1 in the noise below.
+    weight = np.repeat(np.array([[0.0], [1.0], [2.0]], np.float32) / 80, 80, axis=1)
+    save_file(
+        {"encoder.head.weight": weight, "encoder.head.bias": np.array([0, 1.2, 1.8], np.float32)},
+        place / "w.safetensors",
+    )
+    trained = BuildOptions(weights=place / "w.safetensors")
+    build(place / "loud.mct", place / "trained", trained)
+    build(place / "nameless.mct", place / "nameless", trained)
+    build(place / "loud.mct", place / "untrained", BuildOptions())
+    noise = np.random.default_rng(0).normal(0, 3e-3, RATE // 2)
+    sound = np.concatenate([part for _ in SAID.split() for part in (0 * noise, noise, noise / 30)])
+    (place / "talks").mkdir()
+    for name in ("one.wav", "two.flac"):
+        soundfile.write(place / "talks" / name, sound, RATE)
+    (place / "broken.wav").write_bytes(b"no sound")
+    (place / "talk.pcm").write_bytes(np.rint(sound * 2**15).astype("<i2").tobytes())
+    return place
+
+
+def test_text_is_one_line(place: Path, command: Command) -> None:
+    done = command("run", place / "trained", place / "talks/one.wav")
+    assert (done.code, done.out, done.err) == (0, f"{SAID}\n", "")
+
+
+def test_costs_are_told_where_they_are_asked_for(place: Path, command: Command) -> None:
+    done = command("run", place / "trained", place / "talks/one.wav", "--stats")
+    assert done.out == f"{SAID}\n"
+    assert "real-time factor" in done.err
+    assert "first word after" in done.err
+
+
+def test_json_has_words_with_times(place: Path, command: Command) -> None:
+    record = json.loads(command("run", place / "trained", place / "talks/one.wav", "--format", "json").out)
+    assert record["text"] == SAID
+    assert [word["word"] for word in record["words"]] == SAID.split()
+    for number, word in enumerate(record["words"]):
+        assert word["start_s"] == pytest.approx(1.5 * number + 0.5, abs=0.05)
+        assert 0 < word["confidence"] <= 1
+    assert "chunks" not in record
+    assert record["first_label_late_ms"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("form", "begins"), [("srt", "1\n00:00:00,5"), ("vtt", "WEBVTT\n\n00:00:00.5"), ("ctm", "one 1 0.5")]
+)
+def test_subtitles_and_times(form: str, begins: str, place: Path, command: Command) -> None:
+    assert command("run", place / "trained", place / "talks/one.wav", "--format", form).out.startswith(begins)
+
+
+def test_several_recordings_and_folders_are_told_apart(place: Path, command: Command) -> None:
+    names = [str(place / "talks" / name) for name in ("one.wav", "two.flac")]
+    expected = "".join(f"{name}\t{SAID}\n" for name in names)
+    assert command("run", place / "trained", *names).out == expected
+    assert command("run", place / "trained", place / "talks").out == expected
+    lines = command("run", place / "trained", place / "talks", "--json").out.splitlines()
+    assert [json.loads(line)["audio"] for line in lines] == names
+
+
+def test_what_is_wrong_with_one_hides_no_other(place: Path, command: Command) -> None:
+    done = command("run", place / "trained", place / "broken.wav", place / "talks/one.wav")
+    assert done.code == 1
+    assert done.out == f"{place / 'talks/one.wav'}\t{SAID}\n"
+    assert "broken.wav: this is not a sound file" in done.err
+
+
+def test_a_folder_without_sound_is_an_error(place: Path, command: Command) -> None:
+    done = command("run", place / "trained", place / "untrained")
+    assert done.code == 2
+    assert "untrained holds no sound files" in done.err
+
+
+def test_transcripts_are_written_into_files(place: Path, tmp_path: Path, command: Command) -> None:
+    run = ("run", place / "trained", "--format", "srt", "--output")
+    assert command(*run, tmp_path / "a.srt", place / "talks/one.wav").out == ""
+    assert (tmp_path / "a.srt").read_text().startswith("1\n")
+    command(*run, tmp_path / "all", place / "talks")
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["one.srt", "two.srt"]
+
+
+def test_raw_samples_on_standard_input_are_heard_as_they_come(place: Path, command: Command) -> None:
+    sound = (place / "talk.pcm").read_bytes()
+    assert command("run", place / "trained", "-", "--pcm", "s16", stdin=sound).out == f"{SAID}\n"
+    stereo = np.repeat(np.frombuffer(sound, "<i2"), 2).tobytes()
+    assert command("run", place / "trained", "-", "--pcm", "s16", "--channels", "2", stdin=stereo).out == f"{SAID}\n"
+
+
+def test_an_untrained_build_says_so_and_prints_nothing_as_a_result(place: Path, command: Command) -> None:
+    for form in ("text", "srt", "ctm"):
+        done = command("run", place / "untrained", place / "talks/one.wav", "--format", form)
+        assert (done.code, done.out) == (0, "")
+        assert "is untrained: its weights were drawn from seed 0" in " ".join(done.err.split())
+    record = json.loads(command("run", place / "untrained", place / "talks/one.wav", "--json").out)
+    assert (record["text"], record["words"], record["untrained_seed"]) == (None, [], 0)
+
+
+def test_a_build_without_tokens_prints_numbers_and_says_so(place: Path, command: Command) -> None:
+    done = command("run", place / "nameless", place / "talks/one.wav")
+    assert done.out == "2 1 2 1 2 1\n"
+    assert "these are numbers of classes: mctc build --tokens FILE" in done.err
+    done = command("run", place / "nameless", place / "talks/one.wav", "--format", "srt")
+    assert done.code == 2
+    assert "has no tokens, so there are no words" in done.err
+
+
+def test_a_microphone_is_heard_until_an_interrupt(
+    place: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in of the library gives the recording, then silence, and the process is interrupted."""
+    import os
+    import signal
+
+    sound = np.frombuffer((place / "talk.pcm").read_bytes(), "<i2").astype(np.float32)[:, None] / 2**15
+
+    class InputStream:
+        def __init__(self, *, samplerate: int, channels: int, dtype: str, blocksize: int, callback: Any) -> None:
+            assert (samplerate, channels, dtype) == (RATE, 1, "float32")
+            for at in range(0, len(sound), blocksize):
+                callback(sound[at : at + blocksize], blocksize, None, None)
+            self.silence = lambda: callback(np.zeros((blocksize, 1), np.float32), blocksize, None, None)
+
+        def __enter__(self) -> None:
+            self.silence()
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setitem(sys.modules, "sounddevice", SimpleNamespace(InputStream=InputStream))
+    heard: list[int] = []
+
+    def stop_behind(blocks: Iterator[Any]) -> Iterator[Any]:
+        for block in blocks:
+            heard.append(len(block))
+            if sum(heard) >= len(sound):
+                os.kill(os.getpid(), signal.SIGINT)
+            yield block
+
+    from mctc.audio import microphone as library
+
+    real = library.microphone
+    monkeypatch.setattr(library, "microphone", lambda rate: stop_behind(real(rate)))
+    before = signal.getsignal(signal.SIGINT)
+    done = command("run", place / "trained", "--mic")
+    assert (done.code, done.out) == (0, f"{SAID}\n")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_microphone_without_the_library_is_an_error_that_names_its_extra(
+    place: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    done = command("run", place / "trained", "--mic")
+    assert done.code == 1
+    assert "pip install 'mctc[mic]'" in done.err
+
+
+def test_a_terminal_shows_settled_words_plain_and_others_dimmed() -> None:
+    text = io.StringIO()
+    shown = TerminalText(text, 24)
+    shown.show(["good", "mor"], 1)
+    assert text.getvalue().split("\x1b[K")[-1] == "good \x1b[2mmor\x1b[0m"
+    shown.show(["good", "morning", "and", "thank"], 3)
+    assert text.getvalue().split("\x1b[K")[-1] == "good morning and \x1b[2mthank\x1b[0m"
+    shown.show(["good", "morning", "and", "thank", "you"], 5)
+    assert text.getvalue().split("\x1b[K")[-1] == "good morning and thank\nyou"
+    shown.close()
+    assert text.getvalue().endswith("you\n")
+
+
+def test_a_line_is_never_wider_than_the_terminal() -> None:
+    text = io.StringIO()
+    shown = TerminalText(text, 30, color=False)
+    words = [f"word{at}" * (1 + at % 4) for at in range(30)]
+    for count in range(31):
+        shown.show(words[:count], max(0, count - 6))
+    shown.show(words, 30)
+    lines = [line for line in text.getvalue().replace("\r\x1b[K", "\n").split("\n") if line]
+    assert max(map(len, lines)) <= 29
+    assert text.getvalue().split("\x1b[K")[-1].endswith(words[-1])
+
+
+def test_a_pipe_gets_settled_words_alone() -> None:
+    text = io.StringIO()
+    shown = SettledText(text)
+    shown.show(["good", "mor"], 1)
+    assert text.getvalue() == "good"
+    shown.show(["good", "morning"], 2)
+    shown.close()
+    assert text.getvalue() == "good morning\n"
