@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
+import numpy as np
+
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.passes.numbers.surroundings import Surroundings
 from mctc.rewrite.base import Context, Exact, Pass
@@ -69,10 +71,10 @@ class FoldDeployConstants(FoldConstants):
     def folds(self, op: Op) -> bool:
         """Any op, as long as it makes no more entries than it reads: storing a broadcast would cost file size.
 
-        What a layer makes of a parameter, a state that a cell starts from, stays: both factors are rounded, not the
-        product.
+        What a layer makes of a parameter or a constant, a state that a cell starts from, stays: both factors are
+        rounded or quantised, not the product.
         """
-        if op.name == "conv2d" and _of_parameter(op.operands[0]):
+        if op.name == "conv2d":
             return False
         read = sum(value.type.size for value in op.operands if value is not None)
         return all(result.type.size <= read for result in op.results)
@@ -88,21 +90,27 @@ def _returned(function: Function) -> Iterator[Op]:
                 yield op
 
 
-def _of_parameter(value: Value | None) -> bool:
-    """Whether a value is a parameter, or what ops of one operand make of it."""
-    owner = None if value is None else value.owner
-    while owner is not None and len(owner.operands) == 1 and owner.operands[0] is not None:
-        owner = owner.operands[0].owner
-    return owner is not None and owner.name == "parameter"
-
-
 def _simpler(op: Op, rewriter: Rewriter) -> Value | None:
     if op.name in NOTHING_DONE and NOTHING_DONE[op.name](op):
         rewriter.note(f"{op.name} did nothing and was dropped")
         return next(value for value in rewriter.operands(op) if value is not None)
-    if op.name == "reshape":
-        return _one_reshape(op, rewriter)
-    return None
+    if op.name == "conv2d":
+        return _nothing_convolved(op, rewriter)
+    return _one_reshape(op, rewriter) if op.name == "reshape" else None
+
+
+def _nothing_convolved(op: Op, rewriter: Rewriter) -> Value | None:
+    """A layer without a bias makes zeros of zeros, the state that a cell starts from."""
+    x, _, bias = rewriter.operands(op)
+    zeros = (
+        x is not None and x.owner is not None and x.owner.name == "constant" and not x.owner.attributes["value"].any()
+    )
+    type_ = op.result.type
+    if not zeros or bias is not None or not type_.is_static:
+        return None
+    rewriter.note("zeros convolved without a bias are zeros")
+    roles = tuple(role.value for role in type_.roles)
+    return rewriter.op("constant", value=np.zeros(type_.shape, np.float32), dtype=type_.dtype.value, roles=roles)
 
 
 def _one_reshape(op: Op, rewriter: Rewriter) -> Value | None:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from mctc.diagnostics.errors import MctcError
-from mctc.evaluate.rounding import Rounding
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array, ieee
 from mctc.ir.program import Function, Op, Value
+from mctc.ir.rounding import Rounding
 from mctc.ir.types import DType, TensorType
 
 ParameterValue = Callable[[str], Array]
@@ -74,7 +74,7 @@ def _apply(
     declared = op.definition.operand_list()
     if declared and declared[-1].variadic:
         operands = [*operands[: len(declared) - 1], tuple(operands[len(declared) - 1 :])]
-    rounded = {"gate": rounding.gate} if rounding is not None and op.definition.gates else {}
+    rounded = {"rounding": rounding} if rounding is not None and op.definition.rounds else {}
     given = op.definition.reference(op.signature, *operands, **rounded)
     if not isinstance(given, (tuple, list)) or len(given) != len(op.results):
         raise EvaluationError(f"`reference` of op {op.name} does not give its {len(op.results)} results in a tuple")

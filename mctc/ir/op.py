@@ -144,7 +144,7 @@ class OpDef:
     forms: how a target writes the op, by the target's name, for an op that the target does not know (docs/plugins.md).
     numbers: attributes that an artifact stores as numbers of the type that it computes in.
     masks: whether a finite number stands for minus infinity in it, so that its operands can outgrow it.
-    gates: whether it has gates, numbers from 0 to 1: `reference` takes `gate`, which it applies to each.
+    rounds: whether `reference` takes `rounding`, to round what engines round inside of the op as well.
     """
 
     name: ClassVar[str]
@@ -156,7 +156,7 @@ class OpDef:
     forms: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     numbers: ClassVar[tuple[str, ...]] = ()
     masks: ClassVar[bool] = False
-    gates: ClassVar[bool] = False
+    rounds: ClassVar[bool] = False
 
     @classmethod
     @cache

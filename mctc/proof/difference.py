@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mctc.evaluate.rounding import Rounding
 from mctc.ir.op import Array
+from mctc.ir.rounding import Rounding
 from mctc.proof.limits import PREDICTED, Limit
 
 

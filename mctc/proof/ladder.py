@@ -18,10 +18,10 @@ from mctc.build.target import Target
 from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import did_you_mean, listing
-from mctc.evaluate.rounding import Rounding
 from mctc.ir.op import Array
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program
+from mctc.ir.rounding import Rounding
 from mctc.ir.text import parse_program
 from mctc.ir.types import Role
 from mctc.proof.battery import BATTERY, BROKEN, NOISE, SILENCE, Item

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mctc.evaluate.rounding import Rounding
+from mctc.ir.rounding import Rounding
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,11 @@ class Limit:
     @property
     def roundings(self) -> tuple[Rounding, ...]:
         """The ways to round the reference, either of which may explain an error."""
-        return () if self.rounding is None else (Rounding(self.rounding), Rounding(self.rounding, jitters=True))
+        return (
+            ()
+            if self.rounding is None
+            else (Rounding(self.rounding), *(Rounding(self.rounding, seed) for seed in JITTERS))
+        )
 
     def __str__(self) -> str:
         return f"{self.error:g}" if self.decibels is None else f"{self.decibels:g} dB"
@@ -58,9 +62,12 @@ FP16 = Limit(
 )
 LIMITS = (PASS, STEPS, FP32, FP16)
 
+JITTERS = range(1, 9)
+"""Seeds: in one draw of signs, two terms that cancel move the same way half of the time."""
+
 PREDICTED = 16.0
 """How many times as much as rounding the results of ops predicts an engine may be off: sums inside of an op round too,
-a product of a thousand terms by up to thirty-two roundings in a random walk, and a prediction is one draw of many."""
+a product of a thousand terms by up to thirty-two roundings in a random walk."""
 
 
 def limit_of(precision: str) -> Limit:

@@ -15,9 +15,9 @@ from mctc.build.options import BuildError
 from mctc.build.target import Agreement, Interface
 from mctc.diagnostics.errors import MctcError
 from mctc.evaluate.reference import ParameterValue, evaluate
-from mctc.evaluate.rounding import Rounding
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program
+from mctc.ir.rounding import Rounding
 from mctc.proof.battery import CONSTANT, NOISE, SILENCE, Item, draw, draw_types
 from mctc.proof.difference import Difference, Scale, difference, within
 from mctc.proof.limits import limit_of

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from mctc.evaluate.rounding import Rounding
 from mctc.ir.op import Array
+from mctc.ir.rounding import Rounding
 from mctc.proof.battery import Item
 from mctc.proof.difference import Difference, Scale, difference, within
 from mctc.proof.limits import Limit

@@ -12,9 +12,9 @@ import numpy as np
 
 from mctc.evaluate.adapt import adapt
 from mctc.evaluate.reference import ParameterValue, evaluate
-from mctc.evaluate.rounding import Rounding
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Program
+from mctc.ir.rounding import Rounding
 from mctc.ir.types import Role, TensorType
 from mctc.proof.battery import BATTERY, NOISE, Item, draw
 from mctc.proof.parameters import kept

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from mctc.evaluate.reference import ParameterValue, evaluate
-from mctc.evaluate.rounding import Rounding
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Value
+from mctc.ir.rounding import Rounding
 
 
 class _FoundError(Exception):

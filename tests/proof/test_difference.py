@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mctc.evaluate.rounding import Rounding
+from mctc.ir.rounding import Rounding
 from mctc.proof.difference import Difference, Scale, difference, signal_to_noise, within
 from mctc.proof.limits import FP16, FP32, LIMITS, PASS, PREDICTED
 

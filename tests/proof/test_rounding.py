@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mctc.evaluate.reference import evaluate
-from mctc.evaluate.rounding import Rounding
+from mctc.ir.rounding import Rounding
 from mctc.ir.text import parse_program
 
-NEAREST, JITTER = Rounding(np.float32), Rounding(np.float32, jitters=True)
+NEAREST, JITTER = Rounding(np.float32), Rounding(np.float32, jitters=1)
 U = 2.0**-24
 
 

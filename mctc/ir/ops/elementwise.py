@@ -9,9 +9,8 @@ import numpy as np
 
 from mctc.ir.op import FLOATS, REQUIRED, Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.ops.broadcast import broadcast_axes, spread
+from mctc.ir.rounding import EXACT, Rounding
 from mctc.ir.types import DType, TensorType
-
-Gate = Callable[[Array], Array]
 
 
 def sigmoid(x: Array) -> Array:
@@ -71,9 +70,9 @@ class Unary(OpDef):
         return (s["x"],)
 
     @classmethod
-    def reference(cls, s: Signature, *operands: Any, gate: Gate | None = None) -> Sequence[Array]:
+    def reference(cls, s: Signature, *operands: Any, rounding: Rounding = EXACT) -> Sequence[Array]:
         y = cls.function(operands[0])
-        return (y if gate is None else gate(y),)
+        return (rounding.gate(y) if cls.rounds else y,)
 
 
 class Binary(OpDef):
@@ -96,7 +95,7 @@ class Binary(OpDef):
 
 for _name, (_doc, _function) in UNARY.items():
     _members = {"__doc__": _doc + ".", "name": _name, "function": staticmethod(_function)}
-    declare(type(_name, (Unary,), {**_members, "nonzero": NONZERO.get(_name, ()), "gates": _name == "sigmoid"}))
+    declare(type(_name, (Unary,), {**_members, "nonzero": NONZERO.get(_name, ()), "rounds": _name == "sigmoid"}))
 for _name, (_doc, _binary) in BINARY.items():
     _members = {"__doc__": _doc + ".", "name": _name, "function": staticmethod(_binary)}
     declare(type(_name, (Binary,), {**_members, "nonzero": NONZERO.get(_name, ())}))

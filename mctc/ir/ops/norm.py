@@ -10,6 +10,7 @@ import numpy as np
 from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare
 from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.linear import channel_axis
+from mctc.ir.rounding import EXACT, Rounding
 from mctc.ir.time import TimeBehaviour, Whole
 from mctc.ir.types import TensorType
 
@@ -51,12 +52,13 @@ class LayerNorm(ChannelNorm):
     operands = "x weight? bias?"
     takes = FLOATS
     numbers = ("epsilon",)
+    rounds = True
 
     @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
+    def reference(cls, s: Signature, *operands: Any, rounding: Rounding = EXACT) -> Sequence[Array]:
         x, weight, bias = operands
         axis = channel_axis(s, "x")
-        centred = x - x.mean(axis, keepdims=True)
+        centred = x - rounding.mean(x, axis)
         variance = np.square(centred).mean(axis, keepdims=True)
         return cls.affine(s, centred / np.sqrt(variance + s.float("epsilon")), weight, bias)
 

@@ -9,16 +9,13 @@ import numpy as np
 
 from mctc.ir.dims import Extent
 from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare
-from mctc.ir.ops.elementwise import Gate, sigmoid
+from mctc.ir.ops.elementwise import sigmoid
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.mask import check_mask, mask_along
 from mctc.ir.ops.shape import laid_out
+from mctc.ir.rounding import EXACT, Rounding
 from mctc.ir.time import Recurrent, TimeBehaviour
 from mctc.ir.types import Axis, Role, TensorType
-
-
-def _as_it_is(gate: Array) -> Array:
-    return gate
 
 
 def state_type(x: TensorType, channels: Extent) -> TensorType:
@@ -40,7 +37,7 @@ def check_state(s: Signature, operand: str, expected: TensorType) -> None:
 class Cell(OpDef):
     """Base: x [.., T, I] to y [.., T, H]; weights stack the gates along their first axis."""
 
-    gates = True
+    rounds = True
     stacked: int  # gates, along the first axis of the weights
     hidden: tuple[str, ...]
 
@@ -112,15 +109,15 @@ class Lstm(Cell):
     stacked, hidden = 4, ("h", "c")
 
     @classmethod
-    def reference(cls, s: Signature, *operands: Any, gate: Gate = _as_it_is) -> Sequence[Array]:
+    def reference(cls, s: Signature, *operands: Any, rounding: Rounding = EXACT) -> Sequence[Array]:
         x, weight_ih, weight_hh, bias, h0, c0, mask = operands
 
         def step(frame: Array, states: Sequence[Array]) -> list[Array]:
             h, c = states
             gates = frame @ weight_ih.T + h @ weight_hh.T + (0 if bias is None else bias)
             i, f, g, o = np.split(gates, 4, -1)
-            c = gate(sigmoid(f)) * c + gate(sigmoid(i)) * np.tanh(g)
-            return [gate(sigmoid(o)) * np.tanh(c), c]
+            c = rounding.gate(sigmoid(f)) * c + rounding.gate(sigmoid(i)) * np.tanh(g)
+            return [rounding.gate(sigmoid(o)) * np.tanh(c), c]
 
         return cls.run(s, x, (h0, c0), mask, step)
 
@@ -138,14 +135,14 @@ class Gru(Cell):
     stacked, hidden = 3, ("h",)
 
     @classmethod
-    def reference(cls, s: Signature, *operands: Any, gate: Gate = _as_it_is) -> Sequence[Array]:
+    def reference(cls, s: Signature, *operands: Any, rounding: Rounding = EXACT) -> Sequence[Array]:
         x, weight_ih, weight_hh, bias_ih, bias_hh, h0, mask = operands
 
         def step(frame: Array, states: Sequence[Array]) -> list[Array]:
             (h,) = states
             from_x = np.split(frame @ weight_ih.T + (0 if bias_ih is None else bias_ih), 3, -1)
             from_h = np.split(h @ weight_hh.T + (0 if bias_hh is None else bias_hh), 3, -1)
-            r, z = gate(sigmoid(from_x[0] + from_h[0])), gate(sigmoid(from_x[1] + from_h[1]))
+            r, z = rounding.gate(sigmoid(from_x[0] + from_h[0])), rounding.gate(sigmoid(from_x[1] + from_h[1]))
             return [(1 - z) * np.tanh(from_x[2] + r * from_h[2]) + z * h]
 
         return cls.run(s, x, (h0,), mask, step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ COUNTS = 2048  # up to here fp16 holds every whole number
 
 @dataclass(frozen=True)
 class Rounding:
-    """Rounds floating-point arrays to `dtype`: to its nearest number or, if `jitters`, half of a last digit up or down.
+    """Rounds floating-point arrays to `dtype`: to its nearest number or, with a seed for `jitters`, half of a last
+    digit up or down. None: as they are.
 
     What comes in by half of a digit off goes through sums as the rounding of their partial sums does: where large
     terms cancel, little that is right is left (Higham, Accuracy and Stability of Numerical Algorithms, 3.1). Whole
@@ -22,11 +23,11 @@ class Rounding:
     """
 
     dtype: Any
-    jitters: bool = False
+    jitters: int = 0
 
     def __call__(self, array: Array) -> Array:
         """The array in its own element type; other than floating-point ones as they are."""
-        if array.dtype.kind != "f":
+        if self.dtype is None or array.dtype.kind != "f":
             return array
         if not self.jitters:
             return array.astype(self.dtype).astype(array.dtype)
@@ -36,11 +37,20 @@ class Rounding:
     def gate(self, array: Array) -> Array:
         """Numbers from 0 to 1 with an absolute error, that of numbers next to 1: engines take a logistic function from
         a rational approximation or a table, and small values of it have few right digits."""
-        if self.jitters:
-            return (array + self._halves(array)).astype(array.dtype)
-        return self(1 + array) - 1
+        if self.dtype is None:
+            return array
+        return (array + self._halves(array)).astype(array.dtype) if self.jitters else self(1 + array) - 1
+
+    def mean(self, x: Array, axis: int) -> Array:
+        """The mean along an axis, which stays with extent 1, as a sum in fp32 leaves it: what is centred on it is off
+        by as much, whether its numbers are far from 0 or near each other."""
+        mean: Array = x.mean(axis, keepdims=True)
+        return mean if self.dtype is None else replace(self, dtype=np.float32)(mean)
 
     def _halves(self, array: Array) -> Array:
         """Half of the last digit of 1, up or down: the same for every array of a shape."""
-        signs = np.random.default_rng(array.size).choice((-1.0, 1.0), array.shape)
+        signs = np.random.default_rng((self.jitters, array.size)).choice((-1.0, 1.0), array.shape)
         return np.asarray(signs * np.finfo(self.dtype).eps / 2)
+
+
+EXACT = Rounding(None)
