@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -29,14 +29,14 @@ class Usage:
     output: str
 
 
-def measure(command: Command, cwd: Path, environment: Mapping[str, str]) -> Usage:
-    """Runs a command to its end. Raises ProcessError when it fails."""
+def measure(command: Command, cwd: Path, environment: Mapping[str, str], accepted: Collection[int] = (0,)) -> Usage:
+    """Runs a command to its end. Raises ProcessError when it exits with a code that isn't accepted."""
     with tempfile.NamedTemporaryFile() as report:
         launched = [sys.executable, "-I", "-S", str(LAUNCH), report.name, *map(str, command)]
         done = subprocess.run(
             launched, cwd=cwd, env=dict(environment), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
-        if done.returncode:
+        if done.returncode not in accepted:
             shown = " ".join(map(str, command))
             raise ProcessError(f"`{shown}` failed with {done.returncode}: {done.stdout[-800:]}")
         return Usage(**json.loads(Path(report.name).read_text(encoding="utf-8")), output=done.stdout)

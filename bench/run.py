@@ -37,6 +37,9 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", type=Path, help="the script that the build is compared with; its rows need it")
+    parser.add_argument(
+        "--packages", type=Path, help="a folder of models that others made; the row of that name needs it"
+    )
     parser.add_argument("--rows", metavar="A,B", help="only these kinds of rows (a wrong name lists them)")
     parser.add_argument("--out", type=Path, help="the file whose measured part is replaced")
     parser.add_argument("--pairs", type=int, default=7, help="runs of each side of a comparison (7)")
@@ -55,7 +58,13 @@ def _measure(given: argparse.Namespace, work: Path) -> int:
     names = given.rows.split(",") if given.rows else list(ROWS)
     if unknown := [name for name in names if name not in ROWS]:
         raise SystemExit(f"there are no rows {', '.join(unknown)}; there are: {', '.join(ROWS)}")
-    setting = Setting(ROOT, work, given.peer and given.peer.resolve(), max(1, given.pairs))
+    setting = Setting(
+        ROOT,
+        work,
+        given.peer and given.peer.resolve(),
+        max(1, given.pairs),
+        given.packages and given.packages.resolve(),
+    )
     rows: list[Row] = []
     for name in names:
         try:

@@ -14,12 +14,14 @@ from bench.process import Command, Usage, measure
 
 @dataclass(frozen=True)
 class Setting:
-    """root: the tree; work: a folder to write in; peer: the peer's script; pairs: how often two sides are run."""
+    """root: the tree; work: a folder to write in; peer: the peer's script; pairs: how often two sides are run;
+    packages: a folder of models that others made."""
 
     root: Path
     work: Path
     peer: Path | None
     pairs: int
+    packages: Path | None = None
     environment: Mapping[str, str] = field(default_factory=variables)
 
     @property
