@@ -49,7 +49,8 @@ class FunctionEmitter:
         self._values: dict[Value, Name] = {}
         self._constants: dict[object, Name] = {}
         self._outputs: dict[Value, Name] = {}
-        self._late: list[tuple[Name, Value]] = []  # outputs that repeat another one: copied at the end
+        self._late: list[tuple[Name, Value]] = []  # outputs that repeat another value: copied at the end
+        self._kept: set[Value] = set() if states_as_io else _written_from(function)
 
     def run(self, rules: Mapping[str, Rule]) -> None:
         """Writes the whole function. Raises EmitError for an op without a Core ML form."""
@@ -137,7 +138,7 @@ class FunctionEmitter:
         for result, value in self._wanted():
             output = Name(self.names.reserve(result))
             self.block.outputs.append(output)
-            if value in self._values or value in self._outputs or _is_constant(value):
+            if value in self._values or value in self._outputs or value in self._kept or _is_constant(value):
                 self._late.append((output, value))
             else:
                 self._outputs[value] = output
@@ -151,7 +152,8 @@ class FunctionEmitter:
     def _close(self) -> None:
         for name, value in self._late:
             type_ = (MIL_DTYPE[value.type.dtype], value.type.shape)
-            self._operation(value.owner, "identity", {"x": self._values[value]}, [name], [type_])
+            kind, factor = ("mul", {"y": 1.0}) if value in self._kept and value.type.dtype.is_float else ("identity", {})
+            self._operation(value.owner, kind, {"x": self._values[value], **factor}, [name], [type_])
         if not self._states_as_io:
             for state in self.function.states:
                 called = identifier(state.name)
@@ -230,6 +232,22 @@ class FunctionEmitter:
         set_tensor_type(message.outputs.add(name=name).type, "fp16", stored.shape)
         set_string(message.attributes["name"], name)
         return name
+
+
+def _written_from(function: Function) -> set[Value]:
+    """What new states are computed from, themselves included.
+
+    A program that returns such a value is reported to crash where it is loaded (ANE-ST-008), so a product with 1 goes
+    out in its place.
+    """
+    found: set[Value] = set()
+    waiting = [state.update for state in function.states]
+    while waiting:
+        value = waiting.pop()
+        if value not in found:
+            found.add(value)
+            waiting += [each for each in (value.owner.operands if value.owner else ()) if each is not None]
+    return found
 
 
 def _is_constant(value: Value) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import product
+from struct import pack, unpack
 from typing import Any
 
 from mctc.lint.coreml.graph import Op, elements, read_constant
@@ -68,9 +69,9 @@ def _bound(op: Op, binding: Reference | Constant, depth: int) -> Interval | None
     if constant is not None:
         return extremes(constant)
     assert isinstance(binding, Reference)
-    if binding.name in function.fixed:
+    if binding.name in function.fixed and binding.name not in function.folded:
         return None
-    made = function.made.get(binding.name)
+    made = function.folded.get(binding.name) or function.made.get(binding.name)
     if made is None:
         return UNBOUNDED  # an input
     if made.type in FIXED:
@@ -86,6 +87,21 @@ def _anything(op: Op, depth: int) -> Interval | None:
 
 def _same(op: Op, depth: int) -> Interval | None:
     return bounds(op, "x", depth)
+
+
+def _cast(op: Op, depth: int) -> Interval | None:
+    found = bounds(op, "x", depth)
+    if found is None or op.result is None or op.result.dtype != "fp16":
+        return found
+    return as_fp16(found[0]), as_fp16(found[1])
+
+
+def as_fp16(number: float) -> float:
+    """The nearest fp16 number: an infinity from 65520 on, 0 up to 2^-25."""
+    try:
+        return float(unpack("<e", pack("<e", number))[0])
+    except OverflowError:
+        return math.copysign(INF, number)
 
 
 def _joined(op: Op, depth: int) -> Interval | None:
@@ -245,13 +261,14 @@ FIXED: dict[str, Interval] = {
     **dict.fromkeys(("rsqrt", "reduce_sum_square", "reduce_l1_norm", "reduce_l2_norm"), (0.0, INF)),
 }  # fmt: skip
 _PASSED_ON = (
-    "reshape", "transpose", "expand_dims", "squeeze", "cast", "identity", "slice_by_index", "slice_by_size", "split",
+    "reshape", "transpose", "expand_dims", "squeeze", "identity", "slice_by_index", "slice_by_size", "split",
     "tile", "reverse", "gather", "gather_along_axis", "reduce_mean", "reduce_max", "reduce_min",
     "avg_pool", "max_pool", "upsample_nearest_neighbor",
 )  # fmt: skip
 _RESULTS: dict[str, Callable[[Op, int], Interval | None]] = {
     **dict.fromkeys(_PASSED_ON, _same),
     **dict.fromkeys(("concat", "stack"), _joined),
+    "cast": _cast,
     "add": _two(lambda a, b: (_sum(a[0], b[0], -INF), _sum(a[1], b[1], INF))),
     "sub": _sub,
     "mul": _mul,

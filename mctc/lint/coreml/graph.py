@@ -186,9 +186,9 @@ class FunctionGraph:
     """A function of a package, at one size where its inputs can have several.
 
     ops: what computes, in order. types: of every value. constants: stored ones by name. compressed: the constexpr op by
-    the name of its result. fixed: names of all values known before the program runs. made, uses: ops by the names of
-    the values that they make and take. by_index: every op, those over constants included, by its operation's index.
-    misfit: where its ops don't fit together at this size.
+    the name of its result; folded: other ops over constants alone, likewise. fixed: names of all values known before
+    the program runs. made, uses: ops by the names of the values that they make and take. by_index: every op, those over
+    constants included, by its operation's index. misfit: where its ops don't fit together at this size.
     """
 
     def __init__(self, function: Function, package: PackageGraph, misfit: Misfit | None = None) -> None:
@@ -200,6 +200,7 @@ class FunctionGraph:
         self.types: dict[str, ValueType] = {item.name: item.type for item in (*function.inputs, *function.states)}
         self.constants: dict[str, Constant] = {}
         self.compressed: dict[str, Op] = {}
+        self.folded: dict[str, Op] = {}
         self.fixed: set[str] = set()
         self.made: dict[str, Op] = {}
         self.uses: dict[str, list[Op]] = {}
@@ -274,8 +275,7 @@ class FunctionGraph:
     def _fix(self, op: Op, *, compressed: bool) -> None:
         for result in op.results:
             self.fixed.add(result.name)
-            if compressed:
-                self.compressed[result.name] = op
+            (self.compressed if compressed else self.folded)[result.name] = op
 
     def _add_op(self, op: Op, references: Iterable[str]) -> None:
         self.ops.append(op)

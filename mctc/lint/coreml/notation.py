@@ -5,6 +5,7 @@
     k: enum[fp16[1, 80], fp16[1, 160]]                          an input of enumerated shapes
     s: state[fp16[1, 64, 1, 32]]                                a state
     w: fp16[64, 64, 1, 1] = constexpr_lut_to_dense(indices=uint4[64, 64, 1, 1], lut=fp16[1, 1, 1, 1, 16, 1])
+    c: fp16 = const(val=0.5)                                    a constant with a name
     y: fp16[1, 64, 32, 32] = conv(x=x, weight=w, strides=[1, 1])
     a: (fp16[1, 32, 32, 32], fp16[1, 32, 32, 32]) = split(x=y, num_splits=2, axis=1)     results a and a_1
     return y
@@ -175,6 +176,8 @@ class _FunctionReader:
         called = str(ast.literal_eval(given)) if given is not None else (fresh[0] if fresh else call.func.id)
         extra = ast.literal_eval(keywords["attributes"]) if "attributes" in keywords else {}
         attributes = {key: _constant(value) for key, value in {"name": called, **extra}.items()}
+        if call.func.id == "const":
+            (attributes["val"],) = operands.pop("val")
         outputs = tuple(NamedType(each, type_) for each, type_ in zip(fresh, results))
         self.types.update((each.name, each.type) for each in outputs)
         blocks = tuple(Block((), (), ()) for _ in range(BRANCHING.get(call.func.id, 0)))

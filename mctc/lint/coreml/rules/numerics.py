@@ -1,6 +1,7 @@
 """Numbers that go wrong on the engine while placement stays (ANE-NM): overflow, underflow, scales.
 
-Here is what asks how large or small a value can get; numeric_ops.py holds the rules on single ops, and dual_engine.py
+Here is what asks how large or small a value can get. numeric_ops.py holds the rules on single ops, lost_constants.py
+those on constants, overflowing_forms.py and converted_wrong.py those on how a function is written, and dual_engine.py
 the chain of convolutions (ANE-NM-011).
 """
 
@@ -9,7 +10,10 @@ from __future__ import annotations
 from mctc.lint.coreml.bounds import FP16_SMALLEST, INF, bounds, is_square, magnitude, power
 from mctc.lint.coreml.graph import Op
 from mctc.lint.coreml.rule import OpRule, RuleFamily, Severity
+from mctc.lint.coreml.rules.converted_wrong import CONVERTED_WRONG
+from mctc.lint.coreml.rules.lost_constants import LOST_CONSTANTS
 from mctc.lint.coreml.rules.numeric_ops import NUMERIC_OPS
+from mctc.lint.coreml.rules.overflowing_forms import OVERFLOWING_FORMS, is_log_of_softmax
 from mctc.lint.coreml.sources import GUIDE
 from mctc.lint.coreml.target import Target
 from mctc.lint.coreml.trace import VIEWS, after, behind_views
@@ -109,7 +113,7 @@ def _near_zero(op: Op, _: Target) -> str | None:
         if root is None or root.type != "sqrt":
             return None
         asked, operand = root, "x"
-    if asked.dtype(operand) != "fp16" or (op.type == "pow" and (power(op) or 0) >= 0):
+    if asked.dtype(operand) != "fp16" or is_log_of_softmax(op) or (op.type == "pow" and (power(op) or 0) >= 0):
         return None
     epsilon, low = _epsilon(asked), _lowest(asked, operand)
     if low is None or max(epsilon, epsilon + low) >= FP16_SMALLEST:
@@ -276,7 +280,16 @@ NEAR_ZERO = OpRule(
 RULES = RuleFamily(
     name="numerics",
     title="Numbers that go wrong on the engine",
-    rules=(SQUARED_NORM, INFLATED_EPSILON, EXPONENTIAL, NEAR_ZERO, *NUMERIC_OPS),
+    rules=(
+        SQUARED_NORM,
+        INFLATED_EPSILON,
+        EXPONENTIAL,
+        NEAR_ZERO,
+        *NUMERIC_OPS,
+        *LOST_CONSTANTS,
+        *OVERFLOWING_FORMS,
+        *CONVERTED_WRONG,
+    ),
     not_decidable=(
         ("ANE-NM-006", "whether an input or an op gives a NaN (which turns into a large number) depends on the values"),
     ),

@@ -9,6 +9,7 @@ from mctc.lint.coreml.forms import axis
 from mctc.lint.coreml.graph import FunctionGraph, Op, PackageGraph, Shape, as_tensor, elements
 from mctc.lint.coreml.interface import enumerated
 from mctc.lint.coreml.rule import Effect, FunctionRule, Hit, OpRule, PackageRule, RuleFamily, Severity, Sides, listed
+from mctc.lint.coreml.rules.state_outputs import STATE_OUTPUTS
 from mctc.lint.coreml.target import Scope, Target
 
 ACCESSES = ("read_state", "write_state", "coreml_update_state")
@@ -442,5 +443,6 @@ RULES = RuleFamily(
                 return y
             """,
         ),
+        *STATE_OUTPUTS,
     ),
 )

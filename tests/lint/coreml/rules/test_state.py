@@ -163,8 +163,9 @@ def test_one_packed_state_has_no_more_than_the_contested_finding(check: Check) -
     f: fp16[1, 1, 1, 64] = slice_by_index(x=r, begin=[0, 0, 0, 0], end=[1, 1, 1, 64])
     g: fp16[1, 1, 1, 3904] = slice_by_index(x=r, begin=[0, 0, 0, 192], end=[1, 1, 1, 4096])
     n: fp16[1, 1, 1, 4096] = concat(values=[f, e, g], axis=3, interleave=False)
+    o: fp16[1, 64, 1, 10] = relu(x=c)
     write_state(input=s, data=n)
-    return c
+    return o
     """
     found = {finding.rule.code for finding in check(text, system="ios18").findings}
     assert {code for code in found if code.startswith("ANE-ST")} == {"ANE-ST-001"}
