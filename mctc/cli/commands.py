@@ -26,6 +26,7 @@ COMMANDS = {
     "fmt": Entry("mctc.cli.fmt", "fmt", "Format specs."),
     "show": Entry("mctc.cli.show", "show", "Print the program of a spec, before or after any pass."),
     "lint": Entry("mctc.cli.lint", "lint", "Check packages for what leaves the Neural Engine."),
+    "info": Entry("mctc.cli.info", "info", "Say what a package is: interface, sizes, weights, work."),
     "explain": Entry("mctc.cli.explain", "explain", "Explain a diagnostic code or a lint rule."),
     "passes": Entry("mctc.cli.passes", "passes", "List the passes in pipeline order, with what they promise."),
     "build": Entry("mctc.cli.build", "build", "Build a spec for a target."),

@@ -291,3 +291,19 @@ def test_exclude_leaves_out_packages_by_name_and_folder(mctc: Run, package: Path
     done = mctc("lint", ".", "--exclude", "*.mlpackage")
     assert done.returncode == 0
     assert "no package is left to check" in done.stderr
+
+
+def test_info_says_what_a_package_is(mctc: Run, flexible: Path, tmp_path: Path) -> None:
+    done = mctc("info", str(flexible))
+    assert done.returncode == 0
+    assert "axis 3 from 16 to 70000" in done.stdout
+    assert "at x=1x32x4x64 (default)" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= max(80, len(str(flexible)))
+    data = json.loads(mctc("info", str(flexible), "--format", "json", "--shape", "x=1x32x4x32").stdout)
+    assert data["models"][0]["functions"][0]["sizes"][0]["size"] == "x=1x32x4x32"
+    (tmp_path / "empty.mlmodel").write_bytes(b"")
+    done = mctc("info", str(flexible), "empty.mlmodel")
+    assert done.returncode == 2
+    assert "axis 3 from 16 to 70000" in done.stdout
+    assert "error: " in done.stderr
+    assert mctc("info", str(flexible), "--shape", "y=1").returncode == 2

@@ -301,7 +301,7 @@ class PackageGraph:
         sizes: dict[Any, int] = {}
         for graph in self.functions.values():
             for constant in graph.stored():
-                sizes[_place(constant)] = constant.stored_bytes or tensor_bytes(constant.type)
+                sizes[place_of(constant)] = constant.stored_bytes or tensor_bytes(constant.type)
         return sum(sizes.values())
 
 
@@ -356,7 +356,7 @@ def as_tensor(type_: ValueType | None) -> TensorType | None:
     return type_.element if isinstance(type_, ListType) else None
 
 
-def _place(constant: Constant) -> Any:
+def place_of(constant: Constant) -> Any:
     """What tells two stored constants apart: the place in the weight file, or being another object."""
     start = getattr(constant.loader, "start", None)
     return id(constant) if start is None else (getattr(constant.loader.file, "path", None), start)  # type: ignore[attr-defined]

@@ -33,8 +33,13 @@ class Size:
     @property
     def label(self) -> str:
         """'mel=1x80x3000 (default, greatest)'."""
-        roles = [role for role in self.roles if role != LISTED] or [LISTED]
-        return f"{self} ({', '.join(roles)})"
+        return labelled(str(self), self.roles)
+
+
+def labelled(size: str, roles: Sequence[str]) -> str:
+    """A size with what it is; that it is listed goes without saying where it is something else."""
+    said = [role for role in roles if role != LISTED] or [LISTED]
+    return f"{size} ({', '.join(said)})"
 
 
 @dataclass(frozen=True)
