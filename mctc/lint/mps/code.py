@@ -17,6 +17,8 @@ Node = TypeVar("Node", bound=ast.AST)
 BRANCHES = (ast.If, ast.IfExp, ast.While)
 CUDA_WORDS = ("cuda", "gpu", "nccl", "nvidia", "rocm")
 DEVICE_WORDS = (*CUDA_WORDS, "mps", "device", "accelerator", "darwin", "metal")
+LOADING_WORDS = ("collate", "dataset", "dataloader", "data_loader", "sampler", "getitem__", "worker_init")
+DATA = ("Dataset", "Sampler")  # how the names of torch's base classes for data end
 EXITS = ("sys.exit", "exit", "quit", "os._exit")
 
 
@@ -186,6 +188,14 @@ class Code:
         branches: list[ast.If | ast.IfExp | ast.While] = [*self.all(ast.If), *self.all(ast.IfExp), *self.all(ast.While)]
         tests = (branch.test for branch in branches)
         return {self.function(test) for test in tests if self.speaks_of(test, ("mps",))} - {self.tree}
+
+    def loads_data(self, node: ast.AST) -> bool:
+        """Whether code makes examples or batches: it runs on the CPU, in the workers of a data loader."""
+        for above in self.ancestors(node):
+            bases = [self.name(base) for base in above.bases] if isinstance(above, ast.ClassDef) else []
+            if says(getattr(above, "name", ""), LOADING_WORDS) or any(each.endswith(DATA) for each in bases):
+                return True
+        return False
 
     def leaves(self, statement: ast.stmt) -> bool:
         """Whether a block ends its function, its turn of a loop or the program with `statement`."""

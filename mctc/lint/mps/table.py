@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from mctc.lint.mps.rule import Rule
-from mctc.lint.mps.rules import choice, device, loading, losses, memory, modules, numbers, operators, reading, waits
+from mctc.lint.mps.rules import (
+    choice,
+    complexes,
+    device,
+    loading,
+    losses,
+    memory,
+    modules,
+    numbers,
+    operators,
+    optimizers,
+    reading,
+    waits,
+)
 
 SUBJECTS = {
     "Files": reading,
@@ -15,6 +28,8 @@ SUBJECTS = {
     "Memory": memory,
     "Waiting for the GPU": waits,
     "Operations": operators,
+    "Optimizers": optimizers,
+    "Complex numbers": complexes,
     "Data loading": loading,
 }
 RULES: dict[str, Rule] = {rule.code: rule for subject in SUBJECTS.values() for rule in subject.RULES}

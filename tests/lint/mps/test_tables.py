@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from mctc.lint.mps.rules.complexes import UNSUPPORTED
 from mctc.lint.mps.rules.device import RAISES, WITHOUT_EFFECT
 from mctc.lint.mps.rules.operators import WITHOUT_KERNEL
+from mctc.lint.mps.rules.optimizers import SINCE, WITHOUT
 from mctc.lint.mps.tensors import CREATION
 
 torch = pytest.importorskip("torch")
@@ -53,6 +55,25 @@ def test_what_mps060_names_has_no_kernel_for_mps() -> None:
         assert {"CPU", "CUDA"} <= backends, called
         assert "MPS" not in backends, called
         assert not any(each.startswith("Composite") for each in backends), called
+
+
+@pytest.mark.skipif(not torch.__version__.startswith("2.13."), reason="the table is that of torch 2.13")
+def test_what_mps068_names_is_not_among_what_torch_tests_for_complex_tensors() -> None:
+    text = (Path(torch.__file__).parent / "testing/_internal/common_mps.py").read_text(encoding="utf-8")
+    supported = text[text.index("SUPPORTED_COMPLEX_OPS = {") : text.index("MACOS_BEFORE_14_4_XFAILLIST")]
+    assert '"linalg.svd",' in supported
+    for name in UNSUPPORTED:
+        assert f'"{name}",' not in supported
+        assert callable(find(name))
+
+
+def test_fused_kernels_of_mps_are_those_that_torch_dispatches() -> None:
+    import torchgen
+
+    text = (Path(torchgen.__file__).parent / "packaged/ATen/native/native_functions.yaml").read_text()
+    for name in (*SINCE, WITHOUT):
+        entry = text[text.index(f"- func: _fused_{name.lower()}_(") :]
+        assert ("MPS:" in entry[: entry.index("- func:", 1)]) is (name in SINCE)
 
 
 @pytest.mark.parametrize("name", sorted(CREATION))

@@ -14,7 +14,6 @@ from mctc.lint.mps.widths import Widths, escapes
 
 HALVES = {"torch.float16", "torch.half", "torch.bfloat16"}
 RELATIVE_TOLERANCE = 1e-4  # what the guide asks for
-LOADING_WORDS = ("collate", "dataset", "dataloader", "data_loader", "sampler", "getitem__", "worker_init")
 DEFAULTS = ("torch.set_default_dtype", "torch.set_default_tensor_type")
 
 
@@ -60,10 +59,10 @@ def _asked_for(code: Code, widths: Widths, casts: Casts, call: ast.Call) -> ast.
     tensors, name = Tensors.of(code), code.called(call)
     wide = next((each for each in _arguments(call) if widths.is_double(each)), None)
     if not name and method(call) in ("double", "cdouble") and not call.args:
-        return None if tensors.elsewhere(receiver(call)) or _is_loading(code, call) else call
+        return None if tensors.elsewhere(receiver(call)) or code.loads_data(call) else call
     if not name and method(call) in ("to", "type") and wide is not None:
         on_cpu = device_of(code, argument(call, "device", 0)) == "cpu" or tensors.elsewhere(receiver(call))
-        return None if on_cpu or _is_loading(code, call) else wide
+        return None if on_cpu or code.loads_data(call) else wide
     if name in DEFAULTS:
         return wide
     if name in CREATION | WRAPPERS or _is_layer(name):
@@ -103,16 +102,6 @@ def _is_about_doubles(code: Code, node: ast.AST) -> bool:
     return about or any("cpu" in name.split("_") for name in (*names, PurePath(code.source.name).stem.lower()))
 
 
-def _is_loading(code: Code, node: ast.AST) -> bool:
-    """Whether code makes examples or batches: it runs on the CPU, in the workers of a data loader."""
-    for above in code.ancestors(node):
-        name = getattr(above, "name", "").lower()
-        bases = [code.name(base) for base in above.bases] if isinstance(above, ast.ClassDef) else []
-        if any(word in name for word in LOADING_WORDS) or any(each.endswith(("Dataset", "Sampler")) for each in bases):
-            return True
-    return False
-
-
 def _arguments(call: ast.Call) -> list[ast.expr]:
     return [*call.args, *(keyword.value for keyword in call.keywords)]
 
@@ -126,7 +115,7 @@ def doubles_of_numpy(code: Code) -> Iterator[Finding]:
         origin = widths.array(call.args[0])
         if origin is None or code.guarded(call) or code.knows_mps(call):
             continue
-        if origin in sent or (casts.keeps(call) and not _is_loading(code, call) and escapes(code, call)):
+        if origin in sent or (casts.keeps(call) and not code.loads_data(call) and escapes(code, call)):
             yield Finding(call.args[0], "numpy's float64 becomes a float64 tensor, which MPS refuses")
 
 
