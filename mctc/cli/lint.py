@@ -91,6 +91,7 @@ def _code(
     ignore: tuple[str, ...],
     statistics: bool,
     form: str | None,
+    output: Path | None,
     config: Path | None,
     isolated: bool,
     **others: Any,
@@ -101,4 +102,6 @@ def _code(
     if said:
         name = {"system": "os", "everything": "all", "shapes": "shape"}.get(said[0], said[0].replace("_", "-"))
         raise UsageError(f"--{name} is for packages, not for training code", hint="leave it out, or --mps")
-    return lint_code(paths, select, ignore, statistics=statistics, form=form, config=config, isolated=isolated)
+    return lint_code(
+        paths, select, ignore, statistics=statistics, form=form, output=output, config=config, isolated=isolated
+    )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,14 +24,13 @@ def lint_code(
     *,
     statistics: bool,
     form: str | None,
+    output: Path | None = None,
     config: Path | None = None,
     isolated: bool = False,
 ) -> int:
     """Checks files and folders of Python, prints what is found and returns the exit code. Raises UsageError."""
     settings = read_settings(config, isolated=isolated).merged(Settings((Layer(select, ignore),)))
     form = form or "text"
-    if form not in FORMATS:
-        raise UsageError(f"training code has no form {form!r}", hint=f"there are {', '.join(FORMATS)}")
     if statistics and form != "text":
         raise UsageError(f"--statistics has no form {form!r}", hint="leave out --format, or --statistics")
 
@@ -42,66 +40,57 @@ def lint_code(
     codes = layered(settings.layers_for(training=True), RULES).codes
     files = list(python_files(paths))
     found = check_files(files, codes, [path for path in paths if path.is_dir()])
-    if statistics:
-        _print_statistics(found)
-    elif found or form != "text":
-        click.echo(FORMATS[form](found), nl=bool(found) or form == "json")
-    else:
-        click.echo(f"{_count(len(files), 'file')} checked, nothing found")
+    _print(_statistics(found) if statistics else _rendered(form, found, len(files), output), output)
     if any(each.code == NOT_CHECKED.code for each in found):
         return ExitCode.USAGE
     return ExitCode.FAILED if found else ExitCode.OK
 
 
-def _as_text(found: list[Diagnostic]) -> str:
+def _rendered(form: str, found: list[Diagnostic], files: int, output: Path | None) -> str:
     from mctc.cli.terminal import color_wanted
-    from mctc.diagnostics.render import render
 
-    color = color_wanted(sys.stdout)
-    return "\n\n".join([*(render(each, color=color) for each in found), _summary(found)])
+    if form == "text":
+        from mctc.lint.mps.formats.text import render_text
 
+        return render_text(found, files, color=output is None and color_wanted(sys.stdout))
+    if form == "json":
+        from mctc.diagnostics.render import as_json
 
-def _summary(found: list[Diagnostic]) -> str:
-    """'3 errors and 1 warning in 2 files; `mctc explain MPS050` says more'."""
-    errors = sum(each.is_error for each in found)
-    files = {each.span.source.name if each.span is not None else each.file for each in found}
-    counted = [_count(errors, "error"), _count(len(found) - errors, "warning")]
-    text = " and ".join(part for part in counted if part)
-    return f"{text} in {_count(len(files), 'file')}; `mctc explain {found[0].code}` says more"
+        return as_json(found)
+    if form == "github":
+        from mctc.lint.mps.formats.github import render_github
 
+        return render_github(found)
+    if form == "sarif":
+        from mctc.lint.mps.formats.sarif import render_sarif
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}" if number else ""
+        return render_sarif(found)
+    if form == "markdown":
+        from mctc.lint.mps.formats.markdown import render_markdown
 
+        return render_markdown(found)
+    from mctc.lint.mps.formats.page import render_page
 
-def _as_json(found: list[Diagnostic]) -> str:
-    from mctc.diagnostics.render import as_json
-
-    return as_json(found)
-
-
-def _as_github(found: list[Diagnostic]) -> str:
-    """Workflow commands that GitHub shows beside the lines of a pull request."""
-    return "\n".join(_annotation(each) for each in found)
+    return render_page(found)
 
 
-def _annotation(diagnostic: Diagnostic) -> str:
-    from mctc.lint.github import workflow_command
+def _statistics(found: list[Diagnostic]) -> str:
+    from mctc.lint.mps.formats.text import statistics
 
-    properties = {"title": diagnostic.code, "file": diagnostic.file or ""}
-    if diagnostic.span is not None:
-        at = diagnostic.span.location
-        properties |= {"file": at.file, "line": str(at.line), "col": str(at.column)}
-        properties |= {"endLine": str(at.end_line), "endColumn": str(at.end_column)}
-    message = f"{diagnostic.message}; {diagnostic.hint}" if diagnostic.hint else diagnostic.message
-    return workflow_command(diagnostic.severity.value, message, properties)
+    return statistics(found)
 
 
-FORMATS: dict[str, Callable[[list[Diagnostic]], str]] = {"text": _as_text, "json": _as_json, "github": _as_github}
+def _print(text: str, output: Path | None) -> None:
+    """To standard output, or to a file. Raises UsageError for one that can't be written."""
+    if output is None:
+        click.echo(text, nl=bool(text))
+        return
+    from mctc.atomic import write_text
 
-
-def _print_statistics(found: list[Diagnostic]) -> None:
-    from mctc.lint.mps.table import RULES
-
-    for code, count in sorted(Counter(each.code for each in found).items(), key=lambda each: (-each[1], each[0])):
-        click.echo(f"{count:6}  {code}  {RULES[code].summary}")
+    try:
+        write_text(output, f"{text}\n")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"{output}: can't be written ({reason})") from error

@@ -85,7 +85,6 @@ def test_github_gets_an_annotation_per_finding(mctc: Run, tmp_path: Path) -> Non
         (("--mps", "empty"), "no .py file"),
         (("--mps", "--select", "MPS5", "train.py"), "no rule begins with `MPS5`"),
         (("--mps", "--statistics", "--format", "json", "train.py"), "--statistics has no form"),
-        (("--mps", "--format", "sarif", "train.py"), "training code has no form 'sarif'"),
         (("--mps",), "there is nothing to check"),
     ],
 )

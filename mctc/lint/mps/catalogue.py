@@ -21,7 +21,7 @@ parses the files and runs nothing: torch is not imported and need not be install
 mctc lint --mps train.py models/            files, and folders with every .py file in them
 mctc lint --mps --select MPS05 train.py     only codes that begin so; --ignore leaves codes out
 mctc lint --mps --statistics .              a line per rule, with counts
-mctc lint --mps --format github .           annotations in a pull request; json for tools
+mctc lint --mps --format sarif -o x.sarif . text, json, sarif, github, markdown or html, as for packages
 mctc explain MPS050                         the text of this page
 ```
 
@@ -29,11 +29,18 @@ It exits with 0 when nothing is found, 1 when something is, and 2 when a file ca
 line is at fault. `# noqa: MPS050` at the end of the line that a finding names leaves that finding out, `# noqa` all of
 that line.
 
-A rule fires where the file leaves little doubt. Code under a condition that speaks of a device
-(`if torch.cuda.is_available():`, `device.type == "cuda"`), behind an exit of that kind, inside a `try`, or in a
-function with `cuda` in its name counts as written for that device. float64 and missing kernels are accepted on what
-surely lies on the CPU, and in a function that asks about MPS itself. A training loop is the innermost loop around
-`loss.backward()` or `optimizer.step()`; what stands under an `if` in it is taken to run now and then.
+A rule fires where the files leave little doubt. Code under a condition that speaks of a device (`if
+torch.cuda.is_available():`, `device.type == "cuda"`), behind an exit of that kind, inside a `try`, or in a function
+with `cuda` in its name counts as written for that device. float64 and missing kernels are accepted on what surely lies
+on the CPU, in data sets and collate functions, and in a function that asks about MPS itself. Nothing is found in
+tests: files and folders that are named so, functions that begin with `test_` (MPS013 alone is about tests).
+
+A training loop is the innermost loop around `loss.backward()` or `optimizer.step()`; what stands under an `if` in it,
+or behind `if step % 100: continue`, is taken to run now and then. What the loop calls is part of it, wherever the
+function or the method stands in the files that are checked together: helpers, `forward` of modules, what subclasses
+override, `backward` of a torch.autograd.Function, and the hooks of Lightning, of SpeechBrain's Brain and of
+transformers' Trainer. A finding in such a function names the loop that calls it. Give the whole folder, so that calls
+between files are seen.
 
 Sources are the developer field guide that came with the project (its sections 2.1 to 2.3 and 4.1), the source and the
 documentation of PyTorch, and issues of its repository. "Tried with torch 2.13" means a build without CUDA on Linux.
