@@ -31,9 +31,11 @@ this page.
 {rows}
 
 Times are estimates with an M4's constants, for CPU and Neural Engine, and no more than that: nothing here ran on a
-device. The estimate has no charge for an op as such, so a program of hundreds of tiny ops looks cheaper on paper than
-it is; what the table shows is what decides whether the engine is used at all. Three or more states are what fails on a
-phone although the plan says Neural Engine, and what the naive package saves on the engine is less than the charges.
+device. [lint-placement.md](lint-placement.md) says what they were fitted to and how they score. The estimate has no
+charge for an op as such, so a program of hundreds of tiny ops looks cheaper on paper than it is; what the table shows
+is what decides whether the engine is used at all. Three or more states are what fails on a phone although the plan says
+Neural Engine, and most of the naive package hangs on whether the engine takes its 32 reads and writes of states, which
+sources disagree about.
 
 ## Findings
 

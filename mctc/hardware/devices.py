@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mctc.diagnostics.errors import UsageError
 from mctc.diagnostics.near import did_you_mean
-from mctc.hardware.families import FAMILIES, OLDEST, Family
+from mctc.hardware.families import FAMILIES, OLDEST, UNPUBLISHED, Family
 
 MAC, PHONE = "mac", "iphone"
 
@@ -26,6 +26,12 @@ class Device:
     name: str
     family: Family
     kind: str | None
+
+    @property
+    def doubt(self) -> float:
+        """The factor by which the segmenter's charges and estimates may be off: the family's, as far as a Mac or the
+        family itself is meant. That a phone has a Mac's is nowhere published."""
+        return UNPUBLISHED if self.kind == PHONE else self.family.doubt
 
 
 def find_device(name: str | None) -> Device:

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 
 from mctc.lint.coreml.graph import Op, size_of
 from mctc.lint.coreml.operations import known, operations, results
-from mctc.lint.coreml.rates import FREE, GELU_OPERATIONS, MEMORY, PEAK, RATES, RESIDENT, Measure, Rate
+from mctc.lint.coreml.rates import (
+    FREE,
+    GELU_OPERATIONS,
+    MEMORY,
+    PEAK,
+    RATES,
+    RESIDENT,
+    SCORE_OPERATIONS,
+    SPREAD,
+    Measure,
+    Rate,
+)
 from mctc.lint.coreml.traffic import entries, moved_bytes, streamed_bytes
 
 
@@ -39,13 +50,13 @@ def cost(op: Op) -> Cost:
     moved, stored, unpacked = moved_bytes(op)
     rate = next((each for each in OWN.get(op.type, ()) if MEASURES[each.by](op) < each.below), None)
     ane, cpu = _own(op, rate, stored, unpacked) if rate else _streamed(op, stored, unpacked)
-    return Cost(ane, cpu, operations(op), moved + stored, rate.spread if rate else 1.0)
+    return Cost(ane, cpu, operations(op), moved + stored, rate.spread if rate else SPREAD.get(op.type, 1.0))
 
 
 def _streamed(op: Op, stored: int, unpacked: int) -> tuple[float, float]:
     streamed = streamed_bytes(op)
     ane, cpu = (streamed + stored) / MEMORY.ane, (streamed + unpacked) / MEMORY.cpu
-    return max(ane, operations(op) / PEAK.ane), max(cpu, work(op) / PEAK.cpu)
+    return max(ane, work(op) / PEAK.ane), max(cpu, work(op) / PEAK.cpu)
 
 
 def _own(op: Op, rate: Rate, stored: int, unpacked: int) -> tuple[float, float]:
@@ -60,7 +71,7 @@ def work(op: Op) -> int:
     """Operations as the segmenter counts them.
 
     A transposed convolution counts its output, a dilated convolution as if it skipped what it dilates, a pool its
-    window, gelu what approximates it on the CPU (iso/conv_transpose, conv3x3_d2, max_pool_k15, gelu_tanh).
+    window, gelu what approximates it (iso/conv_transpose, conv3x3_d2, max_pool_k15, gelu_tanh), attention its scores.
     """
     return WORK.get(op.type, operations)(op)
 
@@ -75,12 +86,18 @@ def _by_output(op: Op) -> int:
     return 2 * results(op) * size_of(weight[:1] + weight[2:]) // groups
 
 
+def _scores(op: Op) -> int:
+    query, key = known(op.shape("query")), known(op.shape("key"))
+    return SCORE_OPERATIONS * size_of(query[:-1]) * (key[-2] if len(key) > 1 else 1)
+
+
 def _window(op: Op) -> int:
     return results(op) * max(1, size_of(op.numbers("kernel_sizes", (1,))))
 
 
 WORK: dict[str, Callable[[Op], int]] = {
-    "conv": _dilated, "conv_transpose": _by_output, "gelu": lambda op: GELU_OPERATIONS * results(op),
+    "conv": _dilated, "conv_transpose": _by_output, "scaled_dot_product_attention": _scores,
+    "gelu": lambda op: GELU_OPERATIONS * results(op),
     **dict.fromkeys(("avg_pool", "max_pool", "l2_pool"), _window),
 }  # fmt: skip
 

@@ -54,7 +54,7 @@ class Judge:
         if graph.misfit is None or at.size is None or graph.package.functions[graph.name] is graph:
             seen += self._of_ops(graph)
             seen += self.ask(FunctionRule, graph, graph.name)
-        placement = place(graph, self._effects(graph, seen), family=self.target.family)
+        placement = place(graph, self._effects(graph, seen), doubt=self.target.device.doubt)
         if graph.misfit is None:
             seen += self.ask(PlacementRule, placement, graph.name)
         return Judgement(seen, placement, _row(placement, at))

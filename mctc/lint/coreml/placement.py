@@ -1,7 +1,7 @@
 """Where the ops of a function are predicted to run.
 
 The segmenter runs once on the estimates as they are, with contested ops taken as eligible and ties on the engine, and
-then under other readings: ties on the CPU, contested ops refused, charges smaller and larger by the family's factor of
+then under other readings: ties on the CPU, contested ops refused, charges smaller and larger by the chip's factor of
 doubt (which stands for the uncertainty of all estimates), and ops whose estimate rests on one size alone cheaper and
 dearer on the CPU. An op that all readings put on the same side is predicted there; one that they disagree about is
 doubtful.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 
-from mctc.hardware.families import FAMILIES, OLDEST, Family
+from mctc.hardware.families import UNPUBLISHED
 from mctc.lint.coreml.cost import Cost, cost
 from mctc.lint.coreml.graph import FunctionGraph, Op
 from mctc.lint.coreml.rule import Effect
@@ -96,16 +96,19 @@ def place(
     function: FunctionGraph,
     effects: Mapping[Op, Effect],
     costs: Sequence[Cost] | None = None,
-    family: Family = FAMILIES[OLDEST],
+    doubt: float = UNPUBLISHED,
 ) -> Placement:
-    """Predicts a function. effects: the worst effect of any finding, for the ops that have one."""
+    """Predicts a function.
+
+    effects: the worst effect of any finding, for the ops that have one. doubt: the factor by which charges may be off.
+    """
     costs = [cost(op) for op in function.ops] if costs is None else costs
     eligible = [_eligible(op, effects) for op in function.ops]
     willing = [(c.ane if e is not Eligible.NO else None, c.cpu) for c, e in zip(costs, eligible, strict=True)]
     strict = [(c.ane if e is Eligible.YES else None, c.cpu) for c, e in zip(costs, eligible, strict=True)]
     path = shortest_path(willing)
     readings = [path, shortest_path(willing, ties=Backend.CPU)]
-    readings += [shortest_path(willing, CHARGES.times(factor)) for factor in (family.doubt, 1 / family.doubt)]
+    readings += [shortest_path(willing, CHARGES.times(factor)) for factor in (doubt, 1 / doubt)]
     for sign in (1, -1) if any(c.spread != 1.0 for c in costs) else ():
         readings.append(shortest_path([(a, b * c.spread**sign) for (a, b), c in zip(willing, costs, strict=True)]))
     if Eligible.CONTESTED in eligible:

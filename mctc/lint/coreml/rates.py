@@ -77,17 +77,21 @@ RATES: dict[tuple[str, ...], tuple[Rate, ...]] = {
     ),
     ("upsample_bilinear",): (Rate(198_280, 1_311.7, spread=2.0),),
     ("gather",): (Rate(MEMORY.ane, 11_502, cpu_of=Measure.TABLE),),
-    ("scaled_dot_product_attention",): (Rate(MEMORY.ane, MEMORY.cpu, spread=2.0),),
     ("gru", "rnn", "lstm"): (Rate(16.152e6, 0.02312e6, Measure.WORK),),
 }  # fmt: skip
 """Ops with estimates of their own. A convolution and a linear layer have no bound of memory in them. A gather counts
-the bytes that it moves on the engine, and its whole table on the CPU. Attention is estimated by its bytes alone,
-although it multiplies: 33.6 million operations in 8.6 us on the CPU (iso/sdpa, the one size of it)."""
+the bytes that it moves on the engine, and its whole table on the CPU."""
 
 RESIDENT = 4 << 20
 """Bytes of weights up to which ops with rates of their own have no bound of memory: twice what the study's largest
 linear layer has. That more are read at the rate of memory is mctc's own assumption."""
 GELU_OPERATIONS = 78
 """For each element, on the CPU."""
+SCORE_OPERATIONS = 16
+"""For each score of scaled_dot_product_attention, on the CPU, its products left out: with 16.0 to 16.4 the plans of
+vx-lang/Vx #437 (M4) come out, and the study's one size is bound by its bytes (iso/sdpa: 33.6 million operations of
+products would take 44 us, Core ML says 8.6)."""
+SPREAD = {"scaled_dot_product_attention": 2.0}
+"""The same as Rate.spread, of ops without a rate of their own."""
 FREE = frozenset(("identity", "read_state"))
 """Taken to cost nothing; views (reshape, squeeze and the like) are estimated by their bytes."""

@@ -26,6 +26,7 @@ from mctc.lint.coreml.cost import cost
 from mctc.lint.coreml.graph import Op, PackageGraph
 from mctc.lint.coreml.notation import read_notation
 from mctc.lint.coreml.placement import Predicted
+from mctc.lint.coreml.report import Report
 from mctc.lint.coreml.table import table
 
 FOLDER = Path(__file__).parent / "study"
@@ -153,10 +154,13 @@ def op_of(row: Estimate) -> Op:
 
 
 @cache
+def read(graph: Graph) -> Report:
+    return check_package(read_notation(graph.text), table().rules.values(), device=DEVICE, system=SYSTEM)
+
+
 def placed(graph: Graph) -> str:
     """Where mctc predicts the ops of a graph: A, C, or ? for doubtful."""
-    report = check_package(read_notation(graph.text), table().rules.values(), device=DEVICE, system=SYSTEM)
-    return "".join(LETTERS[op.predicted] for op in report.functions[0].ops)
+    return "".join(LETTERS[op.predicted] for op in read(graph).functions[0].ops)
 
 
 def score(chosen: Iterable[Graph]) -> Score:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mctc.hardware.families import FAMILIES
+import pytest
+
+from mctc.hardware.devices import find_device
 from mctc.lint.coreml.cost import Cost
 from mctc.lint.coreml.graph import FunctionGraph, PackageGraph
 from mctc.lint.coreml.notation import read_notation
@@ -18,13 +20,13 @@ def chain(length: int) -> FunctionGraph:
 
 
 def placed(
-    savings: list[float], effects: dict[int, Effect] | None = None, family: str = "H13", spread: float = 1.0
+    savings: list[float], effects: dict[int, Effect] | None = None, device: str = "m1", spread: float = 1.0
 ) -> Placement:
     """A chain of ops that save so many microseconds each on the engine."""
     function = chain(len(savings))
     costs = [Cost(1.0, 1.0 + saving, 0, 0, spread) for saving in savings]
     of_ops = {function.ops[index]: effect for index, effect in (effects or {}).items()}
-    return place(function, of_ops, costs, FAMILIES[family])
+    return place(function, of_ops, costs, find_device(device).doubt)
 
 
 def test_far_above_the_charges_is_the_engine_far_below_the_cpu_and_between_is_doubtful() -> None:
@@ -36,17 +38,24 @@ def test_far_above_the_charges_is_the_engine_far_below_the_cpu_and_between_is_do
 
 def test_where_the_estimates_were_published_less_is_doubtful() -> None:
     for saving, where in ((200.0, CPU), (240.0, CPU), (248.0, DOUBTFUL), (252.0, DOUBTFUL), (260.0, ANE)):
-        assert placed([saving], family="H16").predicted == [where]
+        assert placed([saving], device="m4").predicted == [where]
+
+
+@pytest.mark.parametrize(
+    ("device", "doubted"), [("m4", False), ("M4 Max", False), ("H16", False), ("a17", True), ("m6", True)]
+)
+def test_other_chips_keep_a_wide_band(device: str, doubted: bool) -> None:
+    assert placed([400.0], device=device).predicted == [DOUBTFUL if doubted else ANE]
 
 
 def test_an_estimate_of_one_size_alone_leaves_more_in_doubt() -> None:
-    assert placed([300.0], family="H16").predicted == [ANE]
-    assert placed([300.0], family="H16", spread=2.0).predicted == [DOUBTFUL]
-    assert placed([1000.0], family="H16", spread=2.0).predicted == [ANE]
+    assert placed([300.0], device="m4").predicted == [ANE]
+    assert placed([300.0], device="m4", spread=2.0).predicted == [DOUBTFUL]
+    assert placed([1000.0], device="m4", spread=2.0).predicted == [ANE]
 
 
 def test_an_op_that_may_as_well_be_on_either_side_is_doubtful() -> None:
-    assert placed([600.0, 0.0], family="H16").predicted == [ANE, DOUBTFUL]
+    assert placed([600.0, 0.0], device="m4").predicted == [ANE, DOUBTFUL]
 
 
 def test_a_refused_op_splits_the_graph() -> None:

@@ -7,9 +7,23 @@ from pathlib import Path
 import pytest
 
 from mctc.lint.coreml.cost import MEASURES, OWN
+from mctc.lint.coreml.placement import Eligible
 from mctc.lint.coreml.rates import MEMORY, RATES
 from mctc.lint.coreml.traffic import moved_bytes, streamed_bytes
-from tests.lint.coreml.study import Estimate, errors, estimates, graphs, op_of, ops_of, placed, quantile, score
+from tests.lint.coreml.study import (
+    Estimate,
+    Graph,
+    errors,
+    estimates,
+    graphs,
+    op_of,
+    ops_of,
+    placed,
+    quantile,
+    read,
+    returned,
+    score,
+)  # fmt: skip
 
 GRAPHS = graphs()
 ROOT = Path(__file__).parents[3]
@@ -45,6 +59,47 @@ def test_the_only_ops_firmly_elsewhere_are_those_that_the_study_cannot_explain_e
         if any(ours not in ("?", theirs) for ours, theirs in zip(placed(graph), graph.plan, strict=True))
     ]
     assert wrong == ["ctx/band_part"]  # the plan costs more than the cheapest path by its own figures
+
+
+def test_what_the_engine_takes_is_what_core_ml_says_it_takes() -> None:
+    """Eligible ops have an estimate for the engine, ops that are not eligible have none; contested ones may."""
+    for row in estimates():
+        report = read(graphs()[row.graph])
+        eligible = report.functions[0].ops[row.index].eligible
+        if row.graph != "ctx/topk_w":  # the engine's estimate of that row is not known
+            assert eligible is Eligible.CONTESTED or (eligible is Eligible.YES) == (row.ane is not None), row
+
+
+ATTENTION = {  # heads, positions, width of fp16 attention: where the plan of vx-lang/Vx #437 puts it (an M4)
+    (1, 128, 64): "C", (1, 2048, 64): "C", (1, 2048, 128): "C", (8, 512, 64): "C", (16, 1024, 64): "C",
+    (16, 2048, 64): "A", (32, 1024, 128): "A",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "plan"), ATTENTION.items())
+def test_attention_is_where_another_measurement_has_it(shape: tuple[int, int, int], plan: str) -> None:
+    graph = _attention(*shape, plan)
+    assert placed(graph) in (plan, "?")
+    assert read(graph).functions[0].segments[0].backend == ("ane" if plan == "A" else "cpu")
+
+
+def test_attention_far_from_the_threshold_is_not_doubtful() -> None:
+    assert [placed(_attention(16, length, 64)) for length in (512, 2048)] == ["C", "A"]
+
+
+def _attention(heads: int, positions: int, width: int, plan: str = "") -> Graph:
+    type_ = f"fp16[1, {heads}, {positions}, {width}]"
+    lines = [f"{name}: {type_}" for name in "qkv"]
+    lines.append(f"y: {type_} = scaled_dot_product_attention(query=q, key=k, value=v)")
+    return Graph(f"attention {positions}", returned(lines), plan)
+
+
+@pytest.mark.parametrize(("width", "plan"), [(4, "C"), (384, "C"), (512, "A")])
+def test_a_product_alone_is_where_another_measurement_has_it(width: int, plan: str) -> None:
+    """vx-lang/Vx #435 and #436, an M4."""
+    type_ = f"fp16[{width}, {width}]"
+    lines = [f"x: {type_}", f"y: {type_}", f"z: {type_} = matmul(x=x, y=y)"]
+    assert placed(Graph("product", returned(lines), plan)) == plan
 
 
 def test_estimates_of_the_half_that_was_not_fitted() -> None:

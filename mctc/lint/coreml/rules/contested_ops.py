@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 from mctc.hardware.families import up_to
 from mctc.lint.coreml.forms import rank
 from mctc.lint.coreml.graph import Op, elements
-from mctc.lint.coreml.rule import Effect, OpRule, Severity, Sides
+from mctc.lint.coreml.placement import Placement
+from mctc.lint.coreml.rule import Effect, Hit, OpRule, PlacementRule, Severity, Sides
+from mctc.lint.coreml.segment import Backend
 from mctc.lint.coreml.sources import DISPATCH, GUIDE, PROBE, SWEEP
 from mctc.lint.coreml.target import Scope, Target
 
@@ -35,6 +38,13 @@ def _topk(op: Op, _: Target) -> str:
     wide = shape[axis] if known and shape is not None else None
     of = f" of {wide}" if wide is not None else ""
     return f"topk with k={count}{of}: seen on the engine and off it"
+
+
+def _slow_topk(placement: Placement, _: Target) -> Iterator[Hit]:
+    for op, backend in zip(placement.function.ops, placement.path, strict=True):
+        if op.type == "topk" and backend is Backend.ANE:
+            cost = placement.costs[op.position].ane / 1000
+            yield Hit(f"topk on the engine, where Core ML estimates {cost:.2f} ms: an M4 took 6 to 10 ms", op)
 
 
 def _picked(op: Op, _: Target) -> str | None:
@@ -172,6 +182,41 @@ TOPK = OpRule(
     silent="""
         x: fp16[1, 32000]
         y: fp16[1, 1] = reduce_max(x=x, axes=[-1], keep_dims=True)
+        return y
+    """,
+)
+
+SLOW_TOPK = PlacementRule(
+    code="ANE-OP-020b",
+    name="topk-takes-milliseconds",
+    summary="topk that the plan is likely to put on the engine, where it is slow",
+    severity=Severity.PERFORMANCE,
+    evidence="B",
+    confidence="M",
+    scope=Scope(families=frozenset({"H16"})),
+    why="""
+        Core ML takes it for an op that only moves bytes, and is off by a factor of 200: between four convolutions of
+        256 channels (64x64) before and behind, k=4 along the width added 6.0 ms and k=256 along the channels 10.1 ms on
+        an M4 with macOS 27.0.1, where 0.03 and 0.06 ms were estimated. Both graphs were placed on the engine as a
+        whole, and slower there than on the CPU alone (8.0 against 6.2 ms, 12.6 against 11.1). An M6 was not measured.
+    """,
+    fix="Hand the scores out and choose on the host.",
+    source="751K data/03_compile/opdispatch/topk_timing.txt, notes/coreml_dispatch.md section 3.5 (commit 6d4c3cf)",
+    find=_slow_topk,
+    fires="""
+        x: fp16[1, 256, 64, 64]
+        for _ in range(4):
+            x: fp16[1, 256, 64, 64] = conv(x=x, weight=fp16[256, 256, 3, 3], pad_type="same")
+        y: (fp16[1, 256, 64, 4], int32[1, 256, 64, 4]) = topk(x=x, k=4, axis=-1)
+        y: fp16[1, 256, 64, 4] = conv(x=y, weight=fp16[256, 256, 3, 3], pad_type="same")
+        return y
+    """,
+    silent="""
+        x: fp16[1, 256, 64, 64]
+        for _ in range(4):
+            x: fp16[1, 256, 64, 64] = conv(x=x, weight=fp16[256, 256, 3, 3], pad_type="same")
+        y: fp16[1, 256, 64, 1] = reduce_max(x=x, axes=[-1], keep_dims=True)
+        y: fp16[1, 256, 64, 1] = conv(x=y, weight=fp16[256, 256, 3, 3], pad_type="same")
         return y
     """,
 )
@@ -333,4 +378,4 @@ INTERLEAVED = OpRule(
     """,
 )
 
-CONTESTED_OPS = (SINE, SUPPRESSION, TOPK, PICKED, UPDATE, SAMPLED, NO_CODE, INTERLEAVED)
+CONTESTED_OPS = (SINE, SUPPRESSION, TOPK, SLOW_TOPK, PICKED, UPDATE, SAMPLED, NO_CODE, INTERLEAVED)

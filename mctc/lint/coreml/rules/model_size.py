@@ -55,13 +55,13 @@ def _not_worth_it(placement: Placement, target: Target) -> Iterator[Hit]:
     share, saving = found
     what = f"the whole of {placement.function.name}" if share == 1.0 else _most_of(placement, share)
     saved = f"saves only {int(saving)} µs" if saving >= 1 else "saves nothing"
-    doubt = ", within the estimate's error" if saving * target.family.doubt >= NEEDED else ""
+    doubt = ", within the estimate's error" if saving * target.device.doubt >= NEEDED else ""
     yield Hit(f"{what} is eligible, but {saved} where {NEEDED:.0f} µs are needed: likely on the CPU{doubt}")
 
 
 def _just_worth_it(placement: Placement, target: Target) -> Iterator[Hit]:
     found = _saving(placement, off_engine=False)
-    if found is not None and NEEDED <= found[1] < NEEDED * target.family.doubt:
+    if found is not None and NEEDED <= found[1] < NEEDED * target.device.doubt:
         yield Hit(
             f"{placement.function.name} saves {int(found[1])} µs where {NEEDED:.0f} µs are needed: too close to call"
         )

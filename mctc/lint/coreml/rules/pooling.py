@@ -12,12 +12,14 @@ from mctc.lint.coreml.target import Scope, Target
 STUDY = f"{DISPATCH}, section 3.3"
 GOOD_STRIDES = (1, 2, 4)
 UNMEASURED = frozenset(FAMILIES) - {MEASURED.name}
+WHOLE_WIDTH = 32
+"""The one width beyond the limit that Core ML's validator names as taken: "must be [1-8] or 32" (iso/max_pool_k15)."""
 
 
 def _max_width(op: Op, target: Target) -> str | None:
     found = window(op)
     limit = target.family.pool_max_width
-    if found is None or found[2] <= limit:
+    if found is None or found[2] <= limit or found[2] == WHOLE_WIDTH:
         return None
     return f"a max_pool of {times(kernel(op))} is wider than the {limit} that an M4 takes"
 
@@ -54,8 +56,9 @@ RULES = RuleFamily(
             scope=Scope(families=frozenset({MEASURED.name})),
             ops=("max_pool",),
             why="""
-                On an M4 (macOS 27.0.1) 8x8 and 9x1 may go to the engine; 9x9 and 1x9 may not. Core ML is stricter here
-                than the engine: direct paths take windows of 128 and more.
+                On an M4 (macOS 27.0.1) 8x8 and 9x1 may go to the engine; 9x9 and 1x9 may not. Core ML's own words are
+                that the width "must be [1-8] or 32". It is stricter here than the engine: direct paths take windows of
+                128 and more.
             """,
             fix="""
                 Chain pools of stride 1: k = k1 + k2 - 1, so two of 5x5 reach as far as one of 9x9.
@@ -86,11 +89,11 @@ RULES = RuleFamily(
             sides=Sides(
                 stays=f"{GUIDE} chapter 17: an M1 takes 128 and more past Core ML; "
                 "hollance/neural-engine: up to 13, with neural-network models",
-                leaves=f"{DISPATCH}: an M4 refuses widths from 9 on through Core ML",
+                leaves=f"{DISPATCH}: an M4 refuses widths from 9 on through Core ML, and the compiler does for an M6",
             ),
             why="""
-                The limit of 8 was measured on an M4 (macOS 27.0.1) alone. It is Core ML's rather than the engine's, so
-                other chips may share it.
+                The limit of 8 was measured on an M4 (macOS 27.0.1), and Apple's compiler has it for an M6. It is Core
+                ML's rather than the engine's, so other chips may share it.
             """,
             fix="""
                 Chain pools of stride 1: k = k1 + k2 - 1, so two of 5x5 reach as far as one of 9x9.
@@ -111,7 +114,7 @@ RULES = RuleFamily(
         OpRule(
             code="ANE-PL-002",
             name="avg-pool-large",
-            summary="an avg_pool larger than was tried: 14 on an M4, 13 elsewhere",
+            summary="an avg_pool larger than was tried: 14 on an M4 and an M6, 13 elsewhere",
             severity=Severity.WARNING,
             effect=Effect.DOUBT,
             evidence="BF",
@@ -122,8 +125,8 @@ RULES = RuleFamily(
                 leaves="hollance/neural-engine: more than 13 left the engine, with neural-network models",
             ),
             why="""
-                On an M4 (macOS 27.0.1) every size up to 14x14 may go to the engine, and no larger one was tried. For
-                older chips 13 is all that is written.
+                On an M4 (macOS 27.0.1) every size up to 14x14 may go to the engine, and the compiler takes as much for
+                an M6; no larger one was tried. For older chips 13 is all that is written.
             """,
             fix="""
                 Use reduce_mean for a mean over everything, or chain pools.

@@ -4,7 +4,7 @@ branches, random numbers (ANE-OP)."""
 from __future__ import annotations
 
 from mctc.lint.coreml.graph import Op
-from mctc.lint.coreml.rule import Effect, OpRule, Severity
+from mctc.lint.coreml.rule import Effect, OpRule, Severity, Sides
 from mctc.lint.coreml.sources import DISPATCH, FOUR, GUIDE, PROBE, SWEEP
 from mctc.lint.coreml.target import Scope, Target
 
@@ -245,22 +245,19 @@ CONTROL_FLOW = OpRule(
 GATHER = OpRule(
     code="ANE-OP-022",
     name="gather-at-run-time",
-    summary="gather, gather_nd and gather_along_axis by indices that are only known at run time",
+    summary="gather by indices that are only known at run time",
     severity=Severity.ERROR,
     effect=Effect.OFF,
     evidence="B",
     confidence="H",
-    ops=("gather", "gather_nd", "gather_along_axis"),
+    ops=("gather",),
     why="""
-        On an M4 (macOS 27.0.1) the work on the indices (cast, compare, add, select) is the CPU's and takes the gather
-        along; with constant indices it stays on the engine. The lookup of a token in an embedding is this case, and so
-        is a table of sines and cosines by position.
+        On an M4 (macOS 27.0.1) the work on the indices (cast, compare, add, select) is the CPU's, and the gather itself
+        is refused ("Unsupported gather index type"); with constant indices it stays on the engine. The lookup of a
+        token in an embedding is this case, and so is a table of sines and cosines by position.
     """,
     fix="Look up on the host and take the row as an input; for small tables multiply by a one-hot vector.",
-    source=(
-        f"{DISPATCH} (sections 3.1, 3.2); apple/coremltools #1103; pytorch/executorch #11615; "
-        "microsoft/onnxruntime #28598"
-    ),
+    source=(f"{DISPATCH} (sections 3.1, 3.2); apple/coremltools #1103; pytorch/executorch #11615"),
     find=_gather,
     fires="""
         i: int32[1, 16]
@@ -270,6 +267,45 @@ GATHER = OpRule(
     silent="""
         x: fp16[1, 16, 64]
         y: fp16[1, 4, 64] = gather(x=x, indices=[0, 3, 5, 9], axis=1)
+        return y
+    """,
+)
+
+GATHER_LISTED = OpRule(
+    code="ANE-OP-022c",
+    name="lookup-at-run-time",
+    summary="gather_nd and gather_along_axis by indices that are only known at run time",
+    severity=Severity.WARNING,
+    effect=Effect.DOUBT,
+    evidence="BCE",
+    confidence="M",
+    ops=("gather_nd", "gather_along_axis"),
+    sides=Sides(
+        stays="the engine is among the backends of both on an M4 with macOS 27.0.1, by indices of 16 bits (751K)",
+        leaves=(
+            "in all four graphs of that study that have one the plan keeps it on the CPU, beside the casts and"
+            " comparisons of its int32 indices; onnxruntime got the first slice for every index"
+        ),
+    ),
+    why="""
+        The engine may take the op, but not what prepares its indices: casts, comparisons and additions of int32 are the
+        CPU's. So the op alone would have to pay for a segment of its own, and a lookup saves next to nothing.
+    """,
+    fix="Look up on the host and take the row as an input; for small tables multiply by a one-hot vector.",
+    source=(
+        "751K data/03_compile/opdispatch (ana/iso/gather_nd.mil, gather_along_axis.mil, plan_ctx_cpune.tsv); "
+        "microsoft/onnxruntime #28598"
+    ),
+    find=_gather,
+    fires="""
+        x: fp16[1, 16, 64]
+        i: int32[1, 2]
+        y: fp16[1, 64] = gather_nd(x=x, indices=i)
+        return y
+    """,
+    silent="""
+        x: fp16[1, 16, 64]
+        y: fp16[1, 64] = gather_nd(x=x, indices=[[0, 3]])
         return y
     """,
 )
@@ -330,5 +366,6 @@ SLICE = OpRule(
 )
 
 RUNTIME_OPS = (
-    NON_ZERO, RANGE, RANDOM, REVERSE_SEQUENCE, CROP_RESIZE, SHAPE, CONTROL_FLOW, GATHER, GATHER_ND, SLICE,
+    NON_ZERO, RANGE, RANDOM, REVERSE_SEQUENCE, CROP_RESIZE, SHAPE, CONTROL_FLOW, GATHER, GATHER_LISTED,
+    GATHER_ND, SLICE,
 )  # fmt: skip

@@ -174,7 +174,9 @@ SPARSE = (
 def test_a_palette_beneath_a_mask_is_found(messages: Messages) -> None:
     text = weight("linear", "constexpr_sparse_to_dense(nonzero_data=m_1, mask=m)", SPARSE)
     assert messages("ANE-QT-013", text) == ["a weight both sparse and palettised"]
-    assert messages("ANE-QT-003", text) == ["a lookup table for every 2 output channels, slow below 4"]
+    assert messages("ANE-QT-003", text) == [
+        "a lookup table for every 2 output channels, slow below 4: 2.1 times the time of one table on an iPhone 15 Pro"
+    ]
 
 
 def test_scales_in_blocks_beneath_a_mask_are_found(messages: Messages) -> None:

@@ -20,6 +20,7 @@ def pool(kind: str, kernel: str, strides: str = "[1, 1]", out: str = "30, 30", x
     [
         ("[9]", "1, 8, 32", True), ("[8]", "1, 8, 32", False), ("[2, 2, 9]", "1, 8, 4, 32, 32", True),
         ("[9, 9, 8]", "1, 8, 16, 32, 32", False), ("[31, 1]", "1, 8, 32, 32", False),
+        ("[1, 31]", "1, 8, 32, 32", True), ("[1, 32]", "1, 8, 32, 32", False),
     ],
 )  # fmt: skip
 def test_only_the_width_of_a_max_pool_is_limited(kernel: str, x: str, found: bool, messages: Messages) -> None:

@@ -87,7 +87,7 @@ WARNINGS = (
     (EVERY, "ANE-CV-003b", conv(3, 15), conv(3, 16)),
     (EVERY, "ANE-CV-003b", conv(31, 3), conv(32, 3)),
     (("m1", "m2", "m3", "m5", "m6"), "ANE-PL-001b", pool("max_pool", 8, 8), pool("max_pool", 9, 9)),
-    (("m4", "a17"), "ANE-PL-002", pool("avg_pool", 14, 14), pool("avg_pool", 15, 15)),
+    (("m4", "m6", "a17"), "ANE-PL-002", pool("avg_pool", 14, 14), pool("avg_pool", 15, 15)),
     (("m1", "m2", "m3", "m5"), "ANE-PL-002", pool("avg_pool", 13, 13), pool("avg_pool", 14, 14)),
     (OLD, "ANE-MM-002", matmul(16384), matmul(16385)),
 )
@@ -137,6 +137,27 @@ def test_a_size_that_costs_something_leaves_the_op_eligible(
     assert code in {each.rule.code for each in report.findings}
     assert report.count(Severity.ERROR) == 0
     assert report.functions[0].ops[0].eligible is Eligible.YES
+
+
+COMPILED_FOR_AN_M6 = (
+    conv(1, 15), conv(15, 15), conv(31, 1), pool("max_pool", 8, 8), pool("max_pool", 9, 1), pool("avg_pool", 14, 14),
+    matmul(16385), matmul(32768), relu(1, 1, 1, 65536), relu(1, 65536, 1, 1),
+)  # fmt: skip
+REFUSED_FOR_AN_M6 = (
+    conv(1, 16), conv(1, 24), conv(32, 1), conv(64, 1), conv(17, 17), matmul(40000), matmul(65536),
+    relu(1, 1, 1, 65537), relu(1, 1, 65537, 1),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", COMPILED_FOR_AN_M6, ids=map(str, range(len(COMPILED_FOR_AN_M6))))
+def test_what_the_compiler_takes_for_an_m6_is_eligible_there(text: str, check: Check) -> None:
+    """751K, arch_h16g_h18g.tsv, commit 6d4c3cf."""
+    assert check(cleandoc(text), "m6").functions[0].ops[0].eligible is Eligible.YES
+
+
+@pytest.mark.parametrize("text", REFUSED_FOR_AN_M6, ids=map(str, range(len(REFUSED_FOR_AN_M6))))
+def test_what_the_compiler_refuses_for_an_m6_is_not_eligible_there(text: str, check: Check) -> None:
+    assert check(cleandoc(text), "m6").functions[0].ops[0].eligible is Eligible.NO
 
 
 MEASURED_TO_PASS = (
