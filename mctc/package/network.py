@@ -5,7 +5,7 @@ Its numbers are not read, only counted: a specification is thinned before it is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,9 +62,14 @@ class Network:
 
     def walk(self) -> Iterator[Layer]:
         """Every layer in reading order, branches and loops entered."""
-        waiting = list(reversed(self.layers))
-        while waiting:
-            layer = waiting.pop()
-            yield layer
-            for _, inner in reversed(layer.inner):
-                waiting.extend(reversed(inner))
+        return walk(self.layers)
+
+
+def walk(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """Layers in reading order, each followed by those inside it."""
+    waiting = list(reversed(layers))
+    while waiting:
+        layer = waiting.pop()
+        yield layer
+        for _, inner in reversed(layer.inner):
+            waiting.extend(reversed(inner))

@@ -14,6 +14,8 @@ from typing import Any
 _SIZES = struct.Struct("<4Q")
 _NUMBERS = ("floatValue", "float16Value", "rawValue", "int8RawValue")
 """The fields of WeightParams that hold numbers, in the order of the sizes that replace them."""
+_FLOATS, _FEW = 1, 256
+"""The field of numbers in fp32, and the bytes of it that stay: what a network says of shapes is that small."""
 _DEEPEST = 100
 """Messages inside one another; protobuf's own limit."""
 _VARINT, _EIGHT, _COUNTED, _FOUR = 0, 1, 2, 5
@@ -25,7 +27,7 @@ Read = Callable[[int, int], bytes]
 
 
 def thinned(read: Read, size: int, descriptor: Any) -> bytes:
-    """A message of `size` bytes with the numbers of every WeightParams in it replaced by their sizes.
+    """A message of `size` bytes with the numbers of every WeightParams in it replaced by their sizes; a few stay.
 
     descriptor: of the message. Raises ValueError for bytes that are no message.
     """
@@ -71,7 +73,7 @@ class _Thinner:
             body, place = self.skip(wire, place, end)
             if number in fields:
                 sizes[fields[number]] += place - body
-            else:
+            if number not in fields or (number == _FLOATS and place - body <= _FEW):
                 yield self.read(start, place - start)
         yield b"".join((_varint(raw << 3 | _COUNTED), _varint(_SIZES.size), _SIZES.pack(*sizes)))
 

@@ -167,7 +167,7 @@ class Agreement:
         """How far estimates of single ops are from Core ML's, for both sides as far as it told its own."""
         ours = {ENGINE: [row.op.ane for row in self.rows], "cpu": [row.op.cpu for row in self.rows]}
         found = (
-            _estimates(device, [(ours, row.noted.times.get(device, 0.0)) for ours, row in zip(times, self.rows)])
+            _estimates(device, [(time, row.noted.times.get(device, 0.0)) for time, row in zip(times, self.rows)])
             for device, times in ours.items()
         )
         return tuple(each for each in found if each is not None)

@@ -171,11 +171,12 @@ def slice_static(layer: Layer, shapes: Shapes) -> Made:
     fields = (settings.beginIds, settings.endIds, settings.strides, settings.beginMasks, settings.endMasks)
     if any(len(field) != len(shape) for field in fields):
         raise UnfitError(f"slices of another rank than {len(shape)}")
+    dropped = [axis for axis, gone in enumerate(settings.squeezeMasks) if gone]  # one entry is taken of these
     made = tuple(
-        sliced(extent, None if open_begin else begin, None if open_end else end, stride)
-        for extent, begin, end, stride, open_begin, open_end in zip(shape, *fields, strict=True)
+        1 if axis in dropped else sliced(extent, None if open_begin else begin, None if open_end else end, stride)
+        for axis, (extent, begin, end, stride, open_begin, open_end) in enumerate(zip(shape, *fields, strict=True))
     )
-    return [without(made, [axis for axis, gone in enumerate(settings.squeezeMasks) if gone])]
+    return [without(made, dropped)]
 
 
 def slice_dynamic(layer: Layer, shapes: Shapes) -> Made:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mctc.lint.coreml.network.graph import NetworkGraph
 from mctc.lint.coreml.network.notation import read_network_notation
 from mctc.lint.coreml.network.shapes import CONTROL, RULES
-from mctc.package.protobuf import network_messages
+from mctc.package.network import Extents
+from mctc.package.protobuf import model_class, network_messages
+from mctc.package.specification import foreign_model
+from mctc.package.thinned import thinned
+from mctc.package.weights import Weights
 
 PLANES = {
     # convolution: (12 + 1 + 2 - 3) // 2 + 1 = 7, and (10 - 3) // 2 + 1 = 4
@@ -210,6 +216,95 @@ def test_the_shape_that_a_file_declares_is_taken_where_no_rule_gives_one() -> No
     (layer,) = model.network.layers
     network = replace(model.network, layers=(replace(layer, declared=((1, 6, 8, 8),)),))
     assert NetworkGraph(model, network).shapes["y"] == (1, 6, 8, 8)
+
+
+def graph_of(text: str) -> NetworkGraph:
+    model = read_network_notation(text)
+    assert model.network is not None
+    return NetworkGraph(model, model.network)
+
+
+def numbers(*values: float) -> str:
+    return f'shape=[{len(values)}], data={{"floatValue": {list(values)}}}'
+
+
+def test_shapes_that_the_network_computes_are_followed() -> None:
+    graph = graph_of(f"""
+x: array[2, 6, 4, 5]
+s = getShape(x)
+i = loadConstantND({numbers(1)})
+c = gather(s, i, axis=0)
+half = loadConstantND({numbers(0.5)})
+h = multiply(c, half)
+rest = loadConstantND({numbers(-1)})
+t = concatND(h, rest, axis=0)
+y = reshapeDynamic(x, t)
+r = loadConstantND({numbers(1, 2, 1, 3)})
+z = tile(x, r)
+b = loadConstantND({numbers(0, 1, 2, 0)})
+e = loadConstantND({numbers(2, 3, 4, 5)})
+w = sliceDynamic(x, b, e, strides=[1, 1, 1, 2], squeezeMasks=[False, False, True, False])
+return y, z, w
+""")
+    assert [graph.shapes[name] for name in "yzw"] == [(3, 80), (2, 12, 4, 15), (2, 2, 3)]
+
+
+def test_a_number_that_is_not_known_leaves_the_others_known() -> None:
+    graph = graph_of(f"""
+x: array[2, 6]
+n: array[1]
+k = loadConstantND({numbers(3)})
+t = concatND(n, k, axis=0)
+y = fillDynamic(t, value=1)
+z = reshapeDynamic(x, t)
+return y, z
+""")
+    assert [graph.shapes[name] for name in "yz"] == [(None, 3), (None, 3)]
+
+
+def branching(taken: float | None) -> Extents | None:
+    """The shape of a value that one side of a branch makes anew, behind that branch."""
+    model = model_class()(specificationVersion=4)
+    network = model.neuralNetwork
+    network.arrayInputShapeMapping = 1
+    for name, shape in (("x", [2, 6]), ("asked", [1])):
+        model.description.input.add(name=name).type.multiArrayType.shape.extend(shape)
+    network.layers.add(name="a", input=["x"], output=["y"]).copy.SetInParent()
+    if taken is not None:
+        constant = network.layers.add(name="c", output=["asked"]).loadConstantND
+        constant.shape.append(1)
+        constant.data.floatValue.append(taken)
+    branch = network.layers.add(name="b", input=["asked"]).branch
+    wide = branch.ifBranch.layers.add(name="d", input=["x", "x"], output=["y"]).concatND
+    wide.axis = 1
+    return read_graph(model).shapes["y"]
+
+
+def read_graph(model: Any) -> NetworkGraph:
+    content, thin = model.SerializeToString(), model_class()()
+    thin.ParseFromString(thinned(lambda place, size: content[place : place + size], len(content), model.DESCRIPTOR))
+    found = foreign_model(Path("made.mlmodel"), thin, Weights(Path(), Path()), "mlmodel")
+    assert found.network is not None
+    return NetworkGraph(found, found.network)
+
+
+@pytest.mark.parametrize(("taken", "shape"), [(1.0, (2, 12)), (0.0, (2, 6)), (None, (2, None))])
+def test_behind_a_branch_holds_what_the_side_that_is_taken_makes(
+    taken: float | None, shape: tuple[int | None, ...]
+) -> None:
+    assert branching(taken) == shape
+
+
+def test_a_list_that_grows_in_a_loop_has_no_known_length_behind_it() -> None:
+    model = model_class()(specificationVersion=4)
+    network = model.neuralNetwork
+    network.arrayInputShapeMapping = 1
+    model.description.input.add(name="x").type.multiArrayType.shape.extend([1, 6])
+    network.layers.add(name="a", input=["x"], output=["list"]).copy.SetInParent()
+    body = network.layers.add(name="l").loop.bodyNetwork
+    body.layers.add(name="b", input=["list", "x"], output=["list"]).concatND.axis = 0
+    network.layers.add(name="c", input=["list"], output=["y"]).copy.SetInParent()
+    assert read_graph(model).shapes["y"] == (None, 6)
 
 
 def test_a_size_that_is_known_only_at_run_time_stays_open() -> None:
