@@ -56,7 +56,8 @@ def run(block: Any, values: Values) -> list[Any]:
 def value_of(var: Any, values: Values) -> Any:
     if isinstance(var, (tuple, list)):
         return [value_of(each, values) for each in var]
-    return values.get(var.name, var.val)
+    constant = var.val
+    return values.get(var.name, getattr(constant, "ls", constant))  # a list of coremltools' holds one of Python's
 
 
 def compute(operation: Any, values: Values) -> tuple[Any, ...]:

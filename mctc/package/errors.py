@@ -38,8 +38,8 @@ class NotAProgram(PackageError):  # noqa: N818
 
 
 def _way_out(model: ForeignModel) -> str:
-    if model.kind.startswith("pipeline"):
-        return "its members are models of their own"
+    if any(not hasattr(member, "kind") for member in model.members):
+        return "its members are models of their own, which `mctc lint` checks one by one"
     if not model.kind.startswith("neuralNetwork"):
         return "it has no layers that a compute unit could be chosen for"
     if model.container == "mlmodelc":

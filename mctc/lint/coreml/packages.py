@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mctc.diagnostics.errors import UsageError
+from mctc.package.placeholders import HEAD, other_content, placeholder
 
 FOLDERS, FILE = (".mlpackage", ".mlmodelc"), ".mlmodel"
+PACKED = (".zip", ".gz", ".tgz")
 MARKS = ("Manifest.json", "model.mil")
 """What a package has in it, whatever its folder is called."""
-SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv"}  # folders, beside those that begin with a dot
+SKIPPED = {"__MACOSX", "__pycache__", "node_modules", "site-packages", "venv"}
+"""Folders that aren't searched, beside those that begin with a dot."""
 
 
 def packages_of(paths: Iterable[Path], excludes: Callable[[Path], bool] | None = None) -> list[Path]:
@@ -46,13 +49,22 @@ def _packages(path: Path, excludes: Callable[[Path], bool]) -> Iterator[Path]:
                 hint="name a .mlpackage, a .mlmodelc or a .mlmodel, or a folder that holds some",
             )
     elif path.exists():
-        training = path.suffix == ".py"
-        raise UsageError(
-            f"{path}: neither a Core ML package nor a file in one",
-            hint="`mctc lint --mps FILE.py` checks training code" if training else "name a .mlpackage or a .mlmodel",
-        )
+        raise _no_package(path)
     else:
         raise UsageError(f"{path}: there is no such file or folder", hint="it is looked for from the current folder")
+
+
+def _no_package(path: Path) -> UsageError:
+    """What is to be told of a file that is no package; of one that is called so, or packed, also what it is."""
+    said, hint = "neither a Core ML package nor a file in one", "name a .mlpackage or a .mlmodel"
+    if path.suffix == ".py":
+        hint = "`mctc lint --mps FILE.py` checks training code"
+    elif path.suffix.lower() in (*FOLDERS, *PACKED) and path.is_file():
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+        found = placeholder(head, path.stat().st_size) or other_content(head)
+        said, hint = (f"{found.what}, {said}", found.hint) if found is not None else (said, hint)
+    return UsageError(f"{path}: {said}", hint=hint)
 
 
 def _around(path: Path) -> Path | None:
@@ -70,7 +82,7 @@ def _inside(folder: Path) -> Iterator[Path]:
     """The packages of a folder in order. Links to folders are not followed; a link to a package is one."""
     for where, folders, files in os.walk(folder):
         here = Path(where)
-        names = sorted([*folders, *(name for name in files if Path(name).suffix.lower() == FILE)])
+        names = sorted([*folders, *(name for name in files if _is_model(name))])
         walked = []
         for name in names:
             if Path(name).suffix.lower() in FOLDERS or name not in folders:
@@ -78,6 +90,11 @@ def _inside(folder: Path) -> Iterator[Path]:
             elif name not in SKIPPED and not name.startswith("."):
                 walked.append(name)
         folders[:] = walked
+
+
+def _is_model(name: str) -> bool:
+    """Whether a file in a folder is a model by its name; "._NAME" is what macOS keeps beside a file elsewhere."""
+    return Path(name).suffix.lower() == FILE and not name.startswith("._")
 
 
 def _nothing(path: Path) -> bool:

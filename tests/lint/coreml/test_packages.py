@@ -57,6 +57,28 @@ def test_a_folder_stands_for_what_is_in_it_hidden_folders_and_environments_apart
     assert names("sub/.cache") == ["sub/.cache/a.mlpackage"]
 
 
+def test_what_macos_keeps_beside_files_is_no_model(folder: Path) -> None:
+    (folder / "sub/._old.mlmodel").touch()
+    (folder / "__MACOSX/a.mlpackage").mkdir(parents=True)
+    assert names("sub", ".") == ["sub/old.mlmodel", "sub/whole.mlmodelc", "encoder.mlpackage"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.mlpackage.zip", b"PK\x03\x04" + bytes(40), "a ZIP archive"),
+        ("a.mlpackage", b"PK\x03\x04" + bytes(40), "a ZIP archive"),
+        ("a.mlmodelc", b"<!doctype html><html></html>", "an HTML page"),
+        ("a.mlpackage", b"", "an empty file"),
+    ],
+)
+def test_a_file_in_the_place_of_a_package_is_told(folder: Path, name: str, content: bytes, said: str) -> None:
+    (folder / name).write_bytes(content)
+    with pytest.raises(UsageError, match=f"{said}, neither a Core ML package") as raised:
+        packages_of([Path(name)])
+    assert raised.value.hint
+
+
 def test_a_link_to_a_package_is_one_and_a_link_to_a_folder_is_not_followed(folder: Path) -> None:
     (folder / "links").mkdir()
     (folder / "links" / "up").symlink_to(folder)
