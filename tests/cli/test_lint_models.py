@@ -86,7 +86,8 @@ def test_the_members_of_a_pipeline_are_checked(command: Command, tmp_path: Path)
     done = command("lint", path, "--fail-on", "info")
     assert (done.code, done.err) == (1, "")
     assert "p.mlmodelc/model0" in "".join(done.out.split())
-    assert "member 'model1' is a nonMaximumSuppression, which has neither ops nor layers to check" in " ".join(done.out.split())
+    said = " ".join(done.out.split())
+    assert "member 'model1' is a nonMaximumSuppression, which has neither ops nor layers to check" in said
     found = json.loads(command("lint", path, "--format", "json").out)
     assert [(each["path"], each["member"]) for each in found["packages"]] == [(str(path), "model0")]
     assert [(each["member"], each["kind"]) for each in found["unchecked"]] == [("model1", "nonMaximumSuppression")]
