@@ -39,14 +39,15 @@ def packed_bytes(op: Op) -> int:
 
 
 def streamed_bytes(op: Op) -> int:
-    """Bytes that the segmenter counts: of every operand the first value that is no constant, of the results the first.
+    """Bytes that the segmenter counts: of all operands that are no constants, and of the first result.
 
     The indices of a topk and the second half of a split are in no estimate of the study (iso/topk_w, iso/split_c), nor
     is the second value of a stack (iso/stack).
     """
     fixed, function = op.function.fixed, op.function
-    firsts = (bindings[0] for bindings in op.operation.inputs.values() if bindings)
-    taken = (each for each in firsts if isinstance(each, Reference) and each.name not in fixed)
+    inputs = op.operation.inputs.values()
+    bindings = (each[:1] for each in inputs) if op.type == "stack" else inputs
+    taken = (each for each in chain.from_iterable(bindings) if isinstance(each, Reference) and each.name not in fixed)
     made = tensor_bytes(op.results[0].type) if op.results else 0
     return made + sum(tensor_bytes(function.type_of(each)) for each in taken)
 

@@ -94,6 +94,14 @@ def test_a_view_costs_its_bytes_and_a_read_of_a_state_nothing() -> None:
     assert cost_of("s: state[fp16[1, 64, 1, 32]]\ny: fp16[1, 64, 1, 32] = read_state(input=s)") == Cost(0, 0, 0, 0)
 
 
+def test_a_product_of_a_list_moves_all_of_it_and_a_stack_is_counted_by_its_first() -> None:
+    pair = "x: fp16[512, 1024]\nz: fp16[512, 1024]\n"
+    product = cost_of(pair + 'y: fp16[512, 512] = einsum(values=[x, z], equation="ab,cb->ac")')
+    assert product.ane == pytest.approx(max(5 * 512**2 * 2 / 73_014, 2 * 512**2 * 1024 / 16.152e6), rel=0.001)
+    stack = cost_of(pair + "y: fp16[2, 512, 1024] = stack(values=[x, z], axis=0)")
+    assert stack.cpu == pytest.approx(3 * 512 * 1024 * 2 / 60_845, rel=0.001)
+
+
 def test_weights_too_large_to_stay_near_are_read_from_memory() -> None:
     text = "x: fp16[1, 1, {0}]\ny: fp16[1, 1, {0}] = linear(x=x, weight=fp16[{0}, {0}])"
     near, far = (cost_of(text.format(width)) for width in (1024, 4096))
