@@ -18,7 +18,7 @@ import numpy as np
 from mctc.evaluate.coreml.ops.windows import windows
 from mctc.evaluate.coreml.precision import Array
 
-BLOCK = 1 << 21
+BLOCK = 1 << 20
 """Elements that are copied at a time, unless one row of windows has more: what a processor's cache holds."""
 COPY = 64
 """What it costs to copy an element, in multiply-accumulates of a large product. Only the choice depends on it."""
