@@ -78,6 +78,8 @@ def _bound(op: Op, binding: Reference | Constant, depth: int) -> Interval | None
         return FIXED[made.type]
     if depth <= 0:
         return None
+    if binding.name in function.fixed and made.type not in _RESULTS:
+        return None
     return _RESULTS.get(made.type, _anything)(made, depth - 1)
 
 

@@ -9,6 +9,7 @@ from mctc.lint.coreml.forms import axis as softmax_axis
 from mctc.lint.coreml.forms import rank
 from mctc.lint.coreml.graph import FunctionGraph, Op, PackageGraph, Shape, size_of
 from mctc.lint.coreml.rule import Effect, FunctionRule, Hit, OpRule, PackageRule, RuleFamily, Severity, Sides
+from mctc.lint.coreml.rules.attention_defects import DEFECT_RULES
 from mctc.lint.coreml.rules.attention_masks import ATTENTION, MASK_RULES, SCORES
 from mctc.lint.coreml.sources import DISPATCH, GUIDE, NEURAL_ENGINE_RULES
 from mctc.lint.coreml.target import Scope, Target
@@ -347,5 +348,6 @@ RULES = RuleFamily(
     title="Attention",
     rules=(
         FUSED_ATTENTION, FUSED_OVERFLOW, FUSED_HEADS, *MASK_RULES, RANK_5, SHORT_DECODE, ONE_AT_A_TIME,
+        *DEFECT_RULES,
     ),
 )  # fmt: skip

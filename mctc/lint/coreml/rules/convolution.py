@@ -8,6 +8,7 @@ from mctc.lint.coreml.graph import Op
 from mctc.lint.coreml.packed import PALETTES, packed
 from mctc.lint.coreml.rule import Effect, OpRule, RuleFamily, Severity, Sides
 from mctc.lint.coreml.rules.convolution_kernels import KERNELS
+from mctc.lint.coreml.rules.deconvolution import CUT
 from mctc.lint.coreml.sources import DISPATCH, GUIDE, NEURAL_ENGINE_RULES
 from mctc.lint.coreml.target import Scope, Target
 
@@ -95,6 +96,7 @@ RULES = RuleFamily(
     title="Convolutions",
     rules=(
         *KERNELS,
+        CUT,
         OpRule(
             code="ANE-CV-006",
             name="stride-of-odd-size",

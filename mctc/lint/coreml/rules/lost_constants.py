@@ -37,11 +37,12 @@ ENDS_WELL = frozenset((
 
 
 def _constant(op: Op, operand: str) -> Interval | None:
-    """The smallest and the largest number of a constant operand, as fp16 holds them."""
-    if not op.has(operand) or not op.is_constant(operand):
-        return None
+    """The smallest and the largest number of a constant operand, stored or cast, as fp16 holds them."""
     constant = op.constant(operand)
-    found = extremes(constant, READ_LIMIT) if constant is not None else bounds(op, operand)
+    if constant is None and len(op.bindings(operand)) == 1:
+        made = op.function.folded.get(getattr(op.bindings(operand)[0], "name", ""))
+        constant = made.constant("x") if made is not None and made.type == "cast" else None
+    found = extremes(constant, READ_LIMIT) if constant is not None else None
     return None if found is None else (as_fp16(found[0]), as_fp16(found[1]))
 
 
