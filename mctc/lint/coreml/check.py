@@ -100,9 +100,7 @@ class _Check:
         for at_sizes in judged.values():
             held += merge([(size, judgement.seen) for size, judgement in at_sizes])
         findings = self._findings(held)
-        by_op: dict[tuple[str | None, int | None], list[str]] = defaultdict(list)
-        for finding in findings:
-            by_op[finding.function, finding.index].append(finding.rule.code)
+        by_op = self._codes(held)
         package = self.graph.package
         return Report(
             path=str(package.path),
@@ -146,6 +144,16 @@ class _Check:
         return sorted(
             findings, key=lambda each: (each.severity.rank, each.rule.code, each.function or "", each.index or 0)
         )
+
+    def _codes(self, held: Sequence[Held]) -> Mapping[tuple[str | None, int | None], list[str]]:
+        """The codes of the findings that are shown, by function and position of the ops that they are about."""
+        codes: dict[tuple[str | None, int | None], list[str]] = defaultdict(list)
+        shown = [each.seen for each in held if self.choice.shows(each.seen.rule)]
+        for seen in sorted(shown, key=lambda each: (self.choice.severity(each.rule).rank, each.rule.code)):
+            for index in seen.ops if seen.function is not None else ():
+                op = self.graph.functions[seen.function or ""].by_index[index]
+                codes[seen.function, op.position].append(seen.rule.code)
+        return codes
 
     def _finding(self, held: Held) -> Finding:
         rule, message, function, index = held.seen.rule, held.seen.message, held.seen.function, held.seen.index

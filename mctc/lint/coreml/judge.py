@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mctc.lint.coreml.graph import FunctionGraph, Op, as_tensor
 from mctc.lint.coreml.memory import measure
@@ -17,18 +17,27 @@ from mctc.lint.coreml.target import Target
 
 @dataclass(frozen=True)
 class Seen:
-    """What a rule says at one size. index: that of the operation it is about."""
+    """What a rule says at one size. index: that of the operation it is about; also: of others that it is about.
+    covered: whether another rule names the cause already."""
 
     rule: Rule
     message: str
     function: str | None
     index: int | None
+    also: tuple[int, ...] = ()
+    covered: bool = False
 
     @classmethod
     def of(cls, rule: Rule, hit: Hit, function: str | None = None) -> Seen:
         if hit.op is not None:
-            return cls(rule, hit.message, hit.op.function.name, hit.op.operation.index)
+            also = tuple(op.operation.index for op in hit.also)
+            return cls(rule, hit.message, hit.op.function.name, hit.op.operation.index, also)
         return cls(rule, hit.message, function or hit.function, None)
+
+    @property
+    def ops(self) -> tuple[int, ...]:
+        """The indices of all operations that it is about."""
+        return () if self.index is None else (self.index, *self.also)
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ class Judge:
         if graph.misfit is None or at.size is None or graph.package.functions[graph.name] is graph:
             seen += self._of_ops(graph)
             seen += self.ask(FunctionRule, graph, graph.name)
+            seen = _marked(seen)
         placement = place(graph, self._effects(graph, seen), doubt=self.target.device.doubt)
         if graph.misfit is None:
             seen += self.ask(PlacementRule, placement, graph.name)
@@ -82,10 +92,25 @@ class Judge:
         for each in (*self.general, *seen):
             if each.rule.effect is Effect.STAYS or each.function not in (None, graph.name):
                 continue
-            for op in [graph.by_index[each.index]] if each.index is not None else graph.ops:
+            for op in [graph.by_index[index] for index in each.ops] if each.ops else graph.ops:
                 if worst.get(op) is not Effect.OFF:
                     worst[op] = each.rule.effect
         return worst
+
+
+def _marked(seen: Sequence[Seen]) -> list[Seen]:
+    """What names a cause that another rule names already, for all ops that it is about, is marked so."""
+    covers: dict[int, set[str]] = {}
+    for each in seen:
+        for index in each.ops if each.rule.covers else ():
+            covers.setdefault(index, set()).update(each.rule.covers)
+    return [replace(each, covered=True) if _is_covered(each, covers) else each for each in seen]
+
+
+def _is_covered(seen: Seen, covers: Mapping[int, set[str]]) -> bool:
+    if seen.rule.effect is Effect.STAYS or not seen.ops:
+        return False
+    return all(seen.rule.code.startswith(tuple(covers.get(index, ()))) for index in seen.ops)
 
 
 def asked(rules: Iterable[Rule], subject: object, target: Target, function: str | None) -> Iterator[Seen]:

@@ -24,10 +24,14 @@ class Held:
 
 
 def merge(at_sizes: Sequence[tuple[Size | None, Sequence[Seen]]]) -> Iterator[Held]:
-    """Each finding once, in the words of the first size at which it holds; the main size comes first."""
+    """Each finding once, in the words of the first size at which it holds; the main size comes first.
+
+    What is covered at every size at which it holds is left out.
+    """
     if len(at_sizes) == 1:
         size, seen = at_sizes[0]
-        yield from (Held(each, () if size is None else (str(size),)) for each in seen)
+        named = () if size is None else (str(size),)
+        yield from (Held(each, named) for each in seen if not each.covered)
         return
     found: dict[Hashable, list[tuple[Size, Seen]]] = {}
     for size, seen in at_sizes:
@@ -35,6 +39,8 @@ def merge(at_sizes: Sequence[tuple[Size | None, Sequence[Seen]]]) -> Iterator[He
         for key, each in _keyed(seen):
             found.setdefault(key, []).append((size, each))
     for group in found.values():
+        if all(each.covered for _, each in group):
+            continue
         first = group[0][1]
         where = _where([size for size, _ in group], len(at_sizes), len({each.message for _, each in group}) > 1)
         message = f"{first.message}; {where}" if where else first.message

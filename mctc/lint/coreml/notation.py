@@ -3,6 +3,7 @@
     x: fp16[1, 64, 32, 32]                                      an input; `_` is an unknown extent, `1:512` a range
                                                                 whose default is its lower bound
     k: enum[fp16[1, 80], fp16[1, 160]]                          an input of enumerated shapes
+    i: pixels[fp32[1, 3, 64, 64]]                               an image of 64 by 64
     s: state[fp16[1, 64, 1, 32]]                                a state
     w: fp16[64, 64, 1, 1] = constexpr_lut_to_dense(indices=uint4[64, 64, 1, 1], lut=fp16[1, 1, 1, 1, 16, 1])
     c: fp16 = const(val=0.5)                                    a constant with a name
@@ -43,6 +44,7 @@ from mctc.package.dtypes import DTYPES
 
 DEFAULT_OPSET = "CoreML8"
 SPEC_VERSION = {"CoreML5": 6, "CoreML6": 7, "CoreML7": 8, "CoreML8": 9, "CoreML9": 10}
+FORMS = ("state", "enum", "pixels")
 BRANCHING = {"cond": 2, "while_loop": 2}  # how many (empty) blocks such an op gets
 
 
@@ -146,6 +148,13 @@ class _FunctionReader:
     def input(self, name: str, annotation: ast.expr) -> None:
         self.names[name] = name
         form, inside = _form(annotation)
+        if form == "pixels":
+            pixels = tensor_type(inside)
+            height, width = (pixels.shape or ())[-2:]
+            self.inputs.append(NamedType(name, pixels))
+            self.features.append(Feature(name, "image", None, size=(height or 1, width or 1)))
+            self.types[name] = pixels
+            return
         if form == "state":
             state = tensor_type(inside)
             self.states.append(NamedType(name, StateType(state)))
@@ -274,8 +283,8 @@ def _extent(node: ast.expr) -> int | None:
 
 
 def _form(node: ast.expr) -> tuple[str, ast.expr]:
-    """'state' or 'enum', and what it holds; '' for a plain type."""
-    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in ("state", "enum"):
+    """'state', 'enum' or 'pixels', and what it holds; '' for a plain type."""
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in FORMS:
         return node.value.id, node.slice
     return "", node
 

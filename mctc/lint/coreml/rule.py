@@ -55,16 +55,23 @@ EVIDENCE = {
     "F": "folklore, or from the days of neural-network models",
     "M": "mctc's own: follows from the form of the package",
 }
+OF_FORM = (
+    "ANE-DT-001", "ANE-DT-002", "ANE-DT-003", "ANE-DT-004", "ANE-SH-00", "ANE-LY", "ANE-CV", "ANE-MM", "ANE-QT",
+    "ANE-PL",
+)  # fmt: skip
+"""Rules about an op's form: what one covers that says that no form of the op runs there."""
 CONFIDENCE = {"H": "high", "M": "medium", "L": "low"}
 
 
 @dataclass(frozen=True)
 class Hit:
-    """What a rule over a function or a package finds: a message, and the op it is about."""
+    """What a rule over a function or a package finds: a message, and the op it is about. also: other ops that it is
+    about as much, in the same function."""
 
     message: str
     op: Op | None = None
     function: str | None = None
+    also: tuple[Op, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,8 @@ class Rule:
         out. source: who says so. evidence: letters of EVIDENCE. confidence: a key of CONFIDENCE.
     sides: both sides where sources disagree. Such a rule says no more than a warning and puts no op off the engine.
     scope: the families and platforms that it speaks of.
+    covers: beginnings of codes. Of an op that this rule speaks of, those rules would name the same cause, so what they
+        say of where it runs is left out.
     declared: whether it looks at shapes as the package declares them, at whatever size that is judged.
     fires, silent: programs in the notation of mctc.lint.coreml.notation (for rules about neural networks, networks in
         that of mctc.lint.coreml.network.notation); the first has the finding, the second not.
@@ -103,6 +112,7 @@ class Rule:
     effect: Effect = Effect.STAYS
     sides: Sides | None = None
     scope: Scope = field(default_factory=Scope)
+    covers: tuple[str, ...] = ()
     declared: bool = False
 
     def __post_init__(self) -> None:

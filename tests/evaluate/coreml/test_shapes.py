@@ -124,3 +124,14 @@ def test_a_large_value_is_sized_and_not_computed(sketch: Sketch, const: Const) -
     sketch.op("transpose", {"u": TensorType("fp32", (1, None, None))}, x="t", perm=const([0, 2, 1]))
     sketch.op("reshape", {"y": TensorType("fp32", (None, 4))}, x="u", shape=const([-1, 4]))
     assert outputs(sketch.package(["y"]), x=(1, 4000000, 1)) == [(10**9, 4)]
+
+
+def test_values_with_several_open_extents_are_passed_over(sketch: Sketch, const: Const) -> None:
+    many = TensorType("fp32", (None, None, None, 4))
+    sketch.input("x", "fp32", (None, None, None, 4))
+    sketch.op("relu", {"a": many}, x="x")
+    sketch.op("transpose", {"b": TensorType("fp32", (None, None, 4, None))}, x="a", perm=const([1, 0, 3, 2]))
+    sketch.op("expand_dims", {"c": TensorType("fp32", (None, None, 4, None, 1))}, x="b", axes=const([4]))
+    sketch.op("reduce_sum", {"y": OPEN}, x="a", axes=const([0, 1, 2]), keep_dims=const(False))
+    sketch.op("matmul", {"z": many}, x="a", y=const(np.ones((4, 6), np.float32)))
+    assert outputs(sketch.package(["c", "y", "z"])) == [(None, None, 4, None, 1), (4,), (None, None, None, 6)]

@@ -37,7 +37,7 @@ KNOWN: dict[tuple[str, str], dict[str, set[str]]] = {
     ("zoo", "iOS15"): {},
     ("zoo", "iOS17"): {},
     ("zoo", "iOS18"): {},
-    ("lstm", "iOS15"): {"lstm": {"ANE-OP-001", "ANE-DT-001", "ANE-DT-002"}},  # this opset's lstm takes fp32 alone
+    ("lstm", "iOS15"): {"lstm": {"ANE-OP-001"}},  # this opset's lstm takes fp32 alone: no other error
     ("lstm", "iOS18"): {"lstm": {"ANE-OP-001"}},
     ("transformer", "iOS15"): LOOKUP,
     ("transformer", "iOS17"): INDEX_ARITHMETIC,  # coremltools folds negative ids and narrows the others

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import prod
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 import numpy as np
 
@@ -23,6 +23,8 @@ UNKNOWN = 720720 << 20
 """Stands for an extent that isn't known: it can be divided by whatever a shape is divided by."""
 _LARGEST = 1 << 36
 """Extents beyond are UNKNOWN, or what became of it."""
+_LARGEST_ARRAY = 1 << 59
+"""Elements of 8 bytes that numpy still lets an array have."""
 READ = 4096
 """Elements up to which values are read and computed."""
 
@@ -44,19 +46,40 @@ _OPEN = np.empty((), object)
 _OPEN[()] = _Open()
 
 
-def stand_in(shape: Iterable[int]) -> Array:
+class Vast:
+    """A stand-in for what is larger than any array of numpy can be: it has a shape, and can't be moved about."""
+
+    dtype = np.dtype(object)
+
+    def __init__(self, shape: Extents) -> None:
+        self.shape, self.ndim, self.size = shape, len(shape), prod(shape)
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise Undetermined
+
+
+Value = Array | Vast
+
+
+def stand_in(shape: Iterable[int]) -> Value:
     """A value of this shape whose elements aren't known."""
-    return np.broadcast_to(_OPEN, tuple(shape))
+    extents = tuple(shape)
+    return np.broadcast_to(_OPEN, extents) if prod(extents) <= _LARGEST_ARRAY else Vast(extents)
+
+
+def is_value(value: Any) -> TypeGuard[Value]:
+    """Whether this is an array or a stand-in, and no text, list or nothing."""
+    return isinstance(value, (np.ndarray, Vast))
 
 
 def is_known(value: Any) -> bool:
     """Whether all elements are known."""
-    return not isinstance(value, np.ndarray) or value.dtype != object
+    return not is_value(value) or value.dtype != object
 
 
-def settled(value: Array, dtype: str) -> Array:
+def settled(value: Value, dtype: str) -> Value:
     """A small value in the element type that it is declared with; a stand-in where an element isn't known."""
-    if dtype not in DTYPES or value.size > READ:
+    if isinstance(value, Vast) or dtype not in DTYPES or value.size > READ:
         return value if value.dtype == object else stand_in(value.shape)
     if value.dtype == object:
         if any(isinstance(each, _Open) for each in value.reshape(-1)):
@@ -65,7 +88,7 @@ def settled(value: Array, dtype: str) -> Array:
     return hold(value.astype(DTYPES[dtype].holder), dtype, "fp16")
 
 
-def of_type(type_: TensorType) -> Array | None:
+def of_type(type_: TensorType) -> Value | None:
     """The stand-in for a declared type; None where its rank isn't known."""
     return None if type_.shape is None else stand_in(UNKNOWN if extent is None else extent for extent in type_.shape)
 
@@ -84,7 +107,7 @@ def of_constant(constant: Constant) -> Any:
     return hold(value, type_.dtype, "fp16") if isinstance(value, np.ndarray) else value
 
 
-def extents_of(value: Array) -> tuple[int | None, ...]:
+def extents_of(value: Value) -> tuple[int | None, ...]:
     """The shape, with None for what isn't known."""
     return tuple(None if extent > _LARGEST else extent for extent in value.shape)
 
@@ -94,7 +117,7 @@ def is_open(extent: int) -> bool:
     return extent > _LARGEST
 
 
-def shape_vector(value: Array) -> Array:
+def shape_vector(value: Value) -> Array:
     """What the op `shape` gives."""
     if not any(map(is_open, value.shape)):
         return np.asarray(value.shape, np.int32)

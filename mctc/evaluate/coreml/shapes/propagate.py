@@ -17,6 +17,7 @@ from mctc.evaluate.coreml.shapes.known import (
     extents_of,
     is_known,
     is_open,
+    is_value,
     of_constant,
     of_type,
     settled,
@@ -119,7 +120,7 @@ class _Walk:
         """Notes a result and gives its type; what is declared where nothing was found."""
         type_ = item.type
         if isinstance(type_, TensorType) and value is not None:
-            value = settled(np.asarray(value), type_.dtype)
+            value = settled(value if is_value(value) else np.asarray(value), type_.dtype)
             shape = extents_of(value)
             if shape != type_.shape:
                 item = NamedType(item.name, replace(type_, shape=shape))
@@ -184,8 +185,8 @@ class _Walk:
         found = []
         for names in zip(*(block.outputs for block in blocks), strict=True):
             values = [self.values.get(name) for name in names]
-            shapes = {value.shape for value in values if isinstance(value, np.ndarray)}
-            agreed = len(shapes) == 1 and all(isinstance(value, np.ndarray) for value in values)
+            shapes = {value.shape for value in values if is_value(value)}
+            agreed = len(shapes) == 1 and all(is_value(value) for value in values)
             found.append(stand_in(shapes.pop()) if agreed else None)
         return found
 
@@ -197,7 +198,7 @@ class _Walk:
         for again in (False, True):
             for block in operation.blocks:
                 for item, value in zip(block.inputs, entering, strict=False):
-                    self._finish(item, stand_in(value.shape) if isinstance(value, np.ndarray) else None)
+                    self._finish(item, stand_in(value.shape) if is_value(value) else None)
             blocks = tuple(self.block(each, depth + 1) for each in operation.blocks)
             leaving = [self.values.get(name) for name in blocks[1].outputs]
             lists = [isinstance(item.type, ListType) for item in operation.outputs]
@@ -213,7 +214,7 @@ class _Walk:
             for block in blocks
         )
         outputs = tuple(
-            self._finish(item, stand_in(value.shape) if isinstance(value, np.ndarray) else None)
+            self._finish(item, stand_in(value.shape) if is_value(value) else None)
             for item, value in zip(operation.outputs, [*entering, *[None] * len(operation.outputs)], strict=False)
         )
         return replace(operation, outputs=outputs, blocks=typed)
@@ -226,7 +227,7 @@ class _Walk:
             for each in bindings
         ]
         return all(value is not None for value in values) and not any(
-            is_open(extent) for value in values if isinstance(value, np.ndarray) for extent in value.shape
+            is_open(extent) for value in values if is_value(value) for extent in value.shape
         )
 
 
@@ -241,7 +242,7 @@ def _agreed(entering: Any, leaving: Any, is_list: bool) -> Any:
 
     A list is made before anything is in it, so its elements' extents may be known only when they leave.
     """
-    if not isinstance(entering, np.ndarray) or not isinstance(leaving, np.ndarray):
+    if not is_value(entering) or not is_value(leaving):
         return None
     if entering.shape == leaving.shape:
         return entering

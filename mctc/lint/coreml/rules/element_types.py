@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mctc.lint.coreml.forms import axis, counted, is_cast, main_operand
 from mctc.lint.coreml.graph import FunctionGraph, Op, as_tensor
+from mctc.lint.coreml.interface import features
 from mctc.lint.coreml.rule import Effect, FunctionRule, Hit, OpRule, RuleFamily, Severity, Sides, listed
 from mctc.lint.coreml.support import BINARY, REFUSED
 from mctc.lint.coreml.target import Target
@@ -19,6 +20,9 @@ INDEX_OPERANDS = frozenset((
     "position", "offset", "output_shape", "num_splits", "split_sizes",
 ))  # fmt: skip
 """Operands that say where, not what; rules of their own speak of them."""
+SCALING = ("mul", "add", "sub", "real_div")
+SCALES = 4
+"""Ops of a scale and a bias, with room."""
 INT16_MOST = 32767
 STEPS = 8
 """Casts and changes of shape that are looked through between an op and an output."""
@@ -35,7 +39,40 @@ def in_fp32(op: Op) -> bool:
 
 
 def _fp32(op: Op, _: Target) -> str | None:
-    return f"{op.type} computes in fp32" if in_fp32(op) else None
+    return f"{op.type} computes in fp32" if in_fp32(op) and not _scales_image(op) else None
+
+
+def _image_scale(op: Op, _: Target) -> str | None:
+    return f"{op.type} scales an image in fp32, in front of the cast to fp16" if _scales_image(op) else None
+
+
+def _scales_image(op: Op) -> bool:
+    """Whether an op belongs to the scale and bias that a converter puts between an image and the cast to fp16."""
+    if op.type not in SCALING or not in_fp32(op) or not _is_of_image(op, SCALES):
+        return False
+    return _ends_in_cast(op, SCALES)
+
+
+def _is_of_image(op: Op, steps: int) -> bool:
+    """Whether nothing goes into an op but constants and an image, scaled already or not."""
+    images = {feature.name for feature in features(op.function) if feature.kind == "image"}
+    for operand in op.operands:
+        if op.is_constant(operand):
+            continue
+        maker = op.producer(operand)
+        if maker is None and getattr(op.bindings(operand)[0], "name", None) not in images:
+            return False
+        if maker is not None and not (steps and maker.type in SCALING and _is_of_image(maker, steps - 1)):
+            return False
+    return True
+
+
+def _ends_in_cast(op: Op, steps: int) -> bool:
+    users = op.users()
+    return bool(users) and all(
+        is_cast(user, "fp32", "fp16") or (steps and user.type in SCALING and _ends_in_cast(user, steps - 1))
+        for user in users
+    )
 
 
 def _islands(function: FunctionGraph, _: Target) -> Iterator[Hit]:
@@ -56,7 +93,8 @@ def _islands(function: FunctionGraph, _: Target) -> Iterator[Hit]:
                     island.append(other)
         if entered and left_again:
             kinds = listed(dict.fromkeys(op.type for op in island))
-            yield Hit(f"an island of fp32 between fp16 ops: {counted(len(island), 'op')} ({kinds})", first)
+            message = f"an island of fp32 between fp16 ops: {counted(len(island), 'op')} ({kinds})"
+            yield Hit(message, first, also=tuple(island[1:]))
 
 
 def _held_by_constant(op: Op, _: Target) -> str | None:
@@ -194,12 +232,43 @@ RULES = RuleFamily(
                 return y
             """,
         ),
+        OpRule(
+            code="ANE-DT-010",
+            name="image-scaled-in-fp32",
+            summary="the scale or bias of an image input is computed in fp32, before the cast to fp16",
+            severity=Severity.INFO,
+            effect=Effect.OFF,
+            evidence="AE",
+            confidence="M",
+            ops=SCALING,
+            why="""
+                coremltools writes the scale and bias of an ImageType in the type of the input, which is fp32 for
+                images in colour, and the cast to fp16 behind them. No converter setting changes that; one user found
+                the op slow. The model behind the cast loses nothing.
+            """,
+            fix="Leave scale and bias out of ImageType and put them into the model: into the first layer's weights.",
+            source="coremltools converters/mil/backend/mil/passes/insert_image_preprocessing_op.py; coremltools #2213",
+            find=_image_scale,
+            fires="""
+                x: pixels[fp32[1, 3, 32, 32]]
+                s: fp32[1, 3, 32, 32] = mul(x=x, y=fp32(0.0039))
+                b: fp32[1, 3, 32, 32] = add(x=s, y=fp32[1, 3, 1, 1])
+                y: fp16[1, 3, 32, 32] = cast(x=b, dtype="fp16")
+                return y
+            """,
+            silent="""
+                x: pixels[fp32[1, 3, 32, 32]]
+                y: fp16[1, 3, 32, 32] = cast(x=x, dtype="fp16")
+                return y
+            """,
+        ),
         FunctionRule(
             code="ANE-DT-002",
             name="fp32-island",
             summary="a group of fp32 ops in the middle of fp16 ops",
             severity=Severity.ERROR,
             effect=Effect.OFF,
+            covers=("ANE-DT-001",),
             evidence="B",
             confidence="M",
             why="""

@@ -151,6 +151,7 @@ DIMENSIONS = (
         summary="an axis over 65536, other than the channels",
         severity=Severity.ERROR,
         effect=Effect.OFF,
+        covers=("ANE-SH-002", "ANE-SH-004"),
         evidence="BD",
         confidence="H",
         why="""

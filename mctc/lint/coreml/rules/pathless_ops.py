@@ -7,7 +7,7 @@ about or that only some chips take.
 from __future__ import annotations
 
 from mctc.lint.coreml.graph import Op
-from mctc.lint.coreml.rule import Effect, OpRule, RuleFamily, Severity
+from mctc.lint.coreml.rule import OF_FORM, Effect, OpRule, RuleFamily, Severity
 from mctc.lint.coreml.rules.contested_ops import CONTESTED_OPS
 from mctc.lint.coreml.rules.runtime_ops import RUNTIME_OPS, never
 from mctc.lint.coreml.sources import FOUR
@@ -25,6 +25,7 @@ RECURRENT = OpRule(
     summary="lstm, gru and rnn never run on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="AB",
     confidence="H",
     ops=("lstm", "gru", "rnn"),
@@ -54,6 +55,7 @@ BAND_PART = OpRule(
     summary="band_part never runs on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="B",
     confidence="H",
     ops=("band_part",),
@@ -82,6 +84,7 @@ SCATTER = OpRule(
     summary="scatter, scatter_along_axis and scatter_nd never run on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="AB",
     confidence="H",
     ops=("scatter", "scatter_along_axis", "scatter_nd"),
@@ -113,6 +116,7 @@ ONE_HOT = OpRule(
     summary="one_hot never runs on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="B",
     confidence="H",
     ops=("one_hot",),
@@ -138,6 +142,7 @@ CUMSUM = OpRule(
     summary="cumsum never runs on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="B",
     confidence="H",
     ops=("cumsum",),
@@ -166,6 +171,7 @@ ARGSORT = OpRule(
     summary="argsort never runs on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="B",
     confidence="H",
     ops=("argsort",),
@@ -191,6 +197,7 @@ ARGMAX = OpRule(
     summary="reduce_argmax and reduce_argmin never run on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="B",
     confidence="H",
     ops=("reduce_argmax", "reduce_argmin"),
@@ -219,6 +226,7 @@ PROD = OpRule(
     summary="reduce_prod never runs on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="B",
     confidence="H",
     ops=("reduce_prod",),
@@ -244,6 +252,7 @@ MOD = OpRule(
     summary="mod never runs on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="B",
     confidence="H",
     ops=("mod",),
@@ -269,6 +278,7 @@ TRIGONOMETRY = OpRule(
     summary="acos, asin, atanh, cosh, sinh and tan never run on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="B",
     confidence="H",
     ops=("acos", "asin", "atanh", "cosh", "sinh", "tan"),
@@ -297,6 +307,7 @@ WINDOWS = OpRule(
     summary="sliding_windows never runs on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="B",
     confidence="H",
     ops=("sliding_windows",),

@@ -3,20 +3,58 @@ branches, random numbers (ANE-OP)."""
 
 from __future__ import annotations
 
-from mctc.lint.coreml.graph import Op
-from mctc.lint.coreml.rule import Effect, OpRule, Severity, Sides
+from collections.abc import Iterator
+
+from mctc.lint.coreml.graph import FunctionGraph, Op
+from mctc.lint.coreml.rule import OF_FORM, Effect, FunctionRule, Hit, OpRule, Severity, Sides, listed
 from mctc.lint.coreml.sources import DISPATCH, FOUR, GUIDE, PROBE, SWEEP
 from mctc.lint.coreml.target import Scope, Target
+from mctc.package import Reference
 
 
 def never(op: Op, _: Target) -> str:
     return f"{op.type} never runs on the Neural Engine"
 
 
-def _shapes(op: Op, _: Target) -> str | None:
-    if op.type == "reshape":
-        return None if op.is_constant("shape") else "reshape to a shape that is only known at run time"
-    return f"{op.type} works out a shape at run time"
+def _shapes(function: FunctionGraph, _: Target) -> Iterator[Hit]:
+    """One finding for each shape that is taken, with the arithmetic on it and the reshapes by what comes of it."""
+    sizes = _sizes(function)
+    following: dict[Op, list[Op]] = {}
+    for op, root in sizes.items():
+        following.setdefault(root, [])
+        if op is not root:
+            following[root].append(op)
+    for op in function.of_type("reshape", "reshape_like"):
+        if op.is_constant("shape") and op.type == "reshape":
+            continue
+        maker = op.producer("shape")
+        first = sizes.get(maker) if maker is not None else None
+        if first is None:
+            what = "reshape to a shape that is only known at run time"
+            yield Hit(what if op.type == "reshape" else f"{op.type} works out a shape at run time", op)
+        elif op not in sizes:
+            following[first].append(op)
+    for root, ops in following.items():
+        kinds = listed(dict.fromkeys(op.type for op in ops))
+        yield Hit(f"a shape is worked out at run time{f', and used by {kinds}' if ops else ''}", root, also=tuple(ops))
+
+
+def _sizes(function: FunctionGraph) -> dict[Op, Op]:
+    """The ops that take a shape or compute with nothing but shapes and constants, each with the first such op."""
+    found: dict[Op, Op] = {}
+    for op in function.ops:
+        if op.type == "shape":
+            found[op] = op
+            continue
+        if op.operation.blocks or op.result is None or op.result.shape is None or len(op.result.shape) > 1:
+            continue  # a size is a number, or a list of them
+        names = [binding.name for bindings in op.operation.inputs.values() for binding in bindings
+                 if isinstance(binding, Reference) and binding.name not in function.fixed]  # fmt: skip
+        makers = [function.made.get(name) for name in names]
+        roots = [found[maker] for maker in makers if maker is not None and maker in found]
+        if roots and len(roots) == len(names):
+            found[op] = roots[0]
+    return found
 
 
 def _gather(op: Op, _: Target) -> str | None:
@@ -50,6 +88,7 @@ NON_ZERO = OpRule(
     summary="non_zero never runs on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="B",
     confidence="H",
     ops=("non_zero",),
@@ -75,6 +114,7 @@ RANGE = OpRule(
     summary="range_1d with an end that is only known at run time never runs on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="B",
     confidence="M",
     ops=("range_1d",),
@@ -102,6 +142,7 @@ RANDOM = OpRule(
     summary="ops that draw random numbers never run on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="B",
     confidence="H",
     ops=("random_normal", "random_uniform", "random_bernoulli", "random_categorical"),
@@ -132,6 +173,7 @@ REVERSE_SEQUENCE = OpRule(
     summary="reverse_sequence never runs on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="B",
     confidence="H",
     ops=("reverse_sequence",),
@@ -158,6 +200,7 @@ CROP_RESIZE = OpRule(
     summary="crop_resize never runs on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="B",
     confidence="M",
     ops=("crop_resize",),
@@ -181,15 +224,15 @@ CROP_RESIZE = OpRule(
     """,
 )
 
-SHAPE = OpRule(
+SHAPE = FunctionRule(
     code="ANE-OP-019",
     name="shape-at-run-time",
     summary="shape, reshape_like and reshape to a shape made at run time never run on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="BC",
     confidence="H",
-    ops=("shape", "reshape_like", "reshape"),
     why="""
         The engine takes graphs of fixed shapes only (ane-guide); shape is absent from an M4's supported set
         (macOS 27.0) and refused on an M5. What is worked out from a shape is int32, so the CPU's as well.
@@ -216,6 +259,7 @@ CONTROL_FLOW = OpRule(
     summary="branches, loops and lists never run on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="BC",
     confidence="H",
     ops=(
@@ -248,6 +292,7 @@ GATHER = OpRule(
     summary="gather by indices that are only known at run time",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="B",
     confidence="H",
     ops=("gather",),
@@ -342,6 +387,7 @@ SLICE = OpRule(
     summary="slice_by_size and slice_by_index from a place that is only known at run time",
     severity=Severity.ERROR,
     effect=Effect.OFF,
+    covers=OF_FORM,
     evidence="B",
     confidence="H",
     ops=("slice_by_size", "slice_by_index"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mctc.lint.coreml.placement import Eligible
-from mctc.lint.coreml.rule import Effect, OpRule
+from mctc.lint.coreml.rule import Effect, OpRule, Severity
 from mctc.lint.coreml.support import CONTESTED, KNOWN, REFUSED, SUPPORTED
 from mctc.lint.coreml.table import Table
 from tests.lint.coreml.conftest import Check, Messages
@@ -57,7 +57,7 @@ def test_no_op_is_on_two_lists() -> None:
 
 
 def test_every_refused_op_has_a_rule_that_puts_it_off_the_engine(rules: Table) -> None:
-    assert subjects(rules, Effect.OFF) >= REFUSED
+    assert subjects(rules, Effect.OFF) | {"shape", "reshape_like"} >= REFUSED  # ANE-OP-019 is about functions
 
 
 def test_every_contested_op_has_a_rule_that_doubts_it(rules: Table) -> None:
@@ -203,18 +203,36 @@ def test_an_update_says_whether_its_place_is_fixed(messages: Messages, begin: st
     assert said in messages("ANE-OP-025", text)[0]
 
 
-def test_a_shape_worked_out_at_run_time_names_each_op(messages: Messages) -> None:
+def test_a_shape_worked_out_at_run_time_is_one_error_with_all_that_follows(check: Check) -> None:
     text = """
-        x: fp16[1, _]
+        x: fp16[1, 4:64]
         s: int32[2] = shape(x=x)
-        y: fp16[_, _] = reshape(x=x, shape=s)
+        n: int32 = gather(x=s, indices=1, axis=0)
+        m: int32 = floor_div(x=n, y=4)
+        q: int32 = real_div(x=n, y=m)
+        v: int32[2] = stack(values=[m, q], axis=0)
+        y: fp16[_, _] = reshape(x=x, shape=v)
         z: fp16[_, _] = reshape(x=y, shape=[1, -1])
         return z
     """
-    assert messages("ANE-OP-019", text) == [
-        "shape works out a shape at run time",
-        "reshape to a shape that is only known at run time",
-    ]
+    report = check(text)
+    (error,) = [each for each in report.findings if each.severity is Severity.ERROR and each.rule.code != "ANE-SH-107"]
+    assert error.rule.code == "ANE-OP-019"
+    said = "a shape is worked out at run time, and used by gather, floor_div, real_div, stack and 1 more"
+    assert error.message.startswith(said)
+    rows = report.functions[0].ops
+    assert [row.eligible for row in rows] == [Eligible.NO] * 6 + [Eligible.CONTESTED]
+    assert all("ANE-OP-019" in row.rules for row in rows[:6])
+
+
+def test_a_shape_from_elsewhere_is_told_at_the_reshape(messages: Messages) -> None:
+    text = """
+        x: fp16[4, 4]
+        s: int32[2]
+        y: fp16[_, _] = reshape(x=x, shape=s)
+        return y
+    """
+    assert messages("ANE-OP-019", text) == ["reshape to a shape that is only known at run time"]
 
 
 def test_heads_repeated_by_expand_are_no_repeat_interleave(messages: Messages) -> None:
