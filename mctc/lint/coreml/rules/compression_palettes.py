@@ -125,12 +125,12 @@ PALETTES: tuple[Rule, ...] = (
         why="""
             Apple on an iPhone 15 Pro (OPT-1.3B, iOS 18): fp16 92 ms, one table 14.8, groups of 8 15.5, of 4 17.1, of 2
             30.7, a table a channel 59.1. On an M5 Pro two forms with a table a channel took 2.2 to 10 times as long as
-            fp16.
+            fp16. On an M6 groups of 16 cost what one table costs (16.7 and 16.8 us for 2048x2048, fp16 52.8).
         """,
         fix="One table a tensor, or group_size 8 or 16.",
         source=(
             "coremltools docs-guides opt-opt1_3.md:264-275 and opt-palettization-perf.md; "
-            "cadamcat/llms-on-apple-neural-engine findings/coreml-direct-int4"
+            "cadamcat/llms-on-apple-neural-engine findings/coreml-direct-int4; 751K data/05_compute/wfmt/wfmt.txt"
         ),
         find=find_packed(_small_groups),
         fires="""
@@ -272,17 +272,18 @@ PALETTES: tuple[Rule, ...] = (
         summary="vectors of a palette run along another axis than the output channels",
         severity=Severity.WARNING,
         effect=Effect.DOUBT,
-        evidence="D",
-        confidence="L",
+        evidence="BD",
+        confidence="M",
         ops=WEIGHTED,
         why="""
             A message of the compiler takes vectors along the output channels alone; its tables have them from H18 on.
-            Nobody has measured it.
+            On an M6 (macOS 27.0.1) palettes of 2 and of 4 input channels an index failed to compile, and Core ML ran
+            the whole model on the CPU. Vectors along the output channels were not measured.
         """,
         fix="Use scalar palettes (cluster_dim 1).",
         source=(
             "strings of ANECompiler, collected in pkhairkh/MILLer; 751K/Apple-Neural-Engine-Microarchitecture-Study-M6 "
-            "hal_analysis.md"
+            "hal_analysis.md, data/05_compute/wfmt/wfmt.txt"
         ),
         find=find_packed(_vectors),
         fires="""
