@@ -60,6 +60,8 @@ class SafeTensors:
         if not isinstance(header, dict):
             raise self._none("its header is no table of tensors")
         self.start = 8 + length
+        told = header.get("__metadata__")
+        self.metadata: Mapping[str, Any] = told if isinstance(told, dict) else {}
         self.entries: dict[str, dict[str, Any]] = {k: v for k, v in header.items() if k != "__metadata__"}
         for name, entry in self.entries.items():
             if wrong := _wrong(entry, size - self.start, self._width(entry)):

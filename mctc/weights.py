@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mctc.checkpoint import SafeTensors, WeightsError
+from mctc.coded import opened
 from mctc.initializers import initialise
 from mctc.ir.op import Array, ieee, registry
 from mctc.ir.program import Derived, Initializer, Parameter, Program, Recipe, Source, signature
@@ -41,7 +42,7 @@ class Weights:
     def load(cls, program: Program, path: Path, cache: bool = False) -> Weights:
         """Weights from a safetensors file. Raises WeightsError listing missing, extra and misshapen names."""
         weights = cls(program.sources, cache=cache)
-        checkpoint = SafeTensors(path)
+        checkpoint = opened(path)
         found = unwrapped(program.sources.keys(), checkpoint.shapes.keys(), path)
         weights._checkpoint, weights.left_out = checkpoint.renamed(found.names), found.left_out
         check_names(program, weights._checkpoint.shapes, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -11,39 +12,93 @@ import click
 from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import ExitCode
 
-MODEL = "mct_small"
+MODEL, LETTERS = "mct_small", 28
+BUILT = Path("build") / MODEL
 
 
 @click.command()
 def demo() -> int:
-    """Build mct_small, run it over a bundled recording, and prove it.
+    """Build mct_small, let it hear a bundled recording, and prove it.
 
-    Writes build/mct_small in the folder it is called in. Stops at the first command that fails.
+    Writes build/mct_small in the folder it is called in. Stops at the first command that fails. Ends with what was
+    heard beside what was said.
     """
+    from mctc.audio import bundled_text
     from mctc.cli.main import run
 
     said = {Verbosity.QUIET: ["--quiet"], Verbosity.VERBOSE: ["--verbose"]}.get(verbosity(), [])
-    for arguments in steps():
-        click.secho(f"$ mctc {shlex.join(arguments)}", bold=True, color=None if sys.stdout.isatty() else False)
-        code = run([*said, *arguments])
-        if code != ExitCode.OK:
-            return code
-        click.echo()
+    build, hear, verify = steps()
+    _show(build)
+    if (code := run([*said, *build])) != ExitCode.OK:
+        return code
+    click.echo()
+    _show(hear)
+    heard = _heard()
+    click.echo()
+    _show(verify)
+    if (code := run([*said, *verify])) != ExitCode.OK:
+        return code
+    click.echo()
+    for line in beside(heard, bundled_text()):
+        click.echo(line)
     return ExitCode.OK
 
 
 def steps() -> list[list[str]]:
-    """The command lines of the demo, with the shipped spec and recording."""
-    import mctc.spec
+    """The command lines of the demo, with the shipped spec, checkpoint and recording."""
     from mctc.audio import bundled_recording
 
-    spec = Path(mctc.spec.__file__).parent / f"{MODEL}.mct"
-    built = f"build/{MODEL}"
+    spec, weights, tokens = (_short(path) for path in model())
     return [
-        ["build", _short(spec), "--target", "ane"],
-        ["run", built, "--audio", _short(bundled_recording())],
-        ["verify", built],
+        ["build", spec, "-D", f"vocab={LETTERS}", "--weights", weights, "--tokens", tokens],
+        ["run", str(BUILT), _short(bundled_recording())],
+        ["verify", str(BUILT), "--weights", weights],
     ]
+
+
+def model() -> tuple[Path, Path, Path]:
+    """The shipped spec, its checkpoint, and what its classes stand for."""
+    import mctc.spec
+
+    folder = Path(mctc.spec.__file__).parent
+    return folder / f"{MODEL}.mct", folder / "trained" / f"{MODEL}_letters.safetensors", folder / "trained/letters.txt"
+
+
+def beside(heard: str, said: str) -> list[str]:
+    """Both texts in lines, and whether their words are the same."""
+    from textwrap import wrap
+
+    lines = [wrap(text, 72, initial_indent=f"{name}  ", subsequent_indent="       ") for name, text in (
+        ("said ", " ".join(words(said))), ("heard", " ".join(words(heard)))
+    )]  # fmt: skip
+    count = len(words(said))
+    told = f"the same {count} words" if words(heard) == words(said) else f"not the same {count} words"
+    return [*lines[0], *lines[1], f"       {told}"]
+
+
+def words(text: str) -> list[str]:
+    """The words of a text without what is written and not said: capitals and marks."""
+    return re.sub(r"[^\w' ]", " ", text.lower()).split()
+
+
+def _heard() -> str:
+    """What `mctc run` prints of the recording, as it prints it."""
+    from mctc.audio import bundled_recording
+    from mctc.cli.recording import Recording
+    from mctc.cli.run_speech import Listener, Wanted
+    from mctc.decode.settings import Settings
+    from mctc.runtime.built import open_built
+    from mctc.runtime.searched import recogniser
+
+    built = open_built(BUILT)
+    listener = Listener(built, recogniser(built), Settings(), None)
+    heard, text = listener.listen(Recording(bundled_recording(), _short(bundled_recording())), Wanted())
+    click.echo(text, nl=False)
+    return "" if built.tokens is None else built.tokens.text(heard.best.ids)
+
+
+def _show(arguments: list[str]) -> None:
+    click.secho(f"$ mctc {shlex.join(arguments)}", bold=True, color=None if sys.stdout.isatty() else False)
 
 
 def _short(path: Path) -> str:

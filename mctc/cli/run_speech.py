@@ -52,7 +52,11 @@ class Listener:
         return None if self.built.seed is not None else self.built.tokens
 
     def hear(self, source: Source, wanted: Wanted) -> str:
-        """The transcript of a recording, in the form that is asked for; "" where it was printed while it was heard.
+        """The second result of `listen`."""
+        return self.listen(source, wanted)[1]
+
+    def listen(self, source: Source, wanted: Wanted) -> tuple[Transcript, str]:
+        """What was heard, and its transcript in the form that is asked for; "" where it was printed meanwhile.
 
         Raises what `mctc.runtime.speech.transcribe` raises, and UsageError for words of a build that has no tokens.
         """
@@ -73,7 +77,7 @@ class Listener:
             show(shown, tokens, found)
             shown.close()
         self._tell(source, found, wanted)
-        return text
+        return found, text
 
     def _written(self, name: str, found: Transcript, wanted: Wanted) -> str:
         from mctc.cli.run_report import as_record
