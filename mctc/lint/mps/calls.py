@@ -7,15 +7,17 @@ at every step. From there calls are followed, those under a condition left out, 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from mctc.lint.mps.code import Code
 from mctc.lint.mps.flow import LOOPS
 from mctc.lint.mps.program import Function, Place, Program, given_to
 from mctc.lint.mps.scopes import FUNCTIONS, Kind
+from mctc.lint.mps.suites import test_lines
 from mctc.lint.mps.tensors import Tensors
-from mctc.lint.mps.training import GIVEN, HOOKS, Step
+from mctc.lint.mps.training import GIVEN, HOOKS, OPTIMIZER, Step
 
 MARKS = (".backward(", ".manual_backward(", ".step(", *(hook for hooks in HOOKS.values() for hook in hooks))
 TORCH = {"backward", "forward", "step", "apply"}  # methods of torch's own, too: the name says nothing
@@ -23,20 +25,31 @@ MOST = 2_000  # functions that one root may reach
 RETURNS = 3  # times that one function is looked at again because another caller hands it something else
 
 
-def find_steps(program: Program) -> None:
-    """Fills `program.steps`. Files that can't be parsed are passed over."""
-    for file in program.files:
-        text = program.text(file)
-        if any(mark in text for mark in MARKS):
-            _Search(program, file).run()
+def find_steps(program: Program, tests: Collection[Path] = ()) -> None:
+    """Fills `program.steps`. Files that can't be parsed are passed over; the loops of `tests` are none of training."""
+    files = [file for file in program.files if file not in tests]
+    marked = [file for file in files if any(mark in program.text(file) for mark in MARKS)]
+    names = {name for file in marked for name in _names_of_steps(program, file)}
+    called = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})\s*\(") if names else None
+    for file in files:
+        if file in marked or (called is not None and called.search(program.text(file))):
+            _Search(program, file, names).run()
             program.forget()
+
+
+def _names_of_steps(program: Program, file: Path) -> Iterator[str]:
+    """The functions of a file that take one step themselves: a loop that calls them is one of training."""
+    code = program.code(file)
+    for function in code.step_functions if code is not None else ():
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield function.name
 
 
 class _Search:
     """The calls that start from one file."""
 
-    def __init__(self, program: Program, file: Path) -> None:
-        self.program, self.file = program, file
+    def __init__(self, program: Program, file: Path, names: Collection[str]) -> None:
+        self.program, self.file, self.names = program, file, names
         self.waiting: list[Place] = []
         self.visits: dict[ast.AST, int] = {}
 
@@ -45,10 +58,14 @@ class _Search:
         if code is None:
             return
         self._record_calls(code)
-        for function, origin in (*_hooks(code), *self._called_in_loops(code)):
+        for function, origin in _hooks(code):
             self._reach(Place(code, function), Step(origin, _given_by_library(function)))
-        for loop in code.step_loops:
-            self._follow(code, loop, f"{self.file.name}:{getattr(loop, 'lineno', 0)}")
+        self._find_loops_of_steps(code)
+        tests = list(test_lines(code.tree))
+        loops = [each for kind in LOOPS for each in code.all(kind) if code.is_step_loop(each)]
+        for loop in sorted(loops, key=lambda each: each.lineno):
+            if not any(first <= loop.lineno <= last for first, last in tests):  # a test is no training
+                self._follow(code, loop, f"{self.file.name}:{loop.lineno}")
         while self.waiting and len(self.visits) < MOST:
             place = self.waiting.pop()
             step = place.code.step_of(place.node)
@@ -62,18 +79,20 @@ class _Search:
                 if each.code is code:
                     self.program.record(each.node, code, call)
 
-    def _called_in_loops(self, code: Code) -> Iterator[tuple[Function, str]]:
-        """Functions that take one step themselves, where a loop of the same file calls them by name."""
-        looping: dict[str, int] = {}
+    def _find_loops_of_steps(self, code: Code) -> None:
+        """Notes the innermost loops that call a function that takes one step itself."""
         for call in code.all(ast.Call):
+            name = str(getattr(call.func, "attr", getattr(call.func, "id", "")))
             loop = next((each for each in code.ancestors(call) if isinstance(each, (*LOOPS, *FUNCTIONS))), None)
-            if isinstance(loop, LOOPS):
-                name = str(getattr(call.func, "attr", getattr(call.func, "id", "")))
-                if isinstance(call.func, ast.Name) or name not in TORCH:
-                    looping.setdefault(name, loop.lineno)
-        for function in code.step_functions:
-            if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)) and function.name in looping:
-                yield function, f"{self.file.name}:{looping[function.name]}"
+            if name not in self.names or not isinstance(loop, LOOPS):
+                continue
+            targets = self.program.called(code, call)
+            if not targets and (isinstance(call.func, ast.Name) or name not in TORCH):
+                targets = [Place(code, each) for each in code.step_functions if getattr(each, "name", "") == name]
+            if any(each.node in each.code.step_functions for each in targets):
+                code.steps.setdefault(loop.lineno, Step(f"{self.file.name}:{loop.lineno}"))
+                for each in targets:
+                    self._reach(each, Step(f"{self.file.name}:{loop.lineno}"))
 
     def _follow(self, code: Code, region: ast.AST, origin: str) -> None:
         """Looks at every call of a loop or a function that runs at each of its turns."""
@@ -110,7 +129,8 @@ def _hooks(code: Code) -> Iterator[tuple[Function, str]]:
             if any(each.endswith(base) for each in bases):
                 for each in owner.body:
                     if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)) and each.name in names:
-                        yield each, f"{base} calls `{each.name}`"
+                        caller = "every training step" if base == OPTIMIZER else base
+                        yield each, f"{caller} calls `{each.name}`"
 
 
 def _given_by_library(function: Function) -> dict[str, bool]:

@@ -55,19 +55,23 @@ def check_files(
     """
     read = {file: read_source(file) for file in files}
     sources = {file: source for file, source in read.items() if isinstance(source, SourceFile)}
+    tests = {file for file in sources if is_test_file(file, _folder_of(file, folders))}
     program = Program(sources, sources.get)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Python's own about the checked text, such as an invalid escape
-        find_steps(program)
+        find_steps(program, tests)
     found: list[Diagnostic] = []
     for file, source in read.items():
         if isinstance(source, SourceFile):
-            around = next((folder for folder in folders if file.is_relative_to(folder)), None)
-            known = [code for code in codes if code in RULES and RULES[code].in_tests]
-            found += _check(source, known if is_test_file(file, around) else codes, program)
+            known = [code for code in codes if file not in tests or (code in RULES and RULES[code].in_tests)]
+            found += _check(source, known, program)
         else:
             found.append(source)
     return found
+
+
+def _folder_of(file: Path, folders: Sequence[Path]) -> Path | None:
+    return next((folder for folder in folders if file.is_relative_to(folder)), None)
 
 
 def check_file(path: Path, codes: Collection[str] = RULES) -> list[Diagnostic]:
@@ -125,8 +129,8 @@ def _note(code: Code, finding: Finding) -> tuple[Note, ...]:
     name = getattr(around, "name", "")
     if step is None:
         return ()
-    called = step.origin if "calls" in step.origin else f"the training loop at {step.origin} calls `{name}`"
-    return (Note(called),)
+    when = f"each time that {step.origin}" if "calls" in step.origin else f"in the training loop at {step.origin}"
+    return (Note(f"`{name}` runs {when}"),)
 
 
 def _diagnostic(source: SourceFile, rule: Rule, finding: Finding, notes: tuple[Note, ...]) -> Diagnostic:

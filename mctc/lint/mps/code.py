@@ -11,7 +11,7 @@ from typing import TypeGuard, TypeVar
 from mctc.diagnostics.source import SourceFile
 from mctc.lint.mps.flow import BLOCKS, LOOPS, reaching
 from mctc.lint.mps.scopes import COMPREHENSIONS, FUNCTIONS, SCOPES, Binding, Kind, Scope, build
-from mctc.lint.mps.training import Step, now_and_then, trains
+from mctc.lint.mps.training import Step, is_option, now_and_then, trains
 
 Node = TypeVar("Node", bound=ast.AST)
 BRANCHES = (ast.If, ast.IfExp, ast.While)
@@ -224,7 +224,7 @@ class Code:
         """
         child = node
         for above in self.ancestors(node):
-            if isinstance(above, LOOPS) and above in self.step_loops and _in_body(above, child):
+            if isinstance(above, LOOPS) and self.is_step_loop(above) and _in_body(above, child):
                 return None if self._is_skipped(above, child) else above
             if isinstance(above, FUNCTIONS):
                 runs = not isinstance(above, ast.Lambda) and child in above.body
@@ -234,7 +234,7 @@ class Code:
             if isinstance(above, (ast.If, ast.IfExp)) and child is not above.test:
                 taken = trains(above.test)
                 wanted = child in above.body if isinstance(above, ast.If) else child is above.body
-                if taken is not wanted:
+                if taken is not wanted and not (taken is None and is_option(above.test)):
                     return None
             if isinstance(above, ast.BoolOp) and child is not above.values[0]:
                 return None
@@ -257,9 +257,16 @@ class Code:
         return False
 
     def _leaves_rest(self, branch: ast.If) -> bool:
-        if branch.orelse or not isinstance(branch.body[-1], (ast.Return, ast.Continue)):
+        """A `return` out of a loop ends it, which no later turn misses."""
+        around = next(each for each in self.ancestors(branch) if isinstance(each, (*LOOPS, *SCOPES)))
+        leaving = ast.Continue if isinstance(around, LOOPS) else ast.Return
+        if branch.orelse or not isinstance(branch.body[-1], leaving):
             return False
         return trains(branch.test) is True or now_and_then(branch.test)
+
+    def is_step_loop(self, loop: ast.AST | None) -> bool:
+        """Whether every turn of a loop is a training step: it takes the step itself, or in a function that it calls."""
+        return loop in self.step_loops or (isinstance(loop, LOOPS) and loop.lineno in self.steps)
 
     @cached_property
     def step_loops(self) -> set[ast.AST]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import ast
 from functools import cached_property
 
-from mctc.lint.mps.code import Code, argument, method, receiver
+from mctc.lint.mps.code import Code, argument, method, receiver, says
 from mctc.lint.mps.scopes import Binding, Kind
+from mctc.lint.mps.training import SETTINGS
 
 CREATION = {
     f"torch.{name}"
@@ -34,6 +35,7 @@ FACTS = {
     "itemsize",
     "nbytes",
 }
+PARTS = {"T", "mT", "H", "mH", "real", "imag", "grad", "data", "values", "indices"}  # attributes that are tensors
 NO_TENSOR = {"torch.is_tensor", "torch.numel", "torch.save", "torch.is_floating_point"}
 NUMERIC_LIBRARIES = {"numpy", "math", "random", "time", "statistics", "scipy", "sklearn", "pandas"}
 NUMBER_BUILTINS = {"bool", "float", "int", "len", "range", "round", "str"}
@@ -71,7 +73,8 @@ class Tensors:
         if isinstance(node, ast.Call):
             return self._call_on_device(node)
         if isinstance(node, ast.Attribute):
-            return node.attr not in FACTS and self.on_device(node.value)
+            of_tensor = node.attr in PARTS or (node.attr not in FACTS and self._is_output(node.value))
+            return of_tensor and self.on_device(node.value)
         parts: list[ast.expr] = []
         if isinstance(node, ast.BinOp):
             parts = [node.left, node.right]
@@ -84,6 +87,11 @@ class Tensors:
         ):
             parts = [node.left, *node.comparators]
         return any(self.on_device(part) for part in parts)
+
+    def _is_output(self, node: ast.AST) -> bool:
+        """Whether an expression is what a module returned: its attributes may be tensors, `out.loss`."""
+        value = self.code.value(node)
+        return isinstance(value, ast.Call) and self._is_module_call(value)
 
     def _name_on_device(self, node: ast.Name) -> bool:
         bindings = self.code.bindings(node)
@@ -180,7 +188,9 @@ class Tensors:
         if isinstance(node, ast.Call):
             return self._call_elsewhere(node)
         if isinstance(node, ast.Attribute):
-            return node.attr in FACTS or bool(self.code.name(node)) or self.elsewhere(node.value)
+            known = node.attr in FACTS or node.attr == "dataset" or bool(self.code.name(node))
+            known = known or getattr(node.value, "id", getattr(node.value, "attr", "")) in SETTINGS
+            return known or self.elsewhere(node.value)
         if isinstance(node, ast.Subscript):
             return self.elsewhere(node.value)
         if isinstance(node, ast.UnaryOp):
@@ -208,24 +218,38 @@ class Tensors:
         """Whether a loop over an expression is one over batches, or over a plain range."""
         around = self.code.parents.get(iterated)
         counted = self.code.called(iterated) in ("range", "enumerate", "zip")
-        return around in self.code.step_loops or counted or isinstance(around, ast.For)
+        return self.code.is_step_loop(around) or counted or isinstance(around, ast.For)
 
     def _call_elsewhere(self, call: ast.Call) -> bool:
         name = self.code.called(call)
         if name in CREATION or name in WRAPPERS:
             device = argument(call, "device")
             return device is None or device_of(self.code, device) == "cpu"
+        if "collate" in name + method(call) + getattr(call.func, "id", ""):
+            return True  # a batch, before it is moved
+        if name in ("next", "iter") and call.args:
+            return self._is_loader(call) or says(ast.unparse(call.args[0]), ("loader", "iter", "_dl", "dataset"))
         if name == "copy.deepcopy" and call.args:
             return self.elsewhere(call.args[0]) or self._moves_later(call.args[0])
         if name.startswith(("torch.", ".")):
             return bool(call.args) and all(self.elsewhere(arg) for arg in call.args)
-        if name:  # of another library, or a builtin
-            return name.split(".")[0] in NUMERIC_LIBRARIES or name in NUMBER_BUILTINS
+        if name:  # of another library or file, or a builtin
+            known = name.split(".")[0] in NUMERIC_LIBRARIES or name in NUMBER_BUILTINS
+            return known or ("." in name and self._takes_nothing_else(call))
+        if isinstance(call.func, ast.Name):
+            defined = [each.node for each in self.code.bindings(call.func)]
+            plain = bool(defined) and all(isinstance(each, ast.FunctionDef) for each in defined)
+            return plain and self._takes_nothing_else(call)
         if not method(call):
             return False
         if method(call) in NUMBERS or method(call) in TO_CPU or is_move_to_cpu(self.code, call):
             return True
         return method(call) not in ("to", "cuda") and self.elsewhere(receiver(call))
+
+    def _takes_nothing_else(self, call: ast.Call) -> bool:
+        """Whether all that a function gets lies elsewhere: so does what it makes of that."""
+        given = [*call.args, *(keyword.value for keyword in call.keywords)]
+        return bool(given) and all(self.elsewhere(each) for each in given)
 
     def _moves_later(self, node: ast.AST) -> bool:
         """Whether a name is moved to a device in the same function, and only behind this place."""

@@ -6,13 +6,17 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-LIGHTNING, BRAIN, TRAINER = "LightningModule", "Brain", "Trainer"
+LIGHTNING, BRAIN, TRAINER, OPTIMIZER = "LightningModule", "Brain", "Trainer", "Optimizer"
 HOOKS = {  # methods that a library calls at every step, by the last name of the base class that says so
     LIGHTNING: ("training_step",),
     BRAIN: ("fit_batch", "compute_forward", "compute_objectives", "on_fit_batch_start", "on_fit_batch_end"),
     TRAINER: ("training_step", "compute_loss"),
+    OPTIMIZER: ("step",),
 }
 GIVEN = ("batch", "inputs", "predictions")  # what the library hands to a hook lies on the device
+SETTINGS = {"args", "cfg", "conf", "config", "hparams", "opt", "opts", "params"}  # what holds options: plain numbers
+OPTIONS = ("use_", "with_", "enable_", "apply_", "has_")
+COUNTING = ("step", "epoch", "batch", "iter", "idx", "count")  # what changes as training goes on
 RARELY = ("eval", "valid", "test", "log", "interval", "every", "freq", "verbose", "debug", "print", "period", "rank")
 RARELY_WORDS = (*RARELY, "main_process", "master", "plot", "profil", "checkpoint", "warm", "decode", "infer")
 
@@ -57,6 +61,27 @@ def _mode(node: ast.AST) -> bool | None:
 
 def _last_name(node: ast.AST) -> str:
     return str(getattr(node, "attr", getattr(node, "id", "")))
+
+
+def is_option(test: ast.AST) -> bool:
+    """Whether a condition is one of the settings, the same for the whole of training: `self.use_ctc`, `args.clip > 0`,
+    `self.decoder is not None`."""
+    if now_and_then(test):
+        return False
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return is_option(test.operand)
+    if isinstance(test, ast.BoolOp):
+        return all(is_option(part) for part in test.values)
+    if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.comparators[0], ast.Constant):
+        if isinstance(test.comparators[0].value, str):  # `backend == "naive"`
+            return isinstance(test.ops[0], (ast.Eq, ast.NotEq))
+        owner = getattr(test.left, "value", None)
+        if any(word in _last_name(test.left).lower() for word in COUNTING):
+            return False
+        there = isinstance(test.ops[0], ast.IsNot) and test.comparators[0].value is None
+        named = _last_name(owner) if isinstance(owner, (ast.Name, ast.Attribute)) else ""
+        return named in SETTINGS or (there and named == "self")
+    return isinstance(test, (ast.Name, ast.Attribute)) and _last_name(test).startswith(OPTIONS)
 
 
 def now_and_then(test: ast.AST) -> bool:

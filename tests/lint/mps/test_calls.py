@@ -141,7 +141,7 @@ def test_a_function_of_another_file_is_found(tmp_path: Path, head: str, call: st
     assert places([found]) == [("MPS051", 3)]
     assert found.span is not None
     assert found.span.location.file.endswith("losses.py")
-    assert found.notes[0].message == "the training loop at train.py:5 calls `compute`"
+    assert found.notes[0].message == "`compute` runs in the training loop at train.py:5"
 
 
 def test_methods_that_override_what_the_loop_calls_are_found(tmp_path: Path) -> None:
@@ -163,6 +163,26 @@ def test_a_function_that_takes_the_step_itself_is_found(tmp_path: Path) -> None:
         "        step(model, x, optimizer)\n"
     )
     assert places(checked(tmp_path, {"train": text})) == [("MPS050", 5)]
+
+
+def test_a_loop_that_calls_a_step_of_another_file_is_one_of_training(tmp_path: Path) -> None:
+    step = "def step(model, x, optimizer):\n    loss = model(x)\n    loss.backward()\n    return loss.item()\n"
+    loop = (
+        "from steps import step\nfor x in loader:\n    total += step(model, x.to(device), optimizer)\n"
+        "    print(model(x).cpu())\n"
+    )
+    assert places(checked(tmp_path, {"steps": step, "train": loop})) == [("MPS050", 4), ("MPS051", 4)]
+
+
+@pytest.mark.parametrize("test", ["self.use_ctc", "args.weight > 0", "not use_mask", "kind == 'ctc'"])
+def test_what_an_option_decides_about_is_every_step(tmp_path: Path, test: str) -> None:
+    text = f"for x in loader:\n    loss = model(x)\n    loss.backward()\n    if {test}:\n        print(loss.item())\n"
+    assert places(checked(tmp_path, {"train": text})) == [("MPS050", 5)]
+
+
+def test_the_step_of_an_optimizer_is_one_of_every_step(tmp_path: Path) -> None:
+    text = "import torch\nclass Own(torch.optim.Optimizer):\n    def step(self):\n        return self.norm().item()\n"
+    assert places(checked(tmp_path, {"own": text})) == [("MPS050", 4)]
 
 
 @pytest.mark.parametrize(

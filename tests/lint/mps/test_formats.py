@@ -50,7 +50,7 @@ def test_sarif_is_valid_and_has_places_and_what_was_not_read(found: list[Diagnos
     where = checked["results"][0]["locations"][0]["physicalLocation"]
     assert where["artifactLocation"]["uri"] == "a%20%3Ci%3E.py"
     assert where["region"]["startLine"] == 4
-    assert "calls `step`" in checked["results"][0]["message"]["text"]
+    assert "`step` runs in" in checked["results"][0]["message"]["text"]
 
 
 def test_markdown_has_every_rule_and_place(found: list[Diagnostic]) -> None:

@@ -142,7 +142,8 @@ def cuda_mixed_precision(code: Code) -> Iterator[Finding]:
             wrong = (given is None and not call.args) or device_of(code, given) == "cuda"
         else:
             continue
-        if wrong and argument(call, "enabled") is None and not code.guarded(call):
+        told = argument(call, "enabled") is not None or any(keyword.arg is None for keyword in call.keywords)
+        if wrong and not told and not code.guarded(call):
             yield Finding(call.func, f"`{name.rpartition('.')[2]}` for CUDA switches itself off on a Mac")
 
 
@@ -156,17 +157,20 @@ def nccl(code: Code) -> Iterator[Finding]:
 
 
 def extension_imports(code: Code) -> Iterator[Finding]:
-    statements: tuple[ast.Import | ast.ImportFrom, ...] = (*code.all(ast.Import), *code.all(ast.ImportFrom))
-    for statement in statements:
+    """The first import of each extension: those that follow fail for the same cause."""
+    statements: list[ast.Import | ast.ImportFrom] = [*code.all(ast.Import), *code.all(ast.ImportFrom)]
+    seen: set[str] = set()
+    for statement in sorted(statements, key=lambda each: each.lineno):
         if isinstance(statement, ast.Import):
             names = [alias.name for alias in statement.names]
         else:
             stem = statement.module or ""
             names = [] if statement.level else [stem, *(f"{stem}.{alias.name}" for alias in statement.names)]
-        wanted = [each for each in names if any(each == ext or each.startswith(f"{ext}.") for ext in EXTENSIONS)]
+        wanted = [(name, ext) for name in names for ext in EXTENSIONS if name == ext or name.startswith(f"{ext}.")]
         lazy = any(isinstance(each, (ast.If, *FUNCTIONS)) for each in code.ancestors(statement))
-        if wanted and not lazy and not code.guarded(statement):
-            yield Finding(statement, f"`{wanted[0]}` is built for CUDA alone")
+        if wanted and wanted[0][1] not in seen and not lazy and not code.guarded(statement):
+            seen.add(wanted[0][1])
+            yield Finding(statement, f"`{wanted[0][0]}` is built for CUDA alone")
 
 
 RULES = (

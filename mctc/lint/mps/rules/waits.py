@@ -91,7 +91,7 @@ def clocks(code: Code) -> Iterator[Finding]:
             continue
         loop = next((each for each in code.ancestors(difference) if isinstance(each, LOOPS)), None)
         started = code.value(difference.right)
-        if loop not in code.step_loops or loop not in code.ancestors(started) or code.called(started) not in CLOCKS:
+        if not code.is_step_loop(loop) or loop not in code.ancestors(started) or code.called(started) not in CLOCKS:
             continue
         assert loop is not None
         waits = any(method(node) in WAITING or method(node) == "to" for node in _after(code, loop, started, difference))
