@@ -3,7 +3,8 @@
 Fitted to 751K/Apple-Neural-Engine-Microarchitecture-Study-M6, commit 5cb462b, data/03_compile/opdispatch/ana: the
 estimates that Core ML itself wrote beside every op of 475 small graphs (M4, H16, macOS 27.0.1, fp16, coremltools 9.0).
 The CPU is BNNS, the cheaper of the two CPU backends. Which rows were fitted, and how well the others come out, is in
-docs/lint-placement.md; tests/lint/coreml/test_rates.py holds both.
+docs/lint-placement.md; tests/lint/coreml/test_study.py holds both. Behind each rate stands one
+row that it follows from, as the study calls it.
 
 Most ops are taken by the bytes that they move. Some have estimates of their own, by what they count: `Measure`.
 """
@@ -46,38 +47,39 @@ class Rate:
 
 GIB = (1 << 30) / 1e6  # bytes a microsecond in one GiB/s
 MEMORY = Rate(68 * GIB, 68 / 1.2 * GIB)
-"""What moves bytes and does little else: 73.0 and 60.8 GB/s. The CPU takes 1.2 times as long."""
+"""What moves bytes and does little else: 73.0 and 60.8 GB/s, the CPU 1.2 times as long (iso/cast_f16_f32 and a hundred
+more)."""
 PEAK = Rate(16.152e6, 0.75454e6, Measure.WORK)
-"""Operations, where they take longer than the bytes: on the engine that of the widest convolutions, on the CPU that of
-products, windows and gelu."""
+"""Operations, where they take longer than the bytes: on the engine those of convolutions (no product of the study is
+bound by them there), on the CPU those of products, windows and gelu (iso/matmul_dyn)."""
 
 RATES: dict[tuple[str, ...], tuple[Rate, ...]] = {
     ("conv",): (
-        Rate(0.47118e6, 0.027085e6, Measure.WORK, Measure.INTENSITY, 10.7),
-        Rate(7.1608e6, 0.38806e6, Measure.WORK, Measure.INTENSITY, 61.5),
-        Rate(16.152e6, 0.75449e6, Measure.WORK),
+        Rate(0.47118e6, 0.027085e6, Measure.WORK, Measure.INTENSITY, 10.7),  # iso/sw_conv_g32
+        Rate(7.1608e6, 0.38806e6, Measure.WORK, Measure.INTENSITY, 61.5),  # iso/conv1x1
+        Rate(16.152e6, 0.75449e6, Measure.WORK),  # iso/conv3x3
     ),
     ("conv_transpose",): (
-        Rate(37.83e6, 0.21166e6, Measure.WORK, Measure.INTENSITY, 158.0),
-        Rate(15.205e6, 0.063142e6, Measure.WORK),
+        Rate(37.83e6, 0.21166e6, Measure.WORK, Measure.INTENSITY, 158.0),  # iso/conv_transpose_1d
+        Rate(15.205e6, 0.063142e6, Measure.WORK),  # iso/conv_transpose
     ),
     ("linear",): (
-        Rate(0.10692e6, 0.068837e6, Measure.WORK, Measure.WORK, 0.74e6, spread=2.0),
-        Rate(0.58043e6, 0.022544e6, Measure.WORK, Measure.WORK, 23.7e6),
-        Rate(10.581e6, 0.33551e6, Measure.WORK, Measure.WORK, 47.4e6, spread=2.0),
-        Rate(5.2907e6, 0.16775e6, Measure.WORK),
+        Rate(0.10692e6, 0.068837e6, Measure.WORK, Measure.WORK, 0.74e6, spread=2.0),  # ctx/lstm
+        Rate(0.58043e6, 0.022544e6, Measure.WORK, Measure.WORK, 23.7e6),  # ctx/matmul_dyn
+        Rate(10.581e6, 0.33551e6, Measure.WORK, Measure.WORK, 47.4e6, spread=2.0),  # iso/linear
+        Rate(5.2907e6, 0.16775e6, Measure.WORK),  # ctx/conv1d
     ),
-    ("add", "sub"): (Rate(17_990, 10_561, Measure.ENTRIES),),
-    ("mul",): (Rate(21_500, 5_751.1, Measure.ENTRIES),),
-    ("relu",): (Rate(25_000, 25_000, Measure.ENTRIES),),
-    ("concat",): (Rate(50_000, 5_751.1, Measure.ENTRIES),),
+    ("add", "sub"): (Rate(17_990, 10_561, Measure.ENTRIES),),  # iso/sub
+    ("mul",): (Rate(21_500, 5_751.1, Measure.ENTRIES),),  # iso/mul
+    ("relu",): (Rate(25_000, 25_000, Measure.ENTRIES),),  # iso/relu
+    ("concat",): (Rate(50_000, 5_751.1, Measure.ENTRIES),),  # iso/concat_c
     ("transpose",): (
-        Rate(68_871, 87_481, by=Measure.BATCH, below=2),
-        Rate(45_712, 3_750.8, spread=2.0),
+        Rate(68_871, 87_481, by=Measure.BATCH, below=2),  # iso/transpose_hw
+        Rate(45_712, 3_750.8, spread=2.0),  # iso/transpose_nc
     ),
-    ("upsample_bilinear",): (Rate(198_280, 1_311.7, spread=2.0),),
-    ("gather",): (Rate(MEMORY.ane, 11_502, cpu_of=Measure.TABLE),),
-    ("gru", "rnn", "lstm"): (Rate(16.152e6, 0.02312e6, Measure.WORK),),
+    ("upsample_bilinear",): (Rate(198_280, 1_311.7, spread=2.0),),  # iso/upsample_bilinear
+    ("gather",): (Rate(MEMORY.ane, 11_502, cpu_of=Measure.TABLE),),  # iso/gather_w
+    ("gru", "rnn", "lstm"): (Rate(16.152e6, 0.02312e6, Measure.WORK),),  # iso/gru; the engine takes none
 }  # fmt: skip
 """Ops with estimates of their own. A convolution and a linear layer have no bound of memory in them. A gather counts
 the bytes that it moves on the engine, and its whole table on the CPU."""
