@@ -144,7 +144,7 @@ class _Library:
         data = text.encode() + b"\0"
         self._library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 1, 0, UTF8, None, None)
         self._library.espeak_Synchronize()
-        return np.concatenate(self._parts).astype(np.float32) / 32768, self.rate
+        return np.concatenate(self._parts) / np.float32(32768), int(self.rate)
 
     def _take(self, samples: ctypes._Pointer[ctypes.c_short], count: int, _: int) -> int:
         if samples and count > 0:

@@ -6,6 +6,7 @@ apart, since only behind a blank is the same label a new one. With an endless be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -64,9 +65,8 @@ class CtcBeam:
         in_label[spoken] = self._label[spoken] + scores[last[spoken]]
         traces = self._merge(longer, in_blank, in_label, scores)
         stays = np.logaddexp(in_blank, in_label)
-        totals = longer + self._fusion.adds(histories)
-        totals[:, blank] = stays
-        totals += np.array([history.fused for history in histories])[:, None]
+        longer[:, blank] = stays
+        totals = self._fusion.totals(histories, longer)
         found, ends = [], []
         for at, label in highest(totals, self.settings.beam, float(totals.max()) - self.settings.window):
             if label == blank:
@@ -95,4 +95,4 @@ class CtcBeam:
         return traces
 
     def _emitted(self, scores: Floats, label: int) -> Emitted:
-        return Emitted(self.frames, float(np.exp(scores[label])))
+        return Emitted(self.frames, math.exp(scores[label]))

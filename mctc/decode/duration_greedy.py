@@ -6,7 +6,7 @@ goes on by one at least; after `max_symbols` labels at a frame the search goes o
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from mctc.decode.engine import TransducerEngine
 from mctc.decode.histories import History
@@ -57,7 +57,7 @@ class DurationGreedy:
         else:
             self._ids.append(token)
             self._frames.append(self._next)
-            self._confidences.append(float(np.exp(tokens[token])))
+            self._confidences.append(math.exp(tokens[token]))
             self._history, before = self._history.extended(token), self._history
             before.after, self._history.before = {}, None
             self._symbols += 1

@@ -38,6 +38,12 @@ class Fusion:
     def root(self) -> History:
         return History(fusion=tuple(scorer.start() for scorer in self.scorers))
 
+    def totals(self, histories: Sequence[History], scores: Floats) -> Floats:
+        """Scores [N, size] of each label behind each history, with what is fused."""
+        if not self.scorers:
+            return scores
+        return np.asarray(scores + self.adds(histories) + np.array([each.fused for each in histories])[:, None])
+
     def adds(self, histories: Sequence[History]) -> Floats:
         """What each label adds behind each history, [N, size]."""
         if not self.scorers:

@@ -43,7 +43,7 @@ class Joined:
                 raise DecodeError(f"the joiner returned logits of shape {list(logits.shape)} for {told}")
             for history, scores in zip(missing, self.log_probabilities(logits), strict=True):
                 history.block, history.first, history.scores = self._block, frame, scores
-        return np.stack([history.scores[frame - history.first] for history in histories if history.scores is not None])
+        return np.array([history.scores[frame - history.first] for history in histories if history.scores is not None])
 
     def log_probabilities(self, logits: Floats) -> Floats:
         """Of the joiner's logits [..., vocabulary]; those of durations follow the last token's."""

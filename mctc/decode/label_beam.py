@@ -7,6 +7,7 @@ search.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import nlargest
@@ -93,16 +94,16 @@ class _Labels:
         histories, end = [entry.history for entry in entries], self.settings.end
         longer = scores + np.array([entry.score for entry in entries])[:, None]
         ends = np.array(self._fusion.ends(histories))
-        fused = self._fusion.adds(histories) + np.array([history.fused for history in histories])[:, None]
+        totals = self._fusion.totals(histories, longer.copy())
         if end is not None:
-            fused[:, end] += ends
+            totals[:, end] += ends
         grown, after = [], []
-        for at, label in highest(longer + fused, self.settings.beam):
+        for at, label in highest(totals, self.settings.beam):
             score = float(longer[at, label])
             if label == end:
                 self._finish([entries[at]._replace(score=score)], [float(ends[at])])
                 continue
-            trace = (*entries[at].trace, Emitted(0, float(np.exp(scores[at, label]))))
+            trace = (*entries[at].trace, Emitted(0, math.exp(scores[at, label])))
             grown.append(Entry(histories[at].extended(label), score, trace))
             after.append(states[at])
         return grown, after

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from heapq import nlargest
+from operator import itemgetter
 
 import numpy as np
 
@@ -11,22 +12,28 @@ from mctc.decode.histories import Entry, History
 from mctc.decode.settings import Settings
 from mctc.decode.stepper import Floats
 
+LEAST = float(np.finfo(np.float64).min)  # above -inf
+
 
 def highest(totals: Floats, count: int, least: float = -np.inf) -> list[tuple[int, int]]:
     """Row and column of the `count` highest entries [rows, columns], the highest first; none that is -inf or below
     `least`."""
     flat = totals.ravel()
-    kept = np.argpartition(-flat, count - 1)[:count] if count < flat.size else np.arange(flat.size)
-    kept = kept[np.argsort(-flat[kept], kind="stable")]
-    kept = kept[(flat[kept] >= least) & (flat[kept] > -np.inf)]
-    rows, columns = np.divmod(kept, totals.shape[1])
-    return list(zip(rows.tolist(), columns.tolist()))
+    kept = np.flatnonzero(flat >= max(least, LEAST))  # few, where the window is narrow
+    order = np.argsort(-flat[kept], kind="stable")[:count]
+    return [divmod(place, totals.shape[1]) for place in kept[order].tolist()]
 
 
 def within(entries: Iterable[Entry], settings: Settings) -> list[Entry]:
     """The `beam` best, none of them more than `window` behind the best."""
-    kept = nlargest(settings.beam, entries, key=lambda entry: entry.total)
-    return [entry for entry in kept if entry.total >= kept[0].total - settings.window]
+    ranked = sorted(((entry.total, entry) for entry in entries), key=itemgetter(0), reverse=True)[: settings.beam]
+    return [entry for total, entry in ranked if total >= ranked[0][0] - settings.window]
+
+
+def added(one: float, other: float) -> float:
+    """log(exp one + exp other), computed without overflow."""
+    high, low = (one, other) if one >= other else (other, one)
+    return high if low == -math.inf else high + math.log1p(math.exp(low - high))
 
 
 def merged(found: dict[History, Entry], entry: Entry) -> None:
@@ -34,5 +41,5 @@ def merged(found: dict[History, Entry], entry: Entry) -> None:
     other = found.get(entry.history)
     if other is not None:
         better = entry if entry.score > other.score else other
-        entry = better._replace(score=float(np.logaddexp(entry.score, other.score)))
+        entry = Entry(entry.history, added(entry.score, other.score), better.trace)
     found[entry.history] = entry

@@ -21,7 +21,7 @@ class Settings:
 
     method: Method = "greedy"
     beam: int = 4
-    window: float = 10.0
+    window: float = 3.0
     n_best: int = 1
     blank: int = 0
     blank_penalty: float = 0.0

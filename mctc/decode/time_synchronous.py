@@ -15,8 +15,8 @@ extended.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from heapq import nlargest
 
 import numpy as np
 
@@ -101,18 +101,16 @@ class TimeSynchronousBeam:
         blank = self.settings.blank
         for duration, odds in self._durations(durations, of_blank=True):
             for entry, score in zip(entries, (before + tokens[:, blank] + odds).tolist(), strict=True):
-                self._wait(duration, entry._replace(score=score))
+                self._wait(duration, Entry(entry.history, score, entry.trace))
         still: list[Entry] = []
         if last:
             return still
-        fused = np.array([history.fused for history in histories])[:, None] + self._fusion.adds(histories)
-        tokens_only = tokens.copy()
-        tokens_only[:, blank] = -np.inf
         for duration, odds in self._durations(durations, of_blank=False):
-            scores = tokens_only + (before + odds)[:, None]
-            totals = scores + fused
+            scores = tokens + (before + odds)[:, None]
+            scores[:, blank] = -np.inf
+            totals = self._fusion.totals(histories, scores)
             for at, label in highest(totals, self.settings.beam, self._least(float(totals.max()))):
-                emitted = Emitted(self.frames, float(np.exp(tokens[at, label])))
+                emitted = Emitted(self.frames, math.exp(tokens[at, label]))
                 trace = (*entries[at].trace, emitted)
                 entry = Entry(histories[at].extended(label), float(scores[at, label]), trace)
                 if duration:
@@ -121,10 +119,10 @@ class TimeSynchronousBeam:
                     still.append(entry)
         return still
 
-    def _durations(self, scores: Floats, of_blank: bool) -> list[tuple[int, Floats]]:
+    def _durations(self, scores: Floats, of_blank: bool) -> list[tuple[int, Floats | float]]:
         """How many frames a token may go on, and the log-probability of that for each hypothesis."""
         if not self.settings.durations:
-            return [(int(of_blank), np.zeros(len(scores)))]
+            return [(int(of_blank), 0.0)]
         pairs = zip(self.settings.durations, scores.T, strict=True)
         return [(duration, odds) for duration, odds in pairs if duration or not of_blank]
 
@@ -134,6 +132,7 @@ class TimeSynchronousBeam:
     def _least(self, best: float) -> float:
         """The total below which nothing can get into the next frame's beam, where `best` will be extended."""
         totals = [entry.total for entry in self._waiting.get(self.frames + 1, {}).values()]
-        full = len(totals) >= self.settings.beam
-        worst = nlargest(self.settings.beam, totals)[-1] if full else -np.inf
-        return max(worst, max([best, *totals]) - self.settings.window)
+        totals.sort(reverse=True)
+        beam = self.settings.beam
+        worst = totals[beam - 1] if len(totals) >= beam else -math.inf
+        return max(worst, max(best, *totals[:1]) - self.settings.window)

@@ -7,6 +7,7 @@ and sherpa; one label a frame bounds the work and loses nothing at encoder frame
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -67,17 +68,17 @@ class TransducerBeam:
                 continue
             other = scores[before, history.label]  # the same sequence, its last label emitted now
             if other > scores[at, blank]:
-                emitted = Emitted(self.frames, float(np.exp(label_scores[before, history.label])))
+                emitted = Emitted(self.frames, math.exp(label_scores[before, history.label]))
                 traces[at] = (*entries[before].trace, emitted)
             scores[at, blank] = np.logaddexp(scores[at, blank], other)
             scores[before, history.label] = -np.inf
-        totals = scores + np.array([history.fused for history in histories])[:, None] + self._fusion.adds(histories)
+        totals = self._fusion.totals(histories, scores)
         found = []
         for at, label in highest(totals, self.settings.beam, float(totals.max()) - self.settings.window):
             if label == blank:
                 found.append(Entry(histories[at], float(scores[at, blank]), traces[at]))
             else:
-                emitted = Emitted(self.frames, float(np.exp(label_scores[at, label])))
+                emitted = Emitted(self.frames, math.exp(label_scores[at, label]))
                 trace = (*entries[at].trace, emitted)
                 found.append(Entry(histories[at].extended(label), float(scores[at, label]), trace))
         return found

@@ -11,6 +11,8 @@ the number of calls is about labels plus chunks, not frames, which matters where
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mctc.decode.engine import State, TransducerEngine
@@ -74,7 +76,7 @@ class TransducerGreedy:
     def _emit(self, label: int, score: float, frame: int) -> None:
         self._ids.append(label)
         self._frames.append(frame)
-        self._confidences.append(float(np.exp(score)))
+        self._confidences.append(math.exp(score))
         self._score += score
         self._step(label)
 

@@ -57,24 +57,26 @@ class Vocabulary:
         `penalty` is taken off the blank's logit. Padding takes no part; a token that no logit stands for has -inf.
         Raises DecodeError as `best` does.
         """
-        scores = self.scores(logits)
-        if penalty:
-            scores[..., blank] -= penalty
-        return log_softmax(scores)
-
-    def scores(self, logits: Floats) -> Floats:
-        """Logits [..., size] by token, in float64. Raises DecodeError as `best` does."""
         if logits.ndim < 1 or logits.shape[-1] <= self._open[-1]:
             least = f"[..., {self._open[-1] + 1} or more]"
             raise DecodeError(f"logits have shape {list(logits.shape)}, not {least} as the vocabulary needs")
-        given = np.asarray(logits[..., self._open], np.float64)
-        wrong = np.isnan(given) | (given == np.inf)
-        if wrong.any():
-            *place, column = np.argwhere(wrong)[0].tolist()
-            logit = given[tuple(place)][column]
-            raise DecodeError(f"a logit is {logit:f}, at place {place} of those given to the search")
+        scores = self._by_token(logits)
+        if penalty:
+            scores[..., blank] -= penalty
+        highest = scores.max(axis=-1, keepdims=True)
+        if not (highest < np.inf).all():
+            *place, _ = np.argwhere(~(highest < np.inf))[0].tolist()
+            raise DecodeError(f"a logit is {highest[tuple(place)][0]:f}, at place {place} of those given to the search")
+        scores -= highest
+        scores -= np.log(np.exp(scores).sum(axis=-1, keepdims=True))
+        return scores
+
+    def _by_token(self, logits: Floats) -> Floats:
+        """Logits [..., size], in float64, as an array of its own; -inf for a number that no logit stands for."""
+        if self.tokens == tuple(range(len(self.tokens))):
+            return np.array(logits[..., : self.size], np.float64)
         scores = np.full((*logits.shape[:-1], self.size), -np.inf)
-        scores[..., np.asarray(self.tokens)[self._open]] = given
+        scores[..., np.asarray(self.tokens)[self._open]] = logits[..., self._open]
         return scores
 
     def best(self, logits: Floats) -> NDArray[np.int64]:

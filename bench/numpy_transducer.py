@@ -1,0 +1,58 @@
+"""Predictor and joiner of a checkpoint of mct_small in numpy, fp32, over many hypotheses in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mctc.checkpoint import SafeTensors
+from mctc.decode.engine import State
+
+Array = NDArray[np.float32]
+
+
+class NumpyTransducer:
+    """A TransducerEngine (mctc.decode.engine): an LSTM over embedded labels, and tanh(enc + pred) to logits."""
+
+    frames = 8
+
+    def __init__(self, checkpoint: Path) -> None:
+        stored = SafeTensors(checkpoint)
+
+        def matrix(name: str) -> Array:
+            array = np.asarray(stored.read(name), np.float32)
+            return array.reshape(array.shape[0], -1).T.copy() if array.ndim > 1 else array
+
+        embedding = matrix("predictor.embedding.weight").T
+        self.given = embedding @ matrix("predictor.lstm.weight_ih") + matrix("predictor.lstm.bias")  # gates, by label
+        self.weight = matrix("predictor.lstm.weight_hh")
+        self.parts = {
+            name: (matrix(f"joiner.{name}.weight"), matrix(f"joiner.{name}.bias"))
+            for name in ("enc_proj", "pred_proj", "out")
+        }
+
+    def start(self) -> State:
+        return np.zeros((2, len(self.weight)), np.float32)
+
+    def predict(self, labels: Sequence[int], states: Sequence[State]) -> tuple[Array, list[State]]:
+        hidden, cell = np.stack(states, axis=1)
+        gates = self.given[list(labels)] + hidden @ self.weight
+        given, forget, new, out = np.split(gates, 4, axis=1)
+        cell = _sigmoid(forget) * cell + _sigmoid(given) * np.tanh(new)
+        hidden = _sigmoid(out) * np.tanh(cell)
+        return hidden, list(np.stack([hidden, cell], axis=1))
+
+    def join(self, encoded: Array, predicted: Array) -> Array:
+        frames, vectors = self._of("enc_proj", encoded), self._of("pred_proj", predicted)
+        return self._of("out", np.tanh(frames[None] + vectors[:, None]))
+
+    def _of(self, name: str, given: Array) -> Array:
+        weight, bias = self.parts[name]
+        return given @ weight + bias
+
+
+def _sigmoid(x: Array) -> Array:
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * x)), np.float32)
