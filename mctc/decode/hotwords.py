@@ -26,7 +26,7 @@ class Phrase:
     """Labels that are a hotword, and what each of them adds: a natural logarithm."""
 
     ids: tuple[int, ...]
-    boost: float = 1.5
+    boost: float = 1.0
 
 
 class Hotwords:

@@ -49,7 +49,7 @@ def test_between_spaces_only_whole_words_count(phrases: list[tuple[int, ...]], i
     scorer = Hotwords([Phrase(phrase) for phrase in phrases], SIZE, around=0)
     text = (0, *ids, 0)
     assert total(scorer, ids) == pytest.approx(
-        sum(1.5 * len(phrase) * occurrences(text, (0, *phrase, 0)) for phrase in phrases)
+        sum(len(phrase) * occurrences(text, (0, *phrase, 0)) for phrase in phrases)
     )
 
 
