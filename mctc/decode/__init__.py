@@ -1,14 +1,26 @@
-"""Tokens out: greedy decoding over the steps of a transducer, the frames of an encoder or the labels of a decoder.
+"""Labels out of encoded frames: searches over the steps of a transducer, the frames of CTC, the labels of a decoder.
 
-`stepper` is what an executor must offer, `vocabulary` says which logits may win and which token each one is; `greedy`,
-`ctc` are the searches. numpy is the only dependency.
+`search` is what all searches over frames are called by, and how one is made; `engine` is what they ask of whatever
+executes a model; `settings` what they are told; `hypothesis` what they find. `label_beam` searches with an attention
+decoder. `ngram` (from `arpa`), `neural` and `hotwords` are scorers, which `fusion` brings into a search. `timed` says
+when words were said, `endpoint` when an utterance is over. numpy is the only dependency.
 """
 
 from __future__ import annotations
 
-from mctc.decode.ctc import CtcDecoder
-from mctc.decode.greedy import Emission, GreedyDecoder, greedy
-from mctc.decode.stepper import DecodeError, Stepper
+from mctc.decode.frames import DecodeError
+from mctc.decode.hypothesis import Hypothesis, Partial
+from mctc.decode.search import Search, ctc_search, transducer_search
+from mctc.decode.settings import Settings
 from mctc.decode.vocabulary import Vocabulary
 
-__all__ = ["CtcDecoder", "DecodeError", "Emission", "GreedyDecoder", "Stepper", "Vocabulary", "greedy"]
+__all__ = [
+    "DecodeError",
+    "Hypothesis",
+    "Partial",
+    "Search",
+    "Settings",
+    "Vocabulary",
+    "ctc_search",
+    "transducer_search",
+]

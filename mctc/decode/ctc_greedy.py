@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from mctc.decode.frames import Floats, checked_frames
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.settings import Settings
-from mctc.decode.stepper import Floats, checked_frames
 from mctc.decode.vocabulary import Vocabulary
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 
 from mctc.decode.engine import TransducerEngine
+from mctc.decode.frames import Floats, blocks
 from mctc.decode.histories import History
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.joined import Joined
 from mctc.decode.settings import Settings
-from mctc.decode.stepper import Floats, blocks
 from mctc.decode.vocabulary import Vocabulary
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from mctc.decode.stepper import Floats
+from mctc.decode.frames import Floats
 
 State = Any  # the engine's own
 

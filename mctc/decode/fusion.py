@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from mctc.decode.engine import State
+from mctc.decode.frames import Floats
 from mctc.decode.histories import ROOT, History
-from mctc.decode.stepper import Floats
 
 
 class Scorer(Protocol):

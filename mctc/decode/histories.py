@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mctc.decode.engine import State
-from mctc.decode.stepper import Floats
+from mctc.decode.frames import Floats
 
 ROOT = -1  # the label of a sequence without labels
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mctc.decode.engine import State
-from mctc.decode.stepper import Floats
+from mctc.decode.frames import Floats
 
 ROOT = 0
 KEPT = 4096  # places whose rows are kept

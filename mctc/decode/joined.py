@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mctc.decode.engine import TransducerEngine
+from mctc.decode.frames import DecodeError, Floats
 from mctc.decode.histories import ROOT, History
 from mctc.decode.settings import Settings
-from mctc.decode.stepper import DecodeError, Floats
 from mctc.decode.vocabulary import Vocabulary, log_softmax
 
 

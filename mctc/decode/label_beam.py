@@ -15,11 +15,11 @@ from heapq import nlargest
 import numpy as np
 
 from mctc.decode.engine import LabelEngine, State
+from mctc.decode.frames import Floats
 from mctc.decode.fusion import Fusion, Scorer
 from mctc.decode.histories import Emitted, Entry, History
 from mctc.decode.hypothesis import Hypothesis
 from mctc.decode.pruning import highest
-from mctc.decode.stepper import Floats
 from mctc.decode.vocabulary import Vocabulary
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mctc.decode.engine import LabelEngine, State
-from mctc.decode.stepper import Floats
+from mctc.decode.frames import Floats
 from mctc.decode.vocabulary import log_softmax
 
 

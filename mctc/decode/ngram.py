@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mctc.decode.engine import State
-from mctc.decode.stepper import Floats
+from mctc.decode.frames import Floats
 
 KEPT = 4096  # contexts whose rows are kept
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"

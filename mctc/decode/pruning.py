@@ -8,9 +8,9 @@ from operator import itemgetter
 
 import numpy as np
 
+from mctc.decode.frames import Floats
 from mctc.decode.histories import Entry, History
 from mctc.decode.settings import Settings
-from mctc.decode.stepper import Floats
 
 LEAST = float(np.finfo(np.float64).min)  # above -inf
 

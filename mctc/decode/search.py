@@ -9,10 +9,10 @@ from mctc.decode.ctc_beam import CtcBeam
 from mctc.decode.ctc_greedy import CtcGreedy
 from mctc.decode.duration_greedy import DurationGreedy
 from mctc.decode.engine import TransducerEngine
+from mctc.decode.frames import Floats
 from mctc.decode.fusion import Scorer
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.settings import Settings
-from mctc.decode.stepper import Floats
 from mctc.decode.time_synchronous import TimeSynchronousBeam
 from mctc.decode.transducer_beam import TransducerBeam
 from mctc.decode.transducer_greedy import TransducerGreedy

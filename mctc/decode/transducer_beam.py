@@ -13,13 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from mctc.decode.engine import TransducerEngine
+from mctc.decode.frames import Floats, blocks
 from mctc.decode.fusion import Fusion, Scorer
 from mctc.decode.histories import Emitted, Entry
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.joined import Joined
 from mctc.decode.pruning import highest
 from mctc.decode.settings import Settings
-from mctc.decode.stepper import Floats, blocks
 from mctc.decode.utterance import Utterance
 from mctc.decode.vocabulary import Vocabulary
 

@@ -16,9 +16,9 @@ import math
 import numpy as np
 
 from mctc.decode.engine import State, TransducerEngine
+from mctc.decode.frames import Floats, checked_frames
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.settings import Settings
-from mctc.decode.stepper import Floats, checked_frames
 from mctc.decode.vocabulary import Vocabulary
 
 

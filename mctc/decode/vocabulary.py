@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mctc.decode.stepper import DecodeError, Floats
+from mctc.decode.frames import DecodeError, Floats
 
 PADDING = -1
 
@@ -22,6 +22,7 @@ class Vocabulary:
 
     tokens: tuple[int, ...]
     _open: NDArray[np.intp] = field(init=False, repr=False, compare=False)
+    _in_order: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         real = [token for token in self.tokens if token != PADDING]
@@ -30,6 +31,7 @@ class Vocabulary:
         if min(real) < 0 or len(set(real)) != len(real):
             raise ValueError(f"a vocabulary's tokens must be distinct and not negative ({PADDING} marks padding)")
         object.__setattr__(self, "_open", np.flatnonzero(np.asarray(self.tokens) != PADDING))
+        object.__setattr__(self, "_in_order", self.tokens == tuple(range(len(self.tokens))))
 
     @classmethod
     def first(cls, valid: int) -> Vocabulary:
@@ -44,7 +46,7 @@ class Vocabulary:
     @property
     def size(self) -> int:
         """The largest token and one."""
-        return max(self.tokens) + 1
+        return len(self.tokens) if self._in_order else max(self.tokens) + 1
 
     def require(self, label: int) -> None:
         """Raises ValueError for a blank, a start or an end that is none of the tokens."""
@@ -55,7 +57,7 @@ class Vocabulary:
         """Natural logarithms of the tokens' probabilities [..., size] of logits [..., vocabulary], in float64.
 
         `penalty` is taken off the blank's logit. Padding takes no part; a token that no logit stands for has -inf.
-        Raises DecodeError as `best` does.
+        Raises DecodeError for NaN or infinity among the tokens' logits and for fewer logits than tokens.
         """
         if logits.ndim < 1 or logits.shape[-1] <= self._open[-1]:
             least = f"[..., {self._open[-1] + 1} or more]"
@@ -73,30 +75,11 @@ class Vocabulary:
 
     def _by_token(self, logits: Floats) -> Floats:
         """Logits [..., size], in float64, as an array of its own; -inf for a number that no logit stands for."""
-        if self.tokens == tuple(range(len(self.tokens))):
+        if self._in_order:
             return np.array(logits[..., : self.size], np.float64)
         scores = np.full((*logits.shape[:-1], self.size), -np.inf)
         scores[..., np.asarray(self.tokens)[self._open]] = logits[..., self._open]
         return scores
-
-    def best(self, logits: Floats) -> NDArray[np.int64]:
-        """The most likely token [frames] of logits [frames, vocabulary]; of equal ones the first logit's.
-
-        Padding can't win, whatever its logit. Raises `DecodeError` for NaN among the tokens' logits and for fewer
-        logits than tokens.
-        """
-        if logits.ndim != 2 or logits.shape[1] <= self._open[-1]:
-            raise DecodeError(
-                f"the joiner returned logits of shape {logits.shape}, "
-                f"not [frames, {len(self.tokens)} or more] as the vocabulary needs"
-            )
-        open_logits = logits[:, self._open]
-        wrong = np.isnan(open_logits).any(axis=1)
-        if wrong.any():
-            first = int(np.flatnonzero(wrong)[0])
-            raise DecodeError(f"the joiner returned NaN for frame {first} of the frames given to it")
-        tokens = np.asarray(self.tokens, np.int64)[self._open]
-        return np.asarray(tokens[open_logits.argmax(axis=1)])
 
 
 def log_softmax(scores: Floats) -> Floats:

@@ -1,6 +1,7 @@
 """Running what was built, on any machine: speech through a built folder, arrays through a package, and the proof.
 
 built (a folder as its manifest describes it) · step (one function with its state) · encoder (frames in, encoded frames
-out, in order) · transducer (the three functions as the decoder wants them) · speech (a recording from end to end) ·
+out, in order) · transducer (predictor and joiner as searches want them) · searched (a build and the search that fits
+it) · speech (a recording from end to end) ·
 arrays (npy and npz through any package) · ladder and rungs (what `mctc verify` checks) · trace (what `mctc why` tells).
 """

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mctc.build.options import BuildError
 from mctc.decode.engine import State
-from mctc.decode.stepper import DecodeError, Floats
+from mctc.decode.frames import DecodeError, Floats
 from mctc.ir.op import Array
 from mctc.ir.types import Role
 from mctc.runtime.built import Built, BuiltFunction, BuiltPort

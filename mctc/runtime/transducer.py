@@ -1,60 +1,77 @@
-"""Encoder, predictor and joiner of a build as the greedy decoder wants them."""
+"""Predictor and joiner of a build as searches want them: calls over many hypotheses."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mctc.build.options import BuildError
-from mctc.decode.stepper import Floats
+from mctc.decode.engine import State
+from mctc.decode.frames import DecodeError, Floats
 from mctc.ir.types import Role
 from mctc.runtime.built import Built, BuiltFunction
-from mctc.runtime.encoder import Encoder, frames_output, from_port, to_port
+from mctc.runtime.encoder import frames_output, from_port, to_port
 from mctc.runtime.step import Packages
 
 
-class Transducer:
-    """A mctc.decode Stepper over the packages of a build.
+class BuiltTransducer:
+    """Predictor and joiner of a build (mctc.decode.engine.TransducerEngine), in any runtime.
 
-    The functions are told apart by their interfaces: the encoder takes frames, the predictor takes labels, the joiner
-    takes both. Raises BuildError when the build has no three such functions.
+    What a build holds takes one label and one predictor's vector a call, so many hypotheses are many calls; the frames
+    that the joiner takes are one call. Raises BuildError when the build has no such functions.
     """
 
-    def __init__(self, built: Built, precision: str | None = None, checkpoint: Path | None = None) -> None:
-        packages = Packages(built, precision, lambda program: built.values(program, checkpoint))
-        encoder, predictor, joiner = roles_of(built)
+    def __init__(self, built: Built, packages: Packages) -> None:
+        _, predictor, joiner = roles_of(built)
         if joiner.states:
             told = f"{joiner.name} of {built.folder} carries states, and a search calls it several times a frame"
             raise BuildError(told, hint="look at other frames in the encoder, where each is seen once")
-        self.encoder = Encoder(packages.step(encoder.name))
         self._predict, self._join = packages.step(predictor.name), packages.step(joiner.name)
+        (self._label,) = predictor.inputs
+        self._vector = predictor.outputs[0]
         self._encoded = joiner.streaming(joiner.inputs, Role.TIME)[0]
         self._predicted = next(port for port in joiner.inputs if port is not self._encoded)
         self._logits = frames_output(joiner)
         self.vocabulary = built.vocabulary(joiner.name, self._logits)
-        self.join_frames = self._encoded.frames or 1
+        self.frames = self._encoded.frames or 1
+        self.predict_calls = self.join_calls = 0
 
-    def reset(self) -> None:
-        self.encoder.reset()
+    @property
+    def calls(self) -> dict[str, int]:
+        """Calls of the functions since the engine was made."""
+        return {"predictor": self.predict_calls, "joiner": self.join_calls}
+
+    def start(self) -> State:
         self._predict.reset()
+        return self._predict.saved()
 
-    def encode(self, mel: NDArray[np.float32]) -> Floats:
-        return self.encoder.push(mel)
-
-    def predict(self, token: int) -> Floats:
-        (port,) = self._predict.function.inputs
-        output = self._predict.function.outputs[0]
-        results = self._predict({port.spec: port.ids([token])})
-        return results[output.spec].reshape(-1).astype(np.float32)
+    def predict(self, labels: Sequence[int], states: Sequence[State]) -> tuple[Floats, list[State]]:
+        vectors, after = [], []
+        for label, state in zip(labels, states, strict=True):
+            self.predict_calls += 1
+            self._predict.resume(state)
+            result = self._predict({self._label.spec: self._label.ids([label])})[self._vector.spec]
+            vectors.append(np.asarray(result, np.float32).reshape(-1))
+            after.append(self._predict.saved())
+        return np.stack(vectors), after
 
     def join(self, encoded: Floats, predicted: Floats) -> Floats:
+        parts = np.split(np.asarray(encoded, np.float32), range(self.frames, len(encoded), self.frames))
+        return np.stack([np.concatenate([self._joined(part, vector) for part in parts]) for vector in predicted])
+
+    def _joined(self, encoded: Floats, predicted: Floats) -> Floats:
+        """Logits [frames, vocabulary]: frames that a call has room for are filled up with zeros."""
+        self.join_calls += 1
+        filled = np.pad(encoded, ((0, self.frames - len(encoded)), (0, 0)))
         given = {
-            self._encoded.spec: to_port(np.asarray(encoded, np.float32), self._encoded),
+            self._encoded.spec: to_port(filled, self._encoded),
             self._predicted.spec: predicted.reshape(self._predicted.type.shape),
         }
-        return from_port(self._join(given)[self._logits.spec], self._logits)
+        logits = from_port(self._join(given)[self._logits.spec], self._logits)
+        if len(logits) != len(filled):
+            raise DecodeError(f"the joiner returned logits for {len(logits)} frames, not for the {len(filled)} given")
+        return logits[: len(encoded)]
 
 
 def roles_of(built: Built) -> tuple[BuiltFunction, BuiltFunction, BuiltFunction]:

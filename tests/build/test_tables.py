@@ -15,7 +15,7 @@ from mctc.package import read_package
 from mctc.proof.ladder import Ladder
 from mctc.quantize import quantize
 from mctc.runtime.built import open_built
-from mctc.runtime.transducer import Transducer
+from mctc.runtime.searched import recogniser
 from mctc.weights import Weights
 from tests.build.conftest import SPEC
 
@@ -57,12 +57,16 @@ def test_the_table_has_a_row_for_every_id_and_is_not_in_the_package(asked: Path)
     assert (64, 32) not in stored_shapes, "the table, padded, is in the package as well"
 
 
-def test_greedy_decoding_looks_rows_up(asked: Path, make) -> None:
+def test_a_search_looks_rows_up(asked: Path, make) -> None:
     """The predictor's answer to a token is the one of a build that takes the id."""
     plain = make("plain").folder
-    by_row, by_id = (Transducer(open_built(folder), "fp32") for folder in (asked / "ane", plain))
+    by_row, by_id = (recogniser(open_built(folder), "fp32").engine for folder in (asked / "ane", plain))
+    assert by_row is not None
+    assert by_id is not None
+    row, number = by_row.start(), by_id.start()
     for token in (0, 7, 40):
-        np.testing.assert_allclose(by_row.predict(token), by_id.predict(token), rtol=0, atol=1e-6)
+        (one, (row,)), (other, (number,)) = by_row.predict([token], [row]), by_id.predict([token], [number])
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 
 
 def test_a_compressed_table_is_written_as_it_is_deployed(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mctc.decode.frames import Floats
 from mctc.decode.search import ctc_search
 from mctc.decode.settings import Settings
-from mctc.decode.stepper import Floats
 from mctc.decode.vocabulary import Vocabulary
 
 from .toy import cut

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mctc.decode.engine import State
+from mctc.decode.frames import DecodeError, Floats
 from mctc.decode.label_beam import LabelSettings, label_beam
-from mctc.decode.stepper import DecodeError, Floats
 from mctc.decode.vocabulary import Vocabulary, log_softmax
 
 from .toy import ToyScorer

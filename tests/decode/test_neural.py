@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from mctc.decode.engine import State
+from mctc.decode.frames import Floats
 from mctc.decode.neural import NeuralScorer
 from mctc.decode.search import ctc_search
 from mctc.decode.settings import Settings
-from mctc.decode.stepper import Floats
 from mctc.decode.vocabulary import Vocabulary, log_softmax
 
 from .toy import frames_of

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mctc.decode.frames import Floats
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.search import Search, transducer_search
 from mctc.decode.settings import Settings
-from mctc.decode.stepper import Floats
 from mctc.decode.vocabulary import Vocabulary, log_softmax
 
 from .toy import ToyScorer, ToyTransducer, cut, frames_of

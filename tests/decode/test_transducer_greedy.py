@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mctc.decode.frames import DecodeError, Floats
 from mctc.decode.search import transducer_search
 from mctc.decode.settings import Settings
-from mctc.decode.stepper import DecodeError, Floats
 from mctc.decode.vocabulary import Vocabulary, log_softmax
 
 from .toy import ToyTransducer, cut, frames_of

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mctc.decode.engine import State
-from mctc.decode.stepper import Floats
+from mctc.decode.frames import Floats
 
 WIDTH = 3
 

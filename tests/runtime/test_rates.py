@@ -13,8 +13,8 @@ from mctc.evaluate.reference import evaluate
 from mctc.ir.text import parse_program
 from mctc.runtime.built import open_built
 from mctc.runtime.encoder import Encoder
+from mctc.runtime.searched import recogniser
 from mctc.runtime.step import Packages
-from mctc.runtime.transducer import Transducer
 
 FINER = """
 model finer(width = 8) {
@@ -78,4 +78,4 @@ def test_a_joiner_that_carries_states_is_refused_by_the_search(tmp_path: Path) -
     (tmp_path / "stateful.mct").write_text(STATEFUL)
     built = open_built(build(tmp_path / "stateful.mct", tmp_path / "out").folder)
     with pytest.raises(BuildError, match=r"joiner of [^ ]* carries states"):
-        Transducer(built)
+        recogniser(built)
