@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from mctc.lint.coreml.forms import axis, counted, is_cast, main_operand
 from mctc.lint.coreml.graph import FunctionGraph, Op, as_tensor
@@ -38,8 +39,28 @@ def in_fp32(op: Op) -> bool:
     return any(dtype in WIDE_FLOATS for dtype in dtypes)
 
 
-def _fp32(op: Op, _: Target) -> str | None:
-    return f"{op.type} computes in fp32" if in_fp32(op) and not _scales_image(op) else None
+def _fp32(function: FunctionGraph, _: Target) -> Iterator[Hit]:
+    """One finding for the ops that are connected: a program converted to fp32 has one cause."""
+    for group in _connected([op for op in function.ops if in_fp32(op) and not _scales_image(op)]):
+        kinds = listed(kind for kind, _ in Counter(op.type for op in group).most_common())
+        said = f"{group[0].type} computes" if len(group) == 1 else f"{len(group)} connected ops ({kinds}) compute"
+        yield Hit(f"{said} in fp32", group[0], also=tuple(group[1:]))
+
+
+def _connected(ops: Sequence[Op]) -> Iterator[list[Op]]:
+    """Ops in groups that pass values to one another, each in the order of the program."""
+    left = dict.fromkeys(ops)
+    for first in ops:
+        if first not in left:
+            continue
+        del left[first]
+        group = [first]
+        for op in group:  # grows while it is walked
+            near = [other for other in (*op.producers(), *op.users()) if other in left]
+            for other in dict.fromkeys(near):
+                del left[other]
+                group.append(other)
+        yield sorted(group, key=lambda each: each.position)
 
 
 def _image_scale(op: Op, _: Target) -> str | None:
@@ -77,24 +98,14 @@ def _ends_in_cast(op: Op, steps: int) -> bool:
 
 def _islands(function: FunctionGraph, _: Target) -> Iterator[Hit]:
     """Connected ops in fp32 that a cast from computed fp16 leads into, and a cast to fp16 out of."""
-    left = {op for op in function.ops if in_fp32(op)}
-    for first in function.ops:
-        if first not in left:
-            continue
-        left.discard(first)
-        island, entered, left_again = [first], False, False
-        for op in island:  # grows while it is walked
-            makers, users = list(op.producers()), op.users()
-            entered |= any(is_cast(maker, "fp16", "fp32") and maker.producer("x") for maker in makers)
-            left_again |= any(is_cast(user, "fp32", "fp16") and user.users() for user in users)
-            for other in (*makers, *users):
-                if other in left:
-                    left.discard(other)
-                    island.append(other)
-        if entered and left_again:
+    for island in _connected([op for op in function.ops if in_fp32(op)]):
+        makers = [maker for op in island for maker in op.producers()]
+        users = [user for op in island for user in op.users()]
+        entered = any(is_cast(maker, "fp16", "fp32") and maker.producer("x") for maker in makers)
+        if entered and any(is_cast(user, "fp32", "fp16") and user.users() for user in users):
             kinds = listed(dict.fromkeys(op.type for op in island))
             message = f"an island of fp32 between fp16 ops: {counted(len(island), 'op')} ({kinds})"
-            yield Hit(message, first, also=tuple(island[1:]))
+            yield Hit(message, island[0], also=tuple(island[1:]))
 
 
 def _held_by_constant(op: Op, _: Target) -> str | None:
@@ -200,10 +211,10 @@ RULES = RuleFamily(
     name="element-types",
     title="Element types",
     rules=(
-        OpRule(
+        FunctionRule(
             code="ANE-DT-001",
             name="fp32-op",
-            summary="an op computes in fp32",
+            summary="ops compute in fp32",
             severity=Severity.ERROR,
             effect=Effect.OFF,
             evidence="AB",

@@ -223,7 +223,7 @@ IMAGE = """
     ("rest", "errors"),
     [
         ('z: fp16[1, 3, 32, 32] = cast(x=s, dtype="fp16")', 0),
-        ("z: fp32[1, 3, 32, 32] = relu(x=s)", 2),  # the model itself is in fp32
+        ("z: fp32[1, 3, 32, 32] = relu(x=s)", 1),  # the model itself is in fp32
     ],
 )
 def test_the_scale_of_an_image_in_fp32_is_a_remark_where_the_model_is_in_fp16(
@@ -255,3 +255,17 @@ def test_what_one_rule_names_no_other_names_again(check: Check) -> None:
     assert [each.rule.code for each in report.findings if each.severity is Severity.ERROR] == ["ANE-OP-001"]
     wide = check("x: fp16[1, 4, 1, 70000]\ny: fp16[1, 4, 1, 70000] = relu(x=x)\nreturn y")
     assert [each.rule.code for each in wide.findings if each.severity is Severity.ERROR] == ["ANE-SH-003"]
+
+
+def test_a_program_in_fp32_is_one_error_that_puts_all_of_it_off(check: Check) -> None:
+    report = check("""
+        x: fp32[1, 64, 1, 64]
+        a: fp32[1, 64, 1, 64] = relu(x=x)
+        b: fp32[1, 64, 1, 64] = exp(x=a)
+        c: fp32[1, 64, 1, 64] = mul(x=a, y=b)
+        return c
+    """)
+    (error,) = [each for each in report.findings if each.severity is Severity.ERROR]
+    assert (error.rule.code, error.op) == ("ANE-DT-001", "a")
+    assert error.message == "3 connected ops (relu, exp, mul) compute in fp32"
+    assert [(row.eligible.value, "ANE-DT-001" in row.rules) for row in report.functions[0].ops] == [("no", True)] * 3
