@@ -139,7 +139,8 @@ class _Job:
                 self.tell(model)
             elif isinstance(model, ForeignModel):
                 rules, device, system = self.rules.rules.values(), self.settings.device, self.settings.os
-                yield check_network(model, rules, device=device, system=system, choice=choice)
+                self.inputs += [item.name for item in model.inputs]
+                yield check_network(model, rules, device=device, system=system, choice=choice, shapes=self.shapes)
             else:
                 self.inputs += [item.name for function in model.functions.values() for item in function.inputs]
                 yield check_package(

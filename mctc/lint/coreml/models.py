@@ -24,7 +24,7 @@ def _members(error: NotAProgram) -> Iterator[Package | ForeignModel | Unchecked]
     """A network, or the members of a pipeline that can be checked; the model as a whole where nothing in it can."""
     leaves = list(_leaves(error.model)) or [error.model]
     if not any(map(_is_checked, leaves)):
-        yield _foreign(error.model, error.message, error.hint or "")
+        yield _foreign(error.model, f"{error.model.path}: {_reason(error.model)}", error.hint or "")
         return
     for leaf in leaves:
         if isinstance(leaf, Package) or _is_checked(leaf):
@@ -33,6 +33,13 @@ def _members(error: NotAProgram) -> Iterator[Package | ForeignModel | Unchecked]
             yield _foreign(
                 leaf, f"member {leaf.member!r} is a {leaf.kind}, which has neither ops nor layers to check", ""
             )
+
+
+def _reason(model: ForeignModel) -> str:
+    """Why there are no rules for a model."""
+    if model.container == "mlmodelc" and model.kind.startswith("neuralNetwork"):
+        return f"the model is a compiled {model.kind}, of which only the types of its layers are read"
+    return f"the model is a {model.kind}, neither an ML program nor a neural network"
 
 
 def _is_checked(model: Package | ForeignModel) -> bool:

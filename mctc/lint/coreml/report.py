@@ -177,14 +177,29 @@ class LayerRow:
 
 
 @dataclass(frozen=True)
+class NetworkSize:
+    """A size of a network's inputs, such as 'x=1x3x512x512 (greatest)'. uncounted: layers that are in no count."""
+
+    label: str
+    macs: int
+    uncounted: int
+
+
+@dataclass(frozen=True)
 class NetworkReport:
-    """A neural network. kind: the type of the model in Model.proto. Layers inside branches and loops count once."""
+    """A neural network. kind: the type of the model in Model.proto. Layers inside branches and loops count once.
+
+    sizes: what it multiplies at each size of inputs that can have several; the layers' rows are those of the first.
+    unjudged: how many listed sizes were left out.
+    """
 
     kind: str
     layers: tuple[LayerRow, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     updatable: bool = False
+    sizes: tuple[NetworkSize, ...] = ()
+    unjudged: int = 0
 
     @property
     def parameters(self) -> int:

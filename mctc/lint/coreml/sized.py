@@ -54,15 +54,7 @@ class SizedPackage:
 
     def judged(self, name: str) -> list[Size]:
         """The sizes of a function at which it is judged, the main one first."""
-        sizes = self.sizes[name]
-        room = max(3, BUDGET // max(1, len(self.declared.functions[name].ops)))
-        spare = [size for size in sizes[1:] if size.roles == (LISTED,)]
-        over = len(sizes) - room
-        if over <= 0 or not spare:
-            return list(sizes)
-        keep = max(0, len(spare) - over)
-        kept = {id(spare[(2 * place + 1) * len(spare) // (2 * keep)]) for place in range(keep)}
-        return [size for size in sizes if size.roles != (LISTED,) or size is sizes[0] or id(size) in kept]
+        return within_budget(self.sizes[name], len(self.declared.functions[name].ops))
 
     def graph(self, at: AtSize) -> FunctionGraph:
         """The graph of a function at a size."""
@@ -71,6 +63,18 @@ class SizedPackage:
 
     def _at(self, name: str, size: Size) -> AtSize:
         return _at(self.declared.package.functions[name], size)
+
+
+def within_budget(sizes: Sequence[Size], ops: int) -> list[Size]:
+    """The sizes that are judged of a program of so many ops: all but some of the listed ones."""
+    room = max(3, BUDGET // max(1, ops))
+    spare = [size for size in sizes[1:] if size.roles == (LISTED,)]
+    over = len(sizes) - room
+    if over <= 0 or not spare:
+        return list(sizes)
+    keep = max(0, len(spare) - over)
+    kept = {id(spare[(2 * place + 1) * len(spare) // (2 * keep)]) for place in range(keep)}
+    return [size for size in sizes if size.roles != (LISTED,) or size is sizes[0] or id(size) in kept]
 
 
 def _at(function: Function, size: Size) -> AtSize:

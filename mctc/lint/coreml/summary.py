@@ -105,7 +105,7 @@ class Summary:
 
 def summary_of(model: Package | ForeignModel, shapes: Sequence[Wanted] = ()) -> Summary:
     """The summary of an ML program or a neural network. Raises UsageError for a shape that an input can't have."""
-    return _of_network(model) if isinstance(model, ForeignModel) else _of_package(model, shapes)
+    return _of_network(model, shapes) if isinstance(model, ForeignModel) else _of_package(model, shapes)
 
 
 def _of_package(package: Package, shapes: Sequence[Wanted]) -> Summary:
@@ -188,8 +188,8 @@ def _allowed(feature: Feature) -> str:
     )
 
 
-def _of_network(model: ForeignModel) -> Summary:
-    report = check_network(model, ())
+def _of_network(model: ForeignModel, shapes: Sequence[Wanted]) -> Summary:
+    report = check_network(model, (), shapes=shapes)
     network = report.network
     assert network is not None
     layers = model.network.walk() if model.network is not None else ()

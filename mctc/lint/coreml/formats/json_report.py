@@ -271,6 +271,8 @@ def _network(network: NetworkReport | None) -> dict[str, Any] | None:
         "outputs": list(network.outputs),
         "parameters": network.parameters,
         "macs": network.macs,
+        "sizes": [{"size": row.label, "macs": row.macs, "uncounted": row.uncounted} for row in network.sizes],
+        "unjudged": network.unjudged,
         "layers": [_layer(each) for each in network.layers],
     }
 

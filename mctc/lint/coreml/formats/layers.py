@@ -15,7 +15,7 @@ NO_PLACEMENT = (
 )
 CONVERT = "ANE-GR-006"
 """The rule that says how to make an ML program of a neural network."""
-SHOWN = 4
+SHOWN, SIZES = 4, 8
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,17 @@ def in_numbers(network: NetworkReport) -> str:
     least = "at least " if network.uncounted else ""
     layers, parameters = counted(len(network.layers), "layer"), scaled(network.parameters)
     return f"{layers}, {parameters} parameters, {least}{scaled(network.macs)} multiply-accumulates"
+
+
+def at_sizes(network: NetworkReport) -> Iterator[str]:
+    """What the network multiplies at each size of its inputs, where these can have several."""
+    for row in network.sizes[:SIZES]:
+        least = "at least " if row.uncounted else ""
+        yield f"at {row.label}: {least}{scaled(row.macs)} multiply-accumulates"
+    if len(network.sizes) > SIZES:
+        yield f"and {len(network.sizes) - SIZES} sizes more"
+    if network.unjudged:
+        yield f"{counted(network.unjudged, 'listed size')} not judged"
 
 
 def not_told(network: NetworkReport) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from mctc.lint.coreml.formats.layers import NO_PLACEMENT, by_type, in_numbers, not_told, to_convert
+from mctc.lint.coreml.formats.layers import NO_PLACEMENT, at_sizes, by_type, in_numbers, not_told, to_convert
 from mctc.lint.coreml.formats.size_table import HEADS as SIZE_HEADS
 from mctc.lint.coreml.formats.size_table import size_cells
 from mctc.lint.coreml.formats.words import (
@@ -115,7 +115,7 @@ def _network(report: Report, network: NetworkReport) -> str:
         _row([_code(row.type), str(row.count), scaled(row.parameters), row.macs_text or "0"])
         for row in by_type(network)[:SHOWN_FUNCTIONS]
     ]
-    said = [*not_told(network), NO_PLACEMENT, *to_convert(report.findings)]
+    said = [*(f"{size}." for size in at_sizes(network)), *not_told(network), NO_PLACEMENT, *to_convert(report.findings)]
     parts = [f"### {_code(report.path)}", f"{_prose(about)} {totals([report]).capitalize()}.", "\n".join(rows)]
     return "\n\n".join([*parts, _prose(" ".join(said), LIMIT // 10)])
 

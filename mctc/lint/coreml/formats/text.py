@@ -9,7 +9,7 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
-from mctc.lint.coreml.formats.layers import NO_PLACEMENT, by_type, in_numbers, not_told, to_convert
+from mctc.lint.coreml.formats.layers import NO_PLACEMENT, at_sizes, by_type, in_numbers, not_told, to_convert
 from mctc.lint.coreml.formats.plain import cell
 from mctc.lint.coreml.formats.size_table import size_lines
 from mctc.lint.coreml.formats.words import (
@@ -141,6 +141,8 @@ class _Writer:
         self.console.print()
         self.wrapped(in_numbers(network), 0, 2, "bold")
         self.wrapped(f"{', '.join(map(_named, network.inputs))} -> {', '.join(map(_named, network.outputs))}", 2, 4)
+        for size in at_sizes(network):
+            self.wrapped(_named(size), 2, 4)
         rows = [
             (f"{row.count} {_named(row.type)}", scaled(row.parameters) if row.parameters else "", row.macs_text)
             for row in by_type(network)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from mctc.lint.coreml.check import Choice
 from mctc.lint.coreml.network.graph import NetworkGraph, Node
 from mctc.lint.coreml.network.shapes import CONTROL
-from mctc.lint.coreml.report import Finding, LayerRow, NetworkReport, Report
+from mctc.lint.coreml.network.sizes import inputs_at, sizes_of_network
+from mctc.lint.coreml.report import Finding, LayerRow, NetworkReport, NetworkSize, Report
 from mctc.lint.coreml.rule import LayerRule, NetworkRule, Rule
+from mctc.lint.coreml.sized import within_budget
+from mctc.lint.coreml.sizes import Size, Wanted
 from mctc.lint.coreml.target import Target, resolve
 from mctc.package.model import ForeignModel
 from mctc.package.network import Extents, Network
+
+Sized = tuple[Size | None, NetworkGraph]
 
 
 def check_network(
@@ -22,14 +27,21 @@ def check_network(
     device: str | None = None,
     system: str | None = None,
     choice: Choice | None = None,
+    shapes: Sequence[Wanted] = (),
 ) -> Report:
-    """Checks a neural network as read; `model.network` is there. Raises UsageError for a target that doesn't exist."""
+    """Checks a neural network as read; `model.network` is there.
+
+    shapes: at which an input of several is judged. Raises UsageError for a target that doesn't exist, and for a shape
+    that an input can't have.
+    """
     if model.network is None:
         raise ValueError(f"{model.path} is no neural network")
     target = resolve(device, system, "")
-    graph = NetworkGraph(model, model.network)
+    sizes = sizes_of_network(model, model.network, shapes)
+    judged = within_budget(sizes, sum(1 for _ in model.network.walk()))
+    graphs = _graphs(model, model.network, judged)
     choice = choice or Choice()
-    found = list(_findings(graph, [rule for rule in rules if rule.scope.covers(target)], target))
+    found = _findings_of([rule for rule in rules if rule.scope.covers(target)], graphs, target)
     shown = [replace(each, severity=choice.severity(each.rule)) for each in found if choice.shows(each.rule)]
     shown.sort(key=lambda each: (each.severity.rank, each.rule.code, each.index or 0))
     return Report(
@@ -44,9 +56,26 @@ def check_network(
         functions=(),
         hidden=len(found) - len(shown),
         made_by=dict(model.metadata.user),
-        network=_network(graph, model.network, shown),
+        network=_network(graphs, model.network, shown, len(sizes) - len(judged)),
         member=model.member,
     )
+
+
+def _graphs(model: ForeignModel, network: Network, sizes: Sequence[Size]) -> list[Sized]:
+    """The network at each of the sizes; without a size where its shapes are fixed."""
+    found: list[Sized] = [(size, NetworkGraph(model, network, inputs_at(network, size))) for size in sizes]
+    return found or [(None, NetworkGraph(model, network))]
+
+
+def _findings_of(rules: list[Rule], graphs: Sequence[Sized], target: Target) -> list[Finding]:
+    """What is found at the first size, then what is new at others, with the size that it is new at."""
+    found = list(_findings(graphs[0][1], rules, target))
+    known = {(each.rule.code, each.index) for each in found}
+    for size, graph in graphs[1:]:
+        new = [each for each in _findings(graph, rules, target) if (each.rule.code, each.index) not in known]
+        known |= {(each.rule.code, each.index) for each in new}
+        found += [replace(each, message=f"{each.message}, at {size.label}") for each in new if size is not None]
+    return found
 
 
 def _findings(graph: NetworkGraph, rules: list[Rule], target: Target) -> Iterator[Finding]:
@@ -61,17 +90,25 @@ def _findings(graph: NetworkGraph, rules: list[Rule], target: Target) -> Iterato
         yield from (Finding(of_all, of_all.severity, message) for message in of_all.find(graph, target))
 
 
-def _network(graph: NetworkGraph, network: Network, findings: Iterable[Finding]) -> NetworkReport:
+def _network(graphs: Sequence[Sized], network: Network, findings: Iterable[Finding], unjudged: int) -> NetworkReport:
+    graph = graphs[0][1]
     codes: dict[int | None, list[str]] = {}
     for finding in findings:
         codes.setdefault(finding.index, []).append(finding.rule.code)
     return NetworkReport(
         kind=graph.model.kind,
         layers=tuple(_row(graph, node, codes.get(node.layer.index, [])) for node in graph.nodes),
-        inputs=tuple(f"{name}: {_written(shape)}" for name, shape in network.inputs.items()),
+        inputs=tuple(f"{name}: {_written(shape)}" for name, shape in graph.inputs.items()),
         outputs=tuple(f"{name}: {_written(graph.shapes.get(name))}" for name in network.outputs),
         updatable=network.updatable,
+        sizes=tuple(_size(size, each) for size, each in graphs if size is not None),
+        unjudged=unjudged,
     )
+
+
+def _size(size: Size, graph: NetworkGraph) -> NetworkSize:
+    macs = [node.macs for node in graph.nodes]
+    return NetworkSize(size.label, sum(each or 0 for each in macs), macs.count(None))
 
 
 def _row(graph: NetworkGraph, node: Node, codes: Iterable[str]) -> LayerRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,9 +40,13 @@ class Node:
 class NetworkGraph:
     """A network with inferred shapes, its layers in reading order, those inside branches and loops too."""
 
-    def __init__(self, model: ForeignModel, network: Network) -> None:
+    def __init__(
+        self, model: ForeignModel, network: Network, inputs: Mapping[str, Extents | None] | None = None
+    ) -> None:
+        """inputs: their shapes as the layers see them; the defaults if left out."""
         self.model, self.network = model, network
-        self.shapes: dict[str, Extents | None] = dict(network.inputs)
+        self.inputs = network.inputs if inputs is None else inputs
+        self.shapes: dict[str, Extents | None] = dict(self.inputs)
         self.made_by: dict[str, Node] = {}
         self._values: dict[str, Value] = {}
         self._nodes: list[Node] = []

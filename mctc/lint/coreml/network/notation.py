@@ -2,7 +2,7 @@
 
     version = 3                                     of the specification; 4 if left out (up to 3 shapes have rank 5)
     x: array[1, 3, 64, 64]                          an input; `1:512` is a range of an extent
-    i: image[3, 64, 64]                             an image: 3 channels or 1, height, width
+    i: image[3, 64, 64:512]                         an image: 3 channels or 1, height, width
     y = convolution(x, outputChannels=8, kernelChannels=3, kernelSize=[3, 3], same={}, weights=216)
     a, b = split(y, nOutputs=2)                     several results
     return a, b
@@ -81,6 +81,10 @@ def _add_input(name: str, annotation: ast.expr, model: Any) -> None:
         channels, height, width = (least for least, _ in ranges)
         color = type_.imageType.ColorSpace.Value("GRAYSCALE" if channels == 1 else "RGB")
         type_.imageType.MergeFrom(type(type_.imageType)(height=height, width=width, colorSpace=color))
+        if ranges[1][0] != ranges[1][1] or ranges[2][0] != ranges[2][1]:
+            sides = type_.imageType.imageSizeRange
+            for side, (least, most) in zip((sides.heightRange, sides.widthRange), ranges[1:]):
+                side.lowerBound, side.upperBound = least, most
         return
     array = type_.multiArrayType
     array.dataType = array.FLOAT32

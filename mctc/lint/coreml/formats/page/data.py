@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any
 
-from mctc.lint.coreml.formats.layers import NO_PLACEMENT, in_numbers, not_told
+from mctc.lint.coreml.formats.layers import NO_PLACEMENT, at_sizes, in_numbers, not_told
 from mctc.lint.coreml.formats.page.layout import Layout, lay_out
 from mctc.lint.coreml.formats.page.verdict import verdict
 from mctc.lint.coreml.formats.size_table import HEADS, size_cells
@@ -154,7 +154,7 @@ def _network(network: NetworkReport | None) -> dict[str, Any] | None:
     return {
         "kind": network.kind,
         "numbers": in_numbers(network),
-        "notTold": list(not_told(network)),
+        "notTold": [*at_sizes(network), *not_told(network)],
         "note": NO_PLACEMENT,
         "inputs": list(network.inputs),
         "outputs": list(network.outputs),
