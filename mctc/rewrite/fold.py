@@ -41,6 +41,8 @@ class _Known:
 
 def fold_parameters(program: Program, by: str, foldable: Foldable = structural) -> Program:
     """The program with every `foldable` op over parameters moved into recipes, and any op over constants computed."""
+    if not any(_folds(function, foldable) for function in program.functions.values()):
+        return program
     known = {name: _known_values(program, function, foldable) for name, function in program.functions.items()}
     wanted = [found for name, function in program.functions.items() for found in _wanted(function, known[name])]
     if not any(found.chain for found in wanted):
@@ -51,6 +53,19 @@ def fold_parameters(program: Program, by: str, foldable: Foldable = structural) 
         rule = _Rule(known[name], names)
         new.functions[name] = Rewriter(new, function, by).rebuild(rule)
     return drop_dead(new)
+
+
+def _folds(function: Function, foldable: Foldable) -> bool:
+    """Whether some op reads nothing but parameters and constants, and may be folded: asked before recipes are made."""
+    constants, known = set[Value | None]([None]), set[Value | None]([None])
+    for op in function.ops:
+        if op.name in ("parameter", "constant"):
+            (known if op.name == "parameter" else constants).update(op.results)
+            continue
+        early = op.operands and not op.definition.effects and all(v in constants or v in known for v in op.operands)
+        if early and (constants.issuperset(op.operands) or foldable(op)):
+            return True
+    return False
 
 
 def _known_values(program: Program, function: Function, foldable: Foldable) -> dict[Value, _Known]:

@@ -65,7 +65,17 @@ class Rewriter(Builder):
         operands = self.operands(op)
         if all(new is old for new, old in zip(operands, op.operands, strict=True)):
             return self._take(op)
+        if all(new is old or (new and old and new.type is old.type) for new, old in zip(operands, op.operands)):
+            return self._alike(op, operands)
         return self.emit(op.name, *operands, **op.attributes)
+
+    def _alike(self, op: Op, operands: tuple[Value | None, ...]) -> tuple[Value, ...]:
+        """An old op on other operands of the same types: inference would give what it gave."""
+        types = tuple(result.type for result in op.results)
+        made = Op(op.definition, operands, op.attributes, types, self.origin)
+        made.verified = op.verified
+        self.ops.append(made)
+        return made.results
 
     def _copy_parameter(self, op: Op) -> Value:
         name = op.attributes["name"]
