@@ -94,7 +94,7 @@ def _heard() -> str:
     listener = Listener(built, recogniser(built), Settings(), None)
     heard, text = listener.listen(Recording(bundled_recording(), _short(bundled_recording())), Wanted())
     click.echo(text, nl=False)
-    return "" if built.tokens is None else built.tokens.text(heard.best.ids)
+    return "" if built.tokens is None else " ".join(built.tokens.text(best.ids) for best in heard.best)
 
 
 def _show(arguments: list[str]) -> None:

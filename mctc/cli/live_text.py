@@ -73,16 +73,29 @@ class SettledText:
         self._settled = 0
 
 
-def show(shown: Shown, tokens: Tokens, found: Transcript) -> None:
-    """What was heard so far, or at the end."""
-    from mctc.transcript.words import printable, settled
+class LiveTranscript:
+    """Sees every chunk of a recording and shows its words, a line or more for each utterance."""
 
-    words, ids = tokens.words(found.best.ids), found.best.ids
-    if found.hypotheses:
-        final = len(words)
-    else:
-        final = 0 if found.partial is None else settled(words, found.partial.final, len(ids))
-    shown.show([printable(word.text) for word in words], final)
+    def __init__(self, shown: Shown, tokens: Tokens) -> None:
+        self.shown, self.tokens = shown, tokens
+        self._ended = 0
+
+    def __call__(self, found: Transcript) -> None:
+        from mctc.transcript.words import settled
+
+        for best in found.best[self._ended :]:
+            words = self._words(best.ids)
+            self.shown.show(words, len(words))
+            self.shown.close()
+            self._ended += 1
+        if found.partial is not None and (ids := found.partial.best.ids):
+            final = settled(self.tokens.words(ids), found.partial.final, len(ids))
+            self.shown.show(self._words(ids), final)
+
+    def _words(self, ids: Sequence[int]) -> list[str]:
+        from mctc.transcript.words import printable
+
+        return [printable(word.text) for word in self.tokens.words(ids)]
 
 
 def _columns(text: str) -> int:

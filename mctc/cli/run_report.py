@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
+from mctc.decode.timed import TimedWord
 from mctc.runtime.built import Built
 from mctc.runtime.pooled import Pooled
 from mctc.runtime.speech import Transcript
 from mctc.runtime.utterance import Transcription
-from mctc.transcript.words import TimedWord, printable
+from mctc.transcript.words import printable
 
 if TYPE_CHECKING:
     from mctc.cli.run_speech import Wanted
@@ -76,7 +77,7 @@ def _costs(transcript: Transcript) -> dict[str, Any]:
 
 def late_s(transcript: Transcript, first: float) -> float:
     """Seconds from the sound of the first label's frame until the label was known."""
-    return first - transcript.best.frames[0] * transcript.frame_s if transcript.best.frames else 0.0
+    return first - transcript.emissions[0][1] * transcript.frame_s if transcript.emissions else 0.0
 
 
 def summary(transcript: Transcript) -> str:
@@ -106,7 +107,7 @@ def cost_lines(built: Built, audio: str, precision: str | None, transcript: Tran
         told = f"{transcript.first_s:.2f} s, {1000 * late_s(transcript, transcript.first_s):.0f} ms after its sound"
         text.append(f"  first word after {told}, were the audio live")
     called = " and ".join(f"{count} {name}" for name, count in transcript.calls.items())
-    found = f"  {transcript.frames} encoded frames, {len(transcript.best.ids)} labels"
+    found = f"  {transcript.frames} encoded frames, {len(transcript.emissions)} labels"
     return [*text, f"{found}; {called} calls" if called else found]
 
 

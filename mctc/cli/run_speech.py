@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mctc.cli.live_text import SettledText, Shown, TerminalText, show
+from mctc.cli.live_text import LiveTranscript, SettledText, Shown, TerminalText
 from mctc.cli.recording import Live, Source
 from mctc.cli.terminal import color_wanted, lines_may_move
 from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import UsageError
 
 if TYPE_CHECKING:
+    from mctc.decode.hypothesis import Hypothesis
     from mctc.decode.settings import Settings
     from mctc.runtime.built import Built
     from mctc.runtime.searched import Recogniser
@@ -60,6 +61,7 @@ class Listener:
 
         Raises what `mctc.runtime.speech.transcribe` raises, and UsageError for words of a build that has no tokens.
         """
+        from mctc.decode.endpoint import USUAL, Endpointer
         from mctc.runtime.speech import listen
         from mctc.runtime.stream import SpeechStream
 
@@ -69,35 +71,37 @@ class Listener:
         stream = SpeechStream(self.model, self.settings)
         blocks = source.blocks(stream.chunk_samples, stream.config.sample_rate)
         shown = None if tokens is None else _shown(source, wanted)
-        if shown is None or tokens is None:
-            found = listen(stream, blocks)
-            text = self._written(source.name, found, wanted)
-        else:
-            found, text = listen(stream, blocks, lambda so_far: show(shown, tokens, so_far)), ""
-            show(shown, tokens, found)
-            shown.close()
+        live = None if shown is None or tokens is None else LiveTranscript(shown, tokens)
+        found = listen(
+            stream, blocks, live, Endpointer(stream.frame_s, [rule for rule in USUAL if rule.silence_s], self._quiet())
+        )
         self._tell(source, found, wanted)
-        return found, text
+        return found, self._written(source.name, found, wanted) if live is None else ""
+
+    def _quiet(self) -> set[int]:
+        """Labels that are white space."""
+        tokens = self.built.tokens
+        return set() if tokens is None else {at for at, piece in enumerate(tokens.pieces) if piece.isspace()}
 
     def _written(self, name: str, found: Transcript, wanted: Wanted) -> str:
         from mctc.cli.run_report import as_record
         from mctc.transcript.formats import FORMATS
-        from mctc.transcript.words import printable, timed_words
+        from mctc.transcript.words import words_of
 
         tokens = self.tokens
-        words = [] if tokens is None else timed_words(tokens, found.best, found.frame_s)
+        words = [] if tokens is None else [w for each in found.best for w in words_of(tokens, each, found.frame_s)]
         if wanted.form == "json":
             import json
 
-            text = None if tokens is None else tokens.text(found.best.ids)
+            text = None if tokens is None else " ".join(tokens.text(best.ids) for best in found.best)
             record = as_record(self.built, name, self.precision, found, text, words, stats=wanted.stats)
             return json.dumps(record, indent=None if wanted.several else 2, ensure_ascii=False) + "\n"
         if self.built.seed is not None:
             return ""
         if wanted.form != "text":
             return FORMATS[wanted.form](words, name)
-        text = " ".join(map(str, found.best.ids)) if tokens is None else printable(tokens.text(found.best.ids))
-        return f"{name}\t{text}\n" if wanted.several else f"{text}\n"
+        lines = [_line(tokens, best) for best in found.best] or [""]
+        return "".join(f"{name}\t{line}\n" if wanted.several else f"{line}\n" for line in lines)
 
     def _tell(self, source: Source, found: Transcript, wanted: Wanted) -> None:
         """What it cost, and what its numbers mean, on standard error."""
@@ -114,6 +118,13 @@ class Listener:
             told.append(f"these are numbers of classes: {NAMELESS}")
         for line in told:
             click.echo(line, err=True)
+
+
+def _line(tokens: Tokens | None, best: Hypothesis) -> str:
+    """An utterance in one line; its labels by number where they aren't named."""
+    from mctc.transcript.words import printable
+
+    return " ".join(map(str, best.ids)) if tokens is None else printable(tokens.text(best.ids))
 
 
 def _shown(source: Source, wanted: Wanted) -> Shown | None:

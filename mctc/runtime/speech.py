@@ -11,6 +11,7 @@ import numpy as np
 from mctc.audio.load import stream_audio
 from mctc.audio.mel import StreamingMel
 from mctc.build.options import BuildError
+from mctc.decode.endpoint import Endpointer
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.settings import Settings
 from mctc.runtime.built import Built
@@ -22,11 +23,12 @@ from mctc.runtime.stream import ChunkCost, Frames, Samples, SpeechStream, mel_of
 class Transcript:
     """What came out of one recording, and at what cost. Times in seconds unless they say milliseconds.
 
-    hypotheses: those of the utterance, the best first; empty until it ends. partial: the last one before. frame_s: of
-    an encoded frame. first_s: from the start of the audio until a first label was known, were the audio live.
+    utterances: of each that has ended and in which anything was said, the hypotheses, the best first. partial: what is
+    known of the one that goes on. frame_s: of an encoded frame. first_s: from the start of the audio until a first
+    label was known, were the audio live.
     """
 
-    hypotheses: tuple[Hypothesis, ...] = ()
+    utterances: list[tuple[Hypothesis, ...]] = field(default_factory=list)
     partial: Partial | None = None
     costs: list[ChunkCost] = field(default_factory=list)
     audio_s: float = 0.0
@@ -36,16 +38,14 @@ class Transcript:
     calls: Mapping[str, int] = field(default_factory=dict)  # of the functions that search
 
     @property
-    def best(self) -> Hypothesis:
-        """The best hypothesis, so far or at the end; an empty one before anything was heard."""
-        if self.hypotheses:
-            return self.hypotheses[0]
-        return Hypothesis((), 0.0, (), ()) if self.partial is None else self.partial.best
+    def best(self) -> list[Hypothesis]:
+        """The best hypothesis of each utterance that has ended."""
+        return [hypotheses[0] for hypotheses in self.utterances]
 
     @property
     def emissions(self) -> list[tuple[int, int]]:
-        """Each label, and the encoded frame at which it was emitted."""
-        return list(zip(self.best.ids, self.best.frames))
+        """Each label of them, and the encoded frame at which it was emitted."""
+        return [emission for best in self.best for emission in zip(best.ids, best.frames)]
 
     @property
     def real_time_factor(self) -> float:
@@ -64,7 +64,8 @@ def transcribe(
     on_chunk: Watcher | None = None,
     checkpoint: Path | None = None,
 ) -> Transcript:
-    """Streams a recording through a build: a transducer, or an encoder with CTC. `on_chunk` sees every chunk.
+    """Streams a recording, as one utterance, through a build: a transducer, or an encoder with CTC. `on_chunk` sees
+    every chunk.
 
     checkpoint: the trained weights, for a build whose files hold none. settings: of the search, greedy if left out.
 
@@ -75,24 +76,41 @@ def transcribe(
     return listen(stream, stream_audio(audio, stream.chunk_samples, stream.config.sample_rate), on_chunk)
 
 
-def listen(stream: SpeechStream, blocks: Iterable[Samples], on_chunk: Watcher | None = None) -> Transcript:
-    """One utterance of blocks of samples at the front end's rate, to their end. Raises as `transcribe`."""
+def listen(
+    stream: SpeechStream,
+    blocks: Iterable[Samples],
+    on_chunk: Watcher | None = None,
+    endpointer: Endpointer | None = None,
+) -> Transcript:
+    """Blocks of samples at the front end's rate, to their end, as utterances: one ends where `endpointer` says so.
+
+    `on_chunk` sees every chunk, and each utterance that ends. Raises as `transcribe`.
+    """
     transcript = Transcript(frame_s=stream.frame_s)
+    watch = on_chunk or (lambda _: None)
 
     def take(partial: Partial) -> None:
         transcript.costs, transcript.audio_s = stream.costs, stream.audio_s
         transcript.partial, transcript.frames, transcript.calls = partial, partial.frames, stream.calls
         if transcript.first_s is None and partial.best.ids:
             transcript.first_s = stream.ready_s
-        if on_chunk:
-            on_chunk(transcript)
+        watch(transcript)
+        if endpointer is not None and endpointer.reached(partial) is not None:
+            end()
+
+    def end() -> None:
+        hypotheses = stream.finish()
+        transcript.partial = None
+        if hypotheses and hypotheses[0].ids:
+            transcript.utterances.append(hypotheses)
+            watch(transcript)
 
     for block in blocks:
         for partial in stream.push(block):
             take(partial)
     for partial in stream.flush():
         take(partial)
-    transcript.hypotheses = stream.finish()
+    end()
     return transcript
 
 

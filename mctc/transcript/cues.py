@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
-from mctc.transcript.words import TimedWord, spoken
+from mctc.decode.timed import TimedWord
+from mctc.transcript.words import spoken
 
 LINE, LINES = 42, 2  # columns of a line, lines of a cue: what broadcasters agree on
 LONGEST, PAUSE = 6.0, 0.8  # seconds of a cue; seconds of silence that end one

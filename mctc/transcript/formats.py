@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from mctc.decode.timed import TimedWord
 from mctc.transcript.cues import cues
-from mctc.transcript.words import TimedWord
 
 
 def as_srt(words: Sequence[TimedWord], audio: str) -> str:

@@ -1,13 +1,13 @@
-"""Words with their times, of labels that a search found."""
+"""Words of labels that a search found, as they can be printed."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
 
 from mctc.decode.hypothesis import Hypothesis
+from mctc.decode.timed import TimedWord, timed_words
 from mctc.tokens import Tokens, Word
 
 CONTROL = re.compile(
@@ -15,36 +15,10 @@ CONTROL = re.compile(
 )  # what would move a line, or its text
 
 
-@dataclass(frozen=True)
-class TimedWord:
-    """A word, and the seconds from the start of the audio in which its labels were emitted.
-
-    confidence: that of the least sure of its labels, 0 to 1.
-    """
-
-    text: str
-    start: float
-    end: float
-    confidence: float
-
-
-def timed_words(tokens: Tokens, found: Hypothesis, frame_s: float) -> list[TimedWord]:
-    """The words of a hypothesis; `frame_s`: seconds of an encoded frame.
-
-    A word lasts from the frame of its first label to the end of that of its last, or to where the next word begins.
-    """
-    words = [
-        TimedWord(
-            printable(word.text),
-            found.frames[word.first] * frame_s,
-            (found.frames[word.last - 1] + 1) * frame_s,
-            min(found.confidences[word.first : word.last]),
-        )
-        for word in tokens.words(found.ids)
-    ]
-    return [replace(word, end=max(word.start, min(word.end, after.start))) for word, after in pairwise(words)] + words[
-        -1:
-    ]
+def words_of(tokens: Tokens, found: Hypothesis, frame_s: float) -> tuple[TimedWord, ...]:
+    """The words of a hypothesis with their times, as they can be printed; `frame_s`: seconds of an encoded frame."""
+    spans = [replace(word, text=printable(word.text)) for word in tokens.words(found.ids)]
+    return timed_words(found, spans, frame_s)
 
 
 def settled(words: Sequence[Word], final: int, labels: int) -> int:

@@ -21,7 +21,8 @@ def said_by(target: str, folder: Path, recording: Path) -> str:
     options = BuildOptions(target=target, weights=weights, tokens=tokens, defines={"vocab": LETTERS})
     built = open_built(build(spec, folder, options).folder)
     assert built.tokens is not None
-    return built.tokens.text(transcribe(built, recording, checkpoint=weights).best.ids)
+    (best,) = transcribe(built, recording, checkpoint=weights).best
+    return built.tokens.text(best.ids)
 
 
 def test_the_package_hears_the_first_sentence_in_fp16(tmp_path: Path) -> None:

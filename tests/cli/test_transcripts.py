@@ -57,11 +57,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build(place / "loud.mct", place / "trained", trained)
     build(place / "nameless.mct", place / "nameless", trained)
     build(place / "loud.mct", place / "untrained", BuildOptions())
-    noise = np.random.default_rng(0).normal(0, 3e-3, RATE // 2)
+    noise = np.random.default_rng(0).normal(0, 3e-3, 3 * RATE // 10)
     sound = np.concatenate([part for _ in SAID.split() for part in (0 * noise, noise, noise / 30)])
     (place / "talks").mkdir()
     for name in ("one.wav", "two.flac"):
         soundfile.write(place / "talks" / name, sound, RATE)
+    soundfile.write(place / "pause.wav", np.concatenate([sound, np.zeros(2 * RATE), sound]), RATE)
     (place / "broken.wav").write_bytes(b"no sound")
     (place / "talk.pcm").write_bytes(np.rint(sound * 2**15).astype("<i2").tobytes())
     return place
@@ -70,6 +71,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_text_is_one_line(place: Path, command: Command) -> None:
     done = command("run", place / "trained", place / "talks/one.wav")
     assert (done.code, done.out, done.err) == (0, f"{SAID}\n", "")
+
+
+def test_an_utterance_ends_with_a_silence(place: Path, command: Command) -> None:
+    done = command("run", place / "trained", place / "pause.wav")
+    assert done.out == f"{SAID}\n{SAID}\n"
+    record = json.loads(command("run", place / "trained", place / "pause.wav", "--json").out)
+    assert record["text"] == f"{SAID} {SAID}"
+    starts = [word["start_s"] for word in record["words"]]
+    assert starts == pytest.approx([0.3, 1.2, 2.1, 5.0, 5.9, 6.8], abs=0.05)
+    assert len(record["tokens"]) == 2 * len(SAID.split()) * 2
 
 
 def test_costs_are_told_where_they_are_asked_for(place: Path, command: Command) -> None:
@@ -84,14 +95,14 @@ def test_json_has_words_with_times(place: Path, command: Command) -> None:
     assert record["text"] == SAID
     assert [word["word"] for word in record["words"]] == SAID.split()
     for number, word in enumerate(record["words"]):
-        assert word["start_s"] == pytest.approx(1.5 * number + 0.5, abs=0.05)
+        assert word["start_s"] == pytest.approx(0.9 * number + 0.3, abs=0.05)
         assert 0 < word["confidence"] <= 1
     assert "chunks" not in record
     assert record["first_label_late_ms"] >= 0
 
 
 @pytest.mark.parametrize(
-    ("form", "begins"), [("srt", "1\n00:00:00,5"), ("vtt", "WEBVTT\n\n00:00:00.5"), ("ctm", "one 1 0.5")]
+    ("form", "begins"), [("srt", "1\n00:00:00,"), ("vtt", "WEBVTT\n\n00:00:00."), ("ctm", "one 1 0.")]
 )
 def test_subtitles_and_times(form: str, begins: str, place: Path, command: Command) -> None:
     assert command("run", place / "trained", place / "talks/one.wav", "--format", form).out.startswith(begins)
@@ -226,6 +237,26 @@ def test_a_line_is_never_wider_than_the_terminal() -> None:
     lines = [line for line in text.getvalue().replace("\r\x1b[K", "\n").split("\n") if line]
     assert max(map(len, lines)) <= 29
     assert text.getvalue().split("\x1b[K")[-1].endswith(words[-1])
+
+
+def test_each_utterance_is_shown_in_lines_of_its_own(place: Path) -> None:
+    from mctc.audio.load import stream_audio
+    from mctc.cli.live_text import LiveTranscript
+    from mctc.decode.endpoint import USUAL, Endpointer
+    from mctc.decode.settings import Settings
+    from mctc.runtime.built import open_built
+    from mctc.runtime.searched import recogniser
+    from mctc.runtime.speech import listen
+    from mctc.runtime.stream import SpeechStream
+
+    built, text = open_built(place / "trained"), io.StringIO()
+    assert built.tokens is not None
+    stream = SpeechStream(recogniser(built), Settings())
+    live = LiveTranscript(SettledText(text), built.tokens)
+    blocks = stream_audio(place / "pause.wav", 999, RATE)
+    found = listen(stream, blocks, live, Endpointer(stream.frame_s, USUAL, quiet={1}))
+    assert text.getvalue() == f"{SAID}\n{SAID}\n"
+    assert [len(best.ids) for best in found.best] == [6, 6]
 
 
 def test_a_pipe_gets_settled_words_alone() -> None:

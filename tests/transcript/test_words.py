@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from mctc.decode.hypothesis import Hypothesis
+from mctc.decode.timed import TimedWord
 from mctc.tokens.letters import of_symbols
 from mctc.transcript.cues import cues
 from mctc.transcript.formats import as_ctm, as_srt, as_vtt
-from mctc.transcript.words import TimedWord, printable, settled, timed_words
+from mctc.transcript.words import printable, settled, words_of
 
 LETTERS = of_symbols(" abcdefghijklmnopqrstuvwxyz<&\x1b")
 
@@ -17,20 +18,20 @@ def heard(text: str, frames: list[int]) -> Hypothesis:
 
 
 def test_a_word_lasts_from_its_first_label_to_its_last() -> None:
-    words = timed_words(LETTERS, heard("on it", [2, 5, 6, 9, 9]), 0.04)
+    words = words_of(LETTERS, heard("on it", [2, 5, 6, 9, 9]), 0.04)
     assert [word.text for word in words] == ["on", "it"]
     assert [(round(word.start, 3), round(word.end, 3)) for word in words] == [(0.08, 0.24), (0.36, 0.4)]
     assert [round(word.confidence, 3) for word in words] == [0.8, 0.5]
 
 
 def test_words_of_one_frame_do_not_overlap() -> None:
-    words = timed_words(LETTERS, heard("a b c", [3, 3, 3, 3, 4]), 1.0)
+    words = words_of(LETTERS, heard("a b c", [3, 3, 3, 3, 4]), 1.0)
     assert [(word.start, word.end) for word in words] == [(3, 3), (3, 4), (4, 5)]
 
 
 def test_nothing_heard_is_no_words() -> None:
-    assert timed_words(LETTERS, heard("", []), 0.04) == []
-    assert timed_words(LETTERS, heard("  ", [1, 2]), 0.04) == []
+    assert words_of(LETTERS, heard("", []), 0.04) == ()
+    assert words_of(LETTERS, heard("  ", [1, 2]), 0.04) == ()
 
 
 def test_the_last_word_may_still_grow_and_tentative_labels_settle_nothing() -> None:
@@ -44,7 +45,7 @@ def test_the_last_word_may_still_grow_and_tentative_labels_settle_nothing() -> N
 
 def test_a_text_controls_no_terminal() -> None:
     assert printable("a\x1b[2Jb\r\nc\N{RIGHT-TO-LEFT OVERRIDE}d") == "a [2Jb c d"
-    assert timed_words(LETTERS, heard("a\x1b", [0, 1]), 1.0)[0].text == "a "
+    assert words_of(LETTERS, heard("a\x1b", [0, 1]), 1.0)[0].text == "a "
 
 
 WORDS = [TimedWord("one", 0.5, 0.9, 0.75), TimedWord("<two>", 0.96, 1.25, 1.0), TimedWord("three", 3661.0, 3661.5, 0.5)]
