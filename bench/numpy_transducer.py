@@ -1,36 +1,36 @@
-"""Predictor and joiner of a checkpoint of mct_small in numpy, fp32, over many hypotheses in one call."""
+"""Predictor and joiner of mct_small in numpy, fp32, over many hypotheses in one call."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mctc.checkpoint import SafeTensors
 from mctc.decode.engine import State
 
 Array = NDArray[np.float32]
 
 
 class NumpyTransducer:
-    """A TransducerEngine (mctc.decode.engine): an LSTM over embedded labels, and tanh(enc + pred) to logits."""
+    """A TransducerEngine (mctc.decode.engine): an LSTM over embedded labels, and tanh(enc + pred) to logits.
+
+    read: a parameter's value by its name in the spec.
+    """
 
     frames = 8
 
-    def __init__(self, checkpoint: Path) -> None:
-        stored = SafeTensors(checkpoint)
-
+    def __init__(self, read: Callable[[str], NDArray[Any]]) -> None:
         def matrix(name: str) -> Array:
-            array = np.asarray(stored.read(name), np.float32)
-            return array.reshape(array.shape[0], -1).T.copy() if array.ndim > 1 else array
+            array = np.asarray(read(name), np.float32)
+            return np.array(array.reshape(array.shape[0], -1).T, order="C")
 
-        embedding = matrix("predictor.embedding.weight").T
-        self.given = embedding @ matrix("predictor.lstm.weight_ih") + matrix("predictor.lstm.bias")  # gates, by label
+        self.given = matrix("predictor.embedding.weight").T @ matrix("predictor.lstm.weight_ih")
+        self.given += matrix("predictor.lstm.bias")[0]  # what a label adds to the gates
         self.weight = matrix("predictor.lstm.weight_hh")
         self.parts = {
-            name: (matrix(f"joiner.{name}.weight"), matrix(f"joiner.{name}.bias"))
+            name: (matrix(f"joiner.{name}.weight"), matrix(f"joiner.{name}.bias")[0])
             for name in ("enc_proj", "pred_proj", "out")
         }
 
@@ -51,7 +51,7 @@ class NumpyTransducer:
 
     def _of(self, name: str, given: Array) -> Array:
         weight, bias = self.parts[name]
-        return given @ weight + bias
+        return np.asarray(given @ weight + bias)
 
 
 def _sigmoid(x: Array) -> Array:

@@ -19,6 +19,7 @@ from bench.rows import (
     packages,
     random_programs,
     scan_cpu,
+    search,
     soundness,
     structure,
     training,
@@ -46,5 +47,6 @@ ROWS: dict[str, Callable[[Setting], list[Row]]] = {
     "training": training.rows,
     "witnesses": witnesses.rows,
     "losses": losses.rows,
+    "search": search.rows,
     "soundness": soundness.rows,
 }
