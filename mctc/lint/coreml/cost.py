@@ -50,7 +50,15 @@ def cost(op: Op) -> Cost:
     moved, stored, unpacked = moved_bytes(op)
     rate = next((each for each in OWN.get(op.type, ()) if MEASURES[each.by](op) < each.below), None)
     ane, cpu = _own(op, rate, stored, unpacked) if rate else _streamed(op, stored, unpacked)
-    return Cost(ane, cpu, operations(op), moved + stored, rate.spread if rate else SPREAD.get(op.type, 1.0))
+    return Cost(ane, cpu, operations(op), moved + stored, _spread(op, rate))
+
+
+def _spread(op: Op, rate: Rate | None) -> float:
+    """How far the CPU's estimate may be off. Of linear layers that are not square the study has one alone."""
+    if op.type == "linear" and rate is not None:
+        taken, made = _widths(op)
+        return rate.spread * max(taken, made) / min(taken, made)
+    return rate.spread if rate is not None else SPREAD.get(op.type, 1.0)
 
 
 def _streamed(op: Op, stored: int, unpacked: int) -> tuple[float, float]:
@@ -70,8 +78,9 @@ def _own(op: Op, rate: Rate, stored: int, unpacked: int) -> tuple[float, float]:
 def work(op: Op) -> int:
     """Operations as the segmenter counts them.
 
-    A transposed convolution counts its output, a dilated convolution as if it skipped what it dilates, a pool its
-    window, gelu what approximates it (iso/conv_transpose, conv3x3_d2, max_pool_k15, gelu_tanh), attention its scores.
+    A transposed convolution counts its output, a dilated convolution as if it skipped what it dilates, a linear layer
+    as many outputs as it has inputs, a pool its window, gelu what approximates it (iso/conv_transpose, conv3x3_d2,
+    linear, max_pool_k15, gelu_tanh), attention its scores.
     """
     return WORK.get(op.type, operations)(op)
 
@@ -91,12 +100,23 @@ def _scores(op: Op) -> int:
     return SCORE_OPERATIONS * size_of(query[:-1]) * (key[-2] if len(key) > 1 else 1)
 
 
+def _square(op: Op) -> int:
+    taken, made = _widths(op)
+    return 2 * results(op) // made * taken * taken
+
+
+def _widths(op: Op) -> tuple[int, int]:
+    """The features that a linear layer takes and makes."""
+    weight = known(op.shape("weight"))
+    return (weight[-1], weight[0]) if len(weight) > 1 else (1, 1)
+
+
 def _window(op: Op) -> int:
     return results(op) * max(1, size_of(op.numbers("kernel_sizes", (1,))))
 
 
 WORK: dict[str, Callable[[Op], int]] = {
-    "conv": _dilated, "conv_transpose": _by_output, "scaled_dot_product_attention": _scores,
+    "conv": _dilated, "conv_transpose": _by_output, "linear": _square, "scaled_dot_product_attention": _scores,
     "gelu": lambda op: GELU_OPERATIONS * results(op),
     **dict.fromkeys(("avg_pool", "max_pool", "l2_pool"), _window),
 }  # fmt: skip
@@ -107,13 +127,8 @@ def _intensity(op: Op) -> float:
     return work(op) / max(1, moved + unpacked)
 
 
-def _batch(op: Op) -> int:
-    moved, shape = op.numbers("perm"), known(op.shape("x"))
-    return shape[0] if shape and moved and moved[0] != 0 else 0
-
-
 MEASURES: dict[Measure, Callable[[Op], float]] = {
-    Measure.BYTES: streamed_bytes, Measure.ENTRIES: entries, Measure.WORK: work, Measure.INTENSITY: _intensity,
-    Measure.BATCH: _batch, Measure.TABLE: lambda op: size_of(known(op.shape("x"))),
+    Measure.BYTES: streamed_bytes, Measure.ENTRIES: entries, Measure.RESULTS: results, Measure.WORK: work,
+    Measure.INTENSITY: _intensity, Measure.TABLE: lambda op: size_of(known(op.shape("x"))),
 }  # fmt: skip
 OWN: dict[str, tuple[Rate, ...]] = {type_: rates for types, rates in RATES.items() for type_ in types}

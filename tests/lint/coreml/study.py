@@ -37,8 +37,8 @@ EXAMPLES = frozenset((
     "transpose_hw",
 ))  # fmt: skip
 """Those that the study's text gives as examples."""
-ALONE = frozenset(("iso/conv_transpose_1d", "iso/linear", "ctx/lstm", "iso/mul", "iso/transpose_nc"))
-"""Those that alone show one of the rates (ctx/lstm: that of the smallest linear layers)."""
+ALONE = frozenset(("iso/conv_transpose_1d", "iso/mul", "iso/transpose_nc"))
+"""Those that alone show one of the rates."""
 
 
 @dataclass(frozen=True)

@@ -110,5 +110,7 @@ def test_weights_too_large_to_stay_near_are_read_from_memory() -> None:
 
 
 def test_what_rests_on_one_size_alone_has_a_spread() -> None:
+    text = "x: fp16[1, 256, 256]\ny: fp16[1, 256, {0}] = linear(x=x, weight=fp16[{0}, 256])"
+    assert [cost_of(text.format(made)).spread for made in (256, 1024, 64)] == [1.0, 4.0, 4.0]
     assert cost_of(X + "y: fp16[1, 64, 64, 64] = upsample_bilinear(x=x)").spread == 2.0
     assert cost_of(X + "y: fp16[1, 64, 32, 32] = conv(x=x, weight=fp16[64, 64, 1, 1])").spread == 1.0
