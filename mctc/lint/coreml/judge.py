@@ -100,17 +100,19 @@ class Judge:
 
 def _marked(seen: Sequence[Seen]) -> list[Seen]:
     """What names a cause that another rule names already, for all ops that it is about, is marked so."""
-    covers: dict[int, set[str]] = {}
+    covering: dict[int, list[Rule]] = {}
     for each in seen:
         for index in each.ops if each.rule.covers else ():
-            covers.setdefault(index, set()).update(each.rule.covers)
-    return [replace(each, covered=True) if _is_covered(each, covers) else each for each in seen]
+            covering.setdefault(index, []).append(each.rule)
+    return [replace(each, covered=True) if _is_covered(each, covering) else each for each in seen]
 
 
-def _is_covered(seen: Seen, covers: Mapping[int, set[str]]) -> bool:
-    if seen.rule.effect is Effect.STAYS or not seen.ops:
-        return False
-    return all(seen.rule.code.startswith(tuple(covers.get(index, ()))) for index in seen.ops)
+def _is_covered(seen: Seen, covering: Mapping[int, Sequence[Rule]]) -> bool:
+    """Whether other rules cover all ops that it is about."""
+    return bool(seen.ops) and all(
+        any(rule is not seen.rule and seen.rule.code.startswith(rule.covers) for rule in covering.get(index, ()))
+        for index in seen.ops
+    )
 
 
 def asked(rules: Iterable[Rule], subject: object, target: Target, function: str | None) -> Iterator[Seen]:

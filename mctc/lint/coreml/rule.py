@@ -91,8 +91,8 @@ class Rule:
         out. source: who says so. evidence: letters of EVIDENCE. confidence: a key of CONFIDENCE.
     sides: both sides where sources disagree. Such a rule says no more than a warning and puts no op off the engine.
     scope: the families and platforms that it speaks of.
-    covers: beginnings of codes. Of an op that this rule speaks of, those rules would name the same cause, so what they
-        say of where it runs is left out.
+    covers: beginnings of codes. Of an op that this rule speaks of, those rules would name the same cause, or speak of
+        what no longer matters, so what they say is left out.
     declared: whether it looks at shapes as the package declares them, at whatever size that is judged.
     fires, silent: programs in the notation of mctc.lint.coreml.notation (for rules about neural networks, networks in
         that of mctc.lint.coreml.network.notation); the first has the finding, the second not.

@@ -118,13 +118,21 @@ def _held_by_constant(op: Op, _: Target) -> str | None:
     return None
 
 
-def _integers(op: Op, _: Target) -> str | None:
+def _integers(function: FunctionGraph, _: Target) -> Iterator[Hit]:
+    """One finding for ops that are connected: arithmetic on the places that topk gives, for one."""
+    of_type = {op: dtype for op in function.ops if (dtype := _integer_type(op)) is not None}
+    for group in _connected(list(of_type)):
+        kinds = listed(dict.fromkeys(op.type for op in group))
+        said = f"{group[0].type} works" if len(group) == 1 else f"{len(group)} connected ops ({kinds}) work"
+        yield Hit(f"{said} on {of_type[group[0]]}", group[0], also=tuple(group[1:]))
+
+
+def _integer_type(op: Op) -> str | None:
     if op.type == "cast" or op.type in REFUSED:
         return None
     made = op.result.dtype if op.result is not None else None
     dtypes = [made, *(tensor.dtype for name, tensor in op.at_work if name and name not in INDEX_OPERANDS)]
-    found = next((dtype for dtype in dtypes if dtype in WIDE_INTEGERS), None)
-    return f"{op.type} works on {found}" if found else None
+    return next((dtype for dtype in dtypes if dtype in WIDE_INTEGERS), None)
 
 
 def _integer_cast(op: Op, _: Target) -> str | None:
@@ -337,10 +345,10 @@ RULES = RuleFamily(
                 return y
             """,
         ),
-        OpRule(
+        FunctionRule(
             code="ANE-DT-004",
             name="int32-op",
-            summary="an op works on int32 tensors",
+            summary="ops work on int32 tensors",
             severity=Severity.ERROR,
             effect=Effect.OFF,
             evidence="B",

@@ -359,7 +359,7 @@ MEMORY = (
             an M5 (decompiled, measured), 32 MB in all (a 4096x4096 matmul lost 30 % on an M4), 4 MB (2020). None is
             from Core ML. Constants are left out of the first figure.
         """,
-        fix="Work in tiles, such as one head at a time.",
+        fix="Work in tiles: a part of the image or of the frames for a convolution, one head at a time for a matmul.",
         source="maderix/ANE README; 751K hal_analysis.md; ane-guide chapter 21; geohot/tinygrad ane README",
         find=_working_set,
         fires="""

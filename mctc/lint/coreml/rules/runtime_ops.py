@@ -39,6 +39,30 @@ def _shapes(function: FunctionGraph, _: Target) -> Iterator[Hit]:
         yield Hit(f"a shape is worked out at run time{f', and used by {kinds}' if ops else ''}", root, also=tuple(ops))
 
 
+def _control_flow(function: FunctionGraph, _: Target) -> Iterator[Hit]:
+    """One finding for each branch or loop with all that is inside, and the lists that it fills."""
+    groups: dict[Op, list[Op]] = {op: [] for op in function.of_type(*BRANCHING) if op.inside is None}
+    left = {op for op in function.ops if op.type in LISTS or op.inside is not None}
+    for op in function.ops:
+        outer = op
+        while outer.inside is not None:
+            outer = outer.inside
+        if outer is not op and outer in groups:
+            groups[outer].append(op)
+            left.discard(op)
+    for root, group in groups.items():
+        for op in (root, *group):  # grows while it is walked
+            for near in (*op.producers(), *op.users()):
+                if near in left:
+                    left.discard(near)
+                    group.append(near)
+        inside = f" ({len(group)} ops inside and on its lists)" if group else ""
+        yield Hit(f"{root.type} never runs on the Neural Engine{inside}", root, also=tuple(group))
+    for op in function.ops:
+        if op in left and op.type in LISTS:
+            yield Hit(f"{op.type} never runs on the Neural Engine", op)
+
+
 def _sizes(function: FunctionGraph) -> dict[Op, Op]:
     """The ops that take a shape or compute with nothing but shapes and constants, each with the first such op."""
     found: dict[Op, Op] = {}
@@ -224,13 +248,15 @@ CROP_RESIZE = OpRule(
     """,
 )
 
+BRANCHING = ("cond", "while_loop")
+LISTS = frozenset({"make_list", "list_length", "list_write", "list_read", "list_gather", "list_scatter"})
 SHAPE = FunctionRule(
     code="ANE-OP-019",
     name="shape-at-run-time",
     summary="shape, reshape_like and reshape to a shape made at run time never run on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
-    covers=OF_FORM,
+    covers=(*OF_FORM, "ANE-DT", "ANE-GA", "ANE-OP-02"),
     evidence="BC",
     confidence="H",
     why="""
@@ -253,25 +279,25 @@ SHAPE = FunctionRule(
     """,
 )
 
-CONTROL_FLOW = OpRule(
+CONTROL_FLOW = FunctionRule(
     code="ANE-OP-021",
     name="control-flow",
     summary="branches, loops and lists never run on the Neural Engine",
     severity=Severity.ERROR,
     effect=Effect.OFF,
-    covers=OF_FORM,
+    covers=(*OF_FORM, "ANE-OP", "ANE-GA"),
     evidence="BC",
     confidence="H",
-    ops=(
-        "cond", "while_loop", "make_list", "list_length", "list_write", "list_read", "list_gather", "list_scatter",
-    ),
     why="""
         Core ML's own message on an M1 says that cond isn't supported there; refused on an M5; ane-guide finds no code
         for them. What is inside goes with them.
     """,
-    fix="Make two functions and choose on the host; unroll loops whose length is known.",
+    fix="""
+        Of a branch make two functions and choose on the host. A loop can be unrolled where its length is known; one
+        that TensorFlow made of a recurrent layer is a layer again when the model is converted with fixed shapes.
+    """,
     source=f"smpanaro/more-ane-transformers NOTES.md; {SWEEP}; {GUIDE} appendix A",
-    find=never,
+    find=_control_flow,
     fires="""
         p: bool
         x: fp16[1, 64]

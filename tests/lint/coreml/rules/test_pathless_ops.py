@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from inspect import cleandoc
+
 import pytest
 
+from mctc.lint.coreml.check import check_package
+from mctc.lint.coreml.notation import read_notation
 from mctc.lint.coreml.placement import Eligible
 from mctc.lint.coreml.rule import Effect, OpRule, Severity
 from mctc.lint.coreml.support import CONTESTED, KNOWN, REFUSED, SUPPORTED
 from mctc.lint.coreml.table import Table
+from mctc.package import NamedType, Operation, Reference, TensorType
 from tests.lint.coreml.conftest import Check, Messages
 
 
@@ -56,8 +62,15 @@ def test_no_op_is_on_two_lists() -> None:
     assert not CONTESTED & REFUSED
 
 
+OF_FUNCTIONS = {
+    "shape", "reshape_like", "cond", "while_loop", "make_list", "list_length", "list_write", "list_read",
+    "list_gather", "list_scatter",
+}  # fmt: skip
+"""What ANE-OP-019 and ANE-OP-021 put off, which look at functions."""
+
+
 def test_every_refused_op_has_a_rule_that_puts_it_off_the_engine(rules: Table) -> None:
-    assert subjects(rules, Effect.OFF) | {"shape", "reshape_like"} >= REFUSED  # ANE-OP-019 is about functions
+    assert subjects(rules, Effect.OFF) | OF_FUNCTIONS >= REFUSED
 
 
 def test_every_contested_op_has_a_rule_that_doubts_it(rules: Table) -> None:
@@ -249,3 +262,32 @@ def test_heads_repeated_by_expand_are_no_repeat_interleave(messages: Messages) -
 def test_a_label_lookup_is_no_error(check: Check) -> None:
     text = 'x: fp16[1, 10]\ny: string = classify(probabilities=x, classes="labels")\nreturn y'
     assert {each.severity.value for each in check(text).findings if each.rule.code == "ANE-OP-027"} == {"info"}
+
+
+def test_a_loop_is_one_error_with_its_lists_and_what_is_inside(rules: Table) -> None:
+    package = read_notation(
+        cleandoc("""
+        x: fp16[4, 8]
+        n: int32 = reduce_sum(x=x, axes=[0, 1], keep_dims=False)
+        l: fp16[8] = make_list(init_length=n, elem_shape=[8])
+        y: fp16[8] = while_loop(loop_vars=[n, l])
+        z: fp16[4, 8] = list_gather(ls=y, indices=[0, 1, 2, 3])
+        return z
+        """)
+    )
+    (operation,) = [each for each in package.functions["main"].operations if each.type == "while_loop"]
+    inner = Operation(99, "add", "count", {"x": (Reference("n"),)}, (NamedType("m", TensorType("int32", ())),), {})
+    changed = replace(operation, blocks=(operation.blocks[0], replace(operation.blocks[1], operations=(inner,))))
+    body = package.functions["main"].body
+    operations = tuple(changed if each is operation else each for each in body.operations)
+    function = replace(package.functions["main"], body=replace(body, operations=operations))
+    report = check_package(replace(package, functions={"main": function}), rules.rules.values())
+    errors = [(each.rule.code, each.op) for each in report.findings if each.severity is Severity.ERROR]
+    assert errors == [("ANE-DT-004", "n"), ("ANE-OP-021", "y")]
+    off = {row.type for row in report.functions[0].ops if row.eligible is Eligible.NO}
+    assert off == {"reduce_sum", "make_list", "while_loop", "add", "list_gather"}
+
+
+def test_a_list_without_a_loop_is_an_error_of_its_own(messages: Messages) -> None:
+    text = "x: fp16[8]\nl: fp16[8] = make_list(init_length=1, elem_shape=[8])\nreturn x"
+    assert messages("ANE-OP-021", text) == ["make_list never runs on the Neural Engine"]
