@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from mctc.build import BuildOptions, build
 from mctc.decode.hypothesis import Hypothesis
 from mctc.decode.settings import Settings
 from mctc.runtime.built import Built, open_built
@@ -28,6 +31,30 @@ def test_greedy_search_of_a_transducer_calls_its_functions_once_a_label_and_chun
     assert found.ids
     assert model.engine is not None
     assert model.engine.calls["predictor"] == len(found.ids) + 1
+
+
+RUNTIMES = {
+    "onnx": ("onnxruntime", BuildOptions(target="onnx")),
+    "coreai": ("coreai", BuildOptions(target="coreai", precision="fp32")),
+    "torch": ("torch", BuildOptions(target="torch")),
+    "states as inputs": ("numpy", BuildOptions(state="io")),
+}
+
+
+@pytest.mark.quick("onnx", "coreai", "states as inputs")
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_a_beam_finds_the_same_in_every_runtime(
+    name: str, ahead: Path, speech: Path, root: Path, tmp_path: Path
+) -> None:
+    """Hypotheses share states there as well: what one call left is found again by another."""
+    library, options = RUNTIMES[name]
+    pytest.importorskip(library)
+    folder = build(root / "tests/runtime/ahead.mct", tmp_path / "out", options).folder
+    told = Settings(method="time-synchronous", beam=3, max_symbols=2, n_best=3)
+    found, expected = (heard(open_built(each), speech, told)[1] for each in (folder, ahead))
+    assert found.ids == expected.ids
+    assert found.frames == expected.frames
+    assert found.score == pytest.approx(expected.score, abs=0.05)
 
 
 def test_hypotheses_that_are_predicted_together_are_what_each_is_alone(small: Path) -> None:
