@@ -102,6 +102,21 @@ def test_a_product_alone_is_where_another_measurement_has_it(width: int, plan: s
     assert placed(Graph("product", returned(lines), plan)) == plan
 
 
+def test_a_topk_between_large_convolutions_is_placed_with_them_and_called_slow() -> None:
+    """751K, ana/topk/topk_big_c.mil: a whole graph on the engine; topk_timing.txt: 10 ms more than without."""
+    conv = 'fp16[1, 256, 64, 64] = conv(pad_type="same", weight=fp16[256, 256, 3, 3]'
+    layers = [f"a: {conv}, x=x)", *[f"a: {conv}, x=a)"] * 3]
+    topk = "b: (fp16[1, 256, 64, 64], uint16[1, 256, 64, 64]) = topk(axis=1, k=256, x=a)"
+    behind = [f"c: {conv}, x=b)", *[f"c: {conv}, x=c)"] * 3]
+    graph = Graph("topk", returned(["x: fp16[1, 256, 64, 64]", *layers, topk, *behind]), "A" * 9)
+    report = read(graph)
+    assert placed(graph) == "AAAA?AAAA"
+    assert [segment.backend for segment in report.functions[0].segments] == ["ane"]
+    assert "ANE-OP-020b" in {finding.rule.code for finding in report.findings}
+    slow = report.functions[0].ops[4]
+    assert (slow.ane, slow.cpu) == (pytest.approx(57.4, rel=0.01), pytest.approx(68.9, rel=0.01))
+
+
 def test_estimates_of_the_half_that_was_not_fitted() -> None:
     off = errors(row for row in estimates() if not row.fitted)
     assert len(off) > 180
