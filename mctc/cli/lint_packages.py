@@ -275,6 +275,8 @@ class _Job:
         from mctc.lint.coreml.measured import read_plan
 
         assert self.wanted.measured is not None
+        if report.network is not None:
+            raise UsageError(f"{report.path}: a neural network, of which no placement is predicted to compare with")
         found = agreement(report, read_plan(self.wanted.measured))
         if form == "json":
             return agreement_json(found)

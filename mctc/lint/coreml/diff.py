@@ -13,7 +13,7 @@ from enum import Enum
 from math import isfinite
 
 from mctc.lint.coreml.placement import Predicted
-from mctc.lint.coreml.report import Finding, FunctionReport, Report
+from mctc.lint.coreml.report import Finding, FunctionReport, NetworkReport, Report
 from mctc.lint.coreml.rule import Severity
 
 RELATIVE = 0.01
@@ -62,7 +62,11 @@ class FunctionChange:
 
 @dataclass(frozen=True)
 class Difference:
-    """What changed from one package to another. kept: how many findings both have. added, removed: functions."""
+    """What changed from one package to another.
+
+    kept: how many findings both have. package: numbers of the whole. placed: whether anything of this is about
+    placement, which a neural network has no prediction of. added, removed: functions.
+    """
 
     old_path: str
     new_path: str
@@ -71,14 +75,18 @@ class Difference:
     gone: tuple[Finding, ...]
     new: tuple[Finding, ...]
     kept: int
-    weights: Measure
+    package: tuple[Measure, ...]
     functions: tuple[FunctionChange, ...]
     added: tuple[str, ...]
     removed: tuple[str, ...]
+    placed: bool = True
 
     def measures(self, verdict: Verdict) -> Iterator[tuple[str, Measure]]:
         """What got better, or worse, with the function's name ("" for the package)."""
-        every = [("", self.weights), *((each.name, one) for each in self.functions for one in each.measures)]
+        every = [
+            *(("", one) for one in self.package),
+            *((each.name, one) for each in self.functions for one in each.measures),
+        ]
         return ((name, measure) for name, measure in every if measure.verdict is verdict)
 
     @property
@@ -117,6 +125,13 @@ KINDS = (
     _Kind("states", Unit.COUNT, lambda each: len(each.states), 0),
 )
 
+OF_NETWORKS: tuple[tuple[str, Callable[[NetworkReport], float], int], ...] = (
+    ("layers", lambda network: len(network.layers), 0),
+    ("parameters", lambda network: network.parameters, 0),
+    ("multiply-accumulates", lambda network: network.macs, -1),
+)
+"""Name, reader, and 1 for more, -1 for less, 0 for either."""
+
 
 def compare(old: Report, new: Report) -> Difference:
     """What changed from one report to another, whatever the packages are called."""
@@ -124,7 +139,6 @@ def compare(old: Report, new: Report) -> Difference:
     before = {names.get(each.name, each.name): each for each in old.functions}
     after = {each.name: each for each in new.functions}
     gone, found = _unmatched(old.findings, new.findings, names)
-    weights = _measure("weights", Unit.BYTES, old.weight_bytes, new.weight_bytes, -1, Severity.PERFORMANCE)
     return Difference(
         old_path=old.label,
         new_path=new.label,
@@ -133,11 +147,20 @@ def compare(old: Report, new: Report) -> Difference:
         gone=gone,
         new=found,
         kept=len(new.findings) - len(found),
-        weights=weights,
+        package=tuple(_of_package(old, new)),
         functions=tuple(_change(before[name], each) for name, each in after.items() if name in before),
         added=tuple(name for name in after if name not in before),
         removed=tuple(each.name for name, each in before.items() if name not in after),
+        placed=old.network is None or new.network is None,
     )
+
+
+def _of_package(old: Report, new: Report) -> Iterator[Measure]:
+    """The weights, and of two networks what they have in all."""
+    yield _measure("weights", Unit.BYTES, old.weight_bytes, new.weight_bytes, -1, Severity.PERFORMANCE)
+    if old.network is not None and new.network is not None:
+        for name, read, wanted in OF_NETWORKS:
+            yield _measure(name, Unit.COUNT, read(old.network), read(new.network), wanted, Severity.PERFORMANCE)
 
 
 def _renamed(old: Report, new: Report) -> dict[str, str]:

@@ -39,6 +39,8 @@ def _reason(model: ForeignModel) -> str:
     """Why there are no rules for a model."""
     if model.container == "mlmodelc" and model.kind.startswith("neuralNetwork"):
         return f"the model is a compiled {model.kind}, of which only the types of its layers are read"
+    if model.members:
+        return f"the model is a {model.kind}, of whose members none is an ML program or a neural network"
     return f"the model is a {model.kind}, neither an ML program nor a neural network"
 
 

@@ -73,7 +73,8 @@ def test_numbers_say_what_got_better_and_what_worse() -> None:
         "segments": "changed", "switches": "better", "tensors, padded": "better", "most at once": "same",
         "ops": "changed", "states": "changed",
     }  # fmt: skip
-    assert found.weights.verdict is Verdict.BETTER
+    (weights,) = found.package
+    assert weights.verdict is Verdict.BETTER
     back = compare(report([], [better], weight_bytes=5000), report([], [old]))
     assert verdicts(back)["estimated time"] == verdicts(back)["switches"] == "worse"
 

@@ -8,13 +8,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mctc.lint.coreml.diff import Difference, FunctionChange, Measure, Unit, Verdict
+from mctc.lint.coreml.formats.layers import NO_PLACEMENT
 from mctc.lint.coreml.formats.plain import BOLD, DIM, GREEN, RED, cell, paint, wrapped
-from mctc.lint.coreml.formats.words import ESTIMATE, by_rule, bytes_of, clean, counted, milliseconds, percent
+from mctc.lint.coreml.formats.words import ESTIMATE, by_rule, bytes_of, clean, counted, milliseconds, percent, scaled
 from mctc.lint.coreml.report import Finding
 
 KIND = "mctc lint difference"
 VERSION = 1
 SHOWN_OPS = 4
+COUNTED = 1_000_000
+"""Changes of a count from here on are told as parts of it."""
 STYLES = {Verdict.BETTER: GREEN, Verdict.WORSE: RED, Verdict.SAME: DIM}
 
 
@@ -37,7 +40,7 @@ def diff_json(difference: Difference) -> str:
             "gone": [_finding(each) for each in difference.gone],
             "kept": difference.kept,
         },
-        "package": [_measure(difference.weights)],
+        "package": [_measure(each) for each in difference.package],
         "functions": [
             {"name": each.name, "old_name": each.old_name, "measures": [_measure(one) for one in each.measures]}
             for each in difference.functions
@@ -60,7 +63,7 @@ def _lines(difference: Difference, color: bool) -> Iterator[str]:
         yield from _function(function, color)
     yield ""
     yield _head("package", color)
-    yield _row(difference.weights, color)
+    yield from (_row(each, color) for each in difference.package)
     for names, what in ((difference.added, "added"), (difference.removed, "removed")):
         if names:
             yield from wrapped(f"{counted(len(names), 'function')} {what}: {', '.join(map(clean, names))}")
@@ -68,7 +71,8 @@ def _lines(difference: Difference, color: bool) -> Iterator[str]:
     yield from _findings("Gone", difference.gone, GREEN, color)
     yield ""
     yield from _summary(difference, color)
-    yield from (paint(line, DIM, color) for line in wrapped(ESTIMATE, hanging=0))
+    about = ESTIMATE if difference.placed else NO_PLACEMENT
+    yield from (paint(line, DIM, color) for line in wrapped(about, hanging=0))
 
 
 def _function(function: FunctionChange, color: bool) -> Iterator[str]:
@@ -96,7 +100,7 @@ def _value(unit: Unit, value: float) -> str:
         return milliseconds(value)
     if unit is Unit.BYTES:
         return bytes_of(int(value))
-    return percent(value) if unit is Unit.SHARE else f"{value:.0f}"
+    return percent(value) if unit is Unit.SHARE else scaled(int(value))
 
 
 def _change(measure: Measure) -> str:
@@ -105,8 +109,10 @@ def _change(measure: Measure) -> str:
         return ""
     if measure.unit is Unit.SHARE:
         return f"{100 * change:+.0f} points"
-    if measure.unit is Unit.COUNT or not measure.before:
-        return f"{change:+.0f}" if measure.unit is Unit.COUNT else ""
+    if measure.unit is Unit.COUNT and (not measure.before or abs(change) < COUNTED):
+        return f"{change:+,.0f}"
+    if not measure.before:
+        return ""
     return f"{100 * change / measure.before:+.0f} %"
 
 

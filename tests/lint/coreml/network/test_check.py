@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from mctc.cli.main import run
+from mctc.lint.coreml.diff import compare
+from mctc.lint.coreml.formats.difference import render_diff
 from mctc.lint.coreml.formats.json_report import as_data, render_json
 from mctc.lint.coreml.formats.markdown import render_markdown
 from mctc.lint.coreml.formats.page import render_page
@@ -166,3 +168,39 @@ def test_every_code_in_the_sources_of_lint_is_explained(root: Path, mctc: Callab
     assert len(codes) > 150
     explained = mctc("explain", *sorted(codes))
     assert explained.returncode == 0, explained.stderr  # type: ignore[attr-defined]
+
+
+def test_two_networks_are_compared_by_what_they_have(check: Check) -> None:
+    old, new = check(NETWORK), check(NETWORK.replace("image[3, 32, 32]", "image[3, 320, 320]"))
+    difference = compare(old, new)
+    assert [(each.name, each.after, each.verdict.value) for each in difference.package] == [
+        ("weights", 960, "same"),
+        ("layers", 3, "same"),
+        ("parameters", 240, "same"),
+        ("multiply-accumulates", 22_118_400, "worse"),
+    ]
+    text = render_diff(difference)
+    assert "  multiply-accumulates           221,184     22.12 M     +9900 %  worse" in text.splitlines()
+    assert "for CPU_AND_NE" not in text
+    assert "no placement is predicted" in " ".join(text.split())
+    back = render_diff(compare(new, check(NETWORK.replace("image[3, 32, 32]", "image[3, 319, 320]"))))
+    assert "  multiply-accumulates           22.12 M     22.05 M     -69,120" in back
+
+
+def test_a_network_has_no_prediction_to_hold_against_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = model_class()(specificationVersion=4)
+    model.neuralNetwork.layers.add(name="a", output=["y"]).activation.ReLU.SetInParent()
+    path, plan = tmp_path / "model.mlmodel", tmp_path / "plan.json"
+    path.write_bytes(model.SerializeToString())
+    plan.write_text("{}")
+    assert run(["lint", "--measured", str(plan), str(path)]) == 2
+    assert "a neural network, of which no placement is predicted to compare with" in capsys.readouterr().err
+
+
+def test_a_pipeline_without_a_program_or_a_network_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = model_class()(specificationVersion=1)
+    model.pipeline.models.add(specificationVersion=1).scaler.SetInParent()
+    path = tmp_path / "model.mlmodel"
+    path.write_bytes(model.SerializeToString())
+    assert run(["lint", str(path)]) == 2
+    assert "of whose members none is an ML program or a neural network" in " ".join(capsys.readouterr().err.split())
