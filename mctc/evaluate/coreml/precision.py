@@ -26,8 +26,10 @@ _SUBNORMAL = np.int32((127 - 14) << 23)
 _SHIFT = np.int32((13 << 23) | 0x00400000)
 
 
-def round_to_half(values: Array) -> Array:
+def round_to_half(values: Array, *, in_place: bool = False) -> Array:
     """float32 in, float32 out, every element the nearest fp16 number (ties to even).
+
+    in_place: whether the array may be overwritten, which saves a large one's memory.
 
     Large arrays are rounded by adding and subtracting 1.5 * 2^(e + 13), with e the element's exponent or, for what is
     subnormal in fp16, -14: the last bit of that sum has the weight of the last bit of an fp16 number.
@@ -35,26 +37,27 @@ def round_to_half(values: Array) -> Array:
     if values.size < _SMALL:
         return values.astype(np.float16).astype(np.float32)
     flat = np.ascontiguousarray(values).reshape(-1)
-    rounded = np.empty_like(flat)
-    magic = np.empty(_BLOCK, np.int32)
+    rounded = flat if in_place else np.empty_like(flat)
+    magic, room = np.empty(_BLOCK, np.int32), np.empty(_BLOCK, np.float32)
     for start in range(0, flat.size, _BLOCK):
-        _round_block(flat[start : start + _BLOCK], rounded[start : start + _BLOCK], magic)
+        block = slice(start, start + _BLOCK)
+        count = min(_BLOCK, flat.size - start)
+        _round_block(flat[block], rounded[block], magic[:count], room[:count])
     return rounded.reshape(values.shape)
 
 
-def _round_block(values: Array, rounded: Array, magic: Array) -> None:
-    """Rounds what a processor's cache holds; `magic` is room to work in."""
+def _round_block(values: Array, rounded: Array, magic: Array, room: Array) -> None:
+    """Rounds what a processor's cache holds; `rounded` may be `values`, `magic` and `room` are to work in."""
     if not (values.max() < _OVERFLOW and values.min() > -_OVERFLOW):
         rounded[:] = values.astype(np.float16)
         return
-    magic = magic[: values.size]
     np.bitwise_and(values.view(np.int32), _EXPONENT, out=magic)
     np.maximum(magic, _SUBNORMAL, out=magic)
     np.add(magic, _SHIFT, out=magic)
     offset = magic.view(np.float32)
-    np.add(values, offset, out=rounded)
-    np.subtract(rounded, offset, out=rounded)
-    np.copysign(rounded, values, out=rounded)
+    np.add(values, offset, out=room)
+    np.subtract(room, offset, out=room)
+    np.copysign(room, values, out=rounded)
 
 
 def hold(value: Array, dtype: str, precision: Precision) -> Array:

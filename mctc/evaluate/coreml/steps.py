@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -66,8 +66,11 @@ class Output:
     rounds: bool
     checks: bool
 
-    def finish(self, value: Any, where: str) -> Any:
-        """The value as it is held. Raises TypeMismatch when it isn't what the program declares."""
+    def finish(self, value: Any, where: str, *, fresh: bool = False) -> Any:
+        """The value as it is held. Raises TypeMismatch when it isn't what the program declares.
+
+        fresh: whether nobody else has the array, so that it may be rounded where it is.
+        """
         if self.holder is None:
             return value
         array = np.asarray(value)
@@ -75,7 +78,7 @@ class Output:
             self._check(array, where)
         if array.dtype != self.holder:
             array = array.astype(self.holder)
-        return round_to_half(array) if self.rounds else array
+        return round_to_half(array, in_place=fresh) if self.rounds else array
 
     def _check(self, array: Array, where: str) -> None:
         declared = self.declared.type
@@ -117,15 +120,27 @@ class ComputeStep:
         if len(results) < len(self.outputs):
             raise TypeMismatch(f"{self.where}: {len(self.outputs)} outputs are declared, the op has {len(results)}")
         for output, value in zip(self.outputs, results, strict=False):
-            values[output.slot] = output.finish(value, self.where)
+            values[output.slot] = output.finish(value, self.where, fresh=self._is_fresh(value, arguments))
         if frame.observe is not None:
             frame.observe(self.operation, [values[output.slot] for output in self.outputs])
+
+    def _is_fresh(self, value: Any, arguments: dict[str, Any]) -> bool:
+        """Whether an op made the array for this result: not a view, not one of its operands."""
+        if not isinstance(value, np.ndarray) or not value.flags.owndata or not value.flags.writeable:
+            return False
+        bound = getattr(self.call, "keywords", {})  # constant operands
+        return not any(value is each for given in (arguments, bound) for each in _arrays(given.values()))
 
     def reads(self) -> Sequence[int]:
         return [slot for _, slot in self.singles] + [slot for _, slots in self.lists for slot in slots]
 
     def writes(self) -> Sequence[int]:
         return [output.slot for output in self.outputs]
+
+
+def _arrays(operands: Iterable[Any]) -> Iterator[Any]:
+    for operand in operands:
+        yield from operand if isinstance(operand, list) else (operand,)
 
 
 @dataclass

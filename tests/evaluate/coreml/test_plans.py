@@ -382,3 +382,17 @@ def test_a_constant_factor_takes_the_type_of_the_other_one(sketch: Any, const: A
     found = Evaluator(sketch.package(["product", "again"])).function()({"v": given})
     np.testing.assert_array_equal(found["product"], given)
     np.testing.assert_array_equal(found["again"], given)
+
+
+def test_rounding_a_result_leaves_operands_and_constants_as_they_were(sketch: Any, const: Any) -> None:
+    stored = const(np.full(5000, 0.1, np.float32))
+    sketch.input("x", "fp32", (5000,))
+    half = TensorType("fp16", (5000,))
+    sketch.op("cast", {"a": half}, x="x", dtype=_text("fp16"))
+    sketch.op("cast", {"b": half}, x=stored, dtype=_text("fp16"))
+    sketch.op("cast", {"c": TensorType("fp32", (5000,))}, x=stored, dtype=_text("fp32"))
+    sketch.op("add", {"d": TensorType("fp32", (5000,))}, x="x", y="c")
+    given = np.full(5000, 0.1, np.float32)
+    found = Evaluator(sketch.package(["a", "b", "d"])).function()({"x": given})
+    assert found["a"][0] == found["b"][0] == np.float16(0.1)
+    np.testing.assert_array_equal(found["d"], given + given)

@@ -44,3 +44,15 @@ def test_any_layout_of_memory() -> None:
     values = np.random.default_rng(1).standard_normal((80, 90)).astype(np.float32)
     for view in (values.T, values[::2, ::-1], np.broadcast_to(values[:1], (80, 90))):
         np.testing.assert_array_equal(round_to_half(view), reference(view))
+
+
+def test_rounding_in_place_gives_the_same_numbers() -> None:
+    values = np.random.default_rng(3).standard_normal(100_001).astype(np.float32) * 1e-3
+    values[:7] = [-0.0, -1e-9, 65519.0, 70000.0, -70000.0, np.inf, np.nan]
+    expected, given = reference(values), values.copy()
+    with np.errstate(over="ignore"):
+        found = round_to_half(given, in_place=True)
+    np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+    np.testing.assert_array_equal(found, expected)
+    assert np.shares_memory(found, given)
+    assert not np.shares_memory(round_to_half(values[7:]), values)
