@@ -30,7 +30,6 @@ UNARY: dict[str, tuple[str, dict[str, Any]]] = {
     "sigmoid": ("sigmoid", {}),
     "silu": ("silu", {}),
     "gelu": ("gelu", {"mode": "EXACT"}),
-    "softplus": ("softplus", {}),
 }
 BINARY = {
     "add": "add",
@@ -96,6 +95,12 @@ def _scale(op: Op, e: FunctionEmitter) -> None:
         e.emit(op, "add", {"x": scaled, "y": float(offset)})
 
 
+def _softplus(op: Op, e: FunctionEmitter) -> None:
+    """The larger of softplus(x) and x: the engine's is 0 from 10.4 on (ANE-NM-016), a right one never less than x."""
+    x = _operand(op, 0)
+    e.emit(op, "maximum", {"x": e.step(op, "softplus", {"x": x}, x.type.shape), "y": x})
+
+
 def _clip(op: Op, e: FunctionEmitter) -> None:
     low, high = float(op.attributes["low"]), float(op.attributes["high"])
     e.emit(op, "clip", {"x": _operand(op, 0), "alpha": low, "beta": high})
@@ -113,6 +118,7 @@ RULES: dict[str, Rule] = {
     **{name: _unary(kind, constants) for name, (kind, constants) in UNARY.items()},
     **{name: _binary(kind) for name, kind in BINARY.items()},
     "scale": _scale,
+    "softplus": _softplus,
     "clip": _clip,
     "cast": _cast,
 }

@@ -19,11 +19,19 @@ WHOLE_NUMBERS = ("bool", "int8", "uint8", "int16", "uint16", "int32")
 
 def _softplus(op: Op, _: Target) -> str | None:
     found = bounds(op, "x")
-    if op.dtype("x") != "fp16" or found is None or found[1] <= SOFTPLUS_LIMIT:
+    if op.dtype("x") != "fp16" or found is None or found[1] <= SOFTPLUS_LIMIT or _is_mended(op):
         return None
     if found[1] == INF:
         return f"nothing keeps the argument of {op.type} below {SOFTPLUS_LIMIT}, from where on the engine gives 0"
     return f"the argument of {op.type} may reach {found[1]:g}; from {SOFTPLUS_LIMIT} on the engine gives 0"
+
+
+def _is_mended(op: Op) -> bool:
+    """Whether all that uses a softplus is its maximum with its own argument."""
+    users = op.users()
+    return bool(users) and all(
+        each.type == "maximum" and op.bindings("x") in (each.bindings("x"), each.bindings("y")) for each in users
+    )
 
 
 def _log_sum_exp(op: Op, _: Target) -> str | None:
@@ -93,7 +101,11 @@ SOFTPLUS = OpRule(
         An M2 Pro did not take the op to the engine in any shape that was tried. How large the values get, a file
         doesn't tell.
     """,
-    fix="Write max(x, 0) + log(1 + exp(-|x|)), or clip x at 10 where larger ones can't matter.",
+    fix="""
+        Take the maximum of softplus(x) and x, as mctc's own packages do: softplus(x) is never less than x, so nothing
+        else changes. coremltools' open requests write max(x, 0) + log(1 + exp(-|x|)), which rounds small results
+        coarsely in fp16.
+    """,
     source="apple/coremltools #2687, #2725, #2747, #2814; sbryngelson/ANEForge #113",
     find=_softplus,
     fires="""
@@ -103,8 +115,8 @@ SOFTPLUS = OpRule(
     """,
     silent="""
         x: fp16[1, 64]
-        c: fp16[1, 64] = clip(x=x, alpha=-60000.0, beta=10.0)
-        y: fp16[1, 64] = softplus(x=c)
+        s: fp16[1, 64] = softplus(x=x)
+        y: fp16[1, 64] = maximum(x=s, y=x)
         return y
     """,
 )

@@ -79,3 +79,15 @@ def test_flags_and_whole_numbers_are_counted(messages: Messages, dtype: str, kin
         return y
     """
     assert bool(messages("ANE-NM-020", program)) is found
+
+
+@pytest.mark.parametrize(("other", "found"), [("x", False), ("z", True)])
+def test_the_maximum_with_its_own_argument_mends_a_softplus(messages: Messages, other: str, found: bool) -> None:
+    program = f"""
+        x: fp16[1, 64]
+        z: fp16[1, 64]
+        s: fp16[1, 64] = softplus(x=x)
+        y: fp16[1, 64] = maximum(x={other}, y=s)
+        return y
+    """
+    assert bool(messages("ANE-NM-016", program)) is found
