@@ -22,18 +22,20 @@ REPEATS = VIEWS | {"tile", "slice_by_index", "concat"}
 FACTORS = {
     "mul": ("x", "y"), "real_div": ("x", "y"), "add": ("x", "y"), "sub": ("x", "y"), "matmul": ("x", "y"),
     "select": ("a", "b"), "fill": ("value",), "fill_like": ("value",), "concat": ("values",), "stack": ("values",),
-    "conv": ("weight", "bias"), "conv_transpose": ("weight", "bias"), "linear": ("weight", "bias"),
+    "conv": ("weight",), "conv_transpose": ("weight",), "linear": ("weight",), "pad": ("constant_val",),
 }  # fmt: skip
-"""Ops that an infinite constant goes into, with the operands."""
+"""Ops that an infinite constant goes into, with the operands; a bias is ANE-NM-003's."""
 MULTIPLIED = ("mul", "real_div", "matmul", "conv", "conv_transpose", "linear")
 """Of these, the ones that make a NaN of it where the other factor is 0."""
 PASSES_ON = REPEATS | {"add", "sub", "select", "split"}
+ATTENTION = ("softmax", "scaled_dot_product_attention")
+"""Where a mask ends; ANE-AT-010 speaks of those."""
 ENDS_WELL = frozenset((
-    "softmax", "scaled_dot_product_attention", "reduce_max", "reduce_min", "reduce_argmax", "reduce_argmin", "maximum",
+    *ATTENTION, "reduce_max", "reduce_min", "reduce_argmax", "reduce_argmin", "maximum",
     "minimum", "clip", "topk", "exp", "sigmoid", "tanh", "relu", "max_pool", "greater", "greater_equal", "less",
     "less_equal", "equal", "not_equal",
 ))  # fmt: skip
-"""Ops that make something finite of an infinity, or that ANE-AT-010 speaks of."""
+"""Ops that make something finite of an infinity."""
 
 
 def _constant(op: Op, operand: str) -> Interval | None:
@@ -94,9 +96,10 @@ def _infinite(op: Op, _: Target) -> str | None:
         found = _constant(op, operand)
         if found is None or magnitude(found) != INF or (op.type == "real_div" and operand == "y"):
             continue
-        if op.type in MULTIPLIED:
+        behind = {each.type for each in after(op, PASSES_ON)}
+        if op.type in MULTIPLIED and behind.isdisjoint(ATTENTION):
             return f"{operand} of {op.type} holds {_infinity(found)}: 0 times it is NaN"
-        if not any(each.type in ENDS_WELL for each in after(op, PASSES_ON)):
+        if behind.isdisjoint(ENDS_WELL):
             return f"{operand} of {op.type} holds {_infinity(found)}, which nothing behind it holds back"
     return None
 
