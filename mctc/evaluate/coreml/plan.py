@@ -163,7 +163,7 @@ class Compiler:
         return value
 
     def _compute(self, operation: Operation, declaration: OpDeclaration, steps: list[Step]) -> None:
-        operands = self._operands(operation)
+        operands = self._operands(operation, declaration)
         self._check_names(operation, declaration, operands)
         self._check_operands(operation, declaration, operands)
         loads: list[Step] = []
@@ -188,9 +188,10 @@ class Compiler:
         else:
             steps += [*loads, step]
 
-    def _operands(self, operation: Operation) -> dict[str, tuple[Any, ...]]:
+    def _operands(self, operation: Operation, declaration: OpDeclaration) -> dict[str, tuple[Any, ...]]:
         if operation.type.startswith("constexpr_") and not operation.inputs:  # iOS 16 keeps them as attributes
-            return {key: (value,) for key, value in operation.attributes.items() if key != "name"}
+            known = declaration.operands  # others say how a value is kept, such as its alignment
+            return {key: (value,) for key, value in operation.attributes.items() if key in known}
         return dict(operation.inputs)
 
     def _binding(self, binding: Reference | Constant, operation: Operation, loads: list[Step]) -> int:

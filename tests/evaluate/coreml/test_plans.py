@@ -396,3 +396,19 @@ def test_rounding_a_result_leaves_operands_and_constants_as_they_were(sketch: An
     found = Evaluator(sketch.package(["a", "b", "d"])).function()({"x": given})
     assert found["a"][0] == found["b"][0] == np.float16(0.1)
     np.testing.assert_array_equal(found["d"], given + given)
+
+
+def test_attributes_that_say_how_a_constant_is_kept_change_no_value(sketch: Any, const: Any) -> None:
+    aligned = {"alignments": const(np.array([1, 64], np.int32)), "name": _text("w")}
+    three = TensorType("fp32", (3,))
+    stored = Operation(0, "const", "c", {}, (NamedType("c", three),), {**aligned, "val": const(np.ones(3, np.float32))})
+    packed = {
+        "quantized_data": const(np.array([1, 2, 3], np.int8)),
+        "zero_point": const(np.int8(0)),
+        "scale": const(0.5),
+        "axis": const(0),
+    }
+    unpacked = Operation(1, "constexpr_affine_dequantize", "w", {}, (NamedType("w", three),), {**aligned, **packed})
+    sketch.operations += [stored, unpacked]
+    sketch.op("add", {"y": three}, x="c", y="w")
+    np.testing.assert_array_equal(Evaluator(sketch.package(["y"])).function()({})["y"], [1.5, 2.0, 2.5])
