@@ -108,8 +108,8 @@ FAULTS = (
         name="late-output",
         file="targets/ane/function.py",
         what="a result that repeats another one is that of the first late one",
-        old='{"x": self._values[value]}, [name], [type_])',
-        new='{"x": self._values[self._late[0][1]]}, [name], [type_])',
+        old='{"x": self._values[value], **factor}, [name], [type_])',
+        new='{"x": self._values[self._late[0][1]], **factor}, [name], [type_])',
         caught_by=f"{PACKAGES}::test_a_result_that_is_an_input_a_constant_or_another_result_is_copied",
     ),
     Fault(
@@ -258,5 +258,21 @@ FAULTS = (
         old='DType.I32: "int32"',
         new='DType.I32: "fp16"',
         caught_by=f"{OP}[embedding]",
+    ),
+    Fault(
+        name="returned-state-value",
+        file="targets/ane/function.py",
+        what="an output that a state is written from goes out as it is",
+        old="written = value in self._kept and value.type.dtype.is_float",
+        new="written = False",
+        caught_by="tests/targets/ane/test_safe_forms.py::test_what_a_state_is_written_from_goes_out_as_a_product_with_one",
+    ),
+    Fault(
+        name="softplus-without-its-maximum",
+        file="targets/ane/rules/elementwise.py",
+        what="softplus is held against 0 in place of its argument",
+        old='x.type.shape), "y": x})',
+        new='x.type.shape), "y": 0.0})',
+        caught_by="tests/targets/ane/test_safe_forms.py::test_softplus_is_no_less_than_its_argument_even_where_it_falls_to_zero",
     ),
 )

@@ -74,7 +74,7 @@ FAULTS = (
     ),
     Fault(
         name="evaluator-pad-order",
-        file="mctc/evaluate/coreml/ops/convolution.py",
+        file="mctc/evaluate/coreml/ops/windows.py",
         what="the evaluator reads padding as all the first sides, then all the second ones",
         old="return list(zip(flat[::2], flat[1::2], strict=True))",
         new="return list(zip(flat[: len(sizes)], flat[len(sizes) :], strict=True))",
@@ -95,5 +95,21 @@ FAULTS = (
         old="self._values[name] = np.array(value)",
         new="pass",
         caught_by="tests/evaluate/coreml/test_packages.py",
+    ),
+    Fault(
+        name="evaluator-band-shift",
+        file="mctc/evaluate/coreml/ops/window_products.py",
+        what="the kernels of a run of windows are shifted by one too few",
+        old="start = place * stride",
+        new="start = max(0, place * stride - 1)",
+        caught_by="tests/evaluate/coreml/test_wide_convolutions.py::test_runs_of_any_length_give_what_columns_give",
+    ),
+    Fault(
+        name="evaluator-mod-sign",
+        file="mctc/evaluate/coreml/ops/elementwise_binary.py",
+        what="mod has the sign of the divisor",
+        old="return np.fmod(x, y)",
+        new="return np.mod(x, y)",
+        caught_by="tests/evaluate/coreml/test_elementwise.py::test_integer_arithmetic_stays_integer",
     ),
 )
