@@ -33,12 +33,8 @@ def merge(at_sizes: Sequence[tuple[Size | None, Sequence[Seen]]]) -> Iterator[He
         named = () if size is None else (str(size),)
         yield from (Held(each, named) for each in seen if not each.covered)
         return
-    found: dict[Hashable, list[tuple[Size, Seen]]] = {}
-    for size, seen in at_sizes:
-        assert size is not None
-        for key, each in _keyed(seen):
-            found.setdefault(key, []).append((size, each))
-    for group in found.values():
+    groups = _grouped([(size, each) for size, seen in at_sizes if size is not None for each in seen])
+    for group in groups:
         if all(each.covered for _, each in group):
             continue
         first = group[0][1]
@@ -47,14 +43,23 @@ def merge(at_sizes: Sequence[tuple[Size | None, Sequence[Seen]]]) -> Iterator[He
         yield Held(replace(first, message=message), tuple(str(size) for size, _ in group))
 
 
-def _keyed(seen: Sequence[Seen]) -> Iterator[tuple[Hashable, Seen]]:
-    """What tells findings of one size apart, and is the same at another: numbers in a message are not."""
+def _grouped(found: Sequence[tuple[Size, Seen]]) -> list[list[tuple[Size, Seen]]]:
+    """Findings of several sizes that are one: about some op that they share, or in words that differ in numbers."""
+    groups: list[list[tuple[Size, Seen]]] = []
+    known: dict[Hashable, list[tuple[Size, Seen]]] = {}
     counts: Counter[Hashable] = Counter()
-    for each in seen:
-        about: Hashable = each.index if each.index is not None else NUMBERS.sub("#", each.message)
-        key = (each.rule.code, each.function, about)
-        counts[key] += 1
-        yield (key, counts[key]), each
+    for size, each in found:
+        said = (each.rule.code, each.function, each.ops or NUMBERS.sub("#", each.message))
+        counts[id(size), said] += 1
+        keys = [(said, counts[id(size), said])]
+        keys += [(each.rule.code, each.function, index) for index in each.ops]  # type: ignore[misc]
+        group = next((known[key] for key in keys if key in known and known[key][-1][0] is not size), None)
+        if group is None:
+            group = []
+            groups.append(group)
+        group.append((size, each))
+        known.update((key, group) for key in keys if key not in known)
+    return groups
 
 
 def _where(sizes: Sequence[Size], judged: int, varies: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from mctc.lint.coreml.graph import Op
 
@@ -51,3 +51,19 @@ def _walk(op: Op, neighbours: Callable[[Op], Iterable[Op]], through: Collection[
 def _first(ops: Iterable[Op]) -> Iterator[Op]:
     for _, op in zip(range(WIDE), ops):
         yield op
+
+
+def connected(ops: Sequence[Op]) -> Iterator[list[Op]]:
+    """Ops in groups that pass values to one another, each in the order of the program."""
+    left = dict.fromkeys(ops)
+    for first in ops:
+        if first not in left:
+            continue
+        del left[first]
+        group = [first]
+        for op in group:  # grows while it is walked
+            near = [other for other in (*op.producers(), *op.users()) if other in left]
+            for other in dict.fromkeys(near):
+                del left[other]
+                group.append(other)
+        yield sorted(group, key=lambda each: each.position)

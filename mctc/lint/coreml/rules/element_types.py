@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from mctc.lint.coreml.forms import axis, counted, is_cast, main_operand
 from mctc.lint.coreml.graph import FunctionGraph, Op, as_tensor
@@ -11,6 +11,7 @@ from mctc.lint.coreml.interface import features
 from mctc.lint.coreml.rule import Effect, FunctionRule, Hit, OpRule, RuleFamily, Severity, Sides, listed
 from mctc.lint.coreml.support import BINARY, REFUSED
 from mctc.lint.coreml.target import Target
+from mctc.lint.coreml.trace import connected
 
 WIDE_FLOATS = ("fp32", "fp64")
 WIDE_INTEGERS = ("int32", "uint32", "int64", "uint64")
@@ -41,26 +42,10 @@ def in_fp32(op: Op) -> bool:
 
 def _fp32(function: FunctionGraph, _: Target) -> Iterator[Hit]:
     """One finding for the ops that are connected: a program converted to fp32 has one cause."""
-    for group in _connected([op for op in function.ops if in_fp32(op) and not _scales_image(op)]):
+    for group in connected([op for op in function.ops if in_fp32(op) and not _scales_image(op)]):
         kinds = listed(kind for kind, _ in Counter(op.type for op in group).most_common())
         said = f"{group[0].type} computes" if len(group) == 1 else f"{len(group)} connected ops ({kinds}) compute"
         yield Hit(f"{said} in fp32", group[0], also=tuple(group[1:]))
-
-
-def _connected(ops: Sequence[Op]) -> Iterator[list[Op]]:
-    """Ops in groups that pass values to one another, each in the order of the program."""
-    left = dict.fromkeys(ops)
-    for first in ops:
-        if first not in left:
-            continue
-        del left[first]
-        group = [first]
-        for op in group:  # grows while it is walked
-            near = [other for other in (*op.producers(), *op.users()) if other in left]
-            for other in dict.fromkeys(near):
-                del left[other]
-                group.append(other)
-        yield sorted(group, key=lambda each: each.position)
 
 
 def _image_scale(op: Op, _: Target) -> str | None:
@@ -98,7 +83,7 @@ def _ends_in_cast(op: Op, steps: int) -> bool:
 
 def _islands(function: FunctionGraph, _: Target) -> Iterator[Hit]:
     """Connected ops in fp32 that a cast from computed fp16 leads into, and a cast to fp16 out of."""
-    for island in _connected([op for op in function.ops if in_fp32(op)]):
+    for island in connected([op for op in function.ops if in_fp32(op)]):
         makers = [maker for op in island for maker in op.producers()]
         users = [user for op in island for user in op.users()]
         entered = any(is_cast(maker, "fp16", "fp32") and maker.producer("x") for maker in makers)
@@ -121,7 +106,7 @@ def _held_by_constant(op: Op, _: Target) -> str | None:
 def _integers(function: FunctionGraph, _: Target) -> Iterator[Hit]:
     """One finding for ops that are connected: arithmetic on the places that topk gives, for one."""
     of_type = {op: dtype for op in function.ops if (dtype := _integer_type(op)) is not None}
-    for group in _connected(list(of_type)):
+    for group in connected(list(of_type)):
         kinds = listed(dict.fromkeys(op.type for op in group))
         said = f"{group[0].type} works" if len(group) == 1 else f"{len(group)} connected ops ({kinds}) work"
         yield Hit(f"{said} on {of_type[group[0]]}", group[0], also=tuple(group[1:]))

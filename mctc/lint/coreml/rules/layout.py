@@ -6,14 +6,16 @@ fewer than four, the second to last may be channels, so only the last is looked 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from mctc.hardware.families import FAMILIES, since, up_to
 from mctc.lint.coreml.forms import axes
-from mctc.lint.coreml.graph import Op, Shape
-from mctc.lint.coreml.rule import Effect, OpRule, RuleFamily, Severity, Sides
+from mctc.lint.coreml.graph import FunctionGraph, Op, Shape
+from mctc.lint.coreml.rule import Effect, FunctionRule, Hit, OpRule, RuleFamily, Severity, Sides
 from mctc.lint.coreml.rules.layout_memory import MEMORY
 from mctc.lint.coreml.target import Scope, Target
+from mctc.lint.coreml.trace import connected
 
 EARLY_EXTENT = FAMILIES["H15"].extent
 NCHW = 4
@@ -50,14 +52,30 @@ def _rank(op: Op, target: Target) -> str | None:
     return f"a tensor of rank {most}; the engine takes up to {limit}" if most > limit else None
 
 
-def _wide(op: Op, target: Target) -> str | None:
-    most, limit = max((_spatial(tensor.shape) for _, tensor in op.at_work), default=0), target.family.extent
-    return f"height or width of {most}; {target.family.name} takes up to {limit}" if most > limit else None
+def _wide(function: FunctionGraph, target: Target) -> Iterator[Hit]:
+    limit = target.family.extent
+    for most, group in _beyond(function, _spatial, limit):
+        yield _too_large(f"height or width of {most}; {target.family.name} takes up to {limit}", group)
 
 
-def _huge(op: Op, target: Target) -> str | None:
-    most, limit = max((_any_extent(tensor.shape) for _, tensor in op.at_work), default=0), _limit(target)
-    return f"an extent of {most}; no chip takes more than {limit}" if most > limit else None
+def _huge(function: FunctionGraph, target: Target) -> Iterator[Hit]:
+    limit = _limit(target)
+    for most, group in _beyond(function, _any_extent, limit):
+        yield _too_large(f"an extent of {most}; no chip takes more than {limit}", group)
+
+
+def _beyond(
+    function: FunctionGraph, extent: Callable[[Shape | None], int], limit: int
+) -> Iterator[tuple[int, list[Op]]]:
+    """The ops with an extent beyond a limit, those that pass it on together, and the largest one: one cause."""
+    extents = {op: max((extent(tensor.shape) for _, tensor in op.at_work), default=0) for op in function.ops}
+    for group in connected([op for op in function.ops if extents[op] > limit]):
+        yield max(extents[op] for op in group), group
+
+
+def _too_large(message: str, group: list[Op]) -> Hit:
+    more = f", in {len(group)} connected ops" if len(group) > 1 else ""
+    return Hit(f"{message}{more}", group[0], also=tuple(group[1:]))
 
 
 def _many_channels(op: Op, target: Target) -> str | None:
@@ -116,7 +134,7 @@ DIMENSIONS = (
             return y
         """,
     ),
-    OpRule(
+    FunctionRule(
         code="ANE-SH-002",
         name="wide-tensor",
         summary="height or width over 16384 on an M1 to M3 or A14 to A16",
@@ -145,7 +163,7 @@ DIMENSIONS = (
             return y
         """,
     ),
-    OpRule(
+    FunctionRule(
         code="ANE-SH-003",
         name="huge-extent",
         summary="an axis over 65536, other than the channels",

@@ -51,11 +51,12 @@ def _control_flow(function: FunctionGraph, _: Target) -> Iterator[Hit]:
             groups[outer].append(op)
             left.discard(op)
     for root, group in groups.items():
-        for op in (root, *group):  # grows while it is walked
-            for near in (*op.producers(), *op.users()):
-                if near in left:
-                    left.discard(near)
-                    group.append(near)
+        reached = [root, *group]
+        for op in reached:  # grows while it is walked
+            near = [other for other in dict.fromkeys((*op.producers(), *op.users())) if other in left]
+            left.difference_update(near)
+            reached += near
+            group += near
         inside = f" ({len(group)} ops inside and on its lists)" if group else ""
         yield Hit(f"{root.type} never runs on the Neural Engine{inside}", root, also=tuple(group))
     for op in function.ops:
