@@ -11,7 +11,7 @@ import click
 from mctc.cli.options import PATH, plugin_option
 from mctc.cli.recording import AUDIO, STANDARD_INPUT, Pcm, Source, expanded, listening, opened
 from mctc.cli.run_arrays import run_over_arrays
-from mctc.cli.search_options import search_options, settings_of
+from mctc.cli.search_options import scorers_asked, search_options, settings_of
 from mctc.diagnostics.errors import ExitCode, MctcError, UsageError
 
 if TYPE_CHECKING:
@@ -143,7 +143,8 @@ def _hearer(built: Built, wanted: Wanted, options: dict[str, Any]) -> Hear:
     from mctc.cli.run_speech import Listener
     from mctc.runtime.searched import recogniser
 
-    return Listener(built, recogniser(built, precision, weights), settings_of(options), precision).hear
+    model, settings = recogniser(built, precision, weights), settings_of(options)
+    return Listener(built, model, settings, precision, scorers_asked(options, model, settings)).hear
 
 
 def _over_all(given: Sequence[Any], pcm: Pcm | None, hear: Hear, wanted: Wanted) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +12,13 @@ import click
 
 from mctc.cli.live_text import LiveTranscript, SettledText, Shown, TerminalText
 from mctc.cli.recording import Live, Source
+from mctc.cli.search_options import NAMELESS
 from mctc.cli.terminal import color_wanted, lines_may_move
 from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import UsageError
 
 if TYPE_CHECKING:
+    from mctc.decode.fusion import Scorer
     from mctc.decode.hypothesis import Hypothesis
     from mctc.decode.settings import Settings
     from mctc.runtime.built import Built
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from mctc.runtime.speech import Transcript
     from mctc.tokens import Tokens
 
-NAMELESS = "mctc build --tokens FILE says what its classes stand for"
 OF_WORDS = ("srt", "vtt", "ctm")
 
 
@@ -40,12 +42,13 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Listener:
-    """A build that hears one recording after another."""
+    """A build that hears one recording after another, with what is fused into its search."""
 
     built: Built
     model: Recogniser
     settings: Settings
     precision: str | None
+    scorers: Sequence[Scorer] = ()
 
     @property
     def tokens(self) -> Tokens | None:
@@ -68,7 +71,7 @@ class Listener:
         tokens = self.tokens
         if tokens is None and self.built.seed is None and wanted.form in OF_WORDS:
             raise UsageError(f"{self.built.folder} has no tokens, so there are no words", hint=NAMELESS)
-        stream = SpeechStream(self.model, self.settings)
+        stream = SpeechStream(self.model, self.settings, self.scorers)
         blocks = source.blocks(stream.chunk_samples, stream.config.sample_rate)
         shown = None if tokens is None else _shown(source, wanted)
         live = None if shown is None or tokens is None else LiveTranscript(shown, tokens)

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mctc.cli.options import Decorated
+from mctc.cli.options import PATH, Decorated
+from mctc.diagnostics.errors import UsageError
 
 if TYPE_CHECKING:
+    from mctc.decode.fusion import Scorer
     from mctc.decode.settings import Settings
+    from mctc.runtime.searched import Recogniser
 
+NAMELESS = "mctc build --tokens FILE says what its classes stand for"
 METHODS = ("greedy", "beam", "time-synchronous")
-NAMES = ("method", "beam", "max_symbols", "blank_penalty")
+NAMES = ("method", "beam", "window", "max_symbols", "blank_penalty")
+WEIGHT = 0.5  # of n-grams, where nothing is said
 
 
 def search_options(command: Decorated) -> Decorated:
-    """Options that `settings_of` reads, by the names of `Settings`."""
+    """Options that `settings_of` reads, by the names of `Settings`, and those that `scorers_asked` does."""
     options = (
         click.option("--search", "method", type=click.Choice(METHODS), default="greedy", show_default=True,
                      help="Follow the best label, or several hypotheses."),
         click.option("--beam", default=4, show_default=True, type=click.IntRange(1), help="How many hypotheses."),
+        click.option("--window", default=3.0, show_default=True, type=click.FloatRange(0),
+                     help="How far behind the best one a hypothesis may be, in natural logarithms."),
         click.option("--max-symbols", default=5, show_default=True, type=click.IntRange(1),
                      help="Most labels at one frame."),
         click.option("--blank-penalty", default=0.0, show_default=True, type=float,
                      help="Taken off the blank's logit: more than 0 gives more labels."),
+        click.option("--hotwords", type=PATH, metavar="FILE",
+                     help="Phrases that are likelier than the model knows, one a line. Needs a beam."),
+        click.option("--boost", default=1.0, show_default=True, type=float,
+                     help="What each label of a hotword adds, in natural logarithms."),
+        click.option("--ngram", "ngrams", multiple=True, metavar="FILE[=WEIGHT]",
+                     help="N-grams over tokens (ARPA) and their weight, 0.5 if left out. Needs a beam. Repeatable."),
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -36,3 +50,32 @@ def settings_of(options: dict[str, Any]) -> Settings:
     from mctc.decode.settings import Settings
 
     return Settings(**{name: options.pop(name) for name in NAMES})
+
+
+def scorers_asked(options: dict[str, Any], model: Recogniser, settings: Settings) -> list[Scorer]:
+    """The scorers of a search; takes their options out of those of a command.
+
+    Raises UsageError for any with greedy search or for a build without tokens, and what reading their files raises.
+    """
+    hotwords, boost, ngrams = (options.pop(name) for name in ("hotwords", "boost", "ngrams"))
+    if hotwords is None and not ngrams:
+        return []
+    if settings.method == "greedy":
+        raise UsageError(
+            "hotwords and n-grams choose among hypotheses, and greedy search has one",
+            hint="--search time-synchronous, or --search beam",
+        )
+    if model.built.tokens is None:
+        raise UsageError(f"{model.built.folder} has no tokens to spell hotwords and n-grams with", hint=NAMELESS)
+    from mctc.runtime.scorers import scorers_of
+
+    return scorers_of(model.built.tokens, model.vocabulary.size, hotwords, boost, [_weighed(each) for each in ngrams])
+
+
+def _weighed(text: str) -> tuple[Path, float]:
+    """'domain.arpa=0.5' as a file and its weight."""
+    file, equals, weight = text.rpartition("=")
+    try:
+        return (Path(file), float(weight)) if equals else (Path(text), WEIGHT)
+    except ValueError as error:
+        raise UsageError(f"--ngram {text}: {weight!r} is no weight", hint="--ngram domain.arpa=0.5") from error

@@ -73,6 +73,23 @@ def test_text_is_one_line(place: Path, command: Command) -> None:
     assert (done.code, done.out, done.err) == (0, f"{SAID}\n", "")
 
 
+def test_a_beam_takes_hotwords_and_n_grams(place: Path, command: Command, tmp_path: Path) -> None:
+    words, model = tmp_path / "words.txt", tmp_path / "letters.arpa"
+    words.write_text("# names\n\na a\t2.5\na\n")
+    plain = command("run", place / "trained", place / "talks/one.wav", "--search", "beam").out
+    model.write_text("\\data\\\nngram 1=2\n\n\\1-grams:\n-0.3\t\u2581\n-0.3\ta\n\n\\end\\\n", encoding="utf-8")
+    asked = ("run", place / "trained", place / "talks/one.wav", "--hotwords", words, "--ngram", f"{model}=0.1")
+    assert command(*asked, "--search", "beam").out.split().count("a") > plain.split().count("a")
+    refused = command(*asked)
+    assert refused.code == 2
+    assert "greedy search has one" in refused.err
+    assert "is no weight" in command(*asked, "--search", "beam", "--ngram", "x=y").err
+    nameless = command("run", place / "nameless", *asked[2:], "--search", "beam")
+    assert "no tokens to spell hotwords" in nameless.err
+    words.write_text("a\nab\n")
+    assert "words.txt:2: no token spells 'b'" in command(*asked, "--search", "beam").err
+
+
 def test_an_utterance_ends_with_a_silence(place: Path, command: Command) -> None:
     done = command("run", place / "trained", place / "pause.wav")
     assert done.out == f"{SAID}\n{SAID}\n"

@@ -1,0 +1,62 @@
+"""Scorers from files: hotwords and n-grams, spelled in the tokens of a build."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mctc.decode.arpa import read_arpa
+from mctc.decode.fusion import Scorer
+from mctc.decode.hotwords import Hotwords, Phrase
+from mctc.decode.ngram import NGramScorer, symbols_of
+from mctc.diagnostics.errors import MctcError
+from mctc.tokens import Tokens, TokensError
+
+SPACE = b" "
+
+
+class HotwordsError(MctcError):
+    """A file of hotwords that can't be read, or a phrase that can't be spelled; names the file and the line."""
+
+
+def hotwords_of(path: Path, tokens: Tokens, size: int, boost: float) -> Hotwords:
+    """Hotwords of a text file: a phrase a line, behind a tab what each of its labels adds if that is not `boost`.
+
+    size: labels of the model. Empty lines, and those that begin with #, are left out. Raises HotwordsError.
+    """
+    phrases = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise HotwordsError(f"{path} can't be read: {error}") from error
+    for number, line in enumerate(lines, 1):
+        text, _, own = line.partition("\t")
+        if not text.strip() or text.startswith("#"):
+            continue
+        try:
+            phrases.append(Phrase(tuple(tokens.encode(text.strip())), float(own) if own.strip() else boost))
+        except (TokensError, ValueError) as error:
+            raise HotwordsError(f"{path}:{number}: {error}", hint="phrase, or phrase <tab> boost") from error
+    return Hotwords(phrases, size, around=_between_words(tokens))
+
+
+def ngram_of(path: Path, tokens: Tokens, size: int, weight: float) -> NGramScorer:
+    """N-grams of an ARPA file over the tokens as it writes them: pieces, with U+2581 for a space. Raises ArpaError."""
+    silent = {tokens.blank, *range(tokens.size, size)}
+    pieces = [tokens.special.get(at, tokens.piece(at).decode("utf-8", "replace")) for at in range(size)]
+    names = symbols_of(None if at in silent else piece for at, piece in enumerate(pieces))
+    return NGramScorer(read_arpa(path), names, weight)
+
+
+def scorers_of(
+    tokens: Tokens, size: int, hotwords: Path | None, boost: float, ngrams: Sequence[tuple[Path, float]]
+) -> list[Scorer]:
+    """All that is asked for; `ngrams` with their weights. Raises HotwordsError and ArpaError."""
+    found: list[Scorer] = [] if hotwords is None else [hotwords_of(hotwords, tokens, size, boost)]
+    return [*found, *(ngram_of(path, tokens, size, weight) for path, weight in ngrams)]
+
+
+def _between_words(tokens: Tokens) -> int | None:
+    """The token that is a space and nothing else, where no other one begins with a space."""
+    spaces = [at for at, piece in enumerate(tokens.pieces) if piece.startswith(SPACE)]
+    return spaces[0] if len(spaces) == 1 and tokens.pieces[spaces[0]] == SPACE else None
