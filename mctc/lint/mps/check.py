@@ -26,19 +26,21 @@ def python_files(paths: Iterable[Path]) -> Iterator[Path]:
 
     Raises UsageError for a folder without any.
     """
-    seen: set[Path] = set()
+    found: list[Path] = []
     for path in paths:
-        found = [path]
+        inside = [path]
         if path.is_dir():
-            found = [file for file in sorted(path.rglob("*.py")) if not _is_skipped(file.relative_to(path))]
-            if not found:
+            inside = [file for file in sorted(path.rglob("*.py")) if not _is_skipped(file.relative_to(path))]
+            if not inside:
                 raise UsageError(f"{path}: there is no .py file in this folder", hint="name a file, or another folder")
-        own = {file.resolve() for file in found if not file.is_symlink()}
-        for file in found:
-            real = file.resolve()
-            if real not in seen and not (file.is_symlink() and real in own):
-                seen.add(real)
-                yield file
+        found += inside
+    own = {file.resolve() for file in found if not file.is_symlink()}
+    seen: set[Path] = set()
+    for file in found:
+        real = file.resolve()
+        if real not in seen and not (file.is_symlink() and real in own):
+            seen.add(real)
+            yield file
 
 
 def _is_skipped(inside: Path) -> bool:

@@ -36,6 +36,7 @@ FACTS = {
     "nbytes",
 }
 PARTS = {"T", "mT", "H", "mH", "real", "imag", "grad", "data", "values", "indices"}  # attributes that are tensors
+OF_MODEL = {"parameters", "named_parameters", "buffers", "named_buffers", "state_dict", "values", "items"}
 NO_TENSOR = {"torch.is_tensor", "torch.numel", "torch.save", "torch.is_floating_point"}
 NUMERIC_LIBRARIES = {"numpy", "math", "random", "time", "statistics", "scipy", "sklearn", "pandas"}
 NUMBER_BUILTINS = {"bool", "float", "int", "len", "range", "round", "str"}
@@ -144,12 +145,22 @@ class Tensors:
 
     def _is_module_call(self, call: ast.Call) -> bool:
         """`criterion(...)` after `criterion = nn.MSELoss()`, `model(...)` after `model = Model().to(device)`."""
+        if self._is_handed_over(call.func):
+            return any(self.on_device(arg) for arg in (*call.args, *(keyword.value for keyword in call.keywords)))
         made = self.code.value(call.func)
         while isinstance(made, ast.Call) and method(made) in ("to", "cuda", "train", "eval"):
             if self.code.called(made):
                 break
             made = self.code.value(receiver(made))
         return isinstance(made, ast.Call) and made is not call.func and self._makes_module(made)
+
+    def _is_handed_over(self, func: ast.AST) -> bool:
+        """Whether what is called came as an argument, or in an attribute that is assigned one: `model(x)`."""
+        value = self.code.value(func)
+        if isinstance(value, ast.Attribute) and getattr(value.value, "id", "") == "self":
+            return value.attr in ("model", "net", "module", "criterion")
+        bindings = self.code.bindings(value) if isinstance(value, ast.Name) else []
+        return bool(bindings) and all(binding.kind is Kind.PARAMETER for binding in bindings)
 
     def _makes_module(self, made: ast.Call) -> bool:
         name = self.code.called(made)
@@ -217,6 +228,8 @@ class Tensors:
     def _is_loader(self, iterated: ast.AST) -> bool:
         """Whether a loop over an expression is one over batches, or over a plain range."""
         around = self.code.parents.get(iterated)
+        if method(iterated) in OF_MODEL:
+            return False
         counted = self.code.called(iterated) in ("range", "enumerate", "zip")
         return self.code.is_step_loop(around) or counted or isinstance(around, ast.For)
 

@@ -65,7 +65,7 @@ def _last_name(node: ast.AST) -> str:
 
 def is_option(test: ast.AST) -> bool:
     """Whether a condition is one of the settings, the same for the whole of training: `self.use_ctc`, `args.clip > 0`,
-    `self.decoder is not None`."""
+    `decoder is not None`."""
     if now_and_then(test):
         return False
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
@@ -78,9 +78,10 @@ def is_option(test: ast.AST) -> bool:
         owner = getattr(test.left, "value", None)
         if any(word in _last_name(test.left).lower() for word in COUNTING):
             return False
-        there = isinstance(test.ops[0], ast.IsNot) and test.comparators[0].value is None
+        if isinstance(test.ops[0], (ast.Is, ast.IsNot)) and test.comparators[0].value is None:
+            return True
         named = _last_name(owner) if isinstance(owner, (ast.Name, ast.Attribute)) else ""
-        return named in SETTINGS or (there and named == "self")
+        return named in SETTINGS
     return isinstance(test, (ast.Name, ast.Attribute)) and _last_name(test).startswith(OPTIONS)
 
 
