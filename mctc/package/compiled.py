@@ -15,6 +15,7 @@ from pathlib import Path
 from mctc.package.compiled_metadata import CompiledMetadata, read_metadata
 from mctc.package.errors import NotAProgram, PackageError
 from mctc.package.files import inside, read_file
+from mctc.package.mil_shapes import described_shapes
 from mctc.package.mil_text import parse_text
 from mctc.package.model import ForeignModel, Package
 from mctc.package.specification import default_function
@@ -65,7 +66,7 @@ def _model(folder: Path, absent_weights: bool) -> Package | ForeignModel:
         metadata=metadata.metadata,
         functions=functions,
         default_function=default,
-        descriptions=metadata.descriptions(default),
+        descriptions={**described_shapes(text, functions), **metadata.descriptions(default)},
         container="mlmodelc",
         absent=weights.absent,
     )

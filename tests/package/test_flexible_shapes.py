@@ -73,3 +73,52 @@ def test_an_image_of_flexible_size_is_flexible(tmp_path: Path) -> None:
 def test_hostile_extents_are_plain_numbers(tmp_path: Path) -> None:
     found = described(tmp_path, lambda type_: array(type_, -1, (1 << 63) - 1))
     assert found.type == TensorType("fp16", (-1, (1 << 63) - 1))
+
+
+RANGES = """(("DefaultShapes", {{"x", [1, 4]}}), ("RangeDims", {{"x", [[1, 1], [2, -1]]}}))"""
+LISTS = (
+    """(("DefaultShapes", {{"x", [1, 4]}}), ("EnumeratedShapes", {{"a1", {{"x", [1, 4]}}}, {"b2", {{"x", [1, 8]}}}}))"""
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "default", "ranges", "listed"),
+    [
+        (f"({RANGES})", (1, 4), ((1, 1), (2, None)), ()),
+        (f"({LISTS})", (1, 4), (), ((1, 4), (1, 8))),
+        ('((("DefaultShapes", {{"x", [1, 4]}})))', (1, 4), (), ()),
+    ],
+)
+def test_a_compiled_program_tells_the_shapes_of_its_inputs_itself(
+    tmp_path: Path, said: str, default: tuple[int, ...], ranges: Any, listed: Any
+) -> None:
+    types = "tuple<tuple<tensor<string, []>, dict<tensor<string, []>, tensor<int32, [?]>>>>"
+    text = f"""program(1.0)
+    {{
+        func main<ios17>(tensor<fp16, [1, ?]> x) [FlexibleShapeInformation = {types}({said})] {{
+            tensor<fp16, [1, ?]> y = relu(x = x)[name = string("y")];
+        }} -> (y);
+    }}"""
+    folder = tmp_path / "m.mlmodelc"
+    folder.mkdir()
+    (folder / "model.mil").write_text(text)
+    (feature,) = read_package(folder).descriptions["main"].inputs
+    assert feature.type == TensorType("fp16", default)
+    assert (feature.ranges, feature.enumerated, feature.flexible) == (ranges, listed, True)
+
+
+@pytest.mark.parametrize(
+    "said", ["()", "(1)", '(("DefaultShapes", {{"z", [1]}}))', '(("DefaultShapes", {{"x", ["a"]}}))']
+)
+def test_shapes_of_another_form_are_passed_over(tmp_path: Path, said: str) -> None:
+    text = f"""program(1.0)
+    {{
+        func main<ios17>(tensor<fp16, [1, ?]> x) [FlexibleShapeInformation = tuple<tensor<string, []>>({said})] {{
+            tensor<fp16, [1, ?]> y = relu(x = x)[name = string("y")];
+        }} -> (y);
+    }}"""
+    folder = tmp_path / "m.mlmodelc"
+    folder.mkdir()
+    (folder / "model.mil").write_text(text)
+    described = read_package(folder).descriptions.get("main")
+    assert described is None or not described.inputs

@@ -10,7 +10,7 @@ from mctc.lint.coreml.placement import Predicted
 from mctc.lint.coreml.report import FunctionReport, SizeRow
 
 HEADS = ("engine", "estimated", "CPU alone", "MACs", "tensors")
-WIDTHS = (6, 11, 11, 8, 9)
+WIDTHS = (8, 10, 10, 8, 9)
 INDENT, LABEL = 4, 25
 SHOWN = 6
 
@@ -19,10 +19,18 @@ def size_cells(size: SizeRow) -> list[str]:
     """A cell for each of HEADS; a size at which ops don't fit together has no figures."""
     if size.misfit is not None:
         return ["does not fit", *[""] * (len(HEADS) - 1)]
-    on_engine = size.counts[Predicted.ANE]
-    share = portion(size.shares[Predicted.ANE], on_engine, sum(size.counts.values()))
+    share = _on_engine(size)
     times = milliseconds(size.time), milliseconds(size.cpu_time)
     return [share, *times, scaled(size.macs), bytes_of(size.memory)]
+
+
+def _on_engine(size: SizeRow) -> str:
+    """'97 %', or '0-94 %' where so much is doubtful."""
+    ops = sum(size.counts.values())
+    sure, doubtful = size.counts[Predicted.ANE], size.counts[Predicted.DOUBTFUL]
+    least = portion(size.shares[Predicted.ANE], sure, ops)
+    most = portion(size.shares[Predicted.ANE] + size.shares[Predicted.DOUBTFUL], sure + doubtful, ops)
+    return least if least == most else f"{least.removesuffix(' %')}-{most}"
 
 
 def size_lines(function: FunctionReport, *, everything: bool = False) -> Iterator[str]:
