@@ -125,7 +125,7 @@ def rows(setting: Setting) -> list[Row]:
     plain = trained.hears([(text, "") for text in synthesis.sentences(SENTENCES, SEED)])
     names = synthesis.names(NAMES, SEED)
     named = trained.hears([*synthesis.asking_for(names, SEED), *synthesis.asking_for(names, SEED + 1)])
-    return [*found, errors(trained, plain), hotwords(trained, plain, named, names)]
+    return [*found, errors(trained, plain), stability(trained, plain), hotwords(trained, plain, named, names)]
 
 
 def cost(trained: Trained) -> Row:
@@ -170,6 +170,28 @@ def errors(trained: Trained, plain: Sequence[Heard]) -> Row:
         fewer > 0 and ratio <= MOST_TIMES,
         f"{wrongs[BEAM.method]} and {wrongs[GREEDY.method]} of {words} words in {len(plain)} sentences by espeak-ng; "
         f"the beam of one label a frame has {rate[ONE_LABEL.method]:.1f} % wrong: letters need more than that at 25 Hz",
+    )
+
+
+def stability(trained: Trained, plain: Sequence[Heard]) -> Row:
+    """Words of partial results that are other ones at the end, and final labels that are."""
+    shown = changed = finals = 0
+    for each in plain:
+        search = transducer_search(trained.in_numpy, trained.vocabulary, BEAM)
+        parts = [search.accept(each.frames[at : at + CHUNK]) for at in range(0, len(each.frames), CHUNK)]
+        (best, *_) = search.finish()
+        words, known = trained.tokens.text(best.ids).split(), set[tuple[int, str]]()
+        for part in parts:
+            finals += part.best.ids[: part.final] != best.ids[: part.final]
+            known |= set(enumerate(trained.tokens.text(part.best.ids).split()[:-1]))  # the last one may still grow
+        shown += len(known)
+        changed += sum(words[at : at + 1] != [word] for at, word in known)
+    return Row(
+        "partial results of the beam: words that change after they are shown / finals that change",
+        "said / 0",
+        f"{100 * changed / shown:.1f} % / {finals}",
+        finals == 0,
+        f"{shown} words shown, a result every 320 ms; the last word of each, which may still grow, is left out",
     )
 
 

@@ -38,7 +38,7 @@ def search_options(command: Decorated) -> Decorated:
         click.option("--boost", default=1.0, show_default=True, type=float,
                      help="What each label of a hotword adds, in natural logarithms."),
         click.option("--ngram", "ngrams", multiple=True, metavar="FILE[=WEIGHT]",
-                     help="N-grams over tokens (ARPA) and their weight, 0.5 if left out. Needs a beam. Repeatable."),
+                     help="N-grams of tokens or words (ARPA), their weight 0.5 if left out. Needs a beam. Repeatable."),
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)

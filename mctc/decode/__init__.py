@@ -2,8 +2,8 @@
 
 `search` is what all searches over frames are called by, and how one is made; `engine` is what they ask of whatever
 executes a model; `settings` what they are told; `hypothesis` what they find. `label_beam` searches with an attention
-decoder. `ngram` (from `arpa`), `neural` and `hotwords` are scorers, which `fusion` brings into a search. `timed` says
-when words were said, `endpoint` when an utterance is over. numpy is the only dependency.
+decoder. `ngram` and `word_ngram` (from `arpa`), `neural` and `hotwords` are scorers, which `fusion` brings into a
+search. `timed` says when words were said, `endpoint` when an utterance is over. numpy is the only dependency.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from mctc.decode.arpa import read_arpa
 from mctc.decode.fusion import Scorer
 from mctc.decode.hotwords import Hotwords, Phrase
 from mctc.decode.ngram import NGramScorer, symbols_of
+from mctc.decode.word_ngram import WordNGramScorer
 from mctc.diagnostics.errors import MctcError
 from mctc.tokens import Tokens, TokensError
 
@@ -40,12 +41,17 @@ def hotwords_of(path: Path, tokens: Tokens, size: int, boost: float) -> Hotwords
     return Hotwords(phrases, size, around=_between_words(tokens))
 
 
-def ngram_of(path: Path, tokens: Tokens, size: int, weight: float) -> NGramScorer:
-    """N-grams of an ARPA file over the tokens as it writes them: pieces, with U+2581 for a space. Raises ArpaError."""
+def ngram_of(path: Path, tokens: Tokens, size: int, weight: float) -> NGramScorer | WordNGramScorer:
+    """N-grams of an ARPA file: over the tokens' pieces, with U+2581 for a space, if it has more than half of them, else
+    over words. Raises ArpaError."""
     silent = {tokens.blank, *range(tokens.size, size)}
     pieces = [tokens.special.get(at, tokens.piece(at).decode("utf-8", "replace")) for at in range(size)]
     names = symbols_of(None if at in silent else piece for at, piece in enumerate(pieces))
-    return NGramScorer(read_arpa(path), names, weight)
+    model = read_arpa(path)
+    spoken = [name for name in names if name is not None]
+    if 2 * sum((name,) in model.entries for name in spoken) > len(spoken):
+        return NGramScorer(model, names, weight)
+    return WordNGramScorer(model, [tokens.piece(at) for at in range(size)], weight)
 
 
 def scorers_of(

@@ -34,10 +34,15 @@ class Recogniser:
         return Encoder(step) if self.engine is not None else Encoder(step, classifier(self.built)[1])
 
     def search(self, settings: Settings, scorers: Sequence[Scorer] = ()) -> Search:
-        """A search over encoded frames. The blank is the build's, whatever the settings say."""
+        """A search over encoded frames. The blank is the build's, whatever the settings say.
+
+        Durations, where the settings have any, are the last entries of the joiner's vocabulary.
+        """
         settings = replace(settings, blank=self.built.blank)
         if self.engine is not None:
-            return transducer_search(self.engine, self.vocabulary, settings, scorers)
+            spans = len(settings.durations)
+            labels = Vocabulary.first(self.vocabulary.size - spans) if spans else self.vocabulary
+            return transducer_search(self.engine, labels, settings, scorers)
         return ctc_search(self.vocabulary, settings, scorers)
 
 

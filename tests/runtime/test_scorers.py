@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mctc.decode.fusion import Scorer
+from mctc.decode.word_ngram import WordNGramScorer
 from mctc.runtime.scorers import HotwordsError, hotwords_of, ngram_of
 from mctc.tokens import Tokens
 from mctc.tokens.letters import of_symbols
@@ -59,6 +60,34 @@ def test_n_grams_know_tokens_as_their_files_write_them(tmp_path: Path) -> None:
     scorer = ngram_of(path, PIECES, 6, 2.0)
     expected = 2 * math.log(10) * np.array([[0, -1, -2, -0.5, 0, 0]])
     assert scorer.scores([scorer.start()]) == pytest.approx(expected)
+
+
+def test_n_grams_that_know_few_tokens_are_of_words(tmp_path: Path) -> None:
+    path = tmp_path / "words.arpa"
+    path.write_text(
+        "\\data\\\nngram 1=4\nngram 2=1\n\\1-grams:\n-3\t<unk>\n-1\t</s>\n-0.5\tan\t-0.25\n-2\ta\n"
+        "\\2-grams:\n-0.1\tan a\n\\end\\\n"
+    )
+    scorer, ln10 = ngram_of(path, LETTERS, 6, 2.0), math.log(10)
+    expected = {
+        "an": -0.5 - 0.25 - 1,
+        "an a": -0.5 - 0.1 - 1,
+        "a an": -2 - 0.5 - 0.25 - 1,
+        " an  nan ": -0.5 - 0.25 - 3 - 1,
+    }
+    for text, total in expected.items():
+        assert gained(scorer, LETTERS.encode(text)) == pytest.approx(2 * ln10 * total)
+    (spelled,) = scorer.advance([2], [scorer.start()])
+    (spelled,) = scorer.advance([3], [spelled])
+    assert scorer.scores([spelled]) == pytest.approx(2 * ln10 * np.array([[0, -0.5, 0, 0, 0, 0]]))
+
+
+def test_words_of_pieces_end_where_the_next_begins(tmp_path: Path) -> None:
+    path = tmp_path / "words.arpa"
+    path.write_text("\\data\\\nngram 1=2\n\\1-grams:\n-1\tann\n-2\tan\n\\end\\\n")
+    scorer = ngram_of(path, PIECES, 4, 1.0)
+    assert isinstance(scorer, WordNGramScorer)
+    assert gained(scorer, [1, 3, 1, 2]) == pytest.approx(math.log(10) * (-1 - 2 - 2))  # "ann", "an", and "a": not known
 
 
 def test_letters_without_a_space_have_nothing_between_words(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from mctc.build import BuildOptions, build
 from mctc.decode.hypothesis import Hypothesis
-from mctc.decode.settings import Settings
+from mctc.decode.settings import Method, Settings
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.searched import Recogniser, recogniser
 from mctc.runtime.speech import front_end, mel_chunks, transcribe
@@ -31,6 +31,16 @@ def test_greedy_search_of_a_transducer_calls_its_functions_once_a_label_and_chun
     assert found.ids
     assert model.engine is not None
     assert model.engine.calls["predictor"] == len(found.ids) + 1
+
+
+@pytest.mark.parametrize("method", ["greedy", "time-synchronous"])
+def test_durations_are_the_last_entries_of_the_vocabulary(method: Method, small: Path, speech: Path) -> None:
+    """31 entries, of which four are durations here."""
+    told = Settings(method=method, durations=(0, 1, 2, 4), max_symbols=2)
+    _, found = heard(open_built(small), speech, told)
+    assert found.ids
+    assert max(found.ids) < 27
+    assert max(found.frames.count(frame) for frame in found.frames) <= 2
 
 
 RUNTIMES = {
