@@ -101,6 +101,14 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def said(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Builds and recordings of words that are known: see tests/said.py."""
+    from tests.said import make_said
+
+    return make_said(tmp_path_factory.mktemp("said"))
+
+
+@pytest.fixture(scope="session")
 def coremltools() -> Any:
     """coremltools, imported without torch."""
     from mctc.targets.ane.coremltools_import import import_coremltools

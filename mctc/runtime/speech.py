@@ -17,6 +17,7 @@ from mctc.decode.settings import Settings
 from mctc.runtime.built import Built
 from mctc.runtime.searched import recogniser
 from mctc.runtime.stream import ChunkCost, Frames, Samples, SpeechStream, mel_of
+from mctc.runtime.utterances import Heard, Utterances
 
 
 @dataclass
@@ -89,28 +90,24 @@ def listen(
     transcript = Transcript(frame_s=stream.frame_s)
     watch = on_chunk or (lambda _: None)
 
-    def take(partial: Partial) -> None:
-        transcript.costs, transcript.audio_s = stream.costs, stream.audio_s
-        transcript.partial, transcript.frames, transcript.calls = partial, partial.frames, stream.calls
-        if transcript.first_s is None and partial.best.ids:
-            transcript.first_s = stream.ready_s
+    def take(heard: Heard) -> None:
+        transcript.partial = partial = heard.partial
+        if partial is None:
+            transcript.utterances.append(heard.hypotheses)
+        else:
+            transcript.costs, transcript.audio_s = stream.costs, stream.audio_s
+            transcript.frames, transcript.calls = partial.frames, stream.calls
+            if transcript.first_s is None and partial.best.ids:
+                transcript.first_s = stream.ready_s
         watch(transcript)
-        if endpointer is not None and endpointer.reached(partial) is not None:
-            end()
 
-    def end() -> None:
-        hypotheses = stream.finish()
-        transcript.partial = None
-        if hypotheses and hypotheses[0].ids:
-            transcript.utterances.append(hypotheses)
-            watch(transcript)
-
+    utterances = Utterances(stream, endpointer)
     for block in blocks:
-        for partial in stream.push(block):
-            take(partial)
-    for partial in stream.flush():
-        take(partial)
-    end()
+        for heard in utterances.push(block):
+            take(heard)
+    for heard in utterances.flush():
+        take(heard)
+    transcript.partial = None
     return transcript
 
 

@@ -1,0 +1,147 @@
+"""A build from Python: audio in, events out. `mctc.open` makes one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mctc.audio.load import resampler
+from mctc.build.options import BuildError
+from mctc.decode.endpoint import USUAL, Endpointer, EndpointRule
+from mctc.decode.fusion import Scorer
+from mctc.decode.hypothesis import Hypothesis
+from mctc.decode.settings import Settings
+from mctc.decode.timed import TimedWord
+from mctc.runtime.built import Built, open_built
+from mctc.runtime.searched import Recogniser, recogniser
+from mctc.runtime.stream import Samples, SpeechStream
+from mctc.runtime.utterances import Heard, Utterances
+from mctc.tokens import Tokens
+from mctc.transcript.words import settled, words_of
+
+Audio = NDArray[np.floating[Any]] | NDArray[np.signedinteger[Any]]
+"""Samples [n], or [n, channels] which are averaged: floats in [-1, 1], or whole numbers of 16 or 32 bits."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """What is known of a stream.
+
+    kind: 'partial' after every chunk; 'final' when an utterance has ended, of whose words none changes any more;
+    'endpoint' behind a 'final' that a rule brought about. text, words: of the utterance so far. settled: how many of
+    the words never change again. rule: the name of the rule, of an 'endpoint'.
+    """
+
+    kind: Literal["partial", "final", "endpoint"]
+    text: str = ""
+    words: tuple[TimedWord, ...] = ()
+    settled: int = 0
+    rule: str | None = None
+
+
+class Session:
+    """One stream of audio through a model, with a state of its own: as many at a time as there are streams.
+
+    rate: of the samples in Hz. Raises what `SpeechStream` and the search raise.
+    """
+
+    def __init__(
+        self, model: Model, rate: int, settings: Settings, scorers: Sequence[Scorer], rules: Sequence[EndpointRule]
+    ) -> None:
+        self.tokens, self.stream = model.tokens, SpeechStream(model.recogniser, settings, scorers)
+        quiet = {at for at, piece in enumerate(self.tokens.pieces) if piece.isspace()}
+        endpointer = Endpointer(self.stream.frame_s, rules, quiet) if rules else None
+        self._utterances = Utterances(self.stream, endpointer)
+        self._resample = resampler(rate, self.stream.config.sample_rate, "the audio")
+
+    def push(self, samples: Audio) -> Iterator[Event]:
+        """What comes of the next samples, any number of them, as it is iterated. Raises ValueError for other arrays."""
+        for heard in self._utterances.push(self._resample(mono(samples), False)):
+            yield from self._events(heard)
+
+    def close(self) -> Iterator[Event]:
+        """What comes of the end of the audio, as it is iterated."""
+        for heard in self._utterances.push(self._resample(np.zeros(0, np.float32), True)):
+            yield from self._events(heard)
+        for heard in self._utterances.flush():
+            yield from self._events(heard)
+
+    def _events(self, heard: Heard) -> Iterator[Event]:
+        if heard.partial is not None:
+            ids = heard.partial.best.ids
+            yield self._event(
+                "partial", heard.partial.best, settled(self.tokens.words(ids), heard.partial.final, len(ids))
+            )
+        else:
+            yield self._event("final", heard.hypotheses[0], None)
+            if heard.rule is not None:
+                yield Event("endpoint", rule=heard.rule.name)
+
+    def _event(self, kind: Literal["partial", "final"], found: Hypothesis, known: int | None) -> Event:
+        words = words_of(self.tokens, found, self.stream.frame_s)
+        return Event(kind, self.tokens.text(found.ids), words, len(words) if known is None else known)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A build that hears: a transducer, or an encoder with CTC, whose labels have names."""
+
+    built: Built
+    recogniser: Recogniser
+    tokens: Tokens
+
+    def session(
+        self,
+        rate: int = 16_000,
+        settings: Settings | None = None,
+        scorers: Sequence[Scorer] = (),
+        rules: Sequence[EndpointRule] = USUAL,
+    ) -> Session:
+        """A stream of audio. settings: of the search, greedy if left out; scorers: language models, hotwords; rules: of
+        when an utterance has ended, none for audio that is one."""
+        return Session(self, rate, settings or Settings(), scorers, rules)
+
+    def transcribe(
+        self,
+        chunks: Iterable[Audio],
+        rate: int = 16_000,
+        settings: Settings | None = None,
+        scorers: Sequence[Scorer] = (),
+        rules: Sequence[EndpointRule] = USUAL,
+    ) -> Iterator[Event]:
+        """Events of a stream of audio in chunks of any length, as they come; the arguments are those of `session`."""
+        session = self.session(rate, settings, scorers, rules)
+        for chunk in chunks:
+            yield from session.push(chunk)
+        yield from session.close()
+
+
+def open_model(folder: Path | str, precision: str | None = None, weights: Path | str | None = None) -> Model:
+    """The model of a build's folder. precision: 'fp16' or 'fp32', the build's if left out; weights: the checkpoint, for
+    a build whose files hold none.
+
+    Raises BuildError for what is no build that hears, one that is untrained, and one whose labels have no names.
+    """
+    built = open_built(Path(folder))
+    if built.seed is not None:
+        hint = "mctc build --weights FILE.safetensors binds trained weights"
+        raise BuildError(f"{folder} is untrained, so what it hears means nothing", hint=hint)
+    if built.tokens is None:
+        raise BuildError(f"{folder} has no tokens, so there are no words", hint="mctc build --tokens FILE names them")
+    return Model(built, recogniser(built, precision, None if weights is None else Path(weights)), built.tokens)
+
+
+def mono(samples: Audio) -> Samples:
+    """Samples [n] as floats in [-1, 1]. Raises ValueError for arrays of another kind."""
+    array = np.asarray(samples)
+    if array.dtype.kind == "i" and array.dtype.itemsize in (2, 4):
+        array = array / np.float32(2.0 ** (8 * array.dtype.itemsize - 1))
+    if array.dtype.kind != "f" or array.ndim not in (1, 2):
+        told = f"{array.dtype} {list(array.shape)}"
+        raise ValueError(f"samples are floats, or whole numbers of 16 or 32 bits, [n] or [n, channels], not {told}")
+    return np.asarray(array if array.ndim == 1 else array.mean(axis=1), np.float32)
