@@ -8,11 +8,14 @@ search. `timed` says when words were said, `endpoint` when an utterance is over.
 
 from __future__ import annotations
 
-from mctc.decode.frames import DecodeError
-from mctc.decode.hypothesis import Hypothesis, Partial
-from mctc.decode.search import Search, ctc_search, transducer_search
-from mctc.decode.settings import Settings
-from mctc.decode.vocabulary import Vocabulary
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mctc.decode.frames import DecodeError
+    from mctc.decode.hypothesis import Hypothesis, Partial
+    from mctc.decode.search import Search, ctc_search, transducer_search
+    from mctc.decode.settings import Settings
+    from mctc.decode.vocabulary import Vocabulary
 
 __all__ = [
     "DecodeError",
@@ -24,3 +27,22 @@ __all__ = [
     "ctc_search",
     "transducer_search",
 ]
+
+_HOME = {
+    "DecodeError": "frames",
+    "Hypothesis": "hypothesis",
+    "Partial": "hypothesis",
+    "Search": "search",
+    "Settings": "settings",
+    "Vocabulary": "vocabulary",
+    "ctc_search": "search",
+    "transducer_search": "search",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"mctc.decode.{_HOME[name]}"), name)
