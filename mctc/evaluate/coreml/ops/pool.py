@@ -32,13 +32,33 @@ def amounts(
     return found
 
 
-def _windows(
-    x: Array, kernel_sizes: Any, strides: Any, pad_type: str, pad: Any, ceil_mode: Any, value: float
-) -> tuple[Array, tuple[int, ...]]:
+def _pooled(
+    x: Array, kernel_sizes: Any, strides: Any, pad_type: str, pad: Any, ceil_mode: Any, value: float, combine: np.ufunc
+) -> Array:
+    """The elements of each window combined, along one axis after the other; `value` is what is around."""
     kernel = positive(kernel_sizes, "kernel_sizes")
     steps = positive(strides, "strides") if strides is not None else [1] * len(kernel)
-    padded = pad_spatial(x, amounts(x, kernel, steps, pad_type, pad, flag(ceil_mode)), value)
-    return windows(padded, kernel, steps, [1] * len(kernel)), tuple(range(-len(kernel), 0))
+    pooled = pad_spatial(x, amounts(x, kernel, steps, pad_type, pad, flag(ceil_mode)), value)
+    if any(extent > size for extent, size in zip(kernel, pooled.shape[2:], strict=True)):
+        raise ValueError(f"a window of {kernel} doesn't fit into {list(pooled.shape[2:])}")
+    for axis, (extent, step) in enumerate(zip(kernel, steps, strict=True), 2):
+        pooled = _pooled_along(pooled, axis, extent, step, combine)
+    return pooled
+
+
+def _pooled_along(x: Array, axis: int, extent: int, step: int, combine: np.ufunc) -> Array:
+    last = (x.shape[axis] - extent) // step * step
+    if last == 0:
+        return np.asarray(combine.reduce(_cut(x, axis, slice(0, extent)), axis=axis, keepdims=True))
+    result = _cut(x, axis, slice(0, last + 1, step)).copy()
+    for tap in range(1, extent):
+        combine(result, _cut(x, axis, slice(tap, tap + last + 1, step)), out=result)
+    return result
+
+
+def _cut(x: Array, axis: int, part: slice) -> Array:
+    place: Any = (*(slice(None),) * axis, part)
+    return x[place]
 
 
 @op("max_pool", exact=True, note="ceil mode")
@@ -46,8 +66,7 @@ def max_pool(
     x: Array, kernel_sizes: Any, pad_type: str = "valid", strides: Any = None, pad: Any = None, ceil_mode: Any = False
 ) -> Array:
     """The largest element of each window; padding never wins."""
-    view, axes = _windows(x, kernel_sizes, strides, pad_type, pad, ceil_mode, -np.inf)
-    return view.max(axis=axes)
+    return _pooled(x, kernel_sizes, strides, pad_type, pad, ceil_mode, -np.inf, np.maximum)
 
 
 @op("avg_pool", note="ceil mode, exclude_padding_from_average")
@@ -61,13 +80,13 @@ def avg_pool(
     ceil_mode: Any = False,
 ) -> Array:
     """The mean of each window, padding counted as zeros or not at all; what ceil mode adds is never counted."""
-    view, axes = _windows(x, kernel_sizes, strides, pad_type, pad, ceil_mode, 0.0)
+    total = _pooled(x, kernel_sizes, strides, pad_type, pad, ceil_mode, 0.0, np.add)
     kernel = positive(kernel_sizes, "kernel_sizes")
     steps = positive(strides, "strides") if strides is not None else [1] * len(kernel)
     count = np.ones([1] * x.ndim, np.float32)
     for axis, counted in enumerate(_counts(x, kernel, steps, pad_type, pad, ceil_mode, exclude_padding_from_average)):
         count = count * along(counted, axis + 2, x.ndim)
-    return view.sum(axis=axes) / count
+    return total / count
 
 
 def _counts(
@@ -91,5 +110,4 @@ def l2_pool(
     x: Array, kernel_sizes: Any, pad_type: str = "valid", strides: Any = None, pad: Any = None, ceil_mode: Any = False
 ) -> Array:
     """The square root of the sum of squares of each window."""
-    view, axes = _windows(np.square(x), kernel_sizes, strides, pad_type, pad, ceil_mode, 0.0)
-    return np.sqrt(view.sum(axis=axes))
+    return np.sqrt(_pooled(np.square(x), kernel_sizes, strides, pad_type, pad, ceil_mode, 0.0, np.add))
