@@ -9,6 +9,7 @@ from __future__ import annotations
 from mctc.lint.coreml.graph import Op
 from mctc.lint.coreml.rule import OF_FORM, Effect, OpRule, RuleFamily, Severity
 from mctc.lint.coreml.rules.contested_ops import CONTESTED_OPS
+from mctc.lint.coreml.rules.runtime_defects import RECURRENT_ON_GPU
 from mctc.lint.coreml.rules.runtime_ops import RUNTIME_OPS, never
 from mctc.lint.coreml.sources import FOUR
 from mctc.lint.coreml.support import KNOWN
@@ -356,6 +357,6 @@ RULES = RuleFamily(
     title="Ops without a way to the engine",
     rules=(
         RECURRENT, BAND_PART, SCATTER, ONE_HOT, CUMSUM, ARGSORT, ARGMAX, PROD, MOD, TRIGONOMETRY, WINDOWS,
-        *RUNTIME_OPS, *CONTESTED_OPS, UNKNOWN,
+        *RUNTIME_OPS, *CONTESTED_OPS, RECURRENT_ON_GPU, UNKNOWN,
     ),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from mctc.lint.coreml.forms import rank
 from mctc.lint.coreml.graph import Op
 from mctc.lint.coreml.placement import Eligible, Placement, Predicted
 from mctc.lint.coreml.rule import Effect, Hit, OpRule, PlacementRule, RuleFamily, Severity, Sides
+from mctc.lint.coreml.rules.runtime_defects import INTEGERS, VECTOR
 from mctc.lint.coreml.sources import DISPATCH, GUIDE, NEURAL_ENGINE_RULES
 from mctc.lint.coreml.target import Scope, Target
 
@@ -296,5 +297,7 @@ RULES = RuleFamily(
                 return y
             """,
         ),
+        VECTOR,
+        INTEGERS,
     ),
 )

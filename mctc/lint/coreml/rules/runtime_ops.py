@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mctc.lint.coreml.graph import FunctionGraph, Op
 from mctc.lint.coreml.rule import OF_FORM, Effect, FunctionRule, Hit, OpRule, Severity, Sides, listed
 from mctc.lint.coreml.sources import DISPATCH, FOUR, GUIDE, PROBE, SWEEP
-from mctc.lint.coreml.target import Scope, Target
+from mctc.lint.coreml.target import Target
 from mctc.package import Reference
 
 
@@ -384,16 +384,19 @@ GATHER_LISTED = OpRule(
 
 GATHER_ND = OpRule(
     code="ANE-OP-022b",
-    name="gather-nd-on-iphone",
-    summary="gather_nd by indices that are only known at run time, on an iPhone",
+    name="gather-nd-at-run-time",
+    summary="gather_nd by indices that are only known at run time: wrong rows were reported",
     severity=Severity.NUMERICS,
-    evidence="E",
-    confidence="L",
-    scope=Scope(platforms=frozenset({"ios"})),
+    evidence="BE",
+    confidence="M",
     ops=("gather_nd",),
-    why="One report: with such indices the output was all zero on an iPhone, without an error.",
-    fix="Look up on the host, or compare the output on a phone with the Mac's.",
-    source="john-rocky/CoreML-LLM (PROBE notes on gather_nd)",
+    why="""
+        For some shapes Core ML gave slice 0 whatever the index was (onnxruntime's developers, 2026; they hand over
+        constant indices alone, which are right). One report has zeros throughout on an iPhone, without an error.
+        Negative indices do not count from the end there.
+    """,
+    fix="Use gather along one axis, look up on the host, or compare the output with the evaluator's.",
+    source="microsoft/onnxruntime #28598; john-rocky/CoreML-LLM (PROBE notes on gather_nd)",
     find=_gather_nd,
     fires="""
         x: fp16[1, 16, 64]

@@ -1,4 +1,4 @@
-"""Attention that some unit gets wrong: what is counted, and where each defect begins."""
+"""What some unit or the runtime gets wrong: what is counted, and where each defect begins."""
 
 from __future__ import annotations
 
@@ -76,3 +76,20 @@ def test_an_output_shape_of_its_own_cuts_a_transposed_convolution(
         f"x: fp16[1, 3, 4, 4]\ny: fp16[1, 3, 4, 4] = conv_transpose(x=x, weight=fp16[3, 3, 3, 3], {operands})\nreturn y"
     )
     assert bool(messages("ANE-CV-017", text)) is found
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "vector", "integers"),
+    [
+        ("fp16[4]", "fp16[10, 4, 3]", True, False),
+        ("fp16[10, 3, 4]", "fp16[4]", True, False),
+        ("fp16[1, 4]", "fp16[4, 3]", False, False),
+        ("int32[1, 4]", "int32[4, 3]", False, True),
+    ],
+)
+def test_products_that_the_runtime_fails_on_are_told_by_type_and_rank(
+    messages: Messages, x: str, y: str, vector: bool, integers: bool
+) -> None:
+    text = f"x: {x}\nz: {y}\ny: {x} = matmul(x=x, y=z)\nreturn y"
+    assert bool(messages("ANE-MM-008", text)) is vector
+    assert bool(messages("ANE-MM-009", text)) is integers
