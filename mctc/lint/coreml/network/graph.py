@@ -45,7 +45,7 @@ class NetworkGraph:
     ) -> None:
         """inputs: their shapes as the layers see them; the defaults if left out."""
         self.model, self.network = model, network
-        self.inputs = network.inputs if inputs is None else inputs
+        self.inputs = {name: possible(shape) for name, shape in (inputs or network.inputs).items()}
         self.shapes: dict[str, Extents | None] = dict(self.inputs)
         self.made_by: dict[str, Node] = {}
         self._values: dict[str, Value] = {}
@@ -68,6 +68,7 @@ class NetworkGraph:
         told = shape_by_value(layer, inputs, values)
         if told is not None:
             outputs = (told, *outputs[1:])
+        outputs = tuple(map(possible, outputs))
         node = Node(layer, inputs, outputs, macs(layer, inputs, outputs))
         self._nodes.append(node)
         for name, shape in zip(layer.outputs, outputs, strict=True):
@@ -107,6 +108,11 @@ class NetworkGraph:
     def producers(self, node: Node) -> list[Node | None]:
         """What makes each operand; None for an input of the network."""
         return [self.made_by.get(name) for name in node.layer.inputs]
+
+
+def possible(shape: Extents | None) -> Extents | None:
+    """A shape as it is told, without extents that no tensor has."""
+    return None if shape is None else tuple(None if extent is None or extent < 0 else extent for extent in shape)
 
 
 def _common(ends: Sequence[tuple[Shapes, dict[str, Value]]]) -> tuple[Shapes, dict[str, Value]]:

@@ -6,6 +6,7 @@ Formulas: the comments of coremltools' NeuralNetwork.proto.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 from mctc.lint.coreml.network.extents import (
@@ -148,6 +149,8 @@ def upsample(layer: Layer, shapes: Shapes) -> Made:
     before, channels, *sides = planes(shapes[0])
     fractions = getattr(layer.settings, "fractionalScalingFactor", ())
     factors = tuple(fractions) if len(fractions) == 2 else window(layer.settings.scalingFactor, 1)
+    if not all(map(isfinite, factors)):
+        raise UnfitError("a scale without end")
     made = (None if side is None else int(side * factor) for side, factor in zip(sides, factors, strict=True))
     return [(*before, channels, *made)]
 

@@ -5,7 +5,7 @@ Formulas: the comments of coremltools' NeuralNetwork.proto and the definitions o
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, isfinite, nan
 
 from mctc.lint.coreml.network.extents import (
     Made,
@@ -66,9 +66,10 @@ def broadcast_dynamic(layer: Layer, shapes: Shapes) -> Made:
 
 def range_static(layer: Layer, shapes: Shapes) -> Made:
     settings = layer.settings
-    if not settings.stepSizeValue:
-        raise UnfitError("a step of 0")
-    return [(max(0, ceil((settings.endValue - settings.startValue) / settings.stepSizeValue)),)]
+    steps = (settings.endValue - settings.startValue) / (settings.stepSizeValue or nan)
+    if not isfinite(steps):
+        raise UnfitError("a step of 0, or numbers without end")
+    return [(max(0, ceil(steps)),)]
 
 
 def range_dynamic(layer: Layer, shapes: Shapes) -> Made:

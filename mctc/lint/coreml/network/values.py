@@ -60,7 +60,7 @@ def value_of(layer: Layer, values: Sequence[Value], shapes: Sequence[Extents | N
 def unknown(shape: Extents | None) -> Value:
     """The value of a tensor of which only the shape is known."""
     extents = [extent for extent in shape or () if extent is not None]
-    if shape is None or len(extents) < len(shape) or prod(extents) > MOST:
+    if shape is None or len(extents) < len(shape) or max(prod(extents), *extents, 0) > MOST:
         return NOTHING
     return np.full(extents, np.nan)
 
@@ -106,6 +106,8 @@ def _of_known(function: Callable[..., Any], *values: Value) -> Value:
 def _elementwise(layer: Layer, values: Given, _: Shaped) -> Value:
     first, *others = _followed(values)
     if not others:  # the other operand is a number of the layer
+        if not hasattr(layer.settings, "alpha"):
+            raise UnfitError("one operand alone")
         others = [np.asarray(layer.settings.alpha, np.float64)]
     for other in others:
         first = _of_known(ELEMENTWISE[layer.type], first, other)

@@ -36,7 +36,7 @@ def _wide(node: Node, _: NetworkGraph, __: Target) -> str | None:
         spread = _sizes(getattr(settings, "dilationFactor", ()), 1)
         reach = [(size - 1) * step + 1 for size, step in zip(_sizes(settings.kernelSize, 3), spread, strict=True)]
         what = f"a {node.type} with a window"
-    return f"{what} of {'x'.join(map(str, reach))}, over {WIDEST}" if max(reach) > WIDEST else None
+    return f"{what} of {'x'.join(map(str, reach))}, over {WIDEST}" if max(reach, default=0) > WIDEST else None
 
 
 def _steep(node: Node, _: NetworkGraph, __: Target) -> str | None:

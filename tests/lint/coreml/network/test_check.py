@@ -204,3 +204,16 @@ def test_a_pipeline_without_a_program_or_a_network_says_so(tmp_path: Path, capsy
     path.write_bytes(model.SerializeToString())
     assert run(["lint", str(path)]) == 2
     assert "of whose members none is an ML program or a neural network" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_pooling_of_an_input_without_axes_is_no_fault_of_the_rules(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = model_class()(specificationVersion=4)
+    model.description.input.add(name="x").type.multiArrayType.SetInParent()
+    model.neuralNetwork.arrayInputShapeMapping = 1
+    model.neuralNetwork.layers.add(name="p", input=["x"], output=["y"]).pooling.globalPooling = True
+    path = tmp_path / "model.mlmodel"
+    path.write_bytes(model.SerializeToString())
+    assert run(["lint", str(path)]) == 0
+    assert "1 pooling" in capsys.readouterr().out

@@ -320,3 +320,20 @@ return b, c
     graph = NetworkGraph(model, model.network)
     assert [graph.shapes[name] for name in "abc"] == [(None, 4), (None, 5), (None, None)]
     assert graph.made_by["b"].macs is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x: array[2, -1]\ny = activation(x, ReLU={})\nreturn y",
+        "x: array[2147483648, 2147483648, 2147483648, 0]\ny = activation(x, ReLU={})\nreturn y",
+        "x: array[2]\ny = greaterThan(x)\nz = minBroadcastable(y)\nreturn z",
+        'x: array[2]\ny = rangeStatic(endValue="Infinity", stepSizeValue=1)\nreturn y',
+        'x: array[1, 3, 4, 4]\ny = upsample(x, fractionalScalingFactor=["NaN", "Infinity"])\nreturn y',
+    ],
+)
+def test_numbers_that_no_tensor_has_stay_open(text: str) -> None:
+    model = read_network_notation(text)
+    assert model.network is not None
+    *_, last = NetworkGraph(model, model.network).nodes
+    assert all(shape is None or all(extent is None or extent >= 0 for extent in shape) for shape in last.outputs)
