@@ -91,9 +91,13 @@ def clocks(code: Code) -> Iterator[Finding]:
             continue
         loop = next((each for each in code.ancestors(difference) if isinstance(each, LOOPS)), None)
         started = code.value(difference.right)
-        if not code.is_step_loop(loop) or loop not in code.ancestors(started) or code.called(started) not in CLOCKS:
+        if (
+            loop is None
+            or not code.is_step_loop(loop)
+            or loop not in code.ancestors(started)
+            or code.called(started) not in CLOCKS
+        ):
             continue
-        assert loop is not None
         waits = any(method(node) in WAITING or method(node) == "to" for node in _after(code, loop, started, difference))
         if not waits and any(method(node) == "backward" for node in _after(code, loop, started, difference)):
             yield Finding(difference, "this measures how fast work is handed to the GPU")
