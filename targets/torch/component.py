@@ -35,7 +35,7 @@ def layers_of(function: Function, program: Program, held: Held) -> dict[str, Op]
     found: dict[str, Op] = {}
     for path, ops in inside.items():
         layer = layer_of(ops[0]) if len(ops) == 1 else None
-        if layer is None or any(other.startswith(f"{path}.") for other in inside):
+        if layer is None or path == function.name or any(other.startswith(f"{path}.") for other in inside):
             continue
         names = {attribute: ops[0].operand(operand) for attribute, operand in layer.parameters.items()}
         bound = {f"{path}.{attribute}": value for attribute, value in names.items() if value is not None}

@@ -54,3 +54,25 @@ def test_a_block_without_an_op_holds_its_parameter(which: str, tmp_path: Path) -
     with torch.no_grad():
         found = listed(made.model.encoder(*tensors(inputs)))
     assert error(found[0], made.reference("encoder", inputs)[0]) <= 1e-6
+
+
+def test_a_component_that_is_one_op_holds_its_parameters(tmp_path: Path) -> None:
+    """The class of a component is no layer of another one, though it computes what a layer does."""
+    spec = tmp_path / "bare.mct"
+    spec.write_text("""model bare(mels = 8, width = 16) {
+    dim B: batch
+    dim T: time @ 100 Hz
+    component encoder(mel: f32[B, T, mels]) -> f32[B, T, width] {
+        param weight: f32[width, mels]
+        param bias: f32[width]
+        return op.linear(mel, weight, bias)
+    }
+    stream { chunk = 40 ms }
+}
+""")
+    made = make_spec(spec, tmp_path)
+    assert set(made.model.state_dict()) == {"encoder.weight", "encoder.bias"}
+    inputs = made.inputs("encoder", B=2, T=8)
+    with torch.no_grad():
+        found = listed(made.model.encoder(*tensors(inputs)))
+    assert error(found[0], made.reference("encoder", inputs)[0]) <= 1e-6
