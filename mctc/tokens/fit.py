@@ -23,11 +23,11 @@ def fitted(tokens: Tokens, classes: int, blank: int | None) -> Tokens:
             raise TokensError(f"there are {count}, and {vocabulary}")
         return tokens
     if tokens.size == classes:
-        if tokens.pieces[blank]:
+        if tokens.pieces[blank] and blank not in tokens.special:
             told = tokens.pieces[blank].decode("utf-8", "replace")
             hint = f"a vocabulary of {classes + 1:,} classes has room for a blank beside the tokens"
             raise TokensError(f"the blank is class {blank}, and the tokens have {told!r} there", hint=hint)
-        return replace(tokens, blank=blank)
+        return replace(tokens, pieces=(*tokens.pieces[:blank], b"", *tokens.pieces[blank + 1 :]), blank=blank)
     if tokens.size != classes - 1:
         hint = f"{tokens.size + 1:,} classes are a blank and all tokens"
         raise TokensError(f"there are {count}, and {vocabulary}, one of them the blank", hint=hint)

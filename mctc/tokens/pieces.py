@@ -20,16 +20,16 @@ def of_model(data: bytes) -> Tokens:
     if not size:
         raise TokensError("it is no SentencePiece model: it has no pieces")
     special = {token: str(processor.IdToPiece(token)) for token in range(size) if _is_special(processor, token)}
-    pieces = tuple(b"" if token in special else _bytes(processor, token) for token in range(size))
+    silent = {token for token in special if not processor.IsUnknown(token)}
+    pieces = tuple(b"" if token in silent else _bytes(processor, token) for token in range(size))
     return Tokens(KIND, pieces, special, spelling=spelling)
 
 
 def _is_special(processor: Any, token: int) -> bool:
-    if processor.IsByte(token) or processor.IsUnknown(token):
+    if processor.IsByte(token):
         return False
-    return bool(
-        processor.IsControl(token) or processor.IsUnused(token) or SPECIAL.fullmatch(processor.IdToPiece(token))
-    )
+    named = processor.IsControl(token) or processor.IsUnknown(token) or processor.IsUnused(token)
+    return bool(named or SPECIAL.fullmatch(processor.IdToPiece(token)))
 
 
 def _bytes(processor: Any, token: int) -> bytes:

@@ -23,9 +23,10 @@ class Word:
 class Tokens:
     """pieces: UTF-8 bytes of each id, a space among them where a word begins; b"" for ids that are no text.
 
-    kind: what they were read from. special: names of ids that are no text, such as '<|endoftext|>'. blank: the id that
-    a transducer or CTC emits for nothing. inserted: whether it was put among the ids of the file, so that those from
-    it on moved up by one. spelling: what spells a text, in ids of the file.
+    kind: what they were read from. special: names of ids that are no text, such as '<|endoftext|>', and of the unknown
+    piece, which may show as some. blank: the id that a transducer or CTC emits for nothing. inserted: whether it was
+    put among the ids of the file, so that those from it on moved up by one. spelling: what spells a text, in ids of the
+    file.
     """
 
     kind: str

@@ -31,7 +31,8 @@ def test_a_sentencepiece_model(kind: str, sentencepiece_model: Callable[..., byt
         ids = [draw.randrange(tokens.size) for _ in range(6)]
         ids = [token for token in ids if token not in tokens.special and not library.IsByte(token)]
         assert tokens.text(ids) == library.decode(ids).strip()
-    assert tokens.special == {1: "<s>", 2: "</s>"}
+    assert tokens.special == {0: "<unk>", 1: "<s>", 2: "</s>"}
+    assert tokens.text([0]) == "⁇"
 
 
 def test_a_blank_among_the_pieces_of_a_sentencepiece_model_is_no_text(

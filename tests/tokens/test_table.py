@@ -63,6 +63,11 @@ def test_a_token_that_is_no_text_can_be_the_blank() -> None:
     assert (tokens.blank, tokens.inserted) == (0, False)
 
 
+def test_the_unknown_piece_can_be_the_blank() -> None:
+    tokens = fitted(Tokens("pieces", (" ⁇ ".encode(), b"a"), {0: "<unk>"}), 2, 0)
+    assert tokens.pieces == (b"", b"a")
+
+
 def test_a_token_that_is_text_can_be_no_blank() -> None:
     with pytest.raises(TokensError, match="blank is class 1, and the tokens have 'b' there"):
         fitted(of_symbols("abc"), 3, 1)
