@@ -152,8 +152,8 @@ class FunctionEmitter:
     def _close(self) -> None:
         for name, value in self._late:
             type_ = (MIL_DTYPE[value.type.dtype], value.type.shape)
-            written = value in self._kept and value.type.dtype.is_float
-            kind, factor = ("mul", {"y": 1.0}) if written else ("identity", {})
+            feeds = value in self._kept and value.type.dtype.is_float
+            kind, factor = ("mul", {"y": 1.0}) if feeds else ("identity", {})
             self._operation(value.owner, kind, {"x": self._values[value], **factor}, [name], [type_])
         if not self._states_as_io:
             for state in self.function.states:

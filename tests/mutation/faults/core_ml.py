@@ -263,8 +263,8 @@ FAULTS = (
         name="returned-state-value",
         file="targets/ane/function.py",
         what="an output that a state is written from goes out as it is",
-        old="written = value in self._kept and value.type.dtype.is_float",
-        new="written = False",
+        old="feeds = value in self._kept and value.type.dtype.is_float",
+        new="feeds = False",
         caught_by="tests/targets/ane/test_safe_forms.py::test_what_a_state_is_written_from_goes_out_as_a_product_with_one",
     ),
     Fault(
