@@ -17,6 +17,8 @@ from mctc.package.types import NamedType, TensorType
 Observer = Callable[[Operation, list[Array]], None]
 OP_ERRORS = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, AttributeError, MemoryError)
 """What numpy and the op functions raise over operands that don't fit."""
+KINDS = {"f": "f", "i": "iu", "u": "iu", "b": "b"}
+"""Integers of any width count as integers: which width is settled by the declared operand types."""
 Slots = list[Any] | dict[int, Any]
 
 
@@ -84,13 +86,11 @@ class Output:
         declared = self.declared.type
         assert isinstance(declared, TensorType)
         assert self.holder is not None
-        fits = declared.shape is None or (
+        fits = declared.shape in (None, array.shape) or (
             len(declared.shape) == array.ndim
             and all(want is None or want == have for want, have in zip(declared.shape, array.shape, strict=True))
         )
-        # Integers of any width count as integers here: which width is settled by the declared operand types.
-        kinds = {"f": "f", "i": "iu", "u": "iu", "b": "b"}.get(self.holder.kind, self.holder.kind)
-        if not fits or array.dtype.kind not in kinds:
+        if not fits or array.dtype.kind not in KINDS.get(self.holder.kind, self.holder.kind):
             found = f"{array.dtype.name}{list(array.shape)}"
             raise TypeMismatch(f"{where}: '{self.declared.name}' is declared {declared}, computed {found}")
 
