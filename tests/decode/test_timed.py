@@ -24,7 +24,7 @@ SPANS = [Spelled("a", 0, 1), Spelled("bcd", 2, 5)]
 def test_a_word_lasts_from_its_first_label_to_the_frame_of_its_last() -> None:
     assert timed_words(FOUND, SPANS, 0.04) == (
         TimedWord("a", 0.0, pytest.approx(0.04), 0.9),
-        TimedWord("bcd", pytest.approx(0.4), pytest.approx(0.52), 0.6),
+        TimedWord("bcd", pytest.approx(0.4), pytest.approx(0.52), pytest.approx(0.7)),
     )
 
 
