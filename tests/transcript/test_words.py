@@ -21,7 +21,7 @@ def test_a_word_lasts_from_its_first_label_to_its_last() -> None:
     words = words_of(LETTERS, heard("on it", [2, 5, 6, 9, 9]), 0.04)
     assert [word.text for word in words] == ["on", "it"]
     assert [(round(word.start, 3), round(word.end, 3)) for word in words] == [(0.08, 0.24), (0.36, 0.4)]
-    assert [round(word.confidence, 3) for word in words] == [0.8, 0.5]
+    assert [round(word.confidence, 3) for word in words] == [0.85, 0.55]
 
 
 def test_words_of_one_frame_do_not_overlap() -> None:
