@@ -82,9 +82,8 @@ function openExtents(source) {
 function sizeTable(source) {
   if (!source.sizes.length) return [];
   const cells = (size) => (size.at(-1) ? [size[0], `does not fit: ${size.at(-1)}`] : size.slice(0, -1));
-  const rows = source.sizes.map((size) =>
-    element("tr", {}, ...cells(size).map((text, place) => element(place ? "td" : "th", {}, visible(text, 300)))),
-  );
+  const cell = (text, place) => element(place ? "td" : "th", { class: place ? "number" : null }, visible(text, 300));
+  const rows = source.sizes.map((size) => element("tr", {}, ...cells(size).map(cell)));
   const head = element("tr", {}, ...source.sizeHeads.map((text) => element("th", { scope: "col" }, text)));
   const more = source.unjudged ? ` ${counted(source.unjudged, "listed shape")} not judged.` : "";
   return [
