@@ -16,6 +16,7 @@ from mctc.ir.op import registry
 from mctc.ir.text import print_program
 from mctc.language import elaborate_file
 from mctc.language.modules import library_root
+from mctc.lint.coreml.network.notation import is_network
 from mctc.lint.coreml.notation import read_notation
 from mctc.lint.coreml.table import table
 from mctc.package import Constant, Package, read_package
@@ -171,7 +172,8 @@ def model_words() -> tuple[str, ...]:
 def _examples() -> Iterator[Package]:
     """The small packages among the examples of rules, each once."""
     texts = dict.fromkeys(text for rule in table().rules.values() for text in (rule.fires, rule.silent))
-    for package in map(read_notation, (*texts, *MODELS)):
+    programs = (text for text in texts if not is_network(text))
+    for package in map(read_notation, (*programs, *MODELS)):
         if sum(constant.stored_bytes for constant in _constants(package)) <= LARGEST:
             yield package
 

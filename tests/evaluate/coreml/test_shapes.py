@@ -135,3 +135,9 @@ def test_values_with_several_open_extents_are_passed_over(sketch: Sketch, const:
     sketch.op("reduce_sum", {"y": OPEN}, x="a", axes=const([0, 1, 2]), keep_dims=const(False))
     sketch.op("matmul", {"z": many}, x="a", y=const(np.ones((4, 6), np.float32)))
     assert outputs(sketch.package(["c", "y", "z"])) == [(None, None, 4, None, 1), (4,), (None, None, None, 6)]
+
+
+def test_an_empty_axis_beside_a_huge_one_costs_nothing(sketch: Sketch, const: Const) -> None:
+    sketch.input("x", "fp32", (None, None))
+    sketch.op("transpose", {"y": OPEN}, x="x", perm=const([1, 0]))
+    assert outputs(sketch.package(["y"]), x=(1 << 30, 0)) == [(0, 1 << 30)]

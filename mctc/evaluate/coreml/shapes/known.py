@@ -84,7 +84,8 @@ def settled(value: Value, dtype: str) -> Value:
     if value.dtype == object:
         if any(isinstance(each, _Open) for each in value.reshape(-1)):
             return value
-        value = np.asarray(value.tolist())
+        # An axis of 2^30 beside one of 0 has no elements, but its list would have 2^30 entries.
+        value = np.asarray(value.tolist()) if value.size else np.zeros(value.shape)
     return hold(value.astype(DTYPES[dtype].holder), dtype, "fp16")
 
 

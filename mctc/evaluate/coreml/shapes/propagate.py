@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mctc.diagnostics.errors import MctcError
 from mctc.evaluate.coreml.declaration import REGISTRY
 from mctc.evaluate.coreml.shapes.known import (
     READ,
@@ -99,7 +101,7 @@ class _Walk:
             found = self._branches(blocks) if operation.type == "cond" else self._results(operation)
         except Undetermined:
             pass
-        except OP_ERRORS as error:
+        except (*OP_ERRORS, MctcError) as error:
             if not depth and self.misfit is None and self._is_certain(operation):
                 self.misfit = Misfit(operation, str(error))
         outputs = tuple(
@@ -163,7 +165,8 @@ class _Walk:
         if type_ in ("cast", "identity") and not is_known(operands["x"]):
             return [operands["x"]]
         if type_ in MOVES or self._is_small(operation, operands):
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the mean of nothing
                 found = REGISTRY[type_].function(**operands)
             return found if isinstance(found, tuple) else (found,)
         if type_ not in RULES:
