@@ -15,7 +15,7 @@ from mctc.decode.frames import Floats, blocks
 from mctc.decode.fusion import Fusion, Scorer
 from mctc.decode.histories import ROOT, Emitted, Entry
 from mctc.decode.hypothesis import Hypothesis, Partial
-from mctc.decode.pruning import highest
+from mctc.decode.pruning import highest, none_left
 from mctc.decode.settings import Settings
 from mctc.decode.utterance import Utterance
 from mctc.decode.vocabulary import Vocabulary
@@ -76,6 +76,8 @@ class CtcBeam:
                 trace = (*entries[at].trace, self._emitted(scores, label))
                 found.append(Entry(histories[at].extended(label), float(longer[at, label]), trace))
                 ends.append((-np.inf, longer[at, label]))
+        if not found:
+            raise none_left(self.frames)
         self._entries = found
         self._blank, self._label = np.array(ends).T
 

@@ -19,7 +19,7 @@ from mctc.decode.frames import Floats
 from mctc.decode.fusion import Fusion, Scorer
 from mctc.decode.histories import Emitted, Entry, History
 from mctc.decode.hypothesis import Hypothesis
-from mctc.decode.pruning import highest
+from mctc.decode.pruning import highest, none_left
 from mctc.decode.vocabulary import Vocabulary
 
 
@@ -86,6 +86,8 @@ class _Labels:
                 break
             logits, states = self.engine.predict([entry.history.label for entry in entries], states)
             scores = self.vocabulary.log_probabilities(logits)
+        if not self._finished:
+            raise none_left(0)
         best = nlargest(self.settings.n_best, self._finished, key=lambda pair: pair[0])
         return tuple(_hypothesis(entry, score, root) for score, entry in best)
 

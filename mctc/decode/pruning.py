@@ -8,7 +8,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from mctc.decode.frames import Floats
+from mctc.decode.frames import DecodeError, Floats
 from mctc.decode.histories import Entry, History
 from mctc.decode.settings import Settings
 
@@ -28,6 +28,12 @@ def within(entries: Iterable[Entry], settings: Settings) -> list[Entry]:
     """The `beam` best, none of them more than `window` behind the best."""
     ranked = sorted(((entry.total, entry) for entry in entries), key=itemgetter(0), reverse=True)[: settings.beam]
     return [entry for total, entry in ranked if total >= ranked[0][0] - settings.window]
+
+
+def none_left(frame: int) -> DecodeError:
+    """What to raise where a beam is empty: every way to go on has a probability of 0."""
+    hint = "a logit or a scorer rules everything out with -inf"
+    return DecodeError(f"no hypothesis goes on at frame {frame}", hint=hint)
 
 
 def added(one: float, other: float) -> float:

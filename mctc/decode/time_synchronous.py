@@ -26,7 +26,7 @@ from mctc.decode.fusion import Fusion, Scorer
 from mctc.decode.histories import Emitted, Entry, History
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.joined import Joined
-from mctc.decode.pruning import highest, merged, within
+from mctc.decode.pruning import highest, merged, none_left, within
 from mctc.decode.settings import Settings
 from mctc.decode.utterance import Utterance
 from mctc.decode.vocabulary import Vocabulary
@@ -55,6 +55,8 @@ class TimeSynchronousBeam:
             self._joined.hear(block)
             for frame in range(len(block)):
                 self._frame(frame)
+                if not any(self._waiting.values()):
+                    raise none_left(self.frames)
                 self.frames += 1
         self._settle()
         return self._utterance.partial(list(self._entries()), self.frames)
@@ -101,7 +103,8 @@ class TimeSynchronousBeam:
         blank = self.settings.blank
         for duration, odds in self._durations(durations, of_blank=True):
             for entry, score in zip(entries, (before + tokens[:, blank] + odds).tolist(), strict=True):
-                self._wait(duration, Entry(entry.history, score, entry.trace))
+                if score > -math.inf:
+                    self._wait(duration, Entry(entry.history, score, entry.trace))
         still: list[Entry] = []
         if last:
             return still
@@ -135,4 +138,4 @@ class TimeSynchronousBeam:
         totals.sort(reverse=True)
         beam = self.settings.beam
         worst = totals[beam - 1] if len(totals) >= beam else -math.inf
-        return max(worst, max(best, *totals[:1]) - self.settings.window)
+        return max(worst, max([best, *totals[:1]]) - self.settings.window)

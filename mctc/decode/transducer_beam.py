@@ -18,7 +18,7 @@ from mctc.decode.fusion import Fusion, Scorer
 from mctc.decode.histories import Emitted, Entry
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.joined import Joined
-from mctc.decode.pruning import highest
+from mctc.decode.pruning import highest, none_left
 from mctc.decode.settings import Settings
 from mctc.decode.utterance import Utterance
 from mctc.decode.vocabulary import Vocabulary
@@ -44,6 +44,8 @@ class TransducerBeam:
             self._joined.hear(block)
             for frame in range(len(block)):
                 self._entries = self._frame(frame)
+                if not self._entries:
+                    raise none_left(self.frames)
                 self.frames += 1
         self._entries = self._utterance.settle(self._entries)
         return self._utterance.partial(self._entries, self.frames)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import groupby, product
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mctc.decode.engine import State
+from mctc.decode.frames import DecodeError, Floats
 from mctc.decode.hypothesis import Partial
 from mctc.decode.search import ctc_search
 from mctc.decode.settings import Settings
@@ -68,3 +71,14 @@ def test_a_sure_path_is_found_with_its_frames() -> None:
     for search in found:
         assert search.accept(logits).best.ids == (1, 1, 2)
         assert search.finish()[0].frames == (1, 4, 5)
+
+
+def test_where_nothing_goes_on_that_is_said() -> None:
+    class Nothing(ToyScorer):
+        def scores(self, states: Sequence[State]) -> Floats:
+            return np.full((len(states), LABELS), -np.inf)
+
+    logits = np.zeros((3, LABELS))
+    logits[1, 0] = -np.inf
+    with pytest.raises(DecodeError, match="at frame 1"):
+        ctc_search(WORDS, Settings(method="beam"), [Nothing(0, LABELS)]).accept(logits)

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mctc.decode.frames import Floats
+from mctc.decode.engine import State
+from mctc.decode.frames import DecodeError, Floats
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.search import Search, transducer_search
 from mctc.decode.settings import Settings
@@ -26,6 +27,7 @@ METHODS = {
     "beam": replace(ENDLESS, method="beam"),
     "time-synchronous": replace(ENDLESS, method="time-synchronous"),
     "durations": replace(ENDLESS, method="time-synchronous", durations=(0, 1, 3)),
+    "durations of no single frame": replace(ENDLESS, method="time-synchronous", durations=(0, 2)),
 }
 Sums = dict[tuple[int, ...], float]
 
@@ -179,3 +181,19 @@ def test_a_long_stream_keeps_only_what_is_open() -> None:
     assert base.before is None
     assert base.length > 50
     assert count < 60
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_where_nothing_goes_on_that_is_said(name: str) -> None:
+    class Silent(ToyTransducer):
+        def logits(self, row: Floats, vector: Floats) -> Floats:
+            return np.where(np.arange(LABELS + 3) == 1, 0.0, -np.inf)
+
+    class Nothing(ToyScorer):
+        def scores(self, states: Sequence[State]) -> Floats:
+            return np.full((len(states), LABELS), -np.inf)
+
+    told = replace(METHODS[name], beam=2, durations=())
+    search = transducer_search(Silent(0, LABELS), WORDS, told, [Nothing(0, LABELS)])
+    with pytest.raises(DecodeError, match="no hypothesis goes on at frame 0"):
+        search.accept(frames_of(0, 2))
