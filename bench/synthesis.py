@@ -6,10 +6,12 @@ What is measured with them is a search, by the same frames and references for ev
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,9 @@ from numpy.typing import NDArray
 RATE = 16_000
 RETRIEVED, UTF8 = 2, 1  # espeak-ng's names for: synchronous, through a callback; texts in UTF-8
 RATE_PARAMETER, PITCH_PARAMETER = 1, 3
+NO_EVENT, WORD_EVENT = 0, 1
 EDGE_S = 0.3  # of silence at either end
+QUIET = 0.01  # of full scale: what is less at the end is no word any more
 ACCENTS = ("en-us", "en", "en-gb-x-rp", "en-gb-scotland")
 VARIANTS = ("m1", "m3", "m7", "f2", "f4")
 
@@ -58,11 +62,30 @@ ENDINGS = "bert|dova|field|gren|hart|kin|lund|mere|nova|rick|sson|ston|thwaite|v
 
 @dataclass(frozen=True)
 class Spoken:
-    """A sentence in lower-case letters, as samples at 16 kHz, and the rare name in it if there is one."""
+    """A sentence in lower-case letters, as samples at 16 kHz, and the rare name in it if there is one.
+
+    ends: seconds where each of its words ends; None where espeak-ng joins it to the next one.
+    """
 
     text: str
     samples: Samples
     name: str = ""
+    ends: tuple[float | None, ...] = ()
+
+
+class Event(ctypes.Structure):
+    """espeak_EVENT of speak_lib.h."""
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),  # of a word's first character, from 1
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),  # milliseconds
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("name", ctypes.c_char * 8),
+    )
 
 
 def sentences(count: int, seed: int) -> list[str]:
@@ -102,10 +125,23 @@ def spoken(texts: Sequence[tuple[str, str]], seed: int) -> Iterator[Spoken]:
     rng = np.random.default_rng(seed)
     for text, name in texts:
         voice = f"{rng.choice(ACCENTS)}+{rng.choice(VARIANTS)}"
-        said, rate = _Library.opened().speak(text, voice, int(rng.integers(150, 190)), int(rng.integers(35, 65)))
+        library = _Library.opened()
+        said, rate = library.speak(text, voice, int(rng.integers(150, 190)), int(rng.integers(35, 65)))
         samples = np.pad(soxr.resample(said, rate, RATE), round(EDGE_S * RATE))
         noise = rng.normal(size=samples.size) * 10 ** (-rng.uniform(45, 60) / 20)
-        yield Spoken(text, (0.5 * samples / np.abs(samples).max() + noise).astype(np.float32), name)
+        ends = word_ends(text, library.starts, said, rate)
+        yield Spoken(text, (0.5 * samples / np.abs(samples).max() + noise).astype(np.float32), name, ends)
+
+
+def word_ends(text: str, starts: Mapping[int, float], said: NDArray[np.float32], rate: int) -> tuple[float | None, ...]:
+    """Seconds where each word ends, with the silence in front: where the next one begins, or the sound ends.
+
+    starts: seconds in `said`, by the place of the word's first letter in the text, from 0.
+    """
+    places = [at for at, letter in enumerate(text) if letter != " " and (not at or text[at - 1] == " ")]
+    last = np.flatnonzero(np.abs(said) > QUIET)
+    ends = [starts.get(place) for place in places[1:]] + [(float(last[-1]) + 1) / rate if last.size else None]
+    return tuple(None if end is None else EDGE_S + end for end in ends)
 
 
 def installed() -> bool:
@@ -125,7 +161,8 @@ class _Library:
         if self.rate <= 0:
             raise RuntimeError(f"espeak-ng finds no voices in {folder}")
         self._parts: list[NDArray[np.int16]] = []
-        take = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+        self.starts: dict[int, float] = {}  # of the last text's words: seconds by the place of the first letter
+        take = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(Event))
         self._callback = take(self._take)
         self._library.espeak_SetSynthCallback(self._callback)
 
@@ -140,13 +177,16 @@ class _Library:
             raise RuntimeError(f"espeak-ng has no voice {voice}")
         self._library.espeak_SetParameter(RATE_PARAMETER, rate, 0)
         self._library.espeak_SetParameter(PITCH_PARAMETER, pitch, 0)
-        self._parts = []
+        self._parts, self.starts = [], {}
         data = text.encode() + b"\0"
         self._library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 1, 0, UTF8, None, None)
         self._library.espeak_Synchronize()
         return np.concatenate(self._parts) / np.float32(32768), int(self.rate)
 
-    def _take(self, samples: ctypes._Pointer[ctypes.c_short], count: int, _: int) -> int:
+    def _take(self, samples: ctypes._Pointer[ctypes.c_short], count: int, events: ctypes._Pointer[Event]) -> int:
+        for event in takewhile(lambda each: each.type != NO_EVENT, (events[at] for at in itertools.count())):
+            if event.type == WORD_EVENT:
+                self.starts[event.text_position - 1] = event.audio_position / 1000
         if samples and count > 0:
             self._parts.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0

@@ -51,13 +51,23 @@ def probe_audio(path: Path | str) -> AudioInfo:
         return _info(sound)
 
 
-def load_audio(path: Path | str, sample_rate: int = SAMPLE_RATE) -> Float32:
-    """All samples [samples] of a recording, as `stream_audio` gives them."""
-    return np.concatenate(list(_resampled(Path(path), sample_rate)))
+def load_audio(
+    path: Path | str, sample_rate: int = SAMPLE_RATE, start_s: float = 0.0, duration_s: float | None = None
+) -> Float32:
+    """All samples [samples] of a recording or a piece of it, as `stream_audio` gives them."""
+    return np.concatenate(list(_resampled(Path(path), sample_rate, start_s, duration_s)))
 
 
-def stream_audio(path: Path | str, chunk_samples: int, sample_rate: int = SAMPLE_RATE) -> Iterator[Float32]:
+def stream_audio(
+    path: Path | str,
+    chunk_samples: int,
+    sample_rate: int = SAMPLE_RATE,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+) -> Iterator[Float32]:
     """A recording in blocks [chunk_samples] of floats in [-1, 1]; the last block may be shorter.
+
+    start_s, duration_s: the piece that is meant, to the end if None. What lies outside of it isn't read.
 
     Channels are averaged and the result is resampled to `sample_rate` in Hz. The samples don't depend on
     `chunk_samples`. The file is opened at the first block. Raises `AudioError` for a missing, empty, corrupt or
@@ -67,7 +77,7 @@ def stream_audio(path: Path | str, chunk_samples: int, sample_rate: int = SAMPLE
         raise ValueError(f"chunk_samples must be at least 1, not {chunk_samples}")
     if sample_rate < 1:
         raise ValueError(f"sample_rate must be at least 1 Hz, not {sample_rate}")
-    return _rechunked(_resampled(Path(path), sample_rate), chunk_samples)
+    return _rechunked(_resampled(Path(path), sample_rate, start_s, duration_s), chunk_samples)
 
 
 def _rechunked(blocks: Iterator[Float32], chunk: int) -> Iterator[Float32]:
@@ -82,10 +92,12 @@ def _rechunked(blocks: Iterator[Float32], chunk: int) -> Iterator[Float32]:
         yield held
 
 
-def _resampled(path: Path, sample_rate: int) -> Iterator[Float32]:
+def _resampled(path: Path, sample_rate: int, start_s: float, duration_s: float | None) -> Iterator[Float32]:
     with _opened(path) as sound:
-        resample = resampler(_info(sound).sample_rate, sample_rate, path)
-        for block in _mono_blocks(sound, path):
+        info = _info(sound)
+        begin, end = _piece(info, path, start_s, duration_s)
+        resample = resampler(info.sample_rate, sample_rate, path)
+        for block in _mono_blocks(sound, path, begin, end):
             yield resample(block, False)
         yield resample(np.empty(0, np.float32), True)
 
@@ -101,11 +113,23 @@ def resampler(given: int, wanted: int, name: Path | str) -> Callable[[Float32, b
     return lambda block, last: stream.resample_chunk(block, last=last)
 
 
-def _mono_blocks(sound: Any, path: Path) -> Iterator[Float32]:
-    expected, read = _info(sound).samples, 0
-    while read < expected:
+def _piece(info: AudioInfo, path: Path, start_s: float, duration_s: float | None) -> tuple[int, int]:
+    """First sample of a piece, and the one behind its last; it ends with the recording at the latest."""
+    begin = round(start_s * info.sample_rate)
+    end = info.samples if duration_s is None else min(info.samples, round((start_s + duration_s) * info.sample_rate))
+    if not 0 <= begin < end:
+        problem = f"there is no sound from {start_s:g} s to {end / info.sample_rate:g} s of its {info.seconds:g} s"
+        raise AudioError(path, problem, "check where the piece begins and ends")
+    return begin, end
+
+
+def _mono_blocks(sound: Any, path: Path, begin: int, end: int) -> Iterator[Float32]:
+    expected, read = _info(sound).samples, begin
+    if begin:
+        sound.seek(begin)
+    while read < end:
         try:
-            block = sound.read(_READ_FRAMES, dtype="float32", always_2d=True)
+            block = sound.read(min(_READ_FRAMES, end - read), dtype="float32", always_2d=True)
         except RuntimeError as error:
             raise _corrupt(path, f"its sound can't be decoded after sample {read} ({_reason(error)})") from error
         if not block.shape[0]:

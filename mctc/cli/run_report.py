@@ -38,7 +38,7 @@ def as_record(
 
     text: None where labels mean nothing or aren't named.
     """
-    first = transcript.first_s
+    first, late = transcript.first_s, transcript.first_late_s
     record = {
         "model": built.model,
         "audio": audio,
@@ -60,7 +60,7 @@ def as_record(
         "latency_ms": latency_ms(built),
         "real_time_factor": transcript.real_time_factor,
         "first_label_s": first,
-        "first_label_late_ms": None if first is None else 1000 * late_s(transcript, first),
+        "first_label_late_ms": None if late is None else 1000 * late,
         "tokens": [{"token": token, "frame": frame} for token, frame in transcript.emissions],
     }
     return {**record, **_costs(transcript)} if stats else record
@@ -75,16 +75,11 @@ def _costs(transcript: Transcript) -> dict[str, Any]:
     }
 
 
-def late_s(transcript: Transcript, first: float) -> float:
-    """Seconds from the sound of the first label's frame until the label was known."""
-    return first - transcript.emissions[0][1] * transcript.frame_s if transcript.emissions else 0.0
-
-
 def summary(transcript: Transcript) -> str:
     """Speed and delay in one line."""
     text = f"{transcript.audio_s:.1f} s of audio, real-time factor {transcript.real_time_factor:.2f}"
-    first = transcript.first_s
-    return text if first is None else f"{text}, first word {1000 * late_s(transcript, first):.0f} ms after its sound"
+    late = transcript.first_late_s
+    return text if late is None else f"{text}, first word {1000 * late:.0f} ms after its sound"
 
 
 def cost_lines(built: Built, audio: str, precision: str | None, transcript: Transcript) -> list[str]:
@@ -103,8 +98,8 @@ def cost_lines(built: Built, audio: str, precision: str | None, transcript: Tran
     text.append(f"  real-time factor {transcript.real_time_factor:.3f} on this machine")
     if latency is not None:
         text.append(f"  algorithmic latency {latency:g} ms: the chunk and what the encoder looks ahead")
-    if transcript.first_s is not None:
-        told = f"{transcript.first_s:.2f} s, {1000 * late_s(transcript, transcript.first_s):.0f} ms after its sound"
+    if transcript.first_s is not None and transcript.first_late_s is not None:
+        told = f"{transcript.first_s:.2f} s, {1000 * transcript.first_late_s:.0f} ms after its sound"
         text.append(f"  first word after {told}, were the audio live")
     called = " and ".join(f"{count} {name}" for name, count in transcript.calls.items())
     found = f"  {transcript.frames} encoded frames, {len(transcript.emissions)} labels"

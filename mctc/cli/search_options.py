@@ -13,6 +13,7 @@ from mctc.diagnostics.errors import UsageError
 if TYPE_CHECKING:
     from mctc.decode.fusion import Scorer
     from mctc.decode.settings import Settings
+    from mctc.runtime.scorers import Fused
     from mctc.runtime.searched import Recogniser
 
 NAMELESS = "mctc build --tokens FILE says what its classes stand for"
@@ -52,24 +53,32 @@ def settings_of(options: dict[str, Any]) -> Settings:
     return Settings(**{name: options.pop(name) for name in NAMES})
 
 
+def fused_of(options: dict[str, Any], settings: Settings) -> Fused:
+    """What is fused into a search; takes its options out of those of a command. Raises UsageError for any with greedy
+    search."""
+    from mctc.runtime.scorers import Fused
+
+    hotwords, boost, ngrams = (options.pop(name) for name in ("hotwords", "boost", "ngrams"))
+    fused = Fused(hotwords, boost, tuple(_weighed(each) for each in ngrams))
+    if fused and settings.method == "greedy":
+        raise UsageError(
+            "hotwords and n-grams choose among hypotheses, and greedy search has one",
+            hint="--search time-synchronous, or --search beam",
+        )
+    return fused
+
+
 def scorers_asked(options: dict[str, Any], model: Recogniser, settings: Settings) -> list[Scorer]:
     """The scorers of a search; takes their options out of those of a command.
 
     Raises UsageError for any with greedy search or for a build without tokens, and what reading their files raises.
     """
-    hotwords, boost, ngrams = (options.pop(name) for name in ("hotwords", "boost", "ngrams"))
-    if hotwords is None and not ngrams:
+    fused = fused_of(options, settings)
+    if not fused:
         return []
-    if settings.method == "greedy":
-        raise UsageError(
-            "hotwords and n-grams choose among hypotheses, and greedy search has one",
-            hint="--search time-synchronous, or --search beam",
-        )
     if model.built.tokens is None:
         raise UsageError(f"{model.built.folder} has no tokens to spell hotwords and n-grams with", hint=NAMELESS)
-    from mctc.runtime.scorers import scorers_of
-
-    return scorers_of(model.built.tokens, model.vocabulary.size, hotwords, boost, [_weighed(each) for each in ngrams])
+    return fused.scorers(model.built.tokens, model.vocabulary.size)
 
 
 def _weighed(text: str) -> tuple[Path, float]:

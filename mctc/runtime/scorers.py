@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mctc.decode.arpa import read_arpa
@@ -14,6 +14,23 @@ from mctc.diagnostics.errors import MctcError
 from mctc.tokens import Tokens, TokensError
 
 SPACE = b" "
+
+
+@dataclass(frozen=True)
+class Fused:
+    """Files of what is fused into a search; n-grams with their weights."""
+
+    hotwords: Path | None = None
+    boost: float = 1.0
+    ngrams: tuple[tuple[Path, float], ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.hotwords is not None or bool(self.ngrams)
+
+    def scorers(self, tokens: Tokens, size: int) -> list[Scorer]:
+        """size: labels of the model. Raises HotwordsError and ArpaError."""
+        found: list[Scorer] = [] if self.hotwords is None else [hotwords_of(self.hotwords, tokens, size, self.boost)]
+        return [*found, *(ngram_of(path, tokens, size, weight) for path, weight in self.ngrams)]
 
 
 class HotwordsError(MctcError):
@@ -52,14 +69,6 @@ def ngram_of(path: Path, tokens: Tokens, size: int, weight: float) -> NGramScore
     if 2 * sum((name,) in model.entries for name in spoken) > len(spoken):
         return NGramScorer(model, names, weight)
     return WordNGramScorer(model, [tokens.piece(at) for at in range(size)], weight)
-
-
-def scorers_of(
-    tokens: Tokens, size: int, hotwords: Path | None, boost: float, ngrams: Sequence[tuple[Path, float]]
-) -> list[Scorer]:
-    """All that is asked for; `ngrams` with their weights. Raises HotwordsError and ArpaError."""
-    found: list[Scorer] = [] if hotwords is None else [hotwords_of(hotwords, tokens, size, boost)]
-    return [*found, *(ngram_of(path, tokens, size, weight) for path, weight in ngrams)]
 
 
 def _between_words(tokens: Tokens) -> int | None:

@@ -49,9 +49,21 @@ class Transcript:
         return [emission for best in self.best for emission in zip(best.ids, best.frames)]
 
     @property
+    def first_late_s(self) -> float | None:
+        """Seconds from the sound of the first label's frame until the label was known; None where nothing was said."""
+        return (
+            self.first_s - self.emissions[0][1] * self.frame_s if self.first_s is not None and self.emissions else None
+        )
+
+    @property
+    def work_s(self) -> float:
+        """Seconds of work."""
+        return sum(cost.total for cost in self.costs)
+
+    @property
     def real_time_factor(self) -> float:
         """Seconds of work per second of audio."""
-        return sum(cost.total for cost in self.costs) / self.audio_s if self.audio_s else 0.0
+        return self.work_s / self.audio_s if self.audio_s else 0.0
 
 
 Watcher = Callable[[Transcript], None]
