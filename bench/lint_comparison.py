@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mctc.lint.coreml.formats.words import portion
+
 DEVICE = "m4"
 SEVERITIES = ("error", "warning", "performance", "numerics", "info")
 HEAD = """# A naive package and mct_small's, side by side
@@ -93,7 +95,6 @@ class Side:
     def rows(self) -> list[tuple[str, str]]:
         kinds = Counter(op["type"] for op in self.function["ops"])
         counts = Counter(finding["severity"] for finding in self.package["findings"])
-        shares = self.function["shares"]
         memory = self.function["memory"]
         return [
             ("ops", f"{len(self.function['ops'])}"),
@@ -102,11 +103,14 @@ class Side:
             ("weights, MB", f"{self.package['weight_bytes'] / 1e6:.1f}"),
             ("padded tensors, MB", f"{memory['padded'] / 1e6:.1f}"),
             *((f"{severity} findings", f"{counts[severity]}") for severity in SEVERITIES),
-            ("predicted on the Neural Engine, of estimated CPU time", f"{100 * shares['ane']:.0f} %"),
-            ("doubtful", f"{100 * shares['doubtful']:.0f} %"),
-            ("predicted on the CPU", f"{100 * shares['cpu']:.0f} %"),
+            ("predicted on the Neural Engine, of estimated CPU time", self.share("ane")),
+            ("doubtful", self.share("doubtful")),
+            ("predicted on the CPU", self.share("cpu")),
             ("estimated saving against all on the CPU, ms", f"{self.function['saving_us'] / 1000:.2f}"),
         ]
+
+    def share(self, where: str) -> str:
+        return portion(self.function["shares"][where], self.function["op_counts"][where], len(self.function["ops"]))
 
 
 def findings(naive: Side, ours: Side) -> str:

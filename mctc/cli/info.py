@@ -39,13 +39,16 @@ def info(paths: tuple[Path, ...], form: str, shapes: tuple[str, ...], everything
     from mctc.lint.coreml.report import Unchecked
     from mctc.lint.coreml.sizes import check_names, read_shapes
     from mctc.lint.coreml.summary import summary_of
+    from mctc.package import ForeignModel
 
     wanted = read_shapes(shapes)
     models = [model for path in packages_of(paths) for model in models_of(path)]
     unread = [model for model in models if isinstance(model, Unchecked)]
     read = [summary_of(model, wanted) for model in models if not isinstance(model, Unchecked)]
     if read:
-        check_names(wanted, [port.name for each in read for function in each.functions for port in function.inputs])
+        inputs = [port.name for each in read for function in each.functions for port in function.inputs]
+        inputs += [feature.name for model in models if isinstance(model, ForeignModel) for feature in model.inputs]
+        check_names(wanted, inputs)
     if form == "json":
         click.echo(summaries_json(read, unread))
     else:
