@@ -30,6 +30,7 @@ HEAD = struct.pack("<II", 1, 2)
 
 def fill(path: Path, copy: Path) -> None:
     """Writes the copy. Links are followed, and what is no regular file is left out."""
+    path = path.resolve()
     if path.is_dir():
         shutil.copytree(path, copy, ignore_dangling_symlinks=True)
     else:

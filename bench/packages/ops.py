@@ -1,4 +1,4 @@
-"""Ops of MIL in torch, in double precision: a second meaning of each, written from coremltools' documentation of it.
+"""Ops of MIL in torch: a second meaning of each, written from coremltools' documentation of it.
 
 Constants come as Python values or arrays, tensors as torch's; an operand that isn't bound is left out, so that the
 defaults of the documentation are those of these functions.
@@ -14,25 +14,20 @@ import torch
 from torch.nn import functional as nn
 
 Tensor = torch.Tensor
-FLOAT = torch.float64
-DTYPES = {
-    "fp16": FLOAT, "fp32": FLOAT, "int32": torch.int64, "int16": torch.int64, "uint16": torch.int64,
-    "int8": torch.int64, "uint8": torch.int64, "bool": torch.bool,
-}  # fmt: skip
+DTYPES = {**{f"{sign}int{bits}": torch.int64 for sign in ("", "u") for bits in (8, 16, 32)}, "bool": torch.bool}
+"""What a cast makes; every float is one of torch's default type."""
 
 
 def ints(value: Any) -> list[int]:
-    return [
-        int(each) for each in np.asarray(torch.as_tensor(value) if isinstance(value, Tensor) else value).reshape(-1)
-    ]
+    return [int(each) for each in np.asarray(value).reshape(-1)]
 
 
 def tensor(value: Any) -> Tensor:
-    """A tensor of a constant or of a tensor: floats in double precision."""
+    """A tensor of a constant or of a tensor: floats in torch's default type, which the caller sets."""
     found = value if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
-    return (
-        found.to(FLOAT) if found.is_floating_point() else found if found.dtype == torch.bool else found.to(torch.int64)
-    )
+    if found.is_floating_point():
+        return found.to(torch.get_default_dtype())
+    return found if found.dtype == torch.bool else found.to(torch.int64)
 
 
 def edges(size: Sequence[int], kernel: Sequence[int], strides: Sequence[int], spread: Sequence[int], kind: str,
@@ -244,6 +239,23 @@ def gather_along_axis(x: Any, indices: Any, axis: Any = 0, validate_indices: Any
     return torch.take_along_dim(x, indices % x.shape[int(axis)], dim=int(axis))
 
 
+def scatter(data: Any, indices: Any, updates: Any, axis: Any = 0, mode: Any = "add",
+            validate_indices: Any = False) -> Any:  # fmt: skip
+    data, places = tensor(data), tensor(indices).reshape(-1)
+    if tensor(indices).ndim != 1 or str(mode) not in ("add", "update"):
+        raise NotImplementedError(f"scatter with mode {mode} and indices of rank {tensor(indices).ndim}")
+    put = data.index_add if str(mode) == "add" else data.index_copy
+    return put(int(axis), places % data.shape[int(axis)], tensor(updates))
+
+
+def list_scatter(ls: Any, indices: Any, value: Any) -> Any:
+    """The list with rows of a tensor in the places of its elements."""
+    made = list(ls) + [None] * max(0, max(ints(indices), default=-1) + 1 - len(ls))
+    for place, row in zip(ints(indices), tensor(value), strict=True):
+        made[place] = row
+    return made
+
+
 def reduced(run: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def op(x: Any, axes: Any = None, keep_dims: Any = False) -> Any:
         x = tensor(x)
@@ -296,7 +308,7 @@ def binary(run: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
 
 
 def cast(x: Any, dtype: Any) -> Any:
-    x, wanted = tensor(x), DTYPES[str(dtype)]
+    x, wanted = tensor(x), DTYPES.get(str(dtype), torch.get_default_dtype())
     return x.trunc().to(wanted) if x.is_floating_point() and wanted is torch.int64 else x.to(wanted)
 
 
@@ -353,6 +365,13 @@ OPS: dict[str, Callable[..., Any]] = {
     "shape": lambda x: torch.tensor(tensor(x).shape),
     "select": lambda cond, a, b: torch.where(tensor(cond).bool(), tensor(a), tensor(b)),
     "identity": lambda x: x,
+    "scatter": scatter,
+    "make_list": lambda init_length=1, **_: [None] * int(init_length),
+    "list_length": lambda ls: torch.tensor(len(ls)),
+    "list_read": lambda ls, index: ls[int(index)],
+    "list_write": lambda ls, index, value: list_scatter(ls, [int(index)], tensor(value)[None]),
+    "list_gather": lambda ls, indices: torch.stack([ls[place] for place in ints(indices)]),
+    "list_scatter": list_scatter,
     "pixel_shuffle": lambda x, upscale_factor: nn.pixel_shuffle(tensor(x), int(upscale_factor)),
     "space_to_depth": lambda x, block_size: nn.pixel_unshuffle(tensor(x), int(block_size)),
 }  # fmt: skip

@@ -12,7 +12,7 @@ from bench.process import Command, ProcessError, measure
 from bench.setting import Setting
 
 ROUNDING = 1e-4
-"""Largest difference over largest magnitude of two computations in fp32 and fp64 of one program."""
+"""That of bench.packages.witness, which needs torch."""
 CODE = "import sys; sys.path.append(sys.argv.pop(1)); from bench.packages.{} import main; main(sys.argv[1:])"
 SUFFIXES = (".mlpackage", ".mlmodelc", ".mlmodel")
 Entry = dict[str, Any]
@@ -43,16 +43,23 @@ class Tried:
     @property
     def agreeing(self) -> set[tuple[str, str]]:
         """Member and function of every program whose outputs were compared, and none of them differed."""
-        differing = {_key(entry) for entry in self.compared if worst(entry) > ROUNDING}
+        differing = {_key(entry) for entry in self.differing}
         return {_key(entry) for entry in self.compared if entry.get("differences")} - differing
 
     @property
     def differing(self) -> list[Entry]:
-        return [entry for entry in self.compared if entry.get("differences") and worst(entry) > ROUNDING]
+        return [entry for entry in self.compared if not within(entry)]
 
 
 def _key(entry: Entry) -> tuple[str, str]:
     return entry["member"], entry["function"]
+
+
+def within(entry: Entry) -> bool:
+    """Whether every output differs by rounding alone: by ROUNDING, or by twice what a unit in the last place of every
+    value on the way makes of it."""
+    own = entry.get("rounding", {})
+    return all(gap <= max(ROUNDING, 2 * own.get(name, 0.0)) for name, gap in entry.get("differences", {}).items())
 
 
 def worst(entry: Entry) -> float:
@@ -90,7 +97,7 @@ def attempt(setting: Setting, path: Path, work: Path) -> Tried:
 
 def _compared(setting: Setting, path: Path, work: Path) -> list[Entry]:
     """Entries of the comparison; a compiled model has no second reader."""
-    if path.suffix.lower() == ".mlmodelc":
+    if (path / "model.mil").exists():
         return []
     try:
         return _lines(setting, "witness", path, work)

@@ -22,7 +22,7 @@ class AbsentFile(PackageError):  # noqa: N818
 
     def __init__(self, path: Path, found: Placeholder) -> None:
         super().__init__(f"{path}: {found.what}", hint=found.hint)
-        self.path, self.what = path, found.what
+        self.path, self.what, self.found = path, found.what, found
 
 
 class UnknownElementType(PackageError):  # noqa: N818

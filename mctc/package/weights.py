@@ -80,6 +80,7 @@ class Weights:
         try:
             return BlobFile(inside(self._limit, self._folder / relative))
         except AbsentFile as error:
+            named = AbsentFile(self._folder / relative, error.found)  # as the program names it, no link resolved
             if self._may_be_absent:
-                return error
-            raise
+                return named
+            raise named from error

@@ -85,11 +85,17 @@ def _inside(folder: Path) -> Iterator[Path]:
         names = sorted([*folders, *(name for name in files if _is_model(name))])
         walked = []
         for name in names:
-            if Path(name).suffix.lower() in FOLDERS or name not in folders:
+            if name not in folders or _is_package(here / name):
                 yield here / name
             elif name not in SKIPPED and not name.startswith("."):
                 walked.append(name)
         folders[:] = walked
+
+
+def _is_package(folder: Path) -> bool:
+    """Whether a folder is a model by its name; people also call a compiled one .mlmodel."""
+    suffix = folder.suffix.lower()
+    return suffix in FOLDERS or (suffix == FILE and any((folder / mark).is_file() for mark in MARKS))
 
 
 def _is_model(name: str) -> bool:

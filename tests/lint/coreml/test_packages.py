@@ -63,6 +63,12 @@ def test_what_macos_keeps_beside_files_is_no_model(folder: Path) -> None:
     assert names("sub", ".") == ["sub/old.mlmodel", "sub/whole.mlmodelc", "encoder.mlpackage"]
 
 
+def test_a_compiled_model_that_is_called_mlmodel_is_found(folder: Path) -> None:
+    (folder / "sub/compiled.mlmodel").mkdir()
+    (folder / "sub/compiled.mlmodel/model.mil").touch()
+    assert names("sub") == ["sub/compiled.mlmodel", "sub/old.mlmodel", "sub/whole.mlmodelc"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
