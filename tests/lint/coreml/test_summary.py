@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from inspect import cleandoc
 
 import pytest
@@ -69,7 +70,7 @@ def test_a_weight_that_two_steps_unpack_is_one() -> None:
 
 
 def test_the_text_fits_a_terminal_and_the_json_holds_the_same() -> None:
-    summary = of(PROGRAM)
+    summary = replace(of(PROGRAM), path="models/" * 20 + "m.mlpackage")
     text = render_summary(summary)
     assert max(map(len, text.splitlines())) <= 80
     assert "input   mel  fp16[1, 80, 100]" in text

@@ -25,7 +25,7 @@ def render_summary(summary: Summary, *, color: bool = False, everything: bool = 
 
 def _lines(summary: Summary, color: bool, everything: bool) -> Iterator[str]:
     label = f"{summary.path}/{summary.member}" if summary.member else summary.path
-    yield paint(clean(label), BOLD, color)
+    yield from (paint(line, BOLD, color) for line in wrapped(label, 0, 0))
     needs = f", {summary.opset}: {summary.needs} and later" if summary.opset else ""
     kind = {"mlProgram": "ML program"}.get(summary.kind, summary.kind)
     yield from wrapped(f"{summary.container}, {kind} of specification {summary.spec_version}{needs}", 2)
