@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mctc.runtime.built import Built
 
 FORMS = ("text", "json", "srt", "vtt", "ctm")
+ONE_A_FILE = ("srt", "vtt")  # forms of one recording alone
 ENCODINGS = ("s16", "s32", "f32")
 ARRAYS = ("function", "state", "state_output")  # options of arrays alone
 
@@ -95,6 +96,7 @@ def run(built: Path, inputs: tuple[str, ...], form: str | None, as_json: bool, *
     from mctc.runtime.built import open_built
 
     wanted = Wanted("json" if as_json else form or "text", options["stats"], len(given) > 1, options["output"])
+    _check_places(given, wanted)
     with blamed(built):
         hear = _hearer(open_built(built), wanted, options)
         return _over_all(given, pcm, hear, wanted)
@@ -115,6 +117,20 @@ def _given(options: dict[str, Any], arrays: bool) -> list[Any]:
 
         return [bundled_recording()]
     return expanded([*kinds[0], *kinds[1]])
+
+
+def _check_places(given: Sequence[Any], wanted: Wanted) -> None:
+    """Raises UsageError where transcripts of several recordings would end up in one place."""
+    if not wanted.several:
+        return
+    if wanted.output is None and wanted.form in ONE_A_FILE:
+        raise UsageError(f"{wanted.form} of several recordings is a file each: --output says in which folder")
+    stems: dict[str, Any] = {}
+    for each in given if wanted.output is not None else ():
+        stem = each.stem if isinstance(each, Path) else str(each)
+        if stem in stems:
+            raise UsageError(f"{stems[stem]} and {each} would be written into one file", hint="take one of them alone")
+        stems[stem] = each
 
 
 def _pcm(options: dict[str, Any], given: Sequence[Any]) -> Pcm | None:

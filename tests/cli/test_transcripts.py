@@ -112,6 +112,19 @@ def test_transcripts_are_written_into_files(place: Path, tmp_path: Path, command
     assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["one.srt", "two.srt"]
 
 
+def test_transcripts_of_several_recordings_do_not_end_up_in_one_place(
+    place: Path, tmp_path: Path, command: Command
+) -> None:
+    done = command("run", place / "trained", place / "talks", "--format", "srt")
+    assert done.code == 2
+    assert "srt of several recordings is a file each" in done.err
+    twice = (place / "talks/one.wav", tmp_path / "one.wav")
+    done = command("run", place / "trained", *twice, "--output", tmp_path / "all")
+    assert done.code == 2
+    assert "would be written into one file" in done.err
+    assert not (tmp_path / "all").exists()
+
+
 def test_raw_samples_on_standard_input_are_heard_as_they_come(place: Path, command: Command) -> None:
     sound = (place / "talk.pcm").read_bytes()
     assert command("run", place / "trained", "-", "--pcm", "s16", stdin=sound).out == f"{SAID}\n"
