@@ -34,7 +34,7 @@ COMMANDS = {
         "mctc.cli.import_weights", "import_weights", "Bring a checkpoint of another library under a spec's names."
     ),
     "run": Entry("mctc.cli.run", "run", "Run a built package over audio or arrays."),
-    "score": Entry("mctc.cli.score", "score", "Count the errors of a build over recordings whose words are known."),
+    "score": Entry("mctc.cli.score", "score", "Count the errors of a build over known recordings."),
     "why": Entry("mctc.cli.why", "why", "Trace ops or parameters of a build back to the spec."),
     "compare": Entry("mctc.cli.compare", "compare", "Compare what models cost, from specs or builds."),
     "verify": Entry("mctc.cli.verify", "verify", "Prove a build: every rung of the ladder, measured."),

@@ -52,6 +52,7 @@ class TorchEngine:
         for module in self.model.modules():
             if type(module).__name__ == QUANTIZER:
                 module.mode = "on"
+                module.forward = _once(module.forward)
 
     def function(self, name: str | None = None) -> TorchFunction:
         """A component by the name of its class: its step, or its forward where it has no state or that is named."""
@@ -65,6 +66,18 @@ class TorchEngine:
         held, own = Held(self.whole).tensors, dict(self.model.named_parameters(recurse=False))
         shared = {n: own[n] if held[n].quantization is None else self.model.stored(n) for n in own}
         return TorchFunction(name or wanted, component, call, shared, self.whole.functions[key])
+
+
+def _once(quantize: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What gives the first result again: a quantiser belongs to one weight, and no weight of an engine changes."""
+    held: list[Any] = []
+
+    def stored(weight: Any) -> Any:
+        if not held:
+            held.append(quantize(weight))
+        return held[0]
+
+    return stored
 
 
 class TorchFunction:

@@ -160,3 +160,15 @@ def test_the_bundled_recording_is_ten_seconds_or_so_of_sixteen_kilohertz_speech(
 def test_the_sound_libraries_are_imported_only_when_a_file_is_opened() -> None:
     script = "import sys, mctc.audio, mctc.decode; sys.exit(bool({'soundfile', 'soxr', 'torch'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_piece_is_what_lies_between_its_ends(tmp_path: Path) -> None:
+    path = tmp_path / "tone.flac"
+    soundfile.write(path, tone(16000, 2.5), 16000, subtype="PCM_16")
+    whole = load_audio(path)
+    assert np.array_equal(load_audio(path, start_s=0.25, duration_s=1.5), whole[4000:28000])
+    assert np.array_equal(load_audio(path, start_s=2.0, duration_s=9.0), whole[32000:])
+    assert np.array_equal(np.concatenate(list(stream_audio(path, 100, start_s=2.0))), whole[32000:])
+    for start, duration in ((2.5, None), (-1.0, None), (1.0, 0.0)):
+        with pytest.raises(AudioError, match=r"there is no sound from .* of its 2\.5 s"):
+            load_audio(path, start_s=start, duration_s=duration)
