@@ -11,7 +11,7 @@ import click
 from mctc.cli.options import PATH, plugin_option
 from mctc.cli.recording import AUDIO, STANDARD_INPUT, Pcm, Source, expanded, listening, opened
 from mctc.cli.run_arrays import run_over_arrays
-from mctc.cli.search_options import scorers_asked, search_options, settings_of
+from mctc.cli.search_options import decoder_options, scorers_asked, search_options, settings_of
 from mctc.diagnostics.errors import ExitCode, MctcError, UsageError
 
 if TYPE_CHECKING:
@@ -61,15 +61,7 @@ Hear = Callable[[Source, "Wanted"], str]
     help="That of the build if left out. A Core ML program in fp16 is rounded after every operation, in fp32 never.",
 )  # fmt: skip
 @click.option("--weights", type=PATH, metavar="FILE", help="The checkpoint of a torch build with trained weights.")
-@click.option("--start", multiple=True, type=int, metavar="ID", help="A token that decoding starts from. Repeatable.")
-@click.option("--end", type=int, metavar="ID", help="The token that ends an utterance.")
-@click.option(
-    "--max-tokens", default=200, show_default=True, type=click.IntRange(1), help="Most tokens of an utterance."
-)
-@click.option(
-    "--table", "tables", multiple=True, metavar="INPUT=FILE",
-    help="The rows that a decoder's input takes: FILE.npy or WEIGHTS.safetensors:NAME. Repeatable.",
-)  # fmt: skip
+@decoder_options
 @plugin_option
 def run(built: Path, inputs: tuple[str, ...], form: str | None, as_json: bool, **options: Any) -> int:
     """Run a build over recordings, or a package over arrays.

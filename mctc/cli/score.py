@@ -13,7 +13,7 @@ import click
 
 from mctc.cli.options import PATH, plugin_option
 from mctc.cli.progress import progress
-from mctc.cli.search_options import fused_of, search_options, settings_of
+from mctc.cli.search_options import decoder_options, fused_of, search_options, settings_of
 from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import ExitCode, UsageError
 
@@ -52,6 +52,7 @@ NORMALISERS = ("english", "basic", "simple", "none")
 @search_options
 @click.option("--precision", type=click.Choice(["fp16", "fp32"]), help="That of the build if left out.")
 @click.option("--weights", type=PATH, metavar="FILE", help="The checkpoint of a torch build with trained weights.")
+@decoder_options
 @plugin_option
 def score(given: tuple[Path, ...], merge: bool, **options: Any) -> int:
     """Count the errors of a build over recordings whose words are known.
@@ -62,9 +63,6 @@ def score(given: tuple[Path, ...], merge: bool, **options: Any) -> int:
 
     Exits with 0 whatever the rates are, with 1 where anything can't be heard or read.
     """
-    from mctc.score.normalise import normaliser
-
-    normaliser(options["normaliser"])  # what isn't installed is told before anything is heard
     result = _merged(given, options) if merge else _scored(given, options)
     _put(result, options)
     return ExitCode.OK
@@ -82,7 +80,9 @@ def _merged(given: Sequence[Path], options: dict[str, Any]) -> Result:
 
 def _scored(given: Sequence[Path], options: dict[str, Any]) -> Result:
     """Hears what is asked for. Sets the shard's own names of the files that are written."""
+    from mctc.score.alignment import jiwer
     from mctc.score.manifests.read import read_data
+    from mctc.score.normalise import normaliser
     from mctc.score.result import identity, result_of
     from mctc.score.shard import asked
     from mctc.score.work import Task
@@ -93,6 +93,7 @@ def _scored(given: Sequence[Path], options: dict[str, Any]) -> Result:
             f"{'two builds' if builds > 1 else 'a build'} and what to score are needed",
             hint=f"mctc score {'BUILD ' * builds}DATA...{' --paired' * (builds - 1)}",
         )
+    normaliser(options["normaliser"]), jiwer()  # what isn't installed is told before anything is heard
     shard = asked(options["shard"], os.environ)
     _name_files(options, shard)
     systems = _systems(given[:builds], options)
@@ -107,12 +108,15 @@ def _scored(given: Sequence[Path], options: dict[str, Any]) -> Result:
 
 
 def _systems(folders: Sequence[Path], options: dict[str, Any]) -> list[System]:
+    from mctc.runtime.utterance import Search
     from mctc.score.hear import System
 
     settings = settings_of(options)
     fused = fused_of(options, settings)
-    precision, weights = options["precision"], options["weights"]
-    return [System(folder, at, precision, weights, settings, fused) for at, folder in enumerate(folders)]
+    start, end = options["start"], options["end"]
+    decoding = None if not start or end is None else Search(start, end, options["max_tokens"])
+    asked = (options["precision"], options["weights"], settings, fused, decoding, options["tables"])
+    return [System(folder, at, *asked) for at, folder in enumerate(folders)]
 
 
 def _name_files(options: dict[str, Any], shard: Shard) -> None:

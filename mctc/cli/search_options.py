@@ -46,6 +46,22 @@ def search_options(command: Decorated) -> Decorated:
     return command
 
 
+def decoder_options(command: Decorated) -> Decorated:
+    """--start, --end, --max-tokens and --table, of an attention decoder."""
+    options = (
+        click.option("--start", multiple=True, type=int, metavar="ID",
+                     help="A token that decoding starts from. Repeatable."),
+        click.option("--end", type=int, metavar="ID", help="The token that ends an utterance."),
+        click.option("--max-tokens", default=200, show_default=True, type=click.IntRange(1),
+                     help="Most tokens of an utterance."),
+        click.option("--table", "tables", multiple=True, metavar="INPUT=FILE",
+                     help="The rows that a decoder's input takes: FILE.npy or WEIGHTS.safetensors:NAME. Repeatable."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def settings_of(options: dict[str, Any]) -> Settings:
     """The settings of a search; takes its options out of those of a command. Raises ValueError."""
     from mctc.decode.settings import Settings

@@ -10,7 +10,7 @@ from time import perf_counter
 import numpy as np
 
 from mctc.audio.load import load_audio
-from mctc.audio.mel import log_mel
+from mctc.audio.mel import MelConfig, log_mel
 from mctc.build.options import BuildError
 from mctc.checkpoint import SafeTensors
 from mctc.decode.label_beam import LabelSettings, label_beam
@@ -18,6 +18,7 @@ from mctc.ir.op import Array
 from mctc.runtime.arrays import read_npy
 from mctc.runtime.built import Built
 from mctc.runtime.encoder_decoder import EncoderDecoder
+from mctc.runtime.stream import Samples, mel_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Transcription:
 class Search:
     """From which tokens to start, the one to end at (below 0 where there is none), and how many to find at most."""
 
-    start: Sequence[int]
+    start: tuple[int, ...]
     end: int
     longest: int
 
@@ -52,16 +53,20 @@ def transcribe_utterance(
 
     Raises AudioError for a recording that can't be read, BuildError for a longer one or a build of another kind.
     """
-    model = EncoderDecoder(built, tables, precision, checkpoint)
-    if built.mel is None:
-        raise BuildError(f"{built.folder} takes no log-mel frames, so no recording can be fed to it")
-    config = built.mel
+    model, config = EncoderDecoder(built, tables, precision, checkpoint), mel_of(built)
+    return transcribe_samples(model, config, load_audio(audio, config.sample_rate), search, str(audio))
+
+
+def transcribe_samples(
+    model: EncoderDecoder, config: MelConfig, samples: Samples, search: Search, name: str
+) -> Transcription:
+    """Samples at the front end's rate of at most one utterance, with silence behind them. Raises BuildError, which
+    calls them `name`, for more."""
     started = perf_counter()
-    samples = load_audio(audio, config.sample_rate)
     seconds, room = len(samples) / config.sample_rate, model.utterance * config.hop
     if len(samples) > room:
         hint = "cut it where someone pauses"
-        raise BuildError(f"{audio} has {seconds:.1f} s, an utterance {room / config.sample_rate:g} s", hint=hint)
+        raise BuildError(f"{name} has {seconds:.1f} s, an utterance {room / config.sample_rate:g} s", hint=hint)
     mel = log_mel(np.pad(samples, (0, room - len(samples))), config)
     heard = perf_counter()
     model.hear(mel)

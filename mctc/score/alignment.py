@@ -42,7 +42,7 @@ class Counts:
 
 def words(said: Sequence[str], heard: Sequence[str]) -> tuple[Counts, list[Pair]]:
     """Counts of words, none of them with white space in it, and the words in pairs."""
-    found = _jiwer().process_words(" ".join(said), " ".join(heard))
+    found = jiwer().process_words(" ".join(said), " ".join(heard))
     pairs: list[Pair] = []
     for part in found.alignments[0]:
         one = list(said[part.ref_start_idx : part.ref_end_idx])
@@ -54,7 +54,7 @@ def words(said: Sequence[str], heard: Sequence[str]) -> tuple[Counts, list[Pair]
 
 def characters(said: str, heard: str) -> Counts:
     """Counts of characters, spaces between words among them."""
-    return _counts(_jiwer().process_characters(said, heard), len(said))
+    return _counts(jiwer().process_characters(said, heard), len(said))
 
 
 def _counts(found: Any, said: int) -> Counts:
@@ -65,9 +65,10 @@ def _filled(words: list[str], length: int) -> list[str | None]:
     return [*words, *[None] * (length - len(words))]
 
 
-def _jiwer() -> Any:
+def jiwer() -> Any:
+    """The library. Raises ScoreError where it isn't installed."""
     try:
-        import jiwer
+        import jiwer as library
     except ImportError as error:
         raise ScoreError(f"aligning texts needs the package jiwer ({error})", hint=EXTRA) from error
-    return jiwer
+    return library

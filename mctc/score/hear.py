@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mctc.audio.load import stream_audio
+from mctc.audio.load import load_audio, stream_audio
 from mctc.decode.settings import Settings
 from mctc.decode.timed import TimedWord
 from mctc.runtime.built import Built, open_built
+from mctc.runtime.encoder_decoder import EncoderDecoder, decoder_of
 from mctc.runtime.scorers import Fused
 from mctc.runtime.searched import recogniser
 from mctc.runtime.speech import listen
-from mctc.runtime.stream import Samples, SpeechStream
+from mctc.runtime.stream import Samples, SpeechStream, mel_of
+from mctc.runtime.utterance import Search, read_tables, transcribe_samples
 from mctc.score import alignment
 from mctc.score.errors import ScoreError
 from mctc.score.normalise import simple
@@ -27,7 +29,8 @@ Ear = Callable[[Utterance, int], Record]
 
 @dataclass(frozen=True)
 class System:
-    """What is scored: a build and how it is run. number: which of the builds it is, from 0."""
+    """What is scored: a build and how it is run. number: which of the builds it is, from 0. decoding, tables: of an
+    attention decoder (mctc.runtime.utterance)."""
 
     folder: Path
     number: int = 0
@@ -35,6 +38,8 @@ class System:
     weights: Path | None = None
     settings: Settings = field(default_factory=Settings)
     fused: Fused = field(default_factory=Fused)
+    decoding: Search | None = None
+    tables: tuple[str, ...] = ()
 
 
 def readable(system: System) -> Built:
@@ -50,8 +55,14 @@ def readable(system: System) -> Built:
 
 
 def opened(system: System) -> Ear:
-    """What hears with a build that searches over frames. Raises BuildError for another one."""
+    """What hears with a build. Raises BuildError for one that hears no speech, ScoreError for one that makes no text
+    and for an attention decoder without a start and an end."""
     built = readable(system)
+    return _decoding(system, built) if decoder_of(built) is not None else _searching(system, built)
+
+
+def _searching(system: System, built: Built) -> Ear:
+    """By a search over frames."""
     model, tokens = recogniser(built, system.precision, system.weights), built.tokens
     assert tokens is not None
     scorers = system.fused.scorers(tokens, model.vocabulary.size)
@@ -65,6 +76,27 @@ def opened(system: System) -> Ear:
         return Record(
             system.number, utterance.id, offset, utterance.text, " ".join(tokens.text(best.ids) for best in found.best),
             found.audio_s, found.work_s, found.first_late_s, delays(utterance.words, words, skipped / rate),
+        )  # fmt: skip
+
+    return hear
+
+
+def _decoding(system: System, built: Built) -> Ear:
+    """By an attention decoder, which says no times."""
+    if system.decoding is None:
+        raise ScoreError(
+            f"{system.folder} has a decoder: between which tokens does it write?", hint="--start and --end"
+        )
+    search, tokens, config = system.decoding, built.tokens, mel_of(built)
+    assert tokens is not None
+    model = EncoderDecoder(built, read_tables(system.tables), system.precision, system.weights)
+
+    def hear(utterance: Utterance, offset: int) -> Record:
+        samples = load_audio(utterance.audio, config.sample_rate, utterance.start, utterance.duration)
+        found = transcribe_samples(model, config, samples[offset * config.hop :], search, str(utterance.audio))
+        return Record(
+            system.number, utterance.id, offset, utterance.text, tokens.text(found.tokens), found.audio_s,
+            found.mel_s + found.encode_s + found.search_s,
         )  # fmt: skip
 
     return hear

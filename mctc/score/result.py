@@ -75,6 +75,7 @@ def _system(system: System) -> dict[str, Any]:
         "precision": system.precision or built.precision, "runtime": built.target.runtime,
         "search": {**asdict(system.settings), "durations": list(system.settings.durations)},
         "fused": [[path.name, sha256(path), weight] for path, weight in files],
+        "decoding": None if system.decoding is None else [*system.decoding.start, system.decoding.end],
     }  # fmt: skip
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 
 import numpy as np
 import pytest
 
 from mctc.score.alignment import Counts, characters, words
+from mctc.score.errors import ScoreError
 
 pytest.importorskip("jiwer")
 
@@ -43,3 +45,10 @@ def test_characters_have_the_spaces_among_them() -> None:
 def test_counts_add_up_and_nothing_said_has_no_rate() -> None:
     assert Counts(4, 1, 0, 0) + Counts(2, 0, 1, 1) == Counts(6, 1, 1, 1)
     assert (Counts(4, 1, 1, 0).rate, Counts(0, 0, 0, 1).rate) == (0.5, None)
+
+
+def test_a_missing_library_is_named_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jiwer", None)
+    with pytest.raises(ScoreError, match="jiwer") as raised:
+        words(("a",), ("a",))
+    assert "mctc[score]" in str(raised.value.hint)

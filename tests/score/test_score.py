@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mctc.score.hear import System
@@ -68,6 +69,8 @@ def test_shards_add_up_to_the_whole(place: Place, command: Command, tmp_path: Pa
         assert command(*asked, "--shard", f"{part.stem}/3", "--output", part).code == 0
     added = json.loads(command("score", "--merge", *parts, "--format", "json").out)
     assert counted(added) == counted(whole)
+    empty = command(*asked, "--shard", "5/5", "--output", tmp_path / "empty.json")
+    assert (empty.code, json.loads(empty.out)["utterances"]) == (0, [])
     missing = command("score", "--merge", *parts[:2])
     assert (missing.code, "these are missing: 2" in missing.err) == (1, True)
     twice = command("score", "--merge", *parts, parts[0])
@@ -157,6 +160,30 @@ def test_offsets_are_told_apart(place: Place, command: Command) -> None:
 def test_what_makes_no_text_is_refused(place: Place, command: Command) -> None:
     done = command("score", place.untrained, place.manifest, *SIMPLE)
     assert (done.code, "is untrained" in done.err) == (1, True)
+
+
+def test_an_attention_decoder_is_scored(place: Place, root: Path, command: Command, tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    from mctc.build import BuildOptions, build
+    from mctc.initializers import initialise
+    from mctc.language import elaborate_file
+
+    sizes = {"width": 8, "depth": 1, "heads": 1, "vocab": 40, "frames": 300, "labels": 8}
+    sources = elaborate_file(root / "spec/whisper_tiny.mct", defines=sizes).sources
+    tensors = {name: np.asarray(initialise(name, type_, rule, 0)) for name, (type_, rule) in sources.items()}
+    save_file({name: np.ascontiguousarray(each) for name, each in tensors.items()}, tmp_path / "w.safetensors")
+    (tmp_path / "letters.txt").write_text("".join(f"{chr(97 + at) if at < 26 else at}\n" for at in range(40)))
+    options = BuildOptions(defines=sizes, weights=tmp_path / "w.safetensors", tokens=tmp_path / "letters.txt")
+    built = build(root / "spec/whisper_tiny.mct", tmp_path / "built", options).folder
+    asked = ("score", built, place.manifest, "--normaliser", "none", "--format", "json")
+    done = command(*asked, "--start", "1", "--end", "-1", "--max-tokens", "4")
+    assert done.code == 0, done.err
+    content = json.loads(done.out)
+    assert all(each["heard"] for each in content["utterances"])
+    assert content["systems"][0]["first_word_late_s"] is None
+    refused = command(*asked)
+    assert (refused.code, "between which tokens" in refused.err, "--start" in refused.err) == (1, True, True)
 
 
 @pytest.mark.parametrize(
