@@ -87,22 +87,22 @@ def within(found: Difference, limit: Limit, predicted: Callable[[Rounding], Diff
     """Whether a difference is within a limit, or else no more than rounding explains.
 
     predicted: how far the reference itself moves when it is rounded; asked for only when needed, for each of the
-    limit's ways. An entry may be lost only where rounding loses as many.
+    limit's ways. A number that is lost is beyond every limit, whatever explains it.
     """
-    if found.misshapen:
+    if found.misshapen or found.lost:
         return False
     if limit.decibels is not None:
-        holds = not found.lost and found.decibels >= limit.decibels
+        holds = found.decibels >= limit.decibels
     else:
-        holds = not found.lost and limit.error is not None and found.error <= limit.error
+        holds = limit.error is not None and found.error <= limit.error
     if holds or predicted is None:
         return holds
     return any(_explained(found, limit, predicted(rounding)) for rounding in limit.roundings)
 
 
 def _explained(found: Difference, limit: Limit, rounded: Difference) -> bool:
-    if found.lost or rounded.lost:
-        return found.lost <= rounded.lost
+    if rounded.lost:
+        return False
     if limit.decibels is not None:
         return found.noise <= PREDICTED**2 * rounded.noise
     return found.error <= PREDICTED * rounded.error

@@ -16,14 +16,15 @@ from mctc.build.target import Agreement, Interface
 from mctc.diagnostics.errors import MctcError
 from mctc.evaluate.reference import ParameterValue, evaluate
 from mctc.ir.op import Array
-from mctc.ir.program import Function, Program
+from mctc.ir.program import Function, Op, Program
 from mctc.ir.rounding import Rounding
 from mctc.proof.battery import CONSTANT, NOISE, SILENCE, Item, draw, draw_types
 from mctc.proof.difference import Difference, Scale, difference, within
-from mctc.proof.limits import limit_of
+from mctc.proof.limits import Limit, limit_of
 from mctc.proof.parameters import kept
 from mctc.proof.sizes import symbol_sizes
 from mctc.proof.undefined import first_undefined, told
+from mctc.rewrite.rounding import LARGEST
 from mctc.runtime.built import function_of, whole_of
 from mctc.runtime.step import Step
 from mctc.weights import Weights
@@ -39,13 +40,15 @@ first call of an utterance that begins with silence."""
 class Readback:
     """What is read back: artifacts in `folder`, opened by `engine`, which compute in `precision`.
 
-    raises: the target's own error, in which a disagreement ends.
+    raises: the target's own error, in which a disagreement ends. deployed: what the artifacts compute in on a device,
+    where that is coarser than what executes them here: numbers that it can't hold end in the same error.
     """
 
     folder: Path
     engine: Callable[[Path], Engine]
     precision: str
     raises: type[MctcError] = BuildError
+    deployed: Limit | None = None
 
     def steps(self, program: Program, weights: Weights, interfaces: Mapping[str, Interface]) -> list[Agreement]:
         """Steps over a few calls. Raises `raises` where a result or a new state is further from the program's than the
@@ -78,7 +81,7 @@ class _Given:
     states: Arrays
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Function:
     """One function of an artifact, and what calls it: inputs and states in, results and new states out."""
 
@@ -88,12 +91,14 @@ class _Function:
     weights: Weights
     artifact: str
     call: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
+    _beyond: bool = False
 
     def compared(self) -> list[Agreement]:
         """Every result and new state, the worst of all calls. Raises what the read-back raises."""
         worst: dict[str, Agreement] = {}
         scales: dict[str, Scale] = {}
         for given, expected in self._calls():
+            self._held(given, expected)
             actual = _by_key(*self.call(given.inputs, given.states))
             for key, array in expected.items():
                 if actual[key].shape != array.shape:
@@ -108,6 +113,21 @@ class _Function:
                 error = max(found.error, before.error)
                 worst[key] = Agreement(self.function.name, key, error, before.undefined or undefined)
         return list(worst.values())
+
+    def _held(self, given: _Given, expected: Arrays) -> None:
+        """Raises where a result that the program has is no number any more in what a device computes in."""
+        limit = self.asked.deployed
+        if limit is None or not self._beyond:
+            return
+        rounded = self._by_reference(given, limit.roundings[0])
+        for key, array in expected.items():
+            if difference(array, rounded[key]).lost:
+                op = first_undefined(self.function, given.inputs, self.value, given.states, limit.roundings[0])
+                where = "" if op is None else f": {told(op)} is the first that has no number there"
+                raise self.asked.raises(
+                    f"{key} of {self.function.name}, on {given.item.name}, is not finite in fp16{where}",
+                    hint="scale what comes before it, or say what the input may be: `x: f32[B, T, 80] in [0, 8]`",
+                )
 
     def _judge(self, key: str, given: _Given, found: Difference) -> None:
         limit = limit_of(self.asked.precision)
@@ -139,10 +159,15 @@ class _Function:
             if item is SILENCE:
                 states = {name: np.zeros(type_.shape, np.float16) for name, type_ in types}
             given = _Given(item, draw(self.function, sizes, item, seed=number), states)
-            results, updates = evaluate(self.function, given.inputs, self.value, states)
+            self._beyond = False
+            results, updates = evaluate(self.function, given.inputs, self.value, states, observe=self._look)
             self.weights.release()
             states = {name: np.nan_to_num(array).astype(np.float32) for name, array in updates.items()}
             yield given, {key: array.astype(np.float32) for key, array in _by_key(results, updates).items()}
+
+    def _look(self, op: Op, arrays: list[Array]) -> None:
+        """Notes that a number is beyond fp16's range: only then is the program evaluated once more, rounded."""
+        self._beyond |= any(a.dtype.kind == "f" and bool((np.abs(a) > LARGEST).any()) for a in arrays)
 
     def _by_reference(self, given: _Given, rounding: Rounding | None) -> dict[str, Array]:
         return _by_key(*evaluate(self.function, given.inputs, self.value, given.states, rounding=rounding))

@@ -9,6 +9,7 @@ from mctc.build.target import Agreement, Written
 from mctc.evaluate.coreml import Evaluator
 from mctc.ir.program import Program
 from mctc.package import Package
+from mctc.proof.limits import FP16
 from mctc.proof.readback import Readback
 from mctc.targets.ane.errors import EmitError
 from mctc.weights import Weights
@@ -26,4 +27,4 @@ def check_packages(
         folder / name: Evaluator(package, "fp32", keep_weights=False, check_types=True)
         for name, package in packages.items()
     }
-    return Readback(folder, engines.__getitem__, "fp32", EmitError).steps(program, weights, written.interfaces)
+    return Readback(folder, engines.__getitem__, "fp32", EmitError, FP16).steps(program, weights, written.interfaces)

@@ -79,3 +79,18 @@ def test_verify_warns_of_what_the_reference_cannot_say_and_of_what_fp16_cannot_h
     assert told_of == "c: fp16 can't hold conv2d of c.y at m.mct:5:13 on largest numbers: not compared there"
     assert rungs["package evaluator, fp16"]["ok"] is True
     assert "dB" in rungs["package evaluator, fp16"]["measured"]
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ("sqrt(square(y * 10000))", r"on noise, is not finite in fp16: square.* at .*m\.mct:6:21"),
+        ("y + 1 / (abs(x) + 0.00001)", r"on silence, is not finite in fp16: reciprocal.* at .*m\.mct:6:20"),
+    ],
+)
+def test_a_build_that_loses_numbers_in_fp16_is_refused_with_the_op_and_its_line(
+    tmp_path: Path, body: str, named: str
+) -> None:
+    with pytest.raises(MctcError, match=named):
+        build(spec(tmp_path, body), tmp_path / "out", BuildOptions())
+    assert build(spec(tmp_path, body), tmp_path / "fp32", BuildOptions(target="onnx")).manifest["verification"]
