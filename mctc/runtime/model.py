@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mctc.audio.load import resampler
+from mctc.audio.load import LOUDEST, RATES, resampler
 from mctc.build.options import BuildError
 from mctc.decode.endpoint import USUAL, Endpointer, EndpointRule
 from mctc.decode.fusion import Scorer
@@ -24,8 +24,12 @@ from mctc.runtime.utterances import Heard, Utterances
 from mctc.tokens import Tokens
 from mctc.transcript.words import settled, words_of
 
-Audio = NDArray[np.floating[Any]] | NDArray[np.signedinteger[Any]]
-"""Samples [n], or [n, channels] which are averaged: floats in [-1, 1], or whole numbers of 16 or 32 bits."""
+Audio = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
+"""Samples [n], or [n, channels] which are averaged: floats in [-1, 1], or whole numbers as `FULL` has them."""
+
+FULL = {"i1": (0, 2.0**7), "u1": (2.0**7, 2.0**7), "i2": (0, 2.0**15), "i4": (0, 2.0**31)}
+"""What silence and full scale above it are in samples that are whole numbers; those of 8 bits in WAV files are u1."""
+MOST_CHANNELS = 64  # more are [channels, n]
 
 
 @dataclass(frozen=True)
@@ -47,29 +51,49 @@ class Event:
 class Session:
     """One stream of audio through a model, with a state of its own: as many at a time as there are streams.
 
-    rate: of the samples in Hz. Raises what `SpeechStream` and the search raise.
+    Sessions of one model may run in as many threads; calls of one session come one after another, from any thread.
+
+    rate: of the samples in Hz. Raises ValueError for a rate that no sound has, and what `SpeechStream` and the search
+    raise.
     """
 
     def __init__(
         self, model: Model, rate: int, settings: Settings, scorers: Sequence[Scorer], rules: Sequence[EndpointRule]
     ) -> None:
-        self.tokens, self.stream = model.tokens, SpeechStream(model.recogniser, settings, scorers)
+        if not RATES[0] <= rate <= RATES[1]:
+            raise ValueError(f"a rate is {RATES[0]} to {RATES[1]} Hz, not {rate}")
+        self.tokens, self.stream, self._closed = model.tokens, SpeechStream(model.recogniser, settings, scorers), False
         quiet = {at for at, piece in enumerate(self.tokens.pieces) if piece.isspace()}
         endpointer = Endpointer(self.stream.frame_s, rules, quiet) if rules else None
         self._utterances = Utterances(self.stream, endpointer)
         self._resample = resampler(rate, self.stream.config.sample_rate, "the audio")
 
-    def push(self, samples: Audio) -> Iterator[Event]:
-        """What comes of the next samples, any number of them, as it is iterated. Raises ValueError for other arrays."""
+    def push(self, samples: Audio) -> list[Event]:
+        """What comes of the next samples, any number of them. Raises ValueError for other arrays, and after the end."""
+        return list(self.pushed(samples))
+
+    def close(self) -> list[Event]:
+        """What comes of the end of the audio. Raises ValueError after the end."""
+        return list(self.closed())
+
+    def pushed(self, samples: Audio) -> Iterator[Event]:
+        """`push`, computed as it is iterated."""
+        self._refuse_after_the_end()
         for heard in self._utterances.push(self._resample(mono(samples), False)):
             yield from self._events(heard)
 
-    def close(self) -> Iterator[Event]:
-        """What comes of the end of the audio, as it is iterated."""
+    def closed(self) -> Iterator[Event]:
+        """`close`, computed as it is iterated."""
+        self._refuse_after_the_end()
+        self._closed = True
         for heard in self._utterances.push(self._resample(np.zeros(0, np.float32), True)):
             yield from self._events(heard)
         for heard in self._utterances.flush():
             yield from self._events(heard)
+
+    def _refuse_after_the_end(self) -> None:
+        if self._closed:
+            raise ValueError("the stream has ended: another one needs a session of its own")
 
     def _events(self, heard: Heard) -> Iterator[Event]:
         if heard.partial is not None:
@@ -117,15 +141,16 @@ class Model:
         """Events of a stream of audio in chunks of any length, as they come; the arguments are those of `session`."""
         session = self.session(rate, settings, scorers, rules)
         for chunk in chunks:
-            yield from session.push(chunk)
-        yield from session.close()
+            yield from session.pushed(chunk)
+        yield from session.closed()
 
 
 def open_model(folder: Path | str, precision: str | None = None, weights: Path | str | None = None) -> Model:
     """The model of a build's folder. precision: 'fp16' or 'fp32', the build's if left out; weights: the checkpoint, for
     a build whose files hold none.
 
-    Raises BuildError for what is no build that hears, one that is untrained, and one whose labels have no names.
+    Raises BuildError for what is no build that hears, one that is untrained, and one whose labels have no names, and
+    what opening an artifact raises.
     """
     built = open_built(Path(folder))
     if built.seed is not None:
@@ -133,15 +158,23 @@ def open_model(folder: Path | str, precision: str | None = None, weights: Path |
         raise BuildError(f"{folder} is untrained, so what it hears means nothing", hint=hint)
     if built.tokens is None:
         raise BuildError(f"{folder} has no tokens, so there are no words", hint="mctc build --tokens FILE names them")
-    return Model(built, recogniser(built, precision, None if weights is None else Path(weights)), built.tokens)
+    model = recogniser(built, precision, None if weights is None else Path(weights))
+    model.stream()  # what opens artifacts does so here, once, and not in the first stream
+    return Model(built, model, built.tokens)
 
 
 def mono(samples: Audio) -> Samples:
-    """Samples [n] as floats in [-1, 1]. Raises ValueError for arrays of another kind."""
+    """Samples [n] as floats in [-1, 1]. Raises ValueError for arrays of another kind, and for samples that are no
+    sound: not finite, or beyond all loudness."""
     array = np.asarray(samples)
-    if array.dtype.kind == "i" and array.dtype.itemsize in (2, 4):
-        array = array / np.float32(2.0 ** (8 * array.dtype.itemsize - 1))
-    if array.dtype.kind != "f" or array.ndim not in (1, 2):
-        told = f"{array.dtype} {list(array.shape)}"
-        raise ValueError(f"samples are floats, or whole numbers of 16 or 32 bits, [n] or [n, channels], not {told}")
+    kind, told = f"{array.dtype.kind}{array.dtype.itemsize}", f"{array.dtype} {list(array.shape)}"
+    if array.dtype.kind != "f" and kind not in FULL:
+        raise ValueError(f"samples are floats, or whole numbers of 8, 16 or 32 bits, not {told}")
+    if array.ndim not in (1, 2) or (array.ndim == 2 and not 1 <= array.shape[1] <= MOST_CHANNELS):
+        raise ValueError(f"samples are [n], or [n, channels] with at most {MOST_CHANNELS} channels, not {told}")
+    if kind in FULL:
+        silence, full = FULL[kind]
+        array = (array - np.float32(silence)) / np.float32(full)
+    if not (np.abs(array) <= LOUDEST).all():
+        raise ValueError("samples are not finite, or beyond all loudness; full scale is 1 for floats")
     return np.asarray(array if array.ndim == 1 else array.mean(axis=1), np.float32)

@@ -28,6 +28,10 @@ class Recogniser:
     engine: BuiltTransducer | None
     vocabulary: Vocabulary
 
+    def own(self) -> Recogniser:
+        """The same with calls of predictor and joiner of its own: threads that have one each share weights alone."""
+        return self if self.engine is None else replace(self, engine=BuiltTransducer(self.built, self.packages))
+
     def stream(self) -> Encoder:
         """The encoder with a state of its own: log-mel frames in, encoded frames out."""
         step = self.packages.step(self.encoder)

@@ -45,7 +45,8 @@ class SpeechStream:
     """
 
     def __init__(self, model: Recogniser, settings: Settings, scorers: Sequence[Scorer] = ()) -> None:
-        self.config, self._engine = mel_of(model.built), model.engine
+        self.config, model = mel_of(model.built), model.own()
+        self._engine = model.engine
         self.encoder, self.search = model.stream(), model.search(settings, scorers)
         self.once = not model.built.lengths.streams
         self.costs: list[ChunkCost] = []
@@ -62,7 +63,7 @@ class SpeechStream:
 
     @property
     def calls(self) -> Mapping[str, int]:
-        """Calls of the functions that search."""
+        """Calls of the functions that search, for this stream."""
         return {} if self._engine is None else self._engine.calls
 
     @property

@@ -56,6 +56,8 @@ class OnnxModel:
         # One thread: a step is too small to be worth waking others, and its sums are the same on every machine.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = ERRORS_ONLY
+        # Stored codes become weights once, at the load: left in, the nodes that do it are executed in each call.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
         if not path.is_file():
             raise OnnxError(f"{path} is no file")
         try:

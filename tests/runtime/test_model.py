@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,12 @@ import pytest
 import mctc
 from mctc.audio import load_audio
 from mctc.build.options import BuildError
-from mctc.runtime.model import Event, Model
+from mctc.decode import Settings
+from mctc.decode.hotwords import Hotwords, Phrase
+from mctc.runtime.built import open_built
+from mctc.runtime.model import Event, Model, mono
+from mctc.runtime.searched import recogniser
+from mctc.tokens import Tokens
 from tests.said import RATE, SAID
 
 
@@ -84,10 +91,94 @@ def test_streams_of_one_model_do_not_hear_one_another(model: Model, said: Path) 
     assert finals(heard[1]) == []
 
 
-@pytest.mark.parametrize("wrong", [np.zeros(8, np.uint8), np.zeros((2, 2, 2)), np.zeros(3, bool)])
-def test_what_is_no_sound_is_an_error(wrong: np.ndarray, model: Model) -> None:
+@pytest.mark.parametrize("kind", [np.uint16, np.int64, np.complex64, bool, object, "U1"])
+def test_numbers_that_no_sound_is_written_in_are_an_error(kind: type | str, model: Model) -> None:
     with pytest.raises(ValueError, match="samples are floats, or whole numbers"):
-        list(model.transcribe([wrong]))
+        list(model.transcribe([np.zeros(3, kind)]))
+
+
+@pytest.mark.parametrize("shape", [(), (2, 2, 2), (4, 0), (2, 16_000)])
+def test_arrays_that_are_not_samples_by_channels_are_an_error(shape: tuple[int, ...], model: Model) -> None:
+    with pytest.raises(ValueError, match="samples are \\[n\\], or \\[n, channels\\]"):
+        list(model.transcribe([np.zeros(shape)]))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e9])
+def test_samples_that_are_no_sound_are_an_error_and_the_stream_goes_on(value: float, model: Model, said: Path) -> None:
+    samples = load_audio(said / "talks/one.wav")
+    session = model.session()
+    events = session.push(samples[:8000])
+    with pytest.raises(ValueError, match="not finite"):
+        session.push(np.array([0, value]))
+    assert finals([*events, *session.push(samples[8000:]), *session.close()]) == finals([*model.transcribe([samples])])
+
+
+@pytest.mark.parametrize("rate", [0, -16_000, 10**9])
+def test_a_rate_that_no_sound_has_is_an_error(rate: int, model: Model) -> None:
+    with pytest.raises(ValueError, match="a rate is"):
+        model.session(rate)
+
+
+def test_a_session_that_has_ended_takes_no_more(model: Model) -> None:
+    session = model.session()
+    session.close()
+    with pytest.raises(ValueError, match="has ended"):
+        session.push(np.zeros(100))
+    with pytest.raises(ValueError, match="has ended"):
+        session.close()
+
+
+def test_samples_of_8_bits_are_sound(model: Model, said: Path) -> None:
+    loud = 30 * load_audio(said / "talks/one.wav")  # in 8 bits there is nothing below a 128th of full scale
+    whole = np.clip(np.rint(loud * 2**7), -128, 127)
+    for given in (whole.astype(np.int8), (whole + 128).astype(np.uint8)):
+        assert np.array_equal(mono(given), (whole / 128).astype(np.float32))
+
+
+def test_sessions_in_threads_hear_what_they_hear_alone(small: Path) -> None:
+    letters = Tokens("letters", tuple(bytes([ord("a") + at % 26]) for at in range(30)), blank=0)
+    found = recogniser(open_built(small))
+    model = Model(found.built, found, letters)
+    sounds = [np.random.default_rng(seed).normal(0, 10.0**-seed, RATE // 2).astype(np.float32) for seed in range(3)]
+    scorer = Hotwords([Phrase((3, 4, 5))], found.vocabulary.size)
+    beam = Settings(method="beam", beam=2, blank_penalty=50)
+
+    def hear(samples: np.ndarray) -> list[Event]:
+        return list(model.transcribe(cut(samples, [2000]), settings=beam, scorers=[scorer]))
+
+    alone = [hear(samples) for samples in sounds]
+    assert len({event.words for events in alone for event in events}) > 6
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that threads meet wherever they can
+    try:
+        with ThreadPoolExecutor(3) as threads:
+            assert list(threads.map(hear, sounds)) == alone
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def test_words_are_helped_by_scorers(model: Model, said: Path) -> None:
+    samples = load_audio(said / "talks/one.wav")
+    none = 3 * [0.0]
+
+    class Never:
+        """No second label is "a"."""
+
+        def start(self) -> int:
+            return 0
+
+        def advance(self, labels: Sequence[int], states: Sequence[int]) -> list[int]:
+            return [state + 1 for state in states]
+
+        def scores(self, states: Sequence[int]) -> np.ndarray:
+            return np.array([none if state == 0 else [0, 0, -100.0] for state in states])
+
+        def ends(self, states: Sequence[int]) -> np.ndarray:
+            return np.zeros(len(states))
+
+    beam = Settings(method="beam", beam=4)
+    events = list(model.transcribe([samples], settings=beam, scorers=[Never()]))
+    assert {event.text for event in events if event.kind == "final"} == {"a"}
 
 
 def test_a_build_that_has_no_words_is_refused(said: Path) -> None:
