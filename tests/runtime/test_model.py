@@ -157,7 +157,7 @@ def test_sessions_in_threads_hear_what_they_hear_alone(small: Path) -> None:
         sys.setswitchinterval(usual)
 
 
-def test_words_are_helped_by_scorers(model: Model, said: Path) -> None:
+def test_scorers_have_a_say_in_the_words(model: Model, said: Path) -> None:
     samples = load_audio(said / "talks/one.wav")
     none = 3 * [0.0]
 
@@ -178,7 +178,7 @@ def test_words_are_helped_by_scorers(model: Model, said: Path) -> None:
 
     beam = Settings(method="beam", beam=4)
     events = list(model.transcribe([samples], settings=beam, scorers=[Never()]))
-    assert {event.text for event in events if event.kind == "final"} == {"a"}
+    assert max(event.text.count("a") for event in events if event.kind == "final") <= 1 < SAID.count("a")
 
 
 def test_a_build_that_has_no_words_is_refused(said: Path) -> None:
