@@ -100,7 +100,7 @@ def _given(options: dict[str, Any], arrays: bool) -> list[Any]:
     if sum(map(bool, kinds)) != 1:
         raise UsageError(
             "what shall it run over? recordings, --speech, --mic or --input is needed, and one of them alone",
-            hint="mctc run BUILD talk.flac; --speech streams the recording that ships with mctc",
+            hint="mctc run BUILD talk.flac; mctc run model.mlpackage --input x.npy; --speech for the bundled recording",
         )
     if options["mic"]:
         return [listening()]

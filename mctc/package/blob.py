@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from mctc.package.bits import unpack
 from mctc.package.dtypes import DTYPES
-from mctc.package.errors import PackageError
+from mctc.package.errors import AbsentFile, PackageError
 from mctc.package.files import open_regular
+from mctc.package.placeholders import HEAD, other_content
 from mctc.package.types import TensorType
 
 _HEADER = struct.Struct("<II")
@@ -43,6 +44,9 @@ class BlobFile:
         self.size = os.fstat(self._descriptor).st_size
         version = _HEADER.unpack(self.read(0, _HEADER.size))[1]
         if version != _VERSION:
+            found = other_content(self.read(0, min(self.size, HEAD)))
+            if found is not None:
+                raise AbsentFile(path, found)
             raise PackageError(
                 f"{path}: no weights of an ML program (storage version {version}, only {_VERSION} is one)", hint=_CUT
             )

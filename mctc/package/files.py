@@ -13,6 +13,8 @@ from mctc.package.placeholders import HEAD, in_cache, missing, outside, placehol
 
 MODEL_LIMIT = (1 << 31) - 1
 """Bytes of a specification: protobuf's own limit for a message."""
+_OPEN = "look at its permissions and at the links that lead to it"
+_AGAIN = "the model is damaged: download or save it again"
 
 
 def inside(folder: Path, path: Path) -> Path:
@@ -25,6 +27,9 @@ def inside(folder: Path, path: Path) -> Path:
     except (OSError, ValueError) as error:  # names that the file system can't hold
         raise PackageError(f"{folder}: the path {str(path)!r} can't be followed ({error})") from error
     if base != real and base not in real.parents and not in_cache(base, real):
+        lexical = Path(os.path.normpath(path))
+        if ".." in path.parts and not lexical.is_relative_to(os.path.normpath(folder)):
+            raise PackageError(f"{path}: a path that leads outside the package", hint=_AGAIN)
         raise AbsentFile(path, outside(real))
     if os.path.islink(path) and not os.path.lexists(real):  # noqa: PTH114 — Path.is_symlink raises for a long name
         raise AbsentFile(path, missing(path))
@@ -40,11 +45,13 @@ def open_regular(path: Path) -> int:
     except FileNotFoundError as error:
         raise AbsentFile(path, missing(path)) from error
     except (OSError, ValueError) as error:
-        raise PackageError(f"{path}: can't be opened ({getattr(error, 'strerror', None) or error})") from error
+        raise PackageError(
+            f"{path}: can't be opened ({getattr(error, 'strerror', None) or error})", hint=_OPEN
+        ) from error
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
-        raise PackageError(f"{path}: not a regular file")
+        raise PackageError(f"{path}: not a regular file", hint=_AGAIN)
     stands = placeholder(os.pread(descriptor, HEAD, 0), found.st_size)
     if stands is not None:
         os.close(descriptor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -128,6 +128,18 @@ class Feature:
     enumerated: tuple[tuple[int, ...], ...] = ()
     ranges: tuple[tuple[int, int | None], ...] = ()
     size: tuple[int, int] | None = None
+
+    def refusal(self, shape: Sequence[int]) -> str | None:
+        """Why the description doesn't allow a tensor of this shape; None where it does. An image's last two axes are
+        its height and width."""
+        shape = tuple(shape)
+        first = max(0, len(shape) - 2) if self.kind == "image" else 0
+        if len(self.enumerated) > 1 and shape[first:] not in self.enumerated and shape not in self.enumerated:
+            return f"only {', '.join('x'.join(map(str, each)) for each in self.enumerated)} are allowed"
+        for axis, (least, most) in enumerate(self.ranges, first):
+            if axis < len(shape) and not least <= shape[axis] <= (shape[axis] if most is None else most):
+                return f"axis {axis} goes from {least}{'' if most is None else f' to {most}'}"
+        return None
 
 
 @dataclass(frozen=True, slots=True)

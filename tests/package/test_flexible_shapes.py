@@ -122,3 +122,21 @@ def test_shapes_of_another_form_are_passed_over(tmp_path: Path, said: str) -> No
     (folder / "model.mil").write_text(text)
     described = read_package(folder).descriptions.get("main")
     assert described is None or not described.inputs
+
+
+@pytest.mark.parametrize(
+    ("feature", "allowed", "refused"),
+    [
+        (Feature("x", "tensor", None, flexible=True, ranges=((1, 1), (2, 9))), [(1, 2), (1, 9)], [(1, 1), (1, 10)]),
+        (Feature("x", "tensor", None, flexible=True, ranges=((2, None),)), [(2,), (99999,)], [(1,)]),
+        (Feature("x", "tensor", None, flexible=True, enumerated=((1, 4), (1, 8))), [(1, 4), (1, 8)], [(1, 6)]),
+        (Feature("x", "image", None, flexible=True, ranges=((8, 16), (4, 4))), [(1, 3, 8, 4)], [(1, 3, 17, 4)]),
+        (Feature("x", "image", None, flexible=True, enumerated=((8, 4), (9, 5))), [(1, 3, 9, 5)], [(1, 3, 9, 4)]),
+    ],
+    ids=["range", "no upper bound", "list", "image of a range", "image of a list"],
+)
+def test_shapes_beyond_the_description_are_refused(
+    feature: Feature, allowed: list[tuple[int, ...]], refused: list[tuple[int, ...]]
+) -> None:
+    assert [feature.refusal(shape) for shape in allowed] == [None] * len(allowed)
+    assert all(feature.refusal(shape) for shape in refused)

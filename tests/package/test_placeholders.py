@@ -57,6 +57,31 @@ def test_content_of_another_kind_is_named(copy: Path, what: str, content: bytes)
     assert raised.value.hint
 
 
+@pytest.mark.parametrize(("what", "content"), OTHER_CONTENT, ids=[row[0] for row in OTHER_CONTENT])
+def test_content_of_another_kind_in_place_of_weights_is_named(copy: Path, what: str, content: bytes) -> None:
+    (copy / WEIGHTS).write_bytes(content)
+    with pytest.raises(AbsentFile, match=what) as raised:
+        read_package(copy)
+    assert str(WEIGHTS) in raised.value.message
+    assert raised.value.hint
+
+
+@pytest.mark.parametrize("manifest", ["{", "[]", "{}", '{"itemInfoEntries": {}, "rootModelIdentifier": "a"}'])
+def test_a_damaged_manifest_names_the_way_out(copy: Path, manifest: str) -> None:
+    (copy / "Manifest.json").write_text(manifest)
+    with pytest.raises(PackageError, match=r"Manifest\.json") as raised:
+        read_package(copy)
+    assert "name the .mlmodel file" in (raised.value.hint or "")
+
+
+def test_a_path_of_the_manifest_that_leads_outside_is_no_link(copy: Path) -> None:
+    manifest = copy / "Manifest.json"
+    manifest.write_text(manifest.read_text().replace("com.apple.CoreML/model.mlmodel", "../../elsewhere"))
+    with pytest.raises(PackageError, match="leads outside") as raised:
+        read_package(copy)
+    assert "cp -RL" not in (raised.value.hint or "")
+
+
 def cached(package: Path, root: Path) -> Path:
     """The package as the Hugging Face cache keeps it: every file a link to a blob."""
     repository = root / "models--someone--a-model"

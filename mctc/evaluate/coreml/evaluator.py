@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 import numpy as np
@@ -14,7 +14,7 @@ from mctc.evaluate.coreml.precision import Array, Precision, hold
 from mctc.evaluate.coreml.state import State
 from mctc.evaluate.coreml.steps import Frame, Observer, run_steps
 from mctc.package.dtypes import DTYPES
-from mctc.package.model import Constant, Function, Package
+from mctc.package.model import Constant, Feature, Function, Package
 from mctc.package.read import read_package
 from mctc.package.types import NamedType, StateType, TensorType
 
@@ -65,7 +65,11 @@ class Evaluator:
                 hint=f"did you mean '{near[0]}'?" if near else None,
             )
         if wanted not in self._compiled:
-            self._compiled[wanted] = CompiledFunction(self.package.functions[wanted], self._options, self.observe)
+            described = self.package.descriptions.get(wanted)
+            flexible = () if described is None else tuple(each for each in described.inputs if each.flexible)
+            self._compiled[wanted] = CompiledFunction(
+                self.package.functions[wanted], self._options, self.observe, flexible
+            )
         return self._compiled[wanted]
 
 
@@ -75,7 +79,14 @@ class CompiledFunction:
     `labels` are the classes of a classifier by the name of the output that has their probabilities, in that order.
     """
 
-    def __init__(self, function: Function, options: Options, observe: Observer | None = None) -> None:
+    def __init__(
+        self,
+        function: Function,
+        options: Options,
+        observe: Observer | None = None,
+        flexible: Sequence[Feature] = (),
+    ) -> None:
+        """flexible: inputs of several shapes, with the shapes that the model description allows."""
         self.name = function.name
         self.inputs = function.inputs
         self.outputs = function.outputs
@@ -84,6 +95,7 @@ class CompiledFunction:
         self._precision = options.precision
         self._plan = compile_function(function, options)
         self.labels = _labels(function)
+        self._flexible = {feature.name: feature for feature in flexible}
 
     def make_state(self) -> State:
         """A state of zeros; empty when the function has none."""
@@ -120,7 +132,7 @@ class CompiledFunction:
 
     def _checked(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         names = [item.name for item in self.inputs]
-        unknown = [name for name in inputs if name not in names]
+        unknown = [str(name) for name in inputs if name not in names]
         missing = [name for name in names if name not in inputs]
         if unknown or missing:
             parts = [f"missing: {', '.join(missing)}"] if missing else []
@@ -137,6 +149,9 @@ class CompiledFunction:
             array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True))
         ):
             raise EvaluationError(f"{where}: an array of shape {list(array.shape)} was passed")
+        refusal = self._flexible[item.name].refusal(array.shape) if item.name in self._flexible else None
+        if refusal is not None:
+            raise EvaluationError(f"{where}: an array of shape {list(array.shape)} was passed, {refusal}")
         holder = DTYPES[item.type.dtype].holder
         if holder.kind == "f" and array.dtype.kind in "fiub":
             return hold(array, item.type.dtype, self._precision)

@@ -13,7 +13,7 @@ from mctc.lint.coreml.formats.summary import render_summary, summaries_json
 from mctc.lint.coreml.notation import read_notation
 from mctc.lint.coreml.report import Unchecked
 from mctc.lint.coreml.sizes import read_shapes
-from mctc.lint.coreml.summary import Summary, summary_of
+from mctc.lint.coreml.summary import Port, Summary, summary_of
 
 PROGRAM = """
     mel: fp16[1, 80, 100:3000]
@@ -75,12 +75,28 @@ def test_the_text_fits_a_terminal_and_the_json_holds_the_same() -> None:
     assert max(map(len, text.splitlines())) <= 80
     assert "input   mel  fp16[1, 80, 100]" in text
     assert "at mel=1x80x3000 (greatest)" in text
+    assert "at once with rows padded" in " ".join(text.split())
     data = json.loads(summaries_json([summary], [Unchecked("b.mlmodel", "no model", "write one")]))
     assert data["kind"] == "mctc info"
     (model,) = data["models"]
     assert model["parameters"] == summary.parameters
     assert model["functions"][0]["sizes"][1]["roles"] == ["greatest"]
     assert data["unread"] == [{"path": "b.mlmodel", "reason": "no model", "hint": "write one"}]
+
+
+@pytest.mark.parametrize(
+    ("type_", "kind", "shown"),
+    [
+        ("string[]", "string", "string[]"),
+        ("dictionary", "dictionary", "dictionary"),
+        ("fp32[1]", "image", "fp32[1], image"),
+    ],
+)
+def test_what_a_type_says_already_is_not_said_twice(type_: str, kind: str, shown: str) -> None:
+    summary = of(PROGRAM)
+    function = replace(summary.functions[0], outputs=(Port("label", type_, kind),))
+    lines = render_summary(replace(summary, functions=(function,))).splitlines()
+    assert f"  output  label  {shown}" in lines
 
 
 def test_a_shape_that_is_not_allowed_is_an_error() -> None:

@@ -70,6 +70,8 @@ def _function(function: FunctionSummary, several: bool, color: bool, everything:
         for port in ports:
             yield from _port(kind, port)
     yield from _types(function.ops, everything)
+    if any(type_ == "while_loop" for type_, _ in function.ops):
+        yield from wrapped("a loop's body is counted for one turn", 2)
     sizes = function.sizes
     if sizes[0].open:
         yield from wrapped(f"{counted(sizes[0].open, 'op has', 'ops have')} an extent that only a run tells", 2)
@@ -91,12 +93,12 @@ def _function(function: FunctionSummary, several: bool, color: bool, everything:
 def _figures(size: SizeFigures) -> str:
     if size.misfit is not None:
         return f"its ops don't fit together: {size.misfit}"
-    held = f"tensors {bytes_of(size.bytes)}, at most {bytes_of(size.peak)} at once"
+    held = f"tensors {bytes_of(size.bytes)}, at most {bytes_of(size.peak)} at once with rows padded"
     return f"{scaled(size.macs)} multiply-accumulates, {held}"
 
 
 def _port(kind: str, port: Port) -> Iterator[str]:
-    shown = "" if port.kind in ("", "tensor", "state") else f", {port.kind}"
+    shown = "" if port.kind in ("tensor", "state") or port.type.startswith(port.kind) else f", {port.kind}"
     optional = ", optional" if port.optional else ""
     about = f": {' '.join(port.description.split())}" if port.description else ""
     yield from wrapped(f"{cell(kind, 6)}  {port.name}  {port.type}{shown}{optional}{about}", 2, 8)

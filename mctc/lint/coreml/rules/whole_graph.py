@@ -53,7 +53,7 @@ def _short_segments(placement: Placement, _: Target) -> Iterator[Hit]:
         if saving < WORTH or not any(ops[place].type in HEAVY for place in run):
             continue
         where, charge = _charge(first == 0, end == last)
-        message = f"{counted(len(run), 'op')} that the engine takes on the CPU: {saving:.0f} us would be saved"
+        message = f"{counted(len(run), 'op')} that the engine takes on the CPU: {saving:.0f} µs would be saved"
         yield Hit(f"{message}, a segment {where} costs {charge:.0f}", ops[first])
 
 
@@ -117,7 +117,7 @@ def _cheap_end(placement: Placement, _: Target) -> Iterator[Hit]:
     depth = sum(op.type in CONVOLUTIONS for op in ops)
     if depth >= LONG_CHAIN and abs(cost.cpu - cost.ane) <= TIE and placement.eligible[end] is not Eligible.NO:
         yield Hit(
-            f"{depth} convolutions end on {ops[end].type}: {cost.ane:.1f} us on the engine, {cost.cpu:.1f} on the CPU",
+            f"{depth} convolutions end on {ops[end].type}: {cost.ane:.1f} µs on the engine, {cost.cpu:.1f} on the CPU",
             ops[end],
         )
 
