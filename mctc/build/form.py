@@ -40,6 +40,7 @@ FORM = {
     "beside": {...: {"artifacts?": [str], "missing?": str}},
     "vocabularies": [{"function": str, "result": str, "valid": int}],
     "blank": COUNT,
+    "prompt?": ({"begin": [int], "end": int}, None),
     "audio": ({"function": str, "input": str}, None),
     "tokens?": ({"file": str, "sha256": str, "kind": str, "size": int}, None),
     "passes": {...: [RAN]},

@@ -19,6 +19,7 @@ from mctc.build.front_end import front_end
 from mctc.build.options import BuildError, BuildOptions
 from mctc.build.reading import AGAIN, read_json
 from mctc.build.target import Agreement, Interface, Port, Written
+from mctc.build.tokens import objective_of
 from mctc.ir.domain import Domain
 from mctc.ir.program import Function, Program
 from mctc.rewrite.pipeline import Ran
@@ -66,6 +67,7 @@ def manifest(
         "beside": beside,
         "vocabularies": [asdict(entry) for entry in program.vocabularies],
         "blank": _blank(program),
+        "prompt": _prompt(program),
         "audio": front_end(compiled),
         "tokens": _tokens(tokens, folder),
         "passes": {stage: [_measured(each) for each in ran] for stage, ran in compiled.ran.items()},
@@ -230,3 +232,11 @@ def _blank(program: Program) -> int | None:
     arguments = objective[1] if isinstance(objective, tuple) and len(objective) == 2 else {}
     blank = dict(arguments).get("blank")
     return blank if isinstance(blank, int) else None
+
+
+def _prompt(program: Program) -> dict[str, Any] | None:
+    """The labels that a text begins with and the one that ends it, as the training objective says them."""
+    told = objective_of(program)
+    if told is None or "end" not in told:
+        return None
+    return {"begin": list(told["begin"]), "end": told["end"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mctc.build.options import BuildError
 from mctc.diagnostics.diagnostic import LocatedError
@@ -26,7 +27,7 @@ def tokens_of(program: Program, file: Path | None = None) -> Tokens | None:
     if file is not None:
         tokens = read_tokens(file)
         try:
-            return fitted(tokens, classes_of(program), blank_of(program))
+            return _with_prompt(fitted(tokens, classes_of(program), blank_of(program)), program)
         except TokensError as error:
             raise TokensError(f"{file}: {error.message}", hint=error.hint) from error
     settings, places = program.tokens.settings, program.tokens.places
@@ -38,9 +39,22 @@ def tokens_of(program: Program, file: Path | None = None) -> Tokens | None:
     except TokensError as error:
         raise LocatedError(UNREAD, error.message, places[key], hint=error.hint) from error
     try:
-        return fitted(tokens, classes_of(program), blank_of(program))
+        return _with_prompt(fitted(tokens, classes_of(program), blank_of(program)), program)
     except (TokensError, BuildError) as error:
         raise LocatedError(MISFIT, error.message, places[key], hint=error.hint) from error
+
+
+def _with_prompt(tokens: Tokens, program: Program) -> Tokens:
+    """Tokens that hold what a text begins and ends with. Raises TokensError for others."""
+    told = objective_of(program) or {}
+    named = [*told.get("prompt", ()), *told.get("begin", ()), *((told["end"],) if "end" in told else ())]
+    for label in named:
+        if label >= tokens.size:
+            hint = "take the tokens of this checkpoint, or say others in `train { objective = ...(begin, end) }`"
+            raise TokensError(
+                f"a text begins or ends with class {label}, and there are {tokens.size:,} tokens", hint=hint
+            )
+    return tokens
 
 
 def check_tokens(program: Program) -> None:
@@ -67,9 +81,14 @@ def classes_of(program: Program) -> int:
 
 def blank_of(program: Program) -> int | None:
     """The class of the blank, by the objective; None for one without, and where no objective is told."""
-    objective = _objective(program)
-    blank = None if objective is None else complete(*objective).get("blank")
+    blank = (objective_of(program) or {}).get("blank")
     return None if blank is None else int(blank)
+
+
+def objective_of(program: Program) -> dict[str, Any] | None:
+    """The settings of the objective with their defaults; None where none is told."""
+    told = _objective(program)
+    return None if told is None else complete(*told)
 
 
 def _objective(program: Program) -> tuple[str, dict[str, object]] | None:

@@ -62,6 +62,7 @@ Hear = Callable[[Source, "Wanted"], str]
 )  # fmt: skip
 @click.option("--weights", type=PATH, metavar="FILE", help="The checkpoint of a torch build with trained weights.")
 @decoder_options
+@click.option("--timestamps", is_flag=True, help="Times between the words, and recordings of any length.")
 @plugin_option
 def run(built: Path, inputs: tuple[str, ...], form: str | None, as_json: bool, **options: Any) -> int:
     """Run a build over recordings, or a package over arrays.
@@ -73,8 +74,9 @@ def run(built: Path, inputs: tuple[str, ...], form: str | None, as_json: bool, *
     execute what was built itself: a Core ML program in numpy, .onnx files in onnxruntime, an .aimodel in the Core AI
     runtime, modules in torch.
 
-    A build with an attention decoder takes recordings of at most one utterance: `--start`, `--end` and, where the
-    decoder takes rows of a table and not ids, `--table` say what its search needs.
+    A build with an attention decoder takes recordings of at most one utterance, with `--timestamps` of any length. What
+    it starts from and ends with is what its spec says, or `--start` and `--end`: numbers of tokens, or names such as
+    `<|de|>`. Where the decoder takes rows of a table and not ids, `--table` names it.
     """
     if as_json and form not in (None, "json"):
         raise UsageError(f"--json and --format {form} exclude each other")
@@ -146,7 +148,7 @@ def _hearer(built: Built, wanted: Wanted, options: dict[str, Any]) -> Hear:
     if pooling(built) is not None:
         return pooled(built, precision, weights)
     if decoder_of(built) is not None:
-        asked = {key: options[key] for key in ("start", "end", "max_tokens", "tables")}
+        asked = {key: options[key] for key in ("start", "end", "max_tokens", "timestamps", "tables")}
         return utterance(built, **asked, precision=precision, weights=weights)
     from mctc.cli.run_speech import Listener
     from mctc.runtime.searched import recogniser

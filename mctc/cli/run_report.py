@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,7 @@ from mctc.runtime.built import Built
 from mctc.runtime.pooled import Pooled
 from mctc.runtime.speech import Transcript
 from mctc.runtime.utterance import Transcription
+from mctc.transcript.formats import FORMATS
 from mctc.transcript.words import printable
 
 if TYPE_CHECKING:
@@ -109,7 +111,11 @@ def cost_lines(built: Built, audio: str, precision: str | None, transcript: Tran
 def utterance_record(built: Built, audio: str, precision: str | None, found: Transcription) -> dict[str, Any]:
     """A whole utterance's result, for tools."""
     about = {"model": built.model, "audio": audio, "precision": precision or built.precision}
-    return {**about, "runtime": built.target.runtime, "untrained_seed": built.seed, **asdict(found)}
+    tokens = None if built.seed is not None else built.tokens
+    text = None if tokens is None else tokens.text(found.tokens)
+    parts = [{**asdict(part), "text": tokens and tokens.text(part.labels)} for part in found.segments]
+    record = {**about, "runtime": built.target.runtime, "untrained_seed": built.seed, "text": text, **asdict(found)}
+    return {**record, "segments": parts}
 
 
 def utterance_text(built: Built, audio: str, precision: str | None, found: Transcription, wanted: Wanted) -> str:
@@ -126,8 +132,19 @@ def utterance_text(built: Built, audio: str, precision: str | None, found: Trans
         click.echo(line, err=True)
     if built.seed is not None:
         return ""
+    if wanted.form != "text" and built.tokens is not None:
+        return FORMATS[wanted.form](_parts(built, found), audio)
     text = " ".join(map(str, found.tokens)) if built.tokens is None else printable(built.tokens.text(found.tokens))
     return f"{audio}\t{text}\n" if wanted.several else f"{text}\n"
+
+
+def _parts(built: Built, found: Transcription) -> list[TimedWord]:
+    """The parts of a text between its times, as subtitles show them; how sure they are isn't known."""
+    tokens = built.tokens
+    if tokens is None:
+        return []
+    texts = [printable(tokens.text(part.labels)) for part in found.segments]
+    return [TimedWord(text, p.start, p.end, math.nan) for text, p in zip(texts, found.segments, strict=True) if text]
 
 
 def pooled_record(built: Built, audio: str, precision: str | None, found: Pooled) -> dict[str, Any]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mctc.cli.recording import Recording, Source
+from mctc.cli.search_options import NAMELESS
 from mctc.diagnostics.errors import UsageError
+from mctc.tokens.errors import TokensError
 
 if TYPE_CHECKING:
     from mctc.cli.run_speech import Wanted
@@ -17,19 +20,22 @@ Hear = Callable[[Source, "Wanted"], str]
 
 
 def utterance(
-    built: Built, *, start: tuple[int, ...], end: int | None, max_tokens: int, tables: tuple[str, ...],
-    precision: str | None, weights: Path | None,
+    built: Built, *, start: tuple[str, ...], end: str | None, max_tokens: int | None, timestamps: bool,
+    tables: tuple[str, ...], precision: str | None, weights: Path | None,
 ) -> Hear:  # fmt: skip
     """Hears with an attention decoder. Raises UsageError where what it starts and ends with isn't said."""
     from mctc.cli.run_report import utterance_record, utterance_text
     from mctc.runtime.utterance import Search, read_tables, transcribe_utterance
 
-    if not start or end is None:
+    told = built.manifest.get("prompt") or {}
+    first = [_label(built, each) for each in start] or told.get("begin", [])
+    last = told.get("end") if end is None else _label(built, end)
+    if not first or last is None:
         raise UsageError("this build has a decoder: --start and --end say between which tokens it writes")
-    search, rows = Search(start, end, max_tokens), read_tables(tables)
+    search, rows = Search(tuple(first), last, max_tokens, timestamps), read_tables(tables)
 
     def hear(source: Source, wanted: Wanted) -> str:
-        audio = _whole(source, wanted)
+        audio = _whole(source, wanted, timestamps)
         found = transcribe_utterance(built, audio.path, search, rows, precision, weights)
         if wanted.form == "json":
             return _json(utterance_record(built, audio.name, precision, found), wanted)
@@ -53,11 +59,25 @@ def pooled(built: Built, precision: str | None, weights: Path | None) -> Hear:
     return hear
 
 
-def _whole(source: Source, wanted: Wanted) -> Recording:
+def _label(built: Built, told: str) -> int:
+    """A token by its number or its name. Raises UsageError for one that the build doesn't have."""
+    if told.removeprefix("-").isdecimal():
+        return int(told)
+    if built.tokens is None:
+        raise UsageError(f"{built.folder} has no tokens, so none is called {told}", hint=NAMELESS)
+    try:
+        return built.tokens.named(told)
+    except TokensError as error:
+        near = get_close_matches(told, built.tokens.special.values(), 3)
+        raise UsageError(str(error), hint=f"near it are {', '.join(near)}" if near else None) from error
+
+
+def _whole(source: Source, wanted: Wanted, timed: bool = False) -> Recording:
     if not isinstance(source, Recording):
         raise UsageError("this build takes whole utterances, so it can't hear sound that has no end yet")
-    if wanted.form not in ("text", "json"):
-        raise UsageError(f"this build says no times of words, so there is no --format {wanted.form}")
+    if wanted.form not in ("text", "json", *(("srt", "vtt") if timed else ())):
+        hint = "--timestamps tells when each part was said, for srt and vtt"
+        raise UsageError(f"this build says no times of words, so there is no --format {wanted.form}", hint=hint)
     return source
 
 

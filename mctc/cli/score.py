@@ -114,9 +114,20 @@ def _systems(folders: Sequence[Path], options: dict[str, Any]) -> list[System]:
     settings = settings_of(options)
     fused = fused_of(options, settings)
     start, end = options["start"], options["end"]
-    decoding = None if not start or end is None else Search(start, end, options["max_tokens"])
+    decoding = (
+        None if not start or end is None else Search(tuple(map(_number, start)), _number(end), options["max_tokens"])
+    )
     asked = (options["precision"], options["weights"], settings, fused, decoding, options["tables"])
     return [System(folder, at, *asked) for at, folder in enumerate(folders)]
+
+
+def _number(token: str) -> int:
+    """A token by its number. Raises UsageError for a name, which each build may have for another."""
+    if not token.removeprefix("-").isdecimal():
+        raise UsageError(
+            f"{token} is no number of a token", hint="tokens.json of the build has the number of each name"
+        )
+    return int(token)
 
 
 def _name_files(options: dict[str, Any], shard: Shard) -> None:

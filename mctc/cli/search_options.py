@@ -49,11 +49,10 @@ def search_options(command: Decorated) -> Decorated:
 def decoder_options(command: Decorated) -> Decorated:
     """--start, --end, --max-tokens and --table, of an attention decoder."""
     options = (
-        click.option("--start", multiple=True, type=int, metavar="ID",
+        click.option("--start", multiple=True, metavar="ID|NAME",
                      help="A token that decoding starts from. Repeatable."),
-        click.option("--end", type=int, metavar="ID", help="The token that ends an utterance."),
-        click.option("--max-tokens", default=200, show_default=True, type=click.IntRange(1),
-                     help="Most tokens of an utterance."),
+        click.option("--end", metavar="ID|NAME", help="The token that ends an utterance."),
+        click.option("--max-tokens", type=click.IntRange(1), help="Most tokens of an utterance."),
         click.option("--table", "tables", multiple=True, metavar="INPUT=FILE",
                      help="The rows that a decoder's input takes: FILE.npy or WEIGHTS.safetensors:NAME. Repeatable."),
     )  # fmt: skip

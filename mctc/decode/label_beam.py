@@ -19,6 +19,7 @@ from mctc.decode.frames import Floats
 from mctc.decode.fusion import Fusion, Scorer
 from mctc.decode.histories import Emitted, Entry, History
 from mctc.decode.hypothesis import Hypothesis
+from mctc.decode.label_rules import Rule
 from mctc.decode.pruning import highest, none_left
 from mctc.decode.vocabulary import Vocabulary
 
@@ -28,7 +29,7 @@ class LabelSettings:
     """prompt: labels that decoding starts from. end: the label that closes an utterance, if any. longest: most labels.
 
     beam: hypotheses that are kept. n_best: that are returned at most. length_penalty: 0 compares scores as they are;
-    more favours longer hypotheses. Raises ValueError naming the field that can't be.
+    more favours longer hypotheses. rules: what must not follow. Raises ValueError naming the field that can't be.
     """
 
     prompt: tuple[int, ...]
@@ -37,6 +38,7 @@ class LabelSettings:
     beam: int = 4
     n_best: int = 1
     length_penalty: float = 0.0
+    rules: tuple[Rule, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.prompt:
@@ -77,7 +79,7 @@ class _Labels:
         root = self._fusion.root()
         logits, state = self.engine.start(self.settings.prompt)
         entries, states = [Entry(root, 0.0)], [state]
-        scores = self.vocabulary.log_probabilities(logits[None])
+        scores = self._allowed(entries, logits[None], root)
         for length in range(1, self.settings.longest + 1):
             entries, states = self._grown(entries, states, scores)
             if length == self.settings.longest:
@@ -85,11 +87,19 @@ class _Labels:
             if not entries or length == self.settings.longest or self._settled(entries):
                 break
             logits, states = self.engine.predict([entry.history.label for entry in entries], states)
-            scores = self.vocabulary.log_probabilities(logits)
+            scores = self._allowed(entries, logits, root)
         if not self._finished:
             raise none_left(0)
         best = nlargest(self.settings.n_best, self._finished, key=lambda pair: pair[0])
         return tuple(_hypothesis(entry, score, root) for score, entry in best)
+
+    def _allowed(self, entries: Sequence[Entry], logits: Floats, root: History) -> Floats:
+        """Log-probabilities [entries, size], of what the rules forbid -inf."""
+        scores = self.vocabulary.log_probabilities(logits)
+        for rule in self.settings.rules:
+            for entry, row in zip(entries, scores, strict=True):
+                rule(entry.history.labels_behind(root), row)
+        return scores
 
     def _grown(self, entries: list[Entry], states: list[State], scores: Floats) -> tuple[list[Entry], list[State]]:
         """The best entries with one label more; those that are closed now are finished."""

@@ -46,6 +46,7 @@ class EncoderDecoder:
         precision: str | None = None,
         checkpoint: Path | None = None,
     ) -> None:
+        self.built = built
         decoder, audio = decoder_of(built), built.manifest["audio"]
         if decoder is None or audio is None:
             raise BuildError(f"{built.folder} has no encoder of log-mel frames and decoder of labels")

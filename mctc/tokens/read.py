@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ LARGEST = 128 << 20  # bytes of a file
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 IN_FOLDER = ("tokens.json", "tokenizer.json", "vocab.json", "tokens.txt", "*.model", "*.tiktoken")
 MERGES, ADDED, CONFIG = "merges.txt", "added_tokens.json", "tokenizer_config.json"
+GENERATION, LEFT_OUT = "generation_config.json", ("suppress_tokens", "begin_suppress_tokens")
 KINDS = "a tokenizer.json, a vocab.json with its merges.txt, a SentencePiece .model, a .tiktoken, or a symbol a line"
 
 
@@ -29,7 +31,7 @@ def read_tokens(path: Path) -> Tokens:
             raise TokensError(f"{path} holds no file of tokens", hint=f"known are {KINDS}")
         path = found[0]
     try:
-        return _read(path, read_bytes(path))
+        return _left_out(path, _read(path, read_bytes(path)))
     except TokensError as error:
         place = str(path) if error.line is None else f"{path}:{error.line}"
         raise TokensError(f"{place}: {error.message}", hint=error.hint, line=error.line) from error
@@ -75,6 +77,22 @@ def _added(path: Path, config: Mapping[str, Any]) -> dict[int, tuple[str, bool]]
             raise TokensError(f"{CONFIG} has an added token {token[:20]!r} that is none")
         added[int(token)] = name, bool(row.get("special")) or bool(tokenizer.NAMED.fullmatch(name))
     return added
+
+
+def _left_out(path: Path, tokens: Tokens) -> Tokens:
+    """The tokens with what a search leaves out, where the settings of a generation lie beside their file."""
+    config = _beside(path, GENERATION)
+    found = []
+    for key in LEFT_OUT:
+        ids = config.get(key) or []
+        bad = [each for each in ids if type(each) is not int or each >= tokens.size] if isinstance(ids, list) else [ids]
+        if bad:
+            raise TokensError(
+                f"{GENERATION} beside it leaves out {str(bad[0])[:20]!r} ({key}), and there are {tokens.size:,} tokens",
+                hint="take both files from the same checkpoint",
+            )
+        found.append(tuple(sorted({each for each in ids if each >= 0})))
+    return replace(tokens, never=found[0], not_first=found[1]) if any(found) else tokens
 
 
 def _beside(path: Path, name: str) -> Mapping[str, Any]:

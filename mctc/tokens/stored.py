@@ -26,6 +26,7 @@ def as_json(tokens: Tokens) -> str:
         "blank": tokens.blank,
         "inserted": tokens.inserted,
         "special": {str(token): name for token, name in sorted(tokens.special.items())},
+        **{key: list(ids) for key, ids in (("never", tokens.never), ("not_first", tokens.not_first)) if ids},
         "pieces": [_written(piece) for piece in tokens.pieces],
     }
     return json.dumps(table, ensure_ascii=False, separators=(",", ":"))
@@ -37,7 +38,8 @@ def of_json(content: Any, spelling: Spelling | None = None) -> Tokens:
         special = {int(token): str(name) for token, name in content["special"].items()}
         pieces = tuple(_read(piece) for piece in content["pieces"])
         blank = None if content["blank"] is None else int(content["blank"])
-        return Tokens(str(content["kind"]), pieces, special, blank, bool(content["inserted"]), spelling)
+        left_out = (tuple(map(int, content.get(key, ()))) for key in ("never", "not_first"))
+        return Tokens(str(content["kind"]), pieces, special, blank, bool(content["inserted"]), spelling, *left_out)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TokensError(f"it is no table of tokens: {type(error).__name__}: {error}") from error
 

@@ -26,7 +26,7 @@ class Tokens:
     kind: what they were read from. special: names of ids that are no text, such as '<|endoftext|>', and of the unknown
     piece, which may show as some. blank: the id that a transducer or CTC emits for nothing. inserted: whether it was
     put among the ids of the file, so that those from it on moved up by one. spelling: what spells a text, in ids of the
-    file.
+    file. never, not_first: ids that a search for labels leaves out, and leaves out as the first of a text.
     """
 
     kind: str
@@ -35,6 +35,8 @@ class Tokens:
     blank: int | None = None
     inserted: bool = False
     spelling: Spelling | None = field(default=None, repr=False)
+    never: tuple[int, ...] = ()
+    not_first: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from safetensors.numpy import save_file
 
 from mctc.audio import bundled_recording
 from mctc.build import BuildOptions, build
+from mctc.build.manifest import read_manifest, write_manifest
 from mctc.build.options import BuildError
 from mctc.cli.main import run
 from mctc.runtime.built import open_built
@@ -47,6 +49,16 @@ def placed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def unsaid(built: Path, tmp_path: Path) -> Path:
+    """A build of an mctc that did not write down what a text begins and ends with."""
+    folder = tmp_path / "unsaid"
+    shutil.copytree(built, folder)
+    content = read_manifest(folder)
+    write_manifest(folder, {key: value for key, value in content.items() if key not in ("prompt", "digest")})
+    return folder
+
+
+@pytest.fixture
 def rows(tmp_path: Path) -> str:
     np.save(tmp_path / "rows.npy", ROWS)
     return f"position={tmp_path / 'rows.npy'}"
@@ -67,6 +79,19 @@ def test_a_recording_becomes_tokens(built: Path, capsys: Any) -> None:
     assert 10 < told["audio_s"] < 12
 
 
+def test_the_spec_says_what_a_text_begins_and_ends_with(built: Path, capsys: Any) -> None:
+    found = []
+    for asked in ([], ["--start", "1", "--end", "2"]):
+        assert run(["run", str(built), "--speech", "--json", *asked]) == 0
+        found.append(json.loads(capsys.readouterr().out)["tokens"])
+    assert found[0] == found[1]
+
+
+def test_times_take_tokens_of_times(built: Path, capsys: Any) -> None:
+    assert run(["run", str(built), "--speech", "--timestamps"]) == 1
+    assert "no tokens of times" in capsys.readouterr().err
+
+
 def test_places_of_tokens_come_from_a_table(placed: Path, rows: str, capsys: Any) -> None:
     asked = ["--speech", "--start", "1", "--end", "-1", "--max-tokens", "2", "--table", rows, "--json"]
     assert run(["run", str(placed), *asked]) == 0
@@ -76,7 +101,7 @@ def test_places_of_tokens_come_from_a_table(placed: Path, rows: str, capsys: Any
 @pytest.mark.parametrize(
     ("which", "asked", "words"),
     [
-        ("built", [], "--start and --end say"),
+        ("unsaid", [], "--start and --end say"),
         ("placed", ["--start", "1", "--end", "2"], "the decoder takes position as a row of 8 numbers"),
         ("placed", ["--start", "1", "--end", "2", "--table", "position=rows.txt"], "names no table"),
         ("built", ["--start", "1", "--end", "2", "--table", "token={rows}"], "the decoder takes no rows for token"),

@@ -1,0 +1,1 @@
+"""Checkpoints of public architectures, from the folder that another library saved to text."""
