@@ -67,10 +67,11 @@ class Subject:
     _values: dict[int, tuple[Program, ParameterValue]] = field(default_factory=dict)
     _out_of_range: dict[tuple[str, str], Op | None] = field(default_factory=dict)
     _utterances: dict[tuple[str, str, bool, int], Utterance] = field(default_factory=dict)
+    _exact_steps: dict[tuple[str, str, bool, int], tuple[Program, Results]] = field(default_factory=dict)
 
     def but(self, **changes: Any) -> Subject:
         """The same with other programs or parameters, for which nothing is computed yet."""
-        return replace(self, **changes, _values={}, _utterances={}, _out_of_range={})
+        return replace(self, **changes, _values={}, _utterances={}, _exact_steps={}, _out_of_range={})
 
     def component(self, name: str) -> str:
         """The spec's component that a function of the steps is derived from."""
@@ -172,8 +173,10 @@ class Subject:
         of the steps in `deployed`, or of the whole function where that is None."""
         if deployed is None:
             return self.results(name, item), self.rounded(name, item, rounding)
-        exact, rounded = (self.stepped(name, item, rounding, deployed) for rounding in (None, rounding))
-        return exact, rounded
+        key = name, item.name, self.exact, id(deployed)
+        if key not in self._exact_steps:
+            self._exact_steps[key] = deployed, self.stepped(name, item, None, deployed)
+        return self._exact_steps[key][1], self.stepped(name, item, rounding, deployed)
 
     def over_chunks(self, name: str, fresh: Fresh, item: Item = NOISE, deployed: Program | None = None) -> Results:
         """Results of a step over a whole utterance, each call made by what `fresh` gives.

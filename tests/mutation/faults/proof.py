@@ -68,8 +68,16 @@ FAULTS = (
         name="shapes-not-compared",
         file="mctc/proof/difference.py",
         what="a result of another shape is within every limit",
-        old="    if found.misshapen:\n        return False\n",
-        new="    if found.misshapen:\n        return True\n",
+        old="    if found.misshapen or found.lost:\n        return False\n",
+        new="    if found.misshapen:\n        return True\n    if found.lost:\n        return False\n",
+        caught_by=DIFFERENCE,
+    ),
+    Fault(
+        name="lost-numbers-explained",
+        file="mctc/proof/difference.py",
+        what="a number that is lost is explained by a rounding that loses none",
+        old="    if found.misshapen or found.lost:\n        return False\n",
+        new="    if found.misshapen:\n        return False\n",
         caught_by=DIFFERENCE,
     ),
     Fault(
