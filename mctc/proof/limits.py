@@ -27,12 +27,10 @@ class Limit:
 
     @property
     def roundings(self) -> tuple[Rounding, ...]:
-        """The ways to round the reference, either of which may explain an error."""
-        return (
-            ()
-            if self.rounding is None
-            else (Rounding(self.rounding), *(Rounding(self.rounding, seed) for seed in JITTERS))
-        )
+        """The ways to round the reference, any of which may explain an error."""
+        if self.rounding is None:
+            return ()
+        return (Rounding(self.rounding), *(Rounding(self.rounding, seed) for seed in JITTERS))
 
     def __str__(self) -> str:
         return f"{self.error:g}" if self.decibels is None else f"{self.decibels:g} dB"
