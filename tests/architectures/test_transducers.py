@@ -150,7 +150,7 @@ def test_no_step_transposes(case: tuple[str, Proof]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "millions"), [("mct_base", 31.5), ("mct_large", 99.0), ("mct2_small", 5.0), ("rnnt_lstm", 25.9)]
+    ("spec", "millions"), [("mct_base", 31.0), ("mct_large", 98.2), ("mct2_small", 5.0), ("rnnt_lstm", 25.9)]
 )
 def test_has_as_many_parameters_as_its_description_says(root: Path, spec: str, millions: float) -> None:
     assert parameters(elaborate_file(root / f"spec/{spec}.mct")) == pytest.approx(millions * 1e6, rel=0.01)

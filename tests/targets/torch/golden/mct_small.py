@@ -199,7 +199,7 @@ class Predictor(Block):
     def __init__(self) -> None:
         super().__init__()
         self.embedding = Embedding(
-            1024, 256, initial={"weight": padded(normal(std=1), axis=0, after=23)}, quantize=INT8_COLUMNS
+            512, 256, initial={"weight": padded(normal(std=1), axis=0, after=11)}, quantize=INT8_COLUMNS
         )
         self.lstm = LSTM(256, 256, quantize=INT8)
 
@@ -226,16 +226,16 @@ class Joiner(Block):
         self.pred_proj = Conv2d(256, 256, quantize=INT8)
         self.out = Conv2d(
             256,
-            1024,
+            512,
             initial={
-                "weight": padded(kaiming_uniform(fan_in=256), axis=0, after=23),
-                "bias": padded(uniform(0.0625), axis=0, after=23, value=-10000),
+                "weight": padded(kaiming_uniform(fan_in=256), axis=0, after=11),
+                "bias": padded(uniform(0.0625), axis=0, after=11, value=-10000),
             },
             quantize=INT8,
         )
 
     def forward(self, enc: Tensor, pred: Tensor) -> Tensor:
-        """enc (B, 256, 1, T/4), pred (B, 256, U, 1) to (B, 1024, U, T/4)."""
+        """enc (B, 256, 1, T/4), pred (B, 256, U, 1) to (B, 512, U, T/4)."""
         h = torch.tanh(self.enc_proj(enc) + self.pred_proj(pred))
         return self.out(h)
 
@@ -253,8 +253,8 @@ class MctSmall(Block):
         """The transducer loss: mel (B, T, 80), targets (B, U), the lengths of both (B,), to the mean over the batch."""
         features = mel.transpose(1, 2)[:, :, None]
         encoder_output = self.encoder(features, lengths=lengths)
-        before = begun(targets, target_lengths, (0,), classes=1001)
+        before = begun(targets, target_lengths, (0,), classes=501)
         predicted = self.predictor(before[:, None, None])
         logits = self.joiner(encoder_output, predicted.transpose(2, 3))
         frames = self.encoder.output_lengths(lengths)
-        return rnnt_loss(logits, targets, frames, target_lengths, blank=0, dim=1, classes=1001)
+        return rnnt_loss(logits, targets, frames, target_lengths, blank=0, dim=1, classes=501)
