@@ -39,7 +39,8 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     if find_spec("torch") is not None or not collection_path.is_relative_to(ROOT / "tests"):
         return None
     path = collection_path.relative_to(ROOT / "tests").as_posix()
-    training = path == "metal" or path == "bench/test_gpu.py" or path.startswith("targets/torch/test_")
+    training = path in ("metal", "bench/test_gpu.py")
+    training |= path.startswith(("targets/torch/test_", "examples/test_speech_"))
     return True if training and path not in WITHOUT_TORCH else None
 
 

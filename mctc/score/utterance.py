@@ -18,7 +18,8 @@ class SaidWord:
 class Utterance:
     """text: what was said. place: where that is written, "FILE:LINE". start, duration: seconds of the piece in its
     recording; to its end if None. words: those whose ends are known. rate: of the recording in Hz, and channel: the one
-    that is meant, where the manifest says so."""
+    that is meant, where the manifest says so. weight: how often an epoch of training takes it; a score counts it
+    once."""
 
     id: str
     audio: Path
@@ -29,3 +30,4 @@ class Utterance:
     words: tuple[SaidWord, ...] = ()
     rate: int | None = None
     channel: int | None = None
+    weight: float = 1.0

@@ -29,11 +29,18 @@ class Entry:
 
     def seconds(self, key: str, otherwise: float | None = None) -> float | None:
         """A time of at least 0, or `otherwise` where there is none. Raises ManifestError for anything else."""
+        return self._at_least_0(key, "seconds", otherwise)
+
+    def weight(self) -> float:
+        """`weight`, a number of at least 0, or 1. Raises ManifestError for anything else."""
+        return self._at_least_0("weight", "a number", 1.0) or 0.0
+
+    def _at_least_0(self, key: str, kind: str, otherwise: float | None) -> float | None:
         value = self.content.get(key)
         if value is None:
             return otherwise
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value) or value < 0:
-            raise ManifestError(self.place, f"`{key}` is {json.dumps(value)[:40]}, not seconds of at least 0")
+            raise ManifestError(self.place, f"`{key}` is {json.dumps(value)[:40]}, not {kind} of at least 0")
         return float(value)
 
     def inner(self, key: str) -> Entry:

@@ -1,5 +1,5 @@
 """NeMo's manifests: a line `{"audio_filepath": "a.wav", "text": "what was said"}`, with `offset` and `duration` in
-seconds where a piece of the recording is meant."""
+seconds where a piece of the recording is meant, and `weight`, how often an epoch of training takes it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_nemo(path: Path) -> Iterator[Utterance]:
             raise ManifestError(entry.place, "`sample_rate` is no whole number of Hz")
         yield Utterance(
             called, beside(path, name), entry.text("text"), entry.place, offset, entry.seconds("duration"),
-            tuple(_words(entry)), rate,
+            tuple(_words(entry)), rate, weight=entry.weight(),
         )  # fmt: skip
 
 
