@@ -101,10 +101,18 @@ def usable_of(lengths: Lengths, config: Batch, least_samples: float) -> tuple[In
     return np.flatnonzero(~out), lines
 
 
+def _up(length: int, multiple: int) -> int:
+    """Lengths are rounded up, so that few shapes occur: plans and memory of a GPU are kept by shape."""
+    return -(-length // multiple) * multiple
+
+
 def _step(lengths: Lengths, number: int, epoch: int, taken: list[Indices]) -> Step:
     batches = tuple(
         MicroBatch(
-            number * len(taken) + at, each, int(lengths.samples[each].max()), max(1, int(lengths.labels[each].max()))
+            number * len(taken) + at,
+            each,
+            _up(int(lengths.samples[each].max()), lengths.rate // 10),
+            max(1, int(lengths.labels[each].max())),
         )
         for at, each in enumerate(taken)
     )

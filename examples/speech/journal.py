@@ -20,7 +20,7 @@ class Journal:
 
     def __init__(self, run: Path, steps: int, first: int, writes: bool) -> None:
         self._path, self._writes = run / LOG, writes
-        self._bar = _optional("tqdm", "tqdm", total=steps, initial=first, unit="step") if writes else None
+        self._bar = _optional("tqdm", "tqdm", total=steps, initial=first, unit="step", disable=None) if writes else None
         self._board = _optional("torch.utils.tensorboard", "SummaryWriter", run / "board") if writes else None
 
     def write(self, step: int, values: dict[str, Any]) -> None:

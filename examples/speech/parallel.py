@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
+
+PATIENCE_H = 4  # that processes wait for the one that reads a corpus into a file
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,12 @@ def processes(device: torch.device) -> Iterator[Processes]:
     if "WORLD_SIZE" not in os.environ:
         yield Processes(0, 0, 1, device)
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield Processes(dist.get_rank(), int(os.environ["LOCAL_RANK"]), dist.get_world_size(), device)
-    finally:
-        dist.destroy_process_group()
+    cuda = device.type == "cuda"
+    dist.init_process_group(
+        "nccl" if cuda else "gloo", device_id=device if cuda else None, timeout=timedelta(hours=PATIENCE_H)
+    )
+    yield Processes(dist.get_rank(), int(os.environ["LOCAL_RANK"]), dist.get_world_size(), device)
+    dist.destroy_process_group()  # not behind an error: others may wait in it until torchrun ends them
 
 
 def spread(model: nn.Module, strategy: str, here: Processes) -> nn.Module:
