@@ -35,11 +35,14 @@ def mel_to_hz(mel: Float64, scale: MelScale) -> Float64:
     return np.where(mel < _SLANEY_KNEE_MEL, mel * _SLANEY_HZ_PER_MEL, above)
 
 
-def mel_filters(sample_rate: int, fft: int, bins: int, f_min: float, f_max: float, scale: MelScale) -> Float64:
+def mel_filters(
+    sample_rate: int, fft: int, bins: int, f_min: float, f_max: float, scale: MelScale, area: bool = True
+) -> Float64:
     """Triangular filters as a matrix [bins, fft // 2 + 1], over the FFT bin frequencies k * sample_rate / fft in Hz.
 
     Corners are evenly spaced in mels from `f_min` to `f_max`; each triangle is divided by half its width in Hz, so
-    that every filter passes the same energy of white noise (Slaney's normalisation, also Whisper's).
+    that every filter passes the same energy of white noise (Slaney's normalisation, also Whisper's); without `area`
+    its peak is 1.
     Raises `ValueError` where a filter is so narrow that no FFT bin falls into it.
     """
     ends = hz_to_mel(np.array([f_min, f_max]), scale)
@@ -48,7 +51,7 @@ def mel_filters(sample_rate: int, fft: int, bins: int, f_min: float, f_max: floa
     hz = np.arange(fft // 2 + 1) * (sample_rate / fft)
     rising = (hz - low) / (centre - low)
     falling = (high - hz) / (high - centre)
-    weights = np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (high - low))
+    weights = np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (high - low) if area else 1.0)
     empty = np.flatnonzero(weights.sum(axis=1) == 0.0)
     if empty.size:
         raise ValueError(

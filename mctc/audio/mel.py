@@ -6,12 +6,13 @@ sample. So T frames need exactly T * hop samples and no look-ahead. Each frame i
 padded with zeros to the FFT length, and its power spectrum is summed by mel filters over the bin frequencies
 k * sample_rate / fft.
 
-Normalisation is (log10(max(x, floor)) + 4) / 4.
+Normalisation is (log10(max(x, floor)) + 4) / 4. `MelConfig` has the settings that differ from all this.
 
-Two options are for whole recordings alone, because they need what comes later; with an fft of 400 and 8 decades they
-are Whisper's features (Radford et al., 2022, section 2.2, and the code published with it). `centred`: the middle of
-frame t is sample t * hop, the sound mirrored at both ends. `decades`: nothing is lower than so many powers of ten below
-the loudest bin of the recording.
+Three of them are for whole recordings alone, because they need what comes later. `centred`: the middle of frame t is
+sample t * hop. `decades`: nothing is lower than so many powers of ten below the loudest bin of the recording; both with
+an fft of 400 and 8 decades are Whisper's features (Radford et al., 2022, section 2.2, and the code published with it).
+`normalise = "recording"`: each bin has mean 0 and deviation 1 over the frames of the recording, as NVIDIA's NeMo
+toolkit makes features.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -29,13 +31,26 @@ from mctc.audio.filterbank import BandedFilters, MelScale, mel_filters
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
+Logarithm = Literal["log10", "ln"]
+Normalisation = Literal["scaled", "none", "recording"]
+
+LEAST_DEVIATION = 1e-5  # is added to the deviation of a bin over a recording, as NeMo does
 # Frames analysed at once: bounds the memory of a long recording at a few megabytes.
 _BLOCK_FRAMES = 512
 
 
 @dataclass(frozen=True)
 class MelConfig:
-    """How samples become frames; lengths in samples, frequencies in Hz. `ValueError` names the field that can't be."""
+    """How samples become frames; lengths in samples, frequencies in Hz. `ValueError` names the field that can't be.
+
+    periodic: the Hann window has a period of `window` samples; else it is symmetric, with one of `window` - 1.
+    area: each mel filter is divided by half its width in Hz; else its peak is 1. preemphasis: sample t less so much of
+    sample t - 1 is what is analysed. log, floor, added: the logarithm, of the larger of energy and floor, or of the sum
+    of both. centred, mirrored: the middle of frame t is sample t * hop; the sound is mirrored at both ends, or silence
+    is there. partial: a last hop that is incomplete makes a frame. normalise: (y + 4) / 4 of the logarithm y
+    ("scaled"), y itself ("none"), or y less the bin's mean over its deviation, that of n - 1 degrees of freedom, over
+    the recording ("recording").
+    """
 
     sample_rate: int = 16_000
     window: int = 400
@@ -48,6 +63,14 @@ class MelConfig:
     floor: float = 1e-10
     centred: bool = False
     decades: float | None = None
+    periodic: bool = True
+    area: bool = True
+    preemphasis: float = 0.0
+    log: Logarithm = "log10"
+    added: bool = False
+    mirrored: bool = True
+    partial: bool = True
+    normalise: Normalisation = "scaled"
 
     def __post_init__(self) -> None:
         checks = (
@@ -61,8 +84,11 @@ class MelConfig:
             ),
             (self.scale in ("slaney", "htk"), "scale must be 'slaney' or 'htk'"),
             (0.0 < self.floor < math.inf, "floor must be positive"),
-            (not self.centred or self.window == self.fft, "centred frames need an fft as long as the window"),
             (self.decades is None or self.decades > 0, "decades must be positive"),
+            (self.periodic or self.window > 1, "a symmetric window has more than one sample"),
+            (0.0 <= self.preemphasis <= 1.0, "preemphasis must be between 0 and 1"),
+            (self.log in get_args(Logarithm), "log must be 'log10' or 'ln'"),
+            (self.normalise in get_args(Normalisation), "normalise must be 'scaled', 'none' or 'recording'"),
         )
         for holds, rule in checks:
             if not holds:
@@ -76,12 +102,13 @@ class MelConfig:
     @property
     def streams(self) -> bool:
         """Whether a frame is known as soon as its sound is."""
-        return not self.centred and self.decades is None
+        return not self.centred and self.decades is None and self.normalise != "recording"
 
     @property
     def silence(self) -> float:
-        """The value of every bin of a silent frame, which is also the least value of any bin."""
-        return float(np.float32((math.log10(self.floor) + 4.0) / 4.0))
+        """The value of every bin of a silent frame, which is also the least value of any bin; 0, the mean, where frames
+        are normalised over a recording."""
+        return 0.0 if self.normalise == "recording" else float(np.float32(_scaled(_log(self.floor, self), self)))
 
 
 class StreamingMel:
@@ -91,20 +118,28 @@ class StreamingMel:
         """Raises `ValueError` for a configuration that needs the whole recording."""
         self.config = config or MelConfig()
         if not self.config.streams:
-            raise ValueError("MelConfig: centred frames and decades need the whole recording")
+            raise ValueError("MelConfig: centred frames, decades and a normalisation need the whole recording")
         self._pending: Float64
+        self._last: Float64
         self.reset()
 
     def reset(self) -> None:
         """Forget everything heard: the next sample is again the first."""
         self._pending = np.zeros(self.config.window - self.config.hop)
+        self._last = np.zeros(1)
 
     def push(self, samples: ArrayLike) -> Float32:
         """The frames [frames, bins] that `samples` (floats in [-1, 1], one axis) complete; possibly none.
 
         Raises `ValueError` for more than one axis, for integers and for samples that are not finite.
         """
-        heard = np.concatenate([self._pending, _checked(samples)])
+        given = _checked(samples)
+        emphasised = _emphasised(given, self._last, self.config)
+        self._last = np.concatenate([self._last, given])[-1:]
+        return self._complete(emphasised)
+
+    def _complete(self, emphasised: Float64) -> Float32:
+        heard = np.concatenate([self._pending, emphasised])
         config = self.config
         count = (heard.size - (config.window - config.hop)) // config.hop
         self._pending = heard[count * config.hop :].copy()
@@ -113,7 +148,7 @@ class StreamingMel:
             views = sliding_window_view(heard, config.window)[:: config.hop]
             for start in range(0, count, _BLOCK_FRAMES):
                 stop = min(start + _BLOCK_FRAMES, count)
-                result[start:stop] = _normalised(_log_energy(views[start:stop], config))
+                result[start:stop] = _scaled(_log_energy(views[start:stop], config), config)
         return result
 
     def flush(self, multiple: int = 1) -> Float32:
@@ -125,8 +160,8 @@ class StreamingMel:
             raise ValueError(f"flush: multiple must be at least 1, not {multiple}")
         config = self.config
         left = self._pending.size - (config.window - config.hop)
-        frames = math.ceil(math.ceil(left / config.hop) / multiple) * multiple
-        result = self.push(np.zeros(frames * config.hop - left))
+        frames = math.ceil(_frames(left, config) / multiple) * multiple
+        result = self._complete(np.zeros(max(0, frames * config.hop - left)))
         self.reset()
         return result
 
@@ -135,7 +170,8 @@ def log_mel(samples: ArrayLike, config: MelConfig | None = None) -> Float32:
     """Normalised log-mel frames [ceil(samples / hop), bins] of a whole recording, as the module's text defines them.
 
     `samples` is one axis of floats in [-1, 1] at `config.sample_rate`. The last hop, where incomplete, is filled up
-    with silence. Raises `ValueError` for more than one axis, for integers and for samples that are not finite.
+    with silence, or makes no frame without `config.partial`. Raises `ValueError` for more than one axis, for integers
+    and for samples that are not finite.
     """
     config = config or MelConfig()
     if not config.streams:
@@ -146,32 +182,56 @@ def log_mel(samples: ArrayLike, config: MelConfig | None = None) -> Float32:
 
 def _of_all(samples: Float64, config: MelConfig) -> Float32:
     """The same with the options that need all of the recording."""
-    frames = math.ceil(samples.size / config.hop)
+    frames = _frames(samples.size, config)
     if not frames:
         return np.zeros((0, config.bins), np.float32)
-    samples = np.pad(samples, (0, frames * config.hop - samples.size))
+    samples = _emphasised(samples, np.zeros(1), config)
+    samples = np.pad(samples, (0, max(0, frames * config.hop - samples.size)))
     if config.centred:
-        padded = np.pad(samples, config.window // 2, mode="reflect")
+        padded = np.pad(samples, config.window // 2, mode="reflect" if config.mirrored else "constant")
     else:
         padded = np.pad(samples, (config.window - config.hop, 0))
     views = sliding_window_view(padded, config.window)[:: config.hop][:frames]
     blocks = (views[start : start + _BLOCK_FRAMES] for start in range(0, frames, _BLOCK_FRAMES))
     energy = np.concatenate([_log_energy(block, config) for block in blocks])
     if config.decades is not None:
-        energy = np.maximum(energy, energy.max() - config.decades)
-    return _normalised(energy).astype(np.float32)
+        energy = np.maximum(energy, energy.max() - config.decades * _log(10.0, config))
+    return _scaled(energy, config).astype(np.float32)
+
+
+def _frames(samples: int, config: MelConfig) -> int:
+    return math.ceil(samples / config.hop) if config.partial else samples // config.hop
+
+
+def _emphasised(samples: Float64, before: Float64, config: MelConfig) -> Float64:
+    """Samples less a part of the one before each; `before` [1] is the one before the first."""
+    if not config.preemphasis:
+        return samples
+    return np.asarray(samples - config.preemphasis * np.concatenate([before, samples])[: samples.size])
 
 
 def _log_energy(frames: Float64, config: MelConfig) -> Float64:
-    """log10 of what the mel filters let through [frames, bins], of windows of sound [frames, window]."""
+    """The logarithm of what the mel filters let through [frames, bins], of windows of sound [frames, window]."""
     window, filters = _analysis(config)
     spectrum = np.fft.rfft(frames * window, config.fft, axis=1)
     power = spectrum.real**2 + spectrum.imag**2
-    return np.asarray(np.log10(np.maximum(filters.apply(power), config.floor)))
+    energy = filters.apply(power)
+    return np.asarray(_log(energy + config.floor if config.added else np.maximum(energy, config.floor), config))
 
 
-def _normalised(energy: Float64) -> Float64:
-    return np.asarray((energy + 4.0) / 4.0)
+def _log(numbers: Float64 | float, config: MelConfig) -> Float64:
+    return np.asarray(np.log10(numbers) if config.log == "log10" else np.log(numbers))
+
+
+def _scaled(energy: Float64, config: MelConfig) -> Float64:
+    """Logarithms [frames, bins], normalised: of a whole recording, where that is over the recording."""
+    if config.normalise == "scaled":
+        return np.asarray((energy + 4.0) / 4.0)
+    if config.normalise == "none":
+        return energy
+    apart = energy - energy.mean(axis=0)
+    deviation = np.sqrt((apart**2).sum(axis=0) / max(1, len(energy) - 1))
+    return np.asarray(apart / (deviation + LEAST_DEVIATION))
 
 
 def _checked(samples: ArrayLike) -> Float64:
@@ -188,7 +248,10 @@ def _checked(samples: ArrayLike) -> Float64:
 
 @lru_cache(maxsize=8)
 def _analysis(config: MelConfig) -> tuple[Float64, BandedFilters]:
-    """The periodic Hann window [window] and the mel filters of a configuration."""
-    window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(config.window) / config.window)
-    dense = mel_filters(config.sample_rate, config.fft, config.bins, config.f_min, config.f_max, config.scale)
+    """The Hann window [window] and the mel filters of a configuration."""
+    period = config.window if config.periodic else config.window - 1
+    window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(config.window) / period)
+    dense = mel_filters(
+        config.sample_rate, config.fft, config.bins, config.f_min, config.f_max, config.scale, config.area
+    )
     return window, BandedFilters.of(dense)

@@ -93,7 +93,10 @@ def _audio(compiled: Compiled) -> list[Diagnostic]:
         return []
     place = next(iter(audio.places.values()), None)
     told = "no input is log-mel frames, so the audio section says nothing"
-    hint = "such an input is `mel`, of 80 or 128 bins at 100 frames a second"
+    hint = (
+        "such an input is `mel`, with its bins as channels or features, at the rate of the section's `hop`: 100 frames"
+    )
+    hint += " a second if it says none"
     return [diagnostic_at(place, UNUSED, told, hint=hint, severity=Severity.WARNING)]
 
 

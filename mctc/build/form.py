@@ -41,7 +41,7 @@ FORM = {
     "vocabularies": [{"function": str, "result": str, "valid": int}],
     "blank": COUNT,
     "prompt?": ({"begin": [int], "end": int}, None),
-    "audio": ({"function": str, "input": str}, None),
+    "audio": ({"function": str, "input": str, "exists?": (str, None)}, None),
     "tokens?": ({"file": str, "sha256": str, "kind": str, "size": int}, None),
     "passes": {...: [RAN]},
     "explanations": [{"pass": str, "where": str, "why": str}],

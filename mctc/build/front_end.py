@@ -2,52 +2,107 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from mctc.build.compile import Compiled
 from mctc.diagnostics.diagnostic import LocatedError
+from mctc.ir.domain import MASK
+from mctc.ir.program import Function, Value
 from mctc.ir.types import Role
+from mctc.streaming.context import VALID
+from mctc.streaming.derive import StepInfo
 
 if TYPE_CHECKING:
     from mctc.audio.mel import MelConfig
 
-MEL, BINS = "mel", (80, 128)  # the name of an input of log-mel frames, and how many bins they have
+MEL, BINS = "mel", (80, 128)  # the name of an input of log-mel frames; how many bins they have where no section is
+METADATA = "mctc.audio"  # among the metadata of artifacts
+FIELDS = {"rate": "sample_rate", "low": "f_min", "high": "f_max"}  # what MelConfig calls settings of the section
+IN_SAMPLES = ("window", "hop")  # settings in seconds, which MelConfig has in samples
+WHOLE = "leave `centred`, `decades` and `normalise` out, or the stream section"
 
 
 def front_end(compiled: Compiled) -> dict[str, Any] | None:
     """The front end, where an input is log-mel frames: time at the front end's rate by as many bins as it makes.
 
-    Raises LocatedError for an audio section that can't be.
+    `exists` is the input of the same function that says which frames exist, None where there is none. Raises
+    LocatedError for an audio section that can't be.
     """
     for name, function in compiled.deployed.functions.items():
         step = compiled.steps.get(name)
         for value in function.inputs:
             bins = next((axis.extent.value for axis in value.type.axes if axis.role in (Role.CHANNEL, Role.FEATURE)), 0)
-            if step is None or step.role is not Role.TIME or bins not in BINS or value.name != MEL:
+            if step is None or step.role is not Role.TIME or value.name != MEL:
+                continue
+            if bins not in BINS and not compiled.whole.audio.settings:
                 continue
             config = _config(compiled, bins)
             if step.rate_of(value.name) in (None, Fraction(config.sample_rate, config.hop)):
-                return {"function": name, "input": value.name, **asdict(config)}
+                masks = list(_masks(function, step, value))
+                told = {"function": name, "input": value.name, "exists": masks[0] if len(masks) == 1 else None}
+                return {**told, **asdict(config)}
     return None
+
+
+def metadata(compiled: Compiled) -> dict[str, str]:
+    """What artifacts tell of the front end, where the spec has an audio section: the manifest's `audio`, as JSON."""
+    found = front_end(compiled) if compiled.whole.audio.settings else None
+    return {} if found is None else {METADATA: json.dumps(found, sort_keys=True)}
+
+
+def _masks(function: Function, step: StepInfo, frames: Value) -> Iterator[str]:
+    """Inputs that say of each frame whether it exists: 1 or 0."""
+    for value in function.inputs:
+        alike = step.frames.get(value.name, 0) == step.frames.get(frames.name)
+        if alike and value.name not in (frames.name, VALID) and function.domain(value) == MASK and _is_row(value):
+            yield value.name
+
+
+def _is_row(value: Value) -> bool:
+    rest = [axis.extent for axis in value.type.axes if axis.role not in (Role.TIME, Role.BATCH)]
+    return all(extent.is_static and extent.value == 1 for extent in rest)
 
 
 def _config(compiled: Compiled, bins: int) -> MelConfig:
     from mctc.audio.mel import MelConfig
 
-    audio = compiled.whole.audio
-    place = next(iter(audio.places.values()), None)
+    audio, name = compiled.whole.audio, compiled.whole.name
     try:
-        config = MelConfig(bins=bins, **audio.settings)
+        config = MelConfig(bins=bins, **_fields(audio.settings))
     except ValueError as error:
         told = str(error).removeprefix("MelConfig: ")
-        raise LocatedError("MCT0207", f"the audio section of {compiled.whole.name}: {told}", place) from error
+        for setting, field in FIELDS.items():
+            told = told.replace(field, setting)
+        named = told.split(maxsplit=1)[0]
+        place = audio.places.get(named, next(iter(audio.places.values()), None))
+        raise LocatedError("MCT0207", f"the audio section of {name}: {told}", place) from error
     if compiled.lengths.streams and not config.streams:
+        at_fault = [key for key in ("centred", "decades", "normalise") if key in audio.places]
         raise LocatedError(
             "MCT0207",
-            f"{compiled.whole.name} is streamed, and its audio section needs the whole recording",
-            place,
-            hint="leave `centred` and `decades` out, or the stream section",
+            f"{name} is streamed, and its audio section needs the whole recording",
+            next((audio.places[key] for key in at_fault), None),
+            hint=WHOLE,
         )
     return config
+
+
+def _fields(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the section as MelConfig has them. Raises ValueError for lengths that are no whole samples."""
+    fields = {FIELDS.get(key, key): value for key, value in settings.items()}
+    if "sample_rate" in fields and Fraction(fields["sample_rate"]).denominator != 1:
+        raise ValueError("rate must be a whole number of Hz")
+    rate = fields.get("sample_rate", 16_000)
+    if rate != 16_000:
+        fields.setdefault("f_max", rate / 2)
+    for key in IN_SAMPLES:
+        if key in fields:
+            samples = Fraction(fields[key]) * rate
+            if samples.denominator != 1:
+                raise ValueError(f"{key} must be a whole number of samples at {rate} Hz, not {float(samples):g}")
+            fields[key] = int(samples)
+    return fields

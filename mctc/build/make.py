@@ -8,6 +8,7 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import Any
 
+from mctc.build import front_end
 from mctc.build.compile import Compiled, Watch
 from mctc.build.folder import check_replaceable, replaced
 from mctc.build.manifest import ORIGINS, PROGRAM, WHOLE, manifest, read_manifest, sha256, write_json, write_manifest
@@ -112,6 +113,7 @@ def write_build(
         "mctc.model": program.name,
         "mctc.source_sha256": digest(source["files"].items()),
         **(more or {}),
+        **front_end.metadata(compiled),
         **({} if tokens is None else {METADATA: as_json(tokens)}),
     }
     with replaced(out, force=options.force) as folder:

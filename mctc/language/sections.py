@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 from mctc.diagnostics.diagnostic import Diagnostic, Note, Severity
@@ -18,15 +20,21 @@ from mctc.language.scope import Frame
 from mctc.language.session import Session
 from mctc.language.values import Quantity, describe
 
-# Settings of each section and what they take: 'objective' (its name and settings), 'time' (seconds or frames), 'count'
-# (a whole number of at least 1), 'flag' (true or false), 'text' (a string), 'letters' (a string or a list of them).
+# Settings of each section and what they take: 'objective' (its name and settings), 'time' (seconds or frames),
+# 'seconds', 'rate' (Hz), 'count' (a whole number of at least 1), 'number' (0 or more), 'flag' (true or false), 'text'
+# (a string), 'letters' (a string or a list of them).
 SETTINGS: dict[str, dict[str, str]] = {
     "train": {"objective": "objective"},
     "stream": {"chunk": "time"},
     "utterance": {"length": "time", "labels": "count", "prefill": "count"},
-    "audio": {"fft": "count", "centred": "flag", "decades": "count"},
+    "audio": {
+        "rate": "rate", "window": "seconds", "hop": "seconds", "fft": "count", "periodic": "flag",
+        "preemphasis": "number", "low": "rate", "high": "rate", "scale": "text", "area": "flag", "log": "text",
+        "floor": "number", "added": "flag", "normalise": "text", "decades": "count", "centred": "flag",
+        "mirrored": "flag", "partial": "flag",
+    },
     "tokens": {"letters": "letters", "file": "text"},
-}
+}  # fmt: skip
 SECTIONS = (*SETTINGS, "quantize")
 BITS = {"int8": 8, "int4": 4}
 PALETTE_BITS = (2, 4, 6, 8)
@@ -92,8 +100,14 @@ class Sections:
             return name.text, self._count(item.value, frame)
         if known[name.text] == "flag":
             return name.text, self._flag(item.value, frame)
+        if known[name.text] == "number":
+            return name.text, self._number(item.value, frame)
         if known[name.text] in ("text", "letters"):
             return name.text, self._text(item.value, frame, several=known[name.text] == "letters")
+        if known[name.text] == "rate":
+            return name.text, self._quantity(item.value, frame, "Hz", "a number of Hz", "for example `16 kHz`")
+        if known[name.text] == "seconds":
+            return name.text, self._quantity(item.value, frame, "s", "a length of time", "for example `25 ms`")
         return name.text, self._time(item.value, frame)
 
     def _count(self, node: s.Expression, frame: Frame) -> int:
@@ -107,6 +121,19 @@ class Sections:
         if not isinstance(value, bool):
             raise fail("MCT0142", f"this must be true or false, not {describe(value)}", node.span)
         return value
+
+    def _number(self, node: s.Expression, frame: Frame) -> float:
+        value = self.calls.evaluator.constant(node, frame, "a setting")
+        if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)) or not 0 <= value < math.inf:
+            raise fail("MCT0142", f"this must be a number of at least 0, not {describe(value)}", node.span)
+        return float(value)
+
+    def _quantity(self, node: s.Expression, frame: Frame, unit: str, wanted: str, hint: str) -> Fraction | int:
+        """A quantity of a unit, at least 0; an int where it is whole."""
+        value = self.calls.evaluator.constant(node, frame, "a setting")
+        if not isinstance(value, Quantity) or value.unit != unit or value.value < 0:
+            raise fail("MCT0142", f"this must be {wanted}, not {describe(value)}", node.span, hint)
+        return int(value.value) if value.value.denominator == 1 else value.value
 
     def _text(self, node: s.Expression, frame: Frame, *, several: bool) -> str | tuple[str, ...]:
         """A string; where there may be several, these as a tuple."""

@@ -30,6 +30,8 @@ from mctc.streaming.lengths import Lengths
 from mctc.tokens import Tokens, TokensError, read_tokens
 from mctc.weights import Weights
 
+PORTS = ("function", "input", "exists")  # what a manifest's `audio` says besides how frames are made
+
 
 @dataclass(frozen=True)
 class BuiltPort:
@@ -147,6 +149,11 @@ class Built:
         except (TokensError, ValueError) as error:
             raise BuildError(f"{self.folder / told['file']} is damaged: {error}", hint=AGAIN) from error
 
+    def exists(self, function: str) -> str | None:
+        """The input of a function that is told which frames of a recording exist; None where there is none."""
+        audio = self.manifest["audio"] or {}
+        return audio.get("exists") if audio.get("function") == function else None
+
     @property
     def seed(self) -> int | None:
         """The seed of initial weights; None where trained weights were given."""
@@ -191,7 +198,7 @@ def open_built(folder: Path) -> Built:
         rate = None if stream["frame_rate_hz"] is None else Fraction(stream["frame_rate_hz"])
         functions = {name: _function(folder, name, entry) for name, entry in manifest["functions"].items()}
         whole = {name: _whole(folder, name, entry) for name, entry in manifest["whole"].items()}
-        mel = None if audio is None else MelConfig(**{k: v for k, v in audio.items() if k not in ("function", "input")})
+        mel = None if audio is None else MelConfig(**{k: v for k, v in audio.items() if k not in PORTS})
         blank = manifest["blank"] or 0
         manifest["weights"], manifest["vocabularies"], manifest["model"], manifest["options"]["precision"]
         lengths = Lengths(int(stream["chunk_frames"]), stream["utterance_frames"], stream["streams"])

@@ -19,11 +19,14 @@ Frames = NDArray[np.float32]
 
 
 class Encoder:
-    """Chunks of exactly `chunk` frames; frames that look-ahead holds back come with a later chunk or with `finish`."""
+    """Chunks of exactly `chunk` frames; frames that look-ahead holds back come with a later chunk or with `finish`.
 
-    def __init__(self, step: Step, output: BuiltPort | None = None) -> None:
-        function = step.function
-        self.step, self.input, self.output = step, frames_input(function), output or frames_output(function)
+    exists: the input that is told which frames exist, where the function has one.
+    """
+
+    def __init__(self, step: Step, output: BuiltPort | None = None, exists: str | None = None) -> None:
+        function, self.exists = step.function, exists
+        self.step, self.input, self.output = step, frames_input(function, exists), output or frames_output(function)
         self.chunk = self.input.frames or 0
         self.masked = any(port.spec == VALID for port in function.inputs)
         bins = next(n for n, role in zip(self.input.type.shape, self.input.type.roles) if _is_bins(role, n))
@@ -59,7 +62,7 @@ class Encoder:
 
     def _call(self, mel: Frames, valid: int) -> Frames:
         refuse_outside(self.input.spec, mel[:valid], self.input.domain)
-        given = {self.input.spec: to_port(mel, self.input)}
+        given = {self.input.spec: to_port(mel, self.input), **existing(self.step.function, self.exists, valid)}
         if self.masked:
             (marks,) = (port.frames or 1 for port in self.step.function.inputs if port.spec == VALID)
             strides = -(-valid * (self.output.frames or 1) // self.chunk)  # an utterance counts in whole strides
@@ -70,14 +73,26 @@ class Encoder:
         return next(n for n, role in zip(self.output.type.shape, self.output.type.roles) if role.is_channel)
 
 
-def frames_input(function: BuiltFunction) -> BuiltPort:
-    """The one input of frames with channels. Raises BuildError when there is none, or more than one."""
-    found = [port for port in function.streaming(function.inputs, Role.TIME) if port.spec != VALID]
+def frames_input(function: BuiltFunction, exists: str | None = None) -> BuiltPort:
+    """The one input of frames with channels, besides the one that is told which exist. Raises BuildError when there is
+    none, or more than one."""
+    found = [port for port in function.streaming(function.inputs, Role.TIME) if port.spec not in (VALID, exists)]
     if len(found) != 1:
         raise BuildError(
             f"{function.name} takes {len(found)} streams of frames, not one, so no recording can be fed to it"
         )
     return found[0]
+
+
+def existing(function: BuiltFunction, exists: str | None, frames: int) -> dict[str, Array]:
+    """What the input `exists` is given where the first `frames` of a call exist; nothing where there is none."""
+    told = {}
+    for port in (port for port in function.inputs if port.spec == exists):
+        marks = np.arange(port.frames or 0) < frames
+        told[port.spec] = marks.astype(np.bool_ if port.type.dtype is DType.BOOL else np.float32).reshape(
+            port.type.shape
+        )
+    return told
 
 
 def frames_output(function: BuiltFunction) -> BuiltPort:

@@ -14,7 +14,7 @@ from mctc.decode.frames import DecodeError, Floats
 from mctc.ir.op import Array
 from mctc.ir.types import Role
 from mctc.runtime.built import Built, BuiltFunction, BuiltPort
-from mctc.runtime.encoder import from_port, to_port
+from mctc.runtime.encoder import existing, from_port, to_port
 from mctc.runtime.fed import refuse_outside
 from mctc.runtime.step import Packages, Step
 from mctc.streaming.context import VALID
@@ -72,13 +72,15 @@ class EncoderDecoder:
         """Frames that the encoder takes."""
         return self.mel.frames or 0
 
-    def hear(self, mel: NDArray[np.float32]) -> None:
-        """Encodes an utterance [frames, bins] of exactly `utterance` frames; the next token is the first.
+    def hear(self, mel: NDArray[np.float32], frames: int | None = None) -> None:
+        """Encodes an utterance [frames, bins] of exactly `utterance` frames, the first `frames` of which exist.
 
-        Raises FedError for frames that the spec rules out.
+        The next token is the first. Raises FedError for frames that the spec rules out.
         """
         refuse_outside(self.mel.spec, mel, self.mel.domain)
-        memory = self.encoder({self.mel.spec: to_port(mel, self.mel)})
+        function = self.encoder.function
+        told = existing(function, self.built.exists(function.name), self.utterance if frames is None else frames)
+        memory = self.encoder({self.mel.spec: to_port(mel, self.mel), **told})
         only = next(iter(memory.values()))
         for step in self.between:
             given = {port.spec: _heard(memory, only, port) for port in step.function.inputs}

@@ -13,10 +13,11 @@ from mctc.build.options import BuildError
 from mctc.ir.op import Array
 from mctc.ir.types import Role
 from mctc.runtime.built import Built, BuiltFunction, BuiltPort
-from mctc.runtime.encoder import frames_input, to_port
+from mctc.runtime.encoder import existing, frames_input, to_port
 from mctc.runtime.fed import refuse_outside
-from mctc.runtime.speech import front_end, mel_chunks
+from mctc.runtime.speech import mel_chunks
 from mctc.runtime.step import Packages
+from mctc.runtime.stream import mel_of
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,19 @@ def pool(built: Built, audio: Path, precision: str | None = None, checkpoint: Pa
     function = pooling(built)
     if function is None:
         raise BuildError(f"{built.folder} has no function that hears an utterance and returns results without time")
-    port, mel = frames_input(function), front_end(built)
-    if len(function.inputs) > 1:
+    exists = built.exists(function.name)
+    port, config = frames_input(function, exists), mel_of(built)
+    if len(function.inputs) > (1 if exists is None else 2):
         raise BuildError(f"{function.name} takes more than log-mel frames, so a recording alone can't be fed to it")
     step = Packages(built, precision, lambda program: built.values(program, checkpoint)).step(function.name)
     started = perf_counter()
-    heard = list(mel_chunks(mel, audio, port.frames or 1, once=True))
+    heard = list(mel_chunks(config, audio, port.frames or 1, once=True))
     if not heard:
         raise BuildError(f"{audio} holds no frame of audio")
     (chunk, frames), coded = heard[0], perf_counter()
     refuse_outside(port.spec, chunk[:frames], port.domain)
-    results = step({port.spec: to_port(chunk, port)})
-    done, seconds = perf_counter(), frames * mel.config.hop / mel.config.sample_rate
+    results = step({port.spec: to_port(chunk, port), **existing(function, exists, frames)})
+    done, seconds = perf_counter(), frames * config.hop / config.sample_rate
     shown = {each.spec: _shown(built, function, each, results[each.spec]) for each in function.outputs}
     scores = {each.spec for each in function.outputs if each.type.find(Role.VOCABULARY) is not None}
     return Pooled(shown, frozenset(scores), seconds, coded - started, done - coded)

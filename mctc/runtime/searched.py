@@ -35,7 +35,8 @@ class Recogniser:
     def stream(self) -> Encoder:
         """The encoder with a state of its own: log-mel frames in, encoded frames out."""
         step = self.packages.step(self.encoder)
-        return Encoder(step) if self.engine is not None else Encoder(step, classifier(self.built)[1])
+        output = None if self.engine is not None else classifier(self.built)[1]
+        return Encoder(step, output, self.built.exists(self.encoder))
 
     def search(self, settings: Settings, scorers: Sequence[Scorer] = ()) -> Search:
         """A search over encoded frames. The blank is the build's, whatever the settings say.

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mctc.audio.load import stream_audio
-from mctc.audio.mel import StreamingMel
+from mctc.audio.load import load_audio, stream_audio
+from mctc.audio.mel import MelConfig, StreamingMel, log_mel
 from mctc.build.options import BuildError
 from mctc.decode.endpoint import Endpointer
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.settings import Settings
 from mctc.runtime.built import Built
 from mctc.runtime.searched import recogniser
-from mctc.runtime.stream import ChunkCost, Frames, Samples, SpeechStream, mel_of
+from mctc.runtime.stream import ChunkCost, Frames, Samples, SpeechStream
 from mctc.runtime.utterances import Heard, Utterances
 
 
@@ -123,18 +123,12 @@ def listen(
     return transcript
 
 
-def front_end(built: Built) -> StreamingMel:
-    """The log-mel front end that the build was made for. Raises BuildError when it takes no log-mel frames."""
-    return StreamingMel(mel_of(built))
-
-
-def mel_chunks(mel: StreamingMel, audio: Path, chunk: int, once: bool = False) -> Iterator[tuple[Frames, int]]:
+def mel_chunks(config: MelConfig, audio: Path, chunk: int, once: bool = False) -> Iterator[tuple[Frames, int]]:
     """Log-mel chunks [chunk, bins] of a recording, and how many frames of each exist; the last is filled with zeros.
 
     once: a chunk is a whole utterance, filled with silence. Raises BuildError for a recording that is longer.
     """
-    config = mel.config
-    for number, part in enumerate(_parts(mel, audio, chunk)):
+    for number, part in enumerate(_parts(config, audio, chunk)):
         if once and number:
             room = chunk * config.hop / config.sample_rate
             raise BuildError(f"{audio} is longer than an utterance, {room:g} s", hint="cut it where someone pauses")
@@ -142,16 +136,19 @@ def mel_chunks(mel: StreamingMel, audio: Path, chunk: int, once: bool = False) -
         yield np.pad(part, ((0, chunk - len(part)), (0, 0)), constant_values=fill), len(part)
 
 
-def _parts(mel: StreamingMel, audio: Path, chunk: int) -> Iterator[Frames]:
+def _parts(config: MelConfig, audio: Path, chunk: int) -> Iterator[Frames]:
     """The frames of a recording, `chunk` at a time; the last part may have fewer."""
-    config = mel.config
     held: Frames = np.zeros((0, config.bins), np.float32)
-    for samples in stream_audio(audio, chunk * config.hop, config.sample_rate):
-        held = np.concatenate([held, mel.push(samples)])
-        while len(held) >= chunk:
-            yield held[:chunk]
-            held = held[chunk:]
-    held = np.concatenate([held, mel.flush()])
+    if config.streams:
+        mel = StreamingMel(config)
+        for samples in stream_audio(audio, chunk * config.hop, config.sample_rate):
+            held = np.concatenate([held, mel.push(samples)])
+            while len(held) >= chunk:
+                yield held[:chunk]
+                held = held[chunk:]
+        held = np.concatenate([held, mel.flush()])
+    else:
+        held = log_mel(load_audio(audio, config.sample_rate), config)
     while len(held):
         yield held[:chunk]
         held = held[chunk:]

@@ -26,16 +26,31 @@ def sound(samples: int, seed: int = 0) -> NDArray[np.float32]:
 def by_direct_sum(samples: NDArray[np.float32], config: MelConfig) -> NDArray[np.float64]:
     """The definition: every frame cut out, windowed and transformed by the Fourier sum, in float64."""
     n = np.arange(config.window)
-    hann = np.sin(np.pi * n / config.window) ** 2
+    hann = np.sin(np.pi * n / (config.window - (not config.periodic))) ** 2
+    samples = samples.astype(np.float64)
+    emphasised = [float(x) - config.preemphasis * float(before) for before, x in zip([0.0, *samples], samples)]
     waves = np.exp(-2j * np.pi * np.outer(np.arange(config.fft // 2 + 1), n) / config.fft)
-    dense = mel_filters(config.sample_rate, config.fft, config.bins, config.f_min, config.f_max, config.scale)
+    dense = mel_filters(
+        config.sample_rate, config.fft, config.bins, config.f_min, config.f_max, config.scale, config.area
+    )
     frames = []
-    for t in range(-(-len(samples) // config.hop)):
-        first = t * config.hop - (config.window - config.hop)
-        piece = [float(samples[i]) if 0 <= i < len(samples) else 0.0 for i in range(first, (t + 1) * config.hop)]
-        energy = dense @ np.abs(waves @ (hann * piece)) ** 2
-        frames.append((np.log10(np.maximum(energy, config.floor)) + 4) / 4)
-    return np.array(frames)
+    for t in range(-(-len(samples) // config.hop) if config.partial else len(samples) // config.hop):
+        first = t * config.hop - (config.window // 2 if config.centred else config.window - config.hop)
+        places = range(first, first + config.window)
+        energy = dense @ np.abs(waves @ (hann * [emphasised[i] if 0 <= i < len(samples) else 0.0 for i in places])) ** 2
+        kept = energy + config.floor if config.added else np.maximum(energy, config.floor)
+        frames.append(np.log(kept) if config.log == "ln" else np.log10(kept))
+    found = np.array(frames)
+    if config.normalise == "recording":
+        return np.asarray((found - found.mean(axis=0)) / (found.std(axis=0, ddof=1) + 1e-5))
+    return found if config.normalise == "none" else (found + 4) / 4
+
+
+# What NVIDIA's NeMo toolkit makes, and with it the front end of Parakeet.
+NEMO = MelConfig(
+    preemphasis=0.97, periodic=False, centred=True, mirrored=False, partial=False, log="ln", floor=2**-24, added=True,
+    normalise="recording",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -45,6 +60,8 @@ def by_direct_sum(samples: NDArray[np.float32], config: MelConfig) -> NDArray[np
         MelConfig(bins=128),
         MelConfig(sample_rate=8000, window=200, hop=80, fft=256, bins=20, f_min=60, f_max=3800, scale="htk"),
         MelConfig(window=160, hop=160, bins=40, floor=1e-5),
+        MelConfig(preemphasis=0.9, log="ln", normalise="none", area=False, partial=False),
+        NEMO,
     ],
 )
 def test_frames_are_those_of_the_direct_fourier_sum(config: MelConfig) -> None:
@@ -57,11 +74,10 @@ def test_frames_are_those_of_the_direct_fourier_sum(config: MelConfig) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     pieces=st.lists(st.integers(0, 700) | st.sampled_from([160, 240, 320, 5120]), max_size=12),
-    bins=st.sampled_from([80, 128]),
+    config=st.sampled_from([MelConfig(), MelConfig(bins=128), MelConfig(preemphasis=0.97, log="ln", partial=False)]),
     seed=st.integers(0, 100),
 )
-def test_a_stream_equals_the_whole_bit_for_bit(pieces: list[int], bins: int, seed: int) -> None:
-    config = MelConfig(bins=bins)
+def test_a_stream_equals_the_whole_bit_for_bit(pieces: list[int], config: MelConfig, seed: int) -> None:
     samples = sound(sum(pieces), seed)
     stream = StreamingMel(config)
     found = [stream.push(piece) for piece in np.split(samples, np.cumsum(pieces)[:-1])] if pieces else []
@@ -113,7 +129,9 @@ def test_no_sound_is_no_frames() -> None:
         ({"f_min": 8000.0}, "f_min"),
         ({"scale": "bark"}, "scale"),
         ({"floor": 0.0}, "floor"),
-        ({"centred": True}, "an fft as long as the window"),
+        ({"preemphasis": 1.5}, "preemphasis"),
+        ({"log": "log2"}, "log"),
+        ({"normalise": "batch"}, "normalise"),
         ({"decades": 0}, "decades"),
     ],
 )

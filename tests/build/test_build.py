@@ -239,7 +239,15 @@ def test_a_spec_without_a_chunk_asks_for_one(spec: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("setting", "words"),
-    [("decades = 8", "needs the whole recording"), ("fft = 200", "window must not be longer")],
+    [
+        ("decades = 8", "needs the whole recording"),
+        ('normalise = "recording"', "needs the whole recording"),
+        ("fft = 200", "window must not be longer"),
+        ('scale = "bark"', "scale must be 'slaney' or 'htk'"),
+        ("high = 9 kHz", "low and high must satisfy"),
+        ("window = 25.03 ms", "window must be a whole number of samples at 16000 Hz, not 400.48"),
+        ("preemphasis = 2", "preemphasis must be between 0 and 1"),
+    ],
 )
 def test_a_front_end_that_cannot_be_is_refused(setting: str, words: str, spec: Path, tmp_path: Path) -> None:
     text = spec.read_text().replace("mels = 16", "mels = 80")
@@ -249,6 +257,21 @@ def test_a_front_end_that_cannot_be_is_refused(setting: str, words: str, spec: P
     (found,) = caught.value.diagnostics
     assert found.span is not None
     assert found.span.text == setting.partition(" ")[0]
+
+
+def test_the_front_end_that_a_spec_states_travels_with_the_build(spec: Path, tmp_path: Path) -> None:
+    said = 'audio { rate = 8 kHz; hop = 20 ms; window = 32 ms; fft = 256; log = "ln"; normalise = "none" }'
+    text = spec.read_text().replace("time @ 100 Hz", "time @ 50 Hz")
+    spec.write_text(text.replace("stream {", f"{said}\n    stream {{"))
+    result = build(spec, tmp_path / "out")
+    audio = result.manifest["audio"]
+    wanted = {"bins": 16, "sample_rate": 8000, "hop": 160, "window": 256, "fft": 256, "f_max": 4000, "log": "ln"}
+    assert {key: audio[key] for key in wanted} == wanted
+    assert json.loads(read_package(result.folder / "small.mlpackage").metadata.user["mctc.audio"]) == audio
+    spec.write_text(text)
+    plain = build(spec, tmp_path / "plain")
+    assert plain.manifest["audio"] is None
+    assert "mctc.audio" not in read_package(plain.folder / "small.mlpackage").metadata.user
 
 
 def test_weights_that_no_disk_holds_are_refused_at_once(spec: Path, tmp_path: Path) -> None:

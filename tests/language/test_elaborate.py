@@ -127,13 +127,16 @@ def test_sections_reach_the_program(elaborate: Elaborate) -> None:
     train { objective = ctc(blank = 8, zero_infinity = true) }
     stream { chunk = 32 frames }
     utterance { length = 30 s; labels = 448; prefill = 4 }
-    audio { fft = 400; centred = true; decades = 8 }
+    audio { rate = 8 kHz; window = 25 ms; fft = 400; centred = true; decades = 8; floor = 2 ** -24; log = "ln" }
     quantize { c.{a, layer_norm}: palette(bits = 4, group = 16); **.b: int4; **: none }
     }""")  # fmt: skip
     assert program.train.settings == {"objective": ("ctc", {"blank": 8, "zero_infinity": True})}
     assert program.stream.settings == {"chunk": 32}
     assert program.utterance.settings == {"length": 30, "labels": 448, "prefill": 4}
-    assert program.audio.settings == {"fft": 400, "centred": True, "decades": 8}
+    assert program.audio.settings == {
+        "rate": 8000, "window": Fraction(1, 40), "fft": 400, "centred": True, "decades": 8, "floor": 2**-24,
+        "log": "ln",
+    }  # fmt: skip
     assert [(rule.pattern, rule.quantization) for rule in program.quantize] == [
         ("c.{a, layer_norm}", Quantization("palette", 4, 16)), ("**.b", Quantization("int4", 4)), ("**", None),
     ]  # fmt: skip

@@ -17,8 +17,9 @@ from mctc.ir.text import parse_program
 from mctc.runtime.built import open_built
 from mctc.runtime.encoder import Encoder
 from mctc.runtime.searched import recogniser
-from mctc.runtime.speech import front_end, mel_chunks, transcribe
+from mctc.runtime.speech import mel_chunks, transcribe
 from mctc.runtime.step import Packages
+from mctc.runtime.stream import mel_of
 from mctc.weights import Weights
 
 
@@ -40,7 +41,7 @@ def test_encoded_frames_of_a_stream_are_those_of_the_whole(
     folder: Path = request.getfixturevalue(which)
     built = open_built(folder)
     encoder = Encoder(Packages(built, "fp32").step("encoder"))
-    chunks = mel_chunks(front_end(built), speech, encoder.chunk)
+    chunks = mel_chunks(mel_of(built), speech, encoder.chunk)
     streamed = np.concatenate([*[encoder.push(*chunk) for chunk in chunks], encoder.finish()])
     mel = log_mel(load_audio(speech), built.mel)
     assert len(mel) == 207

@@ -15,7 +15,7 @@ ENTRIES = (
         "MCT0141",
         "an unknown setting",
         "`train` has `objective`; `stream` has `chunk`; `utterance` has `length`, `labels` and `prefill`; `audio` has"
-        " `fft`, `centred` and `decades`; `tokens` has `letters` and `file`.",
+        " what docs/audio.md lists, such as `fft` and `normalise`; `tokens` has `letters` and `file`.",
         in_model("stream { chnk = 320 ms }"),
     ),
     Entry(
