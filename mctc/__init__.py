@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "open"]
 
 
-def open(folder: Path | str, precision: str | None = None, weights: Path | str | None = None) -> Model:  # noqa: A001
-    """The model of a build: `mctc.open("build/mct_small").transcribe(chunks)`. See `mctc.runtime.model.open_model`."""
+def open(  # noqa: A001
+    folder: Path | str, arithmetic: str | None = None, weights: Path | str | None = None, precision: str | None = None
+) -> Model:
+    """The model of a build: `mctc.open("build/mct_small").transcribe(chunks)`. See `mctc.runtime.model.open_model`.
+
+    arithmetic: 'fp32', 'fp16', 'engine', 'engine:h16', ...; precision: how it was called before engines.
+    """
     from mctc.runtime.model import open_model
 
-    return open_model(folder, precision, weights)
+    return open_model(folder, arithmetic or precision, weights)

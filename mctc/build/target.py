@@ -148,7 +148,8 @@ class Target(ABC):
     def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
         """What executes an artifact. `load` gives the weights of a program to a target whose artifacts hold none.
 
-        precision: the one that the artifact was built in, or another that what executes it can compute in all the same.
+        precision: the one that the artifact was built in, or another that what executes it can compute in all the same:
+        'fp32', 'fp16', or an engine's arithmetic such as 'engine:h18'.
         Raises MctcError when the artifact can't be read, and BuildError when nothing here executes it.
         """
         raise BuildError(f"{artifact}: nothing here executes what target {self.name} writes")

@@ -106,6 +106,26 @@ def names_of(kind: str) -> Callable[[click.Context, click.Parameter, str], list[
     return complete
 
 
+def _arithmetic(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """The full name of an arithmetic: 'engine' is 'engine:h18'."""
+    if value is None:
+        return None
+    from mctc.evaluate.engine.arithmetic import arithmetic
+
+    return str(arithmetic(value))
+
+
+def arithmetic_option(command: Decorated) -> Decorated:
+    """--arithmetic NAME, passed as `precision: str | None`; `--precision` is how it was called before engines."""
+    return click.option(
+        "--arithmetic", "--precision", "precision", callback=_arithmetic, metavar="NAME",
+        help="What is computed in: that of the build if left out, fp32, fp16, or engine[:FAMILY[:UNKNOWN]]. A Core ML "
+        "program in fp16 is rounded after every operation, in fp32 never; in engine, what is predicted to run on the "
+        "Neural Engine computes as that does (docs/engine-arithmetic.md). FAMILY is h16, h17, h18 or h18g; UNKNOWN is "
+        "low, mid or high.",
+    )(command)  # fmt: skip
+
+
 def defines_option(command: Decorated) -> Decorated:
     """-D NAME=VALUE, passed as `defines: dict[str, Any]`."""
     return click.option(

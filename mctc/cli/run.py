@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mctc.cli.options import PATH, plugin_option
+from mctc.cli.options import PATH, arithmetic_option, plugin_option
 from mctc.cli.recording import AUDIO, STANDARD_INPUT, Pcm, Source, expanded, listening, opened
 from mctc.cli.run_arrays import run_over_arrays
 from mctc.cli.search_options import decoder_options, scorers_asked, search_options, settings_of
@@ -56,10 +56,7 @@ Hear = Callable[[Source, "Wanted"], str]
     help="Where to write the transcript, of several recordings a folder; of arrays, Y.npz (npy for one).",
 )  # fmt: skip
 @click.option("--state-output", type=PATH, metavar="S.npz", help="Where to write the new states.")
-@click.option(
-    "--precision", type=click.Choice(["fp16", "fp32"]),
-    help="That of the build if left out. A Core ML program in fp16 is rounded after every operation, in fp32 never.",
-)  # fmt: skip
+@arithmetic_option
 @click.option("--weights", type=PATH, metavar="FILE", help="The checkpoint of a torch build with trained weights.")
 @decoder_options
 @click.option("--timestamps", is_flag=True, help="Times between the words, and recordings of any length.")

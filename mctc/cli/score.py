@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mctc.cli.options import PATH, plugin_option
+from mctc.cli.options import PATH, arithmetic_option, plugin_option
 from mctc.cli.progress import progress
 from mctc.cli.search_options import decoder_options, fused_of, search_options, settings_of
 from mctc.cli.verbosity import Verbosity, verbosity
@@ -50,7 +50,7 @@ NORMALISERS = ("english", "basic", "simple", "none")
 @click.option("--output", type=PATH, metavar="FILE", help="Write the whole result there, as JSON.")
 @click.option("--html", type=PATH, metavar="FILE", help="Write a page with every utterance, the worst first.")
 @search_options
-@click.option("--precision", type=click.Choice(["fp16", "fp32"]), help="That of the build if left out.")
+@arithmetic_option
 @click.option("--weights", type=PATH, metavar="FILE", help="The checkpoint of a torch build with trained weights.")
 @decoder_options
 @plugin_option

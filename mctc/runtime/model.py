@@ -146,8 +146,8 @@ class Model:
 
 
 def open_model(folder: Path | str, precision: str | None = None, weights: Path | str | None = None) -> Model:
-    """The model of a build's folder. precision: 'fp16' or 'fp32', the build's if left out; weights: the checkpoint, for
-    a build whose files hold none.
+    """The model of a build's folder. precision: 'fp16', 'fp32', 'engine', ... (docs/engine-arithmetic.md), the build's
+    if left out; weights: the checkpoint, for a build whose files hold none.
 
     Raises BuildError for what is no build that hears, one that is untrained, and one whose labels have no names, and
     what opening an artifact raises.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from mctc.build.compile import Compiled
 from mctc.build.device_refusals import long_axes, lookups_that_stay, sequences_of_rows, whole_numbers
@@ -73,10 +73,21 @@ class AneTarget(Target):
         return write_placement(compiled.deployed, self._packages(folder, written), folder, options.device, written)
 
     def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
-        """The evaluator. Raises PackageError and what compiling a function raises."""
-        from mctc.evaluate.coreml import Evaluator, Precision
+        """The evaluator; in an engine's arithmetic for the ops that are predicted to run on an engine of that family.
 
-        return Evaluator(artifact, cast("Precision", precision))
+        Raises PackageError and what compiling a function raises, UsageError for an unknown arithmetic.
+        """
+        from mctc.evaluate.coreml import Evaluator
+        from mctc.evaluate.engine.arithmetic import arithmetic
+
+        asked = arithmetic(precision)
+        if asked.kind != "engine":
+            return Evaluator(artifact, precision)
+        from mctc.lint.coreml.engine_ops import engine_ops
+        from mctc.package import read_package
+
+        package = read_package(artifact)
+        return Evaluator(package, precision, placed=engine_ops(package, asked.family))
 
     def retyped(self, artifact: Path) -> int:
         """How many operations of a package coremltools' own MIL builder accepts and infers the declared types of.

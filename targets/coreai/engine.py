@@ -68,7 +68,9 @@ class CoreAiEngine:
         built = {FLOATS[port.dtype] for name in self._model.function_names for port in self.function(name).floats()}
         if precision is not None and built and precision not in built:
             self._close()
-            raise CoreAiError(f"{asset} computes in {min(built)}, not in {precision}", hint=f"--precision {min(built)}")
+            raise CoreAiError(
+                f"{asset} computes in {min(built)}, not in {precision}", hint=f"--arithmetic {min(built)}"
+            )
 
     def function(self, name: str | None = None) -> CoreAiFunction:
         """The function of that name, the first when left out. Raises CoreAiError when there is none."""

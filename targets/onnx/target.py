@@ -70,7 +70,7 @@ class OnnxTarget(Target):
     def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
         """onnxruntime on the CPU. Raises OnnxError for a file that it can't load, RuntimeMissingError without it."""
         if precision != "fp32":
-            raise BuildError(f"{artifact} computes in fp32, not in {precision}", hint="leave --precision off")
+            raise BuildError(f"{artifact} computes in fp32, not in {precision}", hint="leave --arithmetic off")
         from mctc.targets.onnx.session import OnnxModel
 
         return OnnxModel(artifact)

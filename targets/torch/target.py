@@ -92,6 +92,8 @@ class TorchTarget(Target):
 
     def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
         """The modules in fp32, with the weights that `load` gives."""
+        if precision != "fp32":
+            raise BuildError(f"{artifact} computes in fp32, not in {precision}", hint="leave --arithmetic off")
         if load is None:
             raise BuildError(f"{artifact} holds no weights", hint="`mctc run` takes the build's folder")
         from mctc.targets.torch.engine import TorchEngine

@@ -13,6 +13,9 @@ from mctc.evaluate.coreml.plan import Options, compile_function
 from mctc.evaluate.coreml.precision import Array, Precision, hold
 from mctc.evaluate.coreml.state import State
 from mctc.evaluate.coreml.steps import Frame, Observer, run_steps
+from mctc.evaluate.engine.arithmetic import arithmetic
+from mctc.evaluate.engine.engine import Engine, Placed
+from mctc.evaluate.engine.tally import Tally
 from mctc.package.dtypes import DTYPES
 from mctc.package.model import Constant, Feature, Function, Package
 from mctc.package.read import read_package
@@ -23,7 +26,10 @@ class Evaluator:
     """Executes an ML program in numpy.
 
     package: a package as read, or the path of one.
-    precision: "fp16" computes every op in float32 and rounds what the program declares fp16; "fp32" never rounds.
+    precision: "fp16" computes every op in float32 and rounds what the program declares fp16; "fp32" never rounds;
+        "engine", "engine:h16", "engine:h18:low", ... computes as the Neural Engine does (docs/engine-arithmetic.md).
+    placed: for every function the indices of the operations that run on the engine, the others being in fp16; None for
+        all. tallies: is filled with what sums on the engine came to, by function and index of the operation.
     keep_weights: whether constants are read and decompressed once and held as float32. When false, large ones are
         read at each use: slower, in the memory of one layer.
     check_types: compare every value with its declared type; TypeMismatch names the operation.
@@ -34,17 +40,20 @@ class Evaluator:
     def __init__(
         self,
         package: Package | str | os.PathLike[str],
-        precision: Precision = "fp16",
+        precision: Precision | str = "fp16",
         *,
+        placed: Placed | None = None,
+        tallies: dict[tuple[str, int], Tally] | None = None,
         keep_weights: bool = True,
         check_types: bool = True,
         observe: Observer | None = None,
     ) -> None:
-        if precision not in ("fp16", "fp32"):
-            raise EvaluationError(f"precision is 'fp16' or 'fp32', not {precision!r}")
+        self.arithmetic = arithmetic(precision)
         self.package = package if isinstance(package, Package) else read_package(package)
         self.observe = observe
-        self._options = Options(precision, keep_weights, check_types)
+        on_engine = self.arithmetic.kind == "engine"
+        engine = Engine(self.arithmetic, placed, tallies) if on_engine else None
+        self._options = Options(self.arithmetic.stored, keep_weights, check_types, engine)
         self._compiled: dict[str, CompiledFunction] = {}
 
     @property

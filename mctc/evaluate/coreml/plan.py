@@ -13,9 +13,11 @@ import numpy as np
 
 from mctc.evaluate.coreml.declaration import REGISTRY, OpDeclaration
 from mctc.evaluate.coreml.errors import EvaluationError, TypeMismatch, UnsupportedOp
+from mctc.evaluate.coreml.int8_operands import int8_scales
 from mctc.evaluate.coreml.precision import Precision, hold
 from mctc.evaluate.coreml.steps import OP_ERRORS, ComputeStep, Frame, LoadStep, Output, Step
 from mctc.evaluate.coreml.structural import STRUCTURAL
+from mctc.evaluate.engine.engine import Engine
 from mctc.package.dtypes import DTYPES
 from mctc.package.errors import UnknownElementType
 from mctc.package.model import Block, Constant, Function, Operation, Reference
@@ -35,6 +37,7 @@ class Options:
     precision: Precision
     keep_weights: bool
     check_types: bool
+    engine: Engine | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Compiler:
         self._slots: dict[str, int] = {}
         self._constants: dict[int, Any] = {}
         self._deferred: dict[str, Callable[[], Any]] = {}
+        self.makers: dict[str, Operation] = {}
         self._count = 0
 
     def compile(self) -> Plan:
@@ -85,6 +89,7 @@ class Compiler:
         first = self._count
         steps: list[Step] = []
         for operation in block.operations:
+            self.makers.update((item.name, operation) for item in operation.outputs)
             try:
                 self._operation(operation, steps)
             except MemoryError as error:
@@ -102,6 +107,10 @@ class Compiler:
         compiled = self.block(block)
         self._slots, self._deferred, self.types = outer
         return variables, compiled
+
+    def constant(self, name: str) -> Any:
+        """The value of a constant that is kept; None for anything else."""
+        return self._constants.get(self._slots.get(name, -1))
 
     def slot(self, name: str, operation: Operation | None, steps: list[Step]) -> int:
         """The slot of a value; emits the load of a constant that isn't kept."""
@@ -176,8 +185,10 @@ class Compiler:
             else:
                 singles[key] = slots[0]
         constant = operation.type.startswith("constexpr_")
-        outputs = tuple(self.output(item, exact=declaration.exact, constant=constant) for item in operation.outputs)
-        call, singles, lists = self._specialise(declaration, singles, lists)
+        engine = self._engine_of(operation, singles, lists)
+        exact = declaration.exact or engine is not None
+        outputs = tuple(self.output(item, exact=exact, constant=constant) for item in operation.outputs)
+        call, singles, lists = self._specialise(operation, declaration, singles, lists, engine)
         step = ComputeStep(
             operation, self.where(operation), call, tuple(singles.items()), tuple(lists.items()), outputs
         )
@@ -205,8 +216,9 @@ class Compiler:
         return slot
 
     def _specialise(
-        self, declaration: OpDeclaration, singles: dict[str, int], lists: dict[str, tuple[int, ...]]
-    ) -> tuple[Callable[..., Any], dict[str, int], dict[str, tuple[int, ...]]]:
+        self, operation: Operation, declaration: OpDeclaration, singles: dict[str, int],
+        lists: dict[str, tuple[int, ...]], engine: Engine | None,
+    ) -> tuple[Callable[..., Any], dict[str, int], dict[str, tuple[int, ...]]]:  # fmt: skip
         constants: dict[str, Any] = {k: self._constants[s] for k, s in singles.items() if s in self._constants}
         constants.update(
             (key, [self._constants[slot] for slot in slots])
@@ -214,7 +226,9 @@ class Compiler:
             if all(slot in self._constants for slot in slots)
         )
         call = None
-        if declaration.specialise:
+        if engine is not None:
+            call = engine.call(self.function.name, operation, declaration, constants, int8_scales(self, operation))
+        elif declaration.specialise:
             with suppress(*OP_ERRORS):  # the plain function says at run time what is wrong
                 call = declaration.specialise(constants)
         if call is None:
@@ -224,6 +238,16 @@ class Compiler:
             {key: slot for key, slot in singles.items() if key not in constants},
             {key: slots for key, slots in lists.items() if key not in constants},
         )
+
+    def _engine_of(
+        self, operation: Operation, singles: Mapping[str, int], lists: Mapping[str, tuple[int, ...]]
+    ) -> Engine | None:
+        """The engine that an operation runs on; what only depends on constants runs nowhere."""
+        engine = self.options.engine
+        slots = {*singles.values(), *(slot for each in lists.values() for slot in each)}
+        if engine is None or slots <= self._constants.keys() or not engine.takes(self.function.name, operation):
+            return None
+        return engine
 
     def _foldable(self, operation: Operation) -> bool:
         if operation.type in _NEVER_FOLDED:

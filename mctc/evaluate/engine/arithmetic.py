@@ -1,0 +1,87 @@
+"""The arithmetics that a Core ML program can be executed in, and how they are called.
+
+`fp32`, `fp16`, or `engine[:FAMILY[:UNKNOWN]]`, such as `engine`, `engine:h16` or `engine:h18:low`. FAMILY is a compiler
+family of the Neural Engine. UNKNOWN says which end of their range those table values take that nobody has published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from mctc.diagnostics.errors import UsageError
+from mctc.diagnostics.near import did_you_mean, listing
+
+Kind = Literal["fp32", "fp16", "engine"]
+Unknown = Literal["low", "mid", "high"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+UNKNOWNS: tuple[Unknown, ...] = get_args(Unknown)
+
+
+@dataclass(frozen=True)
+class EngineFamily:
+    """What is known of a family's arithmetic. tables: whether its activations were read as tables."""
+
+    name: str
+    tables: bool
+    source: str
+
+
+FAMILIES = {
+    row.name: row
+    for row in (
+        EngineFamily("h16", False, "sums, bias, rounding, elementwise: measured on M4 (h16g); activations: not read"),
+        EngineFamily("h17", False, "between two families that are measured alike; activations: not read"),
+        EngineFamily("h18", True, "measured on M6 (h18g)"),
+        EngineFamily("h18g", True, "measured on M6"),
+    )
+}
+"""Families whose sums are published: 751K, notes/numerics.md, M4 and M6 equal."""
+
+CONTESTED = ("h13", "h14", "h15")
+"""Families for which sources disagree: ane-guide saw ties go to even on an M1 and an older paper saturation at 32768,
+where M4 and M6 do neither; nobody has settled which of these families do what."""
+DEFAULT = "h18"
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """kind: what every op computes in, or `engine`: ops that are placed on the engine in its arithmetic, others in
+    fp16. family, unknown: of the engine's."""
+
+    kind: Kind
+    family: str = DEFAULT
+    unknown: Unknown = "mid"
+
+    @property
+    def stored(self) -> Literal["fp32", "fp16"]:
+        """What a value that the program declares fp16 is held in."""
+        return "fp32" if self.kind == "fp32" else "fp16"
+
+    @property
+    def tables(self) -> bool:
+        return FAMILIES[self.family].tables
+
+    def __str__(self) -> str:
+        if self.kind != "engine":
+            return self.kind
+        return f"engine:{self.family}" + (f":{self.unknown}" if self.unknown != "mid" else "")
+
+
+def arithmetic(text: str) -> Arithmetic:
+    """The arithmetic of a name. Raises UsageError for an unknown one, and for a family that is contested."""
+    kind, *rest = text.strip().lower().split(":")
+    if kind not in KINDS or (rest and kind != "engine") or len(rest) > 2:
+        hint = did_you_mean(kind, KINDS) or f"{listing(KINDS)}, engine:h16, engine:h18:low, ..."
+        raise UsageError(f"there is no arithmetic `{text}`", hint=hint)
+    family = (rest[0] if rest else "") or DEFAULT
+    unknown = rest[1] if len(rest) > 1 else "mid"
+    if family in CONTESTED:
+        hint = f"{listing(FAMILIES)} are published; docs/engine-arithmetic.md"
+        told = "sources disagree about how it rounds and overflows"
+        raise UsageError(f"the arithmetic of the engine of {family} is contested: {told}", hint=hint)
+    if family not in FAMILIES:
+        raise UsageError(f"there is no engine family `{family}`", hint=f"known are {listing(FAMILIES)}")
+    if unknown not in UNKNOWNS:
+        raise UsageError(f"unknown table values are {listing(UNKNOWNS)}, not `{unknown}`")
+    return Arithmetic(kind, family, next(each for each in UNKNOWNS if each == unknown))
