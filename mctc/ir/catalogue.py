@@ -88,9 +88,8 @@ EXAMPLES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
 def catalogue() -> str:
     """The text of docs/ops.md: the built-in ops by family, each with its live examples."""
     families: dict[str, list[type[OpDef]]] = {}
-    for definition in registry().values():
-        if definition.__module__.startswith("mctc.ir.ops."):
-            families.setdefault(definition.__module__, []).append(definition)
+    for definition in own():
+        families.setdefault(definition.__module__, []).append(definition)
     lines = [PREFACE.rstrip()]
     for module, definitions in sorted(families.items()):
         title = (sys.modules[module].__doc__ or module).strip().splitlines()[0].rstrip(".")
@@ -98,8 +97,13 @@ def catalogue() -> str:
         lines += _table([definition for definition in definitions if _is_plain(definition)])
         for definition in definitions:
             if not _is_plain(definition):
-                lines += ["", *_entry(definition)]
+                lines += ["", *entry(definition)]
     return "\n".join([*lines, ""])
+
+
+def own() -> list[type[OpDef]]:
+    """The ops that come with mctc."""
+    return [definition for definition in registry().values() if definition.__module__.startswith("mctc.ir.ops.")]
 
 
 def _is_plain(definition: type[OpDef]) -> bool:
@@ -128,7 +132,8 @@ def _heading(definition: type[OpDef]) -> str:
     return f"{definition.name}({', '.join([*definition.operands.split(), *attributes])})"
 
 
-def _entry(definition: type[OpDef]) -> Iterator[str]:
+def entry(definition: type[OpDef]) -> Iterator[str]:
+    """Lines of an op's section: what it is called with, what it computes, and its live examples."""
     yield f"### `{_heading(definition)}`"
     yield ""
     yield from (_prose(line.strip()) for line in (definition.__doc__ or "").strip().splitlines())
@@ -143,6 +148,12 @@ def _examples(definition: type[OpDef]) -> Iterator[str]:
     if definition.name.startswith("reduce_"):
         inputs, lines = EXAMPLES["reduce_sum"]
         lines = tuple(line.replace("reduce_sum", definition.name) for line in lines)
+    if _is_plain(definition):
+        operands = definition.operands.split()
+        inputs, lines = (
+            dict.fromkeys(operands, X),
+            (f"{definition.name}({', '.join(f'%{name}' for name in operands)})",),
+        )
     names = ", ".join(f"%{name}: {type_}" for name, type_ in inputs.items())
     if names:
         yield f"({names})"
