@@ -1,0 +1,57 @@
+"""Makes a synthetic English speech corpus.
+
+    python -m corpus fetch inputs.tar.xz
+    python -m corpus make CORPUS --inputs inputs.tar.xz --hours 150 --processes 30
+
+Without --inputs the corpus is espeak-ng's alone (pip install espeakng-loader), with sentences by a grammar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from corpus.fetch import fetch
+from corpus.inputs import Inputs, unpacked
+from corpus.make import make_corpus, summary
+from corpus.plan import Settings
+
+
+def parsed(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "corpus", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    steps = parser.add_subparsers(dest="step", required=True)
+    fetching = steps.add_parser("fetch", help="get engines, sentences and prompts, and pack them into an archive")
+    fetching.add_argument("archive", type=Path, help="a .tar.xz to write")
+    fetching.add_argument("--installed", action="store_true", help="Debian's packages are installed: download none")
+    making = steps.add_parser("make", help="speak")
+    making.add_argument("folder", type=Path)
+    making.add_argument("--inputs", type=Path, help="the archive that fetch wrote")
+    making.add_argument("--hours", type=float, default=1.0, help="of speech to train with, a person's left aside")
+    making.add_argument("--seed", type=int, default=1)
+    making.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    making.add_argument("--unheard", default="flite:rms", metavar="ENGINE:VOICE", help="a voice that no training has")
+    making.add_argument("--sentences", type=int, default=0, help="so few are said, in training and tests alike")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    given = parsed(arguments)
+    try:
+        if given.step == "fetch":
+            fetch(given.archive, given.installed)
+            print(f"{given.archive}: {given.archive.stat().st_size / 1e6:.1f} MB")
+            return
+        settings = Settings(given.hours, given.seed, given.unheard, given.sentences)
+        root = unpacked(given.inputs, given.folder / "inputs") if given.inputs else None
+        make_corpus(Inputs(root), given.folder, settings, given.processes)
+        print(summary(given.folder))
+    except (OSError, RuntimeError, ValueError) as error:
+        sys.exit(f"corpus: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Which texts are spoken: sentences, pairs of them, fragments, single words, what a telephone says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from corpus.grammar import phone_phrase
+from corpus.words import words
+
+LEAST_SHARED = 4  # words of a held-out text that is looked for inside of others; shorter ones are parts of speech
+FRAGMENT_WORDS = (1, 6)
+SHARES = {"sentence": 0.6, "pair": 0.08, "fragment": 0.13, "word": 0.05, "phone": 0.1, "prompt": 0.04}
+TRIES = 50
+
+
+@dataclass(frozen=True)
+class Held:
+    """Texts of tests: no text of training is one of them, or has one of LEAST_SHARED words or more in it."""
+
+    texts: frozenset[str]
+    long: dict[int, frozenset[tuple[str, ...]]] = field(repr=False)
+
+    @staticmethod
+    def of(texts: Iterable[str]) -> Held:
+        """texts: as words."""
+        known, long = frozenset(texts), dict[int, set[tuple[str, ...]]]()
+        for text in known:
+            if len(parts := tuple(text.split())) >= LEAST_SHARED:
+                long.setdefault(len(parts), set()).add(parts)
+        return Held(known, {count: frozenset(each) for count, each in long.items()})
+
+    def has(self, text: str) -> bool:
+        """Whether a text, as words, is or has one of them."""
+        parts = tuple(text.split())
+        return text in self.texts or any(
+            parts[at : at + count] in known
+            for count, known in self.long.items()
+            for at in range(len(parts) - count + 1)
+        )
+
+
+@dataclass(frozen=True)
+class Source:
+    """What training speaks of: sentences, and prompts that a person says too."""
+
+    sentences: Sequence[str]
+    prompts: Sequence[str]
+    held: Held
+    only_sentences: bool = False
+
+    def drawn(self, at: int, rng: np.random.Generator) -> tuple[str, ...]:
+        """One or two sentences, with their marks, that no test has. at: which sentence it is when it is one."""
+        for attempt in range(TRIES):
+            form = str(rng.choice(list(SHARES), p=list(SHARES.values())))
+            found = self._of(form, at + attempt, rng)
+            if not any(self.held.has(words(text)) for text in (" ".join(found), *found)):
+                return found
+        raise RuntimeError(f"{TRIES} texts that were drawn one after another are texts of tests")
+
+    def _of(self, form: str, at: int, rng: np.random.Generator) -> tuple[str, ...]:
+        sentence = self.sentences[at % len(self.sentences)]
+        if form == "pair":
+            return sentence, self.sentences[int(rng.integers(len(self.sentences)))]
+        if form == "sentence" or self.only_sentences:
+            return (sentence,)
+        if form == "phone":
+            return (phone_phrase(rng),)
+        if form == "prompt" and self.prompts:
+            return (self.prompts[int(rng.integers(len(self.prompts)))],)
+        known = sentence.rstrip(".?").split()
+        count = 1 if form == "word" else int(rng.integers(FRAGMENT_WORDS[0], FRAGMENT_WORDS[1] + 1))
+        first = int(rng.integers(max(1, len(known) - count + 1)))
+        return (" ".join(known[first : first + count]).strip(", ") + ".",)

@@ -1,0 +1,66 @@
+"""What the corpus is made of: an archive that `fetch` wrote, or the installed wheel of espeak-ng alone."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from corpus import espeak, grammar, prompts
+from corpus.espeak import Espeak
+from corpus.festival import PROGRAM, Festival
+from corpus.flite import LIBRARIES, Flite
+from corpus.voice import Engine
+
+SENTENCES, LIBRARY_FOLDER, ESPEAK_FOLDER = "sentences.txt", "lib", "espeak"
+BY_GRAMMAR = 20_000  # sentences, where no others are
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A folder of fetched inputs, or None."""
+
+    root: Path | None
+
+    def engines(self) -> dict[str, Callable[[], Engine]]:
+        """What opens each engine that is there. Raises FileNotFoundError where none is."""
+        found: dict[str, Callable[[], Engine]] = {}
+        root = self.root
+        if root is None:
+            if espeak.installed():
+                found["espeak"] = lambda: Espeak(*espeak.wheel())
+        else:
+            libraries = root / LIBRARY_FOLDER
+            if (folder := root / ESPEAK_FOLDER).is_dir():
+                found["espeak"] = lambda: Espeak(folder / espeak.LIBRARY, folder)
+            if (libraries / LIBRARIES[1]).is_file():
+                found["flite"] = lambda: Flite(libraries)
+            if (root / PROGRAM).is_file():
+                found["festival"] = lambda: Festival(root, libraries)
+        if not found:
+            raise FileNotFoundError("nothing speaks: pip install espeakng-loader, or --inputs with what `fetch` wrote")
+        return found
+
+    def sentences(self, seed: int) -> list[str]:
+        if self.root is None:
+            return [f"{sentence}." for sentence in grammar.sentences(BY_GRAMMAR, seed)]
+        return (self.root / SENTENCES).read_text(encoding="utf-8").splitlines()
+
+    def prompts(self) -> list[prompts.Prompt]:
+        """A person's recordings."""
+        if self.root is None or not (self.root / prompts.LIST).is_file():
+            return []
+        return prompts.said(self.root, "g722")
+
+
+def unpacked(archive: Path, folder: Path) -> Path:
+    """A folder with what an archive holds: `folder`, which is complete when it exists."""
+    if not folder.is_dir():
+        part = folder.with_name(folder.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        with tarfile.open(archive) as packed:
+            packed.extractall(part, filter="data")
+        part.rename(folder)
+    return folder

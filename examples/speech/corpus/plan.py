@@ -1,0 +1,137 @@
+"""What is in the corpus: its sets, in shards that are made independently of one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from corpus.draw import Held, Source
+from corpus.inputs import Inputs
+from corpus.prompts import Prompt, divided
+from corpus.words import sayable, words
+
+PERSON = "person"
+SHARES = {"espeak": 0.42, "flite": 0.42, "festival": 0.16}  # of the hours of training
+SHARD_S, SHARD_PROMPTS = 600.0, 24
+TESTS = {"espeak": 300, "flite": 200, "festival": 150}  # sentences, in voices that training has
+UNHEARD, DEV = 200, 50  # sentences in the voice that training does not have; of dev by each engine
+SMALL_TEST = 20  # sentences of a set where the corpus has few sentences at all
+MOST_PROMPT_S = 20.0
+PROMPT_BYTES_S = 8000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a corpus is asked to be.
+
+    unheard: ENGINE:VOICE that no training has; sentences: how many are ever said, or 0 for all.
+    """
+
+    hours: float
+    seed: int = 1
+    unheard: str = "flite:rms"
+    sentences: int = 0
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A recording of many utterances of one engine, and a piece of a set's manifest.
+
+    texts: what is said, one after another; without them, texts are drawn from the source until `seconds` are full.
+    number, step: the shard's sentences are every step-th one of the source, from number on.
+    """
+
+    name: str
+    set: str
+    engine: str
+    voices: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    prompts: tuple[Prompt, ...] = ()
+    seconds: float = 0.0
+    number: int = 0
+    step: int = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Shards in the order of the manifests, and what training speaks of."""
+
+    seed: int
+    shards: tuple[Shard, ...]
+    source: Source
+
+
+def planned(inputs: Inputs, voices: Mapping[str, Sequence[str]], settings: Settings) -> Plan:
+    """The corpus by engines with these voices. The same settings and inputs give the same plan."""
+    order = np.random.default_rng(settings.seed)
+    known = inputs.sentences(settings.seed)
+    sentences = [known[at] for at in order.permutation(len(known))]
+    heard, unheard = _voices(voices, settings)
+    if settings.sentences:
+        few = sentences[: settings.sentences]
+        sets = {name: (few * ceil(SMALL_TEST / len(few)))[:SMALL_TEST] for name in ("dev", "test-espeak")}
+        tests = [_test(name, "espeak", heard["espeak"], texts) for name, texts in sets.items()]
+        source = Source(few, (), Held.of(()), only_sentences=True)
+        return Plan(settings.seed, (*_training(heard, settings), *tests), source)
+    train, never = divided(inputs.prompts(), settings.seed)
+    never = [prompt for prompt in never if _short(prompt)]
+    tests, sentences = _tests(heard, unheard, sentences)
+    held = Held.of(words(text) for text in (*(text for test in tests for text in test.texts), *(p.text for p in never)))
+    train = [prompt for prompt in train if _short(prompt) and not held.has(words(prompt.text))]
+    person = [*_recorded("train", train), *_recorded("test-asterisk", never)]
+    source = Source(sentences, [said for each in train if (said := sayable(each.text))], held)
+    return Plan(settings.seed, (*_training(heard, settings), *person, *tests), source)
+
+
+def _voices(voices: Mapping[str, Sequence[str]], settings: Settings) -> tuple[dict[str, tuple[str, ...]], str]:
+    """The voices that training has, by engine, and the one it does not have, or ''."""
+    engine, _, unheard = settings.unheard.partition(":")
+    if engine in voices and unheard not in voices[engine]:
+        raise ValueError(f"{engine} has no voice {unheard}; it has {', '.join(voices[engine])}")
+    heard = {name: tuple(v for v in each if f"{name}:{v}" != settings.unheard) for name, each in voices.items()}
+    return heard, settings.unheard if engine in voices and not settings.sentences else ""
+
+
+def _training(heard: Mapping[str, tuple[str, ...]], settings: Settings) -> list[Shard]:
+    all_s = settings.hours * 3600
+    whole = sum(SHARES[name] for name in heard)
+    seconds = {name: all_s * SHARES[name] / whole for name in heard}
+    counts = {name: ceil(each / SHARD_S) for name, each in seconds.items()}
+    found: list[Shard] = []
+    for name, count in counts.items():
+        for at in range(count):
+            each = seconds[name] / count
+            number, step = len(found), sum(counts.values())
+            shard = Shard(f"train-{name}-{at:04}", "train", name, heard[name], seconds=each, number=number, step=step)
+            found.append(shard)
+    return found
+
+
+def _tests(heard: Mapping[str, tuple[str, ...]], unheard: str, sentences: list[str]) -> tuple[list[Shard], list[str]]:
+    """The shards of dev and tests, each with sentences of its own, and the sentences that are left."""
+    wanted = [(f"test-{name}", name, heard[name], TESTS[name]) for name in heard]
+    if unheard:
+        engine, _, voice = unheard.partition(":")
+        wanted.append(("test-unheard", engine, (voice,), UNHEARD))
+    wanted += [("dev", name, heard[name], DEV) for name in heard]
+    found = []
+    for name, engine, voices, count in wanted:
+        found.append(_test(name, engine, voices, sentences[:count]))
+        sentences = sentences[count:]
+    return found, sentences
+
+
+def _test(name: str, engine: str, voices: tuple[str, ...], texts: Sequence[str]) -> Shard:
+    return Shard(f"{name}-{engine}" if name == "dev" else name, name, engine, voices, tuple(texts))
+
+
+def _recorded(name: str, prompts: Sequence[Prompt]) -> list[Shard]:
+    parts = [prompts[at : at + SHARD_PROMPTS] for at in range(0, len(prompts), SHARD_PROMPTS)]
+    return [Shard(f"{name}-{PERSON}-{at:04}", name, PERSON, (), (), tuple(part)) for at, part in enumerate(parts)]
+
+
+def _short(prompt: Prompt) -> bool:
+    return prompt.path.stat().st_size <= MOST_PROMPT_S * PROMPT_BYTES_S

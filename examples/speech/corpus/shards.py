@@ -1,0 +1,115 @@
+"""Makes a shard: a 16-bit WAV of utterances one behind the other, and a line of NeMo's manifest for each of them."""
+
+from __future__ import annotations
+
+import json
+import wave
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpus.g722 import decoded
+from corpus.plan import PERSON, Plan, Shard
+from corpus.sound import RATE, SILENCE_S, Said, joined, recorded, spoken
+from corpus.voice import Engine, Manner, drawn
+from corpus.words import words
+
+BATCH = 32  # texts for one call of an engine
+PAUSE_S = (0.3, 1.5)  # between two sentences
+PROMPT_WEIGHT = 20  # how often a person's recording may be taken while a synthetic one is taken once
+Utterance = tuple[NDArray[np.int16], dict[str, Any]]
+
+
+def sound_of(folder: Path, shard: Shard) -> Path:
+    return folder / "shards" / f"{shard.name}.wav"
+
+
+def lines_of(folder: Path, shard: Shard) -> Path:
+    """The manifest of a shard, which is written last: the shard is complete when it exists."""
+    return folder / "shards" / f"{shard.name}.jsonl"
+
+
+def make(plan: Plan, shard: Shard, engines: Mapping[str, Callable[[], Engine]], folder: Path) -> None:
+    """Writes a shard. Its bytes are the same in every process that spoke nothing before."""
+    found = _prompts(plan, shard) if shard.engine == PERSON else _synthetic(plan, shard, engines[shard.engine]())
+    path, lines, at = sound_of(folder, shard), [], 0
+    part = path.with_suffix(".part")
+    with wave.open(str(part), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(RATE)
+        for number, (samples, told) in enumerate(found):
+            sound.writeframes(samples.astype("<i2").tobytes())
+            entry = {
+                "id": f"{shard.name}-{number:04}",
+                "audio_filepath": f"shards/{path.name}",
+                "offset": at / RATE,
+                "duration": samples.size / RATE,
+                **told,
+            }
+            lines.append(json.dumps(entry) + "\n")
+            at += samples.size
+    part.rename(path)
+    part.write_text("".join(lines), encoding="utf-8")
+    part.rename(lines_of(folder, shard))
+
+
+def _rng(plan: Plan, shard: Shard, number: int) -> np.random.Generator:
+    return np.random.default_rng([plan.seed, crc32(shard.name.encode()), number])
+
+
+def _prompts(plan: Plan, shard: Shard) -> Iterator[Utterance]:
+    for number, prompt in enumerate(shard.prompts):
+        rng = _rng(plan, shard, number)
+        said = spoken(Said(decoded(prompt.path.read_bytes()), RATE))
+        told = {"text": words(prompt.text), "voice": "person:allison", "engine": PERSON, "weight": PROMPT_WEIGHT}
+        yield recorded(_between_silence([said], rng), rng), {**told, "prompt": prompt.name}
+
+
+def _synthetic(plan: Plan, shard: Shard, engine: Engine) -> Iterator[Utterance]:
+    """Utterances until the shard's texts are said, or its seconds are full."""
+    seconds = 0.0
+    for first in count(step=BATCH):
+        numbers = range(first, min(first + BATCH, len(shard.texts)) if shard.texts else first + BATCH)
+        rngs = [_rng(plan, shard, number) for number in numbers]
+        asked = [_asked(plan, shard, engine, number, rng) for number, rng in zip(numbers, rngs, strict=True)]
+        parts = engine.speak([(text, manner) for texts, manner in asked for text in texts])
+        for (texts, manner), rng in zip(asked, rngs, strict=True):
+            said = [spoken(next(parts), manner.warp) for _ in texts]
+            whole = _between_silence(said, rng)
+            seconds += whole.samples.size / RATE
+            yield recorded(whole, rng), _told(engine, texts, manner, whole)
+            if not shard.texts and seconds >= shard.seconds:
+                return
+        if shard.texts and first + BATCH >= len(shard.texts):
+            return
+
+
+def _asked(
+    plan: Plan, shard: Shard, engine: Engine, number: int, rng: np.random.Generator
+) -> tuple[tuple[str, ...], Manner]:
+    voice = shard.voices[int(rng.integers(len(shard.voices)))]
+    if shard.texts:
+        return (shard.texts[number],), drawn(voice, False, rng)
+    return plan.source.drawn(shard.number + number * shard.step, rng), drawn(voice, engine.warps, rng)
+
+
+def _between_silence(parts: list[Said], rng: np.random.Generator) -> Said:
+    inner = [float(rng.uniform(*PAUSE_S)) for _ in parts[1:]]
+    return joined(parts, [float(rng.uniform(*SILENCE_S)), *inner, float(rng.uniform(*SILENCE_S))])
+
+
+def _told(engine: Engine, texts: tuple[str, ...], manner: Manner, said: Said) -> dict[str, Any]:
+    text = words(" ".join(texts))
+    told: dict[str, Any] = {"text": text, "voice": f"{engine.name}:{manner.voice}", "engine": engine.name, "weight": 1}
+    if manner.warp != 1:
+        told["warp"] = round(manner.warp, 3)
+    if said.ends:
+        ends = zip(text.split(), said.ends, strict=True)
+        told["words"] = [{"word": word, "end": round(end, 3)} for word, end in ends if end is not None]
+    return told
