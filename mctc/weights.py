@@ -16,6 +16,7 @@ from mctc.ir.op import Array, ieee, registry
 from mctc.ir.program import Derived, Initializer, Parameter, Program, Recipe, Source, signature
 from mctc.ir.program import Value as IrValue
 from mctc.ir.types import TensorType
+from mctc.objectives.auxiliary import training_only
 from mctc.rewrite.recipes import STRUCTURAL
 from mctc.wrappers import unwrapped
 
@@ -35,6 +36,7 @@ class Weights:
         self.sources, self.seed = sources, seed
         self._checkpoint: SafeTensors | None = None
         self.left_out: tuple[str, ...] = ()  # of the checkpoint's names: what wrappers of the model had added
+        self.unused: tuple[str, ...] = ()  # tensors of the checkpoint that are there in training alone
         self._drawn: tuple[str, Array] | None = None  # the last one: parts of one tensor are asked for in turn
         self._cache: dict[tuple[str, str], Any] | None = {} if cache else None
 
@@ -45,7 +47,9 @@ class Weights:
         checkpoint = opened(path)
         found = unwrapped(program.sources.keys(), checkpoint.shapes.keys(), path)
         weights._checkpoint, weights.left_out = checkpoint.renamed(found.names), found.left_out
-        check_names(program, weights._checkpoint.shapes, path)
+        shapes, known = weights._checkpoint.shapes, training_only(program.train.settings)
+        weights.unused = tuple(sorted(shapes.keys() & known))
+        check_names(program, {name: shape for name, shape in shapes.items() if name not in known}, path)
         return weights
 
     def of_another_program(self) -> Weights:

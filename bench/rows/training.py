@@ -50,9 +50,9 @@ def _against_program(setting: Setting, training: ModuleType, mel: Array) -> list
     whole = Ladder(setting.built).whole
     weights = Weights(whole.sources, 0, cache=True)
     model = training.MctSmall().eval()
-    model.load_state_dict(
-        {name: torch.from_numpy(weights.value(whole.parameters[name]).copy()) for name in model.state_dict()}
-    )
+    trained = [name for name in model.state_dict() if name in whole.parameters]  # not the heads of training
+    values = {name: torch.from_numpy(weights.value(whole.parameters[name]).copy()) for name in trained}
+    model.load_state_dict({**model.state_dict(), **values})
     rng = np.random.default_rng(0)
     inputs = {
         "encoder": {"mel": mel.T[None, :, None].astype(np.float64)},

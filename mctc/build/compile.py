@@ -16,6 +16,7 @@ from mctc.ir.types import Role
 from mctc.plugins import registry
 from mctc.rewrite.base import Context
 from mctc.rewrite.pipeline import Ran, run_stage
+from mctc.rewrite.training import without_training
 from mctc.streaming.derive import StepInfo, derive_program
 from mctc.streaming.lengths import Lengths
 from mctc.streaming.sizes import streaming_role
@@ -44,12 +45,14 @@ DERIVE = "derive-step"  # what the derivation is called where passes are named
 class Compiled:
     """A program on its way: `whole` after the common passes, `derived` its steps; `reference` is the whole program with
     the numbers that artifacts hold, `lowered` its steps after the deploy passes, `deployed` these with such numbers.
+    `training` is `whole` with the ops that act in training alone, which none of the others has.
 
     steps: what a caller of each step function must know. ran: the passes of each stage, in order.
     explanations: (pass, where, why) for every decision that a pass explained. warnings: what a pass left undone.
     """
 
     whole: Program
+    training: Program
     derived: Program
     reference: Program
     lowered: Program
@@ -75,14 +78,16 @@ def compile_program(
 ) -> Compiled:
     """Runs the common passes, derives the steps, runs the deploy passes, as a target wants it. Raises MctcError."""
     run, context = _prepared(options, wants, watch)
-    whole, common = run(program, "common")
-    return _behind(whole, common, run, context, options, watch, wants)
+    shipped = without_training(program)
+    whole, common = run(shipped, "common")
+    training = whole if shipped is program else _prepared(options, wants, None)[0](program, "common")[0]
+    return _behind(whole, training, common, run, context, options, watch, wants)
 
 
 def compile_whole(whole: Program, options: BuildOptions, *, wants: Wants = Wants()) -> Compiled:
     """The same from a program that the common passes have been over. Raises MctcError."""
     run, context = _prepared(options, wants, None)
-    return _behind(whole, [], run, context, options, None, wants)
+    return _behind(without_training(whole), whole, [], run, context, options, None, wants)
 
 
 def check_numbers(whole: Program, options: BuildOptions, wants: Wants) -> None:
@@ -112,8 +117,8 @@ def _prepared(options: BuildOptions, wants: Wants, watch: Watch | None) -> tuple
 
 
 def _behind(
-    whole: Program, common: list[Ran], run: Stage, context: Context, options: BuildOptions, watch: Watch | None,
-    wants: Wants,
+    whole: Program, training: Program, common: list[Ran], run: Stage, context: Context, options: BuildOptions,
+    watch: Watch | None, wants: Wants,
 ) -> Compiled:  # fmt: skip
     """The steps of a program behind the common passes and, where the target deploys, what becomes of them."""
     if wants.whole:
@@ -129,7 +134,7 @@ def _behind(
     deployed, again = run(lowered, "number") if wants.deploys else (lowered, [])
     ran = {"common": common, "number": number, "deploy": deploy, "number again": again}
     explanations, warnings = tuple(dict.fromkeys(context.explanations)), tuple(context.warnings)
-    return Compiled(whole, derived, reference, lowered, deployed, asked, steps, ran, explanations, warnings)
+    return Compiled(whole, training, derived, reference, lowered, deployed, asked, steps, ran, explanations, warnings)
 
 
 def _streamed(

@@ -198,5 +198,6 @@ def _weights(program: Program, options: BuildOptions) -> tuple[Weights, dict[str
     if options.weights is not None:
         weights = Weights.load(program, options.weights, cache=cache)
         origin: dict[str, Any] = {"file": options.weights.name, "sha256": sha256(options.weights)}
-        return weights, origin | ({"left_out": list(weights.left_out)} if weights.left_out else {})
+        told = {"left_out": list(weights.left_out), "unused": list(weights.unused)}
+        return weights, origin | {key: names for key, names in told.items() if names}
     return Weights(program.sources, options.seed, cache=cache), {"seed": options.seed}

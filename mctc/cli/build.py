@@ -147,6 +147,8 @@ def summary(result: BuildResult) -> list[str]:
         lines += [f"  warning: {told}" for told in dict.fromkeys(undefined)]
     for part in manifest["weights"].get("left_out", []):
         lines.append(f"  names in {manifest['weights']['file']} have `{part}`, which was left out")
+    if unused := manifest["weights"].get("unused"):
+        lines.append(f"  for training alone, so in no artifact: {listing(unused)}")
     tables = {p["rows_of"] for f in manifest["functions"].values() for p in f["inputs"] if "rows_of" in p}
     lines += [f"  the app looks up rows of {result.folder / table} (docs/manifest.md)" for table in sorted(tables)]
     lines += placed(result.folder) + held_to_rules(result.folder)

@@ -80,6 +80,8 @@ EXAMPLES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "transpose": ({"x": X}, ("transpose(%x, order = [0, 2, 1])",)),
     "split_channels": ({"x": X}, ("split_channels(%x, groups = 2)",)),
     "merge_channels": ({"x": F}, ("merge_channels(%x)",)),
+    "dropout": ({"x": X}, ("dropout(%x, rate = 0.1)", "dropout(%x, rate = 0.1, kind = utterance)")),
+    "layer_drop": ({"x": X}, ("layer_drop(%x, %x, rate = 0.1)",)),
     "reverse": ({"x": X}, ("reverse(%x)",)),
     "reduce_sum": ({"x": X}, ("reduce_sum(%x, axis = channel)", "reduce_sum(%x, axis = time)")),
 }

@@ -144,6 +144,7 @@ class OpDef:
     forms: how a target writes the op, by the target's name, for an op that the target does not know (docs/plugins.md).
     numbers: attributes that an artifact stores as numbers of the type that it computes in.
     masks: whether a finite number stands for minus infinity in it, so that its operands can outgrow it.
+    outside_training: the operand that the op gives as it is outside of training, of an op that acts in training alone.
     rounds: whether `reference` takes `rounding`, to round what engines round inside of the op as well.
     """
 
@@ -151,6 +152,7 @@ class OpDef:
     operands: ClassVar[str]
     attributes: ClassVar[Mapping[str, object]] = {}
     effects: ClassVar[bool] = False
+    outside_training: ClassVar[str] = ""
     nonzero: ClassVar[tuple[str, ...]] = ()
     takes: ClassVar[tuple[DType, ...] | None] = None
     forms: ClassVar[Mapping[str, Callable[..., Any]]] = {}
@@ -174,6 +176,11 @@ class OpDef:
     def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
         """Results for numpy operands (None for an absent optional one; a tuple for a variadic one)."""
         raise InferenceError(f"{cls.name} declares no reference")
+
+    @classmethod
+    def acts(cls, s: Signature) -> bool:
+        """For an op that acts in training alone: whether it does so with these attributes."""
+        return True
 
     @classmethod
     def outgrown(cls, s: Signature, *operands: Any) -> bool:

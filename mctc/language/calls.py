@@ -54,7 +54,8 @@ class Calls:
             raise fail("MCT0060", "only a block or an op can be called", node.callee.span)
         if name.startswith("op."):
             return self._op(name[3:], node, frame)
-        if frame.scope.find(name) is not None:
+        called = frame.module.find(name) is not None or name in FUNCTIONS or name in registry()
+        if not called and frame.scope.find(name) is not None:
             message = f"`{name}` is {describe(frame.scope.get(name))}; only a block or an op can be called"
             raise fail("MCT0060", message, node.callee.span)
         defined = frame.module.find(name)

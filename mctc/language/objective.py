@@ -1,9 +1,10 @@
-"""The objective of a `train` section: its name, its settings, and whether the components fit it."""
+"""The objectives of a `train` section: their names, their settings, and whether the components fit them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeGuard
 
 from mctc.diagnostics.diagnostic import Diagnostic, Note
 from mctc.diagnostics.near import did_you_mean, listing
@@ -14,34 +15,61 @@ from mctc.language.failure import fail
 from mctc.language.scope import Frame
 from mctc.language.session import Session
 from mctc.language.values import describe, plain
-from mctc.objectives.components import MisfitError, fit
-from mctc.objectives.settings import OBJECTIVES, REQUIRED, Kind, Setting, as_classes, classes_of
+from mctc.objectives.auxiliary import auxiliary as auxiliary_of
+from mctc.objectives.components import MisfitError, fit, hearing_of
+from mctc.objectives.settings import (
+    AUXILIARIES,
+    OBJECTIVES,
+    REQUIRED,
+    Kind,
+    Setting,
+    Table,
+    as_classes,
+    classes_of,
+    complete,
+)
 
-EXAMPLE = "for example `rnnt(blank = 0)`"
+EXAMPLES = {"objective": "rnnt(blank = 0)", "auxiliary objective": "ctc(of = encoder, weight = 0.3)"}
+Told = tuple[str, dict[str, Any]]
 
 
-def objective(node: s.Expression, evaluator: Evaluator, frame: Frame) -> tuple[str, dict[str, Any]]:
+def objective(node: s.Expression, evaluator: Evaluator, frame: Frame) -> Told:
     """The name of an objective and the settings that are given. Raises FaultError."""
+    return _told(node, OBJECTIVES, "objective", evaluator, frame)
+
+
+def auxiliary(node: s.Expression, evaluator: Evaluator, frame: Frame) -> tuple[Told, ...]:
+    """The same of auxiliary objectives, one or a list of them. Raises FaultError."""
+    return tuple(_told(each, AUXILIARIES, "auxiliary objective", evaluator, frame) for each in _listed(node))
+
+
+def _listed(node: s.Expression) -> tuple[s.Expression, ...]:
+    return node.items if isinstance(node, s.ListDisplay) else (node,)
+
+
+def _told(node: s.Expression, table: Table, what: str, evaluator: Evaluator, frame: Frame) -> Told:
     callee = node.callee if isinstance(node, s.Call) else node
     if not isinstance(callee, s.Name):
-        raise fail("MCT0142", "this must be a name with its settings", node.span, EXAMPLE)
+        example = EXAMPLES[what]
+        raise fail("MCT0142", "this must be a name with its settings", node.span, f"for example `{example}`")
     name = callee.text
-    if name not in OBJECTIVES:
-        hint = did_you_mean(name, OBJECTIVES) or f"the objectives are {listing(OBJECTIVES)}"
-        raise fail("MCT0150", f"there is no objective `{name}`", callee.span, hint)
+    if name not in table:
+        hint = did_you_mean(name, table) or f"the {what}s are {listing(table)}"
+        raise fail("MCT0150", f"there is no {what} `{name}`", callee.span, hint)
     given: dict[str, Any] = {}
     for argument in node.arguments if isinstance(node, s.Call) else ():
-        key, setting = _setting(name, argument, given)
+        key, setting = _setting(name, table[name], argument, given)
         given[key] = _value(key, setting, argument, evaluator, frame)
-    missing = [key for key, setting in OBJECTIVES[name].items() if setting.default is REQUIRED and key not in given]
+    missing = [key for key, setting in table[name].items() if setting.default is REQUIRED and key not in given]
     if missing:
-        hint = f"`{missing[0]}` is {OBJECTIVES[name][missing[0]].kind.value}"
+        hint = f"`{missing[0]}` is {table[name][missing[0]].kind.value}"
         raise fail("MCT0151", f"`{name}` needs {listing(missing)}", node.span, hint)
     return name, given
 
 
-def _setting(name: str, argument: s.Argument, given: dict[str, Any]) -> tuple[str, Setting]:
-    known = OBJECTIVES[name]
+def _setting(
+    name: str, known: Mapping[str, Setting], argument: s.Argument, given: dict[str, Any]
+) -> tuple[str, Setting]:
     if argument.name is None:
         raise fail("MCT0142", "an argument here needs its name", argument.span, f"`{name}` has {listing(known)}")
     key = argument.name.text
@@ -54,6 +82,8 @@ def _setting(name: str, argument: s.Argument, given: dict[str, Any]) -> tuple[st
 
 
 def _value(key: str, setting: Setting, argument: s.Argument, evaluator: Evaluator, frame: Frame) -> Any:
+    if setting.kind is Kind.PLACE and isinstance(argument.value, s.Name):
+        return argument.value.text
     value = plain(evaluator.constant(argument.value, frame, "a setting"))
     if setting.kind is Kind.CLASSES:
         value = tuple(map(plain, value)) if isinstance(value, tuple) else value
@@ -62,9 +92,14 @@ def _value(key: str, setting: Setting, argument: s.Argument, evaluator: Evaluato
         fits = _is_class(value)
     elif setting.kind is Kind.FLAG:
         fits = isinstance(value, bool)
+    elif setting.kind is Kind.PLACE:
+        fits = isinstance(value, str) and bool(value)
     else:
         number = isinstance(value, (int, Fraction, float)) and not isinstance(value, bool)
-        fits = number and (0 <= value < 1 if setting.below_one else 0 <= value <= 1)
+        most = float("inf") if setting.kind is Kind.NUMBER else 1
+        fits = number and (
+            0 <= value < most if setting.below_one or setting.kind is Kind.NUMBER else 0 <= value <= most
+        )
         value = float(value) if fits else value
     if not fits:
         wanted = setting.kind.value + (", 1 itself not" if setting.below_one else "")
@@ -77,19 +112,39 @@ def _is_class(value: Any) -> bool:
 
 
 def check_objective(program: Program, session: Session, section: s.Section | None) -> None:
-    """Reports an objective that the components do not fit, and classes that their vocabulary does not have."""
+    """Reports objectives that the components do not fit, and classes that their vocabulary does not have."""
     told = program.train.settings.get("objective")
-    if section is None or told is None:
+    nodes = {} if section is None else {i.targets[0].text: i.value for i in section.body.statements if _assigns(i)}
+    others = program.train.settings.get("auxiliary", ())
+    if told is None and others:
+        message = "an auxiliary objective stands beside an `objective`; this section has none"
+        session.report(
+            Diagnostic("MCT0153", message, nodes["auxiliary"].span, f"add `objective = {EXAMPLES['objective']}`")
+        )
+    if told is None or section is None:
         return
-    node = next(item.value for item in section.body.statements if isinstance(item, s.Assign))
     name, given = told
     try:
-        classes = fit(program, name).classes
+        found = fit(program, name)
     except MisfitError as error:
         message = f"the components do not fit `{name}`: {error.message}"
-        session.report(Diagnostic("MCT0153", message, node.span, error.hint))
+        session.report(Diagnostic("MCT0153", message, nodes["objective"].span, error.hint))
         return
-    for key, values in classes_of(name, given).items():
+    _check_classes(session, nodes["objective"], classes_of(name, given), found.classes)
+    for (kind, each), node in zip(others, _listed(nodes["auxiliary"]) if others else ()):
+        try:
+            auxiliary_of(program, hearing_of(found), f"auxiliary_{kind}", complete(kind, each, AUXILIARIES))
+        except MisfitError as error:
+            session.report(Diagnostic("MCT0153", error.message, _argument(node, "of").value.span, error.hint))
+        _check_classes(session, node, classes_of(kind, each, AUXILIARIES), found.classes)
+
+
+def _assigns(item: s.Statement) -> TypeGuard[s.Assign]:
+    return isinstance(item, s.Assign) and len(item.targets) == 1
+
+
+def _check_classes(session: Session, node: s.Expression, named: Mapping[str, tuple[int, ...]], classes: int) -> None:
+    for key, values in named.items():
         above = [value for value in values if value >= classes]
         if above:
             argument = _argument(node, key)

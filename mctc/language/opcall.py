@@ -68,6 +68,10 @@ class OpCall:
             free = [other for other in free if other not in where]
         self._complete(name, definition, [*operands, *rest], attributes, node)
         results = self.session.emit(name, [*operands, *rest], attributes, node.span, frame, where)
+        made = self.session.builder.ops[-1]
+        if definition.outside_training and not definition.acts(made.signature):
+            self.session.builder.ops.remove(made)
+            return made.operand(definition.outside_training)
         if len(results) > 1 and isinstance(self.session.builder.ops[-1].time, Recurrent):
             return results[0]
         return results[0] if len(results) == 1 else results

@@ -15,16 +15,16 @@ from mctc.ir.program import Program, Quantization, QuantizeRule, Section
 from mctc.language import syntax as s
 from mctc.language.calls import Calls
 from mctc.language.failure import FaultError, fail
-from mctc.language.objective import objective
+from mctc.language.objective import auxiliary, objective
 from mctc.language.scope import Frame
 from mctc.language.session import Session
 from mctc.language.values import Quantity, describe
 
-# Settings of each section and what they take: 'objective' (its name and settings), 'time' (seconds or frames),
-# 'seconds', 'rate' (Hz), 'count' (a whole number of at least 1), 'number' (0 or more), 'flag' (true or false), 'text'
-# (a string), 'letters' (a string or a list of them).
+# Settings of each section and what they take: 'objective' (its name and settings), 'auxiliary' (one such or several),
+# 'time' (seconds or frames), 'seconds', 'rate' (Hz), 'count' (a whole number of at least 1), 'number' (0 or more),
+# 'flag' (true or false), 'text' (a string), 'letters' (a string or a list of them).
 SETTINGS: dict[str, dict[str, str]] = {
-    "train": {"objective": "objective"},
+    "train": {"objective": "objective", "auxiliary": "auxiliary"},
     "stream": {"chunk": "time"},
     "utterance": {"length": "time", "labels": "count", "prefill": "count"},
     "audio": {
@@ -96,6 +96,8 @@ class Sections:
             raise fail("MCT0146", f"`{name.text}` is set twice", name.span, "remove one of them", note)
         if known[name.text] == "objective":
             return name.text, objective(item.value, self.calls.evaluator, frame)
+        if known[name.text] == "auxiliary":
+            return name.text, auxiliary(item.value, self.calls.evaluator, frame)
         if known[name.text] == "count":
             return name.text, self._count(item.value, frame)
         if known[name.text] == "flag":

@@ -54,7 +54,7 @@ class Hearing:
     @property
     def stride(self) -> int:
         """How many frames of the features make one of the encoder's results."""
-        return _rate(self.encoder, self.features, self.encoder.results[0][1].type).denominator
+        return frame_rate(self.encoder, self.features, self.encoder.results[0][1].type).denominator
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,13 @@ Fit = Transducer | Frames | Labels | FramesAndLabels
 def fit(program: Program, objective: str) -> Fit:
     """The components of `objective`, a name of the table. Raises MisfitError, which says what is missing."""
     return FITS[objective](program)
+
+
+def hearing_of(found: Fit) -> Hearing:
+    """What runs over time in the components that play the parts of an objective."""
+    if isinstance(found, FramesAndLabels):
+        return found.labels.hearing
+    return found.hearing
 
 
 def transducer(program: Program) -> Transducer:
@@ -186,7 +193,7 @@ def _hearing(over_time: Sequence[Function]) -> Hearing:
         raise MisfitError(f"no input of `{encoder.name}` holds features, a vector for each frame of T: f32[B, T, 80]")
     results = {name: value.type for name, value in encoder.results}
     first = encoder.results[0][1].type
-    if first.find(Role.TIME) is None or _rate(encoder, features, first).numerator != 1:
+    if first.find(Role.TIME) is None or frame_rate(encoder, features, first).numerator != 1:
         raise MisfitError(f"the first result of `{encoder.name}` is not over time, a frame for every few of the input")
     hearing = Hearing(encoder, features, tuple(between), results)
     for function in between:
@@ -205,11 +212,12 @@ def _counts_frames(type_: TensorType) -> bool:
     return extent.symbols == {str(extent)}
 
 
-def _rate(function: Function, features: Value, type_: TensorType) -> Fraction:
+def frame_rate(function: Function, features: Value, type_: TensorType) -> Fraction:
     """Frames of a type for each of the features; 0 where that is no number."""
     at, counted = type_.find(Role.TIME), features.type.find(Role.TIME)
-    assert at is not None
-    assert counted is not None
+    if at is None:
+        return Fraction(0)
+    assert counted is not None, "features are over time"
     symbol = str(features.type.extents[counted])
     rate = type_.extents[at].coefficient(symbol)
     return rate if type_.extents[at] == Extent.of(symbol) * rate else Fraction(0)

@@ -15,6 +15,8 @@ class Kind(str, Enum):
     CLASSES = "a class, or a list of classes: whole numbers from 0 on"
     SHARE = "a share: a number from 0 to 1"
     FLAG = "true or false"
+    NUMBER = "a number from 0 on"
+    PLACE = 'a component, or the path of a part of it as a string: `encoder`, `"encoder.layers.3"`'
 
 
 REQUIRED: Final = object()
@@ -32,7 +34,9 @@ BLANK = Setting(Kind.CLASS, 0)
 SMOOTHING = Setting(Kind.SHARE, 0, below_one=True)
 ZERO_INFINITY = Setting(Kind.FLAG, False)
 
-OBJECTIVES: Mapping[str, Mapping[str, Setting]] = {
+Table = Mapping[str, Mapping[str, Setting]]
+
+OBJECTIVES: Table = {
     "rnnt": {"blank": BLANK},
     "ctc": {"blank": BLANK, "zero_infinity": ZERO_INFINITY},
     "cross_entropy": {
@@ -60,11 +64,26 @@ heard and costs nothing. label_smoothing: the share of a target's probability th
 ctc_weight: the share of CTC in the sum. zero_infinity: an utterance of more labels than its frames hold costs nothing.
 """
 
+AUXILIARIES: Table = {
+    "ctc": {
+        "of": Setting(Kind.PLACE),
+        "weight": Setting(Kind.NUMBER),
+        "blank": Setting(Kind.CLASS, None),
+        "dropout": Setting(Kind.SHARE, 0, below_one=True),
+        "zero_infinity": Setting(Kind.FLAG, True),
+    },
+}
+"""Settings of auxiliary objectives by their name.
 
-def complete(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+of: what the head reads. weight: what the loss is multiplied with. blank: that of the objective, where it is not given.
+dropout: of what the head reads. zero_infinity: true, for the objective may have room for more labels than CTC has.
+"""
+
+
+def complete(name: str, given: Mapping[str, Any], table: Table = OBJECTIVES) -> dict[str, Any]:
     """The settings of an objective with the defaults of those that are not given; lists of classes as tuples."""
     told: dict[str, Any] = {}
-    for key, setting in OBJECTIVES[name].items():
+    for key, setting in table[name].items():
         value = given.get(key, setting.default)
         told[key] = as_classes(value) if setting.kind is Kind.CLASSES else value
     return told
@@ -75,7 +94,7 @@ def as_classes(value: Any) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
 
 
-def classes_of(name: str, given: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+def classes_of(name: str, given: Mapping[str, Any], table: Table = OBJECTIVES) -> dict[str, tuple[int, ...]]:
     """The classes that the given settings name, by setting."""
-    kinds = OBJECTIVES[name]
+    kinds = table[name]
     return {key: as_classes(value) for key, value in given.items() if kinds[key].kind in (Kind.CLASS, Kind.CLASSES)}

@@ -23,6 +23,7 @@ from mctc.ir.op import Array
 from mctc.ir.program import Function, Program, Source
 from mctc.ir.text import parse_program
 from mctc.ir.types import Role
+from mctc.objectives.auxiliary import training_only
 from mctc.streaming.context import VALID
 from mctc.targets.torch.errors import EmitError
 from mctc.targets.torch.held import Held
@@ -166,7 +167,11 @@ def _state_dict(whole: Program, weights: Weights, model: Any) -> dict[str, Any]:
         each.name for p in whole.parameters.values() if p.quantization is not None for each in leaves(p.recipe)
     }
     values = {}
+    heads = training_only(whole.train.settings)
     for name, tensor in model.state_dict().items():
+        if name in heads:
+            values[name] = tensor
+            continue
         parameter = whole.parameters.get(name)
         if parameter is not None and parameter.type.shape == tuple(tensor.shape):
             array = weights.value(parameter)

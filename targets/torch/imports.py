@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from mctc.targets.torch.layer_table import LAYERS
 
 HOMES: dict[str, frozenset[str]] = {
+    "dropping": frozenset({"dropout", "layer_drop"}),
     "fake_quantize": frozenset({"FakeQuantizer", "Quantize"}),
     "functional": frozenset({"attention", "gru", "layer_norm", "lstm", "masked", "masked_mean", "relative_attention"})
     | {"reverse", "rms_norm", "unpacked"},
@@ -15,7 +16,8 @@ HOMES: dict[str, frozenset[str]] = {
     ),
     "layers": frozenset({"Block", *(layer.name for layer in LAYERS.values())}),
     "lengths": frozenset({"each_stream", "valid_frames", "whole_strides"}),
-    "losses": frozenset({"cross_entropy", "ctc_loss", "joint_ctc_attention"}),
+    "losses": frozenset({"cross_entropy", "ctc_loss", "ctc_consistency", "joint_ctc_attention"}),
+    "parts": frozenset({"outputs"}),
     "rnnt_loss": frozenset({"rnnt_loss"}),
     "selective_scan": frozenset({"selective_scan"}),
     "ssd": frozenset({"ssd"}),

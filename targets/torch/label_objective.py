@@ -7,8 +7,9 @@ from typing import Any
 
 from mctc.ir.program import Program, Value
 from mctc.objectives.components import FramesAndLabels, Labels, Part, frames_and_labels, labels
-from mctc.targets.torch.expressions.text import literal
-from mctc.targets.torch.loss import Calls, Heard, Loss, first, keywords, laid_out
+from mctc.targets.torch.added import Posteriors
+from mctc.targets.torch.expressions.text import keywords, literal
+from mctc.targets.torch.loss import Calls, Heard, Loss, first, laid_out
 
 Settings = Mapping[str, Any]
 
@@ -19,8 +20,9 @@ def cross_entropy(program: Program, settings: Settings, calls: Calls) -> Loss:
     heard = Heard(parts.hearing, (parts.decoder,), calls)
     decoded = _Decoded(parts, settings, heard, calls)
     told = {"end": settings["end"], **_options(settings), "dim": 1, "classes": parts.classes}
-    body = (*decoded.lines, f"return cross_entropy({decoded.said}, targets, target_lengths, {keywords(told)})")
-    return heard.loss("Cross-entropy of the labels", body, {"cross_entropy", *decoded.imports}, decoded.extent)
+    value = f"cross_entropy({decoded.said}, targets, target_lengths, {keywords(told)})"
+    imports = {"cross_entropy", *decoded.imports}
+    return heard.loss("Cross-entropy of the labels", decoded.lines, value, imports, decoded.extent)
 
 
 def joint_ctc_attention(program: Program, settings: Settings, calls: Calls) -> Loss:
@@ -31,10 +33,20 @@ def joint_ctc_attention(program: Program, settings: Settings, calls: Calls) -> L
     told = {name: settings[name] for name in ("blank", "end", "ctc_weight")} | _options(settings)
     told |= {"zero_infinity": True} if settings["zero_infinity"] else {}
     told |= {"dim": 1, "classes": parts.classes}
-    compared = f"{heard.made[parts.frames.result]}, {decoded.said}, targets, frames, target_lengths"
+    posteriors = Posteriors(heard.made[parts.frames.result], "frames", parts.frames.classes)
+    compared = f"{posteriors.logits}, {decoded.said}, targets, frames, target_lengths"
     counted = [] if parts.labels.among else [f"frames = {heard.frames}"]
-    body = (*decoded.lines, *counted, f"return joint_ctc_attention({compared}, {keywords(told)}).loss")
-    return heard.loss("CTC and cross-entropy", body, {"joint_ctc_attention", *decoded.imports}, decoded.extent)
+    value = f"joint_ctc_attention({compared}, {keywords(told)}).loss"
+    imports = {"joint_ctc_attention", *decoded.imports}
+    return heard.loss(
+        "CTC and cross-entropy",
+        (*decoded.lines, *counted),
+        value,
+        imports,
+        decoded.extent,
+        posteriors,
+        settings["blank"],
+    )
 
 
 def _options(settings: Settings) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from mctc.build.names import Names
 from mctc.ir.program import Function, Value
 from mctc.ir.types import Role, TensorType
+from mctc.objectives.auxiliary import Auxiliary
 from mctc.objectives.components import Hearing
+from mctc.targets.torch.added import Added, Posteriors
 from mctc.targets.torch.expressions.text import literal
 from mctc.targets.torch.method import TAKEN
 
@@ -16,19 +18,23 @@ from mctc.targets.torch.method import TAKEN
 LOCALS = frozenset(
     {"targets", "target_lengths", "features", "valid", "before", "predicted", "logits", "decoded", "order"}
 )
-LOCALS |= {"frames"}
+LOCALS |= {"frames", "added", "loss", "consistency"}
 # The order of axes in what a caller gives.
 CALLERS = (Role.BATCH, Role.TIME, Role.LABEL, Role.FEATURE, Role.CHANNEL, Role.VOCABULARY)
 
 
 @dataclass(frozen=True)
 class Loss:
-    """The text of a method: arguments behind self, what its docstring says, its body, and the names that it imports."""
+    """The text of a method: arguments behind self, what its docstring says, its body, and the names that it imports.
+
+    heads: what the model holds for auxiliary objectives, by name.
+    """
 
     arguments: tuple[str, ...]
     docs: str
     body: tuple[str, ...]
     imports: frozenset[str]
+    heads: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,8 @@ class Calls:
     lengths: components that take the lengths of utterances. counted: those that say how many frames come out. given:
     arguments of each beside its inputs, which are parameters of the model itself. masks: components that take which
     frames exist, as `valid`. multiple: of each component, the number of frames that its whole strides make up. tables:
-    the text of tensors of the model, by their names.
+    the text of tensors of the model, by their names. auxiliaries: the auxiliary objectives, whose heads
+    tell so many `classes` apart.
     """
 
     lengths: Collection[str]
@@ -47,6 +54,8 @@ class Calls:
     masks: Collection[str]
     multiple: Mapping[str, int]
     tables: Mapping[str, str] = field(default_factory=dict)
+    auxiliaries: Sequence[Auxiliary] = ()
+    classes: int = 0
 
     def text(self, function: Function, arguments: Sequence[str]) -> str:
         more = ["lengths=lengths"] if function.name in self.lengths else []
@@ -66,6 +75,7 @@ class Heard:
             self.names.reserve(name)
         self.arguments = {value: self.names.fresh(value.name) for value in (features, *hearing.beside)}
         self.made = self._variables(encoder)
+        self.inner: dict[str, str] = {}  # variables of what parts of a component give, by the component
         self.imports: set[str] = set()
         given = ["features" if value is features else self.argument(value) for value in encoder.inputs]
         self.lines = [f"features = {self.argument(features)}"]
@@ -84,7 +94,15 @@ class Heard:
         return {name: self.names.fresh(f"{function.name}_{name}") for name, _ in function.results}
 
     def _call(self, function: Function, results: Mapping[str, str], arguments: Sequence[str]) -> None:
-        self.lines.append(f"{', '.join(results.values())} = {self.calls.text(function, arguments)}")
+        called = f"{', '.join(results.values())} = {self.calls.text(function, arguments)}"
+        paths = [each.path for each in self.calls.auxiliaries if each.function == function.name and each.path]
+        if not paths:
+            self.lines.append(called)
+            return
+        inner = self.inner[function.name] = self.names.fresh(f"{function.name}_parts")
+        watched = ", ".join(literal(path) for path in dict.fromkeys(paths))
+        self.lines += [f"with outputs(self.{function.name}, {watched}) as {inner}:", f"    {called}"]
+        self.imports.add("outputs")
 
     def takes(self, value: Value) -> str:
         """Adds an argument of the loss for an input of a component; its text as the component takes it."""
@@ -98,6 +116,11 @@ class Heard:
         """The variable of the result that an input over time takes."""
         return self.made[self.hearing.taken(value)]
 
+    def first(self, component: str) -> str:
+        """The variable of a component's first result."""
+        functions = (self.hearing.encoder, *self.hearing.between)
+        return self.made[next(each.results[0][0] for each in functions if each.name == component)]
+
     @property
     def frames(self) -> str:
         """The number of frames of the encoder's result for each utterance."""
@@ -106,17 +129,34 @@ class Heard:
             return f"self.{name}.output_lengths(lengths)"
         return "lengths" if stride == 1 else f"-(-lengths // {stride})"
 
-    def loss(self, docs: str, body: Sequence[str], imports: Iterable[str], labels: str = "U") -> Loss:
-        """The method. `labels` is the extent of the labels' axis in what else it takes."""
+    def loss(
+        self,
+        docs: str,
+        body: Sequence[str],
+        value: str,
+        imports: Iterable[str],
+        labels: str = "U",
+        posteriors: Posteriors | None = None,
+        blank: int = 0,
+        per_label: bool = True,
+    ) -> Loss:
+        """The method, which gives `value` behind its body and what auxiliary objectives add.
+
+        labels: the extent of the labels' axis in what else it takes. posteriors: of CTC, where the objective has some.
+        blank: of the objective. per_label: whether its loss counts a label, and not an utterance.
+        """
+        counted = "frames" if any(line.startswith("frames = ") for line in body) else self.frames
+        added = Added(self, counted, blank, per_label, posteriors)
         features, *beside = self.arguments.items()
         head = [features[1], "lengths", "targets", "target_lengths", *(name for _, name in beside)]
         more = "".join(f", {described(name, value.type, labels)}" for value, name in beside)
         told = f"{described(features[1], features[0].type)}, targets (B, U), the lengths of both (B,){more}"
         return Loss(
-            tuple(f"{name}: Tensor" for name in head),
-            f"{docs}: {told}, to the mean over the batch.",
-            (*self.lines, *body),
-            frozenset({*self.imports, *imports}),
+            (*(f"{name}: Tensor" for name in head), *added.arguments),
+            f"{docs}: {told}, to the mean over the batch.{added.docs}",
+            (*self.lines, *body, *added.to(value)),
+            frozenset({*self.imports, *imports, *added.imports}),
+            added.heads,
         )
 
 
@@ -153,8 +193,3 @@ def _callers_order(type_: TensorType) -> list[int]:
 def first(name: str, function: Function) -> str:
     """What the results of a component are bound to where the first alone is read: `logits, _`."""
     return ", ".join([name, *("_" for _ in function.results[1:])])
-
-
-def keywords(settings: Mapping[str, object]) -> str:
-    """`blank=0, dim=1`: every value through the one printer of literals."""
-    return ", ".join(f"{name}={literal(value)}" for name, value in settings.items())

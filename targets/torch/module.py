@@ -101,6 +101,7 @@ def _root(root: Shared, components: Mapping[str, str], loss: Loss | None, names:
         imports.add("FakeQuantizer")
         schemes.add(how)
     lines += [f"        self.{path} = {cls}()" for path, cls in components.items()]
+    lines += [] if loss is None else [f"        self.{head} = {made}" for head, made in loss.heads.items()]
     lines.append("")
     if loss is not None:
         imports |= loss.imports

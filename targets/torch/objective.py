@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from mctc.ir.program import Function, Program
 from mctc.ir.types import Role, TensorType
-from mctc.objectives.components import MisfitError, frames, transducer
+from mctc.objectives.auxiliary import auxiliaries
+from mctc.objectives.components import MisfitError, fit, frames, hearing_of, transducer
 from mctc.objectives.settings import OBJECTIVES, complete
+from mctc.targets.torch.added import Posteriors
 from mctc.targets.torch.expressions import UnsupportedError
-from mctc.targets.torch.expressions.text import literal
+from mctc.targets.torch.expressions.text import keywords, literal
 from mctc.targets.torch.label_objective import cross_entropy, joint_ctc_attention
-from mctc.targets.torch.loss import Calls, Heard, Loss, first, keywords, laid_out
+from mctc.targets.torch.loss import Calls, Heard, Loss, first, laid_out
 
 Settings = Mapping[str, Any]
 
@@ -26,7 +29,9 @@ def loss_of(program: Program, calls: Calls) -> Loss | None:
     if name not in OBJECTIVES:
         raise UnsupportedError(f"there is no objective {name!r}")
     try:
-        return LOSSES[name](program, complete(name, dict(given)), calls)
+        found = fit(program, name)
+        more = replace(calls, auxiliaries=auxiliaries(program, hearing_of(found)), classes=found.classes)
+        return LOSSES[name](program, complete(name, dict(given)), more)
     except MisfitError as error:
         raise UnsupportedError(f"the components do not fit {name}: {error}") from error
 
@@ -44,9 +49,10 @@ def _transducer(program: Program, settings: Settings, calls: Calls) -> Loss:
         f"{first('predicted', predictor)} = {calls.text(predictor, [laid_out(token.type, 'before')])}",
         f"{first('logits', joiner)} = {calls.text(joiner, joined)}",
         f"frames = {heard.frames}",
-        f"return rnnt_loss(logits, targets, frames, target_lengths, {told})",
     )
-    return heard.loss("The transducer loss", body, ("begun", "rnnt_loss"))
+    value = f"rnnt_loss(logits, targets, frames, target_lengths, {told})"
+    imports = ("begun", "rnnt_loss")
+    return heard.loss("The transducer loss", body, value, imports, blank=settings["blank"], per_label=False)
 
 
 def _ctc(program: Program, settings: Settings, calls: Calls) -> Loss:
@@ -54,11 +60,10 @@ def _ctc(program: Program, settings: Settings, calls: Calls) -> Loss:
     heard = Heard(parts.hearing, (), calls)
     told = {"blank": settings["blank"], "dim": 1, "classes": parts.classes}
     told |= {"zero_infinity": True} if settings["zero_infinity"] else {}
-    body = (
-        f"frames = {heard.frames}",
-        f"return ctc_loss({heard.made[parts.result]}, targets, frames, target_lengths, {keywords(told)})",
-    )
-    return heard.loss("The CTC loss", body, ("ctc_loss",))
+    said = Posteriors(heard.made[parts.result], "frames", parts.classes)
+    value = f"ctc_loss({said.logits}, targets, frames, target_lengths, {keywords(told)})"
+    body = (f"frames = {heard.frames}",)
+    return heard.loss("The CTC loss", body, value, ("ctc_loss",), posteriors=said, blank=settings["blank"])
 
 
 LOSSES: Mapping[str, Callable[[Program, Settings, Calls], Loss]] = {

@@ -114,7 +114,7 @@ def _module(compiled: Compiled) -> ModuleText:
     from mctc.targets.torch.expressions import UnsupportedError
     from mctc.targets.torch.module import write_module
 
-    whole = compiled.whole
+    whole = compiled.training
     refuse(refused_names(whole), TorchTarget.name)
     try:
         return write_module(whole, compiled.derived.functions, _source(whole))

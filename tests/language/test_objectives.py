@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from mctc.ir.printer import print_program
+from mctc.ir.text import parse_program
 from mctc.language import check_file, elaborate_file
 from mctc.objectives.settings import OBJECTIVES, complete
 
-from .conftest import Check
+from .conftest import Check, Elaborate
 
 HEAD = "dim B: batch; dim T: time @ 100 Hz; dim U: label; dim V: vocabulary = 30\n"
 ENCODER = "component encoder(x: f32[B, T, 8]) -> f32[B, T, 8] { return linear(x, 8) }\n"
@@ -104,6 +106,65 @@ def test_components_that_do_not_fit_are_told_what_is_missing(
     assert found.span is not None
     assert found.span.text == objective
     assert words in found.message
+
+
+LAYERED = """component encoder(x: f32[B, T, 8]) -> f32[B, T, V] {
+    repeat 2 { x = x + relu(linear(x, 8)) }
+    a, b = split(x, 2)
+    return linear(concat(b, a), V) as head
+}\n"""
+
+
+@pytest.mark.parametrize(
+    "auxiliary",
+    [
+        "ctc(of = encoder, weight = 0.3)",
+        'ctc(of = "encoder.layers.1", weight = 1 / 3, blank = 2, dropout = 0.1, zero_infinity = false)',
+        '[ctc(of = "encoder.layers.0", weight = 2), ctc(of = "encoder.layers.1.linear", weight = 0)]',
+    ],
+)
+def test_auxiliary_objectives_fit(elaborate: Elaborate, auxiliary: str) -> None:
+    text = model(LAYERED, f"ctc; auxiliary = {auxiliary}").replace("of = encoder,", 'of = "encoder.layers.1",')
+    program = elaborate(text)
+    assert parse_program(print_program(program)).train == program.train
+
+
+@pytest.mark.parametrize(
+    ("auxiliary", "code", "place", "words"),
+    [
+        ("rnnt(of = encoder, weight = 1)", "MCT0150", "rnnt", "no auxiliary objective"),
+        ("ctc(weight = 1)", "MCT0151", "ctc(weight = 1)", "needs `of`"),
+        ('ctc(of = "encoder.layers.0", weight = 1, blnk = 0)', "MCT0151", "blnk", "no setting"),
+        ('ctc(of = "encoder.layers.0", weight = -1)', "MCT0152", "-1", "can't be"),
+        ('ctc(of = "encoder.layers.0", weight = 1, dropout = 1)', "MCT0152", "1", "can't be"),
+        ("ctc(of = 3, weight = 1)", "MCT0152", "3", "can't be"),
+        ("ctc(of = decoder, weight = 1)", "MCT0153", "decoder", "is no component over time"),
+        ('ctc(of = "encoder.layers.2", weight = 1)', "MCT0153", '"encoder.layers.2"', "is no part of `encoder`"),
+        ("ctc(of = encoder, weight = 1)", "MCT0153", "encoder", "no vector of channels for each frame"),
+        ('ctc(of = "encoder.layers.0", weight = 1, blank = 30)', "MCT0154", "30", "30 classes"),
+        ("3", "MCT0142", "3", "a name with its settings"),
+    ],
+)
+def test_an_auxiliary_objective_at_fault_is_named_where_it_stands(
+    check: Check, auxiliary: str, code: str, place: str, words: str
+) -> None:
+    (found,) = check(model(LAYERED, f"ctc; auxiliary = [{auxiliary}]"))
+    assert found.span is not None
+    assert (found.code, found.span.text) == (code, place)
+    assert words in found.message
+
+
+def test_an_auxiliary_objective_stands_beside_another(check: Check) -> None:
+    text = model(LAYERED, "ctc").replace("objective = ctc", 'auxiliary = ctc(of = "encoder.layers.0", weight = 1)')
+    (found,) = check(text)
+    assert (found.code, "this section has none" in found.message) == ("MCT0153", True)
+
+
+def test_a_component_can_not_have_the_name_of_a_head(check: Check) -> None:
+    head = "component auxiliary_ctc(y: f32[B, T, V]) -> (z: f32[B, T, 8]) { return linear(y, 8) }\n"
+    named = LAYERED.replace("-> f32", "-> y: f32") + head
+    (found,) = check(model(named, 'ctc; auxiliary = ctc(of = "encoder.layers.0", weight = 1)'))
+    assert (found.code, "is the name of the head" in found.message) == ("MCT0153", True)
 
 
 def test_a_setting_is_set_once(check: Check) -> None:

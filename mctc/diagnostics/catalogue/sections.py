@@ -72,7 +72,8 @@ ENTRIES = (
     Entry(
         "MCT0150",
         "an unknown objective",
-        "A model is trained by `rnnt`, `ctc`, `cross_entropy` or `joint_ctc_attention`.",
+        "A model is trained by `rnnt`, `ctc`, `cross_entropy` or `joint_ctc_attention`. What may stand beside one of"
+        " these as `auxiliary` is `ctc`.",
         in_model("train { objective = ctcc(blank = 0) }"),
     ),
     Entry(
@@ -80,14 +81,16 @@ ENTRIES = (
         "a setting that an objective does not have, or one that it lacks",
         "`rnnt` has `blank`; `ctc` has `blank` and `zero_infinity`; `cross_entropy` has `begin` and `end`, which it"
         " needs, `prompt`, `label_smoothing` and `ignored`; `joint_ctc_attention` has those of `ctc`, `begin`, `end`,"
-        " `label_smoothing`, `ignored` and `ctc_weight`. Each is given once, by its name.",
+        " `label_smoothing`, `ignored` and `ctc_weight`. An auxiliary `ctc` has `of` and `weight`, which it needs,"
+        " `blank`, `dropout` and `zero_infinity`. Each is given once, by its name.",
         in_model("train { objective = ctc(blnk = 0) }"),
     ),
     Entry(
         "MCT0152",
         "a setting of an objective with a value of another kind",
         "`blank`, `end` and `ignored` are classes, whole numbers from 0 on; `begin` and `prompt` are classes or lists"
-        " of them; `label_smoothing` and `ctc_weight` are numbers from 0 to 1; `zero_infinity` is true or false.",
+        " of them; `label_smoothing`, `ctc_weight` and `dropout` are numbers from 0 to 1, `weight` is one from 0 on;"
+        " `zero_infinity` is true or false; `of` is a component's name or a path as a string.",
         in_model('train { objective = ctc(blank = "0") }'),
     ),
     Entry(
@@ -95,7 +98,8 @@ ENTRIES = (
         "components that do not fit the objective",
         "`rnnt` needs an encoder over time, a predictor over labels and a joiner of both; `ctc` a component over time"
         " with one result that has a vocabulary; `cross_entropy` an encoder and a decoder over labels whose first"
-        " result has a vocabulary; `joint_ctc_attention` all of the last two.",
+        " result has a vocabulary; `joint_ctc_attention` all of the last two. An auxiliary objective stands beside one"
+        " of these, and is of a part that gives a vector of channels for each frame.",
         in_model("train { objective = ctc(blank = 0) }"),
     ),
     Entry(

@@ -14,6 +14,7 @@ from mctc.ir.ops import (
     scan,
     shape,
     ssd,
+    training,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "scan",
     "shape",
     "ssd",
+    "training",
 ]

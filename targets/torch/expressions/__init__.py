@@ -14,10 +14,11 @@ from mctc.targets.torch.expressions.leaf import LEAF
 from mctc.targets.torch.expressions.sequence import SEQUENCE
 from mctc.targets.torch.expressions.shape import SHAPE
 from mctc.targets.torch.expressions.text import Binds, Expression, as_expression
+from mctc.targets.torch.expressions.training import TRAINING
 
 __all__ = ["RULES", "Binds", "Expression", "UnsupportedError", "expression", "masked_operand", "needs_valid"]
 
-RULES: dict[str, Rule] = {**ELEMENTWISE, **SHAPE, **CHANNEL, **SEQUENCE, **LEAF}
+RULES: dict[str, Rule] = {**ELEMENTWISE, **SHAPE, **CHANNEL, **SEQUENCE, **LEAF, **TRAINING}
 
 
 # The ops whose rules can leave out frames that do not exist.

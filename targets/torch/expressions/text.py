@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
@@ -120,3 +121,8 @@ def number(value: float) -> Expression:
     whole = math.isfinite(value) and value == int(value) and abs(value) < 2**53
     text = str(int(value)) if whole else literal(float(value))
     return Expression(text, binds=Binds.SIGN if text.startswith("-") else Binds.ATOM)
+
+
+def keywords(settings: Mapping[str, object]) -> str:
+    """`blank=0, dim=1`: every value through the one printer of literals."""
+    return ", ".join(f"{name}={literal(value)}" for name, value in settings.items())

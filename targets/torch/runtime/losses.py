@@ -216,6 +216,45 @@ def posterior_distillation(
     return _reduced(divergence, valid, reduction)
 
 
+def ctc_consistency(
+    logits: Tensor,
+    frame_lengths: Tensor,
+    label_lengths: Tensor | None = None,
+    *,
+    dim: int = -1,
+    classes: int | None = None,
+) -> Tensor:
+    """How far the posteriors of two views of the same utterances are apart: half the sum of both Kullback-Leibler
+    divergences over all frames, each towards the other view's posteriors without a gradient; the mean over utterances.
+
+    Source: Yao et al. 2024, "CR-CTC: consistency regularization on CTC for improved speech recognition", section 3.2.
+
+    Args:
+        logits: (2 B, T, V), or with dim=1 (2 B, V, 1, T): B utterances, then the same under another augmentation.
+        frame_lengths: (2 B,) integers; a pair counts the frames that both of its views have.
+        label_lengths: (2 B,) integers: each utterance's sum is divided by its number of labels, as the mean of ctc_loss
+            is; left out, it is not.
+
+    Raises ValueError for a batch that has no halves.
+    """
+    x = _classes_last(logits, dim, classes)
+    if len(x) % 2:
+        raise ValueError(f"ctc_consistency: a batch of {len(x)} is no two views of the same utterances")
+    frames = frame_lengths.to(x.device)
+    valid = _before(x.shape[1], torch.minimum(frames, _other_half(frames)), x.device)
+    found = x.to(_wide(x)).masked_fill(~valid[..., None], 0).log_softmax(-1)
+    wanted = _other_half(found.detach())
+    each = functional.kl_div(found, wanted, reduction="none", log_target=True).sum(-1).where(valid, 0).sum(1)
+    if label_lengths is not None:
+        each = each / label_lengths.to(x.device).clamp(min=1)
+    return each.mean()
+
+
+def _other_half(x: Tensor) -> Tensor:
+    """The second half of a batch, then the first."""
+    return x.roll(len(x) // 2, 0)
+
+
 def lattice_distillation(
     student: Tensor,
     teacher: Tensor | Collapsed,

@@ -59,7 +59,7 @@ ELSEWHERE |= {"lstm", "gru", "attention"}  # test_against_torch.py
 ELSEWHERE |= {"relative_attention"}  # test_relative_attention.py
 HERE = {"scale", "clip", "cast", "constant", "parameter", "matmul", "split", "concat", "slice", "pad", "reshape"}
 HERE |= {"transpose", "split_channels", "merge_channels", "reverse", "selective_scan", "ssd"}
-HERE |= {"positional_embedding"}
+HERE |= {"positional_embedding", "dropout", "layer_drop"}
 HERE |= {f"reduce_{name}" for name in ("sum", "mean", "max", "min")} | set(UNARY) | set(BINARY)
 
 
@@ -91,6 +91,13 @@ def test_numbers_in_arithmetic(bench: Any) -> None:
     bench.agree("clip", [(x, BTC)], [np.minimum(np.maximum(x, -0.5), 1.0)], low=-0.5, high=1.0)
     bench.agree("cast", [(x * 9, BTC)], [np.trunc(x * 9)], dtype="i32")
     assert bench.result_types("cast", [(x, BTC)], dtype="bool") == ["bool[batch 2, time 5, channel 3]"]
+
+
+def test_what_acts_in_training_alone_is_an_operand_elsewhere(bench: Any) -> None:
+    x, y = normal(2, 5, 3), normal(2, 5, 3)
+    for kind in ("element", "channel", "time", "utterance"):
+        bench.agree("dropout", [(x, BTC)], [x], rate=0.5, kind=kind)
+    bench.agree("layer_drop", [(x, BTC), (y, BTC)], [x], rate=0.5)
 
 
 def test_matmul_sums_over_the_last_axis(bench: Any) -> None:

@@ -47,7 +47,7 @@ class Made:
 
 def compiled(program: Program) -> Compiled:
     """A program as it is, as if it had been compiled."""
-    return Compiled(*[program] * 5, Lengths(1), {}, {}, ())
+    return Compiled(*[program] * 6, Lengths(1), {}, {}, ())
 
 
 Make = Callable[..., Made]

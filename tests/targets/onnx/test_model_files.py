@@ -32,7 +32,7 @@ FUNCTIONS = ("encoder", "predictor", "joiner")
 
 def compiled_as_it_is(program: Program) -> Compiled:
     """A program as if it had been compiled."""
-    return Compiled(*[program] * 5, Lengths(1), {}, {}, ())
+    return Compiled(*[program] * 6, Lengths(1), {}, {}, ())
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Program, Source
 from mctc.language import elaborate_file
+from mctc.objectives.auxiliary import training_only
 from mctc.targets.torch.target import FOLDER, TorchTarget
 from mctc.weights import Weights
 
@@ -83,9 +84,13 @@ def make_spec(spec: Path, folder: Path, **defines: Any) -> Made:
 
 
 def state_dict(whole: Program, weights: Weights, model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The program's weights under the module's names."""
+    """The program's weights under the module's names; the heads of auxiliary objectives as the module drew them."""
     values = {}
+    heads = training_only(whole.train.settings)
     for name, tensor in model.state_dict().items():
+        if name in heads:
+            values[name] = tensor
+            continue
         parameter = whole.parameters.get(name)
         if parameter is not None and parameter.type.shape == tuple(tensor.shape):
             array = weights.value(parameter)

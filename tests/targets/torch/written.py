@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from torch.nn import functional as F
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Value
 from mctc.targets.torch.expressions import Expression, expression
-from mctc.targets.torch.runtime import functional, selective_scan, ssd
+from mctc.targets.torch.runtime import dropping, functional, selective_scan, ssd
 
 MODULES = {"torch": torch, "F": F, "selective_scan": selective_scan.selective_scan, "ssd": ssd.ssd}
+MODULES |= {"dropout": dropping.dropout, "layer_drop": dropping.layer_drop}
+IN_EVALUATION = SimpleNamespace(training=False)  # what a text calls self
 
 
 def imported(names: frozenset[str]) -> dict[str, Any]:
@@ -67,7 +70,7 @@ class Written:
         entered = [np.asarray(inputs[value.name]) for value in self.function.inputs]
         states = self.function.states
         entered += [np.zeros(s.value.type.shape) if state is None else state[s.name] for s in states]
-        scope = imported(self.imports)
+        scope = imported(self.imports) | {"self": IN_EVALUATION}
         scope |= {f"x{i}": tensor(array, dtype) for i, array in enumerate(entered)}
         scope |= {name: tensor(parameter(path), dtype) for name, path in self.parameters.items()}
         scope |= {name: tensor(buffer.numpy(), dtype) for name, buffer in self.buffers.items()}

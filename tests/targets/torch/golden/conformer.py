@@ -18,7 +18,7 @@ from .functional import attention, masked
 from .initial import kaiming_uniform, padded, uniform
 from .layers import BatchNorm, Block, Conv2d, LayerNorm, RMSNorm
 from .lengths import each_stream, valid_frames, whole_strides
-from .losses import ctc_loss
+from .losses import ctc_consistency, ctc_loss
 
 INT8 = Quantize("int8", 8)
 PALETTE4 = Quantize("palette", 4)
@@ -306,9 +306,16 @@ class Conformer(Block):
         super().__init__()
         self.ctc = Ctc()
 
-    def forward(self, mel: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
-        """The CTC loss: mel (B, T, 80), targets (B, U), the lengths of both (B,), to the mean over the batch."""
+    def forward(
+        self, mel: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor, *, consistency: float = 0.0
+    ) -> Tensor:
+        """The CTC loss: mel (B, T, 80), targets (B, U), the lengths of both (B,), to the mean over the batch.
+        `consistency` weighs how far the CTC posteriors of the batch's halves, two views of the same, are apart.
+        """
         features = mel.transpose(1, 2)[:, :, None]
         ctc_output = self.ctc(features, lengths=lengths)
         frames = self.ctc.output_lengths(lengths)
-        return ctc_loss(ctc_output, targets, frames, target_lengths, blank=0, dim=1, classes=201)
+        loss = ctc_loss(ctc_output, targets, frames, target_lengths, blank=0, dim=1, classes=201)
+        if consistency:
+            loss = loss + consistency * ctc_consistency(ctc_output, frames, target_lengths, dim=1, classes=201)
+        return loss

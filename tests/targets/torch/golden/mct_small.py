@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .dropping import dropout
 from .fake_quantize import Quantize
 from .functional import masked
 from .initial import delta_bias, kaiming_uniform, log_arange, normal, ones, padded, uniform
 from .layers import LSTM, Block, Conv2d, Embedding, LayerNorm
 from .lengths import valid_frames, whole_strides
+from .losses import ctc_consistency, ctc_loss
 from .rnnt_loss import rnnt_loss
 from .selective_scan import selective_scan
 from .teacher_forcing import begun
@@ -130,7 +132,7 @@ class EncoderLayer(Block):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, 256, 1, T/4) to (B, 256, 1, T/4)."""
-        return x + self.mamba(self.norm(x))
+        return x + dropout(self.mamba(self.norm(x)), 0.1, self.training)
 
     def initial_state(self, batch: int = 1) -> EncoderLayerState:
         """The state before the first frame: zeros."""
@@ -205,7 +207,7 @@ class Predictor(Block):
 
     def forward(self, token: Tensor) -> Tensor:
         """token (B, 1, 1, U) to (B, 256, 1, U)."""
-        return self.lstm(self.embedding(token))[0]
+        return self.lstm(dropout(self.embedding(token), 0.2, self.training))[0]
 
     def initial_state(self, batch: int = 1) -> PredictorState:
         """The state before the first frame: zeros."""
@@ -248,13 +250,24 @@ class MctSmall(Block):
         self.encoder = Encoder()
         self.predictor = Predictor()
         self.joiner = Joiner()
+        self.auxiliary_ctc = Conv2d(256, 501)
 
-    def forward(self, mel: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
-        """The transducer loss: mel (B, T, 80), targets (B, U), the lengths of both (B,), to the mean over the batch."""
+    def forward(
+        self, mel: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor, *, consistency: float = 0.0
+    ) -> Tensor:
+        """The transducer loss: mel (B, T, 80), targets (B, U), the lengths of both (B,), to the mean over the batch.
+        `consistency` weighs how far the CTC posteriors of the batch's halves, two views of the same, are apart.
+        """
         features = mel.transpose(1, 2)[:, :, None]
         encoder_output = self.encoder(features, lengths=lengths)
         before = begun(targets, target_lengths, (0,), classes=501)
         predicted = self.predictor(before[:, None, None])
         logits = self.joiner(encoder_output, predicted.transpose(2, 3))
         frames = self.encoder.output_lengths(lengths)
-        return rnnt_loss(logits, targets, frames, target_lengths, blank=0, dim=1, classes=501)
+        loss = rnnt_loss(logits, targets, frames, target_lengths, blank=0, dim=1, classes=501)
+        ctc = self.auxiliary_ctc(encoder_output)
+        added = ctc_loss(ctc, targets, frames, target_lengths, blank=0, dim=1, zero_infinity=True, reduction="none")
+        loss = loss + 0.3 * added.mean()
+        if consistency:
+            loss = loss + consistency * ctc_consistency(ctc, frames, dim=1)
+        return loss

@@ -1,0 +1,22 @@
+"""Ops that act in training alone: `self.training` is what `.train()` and `.eval()` set."""
+
+from __future__ import annotations
+
+from mctc.ir.ops.training import Dropout
+from mctc.targets.torch.expressions.application import Application, Rule
+from mctc.targets.torch.expressions.text import Expression, call, named, number
+
+SWITCH = Expression("self.training")
+
+
+def _dropout(use: Application) -> Expression:
+    shared = Dropout.shared(use.signature)
+    more = {"shared": shared} if shared else {}
+    return call(named("dropout"), use["x"], number(use.attribute("rate")), SWITCH, **more)
+
+
+def _layer_drop(use: Application) -> Expression:
+    return call(named("layer_drop"), use["after"], use["before"], number(use.attribute("rate")), SWITCH)
+
+
+TRAINING: dict[str, Rule] = {"dropout": _dropout, "layer_drop": _layer_drop}
