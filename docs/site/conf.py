@@ -21,6 +21,7 @@ html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
 highlight_language = "none"
+smartquotes = False  # an option is written with two hyphens
 
 
 def setup(app: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ from docs.site.navigation import HOME, navigation
 GUIDES = [HOME, *(page for section in navigation() for page in section.pages)]
 
 
+@cache
+def anchors(guide: Path) -> set[str]:
+    return {each.anchor for each in headings(guide.read_text(encoding="utf-8"))}
+
+
 def dead(root: Path, guide: str) -> list[str]:
     """Places and targets of links that lead nowhere."""
     found = []
@@ -21,8 +27,7 @@ def dead(root: Path, guide: str) -> list[str]:
             continue
         file, _, anchor = target.partition("#")
         place = Path(os.path.normpath((root / guide).parent / file)) if file else root / guide
-        known = {each.anchor for each in headings(place.read_text(encoding="utf-8"))} if anchor else {""}
-        if not place.exists() or anchor not in known:
+        if not place.exists() or (anchor and anchor not in anchors(place)):
             found.append(f"{guide}:{line}: {target}")
     return found
 
