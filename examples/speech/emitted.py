@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mctc.audio import MelConfig
@@ -49,16 +50,19 @@ class Objective(nn.Module):
 
     def __init__(self, emitted: Emitted, settings: Settings, classes: int) -> None:
         super().__init__()
-        self.model = emitted.model()
+        model: Any = emitted.model()
+        if settings.start:
+            model.load_state_dict(load_file(settings.start))
+        model.set_gradient_checkpointing(settings.checkpointing)
+        self.model, self._encoder = model, (model.encoder,)  # in a tuple, or its parameters were there twice
         self._weight = settings.ctc if hasattr(self.model, "joiner") else 0.0
         if self._weight:
             self._ctc_loss = emitted.part("losses").ctc_loss
-            encoder: Any = self.model.encoder
             with torch.no_grad():
-                width = encoder(torch.zeros(1, BINS, 1, 64)).shape[1]
+                width = model.encoder(torch.zeros(1, BINS, 1, 64)).shape[1]
             self.ctc_head = nn.Conv2d(width, classes, 1)
             self._encoded: list[Tensor] = []
-            encoder.register_forward_hook(lambda _, __, result: self._encoded.append(result))
+            model.encoder.register_forward_hook(lambda _, __, result: self._encoded.append(result))
 
     def forward(self, mel: Tensor, lengths: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         if not self._weight:
@@ -66,10 +70,15 @@ class Objective(nn.Module):
             return plain
         self._encoded.clear()
         loss: Tensor = self.model(mel, lengths, labels, counts)
-        encoder: Any = self.model.encoder
         logits = self.ctc_head(self._encoded.pop())
         ctc: Tensor = self._ctc_loss(
-            logits, labels, encoder.output_lengths(lengths), counts, dim=1, reduction="none", zero_infinity=True
+            logits,
+            labels,
+            self._encoder[0].output_lengths(lengths),
+            counts,
+            dim=1,
+            reduction="none",
+            zero_infinity=True,
         )
         return loss + self._weight * ctc.mean()
 
@@ -77,8 +86,7 @@ class Objective(nn.Module):
         """Frames of features that each label takes at least: those of one encoded frame for CTC, else none."""
         if hasattr(self.model, "joiner"):
             return 0.0
-        encoder: Any = self.model.encoder
-        return 1000.0 / float(encoder.output_lengths(torch.tensor(1000)))
+        return 1000.0 / float(self._encoder[0].output_lengths(torch.tensor(1000)))
 
 
 def check_classes(model: nn.Module, classes: int) -> None:

@@ -1,28 +1,27 @@
-"""Writes what `mctc build --weights` takes.
+"""Writes the weights of a run as `mctc build --weights` takes them.
 
     python -m speech.export RUN -o model.safetensors [--average ema|K]
 
-ema: the running average of the weights. K: the mean of the last K checkpoints, 1 for the last one as it is.
+ema: their running average. K: the mean of the last K checkpoints, 1 for the last one as it is.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
+import click
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from . import checkpoints
 
-PREFIX = "model."  # of the emitted model's parameters in a run; the others are trained beside it
+PREFIX = "model."  # of the emitted model's parameters in a run; others are trained beside it
 
 
 def averaged(run: Path, average: str) -> dict[str, Tensor]:
     """The weights of a run by the spec's names. Raises ValueError where there are not so many checkpoints."""
-    found = checkpoints.found(run)
-    count = 1 if average == "ema" else int(average)
+    found, count = checkpoints.found(run), 1 if average == "ema" else int(average)
     if not 1 <= count <= len(found):
         raise ValueError(f"{run} has {len(found)} checkpoints, and {count} are asked for")
     contents = [checkpoints.load(path) for path in found[-count:]]
@@ -33,25 +32,19 @@ def averaged(run: Path, average: str) -> dict[str, Tensor]:
 
 def _mean(values: list[Tensor]) -> Tensor:
     last = values[-1]
-    if not last.is_floating_point():
-        return last.contiguous()
-    return (sum(each.double() for each in values) / len(values)).to(last.dtype).contiguous()  # type: ignore[union-attr]
+    return torch.stack(values).double().mean(0).to(last.dtype) if last.is_floating_point() else last
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("-o", "--out", type=Path, default=Path("model.safetensors"))
-    parser.add_argument("--average", default="ema")
-    given = parser.parse_args()
+@click.command(help=__doc__)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), default=Path("model.safetensors"))
+@click.option("--average", default="ema")
+def main(run: Path, out: Path, average: str) -> None:
     try:
-        save_file(averaged(given.run, given.average), given.out)
+        save_file(averaged(run, average), out)
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"wrote {given.out}")
-    return 0
+        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

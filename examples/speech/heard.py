@@ -77,10 +77,8 @@ def word_errors(
     features.eval()
     counts = Counts()
     device = features.window.device
-    lengths = sound.lengths.cpu()
-    order = torch.argsort(lengths)[mine]
-    for which in torch.split(order, BATCH):
-        cut = sound.cut(which.to(sound.lengths.device), int(lengths[which].max()), 1)
+    for which in torch.split(torch.argsort(sound.lengths)[mine], BATCH):
+        cut = sound.cut(which, int(sound.lengths[which].max()), 1)
         mel, frames = features(cut.samples.to(device).float() / 32768.0, cut.lengths.to(device))
         for at, ids in zip(which.tolist(), greedy(model, mel, frames)):
             counts += words(texts[at].split(), tokens.text(ids).split())[0]

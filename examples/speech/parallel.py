@@ -13,27 +13,24 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
-PATIENCE_H = 4  # that processes wait for the one that reads a corpus into a file
+PATIENCE = timedelta(hours=4)  # of processes with the one that reads a corpus into a file
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all: its rank, its rank on its host, how many there are, and its device."""
+    """This process: its device, its rank among all, its rank on its host, and how many there are. The one of rank 0
+    writes what there is once."""
 
-    rank: int
-    local_rank: int
-    world: int
     device: torch.device
-
-    @property
-    def first(self) -> bool:
-        """Whether this one writes what there is once."""
-        return self.rank == 0
+    rank: int = 0
+    local_rank: int = 0
+    world: int = 1
 
     def total(self, values: Tensor) -> Tensor:
-        """The sum over all processes."""
+        """The sum over all processes, in place."""
         if self.world > 1:
             dist.all_reduce(values)
         return values
@@ -46,28 +43,24 @@ class Processes:
 @contextlib.contextmanager
 def processes(device: torch.device) -> Iterator[Processes]:
     """Joins the processes that torchrun started, if it did."""
-    if device.type == "cuda":
+    cuda = device.type == "cuda"
+    if cuda:
         torch.cuda.set_device(device)
     if "WORLD_SIZE" not in os.environ:
-        yield Processes(0, 0, 1, device)
+        yield Processes(device)
         return
-    cuda = device.type == "cuda"
-    dist.init_process_group(
-        "nccl" if cuda else "gloo", device_id=device if cuda else None, timeout=timedelta(hours=PATIENCE_H)
-    )
-    yield Processes(dist.get_rank(), int(os.environ["LOCAL_RANK"]), dist.get_world_size(), device)
-    dist.destroy_process_group()  # not behind an error: others may wait in it until torchrun ends them
+    dist.init_process_group("nccl" if cuda else "gloo", device_id=device if cuda else None, timeout=PATIENCE)
+    yield Processes(device, dist.get_rank(), int(os.environ["LOCAL_RANK"]), dist.get_world_size())
+    dist.destroy_process_group()  # not behind an error: others may be in it until torchrun ends them
 
 
 def spread(model: nn.Module, strategy: str, here: Processes) -> nn.Module:
-    """The model as all processes train it: sharded for `fsdp`, else replicated; alone as it is."""
+    """The model as all processes train it: sharded for `fsdp`, by layers and as a whole, else replicated."""
     if strategy == "fsdp":
         mesh = init_device_mesh(here.device.type, (here.world,))
-        for module in list(model.modules()):
-            if isinstance(module, nn.ModuleList):
-                for layer in module:
-                    fully_shard(layer, mesh=mesh)
-        fully_shard(model, mesh=mesh)
+        layers = [layer for each in list(model.modules()) if isinstance(each, nn.ModuleList) for layer in each]
+        for module in (*layers, model):
+            fully_shard(module, mesh=mesh)
         return model
     if here.world == 1:
         return model
@@ -77,14 +70,10 @@ def spread(model: nn.Module, strategy: str, here: Processes) -> nn.Module:
 
 @contextlib.contextmanager
 def gradients_kept(model: nn.Module, kept: bool) -> Iterator[None]:
-    """A backward pass whose gradients stay in this process, if `kept`: more micro-batches follow."""
+    """A backward pass whose gradients stay in this process, if `kept`, because more micro-batches follow."""
     if isinstance(model, FSDPModule):
         model.set_requires_gradient_sync(not kept)
-        yield
-    elif isinstance(model, DistributedDataParallel) and kept:
-        with model.no_sync():
-            yield
-    else:
+    with model.no_sync() if kept and isinstance(model, DistributedDataParallel) else contextlib.nullcontext():
         yield
 
 
@@ -95,6 +84,4 @@ def bare(model: nn.Module) -> nn.Module:
 
 def whole(value: Tensor) -> Tensor:
     """All of a tensor that may be sharded; every process has to ask."""
-    from torch.distributed.tensor import DTensor
-
     return value.full_tensor() if isinstance(value, DTensor) else value

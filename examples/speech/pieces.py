@@ -7,35 +7,31 @@ The model's classes are one more, the blank in front: piece i is class i + 1, as
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
+
+import click
 
 from mctc.diagnostics.errors import MctcError
 from mctc.score.manifests.read import reader_of
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("manifests", type=Path, nargs="+")
-    parser.add_argument("-o", "--out", type=Path, default=Path("pieces.model"))
-    parser.add_argument("--size", type=int, default=500)
-    given = parser.parse_args()
+@click.command(help=__doc__)
+@click.argument("manifests", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("-o", "--out", type=click.Path(path_type=Path), default=Path("pieces.model"))
+@click.option("--size", default=500)
+def main(manifests: tuple[Path, ...], out: Path, size: int) -> None:
     import sentencepiece
 
     try:
-        texts = [each.text for path in given.manifests for each in reader_of(path)(path)]
-        with given.out.open("wb") as file:
+        texts = [each.text for path in manifests for each in reader_of(path)(path)]
+        with out.open("wb") as file:
             sentencepiece.SentencePieceTrainer.Train(
-                sentence_iterator=iter(texts), model_writer=file, vocab_size=given.size, model_type="unigram",
+                sentence_iterator=iter(texts), model_writer=file, vocab_size=size, model_type="unigram",
                 character_coverage=1.0, bos_id=-1, eos_id=-1, minloglevel=2,
             )  # fmt: skip
     except (MctcError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"wrote {given.out}: {given.size} pieces")
-    return 0
+        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -7,39 +7,29 @@ read or copied in a step; else in a file that is mapped into memory and shared b
 from __future__ import annotations
 
 import wave
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mctc.audio import AudioError, AudioInfo, load_audio, probe_audio
-from mctc.score.manifests.read import misfit, reader_of
+from mctc.atomic import write_text
+from mctc.audio import load_audio
 from mctc.score.utterance import Utterance
-from mctc.tokens import Tokens, TokensError, fitted, read_tokens
 
+from .batches import MicroBatch, Step
+from .manifests import Spoken
+
+Item = TypeVar("Item")
 READERS = 8  # threads
-SHOWN = 8  # problems in a message
-
-
-class DataError(ValueError):
-    """Manifests, texts or recordings that can't be used; the message names their places."""
-
-
-@dataclass(frozen=True)
-class Spoken:
-    """Utterances with their labels (class 0 is the blank) and numbers of samples."""
-
-    utterances: list[Utterance]
-    labels: list[list[int]]
-    samples: NDArray[np.int64]
-    rate: int
+AHEAD = 4  # steps that a thread cuts in advance from a file
 
 
 class Cut(NamedTuple):
@@ -51,98 +41,85 @@ class Cut(NamedTuple):
     counts: Tensor
 
 
-def tokens_of(path: str) -> Tokens:
-    """The tokens of a file with the blank in front, as `mctc build --tokens` puts them over a transducer's classes."""
-    tokens = read_tokens(Path(path))
-    return fitted(tokens, tokens.size + 1, blank=0)
-
-
-def read_spoken(manifests: Sequence[str], tokens: Tokens, rate: int) -> Spoken:
-    """The utterances of manifests. Raises DataError for recordings that are missing or shorter than said, and for
-    texts that the tokens don't spell; ManifestError for what is no manifest."""
-    utterances = [each for path in manifests for each in reader_of(Path(path))(Path(path))]
-    infos = {path: _probed(path) for path in {each.audio for each in utterances}}
-    problems: list[str] = []
-    labels: list[list[int]] = []
-    samples = np.zeros(len(utterances), np.int64)
-    for at, each in enumerate(utterances):
-        info = infos[each.audio]
-        problem = info if isinstance(info, str) else misfit(each, info)
-        try:
-            labels.append(_spelled(each.text, tokens))
-        except TokensError as error:
-            problem = error.message
-        if problem is not None:
-            problems.append(f"{each.place}: {problem}")
-        elif isinstance(info, AudioInfo):
-            samples[at] = round((each.duration or info.seconds - each.start) * rate)
-    if problems:
-        more = f"\n... and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise DataError("\n".join(problems[:SHOWN]) + more)
-    return Spoken(utterances, labels, samples, rate)
-
-
-def _spelled(text: str, tokens: Tokens) -> list[int]:
-    """Raises TokensError for a character that no piece has."""
-    ids = list(tokens.encode(text))
-    for token in ids:
-        if token in tokens.special:
-            raise TokensError(f"no token spells all of {text!r}: it has {tokens.special[token]}")
-    return ids
-
-
-def _probed(path: Path) -> AudioInfo | str:
-    try:
-        with wave.open(str(path), "rb") as file:
-            return AudioInfo(file.getframerate(), file.getnchannels(), file.getnframes())
-    except (wave.Error, EOFError, OSError):
-        pass
-    try:
-        return probe_audio(path)
-    except AudioError as error:
-        return error.message
-
-
 class Sound:
     """samples (N,), where each utterance begins and how long it is (utterances,), labels likewise."""
 
-    def __init__(self, spoken: Spoken, device: torch.device, file: Path | None, fill: bool = True) -> None:
-        """`file`: where the samples lie, on `device` if None. `fill`: whether this process writes it."""
-        lengths = torch.from_numpy(spoken.samples)
-        total = int(lengths.sum()) + 1
-        kept = torch.device("cpu") if file else device
+    def __init__(self, spoken: Spoken, device: torch.device, file: Path | None = None, fill: bool = True) -> None:
+        """`file`: where the samples lie, on `device` if None. `fill`: whether this process reads the recordings."""
+        self._spoken, total = spoken, int(spoken.lengths.samples.sum()) + 1
+        self.device = torch.device("cpu") if file else device
         if file is None:
             self.samples = torch.zeros(total, dtype=torch.int16, device=device)
         else:
             file.parent.mkdir(parents=True, exist_ok=True)
             self.samples = torch.from_file(str(file), shared=True, size=total, dtype=torch.int16)
-        self.starts, self.lengths = (lengths.cumsum(0) - lengths).to(kept), lengths.to(kept)
-        counts = torch.tensor([len(each) for each in spoken.labels])
-        self.labels = torch.tensor([label for each in spoken.labels for label in each] or [0]).to(kept)
-        self.label_starts, self.counts = (counts.cumsum(0) - counts).to(kept), counts.to(kept)
-        if fill:
-            self._fill(spoken)
+        self.starts, self.lengths = self._places(spoken.lengths.samples)
+        self.label_starts, self.counts = self._places(spoken.lengths.labels)
+        self.labels = torch.from_numpy(np.concatenate([*spoken.labels, np.zeros(1, np.int64)])).to(self.device)
+        if fill and file is None:
+            self._fill()
+        elif fill and file is not None:
+            said = repr([(each.audio, each.start, each.duration) for each in spoken.utterances])
+            done, mark = file.with_suffix(".sha256"), sha256(said.encode()).hexdigest()
+            if not done.exists() or done.read_text() != mark:
+                self._fill()
+                write_text(done, mark)
 
-    def _fill(self, spoken: Spoken) -> None:
+    def _places(self, lengths: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        each = torch.from_numpy(lengths).to(self.device)
+        return each.cumsum(0) - each, each
+
+    def _fill(self) -> None:
         by_file: dict[Path, list[int]] = defaultdict(list)
-        for at, each in enumerate(spoken.utterances):
+        for at, each in enumerate(self._spoken.utterances):
             by_file[each.audio].append(at)
-        starts = self.starts.tolist()
+        starts, lengths = self.starts.tolist(), self._spoken.lengths
 
         def copy(path: Path) -> None:
-            chosen = sorted(by_file[path], key=lambda at: spoken.utterances[at].start)
-            for at, piece in zip(chosen, _pieces(path, [spoken.utterances[at] for at in chosen], spoken.rate)):
-                piece = piece[: spoken.samples[at]]  # resampling may round up
+            pieces = _pieces(path, [self._spoken.utterances[at] for at in by_file[path]], lengths.rate)
+            for at, piece in zip(by_file[path], pieces):
+                piece = piece[: lengths.samples[at]]  # resampling may round up
                 self.samples[starts[at] : starts[at] + len(piece)].copy_(torch.from_numpy(piece))
 
         with ThreadPoolExecutor(READERS) as pool:
             list(pool.map(copy, by_file))
 
     def cut(self, which: Tensor, samples: int, labels: int) -> Cut:
-        """The utterances `which` (B,), zeros behind the ends; at most `samples` samples and `labels` labels of each."""
+        """The utterances `which` (B,), zeros behind their ends, as wide as `samples` and `labels`."""
         lengths, counts = self.lengths[which], self.counts[which]
-        cut = _rows(self.samples, self.starts[which], lengths, samples)
-        return Cut(cut, lengths, _rows(self.labels, self.label_starts[which], counts, labels), counts)
+        heard = _rows(self.samples, self.starts[which], lengths, samples)
+        return Cut(heard, lengths, _rows(self.labels, self.label_starts[which], counts, labels), counts)
+
+    def batches(self, plan: Iterable[Step], mine: slice, device: torch.device) -> Iterator[tuple[Step, list[Cut]]]:
+        """Each step with those of its micro-batches that are `mine`, on a device."""
+        pin = device.type == "cuda"
+
+        def cut(batch: MicroBatch) -> Cut:
+            which = torch.from_numpy(batch.utterances)
+            which = (which.pin_memory() if pin else which).to(self.device, non_blocking=True)
+            found = self.cut(which, batch.samples, batch.labels)
+            return Cut(*(each.pin_memory() for each in found)) if pin and self.device.type == "cpu" else found
+
+        if self.device == device:
+            for step in plan:
+                yield step, [cut(each) for each in step.batches[mine]]
+            return
+        start = partial(torch.cuda.set_device, device) if pin else None
+        with ThreadPoolExecutor(1, initializer=start) as pool:
+            for step, waiting in _ahead(
+                (step, [pool.submit(cut, each) for each in step.batches[mine]]) for step in plan
+            ):
+                yield step, [Cut(*(each.to(device, non_blocking=True) for each in made.result())) for made in waiting]
+
+
+def _ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items, each asked for some before it is given."""
+    waiting: deque[Item] = deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > AHEAD:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _rows(flat: Tensor, starts: Tensor, lengths: Tensor, longest: int) -> Tensor:
@@ -153,7 +130,7 @@ def _rows(flat: Tensor, starts: Tensor, lengths: Tensor, longest: int) -> Tensor
 
 
 def _pieces(path: Path, utterances: Sequence[Utterance], rate: int) -> Iterator[NDArray[np.int16]]:
-    """The samples of pieces of a recording: read as they are where the file has 16 bits, one channel and the rate."""
+    """The samples of pieces of a recording: as they are, where it is a WAV of 16 bits, one channel and the rate."""
     try:
         file = wave.open(str(path), "rb")  # noqa: SIM115
     except (wave.Error, EOFError):

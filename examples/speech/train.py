@@ -11,12 +11,11 @@ from __future__ import annotations
 import math
 import sys
 import time
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
@@ -26,19 +25,18 @@ from mctc.diagnostics.errors import MctcError
 
 from . import checkpoints
 from .augment import at_speed, augmented
-from .batches import Lengths, MicroBatch, Step, steps, usable_of
-from .config import Config, ConfigError, as_content, read_config
+from .batches import MicroBatch, Step, steps, usable_of
+from .config import Config, ConfigError, read_config
 from .emitted import Emitted, Objective, check_classes
 from .features import LogMel, spec_augment
 from .heard import word_errors
-from .journal import Clock, GpuShare, Journal
-from .loader import Cuts, loaded
+from .journal import Journal, busy
+from .manifests import DataError, Spoken, read_spoken, tokens_of
 from .optimiser import Average, adamw, rate_of
 from .parallel import Processes, bare, gradients_kept, processes, spread, whole
-from .sound import Cut, DataError, Sound, Spoken, read_spoken, tokens_of
+from .sound import Cut, Sound
 
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
-TOLD = ("loss", "norm", "labels", "seconds", "steps")
 
 
 class RunError(RuntimeError):
@@ -53,111 +51,92 @@ class Trainer:
         if config.batch.accumulate % here.world:
             raise ConfigError(f"batch.accumulate = {config.batch.accumulate} is no multiple of {here.world} processes")
         self.run.mkdir(parents=True, exist_ok=True)
-        self.tokens = tokens_of(config.data.tokens)
-        self.quantized, self.device_part = False, emitted.part("device")
-        self.set_quantization = emitted.part("fake_quantize").set_quantization
+        self.tokens, self.device_part = tokens_of(config.data.tokens), emitted.part("device")
+        self.set_quantization, self.quantized = emitted.part("fake_quantize").set_quantization, False
         self._prepare_model(emitted)
         self._prepare_sound()
         self.step = self._restore()
-        self.journal = Journal(self.run, config.train.steps, self.step, here.first)
+        self.journal = Journal(self.run, config.train.steps, self.step, here.rank == 0)
 
     def _prepare_model(self, emitted: Emitted) -> None:
         config, here = self.config, self.here
         torch.manual_seed(config.train.seed)
         objective = Objective(emitted, config.model, self.tokens.size)
         check_classes(objective.model, self.tokens.size)
-        if config.model.start:
-            from safetensors.torch import load_file
-
-            objective.model.load_state_dict(load_file(config.model.start))
         self.least_frames = objective.least_frames()
-        objective.model.set_gradient_checkpointing(config.model.checkpointing)  # type: ignore[operator]
         self.scorer = emitted.model().to(here.device)
         self.model = spread(objective.to(here.device), config.train.strategy, here)
         self.optimizer = adamw(self.model, config.optimizer, fused=here.device.type == "cuda")
         self.average = Average(bare(self.model), config.optimizer.ema)
 
     def _prepare_sound(self) -> None:
-        config, here, rate = self.config, self.here, self.config.data.sample_rate
-        spoken = read_spoken(config.data.train, self.tokens, rate)
-        file = None if self._on_device(spoken) else Path(config.data.cache or self.run) / "sound.i16"
-        self.sound = Sound(spoken, here.device, file, fill=file is None or here.local_rank == 0)
-        here.wait()
-        mel = MelConfig(sample_rate=rate)
+        config, here = self.config, self.here
+        mel = MelConfig(sample_rate=config.data.sample_rate)
         self.features = LogMel(mel, config.augment.vocal_tract).to(here.device)
-        labels = np.array([len(each) for each in spoken.labels], np.int64)
-        self.lengths = Lengths(spoken.samples, labels, np.array([each.weight for each in spoken.utterances]), rate)
+        spoken, dev = (read_spoken(each, self.tokens, mel.sample_rate) for each in (config.data.train, config.data.dev))
+        self.lengths = spoken.lengths
         least = self.least_frames * mel.hop * max((1.0, *config.augment.speed))
         self.usable, left_out = usable_of(self.lengths, config.batch, least)
-        if here.first:
-            print(
-                f"{len(self.usable):,} utterances, {spoken.samples[self.usable].sum() / rate / 3600:.2f} h",
-                *left_out,
-                sep="\n",
-                flush=True,
-            )
-        dev = read_spoken(config.data.dev, self.tokens, rate)
+        if here.rank == 0:
+            hours = self.lengths.samples[self.usable].sum() / mel.sample_rate / 3600
+            print(*left_out, f"{len(self.usable):,} utterances, {hours:.2f} h", sep="\n", flush=True)
+        file = None if self._on_device(spoken) else Path(config.data.cache or self.run) / "sound.i16"
+        self.sound = Sound(spoken, here.device, file, fill=file is None or here.local_rank == 0)
         self.dev_texts = [" ".join(each.text.split()) for each in dev.utterances]
-        self.dev = Sound(dev, torch.device("cpu"), None)
+        self.dev = Sound(dev, torch.device("cpu"))
+        here.wait()
 
     def _on_device(self, spoken: Spoken) -> bool:
-        """Whether the sound lies on the training device: where it is told to, or half of a GPU's memory is enough."""
+        """Whether the sound lies on the training device: where that is said, or half of a GPU's memory is enough."""
         store, device = self.config.data.store, self.here.device
-        if store != "auto":
-            return store == "device"
-        total = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 1 << 33
-        return 2 * int(spoken.samples.sum()) <= total // 2
+        room = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 1 << 33
+        return store == "device" or (store == "auto" and 2 * int(spoken.lengths.samples.sum()) <= room // 2)
 
     def train(self) -> None:
         """All steps, or as many as the time allows. A run ends at a line of its log."""
-        train = self.config.train
-        share = GpuShare(train.profile and self.here.device.type == "cuda")
-        deadline = time.monotonic() + 60 * train.minutes if train.minutes else float("inf")
-        plan = steps(self.lengths, self.usable, self.config.batch, train.seed, self.step)
-        told, clock = self._nothing_told(), Clock(self.here.device)
-        for step, cuts in loaded(islice(plan, train.steps - self.step), self.sound, self.here):
-            if (busy := share.step()) is not None:
-                self.journal.write(self.step, {"gpu_computes": busy})
-            clock.begin()
-            loss, norm = self._advance(step, cuts)
-            clock.end()
-            news: tuple[Tensor | float, ...] = (loss, norm, step.labels, step.seconds, 1)
-            told = [have + new for have, new in zip(told, news)]
+        train, here = self.config.train, self.here
+        deadline = time.monotonic() + 60 * train.minutes if train.minutes else math.inf
+        plan = islice(
+            steps(self.lengths, self.usable, self.config.batch, train.seed, self.step), train.steps - self.step
+        )
+        told, begun = torch.zeros(4, device=here.device), time.perf_counter()
+        for step, cuts in self.sound.batches(plan, slice(here.rank, None, here.world), here.device):
+            told += self._advance(step, cuts)
             self.step = step.number + 1
             if self.step % train.log_every and self.step != train.steps:
                 continue
             done = self._done(deadline)
-            self._tell(step, dict(zip(TOLD, self._totals(told))), clock)
+            self._tell(step, here.total(told).tolist(), begun)
             if done or self.step % train.save_every == 0:
                 self.save()
             if self.dev_texts and (done or self.step % train.dev_every == 0):
                 self.score()
-            told = self._nothing_told()
-            clock.restart()
             if done:
                 break
+            told, begun = torch.zeros_like(told), time.perf_counter()
         self.journal.close()
 
-    def _advance(self, step: Step, cuts: Cuts) -> tuple[Tensor, Tensor]:
-        """One step of the optimiser: this process' part of the sum of losses, and the norm of the gradient."""
-        config = self.config
+    def _advance(self, step: Step, cuts: list[Cut]) -> Tensor:
+        """One step of the optimiser; this process' part of the sum of losses, labels, seconds and gradient norm."""
+        config, here = self.config, self.here
         self._quantize(step.number)
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(step.number)
         self.model.train()
-        total = torch.zeros((), device=self.here.device)
+        total = torch.zeros((), device=here.device)
         share = step.labels if config.train.per_label else step.utterances
-        for at, (batch, cut) in enumerate(cuts):
+        for at, (batch, cut) in enumerate(zip(step.batches[here.rank :: here.world], cuts, strict=True)):
             with gradients_kept(self.model, at < len(cuts) - 1):
                 loss = self._loss(batch, cut) * len(batch.utterances)
-                # Gradients are averaged over the processes; what is wanted is the sum.
-                (loss * (self.here.world / share)).backward()  # type: ignore[no-untyped-call]
+                # Gradients are averaged over the processes; what is wanted is their sum.
+                (loss * (here.world / share)).backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.optimizer.clip)
+        norm = whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.optimizer.clip))
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update(bare(self.model), step.number)
-        return total, whole(norm)
+        shares = (torch.full_like(total, each / here.world) for each in (step.labels, step.seconds))
+        return torch.stack([total, *shares, norm / here.world])
 
     def _loss(self, batch: MicroBatch, cut: Cut) -> Tensor:
         """The mean loss of a micro-batch. Whatever is random in it depends on the seed and its number alone."""
@@ -165,19 +144,15 @@ class Trainer:
         seed = (config.train.seed * 1_000_003 + batch.number) % (1 << 62)
         torch.manual_seed(seed)
         with torch.no_grad():
-            samples, lengths = cut.samples.float() / 32768.0, cut.lengths
-            if config.augment.speed:
-                samples, lengths = at_speed(samples, lengths, Random(seed).choice(config.augment.speed))
+            speed = Random(seed).choice(config.augment.speed or (1.0,))
+            samples, lengths = at_speed(cut.samples.float() / 32768.0, cut.lengths, speed)
             samples = augmented(samples, lengths, config.data.sample_rate, config.augment)
             mel, frames = self.features.train()(samples, lengths)
             mel = spec_augment(mel, frames, config.augment)
-        with self.device_part.autocast(self.here.device, self._dtype()):
+        dtype = None if config.train.precision == "auto" else getattr(torch, config.train.precision)
+        with self.device_part.autocast(self.here.device, dtype):
             loss: Tensor = self.model(mel, frames, cut.labels, cut.counts)
         return loss
-
-    def _dtype(self) -> torch.dtype | None:
-        named = self.config.train.precision
-        return None if named == "auto" else getattr(torch, named)
 
     def _rate(self, step: int) -> float:
         return rate_of(step, self.config.train.steps, self.config.optimizer, self.config.quantize)
@@ -186,37 +161,23 @@ class Trainer:
         """From `quantize.from_step` on the weights are those that the package will hold."""
         begin = self.config.quantize.from_step
         if begin and step >= begin and not self.quantized:
-            self.set_quantization(bare(self.model), "on")
-            self.set_quantization(self.scorer, "on")
+            for model in (bare(self.model), self.scorer):
+                self.set_quantization(model, "on")
             self.quantized = True
-
-    def _nothing_told(self) -> list[Tensor]:
-        return [torch.zeros((), device=self.here.device) for _ in TOLD]
-
-    def _totals(self, told: list[Tensor]) -> list[float]:
-        """What all processes saw since the last line; waits for the device."""
-        told[0] = self.here.total(told[0].clone())
-        return torch.stack([each.float() for each in told]).tolist()
 
     def _done(self, deadline: float) -> bool:
         """Whether all processes end here: one of them ran out of time, or the last step is made."""
         late = torch.tensor(float(time.monotonic() > deadline), device=self.here.device)
         return bool(self.here.total(late) > 0) or self.step == self.config.train.steps
 
-    def _tell(self, step: Step, told: dict[str, float], clock: Clock) -> None:
-        wall, in_steps = clock.read()
-        if not math.isfinite(told["loss"]):
-            raise RunError(f"the loss is {told['loss']} in the steps before {self.step}; nothing was saved of them")
-        values = {
-            "loss": told["loss"] / told["labels"],
-            "norm": told["norm"] / told["steps"],
-            "rate": self._rate(step.number),
-            "epoch": step.epoch,
-            "speech_s_per_s": told["seconds"] / wall,
-            "steps_per_s": told["steps"] / wall,
-        }
-        self.journal.reached(self.step)
-        self.journal.write(self.step, values if in_steps is None else {**values, "in_steps": in_steps})
+    def _tell(self, step: Step, told: list[float], begun: float) -> None:
+        (loss, labels, seconds, norm), wall = told, time.perf_counter() - begun
+        count = (step.number % self.config.train.log_every) + 1
+        if not math.isfinite(loss):
+            raise RunError(f"the loss is {loss} in the steps before {self.step}; nothing was saved of them")
+        values = {"loss": loss / labels, "norm": norm / count, "rate": self._rate(step.number), "epoch": step.epoch}
+        speeds = {"speech_s_per_s": seconds / wall, "steps_per_s": count / wall, **busy(self.here.device)}
+        self.journal.write(self.step, {**values, **speeds})
 
     def score(self) -> None:
         """Words wrong on the dev set, with the average weights; each process hears a part."""
@@ -232,29 +193,23 @@ class Trainer:
         """All processes gather, the first one writes."""
         model, optimizer = get_state_dict(self.model, self.optimizer, options=WHOLE)
         average = {name: whole(value).cpu() for name, value in self.average.values.items()}
-        if self.here.first:
-            content = {
-                "model": model, "optimizer": optimizer, "average": average, "step": self.step,
-                "config": as_content(self.config),
-            }  # fmt: skip
+        content = {"model": model, "optimizer": optimizer, "average": average, "step": self.step}
+        if self.here.rank == 0:
+            content = {**content, "config": asdict(self.config)}
             checkpoints.save(self.run, self.step, content, self.config.train.keep)
         self.here.wait()
 
     def _restore(self) -> int:
-        """Takes over the last checkpoint of the run, if there is one; how many steps it has behind it."""
-        found = checkpoints.found(self.run)
-        if not found:
-            step = 0
-        else:
-            content: dict[str, Any] = checkpoints.load(found[-1])
-            set_state_dict(
-                self.model, self.optimizer, model_state_dict=content["model"],
-                optim_state_dict=content["optimizer"], options=WHOLE,
-            )  # fmt: skip
+        """Takes over the last checkpoint of the run, if there is one; the number of steps behind it."""
+        found, step = checkpoints.found(self.run), 0
+        if found:
+            content = checkpoints.load(found[-1])
+            model, optimizer, step = content["model"], content["optimizer"], content["step"]
+            both = {"model_state_dict": model, "optim_state_dict": optimizer}
+            set_state_dict(self.model, self.optimizer, **both, options=WHOLE)
             self.average.load(content["average"])
-            step = int(content["step"])
         self.here.wait()
-        if self.here.first:
+        if self.here.rank == 0:
             checkpoints.rewind_log(self.run, step)
         return step
 
@@ -266,10 +221,10 @@ def main(arguments: list[str]) -> int:
     try:
         config = read_config(arguments)
         emitted = Emitted(config.model.training)
-        device_part = emitted.part("device")
-        device = device_part.pick_device(config.train.device or None)
-        device_part.check_fallback(device)
-        device_part.limit_memory(device)
+        part = emitted.part("device")
+        device = part.pick_device(config.train.device or None)
+        part.check_fallback(device)
+        part.limit_memory(device)
         with processes(device) as here:
             Trainer(config, emitted, here).train()
     except (ConfigError, DataError, RunError, MctcError, OSError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from speech.config import ConfigError, as_content, of_content, read_config
+from speech.config import ConfigError, read_config
 
 from tests.conftest import ROOT
 
@@ -57,6 +57,7 @@ def test_a_value_that_is_missing_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples/speech/conf").glob("*.toml")), ids=lambda path: path.stem)
-def test_shipped_configurations_are_read_and_survive_a_checkpoint(path: Path) -> None:
-    config = read_config([str(path)])
-    assert of_content(as_content(config)) == config
+def test_shipped_configurations_are_read(path: Path) -> None:
+    config = read_config([str(path), "train.seed=5"])
+    assert config.train.seed == 5
+    assert config.quantize.from_step > 0

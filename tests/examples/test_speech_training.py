@@ -129,6 +129,7 @@ def test_a_run_out_of_time_stops_with_a_checkpoint_and_goes_on(place: Path) -> N
     assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
 def test_sound_in_a_file_gives_the_same_losses(place: Path) -> None:
     assert main([str(place / "conf.toml"), f"train.run={place / 'file'}", "data.store=file"]) == 0
     assert curve(place / "file") == curve(place / "whole")
