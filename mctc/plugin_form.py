@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -50,23 +49,22 @@ def _of_target(cls: Any) -> Iterator[str]:
 
 
 def _of_op(cls: Any) -> Iterator[str]:
-    from mctc.ir.op import OpDef
+    from mctc.ir.op import Op
 
-    if not _derives(cls, OpDef):
-        yield "must be a class derived from mctc.ir.op.OpDef"
+    if not _derives(cls, Op):
+        yield "must be a class derived from mctc.ir.op.Op"
         return
-    if not isinstance(getattr(cls, "operands", None), str):
-        yield "`operands` must be a string of names, such as 'x weight bias?'"
-    elif wrong := [word for word in cls.operands.split() if not re.fullmatch(r"[A-Za-z_]\w*[?*]?", word)]:
-        yield f"`operands` holds {wrong[0]!r}, which is no name with ? or * at its end"
+    for name, kind in (("operands", "operand"), ("attributes", "attribute")):
+        if name in vars(cls):
+            yield f"`{name}` belongs to an application of the op; write one field for each {kind} (mctc.ir.fields)"
+    if any(each.variadic for each in cls.fields[:-1]):
+        yield "an operand of any number of values must be the last one"
     for name in ("infer", "reference"):
         method = inspect.getattr_static(cls, name)
-        if method is inspect.getattr_static(OpDef, name):
+        if method is inspect.getattr_static(Op, name):
             yield f"has no `{name}`"
-        elif not isinstance(method, classmethod):
-            yield f"`{name}` must be a class method"
-    if not isinstance(cls.attributes, Mapping):
-        yield f"`attributes` must be a table of defaults by name, not {_shown(cls.attributes)}"
+        elif not inspect.isfunction(method):
+            yield f"`{name}` must be a method of one application, `def {name}(self, ...)`"
     yield from _names(cls, "nonzero", "names of operands")
     if not isinstance(cls.forms, Mapping) or not all(map(callable, cls.forms.values())):
         yield f"`forms` must be a table of functions by the name of a target, not {_shown(cls.forms)}"

@@ -12,8 +12,9 @@ import numpy as np
 from mctc.checkpoint import SafeTensors, WeightsError
 from mctc.coded import opened
 from mctc.initializers import initialise
+from mctc.ir.location import Origin
 from mctc.ir.op import Array, ieee, registry
-from mctc.ir.program import Derived, Initializer, Parameter, Program, Recipe, Source, signature
+from mctc.ir.program import Derived, Initializer, Parameter, Program, Recipe, Source
 from mctc.ir.program import Value as IrValue
 from mctc.ir.types import TensorType
 from mctc.objectives.auxiliary import training_only
@@ -151,12 +152,12 @@ def apply(recipe: Derived, operands: list[Array | None]) -> Array:
     definition = registry()[recipe.op]
     types = tuple(None if r is None else IrValue(r.type) for r in recipe.operands)
     values: list[Any] = list(operands)
-    declared = definition.operand_list()
+    declared = definition.fields
     if declared and declared[-1].variadic:
         fixed = len(declared) - 1
         values = [*values[:fixed], tuple(values[fixed:])]
     with ieee():
-        return definition.reference(signature(definition, types, dict(recipe.attributes)), *values)[recipe.result]
+        return definition(types, dict(recipe.attributes), Origin()).reference(*values)[recipe.result]
 
 
 def leaves(recipe: Recipe) -> Iterable[Source]:

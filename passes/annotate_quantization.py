@@ -213,7 +213,7 @@ def describe(quantization: Quantization | None) -> str:
 def _uses(program: Program) -> dict[str, list[_Use]]:
     uses: dict[str, list[_Use]] = {}
     for _, op in program.ops():
-        declared = op.definition.operand_list()
+        declared = op.fields
         named = [(declared[min(i, len(declared) - 1)].name, value) for i, value in enumerate(op.operands)]
         for operand, value in named:
             if value is not None and value.owner is not None and value.owner.name == "parameter":

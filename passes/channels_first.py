@@ -72,7 +72,7 @@ def _again(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
 def _along_sequence(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     """The same op; its operands have their sequence last, labels too, and the state of a scan its features."""
     operands = _sequences_last(op, rewriter, layout)
-    for index, declared in enumerate(op.definition.operand_list()):
+    for index, declared in enumerate(op.fields):
         state = operands[index] if declared.name == "h" else None
         if state is not None and state.type.roles[-2:] == (Role.FEATURE, Role.UNIT):
             *outer, feature, unit = state.type.axes

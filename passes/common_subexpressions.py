@@ -21,7 +21,7 @@ class CommonSubexpressions(Pass):
         seen: dict[Hashable, Op] = {}
 
         def rule(op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
-            if op.definition.effects or op.name == "parameter":
+            if op.effects or op.name == "parameter":
                 return None
             key = (rewriter.function.name, *_key(op, rewriter))
             first = seen.setdefault(key, op)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from mctc.ir.build import make
+from mctc.ir.ops.convolution import Conv2d
+from mctc.ir.ops.shape import Slice
 from mctc.ir.program import Op, Program, Value
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.rewriter import Rewriter, rewrite
@@ -22,7 +24,7 @@ class DropUnreadFrames(Pass):
             if source is None:
                 return None
             operands = (rewriter[source], *rewriter.operands(op)[1:])
-            longer = make(op.definition, operands, op.attributes, op.origin)
+            longer = make(type(op), operands, op.attributes, op.origin)
             if longer.result.type != op.result.type:
                 return None
             rewriter.note("the convolution reads its input before it is cut: it stops at the same frame")
@@ -33,11 +35,9 @@ class DropUnreadFrames(Pass):
 
 def _cut_short(op: Op) -> Value | None:
     """What a convolution without padding on the right reads the first frames of, through a slice."""
-    if op.name != "conv2d" or op.attributes["pad"][1] != 0 or op.operands[0] is None:
+    if not isinstance(op, Conv2d) or op.pad[1] != 0:
         return None
-    cut = op.operands[0].owner
-    if cut is None or cut.name != "slice" or cut.operands[0] is None:
+    cut = op.x.owner
+    if not isinstance(cut, Slice) or cut.position != cut.x.type.sequence:
         return None
-    s, source = cut.signature, cut.operands[0]
-    along_frames = s.axis("x") == source.type.sequence
-    return source if along_frames and s.int("begin") == 0 and s.int("stride") == 1 else None
+    return cut.x if cut.begin == 0 and cut.stride == 1 else None

@@ -36,7 +36,7 @@ def _held(op: Op) -> bool:
     """Whether fp16 holds the numbers that an op is given, itself or as a constant."""
     if beyond(op) is not None:
         return False
-    return all(holds(op.definition.number(op.signature, name)) for name in op.definition.numbers)
+    return all(holds(op.number(name)) for name in op.numbers)
 
 
 class _Factoring(Rewriter):

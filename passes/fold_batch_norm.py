@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.norm import BatchNorm
 from mctc.ir.program import Op, Program, Value
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
@@ -30,16 +31,14 @@ class FoldBatchNorm(Pass):
 
 
 def _rule(op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
-    if op.name == "batch_norm":
+    if isinstance(op, BatchNorm):
         return [_folded(op, rewriter) or _alone(op, rewriter)]
     return None
 
 
-def _folded(op: Op, rewriter: Rewriter) -> Value | None:
+def _folded(op: BatchNorm, rewriter: Rewriter) -> Value | None:
     """The conv2d with new weights, if the batch norm's operand is one that nothing else reads."""
-    old, x = op.operand("x"), rewriter.named(op, "x")
-    assert old is not None
-    assert x is not None
+    old, x = op.x, rewriter[op.x]
     conv = x.owner
     if conv is None or conv.name != "conv2d" or rewriter.only_use(old) is not op:
         return None
@@ -81,11 +80,10 @@ def _shift(op: Op, rewriter: Rewriter, scale: Value, bias: Value | None) -> Valu
     return rewriter.op("neg", moved) if shift is None else rewriter.op("sub", shift, moved)
 
 
-def _alone(op: Op, rewriter: Rewriter) -> Value:
+def _alone(op: BatchNorm, rewriter: Rewriter) -> Value:
     """x * scale + shift, both vectors shaped to meet the channel axis."""
-    x, scale = rewriter.named(op, "x"), _scale(op, rewriter)
-    assert x is not None
-    after = x.type.rank - 1 - channel_axis(op.signature, "x")
+    x, scale = rewriter[op.x], _scale(op, rewriter)
+    after = x.type.rank - 1 - channel_axis(op.x.type)
     axes = (("plain", scale.type.shape[0]), *[("plain", 1)] * after)
     shift = rewriter.op("reshape", _shift(op, rewriter, scale, None), axes=axes)
     rewriter.note("batch_norm became a scale and a shift for each channel")

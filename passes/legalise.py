@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod, sqrt
+from typing import Any
 
 import numpy as np
 
-from mctc.ir.op import axis_position
 from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.norm import ChannelNorm, LayerNorm, LogSoftmax, RmsNorm
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.program import Op, Program, Value
 from mctc.passes.numbers.half import SMALLEST_NORMAL, holds, power_of_two
@@ -16,7 +17,7 @@ from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.rewriter import Rewriter, rewrite
 
-Legal = Callable[[Op, Rewriter], Value | None]
+Legal = Callable[[Any, Rewriter], Value | None]
 
 
 class Legalise(Pass):
@@ -42,25 +43,23 @@ class Legalise(Pass):
         return fold_parameters(rewrite(program, self.name, rule), self.name)
 
 
-def _rms_norm(op: Op, rewriter: Rewriter) -> Value:
+def _rms_norm(op: RmsNorm, rewriter: Rewriter) -> Value:
     """Layer norm of x and -x side by side: their mean is 0, so their variance is the mean of x^2.
 
     No op squares x in fp16, which would overflow beyond 256 and vanish below 2.4e-4 (ANE-NM-001, ANE-NM-005).
     """
     x, weight = rewriter.operands(op)
     assert x is not None
-    axis, channels = channel_axis(op.signature, "x"), x.type.extents[channel_axis(op.signature, "x")].value
+    axis, channels = channel_axis(op.x.type), x.type.extents[channel_axis(op.x.type)].value
     both = rewriter.op("concat", x, rewriter.op("neg", x), axis=axis)
     gain = None if weight is None else rewriter.op("concat", weight, weight, axis=0)
-    normed = rewriter.op("layer_norm", both, gain, epsilon=op.attributes["epsilon"])
+    normed = rewriter.op("layer_norm", both, gain, epsilon=op.epsilon)
     return rewriter.op("slice", normed, axis=axis, begin=0, end=channels)
 
 
-def _log_softmax(op: Op, rewriter: Rewriter) -> Value:
+def _log_softmax(op: LogSoftmax, rewriter: Rewriter) -> Value:
     """x - max - log(sum(exp(x - max))): no exponent is above 0, and the sum is at least 1."""
-    (x,) = rewriter.operands(op)
-    assert x is not None
-    axis = axis_position(x.type, op.attributes["axis"], "x")
+    x, axis = rewriter[op.x], op.position
     shifted = rewriter.op("sub", x, rewriter.op("reduce_max", x, axis=axis))
     total = rewriter.op("reduce_sum", rewriter.op("exp", shifted), axis=axis)
     return rewriter.op("sub", shifted, rewriter.op("log", total))
@@ -115,30 +114,28 @@ def _tanh(op: Op, rewriter: Rewriter) -> Value:
     return rewriter.op("scale", rewriter.op("sigmoid", rewriter.op("scale", x, factor=2.0)), factor=2.0, offset=-1.0)
 
 
-def _centred_norm(op: Op, rewriter: Rewriter) -> Value:
+def _centred_norm(op: LayerNorm, rewriter: Rewriter) -> Value:
     """Layer norm in ops that every stack has: Core AI has none for it. Half of x less its mean is in fp16's range."""
-    x = rewriter.named(op, "x")
-    assert x is not None
+    x = rewriter[op.x]
     half = rewriter.op("scale", x, factor=0.5)
-    mean = rewriter.op("reduce_mean", half, axis=channel_axis(op.signature, "x"))
-    return _normalised(op, rewriter.op("sub", half, mean), op.signature.float("epsilon") / 4, rewriter)
+    mean = rewriter.op("reduce_mean", half, axis=channel_axis(op.x.type))
+    return _normalised(op, rewriter.op("sub", half, mean), op.epsilon / 4, rewriter)
 
 
-def _plain_norm(op: Op, rewriter: Rewriter) -> Value:
+def _plain_norm(op: RmsNorm, rewriter: Rewriter) -> Value:
     """RMS norm in ops that every stack has."""
-    x = rewriter.named(op, "x")
-    assert x is not None
-    return _normalised(op, x, op.signature.float("epsilon"), rewriter)
+    x = rewriter[op.x]
+    return _normalised(op, x, op.epsilon, rewriter)
 
 
-def _normalised(op: Op, x: Value, epsilon: float, rewriter: Rewriter) -> Value:
+def _normalised(op: ChannelNorm, x: Value, epsilon: float, rewriter: Rewriter) -> Value:
     """x / sqrt(mean(x^2) + epsilon), times weight, plus bias, with every tensor in the range of fp16.
 
     For any m > 0 that is z / sqrt(mean(z^2) + (F/m)^2 (epsilon/F^2)) with z = x/m. With m the largest magnitude, or F
     if that is more, nothing that is squared is above 1; x^2 itself overflows from 256 on. F is a power of two near
     sqrt(epsilon), so that fp16 holds epsilon/F^2 as exactly as epsilon.
     """
-    emit, axis = rewriter.op, channel_axis(op.signature, "x")
+    emit, axis = rewriter.op, channel_axis(op.x.type)
     base = max(power_of_two(sqrt(epsilon)), SMALLEST_NORMAL)
     floor = rewriter.constant(np.float64(base))
     m = emit("maximum", emit("reduce_max", emit("abs", x), axis=axis), floor)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mctc.ir.ops.attention import band, scale
-from mctc.ir.ops.relative_attention import first_key, sinusoids
+from mctc.ir.ops.attention import OverKeys
+from mctc.ir.ops.relative_attention import RelativeAttention
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.program import Op, Program, Value
 from mctc.ir.types import TensorType
@@ -31,10 +31,11 @@ class LowerAttention(Pass):
 
     def run(self, program: Program, context: Context) -> Program:
         def rule(op: Op, rewriter: Rewriter) -> Value | None:
-            lowering = LOWERINGS.get(op.name)
-            if lowering is None or not all(_static_row(v.type) for v in op.operands[:3] if v is not None):
+            if not isinstance(op, OverKeys) or not all(_static_row(value.type) for value in (op.q, op.k, op.v)):
                 return None
-            return lowering(op, rewriter).run()
+            if isinstance(op, RelativeAttention):
+                return RelativeProducts(op, rewriter).run()
+            return Products(op, rewriter).run()
 
         return rewrite(program, self.name, rule)
 
@@ -44,24 +45,24 @@ def _static_row(type_: TensorType) -> bool:
     return laid_out(type_) and type_.rank == 4 and type_.is_static and type_.shape[2] == 1 and type_.sequence == 3
 
 
-class Attention:
+class Products:
     """One attention op while it is lowered: q [b, g*n*W, 1, T], k [b, g*W, 1, S], v [b, g*V, 1, S].
 
     The n heads of queries that share one of keys stand one behind the other along the frames: keys and values, which
     may be a long cache, are read as they are.
     """
 
-    def __init__(self, op: Op, rewriter: Rewriter) -> None:
-        self.op, self.rewriter = op, rewriter
-        self.heads = op.attributes["heads"]
-        self.kv_heads = op.attributes.get("kv_heads") or self.heads
-        q, k, v, mask = (rewriter.named(op, name) for name in ("q", "k", "v", "key_mask"))
-        assert q is not None
-        assert k is not None
-        assert v is not None
-        self.q, self.k, self.v, self.mask = q, k, v, mask
+    def __init__(self, op: OverKeys, rewriter: Rewriter) -> None:
+        self.op, self.rewriter, self.heads = op, rewriter, op.heads
+        self.kv_heads = op.key_heads
+        self.q, self.k, self.v, self.mask = (
+            rewriter[op.q],
+            rewriter[op.k],
+            rewriter[op.v],
+            rewriter.named(op, "key_mask"),
+        )
         self.shared = self.heads // self.kv_heads
-        self.queries, self.keys = q.type.shape[3], k.type.shape[3]
+        self.queries, self.keys = self.q.type.shape[3], self.k.type.shape[3]
 
     def run(self) -> Value:
         emit = self.rewriter.op
@@ -74,7 +75,7 @@ class Attention:
 
     def scores(self) -> Value:
         """How well each key suits each query, [b, g, n*T, S]."""
-        q = self._queries(self.rewriter.op("scale", self.q, factor=scale(self.op.signature)))
+        q = self._queries(self.rewriter.op("scale", self.q, factor=self.op.factor))
         return self.rewriter.op("matmul", q, self._by_head(self.k, self.kv_heads, "unit"), transpose_left=True)
 
     def _queries(self, q: Value) -> Value:
@@ -95,7 +96,7 @@ class Attention:
 
     def _cap(self) -> Value | None:
         """The highest score that a query may give a key, [1, 1, n*T or 1, S]. None: all see all."""
-        seen = band(self.queries, self.keys, self.op.signature)
+        seen = self.op.band(self.queries, self.keys)
         fixed = None
         if not seen.all():
             caps = np.tile(np.where(seen, SEEN, OUTSIDE).astype(np.float32), (1, 1, self.shared, 1))
@@ -107,30 +108,34 @@ class Attention:
         return present if fixed is None else self.rewriter.op("minimum", fixed, present)
 
 
-class RelativeAttention(Attention):
+class RelativeProducts(Products):
     """Scores by content and by distance; the products with the distances' sinusoids depend on parameters alone."""
+
+    def __init__(self, op: RelativeAttention, rewriter: Rewriter) -> None:
+        super().__init__(op, rewriter)
+        self.relative = op
 
     def scores(self) -> Value:
         """[b, heads, T, S]."""
         emit = self.rewriter.op
         k = self._by_head(self.k, self.heads, "unit")
-        by_content = emit("matmul", self._biased("content_bias"), k, transpose_left=True)
-        by_distance = emit("matmul", self._biased("position_bias"), self._distances(), transpose_left=True)
+        by_content = emit("matmul", self._biased(self.relative.content_bias), k, transpose_left=True)
+        by_distance = emit("matmul", self._biased(self.relative.position_bias), self._distances(), transpose_left=True)
         return emit("add", by_content, self._shifted(by_distance))
 
-    def _biased(self, bias: str) -> Value:
+    def _biased(self, bias: Value) -> Value:
         """scale (q + bias), [b, heads, W, T]."""
-        emit, factor = self.rewriter.op, scale(self.op.signature)
-        row = emit("scale", self._parameter(bias), factor=factor)
+        emit, factor = self.rewriter.op, self.op.factor
+        row = emit("scale", self.rewriter[bias], factor=factor)
         q = emit("scale", self.q, factor=factor)
         column = emit("reshape", row, axes=[("unit", 1), ("channel", row.type.shape[0]), ("unit", 1), ("unit", 1)])
         return self._queries(emit("add", q, column))
 
     def _distances(self) -> Value:
         """P r(d) for d = T + first, ..., first - S + 1, [1, heads, W, T + S]: one distance more than there are."""
-        first = first_key(self.op.signature) + self.queries
-        rows = sinusoids(first - np.arange(self.queries + self.keys), self.op.signature)
-        projected = self.rewriter.op("matmul", self._parameter("position"), self.rewriter.constant(rows.T))
+        first = self.relative.first_key + self.queries
+        rows = self.relative.sinusoids(first - np.arange(self.queries + self.keys))
+        projected = self.rewriter.op("matmul", self.rewriter[self.relative.position], self.rewriter.constant(rows.T))
         axes = (1, self.heads, projected.type.shape[0] // self.heads, projected.type.shape[1])
         return self.rewriter.op("reshape", projected, axes=[("plain", extent) for extent in axes])
 
@@ -146,11 +151,3 @@ class RelativeAttention(Attention):
 
         x = emit("slice", rows(x, distances, queries), axis=2, begin=1)
         return emit("slice", rows(x, queries, distances - 1), axis=3, end=self.keys)
-
-    def _parameter(self, name: str) -> Value:
-        value = self.rewriter.named(self.op, name)
-        assert value is not None
-        return value
-
-
-LOWERINGS: dict[str, type[Attention]] = {"attention": Attention, "relative_attention": RelativeAttention}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from mctc.diagnostics.errors import MctcError
+from mctc.ir.ops.ssd import Ssd
 from mctc.ir.program import Op, Program, Value
 from mctc.passes.selective_scan import decay, heads, prefix, unrolled
 from mctc.passes.selective_scan.cost import Plan, plan
@@ -40,7 +41,7 @@ class LowerSelectiveScan(Pass):
         def rule(op: Op, rewriter: Rewriter) -> Replacement:
             if op.name not in ("selective_scan", "ssd") or not lowerable(op):
                 return None
-            if op.name == "ssd":
+            if isinstance(op, Ssd):
                 return heads.lower(op, rewriter)
             scan = gather(op, rewriter)
             size = (scan.channels, scan.states, scan.frames)

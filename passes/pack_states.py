@@ -11,6 +11,7 @@ from mctc.build.names import STATE_OUT
 from mctc.hardware.devices import find_device
 from mctc.ir.dims import Extent
 from mctc.ir.location import Origin
+from mctc.ir.ops.shape import Slice
 from mctc.ir.program import Function, PackedState, Program, State, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.passes.state_packing import Cohort, Grid, Packing, Shelf, grid_of, pack
@@ -160,12 +161,12 @@ def _common_slice(updates: list[Value], grid: Grid) -> int | None:
     owners = [update.owner for update in updates]
     begins, types = set(), set()
     for update, owner in zip(updates, owners):
-        if owner is None or owner.name != "slice" or owner.operands[0] is None or update.type.rank != 4:
+        if not isinstance(owner, Slice) or update.type.rank != 4:
             return None
-        source, s = owner.operands[0].type, owner.signature
-        if s.axis("x") != 3 or s.attribute("end") not in (None, source.shape[3]) or s.int("stride") != 1:
+        source = owner.x.type
+        if owner.position != 3 or owner.end not in (None, source.shape[3]) or owner.stride != 1:
             return None
-        begins.add(s.int("begin"))
+        begins.add(owner.begin)
         types.add(source)
     return begins.pop() if len(begins) == len(types) == 1 and grid_of(updates[0].type) == grid else None
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from mctc.diagnostics.diagnostic import LocatedError
 from mctc.ir.location import Location
 from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.norm import Softmaxes
 from mctc.ir.program import Function, Op, Program, Value, VocabularyMap
 from mctc.ir.types import Role
 from mctc.rewrite.base import Context, Pass, Reshapes
@@ -114,8 +116,8 @@ def _place(op: Op, function: Function) -> str:
     return str(op.origin.location or op.origin.path or function.name)
 
 
-def _over_channels(op: Op) -> bool:
-    return op.signature.axis("x") == channel_axis(op.signature, "x")
+def _over_channels(op: Softmaxes) -> bool:
+    return op.position == channel_axis(op.x.type)
 
 
 def _still_last(op: Op) -> bool:
@@ -124,7 +126,7 @@ def _still_last(op: Op) -> bool:
     return bool(factor >= 1e-2 and abs(NEVER * factor + offset) <= FP16_MAX)
 
 
-TRANSPARENT: dict[str, Callable[[Op], bool]] = {
+TRANSPARENT: dict[str, Callable[[Any], bool]] = {
     "softmax": _over_channels,
     "log_softmax": _over_channels,
     "scale": _still_last,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from mctc.hardware.devices import find_device
+from mctc.ir.ops.convolution import Conv2d
+from mctc.ir.ops.shape import Split
 from mctc.ir.program import Op, Program, Value
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
@@ -26,7 +28,7 @@ class RegroupOnce(Pass):
         tallest = find_device(context.device).family.kernel_column
 
         def rule(op: Op, rewriter: Rewriter) -> Replacement:
-            if op.name == "split" and _worthwhile(op, rewriter, tallest):
+            if isinstance(op, Split) and _worthwhile(op, rewriter, tallest):
                 return _split_features(op, rewriter)
             source = _split_before(op, rewriter, tallest)
             if source is None:
@@ -38,11 +40,10 @@ class RegroupOnce(Pass):
         return fold_parameters(rewrite(program, self.name, rule), self.name)
 
 
-def _worthwhile(op: Op, rewriter: Rewriter, tallest: int) -> bool:
+def _worthwhile(op: Split, rewriter: Rewriter, tallest: int) -> bool:
     """Whether all parts of a split of channels can be features, at least two of them by a reshape now."""
-    x = op.operands[0]
-    assert x is not None
-    if x.type.rank != 4 or not x.type.is_static or op.signature.axis("x") != 1 or x.type.shape[2] != 1:
+    x = op.x
+    if x.type.rank != 4 or not x.type.is_static or op.position != 1 or x.type.shape[2] != 1:
         return False
     users = [rewriter.only_use(part) for part in op.results]
     kinds = [_kind(part, user, tallest) for part, user in zip(op.results, users)]
@@ -55,11 +56,10 @@ def _kind(part: Value, user: Op | None, tallest: int) -> str | None:
     if user.name == "reshape":
         _, channels, _, frames = part.type.shape
         return "reshape" if user.result.type.shape == (1, 1, channels, frames) else None
-    if user.name != "conv2d" or user.operands[0] is not part or part.type.shape[1] > tallest:
+    if not isinstance(user, Conv2d) or user.x is not part or part.type.shape[1] > tallest:
         return None
-    weight = user.operands[1]
-    assert weight is not None
-    plain = all(user.attributes[name] == default for name, default in user.definition.attributes.items())
+    weight = user.weight
+    plain = all(user.attributes[name] == default for name, default in user.defaults.items())
     return "conv2d" if plain and weight.type.shape[2:] == (1, 1) else None
 
 
@@ -67,7 +67,7 @@ def _split_before(op: Op, rewriter: Rewriter, tallest: int) -> Value | None:
     """The old value that op reads from a split that is turned to features, or None."""
     source = op.operands[0] if op.name in ("reshape", "conv2d") else None
     owner = source.owner if source is not None else None
-    return source if owner is not None and owner.name == "split" and _worthwhile(owner, rewriter, tallest) else None
+    return source if isinstance(owner, Split) and _worthwhile(owner, rewriter, tallest) else None
 
 
 def _split_features(op: Op, rewriter: Rewriter) -> tuple[Value, ...]:

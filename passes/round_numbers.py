@@ -43,7 +43,7 @@ def _exact(op: Op) -> bool:
     if op.name == "constant" and op.result.type.dtype.is_float:
         array = np.asarray(op.attributes["value"], np.float64)
         return np.array_equal(halves(array), array)
-    numbers = (op.definition.number(op.signature, name) for name in op.definition.numbers)
+    numbers = (op.number(name) for name in op.numbers)
     return all(half(number) == number for number in numbers)
 
 
@@ -60,7 +60,7 @@ class _Rounding(Rewriter):
             return None
         if op.name == "constant":
             return self._constant(op)
-        changed = {name: number for name in op.definition.numbers if (number := self._number(op, name)) is not None}
+        changed = {name: number for name in op.numbers if (number := self._number(op, name)) is not None}
         return self.emit(op.name, *self.operands(op), **{**op.attributes, **changed}) if changed else None
 
     def _read_late(self, value: Value) -> bool:
@@ -73,7 +73,7 @@ class _Rounding(Rewriter):
 
     def _number(self, op: Op, name: str) -> float | None:
         """What the attribute becomes; None where it stays."""
-        value = op.definition.number(op.signature, name)
+        value = op.number(name)
         held = substitute(op, name, value, self.around)
         if held is None:
             raise self._refused(op, name, value)

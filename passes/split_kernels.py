@@ -55,7 +55,7 @@ def _cut(op: Op, rewriter: Rewriter, family: Family) -> Value | None:
     rows, columns = pieces(height, family.kernel_column), pieces(width, family.kernel_row)
     if not x.type.is_static or _compressed(weight, rewriter.program):
         return None
-    axes, a = (height_axis(op.signature), width_axis(op.signature)), op.attributes
+    axes, a = (height_axis(x.type), width_axis(x.type)), op.attributes
     for axis, (before, after) in zip(axes, (a["pad_feature"], a["pad"])):
         x = rewriter.op("pad", x, axis=axis, before=before, after=after) if before or after else x
     total: Value | None = None

@@ -22,19 +22,19 @@ class Clamp(Pass):
 MCTC_PLUGINS = {{"passes": [{member}]}}
 """
 OP = """
-from mctc.ir.op import OpDef
+from mctc.ir.fields import operand, variadic_operand
+from mctc.ir.op import Op
 
-class Cube(OpDef):
+class Cube(Op):
     name = "cube"
-    operands = "x"
+    x = operand()
     {line}
 
     {infer}
-    def infer(cls, s):
-        return (s["x"],)
+    def infer(self):
+        return (self.x.type,)
 
-    @classmethod
-    def {reference}(cls, s, x):
+    def {reference}(self, x):
         return (x ** 3,)
 
 MCTC_PLUGINS = {{"ops": [Cube]}}
@@ -57,7 +57,7 @@ def pass_with(line: str = "", run: str = "run", member: str = "Clamp") -> str:
     return PASS.format(line=line, run=run, member=member)
 
 
-def op_with(line: str = "", infer: str = "@classmethod", reference: str = "reference") -> str:
+def op_with(line: str = "", infer: str = "", reference: str = "reference") -> str:
     return OP.format(line=line, infer=infer, reference=reference)
 
 
@@ -90,13 +90,13 @@ def test_what_has_the_right_form_is_loaded(tmp_path: Path, source: str) -> None:
         (pass_with(run="go"), "has no `run`"),
         (pass_with(member="Clamp()"), "must be a class derived from .*Pass"),
         (pass_with(member="type('X', (), {'name': 'x'})"), "pass `x` of .*: must be a class derived from"),
-        (op_with("operands = ('x',)"), "op `cube` of .*: `operands` must be a string"),
-        (op_with("operands = 'x y?z'"), "`operands` holds 'y\\?z'"),
-        (op_with("attributes = ['scale']"), "`attributes` must be a table"),
+        (op_with("operands = 'x weight?'"), "op `cube` of .*: .*one field for each operand"),
+        (op_with("attributes = {'scale': 1}"), "one field for each attribute"),
+        (op_with("xs = variadic_operand(); y = operand()"), "must be the last one"),
         (op_with("nonzero = 'x'"), "`nonzero` must be a tuple"),
         (op_with("forms = {'torch': 'x ** 3'}"), "`forms` must be a table of functions"),
         (op_with("forms = print"), "`forms` must be a table of functions"),
-        (op_with(infer=""), "`infer` must be a class method"),
+        (op_with(infer="@classmethod"), "`infer` must be a method of one application"),
         (op_with(reference="compute"), "has no `reference`"),
         (target_with("beside = 'torch'"), "target `text` of .*: `beside` must be a tuple"),
         (target_with("forms = {'state': 'packed'}"), "`forms` must give a tuple of strings"),

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from mctc.ir.op import Array, OpDef, Signature
-from mctc.ir.program import Op
+from mctc.ir.fields import operand
+from mctc.ir.op import Array, Op
 from mctc.ir.types import TensorType
 
 
@@ -24,44 +24,41 @@ def torch_form(use: Any) -> Any:
     return binary(use["x"], "+", square, Binds.SUM)
 
 
-def onnx_form(op: Op, graph: Any) -> str:
+def onnx_form(op: Snake, graph: Any) -> str:
     """Nodes of the graph; the name of the last one's result."""
-    x = graph.ref(op.operand("x"))
+    x = graph.ref(op.x)
     sine = graph.node("Sin", x)
     return str(graph.node("Add", x, graph.node("Mul", sine, sine)))
 
 
-def ane_form(op: Op, function: Any) -> None:
+def ane_form(op: Snake, function: Any) -> None:
     """Operations of the ML program; the last one defines the op's result."""
-    x = function.ref(op.operand("x"))
+    x = function.ref(op.x)
     shape = op.result.type.shape
     sine = function.step(op, "sin", {"x": x}, shape)
     function.emit(op, "add", {"x": x, "y": function.step(op, "square", {"x": sine}, shape)})
 
 
-def coreai_form(op: Op, function: Any) -> Any:
+def coreai_form(op: Snake, function: Any) -> Any:
     """Ops of the graph; the last one's value."""
     from coreai import authoring as ca
 
-    x = function.ref(op.operand("x"))
+    x = function.ref(op.x)
     sine = ca.sin(x)
     return ca.add(x, ca.mul(sine, sine))
 
 
-class Snake(OpDef):
+class Snake(Op):
     """x + sin(x)^2, entry by entry: it keeps periods beyond what was trained on."""
 
     name = "snake"
-    operands = "x"
+    x = operand()
     forms = {"torch": torch_form, "onnx": onnx_form, "ane": ane_form, "coreai": coreai_form}
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        return (s["x"],)
+    def infer(self) -> Sequence[TensorType]:
+        return (self.x.type,)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Array) -> Sequence[Array]:
-        (x,) = operands
+    def reference(self, x: Array) -> Sequence[Array]:
         return (x + np.square(np.sin(x)),)
 
 

@@ -28,9 +28,9 @@ def rule_of(op: Op, target: str, rules: Mapping[str, R], sound: Callable[[Any], 
     sound: whether a form returned what the target's rules return. Raises FormMissingError.
     """
     known = rules.get(op.name)
-    if known is not None or op.definition.__module__.startswith("mctc."):
+    if known is not None or type(op).__module__.startswith("mctc."):
         return known
-    form = op.definition.forms.get(target)
+    form = op.forms.get(target)
     if form is None:
         hint = f"give the op a form for {target}, or a pass that lowers it (docs/plugins.md)"
         raise FormMissingError(f"{place(op)} is of a plugin and has no {target} form", hint=hint)
@@ -52,4 +52,4 @@ def rule_of(op: Op, target: str, rules: Mapping[str, R], sound: Callable[[Any], 
 def _of(op: Op, target: str) -> str:
     from mctc.plugins import registry
 
-    return f"the {target} form that the op of {registry().origin('ops', op.name) or op.definition.__module__} brings"
+    return f"the {target} form that the op of {registry().origin('ops', op.name) or type(op).__module__} brings"

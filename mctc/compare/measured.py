@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mctc.build.compile import Compiled
-from mctc.compare.macs import macs
 from mctc.compare.storage import HALF, stored_bytes
 from mctc.ir.program import Function
 from mctc.ir.types import Role
@@ -123,7 +122,7 @@ def _component(function: Function, step: StepInfo) -> Component:
     return Component(
         function.name,
         step.role.value,
-        sum(map(macs, function.ops)),
+        sum(op.macs() for op in function.ops),
         seconds,
         len(states),
         HALF * sum(states),

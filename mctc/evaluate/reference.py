@@ -71,11 +71,11 @@ def _apply(
     if op.name == "parameter":
         return [np.asarray(parameter(op.attributes["name"]), dtype)]  # None: as it is
     operands: list[Any] = [None if value is None else environment[value] for value in op.operands]
-    declared = op.definition.operand_list()
+    declared = op.fields
     if declared and declared[-1].variadic:
         operands = [*operands[: len(declared) - 1], tuple(operands[len(declared) - 1 :])]
-    rounded = {"rounding": rounding} if rounding is not None and op.definition.rounds else {}
-    given = op.definition.reference(op.signature, *operands, **rounded)
+    rounded = {"rounding": rounding} if rounding is not None and op.rounds else {}
+    given = op.reference(*operands, **rounded)
     if not isinstance(given, (tuple, list)) or len(given) != len(op.results):
         raise EvaluationError(f"`reference` of op {op.name} does not give its {len(op.results)} results in a tuple")
     results = [np.asarray(array) for array in given]

@@ -41,7 +41,7 @@ def _masked(op: str) -> Callable[[Program], bool]:
 
 
 def _declared(op: Op) -> set[str]:
-    return {operand.name for operand in op.definition.operand_list()}
+    return {operand.name for operand in op.fields}
 
 
 def _domain(holds: Callable[[str], bool]) -> Callable[[Program], bool]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from mctc.ir.dims import ExtentError
 from mctc.ir.location import Origin
-from mctc.ir.op import REQUIRED, InferenceError, OpDef, registry
-from mctc.ir.program import Op, Parameter, Program, Value, signature
+from mctc.ir.op import REQUIRED, InferenceError, Op, registry
+from mctc.ir.program import Parameter, Program, Value
 from mctc.ir.types import DType, TensorType
 
 NAME_OF_KIND = {"f": DType.F32, "i": DType.I32, "b": DType.BOOL}
@@ -61,11 +61,9 @@ class Builder:
         return self._parameters[name]
 
 
-def make(
-    definition: type[OpDef], operands: Sequence[Value | None], attributes: Mapping[str, Any], origin: Origin
-) -> Op:
+def make(definition: type[Op], operands: Sequence[Value | None], attributes: Mapping[str, Any], origin: Origin) -> Op:
     """An op with inferred result types. Raises InferenceError for a wrong operand count, attribute or type."""
-    declared = definition.operand_list()
+    declared = definition.fields
     values = list(operands)
     variadic = bool(declared) and declared[-1].variadic
     if not variadic:
@@ -78,19 +76,21 @@ def make(
             raise InferenceError(f"{definition.name} needs operand {operand.name}", operand.name)
     _check_entries(definition, values)
     complete = _complete(definition, attributes)
-    fixed = tuple(values)
+    for name, read in definition.checked.items():
+        read(name, complete[name])
+    op = definition(tuple(values), complete, origin)
     try:
-        inferred = definition.infer(signature(definition, fixed, complete))
+        inferred = op.infer()
     except ExtentError as error:
         raise InferenceError(str(error)) from error
     types = tuple(inferred) if isinstance(inferred, Sequence) else ()
     if not types or not all(isinstance(type_, TensorType) for type_ in types):
         raise InferenceError(f"`infer` of op {definition.name} gives {inferred!r:.60}, where a tuple of types belongs")
-    return Op(definition, fixed, complete, types, origin)
+    return op.typed(types)
 
 
-def _check_entries(definition: type[OpDef], values: Sequence[Value | None]) -> None:
-    declared, takes = definition.operand_list(), definition.takes
+def _check_entries(definition: type[Op], values: Sequence[Value | None]) -> None:
+    declared, takes = definition.fields, definition.takes
     for index, value in enumerate(values):
         if takes is not None and value is not None and value.type.dtype not in takes:
             wanted = "numbers" if DType.I32 in takes else "a floating-point tensor"
@@ -102,12 +102,12 @@ def _check_entries(definition: type[OpDef], values: Sequence[Value | None]) -> N
             raise InferenceError(told, operand.name, hint=hint)
 
 
-def _complete(definition: type[OpDef], attributes: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = sorted(set(attributes) - set(definition.attributes))
+def _complete(definition: type[Op], attributes: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(attributes) - set(definition.defaults))
     if unknown:
-        known = ", ".join(definition.attributes) or "none"
+        known = ", ".join(definition.defaults) or "none"
         raise InferenceError(f"{definition.name} has no attribute {unknown[0]} (it has: {known})")
-    complete = {name: _frozen(attributes.get(name, default)) for name, default in definition.attributes.items()}
+    complete = {name: _frozen(attributes.get(name, default)) for name, default in definition.defaults.items()}
     for name, value in complete.items():
         if value is REQUIRED:
             raise InferenceError(f"{definition.name} needs attribute {name}")

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from mctc.ir.fields import OperandField
 from mctc.ir.literals import type_text, value_text
-from mctc.ir.op import REQUIRED, OpDef, registry
+from mctc.ir.op import REQUIRED, Op, registry
 from mctc.ir.ops.elementwise import Binary, Unary
 from mctc.ir.text import parse_program
 from mctc.ir.time import Recurrent, TimeBehaviour, Whole, Window
@@ -89,7 +90,7 @@ EXAMPLES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
 
 def catalogue() -> str:
     """The text of docs/ops.md: the built-in ops by family, each with its live examples."""
-    families: dict[str, list[type[OpDef]]] = {}
+    families: dict[str, list[type[Op]]] = {}
     for definition in own():
         families.setdefault(definition.__module__, []).append(definition)
     lines = [PREFACE.rstrip()]
@@ -103,17 +104,17 @@ def catalogue() -> str:
     return "\n".join([*lines, ""])
 
 
-def own() -> list[type[OpDef]]:
+def own() -> list[type[Op]]:
     """The ops that come with mctc."""
     return [definition for definition in registry().values() if definition.__module__.startswith("mctc.ir.ops.")]
 
 
-def _is_plain(definition: type[OpDef]) -> bool:
+def _is_plain(definition: type[Op]) -> bool:
     """Elementwise ops without attributes: a line of a table says it all."""
     return issubclass(definition, (Unary, Binary))
 
 
-def _table(definitions: list[type[OpDef]]) -> Iterator[str]:
+def _table(definitions: list[type[Op]]) -> Iterator[str]:
     if definitions:
         yield from ("", "Pointwise in time; the result has the axes that the operands meet in.", "")
         yield from ("| op | result |", "|---|---|")
@@ -126,15 +127,19 @@ def _prose(text: str) -> str:
     return "`".join(part if i % 2 else part.replace("*", "\\*") for i, part in enumerate(text.split("`")))
 
 
-def _heading(definition: type[OpDef]) -> str:
+def _heading(definition: type[Op]) -> str:
     attributes = [
         name if default is REQUIRED else f"{name} = {value_text(default)}"
-        for name, default in definition.attributes.items()
+        for name, default in definition.defaults.items()
     ]
-    return f"{definition.name}({', '.join([*definition.operands.split(), *attributes])})"
+    return f"{definition.name}({', '.join([*map(_operand, definition.fields), *attributes])})"
 
 
-def entry(definition: type[OpDef]) -> Iterator[str]:
+def _operand(field: OperandField) -> str:
+    return f"{field.name}{'?' if field.optional else '*' if field.variadic else ''}"
+
+
+def entry(definition: type[Op]) -> Iterator[str]:
     """Lines of an op's section: what it is called with, what it computes, and its live examples."""
     yield f"### `{_heading(definition)}`"
     yield ""
@@ -145,7 +150,7 @@ def entry(definition: type[OpDef]) -> Iterator[str]:
     yield "```"
 
 
-def _examples(definition: type[OpDef]) -> Iterator[str]:
+def _examples(definition: type[Op]) -> Iterator[str]:
     inputs, lines = EXAMPLES.get(definition.name, ({}, ()))
     if definition.name.startswith("reduce_"):
         inputs, lines = EXAMPLES["reduce_sum"]

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mctc.ir.domain import MASK, Domain
+from mctc.ir.ops.elementwise import Cast, Scale
+from mctc.ir.ops.shape import Slice, Split
 from mctc.ir.program import Function, Op, Value
 from mctc.ir.types import DType, Role
 
@@ -37,7 +39,7 @@ def mask_domains(function: Function) -> dict[str, Domain]:
 
 def mask_operands(op: Op) -> Iterator[Value]:
     """What an op takes as its mask."""
-    for declared, given in zip(op.definition.operand_list(), op.operands):
+    for declared, given in zip(op.fields, op.operands):
         if declared.name in OPERANDS and given is not None:
             yield given
 
@@ -47,17 +49,17 @@ def _made_of(op: Op | None) -> list[Value]:
     if op is None:
         return []
     operands = [value for value in op.operands if value is not None]
-    if op.name == "cast":
-        rounds = op.result.type.dtype is DType.BOOL or operands[0].type.dtype.is_float
-        return [] if rounds and operands[0].type.dtype is not op.result.type.dtype else operands
-    if op.name in ("slice", "split") and not _all_alike(op):
+    if isinstance(op, Cast):
+        rounds = op.dtype is DType.BOOL or op.x.type.dtype.is_float
+        return [] if rounds and op.x.type.dtype is not op.dtype else operands
+    if isinstance(op, (Slice, Split)) and not _all_alike(op):
         return []
-    if op.name == "scale":
-        return operands if (op.attributes["factor"], op.attributes["offset"]) == NOT else []
+    if isinstance(op, Scale):
+        return operands if (op.factor, op.offset) == NOT else []
     return operands if op.name in KEEPING else []
 
 
-def _all_alike(op: Op) -> bool:
+def _all_alike(op: Slice | Split) -> bool:
     """Whether a part of a tensor tells what the rest of it is: frames are alike, channels need not be."""
-    x = op.signature["x"]
-    return x.roles[op.signature.axis("x")] in (Role.TIME, Role.LABEL, Role.BATCH)
+    x = op.x.type
+    return x.roles[op.position] in (Role.TIME, Role.LABEL, Role.BATCH)

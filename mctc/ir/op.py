@@ -1,23 +1,42 @@
-"""One declaration per op: operands, attributes, type inference, numpy reference and time behaviour in one class."""
+"""One class per op: operands and attributes as fields, type inference, numpy reference and time behaviour.
+
+A program holds instances of these classes: `op.x`, `op.bias`, `op.stride` are what the fields of the class say.
+"""
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mctc.diagnostics.errors import MctcError
+from mctc.ir.fields import REQUIRED, Attribute, OperandField
+from mctc.ir.inference_error import InferenceError
+from mctc.ir.location import Origin
 from mctc.ir.time import POINTWISE, TimeBehaviour
 from mctc.ir.types import DType, Role, TensorType
+from mctc.ir.value import Value
+
+__all__ = [
+    "FLOATS",
+    "REQUIRED",
+    "Array",
+    "DeclarationError",
+    "InferenceError",
+    "Op",
+    "axis_position",
+    "declare",
+    "ieee",
+    "registry",
+    "role_named",
+    "sliding",
+]
 
 Array = NDArray[Any]
-REQUIRED = object()  # the default of an attribute that must be given
+FLOATS = (DType.F32, DType.F16)
 
 
 def ieee() -> AbstractContextManager[None]:
@@ -26,84 +45,8 @@ def ieee() -> AbstractContextManager[None]:
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
-class InferenceError(ValueError):
-    """The op cannot be applied to these operands. `operand` names the one at fault, if one is."""
-
-    def __init__(self, message: str, operand: str | None = None, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.operand, self.hint = operand, hint
-
-
 class DeclarationError(MctcError):
     """An op whose declaration does not give what it has to."""
-
-
-@dataclass(frozen=True)
-class Operand:
-    name: str
-    optional: bool = False
-    variadic: bool = False
-
-
-@dataclass(frozen=True)
-class Signature:
-    """Operand types and attribute values of one application of an op, as inference and reference see them."""
-
-    types: Mapping[str, TensorType]  # absent optional operands are missing
-    variadic: tuple[TensorType, ...]
-    attributes: Mapping[str, Any]
-
-    def __getitem__(self, operand: str) -> TensorType:
-        return self.types[operand]
-
-    def __contains__(self, operand: str) -> bool:
-        return operand in self.types
-
-    def attribute(self, name: str) -> Any:
-        return self.attributes[name]
-
-    def int(self, name: str) -> builtins.int:
-        value = self.attributes[name]
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise InferenceError(f"{name} must be a whole number, not {value!r}")
-        return value
-
-    def ints(self, name: str) -> tuple[builtins.int, ...]:
-        value = self.attributes[name]
-        if not isinstance(value, (list, tuple)) or any(isinstance(v, bool) or not isinstance(v, int) for v in value):
-            raise InferenceError(f"{name} must be a list of whole numbers, not {value!r}")
-        return tuple(value)
-
-    def float(self, name: str) -> builtins.float:
-        value = self.attributes[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise InferenceError(f"{name} must be a number, not {value!r}")
-        return float(value)
-
-    def count(self, name: str) -> builtins.int:
-        """A whole number of at least 1."""
-        value = self.int(name)
-        if value < 1:
-            raise InferenceError(f"{name} must be at least 1, not {value}")
-        return value
-
-    def limit(self, name: str) -> builtins.int | None:
-        """A whole number of at least 0, or None for no limit."""
-        if self.attributes[name] is not None and self.int(name) < 0:
-            raise InferenceError(f"{name} must be at least 0, not {self.int(name)}")
-        return None if self.attributes[name] is None else self.int(name)
-
-    def dtype(self, name: str) -> DType:
-        value = self.attributes[name]
-        try:
-            return DType(value)
-        except ValueError:
-            known = ", ".join(dtype.value for dtype in DType)
-            raise InferenceError(f"there is no element type {value!r}; there are {known}") from None
-
-    def axis(self, operand: str, name: str = "axis") -> builtins.int:
-        """The position that attribute `name` means: a role ('time') or a position."""
-        return axis_position(self.types[operand], self.attributes[name], operand)
 
 
 def role_named(role: object) -> Role:
@@ -131,14 +74,12 @@ def axis_position(type_: TensorType, axis: object, operand: str) -> int:
     raise InferenceError(f"{type_} has no axis {axis!r}", operand)
 
 
-FLOATS = (DType.F32, DType.F16)
+class Op:
+    """Base of all ops, and one application of one. Made by Builder.emit, which infers the result types; never changed
+    after. Subclasses are registered by `declare`; their documentation is the class docstring.
 
+    Programs before and after a pass share the ops that the pass left alone. `verified` is the verifier's mark.
 
-class OpDef:
-    """Base of all op declarations. `doc` is the class docstring; subclasses are registered by `declare`.
-
-    operands: 'x weight bias?' ('?' optional, '*' variadic and last).
-    attributes: name -> default (REQUIRED if it must be given).
     nonzero: operands at whose zeros the op is not finite; a stream keeps frames that do not exist away from them.
     takes: element types of its operands; None where it only moves entries, or `infer` asks by itself.
     forms: how a target writes the op, by the target's name, for an op that the target does not know (docs/plugins.md).
@@ -149,8 +90,6 @@ class OpDef:
     """
 
     name: ClassVar[str]
-    operands: ClassVar[str]
-    attributes: ClassVar[Mapping[str, object]] = {}
     effects: ClassVar[bool] = False
     outside_training: ClassVar[str] = ""
     nonzero: ClassVar[tuple[str, ...]] = ()
@@ -159,56 +98,110 @@ class OpDef:
     numbers: ClassVar[tuple[str, ...]] = ()
     masks: ClassVar[bool] = False
     rounds: ClassVar[bool] = False
+    fields: ClassVar[tuple[OperandField, ...]] = ()
+    defaults: ClassVar[Mapping[str, object]] = {}  # of the attributes; REQUIRED where one must be given
+    checked: ClassVar[Mapping[str, Callable[[str, Any], object]]] = {}  # what reads each attribute
 
-    @classmethod
-    @cache
-    def operand_list(cls) -> tuple[Operand, ...]:
-        return tuple(
-            Operand(word.rstrip("?*"), word.endswith("?"), word.endswith("*")) for word in cls.operands.split()
-        )
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        own = [member for member in vars(cls).values() if isinstance(member, OperandField)]
+        for index, each in enumerate(own, len(cls.fields)):
+            each.index = index
+        cls.fields = (*cls.fields, *own)
+        attributes = [member for member in vars(cls).values() if isinstance(member, Attribute)]
+        cls.defaults = {**cls.defaults, **{each.key: each.default for each in attributes}}
+        cls.checked = {**cls.checked, **{each.key: each.read for each in attributes}}
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
+    def __init__(self, operands: tuple[Value | None, ...], attributes: Mapping[str, Any], origin: Origin) -> None:
+        self.operands, self.attributes, self.origin = operands, attributes, origin
+        self.results: tuple[Value, ...] = ()
+        self.verified: tuple[TensorType, ...] = ()
+
+    def typed(self, types: Sequence[TensorType]) -> Op:
+        """This op, with results of these types."""
+        self.results = tuple(Value(type_, owner=self, index=i) for i, type_ in enumerate(types))
+        return self
+
+    @property
+    def result(self) -> Value:
+        return self.results[0]
+
+    def operand(self, name: str) -> Value | None:
+        """The operand declared as `name`, or None when it is absent."""
+        return next((self.operands[each.index] for each in self.fields if each.name == name), None)
+
+    def present(self) -> Iterator[Value]:
+        """The operands that are not absent."""
+        return (value for value in self.operands if value is not None)
+
+    def infer(self) -> Sequence[TensorType]:
         """Result types. Raises InferenceError in the author's terms."""
-        raise InferenceError(f"{cls.name} declares no inference")
+        raise InferenceError(f"{self.name} declares no inference")
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        """Results for numpy operands (None for an absent optional one; a tuple for a variadic one)."""
-        raise InferenceError(f"{cls.name} declares no reference")
+    def reference(self, *operands: Any, **options: Any) -> Sequence[Array]:
+        """Results for numpy operands (None for an absent optional one; a tuple for a variadic one). An op that `rounds`
+        takes `rounding` too."""
+        raise InferenceError(f"{self.name} declares no reference")
 
-    @classmethod
-    def acts(cls, s: Signature) -> bool:
+    def acts(self) -> bool:
         """For an op that acts in training alone: whether it does so with these attributes."""
         return True
 
-    @classmethod
-    def outgrown(cls, s: Signature, *operands: Any) -> bool:
+    def macs(self) -> int:
+        """Multiply-accumulates of an application to static types, by its definition: whatever a pass makes of it, and
+        whatever is masked.
+
+        Counted are products that are summed: of convolutions, projections, matrix products, attention, scans and
+        recurrent cells. Everything elementwise, norms, softmax and look-ups in tables count nothing, as in
+        torch.utils.flop_counter, which gives twice these figures. Attention counts every pair of a query and a key
+        that it is given, seen or not.
+        """
+        return 0
+
+    def outgrown(self, *operands: Any) -> bool:
         """For an op that `masks`: whether operands are so large that the number is no longer far below the others."""
         return False
 
-    @classmethod
-    def number(cls, s: Signature, name: str) -> float:
+    def number(self, name: str) -> float:
         """The value of one of `numbers`; that of one which is left to the op, where the attribute is None."""
-        return s.float(name)
+        value: float = getattr(self, name)
+        return value
 
-    @classmethod
-    def time(cls, s: Signature) -> TimeBehaviour:
+    def behaviour(self) -> TimeBehaviour:
         """How frames of the results depend on frames of the operands, along the axis that the op runs along: time, or
         labels where there is no time."""
         return POINTWISE
 
-    @classmethod
-    def along(cls, s: Signature, role: Role) -> TimeBehaviour:
+    def behaviour_along(self, role: Role) -> TimeBehaviour:
         """The same along the axis of `role`, time or label; pointwise where the op runs along another one."""
-        sequences = (type_.sequence_role for type_ in (*s.types.values(), *s.variadic))
-        return cls.time(s) if next(filter(None, sequences), role) is role else POINTWISE
+        sequences = (value.type.sequence_role for value in self.present())
+        return self.behaviour() if next(filter(None, sequences), role) is role else POINTWISE
+
+    @property
+    def time(self) -> TimeBehaviour:
+        """What `behaviour` says. Raises DeclarationError where that is no time behaviour."""
+        return self._behaviour(self.behaviour())
+
+    def along(self, role: Role) -> TimeBehaviour:
+        """What `behaviour_along` says. Raises DeclarationError where that is no time behaviour."""
+        return self._behaviour(self.behaviour_along(role))
+
+    def _behaviour(self, found: TimeBehaviour) -> TimeBehaviour:
+        if not isinstance(found, TimeBehaviour):
+            raise DeclarationError(f"`behaviour` of op {self.name} gives {found!r:.60}, where a time behaviour belongs")
+        return found
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join(map(repr, self.operands))})"
 
 
-_REGISTRY: dict[str, type[OpDef]] = {}
+_REGISTRY: dict[str, type[Op]] = {}
 
 
-def declare(cls: type[OpDef]) -> type[OpDef]:
+Declared = TypeVar("Declared", bound=Op)
+
+
+def declare(cls: type[Declared]) -> type[Declared]:
     """Registers an op declaration. Raises ValueError when the name is taken."""
     known = _REGISTRY.get(cls.name)
     if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
@@ -217,7 +210,7 @@ def declare(cls: type[OpDef]) -> type[OpDef]:
     return cls
 
 
-def registry() -> Mapping[str, type[OpDef]]:
+def registry() -> Mapping[str, type[Op]]:
     """All declared ops by name."""
     import mctc.ir.ops  # noqa: F401  declares the built-in ops
 

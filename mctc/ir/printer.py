@@ -99,7 +99,7 @@ def _recipe(recipe: Recipe | None, program: Program) -> str:
         return f"constant {array_text(value, recipe.type.dtype)}: {type_text(recipe.type)}"
     operands = [_recipe(operand, program) for operand in _trimmed(recipe.operands)]
     definition = registry().get(recipe.op)
-    defaults = definition.attributes if definition else {}
+    defaults = definition.defaults if definition else {}
     text = f"{recipe.op}({', '.join([*operands, *_attributes(dict(recipe.attributes), defaults)])})"
     return text + (f" result {recipe.result}" if recipe.result else "") + f": {type_text(recipe.type)}"
 
@@ -165,7 +165,7 @@ def _body(op: Op, names: _Names) -> str:
     if op.name == "constant":
         return f"constant {array_text(op.attributes['value'], op.result.type.dtype)}"
     operands = [names[value] for value in _trimmed(op.operands)]
-    return f"{op.name}({', '.join([*operands, *_attributes(op.attributes, op.definition.attributes)])})"
+    return f"{op.name}({', '.join([*operands, *_attributes(op.attributes, op.defaults)])})"
 
 
 def _attributes(given: Mapping[str, object], defaults: Mapping[str, object]) -> list[str]:

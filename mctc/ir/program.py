@@ -9,9 +9,11 @@ from typing import Any
 
 from mctc.ir.domain import MASK, Domain, Interval
 from mctc.ir.location import Location, Origin
-from mctc.ir.op import DeclarationError, OpDef, Signature
-from mctc.ir.time import TimeBehaviour
+from mctc.ir.op import Op
 from mctc.ir.types import DType, Role, TensorType
+from mctc.ir.value import Value, name_like
+
+__all__ = ["Dim", "Function", "Op", "PackedState", "Parameter", "Program", "State", "Value", "name_like"]
 
 
 @dataclass(frozen=True)
@@ -20,92 +22,6 @@ class Dim:
 
     role: Role
     rate: Fraction | None = None
-
-
-class Value:
-    """A typed SSA value: a function input, a state's incoming value, or the result of an op.
-
-    The name of a result is what the spec calls it, if it does: a hint for readers, not part of the program.
-    """
-
-    __slots__ = ("index", "name", "owner", "type")
-
-    def __init__(self, type_: TensorType, name: str = "", owner: Op | None = None, index: int = 0) -> None:
-        self.type, self.name, self.owner, self.index = type_, name, owner, index
-
-    def __repr__(self) -> str:
-        return f"%{self.name or '?'}: {self.type}"
-
-
-def name_like(new: Value, old: Value) -> None:
-    """Hands the spec's name on to the result of an op that takes the place of another's."""
-    if old.name and not new.name and new.owner is not None:
-        new.name = old.name
-
-
-class Op:
-    """One application of a declared op. Made by Builder.emit, which infers the result types; never changed after.
-
-    Programs before and after a pass share the ops that the pass left alone. `verified` is the verifier's mark.
-    """
-
-    __slots__ = ("attributes", "definition", "operands", "origin", "results", "verified")
-
-    def __init__(
-        self,
-        definition: type[OpDef],
-        operands: tuple[Value | None, ...],
-        attributes: Mapping[str, Any],
-        types: tuple[TensorType, ...],
-        origin: Origin,
-    ) -> None:
-        self.definition, self.operands, self.attributes, self.origin = definition, operands, attributes, origin
-        self.results = tuple(Value(type_, owner=self, index=i) for i, type_ in enumerate(types))
-        self.verified: tuple[TensorType, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.definition.name
-
-    @property
-    def result(self) -> Value:
-        return self.results[0]
-
-    def operand(self, name: str) -> Value | None:
-        """The operand declared as `name`, or None when it is absent."""
-        for declared, value in zip(self.definition.operand_list(), self.operands):
-            if declared.name == name:
-                return value
-        return None
-
-    @property
-    def signature(self) -> Signature:
-        return signature(self.definition, self.operands, self.attributes)
-
-    @property
-    def time(self) -> TimeBehaviour:
-        return self._behaviour(self.definition.time(self.signature))
-
-    def along(self, role: Role) -> TimeBehaviour:
-        """How the op behaves along the axis of `role`, time or label."""
-        return self._behaviour(self.definition.along(self.signature, role))
-
-    def _behaviour(self, found: TimeBehaviour) -> TimeBehaviour:
-        if not isinstance(found, TimeBehaviour):
-            raise DeclarationError(f"`time` of op {self.name} gives {found!r:.60}, where a time behaviour belongs")
-        return found
-
-    def __repr__(self) -> str:
-        return f"{self.name}({', '.join(map(repr, self.operands))})"
-
-
-def signature(definition: type[OpDef], operands: tuple[Value | None, ...], attributes: Mapping[str, Any]) -> Signature:
-    declared = definition.operand_list()
-    variadic = bool(declared) and declared[-1].variadic
-    fixed = declared[:-1] if variadic else declared
-    types = {d.name: v.type for d, v in zip(fixed, operands) if v is not None}
-    rest = tuple(v.type for v in operands[len(fixed) :] if v is not None) if variadic else ()
-    return Signature(types, rest, attributes)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.location import Origin
 from mctc.ir.op import InferenceError, registry
-from mctc.ir.program import Derived, Function, Op, Parameter, Program, Recipe, Source, Value, signature
+from mctc.ir.program import Derived, Function, Op, Parameter, Program, Recipe, Source, Value
 from mctc.ir.types import DType, TensorType
 
 _VERIFIED: WeakValueDictionary[int, Derived] = WeakValueDictionary()  # recipes never change: one inference is enough
@@ -90,7 +90,7 @@ def _op(program: Program, function: Function, op: Op, defined: set[Value]) -> No
     for operand, value in enumerate(op.operands):
         if value is not None and value not in defined:
             raise VerificationError(f"{_place(function, op)}: operand {operand} is not defined before this op")
-    if registry().get(op.name) is not op.definition:
+    if registry().get(op.name) is not type(op):
         raise VerificationError(f"{_place(function, op)}: there is no op of this name and declaration")
     _types(function, op)
     if op.name == "parameter":
@@ -110,7 +110,7 @@ def _types(function: Function, op: Op) -> None:
     if len(around) == len(op.verified) and all(map(is_, around, op.verified)):
         return
     try:
-        types = tuple(op.definition.infer(op.signature))
+        types = tuple(op.infer())
     except InferenceError as error:
         raise VerificationError(f"{_place(function, op)}: {error}", hint=error.hint) from error
     if types != tuple(result.type for result in op.results):
@@ -163,7 +163,7 @@ def _inferred(recipe: Derived, where: str) -> tuple[TensorType, ...]:
         raise VerificationError(f"{where}: its recipe uses an op {recipe.op}, which does not exist")
     values = tuple(None if operand is None else Value(operand.type) for operand in recipe.operands)
     try:
-        return tuple(definition.infer(signature(definition, values, dict(recipe.attributes))))
+        return tuple(definition(values, dict(recipe.attributes), Origin()).infer())
     except (InferenceError, KeyError) as error:
         raise VerificationError(f"{where}: {recipe.op} in its recipe: {error}") from error
 

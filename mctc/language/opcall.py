@@ -10,7 +10,7 @@ from mctc.diagnostics.diagnostic import Note
 from mctc.diagnostics.near import did_you_mean
 from mctc.diagnostics.source import Span
 from mctc.ir.masks import OPERANDS
-from mctc.ir.op import REQUIRED, OpDef, registry
+from mctc.ir.op import REQUIRED, Op, registry
 from mctc.ir.program import Value
 from mctc.ir.time import Recurrent
 from mctc.ir.types import DType
@@ -36,13 +36,13 @@ class OpCall:
         values: of the arguments, where they have been evaluated: a block in them is expanded once.
         """
         definition = registry()[name]
-        declared = definition.operand_list()
+        declared = definition.fields
         names = [operand.name for operand in declared if not operand.variadic]
         operands: list[Any] = [None] * len(names)
         rest: list[Value] = []
         attributes: dict[str, Any] = {}
         where: dict[str, Span] = {}
-        free, position = [*definition.attributes], 0
+        free, position = [*definition.defaults], 0
         for index, argument in enumerate(node.arguments):
             value = self.evaluator.evaluate(argument.value, frame) if values is None else values[index]
             key = argument.name.text if argument.name else None
@@ -61,7 +61,7 @@ class OpCall:
             where[key] = argument.span
             if key in names:
                 operands[names.index(key)] = self._tensor(name, key, value, argument, frame)
-            elif key in definition.attributes:
+            elif key in definition.defaults:
                 attributes[key] = self._setting(name, key, value, argument.value.span)
             else:
                 self._unknown(name, definition, key, argument)
@@ -69,7 +69,7 @@ class OpCall:
         self._complete(name, definition, [*operands, *rest], attributes, node)
         results = self.session.emit(name, [*operands, *rest], attributes, node.span, frame, where)
         made = self.session.builder.ops[-1]
-        if definition.outside_training and not definition.acts(made.signature):
+        if definition.outside_training and not made.acts():
             self.session.builder.ops.remove(made)
             return made.operand(definition.outside_training)
         if len(results) > 1 and isinstance(self.session.builder.ops[-1].time, Recurrent):
@@ -77,15 +77,15 @@ class OpCall:
         return results[0] if len(results) == 1 else results
 
     def _attribute(
-        self, name: str, definition: type[OpDef], value: Any, position: int, free: list[str], argument: s.Argument
+        self, name: str, definition: type[Op], value: Any, position: int, free: list[str], argument: s.Argument
     ) -> str:
         """The attribute that a positional argument means."""
-        declared = definition.operand_list()
+        declared = definition.fields
         if position < len(declared) and not declared[position].optional and not declared[position].variadic:
             message = f"`{declared[position].name}` of `{name}` is a tensor, not {describe(value)}"
             raise fail("MCT0094", message, argument.span)
         if isinstance(value, Value) or not free:
-            known = [operand.name for operand in declared] + [*definition.attributes]
+            known = [operand.name for operand in declared] + [*definition.defaults]
             message = f"`{name}` has no place for {describe(value)}"
             raise fail("MCT0092", message, argument.span, f"it takes {', '.join(known)}")
         return free[0]
@@ -126,19 +126,19 @@ class OpCall:
             raise fail("MCT0095", f"`{key}` of `{name}` is a plain number, not {describe(value)}", span)
         return value
 
-    def _unknown(self, name: str, definition: type[OpDef], key: str, argument: s.Argument) -> None:
-        known = [operand.name for operand in definition.operand_list()] + [*definition.attributes]
+    def _unknown(self, name: str, definition: type[Op], key: str, argument: s.Argument) -> None:
+        known = [operand.name for operand in definition.fields] + [*definition.defaults]
         hint = did_you_mean(key, known) or f"it takes {', '.join(known)}"
         raise fail("MCT0091", f"`{name}` has no argument `{key}`", argument.span, hint)
 
     def _complete(
-        self, name: str, definition: type[OpDef], operands: Sequence[Any], attributes: dict[str, Any], node: s.Call
+        self, name: str, definition: type[Op], operands: Sequence[Any], attributes: dict[str, Any], node: s.Call
     ) -> None:
-        for index, operand in enumerate(definition.operand_list()):
+        for index, operand in enumerate(definition.fields):
             missing = index >= len(operands) or operands[index] is None
             if missing and not operand.optional:
                 raise fail("MCT0090", f"`{name}` needs `{operand.name}`", node.span)
-        for key, default in definition.attributes.items():
+        for key, default in definition.defaults.items():
             if default is REQUIRED and key not in attributes:
                 raise fail("MCT0090", f"`{name}` needs `{key}`", node.span, f"add `{key} = ...`")
         if name == "constant":

@@ -106,7 +106,7 @@ def authored(span: Span, frame: Frame) -> Span:
 def _types(name: str, operands: list[Value | None]) -> list[Note]:
     from mctc.ir.op import registry
 
-    declared = registry()[name].operand_list() if name in registry() else ()
+    declared = registry()[name].fields if name in registry() else ()
     shown = [
         f"{declared[min(index, len(declared) - 1)].name}: {show_type(value.type)}"
         for index, value in enumerate(operands)

@@ -28,7 +28,7 @@ def first_undefined(
     With `rounding` also one whose operands have outgrown it.
     """
     found: list[Op] = []
-    limited = [op for op in function.ops if rounding is not None and op.definition.masks]
+    limited = [op for op in function.ops if rounding is not None and op.masks]
     needed = {value for op in limited for value in op.operands}
     held: dict[Value | None, Array] = {value: inputs[value.name] for value in function.inputs}
 
@@ -49,7 +49,7 @@ def first_undefined(
 def _outgrown(op: Op, held: Mapping[Value | None, Array]) -> bool:
     if not all(value is None or value in held for value in op.operands):
         return False  # of a state
-    return op.definition.outgrown(op.signature, *(held.get(value) for value in op.operands))
+    return op.outgrown(*(held.get(value) for value in op.operands))
 
 
 def told(op: Op) -> str:

@@ -62,7 +62,7 @@ def _folds(function: Function, foldable: Foldable) -> bool:
         if op.name in ("parameter", "constant"):
             (known if op.name == "parameter" else constants).update(op.results)
             continue
-        early = op.operands and not op.definition.effects and all(v in constants or v in known for v in op.operands)
+        early = op.operands and not op.effects and all(v in constants or v in known for v in op.operands)
         if early and (constants.issuperset(op.operands) or foldable(op)):
             return True
     return False
@@ -76,7 +76,7 @@ def _known_values(program: Program, function: Function, foldable: Foldable) -> d
             known[op.result] = _Known(parameter.recipe, parameter.name)
         elif op.name == "constant":
             known[op.result] = _Known(compose("constant", (), op.attributes), None)
-        elif op.operands and not op.definition.effects and all(v is None or v in known for v in op.operands):
+        elif op.operands and not op.effects and all(v is None or v in known for v in op.operands):
             constant = all(v is None or known[v].main is None for v in op.operands)
             if constant or foldable(op):
                 _add(op, known)

@@ -72,7 +72,7 @@ class Rewriter(Builder):
     def _alike(self, op: Op, operands: tuple[Value | None, ...]) -> tuple[Value, ...]:
         """An old op on other operands of the same types: inference would give what it gave."""
         types = tuple(result.type for result in op.results)
-        made = Op(op.definition, operands, op.attributes, types, self.origin)
+        made = type(op)(operands, op.attributes, self.origin).typed(types)
         made.verified = op.verified
         self.ops.append(made)
         return made.results

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from mctc.ir.op import OpDef
 from mctc.ir.program import Function, Op, Value
 
 LARGEST = 65504.0
@@ -37,7 +36,7 @@ def rounding(before: Function, after: Function) -> float:
 
 
 def _same(old: Op, new: Op, named: dict[Value, Value]) -> None:
-    rest = [name for name in old.attributes if name not in (*old.definition.numbers, *_held(old.definition))]
+    rest = [name for name in old.attributes if name not in (*old.numbers, *_held(type(old)))]
     same = (
         old.name == new.name
         and [v and named[v] for v in old.operands] == list(new.operands)
@@ -48,14 +47,14 @@ def _same(old: Op, new: Op, named: dict[Value, Value]) -> None:
         raise DifferenceError(f"{old.name} at {old.origin.location or old.origin.path} became another op")
 
 
-def _held(definition: type[OpDef]) -> tuple[str, ...]:
+def _held(definition: type[Op]) -> tuple[str, ...]:
     return ("value",) if definition.name == "constant" else ()
 
 
 def _numbers(old: Op, new: Op) -> Iterator[tuple[Any, Any]]:
-    for name in old.definition.numbers:
-        yield old.definition.number(old.signature, name), new.definition.number(new.signature, name)
-    for name in _held(old.definition):
+    for name in old.numbers:
+        yield old.number(name), new.number(name)
+    for name in _held(type(old)):
         yield old.attributes[name], new.attributes[name]
 
 

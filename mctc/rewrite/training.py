@@ -10,7 +10,7 @@ from mctc.rewrite.rewriter import Rewriter, rewrite
 
 def acts_in_training(program: Program) -> bool:
     """Whether an op of the program acts in training alone."""
-    return any(op.definition.outside_training for _, op in program.ops())
+    return any(op.outside_training for _, op in program.ops())
 
 
 def without_training(program: Program) -> Program:
@@ -20,7 +20,7 @@ def without_training(program: Program) -> Program:
     """
 
     def rule(op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
-        kept = op.definition.outside_training
+        kept = op.outside_training
         value = rewriter.named(op, kept) if kept else None
         return None if value is None else [value]
 

@@ -19,7 +19,7 @@ from mctc.ir.domain import MASK
 from mctc.ir.masks import mask_domains
 from mctc.ir.op import InferenceError
 from mctc.ir.ops.attention import ABSENT
-from mctc.ir.program import Function, Op, Program, State, Value, name_like, signature
+from mctc.ir.program import Function, Op, Program, State, Value, name_like
 from mctc.ir.time import POINTWISE, Recurrent, TimeBehaviour, Whole, Window
 from mctc.ir.types import Role, TensorType
 from mctc.streaming.context import VALID, Contexts, ValidFrames
@@ -237,15 +237,14 @@ class _Derivation:
         behaviour = op.along(self.role)
         if not isinstance(behaviour, Whole):
             return behaviour, attributes
-        declared = [each.name for each in op.definition.operand_list()]
+        declared = [each.name for each in op.fields]
         if behaviour.operands and not any(
             value in self.timings for name, value in zip(declared, operands) if name in behaviour.operands
         ):
             return POINTWISE, attributes
         if behaviour.bound is not None and self.longest is not None:
             attributes = {**attributes, behaviour.bound: self.longest - 1}
-            bounded = signature(op.definition, op.operands, attributes)
-            return op.definition.along(bounded, self.role), attributes
+            return type(op)(op.operands, attributes, op.origin).along(self.role), attributes
         return behaviour, attributes
 
     def _emit(self, op: Op, operands: list[Value | None], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
@@ -269,8 +268,8 @@ class _Derivation:
 
     def _defined(self, op: Op, operands: list[Value | None]) -> list[Value | None]:
         """Ones for the frames that do not exist, where the op is not finite at zero: 0 * inf would outlive the mask."""
-        for index, operand in enumerate(op.definition.operand_list()):
-            value = operands[index] if operand.name in op.definition.nonzero else None
+        for index, operand in enumerate(op.fields):
+            value = operands[index] if operand.name in op.nonzero else None
             if self.looks_ahead and value is not None and value in self.timings:
                 delay = self.timings[value].delay
                 valid = self.valid.at(self._frames(value), delay)
@@ -286,7 +285,7 @@ class _Derivation:
         return late
 
     def _window(self, op: Op, operands: list[Value | None], attributes: dict[str, Any], w: Window) -> tuple[Value, ...]:
-        declared = [o.name for o in op.definition.operand_list()]
+        declared = [o.name for o in op.fields]
         seen = (*w.operands, w.mask)
         windowed = [v for name, v in zip(declared, operands) if name in w.operands and v is not None]
         others = [v for name, v in zip(declared, operands) if name not in w.operands and v in self.timings]
@@ -333,12 +332,12 @@ class _Derivation:
     ) -> tuple[Value, ...]:
         """A state starts at zero: where the op starts from a given value, the state holds how far it is from that."""
         operands, timing = self._align(operands)
-        declared = [o.name for o in op.definition.operand_list()]
+        declared = [o.name for o in op.fields]
         if timing.delay:
             frames = next(self._frames(v) for v in operands if v is not None and v in self.timings)
             given, valid = operands[declared.index(r.mask)], self.valid.at(frames, timing.delay)
             operands[declared.index(r.mask)] = valid if given is None else self.builder.op("mul", given, valid)
-        types = [v.type for v in make(op.definition, operands, attributes, op.origin).results]
+        types = [v.type for v in make(type(op), operands, attributes, op.origin).results]
         opened = []
         for name, result in r.states:
             start, state = operands[declared.index(name)], self.contexts.recurrent(types[result], name)

@@ -45,7 +45,7 @@ class Surroundings:
         for op in function.ops:
             read = [value for value in op.operands if value is not None]
             leaf = op.name in ("parameter", "constant")
-            if leaf or (read and not op.definition.effects and all(value in known for value in read)):
+            if leaf or (read and not op.effects and all(value in known for value in read)):
                 size = sum(value.type.size for value in read)
                 if leaf or all(result.type.size <= size for result in op.results):
                     known.update(op.results)

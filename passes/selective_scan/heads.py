@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mctc.ir.op import Array
-from mctc.ir.ops.ssd import Sizes
-from mctc.ir.program import Op, Value
+from mctc.ir.ops.ssd import Sizes, Ssd
+from mctc.ir.program import Value
 from mctc.rewrite.rewriter import Rewriter
 
 CHUNK = 64  # frames; the pairs of one head then take 8 KiB in fp16
@@ -74,9 +74,9 @@ class Heads:
         return self.rewriter.constant(matrix.astype(np.float32)[None, None])
 
 
-def lower(op: Op, rewriter: Rewriter) -> tuple[Value, Value]:
+def lower(op: Ssd, rewriter: Rewriter) -> tuple[Value, Value]:
     """What an ssd op on (batch 1, channel, unit, frames) becomes: its groups one by one, joined along the channels."""
-    n, role = Sizes.of(op.signature), op.results[0].type.axes[3].role.value
+    n, role = Sizes.of(op), op.results[0].type.axes[3].role.value
     frames = op.results[0].type.shape[3]
     x, delta, a, b, c = (rewriter[v] for v in op.operands[:5] if v is not None)
     skip, h, mask = (rewriter.named(op, name) for name in ("D", "h", "mask"))

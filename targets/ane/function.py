@@ -28,7 +28,7 @@ class Name(str):
 
 
 Operand = Value | Name | str | bool | int | float | Array | Sequence[Any]
-Rule = Callable[[Op, "FunctionEmitter"], None]
+Rule = Callable[[Any, "FunctionEmitter"], None]
 
 
 class FunctionEmitter:

@@ -19,7 +19,7 @@ from mctc.targets.coreai.errors import CoreAiError
 from mctc.targets.coreai.places import debug_info
 
 Result = ca.Value | Sequence[ca.Value]
-Rule = Callable[[Op, "FunctionEmitter"], Result]
+Rule = Callable[[Any, "FunctionEmitter"], Result]
 
 
 class FunctionEmitter:

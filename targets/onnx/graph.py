@@ -22,7 +22,7 @@ from mctc.targets.onnx.weights import emit_parameter
 from mctc.weights import Weights
 
 ELEMENTS = {DType.F32: "float32", DType.F16: "float32", DType.I32: "int32", DType.BOOL: "bool"}
-Rule = Callable[[Op, "GraphEmitter"], "str | Sequence[str]"]
+Rule = Callable[[Any, "GraphEmitter"], "str | Sequence[str]"]
 
 
 class GraphEmitter:

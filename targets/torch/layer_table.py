@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mctc.ir.ops.convolution import height_axis, width_axis
+from mctc.ir.ops.convolution import Conv2d, height_axis, width_axis
 from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.norm import ChannelNorm
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.program import Op
 from mctc.ir.types import Role
 from mctc.targets.torch.expressions import Text, masked_operand
 from mctc.targets.torch.expressions.text import Expression, as_expression, call, literal
 
-Arguments = Callable[[Op], list[str]]
+Arguments = Callable[[Any], list[str]]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def layer_of(op: Op) -> LayerClass | None:
     layer = LAYERS.get(op.name)
     if layer is None or not _laid_out_for(op):
         return None
-    for declared, value in zip(op.definition.operand_list(), op.operands):
+    for declared, value in zip(op.fields, op.operands):
         if declared.name in layer.inputs or value is None:
             continue
         attribute = next((name for name, operand in layer.parameters.items() if operand == declared.name), None)
@@ -62,10 +63,10 @@ def _laid_out_for(op: Op) -> bool:
     assert first is not None, f"{op.name} has its first operand"
     if op.name == "embedding":
         return Role.UNIT in first.type.roles and first.type.roles.index(Role.UNIT) == 1
-    if op.name == "conv2d":
-        s, a = op.signature, op.attributes
-        places = (channel_axis(s, "x"), height_axis(s), width_axis(s))
-        moves = (*a["stride"], *s["weight"].shape[2:]) != (1, 1, 1, 1) or any((*a["pad"], *a["pad_feature"]))
+    if isinstance(op, Conv2d):
+        x = op.x.type
+        places = (channel_axis(x), height_axis(x), width_axis(x))
+        moves = (*op.stride, *op.weight.type.shape[2:]) != (1, 1, 1, 1) or any((*op.pad, *op.pad_feature))
         same = places[0] == 1 and not moves  # of a frame alone: which other axis is which makes no difference
         return first.type.rank == 4 and (same or places == (1, 2, 3))
     last = op.name not in ("lstm", "gru", "batch_norm") or first.type.sequence in (None, first.type.rank - 1)
@@ -124,8 +125,8 @@ def _linear(op: Op) -> list[str]:
     return [str(into), str(out), *_switched(op, "bias")]
 
 
-def _norm(op: Op) -> list[str]:
-    x = op.signature["x"]
+def _norm(op: ChannelNorm) -> list[str]:
+    x = op.x.type
     epsilon = [] if op.attributes["epsilon"] == 1e-5 else [f"eps={literal(op.attributes['epsilon'])}"]
     switched = [text for name in ("weight", "bias") if name in _declared(op) for text in _switched(op, name)]
     return [str(x.extents[1].value), *epsilon, *switched]
@@ -142,7 +143,7 @@ def _cell(op: Op) -> list[str]:
 
 
 def _declared(op: Op) -> list[str]:
-    return [declared.name for declared in op.definition.operand_list()]
+    return [declared.name for declared in op.fields]
 
 
 def _same(*names: str) -> dict[str, str]:

@@ -108,7 +108,7 @@ class Writer:
         fused = self.component.fusions.scans.get(item)
         if fused is None:
             return [value for value in item.operands if value is not None]
-        names = [operand.name for operand in item.definition.operand_list()]
+        names = [operand.name for operand in item.fields]
         given = {name: value for name, value in zip(names, item.operands) if value is not None}
         return [*({**given, "delta": fused.delta}.values()), *([fused.z] if fused.z is not None else [])]
 

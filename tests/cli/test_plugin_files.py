@@ -13,25 +13,24 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 PLUGIN = '''
 from mctc.build.target import Interface, Target, Written
-from mctc.ir.op import OpDef
+from mctc.ir.fields import operand
+from mctc.ir.op import Op
 from mctc.ir.printer import print_program
 from mctc.rewrite.base import Exact, Pass
 from mctc.rewrite.rewriter import rewrite
 
 
-class Cube(OpDef):
+class Cube(Op):
     """x * x * x."""
 
     name = "cube"
-    operands = "x"
+    x = operand()
 
-    @classmethod
-    def infer(cls, s):
-        return (s["x"],)
+    def infer(self):
+        return (self.x.type,)
 
-    @classmethod
-    def reference(cls, s, *operands):
-        return (operands[0] ** 3,)
+    def reference(self, x):
+        return (x**3,)
 
 
 class LowerCube(Pass):
@@ -46,9 +45,9 @@ class LowerCube(Pass):
 
 
 def lower(op, to):
-    if op.name != "cube":
+    if not isinstance(op, Cube):
         return None
-    x = to[op.operands[0]]
+    x = to[op.x]
     return to.op("mul", to.op("mul", x, x), x)
 
 
@@ -120,11 +119,11 @@ def test_the_target_writes_what_it_likes(mctc: Run, plugin: Path, tmp_path: Path
     ("change", "said"),
     [
         (("class Cube", "import sys; sys.exit(0)\n\n\nclass Cube"), "cubes.py can't be imported"),
-        (('return (s["x"],)', "raise SystemExit(0)"), "the plugin cubes.py fails"),
-        (('return (s["x"],)', 'return s["x"]'), "`infer` of op cube gives"),
+        (("return (self.x.type,)", "raise SystemExit(0)"), "the plugin cubes.py fails"),
+        (("return (self.x.type,)", "return self.x.type"), "`infer` of op cube gives"),
         (
-            ("class LowerCube", "    time = classmethod(lambda cls, s: 'now')\n\n\nclass LowerCube"),
-            "`time` of op cube gives",
+            ("class LowerCube", "    behaviour = lambda self: 'now'\n\n\nclass LowerCube"),
+            "`behaviour` of op cube gives",
         ),
         (("return rewrite(program, self.name, lower)", "pass"), "pass `lower-cube` of cubes.py returns None"),
         (('return Written(("program.txt",), ports)', "return None"), "target `text` of cubes.py: `write` returns None"),

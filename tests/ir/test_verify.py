@@ -10,7 +10,7 @@ import pytest
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
 from mctc.ir.location import Location, Origin
-from mctc.ir.program import Derived, Function, Op, Parameter, Program, Source, State, Value, VocabularyMap
+from mctc.ir.program import Derived, Function, Parameter, Program, Source, State, Value, VocabularyMap
 from mctc.ir.text import parse_program
 from mctc.ir.types import Axis, DType, Role, TensorType, plain
 from mctc.ir.verify import VerificationError, verify
@@ -200,8 +200,8 @@ def test_an_op_of_a_declaration_that_is_not_registered_is_named() -> None:
     builder = Builder(program, Origin(Location("a.mct", 1, 1)))
     x = Value(plain(DType.F32, 2), "x")
     builder.op("relu", x)
-    stray = type("relu", (builder.ops[0].definition,), {})
-    op = Op(stray, (x,), {}, (x.type,), builder.origin)
+    stray = type("relu", (type(builder.ops[0]),), {})
+    op = stray((x,), {}, builder.origin).typed([x.type])
     program.functions["f"] = Function("f", [x], [op], [("y", op.result)])
     with pytest.raises(VerificationError, match=r"f: relu at a\.mct:1:1: there is no op of this name"):
         verify(program)

@@ -148,7 +148,7 @@ def ir_seeds(folder: Path) -> Iterator[str]:
 
 def text_words() -> tuple[str, ...]:
     """What stands in texts: keywords, names of ops and of their attributes."""
-    names = {name for op in registry().values() for name in (op.name, *op.attributes)}
+    names = {name for op in registry().values() for name in (op.name, *op.defaults)}
     return (*" ".join(GRAMMAR).split(), "\n", *sorted(names))
 
 

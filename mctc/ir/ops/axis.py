@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from mctc.ir.op import InferenceError, OpDef, Signature
+from typing import Any
+
+from mctc.ir.fields import Attribute, RequiredOperand
+from mctc.ir.op import InferenceError, Op, axis_position
 from mctc.ir.time import POINTWISE, TimeBehaviour
-from mctc.ir.types import Axis, Role, TensorType
+from mctc.ir.types import Axis, Role
 
 
-class AxisOp(OpDef):
+class AxisOp(Op):
     """Base: attribute `axis` of operand x, or what `runs_along` says. `on_axis` is the behaviour along that axis."""
 
-    @classmethod
-    def runs_along(cls, s: Signature) -> Axis:
-        return s["x"].axes[s.axis("x")]
+    x: RequiredOperand
+    axis: Attribute[Any]
 
-    @classmethod
-    def on_axis(cls, s: Signature) -> TimeBehaviour:
-        raise InferenceError(f"{cls.name} declares no behaviour along its axis")
+    @property
+    def position(self) -> int:
+        """The position that `axis` means: a role ('time') or a position."""
+        return axis_position(self.x.type, self.axis, "x")
 
-    @classmethod
-    def along(cls, s: Signature, role: Role) -> TimeBehaviour:
-        return cls.on_axis(s) if cls.runs_along(s).role is role else POINTWISE
+    def runs_along(self) -> Axis:
+        return self.x.type.axes[self.position]
 
-    @classmethod
-    def time(cls, s: Signature) -> TimeBehaviour:
-        types: tuple[TensorType, ...] = (*s.types.values(), *s.variadic)
-        role = types[0].sequence_role
-        return POINTWISE if role is None else cls.along(s, role)
+    def on_axis(self) -> TimeBehaviour:
+        raise InferenceError(f"{self.name} declares no behaviour along its axis")
+
+    def behaviour_along(self, role: Role) -> TimeBehaviour:
+        return self.on_axis() if self.runs_along().role is role else POINTWISE
+
+    def behaviour(self) -> TimeBehaviour:
+        role = next(self.present()).type.sequence_role
+        return POINTWISE if role is None else self.behaviour_along(role)

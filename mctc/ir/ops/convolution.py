@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from math import prod
 
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare, sliding
+from mctc.ir.fields import count, operand, optional_operand, pair
+from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare, sliding
 from mctc.ir.ops.linear import channel_axis, check_bias, out_axis
 from mctc.ir.time import POINTWISE, TimeBehaviour, Whole, Window
 from mctc.ir.types import Role, TensorType
@@ -45,72 +46,67 @@ def convolve(x: Array, weight: Array, groups: int, stride: Sequence[int], dilati
     return y.reshape(n, out, h, w)
 
 
-def _window(s: Signature, kernel: int, stride: int, dilation: int, pad: Sequence[int]) -> TimeBehaviour:
+def _window(kernel: int, stride: int, dilation: int, pad: Sequence[int]) -> TimeBehaviour:
     if kernel == 1 and stride == 1:
         return POINTWISE
     right = dilation * (kernel - 1) - pad[0]
     return Window(pad[0], right, stride, ("x",), (("pad", (0, 0)),))
 
 
-def _channels(s: Signature, axis: int, groups: int) -> None:
-    into, out, have = s["weight"].extents[1], s["weight"].extents[0], s["x"].extents[axis]
+def _channels(x: TensorType, weight: TensorType, axis: int, groups: int) -> None:
+    into, out, have = weight.extents[1], weight.extents[0], x.extents[axis]
     if into * groups != have:
         raise InferenceError(f"the weight takes {groups} x {into} channels, but x has {have}", "weight")
     if out.value % groups:
         raise InferenceError(f"{out} outputs do not divide into {groups} groups", "weight")
 
 
-def _pair(s: Signature, name: str, least: int) -> tuple[int, int]:
-    values = s.ints(name)
-    if len(values) != 2 or min(values) < least:
-        raise InferenceError(f"{name} must be two numbers, each at least {least}, not {list(values)}")
-    return values[0], values[1]
-
-
 @declare
-class Conv1d(OpDef):
+class Conv1d(Op):
     """Convolution along the sequence axis; weight [out, in/groups, kernel]; `pad` = zero frames (left, right)."""
 
     name = "conv1d"
-    operands = "x weight bias?"
+    x = operand()
+    weight = operand()
+    bias = optional_operand()
     takes = FLOATS
-    attributes = {"stride": 1, "dilation": 1, "groups": 1, "pad": (0, 0)}
+    stride = count(1)
+    dilation = count(1)
+    groups = count(1)
+    pad = pair(0, (0, 0))
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        x, weight = s["x"], s["weight"]
-        channel, time = channel_axis(s, "x"), x.sequence
+    def infer(self) -> Sequence[TensorType]:
+        x, weight = self.x.type, self.weight.type
+        channel, time = channel_axis(self.x.type), x.sequence
         if time is None:
             raise InferenceError(f"{x} has no time or label axis to convolve along", "x")
         if weight.rank != 3:
             raise InferenceError(f"the weight must be [out, in/groups, kernel], not {weight}", "weight")
-        _channels(s, channel, s.count("groups"))
-        check_bias(s, weight.axes[0])
-        left, right = _pair(s, "pad", 0)
-        frames = strided_extent(
-            x.extents[time], weight.extents[2].value, s.count("stride"), s.count("dilation"), left, right
-        )
+        _channels(x, weight, channel, self.groups)
+        check_bias(self.bias, weight.axes[0])
+        left, right = self.pad
+        frames = strided_extent(x.extents[time], weight.extents[2].value, self.stride, self.dilation, left, right)
         return (x.with_extent(time, frames).with_axis(channel, out_axis(weight.axes[0])),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        x, weight, bias = operands
-        channel, time = channel_axis(s, "x"), s["x"].sequence
+    def macs(self) -> int:
+        """Every entry of the result is a sum over all but the weight's first axis."""
+        return self.result.type.size * prod(self.weight.type.shape[1:])
+
+    def reference(self, x: Array, weight: Array, bias: Array | None) -> Sequence[Array]:
+        channel, time = channel_axis(self.x.type), self.x.type.sequence
         moved = np.moveaxis(x, (channel, time), (-2, -1))  # type: ignore[arg-type]
         flat: Array = moved.reshape(-1, moved.shape[-2], 1, moved.shape[-1])
-        flat = np.pad(flat, ((0, 0), (0, 0), (0, 0), s.ints("pad")))
-        y = convolve(flat, weight[:, :, None], s.int("groups"), (1, s.int("stride")), (1, s.int("dilation")))[:, :, 0]
+        flat = np.pad(flat, ((0, 0), (0, 0), (0, 0), self.pad))
+        y = convolve(flat, weight[:, :, None], self.groups, (1, self.stride), (1, self.dilation))[:, :, 0]
         y = (y if bias is None else y + bias[:, None]).reshape(*moved.shape[:-2], y.shape[-2], y.shape[-1])
         return (np.moveaxis(y, (-2, -1), (channel, time)),)  # type: ignore[arg-type]
 
-    @classmethod
-    def time(cls, s: Signature) -> TimeBehaviour:
-        return _window(s, s["weight"].extents[2].value, s.int("stride"), s.int("dilation"), s.ints("pad"))
+    def behaviour(self) -> TimeBehaviour:
+        return _window(self.weight.type.extents[2].value, self.stride, self.dilation, self.pad)
 
 
-def width_axis(s: Signature) -> int:
+def width_axis(x: TensorType) -> int:
     """The axis that a 2-d convolution runs along as time: the sequence, or the last axis of a laid-out type without."""
-    x = s["x"]
     if x.sequence is not None:
         return x.sequence
     if x.rank == 4 and x.roles[0] is Role.BATCH and x.roles[1].is_channel and x.roles[3] is Role.UNIT:
@@ -118,10 +114,9 @@ def width_axis(s: Signature) -> int:
     raise InferenceError(f"{x} has no time or label axis to convolve along", "x")
 
 
-def height_axis(s: Signature) -> int:
+def height_axis(x: TensorType) -> int:
     """The axis that a 2-d convolution runs along besides the sequence: feature, else a unit or label axis."""
-    x = s["x"]
-    used = {channel_axis(s, "x"), width_axis(s), x.find(Role.BATCH)}
+    used = {channel_axis(x), width_axis(x), x.find(Role.BATCH)}
     rest = [i for i in range(x.rank) if i not in used]
     if len(rest) != 1:
         raise InferenceError(f"{x} must have one axis besides batch, channel and time for a 2-d convolution", "x")
@@ -129,52 +124,57 @@ def height_axis(s: Signature) -> int:
 
 
 @declare
-class Conv2d(OpDef):
+class Conv2d(Op):
     """Convolution along feature and sequence; weight [out, in/groups, kernel over feature, kernel over frames].
 
     `stride`, `dilation` = (feature, frames); `pad` = zero frames (left, right); `pad_feature` = (low, high).
     """
 
     name = "conv2d"
-    operands = "x weight bias?"
+    x = operand()
+    weight = operand()
+    bias = optional_operand()
     takes = FLOATS
-    attributes = {"stride": (1, 1), "dilation": (1, 1), "groups": 1, "pad": (0, 0), "pad_feature": (0, 0)}
+    stride = pair(1, (1, 1))
+    dilation = pair(1, (1, 1))
+    groups = count(1)
+    pad = pair(0, (0, 0))
+    pad_feature = pair(0, (0, 0))
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        x, weight = s["x"], s["weight"]
-        channel, time, height = channel_axis(s, "x"), width_axis(s), height_axis(s)
+    def infer(self) -> Sequence[TensorType]:
+        x, weight = self.x.type, self.weight.type
+        channel, time, height = channel_axis(self.x.type), width_axis(self.x.type), height_axis(self.x.type)
         if weight.rank != 4:
             raise InferenceError(
                 f"the weight must be [out, in/groups, feature kernel, frame kernel], not {weight}", "weight"
             )
-        _channels(s, channel, s.count("groups"))
-        check_bias(s, weight.axes[0])
-        (sh, st), (dh, dt) = _pair(s, "stride", 1), _pair(s, "dilation", 1)
-        rows = strided_extent(x.extents[height], weight.extents[2].value, sh, dh, *_pair(s, "pad_feature", 0))
-        frames = strided_extent(x.extents[time], weight.extents[3].value, st, dt, *_pair(s, "pad", 0))
+        _channels(x, weight, channel, self.groups)
+        check_bias(self.bias, weight.axes[0])
+        (sh, st), (dh, dt) = self.stride, self.dilation
+        rows = strided_extent(x.extents[height], weight.extents[2].value, sh, dh, *self.pad_feature)
+        frames = strided_extent(x.extents[time], weight.extents[3].value, st, dt, *self.pad)
         y = x.with_extent(height, rows).with_extent(time, frames)
         return (y.with_axis(channel, out_axis(weight.axes[0])),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        x, weight, bias = operands
-        order = (channel_axis(s, "x"), height_axis(s), width_axis(s))
+    def macs(self) -> int:
+        """Every entry of the result is a sum over all but the weight's first axis."""
+        return self.result.type.size * prod(self.weight.type.shape[1:])
+
+    def reference(self, x: Array, weight: Array, bias: Array | None) -> Sequence[Array]:
+        order = (channel_axis(self.x.type), height_axis(self.x.type), width_axis(self.x.type))
         moved = np.moveaxis(x, order, (-3, -2, -1))
         flat = moved.reshape(-1, *moved.shape[-3:])
-        flat = np.pad(flat, ((0, 0), (0, 0), s.ints("pad_feature"), s.ints("pad")))
-        y = convolve(flat, weight, s.int("groups"), s.ints("stride"), s.ints("dilation"))
+        flat = np.pad(flat, ((0, 0), (0, 0), self.pad_feature, self.pad))
+        y = convolve(flat, weight, self.groups, self.stride, self.dilation)
         y = (y if bias is None else y + bias[:, None, None]).reshape(*moved.shape[:-3], *y.shape[1:])
         return (np.moveaxis(y, (-3, -2, -1), order),)
 
-    @classmethod
-    def time(cls, s: Signature) -> TimeBehaviour:
-        return _window(s, s["weight"].extents[3].value, s.ints("stride")[1], s.ints("dilation")[1], s.ints("pad"))
+    def behaviour(self) -> TimeBehaviour:
+        return _window(self.weight.type.extents[3].value, self.stride[1], self.dilation[1], self.pad)
 
-    @classmethod
-    def along(cls, s: Signature, role: Role) -> TimeBehaviour:
+    def behaviour_along(self, role: Role) -> TimeBehaviour:
         """Labels beside time may stand where features do: then the kernel's rows run along them."""
-        rows = s["x"].axes[height_axis(s)]
-        if rows.role is role and (s["weight"].extents[2], s.ints("stride")[0]) != (Extent.of(1), 1):
+        rows = self.x.type.axes[height_axis(self.x.type)]
+        if rows.role is role and (self.weight.type.extents[2], self.stride[0]) != (Extent.of(1), 1):
             return Whole("a kernel runs along them")
-        return POINTWISE if rows.role is role else super().along(s, role)
+        return POINTWISE if rows.role is role else super().behaviour_along(role)

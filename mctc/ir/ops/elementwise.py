@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
-from mctc.ir.op import FLOATS, REQUIRED, Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.fields import element_type, number, operand
+from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.broadcast import broadcast_axes, spread
 from mctc.ir.rounding import EXACT, Rounding
 from mctc.ir.types import DType, TensorType
@@ -60,37 +60,34 @@ BINARY: dict[str, tuple[str, Callable[[Array, Array], Array]]] = {
 NONZERO = dict.fromkeys(("log", "sqrt", "rsqrt", "reciprocal"), ("x",)) | {"div": ("right",)}
 
 
-class Unary(OpDef):
-    operands = "x"
+class Unary(Op):
+    x = operand()
     takes = FLOATS
     function: Callable[[Array], Array]
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        return (s["x"],)
+    def infer(self) -> Sequence[TensorType]:
+        return (self.x.type,)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any, rounding: Rounding = EXACT) -> Sequence[Array]:
-        y = cls.function(operands[0])
-        return (rounding.gate(y) if cls.rounds else y,)
+    def reference(self, x: Array, rounding: Rounding = EXACT) -> Sequence[Array]:
+        y = self.function(x)
+        return (rounding.gate(y) if self.rounds else y,)
 
 
-class Binary(OpDef):
-    operands = "left right"
+class Binary(Op):
+    left = operand()
+    right = operand()
     takes = (*FLOATS, DType.I32)
     function: Callable[[Array, Array], Array]
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        left, right = s["left"], s["right"]
+    def infer(self) -> Sequence[TensorType]:
+        left, right = self.left.type, self.right.type
         if left.dtype is not right.dtype:
             raise InferenceError(f"the element types differ: {left.dtype.value} and {right.dtype.value}", "right")
         return (TensorType(left.dtype, broadcast_axes(left, right)),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        axes = broadcast_axes(s["left"], s["right"])
-        return (cls.function(spread(operands[0], s["left"], axes), spread(operands[1], s["right"], axes)),)
+    def reference(self, left: Array, right: Array) -> Sequence[Array]:
+        axes = broadcast_axes(self.left.type, self.right.type)
+        return (self.function(spread(left, self.left.type, axes), spread(right, self.right.type, axes)),)
 
 
 for _name, (_doc, _function) in UNARY.items():
@@ -102,66 +99,60 @@ for _name, (_doc, _binary) in BINARY.items():
 
 
 @declare
-class Scale(OpDef):
+class Scale(Op):
     """x * factor + offset with compile-time numbers: what `2 * x` and `x + 1` in a spec become."""
 
     name = "scale"
-    operands = "x"
-    attributes = {"factor": 1.0, "offset": 0.0}
+    x = operand()
+    factor = number(1.0)
+    offset = number(0.0)
     numbers = ("factor", "offset")
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        if not s["x"].dtype.is_float:
-            raise InferenceError(f"arithmetic with a number needs a floating-point tensor, not {s['x']}", "x")
-        s.float("factor"), s.float("offset")
-        return (s["x"],)
+    def infer(self) -> Sequence[TensorType]:
+        if not self.x.type.dtype.is_float:
+            raise InferenceError(f"arithmetic with a number needs a floating-point tensor, not {self.x.type}", "x")
+        return (self.x.type,)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        x = operands[0]
-        return (x * x.dtype.type(s.float("factor")) + x.dtype.type(s.float("offset")),)
+    def reference(self, x: Array) -> Sequence[Array]:
+        return (x * x.dtype.type(self.factor) + x.dtype.type(self.offset),)
 
 
 @declare
-class Clip(OpDef):
+class Clip(Op):
     """x limited to low ... high."""
 
     name = "clip"
-    operands = "x"
+    x = operand()
     takes = FLOATS
-    attributes = {"low": REQUIRED, "high": REQUIRED}
+    low = number()
+    high = number()
     numbers = ("low", "high")
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        if s.float("low") > s.float("high"):
-            raise InferenceError(f"low {s.float('low')} is above high {s.float('high')}")
-        return (s["x"],)
+    def infer(self) -> Sequence[TensorType]:
+        if self.low > self.high:
+            raise InferenceError(f"low {self.low} is above high {self.high}")
+        return (self.x.type,)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        return (np.clip(operands[0], s.float("low"), s.float("high")),)
+    def reference(self, x: Array) -> Sequence[Array]:
+        return (np.clip(x, self.low, self.high),)
 
 
 @declare
-class Cast(OpDef):
+class Cast(Op):
     """The same values with another element type."""
 
     name = "cast"
-    operands = "x"
-    attributes = {"dtype": REQUIRED}
+    x = operand()
+    dtype = element_type()
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        dtype = s.dtype("dtype")
-        bound = s["x"].bound if dtype is DType.I32 else None  # of token ids; arithmetic on numbers keeps to none
-        return (TensorType(dtype, s["x"].axes, bound),)
+    def infer(self) -> Sequence[TensorType]:
+        dtype = self.dtype
+        bound = self.x.type.bound if dtype is DType.I32 else None  # of token ids; arithmetic on numbers keeps to none
+        return (TensorType(dtype, self.x.type.axes, bound),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        array = np.asarray(operands[0])
-        if s["x"].dtype.is_float and s.dtype("dtype").is_float:  # the evaluator, not the op, sets the precision
+    def reference(self, x: Array) -> Sequence[Array]:
+        array = np.asarray(x)
+        if self.x.type.dtype.is_float and self.dtype.is_float:  # the evaluator, not the op, sets the precision
             return (array,)
-        kind = {"f32": np.float32, "f16": np.float32, "i32": np.int32, "bool": np.bool_}[s.attribute("dtype")]
+        kind = {"f32": np.float32, "f16": np.float32, "i32": np.int32, "bool": np.bool_}[self.dtype.value]
         return (array.astype(kind),)

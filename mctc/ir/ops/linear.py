@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.fields import flag, operand, optional_operand
+from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.time import POINTWISE, TimeBehaviour, Whole
 from mctc.ir.types import Axis, DType, Role, TensorType
+from mctc.ir.value import Value
 
 
-def channel_axis(s: Signature, operand: str) -> int:
-    index = s[operand].find(Role.CHANNEL)
+def channel_axis(type_: TensorType, operand: str = "x") -> int:
+    """The position of the channels. Raises InferenceError that names `operand` where there are none."""
+    index = type_.find(Role.CHANNEL)
     if index is None:
-        raise InferenceError(f"{s[operand]} has no channel axis", operand)
+        raise InferenceError(f"{type_} has no channel axis", operand)
     return index
 
 
-def check_bias(s: Signature, out: Axis) -> None:
-    if "bias" in s and s["bias"].extents != (out.extent,):
-        raise InferenceError(f"the bias has shape {s['bias']}, but there are {out.extent} outputs", "bias")
+def check_bias(bias: Value | None, out: Axis) -> None:
+    if bias is not None and bias.type.extents != (out.extent,):
+        raise InferenceError(f"the bias has shape {bias.type}, but there are {out.extent} outputs", "bias")
 
 
 def out_axis(weight: Axis) -> Axis:
@@ -30,34 +32,38 @@ def out_axis(weight: Axis) -> Axis:
 
 
 @declare
-class Linear(OpDef):
+class Linear(Op):
     """x @ weight.T + bias over the channel axis; weight [out, in], bias [out]."""
 
     name = "linear"
-    operands = "x weight bias?"
+    x = operand()
+    weight = operand()
+    bias = optional_operand()
     takes = FLOATS
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        axis = channel_axis(s, "x")
-        if s["weight"].rank != 2:
-            raise InferenceError(f"the weight must be [out, in], not {s['weight']}", "weight")
-        out, into = s["weight"].axes
-        if into.extent != s["x"].extents[axis]:
-            raise InferenceError(f"the weight takes {into.extent} channels, but x has {s['x'].extents[axis]}", "weight")
-        check_bias(s, out)
-        return (s["x"].with_axis(axis, out_axis(out)),)
+    def infer(self) -> Sequence[TensorType]:
+        axis = channel_axis(self.x.type)
+        if self.weight.type.rank != 2:
+            raise InferenceError(f"the weight must be [out, in], not {self.weight.type}", "weight")
+        out, into = self.weight.type.axes
+        if into.extent != self.x.type.extents[axis]:
+            raise InferenceError(
+                f"the weight takes {into.extent} channels, but x has {self.x.type.extents[axis]}", "weight"
+            )
+        check_bias(self.bias, out)
+        return (self.x.type.with_axis(axis, out_axis(out)),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        x, weight, bias = operands
-        axis = channel_axis(s, "x")
+    def macs(self) -> int:
+        return self.result.type.size * self.weight.type.shape[1]
+
+    def reference(self, x: Array, weight: Array, bias: Array | None) -> Sequence[Array]:
+        axis = channel_axis(self.x.type)
         y = np.moveaxis(x, axis, -1) @ weight.T
         return (np.moveaxis(y if bias is None else y + bias, -1, axis),)
 
 
 @declare
-class Embedding(OpDef):
+class Embedding(Op):
     """Rows of table [entries, width] by token id; adds a channel axis (at the channel's place in a laid-out type).
 
     `host` leaves the lookup to who calls the function, on targets whose device has no good way of it: the artifact
@@ -65,12 +71,12 @@ class Embedding(OpDef):
     """
 
     name = "embedding"
-    operands = "token table"
-    attributes = {"host": False}
+    token = operand()
+    table = operand()
+    host = flag()
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        token, table = s["token"], s["table"]
+    def infer(self) -> Sequence[TensorType]:
+        token, table = self.token.type, self.table.type
         if token.dtype is not DType.I32:
             raise InferenceError(f"token ids must be i32, not {token.dtype.value}", "token")
         if table.rank != 2:
@@ -85,10 +91,8 @@ class Embedding(OpDef):
             return (TensorType(table.dtype, (*token.axes[:at], channel, *token.axes[at + 1 :])),)
         return (TensorType(table.dtype, (*token.axes, channel)),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        token, table = operands
-        roles = s["token"].roles
+    def reference(self, token: Array, table: Array) -> Sequence[Array]:
+        roles = self.token.type.roles
         if Role.UNIT in roles:
             return (looked_up(table, token, roles.index(Role.UNIT)),)
         return (table[np.asarray(token).astype(np.int64)],)
@@ -100,33 +104,35 @@ def looked_up(table: Array, ids: Array, at: int) -> Array:
 
 
 @declare
-class MatMul(OpDef):
+class MatMul(Op):
     """Product over the last axis of left and the last but one of right; leading axes broadcast by position.
 
     `transpose_left` and `transpose_right` exchange the last two axes of an operand before that.
     """
 
     name = "matmul"
-    operands = "left right"
+    left = operand()
+    right = operand()
     takes = FLOATS
-    attributes = {"transpose_left": False, "transpose_right": False}
+    transpose_left = flag()
+    transpose_right = flag()
 
-    @classmethod
-    def turned(cls, s: Signature) -> tuple[TensorType, TensorType]:
+    def turned(self) -> tuple[TensorType, TensorType]:
         """The types of both operands as they are multiplied."""
         types = []
-        for operand in ("left", "right"):
-            type_ = s[operand]
+        for name, type_, transposed in (
+            ("left", self.left.type, self.transpose_left),
+            ("right", self.right.type, self.transpose_right),
+        ):
             if type_.rank < 2:
-                raise InferenceError(f"{type_} has less than two axes", operand)
-            if s.attribute(f"transpose_{operand}"):
+                raise InferenceError(f"{type_} has less than two axes", name)
+            if transposed:
                 type_ = type_.with_axes((*type_.axes[:-2], type_.axes[-1], type_.axes[-2]))
             types.append(type_)
         return types[0], types[1]
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        left, right = cls.turned(s)
+    def infer(self) -> Sequence[TensorType]:
+        left, right = self.turned()
         if left.extents[-1] != right.extents[-2]:
             raise InferenceError(f"cannot multiply {left} by {right}", "right")
         if left.rank < right.rank or any(
@@ -137,21 +143,20 @@ class MatMul(OpDef):
         role = left.axes[-1].role if last.role is Role.PLAIN else last.role
         return (left.with_axis(left.rank - 1, Axis(role, last.extent)),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        left, right = operands
-        left = np.swapaxes(left, -1, -2) if s.attribute("transpose_left") else left
-        right = np.swapaxes(right, -1, -2) if s.attribute("transpose_right") else right
+    def macs(self) -> int:
+        return self.result.type.size * self.left.type.shape[-2 if self.transpose_left else -1]
+
+    def reference(self, left: Array, right: Array) -> Sequence[Array]:
+        left = np.swapaxes(left, -1, -2) if self.transpose_left else left
+        right = np.swapaxes(right, -1, -2) if self.transpose_right else right
         return (np.matmul(left, right),)
 
-    @classmethod
-    def time(cls, s: Signature) -> TimeBehaviour:
-        role = s["left"].sequence_role or s["right"].sequence_role
-        return POINTWISE if role is None else cls.along(s, role)
+    def behaviour(self) -> TimeBehaviour:
+        role = self.left.type.sequence_role or self.right.type.sequence_role
+        return POINTWISE if role is None else self.behaviour_along(role)
 
-    @classmethod
-    def along(cls, s: Signature, role: Role) -> TimeBehaviour:
-        left, right = cls.turned(s)
+    def behaviour_along(self, role: Role) -> TimeBehaviour:
+        left, right = self.turned()
         pairs = right.roles[-1] is role and left.find(role) is not None
         if pairs or role in (left.roles[-1], right.roles[-2]):
             return Whole("each product sums over, or pairs, all frames; `attention` has a form with a bounded view")

@@ -5,17 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.op import Array, InferenceError, Signature
+from mctc.ir.op import Array, InferenceError
 from mctc.ir.types import Role, TensorType
+from mctc.ir.value import Value
 
 ONE = Extent.of(1)
 
 
-def check_mask(s: Signature, name: str, of: str) -> None:
-    """Raises InferenceError unless the mask is [frames] or [batch, frames] of the operand `of`; axes of 1 are free."""
-    if name not in s:
+def check_mask(given: Value | None, x: TensorType, name: str = "mask") -> None:
+    """Raises InferenceError unless a mask, operand `name`, is [frames] or [batch, frames] of x; axes of 1 are free."""
+    if given is None:
         return
-    mask, x = s[name], s[of]
+    mask = given.type
     told = [(axis.role, axis.extent) for axis in mask.axes if axis.extent != ONE]
     known = [(axis.role, axis.extent) for axis in x.axes if axis.role in (_sequence(x), Role.BATCH)]
     frames = [entry for entry in known if entry[0] is _sequence(x) and entry[1] != ONE]
@@ -40,13 +41,13 @@ def _place(mask: TensorType, axis: int, x: TensorType) -> int:
     return x.roles.index(role) if role in x.roles and mask.extents[axis] != ONE else x.rank
 
 
-def mask_along(s: Signature, name: str, of: str, mask: Array) -> Array:
-    """A mask's array with an axis for each of the operand `of`, of 1 where all its entries have one mark."""
-    order, _ = met(s[name], s[of])
-    moved = np.transpose(mask, order)
-    shape = [1] * s[of].rank
+def mask_along(mask: TensorType, x: TensorType, marks: Array) -> Array:
+    """A mask's array `marks` with an axis for each of x, of 1 where all its entries have one mark."""
+    order, _ = met(mask, x)
+    moved = np.transpose(marks, order)
+    shape = [1] * x.rank
     for axis, entries in zip(order, moved.shape):
-        place = _place(s[name], axis, s[of])
+        place = _place(mask, axis, x)
         if place < len(shape):
             shape[place] = entries
     return moved.reshape(shape)

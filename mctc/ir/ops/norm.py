@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.fields import anything, number, operand, optional_operand
+from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.rounding import EXACT, Rounding
@@ -20,26 +20,24 @@ def along(array: Array, rank: int, axis: int) -> Array:
     return array.reshape([-1 if i == axis else 1 for i in range(rank)])
 
 
-class ChannelNorm(OpDef):
+class ChannelNorm(Op):
     """Base: operands beyond x are vectors over the channels."""
 
-    attributes = {"epsilon": 1e-5}
+    x = operand()
+    epsilon = number(1e-5)
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        channels = s["x"].extents[channel_axis(s, "x")]
-        for operand in cls.operand_list()[1:]:
-            if operand.name in s and s[operand.name].extents != (channels,):
-                raise InferenceError(
-                    f"{operand.name} is {s[operand.name]}, but x has {channels} channels", operand.name
-                )
-        if s.float("epsilon") <= 0:
-            raise InferenceError(f"epsilon must be above 0, not {s.float('epsilon')}")
-        return (s["x"],)
+    def infer(self) -> Sequence[TensorType]:
+        channels = self.x.type.extents[channel_axis(self.x.type)]
+        for each in self.fields[1:]:
+            vector = self.operands[each.index]
+            if vector is not None and vector.type.extents != (channels,):
+                raise InferenceError(f"{each.name} is {vector.type}, but x has {channels} channels", each.name)
+        if self.epsilon <= 0:
+            raise InferenceError(f"epsilon must be above 0, not {self.epsilon}")
+        return (self.x.type,)
 
-    @classmethod
-    def affine(cls, s: Signature, y: Array, weight: Array | None, bias: Array | None) -> Sequence[Array]:
-        axis = channel_axis(s, "x")
+    def affine(self, y: Array, weight: Array | None, bias: Array | None) -> Sequence[Array]:
+        axis = channel_axis(self.x.type)
         y = y if weight is None else y * along(weight, y.ndim, axis)
         return (y if bias is None else y + along(bias, y.ndim, axis),)
 
@@ -49,18 +47,19 @@ class LayerNorm(ChannelNorm):
     """(x - mean) / sqrt(variance + epsilon) over the channels, times weight plus bias."""
 
     name = "layer_norm"
-    operands = "x weight? bias?"
+    weight = optional_operand()
+    bias = optional_operand()
     takes = FLOATS
     numbers = ("epsilon",)
     rounds = True
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any, rounding: Rounding = EXACT) -> Sequence[Array]:
-        x, weight, bias = operands
-        axis = channel_axis(s, "x")
+    def reference(
+        self, x: Array, weight: Array | None, bias: Array | None, rounding: Rounding = EXACT
+    ) -> Sequence[Array]:
+        axis = channel_axis(self.x.type)
         centred = x - rounding.mean(x, axis)
         variance = np.square(centred).mean(axis, keepdims=True)
-        return cls.affine(s, centred / np.sqrt(variance + s.float("epsilon")), weight, bias)
+        return self.affine(centred / np.sqrt(variance + self.epsilon), weight, bias)
 
 
 @declare
@@ -68,15 +67,13 @@ class RmsNorm(ChannelNorm):
     """x / sqrt(mean(x^2) + epsilon) over the channels, times weight."""
 
     name = "rms_norm"
-    operands = "x weight?"
+    weight = optional_operand()
     takes = FLOATS
     numbers = ("epsilon",)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        x, weight = operands
-        power = np.square(x).mean(channel_axis(s, "x"), keepdims=True)
-        return cls.affine(s, x / np.sqrt(power + s.float("epsilon")), weight, None)
+    def reference(self, x: Array, weight: Array | None) -> Sequence[Array]:
+        power = np.square(x).mean(channel_axis(self.x.type), keepdims=True)
+        return self.affine(x / np.sqrt(power + self.epsilon), weight, None)
 
 
 @declare
@@ -84,31 +81,32 @@ class BatchNorm(ChannelNorm):
     """(x - mean) / sqrt(variance + epsilon) * weight + bias with running statistics (the inference form)."""
 
     name = "batch_norm"
-    operands = "x mean variance weight? bias?"
+    mean = operand()
+    variance = operand()
+    weight = optional_operand()
+    bias = optional_operand()
     takes = FLOATS
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        x, mean, variance, weight, bias = operands
-        axis = channel_axis(s, "x")
-        scale = 1 / np.sqrt(variance + s.float("epsilon"))
-        return cls.affine(s, (x - along(mean, x.ndim, axis)) * along(scale, x.ndim, axis), weight, bias)
+    def reference(
+        self, x: Array, mean: Array, variance: Array, weight: Array | None, bias: Array | None
+    ) -> Sequence[Array]:
+        axis = channel_axis(self.x.type)
+        scale = 1 / np.sqrt(variance + self.epsilon)
+        return self.affine((x - along(mean, x.ndim, axis)) * along(scale, x.ndim, axis), weight, bias)
 
 
 class Softmaxes(AxisOp):
-    operands = "x"
+    x = operand()
     takes = FLOATS
-    attributes = {"axis": "channel"}
+    axis = anything("channel")
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        axis = s["x"].axes[s.axis("x")]
+    def infer(self) -> Sequence[TensorType]:
+        axis = self.x.type.axes[self.position]
         if axis.role.value in ("batch", "time"):
-            raise InferenceError(f"{cls.name} over the {axis.role.value} axis is not supported", "x")
-        return (s["x"],)
+            raise InferenceError(f"{self.name} over the {axis.role.value} axis is not supported", "x")
+        return (self.x.type,)
 
-    @classmethod
-    def on_axis(cls, s: Signature) -> TimeBehaviour:
+    def on_axis(self) -> TimeBehaviour:
         return Whole("it divides by a sum over all of them")
 
 
@@ -118,9 +116,8 @@ class Softmax(Softmaxes):
 
     name = "softmax"
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        x, axis = operands[0], s.axis("x")
+    def reference(self, x: Array) -> Sequence[Array]:
+        axis = self.position
         e = np.exp(x - x.max(axis, keepdims=True))
         return (e / e.sum(axis, keepdims=True),)
 
@@ -131,8 +128,7 @@ class LogSoftmax(Softmaxes):
 
     name = "log_softmax"
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        x, axis = operands[0], s.axis("x")
+    def reference(self, x: Array) -> Sequence[Array]:
+        axis = self.position
         shifted = x - x.max(axis, keepdims=True)
         return (shifted - np.log(np.exp(shifted).sum(axis, keepdims=True)),)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from mctc.ir.op import Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.fields import flag, operand
+from mctc.ir.op import Array, InferenceError, Op, declare
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.shape import ONE, laid_out
 from mctc.ir.time import TimeBehaviour, Whole
@@ -15,7 +15,7 @@ from mctc.ir.types import Axis, Role, TensorType
 
 
 @declare
-class PositionalEmbedding(OpDef):
+class PositionalEmbedding(Op):
     """y[t] = table[t] for every frame t of x; table [positions, width], with at least as many rows as x has frames.
 
     With `cyclic` the rows start again behind the last one: y[t] = table[t mod positions].
@@ -23,39 +23,36 @@ class PositionalEmbedding(OpDef):
     """
 
     name = "positional_embedding"
-    operands = "x table"
-    attributes = {"cyclic": False}
+    x = operand()
+    table = operand()
+    cyclic = flag()
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        x, table = s["x"], s["table"]
+    def infer(self) -> Sequence[TensorType]:
+        x, table = self.x.type, self.table.type
         if x.sequence is None:
             raise InferenceError(f"{x} has no time or label axis to count", "x")
         if table.rank != 2:
             raise InferenceError(f"the table must be [positions, width], not {table}", "table")
         frames, (rows, width) = x.extents[x.sequence], table.extents
-        if frames.is_static and rows.is_static and frames.value > rows.value and not s.attribute("cyclic"):
+        if frames.is_static and rows.is_static and frames.value > rows.value and not self.cyclic:
             raise InferenceError(f"x has {frames} frames, but the table has {rows} rows", "table")
-        axes = {x.sequence: x.axes[x.sequence], channel_axis(s, "x"): Axis(Role.CHANNEL, width)}
+        axes = {x.sequence: x.axes[x.sequence], channel_axis(self.x.type): Axis(Role.CHANNEL, width)}
         if laid_out(x):
             return (TensorType(table.dtype, tuple(axes.get(i, Axis(Role.UNIT, ONE)) for i in range(x.rank))),)
         return (TensorType(table.dtype, tuple(axes[i] for i in sorted(axes))),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        x, table = operands
-        sequence, channel = s["x"].sequence, channel_axis(s, "x")
+    def reference(self, x: Array, table: Array) -> Sequence[Array]:
+        sequence, channel = self.x.type.sequence, channel_axis(self.x.type)
         assert sequence is not None
         frames = np.shape(x)[sequence]
-        if s.attribute("cyclic"):
+        if self.cyclic:
             table = np.take(table, np.arange(frames) % len(table), axis=0)
         if frames > len(table):
             raise InferenceError(f"x has {frames} frames, but the table has {len(table)} rows", "table")
         rows = table[:frames] if sequence < channel else table[:frames].T
-        if not laid_out(s["x"]):
+        if not laid_out(self.x.type):
             return (rows,)
-        return (np.expand_dims(rows, tuple(i for i in range(s["x"].rank) if i not in (sequence, channel))),)
+        return (np.expand_dims(rows, tuple(i for i in range(self.x.type.rank) if i not in (sequence, channel))),)
 
-    @classmethod
-    def time(cls, s: Signature) -> TimeBehaviour:
+    def behaviour(self) -> TimeBehaviour:
         return Whole("it counts frames from the first one, and a table ends where a stream goes on", ("x",))

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.fields import operand, optional_operand
+from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.elementwise import sigmoid
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.mask import check_mask, mask_along
@@ -29,54 +30,62 @@ def state_type(x: TensorType, channels: Extent) -> TensorType:
     return y.with_axes(axis for i, axis in enumerate(y.axes) if i != time)
 
 
-def check_state(s: Signature, operand: str, expected: TensorType) -> None:
-    if operand in s and s[operand] != expected:
-        raise InferenceError(f"{operand} must be {expected}, not {s[operand]}", operand)
+def check_state(op: Op, operand: str, expected: TensorType) -> None:
+    state = op.operand(operand)
+    if state is not None and state.type != expected:
+        raise InferenceError(f"{operand} must be {expected}, not {state.type}", operand)
 
 
-class Cell(OpDef):
+class Cell(Op):
     """Base: x [.., T, I] to y [.., T, H]; weights stack the gates along their first axis."""
 
+    x = operand()
+    weight_ih = operand()
+    weight_hh = operand()
     rounds = True
     stacked: int  # gates, along the first axis of the weights
     hidden: tuple[str, ...]
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        x, into, recurrent = s["x"], s["weight_ih"], s["weight_hh"]
-        at = channel_axis(s, "x")
+    def infer(self) -> Sequence[TensorType]:
+        x, into, recurrent = self.x.type, self.weight_ih.type, self.weight_hh.type
+        at = channel_axis(self.x.type)
         if x.sequence is None:
             raise InferenceError(f"{x} has no time or label axis to run along", "x")
-        if recurrent.rank != 2 or recurrent.extents[0] != recurrent.extents[1] * cls.stacked:
-            raise InferenceError(f"weight_hh must be [{cls.stacked} * hidden, hidden], not {recurrent}", "weight_hh")
+        if recurrent.rank != 2 or recurrent.extents[0] != recurrent.extents[1] * self.stacked:
+            raise InferenceError(f"weight_hh must be [{self.stacked} * hidden, hidden], not {recurrent}", "weight_hh")
         hidden = recurrent.extents[1]
-        if into.extents != (hidden * cls.stacked, x.extents[at]):
+        if into.extents != (hidden * self.stacked, x.extents[at]):
             raise InferenceError(
-                f"weight_ih must be [{hidden * cls.stacked}, {x.extents[at]}], not {into}", "weight_ih"
+                f"weight_ih must be [{hidden * self.stacked}, {x.extents[at]}], not {into}", "weight_ih"
             )
-        for bias in ("bias", "bias_ih", "bias_hh"):
-            if bias in s and s[bias].extents != (hidden * cls.stacked,):
-                raise InferenceError(f"{bias} must be [{hidden * cls.stacked}], not {s[bias]}", bias)
-        check_mask(s, "mask", "x")
+        for name in ("bias", "bias_ih", "bias_hh"):
+            bias = self.operand(name)
+            if bias is not None and bias.type.extents != (hidden * self.stacked,):
+                raise InferenceError(f"{name} must be [{hidden * self.stacked}], not {bias.type}", name)
+        check_mask(self.operand("mask"), x)
         state = state_type(x, hidden)
-        for name in cls.hidden:
-            check_state(s, name, state)
-        return (x.with_axis(at, Axis(Role.CHANNEL, hidden)), *[state] * len(cls.hidden))
+        for name in self.hidden:
+            check_state(self, name, state)
+        return (x.with_axis(at, Axis(Role.CHANNEL, hidden)), *[state] * len(self.hidden))
 
-    @classmethod
-    def time(cls, s: Signature) -> TimeBehaviour:
-        return Recurrent(tuple((name, i + 1) for i, name in enumerate(cls.hidden)), "mask")
+    def macs(self) -> int:
+        """Both matrices of gates, once a frame."""
+        return (
+            self.result.type.size
+            // self.weight_hh.type.shape[1]
+            * (self.weight_ih.type.size + self.weight_hh.type.size)
+        )
 
-    @classmethod
-    def run(
-        cls, s: Signature, x: Array, states: Sequence[Array | None], mask: Array | None, step: Any
-    ) -> Sequence[Array]:
+    def behaviour(self) -> TimeBehaviour:
+        return Recurrent(tuple((name, i + 1) for i, name in enumerate(self.hidden)), "mask")
+
+    def run(self, x: Array, states: Sequence[Array | None], mask: Array | None, step: Any) -> Sequence[Array]:
         """Runs `step(frame, states) -> states` over the frames of x; frames have shape [..., channels]."""
-        at, time = channel_axis(s, "x"), s["x"].sequence
+        at, time = channel_axis(self.x.type), self.x.type.sequence
         assert time is not None
         frames = np.moveaxis(x, (time, at), (0, -1))
-        hidden = s["weight_hh"].extents[1].value
-        keep_unit = laid_out(s["x"])
+        hidden = self.weight_hh.type.extents[1].value
+        keep_unit = laid_out(self.x.type)
         carried = []
         for state in states:
             if state is None:
@@ -84,7 +93,8 @@ class Cell(OpDef):
                 continue
             kept = np.take(state, 0, axis=time) if keep_unit else state
             carried.append(np.moveaxis(kept, at if not (at > time) else at - 1, -1))
-        marks = np.ones([1] * x.ndim) if mask is None else mask_along(s, "mask", "x", mask)
+        told = self.operand("mask")
+        marks = np.ones([1] * x.ndim) if mask is None or told is None else mask_along(told.type, self.x.type, mask)
         exists = np.broadcast_to(np.moveaxis(marks, (time, at), (0, -1)) != 0, (*frames.shape[:-1], 1))
         outputs = []
         for frame, mark in zip(frames, exists):
@@ -104,13 +114,24 @@ class Lstm(Cell):
     """
 
     name = "lstm"
-    operands = "x weight_ih weight_hh bias? h? c? mask?"
+    bias = optional_operand()
+    h = optional_operand()
+    c = optional_operand()
+    mask = optional_operand()
     takes = FLOATS
     stacked, hidden = 4, ("h", "c")
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any, rounding: Rounding = EXACT) -> Sequence[Array]:
-        x, weight_ih, weight_hh, bias, h0, c0, mask = operands
+    def reference(
+        self,
+        x: Array,
+        weight_ih: Array,
+        weight_hh: Array,
+        bias: Array | None,
+        h0: Array | None,
+        c0: Array | None,
+        mask: Array | None,
+        rounding: Rounding = EXACT,
+    ) -> Sequence[Array]:
 
         def step(frame: Array, states: Sequence[Array]) -> list[Array]:
             h, c = states
@@ -119,7 +140,7 @@ class Lstm(Cell):
             c = rounding.gate(sigmoid(f)) * c + rounding.gate(sigmoid(i)) * np.tanh(g)
             return [rounding.gate(sigmoid(o)) * np.tanh(c), c]
 
-        return cls.run(s, x, (h0, c0), mask, step)
+        return self.run(x, (h0, c0), mask, step)
 
 
 @declare
@@ -130,13 +151,24 @@ class Gru(Cell):
     """
 
     name = "gru"
-    operands = "x weight_ih weight_hh bias_ih? bias_hh? h? mask?"
+    bias_ih = optional_operand()
+    bias_hh = optional_operand()
+    h = optional_operand()
+    mask = optional_operand()
     takes = FLOATS
     stacked, hidden = 3, ("h",)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any, rounding: Rounding = EXACT) -> Sequence[Array]:
-        x, weight_ih, weight_hh, bias_ih, bias_hh, h0, mask = operands
+    def reference(
+        self,
+        x: Array,
+        weight_ih: Array,
+        weight_hh: Array,
+        bias_ih: Array | None,
+        bias_hh: Array | None,
+        h0: Array | None,
+        mask: Array | None,
+        rounding: Rounding = EXACT,
+    ) -> Sequence[Array]:
 
         def step(frame: Array, states: Sequence[Array]) -> list[Array]:
             (h,) = states
@@ -145,4 +177,4 @@ class Gru(Cell):
             r, z = rounding.gate(sigmoid(from_x[0] + from_h[0])), rounding.gate(sigmoid(from_x[1] + from_h[1]))
             return [(1 - z) * np.tanh(from_x[2] + r * from_h[2]) + z * h]
 
-        return cls.run(s, x, (h0,), mask, step)
+        return self.run(x, (h0,), mask, step)

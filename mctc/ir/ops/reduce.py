@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.op import FLOATS, REQUIRED, Array, Signature, declare
+from mctc.ir.fields import anything, operand
+from mctc.ir.op import FLOATS, Array, declare
 from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.time import TimeBehaviour, Whole
@@ -23,24 +23,21 @@ TABLE: dict[str, tuple[str, Callable[..., Array]]] = {
 
 
 class Reduce(AxisOp):
-    operands = "x"
+    x = operand()
     takes = FLOATS
-    attributes = {"axis": REQUIRED}
+    axis = anything()
     function: Callable[..., Array]
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        x, axis = s["x"], s.axis("x")
+    def infer(self) -> Sequence[TensorType]:
+        x, axis = self.x.type, self.position
         if laid_out(x) and x.axes[axis].role is Role.FEATURE:
             return (x.with_axis(axis, Axis(Role.UNIT, Extent.of(1))),)
         return (x.with_extent(axis, 1),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        return (cls.function(operands[0], axis=s.axis("x"), keepdims=True),)
+    def reference(self, x: Array) -> Sequence[Array]:
+        return (self.function(x, axis=self.position, keepdims=True),)
 
-    @classmethod
-    def on_axis(cls, s: Signature) -> TimeBehaviour:
+    def on_axis(self) -> TimeBehaviour:
         return Whole("it reduces over the whole utterance")
 
 

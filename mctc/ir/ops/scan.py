@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.op import FLOATS, Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.fields import operand, optional_operand
+from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.mask import check_mask, mask_along
 from mctc.ir.ops.recurrent import check_state
@@ -17,6 +17,7 @@ from mctc.ir.time import Recurrent, TimeBehaviour
 from mctc.ir.types import Axis, Role, TensorType
 
 AXES = (Role.BATCH, Role.UNIT)  # beside frames and channels
+MACS_PER_STATE = 3  # for an entry of a scan's state and a frame
 
 
 def scan_state_type(x: TensorType, states: Extent) -> TensorType:
@@ -42,7 +43,7 @@ def check_one_sequence(x: TensorType) -> None:
 
 
 @declare
-class SelectiveScan(OpDef):
+class SelectiveScan(Op):
     """h(t) = exp(delta(t) * A) * h(t-1) + delta(t) * B(t) * x(t);  y(t) = sum over n of C(t) * h(t) + D * x(t).
 
     x, delta [.., T, D]; A [D, N]; B, C [.., T, N] (N as channels); D [D]; state h [batch, D, N]. Results y and h.
@@ -51,38 +52,52 @@ class SelectiveScan(OpDef):
     """
 
     name = "selective_scan"
-    operands = "x delta A B C D? h? mask?"
+    x = operand()
+    delta = operand()
+    A = operand()
+    B = operand()
+    C = operand()
+    D = optional_operand()
+    h = optional_operand()
+    mask = optional_operand()
     takes = FLOATS
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        x, at = s["x"], channel_axis(s, "x")
+    def infer(self) -> Sequence[TensorType]:
+        x, at = self.x.type, channel_axis(self.x.type)
         if x.sequence is None:
             raise InferenceError(f"{x} has no time or label axis to scan along", "x")
         check_one_sequence(x)
-        if s["delta"].extents != x.extents:
-            raise InferenceError(f"delta must have the shape of x, {x}, not {s['delta']}", "delta")
-        if s["A"].rank != 2 or s["A"].extents[0] != x.extents[at]:
-            raise InferenceError(f"A must be [{x.extents[at]}, states], not {s['A']}", "A")
-        states = s["A"].extents[1]
-        for name in ("B", "C"):
-            if s[name] != x.with_axis(at, Axis(Role.CHANNEL, states)):
-                raise InferenceError(f"{name} must have {states} channels and the frames of x, not {s[name]}", name)
-        if "D" in s and s["D"].extents != (x.extents[at],):
-            raise InferenceError(f"D must be [{x.extents[at]}], not {s['D']}", "D")
+        if self.delta.type.extents != x.extents:
+            raise InferenceError(f"delta must have the shape of x, {x}, not {self.delta.type}", "delta")
+        if self.A.type.rank != 2 or self.A.type.extents[0] != x.extents[at]:
+            raise InferenceError(f"A must be [{x.extents[at]}, states], not {self.A.type}", "A")
+        states = self.A.type.extents[1]
+        for name, type_ in (("B", self.B.type), ("C", self.C.type)):
+            if type_ != x.with_axis(at, Axis(Role.CHANNEL, states)):
+                raise InferenceError(f"{name} must have {states} channels and the frames of x, not {type_}", name)
+        if self.D is not None and self.D.type.extents != (x.extents[at],):
+            raise InferenceError(f"D must be [{x.extents[at]}], not {self.D.type}", "D")
         state = scan_state_type(x, states)
-        check_state(s, "h", state)
-        check_mask(s, "mask", "x")
+        check_state(self, "h", state)
+        check_mask(self.mask, x)
         return (x, state)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        x, delta, a, b, c, d, h, mask = operands
-        at, time = channel_axis(s, "x"), s["x"].sequence
+    def reference(
+        self,
+        x: Array,
+        delta: Array,
+        a: Array,
+        b: Array,
+        c: Array,
+        d: Array | None,
+        h: Array | None,
+        mask: Array | None,
+    ) -> Sequence[Array]:
+        at, time = channel_axis(self.x.type), self.x.type.sequence
         assert time is not None
         u, dt, b, c = (np.moveaxis(v, (time, at), (0, -1)) for v in (x, delta, b, c))  # T, rest, D or N
-        if mask is not None:
-            dt = dt * np.moveaxis(mask_along(s, "mask", "x", mask), (time, at), (0, -1))
+        if self.mask is not None and mask is not None:
+            dt = dt * np.moveaxis(mask_along(self.mask.type, self.x.type, mask), (time, at), (0, -1))
         shape = (*u.shape[1:], a.shape[1])
         carried = np.zeros(shape, u.dtype) if h is None else h.reshape(shape)
         outputs = np.empty_like(u)
@@ -91,10 +106,14 @@ class SelectiveScan(OpDef):
             outputs[t] = np.einsum("...dn,...n->...d", carried, c[t])
         y = outputs if d is None else outputs + u * d
         state = carried.reshape(carried.shape[0], *([1] * 0), *carried.shape[-2:]) if carried.ndim > 2 else carried
-        if laid_out(s["x"]):
+        if laid_out(self.x.type):
             state = state[:, :, None, :]
         return (np.moveaxis(y, (0, -1), (time, at)), state)
 
-    @classmethod
-    def time(cls, s: Signature) -> TimeBehaviour:
+    def macs(self) -> int:
+        """The decayed state, the product of input and B that is added to it, and the product with C; and D's."""
+        size = self.result.type.size
+        return MACS_PER_STATE * size * self.A.type.shape[1] + (0 if self.D is None else size)
+
+    def behaviour(self) -> TimeBehaviour:
         return Recurrent((("h", 1),), "mask")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from mctc.ir.dims import Extent, ExtentError
-from mctc.ir.op import REQUIRED, Array, InferenceError, OpDef, Signature, axis_position, declare, role_named
+from mctc.ir.fields import anything, limit, number, operand, variadic_operand, whole, wholes
+from mctc.ir.op import Array, InferenceError, Op, axis_position, declare, role_named
 from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.time import POINTWISE, TimeBehaviour, Whole, Window
@@ -37,12 +37,14 @@ class Split(AxisOp):
     """Consecutive parts along `axis`: `parts` equal ones, or one per entry of `sizes`."""
 
     name = "split"
-    operands = "x"
-    attributes = {"parts": 0, "sizes": (), "axis": "channel"}
+    x = operand()
+    parts = whole(0)
+    sizes = wholes(())
+    axis = anything("channel")
 
-    @classmethod
-    def sizes(cls, s: Signature) -> tuple[Extent, ...]:
-        extent, parts, sizes = s["x"].extents[s.axis("x")], s.int("parts"), s.ints("sizes")
+    def extents(self) -> tuple[Extent, ...]:
+        """Of the parts along the axis."""
+        extent, parts, sizes = self.x.type.extents[self.position], self.parts, self.sizes
         if bool(parts) == bool(sizes) or parts < 0 or any(size < 1 for size in sizes):
             raise InferenceError("split needs either a number of equal parts or a list of sizes, each at least 1")
         if sizes:
@@ -53,19 +55,16 @@ class Split(AxisOp):
             raise InferenceError(f"{extent} does not divide into {parts} equal parts", "x")
         return (extent / parts,) * parts
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        return [s["x"].with_extent(s.axis("x"), size) for size in cls.sizes(s)]
+    def infer(self) -> Sequence[TensorType]:
+        return [self.x.type.with_extent(self.position, size) for size in self.extents()]
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        x, axis = operands[0], s.axis("x")
-        if s.int("parts"):
-            return np.split(x, s.int("parts"), axis)
-        return np.split(x, np.cumsum(s.ints("sizes"))[:-1], axis)
+    def reference(self, x: Array) -> Sequence[Array]:
+        axis = self.position
+        if self.parts:
+            return np.split(x, self.parts, axis)
+        return np.split(x, np.cumsum(self.sizes)[:-1], axis)
 
-    @classmethod
-    def on_axis(cls, s: Signature) -> TimeBehaviour:
+    def on_axis(self) -> TimeBehaviour:
         return Whole("it cuts the utterance into parts")
 
 
@@ -74,20 +73,20 @@ class Concat(AxisOp):
     """Operands joined along `axis`; the other axes must be equal."""
 
     name = "concat"
-    operands = "xs*"
-    attributes = {"axis": "channel"}
+    xs = variadic_operand()
+    axis = anything("channel")
 
-    @classmethod
-    def position(cls, s: Signature) -> int:
-        return axis_position(s.variadic[0], s.attribute("axis"), "xs")
-
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        if not s.variadic:
+    @property
+    def position(self) -> int:
+        if not self.xs:
             raise InferenceError("concat needs at least one tensor")
-        first, axis, total = s.variadic[0], cls.position(s), Extent.of(0)
+        return axis_position(self.xs[0].type, self.axis, "xs")
+
+    def infer(self) -> Sequence[TensorType]:
+        axis, types, total = self.position, [value.type for value in self.xs], Extent.of(0)
+        first = types[0]
         axes = list(first.axes)
-        for other in s.variadic:
+        for other in types:
             if other.rank != first.rank or other.dtype is not first.dtype:
                 raise InferenceError(f"cannot join {first} and {other}", "xs")
             for i, (a, b) in enumerate(zip(axes, other.axes)):
@@ -97,17 +96,14 @@ class Concat(AxisOp):
             total = total + other.extents[axis]
         return (first.with_axes([*axes[:axis], Axis(axes[axis].role, total), *axes[axis + 1 :]]),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        return (np.concatenate(operands[0], cls.position(s)),)
+    def reference(self, xs: Sequence[Array]) -> Sequence[Array]:
+        return (np.concatenate(xs, self.position),)
 
-    @classmethod
-    def runs_along(cls, s: Signature) -> Axis:
-        return s.variadic[0].axes[cls.position(s)]
+    def runs_along(self) -> Axis:
+        return self.xs[0].type.axes[self.position]
 
-    @classmethod
-    def on_axis(cls, s: Signature) -> TimeBehaviour:
-        return Whole("it joins sequences end to end") if len(s.variadic) > 1 else POINTWISE
+    def on_axis(self) -> TimeBehaviour:
+        return Whole("it joins sequences end to end") if len(self.xs) > 1 else POINTWISE
 
 
 @declare
@@ -115,13 +111,15 @@ class Slice(AxisOp):
     """Entries begin, begin + stride, ... before end along `axis`. end None means to the end."""
 
     name = "slice"
-    operands = "x"
-    attributes = {"axis": REQUIRED, "begin": 0, "end": None, "stride": 1}
+    x = operand()
+    axis = anything()
+    begin = whole(0)
+    end = limit()
+    stride = whole(1)
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        x, axis = s["x"], s.axis("x")
-        begin, end, stride, extent = s.int("begin"), s.limit("end"), s.int("stride"), s["x"].extents[s.axis("x")]
+    def infer(self) -> Sequence[TensorType]:
+        x, axis = self.x.type, self.position
+        begin, end, stride, extent = self.begin, self.end, self.stride, self.x.type.extents[self.position]
         if stride < 1 or begin < 0 or (end is not None and end <= begin):
             raise InferenceError(f"the slice {begin}:{end}:{stride} is empty or runs backwards")
         if end is None and begin == 0:
@@ -135,16 +133,14 @@ class Slice(AxisOp):
             raise InferenceError(f"the slice {begin}:{end} is outside of an axis of {have}", "x")
         return (x.with_extent(axis, -(-((have if end is None else end) - begin) // stride)),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        index: list[slice] = [slice(None)] * operands[0].ndim
-        index[s.axis("x")] = slice(s.int("begin"), s.attribute("end"), s.int("stride"))
-        return (operands[0][tuple(index)],)
+    def reference(self, x: Array) -> Sequence[Array]:
+        index: list[slice] = [slice(None)] * x.ndim
+        index[self.position] = slice(self.begin, self.end, self.stride)
+        return (x[tuple(index)],)
 
-    @classmethod
-    def on_axis(cls, s: Signature) -> TimeBehaviour:
-        if s.int("begin") == 0 and s.attribute("end") is None:
-            return POINTWISE if s.int("stride") == 1 else Window(0, 0, s.int("stride"), ("x",), ())
+    def on_axis(self) -> TimeBehaviour:
+        if self.begin == 0 and self.end is None:
+            return POINTWISE if self.stride == 1 else Window(0, 0, self.stride, ("x",), ())
         return Whole("it cuts out a part of the utterance")
 
 
@@ -153,25 +149,25 @@ class Pad(AxisOp):
     """`before` and `after` entries of `value` added along `axis`."""
 
     name = "pad"
-    operands = "x"
-    attributes = {"axis": REQUIRED, "before": 0, "after": 0, "value": 0.0}
+    x = operand()
+    axis = anything()
+    before = whole(0)
+    after = whole(0)
+    value = number(0.0)
     numbers = ("value",)
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        if min(s.int("before"), s.int("after")) < 0:
+    def infer(self) -> Sequence[TensorType]:
+        if min(self.before, self.after) < 0:
             raise InferenceError("padding cannot be negative")
-        axis = s.axis("x")
-        return (s["x"].with_extent(axis, s["x"].extents[axis] + s.int("before") + s.int("after")),)
+        axis = self.position
+        return (self.x.type.with_extent(axis, self.x.type.extents[axis] + self.before + self.after),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        widths = [(0, 0)] * operands[0].ndim
-        widths[s.axis("x")] = (s.int("before"), s.int("after"))
-        return (np.pad(operands[0], widths, constant_values=s.float("value")),)
+    def reference(self, x: Array) -> Sequence[Array]:
+        widths = [(0, 0)] * x.ndim
+        widths[self.position] = (self.before, self.after)
+        return (np.pad(x, widths, constant_values=self.value),)
 
-    @classmethod
-    def on_axis(cls, s: Signature) -> TimeBehaviour:
+    def on_axis(self) -> TimeBehaviour:
         return Whole("it pads the utterance")
 
 
@@ -188,39 +184,35 @@ def stated_axes(stated: object) -> tuple[Axis, ...]:
 
 
 @declare
-class Reshape(OpDef):
+class Reshape(Op):
     """The same entries in row-major order under other axes: `axes` is a tuple of (role, extent)."""
 
     name = "reshape"
-    operands = "x"
-    attributes = {"axes": REQUIRED}
+    x = operand()
+    axes = anything()
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        axes = stated_axes(s.attribute("axes"))
-        have, want = product(s["x"].extents), product(axis.extent for axis in axes)
+    def infer(self) -> Sequence[TensorType]:
+        axes = stated_axes(self.axes)
+        have, want = product(self.x.type.extents), product(axis.extent for axis in axes)
         if have != want:
-            raise InferenceError(f"{s['x']} has {have} entries, the new shape {want}", "x")
-        return (s["x"].with_axes(axes),)
+            raise InferenceError(f"{self.x.type} has {have} entries, the new shape {want}", "x")
+        return (self.x.type.with_axes(axes),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        axes = [Extent.of(extent) for _, extent in s.attribute("axes")]
+    def reference(self, x: Array) -> Sequence[Array]:
+        axes = [Extent.of(extent) for _, extent in self.axes]
         bound = {
             e.terms[0][0][0]: int(n / e.terms[0][1])
-            for e, n in zip(s["x"].extents, operands[0].shape)
+            for e, n in zip(self.x.type.extents, x.shape)
             if not e.is_static and len(e.terms) == 1 and len(e.terms[0][0]) == 1
         }
-        return (operands[0].reshape([extent.substitute(bound).value for extent in axes]),)
+        return (x.reshape([extent.substitute(bound).value for extent in axes]),)
 
-    @classmethod
-    def time(cls, s: Signature) -> TimeBehaviour:
-        return cls.along(s, s["x"].sequence_role or Role.TIME)
+    def behaviour(self) -> TimeBehaviour:
+        return self.behaviour_along(self.x.type.sequence_role or Role.TIME)
 
-    @classmethod
-    def along(cls, s: Signature, role: Role) -> TimeBehaviour:
+    def behaviour_along(self, role: Role) -> TimeBehaviour:
         """Frames stay frames, or `factor` consecutive ones are stacked into one (a window that starts at its frame)."""
-        x, y = s["x"], cls.infer(s)[0]
+        x, y = self.x.type, self.infer()[0]
         before, after = x.find(role), y.find(role)
         if before is None or (x.extents[before] == ONE and after is None):
             return POINTWISE
@@ -233,39 +225,36 @@ class Reshape(OpDef):
 
 
 @declare
-class Transpose(OpDef):
+class Transpose(Op):
     """Axes in another order."""
 
     name = "transpose"
-    operands = "x"
-    attributes = {"order": REQUIRED}
+    x = operand()
+    order = wholes()
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        order = s.ints("order")
-        if sorted(order) != list(range(s["x"].rank)):
-            raise InferenceError(f"{list(order)} is not an order of the {s['x'].rank} axes of {s['x']}", "x")
-        return (s["x"].with_axes(s["x"].axes[i] for i in order),)
+    def infer(self) -> Sequence[TensorType]:
+        order = self.order
+        if sorted(order) != list(range(self.x.type.rank)):
+            raise InferenceError(f"{list(order)} is not an order of the {self.x.type.rank} axes of {self.x.type}", "x")
+        return (self.x.type.with_axes(self.x.type.axes[i] for i in order),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        return (operands[0].transpose(s.ints("order")),)
+    def reference(self, x: Array) -> Sequence[Array]:
+        return (x.transpose(self.order),)
 
 
 @declare
-class SplitChannels(OpDef):
+class SplitChannels(Op):
     """Channel g*F + f becomes channel g, feature f: `groups` channels of F = channels / groups features.
 
     A unit axis takes the feature if there is one (laid-out types); else the feature stands before the channel.
     """
 
     name = "split_channels"
-    operands = "x"
-    attributes = {"groups": 1}
+    x = operand()
+    groups = whole(1)
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        x, groups, at = s["x"], s.int("groups"), channel_axis(s, "x")
+    def infer(self) -> Sequence[TensorType]:
+        x, groups, at = self.x.type, self.groups, channel_axis(self.x.type)
         channels = x.extents[at].value
         if groups < 1 or channels % groups:
             raise InferenceError(f"{channels} channels do not divide into {groups} groups", "x")
@@ -277,27 +266,25 @@ class SplitChannels(OpDef):
             return (y.with_axis(x.roles.index(Role.UNIT), feature),)
         return (y.with_axes((*y.axes[:at], feature, *y.axes[at:])),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        x, at, groups = operands[0], channel_axis(s, "x"), s.int("groups")
+    def reference(self, x: Array) -> Sequence[Array]:
+        at, groups = channel_axis(self.x.type), self.groups
         parts = x.reshape(*x.shape[:at], groups, x.shape[at] // groups, *x.shape[at + 1 :])  # channel at, feature at+1
-        if Role.UNIT in s["x"].roles:
-            unit = s["x"].roles.index(Role.UNIT)
+        if Role.UNIT in self.x.type.roles:
+            unit = self.x.type.roles.index(Role.UNIT)
             parts = np.take(parts, 0, axis=unit + 1 if unit > at else unit)
             return (np.moveaxis(parts, at + 1 if unit > at else at, unit),)
         return (np.swapaxes(parts, at, at + 1),)
 
 
 @declare
-class MergeChannels(OpDef):
+class MergeChannels(Op):
     """The inverse of split_channels: channel g, feature f becomes channel g*F + f."""
 
     name = "merge_channels"
-    operands = "x"
+    x = operand()
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        x, at, feature = s["x"], channel_axis(s, "x"), s["x"].find(Role.FEATURE)
+    def infer(self) -> Sequence[TensorType]:
+        x, at, feature = self.x.type, channel_axis(self.x.type), self.x.type.find(Role.FEATURE)
         if feature is None:
             raise InferenceError(f"{x} has no feature axis to merge into the channels", "x")
         y = x.with_extent(at, x.extents[at] * x.extents[feature])
@@ -305,13 +292,12 @@ class MergeChannels(OpDef):
             return (y.with_axis(feature, Axis(Role.UNIT, Extent.of(1))),)
         return (y.with_axes(axis for i, axis in enumerate(y.axes) if i != feature),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        x, at, feature = operands[0], channel_axis(s, "x"), s["x"].find(Role.FEATURE)
+    def reference(self, x: Array) -> Sequence[Array]:
+        at, feature = channel_axis(self.x.type), self.x.type.find(Role.FEATURE)
         moved = np.moveaxis(x, (at, feature), (-2, -1))  # type: ignore[arg-type]
         merged = moved.reshape(*moved.shape[:-2], -1)
         assert feature is not None
-        if laid_out(s["x"]):
+        if laid_out(self.x.type):
             merged = np.expand_dims(merged, -1)
             return (np.moveaxis(merged, (-2, -1), (at, feature)),)
         return (np.moveaxis(merged, -1, at - 1 if feature < at else at),)
@@ -327,18 +313,14 @@ class Reverse(AxisOp):
     """Entries in reverse order along `axis`."""
 
     name = "reverse"
-    operands = "x"
-    attributes = {"axis": "time"}
+    x = operand()
+    axis = anything("time")
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        s.axis("x")
-        return (s["x"],)
+    def infer(self) -> Sequence[TensorType]:
+        return (self.x.type.with_extent(self.position, self.x.type.extents[self.position]),)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        return (np.flip(operands[0], s.axis("x")),)
+    def reference(self, x: Array) -> Sequence[Array]:
+        return (np.flip(x, self.position),)
 
-    @classmethod
-    def on_axis(cls, s: Signature) -> TimeBehaviour:
+    def on_axis(self) -> TimeBehaviour:
         return Whole("it starts from the last frame")

@@ -8,27 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from mctc.ir.op import FLOATS, REQUIRED, Array, InferenceError, OpDef, Signature, declare
+from mctc.ir.fields import Attribute, anything, operand, probability
+from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.types import Role, TensorType
 
 
-class Training(OpDef):
+class Training(Op):
     """Base of these ops: `rate` is the probability with which each of them acts."""
 
     takes = FLOATS
     effects = True  # two draws are never one
 
-    @classmethod
-    def rate(cls, s: Signature) -> float:
-        """The probability. Raises InferenceError where it is none, or 1: nothing would be left."""
-        rate = s.attribute("rate")
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
-            raise InferenceError(f"rate is a probability from 0 to below 1, not {rate!r}", "rate")
-        return rate
+    rate: Attribute[float]
 
-    @classmethod
-    def acts(cls, s: Signature) -> bool:
-        return cls.rate(s) > 0
+    def acts(self) -> bool:
+        return self.rate > 0
 
 
 @declare
@@ -44,17 +38,17 @@ class Dropout(Training):
     """
 
     name = "dropout"
-    operands = "x"
-    attributes = {"rate": REQUIRED, "kind": "element"}
+    x = operand()
+    rate = probability()
+    kind = anything("element")
     outside_training = "x"
     KINDS: ClassVar[tuple[str, ...]] = ("element", "channel", "time", "utterance")
 
-    @classmethod
-    def shared(cls, s: Signature) -> tuple[int, ...]:
+    def shared(self) -> tuple[int, ...]:
         """The axes along which entries fall together. Raises InferenceError for an unknown kind, or no axis for it."""
-        kind, x = s.attribute("kind"), s["x"]
-        if kind not in cls.KINDS:
-            raise InferenceError(f"there is no kind {kind!r}; there are {', '.join(cls.KINDS)}", "kind")
+        kind, x = self.kind, self.x.type
+        if kind not in self.KINDS:
+            raise InferenceError(f"there is no kind {kind!r}; there are {', '.join(self.KINDS)}", "kind")
         if kind == "element":
             return ()
         apart = {
@@ -66,14 +60,12 @@ class Dropout(Training):
             raise InferenceError(f"{x} has no axis for the kind {kind}", "x")
         return tuple(i for i in range(x.rank) if i not in (apart, x.find(Role.BATCH)))
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        cls.rate(s), cls.shared(s)
-        return (s["x"],)
+    def infer(self) -> Sequence[TensorType]:
+        self.shared()
+        return (self.x.type,)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        return (operands[0],)
+    def reference(self, x: Array) -> Sequence[Array]:
+        return (x,)
 
 
 @declare
@@ -84,17 +76,16 @@ class LayerDrop(Training):
     """
 
     name = "layer_drop"
-    operands = "after before"
-    attributes = {"rate": REQUIRED}
+    after = operand()
+    before = operand()
+    rate = probability()
     outside_training = "after"
 
-    @classmethod
-    def infer(cls, s: Signature) -> Sequence[TensorType]:
-        cls.rate(s)
-        if s["after"] != s["before"]:
-            raise InferenceError(f"what a layer gives is {s['after']}, what it takes {s['before']}", "before")
-        return (s["after"],)
+    def infer(self) -> Sequence[TensorType]:
+        after, before = self.after.type, self.before.type
+        if after != before:
+            raise InferenceError(f"what a layer gives is {after}, what it takes {before}", "before")
+        return (after,)
 
-    @classmethod
-    def reference(cls, s: Signature, *operands: Any) -> Sequence[Array]:
-        return (operands[0],)
+    def reference(self, after: Array, before: Array) -> Sequence[Array]:
+        return (after,)

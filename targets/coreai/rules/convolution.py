@@ -5,29 +5,27 @@ from __future__ import annotations
 from coreai import authoring as ca
 
 from mctc.build.names import place
-from mctc.ir.ops.convolution import height_axis
+from mctc.ir.ops.convolution import Conv2d, height_axis
 from mctc.ir.ops.linear import channel_axis
-from mctc.ir.program import Op
 from mctc.targets.coreai.errors import CoreAiError
 from mctc.targets.coreai.function import FunctionEmitter, Rule
-from mctc.targets.coreai.rules.operands import one, operand, unsigned
+from mctc.targets.coreai.rules.operands import one, unsigned
 
 
-def _conv2d(op: Op, e: FunctionEmitter) -> ca.Value:
-    s = op.signature
-    x, weight, bias = operand(op, 0), operand(op, 1), op.operands[2]
-    axes = (channel_axis(s, "x"), height_axis(s), x.type.sequence)
-    pointwise = weight.type.shape[2:] == (1, 1) and s.ints("stride") == (1, 1) and axes[0] == 1
+def _conv2d(op: Conv2d, e: FunctionEmitter) -> ca.Value:
+    x, weight, bias = op.x, op.weight, op.bias
+    axes = (channel_axis(x.type), height_axis(x.type), x.type.sequence)
+    pointwise = weight.type.shape[2:] == (1, 1) and op.stride == (1, 1) and axes[0] == 1
     if x.type.rank != 4 or (axes != (1, 2, 3) and not pointwise):
         raise CoreAiError(
             f"{place(op)}: x is {x.type}, but Core AI convolves (batch, channel, height, frames)",
             hint="the channels-first pass lays values out",
         )
-    padding, value = (*s.ints("pad_feature"), *s.ints("pad")), e.ref(x)
+    padding, value = (*op.pad_feature, *op.pad), e.ref(x)
     if any(padding):
         value = ca.pad(value, unsigned((0, 0, 0, 0, *padding)), e.number(0.0))
-    stride, dilation = unsigned(s.ints("stride")), unsigned(s.ints("dilation"))
-    y = ca.conv2d(value, e.ref(weight), stride, dilation, one(s.int("groups")))
+    stride, dilation = unsigned(op.stride), unsigned(op.dilation)
+    y = ca.conv2d(value, e.ref(weight), stride, dilation, one(op.groups))
     return y if bias is None else ca.broadcasting_add(y, e.shaped(bias, (1, bias.type.size, 1, 1)))
 
 

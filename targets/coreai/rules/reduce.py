@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from coreai import authoring as ca
 
-from mctc.ir.program import Op
+from mctc.ir.ops.norm import Softmax
+from mctc.ir.ops.reduce import Reduce
 from mctc.targets.coreai.function import FunctionEmitter, Rule
-from mctc.targets.coreai.rules.operands import operand, signed
+from mctc.targets.coreai.rules.operands import signed
 
 REDUCTIONS: dict[str, Callable[..., ca.Value]] = {
     "reduce_sum": ca.reduce_sum,
@@ -18,12 +19,12 @@ REDUCTIONS: dict[str, Callable[..., ca.Value]] = {
 }
 
 
-def _reduce(op: Op, e: FunctionEmitter) -> ca.Value:
-    return REDUCTIONS[op.name](e.ref(operand(op)), signed([op.signature.axis("x")]))
+def _reduce(op: Reduce, e: FunctionEmitter) -> ca.Value:
+    return REDUCTIONS[op.name](e.ref(op.x), signed([op.position]))
 
 
-def _softmax(op: Op, e: FunctionEmitter) -> ca.Value:
-    return ca.softmax(e.ref(operand(op)), signed(op.signature.axis("x")))
+def _softmax(op: Softmax, e: FunctionEmitter) -> ca.Value:
+    return ca.softmax(e.ref(op.x), signed(op.position))
 
 
 RULES: dict[str, Rule] = {**dict.fromkeys(REDUCTIONS, _reduce), "softmax": _softmax}

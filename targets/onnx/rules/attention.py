@@ -7,83 +7,76 @@ from functools import reduce
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.op import Signature
-from mctc.ir.ops.attention import MASKED, scale
+from mctc.ir.ops.attention import MASKED, Attention, OverKeys
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.mask import ONE
-from mctc.ir.program import Op, Value
+from mctc.ir.program import Value
+from mctc.ir.types import TensorType
 from mctc.targets.onnx.graph import GraphEmitter, Rule
 from mctc.targets.onnx.rules.axes import arranged, inverse, order_to
 from mctc.targets.onnx.rules.mask import marks_along
 
 
-def _attention(op: Op, e: GraphEmitter) -> str:
-    s = op.signature
-    heads, kv = s.int("heads"), s.int("kv_heads") or s.int("heads")
-    q, k, v = (by_head(op, name, kv, shared, e) for name, shared in (("q", heads // kv), ("k", 1), ("v", 1)))
-    rank = s["k"].rank + 2
+def _attention(op: Attention, e: GraphEmitter) -> str:
+    kv = op.key_heads
+    q, k, v = (by_head(value, kv, shared, e) for value, shared in ((op.q, op.heads // kv), (op.k, 1), (op.v, 1)))
+    rank = op.k.type.rank + 2
     scores = e.node("MatMul", q, e.transposed(k, order_to(rank, [-2, -1], [-1, -2])))
-    scores = masked(op, e, e.node("Mul", scores, e.number(scale(s), s["q"])))
+    scores = masked(op, e, e.node("Mul", scores, e.number(op.factor, op.q.type)))
     return joined(op, e.node("MatMul", e.node("Softmax", scores, axis=-1), v), kv, e)
 
 
-def by_head(op: Op, operand: str, kv: int, shared: int, e: GraphEmitter) -> str:
+def by_head(value: Value, kv: int, shared: int, e: GraphEmitter) -> str:
     """[.., key head, query head of it, frame, width]."""
-    value = op.operand(operand)
-    assert value is not None
-    order = order_of(op.signature, operand)
+    order = order_of(value.type)
     moved = arranged(value.type.extents, order)
     parts = [Extent.of(kv), Extent.of(shared), moved[-1] / (kv * shared)]
     name = e.reshaped(e.transposed(e.ref(value), order), moved, [*moved[:-1], *parts])
     return e.transposed(name, order_to(value.type.rank + 2, [-4], [-2]))
 
 
-def joined(op: Op, name: str, kv: int, e: GraphEmitter) -> str:
+def joined(op: OverKeys, name: str, kv: int, e: GraphEmitter) -> str:
     """The heads side by side in the channels again, each axis where q has it."""
-    s, rank = op.signature, op.result.type.rank
-    order = order_of(s, "q")
+    rank, order = op.result.type.rank, order_of(op.q.type)
     moved = arranged(op.result.type.extents, order)
-    heads = s.int("heads")
-    parts = [Extent.of(kv), Extent.of(heads // kv), moved[-1] / heads]
+    parts = [Extent.of(kv), Extent.of(op.heads // kv), moved[-1] / op.heads]
     name = e.transposed(name, order_to(rank + 2, [-2], [-4]))
     return e.transposed(e.reshaped(name, [*moved[:-1], *parts], moved), inverse(order))
 
 
-def order_of(s: Signature, operand: str) -> list[int]:
-    sequence = s[operand].sequence
-    assert sequence is not None
-    return order_to(s[operand].rank, [sequence, channel_axis(s, operand)], [-2, -1])
+def order_of(type_: TensorType) -> list[int]:
+    """The order of axes in which frames and channels are last."""
+    assert type_.sequence is not None
+    return order_to(type_.rank, [type_.sequence, channel_axis(type_)], [-2, -1])
 
 
-def masked(op: Op, e: GraphEmitter, scores: str) -> str:
+def masked(op: OverKeys, e: GraphEmitter, scores: str) -> str:
     """Keys that do not exist, and below those the ones outside of the band, are lowered to a finite depth."""
-    type_, mask = op.signature["q"], op.operand("key_mask")
+    type_, mask = op.q.type, op.operand("key_mask")
     if mask is not None:
-        marks, none = _marks(op, e), e.number(0, mask.type)
+        marks, none = _marks(mask, op.k, e), e.number(0, mask.type)
         depth = e.node("Where", e.node("Less", marks, none), e.number(1.5 * MASKED, type_), e.number(MASKED, type_))
         scores = e.node("Where", e.node("Greater", marks, none), scores, depth)
     band = _band(op, e)
     return e.node("Where", band, scores, e.number(2 * MASKED, type_)) if band else scores
 
 
-def _marks(op: Op, e: GraphEmitter) -> str:
+def _marks(mask: Value, k: Value, e: GraphEmitter) -> str:
     """The mask of the keys as [.., key head, query head of it, query, key], 1 where it tells nothing apart."""
-    name, extents = marks_along(op, "key_mask", "k", e)
-    order = order_of(op.signature, "k")
+    name, extents = marks_along(mask, k, e)
+    order = order_of(k.type)
     *others, keys, _ = arranged(extents, order)
     return e.reshaped(e.transposed(name, order), [*others, keys, ONE], [*others, ONE, ONE, ONE, keys])
 
 
-def _band(op: Op, e: GraphEmitter) -> str:
+def _band(op: OverKeys, e: GraphEmitter) -> str:
     """[queries, keys] of bool: which keys each query sees; '' where all see all."""
-    s = op.signature
-    left, right = s.limit("left"), s.limit("right")
-    within = s.limit("within") if "within" in s.attributes else None
+    left, right, within = op.left, op.right, op.block
     if left is None and right is None and within is None:
         return ""
-    queries, keys = e.node("Unsqueeze", positions(op.operand("q"), e), e.ints([1])), positions(op.operand("k"), e)
+    queries, keys = e.node("Unsqueeze", positions(op.q, e), e.ints([1])), positions(op.k, e)
     offset = e.node("Sub", keys, queries)
-    if s.attribute("given"):
+    if op.given:
         offset = e.node("Sub", offset, e.ints([left or 0]))
     sides = [] if left is None else [e.node("GreaterOrEqual", offset, e.ints([-left]))]
     sides += [] if right is None else [e.node("LessOrEqual", offset, e.ints([right]))]
@@ -92,9 +85,8 @@ def _band(op: Op, e: GraphEmitter) -> str:
     return reduce(lambda band, side: e.node("And", band, side), sides)
 
 
-def positions(value: Value | None, e: GraphEmitter) -> str:
+def positions(value: Value, e: GraphEmitter) -> str:
     """0, 1, ... for the frames of a value."""
-    assert value is not None
     assert value.type.sequence is not None
     count = e.node("Squeeze", e.sizes.size(value.type.extents[value.type.sequence]))
     first, step = (e.constant(np.asarray(number, np.int64)) for number in (0, 1))

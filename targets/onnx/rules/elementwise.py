@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mctc.ir.ops.broadcast import broadcast_axes, places
+from mctc.ir.ops.elementwise import Clip, Scale
 from mctc.ir.program import Op, Value
 from mctc.ir.types import Axis
 from mctc.targets.onnx.graph import ELEMENTS, GraphEmitter, Rule
@@ -66,16 +67,16 @@ def _silu(op: Op, e: GraphEmitter) -> str:
     return e.node("Mul", x, e.node("Sigmoid", x))
 
 
-def _scale(op: Op, e: GraphEmitter) -> str:
+def _scale(op: Scale, e: GraphEmitter) -> str:
     name, type_ = e.ref(op.operands[0]), op.result.type
-    factor, offset = op.signature.float("factor"), op.signature.float("offset")
+    factor, offset = op.factor, op.offset
     if factor != 1:
         name = e.node("Mul", name, e.number(factor, type_))
     return e.node("Add", name, e.number(offset, type_)) if offset != 0 else name
 
 
-def _clip(op: Op, e: GraphEmitter) -> str:
-    low, high = (e.number(op.signature.float(name), op.result.type) for name in ("low", "high"))
+def _clip(op: Clip, e: GraphEmitter) -> str:
+    low, high = (e.number(bound, op.result.type) for bound in (op.low, op.high))
     return e.node("Clip", e.ref(op.operands[0]), low, high)
 
 

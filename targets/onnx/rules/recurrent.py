@@ -7,8 +7,9 @@ from typing import Any
 
 from mctc.ir.dims import Extent
 from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.recurrent import Gru, Lstm
 from mctc.ir.ops.shape import laid_out, product
-from mctc.ir.program import Op, Value
+from mctc.ir.program import Value
 from mctc.targets.onnx.graph import GraphEmitter, Rule
 from mctc.targets.onnx.rules.axes import arranged, inverse, order_to
 from mctc.targets.onnx.rules.frames import Carried, scan_frames
@@ -21,36 +22,38 @@ GRU_GATES = (1, 0, 2)  # ONNX: update, reset, hidden; the IR: reset, update, new
 class _Cell:
     """One application: x as [frames, all other axes but the channels, channels], states as [1, those, channels]."""
 
-    def __init__(self, op: Op, e: GraphEmitter, kind: str, gates: Sequence[int]) -> None:
+    def __init__(self, op: Lstm | Gru, e: GraphEmitter, kind: str, gates: Sequence[int]) -> None:
         self.op, self.e, self.kind, self.gates = op, e, kind, gates
-        s, x = op.signature, op.signature["x"]
+        x = op.x.type
         assert x.sequence is not None
-        self.channel, self.time = channel_axis(s, "x"), x.sequence
+        self.channel, self.time = channel_axis(x), x.sequence
         self.order = order_to(x.rank, [self.time, self.channel], [0, -1])
         self.moved = arranged(x.extents, self.order)
         self.many = product(self.moved[1:-1])
-        self.hidden = s["weight_hh"].extents[1]
+        self.hidden = op.weight_hh.type.extents[1]
 
     def run(self, biases: Sequence[Value | None], states: Sequence[str], **attributes: int) -> list[str]:
         e, op = self.e, self.op
-        weights = [self._gates(e.ref(op.operand(name))) for name in ("weight_ih", "weight_hh")]
+        weights = [self._gates(e.ref(weight)) for weight in (op.weight_ih, op.weight_hh)]
         weights.append(self._bias(biases))
-        x = e.transposed(e.ref(op.operands[0]), self.order)
+        x = e.transposed(e.ref(op.x), self.order)
         x = e.reshaped(x, self.moved, [self.moved[0], self.many, self.moved[-1]])
         held = [self._taken(op.operand(name)) for name in states]
         size: dict[str, Any] = {"hidden_size": self.hidden.value, **attributes}
-        if op.operand("mask") is None:
+        if op.mask is None:
             y, *new = e.several(self.kind, [x, *weights, "", *held], 1 + len(held), **size)
             y = e.node("Squeeze", y, e.ints([1]))
         else:
-            y, *new = self._masked(x, weights, held, size)
+            y, *new = self._masked(x, op.mask, weights, held, size)
         return [self._frames(y), *(self._given(name) for name in new)]
 
-    def _masked(self, x: str, weights: Sequence[str], held: Sequence[str], size: dict[str, Any]) -> list[str]:
+    def _masked(
+        self, x: str, mask: Value, weights: Sequence[str], held: Sequence[str], size: dict[str, Any]
+    ) -> list[str]:
         """Frame by frame: one that does not exist leaves the states as they were."""
         e = self.e
         held = [name or self._zeros() for name in held]
-        marks = e.cast(self._marks(), "bool")
+        marks = e.cast(self._marks(mask), "bool")
 
         def frame(states: Sequence[str], slices: Sequence[str]) -> tuple[list[str], list[str]]:
             one = e.node("Unsqueeze", slices[0], e.ints([0]))
@@ -68,10 +71,10 @@ class _Cell:
             [[self.many, self.hidden]],
         )
 
-    def _marks(self) -> str:
+    def _marks(self, mask: Value) -> str:
         """The mask as [frames, all other axes but the channels, 1]."""
         e = self.e
-        name, extents = marks_along(self.op, "mask", "x", e)
+        name, extents = marks_along(mask, self.op.x, e)
         wanted = [*self.moved[:-1], Extent.of(1)]
         name = e.transposed(name, self.order)
         if arranged(extents, self.order) != wanted:
@@ -111,7 +114,7 @@ class _Cell:
         if state is None:
             return ""
         e, name = self.e, self.e.ref(state)
-        if laid_out(self.op.signature["x"]):
+        if laid_out(self.op.x.type):
             name = e.node("Squeeze", name, e.ints([self.time]))
         order, extents = self._state_order()
         return e.reshaped(e.transposed(name, order), extents, [Extent.of(1), self.many, self.hidden])
@@ -121,7 +124,7 @@ class _Cell:
         order, extents = self._state_order()
         name = e.reshaped(name, [Extent.of(1), self.many, self.hidden], extents)
         name = e.transposed(name, inverse(order))
-        return e.node("Unsqueeze", name, e.ints([self.time])) if laid_out(self.op.signature["x"]) else name
+        return e.node("Unsqueeze", name, e.ints([self.time])) if laid_out(self.op.x.type) else name
 
     def _frames(self, y: str) -> str:
         moved = [*self.moved[:-1], self.hidden]
@@ -129,12 +132,12 @@ class _Cell:
         return self.e.transposed(y, inverse(self.order))
 
 
-def _lstm(op: Op, e: GraphEmitter) -> list[str]:
-    return _Cell(op, e, "LSTM", LSTM_GATES).run([op.operand("bias"), None], ["h", "c"])
+def _lstm(op: Lstm, e: GraphEmitter) -> list[str]:
+    return _Cell(op, e, "LSTM", LSTM_GATES).run([op.bias, None], ["h", "c"])
 
 
-def _gru(op: Op, e: GraphEmitter) -> list[str]:
-    biases = [op.operand("bias_ih"), op.operand("bias_hh")]
+def _gru(op: Gru, e: GraphEmitter) -> list[str]:
+    biases = [op.bias_ih, op.bias_hh]
     return _Cell(op, e, "GRU", GRU_GATES).run(biases, ["h"], linear_before_reset=1)
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from mctc.targets.onnx.graph import Rule
+from mctc.ir.ops.reduce import Reduce
+from mctc.targets.onnx.graph import GraphEmitter, Rule
 
-KINDS = {"sum": "ReduceSum", "mean": "ReduceMean", "max": "ReduceMax", "min": "ReduceMin"}
+KINDS = {
+    "reduce_sum": "ReduceSum",
+    "reduce_mean": "ReduceMean",
+    "reduce_max": "ReduceMax",
+    "reduce_min": "ReduceMin",
+}
 
 
-def _reduce(kind: str) -> Rule:
-    return lambda op, e: e.node(kind, e.ref(op.operands[0]), e.ints([op.signature.axis("x")]), keepdims=1)
+def _reduce(op: Reduce, e: GraphEmitter) -> str:
+    return e.node(KINDS[op.name], e.ref(op.x), e.ints([op.position]), keepdims=1)
 
 
-RULES: dict[str, Rule] = {f"reduce_{name}": _reduce(kind) for name, kind in KINDS.items()}
+RULES: dict[str, Rule] = dict.fromkeys(KINDS, _reduce)

@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mctc.ir.dims import Extent
-from mctc.ir.op import Signature
 from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.scan import SelectiveScan
 from mctc.ir.ops.shape import product
-from mctc.ir.ops.ssd import Sizes
-from mctc.ir.program import Op
+from mctc.ir.ops.ssd import Sizes, Ssd
+from mctc.ir.types import TensorType
 from mctc.targets.onnx.graph import GraphEmitter, Rule
 from mctc.targets.onnx.rules.axes import arranged, inverse, order_to
 from mctc.targets.onnx.rules.frames import Carried, scan_frames
 from mctc.targets.onnx.rules.mask import marks_along
 
 
-def _selective_scan(op: Op, e: GraphEmitter) -> list[str]:
+def _selective_scan(op: SelectiveScan, e: GraphEmitter) -> list[str]:
     """Operands as [frames, all other axes but the channels, channels]; the state as [those, D, N]."""
-    s, x = op.signature, op.signature["x"]
-    order = _frames_first(s)
+    x = op.x.type
+    order = _frames_first(x)
     moved = arranged(x.extents, order)
-    many, width, states = product(moved[1:-1]), moved[-1], s["A"].extents[1]
+    many, width, states = product(moved[1:-1]), moved[-1], op.A.type.extents[1]
 
     def frames(name: str, channels: Extent) -> str:
         name = e.transposed(name, order)
         return e.reshaped(name, [*moved[:-1], channels], [moved[0], many, channels])
 
-    inputs, _, a, b, c, skip, state, _ = op.operands
+    inputs, a, b, c, skip, state = op.x, op.A, op.B, op.C, op.D, op.h
     u, dt = frames(e.ref(inputs), width), frames(_steps(op, e), width)
     held_type, extents = op.results[1].type, [many, width, states]
     if state is None:
@@ -43,17 +43,16 @@ def _selective_scan(op: Op, e: GraphEmitter) -> list[str]:
     return [y, e.reshaped(last, extents, held_type.extents)]
 
 
-def _steps(op: Op, e: GraphEmitter) -> str:
+def _steps(op: SelectiveScan | Ssd, e: GraphEmitter) -> str:
     """The step sizes: 0 in a frame that does not exist."""
-    delta = e.ref(op.operand("delta"))
-    return delta if op.operand("mask") is None else e.node("Mul", delta, marks_along(op, "mask", "x", e)[0])
+    delta = e.ref(op.delta)
+    return delta if op.mask is None else e.node("Mul", delta, marks_along(op.mask, op.x, e)[0])
 
 
-def _frames_first(s: Signature) -> list[int]:
+def _frames_first(x: TensorType) -> list[int]:
     """The order of x's axes in which the frames are first and the channels last."""
-    time = s["x"].sequence
-    assert time is not None
-    return order_to(s["x"].rank, [time, channel_axis(s, "x")], [0, -1])
+    assert x.sequence is not None
+    return order_to(x.rank, [x.sequence, channel_axis(x)], [0, -1])
 
 
 def _frame(e: GraphEmitter, a: str) -> Callable[[Sequence[str], Sequence[str]], tuple[list[str], list[str]]]:
@@ -72,10 +71,10 @@ def _frame(e: GraphEmitter, a: str) -> Callable[[Sequence[str], Sequence[str]], 
     return frame
 
 
-def _ssd(op: Op, e: GraphEmitter) -> list[str]:
+def _ssd(op: Ssd, e: GraphEmitter) -> list[str]:
     """Operands as [frames, all other axes but the channels, groups, heads or 1, P or N]; the state as [those, P, N]."""
-    s, n = op.signature, Sizes.of(op.signature)
-    x, order = s["x"], _frames_first(s)
+    n, x = Sizes.of(op), op.x.type
+    order = _frames_first(x)
     moved = arranged(x.extents, order)
     many, groups, heads = product(moved[1:-1]), Extent.of(n.groups), Extent.of(n.heads // n.groups)
     width, states, one = Extent.of(n.width), Extent.of(n.states), Extent.of(1)
@@ -84,7 +83,7 @@ def _ssd(op: Op, e: GraphEmitter) -> list[str]:
         laid = e.reshaped(e.transposed(name, order), [*moved[:-1], channels], [moved[0], many, *parts])
         return Carried(laid, [many, *parts])
 
-    inputs, _, a, b, c, skip, state, _ = op.operands
+    inputs, a, b, c, skip, state = op.x, op.A, op.B, op.C, op.D, op.h
     u = frames(e.ref(inputs), moved[-1], groups, heads, width)
     dt = frames(_steps(op, e), groups * heads, groups, heads, one)
     both = [frames(e.ref(value), groups * states, groups, one, states) for value in (b, c)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from mctc.build.forms import rule_of
+from mctc.ir.ops.attention import OverKeys
+from mctc.ir.ops.norm import BatchNorm, Softmaxes
 from mctc.ir.program import Op, Value
 from mctc.ir.time import Recurrent, Whole, Window
 from mctc.targets.torch.expressions.application import Application, Rule, UnsupportedError
@@ -66,19 +68,19 @@ def masked_operand(op: Op, read: Collection[int] | None = None, *, whole: bool =
     """
     time = op.time if op.operands else None
     first = next((value for value in op.operands if value is not None), None)
-    if op.name == "batch_norm":  # statistics of a training step are over frames that exist
-        return first if op.signature["x"].sequence is not None else None
+    if isinstance(op, BatchNorm):  # statistics of a training step are over frames that exist
+        return first if op.x.type.sequence is not None else None
     if op.name == "positional_embedding":  # padding stands behind every frame that is counted
         return None
-    if op.name in ("softmax", "log_softmax"):
-        return first if op.signature.axis("x") == op.signature["x"].sequence else None
+    if isinstance(op, Softmaxes):
+        return first if op.position == op.x.type.sequence else None
     if isinstance(time, Recurrent):
         finals = {result for _, result in time.states}
         return first if read is None or finals & set(read) else None
-    if op.name in ("attention", "relative_attention"):
-        query, key = (op.signature[name] for name in ("q", "k"))
+    if isinstance(op, OverKeys):
+        query, key = op.q.type, op.k.type
         crosses = query.axes[query.sequence or 0].role is not key.axes[key.sequence or 0].role
-        return op.operand("k") if crosses or op.attributes["right"] != 0 else None
+        return op.k if crosses or op.right != 0 else None
     if isinstance(time, Window):
         return first if time.right > (time.stride - 1 if whole else 0) else None
     return first if isinstance(time, Whole) else None

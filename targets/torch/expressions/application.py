@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mctc.ir.op import Signature
+from mctc.ir.op import axis_position
 from mctc.ir.program import Op
 from mctc.ir.types import Role, TensorType
 from mctc.targets.torch.expressions.text import Expression
@@ -29,12 +29,8 @@ class Application:
     operands: tuple[Expression | None, ...]
     valid: Expression | None = None
 
-    @property
-    def signature(self) -> Signature:
-        return self.op.signature
-
     def optional(self, name: str) -> Expression | None:
-        for declared, operand in zip(self.op.definition.operand_list(), self.operands):
+        for declared, operand in zip(self.op.fields, self.operands):
             if declared.name == name:
                 return operand
         return None
@@ -45,14 +41,16 @@ class Application:
         return operand
 
     def type(self, name: str) -> TensorType:
-        return self.signature[name]
+        value = self.op.operand(name)
+        assert value is not None, f"{self.op.name} has no operand {name}"
+        return value.type
 
     def attribute(self, name: str) -> Any:
         """The attribute's value, or its default where the op does not state it."""
         return self.op.attributes[name]
 
     def axis(self, operand: str = "x") -> int:
-        return self.signature.axis(operand)
+        return axis_position(self.type(operand), self.op.attributes["axis"], operand)
 
     def channel(self, operand: str = "x") -> int:
         at = self.type(operand).find(Role.CHANNEL)

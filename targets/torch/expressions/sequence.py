@@ -38,7 +38,7 @@ def _conv1d(use: Application) -> Expression:
 
 def _conv2d(use: Application) -> Expression:
     type_ = use.type("x")
-    places = (use.channel(), height_axis(use.signature), width_axis(use.signature))
+    places = (use.channel(), height_axis(type_), width_axis(type_))
     pads = (tuple(use.attribute("pad_feature")), tuple(use.attribute("pad")))
     stride, dilation = tuple(use.attribute("stride")), tuple(use.attribute("dilation"))
     weight, x = use["weight"], masked(use, "x")
@@ -91,7 +91,7 @@ def _convolution(
 def _cell(use: Application) -> Expression:
     """lstm and gru; the mask of the author's own is laid out as x, `valid` is (B, S)."""
     weights = [use["x"], use["weight_ih"], use["weight_hh"]]
-    optional = use.given(*(o.name for o in use.op.definition.operand_list() if o.optional and o.name != "mask"))
+    optional = use.given(*(o.name for o in use.op.fields if o.optional and o.name != "mask"))
     return call(named(use.op.name), *weights, **optional, **_mask(use), **_last_axis(use))
 
 

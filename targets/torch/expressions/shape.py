@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mctc.ir.op import axis_position
 from mctc.ir.ops.shape import ONE, laid_out, stated_axes
 from mctc.ir.types import Axis, Role
 from mctc.targets.torch.expressions.application import STREAMED, Application, Rule, UnsupportedError
@@ -24,7 +23,7 @@ def _split(use: Application) -> Expression:
 
 def _concat(use: Application) -> Expression:
     parts = [operand for operand in use.operands if operand is not None]
-    axis = axis_position(use.signature.variadic[0], use.attribute("axis"), "xs")
+    axis = use.axis("xs")
     return parts[0] if len(parts) == 1 else call(named("torch.cat"), parts, dim=axis)
 
 

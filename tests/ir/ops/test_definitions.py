@@ -265,4 +265,4 @@ def test_leaves() -> None:
     assert str(builder.constant(3, dtype=DType.I32).type) == "i32[]"
     assert builder.op("parameter", name="w", type=plain(DType.F32, 3)).type == plain(DType.F32, 3)
     with pytest.raises(InferenceError, match="parameter w has no value here"):
-        builder.ops[-1].definition.reference(builder.ops[-1].signature)
+        builder.ops[-1].reference()

@@ -17,7 +17,7 @@ MASKS = {
     "ragged": (np.arange(FRAMES) < np.array([[6], [2], [0]])).astype(float),
     "holes": np.array([[1.0, 0, 0, 1, 1, 0], [0, 1, 1, 0, 1, 1], [1, 1, 0, 1, 0, 1]]),
 }
-MASKED = {name for name, op in registry().items() if {o.name for o in op.operand_list()} & {*OPERANDS}}
+MASKED = {name for name, op in registry().items() if {o.name for o in op.fields} & {*OPERANDS}}
 
 
 def operands(op: str, batch: int = 3, seed: int = 0) -> tuple[list[Any], dict[str, Any]]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mctc.ir.build import make
 from mctc.ir.dims import Extent
 from mctc.ir.location import Origin
-from mctc.ir.op import REQUIRED, InferenceError, OpDef, registry
+from mctc.ir.op import REQUIRED, InferenceError, Op, registry
 from mctc.ir.program import Value
 from mctc.ir.text import parse_program
 from mctc.ir.types import TensorType
@@ -41,13 +41,13 @@ OPERANDS = st.none() | st.sampled_from(types())
 
 
 @st.composite
-def applications(draw: Any) -> tuple[type[OpDef], list[TensorType | None], dict[str, Any]]:
+def applications(draw: Any) -> tuple[type[Op], list[TensorType | None], dict[str, Any]]:
     definition = draw(st.sampled_from([op for _, op in sorted(registry().items())]))
-    count = len(definition.operand_list())
+    count = len(definition.fields)
     operands = draw(st.lists(OPERANDS, min_size=count, max_size=count + 1))
     attributes = {
         name: draw(st.sampled_from(VALUES))
-        for name, default in definition.attributes.items()
+        for name, default in definition.defaults.items()
         if default is REQUIRED or draw(st.booleans())
     }
     return definition, operands, attributes
@@ -55,7 +55,7 @@ def applications(draw: Any) -> tuple[type[OpDef], list[TensorType | None], dict[
 
 @settings(max_examples=200, deadline=None)
 @given(applications())
-def test_an_op_applies_or_refuses(application: tuple[type[OpDef], list[TensorType | None], dict[str, Any]]) -> None:
+def test_an_op_applies_or_refuses(application: tuple[type[Op], list[TensorType | None], dict[str, Any]]) -> None:
     definition, operands, attributes = application
     refusal = ""
     try:

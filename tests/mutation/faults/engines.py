@@ -97,8 +97,8 @@ FAULTS = (
         name="core-ai-pad-side",
         file="targets/coreai/rules/convolution.py",
         what="convolutions are padded on the other side",
-        old='(*s.ints("pad_feature"), *s.ints("pad"))',
-        new='(*s.ints("pad_feature"), *s.ints("pad")[::-1])',
+        old="(*op.pad_feature, *op.pad)",
+        new="(*op.pad_feature, *op.pad[::-1])",
         caught_by=CORE_AI,
     ),
     Fault(
@@ -121,8 +121,8 @@ FAULTS = (
         name="core-ai-slice-stride",
         file="targets/coreai/rules/shape.py",
         what="slices lose their stride",
-        old='begin[axis], stride[axis] = s.int("begin"), s.int("stride")',
-        new='begin[axis] = s.int("begin")',
+        old="begin[axis], stride[axis] = op.begin, op.stride",
+        new="begin[axis] = op.begin",
         caught_by=CORE_AI,
     ),
     Fault(

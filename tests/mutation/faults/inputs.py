@@ -51,8 +51,8 @@ FAULTS = (
         name="reference-mask-by-position",
         file="mctc/ir/ops/mask.py",
         what="a mask [frames, batch] is read as [batch, frames]",
-        old="moved = np.transpose(mask, order)",
-        new="moved = np.reshape(mask, [np.shape(mask)[axis] for axis in order])",
+        old="moved = np.transpose(marks, order)",
+        new="moved = np.reshape(marks, [np.shape(marks)[axis] for axis in order])",
         caught_by="tests/ir/ops/test_masks.py::test_the_axes_of_a_mask_meet_by_role",
     ),
     Fault(

@@ -49,8 +49,8 @@ FAULTS = (
         name="attention-scale",
         file="passes/lower_attention.py",
         what="scores are divided by the width of all heads, not of one",
-        old="self.q, factor=scale(self.op.signature))",
-        new="self.q, factor=scale(self.op.signature) / self.heads**0.5)",
+        old="self.q, factor=self.op.factor)",
+        new="self.q, factor=self.op.factor / self.heads**0.5)",
         caught_by="tests/passes/test_lower_attention.py",
     ),
     Fault(
@@ -314,8 +314,8 @@ FAULTS = (
         name="unread-frames-begin",
         file="passes/drop_unread_frames.py",
         what="a slice that begins later is dropped before a convolution too",
-        old='s.int("begin") == 0 and s.int("stride") == 1',
-        new='s.int("stride") == 1',
+        old="cut.begin == 0 and cut.stride == 1",
+        new="cut.stride == 1",
         caught_by="tests/passes/test_drop_unread_frames.py",
     ),
     Fault(

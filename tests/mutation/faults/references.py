@@ -44,8 +44,8 @@ FAULTS = (
         name="reference-attention-groups",
         file="mctc/ir/ops/attention.py",
         what="query heads take turns with the heads of values",
-        old='v = np.repeat(by_head(s, "v", operands[2], kv), heads // kv, axis=-3)',
-        new='v = np.concatenate([by_head(s, "v", operands[2], kv)] * (heads // kv), axis=-3)',
+        old="values = np.repeat(by_head(self.v.type, v, self.key_heads), self.heads // self.key_heads, axis=-3)",
+        new="values = np.concatenate([by_head(self.v.type, v, self.key_heads)] * (self.heads // self.key_heads), axis=-3)",
         caught_by=f"{MEANING}::test_attention",
     ),
     Fault(
@@ -60,8 +60,8 @@ FAULTS = (
         name="reference-rms-norm",
         file="mctc/ir/ops/norm.py",
         what="rms_norm adds its epsilon outside of the root",
-        old='return cls.affine(s, x / np.sqrt(power + s.float("epsilon")), weight, None)',
-        new='return cls.affine(s, x / (np.sqrt(power) + s.float("epsilon")), weight, None)',
+        old="return self.affine(x / np.sqrt(power + self.epsilon), weight, None)",
+        new="return self.affine(x / (np.sqrt(power) + self.epsilon), weight, None)",
         caught_by=f"{MEANING}::test_norms",
     ),
     Fault(

@@ -61,7 +61,7 @@ def catalogued() -> Iterator[Any]:
             inputs, lines = EXAMPLES["reduce_sum"]
             lines = tuple(line.replace("reduce_sum", name) for line in lines)
         if not lines:
-            two = "left" in registry()[name].operands
+            two = "left" in {field.name for field in registry()[name].fields}
             inputs = {"x": "f32[batch B, time T, channel 8]"} | ({"y": "f32[channel 8]"} if two else {})
             lines = (f"{name}(%x, %y)" if two else f"{name}(%x)",)
         for i, line in enumerate(lines):
