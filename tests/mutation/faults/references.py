@@ -45,7 +45,7 @@ FAULTS = (
         file="mctc/ir/ops/attention.py",
         what="query heads take turns with the heads of values",
         old="values = np.repeat(by_head(self.v.type, v, self.key_heads), self.heads // self.key_heads, axis=-3)",
-        new="values = np.concatenate([by_head(self.v.type, v, self.key_heads)] * (self.heads // self.key_heads), axis=-3)",
+        new="values = np.concatenate([by_head(self.v.type, v, self.key_heads)] * (self.heads // self.key_heads), -3)",
         caught_by=f"{MEANING}::test_attention",
     ),
     Fault(
