@@ -35,7 +35,7 @@ def sphinx(pages: Path, out: Path, doctrees: Path) -> int:
     from sphinx.cmd.build import build_main
 
     settings = ["-c", str(Path(__file__).parent), "-d", str(doctrees)]
-    return build_main(["-b", "html", "-W", "--keep-going", "-q", "-j", "2", *settings, str(pages), str(out)])
+    return int(build_main(["-b", "html", "-W", "--keep-going", "-q", "-j", "2", *settings, str(pages), str(out)]))
 
 
 if __name__ == "__main__":

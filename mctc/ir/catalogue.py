@@ -156,7 +156,7 @@ def _examples(definition: type[Op]) -> Iterator[str]:
         inputs, lines = EXAMPLES["reduce_sum"]
         lines = tuple(line.replace("reduce_sum", definition.name) for line in lines)
     if _is_plain(definition):
-        operands = definition.operands.split()
+        operands = [field.name for field in definition.fields]
         inputs, lines = (
             dict.fromkeys(operands, X),
             (f"{definition.name}({', '.join(f'%{name}' for name in operands)})",),
