@@ -6,7 +6,7 @@ Everywhere else they give one of their operands as it is, and no deployed progra
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mctc.ir.fields import Attribute, anything, operand, probability
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare

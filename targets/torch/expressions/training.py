@@ -10,6 +10,7 @@ SWITCH = Expression("self.training")
 
 
 def _dropout(use: Application) -> Expression:
+    assert isinstance(use.op, Dropout)
     shared = use.op.shared()
     more = {"shared": shared} if shared else {}
     return call(named("dropout"), use["x"], number(use.attribute("rate")), SWITCH, **more)
