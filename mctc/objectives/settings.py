@@ -37,7 +37,7 @@ ZERO_INFINITY = Setting(Kind.FLAG, False)
 Table = Mapping[str, Mapping[str, Setting]]
 
 OBJECTIVES: Table = {
-    "rnnt": {"blank": BLANK},
+    "rnnt": {"blank": BLANK, "fast_emit": Setting(Kind.NUMBER, 0), "delay_penalty": Setting(Kind.NUMBER, 0)},
     "ctc": {"blank": BLANK, "zero_infinity": ZERO_INFINITY},
     "cross_entropy": {
         "begin": Setting(Kind.CLASSES),
@@ -61,7 +61,8 @@ OBJECTIVES: Table = {
 blank: the class that says nothing. begin: what stands before the first label and costs nothing; end: what follows the
 last one. prompt: what stands before the frames of a decoder whose sequence begins with frames. ignored: a label that is
 heard and costs nothing. label_smoothing: the share of a target's probability that is spread over all classes.
-ctc_weight: the share of CTC in the sum. zero_infinity: an utterance of more labels than its frames hold costs nothing.
+ctc_weight: the share of CTC in the sum. fast_emit, delay_penalty: how strongly labels are drawn to earlier frames.
+zero_infinity: an utterance of more labels than its frames hold costs nothing.
 """
 
 AUXILIARIES: Table = {

@@ -42,7 +42,8 @@ def _transducer(program: Program, settings: Settings, calls: Calls) -> Loss:
     heard = Heard(parts.hearing, (predictor, joiner), calls)
     (token,) = predictor.inputs
     joined = [_joined(value.type, parts.hearing.encoder, predictor, heard) for value in joiner.inputs]
-    told = keywords({"blank": settings["blank"], "dim": 1, "classes": parts.classes})
+    early = {name: settings[name] for name in ("fast_emit", "delay_penalty") if settings[name]}
+    told = keywords({"blank": settings["blank"], "dim": 1, "classes": parts.classes, **early})
     begin = literal((settings["blank"],))  # an utterance starts behind a blank
     body = (
         f"before = begun(targets, target_lengths, {begin}, classes={parts.classes})",

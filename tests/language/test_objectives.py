@@ -39,6 +39,7 @@ def told(check: Check, components: str, objective: str) -> list[tuple[str, str]]
     [
         (TRANSDUCER, "rnnt"),
         (TRANSDUCER, "rnnt(blank = 29)"),
+        (TRANSDUCER, "rnnt(fast_emit = 0.005, delay_penalty = 1 / 500)"),
         (TRANSDUCER.replace("-> f32[B, T, U, V] { return", "-> (y: f32[B, T, U, V], z: f32[B, T, U, 8]) { return")
                    .replace("+ p), V)", "+ p), V), e + p"), "rnnt"),
         (CLASSES, "ctc(blank = 0, zero_infinity = true)"),
@@ -64,6 +65,9 @@ def test_what_fits_is_no_fault(check: Check, components: str, objective: str) ->
         ("ctc(blank = -1)", "MCT0152", "-1"),
         ("ctc(blank = 0.5)", "MCT0152", "0.5"),
         ("ctc(blank = true)", "MCT0152", "true"),
+        ("rnnt(fast_emit = -0.1)", "MCT0152", "-0.1"),
+        ('rnnt(delay_penalty = "high")', "MCT0152", '"high"'),
+        ("ctc(fast_emit = 0.1)", "MCT0151", "fast_emit"),
         ("ctc(blank = [0])", "MCT0152", "[0]"),
         ("ctc(blank = none)", "MCT0152", "none"),
         ("ctc(zero_infinity = 1)", "MCT0152", "1"),

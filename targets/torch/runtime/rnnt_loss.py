@@ -45,10 +45,13 @@ def rnnt_loss(
     dim: int = -1,
     classes: int | None = None,
     reduction: str = "mean",
+    fast_emit: float = 0.0,
+    delay_penalty: float = 0.0,
 ) -> Tensor:
     """Minus log p(targets), summed over all alignments, from a joiner's unnormalised outputs.
 
-    What lies beyond an utterance's lengths is not read and gets a gradient of zero.
+    What lies beyond an utterance's lengths is not read and gets a gradient of zero. Two settings have labels come out
+    earlier. Neither touches the kernels: they act on log p of the next label, between the two steps.
 
     Args:
         logits: (B, T, U+1, V), or with dim=1 (B, V, U+1, T), the channels-first layout of the emitted modules; fp32,
@@ -57,6 +60,11 @@ def rnnt_loss(
         frame_lengths, label_lengths: (B,) integers, 1 to T and 0 to U.
         classes: how many classes a target may be one of, V if the vocabulary was not padded.
         reduction: "mean" over the utterances, "sum", or "none".
+        fast_emit: the gradient with respect to the labels' log p is multiplied by 1 + fast_emit; the loss keeps its
+            value. Source: Yu et al. 2020, "FastEmit: low-latency streaming ASR with sequence-level emission
+            regularization" (arXiv 2010.11148).
+        delay_penalty: so many times (T - 1) / 2 - t is added to log p of each label at frame t of T, also in the loss.
+            Source: Kang et al. 2022, "Delay-penalized transducer for low-latency streaming ASR" (arXiv 2211.00490).
 
     Returns: a number, or (B,) for "none"; fp32 (fp64 for fp64).
 
@@ -78,8 +86,38 @@ def rnnt_loss(
         known = logits.shape[dim] if classes is None else classes
         check_labels("rnnt_loss", targets, wrong_labels(targets, label_lengths, known, blank), known, blank)
     lengths = {name: each.to(cells.blank.device, torch.int32) for name, each in lengths.items()}
-    loss: Tensor = torch.ops.mctc.rnnt_loss(cells.blank, cells.label, **lengths)[0]
+    label = _emitted_early(cells.label, lengths["frame_lengths"], fast_emit, delay_penalty)
+    loss: Tensor = torch.ops.mctc.rnnt_loss(cells.blank, label, **lengths)[0]
     return REDUCTIONS[reduction](loss)
+
+
+def _emitted_early(label: Tensor, frame_lengths: Tensor, fast_emit: float, delay_penalty: float) -> Tensor:
+    """log p of the next label (B, T, U) as rnnt_loss counts it."""
+    if fast_emit < 0 or delay_penalty < 0:
+        raise ValueError(f"rnnt_loss: fast_emit {fast_emit} and delay_penalty {delay_penalty} must be 0 or more")
+    if delay_penalty:
+        frame = torch.arange(label.shape[1], device=label.device)
+        early = (frame_lengths[:, None] - 1) / 2 - frame
+        label = label + delay_penalty * early[..., None].to(label.dtype)
+    if fast_emit:
+        label = _Emphasised.apply(label, 1 + fast_emit)  # type: ignore[no-untyped-call]
+    return label
+
+
+class _Emphasised(torch.autograd.Function):
+    """x as it is, and its gradient times a factor."""
+
+    @staticmethod
+    def forward(x: Tensor, factor: float) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:
+        ctx.factor = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient * ctx.factor, None
 
 
 def collapse(logits: Tensor, targets: Tensor, *, blank: int = 0, dim: int = -1) -> Collapsed:

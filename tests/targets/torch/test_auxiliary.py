@@ -17,7 +17,7 @@ from .made import Made, make
 
 CLASSES = 12
 TRANSDUCER = """
-model heard(weight = 0.3, inner = 0.2, dropout = 0) {
+model heard(weight = 0.3, inner = 0.2, dropout = 0, emit = 0, penalty = 0) {
     dim B: batch
     dim T: time @ 100 Hz
     dim U: label
@@ -30,7 +30,7 @@ model heard(weight = 0.3, inner = 0.2, dropout = 0) {
     component predictor(token: i32[B, U] < V) -> f32[B, U, 16] { return lstm(embedding(token, V, 16), 16) }
     component joiner(e: f32[B, T/2, 16], p: f32[B, U, 16]) -> f32[B, T/2, U, V] { return linear(tanh(e + p), V) as out }
     train {
-        objective = rnnt(blank = 0)
+        objective = rnnt(blank = 0, fast_emit = emit, delay_penalty = penalty)
         auxiliary = [
             ctc(of = encoder, weight = weight, dropout = dropout),
             ctc(of = "encoder.layers.1", weight = inner),
@@ -147,6 +147,14 @@ def test_a_head_that_weighs_nothing_is_left_out(tmp_path: Path) -> None:
     assert not any("auxiliary" in name for name in made.model.state_dict())
     with pytest.raises(TypeError, match="consistency"):
         made.model(*batch(), consistency=0.1)
+
+
+def test_settings_of_the_transducer_reach_its_loss(tmp_path: Path) -> None:
+    (tmp_path / "heard.mct").write_text(TRANSDUCER)
+    made = make(elaborate_file(tmp_path / "heard.mct", defines={"emit": 0.005, "penalty": 0.02}), tmp_path)
+    text = (made.folder / "heard.py").read_text()
+    assert "fast_emit=0.005, delay_penalty=0.02" in " ".join(text.split())
+    made.model(*batch()).backward()
 
 
 def test_a_ctc_model_has_consistency_of_its_own_posteriors(tmp_path: Path) -> None:

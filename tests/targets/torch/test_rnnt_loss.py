@@ -93,6 +93,61 @@ def test_the_definition_sums_over_every_alignment(frames: int, labels: int) -> N
     torch.testing.assert_close(found[0], expected)
 
 
+def occupied(batch: Batch, fast_emit: float, delay_penalty: float) -> tuple[Tensor, Tensor]:
+    """The loss (B,) and the gradient of its sum by the logits, from every alignment with its share of all probability.
+
+    The step of an alignment pulls its class up, a label's 1 + fast_emit times.
+    """
+    every = batch.logits.double().log_softmax(-1)
+    losses, gradients = [], torch.zeros_like(every)
+    for b, (frames, labels) in enumerate(zip(batch.frame_lengths.tolist(), batch.label_lengths.tolist())):
+        scores, walks = [], []
+        for emitting in itertools.combinations_with_replacement(range(frames), labels):
+            steps = [(t, u, int(batch.targets[b, u]), 1 + fast_emit) for u, t in enumerate(emitting)]
+            steps += [(t, sum(each <= t for each in emitting), 0, 1.0) for t in range(frames)]
+            early = sum((frames - 1) / 2 - t for t in emitting)
+            scores.append(sum(float(every[b, t, u, v]) for t, u, v, _ in steps) + delay_penalty * early)
+            walks.append(steps)
+        shares = torch.tensor(scores, dtype=torch.float64).softmax(0)
+        losses.append(-torch.tensor(scores, dtype=torch.float64).logsumexp(0))
+        for share, steps in zip(shares, walks):
+            for t, u, v, factor in steps:  # d log p(v) / dz is 1 at v less the softmax
+                gradients[b, t, u] += share * factor * every[b, t, u].exp()
+                gradients[b, t, u, v] -= share * factor
+    return torch.stack(losses), gradients
+
+
+@pytest.mark.parametrize("dim", LAYOUTS)
+@pytest.mark.parametrize(("fast_emit", "delay_penalty"), [(0, 0), (0.25, 0), (0, 0.1), (0.005, 0.02)])
+def test_labels_are_drawn_to_earlier_frames_as_defined(
+    path: str, dim: int, fast_emit: float, delay_penalty: float
+) -> None:
+    batch = make(3, 4, 3, 5, torch.float64 if path == "torch" else torch.float32)
+    leaf = batch.logits.clone().requires_grad_()
+    laid_out = leaf if dim == -1 else leaf.permute(0, 3, 2, 1).contiguous()
+    lengths = (batch.frame_lengths, batch.label_lengths)
+    early = {"fast_emit": fast_emit, "delay_penalty": delay_penalty}
+    found = rnnt_loss(laid_out, batch.targets, *lengths, dim=dim, reduction="none", **early)
+    found.sum().backward()
+    losses, gradients = occupied(batch, fast_emit, delay_penalty)
+    within = TYPES[batch.logits.dtype]
+    agree(found.detach(), losses, 10 * within)
+    assert leaf.grad is not None
+    agree(leaf.grad, gradients, 10 * within)
+
+
+def test_a_target_outside_the_vocabulary_stays_infinite_under_a_delay_penalty() -> None:
+    cells = torch.full((1, 3, 1), -torch.inf), torch.tensor([3], dtype=torch.int32)
+    assert module._emitted_early(*cells, 0.1, 0.1).isneginf().all()
+
+
+@pytest.mark.parametrize("early", [{"fast_emit": -0.1}, {"delay_penalty": -0.1}])
+def test_labels_are_never_drawn_to_later_frames(early: dict[str, float]) -> None:
+    batch = make(1, 2, 1, 4)
+    with pytest.raises(ValueError, match="must be 0 or more"):
+        rnnt_loss(batch.logits, batch.targets, batch.frame_lengths, batch.label_lengths, **early)
+
+
 @pytest.mark.parametrize("dim", LAYOUTS)
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("sizes", [(1, 1, 0, 2), (2, 1, 3, 5), (3, 7, 5, 64), (2, 5, 2, 67), (3, 20, 1, 16)])
