@@ -6,6 +6,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+
 from speech.batches import Lengths, epoch_batches, steps, usable_of
 from speech.config import Batch, ConfigError
 

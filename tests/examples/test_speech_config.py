@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from speech.config import ConfigError, read_config
 
+from speech.config import ConfigError, read_config
 from tests.conftest import ROOT
 
 LEAST = '[model]\ntraining = "t"\n[data]\ntrain = ["a"]\ntokens = "p"\n[train]\nrun = "r"\nsteps = 10\n'

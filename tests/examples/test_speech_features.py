@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
+from mctc.audio import MelConfig, log_mel
 from speech.augment import at_speed, augmented
 from speech.config import Augment
 from speech.features import LogMel, spec_augment
-
-from mctc.audio import MelConfig, log_mel
 
 LENGTHS = torch.tensor([16_000, 12_345, 161, 8_000])
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from speech.heard import greedy
 from torch import nn
 
 from mctc.build import BuildOptions, build
 from mctc.decode import Settings, Vocabulary, transducer_search
 from mctc.decode.ctc_greedy import CtcGreedy
+from speech.heard import greedy
 from tests.conftest import ROOT
 
 

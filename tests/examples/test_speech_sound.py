@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from speech.batches import MicroBatch, Step
-from speech.manifests import DataError, Spoken, read_spoken, tokens_of
-from speech.sound import Sound
 
 from mctc.audio import load_audio
 from mctc.score.errors import ManifestError
+from speech.batches import MicroBatch, Step
+from speech.manifests import DataError, Spoken, read_spoken, tokens_of
+from speech.sound import Sound
 
 RATE = 16_000
 CPU = torch.device("cpu")
@@ -129,6 +129,7 @@ def test_a_missing_manifest_is_an_error(folder: Path) -> None:
 
 def test_word_pieces_refuse_what_they_know_only_as_unknown(folder: Path) -> None:
     from click.testing import CliRunner
+
     from speech.pieces import main
 
     texts = [{"text": text} for text in ("a cab", "a bac", "cab cab", "b", "c")]

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from speech.checkpoints import found
-from speech.export import averaged
-from speech.train import main
 
 from mctc.audio import bundled_recording, bundled_text, load_audio
 from mctc.build import BuildOptions, build
+from speech.checkpoints import found
+from speech.export import averaged
+from speech.train import main
 from tests.conftest import ROOT
 
 DEFINES = {"width": 16, "depth": 1, "vocab": 28}
