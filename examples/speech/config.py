@@ -30,7 +30,7 @@ class Model:
     training: str  # the training/ folder of a build
     start: str = ""  # .safetensors to begin with, in place of the spec's initial values
     checkpointing: bool = False  # compute activations again in the backward pass
-    ctc: float = 0.3  # weight of CTC on the encoder beside a transducer's loss
+    consistency: float = 0.0  # weight of consistency-regularised CTC; each utterance is then heard under two masks
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,6 @@ from torch import Tensor
 
 from . import checkpoints
 
-PREFIX = "model."  # of the emitted model's parameters in a run; others are trained beside it
-
 
 def averaged(run: Path, average: str) -> dict[str, Tensor]:
     """The weights of a run by the spec's names. Raises ValueError where there are not so many checkpoints."""
@@ -26,8 +24,7 @@ def averaged(run: Path, average: str) -> dict[str, Tensor]:
         raise ValueError(f"{run} has {len(found)} checkpoints, and {count} are asked for")
     contents = [checkpoints.load(path) for path in found[-count:]]
     states = [{**each["model"], **(each["average"] if average == "ema" else {})} for each in contents]
-    kept = [name for name in states[-1] if name.startswith(PREFIX)]
-    return {name.removeprefix(PREFIX): _mean([state[name] for state in states]) for name in kept}
+    return {name: _mean([state[name] for state in states]) for name in states[-1]}
 
 
 def _mean(values: list[Tensor]) -> Tensor:

@@ -27,7 +27,7 @@ from . import checkpoints
 from .augment import at_speed, augmented
 from .batches import MicroBatch, Step, steps, usable_of
 from .config import Config, ConfigError, read_config
-from .emitted import Emitted, Objective, check_classes
+from .emitted import Emitted, check_classes, least_frames
 from .features import LogMel, spec_augment
 from .heard import word_errors
 from .journal import Journal, busy
@@ -61,11 +61,11 @@ class Trainer:
     def _prepare_model(self, emitted: Emitted) -> None:
         config, here = self.config, self.here
         torch.manual_seed(config.train.seed)
-        objective = Objective(emitted, config.model, self.tokens.size)
-        check_classes(objective.model, self.tokens.size)
-        self.least_frames = objective.least_frames()
+        model = emitted.model()
+        check_classes(model, self.tokens.size)
+        self.least_frames = least_frames(model)
         self.scorer = emitted.model().to(here.device)
-        self.model = spread(objective.to(here.device), config.train.strategy, here)
+        self.model = spread(model.to(here.device), config.train.strategy, here)
         self.optimizer = adamw(self.model, config.optimizer, fused=here.device.type == "cuda")
         self.average = Average(bare(self.model), config.optimizer.ema)
 
@@ -148,10 +148,14 @@ class Trainer:
             samples, lengths = at_speed(cut.samples.float() / 32768.0, cut.lengths, speed)
             samples = augmented(samples, lengths, config.data.sample_rate, config.augment)
             mel, frames = self.features.train()(samples, lengths)
-            mel = spec_augment(mel, frames, config.augment)
+            views = [spec_augment(mel, frames, config.augment) for _ in range(2 if config.model.consistency else 1)]
+        labels, counts, options = cut.labels, cut.counts, {}
+        if config.model.consistency:
+            frames, labels, counts = frames.repeat(2), labels.repeat(2, 1), counts.repeat(2)
+            options = {"consistency": config.model.consistency}
         dtype = None if config.train.precision == "auto" else getattr(torch, config.train.precision)
         with self.device_part.autocast(self.here.device, dtype):
-            loss: Tensor = self.model(mel, frames, cut.labels, cut.counts)
+            loss: Tensor = self.model(torch.cat(views), frames, labels, counts, **options)
         return loss
 
     def _rate(self, step: int) -> float:
@@ -181,8 +185,8 @@ class Trainer:
 
     def score(self) -> None:
         """Words wrong on the dev set, with the average weights; each process hears a part."""
-        values = {name.removeprefix("model."): whole(value) for name, value in self.average.values.items()}
-        self.scorer.load_state_dict(values, strict=False)
+        averages = {name: whole(value) for name, value in self.average.values.items()}
+        self.scorer.load_state_dict({**dict(bare(self.model).named_buffers()), **averages}, strict=False)
         part = slice(self.here.rank, None, self.here.world)
         counts = word_errors(self.scorer, self.dev, self.dev_texts, self.features, self.tokens, part)
         both = torch.tensor([counts.errors, counts.said], dtype=torch.float32, device=self.here.device)
@@ -220,7 +224,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         config = read_config(arguments)
-        emitted = Emitted(config.model.training)
+        emitted = Emitted(config.model)
         part = emitted.part("device")
         device = part.pick_device(config.train.device or None)
         part.check_fallback(device)

@@ -130,6 +130,16 @@ def test_a_run_out_of_time_stops_with_a_checkpoint_and_goes_on(place: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("option", ["model.consistency=0.06", "model.checkpointing=true", "train.precision=bfloat16"])
+def test_options_of_training_give_finite_losses_of_their_own(place: Path, option: str) -> None:
+    run = place / option
+    assert main([str(place / "conf.toml"), f"train.run={run}", option, "data.dev=[]"]) == 0
+    losses, usual = ([line["loss"] for line in curve(each) if "loss" in line] for each in (run, place / "whole"))
+    assert losses == pytest.approx(usual, rel=0.2)
+    assert (losses == usual) is (option == "model.checkpointing=true")
+
+
+@pytest.mark.slow
 def test_sound_in_a_file_gives_the_same_losses(place: Path) -> None:
     assert main([str(place / "conf.toml"), f"train.run={place / 'file'}", "data.store=file"]) == 0
     assert curve(place / "file") == curve(place / "whole")
