@@ -23,6 +23,27 @@ def apple_silicon() -> None:
 
 
 @pytest.fixture(scope="session")
+def neural_engine(apple_silicon: None) -> None:
+    """Skips what needs a Neural Engine, which a virtual Mac has not."""
+    from coremltools.models.compute_device import MLComputeDevice, MLNeuralEngineComputeDevice
+
+    if not any(isinstance(each, MLNeuralEngineComputeDevice) for each in MLComputeDevice.get_all_compute_devices()):
+        pytest.skip("Core ML sees no Neural Engine")
+
+
+@pytest.fixture(scope="session")
+def apple_gpu(apple_silicon: None) -> None:
+    """Skips what needs a GPU of Apple's. A virtual Mac may name one on which nothing can be allocated."""
+    torch = pytest.importorskip("torch")
+    if not torch.backends.mps.is_available():
+        pytest.skip("torch sees no GPU of Apple's")
+    try:
+        torch.ones(1, device="mps").cpu()
+    except RuntimeError as error:
+        pytest.skip(f"the GPU can't be used: {error}")
+
+
+@pytest.fixture(scope="session")
 def built(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
     """A small transducer, by the form of its states and the layout of its packages."""
     made: dict[tuple[str, str], BuildResult] = {}

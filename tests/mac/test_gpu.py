@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.skipif(not torch.backends.mps.is_available(), reason="needs a GPU of Apple's")
+pytestmark = pytest.mark.usefixtures("apple_gpu")
 
 
 @pytest.mark.parametrize("name", ["one state", "three states, several tiles, ragged", "two groups", "fp16", "bf16"])

@@ -9,7 +9,7 @@ import pytest
 from tests.mac.conftest import Make
 from tests.mac.placed import placement
 
-pytestmark = pytest.mark.usefixtures("apple_silicon")
+pytestmark = pytest.mark.usefixtures("neural_engine")
 FIRM = 0.9
 """The least part of the firm predictions that holds. docs/lint-placement.md measured 0.998 on an M4."""
 
