@@ -10,19 +10,18 @@ apt-get and dpkg-deb without being installed; or, with --installed, from where t
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
-import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples/speech"))
+
+from corpus.prompts import UNSAID, listed
+
 SOUNDS, TEXTS = "asterisk-core-sounds-en-wav", "asterisk-core-sounds-en"
-LIST = "usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz"
-# Tones and sounds are described in brackets; digits and signs of keys have no one reading.
-UNSAID = re.compile(r"[\[<(*#]|\d")
 
 
 def main() -> None:
@@ -56,15 +55,9 @@ def unpacked(folder: Path) -> Path:
 
 def prompts(root: Path) -> Iterator[dict[str, str]]:
     """An entry for each prompt with words in it, of those whose text is all that is said."""
-    sounds = {
-        path.relative_to(folder).with_suffix("").as_posix(): path
-        for folder in sorted((root / "usr/share/asterisk/sounds").glob("en*"))
-        for path in sorted(folder.rglob("*.wav"))
-    }
-    for line in gzip.decompress((root / LIST).read_bytes()).decode("utf-8", "replace").splitlines():
-        name, colon, text = line.partition(":")
-        if colon and not line.startswith(";") and name in sounds and text.strip() and not UNSAID.search(text):
-            yield {"id": name, "audio_filepath": str(sounds[name]), "text": text.strip()}
+    for prompt in listed(root, "wav"):
+        if not UNSAID.search(prompt.text):
+            yield {"id": prompt.name, "audio_filepath": str(prompt.path), "text": prompt.text}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import takewhile
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +109,9 @@ class Espeak:
             self._library.espeak_SetParameter(parameter, value, 0)
         self._parts, self.starts = [], {}
         data = text.encode() + b"\0"
+        self._library.espeak_ng_SetRandSeed(
+            ctypes.c_long(crc32(data))
+        )  # of the breath in voices; else that of the clock
         self._library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 1, 0, UTF8, None, None)
         self._library.espeak_Synchronize()
         samples: Samples = np.concatenate([np.zeros(0, np.int16), *self._parts]) / np.float32(32768)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from corpus.words import number
@@ -72,21 +74,25 @@ def filled(form: str, rng: np.random.Generator, slots: dict[str, str] = SLOTS) -
     """A form with a word in each slot."""
     for slot, words in slots.items():
         while f"{{{slot}}}" in form:
-            form = form.replace(f"{{{slot}}}", str(rng.choice(words.split("|"))), 1)
+            form = form.replace(f"{{{slot}}}", _one(words.split("|"), rng), 1)
     return form
+
+
+def _one(known: Sequence[str], rng: np.random.Generator) -> str:
+    return known[int(rng.integers(len(known)))]
 
 
 def sentences(count: int, seed: int) -> list[str]:
     """Different sentences by a grammar."""
     rng, found = np.random.default_rng(seed), dict[str, None]()
     while len(found) < count:
-        found[filled(str(rng.choice(FORMS)), rng)] = None
+        found[filled(_one(FORMS, rng), rng)] = None
     return list(found)
 
 
 def phone_phrase(rng: np.random.Generator) -> str:
     """What a telephone says: digits, dates, menus."""
-    phrase = filled(str(rng.choice(PHONE_FORMS)), rng, PHONE_SLOTS)
+    phrase = filled(_one(PHONE_FORMS, rng), rng, PHONE_SLOTS)
     while "{count}" in phrase:
         phrase = phrase.replace("{count}", number(int(rng.integers(MOST_COUNTED))), 1)
     return phrase + "."

@@ -15,7 +15,7 @@ from corpus.flite import LIBRARIES, Flite
 from corpus.voice import Engine
 
 SENTENCES, LIBRARY_FOLDER, ESPEAK_FOLDER = "sentences.txt", "lib", "espeak"
-BY_GRAMMAR = 20_000  # sentences, where no others are
+BY_GRAMMAR = 10_000  # sentences, where no others are
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,10 @@ class Inputs:
             raise FileNotFoundError("nothing speaks: pip install espeakng-loader, or --inputs with what `fetch` wrote")
         return found
 
-    def sentences(self, seed: int) -> list[str]:
+    def sentences(self, seed: int, count: int) -> list[str]:
+        """All sentences; of a grammar, so many or BY_GRAMMAR."""
         if self.root is None:
-            return [f"{sentence}." for sentence in grammar.sentences(BY_GRAMMAR, seed)]
+            return [f"{sentence}." for sentence in grammar.sentences(count or BY_GRAMMAR, seed)]
         return (self.root / SENTENCES).read_text(encoding="utf-8").splitlines()
 
     def prompts(self) -> list[prompts.Prompt]:

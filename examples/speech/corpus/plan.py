@@ -67,7 +67,7 @@ class Plan:
 def planned(inputs: Inputs, voices: Mapping[str, Sequence[str]], settings: Settings) -> Plan:
     """The corpus by engines with these voices. The same settings and inputs give the same plan."""
     order = np.random.default_rng(settings.seed)
-    known = inputs.sentences(settings.seed)
+    known = inputs.sentences(settings.seed, settings.sentences)
     sentences = [known[at] for at in order.permutation(len(known))]
     heard, unheard = _voices(voices, settings)
     if settings.sentences:

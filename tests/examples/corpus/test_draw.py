@@ -1,0 +1,49 @@
+"""Texts of training: none is a text of a test, or has one in it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from corpus.draw import Held, Source
+from corpus.words import words
+
+SENTENCES = [
+    f"{who} {did} the {what}." for who in ("anna", "bert") for did in ("sold", "saw") for what in ("boat", "hill")
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        ("press one to go on", True),
+        ("please press one to go on now", True),
+        ("press one to go", False),
+        ("hello", True),
+        ("hello there", False),
+    ],
+)
+def test_a_held_text_is_found_whole_and_a_long_one_inside_of_others(text: str, has: bool) -> None:
+    assert Held.of(["press one to go on", "hello"]).has(text) is has
+
+
+def test_no_drawn_text_is_held() -> None:
+    held = Held.of([words(SENTENCES[0]), "boat", "hill", "please"])
+    source = Source(SENTENCES[1:], ["call the pound key."], held)
+    rng = np.random.default_rng(0)
+    texts = [source.drawn(at, rng) for at in range(2000)]
+    assert not any(held.has(words(part)) for parts in texts for part in (*parts, " ".join(parts)))
+    assert {len(parts) for parts in texts} == {1, 2}
+    assert ("call the pound key.",) in texts
+
+
+def test_nothing_to_say_but_what_is_held_is_an_error() -> None:
+    source = Source(SENTENCES, (), Held.of(map(words, SENTENCES)), only_sentences=True)
+    with pytest.raises(RuntimeError, match="texts of tests"):
+        source.drawn(0, np.random.default_rng(0))
+
+
+def test_few_sentences_are_all_that_is_said() -> None:
+    source = Source(SENTENCES[:2], (), Held.of(()), only_sentences=True)
+    rng = np.random.default_rng(0)
+    assert {part for at in range(200) for part in source.drawn(at, rng)} == set(SENTENCES[:2])

@@ -1,0 +1,134 @@
+"""Corpora that are made: by an engine of tones, and by espeak-ng where it is installed."""
+
+from __future__ import annotations
+
+import json
+import wave
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from corpus.__main__ import main
+from corpus.inputs import Inputs
+from corpus.make import make_corpus
+from corpus.plan import Settings, planned
+from corpus.shards import lines_of, make, sound_of
+from corpus.sound import RATE, Said
+from corpus.voice import Manner
+from corpus.words import words
+from mctc.score.manifests.nemo import read_nemo
+
+VOICES = {"espeak": ("en+m1", "en+f2"), "flite": ("awb", "rms", "slt")}
+
+
+class Tones:
+    """Says a letter by a tone of 20 ms."""
+
+    warps = True
+
+    def __init__(self, name: str) -> None:
+        self.name, self.voices = name, VOICES[name]
+
+    def speak(self, asked: Sequence[tuple[str, Manner]]) -> Iterator[Said]:
+        for text, _ in asked:
+            yield Said(np.sin(np.arange(320 * len(text)) / 5).astype(np.float32), RATE)
+
+
+@pytest.fixture(scope="module")
+def toned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """Manifests by set, of two engines whose voices are tones."""
+    folder = tmp_path_factory.mktemp("toned")
+    (folder / "shards").mkdir()
+    plan = planned(Inputs(None), VOICES, Settings(hours=0.1))
+    sets: dict[str, list[dict[str, Any]]] = {}
+    for shard in plan.shards:
+        make(plan, shard, {name: lambda name=name: Tones(name) for name in VOICES}, folder)
+        sets.setdefault(shard.set, []).extend(map(json.loads, lines_of(folder, shard).read_text().splitlines()))
+        with wave.open(str(sound_of(folder, shard))) as sound:
+            last = sets[shard.set][-1]
+            assert round((last["offset"] + last["duration"]) * RATE) == sound.getnframes()
+    return sets
+
+
+def test_training_is_as_long_as_asked(toned: dict[str, list[dict[str, Any]]]) -> None:
+    assert sum(entry["duration"] for entry in toned["train"]) / 3600 == pytest.approx(0.1, rel=0.05)
+
+
+def test_a_voice_is_in_one_test_and_nowhere_else(toned: dict[str, list[dict[str, Any]]]) -> None:
+    assert {name for name, entries in toned.items() if any(entry["voice"] == "flite:rms" for entry in entries)} == {
+        "test-unheard"
+    }
+    assert {entry["voice"] for entry in toned["test-unheard"]} == {"flite:rms"}
+    assert {entry["voice"] for entry in toned["test-flite"]} == {"flite:awb", "flite:slt"}
+
+
+def test_no_text_is_in_two_sets(toned: dict[str, list[dict[str, Any]]]) -> None:
+    texts = [{entry["text"] for entry in entries} for entries in toned.values()]
+    assert sum(map(len, texts)) == len(set().union(*texts))
+    assert [len(toned[name]) for name in ("test-espeak", "test-flite", "test-unheard", "dev")] == [300, 200, 200, 100]
+
+
+def test_utterances_follow_one_another_in_words(toned: dict[str, list[dict[str, Any]]]) -> None:
+    for entries in toned.values():
+        for entry, following in pairwise(entries):
+            assert entry["text"] == words(entry["text"])
+            if following["audio_filepath"] == entry["audio_filepath"]:
+                assert following["offset"] == pytest.approx(entry["offset"] + entry["duration"])
+
+
+def test_a_voice_that_an_engine_has_not_is_an_error() -> None:
+    with pytest.raises(ValueError, match="flite has no voice bob; it has awb, rms, slt"):
+        planned(Inputs(None), VOICES, Settings(hours=1, unheard="flite:bob"))
+
+
+def test_hours_are_divided_in_shards_that_share_no_sentence() -> None:
+    plan = planned(Inputs(None), VOICES, Settings(hours=2))
+    train = [shard for shard in plan.shards if shard.set == "train"]
+    assert len({shard.number for shard in train}) == len(train) == train[0].step
+    assert sum(shard.seconds for shard in train) == pytest.approx(7200)
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus of ten sentences by espeak-ng."""
+    pytest.importorskip("espeakng_loader")
+    folder = tmp_path_factory.mktemp("spoken")
+    main(["make", str(folder), "--sentences", "10", "--hours", "0.02", "--processes", "1"])
+    return folder
+
+
+def test_the_bytes_do_not_depend_on_the_processes(spoken: Path, tmp_path: Path) -> None:
+    main(["make", str(tmp_path), "--sentences", "10", "--hours", "0.02", "--processes", "3"])
+    names = sorted(path.relative_to(spoken) for path in spoken.rglob("*") if path.is_file())
+    assert names == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
+    assert not [name for name in names if (spoken / name).read_bytes() != (tmp_path / name).read_bytes()]
+
+
+def test_what_was_stopped_goes_on(spoken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(hours=0.02, sentences=10)
+    make_corpus(Inputs(None), tmp_path, settings, 2)
+    kept = sorted((tmp_path / "shards").glob("*.jsonl"))
+    times = {path: path.stat().st_mtime_ns for path in kept}
+    kept[0].unlink()
+    (tmp_path / "train.jsonl").unlink()
+    make_corpus(Inputs(None), tmp_path, settings, 2)
+    assert [path for path in kept if path.stat().st_mtime_ns != times[path]] == kept[:1]
+    assert (tmp_path / "train.jsonl").read_bytes() == (spoken / "train.jsonl").read_bytes()
+    with pytest.raises(ValueError, match="other settings"):
+        make_corpus(Inputs(None), tmp_path, replace(settings, seed=2), 2)
+
+
+def test_ten_sentences_are_said_and_their_words_end_in_order(spoken: Path) -> None:
+    texts = {utterance.text for utterance in read_nemo(spoken / "dev.jsonl")}
+    assert len(texts) == 10
+    for name in ("train", "dev", "test-espeak"):
+        for utterance in read_nemo(spoken / f"{name}.jsonl"):
+            assert utterance.text in texts or utterance.text in {f"{one} {two}" for one in texts for two in texts}
+            ends = [word.end for word in utterance.words]
+            assert ends == sorted(ends)
+            assert 0.1 < ends[0] < ends[-1] <= (utterance.duration or 0) - 0.09
