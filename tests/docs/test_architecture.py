@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ def rooms(root: Path) -> set[str]:
     return inside | {"passes", "targets"}
 
 
+@cache
 def imported(root: Path, part: str) -> str:
     """The rooms that a part imports, as the page says it."""
     place = root / part
