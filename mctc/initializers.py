@@ -38,14 +38,46 @@ def _delta_bias(rng: np.random.Generator, shape: tuple[int, ...], a: Mapping[str
     return np.asarray(step + np.log(-np.expm1(-step)))
 
 
+def _truncated_normal(rng: np.random.Generator, shape: tuple[int, ...], std: float, cut: float) -> Array:
+    """Normal, and drawn again beyond `cut` standard deviations."""
+    made = rng.normal(0.0, 1.0, shape)
+    while (beyond := np.abs(made) > cut).any():
+        made[beyond] = rng.normal(0.0, 1.0, int(beyond.sum()))
+    return np.asarray(std * made)
+
+
+def _orthogonal(rng: np.random.Generator, shape: tuple[int, ...], gain: float, parts: int) -> Array:
+    """Blocks of rows, each with orthonormal rows or columns times the gain (Saxe et al. 2014): Q of normal numbers, the
+    signs of R's diagonal taken in, so that all of them are equally likely."""
+    rows, columns = shape[0] // parts, math.prod(shape[1:])
+    blocks = []
+    for _ in range(parts):
+        q, r = np.linalg.qr(rng.normal(0.0, 1.0, (max(rows, columns), min(rows, columns))))
+        q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
+        blocks.append(q if rows >= columns else q.T)
+    return np.asarray(gain * np.concatenate(blocks).reshape(shape))
+
+
+def _fans(a: Mapping[str, float]) -> float:
+    return a["fan_in"] + a["fan_out"]
+
+
 INITIALIZERS: dict[str, Draw] = {
     "zeros": lambda rng, shape, a: np.zeros(shape),
     "ones": lambda rng, shape, a: np.ones(shape),
     "constant": lambda rng, shape, a: np.full(shape, a["value"]),
     "uniform": lambda rng, shape, a: _uniform(rng, shape, a["bound"]),
     "normal": lambda rng, shape, a: _normal(rng, shape, a.get("std", 1.0)),
-    # torch's default for Linear and Conv: uniform within 1 / sqrt(fan in)
-    "kaiming_uniform": lambda rng, shape, a: _uniform(rng, shape, 1 / math.sqrt(a["fan_in"])),
+    "truncated_normal": lambda rng, shape, a: _truncated_normal(rng, shape, a.get("std", 1.0), a.get("cut", 2.0)),
+    # torch's default for Linear and Conv: uniform within 1 / sqrt(fan in); a gain of sqrt(2) is He's for rectifiers
+    "kaiming_uniform": lambda rng, shape, a: _uniform(
+        rng, shape, a["gain"] * math.sqrt(3 / a["fan_in"]) if "gain" in a else 1 / math.sqrt(a["fan_in"])
+    ),
+    "kaiming_normal": lambda rng, shape, a: _normal(rng, shape, a.get("gain", math.sqrt(2)) / math.sqrt(a["fan_in"])),
+    # Glorot and Bengio, 2010
+    "xavier_uniform": lambda rng, shape, a: _uniform(rng, shape, a.get("gain", 1.0) * math.sqrt(6 / _fans(a))),
+    "xavier_normal": lambda rng, shape, a: _normal(rng, shape, a.get("gain", 1.0) * math.sqrt(2 / _fans(a))),
+    "orthogonal": lambda rng, shape, a: _orthogonal(rng, shape, a.get("gain", 1.0), int(a.get("parts", 1))),
     # Mamba's A: log(1 ... N) in every row
     "log_arange": lambda rng, shape, a: np.broadcast_to(np.log(np.arange(1, shape[-1] + 1)), shape),
     "delta_bias": _delta_bias,

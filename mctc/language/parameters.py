@@ -23,9 +23,15 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "constant": ("value",),
     "uniform": ("bound",),
     "normal": ("std",),
-    "kaiming_uniform": ("fan_in",),
+    "truncated_normal": ("std", "cut"),
+    "kaiming_uniform": ("fan_in", "gain"),
+    "kaiming_normal": ("fan_in", "gain"),
+    "xavier_uniform": ("fan_in", "fan_out", "gain"),
+    "xavier_normal": ("fan_in", "fan_out", "gain"),
+    "orthogonal": ("gain", "parts"),
     "delta_bias": ("low", "high"),
 }
+ABOVE_ZERO = frozenset({"fan_in", "fan_out", "cut", "parts"})
 
 
 class Parameters:
@@ -60,7 +66,7 @@ class Parameters:
             fan_in = prod(type_.shape[1:])
             return Initializer("kaiming_uniform", (("fan_in", float(fan_in)),)) if type_.rank > 1 else Initializer()
         if isinstance(written, s.Call) and isinstance(written.callee, s.Name):
-            return self._rule(written, written.callee.text, frame)
+            return self._rule(written, written.callee.text, type_, frame)
         value = plain(self.calls.evaluator.constant(written, frame, "an initial value"))
         if not is_number(value):
             hint = "write a number, or a rule: `= normal(std = 0.02)`"
@@ -69,7 +75,7 @@ class Parameters:
             {0: "zeros", 1: "ones"}.get(value, "constant"), (("value", float(value)),) if value not in (0, 1) else ()
         )
 
-    def _rule(self, call: s.Call, rule: str, frame: Frame) -> Initializer:
+    def _rule(self, call: s.Call, rule: str, type_: TensorType, frame: Frame) -> Initializer:
         from mctc.initializers import INITIALIZERS
 
         if rule not in INITIALIZERS:
@@ -85,7 +91,23 @@ class Parameters:
             value: Any = plain(self.calls.evaluator.constant(argument.value, frame, "an argument of an initialiser"))
             if not is_number(value):
                 raise fail("MCT0107", f"`{key}` of `{rule}` is a number, not {describe(value)}", argument.span)
+            if key in ABOVE_ZERO and value <= 0:
+                raise fail("MCT0107", f"`{key}` of `{rule}` is above 0, not {value}", argument.span)
             given[key] = float(value)
-        if rule in ("constant", "uniform", "kaiming_uniform") and not given:
-            raise fail("MCT0090", f"`{rule}` needs `{names[0]}`", call.span)
+        given |= {key: value for key, value in _fans(type_).items() if key in names and key not in given}
+        needed = [key for key in ("value", "bound", "fan_in") if key in names and key not in given]
+        if needed:
+            raise fail("MCT0090", f"`{rule}` needs `{needed[0]}`", call.span)
+        parts = given.get("parts", 1)
+        if rule == "orthogonal" and (type_.rank < 2 or type_.shape[0] % parts):
+            told = f"`orthogonal` starts matrices, in `parts` of as many rows each; this is {show_type(type_)}"
+            raise fail("MCT0107", told, call.span)
         return Initializer(rule, tuple(sorted(given.items())))
+
+
+def _fans(type_: TensorType) -> dict[str, float]:
+    """How many entries a matrix or kernel [out, in, ...] reads for each that it makes, and how many read each."""
+    if type_.rank < 2:
+        return {}
+    taps = prod(type_.shape[2:])
+    return {"fan_in": float(type_.shape[1] * taps), "fan_out": float(type_.shape[0] * taps)}

@@ -12,8 +12,9 @@ HOMES: dict[str, frozenset[str]] = {
     "functional": frozenset({"attention", "gru", "layer_norm", "lstm", "masked", "masked_mean", "relative_attention"})
     | {"reverse", "rms_norm", "unpacked"},
     "initial": frozenset(
-        {"constant", "delta_bias", "kaiming_uniform", "log_arange", "normal", "ones", "padded", "uniform", "zeros"}
-    ),
+        {"constant", "delta_bias", "kaiming_normal", "kaiming_uniform", "log_arange", "normal", "ones", "orthogonal"}
+    )
+    | {"padded", "truncated_normal", "uniform", "xavier_normal", "xavier_uniform", "zeros"},
     "layers": frozenset({"Block", *(layer.name for layer in LAYERS.values())}),
     "lengths": frozenset({"each_stream", "valid_frames", "whole_strides"}),
     "losses": frozenset({"cross_entropy", "ctc_loss", "ctc_consistency", "joint_ctc_attention"}),

@@ -40,8 +40,10 @@ def rule_text(initializer: Initializer) -> str:
 
 
 def _regroups(initializer: Initializer, recipe: Derived) -> bool:
-    """A rule along the last axis stands only where that axis stays."""
+    """A rule along the last axis stands only where that axis stays, one for rows only where rows stay whole."""
     (inner,) = (operand for operand in recipe.operands if operand is not None)
+    if initializer.rule == "orthogonal":
+        return recipe.op == "reshape" and inner.type.extents[:1] == recipe.type.extents[:1]
     return initializer.rule != "log_arange" or inner.type.extents[-1:] == recipe.type.extents[-1:]
 
 

@@ -160,6 +160,43 @@ def test_an_initialiser_is_what_is_written_or_what_fits_the_shape(elaborate: Ela
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("rule", "arguments"),
+    [
+        ("kaiming_uniform()", {"fan_in": 6.0}),
+        ("kaiming_normal(gain = 1)", {"fan_in": 6.0, "gain": 1.0}),
+        ("kaiming_normal(9)", {"fan_in": 9.0}),
+        ("xavier_uniform()", {"fan_in": 6.0, "fan_out": 8.0}),
+        ("xavier_normal(fan_out = 4)", {"fan_in": 6.0, "fan_out": 4.0}),
+        ("truncated_normal(0.02 / sqrt(2 * 8))", {"std": 0.005}),
+        ("orthogonal(parts = 4)", {"parts": 4.0}),
+    ],
+)
+def test_the_fans_of_a_rule_are_those_of_the_shape(
+    elaborate: Elaborate, rule: str, arguments: dict[str, float]
+) -> None:
+    program = elaborate(component(f"param a: f32[4, 3, 2] = {rule}", "return x"))
+    ((_, initial),) = program.sources.values()
+    assert (initial.rule, dict(initial.arguments)) == (rule.partition("(")[0], pytest.approx(arguments))
+
+
+@pytest.mark.parametrize(
+    ("declared", "code", "place"),
+    [
+        ("a: f32[4] = xavier_uniform()", "MCT0090", "xavier_uniform()"),
+        ("a: f32[4, 3] = kaiming_normal(0)", "MCT0107", "0"),
+        ("a: f32[4, 3] = orthogonal(parts = 3)", "MCT0107", "orthogonal(parts = 3)"),
+        ("a: f32[4] = orthogonal()", "MCT0107", "orthogonal()"),
+        ("a: f32[4, 3] = truncated_normal(1, cut = -1)", "MCT0107", "cut = -1"),
+        ("a: f32[4, 3] = orthogonl()", "MCT0107", "orthogonl"),
+        ("a: f32[4, 3] = xavier_uniform(std = 1)", "MCT0091", "std = 1"),
+    ],
+)
+def test_an_initialiser_at_fault_is_told_where_it_stands(check: Check, declared: str, code: str, place: str) -> None:
+    (found,) = check(component(f"param {declared}", "return x"))
+    assert (found.code, found.span.text if found.span else "") == (code, place)
+
+
 def test_one_run_reports_the_errors_of_independent_statements(check: Check) -> None:
     found = check(component("a = linear(x, 3.5)", "b = rms_norm(y)", "c = rms_norm(a)", "d = x + c", "return x[0]"))
     assert [(d.code, d.span.location.line) for d in found if d.span] == [("MCT0072", 5), ("MCT0050", 6), ("MCT0077", 9)]

@@ -113,8 +113,10 @@ ENTRIES = (
         "MCT0107",
         "an unknown initialiser",
         "A parameter starts from a number or a rule: zeros(), ones(), constant(value), uniform(bound), normal(std),"
-        " kaiming_uniform(fan_in), log_arange(), delta_bias(low, high). Without one, matrices and kernels start from"
-        " kaiming_uniform and vectors from zeros.",
+        " truncated_normal(std, cut), kaiming_uniform(fan_in, gain), kaiming_normal(fan_in, gain),"
+        " xavier_uniform(fan_in, fan_out, gain), xavier_normal(fan_in, fan_out, gain), orthogonal(gain, parts),"
+        " log_arange(), delta_bias(low, high). Without one, matrices and kernels start from kaiming_uniform and vectors"
+        " from zeros.",
         in_component("param scale: f32[width] = gaussian(std = 1)", "return x * scale"),
     ),
     Entry(

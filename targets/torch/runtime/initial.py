@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Initial(Protocol):
@@ -72,15 +72,84 @@ class normal:  # noqa: N801
 
 
 @dataclass(frozen=True)
-class kaiming_uniform:  # noqa: N801
-    """Drawn from within 1 / sqrt(fan_in): torch's default for Linear and Conv."""
+class truncated_normal:  # noqa: N801
+    """Drawn from a normal distribution around 0, and again beyond `cut` standard deviations."""
 
-    fan_in: float
+    std: float = 1.0
+    cut: float = 2.0
 
     @torch.no_grad()
     def __call__(self, tensor: Tensor) -> None:
-        bound = 1 / math.sqrt(self.fan_in)
+        drawn = torch.empty_like(tensor, dtype=torch.float32)
+        tensor.copy_(nn.init.trunc_normal_(drawn, 0, self.std, -self.cut * self.std, self.cut * self.std))
+
+
+@dataclass(frozen=True)
+class kaiming_uniform:  # noqa: N801
+    """Drawn from within gain * sqrt(3 / fan_in); without a gain from within 1 / sqrt(fan_in), torch's default for
+    Linear and Conv. A gain of sqrt(2) is He's for rectifiers (He et al. 2015)."""
+
+    fan_in: float
+    gain: float = math.sqrt(1 / 3)
+
+    @torch.no_grad()
+    def __call__(self, tensor: Tensor) -> None:
+        bound = self.gain * math.sqrt(3 / self.fan_in)
         tensor.uniform_(-bound, bound)
+
+
+@dataclass(frozen=True)
+class kaiming_normal:  # noqa: N801
+    """Drawn from a normal distribution of standard deviation gain / sqrt(fan_in) (He et al. 2015)."""
+
+    fan_in: float
+    gain: float = math.sqrt(2)
+
+    @torch.no_grad()
+    def __call__(self, tensor: Tensor) -> None:
+        tensor.normal_(0, self.gain / math.sqrt(self.fan_in))
+
+
+@dataclass(frozen=True)
+class xavier_uniform:  # noqa: N801
+    """Drawn from within gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+
+    fan_in: float
+    fan_out: float
+    gain: float = 1.0
+
+    @torch.no_grad()
+    def __call__(self, tensor: Tensor) -> None:
+        bound = self.gain * math.sqrt(6 / (self.fan_in + self.fan_out))
+        tensor.uniform_(-bound, bound)
+
+
+@dataclass(frozen=True)
+class xavier_normal:  # noqa: N801
+    """Drawn from a normal distribution of standard deviation gain * sqrt(2 / (fan_in + fan_out))."""
+
+    fan_in: float
+    fan_out: float
+    gain: float = 1.0
+
+    @torch.no_grad()
+    def __call__(self, tensor: Tensor) -> None:
+        tensor.normal_(0, self.gain * math.sqrt(2 / (self.fan_in + self.fan_out)))
+
+
+@dataclass(frozen=True)
+class orthogonal:  # noqa: N801
+    """Orthonormal rows or columns, times the gain, in each of `parts` blocks of rows, such as an LSTM's four gates
+    (Saxe et al. 2014). Axes behind the second count as columns."""
+
+    gain: float = 1.0
+    parts: int = 1
+
+    @torch.no_grad()
+    def __call__(self, tensor: Tensor) -> None:
+        for block in tensor.chunk(self.parts):  # a factorisation in fp32 on the CPU, which every device can read
+            drawn = torch.empty(block.shape, dtype=torch.float32)
+            block.copy_(nn.init.orthogonal_(drawn, self.gain))
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,11 @@ EXAMPLES = {
     "uniform": Initializer("uniform", (("bound", 0.25),)),
     "normal": Initializer("normal", (("std", 0.5),)),
     "kaiming_uniform": Initializer("kaiming_uniform", (("fan_in", 72.0),)),
+    "truncated_normal": Initializer("truncated_normal", (("cut", 1.5), ("std", 0.02))),
+    "kaiming_normal": Initializer("kaiming_normal", (("fan_in", 64.0),)),
+    "xavier_uniform": Initializer("xavier_uniform", (("fan_in", 64.0), ("fan_out", 512.0))),
+    "xavier_normal": Initializer("xavier_normal", (("fan_in", 64.0), ("fan_out", 512.0), ("gain", 0.5))),
+    "orthogonal": Initializer("orthogonal", (("gain", 2.0), ("parts", 4.0))),
     "log_arange": Initializer("log_arange"),
     "delta_bias": Initializer("delta_bias", (("high", 0.1), ("low", 0.001))),
 }
@@ -35,6 +40,9 @@ TEXTS = {
     "uniform": "uniform(0.25)",
     "normal": "normal(std=0.5)",
     "kaiming_uniform": "kaiming_uniform(fan_in=72)",
+    "truncated_normal": "truncated_normal(cut=1.5, std=0.02)",
+    "xavier_normal": "xavier_normal(fan_in=64, fan_out=512, gain=0.5)",
+    "orthogonal": "orthogonal(gain=2, parts=4)",
     "log_arange": "log_arange()",
     "delta_bias": "delta_bias(high=0.1, low=0.001)",
 }
@@ -70,6 +78,28 @@ def test_a_rule_shows_its_numbers() -> None:
     assert repr(initial.padded(initial.uniform(0.5), axis=0, after=23)) == (
         "padded(rule=uniform(bound=0.5), axis=0, after=23, value=0.0)"
     )
+
+
+@pytest.mark.parametrize("shape", [(12, 5), (12, 3, 1, 1), (8, 16)])
+def test_orthogonal_blocks_have_orthonormal_rows_or_columns(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    arguments = {"gain": 2.0, "parts": 4.0}
+    for made in (
+        filled("orthogonal(gain=2, parts=4)", *shape).numpy(),
+        INITIALIZERS["orthogonal"](rng, shape, arguments),
+    ):
+        assert made.shape == shape
+        blocks = np.asarray(made, np.float64).reshape(4, shape[0] // 4, -1)
+        for block in blocks:
+            short = block if block.shape[0] <= block.shape[1] else block.T
+            np.testing.assert_allclose(short @ short.T, 4 * np.eye(len(short)), atol=1e-5)
+        assert not np.allclose(blocks[0], blocks[1])
+
+
+def test_a_truncated_normal_ends_where_it_is_cut() -> None:
+    made = filled("truncated_normal(std=0.5, cut=1.5)", 200, 100)
+    assert made.abs().max() <= 0.75
+    assert made.abs().max() > 0.7
 
 
 def test_log_arange_is_the_same_in_every_row() -> None:
