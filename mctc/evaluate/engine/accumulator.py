@@ -96,7 +96,7 @@ def products(left: Matrices, right: Array, start: Array | None = None, tally: Ta
         return half_away(np.broadcast_to(0.0 if first is None else first[..., None] / SCALE, shape))
     sums = _unit_sums(left, right) if left.unit else _sums(left, right)
     if first is not None:
-        sums = sums + first[..., None]
+        sums = sums.astype(np.int64) + first[..., None]
     beyond = _may_overflow(left, right, first)
     result = half_away_of_steps(sums)
     if beyond is not None:
@@ -120,11 +120,17 @@ def fixed(values: Array) -> Array:
 
 def half_away_of_steps(sums: Array) -> Array:
     """fp16 numbers, in float32, of whole numbers of 2^-16 whose magnitudes are below 2^53."""
+    if sums.dtype == np.float32:
+        return half_away(sums / np.float32(SCALE))
     return half_away(cut(sums.astype(np.float64) / SCALE))
 
 
 def _unit_sums(left: Matrices, right: Array) -> Array:
-    """Of entries that are 0, 1 and -1: whole numbers below 2^53, so float64 is exact in any order."""
+    """Of entries that are 0, 1 and -1: whole numbers below 2^53, so float64 is exact in any order; below 2^23, where
+    half a step is still held, float32 is."""
+    if left.norm * float(np.abs(right).max(initial=0.0)) * SCALE < 1 << 23:
+        steps = np.copysign(np.floor(np.abs(right) * np.float32(SCALE) + np.float32(0.5)), right)
+        return np.matmul(left.values, steps)
     return np.matmul(left.values.astype(np.float64), fixed(right).astype(np.float64))
 
 
