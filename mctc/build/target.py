@@ -96,6 +96,7 @@ class Target(ABC):
     suffix: how the names of its artifacts end, if something other than a build can be run from them.
     runtime: what executes its artifacts, in words; None where nothing does. computes: precisions that it can compute in
     whatever an artifact was built in. witness: `mctc verify` asks it about builds for other targets too.
+    as_engine: what executes its artifacts also computes as the Neural Engine does.
     carries_source: its artifacts have the text of the spec among their metadata.
     judge, verdict: who says in `report` what is wrong with artifacts, and the file that says it at length.
     """
@@ -108,6 +109,7 @@ class Target(ABC):
     runtime: ClassVar[str | None] = None
     computes: ClassVar[tuple[str, ...]] = ()
     witness: ClassVar[bool] = False
+    as_engine: ClassVar[bool] = False
     carries_source: ClassVar[bool] = False
     judge: ClassVar[str] = "mctc lint"
     verdict: ClassVar[str] = "placement.html"

@@ -35,12 +35,21 @@ STYLES = {"ok": "green", "FAILED": "bold red", "not run": "yellow"}
     "--input", "inputs", multiple=True, metavar="NAME",
     help="Run only this item of the battery, such as noise or silence (docs/proof.md). Repeatable.",
 )  # fmt: skip
+@click.option(
+    "--arithmetic", "engines", multiple=True, metavar="engine[:FAMILY[:UNKNOWN]]",
+    help="Execute it as the Neural Engine of this family does, too (docs/engine-arithmetic.md). Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--engine-limit", type=float, metavar="DB",
+    help="Decibels that every component must reach as the engine computes; nothing is asked of it if left out.",
+)  # fmt: skip
 @click.option("--no-witnesses", "alone", is_flag=True, help="Ask none besides the build's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rungs as JSON.")
 @plugin_option
 def verify(
-    built: Path, weights: Path | None, witnesses: tuple[str, ...], inputs: tuple[str, ...], alone: bool, as_json: bool
-) -> int:
+    built: Path, weights: Path | None, witnesses: tuple[str, ...], inputs: tuple[str, ...],
+    engines: tuple[str, ...], engine_limit: float | None, alone: bool, as_json: bool,
+) -> int:  # fmt: skip
     """Prove a build: every rung of the ladder, measured.
 
     The files and programs of the build, every pass evaluated before and after, coremltools' own type inference; then,
@@ -57,7 +66,9 @@ def verify(
     asked = [] if alone else list(witnesses) or None
     rungs: list[Rung] = []
     with blamed(built), progress(f"verifying {built}") as step:
-        for rung in Ladder(built, weights, asked, inputs).climb():
+        if engine_limit is not None and not engines:
+            engines = ("engine",)
+        for rung in Ladder(built, weights, asked, inputs, engines, engine_limit).climb():
             rungs.append(rung)
             step(f"{rung.name} of {rung.component}: {rung.measured} {WORDS[rung.ok]}")
     if as_json:
@@ -90,7 +101,8 @@ def report(rungs: list[Rung], *, apart: bool = False) -> str:
         ),
     ]
     notes = [f"warning: {note}\n" for note in dict.fromkeys(note for rung in rungs for note in rung.notes)]
-    return "\n".join([part for part in parts if part]) + "".join(notes) + summary(rungs)
+    facts = [f"{fact}\n" for rung in rungs for fact in rung.facts]
+    return "\n".join([part for part in parts if part]) + "".join([*facts, *notes]) + summary(rungs)
 
 
 def _by_name(rungs: list[Rung]) -> list[list[Rung]]:

@@ -18,6 +18,7 @@ from mctc.build.target import Target
 from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import did_you_mean, listing
+from mctc.evaluate.engine.arithmetic import arithmetic
 from mctc.ir.op import Array
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program
@@ -25,6 +26,7 @@ from mctc.ir.rounding import Rounding
 from mctc.ir.text import parse_program
 from mctc.ir.types import Role
 from mctc.proof.battery import BATTERY, BROKEN, NOISE, SILENCE, Item
+from mctc.proof.engine import Engined
 from mctc.proof.limits import FP32, STEPS, Limit, limit_of
 from mctc.proof.padded import can_pad, over_padded
 from mctc.proof.rung import Rung, compare, worst
@@ -47,17 +49,21 @@ class Ladder:
     """All rungs of a build. Raises BuildError when the folder is no build, or was not made from `weights`.
 
     witnesses: names of targets whose runtimes are asked besides; None asks all that are installed.
-    inputs: names of items of the battery; all of them if there is none.
+    inputs: names of items of the battery; all of them if there is none. engines: arithmetics of the Neural Engine that
+    a build for it is executed in besides, and engine_limit the decibels that each component must reach there.
     """
 
     def __init__(
         self, folder: Path, weights: Path | None = None, witnesses: Sequence[str] | None = None,
-        inputs: Sequence[str] = (),
+        inputs: Sequence[str] = (), engines: Sequence[str] = (), engine_limit: float | None = None,
     ) -> None:  # fmt: skip
         self.inputs = _known(inputs)
         self.built: Built = open_built(folder)
         self.witnesses = [] if witnesses is not None and not witnesses else witness_targets(witnesses or ())
         self.folder, self.weights_file = folder, weights
+        self.engines, self.engine_limit = tuple(map(arithmetic, engines)), engine_limit
+        if self.engines and not self.built.target.as_engine:
+            raise BuildError(f"what target {self.built.target.name} writes isn't executed as the Neural Engine does")
         if weights is not None and "seed" in self.built.manifest.get("weights", {}):
             raise BuildError(f"{folder} holds initial weights, not those of {weights}", hint="leave --weights off")
 
@@ -78,9 +84,20 @@ class Ladder:
             if self._takes_chunks(name):
                 yield from self._guard(OTHER_CHUNK, name, partial(self.other_chunk, name))
         yield from self._of_build(Packages(self.built, load=self._weights), self.deployed, self.subject)
+        yield from self._on_engines()
         for target in self.witnesses:
             if target.name != self.built.target.name:
                 yield from self._of_target(target)
+
+    def _on_engines(self) -> Iterator[Rung]:
+        """The build in the arithmetic of the Neural Engine."""
+        for each in self.engines:
+            engined = Engined(Packages(self.built, load=self._weights), self.subject, self.engine_limit)
+            for name in self.built.functions:
+                try:
+                    yield from engined.rungs(name, each)
+                except MctcError as error:
+                    yield Rung(f"{self.built.target.runtime}, {each}", name, str(error), "", False)
 
     def _guard(self, name: str, component: str, rung: Callable[[], Rung]) -> Iterator[Rung]:
         try:

@@ -22,7 +22,7 @@ class Rung:
 
     error: of a witness's results, of the largest magnitude; seconds: that it computed. None where nothing computed.
     item: of the battery, on which the worst was measured. notes: where numbers end that the reference has, as rounding
-    alone predicts, and where the reference has none itself.
+    alone predicts, and where the reference has none itself. facts: what else was measured.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Rung:
     seconds: float | None = None
     item: str | None = None
     notes: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

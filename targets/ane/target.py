@@ -27,6 +27,7 @@ class AneTarget(Target):
     runtime: ClassVar[str | None] = "package evaluator"
     computes = ("fp32", "fp16")
     witness: ClassVar[bool] = True
+    as_engine: ClassVar[bool] = True
     beside: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(self) -> None:

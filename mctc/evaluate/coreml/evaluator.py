@@ -17,7 +17,7 @@ from mctc.evaluate.engine.arithmetic import arithmetic
 from mctc.evaluate.engine.engine import Engine, Placed
 from mctc.evaluate.engine.tally import Tally
 from mctc.package.dtypes import DTYPES
-from mctc.package.model import Constant, Feature, Function, Package
+from mctc.package.model import Constant, Feature, Function, Operation, Package
 from mctc.package.read import read_package
 from mctc.package.types import NamedType, StateType, TensorType
 
@@ -29,7 +29,7 @@ class Evaluator:
     precision: "fp16" computes every op in float32 and rounds what the program declares fp16; "fp32" never rounds;
         "engine", "engine:h16", "engine:h18:low", ... computes as the Neural Engine does (docs/engine-arithmetic.md).
     placed: for every function the indices of the operations that run on the engine, the others being in fp16; None for
-        all. tallies: is filled with what sums on the engine came to, by function and index of the operation.
+        all.
     keep_weights: whether constants are read and decompressed once and held as float32. When false, large ones are
         read at each use: slower, in the memory of one layer.
     check_types: compare every value with its declared type; TypeMismatch names the operation.
@@ -43,7 +43,6 @@ class Evaluator:
         precision: Precision | str = "fp16",
         *,
         placed: Placed | None = None,
-        tallies: dict[tuple[str, int], Tally] | None = None,
         keep_weights: bool = True,
         check_types: bool = True,
         observe: Observer | None = None,
@@ -51,15 +50,25 @@ class Evaluator:
         self.arithmetic = arithmetic(precision)
         self.package = package if isinstance(package, Package) else read_package(package)
         self.observe = observe
-        on_engine = self.arithmetic.kind == "engine"
-        engine = Engine(self.arithmetic, placed, tallies) if on_engine else None
-        self._options = Options(self.arithmetic.stored, keep_weights, check_types, engine)
+        self._engine = Engine(self.arithmetic, placed) if self.arithmetic.kind == "engine" else None
+        self._options = Options(self.arithmetic.stored, keep_weights, check_types, self._engine)
         self._compiled: dict[str, CompiledFunction] = {}
 
     @property
     def functions(self) -> tuple[str, ...]:
         """Names of the package's functions."""
         return tuple(self.package.functions)
+
+    def on_engine(self, function: str, operation: Operation) -> bool:
+        """Whether an operation of a function runs on the engine."""
+        return self._engine is not None and self._engine.takes(function, operation)
+
+    def count(self) -> Mapping[tuple[str, int], Tally]:
+        """From now on what sums on the engine come to is counted, by function and index of the operation. To be asked
+        for before the functions are."""
+        assert self._engine is not None
+        self._engine.tallies = {}
+        return self._engine.tallies
 
     def function(self, name: str | None = None) -> CompiledFunction:
         """The function, compiled at its first use; the package's default function without a name.

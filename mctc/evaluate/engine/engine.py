@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mctc.evaluate.coreml.declaration import OpDeclaration
+from mctc.evaluate.coreml.declaration import REGISTRY, OpDeclaration
 from mctc.evaluate.coreml.precision import Array
 from mctc.evaluate.engine.activations import AROUND, EXACT, SAMPLED, activate
 from mctc.evaluate.engine.arithmetic import Arithmetic
@@ -37,7 +37,7 @@ class Basis(str, Enum):
     MEASURED = "measured"
     TABLE = "a table that was read"
     PARTLY = "a table that is published in part"
-    MOVES = "moves numbers"
+    MOVES = "moves, compares or chooses numbers"
     ASSUMED = "not published: float32, the result rounded half away from zero"
 
 
@@ -85,6 +85,9 @@ class Engine:
 
 def basis(type_: str, arithmetic: Arithmetic) -> Basis:
     """What is known of an op's arithmetic."""
+    declaration = REGISTRY.get(type_)
+    if declaration is None or (declaration.exact and type_ not in EXACT):
+        return Basis.MOVES
     if type_ in CONTRACTIONS or type_ in ELEMENTWISE or type_ in EXACT:
         return Basis.MEASURED
     if type_ in SAMPLED and arithmetic.tables:

@@ -8,7 +8,6 @@ import pytest
 from mctc.diagnostics.errors import UsageError
 from mctc.evaluate.coreml import Evaluator
 from mctc.evaluate.engine.arithmetic import arithmetic
-from mctc.evaluate.engine.tally import Tally
 from mctc.package import TensorType
 from tests.evaluate.coreml.conftest import Sketch, constant
 
@@ -118,8 +117,9 @@ def test_a_grouped_strided_padded_convolution_is_its_groups(sketch: Sketch) -> N
     shape = (2, 4, 4, 8)
     sketch.input("x", "fp16", x.shape)
     sketch.op("conv", {"y": TensorType("fp16", shape)}, x="x", weight=constant(weight), groups=constant(2), **options)
-    tallies: dict[tuple[str, int], Tally] = {}
-    found = Evaluator(sketch.package(["y"]), "engine", tallies=tallies).function()({"x": x})["y"]
+    evaluator = Evaluator(sketch.package(["y"]), "engine")
+    tallies = evaluator.count()
+    found = evaluator.function()({"x": x})["y"]
     for group in range(2):
         other, rows = Sketch(), slice(2 * group, 2 * group + 2)
         other.input("x", "fp16", (2, 3, 9, 8))
