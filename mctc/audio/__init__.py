@@ -1,25 +1,34 @@
 """Sound in: recordings read as 16 kHz mono samples, and the log-mel frames that an encoder is fed.
 
 `load` reads files (soundfile and soxr are imported only when a file is opened), `mel` turns samples into frames,
-whole or streaming, `filterbank` holds the mel scales, `bundled` finds the recording that ships with the package.
+whole or streaming, `filterbank` holds the mel scales, `samples` takes samples as they are, `front_end` either kind,
+`bundled` finds the recording that ships with the package.
 """
 
 from __future__ import annotations
 
 from mctc.audio.bundled import bundled_recording, bundled_text
 from mctc.audio.errors import AudioError
+from mctc.audio.front_end import FrontEnd, existing_frames, frames_of, streaming
 from mctc.audio.load import AudioInfo, load_audio, probe_audio, stream_audio
 from mctc.audio.mel import MelConfig, StreamingMel, log_mel
+from mctc.audio.samples import SampleConfig, StreamingSamples
 
 __all__ = [
     "AudioError",
     "AudioInfo",
+    "FrontEnd",
     "MelConfig",
+    "SampleConfig",
     "StreamingMel",
+    "StreamingSamples",
     "bundled_recording",
     "bundled_text",
+    "existing_frames",
+    "frames_of",
     "load_audio",
     "log_mel",
     "probe_audio",
     "stream_audio",
+    "streaming",
 ]

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
+from mctc.audio.checked import checked
 from mctc.audio.filterbank import BandedFilters, MelScale, mel_filters
 
 Float32 = NDArray[np.float32]
@@ -133,7 +134,7 @@ class StreamingMel:
 
         Raises `ValueError` for more than one axis, for integers and for samples that are not finite.
         """
-        given = _checked(samples)
+        given = checked(samples)
         emphasised = _emphasised(given, self._last, self.config)
         self._last = np.concatenate([self._last, given])[-1:]
         return self._complete(emphasised)
@@ -160,7 +161,7 @@ class StreamingMel:
             raise ValueError(f"flush: multiple must be at least 1, not {multiple}")
         config = self.config
         left = self._pending.size - (config.window - config.hop)
-        frames = math.ceil(_frames(left, config) / multiple) * multiple
+        frames = math.ceil(mel_frames(left, config) / multiple) * multiple
         result = self._complete(np.zeros(max(0, frames * config.hop - left)))
         self.reset()
         return result
@@ -175,14 +176,14 @@ def log_mel(samples: ArrayLike, config: MelConfig | None = None) -> Float32:
     """
     config = config or MelConfig()
     if not config.streams:
-        return _of_all(_checked(samples), config)
+        return _of_all(checked(samples), config)
     stream = StreamingMel(config)
     return np.concatenate([stream.push(samples), stream.flush()])
 
 
 def _of_all(samples: Float64, config: MelConfig) -> Float32:
     """The same with the options that need all of the recording."""
-    frames = _frames(samples.size, config)
+    frames = mel_frames(samples.size, config)
     if not frames:
         return np.zeros((0, config.bins), np.float32)
     samples = _emphasised(samples, np.zeros(1), config)
@@ -199,7 +200,8 @@ def _of_all(samples: Float64, config: MelConfig) -> Float32:
     return _scaled(energy, config).astype(np.float32)
 
 
-def _frames(samples: int, config: MelConfig) -> int:
+def mel_frames(samples: int, config: MelConfig) -> int:
+    """How many frames a recording of so many samples has."""
     return math.ceil(samples / config.hop) if config.partial else samples // config.hop
 
 
@@ -232,18 +234,6 @@ def _scaled(energy: Float64, config: MelConfig) -> Float64:
     apart = energy - energy.mean(axis=0)
     deviation = np.sqrt((apart**2).sum(axis=0) / max(1, len(energy) - 1))
     return np.asarray(apart / (deviation + LEAST_DEVIATION))
-
-
-def _checked(samples: ArrayLike) -> Float64:
-    array = np.asarray(samples)
-    if array.ndim != 1:
-        raise ValueError(f"samples must have one axis, not shape {array.shape}: mix the channels first")
-    if array.dtype.kind != "f" and array.size:
-        raise ValueError(f"samples must be floats in [-1, 1], not {array.dtype}: divide integers by their full scale")
-    result = array.astype(np.float64)
-    if not np.isfinite(result).all():
-        raise ValueError(f"sample {int(np.flatnonzero(~np.isfinite(result))[0])} is not a finite number")
-    return result
 
 
 @lru_cache(maxsize=8)

@@ -92,11 +92,11 @@ def _audio(compiled: Compiled) -> list[Diagnostic]:
     if not audio.settings or front_end(compiled) is not None:
         return []
     place = next(iter(audio.places.values()), None)
-    told = "no input is log-mel frames, so the audio section says nothing"
+    told = "no input is frames of sound, so the audio section says nothing"
     hint = (
-        "such an input is `mel`, with its bins as channels or features, at the rate of the section's `hop`: 100 frames"
+        "such an input is `mel`, with its bins as channels or features, at the rate of `hop` (100 frames a second"
+        " unless told), or `samples`, whose frames times channels are `rate`"
     )
-    hint += " a second if it says none"
     return [diagnostic_at(place, UNUSED, told, hint=hint, severity=Severity.WARNING)]
 
 

@@ -1,4 +1,4 @@
-"""The front end of a model: what its `audio` section says of the log-mel frames that an input takes."""
+"""The front end of a model: what its `audio` section says of the frames that an input takes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from mctc.streaming.context import VALID
 from mctc.streaming.derive import StepInfo
 
 if TYPE_CHECKING:
-    from mctc.audio.mel import MelConfig
+    from mctc.audio.front_end import FrontEnd
 
 MEL, BINS = "mel", (80, 128)  # the name of an input of log-mel frames; how many bins they have where no section is
+SAMPLES = "samples"  # the name of an input of samples, some of them a frame
 METADATA = "mctc.audio"  # among the metadata of artifacts
 FIELDS = {"rate": "sample_rate", "low": "f_min", "high": "f_max"}  # what MelConfig calls settings of the section
 IN_SAMPLES = ("window", "hop")  # settings in seconds, which MelConfig has in samples
@@ -27,24 +28,26 @@ WHOLE = "leave `centred`, `decades` and `normalise` out, or the stream section"
 
 
 def front_end(compiled: Compiled) -> dict[str, Any] | None:
-    """The front end, where an input is log-mel frames: time at the front end's rate by as many bins as it makes.
+    """The front end, where an input is log-mel frames, or frames of samples: time at the front end's rate by as many
+    bins as it makes.
 
-    `exists` is the input of the same function that says which frames exist, None where there is none. Raises
+    `exists` is the input of the same function that says which frames or samples exist, None where there is none. Raises
     LocatedError for an audio section that can't be.
     """
     for name, function in compiled.deployed.functions.items():
         step = compiled.steps.get(name)
         for value in function.inputs:
             bins = next((axis.extent.value for axis in value.type.axes if axis.role in (Role.CHANNEL, Role.FEATURE)), 0)
-            if step is None or step.role is not Role.TIME or value.name != MEL:
+            if step is None or step.role is not Role.TIME or value.name not in (MEL, SAMPLES):
                 continue
-            if bins not in BINS and not compiled.whole.audio.settings:
+            if not compiled.whole.audio.settings and (value.name == SAMPLES or bins not in BINS):
                 continue
-            config = _config(compiled, bins)
+            config = _config(compiled, value.name, bins)
             if step.rate_of(value.name) in (None, Fraction(config.sample_rate, config.hop)):
                 masks = list(_masks(function, step, value))
                 told = {"function": name, "input": value.name, "exists": masks[0] if len(masks) == 1 else None}
-                return {**told, **asdict(config)}
+                kind = {"kind": "samples"} if value.name == SAMPLES else {}
+                return {**told, **kind, **asdict(config)}
     return None
 
 
@@ -55,10 +58,11 @@ def metadata(compiled: Compiled) -> dict[str, str]:
 
 
 def _masks(function: Function, step: StepInfo, frames: Value) -> Iterator[str]:
-    """Inputs that say of each frame whether it exists: 1 or 0."""
+    """Inputs that say of each frame, or of each sample of it, whether it exists: 1 or 0."""
     for value in function.inputs:
         alike = step.frames.get(value.name, 0) == step.frames.get(frames.name)
-        if alike and value.name not in (frames.name, VALID) and function.domain(value) == MASK and _is_row(value):
+        each = _is_row(value) or (frames.name == SAMPLES and value.type.axes == frames.type.axes)
+        if alike and value.name not in (frames.name, VALID) and function.domain(value) == MASK and each:
             yield value.name
 
 
@@ -67,11 +71,16 @@ def _is_row(value: Value) -> bool:
     return all(extent.is_static and extent.value == 1 for extent in rest)
 
 
-def _config(compiled: Compiled, bins: int) -> MelConfig:
+def _config(compiled: Compiled, kind: str, bins: int) -> FrontEnd:
     from mctc.audio.mel import MelConfig
+    from mctc.audio.samples import SampleConfig
 
     audio, name = compiled.whole.audio, compiled.whole.name
     try:
+        if kind == SAMPLES:
+            if more := [key for key in audio.settings if key != "rate"]:
+                raise ValueError(f"{more[0]} is about log-mel frames, and the input takes samples as they are")
+            return SampleConfig(int(audio.settings["rate"]), max(1, bins))
         config = MelConfig(bins=bins, **_fields(audio.settings))
     except ValueError as error:
         told = str(error).removeprefix("MelConfig: ")

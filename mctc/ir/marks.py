@@ -44,6 +44,13 @@ class _Marks:
         domain: Domain = self.function.domain(value)
         return _marks(domain.least, domain.greatest) and (domain.whole or domain == MASK), domain.whole
 
+    def _picks(self, op: Op) -> bool:
+        """Whether a convolution's results are entries of its operand: each by a kernel of zeros and at most one 1."""
+        kernel = op.operands[1].owner if op.operands[1] is not None else None
+        if kernel is None or kernel.name != "constant" or op.operand("bias") is not None:
+            return False
+        return bool((np.asarray(kernel.attributes["value"]).sum(axis=(1, 2)) <= 1).all())
+
     def _made(self, op: Op) -> tuple[bool, bool]:
         if op.name == "constant":
             entries = np.asarray(op.attributes["value"])
@@ -60,6 +67,8 @@ class _Marks:
             return whole and _marks(op.attributes["low"], op.attributes["high"]), whole
         if op.name == "pad" and op.attributes["value"] not in (0, 1):
             return False, False
+        if op.name == "conv1d":
+            return marks and self._picks(op), whole
         return marks and op.name in KEEPING, whole and op.name in WHOLE
 
 

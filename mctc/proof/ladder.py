@@ -312,16 +312,16 @@ class Ladder:
 
     def _heard(self) -> dict[str, Array]:
         """Frames of the bundled recording, of digital silence, and of a recording that falls silent in between."""
-        if self.built.mel is None:
+        if self.built.front_end is None:
             return {}
-        from mctc.audio import bundled_recording, load_audio, log_mel
+        from mctc.audio import bundled_recording, frames_of, load_audio
 
-        rate = self.built.mel.sample_rate
+        rate = self.built.front_end.sample_rate
         speech = load_audio(bundled_recording(), rate)[: int(SPEECH_S * rate)]
         broken = speech[: len(speech) // 2].copy()
         broken[len(broken) // 3 : 2 * len(broken) // 3] = 0
         samples = {NOISE: speech, SILENCE: np.zeros_like(speech[: len(speech) // 4]), BROKEN: broken}
-        return {item.name: log_mel(each, self.built.mel) for item, each in samples.items()}
+        return {item.name: frames_of(each, self.built.front_end) for item, each in samples.items()}
 
     def _weights(self, program: Program) -> Weights:
         return self.built.values(program, self.weights_file)

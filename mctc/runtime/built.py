@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from mctc.audio.front_end import FrontEnd
 from mctc.audio.mel import MelConfig
+from mctc.audio.samples import SampleConfig
 from mctc.build.engine import Engine
 from mctc.build.make import target_named
 from mctc.build.manifest import NAME, called, read_manifest, sha256
@@ -30,7 +32,8 @@ from mctc.streaming.lengths import Lengths
 from mctc.tokens import Tokens, TokensError, read_tokens
 from mctc.weights import Weights
 
-PORTS = ("function", "input", "exists")  # what a manifest's `audio` says besides how frames are made
+KINDS = {"log-mel": MelConfig, "samples": SampleConfig}  # of the frames that a manifest's `audio` is about
+PORTS = ("function", "input", "exists", "kind")  # what it says besides how they are made
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ class Built:
     whole: Mapping[str, WholeFunction]
     lengths: Lengths
     rate: Fraction | None
-    mel: MelConfig | None
+    front_end: FrontEnd | None
     blank: int
 
     @property
@@ -198,15 +201,20 @@ def open_built(folder: Path) -> Built:
         rate = None if stream["frame_rate_hz"] is None else Fraction(stream["frame_rate_hz"])
         functions = {name: _function(folder, name, entry) for name, entry in manifest["functions"].items()}
         whole = {name: _whole(folder, name, entry) for name, entry in manifest["whole"].items()}
-        mel = None if audio is None else MelConfig(**{k: v for k, v in audio.items() if k not in PORTS})
+        front_end = None if audio is None else _front_end(audio)
         blank = manifest["blank"] or 0
         manifest["weights"], manifest["vocabularies"], manifest["model"], manifest["options"]["precision"]
         lengths = Lengths(int(stream["chunk_frames"]), stream["utterance_frames"], stream["streams"])
-        return Built(folder, manifest, functions, whole, lengths, rate, mel, blank)
+        return Built(folder, manifest, functions, whole, lengths, rate, front_end, blank)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BuildError(
             f"{folder / NAME} is damaged: {type(error).__name__}: {error}", hint="build it again"
         ) from error
+
+
+def _front_end(audio: Mapping[str, Any]) -> FrontEnd:
+    made: FrontEnd = KINDS[audio.get("kind", "log-mel")](**{k: v for k, v in audio.items() if k not in PORTS})
+    return made
 
 
 def _inside(folder: Path, file: str, what: str) -> Path:

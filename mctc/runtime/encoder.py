@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,11 +40,13 @@ class Encoder:
         self.step.reset()
         self._heard, self._given, self._late = 0, 0, self.output.delay
 
-    def push(self, mel: Frames, valid: int | None = None) -> Frames:
-        """Encoded frames [frames, width] after the next chunk [chunk, bins]; its first `valid` frames exist."""
-        valid = len(mel) if valid is None else valid
+    def push(self, mel: Frames, exist: int | Fraction | None = None) -> Frames:
+        """Encoded frames [frames, width] after the next chunk [chunk, bins]; its first `exist` frames exist: of frames
+        of samples a part, perhaps, of the last one."""
+        exist = len(mel) if exist is None else exist
+        valid = math.ceil(exist)
         self._heard += valid
-        encoded = self._call(mel, valid)
+        encoded = self._call(mel, valid, exist)
         late = min(self._late, len(encoded))
         self._late -= late
         encoded = encoded[late:][: self.total - self._given]
@@ -60,9 +65,9 @@ class Encoder:
         """Encoded frames of all that was heard."""
         return -(-self._heard * (self.output.frames or 1) // self.chunk)
 
-    def _call(self, mel: Frames, valid: int) -> Frames:
+    def _call(self, mel: Frames, valid: int, exist: int | Fraction) -> Frames:
         refuse_outside(self.input.spec, mel[:valid], self.input.domain)
-        given = {self.input.spec: to_port(mel, self.input), **existing(self.step.function, self.exists, valid)}
+        given = {self.input.spec: to_port(mel, self.input), **existing(self.step.function, self.exists, exist)}
         if self.masked:
             (marks,) = (port.frames or 1 for port in self.step.function.inputs if port.spec == VALID)
             strides = -(-valid * (self.output.frames or 1) // self.chunk)  # an utterance counts in whole strides
@@ -84,14 +89,16 @@ def frames_input(function: BuiltFunction, exists: str | None = None) -> BuiltPor
     return found[0]
 
 
-def existing(function: BuiltFunction, exists: str | None, frames: int) -> dict[str, Array]:
-    """What the input `exists` is given where the first `frames` of a call exist; nothing where there is none."""
+def existing(function: BuiltFunction, exists: str | None, frames: int | Fraction) -> dict[str, Array]:
+    """What the input `exists` is given where the first `frames` of a call exist; nothing where there is none. It has a
+    mark for each frame, or for each sample of it."""
     told = {}
     for port in (port for port in function.inputs if port.spec == exists):
-        marks = np.arange(port.frames or 0) < frames
-        told[port.spec] = marks.astype(np.bool_ if port.type.dtype is DType.BOOL else np.float32).reshape(
-            port.type.shape
-        )
+        count = port.frames or 1
+        entries = math.prod(port.type.shape) // count
+        marks = (np.arange(count * entries) < math.ceil(frames * entries)).reshape(count, entries)
+        marks = marks.astype(np.bool_ if port.type.dtype is DType.BOOL else np.float32)
+        told[port.spec] = marks.reshape(port.type.shape) if entries == 1 else to_port(marks, port)
     return told
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -72,14 +73,18 @@ class EncoderDecoder:
         """Frames that the encoder takes."""
         return self.mel.frames or 0
 
-    def hear(self, mel: NDArray[np.float32], frames: int | None = None) -> None:
+    @property
+    def told(self) -> str | None:
+        """The input of the encoder that is told which frames exist; None where there is none."""
+        return self.built.exists(self.encoder.function.name)
+
+    def hear(self, mel: NDArray[np.float32], frames: int | Fraction | None = None) -> None:
         """Encodes an utterance [frames, bins] of exactly `utterance` frames, the first `frames` of which exist.
 
         The next token is the first. Raises FedError for frames that the spec rules out.
         """
         refuse_outside(self.mel.spec, mel, self.mel.domain)
-        function = self.encoder.function
-        told = existing(function, self.built.exists(function.name), self.utterance if frames is None else frames)
+        told = existing(self.encoder.function, self.told, self.utterance if frames is None else frames)
         memory = self.encoder({self.mel.spec: to_port(mel, self.mel), **told})
         only = next(iter(memory.values()))
         for step in self.between:

@@ -15,9 +15,9 @@ from mctc.ir.types import Role
 from mctc.runtime.built import Built, BuiltFunction, BuiltPort
 from mctc.runtime.encoder import existing, frames_input, to_port
 from mctc.runtime.fed import refuse_outside
-from mctc.runtime.speech import mel_chunks
+from mctc.runtime.speech import chunks_of
 from mctc.runtime.step import Packages
-from mctc.runtime.stream import mel_of
+from mctc.runtime.stream import front_end_of
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ def pool(built: Built, audio: Path, precision: str | None = None, checkpoint: Pa
     if function is None:
         raise BuildError(f"{built.folder} has no function that hears an utterance and returns results without time")
     exists = built.exists(function.name)
-    port, config = frames_input(function, exists), mel_of(built)
+    port, config = frames_input(function, exists), front_end_of(built)
     if len(function.inputs) > (1 if exists is None else 2):
         raise BuildError(f"{function.name} takes more than log-mel frames, so a recording alone can't be fed to it")
     step = Packages(built, precision, lambda program: built.values(program, checkpoint)).step(function.name)
     started = perf_counter()
-    heard = list(mel_chunks(config, audio, port.frames or 1, once=True))
+    heard = list(chunks_of(config, audio, port.frames or 1, once=True))
     if not heard:
         raise BuildError(f"{audio} holds no frame of audio")
     (chunk, frames), coded = heard[0], perf_counter()

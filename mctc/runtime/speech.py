@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mctc.audio.front_end import FrontEnd, frames_of, streaming
 from mctc.audio.load import load_audio, stream_audio
-from mctc.audio.mel import MelConfig, StreamingMel, log_mel
 from mctc.build.options import BuildError
 from mctc.decode.endpoint import Endpointer
 from mctc.decode.hypothesis import Hypothesis, Partial
@@ -123,8 +123,8 @@ def listen(
     return transcript
 
 
-def mel_chunks(config: MelConfig, audio: Path, chunk: int, once: bool = False) -> Iterator[tuple[Frames, int]]:
-    """Log-mel chunks [chunk, bins] of a recording, and how many frames of each exist; the last is filled with zeros.
+def chunks_of(config: FrontEnd, audio: Path, chunk: int, once: bool = False) -> Iterator[tuple[Frames, int]]:
+    """Chunks of frames [chunk, bins] of a recording, and how many frames of each exist; the last is filled with zeros.
 
     once: a chunk is a whole utterance, filled with silence. Raises BuildError for a recording that is longer.
     """
@@ -136,19 +136,19 @@ def mel_chunks(config: MelConfig, audio: Path, chunk: int, once: bool = False) -
         yield np.pad(part, ((0, chunk - len(part)), (0, 0)), constant_values=fill), len(part)
 
 
-def _parts(config: MelConfig, audio: Path, chunk: int) -> Iterator[Frames]:
+def _parts(config: FrontEnd, audio: Path, chunk: int) -> Iterator[Frames]:
     """The frames of a recording, `chunk` at a time; the last part may have fewer."""
     held: Frames = np.zeros((0, config.bins), np.float32)
     if config.streams:
-        mel = StreamingMel(config)
+        stream = streaming(config)
         for samples in stream_audio(audio, chunk * config.hop, config.sample_rate):
-            held = np.concatenate([held, mel.push(samples)])
+            held = np.concatenate([held, stream.push(samples)])
             while len(held) >= chunk:
                 yield held[:chunk]
                 held = held[chunk:]
-        held = np.concatenate([held, mel.flush()])
+        held = np.concatenate([held, stream.flush()])
     else:
-        held = log_mel(load_audio(audio, config.sample_rate), config)
+        held = frames_of(load_audio(audio, config.sample_rate), config)
     while len(held):
         yield held[:chunk]
         held = held[chunk:]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mctc.audio.mel import MelConfig, StreamingMel, log_mel
+from mctc.audio.front_end import FrontEnd, existing_frames, frames_of, streaming
 from mctc.build.options import BuildError
 from mctc.decode.fusion import Scorer
 from mctc.decode.hypothesis import Hypothesis, Partial
@@ -45,14 +46,15 @@ class SpeechStream:
     """
 
     def __init__(self, model: Recogniser, settings: Settings, scorers: Sequence[Scorer] = ()) -> None:
-        self.config, model = mel_of(model.built), model.own()
+        self.config, model = front_end_of(model.built), model.own()
         self._engine = model.engine
         self.encoder, self.search = model.stream(), model.search(settings, scorers)
         self.once = not model.built.lengths.streams
         self.costs: list[ChunkCost] = []
         self.audio_s = self.ready_s = 0.0
-        self._mel = StreamingMel(self.config) if self.config.streams else None
+        self._frames = streaming(self.config) if self.config.streams else None
         self._samples: list[Samples] = []
+        self._count = 0
         self._held: Frames = np.zeros((0, self.config.bins), np.float32)
 
     @property
@@ -75,11 +77,12 @@ class SpeechStream:
         """What is known after each chunk that the next samples complete, as it is iterated: floats in [-1, 1] at the
         front end's rate. Raises BuildError for more audio than the one utterance that a build takes."""
         started = perf_counter()
-        if self._mel is None:
+        self._count += len(samples)
+        if self._frames is None:
             self._samples.append(samples)
             self._refuse_longer(sum(map(len, self._samples)) // self.config.hop)
             return
-        self._held = np.concatenate([self._held, self._mel.push(samples)])
+        self._held = np.concatenate([self._held, self._frames.push(samples)])
         self._refuse_longer(len(self._held))
         while len(self._held) >= self.encoder.chunk and not self.once:
             chunk, self._held = self._held[: self.encoder.chunk], self._held[self.encoder.chunk :]
@@ -103,26 +106,28 @@ class SpeechStream:
         """The hypotheses of the utterance, the best first; the next samples are of another one."""
         return self.search.finish()
 
-    def _rest(self) -> Iterator[tuple[Frames, int]]:
+    def _rest(self) -> Iterator[tuple[Frames, int | Fraction]]:
         """The frames that are left as chunks, and how many of each exist: filled with silence where a chunk is an
         utterance, with zeros at the end of a stream."""
-        if self._mel is not None:
-            left = np.concatenate([self._held, self._mel.flush()])
+        if self._frames is not None:
+            left = np.concatenate([self._held, self._frames.flush()])
         else:
-            left = log_mel(np.concatenate([*self._samples, np.zeros(0, np.float32)]), self.config)
+            left = frames_of(np.concatenate([*self._samples, np.zeros(0, np.float32)]), self.config)
+        exist = existing_frames(self._count, self.config) if self.once else len(left)
+        self._count = 0
         self._held, self._samples = left[:0], []
         size, fill = self.encoder.chunk, self.config.silence if self.once else 0.0
         self._refuse_longer(len(left))
         for at in range(0, len(left), size):
             part = left[at : at + size]
-            yield np.pad(part, ((0, size - len(part)), (0, 0)), constant_values=fill), len(part)
+            yield np.pad(part, ((0, size - len(part)), (0, 0)), constant_values=fill), min(len(part), exist - at)
 
-    def _hear(self, chunk: Frames, frames: int, started: float) -> Partial:
+    def _hear(self, chunk: Frames, frames: int | Fraction, started: float) -> Partial:
         heard = perf_counter()
         encoded = self.encoder.push(chunk, frames)
         coded = perf_counter()
         partial = self.search.accept(encoded)
-        self.audio_s += frames * self.config.hop / self.config.sample_rate
+        self.audio_s += float(frames * self.config.hop / self.config.sample_rate)
         self._paid(ChunkCost(heard - started, coded - heard, perf_counter() - coded))
         return partial
 
@@ -137,11 +142,12 @@ class SpeechStream:
             raise BuildError(told, hint="cut it where someone pauses")
 
 
-def mel_of(built: Built) -> MelConfig:
-    """The log-mel frames that a build takes. Raises BuildError when it takes none."""
-    if built.mel is None:
+def front_end_of(built: Built) -> FrontEnd:
+    """What makes the frames that a build takes. Raises BuildError when it takes none that are made of sound."""
+    if built.front_end is None:
         raise BuildError(
-            f"{built.folder} takes no log-mel frames, so no recording can be fed to it",
-            hint="an encoder's input named `mel`, of 80 or 128 bins at 100 frames a second, is fed from audio",
+            f"{built.folder} takes no log-mel frames and no samples, so no recording can be fed to it",
+            hint="an encoder's input named `mel`, of 80 or 128 bins at 100 frames a second, is fed from audio; others "
+            "are what the spec's `audio` section says",
         )
-    return built.mel
+    return built.front_end

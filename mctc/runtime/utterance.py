@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mctc.audio.front_end import FrontEnd, existing_frames, frames_of
 from mctc.audio.load import load_audio
-from mctc.audio.mel import MelConfig, log_mel
 from mctc.build.options import BuildError
 from mctc.checkpoint import SafeTensors
 from mctc.decode.label_beam import LabelSettings, label_beam
@@ -22,7 +23,7 @@ from mctc.runtime.arrays import read_npy
 from mctc.runtime.built import Built
 from mctc.runtime.encoder_decoder import EncoderDecoder
 from mctc.runtime.segments import Segment, segments
-from mctc.runtime.stream import Samples, mel_of
+from mctc.runtime.stream import Samples, front_end_of
 from mctc.tokens.times import TimeTokens, times_of
 
 USUAL = 200  # most labels of an utterance, where the decoder's cache says no other number
@@ -75,12 +76,12 @@ def transcribe_utterance(
     Raises AudioError for a recording that can't be read, BuildError for a longer one, a build of another kind, and
     times of one whose tokens are none.
     """
-    model, config = EncoderDecoder(built, tables, precision, checkpoint), mel_of(built)
+    model, config = EncoderDecoder(built, tables, precision, checkpoint), front_end_of(built)
     return transcribe_samples(model, config, load_audio(audio, config.sample_rate), search, str(audio))
 
 
 def transcribe_samples(
-    model: EncoderDecoder, config: MelConfig, samples: Samples, search: Search, name: str
+    model: EncoderDecoder, config: FrontEnd, samples: Samples, search: Search, name: str
 ) -> Transcription:
     """Samples at the front end's rate, which errors call `name`. Raises BuildError as above."""
     built, started = model.built, perf_counter()
@@ -89,10 +90,11 @@ def transcribe_samples(
     if len(samples) > room and times is None:
         told = f"{name} has {seconds:.1f} s, an utterance {room / config.sample_rate:g} s"
         raise BuildError(told, hint=_shorter(built))
-    mel = log_mel(np.pad(samples, (0, max(0, room - len(samples)))), config)
+    mel = _frames(model, config, samples)
     mel_s, heard = perf_counter() - started, Heard()
     if times is None:
-        heard.labels += _window(model, mel, _settings(model, search), heard)
+        exist = existing_frames(len(samples), config)
+        heard.labels += _window(model, mel, _settings(model, search), heard, exist)
     else:
         _windows(model, mel, seconds, _settings(model, search, times), times, config, heard)
     return Transcription(
@@ -100,15 +102,26 @@ def transcribe_samples(
     )  # fmt: skip
 
 
+def _frames(model: EncoderDecoder, config: FrontEnd, samples: Samples) -> NDArray[np.float32]:
+    """Frames of an utterance at least. Behind the recording is silence, and frames of no sound where the model is told
+    which frames exist."""
+    if model.told is None:
+        room = model.utterance * config.hop
+        return frames_of(np.pad(samples, (0, max(0, room - len(samples)))), config)
+    frames = frames_of(samples, config)
+    return np.pad(frames, ((0, max(0, model.utterance - len(frames))), (0, 0)), constant_values=config.silence)
+
+
 def _windows(
     model: EncoderDecoder, mel: NDArray[np.float32], seconds: float, settings: LabelSettings, times: TimeTokens,
-    config: MelConfig, heard: Heard,
+    config: FrontEnd, heard: Heard,
 ) -> None:  # fmt: skip
     """Window after window, each from where the one before was certain; behind the end of the recording zeros."""
     begun, room = 0, model.utterance
     while begun < seconds * config.frame_rate:
         window = mel[begun : begun + room]
-        labels = _window(model, np.pad(window, ((0, room - len(window)), (0, 0))), settings, heard)
+        exist = Fraction(len(window))
+        labels = _window(model, np.pad(window, ((0, room - len(window)), (0, 0))), settings, heard, exist)
         parts, later = segments(
             labels, times.zero, times.step_s, begun / config.frame_rate, len(window) / config.frame_rate
         )
@@ -118,11 +131,11 @@ def _windows(
 
 
 def _window(
-    model: EncoderDecoder, mel: NDArray[np.float32], settings: LabelSettings, heard: Heard
+    model: EncoderDecoder, mel: NDArray[np.float32], settings: LabelSettings, heard: Heard, exist: Fraction
 ) -> tuple[int, ...]:  # fmt: skip
-    """The labels of an utterance of frames [frames, bins]."""
+    """The labels of an utterance of frames [frames, bins], of which the first `exist` are of the recording."""
     started = perf_counter()
-    model.hear(mel)
+    model.hear(mel, exist)
     coded = perf_counter()
     (found,) = label_beam(model, model.vocabulary, settings)
     heard.encode_s += coded - started

@@ -14,7 +14,7 @@ from mctc.runtime.encoder_decoder import EncoderDecoder, decoder_of
 from mctc.runtime.scorers import Fused
 from mctc.runtime.searched import recogniser
 from mctc.runtime.speech import listen
-from mctc.runtime.stream import Samples, SpeechStream, mel_of
+from mctc.runtime.stream import Samples, SpeechStream, front_end_of
 from mctc.runtime.utterance import Search, read_tables, transcribe_samples
 from mctc.score import alignment
 from mctc.score.errors import ScoreError
@@ -87,7 +87,7 @@ def _decoding(system: System, built: Built) -> Ear:
         raise ScoreError(
             f"{system.folder} has a decoder: between which tokens does it write?", hint="--start and --end"
         )
-    search, tokens, config = system.decoding, built.tokens, mel_of(built)
+    search, tokens, config = system.decoding, built.tokens, front_end_of(built)
     assert tokens is not None
     model = EncoderDecoder(built, read_tables(system.tables), system.precision, system.weights)
 

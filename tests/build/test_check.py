@@ -72,6 +72,9 @@ FAULTS = {
     "a long window": (
         model(component("mel: f32[B, T, 80]", "f32[B, T, 8]", "linear(mel, 8)"),
               sections=STREAM + "; audio { fft = 3 }"), "MCT0207"),
+    "samples that are centred": (
+        model(component("samples: f32[B, T, 160]", "f32[B, T, 8]", "linear(samples, 8)"),
+              sections=STREAM + "; audio { rate = 16 kHz; centred = true }"), "MCT0207"),
     "a centred stream": (
         model(component("mel: f32[B, T, 80]", "f32[B, T, 8]", "linear(mel, 8)"),
               sections=STREAM + "; audio { fft = 400; centred = true }"), "MCT0207"),

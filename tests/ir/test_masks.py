@@ -46,6 +46,10 @@ def test_a_mask_may_be_of_another_type(dtype: str, domains: dict[str, Choices]) 
     assert (masks(function), mask_domains(function)) == (["m"], domains)
 
 
+FRAMES = "%0 = reshape(%m, axes = [batch B, time T, channel 1])"
+PICKED = "%1 = conv1d(%0, %w, pad = [0, 1]) %mask = reshape(%1, axes = [batch B, time T])"
+
+
 @pytest.mark.parametrize(
     ("lines", "sound"),
     [
@@ -63,6 +67,9 @@ def test_a_mask_may_be_of_another_type(dtype: str, domains: dict[str, Choices]) 
         ("%0 = constant [1.0]: f32[batch 1] %mask = mul(%m, %0)", True),
         ("%0 = constant [0.5]: f32[batch 1] %mask = mul(%m, %0)", False),
         ("%mask = slice(%z, axis = batch)", False),
+        (f"{FRAMES} %w = constant [[[0.0, 1.0]]]: f32[1, 1, 2] {PICKED}", True),
+        (f"{FRAMES} %w = constant [[[1.0, 1.0]]]: f32[1, 1, 2] {PICKED}", False),
+        (f"{FRAMES} %w = constant [[[0.0, 0.5]]]: f32[1, 1, 2] {PICKED}", False),
     ],
 )
 def test_a_mask_that_may_be_other_numbers_is_found(lines: str, sound: bool) -> None:

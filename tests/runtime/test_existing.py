@@ -11,10 +11,11 @@ import pytest
 from mctc.audio import load_audio, log_mel
 from mctc.build import BuildOptions, build
 from mctc.build.options import BuildError
+from mctc.decode.settings import Settings
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.pooled import pool
 from mctc.runtime.searched import recogniser
-from mctc.runtime.stream import mel_of
+from mctc.runtime.stream import SpeechStream, front_end_of
 
 SPEC = """
 model heard(seconds = 4) {{
@@ -63,7 +64,7 @@ def test_an_utterance_is_heard_as_in_a_call_of_its_own_length(speech: Path, tmp_
     sections = RECORDING + "; utterance { length = 1 s * seconds }"
     longer, exact = made(tmp_path, FRAMES, sections), made(tmp_path, FRAMES, sections, seconds=2)
     assert longer.manifest["audio"]["exists"] == "exists"
-    mel = log_mel(load_audio(speech)[:32_000], mel_of(longer))
+    mel = log_mel(load_audio(speech)[:32_000], front_end_of(longer))
     np.testing.assert_allclose(encoded(longer, mel), encoded(exact, mel), atol=2e-5)
     np.testing.assert_allclose(mel.mean(axis=0), 0, atol=1e-5)
 
@@ -71,10 +72,49 @@ def test_an_utterance_is_heard_as_in_a_call_of_its_own_length(speech: Path, tmp_
 def test_a_stream_is_heard_as_in_longer_chunks(speech: Path, tmp_path: Path) -> None:
     built = made(tmp_path, STREAMED, "audio { low = 60 Hz }; stream { chunk = 80 ms }")
     again = made(tmp_path, STREAMED, "audio { low = 60 Hz }; stream { chunk = 320 ms }", seconds=5)
-    mel = log_mel(load_audio(speech)[:20_000], mel_of(built))
+    mel = log_mel(load_audio(speech)[:20_000], front_end_of(built))
     found = encoded(built, mel)
     assert len(found) == -(-len(mel) // 2)
     np.testing.assert_allclose(found[:-1], encoded(again, mel)[:-1], atol=2e-5)
+
+
+WAVES = """
+model waves(frames = 40) {
+    dim B: batch
+    dim T: time @ 500 Hz
+    dim V: vocabulary = 6
+    component hears(samples: f32[B, T, 32], exists: f32[B, T, 32] in {0, 1}) -> f32[B, T/2, V] {
+        x = tanh(framed_conv1d(samples, 8, 50) as front)
+        exists = valid_exists(exists, 50)
+        x = utterance_norm(x, exists) as norm
+        y = conv1d(x, 8, 4, stride = 2, look_ahead = 3)
+        exists = op.reshape(valid_exists(exists, 4, stride = 2), axes = [["batch", B], ["time", T/2]])
+        return linear(attention(y, y, y, exists, heads = 2), V)
+    }
+    audio { rate = 16 kHz }
+    utterance { length = 1 frames * frames }
+}
+"""
+
+
+def test_frames_of_samples_exist_as_far_as_their_samples_do(tmp_path: Path) -> None:
+    """A call that is longer than a recording hears it as one of its own length, to the sample."""
+    spec, samples = tmp_path / "waves.mct", np.random.default_rng(0).normal(scale=0.1, size=779)
+    spec.write_text('import "lib/waveform.mct"\n' + WAVES)
+    found = []
+    for frames in (40, 26):
+        options = BuildOptions(defines={"frames": frames})
+        built = open_built(build(spec, tmp_path / f"out{frames}", options).folder)
+        stream = SpeechStream(recogniser(built, "fp32"), Settings())
+        heard: list[np.ndarray] = []
+        stream.search.accept = lambda encoded, heard=heard: heard.append(encoded)  # type: ignore[method-assign]
+        for part in (samples[:100], samples[100:]):
+            list(stream.push(part.astype(np.float32)))
+        list(stream.flush())
+        found.append(np.concatenate(heard))
+        assert stream.audio_s == pytest.approx(779 / 16_000)
+    valid = ((779 - 50) // 32 + 1 - 4) // 2 + 1  # without padding
+    np.testing.assert_allclose(found[0][:valid], found[1][:valid], atol=2e-5)
 
 
 def test_results_without_time_are_of_the_frames_that_exist(speech: Path, tmp_path: Path) -> None:

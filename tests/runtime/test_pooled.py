@@ -16,8 +16,8 @@ from mctc.ir.text import parse_program
 from mctc.proof.ladder import Ladder
 from mctc.runtime.built import open_built
 from mctc.runtime.pooled import pool, pooling
-from mctc.runtime.speech import mel_chunks
-from mctc.runtime.stream import mel_of
+from mctc.runtime.speech import chunks_of
+from mctc.runtime.stream import front_end_of
 
 SPEC = """
 model tells(width = 6) {
@@ -51,7 +51,7 @@ def test_every_rung_holds_for_results_without_time(built: Path) -> None:
 def test_the_results_are_those_of_the_whole_function(built: Path, speech: Path) -> None:
     opened = open_built(built)
     found = pool(opened, speech, "fp32")
-    ((chunk, frames),) = mel_chunks(mel_of(opened), speech, 400, once=True)
+    ((chunk, frames),) = chunks_of(front_end_of(opened), speech, 400, once=True)
     program = parse_program((built / "whole.mir").read_text())
     weights = opened.values(program)
     inputs = {"mel": chunk.T[None, :, None]}

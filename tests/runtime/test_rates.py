@@ -39,7 +39,7 @@ def finer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("frames", [64, 61, 3])
 def test_an_encoder_of_a_finer_input_streams_what_the_whole_function_gives(frames: int, finer: Path) -> None:
     built = open_built(finer)
-    assert built.mel is not None, "2 * T frames at 50 Hz are log-mel frames at 100 Hz"
+    assert built.front_end is not None, "2 * T frames at 50 Hz are log-mel frames at 100 Hz"
     encoder = Encoder(Packages(built, "fp32").step("encoder"))
     assert encoder.chunk == 16
     mel = np.random.default_rng(0).normal(size=(frames, 80)).astype(np.float32)

@@ -11,14 +11,14 @@ from mctc.decode.hypothesis import Hypothesis
 from mctc.decode.settings import Method, Settings
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.searched import Recogniser, recogniser
-from mctc.runtime.speech import mel_chunks, transcribe
-from mctc.runtime.stream import mel_of
+from mctc.runtime.speech import chunks_of, transcribe
+from mctc.runtime.stream import front_end_of
 
 
 def heard(built: Built, speech: Path, settings: Settings) -> tuple[Recogniser, Hypothesis]:
     model = recogniser(built, "fp32")
     encoder, search = model.stream(), model.search(settings)
-    for mel, valid in mel_chunks(mel_of(built), speech, encoder.chunk):
+    for mel, valid in chunks_of(front_end_of(built), speech, encoder.chunk):
         search.accept(encoder.push(mel, valid))
     search.accept(encoder.finish())
     return model, search.finish()[0]

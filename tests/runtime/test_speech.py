@@ -17,9 +17,9 @@ from mctc.ir.text import parse_program
 from mctc.runtime.built import open_built
 from mctc.runtime.encoder import Encoder
 from mctc.runtime.searched import recogniser
-from mctc.runtime.speech import mel_chunks, transcribe
+from mctc.runtime.speech import chunks_of, transcribe
 from mctc.runtime.step import Packages
-from mctc.runtime.stream import mel_of
+from mctc.runtime.stream import front_end_of
 from mctc.weights import Weights
 
 
@@ -41,9 +41,9 @@ def test_encoded_frames_of_a_stream_are_those_of_the_whole(
     folder: Path = request.getfixturevalue(which)
     built = open_built(folder)
     encoder = Encoder(Packages(built, "fp32").step("encoder"))
-    chunks = mel_chunks(mel_of(built), speech, encoder.chunk)
+    chunks = chunks_of(front_end_of(built), speech, encoder.chunk)
     streamed = np.concatenate([*[encoder.push(*chunk) for chunk in chunks], encoder.finish()])
-    mel = log_mel(load_audio(speech), built.mel)
+    mel = log_mel(load_audio(speech), built.front_end)
     assert len(mel) == 207
     expected = whole(folder, mel[:204])  # a whole number of encoded frames
     assert len(streamed) == frames
@@ -117,10 +117,10 @@ def test_an_encoder_with_ctc_is_searched_by_best_path(name: str, root: Path, spe
     transcript = transcribe(built, speech, "fp32")
     program = parse_program((folder / "whole.mir").read_text())
     weights = Weights(program.sources, 0, cache=True)
-    mel = log_mel(load_audio(speech), built.mel)
+    mel = log_mel(load_audio(speech), built.front_end)
     frames = -(-len(mel) // 4)
     if built.lengths.utterance:
-        mel = np.pad(mel, ((0, built.lengths.utterance - len(mel)), (0, 0)), constant_values=built.mel.silence)
+        mel = np.pad(mel, ((0, built.lengths.utterance - len(mel)), (0, 0)), constant_values=built.front_end.silence)
     else:
         mel = mel[: len(mel) // 4 * 4]
         frames = len(mel) // 4 - 2  # the last frames of a shorter utterance see its end

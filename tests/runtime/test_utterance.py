@@ -65,7 +65,7 @@ def rows(tmp_path: Path) -> str:
 
 
 def test_the_front_end_is_the_one_that_the_spec_says(built: Path) -> None:
-    mel = open_built(built).mel
+    mel = open_built(built).front_end
     assert mel is not None
     assert (mel.fft, mel.centred, mel.decades) == (400, True, 8)
 

@@ -77,7 +77,8 @@ ENTRIES = (
         "an audio section that can't be",
         "The frames of a stream are neither centred nor made with what is known at the end of a recording (`decades`,"
         " and `normalise` over it), a window is not longer than its FFT, and lengths are whole samples. The section is"
-        " about an input `mel`, whose rate is that of `hop`: 100 frames a second unless it says otherwise.",
+        " about an input `mel`, whose rate is that of `hop`: 100 frames a second unless it says otherwise; or about an"
+        " input `samples`, which takes them as they are, and then it says nothing but `rate`.",
         plain_model(
             "component c(mel: f32[T, 80]) -> f32[T, 8] { return linear(mel, 8) }",
             "stream { chunk = 320 ms }",

@@ -1,0 +1,77 @@
+"""Frames of samples as they are: what a model takes that makes no spectrum."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mctc.audio.checked import checked
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """`bins` samples that follow one another are a frame. `ValueError` names the field that can't be."""
+
+    sample_rate: int = 16_000
+    bins: int = 1
+
+    def __post_init__(self) -> None:
+        for field, value in (("sample_rate", self.sample_rate), ("bins", self.bins)):
+            if value < 1:
+                raise ValueError(f"SampleConfig: {field} must be positive")
+
+    @property
+    def hop(self) -> int:
+        """Samples from frame to frame."""
+        return self.bins
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second."""
+        return self.sample_rate / self.bins
+
+    @property
+    def streams(self) -> bool:
+        """Whether a frame is known as soon as its sound is."""
+        return True
+
+    @property
+    def silence(self) -> float:
+        return 0.0
+
+
+class StreamingSamples:
+    """Frames of sound that arrives in pieces of any length."""
+
+    def __init__(self, config: SampleConfig) -> None:
+        self.config = config
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything heard: the next sample is again the first."""
+        self._pending: Float32 = np.zeros(0, np.float32)
+
+    def push(self, samples: ArrayLike) -> Float32:
+        """The frames [frames, bins] that `samples` (floats in [-1, 1], one axis) complete; possibly none.
+
+        Raises `ValueError` for more than one axis, for integers and for samples that are not finite.
+        """
+        heard = np.concatenate([self._pending, checked(samples).astype(np.float32)])
+        whole = heard.size // self.config.bins * self.config.bins
+        self._pending = heard[whole:].copy()
+        return heard[:whole].reshape(-1, self.config.bins)
+
+    def flush(self, multiple: int = 1) -> Float32:
+        """The frames [frames, bins] left at the end of the sound, filled up with silence; then reset.
+
+        With `multiple`, silence is added until the number of these frames is a multiple of it.
+        """
+        frames = math.ceil(math.ceil(self._pending.size / self.config.bins) / multiple) * multiple
+        result = self.push(np.zeros(frames * self.config.bins - self._pending.size))
+        self.reset()
+        return result
