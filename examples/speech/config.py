@@ -101,7 +101,6 @@ class Train:
     device: str = ""
     precision: str = "auto"
     strategy: str = "ddp"
-    per_label: bool = True  # the loss is divided by labels, not by utterances
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,16 @@ def check_classes(model: Any, classes: int) -> None:
             raise ConfigError(f"data.tokens makes {classes} classes with the blank, and the model has {told}")
 
 
+def is_transducer(model: Any) -> bool:
+    """Whether the loss is an utterance's; other objectives give a label's."""
+    return hasattr(model, "joiner")
+
+
+def is_ctc(model: Any) -> bool:
+    """Whether the encoder's frames say the labels themselves, at most one each."""
+    return not is_transducer(model) and not hasattr(model, "decoder")
+
+
 def least_frames(model: Any) -> float:
-    """Frames of features that each label takes at least: those of one encoded frame for CTC, none for a transducer."""
-    return 0.0 if hasattr(model, "joiner") else 1000.0 / float(model.encoder.output_lengths(torch.tensor(1000)))
+    """Frames of features that each label takes at least: those of one encoded frame for CTC, else none."""
+    return 1000.0 / float(model.encoder.output_lengths(torch.tensor(1000))) if is_ctc(model) else 0.0

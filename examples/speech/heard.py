@@ -18,6 +18,7 @@ from mctc.decode import Settings
 from mctc.score.alignment import Counts, words
 from mctc.tokens import Tokens
 
+from .emitted import is_transducer
 from .features import LogMel
 from .sound import Sound
 
@@ -31,7 +32,7 @@ def greedy(model: nn.Module, features: Tensor, lengths: Tensor) -> list[list[int
     encoder: Any = model.encoder
     encoded = encoder(features.transpose(1, 2)[:, :, None], lengths)
     frames = encoder.output_lengths(lengths)
-    if hasattr(model, "joiner"):
+    if is_transducer(model):
         return _transducer(model, encoded, frames)
     best = encoded.argmax(1)[:, 0]
     changed = torch.nn.functional.pad(best[:, 1:] != best[:, :-1], (1, 0), value=True)

@@ -1,8 +1,9 @@
 """Trains word pieces on the texts of manifests.
 
-    python -m speech.pieces MANIFEST ... -o pieces.model [--size 500]
+    python -m speech.pieces MANIFEST ... -o pieces.model [--size 500] [--ends]
 
 The model's classes are one more, the blank in front: piece i is class i + 1, as `mctc build --tokens` has it.
+With --ends class 1 begins and class 2 ends a sentence, as decoders with attention ask for.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from mctc.score.manifests.read import reader_of
 @click.argument("manifests", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("-o", "--out", type=click.Path(path_type=Path), default=Path("pieces.model"))
 @click.option("--size", default=500)
-def main(manifests: tuple[Path, ...], out: Path, size: int) -> None:
+@click.option("--ends", is_flag=True)
+def main(manifests: tuple[Path, ...], out: Path, size: int, ends: bool) -> None:
     import sentencepiece
 
     try:
@@ -27,7 +29,7 @@ def main(manifests: tuple[Path, ...], out: Path, size: int) -> None:
         with out.open("wb") as file:
             sentencepiece.SentencePieceTrainer.Train(
                 sentence_iterator=iter(texts), model_writer=file, vocab_size=size, model_type="unigram",
-                character_coverage=1.0, bos_id=-1, eos_id=-1, minloglevel=2,
+                character_coverage=1.0, bos_id=-1, eos_id=1 if ends else -1, minloglevel=2,
             )  # fmt: skip
     except (MctcError, OSError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error

@@ -22,12 +22,13 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_
 
 from mctc.audio import MelConfig
 from mctc.diagnostics.errors import MctcError
+from mctc.score.alignment import jiwer
 
 from . import checkpoints
 from .augment import at_speed, augmented
 from .batches import MicroBatch, Step, steps, usable_of
 from .config import Config, ConfigError, read_config
-from .emitted import Emitted, check_classes, least_frames
+from .emitted import Emitted, check_classes, is_ctc, is_transducer, least_frames
 from .features import LogMel, spec_augment
 from .heard import word_errors
 from .journal import Journal, busy
@@ -63,7 +64,11 @@ class Trainer:
         torch.manual_seed(config.train.seed)
         model = emitted.model()
         check_classes(model, self.tokens.size)
-        self.least_frames = least_frames(model)
+        self.least_frames, self.per_label = least_frames(model), is_transducer(model)
+        if config.data.dev:
+            jiwer()  # raises now what would end the run at the first score
+        if config.data.dev and not (is_transducer(model) or is_ctc(model)):
+            raise ConfigError("data.dev: the search is for transducers and CTC; `mctc score` hears with other models")
         self.scorer = emitted.model().to(here.device)
         self.model = spread(model.to(here.device), config.train.strategy, here)
         self.optimizer = adamw(self.model, config.optimizer, fused=here.device.type == "cuda")
@@ -117,14 +122,15 @@ class Trainer:
         self.journal.close()
 
     def _advance(self, step: Step, cuts: list[Cut]) -> Tensor:
-        """One step of the optimiser; this process' part of the sum of losses, labels, seconds and gradient norm."""
+        """One step of the optimiser; this process' part of the sum of losses, of what it is divided by, of the seconds
+        and of the gradient's norm."""
         config, here = self.config, self.here
         self._quantize(step.number)
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(step.number)
         self.model.train()
         total = torch.zeros((), device=here.device)
-        share = step.labels if config.train.per_label else step.utterances
+        share = step.labels if self.per_label else step.utterances
         for at, (batch, cut) in enumerate(zip(step.batches[here.rank :: here.world], cuts, strict=True)):
             with gradients_kept(self.model, at < len(cuts) - 1):
                 loss = self._loss(batch, cut) * len(batch.utterances)
@@ -135,7 +141,7 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update(bare(self.model), step.number)
-        shares = (torch.full_like(total, each / here.world) for each in (step.labels, step.seconds))
+        shares = (torch.full_like(total, each / here.world) for each in (share, step.seconds))
         return torch.stack([total, *shares, norm / here.world])
 
     def _loss(self, batch: MicroBatch, cut: Cut) -> Tensor:
@@ -175,11 +181,11 @@ class Trainer:
         return bool(self.here.total(late) > 0) or self.step == self.config.train.steps
 
     def _tell(self, step: Step, told: list[float], begun: float) -> None:
-        (loss, labels, seconds, norm), wall = told, time.perf_counter() - begun
+        (loss, share, seconds, norm), wall = told, time.perf_counter() - begun
         count = (step.number % self.config.train.log_every) + 1
         if not math.isfinite(loss):
             raise RunError(f"the loss is {loss} in the steps before {self.step}; nothing was saved of them")
-        values = {"loss": loss / labels, "norm": norm / count, "rate": self._rate(step.number), "epoch": step.epoch}
+        values = {"loss": loss / share, "norm": norm / count, "rate": self._rate(step.number), "epoch": step.epoch}
         speeds = {"speech_s_per_s": seconds / wall, "steps_per_s": count / wall, **busy(self.here.device)}
         self.journal.write(self.step, {**values, **speeds})
 

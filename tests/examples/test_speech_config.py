@@ -35,7 +35,7 @@ def test_the_command_line_replaces_values_of_the_file(file: str) -> None:
         ("optimizer.peek_rate=1", "there is no optimizer.peek_rate; the nearest is optimizer.peak_rate"),
         ("optimiser.clip=1", "there is no optimiser; the nearest is optimizer"),
         ("train.steps=many", "train.steps is 'many', not a int"),
-        ("train.per_label=1", "train.per_label is 1, not a bool"),
+        ("model.checkpointing=1", "model.checkpointing is 1, not a bool"),
         ("augment.snr=[1.0]", "augment.snr is [1.0], not a list of 2"),
         ("steps=3", "'steps=3' is no section.key=value"),
         ("train.save_every=77", "train.save_every must be a multiple of train.log_every"),
