@@ -37,6 +37,7 @@ COMMANDS = {
     "score": Entry("mctc.cli.score", "score", "Count the errors of a build over known recordings."),
     "why": Entry("mctc.cli.why", "why", "Trace ops or parameters of a build back to the spec."),
     "compare": Entry("mctc.cli.compare", "compare", "Compare what models cost, from specs or builds."),
+    "dev": Entry("mctc.cli.dev", "dev", "Write the files of a new pass, rule or target of mctc."),
     "verify": Entry("mctc.cli.verify", "verify", "Prove a build: every rung of the ladder, measured."),
 }
 GLOBAL_HELP = """Compile speech architectures, written once, into what Apple silicon needs.
