@@ -69,7 +69,7 @@ class Trainer:
             jiwer()  # raises now what would end the run at the first score
         if config.data.dev and not (is_transducer(model) or is_ctc(model)):
             raise ConfigError("data.dev: the search is for transducers and CTC; `mctc score` hears with other models")
-        self.scorer = emitted.model().to(here.device)
+        self.scorer = emitted.model().to(here.device) if config.data.dev else None
         self.model = spread(model.to(here.device), config.train.strategy, here)
         self.optimizer = adamw(self.model, config.optimizer, fused=here.device.type == "cuda")
         self.average = Average(bare(self.model), config.optimizer.ema)
@@ -114,7 +114,7 @@ class Trainer:
             self._tell(step, here.total(told).tolist(), begun)
             if done or self.step % train.save_every == 0:
                 self.save()
-            if self.dev_texts and (done or self.step % train.dev_every == 0):
+            if done or self.step % train.dev_every == 0:
                 self.score()
             if done:
                 break
@@ -171,7 +171,7 @@ class Trainer:
         """From `quantize.from_step` on the weights are those that the package will hold."""
         begin = self.config.quantize.from_step
         if begin and step >= begin and not self.quantized:
-            for model in (bare(self.model), self.scorer):
+            for model in filter(None, (bare(self.model), self.scorer)):
                 self.set_quantization(model, "on")
             self.quantized = True
 
@@ -191,6 +191,8 @@ class Trainer:
 
     def score(self) -> None:
         """Words wrong on the dev set, with the average weights; each process hears a part."""
+        if self.scorer is None:
+            return
         averages = {name: whole(value) for name, value in self.average.values.items()}
         self.scorer.load_state_dict({**dict(bare(self.model).named_buffers()), **averages}, strict=False)
         part = slice(self.here.rank, None, self.here.world)
