@@ -15,8 +15,8 @@ from pathlib import Path
 
 from corpus.fetch import fetch
 from corpus.inputs import Inputs, unpacked
-from corpus.make import make_corpus, summary
-from corpus.plan import Settings
+from corpus.make import VOICES, make_corpus, summary
+from corpus.plan import PERSON, Settings
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:
@@ -35,6 +35,8 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     making.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     making.add_argument("--unheard", default="flite:rms", metavar="ENGINE:VOICE", help="a voice that no training has")
     making.add_argument("--sentences", type=int, default=0, help="so few are said, in training and tests alike")
+    names = [*VOICES, PERSON]
+    making.add_argument("--without", nargs="+", default=[], choices=names, help="who does not speak")
     return parser.parse_args(arguments)
 
 
@@ -45,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
             fetch(given.archive, given.installed)
             print(f"{given.archive}: {given.archive.stat().st_size / 1e6:.1f} MB")
             return
-        settings = Settings(given.hours, given.seed, given.unheard, given.sentences)
+        settings = Settings(given.hours, given.seed, given.unheard, given.sentences, tuple(given.without))
         root = unpacked(given.inputs, given.folder / "inputs") if given.inputs else None
         make_corpus(Inputs(root), given.folder, settings, given.processes)
         print(summary(given.folder))

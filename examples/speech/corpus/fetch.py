@@ -57,7 +57,7 @@ def _needed(root: Path) -> Iterator[Path]:
     yield root / prompts.LIST
     yield from (prompt.path for prompt in prompts.said(root, "g722"))
     yield from (path for path in sorted((root / festival.DATA).rglob("*")) if path.is_file())
-    for package in (*PACKAGES, "libflite1"):
+    for package in (*PACKAGES, *_libraries_of(PACKAGES)):
         yield from (root / "usr/share/doc" / package).glob("copyright")
 
 

@@ -64,7 +64,7 @@ class _Band:
         self.predicted, self.scale = 0, scale
         self._shift, self._most, self._log, self._zeros_part = shift, most, 0, 0
         self._poles, self._sums, self._known = (0, 0), (0, 0), 0  # coefficients; p and r of the recommendation
-        self._zeros, self._steps = [0] * 6, [0] * 6
+        self._zeros, self._doubled = [0] * 6, [0] * 6  # coefficients; twice the last differences
 
     def adapt(self, step: int, log_step: int) -> None:
         """Takes a quantised difference in, and what its code adds to the scale factor."""
@@ -74,7 +74,7 @@ class _Band:
         known, total = _held(self.predicted + step), _held(self._zeros_part + step)
         first, second = self._poles_after(total)
         self._zeros_after(step)
-        self._zeros_part = _held(sum(zero * _held(2 * past) >> 15 for zero, past in zip(self._zeros, self._steps)))
+        self._zeros_part = _held(sum([zero * past >> 15 for zero, past in zip(self._zeros, self._doubled)]))
         poles = (first * _held(2 * known) >> 15) + (second * _held(2 * self._known) >> 15)
         self._known, self._poles = known, (first, second)
         self.predicted = _held(_held(poles) + self._zeros_part)
@@ -91,9 +91,9 @@ class _Band:
         return first, second
 
     def _zeros_after(self, step: int) -> None:
-        change, negative = 128 if step else 0, step < 0
+        """A coefficient that decays by a part in 256 while 128 is added to it stays within 16 bits."""
+        change = (step > 0) - (step < 0) << 7
         self._zeros = [
-            _held((change if (past < 0) == negative else -change) + (zero * 32640 >> 15))
-            for zero, past in zip(self._zeros, self._steps)
+            (zero * 32640 >> 15) + (change if past >= 0 else -change) for zero, past in zip(self._zeros, self._doubled)
         ]
-        self._steps = [step, *self._steps[:-1]]
+        self._doubled = [_held(2 * step), *self._doubled[:-1]]

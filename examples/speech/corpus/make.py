@@ -15,7 +15,7 @@ from typing import Any
 from corpus.espeak import Espeak
 from corpus.festival import Festival
 from corpus.flite import Flite
-from corpus.inputs import Inputs
+from corpus.inputs import NOTHING, Inputs
 from corpus.plan import PERSON, Plan, Settings, Shard, planned
 from corpus.shards import lines_of, make
 
@@ -31,7 +31,9 @@ def make_corpus(inputs: Inputs, folder: Path, settings: Settings, processes: int
     Raises ValueError where the folder has a corpus of other settings, RuntimeError where a shard fails.
     """
     _settle(folder, settings)
-    engines = inputs.engines()
+    engines = {name: opened for name, opened in inputs.engines().items() if name not in settings.without}
+    if not engines:
+        raise ValueError(NOTHING)
     plan = planned(inputs, {name: VOICES[name] for name in engines}, settings)
     missing = [shard for shard in plan.shards if not lines_of(folder, shard).is_file()]
     missing.sort(key=lambda shard: FIRST.index(shard.engine))
@@ -57,10 +59,10 @@ def make_corpus(inputs: Inputs, folder: Path, settings: Settings, processes: int
 
 def _settle(folder: Path, settings: Settings) -> None:
     (folder / "shards").mkdir(parents=True, exist_ok=True)
-    path, asked = folder / SETTINGS, asdict(settings)
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != asked:
+    path, asked = folder / SETTINGS, json.dumps(asdict(settings)) + "\n"
+    if path.is_file() and path.read_text(encoding="utf-8") != asked:
         raise ValueError(f"{folder} has a corpus of other settings: {path.read_text(encoding='utf-8').strip()}")
-    _write(path, [json.dumps(asked) + "\n"])
+    _write(path, [asked])
 
 
 def _collect(plan: Plan, folder: Path) -> None:

@@ -27,13 +27,15 @@ PROMPT_BYTES_S = 8000
 class Settings:
     """What a corpus is asked to be.
 
-    unheard: ENGINE:VOICE that no training has; sentences: how many are ever said, or 0 for all.
+    unheard: ENGINE:VOICE that no training has; sentences: how many are ever said, or 0 for all; without: engines that
+    do not speak, or PERSON.
     """
 
     hours: float
     seed: int = 1
     unheard: str = "flite:rms"
     sentences: int = 0
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def planned(inputs: Inputs, voices: Mapping[str, Sequence[str]], settings: Setti
         tests = [_test(name, "espeak", heard["espeak"], texts) for name, texts in sets.items()]
         source = Source(few, (), Held.of(()), only_sentences=True)
         return Plan(settings.seed, (*_training(heard, settings), *tests), source)
-    train, never = divided(inputs.prompts(), settings.seed)
+    train, never = divided([] if PERSON in settings.without else inputs.prompts(), settings.seed)
     never = [prompt for prompt in never if _short(prompt)]
     tests, sentences = _tests(heard, unheard, sentences)
     held = Held.of(words(text) for text in (*(text for test in tests for text in test.texts), *(p.text for p in never)))

@@ -44,7 +44,10 @@ def toned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, 
     """Manifests by set, of two engines whose voices are tones."""
     folder = tmp_path_factory.mktemp("toned")
     (folder / "shards").mkdir()
-    plan = planned(Inputs(None), VOICES, Settings(hours=0.1))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, count in (("TESTS", {"espeak": 30, "flite": 20}), ("UNHEARD", 20), ("DEV", 5)):
+            patch.setattr(f"corpus.plan.{name}", count)
+        plan = planned(Inputs(None), VOICES, Settings(hours=0.1))
     sets: dict[str, list[dict[str, Any]]] = {}
     for shard in plan.shards:
         make(plan, shard, {name: lambda name=name: Tones(name) for name in VOICES}, folder)
@@ -70,7 +73,7 @@ def test_a_voice_is_in_one_test_and_nowhere_else(toned: dict[str, list[dict[str,
 def test_no_text_is_in_two_sets(toned: dict[str, list[dict[str, Any]]]) -> None:
     texts = [{entry["text"] for entry in entries} for entries in toned.values()]
     assert sum(map(len, texts)) == len(set().union(*texts))
-    assert [len(toned[name]) for name in ("test-espeak", "test-flite", "test-unheard", "dev")] == [300, 200, 200, 100]
+    assert [len(toned[name]) for name in ("test-espeak", "test-flite", "test-unheard", "dev")] == [30, 20, 20, 10]
 
 
 def test_utterances_follow_one_another_in_words(toned: dict[str, list[dict[str, Any]]]) -> None:
@@ -84,6 +87,11 @@ def test_utterances_follow_one_another_in_words(toned: dict[str, list[dict[str, 
 def test_a_voice_that_an_engine_has_not_is_an_error() -> None:
     with pytest.raises(ValueError, match="flite has no voice bob; it has awb, rms, slt"):
         planned(Inputs(None), VOICES, Settings(hours=1, unheard="flite:bob"))
+
+
+def test_who_is_left_out_does_not_speak(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="nothing speaks"):
+        main(["make", str(tmp_path), "--without", "espeak"])
 
 
 def test_hours_are_divided_in_shards_that_share_no_sentence() -> None:
