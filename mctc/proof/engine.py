@@ -94,10 +94,10 @@ def _facts(
     sums = {named[index]: tally for (_, index), tally in tallies.items() if index in named}
     if sums:
         yield from _of_sums(sums)
-    for kind, told in ((Basis.PARTLY, "by tables that are published in part"), (Basis.ASSUMED, "not published")):
+    for kind in (Basis.PARTLY, Basis.ASSUMED):
         counts = Counter(each.type for each in ran if basis(each.type, arithmetic) is kind)
         if counts:
-            yield f"{told}: {', '.join(f'{count} {type_}' for type_, count in counts.most_common())}"
+            yield f"ops {kind.value}: {', '.join(f'{count} {type_}' for type_, count in counts.most_common())}"
 
 
 def _of_sums(sums: Mapping[str, Tally]) -> Iterator[str]:

@@ -34,11 +34,11 @@ ELEMENTWISE = ("add", "sub", "mul")
 class Basis(str, Enum):
     """On what the arithmetic of an op rests."""
 
-    MEASURED = "measured"
-    TABLE = "a table that was read"
-    PARTLY = "a table that is published in part"
-    MOVES = "moves, compares or chooses numbers"
-    ASSUMED = "not published: float32, the result rounded half away from zero"
+    MEASURED = "as measured"
+    TABLE = "by tables that were read"
+    PARTLY = "by tables that are published in part"
+    MOVES = "that move, compare or choose numbers"
+    ASSUMED = "whose arithmetic isn't published"
 
 
 @dataclass

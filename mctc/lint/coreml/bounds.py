@@ -217,6 +217,16 @@ def _is_below_maximum(op: Op) -> bool:
     return largest is not None and largest.type == "reduce_max"
 
 
+def _dequantize(op: Op, depth: int) -> Interval | None:
+    """What 8 bits can hold, in steps of the scale."""
+    held = {"int8": (-128.0, 127.0), "uint8": (0.0, 255.0)}.get(op.dtype("input") or "")
+    constant = op.constant("scale")
+    scale, zero = None if constant is None else extremes(constant), op.value("zero_point", 0)
+    if held is None or scale is None or not _is_number(zero):
+        return None
+    return _times((held[0] - zero, held[1] - zero), scale)
+
+
 def _pad(op: Op, depth: int) -> Interval | None:
     fill, found = op.value("constant_val", 0.0), bounds(op, "x", depth)
     return _union(found, (fill, fill)) if found is not None and _is_number(fill) else None
@@ -286,6 +296,7 @@ _RESULTS: dict[str, Callable[[Op, int], Interval | None]] = {
     "reduce_sum": _reduce_sum,
     "matmul": _two(lambda a, b: _sum_of(_times(a, b))),
     "pad": _pad,
+    "dequantize": _dequantize,
     "exp": _one(_exp),
     "log": _one(_log),
     "sqrt": _one(lambda x: math.sqrt(max(0.0, x))),

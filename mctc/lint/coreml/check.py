@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from mctc.lint.coreml.engine_numbers import engine_numbers
 from mctc.lint.coreml.graph import tensor_bytes
 from mctc.lint.coreml.judge import Judge, Judgement, Seen, asked, open_ops, shares_of
 from mctc.lint.coreml.memory import measure, padded_bytes
@@ -186,6 +187,7 @@ class _Check:
             sizes,
             len(self.sized.sizes[function.name]) - len(sizes),
             open_ops(function),
+            engine_numbers(placement, self.target),
         )
 
     def _rows(self, placement: Placement, codes: Mapping[tuple[str | None, int | None], list[str]]) -> Iterator[OpRow]:

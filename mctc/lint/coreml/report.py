@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mctc.lint.coreml.engine_numbers import EngineNumbers
 from mctc.lint.coreml.memory import Memory
 from mctc.lint.coreml.placement import Eligible, Predicted
 from mctc.lint.coreml.rule import Rule, Severity
@@ -124,7 +125,8 @@ class FunctionReport:
     """One function. shares: of the estimated CPU time, by where it is predicted to run. time: of the prediction with
     all charges; cpu_time: all on the CPU; microseconds. constants: how many stored and unpacked ones were set apart.
     sizes: where inputs can have several shapes, the figures at each that was judged; all others are of the first.
-    unjudged: how many listed shapes were not. open: ops with an extent that isn't known, counted as one."""
+    unjudged: how many listed shapes were not. open: ops with an extent that isn't known, counted as one. numbers: the
+    engine's arithmetic, where it is published."""
 
     name: str
     ops: tuple[OpRow, ...]
@@ -140,6 +142,7 @@ class FunctionReport:
     sizes: tuple[SizeRow, ...] = ()
     unjudged: int = 0
     open: int = 0
+    numbers: EngineNumbers | None = None
 
     @property
     def size(self) -> str:

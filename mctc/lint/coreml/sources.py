@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 DISPATCH = "751K/Apple-Neural-Engine-Microarchitecture-Study-M6 coreml_dispatch.md"
+NUMERICS = "751K/Apple-Neural-Engine-Microarchitecture-Study-M6 numerics.md"
 DEFECTS = "751K/Apple-Neural-Engine-Microarchitecture-Study-M6 defects.md"
 PROBE = "ane-probe EXP-001"
 SWEEP = "sbryngelson/ANEForge full_mil_vocabulary_sweep.json"

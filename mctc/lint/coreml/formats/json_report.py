@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mctc.diagnostics.errors import UsageError
+from mctc.lint.coreml.engine_numbers import EngineNumbers
 from mctc.lint.coreml.formats.artifacts import PLACE
 from mctc.lint.coreml.formats.json_text import json_text
 from mctc.lint.coreml.formats.words import COMPUTE_UNITS, ESTIMATE
@@ -191,8 +192,22 @@ def _function(function: FunctionReport) -> dict[str, Any]:
         "unjudged_sizes": function.unjudged,
         "open_ops": function.open,
         "memory": _memory(function.memory),
+        "arithmetic": _arithmetic(function.numbers),
         "segments": [_segment(each) for each in function.segments],
         "ops": [_op(each) for each in function.ops],
+    }
+
+
+def _arithmetic(numbers: EngineNumbers | None) -> dict[str, Any] | None:
+    if numbers is None:
+        return None
+    return {
+        "family": numbers.family,
+        "ops": {kind: dict(types) for kind, types in numbers.ops.items()},
+        "sums": numbers.sums,
+        "bounded_sums": numbers.bounded,
+        "largest_bound": None if numbers.largest is None else _number(numbers.largest),
+        "largest_at": numbers.at,
     }
 
 

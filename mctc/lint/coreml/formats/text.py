@@ -9,6 +9,7 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
+from mctc.lint.coreml.formats.arithmetic_lines import arithmetic_lines
 from mctc.lint.coreml.formats.layers import NO_PLACEMENT, at_sizes, by_type, in_numbers, not_told, to_convert
 from mctc.lint.coreml.formats.plain import cell
 from mctc.lint.coreml.formats.size_table import size_lines
@@ -134,6 +135,8 @@ class _Writer:
         if function.open:
             ops = counted(function.open, "op has", "ops have")
             self.wrapped(f"{ops} an extent that only a run tells: it counts as 1", 2, 4)
+        for place, line in enumerate(arithmetic_lines(function.numbers) if self.everything else ()):
+            self.wrapped(line if place else f"in the engine's arithmetic: {line}", 2 + 2 * bool(place), 6)
         for line in size_lines(function, everything=self.everything):
             self.console.print(Text(line), no_wrap=True, overflow="fold")
 

@@ -11,6 +11,7 @@ from mctc.lint.coreml.bounds import FP16_SMALLEST, INF, bounds, is_square, magni
 from mctc.lint.coreml.graph import Op
 from mctc.lint.coreml.rule import OpRule, RuleFamily, Severity
 from mctc.lint.coreml.rules.converted_wrong import CONVERTED_WRONG
+from mctc.lint.coreml.rules.engine_numbers import ENGINE_NUMBERS
 from mctc.lint.coreml.rules.lost_constants import LOST_CONSTANTS
 from mctc.lint.coreml.rules.numeric_ops import NUMERIC_OPS
 from mctc.lint.coreml.rules.overflowing_forms import OVERFLOWING_FORMS, is_log_of_softmax
@@ -289,6 +290,7 @@ RULES = RuleFamily(
         *LOST_CONSTANTS,
         *OVERFLOWING_FORMS,
         *CONVERTED_WRONG,
+        *ENGINE_NUMBERS,
     ),
     not_decidable=(
         ("ANE-NM-006", "whether an input or an op gives a NaN (which turns into a large number) depends on the values"),

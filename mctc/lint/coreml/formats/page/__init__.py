@@ -24,7 +24,7 @@ from mctc.version import __version__
 SHEETS = ("colours", "frame", "report", "graph", "window")
 SCRIPTS = (
     "words", "elements", "data", "state", "summary", "findings", "colours", "drawing", "picture", "view", "pointer",
-    "minimap", "graph", "panel", "table", "segments", "memory", "layers", "main",
+    "minimap", "graph", "panel", "table", "segments", "memory", "arithmetic", "layers", "main",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any
 
+from mctc.lint.coreml.formats.arithmetic_lines import arithmetic_lines
 from mctc.lint.coreml.formats.layers import NO_PLACEMENT, at_sizes, in_numbers, not_told
 from mctc.lint.coreml.formats.page.layout import Layout, lay_out
 from mctc.lint.coreml.formats.page.verdict import verdict
@@ -114,6 +115,7 @@ def _function(function: FunctionReport) -> dict[str, Any]:
             for each in function.segments
         ],
         "memory": _memory(function.memory),
+        "arithmetic": list(arithmetic_lines(function.numbers)),
         "ops": _ops(function.ops),
         "layout": _layout(lay_out([op.inputs for op in function.ops])),
     }

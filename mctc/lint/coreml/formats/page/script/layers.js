@@ -1,6 +1,6 @@
 // The layers of a neural network of the older kind, in place of the graph and the ops that an ML program has.
 
-const OF_PROGRAMS = ["graph", "ops", "segments", "memory"];
+const OF_PROGRAMS = ["graph", "ops", "segments", "memory", "arithmetic"];
 
 function renderLayers() {
   const network = currentPackage().network;

@@ -55,7 +55,7 @@ function start() {
   wireTheme();
   if (!DATA.packages.length) {
     byId("summary-title").textContent = "No package was checked";
-    for (const id of ["findings", "graph", "ops", "layers", "segments", "memory"]) byId(id).hidden = true;
+    for (const id of ["findings", "graph", "ops", "layers", "segments", "memory", "arithmetic"]) byId(id).hidden = true;
     return;
   }
   readAddress();
@@ -71,9 +71,10 @@ function start() {
   onChange(["package", "function"], renderSegments);
   onChange(["segment"], markSegment);
   onChange(["package", "function"], renderMemory);
+  onChange(["package", "function"], renderArithmetic);
   onChange(["package"], renderLayers);
   for (const part of [nameFunction, renderSummary, renderFindings, openInGraph, labelSegment, renderPanel, refreshTable, followChoice,
-    renderSegments, renderMemory, renderLayers]) part();
+    renderSegments, renderMemory, renderArithmetic, renderLayers]) part();
   if (state.op !== null) centreOn(state.op);
   document.documentElement.dataset.ready = "yes";
 }
