@@ -64,6 +64,17 @@ def save(content, file):
 torch.save = save
 main(sys.argv[1:])
 """
+KILLED_RANK = """
+import os, signal, sys
+from speech import train
+advance = train.Trainer._advance
+def killed(self, step, cuts):
+    if self.here.rank == 1 and step.number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return advance(self, step, cuts)
+train.Trainer._advance = killed
+sys.exit(train.main(sys.argv[1:]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +206,15 @@ def test_a_kill_at_any_moment_changes_nothing(place: Path, after_s: float) -> No
         process.wait()
     assert main(list(arguments)) == 0
     assert curve(run) == curve(place / "whole")
+
+
+@pytest.mark.slow
+def test_one_of_two_processes_killed_ends_both_and_the_run_goes_on(place: Path) -> None:
+    run, script = place / "one-of-two", place / "killed_rank.py"
+    script.write_text(KILLED_RANK)
+    arguments = (str(place / "conf.toml"), f"train.run={run}")
+    assert child("-m", "torch.distributed.run", "--nproc-per-node", "2", str(script), *arguments).returncode
+    assert [path.name for path in found(run)] == ["step-00000001.pt", "step-00000002.pt"]
+    assert main(list(arguments)) == 0
+    for line, expected in zip(curve(run), curve(place / "whole"), strict=True):
+        assert line == pytest.approx(expected, rel=1e-5)
