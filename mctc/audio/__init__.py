@@ -1,8 +1,9 @@
 """Sound in: recordings read as 16 kHz mono samples, and the log-mel frames that an encoder is fed.
 
-`load` reads files (soundfile and soxr are imported only when a file is opened), `mel` turns samples into frames,
-whole or streaming, `filterbank` holds the mel scales, `samples` takes samples as they are, `front_end` either kind,
-`bundled` finds the recording that ships with the package.
+`load` reads files (soundfile and soxr are imported only when a file is opened), `sound` opens them, `container` reads
+headers that can't be taken by their word, `mel` turns samples into frames, whole or streaming, `filterbank` holds the
+mel scales, `samples` takes samples as they are, `front_end` either kind, `bundled` finds the recording that ships with
+the package.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from mctc.audio.bundled import bundled_recording, bundled_text
 from mctc.audio.errors import AudioError
 from mctc.audio.front_end import FrontEnd, existing_frames, frames_of, streaming
-from mctc.audio.load import AudioInfo, load_audio, probe_audio, stream_audio
+from mctc.audio.load import load_audio, probe_audio, stream_audio
 from mctc.audio.mel import MelConfig, StreamingMel, log_mel
 from mctc.audio.samples import SampleConfig, StreamingSamples
+from mctc.audio.sound import AudioInfo
 
 __all__ = [
     "AudioError",

@@ -15,3 +15,8 @@ class AudioError(MctcError):
         self.path = path
         self.problem = problem
         self.fix = fix
+
+
+def corrupt(path: Path | str, problem: str) -> AudioError:
+    """The error of a recording that is damaged."""
+    return AudioError(path, f"the file is corrupt: {problem}", "record or convert it again")

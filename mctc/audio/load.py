@@ -1,54 +1,30 @@
 """Recordings from disk: mono float32 samples at one rate, whole or as a stream of blocks.
 
-soundfile reads (WAV, FLAC and whatever else its libsndfile knows) and soxr resamples, at its high quality setting.
-Both are imported when a file is opened, never before.
+soxr resamples, at its high quality setting. It is imported when a file of another rate is read, never before.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mctc.audio.errors import AudioError
-
-Float32 = NDArray[np.float32]
+from mctc.audio.errors import AudioError, corrupt
+from mctc.audio.sound import AudioInfo, Float32, Sound, library, opened
 
 SAMPLE_RATE = 16_000
 
 # Read in blocks of one length whatever the caller's, so that resampling rounds alike for every way of asking.
 _READ_FRAMES = 16_384
 
-RATES = (1_000, 1_000_000)  # Hz; what lies outside is a damaged header, and one of 1 Hz makes days of an instant
 LOUDEST = 1e6  # full scale is 1; the squares of more don't fit the front end's numbers
-
-_FORMATS = "give a WAV or FLAC file"
-
-
-@dataclass(frozen=True)
-class AudioInfo:
-    """What a file says of itself: its own rate in Hz, its channels, and its length in samples a channel."""
-
-    sample_rate: int
-    channels: int
-    samples: int
-
-    @property
-    def seconds(self) -> float:
-        """Length in seconds."""
-        return self.samples / self.sample_rate
 
 
 def probe_audio(path: Path | str) -> AudioInfo:
     """The header of a recording. Raises `AudioError` for a missing, empty, corrupt or unsupported file."""
-    with _opened(Path(path)) as sound:
-        return _info(sound)
+    with opened(Path(path)) as sound:
+        return sound.info
 
 
 def load_audio(
@@ -93,13 +69,17 @@ def _rechunked(blocks: Iterator[Float32], chunk: int) -> Iterator[Float32]:
 
 
 def _resampled(path: Path, sample_rate: int, start_s: float, duration_s: float | None) -> Iterator[Float32]:
-    with _opened(path) as sound:
-        info = _info(sound)
+    with opened(path) as sound:
+        info = sound.info
         begin, end = _piece(info, path, start_s, duration_s)
-        resample = resampler(info.sample_rate, sample_rate, path)
-        for block in _mono_blocks(sound, path, begin, end):
-            yield resample(block, False)
-        yield resample(np.empty(0, np.float32), True)
+        resample, given = resampler(info.sample_rate, sample_rate, path), 0
+        for block in _mono_blocks(sound, begin, end):
+            yield (known := resample(block, False))
+            given += len(known)
+        yield (known := resample(np.empty(0, np.float32), True))
+        if not given + len(known):
+            told = f"{end - begin} of its samples at {info.sample_rate} Hz are less than one at {sample_rate} Hz"
+            raise AudioError(path, f"there is no sound in it: {told}", "record it again, or take a longer piece")
 
 
 def resampler(given: int, wanted: int, name: Path | str) -> Callable[[Float32, bool], Float32]:
@@ -109,7 +89,7 @@ def resampler(given: int, wanted: int, name: Path | str) -> Callable[[Float32, b
     """
     if given == wanted:
         return lambda block, _: block
-    stream = _library("soxr", name).ResampleStream(given, wanted, 1, dtype="float32", quality="HQ")
+    stream = library("soxr", name).ResampleStream(given, wanted, 1, dtype="float32", quality="HQ")
     return lambda block, last: stream.resample_chunk(block, last=last)
 
 
@@ -123,70 +103,19 @@ def _piece(info: AudioInfo, path: Path, start_s: float, duration_s: float | None
     return begin, end
 
 
-def _mono_blocks(sound: Any, path: Path, begin: int, end: int) -> Iterator[Float32]:
-    expected, read = _info(sound).samples, begin
+def _mono_blocks(sound: Sound, begin: int, end: int) -> Iterator[Float32]:
+    """Blocks [samples] from sample `begin` to `end`, channels averaged. Raises AudioError."""
+    read = begin
     if begin:
-        sound.seek(begin)
+        sound.skip(begin)
     while read < end:
-        try:
-            block = sound.read(min(_READ_FRAMES, end - read), dtype="float32", always_2d=True)
-        except RuntimeError as error:
-            raise _corrupt(path, f"its sound can't be decoded after sample {read} ({_reason(error)})") from error
+        block = sound.read(min(_READ_FRAMES, end - read))
         if not block.shape[0]:
-            raise _corrupt(path, f"it ends after {read} of the {expected} samples that its header announces")
+            told = f"it ends after {read} of the {sound.info.samples} samples that its header announces"
+            raise corrupt(sound.path, told)
         if not np.isfinite(block).all():
-            raise _corrupt(path, f"it holds samples that are not finite numbers, after sample {read}")
+            raise corrupt(sound.path, f"it holds samples that are not finite numbers, after sample {read}")
         if np.abs(block).max() > LOUDEST:
-            raise _corrupt(path, f"it holds samples beyond {LOUDEST:g} times full scale, after sample {read}")
+            raise corrupt(sound.path, f"it holds samples beyond {LOUDEST:g} times full scale, after sample {read}")
         read += block.shape[0]
         yield block.mean(axis=1, dtype=np.float32)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """The file as an open `soundfile.SoundFile` with at least one sample in it."""
-    if not path.exists():
-        raise AudioError(path, "there is no such file", "check the path")
-    if not path.is_file():
-        raise AudioError(path, "this is not a regular file", _FORMATS)
-    soundfile = _library("soundfile", path)
-    try:
-        # Checked here because libsndfile reports a forbidden file only as a "System error".
-        with path.open("rb") as raw:
-            blank = not raw.read(1)
-    except OSError as error:
-        raise AudioError(path, f"it can't be read ({error.strerror})", "check its permissions") from error
-    if blank:
-        raise AudioError(path, "the file is empty (0 bytes)", "record it again")
-    try:
-        sound = soundfile.SoundFile(str(path))
-    except (RuntimeError, TypeError, ValueError) as error:
-        problem = f"this is not a sound file that can be read ({_reason(error)})"
-        raise AudioError(path, problem, f"it is corrupt or of an unsupported format: {_FORMATS}") from error
-    with sound:
-        if not sound.frames:
-            raise AudioError(path, "the recording has no samples", "record it again")
-        if not RATES[0] <= sound.samplerate <= RATES[1]:
-            raise _corrupt(path, f"its header says {sound.samplerate} Hz, and recordings have {RATES[0]} to {RATES[1]}")
-        yield sound
-
-
-def _info(sound: Any) -> AudioInfo:
-    return AudioInfo(int(sound.samplerate), int(sound.channels), int(sound.frames))
-
-
-def _corrupt(path: Path, problem: str) -> AudioError:
-    return AudioError(path, f"the file is corrupt: {problem}", "record or convert it again")
-
-
-def _reason(error: Exception) -> str:
-    """libsndfile's own words, without the path that soundfile puts in front of them."""
-    return str(getattr(error, "error_string", error)).strip().rstrip(".")
-
-
-def _library(name: str, path: Path | str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except (ImportError, OSError) as error:
-        # OSError: soundfile is there, but not the libsndfile that it binds.
-        raise AudioError(path, f"reading it needs the package {name} ({error})", f"pip install {name}") from error

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from mctc.audio.errors import AudioError
-from mctc.audio.load import SAMPLE_RATE, Float32
+from mctc.audio.load import SAMPLE_RATE
+from mctc.audio.sound import Float32
 
 NAME = "<microphone>"
 BLOCK_S = 0.05

@@ -8,7 +8,8 @@ from typing import IO
 import numpy as np
 
 from mctc.audio.errors import AudioError
-from mctc.audio.load import LOUDEST, SAMPLE_RATE, Float32, resampler
+from mctc.audio.load import LOUDEST, SAMPLE_RATE, resampler
+from mctc.audio.sound import Float32
 
 ENCODINGS = {"s16": ("<i2", 2.0**15), "s32": ("<i4", 2.0**31), "f32": ("<f4", 1.0)}
 """numpy's type of a sample, little-endian, and what full scale is."""

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mctc.audio.load import LOUDEST, RATES, resampler
+from mctc.audio.load import LOUDEST, resampler
+from mctc.audio.sound import RATES
 from mctc.build.options import BuildError
 from mctc.decode.endpoint import USUAL, Endpointer, EndpointRule
 from mctc.decode.fusion import Scorer

@@ -1,4 +1,4 @@
-"""`python -m mctc.fuzz.guided parser|reader`: fuzzes until the time is over or something is found."""
+"""`python -m mctc.fuzz.guided parser|reader|audio`: fuzzes until the time is over or something is found."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mctc.diagnostics.errors import MctcError
+from mctc.fuzz.guided import apart
 from mctc.fuzz.guided.session import TARGETS, run
 
 
@@ -19,13 +20,19 @@ from mctc.fuzz.guided.session import TARGETS, run
     type=click.Path(path_type=Path, file_okay=False),
     help="Inputs found so far, read and added to.  [default: fuzz-corpus/TARGET]",
 )
+@click.option("--inputs", type=click.IntRange(min=1), help="Try so many mutated seeds, without coverage and atheris.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Which ones, with --inputs.")
 @click.argument("libfuzzer", nargs=-1, metavar="[-- LIBFUZZER_OPTION...]")
-def main(target: str, minutes: float, corpus: Path | None, libfuzzer: tuple[str, ...]) -> None:
+def main(
+    target: str, minutes: float, corpus: Path | None, inputs: int | None, seed: int, libfuzzer: tuple[str, ...]
+) -> None:
     """Tries inputs that reach new code in TARGET.
 
     What is found is written to the current folder as crash-..., and `python -m mctc.fuzz.guided TARGET -- crash-...`
     tries it again.
     """
+    if inputs is not None:
+        sys.exit(1 if apart.run(target, inputs, seed) else 0)
     try:
         run(target, minutes, corpus or Path("fuzz-corpus") / target, libfuzzer)
     except MctcError as error:

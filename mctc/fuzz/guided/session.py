@@ -17,24 +17,26 @@ from mctc.diagnostics.errors import UsageError
 from mctc.fuzz.guided.memory import limited_memory
 
 if TYPE_CHECKING:
-    from mctc.fuzz.guided.verdict import Trial
+    from mctc.fuzz.guided.verdict import Trial, Verdict
 
 CPU_SECONDS = 10.0
-"""Processor time for one input: beyond it counts as a hang."""
+"""Processor time for one input that holds no hours of sound: beyond it counts as a hang."""
 WALL_SECONDS = 100
 """What libFuzzer waits for one input that never ends, on a machine that does other things too."""
-TARGETS = ("parser", "reader")
-LONGEST = {"parser": 1 << 13, "reader": 1 << 15}
+TARGETS = ("parser", "reader", "audio")
+LONGEST = {"parser": 1 << 13, "reader": 1 << 15, "audio": 1 << 18}
 """Bytes of one input."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is fuzzed: the trial of one input, the first inputs, and how new ones are made."""
+    """What is fuzzed: the trial of one input, the first inputs, how new ones are made, and the processor time that one
+    may take."""
 
     trial: Trial
     seeds: Sequence[bytes]
     mutate: Callable[[bytes, Random, int, Callable[[bytes, int], bytes]], bytes]
+    seconds: Callable[[bytes], float] = lambda data: CPU_SECONDS
 
 
 def run(name: str, minutes: float, corpus: Path, arguments: Sequence[str] = ()) -> None:
@@ -43,7 +45,7 @@ def run(name: str, minutes: float, corpus: Path, arguments: Sequence[str] = ()) 
     `arguments` go to libFuzzer: options, or files to try in the place of a run. Raises UsageError without atheris.
     """
     atheris = _atheris()
-    scratch = Path(tempfile.mkdtemp(prefix="mctc-fuzz-", dir=_memory_folder()))
+    scratch = Path(tempfile.mkdtemp(prefix="mctc-fuzz-", dir=memory_folder()))
     with atheris.instrument_imports(include=["mctc"]):
         from mctc.fuzz.guided.targets import target
 
@@ -56,7 +58,7 @@ def run(name: str, minutes: float, corpus: Path, arguments: Sequence[str] = ()) 
     end = time.process_time() + minutes * 60
 
     def once(data: bytes) -> None:
-        timed(chosen.trial, data, scratch)
+        timed(chosen, data, scratch)
         if time.process_time() > end:
             os.kill(os.getpid(), signal.SIGUSR1)  # libFuzzer ends at its next input, and prints what it did
 
@@ -77,13 +79,14 @@ def run(name: str, minutes: float, corpus: Path, arguments: Sequence[str] = ()) 
         atheris.Fuzz()
 
 
-def timed(trial: Trial, data: bytes, folder: Path) -> None:
-    """Tries an input. Raises TimeoutError when it takes more than CPU_SECONDS of processor time."""
+def timed(target: Target, data: bytes, folder: Path) -> Verdict:
+    """Tries an input: its verdict. Raises TimeoutError when it takes more processor time than it may."""
     before = time.process_time()
-    trial(data, folder)
+    verdict = target.trial(data, folder)
     taken = time.process_time() - before
-    if taken > CPU_SECONDS:
+    if taken > target.seconds(data):
         raise TimeoutError(f"{taken:.1f} s of processor time for {len(data)} bytes")
+    return verdict
 
 
 def _atheris() -> Any:
@@ -95,7 +98,7 @@ def _atheris() -> Any:
     return atheris
 
 
-def _memory_folder() -> str | None:
+def memory_folder() -> str | None:
     """A folder in memory, where there is one: files that are written for each input never reach a disk."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 

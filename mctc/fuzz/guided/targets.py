@@ -1,18 +1,24 @@
-"""The two targets by name."""
+"""The targets by name."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from mctc.fuzz.guided.audio import seconds, try_sound
 from mctc.fuzz.guided.mutators import BundleMutator, TextMutator
 from mctc.fuzz.guided.parser import try_text
 from mctc.fuzz.guided.reader import try_model
 from mctc.fuzz.guided.seeds import ir_seeds, model_seeds, model_words, text_seeds, text_words
 from mctc.fuzz.guided.session import LONGEST, Target
+from mctc.fuzz.guided.sounds.mutated import SoundMutator
+from mctc.fuzz.guided.sounds.seeds import sound_seeds
 
 
 def target(name: str, folder: Path) -> Target:
-    """The target `parser` or `reader`; its seeds are made in `folder`, those that are too long left out."""
+    """The target `parser`, `reader` or `audio`; its seeds are made in `folder`, those that are too long left out."""
+    if name == "audio":
+        sounds = [seed for seed in sound_seeds() if len(seed) <= LONGEST[name]]
+        return Target(try_sound, sounds, SoundMutator(sounds), seconds)
     if name == "parser":
         texts = [*text_seeds(), *ir_seeds(folder)]
         fitting = [text.encode() for text in texts if len(text) <= LONGEST[name]]

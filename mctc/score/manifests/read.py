@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from mctc.audio import AudioInfo, probe_audio
 from mctc.audio.errors import AudioError
-from mctc.audio.load import AudioInfo, probe_audio
 from mctc.score.errors import ManifestError, refuse
 from mctc.score.manifests import kaldi, lhotse, nemo, texts
 from mctc.score.manifests.ctm import with_ends
