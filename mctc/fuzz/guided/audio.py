@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 BLOCK = 5120
-BYTES_PER_SECOND = 1 << 20
+BYTES_PER_SECOND = 1 << 22
 """Of sound that a second of processor time is granted for, beside that of every input."""
 PIECED = 1 << 17
 """Samples of the longest recording of which a piece is read too."""
