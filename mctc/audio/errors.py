@@ -20,3 +20,9 @@ class AudioError(MctcError):
 def corrupt(path: Path | str, problem: str) -> AudioError:
     """The error of a recording that is damaged."""
     return AudioError(path, f"the file is corrupt: {problem}", "record or convert it again")
+
+
+def too_short(path: Path | str, samples: int, given: int, wanted: int) -> AudioError:
+    """The error of sound of which nothing is left at another rate in Hz."""
+    told = f"{samples} samples at {given} Hz are less than one at {wanted} Hz"
+    return AudioError(path, f"there is no sound in it: {told}", "record it again, or take a longer piece")

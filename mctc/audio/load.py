@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mctc.audio.errors import AudioError, corrupt
+from mctc.audio.errors import AudioError, corrupt, too_short
 from mctc.audio.sound import AudioInfo, Float32, Sound, library, opened
 
 SAMPLE_RATE = 16_000
@@ -78,8 +78,7 @@ def _resampled(path: Path, sample_rate: int, start_s: float, duration_s: float |
             given += len(known)
         yield (known := resample(np.empty(0, np.float32), True))
         if not given + len(known):
-            told = f"{end - begin} of its samples at {info.sample_rate} Hz are less than one at {sample_rate} Hz"
-            raise AudioError(path, f"there is no sound in it: {told}", "record it again, or take a longer piece")
+            raise too_short(path, end - begin, info.sample_rate, sample_rate)
 
 
 def resampler(given: int, wanted: int, name: Path | str) -> Callable[[Float32, bool], Float32]:

@@ -7,7 +7,7 @@ from typing import IO
 
 import numpy as np
 
-from mctc.audio.errors import AudioError
+from mctc.audio.errors import AudioError, too_short
 from mctc.audio.load import LOUDEST, SAMPLE_RATE, resampler
 from mctc.audio.sound import Float32
 
@@ -26,7 +26,7 @@ def raw_audio(
     `AudioError`, which calls the sound `name`, for samples that are not finite or beyond all loudness, and for none.
     """
     kind, full = ENCODINGS[encoding]
-    resample = resampler(rate, sample_rate, name)
+    resample, given = resampler(rate, sample_rate, name), 0
     size = np.dtype(kind).itemsize * channels
     block, held, heard = max(1, int(BLOCK_S * rate)) * size, b"", 0
     while data := file.read1(block) if hasattr(file, "read1") else file.read(block):
@@ -38,7 +38,10 @@ def raw_audio(
             fix = "say how it is written: s16 and s32 are whole numbers, f32 is not"
             raise AudioError(name, f"it holds samples that are no sound, after sample {heard}", fix)
         heard += len(samples)
-        yield resample((samples / np.float32(full)).mean(axis=1, dtype=np.float32), False)
+        yield (known := resample((samples / np.float32(full)).mean(axis=1, dtype=np.float32), False))
+        given += len(known)
     if not heard:
         raise AudioError(name, "the recording has no samples", "record it again")
-    yield resample(np.empty(0, np.float32), True)
+    yield (known := resample(np.empty(0, np.float32), True))
+    if not given + len(known):
+        raise too_short(name, heard, rate, sample_rate)

@@ -68,3 +68,8 @@ def test_what_comes_in_pieces_is_handed_on_as_it_comes() -> None:
 def test_what_is_no_sound_is_an_error(data: bytes, told: str) -> None:
     with pytest.raises(AudioError, match=told):
         heard(data, 16_000, 1, "f32" if len(data) > 1 else "s16")
+
+
+def test_less_than_one_sample_at_the_wanted_rate_is_no_sound() -> None:
+    with pytest.raises(AudioError, match="2 samples at 192000 Hz are less than one at 16000 Hz"):
+        heard(b"\0" * 4, 192_000, 1, "s16")

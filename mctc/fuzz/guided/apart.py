@@ -12,7 +12,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -24,6 +24,10 @@ from mctc.fuzz.guided.session import LONGEST, Target, memory_folder, timed
 
 SILENT_SECONDS = 1200
 """By the clock, for an input that waits for something and takes no processor time; also for making the seeds."""
+READY = "ready"
+"""What a process says when its seeds are made."""
+
+Make = Callable[[str, Path], Target]
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,15 @@ class Tried:
     memory: int = 0
 
 
-def run(name: str, count: int, seed: int) -> int:
+def run(name: str, count: int, seed: int, make: Make | None = None) -> int:
     """Tries `count` inputs of a target and prints what came of them; how many findings there were.
 
-    An input that is one is written to the current folder as crash-NAME-SEED-NUMBER.
+    An input that is one is written to the current folder as crash-NAME-SEED-NUMBER. make: makes the target by its name
+    in a folder, as `targets.target` does; it goes to another process.
     """
     verdicts: Counter[str] = Counter()
     slowest, memory = 0.0, 0
-    for each in tried(name, count, seed):
+    for each in tried(name, count, seed, make):
         verdicts["found" if each.found else each.told] += 1
         slowest, memory = max(slowest, each.seconds), max(memory, each.memory)
         if each.found:
@@ -54,45 +59,44 @@ def run(name: str, count: int, seed: int) -> int:
     return verdicts["found"]
 
 
-def tried(name: str, count: int, seed: int) -> Iterator[Tried]:
+def tried(name: str, count: int, seed: int, make: Make | None = None) -> Iterator[Tried]:
     """What came of each input, in order."""
     context, number = get_context("spawn"), 0
     while number < count:
         ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_try_all, args=(name, number, count, seed, theirs), daemon=True)
+        process = context.Process(target=_try_all, args=(make, name, number, count, seed, theirs), daemon=True)
         process.start()
         theirs.close()
-        while number < count and (told := _received(ours)) is not None:
+        ended = ""
+        while number < count and not ended:
+            try:
+                told = ours.recv() if ours.poll(SILENT_SECONDS) else ""
+            except EOFError:
+                process.join()
+                told = "" if process.exitcode == -signal.SIGPROF else f"ended with {process.exitcode}"
             if isinstance(told, Tried):
                 yield told
                 number += 1
-        if number < count:
-            silent = process.is_alive()
+            elif told != READY:
+                ended = told or "no end"
+        if ended:
             process.kill()
-            process.join()
-            ended = "no end" if silent or process.exitcode == -signal.SIGPROF else f"ended with {process.exitcode}"
             yield Tried(number, ended, True)
             number += 1
         process.join()
 
 
-def _received(connection: Connection) -> Tried | str | None:
-    """The next message; None where none comes, or the process has gone."""
-    try:
-        return connection.recv() if connection.poll(SILENT_SECONDS) else None
-    except EOFError:
-        return None
-
-
-def _try_all(name: str, first: int, count: int, seed: int, connection: Connection) -> None:
+def _try_all(given: Make | None, name: str, first: int, count: int, seed: int, connection: Connection) -> None:
     """In a process of its own: the inputs from `first` on."""
-    from mctc.fuzz.guided.targets import target
+    if given is None:
+        from mctc.fuzz.guided.targets import target
 
+        given = target
     with tempfile.TemporaryDirectory(prefix="mctc-fuzz-", dir=memory_folder()) as scratch:
         folder = Path(scratch)
-        chosen = target(name, folder)
+        chosen = given(name, folder)
         chosen.trial(b"", folder)  # what is imported when first used
-        connection.send("ready")
+        connection.send(READY)
         for number in range(first, count):
             data = made(chosen, name, seed, number)
             crash = Path(f"crash-{name}-{seed}-{number}")

@@ -44,12 +44,19 @@ def try_sound(data: bytes, folder: Path) -> Verdict:
         return refused(error)
     if file.known is Known.NO_SOUND:
         raise Finding(f"a {file.suffix} file of {file.said} that is no sound is read as {heard} samples")
-    said = file.said if file.known is Known.LENGTH else told(file.content) if not file.hole else None
+    said = _said(file)
     if said is not None and info != AudioInfo(said.rate, said.channels, said.samples):
         raise Finding(f"a {file.suffix} file of {said} is read as {info}")
     if abs(heard - _resampled(Said(info.sample_rate, info.channels, info.samples))) > 1:
         raise Finding(f"{heard} samples at {SAMPLE_RATE} Hz come of {info}")
     return Verdict.ACCEPTED
+
+
+def _said(file: SoundFile) -> Said | None:
+    """What it must be read as, where that is known."""
+    if file.known is Known.LENGTH:
+        return file.said
+    return None if file.hole or file.suffix in RAW else told(file.content)
 
 
 def seconds(data: bytes) -> float:
@@ -66,7 +73,7 @@ def _recording(file: SoundFile, path: Path) -> tuple[AudioInfo, int]:
     """What the file says of itself, and how many samples come of it."""
     info = probe_audio(path)
     heard = _checked(stream_audio(path, BLOCK))
-    if info.samples <= PIECED and path.suffix != ".opus" and (file.known is Known.LENGTH or told(file.content)):
+    if info.samples <= PIECED and path.suffix != ".opus" and _said(file):
         _piece(path, info)
     return info, heard
 

@@ -1,4 +1,5 @@
-"""What coverage-guided fuzzing tries, without its engine: the seeds are read, what was found once stays mended."""
+"""What coverage-guided fuzzing tries of texts and models, without its engine: the seeds are read, what was found once
+stays mended."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ import pytest
 
 from mctc.diagnostics.errors import UsageError
 from mctc.fuzz.guided import bundle
+from mctc.fuzz.guided.audio import try_sound
 from mctc.fuzz.guided.examples import IR, MODELS, SPECS
 from mctc.fuzz.guided.fence import fenced
 from mctc.fuzz.guided.memory import HEADROOM, limited_memory
@@ -26,7 +28,7 @@ from mctc.lint.coreml.notation import read_notation
 from mctc.package import PackageError
 
 REGRESSIONS = Path(__file__).parent / "regressions"
-TRIALS: dict[str, Trial] = {"parser": try_text, "reader": try_model}
+TRIALS: dict[str, Trial] = {"parser": try_text, "reader": try_model, "audio": try_sound}
 
 
 @pytest.fixture(scope="module", params=["parser", "reader"])
@@ -100,10 +102,14 @@ def test_memory_is_limited_inside_and_free_again_outside() -> None:
 
 
 def test_an_input_that_takes_too_long_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    timed(lambda data, folder: Verdict.REFUSED, b"", tmp_path)
+    def refuses(data: bytes, folder: Path) -> Verdict:
+        return Verdict.REFUSED
+
+    fuzzed = Target(refuses, [], lambda data, random, most, plain: data)
+    timed(fuzzed, b"", tmp_path)
     monkeypatch.setattr("mctc.fuzz.guided.session.CPU_SECONDS", -1.0)
     with pytest.raises(TimeoutError, match="processor time for 3 bytes"):
-        timed(lambda data, folder: Verdict.REFUSED, b"abc", tmp_path)
+        timed(fuzzed, b"abc", tmp_path)
 
 
 def test_without_atheris_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
