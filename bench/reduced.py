@@ -27,7 +27,7 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     },
     "qwen3_asr_0_6b": {
         "mels": 16, "audio_width": 32, "audio_depth": 2, "audio_heads": 2, "audio_inner": 48, "audio_channels": 8,
-        "window": 2, "seconds": 4, "width": 32, "depth": 2, "heads": 4, "kv_heads": 2, "head": 16, "inner": 48,
+        "window": 2, "width": 32, "depth": 2, "heads": 4, "kv_heads": 2, "head": 16, "inner": 48,
         "vocab": 90, "labels": 48, "prefill": 4,
     },
     "rnnt_lstm": {"width": 32, "depth": 2, "predictor_depth": 1, "vocab": 30},

@@ -43,11 +43,15 @@ class Whole:
 
     bound: the attribute that makes it a window once it is a number of frames: where a stream has a longest length, what
     is not bounded otherwise is bounded by that.
+    block: frames are in blocks of so many from the first one, and a frame depends on those of its own alone: calls that
+    take whole blocks stream. mask: the operand that then marks which frames of a call exist (attention).
     """
 
     reason: str
     operands: tuple[str, ...] = ()
     bound: str | None = None
+    block: int | None = None
+    mask: str | None = None
 
 
 TimeBehaviour = Pointwise | Window | Recurrent | Whole

@@ -215,7 +215,7 @@ class _Derivation:
         if not streaming:
             results = self._emit(op, operands, attributes)
         elif isinstance(behaviour, Whole):
-            raise self._whole(op, behaviour)
+            results = self._blocks(op, operands, attributes, behaviour)
         elif isinstance(behaviour, Window):
             results = self._window(op, operands, attributes, behaviour)
         elif isinstance(behaviour, Recurrent):
@@ -326,6 +326,22 @@ class _Derivation:
         narrowed = self.builder.op("mul", asked, exists)
         absent = self.builder.op("scale", exists, factor=-ABSENT, offset=ABSENT)
         return self.builder.op("add", narrowed, absent)
+
+    def _blocks(self, op: Op, operands: list[Value | None], attributes: dict[str, Any], w: Whole) -> tuple[Value, ...]:
+        """An op over whole blocks of frames, none of which goes on in the next call."""
+        operands, timing = self._align(operands)
+        declared = [each.name for each in op.fields]
+        seen = [value for name, value in zip(declared, operands) if name in w.operands and value in self.timings]
+        counts = [count for value in seen if value is not None for count in (self._frames(value), timing.delay)]
+        if w.block is None or any(count % w.block for count in counts):
+            raise self._whole(op, w)
+        if w.mask is not None and seen[0] is not None:
+            at = declared.index(w.mask)
+            operands[at] = self._key_mask(seen[0], operands[at], Window(0, 0, 1, w.operands, ()), timing.delay)
+            timing = timing.block(w.block)
+        results = self._emit(op, operands, attributes)
+        self._time(op, results, timing)
+        return results
 
     def _recurrent(
         self, op: Op, operands: list[Value | None], attributes: dict[str, Any], r: Recurrent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 
@@ -14,15 +14,17 @@ class Timing:
     past, ahead: frame j depends on input frames j*jump - past ... j*jump + ahead; past None means all of them.
     jump: input frames per frame of this value. Input frames are those of the dimension (T): an input of 2*T frames has
     two in each, so these are fractions.
+    within: by how much past and ahead are wider because every frame depends on all of its own block.
     """
 
     delay: int = 0
     past: Fraction | int | None = 0
     ahead: Fraction | int = 0
     jump: Fraction = Fraction(1)
+    within: Fraction | int = 0
 
     def late(self, frames: int) -> Timing:
-        return Timing(self.delay + frames, self.past, self.ahead, self.jump)
+        return replace(self, delay=self.delay + frames)
 
     def recurrent(self) -> Timing:
         return Timing(self.delay, None, self.ahead, self.jump)
@@ -31,12 +33,23 @@ class Timing:
         past = None if self.past is None else self.past + left * self.jump
         return Timing(delay, past, self.ahead + right * self.jump, self.jump * stride)
 
+    def block(self, frames: int) -> Timing:
+        """Of a result of blocks of `frames`: a second one over the same blocks sees no further."""
+        wide = (frames - 1) * self.jump
+        more = max(0, wide - self.within)
+        past = None if self.past is None else self.past + more
+        return replace(self, past=past, ahead=self.ahead + more, within=self.within + more)
+
 
 def join(timings: list[Timing]) -> Timing:
     """The timing of a pointwise result of operands that were aligned to the same delay."""
     pasts = [timing.past for timing in timings]
     past = None if None in pasts else max(p for p in pasts if p is not None)
-    return Timing(max(t.delay for t in timings), past, max(t.ahead for t in timings), timings[0].jump)
+    ahead = max(t.ahead for t in timings)
+    widened = [ahead - max(t.ahead - t.within for t in timings)]
+    if past is not None:
+        widened.append(past - max(p - t.within for p, t in zip(pasts, timings) if p is not None))
+    return Timing(max(t.delay for t in timings), past, ahead, timings[0].jump, min(widened))
 
 
 def window_delay(delay: int, right: int, stride: int) -> int:

@@ -72,7 +72,7 @@ MODULES = {
     "whisper_tiny": {"width": 16, "depth": 2, "heads": 2, "vocab": 99, "frames": 32, "labels": 12},
     "qwen3_asr_0_6b": dict(
         **dict.fromkeys(("audio_width", "width"), 16), **dict.fromkeys(("audio_depth", "depth", "window"), 1),
-        audio_heads=2, audio_inner=32, audio_channels=4, seconds=2,
+        audio_heads=2, audio_inner=32, audio_channels=4,
         heads=4, kv_heads=2, head=8, inner=32, vocab=99, labels=24, prefill=4,
     ),
 }  # fmt: skip

@@ -213,4 +213,5 @@ class Attention(OverKeys):
     def behaviour(self) -> TimeBehaviour:
         if self.within is None:
             return self.window()
-        return Whole(f"it attends within blocks of {self.within} frames, counted from the first one", ("k", "v"))
+        told = f"it attends within blocks of {self.within} frames, counted from the first one; give calls whole blocks"
+        return Whole(told, ("k", "v"), block=self.within, mask="key_mask")

@@ -55,4 +55,8 @@ class PositionalEmbedding(Op):
         return (np.expand_dims(rows, tuple(i for i in range(self.x.type.rank) if i not in (sequence, channel))),)
 
     def behaviour(self) -> TimeBehaviour:
-        return Whole("it counts frames from the first one, and a table ends where a stream goes on", ("x",))
+        if not self.cyclic:
+            return Whole("it counts frames from the first one, and a table ends where a stream goes on", ("x",))
+        rows = self.table.type.extents[0]
+        reason = f"it counts frames from the first one, and begins anew after {rows}; give calls a multiple of them"
+        return Whole(reason, ("x",), block=rows.value if rows.is_static else None)

@@ -75,7 +75,7 @@ def test_a_mamba_encoder_with_the_same_decoder_has_it_too(root: Path, tmp_path: 
 MAMBA = {"width": 16, "depth": 1, "decoder_depth": 2, "inner": 24, "state": 4, "vocab": CLASSES}
 WHISPER = {"width": 16, "heads": 2, "depth": 1, "vocab": CLASSES, "frames": 48, "labels": 12}
 QWEN = {"mels": 16, "audio_width": 32, "audio_depth": 1, "audio_heads": 2, "audio_inner": 48, "audio_channels": 8}
-QWEN |= {"window": 2, "seconds": 2, "width": 16, "depth": 1, "heads": 4, "kv_heads": 2, "head": 16, "inner": 48}
+QWEN |= {"window": 2, "width": 16, "depth": 1, "heads": 4, "kv_heads": 2, "head": 16, "inner": 48}
 QWEN |= {"vocab": CLASSES, "labels": 40, "prefill": 4}
 
 
@@ -153,18 +153,16 @@ def test_a_language_model_reads_frames_among_the_rows_of_its_table(root: Path, t
     mel, lengths = torch.randn(2, 208, 16, generator=generator), torch.tensor([208, 104])
     _, _, targets, counts, _ = batch()
     length = 1 + 26 + 1 + 3
-    turn = torch.randn(2, 1, length, 8, 1, generator=generator).expand(-1, 2, -1, -1, -1)
+    places = torch.arange(length).expand(2, -1)
     said = []
     for i in range(2):
         frames = int(lengths[i])
-        memory = model.encoder(mel[i : i + 1, :frames].transpose(1, 2)[:, :, None], torch.ones(1, 1, 1, frames // 8))
+        memory = model.encoder(mel[i : i + 1, :frames].transpose(1, 2)[:, :, None])
         table = model.decoder.embed_tokens.flatten(1)
         rows = torch.cat([table[torch.tensor([0])], memory[0, :, 0].T, table[read(i)]])
-        turns = (each[i : i + 1, : len(rows)].permute(0, 3, 2, 1) for each in turn)
         first = 1 + memory.shape[3]
-        said.append(model.decoder(rows.T[None, :, None], *turns)[0, :, 0, first:])
-    exists = torch.ones(26)
-    together = model(mel, lengths, targets, counts, exists, *turn)
+        said.append(model.decoder(rows.T[None, :, None], places[:1, None, None, : len(rows)])[0, :, 0, first:])
+    together = model(mel, lengths, targets, counts, places)
     torch.testing.assert_close(together, cost(said), rtol=1e-4, atol=1e-5)
 
 
