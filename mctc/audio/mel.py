@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, get_args
 
@@ -50,7 +51,8 @@ class MelConfig:
     of both. centred, mirrored: the middle of frame t is sample t * hop; the sound is mirrored at both ends, or silence
     is there. partial: a last hop that is incomplete makes a frame. normalise: (y + 4) / 4 of the logarithm y
     ("scaled"), y itself ("none"), or y less the bin's mean over its deviation, that of n - 1 degrees of freedom, over
-    the recording ("recording").
+    the recording ("recording"). shortest: a shorter recording is followed by silence. every, zeros: behind every so
+    many frames stand so many of zeros.
     """
 
     sample_rate: int = 16_000
@@ -72,6 +74,9 @@ class MelConfig:
     mirrored: bool = True
     partial: bool = True
     normalise: Normalisation = "scaled"
+    shortest: int = 0
+    every: int = 0
+    zeros: int = 0
 
     def __post_init__(self) -> None:
         checks = (
@@ -90,20 +95,33 @@ class MelConfig:
             (0.0 <= self.preemphasis <= 1.0, "preemphasis must be between 0 and 1"),
             (self.log in get_args(Logarithm), "log must be 'log10' or 'ln'"),
             (self.normalise in get_args(Normalisation), "normalise must be 'scaled', 'none' or 'recording'"),
+            (self.shortest >= 0, "shortest must not be negative"),
+            ((self.every > 0) == (self.zeros > 0), "every must say behind how many frames the zeros stand"),
         )
         for holds, rule in checks:
             if not holds:
                 raise ValueError(f"MelConfig: {rule}")
 
     @property
+    def rate(self) -> Fraction:
+        """Frames a second, those of zeros among them."""
+        more = Fraction(self.every + self.zeros, self.every) if self.zeros else 1
+        return Fraction(self.sample_rate, self.hop) * more
+
+    @property
     def frame_rate(self) -> float:
-        """Frames per second."""
-        return self.sample_rate / self.hop
+        """The same as a float."""
+        return float(self.rate)
+
+    def samples(self, frames: int) -> int:
+        """Of so many frames."""
+        return int(frames * self.sample_rate / self.rate)
 
     @property
     def streams(self) -> bool:
         """Whether a frame is known as soon as its sound is."""
-        return not self.centred and self.decades is None and self.normalise != "recording"
+        whole = self.centred or self.decades is not None or self.normalise == "recording"
+        return not whole and not self.shortest and not self.zeros
 
     @property
     def silence(self) -> float:
@@ -119,7 +137,7 @@ class StreamingMel:
         """Raises `ValueError` for a configuration that needs the whole recording."""
         self.config = config or MelConfig()
         if not self.config.streams:
-            raise ValueError("MelConfig: centred frames, decades and a normalisation need the whole recording")
+            raise ValueError("MelConfig: centred frames, decades, a normalisation, ... need the whole recording")
         self._pending: Float64
         self._last: Float64
         self.reset()
@@ -161,7 +179,7 @@ class StreamingMel:
             raise ValueError(f"flush: multiple must be at least 1, not {multiple}")
         config = self.config
         left = self._pending.size - (config.window - config.hop)
-        frames = math.ceil(mel_frames(left, config) / multiple) * multiple
+        frames = math.ceil(_analysed(left, config) / multiple) * multiple
         result = self._complete(np.zeros(max(0, frames * config.hop - left)))
         self.reset()
         return result
@@ -183,7 +201,8 @@ def log_mel(samples: ArrayLike, config: MelConfig | None = None) -> Float32:
 
 def _of_all(samples: Float64, config: MelConfig) -> Float32:
     """The same with the options that need all of the recording."""
-    frames = mel_frames(samples.size, config)
+    samples = np.pad(samples, (0, max(0, config.shortest - samples.size if samples.size else 0)))
+    frames = _analysed(samples.size, config)
     if not frames:
         return np.zeros((0, config.bins), np.float32)
     samples = _emphasised(samples, np.zeros(1), config)
@@ -197,11 +216,17 @@ def _of_all(samples: Float64, config: MelConfig) -> Float32:
     energy = np.concatenate([_log_energy(block, config) for block in blocks])
     if config.decades is not None:
         energy = np.maximum(energy, energy.max() - config.decades * _log(10.0, config))
-    return _scaled(energy, config).astype(np.float32)
+    return with_zeros(_scaled(energy, config).astype(np.float32), config.every, config.zeros)
 
 
 def mel_frames(samples: int, config: MelConfig) -> int:
-    """How many frames a recording of so many samples has."""
+    """How many frames a recording of so many samples has, those of zeros among them."""
+    frames = _analysed(max(samples, config.shortest if samples else 0), config)
+    return frames + (frames // config.every * config.zeros if config.zeros else 0)
+
+
+def _analysed(samples: int, config: MelConfig) -> int:
+    """How many frames are made of so many samples."""
     return math.ceil(samples / config.hop) if config.partial else samples // config.hop
 
 
@@ -210,6 +235,15 @@ def _emphasised(samples: Float64, before: Float64, config: MelConfig) -> Float64
     if not config.preemphasis:
         return samples
     return np.asarray(samples - config.preemphasis * np.concatenate([before, samples])[: samples.size])
+
+
+def with_zeros(frames: Float32, every: int, zeros: int) -> Float32:
+    """Frames [frames, bins] with `zeros` of zeros behind every `every`; what the last ones lack stays out."""
+    if not zeros:
+        return frames
+    groups = [frames[at : at + every] for at in range(0, len(frames), every)]
+    filled = [np.pad(group, ((0, zeros), (0, 0))) if len(group) == every else group for group in groups]
+    return np.concatenate(filled) if filled else frames
 
 
 def _log_energy(frames: Float64, config: MelConfig) -> Float64:

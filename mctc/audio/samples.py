@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,9 +32,18 @@ class SampleConfig:
         return self.bins
 
     @property
+    def rate(self) -> Fraction:
+        """Frames a second."""
+        return Fraction(self.sample_rate, self.bins)
+
+    @property
     def frame_rate(self) -> float:
-        """Frames per second."""
-        return self.sample_rate / self.bins
+        """The same as a float."""
+        return float(self.rate)
+
+    def samples(self, frames: int) -> int:
+        """Of so many frames."""
+        return frames * self.bins
 
     @property
     def streams(self) -> bool:

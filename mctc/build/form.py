@@ -12,7 +12,8 @@ TEXT = (str, None)
 
 PORT = {
     "name": str, "spec_name": str, "shape": [(int, str)], "dtype": str, "roles": [str], "ids_below?": int,
-    "rows_of?": str, "frames?": COUNT, "delay_frames?": int, "input_frames_per_frame?": NUMBER, "latency_ms?": RATE,
+    "rows_of?": str, "given?": str, "row_of?": str, "frames?": COUNT, "delay_frames?": int,
+    "input_frames_per_frame?": NUMBER, "latency_ms?": RATE,
 }  # fmt: skip
 CALLED = {"package": str, "name": str, "operations": int, "inputs": [PORT], "outputs": [PORT]}
 RAN = {"name": str, "ops_before": int, "ops_after": int, "error": RATE}
@@ -40,7 +41,10 @@ FORM = {
     "beside": {...: {"artifacts?": [str], "missing?": str}},
     "vocabularies": [{"function": str, "result": str, "valid": int}],
     "blank": COUNT,
-    "prompt?": ({"begin": [int], "end": int}, None),
+    "prompt?": (
+        {"begin": [int], "end": int, "before?": [int], "context?": COUNT, "heading?": COUNT},
+        None,
+    ),
     "audio": ({"function": str, "input": str, "exists?": (str, None)}, None),
     "tokens?": ({"file": str, "sha256": str, "kind": str, "size": int}, None),
     "passes": {...: [RAN]},

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from mctc.build.compile import Compiled
+from mctc.build.decoder import given
 from mctc.diagnostics.diagnostic import LocatedError
 from mctc.ir.domain import MASK
 from mctc.ir.program import Function, Value
@@ -23,8 +24,9 @@ MEL, BINS = "mel", (80, 128)  # the name of an input of log-mel frames; how many
 SAMPLES = "samples"  # the name of an input of samples, some of them a frame
 METADATA = "mctc.audio"  # among the metadata of artifacts
 FIELDS = {"rate": "sample_rate", "low": "f_min", "high": "f_max"}  # what MelConfig calls settings of the section
-IN_SAMPLES = ("window", "hop")  # settings in seconds, which MelConfig has in samples
-WHOLE = "leave `centred`, `decades` and `normalise` out, or the stream section"
+IN_SAMPLES = ("window", "hop", "shortest")  # settings in seconds, which MelConfig has in samples
+WHOLE_RECORDING = ("centred", "decades", "normalise", "shortest", "zeros")  # settings that need all of it
+WHOLE = "leave `centred`, `decades`, `normalise`, `shortest` and `zeros` out, or the stream section"
 
 
 def front_end(compiled: Compiled) -> dict[str, Any] | None:
@@ -43,7 +45,7 @@ def front_end(compiled: Compiled) -> dict[str, Any] | None:
             if not compiled.whole.audio.settings and (value.name == SAMPLES or bins not in BINS):
                 continue
             config = _config(compiled, value.name, bins)
-            if step.rate_of(value.name) in (None, Fraction(config.sample_rate, config.hop)):
+            if step.rate_of(value.name) in (None, config.rate):
                 masks = list(_masks(function, step, value))
                 told = {"function": name, "input": value.name, "exists": masks[0] if len(masks) == 1 else None}
                 kind = {"kind": "samples"} if value.name == SAMPLES else {}
@@ -89,8 +91,9 @@ def _config(compiled: Compiled, kind: str, bins: int) -> FrontEnd:
         named = told.split(maxsplit=1)[0]
         place = audio.places.get(named, next(iter(audio.places.values()), None))
         raise LocatedError("MCT0207", f"the audio section of {name}: {told}", place) from error
-    if compiled.lengths.streams and not config.streams:
-        at_fault = [key for key in ("centred", "decades", "normalise") if key in audio.places]
+    waits = given(compiled.whole).component is not None  # a decoder, which begins when all has been heard
+    if compiled.lengths.streams and not config.streams and not waits:
+        at_fault = [key for key in WHOLE_RECORDING if key in audio.places]
         raise LocatedError(
             "MCT0207",
             f"{name} is streamed, and its audio section needs the whole recording",

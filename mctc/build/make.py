@@ -10,6 +10,7 @@ from typing import Any
 
 from mctc.build import front_end
 from mctc.build.compile import Compiled, Watch
+from mctc.build.decoder import given, write_rows
 from mctc.build.folder import check_replaceable, replaced
 from mctc.build.manifest import ORIGINS, PROGRAM, WHOLE, manifest, read_manifest, sha256, write_json, write_manifest
 from mctc.build.options import BuildError, BuildOptions
@@ -128,6 +129,7 @@ def write_build(
         write_sources(read, folder)
         if tokens is not None:
             write_tokens(tokens, folder)
+        write_rows(given(compiled.whole), compiled.reference, weights.of_another_program(), folder)
         (folder / PROGRAM).write_text(print_program(program, locations=True), encoding="utf-8")
         (folder / WHOLE).write_text(print_program(compiled.reference, locations=True), encoding="utf-8")
         write_json(folder / ORIGINS, origins(program, written))

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from mctc.build.compile import Compiled
+from mctc.build.decoder import Given, given, prompt
 from mctc.build.form import departures
 from mctc.build.front_end import front_end
 from mctc.build.options import BuildError, BuildOptions
 from mctc.build.reading import AGAIN, read_json
 from mctc.build.target import Agreement, Interface, Port, Written
-from mctc.build.tokens import objective_of
 from mctc.ir.domain import Domain
 from mctc.ir.program import Function, Program
 from mctc.rewrite.pipeline import Ran
@@ -47,7 +47,7 @@ def manifest(
     tokens: Tokens | None = None,
 ) -> dict[str, Any]:
     """The contents of manifest.json for a folder whose other files are written."""
-    program = compiled.deployed
+    program, decoder = compiled.deployed, given(compiled.whole)
     explained = compiled.explanations
     return {
         "schema": SCHEMA,
@@ -60,14 +60,14 @@ def manifest(
         "parameters": sum(type_.size for type_, _ in program.sources.values()),
         "stream": _stream(compiled),
         "functions": {
-            name: _function(compiled, function, written.interfaces[name])
+            name: _function(compiled, function, written.interfaces[name], decoder)
             for name, function in program.functions.items()
         },
         "whole": {name: called(each, compiled.whole.functions[name].domains) for name, each in written.whole.items()},
         "beside": beside,
         "vocabularies": [asdict(entry) for entry in program.vocabularies],
         "blank": _blank(program),
-        "prompt": _prompt(program),
+        "prompt": prompt(program),
         "audio": front_end(compiled),
         "tokens": _tokens(tokens, folder),
         "passes": {stage: [_measured(each) for each in ran] for stage, ran in compiled.ran.items()},
@@ -150,15 +150,20 @@ def _stream(compiled: Compiled) -> dict[str, Any]:
     }
 
 
-def _function(compiled: Compiled, function: Function, interface: Interface) -> dict[str, Any]:
+def _function(compiled: Compiled, function: Function, interface: Interface, decoder: Given) -> dict[str, Any]:
     step = compiled.steps[function.name]
+
+    def told(port: Port) -> dict[str, Any]:
+        part = decoder.port(step.component, port.spec)
+        return {**_input(function.domains, port), **_input_timing(step, port), **part}
+
     packing = [asdict(entry) for entry in getattr(function, "packing", ())]
     return {
         **_stored(interface),
         "component": step.component,
         "streams_over": step.role.value,
         "streams": step.streams,
-        "inputs": [{**_input(function.domains, port), **_input_timing(step, port)} for port in interface.inputs],
+        "inputs": [told(port) for port in interface.inputs],
         "outputs": [{**_port(port), **_output_timing(step, port)} for port in interface.outputs],
         "states": [_port(port) for port in interface.states],
         "packing": packing,
@@ -232,11 +237,3 @@ def _blank(program: Program) -> int | None:
     arguments = objective[1] if isinstance(objective, tuple) and len(objective) == 2 else {}
     blank = dict(arguments).get("blank")
     return blank if isinstance(blank, int) else None
-
-
-def _prompt(program: Program) -> dict[str, Any] | None:
-    """The labels that a text begins with and the one that ends it, as the training objective says them."""
-    told = objective_of(program)
-    if told is None or "end" not in told:
-        return None
-    return {"begin": list(told["begin"]), "end": told["end"]}

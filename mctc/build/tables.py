@@ -20,8 +20,12 @@ LONGEST = 200  # characters of a file's name before its suffix
 
 
 def file_of(lookup: Lookup) -> str:
-    """Where the table lies in the folder of a build; a long path of names is cut, and told apart by its hash."""
-    name = lookup.table
+    """Where the table lies in the folder of a build."""
+    return file_named(lookup.table)
+
+
+def file_named(name: str) -> str:
+    """Where the table of a parameter lies; a long path of names is cut, and told apart by its hash."""
     if len(name) > LONGEST:
         name = f"{name[:LONGEST]}.{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     return f"{FOLDER}/{name}.npy"

@@ -11,7 +11,7 @@ import click
 from mctc.cli.options import PATH, arithmetic_option, plugin_option
 from mctc.cli.recording import AUDIO, STANDARD_INPUT, Pcm, Source, expanded, listening, opened
 from mctc.cli.run_arrays import run_over_arrays
-from mctc.cli.search_options import decoder_options, scorers_asked, search_options, settings_of
+from mctc.cli.search_options import asked_of, decoder_options, scorers_asked, search_options, settings_of
 from mctc.diagnostics.errors import ExitCode, MctcError, UsageError
 
 if TYPE_CHECKING:
@@ -145,8 +145,8 @@ def _hearer(built: Built, wanted: Wanted, options: dict[str, Any]) -> Hear:
     if pooling(built) is not None:
         return pooled(built, precision, weights)
     if decoder_of(built) is not None:
-        asked = {key: options[key] for key in ("start", "end", "max_tokens", "timestamps", "tables")}
-        return utterance(built, **asked, precision=precision, weights=weights)
+        asked = asked_of(options, times=options["timestamps"])
+        return utterance(built, asked, tables=options["tables"], precision=precision, weights=weights)
     from mctc.cli.run_speech import Listener
     from mctc.runtime.searched import recogniser
 

@@ -14,9 +14,11 @@ import numpy as np
 
 from mctc.decode.timed import TimedWord
 from mctc.runtime.built import Built
+from mctc.runtime.heading import language_of
 from mctc.runtime.pooled import Pooled
 from mctc.runtime.speech import Transcript
-from mctc.runtime.utterance import Transcription
+from mctc.runtime.utterance import Part, Transcription
+from mctc.tokens import Tokens
 from mctc.transcript.formats import FORMATS
 from mctc.transcript.words import printable
 
@@ -112,10 +114,16 @@ def utterance_record(built: Built, audio: str, precision: str | None, found: Tra
     """A whole utterance's result, for tools."""
     about = {"model": built.model, "audio": audio, "precision": precision or built.precision}
     tokens = None if built.seed is not None else built.tokens
-    text = None if tokens is None else tokens.text(found.tokens)
+    text = None if tokens is None else found.text(tokens)
+    pieces = [_piece(piece, tokens) for piece in found.pieces]
     parts = [{**asdict(part), "text": tokens and tokens.text(part.labels)} for part in found.segments]
     record = {**about, "runtime": built.target.runtime, "untrained_seed": built.seed, "text": text, **asdict(found)}
-    return {**record, "segments": parts}
+    return {**record, "language": tokens and found.language(tokens), "segments": parts, "pieces": pieces}
+
+
+def _piece(piece: Part, tokens: Tokens | None) -> dict[str, Any]:
+    told = {"text": tokens and tokens.text(piece.labels), "language": tokens and language_of(tokens, piece.heading)}
+    return {**asdict(piece), **told}
 
 
 def utterance_text(built: Built, audio: str, precision: str | None, found: Transcription, wanted: Wanted) -> str:
@@ -134,7 +142,7 @@ def utterance_text(built: Built, audio: str, precision: str | None, found: Trans
         return ""
     if wanted.form != "text" and built.tokens is not None:
         return FORMATS[wanted.form](_parts(built, found), audio)
-    text = " ".join(map(str, found.tokens)) if built.tokens is None else printable(built.tokens.text(found.tokens))
+    text = " ".join(map(str, found.tokens)) if built.tokens is None else printable(found.text(built.tokens))
     return f"{audio}\t{text}\n" if wanted.several else f"{text}\n"
 
 

@@ -12,10 +12,10 @@ import click
 
 from mctc.cli.live_text import LiveTranscript, SettledText, Shown, TerminalText
 from mctc.cli.recording import Live, Source
-from mctc.cli.search_options import NAMELESS
 from mctc.cli.terminal import color_wanted, lines_may_move
 from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import UsageError
+from mctc.tokens.errors import NAMELESS
 
 if TYPE_CHECKING:
     from mctc.decode.fusion import Scorer

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mctc.cli.recording import Recording, Source
-from mctc.cli.search_options import NAMELESS
 from mctc.diagnostics.errors import UsageError
-from mctc.tokens.errors import TokensError
 
 if TYPE_CHECKING:
     from mctc.cli.run_speech import Wanted
     from mctc.runtime.built import Built
+    from mctc.runtime.decoding import Asked
 
 Hear = Callable[[Source, "Wanted"], str]
 
 
 def utterance(
-    built: Built, *, start: tuple[str, ...], end: str | None, max_tokens: int | None, timestamps: bool,
-    tables: tuple[str, ...], precision: str | None, weights: Path | None,
+    built: Built, asked: Asked, *, tables: tuple[str, ...], precision: str | None, weights: Path | None
 ) -> Hear:  # fmt: skip
     """Hears with an attention decoder. Raises UsageError where what it starts and ends with isn't said."""
     from mctc.cli.run_report import utterance_record, utterance_text
-    from mctc.runtime.utterance import Search, read_tables, transcribe_utterance
+    from mctc.runtime.decoding import search_of
+    from mctc.runtime.utterance import read_tables, transcribe_utterance
 
-    told = built.manifest.get("prompt") or {}
-    first = [_label(built, each) for each in start] or told.get("begin", [])
-    last = told.get("end") if end is None else _label(built, end)
-    if not first or last is None:
-        raise UsageError("this build has a decoder: --start and --end say between which tokens it writes")
-    search, rows = Search(tuple(first), last, max_tokens, timestamps), read_tables(tables)
+    search, rows = search_of(built, asked), read_tables(tables)
 
     def hear(source: Source, wanted: Wanted) -> str:
-        audio = _whole(source, wanted, timestamps)
+        audio = _whole(source, wanted, asked.times)
         found = transcribe_utterance(built, audio.path, search, rows, precision, weights)
         if wanted.form == "json":
             return _json(utterance_record(built, audio.name, precision, found), wanted)
@@ -57,19 +50,6 @@ def pooled(built: Built, precision: str | None, weights: Path | None) -> Hear:
         return "".join(f"{line}\n" for line in pooled_lines(built, audio.name, precision, found))
 
     return hear
-
-
-def _label(built: Built, told: str) -> int:
-    """A token by its number or its name. Raises UsageError for one that the build doesn't have."""
-    if told.removeprefix("-").isdecimal():
-        return int(told)
-    if built.tokens is None:
-        raise UsageError(f"{built.folder} has no tokens, so none is called {told}", hint=NAMELESS)
-    try:
-        return built.tokens.named(told)
-    except TokensError as error:
-        near = get_close_matches(told, built.tokens.special.values(), 3)
-        raise UsageError(str(error), hint=f"near it are {', '.join(near)}" if near else None) from error
 
 
 def _whole(source: Source, wanted: Wanted, timed: bool = False) -> Recording:

@@ -13,7 +13,7 @@ import click
 
 from mctc.cli.options import PATH, arithmetic_option, plugin_option
 from mctc.cli.progress import progress
-from mctc.cli.search_options import decoder_options, fused_of, search_options, settings_of
+from mctc.cli.search_options import asked_of, decoder_options, fused_of, search_options, settings_of
 from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import ExitCode, UsageError
 
@@ -108,26 +108,12 @@ def _scored(given: Sequence[Path], options: dict[str, Any]) -> Result:
 
 
 def _systems(folders: Sequence[Path], options: dict[str, Any]) -> list[System]:
-    from mctc.runtime.utterance import Search
     from mctc.score.hear import System
 
     settings = settings_of(options)
     fused = fused_of(options, settings)
-    start, end = options["start"], options["end"]
-    decoding = (
-        None if not start or end is None else Search(tuple(map(_number, start)), _number(end), options["max_tokens"])
-    )
-    asked = (options["precision"], options["weights"], settings, fused, decoding, options["tables"])
+    asked = (options["precision"], options["weights"], settings, fused, asked_of(options), options["tables"])
     return [System(folder, at, *asked) for at, folder in enumerate(folders)]
-
-
-def _number(token: str) -> int:
-    """A token by its number. Raises UsageError for a name, which each build may have for another."""
-    if not token.removeprefix("-").isdecimal():
-        raise UsageError(
-            f"{token} is no number of a token", hint="tokens.json of the build has the number of each name"
-        )
-    return int(token)
 
 
 def _name_files(options: dict[str, Any], shard: Shard) -> None:

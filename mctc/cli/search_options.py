@@ -9,14 +9,15 @@ import click
 
 from mctc.cli.options import PATH, Decorated
 from mctc.diagnostics.errors import UsageError
+from mctc.tokens.errors import NAMELESS
 
 if TYPE_CHECKING:
     from mctc.decode.fusion import Scorer
     from mctc.decode.settings import Settings
+    from mctc.runtime.decoding import Asked
     from mctc.runtime.scorers import Fused
     from mctc.runtime.searched import Recogniser
 
-NAMELESS = "mctc build --tokens FILE says what its classes stand for"
 METHODS = ("greedy", "beam", "time-synchronous")
 NAMES = ("method", "beam", "window", "max_symbols", "blank_penalty")
 WEIGHT = 0.5  # of n-grams, where nothing is said
@@ -47,18 +48,30 @@ def search_options(command: Decorated) -> Decorated:
 
 
 def decoder_options(command: Decorated) -> Decorated:
-    """--start, --end, --max-tokens and --table, of an attention decoder."""
+    """Options of an attention decoder, which `asked_of` reads, and --table."""
     options = (
         click.option("--start", multiple=True, metavar="ID|NAME",
                      help="A token that decoding starts from. Repeatable."),
         click.option("--end", metavar="ID|NAME", help="The token that ends an utterance."),
         click.option("--max-tokens", type=click.IntRange(1), help="Most tokens of an utterance."),
+        click.option("--context", metavar="TEXT",
+                     help="What is told of the recording, such as names in it, where the model has a place for that."),
+        click.option("--prefix", metavar="TEXT",
+                     help="A text that the decoder goes on from, such as 'language English<asr_text>'."),
         click.option("--table", "tables", multiple=True, metavar="INPUT=FILE",
                      help="The rows that a decoder's input takes: FILE.npy or WEIGHTS.safetensors:NAME. Repeatable."),
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def asked_of(options: dict[str, Any], *, times: bool = False) -> Asked:
+    """How an attention decoder is asked for a text."""
+    from mctc.runtime.decoding import Asked
+
+    start, end, longest = (options[name] for name in ("start", "end", "max_tokens"))
+    return Asked(start, end, longest, times, options["context"], options["prefix"])
 
 
 def settings_of(options: dict[str, Any]) -> Settings:

@@ -28,8 +28,9 @@ from mctc.decode.vocabulary import Vocabulary
 class LabelSettings:
     """prompt: labels that decoding starts from. end: the label that closes an utterance, if any. longest: most labels.
 
-    beam: hypotheses that are kept. n_best: that are returned at most. length_penalty: 0 compares scores as they are;
-    more favours longer hypotheses. rules: what must not follow. Raises ValueError naming the field that can't be.
+    ends: others that close one as well. beam: hypotheses that are kept. n_best: that are returned at most.
+    length_penalty: 0 compares scores as they are; more favours longer hypotheses. rules: what must not follow. Raises
+    ValueError naming the field that can't be.
     """
 
     prompt: tuple[int, ...]
@@ -39,6 +40,7 @@ class LabelSettings:
     n_best: int = 1
     length_penalty: float = 0.0
     rules: tuple[Rule, ...] = ()
+    ends: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.prompt:
@@ -69,8 +71,8 @@ class _Labels:
     def __init__(
         self, engine: LabelEngine, vocabulary: Vocabulary, settings: LabelSettings, scorers: Sequence[Scorer]
     ) -> None:
-        if settings.end is not None:
-            vocabulary.require(settings.end)
+        for end in (*(() if settings.end is None else (settings.end,)), *settings.ends):
+            vocabulary.require(end)
         self.engine, self.vocabulary, self.settings = engine, vocabulary, settings
         self._fusion = Fusion(scorers, vocabulary.size, settings.end)  # the end token's score comes from `ends`
         self._finished: list[tuple[float, Entry]] = []
@@ -112,7 +114,7 @@ class _Labels:
         grown, after = [], []
         for at, label in highest(totals, self.settings.beam):
             score = float(longer[at, label])
-            if label == end:
+            if label == end or label in self.settings.ends:
                 self._finish([entries[at]._replace(score=score)], [float(ends[at])])
                 continue
             trace = (*entries[at].trace, Emitted(0, math.exp(scores[at, label])))

@@ -87,9 +87,9 @@ def _value(key: str, setting: Setting, argument: s.Argument, evaluator: Evaluato
     value = plain(evaluator.constant(argument.value, frame, "a setting"))
     if setting.kind is Kind.CLASSES:
         value = tuple(map(plain, value)) if isinstance(value, tuple) else value
-        fits = all(map(_is_class, as_classes(value)))
-    elif setting.kind is Kind.CLASS:
-        fits = _is_class(value)
+        fits = all(map(_is_whole, as_classes(value)))
+    elif setting.kind in (Kind.CLASS, Kind.COUNT):
+        fits = _is_whole(value)
     elif setting.kind is Kind.FLAG:
         fits = isinstance(value, bool)
     elif setting.kind is Kind.PLACE:
@@ -107,7 +107,7 @@ def _value(key: str, setting: Setting, argument: s.Argument, evaluator: Evaluato
     return value
 
 
-def _is_class(value: Any) -> bool:
+def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
@@ -130,6 +130,7 @@ def check_objective(program: Program, session: Session, section: s.Section | Non
         message = f"the components do not fit `{name}`: {error.message}"
         session.report(Diagnostic("MCT0153", message, nodes["objective"].span, error.hint))
         return
+    _check_context(session, nodes["objective"], given)
     _check_classes(session, nodes["objective"], classes_of(name, given), found.classes)
     for (kind, each), node in zip(others, _listed(nodes["auxiliary"]) if others else ()):
         try:
@@ -141,6 +142,13 @@ def check_objective(program: Program, session: Session, section: s.Section | Non
 
 def _assigns(item: s.Statement) -> TypeGuard[s.Assign]:
     return isinstance(item, s.Assign) and len(item.targets) == 1
+
+
+def _check_context(session: Session, node: s.Expression, given: Mapping[str, Any]) -> None:
+    prompt = len(as_classes(given.get("prompt", ())))
+    if given.get("context", 0) > prompt:
+        message = f"the prompt has {prompt} classes"
+        session.report(Diagnostic("MCT0152", message, _argument(node, "context").value.span, f"at most {prompt}"))
 
 
 def _check_classes(session: Session, node: s.Expression, named: Mapping[str, tuple[int, ...]], classes: int) -> None:

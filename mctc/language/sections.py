@@ -31,7 +31,7 @@ SETTINGS: dict[str, dict[str, str]] = {
         "rate": "rate", "window": "seconds", "hop": "seconds", "fft": "count", "periodic": "flag",
         "preemphasis": "number", "low": "rate", "high": "rate", "scale": "text", "area": "flag", "log": "text",
         "floor": "number", "added": "flag", "normalise": "text", "decades": "count", "centred": "flag",
-        "mirrored": "flag", "partial": "flag",
+        "mirrored": "flag", "partial": "flag", "shortest": "seconds", "every": "count", "zeros": "count",
     },
     "tokens": {"letters": "letters", "file": "text"},
 }  # fmt: skip

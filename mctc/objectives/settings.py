@@ -13,6 +13,7 @@ class Kind(str, Enum):
 
     CLASS = "a class: a whole number from 0 on"
     CLASSES = "a class, or a list of classes: whole numbers from 0 on"
+    COUNT = "a count: a whole number from 0 on"
     SHARE = "a share: a number from 0 to 1"
     FLAG = "true or false"
     NUMBER = "a number from 0 on"
@@ -43,6 +44,8 @@ OBJECTIVES: Table = {
         "begin": Setting(Kind.CLASSES),
         "end": Setting(Kind.CLASS),
         "prompt": Setting(Kind.CLASSES, ()),
+        "context": Setting(Kind.COUNT, None),
+        "heading": Setting(Kind.CLASS, None),
         "label_smoothing": SMOOTHING,
         "ignored": Setting(Kind.CLASS, None),
     },
@@ -59,7 +62,9 @@ OBJECTIVES: Table = {
 """Settings by the name of the objective.
 
 blank: the class that says nothing. begin: what stands before the first label and costs nothing; end: what follows the
-last one. prompt: what stands before the frames of a decoder whose sequence begins with frames. ignored: a label that is
+last one. prompt: what stands before the frames of a decoder whose sequence begins with frames. context: how many of its
+classes stand before what is told of a recording, such as names in it. heading: the class that ends what a text says of
+itself, such as its language, before it begins. ignored: a label that is
 heard and costs nothing. label_smoothing: the share of a target's probability that is spread over all classes.
 ctc_weight: the share of CTC in the sum. fast_emit, delay_penalty: how strongly labels are drawn to earlier frames.
 zero_infinity: an utterance of more labels than its frames hold costs nothing.

@@ -43,6 +43,7 @@ class BuiltPort:
     frames: frames a call, where the port streams; delay: how many frames late an output comes.
     latency_ms: algorithmic latency of an output, where there is a rate.
     table: the file of rows [ids, width] that the port takes by what are ids in the program.
+    given: what an input of a decoder is given (docs/manifest.md); row_of: the file of rows, where those are rows.
     domain: what the entries of an input may be, where the spec says it.
     """
 
@@ -54,6 +55,8 @@ class BuiltPort:
     latency_ms: float | None = None
     table: Path | None = None
     domain: Domain | None = None
+    given: str | None = None
+    row_of: Path | None = None
 
     def ids(self, numbers: Sequence[int]) -> Array:
         """Ids, one for every place that the port has, in its shape and element type."""
@@ -264,6 +267,12 @@ def _port(folder: Path, entry: Mapping[str, Any]) -> BuiltPort:
         entry.get("frames"),
         entry.get("delay_frames", 0),
         entry.get("latency_ms"),
-        _inside(folder, entry["rows_of"], f"the table of {entry['name']}") if "rows_of" in entry else None,
+        _table(folder, entry, "rows_of"),
         domain_of(entry),
+        entry.get("given"),
+        _table(folder, entry, "row_of"),
     )
+
+
+def _table(folder: Path, entry: Mapping[str, Any], key: str) -> Path | None:
+    return _inside(folder, entry[key], f"the table of {entry['name']}") if key in entry else None

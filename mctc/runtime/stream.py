@@ -61,7 +61,7 @@ class SpeechStream:
     def frame_s(self) -> float:
         """Seconds of one encoded frame."""
         strides = self.encoder.output.frames or 1
-        return self.encoder.chunk / strides * self.config.hop / self.config.sample_rate
+        return self.encoder.chunk / strides / self.config.frame_rate
 
     @property
     def calls(self) -> Mapping[str, int]:
@@ -71,7 +71,7 @@ class SpeechStream:
     @property
     def chunk_samples(self) -> int:
         """Samples that one chunk of frames is made of."""
-        return self.encoder.chunk * self.config.hop
+        return self.config.samples(self.encoder.chunk)
 
     def push(self, samples: Samples) -> Iterator[Partial]:
         """What is known after each chunk that the next samples complete, as it is iterated: floats in [-1, 1] at the
@@ -80,7 +80,7 @@ class SpeechStream:
         self._count += len(samples)
         if self._frames is None:
             self._samples.append(samples)
-            self._refuse_longer(sum(map(len, self._samples)) // self.config.hop)
+            self._refuse_longer(int(sum(map(len, self._samples)) * self.config.rate / self.config.sample_rate))
             return
         self._held = np.concatenate([self._held, self._frames.push(samples)])
         self._refuse_longer(len(self._held))
@@ -127,7 +127,7 @@ class SpeechStream:
         encoded = self.encoder.push(chunk, frames)
         coded = perf_counter()
         partial = self.search.accept(encoded)
-        self.audio_s += float(frames * self.config.hop / self.config.sample_rate)
+        self.audio_s += float(frames / self.config.rate)
         self._paid(ChunkCost(heard - started, coded - heard, perf_counter() - coded))
         return partial
 
@@ -137,7 +137,7 @@ class SpeechStream:
 
     def _refuse_longer(self, frames: int) -> None:
         if self.once and frames > self.encoder.chunk:
-            room = self.encoder.chunk * self.config.hop / self.config.sample_rate
+            room = self.encoder.chunk / self.config.frame_rate
             told = f"the recording is longer than an utterance, {room:g} s"
             raise BuildError(told, hint="cut it where someone pauses")
 

@@ -1,11 +1,13 @@
 """A recording through an encoder and an attention decoder: log-mel frames, encoder, search over labels, and what each
-cost. One utterance, or window after window of a longer recording where the decoder tells times."""
+cost. One utterance; window after window of a longer recording where the decoder tells times; or piece after piece where
+frames stand among the labels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import groupby
 from pathlib import Path
 from time import perf_counter
 
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from mctc.audio.front_end import FrontEnd, existing_frames, frames_of
 from mctc.audio.load import load_audio
+from mctc.audio.quiet import cuts
 from mctc.build.options import BuildError
 from mctc.checkpoint import SafeTensors
 from mctc.decode.label_beam import LabelSettings, label_beam
@@ -21,17 +24,35 @@ from mctc.decode.label_rules import LeftOut, Rule, Times
 from mctc.ir.op import Array
 from mctc.runtime.arrays import read_npy
 from mctc.runtime.built import Built
+from mctc.runtime.decoding import Search
 from mctc.runtime.encoder_decoder import EncoderDecoder
+from mctc.runtime.heading import language_of, parted
 from mctc.runtime.segments import Segment, segments
 from mctc.runtime.stream import Samples, front_end_of
+from mctc.tokens import Tokens
 from mctc.tokens.times import TimeTokens, times_of
+from mctc.transcript.joined import joined
 
 USUAL = 200  # most labels of an utterance, where the decoder's cache says no other number
+LONGEST_S = 1200  # of a piece, as Qwen3-ASR's published code cuts recordings
+FRAMES = 2 / 3  # of the decoder's cache, for frames that stand among labels; the rest is for the text
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a recording from `start` to `end` in seconds: the labels of its text, and of what they say of
+    themselves."""
+
+    start: float
+    end: float
+    labels: tuple[int, ...]
+    heading: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Transcription:
-    """The labels of a recording, its parts where there are times, and the seconds of audio and of work."""
+    """The labels of a recording, its parts where there are times, its pieces where it had to be cut, and the seconds of
+    audio and of work."""
 
     tokens: tuple[int, ...]
     audio_s: float
@@ -39,17 +60,17 @@ class Transcription:
     encode_s: float
     search_s: float
     segments: tuple[Segment, ...] = ()
+    pieces: tuple[Part, ...] = ()
 
+    def text(self, tokens: Tokens) -> str:
+        """What was said, without what the text says of itself."""
+        texts = [tokens.text(piece.labels) for piece in self.pieces]
+        return joined(texts) if self.pieces else tokens.text(self.tokens)
 
-@dataclass(frozen=True)
-class Search:
-    """From which labels to start, the one to end at (below 0 where there is none), how many to find at most (None: as
-    many as the decoder goes on for), and whether to tell times."""
-
-    start: tuple[int, ...]
-    end: int
-    longest: int | None = None
-    times: bool = False
+    def language(self, tokens: Tokens) -> str | None:
+        """The language that the text names; of several pieces, each that is another than the one before."""
+        named = [name for piece in self.pieces if (name := language_of(tokens, piece.heading))]
+        return ",".join(name for name, _ in groupby(named)) or None
 
 
 @dataclass
@@ -58,6 +79,8 @@ class Heard:
 
     labels: list[int] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
+    pieces: list[Part] = field(default_factory=list)
+    mel_s: float = 0.0
     encode_s: float = 0.0
     search_s: float = 0.0
 
@@ -70,8 +93,8 @@ def transcribe_utterance(
     precision: str | None = None,
     checkpoint: Path | None = None,
 ) -> Transcription:
-    """A recording through a build with an encoder and a decoder: of at most one utterance, with silence behind it, or
-    with times of any length.
+    """A recording through a build with an encoder and a decoder: of at most one utterance, with silence behind it; with
+    times, or where frames stand among the labels, of any length.
 
     Raises AudioError for a recording that can't be read, BuildError for a longer one, a build of another kind, and
     times of one whose tokens are none.
@@ -84,44 +107,77 @@ def transcribe_samples(
     model: EncoderDecoder, config: FrontEnd, samples: Samples, search: Search, name: str
 ) -> Transcription:
     """Samples at the front end's rate, which errors call `name`. Raises BuildError as above."""
-    built, started = model.built, perf_counter()
-    times = _times(built, search)
-    seconds, room = len(samples) / config.sample_rate, model.utterance * config.hop
-    if len(samples) > room and times is None:
+    times, heard = _times(model.built, search), Heard()
+    seconds, room = len(samples) / config.sample_rate, model.utterance and config.samples(model.utterance)
+    if room is not None and len(samples) > room and times is None:
         told = f"{name} has {seconds:.1f} s, an utterance {room / config.sample_rate:g} s"
-        raise BuildError(told, hint=_shorter(built))
-    mel = _frames(model, config, samples)
-    mel_s, heard = perf_counter() - started, Heard()
-    if times is None:
-        exist = existing_frames(len(samples), config)
-        heard.labels += _window(model, mel, _settings(model, search), heard, exist)
+        raise BuildError(told, hint=_shorter(model.built))
+    if model.frames_a_label is not None:
+        _pieces(model, config, samples, search, heard)
     else:
-        _windows(model, mel, seconds, _settings(model, search, times), times, config, heard)
+        frames = _frames(model, config, samples, heard)
+        if times is None:
+            _piece(model, frames, search, (0.0, seconds), heard, existing_frames(len(samples), config))
+        else:
+            _windows(model, frames, seconds, search, times, config, heard)
     return Transcription(
-        tuple(heard.labels), seconds, mel_s, heard.encode_s, heard.search_s, tuple(heard.segments)
+        tuple(heard.labels), seconds, heard.mel_s, heard.encode_s, heard.search_s, tuple(heard.segments),
+        tuple(heard.pieces),
     )  # fmt: skip
 
 
-def _frames(model: EncoderDecoder, config: FrontEnd, samples: Samples) -> NDArray[np.float32]:
+def _pieces(model: EncoderDecoder, config: FrontEnd, samples: Samples, search: Search, heard: Heard) -> None:
+    """Piece after piece of what the decoder's cache has room for, each of its own."""
+    rate, prompt = config.sample_rate, len(search.before) + len(search.start)
+    longest = LONGEST_S * rate
+    if model.longest is not None:
+        frames = int(FRAMES * (model.longest - prompt)) * (model.frames_a_label or 1)
+        longest = min(longest, config.samples(int(frames)))
+        if longest < rate:
+            told = f"behind {prompt} labels of a prompt a cache of {model.longest} has no room for a second of sound"
+            raise BuildError(told, hint="build with more: `utterance { labels = ... }`")
+    for begin, end in cuts(samples, rate, longest):
+        started = perf_counter()
+        sound = frames_of(samples[begin:end], config)
+        heard.mel_s += perf_counter() - started
+        if len(sound):
+            _piece(model, sound, search, (begin / rate, end / rate), heard, Fraction(len(sound)))
+
+
+def _frames(model: EncoderDecoder, config: FrontEnd, samples: Samples, heard: Heard) -> NDArray[np.float32]:
     """Frames of an utterance at least. Behind the recording is silence, and frames of no sound where the model is told
     which frames exist."""
+    started, utterance = perf_counter(), model.utterance or 0
     if model.told is None:
-        room = model.utterance * config.hop
-        return frames_of(np.pad(samples, (0, max(0, room - len(samples)))), config)
-    frames = frames_of(samples, config)
-    return np.pad(frames, ((0, max(0, model.utterance - len(frames))), (0, 0)), constant_values=config.silence)
+        frames = frames_of(np.pad(samples, (0, max(0, config.samples(utterance) - len(samples)))), config)
+    else:
+        frames = frames_of(samples, config)
+        frames = np.pad(frames, ((0, max(0, utterance - len(frames))), (0, 0)), constant_values=config.silence)
+    heard.mel_s += perf_counter() - started
+    return frames
+
+
+def _piece(
+    model: EncoderDecoder, frames: NDArray[np.float32], search: Search, place: tuple[float, float], heard: Heard,
+    exist: Fraction,
+) -> None:  # fmt: skip
+    labels = _window(model, frames, search, None, heard, exist)
+    prefix = search.start[len(search.start) - search.prefix :]
+    heading, text = parted((*prefix, *labels), search.heading)
+    heard.labels += labels
+    heard.pieces.append(Part(*place, text, heading))
 
 
 def _windows(
-    model: EncoderDecoder, mel: NDArray[np.float32], seconds: float, settings: LabelSettings, times: TimeTokens,
+    model: EncoderDecoder, mel: NDArray[np.float32], seconds: float, search: Search, times: TimeTokens,
     config: FrontEnd, heard: Heard,
 ) -> None:  # fmt: skip
     """Window after window, each from where the one before was certain; behind the end of the recording zeros."""
-    begun, room = 0, model.utterance
+    begun, room = 0, model.utterance or 0
     while begun < seconds * config.frame_rate:
         window = mel[begun : begun + room]
-        exist = Fraction(len(window))
-        labels = _window(model, np.pad(window, ((0, room - len(window)), (0, 0))), settings, heard, exist)
+        padded = np.pad(window, ((0, room - len(window)), (0, 0)))
+        labels = _window(model, padded, search, times, heard, Fraction(len(window)))
         parts, later = segments(
             labels, times.zero, times.step_s, begun / config.frame_rate, len(window) / config.frame_rate
         )
@@ -131,23 +187,24 @@ def _windows(
 
 
 def _window(
-    model: EncoderDecoder, mel: NDArray[np.float32], settings: LabelSettings, heard: Heard, exist: Fraction
+    model: EncoderDecoder, mel: NDArray[np.float32], search: Search, times: TimeTokens | None, heard: Heard,
+    exist: Fraction,
 ) -> tuple[int, ...]:  # fmt: skip
     """The labels of an utterance of frames [frames, bins], of which the first `exist` are of the recording."""
     started = perf_counter()
-    model.hear(mel, exist)
+    model.hear(mel, exist, search.before)
     coded = perf_counter()
-    (found,) = label_beam(model, model.vocabulary, settings)
+    (found,) = label_beam(model, model.vocabulary, _settings(model, search, times))
     heard.encode_s += coded - started
     heard.search_s += perf_counter() - coded
     return found.ids
 
 
-def _settings(model: EncoderDecoder, search: Search, times: TimeTokens | None = None) -> LabelSettings:
-    """A greedy search that leaves out what the tokens of the build say."""
+def _settings(model: EncoderDecoder, search: Search, times: TimeTokens | None) -> LabelSettings:
+    """A greedy search, of what has been heard, that leaves out what the tokens of the build say."""
     prompt = [label for label in search.start if times is None or label != times.without]
     end = search.end if search.end >= 0 else None
-    room = USUAL if model.longest is None else model.longest - len(prompt)
+    room = model.room(prompt)
     rules: list[Rule] = []
     tokens = model.built.tokens
     if tokens is not None:
@@ -155,8 +212,8 @@ def _settings(model: EncoderDecoder, search: Search, times: TimeTokens | None = 
         rules += [LeftOut(labels, first) for labels, first in pairs if labels]
     if times is not None:
         rules.append(Times(times.zero, times.zero if end is None else end, round(1 / times.step_s), times.without))
-    longest = max(1, room) if search.longest is None else search.longest
-    return LabelSettings(tuple(prompt), end, longest, beam=1, rules=tuple(rules))
+    longest = max(1, USUAL if room is None else room) if search.longest is None else search.longest
+    return LabelSettings(tuple(prompt), end, longest, beam=1, rules=tuple(rules), ends=search.ends)
 
 
 def _times(built: Built, search: Search) -> TimeTokens | None:

@@ -10,12 +10,13 @@ from mctc.audio.load import load_audio, stream_audio
 from mctc.decode.settings import Settings
 from mctc.decode.timed import TimedWord
 from mctc.runtime.built import Built, open_built
+from mctc.runtime.decoding import Asked, search_of
 from mctc.runtime.encoder_decoder import EncoderDecoder, decoder_of
 from mctc.runtime.scorers import Fused
 from mctc.runtime.searched import recogniser
 from mctc.runtime.speech import listen
 from mctc.runtime.stream import Samples, SpeechStream, front_end_of
-from mctc.runtime.utterance import Search, read_tables, transcribe_samples
+from mctc.runtime.utterance import read_tables, transcribe_samples
 from mctc.score import alignment
 from mctc.score.errors import ScoreError
 from mctc.score.normalise import simple
@@ -38,7 +39,7 @@ class System:
     weights: Path | None = None
     settings: Settings = field(default_factory=Settings)
     fused: Fused = field(default_factory=Fused)
-    decoding: Search | None = None
+    decoding: Asked = field(default_factory=Asked)
     tables: tuple[str, ...] = ()
 
 
@@ -55,8 +56,8 @@ def readable(system: System) -> Built:
 
 
 def opened(system: System) -> Ear:
-    """What hears with a build. Raises BuildError for one that hears no speech, ScoreError for one that makes no text
-    and for an attention decoder without a start and an end."""
+    """What hears with a build. Raises BuildError for one that hears no speech, ScoreError for one that makes no text,
+    and UsageError for an attention decoder without a start and an end."""
     built = readable(system)
     return _decoding(system, built) if decoder_of(built) is not None else _searching(system, built)
 
@@ -83,11 +84,7 @@ def _searching(system: System, built: Built) -> Ear:
 
 def _decoding(system: System, built: Built) -> Ear:
     """By an attention decoder, which says no times."""
-    if system.decoding is None:
-        raise ScoreError(
-            f"{system.folder} has a decoder: between which tokens does it write?", hint="--start and --end"
-        )
-    search, tokens, config = system.decoding, built.tokens, front_end_of(built)
+    search, tokens, config = search_of(built, system.decoding), built.tokens, front_end_of(built)
     assert tokens is not None
     model = EncoderDecoder(built, read_tables(system.tables), system.precision, system.weights)
 
@@ -95,7 +92,7 @@ def _decoding(system: System, built: Built) -> Ear:
         samples = load_audio(utterance.audio, config.sample_rate, utterance.start, utterance.duration)
         found = transcribe_samples(model, config, samples[offset * config.hop :], search, str(utterance.audio))
         return Record(
-            system.number, utterance.id, offset, utterance.text, tokens.text(found.tokens), found.audio_s,
+            system.number, utterance.id, offset, utterance.text, found.text(tokens), found.audio_s,
             found.mel_s + found.encode_s + found.search_s,
         )  # fmt: skip
 

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mctc.build.manifest import NAME, sha256
+from mctc.runtime.built import Built
+from mctc.runtime.decoding import search_of
+from mctc.runtime.encoder_decoder import decoder_of
 from mctc.score.alignment import Counts
 from mctc.score.bootstrap import Interval
 from mctc.score.errors import ScoreError
@@ -67,6 +70,14 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     return sorted(key for key in {*first, *second} if first.get(key) != second.get(key))
 
 
+def _decoding(built: Built, system: System) -> dict[str, Any] | None:
+    """Between which labels an attention decoder writes."""
+    if decoder_of(built) is None:
+        return None
+    search = asdict(search_of(built, system.decoding))
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in search.items()}
+
+
 def _system(system: System) -> dict[str, Any]:
     built, fused = readable(system), system.fused
     files = [*([] if fused.hotwords is None else [(fused.hotwords, fused.boost)]), *fused.ngrams]
@@ -75,7 +86,7 @@ def _system(system: System) -> dict[str, Any]:
         "precision": system.precision or built.precision, "runtime": built.target.runtime,
         "search": {**asdict(system.settings), "durations": list(system.settings.durations)},
         "fused": [[path.name, sha256(path), weight] for path, weight in files],
-        "decoding": None if system.decoding is None else [*system.decoding.start, system.decoding.end],
+        "decoding": _decoding(built, system),
     }  # fmt: skip
 
 

@@ -35,8 +35,7 @@ class Timing:
 
     def block(self, frames: int) -> Timing:
         """Of a result of blocks of `frames`: a second one over the same blocks sees no further."""
-        wide = (frames - 1) * self.jump
-        more = max(0, wide - self.within)
+        more = max(Fraction(0), (frames - 1) * self.jump - self.within)
         past = None if self.past is None else self.past + more
         return replace(self, past=past, ahead=self.ahead + more, within=self.within + more)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from mctc.diagnostics.errors import MctcError
 
+NAMELESS = "mctc build --tokens FILE says what its classes stand for"  # how a build gets tokens
+
 
 class TokensError(MctcError):
     """A token file that can't be read or does not fit a model, or a text that its tokens can't spell.

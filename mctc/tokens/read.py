@@ -31,7 +31,7 @@ def read_tokens(path: Path) -> Tokens:
             raise TokensError(f"{path} holds no file of tokens", hint=f"known are {KINDS}")
         path = found[0]
     try:
-        return _left_out(path, _read(path, read_bytes(path)))
+        return _searched(path, _read(path, read_bytes(path)))
     except TokensError as error:
         place = str(path) if error.line is None else f"{path}:{error.line}"
         raise TokensError(f"{place}: {error.message}", hint=error.hint, line=error.line) from error
@@ -79,8 +79,8 @@ def _added(path: Path, config: Mapping[str, Any]) -> dict[int, tuple[str, bool]]
     return added
 
 
-def _left_out(path: Path, tokens: Tokens) -> Tokens:
-    """The tokens with what a search leaves out, where the settings of a generation lie beside their file."""
+def _searched(path: Path, tokens: Tokens) -> Tokens:
+    """The tokens with what a search leaves out and ends at, where a generation's settings lie beside their file."""
     config = _beside(path, GENERATION)
     found = []
     for key in LEFT_OUT:
@@ -88,11 +88,14 @@ def _left_out(path: Path, tokens: Tokens) -> Tokens:
         bad = [each for each in ids if type(each) is not int or each >= tokens.size] if isinstance(ids, list) else [ids]
         if bad:
             raise TokensError(
-                f"{GENERATION} beside it leaves out {str(bad[0])[:20]!r} ({key}), and there are {tokens.size:,} tokens",
+                f"{GENERATION} beside it names {str(bad[0])[:20]!r} ({key}), and there are {tokens.size:,} tokens",
                 hint="take both files from the same checkpoint",
             )
         found.append(tuple(sorted({each for each in ids if each >= 0})))
-    return replace(tokens, never=found[0], not_first=found[1]) if any(found) else tokens
+    told = config.get("eos_token_id")  # one or several, of which a CTC model's tokens need not have any
+    listed = told if isinstance(told, list) else [told]
+    ends = tuple(sorted({each for each in listed if type(each) is int and 0 <= each < tokens.size}))
+    return replace(tokens, never=found[0], not_first=found[1], ends=ends) if any(found) or ends else tokens
 
 
 def _beside(path: Path, name: str) -> Mapping[str, Any]:

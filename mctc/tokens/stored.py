@@ -16,6 +16,7 @@ from mctc.tokens.spelling import SENTENCEPIECE, TOKENIZER, Spelling
 from mctc.tokens.table import Tokens
 
 FILE = "tokens.json"
+LISTS = ("never", "not_first", "ends")  # of ids; absent where they are empty
 METADATA = "mctc.tokens"  # the name of the table among an artifact's metadata
 
 
@@ -26,7 +27,7 @@ def as_json(tokens: Tokens) -> str:
         "blank": tokens.blank,
         "inserted": tokens.inserted,
         "special": {str(token): name for token, name in sorted(tokens.special.items())},
-        **{key: list(ids) for key, ids in (("never", tokens.never), ("not_first", tokens.not_first)) if ids},
+        **{key: list(ids) for key in LISTS if (ids := getattr(tokens, key))},
         "pieces": [_written(piece) for piece in tokens.pieces],
     }
     return json.dumps(table, ensure_ascii=False, separators=(",", ":"))
@@ -38,8 +39,8 @@ def of_json(content: Any, spelling: Spelling | None = None) -> Tokens:
         special = {int(token): str(name) for token, name in content["special"].items()}
         pieces = tuple(_read(piece) for piece in content["pieces"])
         blank = None if content["blank"] is None else int(content["blank"])
-        left_out = (tuple(map(int, content.get(key, ()))) for key in ("never", "not_first"))
-        return Tokens(str(content["kind"]), pieces, special, blank, bool(content["inserted"]), spelling, *left_out)
+        lists = (tuple(map(int, content.get(key, ()))) for key in LISTS)
+        return Tokens(str(content["kind"]), pieces, special, blank, bool(content["inserted"]), spelling, *lists)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TokensError(f"it is no table of tokens: {type(error).__name__}: {error}") from error
 

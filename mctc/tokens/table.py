@@ -26,7 +26,8 @@ class Tokens:
     kind: what they were read from. special: names of ids that are no text, such as '<|endoftext|>', and of the unknown
     piece, which may show as some. blank: the id that a transducer or CTC emits for nothing. inserted: whether it was
     put among the ids of the file, so that those from it on moved up by one. spelling: what spells a text, in ids of the
-    file. never, not_first: ids that a search for labels leaves out, and leaves out as the first of a text.
+    file. never, not_first: ids that a search for labels leaves out, and leaves out as the first of a text. ends: ids
+    that end a text.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Tokens:
     spelling: Spelling | None = field(default=None, repr=False)
     never: tuple[int, ...] = ()
     not_first: tuple[int, ...] = ()
+    ends: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:

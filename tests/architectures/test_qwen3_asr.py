@@ -8,23 +8,28 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mctc.audio import bundled_recording, load_audio, log_mel
 from mctc.ir.op import Array
 from mctc.language import elaborate_file
+from mctc.runtime.decoding import Search
+from mctc.runtime.encoder_decoder import EncoderDecoder
+from mctc.runtime.stream import front_end_of
+from mctc.runtime.utterance import transcribe_samples
 
 from .proof import LIMIT, Proof, largest_error, parameters
 
 torch = pytest.importorskip("torch")
 theirs = pytest.importorskip("transformers.models.qwen3_asr")
 
-SIZES: dict[str, Any] = {"mels": 16, "audio_width": 32, "audio_depth": 2, "audio_heads": 2, "audio_inner": 48}
+SIZES: dict[str, Any] = {"mels": 80, "audio_width": 32, "audio_depth": 2, "audio_heads": 2, "audio_inner": 48}
 SIZES |= {"audio_channels": 8, "window": 2, "width": 32, "depth": 2, "heads": 4, "kv_heads": 2}
-SIZES |= {"head": 16, "inner": 48, "vocab": 90, "labels": 48, "prefill": 4}
+SIZES |= {"head": 16, "inner": 48, "vocab": 90, "labels": 128, "prefill": 4}
 SPEC = Path(__file__).parents[2] / "spec" / "qwen3_asr_0_6b.mct"
 VALID = 250  # of 300 frames: two windows of 2 s, the last with half a second in it
 FRAMES = 2 * 13 + 7  # that the encoder makes of them
 AUDIO = 89  # the token that stands for a frame of audio
 RNG = np.random.default_rng(1)
-MEL = np.where(np.arange(300)[:, None] < VALID, RNG.normal(size=(300, 16)), 0).astype(np.float32)
+MEL = np.where(np.arange(300)[:, None] < VALID, RNG.normal(size=(300, 80)), 0).astype(np.float32)
 TOKENS = np.array([3, 1, *[AUDIO] * FRAMES, 4, 1, 5])
 THETA = 1e6
 
@@ -38,7 +43,7 @@ def proof(tmp_path_factory: pytest.TempPathFactory) -> Proof:
 def model(proof: Proof) -> Any:
     """The library's model with the weights of the proof, and all its sines and cosines in the spec's steps of 2^-11."""
     audio = {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 48}
-    audio |= {"num_mel_bins": 16, "output_dim": 32, "downsample_hidden_size": 8, "n_window_infer": 200}
+    audio |= {"num_mel_bins": 80, "output_dim": 32, "downsample_hidden_size": 8, "n_window_infer": 200}
     text = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
     text |= {"head_dim": 16, "intermediate_size": 48, "vocab_size": 90, "tie_word_embeddings": True}
     text |= {"rope_parameters": {"rope_type": "default", "rope_theta": THETA}}
@@ -72,8 +77,8 @@ def renamed(name: str) -> str:
 
 def audio_inputs() -> dict[str, Array]:
     """Seconds of 100 frames and 4 zeros, as many frames as the last one of the result is made of."""
-    seconds = np.pad(MEL.reshape(3, 100, 16), ((0, 0), (0, 4), (0, 0)))
-    return {"mel": seconds.reshape(1, 312, 16)[:, : 8 * FRAMES]}
+    seconds = np.pad(MEL.reshape(3, 100, 80), ((0, 0), (0, 4), (0, 0)))
+    return {"mel": seconds.reshape(1, 312, 80)[:, : 8 * FRAMES]}
 
 
 def text_inputs(rows: Array) -> dict[str, Array]:
@@ -121,6 +126,29 @@ def test_frames_of_audio_stand_among_the_tokens(proof: Proof, model: Any) -> Non
     rows = proof.weights["decoder.embed_tokens"][TOKENS]
     rows[TOKENS == AUDIO] = proof.by_package("encoder", audio_inputs())["output"][0]
     assert largest_error(proof.by_package("decoder", text_inputs(rows))["output"][0], want) <= LIMIT
+
+
+@pytest.mark.parametrize("seconds", [0.3, 4.013])
+def test_what_it_writes_of_a_recording_is_what_the_library_generates(proof: Proof, model: Any, seconds: float) -> None:
+    """Front end, windows, frames behind a prompt, one label after the other; 0.3 s are heard as 0.5 s."""
+    samples = load_audio(bundled_recording())[16_000:][: int(16_000 * seconds)]
+    features = theirs.Qwen3ASRFeatureExtractor(feature_size=80)
+    heard = features(samples, sampling_rate=16_000, padding=True, return_attention_mask=True)
+    mask = heard["attention_mask"].long()
+    frames = int(model.model.audio_tower._post_cnn_length(mask.reshape(-1, 100).sum(1)).sum())
+    ids = torch.tensor([[0, *[AUDIO] * frames, 1]])
+    given = {"input_features": heard["input_features"], "input_features_mask": mask}
+    told = {"max_new_tokens": 6, "do_sample": False, "return_dict_in_generate": True, "output_logits": True}
+    want = model.generate(ids, attention_mask=torch.ones_like(ids), pad_token_id=2, **given, **told)
+    built = proof.built["ane"]
+    engine = EncoderDecoder(built, {}, "fp32")
+    engine.hear(log_mel(samples, front_end_of(built)), before=[0])
+    logits, state = engine.start([1])
+    for label, each in zip(want.sequences[0, ids.shape[1] :].tolist(), want.logits, strict=True):
+        assert largest_error(logits[:90], each[0].numpy()) <= LIMIT
+        (logits,), (state,) = engine.predict([label], [state])
+    found = transcribe_samples(engine, front_end_of(built), samples, Search((1,), 2, 6, before=(0,)), "it")
+    assert list(found.tokens) == want.sequences[0, ids.shape[1] :].tolist()
 
 
 def test_the_package_has_no_transpose(proof: Proof) -> None:

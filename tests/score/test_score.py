@@ -173,7 +173,8 @@ def test_an_attention_decoder_is_scored(place: Place, root: Path, command: Comma
     sources = elaborate_file(root / "spec/whisper_tiny.mct", defines=sizes).sources
     tensors = {name: np.asarray(initialise(name, type_, rule, 0)) for name, (type_, rule) in sources.items()}
     save_file({name: np.ascontiguousarray(each) for name, each in tensors.items()}, tmp_path / "w.safetensors")
-    (tmp_path / "letters.txt").write_text("".join(f"{chr(97 + at) if at < 26 else at}\n" for at in range(40)))
+    names = ["<pad>", "<begin>", "<end>", *map(str, range(37))]
+    (tmp_path / "letters.txt").write_text("".join(f"{name}\n" for name in names))
     options = BuildOptions(defines=sizes, weights=tmp_path / "w.safetensors", tokens=tmp_path / "letters.txt")
     built = build(root / "spec/whisper_tiny.mct", tmp_path / "built", options).folder
     asked = ("score", built, place.manifest, "--normaliser", "none", "--format", "json")
@@ -182,8 +183,12 @@ def test_an_attention_decoder_is_scored(place: Place, root: Path, command: Comma
     content = json.loads(done.out)
     assert all(each["heard"] for each in content["utterances"])
     assert content["systems"][0]["first_word_late_s"] is None
-    refused = command(*asked)
-    assert (refused.code, "between which tokens" in refused.err, "--start" in refused.err) == (1, True, True)
+    for told in (["--start", "<begin>", "--end", "<end>"], []):  # by name, and as the spec says
+        again = command(*asked, *told, "--max-tokens", "4")
+        assert again.code == 0, again.err
+        assert json.loads(again.out)["mctc score"]["systems"][0]["decoding"]["start"] == [1]
+    refused = command(*asked, "--start", "<start>")
+    assert (refused.code, "have no <start>" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -80,18 +80,19 @@ ENTRIES = (
         "MCT0151",
         "a setting that an objective does not have, or one that it lacks",
         "`rnnt` has `blank`, `fast_emit` and `delay_penalty`; `ctc` has `blank` and `zero_infinity`; `cross_entropy`"
-        " has `begin` and `end`, which it needs, `prompt`, `label_smoothing` and `ignored`; `joint_ctc_attention` has"
-        " those of `ctc`, `begin`, `end`, `label_smoothing`, `ignored` and `ctc_weight`. An auxiliary `ctc` has `of`"
-        " and `weight`, which it needs, `blank`, `dropout` and `zero_infinity`. Each is given once, by its name.",
+        " has `begin` and `end`, which it needs, `prompt`, `context`, `heading`, `label_smoothing` and `ignored`;"
+        " `joint_ctc_attention` has those of `ctc`, `begin`, `end`, `label_smoothing`, `ignored` and `ctc_weight`. An"
+        " auxiliary `ctc` has `of` and `weight`, which it needs, `blank`, `dropout` and `zero_infinity`. Each is given"
+        " once, by its name.",
         in_model("train { objective = ctc(blnk = 0) }"),
     ),
     Entry(
         "MCT0152",
         "a setting of an objective with a value of another kind",
-        "`blank`, `end` and `ignored` are classes, whole numbers from 0 on; `begin` and `prompt` are classes or lists"
-        " of them; `label_smoothing`, `ctc_weight` and `dropout` are numbers from 0 to 1; `weight`, `fast_emit` and"
-        " `delay_penalty` are numbers from 0 on;"
-        " `zero_infinity` is true or false; `of` is a component's name or a path as a string.",
+        "`blank`, `end`, `heading` and `ignored` are classes, whole numbers from 0 on; `begin` and `prompt` are classes"
+        " or lists of them; `context` counts classes of the prompt; `label_smoothing`, `ctc_weight` and `dropout` are"
+        " numbers from 0 to 1; `weight`, `fast_emit` and `delay_penalty` are numbers from 0 on; `zero_infinity` is true"
+        " or false; `of` is a component's name or a path as a string.",
         in_model('train { objective = ctc(blank = "0") }'),
     ),
     Entry(
