@@ -43,14 +43,19 @@ def write_tables(program: Program, weights: Weights, folder: Path) -> None:
         bound = token.type.bound
         ids = bound.value if bound is not None and bound.is_static else None  # the rows behind pad the table
         (folder / FOLDER).mkdir(exist_ok=True)
-        np.save(folder / file_of(lookup), weights.deployed(program.parameters[name])[:ids].astype(np.float16))
+        table = weights.deployed(program.parameters[name]) if lookup.constant is None else lookup.constant
+        np.save(folder / file_of(lookup), table[:ids].astype(np.float16))
         weights.release()
 
 
 def given_rows(function: Function, inputs: Mapping[str, Array], value: Callable[[str], Array]) -> dict[str, Array]:
     """The inputs of `device_inputs` for those of the program. `value` gives the array of a parameter by its name."""
     rows = {
-        token.name: looked_up(value(lookup.table), inputs[token.name], token.type.roles.index(Role.UNIT))
+        token.name: looked_up(_table(lookup, value), inputs[token.name], token.type.roles.index(Role.UNIT))
         for token, lookup in lookups(function).items()
     }
     return {**inputs, **rows}
+
+
+def _table(lookup: Lookup, value: Callable[[str], Array]) -> Array:
+    return value(lookup.table) if lookup.constant is None else lookup.constant

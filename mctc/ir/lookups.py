@@ -9,17 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
+from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Value
 from mctc.ir.types import Role
+
+TABLES = ("parameter", "constant")  # what makes a table that a caller can have
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """`rows` [..., channel, ...] are rows of parameter `table` [entries, width] by the ids of an input."""
+    """`rows` [..., channel, ...] are rows of a table [entries, width] by the ids of an input: of parameter `table`, or
+    of the numbers `constant`, whose table is called by the lookup's place and the input."""
 
     op: Op
     rows: Value
     table: str
+    constant: Array | None = None
 
 
 def lookups(function: Function) -> dict[Value, Lookup]:
@@ -31,7 +38,11 @@ def lookups(function: Function) -> dict[Value, Lookup]:
             assert token is not None
             assert table is not None
             assert table.owner is not None
-            found[token] = Lookup(op, op.result, table.owner.attributes["name"])
+            if table.owner.name == "constant":
+                name = f"{op.origin.path or function.name}.{token.name}"
+                found[token] = Lookup(op, op.result, name, np.asarray(table.owner.attributes["value"]))
+            else:
+                found[token] = Lookup(op, op.result, table.owner.attributes["name"])
     return found
 
 
@@ -44,7 +55,7 @@ def reason_against(op: Op, function: Function) -> str | None:
         return "its ids are computed"
     if function.uses()[token] != [op] or token in function.outputs:
         return "other ops use the ids too"
-    if table.owner is None or table.owner.name != "parameter":
+    if table.owner is None or table.owner.name not in TABLES:
         return "its table is computed"
     if Role.UNIT not in token.type.roles:
         return f"{token.type} has no place for channels"
@@ -62,6 +73,6 @@ def device_ops(function: Function) -> Iterator[Op]:
     left = {lookup.op for lookup in lookups(function).values()}
     read = {operand for op in function.ops if op not in left for operand in op.operands}
     for op in function.ops:
-        unread = op.name == "parameter" and op.result not in read and op.result not in function.outputs
+        unread = op.name in TABLES and op.result not in read and op.result not in function.outputs
         if op not in left and not (left and unread):
             yield op

@@ -13,8 +13,8 @@ from mctc.tokens.errors import NAMELESS, TokensError
 
 @dataclass(frozen=True)
 class Asked:
-    """start, end: tokens by number, name or text, in place of those of the spec. longest: most labels. times: whether to
-    tell them. context: what is told of the recording, such as names in it. prefix: a text that the decoder goes on
+    """start, end: tokens by number, name or text, in place of those of the spec. longest: most labels. times: whether
+    to tell them. context: what is told of the recording, such as names in it. prefix: a text that the decoder goes on
     from."""
 
     start: tuple[str, ...] = ()

@@ -109,3 +109,13 @@ def test_what_cannot_be_is_named() -> None:
         label_beam(ToyDecoder(0), WORDS, LabelSettings(PROMPT, 9, 1))
     with pytest.raises(DecodeError, match="nan"):
         label_beam(Broken(0), WORDS, LabelSettings(PROMPT, END, 1))
+
+
+def test_any_of_several_labels_may_end_a_text() -> None:
+    model = ToyDecoder(1)
+    alone = label_beam(model, WORDS, LabelSettings(PROMPT, None, 6, beam=1))[0].ids
+    other = next(label for label in alone if label != alone[0])
+    found = label_beam(model, WORDS, LabelSettings(PROMPT, None, 6, beam=1, ends=(other,)))[0].ids
+    assert found == alone[: alone.index(other)]
+    with pytest.raises(ValueError, match="is not a token"):
+        label_beam(model, WORDS, LabelSettings(PROMPT, None, 6, ends=(9,)))

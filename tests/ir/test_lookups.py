@@ -29,6 +29,16 @@ def test_an_artifact_takes_rows_under_the_name_of_the_ids_and_has_no_table() -> 
     assert [op.name for op in device_ops(f)] == ["relu"]
 
 
+def test_a_table_of_numbers_is_the_callers_too() -> None:
+    rows = [[float(entry), 0.5, 0.5, 0.5] for entry in range(9)]
+    f = function(LOOKED_UP.replace("parameter @table", f"constant {rows}: f32[9, 4]"))
+    (lookup,) = lookups(f).values()
+    assert lookup.table == "f.token"
+    assert lookup.constant is not None
+    assert lookup.constant.tolist() == rows
+    assert [op.name for op in device_ops(f)] == ["relu"]
+
+
 def test_a_table_that_other_ops_read_stays() -> None:
     f = function(LOOKED_UP.replace("%y = relu(%e)", "%p = matmul(%t, %t, transpose_right = true) %y = relu(%e)"))
     assert [op.name for op in device_ops(f)] == ["parameter", "matmul", "relu"]

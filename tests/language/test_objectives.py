@@ -45,11 +45,17 @@ def told(check: Check, components: str, objective: str) -> list[tuple[str, str]]
         (CLASSES, "ctc(blank = 0, zero_infinity = true)"),
         (MEMORY + DECODER, "cross_entropy(begin = 1, end = 2)"),
         (MEMORY + DECODER, "cross_entropy(begin = [1, 3], end = 2, prompt = 4, label_smoothing = 0.1, ignored = 0)"),
+        (MEMORY + DECODER, "cross_entropy(begin = 1, end = 2, prompt = [4, 5], context = 2, heading = 6)"),
         (CLASSES + DECODER.replace("memory", "place"), "joint_ctc_attention(ctc_weight = 1)"),
     ],
 )  # fmt: skip
 def test_what_fits_is_no_fault(check: Check, components: str, objective: str) -> None:
     assert told(check, components, objective) == []
+
+
+def test_a_context_stands_within_the_prompt(check: Check) -> None:
+    objective = "cross_entropy(begin = 1, end = 2, prompt = [4, 5], context = 3)"
+    assert told(check, MEMORY + DECODER, objective) == [("MCT0152", "3")]
 
 
 @pytest.mark.parametrize(
@@ -75,6 +81,8 @@ def test_what_fits_is_no_fault(check: Check, components: str, objective: str) ->
         ("cross_entropy(begin = 1)", "MCT0151", "cross_entropy(begin = 1)"),
         ("cross_entropy(begin = 1, end = [2])", "MCT0152", "[2]"),
         ("cross_entropy(begin = [1, x], end = 2)", "MCT0050", "x"),
+        ("cross_entropy(begin = 1, end = 2, context = 0.5)", "MCT0152", "0.5"),
+        ("cross_entropy(begin = 1, end = 2, heading = [3])", "MCT0152", "[3]"),
         ("cross_entropy(begin = [1, [2]], end = 2)", "MCT0152", "[1, [2]]"),
         ("cross_entropy(begin = 1, end = 2, label_smoothing = 1)", "MCT0152", "1"),
         ("joint_ctc_attention(ctc_weight = 1.5)", "MCT0152", "1.5"),

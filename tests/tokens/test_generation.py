@@ -31,6 +31,12 @@ def test_what_is_never_said_travels_with_the_tokens(tmp_path: Path) -> None:
     assert (again.never, again.not_first) == ((0, 2), (1,))
 
 
+@pytest.mark.parametrize(("told", "ends"), [(1, (1,)), ([2, 1], (1, 2)), ([7, 0], (0,)), (None, ()), ("a", ())])
+def test_what_ends_a_text_travels_with_the_tokens(told: object, ends: tuple[int, ...], tmp_path: Path) -> None:
+    tokens = read_tokens(written(tmp_path, eos_token_id=told))
+    assert tokens.ends == of_json(json.loads(as_json(tokens))).ends == ends
+
+
 @pytest.mark.parametrize("bad", [[7], ["a"], 3])
 def test_settings_of_another_checkpoint_are_refused(bad: object, tmp_path: Path) -> None:
     with pytest.raises(TokensError, match="there are 3 tokens"):
