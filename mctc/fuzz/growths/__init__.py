@@ -1,16 +1,16 @@
 """What a random spec grows by: each growth writes a few statements and gives one more tensor.
 
 pointwise · numbers (that fp16 rounds) · inputs (masks, domains, ids, other lengths) · windows · memory (recurrent,
-scan, bounded attention) · labels (beside time) · whole (needs every frame) · structure (blocks, repeat, if). TABLE says
-which may stand in which kind of component.
+scan, bounded attention) · labels (beside time) · whole (needs every frame) · training (acts nowhere else) · structure
+(blocks, repeat, if). TABLE says which may stand in which kind of component.
 """
 
 from __future__ import annotations
 
 from mctc.fuzz.body import Body, Growth, Tensor
-from mctc.fuzz.growths import inputs, labels, memory, numbers, pointwise, structure, whole, windows
+from mctc.fuzz.growths import inputs, labels, memory, numbers, pointwise, structure, training, whole, windows
 
-FRAMEWISE: tuple[Growth, ...] = (*pointwise.GROWTHS, *numbers.GROWTHS, *inputs.GROWTHS)
+FRAMEWISE: tuple[Growth, ...] = (*pointwise.GROWTHS, *numbers.GROWTHS, *inputs.GROWTHS, *training.GROWTHS)
 STREAMING: tuple[Growth, ...] = (*FRAMEWISE, *windows.GROWTHS, *memory.GROWTHS)
 JOINT: tuple[Growth, ...] = (*FRAMEWISE, *labels.GROWTHS)
 
