@@ -78,7 +78,7 @@ def word_errors(
     features.eval()
     counts = Counts()
     device = features.window.device
-    for which in torch.split(torch.argsort(sound.lengths)[mine], BATCH):
+    for which in filter(len, torch.split(torch.argsort(sound.lengths)[mine], BATCH)):
         cut = sound.cut(which, int(sound.lengths[which].max()), 1)
         mel, frames = features(cut.samples.to(device).float() / 32768.0, cut.lengths.to(device))
         for at, ids in zip(which.tolist(), greedy(model, mel, frames)):

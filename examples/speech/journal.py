@@ -52,5 +52,5 @@ def busy(device: torch.device) -> dict[str, float]:
     """The share of the last moments in which a GPU computed, as its driver says, where the package nvidia-ml-py is."""
     try:
         return {"gpu_busy": torch.cuda.utilization(device) / 100} if device.type == "cuda" else {}
-    except (ModuleNotFoundError, RuntimeError):
+    except Exception:  # the package is missing, or the driver refuses with an error of its own
         return {}

@@ -131,6 +131,7 @@ def test_a_run_killed_while_it_saves_goes_on_to_the_same_losses(place: Path) -> 
     assert all(torch.equal(value, other["model"][name]) for name, value in one["model"].items())
 
 
+@pytest.mark.slow
 def test_a_run_out_of_time_stops_with_a_checkpoint_and_goes_on(place: Path) -> None:
     arguments = [str(place / "conf.toml"), f"train.run={place / 'late'}"]
     assert main([*arguments, "train.minutes=1e-9"]) == 0
