@@ -41,6 +41,10 @@ PHONE_SLOTS = {
     "state": "new|old|urgent|saved|busy|invalid|incorrect|unavailable|active|empty|full|locked|removed|private",
     "spelled": "alpha|bravo|charlie|delta|echo|foxtrot|golf|hotel|india|juliet|kilo|lima|mike|november|oscar|papa|"
     "quebec|romeo|sierra|tango|uniform|victor|whiskey|yankee|zulu",
+    "letter": "b|c|d|e|f|g|h|i|j|k|l|m|n|o|p|q|r|s|t|u|v|w|x|y|z",  # a is said in two ways
+    "sign": "dot|dash|slash|backslash|comma|colon|semicolon|percent|ampersand|quote|underscore|tilde|caret|plus|equals|"
+    "left bracket|right bracket|left brace|right brace|question mark|dollar sign|less than|greater than|backtick|pipe",
+    "device": "keypad|touchtone phone|voicemail|login|conference bridge|switchboard|directory|operator|recipient",
     "polite": "please|thank you|sorry|hello|goodbye|welcome|one moment",
 }
 PHONE_FORMS = (
@@ -56,6 +60,11 @@ PHONE_FORMS = (
     "{digit} {digit} {digit}",
     "{digit} {digit} {digit} {digit} {digit} {digit}",
     "{spelled} {spelled} {spelled}",
+    "{letter} {letter} {letter}",
+    "{letter} as in {spelled}, {letter} as in {spelled}",
+    "{sign} {letter} {digit} {sign}",
+    "use your {device}, or the {digit} key for {letter}",
+    "the {device} is {state}",
     "{day}, {month} the {nth}",
     "{month} {nth}, at {count} o'clock",
     "{nth} {thing}",
@@ -64,6 +73,8 @@ PHONE_FORMS = (
     "{count} hundred and {count}",
     "{polite}",
     "{spelled}",
+    "{letter}",
+    "{sign}",
     "{nth}",
     "{count}",
 )

@@ -17,7 +17,7 @@ from corpus.festival import Festival
 from corpus.flite import Flite
 from corpus.inputs import NOTHING, Inputs
 from corpus.plan import PERSON, Plan, Settings, Shard, planned
-from corpus.shards import lines_of, make
+from corpus.shards import PART, lines_of, make
 
 SETTINGS, TEXT = "settings.json", "text.txt"
 VOICES = {engine.name: engine.voices for engine in (Espeak, Flite, Festival)}
@@ -59,6 +59,8 @@ def make_corpus(inputs: Inputs, folder: Path, settings: Settings, processes: int
 
 def _settle(folder: Path, settings: Settings) -> None:
     (folder / "shards").mkdir(parents=True, exist_ok=True)
+    for left in (folder / "shards").glob(f"*{PART}"):
+        left.unlink()
     path, asked = folder / SETTINGS, json.dumps(asdict(settings)) + "\n"
     if path.is_file() and path.read_text(encoding="utf-8") != asked:
         raise ValueError(f"{folder} has a corpus of other settings: {path.read_text(encoding='utf-8').strip()}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import wave
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
@@ -22,6 +23,7 @@ from corpus.words import words
 BATCH = 32  # texts for one call of an engine
 PAUSE_S = (0.3, 1.5)  # between two sentences
 PROMPT_WEIGHT = 20  # how often a person's recording may be taken while a synthetic one is taken once
+PART = ".part"
 Utterance = tuple[NDArray[np.int16], dict[str, Any]]
 
 
@@ -38,7 +40,7 @@ def make(plan: Plan, shard: Shard, engines: Mapping[str, Callable[[], Engine]], 
     """Writes a shard. Its bytes are the same in every process that spoke nothing before."""
     found = _prompts(plan, shard) if shard.engine == PERSON else _synthetic(plan, shard, engines[shard.engine]())
     path, lines, at = sound_of(folder, shard), [], 0
-    part = path.with_suffix(".part")
+    part = path.with_suffix(f".{os.getpid()}{PART}")
     with wave.open(str(part), "wb") as sound:
         sound.setnchannels(1)
         sound.setsampwidth(2)
