@@ -29,13 +29,23 @@ class Festival:
         """root: a folder with what Debian's packages hold; libraries: where its shared libraries lie."""
         self._root, self._libraries = root, libraries
 
-    def speak(self, asked: Sequence[tuple[str, Manner]]) -> Iterator[Said]:
+    def speak(self, asked: Sequence[tuple[str, Manner]]) -> Iterator[Said | None]:
         with TemporaryDirectory() as folder:
             paths = [Path(folder) / f"{number}.wav" for number in range(len(asked))]
-            script = "".join(_scheme(text, manner, path) for (text, manner), path in zip(asked, paths, strict=True))
-            self._run(script, folder)
+            self._say([_scheme(*each, path) for each, path in zip(asked, paths, strict=True)], folder)
+            if asked and not any(path.is_file() for path in paths):
+                raise RuntimeError(f"festival says none of {len(asked)} texts, {asked[0][0]!r} for one")
             for path in paths:
-                yield of_wav(path.read_bytes())
+                yield of_wav(path.read_bytes()) if path.is_file() else None
+
+    def _say(self, scripts: Sequence[str], folder: str) -> None:
+        """Runs scripts in one process. A few texts end it: each half is then said by itself, and those go unsaid."""
+        try:
+            self._run("".join(scripts), folder)
+        except RuntimeError:
+            middle = len(scripts) // 2
+            for half in (scripts[:middle], scripts[middle:]) if middle else ():
+                self._say(half, folder)
 
     def _run(self, script: str, home: str) -> None:
         data = self._root / DATA

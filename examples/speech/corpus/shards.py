@@ -82,7 +82,10 @@ def _synthetic(plan: Plan, shard: Shard, engine: Engine) -> Iterator[Utterance]:
         asked = [_asked(plan, shard, engine, number, rng) for number, rng in zip(numbers, rngs, strict=True)]
         parts = engine.speak([(text, manner) for texts, manner in asked for text in texts])
         for (texts, manner), rng in zip(asked, rngs, strict=True):
-            said = [spoken(next(parts), manner.warp) for _ in texts]
+            made = [next(parts) for _ in texts]
+            said = [spoken(each, manner.warp) for each in made if each is not None]
+            if len(said) < len(made):
+                continue
             whole = _between_silence(said, rng)
             seconds += whole.samples.size / RATE
             yield recorded(whole, rng), _told(engine, texts, manner, whole)

@@ -33,8 +33,8 @@ class Engine(Protocol):
     voices: tuple[str, ...]
     warps: bool  # whether its voices are recordings of few people, which are worth to be varied
 
-    def speak(self, asked: Sequence[tuple[str, Manner]]) -> Iterator[Said]:
-        """What is said for each text, with the ends of words where the engine tells them."""
+    def speak(self, asked: Sequence[tuple[str, Manner]]) -> Iterator[Said | None]:
+        """What is said for each text, with the ends of words where the engine tells them; None for one it can't say."""
         ...
 
 
