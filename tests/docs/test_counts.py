@@ -1,7 +1,11 @@
-"""Counts in README.md and the guides are those of the code, or of the page that measured them."""
+"""Counts in README.md and the guides are those of the code, or of the page that measured them.
+
+MCTC_UPDATE_DOCS=1 writes them anew.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,10 +49,15 @@ def measured(page: str, text: str) -> Callable[[Path], int]:
 
 def stated(page: Path, text: str) -> int:
     """The number in the place of {} in a page, wherever its lines are broken."""
-    before, after = (r"\s+".join(map(re.escape, part.split(" "))) for part in text.split("{}"))
-    found = re.findall(rf"{before}(\d+){after}", page.read_text(encoding="utf-8"))
+    found = pattern(text).findall(page.read_text(encoding="utf-8"))
     assert len(found) == 1, f"{page.name} says {text!r} {len(found)} times"
-    return int(found[0])
+    return int(found[0][1])
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """Matches a text in three groups: what is before a number in the place of {}, the number, and what is behind it."""
+    before, after = (r"\s+".join(map(re.escape, part.split(" "))) for part in text.split("{}"))
+    return re.compile(rf"({before})(\d+)({after})")
 
 
 ALL_OPS = "docs/evaluator-coverage.md"
@@ -68,4 +77,8 @@ COUNTS = (
 
 @pytest.mark.parametrize("count", COUNTS, ids=lambda count: f"{count.page}: {count.text}")
 def test_a_page_states_the_count_that_there_is(root: Path, count: Count) -> None:
-    assert stated(root / count.page, count.text) == count.of(root)
+    page = root / count.page
+    if os.environ.get("MCTC_UPDATE_DOCS"):
+        told = rf"\g<1>{count.of(root)}\g<3>"
+        page.write_text(pattern(count.text).sub(told, page.read_text(encoding="utf-8")), encoding="utf-8")
+    assert stated(page, count.text) == count.of(root)
