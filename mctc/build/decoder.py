@@ -11,9 +11,9 @@ import numpy as np
 
 from mctc.build.tables import FOLDER, file_named
 from mctc.build.tokens import objective_of
-from mctc.ir.program import Parameter, Program
+from mctc.ir.program import Program, Source
 from mctc.objectives.components import FramesAndLabels, Labels, MisfitError, Part, fit
-from mctc.weights import Weights, leaves
+from mctc.weights import Weights
 
 PARTS = {
     Part.TOKEN: "token",
@@ -69,23 +69,13 @@ def _labels(program: Program) -> Labels | None:
 
 
 def write_rows(found: Given, program: Program, weights: Weights, folder: Path) -> None:
-    """Writes the table whose rows the decoder takes, as it is deployed: an fp16 array [classes, width].
-
-    program: the whole one, in which the table is one parameter, and its own weights.
-    """
+    """Writes the table whose rows the decoder takes: the checkpoint's own, as an fp16 array [classes, width]."""
     if found.table is None or found.file is None or (folder / found.file).exists():
         return
-    parameter = next(each for each in program.parameters.values() if _holds(each, found))
-    rows = weights.deployed(parameter)[: found.classes].reshape(found.classes, -1)
+    rows = weights.source(Source(found.table, program.sources[found.table][0]))[: found.classes]
     (folder / FOLDER).mkdir(exist_ok=True)
     np.save(folder / found.file, rows.astype(np.float16))
     weights.release()
-
-
-def _holds(parameter: Parameter, given: Given) -> bool:
-    """Whether a parameter is the table, in whatever layout has its rows first."""
-    of = {source.name for source in leaves(parameter.recipe)}
-    return of == {given.table} and parameter.type.shape[0] >= given.classes
 
 
 def prompt(program: Program) -> dict[str, Any] | None:

@@ -129,7 +129,7 @@ def write_build(
         write_sources(read, folder)
         if tokens is not None:
             write_tokens(tokens, folder)
-        write_rows(given(compiled.whole), compiled.reference, weights.of_another_program(), folder)
+        write_rows(given(compiled.whole), program, weights, folder)
         (folder / PROGRAM).write_text(print_program(program, locations=True), encoding="utf-8")
         (folder / WHOLE).write_text(print_program(compiled.reference, locations=True), encoding="utf-8")
         write_json(folder / ORIGINS, origins(program, written))

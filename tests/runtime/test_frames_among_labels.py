@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 
 from mctc.audio import bundled_recording, log_mel
+from mctc.build import BuildOptions, build
 from mctc.build.options import BuildError
 from mctc.cli.main import run
 from mctc.decode.frames import Floats
 from mctc.diagnostics.errors import UsageError
+from mctc.runtime.built import open_built
 from mctc.runtime.decoding import Asked, Search, search_of
 from mctc.runtime.encoder_decoder import EncoderDecoder
 from mctc.runtime.stream import front_end_of
@@ -139,3 +142,12 @@ def test_a_prompt_that_leaves_no_room_is_refused(rows: Proof) -> None:
     engine = EncoderDecoder(rows.built["ane"], {}, "fp32")
     with pytest.raises(BuildError, match="behind 52 labels of a prompt a cache of 64 has no room"):
         transcribe_samples(engine, front_end_of(engine.built), sound(1), Search(BEGIN, 2, before=50 * (4,)), "noise")
+
+
+def test_rows_of_a_table_that_a_package_splits_are_all_there(tmp_path: Path) -> None:
+    text = Path(__file__).with_name("frames_and_rows.mct").read_text(encoding="utf-8")
+    (tmp_path / "large.mct").write_text(re.sub(r"\n    tokens \{.*\}", "", text), encoding="utf-8")
+    folder = build(tmp_path / "large.mct", tmp_path / "built", BuildOptions(defines={"vocab": 40_000})).folder
+    (port,) = [port for port in open_built(folder).functions["decoder"].inputs if port.given == "row"]
+    assert port.row_of is not None
+    assert np.load(port.row_of).shape == (40_000, 8)
