@@ -20,6 +20,7 @@ from mctc.targets.torch.initial_text import initial_text
 from mctc.targets.torch.layer_table import layer_of
 from mctc.targets.torch.method import CLASS, Method, Writer
 from mctc.targets.torch.quantize_text import constant_name
+from mctc.targets.torch.rates import held_rates, lines
 from mctc.targets.torch.rounds import Rounds
 from mctc.targets.torch.streams import valid_input
 from mctc.targets.torch.tree import Node, elements, index_text, rounds_of
@@ -153,6 +154,10 @@ class ClassWriter:
         for attribute, how in self.shared.quantizers.get(node.path, {}).items():
             made[attribute] = f"self.{attribute} = FakeQuantizer({self._scheme(how)})"
             imports.add("FakeQuantizer")
+        for attribute in held_rates(node, self.whole.rates):
+            made[attribute] = f"self.{attribute} = 0.0"
+        if node is self.whole.root:
+            made |= {line: line for line in lines(node, self.whole.rates)}
         if not made:
             return []
         head = [*annotations, ""] if annotations else []

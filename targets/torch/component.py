@@ -19,6 +19,7 @@ from mctc.targets.torch.expressions import Expression, UnsupportedError, express
 from mctc.targets.torch.expressions.text import literal
 from mctc.targets.torch.held import Held
 from mctc.targets.torch.layer_table import layer_of
+from mctc.targets.torch.rates import rates_of
 from mctc.targets.torch.reserved import is_reserved
 from mctc.targets.torch.rounds import Rounds, with_rounds
 from mctc.targets.torch.scan_fusion import Fusions
@@ -196,6 +197,18 @@ class Component:
         """Whether a node's `forward` takes the mask."""
         return not self.streams and bool(self.masks) and any(op in self.masks for op in node.ops())
 
+    # what acts in training alone
+
+    @cached_property
+    def rates(self) -> Mapping[Op, str]:
+        """The attribute that holds an op's rate, where that differs from round to round of a repeat."""
+        return rates_of(self.root, self._names)
+
+    def _names(self, path: str) -> bool:
+        """Whether a tensor or an instance has this name, or lies in one."""
+        named = (*self.shared.held.tensors, *self.shared.program.instances)
+        return any(each == path or each.startswith(f"{path}.") for each in named)
+
     # parameters and constants
 
     def leaf(self, op: Op, node: Node) -> Expression:
@@ -226,9 +239,7 @@ class Component:
             if other == text:
                 return name
         hint = identifier(op.result.name or "constant")
-        inside = f"{node.path}.{hint}"
-        named = (*self.shared.held.tensors, *self.shared.program.instances)
-        if any(each == inside or each.startswith(f"{inside}.") for each in named) or is_reserved(hint):
+        if self._names(f"{node.path}.{hint}") or is_reserved(hint):
             hint += "_constant"
         name = hint if hint not in buffers else f"{hint}_{len(buffers)}"
         buffers[name] = text

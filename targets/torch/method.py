@@ -230,7 +230,9 @@ class Writer:
         else:
             operands = self._operands(op)
             joined = operands[-1].text if op.name == "concat" and operands[-1] is not None else ""
-            self._settle(op, op.results, expression(op, operands, valid), joined if joined.isidentifier() else "y")
+            rate = self.component.rates.get(op)
+            text = expression(op, operands, valid, {} if rate is None else {"rate": Expression(f"self.{rate}")})
+            self._settle(op, op.results, text, joined if joined.isidentifier() else "y")
 
     def _scan(self, op: Op, fused: Fused, valid: str | None) -> Expression:
         outer = op.operand("delta")

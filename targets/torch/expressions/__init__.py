@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from mctc.build.forms import rule_of
 from mctc.ir.ops.attention import OverKeys
@@ -31,11 +31,17 @@ MASKING |= {"softmax", "ssd"}
 Text = Expression | str
 
 
-def expression(op: Op, operands: Sequence[Text | None], valid: Text | None = None) -> Expression:
+def expression(
+    op: Op,
+    operands: Sequence[Text | None],
+    valid: Text | None = None,
+    held: Mapping[str, Expression] | None = None,
+) -> Expression:
     """What computes the op's result, or the tuple of its results if it has several.
 
     `operands` are expressions, or names and other atoms as text; None for an absent one. `valid` names a tensor (B, S)
-    of ones and zeros that marks which frames of `masked_operand(op)` exist, in a batch of padded utterances.
+    of ones and zeros that marks which frames of `masked_operand(op)` exist, in a batch of padded utterances. `held` are
+    attributes, by name, that the module holds.
     Raises UnsupportedError for what has no torch form, and says what to write instead.
     """
     rule = rule_of(op, "torch", RULES, lambda made: isinstance(made, Expression))
@@ -48,7 +54,7 @@ def expression(op: Op, operands: Sequence[Text | None], valid: Text | None = Non
             f"{op.name} works on whole utterances, {op.time.reason if isinstance(op.time, Whole) else 'end to end'}: "
             "what a padded batch would give is undefined; run utterance by utterance"
         )
-    return rule(Application(op, given, mask))
+    return rule(Application(op, given, mask, held or {}))
 
 
 def needs_valid(op: Op, read: Collection[int] | None = None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mctc.ir.op import axis_position
@@ -23,11 +23,13 @@ class Application:
     """An op, the expressions of its operands (None for an absent one), and what marks the valid frames, if they matter.
 
     `valid` is a tensor (B, S) of ones and zeros over the sequence of the operand that `masked_operand` names.
+    `held` are attributes of the op that the module holds, for they differ from round to round of a repeat.
     """
 
     op: Op
     operands: tuple[Expression | None, ...]
     valid: Expression | None = None
+    held: Mapping[str, Expression] = field(default_factory=dict)
 
     def optional(self, name: str) -> Expression | None:
         for declared, operand in zip(self.op.fields, self.operands):

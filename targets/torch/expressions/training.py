@@ -13,11 +13,15 @@ def _dropout(use: Application) -> Expression:
     assert isinstance(use.op, Dropout)
     shared = use.op.shared()
     more = {"shared": shared} if shared else {}
-    return call(named("dropout"), use["x"], number(use.attribute("rate")), SWITCH, **more)
+    return call(named("dropout"), use["x"], _rate(use), SWITCH, **more)
 
 
 def _layer_drop(use: Application) -> Expression:
-    return call(named("layer_drop"), use["after"], use["before"], number(use.attribute("rate")), SWITCH)
+    return call(named("layer_drop"), use["after"], use["before"], _rate(use), SWITCH)
+
+
+def _rate(use: Application) -> Expression:
+    return use.held.get("rate") or number(use.attribute("rate"))
 
 
 TRAINING: dict[str, Rule] = {"dropout": _dropout, "layer_drop": _layer_drop}

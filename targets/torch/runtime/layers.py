@@ -73,6 +73,11 @@ class Block(nn.Module):
             if isinstance(module, Block):
                 module.gradient_checkpointing = on
 
+    def set_rates(self, name: str, rates: Mapping[str, float]) -> None:
+        """Sets the attribute `name` of the blocks at these paths: how often each of them drops what it does."""
+        for path, rate in rates.items():
+            setattr(self.get_submodule(path), name, rate)
+
     def zeros(self, *shape: int) -> Tensor:
         """Zeros of a shape, on the device and of the type of this module."""
         return self.kind.new_zeros(shape)

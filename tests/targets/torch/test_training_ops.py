@@ -119,6 +119,40 @@ def test_a_deployed_program_has_none_of_them(dropped: Made) -> None:
     assert state_dict(compiled.whole, dropped.weights, dropped.model).keys() == dropped.model.state_dict().keys()
 
 
+GROWING = """
+model grows(depth = 3, from_zero = 1) {
+    dim B: batch
+    dim T: time @ 100 Hz
+    component encoder(x: f32[B, T, 8]) -> f32[B, T, 8] {
+        repeat i < depth {
+            y = x + dropout(inner(x, 0.3 * (i + from_zero) / depth) as inner, 0.1)
+            x = layer_drop(y, x, 0.6 * (i + 1) / depth)
+        }
+        return x
+    }
+    stream { chunk = 40 ms }
+}
+block inner(x: f32[..., C], rate) -> f32[..., C] { return dropout(linear(x, C) as mix, rate, "utterance") }
+"""
+
+
+@pytest.mark.parametrize("from_zero", [1, 0])
+def test_rounds_whose_rates_grow_with_depth_share_a_class(tmp_path: Path, from_zero: int) -> None:
+    (tmp_path / "grows.mct").write_text(GROWING)
+    made = make(elaborate_file(tmp_path / "grows.mct", defines={"from_zero": from_zero}), tmp_path)
+    layers = made.model.encoder.layers
+    assert [layer.drop_rate_1 for layer in layers] == pytest.approx([0.2, 0.4, 0.6])
+    if from_zero:
+        assert [layer.inner.drop_rate for layer in layers] == pytest.approx([0.1, 0.2, 0.3])
+        assert len({type(layer) for layer in layers}) == 1
+        assert (made.folder / "grows.py").read_text().count("for layer in self.layers:") == 2
+    x = torch.randn(2, 8, 1, 4, generator=torch.Generator().manual_seed(0))
+    np.testing.assert_allclose(
+        made.model.encoder(x).detach().numpy(), made.reference("encoder", {"x": x.numpy()})[0], atol=1e-5
+    )
+    assert not torch.equal(seeded(made.model.train().encoder, x), made.model.eval().encoder(x))
+
+
 SHAPE = (64, 32, 1, 50)
 
 
