@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,13 +14,15 @@ from mctc.evaluate.coreml.plan import Options, compile_function
 from mctc.evaluate.coreml.precision import Array, Precision, hold
 from mctc.evaluate.coreml.state import State
 from mctc.evaluate.coreml.steps import Frame, Observer, run_steps
-from mctc.evaluate.engine.arithmetic import arithmetic
-from mctc.evaluate.engine.engine import Engine, Placed
-from mctc.evaluate.engine.tally import Tally
+from mctc.evaluate.engine.arithmetic import Arithmetic, arithmetic
 from mctc.package.dtypes import DTYPES
 from mctc.package.model import Constant, Feature, Function, Operation, Package
 from mctc.package.read import read_package
 from mctc.package.types import NamedType, StateType, TensorType
+
+if TYPE_CHECKING:
+    from mctc.evaluate.engine.engine import Engine, Placed
+    from mctc.evaluate.engine.tally import Tally
 
 
 class Evaluator:
@@ -50,7 +53,7 @@ class Evaluator:
         self.arithmetic = arithmetic(precision)
         self.package = package if isinstance(package, Package) else read_package(package)
         self.observe = observe
-        self._engine = Engine(self.arithmetic, placed) if self.arithmetic.kind == "engine" else None
+        self._engine = _engine(self.arithmetic, placed)
         self._options = Options(self.arithmetic.stored, keep_weights, check_types, self._engine)
         self._compiled: dict[str, CompiledFunction] = {}
 
@@ -89,6 +92,14 @@ class Evaluator:
                 self.package.functions[wanted], self._options, self.observe, flexible
             )
         return self._compiled[wanted]
+
+
+def _engine(asked: Arithmetic, placed: Placed | None) -> Engine | None:
+    if asked.kind != "engine":
+        return None
+    from mctc.evaluate.engine.engine import Engine
+
+    return Engine(asked, placed)
 
 
 class CompiledFunction:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mctc.evaluate.engine.integers import Scales
 from mctc.package.model import Constant, Operation, Reference
 from mctc.package.types import TensorType
 
 if TYPE_CHECKING:
     from mctc.evaluate.coreml.plan import Compiler
+    from mctc.evaluate.engine.integers import Scales
 
 
 def int8_scales(compiler: Compiler, operation: Operation) -> Scales | None:
@@ -32,6 +32,8 @@ def int8_scales(compiler: Compiler, operation: Operation) -> Scales | None:
     outputs = declared.shape[0] if isinstance(declared, TensorType) and declared.shape else None
     if np.size(scale) != 1 or np.size(of_weight) not in (1, outputs) or scale is None or of_weight is None:
         return None
+    from mctc.evaluate.engine.integers import Scales
+
     return Scales(float(np.reshape(scale, -1)[0]), np.asarray(of_weight, np.float32))
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,11 +17,13 @@ from mctc.evaluate.coreml.int8_operands import int8_scales
 from mctc.evaluate.coreml.precision import Precision, hold
 from mctc.evaluate.coreml.steps import OP_ERRORS, ComputeStep, Frame, LoadStep, Output, Step
 from mctc.evaluate.coreml.structural import STRUCTURAL
-from mctc.evaluate.engine.engine import Engine
 from mctc.package.dtypes import DTYPES
 from mctc.package.errors import UnknownElementType
 from mctc.package.model import Block, Constant, Function, Operation, Reference
 from mctc.package.types import NamedType, TensorType, ValueType, differ
+
+if TYPE_CHECKING:  # the engine's arithmetic is written with the ops of this package
+    from mctc.evaluate.engine.engine import Engine
 
 _KEPT_ANYWAY = 16384
 """Elements up to which a constant is kept in memory even when weights aren't."""

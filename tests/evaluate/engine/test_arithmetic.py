@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -130,3 +133,10 @@ def test_a_grouped_strided_padded_convolution_is_its_groups(sketch: Sketch) -> N
     exact = Evaluator(sketch.package(["y"]), "fp32").function()({"x": x})["y"]
     assert np.abs(found - exact).max() < 0.01
     assert tallies["main", 0].results == found.size
+
+
+def test_a_module_of_the_engine_can_be_the_first_that_is_imported() -> None:
+    """The evaluator's package uses the engine's, and that the evaluator's ops."""
+    for name in ("activations", "integers"):
+        done = subprocess.run([sys.executable, "-c", f"import mctc.evaluate.engine.{name}"], capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
