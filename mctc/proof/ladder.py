@@ -16,7 +16,7 @@ from mctc.build.manifest import PROGRAM, WHOLE, sha256
 from mctc.build.options import BuildError, BuildOptions
 from mctc.build.target import Target
 from mctc.diagnostics.diagnostic import DiagnosticError
-from mctc.diagnostics.errors import MctcError
+from mctc.diagnostics.errors import MctcError, UsageError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.evaluate.engine.arithmetic import arithmetic
 from mctc.ir.op import Array
@@ -62,6 +62,8 @@ class Ladder:
         self.witnesses = [] if witnesses is not None and not witnesses else witness_targets(witnesses or ())
         self.folder, self.weights_file = folder, weights
         self.engines, self.engine_limit = tuple(map(arithmetic, engines)), engine_limit
+        if any(each.kind != "engine" for each in self.engines):
+            raise UsageError("fp32 and fp16 are rungs of every build", hint="--arithmetic engine[:FAMILY[:UNKNOWN]]")
         if self.engines and not self.built.target.as_engine:
             raise BuildError(f"what target {self.built.target.name} writes isn't executed as the Neural Engine does")
         if weights is not None and "seed" in self.built.manifest.get("weights", {}):

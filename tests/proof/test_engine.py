@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from mctc.build.options import BuildError
 from mctc.cli.verify import report, verify
+from mctc.diagnostics.errors import UsageError
 from mctc.evaluate.engine.arithmetic import arithmetic
 from mctc.package import NamedType, Operation, Package, Reference, TensorType
 from mctc.proof.engine import Engined
@@ -96,6 +97,11 @@ def test_a_target_that_the_evaluator_does_not_execute_is_refused(small: Path, mo
     monkeypatch.setattr("mctc.targets.ane.target.AneTarget.as_engine", False)
     with pytest.raises(BuildError, match="isn't executed as the Neural Engine does"):
         Ladder(small, None, [], engines=["engine"])
+
+
+def test_arithmetics_that_every_build_is_run_in_are_no_engine_s(small: Path) -> None:
+    with pytest.raises(UsageError, match="rungs of every build"):
+        Ladder(small, None, [], engines=["fp16"])
 
 
 def operation(index: int, type_: str, *taken: str) -> Operation:

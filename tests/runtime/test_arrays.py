@@ -43,6 +43,21 @@ def test_another_function_and_precision_by_name(small: Path, mctc: Run, tmp_path
     assert np.array(json.loads(done.stdout)["output"]).shape == (1, 32, 1, 1)
 
 
+def test_an_arithmetic_is_named_and_precision_is_its_old_name(small: Path, mctc: Run, tmp_path: Path) -> None:
+    np.save(tmp_path / "token.npy", np.full((1, 1, 1, 1), 3.0, np.float32))
+    arguments = ("run", package(small), "--function", "predictor", "--input", "token=token.npy", "--json")
+    new, old, engine = (
+        mctc(*arguments, *named).stdout
+        for named in (("--arithmetic", "fp32"), ("--precision", "fp32"), ("--arithmetic", "engine:h16"))
+    )
+    assert new == old
+    assert json.loads(engine).keys() == json.loads(new).keys()
+    assert engine != new  # so small a program stays on the CPU, in fp16
+    refused = mctc(*arguments, "--arithmetic", "engine:h13")
+    assert refused.returncode == 2
+    assert "contested" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("inputs", "state", "words"),
     [

@@ -105,8 +105,10 @@ def _times_constant(left: Array, kept: Matrices, tally: Tally | None) -> Array:
 
 
 def _times(left: Array, right: Array, tally: Tally | None) -> Array:
-    if left.ndim == 1 or right.ndim == 1:
-        raise ValueError("a matmul on the engine takes matrices")
+    if left.ndim == 1 or right.ndim == 1:  # a vector is a row on the left, a column on the right
+        one, other = np.atleast_2d(left), right[:, None] if right.ndim == 1 else right
+        axes = tuple(axis for axis, each in ((-2, left), (-1, right)) if each.ndim == 1)
+        return _times(one, other, tally).squeeze(axis=axes)
     lead = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     one = np.broadcast_to(left, (*lead, *left.shape[-2:])).reshape(-1, *left.shape[-2:])
     other = np.broadcast_to(right, (*lead, *right.shape[-2:])).reshape(-1, *right.shape[-2:])

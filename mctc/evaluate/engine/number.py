@@ -19,13 +19,15 @@ STEP = 2.0**-24
 """The smallest normal number of fp16, and the step below it."""
 _BLOCK = 1 << 15
 _HALF, _KEPT = np.int32(0x1000), np.int32(~0x1FFF)
+_DEFAULT_NAN = np.uint32(0xFFC00000)
 _CUT = np.int64(~((1 << 29) - 1))
 
 
 def decoded(x: Array) -> Array:
     """float32 in, float32 out: an fp16 number with exponent field 31 is an ordinary one, (1 + mantissa / 1024) * 2^16.
 
-    So infinity is 65536 and NaN 0x7E00 is 98304.
+    So infinity is 65536 and NaN 0x7E00 is 98304. That of either sign is: x86 makes it with a sign where Apple's CPU
+    makes it without.
     """
     if np.isfinite(x).all():
         return x
@@ -33,7 +35,8 @@ def decoded(x: Array) -> Array:
     bits = values.view(np.uint32)
     mantissa = ((bits >> np.uint32(13)) & np.uint32(0x3FF)).astype(np.float32)
     magnitude = (np.float32(1) + mantissa / np.float32(1024)) * np.float32(65536)
-    signed = np.where(bits >> np.uint32(31), -magnitude, magnitude)
+    negative = (bits >> np.uint32(31)).astype(bool) & (bits != _DEFAULT_NAN)
+    signed = np.where(negative, -magnitude, magnitude)
     return np.where(np.isfinite(values), values, signed).reshape(np.shape(x))
 
 

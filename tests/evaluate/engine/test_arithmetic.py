@@ -97,6 +97,23 @@ def test_matrix_products_of_any_side_are_those_of_a_convolution(constants: tuple
         np.testing.assert_array_equal(found[item], made[0].T)
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "shape"),
+    [((40,), (40, 7), (7,)), ((5, 40), (40,), (5,)), ((40,), (40,), ()), ((40,), (2, 40, 7), (2, 7))],
+)
+def test_vectors_are_rows_on_the_left_and_columns_on_the_right(
+    x: tuple[int, ...], y: tuple[int, ...], shape: tuple[int, ...], sketch: Sketch
+) -> None:
+    rng = np.random.default_rng(3)
+    given = {"x": rng.standard_normal(x).astype(np.float16), "y": rng.standard_normal(y).astype(np.float16)}
+    for name, array in given.items():
+        sketch.input(name, "fp16", array.shape)
+    sketch.op("matmul", {"z": TensorType("fp16", shape)}, x="x", y="y")
+    found = Evaluator(sketch.package(["z"]), "engine").function()(given)["z"]
+    assert found.shape == shape
+    assert np.abs(found - given["x"].astype(np.float32) @ given["y"].astype(np.float32)).max() < 0.01
+
+
 def test_a_linear_layer_is_a_convolution(sketch: Sketch) -> None:
     rng = np.random.default_rng(1)
     x, weight, bias = (rng.standard_normal(shape).astype(np.float16) for shape in ((4, 40), (7, 40), (7,)))
