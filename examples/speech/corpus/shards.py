@@ -114,7 +114,7 @@ def _told(engine: Engine, texts: tuple[str, ...], manner: Manner, said: Said) ->
     told: dict[str, Any] = {"text": text, "voice": f"{engine.name}:{manner.voice}", "engine": engine.name, "weight": 1}
     if manner.warp != 1:
         told["warp"] = round(manner.warp, 3)
-    if said.ends:
+    if len(said.ends) == len(text.split()):  # espeak-ng reads some abbreviations as other words
         ends = zip(text.split(), said.ends, strict=True)
         told["words"] = [{"word": word, "end": round(end, 3)} for word, end in ends if end is not None]
     return told
