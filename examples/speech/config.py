@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -144,6 +144,17 @@ def read_config(arguments: Sequence[str]) -> Config:
     sections = get_type_hints(Config)
     _refuse_unknown(content, sections, "")
     return Config(**{name: _section(kind, content.get(name, {}), name) for name, kind in sections.items()})
+
+
+def changes(before: Mapping[str, Any], now: Config) -> list[str]:
+    """Settings that differ from those of a checkpoint, each in a line."""
+    sections = asdict(now)
+    return [
+        f"{name}.{key}: {before.get(name, {}).get(key)!r} before, {value!r} now"
+        for name, section in sections.items()
+        for key, value in section.items()
+        if before.get(name, {}).get(key) != value
+    ]
 
 
 def _value(text: str) -> Any:

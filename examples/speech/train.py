@@ -27,7 +27,7 @@ from mctc.score.alignment import jiwer
 from . import checkpoints
 from .augment import at_speed, augmented
 from .batches import MicroBatch, Step, steps, usable_of
-from .config import Config, ConfigError, read_config
+from .config import Config, ConfigError, changes, read_config
 from .emitted import Emitted, check_classes, is_ctc, is_transducer, least_frames
 from .features import LogMel, spec_augment
 from .heard import word_errors
@@ -220,6 +220,8 @@ class Trainer:
             both = {"model_state_dict": model, "optim_state_dict": optimizer}
             set_state_dict(self.model, self.optimizer, **both, options=WHOLE)
             self.average.load(content["average"])
+            if self.here.rank == 0:
+                print(f"goes on behind step {step}", *changes(content["config"], self.config), sep="\n", flush=True)
         self.here.wait()
         if self.here.rank == 0:
             checkpoints.rewind_log(self.run, step)

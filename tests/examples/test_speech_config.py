@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from speech.config import ConfigError, read_config
+from speech.config import ConfigError, changes, read_config
 from tests.conftest import ROOT
 
 LEAST = '[model]\ntraining = "t"\n[data]\ntrain = ["a"]\ntokens = "p"\n[train]\nrun = "r"\nsteps = 10\n'
@@ -54,6 +55,12 @@ def test_a_value_that_is_missing_is_named(tmp_path: Path) -> None:
     path.write_text(LEAST.replace('tokens = "p"\n', ""))
     with pytest.raises(ConfigError, match=r"^data\.tokens is missing$"):
         read_config([str(path)])
+
+
+def test_what_changed_since_a_checkpoint_is_told(file: str) -> None:
+    before, now = read_config([file]), read_config([file, "batch.seconds=60", "train.steps=20"])
+    assert changes(asdict(before), before) == []
+    assert changes(asdict(before), now) == ["train.steps: 10 before, 20 now", "batch.seconds: 900.0 before, 60.0 now"]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples/speech/conf").glob("*.toml")), ids=lambda path: path.stem)
