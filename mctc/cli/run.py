@@ -11,7 +11,15 @@ import click
 from mctc.cli.options import PATH, arithmetic_option, plugin_option
 from mctc.cli.recording import AUDIO, STANDARD_INPUT, Pcm, Source, expanded, listening, opened
 from mctc.cli.run_arrays import run_over_arrays
-from mctc.cli.search_options import asked_of, decoder_options, scorers_asked, search_options, settings_of
+from mctc.cli.search_options import (
+    asked_of,
+    attempts_of,
+    decoder_options,
+    scorers_asked,
+    search_options,
+    settings_of,
+    window_options,
+)
 from mctc.diagnostics.errors import ExitCode, MctcError, UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +67,7 @@ Hear = Callable[[Source, "Wanted"], str]
 @arithmetic_option
 @click.option("--weights", type=PATH, metavar="FILE", help="The checkpoint of a torch build with trained weights.")
 @decoder_options
-@click.option("--timestamps", is_flag=True, help="Times between the words, and recordings of any length.")
+@window_options
 @plugin_option
 def run(built: Path, inputs: tuple[str, ...], form: str | None, as_json: bool, **options: Any) -> int:
     """Run a build over recordings, or a package over arrays.
@@ -145,7 +153,7 @@ def _hearer(built: Built, wanted: Wanted, options: dict[str, Any]) -> Hear:
     if pooling(built) is not None:
         return pooled(built, precision, weights)
     if decoder_of(built) is not None:
-        asked = asked_of(options, times=options["timestamps"])
+        asked = asked_of(options, times=options["timestamps"], attempts=attempts_of(options))
         return utterance(built, asked, tables=options["tables"], precision=precision, weights=weights)
     from mctc.cli.run_speech import Listener
     from mctc.runtime.searched import recogniser

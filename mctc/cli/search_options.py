@@ -12,6 +12,7 @@ from mctc.diagnostics.errors import UsageError
 from mctc.tokens.errors import NAMELESS
 
 if TYPE_CHECKING:
+    from mctc.decode.attempts import Attempts
     from mctc.decode.fusion import Scorer
     from mctc.decode.settings import Settings
     from mctc.runtime.decoding import Asked
@@ -66,12 +67,46 @@ def decoder_options(command: Decorated) -> Decorated:
     return command
 
 
-def asked_of(options: dict[str, Any], *, times: bool = False) -> Asked:
+def window_options(command: Decorated) -> Decorated:
+    """Options about the windows of a long recording, which `attempts_of` reads."""
+    options = (
+        click.option("--timestamps", is_flag=True, help="Times between the words, and recordings of any length."),
+        click.option("--previous", is_flag=True, help="The prompt of a window has the text before it."),
+        click.option("--temperature", "temperatures", multiple=True, type=click.FloatRange(0),
+                     help="At which a window is decoded; of several, one after another until its text holds to the "
+                     "limits. 0 if left out. Repeatable."),
+        click.option("--repetition-limit", type=click.FloatRange(0),
+                     help="A limit: how many times larger tokens are than zlib makes them, such as 1.35."),
+        click.option("--likelihood-limit", type=float,
+                     help="A limit: the least mean logarithm of a token's probability, such as -1."),
+        click.option("--no-speech-limit", type=click.FloatRange(0, 1),
+                     help="A window below the limit of likelihood says nothing if no speech is likelier than this."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def attempts_of(options: dict[str, Any]) -> Attempts:
+    """What texts of windows have to hold to. Raises UsageError where there are no windows, and for a limit alone."""
+    from mctc.decode.attempts import Attempts
+
+    names = ("previous", "temperatures", "repetition_limit", "likelihood_limit", "no_speech_limit")
+    previous, temperatures, repetition, likelihood, silence = (options[name] for name in names)
+    if any(options[name] not in (None, False, ()) for name in names) and not options["timestamps"]:
+        raise UsageError("these options are about the windows of a recording", hint="--timestamps makes windows of it")
+    if silence is not None and likelihood is None:
+        raise UsageError("--no-speech-limit asks what texts are unlikely", hint="--likelihood-limit -1 says it")
+    return Attempts(temperatures or (0.0,), repetition, likelihood, silence, previous)
+
+
+def asked_of(options: dict[str, Any], *, times: bool = False, attempts: Attempts | None = None) -> Asked:
     """How an attention decoder is asked for a text."""
+    from mctc.decode.attempts import Attempts
     from mctc.runtime.decoding import Asked
 
     start, end, longest = (options[name] for name in ("start", "end", "max_tokens"))
-    return Asked(start, end, longest, times, options["context"], options["prefix"])
+    return Asked(start, end, longest, times, options["context"], options["prefix"], attempts or Attempts())
 
 
 def settings_of(options: dict[str, Any]) -> Settings:

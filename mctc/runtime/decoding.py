@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from mctc.decode.attempts import Attempts
 from mctc.diagnostics.errors import UsageError
 from mctc.runtime.built import Built
 from mctc.tokens.errors import NAMELESS, TokensError
@@ -15,7 +16,7 @@ from mctc.tokens.errors import NAMELESS, TokensError
 class Asked:
     """start, end: tokens by number, name or text, in place of those of the spec. longest: most labels. times: whether
     to tell them. context: what is told of the recording, such as names in it. prefix: a text that the decoder goes on
-    from."""
+    from. attempts: what texts of windows have to hold to."""
 
     start: tuple[str, ...] = ()
     end: str | None = None
@@ -23,6 +24,7 @@ class Asked:
     times: bool = False
     context: str | None = None
     prefix: str | None = None
+    attempts: Attempts = field(default_factory=Attempts)
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Search:
     many as the decoder goes on for), and whether to tell times.
 
     before: labels in front of the frames that stand among them. ends: others that end a text as well. heading: the
-    label that ends what a text says of itself. prefix: how many of `start` are the beginning of the text.
+    label that ends what a text says of itself. prefix: how many of `start` are the beginning of the text. attempts:
+    what texts of windows have to hold to.
     """
 
     start: tuple[int, ...]
@@ -42,6 +45,7 @@ class Search:
     ends: tuple[int, ...] = ()
     heading: int | None = None
     prefix: int = 0
+    attempts: Attempts = field(default_factory=Attempts)
 
 
 def search_of(built: Built, asked: Asked) -> Search:
@@ -63,7 +67,8 @@ def search_of(built: Built, asked: Asked) -> Search:
         before[place:place] = _labels(built, asked.context)
     ends = built.tokens.ends if built.tokens is not None and asked.end is None else ()
     return Search(
-        (*start, *prefix), end, asked.longest, asked.times, tuple(before), ends, told.get("heading"), len(prefix)
+        (*start, *prefix), end, asked.longest, asked.times, tuple(before), ends, told.get("heading"), len(prefix),
+        asked.attempts,
     )  # fmt: skip
 
 

@@ -19,8 +19,10 @@ from mctc.audio.load import load_audio
 from mctc.audio.quiet import cuts
 from mctc.build.options import BuildError
 from mctc.checkpoint import SafeTensors
+from mctc.decode.attempts import COOL, Attempt, attempt, no_speech
 from mctc.decode.label_beam import LabelSettings, label_beam
 from mctc.decode.label_rules import LeftOut, Rule, Times
+from mctc.decode.label_sample import Noise
 from mctc.ir.op import Array
 from mctc.runtime.arrays import read_npy
 from mctc.runtime.built import Built
@@ -33,6 +35,9 @@ from mctc.tokens import Tokens
 from mctc.tokens.times import TimeTokens, times_of
 from mctc.transcript.joined import joined
 
+PREVIOUS = ("<|startofprev|>",)  # what stands in front of a text before
+NO_SPEECH = ("<|nospeech|>", "<|nocaptions|>")  # what says that nobody speaks
+OPTIONS = {PREVIOUS: "--previous", NO_SPEECH: "--no-speech-limit"}
 USUAL = 200  # most labels of an utterance, where the decoder's cache says no other number
 LONGEST_S = 1200  # of a piece, as Qwen3-ASR's published code cuts recordings
 FRAMES = 2 / 3  # of the decoder's cache, for frames that stand among labels; the rest is for the text
@@ -172,18 +177,60 @@ def _windows(
     model: EncoderDecoder, mel: NDArray[np.float32], seconds: float, search: Search, times: TimeTokens,
     config: FrontEnd, heard: Heard,
 ) -> None:  # fmt: skip
-    """Window after window, each from where the one before was certain; behind the end of the recording zeros."""
-    begun, room = 0, model.utterance or 0
+    """Window after window, each from where the one before was certain; behind the end of the recording zeros.
+
+    One in which nobody speaks is left out. The text before goes into a prompt if its last window was decoded cool.
+    """
+    begun, room, cool, noise = 0, model.utterance or 0, True, np.random.default_rng(0)
     while begun < seconds * config.frame_rate:
         window = mel[begun : begun + room]
         padded = np.pad(window, ((0, room - len(window)), (0, 0)))
-        labels = _window(model, padded, search, times, heard, Fraction(len(window)))
+        before = heard.labels if search.attempts.previous and cool else []
+        found = _attempt(model, padded, search, times, heard, Fraction(len(window)), before, noise)
+        cool, labels = found.temperature < COOL, found.labels
+        if labels is None:
+            begun += len(window)
+            continue
         parts, later = segments(
             labels, times.zero, times.step_s, begun / config.frame_rate, len(window) / config.frame_rate
         )
         heard.segments += parts
         heard.labels += [label for part in parts for label in part.labels]
         begun += max(1, round(later * config.frame_rate))
+
+
+def _attempt(
+    model: EncoderDecoder, mel: NDArray[np.float32], search: Search, times: TimeTokens, heard: Heard, exist: Fraction,
+    before: Sequence[int], noise: Noise,
+) -> Attempt:  # fmt: skip
+    """What a window of frames [frames, bins] says, as sound as it gets; `before` are the labels of the text before."""
+    started = perf_counter()
+    model.hear(mel, exist, search.before)
+    coded = perf_counter()
+    prompt, silence = _previous(model, before) if before else (), 0.0
+    settings = _settings(model, search, times, prompt)
+    if search.attempts.silence is not None:
+        nobody = _named(model, NO_SPEECH)
+        silence = no_speech(model, model.vocabulary, settings.prompt, nobody, search.start[0])
+    found = attempt(model, model.vocabulary, settings, search.attempts, noise, silence)
+    heard.encode_s += coded - started
+    heard.search_s += perf_counter() - coded
+    return found
+
+
+def _previous(model: EncoderDecoder, before: Sequence[int]) -> tuple[int, ...]:
+    """The end of a text before, as it stands in front of a prompt: less than half of what the decoder goes on for."""
+    longest = USUAL if model.longest is None else model.longest
+    return _named(model, PREVIOUS), *before[-(max(1, longest // 2 - 1)) :]
+
+
+def _named(model: EncoderDecoder, names: tuple[str, ...]) -> int:
+    """A special token by the first of these names that the build has. Raises BuildError where it has none."""
+    special = {} if model.built.tokens is None else model.built.tokens.special
+    found = [label for name in names for label, called in special.items() if called == name]
+    if not found:
+        raise BuildError(f"the tokens of {model.built.folder} have no {names[0]}", hint=f"leave {OPTIONS[names]} out")
+    return found[0]
 
 
 def _window(
@@ -200,9 +247,12 @@ def _window(
     return found.ids
 
 
-def _settings(model: EncoderDecoder, search: Search, times: TimeTokens | None) -> LabelSettings:
-    """A greedy search, of what has been heard, that leaves out what the tokens of the build say."""
-    prompt = [label for label in search.start if times is None or label != times.without]
+def _settings(
+    model: EncoderDecoder, search: Search, times: TimeTokens | None, previous: Sequence[int] = ()
+) -> LabelSettings:
+    """A greedy search, of what has been heard, that leaves out what the tokens of the build say. previous: labels in
+    front of the prompt."""
+    prompt = [*previous, *(label for label in search.start if times is None or label != times.without)]
     end = search.end if search.end >= 0 else None
     room = model.room(prompt)
     rules: list[Rule] = []

@@ -64,6 +64,13 @@ def features(folder: Path, samples: np.ndarray, **asked: Any) -> Any:
     return front_end(samples, sampling_rate=16_000, return_tensors="pt", **asked)
 
 
+class Still:
+    """A generator of no chance."""
+
+    def gumbel(self, *, size: int) -> np.ndarray:
+        return np.zeros(size)
+
+
 @pytest.mark.parametrize(
     ("asked", "options"),
     [
@@ -89,16 +96,41 @@ def test_the_text_is_theirs(
     assert found["text"] == names.decode([token for token in want if token < 50_257], skip_special_tokens=True).strip()
 
 
+@pytest.mark.parametrize(
+    ("asked", "options", "windows"),
+    [
+        ({}, [], 4),
+        ({"condition_on_prev_tokens": True}, ["--previous"], 4),
+        (
+            {"condition_on_prev_tokens": True, "temperature": (0.0, 0.4, 0.8), "logprob_threshold": -4.06,
+             "compression_ratio_threshold": 0.9},
+            ["--previous", "--temperature=0", "--temperature=0.4", "--temperature=0.8", "--likelihood-limit=-4.06",
+             "--repetition-limit=0.9"],
+            4,
+        ),
+        (
+            {"temperature": (0.0,), "logprob_threshold": -4.0, "compression_ratio_threshold": 9.0,
+             "no_speech_threshold": 1.2e-5},
+            ["--likelihood-limit=-4", "--no-speech-limit=1.2e-5"],
+            3,
+        ),
+    ],
+    ids=["alone", "behind the text before", "at several temperatures", "without those in which nobody speaks"],
+)  # fmt: skip
 def test_windows_of_a_long_recording_are_theirs(
-    checkpoint: tuple[Any, Path], built: Path, tmp_path: Path, capsys: Any
-) -> None:
+    checkpoint: tuple[Any, Path], built: Path, asked: dict[str, Any], options: list[str], windows: int, tmp_path: Path,
+    capsys: Any, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """What is drawn at a temperature is the likeliest in both: chance is not theirs."""
+    monkeypatch.setattr(torch, "multinomial", lambda scores, **_: scores.argmax(-1, keepdim=True))
+    monkeypatch.setattr(np.random, "default_rng", lambda _: Still())
     model, folder = checkpoint
     audio, samples = recording(tmp_path, 7)
     given = features(folder, samples, truncation=False, padding="longest", return_attention_mask=True)
-    told = {"language": "en", "task": "transcribe", "return_timestamps": True, "return_segments": True}
-    want = model.generate(**given, **told)["segments"][0]
-    parts = heard(built, audio, capsys, "--timestamps")["segments"]
-    assert len(parts) > 3
+    told = {"language": "en", "task": "transcribe", "return_timestamps": True, "return_segments": True, "top_k": 0}
+    want = model.generate(**given, **told, **asked)["segments"][0]
+    parts = heard(built, audio, capsys, "--timestamps", *options)["segments"]
+    assert len(parts) >= windows
     places = [(float(part["start"]), float(part["end"])) for part in want]
     np.testing.assert_allclose([(part["start"], part["end"]) for part in parts], places, atol=1e-4)
     texts = [[token for token in part["tokens"].tolist() if token < 50_257] for part in want]

@@ -34,7 +34,7 @@ def save(folder: Path, seed: int = 0) -> Any:
         decoder_start_token_id=50258, eos_token_id=50257, pad_token_id=50257, is_multilingual=True, max_length=24,
         lang_to_id={"<|en|>": 50259, "<|de|>": 50260}, task_to_id={"translate": 50358, "transcribe": 50359},
         no_timestamps_token_id=50363, suppress_tokens=LEFT_OUT, begin_suppress_tokens=[220, 50257],
-        max_initial_timestamp_index=50,
+        max_initial_timestamp_index=50, prev_sot_token_id=50361,
     )  # fmt: skip
     model.save_pretrained(folder)
     tokenizer().save_pretrained(folder)
