@@ -149,7 +149,8 @@ def summary(result: BuildResult) -> list[str]:
         lines.append(f"  names in {manifest['weights']['file']} have `{part}`, which was left out")
     if unused := manifest["weights"].get("unused"):
         lines.append(f"  for training alone, so in no artifact: {listing(unused)}")
-    tables = {p["rows_of"] for f in manifest["functions"].values() for p in f["inputs"] if "rows_of" in p}
+    ports = [port for function in manifest["functions"].values() for port in function["inputs"]]
+    tables = {port[key] for port in ports for key in ("rows_of", "row_of") if key in port}
     lines += [f"  the app looks up rows of {result.folder / table} (docs/manifest.md)" for table in sorted(tables)]
     lines += placed(result.folder) + held_to_rules(result.folder)
     missing = {name: entry["missing"] for name, entry in manifest["beside"].items() if "missing" in entry}

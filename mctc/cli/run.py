@@ -79,9 +79,10 @@ def run(built: Path, inputs: tuple[str, ...], form: str | None, as_json: bool, *
     execute what was built itself: a Core ML program in numpy, .onnx files in onnxruntime, an .aimodel in the Core AI
     runtime, modules in torch.
 
-    A build with an attention decoder takes recordings of at most one utterance, with `--timestamps` of any length. What
-    it starts from and ends with is what its spec says, or `--start` and `--end`: numbers of tokens, or names such as
-    `<|de|>`. Where the decoder takes rows of a table and not ids, `--table` names it.
+    A build with an attention decoder takes recordings of at most one utterance, with `--timestamps` of any length; one
+    that takes frames among its labels cuts a long recording where it is quiet. What it starts from and ends with is
+    what its spec says, or `--start` and `--end`: numbers, names such as `<|de|>`, or texts of tokens. Where the decoder
+    takes rows of a table and not ids, `--table` names it.
     """
     if as_json and form not in (None, "json"):
         raise UsageError(f"--json and --format {form} exclude each other")

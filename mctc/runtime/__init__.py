@@ -3,5 +3,7 @@
 built (a folder as its manifest describes it) · step (one function with its state) · encoder (frames in, encoded frames
 out, in order) · transducer (predictor and joiner as searches want them) · searched (a build and the search that fits
 it) · speech (a recording from end to end) ·
+encoder_decoder (an attention decoder), by hearing (the functions over time), label_inputs (what its inputs are given),
+decoding (what is asked of it) and heading (what a text says of itself) · utterance (a recording through it) ·
 arrays (npy and npz through any package) · ladder and rungs (what `mctc verify` checks) · trace (what `mctc why` tells).
 """

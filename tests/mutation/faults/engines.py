@@ -153,8 +153,8 @@ FAULTS = (
         name="looked-up-row-off-by-one",
         file="mctc/build/tables.py",
         what="the table that an app looks rows up in begins with the second row",
-        old="weights.deployed(program.parameters[name])[:ids]",
-        new="weights.deployed(program.parameters[name])[1:][:ids]",
+        old="table[:ids].astype(np.float16)",
+        new="table[1:][:ids].astype(np.float16)",
         caught_by="tests/build/test_tables.py::test_the_table_has_a_row_for_every_id_and_is_not_in_the_package",
     ),
     Fault(
