@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from subprocess import CalledProcessError
 
 from corpus.fetch import fetch
 from corpus.inputs import Inputs, unpacked
@@ -51,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
         root = unpacked(given.inputs, given.folder / "inputs") if given.inputs else None
         make_corpus(Inputs(root), given.folder, settings, given.processes)
         print(summary(given.folder))
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, CalledProcessError) as error:
         sys.exit(f"corpus: {error}")
 
 

@@ -46,7 +46,7 @@ def fetch(archive: Path, installed: bool) -> None:
             shutil.copy(path, target)
         (taken / SENTENCES).write_text("\n".join(sentences(root)) + "\n", encoding="utf-8")
         part = archive.with_name(archive.name + ".part")
-        with tarfile.open(part, "w:xz") as packed:
+        with tarfile.open(part, "w:xz", preset=4) as packed:
             packed.add(taken, ".")
         part.rename(archive)
 
@@ -67,10 +67,10 @@ def _downloaded(work: Path) -> Path:
         raise RuntimeError("fetch needs apt-get and dpkg-deb: Debian, Ubuntu, or a container of theirs")
     root, packages = work / "root", work / "packages"
     packages.mkdir()
-    for package in (*PACKAGES, *_libraries_of(PACKAGES)):
-        done = subprocess.run(["apt-get", "download", package], cwd=packages, capture_output=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"apt-get has no {package}; `apt-get update` renews what it knows")
+    command = ["apt-get", "download", *PACKAGES, *_libraries_of(PACKAGES)]
+    done = subprocess.run(command, cwd=packages, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{done.stderr.strip()[-400:]}\n`apt-get update` renews what apt-get knows")
     for each in sorted(packages.glob("*.deb")):
         subprocess.run(["dpkg-deb", "-x", each, root], check=True)
     return root
