@@ -29,7 +29,7 @@ def averaged(run: Path, average: str) -> dict[str, Tensor]:
 
 def _mean(values: list[Tensor]) -> Tensor:
     last = values[-1]
-    return torch.stack(values).double().mean(0).to(last.dtype) if last.is_floating_point() else last
+    return torch.stack(values).mean(0) if last.is_floating_point() else last
 
 
 @click.command(help=__doc__)

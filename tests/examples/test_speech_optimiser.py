@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-
 import pytest
 import torch
 from torch import nn
 
 from speech.config import Optimizer, Quantize
 from speech.optimiser import Average, adamw, rate_of
-from tests.conftest import ROOT
 
 CONFIG = Optimizer(peak_rate=1.0, floor=0.1, warm_up=10)
-RUNTIME = {"atomic", "audio", "decode", "diagnostics", "score", "tokens"}
 
 
 def test_the_rate_warms_up_falls_and_begins_again_with_quantised_weights() -> None:
@@ -48,13 +44,3 @@ def test_the_average_follows_the_weights_quickly_at_first() -> None:
         model.weight.fill_(2.0)
     average.update(model, 100_000)
     assert average.values["weight"].item() == pytest.approx(1.001, abs=1e-3)
-
-
-def test_the_recipe_imports_what_runs_a_model_and_nothing_of_the_compiler() -> None:
-    for path in (ROOT / "examples/speech").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            names += [each.name for each in node.names] if isinstance(node, ast.Import) else []
-            parts = {name.split(".")[1] for name in names if name.startswith("mctc.")}
-            assert parts <= RUNTIME, path.name
-            assert "mctc" not in names, path.name
