@@ -1,4 +1,4 @@
-"""Which texts are spoken: sentences, pairs of them, fragments, single words, what a telephone says."""
+"""Which texts are spoken: sentences, several of them, fragments, single words, what a telephone says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from corpus.words import words
 
 LEAST_SHARED = 4  # words of a held-out text that is looked for inside of others; shorter ones are parts of speech
 FRAGMENT_WORDS = (1, 6)
-SHARES = {"sentence": 0.6, "pair": 0.08, "fragment": 0.13, "word": 0.05, "phone": 0.1, "prompt": 0.04}
+SHARES = {"sentence": 0.56, "several": 0.14, "fragment": 0.12, "word": 0.04, "phone": 0.1, "prompt": 0.04}
+MOST_SENTENCES, MOST_WORDS = 4, 40  # of several sentences: 20 s
 TRIES = 50
 
 
@@ -52,7 +53,7 @@ class Source:
     only_sentences: bool = False
 
     def drawn(self, at: int, rng: np.random.Generator) -> tuple[str, ...]:
-        """One or two sentences, with their marks, that no test has. at: which sentence it is when it is one."""
+        """Sentences, with their marks, that no test has. at: which sentence it is when it is one."""
         for attempt in range(TRIES):
             form = str(rng.choice(list(SHARES), p=list(SHARES.values())))
             found = self._of(form, at + attempt, rng)
@@ -62,8 +63,9 @@ class Source:
 
     def _of(self, form: str, at: int, rng: np.random.Generator) -> tuple[str, ...]:
         sentence = self.sentences[at % len(self.sentences)]
-        if form == "pair":
-            return sentence, self.sentences[int(rng.integers(len(self.sentences)))]
+        if form == "several":
+            more = rng.integers(len(self.sentences), size=int(rng.integers(1, MOST_SENTENCES)))
+            return _short((sentence, *(self.sentences[int(each)] for each in more)))
         if form == "sentence" or self.only_sentences:
             return (sentence,)
         if form == "phone":
@@ -74,3 +76,9 @@ class Source:
         count = 1 if form == "word" else int(rng.integers(FRAGMENT_WORDS[0], FRAGMENT_WORDS[1] + 1))
         first = int(rng.integers(max(1, len(known) - count + 1)))
         return (" ".join(known[first : first + count]).strip(", ") + ".",)
+
+
+def _short(sentences: tuple[str, ...]) -> tuple[str, ...]:
+    """The first ones, of MOST_WORDS words at most, but one at least."""
+    lengths = np.cumsum([len(sentence.split()) for sentence in sentences])
+    return sentences[: max(1, int(np.searchsorted(lengths, MOST_WORDS, side="right")))]

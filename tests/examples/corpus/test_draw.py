@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from corpus.draw import Held, Source
+from corpus.draw import MOST_WORDS, Held, Source
 from corpus.words import words
 
 SENTENCES = [
@@ -33,7 +33,8 @@ def test_no_drawn_text_is_held() -> None:
     rng = np.random.default_rng(0)
     texts = [source.drawn(at, rng) for at in range(2000)]
     assert not any(held.has(words(part)) for parts in texts for part in (*parts, " ".join(parts)))
-    assert {len(parts) for parts in texts} == {1, 2}
+    assert {len(parts) for parts in texts} == {1, 2, 3, 4}
+    assert max(len(words(" ".join(parts)).split()) for parts in texts) <= MOST_WORDS
     assert ("call the pound key.",) in texts
 
 

@@ -136,7 +136,14 @@ def test_ten_sentences_are_said_and_their_words_end_in_order(spoken: Path) -> No
     assert len(texts) == 10
     for name in ("train", "dev", "test-espeak"):
         for utterance in read_nemo(spoken / f"{name}.jsonl"):
-            assert utterance.text in texts or utterance.text in {f"{one} {two}" for one in texts for two in texts}
+            assert utterance.text in texts or (name == "train" and _rest(utterance.text, texts) == "")
             ends = [word.end for word in utterance.words]
             assert ends == sorted(ends)
             assert 0.1 < ends[0] < ends[-1] <= (utterance.duration or 0) - 0.09
+
+
+def _rest(text: str, known: set[str]) -> str:
+    """What is left of a text without the known ones at its beginning."""
+    while begun := next((each for each in known if text.startswith(each)), None):
+        text = text[len(begun) :].lstrip()
+    return text
