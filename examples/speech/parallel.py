@@ -58,7 +58,8 @@ def spread(model: nn.Module, strategy: str, here: Processes) -> nn.Module:
     """The model as all processes train it: sharded for `fsdp`, by layers and as a whole, else replicated."""
     if strategy == "fsdp":
         mesh = init_device_mesh(here.device.type, (here.world,))
-        layers = [layer for each in list(model.modules()) if isinstance(each, nn.ModuleList) for layer in each]
+        inner_first = reversed(list(model.modules()))
+        layers = [layer for each in inner_first if isinstance(each, nn.ModuleList) for layer in each]
         for module in (*layers, model):
             fully_shard(module, mesh=mesh)
         return model
