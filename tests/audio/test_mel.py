@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mctc.audio import MelConfig, StreamingMel, log_mel
 from mctc.audio.filterbank import mel_filters
+from mctc.audio.front_end import existing_frames
 
 
 def sound(samples: int, seed: int = 0) -> NDArray[np.float32]:
@@ -182,3 +183,26 @@ class TestOfWholeRecordings:
     def test_a_stream_refuses_them(self) -> None:
         with pytest.raises(ValueError, match="whole recording"):
             StreamingMel(self.WHISPER)
+
+
+GROUPS = MelConfig(bins=80, partial=False, shortest=8000, every=100, zeros=4)
+
+
+@pytest.mark.parametrize(
+    ("samples", "frames"), [(0, 0), (1, 50), (8000, 50), (16_000, 104), (16_159, 104), (40_100, 258)]
+)
+def test_groups_of_frames_are_followed_by_zeros_and_short_recordings_by_silence(samples: int, frames: int) -> None:
+    found = log_mel(sound(samples), GROUPS)
+    assert len(found) == frames == existing_frames(samples, GROUPS)
+    zeros = np.arange(len(found)) % 104 >= 100
+    assert not found[zeros].any()
+    plain = log_mel(np.pad(sound(samples), (0, max(0, 8000 - samples))), MelConfig(bins=80, partial=False))
+    np.testing.assert_array_equal(found[~zeros][: len(plain)], plain[: len(found)])
+
+
+def test_groups_of_frames_have_a_rate_of_their_own() -> None:
+    assert (GROUPS.rate, GROUPS.samples(208)) == (104, 32_000)
+    with pytest.raises(ValueError, match="every must say behind how many frames"):
+        MelConfig(zeros=4)
+    with pytest.raises(ValueError, match="need the whole recording"):
+        StreamingMel(GROUPS)

@@ -241,6 +241,7 @@ def test_a_spec_without_a_chunk_asks_for_one(spec: Path, tmp_path: Path) -> None
     ("setting", "words"),
     [
         ("decades = 8", "needs the whole recording"),
+        ("shortest = 500 ms", "needs the whole recording"),
         ('normalise = "recording"', "needs the whole recording"),
         ("fft = 200", "window must not be longer"),
         ('scale = "bark"', "scale must be 'slaney' or 'htk'"),
