@@ -1,0 +1,34 @@
+"""What the corpus is made of, as it was fetched."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+from corpus.inputs import SENTENCES, Inputs, unpacked
+
+
+def test_an_archive_is_unpacked_whole_and_once(tmp_path: Path) -> None:
+    (tmp_path / SENTENCES).write_text("a boat.\nthe sea.\n")
+    with tarfile.open(tmp_path / "inputs.tar.xz", "w:xz") as packed:
+        packed.add(tmp_path / SENTENCES, SENTENCES)
+    left = tmp_path / "inputs.part"
+    left.mkdir()
+    (left / "half").touch()
+    root = unpacked(tmp_path / "inputs.tar.xz", tmp_path / "inputs")
+    assert [path.name for path in root.iterdir()] == [SENTENCES]
+    assert Inputs(root).sentences(1, 0) == ["a boat.", "the sea."]
+    (tmp_path / "inputs.tar.xz").unlink()
+    assert unpacked(tmp_path / "inputs.tar.xz", tmp_path / "inputs") == root
+
+
+def test_what_was_not_fetched_does_not_speak(tmp_path: Path) -> None:
+    inputs = Inputs(tmp_path)
+    assert inputs.engines() == {}
+    assert inputs.prompts() == []
+    (tmp_path / "espeak").mkdir()
+    assert [*inputs.engines()] == ["espeak"]
+
+
+def test_a_grammar_speaks_of_as_much_as_asked() -> None:
+    assert len(set(Inputs(None).sentences(1, 12))) == 12
