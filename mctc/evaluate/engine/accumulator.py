@@ -121,7 +121,7 @@ def fixed(values: Array) -> Array:
 def half_away_of_steps(sums: Array) -> Array:
     """fp16 numbers, in float32, of whole numbers of 2^-16 whose magnitudes are below 2^53."""
     if sums.dtype == np.float32:
-        return half_away(sums / np.float32(SCALE))
+        return half_away((sums + np.float32(0)) / np.float32(SCALE))  # no -0
     return half_away(cut(sums.astype(np.float64) / SCALE))
 
 

@@ -113,6 +113,13 @@ def test_a_tally_tells_the_largest_sum_and_what_was_dropped() -> None:
     assert (tally.infinite, tally.ordered) == (1, 1)
 
 
+@pytest.mark.parametrize("entries", [[1.0], [0.5]])
+def test_no_sum_is_a_negative_zero(entries: list[float]) -> None:
+    left = halves(np.array([[entries]]))
+    for value in (-0.0, -(2.0**-20)):
+        assert not np.signbit(products(Matrices.of(left), halves(np.array([[[value]]])))).any()
+
+
 def test_nothing_to_add_gives_the_bias() -> None:
     found = products(Matrices.of(np.zeros((1, 2, 0), np.float32)), np.zeros((1, 0, 3), np.float32), np.ones((1, 2)))
     np.testing.assert_array_equal(found, np.ones((1, 2, 3)))
