@@ -74,3 +74,21 @@ def test_every_number_of_a_saved_model_finds_its_place(case: str, dtype: str, tm
     statistics = [buffer for name, buffer in model.named_buffers() if name.rpartition(".")[2].startswith("running_")]
     theirs = torch.cat([tensor.detach().float().ravel() for tensor in (*model.parameters(), *statistics)]).numpy()
     np.testing.assert_array_equal(np.sort(ours), np.sort(theirs))
+
+
+def test_qwen3_asr_under_the_names_of_its_own_code_finds_its_place(tmp_path: Path) -> None:
+    """thinker.audio_tower, with the projector in it, thinker.model and thinker.lm_head."""
+    from safetensors.torch import save_file
+
+    parts = {"audio_tower": "thinker.audio_tower", "language_model": "thinker.model"}
+    parts |= {"multi_modal_projector.linear_": "thinker.audio_tower.proj"}
+    tensors = {}
+    for name, tensor in qwen3_asr().named_parameters():
+        old = next(part for part in parts if part in name)
+        tensors[name.removeprefix("model.").replace(old, parts[old])] = tensor.detach().clone()
+    tensors["thinker.lm_head.weight"] = tensors["thinker.model.embed_tokens.weight"].clone()
+    save_file(tensors, tmp_path / "model.safetensors")
+    program = elaborate_file(SPECS / "qwen3_asr_0_6b.mct", defines=QWEN)
+    planned = plan(program, Checkpoint(tmp_path), shipped_map("qwen3_asr_thinker"))
+    assert {row.status for row in planned.rows} == {Status.MAPPED, Status.IGNORED}
+    assert planned.recipes.keys() == program.sources.keys()
