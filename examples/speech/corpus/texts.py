@@ -35,9 +35,9 @@ def paragraphs(root: Path) -> Iterator[str]:
 
 def _cut(text: str) -> Iterator[str]:
     for part in re.split(r"\n\s*\n", text):
-        kept = BRACES.sub("", LEFT_OUT.sub(" ", part))
+        kept = re.sub(r"\s+", " ", BRACES.sub("", LEFT_OUT.sub(" ", part)))
         yield from re.findall(r'"([^"]{8,})"', kept)  # examples of WordNet
-        yield re.sub(r"\s+", " ", re.sub(r'"[^"]{8,}"', " ", kept))
+        yield re.sub(r'"[^"]{8,}"', " ", kept)
 
 
 def sentences(root: Path) -> list[str]:

@@ -14,7 +14,8 @@ Boat \Boat\, n. [OE. boot.]
       by oars. [1913 Webster]
       --Shak.
 
-   A boat: "the small vessel was a boat"; a coinage of zyxa.
+   A boat: "the small vessel was
+   a boat"; a coinage of zyxa.
 
    A small boat is a vessel.  A SMALL BOAT IS LOUD.  A boat was a boat (a vessel).
 """
