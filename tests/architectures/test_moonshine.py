@@ -104,6 +104,7 @@ def half(tables: tuple[Any, Any]) -> tuple[Any, ...]:
     return tuple(table.half().float() for table in tables)
 
 
+@pytest.mark.quick("ane")
 @pytest.mark.usefixtures("rounded")
 def test_the_encoder_is_theirs(theirs: tuple[Any, Path], encoded: dict[str, np.ndarray]) -> None:
     with torch.no_grad():
@@ -112,6 +113,7 @@ def test_the_encoder_is_theirs(theirs: tuple[Any, Path], encoded: dict[str, np.n
     assert relative_error(want, encoded["memory"][0, :, 0, : len(want)].T) <= LIMIT
 
 
+@pytest.mark.quick("ane")
 @pytest.mark.usefixtures("rounded")
 def test_logits_label_by_label_are_theirs(
     theirs: tuple[Any, Path], packages: Packages, encoded: dict[str, np.ndarray]
