@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mctc.audio.container import ContainerError, Correction, View, corrected
+from mctc.audio.container import ContainerError, Correction, View, corrected, readable
 from mctc.audio.errors import AudioError, corrupt
 
 Float32 = NDArray[np.float32]
@@ -82,8 +82,6 @@ def opened(path: Path) -> Iterator[Sound]:
         correction, raw = _looked_at(path, stack)
         source = str(path) if correction is None or not correction.head else View(raw, _size(raw), correction)
         sound = stack.enter_context(_read_by_soundfile(path, source))
-        if sound.format == "RAW" and sound.subtype == "ULAW":  # libsndfile's guess for any file called .au or .snd
-            raise _unreadable(path, "it has no header")
         samples = int(sound.frames)
         if samples > _UNKNOWN:
             with _read_by_soundfile(path, source) as again:
@@ -106,6 +104,8 @@ def _looked_at(path: Path, stack: ExitStack) -> tuple[Correction | None, IO[byte
     try:
         raw = stack.enter_context(path.open("rb"))
         size = _size(raw)
+        if size and not readable(raw, path.suffix):
+            raise _unreadable(path, "it begins like none")
         correction = corrected(raw, size, path.suffix) if size else None
     except OSError as error:
         raise AudioError(path, f"it can't be read ({error.strerror})", "check its permissions") from error

@@ -74,11 +74,32 @@ def test_an_au_file_is_read_to_its_end(tmp_path: Path, size: int | None) -> None
     np.testing.assert_array_equal(heard(tmp_path, "a.au", data), SOUND.astype(np.float32))
 
 
-def test_a_file_called_au_without_a_header_is_no_sound(tmp_path: Path) -> None:
-    for name in ("a.au", "a.snd"):
-        (tmp_path / name).write_bytes(b"this is some text that is no sound. " * 20)
-        with pytest.raises(AudioError, match="it has no header"):
+@pytest.mark.parametrize(
+    "start", [b"this is some text", b"ID3\4\0\0\0\0\0\0FORM\0\0\0^16SVVHDR", b"FORM\0\0\0^8SVXVHDR", b" paf"]
+)
+def test_what_begins_like_no_sound_file_is_kept_from_libsndfile(tmp_path: Path, start: bytes) -> None:
+    # It reads text called .au as mu-law, and seeks for ever in Amiga's files behind a tag.
+    for name in ("a.au", "a.snd", "a.wav", "a"):
+        (tmp_path / name).write_bytes(start.ljust(400))
+        with pytest.raises(AudioError, match="it begins like none"):
             load_audio(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "kind", [("", "NIST", "PCM_16"), ("", "VOC", "PCM_16"), ("", "W64", "PCM_16"), ("", "FLAC", "PCM_16")]
+)
+def test_files_are_known_by_how_they_begin_and_not_by_their_names(tmp_path: Path, kind: tuple[str, str, str]) -> None:
+    data = coded.coded(kind, SOUND[:, None], RATE)
+    assert data is not None
+    np.testing.assert_array_equal(heard(tmp_path, "a", data), SOUND.astype(np.float32))
+
+
+def test_a_flac_file_behind_a_tag_is_read(tmp_path: Path) -> None:
+    data = coded.coded(("flac", "FLAC", "PCM_16"), SOUND[:, None], RATE)
+    assert data is not None
+    np.testing.assert_array_equal(
+        heard(tmp_path, "a", b"ID3\4\0\0\0\0\0\x0a" + bytes(10) + data), SOUND.astype(np.float32)
+    )
 
 
 @pytest.mark.parametrize("size", [None, -1, 1 << 40])

@@ -2,7 +2,9 @@
 
 A program that writes to a pipe can't go back to its header, so sizes of 0 and of all ones mean "to the end"; the frames
 of an MP3 are estimated from its first one where no header counts them; a WAV file of packed blocks says how much of the
-last one is sound. `corrected` finds such a header, `view` is the file with another head in its place.
+last one is sound. `corrected` finds such a header, `view` is the file with another head in its place. `readable` keeps
+from libsndfile what begins like none of the formats that speech comes in: in some rarer ones it never ends, or takes any
+bytes for sound.
 
 riff: WAV, RF64 · au, caf: Sun's and Apple's · mp3, ogg.
 """
@@ -16,7 +18,7 @@ from mctc.audio.container import au, caf, mp3, ogg, riff
 from mctc.audio.container.correction import ContainerError, Correction
 from mctc.audio.container.view import View
 
-__all__ = ["ContainerError", "Correction", "View", "corrected"]
+__all__ = ["ContainerError", "Correction", "View", "corrected", "readable"]
 
 Begins = Callable[[bytes], bool]
 Told = Callable[[IO[bytes], int], Correction | None]
@@ -24,6 +26,33 @@ KINDS: tuple[tuple[Begins, Told], ...] = (
     *((riff.begins, riff.corrected), (au.begins, au.corrected)),
     *((caf.begins, caf.corrected), (ogg.begins, ogg.corrected)),
 )
+
+STARTS = (
+    b"RIFF",
+    b"RIFX",
+    b"RF64",
+    b"BW64",
+    b"riff",
+    b".snd",
+    b"dns.",
+    b"caff",
+    b"fLaC",
+    b"OggS",
+    b"NIST_1A",
+    b"Creative Voice",
+)
+"""How files begin: WAV and its forms of 64 bits, AU, CAF, FLAC, Ogg, NIST's SPHERE, and VOC; AIFF by its two names."""
+BARE = (".gsm", ".vox")
+"""Files of telephones, which have no header, by their names."""
+
+
+def readable(file: IO[bytes], suffix: str = "") -> bool:
+    """Whether a file begins as a sound file. suffix: of its name."""
+    file.seek(0)
+    start = file.read(14)
+    if start.startswith(STARTS) or (start[:4], start[8:12]) in ((b"FORM", b"AIFF"), (b"FORM", b"AIFC")):
+        return True
+    return suffix.lower() in (*BARE, ".mp3") or mp3.begins(file) or mp3.behind_tags(file)[1] == b"fLaC"
 
 
 def corrected(file: IO[bytes], size: int, suffix: str = "") -> Correction | None:

@@ -60,13 +60,12 @@ def frame(header: bytes) -> Frame | None:
 
 def begins(file: IO[bytes]) -> bool:
     """Whether a frame is the first thing in the file, or behind its tags."""
-    file.seek(_behind_tags(file))
-    return frame(file.read(4)) is not None
+    return frame(behind_tags(file)[1]) is not None
 
 
 def corrected(file: IO[bytes], size: int) -> Correction | None:
     """A file whose frames nothing counts, or of which more are there, begins with a frame that counts them."""
-    first = _next(file, _behind_tags(file), None)
+    first = _next(file, behind_tags(file)[0], None)
     if first is None:
         return None
     begin, leading = first
@@ -131,12 +130,12 @@ def _next(file: IO[bytes], at: int, like: Frame | None) -> tuple[int, Frame] | N
     return None
 
 
-def _behind_tags(file: IO[bytes]) -> int:
-    """The first byte behind the ID3v2 tags at the start, whose lengths have seven bits a byte."""
+def behind_tags(file: IO[bytes]) -> tuple[int, bytes]:
+    """The place behind the ID3v2 tags at the start, whose lengths have seven bits a byte, and the four bytes there."""
     at = 0
     while True:
         file.seek(at)
         tag = file.read(TAG)
         if len(tag) < TAG or tag[:3] != b"ID3":
-            return at
+            return at, tag[:4]
         at += TAG + sum((byte & 0x7F) << 7 * place for place, byte in enumerate(reversed(tag[6:10])))
