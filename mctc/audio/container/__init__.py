@@ -3,8 +3,8 @@
 A program that writes to a pipe can't go back to its header, so sizes of 0 and of all ones mean "to the end"; the frames
 of an MP3 are estimated from its first one where no header counts them; a WAV file of packed blocks says how much of the
 last one is sound. `corrected` finds such a header, `view` is the file with another head in its place. `readable` keeps
-from libsndfile what begins like none of the formats that speech comes in: in some rarer ones it never ends, or takes any
-bytes for sound.
+from libsndfile what begins like none of the formats that speech comes in: in some rarer ones it never ends, or takes
+any bytes for sound.
 
 riff: WAV, RF64 · au, caf: Sun's and Apple's · mp3, ogg.
 """
