@@ -64,7 +64,8 @@ class Source:
     def _of(self, form: str, at: int, rng: np.random.Generator) -> tuple[str, ...]:
         sentence = self.sentences[at % len(self.sentences)]
         if form == "several":
-            more = rng.integers(len(self.sentences), size=int(rng.integers(1, MOST_SENTENCES)))
+            most = 2 if self.only_sentences else MOST_SENTENCES  # little speech is to be of many voices
+            more = rng.integers(len(self.sentences), size=int(rng.integers(1, most)))
             return _short((sentence, *(self.sentences[int(each)] for each in more)))
         if form == "sentence" or self.only_sentences:
             return (sentence,)
