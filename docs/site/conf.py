@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from docs.site.codes import link_codes
 from docs.site.glossary import link_terms
 from docs.site.lexer import spec_lexer
 from docs.site.navigation import give_sidebar
@@ -25,9 +26,10 @@ smartquotes = False  # an option is written with two hyphens
 
 
 def setup(app: Any) -> None:
-    """Registers what mctc adds to Sphinx: colours, words of the search, links to the glossary, the list of guides."""
+    """Registers what mctc adds to Sphinx: colours, words of the search, links in prose, the list of guides."""
     for language in ("mct", "mir"):
         app.add_lexer(language, spec_lexer())
     app.add_search_language(search_language())
+    app.connect("doctree-resolved", link_codes)
     app.connect("doctree-resolved", link_terms)
     app.connect("html-page-context", give_sidebar, priority=400)  # before the theme reads the list

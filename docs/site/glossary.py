@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from docs.site.doctree import link_prose
 from docs.site.markdown import anchor, headings, prose
 
 GLOSSARY = Path(__file__).resolve().parent.parent / "glossary.md"
@@ -15,6 +16,7 @@ ALSO = re.compile(r"^Also: (.*)\.$", re.MULTILINE)
 VERBS = frozenset({"pass", "state", "step", "target"})
 """Terms that are linked behind an article alone, because the word is a verb too."""
 ARTICLE = r"(?:(?<=\ba )|(?<=\bthe )|(?<=\beach )|(?<=\bevery ))"
+PAGE = "glossary"
 LEVEL = 3
 """Terms are headings of this level; those above are subjects."""
 
@@ -82,41 +84,17 @@ def term_of(found: re.Match[str], anchors: dict[str, str]) -> str:
 
 def link_terms(app: Any, doctree: Any, page: str) -> None:
     """Links the first use of every term in the prose of a page to the glossary: Sphinx calls it for each page."""
-    from docutils import nodes
-
-    if page.startswith("source/"):
-        return
     matches, anchors = _index()
-    linked: set[str] = set()
-    passed = (nodes.reference, nodes.literal, nodes.literal_block, nodes.title, nodes.raw, nodes.comment)
-    for text in list(doctree.findall(nodes.Text)):
-        if any(isinstance(each, passed) for each in _above(text)):
-            continue
-        own = _own_term(text) if page == "glossary" else None
-        pieces: list[Any] = []
-        at, content = 0, str(text)
-        for found in matches.finditer(content):
-            to = term_of(found, anchors)
-            if to == own or (page != "glossary" and to in linked):
-                continue
-            linked.add(to)
-            address = f"{'' if page == 'glossary' else app.builder.get_relative_uri(page, 'glossary')}#{to}"
-            link = nodes.reference("", "", nodes.Text(found[0]), refuri=address, internal=True, classes=["term"])
-            pieces += [nodes.Text(content[at : found.start()]), link]
-            at = found.end()
-        if pieces:
-            text.parent.replace(text, [*pieces, nodes.Text(content[at:])])
+    glossary = "" if page == PAGE else app.builder.get_relative_uri(page, PAGE)
+    linked: set[tuple[str, str]] = set()
 
+    def address(found: re.Match[str], above: list[str]) -> str | None:
+        to = term_of(found, anchors)
+        use = (to, above[0] if page == PAGE and above else "")  # in the glossary, the first use in each entry
+        if use in linked or to in above:
+            return None
+        linked.add(use)
+        return f"{glossary}#{to}"
 
-def _above(node: Any) -> list[Any]:
-    found = []
-    while node.parent is not None:
-        node = node.parent
-        found.append(node)
-    return found
-
-
-def _own_term(node: Any) -> str | None:
-    """The anchor of the term whose text a node of the glossary's page is in."""
-    sections = [each for each in _above(node) if each.tagname == "section"]
-    return str(sections[0]["ids"][0]) if sections else None
+    if not page.startswith("source/"):
+        link_prose(doctree, matches, address, "term")
