@@ -119,6 +119,18 @@ def test_a_deployed_program_has_none_of_them(dropped: Made) -> None:
     assert state_dict(compiled.whole, dropped.weights, dropped.model).keys() == dropped.model.state_dict().keys()
 
 
+def test_two_draws_are_never_one(tmp_path: Path) -> None:
+    text = (
+        SPEC[: SPEC.index("        x = dropout")]
+        + "        return linear(dropout(mel, rate) - dropout(mel, rate), V)\n    }\n"
+    )
+    (tmp_path / "twice.mct").write_text(text + "    stream { chunk = 40 ms }\n}\n")
+    made = make(elaborate_file(tmp_path / "twice.mct"), tmp_path)
+    x = torch.ones(2, 8, 1, 4)
+    first, second = made.model.train().encoder(x), made.model.eval().encoder(x)
+    assert not torch.allclose(first, second)
+
+
 GROWING = """
 model grows(depth = 3, from_zero = 1) {
     dim B: batch
