@@ -55,4 +55,4 @@ def test_the_demo_shows_commands_as_one_would_type_them(root: Path, monkeypatch:
     trained = "spec/trained/mct_small_letters.safetensors"
     assert built == f"build spec/mct_small.mct -D vocab=28 --weights {trained} --tokens spec/trained/letters.txt"
     assert hear == "run build/mct_small mctc/audio/data/speech.flac"
-    assert verify == f"verify build/mct_small --weights {trained}"
+    assert verify == f"verify build/mct_small --weights {trained} --input noise --input silence"
