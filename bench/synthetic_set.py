@@ -40,6 +40,10 @@ def write(folder: Path, count: int, seed: int, most_words: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     drawn = (text for text in synthesis.sentences(DRAWN * count, seed) if len(text.split()) <= most_words)
     texts = [(text, "") for text in islice(drawn, count)]
+    if len(texts) < count:
+        sys.exit(
+            f"of {DRAWN * count} sentences only {len(texts)} are as short as {most_words} words: allow longer ones"
+        )
     entries = []
     for number, each in enumerate(synthesis.spoken(texts, seed)):
         name = f"{number:04}.flac"
