@@ -45,8 +45,13 @@ def heard(function: Any, rows: int, frames: int) -> Tensor:
 
 
 def beside(function: Any, frames: int) -> list[Tensor]:
-    """Inputs behind the first one: masks of ones."""
-    shapes = [[-(-frames // 8) if a.role is Role.TIME else 1 for a in v.type.axes] for v in function.inputs[1:]]
+    """Inputs behind the first one: masks of ones, as many as there are frames or strides of them."""
+    whole = function.inputs[0].type.axes[-1].extent
+    strides = [[a.extent for a in v.type.axes if a.role is Role.TIME] for v in function.inputs[1:]]
+    counts = [-(-frames // (whole / extents[0]).value) if extents else 1 for extents in strides]
+    shapes = [
+        [count if a.role is Role.TIME else 1 for a in v.type.axes] for v, count in zip(function.inputs[1:], counts)
+    ]
     return [torch.ones(shape) for shape in shapes]
 
 

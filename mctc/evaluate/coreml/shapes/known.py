@@ -90,8 +90,10 @@ def settled(value: Value, dtype: str) -> Value:
 
 
 def of_type(type_: TensorType) -> Value | None:
-    """The stand-in for a declared type; None where its rank isn't known."""
-    return None if type_.shape is None else stand_in(UNKNOWN if extent is None else extent for extent in type_.shape)
+    """The stand-in for a declared type; None where its rank is not known. A damaged model may say -1."""
+    if type_.shape is None:
+        return None
+    return stand_in(UNKNOWN if extent is None or extent < 0 else extent for extent in type_.shape)
 
 
 def of_constant(constant: Constant) -> Any:
