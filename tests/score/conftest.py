@@ -10,25 +10,10 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import Command, command
+from tests.said import RATE, SPEC
 
-__all__ = ["Command", "command"]
+__all__ = ["RATE", "SPEC", "Command", "command"]
 
-# Says "a" where it is loud and a space where it is less loud, frame by frame.
-SPEC = """model loud() {
-    dim B: batch
-    dim T: time @ 100 Hz
-    dim V: vocabulary = 3
-
-    component encoder(mel: f32[B, T, 80]) -> f32[B, T, V] {
-        return linear(mel, V) as head
-    }
-
-    stream { chunk = 320 ms }
-    train { objective = ctc(blank = 0) }
-    tokens { letters = " a" }
-}
-"""
-RATE = 16_000
 TEXTS = {"one": "a a a", "two": "A b, a", "three": "a a", "four": "a a a a"}
 """What the manifest says; "a a a" is heard in each."""
 COUNTS = {"said": 12, "substitutions": 1, "deletions": 1, "insertions": 1}
