@@ -1,8 +1,8 @@
 """The registry: passes, targets, ops and lint rules, from installed packages and from single files.
 
-A package declares what it brings as entry points, one for each name, in the groups `mctc.passes`, `mctc.targets`,
-`mctc.ops` and `mctc.rules` (a family of rules each). What comes with mctc is declared in the same way, in its own
-pyproject.toml, so a stranger's pass and a built-in one differ in nothing. Reading the names imports none of the modules
+What comes with mctc is listed in the `BUILT_IN` of the folder that it lies in. A package declares what it brings as
+entry points, one for each name, in the groups `mctc.passes`, `mctc.targets`, `mctc.ops` and `mctc.rules` (a family of
+rules each). A stranger's pass and a built-in one differ in nothing else. Reading the names imports none of the modules
 they point to.
 
 A single file, given as `--plugin file.py`, says in `MCTC_PLUGINS` what it brings:
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from mctc.diagnostics.errors import ExitCode, MctcError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.plugin_form import faults
+from mctc.version import __version__
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
@@ -32,6 +33,9 @@ KINDS = ("passes", "targets", "ops", "rules")
 """What a plugin can bring; the entry-point group of a kind is `mctc.` and the kind."""
 
 SINGULAR = {"passes": "pass", "targets": "target", "ops": "op", "rules": "family of rules"}
+
+LISTS = {"passes": "mctc.passes", "targets": "mctc.targets", "rules": "mctc.lint.coreml.rules"}
+"""The packages that list what is built in (`BUILT_IN`); the ops of the IR declare themselves."""
 
 EXPORTS = "MCTC_PLUGINS"
 DISTRIBUTION = "mctc"
@@ -165,16 +169,14 @@ def registry() -> Registry:
     from importlib.metadata import entry_points
 
     result = Registry()
+    for kind, package in LISTS.items():
+        for plugin in _built_in(kind, package):
+            result.add(plugin)
     declared = entry_points()  # once: it reads the metadata of every installed package
     for kind in KINDS:
-        found = sorted(declared.select(group=f"mctc.{kind}"), key=lambda entry: _package(entry) != DISTRIBUTION)
-        for entry in found:
-            result.add(_from_entry(kind, entry))
-    if not any(_package(entry) == DISTRIBUTION for entry in declared.select(group="mctc.passes")):
-        raise PluginError(
-            "mctc is not installed in this environment, so its own passes and targets can't be found",
-            hint="run `pip install .` (or `pip install -e .`) in the folder that holds its pyproject.toml",
-        )
+        for entry in declared.select(group=f"mctc.{kind}"):
+            if _package(entry) != DISTRIBUTION:  # an mctc that was installed before it had lists declares its own
+                result.add(_from_entry(kind, entry))
     return result
 
 
@@ -194,23 +196,43 @@ def _identity(package: Distribution) -> tuple[str, str]:
     return metadata["Name"], metadata["Version"]
 
 
+def _built_in(kind: str, package: str) -> Iterator[Plugin]:
+    """What mctc's own list says. Raises PluginError where the folder of the list is not installed as a package."""
+    from importlib import import_module
+
+    try:
+        listed: Mapping[str, str] = import_module(package).BUILT_IN
+    except ModuleNotFoundError as error:
+        raise PluginError(
+            "mctc is not installed in this environment, so its own passes and targets can't be found",
+            hint="run `pip install -e .` in the folder of its pyproject.toml; if it is installed elsewhere, call "
+            "`mctc`, not `python -m mctc`",
+        ) from error
+    for name, place in listed.items():
+        yield _named(kind, name, f"{package}.{place}", f"{DISTRIBUTION} {__version__}")
+
+
 def _from_entry(kind: str, entry: EntryPoint) -> Plugin:
-    origin = " ".join(_identity(entry.dist)) if entry.dist else _package(entry)
+    return _named(kind, entry.name, entry.value, " ".join(_identity(entry.dist)) if entry.dist else _package(entry))
+
+
+def _named(kind: str, name: str, place: str, origin: str) -> Plugin:
+    """The plugin at 'module:attribute', which is imported when it is loaded."""
 
     def load() -> Any:
+        from importlib.metadata import EntryPoint
+
         try:
-            loaded = entry.load()
+            loaded = EntryPoint(name, place, f"mctc.{kind}").load()
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # whatever a stranger's module raises on import, SystemExit too
-            # Only where this copy of mctc lies apart from its passes can one of its own be missing.
-            missing = isinstance(error, ModuleNotFoundError) and _package(entry) == DISTRIBUTION
-            raise _broken(f"{kind} `{entry.name}` of {origin}", entry.value, error, built_in=missing) from error
-        _check_name(kind, loaded, entry.name, f"{origin} ({entry.value})")
-        _check_form(kind, loaded, entry.name, origin)
+            raise _broken(f"{kind} `{name}` of {origin}", place, error) from error
+        _check_name(kind, loaded, name, f"{origin} ({place})")
+        _check_form(kind, loaded, name, origin)
         return loaded
 
-    return Plugin(kind, entry.name, origin, load, entry.value.partition(":")[0].partition(".")[0])
+    return Plugin(kind, name, origin, load, place.partition(":")[0].partition(".")[0])
 
 
 def _check_form(kind: str, loaded: Any, name: str, origin: str) -> None:
@@ -227,14 +249,10 @@ def _check_name(kind: str, loaded: Any, name: str, place: str) -> None:
         )
 
 
-def _broken(what: str, place: str, error: BaseException, *, built_in: bool = False) -> PluginError:
-    own = (
-        "this is mctc's source folder, and mctc is installed elsewhere: call `mctc`, not `python -m mctc`, "
-        "or install with `pip install -e .`"
-    )
+def _broken(what: str, place: str, error: BaseException) -> PluginError:
     return PluginError(
         f"{what} can't be imported from {place}: {type(error).__name__}: {error}",
-        hint=own if built_in else "mend or uninstall that plugin; MCTC_TRACEBACK=1 shows where it fails",
+        hint="mend or uninstall that plugin; MCTC_TRACEBACK=1 shows where it fails",
     )
 
 

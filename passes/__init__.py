@@ -1,4 +1,34 @@
-"""The built-in rewrite passes: one small file each, imported as `mctc.passes`, found through the entry points.
+"""The built-in rewrite passes: one small file each, imported as `mctc.passes`, and the list by which they are found.
 
 A pass says what it matches, what it builds and what it promises; `mctc passes` lists them in pipeline order.
 """
+
+BUILT_IN = {
+    "activation-forms": "activation_forms:ActivationForms",
+    "annotate-quantization": "annotate_quantization:AnnotateQuantization",
+    "channels-first": "channels_first:ChannelsFirst",
+    "common-subexpressions": "common_subexpressions:CommonSubexpressions",
+    "dead-code": "dead_code:DeadCode",
+    "deploy-common-subexpressions": "common_subexpressions:DeployCommonSubexpressions",
+    "deploy-dead-code": "dead_code:DeployDeadCode",
+    "drop-unread-frames": "drop_unread_frames:DropUnreadFrames",
+    "factor-numbers": "factor_numbers:FactorNumbers",
+    "fold-batch-norm": "fold_batch_norm:FoldBatchNorm",
+    "fold-constants": "fold_constants:FoldConstants",
+    "fold-deploy-constants": "fold_constants:FoldDeployConstants",
+    "fold-state-reshapes": "fold_state_reshapes:FoldStateReshapes",
+    "legalise": "legalise:Legalise",
+    "linear-to-conv": "linear_to_conv:LinearToConv",
+    "lower-attention": "lower_attention:LowerAttention",
+    "lower-embedding": "lower_embedding:LowerEmbedding",
+    "lower-rnn": "lower_rnn:LowerRnn",
+    "lower-selective-scan": "lower_selective_scan:LowerSelectiveScan",
+    "number-inputs": "number_inputs:NumberInputs",
+    "pack-states": "pack_states:PackStates",
+    "pad-vocabulary": "pad_vocabulary:PadVocabulary",
+    "regroup-once": "regroup_once:RegroupOnce",
+    "round-numbers": "round_numbers:RoundNumbers",
+    "split-dimensions": "split_dimensions:SplitDimensions",
+    "split-kernels": "split_kernels:SplitKernels",
+}
+"""The class of each pass by its name: `module:Class`, the module being of this folder."""

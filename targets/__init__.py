@@ -1,1 +1,9 @@
-"""The built-in targets: one folder an emitter, imported as `mctc.targets`, found through the entry points."""
+"""The built-in targets: one folder an emitter, imported as `mctc.targets`, and the list by which they are found."""
+
+BUILT_IN = {
+    "ane": "ane.target:AneTarget",
+    "coreai": "coreai.target:CoreAiTarget",
+    "onnx": "onnx.target:OnnxTarget",
+    "torch": "torch.target:TorchTarget",
+}
+"""The class of each target by its name: `module:Class`, the module being of this folder."""

@@ -6,11 +6,11 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+import mctc.passes
 from mctc.plugins import Plugin, PluginError, Registry, registry
 from mctc.rewrite.base import Exact
 
@@ -47,15 +47,15 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
-def test_the_built_in_passes_and_targets_are_found_by_their_entry_points() -> None:
-    for kind in ("passes", "targets"):
+def test_the_built_in_passes_targets_and_rules_are_found_by_their_lists() -> None:
+    for kind in ("passes", "targets", "rules"):
         assert registry().names(kind)
         for name in registry().names(kind):
             assert registry().plugin(kind, name).origin.startswith("mctc ")
             assert registry().load(kind, name).name == name
 
 
-def test_every_pass_in_the_folder_has_its_entry_point(root: Path) -> None:
+def test_every_pass_in_the_folder_is_in_the_list(root: Path) -> None:
     declared = {
         node.name
         for file in (root / "passes").glob("*.py")
@@ -100,8 +100,23 @@ def test_a_package_that_does_not_import_is_named(site: Path, source: str, messag
         registry().load("passes", "clamp")
 
 
+def test_a_line_in_the_list_brings_a_pass_without_an_installation(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(mctc.passes.BUILT_IN, "clamp-delta", "clamp_delta:Clamp")
+    monkeypatch.setattr(mctc.passes, "__path__", [*mctc.passes.__path__, str(site)])
+    (site / "clamp_delta.py").write_text(PASS.format(cls="Clamp", name="clamp-delta"))
+    assert registry().load("passes", "clamp-delta").promise == Exact()
+    assert registry().plugin("passes", "clamp-delta").origin.startswith("mctc ")
+
+
+def test_lists_of_an_installation_before_there_were_lists_are_not_read(site: Path) -> None:
+    package(
+        site, "mctc", "[mctc.passes]\ndead-code = mctc.passes.nowhere:Nothing\nnothing = mctc.passes.nowhere:Nothing\n"
+    )
+    assert "nothing" not in registry().names("passes")
+
+
 def test_a_source_folder_without_installation_says_to_install(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata, "entry_points", lambda: metadata.EntryPoints())
+    monkeypatch.setitem(sys.modules, "mctc.passes", None)
     with pytest.raises(PluginError, match="not installed") as caught:
         registry()
     assert caught.value.hint is not None

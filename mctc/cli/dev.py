@@ -100,16 +100,16 @@ def write(root: Path, recipe: Recipe) -> None:
 
 
 def registered(text: str, heading: str, line: str) -> str:
-    """The text with a line in the list under a heading, which ends at an empty line and is in order of the alphabet.
+    """The text with a line in the list under a heading, which ends with a brace and is in order of the alphabet.
     Raises MctcError where the line begins as another does, or there is no such list."""
     before, found, after = text.partition(f"{heading}\n")
-    if not found:
+    listed, end, rest = after.partition("\n}")
+    if not end:
         raise MctcError(f"there is no list {heading}", hint="the recipe names a list that has moved")
-    listed, end, rest = after.partition("\n\n")
     lines = listed.splitlines()
-    name = line.partition(" ")[0]
-    if name in {each.partition(" ")[0] for each in lines}:
-        raise MctcError(f"{name} is in the list {heading} already", hint="choose another name")
+    name = line.partition(":")[0]
+    if name in {each.partition(":")[0] for each in lines}:
+        raise MctcError(f"{name.strip()} is in the list {heading} already", hint="choose another name")
     return before + found + "\n".join(sorted([*lines, line])) + end + rest
 
 

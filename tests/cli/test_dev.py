@@ -20,26 +20,20 @@ from mctc.ir.text import parse_program
 from mctc.rewrite.base import Context
 
 PLUGIN = """
-# The folders of the written files belong to the package too, and the target is known, as after an installation.
+# The folders and lists of the clone belong to the package, as where it is installed with -e.
 from pathlib import Path
+from runpy import run_path
 
 import mctc.lint.coreml.rules, mctc.passes, mctc.targets
-from mctc.plugins import Plugin, registry
 
 clone = Path(__file__).parent.parent
-mctc.passes.__path__.append(str(clone / "passes"))
-mctc.targets.__path__.append(str(clone / "targets"))
-mctc.lint.coreml.rules.__path__.append(str(clone / "mctc/lint/coreml/rules"))
-
-
-def load():
-    from mctc.targets.plain_text.target import PlainTextTarget
-
-    return PlainTextTarget
-
-
-registry().add(Plugin("targets", "plain-text", "a test", load))
+for package, folder in (
+    (mctc.passes, "passes"), (mctc.targets, "targets"), (mctc.lint.coreml.rules, "mctc/lint/coreml/rules")
+):
+    package.__path__.append(str(clone / folder))
+    package.BUILT_IN.update(run_path(str(clone / folder / "__init__.py"))["BUILT_IN"])
 """
+LISTS = ("passes/__init__.py", "targets/__init__.py", "mctc/lint/coreml/rules/__init__.py")
 NAMES = {"pass": "spell-silu", "rule": "wide-relu", "target": "plain-text"}
 TESTS = {"pass": "tests/passes", "rule": "tests/lint/coreml/rules", "target": "tests/targets/plain_text"}
 BODIES = {
@@ -101,7 +95,7 @@ def filled(kind: str, texts: Mapping[str, str]) -> dict[str, str]:
 def clone(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What of a clone the command reads, and the fixtures that written tests ask for."""
     shutil.copytree(root / "docs/templates", tmp_path / "docs/templates")
-    for name in ("pyproject.toml", "tests/passes/conftest.py"):
+    for name in (*LISTS, "tests/passes/conftest.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / name, tmp_path / name)
     (tmp_path / "elsewhere").mkdir()
@@ -124,8 +118,8 @@ def test_it_says_what_it_wrote_and_what_comes_next(clone: Path, capsys: pytest.C
     assert "wrote tests/passes/test_spell_silu.py" in said
     assert "python -m pytest -q tests/passes/test_spell_silu.py" in said
     assert (clone / "passes/spell_silu.py").is_file()
-    line = 'spell-silu = "mctc.passes.spell_silu:SpellSilu"\nsplit-dimensions = '
-    assert line in (clone / "pyproject.toml").read_text(encoding="utf-8")
+    line = '"spell-silu": "spell_silu:SpellSilu",\n    "split-dimensions": '
+    assert line in (clone / "passes/__init__.py").read_text(encoding="utf-8")
 
 
 def test_a_written_pass_says_where_it_is_to_be_filled_in(clone: Path) -> None:
@@ -167,22 +161,23 @@ def test_a_name_of_another_form_is_refused(clone: Path, name: str, capsys: pytes
 
 
 def test_nothing_is_written_where_a_file_or_the_name_is_there(clone: Path) -> None:
-    (clone / "passes").mkdir()
     (clone / "passes/spell_silu.py").write_text("mine")
-    listed = (clone / "pyproject.toml").read_text(encoding="utf-8")
+    listed = (clone / "passes/__init__.py").read_text(encoding="utf-8")
     with pytest.raises(MctcError, match="is there already"):
         write(clone, recipe_of(clone, "pass", "spell-silu"))
     with pytest.raises(MctcError, match="in the list"):
         write(clone, recipe_of(clone, "pass", "dead-code"))
     assert (clone / "passes/spell_silu.py").read_text() == "mine"
     assert not (clone / "passes/dead_code.py").exists()
-    assert (clone / "pyproject.toml").read_text(encoding="utf-8") == listed
+    assert (clone / "passes/__init__.py").read_text(encoding="utf-8") == listed
 
 
 def test_a_line_goes_to_its_place_in_the_list() -> None:
-    assert registered("[a]\nx = 1\nz = 3\n\n[b]\n", "[a]", "y = 2") == "[a]\nx = 1\ny = 2\nz = 3\n\n[b]\n"
+    assert registered('A = {\n    "x": 1,\n    "z": 3,\n}\n', "A = {", '    "y": 2,') == (
+        'A = {\n    "x": 1,\n    "y": 2,\n    "z": 3,\n}\n'
+    )
     with pytest.raises(MctcError, match="no list"):
-        registered("[a]\n", "[c]", "y = 2")
+        registered("A = {\n}\n", "B = {", '    "y": 2,')
 
 
 def test_without_a_clone_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:  # type: ignore[no-untyped-def]

@@ -185,9 +185,9 @@ class NetworkRule(Rule):
 
 @dataclass(frozen=True)
 class RuleFamily:
-    """Rules of one subject: what an entry point of the group `mctc.rules`, or a plugin file, brings.
+    """Rules of one subject: what a line of `BUILT_IN`, an entry point of `mctc.rules` or a plugin file brings.
 
-    name: the entry point's. title: a heading of the catalogue. rules: their codes must not be taken.
+    name: as it is listed there. title: a heading of the catalogue. rules: their codes must not be taken.
     not_decidable: codes of known rows that no file can decide, with the reason (they are listed in the catalogue).
     """
 

@@ -1,4 +1,4 @@
-"""All rules: those that come with mctc and those of plugins, found by the same entry points (`mctc.rules`)."""
+"""All rules: those that come with mctc and those of plugins, from the registry."""
 
 from __future__ import annotations
 
