@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mctc.lint.coreml.formats.words import portion
+from mctc.linter.coreml.formats.words import portion
 
 DEVICE = "m4"
 SEVERITIES = ("error", "warning", "performance", "numerics", "info")

@@ -35,10 +35,10 @@ def _of_pass(cls: Any) -> Iterator[str]:
 
 
 def _of_target(cls: Any) -> Iterator[str]:
-    from mctc.build.target import Target
+    from mctc.driver.target import Target
 
     if not _derives(cls, Target):
-        yield "must be a class derived from mctc.build.target.Target"
+        yield "must be a class derived from mctc.driver.target.Target"
         return
     if missing := sorted(getattr(cls, "__abstractmethods__", ())):
         yield f"has no {' and no '.join(f'`{name}`' for name in missing)}"
@@ -71,7 +71,7 @@ def _of_op(cls: Any) -> Iterator[str]:
 
 
 def _of_rules(loaded: Any) -> Iterator[str]:
-    from mctc.lint.coreml.rule import Rule, RuleFamily
+    from mctc.linter.coreml.rule import Rule, RuleFamily
 
     if not isinstance(loaded, RuleFamily):
         yield f"is a {type(loaded).__name__}, not a RuleFamily"

@@ -34,7 +34,7 @@ KINDS = ("passes", "targets", "ops", "rules")
 
 SINGULAR = {"passes": "pass", "targets": "target", "ops": "op", "rules": "family of rules"}
 
-LISTS = {"passes": "mctc.passes", "targets": "mctc.targets", "rules": "mctc.lint.coreml.rules"}
+LISTS = {"passes": "mctc.passes", "targets": "mctc.targets", "rules": "mctc.linter.coreml.rules"}
 """The packages that list what is built in (`BUILT_IN`); the ops of the IR declare themselves."""
 
 EXPORTS = "MCTC_PLUGINS"

@@ -7,7 +7,7 @@ from itertools import chain, count
 
 import numpy as np
 
-from mctc.build.names import STATE_OUT
+from mctc.driver.names import STATE_OUT
 from mctc.hardware.devices import find_device
 from mctc.ir.dims import Extent
 from mctc.ir.location import Origin

@@ -73,7 +73,7 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def small(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A transducer like mct_small."""
-    from mctc.build import BuildOptions, build
+    from mctc.driver import BuildOptions, build
 
     defines = {"width": 32, "depth": 2, "vocab": 30}
     folder = tmp_path_factory.mktemp("build") / "small"
@@ -84,7 +84,7 @@ def small(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def ahead(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One whose encoder looks ahead."""
-    from mctc.build import BuildOptions, build
+    from mctc.driver import BuildOptions, build
 
     folder = tmp_path_factory.mktemp("build") / "ahead"
     build(ROOT / "tests/runtime/ahead.mct", folder, BuildOptions())
@@ -94,7 +94,7 @@ def ahead(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One that does not hear."""
-    from mctc.build import BuildOptions, build
+    from mctc.driver import BuildOptions, build
 
     folder = tmp_path_factory.mktemp("build") / "bare"
     build(ROOT / "tests/runtime/bare.mct", folder, BuildOptions())

@@ -30,7 +30,7 @@ def make_said(place: Path) -> Path:
     import soundfile
     from safetensors.numpy import save_file
 
-    from mctc.build import BuildOptions, build
+    from mctc.driver import BuildOptions, build
 
     (place / "loud.mct").write_text(SPEC)
     (place / "nameless.mct").write_text(SPEC.replace('    tokens { letters = " a" }\n', ""))

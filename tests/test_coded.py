@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from mctc.build import BuildOptions, build
 from mctc.checkpoint import WeightsError
 from mctc.coded import SCALE, TABLE, CodedTensors, opened, write_coded
+from mctc.driver import BuildOptions, build
 from mctc.initializers import initialise
 from mctc.ir.text import parse_program
 

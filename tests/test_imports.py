@@ -10,41 +10,74 @@ import pytest
 
 # Which rooms of the package a room must never import, and the few files that are its doors to them.
 NEVER = {
-    "mctc/ir": ["language", "rewrite", "evaluate", "lint", "package", "cli", "plugins", "passes", "targets", "audio"],
-    "mctc/language": ["rewrite", "evaluate", "lint", "package", "cli", "passes", "targets", "audio", "decode"],
+    "mctc/ir": ["language", "rewrite", "evaluate", "linter", "package", "cli", "plugins", "passes", "targets", "audio"],
+    "mctc/language": ["rewrite", "evaluate", "linter", "package", "cli", "passes", "targets", "audio", "decode"],
     "mctc/objectives": [
         "language",
         "rewrite",
         "evaluate",
-        "lint",
+        "linter",
         "package",
         "cli",
         "plugins",
         "passes",
         "targets",
-        "build",
+        "driver",
     ],
-    "mctc/tokens": ["language", "ir", "rewrite", "evaluate", "lint", "package", "cli", "plugins", "passes", "targets"],
-    "mctc/diagnostics": ["language", "rewrite", "evaluate", "lint", "package", "cli", "plugins", "passes", "targets"],
-    "mctc/rewrite": ["language", "lint", "cli", "passes", "targets", "audio", "decode"],
+    "mctc/tokens": [
+        "language",
+        "ir",
+        "rewrite",
+        "evaluate",
+        "linter",
+        "package",
+        "cli",
+        "plugins",
+        "passes",
+        "targets",
+    ],
+    "mctc/diagnostics": ["language", "rewrite", "evaluate", "linter", "package", "cli", "plugins", "passes", "targets"],
+    "mctc/rewrite": ["language", "linter", "cli", "passes", "targets", "audio", "decode"],
     "mctc/streaming": [
         "language",
         "rewrite",
-        "lint",
+        "linter",
         "package",
         "cli",
         "plugins",
         "passes",
         "targets",
         "audio",
-        "build",
+        "driver",
     ],
-    "mctc/evaluate": ["language", "lint", "cli", "plugins", "passes", "targets", "audio", "decode"],
-    "mctc/package": ["language", "rewrite", "evaluate", "lint", "cli", "plugins", "passes", "targets", "audio"],
-    "mctc/audio": ["language", "ir", "rewrite", "evaluate", "lint", "package", "cli", "plugins", "passes", "targets"],
-    "mctc/decode": ["language", "ir", "rewrite", "evaluate", "lint", "package", "cli", "plugins", "passes", "targets"],
-    "mctc/build": ["cli", "passes", "targets"],
-    "mctc/lint": [
+    "mctc/evaluate": ["language", "linter", "cli", "plugins", "passes", "targets", "audio", "decode"],
+    "mctc/package": ["language", "rewrite", "evaluate", "linter", "cli", "plugins", "passes", "targets", "audio"],
+    "mctc/audio": [
+        "language",
+        "ir",
+        "rewrite",
+        "evaluate",
+        "linter",
+        "package",
+        "cli",
+        "plugins",
+        "passes",
+        "targets",
+    ],
+    "mctc/decode": [
+        "language",
+        "ir",
+        "rewrite",
+        "evaluate",
+        "linter",
+        "package",
+        "cli",
+        "plugins",
+        "passes",
+        "targets",
+    ],
+    "mctc/driver": ["cli", "passes", "targets"],
+    "mctc/linter": [
         "language",
         "rewrite",
         "cli",
@@ -52,18 +85,18 @@ NEVER = {
         "targets",
         "audio",
         "decode",
-        "build",
+        "driver",
         "streaming",
         "runtime",
     ],
-    "mctc/lint/mps": ["ir", "evaluate", "package", "hardware"],
+    "mctc/linter/mps": ["ir", "evaluate", "package", "hardware"],
     "mctc/hardware": [
         "ir",
         "language",
         "rewrite",
         "evaluate",
         "package",
-        "lint",
+        "linter",
         "cli",
         "plugins",
         "passes",
@@ -74,7 +107,7 @@ NEVER = {
     "targets": ["cli"],
 }
 
-SCRIPTS = ("mctc/lint/coreml/export_plan.py",)
+SCRIPTS = ("mctc/linter/coreml/export_plan.py",)
 """Run by themselves on a Mac, where mctc need not be installed."""
 
 
@@ -114,7 +147,7 @@ def test_the_check_itself_sees_relative_and_nested_imports(tmp_path: Path) -> No
     assert list(imports(file, "mctc.ir")) == [(2, "mctc.passes.fold"), (3, "mctc.targets.ane")]
 
 
-ON_A_MAC = "mctc/lint/coreml/export_plan.py"  # a script of its own, which `mctc lint --exporter` prints
+ON_A_MAC = "mctc/linter/coreml/export_plan.py"  # a script of its own, which `mctc lint --exporter` prints
 
 
 def test_only_targets_and_tests_of_torch_import_torch_or_coremltools(root: Path) -> None:

@@ -40,7 +40,7 @@ class Cube(Op):
 MCTC_PLUGINS = {{"ops": [Cube]}}
 """
 TARGET = """
-from mctc.build.target import Target
+from mctc.driver.target import Target
 
 class Text(Target):
     name = "text"

@@ -14,7 +14,7 @@ from bench.row import Row
 from bench.setting import Setting
 from mctc.evaluate.coreml import Evaluator
 from mctc.ir.op import Array
-from mctc.lint.coreml.notation import Held
+from mctc.linter.coreml.notation import Held
 from mctc.package import Block, Constant, Function, Metadata, NamedType, Operation, Package, Reference, TensorType
 
 RATIO, SECONDS, ERROR = 3.0, 20.0, 1e-4

@@ -59,7 +59,7 @@ def _small(setting: Setting) -> Row:
 
 def decisions(setting: Setting) -> list[Row]:
     """Rules and their examples, limits, costs, false alarms, networks, damaged packages."""
-    here = "tests/lint/coreml"
+    here = "tests/linter/coreml"
     return [
         _rules(),
         row_of_tests(setting, "lint rules: each fires on its example and not on the other", "all",
@@ -101,7 +101,7 @@ def placements(setting: Setting) -> list[Row]:
 
 
 def _rules() -> Row:
-    from mctc.lint.coreml.table import table
+    from mctc.linter.coreml.table import table
 
     rules = table().rules
     both = sum(bool(rule.fires and rule.silent) for rule in rules.values())

@@ -73,8 +73,8 @@ def cases(setting: Setting) -> Iterator[Case]:
 
 def prove(case: Case) -> str | None:
     """Why a case is not proven, or None where it is."""
-    from mctc.build import BuildOptions, build
     from mctc.diagnostics.errors import MctcError
+    from mctc.driver import BuildOptions, build
     from mctc.plugins import load_file
     from mctc.proof.ladder import Ladder
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bench.row import Row
 from bench.setting import Setting
-from mctc.lint.coreml.support import REFUSED
+from mctc.linter.coreml.support import REFUSED
 from mctc.package import Function, NamedType, TensorType, read_package
 
 LIMIT = 400

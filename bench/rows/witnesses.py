@@ -13,8 +13,8 @@ from bench.row import Row
 from bench.rows.drift import MINUTES, MOST, encode
 from bench.setting import Setting
 from bench.speech import long_mel
-from mctc.build.make import target_named
-from mctc.build.options import BuildOptions
+from mctc.driver.make import target_named
+from mctc.driver.options import BuildOptions
 from mctc.proof.battery import NOISE
 from mctc.proof.difference import signal_to_noise
 from mctc.proof.ladder import Ladder

@@ -60,13 +60,13 @@ def _passes() -> str:
 
 
 def _package_rules() -> str:
-    from mctc.lint.coreml.catalogue import document
+    from mctc.linter.coreml.catalogue import document
 
     return document()
 
 
 def _training_rules() -> str:
-    from mctc.lint.mps.catalogue import document
+    from mctc.linter.mps.catalogue import document
 
     return document()
 

@@ -5,9 +5,9 @@ mctc lint model.mlpackage --plugin large_tensor.py
 
 from __future__ import annotations
 
-from mctc.lint.coreml.graph import Op, elements
-from mctc.lint.coreml.rule import Effect, OpRule, RuleFamily, Severity
-from mctc.lint.coreml.target import Target
+from mctc.linter.coreml.graph import Op, elements
+from mctc.linter.coreml.rule import Effect, OpRule, RuleFamily, Severity
+from mctc.linter.coreml.target import Target
 
 LIMIT = 1 << 22
 

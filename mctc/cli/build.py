@@ -18,7 +18,7 @@ from mctc.diagnostics.errors import ExitCode
 WHERE = {"ane": "on the Neural Engine", "cpu": "on the CPU", "doubtful": "doubtful"}
 
 if TYPE_CHECKING:
-    from mctc.build import BuildResult
+    from mctc.driver import BuildResult
     from mctc.ir.program import Program
     from mctc.language.read import Spec
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction | int | None:
     if text is None:
         return None
-    from mctc.build.chunk import parse_chunk
+    from mctc.driver.chunk import parse_chunk
 
     return parse_chunk(text)
 
@@ -97,8 +97,8 @@ def build(
     from mctc.cli.process import no_cycle_search
 
     no_cycle_search()
-    from mctc.build import BuildOptions, build
-    from mctc.build.compile import check_pass_names
+    from mctc.driver import BuildOptions, build
+    from mctc.driver.compile import check_pass_names
 
     settings = BuildOptions(defines=defines, **options)
     check_pass_names(print_after, settings)
@@ -129,7 +129,7 @@ def _watch(names: tuple[str, ...], step: Step) -> Callable[[str, Program], None]
 
 def summary(result: BuildResult) -> list[str]:
     """What was built, in a few lines: sizes, operations, states, latency, and how it was proven."""
-    from mctc.build.contents import added, listing
+    from mctc.driver.contents import added, listing
 
     manifest = result.manifest
     files = [result.folder / name for name in manifest["files"]]

@@ -67,7 +67,7 @@ def _check(file: Spec, model: str | None, defines: dict[str, Any], targets: Sequ
     program, found = check_all(file, model=model, defines=defines)
     if program is None:
         return found
-    from mctc.build.check import check_program
+    from mctc.driver.check import check_program
 
     refused = [_of_file(each, file) for each in check_program(program, targets)]
     return sorted([*refused, *found], key=lambda each: not each.is_error)

@@ -41,8 +41,8 @@ def _codes_said() -> list[str]:
 
 def _titles() -> Iterator[tuple[str, str]]:
     from mctc.diagnostics.catalogue import CATALOGUE
-    from mctc.lint.coreml.table import table
-    from mctc.lint.mps.table import RULES
+    from mctc.linter.coreml.table import table
+    from mctc.linter.mps.table import RULES
 
     yield from ((entry.code, entry.title) for entry in CATALOGUE.values())
     yield from ((rule.code, rule.summary) for rule in RULES.values())
@@ -57,10 +57,10 @@ def _explanation(code: str) -> str:
     wanted = code.strip().upper()
     if wanted in CATALOGUE:
         return explain_diagnostic(wanted)
-    from mctc.lint.mps.table import RULES
+    from mctc.linter.mps.table import RULES
 
     if wanted in RULES:
-        from mctc.lint.mps.catalogue import explain as explain_mps_rule
+        from mctc.linter.mps.catalogue import explain as explain_mps_rule
 
         return explain_mps_rule(RULES[wanted])
     return _package_rule(code, [*CATALOGUE, *RULES])
@@ -70,8 +70,8 @@ def _package_rule(code: str, others: list[str]) -> str:
     """A rule for packages. They are looked up last, since plugins may bring some and all of them import numpy."""
     from mctc.diagnostics.errors import UsageError
     from mctc.diagnostics.near import did_you_mean
-    from mctc.lint.coreml.catalogue import explain as explain_rule
-    from mctc.lint.coreml.table import table
+    from mctc.linter.coreml.catalogue import explain as explain_rule
+    from mctc.linter.coreml.table import table
 
     rules = {known.upper(): rule for known, rule in table().rules.items()}  # a suffix is a small letter: ANE-CV-004b
     wanted = code.strip().upper()

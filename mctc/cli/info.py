@@ -12,7 +12,7 @@ from mctc.cli.options import PATH
 from mctc.diagnostics.errors import ExitCode, MctcError
 
 if TYPE_CHECKING:
-    from mctc.lint.coreml.report import Unchecked
+    from mctc.linter.coreml.report import Unchecked
 
 
 @click.command()
@@ -33,12 +33,12 @@ def info(paths: tuple[Path, ...], form: str, shapes: tuple[str, ...], everything
     `mctc lint` does that. Exits with 2 when a package can't be read.
     """
     from mctc.cli.terminal import color_wanted
-    from mctc.lint.coreml.formats.summary import render_summary, summaries_json
-    from mctc.lint.coreml.models import models_of
-    from mctc.lint.coreml.packages import packages_of
-    from mctc.lint.coreml.report import Unchecked
-    from mctc.lint.coreml.sizes import check_names, read_shapes
-    from mctc.lint.coreml.summary import summary_of
+    from mctc.linter.coreml.formats.summary import render_summary, summaries_json
+    from mctc.linter.coreml.models import models_of
+    from mctc.linter.coreml.packages import packages_of
+    from mctc.linter.coreml.report import Unchecked
+    from mctc.linter.coreml.sizes import check_names, read_shapes
+    from mctc.linter.coreml.summary import summary_of
     from mctc.package import ForeignModel
 
     wanted = read_shapes(shapes)

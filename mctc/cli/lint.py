@@ -10,8 +10,8 @@ import click
 from mctc.cli.options import PATH, plugin_option
 from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import UsageError
-from mctc.lint.config import FORMATS, NEVER
-from mctc.lint.selection import SEVERITIES
+from mctc.linter.config import FORMATS, NEVER
+from mctc.linter.selection import SEVERITIES
 
 
 @click.command()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mctc.diagnostics.errors import ExitCode, UsageError
-from mctc.lint.config import Settings, read_settings
-from mctc.lint.selection import Layer, layered
+from mctc.linter.config import Settings, read_settings
+from mctc.linter.selection import Layer, layered
 
 if TYPE_CHECKING:
     from mctc.diagnostics.diagnostic import Diagnostic
@@ -34,8 +34,8 @@ def lint_code(
     if statistics and form != "text":
         raise UsageError(f"--statistics has no form {form!r}", hint="leave out --format, or --statistics")
 
-    from mctc.lint.mps.check import check_files, python_files
-    from mctc.lint.mps.table import NOT_CHECKED, RULES
+    from mctc.linter.mps.check import check_files, python_files
+    from mctc.linter.mps.table import NOT_CHECKED, RULES
 
     codes = layered(settings.layers_for(training=True), RULES).codes
     files = list(python_files(paths))
@@ -50,7 +50,7 @@ def _rendered(form: str, found: list[Diagnostic], files: int, output: Path | Non
     from mctc.cli.terminal import color_wanted
 
     if form == "text":
-        from mctc.lint.mps.formats.text import render_text
+        from mctc.linter.mps.formats.text import render_text
 
         return render_text(found, files, color=output is None and color_wanted(sys.stdout))
     if form == "json":
@@ -58,24 +58,24 @@ def _rendered(form: str, found: list[Diagnostic], files: int, output: Path | Non
 
         return as_json(found)
     if form == "github":
-        from mctc.lint.mps.formats.github import render_github
+        from mctc.linter.mps.formats.github import render_github
 
         return render_github(found)
     if form == "sarif":
-        from mctc.lint.mps.formats.sarif import render_sarif
+        from mctc.linter.mps.formats.sarif import render_sarif
 
         return render_sarif(found)
     if form == "markdown":
-        from mctc.lint.mps.formats.markdown import render_markdown
+        from mctc.linter.mps.formats.markdown import render_markdown
 
         return render_markdown(found)
-    from mctc.lint.mps.formats.page import render_page
+    from mctc.linter.mps.formats.page import render_page
 
     return render_page(found)
 
 
 def _statistics(found: list[Diagnostic]) -> str:
-    from mctc.lint.mps.formats.text import statistics
+    from mctc.linter.mps.formats.text import statistics
 
     return statistics(found)
 

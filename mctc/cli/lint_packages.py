@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mctc.diagnostics.errors import ExitCode, MctcError, UsageError
-from mctc.lint.config import NEVER, Settings, read_settings
-from mctc.lint.selection import Layer, layered, read_severities
+from mctc.linter.config import NEVER, Settings, read_settings
+from mctc.linter.selection import Layer, layered, read_severities
 
 if TYPE_CHECKING:
-    from mctc.lint.coreml.report import Report, Unchecked
-    from mctc.lint.coreml.rule import Severity
-    from mctc.lint.coreml.sizes import Wanted as WantedShape
-    from mctc.lint.coreml.table import Table
+    from mctc.linter.coreml.report import Report, Unchecked
+    from mctc.linter.coreml.rule import Severity
+    from mctc.linter.coreml.sizes import Wanted as WantedShape
+    from mctc.linter.coreml.table import Table
 
 FAIL_ON = "error"
 
@@ -57,8 +57,8 @@ def lint_packages(
     **wanted: Any,
 ) -> int:
     """Checks packages and returns the exit code. Raises UsageError for a command line at fault."""
-    from mctc.lint.coreml.packages import packages_of
-    from mctc.lint.coreml.table import table
+    from mctc.linter.coreml.packages import packages_of
+    from mctc.linter.coreml.table import table
 
     layer = Layer(select, ignore, read_severities(severity))
     said = Settings((layer,), device, system, fail_on, baseline, form, left_out=exclude)
@@ -70,7 +70,7 @@ def lint_packages(
 
 def _shapes(settings: Settings, given: tuple[str, ...]) -> tuple[WantedShape, ...]:
     """The shapes of the command line over those of the file."""
-    from mctc.lint.coreml.sizes import read_shapes
+    from mctc.linter.coreml.sizes import read_shapes
 
     of_file = read_shapes(settings.shape, f"{settings.file}: shape", must_exist=False)
     said = read_shapes(given)
@@ -80,7 +80,7 @@ def _shapes(settings: Settings, given: tuple[str, ...]) -> tuple[WantedShape, ..
 
 def print_exporter() -> int:
     """Prints the script that writes a measured plan on a Mac."""
-    from mctc.lint.coreml.measured import exporter
+    from mctc.linter.coreml.measured import exporter
 
     click.echo(exporter(), nl=False)
     return ExitCode.OK
@@ -122,12 +122,12 @@ class _Job:
 
     def checked(self, package: Path) -> Iterator[Report]:
         """The reports of a package's programs; what can't be checked is told and kept."""
-        from mctc.lint.coreml.check import Choice, check_package
-        from mctc.lint.coreml.choice import choice_for
-        from mctc.lint.coreml.models import models_of
-        from mctc.lint.coreml.network.check import check_network
-        from mctc.lint.coreml.places import places_of
-        from mctc.lint.coreml.report import Unchecked
+        from mctc.linter.coreml.check import Choice, check_package
+        from mctc.linter.coreml.choice import choice_for
+        from mctc.linter.coreml.models import models_of
+        from mctc.linter.coreml.network.check import check_network
+        from mctc.linter.coreml.places import places_of
+        from mctc.linter.coreml.report import Unchecked
         from mctc.package import ForeignModel
 
         choice = choice_for(self.settings, package, self.rules)
@@ -150,13 +150,13 @@ class _Job:
 
     def check_shapes(self) -> None:
         """Raises UsageError for a shape on the command line of an input that no package has."""
-        from mctc.lint.coreml.sizes import check_names
+        from mctc.linter.coreml.sizes import check_names
 
         check_names(self.shapes, self.inputs)
 
     def components(self, package: Path) -> Mapping[str, str]:
         """What to call functions of a build; a plan and another package are compared by the package's own names."""
-        from mctc.lint.coreml.places import components_of
+        from mctc.linter.coreml.places import components_of
 
         return {} if self.wanted.diff or self.wanted.measured else components_of(package)
 
@@ -178,7 +178,7 @@ class _Job:
         elif self.wanted.statistics:
             self.print(_statistics(reports))
         elif form == "text":
-            from mctc.lint.coreml.formats.text import render_text
+            from mctc.linter.coreml.formats.text import render_text
 
             everything = self.wanted.everything
             self.print(render_text(reports, color=self.color, everything=everything, unchecked=self.unchecked))
@@ -208,7 +208,7 @@ class _Job:
     @property
     def fail_on(self) -> Severity | None:
         """The least severity that fails; None: nothing does."""
-        from mctc.lint.coreml.rule import Severity
+        from mctc.linter.coreml.rule import Severity
 
         level = self.settings.fail_on or FAIL_ON
         return None if level == NEVER else Severity(level)
@@ -226,8 +226,8 @@ class _Job:
 
     def fix(self, packages: Sequence[Path]) -> None:
         """Repairs every package in its place and tells what was done. Raises MctcError: nothing was changed then."""
-        from mctc.lint.coreml.choice import choice_for
-        from mctc.lint.coreml.fix.apply import fix_package
+        from mctc.linter.coreml.choice import choice_for
+        from mctc.linter.coreml.fix.apply import fix_package
 
         for package in packages:
             codes = choice_for(self.settings, package, self.rules).codes
@@ -239,7 +239,7 @@ class _Job:
             click.echo(f"{package}: {len(fixed.changes)} {did}{proof}", err=True)
 
     def write_baseline(self, reports: Sequence[Report]) -> bool:
-        from mctc.lint.coreml.baseline import save
+        from mctc.linter.coreml.baseline import save
 
         assert self.wanted.write_baseline is not None
         save(reports, self.wanted.write_baseline)
@@ -248,7 +248,7 @@ class _Job:
         return False
 
     def without_known(self, reports: Sequence[Report]) -> list[Report]:
-        from mctc.lint.coreml import baseline
+        from mctc.linter.coreml import baseline
 
         assert self.settings.baseline is not None
         known = baseline.read(self.settings.baseline)
@@ -262,17 +262,17 @@ class _Job:
 
     def compare(self, old: Report, new: Report) -> bool:
         """Prints what changed; whether something got worse that fails."""
-        from mctc.lint.coreml.diff import compare
-        from mctc.lint.coreml.formats.difference import diff_json, render_diff
+        from mctc.linter.coreml.diff import compare
+        from mctc.linter.coreml.formats.difference import diff_json, render_diff
 
         found = compare(old, new)
         self.print(diff_json(found) if self.settings.format == "json" else render_diff(found, color=self.color))
         return found.fails(self.fail_on)
 
     def agreement(self, report: Report, form: str) -> str:
-        from mctc.lint.coreml.agreement import agreement
-        from mctc.lint.coreml.formats.agreement import agreement_json, render_agreement
-        from mctc.lint.coreml.measured import read_plan
+        from mctc.linter.coreml.agreement import agreement
+        from mctc.linter.coreml.formats.agreement import agreement_json, render_agreement
+        from mctc.linter.coreml.measured import read_plan
 
         assert self.wanted.measured is not None
         if report.network is not None:
@@ -312,31 +312,31 @@ def _statistics(reports: Sequence[Report]) -> str:
 
 
 def _json(reports: Sequence[Report], unchecked: Sequence[Unchecked]) -> str:
-    from mctc.lint.coreml.formats.json_report import render_json
+    from mctc.linter.coreml.formats.json_report import render_json
 
     return render_json(reports, unchecked)
 
 
 def _sarif(reports: Sequence[Report], unchecked: Sequence[Unchecked]) -> str:
-    from mctc.lint.coreml.formats.sarif import render_sarif
+    from mctc.linter.coreml.formats.sarif import render_sarif
 
     return render_sarif(reports, unchecked)
 
 
 def _github(reports: Sequence[Report], unchecked: Sequence[Unchecked]) -> str:
-    from mctc.lint.coreml.formats.github import render_github
+    from mctc.linter.coreml.formats.github import render_github
 
     return render_github(reports, unchecked)
 
 
 def _markdown(reports: Sequence[Report], unchecked: Sequence[Unchecked]) -> str:
-    from mctc.lint.coreml.formats.markdown import render_markdown
+    from mctc.linter.coreml.formats.markdown import render_markdown
 
     return render_markdown(reports, unchecked)
 
 
 def _html(reports: Sequence[Report], unchecked: Sequence[Unchecked]) -> str:
-    from mctc.lint.coreml.formats.page import render_page
+    from mctc.linter.coreml.formats.page import render_page
 
     return render_page(reports, unchecked)
 

@@ -91,8 +91,8 @@ def run(built: Path, inputs: tuple[str, ...], form: str | None, as_json: bool, *
     if inputs:
         arrays = {key: options[key] for key in (*ARRAYS, "output", "precision")}
         return run_over_arrays(built, inputs, as_json=as_json or form == "json", **arrays)
-    from mctc.build.contents import blamed
     from mctc.cli.run_speech import Wanted
+    from mctc.driver.contents import blamed
     from mctc.runtime.built import open_built
 
     wanted = Wanted("json" if as_json else form or "text", options["stats"], len(given) > 1, options["output"])

@@ -50,7 +50,7 @@ def show(
         raise UsageError("--after and --before exclude each other")
     program = elaborate_file(file, model=model, defines=defines)
     if after or before:
-        from mctc.build import program_at
+        from mctc.driver import program_at
 
         program = program_at(program, after=after, before=before)
     if only is None:

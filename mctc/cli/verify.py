@@ -58,7 +58,7 @@ def verify(
     those of the other targets, for which the program is built in passing: Core ML's evaluator, torch, onnxruntime, the
     Core AI runtime. The exit code is 1 when a rung fails.
     """
-    from mctc.build.contents import blamed
+    from mctc.driver.contents import blamed
     from mctc.proof.ladder import Ladder
 
     if alone and witnesses:

@@ -30,7 +30,7 @@ def why(names: tuple[str, ...], folder: Path | None) -> None:
     NAME is an operation of the package (as its program has it), a parameter, or an instance path such as
     encoder.layers.3.mamba; - for names on standard input, one a line.
     """
-    from mctc.build.contents import blamed
+    from mctc.driver.contents import blamed
     from mctc.runtime.trace import Traces
 
     folder = folder or _only_build()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mctc.build.compile import Compiled
 from mctc.compare.storage import HALF, stored_bytes
+from mctc.driver.compile import Compiled
 from mctc.ir.program import Function
 from mctc.ir.types import Role
 from mctc.streaming.derive import StepInfo

@@ -8,14 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from mctc.build.compile import Wants, compile_program, compile_whole
-from mctc.build.contents import blamed
-from mctc.build.make import build
-from mctc.build.manifest import PROGRAM, WHOLE, read_manifest
-from mctc.build.options import BuildOptions
-from mctc.build.reading import read_json, read_program
 from mctc.compare.measured import Deployed, Measured, measured
 from mctc.compare.storage import stored_bytes
+from mctc.driver.compile import Wants, compile_program, compile_whole
+from mctc.driver.contents import blamed
+from mctc.driver.make import build
+from mctc.driver.manifest import PROGRAM, WHOLE, read_manifest
+from mctc.driver.options import BuildOptions
+from mctc.driver.reading import read_json, read_program
 from mctc.language.read import Spec
 
 PLACEMENT = "placement.json"

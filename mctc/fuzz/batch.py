@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from mctc.build.options import BuildOptions
+from mctc.driver.options import BuildOptions
 from mctc.fuzz.body import Draw
 from mctc.fuzz.broken import broken, check_broken, check_damaged, damaged
 from mctc.fuzz.builds import as_text, builds

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from mctc.build.make import build
-from mctc.build.options import BuildOptions
 from mctc.diagnostics.errors import MctcError
+from mctc.driver.make import build
+from mctc.driver.options import BuildOptions
 from mctc.fuzz.body import Draw
 from mctc.fuzz.findings import FindingError, guarded, place_of
 from mctc.fuzz.specs import specs

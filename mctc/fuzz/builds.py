@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from mctc.build.options import LAYOUTS, SCANS, STATES, BuildOptions
+from mctc.driver.options import LAYOUTS, SCANS, STATES, BuildOptions
 from mctc.fuzz.body import Draw
 
 # Passes that make a program smaller or faster and nothing else: without one, it must compute the same.

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from mctc.build.options import BuildOptions
 from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.errors import MctcError
+from mctc.driver.options import BuildOptions
 from mctc.fuzz.coverage import covered
 from mctc.fuzz.findings import FindingError, Outcome, guarded, place_of, reason_of
 from mctc.fuzz.witnesses import STEP, WITNESSES, Asked, Case, Row, by_reference, by_target

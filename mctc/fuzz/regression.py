@@ -42,7 +42,7 @@ def as_text(failure: Failure) -> str:
 
 def replay(path: Path, witnesses: list[str] | None = None) -> Outcome | None:
     """Runs a file again. None for a broken spec. Raises FindingError where it still fails."""
-    from mctc.build.options import BuildOptions
+    from mctc.driver.options import BuildOptions
     from mctc.fuzz.broken import Broken, check_broken
 
     text = path.read_text(encoding="utf-8")

@@ -14,12 +14,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mctc.build.compile import Compiled
-from mctc.build.engine import Engine
-from mctc.build.make import compile_for, target_named
-from mctc.build.manifest import WHOLE
-from mctc.build.options import BuildOptions
-from mctc.build.target import Target, Written
+from mctc.driver.compile import Compiled
+from mctc.driver.engine import Engine
+from mctc.driver.make import compile_for, target_named
+from mctc.driver.manifest import WHOLE
+from mctc.driver.options import BuildOptions
+from mctc.driver.target import Target, Written
 from mctc.ir.op import Array
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program

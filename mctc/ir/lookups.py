@@ -1,7 +1,7 @@
 """Lookups that are the caller's work: an artifact takes rows of a table where the program takes ids.
 
 `embedding` ops marked `host` stay in the program, so it means what it meant. A target that leaves the lookup to its
-caller writes functions of `device_inputs` and `device_ops`, and the tables beside them (mctc.build.tables).
+caller writes functions of `device_inputs` and `device_ops`, and the tables beside them (mctc.driver.tables).
 """
 
 from __future__ import annotations

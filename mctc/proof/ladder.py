@@ -11,13 +11,13 @@ from time import perf_counter
 
 import numpy as np
 
-from mctc.build.engine import RuntimeMissingError
-from mctc.build.manifest import PROGRAM, WHOLE, sha256
-from mctc.build.options import BuildError, BuildOptions
-from mctc.build.target import Target
 from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.errors import MctcError, UsageError
 from mctc.diagnostics.near import did_you_mean, listing
+from mctc.driver.engine import RuntimeMissingError
+from mctc.driver.manifest import PROGRAM, WHOLE, sha256
+from mctc.driver.options import BuildError, BuildOptions
+from mctc.driver.target import Target
 from mctc.evaluate.engine.arithmetic import arithmetic
 from mctc.ir.op import Array
 from mctc.ir.printer import print_program
@@ -125,9 +125,9 @@ class Ladder:
 
     def passes(self) -> Rung:
         """The spec compiled again, every pass evaluated before and after; the result is the build's own program."""
-        from mctc.build import sources
-        from mctc.build.make import compile_for
         from mctc.diagnostics.source import SourceFile
+        from mctc.driver import sources
+        from mctc.driver.make import compile_for
         from mctc.language import elaborate_file
 
         source = self.built.manifest["source"]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mctc.build.engine import Engine
-from mctc.build.names import STATE_OUT, identifier
-from mctc.build.options import BuildError
-from mctc.build.target import Agreement, Interface
 from mctc.diagnostics.errors import MctcError
+from mctc.driver.engine import Engine
+from mctc.driver.names import STATE_OUT, identifier
+from mctc.driver.options import BuildError
+from mctc.driver.target import Agreement, Interface
 from mctc.evaluate.reference import ParameterValue, evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Program

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mctc.build.make import compile_whole_for, target_named, write_build
-from mctc.build.manifest import PROGRAM, WHOLE
-from mctc.build.options import PRECISIONS, BuildOptions, OptionError
-from mctc.build.target import Target
 from mctc.diagnostics.near import did_you_mean, listing
+from mctc.driver.make import compile_whole_for, target_named, write_build
+from mctc.driver.manifest import PROGRAM, WHOLE
+from mctc.driver.options import PRECISIONS, BuildOptions, OptionError
+from mctc.driver.target import Target
 from mctc.ir.program import Program
 from mctc.ir.text import parse_program
 from mctc.plugins import registry

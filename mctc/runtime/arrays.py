@@ -12,13 +12,13 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from mctc.atomic import whole_file
-from mctc.build.engine import Executable
-from mctc.build.make import target_named
-from mctc.build.target import Target
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import did_you_mean, listing
+from mctc.driver.engine import Executable
+from mctc.driver.make import target_named
+from mctc.driver.target import Target
 from mctc.ir.op import Array
-from mctc.lint.coreml.places import components_of
+from mctc.linter.coreml.places import components_of
 from mctc.plugins import registry
 from mctc.runtime.fed import refuse_fed
 

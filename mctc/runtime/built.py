@@ -14,13 +14,13 @@ import numpy as np
 from mctc.audio.front_end import FrontEnd
 from mctc.audio.mel import MelConfig
 from mctc.audio.samples import SampleConfig
-from mctc.build.engine import Engine
-from mctc.build.make import target_named
-from mctc.build.manifest import NAME, called, read_manifest, sha256
-from mctc.build.options import BuildError
-from mctc.build.reading import AGAIN
-from mctc.build.target import Interface, Target
 from mctc.decode.vocabulary import Vocabulary
+from mctc.driver.engine import Engine
+from mctc.driver.make import target_named
+from mctc.driver.manifest import NAME, called, read_manifest, sha256
+from mctc.driver.options import BuildError
+from mctc.driver.reading import AGAIN
+from mctc.driver.target import Interface, Target
 from mctc.ir.dims import Extent
 from mctc.ir.domain import Domain
 from mctc.ir.op import Array

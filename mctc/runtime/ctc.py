@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mctc.build.options import BuildError
+from mctc.driver.options import BuildError
 from mctc.ir.types import Role
 from mctc.runtime.built import Built, BuiltFunction, BuiltPort
 

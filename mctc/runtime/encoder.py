@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from mctc.build.options import BuildError
+from mctc.driver.options import BuildError
 from mctc.evaluate.adapt import adapt
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array

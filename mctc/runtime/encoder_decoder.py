@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mctc.build.options import BuildError
 from mctc.decode.engine import State
 from mctc.decode.frames import DecodeError, Floats
+from mctc.driver.options import BuildError
 from mctc.ir.op import Array
 from mctc.ir.types import Role
 from mctc.runtime.built import Built, BuiltFunction

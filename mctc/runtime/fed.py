@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mctc.build.manifest import NAME, read_manifest
-from mctc.build.options import BuildError
 from mctc.diagnostics.errors import MctcError
+from mctc.driver.manifest import NAME, read_manifest
+from mctc.driver.options import BuildError
 from mctc.ir.domain import Domain, Interval, described_as
 from mctc.ir.op import Array
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mctc.build.options import BuildError
+from mctc.driver.options import BuildError
 from mctc.ir.op import Array
 from mctc.ir.types import Role
 from mctc.runtime.built import BuiltFunction, BuiltPort

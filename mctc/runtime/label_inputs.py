@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mctc.build.options import BuildError
 from mctc.decode.frames import Floats
+from mctc.driver.options import BuildError
 from mctc.ir.op import Array
 from mctc.ir.types import Role
 from mctc.runtime.arrays import read_npy

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from mctc.audio.load import LOUDEST, resampler
 from mctc.audio.sound import RATES
-from mctc.build.options import BuildError
 from mctc.decode.endpoint import USUAL, Endpointer, EndpointRule
 from mctc.decode.fusion import Scorer
 from mctc.decode.hypothesis import Hypothesis
 from mctc.decode.settings import Settings
 from mctc.decode.timed import TimedWord
+from mctc.driver.options import BuildError
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.searched import Recogniser, recogniser
 from mctc.runtime.stream import Samples, SpeechStream

@@ -9,7 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
-from mctc.build.options import BuildError
+from mctc.driver.options import BuildError
 from mctc.ir.op import Array
 from mctc.ir.types import Role
 from mctc.runtime.built import Built, BuiltFunction, BuiltPort

@@ -10,10 +10,10 @@ import numpy as np
 
 from mctc.audio.front_end import FrontEnd, frames_of, streaming
 from mctc.audio.load import load_audio, stream_audio
-from mctc.build.options import BuildError
 from mctc.decode.endpoint import Endpointer
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.settings import Settings
+from mctc.driver.options import BuildError
 from mctc.runtime.built import Built
 from mctc.runtime.searched import recogniser
 from mctc.runtime.stream import ChunkCost, Frames, Samples, SpeechStream

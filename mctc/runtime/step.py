@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mctc.build.engine import Engine
-from mctc.build.target import Load
+from mctc.driver.engine import Engine
+from mctc.driver.target import Load
 from mctc.ir.op import Array
 from mctc.ir.ops.linear import looked_up
 from mctc.ir.types import Role

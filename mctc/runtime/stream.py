@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mctc.audio.front_end import FrontEnd, existing_frames, frames_of, streaming
-from mctc.build.options import BuildError
 from mctc.decode.fusion import Scorer
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.settings import Settings
+from mctc.driver.options import BuildError
 from mctc.runtime.built import Built
 from mctc.runtime.searched import Recogniser
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mctc.build.manifest import ORIGINS, PROGRAM, read_manifest
-from mctc.build.options import BuildError
-from mctc.build.reading import AGAIN, read_json, read_program
-from mctc.build.sources import FOLDER
 from mctc.diagnostics.diagnostic import source_named
 from mctc.diagnostics.near import did_you_mean
+from mctc.driver.manifest import ORIGINS, PROGRAM, read_manifest
+from mctc.driver.options import BuildError
+from mctc.driver.reading import AGAIN, read_json, read_program
+from mctc.driver.sources import FOLDER
 from mctc.ir.location import Location, Origin
 from mctc.ir.program import Op, Parameter, Program, Value
 

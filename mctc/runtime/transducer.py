@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mctc.build.options import BuildError
 from mctc.decode.engine import State
 from mctc.decode.frames import DecodeError, Floats
+from mctc.driver.options import BuildError
 from mctc.ir.types import Role
 from mctc.runtime.built import Built, BuiltFunction
 from mctc.runtime.encoder import frames_output, from_port, to_port

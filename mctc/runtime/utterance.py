@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from mctc.audio.front_end import FrontEnd, existing_frames, frames_of
 from mctc.audio.load import load_audio
 from mctc.audio.quiet import cuts
-from mctc.build.options import BuildError
 from mctc.checkpoint import SafeTensors
 from mctc.decode.attempts import COOL, Attempt, attempt, no_speech
 from mctc.decode.label_beam import LabelSettings, label_beam
 from mctc.decode.label_rules import LeftOut, Rule, Times
 from mctc.decode.label_sample import Noise
+from mctc.driver.options import BuildError
 from mctc.ir.op import Array
 from mctc.runtime.arrays import read_npy
 from mctc.runtime.built import Built

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mctc.build.manifest import NAME, sha256
+from mctc.driver.manifest import NAME, sha256
 from mctc.runtime.built import Built
 from mctc.runtime.decoding import search_of
 from mctc.runtime.encoder_decoder import decoder_of

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mctc.build.names import STATE_OUT, identifier
+from mctc.driver.names import STATE_OUT, identifier
 from mctc.ir.lookups import device_inputs
 from mctc.ir.program import Function, Program
 from mctc.package.protobuf import model_class

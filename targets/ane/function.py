@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mctc.build.forms import rule_of
-from mctc.build.names import STATE_OUT, Names, identifier, op_name, place
+from mctc.driver.forms import rule_of
+from mctc.driver.names import STATE_OUT, Names, identifier, op_name, place
 from mctc.ir.lookups import device_inputs, device_ops
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Program, Value

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mctc.build.names import STATE_OUT, identifier
-from mctc.build.tables import files
-from mctc.build.target import Interface, Port
+from mctc.driver.names import STATE_OUT, identifier
+from mctc.driver.tables import files
+from mctc.driver.target import Interface, Port
 from mctc.ir.lookups import device_inputs
 from mctc.ir.program import Function
 from mctc.ir.types import TensorType

@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mctc.build.names import identifier
-from mctc.build.tables import write_tables
-from mctc.build.target import Interface, Written
+from mctc.driver.names import identifier
+from mctc.driver.tables import write_tables
+from mctc.driver.target import Interface, Written
 from mctc.ir.program import Function, Program
 from mctc.targets.ane.constants import Store
 from mctc.targets.ane.emit import Emitted, emit_model

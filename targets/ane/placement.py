@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mctc.build.target import Written
+from mctc.driver.target import Written
 from mctc.ir.program import Program
-from mctc.lint.coreml.check import check_package
-from mctc.lint.coreml.formats.json_report import render_json
-from mctc.lint.coreml.formats.page import render_page
-from mctc.lint.coreml.report import Finding, Place, Report
-from mctc.lint.coreml.rule import Severity
-from mctc.lint.coreml.table import table
+from mctc.linter.coreml.check import check_package
+from mctc.linter.coreml.formats.json_report import render_json
+from mctc.linter.coreml.formats.page import render_page
+from mctc.linter.coreml.report import Finding, Place, Report
+from mctc.linter.coreml.rule import Severity
+from mctc.linter.coreml.table import table
 from mctc.package import Package
 
 PAGE, DATA = "placement.html", "placement.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mctc.build.target import Agreement, Written
+from mctc.driver.target import Agreement, Written
 from mctc.evaluate.coreml import Evaluator
 from mctc.ir.program import Program
 from mctc.package import Package

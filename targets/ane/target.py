@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mctc.build.compile import Compiled
-from mctc.build.device_refusals import long_axes, lookups_that_stay, sequences_of_rows, whole_numbers
-from mctc.build.engine import Engine
-from mctc.build.options import LAYOUTS, STATES, BuildOptions
-from mctc.build.refusal import Refusal
-from mctc.build.target import Agreement, Load, Target, Written
+from mctc.driver.compile import Compiled
+from mctc.driver.device_refusals import long_axes, lookups_that_stay, sequences_of_rows, whole_numbers
+from mctc.driver.engine import Engine
+from mctc.driver.options import LAYOUTS, STATES, BuildOptions
+from mctc.driver.refusal import Refusal
+from mctc.driver.target import Agreement, Load, Target, Written
 
 if TYPE_CHECKING:
     from mctc.package import Package
@@ -84,7 +84,7 @@ class AneTarget(Target):
         asked = arithmetic(precision)
         if asked.kind != "engine":
             return Evaluator(artifact, precision)
-        from mctc.lint.coreml.engine_ops import engine_ops
+        from mctc.linter.coreml.engine_ops import engine_ops
         from mctc.package import read_package
 
         package = read_package(artifact)

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from mctc.build.names import identifier
-from mctc.build.tables import write_tables
-from mctc.build.target import Written
+from mctc.driver.names import identifier
+from mctc.driver.tables import write_tables
+from mctc.driver.target import Written
 from mctc.ir.program import Program
 from mctc.targets.coreai.constants import Constants
 from mctc.targets.coreai.dialect import Graphs

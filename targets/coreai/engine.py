@@ -21,8 +21,8 @@ import numpy as np
 from coreai.authoring import AIModelAsset
 from coreai.runtime import NDArray
 
-from mctc.build.manifest import sha256
 from mctc.diagnostics.near import did_you_mean, listing
+from mctc.driver.manifest import sha256
 from mctc.ir.op import Array
 from mctc.targets.coreai.errors import CoreAiError
 
@@ -88,7 +88,7 @@ class CoreAiEngine:
 
 
 class CoreAiFunction:
-    """A function that is ready to be called (mctc.build.engine.Executable)."""
+    """A function that is ready to be called (mctc.driver.engine.Executable)."""
 
     def __init__(self, name: str, loaded: Any, engine: CoreAiEngine) -> None:
         self.name, self._loaded, self._engine = name, loaded, engine

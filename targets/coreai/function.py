@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from coreai import authoring as ca
 
-from mctc.build.forms import rule_of
-from mctc.build.names import STATE_OUT, Names, identifier, place
+from mctc.driver.forms import rule_of
+from mctc.driver.names import STATE_OUT, Names, identifier, place
 from mctc.ir.lookups import device_inputs, device_ops
 from mctc.ir.ops.broadcast import broadcast_axes, spread
 from mctc.ir.program import Function, Op, Program, Value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from mctc.build.engine import RuntimeMissingError
+from mctc.driver.engine import RuntimeMissingError
 
 OLDEST_PYTHON = (3, 11)
 WHEELS = "coreai-core has wheels for Python 3.11 and later on Linux (x86-64) and macOS 26 (Apple silicon)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mctc.build.target import Agreement, Written
+from mctc.driver.target import Agreement, Written
 from mctc.ir.program import Program
 from mctc.proof.readback import Readback
 from mctc.targets.coreai.engine import CoreAiEngine

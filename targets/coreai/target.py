@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mctc.build.compile import Compiled, Wants
-from mctc.build.device_refusals import sequences_of_rows
-from mctc.build.engine import Engine
-from mctc.build.options import BuildOptions
-from mctc.build.refusal import Refusal
-from mctc.build.target import Agreement, Load, Target, Written
+from mctc.driver.compile import Compiled, Wants
+from mctc.driver.device_refusals import sequences_of_rows
+from mctc.driver.engine import Engine
+from mctc.driver.options import BuildOptions
+from mctc.driver.refusal import Refusal
+from mctc.driver.target import Agreement, Load, Target, Written
 from mctc.targets.coreai.library import require_coreai
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
-from mctc.build.forms import rule_of
-from mctc.build.names import STATE_OUT, Names, identifier, place
+from mctc.driver.forms import rule_of
+from mctc.driver.names import STATE_OUT, Names, identifier, place
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array, InferenceError
 from mctc.ir.program import Function, Op, Program, Value

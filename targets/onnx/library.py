@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from mctc.build.engine import RuntimeMissingError
+from mctc.driver.engine import RuntimeMissingError
 
 HINT = "pip install 'mctc[onnx]'"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from onnx import ModelProto
 
-from mctc.build.names import identifier
+from mctc.driver.names import identifier
 from mctc.ir.program import Function, Program
 from mctc.targets.onnx.errors import OnnxError
 from mctc.targets.onnx.graph import GraphEmitter

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mctc.build.compile import Compiled
-from mctc.build.target import Agreement, Written
+from mctc.driver.compile import Compiled
+from mctc.driver.target import Agreement, Written
 from mctc.proof.readback import Readback
 from mctc.targets.onnx.errors import OnnxError
 from mctc.targets.onnx.library import import_onnx

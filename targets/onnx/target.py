@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mctc.build.compile import Compiled, Wants
-from mctc.build.engine import Engine
-from mctc.build.options import BuildError, BuildOptions
-from mctc.build.refusal import Refusal
-from mctc.build.target import Agreement, Load, Target, Written
+from mctc.driver.compile import Compiled, Wants
+from mctc.driver.engine import Engine
+from mctc.driver.options import BuildError, BuildOptions
+from mctc.driver.refusal import Refusal
+from mctc.driver.target import Agreement, Load, Target, Written
 from mctc.targets.onnx.library import import_onnx, import_onnxruntime
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from mctc.build.compile import Compiled
-from mctc.build.names import STATE_OUT, identifier
-from mctc.build.target import Interface, Port, Written
+from mctc.driver.compile import Compiled
+from mctc.driver.names import STATE_OUT, identifier
+from mctc.driver.target import Interface, Port, Written
 from mctc.ir.program import Function, Program
 from mctc.ir.types import DType, TensorType
 from mctc.targets.onnx.model import Emitted, emit_model

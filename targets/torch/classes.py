@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from keyword import iskeyword
 from textwrap import wrap
 
-from mctc.build.names import identifier
+from mctc.driver.names import identifier
 from mctc.ir.program import Function, Program, Quantization, State, Value
 from mctc.ir.types import Role, TensorType
 from mctc.targets.torch.component import Component, Frames, Shared

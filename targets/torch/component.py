@@ -9,7 +9,7 @@ from functools import cached_property
 from math import lcm
 from types import MappingProxyType
 
-from mctc.build.names import identifier
+from mctc.driver.names import identifier
 from mctc.ir.dims import Extent
 from mctc.ir.program import Function, Op, Program, Quantization, Source, State, Value
 from mctc.ir.time import Pointwise

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from mctc.build.engine import RuntimeMissingError
-from mctc.build.manifest import WHOLE
-from mctc.build.target import Load
 from mctc.diagnostics.near import listing
+from mctc.driver.engine import RuntimeMissingError
+from mctc.driver.manifest import WHOLE
+from mctc.driver.target import Load
 from mctc.evaluate.reference import bind
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program, Source

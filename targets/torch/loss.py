@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mctc.build.names import Names
+from mctc.driver.names import Names
 from mctc.ir.program import Function, Value
 from mctc.ir.types import Role, TensorType
 from mctc.objectives.auxiliary import Auxiliary

@@ -6,7 +6,7 @@ import keyword
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mctc.build.names import identifier
+from mctc.driver.names import identifier
 from mctc.ir.program import Op, State, Value
 from mctc.targets.torch.component import Component
 from mctc.targets.torch.expressions import Expression, expression

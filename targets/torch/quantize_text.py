@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mctc.build.names import identifier
+from mctc.driver.names import identifier
 from mctc.ir.program import Quantization
 from mctc.targets.torch.expressions.text import literal
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from keyword import iskeyword
 
-from mctc.build.refusal import Refusal
+from mctc.driver.refusal import Refusal
 from mctc.ir.location import Location
 from mctc.ir.program import Program
 

@@ -8,12 +8,12 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mctc.build.compile import Compiled, Wants
-from mctc.build.engine import Engine
-from mctc.build.names import identifier, place
-from mctc.build.options import BuildError, BuildOptions
-from mctc.build.refusal import Refusal, refuse
-from mctc.build.target import Agreement, Interface, Load, Port, Target, Written
+from mctc.driver.compile import Compiled, Wants
+from mctc.driver.engine import Engine
+from mctc.driver.names import identifier, place
+from mctc.driver.options import BuildError, BuildOptions
+from mctc.driver.refusal import Refusal, refuse
+from mctc.driver.target import Agreement, Interface, Load, Port, Target, Written
 from mctc.ir.program import Function, Op, Program
 from mctc.ir.time import Whole
 from mctc.ir.types import DType, TensorType

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from mctc.build import BuildOptions, build
-from mctc.build.manifest import PROGRAM, WHOLE
+from mctc.driver import BuildOptions, build
+from mctc.driver.manifest import PROGRAM, WHOLE
 from mctc.evaluate.adapt import adapt
 from mctc.evaluate.reference import evaluate
 from mctc.initializers import initialise

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mctc.lint.coreml.check import check_package
-from mctc.lint.coreml.rule import Severity
-from mctc.lint.coreml.table import table
+from mctc.linter.coreml.check import check_package
+from mctc.linter.coreml.rule import Severity
+from mctc.linter.coreml.table import table
 from mctc.package import read_package
 
 from .conformers import FRAMES, HEADS, INNER, MEL, SIZES, VOCAB, WIDTH, built, parameters, tensors

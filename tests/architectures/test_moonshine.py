@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mctc.build import BuildOptions, BuildResult, build
+from mctc.driver import BuildOptions, BuildResult, build
 from mctc.importing import Checkpoint, plan, shipped_map, write
 from mctc.ir.types import DType
 from mctc.language import elaborate_file

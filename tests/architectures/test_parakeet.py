@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mctc.build import BuildOptions, build
+from mctc.driver import BuildOptions, build
 from mctc.importing import Checkpoint, plan, shipped_map, write
 from mctc.language import elaborate_file
 from mctc.proof.difference import relative_error

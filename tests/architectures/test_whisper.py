@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mctc.build import BuildOptions, BuildResult, build
 from mctc.decode.frames import DecodeError
 from mctc.decode.label_beam import LabelSettings, label_beam
+from mctc.driver import BuildOptions, BuildResult, build
 from mctc.importing import Checkpoint, plan, shipped_map, write
 from mctc.ir.types import DType
 from mctc.language import elaborate_file

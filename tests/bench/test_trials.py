@@ -43,9 +43,9 @@ def test_fifty_trials_lose_nothing(root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("broken", "fault"),
     [
-        ("import mctc.build.folder as f; f.carry = lambda *_, **__: None", "is lost"),
+        ("import mctc.driver.folder as f; f.carry = lambda *_, **__: None", "is lost"),
         ("import mctc.atomic as a; a.scratch.remove = lambda path: None", "left beside it"),
-        ("import mctc.build.contents as c; c.differing = lambda folder: []", "what was changed is lost"),
+        ("import mctc.driver.contents as c; c.differing = lambda folder: []", "what was changed is lost"),
     ],
 )
 def test_a_loss_is_seen(root: Path, tmp_path: Path, broken: str, fault: str) -> None:

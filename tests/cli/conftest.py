@@ -67,7 +67,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A build of SPEC for the Neural Engine. Not to be changed."""
-    from mctc.build import BuildOptions, build
+    from mctc.driver import BuildOptions, build
 
     folder = tmp_path_factory.mktemp("built")
     (folder / "tiny.mct").write_text(SPEC)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mctc.audio import bundled_recording, bundled_text, load_audio
-from mctc.build import BuildOptions, build
 from mctc.cli.demo import LETTERS, beside, model, steps, words
+from mctc.driver import BuildOptions, build
 from mctc.runtime.built import open_built
 from mctc.runtime.speech import transcribe
 

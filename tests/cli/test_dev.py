@@ -24,18 +24,18 @@ PLUGIN = """
 from pathlib import Path
 from runpy import run_path
 
-import mctc.lint.coreml.rules, mctc.passes, mctc.targets
+import mctc.linter.coreml.rules, mctc.passes, mctc.targets
 
 clone = Path(__file__).parent.parent
 for package, folder in (
-    (mctc.passes, "passes"), (mctc.targets, "targets"), (mctc.lint.coreml.rules, "mctc/lint/coreml/rules")
+    (mctc.passes, "passes"), (mctc.targets, "targets"), (mctc.linter.coreml.rules, "mctc/linter/coreml/rules")
 ):
     package.__path__.append(str(clone / folder))
     package.BUILT_IN.update(run_path(str(clone / folder / "__init__.py"))["BUILT_IN"])
 """
-LISTS = ("passes/__init__.py", "targets/__init__.py", "mctc/lint/coreml/rules/__init__.py")
+LISTS = ("passes/__init__.py", "targets/__init__.py", "mctc/linter/coreml/rules/__init__.py")
 NAMES = {"pass": "spell-silu", "rule": "wide-relu", "target": "plain-text"}
-TESTS = {"pass": "tests/passes", "rule": "tests/lint/coreml/rules", "target": "tests/targets/plain_text"}
+TESTS = {"pass": "tests/passes", "rule": "tests/linter/coreml/rules", "target": "tests/targets/plain_text"}
 BODIES = {
     "pass": (
         """if op.name != "relu":
@@ -49,19 +49,19 @@ BODIES = {
     return "wide" if shape and shape[-1] == 256 else None""",
     ),
     "target": (
-        """from mctc.build.target import Interface
+        """from mctc.driver.target import Interface
         from mctc.ir.printer import print_program
 
         file, program = "program.txt", compiled.deployed
         (folder / file).write_text(print_program(program))
         return Written((file,), {name: Interface(file, name, (), (), (), 1) for name in program.functions})""",
-        """from mctc.build.options import BuildError
+        """from mctc.driver.options import BuildError
         from mctc.ir.printer import print_program
 
         if (folder / "program.txt").read_text() != print_program(compiled.deployed):
             raise BuildError("program.txt is not the program")
         return []""",
-        """from mctc.build.options import BuildError
+        """from mctc.driver.options import BuildError
     from mctc.targets.plain_text.target import PlainTextTarget
 
     (tmp_path / "program.txt").write_text("nothing")

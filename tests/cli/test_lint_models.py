@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mctc.lint.coreml.formats.json_schema import schema
+from mctc.linter.coreml.formats.json_schema import schema
 from tests.cli.conftest import Command
 
 POINTER = f"version https://git-lfs.example/spec/v1\noid sha256:{'5a' * 32}\nsize 4096\n"

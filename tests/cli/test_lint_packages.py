@@ -170,7 +170,7 @@ def test_a_plugin_brings_rules(mctc: Run, package: Path, tmp_path: Path) -> None
 
 
 RULE = """
-from mctc.lint.coreml.rule import OpRule, RuleFamily, Severity
+from mctc.linter.coreml.rule import OpRule, RuleFamily, Severity
 
 MCTC_PLUGINS = {"rules": [RuleFamily(name="acme", title="House rules", rules=(OpRule(
     code="ACME-001", name="no-gelu", summary="a gelu", severity=Severity.ERROR, why="We say so.", fix="Use relu.",

@@ -12,7 +12,7 @@ import pytest
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 PLUGIN = '''
-from mctc.build.target import Interface, Target, Written
+from mctc.driver.target import Interface, Target, Written
 from mctc.ir.fields import operand
 from mctc.ir.op import Op
 from mctc.ir.printer import print_program

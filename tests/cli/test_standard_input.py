@@ -72,7 +72,7 @@ def test_formatting_goes_from_input_to_output(place: Path, command: Command) -> 
 @pytest.fixture(scope="module")
 def hearing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A build that takes speech."""
-    from mctc.build import BuildOptions, build
+    from mctc.driver import BuildOptions, build
 
     folder = tmp_path_factory.mktemp("hearing")
     (folder / "heard.mct").write_text(HEARING)

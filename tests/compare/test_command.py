@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mctc.build import BuildResult, build
 from mctc.cli.main import run
+from mctc.driver import BuildResult, build
 
 LAYERS = """
 model layers(width = 64, depth = 2) {

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mctc.build import BuildOptions, build
 from mctc.compare.operand import measure_spec
+from mctc.driver import BuildOptions, build
 from mctc.ir.op import Op, registry
 from mctc.ir.text import parse_program
 from mctc.ir.types import DType

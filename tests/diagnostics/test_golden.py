@@ -53,14 +53,14 @@ def _derived(code: str, chunk: int) -> Sequence[Diagnostic]:
 
 def _built(code: str) -> Sequence[Diagnostic]:
     """What `mctc check` finds behind the language."""
-    from mctc.build.check import check_program
+    from mctc.driver.check import check_program
 
     return check_program(elaborate_file(f"{code}.mct"))
 
 
 def _compiled(code: str) -> Sequence[Diagnostic]:
-    from mctc.build.compile import compile_program
-    from mctc.build.options import BuildOptions
+    from mctc.driver.compile import compile_program
+    from mctc.driver.options import BuildOptions
 
     return _raised(lambda: compile_program(elaborate_file(f"{code}.mct"), BuildOptions()))
 

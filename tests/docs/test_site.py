@@ -15,8 +15,8 @@ from docs.site.stage import stage
 from mctc.cli.commands import COMMANDS
 from mctc.diagnostics.catalogue.table import CATALOGUE
 from mctc.ir.catalogue import own as own_ops
-from mctc.lint.coreml.catalogue import built_in
-from mctc.lint.mps.table import RULES
+from mctc.linter.coreml.catalogue import built_in
+from mctc.linter.mps.table import RULES
 from mctc.plugins import registry
 from mctc.rewrite.catalogue import own as own_passes
 

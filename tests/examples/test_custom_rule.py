@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from mctc.lint.coreml.check import check_package
-from mctc.lint.coreml.notation import read_notation
-from mctc.lint.coreml.rule import RuleFamily
+from mctc.linter.coreml.check import check_package
+from mctc.linter.coreml.notation import read_notation
+from mctc.linter.coreml.rule import RuleFamily
 from mctc.plugins import Registry
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

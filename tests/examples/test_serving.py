@@ -15,7 +15,7 @@ import pytest
 
 import mctc
 from mctc.audio import bundled_recording, bundled_text, load_audio
-from mctc.build import BuildOptions, build
+from mctc.driver import BuildOptions, build
 from mctc.runtime.model import Model
 from tests.conftest import ROOT
 from tests.said import SAID

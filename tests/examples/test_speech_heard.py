@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from mctc.build import BuildOptions, build
 from mctc.decode import Settings, Vocabulary, transducer_search
 from mctc.decode.ctc_greedy import CtcGreedy
+from mctc.driver import BuildOptions, build
 from speech.heard import greedy
 from tests.conftest import ROOT
 

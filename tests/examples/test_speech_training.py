@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 
 from mctc.audio import bundled_recording, bundled_text, load_audio
-from mctc.build import BuildOptions, build
+from mctc.driver import BuildOptions, build
 from speech.checkpoints import found
 from speech.export import averaged
 from speech.train import main

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("hypothesis")
 
-from mctc.build.options import BuildOptions
 from mctc.diagnostics.errors import MctcError
+from mctc.driver.options import BuildOptions
 from mctc.fuzz.batch import Batch, run_batch
 from mctc.fuzz.broken import Broken, check_broken, check_damaged
 from mctc.fuzz.findings import FindingError

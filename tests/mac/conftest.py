@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mctc.build import BuildOptions, build
-from mctc.build.make import BuildResult
+from mctc.driver import BuildOptions, build
+from mctc.driver.make import BuildResult
 
 Make = Callable[[str, str], BuildResult]
 

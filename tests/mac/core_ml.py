@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mctc.build.make import BuildResult
+from mctc.driver.make import BuildResult
 from mctc.evaluate.coreml import Evaluator
 from mctc.ir.op import Array
 from mctc.ir.program import Function
@@ -74,7 +74,7 @@ class States(MutableMapping[str, Array]):
 
 @dataclass(frozen=True)
 class CoreMlFunction:
-    """A function of a package, called as mctc calls any engine's (mctc.build.engine.Executable)."""
+    """A function of a package, called as mctc calls any engine's (mctc.driver.engine.Executable)."""
 
     name: str
     program: Program
@@ -99,7 +99,7 @@ class CoreMlFunction:
 
 @dataclass(frozen=True)
 class CoreMlEngine:
-    """A package on some compute units (mctc.build.engine.Engine)."""
+    """A package on some compute units (mctc.driver.engine.Engine)."""
 
     package: Path
     units: str

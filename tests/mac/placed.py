@@ -7,15 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mctc.lint.coreml.agreement import Agreement, agreement
-from mctc.lint.coreml.check import check_package
-from mctc.lint.coreml.export_plan import export
-from mctc.lint.coreml.measured import read_plan
-from mctc.lint.coreml.table import table
+from mctc.linter.coreml.agreement import Agreement, agreement
+from mctc.linter.coreml.check import check_package
+from mctc.linter.coreml.export_plan import export
+from mctc.linter.coreml.measured import read_plan
+from mctc.linter.coreml.table import table
 from mctc.package.read import read_package
 
 Export = Callable[[Path, str], dict[str, Any]]
-"""What writes a plan: mctc/lint/coreml/export_plan.py on a Mac."""
+"""What writes a plan: mctc/linter/coreml/export_plan.py on a Mac."""
 
 
 def placement(package: Path, folder: Path, export: Export = export) -> Agreement:

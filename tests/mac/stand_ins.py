@@ -15,7 +15,7 @@ import numpy as np
 from mctc.evaluate.coreml import Evaluator
 from mctc.evaluate.coreml.evaluator import CompiledFunction
 from mctc.ir.op import Array
-from mctc.lint.coreml.export_plan import KIND, SCHEMA
+from mctc.linter.coreml.export_plan import KIND, SCHEMA
 from mctc.package.read import read_package
 from tests.mac.core_ml import UNITS
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mctc.build.options import BuildError
 from mctc.cli.verify import report, verify
 from mctc.diagnostics.errors import UsageError
+from mctc.driver.options import BuildError
 from mctc.evaluate.engine.arithmetic import arithmetic
 from mctc.package import NamedType, Operation, Package, Reference, TensorType
 from mctc.proof.engine import Engined
@@ -28,7 +28,7 @@ def on_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     def all_of(package: Package, device: str) -> dict[str, frozenset[int]]:
         return {name: frozenset(op.index for op in function.operations) for name, function in package.functions.items()}
 
-    monkeypatch.setattr("mctc.lint.coreml.engine_ops.engine_ops", all_of)
+    monkeypatch.setattr("mctc.linter.coreml.engine_ops.engine_ops", all_of)
 
 
 def rungs_of(folder: Path, name: str, asked: str, limit: float | None = None) -> list[Rung]:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mctc.build import BuildOptions, build
-from mctc.build.manifest import sha256
-from mctc.build.options import BuildError
 from mctc.cli.verify import report, summary, verify
+from mctc.driver import BuildOptions, build
+from mctc.driver.manifest import sha256
+from mctc.driver.options import BuildError
 from mctc.proof.battery import NOISE
 from mctc.proof.ladder import Ladder
 from mctc.proof.rung import Rung
@@ -74,7 +74,7 @@ def test_every_witness_agrees_on_a_good_build(small: Path) -> None:
 
 
 def test_a_witness_that_is_not_installed_is_not_run(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mctc.build.engine import RuntimeMissingError
+    from mctc.driver.engine import RuntimeMissingError
     from mctc.targets.torch.target import TorchTarget
 
     def missing(*_: object) -> None:

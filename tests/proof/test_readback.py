@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mctc.build.options import BuildError
-from mctc.build.target import Agreement, Interface, Port
+from mctc.driver.options import BuildError
+from mctc.driver.target import Agreement, Interface, Port
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Program

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mctc.build import BuildOptions, build
 from mctc.cli.verify import verify
 from mctc.diagnostics.errors import MctcError
+from mctc.driver import BuildOptions, build
 from mctc.ir.rounding import Rounding
 from mctc.ir.text import parse_program
 from mctc.proof.undefined import first_undefined, told

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mctc.audio import load_audio, log_mel
-from mctc.build import BuildOptions, build
-from mctc.build.options import BuildError
 from mctc.decode.settings import Settings
+from mctc.driver import BuildOptions, build
+from mctc.driver.options import BuildError
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.pooled import pool
 from mctc.runtime.searched import recogniser

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mctc.build import BuildOptions, build
+from mctc.driver import BuildOptions, build
 from mctc.runtime.arrays import run_arrays
 from mctc.runtime.built import open_built
 from mctc.runtime.fed import FedError

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from mctc.audio import bundled_recording, log_mel
-from mctc.build import BuildOptions, build
-from mctc.build.options import BuildError
 from mctc.cli.main import run
 from mctc.decode.frames import Floats
 from mctc.diagnostics.errors import UsageError
+from mctc.driver import BuildOptions, build
+from mctc.driver.options import BuildError
 from mctc.runtime.built import open_built
 from mctc.runtime.decoding import Asked, Search, search_of
 from mctc.runtime.encoder_decoder import EncoderDecoder

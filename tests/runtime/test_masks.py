@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mctc.build import BuildOptions, build
-from mctc.build.make import target_named
-from mctc.build.manifest import PROGRAM, WHOLE
+from mctc.driver import BuildOptions, build
+from mctc.driver.make import target_named
+from mctc.driver.manifest import PROGRAM, WHOLE
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.text import parse_program

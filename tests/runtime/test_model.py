@@ -12,9 +12,9 @@ import pytest
 
 import mctc
 from mctc.audio import load_audio
-from mctc.build.options import BuildError
 from mctc.decode import Settings
 from mctc.decode.hotwords import Hotwords, Phrase
+from mctc.driver.options import BuildError
 from mctc.runtime.built import open_built
 from mctc.runtime.model import Event, Model, mono
 from mctc.runtime.searched import recogniser

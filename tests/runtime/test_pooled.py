@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mctc.build import build
-from mctc.build.options import BuildError
 from mctc.cli.main import run
+from mctc.driver import build
+from mctc.driver.options import BuildError
 from mctc.evaluate.reference import evaluate
 from mctc.ir.text import parse_program
 from mctc.proof.ladder import Ladder

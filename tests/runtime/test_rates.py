@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mctc.build import build
-from mctc.build.options import BuildError
+from mctc.driver import build
+from mctc.driver.options import BuildError
 from mctc.evaluate.reference import evaluate
 from mctc.ir.text import parse_program
 from mctc.runtime.built import open_built

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mctc.build import BuildOptions, build
 from mctc.decode.hypothesis import Hypothesis
 from mctc.decode.settings import Method, Settings
+from mctc.driver import BuildOptions, build
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.searched import Recogniser, recogniser
 from mctc.runtime.speech import chunks_of, transcribe

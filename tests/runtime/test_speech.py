@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mctc.audio import load_audio, log_mel
-from mctc.build import BuildOptions, build
-from mctc.build.options import BuildError
 from mctc.decode.settings import Settings
+from mctc.driver import BuildOptions, build
+from mctc.driver.options import BuildError
 from mctc.evaluate.adapt import adapt
 from mctc.evaluate.reference import evaluate
 from mctc.ir.text import parse_program

@@ -12,10 +12,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from mctc.audio import bundled_recording
-from mctc.build import BuildOptions, build
-from mctc.build.manifest import read_manifest, write_manifest
-from mctc.build.options import BuildError
 from mctc.cli.main import run
+from mctc.driver import BuildOptions, build
+from mctc.driver.manifest import read_manifest, write_manifest
+from mctc.driver.options import BuildError
 from mctc.runtime.built import open_built
 from mctc.runtime.utterance import read_tables
 

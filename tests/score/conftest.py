@@ -37,7 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     import soundfile
     from safetensors.numpy import save_file
 
-    from mctc.build import BuildOptions, build
+    from mctc.driver import BuildOptions, build
 
     folder = tmp_path_factory.mktemp("score")
     (folder / "loud.mct").write_text(SPEC)

@@ -165,7 +165,7 @@ def test_what_makes_no_text_is_refused(place: Place, command: Command) -> None:
 def test_an_attention_decoder_is_scored(place: Place, root: Path, command: Command, tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
-    from mctc.build import BuildOptions, build
+    from mctc.driver import BuildOptions, build
     from mctc.initializers import initialise
     from mctc.language import elaborate_file
 
@@ -234,8 +234,8 @@ def test_two_processes_count_as_one_does(place: Place, command: Command, tmp_pat
 @pytest.mark.slow  # the trained model; the synthetic ones above take the same way
 def test_the_shipped_model_hears_its_recording(command: Command, tmp_path: Path) -> None:
     from mctc.audio import bundled_recording, bundled_text
-    from mctc.build import BuildOptions, build
     from mctc.cli.demo import LETTERS, model
+    from mctc.driver import BuildOptions, build
 
     spec, weights, tokens = model()
     options = BuildOptions(weights=weights, tokens=tokens, defines={"vocab": LETTERS})

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mctc.build.chunk import lengths
 from mctc.diagnostics.diagnostic import DiagnosticError
+from mctc.driver.chunk import lengths
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Program

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mctc.build.tokens import tokens_of
+from mctc.driver.tokens import tokens_of
 from mctc.language import elaborate_file
 from mctc.tokens import TokensError, read_tokens
 from mctc.tokens.stored import as_json, of_json

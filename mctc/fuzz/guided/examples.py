@@ -140,4 +140,4 @@ FOLDED = (
     "fp16[3] = constexpr_sparse_to_dense(nonzero_data=fp16[3](0.1), mask=uint1[3](1))",
 )
 MODELS = tuple(f"x: fp16[1, 8]\ny: {call}\nz: fp16[1, 8] = relu(x=x)\nreturn y, z\n" for call in FOLDED)
-"""In the notation of mctc/lint/coreml/notation.py: ops over constants, which the evaluator computes as it compiles."""
+"""In the notation of mctc/linter/coreml/notation.py: ops over constants, which the evaluator computes compiling."""

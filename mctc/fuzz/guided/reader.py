@@ -12,10 +12,10 @@ from mctc.evaluate.coreml import Evaluator
 from mctc.fuzz.guided.bundle import decoded, emptied
 from mctc.fuzz.guided.fence import fenced
 from mctc.fuzz.guided.verdict import Finding, Verdict, refused
-from mctc.lint.coreml.check import check_package
-from mctc.lint.coreml.formats.text import render_text
-from mctc.lint.coreml.rule import Rule
-from mctc.lint.coreml.table import table
+from mctc.linter.coreml.check import check_package
+from mctc.linter.coreml.formats.text import render_text
+from mctc.linter.coreml.rule import Rule
+from mctc.linter.coreml.table import table
 from mctc.package import Block, Constant, Package, read_package
 from mctc.package.blob import BlobTensor
 

@@ -16,9 +16,9 @@ from mctc.ir.op import registry
 from mctc.ir.text import print_program
 from mctc.language import elaborate_file
 from mctc.language.modules import library_root
-from mctc.lint.coreml.network.notation import is_network
-from mctc.lint.coreml.notation import read_notation
-from mctc.lint.coreml.table import table
+from mctc.linter.coreml.network.notation import is_network
+from mctc.linter.coreml.notation import read_notation
+from mctc.linter.coreml.table import table
 from mctc.package import Constant, Package, read_package
 from mctc.package.dtypes import DTYPES
 

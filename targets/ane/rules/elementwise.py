@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mctc.build.names import place
+from mctc.driver.names import place
 from mctc.ir.ops.broadcast import broadcast_axes, spread
 from mctc.ir.program import Op, Value
 from mctc.ir.types import Role

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mctc.build.names import op_name, place
+from mctc.driver.names import op_name, place
 from mctc.ir.op import Array
 from mctc.ir.program import Op
 from mctc.targets.ane.errors import EmitError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mctc.build.names import place
+from mctc.driver.names import place
 from mctc.ir.program import Op
 from mctc.ir.types import Role
 from mctc.targets.ane.errors import EmitError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mctc.build.names import place
+from mctc.driver.names import place
 from mctc.ir.ops.shape import Concat, MergeChannels, Pad, Reshape, Reverse, Slice, Split, SplitChannels, Transpose
 from mctc.targets.ane.errors import EmitError
 from mctc.targets.ane.function import FunctionEmitter, Operand, Rule

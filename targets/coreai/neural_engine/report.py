@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mctc.build.manifest import write_json
+from mctc.driver.manifest import write_json
 from mctc.targets.coreai.graphs import ReadGraph, read_graphs
 from mctc.targets.coreai.neural_engine.rule import Rule, Severity
 from mctc.targets.coreai.neural_engine.rules import RULES

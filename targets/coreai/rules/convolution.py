@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coreai import authoring as ca
 
-from mctc.build.names import place
+from mctc.driver.names import place
 from mctc.ir.ops.convolution import Conv2d, height_axis
 from mctc.ir.ops.linear import channel_axis
 from mctc.targets.coreai.errors import CoreAiError

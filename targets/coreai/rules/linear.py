@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coreai import authoring as ca
 
-from mctc.build.names import place
+from mctc.driver.names import place
 from mctc.ir.program import Op, Value
 from mctc.ir.types import Role
 from mctc.targets.coreai.errors import CoreAiError

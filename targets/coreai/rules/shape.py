@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from coreai import authoring as ca
 
-from mctc.build.names import place
+from mctc.driver.names import place
 from mctc.ir.ops.shape import Concat, MergeChannels, Pad, Reshape, Reverse, Slice, Split, SplitChannels, Transpose
 from mctc.targets.coreai.errors import CoreAiError
 from mctc.targets.coreai.function import FunctionEmitter, Result, Rule

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from mctc.build.forms import rule_of
+from mctc.driver.forms import rule_of
 from mctc.ir.ops.attention import OverKeys
 from mctc.ir.ops.norm import BatchNorm, Softmaxes
 from mctc.ir.program import Op, Value

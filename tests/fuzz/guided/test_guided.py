@@ -24,7 +24,7 @@ from mctc.fuzz.guided.reader import try_model
 from mctc.fuzz.guided.session import LONGEST, Target, run, timed
 from mctc.fuzz.guided.targets import target
 from mctc.fuzz.guided.verdict import Finding, Trial, Verdict, refused
-from mctc.lint.coreml.notation import read_notation
+from mctc.linter.coreml.notation import read_notation
 from mctc.package import PackageError
 
 REGRESSIONS = Path(__file__).parent / "regressions"

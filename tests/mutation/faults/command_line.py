@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..fault import Fault
 
 CODES = "tests/cli/test_exit_codes.py::test_a_command_line_ends_as_the_page_says"
-SOURCES = "tests/build/test_sources.py"
+SOURCES = "tests/driver/test_sources.py"
 VERBOSITY = "tests/cli/test_verbosity.py"
 FAULTS = (
     Fault(
@@ -18,7 +18,7 @@ FAULTS = (
     ),
     Fault(
         name="imports-not-kept",
-        file="mctc/build/sources.py",
+        file="mctc/driver/sources.py",
         what="a build keeps the spec, but not what it imports",
         old="    for source in read:\n        if not source.shipped:",
         new="    for source in [*read][:1]:\n        if not source.shipped:",
@@ -34,7 +34,7 @@ FAULTS = (
     ),
     Fault(
         name="component-called-main",
-        file="mctc/lint/coreml/check.py",
+        file="mctc/linter/coreml/check.py",
         what="a component goes by Core ML's `main`",
         old="        return components.get(name, name)\n",
         new="        return name\n",
@@ -50,7 +50,7 @@ FAULTS = (
     ),
     Fault(
         name="option-at-fault-fails",
-        file="mctc/build/options.py",
+        file="mctc/driver/options.py",
         what="a value that an option has not is told as a fault of the spec",
         old="exit_code = ExitCode.USAGE",
         new="exit_code = ExitCode.FAILED",

@@ -151,11 +151,11 @@ FAULTS = (
     ),
     Fault(
         name="looked-up-row-off-by-one",
-        file="mctc/build/tables.py",
+        file="mctc/driver/tables.py",
         what="the table that an app looks rows up in begins with the second row",
         old="table[:ids].astype(np.float16)",
         new="table[1:][:ids].astype(np.float16)",
-        caught_by="tests/build/test_tables.py::test_the_table_has_a_row_for_every_id_and_is_not_in_the_package",
+        caught_by="tests/driver/test_tables.py::test_the_table_has_a_row_for_every_id_and_is_not_in_the_package",
     ),
     Fault(
         name="looked-up-table-in-the-package",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from ..fault import Fault
 
-FOLDER = "tests/build/test_folder.py"
+FOLDER = "tests/driver/test_folder.py"
 ATOMIC = "tests/test_atomic.py"
 FORM = "tests/test_plugin_form.py"
 
 FAULTS = (
     Fault(
         name="checkpoints-dropped",
-        file="mctc/build/folder.py",
+        file="mctc/driver/folder.py",
         what="a rebuild drops what no build wrote into the folder",
         old="        carry(old, new, force=force or not before)\n",
         new="        pass\n",
@@ -19,7 +19,7 @@ FAULTS = (
     ),
     Fault(
         name="edits-unseen",
-        file="mctc/build/contents.py",
+        file="mctc/driver/contents.py",
         what="a file that was edited since it was built is replaced",
         old=" and sha256(path) == hash_",
         new="",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ..fault import Fault
 
-CHECK = "tests/build/test_check.py"
+CHECK = "tests/driver/test_check.py"
 OBJECTIVES = "tests/language/test_objectives.py"
 HOSTILE = "tests/targets/torch/test_hostile_text.py"
 FAULTS = (
     Fault(
         name="no-target-asked",
-        file="mctc/build/check.py",
+        file="mctc/driver/check.py",
         what="check asks no target what it refuses",
         old='for name in registry().names("targets"):',
         new="for name in wanted:",

@@ -99,7 +99,7 @@ FAULTS = (
     ),
     Fault(
         name="manifest-delay",
-        file="mctc/build/manifest.py",
+        file="mctc/driver/manifest.py",
         what="the manifest says that a result comes one frame later than it does",
         old='"delay_frames": timing.delay,',
         new='"delay_frames": timing.delay + 1,',
@@ -107,11 +107,11 @@ FAULTS = (
     ),
     Fault(
         name="manifest-jump",
-        file="mctc/build/manifest.py",
+        file="mctc/driver/manifest.py",
         what="the manifest gives frames of the input for frames of the result",
         old='"input_frames_per_frame": timing.jump,',
         new='"input_frames_per_frame": 1,',
-        caught_by="tests/build/test_build.py::test_an_output_says_how_many_frames_of_the_input_one_of_its_own_stands_for",
+        caught_by="tests/driver/test_build.py::test_an_output_says_how_many_frames_of_the_input_one_of_its_own_stands_for",
         hole="the test counted the frames of a stream by the manifest's own numbers",
     ),
     Fault(
@@ -124,19 +124,19 @@ FAULTS = (
     ),
     Fault(
         name="manifest-token-bound",
-        file="mctc/build/target.py",
+        file="mctc/driver/target.py",
         what="the manifest allows token ids that the vocabulary has not",
         old="bound = type_.bound.value if",
         new="bound = type_.bound.value + 1 if",
-        caught_by="tests/build/test_build.py::test_the_manifest_tells_how_to_call_every_function",
+        caught_by="tests/driver/test_build.py::test_the_manifest_tells_how_to_call_every_function",
     ),
     Fault(
         name="manifest-blank",
-        file="mctc/build/manifest.py",
+        file="mctc/driver/manifest.py",
         what="the manifest names no blank token",
         old="return blank if isinstance(blank, int) else None",
         new="return None",
-        caught_by="tests/build/test_build.py::test_the_manifest_tells_how_to_call_every_function",
+        caught_by="tests/driver/test_build.py::test_the_manifest_tells_how_to_call_every_function",
     ),
     Fault(
         name="absent-frames-averaged",

@@ -251,7 +251,7 @@ FAULTS = (
     ),
     Fault(
         name="training-ops-deployed",
-        file="mctc/build/compile.py",
+        file="mctc/driver/compile.py",
         what="what acts in training alone is deployed",
         old='run(shipped, "common")',
         new='run(program, "common")',

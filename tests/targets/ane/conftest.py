@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mctc.build.compile import Compiled
-from mctc.build.options import BuildOptions
-from mctc.build.target import Agreement, Written
+from mctc.driver.compile import Compiled
+from mctc.driver.options import BuildOptions
+from mctc.driver.target import Agreement, Written
 from mctc.ir.program import Program
 from mctc.package import Package, read_package
 from mctc.passes.round_numbers import RoundNumbers

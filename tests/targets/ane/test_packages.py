@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mctc.build.options import BuildError
+from mctc.driver.options import BuildError
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
 from mctc.ir.program import Program, Quantization, Value

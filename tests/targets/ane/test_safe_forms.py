@@ -8,8 +8,8 @@ import pytest
 from mctc.evaluate.coreml import Evaluator
 from mctc.ir.build import Builder
 from mctc.ir.program import Program, State, Value
-from mctc.lint.coreml.check import check_package
-from mctc.lint.coreml.table import table
+from mctc.linter.coreml.check import check_package
+from mctc.linter.coreml.table import table
 from mctc.package import Package
 
 from .conftest import Make

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mctc.build.engine import Engine
-from mctc.build.options import BuildOptions
-from mctc.build.target import Agreement, Written
+from mctc.driver.engine import Engine
+from mctc.driver.options import BuildOptions
+from mctc.driver.target import Agreement, Written
 from mctc.ir.program import Program
 from mctc.passes.legalise import Legalise
 from mctc.rewrite.base import Context

@@ -11,9 +11,9 @@ import pytest
 import soundfile
 
 from mctc.audio import bundled_recording, load_audio
-from mctc.build import BuildOptions, build
-from mctc.build.options import BuildError
 from mctc.diagnostics.errors import ExitCode
+from mctc.driver import BuildOptions, build
+from mctc.driver.options import BuildError
 from mctc.runtime.built import open_built
 from mctc.runtime.speech import transcribe
 from mctc.targets.coreai.errors import CoreAiError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mctc.build.engine import RuntimeMissingError
+from mctc.driver.engine import RuntimeMissingError
 from mctc.targets.coreai.library import require_coreai
 from mctc.targets.coreai.target import CoreAiTarget
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from mctc.build.compile import compile_program
-from mctc.build.names import identifier
-from mctc.build.options import BuildOptions
+from mctc.driver.compile import compile_program
+from mctc.driver.names import identifier
+from mctc.driver.options import BuildOptions
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Initializer, Program

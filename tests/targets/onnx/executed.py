@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mctc.build.names import STATE_OUT, identifier
+from mctc.driver.names import STATE_OUT, identifier
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Initializer, Parameter, Program, Quantization, Source

@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 import pytest
 
-from mctc.build.compile import Compiled
-from mctc.build.make import BuildResult, build
-from mctc.build.options import BuildOptions
-from mctc.build.sources import digest
+from mctc.driver.compile import Compiled
+from mctc.driver.make import BuildResult, build
+from mctc.driver.options import BuildOptions
+from mctc.driver.sources import digest
 from mctc.ir.program import Program
 from mctc.streaming.lengths import Lengths
 from mctc.targets.onnx.errors import OnnxError

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 
-from mctc.build.compile import Compiled, compile_program
-from mctc.build.options import BuildOptions
+from mctc.driver.compile import Compiled, compile_program
+from mctc.driver.options import BuildOptions
 from mctc.ir.op import Array
 from mctc.ir.program import Initializer, Program
 from mctc.ir.types import Role

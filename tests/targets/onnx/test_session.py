@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mctc.build.engine import RuntimeMissingError
-from mctc.build.options import BuildError, BuildOptions
+from mctc.driver.engine import RuntimeMissingError
+from mctc.driver.options import BuildError, BuildOptions
 from mctc.runtime.arrays import run_arrays
 from mctc.targets.onnx.errors import OnnxError
 from mctc.targets.onnx.session import OnnxFunction, OnnxModel

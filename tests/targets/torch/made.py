@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mctc.build.compile import Compiled, compile_program
-from mctc.build.options import BuildOptions
+from mctc.driver.compile import Compiled, compile_program
+from mctc.driver.options import BuildOptions
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Program, Source

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mctc.build.compile import Compiled, compile_program
-from mctc.build.options import BuildOptions
+from mctc.driver.compile import Compiled, compile_program
+from mctc.driver.options import BuildOptions
 from mctc.ir.program import Derived, Recipe
 from mctc.language import elaborate_file
 from mctc.rewrite.recipes import recipe_key

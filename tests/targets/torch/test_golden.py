@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mctc.build.compile import compile_program
-from mctc.build.options import BuildOptions
+from mctc.driver.compile import compile_program
+from mctc.driver.options import BuildOptions
 from mctc.language import elaborate_file
 from mctc.targets.torch.module import write_module
 from mctc.targets.torch.support import RUNTIME, support_files

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mctc.build.compile import compile_program
-from mctc.build.make import build
-from mctc.build.options import BuildOptions
 from mctc.diagnostics.errors import MctcError
+from mctc.driver.compile import compile_program
+from mctc.driver.make import build
+from mctc.driver.options import BuildOptions
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
 from mctc.ir.location import Location, Origin

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mctc.build import BuildOptions, build
+from mctc.driver import BuildOptions, build
 from mctc.runtime.built import open_built
 from mctc.runtime.step import Packages
 from mctc.weights import Weights

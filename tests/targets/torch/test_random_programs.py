@@ -17,8 +17,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mctc.build.compile import Compiled, compile_program
-from mctc.build.options import BuildOptions
+from mctc.driver.compile import Compiled, compile_program
+from mctc.driver.options import BuildOptions
 from mctc.evaluate.reference import evaluate
 from mctc.ir.location import Origin
 from mctc.ir.op import Array

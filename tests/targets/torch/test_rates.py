@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mctc.build import BuildOptions, build
+from mctc.driver import BuildOptions, build
 from mctc.proof.ladder import Ladder
 
 FINER = """

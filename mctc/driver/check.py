@@ -1,0 +1,106 @@
+"""What a build would refuse of a program, told without building: no weights, nothing written, no library of a target.
+
+The common passes and the derivation of steps run, on which every target stands; what goes wrong there is an error. Each
+target is then asked what it refuses: an error where the target is wanted, else a warning that names it. For a wanted
+target its own passes run too, and what it composes without weights is composed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError, Severity, diagnostic_at
+from mctc.diagnostics.errors import MctcError
+from mctc.driver.compile import Compiled, Wants, check_numbers, compile_program
+from mctc.driver.front_end import front_end
+from mctc.driver.options import BuildOptions
+from mctc.driver.refusal import Refusal
+from mctc.driver.target import Target, compile_for, target_named
+from mctc.driver.tokens import check_tokens
+from mctc.ir.program import Program
+from mctc.ir.types import Role
+from mctc.plugins import registry
+
+UNSAID, UNUSED = "MCT0205", "MCT0207"
+
+
+def check_program(program: Program, wanted: Sequence[str] = ()) -> list[Diagnostic]:
+    """Errors and warnings of an elaborated program. `wanted` are names of targets; raises PluginError for another."""
+    for name in wanted:
+        registry().plugin("targets", name)
+    said = _says_lengths(program)
+    try:
+        plain = compile_program(program, BuildOptions(), wants=Wants(deploys=False, whole=not said))
+        found = [*plain.warnings, *_audio(plain)]
+        check_tokens(program)
+    except MctcError as error:
+        return _diagnostics(error)
+    refused: dict[Refusal, list[str]] = {}
+    for name in registry().names("targets"):
+        target = target_named(name)
+        if not said and not target.wants.whole:
+            refused.setdefault(_unsaid(program), []).append(name)
+            continue
+        options, compiled = BuildOptions(target=name).resolved(target.forms), plain
+        if name in wanted:
+            try:
+                compiled = _rehearsed(target, program, options)
+            except MctcError as error:
+                found += _diagnostics(error)
+                continue
+        for refusal in [*_numbers(target, plain, options), *target.refuses(compiled, options)]:
+            refused.setdefault(refusal, []).append(name)
+    for refusal, names in refused.items():
+        severity = Severity.ERROR if set(names) & set(wanted) else Severity.WARNING
+        found.append(refusal.diagnostic(names, severity))
+    return found
+
+
+def _numbers(target: Target, plain: Compiled, options: BuildOptions) -> list[Refusal]:
+    """Numbers that the target's artifacts can't hold."""
+    try:
+        check_numbers(plain.whole, options, target.wants)
+    except DiagnosticError as error:
+        return [Refusal.of(found) for found in error.diagnostics]
+    return []
+
+
+def _says_lengths(program: Program) -> bool:
+    """Whether the spec says how many frames a call takes, or no component takes any."""
+    timed = any(v.type.find(Role.TIME) is not None for f in program.functions.values() for v in f.inputs)
+    return not timed or bool(program.stream.settings or program.utterance.settings.get("length"))
+
+
+def _unsaid(program: Program) -> Refusal:
+    place = next(function.origin.location for function in program.functions.values())
+    hint = (
+        "write `stream { chunk = 320 ms }` or `utterance { length = 30 s }` in the model; or build with --chunk 320ms"
+    )
+    return Refusal(f"{program.name} doesn't say how much audio a call takes", place, hint, UNSAID)
+
+
+def _rehearsed(target: Target, program: Program, options: BuildOptions) -> Compiled:
+    compiled = compile_for(target, program, options)
+    if not any(target.refuses(compiled, options)):
+        target.rehearse(compiled, options)
+    return compiled
+
+
+def _audio(compiled: Compiled) -> list[Diagnostic]:
+    """Warns of an audio section that is about no input. Raises LocatedError for one that can't be."""
+    audio = compiled.whole.audio
+    if not audio.settings or front_end(compiled) is not None:
+        return []
+    place = next(iter(audio.places.values()), None)
+    told = "no input is frames of sound, so the audio section says nothing"
+    hint = (
+        "such an input is `mel`, with its bins as channels or features, at the rate of `hop` (100 frames a second"
+        " unless told), or `samples`, whose frames times channels are `rate`"
+    )
+    return [diagnostic_at(place, UNUSED, told, hint=hint, severity=Severity.WARNING)]
+
+
+def _diagnostics(error: MctcError) -> list[Diagnostic]:
+    if isinstance(error, DiagnosticError):
+        return list(error.diagnostics)
+    return [Diagnostic(Refusal.code, error.message, None, error.hint)]

@@ -1,0 +1,211 @@
+"""From a program as the spec says it to step functions that a target can write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+
+from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError
+from mctc.diagnostics.near import did_you_mean, listing
+from mctc.driver.chunk import LengthError, lengths
+from mctc.driver.options import PRECISIONS, STATES, BuildOptions, OptionError
+from mctc.ir.program import Program
+from mctc.ir.types import Role
+from mctc.plugins import registry
+from mctc.rewrite.base import Context
+from mctc.rewrite.pipeline import Ran, run_stage
+from mctc.rewrite.training import without_training
+from mctc.streaming.derive import StepInfo, derive_program
+from mctc.streaming.lengths import Lengths
+from mctc.streaming.sizes import streaming_role
+
+
+@dataclass(frozen=True)
+class Wants:
+    """What a target wants of a compilation.
+
+    deploys: the deploy passes, but those `without`; else it ends at the steps. stack: whose rules passes hold programs
+    to. whole: the target writes functions over whole utterances too, so a component without a step is no error:
+    `explanations` say why it has none.
+    """
+
+    deploys: bool = True
+    without: tuple[str, ...] = ()
+    stack: str = "coreml"
+    whole: bool = False
+
+
+Watch = Callable[[str, Program], None]  # sees the program after every pass, by the pass's name
+DERIVE = "derive-step"  # what the derivation is called where passes are named
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A program on its way: `whole` after the common passes, `derived` its steps; `reference` is the whole program with
+    the numbers that artifacts hold, `lowered` its steps after the deploy passes, `deployed` these with such numbers.
+    `training` is `whole` with the ops that act in training alone, which none of the others has.
+
+    steps: what a caller of each step function must know. ran: the passes of each stage, in order.
+    explanations: (pass, where, why) for every decision that a pass explained. warnings: what a pass left undone.
+    """
+
+    whole: Program
+    training: Program
+    derived: Program
+    reference: Program
+    lowered: Program
+    deployed: Program
+    lengths: Lengths
+    steps: Mapping[str, StepInfo]
+    ran: Mapping[str, list[Ran]]
+    explanations: tuple[tuple[str, str, str], ...]
+    warnings: tuple[Diagnostic, ...] = ()
+
+    @property
+    def chunk(self) -> int:
+        """Frames of the time dimension a call."""
+        return self.lengths.chunk
+
+
+def compile_program(
+    program: Program,
+    options: BuildOptions,
+    watch: Watch | None = None,
+    *,
+    wants: Wants = Wants(),
+) -> Compiled:
+    """Runs the common passes, derives the steps, runs the deploy passes, as a target wants it. Raises MctcError."""
+    run, context = _prepared(options, wants, watch)
+    shipped = without_training(program)
+    whole, common = run(shipped, "common")
+    training = whole if shipped is program else _prepared(options, wants, None)[0](program, "common")[0]
+    return _behind(whole, training, common, run, context, options, watch, wants)
+
+
+def compile_whole(whole: Program, options: BuildOptions, *, wants: Wants = Wants()) -> Compiled:
+    """The same from a program that the common passes have been over. Raises MctcError."""
+    run, context = _prepared(options, wants, None)
+    return _behind(without_training(whole), whole, [], run, context, options, None, wants)
+
+
+def check_numbers(whole: Program, options: BuildOptions, wants: Wants) -> None:
+    """Raises what compiling raises for numbers that artifacts can't hold, of a program behind the common passes."""
+    if wants.deploys:
+        run, _ = _prepared(options, wants, None)
+        run(whole, "number")
+
+
+Stage = Callable[..., tuple[Program, list[Ran]]]  # run_stage for a program and a stage
+
+
+def _prepared(options: BuildOptions, wants: Wants, watch: Watch | None) -> tuple[Stage, Context]:
+    registry().ops()
+    passes, left_out = registry().passes().values(), (*_left_out(options), *wants.without)
+    chosen = {"scan": options.scan} if options.scan else {}
+    context = Context(
+        options.device,
+        options.state or STATES[0],
+        chosen,
+        stack=wants.stack,
+        precision=options.precision or PRECISIONS[0],
+    )
+    seen = (lambda cls, after: watch(cls.name, after)) if watch else None
+    each = options.verify_each
+    return partial(run_stage, passes=passes, context=context, without=left_out, each=each, watch=seen), context
+
+
+def _behind(
+    whole: Program, training: Program, common: list[Ran], run: Stage, context: Context, options: BuildOptions,
+    watch: Watch | None, wants: Wants,
+) -> Compiled:  # fmt: skip
+    """The steps of a program behind the common passes and, where the target deploys, what becomes of them."""
+    if wants.whole:
+        asked, (derived, steps) = _streamed(whole, options, context)
+    else:
+        asked = lengths(whole, options.chunk)
+        derived, steps = derive_program(whole, asked)
+    if watch:
+        watch(DERIVE, derived)
+    reference, number = run(whole, "number") if wants.deploys else (whole, [])
+    start = derived if reference is whole else derive_program(reference, asked, only=set(steps))[0]
+    lowered, deploy = run(start, "deploy") if wants.deploys else (derived, [])
+    deployed, again = run(lowered, "number") if wants.deploys else (lowered, [])
+    ran = {"common": common, "number": number, "deploy": deploy, "number again": again}
+    explanations, warnings = tuple(dict.fromkeys(context.explanations)), tuple(context.warnings)
+    return Compiled(whole, training, derived, reference, lowered, deployed, asked, steps, ran, explanations, warnings)
+
+
+def _streamed(
+    whole: Program, options: BuildOptions, context: Context
+) -> tuple[Lengths, tuple[Program, dict[str, StepInfo]]]:
+    """The steps of the components that have one; none over time where nothing says how much a call takes."""
+    streamed = replace(whole, functions={}, parameters=dict(whole.parameters))
+    steps: dict[str, StepInfo] = {}
+    try:
+        asked, timeless = lengths(whole, options.chunk), False
+    except LengthError as error:
+        if options.chunk is not None or whole.stream.settings or whole.utterance.settings:
+            raise
+        context.explain(DERIVE, whole.name, error.message)
+        asked, timeless = Lengths(1), True
+    for name, function in whole.functions.items():
+        if timeless and streaming_role(function) is Role.TIME:
+            continue
+        try:
+            derived, info = derive_program(whole, asked, only={name})
+        except DiagnosticError as error:
+            context.explain(DERIVE, name, error.diagnostics[0].message)
+            continue
+        streamed.functions[name] = derived.functions[name]
+        steps[name] = info[name]
+    streamed.vocabularies = tuple(entry for entry in whole.vocabularies if entry.function in steps)
+    return asked, (streamed, steps)
+
+
+def _left_out(options: BuildOptions) -> tuple[str, ...]:
+    known = registry().passes()
+    for name in options.without:
+        if name not in known:
+            raise OptionError(f"there is no pass `{name}` to leave out", hint=did_you_mean(name, known))
+    return options.without
+
+
+def check_pass_names(names: Iterable[str], options: BuildOptions) -> None:
+    """Raises OptionError for a name that no pass of the pipeline has."""
+    known = sorted({*registry().passes(), DERIVE}.difference(_left_out(options)))
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"the passes are {listing(known)}"
+            raise OptionError(f"there is no pass `{name}` in this build", hint=hint)
+
+
+def program_at(
+    program: Program, *, after: str | None = None, before: str | None = None, options: BuildOptions | None = None
+) -> Program:
+    """The program as a pass leaves it (`after`) or finds it (`before`). Raises OptionError for an unknown pass."""
+    options = options or BuildOptions()
+    check_pass_names([name for name in (after, before) if name], options)
+    finder = _Finder(program, after, before)
+    with suppress(_FoundError):
+        compile_program(replace(program), options, finder.watch)
+    return finder.current
+
+
+class _FoundError(Exception):
+    """The pass was reached: the rest of the pipeline isn't needed."""
+
+
+class _Finder:
+    """Watches a compilation for one pass. `current` is the program after the last pass seen."""
+
+    def __init__(self, program: Program, after: str | None, before: str | None) -> None:
+        self.current, self.after, self.before = program, after, before
+
+    def watch(self, name: str, program: Program) -> None:
+        if name == self.before:
+            raise _FoundError
+        self.current = program
+        if name == self.after:
+            raise _FoundError

@@ -1,0 +1,205 @@
+"""`build`: spec in, folder out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import disk_usage
+from typing import Any
+
+from mctc.diagnostics.errors import MctcError
+from mctc.diagnostics.source import SourceFile
+from mctc.driver import front_end
+from mctc.driver.compile import Compiled, Watch
+from mctc.driver.decoder import given, write_rows
+from mctc.driver.folder import check_replaceable, replaced
+from mctc.driver.manifest import ORIGINS, PROGRAM, WHOLE, manifest, read_manifest, sha256, write_json, write_manifest
+from mctc.driver.options import BuildError, BuildOptions
+from mctc.driver.refusal import refuse as refuse_program
+from mctc.driver.returned import returned_by
+from mctc.driver.sources import digest, source_record, texts, write_sources
+from mctc.driver.target import Target, Written, compile_for, compile_whole_for, target_named
+from mctc.driver.tokens import tokens_of
+from mctc.ir.printer import print_program
+from mctc.ir.program import Program
+from mctc.language.read import Spec
+from mctc.plugins import PluginError, registry
+from mctc.tokens.stored import METADATA, as_json, write_tokens
+from mctc.tokens.table import Tokens
+from mctc.version import __version__
+from mctc.weights import Weights
+
+__all__ = ["BuildResult", "build", "compile_for", "compile_whole_for", "target_named", "write_build"]
+
+CACHED = 64_000_000  # parameters up to which values are computed once and kept: below half a gigabyte
+
+SHOWN = 12  # lines of what is wrong with a build
+
+LEAST_BITS = 2  # of a stored number: a palette of four
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """A finished build: the folder, its manifest, and the programs it was made from."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    compiled: Compiled
+
+
+Told = Callable[[str], None]
+"""Is told what is done, step by step."""
+
+
+def nobody(step: str) -> None:
+    """Takes no notice of a step."""
+
+
+def build(
+    spec: Spec,
+    out: Path | None = None,
+    options: BuildOptions | None = None,
+    *,
+    watch: Watch | None = None,
+    told: Told = nobody,
+) -> BuildResult:
+    """Builds a spec into folder `out` (build/ and the model's name when left out).
+
+    The folder is replaced whole or, when anything goes wrong, left as it was.
+    `watch` sees the program after every pass, `told` hears of every step. Raises MctcError: what is wrong with the
+    spec, the options or the weights, or a package that does not agree with its program.
+    """
+    from mctc.language import elaborate_file
+
+    options = options or BuildOptions()
+    target = target_named(options.target)
+    options = options.resolved(target.forms)
+    read: list[SourceFile] = []
+    told(f"reading {spec}")
+    registry().ops()  # those of plugins, which the spec may name
+    program = elaborate_file(spec, model=options.model, defines=dict(options.defines), read=read.append)
+    out = Path("build") / program.name if out is None else out
+    inputs = [path for path in (spec, options.weights, options.tokens) if isinstance(path, Path)]
+    check_replaceable(out, force=options.force, inputs=inputs)
+    tokens = tokens_of(program, options.tokens)
+    check_room(program, out)
+    told("compiling")
+    compiled = compile_for(target, program, options, watch)
+    more = texts(read) if target.carries_source else {}
+    return write_build(compiled, out, options, target, source_record(read), more, read, told, tokens)
+
+
+def write_build(
+    compiled: Compiled,
+    out: Path,
+    options: BuildOptions,
+    target: Target,
+    source: Mapping[str, Any],
+    more: Mapping[str, str] | None = None,
+    read: Sequence[SourceFile] = (),
+    told: Told = nobody,
+    tokens: Tokens | None = None,
+) -> BuildResult:
+    """Writes, reads back and compares; then puts the folder in place. Raises MctcError and leaves `out` as it was.
+
+    more: metadata for the artifacts, besides the version, the model's name and the hash of its source.
+    read: the files of the spec, which the folder keeps copies of. tokens: of its vocabulary, where known.
+    """
+    program = compiled.deployed
+    refuse_program(target.refuses(compiled, options), target.name)
+    weights, origin = _weights(program, options)
+    metadata = {
+        "mctc.version": __version__,
+        "mctc.model": program.name,
+        "mctc.source_sha256": digest(source["files"].items()),
+        **(more or {}),
+        **front_end.metadata(compiled),
+        **({} if tokens is None else {METADATA: as_json(tokens)}),
+    }
+    with replaced(out, force=options.force) as folder:
+        told(f"writing for {options.target}")
+        written = returned_by(target, "write", target.write(compiled, weights, folder, options, metadata))
+        if missing := program.functions.keys() - written.interfaces.keys():
+            raise PluginError(f"target `{target.name}` wrote no interface of {', '.join(sorted(missing))}")
+        told("reading back and evaluating")
+        agreements = returned_by(target, "check", target.check(compiled, weights, folder, options, written))
+        told(f"writing what stands beside: {', '.join(target.beside) or 'nothing'}")
+        beside = {name: _beside(name, compiled, weights, folder, options, metadata) for name in target.beside}
+        write_sources(read, folder)
+        if tokens is not None:
+            write_tokens(tokens, folder)
+        write_rows(given(compiled.whole), program, weights, folder)
+        (folder / PROGRAM).write_text(print_program(program, locations=True), encoding="utf-8")
+        (folder / WHOLE).write_text(print_program(compiled.reference, locations=True), encoding="utf-8")
+        write_json(folder / ORIGINS, origins(program, written))
+        told(f"asking {target.judge}")
+        refuse(returned_by(target, "report", target.report(compiled, folder, options, written)), options, target)
+        content = manifest(compiled, options, written, agreements, source, origin, folder, beside, tokens)
+        write_manifest(folder, content)
+        described = read_manifest(folder)
+    return BuildResult(out, described, compiled)
+
+
+def _beside(
+    name: str, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """Writes what another target adds to a build. What it can't write is left out, and the manifest says why."""
+    target = target_named(name)
+    try:
+        refuse_program(target.refuses(compiled, options), name)
+        written = target.write(compiled, weights, folder, options, metadata)
+    except MctcError as error:
+        return {"missing": str(error)}
+    target.check(compiled, weights, folder, options, written)
+    return {"artifacts": list(written.artifacts)}
+
+
+def origins(program: Program, written: Written) -> dict[str, dict[str, Any]]:
+    """For every operation that was written: the position of its op in the program, its place in the spec (null for one
+    that the compiler made), and its instance path."""
+
+    def told(function: str, index: int) -> dict[str, Any]:
+        origin = program.functions[function].ops[index].origin
+        place = str(origin.location) if origin.location is not None else None
+        return {"op": index, "place": place, "instance": origin.path}
+
+    return {
+        function: {name: told(function, index) for name, index in names.items()}
+        for function, names in written.origins.items()
+    }
+
+
+def refuse(errors: Sequence[str], options: BuildOptions, target: Target) -> None:
+    """Raises BuildError for what is wrong with the artifacts on the device, unless the options allow it."""
+    if errors and not options.allow_errors:
+        more = [f"and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
+        listed = "".join(f"\n  {line}" for line in [*errors[:SHOWN], *more])
+        count = f"{len(errors)} error{'s' * (len(errors) != 1)}"
+        raise BuildError(
+            f"{target.judge} finds {count} in what was built, so nothing was written:{listed}",
+            hint=f"change the spec, or name the --device that is meant; --allow-errors writes {target.verdict} with it",
+        )
+
+
+def check_room(program: Program, out: Path) -> None:
+    """Raises BuildError when the disk that `out` is on can't hold the weights however they are stored."""
+    needed = sum(parameter.type.size for parameter in program.parameters.values()) * LEAST_BITS // 8
+    place = next(folder for folder in out.absolute().parents if folder.exists())
+    free = disk_usage(place).free
+    if needed > free:
+        raise BuildError(
+            f"the weights of {program.name} take {needed / 1e9:,.1f} GB or more, {place} has {free / 1e9:,.1f} GB left",
+            hint="a smaller model, or another place with -o",
+        )
+
+
+def _weights(program: Program, options: BuildOptions) -> tuple[Weights, dict[str, Any]]:
+    count = sum(type_.size for type_, _ in program.sources.values())
+    cache = count <= CACHED
+    if options.weights is not None:
+        weights = Weights.load(program, options.weights, cache=cache)
+        origin: dict[str, Any] = {"file": options.weights.name, "sha256": sha256(options.weights)}
+        told = {"left_out": list(weights.left_out), "unused": list(weights.unused)}
+        return weights, origin | {key: names for key, names in told.items() if names}
+    return Weights(program.sources, options.seed, cache=cache), {"seed": options.seed}

@@ -1,0 +1,239 @@
+"""manifest.json: what a built folder says about itself. The schema is described in docs/manifest.md.
+
+Nothing in it depends on when or where it was built: two builds of the same input give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from mctc.driver.compile import Compiled
+from mctc.driver.decoder import Given, given, prompt
+from mctc.driver.form import departures
+from mctc.driver.front_end import front_end
+from mctc.driver.options import BuildError, BuildOptions
+from mctc.driver.reading import AGAIN, read_json
+from mctc.driver.target import Agreement, Interface, Port, Written
+from mctc.ir.domain import Domain
+from mctc.ir.program import Function, Program
+from mctc.rewrite.pipeline import Ran
+from mctc.streaming.derive import StepInfo
+from mctc.streaming.lengths import base_dimension, rate_of
+from mctc.tokens.stored import FILE as TOKENS
+from mctc.tokens.table import Tokens
+from mctc.version import __version__
+
+SCHEMA = 2
+NAME = "manifest.json"
+PROGRAM, WHOLE, ORIGINS = "program.mir", "whole.mir", "origins.json"
+BLOCK = 1 << 20
+
+
+def manifest(
+    compiled: Compiled,
+    options: BuildOptions,
+    written: Written,
+    agreements: list[Agreement],
+    source: Mapping[str, Any],
+    weights: Mapping[str, Any],
+    folder: Path,
+    beside: Mapping[str, Any],
+    tokens: Tokens | None = None,
+) -> dict[str, Any]:
+    """The contents of manifest.json for a folder whose other files are written."""
+    program, decoder = compiled.deployed, given(compiled.whole)
+    explained = compiled.explanations
+    return {
+        "schema": SCHEMA,
+        "mctc": __version__,
+        "model": program.name,
+        "target": options.target,
+        "options": options.recorded(),
+        "source": source,
+        "weights": weights,
+        "parameters": sum(type_.size for type_, _ in program.sources.values()),
+        "stream": _stream(compiled),
+        "functions": {
+            name: _function(compiled, function, written.interfaces[name], decoder)
+            for name, function in program.functions.items()
+        },
+        "whole": {name: called(each, compiled.whole.functions[name].domains) for name, each in written.whole.items()},
+        "beside": beside,
+        "vocabularies": [asdict(entry) for entry in program.vocabularies],
+        "blank": _blank(program),
+        "prompt": prompt(program),
+        "audio": front_end(compiled),
+        "tokens": _tokens(tokens, folder),
+        "passes": {stage: [_measured(each) for each in ran] for stage, ran in compiled.ran.items()},
+        "explanations": [{"pass": by, "where": where, "why": why} for by, where, why in explained],
+        "verification": [_measured(agreement) for agreement in agreements],
+        "files": {name: sha256(folder / name) for name in _files(folder)},
+    }
+
+
+def _measured(record: Ran | Agreement) -> dict[str, Any]:
+    """A record with its error to three digits: further ones depend on the machine's order of summation."""
+    rounded = None if record.error is None else float(f"{record.error:.2e}")
+    said = {key: value for key, value in asdict(record).items() if key != "undefined" or value is not None}
+    return {**said, "error": rounded}
+
+
+def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
+    """Writes manifest.json, with its own digest in it."""
+    plain = json.loads(json.dumps(content, default=_plain))
+    write_json(folder / NAME, {**plain, "digest": seal(plain)})
+
+
+def seal(content: Mapping[str, Any]) -> str:
+    """SHA-256 of what a manifest says, whatever its order and spacing; its entry `digest` is left out."""
+    kept = {key: value for key, value in content.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2, default=_plain) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a built folder. Raises BuildError when there is none, one of another schema or a damaged one."""
+    path = folder / NAME
+    if not path.exists():
+        hint = "`mctc build SPEC -o FOLDER` makes one"
+        raise BuildError(f"{folder} holds no {NAME}: it is no build of mctc", hint=hint)
+    content = read_json(path)
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if schema != SCHEMA:
+        raise BuildError(f"{path} has schema {schema!r}; this mctc reads {SCHEMA}", hint="build it again")
+    if wrong := next(departures(content), None):
+        raise BuildError(f"{path} is damaged: {wrong}", hint=AGAIN)
+    return dict(content)
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file, read block by block."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _files(folder: Path) -> list[str]:
+    """Every file of the folder but the manifest, by its path inside it."""
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p != folder / NAME)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return int(value) if value.denominator == 1 else float(value)
+    if isinstance(value, Path):
+        return value.name
+    raise TypeError(f"{value!r} has no place in a manifest")
+
+
+def _stream(compiled: Compiled) -> dict[str, Any]:
+    rate = rate_of(compiled.whole, base_dimension(compiled.whole))
+    milliseconds = None if rate is None else float(1000 * compiled.chunk / rate)
+    return {
+        "chunk_frames": compiled.chunk,
+        "chunk_ms": milliseconds,
+        "frame_rate_hz": rate,
+        "utterance_frames": compiled.lengths.utterance,
+        "streams": compiled.lengths.streams,
+        "labels": compiled.whole.utterance.settings.get("labels"),
+    }
+
+
+def _function(compiled: Compiled, function: Function, interface: Interface, decoder: Given) -> dict[str, Any]:
+    step = compiled.steps[function.name]
+
+    def told(port: Port) -> dict[str, Any]:
+        part = decoder.port(step.component, port.spec)
+        return {**_input(function.domains, port), **_input_timing(step, port), **part}
+
+    packing = [asdict(entry) for entry in getattr(function, "packing", ())]
+    return {
+        **_stored(interface),
+        "component": step.component,
+        "streams_over": step.role.value,
+        "streams": step.streams,
+        "inputs": [told(port) for port in interface.inputs],
+        "outputs": [{**_port(port), **_output_timing(step, port)} for port in interface.outputs],
+        "states": [_port(port) for port in interface.states],
+        "packing": packing,
+        "needs_valid": step.needs_valid,
+    }
+
+
+def _stored(interface: Interface) -> dict[str, Any]:
+    return {"package": interface.artifact, "name": interface.name, "operations": interface.operations}
+
+
+def called(interface: Interface, domains: Mapping[str, Domain] | None = None) -> dict[str, Any]:
+    """How a function is called: extents that differ from call to call are written as in the program.
+
+    domains: what the spec says of the entries of inputs, besides that they are ids.
+    """
+    return {
+        **_stored(interface),
+        "inputs": [_input(domains or {}, port) for port in interface.inputs],
+        "outputs": [_port(port) for port in interface.outputs],
+        "states": [_port(port) for port in interface.states],
+    }
+
+
+def _input(domains: Mapping[str, Domain], port: Port) -> dict[str, Any]:
+    domain = domains.get(port.spec) if port.table is None else None
+    return _port(port) if domain is None else {**_port(port), "domain": domain.described()}
+
+
+def _port(port: Port) -> dict[str, Any]:
+    described = {
+        "name": port.name,
+        "spec_name": port.spec,
+        "shape": list(port.shape),
+        "dtype": port.dtype,
+        "roles": list(port.roles),
+    }
+    said = {"ids_below": port.bound, "rows_of": port.table}
+    return described | {key: value for key, value in said.items() if value is not None}
+
+
+def _input_timing(step: StepInfo, port: Port) -> dict[str, Any]:
+    return {"frames": step.frames[port.spec]} if port.spec in step.frames else {}
+
+
+def _output_timing(step: StepInfo, port: Port) -> dict[str, Any]:
+    """Frames a call, delay, latency and receptive field; past null means every earlier frame."""
+    timing = step.timings.get(port.spec)
+    if timing is None:
+        return {}
+    return {
+        "frames": step.frames.get(port.spec),
+        "input_frames_per_frame": timing.jump,
+        "delay_frames": timing.delay,
+        "delay_ms": step.delay_ms(port.spec),
+        "latency_ms": step.latency_ms(port.spec),
+        "receptive_field": {"past_frames": timing.past, "ahead_frames": timing.ahead},
+    }
+
+
+def _tokens(tokens: Tokens | None, folder: Path) -> dict[str, Any] | None:
+    """The kind of the tokens, how many there are, and the file of the table with its hash."""
+    if tokens is None:
+        return None
+    return {"file": TOKENS, "sha256": sha256(folder / TOKENS), "kind": tokens.kind, "size": tokens.size}
+
+
+def _blank(program: Program) -> int | None:
+    """The blank token's id, as the training objective says it."""
+    objective = program.train.settings.get("objective")
+    arguments = objective[1] if isinstance(objective, tuple) and len(objective) == 2 else {}
+    blank = dict(arguments).get("blank")
+    return blank if isinstance(blank, int) else None

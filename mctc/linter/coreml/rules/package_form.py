@@ -1,0 +1,222 @@
+"""The form of a package (ANE-GR-9xx): what mctc says by itself, no measurement; part of the family `whole-graph`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mctc.hardware.systems import GENERATIONS, PLATFORMS, System, generation_of_opset
+from mctc.linter.coreml.forms import axes
+from mctc.linter.coreml.graph import FunctionGraph, Op, PackageGraph, Shape
+from mctc.linter.coreml.rule import FunctionRule, Hit, OpRule, PackageRule, Severity
+from mctc.linter.coreml.target import Scope, Target, opset_needs
+from mctc.package import Reference, TensorType
+from mctc.package.dtypes import DTYPES
+from mctc.package.types import differ
+
+VERSIONS = tuple(version for version, _, _ in GENERATIONS)
+NEWEST_OPSET = GENERATIONS[-1][1]
+
+UNCHANGED = (
+    "relu", "relu6", "sigmoid", "tanh", "silu", "gelu", "softplus", "softsign", "erf", "exp", "exp2", "log", "sqrt",
+    "rsqrt", "inverse", "sin", "cos", "atan", "floor", "ceil", "round", "sign", "square", "abs", "clip", "elu", "prelu",
+    "leaky_relu", "sigmoid_hard", "thresholded_relu", "scaled_tanh", "clamped_relu", "linear_activation", "softmax",
+    "layer_norm", "instance_norm", "batch_norm", "l2_norm", "local_response_norm", "cumsum", "reverse",
+)  # fmt: skip
+"""The result has the type of x."""
+ARITHMETIC = ("add", "sub", "mul", "real_div", "floor_div", "mod", "pow", "maximum", "minimum")
+COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
+
+
+def _needs_newer(package: PackageGraph, target: Target) -> Iterator[Hit]:
+    """Only for a system that the user stated: else the target follows from the opset."""
+    for system in target.systems if "os" in target.stated else ():
+        newer = {name: each.function.opset for name, each in package.functions.items()}
+        newer = {name: opset for name, opset in newer.items() if _is_too_new(opset, system)}
+        for name, opset in newer.items():
+            yield Hit(f"opset {opset} needs {opset_needs(opset)}, the target is {system}", function=name)
+        version = package.package.spec_version
+        reads = VERSIONS[system.generation] if system.generation >= 0 else 0
+        if not newer and version in VERSIONS and version > reads:
+            needed = opset_needs(GENERATIONS[VERSIONS.index(version)][1])
+            yield Hit(f"specification version {version} needs {needed}, the target is {system}")
+
+
+def _is_too_new(opset: str, system: System) -> bool:
+    """An opset that isn't known is too new for the systems that are known, if its number is beyond theirs."""
+    generation = generation_of_opset(opset)
+    if generation is not None:
+        return generation > system.generation
+    known = system.major <= GENERATIONS[-1][2][system.platform]
+    return known and _number(opset) > _number(NEWEST_OPSET)
+
+
+def _number(opset: str) -> int:
+    found = re.fullmatch(r"CoreML(\d{1,4})", opset)
+    return int(found.group(1)) if found else 0
+
+
+def _unknown_version(package: PackageGraph, _: Target) -> Iterator[Hit]:
+    for name, function in package.functions.items():
+        opset = function.function.opset
+        if generation_of_opset(opset) is None:
+            yield Hit(f"opset {opset or '(none)'} isn't known, the newest known is {NEWEST_OPSET}", function=name)
+    version = package.package.spec_version
+    if version not in VERSIONS:
+        yield Hit(f"specification version {version} isn't known, known are {VERSIONS[0]} to {VERSIONS[-1]}")
+
+
+def _undefined(function: FunctionGraph, _: Target) -> Iterator[Hit]:
+    for op in (*function.ops, *function.constexprs):
+        for bindings in op.operation.inputs.values():
+            for binding in bindings:
+                if isinstance(binding, Reference) and binding.name not in function.types:
+                    about = op if not op.is_constexpr else None
+                    yield Hit(f"{op.type} takes {binding.name}, which nothing defines", about)
+    for name in function.function.body.outputs:
+        if name not in function.types:
+            yield Hit(f"the function returns {name}, which nothing defines")
+
+
+def _impossible(op: Op, _: Target) -> str | None:
+    result = op.result
+    if result is None:
+        return None
+    if op.type == "cast":
+        named = op.value("dtype")
+        known = isinstance(named, str) and named in DTYPES
+        return f"cast to {named} declares {result}" if known and named != result.dtype else None
+    x = op.tensor("x")
+    if x is None or not x.shape or not result.shape:  # a scalar may be declared with no axis or with one
+        return None
+    possible = _possible(op, x)
+    if possible is None or not differ(possible, result):
+        return None
+    return f"{op.type} can't make {result}: its operands make {possible}"
+
+
+def _possible(op: Op, x: TensorType) -> TensorType | None:
+    """What an op can make of its operands; None where that isn't known for certain."""
+    if op.type in UNCHANGED:
+        return x
+    shape = x.shape or ()
+    if op.type == "transpose":
+        perm = axes(op, "perm")
+        certain = sorted(perm) == list(range(len(shape)))
+        return TensorType(x.dtype, tuple(shape[place] for place in perm)) if certain else None
+    y = op.tensor("y")
+    if y is None or y.shape is None or op.result is None:
+        return None
+    dtype = "bool" if op.type in COMPARISONS else x.dtype
+    return TensorType(dtype, _broadcast(shape, y.shape))
+
+
+def _broadcast(one: Shape, other: Shape) -> Shape:
+    """The shape of two operands together; None for an extent that isn't certain."""
+    count = max(len(one), len(other))
+    pairs = zip((1,) * (count - len(one)) + one, (1,) * (count - len(other)) + other)
+    return tuple(a if a == b or b == 1 else b if a == 1 else None for a, b in pairs)
+
+
+FORM = (
+    PackageRule(
+        code="ANE-GR-901",
+        name="newer-system-needed",
+        summary="the package needs a newer system than the stated one",
+        severity=Severity.ERROR,
+        evidence="M",
+        confidence="H",
+        scope=Scope(platforms=frozenset(PLATFORMS)),
+        why="""
+            Every opset and specification version has a first iOS and macOS; older ones don't load the package at all.
+            The figures are those of coremltools' targets.
+        """,
+        fix="Convert with minimum_deployment_target of the oldest system that matters, or state a newer system.",
+        source="coremltools AvailableTarget; mctc.hardware.systems",
+        find=_needs_newer,
+        fires="""
+            opset = "CoreML10"
+            x: fp16[1, 64]
+            y: fp16[1, 64] = relu(x=x)
+            return y
+        """,
+        silent="""
+            opset = "CoreML9"
+            x: fp16[1, 64]
+            y: fp16[1, 64] = relu(x=x)
+            return y
+        """,
+    ),
+    PackageRule(
+        code="ANE-GR-902",
+        name="unknown-version",
+        summary="an opset or a specification version that mctc doesn't know",
+        severity=Severity.INFO,
+        evidence="M",
+        confidence="H",
+        why="What a new opset adds or changes isn't known here: findings and placement are those of the newest known.",
+        fix="Look for a newer mctc.",
+        source="mctc.hardware.systems",
+        find=_unknown_version,
+        fires="""
+            opset = "CoreML12"
+            x: fp16[1, 64]
+            y: fp16[1, 64] = relu(x=x)
+            return y
+        """,
+        silent="""
+            opset = "CoreML9"
+            x: fp16[1, 64]
+            y: fp16[1, 64] = relu(x=x)
+            return y
+        """,
+    ),
+    FunctionRule(
+        code="ANE-GR-903",
+        name="undefined-value",
+        summary="an op takes a value that nothing defines",
+        severity=Severity.ERROR,
+        evidence="M",
+        confidence="H",
+        why="Neither an input nor a state nor an op has that name, so the program can't be compiled anywhere.",
+        fix="Write the package anew with the tool that made it; a name was lost or misspelt when it was edited.",
+        source="coremltools MIL.proto (bindings are names of values)",
+        find=_undefined,
+        fires="""
+            x: fp16[1, 64]
+            y: fp16[1, 64] = add(x=x, y=lost)
+            return y
+        """,
+        silent="""
+            x: fp16[1, 64]
+            y: fp16[1, 64] = add(x=x, y=fp16[64])
+            return y
+        """,
+    ),
+    OpRule(
+        code="ANE-GR-904",
+        name="impossible-result",
+        summary="an op's declared result can't come of its operands",
+        severity=Severity.ERROR,
+        evidence="M",
+        confidence="H",
+        ops=("cast", "transpose", *UNCHANGED, *ARITHMETIC, *COMPARISONS),
+        why="""
+            The declared element type or shape contradicts what the op is defined to make. Only ops are looked at where
+            that is certain: elementwise ones, norms, casts and transposes.
+        """,
+        fix="Write the package anew with the tool that made it; types were left behind when it was edited.",
+        source="coremltools MIL op definitions (type inference)",
+        find=_impossible,
+        fires="""
+            x: fp16[1, 64]
+            y: fp16[1, 64, 64] = add(x=x, y=fp16[64])
+            return y
+        """,
+        silent="""
+            x: fp16[1, 64, 1]
+            y: fp16[1, 64, 64] = add(x=x, y=fp16[64])
+            return y
+        """,
+    ),
+)

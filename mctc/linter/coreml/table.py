@@ -1,0 +1,34 @@
+"""All rules: those that come with mctc and those of plugins, from the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mctc.linter.coreml.rule import Rule, RuleFamily
+from mctc.plugins import PluginError, registry
+
+
+@dataclass(frozen=True)
+class Table:
+    """families in the order of the registry; rules by code; family: the name of the one that brings a code."""
+
+    families: tuple[RuleFamily, ...]
+    rules: Mapping[str, Rule]
+    family: Mapping[str, str]
+
+
+def table() -> Table:
+    """Every rule. Raises PluginError when a family can't be imported, is none, or two rules have one code."""
+    families: tuple[RuleFamily, ...] = tuple(registry().load("rules", name) for name in registry().names("rules"))
+    rules: dict[str, Rule] = {}
+    owner: dict[str, str] = {}
+    for family in families:
+        for rule in family.rules:
+            if rule.code in rules:
+                raise PluginError(
+                    f"two lint rules have the code {rule.code}: one of `{owner[rule.code]}`, one of `{family.name}`",
+                    hint="give the rule of the plugin another code",
+                )
+            rules[rule.code], owner[rule.code] = rule, family.name
+    return Table(families, rules, owner)
