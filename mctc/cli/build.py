@@ -19,8 +19,17 @@ WHERE = {"ane": "on the Neural Engine", "cpu": "on the CPU", "doubtful": "doubtf
 
 if TYPE_CHECKING:
     from mctc.driver import BuildResult
+    from mctc.driver.budget import Budget
     from mctc.ir.program import Program
     from mctc.language.read import Spec
+
+
+def _budgets(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[Budget, ...]:
+    if not texts:
+        return ()
+    from mctc.driver.budget import parse_budget
+
+    return tuple(map(parse_budget, texts))
 
 
 def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction | int | None:
@@ -79,6 +88,10 @@ def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction 
     help="Print the program after it. Repeatable.",
 )  # fmt: skip
 @click.option("--verify-each", is_flag=True, help="Check the promise of every pass by evaluation.")
+@click.option(
+    "--budget", "budgets", multiple=True, callback=_budgets, metavar="WHAT=LIMIT",
+    help="Fail if predicted to cost more on the device: compile=10s, disk=2GB, memory, first-call, call. Repeatable.",
+)  # fmt: skip
 @click.option("--allow-errors", is_flag=True, help="Finish although `mctc lint` finds errors in what was built.")
 @click.option(
     "--force", is_flag=True, help="Replace a folder that mctc did not write, and files that were changed since."
@@ -180,7 +193,21 @@ def placed(folder: Path) -> list[str]:
         most = max(shares, key=lambda place: float(shares[place]))
         told.append(f"{function['name']} {WHERE[most]}")
     target = packages[0]["target"]["name"]
-    return [f"  predicted for {target} (placement.html says why):", f"    {', '.join(told)}"]
+    costs = [function["compile"] for package in packages for function in package["functions"] if function["compile"]]
+    lines = [f"  predicted for {target} (placement.html says why):", f"    {', '.join(told)}"]
+    return [*lines, *_costs(costs)]
+
+
+def _costs(costs: list[dict[str, Any]]) -> list[str]:
+    """What the functions on the engine cost: the load of all, and the slowest call."""
+    if not costs:
+        return []
+    if failing := [cost["fails"] for cost in costs if cost["fails"]]:
+        return [f"    the engine's compiler fails: {failing[0]}"]
+    load = sum(cost["first_load_s"] for cost in costs)
+    awake = max(cost["first_call_ms"][1] for cost in costs)
+    call = max(cost["call_ms"] for cost in costs)
+    return [f"    first load {load:.2g} s, first call after idleness up to {awake:.0f} ms, a call {call:.2g} ms"]
 
 
 def held_to_rules(folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ from mctc.driver.compile import Compiled, Watch
 from mctc.driver.decoder import given, write_rows
 from mctc.driver.folder import check_replaceable, replaced
 from mctc.driver.manifest import ORIGINS, PROGRAM, WHOLE, manifest, read_manifest, sha256, write_json, write_manifest
-from mctc.driver.options import BuildError, BuildOptions
+from mctc.driver.options import BuildError, BuildOptions, OptionError
 from mctc.driver.refusal import refuse as refuse_program
 from mctc.driver.returned import returned_by
 from mctc.driver.sources import digest, source_record, texts, write_sources
@@ -75,6 +75,7 @@ def build(
     options = options or BuildOptions()
     target = target_named(options.target)
     options = options.resolved(target.forms)
+    refuse_budgets(options, target)
     read: list[SourceFile] = []
     told(f"reading {spec}")
     registry().ops()  # those of plugins, which the spec may name
@@ -180,6 +181,14 @@ def refuse(errors: Sequence[str], options: BuildOptions, target: Target) -> None
             f"{target.judge} finds {count} in what was built, so nothing was written:{listed}",
             hint=f"change the spec, or name the --device that is meant; --allow-errors writes {target.verdict} with it",
         )
+
+
+def refuse_budgets(options: BuildOptions, target: Target) -> None:
+    """Raises OptionError for a budget of what the target doesn't predict."""
+    for budget in options.budgets:
+        if budget.quantity not in target.budgets:
+            known = f"it predicts {', '.join(target.budgets)}" if target.budgets else "it predicts no cost"
+            raise OptionError(f"target {target.name} can't be held to a budget of {budget.quantity}", hint=known)
 
 
 def check_room(program: Program, out: Path) -> None:

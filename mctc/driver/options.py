@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mctc.diagnostics.errors import ExitCode, MctcError
+
+if TYPE_CHECKING:
+    from mctc.driver.budget import Budget
 
 STATES = ("packed", "separate", "io")
 LAYOUTS = ("single", "separate")
@@ -28,8 +31,8 @@ class OptionError(BuildError):
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How to build. Every field but `weights`, `tokens`, `force`, `allow_errors` and `verify_each`
-    changes what is built.
+    """How to build. Every field but `weights`, `tokens`, `force`, `allow_errors`, `budgets` and
+    `verify_each` changes what is built.
 
     state: 'packed' (one state tensor a function), 'separate' or 'io' (states are inputs and outputs).
     device: a chip or family; None means the oldest one supported.
@@ -41,6 +44,7 @@ class BuildOptions:
     tokens: a file, or folder, of the model's tokens, in place of those that the spec names.
     without: names of passes to leave out.
     allow_errors: finish a build although `mctc lint` finds errors in it.
+    budgets: what the build may cost on its device; one that is predicted to cost more fails.
     """
 
     target: str = "ane"
@@ -59,6 +63,7 @@ class BuildOptions:
     force: bool = False
     allow_errors: bool = False
     verify_each: bool = False
+    budgets: tuple[Budget, ...] = ()
 
     def __post_init__(self) -> None:
         allowed = {"state": STATES, "layout": LAYOUTS, "scan": SCANS, "precision": PRECISIONS}

@@ -98,6 +98,7 @@ class Target(ABC):
     whatever an artifact was built in. witness: `mctc verify` asks it about builds for other targets too.
     as_engine: what executes its artifacts also computes as the Neural Engine does.
     carries_source: its artifacts have the text of the spec among their metadata.
+    budgets: what of its artifacts' cost on a device it predicts, and a build can be held to (mctc.driver.budget).
     judge, verdict: who says in `report` what is wrong with artifacts, and the file that says it at length.
     """
 
@@ -111,6 +112,7 @@ class Target(ABC):
     witness: ClassVar[bool] = False
     as_engine: ClassVar[bool] = False
     carries_source: ClassVar[bool] = False
+    budgets: ClassVar[tuple[str, ...]] = ()
     judge: ClassVar[str] = "mctc lint"
     verdict: ClassVar[str] = "placement.html"
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mctc.driver.budget import hold
+from mctc.driver.options import BuildOptions
 from mctc.driver.target import Written
 from mctc.ir.program import Program
 from mctc.linter.coreml.check import check_package
@@ -15,25 +17,28 @@ from mctc.linter.coreml.report import Finding, Place, Report
 from mctc.linter.coreml.rule import Severity
 from mctc.linter.coreml.table import table
 from mctc.package import Package
+from mctc.targets.ane.predicted_cost import predicted_cost
 
 PAGE, DATA = "placement.html", "placement.json"
 
 
 def write_placement(
-    program: Program, packages: Mapping[str, Package], folder: Path, device: str | None, written: Written
+    program: Program, packages: Mapping[str, Package], folder: Path, options: BuildOptions, written: Written
 ) -> Sequence[str]:
     """Checks packages, as read back, for the device (the oldest if None), with places in the spec; returns errors as
-    lines."""
+    lines. Raises BuildError where a budget is predicted not to hold."""
     rules = list(table().rules.values())
     reports = []
     for artifact, package in packages.items():
         report = check_package(
-            package, rules, device=device, places=_places(program, artifact, written),
+            package, rules, device=options.device, places=_places(program, artifact, written),
             components={each.name: name for name, each in written.interfaces.items() if each.artifact == artifact},
         )  # fmt: skip
         reports.append(replace(report, path=artifact))  # not where it happens to be built
     (folder / DATA).write_text(f"{render_json(reports)}\n", encoding="utf-8")
     (folder / PAGE).write_text(f"{render_page(reports)}\n", encoding="utf-8")
+    if options.budgets:
+        hold(options.budgets, predicted_cost(reports), reports[0].target)
     return [each for report in reports for each in _errors(report)]
 
 

@@ -28,6 +28,7 @@ class AneTarget(Target):
     computes = ("fp32", "fp16")
     witness: ClassVar[bool] = True
     as_engine: ClassVar[bool] = True
+    budgets = ("compile", "disk", "memory", "first-call", "call")
     beside: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(self) -> None:
@@ -71,7 +72,7 @@ class AneTarget(Target):
         """Writes placement.html and placement.json; returns what `mctc lint` finds at error severity."""
         from mctc.targets.ane.placement import write_placement
 
-        return write_placement(compiled.deployed, self._packages(folder, written), folder, options.device, written)
+        return write_placement(compiled.deployed, self._packages(folder, written), folder, options, written)
 
     def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
         """The evaluator; in an engine's arithmetic for the ops that are predicted to run on an engine of that family.

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from mctc.linter.coreml.compile_cost import compile_cost
 from mctc.linter.coreml.engine_numbers import engine_numbers
 from mctc.linter.coreml.graph import tensor_bytes
 from mctc.linter.coreml.judge import Judge, Judgement, Seen, asked, open_ops, shares_of
@@ -188,6 +189,7 @@ class _Check:
             len(self.sized.sizes[function.name]) - len(sizes),
             open_ops(function),
             engine_numbers(placement, self.target),
+            compile_cost(placement, self.target),
         )
 
     def _rows(self, placement: Placement, codes: Mapping[tuple[str | None, int | None], list[str]]) -> Iterator[OpRow]:

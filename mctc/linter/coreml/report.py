@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mctc.linter.coreml.compile_cost import CompileCost
 from mctc.linter.coreml.engine_numbers import EngineNumbers
 from mctc.linter.coreml.memory import Memory
 from mctc.linter.coreml.placement import Eligible, Predicted
@@ -126,7 +127,8 @@ class FunctionReport:
     all charges; cpu_time: all on the CPU; microseconds. constants: how many stored and unpacked ones were set apart.
     sizes: where inputs can have several shapes, the figures at each that was judged; all others are of the first.
     unjudged: how many listed shapes were not. open: ops with an extent that isn't known, counted as one. numbers: the
-    engine's arithmetic, where it is published."""
+    engine's arithmetic, where it is published. compile: what its first load and calls cost, where it is on the engine.
+    """
 
     name: str
     ops: tuple[OpRow, ...]
@@ -143,6 +145,7 @@ class FunctionReport:
     unjudged: int = 0
     open: int = 0
     numbers: EngineNumbers | None = None
+    compile: CompileCost | None = None
 
     @property
     def size(self) -> str:

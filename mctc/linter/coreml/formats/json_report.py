@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mctc.diagnostics.errors import UsageError
+from mctc.linter.coreml.compile_cost import CompileCost
 from mctc.linter.coreml.engine_numbers import EngineNumbers
 from mctc.linter.coreml.formats.artifacts import PLACE
 from mctc.linter.coreml.formats.json_text import json_text
@@ -193,6 +194,7 @@ def _function(function: FunctionReport) -> dict[str, Any]:
         "open_ops": function.open,
         "memory": _memory(function.memory),
         "arithmetic": _arithmetic(function.numbers),
+        "compile": _compile(function.compile),
         "segments": [_segment(each) for each in function.segments],
         "ops": [_op(each) for each in function.ops],
     }
@@ -208,6 +210,20 @@ def _arithmetic(numbers: EngineNumbers | None) -> dict[str, Any] | None:
         "bounded_sums": numbers.bounded,
         "largest_bound": None if numbers.largest is None else _number(numbers.largest),
         "largest_at": numbers.at,
+    }
+
+
+def _compile(cost: CompileCost | None) -> dict[str, Any] | None:
+    if cost is None:
+        return None
+    return {
+        "first_load_s": _number(cost.load),
+        "compiler_s": {name: _number(value) for name, value in cost.direct},
+        "disk_bytes": int(cost.disk),
+        "memory_bytes": int(cost.memory),
+        "first_call_ms": [_number(value) for value in cost.first_call],
+        "call_ms": _number(cost.steady),
+        "fails": cost.fails,
     }
 
 

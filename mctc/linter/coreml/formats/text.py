@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mctc.linter.coreml.formats.arithmetic_lines import arithmetic_lines
+from mctc.linter.coreml.formats.compile_lines import compile_line
 from mctc.linter.coreml.formats.layers import NO_PLACEMENT, at_sizes, by_type, in_numbers, not_told, to_convert
 from mctc.linter.coreml.formats.plain import cell
 from mctc.linter.coreml.formats.size_table import size_lines
@@ -137,6 +138,8 @@ class _Writer:
             self.wrapped(f"{ops} an extent that only a run tells: it counts as 1", 2, 4)
         for place, line in enumerate(arithmetic_lines(function.numbers) if self.everything else ()):
             self.wrapped(line if place else f"in the engine's arithmetic: {line}", 2 + 2 * bool(place), 6)
+        if self.everything and (line := compile_line(function.compile)):
+            self.wrapped(line, 2, 4)
         for line in size_lines(function, everything=self.everything):
             self.console.print(Text(line), no_wrap=True, overflow="fold")
 

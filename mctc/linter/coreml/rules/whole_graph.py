@@ -18,6 +18,7 @@ from mctc.linter.coreml.rule import (
     Severity,
     listed,
 )
+from mctc.linter.coreml.rules.compile_cost import COMPILE_COST
 from mctc.linter.coreml.rules.dual_engine import DUAL_ENGINE
 from mctc.linter.coreml.rules.element_types import in_fp32
 from mctc.linter.coreml.rules.package_form import FORM
@@ -338,6 +339,6 @@ GRAPH = (
 RULES = RuleFamily(
     name="whole-graph",
     title="Patterns of whole graphs",
-    rules=(*GRAPH, *DUAL_ENGINE, *FORM),
+    rules=(*GRAPH, *DUAL_ENGINE, *COMPILE_COST, *FORM),
     not_decidable=(("ANE-GR-004", "how many programs an app runs for a token or a frame is not in any one package"),),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mctc.linter.coreml.formats.compile_lines import compile_line
 from mctc.linter.coreml.formats.words import counted, milliseconds, portion
 from mctc.linter.coreml.placement import Eligible, Predicted
 from mctc.linter.coreml.report import FunctionReport
@@ -26,7 +27,12 @@ def verdict(function: FunctionReport) -> str:
     parts = [f"{_share(function, where)} of the estimated work ({_ops(function, where)}) is {WHERE[where]}"]
     parts += [f"{_share(function, where)} ({_ops(function, where)}) {WHERE[where]}" for _, where in others]
     segments = counted(len(function.segments), "segment")
-    return f"{', '.join(parts)}, in {segments}; {_times(function)}.{_too_small(function)}"
+    return f"{', '.join(parts)}, in {segments}; {_times(function)}.{_too_small(function)}{_costs(function)}"
+
+
+def _costs(function: FunctionReport) -> str:
+    line = compile_line(function.compile)
+    return f" Predicted: {line}." if line else ""
 
 
 def _share(function: FunctionReport, where: Predicted) -> str:
