@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,19 @@ from numpy.typing import NDArray
 from .config import Batch, ConfigError
 
 Indices = NDArray[np.int64]
+LABELS_MULTIPLE = 8
+
+
+class Group(NamedTuple):
+    """Utterances of about the same length, and the samples that all of them fit into."""
+
+    utterances: Indices
+    samples: int
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Utterances, the length of the longest in samples, and of the longest labels. `number` seeds what is random."""
+    """Utterances, and how wide their samples and labels are, padding counted. `number` seeds what is random."""
 
     number: int
     utterances: Indices
@@ -65,20 +74,29 @@ def steps(lengths: Lengths, usable: Indices, config: Batch, seed: int, first: in
         number, epoch = number + count, epoch + 1
 
 
-def epoch_batches(lengths: Lengths, usable: Indices, config: Batch, seed: int, epoch: int) -> list[Indices]:
-    """Micro-batches of one epoch in random order, each of utterances of about the same length."""
+def epoch_batches(lengths: Lengths, usable: Indices, config: Batch, seed: int, epoch: int) -> list[Group]:
+    """Micro-batches of one epoch in random order, each of utterances of about the same length.
+
+    All of a bucket are of one shape: a GPU plans its work by shape, which costs more than a small model's step. What is
+    left over in a bucket goes into the next longer one.
+    """
     random = np.random.default_rng((seed, epoch))
     weights = lengths.weights[usable]
     copies = np.floor(weights + random.random(len(usable))).astype(np.int64)
     taken = random.permutation(np.repeat(usable, copies))
     samples = lengths.samples[taken]
-    edges = np.unique(np.quantile(lengths.samples[usable], np.linspace(0.0, 1.0, config.buckets + 1)[1:]))
-    bucket = np.searchsorted(edges, samples)
-    batches: list[Indices] = []
-    for at, edge in enumerate(edges):
-        inside = taken[bucket == at]
+    edges = np.quantile(lengths.samples[usable], np.linspace(0.0, 1.0, config.buckets + 1)[1:])
+    edges = np.unique(_up(np.ceil(edges).astype(np.int64), lengths.rate // 10))
+    bucket, left = np.searchsorted(edges, samples), taken[:0]
+    batches: list[Group] = []
+    for at, edge in enumerate(edges.tolist()):
+        inside = np.concatenate([left, taken[bucket == at]])
         size = max(1, int(config.seconds * lengths.rate // edge))
-        batches += np.split(inside, range(size, len(inside), size)) if len(inside) else []
+        full = len(inside) - len(inside) % size
+        batches += [Group(inside[begin : begin + size], edge) for begin in range(0, full, size)]
+        left = inside[full:]
+    if len(left):
+        batches.append(Group(left, int(edges[-1])))
     return [batches[at] for at in random.permutation(len(batches))]
 
 
@@ -101,21 +119,18 @@ def usable_of(lengths: Lengths, config: Batch, least_samples: float) -> tuple[In
     return np.flatnonzero(~out), lines
 
 
-def _up(length: int, multiple: int) -> int:
-    """Lengths are rounded up, so that few shapes occur: plans and memory of a GPU are kept by shape."""
+def _up(length: Indices, multiple: int) -> Indices:
+    """Lengths rounded up, so that few shapes occur."""
     return -(-length // multiple) * multiple
 
 
-def _step(lengths: Lengths, number: int, epoch: int, taken: list[Indices]) -> Step:
+def _step(lengths: Lengths, number: int, epoch: int, taken: list[Group]) -> Step:
     batches = tuple(
         MicroBatch(
-            number * len(taken) + at,
-            each,
-            _up(int(lengths.samples[each].max()), lengths.rate // 10),
-            max(1, int(lengths.labels[each].max())),
+            number * len(taken) + at, each, samples, int(_up(lengths.labels[each].max().clip(1), LABELS_MULTIPLE))
         )
-        for at, each in enumerate(taken)
+        for at, (each, samples) in enumerate(taken)
     )
-    every = np.concatenate(taken)
+    every = np.concatenate([each.utterances for each in taken])
     labels, seconds = int(lengths.labels[every].sum()), float(lengths.samples[every].sum() / lengths.rate)
     return Step(number, epoch, batches, len(every), labels, seconds)

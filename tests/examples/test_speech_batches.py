@@ -21,17 +21,26 @@ def lengths() -> Lengths:
 
 
 def test_an_epoch_holds_each_utterance_once_within_the_seconds(lengths: Lengths) -> None:
-    batches = epoch_batches(lengths, np.arange(500), CONFIG, seed=1, epoch=0)
-    assert sorted(np.concatenate(batches)) == list(range(500))
-    assert max(len(each) * lengths.samples[each].max() / 16_000 for each in batches) <= 30.0
-    padded = sum(len(each) * lengths.samples[each].max() for each in batches)
-    assert lengths.samples.sum() / padded > 0.85
+    groups = epoch_batches(lengths, np.arange(500), CONFIG, seed=1, epoch=0)
+    assert sorted(np.concatenate([each.utterances for each in groups])) == list(range(500))
+    assert all(lengths.samples[each.utterances].max() <= each.samples for each in groups)
+    assert max(len(each.utterances) * each.samples / 16_000 for each in groups) <= 30.0
+    assert lengths.samples.sum() / sum(len(each.utterances) * each.samples for each in groups) > 0.85
+
+
+def test_batches_are_of_one_shape_a_bucket(lengths: Lengths) -> None:
+    groups = [each for epoch in range(5) for each in epoch_batches(lengths, np.arange(500), CONFIG, 1, epoch)]
+    shapes = {(len(each.utterances), each.samples) for each in groups}
+    assert len(groups) > 5 * CONFIG.buckets
+    assert len(shapes) <= CONFIG.buckets + 5  # and what is left over in an epoch
+    wide = [batch.labels for step in islice(steps(lengths, np.arange(500), CONFIG, 1, 0), 40) for batch in step.batches]
+    assert {each % 8 for each in wide} == {0}
 
 
 def test_epochs_differ_and_repeat_with_their_seed(lengths: Lengths) -> None:
     one, again, other = (epoch_batches(lengths, np.arange(500), CONFIG, 1, epoch) for epoch in (0, 0, 1))
-    assert all(np.array_equal(left, right) for left, right in zip(one, again, strict=True))
-    assert not np.array_equal(np.concatenate(one), np.concatenate(other))
+    assert all(np.array_equal(left.utterances, right.utterances) for left, right in zip(one, again, strict=True))
+    assert not np.array_equal(*(np.concatenate([each.utterances for each in epoch]) for epoch in (one, other)))
 
 
 def test_steps_from_the_middle_are_those_of_the_whole_run(lengths: Lengths) -> None:
@@ -52,7 +61,7 @@ def test_an_epoch_takes_an_utterance_as_often_as_its_weight_says(lengths: Length
     counts = np.zeros(500)
     for epoch in range(40):
         for batch in epoch_batches(weighed, np.arange(500), CONFIG, 0, epoch):
-            np.add.at(counts, batch, 1)
+            np.add.at(counts, batch.utterances, 1)
     assert list(counts[:2]) == [0, 120]
     assert 10 <= counts[2] <= 30
     assert set(counts[3:]) == {40}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mctc.targets.torch.runtime.convolution_op import conv2d
+from mctc.targets.torch.runtime.convolution_op import conv2d, pointwise
 from mctc.targets.torch.runtime.layers import Conv2d
 
 HOW = ((2, 1), (1, 0), (1, 2), 2)
@@ -69,3 +69,13 @@ def test_strided_convolutions_behind_a_transposed_view_compile_for_varying_lengt
             each(x).square().mean().backward()
             gradients.append([p.grad for p in layers.parameters()])
         torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_matrix_product_of_a_gpu_is_the_1x1_convolution_with_its_gradient(bias: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(3, 4, 5, 6, generator=generator, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(7, 4, 1, 1, generator=generator, dtype=torch.float64, requires_grad=True)
+    given = (x, weight, torch.ones(7, dtype=torch.float64, requires_grad=True) if bias else None)
+    torch.testing.assert_close(pointwise(*given), F.conv2d(*given))
+    assert torch.autograd.gradcheck(pointwise, given)
