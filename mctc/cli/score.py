@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mctc.score.work import Task
 
 OFFSETS = 4  # frames 0 to 3
+SAYING = ("paired", "offsets", "whole", "limit", "ctm", "shard", "resume")  # what to score
 NORMALISERS = ("english", "basic", "simple", "none")
 
 
@@ -33,6 +34,8 @@ NORMALISERS = ("english", "basic", "simple", "none")
 @click.argument("given", nargs=-1, type=PATH, metavar="BUILD DATA...")
 @click.option("--paired", is_flag=True, help="Two builds over the same data: BUILD BUILD DATA...")
 @click.option("--offsets", is_flag=True, help="Start recordings 0 to 3 mel frames later, and tell the spread.")
+@click.option("--whole", is_flag=True, help="Hear each utterance in one call of the encoder, not as a stream.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Score the first N utterances alone.")
 @click.option("--ctm", type=PATH, metavar="FILE", help="When each word ends, to tell how late words come.")
 @click.option(
     "--normaliser", type=click.Choice(NORMALISERS), default="english", show_default=True,
@@ -71,7 +74,7 @@ def score(given: tuple[Path, ...], merge: bool, **options: Any) -> int:
 def _merged(given: Sequence[Path], options: dict[str, Any]) -> Result:
     from mctc.score.result import merged
 
-    said = [f"--{name}" for name in ("paired", "offsets", "ctm", "shard", "resume") if options[name]]
+    said = [f"--{name}" for name in SAYING if options[name]]
     if said or not given:
         told = f"{' and '.join(said)} says what to score" if said else "no results are given"
         raise UsageError(f"{told}, and --merge adds up what was scored", hint="mctc score --merge RESULT...")
@@ -97,7 +100,7 @@ def _scored(given: Sequence[Path], options: dict[str, Any]) -> Result:
     shard = asked(options["shard"], os.environ)
     _name_files(options, shard)
     systems = _systems(given[:builds], options)
-    utterances = read_data(given[builds:], options["ctm"])
+    utterances = read_data(given[builds:], options["ctm"])[: options["limit"]]
     offsets = range(OFFSETS if options["offsets"] else 1)
     about = identity(systems, utterances, len(offsets))
     share = shard.of(utterances)
@@ -112,7 +115,15 @@ def _systems(folders: Sequence[Path], options: dict[str, Any]) -> list[System]:
 
     settings = settings_of(options)
     fused = fused_of(options, settings)
-    asked = (options["precision"], options["weights"], settings, fused, asked_of(options), options["tables"])
+    asked = (
+        options["precision"],
+        options["weights"],
+        settings,
+        fused,
+        asked_of(options),
+        options["tables"],
+        options["whole"],
+    )
     return [System(folder, at, *asked) for at, folder in enumerate(folders)]
 
 

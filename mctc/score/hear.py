@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 
+from mctc.audio.front_end import frames_of
 from mctc.audio.load import load_audio, stream_audio
 from mctc.decode.settings import Settings
 from mctc.decode.timed import TimedWord
@@ -17,6 +19,7 @@ from mctc.runtime.searched import recogniser
 from mctc.runtime.speech import listen
 from mctc.runtime.stream import Samples, SpeechStream, front_end_of
 from mctc.runtime.utterance import read_tables, transcribe_samples
+from mctc.runtime.whole import ANYWAY, WholeEncoder
 from mctc.score import alignment
 from mctc.score.errors import ScoreError
 from mctc.score.normalise import simple
@@ -31,7 +34,7 @@ Ear = Callable[[Utterance, int], Record]
 @dataclass(frozen=True)
 class System:
     """What is scored: a build and how it is run. number: which of the builds it is, from 0. decoding, tables: of an
-    attention decoder (mctc.runtime.utterance)."""
+    attention decoder (mctc.runtime.utterance). whole: the encoder hears each utterance in one call."""
 
     folder: Path
     number: int = 0
@@ -41,6 +44,7 @@ class System:
     fused: Fused = field(default_factory=Fused)
     decoding: Asked = field(default_factory=Asked)
     tables: tuple[str, ...] = ()
+    whole: bool = False
 
 
 def readable(system: System) -> Built:
@@ -59,7 +63,11 @@ def opened(system: System) -> Ear:
     """What hears with a build. Raises BuildError for one that hears no speech, ScoreError for one that makes no text,
     and UsageError for an attention decoder without a start and an end."""
     built = readable(system)
-    return _decoding(system, built) if decoder_of(built) is not None else _searching(system, built)
+    if decoder_of(built) is None:
+        return _at_once(system, built) if system.whole else _searching(system, built)
+    if system.whole:
+        raise ScoreError(ANYWAY.format(system.folder), hint="leave --whole out")
+    return _decoding(system, built)
 
 
 def _searching(system: System, built: Built) -> Ear:
@@ -77,6 +85,29 @@ def _searching(system: System, built: Built) -> Ear:
         return Record(
             system.number, utterance.id, offset, utterance.text, " ".join(tokens.text(best.ids) for best in found.best),
             found.audio_s, found.work_s, found.first_late_s, delays(utterance.words, words, skipped / rate),
+        )  # fmt: skip
+
+    return hear
+
+
+def _at_once(system: System, built: Built) -> Ear:
+    """By the same search over the frames of a whole utterance: nothing is known before its end."""
+    model, tokens, config = recogniser(built, system.precision, system.weights), built.tokens, front_end_of(built)
+    assert tokens is not None
+    encoder, scorers = WholeEncoder(model), system.fused.scorers(tokens, model.vocabulary.size)
+    frame_s = encoder.frame / config.frame_rate
+
+    def hear(utterance: Utterance, offset: int) -> Record:
+        samples = load_audio(utterance.audio, config.sample_rate, utterance.start, utterance.duration)
+        started, heard = perf_counter(), samples[offset * config.hop :]
+        search = model.search(system.settings, scorers)
+        search.accept(encoder(frames_of(heard, config)))
+        best = search.finish()[0]
+        work_s, words = perf_counter() - started, words_of(tokens, best, frame_s)
+        return Record(
+            system.number, utterance.id, offset, utterance.text, tokens.text(best.ids),
+            len(heard) / config.sample_rate, work_s, None,
+            delays(utterance.words, words, offset * config.hop / config.sample_rate),
         )  # fmt: skip
 
     return hear

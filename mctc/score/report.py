@@ -17,9 +17,8 @@ def lines(result: Result) -> Iterator[str]:
     if result.shard.count > 1:
         yield f"shard {result.shard.number} of {result.shard.count}; mctc score --merge adds them up"
     for about, summary in zip(result.builds, result.systems):
-        told = (
-            f"{about['precision']}, {about['runtime']}; {about['search']['method']} search; {result.normaliser} texts"
-        )
+        runtime = f"{about['precision']}, {about['runtime']}{', whole utterances' if about.get('whole') else ''}"
+        told = f"{runtime}; {about['search']['method']} search; {result.normaliser} texts"
         yield f"{about['build']}: {about['model']} ({told})"
         yield from _of_one(summary)
     if result.paired is not None:

@@ -86,7 +86,7 @@ def _system(system: System) -> dict[str, Any]:
         "precision": system.precision or built.precision, "runtime": built.target.runtime,
         "search": {**asdict(system.settings), "durations": list(system.settings.durations)},
         "fused": [[path.name, sha256(path), weight] for path, weight in files],
-        "decoding": _decoding(built, system),
+        "decoding": _decoding(built, system), "whole": system.whole,
     }  # fmt: skip
 
 

@@ -157,6 +157,28 @@ def test_offsets_are_told_apart(place: Place, command: Command) -> None:
     assert delays == pytest.approx([delays[0]] * 4, abs=0.0101)
 
 
+def test_the_first_utterances_alone_are_scored(place: Place, command: Command) -> None:
+    content = json.loads(command("score", place.build, place.manifest, *SIMPLE, "--limit", "3", "--format", "json").out)
+    assert [each["id"] for each in content["utterances"]] == list(TEXTS)[:3]
+    assert content["systems"][0]["words"]["said"] == 8
+
+
+def test_whole_utterances_are_heard_as_their_stream_is(place: Place, command: Command, tmp_path: Path) -> None:
+    from mctc.driver import BuildOptions, build
+
+    pytest.importorskip("onnxruntime")
+    weights = place.folder / "loud.safetensors"
+    built = build(place.folder / "loud.mct", tmp_path / "onnx", BuildOptions(target="onnx", weights=weights)).folder
+    asked = ("score", built, place.manifest, *SIMPLE, "--offsets", "--format", "json")
+    whole, stream = (json.loads(command(*asked, *more).out) for more in (["--whole"], []))
+    told = [{k: v for k, v in each.items() if k not in TIMED} for each in whole["utterances"]]
+    assert told == [{k: v for k, v in each.items() if k not in TIMED} for each in stream["utterances"]]
+    assert whole["mctc score"] != stream["mctc score"]
+    assert "onnxruntime, whole utterances; greedy" in command(*asked[:-2], "--whole").out
+    steps = command("score", place.build, place.manifest, *SIMPLE, "--whole")
+    assert (steps.code, "holds no encoder over whole utterances" in steps.err) == (1, True)
+
+
 def test_what_makes_no_text_is_refused(place: Place, command: Command) -> None:
     done = command("score", place.untrained, place.manifest, *SIMPLE)
     assert (done.code, "is untrained" in done.err) == (1, True)
@@ -187,6 +209,8 @@ def test_an_attention_decoder_is_scored(place: Place, root: Path, command: Comma
         again = command(*asked, *told, "--max-tokens", "4")
         assert again.code == 0, again.err
         assert json.loads(again.out)["mctc score"]["systems"][0]["decoding"]["start"] == [1]
+    anyway = command(*asked, "--whole")
+    assert (anyway.code, "takes whole utterances anyway" in anyway.err) == (1, True)
     refused = command(*asked, "--start", "<start>")
     assert (refused.code, "have no <start>" in refused.err) == (2, True)
 
