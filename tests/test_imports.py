@@ -103,6 +103,7 @@ NEVER = {
         "targets",
     ],
     "mctc": ["passes", "targets"],
+    "mctc/emit": ["language", "linter", "cli", "passes", "targets", "audio", "decode"],
     "passes": ["targets", "cli", "plugins"],
     "targets": ["cli"],
 }

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mctc.emit.stored import INLINE, held, stored
 from mctc.ir.op import Array
 from mctc.ir.program import Parameter
-from mctc.quantize import Palette, Quantized, QuantizeError
+from mctc.quantize import Palette, Quantized
 from mctc.targets.ane.errors import EmitError
 from mctc.targets.ane.weight_file import WeightFile
 from mctc.weights import Weights
-
-INLINE = 10  # arrays of fewer elements are written in the program, as coremltools does
 
 
 @dataclass(frozen=True)
@@ -60,12 +59,14 @@ class Store:
     def parameter(self, parameter: Parameter) -> Stored:
         """The stored form of a parameter; functions that share it share the tensor. Raises EmitError."""
         if parameter.name not in self._parameters:
-            self._parameters[parameter.name] = self._store(parameter)
+            found = stored(self.weights, parameter, EmitError)
+            kept = self._plain(found) if isinstance(found, np.ndarray) else self._compressed(found)
+            self._parameters[parameter.name] = kept
         return self._parameters[parameter.name]
 
     def constant(self, array: Array, what: str) -> Plain:
-        """The stored form of a float, int or bool array; equal arrays share one tensor."""
-        array = half(array, what) if array.dtype.kind == "f" else array
+        """The stored form of a float, int or bool array; equal arrays share one tensor. Raises UnsupportedError."""
+        array = held(array, np.float16, what) if array.dtype.kind == "f" else array
         array = array.astype(np.int32) if array.dtype.kind in "iu" else array
         if array.size < INLINE or array.dtype.kind != "f":
             return Plain(array)
@@ -80,18 +81,6 @@ class Store:
 
     def _blob(self, dtype: str, array: Array) -> Blob:
         return Blob(dtype, array.shape, self.file.add(dtype, array))
-
-    def _store(self, parameter: Parameter) -> Stored:
-        what = f"parameter {parameter.name}"
-        try:
-            stored = self.weights.stored(parameter)
-        except QuantizeError as error:
-            raise EmitError(f"{what} can't be quantised: {error}", hint=error.hint) from error
-        if not isinstance(stored, np.ndarray):
-            return self._compressed(stored)
-        if not np.isfinite(stored).all():
-            half(self.weights.value(parameter), what)
-        return self._plain(stored)
 
     def _compressed(self, quantized: Quantized) -> Compressed:
         shape = quantized.codes.shape
@@ -108,13 +97,3 @@ class Store:
             ("scale", self._blob("fp16", quantized.scale)),
         )
         return Compressed("constexpr_blockwise_shift_scale", shape, operands)
-
-
-def half(array: Array, what: str) -> Array:
-    """`array` in fp16. Raises EmitError when a value is not finite there."""
-    with np.errstate(over="ignore"):
-        result = np.asarray(array).astype(np.float16)
-    if not np.isfinite(result).all():
-        worst = np.abs(np.asarray(array)).max()
-        raise EmitError(f"{what} has a value of magnitude {worst:g}, which fp16 can't hold (its largest is 65504)")
-    return result

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mctc.driver.names import STATE_OUT, identifier
-from mctc.ir.lookups import device_inputs
+from mctc.driver.names import identifier
+from mctc.emit.ports import ports_of
 from mctc.ir.program import Function, Program
 from mctc.package.protobuf import model_class
 from mctc.targets.ane.constants import Store
@@ -74,14 +74,10 @@ def _serialise(model: Any) -> bytes:
 
 
 def _describe(message: Any, function: Function, states_as_io: bool) -> None:
-    for name, value in device_inputs(function):
-        set_feature(message.input.add(), identifier(name), value.type.shape, MIL_DTYPE[value.type.dtype])
-    for name, value in function.results:
-        set_feature(message.output.add(), identifier(name), value.type.shape, MIL_DTYPE[value.type.dtype])
-    for state in function.states:
-        shape, name = state.value.type.shape, identifier(state.name)
-        if states_as_io:
-            set_feature(message.input.add(), name, shape)
-            set_feature(message.output.add(), name + STATE_OUT, shape)
-        else:
-            set_feature(message.state.add(), name, shape, state=True)
+    ports = ports_of(function, states_as_io=states_as_io)
+    for name, value in ports.taken:
+        set_feature(message.input.add(), name, value.type.shape, MIL_DTYPE[value.type.dtype])
+    for name, value in ports.given:
+        set_feature(message.output.add(), name, value.type.shape, MIL_DTYPE[value.type.dtype])
+    for name, state in ports.held:
+        set_feature(message.state.add(), name, state.value.type.shape, state=True)

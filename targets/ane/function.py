@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mctc.driver.forms import rule_of
-from mctc.driver.names import STATE_OUT, Names, identifier, op_name, place
-from mctc.ir.lookups import device_inputs, device_ops
+from mctc.driver.names import Names, identifier, op_name
+from mctc.emit.emitter import Emitter
+from mctc.emit.ports import element_types
+from mctc.emit.rules import Rules
 from mctc.ir.op import Array
+from mctc.ir.ops.leaf import Leaf
 from mctc.ir.program import Function, Op, Program, Value
-from mctc.ir.types import DType, TensorType
+from mctc.ir.types import TensorType
 from mctc.targets.ane.constants import Blob, Compressed, Plain, Store
 from mctc.targets.ane.errors import EmitError
 from mctc.targets.ane.messages import as_small, set_array, set_blob, set_string, set_tensor_type
 
 OPSET = "CoreML8"  # iOS 18, macOS 15: states, int4 and grouped palettes
-MIL_DTYPE = {DType.F32: "fp16", DType.F16: "fp16", DType.I32: "int32", DType.BOOL: "bool"}
+MIL_DTYPE = element_types("fp16")
 
 
 class Name(str):
@@ -28,55 +30,51 @@ class Name(str):
 
 
 Operand = Value | Name | str | bool | int | float | Array | Sequence[Any]
-Rule = Callable[[Any, "FunctionEmitter"], None]
 
 
-class FunctionEmitter:
+class FunctionEmitter(Emitter[Name]):
     """Writes one function. Rules call `emit` with the IR values they define; names, types and constants follow.
 
     `made` tells for every MIL operation name which IR op it came from.
     """
 
+    target, language, raises = "ane", "Core ML", EmitError
+
     def __init__(self, program: Program, function: Function, message: Any, store: Store, states_as_io: bool) -> None:
-        self.program, self.function, self.store = program, function, store
+        super().__init__(program, function, states_as_io=states_as_io)
+        self.store = store
         self.names = Names()
         self.made: dict[str, Op] = {}
         self.count = 0  # operations that are no constants
         self.message = message
         self.block = message.block_specializations[OPSET]
         message.opset = OPSET
-        self._states_as_io = states_as_io
-        self._values: dict[Value, Name] = {}
         self._constants: dict[object, Name] = {}
         self._outputs: dict[Value, Name] = {}
         self._late: list[tuple[Name, Value]] = []  # outputs that repeat another value: copied at the end
         self._kept: set[Value] = set() if states_as_io else _written_from(function)
 
-    def run(self, rules: Mapping[str, Rule]) -> None:
+    def run(self, rules: Rules[FunctionEmitter, None]) -> None:
         """Writes the whole function. Raises EmitError for an op without a Core ML form."""
         self._open()
-        for op in device_ops(self.function):
-            rule = rule_of(op, "ane", rules, lambda _: self._wrote(op))  # noqa: B023 — called while it is this op
-            if rule is None:
-                raise EmitError(
-                    f"{place(op)} has no Core ML form", hint="a deploy pass has to lower it: see `mctc passes`"
-                )
-            rule(op, self)
+        self.emit_ops(rules)
         self._close()
 
-    # what rules use
+    def sound(self, op: Op, made: Any) -> bool:
+        """Whether a rule wrote what defines the results."""
+        return all(value in self._values for value in op.results)
 
-    def ref(self, value: Value) -> Name:
-        """The MIL name of an IR value that has been written."""
-        return self._values[value]
+    def bind(self, op: Op, made: Any) -> None:
+        """Rules return nothing: `emit` notes the names."""
+
+    # what rules use
 
     def emit(self, op: Op, kind: str, inputs: Mapping[str, Operand], results: Sequence[Value] | None = None) -> None:
         """Writes MIL operation `kind` that defines `results` (those of `op` when left out)."""
         results = op.results if results is None else results
         base = op_name(op)
         names = [self._name_of(value, base, index, len(results)) for index, value in enumerate(results)]
-        types = [(MIL_DTYPE[value.type.dtype], value.type.shape) for value in results]
-        self._operation(op, kind, inputs, names, types)
+        self._operation(op, kind, inputs, names, list(map(_type, results)))
         self._values.update(zip(results, names))
 
     def step(self, op: Op, kind: str, inputs: Mapping[str, Operand], shape: Sequence[int], dtype: str = "fp16") -> Name:
@@ -120,52 +118,33 @@ class FunctionEmitter:
 
     # the frame of the function
 
-    def _wrote(self, op: Op) -> bool:
-        return all(value in self._values for value in op.results)
-
     def _open(self) -> None:
-        function = self.function
-        for name, value in device_inputs(function):
-            self._values[value] = self._input(identifier(name), value.type)
-        for state in function.states:
-            called = identifier(state.name)
-            if self._states_as_io:
-                self._values[state.value] = self._input(called, state.value.type)
-                continue
-            item = self.message.inputs.add(name=self.names.reserve(called))
-            wrapped = item.type.stateType.wrappedType
-            set_tensor_type(wrapped, MIL_DTYPE[state.value.type.dtype], state.value.type.shape)
-        for result, value in self._wanted():
-            output = Name(self.names.reserve(result))
+        for name, value in self.ports.taken:
+            self._values[value] = self._input(name, value.type)
+        for name, state in self.ports.held:
+            item = self.message.inputs.add(name=self.names.reserve(name))
+            set_tensor_type(item.type.stateType.wrappedType, *_type(state.value))
+        for name, value in self.ports.given:
+            output = Name(self.names.reserve(name))
             self.block.outputs.append(output)
-            if value in self._values or value in self._outputs or value in self._kept or _is_constant(value):
+            constant = isinstance(value.owner, Leaf)
+            if value in self._values or value in self._outputs or value in self._kept or constant:
                 self._late.append((output, value))
             else:
                 self._outputs[value] = output
-        if not self._states_as_io:
-            for state in function.states:
-                read = Name(self.names.fresh(f"read_{identifier(state.name)}"))
-                shape = (MIL_DTYPE[state.value.type.dtype], state.value.type.shape)
-                self._operation(None, "read_state", {"input": Name(identifier(state.name))}, [read], [shape])
-                self._values[state.value] = read
+        for name, state in self.ports.held:
+            read = Name(self.names.fresh(f"read_{name}"))
+            self._operation(None, "read_state", {"input": Name(name)}, [read], [_type(state.value)])
+            self._values[state.value] = read
 
     def _close(self) -> None:
         for name, value in self._late:
-            type_ = (MIL_DTYPE[value.type.dtype], value.type.shape)
             feeds = value in self._kept and value.type.dtype.is_float
             kind, factor = ("mul", {"y": 1.0}) if feeds else ("identity", {})
-            self._operation(value.owner, kind, {"x": self._values[value], **factor}, [name], [type_])
-        if not self._states_as_io:
-            for state in self.function.states:
-                called = identifier(state.name)
-                written = {"input": Name(called), "data": self._values[state.update]}
-                self._operation(state.update.owner, "write_state", written, [], [], self.names.fresh(f"write_{called}"))
-
-    def _wanted(self) -> list[tuple[str, Value]]:
-        results = [(identifier(name), value) for name, value in self.function.results]
-        if self._states_as_io:
-            results += [(identifier(state.name) + STATE_OUT, state.update) for state in self.function.states]
-        return results
+            self._operation(value.owner, kind, {"x": self._values[value], **factor}, [name], [_type(value)])
+        for held, state in self.ports.held:
+            written = {"input": Name(held), "data": self._values[state.update]}
+            self._operation(state.update.owner, "write_state", written, [], [], self.names.fresh(f"write_{held}"))
 
     def _input(self, name: str, type_: TensorType) -> Name:
         item = self.message.inputs.add(name=self.names.reserve(name))
@@ -251,5 +230,5 @@ def _written_from(function: Function) -> set[Value]:
     return found
 
 
-def _is_constant(value: Value) -> bool:
-    return value.owner is not None and value.owner.name in ("parameter", "constant")
+def _type(value: Value) -> tuple[str, tuple[int, ...]]:
+    return MIL_DTYPE[value.type.dtype], value.type.shape

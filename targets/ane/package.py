@@ -10,10 +10,11 @@ from pathlib import Path
 from mctc.driver.names import identifier
 from mctc.driver.tables import write_tables
 from mctc.driver.target import Interface, Written
+from mctc.emit.ports import interface
 from mctc.ir.program import Function, Program
 from mctc.targets.ane.constants import Store
-from mctc.targets.ane.emit import Emitted, emit_model
-from mctc.targets.ane.interface import interface
+from mctc.targets.ane.emit import SINGLE_NAME, Emitted, emit_model
+from mctc.targets.ane.function import MIL_DTYPE
 from mctc.targets.ane.weight_file import WeightFile
 from mctc.weights import Weights
 
@@ -41,8 +42,14 @@ def write_packages(
         emitted = write_package(program, functions, weights, folder / name, states_as_io, metadata)
         origins.update(emitted.origins)
         for function in functions:
-            count = emitted.operations[function.name]
-            interfaces[function.name] = interface(function, name, len(functions) == 1, states_as_io, count)
+            interfaces[function.name] = interface(
+                function,
+                name,
+                MIL_DTYPE,
+                emitted.operations[function.name],
+                states_as_io=states_as_io,
+                name=SINGLE_NAME if len(functions) == 1 else "",
+            )
     write_tables(program, weights, folder)
     return Written(tuple(packages), interfaces, origins)
 

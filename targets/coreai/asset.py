@@ -9,12 +9,12 @@ from pathlib import Path
 from mctc.driver.names import identifier
 from mctc.driver.tables import write_tables
 from mctc.driver.target import Written
+from mctc.emit.ports import element_types, interface
 from mctc.ir.program import Program
 from mctc.targets.coreai.constants import Constants
 from mctc.targets.coreai.dialect import Graphs
 from mctc.targets.coreai.function import FunctionEmitter
 from mctc.targets.coreai.graphs import read_graphs
-from mctc.targets.coreai.interface import interface
 from mctc.targets.coreai.rules import RULES
 from mctc.weights import Weights
 
@@ -46,7 +46,11 @@ def write_asset(
     written = read_graphs(folder / name)
     interfaces = {
         function.name: interface(
-            function, name, states_as_io, precision, sum(1 for _ in written[identifier(function.name)].computed)
+            function,
+            name,
+            element_types(precision),
+            sum(1 for _ in written[identifier(function.name)].computed),
+            states_as_io=states_as_io,
         )
         for function in program.functions.values()
     }

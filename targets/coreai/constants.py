@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 from coreai.authoring import Value, blockwise_shift_scale, lut_to_dense
 
+from mctc.emit.stored import INLINE, check_finite, held
+from mctc.emit.stored import stored as form
 from mctc.ir.op import Array
 from mctc.ir.program import Parameter
-from mctc.quantize import Palette, QuantizeError, Scaled
+from mctc.quantize import Palette, Scaled
 from mctc.targets.coreai.dialect import SUB_BYTE, Graphs, small_constant
 from mctc.targets.coreai.errors import CoreAiError
 from mctc.weights import Weights
 
-INLINE = 10  # arrays of fewer entries are written in the program
 BYTE = 8
 
 
@@ -33,32 +34,21 @@ class Constants:
 
     def parameter(self, parameter: Parameter, shape: Sequence[int]) -> Value:
         """A parameter under `shape`, which differs from its own by axes of extent 1 at most. Raises CoreAiError."""
-        try:
-            stored = self.weights.stored(parameter) if self.dtype is np.float16 else self.weights.deployed(parameter)
-        except QuantizeError as error:
-            raise CoreAiError(f"parameter {parameter.name} can't be quantised: {error}", hint=error.hint) from error
+        half = self.dtype is np.float16
+        stored = form(self.weights, parameter, CoreAiError) if half else self.weights.deployed(parameter)
         name = self._name(parameter.name, parameter.type.shape, shape)
         if isinstance(stored, Scaled) and tuple(shape) == parameter.type.shape:
             return self._scaled(name, stored)
         if isinstance(stored, Palette) and tuple(shape) == parameter.type.shape:
             return self._palette(name, stored)
         dense = stored if isinstance(stored, np.ndarray) else stored.dequantize()
-        if not np.isfinite(dense).all():
-            worst = np.abs(self.weights.value(parameter)).max()
-            raise CoreAiError(
-                f"parameter {parameter.name} has a value of magnitude {worst:g}, which fp16 can't hold "
-                "(its largest is 65504)"
-            )
+        check_finite(self.weights, parameter, dense, CoreAiError)
         return self.graphs.resource(name, dense.astype(self.dtype).reshape(shape))
 
     def array(self, array: Array, what: str) -> Value:
-        """A constant; integers become int32. Raises CoreAiError for a number that the asset's type can't hold."""
+        """A constant; integers become int32. Raises UnsupportedError for a number that the asset's type can't hold."""
         if array.dtype.kind == "f":
-            with np.errstate(over="ignore"):
-                held = array.astype(self.dtype)
-            if not np.isfinite(held).all():
-                raise CoreAiError(f"{what} holds {np.abs(array).max():g}, which is not finite in {held.dtype}")
-            array = held
+            array = held(array, self.dtype, what)
         elif array.dtype.kind in "iu":
             array = array.astype(np.int32)
         if array.size < INLINE or array.dtype.kind == "b":

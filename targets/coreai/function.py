@@ -2,62 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from coreai import authoring as ca
 
-from mctc.driver.forms import rule_of
-from mctc.driver.names import STATE_OUT, Names, identifier, place
-from mctc.ir.lookups import device_inputs, device_ops
-from mctc.ir.ops.broadcast import broadcast_axes, spread
+from mctc.driver.names import Names, identifier
+from mctc.emit.emitter import Emitter, are
+from mctc.emit.laid_out import met_shape
+from mctc.emit.rules import Rules
+from mctc.emit.stored import array_of
+from mctc.ir.ops.elementwise import Binary
+from mctc.ir.ops.leaf import Constant, Leaf, ParameterOp
 from mctc.ir.program import Function, Op, Program, Value
-from mctc.ir.types import Axis, DType, TensorType
+from mctc.ir.types import DType, TensorType
 from mctc.targets.coreai.constants import Constants
 from mctc.targets.coreai.errors import CoreAiError
 from mctc.targets.coreai.places import debug_info
 
 Result = ca.Value | Sequence[ca.Value]
-Rule = Callable[[Any, "FunctionEmitter"], Result]
 
 
-class FunctionEmitter:
+class FunctionEmitter(Emitter[ca.Value]):
     """Writes one function. A rule returns the Core AI values of its op's results."""
 
+    target, language, raises = "coreai", "Core AI", CoreAiError
+
     def __init__(self, program: Program, function: Function, constants: Constants, states_as_io: bool) -> None:
-        self.program, self.function, self.constants = program, function, constants
+        super().__init__(program, function, states_as_io=states_as_io)
+        self.constants = constants
         self.dtype: Any = constants.dtype
-        self._states_as_io = states_as_io
-        self._values: dict[Value, ca.Value] = {}
         self._shaped: dict[tuple[Value, tuple[int, ...]], ca.Value] = {}
         self._fixed: set[Value] = set()
 
-    def run(self, rules: Mapping[str, Rule]) -> None:
+    def run(self, rules: Rules[FunctionEmitter, Result]) -> None:
         """Writes the whole function. Raises CoreAiError for an op without a Core AI form."""
-        function = self.function
-        inputs = {identifier(name): value for name, value in device_inputs(function)}
-        states = {identifier(state.name): state for state in function.states}
-        results = [(identifier(name), value) for name, value in function.results]
-        held = {name: self._port(state.value.type) for name, state in states.items()}
-        taken = {name: self._port(value.type) for name, value in inputs.items()}
-        given = {name: self._port(value.type) for name, value in results}
-        if self._states_as_io:
-            taken, held = taken | held, {}
-            results += [(name + STATE_OUT, state.update) for name, state in states.items()]
-            given |= {name + STATE_OUT: taken[name] for name in states}
-        ports = Names()
-        for name in (*taken, *held, *(name for name, _ in results)):
-            ports.reserve(name)
-        graph = self.constants.graphs.graph(identifier(function.name), taken, given, held)
+        taken, held, given = self.ports.taken, self.ports.held, self.ports.given
+        names = Names()
+        for name, _ in (*taken, *held, *given):
+            names.reserve(name)
+        graph = self.constants.graphs.graph(
+            identifier(self.function.name),
+            {name: self._port(value.type) for name, value in taken},
+            {name: self._port(value.type) for name, value in given},
+            {name: self._port(state.value.type) for name, state in held},
+        )
         with graph.body:
             arguments = graph.arguments()
-            self._values |= {value: arguments[name] for name, value in inputs.items()}
-            self._values |= {state.value: arguments[name] for name, state in states.items()}
-            for op in device_ops(function):
-                self._write(op, rules)
-            updates = {name: self.ref(states[name].update) for name in held}
-            graph.finish([self.ref(value) for _, value in results], updates)
+            self._values |= {value: arguments[name] for name, value in taken}
+            self._values |= {state.value: arguments[name] for name, state in held}
+            self.emit_ops(rules)
+            updates = {name: self.ref(state.update) for name, state in held}
+            graph.finish([self.ref(value) for _, value in given], updates)
+
+    def emit_op(self, op: Op, rules: Rules[Any, Any]) -> None:
+        """Parameters and constants are written where they are read, in the shape that they are read in."""
+        if all(value in self._fixed for value in op.present()):
+            self._fixed.update(op.results)
+        if not isinstance(op, Leaf):
+            with debug_info(op.origin).activate():
+                super().emit_op(op, rules)
+
+    def sound(self, op: Op, made: Any) -> bool:
+        """Whether it is the value of the result, or a list of as many as there are."""
+        return are(made, len(op.results), ca.Value)
 
     # what rules use
 
@@ -82,28 +91,16 @@ class FunctionEmitter:
         """One number of the type that the asset computes in. Raises CoreAiError where it has no place there."""
         return self.constants.array(np.float64(value).reshape(()), "a factor or limit")
 
-    def broadcast(self, op: Op, left: Value, right: Value) -> tuple[ca.Value, ca.Value]:
-        """Two operands with equally many axes: the IR broadcasts by role, Core AI by position."""
-        axes = broadcast_axes(left.type, right.type)
-        return self._fitted(op, left, axes), self._fitted(op, right, axes)
+    def broadcast(self, op: Binary) -> tuple[ca.Value, ca.Value]:
+        """Both operands with equally many axes: the IR broadcasts by role, Core AI by position."""
+        shapes = [met_shape(op, value) for value in (op.left, op.right)]
+        rank = max(map(len, shapes))
+        left, right = (
+            self.shaped(value, (1,) * (rank - len(shape)) + shape) for value, shape in zip((op.left, op.right), shapes)
+        )
+        return left, right
 
     # the frame of the function
-
-    def _write(self, op: Op, rules: Mapping[str, Rule]) -> None:
-        if all(value in self._fixed for value in op.operands if value is not None):
-            self._fixed.update(op.results)
-        if op.name in ("parameter", "constant"):
-            return
-        rule = rule_of(op, "coreai", rules, lambda made: _values(made, len(op.results)))
-        if rule is None:
-            raise CoreAiError(
-                f"{place(op)} has no Core AI form", hint="a deploy pass has to lower it: see `mctc passes`"
-            )
-        with debug_info(op.origin).activate():
-            written = rule(op, self)
-        values = [written] if isinstance(written, ca.Value) else list(written)
-        for result, value in zip(op.results, values, strict=True):
-            self._values[result] = value
 
     def _port(self, type_: TensorType) -> tuple[tuple[int, ...], Any]:
         kinds = {DType.I32: np.int32, DType.BOOL: np.bool_}
@@ -111,28 +108,10 @@ class FunctionEmitter:
 
     def _in_shape(self, value: Value, shape: tuple[int, ...]) -> ca.Value:
         op = value.owner
-        if op is not None and op.name == "parameter":
-            return self.constants.parameter(self.program.parameters[op.attributes["name"]], shape)
-        if op is not None and op.name == "constant":
-            array = np.asarray(op.attributes["value"])
-            array = array.astype(np.float64) if value.type.dtype.is_float else array
-            try:
-                return self.constants.array(array.reshape(shape), "a constant")
-            except CoreAiError as error:
-                raise CoreAiError(f"{place(op)}: {error}") from error
+        if isinstance(op, ParameterOp):
+            return self.constants.parameter(self.program.parameters[op.parameter], shape)
+        if isinstance(op, Constant):
+            with self.at(op):
+                return self.constants.array(array_of(op).reshape(shape), "a constant")
         written = self.ref(value)
         return written if shape == value.type.shape else ca.reshape(written, np.array(shape, np.int32))
-
-    def _fitted(self, op: Op, value: Value, axes: tuple[Axis, ...]) -> ca.Value:
-        marks = np.arange(value.type.size).reshape(value.type.shape)
-        fitted = spread(marks, value.type, axes)
-        if not np.array_equal(fitted.ravel(), marks.ravel()):
-            raise CoreAiError(f"{place(op)}: {value.type} needs a transpose before it meets the other operand")
-        return self.shaped(value, (1,) * (len(axes) - fitted.ndim) + fitted.shape)
-
-
-def _values(made: Any, count: int) -> bool:
-    """Whether it is the value of a result, or a list of as many as there are."""
-    if isinstance(made, ca.Value):
-        return count == 1
-    return isinstance(made, (list, tuple)) and len(made) == count and all(isinstance(each, ca.Value) for each in made)

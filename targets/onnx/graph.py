@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
-from mctc.driver.forms import rule_of
-from mctc.driver.names import STATE_OUT, Names, identifier, place
+from mctc.driver.names import Names
+from mctc.emit.emitter import Emitter, are
+from mctc.emit.ports import element_types
+from mctc.emit.rules import Rules
 from mctc.ir.dims import Extent
-from mctc.ir.op import Array, InferenceError
+from mctc.ir.op import Array
+from mctc.ir.ops.leaf import Leaf
 from mctc.ir.program import Function, Op, Program, Value
-from mctc.ir.types import DType, TensorType
+from mctc.ir.types import TensorType
 from mctc.targets.onnx.errors import OnnxError
 from mctc.targets.onnx.sizes import Sizes
 from mctc.targets.onnx.tensors import KINDS, TensorFile, tensor
 from mctc.targets.onnx.weights import emit_parameter
 from mctc.weights import Weights
 
-ELEMENTS = {DType.F32: "float32", DType.F16: "float32", DType.I32: "int32", DType.BOOL: "bool"}
-Rule = Callable[[Any, "GraphEmitter"], "str | Sequence[str]"]
+ELEMENTS = element_types("float32")
+Result = str | Sequence[str]
 
 
-class GraphEmitter:
+class GraphEmitter(Emitter[str]):
     """Writes one function. A rule emits the nodes of one op and returns the names of its results.
 
     `made` tells for the name of every node which IR op it came from. Weights and constants become initialisers, large
     ones in `file` where there is one. States are inputs, their new values outputs.
     """
 
+    target, language, raises = "onnx", "ONNX", OnnxError
+
     def __init__(self, program: Program, function: Function, weights: Weights, file: TensorFile | None = None) -> None:
-        self.program, self.function, self.weights, self.file = program, function, weights, file
+        super().__init__(program, function, states_as_io=True, lookups=False)
+        self.weights, self.file = weights, file
         self.names, self._node_names = Names(), Names()
         self.sizes = Sizes(self)
         self.made: dict[str, Op] = {}
@@ -43,36 +49,31 @@ class GraphEmitter:
         self.outputs: list[Any] = []
         self.types: list[Any] = []  # of values in between
         self._op: Op | None = None
-        self._values: dict[Value, str] = {}
+        self._start = 0  # of its nodes
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._parameters: dict[str, str] = {}
         self._wanted: dict[Value, str] = {}  # the output that a value leaves the function as
 
-    def run(self, rules: Mapping[str, Rule]) -> None:
+    def run(self, rules: Rules[GraphEmitter, Result]) -> None:
         """Writes the whole function. Raises OnnxError for an op without an ONNX form."""
-        states = [(state.name, state.value, state.update) for state in self.function.states]
-        taken = [(value.name, value) for value in self.function.inputs] + [(name, value) for name, value, _ in states]
-        given = [(identifier(name), value) for name, value in self.function.results]
-        given += [(identifier(name) + STATE_OUT, update) for name, _, update in states]
-        for name, value in taken:
-            self._values[value] = self.names.reserve(identifier(name))
-            self.inputs.append(_typed(self._values[value], value.type))
-            self.sizes.learn(self._values[value], value.type)
-        for name, value in given:
+        for name, value in self.ports.taken:
+            self._values[value] = self.names.reserve(name)
+            self.inputs.append(_typed(name, value.type))
+            self.sizes.learn(name, value.type)
+        for name, value in self.ports.given:
             self.outputs.append(_typed(self.names.reserve(name), value.type))
             self._wanted.setdefault(value, name)
-        for op in self.function.ops:
-            self._emit(op, rules)
+        self.emit_ops(rules)
         self._op = None
-        for name, value in given:
+        for name, value in self.ports.given:
             if self._values[value] != name:
                 self.nodes.append(self._node("Identity", [self._values[value]], [name], {}))
 
     # what rules use
 
-    def ref(self, value: Value | None) -> str:
-        """The name of an IR value that has been written; '' is ONNX's name for an absent optional operand."""
-        return "" if value is None else self._values[value]
+    def optional(self, value: Value | None) -> str:
+        """The name of an operand; '' is ONNX's name for an absent one."""
+        return "" if value is None else self.ref(value)
 
     def node(self, kind: str, *inputs: str, called: str | None = None, **attributes: Any) -> str:
         """Writes a node of one result; its name."""
@@ -138,22 +139,25 @@ class GraphEmitter:
 
     # names, types, places
 
-    def _emit(self, op: Op, rules: Mapping[str, Rule]) -> None:
-        rule = rule_of(op, "onnx", rules, lambda made: _names(made, len(op.results)))
-        if rule is None:
-            raise OnnxError(f"{place(op)} has no ONNX form", hint="a pass has to lower it: see `mctc passes`")
-        self._op, start = op, len(self.nodes)
-        try:
-            made = rule(op, self)
-        except InferenceError as error:
-            raise OnnxError(f"{place(op)}: {error}") from error
-        for value, name in zip(op.results, [made] if isinstance(made, str) else made, strict=True):
-            self._values[value] = self._named(value, name, self.nodes[start:])
+    def emit_op(self, op: Op, rules: Rules[Any, Any]) -> None:
+        """The op's nodes are its own from here on, under its place."""
+        self._op, self._start = op, len(self.nodes)
+        super().emit_op(op, rules)
+
+    def sound(self, op: Op, made: Any) -> bool:
+        """Whether it is the name of the result, or a list of as many as there are."""
+        return are(made, len(op.results), str)
+
+    def bind(self, op: Op, made: Any) -> None:
+        """Notes names of results, the spec's own where the op's nodes made them."""
+        super().bind(op, made)
+        for value in op.results:
+            self._values[value] = self._named(value, self._values[value], self.nodes[self._start :])
 
     def _named(self, value: Value, name: str, nodes: Sequence[NodeProto]) -> str:
         """Renames what the op's own nodes made to what the function or the spec calls it."""
         maker = next((node for node in nodes if name in node.output), None)
-        if maker is None or self._op is None or self._op.name in ("parameter", "constant"):
+        if maker is None or self._op is None or isinstance(self._op, Leaf):
             return name
         wanted = self._wanted.get(value)
         if wanted is None and not value.name:
@@ -178,13 +182,6 @@ class GraphEmitter:
         if self._op is not None:
             self.made[name] = self._op
         return node
-
-
-def _names(made: Any, count: int) -> bool:
-    """Whether it is the name of a result, or a list of as many as there are."""
-    if isinstance(made, str):
-        return count == 1
-    return isinstance(made, (list, tuple)) and len(made) == count and all(isinstance(name, str) for name in made)
 
 
 def _path(op: Op | None, kind: str) -> str:

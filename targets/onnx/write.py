@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mctc.driver.compile import Compiled
-from mctc.driver.names import STATE_OUT, identifier
-from mctc.driver.target import Interface, Port, Written
+from mctc.driver.names import identifier
+from mctc.driver.target import Interface, Written
+from mctc.emit.ports import element_types, interface
 from mctc.ir.program import Function, Program
-from mctc.ir.types import DType, TensorType
 from mctc.targets.onnx.model import Emitted, emit_model
 from mctc.targets.onnx.target import WHOLE
 from mctc.targets.onnx.tensors import TensorFile
@@ -20,7 +20,7 @@ from mctc.weights import Weights
 
 EXTERNAL = 32 << 20  # bytes of stored parameters from which on they lie beside the model, written one at a time
 DATA = ".data"  # what the name of that file ends with
-PORT_DTYPE = {DType.F32: "fp32", DType.F16: "fp32", DType.I32: "int32", DType.BOOL: "bool"}
+ELEMENTS = element_types("fp32")
 
 
 def write_models(compiled: Compiled, weights: Weights, folder: Path, metadata: Mapping[str, str]) -> Written:
@@ -32,29 +32,20 @@ def write_models(compiled: Compiled, weights: Weights, folder: Path, metadata: M
         file = _file_name(compiled.deployed, function, "")
         told = {**metadata, **_streaming(compiled, function)}
         emitted = _write(compiled.deployed, function, weights, folder / file, told)
-        steps[name], origins[name] = interface(function, file, emitted.operations), emitted.origins
+        steps[name], origins[name] = _interface(function, file, emitted.operations), emitted.origins
     unfolded = weights.of_another_program()
     for name, function in compiled.whole.functions.items():
         file = _file_name(compiled.whole, function, WHOLE)
         told = {**metadata, "mctc.component": name}
-        whole[name] = interface(
+        whole[name] = _interface(
             function, file, _write(compiled.whole, function, unfolded, folder / file, told).operations
         )
     artifacts = [each.artifact for each in (*steps.values(), *whole.values())]
     return Written(tuple(artifacts), steps, origins, whole)
 
 
-def interface(function: Function, artifact: str, operations: int) -> Interface:
-    """Ports under their names in the model. States are listed as inputs and outputs too."""
-    states = [_port(state.name, state.value.type) for state in function.states]
-    inputs = [_port(value.name, value.type) for value in function.inputs] + states
-    outputs = [_port(name, value.type) for name, value in function.results]
-    outputs += [_port(state.name, state.update.type, STATE_OUT) for state in function.states]
-    return Interface(artifact, identifier(function.name), tuple(inputs), tuple(outputs), tuple(states), operations)
-
-
-def _port(spec: str, type_: TensorType, suffix: str = "") -> Port:
-    return Port.of(spec, identifier(spec) + suffix, type_, PORT_DTYPE[type_.dtype])
+def _interface(function: Function, artifact: str, operations: int) -> Interface:
+    return interface(function, artifact, ELEMENTS, operations, states_as_io=True, lookups=False)
 
 
 def _file_name(program: Program, function: Function, suffix: str) -> str:

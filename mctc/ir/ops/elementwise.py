@@ -1,4 +1,4 @@
-"""Elementwise ops, unary from a table and binary with broadcasting by role."""
+"""Elementwise ops: one operand, two that broadcast by role, and numbers known at compile time."""
 
 from __future__ import annotations
 
@@ -31,39 +31,12 @@ def gelu(x: Array) -> Array:
     return (0.5 * x * (1 + erf(x / np.sqrt(2)))).astype(x.dtype)  # type: ignore[no-any-return]
 
 
-UNARY: dict[str, tuple[str, Callable[[Array], Array]]] = {
-    "neg": ("-x", np.negative),
-    "exp": ("e to the x", np.exp),
-    "log": ("Natural logarithm", np.log),
-    "sqrt": ("Square root", np.sqrt),
-    "rsqrt": ("1 / sqrt(x)", lambda x: 1 / np.sqrt(x)),
-    "reciprocal": ("1 / x", lambda x: 1 / x),
-    "abs": ("Absolute value", np.abs),
-    "square": ("x * x", np.square),
-    "tanh": ("Hyperbolic tangent", np.tanh),
-    "sin": ("Sine", np.sin),
-    "cos": ("Cosine", np.cos),
-    "relu": ("max(x, 0)", lambda x: np.maximum(x, 0)),
-    "sigmoid": ("Logistic function", sigmoid),
-    "silu": ("x * sigmoid(x)", lambda x: x * sigmoid(x)),
-    "gelu": ("Exact GELU", gelu),
-    "softplus": ("log(1 + exp(x))", softplus),
-}
-BINARY: dict[str, tuple[str, Callable[[Array, Array], Array]]] = {
-    "add": ("left + right", np.add),
-    "sub": ("left - right", np.subtract),
-    "mul": ("left * right", np.multiply),
-    "div": ("left / right", np.divide),
-    "maximum": ("The larger of the two", np.maximum),
-    "minimum": ("The smaller of the two", np.minimum),
-}
-NONZERO = dict.fromkeys(("log", "sqrt", "rsqrt", "reciprocal"), ("x",)) | {"div": ("right",)}
-
-
 class Unary(Op):
+    """Base: one operand, entry by entry."""
+
     x = operand()
     takes = FLOATS
-    function: Callable[[Array], Array]
+    function: Callable[..., Array]
 
     def infer(self) -> Sequence[TensorType]:
         return (self.x.type,)
@@ -74,10 +47,12 @@ class Unary(Op):
 
 
 class Binary(Op):
+    """Base: two operands, which broadcast by role."""
+
     left = operand()
     right = operand()
     takes = (*FLOATS, DType.I32)
-    function: Callable[[Array, Array], Array]
+    function: Callable[..., Array]
 
     def infer(self) -> Sequence[TensorType]:
         left, right = self.left.type, self.right.type
@@ -90,12 +65,186 @@ class Binary(Op):
         return (self.function(spread(left, self.left.type, axes), spread(right, self.right.type, axes)),)
 
 
-for _name, (_doc, _function) in UNARY.items():
-    _members = {"__doc__": _doc + ".", "name": _name, "function": staticmethod(_function)}
-    declare(type(_name, (Unary,), {**_members, "nonzero": NONZERO.get(_name, ()), "rounds": _name == "sigmoid"}))
-for _name, (_doc, _binary) in BINARY.items():
-    _members = {"__doc__": _doc + ".", "name": _name, "function": staticmethod(_binary)}
-    declare(type(_name, (Binary,), {**_members, "nonzero": NONZERO.get(_name, ())}))
+@declare
+class Neg(Unary):
+    """-x."""
+
+    name = "neg"
+    function = staticmethod(np.negative)
+
+
+@declare
+class Exp(Unary):
+    """e to the x."""
+
+    name = "exp"
+    function = staticmethod(np.exp)
+
+
+@declare
+class Log(Unary):
+    """Natural logarithm."""
+
+    name = "log"
+    nonzero = ("x",)
+    function = staticmethod(np.log)
+
+
+@declare
+class Sqrt(Unary):
+    """Square root."""
+
+    name = "sqrt"
+    nonzero = ("x",)
+    function = staticmethod(np.sqrt)
+
+
+@declare
+class Rsqrt(Unary):
+    """1 / sqrt(x)."""
+
+    name = "rsqrt"
+    nonzero = ("x",)
+    function = staticmethod(lambda x: 1 / np.sqrt(x))
+
+
+@declare
+class Reciprocal(Unary):
+    """1 / x."""
+
+    name = "reciprocal"
+    nonzero = ("x",)
+    function = staticmethod(lambda x: 1 / x)
+
+
+@declare
+class Abs(Unary):
+    """Absolute value."""
+
+    name = "abs"
+    function = staticmethod(np.abs)
+
+
+@declare
+class Square(Unary):
+    """x * x."""
+
+    name = "square"
+    function = staticmethod(np.square)
+
+
+@declare
+class Tanh(Unary):
+    """Hyperbolic tangent."""
+
+    name = "tanh"
+    function = staticmethod(np.tanh)
+
+
+@declare
+class Sin(Unary):
+    """Sine."""
+
+    name = "sin"
+    function = staticmethod(np.sin)
+
+
+@declare
+class Cos(Unary):
+    """Cosine."""
+
+    name = "cos"
+    function = staticmethod(np.cos)
+
+
+@declare
+class Relu(Unary):
+    """max(x, 0)."""
+
+    name = "relu"
+    function = staticmethod(lambda x: np.maximum(x, 0))
+
+
+@declare
+class Sigmoid(Unary):
+    """Logistic function."""
+
+    name = "sigmoid"
+    rounds = True
+    function = staticmethod(sigmoid)
+
+
+@declare
+class Silu(Unary):
+    """x * sigmoid(x)."""
+
+    name = "silu"
+    function = staticmethod(lambda x: x * sigmoid(x))
+
+
+@declare
+class Gelu(Unary):
+    """Exact GELU."""
+
+    name = "gelu"
+    function = staticmethod(gelu)
+
+
+@declare
+class Softplus(Unary):
+    """log(1 + exp(x))."""
+
+    name = "softplus"
+    function = staticmethod(softplus)
+
+
+@declare
+class Add(Binary):
+    """left + right."""
+
+    name = "add"
+    function = staticmethod(np.add)
+
+
+@declare
+class Sub(Binary):
+    """left - right."""
+
+    name = "sub"
+    function = staticmethod(np.subtract)
+
+
+@declare
+class Mul(Binary):
+    """left * right."""
+
+    name = "mul"
+    function = staticmethod(np.multiply)
+
+
+@declare
+class Div(Binary):
+    """left / right."""
+
+    name = "div"
+    nonzero = ("right",)
+    function = staticmethod(np.divide)
+
+
+@declare
+class Maximum(Binary):
+    """The larger of the two."""
+
+    name = "maximum"
+    function = staticmethod(np.maximum)
+
+
+@declare
+class Minimum(Binary):
+    """The smaller of the two."""
+
+    name = "minimum"
+    function = staticmethod(np.minimum)
 
 
 @declare

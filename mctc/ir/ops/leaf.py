@@ -12,8 +12,12 @@ from mctc.ir.op import Array, InferenceError, Op, declare, role_named
 from mctc.ir.types import Axis, TensorType
 
 
+class Leaf(Op):
+    """Base: an op without operands, whose value is known before anything is called."""
+
+
 @declare
-class Constant(Op):
+class Constant(Leaf):
     """A known array. `roles` names the role of each axis."""
 
     name = "constant"
@@ -36,7 +40,7 @@ class Constant(Op):
 
 
 @declare
-class ParameterOp(Op):
+class ParameterOp(Leaf):
     """The value of a parameter of the program; the evaluator looks it up by name."""
 
     name = "parameter"

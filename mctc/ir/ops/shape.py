@@ -183,12 +183,17 @@ def stated_axes(stated: object) -> tuple[Axis, ...]:
     return tuple(axes)
 
 
+class Regrouping(Op):
+    """Base: the same entries under other axes."""
+
+    x = operand()
+
+
 @declare
-class Reshape(Op):
+class Reshape(Regrouping):
     """The same entries in row-major order under other axes: `axes` is a tuple of (role, extent)."""
 
     name = "reshape"
-    x = operand()
     axes = anything()
 
     def infer(self) -> Sequence[TensorType]:
@@ -243,14 +248,13 @@ class Transpose(Op):
 
 
 @declare
-class SplitChannels(Op):
+class SplitChannels(Regrouping):
     """Channel g*F + f becomes channel g, feature f: `groups` channels of F = channels / groups features.
 
     A unit axis takes the feature if there is one (laid-out types); else the feature stands before the channel.
     """
 
     name = "split_channels"
-    x = operand()
     groups = whole(1)
 
     def infer(self) -> Sequence[TensorType]:
@@ -277,11 +281,10 @@ class SplitChannels(Op):
 
 
 @declare
-class MergeChannels(Op):
+class MergeChannels(Regrouping):
     """The inverse of split_channels: channel g, feature f becomes channel g*F + f."""
 
     name = "merge_channels"
-    x = operand()
 
     def infer(self) -> Sequence[TensorType]:
         x, at, feature = self.x.type, channel_axis(self.x.type), self.x.type.find(Role.FEATURE)

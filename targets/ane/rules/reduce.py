@@ -1,13 +1,14 @@
-"""Reductions along one axis, which is kept."""
+"""Reductions along one axis, which is kept. MIL calls them as the IR does."""
 
 from __future__ import annotations
 
-from mctc.ir.ops.reduce import Reduce
-from mctc.targets.ane.function import FunctionEmitter, Rule
+from mctc.emit.rules import Rules
+from mctc.ir.ops.reduce import TABLE, Reduce
+from mctc.targets.ane.function import FunctionEmitter
 
 
 def _reduce(op: Reduce, e: FunctionEmitter) -> None:
     e.emit(op, op.name, {"x": op.x, "axes": [op.position], "keep_dims": True})
 
 
-RULES: dict[str, Rule] = {f"reduce_{kind}": _reduce for kind in ("sum", "mean", "max", "min")}
+RULES = Rules[FunctionEmitter, None]({f"reduce_{kind}": _reduce for kind in TABLE})

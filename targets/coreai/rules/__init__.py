@@ -1,16 +1,11 @@
-"""IR ops as Core AI ops: one file a family, each a table of rules by op name."""
+"""IR ops as Core AI ops: one file a family, each a table of rules."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from mctc.targets.coreai.function import Rule
+from mctc.emit.rules import Rules
+from mctc.targets.coreai.function import FunctionEmitter, Result
 from mctc.targets.coreai.rules import convolution, elementwise, linear, reduce, shape
 
-RULES: Mapping[str, Rule] = {
-    **elementwise.RULES,
-    **linear.RULES,
-    **convolution.RULES,
-    **reduce.RULES,
-    **shape.RULES,
-}
+RULES = Rules[FunctionEmitter, Result](
+    elementwise.RULES | linear.RULES | convolution.RULES | reduce.RULES | shape.RULES
+)

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 from coreai import authoring as ca
 
-from mctc.ir.program import Op
+from mctc.emit.rules import Rules
+from mctc.ir.ops.elementwise import Binary, Cast, Clip, Scale, Unary
 from mctc.ir.types import DType
-from mctc.targets.coreai.function import FunctionEmitter, Rule
-from mctc.targets.coreai.rules.operands import operand
+from mctc.targets.coreai.function import FunctionEmitter, Result
 
-Unary = Callable[[ca.Value, FunctionEmitter], ca.Value]
-Binary = Callable[[ca.Value, ca.Value], ca.Value]
+Form = Callable[[ca.Value, FunctionEmitter], ca.Value]
+Meeting = Callable[[ca.Value, ca.Value], ca.Value]
 
 # Terms of 2 atanh(s) = 2 (s + s^3/3 + s^5/5 + ...), for s up to 1/3, that fp16 and fp32 can tell from the whole series.
 SERIES = {np.float16: 4, np.float32: 8}
@@ -43,7 +43,7 @@ def softplus(x: ca.Value, e: FunctionEmitter) -> ca.Value:
     return ca.add(ca.relu(x), ca.mul(plus(total, e.number(2.0)), s))
 
 
-UNARY: dict[str, Unary] = {
+UNARY: dict[str, Form] = {
     "neg": lambda x, e: times(x, e.number(-1.0)),
     "exp": lambda x, e: ca.exp(x),
     "log": lambda x, e: ca.log(x),
@@ -62,7 +62,7 @@ UNARY: dict[str, Unary] = {
     "softplus": softplus,
 }
 # Of operands of one shape, and of others.
-BINARY: dict[str, tuple[Binary, Binary]] = {
+BINARY: dict[str, tuple[Meeting, Meeting]] = {
     "add": (ca.add, ca.broadcasting_add),
     "sub": (ca.sub, ca.broadcasting_sub),
     "mul": (ca.mul, ca.broadcasting_mul),
@@ -72,47 +72,44 @@ BINARY: dict[str, tuple[Binary, Binary]] = {
 }
 
 
-def _unary(form: Unary) -> Rule:
-    return lambda op, e: form(e.ref(operand(op)), e)
+def _unary(form: Form) -> Callable[[Unary, FunctionEmitter], Result]:
+    return lambda op, e: form(e.ref(op.x), e)
 
 
-def _binary(name: str) -> Rule:
-    same, broadcasting = BINARY[name]
-
-    def rule(op: Op, e: FunctionEmitter) -> ca.Value:
-        left, right = operand(op, 0), operand(op, 1)
+def _binary(same: Meeting, broadcasting: Meeting) -> Callable[[Binary, FunctionEmitter], Result]:
+    def rule(op: Binary, e: FunctionEmitter) -> Result:
+        left, right = op.left, op.right
         alike = left.type.shape == right.type.shape == op.result.type.shape
         # coreai-core 1.0.0b3 makes mul(broadcasting_mul(x, number), vector) of one multiplication, by the number times
         # the vector's first entry; it takes nothing out of two broadcasting forms. By then it has computed what depends
         # on constants alone.
         plain = alike and not (e.is_fixed(left) or e.is_fixed(right))
-        return (same if plain else broadcasting)(*e.broadcast(op, left, right))
+        return (same if plain else broadcasting)(*e.broadcast(op))
 
     return rule
 
 
-def _scale(op: Op, e: FunctionEmitter) -> ca.Value:
-    x, factor, offset = e.ref(operand(op)), float(op.attributes["factor"]), float(op.attributes["offset"])
-    scaled = x if factor == 1 else times(x, e.number(factor))
-    return scaled if offset == 0 else plus(scaled, e.number(offset))
+RULES = Rules[FunctionEmitter, Result](
+    {name: _unary(form) for name, form in UNARY.items()} | {name: _binary(*forms) for name, forms in BINARY.items()}
+)
 
 
-def _clip(op: Op, e: FunctionEmitter) -> ca.Value:
-    low, high = (e.number(float(op.attributes[name])) for name in ("low", "high"))
-    return ca.broadcasting_minimum(ca.broadcasting_maximum(e.ref(operand(op)), low), high)
+@RULES.of(Scale)
+def _scale(op: Scale, e: FunctionEmitter) -> Result:
+    x = e.ref(op.x)
+    scaled = x if op.factor == 1 else times(x, e.number(op.factor))
+    return scaled if op.offset == 0 else plus(scaled, e.number(op.offset))
 
 
-def _cast(op: Op, e: FunctionEmitter) -> ca.Value:
-    x, kind = e.ref(operand(op)), op.result.type.dtype
-    if operand(op).type.dtype.is_float and kind.is_float:
+@RULES.of(Clip)
+def _clip(op: Clip, e: FunctionEmitter) -> Result:
+    low, high = e.number(op.low), e.number(op.high)
+    return ca.broadcasting_minimum(ca.broadcasting_maximum(e.ref(op.x), low), high)
+
+
+@RULES.of(Cast)
+def _cast(op: Cast, e: FunctionEmitter) -> Result:
+    x, want = e.ref(op.x), op.result.type.dtype
+    if op.x.type.dtype.is_float and want.is_float:
         return x
-    return ca.cast(x, {DType.I32: np.int32, DType.BOOL: np.bool_}.get(kind, e.dtype))
-
-
-RULES: dict[str, Rule] = {
-    **{name: _unary(form) for name, form in UNARY.items()},
-    **{name: _binary(name) for name in BINARY},
-    "scale": _scale,
-    "clip": _clip,
-    "cast": _cast,
-}
+    return ca.cast(x, {DType.I32: np.int32, DType.BOOL: np.bool_}.get(want, e.dtype))

@@ -1,4 +1,4 @@
-"""What rules of several families ask of an op, and the integer tensors that Core AI's ops take as arguments."""
+"""Integer tensors that Core AI's ops take as arguments."""
 
 from __future__ import annotations
 
@@ -8,14 +8,6 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.op import Array
-from mctc.ir.program import Op, Value
-
-
-def operand(op: Op, index: int = 0) -> Value:
-    """An operand that is there."""
-    value = op.operands[index]
-    assert value is not None
-    return value
 
 
 def unsigned(values: Sequence[int]) -> Array:

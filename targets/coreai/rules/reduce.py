@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from coreai import authoring as ca
 
+from mctc.emit.rules import Rules
 from mctc.ir.ops.norm import Softmax
 from mctc.ir.ops.reduce import Reduce
-from mctc.targets.coreai.function import FunctionEmitter, Rule
+from mctc.targets.coreai.function import FunctionEmitter, Result
 from mctc.targets.coreai.rules.operands import signed
 
 REDUCTIONS: dict[str, Callable[..., ca.Value]] = {
@@ -19,12 +20,13 @@ REDUCTIONS: dict[str, Callable[..., ca.Value]] = {
 }
 
 
-def _reduce(op: Reduce, e: FunctionEmitter) -> ca.Value:
+def _reduce(op: Reduce, e: FunctionEmitter) -> Result:
     return REDUCTIONS[op.name](e.ref(op.x), signed([op.position]))
 
 
-def _softmax(op: Softmax, e: FunctionEmitter) -> ca.Value:
+RULES = Rules[FunctionEmitter, Result](dict.fromkeys(REDUCTIONS, _reduce))
+
+
+@RULES.of(Softmax)
+def _softmax(op: Softmax, e: FunctionEmitter) -> Result:
     return ca.softmax(e.ref(op.x), signed(op.position))
-
-
-RULES: dict[str, Rule] = {**dict.fromkeys(REDUCTIONS, _reduce), "softmax": _softmax}

@@ -1,10 +1,9 @@
-"""IR ops as ONNX nodes: one file a family, each a table of rules by op name."""
+"""IR ops as ONNX nodes: one file a family, each a table of rules."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from mctc.targets.onnx.graph import Rule
+from mctc.emit.rules import Rules
+from mctc.targets.onnx.graph import GraphEmitter, Result
 from mctc.targets.onnx.rules import (
     attention,
     convolution,
@@ -19,16 +18,7 @@ from mctc.targets.onnx.rules import (
     shape,
 )
 
-RULES: Mapping[str, Rule] = {
-    **leaf.RULES,
-    **elementwise.RULES,
-    **linear.RULES,
-    **convolution.RULES,
-    **norm.RULES,
-    **reduce.RULES,
-    **shape.RULES,
-    **attention.RULES,
-    **relative_attention.RULES,
-    **recurrent.RULES,
-    **scan.RULES,
-}
+FAMILIES = (
+    leaf, elementwise, linear, convolution, norm, reduce, shape, attention, relative_attention, recurrent, scan,
+)  # fmt: skip
+RULES = Rules[GraphEmitter, Result]({name: rule for family in FAMILIES for name, rule in family.RULES.items()})

@@ -6,17 +6,21 @@ from functools import reduce
 
 import numpy as np
 
+from mctc.emit.rules import Rules
 from mctc.ir.dims import Extent
 from mctc.ir.ops.attention import MASKED, Attention, OverKeys
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.mask import ONE
 from mctc.ir.program import Value
 from mctc.ir.types import TensorType
-from mctc.targets.onnx.graph import GraphEmitter, Rule
+from mctc.targets.onnx.graph import GraphEmitter, Result
 from mctc.targets.onnx.rules.axes import arranged, inverse, order_to
 from mctc.targets.onnx.rules.mask import marks_along
 
+RULES = Rules[GraphEmitter, Result]()
 
+
+@RULES.of(Attention)
 def _attention(op: Attention, e: GraphEmitter) -> str:
     kv = op.key_heads
     q, k, v = (by_head(value, kv, shared, e) for value, shared in ((op.q, op.heads // kv), (op.k, 1), (op.v, 1)))
@@ -91,6 +95,3 @@ def positions(value: Value, e: GraphEmitter) -> str:
     count = e.node("Squeeze", e.sizes.size(value.type.extents[value.type.sequence]))
     first, step = (e.constant(np.asarray(number, np.int64)) for number in (0, 1))
     return e.node("Range", first, count, step)
-
-
-RULES: dict[str, Rule] = {"attention": _attention}

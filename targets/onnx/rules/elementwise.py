@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from mctc.emit.rules import Rules
 from mctc.ir.ops.broadcast import broadcast_axes, places
-from mctc.ir.ops.elementwise import Clip, Scale
-from mctc.ir.program import Op, Value
-from mctc.ir.types import Axis
-from mctc.targets.onnx.graph import ELEMENTS, GraphEmitter, Rule
+from mctc.ir.ops.elementwise import Binary, Cast, Clip, Rsqrt, Scale, Silu, Square, Unary
+from mctc.ir.program import Value
+from mctc.targets.onnx.graph import ELEMENTS, GraphEmitter, Result
 
 UNARY = {
     "neg": "Neg",
@@ -26,24 +28,17 @@ UNARY = {
 BINARY = {"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "maximum": "Max", "minimum": "Min"}
 
 
-def _unary(kind: str) -> Rule:
-    return lambda op, e: e.node(kind, e.ref(op.operands[0]))
+def _unary(kind: str) -> Callable[[Unary, GraphEmitter], Result]:
+    return lambda op, e: e.node(kind, e.ref(op.x))
 
 
-def _binary(kind: str) -> Rule:
-    def rule(op: Op, e: GraphEmitter) -> str:
-        left, right = op.operands
-        assert left is not None
-        assert right is not None
-        axes = broadcast_axes(left.type, right.type)
-        return e.node(kind, _met(left, axes, e), _met(right, axes, e))
-
-    return rule
+def _binary(kind: str) -> Callable[[Binary, GraphEmitter], Result]:
+    return lambda op, e: e.node(kind, _met(op, op.left, e), _met(op, op.right, e))
 
 
-def _met(value: Value, axes: tuple[Axis, ...], e: GraphEmitter) -> str:
+def _met(op: Binary, value: Value, e: GraphEmitter) -> str:
     """The operand as ONNX, which broadcasts by position, has to see it."""
-    placed = places(value.type, axes)
+    placed = places(value.type, broadcast_axes(op.left.type, op.right.type))
     if placed is None:
         return e.ref(value)
     units = [axis for axis in range(value.type.rank) if axis not in placed]
@@ -53,47 +48,41 @@ def _met(value: Value, axes: tuple[Axis, ...], e: GraphEmitter) -> str:
     return e.node("Unsqueeze", name, e.ints(new)) if new else name
 
 
-def _rsqrt(op: Op, e: GraphEmitter) -> str:
-    return e.node("Reciprocal", e.node("Sqrt", e.ref(op.operands[0])))
+RULES = Rules[GraphEmitter, Result](
+    {name: _unary(kind) for name, kind in UNARY.items()} | {name: _binary(kind) for name, kind in BINARY.items()}
+)
 
 
-def _square(op: Op, e: GraphEmitter) -> str:
-    x = e.ref(op.operands[0])
-    return e.node("Mul", x, x)
+@RULES.of(Rsqrt)
+def _rsqrt(op: Unary, e: GraphEmitter) -> str:
+    return e.node("Reciprocal", e.node("Sqrt", e.ref(op.x)))
 
 
-def _silu(op: Op, e: GraphEmitter) -> str:
-    x = e.ref(op.operands[0])
-    return e.node("Mul", x, e.node("Sigmoid", x))
+@RULES.of(Square)
+def _square(op: Unary, e: GraphEmitter) -> str:
+    return e.node("Mul", e.ref(op.x), e.ref(op.x))
 
 
+@RULES.of(Silu)
+def _silu(op: Unary, e: GraphEmitter) -> str:
+    return e.node("Mul", e.ref(op.x), e.node("Sigmoid", e.ref(op.x)))
+
+
+@RULES.of(Scale)
 def _scale(op: Scale, e: GraphEmitter) -> str:
-    name, type_ = e.ref(op.operands[0]), op.result.type
-    factor, offset = op.factor, op.offset
-    if factor != 1:
-        name = e.node("Mul", name, e.number(factor, type_))
-    return e.node("Add", name, e.number(offset, type_)) if offset != 0 else name
+    name, type_ = e.ref(op.x), op.result.type
+    if op.factor != 1:
+        name = e.node("Mul", name, e.number(op.factor, type_))
+    return e.node("Add", name, e.number(op.offset, type_)) if op.offset != 0 else name
 
 
+@RULES.of(Clip)
 def _clip(op: Clip, e: GraphEmitter) -> str:
     low, high = (e.number(bound, op.result.type) for bound in (op.low, op.high))
-    return e.node("Clip", e.ref(op.operands[0]), low, high)
+    return e.node("Clip", e.ref(op.x), low, high)
 
 
-def _cast(op: Op, e: GraphEmitter) -> str:
-    x = op.operands[0]
-    assert x is not None
-    have, want = ELEMENTS[x.type.dtype], ELEMENTS[op.result.type.dtype]
-    return e.ref(x) if have == want else e.cast(e.ref(x), want)
-
-
-RULES: dict[str, Rule] = {
-    **{name: _unary(kind) for name, kind in UNARY.items()},
-    **{name: _binary(kind) for name, kind in BINARY.items()},
-    "rsqrt": _rsqrt,
-    "square": _square,
-    "silu": _silu,
-    "scale": _scale,
-    "clip": _clip,
-    "cast": _cast,
-}
+@RULES.of(Cast)
+def _cast(op: Cast, e: GraphEmitter) -> str:
+    have, want = ELEMENTS[op.x.type.dtype], ELEMENTS[op.result.type.dtype]
+    return e.ref(op.x) if have == want else e.cast(e.ref(op.x), want)

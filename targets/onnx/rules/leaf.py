@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from mctc.ir.program import Op
-from mctc.targets.onnx.graph import ELEMENTS, GraphEmitter, Rule
+from mctc.emit.rules import Rules
+from mctc.ir.ops.leaf import Constant, ParameterOp
+from mctc.targets.onnx.graph import ELEMENTS, GraphEmitter, Result
+
+RULES = Rules[GraphEmitter, Result]()
 
 
-def _constant(op: Op, e: GraphEmitter) -> str:
-    return e.constant(np.asarray(op.attributes["value"]).astype(ELEMENTS[op.result.type.dtype]))
+@RULES.of(Constant)
+def _constant(op: Constant, e: GraphEmitter) -> str:
+    return e.constant(np.asarray(op.value).astype(ELEMENTS[op.result.type.dtype]))
 
 
-def _parameter(op: Op, e: GraphEmitter) -> str:
-    return e.parameter(op.attributes["name"])
-
-
-RULES: dict[str, Rule] = {"constant": _constant, "parameter": _parameter}
+@RULES.of(ParameterOp)
+def _parameter(op: ParameterOp, e: GraphEmitter) -> str:
+    return e.parameter(op.parameter)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from mctc.emit.rules import Rules
 from mctc.ir.ops.linear import Embedding, Linear, MatMul, channel_axis
 from mctc.ir.ops.position import PositionalEmbedding
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.types import Role
-from mctc.targets.onnx.graph import GraphEmitter, Rule
+from mctc.targets.onnx.graph import GraphEmitter, Result
 from mctc.targets.onnx.rules.attention import positions
 from mctc.targets.onnx.rules.axes import inverse, order_to
 
+RULES = Rules[GraphEmitter, Result]()
 
+
+@RULES.of(Linear)
 def _linear(op: Linear, e: GraphEmitter) -> str:
     x, weight, bias = op.x, op.weight, op.bias
     order = order_to(x.type.rank, [channel_axis(op.x.type)], [-1])
@@ -20,6 +24,7 @@ def _linear(op: Linear, e: GraphEmitter) -> str:
     return e.transposed(y, inverse(order))
 
 
+@RULES.of(MatMul)
 def _matmul(op: MatMul, e: GraphEmitter) -> str:
     names = []
     for value, turned in ((op.left, op.transpose_left), (op.right, op.transpose_right)):
@@ -30,6 +35,7 @@ def _matmul(op: MatMul, e: GraphEmitter) -> str:
     return e.node("MatMul", *names)
 
 
+@RULES.of(Embedding)
 def _embedding(op: Embedding, e: GraphEmitter) -> str:
     token, table = op.token, op.table
     if Role.UNIT not in token.type.roles:
@@ -39,6 +45,7 @@ def _embedding(op: Embedding, e: GraphEmitter) -> str:
     return e.transposed(rows, order_to(token.type.rank, [-1], [at]))
 
 
+@RULES.of(PositionalEmbedding)
 def _positional_embedding(op: PositionalEmbedding, e: GraphEmitter) -> str:
     """As many rows as x has frames, each axis where x has it."""
     x, table = op.x, op.table
@@ -53,11 +60,3 @@ def _positional_embedding(op: PositionalEmbedding, e: GraphEmitter) -> str:
         rows = e.transposed(rows, [1, 0])
     others = [i for i in range(x.type.rank) if i not in (at, x.type.sequence)] if laid_out(x.type) else []
     return e.node("Unsqueeze", rows, e.ints(others)) if others else rows
-
-
-RULES: dict[str, Rule] = {
-    "linear": _linear,
-    "matmul": _matmul,
-    "embedding": _embedding,
-    "positional_embedding": _positional_embedding,
-}

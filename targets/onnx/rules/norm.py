@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from mctc.emit.rules import Rules
 from mctc.ir.ops.linear import channel_axis
-from mctc.ir.ops.norm import BatchNorm, ChannelNorm, LayerNorm, RmsNorm, Softmaxes
+from mctc.ir.ops.norm import BatchNorm, ChannelNorm, LayerNorm, LogSoftmax, RmsNorm, Softmax
 from mctc.ir.program import Value
-from mctc.targets.onnx.graph import GraphEmitter, Rule
+from mctc.targets.onnx.graph import GraphEmitter, Result
 from mctc.targets.onnx.rules.axes import inverse, order_to
 
-KINDS = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
+RULES = Rules[GraphEmitter, Result]()
 
 
 def _vector(op: ChannelNorm, e: GraphEmitter, value: Value | None, otherwise: float) -> str:
@@ -20,10 +21,12 @@ def _vector(op: ChannelNorm, e: GraphEmitter, value: Value | None, otherwise: fl
     return e.constant(np.full(op.result.type.extents[channel_axis(op.x.type)].value, otherwise, np.float32))
 
 
+@RULES.of(LayerNorm)
 def _layer_norm(op: LayerNorm, e: GraphEmitter) -> str:
-    return _last(op, e, "LayerNormalization", [_vector(op, e, op.weight, 1), e.ref(op.bias)])
+    return _last(op, e, "LayerNormalization", [_vector(op, e, op.weight, 1), e.optional(op.bias)])
 
 
+@RULES.of(RmsNorm)
 def _rms_norm(op: RmsNorm, e: GraphEmitter) -> str:
     return _last(op, e, "RMSNormalization", [_vector(op, e, op.weight, 1)])
 
@@ -35,6 +38,7 @@ def _last(op: ChannelNorm, e: GraphEmitter, kind: str, vectors: list[str]) -> st
     return e.transposed(e.node(kind, *inputs, axis=-1, epsilon=op.epsilon), inverse(order))
 
 
+@RULES.of(BatchNorm)
 def _batch_norm(op: BatchNorm, e: GraphEmitter) -> str:
     rank = op.result.type.rank
     order = order_to(rank, [channel_axis(op.x.type)], [min(1, rank - 1)])
@@ -46,13 +50,11 @@ def _batch_norm(op: BatchNorm, e: GraphEmitter) -> str:
     return e.transposed(y, inverse(order))
 
 
-def _softmax(op: Softmaxes, e: GraphEmitter) -> str:
-    return e.node(KINDS[op.name], e.ref(op.x), axis=op.position)
+@RULES.of(Softmax)
+def _softmax(op: Softmax, e: GraphEmitter) -> str:
+    return e.node("Softmax", e.ref(op.x), axis=op.position)
 
 
-RULES: dict[str, Rule] = {
-    "layer_norm": _layer_norm,
-    "rms_norm": _rms_norm,
-    "batch_norm": _batch_norm,
-    **dict.fromkeys(KINDS, _softmax),
-}
+@RULES.of(LogSoftmax)
+def _log_softmax(op: LogSoftmax, e: GraphEmitter) -> str:
+    return e.node("LogSoftmax", e.ref(op.x), axis=op.position)

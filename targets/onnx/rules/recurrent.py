@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mctc.emit.rules import Rules
 from mctc.ir.dims import Extent
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.recurrent import Gru, Lstm
 from mctc.ir.ops.shape import laid_out, product
 from mctc.ir.program import Value
-from mctc.targets.onnx.graph import GraphEmitter, Rule
+from mctc.targets.onnx.graph import GraphEmitter, Result
 from mctc.targets.onnx.rules.axes import arranged, inverse, order_to
 from mctc.targets.onnx.rules.frames import Carried, scan_frames
 from mctc.targets.onnx.rules.mask import marks_along
+
+RULES = Rules[GraphEmitter, Result]()
 
 LSTM_GATES = (0, 3, 1, 2)  # ONNX: input, output, forget, cell; the IR: input, forget, cell, output
 GRU_GATES = (1, 0, 2)  # ONNX: update, reset, hidden; the IR: reset, update, new
@@ -132,13 +135,12 @@ class _Cell:
         return self.e.transposed(y, inverse(self.order))
 
 
+@RULES.of(Lstm)
 def _lstm(op: Lstm, e: GraphEmitter) -> list[str]:
     return _Cell(op, e, "LSTM", LSTM_GATES).run([op.bias, None], ["h", "c"])
 
 
+@RULES.of(Gru)
 def _gru(op: Gru, e: GraphEmitter) -> list[str]:
     biases = [op.bias_ih, op.bias_hh]
     return _Cell(op, e, "GRU", GRU_GATES).run(biases, ["h"], linear_before_reset=1)
-
-
-RULES: dict[str, Rule] = {"lstm": _lstm, "gru": _gru}

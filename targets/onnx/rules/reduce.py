@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mctc.emit.rules import Rules
 from mctc.ir.ops.reduce import Reduce
-from mctc.targets.onnx.graph import GraphEmitter, Rule
+from mctc.targets.onnx.graph import GraphEmitter, Result
 
 KINDS = {
     "reduce_sum": "ReduceSum",
@@ -17,4 +18,4 @@ def _reduce(op: Reduce, e: GraphEmitter) -> str:
     return e.node(KINDS[op.name], e.ref(op.x), e.ints([op.position]), keepdims=1)
 
 
-RULES: dict[str, Rule] = dict.fromkeys(KINDS, _reduce)
+RULES = Rules[GraphEmitter, Result](dict.fromkeys(KINDS, _reduce))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from mctc.emit.rules import Rules
 from mctc.ir.dims import Extent
 from mctc.ir.ops.relative_attention import RelativeAttention, frequencies
 from mctc.ir.program import Value
-from mctc.targets.onnx.graph import GraphEmitter, Rule
+from mctc.targets.onnx.graph import GraphEmitter, Result
 from mctc.targets.onnx.rules.attention import by_head, joined, masked, order_of
 from mctc.targets.onnx.rules.axes import arranged, order_to
+
+RULES = Rules[GraphEmitter, Result]()
 
 LAST = np.iinfo(np.int64).max
 
 
+@RULES.of(RelativeAttention)
 def _relative_attention(op: RelativeAttention, e: GraphEmitter) -> str:
     heads, rank = op.heads, op.q.type.rank + 2
     q, k, v = (by_head(value, heads, 1, e) for value in (op.q, op.k, op.v))
@@ -60,6 +64,3 @@ def _shifted(op: RelativeAttention, x: str, e: GraphEmitter) -> str:
     x = e.node("Slice", x, first, last, e.ints([-2]))
     x = e.reshaped(x, [*leading, queries + keys - 1, queries], [*leading, queries, queries + keys - 1])
     return e.node("Slice", x, e.ints([0]), e.sizes.size(keys), e.ints([-1]))
-
-
-RULES: dict[str, Rule] = {"relative_attention": _relative_attention}

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from mctc.emit.rules import Rules
 from mctc.ir.dims import Extent
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.scan import SelectiveScan
 from mctc.ir.ops.shape import product
 from mctc.ir.ops.ssd import Sizes, Ssd
 from mctc.ir.types import TensorType
-from mctc.targets.onnx.graph import GraphEmitter, Rule
+from mctc.targets.onnx.graph import GraphEmitter, Result
 from mctc.targets.onnx.rules.axes import arranged, inverse, order_to
 from mctc.targets.onnx.rules.frames import Carried, scan_frames
 from mctc.targets.onnx.rules.mask import marks_along
 
+RULES = Rules[GraphEmitter, Result]()
 
+
+@RULES.of(SelectiveScan)
 def _selective_scan(op: SelectiveScan, e: GraphEmitter) -> list[str]:
     """Operands as [frames, all other axes but the channels, channels]; the state as [those, D, N]."""
     x = op.x.type
@@ -71,6 +75,7 @@ def _frame(e: GraphEmitter, a: str) -> Callable[[Sequence[str], Sequence[str]], 
     return frame
 
 
+@RULES.of(Ssd)
 def _ssd(op: Ssd, e: GraphEmitter) -> list[str]:
     """Operands as [frames, all other axes but the channels, groups, heads or 1, P or N]; the state as [those, P, N]."""
     n, x = Sizes.of(op), op.x.type
@@ -113,6 +118,3 @@ def _head_frame(e: GraphEmitter, a: str) -> Callable[[Sequence[str], Sequence[st
         return [h], [e.node("ReduceSum", e.node("Mul", h, e.node("Unsqueeze", c, row)), last, keepdims=0)]
 
     return frame
-
-
-RULES: dict[str, Rule] = {"selective_scan": _selective_scan, "ssd": _ssd}

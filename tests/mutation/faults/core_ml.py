@@ -63,13 +63,11 @@ FAULTS = (
         name="weights-of-the-first-layer",
         file="targets/ane/constants.py",
         what="parameters of one shape share the first one's tensor",
-        old="        if parameter.name not in self._parameters:\n"
-        "            self._parameters[parameter.name] = self._store(parameter)\n"
-        "        return self._parameters[parameter.name]",
-        new="        key = str(parameter.type.shape)\n"
-        "        if key not in self._parameters:\n"
-        "            self._parameters[key] = self._store(parameter)\n"
-        "        return self._parameters[key]",
+        old="        return self._parameters[parameter.name]",
+        new=(
+            "        found = self._parameters[parameter.name]\n"
+            "        return self._parameters.setdefault(str(parameter.type.shape), found)"
+        ),
         caught_by=LADDER,
     ),
     Fault(
@@ -108,8 +106,8 @@ FAULTS = (
         name="late-output",
         file="targets/ane/function.py",
         what="a result that repeats another one is that of the first late one",
-        old='{"x": self._values[value], **factor}, [name], [type_])',
-        new='{"x": self._values[self._late[0][1]], **factor}, [name], [type_])',
+        old='{"x": self._values[value], **factor}, [name], [_type(value)])',
+        new='{"x": self._values[self._late[0][1]], **factor}, [name], [_type(value)])',
         caught_by=f"{PACKAGES}::test_a_result_that_is_an_input_a_constant_or_another_result_is_copied",
     ),
     Fault(
@@ -133,15 +131,15 @@ FAULTS = (
         name="layer-norm-shift-dropped",
         file="targets/ane/rules/norm.py",
         what="layer_norm loses its shift",
-        old="if bias is not None:",
-        new="if bias is None and weight is None and False:",
+        old="if op.bias is not None:",
+        new="if op.bias is None and op.weight is None and False:",
         caught_by=f"{OP}[layer_norm]",
     ),
     Fault(
         name="conv-bias-dropped",
         file="targets/ane/rules/convolution.py",
         what="convolutions lose their bias",
-        old='inputs["bias"] = bias',
+        old='inputs["bias"] = op.bias',
         new="pass",
         caught_by=f"{OP}[conv2d pointwise]",
     ),
@@ -173,8 +171,8 @@ FAULTS = (
         name="matmul-side",
         file="targets/ane/rules/linear.py",
         what="the transposition of one factor of a product is written on the other",
-        old='(("x", "left"), ("y", "right"))',
-        new='(("y", "left"), ("x", "right"))',
+        old='"transpose_x": op.transpose_left, "transpose_y": op.transpose_right',
+        new='"transpose_y": op.transpose_left, "transpose_x": op.transpose_right',
         caught_by=f"{OP}[matmul from the left turned]",
         hole="no product under test had a factor transposed",
     ),
@@ -190,16 +188,16 @@ FAULTS = (
         name="binary-order",
         file="targets/ane/rules/elementwise.py",
         what="the operands of sub and div change places",
-        old='e.emit(op, kind, {"x": left, "y": right})',
-        new='e.emit(op, kind, {"x": right, "y": left})',
+        old='{"x": _met(op, op.left, e), "y": _met(op, op.right, e)}',
+        new='{"x": _met(op, op.right, e), "y": _met(op, op.left, e)}',
         caught_by=f"{OP}[sub]",
     ),
     Fault(
         name="broadcast-by-position",
         file="targets/ane/rules/elementwise.py",
         what="what meets by role is handed to Core ML to meet by position",
-        old="positional = Role.PLAIN in value.type.roles or fitted.shape == shape or _is_tail(shape, fitted.shape)",
-        new="positional = True",
+        old="    if met == (1,) * (len(met) - len(shape)) + shape:",
+        new="    if True:",
         caught_by=f"{OP}[broadcast by role]",
     ),
     Fault(
@@ -223,8 +221,8 @@ FAULTS = (
         name="scale-offset-dropped",
         file="targets/ane/rules/elementwise.py",
         what="scale loses its offset",
-        old='e.emit(op, "add", {"x": scaled, "y": float(offset)})',
-        new='e.emit(op, "add", {"x": scaled, "y": 0.0})',
+        old='x.type.shape), "y": offset})',
+        new='x.type.shape), "y": 0.0})',
         caught_by=f"{OP}[scale by and plus]",
     ),
     Fault(
@@ -237,26 +235,26 @@ FAULTS = (
     ),
     Fault(
         name="slice-off-by-one",
-        file="targets/ane/rules/shape.py",
+        file="mctc/emit/laid_out.py",
         what="a slice begins one frame early",
-        old="begin[axis] = op.begin",
-        new="begin[axis] = max(0, op.begin - 1)",
+        old="found.begin[axis], found.stride[axis] = op.begin, op.stride",
+        new="found.begin[axis], found.stride[axis] = max(0, op.begin - 1), op.stride",
         caught_by=f"{OP}[slice]",
     ),
     Fault(
         name="pad-axis",
-        file="targets/ane/rules/shape.py",
+        file="mctc/emit/laid_out.py",
         what="zeros are put behind instead of in front",
-        old="pad[2 * op.position], pad[2 * op.position + 1] = op.before, op.after",
-        new="pad[2 * op.position], pad[2 * op.position + 1] = op.after, op.before",
+        old="widths[2 * op.position], widths[2 * op.position + 1] = op.before, op.after",
+        new="widths[2 * op.position], widths[2 * op.position + 1] = op.after, op.before",
         caught_by=f"{OP}[pad]",
     ),
     Fault(
         name="feature-dtype",
-        file="targets/ane/function.py",
+        file="mctc/emit/ports.py",
         what="token ids that stay integers are declared as fp16",
         old='DType.I32: "int32"',
-        new='DType.I32: "fp16"',
+        new="DType.I32: floats",
         caught_by=f"{OP}[embedding]",
     ),
     Fault(
@@ -271,8 +269,8 @@ FAULTS = (
         name="softplus-without-its-maximum",
         file="targets/ane/rules/elementwise.py",
         what="softplus is held against 0 in place of its argument",
-        old='x.type.shape), "y": x})',
-        new='x.type.shape), "y": 0.0})',
+        old='op.x.type.shape), "y": op.x})',
+        new='op.x.type.shape), "y": 0.0})',
         caught_by="tests/targets/ane/test_safe_forms.py::test_softplus_is_no_less_than_its_argument_even_where_it_falls_to_zero",
     ),
 )

@@ -1,0 +1,54 @@
+"""Numbers on their way into an artifact: parameters as they are stored, and what fp16 can't hold of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mctc.diagnostics.errors import MctcError
+from mctc.emit.unsupported import UnsupportedError
+from mctc.ir.op import Array
+from mctc.ir.ops.leaf import Constant
+from mctc.ir.program import Parameter
+from mctc.quantize import Quantized, QuantizeError
+from mctc.weights import Weights
+
+INLINE = 10  # arrays of fewer entries are written in the program, as coremltools does
+
+
+def stored(weights: Weights, parameter: Parameter, raises: type[MctcError]) -> Array | Quantized:
+    """A parameter as artifacts store it: fp16 or compressed. Raises `raises` where it can't be stored so."""
+    try:
+        found = weights.stored(parameter)
+    except QuantizeError as error:
+        raise raises(f"parameter {parameter.name} can't be quantised: {error}", hint=error.hint) from error
+    if isinstance(found, np.ndarray):
+        check_finite(weights, parameter, found, raises)
+    return found
+
+
+def check_finite(weights: Weights, parameter: Parameter, found: Array, raises: type[MctcError]) -> None:
+    """Raises `raises` where a parameter has a value that fp16 can't hold; found: what is stored of it."""
+    if not np.isfinite(found).all():
+        try:
+            held(weights.value(parameter), np.float16, f"parameter {parameter.name}")
+        except UnsupportedError as error:
+            raise raises(str(error)) from error
+
+
+def held(array: Array, dtype: Any, what: str) -> Array:
+    """Floats in `dtype`. Raises UnsupportedError where one is not finite there."""
+    with np.errstate(over="ignore"):
+        result = np.asarray(array).astype(dtype)
+    if not np.isfinite(result).all():
+        worst, kind = np.abs(np.asarray(array)).max(), np.dtype(dtype)
+        told = f"fp{8 * kind.itemsize} can't hold (its largest is {np.finfo(kind).max:g})"
+        raise UnsupportedError(f"{what} has a value of magnitude {worst:g}, which {told}")
+    return result
+
+
+def array_of(op: Constant) -> Array:
+    """The numbers of a constant, floats in double precision."""
+    array = np.asarray(op.value)
+    return array.astype(np.float64) if op.result.type.dtype.is_float else array
