@@ -1,32 +1,155 @@
 """mctc compiles speech architectures, written once in a small language, into what Apple silicon needs.
 
-The rooms: `language` (text to program), `ir` (typed programs), `rewrite` (passes and pipelines), `evaluate` (numpy
-evaluators of programs and of Core ML packages), `package` (reads packages from disk), `audio`, `decode`, `tokens` and
-`transcript` (speech in, words out), `diagnostics`, `cli`, `plugins`. Beside them, from the top-level folders of the
-same names: `passes`, `targets` and `spec`. Importing this package imports none of them.
+From Python (docs/python-api.md): `load` reads a spec, `build` builds it, `open` runs what was built, `lint` checks Core
+ML packages. What is wrong is raised as an `MctcError`; of a spec, a `DiagnosticError` with every diagnostic.
+
+The rooms: `language` (text to program), `ir` (typed programs), `rewrite` (passes and pipelines), `driver` (builds),
+`evaluate` (numpy evaluators of programs and of Core ML packages), `package` (reads packages from disk), `linter`,
+`runtime`, `audio`, `decode`, `tokens` and `transcript` (speech in, words out), `diagnostics`, `cli`, `plugins`. Beside
+them, from the top-level folders of the same names: `passes`, `targets` and `spec`. Importing this package imports none
+of them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from mctc.version import __version__
 
 if TYPE_CHECKING:
+    from fractions import Fraction
     from pathlib import Path
 
+    from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError
+    from mctc.diagnostics.errors import MctcError
+    from mctc.driver.make import BuildResult
+    from mctc.ir.program import Program
+    from mctc.linter.coreml.lint import Linted
     from mctc.runtime.model import Model
 
-__all__ = ["__version__", "open"]
+__all__ = ["Diagnostic", "DiagnosticError", "MctcError", "__version__", "build", "lint", "load", "open"]
+
+_HOME = {
+    "Diagnostic": "mctc.diagnostics.diagnostic",
+    "DiagnosticError": "mctc.diagnostics.diagnostic",
+    "MctcError": "mctc.diagnostics.errors",
+}
+
+
+def load(path: Path | str, *, model: str | None = None, defines: Mapping[str, Any] | None = None) -> Program:
+    """The program of a spec, as it says it: of the file's last model, unless `model` names another.
+
+    defines: values of the model's parameters, `{"width": 320}`. Raises DiagnosticError with every error of the file.
+    """
+    from pathlib import Path
+
+    from mctc.driver.load import load_program
+
+    return load_program(Path(path), model, defines)
+
+
+def build(
+    spec: Path | str,
+    out: Path | str | None = None,
+    *,
+    target: str = "ane",
+    model: str | None = None,
+    defines: Mapping[str, Any] | None = None,
+    weights: Path | str | None = None,
+    tokens: Path | str | None = None,
+    seed: int = 0,
+    chunk: str | Fraction | int | None = None,
+    state: str | None = None,
+    layout: str | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+    scan: str | None = None,
+    without: Sequence[str] = (),
+    budgets: Mapping[str, str] | None = None,
+    force: bool = False,
+    allow_errors: bool = False,
+    verify_each: bool = False,
+) -> BuildResult:
+    """Builds a spec for a target into a folder, build/MODEL if left out; the options are those of `mctc build`.
+
+    chunk: audio a call, such as "320 ms", seconds (Fraction) or frames (int); the spec's if left out. budgets: what the
+    build may cost on its device, such as `{"compile": "10s"}`. The folder is written whole, after it was read back and
+    agreed with the program, or not at all. Raises MctcError: what is wrong with the spec (DiagnosticError), the options
+    or the weights.
+    """
+    from pathlib import Path
+
+    from mctc.driver import BuildOptions
+    from mctc.driver import build as build_spec
+    from mctc.driver.budget import parse_budget
+    from mctc.driver.chunk import parse_chunk
+
+    options = BuildOptions(
+        target=target,
+        model=model,
+        defines=dict(defines or {}),
+        weights=None if weights is None else Path(weights),
+        tokens=None if tokens is None else Path(tokens),
+        seed=seed,
+        chunk=parse_chunk(chunk) if isinstance(chunk, str) else chunk,
+        state=state,
+        layout=layout,
+        precision=precision,
+        device=device,
+        scan=scan,
+        without=tuple(without),
+        budgets=tuple(parse_budget(f"{quantity}={limit}") for quantity, limit in (budgets or {}).items()),
+        force=force,
+        allow_errors=allow_errors,
+        verify_each=verify_each,
+    )
+    return build_spec(Path(spec), None if out is None else Path(out), options)
 
 
 def open(  # noqa: A001
-    folder: Path | str, arithmetic: str | None = None, weights: Path | str | None = None, precision: str | None = None
+    path: Path | str, arithmetic: str | None = None, weights: Path | str | None = None, precision: str | None = None
 ) -> Model:
-    """The model of a build: `mctc.open("build/mct_small").transcribe(chunks)`. See `mctc.runtime.model.open_model`.
+    """A build, or a package of anybody's, ready to be called: `mctc.open("build/mct_small").transcribe("talk.flac")`.
 
-    arithmetic: 'fp32', 'fp16', 'engine', 'engine:h16', ...; precision: how it was called before engines.
+    arithmetic: 'fp32', 'fp16', 'engine', 'engine:h16', ...; that of the build if left out. weights: the checkpoint, for
+    a build whose files hold none. precision: how `arithmetic` was called before engines. See
+    `mctc.runtime.model.Model`.
     """
     from mctc.runtime.model import open_model
 
-    return open_model(folder, arithmetic or precision, weights)
+    return open_model(path, arithmetic or precision, weights)
+
+
+def lint(
+    *paths: Path | str,
+    device: str | None = None,
+    os: str | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    severity: Mapping[str, str] | None = None,
+    exclude: Iterable[str] = (),
+    config: Path | str | None = None,
+) -> Linted:
+    """What of Core ML packages leaves the Neural Engine; the options are those of `mctc lint`.
+
+    shapes: of inputs that can have several, `{"mel": (1, 80, 1500)}`. severity: another one for rules, by code. config:
+    a file of settings, read where it is named alone. Raises UsageError for what is no package, and MctcError for one
+    that can't be read.
+    """
+    from pathlib import Path
+
+    from mctc.linter.coreml.lint import lint_paths, settings_of
+
+    read = None if config is None else Path(config)
+    settings = settings_of(read, select, ignore, severity or {}, device=device, os=os, exclude=exclude)
+    return lint_paths([Path(path) for path in paths], settings, shapes or {})
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)

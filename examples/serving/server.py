@@ -1,4 +1,4 @@
-"""Serves a build to WebSocket clients: samples in, events out, a session for each client.
+"""Serves a build to WebSocket clients: samples in, events out, a stream for each client.
 
     python server.py BUILD --port 8765
 
@@ -22,7 +22,8 @@ from websockets.frames import CloseCode
 
 import mctc
 from mctc.diagnostics.errors import MctcError
-from mctc.runtime.model import Event, Model, Session
+from mctc.runtime.events import Event, Stream
+from mctc.runtime.model import Model
 
 END = "end"
 SAMPLE = np.dtype("<i2")
@@ -65,7 +66,7 @@ class Recognition:
         try:
             await self._hear(connection)
         except ConnectionClosed:
-            pass  # the client has gone, and its session with it
+            pass  # the client has gone, and its stream with it
         except RefusedError as refused:
             await connection.close(refused.code, refused.reason)
         except (MctcError, ValueError) as error:  # of this stream alone
@@ -76,22 +77,22 @@ class Recognition:
     async def _hear(self, connection: ServerConnection) -> None:
         if self.clients > self.most:
             raise RefusedError(CloseCode.TRY_AGAIN_LATER, f"{self.most} streams are being heard")
-        session = self._session(connection)
+        stream = self._stream(connection)
         loop = asyncio.get_running_loop()
         async for frame in connection:
             if frame == END:
-                events = await loop.run_in_executor(self.threads, session.close)
+                events = await loop.run_in_executor(self.threads, stream.close)
             else:
-                events = await loop.run_in_executor(self.threads, session.push, samples(frame))
+                events = await loop.run_in_executor(self.threads, stream.push, samples(frame))
             for event in events:
                 await connection.send(written(event))
             if frame == END:
                 return
 
-    def _session(self, connection: ServerConnection) -> Session:
+    def _stream(self, connection: ServerConnection) -> Stream:
         path = "" if connection.request is None else connection.request.path
         try:
-            return self.model.session(rate=int(parse_qs(urlsplit(path).query).get("rate", ["16000"])[0]))
+            return self.model.stream(rate=int(parse_qs(urlsplit(path).query).get("rate", ["16000"])[0]))
         except ValueError as error:
             raise RefusedError(CloseCode.POLICY_VIOLATION, "the rate is no number of Hz that sound has") from error
 
@@ -127,7 +128,9 @@ def main() -> None:
     parser.add_argument("--reuse-port", action="store_true", help="several such processes share the port (Linux)")
     options = parser.parse_args()
     try:
-        asyncio.run(run(mctc.open(options.build), options))
+        model = mctc.open(options.build)
+        model.stream()  # what is wrong with the build is said at once, and not to the first client
+        asyncio.run(run(model, options))
     except KeyboardInterrupt:
         pass
     except (MctcError, OSError) as error:

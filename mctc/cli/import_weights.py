@@ -56,11 +56,11 @@ def import_weights(
     every name is told; `mctc build --weights` takes the file that is written. Exits with 1, without writing, when a
     parameter is missing or misshapen, or a tensor is left over.
     """
+    from mctc.driver.load import load_program
     from mctc.importing import Checkpoint, Status, plan, write
-    from mctc.language import elaborate_file
 
     names = _map(family, own)
-    program = elaborate_file(file, model=model, defines=defines)
+    program = load_program(file, model, defines)
     planned = plan(program, Checkpoint(checkpoint), names)
     for line in report(planned, program.name, problems_alone=verbosity() is Verbosity.QUIET):
         click.echo(line)

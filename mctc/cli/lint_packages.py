@@ -57,15 +57,14 @@ def lint_packages(
     **wanted: Any,
 ) -> int:
     """Checks packages and returns the exit code. Raises UsageError for a command line at fault."""
-    from mctc.linter.coreml.packages import packages_of
+    from mctc.linter.coreml.lint import chosen_packages
     from mctc.linter.coreml.table import table
 
     layer = Layer(select, ignore, read_severities(severity))
     said = Settings((layer,), device, system, fail_on, baseline, form, left_out=exclude)
     settings = read_settings(config, isolated=isolated).merged(said)
     job = _Job(settings, Wanted(**wanted), table(), _shapes(settings, shapes))
-    packages = packages_of(paths, settings.excludes)
-    return job.run([package for package in packages if not settings.leaves_out(package)])
+    return job.run(chosen_packages(paths, settings))
 
 
 def _shapes(settings: Settings, given: tuple[str, ...]) -> tuple[WantedShape, ...]:
@@ -122,13 +121,11 @@ class _Job:
 
     def checked(self, package: Path) -> Iterator[Report]:
         """The reports of a package's programs; what can't be checked is told and kept."""
-        from mctc.linter.coreml.check import Choice, check_package
+        from mctc.linter.coreml.check import Choice
         from mctc.linter.coreml.choice import choice_for
+        from mctc.linter.coreml.lint import check_model, inputs_of
         from mctc.linter.coreml.models import models_of
-        from mctc.linter.coreml.network.check import check_network
-        from mctc.linter.coreml.places import places_of
         from mctc.linter.coreml.report import Unchecked
-        from mctc.package import ForeignModel
 
         choice = choice_for(self.settings, package, self.rules)
         if self.wanted.measured is not None:  # a rule is scored by what it says, shown or not
@@ -137,16 +134,10 @@ class _Job:
             if isinstance(model, Unchecked):
                 self.unchecked.append(model)
                 self.tell(model)
-            elif isinstance(model, ForeignModel):
-                rules, device, system = self.rules.rules.values(), self.settings.device, self.settings.os
-                self.inputs += [item.name for item in model.inputs]
-                yield check_network(model, rules, device=device, system=system, choice=choice, shapes=self.shapes)
             else:
-                self.inputs += [item.name for function in model.functions.values() for item in function.inputs]
-                yield check_package(
-                    model, self.rules.rules.values(), device=self.settings.device, system=self.settings.os,
-                    choice=choice, places=places_of(package), components=self.components(package), shapes=self.shapes,
-                )  # fmt: skip
+                self.inputs += inputs_of(model)
+                components = self.components(package)
+                yield check_model(model, package, self.settings, self.rules, choice, self.shapes, components)
 
     def check_shapes(self) -> None:
         """Raises UsageError for a shape on the command line of an input that no package has."""

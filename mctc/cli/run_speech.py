@@ -64,7 +64,8 @@ class Listener:
 
         Raises what `mctc.runtime.speech.transcribe` raises, and UsageError for words of a build that has no tokens.
         """
-        from mctc.decode.endpoint import USUAL, Endpointer
+        from mctc.decode.endpoint import Endpointer
+        from mctc.runtime.recognition import RECORDED
         from mctc.runtime.speech import listen
         from mctc.runtime.stream import SpeechStream
 
@@ -75,28 +76,23 @@ class Listener:
         blocks = source.blocks(stream.chunk_samples, stream.config.sample_rate)
         shown = None if tokens is None else _shown(source, wanted)
         live = None if shown is None or tokens is None else LiveTranscript(shown, tokens)
-        found = listen(
-            stream, blocks, live, Endpointer(stream.frame_s, [rule for rule in USUAL if rule.silence_s], self._quiet())
-        )
+        quiet = frozenset[int]() if self.built.tokens is None else self.built.tokens.white_space
+        found = listen(stream, blocks, live, Endpointer(stream.frame_s, RECORDED, quiet))
         self._tell(source, found, wanted)
         return found, self._written(source.name, found, wanted) if live is None else ""
 
-    def _quiet(self) -> set[int]:
-        """Labels that are white space."""
-        tokens = self.built.tokens
-        return set() if tokens is None else {at for at, piece in enumerate(tokens.pieces) if piece.isspace()}
-
     def _written(self, name: str, found: Transcript, wanted: Wanted) -> str:
         from mctc.cli.run_report import as_record
+        from mctc.runtime.recognition import of_frames
         from mctc.transcript.formats import FORMATS
-        from mctc.transcript.words import words_of
 
         tokens = self.tokens
-        words = [] if tokens is None else [w for each in found.best for w in words_of(tokens, each, found.frame_s)]
+        recognition = None if tokens is None else of_frames(tokens, found)
+        words = () if recognition is None else recognition.words
         if wanted.form == "json":
             import json
 
-            text = None if tokens is None else " ".join(tokens.text(best.ids) for best in found.best)
+            text = None if recognition is None else recognition.text
             record = as_record(self.built, name, self.precision, found, text, words, stats=wanted.stats)
             return json.dumps(record, indent=None if wanted.several else 2, ensure_ascii=False) + "\n"
         if self.built.seed is not None:

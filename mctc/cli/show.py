@@ -43,12 +43,12 @@ def show(
     Without --after and --before: as the spec says it, before any pass. What is printed parses back to an equal program
     when --locations is given.
     """
+    from mctc.driver.load import load_program
     from mctc.ir.printer import print_function, print_program
-    from mctc.language import elaborate_file
 
     if after and before:
         raise UsageError("--after and --before exclude each other")
-    program = elaborate_file(file, model=model, defines=defines)
+    program = load_program(file, model, defines)
     if after or before:
         from mctc.driver import program_at
 

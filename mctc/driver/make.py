@@ -14,6 +14,7 @@ from mctc.driver import front_end
 from mctc.driver.compile import Compiled, Watch
 from mctc.driver.decoder import given, write_rows
 from mctc.driver.folder import check_replaceable, replaced
+from mctc.driver.load import load_program
 from mctc.driver.manifest import ORIGINS, PROGRAM, WHOLE, manifest, read_manifest, sha256, write_json, write_manifest
 from mctc.driver.options import BuildError, BuildOptions, OptionError
 from mctc.driver.refusal import refuse as refuse_program
@@ -24,7 +25,7 @@ from mctc.driver.tokens import tokens_of
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program
 from mctc.language.read import Spec
-from mctc.plugins import PluginError, registry
+from mctc.plugins import PluginError
 from mctc.tokens.stored import METADATA, as_json, write_tokens
 from mctc.tokens.table import Tokens
 from mctc.version import __version__
@@ -70,16 +71,13 @@ def build(
     `watch` sees the program after every pass, `told` hears of every step. Raises MctcError: what is wrong with the
     spec, the options or the weights, or a package that does not agree with its program.
     """
-    from mctc.language import elaborate_file
-
     options = options or BuildOptions()
     target = target_named(options.target)
     options = options.resolved(target.forms)
     refuse_budgets(options, target)
     read: list[SourceFile] = []
     told(f"reading {spec}")
-    registry().ops()  # those of plugins, which the spec may name
-    program = elaborate_file(spec, model=options.model, defines=dict(options.defines), read=read.append)
+    program = load_program(spec, options.model, dict(options.defines), read.append)
     out = Path("build") / program.name if out is None else out
     inputs = [path for path in (spec, options.weights, options.tokens) if isinstance(path, Path)]
     check_replaceable(out, force=options.force, inputs=inputs)

@@ -58,13 +58,22 @@ class BuiltPort:
     given: str | None = None
     row_of: Path | None = None
 
-    def ids(self, numbers: Sequence[int]) -> Array:
-        """Ids, one for every place that the port has, in its shape and element type."""
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of what is given: where the port takes rows of a table, that of the ids."""
         shape = list(self.type.shape)
         if self.table is not None:
             shape[self.type.roles.index(Role.CHANNEL)] = 1
-        integral = self.table is not None or self.type.dtype is DType.I32
-        return np.asarray(numbers, np.int32 if integral else np.float32).reshape(shape)
+        return tuple(shape)
+
+    @property
+    def takes_ids(self) -> bool:
+        """Whether the entries of what is given are whole numbers."""
+        return self.table is not None or self.type.dtype is DType.I32
+
+    def ids(self, numbers: Sequence[int]) -> Array:
+        """Ids, one for every place that the port has, in its shape and element type."""
+        return np.asarray(numbers, np.int32 if self.takes_ids else np.float32).reshape(self.shape)
 
 
 @dataclass(frozen=True)

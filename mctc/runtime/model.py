@@ -1,181 +1,188 @@
-"""A build from Python: audio in, events out. `mctc.open` makes one."""
+"""A build, or a package, from Python: functions with their states, streams, transcripts. `mctc.open` makes one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
-from mctc.audio.load import LOUDEST, resampler
-from mctc.audio.sound import RATES
 from mctc.decode.endpoint import USUAL, Endpointer, EndpointRule
 from mctc.decode.fusion import Scorer
-from mctc.decode.hypothesis import Hypothesis
 from mctc.decode.settings import Settings
-from mctc.decode.timed import TimedWord
+from mctc.diagnostics.near import did_you_mean, listing
+from mctc.driver.engine import Engine
+from mctc.driver.manifest import NAME
 from mctc.driver.options import BuildError
+from mctc.ir.op import Array
+from mctc.runtime.arrays import target_of
 from mctc.runtime.built import Built, open_built
+from mctc.runtime.decoding import Asked, search_of
+from mctc.runtime.encoder_decoder import EncoderDecoder, decoder_of
+from mctc.runtime.events import Audio, Stream
+from mctc.runtime.function import Function, of_artifact, of_build
+from mctc.runtime.recognition import RECORDED, Recognition, blocks, of_frames, of_labels, samples
 from mctc.runtime.searched import Recogniser, recogniser
-from mctc.runtime.stream import Samples, SpeechStream
-from mctc.runtime.utterances import Heard, Utterances
+from mctc.runtime.speech import listen
+from mctc.runtime.step import Packages
+from mctc.runtime.stream import SpeechStream, front_end_of
+from mctc.runtime.utterance import transcribe_samples
 from mctc.tokens import Tokens
-from mctc.transcript.words import settled, words_of
+from mctc.tokens.errors import NAMELESS
 
-Audio = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
-"""Samples [n], or [n, channels] which are averaged: floats in [-1, 1], or whole numbers as `FULL` has them."""
-
-FULL = {"i1": (0, 2.0**7), "u1": (2.0**7, 2.0**7), "i2": (0, 2.0**15), "i4": (0, 2.0**31)}
-"""What silence and full scale above it are in samples that are whole numbers; those of 8 bits in WAV files are u1."""
-MOST_CHANNELS = 64  # more are [channels, n]
+PACKAGES = (".mlpackage", ".mlmodelc", ".mlmodel", ".aimodel")  # folders, some of them
 
 
-@dataclass(frozen=True)
-class Event:
-    """What is known of a stream.
-
-    kind: 'partial' after every chunk; 'final' when an utterance has ended, of whose words none changes any more;
-    'endpoint' behind a 'final' that a rule brought about. text, words: of the utterance so far. settled: how many of
-    the words never change again. rule: the name of the rule, of an 'endpoint'.
-    """
-
-    kind: Literal["partial", "final", "endpoint"]
-    text: str = ""
-    words: tuple[TimedWord, ...] = ()
-    settled: int = 0
-    rule: str | None = None
-
-
-class Session:
-    """One stream of audio through a model, with a state of its own: as many at a time as there are streams.
-
-    Sessions of one model may run in as many threads; calls of one session come one after another, from any thread.
-
-    rate: of the samples in Hz. Raises ValueError for a rate that no sound has, and what `SpeechStream` and the search
-    raise.
-    """
-
-    def __init__(
-        self, model: Model, rate: int, settings: Settings, scorers: Sequence[Scorer], rules: Sequence[EndpointRule]
-    ) -> None:
-        if not RATES[0] <= rate <= RATES[1]:
-            raise ValueError(f"a rate is {RATES[0]} to {RATES[1]} Hz, not {rate}")
-        self.tokens, self.stream, self._closed = model.tokens, SpeechStream(model.recogniser, settings, scorers), False
-        quiet = {at for at, piece in enumerate(self.tokens.pieces) if piece.isspace()}
-        endpointer = Endpointer(self.stream.frame_s, rules, quiet) if rules else None
-        self._utterances = Utterances(self.stream, endpointer)
-        self._resample = resampler(rate, self.stream.config.sample_rate, "the audio")
-
-    def push(self, samples: Audio) -> list[Event]:
-        """What comes of the next samples, any number of them. Raises ValueError for other arrays, and after the end."""
-        return list(self.pushed(samples))
-
-    def close(self) -> list[Event]:
-        """What comes of the end of the audio. Raises ValueError after the end."""
-        return list(self.closed())
-
-    def pushed(self, samples: Audio) -> Iterator[Event]:
-        """`push`, computed as it is iterated."""
-        self._refuse_after_the_end()
-        for heard in self._utterances.push(self._resample(mono(samples), False)):
-            yield from self._events(heard)
-
-    def closed(self) -> Iterator[Event]:
-        """`close`, computed as it is iterated."""
-        self._refuse_after_the_end()
-        self._closed = True
-        for heard in self._utterances.push(self._resample(np.zeros(0, np.float32), True)):
-            yield from self._events(heard)
-        for heard in self._utterances.flush():
-            yield from self._events(heard)
-
-    def _refuse_after_the_end(self) -> None:
-        if self._closed:
-            raise ValueError("the stream has ended: another one needs a session of its own")
-
-    def _events(self, heard: Heard) -> Iterator[Event]:
-        if heard.partial is not None:
-            ids = heard.partial.best.ids
-            yield self._event(
-                "partial", heard.partial.best, settled(self.tokens.words(ids), heard.partial.final, len(ids))
-            )
-        else:
-            yield self._event("final", heard.hypotheses[0], None)
-            if heard.rule is not None:
-                yield Event("endpoint", rule=heard.rule.name)
-
-    def _event(self, kind: Literal["partial", "final"], found: Hypothesis, known: int | None) -> Event:
-        words = words_of(self.tokens, found, self.stream.frame_s)
-        return Event(kind, self.tokens.text(found.ids), words, len(words) if known is None else known)
-
-
-@dataclass(frozen=True)
 class Model:
-    """A build that hears: a transducer, or an encoder with CTC, whose labels have names."""
+    """What was built, opened: each function keeps its state from call to call.
 
-    built: Built
-    recogniser: Recogniser
-    tokens: Tokens
+    A build has the functions, streams and transcripts of its spec, and runs in whatever executes what its target wrote.
+    A package alone (.mlpackage, .mlmodelc, .onnx, .aimodel; anybody's) has functions, by the names in its file.
 
-    def session(
+    arithmetic: what is computed in, that of the build if None. weights: the checkpoint, for a build whose files hold
+    none.
+    """
+
+    def __init__(self, path: Path, arithmetic: str | None = None, weights: Path | None = None) -> None:
+        self.path, self.arithmetic, self._weights = path, arithmetic, weights
+        self._built = None if _is_artifact(path) else open_built(path)
+        self.target = target_of(path) if self._built is None else self._built.target
+        self._functions: dict[str | None, Function] = {}
+
+    @property
+    def built(self) -> Built:
+        """The build, as its manifest tells it. Raises BuildError for a package alone."""
+        if self._built is None:
+            hint = "functions of a package are called by `step`; the folder of its build has the rest"
+            raise BuildError(f"{self.path} is a package alone", hint=hint)
+        return self._built
+
+    @property
+    def runtime(self) -> str:
+        """What executes it, in words."""
+        return str(self.target.runtime)
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The names of the step functions of a build."""
+        return tuple(self.built.functions)
+
+    @cached_property
+    def packages(self) -> Packages:
+        """The artifacts of a build, each opened once."""
+        return Packages(self.built, self.arithmetic, lambda program: self.built.values(program, self._weights))
+
+    @cached_property
+    def _artifact(self) -> Engine:
+        return self.target.engine(self.path, self.arithmetic or self.target.forms["precision"][0])
+
+    def function(self, name: str | None = None) -> Function:
+        """A function with a state of its own: of a build a step function, of a package the one that is stored under the
+        name. Without a name, the only one, or the package's default one. Raises MctcError when there is none."""
+        if self._built is None:
+            return of_artifact(self.path, self._artifact.function(name))
+        return of_build(self.packages.step(_named(self._built, self._built.functions, name)))
+
+    def step(
+        self, name: str | None = None, inputs: Mapping[str, ArrayLike] | None = None, /, **named: ArrayLike
+    ) -> dict[str, Array]:
+        """The next call of a function, which goes on where the last one ended. The arguments behind the function's name
+        are those of `Function`; so are the errors."""
+        if name not in self._functions:
+            function = self.function(name)
+            self._functions[name] = self._functions.setdefault(function.name, function)
+        return self._functions[name](inputs, **named)
+
+    def reset(self) -> None:
+        """The next `step` of every function is the first of an utterance."""
+        for function in self._functions.values():
+            function.reset()
+
+    def whole(self, name: str | None = None) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
+        """A function over whole utterances, which targets such as onnx and torch write too: arrays by name in and out.
+        Raises BuildError when there is none."""
+        return self.packages.whole(_named(self.built, self.built.whole, name))
+
+    @property
+    def tokens(self) -> Tokens:
+        """What its labels stand for. Raises BuildError for a build that is untrained, or whose labels have no names."""
+        if self.built.seed is not None:
+            hint = "mctc build --weights FILE.safetensors binds trained weights"
+            raise BuildError(f"{self.path} is untrained, so what it hears means nothing", hint=hint)
+        if self.built.tokens is None:
+            raise BuildError(f"{self.path} has no tokens, so there are no words", hint=NAMELESS)
+        return self.built.tokens
+
+    @cached_property
+    def recogniser(self) -> Recogniser:
+        """The encoder with a search over its frames. Raises BuildError for a build that is no transducer and no CTC."""
+        found = recogniser(self.built, self.arithmetic, self._weights)
+        found.stream()  # what opens artifacts does so here, once, and not in the first stream
+        return found
+
+    def stream(
         self,
         rate: int = 16_000,
         settings: Settings | None = None,
         scorers: Sequence[Scorer] = (),
         rules: Sequence[EndpointRule] = USUAL,
-    ) -> Session:
-        """A stream of audio. settings: of the search, greedy if left out; scorers: language models, hotwords; rules: of
-        when an utterance has ended, none for audio that is one."""
-        return Session(self, rate, settings or Settings(), scorers, rules)
+    ) -> Stream:
+        """A stream of audio through a transducer or an encoder with CTC; the arguments are those of `Stream`.
+
+        Raises BuildError for a build of another kind, an untrained one, and one whose labels have no names.
+        """
+        return Stream(self.recogniser, self.tokens, rate, settings, scorers, rules)
 
     def transcribe(
         self,
-        chunks: Iterable[Audio],
+        audio: Path | str | Audio,
         rate: int = 16_000,
+        *,
         settings: Settings | None = None,
         scorers: Sequence[Scorer] = (),
-        rules: Sequence[EndpointRule] = USUAL,
-    ) -> Iterator[Event]:
-        """Events of a stream of audio in chunks of any length, as they come; the arguments are those of `session`."""
-        session = self.session(rate, settings, scorers, rules)
-        for chunk in chunks:
-            yield from session.pushed(chunk)
-        yield from session.closed()
+        asked: Asked | None = None,
+        tables: Mapping[str, Array] | None = None,
+    ) -> Recognition:
+        """What is said in a recording, or in samples at `rate` in Hz.
+
+        settings, scorers: of the search over frames of a transducer or CTC, greedy if left out. asked, tables: of an
+        attention decoder: how it is asked, and rows of its inputs. Raises BuildError as `stream` and for audio that is
+        longer than the one utterance that a build takes, AudioError for a file that can't be read, and ValueError for
+        samples that are no sound.
+        """
+        tokens, config = self.tokens, front_end_of(self.built)
+        if decoder_of(self.built) is not None:
+            model = EncoderDecoder(self.built, tables or {}, self.arithmetic, self._weights)
+            name = str(audio) if isinstance(audio, (str, Path)) else "the audio"
+            search, sound = search_of(self.built, asked or Asked()), samples(audio, rate, config.sample_rate)
+            return of_labels(tokens, transcribe_samples(model, config, sound, search, name))
+        stream = SpeechStream(self.recogniser, settings or Settings(), scorers)
+        sound_blocks = blocks(audio, rate, config.sample_rate, stream.chunk_samples)
+        endpointer = Endpointer(stream.frame_s, RECORDED, tokens.white_space)
+        return of_frames(tokens, listen(stream, sound_blocks, None, endpointer))
 
 
-def open_model(folder: Path | str, precision: str | None = None, weights: Path | str | None = None) -> Model:
-    """The model of a build's folder. precision: 'fp16', 'fp32', 'engine', ... (docs/engine-arithmetic.md), the build's
-    if left out; weights: the checkpoint, for a build whose files hold none.
+def open_model(path: Path | str, arithmetic: str | None = None, weights: Path | str | None = None) -> Model:
+    """What lies at a path: the folder of a build, or a package. arithmetic: 'fp16', 'fp32', 'engine', ...
+    (docs/engine-arithmetic.md), the build's if left out; weights: the checkpoint, for a build whose files hold none.
 
-    Raises BuildError for what is no build that hears, one that is untrained, and one whose labels have no names, and
-    what opening an artifact raises.
+    Raises BuildError for a folder that holds no build.
     """
-    built = open_built(Path(folder))
-    if built.seed is not None:
-        hint = "mctc build --weights FILE.safetensors binds trained weights"
-        raise BuildError(f"{folder} is untrained, so what it hears means nothing", hint=hint)
-    if built.tokens is None:
-        raise BuildError(f"{folder} has no tokens, so there are no words", hint="mctc build --tokens FILE names them")
-    model = recogniser(built, precision, None if weights is None else Path(weights))
-    model.stream()  # what opens artifacts does so here, once, and not in the first stream
-    return Model(built, model, built.tokens)
+    return Model(Path(path), arithmetic, None if weights is None else Path(weights))
 
 
-def mono(samples: Audio) -> Samples:
-    """Samples [n] as floats in [-1, 1]. Raises ValueError for arrays of another kind, and for samples that are no
-    sound: not finite, or beyond all loudness."""
-    array = np.asarray(samples)
-    kind, told = f"{array.dtype.kind}{array.dtype.itemsize}", f"{array.dtype} {list(array.shape)}"
-    if array.dtype.kind != "f" and kind not in FULL:
-        raise ValueError(f"samples are floats, or whole numbers of 8, 16 or 32 bits, not {told}")
-    if array.ndim not in (1, 2) or (array.ndim == 2 and not 1 <= array.shape[1] <= MOST_CHANNELS):
-        raise ValueError(f"samples are [n], or [n, channels] with at most {MOST_CHANNELS} channels, not {told}")
-    if kind in FULL:
-        silence, full = FULL[kind]
-        array = (array - np.float32(silence)) / np.float32(full)
-    if not (np.abs(array) <= LOUDEST).all():
-        raise ValueError("samples are not finite, or beyond all loudness; full scale is 1 for floats")
-    return np.asarray(array if array.ndim == 1 else array.mean(axis=1), np.float32)
+def _is_artifact(path: Path) -> bool:
+    """Whether a path is called as an artifact is; a folder that holds a manifest is a build whatever it is called."""
+    return not (path / NAME).is_file() and (path.is_file() or path.suffix.lower() in PACKAGES)
+
+
+def _named(built: Built, known: Mapping[str, object], name: str | None) -> str:
+    """The name of a function that there is."""
+    if name is None and len(known) == 1:
+        return next(iter(known))
+    if name in known and name is not None:
+        return name
+    there = f"there are {listing(known)}" if known else f"target {built.manifest['target']} writes none"
+    told = f"has no function `{name}`" if name is not None else "has several functions, so which one has to be said"
+    raise BuildError(f"{built.folder} {told}", hint=(did_you_mean(name, known) if name else None) or there)

@@ -45,6 +45,11 @@ class Tokens:
         """How many ids there are."""
         return len(self.pieces)
 
+    @property
+    def white_space(self) -> frozenset[int]:
+        """The ids that are white space alone: no sound."""
+        return frozenset(at for at, piece in enumerate(self.pieces) if piece.isspace())
+
     def piece(self, token: int) -> bytes:
         """The bytes of one id; none for an id outside of the table, which pads a vocabulary."""
         return self.pieces[token] if 0 <= token < len(self.pieces) else b""

@@ -16,7 +16,8 @@ from mctc.decode import Settings
 from mctc.decode.hotwords import Hotwords, Phrase
 from mctc.driver.options import BuildError
 from mctc.runtime.built import open_built
-from mctc.runtime.model import Event, Model, mono
+from mctc.runtime.events import Event, Stream, mono
+from mctc.runtime.model import Model
 from mctc.runtime.searched import recogniser
 from mctc.tokens import Tokens
 from tests.said import RATE, SAID
@@ -38,7 +39,7 @@ def finals(events: Sequence[Event]) -> list[tuple[str, tuple[object, ...]]]:
 
 
 def test_utterances_end_with_final_words_and_what_ended_them(model: Model, said: Path) -> None:
-    events = list(model.transcribe([load_audio(said / "pause.wav")]))
+    events = list(model.stream().events([load_audio(said / "pause.wav")]))
     assert [event.text for event in events if event.kind == "final"] == [SAID, SAID]
     assert [event.rule for event in events if event.kind == "endpoint"] == ["silence after words"]
     kinds = [event.kind for event in events if event.kind != "partial"]
@@ -50,13 +51,13 @@ def test_utterances_end_with_final_words_and_what_ended_them(model: Model, said:
 @pytest.mark.parametrize("sizes", [[1000], [5120], [1, 9000, 37], [100_000]])
 def test_pieces_of_any_length_give_the_same_words(sizes: list[int], model: Model, said: Path) -> None:
     samples = load_audio(said / "pause.wav")
-    whole = finals(list(model.transcribe([samples])))
-    assert finals(list(model.transcribe(cut(samples, sizes)))) == whole
+    whole = finals(list(model.stream().events([samples])))
+    assert finals(list(model.stream().events(cut(samples, sizes)))) == whole
 
 
 def test_settled_words_never_change(model: Model, said: Path) -> None:
     before: tuple[str, ...] = ()
-    for event in model.transcribe(cut(load_audio(said / "pause.wav"), [1600])):
+    for event in model.stream().events(cut(load_audio(said / "pause.wav"), [1600])):
         if event.kind == "endpoint":
             before = ()
             continue
@@ -70,62 +71,64 @@ def test_arrays_of_other_kinds_are_the_same_sound(model: Model, said: Path) -> N
     whole = np.rint(samples * 2**15).astype(np.int16)
     stereo = np.stack([samples, samples], axis=1)
     for given in (whole, whole.astype(np.int32) << 16, stereo, samples.astype(np.float64)):
-        assert [event.text for event in model.transcribe([given]) if event.kind == "final"] == [SAID]
+        assert [event.text for event in model.stream().events([given]) if event.kind == "final"] == [SAID]
 
 
 def test_another_rate_is_resampled(model: Model, said: Path) -> None:
     twice = np.repeat(load_audio(said / "talks/one.wav"), 2)
-    assert [e.text for e in model.transcribe(cut(twice, [3000]), rate=2 * RATE) if e.kind == "final"] == [SAID]
+    assert [e.text for e in model.stream(2 * RATE).events(cut(twice, [3000])) if e.kind == "final"] == [SAID]
 
 
 def test_streams_of_one_model_do_not_hear_one_another(model: Model, said: Path) -> None:
     samples = load_audio(said / "talks/one.wav")
-    sessions = [model.session(), model.session()]
+    streams = [model.stream(), model.stream()]
     heard: list[list[Event]] = [[], []]
     for piece in cut(samples, [4000]):
-        for session, events, given in zip(sessions, heard, (piece, 0 * piece)):
-            events += session.push(given)
-    for session, events in zip(sessions, heard):
-        events += session.close()
-    assert finals(heard[0]) == finals(list(model.transcribe([samples])))
+        for stream, events, given in zip(streams, heard, (piece, 0 * piece)):
+            events += stream.push(given)
+    for stream, events in zip(streams, heard):
+        events += stream.close()
+    assert finals(heard[0]) == finals(list(model.stream().events([samples])))
     assert finals(heard[1]) == []
 
 
 @pytest.mark.parametrize("kind", [np.uint16, np.int64, np.complex64, bool, object, "U1"])
 def test_numbers_that_no_sound_is_written_in_are_an_error(kind: type | str, model: Model) -> None:
     with pytest.raises(ValueError, match="samples are floats, or whole numbers"):
-        list(model.transcribe([np.zeros(3, kind)]))
+        list(model.stream().events([np.zeros(3, kind)]))
 
 
 @pytest.mark.parametrize("shape", [(), (2, 2, 2), (4, 0), (2, 16_000)])
 def test_arrays_that_are_not_samples_by_channels_are_an_error(shape: tuple[int, ...], model: Model) -> None:
     with pytest.raises(ValueError, match="samples are \\[n\\], or \\[n, channels\\]"):
-        list(model.transcribe([np.zeros(shape)]))
+        list(model.stream().events([np.zeros(shape)]))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e9])
 def test_samples_that_are_no_sound_are_an_error_and_the_stream_goes_on(value: float, model: Model, said: Path) -> None:
     samples = load_audio(said / "talks/one.wav")
-    session = model.session()
-    events = session.push(samples[:8000])
+    stream = model.stream()
+    events = stream.push(samples[:8000])
     with pytest.raises(ValueError, match="not finite"):
-        session.push(np.array([0, value]))
-    assert finals([*events, *session.push(samples[8000:]), *session.close()]) == finals([*model.transcribe([samples])])
+        stream.push(np.array([0, value]))
+    assert finals([*events, *stream.push(samples[8000:]), *stream.close()]) == finals(
+        [*model.stream().events([samples])]
+    )
 
 
 @pytest.mark.parametrize("rate", [0, -16_000, 10**9])
 def test_a_rate_that_no_sound_has_is_an_error(rate: int, model: Model) -> None:
     with pytest.raises(ValueError, match="a rate is"):
-        model.session(rate)
+        model.stream(rate)
 
 
-def test_a_session_that_has_ended_takes_no_more(model: Model) -> None:
-    session = model.session()
-    session.close()
+def test_a_stream_that_has_ended_takes_no_more(model: Model) -> None:
+    stream = model.stream()
+    stream.close()
     with pytest.raises(ValueError, match="has ended"):
-        session.push(np.zeros(100))
+        stream.push(np.zeros(100))
     with pytest.raises(ValueError, match="has ended"):
-        session.close()
+        stream.close()
 
 
 def test_samples_of_8_bits_are_sound(model: Model, said: Path) -> None:
@@ -135,16 +138,15 @@ def test_samples_of_8_bits_are_sound(model: Model, said: Path) -> None:
         assert np.array_equal(mono(given), (whole / 128).astype(np.float32))
 
 
-def test_sessions_in_threads_hear_what_they_hear_alone(small: Path) -> None:
+def test_streams_in_threads_hear_what_they_hear_alone(small: Path) -> None:
     letters = Tokens("letters", tuple(bytes([ord("a") + at % 26]) for at in range(30)), blank=0)
     found = recogniser(open_built(small))
-    model = Model(found.built, found, letters)
     sounds = [np.random.default_rng(seed).normal(0, 10.0**-seed, RATE // 2).astype(np.float32) for seed in range(3)]
     scorer = Hotwords([Phrase((3, 4, 5))], found.vocabulary.size)
     beam = Settings(method="beam", beam=2, blank_penalty=50)
 
     def hear(samples: np.ndarray) -> list[Event]:
-        return list(model.transcribe(cut(samples, [2000]), settings=beam, scorers=[scorer]))
+        return list(Stream(found, letters, settings=beam, scorers=[scorer]).events(cut(samples, [2000])))
 
     alone = [hear(samples) for samples in sounds]
     assert len({event.words for events in alone for event in events}) > 6
@@ -177,12 +179,12 @@ def test_scorers_have_a_say_in_the_words(model: Model, said: Path) -> None:
             return np.zeros(len(states))
 
     beam = Settings(method="beam", beam=4)
-    events = list(model.transcribe([samples], settings=beam, scorers=[Never()]))
+    events = list(model.stream(settings=beam, scorers=[Never()]).events([samples]))
     assert max(event.text.count("a") for event in events if event.kind == "final") <= 1 < SAID.count("a")
 
 
 def test_a_build_that_has_no_words_is_refused(said: Path) -> None:
     with pytest.raises(BuildError, match="is untrained"):
-        mctc.open(said / "untrained")
+        mctc.open(said / "untrained").stream()
     with pytest.raises(BuildError, match="has no tokens"):
-        mctc.open(said / "nameless")
+        mctc.open(said / "nameless").stream()
