@@ -14,6 +14,7 @@ def faults(kind: str, loaded: Any) -> Iterator[str]:
 
 def _of_pass(cls: Any) -> Iterator[str]:
     from mctc.rewrite.base import Exact, Pass, Reshapes, Rounds, Stores, Within
+    from mctc.rewrite.options import option_faults
     from mctc.rewrite.order import STAGES
 
     if not _derives(cls, Pass):
@@ -30,6 +31,7 @@ def _of_pass(cls: Any) -> Iterator[str]:
         yield from _names(cls, name, "names of passes")
     if both := _plain(cls.after) & _plain(cls.before):
         yield f"wants to run both after and before {', '.join(sorted(both))}"
+    yield from option_faults(cls)
     if cls.name in _plain(cls.after) | _plain(cls.before):
         yield "wants to run next to itself"
 

@@ -14,6 +14,7 @@ from mctc.hardware.families import Family
 from mctc.ir.path_pattern import matches
 from mctc.ir.program import Op, Parameter, Program, Quantization, QuantizeRule
 from mctc.rewrite.base import Context, Pass, Stores
+from mctc.rewrite.options import option
 from mctc.rewrite.rewriter import drop_dead
 from mctc.weights import leaves
 
@@ -66,6 +67,7 @@ class _Weight:
         return size < SMALLEST or size // self.rows < NARROWEST
 
 
+@dataclass(frozen=True)
 class AnnotateQuantization(Pass):
     """Marks weights as int8, int4 or palettised by the first rule of the `quantize` section that matches their names.
 
@@ -78,9 +80,11 @@ class AnnotateQuantization(Pass):
     promise = Stores()
     after = ("split-dimensions", "dead-code")
 
+    forced: bool = option(False, "store weights as a rule says although that leaves the Neural Engine")
+
     def run(self, program: Program, context: Context) -> Program:
         for rule in program.quantize:
-            _check(rule, forced=bool(context.options.get("force_quantization", False)))
+            _check(rule, self.forced)
         uses = _uses(program)
         family = find_device(context.device).family
         parameters, matched = dict(program.parameters), {rule: _Matched(rule) for rule in program.quantize}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from mctc.ir.ops.linear import Linear
 from mctc.ir.ops.shape import laid_out
-from mctc.ir.program import Op, Program, Value
+from mctc.ir.program import Program, Value
 from mctc.ir.types import Axis, Role
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
+from mctc.rewrite.pattern import Pattern, Refuse
 from mctc.rewrite.rewriter import Rewriter, rewrite
 
 
@@ -23,22 +23,19 @@ class LinearToConv(Pass):
     after = ("channels-first",)
 
     def run(self, program: Program, context: Context) -> Program:
-        def rule(op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
-            if op.name != "linear":
-                return None
-            x, weight, bias = rewriter.operands(op)
-            assert x is not None
-            assert weight is not None
-            if not laid_out(x.type) or x.type.rank > 5:
-                where = op.origin.path or rewriter.function.name
-                context.explain(self.name, where, f"stays linear: {x.type} is not (batch, channel, middle, sequence)")
-                return None
-            axes = [*((axis.role.value, axis.extent.value) for axis in weight.type.axes), ("plain", 1), ("plain", 1)]
-            kernel = rewriter.op("reshape", weight, axes=tuple(axes))
-            rewriter.note(f"linear became a 1x1 conv2d, its weight reshaped to {list(kernel.type.shape)}")
-            return [_convolved(rewriter, x, kernel, bias)]
+        rewritten = rewrite(program, self.name, Pattern(Linear, _convolution), context=context)
+        return fold_parameters(rewritten, self.name)
 
-        return fold_parameters(rewrite(program, self.name, rule), self.name)
+
+def _convolution(op: Linear, to: Rewriter) -> Value | Refuse:
+    x, weight, bias = to[op.x], to[op.weight], to.maybe(op.bias)
+    if not laid_out(x.type) or x.type.rank > 5:
+        to.explain(op, f"stays linear: {x.type} is not (batch, channel, middle, sequence)")
+        return Refuse(f"{x.type} is not (batch, channel, middle, sequence)")
+    axes = [*((axis.role.value, axis.extent.value) for axis in weight.type.axes), ("plain", 1), ("plain", 1)]
+    kernel = to.op("reshape", weight, axes=tuple(axes))
+    to.note(f"linear became a 1x1 conv2d, its weight reshaped to {list(kernel.type.shape)}")
+    return _convolved(to, x, kernel, bias)
 
 
 def _convolved(rewriter: Rewriter, x: Value, kernel: Value, bias: Value | None) -> Value:

@@ -12,7 +12,8 @@ from mctc.ir.program import Op, Program, Value
 from mctc.ir.types import TensorType
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
-from mctc.rewrite.rewriter import Replacement, Rewriter, rewrite
+from mctc.rewrite.pattern import Outcome
+from mctc.rewrite.rewriter import Rewriter, rewrite
 
 
 class LowerRnn(Pass):
@@ -28,7 +29,7 @@ class LowerRnn(Pass):
     before = ("fold-state-reshapes", "pack-states")
 
     def run(self, program: Program, context: Context) -> Program:
-        def rule(op: Op, rewriter: Rewriter) -> Replacement:
+        def rule(op: Op, rewriter: Rewriter) -> Outcome:
             if op.name not in CELLS or not unrollable(op):
                 return None
             cell = _Unrolled(op, rewriter)

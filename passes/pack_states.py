@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, count
 
 import numpy as np
@@ -16,11 +16,13 @@ from mctc.ir.program import Function, PackedState, Program, State, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.passes.state_packing import Cohort, Grid, Packing, Shelf, grid_of, pack
 from mctc.rewrite.base import Context, Exact, Pass
+from mctc.rewrite.options import option
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions
 
 PACKED = "state"  # the name of the packed state, unless an input or result has it
 
 
+@dataclass(frozen=True)
 class PackStates(Pass):
     """Packs a function's states into one, its last axis a multiple of 32; --state separate only pads each of them.
 
@@ -33,8 +35,10 @@ class PackStates(Pass):
     stage = "deploy"
     after = ("fold-state-reshapes",)
 
+    limit: int | None = option(None, "columns that the packed state may have; none is the device's", least=1)
+
     def run(self, program: Program, context: Context) -> Program:
-        limit = int(context.options.get("dimension_limit", find_device(context.device).family.extent))
+        limit = self.limit or find_device(context.device).family.extent
 
         def rebuild(new: Program, function: Function) -> Function:
             if not function.states:

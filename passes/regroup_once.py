@@ -8,7 +8,8 @@ from mctc.ir.ops.shape import Split
 from mctc.ir.program import Op, Program, Value
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
-from mctc.rewrite.rewriter import Replacement, Rewriter, rewrite
+from mctc.rewrite.pattern import Outcome
+from mctc.rewrite.rewriter import Rewriter, rewrite
 
 
 class RegroupOnce(Pass):
@@ -27,7 +28,7 @@ class RegroupOnce(Pass):
     def run(self, program: Program, context: Context) -> Program:
         tallest = find_device(context.device).family.kernel_column
 
-        def rule(op: Op, rewriter: Rewriter) -> Replacement:
+        def rule(op: Op, rewriter: Rewriter) -> Outcome:
             if isinstance(op, Split) and _worthwhile(op, rewriter, tallest):
                 return _split_features(op, rewriter)
             source = _split_before(op, rewriter, tallest)

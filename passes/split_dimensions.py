@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mctc.hardware.devices import find_device
 from mctc.ir.program import Op, Program, Value
 from mctc.ir.types import Role
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
+from mctc.rewrite.options import option
 from mctc.rewrite.rewriter import Rewriter, rewrite
 
 
+@dataclass(frozen=True)
 class SplitDimensions(Pass):
     """Splits conv2d and linear layers whose outputs or inputs are over the device's limit (16384; 65536 from M4 on).
 
@@ -23,8 +26,10 @@ class SplitDimensions(Pass):
     after = ("pad-vocabulary", "common-subexpressions")
     before = ("dead-code",)
 
+    limit: int | None = option(None, "entries that an axis may have; none is the device's", least=1)
+
     def run(self, program: Program, context: Context) -> Program:
-        limit = int(context.options.get("dimension_limit", find_device(context.device).family.extent))
+        limit = self.limit or find_device(context.device).family.extent
 
         def rule(op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
             where = op.origin.path or rewriter.function.name

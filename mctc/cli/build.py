@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mctc.cli.options import PATH, SPEC, defines_option, model_option, names_of, plugin_option
+from mctc.cli.pass_option import Written, pass_option, scan_option, told
 from mctc.cli.progress import Step, progress
 from mctc.cli.verbosity import Verbosity, say, verbosity
 from mctc.diagnostics.errors import ExitCode
@@ -75,11 +76,8 @@ def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction 
     "--precision", type=click.Choice(["fp16", "fp32"]), help="What is computed in; the target's usual one if left out."
 )
 @click.option("--device", metavar="NAME", help="A chip or family to allow for; the oldest supported if left out.")
-@click.option(
-    "--scan",
-    type=click.Choice(["unrolled", "prefix", "decay"]),
-    help="The form of selective scans; cost decides if left out.",
-)
+@pass_option
+@scan_option
 @click.option(
     "--without", multiple=True, metavar="PASS", shell_complete=names_of("passes"), help="Leave a pass out. Repeatable."
 )
@@ -98,8 +96,9 @@ def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction 
 )
 @plugin_option
 def build(
-    file: Spec, output: Path | None, defines: dict[str, Any], print_after: tuple[str, ...], **options: Any
-) -> int:
+    file: Spec, output: Path | None, defines: dict[str, Any], print_after: tuple[str, ...], passes: list[Written],
+    scan: str | None, **options: Any,
+) -> int:  # fmt: skip
     """Build a spec for a target.
 
     FILE is a spec, or - for standard input.
@@ -113,7 +112,7 @@ def build(
     from mctc.driver import BuildOptions, build
     from mctc.driver.compile import check_pass_names
 
-    settings = BuildOptions(defines=defines, **options)
+    settings = BuildOptions(defines=defines, passes=told(passes, scan), **options)
     check_pass_names(print_after, settings)
     with progress(f"building {file}") as step:
         result = build(file, output, settings, watch=_watch(print_after, step), told=step)

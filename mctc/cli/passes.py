@@ -1,13 +1,17 @@
-"""`mctc passes`: the pipeline as it would run, in order."""
+"""`mctc passes`: the pipeline as it would run, in order; or one pass with its options."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import click
 
-from mctc.cli.options import plugin_option
+from mctc.cli.options import names_of, plugin_option
+
+if TYPE_CHECKING:
+    from mctc.rewrite.base import Pass
 
 STAGES = {
     "common": "on whole utterances, before training and deployment part ways",
@@ -25,25 +29,40 @@ class Row:
     promise: str
     summary: str
     origin: str
+    options: tuple[OptionRow, ...]
+
+
+@dataclass(frozen=True)
+class OptionRow:
+    """An option of a pass; `takes` and `default` as they are written."""
+
+    name: str
+    takes: str
+    default: str
+    doc: str
 
 
 @click.command()
+@click.argument("name", required=False, shell_complete=names_of("passes"))
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
     help="A table for people, JSON for tools.",
 )  # fmt: skip
 @plugin_option
-def passes(form: str) -> None:
-    """List the passes in pipeline order, with what they promise.
+def passes(name: str | None, form: str) -> None:
+    """List the passes in pipeline order, with what they promise; or say all of the pass NAME, and its options.
 
     The second column is what `mctc build --verify-each` holds each to.
     """
+    found = rows() if name is None else [row_of(name)]
     if form == "json":
         import json
 
-        click.echo(json.dumps([asdict(row) for row in rows()], indent=2))
+        click.echo(json.dumps([asdict(row) for row in found], indent=2))
+    elif name is None:
+        _print_table(found)
     else:
-        _print_table(rows())
+        click.echo("\n".join(_page(found[0])))
 
 
 def rows() -> list[Row]:
@@ -52,11 +71,42 @@ def rows() -> list[Row]:
     from mctc.rewrite.order import ordered
 
     known = registry().passes()
-    return [
-        Row(stage, each.name, str(each.promise), each.summary(), registry().plugin("passes", each.name).origin)
-        for stage in STAGES
-        for each in ordered(known.values(), stage)
-    ]
+    return [_row(each) for stage in STAGES for each in ordered(known.values(), stage)]
+
+
+def row_of(name: str) -> Row:
+    """One pass. Raises UnknownNameError with near names where there is none."""
+    from mctc.plugins import registry
+
+    return _row(registry().load("passes", name))
+
+
+def _row(cls: type[Pass]) -> Row:
+    from mctc.plugins import registry
+    from mctc.rewrite.options import options_of, text_of
+
+    options = [OptionRow(each.name, each.takes, text_of(each.default), each.doc) for each in options_of(cls).values()]
+    origin = registry().plugin("passes", cls.name).origin
+    return Row(cls.stage, cls.name, str(cls.promise), cls.summary(), origin, tuple(options))
+
+
+def _page(row: Row) -> list[str]:
+    from inspect import cleandoc
+
+    from mctc.plugins import registry
+
+    cls: type[Pass] = registry().load("passes", row.name)
+    lines = [f"{row.name}: a {row.stage} pass of {row.origin}, promise: {row.promise}", ""]
+    lines += [cleandoc(cls.__doc__ or ""), ""]
+    for word, names in (("after", cls.after), ("before", cls.before)):
+        lines += [f"runs {word} {', '.join(name.rstrip('?') for name in names)}"] * bool(names)
+    if not row.options:
+        return [*lines, "no options"]
+    lines.append(f"options (--pass '{row.name}{{{row.options[0].name}=...}}'):")
+    for option in row.options:
+        lines.append(f"  {option.name}: {option.takes}; {option.default} if left out")
+        lines += [f"    {option.doc}"] * bool(option.doc)
+    return lines
 
 
 def _print_table(found: list[Row]) -> None:

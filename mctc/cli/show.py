@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mctc.cli.options import SPEC, defines_option, model_option, names_of, plugin_option
+from mctc.cli.pass_option import Written, pass_option, told
 from mctc.diagnostics.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
     shell_complete=names_of("passes"),
     help="The program as this pass (or derive-step) finds it.",
 )
+@pass_option
 @click.option("--function", "only", metavar="NAME", help="One function, instead of the whole program.")
 @click.option("--locations", is_flag=True, help="Say of every op where it comes from and which passes touched it.")
 @plugin_option
 def show(
     file: Spec, defines: dict[str, Any], model: str | None,
-    after: str | None, before: str | None, only: str | None, locations: bool,
+    after: str | None, before: str | None, passes: list[Written], only: str | None, locations: bool,
 ) -> None:  # fmt: skip
     """Print the program of a spec, before or after any pass.
 
@@ -50,9 +52,9 @@ def show(
         raise UsageError("--after and --before exclude each other")
     program = load_program(file, model, defines)
     if after or before:
-        from mctc.driver import program_at
+        from mctc.driver import BuildOptions, program_at
 
-        program = program_at(program, after=after, before=before)
+        program = program_at(program, after=after, before=before, options=BuildOptions(passes=told(passes)))
     if only is None:
         click.echo(print_program(program, locations=locations), nl=False)
         return

@@ -70,13 +70,16 @@ def _lines(traces: Traces, trace: Trace) -> list[str]:
     if trace.origin.path:
         lines.append(f"  instance: {trace.origin.path}")
     lines += _source(traces, trace.origin.location)
-    if trace.origin.history:
-        lines.append("  touched by:")
-        width = max(len(event.by) for event in trace.origin.history)
-        lines += [f"    {event.by:<{width}}  {event.change}" for event in trace.origin.history]
-    else:
-        lines.append("  touched by no pass")
-    return lines
+    lines += _told("touched by", [(event.by, event.change) for event in trace.origin.history]) or [
+        "  touched by no pass"
+    ]
+    return lines + _told("decided by", traces.decisions(trace)) + _told("let go by", traces.refusals(trace))
+
+
+def _told(heading: str, pairs: list[tuple[str, str]]) -> list[str]:
+    """What passes have to say, a line each; nothing where none has."""
+    width = max((len(by) for by, _ in pairs), default=0)
+    return [f"  {heading}:" for _ in pairs[:1]] + [f"    {by:<{width}}  {why}" for by, why in pairs]
 
 
 def _source(traces: Traces, location: Location | None) -> list[str]:

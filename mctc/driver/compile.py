@@ -11,10 +11,11 @@ from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.driver.chunk import LengthError, lengths
 from mctc.driver.options import PRECISIONS, STATES, BuildOptions, OptionError
+from mctc.driver.pass_options import pass_options
 from mctc.ir.program import Program
 from mctc.ir.types import Role
 from mctc.plugins import registry
-from mctc.rewrite.base import Context
+from mctc.rewrite.base import Context, Refused
 from mctc.rewrite.pipeline import Ran, run_stage
 from mctc.rewrite.training import without_training
 from mctc.streaming.derive import StepInfo, derive_program
@@ -48,7 +49,8 @@ class Compiled:
     `training` is `whole` with the ops that act in training alone, which none of the others has.
 
     steps: what a caller of each step function must know. ran: the passes of each stage, in order.
-    explanations: (pass, where, why) for every decision that a pass explained. warnings: what a pass left undone.
+    explanations: (pass, where, why) for every decision that a pass explained. refusals: ops that a pass let go of.
+    warnings: what a pass left undone.
     """
 
     whole: Program
@@ -62,6 +64,7 @@ class Compiled:
     ran: Mapping[str, list[Ran]]
     explanations: tuple[tuple[str, str, str], ...]
     warnings: tuple[Diagnostic, ...] = ()
+    refusals: tuple[Refused, ...] = ()
 
     @property
     def chunk(self) -> int:
@@ -77,43 +80,40 @@ def compile_program(
     wants: Wants = Wants(),
 ) -> Compiled:
     """Runs the common passes, derives the steps, runs the deploy passes, as a target wants it. Raises MctcError."""
-    run, context = _prepared(options, wants, watch)
+    run, context = _prepared(program, options, wants, watch)
     shipped = without_training(program)
     whole, common = run(shipped, "common")
-    training = whole if shipped is program else _prepared(options, wants, None)[0](program, "common")[0]
+    training = whole if shipped is program else _prepared(program, options, wants, None)[0](program, "common")[0]
     return _behind(whole, training, common, run, context, options, watch, wants)
 
 
 def compile_whole(whole: Program, options: BuildOptions, *, wants: Wants = Wants()) -> Compiled:
     """The same from a program that the common passes have been over. Raises MctcError."""
-    run, context = _prepared(options, wants, None)
+    run, context = _prepared(whole, options, wants, None)
     return _behind(without_training(whole), whole, [], run, context, options, None, wants)
 
 
 def check_numbers(whole: Program, options: BuildOptions, wants: Wants) -> None:
     """Raises what compiling raises for numbers that artifacts can't hold, of a program behind the common passes."""
     if wants.deploys:
-        run, _ = _prepared(options, wants, None)
+        run, _ = _prepared(whole, options, wants, None)
         run(whole, "number")
 
 
 Stage = Callable[..., tuple[Program, list[Ran]]]  # run_stage for a program and a stage
 
 
-def _prepared(options: BuildOptions, wants: Wants, watch: Watch | None) -> tuple[Stage, Context]:
+def _prepared(program: Program, options: BuildOptions, wants: Wants, watch: Watch | None) -> tuple[Stage, Context]:
     registry().ops()
     passes, left_out = registry().passes().values(), (*_left_out(options), *wants.without)
-    chosen = {"scan": options.scan} if options.scan else {}
     context = Context(
-        options.device,
-        options.state or STATES[0],
-        chosen,
-        stack=wants.stack,
-        precision=options.precision or PRECISIONS[0],
+        options.device, options.state or STATES[0], stack=wants.stack, precision=options.precision or PRECISIONS[0]
     )
-    seen = (lambda cls, after: watch(cls.name, after)) if watch else None
-    each = options.verify_each
-    return partial(run_stage, passes=passes, context=context, without=left_out, each=each, watch=seen), context
+    stage = partial(
+        run_stage, passes=passes, context=context, without=left_out, options=pass_options(program.passes, options),
+        each=options.verify_each, watch=(lambda cls, after: watch(cls.name, after)) if watch else None,
+    )  # fmt: skip
+    return stage, context
 
 
 def _behind(
@@ -133,8 +133,11 @@ def _behind(
     lowered, deploy = run(start, "deploy") if wants.deploys else (derived, [])
     deployed, again = run(lowered, "number") if wants.deploys else (lowered, [])
     ran = {"common": common, "number": number, "deploy": deploy, "number again": again}
-    explanations, warnings = tuple(dict.fromkeys(context.explanations)), tuple(context.warnings)
-    return Compiled(whole, training, derived, reference, lowered, deployed, asked, steps, ran, explanations, warnings)
+    explanations, refusals = tuple(dict.fromkeys(context.explanations)), tuple(dict.fromkeys(context.refusals))
+    return Compiled(
+        whole, training, derived, reference, lowered, deployed, asked, steps, ran, explanations,
+        tuple(context.warnings), refusals,
+    )  # fmt: skip
 
 
 def _streamed(

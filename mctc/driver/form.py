@@ -23,8 +23,8 @@ FORM = {
     "model": str,
     "target": str,
     "options": {
-        "state": TEXT, "device": TEXT, "layout": TEXT, "precision": TEXT, "scan": TEXT, "without": [str], "model": TEXT,
-        "defines": {...: object},
+        "state": TEXT, "device": TEXT, "layout": TEXT, "precision": TEXT, "scan?": TEXT, "without": [str],
+        "model": TEXT, "passes?": {...: {...: object}}, "defines": {...: object},
     },
     "source": {"spec": str, "files": {...: str}},
     "weights": {"seed?": int, "file?": str, "sha256?": str},
@@ -49,6 +49,9 @@ FORM = {
     "tokens?": ({"file": str, "sha256": str, "kind": str, "size": int}, None),
     "passes": {...: [RAN]},
     "explanations": [{"pass": str, "where": str, "why": str}],
+    "refusals?": [{
+        "pass": str, "function": str, "op": str, "where": str, "place": TEXT, "touched": [str], "why": str,
+    }],
     "verification": [{"function": str, "result": str, "error": RATE}],
     "files": {...: str},
 }  # fmt: skip

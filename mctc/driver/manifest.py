@@ -22,6 +22,7 @@ from mctc.driver.reading import AGAIN, read_json
 from mctc.driver.target import Agreement, Interface, Port, Written
 from mctc.ir.domain import Domain
 from mctc.ir.program import Function, Program
+from mctc.rewrite.base import Refused
 from mctc.rewrite.pipeline import Ran
 from mctc.streaming.derive import StepInfo
 from mctc.streaming.lengths import base_dimension, rate_of
@@ -72,9 +73,20 @@ def manifest(
         "tokens": _tokens(tokens, folder),
         "passes": {stage: [_measured(each) for each in ran] for stage, ran in compiled.ran.items()},
         "explanations": [{"pass": by, "where": where, "why": why} for by, where, why in explained],
+        "refusals": [_refusal(each) for each in compiled.refusals],
         "verification": [_measured(agreement) for agreement in agreements],
         "files": {name: sha256(folder / name) for name in _files(folder)},
     }
+
+
+def _refusal(refused: Refused) -> dict[str, Any]:
+    """An op that a pass let go of, by what `mctc why` finds it again by: its origin as the pass found it."""
+    origin = refused.origin
+    return {
+        "pass": refused.by, "function": refused.function, "op": refused.op, "where": origin.path,
+        "place": None if origin.location is None else str(origin.location),
+        "touched": [event.by for event in origin.history], "why": refused.why,
+    }  # fmt: skip
 
 
 def _measured(record: Ran | Agreement) -> dict[str, Any]:

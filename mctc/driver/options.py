@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 STATES = ("packed", "separate", "io")
 LAYOUTS = ("single", "separate")
-SCANS = ("unrolled", "prefix", "decay")
 PRECISIONS = ("fp16", "fp32")
+SCAN_PASS, SCAN_OPTION = "lower-selective-scan", "form"  # what `--scan` stands for
 
 
 class BuildError(MctcError):
@@ -39,10 +39,10 @@ class BuildOptions:
     layout: 'single' (one package of several functions) or 'separate'.
     precision: 'fp16' or 'fp32', what the artifacts compute in.
     For these three, None means what the target takes first (`resolved`).
-    scan: the form of selective scans; None lets cost decide.
     chunk: seconds (Fraction) or frames (int) of audio a call; None takes the spec's.
     tokens: a file, or folder, of the model's tokens, in place of those that the spec names.
     without: names of passes to leave out.
+    passes: options of passes, by pass and option (`mctc passes NAME`); they win over the spec's.
     allow_errors: finish a build although `mctc lint` finds errors in it.
     budgets: what the build may cost on its device; one that is predicted to cost more fails.
     """
@@ -52,12 +52,12 @@ class BuildOptions:
     device: str | None = None
     layout: str | None = None
     precision: str | None = None
-    scan: str | None = None
     chunk: Fraction | int | None = None
     seed: int = 0
     weights: Path | None = None
     tokens: Path | None = None
     without: tuple[str, ...] = ()
+    passes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     defines: Mapping[str, Any] = field(default_factory=dict)
     model: str | None = None
     force: bool = False
@@ -66,7 +66,7 @@ class BuildOptions:
     budgets: tuple[Budget, ...] = ()
 
     def __post_init__(self) -> None:
-        allowed = {"state": STATES, "layout": LAYOUTS, "scan": SCANS, "precision": PRECISIONS}
+        allowed = {"state": STATES, "layout": LAYOUTS, "precision": PRECISIONS}
         for name, known in allowed.items():
             value = getattr(self, name)
             if value is not None and value not in known:
@@ -87,6 +87,14 @@ class BuildOptions:
 
     def recorded(self) -> dict[str, Any]:
         """What the manifest says of the options: those that shape the result and aren't told elsewhere in it."""
-        kept = ("state", "device", "layout", "precision", "scan", "without", "model")
+        kept = ("state", "device", "layout", "precision", "passes", "without", "model")
         values = {key: value for key, value in asdict(self).items() if key in kept}
         return {**values, "without": list(self.without), "defines": dict(self.defines)}
+
+    @classmethod
+    def of_record(cls, recorded: Mapping[str, Any], **more: Any) -> BuildOptions:
+        """The options that `recorded` gave, or an mctc before passes had options; `more` are other fields."""
+        told = {key: value for key, value in recorded.items() if key != "scan"}
+        if recorded.get("scan") is not None:
+            told["passes"] = {SCAN_PASS: {SCAN_OPTION: recorded["scan"]}}
+        return cls(**{**told, "without": tuple(recorded.get("without", ()))}, **more)

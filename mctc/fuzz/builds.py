@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from mctc.driver.options import LAYOUTS, SCANS, STATES, BuildOptions
+from mctc.driver.options import LAYOUTS, SCAN_OPTION, SCAN_PASS, STATES, BuildOptions
 from mctc.fuzz.body import Draw
 
 # Passes that make a program smaller or faster and nothing else: without one, it must compute the same.
@@ -16,7 +16,8 @@ OPTIONAL = (
 "fold-constants", "fold-deploy-constants", "fold-state-reshapes", "regroup-once",
 )  # fmt: skip
 DEVICES = (None, None, "H13", "M2", "H16", "A17 Pro", "H18G")
-RECORDED = ("state", "device", "layout", "scan", "chunk", "seed", "without")
+SCANS = (None, "unrolled", "prefix", "decay")
+RECORDED = ("state", "device", "layout", "passes", "chunk", "seed", "without")
 
 
 @st.composite
@@ -24,11 +25,12 @@ def builds(draw: Draw, multiple: int, chunked: bool = True) -> BuildOptions:
     """Options for a spec whose rates divide `multiple` frames. `chunked`: whether it says how long a chunk is."""
     chunk = draw(st.sampled_from([*([None] if chunked else []), multiple, 2 * multiple, 3 * multiple, 8 * multiple]))
     without = tuple(draw(st.lists(st.sampled_from(OPTIONAL), max_size=2, unique=True)))
+    scan = draw(st.sampled_from(SCANS))
     return BuildOptions(
         state=draw(st.sampled_from(STATES)),
         device=draw(st.sampled_from(DEVICES)),
         layout=draw(st.sampled_from(LAYOUTS)),
-        scan=draw(st.sampled_from((None, *SCANS))),
+        passes={} if scan is None else {SCAN_PASS: {SCAN_OPTION: scan}},
         chunk=chunk,
         seed=draw(st.integers(0, 3)),
         without=without,
@@ -45,6 +47,4 @@ def as_text(options: BuildOptions) -> str:
 def from_text(text: str) -> BuildOptions:
     """What as_text wrote."""
     told: dict[str, Any] = json.loads(text)
-    if "without" in told:
-        told["without"] = tuple(told["without"])
-    return BuildOptions(**told)
+    return BuildOptions.of_record(told)

@@ -152,6 +152,9 @@ class _Nodes(Transformer[Token, Any]):
     def tokens(self, *settings: Setting) -> node.SectionItem:
         return node.SectionItem("tokens", {s.name: s.value for s in settings})
 
+    def passes(self, *settings: Setting) -> node.SectionItem:
+        return node.SectionItem("passes", {s.name: s.value for s in settings})
+
     def rules(self, *rules: Any) -> node.RulesItem:
         return node.RulesItem(rules)
 

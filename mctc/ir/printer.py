@@ -43,7 +43,7 @@ def _head(program: Program, locations: bool) -> Iterator[str]:
         yield f"source {name_text('@', name)}: {type_text(type_)} = {call_text(start.rule, dict(start.arguments))}"
     for parameter in program.parameters.values():
         yield _parameter(parameter, program, locations)
-    for word in ("train", "stream", "utterance", "audio", "tokens"):
+    for word in ("train", "stream", "utterance", "audio", "tokens", "passes"):
         yield from _section(word, getattr(program, word))
     if program.quantize:
         yield "quantize {"

@@ -193,6 +193,7 @@ class Program:
     utterance: Section = field(default_factory=Section)
     audio: Section = field(default_factory=Section)
     tokens: Section = field(default_factory=Section)
+    passes: Section = field(default_factory=Section)
     quantize: tuple[QuantizeRule, ...] = ()
     vocabularies: tuple[VocabularyMap, ...] = ()
     instances: dict[str, str] = field(default_factory=dict)

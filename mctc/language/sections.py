@@ -1,4 +1,4 @@
-"""The sections of a model: train, stream, utterance, audio and tokens settings, quantize rules."""
+"""The sections of a model: train, stream, utterance, audio and tokens settings, options of passes, quantize rules."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     },
     "tokens": {"letters": "letters", "file": "text"},
 }  # fmt: skip
-SECTIONS = (*SETTINGS, "quantize")
+SECTIONS = (*SETTINGS, "passes", "quantize")
 BITS = {"int8": 8, "int4": 4}
 PALETTE_BITS = (2, 4, 6, 8)
 
@@ -58,6 +58,9 @@ class Sections:
         if name == "quantize":
             rules = self._each(node, lambda item: self._rule(item, frame))
             self.session.program.quantize = tuple(rules)
+            return
+        if name == "passes":
+            self.session.program.passes = self._passes(node, frame)
             return
         first: dict[str, s.Identifier] = {}
         settings = dict(self._each(node, lambda item: self._setting(name, item, frame, first)))
@@ -157,6 +160,26 @@ class Sections:
         if value.value.denominator != 1:
             raise fail("MCT0142", "a number of frames must be whole", node.span)
         return int(value.value)
+
+    def _passes(self, node: s.Section, frame: Frame) -> Section:
+        """Options of passes by 'pass.option', as written; what passes there are is known where they run."""
+        first: dict[str, s.Path] = {}
+        settings = dict(self._each(node, lambda item: self._pass_option(item, frame, first)))
+        return Section(settings, {key: path.span.place for key, path in first.items()})
+
+    def _pass_option(self, item: s.Statement, frame: Frame, first: dict[str, s.Path]) -> tuple[str, Any]:
+        if not isinstance(item, s.Rule) or len(item.path.elements) != 2:
+            hint = '`passes` holds options of passes: `lower_selective_scan.form: "decay"`'
+            raise fail("MCT0045", "this can't stand in a passes section", item.span, hint)
+        key = str(item.path)
+        if first.setdefault(key, item.path) is not item.path:
+            note = Note("it is set here first", first[key].span)
+            raise fail("MCT0146", f"`{key}` is set twice", item.path.span, "remove one of them", note)
+        value = self.calls.evaluator.constant(item.value, frame, "an option of a pass")
+        if value is not None and not isinstance(value, (bool, int, float, str, Fraction)):
+            wanted = "a number, a string, true, false or none"
+            raise fail("MCT0142", f"this must be {wanted}, not {describe(value)}", item.value.span)
+        return key, float(value) if isinstance(value, Fraction) else value
 
     def _rule(self, item: s.Statement, frame: Frame) -> QuantizeRule:
         if not isinstance(item, s.Rule):

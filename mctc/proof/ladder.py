@@ -329,11 +329,9 @@ class Ladder:
         return self.built.values(program, self.weights_file)
 
     def _options(self) -> BuildOptions:
-        recorded = dict(self.built.manifest["options"])
-        recorded["without"] = tuple(recorded["without"])
         seed = self.built.manifest["weights"].get("seed", 0)
-        return BuildOptions(
-            **recorded, target=self.built.target.name, seed=seed,
+        return BuildOptions.of_record(
+            self.built.manifest["options"], target=self.built.target.name, seed=seed,
             chunk=self.built.chunk if self.built.lengths.streams else None,
             weights=self.weights_file, verify_each=True,
         )  # fmt: skip

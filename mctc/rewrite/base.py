@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mctc.diagnostics.diagnostic import Diagnostic
-from mctc.ir.program import Program
+from mctc.ir.location import Origin
+from mctc.ir.program import Op, Program
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,26 @@ class Stores:
 Promise = Exact | Within | Reshapes | Rounds | Stores
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A pass that looked at an op and let go of it: the op's name and origin, as the pass found it, and why."""
+
+    by: str
+    function: str
+    op: str
+    origin: Origin
+    why: str
+
+
 @dataclass
 class Context:
-    """What a build tells its passes. `explain` collects one line per decision (for the manifest and `mctc why`)."""
+    """What a build tells its passes. `explain` collects one line per decision, `refusals` what passes let go of (for
+    the build's folder and `mctc why`)."""
 
     device: str | None = None  # chip family or name, None: the oldest supported
     state: str = "packed"  # packed | separate | io
-    options: Mapping[str, Any] = field(default_factory=dict)
     explanations: list[tuple[str, str, str]] = field(default_factory=list)  # (pass, where, why)
+    refusals: list[Refused] = field(default_factory=list)
     stack: str = "coreml"  # whose rules the program is held to: coreml | coreai | one of a plugin's
     warnings: list[Diagnostic] = field(default_factory=list)
     precision: str = "fp16"  # what artifacts store and compute in: fp16 | fp32
@@ -70,13 +82,18 @@ class Context:
     def explain(self, by: str, where: str, why: str) -> None:
         self.explanations.append((by, where, why))
 
+    def refuse(self, by: str, function: str, op: Op, why: str) -> None:
+        self.refusals.append(Refused(by, function, op.name, op.origin, why))
+
     def warn(self, warning: Diagnostic) -> None:
         """Something of the spec that a pass leaves undone: told by `mctc check` and `mctc build`."""
         self.warnings.append(warning)
 
 
+@dataclass(frozen=True)
 class Pass:
-    """Base of all passes. Subclasses set the class variables and implement `run`.
+    """Base of all passes. Subclasses set the class variables and implement `run`. Fields are options: a pass that has
+    some is a frozen dataclass (mctc.rewrite.options).
 
     stage: 'common' passes run on whole-utterance programs before training and deployment part ways; 'number' passes
     on them after that, on the way to deployment; 'deploy' passes on the step functions that are derived then, and
@@ -98,6 +115,3 @@ class Pass:
     def summary(cls) -> str:
         """The first line of the docstring."""
         return (cls.__doc__ or "").strip().partition("\n")[0].rstrip()
-
-
-Observer = Callable[[Pass, Program, Program], None]

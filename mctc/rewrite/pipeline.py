@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.program import Program
@@ -38,21 +39,21 @@ def run_stage(
     context: Context,
     *,
     without: Container[str] = (),
+    options: Mapping[str, Mapping[str, Any]] = {},
     each: bool = False,
     watch: Watch | None = None,
 ) -> tuple[Program, list[Ran]]:
     """The program after all passes of a stage but those named in `without`, which keep their place in the order.
 
-    With `each`, every pass's promise is checked by evaluation.
-
-    `watch` sees the program after every pass. Raises what the passes raise, PassError, VerificationError and
-    ValidationError.
+    options: checked values by pass and option (mctc.rewrite.options). With `each`, every pass's promise is checked by
+    evaluation. `watch` sees the program after every pass.
+    Raises what the passes raise, PassError, VerificationError and ValidationError.
     """
     ran: list[Ran] = []
     for cls in ordered(passes, stage):
         if cls.name in without:
             continue
-        promise, after = _run(cls, program, context)
+        promise, after = _run(cls, options.get(cls.name, {}), program, context)
         error = _validated(promise, program, after) if each else None
         ran.append(Ran(cls.name, _count(program), _count(after), error))
         program = after
@@ -67,15 +68,15 @@ def _validated(promise: Pass, before: Program, after: Program) -> float | None:
     return validate(promise, before, after)
 
 
-def _run(cls: type[Pass], program: Program, context: Context) -> tuple[Pass, Program]:
+def _run(cls: type[Pass], options: Mapping[str, Any], program: Program, context: Context) -> tuple[Pass, Program]:
     """The pass and the program that it leaves, verified. Raises PassError for a plugin's that fails."""
     if cls.__module__.startswith("mctc."):
-        promise = cls()
+        promise = cls(**options)
         after = promise.run(program, context)
         verify(after)
         return promise, after
     try:
-        promise = cls()
+        promise = cls(**options)
         after = promise.run(program, context)
     except (MctcError, KeyboardInterrupt):
         raise

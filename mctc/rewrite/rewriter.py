@@ -9,11 +9,12 @@ from mctc.diagnostics.diagnostic import LocatedError
 from mctc.ir.build import Builder
 from mctc.ir.location import Location, Origin
 from mctc.ir.op import InferenceError
-from mctc.ir.program import Function, Op, Program, State, Value, name_like
+from mctc.ir.ops.leaf import Constant, ParameterOp
+from mctc.ir.program import Function, Op, Program, Quantization, State, Value, name_like
 from mctc.ir.types import TensorType
+from mctc.rewrite.base import Context
+from mctc.rewrite.pattern import Refuse, Rule
 
-Replacement = Value | Sequence[Value] | None
-Rule = Callable[[Op, "Rewriter"], Replacement]
 Retype = Callable[[TensorType], TensorType]
 
 
@@ -27,12 +28,14 @@ class RewriteError(LocatedError):
 class Rewriter(Builder):
     """What a rule sees while one function is rebuilt. `emit` and `op` append to the new function.
 
-    `self[value]` is the new value for an old one; `uses` are the old function's uses; `note` words the change.
+    `self[value]` is the new value for an old one; `uses` are the old function's uses; `note` words the change, `refuse`
+    and `explain` tell the context why an op stays, or became what it is.
     """
 
-    def __init__(self, program: Program, function: Function, by: str) -> None:
+    def __init__(self, program: Program, function: Function, by: str, context: Context | None = None) -> None:
         super().__init__(program)
         self.function, self.by, self.uses = function, by, function.uses()
+        self.context = context or Context()
         self.kept = set(function.outputs)
         self._new: dict[Value, Value] = {}
         self._note = ""
@@ -41,26 +44,41 @@ class Rewriter(Builder):
     def __getitem__(self, old: Value) -> Value:
         return self._new[old]
 
+    def maybe(self, old: Value | None) -> Value | None:
+        """The new value of an optional operand."""
+        return None if old is None else self._new[old]
+
     def operands(self, op: Op) -> tuple[Value | None, ...]:
         """The new operands of an old op."""
-        return tuple(None if value is None else self._new[value] for value in op.operands)
+        return tuple(map(self.maybe, op.operands))
 
     def named(self, op: Op, operand: str) -> Value | None:
         """The new value of the operand declared as `operand`."""
-        value = op.operand(operand)
-        return None if value is None else self._new[value]
+        return self.maybe(op.operand(operand))
 
     def only_use(self, value: Value) -> Op | None:
         """The one op that uses an old value, if there is exactly one and the value is no output."""
         users = self.uses.get(value, [])
         return users[0] if len(users) == 1 and value not in self.kept else None
 
+    def stored(self, value: Value) -> Quantization | None:
+        """How the parameter that a value is will be stored, where that is compressed."""
+        if not isinstance(value.owner, ParameterOp):
+            return None
+        return self.program.parameters[value.owner.parameter].quantization
+
     def note(self, change: str) -> None:
         self._note = change
 
+    def refuse(self, op: Op, why: str) -> None:
+        self.context.refuse(self.by, self.function.name, op, why)
+
+    def explain(self, op: Op, why: str) -> None:
+        self.context.explain(self.by, op.origin.path or self.function.name, why)
+
     def copy(self, op: Op) -> tuple[Value, ...]:
         """Re-emits an old op on its new operands; an op with nothing new about it is taken over as it is."""
-        if op.name == "parameter" and op.attributes["name"] in self.program.parameters:
+        if isinstance(op, ParameterOp) and op.parameter in self.program.parameters:
             return (self._copy_parameter(op),)
         operands = self.operands(op)
         if all(new is old for new, old in zip(operands, op.operands, strict=True)):
@@ -77,9 +95,9 @@ class Rewriter(Builder):
         self.ops.append(made)
         return made.results
 
-    def _copy_parameter(self, op: Op) -> Value:
-        name = op.attributes["name"]
-        if name not in self._parameters and self.program.parameters[name].type is op.attributes["type"]:
+    def _copy_parameter(self, op: ParameterOp) -> Value:
+        name = op.parameter
+        if name not in self._parameters and self.program.parameters[name].type is op.declared:
             self._parameters[name] = self._take(op)[0]
         return self.parameter(name)
 
@@ -91,9 +109,12 @@ class Rewriter(Builder):
     def visit(self, op: Op, rule: Rule) -> None:
         start, self.origin, self._note = len(self.ops), op.origin, ""
         try:
-            replacement = rule(op, self)
-            changed = replacement is not None
-            values = self.copy(op) if replacement is None else replacement
+            outcome = rule(op, self)
+            if isinstance(outcome, Refuse):
+                self.refuse(op, outcome.why)
+                outcome = None
+            changed = outcome is not None
+            values = self.copy(op) if outcome is None else outcome
         except InferenceError as error:
             where = op.origin.location or op.origin.path or self.function.name
             told = f"pass {self.by} broke {op.name} at {where}: {error}"
@@ -111,7 +132,7 @@ class Rewriter(Builder):
             name_like(new, old)
 
     def _record(self, op: Op, made: Sequence[Op]) -> None:
-        names = ", ".join(new.name for new in made if new.name not in ("parameter", "constant"))
+        names = ", ".join(new.name for new in made if not isinstance(new, (ParameterOp, Constant)))
         change = self._note or f"{op.name} became {names or 'nothing'}"
         for new in made:
             if new not in self._taken:  # those belong to the old program as well
@@ -146,12 +167,17 @@ class Rewriter(Builder):
         return replace(function, inputs=inputs, ops=self.ops, results=results, states=states)
 
 
-def rewrite(program: Program, by: str, rule: Rule, retype: Retype | None = None) -> Program:
-    """Applies `rule` to every op of every function. A rule returns new values for the op's results, or None to keep it.
+def rewrite(
+    program: Program, by: str, rule: Rule, retype: Retype | None = None, context: Context | None = None
+) -> Program:
+    """Applies `rule` to every op of every function: a Pattern, several as `first_of`, or a function of any op.
+
+    A rule returns new values for the op's results, None to keep the op, or Refuse to keep it and say why.
 
     `by` is the pass's name, recorded in the history of every op a rule makes. `retype` changes input and state types.
+    `context` collects what rules refuse.
     """
-    return rewrite_functions(program, lambda new, function: Rewriter(new, function, by).rebuild(rule, retype))
+    return rewrite_functions(program, lambda new, function: Rewriter(new, function, by, context).rebuild(rule, retype))
 
 
 def rewrite_functions(program: Program, rebuild: Callable[[Program, Function], Function]) -> Program:
@@ -172,8 +198,8 @@ def drop_dead(program: Program) -> Program:
             if live.intersection(op.results):
                 kept.append(op)
                 live.update(value for value in op.operands if value is not None)
-                if op.name == "parameter":
-                    used.add(op.attributes["name"])
+                if isinstance(op, ParameterOp):
+                    used.add(op.parameter)
         function.ops = kept[::-1]
     program.parameters = {name: p for name, p in program.parameters.items() if name in used}
     return program

@@ -15,6 +15,8 @@ from mctc.driver.sources import FOLDER
 from mctc.ir.location import Location, Origin
 from mctc.ir.program import Op, Parameter, Program, Value
 
+PARAMETER = "parameter"
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -32,7 +34,7 @@ class Traces:
 
     def __init__(self, folder: Path) -> None:
         self.sources = folder / FOLDER
-        read_manifest(folder)
+        self.manifest = read_manifest(folder)
         self.program = read_program(folder / PROGRAM)
         origins = read_json(folder / ORIGINS)
         try:
@@ -54,6 +56,28 @@ class Traces:
             raise BuildError(f"nothing in this build is called `{name}`", hint=did_you_mean(name, self.names()))
         return found
 
+    def refusals(self, trace: Trace) -> list[tuple[str, str]]:
+        """(pass, why) of every pass that looked at what a trace is of, as it was then, and let go of it."""
+        origin, touched = trace.origin, [event.by for event in trace.origin.history]
+        place = None if origin.location is None else str(origin.location)
+        functions = (trace.function, self.manifest["functions"].get(trace.function, {}).get("component"))
+        found = [
+            (each["pass"], f"{each['op']}: {each['why']}")
+            for each in self.manifest.get("refusals", ())
+            if (each["where"], each["place"]) == (origin.path, place)
+            and each["function"] in functions
+            and each["touched"] == touched[: len(each["touched"])]
+        ]
+        return list(dict.fromkeys(found))
+
+    def decisions(self, trace: Trace) -> list[tuple[str, str]]:
+        """(pass, why) of every decision about what a trace is of, the parameter or the op's instance, that its history
+        does not tell already."""
+        about = trace.name if trace.kind == PARAMETER else trace.origin.path
+        found = [(each["pass"], each["why"]) for each in self.manifest["explanations"] if each["where"] == about]
+        known = {(event.by, event.change) for event in trace.origin.history}
+        return [each for each in dict.fromkeys(found) if each not in known] if about else []
+
     def line(self, location: Location) -> str:
         """The line of the spec at a place, from the build's own copy; '' where it can't be read."""
         source = source_named(location.file, self.sources)
@@ -70,7 +94,7 @@ class Traces:
         for parameter in self.program.parameters.values():
             if name in (parameter.name, parameter.name.replace(".", "_"), parameter.name.removesuffix(".weight")):
                 users = ", ".join(sorted({f.name for f, op in self.program.ops() if _reads(op, parameter.name)}))
-                yield Trace(parameter.name, "parameter", _stored(parameter), users, parameter.origin)
+                yield Trace(parameter.name, PARAMETER, _stored(parameter), users, parameter.origin)
 
     def _operations(self, name: str) -> Iterator[Trace]:
         for (function, called), op in self.operations.items():

@@ -35,7 +35,7 @@ def matrices(frames: int, carried: bool) -> tuple[Array, Array, Array]:
 
 def lower(scan: Scan) -> tuple[Value, Value]:
     """Output [1, D, 1, T] and new state [1, D, N, 1]."""
-    b = scan.builder
+    b = scan.rewriter
     exponents, spread, collect = (b.constant(m) for m in matrices(scan.frames, scan.h is not None))
     log_decay = b.op("mul", b.op("matmul", scan.delta, exponents), scan.A)
     sources = b.op("mul", scan.drive, scan.B)

@@ -35,12 +35,13 @@ class Heads:
 
     def lower(self) -> tuple[Value, Value]:
         """y [1, H, P, T] without the skip, and the state [1, H, P, N] after the last frame."""
-        outputs, state = [], self.h
-        for chunk in self._chunks():
+        first, *rest = self._chunks()
+        y, state = first._pairs()
+        outputs = [y]
+        for chunk in rest:
             y, state = replace(chunk, h=state)._pairs()
             outputs.append(y)
-        assert state is not None
-        return (self.rewriter.op("concat", *outputs, axis=3) if len(outputs) > 1 else outputs[0]), state
+        return (self.rewriter.op("concat", *outputs, axis=3) if rest else y), state
 
     def _chunks(self) -> Iterable[Heads]:
         frames = self.delta.type.shape[3]
@@ -78,8 +79,8 @@ def lower(op: Ssd, rewriter: Rewriter) -> tuple[Value, Value]:
     """What an ssd op on (batch 1, channel, unit, frames) becomes: its groups one by one, joined along the channels."""
     n, role = Sizes.of(op), op.results[0].type.axes[3].role.value
     frames = op.results[0].type.shape[3]
-    x, delta, a, b, c = (rewriter[v] for v in op.operands[:5] if v is not None)
-    skip, h, mask = (rewriter.named(op, name) for name in ("D", "h", "mask"))
+    x, delta, a, b, c = (rewriter[v] for v in (op.x, op.delta, op.A, op.B, op.C))
+    skip, h, mask = (rewriter.maybe(v) for v in (op.D, op.h, op.mask))
     if mask is not None:
         delta = rewriter.op("mul", delta, mask)
 

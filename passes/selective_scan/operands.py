@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mctc.ir.build import Builder
+from mctc.ir.ops.scan import SelectiveScan
 from mctc.ir.ops.shape import laid_out
-from mctc.ir.program import Op, Value
+from mctc.ir.program import Value
+from mctc.ir.types import TensorType
 from mctc.rewrite.rewriter import Rewriter
 
 
@@ -14,10 +15,10 @@ from mctc.rewrite.rewriter import Rewriter
 class Scan:
     """delta, drive = delta * x [1, D, 1, T]; A [1, D, N, 1]; B, C [1, 1, N, T]; h [1, D, N, 1], None for zeros.
 
-    A form appends ops to `builder` and returns H(t) . C(t) as [1, D, 1, T] and the state after the last frame as h.
+    A form appends ops to `rewriter` and returns H(t) . C(t) as [1, D, 1, T] and the state after the last frame as h.
     """
 
-    builder: Builder
+    rewriter: Rewriter
     delta: Value
     drive: Value
     A: Value
@@ -43,33 +44,34 @@ class Scan:
         sizes = tuple(min(chunk, self.frames - start) for start in range(0, self.frames, chunk))
         if len(sizes) == 1:
             return [self]
-        streams = (self.builder.emit("split", v, sizes=sizes, axis=3) for v in (self.delta, self.drive, self.B, self.C))
+        streams = (
+            self.rewriter.emit("split", v, sizes=sizes, axis=3) for v in (self.delta, self.drive, self.B, self.C)
+        )
         return [replace(self, delta=d, drive=u, B=b, C=c) for d, u, b, c in zip(*streams)]
 
     def readout(self, history: Value) -> tuple[Value, Value]:
         """Output and last state from the states after every frame, [1, D, N, T]."""
-        weighted = self.builder.op("mul", history, self.C)
-        y = self.builder.op("reduce_sum", weighted, axis=2)
-        return y, self.builder.op("slice", history, axis=3, begin=self.frames - 1)
+        weighted = self.rewriter.op("mul", history, self.C)
+        y = self.rewriter.op("reduce_sum", weighted, axis=2)
+        return y, self.rewriter.op("slice", history, axis=3, begin=self.frames - 1)
 
 
-def gather(op: Op, rewriter: Rewriter) -> Scan:
+def gather(op: SelectiveScan, to: Rewriter) -> Scan:
     """The operands of an old selective_scan op, reshaped. A masked frame gets a step of zero: it keeps the state."""
-    x, delta, a, b, c = (rewriter[v] for v in op.operands[:5] if v is not None)
-    mask, h = rewriter.named(op, "mask"), rewriter.named(op, "h")
-    if mask is not None:
-        delta = rewriter.op("mul", delta, mask)
+    x, delta, a, b, c = to[op.x], to[op.delta], to[op.A], to[op.B], to[op.C]
+    if op.mask is not None:
+        delta = to.op("mul", delta, to[op.mask])
     role = x.type.axes[3].role.value
     channels, states, frames = x.type.shape[1], a.type.shape[1], x.type.shape[3]
     per_state = (("unit", 1), ("unit", 1), ("feature", states), (role, frames))
     return Scan(
-        builder=rewriter,
+        rewriter=to,
         delta=delta,
-        drive=rewriter.op("mul", delta, x),
-        A=rewriter.op("reshape", a, axes=(("unit", 1), ("channel", channels), ("feature", states), ("unit", 1))),
-        B=rewriter.op("reshape", b, axes=per_state),
-        C=rewriter.op("reshape", c, axes=per_state),
-        h=None if h is None else rewriter.op("reshape", h, axes=state_axes(channels, states)),
+        drive=to.op("mul", delta, x),
+        A=to.op("reshape", a, axes=(("unit", 1), ("channel", channels), ("feature", states), ("unit", 1))),
+        B=to.op("reshape", b, axes=per_state),
+        C=to.op("reshape", c, axes=per_state),
+        h=None if op.h is None else to.op("reshape", to[op.h], axes=state_axes(channels, states)),
         time=role,
     )
 
@@ -79,15 +81,10 @@ def state_axes(channels: int, states: int) -> tuple[tuple[str, int], ...]:
     return (("batch", 1), ("channel", channels), ("feature", states), ("unit", 1))
 
 
-def lowerable(op: Op) -> bool:
-    """Whether the scan is static, laid out as (batch 1, channel, unit, frames)."""
-    x = op.operands[0]
-    assert x is not None
-    type_ = x.type
-    return (
-        laid_out(type_)
-        and type_.rank == 4
-        and type_.is_static
-        and type_.shape[0] == type_.shape[2] == 1
-        and type_.sequence == 3
-    )
+def reason_against(x: TensorType) -> str | None:
+    """Why a scan over x can't become static ops; None for one that is (batch 1, channel, unit, frames)."""
+    if not laid_out(x) or x.rank != 4 or x.sequence != 3:
+        return f"{x} is not (batch, channel, unit, frames)"
+    if not x.is_static:
+        return f"the extents of {x} are not known"
+    return None if x.shape[0] == x.shape[2] == 1 else f"{x} is more than one sequence"

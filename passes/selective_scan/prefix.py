@@ -15,11 +15,11 @@ from mctc.passes.selective_scan.operands import Scan
 
 def lower(scan: Scan) -> tuple[Value, Value]:
     """Output [1, D, 1, T] and new state [1, D, N, 1]."""
-    b, frames = scan.builder, scan.frames
+    b, frames = scan.rewriter, scan.frames
     decay = b.op("exp", b.op("mul", scan.delta, scan.A))
     state = b.op("mul", scan.drive, scan.B)
     if scan.h is not None:
-        state = _with_incoming(scan, decay, state)
+        state = _with_incoming(scan, scan.h, decay, state)
     distance = 1
     while distance < frames:
         shift = b.constant(np.eye(frames, k=distance, dtype=np.float32))
@@ -30,10 +30,9 @@ def lower(scan: Scan) -> tuple[Value, Value]:
     return scan.readout(state)
 
 
-def _with_incoming(scan: Scan, decay: Value, state: Value) -> Value:
-    """The drive with the incoming state, decayed once, added to the first frame."""
-    b, assert_h = scan.builder, scan.h
-    assert assert_h is not None
+def _with_incoming(scan: Scan, h: Value, decay: Value, state: Value) -> Value:
+    """The drive with the incoming state h, decayed once, added to the first frame."""
+    b = scan.rewriter
     first = np.zeros((1, scan.frames), np.float32)
     first[0, 0] = 1
-    return b.op("add", state, b.op("mul", decay, b.op("matmul", assert_h, b.constant(first))))
+    return b.op("add", state, b.op("mul", decay, b.op("matmul", h, b.constant(first))))

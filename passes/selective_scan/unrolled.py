@@ -8,7 +8,7 @@ from mctc.passes.selective_scan.operands import Scan
 
 def lower(scan: Scan) -> tuple[Value, Value]:
     """Output [1, D, 1, T] and new state [1, D, N, 1]."""
-    b, frames = scan.builder, scan.frames
+    b, frames = scan.rewriter, scan.frames
     decay = b.op("exp", b.op("mul", scan.delta, scan.A))
     drive = b.op("mul", scan.drive, scan.B)
     decays, drives = (

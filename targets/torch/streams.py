@@ -5,7 +5,8 @@ from __future__ import annotations
 from mctc.ir.dims import Extent
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import Axis, Role
-from mctc.rewrite.rewriter import Replacement, Rewriter
+from mctc.rewrite.pattern import Outcome
+from mctc.rewrite.rewriter import Rewriter
 from mctc.streaming.context import VALID
 
 BEFORE = 3  # axes before the frames: (batch, 1, 1, frames)
@@ -26,7 +27,7 @@ def by_stream(program: Program, function: Function) -> Function:
         if value in rows:
             rebuilt.bind(value, Value(type_.with_axes((batch, unit, unit, *type_.axes)), value.name))
 
-    def rule(op: Op, rewriter: Rewriter) -> Replacement:
+    def rule(op: Op, rewriter: Rewriter) -> Outcome:
         if op.name not in ALONG or op.results[0] not in rows:
             return None
         axis = op.attributes["axis"]

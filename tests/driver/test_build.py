@@ -168,7 +168,7 @@ def test_a_checkpoint_with_a_value_beyond_fp16_is_refused(make: Build, tmp_path:
         {"state": "io"},
         {"state": "separate", "allow_errors": True},
         {"layout": "separate"},
-        {"scan": "prefix"},
+        {"passes": {"lower-selective-scan": {"form": "prefix"}}},
         {"chunk": 4},
         {"device": "m4"},
     ],
@@ -283,7 +283,7 @@ def test_weights_that_no_disk_holds_are_refused_at_once(spec: Path, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("options", "match"),
-    [({"state": "both"}, "state can't be 'both'"), ({"layout": "many"}, "layout"), ({"scan": "cumsum"}, "scan")],
+    [({"state": "both"}, "state can't be 'both'"), ({"layout": "many"}, "layout")],
 )
 def test_unknown_options_are_refused(options: dict[str, Any], match: str) -> None:
     with pytest.raises(BuildError, match=match):

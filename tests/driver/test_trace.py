@@ -15,6 +15,22 @@ from mctc.runtime.trace import Traces
 
 from .conftest import SPEC
 
+NORMED = """\
+block normed(x: f32[..., C], width) -> f32[..., width] {
+    return batch_norm(conv1d(x, width, kernel = 1) as conv) as norm
+}
+
+model two_norms(width = 64) {
+    dim B: batch
+    dim T: time @ 100 Hz
+    component encoder(x: f32[B, T, width]) -> f32[B, T, width] {
+        return normed(normed(x, width) as first, width) as second
+    }
+    stream { chunk = 80 ms }
+    quantize { encoder.first.**: none; encoder.second.**: int8(per_channel) }
+}
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -71,6 +87,19 @@ def test_every_operation_of_the_package_can_be_found(folder: Path) -> None:
     traces = Traces(folder)
     for function, name in traces.operations:
         assert function in {trace.function for trace in traces.find(name)}
+
+
+def test_what_a_pass_decided_and_what_it_let_go_of_is_told_with_the_reason(tmp_path: Path) -> None:
+    """Two batch norms behind convolutions; the weights of one are stored as int8."""
+    (tmp_path / "normed.mct").write_text(NORMED)
+    built = build(tmp_path / "normed.mct", tmp_path / "normed", BuildOptions()).folder
+    why = "batch_norm: the weight of the conv2d before it is stored as int8, and its codes stay as trained"
+    (scaled,) = [trace.name for trace in Traces(built).find("encoder.second") if trace.name.endswith("mul")]
+    assert lines(built, scaled)[-2:] == ["  let go by:", f"    fold-batch-norm  {why}"]
+    first = [trace.name for trace in Traces(built).find("encoder.first")]
+    assert not any("let go" in told for name in first for told in lines(built, name))
+    decided = lines(built, "encoder.first.conv.weight")
+    assert decided[decided.index("  decided by:") + 1].endswith("fp16: the rule says none")
 
 
 def test_an_unknown_name_is_told_with_near_ones(folder: Path) -> None:

@@ -19,18 +19,23 @@ Rewrites = Callable[..., tuple[Program, Context]]
 def rewrites() -> Rewrites:
     """`rewrites(PASS, before, after, **context)` holds that the pass makes `after` of `before`, as it promises.
 
+    PASS is a class, or an instance where options are given.
+
     `after` left off: only the promise is checked. Returns the program made and the context.
     """
 
-    def check(cls: type[Pass], before: str, after: str | None = None, **options: object) -> tuple[Program, Context]:
+    def check(
+        which: type[Pass] | Pass, before: str, after: str | None = None, **options: object
+    ) -> tuple[Program, Context]:
         program, context = parse_program(before), Context(**options)  # type: ignore[arg-type]
         original = print_program(program, locations=True)
-        made = cls().run(program, context)
+        each = which if isinstance(which, Pass) else which()
+        made = each.run(program, context)
         verify(made)
         assert print_program(program, locations=True) == original, "a pass leaves its program as it is"
         if after is not None:
             assert print_program(made) == print_program(parse_program(after))
-        validate(cls(), program, made)
+        validate(each, program, made)
         return made, context
 
     return check

@@ -117,7 +117,7 @@ def test_granularities_that_leave_the_engine_are_errors_unless_forced(rule, word
     with pytest.raises(QuantizationError, match=words) as error:
         AnnotateQuantization().run(parse_program(program(rule)), Context())
     assert error.value.hint
-    AnnotateQuantization().run(parse_program(program(rule)), Context(options={"force_quantization": True}))
+    AnnotateQuantization(forced=True).run(parse_program(program(rule)), Context())
 
 
 @pytest.mark.parametrize(("device", "taps", "marked"), [(None, 13, True), ("m1", 14, False), ("m4", 15, True)])

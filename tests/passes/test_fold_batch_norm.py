@@ -57,8 +57,9 @@ def test_without_gain_and_shift_the_mean_becomes_the_bias(rewrites):
 
 def test_a_convolution_that_others_read_is_left_alone(rewrites):
     body = "%c = conv2d(%x, %w, pad = [1, 1]) %y = batch_norm(%c, %m, %v, %g, %s) %r = add(%y, %c) return out = %r"
-    made, _ = rewrites(FoldBatchNorm, program(body))
+    made, context = rewrites(FoldBatchNorm, program(body))
     assert names(made) == ["conv2d", "mul", "add", "add"]
+    assert [each.why for each in context.refusals] == ["something else reads the conv2d before it"]
 
 
 def test_alone_it_is_a_scale_and_a_shift_for_each_channel(rewrites):
@@ -80,6 +81,8 @@ def test_a_checkpoint_is_read_through_the_folding(rewrites, tmp_path: Path):
 def test_a_compressed_weight_stays_as_it_was_trained(rewrites):
     body = "%c = conv2d(%x, %w, pad = [1, 1]) %y = batch_norm(%c, %m, %v, %g, %s) return out = %y"
     text = program(body).replace("param @c.weight", "param @c.weight as int8(bits = 8)")
-    made, _ = rewrites(FoldBatchNorm, text)
+    made, context = rewrites(FoldBatchNorm, text)
     assert names(made) == ["conv2d", "mul", "add"]
+    (refused,) = context.refusals
+    assert refused.why == "the weight of the conv2d before it is stored as int8, and its codes stay as trained"
     assert made.parameters["c.weight"].quantization is not None

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mctc.diagnostics.errors import MctcError
 from mctc.evaluate.reference import evaluate
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
@@ -17,6 +16,7 @@ from mctc.passes.lower_selective_scan import FORMS, LowerSelectiveScan
 from mctc.passes.selective_scan.cost import plan
 from mctc.passes.selective_scan.decay import matrices
 from mctc.rewrite.base import Context
+from mctc.rewrite.options import options_of
 
 
 def laid_out(channels: int, frames: int) -> TensorType:
@@ -52,9 +52,9 @@ def draw(program: Program, rng: np.random.Generator, slowest: float) -> dict[str
     return arrays
 
 
-def lowered(program: Program, form: str | None = None) -> tuple[Program, Context]:
-    context = Context(options={"scan": form} if form else {})
-    return LowerSelectiveScan().run(program, context), context
+def lowered(program: Program, form: Any = None) -> tuple[Program, Context]:
+    context = Context()
+    return LowerSelectiveScan(form).run(program, context), context
 
 
 def no_parameters(name: str) -> Any:
@@ -179,9 +179,8 @@ def test_the_choice_is_explained_and_recorded() -> None:
     assert histories == {f"selective_scan became its {why.split()[0]} form"}
 
 
-def test_an_unknown_form_is_an_error_that_lists_the_forms() -> None:
-    with pytest.raises(MctcError, match="no form of the scan called 'fast'"):
-        lowered(scan_program(6, 4, 2), "fast")
+def test_the_option_takes_the_forms_that_there_are() -> None:
+    assert options_of(LowerSelectiveScan)["form"].choices == tuple(FORMS)
 
 
 BEFORE = """function @f(%x: f32[batch 1, channel 4, unit 1, time 2], %d: f32[batch 1, channel 4, unit 1, time 2],
@@ -207,4 +206,4 @@ DECAY = """function @f(%x: f32[batch 1, channel 4, unit 1, time 2], %d: f32[batc
 
 
 def test_two_frames_as_three_pairs(rewrites: Any) -> None:
-    rewrites(LowerSelectiveScan, BEFORE, DECAY, options={"scan": "decay"})
+    rewrites(LowerSelectiveScan(form="decay"), BEFORE, DECAY)

@@ -66,9 +66,9 @@ def streaming(layers: int) -> Program:
     return program
 
 
-def deploy(program: Program, state: str = "packed", **options: int) -> Program:
-    context = Context(state=state, options=options)
-    for each in (LowerSelectiveScan(), FoldStateReshapes(), PackStates()):
+def deploy(program: Program, state: str = "packed", limit: int | None = None) -> Program:
+    context = Context(state=state)
+    for each in (LowerSelectiveScan(), FoldStateReshapes(), PackStates(limit)):
         program = each.run(program, context)
     return program
 
@@ -151,7 +151,7 @@ def test_lines_that_fill_a_row_are_rows(layers: int) -> None:
 @pytest.mark.parametrize("limit", [16, 12, 8])
 def test_no_packed_state_is_wider_than_the_limit(limit: int) -> None:
     """States of one kind stand on several shelves, in equal parts."""
-    new = deploy(streaming(5), dimension_limit=limit)
+    new = deploy(streaming(5), limit=limit)
     expected, _ = calls(streaming(5), 4)
     actual, _ = calls(new, 4)
     for old, got in zip(expected, actual):

@@ -9,7 +9,7 @@ from mctc.hardware.devices import find_device
 from mctc.ir.text import parse_program, print_function
 from mctc.passes.split_dimensions import SplitDimensions, parts
 
-SMALL = {"dimension_limit": 64}
+SMALL = SplitDimensions(limit=64)
 
 
 def program(out: int, into: int, body: str, groups: int = 1) -> str:
@@ -39,7 +39,7 @@ def test_outputs_are_split_into_layers_and_joined(rewrites):
             %y = concat(%p, %q): f32[batch B, channel 100, unit 1, time T]
             return out = %y
         } }"""
-    made, _ = rewrites(SplitDimensions, program(100, 8, "%y = conv2d(%x, %w, %b)"), options=SMALL)
+    made, _ = rewrites(SMALL, program(100, 8, "%y = conv2d(%x, %w, %b)"))
     assert print_function(made.functions["f"]) == print_function(parse_program(after).functions["f"])
     assert {name: p.type.shape for name, p in made.parameters.items()} == {
         name: p.type.shape for name, p in parse_program(after).parameters.items()
@@ -47,14 +47,14 @@ def test_outputs_are_split_into_layers_and_joined(rewrites):
 
 
 def test_inputs_are_split_and_the_parts_added(rewrites):
-    made, context = rewrites(SplitDimensions, program(8, 100, "%y = conv2d(%x, %w, %b)"), options=SMALL)
+    made, context = rewrites(SMALL, program(8, 100, "%y = conv2d(%x, %w, %b)"))
     names = [op.name for op in made.functions["f"].ops if op.name != "parameter"]
     assert names == ["split", "conv2d", "conv2d", "add"]
     assert "100 inputs" in context.explanations[0][2]
 
 
 def test_both_at_once_share_the_split_inputs(rewrites):
-    made, _ = rewrites(SplitDimensions, program(130, 100, "%y = conv2d(%x, %w, %b)"), options=SMALL)
+    made, _ = rewrites(SMALL, program(130, 100, "%y = conv2d(%x, %w, %b)"))
     names = [op.name for op in made.functions["f"].ops if op.name != "parameter"]
     assert names.count("split") == 1
     assert names.count("conv2d") == 6
@@ -62,20 +62,20 @@ def test_both_at_once_share_the_split_inputs(rewrites):
 
 def test_grouped_layers_split_between_groups(rewrites):
     body = "%y = conv2d(%x, %w, %b, groups = 50)"
-    made, _ = rewrites(SplitDimensions, program(100, 100, body, groups=50), options=SMALL)
+    made, _ = rewrites(SMALL, program(100, 100, body, groups=50))
     groups = [op.attributes["groups"] for op in made.functions["f"].ops if op.name == "conv2d"]
     assert groups == [25, 25]
 
 
 def test_a_linear_layer_splits_too(rewrites):
     text = program(100, 80, "%y = linear(%x, %w, %b)").replace(", 1, 1]", "]")
-    made, _ = rewrites(SplitDimensions, text, options=SMALL)
+    made, _ = rewrites(SMALL, text)
     assert [op.name for op in made.functions["f"].ops].count("linear") == 4
 
 
 def test_layers_under_the_limit_stay(rewrites):
     text = program(64, 64, "%y = conv2d(%x, %w, %b)")
-    rewrites(SplitDimensions, text, text, options=SMALL)
+    rewrites(SMALL, text, text)
 
 
 def test_the_limit_is_that_of_the_device(rewrites):
@@ -87,7 +87,7 @@ def test_the_limit_is_that_of_the_device(rewrites):
 
 def test_a_time_axis_over_the_limit_is_explained(rewrites):
     text = "program @m { function @f(%x: f32[batch 1, channel 1, unit 1, time 80]) { %y = relu(%x) return out = %y } }"
-    _, context = rewrites(SplitDimensions, text, text, options=SMALL)
+    _, context = rewrites(SMALL, text, text)
     assert "the time axis has 80 entries" in context.explanations[0][2]
 
 

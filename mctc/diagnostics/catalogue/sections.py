@@ -8,7 +8,7 @@ ENTRIES = (
     Entry(
         "MCT0140",
         "an unknown section",
-        "A model has the sections train, stream, utterance, audio, tokens and quantize.",
+        "A model has the sections train, stream, utterance, audio, tokens, passes and quantize.",
         in_model("strem { chunk = 320 ms }"),
     ),
     Entry(
@@ -139,6 +139,17 @@ ENTRIES = (
             "train { objective = ctc(blank = 0) }",
             "stream { chunk = 320 ms }",
             'tokens { letters = "abcdefghijklmnopqrstuvwxyz" }',
+        ),
+    ),
+    Entry(
+        "MCT0157",
+        "an unknown pass, an option that it does not have, or a value that it does not take",
+        "`passes` holds options of passes, such as `split_dimensions.limit: 4096`: a name is written with _ for -."
+        " `mctc passes NAME` lists the options of a pass with what they take. `--pass` of a build wins over the spec.",
+        plain_model(
+            "component c(x: f32[T, 64]) -> f32[T, 64] { return relu(x) }",
+            "stream { chunk = 320 ms }",
+            'passes { lower_selective_scan.form: "decoy" }',
         ),
     ),
 )

@@ -1,0 +1,69 @@
+"""Rewrites on typed ops: what a pattern is, and how it says that it lets go.
+
+    def _convolved(op: Linear, to: Rewriter) -> Value | Refuse:
+        if op.x.type.rank > 5:
+            return Refuse(f"{op.x.type} has more than five axes")
+        return to.op("conv2d", to[op.x], ...)
+
+    rewrite(program, self.name, Pattern(Linear, _convolved), context=context)
+
+A small tree of ops is matched as Python matches classes, by their fields:
+
+    match op:
+        case BatchNorm(x=Value(owner=Conv2d(bias=None) as convolution)): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from mctc.ir.op import Op
+from mctc.ir.value import Value
+
+if TYPE_CHECKING:
+    from mctc.rewrite.rewriter import Rewriter
+
+Kind = TypeVar("Kind", bound=Op)
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """What a rewrite returns for an op that it looked at and lets be; `mctc why` tells the reason."""
+
+    why: str
+
+
+Outcome = Value | Sequence[Value] | Refuse | None
+Rule = Callable[[Op, "Rewriter"], Outcome]
+
+
+@dataclass(frozen=True)
+class Pattern(Generic[Kind]):
+    """A rewrite of the ops of one type, or of types that derive from it.
+
+    `rewrite` takes an op of the old function. It returns new values for its results, None for an op that it is not
+    for, or Refuse.
+    """
+
+    kind: type[Kind]
+    rewrite: Callable[[Kind, Rewriter], Outcome]
+
+    def __call__(self, op: Op, to: Rewriter) -> Outcome:
+        return self.rewrite(op, to) if isinstance(op, self.kind) else None
+
+
+def first_of(*rules: Rule) -> Rule:
+    """The rule that asks each in order until one rewrites the op. Refusals of those before it are recorded."""
+
+    def rule(op: Op, to: Rewriter) -> Outcome:
+        for each in rules:
+            outcome = each(op, to)
+            if isinstance(outcome, Refuse):
+                to.refuse(op, outcome.why)
+            elif outcome is not None:
+                return outcome
+        return None
+
+    return rule
