@@ -51,6 +51,9 @@ from mctc.linter.selection import SEVERITIES
 @click.option("--measured", type=PATH, metavar="PLAN", help="Compare with PLAN.json of the exporter, or analytics.mil.")
 @click.option("--exporter", is_flag=True, help="Print the script that writes PLAN.json on a Mac.")
 @click.option("--fix", is_flag=True, help="Repair what can be repaired without changing a number, proven before.")
+@click.option(
+    "--effects", is_flag=True, help="Run each function on noise with every known miscompile (docs/faults.md)."
+)
 @click.option("--dry-run", is_flag=True, help="With --fix: say what would change, write nothing.")
 @click.option("--mps", is_flag=True, help="Check PyTorch training code for Apple GPUs instead.")
 @click.option("--config", type=PATH, metavar="FILE", help="Settings; the nearest pyproject.toml.")

@@ -37,6 +37,7 @@ class Wanted:
     measured: Path | None
     fix: bool
     dry_run: bool
+    effects: bool = False
 
 
 def lint_packages(
@@ -92,6 +93,7 @@ class _Job:
         self.settings, self.wanted, self.rules, self.shapes = settings, wanted, rules, shapes
         self.unchecked: list[Unchecked] = []
         self.inputs: list[str] = []
+        self.effects: list[str] = []
 
     def run(self, packages: Sequence[Path]) -> int:
         _check_wanted(self.wanted, self.settings, len(packages))
@@ -126,6 +128,7 @@ class _Job:
         from mctc.linter.coreml.lint import check_model, inputs_of
         from mctc.linter.coreml.models import models_of
         from mctc.linter.coreml.report import Unchecked
+        from mctc.package import Package
 
         choice = choice_for(self.settings, package, self.rules)
         if self.wanted.measured is not None:  # a rule is scored by what it says, shown or not
@@ -138,6 +141,10 @@ class _Job:
                 self.inputs += inputs_of(model)
                 components = self.components(package)
                 yield check_model(model, package, self.settings, self.rules, choice, self.shapes, components)
+                if self.wanted.effects and isinstance(model, Package):
+                    from mctc.linter.coreml.effects import effect_lines
+
+                    self.effects += effect_lines(model)
 
     def check_shapes(self) -> None:
         """Raises UsageError for a shape on the command line of an input that no package has."""
@@ -172,7 +179,8 @@ class _Job:
             from mctc.linter.coreml.formats.text import render_text
 
             everything = self.wanted.everything
-            self.print(render_text(reports, color=self.color, everything=everything, unchecked=self.unchecked))
+            text = render_text(reports, color=self.color, everything=everything, unchecked=self.unchecked)
+            self.print("\n".join([text, *_told(self.effects)]))
         else:
             self.print(RENDER[form](reports, self.unchecked))
 
@@ -285,8 +293,18 @@ def _check_wanted(wanted: Wanted, settings: Settings, packages: int) -> None:
         raise UsageError(f"a plan is of one package, here are {packages}", hint="name the package it was made from")
     if (wanted.diff or wanted.measured) and form not in ("text", "json"):
         raise UsageError(f"--{'diff' if wanted.diff else 'measured'} has no form {form!r}", hint="text or json")
+    if wanted.effects and form != "text":
+        raise UsageError(f"--effects has no form {form!r}", hint="mctc run PACKAGE --input x.npy --faults all --json")
     if wanted.dry_run and not wanted.fix:
         raise UsageError("--dry-run is for --fix", hint="mctc lint --fix --dry-run model.mlpackage")
+
+
+def _told(effects: Sequence[str]) -> list[str]:
+    """Lines about known miscompiles, at most 80 columns where they can be broken."""
+    from textwrap import wrap
+
+    lines = [line for each in effects for line in wrap(each, 78, initial_indent="  ", subsequent_indent="      ")]
+    return ["", "known miscompiles (docs/faults.md):", *lines] if effects else []
 
 
 def _statistics(reports: Sequence[Report]) -> str:

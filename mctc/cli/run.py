@@ -66,6 +66,10 @@ Hear = Callable[[Source, "Wanted"], str]
 @click.option("--state-output", type=PATH, metavar="S.npz", help="Where to write the new states.")
 @arithmetic_option
 @click.option("--weights", type=PATH, metavar="FILE", help="The checkpoint of a torch build with trained weights.")
+@click.option(
+    "--faults", metavar="LIST",
+    help="Tell whether known miscompiles would change the results: names with commas between, or all (docs/faults.md).",
+)  # fmt: skip
 @decoder_options
 @window_options
 @plugin_option
@@ -88,6 +92,8 @@ def run(built: Path, inputs: tuple[str, ...], form: str | None, as_json: bool, *
         raise UsageError(f"--json and --format {form} exclude each other")
     given = _given(options, bool(inputs))
     pcm = _pcm(options, given)
+    if (faults := options.pop("faults")) is not None:
+        return _compared(built, faults, inputs, given, options, as_json=as_json or form == "json")
     if inputs:
         arrays = {key: options[key] for key in (*ARRAYS, "output", "precision")}
         return run_over_arrays(built, inputs, as_json=as_json or form == "json", **arrays)
@@ -100,6 +106,48 @@ def run(built: Path, inputs: tuple[str, ...], form: str | None, as_json: bool, *
     with blamed(built):
         hear = _hearer(open_built(built), wanted, options)
         return _over_all(given, pcm, hear, wanted)
+
+
+def _compared(
+    built: Path, faults: str, inputs: tuple[str, ...], given: Sequence[Any], options: dict[str, Any], *, as_json: bool
+) -> int:
+    """`--faults`: the run, and what faults would change of it. Raises UsageError for what can't be run twice."""
+    from mctc.cli.run_faults import run_with_faults
+
+    if options["mic"] or STANDARD_INPUT in given:
+        raise UsageError("--faults runs more than once: it takes recordings that are files, --speech or --input")
+
+    def over_arrays(precision: str | None) -> int:
+        arrays = {key: options[key] for key in (*ARRAYS, "output")}
+        return run_over_arrays(built, inputs, as_json=False, precision=precision, **arrays)
+
+    def over_recordings(precision: str | None) -> str:
+        from mctc.cli.run_speech import Wanted
+        from mctc.runtime.built import open_built
+
+        opened_build = open_built(built)
+        if not opened_build.target.as_engine:
+            name = opened_build.target.name
+            raise UsageError(f"--faults is about Core ML programs, and {built} is a build for target {name}")
+        hear = _hearer(opened_build, Wanted(), {**options, "precision": precision})
+        texts = []
+        for each in given:
+            with opened(each, None) as source:
+                texts.append(hear(source, Wanted(several=len(given) > 1, output=Path(source.name))))
+        return "".join(texts)
+
+    run_as = over_arrays if inputs else over_recordings
+    return run_with_faults(faults, run_as, options["precision"], _components(built), as_json=as_json)
+
+
+def _components(built: Path) -> dict[str, str]:
+    """What the spec calls the functions of a package or a build, where no two have one name."""
+    from mctc.linter.coreml.places import components_of
+
+    packages = [built] if not (built / "manifest.json").is_file() else sorted(built.glob("*.mlpackage"))
+    found = [components_of(package) for package in packages]
+    names = [name for each in found for name in each]
+    return {} if len(set(names)) < len(names) else {name: each[name] for each in found for name in each}
 
 
 def _given(options: dict[str, Any], arrays: bool) -> list[Any]:

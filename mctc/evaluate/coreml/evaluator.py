@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mctc.evaluate.coreml.comparing import COMPARING
 from mctc.evaluate.coreml.errors import EvaluationError
 from mctc.evaluate.coreml.plan import Options, compile_function
 from mctc.evaluate.coreml.precision import Array, Precision, hold
@@ -23,6 +26,9 @@ from mctc.package.types import NamedType, StateType, TensorType
 if TYPE_CHECKING:
     from mctc.evaluate.engine.engine import Engine, Placed
     from mctc.evaluate.engine.tally import Tally
+    from mctc.evaluate.faults.compare import Twin
+    from mctc.evaluate.faults.fault import Fault
+    from mctc.evaluate.faults.table import Injected
 
 
 class Evaluator:
@@ -30,7 +36,8 @@ class Evaluator:
 
     package: a package as read, or the path of one.
     precision: "fp16" computes every op in float32 and rounds what the program declares fp16; "fp32" never rounds;
-        "engine", "engine:h16", "engine:h18:low", ... computes as the Neural Engine does (docs/engine-arithmetic.md).
+        "engine", "engine:h16", "engine:h18:low", ... computes as the Neural Engine does (docs/engine-arithmetic.md);
+        "fp16+softplus-cliff" with a known miscompile (docs/faults.md).
     placed: for every function the indices of the operations that run on the engine, the others being in fp16; None for
         all.
     keep_weights: whether constants are read and decompressed once and held as float32. When false, large ones are
@@ -54,7 +61,9 @@ class Evaluator:
         self.package = package if isinstance(package, Package) else read_package(package)
         self.observe = observe
         self._engine = _engine(self.arithmetic, placed)
-        self._options = Options(self.arithmetic.stored, keep_weights, check_types, self._engine)
+        self._options = Options(
+            self.arithmetic.stored, keep_weights, check_types, self._engine, _faults(self.arithmetic.faults)
+        )
         self._compiled: dict[str, CompiledFunction] = {}
 
     @property
@@ -86,12 +95,31 @@ class Evaluator:
                 hint=f"did you mean '{near[0]}'?" if near else None,
             )
         if wanted not in self._compiled:
+            function = self.package.functions[wanted]
             described = self.package.descriptions.get(wanted)
             flexible = () if described is None else tuple(each for each in described.inputs if each.flexible)
-            self._compiled[wanted] = CompiledFunction(
-                self.package.functions[wanted], self._options, self.observe, flexible
-            )
+            self._compiled[wanted] = compiled = CompiledFunction(function, self._options, self.observe, flexible)
+            comparison = COMPARING.get()
+            if comparison is not None and not self._options.faults:
+                compiled.twins = comparison.twins(self, function)
         return self._compiled[wanted]
+
+    def with_faults(self, faults: Sequence[Fault]) -> Evaluator:
+        """The same with faults; nobody watches its operations."""
+        from mctc.evaluate.faults.table import Injected
+
+        twin = copy(self)
+        twin.observe, twin._compiled = None, {}
+        twin._options = replace(self._options, faults=Injected(faults))
+        return twin
+
+
+def _faults(names: Sequence[str]) -> Injected | None:
+    if not names:
+        return None
+    from mctc.evaluate.faults.table import FAULTS, Injected
+
+    return Injected([FAULTS[name] for name in names])
 
 
 def _engine(asked: Arithmetic, placed: Placed | None) -> Engine | None:
@@ -125,6 +153,7 @@ class CompiledFunction:
         self._plan = compile_function(function, options)
         self.labels = _labels(function)
         self._flexible = {feature.name: feature for feature in flexible}
+        self.twins: Sequence[Twin] = ()
 
     def make_state(self) -> State:
         """A state of zeros; empty when the function has none."""
@@ -143,6 +172,13 @@ class CompiledFunction:
             raise EvaluationError(f"function '{self.name}' has states; pass state=fn.make_state()")
         if state is not None:
             self._check_state(state)
+        begun = [twin.begin(state) for twin in self.twins]
+        results = self._run(inputs, state)
+        for twin, started in zip(self.twins, begun, strict=True):
+            twin.compare(inputs, started, state, results)
+        return results
+
+    def _run(self, inputs: Mapping[str, Array], state: State | None) -> dict[str, Array]:
         values = self._plan.template.copy()
         for name, array in self._checked(inputs).items():
             values[self._plan.inputs[name]] = array

@@ -24,6 +24,8 @@ from mctc.package.types import NamedType, TensorType, ValueType, differ
 
 if TYPE_CHECKING:  # the engine's arithmetic is written with the ops of this package
     from mctc.evaluate.engine.engine import Engine
+    from mctc.evaluate.faults.fault import Wrong
+    from mctc.evaluate.faults.table import Injected
 
 _KEPT_ANYWAY = 16384
 """Elements up to which a constant is kept in memory even when weights aren't."""
@@ -40,6 +42,7 @@ class Options:
     keep_weights: bool
     check_types: bool
     engine: Engine | None = None
+    faults: Injected | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,10 @@ class Compiler:
         self._deferred: dict[str, Callable[[], Any]] = {}
         self.makers: dict[str, Operation] = {}
         self._count = 0
+        faults = options.faults
+        sites = None if faults is None else faults.sites(function)
+        self._wrong: Mapping[int, Wrong] = {} if sites is None else sites.wrong
+        self.lost: frozenset[int] = frozenset() if sites is None else sites.lost
 
     def compile(self) -> Plan:
         function = self.function
@@ -235,6 +242,10 @@ class Compiler:
                 call = declaration.specialise(constants)
         if call is None:
             call = partial(declaration.function, **constants) if constants else declaration.function
+        if operation.index in self._wrong:
+            from mctc.evaluate.faults.table import wrapped
+
+            call = wrapped(self._wrong[operation.index], call, constants)
         return (
             call,
             {key: slot for key, slot in singles.items() if key not in constants},

@@ -186,13 +186,14 @@ class ReadState:
 
 @dataclass
 class WriteState:
-    """write_state, and coreml_update_state, which also returns what it wrote."""
+    """write_state, and coreml_update_state, which also returns what it wrote. lost: the state stays as it was."""
 
     operation: Operation
     where: str
     state: str
     data: int
     slot: int | None
+    lost: bool = False
     frees: Sequence[int] = ()
 
     def run(self, frame: Frame) -> None:
@@ -201,7 +202,8 @@ class WriteState:
         want = frame.state[self.state].shape
         if np.shape(value) != want:
             raise TypeMismatch(f"{self.where}: state '{self.state}' has shape {want}, the value {np.shape(value)}")
-        frame.state.replace(self.state, value)
+        if not self.lost:
+            frame.state.replace(self.state, value)
         if self.slot is not None:
             frame.values[self.slot] = value
         if frame.observe is not None:

@@ -32,7 +32,7 @@ def _write_state(compiler: Compiler, operation: Operation, steps: list[Step]) ->
     data = compiler.slot(binding.name, operation, steps)
     _check_state(compiler, operation, name, compiler.types[binding.name])
     slot = compiler.bind(operation.outputs[0]) if operation.outputs else None
-    return WriteState(operation, compiler.where(operation), name, data, slot)
+    return WriteState(operation, compiler.where(operation), name, data, slot, operation.index in compiler.lost)
 
 
 def _check_state(compiler: Compiler, operation: Operation, name: str, type_: ValueType) -> None:

@@ -2,11 +2,12 @@
 
 `fp32`, `fp16`, or `engine[:FAMILY[:UNKNOWN]]`, such as `engine`, `engine:h16` or `engine:h18:low`. FAMILY is a compiler
 family of the Neural Engine. UNKNOWN says which end of their range those table values take that nobody has published.
+Each may be followed by known faults of a runtime (docs/faults.md): `fp16+softplus-cliff+mod-sign`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from mctc.diagnostics.errors import UsageError
@@ -47,11 +48,12 @@ DEFAULT = "h18"
 @dataclass(frozen=True)
 class Arithmetic:
     """kind: what every op computes in, or `engine`: ops that are placed on the engine in its arithmetic, others in
-    fp16. family, unknown: of the engine's."""
+    fp16. family, unknown: of the engine's. faults: names of miscompiles that are executed besides."""
 
     kind: Kind
     family: str = DEFAULT
     unknown: Unknown = "mid"
+    faults: tuple[str, ...] = ()
 
     @property
     def stored(self) -> Literal["fp32", "fp16"]:
@@ -63,13 +65,20 @@ class Arithmetic:
         return FAMILIES[self.family].tables
 
     def __str__(self) -> str:
+        faults = "".join(f"+{name}" for name in self.faults)
         if self.kind != "engine":
-            return self.kind
-        return f"engine:{self.family}" + (f":{self.unknown}" if self.unknown != "mid" else "")
+            return self.kind + faults
+        return f"engine:{self.family}" + (f":{self.unknown}" if self.unknown != "mid" else "") + faults
 
 
 def arithmetic(text: str) -> Arithmetic:
     """The arithmetic of a name. Raises UsageError for an unknown one, and for a family that is contested."""
+    text, *faults = text.split("+")
+    if faults:
+        from mctc.evaluate.faults.table import faults_of
+
+        names = tuple(fault.name for each in faults for fault in faults_of(each))
+        return replace(arithmetic(text), faults=names)
     kind, *rest = text.strip().lower().split(":")
     if kind not in KINDS or (rest and kind != "engine") or len(rest) > 2:
         hint = did_you_mean(kind, KINDS) or f"{listing(KINDS)}, engine:h16, engine:h18:low, ..."

@@ -1,0 +1,1 @@
+"""Known miscompiles of Core ML's runtimes, each executable: docs/faults.md."""
