@@ -64,7 +64,7 @@ def build(
     layout: str | None = None,
     precision: str | None = None,
     device: str | None = None,
-    scan: str | None = None,
+    passes: Mapping[str, Mapping[str, Any]] | None = None,
     without: Sequence[str] = (),
     budgets: Mapping[str, str] | None = None,
     force: bool = False,
@@ -73,9 +73,10 @@ def build(
 ) -> BuildResult:
     """Builds a spec for a target into a folder, build/MODEL if left out; the options are those of `mctc build`.
 
-    chunk: audio a call, such as "320 ms", seconds (Fraction) or frames (int); the spec's if left out. budgets: what the
-    build may cost on its device, such as `{"compile": "10s"}`. The folder is written whole, after it was read back and
-    agreed with the program, or not at all. Raises MctcError: what is wrong with the spec (DiagnosticError), the options
+    chunk: audio a call, such as "320 ms", seconds (Fraction) or frames (int); the spec's if left out. passes: options
+    of passes, such as `{"lower-selective-scan": {"form": "decay"}}`. budgets: what the build may cost on its device,
+    such as `{"compile": "10s"}`. The folder is written whole, after it was read back and agreed with the program, or
+    not at all. Raises MctcError: what is wrong with the spec (DiagnosticError), the options
     or the weights.
     """
     from pathlib import Path
@@ -97,7 +98,7 @@ def build(
         layout=layout,
         precision=precision,
         device=device,
-        scan=scan,
+        passes=dict(passes or {}),
         without=tuple(without),
         budgets=tuple(parse_budget(f"{quantity}={limit}") for quantity, limit in (budgets or {}).items()),
         force=force,
