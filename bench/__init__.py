@@ -4,7 +4,8 @@ run (the command) · environment (a fresh one to measure in) · launch, process 
 row may use) · row (what it says) · machine, report (the text) · pytest_row (tests as a row) · split_heads (a large
 package) · speech (what to feed) · lint_comparison (docs/lint-comparison.md) ·
 synthesis, synthetic_set, asterisk_prompts (recordings to score with, by the parts of examples/speech/corpus) ·
-rows/ (one file for each kind of measurement).
+rows/ (one file for each kind of measurement) · fuzz/ (random specs through everything, docs/fuzzing.md) ·
+trials (kills, interrupts, starves and damages).
 """
 
 import sys

@@ -76,8 +76,7 @@ def build(
     chunk: audio a call, such as "320 ms", seconds (Fraction) or frames (int); the spec's if left out. passes: options
     of passes, such as `{"lower-selective-scan": {"form": "decay"}}`. budgets: what the build may cost on its device,
     such as `{"compile": "10s"}`. The folder is written whole, after it was read back and agreed with the program, or
-    not at all. Raises MctcError: what is wrong with the spec (DiagnosticError), the options
-    or the weights.
+    not at all. Raises MctcError: what is wrong with the spec (DiagnosticError), the options or the weights.
     """
     from pathlib import Path
 

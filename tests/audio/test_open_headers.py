@@ -11,11 +11,11 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from bench.fuzz.guided.sounds import coded, written
+from bench.fuzz.guided.sounds.written import ALL_ONES, Layout, Wav, chunk
 from mctc.audio import AudioError, load_audio, probe_audio
 from mctc.audio.container import View, corrected
 from mctc.audio.container.correction import Correction
-from mctc.fuzz.guided.sounds import coded, written
-from mctc.fuzz.guided.sounds.written import ALL_ONES, Layout, Wav, chunk
 
 COUNT, RATE = 20_001, 16_000
 SOUND = np.round(0.3 * np.sin(np.arange(COUNT) / 9) * 32_768) / 32_768

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.fuzz.guided.mil_printer import Printer
 from mctc.evaluate.coreml import Evaluator
-from mctc.fuzz.guided.mil_printer import Printer
 from mctc.package import Block, Constant, Function, Operation, read_package
 
 RNG = np.random.default_rng(6)

@@ -144,6 +144,6 @@ FAULTS = (
         what="a query whose keys an author masked averages over frames before the stream too",
         old='return self.builder.op("add", narrowed, absent)',
         new="return narrowed",
-        caught_by="tests/fuzz/test_regressions.py::test_a_regression_passes[no_key_but_before_the_stream]",
+        caught_by="tests/bench/fuzz/test_regressions.py::test_a_regression_passes[no_key_but_before_the_stream]",
     ),
 )

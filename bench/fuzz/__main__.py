@@ -1,0 +1,119 @@
+"""`python -m bench.fuzz`: random programs through everything, for so many programs or so many minutes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mctc.diagnostics.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from bench.fuzz.campaign import Plan
+    from bench.fuzz.tally import Failure, Tally
+
+
+@click.command()
+@click.option("--examples", default=200, show_default=True, help="Valid programs; broken ones come on top.")
+@click.option("--seed", default=0, show_default=True, help="Another seed, other programs.")
+@click.option("--minutes", type=float, help="Stop after so long, whatever is left.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes.")
+@click.option(
+    "--witness", "witnesses", multiple=True, metavar="NAME", help="Compare with this one only; may be repeated."
+)
+@click.option("--broken/--no-broken", default=True, help="Also run specs that are damaged on purpose.")
+@click.option("--regressions", type=click.Path(file_okay=False, path_type=Path), help="Write failures here, as specs.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here.")
+@click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write it here as markdown.")
+def fuzz(
+    examples: int,
+    seed: int,
+    minutes: float | None,
+    jobs: int,
+    witnesses: tuple[str, ...],
+    broken: bool,
+    regressions: Path | None,
+    json_file: Path | None,
+    markdown: Path | None,
+) -> int:
+    """Run random specs through the compiler and everything that executes what it writes (docs/fuzzing.md)."""
+    if find_spec("hypothesis") is None:
+        raise UsageError("the fuzzer needs hypothesis", hint="pip install 'mctc[test]'")
+    from bench.fuzz import report
+    from bench.fuzz.campaign import Plan, run
+    from bench.fuzz.witnesses import WITNESSES
+
+    known = [witness.name for witness in WITNESSES]
+    for name in witnesses:
+        if name not in known:
+            raise UsageError(f"there is no witness `{name}`", hint=f"there are {', '.join(known)}")
+    plan = Plan(examples, seed, minutes, jobs, witnesses or None, broken)
+    began = time.monotonic()
+    with Screen(plan, regressions) as screen:
+        tally = run(plan, screen.seen)
+    if json_file is not None:
+        told = {"plan": asdict(plan), "seconds": round(time.monotonic() - began), **tally.as_json()}
+        json_file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    if markdown is not None:
+        markdown.write_text(report.markdown(tally), encoding="utf-8")
+    click.echo(report.markdown(tally))
+    return ExitCode.FAILED if tally.failures else ExitCode.OK
+
+
+class Screen:
+    """How far a run is: a bar on a terminal, now and then a line elsewhere. Failures are told, and written, at once."""
+
+    EVERY = 100  # programs from line to line
+
+    def __init__(self, plan: Plan, regressions: Path | None) -> None:
+        from rich.progress import Progress
+
+        self.regressions, self.told, self.lines = regressions, 0, 0
+        self.progress = Progress(auto_refresh=False, disable=not sys.stdout.isatty())
+        self.task = self.progress.add_task("programs", total=plan.examples)
+
+    def __enter__(self) -> Screen:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def seen(self, tally: Tally) -> None:
+        """Shows what is new."""
+        for failure in tally.failures[self.told :]:
+            self._tell(failure)
+        self.told = len(tally.failures)
+        self.progress.update(self.task, completed=tally.programs)
+        self.progress.refresh()
+        if self.progress.disable and tally.programs // self.EVERY > self.lines:
+            self.lines = tally.programs // self.EVERY
+            click.echo(f"{tally.programs:,} programs, {self.told} failures", err=True)
+
+    def _tell(self, failure: Failure) -> None:
+        from bench.fuzz.regression import write
+
+        where = write(failure, self.regressions) if self.regressions is not None else None
+        click.echo(f"{failure.stage}: {failure.what}\n{where or failure.text}\n", err=True)
+
+
+def main() -> None:
+    """The process: exit code 1 with a failure, 2 when the command line is at fault."""
+    try:
+        sys.exit(fuzz.main(standalone_mode=False))
+    except UsageError as error:
+        click.echo(error.render(), err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitCode.USAGE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Frame t from what came before it: recurrent cells, selective scans, attention over a bounded past."""
+
+from __future__ import annotations
+
+from bench.fuzz.body import BATCH, Body, Growth, Tensor
+from bench.fuzz.growths.inputs import mask
+from bench.fuzz.growths.pointwise import project
+
+STATES = {"lstm": ("h", "c"), "gru": ("h",)}
+
+
+def recurrent(b: Body) -> Tensor:
+    x, hidden = b.any(), b.choice(2, 4)
+    return b.let(f"{b.choice('lstm', 'gru')}({x.name}, {b.number(hidden)})", hidden, x.jump)
+
+
+def cell(b: Body) -> Tensor:
+    """The op itself, with the weights that it is given, a start and marks."""
+    x, kind, hidden = b.any(), b.choice(*STATES), b.choice(2, 3, 4)
+    rows = (4 if kind == "lstm" else 3) * hidden
+    weights = f"{b.parameter(rows, x.channels)}, {b.parameter(rows, hidden)}"
+    biases = [b.parameter(rows) for _ in range(b.whole(0, 1 if kind == "lstm" else 2))]
+    begins = _start(b, STATES[kind], hidden)
+    y = b.let(f"op.{kind}({', '.join([x.name, weights, *biases])}{begins}{_marked(b, x)})", hidden, x.jump)
+    return y if hidden % 2 == 0 else project(b, y, 4)
+
+
+def _start(b: Body, states: tuple[str, ...], hidden: int) -> str:
+    """What states are before the first frame: a parameter, or an input with a row for each utterance."""
+    given = not b.joint and not (b.batch and b.in_block) and b.choice(False, True)
+    if not given:
+        return ""
+    if b.batch:
+        made = [b.input("start", f"f32[{BATCH}, {hidden}]") for _ in states]
+    else:
+        made = [f'reshape({b.parameter(hidden)}, [["channel", {hidden}]])' for _ in states]
+    return "".join(f", {state} = {text}" for state, text in zip(states, made, strict=True))
+
+
+def _marked(b: Body, x: Tensor, operand: str = "mask") -> str:
+    """Which frames exist, said to an op by an operand of that name."""
+    found = mask(b, x) if b.choice(False, True) else None
+    return "" if found is None else f", {operand} = {found}"
+
+
+def wide_recurrent(b: Body) -> Tensor:
+    """A cell with enough weights to be compressed."""
+    x = project(b, b.any(), 32)
+    y = b.let(f"{b.choice('lstm', 'gru')}({x.name}, 32)", 32, x.jump)
+    return b.let(f"0.25 * linear({y.name}, 4)", 4, x.jump)
+
+
+def scan(b: Body) -> Tensor:
+    x = b.any()
+    inner, states = x.channels, b.choice(1, 2, 4)
+    delta = b.like(x, f"softplus({project(b, b.partner(x), inner).name})")
+    decay = f"-exp({b.parameter(inner, states, start='log_arange()')})"
+    into, out = project(b, x, states).name, project(b, b.partner(x), states).name
+    skip = b.choice("", f", {b.parameter(inner)}")
+    return b.like(x, f"selective_scan({x.name}, {delta.name}, {decay}, {into}, {out}{skip}{_marked(b, x)})")
+
+
+def dual(b: Body) -> Tensor:
+    """A scan with one decay a head."""
+    x = b.any()
+    heads = b.choice(*(n for n in (1, 2, 4) if x.channels % n == 0))
+    groups, states = b.choice(*(n for n in (1, 2) if heads % n == 0)), b.choice(1, 2, 4)
+    delta = b.let(f"softplus({project(b, b.partner(x), heads).name})", heads, x.jump)
+    into, out = (project(b, each, groups * states).name for each in (x, b.partner(x)))
+    skip = b.choice("", f", {b.parameter(heads)}")
+    decay = f"-exp({b.parameter(heads)})"
+    return b.like(x, f"ssd({x.name}, {delta.name}, {decay}, {into}, {out}{skip}{_marked(b, x)}, groups = {groups})")
+
+
+def mamba(b: Body) -> Tensor:
+    """The library's block, with its small steps. It takes three axes."""
+    if len(b.roles()) != 3:
+        return scan(b)
+    b.shared.imports.add("lib/mamba.mct")
+    x = b.any()
+    settings = f"state = {b.choice(1, 2)}, expand = 1, kernel = {b.whole(2, 4)}, dt_rank = {b.choice(1, 2)}"
+    return b.like(x, f"{x.name} + mamba({x.name}, {settings})")
+
+
+def attention(b: Body) -> Tensor:
+    """One query a channel or four: 1 / sqrt(width per head) is exact then."""
+    q = b.any()
+    heads = q.channels if b.choice(True, False) else max(1, q.channels // 4)
+    if q.channels % heads or q.channels // heads not in (1, 4):
+        heads = q.channels
+    k, v = b.partner(q), b.partner(q)
+    marks = _marked(b, q, "key_mask")
+    settings = f"heads = {heads}, {_band(b)}"
+    if heads > 1 and b.choice(True, False):  # grouped: one key and value head serves all
+        k, v = project(b, k, q.channels // heads), project(b, v, 2)
+        out = b.let(f"attention({q.name}, {k.name}, {v.name}{marks}, {settings}, kv_heads = 1)", 2 * heads, q.jump)
+        return project(b, out, 4)
+    return b.like(q, f"attention({q.name}, {k.name}, {v.name}{marks}, {settings})")
+
+
+def _band(b: Body) -> str:
+    """How far a query sees: to all labels before it, where the spec says how many those are."""
+    if b.labels and b.shared.labels and b.choice(True, False):
+        return "right = 0"
+    return f"left = {b.whole(0, 4)}, right = {b.whole(0, 3)}"
+
+
+def relative_attention(b: Body) -> Tensor:
+    """By distance too. A head a channel, for the same reason; sinusoids are rounded, so they count little."""
+    q = b.any()
+    k, v, heads = b.partner(q), b.partner(q), q.channels
+    position = b.parameter(heads, b.choice(2, 4), start="normal(std = 0.03)")
+    learnt = f"{position}, {b.parameter(heads)}, {b.parameter(heads)}"
+    marks = _marked(b, q, "key_mask")
+    settings = f"heads = {heads}, {_band(b)}"
+    if b.choice(True, False):
+        settings += ", symmetric = true"
+    return b.like(q, f"relative_attention({q.name}, {k.name}, {v.name}, {learnt}{marks}, {settings})")
+
+
+GROWTHS: tuple[Growth, ...] = (
+    recurrent,
+    cell,
+    cell,
+    wide_recurrent,
+    scan,
+    scan,
+    dual,
+    mamba,
+    attention,
+    attention,
+    attention,
+    relative_attention,
+)

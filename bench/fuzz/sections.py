@@ -1,0 +1,55 @@
+"""The sections of a random spec: how it is called, trained and stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from hypothesis import strategies as st
+
+from bench.fuzz.body import Draw, Shared
+
+SCHEMES = (
+    "int8(per_channel)", "int8", "int4(per_channel)", "palette(bits = 8)", "palette(bits = 6)", "palette(bits = 4)",
+    "palette(bits = 4, group = 8)", "none",
+)  # fmt: skip
+COARSE = "palette(bits = 2, group = 16)"  # nothing scales down what it costs in the logits of a shared table
+RATES = (Fraction(100), Fraction(50), Fraction(25, 2))
+
+
+def sections(shared: Shared, kinds: Sequence[str], classifies: bool, multiple: int, rate: Fraction) -> list[str]:
+    """multiple: frames that every chunk and utterance is a multiple of. rate: of those frames, in Hz."""
+    draw, made = shared.draw, list[str]()
+    if shared.streams:
+        made.append(f"stream {{ chunk = {_length(draw, multiple * draw(st.sampled_from([1, 2, 4])), rate)} }}")
+    limits = []
+    if shared.length:
+        limits.append(f"length = {_length(draw, multiple * draw(st.sampled_from([2, 3, 5])), rate)}")
+    if shared.labels:
+        limits.append(f"labels = {draw(st.integers(4, 9))}")
+        limits += draw(st.sampled_from([[], ["prefill = 2"], ["prefill = 3"]]))
+    if limits:
+        made.append(f"utterance {{ {'; '.join(limits)} }}")
+    return made + _stored(shared, kinds) + _trained(draw, kinds, classifies)
+
+
+def _length(draw: Draw, frames: int, rate: Fraction) -> str:
+    return str(draw(st.sampled_from([f"{frames} frames", f"{float(1000 * frames / rate):g} ms"])))
+
+
+def _stored(shared: Shared, kinds: Sequence[str]) -> list[str]:
+    draw = shared.draw
+    schemes = SCHEMES if shared.table is not None else (*SCHEMES, COARSE)
+    rules = draw(st.lists(st.sampled_from(schemes), max_size=3))
+    patterns = [f"{draw(st.sampled_from(kinds))}.**", "**.{up*, down*, weight}", "**"]
+    patterns[1] = draw(st.sampled_from(["**.weight", f"{kinds[0]}.*", "**.layers.*.**"]))
+    if shared.table is not None:
+        patterns.insert(0, "table")
+    told = "; ".join(f"{pattern}: {scheme}" for pattern, scheme in zip(patterns, rules))
+    return [f"quantize {{ {told} }}"] if told else []
+
+
+def _trained(draw: Draw, kinds: Sequence[str], classifies: bool) -> list[str]:
+    if tuple(kinds) != ("encoder",) or not classifies or not draw(st.sampled_from([True, True, False])):
+        return []
+    return [f"train {{ objective = ctc(blank = {draw(st.sampled_from([0, 5]))}) }}"]
