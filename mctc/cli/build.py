@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,6 @@ from mctc.cli.pass_option import Written, pass_option, scan_option, told
 from mctc.cli.progress import Step, progress
 from mctc.cli.verbosity import Verbosity, say, verbosity
 from mctc.diagnostics.errors import ExitCode
-
-WHERE = {"ane": "on the Neural Engine", "cpu": "on the CPU", "doubtful": "doubtful"}
 
 if TYPE_CHECKING:
     from mctc.driver import BuildResult
@@ -164,7 +162,7 @@ def summary(result: BuildResult) -> list[str]:
     ports = [port for function in manifest["functions"].values() for port in function["inputs"]]
     tables = {port[key] for port in ports for key in ("rows_of", "row_of") if key in port}
     lines += [f"  the app looks up rows of {result.folder / table} (docs/manifest.md)" for table in sorted(tables)]
-    lines += placed(result.folder) + held_to_rules(result.folder)
+    lines += [f"  {line}" for line in told_by(result)]
     missing = {name: entry["missing"] for name, entry in manifest["beside"].items() if "missing" in entry}
     lines += [f"  without the files of target {name}: {why}" for name, why in missing.items()]
     if (result.folder / "training").is_dir():
@@ -178,49 +176,13 @@ def summary(result: BuildResult) -> list[str]:
     return lines
 
 
-def placed(folder: Path) -> list[str]:
-    """Where the functions are predicted to run, for a target that says so."""
-    path = folder / "placement.json"
-    if not path.is_file():
-        return []
-    import json
+def told_by(result: BuildResult) -> Sequence[str]:
+    """What the target says of what it wrote. Raises PluginError for a plugin's that says no lines."""
+    from mctc.driver.returned import returned_by
+    from mctc.driver.target import target_named
 
-    packages = json.loads(path.read_text(encoding="utf-8"))["packages"]
-    told = []
-    for function in (each for package in packages for each in package["functions"]):
-        shares = function["shares"]
-        most = max(shares, key=lambda place: float(shares[place]))
-        told.append(f"{function['name']} {WHERE[most]}")
-    target = packages[0]["target"]["name"]
-    costs = [function["compile"] for package in packages for function in package["functions"] if function["compile"]]
-    lines = [f"  predicted for {target} (placement.html says why):", f"    {', '.join(told)}"]
-    return [*lines, *_costs(costs)]
-
-
-def _costs(costs: list[dict[str, Any]]) -> list[str]:
-    """What the functions on the engine cost: the load of all, and the slowest call."""
-    if not costs:
-        return []
-    if failing := [cost["fails"] for cost in costs if cost["fails"]]:
-        return [f"    the engine's compiler fails: {failing[0]}"]
-    load = sum(cost["first_load_s"] for cost in costs)
-    awake = max(cost["first_call_ms"][1] for cost in costs)
-    call = max(cost["call_ms"] for cost in costs)
-    return [f"    first load {load:.2g} s, first call after idleness up to {awake:.0f} ms, a call {call:.2g} ms"]
-
-
-def held_to_rules(folder: Path) -> list[str]:
-    """What the rules of Core AI's Neural Engine found, for a target that asks them."""
-    path = folder / "neural_engine.json"
-    if not path.is_file():
-        return []
-    import json
-    from collections import Counter
-
-    findings = json.loads(path.read_text(encoding="utf-8"))["findings"]
-    counts = Counter(finding["severity"] for finding in findings)
-    told = ", ".join(f"{counts[severity]} {severity}{'s' * (counts[severity] != 1)}" for severity in counts)
-    return [f"  rules of the Neural Engine: {told or 'nothing found'} (neural_engine.json)"]
+    target = target_named(result.manifest["target"])
+    return returned_by(target, "summary", target.summary(result.folder))
 
 
 def _count(number: int) -> str:

@@ -11,8 +11,8 @@ T = TypeVar("T")
 
 
 def returned_by(target: Target, method: str, value: T) -> T:
-    """The value, if it is what `write`, `check` or `report` of a target has to return. Raises PluginError."""
-    each = {"check": Agreement, "report": str}.get(method)
+    """The value, if it is what that method of a target has to return. Raises PluginError."""
+    each = {"check": Agreement, "report": str, "summary": str}.get(method)
     if each is None:
         sound = isinstance(value, Written) and not isinstance(value.artifacts, str)
     else:

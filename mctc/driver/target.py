@@ -149,6 +149,10 @@ class Target(ABC):
         them there. A target that knows nothing of devices says nothing."""
         return ()
 
+    def summary(self, folder: Path) -> Sequence[str]:
+        """What the end of a build says of the artifacts in its folder, a line each: what `report` found, in short."""
+        return ()
+
     def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
         """What executes an artifact. `load` gives the weights of a program to a target whose artifacts hold none.
 

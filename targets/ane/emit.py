@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mctc.driver.names import identifier
-from mctc.emit.ports import ports_of
+from mctc.emit.ports import Ports
+from mctc.emit.skeleton import Emitted
 from mctc.ir.program import Function, Program
 from mctc.package.protobuf import model_class
 from mctc.targets.ane.constants import Store
@@ -21,18 +21,6 @@ SINGLE_NAME = "main"  # what the function of a package with one function is call
 MODEL_LIMIT = (1 << 31) - 1  # bytes; protobuf's own
 
 
-@dataclass(frozen=True)
-class Emitted:
-    """A model's bytes, and for every function the IR op (by position) that each MIL operation came from.
-
-    operations: how many MIL operations a function has, constants not counted.
-    """
-
-    model: bytes
-    origins: Mapping[str, Mapping[str, int]]
-    operations: Mapping[str, int]
-
-
 def emit_model(
     program: Program,
     functions: Sequence[Function],
@@ -40,7 +28,7 @@ def emit_model(
     *,
     states_as_io: bool = False,
     metadata: Mapping[str, str] | None = None,
-) -> Emitted:
+) -> tuple[bytes, Emitted]:
     """The model that holds `functions`; their weights go to `store`. Raises EmitError.
 
     A model of several functions keeps their names; one function alone is called 'main', as Core ML expects it.
@@ -48,22 +36,24 @@ def emit_model(
     model = model_class()()
     model.specificationVersion = SPECIFICATION_VERSION
     model.mlProgram.version = 1
-    origins: dict[str, dict[str, int]] = {}
-    operations: dict[str, int] = {}
+    alone = len(functions) == 1
+    emitters: dict[str, FunctionEmitter] = {}
     for function in functions:
-        name = SINGLE_NAME if len(functions) == 1 else identifier(function.name)
+        name = SINGLE_NAME if alone else identifier(function.name)
         emitter = FunctionEmitter(program, function, model.mlProgram.functions[name], store, states_as_io)
         emitter.run(RULES)
-        position = {op: index for index, op in enumerate(function.ops)}
-        origins[function.name] = {called: position[op] for called, op in emitter.made.items()}
-        operations[function.name] = emitter.count
-        described = model.description if len(functions) == 1 else model.description.functions.add(name=name)
-        _describe(described, function, states_as_io)
+        emitters[function.name] = emitter
+        described = model.description if alone else model.description.functions.add(name=name)
+        _describe(described, emitter.ports)
     if len(functions) > 1:
         model.description.defaultFunctionName = identifier(functions[0].name)  # the component that the spec has first
     for key, value in sorted((metadata or {}).items()):
         model.description.metadata.userDefined[key] = value
-    return Emitted(_serialise(model), origins, operations)
+    return _serialise(model), Emitted(
+        operations={name: emitter.count for name, emitter in emitters.items()},
+        made={name: emitter.made for name, emitter in emitters.items()},
+        called=dict.fromkeys(emitters, SINGLE_NAME) if alone else {},
+    )
 
 
 def _serialise(model: Any) -> bytes:
@@ -73,8 +63,7 @@ def _serialise(model: Any) -> bytes:
     return data
 
 
-def _describe(message: Any, function: Function, states_as_io: bool) -> None:
-    ports = ports_of(function, states_as_io=states_as_io)
+def _describe(message: Any, ports: Ports) -> None:
     for name, value in ports.taken:
         set_feature(message.input.add(), name, value.type.shape, MIL_DTYPE[value.type.dtype])
     for name, value in ports.given:

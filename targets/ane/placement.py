@@ -18,8 +18,7 @@ from mctc.linter.coreml.rule import Severity
 from mctc.linter.coreml.table import table
 from mctc.package import Package
 from mctc.targets.ane.predicted_cost import predicted_cost
-
-PAGE, DATA = "placement.html", "placement.json"
+from mctc.targets.ane.summary import DATA, PAGE
 
 
 def write_placement(

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from mctc.driver.compile import Compiled
-from mctc.driver.device_refusals import long_axes, lookups_that_stay, sequences_of_rows, whole_numbers
+from mctc.driver.device_refusals import long_axes, lookups_that_stay, whole_numbers
 from mctc.driver.engine import Engine
 from mctc.driver.options import LAYOUTS, STATES, BuildOptions
 from mctc.driver.refusal import Refusal
-from mctc.driver.target import Agreement, Load, Target, Written
+from mctc.driver.target import Load, Written
+from mctc.emit.skeleton import Emitted, Job, Skeleton
+from mctc.ir.program import Function, Program
+from mctc.targets.ane.errors import EmitError
 
 if TYPE_CHECKING:
     from mctc.package import Package
-    from mctc.weights import Weights
 
 
-class AneTarget(Target):
+class AneTarget(Skeleton):
     """Core ML packages for the Neural Engine: ML programs of the iOS 18 opset."""
 
     name: ClassVar[str] = "ane"
+    raises = EmitError
     forms = {"state": STATES, "layout": LAYOUTS, "precision": ("fp16",)}
     suffix: ClassVar[str | None] = ".mlpackage"
     runtime: ClassVar[str | None] = "package evaluator"
     computes = ("fp32", "fp16")
+    proven_in, held_to = "fp32", "fp16"
     witness: ClassVar[bool] = True
     as_engine: ClassVar[bool] = True
     budgets = ("compile", "disk", "memory", "first-call", "call")
@@ -35,44 +39,38 @@ class AneTarget(Target):
         self._read: dict[Path, Package] = {}
 
     def refuses(self, compiled: Compiled, options: BuildOptions) -> Iterator[Refusal]:
-        """Ports that clash, sequences that are no rows; what `mctc lint` would call an error, too."""
-        program = compiled.deployed
+        """What `mctc lint` would call an error, too."""
         yield from super().refuses(compiled, options)
-        yield from sequences_of_rows(program)
         if not options.allow_errors:
             yield from whole_numbers(compiled.whole)
-            yield from lookups_that_stay(program)
-            yield from long_axes(program, options.device)
+            yield from lookups_that_stay(compiled.deployed)
+            yield from long_axes(compiled.deployed, options.device)
 
-    def write(
-        self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
-    ) -> Written:
-        """Writes one package, or one for each function. Raises EmitError."""
-        from mctc.targets.ane.package import write_packages
+    def write_artifact(self, job: Job, program: Program, functions: Sequence[Function], path: Path) -> Emitted:
+        """Writes a package. Raises EmitError."""
+        from mctc.targets.ane.package import write_package
 
         self._read.clear()
-        return write_packages(
-            compiled.deployed,
-            weights,
-            folder,
-            separate=options.layout == "separate",
-            states_as_io=options.state == "io",
-            metadata=metadata,
-        )
+        return write_package(program, functions, job.weights, path, job.states_as_io, job.metadata)
 
-    def check(
-        self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, written: Written
-    ) -> list[Agreement]:
-        """Reads the packages back, type-checks and evaluates them. Raises MctcError where they disagree."""
-        from mctc.targets.ane.readback import check_packages
+    def read_back(self, artifact: Path, precision: str) -> Engine:
+        """The evaluator, which checks every type. Raises PackageError, TypeMismatch or UnsupportedOp."""
+        from mctc.evaluate.coreml import Evaluator
 
-        return check_packages(compiled.deployed, weights, self._packages(folder, written), folder, written)
+        return Evaluator(self._package(artifact), precision, keep_weights=False, check_types=True)
 
     def report(self, compiled: Compiled, folder: Path, options: BuildOptions, written: Written) -> Sequence[str]:
         """Writes placement.html and placement.json; returns what `mctc lint` finds at error severity."""
         from mctc.targets.ane.placement import write_placement
 
-        return write_placement(compiled.deployed, self._packages(folder, written), folder, options, written)
+        packages = {artifact: self._package(folder / artifact) for artifact in written.artifacts}
+        return write_placement(compiled.deployed, packages, folder, options, written)
+
+    def summary(self, folder: Path) -> Sequence[str]:
+        """Where the functions are predicted to run, and what that costs."""
+        from mctc.targets.ane.summary import summary
+
+        return summary(folder)
 
     def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
         """The evaluator; in an engine's arithmetic for the ops that are predicted to run on an engine of that family.
@@ -100,10 +98,10 @@ class AneTarget(Target):
 
         return check_with_coremltools(artifact, hide=True)
 
-    def _packages(self, folder: Path, written: Written) -> dict[str, Package]:
-        """The packages as read back from disk: once, for all who look at them."""
+    def _package(self, path: Path) -> Package:
+        """A package as read back from disk: once, for all who look at it."""
         from mctc.package import read_package
 
-        paths = {artifact: folder / artifact for artifact in written.artifacts}
-        self._read.update((path, read_package(path)) for path in paths.values() if path not in self._read)
-        return {artifact: self._read[path] for artifact, path in paths.items()}
+        if path not in self._read:
+            self._read[path] = read_package(path)
+        return self._read[path]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from onnx import ModelProto
 
 from mctc.driver.names import identifier
+from mctc.emit.skeleton import Emitted
 from mctc.ir.program import Function, Program
 from mctc.targets.onnx.errors import OnnxError
 from mctc.targets.onnx.graph import GraphEmitter
@@ -24,22 +24,13 @@ IR_VERSION = 11
 MODEL_LIMIT = (1 << 31) - 1  # bytes; protobuf's own
 
 
-@dataclass(frozen=True)
-class Emitted:
-    """A model's bytes, the position of the IR op that each node came from, and how many nodes there are."""
-
-    data: bytes
-    origins: Mapping[str, int]
-    operations: int
-
-
 def emit_model(
     program: Program,
     function: Function,
     weights: Weights,
     file: TensorFile | None = None,
     metadata: Mapping[str, str] | None = None,
-) -> Emitted:
+) -> tuple[bytes, Emitted]:
     """The model of a function; large tensors go to `file` where there is one. Raises OnnxError."""
     emitter = GraphEmitter(program, function, weights, file)
     emitter.run(RULES)
@@ -58,9 +49,7 @@ def emit_model(
     ):
         field.extend(messages)
         messages.clear()  # a tensor that is in the model has no second place
-    position = {op: index for index, op in enumerate(function.ops)}
-    origins = {name: position[op] for name, op in emitter.made.items()}
-    return Emitted(_serialised(model), origins, len(graph.node))
+    return _serialised(model), Emitted({function.name: len(graph.node)}, {function.name: emitter.made})
 
 
 def _serialised(model: Any) -> bytes:

@@ -1,26 +1,12 @@
-"""Models read back from disk: checked by onnx, executed by onnxruntime, compared with the IR."""
+"""Models read back from disk and checked by onnx."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from mctc.driver.compile import Compiled
-from mctc.driver.target import Agreement, Written
-from mctc.proof.readback import Readback
 from mctc.targets.onnx.errors import OnnxError
 from mctc.targets.onnx.library import import_onnx
-from mctc.targets.onnx.session import OnnxModel
-from mctc.weights import Weights
-
-
-def check_models(compiled: Compiled, weights: Weights, folder: Path, written: Written) -> list[Agreement]:
-    """Checks every model and runs it. Raises OnnxError for a model that onnx rejects or that disagrees."""
-    for interface in (*written.interfaces.values(), *written.whole.values()):
-        check_file(folder / interface.artifact)
-    read = Readback(folder, OnnxModel, "fp32", OnnxError)
-    steps = read.steps(compiled.deployed, weights, written.interfaces)
-    return steps + read.whole(compiled.whole, weights.of_another_program(), written.whole)
 
 
 def check_file(path: Path) -> int:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from mctc.driver.compile import Compiled, Wants
 from mctc.driver.engine import Engine
-from mctc.driver.options import BuildError, BuildOptions
+from mctc.driver.options import BuildOptions
 from mctc.driver.refusal import Refusal
-from mctc.driver.target import Agreement, Load, Target, Written
+from mctc.driver.target import Load, Written
+from mctc.emit.skeleton import Emitted, Job, Skeleton, check_precision
+from mctc.ir.program import Function, Program
+from mctc.targets.onnx.errors import OnnxError
 from mctc.targets.onnx.library import import_onnx, import_onnxruntime
 
 if TYPE_CHECKING:
@@ -31,10 +35,12 @@ LOWERING = (
 )
 
 
-class OnnxTarget(Target):
+class OnnxTarget(Skeleton):
     """ONNX models: a step and a whole-sequence model for each function, run by onnxruntime on any machine."""
 
     name: ClassVar[str] = "onnx"
+    raises = OnnxError
+    lookups = False
     wants: ClassVar[Wants] = Wants(without=LOWERING, stack="onnx", whole=True)
     forms = {"state": ("io",), "layout": ("separate",), "precision": ("fp32",)}
     suffix: ClassVar[str | None] = ".onnx"
@@ -53,24 +59,30 @@ class OnnxTarget(Target):
     def write(
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
     ) -> Written:
-        """Writes the models. Raises OnnxError, and RuntimeMissingError where the extra is not installed."""
+        """Writes the models, those of steps first. Raises OnnxError, and RuntimeMissingError without the extra."""
         import_onnx(), import_onnxruntime()
-        from mctc.targets.onnx.write import write_models
+        steps = super().write(compiled, weights, folder, options, metadata)
+        job = Job(compiled, weights.of_another_program(), folder, options.resolved(self.forms), metadata)
+        whole = self.emit(job, compiled.whole, WHOLE)
+        return replace(steps, artifacts=(*steps.artifacts, *whole.artifacts), whole=whole.interfaces)
 
-        return write_models(compiled, weights, folder, metadata)
+    def write_artifact(self, job: Job, program: Program, functions: Sequence[Function], path: Path) -> Emitted:
+        """Writes a model of one function. Raises OnnxError."""
+        from mctc.targets.onnx.write import write_model
 
-    def check(
-        self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, written: Written
-    ) -> list[Agreement]:
-        """Reads the models back, checks and executes them. Raises MctcError where they disagree."""
-        from mctc.targets.onnx.readback import check_models
+        (function,) = functions
+        return write_model(job, program, function, path)
 
-        return check_models(compiled, weights, folder, written)
+    def read_back(self, artifact: Path, precision: str) -> Engine:
+        """onnxruntime, behind onnx's own checks. Raises OnnxError for a model that onnx rejects."""
+        from mctc.targets.onnx.readback import check_file
+
+        check_file(artifact)
+        return self.engine(artifact, precision)
 
     def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
         """onnxruntime on the CPU. Raises OnnxError for a file that it can't load, RuntimeMissingError without it."""
-        if precision != "fp32":
-            raise BuildError(f"{artifact} computes in fp32, not in {precision}", hint="leave --arithmetic off")
+        check_precision(artifact, precision)
         from mctc.targets.onnx.session import OnnxModel
 
         return OnnxModel(artifact)

@@ -13,10 +13,11 @@ from mctc.driver.engine import Engine
 from mctc.driver.names import identifier, place
 from mctc.driver.options import BuildError, BuildOptions
 from mctc.driver.refusal import Refusal, refuse
-from mctc.driver.target import Agreement, Interface, Load, Port, Target, Written
+from mctc.driver.target import Agreement, Interface, Load, Target, Written
+from mctc.emit.ports import element_types, interface
+from mctc.emit.skeleton import check_precision
 from mctc.ir.program import Function, Op, Program
 from mctc.ir.time import Whole
-from mctc.ir.types import DType, TensorType
 from mctc.language.limits import NAME
 from mctc.targets.torch.errors import EmitError
 from mctc.targets.torch.reserved import refused_names
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from mctc.weights import Weights
 
 FOLDER = "training"
-DTYPE = {DType.F32: "fp32", DType.F16: "fp32", DType.I32: "int32", DType.BOOL: "bool"}
+ELEMENTS = element_types("fp32")
 
 
 class TorchTarget(Target):
@@ -92,8 +93,7 @@ class TorchTarget(Target):
 
     def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
         """The modules in fp32, with the weights that `load` gives."""
-        if precision != "fp32":
-            raise BuildError(f"{artifact} computes in fp32, not in {precision}", hint="leave --arithmetic off")
+        check_precision(artifact, precision)
         if load is None:
             raise BuildError(f"{artifact} holds no weights", hint="`mctc run` takes the build's folder")
         from mctc.targets.torch.engine import TorchEngine
@@ -146,11 +146,5 @@ def _package(model: str, module: ModuleText) -> str:
 
 def _interface(function: Function, artifact: str, name: str) -> Interface:
     """The class of a component; its ports are those of a step."""
-    inputs = tuple(_port(value.name, value.type) for value in function.inputs)
-    outputs = tuple(_port(result, value.type) for result, value in function.results)
-    states = tuple(_port(state.name, state.value.type) for state in function.states)
-    return Interface(artifact, name, inputs, outputs, states, len(function.ops))
-
-
-def _port(name: str, type_: TensorType) -> Port:
-    return Port.of(name, name, type_, DTYPE[type_.dtype])
+    count = len(function.ops)
+    return interface(function, artifact, ELEMENTS, count, states_as_io=False, lookups=False, name=name, called=str)

@@ -7,13 +7,13 @@ import zlib
 
 import numpy as np
 
+from mctc.emit.ports import element_types
 from mctc.ir.op import Array
-from mctc.ir.types import DType
 from mctc.targets.torch.expressions.application import Application, Rule
 from mctc.targets.torch.expressions.text import Expression, call, literal, named
 
 INLINE = 64  # entries; longer constants are packed
-STORED = {DType.F32: "float32", DType.F16: "float32", DType.I32: "int32", DType.BOOL: "bool"}
+STORED = element_types("float32")
 
 
 def _parameter(use: Application) -> Expression:

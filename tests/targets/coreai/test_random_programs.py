@@ -17,7 +17,6 @@ from mctc.driver.options import BuildOptions
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Initializer, Program
-from mctc.targets.coreai.asset import write_asset
 from mctc.targets.coreai.engine import CoreAiEngine
 from mctc.targets.coreai.target import CoreAiTarget
 from mctc.weights import Weights
@@ -51,10 +50,12 @@ class Errors:
 
 def errors(case: Case, precision: str, folder: Path) -> Errors:
     program = replace(case.program, sources={n: (t, Initializer()) for n, (t, _) in case.program.sources.items()})
-    deployed = compile_program(program, BuildOptions(chunk=CHUNK, state="io"), wants=CoreAiTarget.wants).deployed
+    asked = BuildOptions(chunk=CHUNK, state="io", precision=precision)
+    compiled = compile_program(program, asked, wants=CoreAiTarget.wants)
+    deployed = compiled.deployed
     weights, function = Given(deployed, case.weights), deployed.functions["f"]
-    write_asset(deployed, weights, folder, states_as_io=True, precision=precision, metadata={})
-    compiled = CoreAiEngine(folder / "random.aimodel").function("f")
+    CoreAiTarget().write(compiled, weights, folder, asked, {})
+    engine = CoreAiEngine(folder / "random.aimodel").function("f")
 
     def parameter(name: str) -> Array:
         return weights.deployed(deployed.parameters[name])
@@ -67,7 +68,7 @@ def errors(case: Case, precision: str, folder: Path) -> Errors:
         expected, state = evaluate(function, frames, parameter, state)
         with np.errstate(over="ignore"):
             half, rounded = evaluate(function, frames, parameter, rounded, dtype=np.float16)
-        actual = compiled({identifier(name): array for name, array in frames.items()} | carried)
+        actual = engine({identifier(name): array for name, array in frames.items()} | carried)
         carried = {name: actual[f"{name}_out"] for name in carried}
         found += [(error(array, actual[name]), error(array, half[name])) for name, array in expected.items()]
     return Errors(*(max(each) for each in zip(*found)))

@@ -32,7 +32,7 @@ def program_of(text: str, quantization: Quantization | None = None) -> Program:
 def model_of(program: Program, function: Function, folder: Path, weights: Weights | None = None) -> Path:
     """The function's model on disk."""
     path = folder / f"{len(list(folder.iterdir()))}.onnx"
-    path.write_bytes(emit_model(program, function, weights or Weights(program.sources)).data)
+    path.write_bytes(emit_model(program, function, weights or Weights(program.sources))[0])
     return path
 
 

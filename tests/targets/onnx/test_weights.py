@@ -9,15 +9,19 @@ import numpy as np
 import onnx
 import pytest
 
+from mctc.driver.options import BuildOptions
 from mctc.ir.program import Initializer, Program, Quantization
 from mctc.targets.onnx import write
 from mctc.targets.onnx.errors import OnnxError
 from mctc.targets.onnx.readback import check_file
 from mctc.targets.onnx.session import OnnxModel
+from mctc.targets.onnx.target import OnnxTarget
 from mctc.weights import Weights
 
 from .executed import model_of, program_of
 from .test_model_files import compiled_as_it_is
+
+ASKED = BuildOptions(target="onnx")
 
 TENSOR = onnx.TensorProto
 SCHEMES: dict[str, tuple[Quantization | None, dict[str, int]]] = {
@@ -78,7 +82,7 @@ def both(program: Program, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tup
         monkeypatch.setattr(write, "EXTERNAL", limit)
         (folder / name).mkdir()
         weights = Weights(program.sources)
-        written = write.write_models(compiled_as_it_is(program), weights, folder / name, {})
+        written = OnnxTarget().write(compiled_as_it_is(program), weights, folder / name, ASKED, {})
         paths.append(folder / name / written.interfaces["f"].artifact)
     return paths[0], paths[1]
 
@@ -129,5 +133,5 @@ def test_one_tensor_at_a_time_is_in_memory(tmp_path: Path, monkeypatch: pytest.M
     ops = " ".join(f"%{i} = parameter @w{i}: f32[64, 64]" for i in range(6))
     program = program_of(f"function @f() {{ {ops} return y = %0 }}")
     monkeypatch.setattr(write, "EXTERNAL", 0)
-    write.write_models(compiled_as_it_is(program), Counted(program.sources), tmp_path, {})
+    OnnxTarget().write(compiled_as_it_is(program), Counted(program.sources), tmp_path, ASKED, {})
     assert Counted.most <= 2  # the one that is written, and the next as it is made
