@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from textwrap import fill
 
+from docs.pages import diagnostics, lint_mps, lint_rules, ops, passes
 from docs.site.commands import HEADING, reference
 from docs.site.markdown import headings
 from docs.site.navigation import ROOT
@@ -46,44 +47,13 @@ def _commands() -> str:
     return head + HEADING + reference()
 
 
-def _ops() -> str:
-    from mctc.ir.catalogue import catalogue
-
-    return catalogue()
-
-
-def _passes() -> str:
-    from mctc.plugins import registry
-    from mctc.rewrite.catalogue import own, page
-
-    return page(own(registry().passes()))
-
-
-def _package_rules() -> str:
-    from mctc.linter.coreml.catalogue import document
-
-    return document()
-
-
-def _training_rules() -> str:
-    from mctc.linter.mps.catalogue import document
-
-    return document()
-
-
-def _diagnostics() -> str:
-    from mctc.diagnostics.catalogue.table import document
-
-    return document()
-
-
 CATALOGUES = (
     Catalogue("cli.md", "commands", re.compile(r"^mctc ([a-z-]+)"), _commands),
-    Catalogue("ops.md", "ops", re.compile(r"^`(\w+)\("), _ops, calls=True),
-    Catalogue("passes.md", "passes", re.compile(r"^([a-z0-9]+(?:-[a-z0-9]+)*)$"), _passes),
-    Catalogue("lint-rules.md", "rules", re.compile(r"^(ANE-[A-Z]+-\d+\w?): "), _package_rules),
-    Catalogue("lint-mps.md", "rules", re.compile(r"^(MPS\d+): "), _training_rules),
-    Catalogue("diagnostics.md", "diagnostics", re.compile(r"^(MCT\d+): "), _diagnostics),
+    Catalogue("ops.md", "ops", re.compile(r"^`(\w+)\("), ops.page, calls=True),
+    Catalogue("passes.md", "passes", re.compile(r"^([a-z0-9]+(?:-[a-z0-9]+)*)$"), passes.page),
+    Catalogue("lint-rules.md", "rules", re.compile(r"^(ANE-[A-Z]+-\d+\w?): "), lint_rules.page),
+    Catalogue("lint-mps.md", "rules", re.compile(r"^(MPS\d+): "), lint_mps.page),
+    Catalogue("diagnostics.md", "diagnostics", re.compile(r"^(MCT\d+): "), diagnostics.page),
 )
 
 
@@ -111,11 +81,9 @@ def cut(catalogue: Catalogue) -> tuple[str, list[Entry]]:
 
 def plain_ops(known: set[str]) -> Iterator[Entry]:
     """Pages of the ops that are lines of a table: all whose pages are not `known`."""
-    from mctc.ir.catalogue import entry, own
-
-    for definition in own():
+    for definition in ops.own():
         if f"ops/{definition.name}" not in known:
-            head, *body = entry(definition)
+            head, *body = ops.entry(definition)
             text = "\n".join([*_call(head.lstrip("# "), f"[Ops of the IR]({SITE}ops.md)"), "", *body])
             yield Entry(f"ops/{definition.name}", "", text)
 

@@ -60,7 +60,7 @@ def _explanation(code: str) -> str:
     from mctc.linter.mps.table import RULES
 
     if wanted in RULES:
-        from mctc.linter.mps.catalogue import explain as explain_mps_rule
+        from mctc.linter.mps.explain import explain as explain_mps_rule
 
         return explain_mps_rule(RULES[wanted])
     return _package_rule(code, [*CATALOGUE, *RULES])
@@ -70,7 +70,7 @@ def _package_rule(code: str, others: list[str]) -> str:
     """A rule for packages. They are looked up last, since plugins may bring some and all of them import numpy."""
     from mctc.diagnostics.errors import UsageError
     from mctc.diagnostics.near import did_you_mean
-    from mctc.linter.coreml.catalogue import explain as explain_rule
+    from mctc.linter.coreml.explain import explain as explain_rule
     from mctc.linter.coreml.table import table
 
     rules = {known.upper(): rule for known, rule in table().rules.items()}  # a suffix is a small letter: ANE-CV-004b

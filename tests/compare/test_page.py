@@ -12,32 +12,27 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mctc.compare.__main__ import write
+from docs.pages.architectures import PICTURE, line, page, picture
+from docs.pages.plot import svg
 from mctc.compare.measured import Component, Measured
 from mctc.compare.operand import measure_spec
-from mctc.compare.page import PICTURE, line
-from mctc.compare.plot import svg
 from mctc.language.modules import Loader
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.mark.slow
-def test_page_and_picture_are_current(root: Path, tmp_path: Path) -> None:
+def test_page_and_picture_are_current(root: Path) -> None:
     """Every spec at its full size; half a minute."""
-    page = root / "docs/architectures.md"
-    if os.environ.get("MCTC_UPDATE_DOCS"):
-        write(page)
-        return
-    (tmp_path / PICTURE).parent.mkdir()
-    write(tmp_path / page.name)
-    for name in (page.name, PICTURE):
-        assert (tmp_path / name).read_text(encoding="utf-8") == (root / "docs" / name).read_text(encoding="utf-8")
+    for name, text in (("architectures.md", page()), (PICTURE, picture())):
+        if os.environ.get("MCTC_UPDATE_DOCS"):
+            (root / "docs" / name).write_text(text, encoding="utf-8")
+        assert (root / "docs" / name).read_text(encoding="utf-8") == text
 
 
 def test_every_model_of_the_library_is_on_the_page_and_in_the_picture(root: Path) -> None:
-    page = (root / "docs/architectures.md").read_text(encoding="utf-8")
-    listed = [row.partition("]")[0].removeprefix("| [") for row in page.splitlines() if row.startswith("| [")]
+    text = (root / "docs/architectures.md").read_text(encoding="utf-8")
+    listed = [row.partition("]")[0].removeprefix("| [") for row in text.splitlines() if row.startswith("| [")]
     modules = [Loader().load(path) for path in sorted((root / "spec").glob("*.mct"))]
     assert listed == [each.node.name.text for module in modules if module for each in module.models()]
     texts = ElementTree.parse(root / "docs" / PICTURE).getroot().iter(f"{SVG}text")

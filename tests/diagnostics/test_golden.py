@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from docs.pages.diagnostics import page
 from mctc.diagnostics.catalogue import CATALOGUE, explain
-from mctc.diagnostics.catalogue.table import document
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError
 from mctc.diagnostics.errors import UsageError
 from mctc.diagnostics.render import render_all
@@ -143,7 +143,7 @@ def test_an_unknown_code_is_refused_with_near_ones() -> None:
 
 
 def test_the_page_of_diagnostics_is_current() -> None:
-    page = ROOT / "docs" / "diagnostics.md"
+    file = ROOT / "docs" / "diagnostics.md"
     if UPDATE:
-        page.write_text(document())
-    assert page.read_text() == document()
+        file.write_text(page())
+    assert file.read_text() == page()

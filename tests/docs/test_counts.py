@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mctc.linter.coreml.catalogue import built_in
+from docs.pages.lint_rules import built_in
 from tests.mutation.faults import FAULTS
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from docs.pages.lint_rules import built_in
+from docs.pages.ops import own as own_ops
+from docs.pages.passes import own as own_passes
 from docs.site.catalogues import CATALOGUES, Catalogue, cut, plain_ops
 from docs.site.links import dead_links
 from docs.site.stage import stage
 from mctc.cli.commands import COMMANDS
 from mctc.diagnostics.catalogue.table import CATALOGUE
-from mctc.ir.catalogue import own as own_ops
-from mctc.linter.coreml.catalogue import built_in
 from mctc.linter.mps.table import RULES
 from mctc.plugins import registry
-from mctc.rewrite.catalogue import own as own_passes
 
 
 @pytest.fixture(scope="module")

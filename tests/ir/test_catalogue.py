@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mctc.ir.catalogue import catalogue, in_words
+from docs.pages.ops import in_words, page
 from mctc.ir.op import registry
 from mctc.ir.text import parse_program, print_program
 from mctc.ir.time import POINTWISE, Recurrent, Whole, Window
@@ -16,16 +16,16 @@ from mctc.ir.verify import verify
 
 def test_the_catalogue_in_docs_is_current(root: Path) -> None:
     written = (root / "docs" / "ops.md").read_text(encoding="utf-8")
-    assert written == catalogue(), "run: python -m mctc.ir.catalogue docs/ops.md"
+    assert written == page(), "run: python -m docs.pages ops.md"
 
 
 def test_every_op_with_attributes_has_an_example() -> None:
-    entries = re.split(r"^### ", catalogue(), flags=re.MULTILINE)[1:]
+    entries = re.split(r"^### ", page(), flags=re.MULTILINE)[1:]
     assert [entry.splitlines()[0] for entry in entries if "\n%0" not in entry] == []
 
 
 def test_every_op_is_in_the_catalogue_once() -> None:
-    headings = re.findall(r"^(?:### |\| )`(\w+)\(", catalogue(), re.MULTILINE)
+    headings = re.findall(r"^(?:### |\| )`(\w+)\(", page(), re.MULTILINE)
     own = [name for name, op in registry().items() if op.__module__.startswith("mctc.ir.ops.")]
     assert sorted(headings) == sorted(own)
 

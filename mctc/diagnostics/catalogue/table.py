@@ -8,8 +8,6 @@ from mctc.diagnostics.errors import UsageError
 from mctc.diagnostics.near import did_you_mean
 
 STAGES = (files, syntax, declarations, values, calls, sections, streaming)
-INTRODUCTION = """Every message of `mctc` about a spec has a code that stays. `mctc explain MCT0051` prints the text of
-this page, which is generated from `mctc/diagnostics/catalogue`."""
 CATALOGUE: dict[str, Entry] = {entry.code: entry for stage in STAGES for entry in stage.ENTRIES}
 
 
@@ -27,16 +25,3 @@ def _text(entry: Entry) -> str:
     if entry.example:
         parts.append("For example:\n\n" + "".join(f"    {line}\n" for line in entry.example.splitlines()).rstrip())
     return "\n\n".join(parts)
-
-
-def document() -> str:
-    """docs/diagnostics.md."""
-    out = [
-        "# Diagnostics",
-        INTRODUCTION,
-    ]
-    for entry in CATALOGUE.values():
-        out += [f"## {entry.code}: {entry.title}", entry.explanation]
-        if entry.example:
-            out.append(f"```\n{entry.example.rstrip()}\n```")
-    return "\n\n".join(out) + "\n"

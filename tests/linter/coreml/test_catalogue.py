@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from docs.pages.lint_rules import page
 from mctc.cli.explain import _explanation
 from mctc.diagnostics.errors import UsageError
-from mctc.linter.coreml.catalogue import document, explain, folded
 from mctc.linter.coreml.check import check_package
+from mctc.linter.coreml.explain import explain, folded
 from mctc.linter.coreml.notation import read_notation
 from mctc.linter.coreml.rule import EVIDENCE, Rule
 from mctc.linter.coreml.table import Table, table
@@ -22,14 +23,14 @@ ALL = list(table().rules.values())
 
 
 def test_the_page_of_the_rules_is_current(root: Path) -> None:
-    page = root / "docs/lint-rules.md"
+    file = root / "docs/lint-rules.md"
     if os.environ.get("MCTC_UPDATE_DOCS"):
-        page.write_text(document(), encoding="utf-8")
-    assert page.read_text(encoding="utf-8") == document()
+        file.write_text(page(), encoding="utf-8")
+    assert file.read_text(encoding="utf-8") == page()
 
 
 def test_the_page_has_a_section_for_every_rule_that_it_links_to() -> None:
-    text = document()
+    text = page()
     headings = {
         re.sub(r"[^a-z0-9 -]", "", line.lower()).strip().replace(" ", "-")
         for line in re.findall(r"^### (.*)$", text, re.M)
@@ -40,7 +41,7 @@ def test_the_page_has_a_section_for_every_rule_that_it_links_to() -> None:
 
 
 def test_the_page_says_why_known_rows_have_no_rule(rules: Table) -> None:
-    listed = document().rpartition("## What no file can decide")[2]
+    listed = page().rpartition("## What no file can decide")[2]
     undecided = [code for family in rules.families for code, _ in family.not_decidable]
     assert re.findall(r"^\| (ANE-\S+) \|", listed, re.M) == sorted(undecided)
     assert not set(undecided) & set(rules.rules)

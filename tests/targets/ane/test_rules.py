@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from docs.pages.ops import own
 from mctc.ir.build import Builder
-from mctc.ir.catalogue import own
 from mctc.ir.dims import Extent
 from mctc.ir.op import registry
 from mctc.ir.ops.elementwise import Binary, Unary

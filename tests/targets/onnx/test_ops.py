@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mctc.ir.catalogue import EXAMPLES
+from docs.pages.ops import EXAMPLES
 from mctc.ir.op import Array, registry
 from mctc.ir.program import Function, Program
 from mctc.ir.types import DType

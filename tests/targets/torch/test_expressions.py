@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from docs.pages.ops import EXAMPLES
 from mctc.evaluate.reference import evaluate
 from mctc.ir.build import Builder
-from mctc.ir.catalogue import EXAMPLES
 from mctc.ir.op import registry
 from mctc.ir.program import Function, Initializer, Program, Value
 from mctc.ir.text import parse_program

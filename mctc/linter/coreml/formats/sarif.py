@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-from mctc.linter.coreml.catalogue import evidence, explain, markdown, scope
+from mctc.linter.coreml.explain import evidence, explain, markdown, scope
 from mctc.linter.coreml.formats.artifacts import Artifact, artifact_of, relative, uri
 from mctc.linter.coreml.formats.json_text import json_text
 from mctc.linter.coreml.formats.words import ESTIMATE, clean, shortened

@@ -11,7 +11,7 @@ from mctc.diagnostics.diagnostic import Diagnostic
 from mctc.linter.coreml.formats.artifacts import relative, uri
 from mctc.linter.coreml.formats.json_text import json_text
 from mctc.linter.coreml.formats.words import clean, shortened
-from mctc.linter.mps.catalogue import explain
+from mctc.linter.mps.explain import explain
 from mctc.linter.mps.formats.text import file_of, message_of
 from mctc.linter.mps.rule import Rule
 from mctc.linter.mps.table import RULES

@@ -1,13 +1,6 @@
-"""The rules as text: `mctc explain MPS050`, and docs/lint-mps.md.
-
-`python -m mctc.linter.mps.catalogue docs/lint-mps.md` writes the page anew.
-"""
+"""docs/lint-mps.md, from the rules of `mctc lint --mps`."""
 
 from __future__ import annotations
-
-import sys
-from pathlib import Path
-from textwrap import fill, indent
 
 from mctc.linter.mps.rule import Rule
 from mctc.linter.mps.table import RULES, SUBJECTS
@@ -87,17 +80,8 @@ was run on a Mac.
 * Models that come out of a configuration (SpeechBrain's YAML, a registry) are not followed into `forward`."""
 
 
-def explain(rule: Rule) -> str:
-    """The long explanation of a rule as text for a terminal of 80 columns."""
-    head = f"{rule.code}: {rule.summary}\n({rule.name}, {rule.severity.value})"
-    said = (rule.why, rule.fix, f"Source: {rule.source}")
-    parts = [head, *(fill(each, 80, break_long_words=False, break_on_hyphens=False) for each in said)]
-    parts += ["Found:\n\n" + indent(rule.bad.rstrip(), "    "), "Not found:\n\n" + indent(rule.good.rstrip(), "    ")]
-    return "\n\n".join(parts)
-
-
-def document() -> str:
-    """docs/lint-mps.md."""
+def page() -> str:
+    """The text of docs/lint-mps.md."""
     out = [INTRODUCTION, _overview()]
     for title, subject in SUBJECTS.items():
         out.append(f"## {title}")
@@ -126,9 +110,3 @@ def _heading(rule: Rule) -> str:
 
 def _anchor(rule: Rule) -> str:
     return _heading(rule).lower().replace(": ", "-")
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m mctc.linter.mps.catalogue FILE.md")
-    Path(sys.argv[1]).write_text(document(), encoding="utf-8")

@@ -1,10 +1,9 @@
-"""The catalogue of ops, docs/ops.md, from their declarations. `python -m mctc.ir.catalogue docs/ops.md` writes it."""
+"""docs/ops.md, from the declarations of ops."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from mctc.ir.fields import OperandField
 from mctc.ir.literals import type_text, value_text
@@ -15,7 +14,7 @@ from mctc.ir.time import Recurrent, TimeBehaviour, Whole, Window
 
 PREFACE = """# Ops of the IR
 
-Generated from the declarations in `mctc/ir/ops` by `python -m mctc.ir.catalogue docs/ops.md`; do not edit.
+Generated from the declarations in `mctc/ir/ops` by `python -m docs.pages ops.md`; do not edit.
 
 A declaration is one class: operands (`?` optional, `*` any number), attributes with their defaults, type inference, the
 numpy reference that defines what the op computes, and its time behaviour, from which step functions are derived. The
@@ -88,7 +87,7 @@ EXAMPLES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
 }
 
 
-def catalogue() -> str:
+def page() -> str:
     """The text of docs/ops.md: the built-in ops by family, each with its live examples."""
     families: dict[str, list[type[Op]]] = {}
     for definition in own():
@@ -187,7 +186,3 @@ def in_words(time: TimeBehaviour) -> str:
     if isinstance(time, Whole):
         return f"whole: {time.reason}"
     return "pointwise: frame t from frame t"
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(catalogue(), encoding="utf-8")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
+from docs.pages.plot import svg
 from mctc.compare.measured import Measured
 from mctc.compare.operand import measure_spec
 from mctc.compare.rows import FIGURES
@@ -13,7 +15,7 @@ from mctc.language.modules import Loader, library_root
 PICTURE = "images/architectures.svg"
 PREFACE = f"""# Architectures
 
-Generated from the specs in `spec/` by `python -m mctc.compare docs/architectures.md`, which counts them as
+Generated from the specs in `spec/` by `python -m docs.pages architectures.md`, which counts them as
 `mctc compare` does; do not edit.
 How one is written and proven: [writing-an-architecture.md](writing-an-architecture.md).
 
@@ -47,8 +49,24 @@ def models(folder: Path | None = None) -> Iterator[Measured]:
             yield measure_spec(path, {}, defined.node.name.text)
 
 
-def page(measured: Sequence[Measured]) -> str:
+@cache
+def library() -> tuple[Measured, ...]:
+    """Every model of the library, counted once."""
+    return tuple(models())
+
+
+def page() -> str:
     """The text of docs/architectures.md."""
+    return text(library())
+
+
+def picture() -> str:
+    """Its picture."""
+    return svg(library())
+
+
+def text(measured: Sequence[Measured]) -> str:
+    """A row for each model."""
     lines = [["model", *(label for label, _ in FIGURES)], ["---", *["---:"] * len(FIGURES)], *map(line, measured)]
     return "\n".join([PREFACE, *(f"| {' | '.join(cells)} |" for cells in lines), NOTES.rstrip(), ""])
 

@@ -1,18 +1,17 @@
-"""The passes as a page of documentation: `python -m mctc.rewrite.catalogue > docs/passes.md`."""
+"""docs/passes.md, from what the passes declare."""
 
 from __future__ import annotations
 
 import inspect
-import sys
 import textwrap
-from collections.abc import Iterable
 
+from mctc.plugins import registry
 from mctc.rewrite.base import Pass
 from mctc.rewrite.order import STAGES, ordered
 
 HEAD = """# Passes
 
-<!-- Written by `python -m mctc.rewrite.catalogue > docs/passes.md` from what the passes declare. -->
+<!-- Written by `python -m docs.pages passes.md` from what the passes declare. -->
 
 A pass is one small file that takes a program and returns a new one. It promises what it keeps, and the promise is
 checked by evaluation: `mctc build --verify-each` runs the program before and after every pass on random inputs and
@@ -35,14 +34,19 @@ STAGE_TEXT = {
 }
 
 
-def page(passes: Iterable[type[Pass]]) -> str:
-    """The text of docs/passes.md for these passes."""
-    known = list(passes)
+def page() -> str:
+    """The text of docs/passes.md, for mctc's own passes; plugins that happen to be installed are left out."""
+    known = own()
     parts = [HEAD]
     for stage in STAGES:
         parts.append(f"## {stage.capitalize()} passes\n\n{_wrapped(STAGE_TEXT[stage])}\n")
         parts += [_entry(cls, {each.name for each in known}) for cls in ordered(known, stage)]
     return "\n".join(parts)
+
+
+def own() -> list[type[Pass]]:
+    """The passes that come with mctc."""
+    return [cls for cls in registry().passes().values() if cls.__module__.startswith("mctc.")]
 
 
 def _entry(cls: type[Pass], known: set[str]) -> str:
@@ -57,19 +61,3 @@ def _entry(cls: type[Pass], known: set[str]) -> str:
 
 def _wrapped(text: str, width: int = 120) -> str:
     return textwrap.fill(text, width, break_on_hyphens=False)
-
-
-def main() -> None:
-    """Prints the page for mctc's own passes; plugins that happen to be installed are left out."""
-    from mctc.plugins import registry
-
-    sys.stdout.write(page(own(registry().passes())))
-
-
-def own(passes: dict[str, type[Pass]]) -> list[type[Pass]]:
-    """The passes that come with mctc."""
-    return [cls for cls in passes.values() if cls.__module__.startswith("mctc.")]
-
-
-if __name__ == "__main__":
-    main()
