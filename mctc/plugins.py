@@ -129,8 +129,8 @@ class Registry:
 
     def ops(self) -> dict[str, type[Any]]:
         """Declares the ops that plugins bring (those of the IR itself are not among them) and returns them by name."""
+        from mctc.ir.declared import registry as declared
         from mctc.ir.op import declare
-        from mctc.ir.op import registry as declared
 
         declared()  # those of the IR first, so that it is the plugin's that comes second
         result = {}

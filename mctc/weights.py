@@ -12,13 +12,14 @@ import numpy as np
 from mctc.checkpoint import SafeTensors, WeightsError
 from mctc.coded import opened
 from mctc.initializers import initialise
+from mctc.ir.declared import registry
 from mctc.ir.location import Origin
-from mctc.ir.op import Array, ieee, registry
+from mctc.ir.op import Array, ieee
 from mctc.ir.program import Derived, Initializer, Parameter, Program, Recipe, Source
 from mctc.ir.program import Value as IrValue
+from mctc.ir.recipes import STRUCTURAL
 from mctc.ir.types import TensorType
 from mctc.objectives.auxiliary import training_only
-from mctc.rewrite.recipes import STRUCTURAL
 from mctc.wrappers import unwrapped
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from mctc.ir.program import Op, Program, Value
+from mctc.ir.recipes import attribute_key
 from mctc.rewrite.base import Context, Exact, Pass
-from mctc.rewrite.recipes import attribute_key
 from mctc.rewrite.rewriter import Rewriter, rewrite
 
 

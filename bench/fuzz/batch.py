@@ -18,7 +18,7 @@ from bench.fuzz.pipeline import run_text
 from bench.fuzz.specs import Spec, specs
 from bench.fuzz.tally import Failure, Tally
 from mctc.driver.options import BuildOptions
-from mctc.proof.battery import BATTERY, NOISE
+from mctc.numerics.battery import BATTERY, NOISE
 from mctc.proof.subject import BATCHED
 
 Keys = Collection[tuple[str, str]]

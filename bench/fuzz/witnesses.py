@@ -23,8 +23,8 @@ from mctc.driver.target import Target, Written
 from mctc.ir.op import Array
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program
+from mctc.numerics.limits import FP32, STEPS, Limit
 from mctc.plugins import registry
-from mctc.proof.limits import FP32, STEPS, Limit
 from mctc.proof.rung import Measured, compare
 from mctc.proof.subject import Subject
 from mctc.runtime.built import BuiltFunction, function_of, whole_of

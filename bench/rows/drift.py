@@ -9,7 +9,7 @@ from bench.row import Row
 from bench.setting import Setting
 from bench.speech import long_mel
 from mctc.evaluate.coreml import Precision
-from mctc.proof.difference import signal_to_noise
+from mctc.numerics.difference import signal_to_noise
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.encoder import Encoder
 from mctc.runtime.step import Packages

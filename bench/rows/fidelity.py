@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bench.row import Row
 from bench.setting import Setting
+from mctc.numerics.limits import FP16, FP32
 from mctc.proof.ladder import SPEECH_S, Ladder
-from mctc.proof.limits import FP16, FP32
 from mctc.proof.rung import Rung
 
 COMPONENTS = ("encoder", "predictor", "joiner")

@@ -43,7 +43,7 @@ def _against_program(setting: Setting, training: ModuleType, mel: Array) -> list
     import torch
 
     from mctc.evaluate.reference import evaluate
-    from mctc.proof.difference import relative_error
+    from mctc.numerics.difference import relative_error
     from mctc.proof.ladder import Ladder
     from mctc.weights import Weights
 
@@ -102,7 +102,7 @@ def _against_package(setting: Setting, training: ModuleType, mel: Array) -> list
     import torch
     from safetensors.torch import save_file
 
-    from mctc.proof.difference import signal_to_noise
+    from mctc.numerics.difference import signal_to_noise
     from mctc.runtime.built import open_built
 
     model, checkpoint = _trained(training, mel), setting.work / "trained.safetensors"

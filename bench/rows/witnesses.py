@@ -15,10 +15,10 @@ from bench.setting import Setting
 from bench.speech import long_mel
 from mctc.driver.make import target_named
 from mctc.driver.options import BuildOptions
-from mctc.proof.battery import NOISE
-from mctc.proof.difference import signal_to_noise
+from mctc.numerics.battery import NOISE
+from mctc.numerics.difference import signal_to_noise
+from mctc.numerics.limits import FP16, FP32
 from mctc.proof.ladder import Ladder
-from mctc.proof.limits import FP16, FP32
 from mctc.proof.rung import Rung
 from mctc.proof.witness import Witness, build_witness
 from mctc.runtime.built import open_built

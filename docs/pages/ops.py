@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+from mctc.ir.declared import registry
 from mctc.ir.fields import OperandField
 from mctc.ir.literals import type_text, value_text
-from mctc.ir.op import REQUIRED, Op, registry
+from mctc.ir.op import REQUIRED, Op
 from mctc.ir.ops.elementwise import Binary, Unary
 from mctc.ir.text import parse_program
 from mctc.ir.time import Recurrent, TimeBehaviour, Whole, Window

@@ -3,43 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from mctc.diagnostics.errors import MctcError
-from mctc.diagnostics.source import SourceFile, Span, span_at
-from mctc.ir.location import Location
+from mctc.diagnostics.record import Diagnostic, Note, Severity
+from mctc.diagnostics.source import Location, SourceFile, span_at
 
-
-class Severity(str, Enum):
-    ERROR = "error"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True)
-class Note:
-    """A remark beside the message; `span` shows a second place."""
-
-    message: str
-    span: Span | None = None
-
-
-@dataclass(frozen=True)
-class Diagnostic:
-    """`code` is stable (MCT0001 ...) and explained in the catalogue; `hint` says how to mend it."""
-
-    code: str
-    message: str
-    span: Span | None = None
-    hint: str | None = None
-    notes: tuple[Note, ...] = ()
-    severity: Severity = Severity.ERROR
-    file: str | None = None  # for a file that could not be read: it has no span
-
-    @property
-    def is_error(self) -> bool:
-        return self.severity is Severity.ERROR
+__all__ = [
+    "Diagnostic", "DiagnosticError", "LocatedError", "Note", "Severity", "diagnostic_at", "source_named",
+]  # fmt: skip
 
 
 class DiagnosticError(MctcError):

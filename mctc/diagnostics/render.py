@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mctc.diagnostics.diagnostic import Diagnostic, Severity
+from mctc.diagnostics.record import Diagnostic, Severity
 from mctc.diagnostics.source import Span
 
 SHOWN = 20  # diagnostics per run; the rest is counted

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
-
-from mctc.ir.location import Location
 
 
 class SourceFile:
@@ -45,6 +44,25 @@ class SourceFile:
         if not 1 <= line <= len(self.line_starts):
             return len(self.text)
         return min(self.line_starts[line - 1] + column - 1, len(self.text))
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place in a source file; lines and columns count from 1.
+
+    `file` is the name that the file has wherever it lies (SourceFile.identity), so that what is written from a program
+    is the same whatever path named its spec. `source` is the text itself, where it was read in this process.
+    """
+
+    file: str
+    line: int
+    column: int
+    end_line: int = 0
+    end_column: int = 0
+    source: SourceFile | None = field(default=None, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
 
 
 class Span(NamedTuple):

@@ -103,7 +103,7 @@ class Skeleton(Target):
         self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, written: Written
     ) -> list[Agreement]:
         """Opens the artifacts again, executes and compares them. Raises `raises` where one disagrees."""
-        from mctc.proof.limits import limit_of
+        from mctc.numerics.limits import limit_of
         from mctc.proof.readback import Readback
 
         precision = self.proven_in or options.resolved(self.forms).precision or ""

@@ -13,8 +13,8 @@ from mctc.importing.checkpoint import Checkpoint
 from mctc.importing.name_map import Entry, Ignored, NameMap
 from mctc.ir.op import Array, InferenceError
 from mctc.ir.program import Program, Recipe, Source
+from mctc.ir.recipes import compose
 from mctc.ir.types import DType, TensorType, plain
-from mctc.rewrite.recipes import compose
 from mctc.weights import apply
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from mctc.ir.declared import registry
 from mctc.ir.dims import ExtentError
 from mctc.ir.location import Origin
-from mctc.ir.op import REQUIRED, InferenceError, Op, registry
+from mctc.ir.op import REQUIRED, InferenceError, Op
 from mctc.ir.program import Parameter, Program, Value
 from mctc.ir.types import DType, TensorType
 

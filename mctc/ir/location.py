@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-if TYPE_CHECKING:
-    from mctc.diagnostics.source import SourceFile
+from mctc.diagnostics.source import Location
 
-
-@dataclass(frozen=True)
-class Location:
-    """A place in a source file; lines and columns count from 1.
-
-    `file` is the name that the file has wherever it lies (SourceFile.identity), so that what is written from a program
-    is the same whatever path named its spec. `source` is the text itself, where it was read in this process.
-    """
-
-    file: str
-    line: int
-    column: int
-    end_line: int = 0
-    end_column: int = 0
-    source: SourceFile | None = field(default=None, compare=False, repr=False)
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+__all__ = ["Event", "Location", "Origin"]
 
 
 @dataclass(frozen=True)

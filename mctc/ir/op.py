@@ -21,6 +21,7 @@ from mctc.ir.types import DType, Role, TensorType
 from mctc.ir.value import Value
 
 __all__ = [
+    "DECLARED",
     "FLOATS",
     "REQUIRED",
     "Array",
@@ -30,7 +31,6 @@ __all__ = [
     "axis_position",
     "declare",
     "ieee",
-    "registry",
     "role_named",
     "sliding",
 ]
@@ -195,7 +195,8 @@ class Op:
         return f"{self.name}({', '.join(map(repr, self.operands))})"
 
 
-_REGISTRY: dict[str, type[Op]] = {}
+DECLARED: dict[str, type[Op]] = {}
+"""Ops by name; `mctc.ir.declared.registry` has the built-in ones in it."""
 
 
 Declared = TypeVar("Declared", bound=Op)
@@ -203,18 +204,11 @@ Declared = TypeVar("Declared", bound=Op)
 
 def declare(cls: type[Declared]) -> type[Declared]:
     """Registers an op declaration. Raises ValueError when the name is taken."""
-    known = _REGISTRY.get(cls.name)
+    known = DECLARED.get(cls.name)
     if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
         raise ValueError(f"op {cls.name!r} is declared twice: in {known.__module__} and in {cls.__module__}")
-    _REGISTRY[cls.name] = cls
+    DECLARED[cls.name] = cls
     return cls
-
-
-def registry() -> Mapping[str, type[Op]]:
-    """All declared ops by name."""
-    import mctc.ir.ops  # noqa: F401  declares the built-in ops
-
-    return _REGISTRY
 
 
 def sliding(array: Array, axis: int, kernel: int, stride: int, dilation: int) -> Array:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
+from mctc.ir.declared import registry
 from mctc.ir.literals import (
     array_text,
     call_text,
@@ -17,7 +18,7 @@ from mctc.ir.literals import (
     word_text,
 )
 from mctc.ir.location import Origin
-from mctc.ir.op import REQUIRED, registry
+from mctc.ir.op import REQUIRED
 from mctc.ir.program import Dim, Function, Op, Parameter, Program, Quantization, Recipe, Section, Source, Value
 from mctc.ir.types import TensorType
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.build import make
+from mctc.ir.declared import registry
 from mctc.ir.dims import ExtentError
 from mctc.ir.domain import Domain
 from mctc.ir.literals import ENTRIES, STORAGE, LiteralError, array_of_bytes, array_of_entries
 from mctc.ir.location import Origin
-from mctc.ir.op import Array, InferenceError, registry
+from mctc.ir.op import Array, InferenceError
 from mctc.ir.program import (
     Derived,
     Dim,

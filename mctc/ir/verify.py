@@ -7,8 +7,9 @@ from operator import is_
 from weakref import WeakValueDictionary
 
 from mctc.diagnostics.errors import MctcError
+from mctc.ir.declared import registry
 from mctc.ir.location import Origin
-from mctc.ir.op import InferenceError, registry
+from mctc.ir.op import InferenceError
 from mctc.ir.program import Derived, Function, Op, Parameter, Program, Recipe, Source, Value
 from mctc.ir.types import DType, TensorType
 

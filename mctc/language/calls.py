@@ -9,7 +9,7 @@ from typing import Any
 from mctc.diagnostics.diagnostic import Note
 from mctc.diagnostics.near import did_you_mean
 from mctc.diagnostics.source import Span
-from mctc.ir.op import registry
+from mctc.ir.declared import registry
 from mctc.ir.program import Value
 from mctc.language import syntax as s
 from mctc.language.arithmetic import UnsuitableError

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from mctc.diagnostics.diagnostic import Diagnostic, Severity
 from mctc.diagnostics.near import did_you_mean
-from mctc.ir.op import registry
+from mctc.ir.declared import registry
 from mctc.language import syntax as s
 from mctc.language.functions import FUNCTIONS
 from mctc.language.modules import Module

@@ -9,8 +9,9 @@ from typing import Any
 from mctc.diagnostics.diagnostic import Note
 from mctc.diagnostics.near import did_you_mean
 from mctc.diagnostics.source import Span
+from mctc.ir.declared import registry
 from mctc.ir.masks import OPERANDS
-from mctc.ir.op import REQUIRED, Op, registry
+from mctc.ir.op import REQUIRED, Op
 from mctc.ir.program import Value
 from mctc.ir.time import Recurrent
 from mctc.ir.types import DType

@@ -104,7 +104,7 @@ def authored(span: Span, frame: Frame) -> Span:
 
 
 def _types(name: str, operands: list[Value | None]) -> list[Note]:
-    from mctc.ir.op import registry
+    from mctc.ir.declared import registry
 
     declared = registry()[name].fields if name in registry() else ()
     shown = [

@@ -12,9 +12,9 @@ from mctc.evaluate.engine.accumulator import LIMIT
 from mctc.evaluate.engine.arithmetic import UNKNOWNS, Arithmetic
 from mctc.evaluate.engine.engine import Basis, basis
 from mctc.evaluate.engine.tally import Tally
+from mctc.numerics.battery import NOISE
+from mctc.numerics.difference import Scale, difference
 from mctc.package.model import Operation
-from mctc.proof.battery import NOISE
-from mctc.proof.difference import Scale, difference
 from mctc.proof.op_loss import LOST, Compared
 from mctc.proof.rung import Rung
 from mctc.proof.subject import Subject

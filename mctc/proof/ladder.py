@@ -25,14 +25,14 @@ from mctc.ir.program import Program
 from mctc.ir.rounding import Rounding
 from mctc.ir.text import parse_program
 from mctc.ir.types import Role
-from mctc.proof.battery import BATTERY, BROKEN, NOISE, SILENCE, Item
+from mctc.numerics.battery import BATTERY, BROKEN, NOISE, SILENCE, Item
+from mctc.numerics.limits import FP32, STEPS, Limit, limit_of
+from mctc.numerics.undefined import first_undefined
+from mctc.numerics.undefined import told as told_op
 from mctc.proof.engine import Engined
-from mctc.proof.limits import FP32, STEPS, Limit, limit_of
 from mctc.proof.padded import can_pad, over_padded
 from mctc.proof.rung import Rung, compare, worst
 from mctc.proof.subject import Subject
-from mctc.proof.undefined import first_undefined
-from mctc.proof.undefined import told as told_op
 from mctc.proof.witness import Witness, build_witness, precisions
 from mctc.proof.witness import witnesses as witness_targets
 from mctc.runtime.built import Built, open_built

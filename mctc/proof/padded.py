@@ -10,8 +10,8 @@ import numpy as np
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Value
 from mctc.ir.types import Role, TensorType
-from mctc.proof.battery import NOISE, Item, draw
-from mctc.proof.sizes import least, roles
+from mctc.numerics.battery import NOISE, Item, draw
+from mctc.numerics.sizes import least, roles
 from mctc.proof.subject import SEED, Results, Subject
 
 LENGTHS = "lengths"  # the input of an engine's function that counts the frames of each utterance

@@ -18,12 +18,12 @@ from mctc.evaluate.reference import ParameterValue, evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Program
 from mctc.ir.rounding import Rounding
-from mctc.proof.battery import CONSTANT, NOISE, SILENCE, Item, draw, draw_types
-from mctc.proof.difference import Difference, Scale, difference, within
-from mctc.proof.limits import Limit, limit_of
-from mctc.proof.parameters import kept
-from mctc.proof.sizes import symbol_sizes
-from mctc.proof.undefined import first_undefined, told
+from mctc.numerics.battery import CONSTANT, NOISE, SILENCE, Item, draw, draw_types
+from mctc.numerics.difference import Difference, Scale, difference, within
+from mctc.numerics.limits import Limit, limit_of
+from mctc.numerics.parameters import kept
+from mctc.numerics.sizes import symbol_sizes
+from mctc.numerics.undefined import first_undefined, told
 from mctc.rewrite.rounding import LARGEST
 from mctc.runtime.built import function_of, whole_of
 from mctc.runtime.step import Step

@@ -8,9 +8,9 @@ from functools import partial
 
 from mctc.ir.op import Array
 from mctc.ir.rounding import Rounding
-from mctc.proof.battery import Item
-from mctc.proof.difference import Difference, Scale, difference, within
-from mctc.proof.limits import Limit
+from mctc.numerics.battery import Item
+from mctc.numerics.difference import Difference, Scale, difference, within
+from mctc.numerics.limits import Limit
 
 Arrays = Mapping[str, Array]
 Predicted = Callable[[Item, Rounding], tuple[Arrays, Arrays]]

@@ -16,10 +16,10 @@ from mctc.ir.op import Array
 from mctc.ir.program import Function, Op, Program
 from mctc.ir.rounding import Rounding
 from mctc.ir.types import Role, TensorType
-from mctc.proof.battery import BATTERY, NOISE, Item, draw
-from mctc.proof.parameters import kept
-from mctc.proof.sizes import least, symbol_sizes
-from mctc.proof.undefined import first_undefined
+from mctc.numerics.battery import BATTERY, NOISE, Item, draw
+from mctc.numerics.parameters import kept
+from mctc.numerics.sizes import least, symbol_sizes
+from mctc.numerics.undefined import first_undefined
 from mctc.streaming.derive import StepInfo
 from mctc.streaming.lengths import Lengths, frames_of
 from mctc.streaming.run import Call, label_by_label, stream

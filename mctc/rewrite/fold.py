@@ -15,7 +15,7 @@ import numpy as np
 
 from mctc.ir.op import Array
 from mctc.ir.program import Derived, Function, Op, Parameter, Program, Recipe, Value
-from mctc.rewrite.recipes import STRUCTURAL, compose, recipe_key, with_recipe
+from mctc.ir.recipes import STRUCTURAL, compose, recipe_key, with_recipe
 from mctc.rewrite.rewriter import Rewriter, drop_dead
 
 Foldable = Callable[[Op], bool]

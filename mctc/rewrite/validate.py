@@ -12,10 +12,10 @@ from mctc.evaluate.adapt import adapt
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array, ieee
 from mctc.ir.program import Function, Op, Parameter, Program
-from mctc.proof.battery import CONSTANT, NOISE, SILENCE, draw
-from mctc.proof.difference import Scale, difference
-from mctc.proof.limits import PASS
-from mctc.proof.sizes import symbol_sizes
+from mctc.numerics.battery import CONSTANT, NOISE, SILENCE, draw
+from mctc.numerics.difference import Scale, difference
+from mctc.numerics.limits import PASS
+from mctc.numerics.sizes import symbol_sizes
 from mctc.quantize import farthest
 from mctc.rewrite.base import Pass, Rounds, Stores, Within
 from mctc.rewrite.rounding import DifferenceError, rounding

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mctc.ir.build import make
+from mctc.ir.declared import registry
 from mctc.ir.location import Origin
-from mctc.ir.op import registry
 from mctc.ir.program import Initializer, Parameter, Program, Quantization, Recipe, Source, Value
 from mctc.targets.torch.expressions import Expression, expression
 from mctc.weights import leaves, rearranged

@@ -21,7 +21,7 @@ from mctc.ir.program import Function, Program
 from mctc.ir.text import parse_program
 from mctc.ir.types import TensorType
 from mctc.language import elaborate_file
-from mctc.proof.difference import relative_error
+from mctc.numerics.difference import relative_error
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.step import Packages, stepping
 from mctc.streaming.derive import StepInfo, derive_program

@@ -12,7 +12,7 @@ from mctc.driver import BuildOptions, BuildResult, build
 from mctc.importing import Checkpoint, plan, shipped_map, write
 from mctc.ir.types import DType
 from mctc.language import elaborate_file
-from mctc.proof.difference import relative_error
+from mctc.numerics.difference import relative_error
 from mctc.runtime.built import open_built
 from mctc.runtime.step import Packages
 

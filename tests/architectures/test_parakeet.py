@@ -11,7 +11,7 @@ import pytest
 from mctc.driver import BuildOptions, build
 from mctc.importing import Checkpoint, plan, shipped_map, write
 from mctc.language import elaborate_file
-from mctc.proof.difference import relative_error
+from mctc.numerics.difference import relative_error
 from mctc.runtime.built import open_built
 from mctc.runtime.step import Packages
 

@@ -15,7 +15,7 @@ from mctc.driver import BuildOptions, BuildResult, build
 from mctc.importing import Checkpoint, plan, shipped_map, write
 from mctc.ir.types import DType
 from mctc.language import elaborate_file
-from mctc.proof.difference import relative_error
+from mctc.numerics.difference import relative_error
 from mctc.runtime.built import BuiltPort, open_built
 from mctc.runtime.encoder_decoder import EncoderDecoder
 from mctc.runtime.step import Packages, Step

@@ -9,7 +9,8 @@ import pytest
 
 from mctc.compare.operand import measure_spec
 from mctc.driver import BuildOptions, build
-from mctc.ir.op import Op, registry
+from mctc.ir.declared import registry
+from mctc.ir.op import Op
 from mctc.ir.text import parse_program
 from mctc.ir.types import DType
 from mctc.runtime.built import open_built

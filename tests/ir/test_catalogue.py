@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from docs.pages.ops import in_words, page
-from mctc.ir.op import registry
+from mctc.ir.declared import registry
 from mctc.ir.text import parse_program, print_program
 from mctc.ir.time import POINTWISE, Recurrent, Whole, Window
 from mctc.ir.verify import verify

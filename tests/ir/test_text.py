@@ -28,9 +28,9 @@ from mctc.ir.program import (
     Value,
     VocabularyMap,
 )
+from mctc.ir.recipes import compose, recipe_key, with_recipe
 from mctc.ir.text import IrSyntaxError, LiteralError, equal, parse_program, print_function, print_program
 from mctc.ir.types import Axis, DType, Role, TensorType, plain
-from mctc.rewrite.recipes import compose, recipe_key, with_recipe
 from mctc.weights import Weights
 
 FULL = Path(__file__).with_name("full.mir").read_text()  # every construct of the full form

@@ -13,12 +13,12 @@ from mctc.driver.make import BuildResult
 from mctc.evaluate.coreml import Evaluator
 from mctc.ir.op import Array
 from mctc.ir.program import Function
+from mctc.numerics.battery import CONSTANT, NOISE, SILENCE, draw
+from mctc.numerics.difference import Difference, Scale, difference
+from mctc.numerics.sizes import symbol_sizes
 from mctc.package.model import Function as Program
 from mctc.package.read import read_package
 from mctc.package.types import NamedType, StateType
-from mctc.proof.battery import CONSTANT, NOISE, SILENCE, draw
-from mctc.proof.difference import Difference, Scale, difference
-from mctc.proof.sizes import symbol_sizes
 from mctc.runtime.built import open_built
 from mctc.runtime.step import Step
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mctc.proof.limits import FP16
+from mctc.numerics.limits import FP16
 from tests.mac.conftest import Make
 from tests.mac.core_ml import UNITS, differences
 

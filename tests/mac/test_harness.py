@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mctc.proof.limits import FP16
+from mctc.numerics.limits import FP16
 from mctc.runtime.built import open_built
 from tests.mac.conftest import Make
 from tests.mac.core_ml import CoreMlEngine, differences

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mctc.proof.battery import BATTERY, Item
-from mctc.proof.limits import LIMITS, PREDICTED
+from mctc.numerics.battery import BATTERY, Item
+from mctc.numerics.limits import LIMITS, PREDICTED
 
 
 def battery() -> Iterator[str]:

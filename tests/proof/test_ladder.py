@@ -15,7 +15,7 @@ from mctc.cli.verify import report, summary, verify
 from mctc.driver import BuildOptions, build
 from mctc.driver.manifest import sha256
 from mctc.driver.options import BuildError
-from mctc.proof.battery import NOISE
+from mctc.numerics.battery import NOISE
 from mctc.proof.ladder import Ladder
 from mctc.proof.rung import Rung
 from mctc.runtime.step import Packages

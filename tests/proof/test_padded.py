@@ -9,7 +9,7 @@ import numpy as np
 
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
-from mctc.proof.battery import NOISE
+from mctc.numerics.battery import NOISE
 from mctc.proof.ladder import Ladder
 from mctc.proof.padded import LENGTHS, STRIDES, can_pad, over_padded
 

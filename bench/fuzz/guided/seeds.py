@@ -12,7 +12,7 @@ from bench.fuzz.guided.mil_printer import Printer
 from bench.fuzz.guided.packaging import bundle_of
 from mctc.diagnostics.catalogue.table import CATALOGUE
 from mctc.evaluate.coreml.declaration import REGISTRY
-from mctc.ir.op import registry
+from mctc.ir.declared import registry
 from mctc.ir.text import print_program
 from mctc.language import elaborate_file
 from mctc.language.modules import library_root

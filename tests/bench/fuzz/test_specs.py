@@ -18,7 +18,7 @@ from bench.fuzz.campaign import SIZE
 from bench.fuzz.forms import FORMS as FORMS_OF_PROGRAMS
 from bench.fuzz.forms import forms
 from bench.fuzz.specs import Spec, specs
-from mctc.ir.op import registry
+from mctc.ir.declared import registry
 from mctc.language import elaborate_file, format_source
 
 BATCHES = 20

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from mctc.ir.build import Builder
+from mctc.ir.declared import registry
 from mctc.ir.dims import Extent
-from mctc.ir.op import InferenceError, registry
+from mctc.ir.op import InferenceError
 from mctc.ir.program import Program
 from mctc.ir.types import Axis, DType, Role, TensorType, plain
 

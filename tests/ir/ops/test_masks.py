@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mctc.ir.declared import registry
 from mctc.ir.masks import OPERANDS
-from mctc.ir.op import Array, InferenceError, registry
+from mctc.ir.op import Array, InferenceError
 
 BTC, BT, FRAMES, CHANNELS = "batch time channel", "batch time", 6, 4
 MASKS = {

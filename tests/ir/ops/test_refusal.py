@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mctc.ir.build import make
+from mctc.ir.declared import registry
 from mctc.ir.dims import Extent
 from mctc.ir.location import Origin
-from mctc.ir.op import REQUIRED, InferenceError, Op, registry
+from mctc.ir.op import REQUIRED, InferenceError, Op
 from mctc.ir.program import Value
 from mctc.ir.text import parse_program
 from mctc.ir.types import TensorType

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ..fault import Fault
 
-BATTERY, DIFFERENCE = "tests/proof/test_battery.py", "tests/proof/test_difference.py"
+BATTERY, DIFFERENCE = "tests/numerics/test_battery.py", "tests/numerics/test_difference.py"
 READBACK, LADDER = "tests/proof/test_readback.py", "tests/proof/test_ladder.py"
 
 FAULTS = (
     Fault(
         name="silence-not-silent",
-        file="mctc/proof/battery.py",
+        file="mctc/numerics/battery.py",
         what="digital silence is noise",
         old='SILENCE = Item("silence", _silence,',
         new='SILENCE = Item("silence", _noise,',
@@ -18,7 +18,7 @@ FAULTS = (
     ),
     Fault(
         name="mask-by-use-drawn-as-noise",
-        file="mctc/proof/battery.py",
+        file="mctc/numerics/battery.py",
         what="an input that is a mask by its use is fed any numbers",
         old="MASK if v.name in marks else function.domain(v)",
         new="function.domain(v)",
@@ -26,7 +26,7 @@ FAULTS = (
     ),
     Fault(
         name="ids-never-at-their-end",
-        file="mctc/proof/battery.py",
+        file="mctc/numerics/battery.py",
         what="the last id is never fed",
         old="ends = (domain.greatest, UNSTATED - 1)",
         new="ends = (domain.least, UNSTATED - 1)",
@@ -34,7 +34,7 @@ FAULTS = (
     ),
     Fault(
         name="masks-never-ragged",
-        file="mctc/proof/battery.py",
+        file="mctc/numerics/battery.py",
         what="a ragged mask is all ones",
         old="np.asarray(np.arange(frames) < lengths, np.float64)",
         new="np.asarray(np.arange(frames) < frames + lengths, np.float64)",
@@ -42,7 +42,7 @@ FAULTS = (
     ),
     Fault(
         name="domain-of-an-input-ignored",
-        file="mctc/proof/battery.py",
+        file="mctc/numerics/battery.py",
         what="an input is fed what the spec says that it is not",
         old="return domain.draw(rng, type_.shape) if item.random else domain.nearest(item.numbers(rng, type_))",
         new="return item.numbers(rng, type_)",
@@ -50,7 +50,7 @@ FAULTS = (
     ),
     Fault(
         name="lost-numbers-agree",
-        file="mctc/proof/difference.py",
+        file="mctc/numerics/difference.py",
         what="a result that is not finite where the reference is counts as equal",
         old="lost = int(np.count_nonzero(defined & ~np.isfinite(actual)))",
         new="defined &= np.isfinite(actual)\n        lost = 0",
@@ -58,7 +58,7 @@ FAULTS = (
     ),
     Fault(
         name="error-of-the-scale-alone",
-        file="mctc/proof/difference.py",
+        file="mctc/numerics/difference.py",
         what="errors are measured in the magnitude of another result, however large this one is",
         old="largest = max(float(np.abs(kept).max(initial=0.0)), scale.largest) or 1.0",
         new="largest = scale.largest or 1.0",
@@ -66,7 +66,7 @@ FAULTS = (
     ),
     Fault(
         name="shapes-not-compared",
-        file="mctc/proof/difference.py",
+        file="mctc/numerics/difference.py",
         what="a result of another shape is within every limit",
         old="    if found.misshapen or found.lost:\n        return False\n",
         new="    if found.misshapen:\n        return True\n    if found.lost:\n        return False\n",
@@ -74,7 +74,7 @@ FAULTS = (
     ),
     Fault(
         name="lost-numbers-explained",
-        file="mctc/proof/difference.py",
+        file="mctc/numerics/difference.py",
         what="a number that is lost is explained by a rounding that loses none",
         old="    if found.misshapen or found.lost:\n        return False\n",
         new="    if found.misshapen:\n        return False\n",
@@ -82,7 +82,7 @@ FAULTS = (
     ),
     Fault(
         name="rounding-explains-everything",
-        file="mctc/proof/difference.py",
+        file="mctc/numerics/difference.py",
         what="what rounding predicts is not compared with what was found",
         old="return found.error <= PREDICTED * rounded.error",
         new="return rounded.error >= 0",
@@ -90,7 +90,7 @@ FAULTS = (
     ),
     Fault(
         name="limit-loosened",
-        file="mctc/proof/limits.py",
+        file="mctc/numerics/limits.py",
         what="an engine in fp32 may be off by a thousandth",
         old="    error=1e-5,\n",
         new="    error=1e-3,\n",
@@ -150,7 +150,7 @@ FAULTS = (
         what="numbers that fp16 can't hold are compared, and nobody is told where they come from",
         old="if item.extreme and (name, item.name)",
         new="if False and (name, item.name)",
-        caught_by="tests/proof/test_undefined.py",
+        caught_by="tests/numerics/test_undefined.py",
     ),
     Fault(
         name="nowhere-finite-passes",
@@ -158,6 +158,6 @@ FAULTS = (
         what="a build of which no number could be compared is called built",
         old="found.undefined == found.entries and given.item is NOISE",
         new="found.undefined > found.entries and given.item is NOISE",
-        caught_by="tests/proof/test_undefined.py",
+        caught_by="tests/numerics/test_undefined.py",
     ),
 )

@@ -9,8 +9,8 @@ import pytest
 
 from docs.pages.ops import own
 from mctc.ir.build import Builder
+from mctc.ir.declared import registry
 from mctc.ir.dims import Extent
-from mctc.ir.op import registry
 from mctc.ir.ops.elementwise import Binary, Unary
 from mctc.ir.program import Program, Value
 from mctc.ir.types import Axis, DType, Role, TensorType

@@ -10,7 +10,7 @@ import pytest
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Program
-from mctc.proof.battery import draw
+from mctc.numerics.battery import draw
 from mctc.targets.ane.rules import RULES as CORE_ML_RULES
 from mctc.targets.coreai.rules import RULES
 from tests.targets.ane.test_rules import CASES, program_of

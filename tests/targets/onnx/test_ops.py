@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from docs.pages.ops import EXAMPLES
-from mctc.ir.op import Array, registry
+from mctc.ir.declared import registry
+from mctc.ir.op import Array
 from mctc.ir.program import Function, Program
 from mctc.ir.types import DType
 from mctc.passes.channels_first import ChannelsFirst

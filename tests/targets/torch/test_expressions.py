@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from docs.pages.ops import EXAMPLES
 from mctc.evaluate.reference import evaluate
 from mctc.ir.build import Builder
-from mctc.ir.op import registry
+from mctc.ir.declared import registry
 from mctc.ir.program import Function, Initializer, Program, Value
 from mctc.ir.text import parse_program
 from mctc.ir.types import DType, Role

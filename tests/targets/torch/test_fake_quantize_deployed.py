@@ -11,8 +11,8 @@ import torch
 from mctc.driver.compile import Compiled, compile_program
 from mctc.driver.options import BuildOptions
 from mctc.ir.program import Derived, Recipe
+from mctc.ir.recipes import recipe_key
 from mctc.language import elaborate_file
-from mctc.rewrite.recipes import recipe_key
 from mctc.targets.torch.runtime.fake_quantize import FakeQuantizer, Quantize, set_quantization
 from mctc.weights import Weights, apply
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mctc.ir.op import Array
 from mctc.ir.rounding import Rounding
-from mctc.proof.limits import PREDICTED, Limit
+from mctc.numerics.limits import PREDICTED, Limit
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from mctc.diagnostics.errors import MctcError
 from mctc.driver import BuildOptions, build
 from mctc.ir.rounding import Rounding
 from mctc.ir.text import parse_program
-from mctc.proof.undefined import first_undefined, told
+from mctc.numerics.undefined import first_undefined, told
 
 SPEC = """model m(width = 8) {{
     dim B: batch

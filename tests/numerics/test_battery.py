@@ -8,7 +8,7 @@ import pytest
 from mctc.ir.domain import Interval
 from mctc.ir.op import Array
 from mctc.ir.text import parse_program
-from mctc.proof.battery import BATTERY, BROKEN, CONSTANT, NOISE, SILENCE, Item, draw
+from mctc.numerics.battery import BATTERY, BROKEN, CONSTANT, NOISE, SILENCE, Item, draw
 
 PROGRAM = """function @f(%x: f32[batch B, time T, channel 8], %m: f32[time T], %id: i32[batch B, label U] < 50) {
     %a = attention(%x, %x, %x, %m, heads = 2)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.build import make
+from mctc.ir.declared import registry
 from mctc.ir.location import Origin
-from mctc.ir.op import InferenceError, registry
+from mctc.ir.op import InferenceError
 from mctc.ir.program import Derived, Parameter, Recipe, Source, Value
 from mctc.ir.types import TensorType
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mctc.ir.rounding import Rounding
-from mctc.proof.difference import Difference, Scale, difference, signal_to_noise, within
-from mctc.proof.limits import FP16, FP32, LIMITS, PASS, PREDICTED
+from mctc.numerics.difference import Difference, Scale, difference, signal_to_noise, within
+from mctc.numerics.limits import FP16, FP32, LIMITS, PASS, PREDICTED
 
 NAN, INF = float("nan"), float("inf")
 NONE = Scale()
