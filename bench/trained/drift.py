@@ -11,7 +11,7 @@ from bench.trained.cells import markdown
 from bench.trained.model import STORED, Model
 from mctc.audio.front_end import frames_of
 from mctc.audio.load import load_audio
-from mctc.proof.difference import signal_to_noise
+from mctc.numerics.difference import signal_to_noise
 from mctc.runtime.built import open_built
 from mctc.runtime.searched import recogniser
 from mctc.runtime.stream import front_end_of
