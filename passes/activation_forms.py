@@ -10,8 +10,10 @@ import numpy as np
 
 from mctc.hardware.devices import find_device
 from mctc.ir.op import Array
-from mctc.ir.program import Op, Program, Value
+from mctc.ir.ops.elementwise import Sigmoid, Silu
+from mctc.ir.program import Program, Value
 from mctc.rewrite.base import Context, Exact, Pass
+from mctc.rewrite.pattern import Pattern, first_of
 from mctc.rewrite.rewriter import Rewriter, rewrite
 
 SPAN = 10.0
@@ -51,16 +53,13 @@ class ActivationForms(Pass):
             told = ", ".join(f"{each.name} {largest_error(name, each.name):.1e}" for each in FORMS[name])
             context.explain(self.name, name, f"{form.name}: the largest errors on the engine are {told}")
 
-        def rule(op: Op, rewriter: Rewriter) -> Value | None:
-            if op.name not in chosen:
-                return None
-            (x,) = rewriter.operands(op)
-            assert x is not None
-            made = chosen[op.name].emit(rewriter, x)
+        def written(op: Silu | Sigmoid, to: Rewriter) -> Value | None:
+            made = chosen[op.name].emit(to, to[op.x])
             if made is not None:
-                rewriter.note(f"{op.name} {chosen[op.name].name}")
+                to.note(f"{op.name} {chosen[op.name].name}")
             return made
 
+        rule = first_of(Pattern(Silu, written), Pattern(Sigmoid, written))
         return rewrite(program, self.name, rule) if found else program
 
 
@@ -84,7 +83,7 @@ def largest_error(name: str, form: str) -> float:
     x = HALVES[np.abs(HALVES) <= SPAN].astype(np.float32)
     (computed,) = (each.computed for each in FORMS[name] if each.name == form)
     exact = 1 / (1 + np.exp(-x.astype(np.float64)))
-    return float(np.abs(computed(x) - (x * exact if name == "silu" else exact)).max())
+    return float(np.abs(computed(x) - (x * exact if name == Silu.name else exact)).max())
 
 
 def _table(name: str) -> Callable[[Array], Array]:
@@ -121,11 +120,11 @@ def _silu_tanh_computed(x: Array) -> Array:
 
 
 FORMS = {
-    "sigmoid": (
+    Sigmoid.name: (
         Form("by its table", lambda _, __: None, _table("sigmoid")),
         Form("by tanh", _sigmoid_by_tanh, lambda x: _half(_half(_table("tanh")(_half(x / 2)) / 2) + np.float32(0.5))),
     ),
-    "silu": (
+    Silu.name: (
         Form("by its table", lambda _, __: None, _table("silu")),
         Form("by sigmoid", _silu_by_sigmoid, lambda x: _half(x * _table("sigmoid")(x))),
         Form("by tanh", _silu_by_tanh, _silu_tanh_computed),

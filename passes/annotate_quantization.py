@@ -11,22 +11,14 @@ from mctc.diagnostics.diagnostic import LocatedError, Severity, diagnostic_at
 from mctc.diagnostics.near import listing
 from mctc.hardware.devices import find_device
 from mctc.hardware.families import Family
+from mctc.ir.ops.convolution import Conv1d, Conv2d
+from mctc.ir.ops.leaf import ParameterOp
 from mctc.ir.path_pattern import matches
 from mctc.ir.program import Op, Parameter, Program, Quantization, QuantizeRule
 from mctc.rewrite.base import Context, Pass, Stores
 from mctc.rewrite.options import option
 from mctc.rewrite.rewriter import drop_dead
 from mctc.weights import leaves
-
-WEIGHTS = {
-    "conv1d": ("weight",),
-    "conv2d": ("weight",),
-    "linear": ("weight",),
-    "embedding": ("table",),
-    "lstm": ("weight_ih", "weight_hh"),
-    "gru": ("weight_ih", "weight_hh"),
-}
-"""Operands that hold a matrix of weights, one row an output channel; in an embedding table, one column."""
 
 SMALLEST = 2048  # entries; below, scales and tables cost what compression saves (coremltools' own threshold)
 NARROWEST = 8  # entries a row: each row carries an fp16 scale
@@ -42,10 +34,14 @@ class QuantizationError(LocatedError):
 
 @dataclass(frozen=True)
 class _Use:
-    """An op that reads a parameter, and as which operand."""
+    """An op that reads a parameter, and as which operand. axis: of its output channels, where that is a matrix."""
 
     op: Op
     operand: str
+
+    @property
+    def axis(self) -> int | None:
+        return self.op.matrices.get(self.operand)
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,7 @@ def _decided(
     Where the tensor is a table and a layer, all of them have a scale for each row, or none has.
     """
     matrices = [(parameter, rule, uses) for parameter, rule, uses in kin if _is_matrix(parameter, uses)]
-    read = {use.op.name == "embedding" for _, _, uses in matrices for use in uses}
+    read = {use.axis for _, _, uses in matrices for use in uses}
     tied = len(read) > 1
     weights = [_Weight(*each, 0 if tied else channels_axis(each[2])) for each in matrices]
     reasons = [_reason_against(weight, family) for weight in weights]
@@ -217,17 +213,16 @@ def describe(quantization: Quantization | None) -> str:
 def _uses(program: Program) -> dict[str, list[_Use]]:
     uses: dict[str, list[_Use]] = {}
     for _, op in program.ops():
-        declared = op.fields
-        named = [(declared[min(i, len(declared) - 1)].name, value) for i, value in enumerate(op.operands)]
-        for operand, value in named:
-            if value is not None and value.owner is not None and value.owner.name == "parameter":
-                uses.setdefault(value.owner.attributes["name"], []).append(_Use(op, operand))
+        for index, value in enumerate(op.operands):
+            if value is not None and isinstance(value.owner, ParameterOp):
+                operand = op.fields[min(index, len(op.fields) - 1)].name
+                uses.setdefault(value.owner.parameter, []).append(_Use(op, operand))
     return uses
 
 
 def _is_matrix(parameter: Parameter, uses: Sequence[_Use]) -> bool:
     """Whether all that reads a parameter reads it as a matrix of weights: no norm vector, no bias, no A or D."""
-    return parameter.type.rank >= 2 and all(use.operand in WEIGHTS.get(use.op.name, ()) for use in uses)
+    return parameter.type.rank >= 2 and all(use.axis is not None for use in uses)
 
 
 def _reason_against(weight: _Weight, family: Family) -> str | None:
@@ -249,8 +244,7 @@ def _reason_against(weight: _Weight, family: Family) -> str | None:
 def _cut_kernel(uses: Sequence[_Use], family: Family) -> str | None:
     """The size of a kernel that split-kernels cuts."""
     for use in uses:
-        weight = use.op.operands[1] if use.op.name == "conv2d" else None
-        height, width = (1, 1) if weight is None else weight.type.shape[2:]
+        height, width = use.op.weight.type.shape[2:] if isinstance(use.op, Conv2d) else (1, 1)
         if height > family.kernel_column or width > family.kernel_row:
             return f"{height}x{width}"
     return None
@@ -267,20 +261,17 @@ class Against(Enum):
 def _against_palette(rows: int, quantization: Quantization, uses: Sequence[_Use]) -> Against | None:
     if quantization.scheme != "palette":
         return None
-    if any(use.op.attributes.get("groups", 1) > 1 for use in uses):
+    convolutions = [use.op for use in uses if isinstance(use.op, (Conv1d, Conv2d))]
+    if any(op.groups > 1 for op in convolutions):
         return Against.GROUPED
-    if any(max(_numbers(use.op.attributes.get("stride", 1))) > 2 for use in uses):
+    if any(max(op.stride if isinstance(op, Conv2d) else (op.stride,)) > 2 for op in convolutions):
         return Against.STRIDE
     return Against.GROUP if quantization.group is not None and rows % quantization.group else None
 
 
 def channels_axis(uses: Sequence[_Use]) -> int:
     """Where the output channels of a weight lie: along the columns of an embedding table, else along the rows."""
-    return 1 if any(use.op.name == "embedding" for use in uses) else 0
-
-
-def _numbers(value: int | Sequence[int]) -> Sequence[int]:
-    return (value,) if isinstance(value, int) else value
+    return max((use.axis or 0 for use in uses), default=0)
 
 
 def _check(rule: QuantizeRule, forced: bool) -> None:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from mctc.evaluate.adapt import adapt
 from mctc.ir.dims import Extent
 from mctc.ir.op import InferenceError
+from mctc.ir.ops.attention import Attention
+from mctc.ir.ops.convolution import Conv1d
+from mctc.ir.ops.elementwise import Binary
+from mctc.ir.ops.leaf import Constant
+from mctc.ir.ops.linear import MatMul
+from mctc.ir.ops.position import PositionalEmbedding
+from mctc.ir.ops.recurrent import Cell
+from mctc.ir.ops.relative_attention import RelativeAttention
+from mctc.ir.ops.scan import SelectiveScan
+from mctc.ir.ops.shape import Reshape, SplitChannels, Transpose
+from mctc.ir.ops.ssd import Ssd
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import Axis, Role, TensorType
 from mctc.passes.layout import Layout, has_roles, substance
 from mctc.rewrite.base import Context, Pass, Reshapes
 from mctc.rewrite.fold import fold_parameters
+from mctc.rewrite.pattern import Pattern
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions
-
-BROADCASTING = frozenset({"add", "sub", "mul", "div", "maximum", "minimum"})
 
 
 class ChannelsFirst(Pass):
@@ -32,31 +42,46 @@ class ChannelsFirst(Pass):
     def run(self, program: Program, context: Context) -> Program:
         def rebuild(new: Program, function: Function) -> Function:
             layout = Layout.of_function(function)
-            return Rewriter(new, function, self.name).rebuild(_Rule(layout), layout)
+            rule = Pattern(Op, lambda op, to: _laid_out(op, to, layout))
+            return Rewriter(new, function, self.name, context).rebuild(rule, layout)
 
         return fold_parameters(rewrite_functions(program, rebuild), self.name)
 
 
-class _Rule:
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
-
-    def __call__(self, op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
-        if not any(has_roles(value.type) for value in (*op.operands, *op.results) if value is not None):
-            return None
-        build: Build = BINARY if op.name in BROADCASTING else SPECIAL.get(op.name, _again)
-        made = build(op, rewriter, self.layout)
-        rewriter.note(_words(op, made))
-        return [_conform(op, old.type, value, rewriter, self.layout) for old, value in zip(op.results, made)]
+def _laid_out(op: Op, to: Rewriter, layout: Layout) -> Sequence[Value] | None:
+    if not any(has_roles(value.type) for value in (*op.present(), *op.results)):
+        return None
+    made = _build(op, to, layout)
+    to.note(_words(op, made))
+    return [_conform(op, old.type, value, to, layout) for old, value in zip(op.results, made)]
 
 
-Build = Callable[[Op, Rewriter, Layout], Sequence[Value]]
+def _build(op: Op, to: Rewriter, layout: Layout) -> Sequence[Value]:
+    """What an op becomes, by its type."""
+    match op:
+        case Binary():
+            return _binary(op, to, layout)
+        case Attention() | RelativeAttention() | Cell() | PositionalEmbedding() | SelectiveScan() | Ssd():
+            return _along_sequence(op, to, layout)
+        case Constant():
+            return _constant(op, to, layout)
+        case Conv1d():
+            return _conv1d(op, to, layout)
+        case Transpose():  # roles say where axes go, so the laid-out value before and after is the same
+            return [to[op.x]]
+        case Reshape():
+            return _reshape(op, to, layout)
+        case SplitChannels():
+            return _split_channels(op, to, layout)
+        case MatMul():
+            return _matmul(op, to)
+    return _again(op, to, layout)
 
 
 def _words(op: Op, made: Sequence[Value]) -> str:
-    axes = ", ".join(role.value for role in made[0].type.roles)
-    owner = made[0].owner
-    name = owner.name if owner is not None and owner.name != op.name and op.name not in ("transpose", "reshape") else ""
+    axes, owner = ", ".join(role.value for role in made[0].type.roles), made[0].owner
+    moved = isinstance(op, (Transpose, Reshape))
+    name = "" if moved or owner is None or owner.name == op.name else owner.name
     return f"{op.name} became {name} on ({axes})" if name else f"laid out as ({axes})"
 
 
@@ -65,29 +90,26 @@ def _again(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     attributes = dict(op.attributes)
     axis = attributes.get("axis")
     if isinstance(axis, int) and not isinstance(axis, bool):
-        attributes["axis"] = _moved_axis(next(v for v in op.operands if v is not None).type, axis, layout)
-    return rewriter.emit(op.name, *rewriter.operands(op), **attributes)
+        attributes["axis"] = _moved_axis(next(op.present()).type, axis, layout)
+    return rewriter.emit(type(op), *rewriter.operands(op), **attributes)
 
 
 def _along_sequence(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     """The same op; its operands have their sequence last, labels too, and the state of a scan its features."""
-    operands = _sequences_last(op, rewriter, layout)
+    operands = [None if old is None else _sequence_last(old, rewriter, layout) for old in op.operands]
     for index, declared in enumerate(op.fields):
         state = operands[index] if declared.name == "h" else None
         if state is not None and state.type.roles[-2:] == (Role.FEATURE, Role.UNIT):
             *outer, feature, unit = state.type.axes
             operands[index] = rewriter.reshaped(state, state.type.with_axes((*outer, unit, feature)))
-    return rewriter.emit(op.name, *operands, **op.attributes)
+    return rewriter.emit(type(op), *operands, **op.attributes)
 
 
-def _sequences_last(op: Op, rewriter: Rewriter, layout: Layout) -> list[Value | None]:
-    """The new operands; what has labels and no time is reshaped so that labels stand last, which moves no entry."""
-    pairs = zip(op.operands, rewriter.operands(op), strict=True)
-    return [
-        new if old is None or new is None or old.type.find(Role.LABEL) is None or not has_roles(old.type)
-        else rewriter.reshaped(new, layout.sequence_last(old.type))
-        for old, new in pairs
-    ]  # fmt: skip
+def _sequence_last(old: Value, rewriter: Rewriter, layout: Layout) -> Value:
+    """The new value; one with labels and no time is reshaped so that labels stand last, which moves no entry."""
+    if old.type.find(Role.LABEL) is None or not has_roles(old.type):
+        return rewriter[old]
+    return rewriter.reshaped(rewriter[old], layout.sequence_last(old.type))
 
 
 def _moved_axis(type_: TensorType, axis: int, layout: Layout) -> int | str:
@@ -99,18 +121,15 @@ def _moved_axis(type_: TensorType, axis: int, layout: Layout) -> int | str:
     return str(role.value)
 
 
-def _constant(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
+def _constant(op: Constant, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     old, new = op.result.type, layout(op.result.type)
-    array = adapt(np.asarray(op.attributes["value"]), old, new)
-    roles = tuple(role.value for role in new.roles)
-    return rewriter.emit("constant", value=array, dtype=op.attributes["dtype"], roles=roles)
+    array = adapt(np.asarray(op.value), old, new)
+    return rewriter.emit("constant", value=array, dtype=op.dtype.value, roles=tuple(role.value for role in new.roles))
 
 
-def _conv1d(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
+def _conv1d(op: Conv1d, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     """conv1d with weight [out, in, k] is conv2d with weight [out, in, 1, k]."""
-    x, weight, bias = _sequences_last(op, rewriter, layout)
-    assert x is not None
-    assert weight is not None
+    x, weight = _sequence_last(op.x, rewriter, layout), rewriter[op.weight]
     if x.type.sequence != x.type.rank - 1 and weight.type.extents[2] != Extent.of(1):
         raise InferenceError(
             "a convolution along time has no place where frames meet labels in a component that goes label by label: "
@@ -118,26 +137,17 @@ def _conv1d(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
         )
     out, into, kernel = weight.type.axes
     tall = rewriter.reshaped(weight, weight.type.with_axes([out, into, *_plain(1), kernel]))
-    a = op.attributes
-    made = {"stride": (1, a["stride"]), "dilation": (1, a["dilation"]), "groups": a["groups"], "pad": a["pad"]}
-    return rewriter.emit("conv2d", x, tall, bias, **made)
+    made = {"stride": (1, op.stride), "dilation": (1, op.dilation), "groups": op.groups, "pad": op.pad}
+    return rewriter.emit("conv2d", x, tall, rewriter.maybe(op.bias), **made)
 
 
 def _plain(*extents: Extent | int) -> list[Axis]:
     return [Axis(Role.PLAIN, Extent.of(extent)) for extent in extents]
 
 
-def _transpose(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
-    """Roles say where axes go, so the laid-out value before and after a transpose is the same."""
-    return [value for value in rewriter.operands(op) if value is not None]
-
-
-def _reshape(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
+def _reshape(op: Reshape, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     """A reshape that stacks frames, renames axes, or adds and drops axes of extent 1. More would need a transpose."""
-    (old,) = op.operands
-    (x,) = rewriter.operands(op)
-    assert old is not None
-    assert x is not None
+    old, x = op.x, rewriter[op.x]
     before, after = substance(old.type), substance(op.result.type)
     new = layout(op.result.type)
     if not has_roles(old.type):
@@ -186,13 +196,11 @@ def _stack(rewriter: Rewriter, x: Value, n: int) -> Value:
     return rewriter.op("concat", *picked, axis="channel")
 
 
-def _binary(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
+def _binary(op: Binary, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     """Broadcasting by position from here on: operands of equal rank, plain vectors along the axis that they met."""
     rank = layout(op.result.type).rank
-    operands: list[Value | None] = []
-    for old, other in (op.operands, op.operands[::-1]):
-        assert old is not None
-        assert other is not None
+    operands: list[Value] = []
+    for old, other in ((op.left, op.right), (op.right, op.left)):
         value = rewriter[old]
         if has_roles(old.type):
             operands.append(rewriter.reshaped(value, layout.meeting(old.type, op.result.type, rank)))
@@ -200,7 +208,7 @@ def _binary(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
             operands.append(_align(rewriter, value, other.type, layout(other.type, rank)))
         else:
             operands.append(value)
-    return rewriter.emit(op.name, *operands)
+    return rewriter.emit(type(op), *operands)
 
 
 def _align(rewriter: Rewriter, value: Value, old: TensorType, new: TensorType) -> Value:
@@ -222,11 +230,9 @@ def _align(rewriter: Rewriter, value: Value, old: TensorType, new: TensorType) -
     return rewriter.reshaped(value, value.type.with_axes(_plain(*aligned)))
 
 
-def _matmul(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
+def _matmul(op: MatMul, rewriter: Rewriter) -> Sequence[Value]:
     """x @ w over the channels is a linear layer; no other product has a place in this layout."""
-    left, right = op.operands
-    assert left is not None
-    assert right is not None
+    left, right = op.left, op.right
     if has_roles(right.type) or right.type.rank != 2 or not left.type.roles[-1].is_channel:
         raise InferenceError(
             f"a matrix product of {left.type} and {right.type} has no channels-first form; use attention for products "
@@ -236,30 +242,16 @@ def _matmul(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     return rewriter.emit("linear", rewriter[left], weight)
 
 
-def _split_channels(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
+def _split_channels(op: SplitChannels, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     """The features take the place between channels and time, which labels may hold already."""
-    (x,) = op.operands
     features = op.result.type.find(Role.FEATURE)
     several = features is not None and op.result.type.extents[features] != Extent.of(1)
-    if x is not None and several and x.type.find(Role.LABEL) is not None and not layout.over_labels:
+    if several and op.x.type.find(Role.LABEL) is not None and not layout.over_labels:
         raise InferenceError(
             "channels can't be split into features where frames meet labels: the layout has one place for both; "
             "split them in a component that has time or labels alone"
         )
     return _again(op, rewriter, layout)
-
-
-SEQUENCE = ("attention", "relative_attention", "gru", "lstm", "positional_embedding", "selective_scan", "ssd")
-BINARY: Build = _binary
-SPECIAL: dict[str, Build] = {
-    **dict.fromkeys(SEQUENCE, _along_sequence),
-    "constant": _constant,
-    "conv1d": _conv1d,
-    "transpose": _transpose,
-    "reshape": _reshape,
-    "split_channels": _split_channels,
-    "matmul": _matmul,
-}
 
 
 def _conform(op: Op, old: TensorType, value: Value, rewriter: Rewriter, layout: Layout) -> Value:

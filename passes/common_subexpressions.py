@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+from mctc.ir.ops.leaf import ParameterOp
 from mctc.ir.program import Op, Program, Value
 from mctc.ir.recipes import attribute_key
 from mctc.rewrite.base import Context, Exact, Pass
@@ -21,7 +22,7 @@ class CommonSubexpressions(Pass):
         seen: dict[Hashable, Op] = {}
 
         def rule(op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
-            if op.effects or op.name == "parameter":
+            if op.effects or isinstance(op, ParameterOp):
                 return None
             key = (rewriter.function.name, *_key(op, rewriter))
             first = seen.setdefault(key, op)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from mctc.ir.build import make
 from mctc.ir.ops.convolution import Conv2d
 from mctc.ir.ops.shape import Slice
-from mctc.ir.program import Op, Program, Value
+from mctc.ir.program import Program, Value
 from mctc.rewrite.base import Context, Exact, Pass
+from mctc.rewrite.pattern import Outcome, Pattern, Refuse
 from mctc.rewrite.rewriter import Rewriter, rewrite
 
 
@@ -19,25 +20,19 @@ class DropUnreadFrames(Pass):
     before = ("pack-states",)
 
     def run(self, program: Program, context: Context) -> Program:
-        def rule(op: Op, rewriter: Rewriter) -> Value | None:
-            source = _cut_short(op)
-            if source is None:
-                return None
-            operands = (rewriter[source], *rewriter.operands(op)[1:])
-            longer = make(type(op), operands, op.attributes, op.origin)
-            if longer.result.type != op.result.type:
-                return None
-            rewriter.note("the convolution reads its input before it is cut: it stops at the same frame")
-            return rewriter.op(op.name, *operands, **op.attributes)
-
-        return rewrite(program, self.name, rule)
+        return rewrite(program, self.name, Pattern(Conv2d, _uncut), context=context)
 
 
-def _cut_short(op: Op) -> Value | None:
-    """What a convolution without padding on the right reads the first frames of, through a slice."""
-    if not isinstance(op, Conv2d) or op.pad[1] != 0:
-        return None
-    cut = op.x.owner
-    if not isinstance(cut, Slice) or cut.position != cut.x.type.sequence:
-        return None
-    return cut.x if cut.begin == 0 and cut.stride == 1 else None
+def _uncut(op: Conv2d, to: Rewriter) -> Outcome:
+    """A convolution of what a slice of leading frames was cut from."""
+    match op:
+        case Conv2d(x=Value(owner=Slice(begin=0, stride=1) as cut)) if cut.position == cut.x.type.sequence:
+            if op.pad[1] != 0:
+                return Refuse("it pads the frames that its input is cut to")
+        case _:
+            return None
+    operands = (to[cut.x], to[op.weight], to.maybe(op.bias))
+    if make(Conv2d, operands, op.attributes, op.origin).result.type != op.result.type:
+        return Refuse("it would read frames that its input is cut to be without")
+    to.note("the convolution reads its input before it is cut: it stops at the same frame")
+    return to.op(Conv2d, *operands, **op.attributes)

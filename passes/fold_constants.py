@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 
+from mctc.ir.ops.convolution import Conv2d
+from mctc.ir.ops.elementwise import Cast, Scale
+from mctc.ir.ops.leaf import Constant
+from mctc.ir.ops.shape import Concat, Pad, Reshape, Slice, Split, Transpose
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.passes.numbers.surroundings import Surroundings
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters, structural
 from mctc.rewrite.rewriter import Rewriter, rewrite
-
-NOTHING_DONE: dict[str, Callable[[Op], bool]] = {
-    "scale": lambda op: op.attributes["factor"] == 1 and op.attributes["offset"] == 0,
-    "reshape": lambda op: _same_type(op),
-    "cast": lambda op: _same_type(op),
-    "slice": lambda op: _same_type(op),
-    "transpose": lambda op: tuple(op.attributes["order"]) == tuple(range(op.result.type.rank)),
-    "pad": lambda op: op.attributes["before"] == op.attributes["after"] == 0,
-    "split": lambda op: len(op.results) == 1,
-    "concat": lambda op: len(op.operands) == 1,
-}
-"""Ops that return their first operand, and when."""
-
-
-def _same_type(op: Op) -> bool:
-    (x,) = op.operands
-    return x is not None and x.type == op.result.type
 
 
 class FoldConstants(Pass):
@@ -74,7 +61,7 @@ class FoldDeployConstants(FoldConstants):
         What a layer makes of a parameter or a constant, a state that a cell starts from, stays: both factors are
         rounded or quantised, not the product.
         """
-        if op.name == "conv2d":
+        if isinstance(op, Conv2d):
             return False
         read = sum(value.type.size for value in op.operands if value is not None)
         return all(result.type.size <= read for result in op.results)
@@ -90,36 +77,49 @@ def _returned(function: Function) -> Iterator[Op]:
                 yield op
 
 
-def _simpler(op: Op, rewriter: Rewriter) -> Value | None:
-    if op.name in NOTHING_DONE and NOTHING_DONE[op.name](op):
-        rewriter.note(f"{op.name} did nothing and was dropped")
-        return next(value for value in rewriter.operands(op) if value is not None)
-    if op.name == "conv2d":
-        return _nothing_convolved(op, rewriter)
-    return _one_reshape(op, rewriter) if op.name == "reshape" else None
+def _simpler(op: Op, to: Rewriter) -> Value | None:
+    kept = _unchanged(op)
+    if kept is not None:
+        to.note(f"{op.name} did nothing and was dropped")
+        return to[kept]
+    match op:
+        case Conv2d():
+            return _nothing_convolved(op, to)
+        case Reshape():
+            return _one_reshape(op, to)
+    return None
 
 
-def _nothing_convolved(op: Op, rewriter: Rewriter) -> Value | None:
+def _unchanged(op: Op) -> Value | None:
+    """The operand of an op that returns it as it is."""
+    match op:
+        case Scale(factor=1, offset=0) | Pad(before=0, after=0):
+            return op.x
+        case Reshape() | Cast() | Slice():
+            return op.x if op.x.type == op.result.type else None
+        case Transpose():
+            return op.x if op.order == tuple(range(op.x.type.rank)) else None
+        case Split():
+            return op.x if len(op.results) == 1 else None
+        case Concat():
+            return op.xs[0] if len(op.xs) == 1 else None
+    return None
+
+
+def _nothing_convolved(op: Conv2d, to: Rewriter) -> Value | None:
     """A layer without a bias makes zeros of zeros, the state that a cell starts from."""
-    x, _, bias = rewriter.operands(op)
-    zeros = (
-        x is not None and x.owner is not None and x.owner.name == "constant" and not x.owner.attributes["value"].any()
-    )
-    type_ = op.result.type
-    if not zeros or bias is not None or not type_.is_static:
+    zeros, type_ = to[op.x].owner, op.result.type
+    if not isinstance(zeros, Constant) or zeros.value.any() or op.bias is not None or not type_.is_static:
         return None
-    rewriter.note("zeros convolved without a bias are zeros")
+    to.note("zeros convolved without a bias are zeros")
     roles = tuple(role.value for role in type_.roles)
-    return rewriter.op("constant", value=np.zeros(type_.shape, np.float32), dtype=type_.dtype.value, roles=roles)
+    return to.op("constant", value=np.zeros(type_.shape, np.float32), dtype=type_.dtype.value, roles=roles)
 
 
-def _one_reshape(op: Op, rewriter: Rewriter) -> Value | None:
+def _one_reshape(op: Reshape, to: Rewriter) -> Value | None:
     """A reshape of a reshape reads what the first one read."""
-    (x,) = rewriter.operands(op)
-    first = x.owner if x is not None else None
-    if first is None or first.name != "reshape":
+    first = to[op.x].owner
+    if not isinstance(first, Reshape):
         return None
-    (origin,) = first.operands
-    assert origin is not None
-    rewriter.note("two reshapes became one")
-    return origin if origin.type == op.result.type else rewriter.op("reshape", origin, axes=op.attributes["axes"])
+    to.note("two reshapes became one")
+    return first.x if first.x.type == op.result.type else to.op("reshape", first.x, axes=op.axes)

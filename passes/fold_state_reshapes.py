@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mctc.ir.location import Origin
+from mctc.ir.ops.shape import Reshape
 from mctc.ir.program import Function, Op, Program, State, Value
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions
@@ -24,11 +25,11 @@ class _Folder(Rewriter):
 
     def folded(self) -> Function:
         function = self.function
-        folded = {state: reads for state in function.states if (reads := self._reads(state))}
+        folded = {state: found for state in function.states if (found := self._reads(state))}
         for value in (*function.inputs, *(state.value for state in function.states if state not in folded)):
             self.bind(value, value)
         values: dict[Op, Value] = {}
-        for state, reads in folded.items():
+        for state, (reads, _) in folded.items():
             values.update(dict.fromkeys(reads, Value(reads[0].result.type, state.name)))
         for op in function.ops:
             self.visit(op, lambda op, rewriter: values.get(op))
@@ -36,21 +37,19 @@ class _Folder(Rewriter):
         states = []
         for state in function.states:
             if state in folded:
-                (source,) = state.update.owner.operands if state.update.owner else (None,)
-                assert source is not None, "a folded state is written by a reshape"
-                value = values[folded[state][0]]
+                reads, source = folded[state]
+                value = values[reads[0]]
                 states.append(State(state.name, value, self.reshaped(self[source], value.type)))
             else:
                 states.append(State(state.name, self[state.value], self[state.update]))
         return self.rebuilt(states)
 
-    def _reads(self, state: State) -> list[Op]:
-        """The reshapes that read a state, if nothing else does, all to the one shape that it is written from."""
+    def _reads(self, state: State) -> tuple[list[Op], Value] | None:
+        """The reshapes that read a state, if nothing else does, all to the one shape that it is written from, and what
+        that is."""
         users, writer = self.uses.get(state.value, []), state.update.owner
-        if not users or any(op.name != "reshape" for op in users) or state.value in self.kept:
-            return []
-        type_ = users[0].result.type
-        if writer is None or writer.name != "reshape" or any(op.result.type != type_ for op in users):
-            return []
-        source = writer.operands[0]
-        return users if source is not None and source.type.shape == type_.shape else []
+        if not users or state.value in self.kept or not isinstance(writer, Reshape):
+            return None
+        types = {op.result.type if isinstance(op, Reshape) else None for op in users}
+        same = len(types) == 1 and None not in types and writer.x.type.shape == users[0].result.type.shape
+        return (users, writer.x) if same else None

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod, sqrt
-from typing import Any
 
 import numpy as np
 
-from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.elementwise import Silu, Tanh
+from mctc.ir.ops.linear import Linear, channel_axis
 from mctc.ir.ops.norm import ChannelNorm, LayerNorm, LogSoftmax, RmsNorm
+from mctc.ir.ops.position import PositionalEmbedding
 from mctc.ir.ops.shape import laid_out
-from mctc.ir.program import Op, Program, Value
+from mctc.ir.program import Program, Value
 from mctc.passes.numbers.half import SMALLEST_NORMAL, holds, power_of_two
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
+from mctc.rewrite.pattern import Pattern, Refuse, Rule, first_of
 from mctc.rewrite.rewriter import Rewriter, rewrite
-
-Legal = Callable[[Any, Rewriter], Value | None]
 
 
 class Legalise(Pass):
@@ -34,13 +33,8 @@ class Legalise(Pass):
     before = ("pack-states",)
 
     def run(self, program: Program, context: Context) -> Program:
-        table = LEGAL.get(context.stack, LEGAL["coreml"])
-
-        def rule(op: Op, rewriter: Rewriter) -> Value | None:
-            legal = UNHELD.get(op.name) if _unheld(op, context) else table.get(op.name)
-            return legal(op, rewriter) if legal else None
-
-        return fold_parameters(rewrite(program, self.name, rule), self.name)
+        rule = first_of(*(UNHELD if context.precision == "fp16" else ()), *LEGAL.get(context.stack, LEGAL["coreml"]))
+        return fold_parameters(rewrite(program, self.name, rule, context=context), self.name)
 
 
 def _rms_norm(op: RmsNorm, rewriter: Rewriter) -> Value:
@@ -48,8 +42,7 @@ def _rms_norm(op: RmsNorm, rewriter: Rewriter) -> Value:
 
     No op squares x in fp16, which would overflow beyond 256 and vanish below 2.4e-4 (ANE-NM-001, ANE-NM-005).
     """
-    x, weight = rewriter.operands(op)
-    assert x is not None
+    x, weight = rewriter[op.x], rewriter.maybe(op.weight)
     axis, channels = channel_axis(op.x.type), x.type.extents[channel_axis(op.x.type)].value
     both = rewriter.op("concat", x, rewriter.op("neg", x), axis=axis)
     gain = None if weight is None else rewriter.op("concat", weight, weight, axis=0)
@@ -65,14 +58,12 @@ def _log_softmax(op: LogSoftmax, rewriter: Rewriter) -> Value:
     return rewriter.op("sub", shifted, rewriter.op("log", total))
 
 
-def _linear(op: Op, rewriter: Rewriter) -> Value | None:
+def _linear(op: Linear, rewriter: Rewriter) -> Value | Refuse:
     """A 1x1 convolution between two reshapes: all axes between channel and frames are one for it."""
-    x, weight, bias = rewriter.operands(op)
-    assert x is not None
-    assert weight is not None
+    x, weight, bias = rewriter[op.x], rewriter[op.weight], rewriter.maybe(op.bias)
     type_ = x.type
     if not laid_out(type_) or not type_.is_static or type_.sequence is None:
-        return None
+        return Refuse(f"{type_} is not (batch, channel, ..., frames) of known extents")
     shape, (out, into) = type_.shape, weight.type.shape
     last = type_.axes[-1].role if type_.sequence == type_.rank - 1 else type_.axes[type_.sequence].role
     flat = (("batch", shape[0]), ("channel", into), ("unit", prod(shape[2:-1])), (last.value, shape[-1]))
@@ -81,13 +72,11 @@ def _linear(op: Op, rewriter: Rewriter) -> Value | None:
     return rewriter.reshaped(y, op.result.type)
 
 
-def _positional_embedding(op: Op, rewriter: Rewriter) -> Value | None:
+def _positional_embedding(op: PositionalEmbedding, rewriter: Rewriter) -> Value | Refuse:
     """The rows of a parameter that the frames take, laid out as the result: nothing is left to compute."""
-    x, table = rewriter.operands(op)
-    assert x is not None
-    assert table is not None
+    x, table = rewriter[op.x], rewriter[op.table]
     if not laid_out(x.type) or not x.type.is_static or x.type.sequence is None:
-        return None
+        return Refuse(f"{x.type} is not (batch, channel, ..., frames) of known extents")
     frames, count = x.type.shape[x.type.sequence], table.type.shape[0]
     if frames > count:  # a cyclic one
         table = rewriter.op("concat", *[table] * -(-frames // count), axis=0)
@@ -95,23 +84,16 @@ def _positional_embedding(op: Op, rewriter: Rewriter) -> Value | None:
     return rewriter.reshaped(rewriter.op("transpose", rows, order=(1, 0)), op.result.type)
 
 
-def _unheld(op: Op, context: Context) -> bool:
-    """Whether fp16 has no number for the epsilon of a norm."""
-    return context.precision == "fp16" and op.name in UNHELD and not holds(op.attributes["epsilon"])
-
-
-def _silu(op: Op, rewriter: Rewriter) -> Value:
+def _silu(op: Silu, rewriter: Rewriter) -> Value:
     """x * sigmoid(x): Core AI lowers its own silu through fp32, which leaves the engine (NE32)."""
-    (x,) = rewriter.operands(op)
-    assert x is not None
+    x = rewriter[op.x]
     return rewriter.op("mul", x, rewriter.op("sigmoid", x))
 
 
-def _tanh(op: Op, rewriter: Rewriter) -> Value:
+def _tanh(op: Tanh, rewriter: Rewriter) -> Value:
     """2 * sigmoid(2x) - 1 (NE33)."""
-    (x,) = rewriter.operands(op)
-    assert x is not None
-    return rewriter.op("scale", rewriter.op("sigmoid", rewriter.op("scale", x, factor=2.0)), factor=2.0, offset=-1.0)
+    double = rewriter.op("scale", rewriter[op.x], factor=2.0)
+    return rewriter.op("scale", rewriter.op("sigmoid", double), factor=2.0, offset=-1.0)
 
 
 def _centred_norm(op: LayerNorm, rewriter: Rewriter) -> Value:
@@ -151,14 +133,20 @@ def _normalised(op: ChannelNorm, x: Value, epsilon: float, rewriter: Rewriter) -
     return y
 
 
-COMMON: dict[str, Legal] = {
-    "log_softmax": _log_softmax,
-    "linear": _linear,
-    "positional_embedding": _positional_embedding,
-}
-UNHELD: dict[str, Legal] = {"rms_norm": _plain_norm, "layer_norm": _centred_norm}
+UNHELD: tuple[Rule, ...] = (
+    Pattern(RmsNorm, lambda op, to: None if holds(op.epsilon) else _plain_norm(op, to)),
+    Pattern(LayerNorm, lambda op, to: None if holds(op.epsilon) else _centred_norm(op, to)),
+)
 """Norms whose epsilon fp16 has no number for: the stack's own op would have none, and divide by zero on silence."""
-LEGAL: dict[str, dict[str, Legal]] = {
-    "coreml": {**COMMON, "rms_norm": _rms_norm},
-    "coreai": {**COMMON, "rms_norm": _plain_norm, "layer_norm": _centred_norm, "silu": _silu, "tanh": _tanh},
-}
+COMMON: tuple[Rule, ...] = (
+    Pattern(LogSoftmax, _log_softmax),
+    Pattern(Linear, _linear),
+    Pattern(PositionalEmbedding, _positional_embedding),
+)
+LEGAL: dict[str, tuple[Rule, ...]] = {
+    "coreml": (*COMMON, Pattern(RmsNorm, _rms_norm)),
+    "coreai": (
+        *COMMON, Pattern(RmsNorm, _plain_norm), Pattern(LayerNorm, _centred_norm), Pattern(Silu, _silu),
+        Pattern(Tanh, _tanh),
+    ),
+}  # fmt: skip

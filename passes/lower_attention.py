@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from mctc.ir.ops.attention import OverKeys
+from mctc.ir.ops.attention import Attention, OverKeys
 from mctc.ir.ops.relative_attention import RelativeAttention
 from mctc.ir.ops.shape import laid_out
-from mctc.ir.program import Op, Program, Value
+from mctc.ir.program import Program, Value
 from mctc.ir.types import TensorType
 from mctc.rewrite.base import Context, Exact, Pass
+from mctc.rewrite.pattern import Pattern, Refuse, first_of
 from mctc.rewrite.rewriter import Rewriter, rewrite
 
 # Finite in fp16 and below where the engine's accumulator saturates (ANE-AT-010, ANE-NM-003).
@@ -30,14 +31,23 @@ class LowerAttention(Pass):
     before = ("pack-states",)
 
     def run(self, program: Program, context: Context) -> Program:
-        def rule(op: Op, rewriter: Rewriter) -> Value | None:
-            if not isinstance(op, OverKeys) or not all(_static_row(value.type) for value in (op.q, op.k, op.v)):
-                return None
-            if isinstance(op, RelativeAttention):
-                return RelativeProducts(op, rewriter).run()
-            return Products(op, rewriter).run()
+        rule = first_of(Pattern(Attention, _by_content), Pattern(RelativeAttention, _by_content_and_distance))
+        return rewrite(program, self.name, rule, context=context)
 
-        return rewrite(program, self.name, rule)
+
+def _by_content(op: Attention, to: Rewriter) -> Value | Refuse:
+    return _reason_against(op) or Products(op, to).run()
+
+
+def _by_content_and_distance(op: RelativeAttention, to: Rewriter) -> Value | Refuse:
+    return _reason_against(op) or RelativeProducts(op, to).run()
+
+
+def _reason_against(op: OverKeys) -> Refuse | None:
+    for value in (op.q, op.k, op.v):
+        if not _static_row(value.type):
+            return Refuse(f"{value.type} is not (batch, channel, 1, a known number of frames)")
+    return None
 
 
 def _static_row(type_: TensorType) -> bool:
@@ -55,12 +65,8 @@ class Products:
     def __init__(self, op: OverKeys, rewriter: Rewriter) -> None:
         self.op, self.rewriter, self.heads = op, rewriter, op.heads
         self.kv_heads = op.key_heads
-        self.q, self.k, self.v, self.mask = (
-            rewriter[op.q],
-            rewriter[op.k],
-            rewriter[op.v],
-            rewriter.named(op, "key_mask"),
-        )
+        self.q, self.k, self.v = rewriter[op.q], rewriter[op.k], rewriter[op.v]
+        self.mask = rewriter.named(op, "key_mask")
         self.shared = self.heads // self.kv_heads
         self.queries, self.keys = self.q.type.shape[3], self.k.type.shape[3]
 

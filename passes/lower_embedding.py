@@ -10,10 +10,14 @@ import numpy as np
 
 from mctc.ir.dims import Extent
 from mctc.ir.lookups import reason_against
-from mctc.ir.program import Function, Op, Program, Value
+from mctc.ir.ops.convolution import Conv2d
+from mctc.ir.ops.leaf import ParameterOp
+from mctc.ir.ops.linear import Embedding
+from mctc.ir.program import Function, Program, Value
 from mctc.ir.types import DType, Role, TensorType
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
+from mctc.rewrite.pattern import Pattern
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions
 
 LARGEST_EXACT = 2048  # whole numbers up to 2**11 are exact in fp16
@@ -45,8 +49,8 @@ class LowerEmbedding(Pass):
 def _expanded(program: Program) -> Program:
     """Weights of convolutions that would have a scale or a palette for each input, in fp16: the engine takes them for
     each output (ANE-QT-001). Tables that are output layers too have a scale for each row, which is an id."""
-    kernels = {op.operands[1].owner for _, op in program.ops() if op.name == "conv2d" and op.operands[1] is not None}
-    names = {owner.attributes["name"] for owner in kernels if owner is not None and owner.name == "parameter"}
+    kernels = {op.weight.owner for _, op in program.ops() if isinstance(op, Conv2d)}
+    names = {kernel.parameter for kernel in kernels if isinstance(kernel, ParameterOp)}
     parameters = dict(program.parameters)
     for name in names:
         how = parameters[name].quantization
@@ -58,10 +62,6 @@ def _expanded(program: Program) -> Program:
 class _Lowering(Rewriter):
     """Rebuilds a function with some of its token inputs as numbers."""
 
-    def __init__(self, program: Program, function: Function, by: str, context: Context) -> None:
-        super().__init__(program, function, by)
-        self.context = context
-
     def lowered(self) -> Function:
         forms = {token: self._form(token) for token in self.function.inputs}
         for token in self.function.inputs:
@@ -69,37 +69,36 @@ class _Lowering(Rewriter):
                 last = self.function.domain(token).greatest
                 bound = token.type.bound if isinf(last) else Extent.of(int(last) + 1)
                 self.bind(token, Value(TensorType(DType.F32, token.type.axes, bound), token.name))
-        return self.rebuild(lambda op, _: self._lower(op, forms) if op.name == "embedding" else None)
+        return self.rebuild(Pattern(Embedding, lambda op, _: self._lower(op, forms)))
 
     def _form(self, token: Value) -> str | None:
         """What becomes of the embeddings that take an input's ids: ONE_HOT, HOST or None, which is as they are."""
         users = self.uses.get(token, [])
-        embeddings = [op for op in users if op.name == "embedding"]
+        embeddings = [op for op in users if isinstance(op, Embedding)]
         if token.type.dtype is not DType.I32 or not embeddings:
             return None
-        against_one_hot, against_host = _reason_against(token, users), reason_against(embeddings[0], self.function)
-        asked = any(op.attributes["host"] for op in embeddings) and against_host is None
+        against_one_hot = _reason_against(token, embeddings, len(users) > len(embeddings))
+        against_host = reason_against(embeddings[0], self.function)
+        asked = any(op.host for op in embeddings) and against_host is None
         if against_one_hot is None and not asked:
             form, told = ONE_HOT, FED
         elif against_host is None:
             form, told = HOST, f"{LEFT}: {against_one_hot or 'its op says host'}"
         else:
             form, told = None, f"{KEPT}: {against_one_hot}; it can't be left to the app: {against_host}"
+            for op in embeddings:
+                self.refuse(op, told)
         self.context.explain(self.by, f"{self.function.name}.{token.name}", told)
         return form
 
-    def _lower(self, op: Op, forms: Mapping[Value, str | None]) -> Value | None:
-        token = op.operands[0]
-        form = forms.get(token) if token is not None else None
-        if form == HOST and not op.attributes["host"]:
+    def _lower(self, op: Embedding, forms: Mapping[Value, str | None]) -> Value | None:
+        form = forms.get(op.token)
+        if form == HOST and not op.host:
             self.note("embedding is left to the app: it takes the ids, the package takes the rows")
-            return self.op("embedding", *self.operands(op), host=True)
-        return self._one_hot(op) if form == ONE_HOT else None
+            return self.op("embedding", self[op.token], self[op.table], host=True)
+        return self._one_hot(self[op.token], self[op.table]) if form == ONE_HOT else None
 
-    def _one_hot(self, op: Op) -> Value:
-        token, table = self.operands(op)
-        assert token is not None
-        assert table is not None
+    def _one_hot(self, token: Value, table: Value) -> Value:
         rows, width = table.type.shape
         at = token.type.roles.index(Role.UNIT)
         shape, roles = [1] * token.type.rank, ["unit"] * token.type.rank
@@ -115,12 +114,13 @@ class _Lowering(Rewriter):
         return self.op("conv2d", one_hot, kernel)
 
 
-def _reason_against(token: Value, users: list[Op]) -> str | None:
-    if any(op.name != "embedding" for op in users):
+def _reason_against(token: Value, embeddings: list[Embedding], shared: bool) -> str | None:
+    """Why a token can't be a one-hot vector. `shared`: other ops read it too."""
+    if shared:
         return "other ops use the ids too"
     if token.type.rank != 4 or token.type.roles[1] is not Role.UNIT or token.type.sequence != 3:
         return f"{token.type} is not laid out as (batch, unit, unit, label)"
-    ids = max(_ids(token, op.operands[1].type.shape[0]) for op in users if op.operands[1] is not None)
+    ids = max(_ids(token, op.table.type.shape[0]) for op in embeddings)
     if ids > LARGEST_EXACT + 1:
         return f"a table of {ids} rows has ids above {LARGEST_EXACT}, which are not exact in fp16"
     return None

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
+from mctc.ir.ops.recurrent import Cell, Gru, Lstm
 from mctc.ir.ops.shape import laid_out
-from mctc.ir.program import Op, Program, Value
+from mctc.ir.program import Program, Value
 from mctc.ir.types import TensorType
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
-from mctc.rewrite.pattern import Outcome
+from mctc.rewrite.pattern import Pattern, Refuse, first_of
 from mctc.rewrite.rewriter import Rewriter, rewrite
+
+Step = Callable[[Value, Sequence[Value]], list[Value]]
+C = TypeVar("C", bound=Cell)
 
 
 class LowerRnn(Pass):
@@ -29,22 +35,23 @@ class LowerRnn(Pass):
     before = ("fold-state-reshapes", "pack-states")
 
     def run(self, program: Program, context: Context) -> Program:
-        def rule(op: Op, rewriter: Rewriter) -> Outcome:
-            if op.name not in CELLS or not unrollable(op):
-                return None
-            cell = _Unrolled(op, rewriter)
-            context.explain(self.name, op.origin.path or rewriter.function.name, cell.why())
-            rewriter.note(f"{op.name} became convolutions over {cell.frames} frame{'s' * (cell.frames > 1)}")
-            return cell.run()
-
-        return fold_parameters(rewrite(program, self.name, rule), self.name)
+        rule = first_of(Pattern(Lstm, _lstm), Pattern(Gru, _gru))
+        return fold_parameters(rewrite(program, self.name, rule, context=context), self.name)
 
 
-def unrollable(op: Op) -> bool:
-    """Whether the cell runs over a fixed number of frames, laid out as (batch 1, channel, unit, frames)."""
-    x = op.operands[0]
-    assert x is not None
-    return laid_out(x.type) and x.type.rank == 4 and x.type.is_static and x.type.shape[0] == x.type.shape[2] == 1
+def _lstm(op: Lstm, to: Rewriter) -> list[Value] | Refuse:
+    return _reason_against(op) or _Lstm(op, to).run()
+
+
+def _gru(op: Gru, to: Rewriter) -> list[Value] | Refuse:
+    return _reason_against(op) or _Gru(op, op.mask, to).run()
+
+
+def _reason_against(op: Cell) -> Refuse | None:
+    x = op.x.type
+    if laid_out(x) and x.rank == 4 and x.is_static and x.shape[0] == x.shape[2] == 1:
+        return None
+    return Refuse(f"{x} is not (batch 1, channel, unit, a known number of frames)")
 
 
 @dataclass(frozen=True)
@@ -62,37 +69,96 @@ class _Projection:
         return self.rewriter.op("add", frame, self.rewriter.op("conv2d", h, self.kernel, self.bias))
 
 
-class _Unrolled:
-    """One cell op while it is unrolled."""
+class _Unrolled(ABC, Generic[C]):
+    """One cell op while it is unrolled. `mask`: its operand of that name."""
 
-    def __init__(self, op: Op, rewriter: Rewriter) -> None:
-        self.op, self.rewriter = op, rewriter
-        x = rewriter.named(op, "x")
-        assert x is not None
-        self.x, self.frames = x, x.type.shape[3]
-        self.joined = op.name == "lstm" and self.frames == 1 and not _quantized(op, rewriter.program)
+    def __init__(self, op: C, mask: Value | None, rewriter: Rewriter) -> None:
+        self.op, self.mask, self.rewriter, self.x = op, mask, rewriter, rewriter[op.x]
+        self.frames = self.x.type.shape[3]
 
-    def why(self) -> str:
-        how = "input and state in one convolution" if self.joined else "input and state projected separately"
-        return f"{self.op.name} over {self.frames} frame(s): {how}; recurrent ops never run on the Neural Engine"
+    @abstractmethod
+    def initial(self) -> Sequence[Value | None]:
+        """The old values that the states start from; None for zeros."""
+
+    @abstractmethod
+    def step(self) -> Step:
+        """New states from a frame that is projected and the states before it."""
+
+    @abstractmethod
+    def projected(self) -> list[Value]:
+        """The frames: projected by weight_ih all at once, unless they meet the state before that."""
 
     def run(self) -> list[Value]:
-        frame_type = self.x.type.with_extent(3, 1)
-        names = [name for name, _ in self._hidden()]
-        states = [self._state(name, frame_type, result) for name, result in self._hidden()]
-        step = CELLS[self.op.name](self)
+        self.rewriter.explain(self.op, f"{self.op.name} over {self.frames} frame(s): {self.how()}")
+        self.rewriter.note(f"{self.op.name} became convolutions over {self.frames} frame{'s' * (self.frames > 1)}")
+        types = [result.type for result in self.op.results[1:]]
+        states = [self._state(old, type_) for old, type_ in zip(self.initial(), types)]
+        step = self.step()
         outputs = []
-        for frame, mark in zip(self._frames(), self._marks()):
+        for frame, mark in zip(self.projected(), self._marks()):
             new = step(frame, states)
             states = new if mark is None else [self._kept(n, old, mark) for n, old in zip(new, states)]
             outputs.append(states[0])
         y = outputs[0] if len(outputs) == 1 else self.rewriter.op("concat", *outputs, axis=3)
-        types = [self.op.results[i + 1].type for i in range(len(names))]
         return [y, *(self.rewriter.reshaped(state, type_) for state, type_ in zip(states, types))]
 
-    def lstm(self) -> Callable[[Value, Sequence[Value]], list[Value]]:
+    def how(self) -> str:
+        return "input and state projected separately; recurrent ops never run on the Neural Engine"
+
+    def _projected(self, bias: Value | None) -> list[Value]:
+        kernel = self._kernel(self.op.weight_ih)
+        return self._per_frame(self.rewriter.op("conv2d", self.x, kernel, self.rewriter.maybe(bias)))
+
+    def _kernel(self, *weights: Value) -> Value:
+        """Weights [out, in] side by side as one kernel [out, ins, 1, 1]."""
+        first, *rest = (self.rewriter[weight] for weight in weights)
+        weight = self.rewriter.op("concat", first, *rest, axis=1) if rest else first
+        out, into = weight.type.shape
+        return self.rewriter.op("reshape", weight, axes=(("plain", out), ("plain", into), ("plain", 1), ("plain", 1)))
+
+    def _state(self, old: Value | None, type_: TensorType) -> Value:
+        """The incoming state with the axes of a frame; zeros where the op has none."""
+        wanted = self.x.type.with_extent(3, 1).with_extent(1, type_.extents[1])
+        if old is None:
+            return self.rewriter.constant(np.zeros(wanted.shape, np.float32), [axis.role.value for axis in wanted.axes])
+        return self.rewriter.reshaped(self.rewriter[old], wanted)
+
+    def _marks(self) -> list[Value] | list[None]:
+        """For each frame 1 where it counts and 0 where it leaves the state as it was; None if every frame counts."""
+        if self.mask is None:
+            return [None] * self.frames
+        axes = (("unit", 1), ("unit", 1), ("unit", 1), (self.x.type.axes[3].role.value, self.frames))
+        return self._per_frame(self.rewriter.op("reshape", self.rewriter[self.mask], axes=axes))
+
+    def _per_frame(self, value: Value) -> list[Value]:
+        return [value] if self.frames == 1 else list(self.rewriter.emit("split", value, parts=self.frames, axis=3))
+
+    def _kept(self, new: Value, old: Value, mark: Value) -> Value:
+        op = self.rewriter.op
+        return op("add", old, op("mul", mark, op("sub", new, old)))
+
+
+class _Lstm(_Unrolled[Lstm]):
+    def __init__(self, op: Lstm, rewriter: Rewriter) -> None:
+        super().__init__(op, op.mask, rewriter)
+        stored = rewriter.stored(op.weight_ih) or rewriter.stored(op.weight_hh)  # joined, one gets the other's scales
+        self.joined = self.frames == 1 and stored is None
+
+    def how(self) -> str:
+        joined = "input and state in one convolution; recurrent ops never run on the Neural Engine"
+        return joined if self.joined else super().how()
+
+    def initial(self) -> Sequence[Value | None]:
+        return self.op.h, self.op.c
+
+    def projected(self) -> list[Value]:
+        return [self.x] if self.joined else self._projected(self.op.bias)
+
+    def step(self) -> Step:
         emit, op = self.rewriter.emit, self.rewriter.op
-        project = self._projection("bias" if self.joined else None)
+        weights = (self.op.weight_ih, self.op.weight_hh) if self.joined else (self.op.weight_hh,)
+        bias = self.rewriter.maybe(self.op.bias) if self.joined else None
+        project = _Projection(self.rewriter, self._kernel(*weights), bias, self.joined)
 
         def step(frame: Value, states: Sequence[Value]) -> list[Value]:
             h, c = states
@@ -103,12 +169,18 @@ class _Unrolled:
 
         return step
 
-    def gru(self) -> Callable[[Value, Sequence[Value]], list[Value]]:
+
+class _Gru(_Unrolled[Gru]):
+    def initial(self) -> Sequence[Value | None]:
+        return (self.op.h,)
+
+    def projected(self) -> list[Value]:
+        return self._projected(self.op.bias_ih)
+
+    def step(self) -> Step:
         emit, op = self.rewriter.emit, self.rewriter.op
-        kernel, bias = self._kernel("weight_hh"), self.rewriter.named(self.op, "bias_hh")
-        gates = self.op.operands[2]
-        assert gates is not None
-        hidden = gates.type.shape[1]
+        kernel, bias = self._kernel(self.op.weight_hh), self.rewriter.maybe(self.op.bias_hh)
+        hidden = self.op.weight_hh.type.shape[1]
 
         def step(frame: Value, states: Sequence[Value]) -> list[Value]:
             (h,) = states
@@ -119,61 +191,3 @@ class _Unrolled:
             return [op("add", n, op("mul", z, op("sub", h, n)))]  # (1 - z) * n + z * h
 
         return step
-
-    def _frames(self) -> list[Value]:
-        """The frames: projected by weight_ih all at once, unless they meet the state before that."""
-        if self.joined:
-            return [self.x]
-        bias = self.rewriter.named(self.op, "bias" if self.op.name == "lstm" else "bias_ih")
-        projected = self.rewriter.op("conv2d", self.x, self._kernel("weight_ih"), bias)
-        return self._per_frame(projected)
-
-    def _projection(self, bias: str | None) -> _Projection:
-        kernel = self._kernel("weight_ih", "weight_hh") if self.joined else self._kernel("weight_hh")
-        return _Projection(self.rewriter, kernel, self.rewriter.named(self.op, bias) if bias else None, self.joined)
-
-    def _kernel(self, *names: str) -> Value:
-        """Weights [out, in] side by side as one kernel [out, ins, 1, 1]."""
-        weights = [self.rewriter.named(self.op, name) for name in names]
-        present = [weight for weight in weights if weight is not None]
-        weight = present[0] if len(present) == 1 else self.rewriter.op("concat", *present, axis=1)
-        out, into = weight.type.shape
-        return self.rewriter.op("reshape", weight, axes=(("plain", out), ("plain", into), ("plain", 1), ("plain", 1)))
-
-    def _hidden(self) -> list[tuple[str, int]]:
-        return [("h", 1), ("c", 2)] if self.op.name == "lstm" else [("h", 1)]
-
-    def _state(self, name: str, frame: TensorType, result: int) -> Value:
-        """The incoming state with the axes of a frame; zeros where the op has none."""
-        value, type_ = self.rewriter.named(self.op, name), self.op.results[result].type
-        wanted = frame.with_extent(1, type_.extents[1])
-        if value is None:
-            return self.rewriter.constant(np.zeros(wanted.shape, np.float32), [axis.role.value for axis in wanted.axes])
-        return self.rewriter.reshaped(value, wanted)
-
-    def _marks(self) -> list[Value] | list[None]:
-        """For each frame 1 where it counts and 0 where it leaves the state as it was; None if every frame counts."""
-        mask = self.rewriter.named(self.op, "mask")
-        if mask is None:
-            return [None] * self.frames
-        axes = (("unit", 1), ("unit", 1), ("unit", 1), (self.x.type.axes[3].role.value, self.frames))
-        row = self.rewriter.op("reshape", mask, axes=axes)
-        return self._per_frame(row)
-
-    def _per_frame(self, value: Value) -> list[Value]:
-        return [value] if self.frames == 1 else list(self.rewriter.emit("split", value, parts=self.frames, axis=3))
-
-    def _kept(self, new: Value, old: Value, mark: Value) -> Value:
-        op = self.rewriter.op
-        return op("add", old, op("mul", mark, op("sub", new, old)))
-
-
-Step = Callable[[Value, Sequence[Value]], list[Value]]
-CELLS: dict[str, Callable[[_Unrolled], Step]] = {"lstm": _Unrolled.lstm, "gru": _Unrolled.gru}
-
-
-def _quantized(op: Op, program: Program) -> bool:
-    """Whether a weight is stored quantised: joined with another one it would get other scales."""
-    owners = [value.owner for name in ("weight_ih", "weight_hh") if (value := op.operand(name)) is not None]
-    names = [owner.attributes["name"] for owner in owners if owner is not None and owner.name == "parameter"]
-    return any(program.parameters[name].quantization is not None for name in names)

@@ -7,9 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from mctc.ir.domain import MASK, Domain
-from mctc.ir.program import Function, Op, Program, Value
+from mctc.ir.ops.elementwise import Cast
+from mctc.ir.ops.leaf import Constant
+from mctc.ir.program import Function, Program, Value
 from mctc.ir.types import DType, TensorType
 from mctc.rewrite.base import Context, Exact, Pass
+from mctc.rewrite.pattern import Pattern, first_of
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions
 
 LARGEST_EXACT = 2048  # whole numbers up to 2**11 are exact in fp16
@@ -37,10 +40,6 @@ class NumberInputs(Pass):
 class _Numbers(Rewriter):
     """Rebuilds a function without bool tensors but between two casts."""
 
-    def __init__(self, program: Program, function: Function, by: str, context: Context) -> None:
-        super().__init__(program, function, by)
-        self.context = context
-
     def made(self) -> Function:
         function, domains = self.function, dict(self.function.domains)
         for value in function.inputs:
@@ -49,7 +48,8 @@ class _Numbers(Rewriter):
                 self.context.explain(self.by, f"{function.name}.{value.name}", told)
                 self.bind(value, Value(value.type.with_dtype(DType.F32), value.name))
                 domains |= self._domain(value)
-        rebuilt = self.rebuild(lambda op, _: self._number(op), _without_bool)
+        rule = first_of(Pattern(Constant, self._constant), Pattern(Cast, self._cast))
+        rebuilt = self.rebuild(rule, _without_bool)
         return replace(rebuilt, domains=domains)
 
     def _told(self, value: Value) -> str | None:
@@ -57,7 +57,7 @@ class _Numbers(Rewriter):
         if value.type.dtype is DType.BOOL:
             return FED_MARKS
         domain, users = self.function.domain(value), self.uses.get(value, [])
-        cast = users and value not in self.kept and all(_casts(op, DType.F32) for op in users)
+        cast = users and value not in self.kept and all(isinstance(op, Cast) and op.dtype is DType.F32 for op in users)
         exact = value.type.dtype is DType.I32 and -LARGEST_EXACT <= domain.least <= domain.greatest <= LARGEST_EXACT
         return FED_NUMBERS if cast and exact else None
 
@@ -68,23 +68,18 @@ class _Numbers(Rewriter):
         stated = self.function.domains.get(value.name)
         return {} if stated is None else {value.name: replace(stated, whole=value.type.bound is not None)}
 
-    def _number(self, op: Op) -> Value | None:
-        if op.name == "constant" and op.result.type.dtype is DType.BOOL:
-            return self.constant(np.asarray(op.attributes["value"], np.float32), op.attributes["roles"])
-        if op.name != "cast":
+    def _constant(self, op: Constant, _: Rewriter) -> Value | None:
+        if op.result.type.dtype is not DType.BOOL:
             return None
-        (old,) = op.operands
-        assert old is not None
-        x = self[old]
-        if _casts(op, DType.BOOL) and old.type.dtype is not DType.BOOL:
+        return self.constant(np.asarray(op.value, np.float32), op.roles)
+
+    def _cast(self, op: Cast, _: Rewriter) -> Value | None:
+        x = self[op.x]
+        if op.dtype is DType.BOOL and op.x.type.dtype is not DType.BOOL:
             return self.op("cast", self.op("cast", x, dtype=DType.BOOL.value), dtype=DType.F32.value)
-        if _casts(op, DType.BOOL):
+        if op.dtype is DType.BOOL:
             return x
-        return x if x.type.dtype.is_float and op.result.type.dtype.is_float else None
-
-
-def _casts(op: Op, to: DType) -> bool:
-    return op.name == "cast" and op.result.type.dtype is to
+        return x if x.type.dtype.is_float and op.dtype.is_float else None
 
 
 def _without_bool(type_: TensorType) -> TensorType:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from mctc.diagnostics.diagnostic import LocatedError
 from mctc.ir.location import Location
-from mctc.ir.ops.linear import channel_axis
-from mctc.ir.ops.norm import Softmaxes
+from mctc.ir.ops.convolution import Conv2d
+from mctc.ir.ops.elementwise import Cast, Scale
+from mctc.ir.ops.linear import Embedding, Linear, channel_axis
+from mctc.ir.ops.norm import LogSoftmax, Softmax
 from mctc.ir.program import Function, Op, Program, Value, VocabularyMap
 from mctc.ir.types import Role
 from mctc.rewrite.base import Context, Pass, Reshapes
 from mctc.rewrite.fold import fold_parameters
+from mctc.rewrite.pattern import Pattern, Rule, first_of
 from mctc.rewrite.rewriter import Rewriter, drop_dead
 
 MULTIPLE = 64
@@ -48,7 +49,7 @@ class PadVocabulary(Pass):
         maps = list(program.vocabularies)
         for name, function in program.functions.items():
             plan = _Plan(function)
-            new.functions[name] = Rewriter(new, function, self.name).rebuild(plan.rule)
+            new.functions[name] = Rewriter(new, function, self.name).rebuild(plan.rule())
             maps += plan.maps
             for each in plan.maps:
                 context.explain(
@@ -82,17 +83,18 @@ class _Plan:
         while True:
             self.padded.add(value)
             op = value.owner
-            if op is not None and op.name in ("conv2d", "linear") and op.attributes.get("groups", 1) == 1:
+            if isinstance(op, Linear) or (isinstance(op, Conv2d) and op.groups == 1):
                 self.producers[op] = padded
                 return
-            if op is None or not _transparent(op):
+            through = None if op is None else _through(op)
+            if op is None or through is None:
                 what = f"is made by {op.name} at {_place(op, self.function)}" if op else "is an input"
                 raise VocabularyError(
                     f"the classes of result {name} of {self.function.name} cannot be padded: the value {what}",
                     (op or self.function).origin.location,
                     hint="let a linear layer make the classes, with at most softmax or log_softmax after it",
                 )
-            (value,) = (operand for operand in op.operands if operand is not None)
+            value = through
 
     def _check(self, value: Value) -> None:
         for user in self.uses.get(value, ()):
@@ -104,61 +106,52 @@ class _Plan:
                     hint="return them from the component without further arithmetic",
                 )
 
-    def rule(self, op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
-        if op in self.producers:
-            return _padded_layer(op, rewriter, self.producers[op])
-        if op.name == "embedding":
-            return _padded_table(op, rewriter)
-        return None
+    def rule(self) -> Rule:
+        return first_of(Pattern(Conv2d, self._layer), Pattern(Linear, self._layer), Pattern(Embedding, _padded_table))
+
+    def _layer(self, op: Conv2d | Linear, to: Rewriter) -> Value | None:
+        return _padded_layer(op, to, self.producers[op]) if op in self.producers else None
 
 
 def _place(op: Op, function: Function) -> str:
     return str(op.origin.location or op.origin.path or function.name)
 
 
-def _over_channels(op: Softmaxes) -> bool:
-    return op.position == channel_axis(op.x.type)
+def _through(op: Op) -> Value | None:
+    """The operand of an op that classes can be padded behind."""
+    match op:
+        case Softmax() | LogSoftmax():
+            return op.x if op.position == channel_axis(op.x.type) else None
+        case Scale():
+            return op.x if _still_last(op) else None
+        case Cast():
+            return op.x
+    return None
 
 
-def _still_last(op: Op) -> bool:
+def _still_last(op: Scale) -> bool:
     """Whether `scale` keeps the padded entries below all others, and finite in fp16."""
-    factor, offset = op.attributes["factor"], op.attributes["offset"]
-    return bool(factor >= 1e-2 and abs(NEVER * factor + offset) <= FP16_MAX)
+    return op.factor >= 1e-2 and abs(NEVER * op.factor + op.offset) <= FP16_MAX
 
 
-TRANSPARENT: dict[str, Callable[[Any], bool]] = {
-    "softmax": _over_channels,
-    "log_softmax": _over_channels,
-    "scale": _still_last,
-    "cast": lambda op: True,
-}
-
-
-def _transparent(op: Op) -> bool:
-    return op.name in TRANSPARENT and TRANSPARENT[op.name](op)
-
-
-def _padded_layer(op: Op, rewriter: Rewriter, padded: int) -> Sequence[Value]:
-    x, weight, bias = rewriter.operands(op)
-    assert weight is not None
+def _padded_layer(op: Conv2d | Linear, to: Rewriter, padded: int) -> Value:
+    weight, bias = to[op.weight], to.maybe(op.bias)
     valid = weight.type.shape[0]
-    rows = rewriter.op("pad", weight, axis=0, after=padded - valid)
+    rows = to.op("pad", weight, axis=0, after=padded - valid)
     if bias is None:
         values = np.concatenate([np.zeros(valid), np.full(padded - valid, NEVER)])
-        wide = rewriter.constant(values.astype(np.float32))
+        wide = to.constant(values.astype(np.float32))
     else:
-        wide = rewriter.op("pad", bias, axis=0, after=padded - valid, value=NEVER)
-    rewriter.note(f"{valid} classes padded to {padded}")
-    return rewriter.emit(op.name, x, rows, wide, **op.attributes)
+        wide = to.op("pad", bias, axis=0, after=padded - valid, value=NEVER)
+    to.note(f"{valid} classes padded to {padded}")
+    return to.op(type(op), to[op.x], rows, wide, **op.attributes)
 
 
-def _padded_table(op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
-    token, table = rewriter.operands(op)
-    assert table is not None
+def _padded_table(op: Embedding, to: Rewriter) -> Value | None:
+    table = to[op.table]
     entries = table.type.shape[0]
     if entries % MULTIPLE == 0:
         return None
-    rewriter.note(f"a table of {entries} rows padded to {-(-entries // MULTIPLE) * MULTIPLE}")
-    return rewriter.emit(
-        "embedding", token, rewriter.op("pad", table, axis=0, after=-entries % MULTIPLE), **op.attributes
-    )
+    to.note(f"a table of {entries} rows padded to {-(-entries // MULTIPLE) * MULTIPLE}")
+    rows = to.op("pad", table, axis=0, after=-entries % MULTIPLE)
+    return to.op("embedding", to[op.token], rows, **op.attributes)

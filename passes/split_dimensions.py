@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mctc.hardware.devices import find_device
+from mctc.ir.ops.convolution import Conv2d
+from mctc.ir.ops.linear import Linear
 from mctc.ir.program import Op, Program, Value
 from mctc.ir.types import Role
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.options import option
+from mctc.rewrite.pattern import Pattern, first_of
 from mctc.rewrite.rewriter import Rewriter, rewrite
 
 
@@ -31,41 +34,39 @@ class SplitDimensions(Pass):
     def run(self, program: Program, context: Context) -> Program:
         limit = self.limit or find_device(context.device).family.extent
 
-        def rule(op: Op, rewriter: Rewriter) -> Sequence[Value] | None:
-            where = op.origin.path or rewriter.function.name
-            for result in op.results:
-                for axis in result.type.axes:
-                    if axis.role in UNSPLIT and axis.extent.is_static and axis.extent.value > limit:
-                        why = f"the {axis.role.value} axis has {axis.extent} entries, over the limit of {limit}"
-                        context.explain(self.name, where, f"{op.name}: {why}; use a smaller chunk or fewer bins")
-            if op.name not in ("conv2d", "linear"):
-                return None
-            layer = _Layer(op, rewriter, limit)
+        def split(op: Conv2d | Linear, to: Rewriter) -> Value | None:
+            layer = _Layer(op, to, limit)
             if max(layer.outputs, layer.inputs) <= limit:
                 return None
             change = f"{layer.inputs} inputs and {layer.outputs} outputs split into parts of at most {limit}"
-            rewriter.note(change)
-            context.explain(self.name, where, change)
-            return [layer.split()]
+            to.note(change)
+            to.explain(op, change)
+            return layer.split()
 
-        return fold_parameters(rewrite(program, self.name, rule), self.name)
+        rule = first_of(lambda op, to: _warn(op, to, limit), Pattern(Conv2d, split), Pattern(Linear, split))
+        return fold_parameters(rewrite(program, self.name, rule, context=context), self.name)
 
 
 UNSPLIT = (Role.TIME, Role.LABEL, Role.FEATURE)
 
 
+def _warn(op: Op, to: Rewriter, limit: int) -> None:
+    """Says of an op which of its axes is over the limit and can't be split."""
+    for axis in (axis for result in op.results for axis in result.type.axes):
+        if axis.role in UNSPLIT and axis.extent.is_static and axis.extent.value > limit:
+            why = f"the {axis.role.value} axis has {axis.extent} entries, over the limit of {limit}"
+            to.explain(op, f"{op.name}: {why}; use a smaller chunk or fewer bins")
+
+
 class _Layer:
     """One conv2d or linear that is rebuilt from parts."""
 
-    def __init__(self, op: Op, rewriter: Rewriter, limit: int) -> None:
+    def __init__(self, op: Conv2d | Linear, rewriter: Rewriter, limit: int) -> None:
         self.op, self.rewriter, self.limit = op, rewriter, limit
-        x, weight, self.bias = rewriter.operands(op)
-        assert x is not None
-        assert weight is not None
-        self.x, self.weight = x, weight
-        self.groups = int(op.attributes.get("groups", 1))
-        self.outputs = weight.type.extents[0].value
-        self.inputs = weight.type.extents[1].value * self.groups
+        self.x, self.weight, self.bias = rewriter[op.x], rewriter[op.weight], rewriter.maybe(op.bias)
+        self.groups = op.groups if isinstance(op, Conv2d) else 1
+        self.outputs = self.weight.type.extents[0].value
+        self.inputs = self.weight.type.extents[1].value * self.groups
 
     def split(self) -> Value:
         if self.groups > 1:
@@ -111,7 +112,7 @@ class _Layer:
         return self.rewriter.op("slice", value, axis=axis, begin=begin, end=begin + size)
 
     def _layer(self, x: Value, weight: Value, bias: Value | None, **changed: int) -> Value:
-        return self.rewriter.op(self.op.name, x, weight, bias, **{**self.op.attributes, **changed})
+        return self.rewriter.op(type(self.op), x, weight, bias, **{**self.op.attributes, **changed})
 
 
 def parts(total: int, limit: int, multiple: int = 64) -> list[tuple[int, int]]:

@@ -25,18 +25,21 @@ class Builder:
         self.origin = origin or Origin()
         self._parameters: dict[str, Value] = {}
 
-    def emit(self, name: str, /, *operands: Value | None, **attributes: Any) -> tuple[Value, ...]:
-        """Applies op `name`. Absent optional operands are None or left off. Raises InferenceError."""
-        definition = registry().get(name)
+    def emit(self, kind: type[Op] | str, /, *operands: Value | None, **attributes: Any) -> tuple[Value, ...]:
+        """Applies an op, given by its class or its name. Absent optional operands are None or left off.
+
+        Raises InferenceError.
+        """
+        definition = registry().get(kind) if isinstance(kind, str) else kind
         if definition is None:
-            raise InferenceError(f"there is no op named {name}")
+            raise InferenceError(f"there is no op named {kind}")
         op = make(definition, operands, attributes, self.origin)
         self.ops.append(op)
         return op.results
 
-    def op(self, name: str, /, *operands: Value | None, **attributes: Any) -> Value:
+    def op(self, kind: type[Op] | str, /, *operands: Value | None, **attributes: Any) -> Value:
         """`emit` for an op with one result of interest: returns the first."""
-        return self.emit(name, *operands, **attributes)[0]
+        return self.emit(kind, *operands, **attributes)[0]
 
     def reshaped(self, value: Value, type_: TensorType) -> Value:
         """The value with the axes of `type_`; the value itself if it has them already.

@@ -87,6 +87,7 @@ class Op:
     masks: whether a finite number stands for minus infinity in it, so that its operands can outgrow it.
     outside_training: the operand that the op gives as it is outside of training, of an op that acts in training alone.
     rounds: whether `reference` takes `rounding`, to round what engines round inside of the op as well.
+    matrices: operands that are a matrix of weights, to be stored compressed, and along which axis outputs lie.
     """
 
     name: ClassVar[str]
@@ -98,6 +99,7 @@ class Op:
     numbers: ClassVar[tuple[str, ...]] = ()
     masks: ClassVar[bool] = False
     rounds: ClassVar[bool] = False
+    matrices: ClassVar[Mapping[str, int]] = {}
     fields: ClassVar[tuple[OperandField, ...]] = ()
     defaults: ClassVar[Mapping[str, object]] = {}  # of the attributes; REQUIRED where one must be given
     checked: ClassVar[Mapping[str, Callable[[str, Any], object]]] = {}  # what reads each attribute

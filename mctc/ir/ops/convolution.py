@@ -70,6 +70,7 @@ class Conv1d(Op):
     weight = operand()
     bias = optional_operand()
     takes = FLOATS
+    matrices = {"weight": 0}
     stride = count(1)
     dilation = count(1)
     groups = count(1)
@@ -135,6 +136,7 @@ class Conv2d(Op):
     weight = operand()
     bias = optional_operand()
     takes = FLOATS
+    matrices = {"weight": 0}
     stride = pair(1, (1, 1))
     dilation = pair(1, (1, 1))
     groups = count(1)

@@ -40,6 +40,7 @@ class Linear(Op):
     weight = operand()
     bias = optional_operand()
     takes = FLOATS
+    matrices = {"weight": 0}
 
     def infer(self) -> Sequence[TensorType]:
         axis = channel_axis(self.x.type)
@@ -73,6 +74,7 @@ class Embedding(Op):
     name = "embedding"
     token = operand()
     table = operand()
+    matrices = {"table": 1}
     host = flag()
 
     def infer(self) -> Sequence[TensorType]:

@@ -42,6 +42,7 @@ class Cell(Op):
     x = operand()
     weight_ih = operand()
     weight_hh = operand()
+    matrices = {"weight_ih": 0, "weight_hh": 0}
     rounds = True
     stacked: int  # gates, along the first axis of the weights
     hidden: tuple[str, ...]
