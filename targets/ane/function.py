@@ -62,7 +62,7 @@ class FunctionEmitter(Emitter[Name]):
 
     def sound(self, op: Op, made: Any) -> bool:
         """Whether a rule wrote what defines the results."""
-        return all(value in self._values for value in op.results)
+        return all(value in self.values for value in op.results)
 
     def bind(self, op: Op, made: Any) -> None:
         """Rules return nothing: `emit` notes the names."""
@@ -75,7 +75,7 @@ class FunctionEmitter(Emitter[Name]):
         base = op_name(op)
         names = [self._name_of(value, base, index, len(results)) for index, value in enumerate(results)]
         self._operation(op, kind, inputs, names, list(map(_type, results)))
-        self._values.update(zip(results, names))
+        self.values.update(zip(results, names))
 
     def step(self, op: Op, kind: str, inputs: Mapping[str, Operand], shape: Sequence[int], dtype: str = "fp16") -> Name:
         """Writes an operation in the middle of a rule, whose result is no IR value. Its name."""
@@ -85,7 +85,7 @@ class FunctionEmitter(Emitter[Name]):
 
     def alias(self, value: Value, name: Name) -> None:
         """Lets `value` be what `name` already is, without an operation."""
-        self._values[value] = name
+        self.values[value] = name
 
     def is_output(self, value: Value) -> bool:
         """Whether a value leaves the function under a name of its own, which an alias does not give it."""
@@ -114,13 +114,13 @@ class FunctionEmitter(Emitter[Name]):
                 self._constants[key] = self._constexpr(stored, identifier(name))
             else:
                 self._constants[key] = self._const(stored, identifier(name))
-        self._values[value] = self._constants[key]
+        self.values[value] = self._constants[key]
 
     # the frame of the function
 
     def _open(self) -> None:
         for name, value in self.ports.taken:
-            self._values[value] = self._input(name, value.type)
+            self.values[value] = self._input(name, value.type)
         for name, state in self.ports.held:
             item = self.message.inputs.add(name=self.names.reserve(name))
             set_tensor_type(item.type.stateType.wrappedType, *_type(state.value))
@@ -128,22 +128,22 @@ class FunctionEmitter(Emitter[Name]):
             output = Name(self.names.reserve(name))
             self.block.outputs.append(output)
             constant = isinstance(value.owner, Leaf)
-            if value in self._values or value in self._outputs or value in self._kept or constant:
+            if value in self.values or value in self._outputs or value in self._kept or constant:
                 self._late.append((output, value))
             else:
                 self._outputs[value] = output
         for name, state in self.ports.held:
             read = Name(self.names.fresh(f"read_{name}"))
             self._operation(None, "read_state", {"input": Name(name)}, [read], [_type(state.value)])
-            self._values[state.value] = read
+            self.values[state.value] = read
 
     def _close(self) -> None:
         for name, value in self._late:
             feeds = value in self._kept and value.type.dtype.is_float
             kind, factor = ("mul", {"y": 1.0}) if feeds else ("identity", {})
-            self._operation(value.owner, kind, {"x": self._values[value], **factor}, [name], [_type(value)])
+            self._operation(value.owner, kind, {"x": self.values[value], **factor}, [name], [_type(value)])
         for held, state in self.ports.held:
-            written = {"input": Name(held), "data": self._values[state.update]}
+            written = {"input": Name(held), "data": self.values[state.update]}
             self._operation(state.update.owner, "write_state", written, [], [], self.names.fresh(f"write_{held}"))
 
     def _input(self, name: str, type_: TensorType) -> Name:
@@ -183,7 +183,7 @@ class FunctionEmitter(Emitter[Name]):
 
     def _arguments(self, operand: Operand, wanted: str) -> list[Name]:
         if isinstance(operand, Value):
-            return [self._values[operand]]
+            return [self.values[operand]]
         if isinstance(operand, Name):
             return [operand]
         if isinstance(operand, (list, tuple)) and operand and isinstance(operand[0], (Value, Name)):

@@ -9,7 +9,7 @@ import numpy as np
 from coreai import authoring as ca
 
 from mctc.driver.names import Names, identifier
-from mctc.emit.emitter import Emitter, are
+from mctc.emit.emitter import Emitter
 from mctc.emit.laid_out import met_shape
 from mctc.emit.rules import Rules
 from mctc.emit.stored import array_of
@@ -27,7 +27,7 @@ Result = ca.Value | Sequence[ca.Value]
 class FunctionEmitter(Emitter[ca.Value]):
     """Writes one function. A rule returns the Core AI values of its op's results."""
 
-    target, language, raises = "coreai", "Core AI", CoreAiError
+    target, language, raises, refers = "coreai", "Core AI", CoreAiError, ca.Value
 
     def __init__(self, program: Program, function: Function, constants: Constants, states_as_io: bool) -> None:
         super().__init__(program, function, states_as_io=states_as_io)
@@ -50,8 +50,8 @@ class FunctionEmitter(Emitter[ca.Value]):
         )
         with graph.body:
             arguments = graph.arguments()
-            self._values |= {value: arguments[name] for name, value in taken}
-            self._values |= {state.value: arguments[name] for name, state in held}
+            self.values |= {value: arguments[name] for name, value in taken}
+            self.values |= {state.value: arguments[name] for name, state in held}
             self.emit_ops(rules)
             updates = {name: self.ref(state.update) for name, state in held}
             graph.finish([self.ref(value) for _, value in given], updates)
@@ -64,17 +64,13 @@ class FunctionEmitter(Emitter[ca.Value]):
             with debug_info(op.origin).activate():
                 super().emit_op(op, rules)
 
-    def sound(self, op: Op, made: Any) -> bool:
-        """Whether it is the value of the result, or a list of as many as there are."""
-        return are(made, len(op.results), ca.Value)
-
     # what rules use
 
     def ref(self, value: Value) -> ca.Value:
         """The Core AI value of an IR value that has been written."""
-        if value not in self._values:
-            self._values[value] = self.shaped(value, value.type.shape)  # a parameter or constant: written where read
-        return self._values[value]
+        if value not in self.values:
+            self.values[value] = self.shaped(value, value.type.shape)  # a parameter or constant: written where read
+        return self.values[value]
 
     def shaped(self, value: Value, shape: Sequence[int]) -> ca.Value:
         """A value under another shape of the same entries; a parameter or constant is stored in it."""

@@ -10,7 +10,7 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
 from mctc.driver.names import Names
-from mctc.emit.emitter import Emitter, are
+from mctc.emit.emitter import Emitter
 from mctc.emit.ports import element_types
 from mctc.emit.rules import Rules
 from mctc.ir.dims import Extent
@@ -57,7 +57,7 @@ class GraphEmitter(Emitter[str]):
     def run(self, rules: Rules[GraphEmitter, Result]) -> None:
         """Writes the whole function. Raises OnnxError for an op without an ONNX form."""
         for name, value in self.ports.taken:
-            self._values[value] = self.names.reserve(name)
+            self.values[value] = self.names.reserve(name)
             self.inputs.append(_typed(name, value.type))
             self.sizes.learn(name, value.type)
         for name, value in self.ports.given:
@@ -66,8 +66,8 @@ class GraphEmitter(Emitter[str]):
         self.emit_ops(rules)
         self._op = None
         for name, value in self.ports.given:
-            if self._values[value] != name:
-                self.nodes.append(self._node("Identity", [self._values[value]], [name], {}))
+            if self.values[value] != name:
+                self.nodes.append(self._node("Identity", [self.values[value]], [name], {}))
 
     # what rules use
 
@@ -144,15 +144,11 @@ class GraphEmitter(Emitter[str]):
         self._op, self._start = op, len(self.nodes)
         super().emit_op(op, rules)
 
-    def sound(self, op: Op, made: Any) -> bool:
-        """Whether it is the name of the result, or a list of as many as there are."""
-        return are(made, len(op.results), str)
-
     def bind(self, op: Op, made: Any) -> None:
         """Notes names of results, the spec's own where the op's nodes made them."""
         super().bind(op, made)
         for value in op.results:
-            self._values[value] = self._named(value, self._values[value], self.nodes[self._start :])
+            self.values[value] = self._named(value, self.values[value], self.nodes[self._start :])
 
     def _named(self, value: Value, name: str, nodes: Sequence[NodeProto]) -> str:
         """Renames what the op's own nodes made to what the function or the spec calls it."""

@@ -49,24 +49,31 @@ BODIES = {
     return "wide" if shape and shape[-1] == 256 else None""",
     ),
     "target": (
-        """from mctc.driver.target import Interface
-        from mctc.ir.printer import print_program
+        """return f"np.maximum({e.ref(op.x)}, 0)\"""",
+        """(function,) = functions
+        emitter = PlainTextEmitter(program, function, states_as_io=job.states_as_io)
+        emitter.values = {value: f'given["{name}"]' for name, value in emitter.ports.taken}
+        emitter.emit_ops(RULES)
+        results = ", ".join(f'"{name}": {emitter.ref(value)}' for name, value in emitter.ports.given)
+        path.write_text(f"import numpy as np\\ndef encoder(given): return {{{results}}}")
+        return Emitted({function.name: 1})""",
+        """from runpy import run_path
 
-        file, program = "program.txt", compiled.deployed
-        (folder / file).write_text(print_program(program))
-        return Written((file,), {name: Interface(file, name, (), (), (), 1) for name in program.functions})""",
-        """from mctc.driver.options import BuildError
-        from mctc.ir.printer import print_program
+        from mctc.emit.called import Opened
 
-        if (folder / "program.txt").read_text() != print_program(compiled.deployed):
-            raise BuildError("program.txt is not the program")
-        return []""",
+        return Opened({"encoder": run_path(str(artifact))["encoder"]})""",
         """from mctc.driver.options import BuildError
+    from mctc.driver.target import Written
+    from mctc.emit.ports import element_types, interface
     from mctc.targets.plain_text.target import PlainTextTarget
+    from mctc.weights import Weights
 
-    (tmp_path / "program.txt").write_text("nothing")
-    with pytest.raises(BuildError):
-        PlainTextTarget().check(made.compiled, None, tmp_path, BuildOptions(), None)""",
+    artifact, program = made.folder / "small.plain_text", made.compiled.deployed
+    (tmp_path / artifact.name).write_text(artifact.read_text().replace("maximum", "minimum"))
+    ports = interface(program.functions["encoder"], artifact.name, element_types("fp32"), 1, states_as_io=True)
+    written, weights = Written((artifact.name,), {"encoder": ports}), Weights(program.sources)
+    with pytest.raises(BuildError, match="differs from the program"):
+        PlainTextTarget().check(made.compiled, weights, tmp_path, BuildOptions(), written)""",
     ),
 }
 """What takes the place of every `raise NotImplementedError`, in order."""
