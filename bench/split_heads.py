@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from mctc.package.protobuf import model_class
+from mctc.package.weight_file import WeightFile
 from mctc.targets.ane.messages import set_array, set_blob, set_feature, set_string, set_tensor_type
-from mctc.targets.ane.weight_file import WeightFile
 
 LAYERS, HEADS, SIZE, POSITIONS, CHUNKS = 32, 20, 64, 1500, 5
 WIDTH = HEADS * SIZE

@@ -2,5 +2,5 @@
 
 target (what the registry finds) · emit, function (program and function to MIL messages) · rules/ (IR op to MIL ops, one
 file a family) · constants (parameters, plain or compressed) · names (MIL identifiers) · messages (protobuf) ·
-weight_file and package (the folder on disk) · readback (the package evaluated against the IR).
+package (the folder on disk) · readback (the package evaluated against the IR).
 """

@@ -10,9 +10,9 @@ import numpy as np
 from mctc.emit.stored import INLINE, held, stored
 from mctc.ir.op import Array
 from mctc.ir.program import Parameter
+from mctc.package.weight_file import WeightFile
 from mctc.quantize import Palette, Quantized
 from mctc.targets.ane.errors import EmitError
-from mctc.targets.ane.weight_file import WeightFile
 from mctc.weights import Weights
 
 

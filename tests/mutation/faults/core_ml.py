@@ -88,7 +88,7 @@ FAULTS = (
     ),
     Fault(
         name="blob-offset",
-        file="targets/ane/weight_file.py",
+        file="mctc/package/weight_file.py",
         what="a record of the weight file points at itself, not at its data",
         old="row.blob_code, size, offset + _ALIGNMENT, spare",
         new="row.blob_code, size, offset, spare",

@@ -9,11 +9,11 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mctc.ir.op import Array
 from mctc.package.bits import pack
 from mctc.package.dtypes import DTYPES
 
@@ -44,7 +44,7 @@ class WeightFile:
     def _write_header(self) -> None:
         self._file.write(struct.pack("<II56x", self.count, _VERSION))
 
-    def add(self, dtype: str, array: Array) -> int:
+    def add(self, dtype: str, array: NDArray[Any]) -> int:
         """Appends a tensor of MIL type `dtype`; integers narrower than a byte are packed. The offset of its record."""
         row = DTYPES[dtype]
         if row.bits < 8:

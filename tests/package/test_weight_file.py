@@ -9,7 +9,7 @@ import pytest
 
 from mctc.package.blob import BlobFile
 from mctc.package.types import TensorType
-from mctc.targets.ane.weight_file import WeightFile
+from mctc.package.weight_file import WeightFile
 
 
 def test_it_is_what_coremltools_writes(tmp_path: Path) -> None:
