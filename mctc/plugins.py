@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 from mctc.diagnostics.errors import ExitCode, MctcError
 from mctc.diagnostics.near import did_you_mean, listing
-from mctc.plugin_form import faults
 from mctc.version import __version__
 
 if TYPE_CHECKING:
@@ -36,6 +35,14 @@ SINGULAR = {"passes": "pass", "targets": "target", "ops": "op", "rules": "family
 
 LISTS = {"passes": "mctc.passes", "targets": "mctc.targets", "rules": "mctc.linter.coreml.rules"}
 """The packages that list what is built in (`BUILT_IN`); the ops of the IR declare themselves."""
+
+FORMS = {
+    "passes": "mctc.rewrite.plugin_form",
+    "targets": "mctc.driver.plugin_form",
+    "ops": "mctc.ir.plugin_form",
+    "rules": "mctc.linter.coreml.plugin_form",
+}
+"""The modules that say what one of a kind must look like (`faults`)."""
 
 EXPORTS = "MCTC_PLUGINS"
 DISTRIBUTION = "mctc"
@@ -236,7 +243,9 @@ def _named(kind: str, name: str, place: str, origin: str) -> Plugin:
 
 
 def _check_form(kind: str, loaded: Any, name: str, origin: str) -> None:
-    if fault := next(faults(kind, loaded), None):
+    from importlib import import_module
+
+    if fault := next(import_module(FORMS[kind]).faults(loaded), None):
         raise PluginError(f"{SINGULAR[kind]} `{name}` of {origin}: {fault}", hint="docs/plugins.md says what it needs")
 
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from mctc.ir.program import Program
-from mctc.plugin_form import faults
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.options import PassOptionError, given, option, options_of, parsed
+from mctc.rewrite.plugin_form import faults
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,6 @@ def test_a_pass_whose_option_can_not_be_one_is_told_as_it_is_loaded() -> None:
         name = "listed"
         more: list[int] | None = None
 
-    assert list(faults("passes", Wide)) == []
-    assert "lacks `@dataclass(frozen=True)`" in next(faults("passes", Loose))
-    assert "`more` is of type list[int]" in next(faults("passes", Listed))
+    assert list(faults(Wide)) == []
+    assert "lacks `@dataclass(frozen=True)`" in next(faults(Loose))
+    assert "`more` is of type list[int]" in next(faults(Listed))

@@ -67,7 +67,7 @@ FAULTS = (
     ),
     Fault(
         name="any-stage",
-        file="mctc/plugin_form.py",
+        file="mctc/rewrite/plugin_form.py",
         what="a pass of a stage that doesn't exist is taken and never run",
         old="if cls.stage not in STAGES:",
         new="if not cls.stage:",
