@@ -134,22 +134,6 @@ class Registry:
         """Every pass class by name; imports them."""
         return self._all("passes")
 
-    def ops(self) -> dict[str, type[Any]]:
-        """Declares the ops that plugins bring (those of the IR itself are not among them) and returns them by name."""
-        from mctc.ir.declared import registry as declared
-        from mctc.ir.op import declare
-
-        declared()  # those of the IR first, so that it is the plugin's that comes second
-        result = {}
-        for name, definition in self._all("ops").items():
-            try:
-                result[name] = declare(definition)
-            except ValueError as error:
-                raise PluginError(
-                    f"{self.plugin('ops', name)}: {error}", hint="give the op of the plugin another name"
-                ) from error
-        return result
-
     def load_file(self, path: Path | str) -> tuple[Plugin, ...]:
         """Imports a plugin file and adds what its `MCTC_PLUGINS` lists. A second call with the same file adds nothing.
 

@@ -92,7 +92,9 @@ def _load_plugins(context: click.Context, _: click.Parameter, paths: tuple[Path,
     for path in paths:
         registry().load_file(path)
     if registry().names("ops"):
-        registry().ops()
+        from mctc.plugin_ops import declare_ops
+
+        declare_ops()
 
 
 def names_of(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:

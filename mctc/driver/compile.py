@@ -14,6 +14,7 @@ from mctc.driver.options import PRECISIONS, STATES, BuildOptions, OptionError
 from mctc.driver.pass_options import pass_options
 from mctc.ir.program import Program
 from mctc.ir.types import Role
+from mctc.plugin_ops import declare_ops
 from mctc.plugins import registry
 from mctc.rewrite.base import Context, Refused
 from mctc.rewrite.pipeline import Ran, run_stage
@@ -104,7 +105,7 @@ Stage = Callable[..., tuple[Program, list[Ran]]]  # run_stage for a program and 
 
 
 def _prepared(program: Program, options: BuildOptions, wants: Wants, watch: Watch | None) -> tuple[Stage, Context]:
-    registry().ops()
+    declare_ops()
     passes, left_out = registry().passes().values(), (*_left_out(options), *wants.without)
     context = Context(
         options.device, options.state or STATES[0], stack=wants.stack, precision=options.precision or PRECISIONS[0]

@@ -9,7 +9,7 @@ from mctc.diagnostics.source import SourceFile
 from mctc.ir.program import Program
 from mctc.language.elaborate import elaborate_file
 from mctc.language.read import Spec
-from mctc.plugins import registry
+from mctc.plugin_ops import declare_ops
 
 
 def load_program(
@@ -19,5 +19,5 @@ def load_program(
     read: Callable[[SourceFile], None] | None = None,
 ) -> Program:
     """The program of a model. Raises what `mctc.language.elaborate_file` raises, and PluginError."""
-    registry().ops()  # the spec may name them
+    declare_ops()  # the spec may name them
     return elaborate_file(spec, model=model, defines=defines, read=read)
