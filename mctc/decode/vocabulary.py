@@ -57,7 +57,8 @@ class Vocabulary:
         """Natural logarithms of the tokens' probabilities [..., size] of logits [..., vocabulary], in float64.
 
         `penalty` is taken off the blank's logit. Padding takes no part; a token that no logit stands for has -inf.
-        Raises DecodeError for NaN or infinity among the tokens' logits and for fewer logits than tokens.
+        Raises DecodeError for NaN or infinity among the tokens' logits, for a row of -inf alone, and for fewer logits
+        than tokens.
         """
         if logits.ndim < 1 or logits.shape[-1] <= self._open[-1]:
             least = f"[..., {self._open[-1] + 1} or more]"
@@ -66,9 +67,10 @@ class Vocabulary:
         if penalty:
             scores[..., blank] -= penalty
         highest = scores.max(axis=-1, keepdims=True)
-        if not (highest < np.inf).all():
-            *place, _ = np.argwhere(~(highest < np.inf))[0].tolist()
-            raise DecodeError(f"a logit is {highest[tuple(place)][0]:f}, at place {place} of those given to the search")
+        if not np.isfinite(highest).all():
+            *place, _ = np.argwhere(~np.isfinite(highest))[0].tolist()
+            told = f"the highest logit is {highest[tuple(place)][0]:f}"
+            raise DecodeError(f"{told}, at place {place} of those given to the search")
         scores -= highest
         scores -= np.log(np.exp(scores).sum(axis=-1, keepdims=True))
         return scores

@@ -35,5 +35,20 @@ def test_logits_that_are_none_are_named() -> None:
         words.log_probabilities(logits[..., :1])
     for wrong in (np.nan, np.inf):
         logits[1, 2, 0] = wrong
-        with pytest.raises(DecodeError, match=rf"a logit is {wrong}, at place \[1, 2\]"):
+        with pytest.raises(DecodeError, match=rf"the highest logit is {wrong}, at place \[1, 2\]"):
             words.log_probabilities(logits)
+    with pytest.raises(DecodeError, match=r"the highest logit is -inf, at place \[1\]"):
+        words.log_probabilities(np.array([[0.0, 1.0, 2.0], [-np.inf] * 3]))
+
+
+@pytest.mark.parametrize("shift", [-60000, -100, 100, 60000])
+def test_logits_of_one_sign_have_the_probabilities_of_their_differences(shift: float) -> None:
+    words, logits = Vocabulary.first(3), np.array([[0.0, 32.0, 64.0], [-64.0, 64.0, 0.0]])
+    moved = (logits + shift).astype(np.float16)
+    assert np.isfinite(moved).all()
+    assert words.log_probabilities(moved) == pytest.approx(words.log_probabilities(logits), abs=0.1)
+
+
+def test_a_token_that_is_certain_leaves_the_others_finite() -> None:
+    found = Vocabulary.first(3).log_probabilities(np.array([65504.0, -65504.0, -65504.0], np.float16))
+    assert found.tolist() == [0.0, -131008.0, -131008.0]

@@ -1,0 +1,57 @@
+"""What initial weights can't show: the shipped model keeps still where nobody speaks, and hears speech behind it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mctc.audio import bundled_recording, load_audio
+from mctc.cli.demo import LETTERS, model
+from mctc.decode.settings import Settings
+from mctc.driver import BuildOptions, build
+from mctc.runtime.built import open_built
+from mctc.runtime.searched import Recogniser, recogniser
+from mctc.runtime.speech import listen
+from mctc.runtime.stream import Samples, SpeechStream
+
+pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.slow  # the trained model
+RATE, SILENT_S = 16_000, 40
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Recogniser:
+    spec, weights, tokens = model()
+    options = BuildOptions(weights=weights, tokens=tokens, target="onnx", defines={"vocab": LETTERS})
+    return recogniser(open_built(build(spec, tmp_path_factory.mktemp("trained") / "built", options).folder))
+
+
+def heard(trained: Recogniser, samples: Samples) -> tuple[str, float]:
+    """The text, and the largest number in the encoder's state at the end."""
+    stream, tokens = SpeechStream(trained, Settings()), trained.built.tokens
+    assert tokens is not None
+    found = listen(stream, np.array_split(samples, 1 + len(samples) // stream.chunk_samples))
+    largest = max(np.abs(each).max() for each in stream.encoder.step.states().values())
+    return " ".join(tokens.text(best.ids) for best in found.best), float(largest)
+
+
+QUIET = {
+    "digital silence": np.zeros(SILENT_S * RATE),
+    "the last bit": np.random.default_rng(0).integers(-1, 2, SILENT_S * RATE) / 2**15,
+    "a tone of full scale": np.sin(2 * np.pi * 1000 * np.arange(SILENT_S * RATE) / RATE),
+    "clicks": (np.arange(SILENT_S * RATE) % RATE == 0) * 1.0,
+}
+
+
+@pytest.mark.parametrize("sound", QUIET)
+def test_next_to_nothing_is_heard_where_nobody_speaks_and_states_stay_small(trained: Recogniser, sound: str) -> None:
+    spoken = heard(trained, load_audio(bundled_recording()))[1]
+    text, largest = heard(trained, QUIET[sound].astype(np.float32))
+    assert len(text.split()) <= SILENT_S // 10, text
+    assert largest < 2 * spoken
+
+
+def test_speech_behind_a_long_silence_is_heard(trained: Recogniser) -> None:
+    speech = load_audio(bundled_recording())
+    text, _ = heard(trained, np.concatenate([np.zeros(SILENT_S * RATE, np.float32), speech]))
+    assert text.split()[-8:] == heard(trained, speech)[0].split()[-8:]
