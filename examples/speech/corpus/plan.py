@@ -15,7 +15,9 @@ from corpus.words import sayable, words
 
 PERSON = "person"
 SHARES = {"espeak": 0.42, "flite": 0.42, "festival": 0.16}  # of the hours of training
+VARIED_SHARE = 0.04  # of the hours, and beside them: a person's prompts as other speakers would say several
 SHARD_S, SHARD_PROMPTS = 600.0, 24
+VARIED_S, VARIED_PROMPTS = 1800.0, 20  # of a shard: to decode a prompt takes longer than to vary it often
 TESTS = {"espeak": 300, "flite": 200, "festival": 150}  # sentences, in voices that training has
 UNHEARD, DEV = 200, 50  # sentences in the voice that training does not have; of dev by each engine
 SMALL_TEST = 20  # sentences of a set where the corpus has few sentences at all
@@ -43,6 +45,7 @@ class Shard:
     """A recording of many utterances of one engine, and a piece of a set's manifest.
 
     texts: what is said, one after another; without them, texts are drawn from the source until `seconds` are full.
+    prompts: a person's recordings as they are; with `seconds`, varied and joined until they are full.
     number, step: the shard's sentences are every step-th one of the source, from number on.
     """
 
@@ -83,7 +86,7 @@ def planned(inputs: Inputs, voices: Mapping[str, Sequence[str]], settings: Setti
     tests, sentences = _tests(heard, unheard, sentences)
     held = Held.of(words(text) for text in (*(text for test in tests for text in test.texts), *(p.text for p in never)))
     train = [prompt for prompt in train if _short(prompt) and not held.has(words(prompt.text))]
-    person = [*_recorded("train", train), *_recorded("test-asterisk", never)]
+    person = [*_recorded("train", train), *_varied(train, settings), *_recorded("test-asterisk", never)]
     source = Source(sentences, [said for each in train if (said := sayable(each.text))], held)
     return Plan(settings.seed, (*_training(heard, settings), *person, *tests), source)
 
@@ -133,6 +136,18 @@ def _test(name: str, engine: str, voices: tuple[str, ...], texts: Sequence[str])
 def _recorded(name: str, prompts: Sequence[Prompt]) -> list[Shard]:
     parts = [prompts[at : at + SHARD_PROMPTS] for at in range(0, len(prompts), SHARD_PROMPTS)]
     return [Shard(f"{name}-{PERSON}-{at:04}", name, PERSON, (), (), tuple(part)) for at, part in enumerate(parts)]
+
+
+def _varied(prompts: Sequence[Prompt], settings: Settings) -> list[Shard]:
+    seconds = settings.hours * 3600 * VARIED_SHARE
+    count = ceil(seconds / VARIED_S) if prompts else 0
+    order = np.random.default_rng(settings.seed).permutation(len(prompts))
+    found = []
+    for at in range(count):
+        taken = np.take(order, range(at * VARIED_PROMPTS, (at + 1) * VARIED_PROMPTS), mode="wrap")
+        few = tuple(prompts[each] for each in sorted(set(taken.tolist())))
+        found.append(Shard(f"train-{PERSON}-varied-{at:04}", "train", PERSON, prompts=few, seconds=seconds / count))
+    return found
 
 
 def _short(prompt: Prompt) -> bool:

@@ -15,14 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpus.g722 import decoded
-from corpus.plan import PERSON, Plan, Shard
+from corpus.plan import MOST_PROMPT_S, PERSON, Plan, Shard
 from corpus.sound import RATE, SILENCE_S, Said, joined, recorded, spoken
-from corpus.voice import Engine, Manner, drawn
+from corpus.voice import WARP, Engine, Manner, drawn
 from corpus.words import words
 
 BATCH = 32  # texts for one call of an engine
 PAUSE_S = (0.3, 1.5)  # between two sentences
-PROMPT_WEIGHT = 20  # how often a person's recording may be taken while a synthetic one is taken once
+AT_ONCE = 0.2  # so many recordings begin, or end, without any silence
+PROMPT_WEIGHT = 5  # how often a person's recording may be taken while a synthetic one is taken once
+MOST_JOINED, JOINT_S = 4, (0.0, 0.5)  # prompts in a varied utterance, and between two of them
+PERSON_VOICE = "person:allison"
 PART = ".part"
 Utterance = tuple[NDArray[np.int16], dict[str, Any]]
 
@@ -38,7 +41,10 @@ def lines_of(folder: Path, shard: Shard) -> Path:
 
 def make(plan: Plan, shard: Shard, engines: Mapping[str, Callable[[], Engine]], folder: Path) -> None:
     """Writes a shard. Its bytes are the same in every process that spoke nothing before."""
-    found = _prompts(plan, shard) if shard.engine == PERSON else _synthetic(plan, shard, engines[shard.engine]())
+    if shard.engine != PERSON:
+        found = _synthetic(plan, shard, engines[shard.engine]())
+    else:
+        found = _varied_prompts(plan, shard) if shard.seconds else _prompts(plan, shard)
     path, lines, at = sound_of(folder, shard), [], 0
     part = path.with_suffix(f".{os.getpid()}{PART}")
     with wave.open(str(part), "wb") as sound:
@@ -69,8 +75,28 @@ def _prompts(plan: Plan, shard: Shard) -> Iterator[Utterance]:
     for number, prompt in enumerate(shard.prompts):
         rng = _rng(plan, shard, number)
         said = spoken(Said(decoded(prompt.path.read_bytes()), RATE))
-        told = {"text": words(prompt.text), "voice": "person:allison", "engine": PERSON, "weight": PROMPT_WEIGHT}
+        told = {"text": words(prompt.text), "voice": PERSON_VOICE, "engine": PERSON, "weight": PROMPT_WEIGHT}
         yield recorded(_between_silence([said], rng), rng), {**told, "prompt": prompt.name}
+
+
+def _varied_prompts(plan: Plan, shard: Shard) -> Iterator[Utterance]:
+    """Some prompts joined, by a speaker of another size: whole recordings are few, and soon known by heart."""
+    known = [(words(each.text), spoken(Said(decoded(each.path.read_bytes()), RATE))) for each in shard.prompts]
+    seconds = 0.0
+    for number in count():
+        rng = _rng(plan, shard, number)
+        taken = [known[at] for at in rng.integers(len(known), size=int(rng.integers(1, MOST_JOINED + 1)))]
+        while len(taken) > 1 and sum(said.samples.size for _, said in taken) > MOST_PROMPT_S * RATE:
+            taken.pop()
+        warp = float(rng.uniform(*WARP))
+        pauses = [_silence(rng), *(float(rng.uniform(*JOINT_S)) for _ in taken[1:]), _silence(rng)]
+        whole = joined([spoken(said, warp) for _, said in taken], pauses)
+        text = " ".join(text for text, _ in taken)
+        seconds += whole.samples.size / RATE
+        told = {"text": text, "voice": PERSON_VOICE, "engine": PERSON, "weight": 1, "warp": round(warp, 3)}
+        yield recorded(whole, rng), told
+        if seconds >= shard.seconds:
+            return
 
 
 def _synthetic(plan: Plan, shard: Shard, engine: Engine) -> Iterator[Utterance]:
@@ -106,7 +132,12 @@ def _asked(
 
 def _between_silence(parts: list[Said], rng: np.random.Generator) -> Said:
     inner = [float(rng.uniform(*PAUSE_S)) for _ in parts[1:]]
-    return joined(parts, [float(rng.uniform(*SILENCE_S)), *inner, float(rng.uniform(*SILENCE_S))])
+    return joined(parts, [_silence(rng), *inner, _silence(rng)])
+
+
+def _silence(rng: np.random.Generator) -> float:
+    """Seconds of silence at an end of a recording."""
+    return 0.0 if rng.random() < AT_ONCE else float(rng.uniform(*SILENCE_S))
 
 
 def _told(engine: Engine, texts: tuple[str, ...], manner: Manner, said: Said) -> dict[str, Any]:
