@@ -11,7 +11,7 @@ import pytest
 
 from mctc.linter.mps.rules.complexes import UNSUPPORTED
 from mctc.linter.mps.rules.device import RAISES, WITHOUT_EFFECT
-from mctc.linter.mps.rules.operators import WITHOUT_KERNEL
+from mctc.linter.mps.rules.missing_kernels import WITHOUT_KERNEL
 from mctc.linter.mps.rules.optimizers import SINCE, WITHOUT
 from mctc.linter.mps.tensors import CREATION
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mctc.hardware.families import up_to
-from mctc.linter.coreml.forms import main_shape, rank, times
-from mctc.linter.coreml.graph import Op, elements
+from mctc.linter.coreml.forms import main_shape, rank
+from mctc.linter.coreml.graph import Op
 from mctc.linter.coreml.rule import Effect, OpRule, RuleFamily, Severity, Sides
+from mctc.linter.coreml.rules.gathers import GATHERS
 from mctc.linter.coreml.sources import DISPATCH, GUIDE
 from mctc.linter.coreml.target import Scope, Target
 
@@ -21,7 +22,6 @@ BLOCKS = {
 }  # fmt: skip
 CHANNEL_AXES = {4: (1,), 5: (1, 2)}
 """By rank, the axes that are no height or width: channels and depth."""
-GATHER_ELEMENTS = 3
 MANY = 12
 
 
@@ -76,28 +76,6 @@ def _other_primes(number: int) -> bool:
 def _odd_factor(op: Op, _: Target) -> str | None:
     odd = tuple(factor for factor in _factors(op) if _other_primes(factor))
     return f"{op.type} by a factor of {odd[0]}" if odd else None
-
-
-def _static_gather(op: Op, _: Target) -> str | None:
-    data, indices = op.shape("x") or (), op.tensor("indices")
-    if op.is_constant("x") or indices is None or not op.is_constant("indices"):
-        return None
-    if data[:1] == (1,) and elements(indices) == GATHER_ELEMENTS:
-        return None
-    return f"a gather of {elements(indices)} constant indices from a tensor of {_written(data)}"
-
-
-def _written(shape: tuple[int | None, ...]) -> str:
-    if not shape or None in shape:
-        return "unknown extents" if shape else "unknown rank"
-    return times(tuple(extent or 0 for extent in shape))
-
-
-def _gather_form(op: Op, _: Target) -> str | None:
-    if not op.is_constant("axis"):
-        return "a gather along a computed axis"
-    count = rank(op.shape("x"))
-    return f"a gather from a tensor of rank {count}" if count > 4 else None
 
 
 def _concat_axis(op: Op, _: Target) -> str | None:
@@ -254,65 +232,7 @@ RULES = RuleFamily(
                 return y
             """,
         ),
-        OpRule(
-            code="ANE-GA-001",
-            name="static-gather-on-m1",
-            summary="a gather with constant indices, for an M1, beyond one batch and three indices",
-            severity=Severity.WARNING,
-            effect=Effect.DOUBT,
-            evidence="C",
-            confidence="M",
-            scope=Scope(families=frozenset({"H13"})),
-            ops=("gather",),
-            why="""
-                An M1 gathers in software, for a batch of 1 and three indices only; past Core ML its compiler aborts on
-                anything else. Through Core ML, gathers with constant indices are placed on an M4; an M1 was not tried.
-            """,
-            fix="""
-                Slice and concatenate instead.
-            """,
-            source=f"{GUIDE} chapter 4",
-            find=_static_gather,
-            fires="""
-                x: fp16[1, 64, 32]
-                y: fp16[1, 64, 4] = gather(x=x, indices=[0, 9, 3, 1], axis=2, batch_dims=0)
-                return y
-            """,
-            silent="""
-                x: fp16[1, 64, 32]
-                y: fp16[1, 64, 3] = gather(x=x, indices=[0, 9, 3], axis=2, batch_dims=0)
-                return y
-            """,
-        ),
-        OpRule(
-            code="ANE-GA-002",
-            name="gather-form",
-            summary="a gather from a tensor of rank 5, or along a computed axis",
-            severity=Severity.WARNING,
-            effect=Effect.DOUBT,
-            evidence="DE",
-            confidence="M",
-            ops=("gather",),
-            why="""
-                The compiler holds a message that refuses a computed axis; ONNX Runtime keeps gathers from tensors of
-                more than rank 4 off Core ML, as loading them ended in an invalid rank of 6.
-            """,
-            fix="""
-                Reshape the tensor to rank 4 or less in front of the gather; give a constant axis.
-            """,
-            source="pkhairkh/MILLer (strings of ANECompiler); onnxruntime PR #28278",
-            find=_gather_form,
-            fires="""
-                x: fp16[1, 2, 4, 8, 16]
-                y: fp16[1, 2, 4, 8, 3] = gather(x=x, indices=[0, 9, 3], axis=4, batch_dims=0)
-                return y
-            """,
-            silent="""
-                x: fp16[1, 8, 8, 16]
-                y: fp16[1, 8, 8, 3] = gather(x=x, indices=[0, 9, 3], axis=3, batch_dims=0)
-                return y
-            """,
-        ),
+        *GATHERS,
         OpRule(
             code="ANE-CC-001",
             name="concat-axis",

@@ -162,7 +162,7 @@ def test_every_code_that_lint_prints_is_explained(mctc: Callable[..., object], r
 
 
 def test_every_code_in_the_sources_of_lint_is_explained(root: Path, mctc: Callable[..., object]) -> None:
-    folders = [root / "mctc" / name for name in ("lint", "cli", "package", "build")]
+    folders = [root / "mctc" / name for name in ("linter", "cli", "package", "driver")]
     texts = [path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py")]
     codes = {code for text in texts for code in re.findall(r"\b(?:MCT\d{4}|MPS\d{3}|ANE-[A-Z]{2}-\d{3}[a-z]?)\b", text)}
     assert len(codes) > 150
