@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
+from mctc.ir.ops.elementwise import Div, Log, Mul, Reciprocal, Rsqrt, Scale, Sqrt
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.passes.numbers.floors import Floor, Squares, beyond, has_form, inverse_is_multiplied
 from mctc.passes.numbers.half import LARGEST, SMALLEST_NORMAL, factors, holds
@@ -49,22 +48,31 @@ class _Factoring(Rewriter):
         return self.rebuild(lambda op, _: self._op(op))
 
     def _op(self, op: Op) -> Value | None:
-        if op.name == "scale" and not holds(op.attributes["factor"]):
-            return self._scaled(op)
-        form = FORMS.get(op.name)
-        return form(self, op) if form is not None else None
+        match op:
+            case Scale() if not holds(op.factor):
+                return self._scaled(op)
+            case Log():
+                return _log(self, op)
+            case Sqrt():
+                return _root(self, op)
+            case Rsqrt() | Reciprocal():
+                return _inverse(self, op)
+            case Div():
+                return _quotient(self, op)
+            case Mul():
+                return _product(self, op)
+        return None
 
-    def _scaled(self, op: Op) -> Value | None:
-        found = factors(op.attributes["factor"])
-        (x,) = self.operands(op)
-        if found is None or x is None or op.result in self.around.early:
+    def _scaled(self, op: Scale) -> Value | None:
+        found = factors(op.factor)
+        if found is None or op.result in self.around.early:
             return None
-        self.note(f"a factor of {op.attributes['factor']:g} became two")
-        return self.op("scale", self.op("scale", x, factor=found[1]), factor=found[0], offset=op.attributes["offset"])
+        self.note(f"a factor of {op.factor:g} became two")
+        return self.op("scale", self.op("scale", self[op.x], factor=found[1]), factor=found[0], offset=op.offset)
 
-    def floor(self, value: Value | None) -> tuple[Op, Floor] | None:
+    def floor(self, value: Value) -> tuple[Op, Floor] | None:
         """The op that makes an old value by a number beyond fp16's range, where it has a form as a product."""
-        op = value.owner if value is not None else None
+        op = value.owner
         floor = beyond(op) if op is not None else None
         if op is None or floor is None or op.result in self.around.early or not has_form(op, floor, self.around):
             return None
@@ -107,19 +115,16 @@ class _Factoring(Rewriter):
             m = self.op("reduce_max", m, axis=axis)
         m = self.op("clip", m, low=base, high=LARGEST)
         total = self.op("square", self.op("div", x, m))
-        for name, axis in squares.reductions:
-            total = self.op(name, total, axis=axis)
+        for kind, axis in squares.reductions:
+            total = self.op(kind, total, axis=axis)
         return m, total
 
     def _scaled_by(self, x: Value, factor: float) -> Value:
         return x if factor == 1 else self.op("scale", x, factor=factor)
 
 
-Form = Callable[[_Factoring, Op], Value | None]
-
-
-def _log(new: _Factoring, op: Op) -> Value | None:
-    found = new.floor(op.operands[0])
+def _log(new: _Factoring, op: Log) -> Value | None:
+    found = new.floor(op.x)
     if found is None:
         return None
     m, q = new.pair(*found)
@@ -128,9 +133,9 @@ def _log(new: _Factoring, op: Op) -> Value | None:
     return new.op("add", log if found[1].squares is None else new.op("scale", log, factor=2.0), new.op("log", q))
 
 
-def _root(new: _Factoring, op: Op) -> Value | None:
+def _root(new: _Factoring, op: Sqrt) -> Value | None:
     """sqrt(y + e): m sqrt(q) beside squares, else sqrt(m) sqrt(q)."""
-    found = new.floor(op.operands[0])
+    found = new.floor(op.x)
     if found is None:
         return None
     m, q = new.pair(*found)
@@ -139,35 +144,32 @@ def _root(new: _Factoring, op: Op) -> Value | None:
     return new.op("mul", root, new.op("sqrt", q))
 
 
-def _inverse(new: _Factoring, op: Op) -> Value | None:
+def _inverse(new: _Factoring, op: Rsqrt | Reciprocal) -> Value | None:
     """1 / (y + e) or its root, where the result is in fp16's range; what is multiplied by it is divided instead."""
-    found = new.floor(op.operands[0])
+    found = new.floor(op.x)
     if found is None or inverse_is_multiplied(op, new.around):
         return None
     one = new.constant(np.float64(1))
-    return _divided(new, one, found, rooted=op.name == "rsqrt")
+    return _divided(new, one, found, rooted=isinstance(op, Rsqrt))
 
 
-def _quotient(new: _Factoring, op: Op) -> Value | None:
+def _quotient(new: _Factoring, op: Div) -> Value | None:
     """a / (y + e), and a / sqrt(y + e)."""
-    a, b = op.operands
-    assert a is not None
-    assert b is not None
-    found, rooted = new.floor(b), False
-    if found is None and b.owner is not None and b.owner.name == "sqrt":
-        found, rooted = new.floor(b.owner.operands[0]), True
-    return None if found is None else _divided(new, new[a], found, rooted=rooted)
+    found, rooted, root = new.floor(op.right), False, op.right.owner
+    if found is None and isinstance(root, Sqrt):
+        found, rooted = new.floor(root.x), True
+    return None if found is None else _divided(new, new[op.left], found, rooted=rooted)
 
 
-def _product(new: _Factoring, op: Op) -> Value | None:
+def _product(new: _Factoring, op: Mul) -> Value | None:
     """a * rsqrt(y + e), and a * (1 / (y + e))."""
-    for a, b in (op.operands, op.operands[::-1]):
-        inverse = b.owner if b is not None else None
-        if a is None or inverse is None or inverse.name not in ("rsqrt", "reciprocal"):
+    for a, b in ((op.left, op.right), (op.right, op.left)):
+        inverse = b.owner
+        if not isinstance(inverse, (Rsqrt, Reciprocal)):
             continue
-        found = new.floor(inverse.operands[0])
+        found = new.floor(inverse.x)
         if found is not None and inverse_is_multiplied(inverse, new.around):
-            return _divided(new, new[a], found, rooted=inverse.name == "rsqrt")
+            return _divided(new, new[a], found, rooted=isinstance(inverse, Rsqrt))
     return None
 
 
@@ -180,13 +182,3 @@ def _divided(new: _Factoring, a: Value, found: tuple[Op, Floor], rooted: bool) -
         a = new.op("div", a, m)
     new.note("a quotient by a product became two")
     return new.op("div", new.op("div", a, m), q)
-
-
-FORMS: dict[str, Form] = {
-    "log": _log,
-    "sqrt": _root,
-    "rsqrt": _inverse,
-    "reciprocal": _inverse,
-    "div": _quotient,
-    "mul": _product,
-}

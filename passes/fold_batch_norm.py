@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from mctc.ir.ops.convolution import Conv2d
+from mctc.ir.ops.elementwise import Add, Mul, Neg, Rsqrt, Scale, Sub
 from mctc.ir.ops.leaf import Constant, ParameterOp
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.norm import BatchNorm
+from mctc.ir.ops.shape import Reshape
 from mctc.ir.program import Program, Value
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.pattern import Pattern, Refuse, first_of
 from mctc.rewrite.rewriter import Rewriter, rewrite
 
-ARITHMETIC = frozenset({"reshape", "scale", "rsqrt", "mul", "sub", "add", "neg"})
+ARITHMETIC = (Reshape, Scale, Rsqrt, Mul, Sub, Add, Neg)
 
 
 class FoldBatchNorm(Pass):
@@ -30,7 +32,7 @@ class FoldBatchNorm(Pass):
     def run(self, program: Program, context: Context) -> Program:
         rule = first_of(Pattern(BatchNorm, _folded), Pattern(BatchNorm, _alone))
         rewritten = rewrite(program, self.name, rule, context=context)
-        return fold_parameters(rewritten, self.name, lambda op: op.name in ARITHMETIC)
+        return fold_parameters(rewritten, self.name, lambda op: isinstance(op, ARITHMETIC))
 
 
 def _folded(op: BatchNorm, to: Rewriter) -> Value | Refuse:

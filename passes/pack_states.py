@@ -11,7 +11,7 @@ from mctc.driver.names import STATE_OUT
 from mctc.hardware.devices import find_device
 from mctc.ir.dims import Extent
 from mctc.ir.location import Origin
-from mctc.ir.ops.shape import Slice
+from mctc.ir.ops.shape import Reshape, Slice
 from mctc.ir.program import Function, PackedState, Program, State, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.passes.state_packing import Cohort, Grid, Packing, Shelf, grid_of, pack
@@ -55,8 +55,8 @@ class _Packer(Rewriter):
     def __init__(
         self, program: Program, function: Function, by: str, packings: list[Packing], context: Context
     ) -> None:
-        super().__init__(program, function, by)
-        self.packings, self.context = packings, context
+        super().__init__(program, function, by, context)
+        self.packings = packings
         self.names = [_free(function)] if context.state != "separate" else [state.name for state in function.states]
 
     def packed(self) -> Function:
@@ -121,11 +121,10 @@ class _Packer(Rewriter):
         """New states as pieces of their shelf. Equal slices of several values are taken once, of all of them joined."""
         count, grid = len(cohort.states), cohort.grid
         updates = [_bare(self[state.update]) for state in cohort.states]
-        begin = _common_slice(updates, grid)
-        if begin is not None and count > (3 if grid.lines == 1 else 1):
-            sources = [update.owner.operands[0] for update in updates if update.owner is not None]
-            whole = self._join([self._plain(source, grid) for source in sources if source is not None], 2)
-            new = self.op("slice", whole, axis=3, begin=begin)
+        slices = _common_slices(updates, grid)
+        if slices and count > (3 if grid.lines == 1 else 1):
+            whole = self._join([self._plain(each.x, grid) for each in slices], 2)
+            new = self.op("slice", whole, axis=3, begin=slices[0].begin)
         elif grid.lines == 1:
             return [self.reshaped(update, _grid_type(grid.rows, 1, grid.width)) for update in updates]
         else:
@@ -152,27 +151,19 @@ def _free(function: Function) -> str:
 
 def _bare(value: Value) -> Value:
     """The value before reshapes that only change roles."""
-    while value.owner is not None and value.owner.name == "reshape":
-        (source,) = value.owner.operands
-        if source is None or source.type.shape != value.type.shape:
-            break
-        value = source
+    while isinstance(value.owner, Reshape) and value.owner.x.type.shape == value.type.shape:
+        value = value.owner.x
     return value
 
 
-def _common_slice(updates: list[Value], grid: Grid) -> int | None:
-    """Where the updates begin if all are the same last entries along the last axis of values of one type."""
-    owners = [update.owner for update in updates]
-    begins, types = set(), set()
-    for update, owner in zip(updates, owners):
-        if not isinstance(owner, Slice) or update.type.rank != 4:
-            return None
-        source = owner.x.type
-        if owner.position != 3 or owner.end not in (None, source.shape[3]) or owner.stride != 1:
-            return None
-        begins.add(owner.begin)
-        types.add(source)
-    return begins.pop() if len(begins) == len(types) == 1 and grid_of(updates[0].type) == grid else None
+def _common_slices(updates: list[Value], grid: Grid) -> list[Slice]:
+    """What makes the updates, if all are the same last entries along the last axis of values of one type."""
+    slices = [update.owner for update in updates if isinstance(update.owner, Slice) and update.type.rank == 4]
+    if len(slices) < len(updates):
+        return []
+    last = all(op.position == 3 and op.end in (None, op.x.type.shape[3]) and op.stride == 1 for op in slices)
+    same = len({op.begin for op in slices}) == len({op.x.type for op in slices}) == 1
+    return slices if last and same and grid_of(updates[0].type) == grid else []
 
 
 def _grid_type(rows: int, lines: int, width: int) -> TensorType:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from mctc.diagnostics.diagnostic import LocatedError
-from mctc.ir.program import Op, Program, Value
+from mctc.ir.ops.leaf import Constant
+from mctc.ir.program import Function, Op, Program, Value
 from mctc.passes.numbers.half import LARGEST, SMALLEST_NORMAL, half, halves
 from mctc.passes.numbers.substitutes import substitute, substituted
 from mctc.passes.numbers.surroundings import Surroundings
@@ -40,33 +40,32 @@ class RoundNumbers(Pass):
 
 def _exact(op: Op) -> bool:
     """Whether the numbers that an op is given, or the entries of a constant, are fp16's own."""
-    if op.name == "constant" and op.result.type.dtype.is_float:
-        array = np.asarray(op.attributes["value"], np.float64)
+    if isinstance(op, Constant) and op.result.type.dtype.is_float:
+        array = np.asarray(op.value, np.float64)
         return np.array_equal(halves(array), array)
     numbers = (op.number(name) for name in op.numbers)
     return all(half(number) == number for number in numbers)
 
 
 class _Rounding(Rewriter):
-    def __init__(self, program: Program, function: Any, by: str, context: Context) -> None:
-        super().__init__(program, function, by)
-        self.context, self.around = context, Surroundings(function)
+    def __init__(self, program: Program, function: Function, by: str, context: Context) -> None:
+        super().__init__(program, function, by, context)
+        self.around = Surroundings(function)
 
-    def rounded(self) -> Any:
+    def rounded(self) -> Function:
         return self.rebuild(lambda op, _: self._op(op))
 
     def _op(self, op: Op) -> Sequence[Value] | None:
         if all(result in self.around.early and not self._read_late(result) for result in op.results):
             return None
-        if op.name == "constant":
+        if isinstance(op, Constant):
             return self._constant(op)
         changed = {name: number for name in op.numbers if (number := self._number(op, name)) is not None}
-        return self.emit(op.name, *self.operands(op), **{**op.attributes, **changed}) if changed else None
+        return self.emit(type(op), *self.operands(op), **{**op.attributes, **changed}) if changed else None
 
     def _read_late(self, value: Value) -> bool:
         """Whether a constant is read by an op that runs on the device: there it is stored."""
-        op = value.owner
-        if op is None or op.name != "constant":
+        if not isinstance(value.owner, Constant):
             return False
         late = [user for user in self.around.users(value) if not self.around.early.issuperset(user.results)]
         return bool(late) or self.around.leaves(value)
@@ -82,8 +81,8 @@ class _Rounding(Rewriter):
         self._explain(op, f"{name} {value:.6g} is {held:.6g}", value, held)
         return held
 
-    def _constant(self, op: Op) -> Sequence[Value] | None:
-        array = np.asarray(op.attributes["value"])
+    def _constant(self, op: Constant) -> Sequence[Value] | None:
+        array = np.asarray(op.value)
         if not op.result.type.dtype.is_float:
             return None
         wide = array.astype(np.float64)
@@ -100,7 +99,7 @@ class _Rounding(Rewriter):
     def _explain(self, op: Op, told: str, value: float, held: float) -> None:
         """Says which numbers are changed by more than rounding, and which whole ones are others now."""
         if abs(held - value) > abs(value) * TELLING or float(value).is_integer():
-            self.context.explain(self.by, op.origin.path or self.function.name, f"{op.name}: {told} in fp16")
+            self.explain(op, f"{op.name}: {told} in fp16")
         self.note(f"{told} in fp16")
 
     def _refused(self, op: Op, name: str, value: float) -> LocatedError:

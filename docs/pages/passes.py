@@ -7,6 +7,7 @@ import textwrap
 
 from mctc.plugins import registry
 from mctc.rewrite.base import Pass
+from mctc.rewrite.options import options_of, text_of
 from mctc.rewrite.order import STAGES, ordered
 
 HEAD = """# Passes
@@ -20,8 +21,10 @@ of 1e-9 in double precision), *reshapes* the same behind a changed interface, *w
 is checked without evaluation: the ops are the same, and each number is fp16's nearest or brought into its range.
 
 `mctc passes` lists them, `mctc show --after PASS` prints the program after any of them, and `mctc why NAME` tells which
-of them touched an op. The order below is that of the pipeline: it is sorted from what each pass declares to run
-`after` and `before`. A pass of your own joins by the same declaration ([plugins](plugins.md)).
+of them touched an op, and which looked at it and let it be, with the reason. Options of a pass are set by
+`--pass 'NAME{option=value}'` or in the `passes` section of a spec ([language.md](language.md#sections)). The order
+below is that of the pipeline: it is sorted from what each pass declares to run `after` and `before`. A pass of your own
+joins by the same declaration ([plugins](plugins.md)).
 """
 
 STAGE_TEXT = {
@@ -56,7 +59,14 @@ def _entry(cls: type[Pass], known: set[str]) -> str:
         present = [name.rstrip("?") for name in names if name.rstrip("?") in known]
         if present:
             facts.append(f"Runs {word} {', '.join(present)}.")
-    return f"### {cls.name}\n\n{text}\n\n{_wrapped(' '.join(facts))}\n"
+    return f"### {cls.name}\n\n{text}\n\n{_wrapped(' '.join(facts))}\n{_options(cls)}"
+
+
+def _options(cls: type[Pass]) -> str:
+    """A table of the options of a pass; nothing where it has none."""
+    options = options_of(cls).values()
+    rows = [f"| `{each.name}` | {each.takes} | {text_of(each.default)} | {each.doc} |\n" for each in options]
+    return f"\n| option | takes | unasked | |\n|---|---|---|---|\n{''.join(rows)}" if rows else ""
 
 
 def _wrapped(text: str, width: int = 120) -> str:

@@ -13,10 +13,12 @@ from mctc.ir.build import make
 from mctc.ir.declared import registry
 from mctc.ir.location import Origin
 from mctc.ir.op import InferenceError
+from mctc.ir.ops.shape import Concat, Pad, Reshape, Reverse, Slice, Split, Transpose
 from mctc.ir.program import Derived, Parameter, Recipe, Source, Value
 from mctc.ir.types import TensorType
 
-STRUCTURAL = frozenset({"reshape", "transpose", "slice", "pad", "concat", "split", "reverse"})
+MOVING = (Reshape, Transpose, Slice, Pad, Concat, Split, Reverse)
+STRUCTURAL = frozenset(op.name for op in MOVING)
 """Ops that move a parameter's entries without changing them."""
 
 
@@ -46,10 +48,9 @@ def _channels_after(recipe: Recipe, start: Recipe, axis: int) -> int:
         return axis
     main = recipe.operands[0]
     before = axis if main is None else _channels_after(main, start, axis)
-    attributes = dict(recipe.attributes)
-    if recipe.op == "transpose":
-        return int(tuple(attributes["order"]).index(before))
-    if recipe.op == "reshape" and main is not None:
+    if recipe.op == Transpose.name:
+        return int(tuple(dict(recipe.attributes)["order"]).index(before))
+    if recipe.op == Reshape.name and main is not None:
         return _reshaped(main.type, recipe.type, before)
     return before
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mctc.ir.op import Array
+from mctc.ir.ops.leaf import Constant, ParameterOp
 from mctc.ir.program import Derived, Function, Op, Parameter, Program, Recipe, Value
-from mctc.ir.recipes import STRUCTURAL, compose, recipe_key, with_recipe
+from mctc.ir.recipes import MOVING, compose, recipe_key, with_recipe
 from mctc.rewrite.rewriter import Rewriter, drop_dead
 
 Foldable = Callable[[Op], bool]
@@ -24,7 +25,7 @@ LARGEST_CONSTANT = 1 << 20  # entries: a folded constant beyond this would trade
 
 
 def structural(op: Op) -> bool:
-    return op.name in STRUCTURAL
+    return isinstance(op, MOVING)
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ def _folds(function: Function, foldable: Foldable) -> bool:
     """Whether some op reads nothing but parameters and constants, and may be folded: asked before recipes are made."""
     constants, known = set[Value | None]([None]), set[Value | None]([None])
     for op in function.ops:
-        if op.name in ("parameter", "constant"):
-            (known if op.name == "parameter" else constants).update(op.results)
+        if isinstance(op, (ParameterOp, Constant)):
+            (known if isinstance(op, ParameterOp) else constants).update(op.results)
             continue
         early = op.operands and not op.effects and all(v in constants or v in known for v in op.operands)
         if early and (constants.issuperset(op.operands) or foldable(op)):
@@ -71,11 +72,11 @@ def _folds(function: Function, foldable: Foldable) -> bool:
 def _known_values(program: Program, function: Function, foldable: Foldable) -> dict[Value, _Known]:
     known: dict[Value, _Known] = {}
     for op in function.ops:
-        if op.name == "parameter":
-            parameter = program.parameters[op.attributes["name"]]
+        if isinstance(op, ParameterOp):
+            parameter = program.parameters[op.parameter]
             known[op.result] = _Known(parameter.recipe, parameter.name)
-        elif op.name == "constant":
-            known[op.result] = _Known(compose("constant", (), op.attributes), None)
+        elif isinstance(op, Constant):
+            known[op.result] = _Known(compose(op.name, (), op.attributes), None)
         elif op.operands and not op.effects and all(v is None or v in known for v in op.operands):
             constant = all(v is None or known[v].main is None for v in op.operands)
             if constant or foldable(op):
@@ -140,7 +141,7 @@ class _Rule:
         self.known, self.names = known, names
 
     def __call__(self, op: Op, rewriter: Rewriter) -> list[Value] | None:
-        if op.result not in self.known or (op.name == "constant"):
+        if op.result not in self.known or isinstance(op, Constant):
             return None
         return [self._value(op, result, rewriter) for result in op.results]
 
@@ -163,6 +164,7 @@ def constant_value(recipe: Recipe) -> Array:
     """The value of a recipe without sources; floating-point arithmetic in float64."""
     from mctc.weights import apply
 
-    assert isinstance(recipe, Derived), "a constant's recipe has no source"
+    if not isinstance(recipe, Derived):
+        raise TypeError(f"the recipe of a constant has the source {recipe.name}")
     array = apply(recipe, [None if operand is None else constant_value(operand) for operand in recipe.operands])
     return array.astype(np.float64) if recipe.type.dtype.is_float else array

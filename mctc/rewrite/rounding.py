@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mctc.ir.ops.leaf import Constant
 from mctc.ir.program import Function, Op, Value
 
 LARGEST = 65504.0
@@ -36,7 +37,7 @@ def rounding(before: Function, after: Function) -> float:
 
 
 def _same(old: Op, new: Op, named: dict[Value, Value]) -> None:
-    rest = [name for name in old.attributes if name not in (*old.numbers, *_held(type(old)))]
+    rest = [name for name in old.attributes if name not in (*old.numbers, *_held(old))]
     same = (
         old.name == new.name
         and [v and named[v] for v in old.operands] == list(new.operands)
@@ -47,15 +48,15 @@ def _same(old: Op, new: Op, named: dict[Value, Value]) -> None:
         raise DifferenceError(f"{old.name} at {old.origin.location or old.origin.path} became another op")
 
 
-def _held(definition: type[Op]) -> tuple[str, ...]:
-    return ("value",) if definition.name == "constant" else ()
+def _held(op: Op) -> tuple[str, ...]:
+    return ("value",) if isinstance(op, Constant) else ()
 
 
 def _numbers(old: Op, new: Op) -> Iterator[tuple[Any, Any]]:
     for name in old.numbers:
         yield old.number(name), new.number(name)
-    for name in _held(type(old)):
-        yield old.attributes[name], new.attributes[name]
+    if isinstance(old, Constant) and isinstance(new, Constant):
+        yield old.value, new.value
 
 
 def _change(op: Op, old: Any, new: Any) -> float:

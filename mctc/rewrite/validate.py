@@ -11,6 +11,8 @@ from mctc.diagnostics.errors import MctcError
 from mctc.evaluate.adapt import adapt
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array, ieee
+from mctc.ir.ops.leaf import Constant, ParameterOp
+from mctc.ir.ops.shape import Reshape
 from mctc.ir.program import Function, Op, Parameter, Program
 from mctc.numerics.battery import CONSTANT, NOISE, SILENCE, draw
 from mctc.numerics.difference import Scale, difference
@@ -97,7 +99,7 @@ def _compare(promise: Pass, before: Program, after: Program, function: Function,
 
 def _untouched(before: Program, function: Function, after: Program, new: Function) -> bool:
     """Whether a pass left every op as it is, on the same parameters: there is nothing to evaluate."""
-    names = [op.attributes["name"] for op in function.ops if op.name == "parameter"]
+    names = [op.parameter for op in function.ops if isinstance(op, ParameterOp)]
     return (
         (function.inputs, function.ops, function.results, function.states)
         == (new.inputs, new.ops, new.results, new.states)
@@ -113,7 +115,7 @@ def first_difference(old: _Run, old_inputs: Mapping[str, Array], new: _Run, new_
     def look(op: Op, arrays: list[Array]) -> None:
         if (
             not found
-            and op.name not in ("parameter", "constant", "reshape")
+            and not isinstance(op, (ParameterOp, Constant, Reshape))
             and not any(_print(a) in seen for a in arrays)
         ):
             found.append(op)

@@ -12,37 +12,60 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mctc.ir.op import axis_position
+from mctc.ir.ops.elementwise import (
+    Add,
+    Clip,
+    Div,
+    Log,
+    Maximum,
+    Mul,
+    Reciprocal,
+    Rsqrt,
+    Scale,
+    Sqrt,
+    Square,
+)
+from mctc.ir.ops.leaf import Constant
+from mctc.ir.ops.reduce import Reduce, ReduceMean, ReduceSum
 from mctc.ir.program import Op, Value
 from mctc.passes.numbers.half import LARGEST, SMALLEST, SMALLEST_NORMAL, half, holds, power_of_two, rounded
 from mctc.passes.numbers.surroundings import Surroundings
 
 LEAST = 2.0**-44  # of a floor: below, less than four bits of F and e / F are left
 LEAST_EPSILON = 2.0**-40  # beside a sum of squares: a root below would mean entries of a few steps of fp16
-SINGULAR = {"log": 0, "sqrt": 0, "rsqrt": 0, "reciprocal": 0, "div": 1}
-"""Ops that a zero is trouble for, and which operand."""
+
+
+def singular(op: Op) -> Value | None:
+    """The operand whose zeros are trouble for an op."""
+    match op:
+        case Log() | Sqrt() | Rsqrt() | Reciprocal():
+            return op.x
+        case Div():
+            return op.right
+    return None
 
 
 @dataclass(frozen=True)
 class Squares:
-    """x^2, summed or averaged along axes one after another: the names of the ops, and their axes."""
+    """x^2, summed or averaged along axes one after another: the ops, and their axes."""
 
     x: Value
-    reductions: tuple[tuple[str, int], ...]
+    reductions: tuple[tuple[type[Reduce], int], ...]
 
     @classmethod
     def of(cls, value: Value | None) -> Squares | None:
         """What a value sums the squares of."""
-        reductions: list[tuple[str, int]] = []
+        reductions: list[tuple[type[Reduce], int]] = []
         op = value.owner if value is not None else None
-        while op is not None and op.name in ("reduce_sum", "reduce_mean") and op.operands[0] is not None:
-            axis = axis_position(op.operands[0].type, op.attributes["axis"], "x")
-            reductions.insert(0, (op.name, axis))
-            op = op.operands[0].owner
-        if op is None or not op.operands or op.operands[0] is None:
-            return None
-        squared = op.name == "square" or (op.name == "mul" and op.operands[0] is op.operands[1])
-        return cls(op.operands[0], tuple(reductions)) if squared else None
+        while isinstance(op, (ReduceSum, ReduceMean)):
+            reductions.insert(0, (type(op), op.position))
+            op = op.x.owner
+        match op:
+            case Square(x=x):
+                return cls(x, tuple(reductions))
+            case Mul(left=left, right=right) if left is right:
+                return cls(left, tuple(reductions))
+        return None
 
 
 @dataclass(frozen=True)
@@ -74,7 +97,7 @@ class Floor:
     def length(self) -> Squares | None:
         """The sum of squares that y is the root of."""
         root = self.y.owner
-        return Squares.of(root.operands[0]) if root is not None and root.name == "sqrt" and self.factor == 1 else None
+        return Squares.of(root.x) if isinstance(root, Sqrt) and self.factor == 1 else None
 
     @property
     def held(self) -> float | None:
@@ -86,38 +109,32 @@ class Floor:
 
 def floor_of(op: Op) -> Floor | None:
     """What an op adds or bounds from below, by one number above 0."""
-    y = op.operands[0] if op.operands else None
-    if y is None:
-        return None
-    a = op.attributes
-    if op.name == "scale" and a["offset"] > 0:
-        return _sum(y, float(a["factor"]), float(a["offset"]))
-    if op.name == "clip" and a["low"] > 0:
-        return Floor(y, float(a["low"]), bound=True, high=float(a["high"]))
-    if op.name in ("add", "maximum"):
-        for y, other in (op.operands, op.operands[::-1]):
-            number = uniform(other)
-            if y is not None and number is not None and number > 0 and y.type == op.result.type:
-                return Floor(y, number, bound=op.name == "maximum")
+    match op:
+        case Scale() if op.offset > 0:
+            return _sum(op.x, op.factor, op.offset)
+        case Clip() if op.low > 0:
+            return Floor(op.x, op.low, bound=True, high=op.high)
+        case Add() | Maximum():
+            for y, other in ((op.left, op.right), (op.right, op.left)):
+                number = uniform(other)
+                if number is not None and number > 0 and y.type == op.result.type:
+                    return Floor(y, number, bound=isinstance(op, Maximum))
     return None
 
 
 def _sum(y: Value, factor: float, value: float) -> Floor:
     """factor * y + value; a factor that y has been multiplied by before counts with it."""
     scaled = y.owner
-    if factor == 1 and scaled is not None and scaled.name == "scale" and scaled.attributes["offset"] == 0:
-        (inner,) = scaled.operands
-        assert inner is not None
-        return Floor(inner, value, float(scaled.attributes["factor"]))
+    if factor == 1 and isinstance(scaled, Scale) and scaled.offset == 0:
+        return Floor(scaled.x, value, scaled.factor)
     return Floor(y, value, factor)
 
 
-def uniform(value: Value | None) -> float | None:
+def uniform(value: Value) -> float | None:
     """The one number that a constant holds."""
-    op = None if value is None else value.owner
-    if op is None or op.name != "constant":
+    if not isinstance(value.owner, Constant):
         return None
-    array = np.asarray(op.attributes["value"])
+    array = np.asarray(value.owner.value)
     return float(array.flat[0]) if array.size and (array == array.flat[0]).all() else None
 
 
@@ -129,24 +146,23 @@ def beyond(op: Op) -> Floor | None:
 
 def has_form(op: Op, floor: Floor, around: Surroundings) -> bool:
     """Whether everything that reads the op can read the product instead, and its results are no larger than fp16's."""
-    if around.leaves(op.result) or not around.users(op.result) or floor.held is None or not holds(floor.factor):
+    if around.leaves(op.result) or not around.users(op.result) or not holds(floor.factor):
         return False
-    return all(_takes(op.result, floor, user, around) for user in around.users(op.result))
+    held = floor.held
+    return held is not None and all(_takes(op.result, held, user, around) for user in around.users(op.result))
 
 
-def _takes(value: Value, floor: Floor, user: Op, around: Surroundings) -> bool:
-    place = SINGULAR.get(user.name)
-    if place is None or user.operands[place] is not value or (user.name == "div" and user.operands[0] is value):
+def _takes(value: Value, held: float, user: Op, around: Surroundings) -> bool:
+    if singular(user) is not value or (isinstance(user, Div) and user.left is value):
         return False
-    if user.name not in ("rsqrt", "reciprocal"):
+    if not isinstance(user, (Rsqrt, Reciprocal)):
         return True
-    assert floor.held is not None
-    largest = 1 / (floor.held**0.5 if user.name == "rsqrt" else floor.held)
+    largest = 1 / (held**0.5 if isinstance(user, Rsqrt) else held)
     return largest <= LARGEST or inverse_is_multiplied(user, around)
 
 
 def inverse_is_multiplied(op: Op, around: Surroundings) -> bool:
     """Whether all that is done with an inverse is multiplying something else by it: dividing."""
     users = around.users(op.result)
-    multiplied = all(user.name == "mul" and user.operands.count(op.result) == 1 for user in users)
+    multiplied = all(isinstance(user, Mul) and user.operands.count(op.result) == 1 for user in users)
     return bool(users) and multiplied and not around.leaves(op.result)

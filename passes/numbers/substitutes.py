@@ -7,6 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from mctc.ir.op import Array
+from mctc.ir.ops.elementwise import Add, Clip, Exp, Maximum, Minimum, Mul, Scale, Sigmoid, Sub, Tanh
+from mctc.ir.ops.norm import LayerNorm, RmsNorm, Softmax
+from mctc.ir.ops.reduce import ReduceMax, ReduceMin
+from mctc.ir.ops.shape import Pad
 from mctc.ir.program import Op, Value
 from mctc.passes.numbers.floors import LEAST_EPSILON, beyond, has_form
 from mctc.passes.numbers.half import LARGEST, factors, half, halves, holds, rounded
@@ -15,9 +19,9 @@ from mctc.passes.numbers.surroundings import MOVES, Surroundings
 MASK = 3e4
 """A score that must not count. exp(-3e4) is 0 in every precision; two masks together are finite in fp16 still, and the
 engine's accumulator saturates from 32768 on (ANE-AT-010, ANE-NM-003)."""
-SATURATING = frozenset({"softmax", "sigmoid", "tanh", "exp"})
+SATURATING = (Softmax, Sigmoid, Tanh, Exp)
 """Ops that tell no mask from a larger one."""
-ADDED = frozenset({"add", "sub", "minimum", "maximum"})
+ADDED = (Add, Sub, Minimum, Maximum)
 FAINTEST = 2.0**-6  # a mask may be scaled down by: exp(-3e4 / 64) is 0 still
 
 Substitute = Callable[[Op, float, Surroundings], float | None]
@@ -27,7 +31,8 @@ def substitute(op: Op, name: str, value: float, around: Surroundings) -> float |
     """The number for attribute `name` of `op`; None where the op has no form that holds it."""
     if holds(value):
         return half(value)
-    return SUBSTITUTES[op.name, name](op, value, around) if (op.name, name) in SUBSTITUTES else None
+    found = SUBSTITUTES.get((type(op), name))
+    return None if found is None else found(op, value, around)
 
 
 def substituted(op: Op, array: Array, around: Surroundings) -> Array | None:
@@ -52,7 +57,7 @@ def is_mask(value: Value, around: Surroundings) -> bool:
 
 
 def _masks(op: Op, around: Surroundings) -> bool:
-    if op.name in ADDED:
+    if isinstance(op, ADDED):
         return all(_saturates(result, around) for result in op.results)
     return _passes(op) and all(is_mask(result, around) for result in op.results)
 
@@ -61,17 +66,17 @@ def _saturates(value: Value, around: Surroundings) -> bool:
     if around.leaves(value) or not around.users(value):
         return False
     return all(
-        op.name in SATURATING
-        or ((op.name in ADDED or _passes(op)) and all(_saturates(result, around) for result in op.results))
+        isinstance(op, SATURATING)
+        or ((isinstance(op, ADDED) or _passes(op)) and all(_saturates(result, around) for result in op.results))
         for op in around.users(value)
     )
 
 
 def _passes(op: Op) -> bool:
     """Whether a mask behind an op is a mask: entries are moved, multiplied by ones and zeros, or scaled a little."""
-    if op.name == "scale":
-        return FAINTEST <= abs(op.attributes["factor"]) <= 1 or not holds(op.attributes["factor"])
-    return op.name in MOVES or op.name == "mul"
+    if isinstance(op, Scale):
+        return FAINTEST <= abs(op.factor) <= 1 or not holds(op.factor)
+    return isinstance(op, (*MOVES, Mul))
 
 
 def _factor(op: Op, value: float, around: Surroundings) -> float | None:
@@ -79,7 +84,7 @@ def _factor(op: Op, value: float, around: Surroundings) -> float | None:
         return None  # what comes of it would vanish too
     if is_mask(op.result, around):
         return float(np.copysign(MASK, value))
-    straight = not around.only_reaches(op.result, ("softmax",), MOVES)  # inf - inf is no number
+    straight = not around.only_reaches(op.result, (Softmax,), MOVES)  # inf - inf is no number
     return rounded(value) if factors(value) is not None and straight else None
 
 
@@ -109,7 +114,7 @@ def _padding(op: Op, value: float, around: Surroundings) -> float | None:
         return None
     if is_mask(op.result, around) or _saturates(op.result, around):
         return float(np.copysign(MASK, value))
-    kind = "reduce_max" if value < 0 else "reduce_min"
+    kind = ReduceMax if value < 0 else ReduceMin
     return float(np.copysign(LARGEST, value)) if around.only_reaches(op.result, (kind,), MOVES) else None
 
 
@@ -123,12 +128,12 @@ def _in_constant(op: Op, value: float, around: Surroundings) -> float | None:
     return held.pop() if len(held) == 1 and not around.leaves(op.result) else None
 
 
-SUBSTITUTES: dict[tuple[str, str], Substitute] = {
-    ("scale", "factor"): _factor,
-    ("scale", "offset"): _offset,
-    ("clip", "low"): _low,
-    ("clip", "high"): _high,
-    ("pad", "value"): _padding,
-    ("layer_norm", "epsilon"): _epsilon,
-    ("rms_norm", "epsilon"): _epsilon,
+SUBSTITUTES: dict[tuple[type[Op], str], Substitute] = {
+    (Scale, "factor"): _factor,
+    (Scale, "offset"): _offset,
+    (Clip, "low"): _low,
+    (Clip, "high"): _high,
+    (Pad, "value"): _padding,
+    (LayerNorm, "epsilon"): _epsilon,
+    (RmsNorm, "epsilon"): _epsilon,
 }

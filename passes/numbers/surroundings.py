@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
+from mctc.ir.ops.elementwise import Cast
+from mctc.ir.ops.leaf import Constant, ParameterOp
+from mctc.ir.ops.shape import Concat, MergeChannels, Pad, Reshape, Slice, Split, SplitChannels, Transpose
 from mctc.ir.program import Function, Op, Value
 
-MOVES = frozenset(
-    {"reshape", "transpose", "slice", "concat", "pad", "split", "cast", "split_channels", "merge_channels"}
-)
+MOVES = (Reshape, Transpose, Slice, Concat, Pad, Split, Cast, SplitChannels, MergeChannels)
 """Ops that move entries."""
+Kinds = tuple[type[Op], ...]
 
 
 class Surroundings:
@@ -27,13 +27,13 @@ class Surroundings:
         """Whether a value is a result of the function, or a state's update."""
         return value in self.outputs
 
-    def only_reaches(self, value: Value, ends: Collection[str], through: Collection[str]) -> bool:
+    def only_reaches(self, value: Value, ends: Kinds, through: Kinds) -> bool:
         """Whether all that is made of a value by ops `through` ends in ops `ends`."""
         if self.leaves(value) or not self.users(value):
             return False
         return all(
-            op.name in ends
-            or (op.name in through and all(self.only_reaches(each, ends, through) for each in op.results))
+            isinstance(op, ends)
+            or (isinstance(op, through) and all(self.only_reaches(each, ends, through) for each in op.results))
             for op in self.users(value)
         )
 
@@ -43,8 +43,8 @@ class Surroundings:
         done in single precision when the program is built, and only what it ends in is stored."""
         known: set[Value] = set()
         for op in function.ops:
-            read = [value for value in op.operands if value is not None]
-            leaf = op.name in ("parameter", "constant")
+            read = list(op.present())
+            leaf = isinstance(op, (ParameterOp, Constant))
             if leaf or (read and not op.effects and all(value in known for value in read)):
                 size = sum(value.type.size for value in read)
                 if leaf or all(result.type.size <= size for result in op.results):

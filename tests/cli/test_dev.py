@@ -37,13 +37,7 @@ LISTS = ("passes/__init__.py", "targets/__init__.py", "mctc/linter/coreml/rules/
 NAMES = {"pass": "spell-silu", "rule": "wide-relu", "target": "plain-text"}
 TESTS = {"pass": "tests/passes", "rule": "tests/linter/coreml/rules", "target": "tests/targets/plain_text"}
 BODIES = {
-    "pass": (
-        """if op.name != "relu":
-        return None
-    x = to.named(op, "x")
-    assert x is not None
-    return to.op("maximum", x, to.op("scale", x, factor=0.0))""",
-    ),
+    "pass": ("""return to.op("maximum", to[op.x], to.op("scale", to[op.x], factor=0.0))""",),
     "rule": (
         """shape = op.shape("x")
     return "wide" if shape and shape[-1] == 256 else None""",

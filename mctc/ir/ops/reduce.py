@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,19 +15,14 @@ from mctc.ir.ops.shape import laid_out
 from mctc.ir.time import TimeBehaviour, Whole
 from mctc.ir.types import Axis, Role, TensorType
 
-TABLE: dict[str, tuple[str, Callable[..., Array]]] = {
-    "sum": ("Sum", np.sum),
-    "mean": ("Mean", np.mean),
-    "max": ("Maximum", np.max),
-    "min": ("Minimum", np.min),
-}
-
 
 class Reduce(AxisOp):
+    """Base: entries along `axis` become one."""
+
     x = operand()
     takes = FLOATS
     axis = anything()
-    function: Callable[..., Array]
+    function: Callable[..., Any]
 
     def infer(self) -> Sequence[TensorType]:
         x, axis = self.x.type, self.position
@@ -41,6 +37,33 @@ class Reduce(AxisOp):
         return Whole("it reduces over the whole utterance")
 
 
-for _name, (_doc, _function) in TABLE.items():
-    _members = {"__doc__": f"{_doc} along `axis`.", "name": f"reduce_{_name}", "function": staticmethod(_function)}
-    declare(type(f"reduce_{_name}", (Reduce,), _members))
+@declare
+class ReduceSum(Reduce):
+    """Sum along `axis`."""
+
+    name = "reduce_sum"
+    function = staticmethod(np.sum)
+
+
+@declare
+class ReduceMean(Reduce):
+    """Mean along `axis`."""
+
+    name = "reduce_mean"
+    function = staticmethod(np.mean)
+
+
+@declare
+class ReduceMax(Reduce):
+    """Maximum along `axis`."""
+
+    name = "reduce_max"
+    function = staticmethod(np.max)
+
+
+@declare
+class ReduceMin(Reduce):
+    """Minimum along `axis`."""
+
+    name = "reduce_min"
+    function = staticmethod(np.min)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from mctc.emit.rules import Rules
-from mctc.ir.ops.reduce import TABLE, Reduce
+from mctc.ir.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceMin, ReduceSum
 from mctc.targets.ane.function import FunctionEmitter
 
+RULES = Rules[FunctionEmitter, None]()
 
-def _reduce(op: Reduce, e: FunctionEmitter) -> None:
+
+@RULES.of(ReduceSum, ReduceMean, ReduceMax, ReduceMin)
+def reduce(op: Reduce, e: FunctionEmitter) -> None:
     e.emit(op, op.name, {"x": op.x, "axes": [op.position], "keep_dims": True})
-
-
-RULES = Rules[FunctionEmitter, None]({f"reduce_{kind}": _reduce for kind in TABLE})
