@@ -10,7 +10,7 @@ import numpy as np
 
 from mctc.hardware.devices import find_device
 from mctc.ir.op import Array
-from mctc.ir.ops.elementwise import Sigmoid, Silu
+from mctc.ir.ops.elementwise import Add, Mul, Scale, Sigmoid, Silu, Tanh
 from mctc.ir.program import Program, Value
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.pattern import Pattern, first_of
@@ -102,16 +102,16 @@ def _half(x: Array) -> Array:
 
 
 def _sigmoid_by_tanh(rewriter: Rewriter, x: Value) -> Value:
-    return rewriter.op("scale", rewriter.op("tanh", rewriter.op("scale", x, factor=0.5)), factor=0.5, offset=0.5)
+    return rewriter.op(Scale, rewriter.op(Tanh, rewriter.op(Scale, x, factor=0.5)), factor=0.5, offset=0.5)
 
 
 def _silu_by_tanh(rewriter: Rewriter, x: Value) -> Value:
-    half = rewriter.op("scale", x, factor=0.5)
-    return rewriter.op("add", half, rewriter.op("mul", half, rewriter.op("tanh", half)))
+    half = rewriter.op(Scale, x, factor=0.5)
+    return rewriter.op(Add, half, rewriter.op(Mul, half, rewriter.op(Tanh, half)))
 
 
 def _silu_by_sigmoid(rewriter: Rewriter, x: Value) -> Value:
-    return rewriter.op("mul", x, rewriter.op("sigmoid", x))
+    return rewriter.op(Mul, x, rewriter.op(Sigmoid, x))
 
 
 def _silu_tanh_computed(x: Array) -> Array:

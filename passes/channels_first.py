@@ -10,15 +10,15 @@ from mctc.evaluate.adapt import adapt
 from mctc.ir.dims import Extent
 from mctc.ir.op import InferenceError
 from mctc.ir.ops.attention import Attention
-from mctc.ir.ops.convolution import Conv1d
+from mctc.ir.ops.convolution import Conv1d, Conv2d
 from mctc.ir.ops.elementwise import Binary
 from mctc.ir.ops.leaf import Constant
-from mctc.ir.ops.linear import MatMul
+from mctc.ir.ops.linear import Linear, MatMul
 from mctc.ir.ops.position import PositionalEmbedding
 from mctc.ir.ops.recurrent import Cell
 from mctc.ir.ops.relative_attention import RelativeAttention
 from mctc.ir.ops.scan import SelectiveScan
-from mctc.ir.ops.shape import Reshape, SplitChannels, Transpose
+from mctc.ir.ops.shape import Concat, Reshape, SplitChannels, Transpose
 from mctc.ir.ops.ssd import Ssd
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import Axis, Role, TensorType
@@ -124,7 +124,7 @@ def _moved_axis(type_: TensorType, axis: int, layout: Layout) -> int | str:
 def _constant(op: Constant, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     old, new = op.result.type, layout(op.result.type)
     array = adapt(np.asarray(op.value), old, new)
-    return rewriter.emit("constant", value=array, dtype=op.dtype.value, roles=tuple(role.value for role in new.roles))
+    return rewriter.emit(Constant, value=array, dtype=op.dtype.value, roles=tuple(role.value for role in new.roles))
 
 
 def _conv1d(op: Conv1d, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
@@ -138,7 +138,7 @@ def _conv1d(op: Conv1d, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     out, into, kernel = weight.type.axes
     tall = rewriter.reshaped(weight, weight.type.with_axes([out, into, *_plain(1), kernel]))
     made = {"stride": (1, op.stride), "dilation": (1, op.dilation), "groups": op.groups, "pad": op.pad}
-    return rewriter.emit("conv2d", x, tall, rewriter.maybe(op.bias), **made)
+    return rewriter.emit(Conv2d, x, tall, rewriter.maybe(op.bias), **made)
 
 
 def _plain(*extents: Extent | int) -> list[Axis]:
@@ -170,7 +170,7 @@ def _first_roles(x: Value, type_: TensorType, new: TensorType, rewriter: Rewrite
     plain = rewriter.reshaped(x, type_.with_axes(_plain(*type_.extents)))
     placed = [role for role in new.roles if role in type_.roles]
     order = tuple(sorted(range(type_.rank), key=lambda axis: placed.index(type_.roles[axis])))
-    moved = plain if order == tuple(range(type_.rank)) else rewriter.op("transpose", plain, order=order)
+    moved = plain if order == tuple(range(type_.rank)) else rewriter.op(Transpose, plain, order=order)
     return rewriter.reshaped(moved, new)
 
 
@@ -192,8 +192,8 @@ def _stack(rewriter: Rewriter, x: Value, n: int) -> Value:
     for k in range(n):
         pick = np.zeros((channels, 1, 1, n), np.float32)
         pick[..., k] = 1
-        picked.append(rewriter.op("conv2d", x, rewriter.constant(pick), stride=(1, n), groups=channels))
-    return rewriter.op("concat", *picked, axis="channel")
+        picked.append(rewriter.op(Conv2d, x, rewriter.constant(pick), stride=(1, n), groups=channels))
+    return rewriter.op(Concat, *picked, axis="channel")
 
 
 def _binary(op: Binary, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
@@ -223,7 +223,7 @@ def _align(rewriter: Rewriter, value: Value, old: TensorType, new: TensorType) -
     order = sorted(kept, key=target.__getitem__)
     if order != kept:
         full = [*(i for i in range(value.type.rank) if i not in kept), *order]
-        value, target = rewriter.op("transpose", value, order=tuple(full)), {full.index(i): target[i] for i in kept}
+        value, target = rewriter.op(Transpose, value, order=tuple(full)), {full.index(i): target[i] for i in kept}
     first = min(target.values(), default=new.rank - 1)
     extents = {position: value.type.extents[i] for i, position in target.items()}
     aligned = [extents.get(position, Extent.of(1)) for position in range(first, new.rank)]
@@ -238,8 +238,8 @@ def _matmul(op: MatMul, rewriter: Rewriter) -> Sequence[Value]:
             f"a matrix product of {left.type} and {right.type} has no channels-first form; use attention for products "
             "of frames, and linear for products with weights"
         )
-    weight = rewriter.op("transpose", rewriter[right], order=(1, 0))
-    return rewriter.emit("linear", rewriter[left], weight)
+    weight = rewriter.op(Transpose, rewriter[right], order=(1, 0))
+    return rewriter.emit(Linear, rewriter[left], weight)
 
 
 def _split_channels(op: SplitChannels, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from mctc.ir.ops.elementwise import Div, Log, Mul, Reciprocal, Rsqrt, Scale, Sqrt
+from mctc.ir.ops.elementwise import (
+    Abs,
+    Add,
+    Clip,
+    Div,
+    Log,
+    Maximum,
+    Minimum,
+    Mul,
+    Reciprocal,
+    Relu,
+    Rsqrt,
+    Scale,
+    Sqrt,
+    Square,
+)
+from mctc.ir.ops.reduce import ReduceMax
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.passes.numbers.floors import Floor, Squares, beyond, has_form, inverse_is_multiplied
 from mctc.passes.numbers.half import LARGEST, SMALLEST_NORMAL, factors, holds
@@ -68,7 +84,7 @@ class _Factoring(Rewriter):
         if found is None or op.result in self.around.early:
             return None
         self.note(f"a factor of {op.factor:g} became two")
-        return self.op("scale", self.op("scale", self[op.x], factor=found[1]), factor=found[0], offset=op.offset)
+        return self.op(Scale, self.op(Scale, self[op.x], factor=found[1]), factor=found[0], offset=op.offset)
 
     def floor(self, value: Value) -> tuple[Op, Floor] | None:
         """The op that makes an old value by a number beyond fp16's range, where it has a form as a product."""
@@ -89,38 +105,38 @@ class _Factoring(Rewriter):
         base = self.constant(np.float64(floor.base))
         if floor.length is not None:
             m, total = self._summed(floor.length, floor.base)
-            part = self.op("sqrt", total)
+            part = self.op(Sqrt, total)
         else:
             y = self._scaled_by(self[floor.y], floor.factor)
-            y = self.op("relu", y) if floor.bound else y
-            m = self.op("clip", y if floor.bound else self.op("abs", y), low=floor.base, high=LARGEST)
-            part = self.op("div", y, m)
-        least = self._scaled_by(self.op("div", base, m), floor.ratio)
-        q = self.op("maximum" if floor.bound else "add", part, least)
+            y = self.op(Relu, y) if floor.bound else y
+            m = self.op(Clip, y if floor.bound else self.op(Abs, y), low=floor.base, high=LARGEST)
+            part = self.op(Div, y, m)
+        least = self._scaled_by(self.op(Div, base, m), floor.ratio)
+        q = self.op(Maximum if floor.bound else "add", part, least)
         if floor.high is not None:
-            q = self.op("minimum", q, self.op("div", self.constant(np.float64(floor.high)), m))
+            q = self.op(Minimum, q, self.op(Div, self.constant(np.float64(floor.high)), m))
         return m, q
 
     def _of_squares(self, floor: Floor, squares: Squares) -> tuple[Value, Value]:
         m, total = self._summed(squares, SMALLEST_NORMAL)
-        least = self.op("square", self.op("div", self.constant(np.float64(SMALLEST_NORMAL)), m))
+        least = self.op(Square, self.op(Div, self.constant(np.float64(SMALLEST_NORMAL)), m))
         least = self._scaled_by(least, floor.value / SMALLEST_NORMAL**2)
-        return m, self.op("add", self._scaled_by(total, floor.factor), least)
+        return m, self.op(Add, self._scaled_by(total, floor.factor), least)
 
     def _summed(self, squares: Squares, base: float) -> tuple[Value, Value]:
         """The largest magnitude m of what is squared, at least `base`, and the sums of the squares of it over m."""
         x = self[squares.x]
-        m = self.op("abs", x)
+        m = self.op(Abs, x)
         for _, axis in squares.reductions:
-            m = self.op("reduce_max", m, axis=axis)
-        m = self.op("clip", m, low=base, high=LARGEST)
-        total = self.op("square", self.op("div", x, m))
+            m = self.op(ReduceMax, m, axis=axis)
+        m = self.op(Clip, m, low=base, high=LARGEST)
+        total = self.op(Square, self.op(Div, x, m))
         for kind, axis in squares.reductions:
             total = self.op(kind, total, axis=axis)
         return m, total
 
     def _scaled_by(self, x: Value, factor: float) -> Value:
-        return x if factor == 1 else self.op("scale", x, factor=factor)
+        return x if factor == 1 else self.op(Scale, x, factor=factor)
 
 
 def _log(new: _Factoring, op: Log) -> Value | None:
@@ -129,8 +145,8 @@ def _log(new: _Factoring, op: Log) -> Value | None:
         return None
     m, q = new.pair(*found)
     new.note("the logarithm of a product became a sum")
-    log = new.op("log", m)
-    return new.op("add", log if found[1].squares is None else new.op("scale", log, factor=2.0), new.op("log", q))
+    log = new.op(Log, m)
+    return new.op(Add, log if found[1].squares is None else new.op(Scale, log, factor=2.0), new.op(Log, q))
 
 
 def _root(new: _Factoring, op: Sqrt) -> Value | None:
@@ -139,9 +155,9 @@ def _root(new: _Factoring, op: Sqrt) -> Value | None:
     if found is None:
         return None
     m, q = new.pair(*found)
-    root = m if found[1].squares is not None else new.op("sqrt", m)
+    root = m if found[1].squares is not None else new.op(Sqrt, m)
     new.note("the root of a product became a product")
-    return new.op("mul", root, new.op("sqrt", q))
+    return new.op(Mul, root, new.op(Sqrt, q))
 
 
 def _inverse(new: _Factoring, op: Rsqrt | Reciprocal) -> Value | None:
@@ -177,8 +193,8 @@ def _divided(new: _Factoring, a: Value, found: tuple[Op, Floor], rooted: bool) -
     m, q = new.pair(*found)
     squared = found[1].squares is not None
     if rooted:
-        m, q = m if squared else new.op("sqrt", m), new.op("sqrt", q)
+        m, q = m if squared else new.op(Sqrt, m), new.op(Sqrt, q)
     elif squared:
-        a = new.op("div", a, m)
+        a = new.op(Div, a, m)
     new.note("a quotient by a product became two")
-    return new.op("div", new.op("div", a, m), q)
+    return new.op(Div, new.op(Div, a, m), q)

@@ -47,26 +47,26 @@ def _folded(op: BatchNorm, to: Rewriter) -> Value | Refuse:
     if stored := to.stored(conv.weight):
         return Refuse(f"the weight of the conv2d before it is stored as {stored.scheme}, and its codes stay as trained")
     scale = _scale(op, to)
-    tall = to.op("reshape", scale, axes=(("plain", conv.weight.type.shape[0]), *[("plain", 1)] * 3))
+    tall = to.op(Reshape, scale, axes=(("plain", conv.weight.type.shape[0]), *[("plain", 1)] * 3))
     to.note("batch_norm folded into the weight and bias of the conv2d before it")
-    scaled = to.op("mul", conv.weight, tall)
-    return to.op("conv2d", conv.x, scaled, _shift(op, to, scale, conv.bias), **conv.attributes)
+    scaled = to.op(Mul, conv.weight, tall)
+    return to.op(Conv2d, conv.x, scaled, _shift(op, to, scale, conv.bias), **conv.attributes)
 
 
 def _scale(op: BatchNorm, to: Rewriter) -> Value:
     """gain / sqrt(variance + epsilon), one number a channel."""
-    deviation = to.op("rsqrt", to.op("scale", to[op.variance], offset=op.epsilon))
-    return deviation if op.weight is None else to.op("mul", to[op.weight], deviation)
+    deviation = to.op(Rsqrt, to.op(Scale, to[op.variance], offset=op.epsilon))
+    return deviation if op.weight is None else to.op(Mul, to[op.weight], deviation)
 
 
 def _shift(op: BatchNorm, to: Rewriter, scale: Value, bias: Value | None) -> Value:
     """(bias - mean) * scale + shift. The operand that comes first gives the parameter its name."""
     mean, shift = to[op.mean], to.maybe(op.bias)
     if bias is not None:
-        moved = to.op("mul", to.op("sub", bias, mean), scale)
-        return moved if shift is None else to.op("add", moved, shift)
-    moved = to.op("mul", mean, scale)
-    return to.op("neg", moved) if shift is None else to.op("sub", shift, moved)
+        moved = to.op(Mul, to.op(Sub, bias, mean), scale)
+        return moved if shift is None else to.op(Add, moved, shift)
+    moved = to.op(Mul, mean, scale)
+    return to.op(Neg, moved) if shift is None else to.op(Sub, shift, moved)
 
 
 def _alone(op: BatchNorm, to: Rewriter) -> Value:
@@ -74,6 +74,6 @@ def _alone(op: BatchNorm, to: Rewriter) -> Value:
     x, scale = to[op.x], _scale(op, to)
     after = x.type.rank - 1 - channel_axis(op.x.type)
     axes = (("plain", scale.type.shape[0]), *[("plain", 1)] * after)
-    shift = to.op("reshape", _shift(op, to, scale, None), axes=axes)
+    shift = to.op(Reshape, _shift(op, to, scale, None), axes=axes)
     to.note("batch_norm became a scale and a shift for each channel")
-    return to.op("add", to.op("mul", x, to.op("reshape", scale, axes=axes)), shift)
+    return to.op(Add, to.op(Mul, x, to.op(Reshape, scale, axes=axes)), shift)

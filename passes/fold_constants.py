@@ -113,7 +113,7 @@ def _nothing_convolved(op: Conv2d, to: Rewriter) -> Value | None:
         return None
     to.note("zeros convolved without a bias are zeros")
     roles = tuple(role.value for role in type_.roles)
-    return to.op("constant", value=np.zeros(type_.shape, np.float32), dtype=type_.dtype.value, roles=roles)
+    return to.op(Constant, value=np.zeros(type_.shape, np.float32), dtype=type_.dtype.value, roles=roles)
 
 
 def _one_reshape(op: Reshape, to: Rewriter) -> Value | None:
@@ -122,4 +122,4 @@ def _one_reshape(op: Reshape, to: Rewriter) -> Value | None:
     if not isinstance(first, Reshape):
         return None
     to.note("two reshapes became one")
-    return first.x if first.x.type == op.result.type else to.op("reshape", first.x, axes=op.axes)
+    return first.x if first.x.type == op.result.type else to.op(Reshape, first.x, axes=op.axes)

@@ -6,11 +6,29 @@ from math import prod, sqrt
 
 import numpy as np
 
-from mctc.ir.ops.elementwise import Silu, Tanh
+from mctc.ir.ops.convolution import Conv2d
+from mctc.ir.ops.elementwise import (
+    Abs,
+    Add,
+    Div,
+    Exp,
+    Log,
+    Maximum,
+    Mul,
+    Neg,
+    Rsqrt,
+    Scale,
+    Sigmoid,
+    Silu,
+    Square,
+    Sub,
+    Tanh,
+)
 from mctc.ir.ops.linear import Linear, channel_axis
 from mctc.ir.ops.norm import ChannelNorm, LayerNorm, LogSoftmax, RmsNorm
 from mctc.ir.ops.position import PositionalEmbedding
-from mctc.ir.ops.shape import laid_out
+from mctc.ir.ops.reduce import ReduceMax, ReduceMean, ReduceSum
+from mctc.ir.ops.shape import Concat, Reshape, Slice, Transpose, laid_out
 from mctc.ir.program import Program, Value
 from mctc.passes.numbers.half import SMALLEST_NORMAL, holds, power_of_two
 from mctc.rewrite.base import Context, Exact, Pass
@@ -44,18 +62,18 @@ def _rms_norm(op: RmsNorm, rewriter: Rewriter) -> Value:
     """
     x, weight = rewriter[op.x], rewriter.maybe(op.weight)
     axis, channels = channel_axis(op.x.type), x.type.extents[channel_axis(op.x.type)].value
-    both = rewriter.op("concat", x, rewriter.op("neg", x), axis=axis)
-    gain = None if weight is None else rewriter.op("concat", weight, weight, axis=0)
-    normed = rewriter.op("layer_norm", both, gain, epsilon=op.epsilon)
-    return rewriter.op("slice", normed, axis=axis, begin=0, end=channels)
+    both = rewriter.op(Concat, x, rewriter.op(Neg, x), axis=axis)
+    gain = None if weight is None else rewriter.op(Concat, weight, weight, axis=0)
+    normed = rewriter.op(LayerNorm, both, gain, epsilon=op.epsilon)
+    return rewriter.op(Slice, normed, axis=axis, begin=0, end=channels)
 
 
 def _log_softmax(op: LogSoftmax, rewriter: Rewriter) -> Value:
     """x - max - log(sum(exp(x - max))): no exponent is above 0, and the sum is at least 1."""
     x, axis = rewriter[op.x], op.position
-    shifted = rewriter.op("sub", x, rewriter.op("reduce_max", x, axis=axis))
-    total = rewriter.op("reduce_sum", rewriter.op("exp", shifted), axis=axis)
-    return rewriter.op("sub", shifted, rewriter.op("log", total))
+    shifted = rewriter.op(Sub, x, rewriter.op(ReduceMax, x, axis=axis))
+    total = rewriter.op(ReduceSum, rewriter.op(Exp, shifted), axis=axis)
+    return rewriter.op(Sub, shifted, rewriter.op(Log, total))
 
 
 def _linear(op: Linear, rewriter: Rewriter) -> Value | Refuse:
@@ -67,8 +85,8 @@ def _linear(op: Linear, rewriter: Rewriter) -> Value | Refuse:
     shape, (out, into) = type_.shape, weight.type.shape
     last = type_.axes[-1].role if type_.sequence == type_.rank - 1 else type_.axes[type_.sequence].role
     flat = (("batch", shape[0]), ("channel", into), ("unit", prod(shape[2:-1])), (last.value, shape[-1]))
-    kernel = rewriter.op("reshape", weight, axes=(("plain", out), ("plain", into), ("plain", 1), ("plain", 1)))
-    y = rewriter.op("conv2d", rewriter.op("reshape", x, axes=flat), kernel, bias)
+    kernel = rewriter.op(Reshape, weight, axes=(("plain", out), ("plain", into), ("plain", 1), ("plain", 1)))
+    y = rewriter.op(Conv2d, rewriter.op(Reshape, x, axes=flat), kernel, bias)
     return rewriter.reshaped(y, op.result.type)
 
 
@@ -79,29 +97,29 @@ def _positional_embedding(op: PositionalEmbedding, rewriter: Rewriter) -> Value 
         return Refuse(f"{x.type} is not (batch, channel, ..., frames) of known extents")
     frames, count = x.type.shape[x.type.sequence], table.type.shape[0]
     if frames > count:  # a cyclic one
-        table = rewriter.op("concat", *[table] * -(-frames // count), axis=0)
-    rows = rewriter.op("slice", table, axis=0, end=frames)
-    return rewriter.reshaped(rewriter.op("transpose", rows, order=(1, 0)), op.result.type)
+        table = rewriter.op(Concat, *[table] * -(-frames // count), axis=0)
+    rows = rewriter.op(Slice, table, axis=0, end=frames)
+    return rewriter.reshaped(rewriter.op(Transpose, rows, order=(1, 0)), op.result.type)
 
 
 def _silu(op: Silu, rewriter: Rewriter) -> Value:
     """x * sigmoid(x): Core AI lowers its own silu through fp32, which leaves the engine (NE32)."""
     x = rewriter[op.x]
-    return rewriter.op("mul", x, rewriter.op("sigmoid", x))
+    return rewriter.op(Mul, x, rewriter.op(Sigmoid, x))
 
 
 def _tanh(op: Tanh, rewriter: Rewriter) -> Value:
     """2 * sigmoid(2x) - 1 (NE33)."""
-    double = rewriter.op("scale", rewriter[op.x], factor=2.0)
-    return rewriter.op("scale", rewriter.op("sigmoid", double), factor=2.0, offset=-1.0)
+    double = rewriter.op(Scale, rewriter[op.x], factor=2.0)
+    return rewriter.op(Scale, rewriter.op(Sigmoid, double), factor=2.0, offset=-1.0)
 
 
 def _centred_norm(op: LayerNorm, rewriter: Rewriter) -> Value:
     """Layer norm in ops that every stack has: Core AI has none for it. Half of x less its mean is in fp16's range."""
     x = rewriter[op.x]
-    half = rewriter.op("scale", x, factor=0.5)
-    mean = rewriter.op("reduce_mean", half, axis=channel_axis(op.x.type))
-    return _normalised(op, rewriter.op("sub", half, mean), op.epsilon / 4, rewriter)
+    half = rewriter.op(Scale, x, factor=0.5)
+    mean = rewriter.op(ReduceMean, half, axis=channel_axis(op.x.type))
+    return _normalised(op, rewriter.op(Sub, half, mean), op.epsilon / 4, rewriter)
 
 
 def _plain_norm(op: RmsNorm, rewriter: Rewriter) -> Value:
@@ -120,16 +138,16 @@ def _normalised(op: ChannelNorm, x: Value, epsilon: float, rewriter: Rewriter) -
     emit, axis = rewriter.op, channel_axis(op.x.type)
     base = max(power_of_two(sqrt(epsilon)), SMALLEST_NORMAL)
     floor = rewriter.constant(np.float64(base))
-    m = emit("maximum", emit("reduce_max", emit("abs", x), axis=axis), floor)
-    z = emit("div", x, m)
-    power = emit("reduce_mean", emit("square", z), axis=axis)
-    least = emit("scale", emit("square", emit("div", floor, m)), factor=epsilon / base**2)
-    y = emit("mul", z, emit("rsqrt", emit("add", power, least)))
-    for name, kind in (("weight", "mul"), ("bias", "add")):
+    m = emit(Maximum, emit(ReduceMax, emit(Abs, x), axis=axis), floor)
+    z = emit(Div, x, m)
+    power = emit(ReduceMean, emit(Square, z), axis=axis)
+    least = emit(Scale, emit(Square, emit(Div, floor, m)), factor=epsilon / base**2)
+    y = emit(Mul, z, emit(Rsqrt, emit(Add, power, least)))
+    for name, kind in (("weight", Mul), ("bias", Add)):
         vector = rewriter.named(op, name)
         if vector is not None:
             column = [("channel", vector.type.size) if i == axis else ("unit", 1) for i in range(x.type.rank)]
-            y = emit(kind, y, emit("reshape", vector, axes=tuple(column)))
+            y = emit(kind, y, emit(Reshape, vector, axes=tuple(column)))
     return y
 
 

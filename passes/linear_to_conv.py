@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mctc.ir.ops.convolution import Conv2d
 from mctc.ir.ops.linear import Linear
-from mctc.ir.ops.shape import laid_out
+from mctc.ir.ops.shape import Reshape, laid_out
 from mctc.ir.program import Program, Value
 from mctc.ir.types import Axis, Role
 from mctc.rewrite.base import Context, Exact, Pass
@@ -33,7 +34,7 @@ def _convolution(op: Linear, to: Rewriter) -> Value | Refuse:
         to.explain(op, f"stays linear: {x.type} is not (batch, channel, middle, sequence)")
         return Refuse(f"{x.type} is not (batch, channel, middle, sequence)")
     axes = [*((axis.role.value, axis.extent.value) for axis in weight.type.axes), ("plain", 1), ("plain", 1)]
-    kernel = to.op("reshape", weight, axes=tuple(axes))
+    kernel = to.op(Reshape, weight, axes=tuple(axes))
     to.note(f"linear became a 1x1 conv2d, its weight reshaped to {list(kernel.type.shape)}")
     return _convolved(to, x, kernel, bias)
 
@@ -41,9 +42,9 @@ def _convolution(op: Linear, to: Rewriter) -> Value | Refuse:
 def _convolved(rewriter: Rewriter, x: Value, kernel: Value, bias: Value | None) -> Value:
     """The convolution; feature and label rows of a tensor of rank 5 stand in one axis meanwhile."""
     if x.type.rank == 4:
-        return rewriter.op("conv2d", x, kernel, bias)
+        return rewriter.op(Conv2d, x, kernel, bias)
     batch, channel, feature, label, time = x.type.axes
     rows = Axis(Role.FEATURE, feature.extent * label.extent)
     flat = rewriter.reshaped(x, x.type.with_axes([batch, channel, rows, time]))
-    y = rewriter.op("conv2d", flat, kernel, bias)
+    y = rewriter.op(Conv2d, flat, kernel, bias)
     return rewriter.reshaped(y, y.type.with_axes([batch, y.type.axes[1], feature, label, time]))

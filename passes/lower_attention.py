@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from mctc.ir.ops.attention import Attention, OverKeys
+from mctc.ir.ops.elementwise import Add, Minimum, Scale
+from mctc.ir.ops.linear import MatMul
+from mctc.ir.ops.norm import Softmax
 from mctc.ir.ops.relative_attention import RelativeAttention
-from mctc.ir.ops.shape import laid_out
+from mctc.ir.ops.shape import Concat, Reshape, Slice, Split, laid_out
 from mctc.ir.program import Program, Value
 from mctc.ir.types import TensorType
 from mctc.rewrite.base import Context, Exact, Pass
@@ -73,16 +76,16 @@ class Products:
     def run(self) -> Value:
         emit = self.rewriter.op
         scores, cap = self.scores(), self._cap()
-        weights = emit("softmax", scores if cap is None else emit("minimum", scores, cap), axis=3)
-        y = emit("matmul", self._by_head(self.v, self.kv_heads, "unit"), weights, transpose_right=True)
+        weights = emit(Softmax, scores if cap is None else emit(Minimum, scores, cap), axis=3)
+        y = emit(MatMul, self._by_head(self.v, self.kv_heads, "unit"), weights, transpose_right=True)
         y = self._moved(y, 3, 2)  # from [b, g, V, n*T] to [b, g, n*V, T]
         self.rewriter.note(f"attention of {self.heads} heads became products over {self.queries} x {self.keys} frames")
         return self.rewriter.reshaped(y, self.op.result.type)
 
     def scores(self) -> Value:
         """How well each key suits each query, [b, g, n*T, S]."""
-        q = self._queries(self.rewriter.op("scale", self.q, factor=self.op.factor))
-        return self.rewriter.op("matmul", q, self._by_head(self.k, self.kv_heads, "unit"), transpose_left=True)
+        q = self._queries(self.rewriter.op(Scale, self.q, factor=self.op.factor))
+        return self.rewriter.op(MatMul, q, self._by_head(self.k, self.kv_heads, "unit"), transpose_left=True)
 
     def _queries(self, q: Value) -> Value:
         """[b, g*n*W, 1, T] as [b, g, W, n*T]."""
@@ -92,13 +95,13 @@ class Products:
         """[b, heads*W, 1, T] as [b, heads, W, T]."""
         batch, channels, _, count = x.type.shape
         axes = (("batch", batch), ("channel", heads), ("feature", channels // heads), (frames, count))
-        return self.rewriter.op("reshape", x, axes=axes)
+        return self.rewriter.op(Reshape, x, axes=axes)
 
     def _moved(self, x: Value, source: int, target: int) -> Value:
         """The n heads of queries that share one of keys, from one axis to another."""
         if self.shared == 1:
             return x
-        return self.rewriter.op("concat", *self.rewriter.emit("split", x, parts=self.shared, axis=source), axis=target)
+        return self.rewriter.op(Concat, *self.rewriter.emit(Split, x, parts=self.shared, axis=source), axis=target)
 
     def _cap(self) -> Value | None:
         """The highest score that a query may give a key, [1, 1, n*T or 1, S]. None: all see all."""
@@ -109,9 +112,9 @@ class Products:
             fixed = self.rewriter.constant(caps, ["unit"] * 4)
         if self.mask is None:
             return fixed
-        row = self.rewriter.op("reshape", self.mask, axes=(("unit", 1), ("unit", 1), ("unit", 1), ("unit", self.keys)))
-        present = self.rewriter.op("scale", row, factor=SEEN - MISSING, offset=MISSING)
-        return present if fixed is None else self.rewriter.op("minimum", fixed, present)
+        row = self.rewriter.op(Reshape, self.mask, axes=(("unit", 1), ("unit", 1), ("unit", 1), ("unit", self.keys)))
+        present = self.rewriter.op(Scale, row, factor=SEEN - MISSING, offset=MISSING)
+        return present if fixed is None else self.rewriter.op(Minimum, fixed, present)
 
 
 class RelativeProducts(Products):
@@ -125,25 +128,25 @@ class RelativeProducts(Products):
         """[b, heads, T, S]."""
         emit = self.rewriter.op
         k = self._by_head(self.k, self.heads, "unit")
-        by_content = emit("matmul", self._biased(self.relative.content_bias), k, transpose_left=True)
-        by_distance = emit("matmul", self._biased(self.relative.position_bias), self._distances(), transpose_left=True)
-        return emit("add", by_content, self._shifted(by_distance))
+        by_content = emit(MatMul, self._biased(self.relative.content_bias), k, transpose_left=True)
+        by_distance = emit(MatMul, self._biased(self.relative.position_bias), self._distances(), transpose_left=True)
+        return emit(Add, by_content, self._shifted(by_distance))
 
     def _biased(self, bias: Value) -> Value:
         """scale (q + bias), [b, heads, W, T]."""
         emit, factor = self.rewriter.op, self.op.factor
-        row = emit("scale", self.rewriter[bias], factor=factor)
-        q = emit("scale", self.q, factor=factor)
-        column = emit("reshape", row, axes=[("unit", 1), ("channel", row.type.shape[0]), ("unit", 1), ("unit", 1)])
-        return self._queries(emit("add", q, column))
+        row = emit(Scale, self.rewriter[bias], factor=factor)
+        q = emit(Scale, self.q, factor=factor)
+        column = emit(Reshape, row, axes=[("unit", 1), ("channel", row.type.shape[0]), ("unit", 1), ("unit", 1)])
+        return self._queries(emit(Add, q, column))
 
     def _distances(self) -> Value:
         """P r(d) for d = T + first, ..., first - S + 1, [1, heads, W, T + S]: one distance more than there are."""
         first = self.relative.first_key + self.queries
         rows = self.relative.sinusoids(first - np.arange(self.queries + self.keys))
-        projected = self.rewriter.op("matmul", self.rewriter[self.relative.position], self.rewriter.constant(rows.T))
+        projected = self.rewriter.op(MatMul, self.rewriter[self.relative.position], self.rewriter.constant(rows.T))
         axes = (1, self.heads, projected.type.shape[0] // self.heads, projected.type.shape[1])
-        return self.rewriter.op("reshape", projected, axes=[("plain", extent) for extent in axes])
+        return self.rewriter.op(Reshape, projected, axes=[("plain", extent) for extent in axes])
 
     def _shifted(self, x: Value) -> Value:
         """Scores of every distance, [b, heads, T, T + S], as scores of keys, [b, heads, T, S].
@@ -153,7 +156,7 @@ class RelativeProducts(Products):
         emit, (batch, heads, queries, distances) = self.rewriter.op, x.type.shape
 
         def rows(y: Value, count: int, length: int) -> Value:
-            return emit("reshape", y, axes=[("batch", batch), ("channel", heads), ("unit", count), ("unit", length)])
+            return emit(Reshape, y, axes=[("batch", batch), ("channel", heads), ("unit", count), ("unit", length)])
 
-        x = emit("slice", rows(x, distances, queries), axis=2, begin=1)
-        return emit("slice", rows(x, queries, distances - 1), axis=3, end=self.keys)
+        x = emit(Slice, rows(x, distances, queries), axis=2, begin=1)
+        return emit(Slice, rows(x, queries, distances - 1), axis=3, end=self.keys)

@@ -11,8 +11,10 @@ import numpy as np
 from mctc.ir.dims import Extent
 from mctc.ir.lookups import reason_against
 from mctc.ir.ops.convolution import Conv2d
+from mctc.ir.ops.elementwise import Abs, Relu, Sub
 from mctc.ir.ops.leaf import ParameterOp
 from mctc.ir.ops.linear import Embedding
+from mctc.ir.ops.shape import Reshape, Transpose
 from mctc.ir.program import Function, Program, Value
 from mctc.ir.types import DType, Role, TensorType
 from mctc.rewrite.base import Context, Exact, Pass
@@ -95,7 +97,7 @@ class _Lowering(Rewriter):
         form = forms.get(op.token)
         if form == HOST and not op.host:
             self.note("embedding is left to the app: it takes the ids, the package takes the rows")
-            return self.op("embedding", self[op.token], self[op.table], host=True)
+            return self.op(Embedding, self[op.token], self[op.table], host=True)
         return self._one_hot(self[op.token], self[op.table]) if form == ONE_HOT else None
 
     def _one_hot(self, token: Value, table: Value) -> Value:
@@ -106,12 +108,12 @@ class _Lowering(Rewriter):
         ids = np.arange(rows, dtype=np.float32)
         ids[_ids(token, rows) :] = NO_ID
         entries = self.constant(ids.reshape(shape), roles)
-        distance = self.op("abs", self.op("sub", token, entries))
-        one_hot = self.op("relu", self.op("sub", self.constant(np.float32(1)), distance))
-        columns = self.op("transpose", table, order=(1, 0))
-        kernel = self.op("reshape", columns, axes=(("plain", width), ("plain", rows), ("plain", 1), ("plain", 1)))
+        distance = self.op(Abs, self.op(Sub, token, entries))
+        one_hot = self.op(Relu, self.op(Sub, self.constant(np.float32(1)), distance))
+        columns = self.op(Transpose, table, order=(1, 0))
+        kernel = self.op(Reshape, columns, axes=(("plain", width), ("plain", rows), ("plain", 1), ("plain", 1)))
         self.note("embedding became a one-hot vector by arithmetic and a 1x1 conv2d with the table")
-        return self.op("conv2d", one_hot, kernel)
+        return self.op(Conv2d, one_hot, kernel)
 
 
 def _reason_against(token: Value, embeddings: list[Embedding], shared: bool) -> str | None:

@@ -9,8 +9,10 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from mctc.ir.ops.convolution import Conv2d
+from mctc.ir.ops.elementwise import Add, Mul, Sigmoid, Sub, Tanh
 from mctc.ir.ops.recurrent import Cell, Gru, Lstm
-from mctc.ir.ops.shape import laid_out
+from mctc.ir.ops.shape import Concat, Reshape, Split, laid_out
 from mctc.ir.program import Program, Value
 from mctc.ir.types import TensorType
 from mctc.rewrite.base import Context, Exact, Pass
@@ -65,8 +67,8 @@ class _Projection:
 
     def __call__(self, frame: Value, h: Value) -> Value:
         if self.joined:
-            return self.rewriter.op("conv2d", self.rewriter.op("concat", frame, h, axis=1), self.kernel, self.bias)
-        return self.rewriter.op("add", frame, self.rewriter.op("conv2d", h, self.kernel, self.bias))
+            return self.rewriter.op(Conv2d, self.rewriter.op(Concat, frame, h, axis=1), self.kernel, self.bias)
+        return self.rewriter.op(Add, frame, self.rewriter.op(Conv2d, h, self.kernel, self.bias))
 
 
 class _Unrolled(ABC, Generic[C]):
@@ -99,7 +101,7 @@ class _Unrolled(ABC, Generic[C]):
             new = step(frame, states)
             states = new if mark is None else [self._kept(n, old, mark) for n, old in zip(new, states)]
             outputs.append(states[0])
-        y = outputs[0] if len(outputs) == 1 else self.rewriter.op("concat", *outputs, axis=3)
+        y = outputs[0] if len(outputs) == 1 else self.rewriter.op(Concat, *outputs, axis=3)
         return [y, *(self.rewriter.reshaped(state, type_) for state, type_ in zip(states, types))]
 
     def how(self) -> str:
@@ -107,14 +109,14 @@ class _Unrolled(ABC, Generic[C]):
 
     def _projected(self, bias: Value | None) -> list[Value]:
         kernel = self._kernel(self.op.weight_ih)
-        return self._per_frame(self.rewriter.op("conv2d", self.x, kernel, self.rewriter.maybe(bias)))
+        return self._per_frame(self.rewriter.op(Conv2d, self.x, kernel, self.rewriter.maybe(bias)))
 
     def _kernel(self, *weights: Value) -> Value:
         """Weights [out, in] side by side as one kernel [out, ins, 1, 1]."""
         first, *rest = (self.rewriter[weight] for weight in weights)
-        weight = self.rewriter.op("concat", first, *rest, axis=1) if rest else first
+        weight = self.rewriter.op(Concat, first, *rest, axis=1) if rest else first
         out, into = weight.type.shape
-        return self.rewriter.op("reshape", weight, axes=(("plain", out), ("plain", into), ("plain", 1), ("plain", 1)))
+        return self.rewriter.op(Reshape, weight, axes=(("plain", out), ("plain", into), ("plain", 1), ("plain", 1)))
 
     def _state(self, old: Value | None, type_: TensorType) -> Value:
         """The incoming state with the axes of a frame; zeros where the op has none."""
@@ -128,14 +130,14 @@ class _Unrolled(ABC, Generic[C]):
         if self.mask is None:
             return [None] * self.frames
         axes = (("unit", 1), ("unit", 1), ("unit", 1), (self.x.type.axes[3].role.value, self.frames))
-        return self._per_frame(self.rewriter.op("reshape", self.rewriter[self.mask], axes=axes))
+        return self._per_frame(self.rewriter.op(Reshape, self.rewriter[self.mask], axes=axes))
 
     def _per_frame(self, value: Value) -> list[Value]:
-        return [value] if self.frames == 1 else list(self.rewriter.emit("split", value, parts=self.frames, axis=3))
+        return [value] if self.frames == 1 else list(self.rewriter.emit(Split, value, parts=self.frames, axis=3))
 
     def _kept(self, new: Value, old: Value, mark: Value) -> Value:
         op = self.rewriter.op
-        return op("add", old, op("mul", mark, op("sub", new, old)))
+        return op(Add, old, op(Mul, mark, op(Sub, new, old)))
 
 
 class _Lstm(_Unrolled[Lstm]):
@@ -162,10 +164,10 @@ class _Lstm(_Unrolled[Lstm]):
 
         def step(frame: Value, states: Sequence[Value]) -> list[Value]:
             h, c = states
-            i, f, g, o = emit("split", project(frame, h), parts=4, axis=1)
-            fresh = op("mul", op("sigmoid", i), op("tanh", g))
-            c = op("add", op("mul", op("sigmoid", f), c), fresh)
-            return [op("mul", op("sigmoid", o), op("tanh", c)), c]
+            i, f, g, o = emit(Split, project(frame, h), parts=4, axis=1)
+            fresh = op(Mul, op(Sigmoid, i), op(Tanh, g))
+            c = op(Add, op(Mul, op(Sigmoid, f), c), fresh)
+            return [op(Mul, op(Sigmoid, o), op(Tanh, c)), c]
 
         return step
 
@@ -184,10 +186,10 @@ class _Gru(_Unrolled[Gru]):
 
         def step(frame: Value, states: Sequence[Value]) -> list[Value]:
             (h,) = states
-            x_rz, x_n = emit("split", frame, sizes=(2 * hidden, hidden), axis=1)
-            h_rz, h_n = emit("split", op("conv2d", h, kernel, bias), sizes=(2 * hidden, hidden), axis=1)
-            r, z = emit("split", op("sigmoid", op("add", x_rz, h_rz)), parts=2, axis=1)
-            n = op("tanh", op("add", x_n, op("mul", r, h_n)))
-            return [op("add", n, op("mul", z, op("sub", h, n)))]  # (1 - z) * n + z * h
+            x_rz, x_n = emit(Split, frame, sizes=(2 * hidden, hidden), axis=1)
+            h_rz, h_n = emit(Split, op(Conv2d, h, kernel, bias), sizes=(2 * hidden, hidden), axis=1)
+            r, z = emit(Split, op(Sigmoid, op(Add, x_rz, h_rz)), parts=2, axis=1)
+            n = op(Tanh, op(Add, x_n, op(Mul, r, h_n)))
+            return [op(Add, n, op(Mul, z, op(Sub, h, n)))]  # (1 - z) * n + z * h
 
         return step

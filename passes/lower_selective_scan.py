@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mctc.ir.ops.elementwise import Add, Mul
 from mctc.ir.ops.scan import SelectiveScan
+from mctc.ir.ops.shape import Concat, Reshape
 from mctc.ir.ops.ssd import Ssd
 from mctc.ir.program import Program, Value
 from mctc.passes.selective_scan import decay, heads, prefix, unrolled
@@ -69,13 +71,13 @@ def _in_chunks(scan: Scan, chosen: Plan) -> tuple[Value, Value]:
     for piece in rest:
         y, state = FORMS[chosen.form](replace(piece, h=state))
         outputs.append(y)
-    return (scan.rewriter.op("concat", *outputs, axis=3) if rest else y), state
+    return (scan.rewriter.op(Concat, *outputs, axis=3) if rest else y), state
 
 
 def _results(op: SelectiveScan, scan: Scan, lowered: tuple[Value, Value]) -> tuple[Value, Value]:
     """The output with the skip term D * x, and the state in the shape that the op declared."""
     (y, state), to = lowered, scan.rewriter
     if op.D is not None:
-        factor = to.op("reshape", to[op.D], axes=(("unit", 1), ("channel", scan.channels), ("unit", 1), ("unit", 1)))
-        y = to.op("add", y, to.op("mul", to[op.x], factor))
+        factor = to.op(Reshape, to[op.D], axes=(("unit", 1), ("channel", scan.channels), ("unit", 1), ("unit", 1)))
+        y = to.op(Add, y, to.op(Mul, to[op.x], factor))
     return y, to.reshaped(state, op.results[1].type)

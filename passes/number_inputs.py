@@ -76,7 +76,7 @@ class _Numbers(Rewriter):
     def _cast(self, op: Cast, _: Rewriter) -> Value | None:
         x = self[op.x]
         if op.dtype is DType.BOOL and op.x.type.dtype is not DType.BOOL:
-            return self.op("cast", self.op("cast", x, dtype=DType.BOOL.value), dtype=DType.F32.value)
+            return self.op(Cast, self.op(Cast, x, dtype=DType.BOOL.value), dtype=DType.F32.value)
         if op.dtype is DType.BOOL:
             return x
         return x if x.type.dtype.is_float and op.dtype.is_float else None

@@ -11,7 +11,7 @@ from mctc.driver.names import STATE_OUT
 from mctc.hardware.devices import find_device
 from mctc.ir.dims import Extent
 from mctc.ir.location import Origin
-from mctc.ir.ops.shape import Reshape, Slice
+from mctc.ir.ops.shape import Concat, Reshape, Slice, Split
 from mctc.ir.program import Function, PackedState, Program, State, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.passes.state_packing import Cohort, Grid, Packing, Shelf, grid_of, pack
@@ -124,7 +124,7 @@ class _Packer(Rewriter):
         slices = _common_slices(updates, grid)
         if slices and count > (3 if grid.lines == 1 else 1):
             whole = self._join([self._plain(each.x, grid) for each in slices], 2)
-            new = self.op("slice", whole, axis=3, begin=slices[0].begin)
+            new = self.op(Slice, whole, axis=3, begin=slices[0].begin)
         elif grid.lines == 1:
             return [self.reshaped(update, _grid_type(grid.rows, 1, grid.width)) for update in updates]
         else:
@@ -132,10 +132,10 @@ class _Packer(Rewriter):
         return [self.reshaped(new, _grid_type(grid.rows, 1, cohort.columns))]
 
     def _cut(self, value: Value, sizes: list[int], axis: int) -> list[Value]:
-        return [value] if len(sizes) == 1 else list(self.emit("split", value, sizes=tuple(sizes), axis=axis))
+        return [value] if len(sizes) == 1 else list(self.emit(Split, value, sizes=tuple(sizes), axis=axis))
 
     def _join(self, values: list[Value], axis: int) -> Value:
-        return values[0] if len(values) == 1 else self.op("concat", *values, axis=axis)
+        return values[0] if len(values) == 1 else self.op(Concat, *values, axis=axis)
 
     def _plain(self, value: Value, grid: Grid) -> Value:
         """A value as rows and lines of a grid with unit axes: roles never keep two states from standing together."""

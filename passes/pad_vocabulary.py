@@ -12,6 +12,7 @@ from mctc.ir.ops.convolution import Conv2d
 from mctc.ir.ops.elementwise import Cast, Scale
 from mctc.ir.ops.linear import Embedding, Linear, channel_axis
 from mctc.ir.ops.norm import LogSoftmax, Softmax
+from mctc.ir.ops.shape import Pad
 from mctc.ir.program import Function, Op, Program, Value, VocabularyMap
 from mctc.ir.types import Role
 from mctc.rewrite.base import Context, Pass, Reshapes
@@ -137,12 +138,12 @@ def _still_last(op: Scale) -> bool:
 def _padded_layer(op: Conv2d | Linear, to: Rewriter, padded: int) -> Value:
     weight, bias = to[op.weight], to.maybe(op.bias)
     valid = weight.type.shape[0]
-    rows = to.op("pad", weight, axis=0, after=padded - valid)
+    rows = to.op(Pad, weight, axis=0, after=padded - valid)
     if bias is None:
         values = np.concatenate([np.zeros(valid), np.full(padded - valid, NEVER)])
         wide = to.constant(values.astype(np.float32))
     else:
-        wide = to.op("pad", bias, axis=0, after=padded - valid, value=NEVER)
+        wide = to.op(Pad, bias, axis=0, after=padded - valid, value=NEVER)
     to.note(f"{valid} classes padded to {padded}")
     return to.op(type(op), to[op.x], rows, wide, **op.attributes)
 
@@ -153,5 +154,5 @@ def _padded_table(op: Embedding, to: Rewriter) -> Value | None:
     if entries % MULTIPLE == 0:
         return None
     to.note(f"a table of {entries} rows padded to {-(-entries // MULTIPLE) * MULTIPLE}")
-    rows = to.op("pad", table, axis=0, after=-entries % MULTIPLE)
-    return to.op("embedding", to[op.token], rows, **op.attributes)
+    rows = to.op(Pad, table, axis=0, after=-entries % MULTIPLE)
+    return to.op(Embedding, to[op.token], rows, **op.attributes)

@@ -43,9 +43,9 @@ def _split_features(op: Split, to: Rewriter, tallest: int) -> Outcome:
     x = to[op.x]
     _, channels, _, frames = x.type.shape
     last = x.type.axes[3].role.value
-    rows = to.op("reshape", x, axes=(("batch", 1), ("channel", 1), ("feature", channels), (last, frames)))
+    rows = to.op(Reshape, x, axes=(("batch", 1), ("channel", 1), ("feature", channels), (last, frames)))
     to.note("the projection became features before it is split")
-    return to.emit("split", rows, sizes=tuple(part.type.shape[1] for part in op.results), axis=2)
+    return to.emit(Split, rows, sizes=tuple(part.type.shape[1] for part in op.results), axis=2)
 
 
 def _same_features(op: Reshape, to: Rewriter, tallest: int) -> Value | None:
@@ -59,9 +59,9 @@ def _column_convolution(op: Conv2d, to: Rewriter, tallest: int) -> Value | None:
         return None
     out, into = to[op.weight].type.shape[:2]
     axes = (("plain", out), ("plain", 1), ("plain", into), ("plain", 1))
-    kernel = to.op("reshape", to[op.weight], axes=axes)
+    kernel = to.op(Reshape, to[op.weight], axes=axes)
     to.note(f"the 1x1 conv2d over {into} channels became one over {into} features")
-    return to.reshaped(to.op("conv2d", to[op.x], kernel, to.maybe(op.bias)), op.result.type)
+    return to.reshaped(to.op(Conv2d, to[op.x], kernel, to.maybe(op.bias)), op.result.type)
 
 
 def _of_features(source: Value, to: Rewriter, tallest: int) -> bool:

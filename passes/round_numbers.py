@@ -94,7 +94,7 @@ class _Rounding(Rewriter):
         worst = int(np.abs(held - wide).argmax())
         self._explain(op, f"{wide.flat[worst]:.6g} is {held.flat[worst]:.6g}", wide.flat[worst], held.flat[worst])
         kept = held.astype(array.dtype if array.dtype.kind == "f" else np.float32)
-        return self.emit("constant", **{**op.attributes, "value": kept})
+        return self.emit(Constant, **{**op.attributes, "value": kept})
 
     def _explain(self, op: Op, told: str, value: float, held: float) -> None:
         """Says which numbers are changed by more than rounding, and which whole ones are others now."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from mctc.hardware.devices import find_device
 from mctc.ir.ops.convolution import Conv2d
+from mctc.ir.ops.elementwise import Add
 from mctc.ir.ops.linear import Linear
+from mctc.ir.ops.shape import Concat, Slice, Split
 from mctc.ir.program import Op, Program, Value
 from mctc.ir.types import Role
 from mctc.rewrite.base import Context, Exact, Pass
@@ -74,7 +76,7 @@ class _Layer:
         columns = parts(self.inputs, self.limit)
         xs = [self.x] if len(columns) == 1 else self._pieces(columns)
         made = [self._rows(begin, size, xs, columns) for begin, size in parts(self.outputs, self.limit)]
-        return made[0] if len(made) == 1 else self.rewriter.op("concat", *made, axis="channel")
+        return made[0] if len(made) == 1 else self.rewriter.op(Concat, *made, axis="channel")
 
     def _rows(self, begin: int, size: int, xs: Sequence[Value], columns: Sequence[tuple[int, int]]) -> Value:
         """The layer's outputs begin ... begin + size: a sum over parts of the inputs."""
@@ -86,7 +88,7 @@ class _Layer:
         ]
         total = made[0]
         for part in made[1:]:
-            total = self.rewriter.op("add", total, part)
+            total = self.rewriter.op(Add, total, part)
         return total
 
     def _grouped(self) -> Value:
@@ -100,16 +102,16 @@ class _Layer:
             rows = self._cut(self.weight, 0, begin * out, size * out)
             bias = None if self.bias is None else self._cut(self.bias, 0, begin * out, size * out)
             made.append(self._layer(x, rows, bias, groups=size))
-        return self.rewriter.op("concat", *made, axis="channel")
+        return self.rewriter.op(Concat, *made, axis="channel")
 
     def _pieces(self, columns: Sequence[tuple[int, int]]) -> Sequence[Value]:
         sizes = tuple(size for _, size in columns)
-        return self.rewriter.emit("split", self.x, sizes=sizes, axis="channel")
+        return self.rewriter.emit(Split, self.x, sizes=sizes, axis="channel")
 
     def _cut(self, value: Value, axis: int, begin: int, size: int) -> Value:
         if size == value.type.extents[axis].value:
             return value
-        return self.rewriter.op("slice", value, axis=axis, begin=begin, end=begin + size)
+        return self.rewriter.op(Slice, value, axis=axis, begin=begin, end=begin + size)
 
     def _layer(self, x: Value, weight: Value, bias: Value | None, **changed: int) -> Value:
         return self.rewriter.op(type(self.op), x, weight, bias, **{**self.op.attributes, **changed})

@@ -8,6 +8,8 @@ from itertools import product
 from mctc.hardware.devices import find_device
 from mctc.hardware.families import Family
 from mctc.ir.ops.convolution import Conv2d, height_axis, width_axis
+from mctc.ir.ops.elementwise import Add
+from mctc.ir.ops.shape import Pad, Slice
 from mctc.ir.program import Program, Value
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
@@ -53,7 +55,7 @@ def _cut(op: Conv2d, to: Rewriter, family: Family) -> Value | Refuse:
     rows, columns = pieces(height, family.kernel_column), pieces(width, family.kernel_row)
     axes = (height_axis(x.type), width_axis(x.type))
     for axis, (before, after) in zip(axes, (op.pad_feature, op.pad)):
-        x = to.op("pad", x, axis=axis, before=before, after=after) if before or after else x
+        x = to.op(Pad, x, axis=axis, before=before, after=after) if before or after else x
     parts: list[Value] = []
     for cuts in product(rows, columns):
         seen, piece = x, weight
@@ -63,11 +65,11 @@ def _cut(op: Conv2d, to: Rewriter, family: Family) -> Value | Refuse:
             dilation, stride, count = op.dilation[side], op.stride[side], op.result.type.shape[axes[side]]
             span = (taps - 1) * dilation + 1 + stride * (count - 1)
             begin = start * dilation
-            seen = to.op("slice", seen, axis=axes[side], begin=begin, end=begin + span)
-            piece = to.op("slice", piece, axis=2 + side, begin=start, end=start + taps)
+            seen = to.op(Slice, seen, axis=axes[side], begin=begin, end=begin + span)
+            piece = to.op(Slice, piece, axis=2 + side, begin=start, end=start + taps)
         plain = {**op.attributes, "pad": (0, 0), "pad_feature": (0, 0)}
-        part = to.op("conv2d", seen, piece, None if parts else bias, **plain)
-        parts.append(to.op("add", parts[-1], part) if parts else part)
+        part = to.op(Conv2d, seen, piece, None if parts else bias, **plain)
+        parts.append(to.op(Add, parts[-1], part) if parts else part)
     to.note(f"a kernel of {height}x{width} became {len(rows) * len(columns)}")
     return parts[-1]
 

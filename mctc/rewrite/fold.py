@@ -151,7 +151,7 @@ class _Rule:
             rewriter.note(f"{op.name} of a constant computed")
             array = constant_value(found.recipe)
             roles = tuple(role.value for role in result.type.roles)
-            return rewriter.op("constant", value=array, dtype=result.type.dtype.value, roles=roles)
+            return rewriter.op(Constant, value=array, dtype=result.type.dtype.value, roles=roles)
         name = self.names.get((found.main, recipe_key(found.recipe)))
         if name is None:  # only ops that fold themselves read it
             return Value(result.type)

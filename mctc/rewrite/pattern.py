@@ -3,7 +3,7 @@
     def _convolved(op: Linear, to: Rewriter) -> Value | Refuse:
         if op.x.type.rank > 5:
             return Refuse(f"{op.x.type} has more than five axes")
-        return to.op("conv2d", to[op.x], ...)
+        return to.op(Conv2d, to[op.x], ...)
 
     rewrite(program, self.name, Pattern(Linear, _convolved), context=context)
 

@@ -11,6 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from mctc.ir.op import Array
+from mctc.ir.ops.elementwise import Exp, Mul
+from mctc.ir.ops.linear import MatMul
+from mctc.ir.ops.shape import Concat
 from mctc.ir.program import Value
 from mctc.passes.selective_scan.operands import Scan
 
@@ -37,9 +40,9 @@ def lower(scan: Scan) -> tuple[Value, Value]:
     """Output [1, D, 1, T] and new state [1, D, N, 1]."""
     b = scan.rewriter
     exponents, spread, collect = (b.constant(m) for m in matrices(scan.frames, scan.h is not None))
-    log_decay = b.op("mul", b.op("matmul", scan.delta, exponents), scan.A)
-    sources = b.op("mul", scan.drive, scan.B)
+    log_decay = b.op(Mul, b.op(MatMul, scan.delta, exponents), scan.A)
+    sources = b.op(Mul, scan.drive, scan.B)
     if scan.h is not None:
-        sources = b.op("concat", scan.h, sources, axis=3)
-    contributions = b.op("mul", b.op("exp", log_decay), b.op("matmul", sources, spread))
-    return scan.readout(b.op("matmul", contributions, collect))
+        sources = b.op(Concat, scan.h, sources, axis=3)
+    contributions = b.op(Mul, b.op(Exp, log_decay), b.op(MatMul, sources, spread))
+    return scan.readout(b.op(MatMul, contributions, collect))

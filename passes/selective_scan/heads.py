@@ -14,6 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mctc.ir.op import Array
+from mctc.ir.ops.elementwise import Add, Exp, Mul
+from mctc.ir.ops.linear import MatMul
+from mctc.ir.ops.shape import Concat, Reshape, Slice, Split
 from mctc.ir.ops.ssd import Sizes, Ssd
 from mctc.ir.program import Value
 from mctc.rewrite.rewriter import Rewriter
@@ -41,7 +44,7 @@ class Heads:
         for chunk in rest:
             y, state = replace(chunk, h=state)._pairs()
             outputs.append(y)
-        return (self.rewriter.op("concat", *outputs, axis=3) if rest else y), state
+        return (self.rewriter.op(Concat, *outputs, axis=3) if rest else y), state
 
     def _chunks(self) -> Iterable[Heads]:
         frames = self.delta.type.shape[3]
@@ -49,27 +52,27 @@ class Heads:
         if len(sizes) == 1:
             return [self]
         streams = (self.delta, self.drive, self.B, self.C)
-        cut = [self.rewriter.emit("split", value, sizes=tuple(sizes), axis=3) for value in streams]
+        cut = [self.rewriter.emit(Split, value, sizes=tuple(sizes), axis=3) for value in streams]
         return [replace(self, delta=d, drive=u, B=b, C=c) for d, u, b, c in zip(*cut)]
 
     def _pairs(self) -> tuple[Value, Value]:
         """One chunk at once; s is the frame that a drive comes from, t the one that it is read at."""
         op, frames = self.rewriter.op, self.delta.type.shape[3]
         ahead, until = np.triu(np.ones((frames, frames)), 1), np.triu(np.ones((frames, frames)))  # r > s; r <= t
-        steps = op("matmul", op("mul", self.delta, self._constant(ahead)), self._constant(until))
-        decay = op("mul", self._decay(steps), self._constant(until))
-        weights = op("mul", decay, op("matmul", self.B, self.C, transpose_left=True))
-        y = op("matmul", self.drive, weights)
-        rest = self._decay(op("matmul", self.delta, self._constant(ahead.T)))  # from s to the end
-        state = op("matmul", op("mul", self.drive, rest), self.B, transpose_right=True)
+        steps = op(MatMul, op(Mul, self.delta, self._constant(ahead)), self._constant(until))
+        decay = op(Mul, self._decay(steps), self._constant(until))
+        weights = op(Mul, decay, op(MatMul, self.B, self.C, transpose_left=True))
+        y = op(MatMul, self.drive, weights)
+        rest = self._decay(op(MatMul, self.delta, self._constant(ahead.T)))  # from s to the end
+        state = op(MatMul, op(Mul, self.drive, rest), self.B, transpose_right=True)
         if self.h is None:
             return y, state
-        since = self._decay(op("matmul", self.delta, self._constant(until)))  # from the incoming state to t
-        y = op("add", y, op("mul", op("matmul", self.h, self.C), since))
-        return y, op("add", op("mul", self.h, op("slice", since, axis=3, begin=frames - 1)), state)
+        since = self._decay(op(MatMul, self.delta, self._constant(until)))  # from the incoming state to t
+        y = op(Add, y, op(Mul, op(MatMul, self.h, self.C), since))
+        return y, op(Add, op(Mul, self.h, op(Slice, since, axis=3, begin=frames - 1)), state)
 
     def _decay(self, steps: Value) -> Value:
-        return self.rewriter.op("exp", self.rewriter.op("mul", steps, self.A))
+        return self.rewriter.op(Exp, self.rewriter.op(Mul, steps, self.A))
 
     def _constant(self, matrix: Array) -> Value:
         return self.rewriter.constant(matrix.astype(np.float32)[None, None])
@@ -82,17 +85,17 @@ def lower(op: Ssd, rewriter: Rewriter) -> tuple[Value, Value]:
     x, delta, a, b, c = (rewriter[v] for v in (op.x, op.delta, op.A, op.B, op.C))
     skip, h, mask = (rewriter.maybe(v) for v in (op.D, op.h, op.mask))
     if mask is not None:
-        delta = rewriter.op("mul", delta, mask)
+        delta = rewriter.op(Mul, delta, mask)
 
     def shaped(value: Value, *axes: tuple[str, int]) -> Value:
-        return rewriter.op("reshape", value, axes=axes)
+        return rewriter.op(Reshape, value, axes=axes)
 
     def by_group(value: Value) -> tuple[Value, ...]:
-        return (value,) if n.groups == 1 else rewriter.emit("split", value, parts=n.groups, axis=1)
+        return (value,) if n.groups == 1 else rewriter.emit(Split, value, parts=n.groups, axis=1)
 
     head, one = ("channel", n.heads), ("unit", 1)
     u = shaped(x, ("batch", 1), head, ("feature", n.width), (role, frames))
-    drive, rate = rewriter.op("mul", u, delta), shaped(a, one, head, one, one)
+    drive, rate = rewriter.op(Mul, u, delta), shaped(a, one, head, one, one)
     carried = (
         [None] * n.groups
         if h is None
@@ -101,7 +104,7 @@ def lower(op: Ssd, rewriter: Rewriter) -> tuple[Value, Value]:
     both = ([shaped(each, one, one, ("plain", n.states), (role, frames)) for each in by_group(v)] for v in (b, c))
     parts = zip(by_group(delta), by_group(drive), by_group(rate), *both, carried)
     found = [Heads(rewriter, *each).lower() for each in parts]
-    y, state = (each[0] if n.groups == 1 else rewriter.op("concat", *each, axis=1) for each in zip(*found))
+    y, state = (each[0] if n.groups == 1 else rewriter.op(Concat, *each, axis=1) for each in zip(*found))
     if skip is not None:
-        y = rewriter.op("add", y, rewriter.op("mul", u, shaped(skip, one, head, one, one)))
+        y = rewriter.op(Add, y, rewriter.op(Mul, u, shaped(skip, one, head, one, one)))
     return rewriter.reshaped(y, op.results[0].type), rewriter.reshaped(state, op.results[1].type)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from mctc.ir.ops.elementwise import Mul
+from mctc.ir.ops.reduce import ReduceSum
 from mctc.ir.ops.scan import SelectiveScan
-from mctc.ir.ops.shape import laid_out
+from mctc.ir.ops.shape import Reshape, Slice, Split, laid_out
 from mctc.ir.program import Value
 from mctc.ir.types import TensorType
 from mctc.rewrite.rewriter import Rewriter
@@ -44,34 +46,32 @@ class Scan:
         sizes = tuple(min(chunk, self.frames - start) for start in range(0, self.frames, chunk))
         if len(sizes) == 1:
             return [self]
-        streams = (
-            self.rewriter.emit("split", v, sizes=sizes, axis=3) for v in (self.delta, self.drive, self.B, self.C)
-        )
+        streams = (self.rewriter.emit(Split, v, sizes=sizes, axis=3) for v in (self.delta, self.drive, self.B, self.C))
         return [replace(self, delta=d, drive=u, B=b, C=c) for d, u, b, c in zip(*streams)]
 
     def readout(self, history: Value) -> tuple[Value, Value]:
         """Output and last state from the states after every frame, [1, D, N, T]."""
-        weighted = self.rewriter.op("mul", history, self.C)
-        y = self.rewriter.op("reduce_sum", weighted, axis=2)
-        return y, self.rewriter.op("slice", history, axis=3, begin=self.frames - 1)
+        weighted = self.rewriter.op(Mul, history, self.C)
+        y = self.rewriter.op(ReduceSum, weighted, axis=2)
+        return y, self.rewriter.op(Slice, history, axis=3, begin=self.frames - 1)
 
 
 def gather(op: SelectiveScan, to: Rewriter) -> Scan:
     """The operands of an old selective_scan op, reshaped. A masked frame gets a step of zero: it keeps the state."""
     x, delta, a, b, c = to[op.x], to[op.delta], to[op.A], to[op.B], to[op.C]
     if op.mask is not None:
-        delta = to.op("mul", delta, to[op.mask])
+        delta = to.op(Mul, delta, to[op.mask])
     role = x.type.axes[3].role.value
     channels, states, frames = x.type.shape[1], a.type.shape[1], x.type.shape[3]
     per_state = (("unit", 1), ("unit", 1), ("feature", states), (role, frames))
     return Scan(
         rewriter=to,
         delta=delta,
-        drive=to.op("mul", delta, x),
-        A=to.op("reshape", a, axes=(("unit", 1), ("channel", channels), ("feature", states), ("unit", 1))),
-        B=to.op("reshape", b, axes=per_state),
-        C=to.op("reshape", c, axes=per_state),
-        h=None if op.h is None else to.op("reshape", to[op.h], axes=state_axes(channels, states)),
+        drive=to.op(Mul, delta, x),
+        A=to.op(Reshape, a, axes=(("unit", 1), ("channel", channels), ("feature", states), ("unit", 1))),
+        B=to.op(Reshape, b, axes=per_state),
+        C=to.op(Reshape, c, axes=per_state),
+        h=None if op.h is None else to.op(Reshape, to[op.h], axes=state_axes(channels, states)),
         time=role,
     )
 

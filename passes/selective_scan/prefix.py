@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mctc.ir.ops.elementwise import Add, Exp, Mul
+from mctc.ir.ops.linear import MatMul
 from mctc.ir.program import Value
 from mctc.passes.selective_scan.operands import Scan
 
@@ -16,16 +18,16 @@ from mctc.passes.selective_scan.operands import Scan
 def lower(scan: Scan) -> tuple[Value, Value]:
     """Output [1, D, 1, T] and new state [1, D, N, 1]."""
     b, frames = scan.rewriter, scan.frames
-    decay = b.op("exp", b.op("mul", scan.delta, scan.A))
-    state = b.op("mul", scan.drive, scan.B)
+    decay = b.op(Exp, b.op(Mul, scan.delta, scan.A))
+    state = b.op(Mul, scan.drive, scan.B)
     if scan.h is not None:
         state = _with_incoming(scan, scan.h, decay, state)
     distance = 1
     while distance < frames:
         shift = b.constant(np.eye(frames, k=distance, dtype=np.float32))
-        state = b.op("add", b.op("mul", decay, b.op("matmul", state, shift)), state)
+        state = b.op(Add, b.op(Mul, decay, b.op(MatMul, state, shift)), state)
         if 2 * distance < frames:
-            decay = b.op("mul", decay, b.op("matmul", decay, shift))
+            decay = b.op(Mul, decay, b.op(MatMul, decay, shift))
         distance *= 2
     return scan.readout(state)
 
@@ -35,4 +37,4 @@ def _with_incoming(scan: Scan, h: Value, decay: Value, state: Value) -> Value:
     b = scan.rewriter
     first = np.zeros((1, scan.frames), np.float32)
     first[0, 0] = 1
-    return b.op("add", state, b.op("mul", decay, b.op("matmul", h, b.constant(first))))
+    return b.op(Add, state, b.op(Mul, decay, b.op(MatMul, h, b.constant(first))))

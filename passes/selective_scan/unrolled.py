@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from mctc.ir.ops.elementwise import Add, Exp, Mul
+from mctc.ir.ops.reduce import ReduceSum
+from mctc.ir.ops.shape import Concat, Split
 from mctc.ir.program import Value
 from mctc.passes.selective_scan.operands import Scan
 
@@ -9,14 +12,14 @@ from mctc.passes.selective_scan.operands import Scan
 def lower(scan: Scan) -> tuple[Value, Value]:
     """Output [1, D, 1, T] and new state [1, D, N, 1]."""
     b, frames = scan.rewriter, scan.frames
-    decay = b.op("exp", b.op("mul", scan.delta, scan.A))
-    drive = b.op("mul", scan.drive, scan.B)
+    decay = b.op(Exp, b.op(Mul, scan.delta, scan.A))
+    drive = b.op(Mul, scan.drive, scan.B)
     decays, drives = (
-        (value,) if frames == 1 else b.emit("split", value, parts=frames, axis=3) for value in (decay, drive)
+        (value,) if frames == 1 else b.emit(Split, value, parts=frames, axis=3) for value in (decay, drive)
     )
     state, history = scan.h, []
     for a, u in zip(decays, drives):
-        state = u if state is None else b.op("add", b.op("mul", a, state), u)
+        state = u if state is None else b.op(Add, b.op(Mul, a, state), u)
         history.append(state)
-    y = b.op("reduce_sum", b.op("mul", b.op("concat", *history, axis=3) if frames > 1 else history[0], scan.C), axis=2)
+    y = b.op(ReduceSum, b.op(Mul, b.op(Concat, *history, axis=3) if frames > 1 else history[0], scan.C), axis=2)
     return y, history[-1]

@@ -91,7 +91,7 @@ FAULTS = (
         name="true-of-any-number",
         file="passes/number_inputs.py",
         what="a cast to true and false is dropped where a float takes its place",
-        old='return self.op("cast", self.op("cast", x, dtype=DType.BOOL.value), dtype=DType.F32.value)',
+        old="return self.op(Cast, self.op(Cast, x, dtype=DType.BOOL.value), dtype=DType.F32.value)",
         new="return x",
         caught_by="tests/passes/test_number_inputs.py::test_what_is_not_zero_stays_between_two_casts",
     ),
