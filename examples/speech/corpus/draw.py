@@ -13,6 +13,7 @@ from corpus.words import words
 LEAST_SHARED = 4  # words of a held-out text that is looked for inside of others; shorter ones are parts of speech
 FRAGMENT_WORDS = (1, 6)
 SHARES = {"sentence": 0.56, "several": 0.14, "fragment": 0.12, "word": 0.04, "phone": 0.1, "prompt": 0.04}
+FEW = {"sentence": 0.25, "fragment": 0.65, "word": 0.1}  # of few sentences: a whole one is known by how it begins
 MOST_SENTENCES, MOST_WORDS = 4, 40  # of several sentences: 20 s
 TRIES = 50
 
@@ -45,17 +46,18 @@ class Held:
 
 @dataclass(frozen=True)
 class Source:
-    """What training speaks of: sentences, and prompts that a person says too."""
+    """What training speaks of: sentences, and prompts that a person says too. few: sentences and their parts alone."""
 
     sentences: Sequence[str]
     prompts: Sequence[str]
     held: Held
-    only_sentences: bool = False
+    few: bool = False
 
     def drawn(self, at: int, rng: np.random.Generator) -> tuple[str, ...]:
         """Sentences, with their marks, that no test has. at: which sentence it is when it is one."""
+        shares = FEW if self.few else SHARES
         for attempt in range(TRIES):
-            form = str(rng.choice(list(SHARES), p=list(SHARES.values())))
+            form = str(rng.choice(list(shares), p=list(shares.values())))
             found = self._of(form, at + attempt, rng)
             if not any(self.held.has(words(text)) for text in (" ".join(found), *found)):
                 return found
@@ -64,10 +66,9 @@ class Source:
     def _of(self, form: str, at: int, rng: np.random.Generator) -> tuple[str, ...]:
         sentence = self.sentences[at % len(self.sentences)]
         if form == "several":
-            most = 2 if self.only_sentences else MOST_SENTENCES  # little speech is to be of many voices
-            more = rng.integers(len(self.sentences), size=int(rng.integers(1, most)))
+            more = rng.integers(len(self.sentences), size=int(rng.integers(1, MOST_SENTENCES)))
             return _short((sentence, *(self.sentences[int(each)] for each in more)))
-        if form == "sentence" or self.only_sentences:
+        if form == "sentence":
             return (sentence,)
         if form == "phone":
             return (phone_phrase(rng),)

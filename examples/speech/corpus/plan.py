@@ -79,7 +79,7 @@ def planned(inputs: Inputs, voices: Mapping[str, Sequence[str]], settings: Setti
         few = sentences[: settings.sentences]
         sets = {name: (few * ceil(SMALL_TEST / len(few)))[:SMALL_TEST] for name in ("dev", "test-espeak")}
         tests = [_test(name, "espeak", heard["espeak"], texts) for name, texts in sets.items()]
-        source = Source(few, (), Held.of(()), only_sentences=True)
+        source = Source(few, (), Held.of(()), few=True)
         return Plan(settings.seed, (*_training(heard, settings), *tests), source)
     train, never = divided([] if PERSON in settings.without else inputs.prompts(), settings.seed)
     never = [prompt for prompt in never if _short(prompt)]
