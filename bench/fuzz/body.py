@@ -160,7 +160,7 @@ class Body:
         return [*(["batch"] if self.batch else []), *sequence, *(["label"] if self.joint else []), "channel"]
 
 
-Growth = Callable[[Body], Tensor]
+Generator = Callable[[Body], Tensor]
 
 
 def indented(lines: Iterable[str]) -> str:

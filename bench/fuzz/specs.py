@@ -10,9 +10,9 @@ from math import lcm
 from hypothesis import strategies as st
 
 from bench.fuzz.body import CHANNELS, Body, Draw, Jump, Shared, Tensor, indented
-from bench.fuzz.growths import TABLE
-from bench.fuzz.growths.inputs import memory
-from bench.fuzz.growths.pointwise import project
+from bench.fuzz.generators import TABLE
+from bench.fuzz.generators.inputs import memory
+from bench.fuzz.generators.pointwise import project
 from bench.fuzz.sections import RATES, sections
 
 KINDS = (
@@ -49,7 +49,7 @@ class Component:
 
 @st.composite
 def specs(draw: Draw, streams: bool | None = None, most: int = 9) -> Spec:
-    """A model of one component of two to `most` growths, or of several of about half as many."""
+    """A model of one component of two to `most` generators, or of several of about half as many."""
     streams = draw(st.sampled_from([True, True, True, True, False])) if streams is None else streams
     values = {"width": draw(st.sampled_from(CHANNELS[1:])), "vocab": draw(st.sampled_from([5, 16, 33]))}
     shared = Shared(draw, values, streams)
@@ -91,8 +91,8 @@ def _component(shared: Shared, kind: str, most: int) -> Component:
     if kind == "decoder":
         body.pool.append(memory(body))
     table = TABLE["stream" if shared.streams else "whole"]
-    for growth in draw(st.lists(st.sampled_from(table), min_size=2, max_size=most)):
-        body.pool.append(growth(body))
+    for generator in draw(st.lists(st.sampled_from(table), min_size=2, max_size=most)):
+        body.pool.append(generator(body))
     return _closed(body, kind)
 
 
@@ -138,8 +138,8 @@ def _joiner(shared: Shared) -> Component:
     b, n = "B", body.number(width)
     body.say(f"enc_proj = linear(enc, {n}); pred_proj = linear(pred, {n})")
     body.pool.append(body.let("tanh(enc_proj + pred_proj)", width, jump))
-    for growth in shared.draw(st.lists(st.sampled_from(TABLE["joint"]), max_size=4)):
-        body.pool.append(growth(body))
+    for generator in shared.draw(st.lists(st.sampled_from(TABLE["joint"]), max_size=4)):
+        body.pool.append(generator(body))
     body.inputs.append(f"enc: f32[{b}, {body.extent(jump)}, {body.choice(*CHANNELS)}]")
     body.inputs.append(f"pred: f32[{b}, U, {body.choice(*CHANNELS)}]")
     return _closed(body, "joiner")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 
 from .faults import FAULTS
-from .nursery import PASSED, nursery
+from .runner import PASSED, runner
 
 
 def main(names: list[str]) -> int:
     chosen = [fault for fault in FAULTS if not names or any(n == fault.name or fault.file.startswith(n) for n in names)]
     missed = 0
-    with nursery() as forks:
+    with runner() as forks:
         control = forks.outcome(sorted({fault.caught_by for fault in chosen}))
         if control.code != PASSED:
             print(f"without any fault: {control.text}")

@@ -10,10 +10,10 @@ from mctc.ir.types import Axis, Role
 
 from .programs import (
     CHANNELS,
-    GROWTHS,
+    GENERATORS,
     Case,
+    Draft,
     Draw,
-    Garden,
     attention,
     binary,
     bounded_unary,
@@ -41,18 +41,18 @@ BESIDE_LABELS = (
 @st.composite
 def at_rates(draw: Draw) -> Case:
     """A program of inputs of two or three rates; what grows on one of them meets what has its rate."""
-    g = Garden(draw, Role.TIME, laid_out=draw(st.booleans()))
+    g = Draft(draw, Role.TIME, laid_out=draw(st.booleans()))
     for extent in draw(st.lists(st.sampled_from(RATES), min_size=2, max_size=3, unique=True)):
         g.pool.append(g.input(g.type(draw(st.sampled_from(CHANNELS)), extent)))
     for x in [x for x in g.pool if g.jump(x) < 1]:  # where it meets an input of T frames
         g.pool.append(g.op("slice", x, axis="time", stride=g.jump(x).denominator))
-    return grown(g, GROWTHS, 9)
+    return grown(g, GENERATORS, 9)
 
 
 @st.composite
 def beside_labels(draw: Draw) -> Case:
     """A program over frames and labels, of which a call takes one: a joiner with more in it than usual."""
-    g = Garden(draw, Role.TIME, laid_out=draw(st.booleans()))
+    g = Draft(draw, Role.TIME, laid_out=draw(st.booleans()))
     frames, label = g.input(g.type(4)), Axis(Role.LABEL, Extent.of("U"))
     at = frames.type.find(Role.UNIT) if g.laid_out else frames.type.find(Role.TIME)
     axes = [label if i == at else axis for i, axis in enumerate(frames.type.axes)]

@@ -68,7 +68,7 @@ class Case:
         )  # fmt: skip
 
 
-class Garden:
+class Draft:
     """A function under construction: a pool of streaming values from which the next op takes its operands."""
 
     def __init__(self, draw: Draw, role: Role, laid_out: bool) -> None:
@@ -127,36 +127,36 @@ class Garden:
         return self.op("linear", x, self.param(out, self.channels(x)), self.param(out))
 
 
-def unary(g: Garden) -> Value:
+def unary(g: Draft) -> Value:
     x = g.any()
     name = g.choice("neg", "abs", "square", "tanh", "sin", "cos", "relu", "sigmoid", "silu", "gelu", "softplus")
     return g.op("tanh", g.op(name, x)) if name == "square" else g.op(name, x)
 
 
-def bounded_unary(g: Garden) -> Value:
+def bounded_unary(g: Draft) -> Value:
     """Ops that want a bounded or positive operand."""
     name = g.choice("exp", "log", "sqrt", "rsqrt", "reciprocal")
     squashed = g.op("sigmoid", g.any())
     return g.op(name, g.op("scale", squashed, factor=1.0, offset=0.5))
 
 
-def scalar(g: Garden) -> Value:
+def scalar(g: Draft) -> Value:
     if g.choice(True, False):
         return g.op("scale", g.any(), factor=g.choice(0.5, -1.25), offset=g.choice(0.0, 1.0))
     return g.op("clip", g.any(), low=-0.8, high=0.9)
 
 
-def binary(g: Garden) -> Value:
+def binary(g: Draft) -> Value:
     left = g.any()
     return g.op("tanh", g.op(g.choice("add", "sub", "mul", "maximum", "minimum"), left, g.partner(left)))
 
 
-def division(g: Garden) -> Value:
+def division(g: Draft) -> Value:
     x = g.any()
     return g.op("div", x, g.op("scale", g.op("sigmoid", g.partner(x)), offset=1.0))
 
 
-def broadcast(g: Garden) -> Value:
+def broadcast(g: Draft) -> Value:
     """A vector over the channels, or one value a frame, against a whole tensor."""
     x = g.any()
     if g.choice(True, False):
@@ -165,11 +165,11 @@ def broadcast(g: Garden) -> Value:
     return g.op("sub", x, g.op(g.choice("reduce_mean", "reduce_max", "reduce_min"), g.partner(x), axis="channel"))
 
 
-def linear(g: Garden) -> Value:
+def linear(g: Draft) -> Value:
     return g.linear(g.any(), g.choice(*CHANNELS))
 
 
-def conv1d(g: Garden) -> Value:
+def conv1d(g: Draft) -> Value:
     x = g.any()
     stride = g.choice(1, 1, 2) if g.role is Role.TIME and g.jump(x) < MOST_STRIDE else 1
     kernel, dilation = g.draw(st.integers(1, 5)), g.draw(st.integers(1, 3))
@@ -184,7 +184,7 @@ def conv1d(g: Garden) -> Value:
     return g.op("conv1d", x, weight, bias, stride=stride, dilation=dilation, groups=groups, pad=(left, total - left))
 
 
-def conv2d(g: Garden) -> Value:
+def conv2d(g: Draft) -> Value:
     """Channels split into features, convolved over features and frames, merged again."""
     x = g.op("split_channels", g.any(), groups=2)
     stride = g.choice(1, 2) if g.role is Role.TIME and g.jump(x) < MOST_STRIDE else 1
@@ -200,7 +200,7 @@ def conv2d(g: Garden) -> Value:
     return g.op("merge_channels", y)
 
 
-def norm(g: Garden) -> Value:
+def norm(g: Draft) -> Value:
     x, kind = g.any(), g.choice("layer_norm", "rms_norm", "batch_norm")
     n = g.channels(x)
     if kind == "batch_norm":
@@ -209,7 +209,7 @@ def norm(g: Garden) -> Value:
     return g.op(kind, x, *([g.param(n)] + ([g.param(n)] if kind == "layer_norm" else [])), epsilon=0.1)
 
 
-def stack(g: Garden) -> Value:
+def stack(g: Draft) -> Value:
     """Two consecutive frames become one of twice the channels."""
     slow = [v for v in g.pool if g.role is Role.TIME and g.jump(v) < MOST_STRIDE and not g.laid_out]
     if not slow:
@@ -220,11 +220,11 @@ def stack(g: Garden) -> Value:
     return g.linear(g.op("reshape", x, axes=axes), 4)
 
 
-def softmax(g: Garden) -> Value:
+def softmax(g: Draft) -> Value:
     return g.op(g.choice("softmax", "log_softmax"), g.any())
 
 
-def regroup(g: Garden) -> Value:
+def regroup(g: Draft) -> Value:
     """Parts of the channels of two values, swapped and joined."""
     x = g.any()
     first, second = g.builder.emit("split", x, parts=2)
@@ -233,21 +233,21 @@ def regroup(g: Garden) -> Value:
     return g.linear(joined, g.choice(*CHANNELS))
 
 
-def decimate(g: Garden) -> Value:
+def decimate(g: Draft) -> Value:
     slow = [v for v in g.pool if g.role is Role.TIME and g.jump(v) < MOST_STRIDE]
     if not slow:
         return unary(g)
     return g.op("slice", g.draw(st.sampled_from(slow)), axis="time", stride=2)
 
 
-def recurrent(g: Garden) -> Value:
+def recurrent(g: Draft) -> Value:
     x, kind, hidden = g.any(), g.choice("lstm", "gru"), g.choice(2, 4)
     gates = 4 if kind == "lstm" else 3
     biases = [g.param(gates * hidden)] + ([g.param(gates * hidden)] if kind == "gru" else [])
     return g.op(kind, x, g.param(gates * hidden, g.channels(x)), g.param(gates * hidden, hidden), *biases)
 
 
-def scan(g: Garden) -> Value:
+def scan(g: Draft) -> Value:
     x = g.any()
     inner, states = g.channels(x), 2
     delta = g.op("softplus", g.linear(g.partner(x), inner))
@@ -256,7 +256,7 @@ def scan(g: Garden) -> Value:
     return g.op("selective_scan", x, delta, a, b, c, g.choice(None, a) and g.param(inner))
 
 
-def dual(g: Garden) -> Value:
+def dual(g: Draft) -> Value:
     """A scan with one decay a head, in one or two groups."""
     x = g.any()
     heads = 2 if g.channels(x) % 2 == 0 else 1
@@ -267,7 +267,7 @@ def dual(g: Garden) -> Value:
     return g.op("ssd", x, delta, a, b, c, g.choice(None, a) and g.param(heads), groups=groups)
 
 
-def attention(g: Garden) -> Value:
+def attention(g: Draft) -> Value:
     q = g.any()
     k, v = g.partner(q), g.partner(q)
     heads = 2
@@ -278,27 +278,27 @@ def attention(g: Garden) -> Value:
     return g.op("attention", q, k, v, None, heads=heads, left=left, right=right)
 
 
-def even_attention(g: Garden) -> Value:
+def even_attention(g: Draft) -> Value:
     """Attention over one frame more than its own, at weights that no frame loses to rounding."""
     x = g.op("tanh", g.linear(g.any(), 4))
     return g.op("attention", x, x, x, None, heads=2, left=g.draw(st.integers(0, 4)), right=g.draw(st.integers(1, 3)))
 
 
-GROWTHS: tuple[Callable[[Garden], Value], ...] = (
+GENERATORS: tuple[Callable[[Draft], Value], ...] = (
     unary, bounded_unary, scalar, binary, binary, division, broadcast, linear, conv1d, conv1d, conv1d, conv2d, norm,
     softmax, attention,
     regroup, stack, decimate, recurrent, scan, dual, attention,
 )  # fmt: skip
-# Growths whose every entry depends on every entry in its window, smoothly: their receptive field can be measured.
-DENSE: tuple[Callable[[Garden], Value], ...] = (linear, even_attention, scan, decimate, division, recurrent)
+# Generators whose every entry depends on every entry in its window, smoothly: their receptive field can be measured.
+DENSE: tuple[Callable[[Draft], Value], ...] = (linear, even_attention, scan, decimate, division, recurrent)
 
 
 @st.composite
 def cases(
-    draw: Draw, role: Role = Role.TIME, growths: tuple[Callable[[Garden], Value], ...] = GROWTHS, most: int = 9
+    draw: Draw, role: Role = Role.TIME, generators: tuple[Callable[[Draft], Value], ...] = GENERATORS, most: int = 9
 ) -> Case:
-    """A program of four to `most` growths, if that is more; the last values and a random one are its results."""
-    g = Garden(draw, role, laid_out=draw(st.booleans()))
+    """A program of four to `most` generators, if that is more; the last values and a random one are its results."""
+    g = Draft(draw, role, laid_out=draw(st.booleans()))
     if role is Role.LABEL and not g.laid_out and draw(st.booleans()):
         token = TensorType(DType.I32, g.type(1).axes[:2], Extent.of(5))
         g.pool.append(g.op("embedding", g.input(token), g.param(5, 4)))
@@ -306,12 +306,12 @@ def cases(
         g.pool.append(g.input(g.type(draw(st.sampled_from(CHANNELS)))))
     if draw(st.booleans()):
         g.pool.append(g.input(g.type(4)))
-    return grown(g, growths, most)
+    return grown(g, generators, most)
 
 
-def grown(g: Garden, growths: tuple[Callable[[Garden], Value], ...], most: int) -> Case:
-    """The program of what is in the pool and as many growths."""
-    for grow in g.draw(st.lists(st.sampled_from(growths), min_size=min(4, most), max_size=most)):
+def grown(g: Draft, generators: tuple[Callable[[Draft], Value], ...], most: int) -> Case:
+    """The program of what is in the pool and as many generators."""
+    for grow in g.draw(st.lists(st.sampled_from(generators), min_size=min(4, most), max_size=most)):
         g.pool.append(grow(g))
     results = [("y", g.pool[-1]), ("z", g.pool[-2]), ("w", g.any())]
     g.program.functions["f"] = Function("f", g.inputs, g.builder.ops, results)

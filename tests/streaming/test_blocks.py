@@ -9,18 +9,18 @@ from mctc.ir.dims import Extent
 from mctc.ir.program import Value
 from mctc.ir.types import Axis, DType, Role, TensorType
 
-from .programs import Garden
+from .programs import Draft
 from .small import conv, small
 from .test_equals_whole import assert_equal
 
 BLOCK = 3
 
 
-def within(g: Garden, x: Value, mask: Value | None = None) -> Value:
+def within(g: Draft, x: Value, mask: Value | None = None) -> Value:
     return g.op("attention", x, x, x, mask, heads=2, within=BLOCK)
 
 
-def layers(g: Garden, x: Value) -> Value:
+def layers(g: Draft, x: Value) -> Value:
     """Two layers of attention with what stands beside it in a model, behind a convolution that looks back."""
     x = conv(g, x, 2, 0)
     x = g.op("add", x, g.op("positional_embedding", x, g.param(BLOCK, 4), cyclic=True))

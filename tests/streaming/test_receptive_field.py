@@ -46,7 +46,7 @@ def test_no_result_depends_on_a_frame_outside_its_receptive_field(case: Case, fr
 
 
 @few
-@given(cases(growths=DENSE, most=3))  # through more ops, an influence can sink below what a float64 resolves
+@given(cases(generators=DENSE, most=3))  # through more ops, an influence can sink below what a float64 resolves
 def test_the_receptive_field_of_dense_ops_is_no_wider_than_what_is_measured(case: Case) -> None:
     timings = case.step(case.multiple)[1].timings
     middle = FRAMES // 2

@@ -11,7 +11,7 @@ from mctc.ir.program import Value
 from mctc.language import elaborate_file
 from mctc.streaming.derive import derive_program
 
-from .programs import Garden
+from .programs import Draft
 from .small import PLACE, Body, conv, small
 
 
@@ -19,11 +19,11 @@ def attend(left: int | None, right: int | None) -> Body:
     return lambda g, x: g.op("attention", x, x, x, None, heads=1, left=left, right=right)
 
 
-def lstm(g: Garden, x: Value) -> tuple[Value, ...]:
+def lstm(g: Draft, x: Value) -> tuple[Value, ...]:
     return g.builder.emit("lstm", x, g.param(16, 4), g.param(16, 4), g.param(16))
 
 
-def scores(g: Garden, x: Value) -> Value:
+def scores(g: Draft, x: Value) -> Value:
     return g.op("matmul", x, g.op("transpose", x, order=(0, 2, 1)))
 
 

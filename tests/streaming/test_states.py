@@ -11,30 +11,30 @@ from mctc.ir.dims import Extent
 from mctc.ir.program import Value
 from mctc.ir.types import Axis, Role
 
-from .programs import Case, Garden
+from .programs import Case, Draft
 from .small import conv, small
 
-Cell = Callable[[Garden, Value, Value], Value]  # from x [B, T, 4] and start [B, 4], or [B, 4, 2] of a scan
+Cell = Callable[[Draft, Value, Value], Value]  # from x [B, T, 4] and start [B, 4], or [B, 4, 2] of a scan
 
 
-def lstm(g: Garden, x: Value, start: Value) -> Value:
+def lstm(g: Draft, x: Value, start: Value) -> Value:
     return g.op("lstm", x, g.param(16, 4), g.param(16, 4), g.param(16), start, g.op("tanh", start))
 
 
-def lstm_with_a_cell_of_its_own(g: Garden, x: Value, start: Value) -> Value:
+def lstm_with_a_cell_of_its_own(g: Draft, x: Value, start: Value) -> Value:
     return g.op("lstm", x, g.param(16, 4), g.param(16, 4), None, None, start)
 
 
-def gru(g: Garden, x: Value, start: Value) -> Value:
+def gru(g: Draft, x: Value, start: Value) -> Value:
     return g.op("gru", x, g.param(12, 4), g.param(12, 4), g.param(12), None, start)
 
 
-def selective_scan(g: Garden, x: Value, start: Value) -> Value:
+def selective_scan(g: Draft, x: Value, start: Value) -> Value:
     a = g.op("neg", g.op("exp", g.param(4, 2)))
     return g.op("selective_scan", x, g.op("softplus", x), a, g.linear(x, 2), g.linear(x, 2), None, start)
 
 
-def ssd(g: Garden, x: Value, start: Value) -> Value:
+def ssd(g: Draft, x: Value, start: Value) -> Value:
     a = g.op("neg", g.op("exp", g.param(2)))
     return g.op("ssd", x, g.op("softplus", g.linear(x, 2)), a, g.linear(x, 2), g.linear(x, 2), None, start)
 
@@ -46,7 +46,7 @@ CELLS: tuple[Cell, ...] = (lstm, lstm_with_a_cell_of_its_own, gru, *SCANS)
 def started(cell: Cell, ahead: int) -> Case:
     """A cell behind a window, whose start is an input."""
 
-    def body(g: Garden, x: Value) -> Value:
+    def body(g: Draft, x: Value) -> Value:
         batch, _, channel = x.type.axes
         states = [Axis(Role.FEATURE, Extent.of(2))] if cell in SCANS else []
         return cell(g, conv(g, x, 1, ahead), g.input(x.type.with_axes([batch, channel, *states])))

@@ -14,7 +14,7 @@ from mctc.ir.types import Axis, Role
 from mctc.ir.verify import verify
 from mctc.streaming.derive import derive_program
 
-from .programs import Case, Garden
+from .programs import Case, Draft
 from .small import Body, conv, small
 
 CAUSAL_AND_AHEAD = """\
@@ -110,7 +110,7 @@ def test_the_stated_delay_is_where_the_result_is_found_in_the_stream(what: str) 
 
 
 def test_a_mask_of_keys_given_by_the_author_holds_in_the_stream_too() -> None:
-    def body(g: Garden, x: Value) -> Value:
+    def body(g: Draft, x: Value) -> Value:
         mask = g.input(x.type.with_axes([x.type.axes[1]]))
         late = conv(g, x, 0, 2)
         return g.op("attention", late, x, late, mask, heads=2, left=3, right=1)
@@ -124,7 +124,7 @@ def test_a_mask_of_keys_given_by_the_author_holds_in_the_stream_too() -> None:
 
 
 def test_no_state_has_the_name_of_an_input() -> None:
-    def bare(g: Garden, x: Value) -> Value:
+    def bare(g: Draft, x: Value) -> Value:
         g.builder.origin = Origin()  # of no instance: nothing stands before the name
         return g.op("attention", x, x, x, None, heads=2, left=1, right=1)
 
@@ -149,7 +149,7 @@ def test_a_step_is_a_program_that_verifies() -> None:
 
 def test_a_function_of_time_and_labels_takes_a_chunk_of_frames_and_one_label() -> None:
     """The joiner of a transducer: every frame of the chunk meets one label."""
-    g = Garden(lambda strategy: None, Role.TIME, laid_out=False)
+    g = Draft(lambda strategy: None, Role.TIME, laid_out=False)
     enc = g.input(g.type(4))
     label = Axis(Role.LABEL, Extent.of("U"))
     pred = Value(enc.type.with_axis(1, label), "pred")
@@ -170,7 +170,7 @@ def mixed(shape: tuple[int, ...]) -> np.ndarray:
 
 def test_a_result_without_time_is_that_of_any_call() -> None:
     """A parameter, a constant, and what is computed of them or of an input that has no frames."""
-    g = Garden(lambda strategy: None, Role.TIME, laid_out=False)
+    g = Draft(lambda strategy: None, Role.TIME, laid_out=False)
     x = g.input(g.type(4))
     speaker = g.input(x.type.with_axes([x.type.axes[0], x.type.axes[2]]))
     weight = g.param(4)
@@ -188,7 +188,7 @@ def test_a_result_without_time_is_that_of_any_call() -> None:
 
 
 def test_a_function_of_no_sequence_takes_one_call() -> None:
-    g = Garden(lambda strategy: None, Role.TIME, laid_out=False)
+    g = Draft(lambda strategy: None, Role.TIME, laid_out=False)
     channels = g.type(4).axes[2]
     x = g.input(g.type(4).with_axes([g.type(4).axes[0], channels]))
     g.program.functions["f"] = Function("f", g.inputs, g.builder.ops, [("y", g.linear(x, 3))])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.fuzz.body import MOST_STRIDE, Body, Growth, Tensor, indented
+from bench.fuzz.body import MOST_STRIDE, Body, Generator, Tensor, indented
 
 LIBRARY = {
     "gated": """\
@@ -53,7 +53,7 @@ def library_block(b: Body) -> Tensor:
     return b.like(x, call + b.choice("", f" as {b.shared.fresh('part')}"))
 
 
-def own_block(b: Body, growths: Sequence[Growth]) -> Tensor:
+def own_block(b: Body, generators: Sequence[Generator]) -> Tensor:
     """A block of its own: called once, several times, or under a `repeat` where it gives what it takes."""
     x = b.any()
     name = b.shared.fresh("block_")
@@ -61,7 +61,7 @@ def own_block(b: Body, growths: Sequence[Growth]) -> Tensor:
     inner.labels = b.labels
     inner.pool.append(Tensor("x", x.channels))
     for _ in range(b.whole(1, 3)):
-        inner.pool.append(b.choice(*growths)(inner))
+        inner.pool.append(b.choice(*generators)(inner))
     y = inner.pool[-1]
     if y.jump * x.jump > MOST_STRIDE:
         y = inner.pool[0]
@@ -82,12 +82,12 @@ def _repeated(b: Body, x: Tensor, block: str) -> Tensor:
     return y
 
 
-def conditional(b: Body, growths: Sequence[Growth]) -> Tensor:
+def conditional(b: Body, generators: Sequence[Generator]) -> Tensor:
     """A branch that is taken, beside one that is not."""
     x = b.any()
     y = b.like(x, x.name)
     lines, b.lines = b.lines, []
-    grown = b.choice(*growths)(b)
+    grown = b.choice(*generators)(b)
     inside, b.lines = b.lines, lines
     fits = (grown.channels, grown.jump) == (x.channels, x.jump)
     condition = b.choice("1 + 1 == 2", "not (3 > 4)", "true and len([1, 2]) == 2")
@@ -96,4 +96,4 @@ def conditional(b: Body, growths: Sequence[Growth]) -> Tensor:
     return y
 
 
-GROWTHS: tuple[Growth, ...] = (library_block, library_block)
+GENERATORS: tuple[Generator, ...] = (library_block, library_block)

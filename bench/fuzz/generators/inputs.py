@@ -1,7 +1,7 @@
 """What a component takes beside its frames: marks, levels, switches, ids, and tensors of other lengths and rates.
 
-Each growth declares an input and what it may be, and uses it. A block has no inputs but its own: there, an op of the
-frames takes the growth's place.
+Each generator declares an input and what it may be, and uses it. A block has no inputs but its own: there, an op of the
+frames takes the generator's place.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import wraps
 
-from bench.fuzz.body import CHANNELS, Body, Growth, Tensor
-from bench.fuzz.growths.pointwise import linear, project
+from bench.fuzz.body import CHANNELS, Body, Generator, Tensor
+from bench.fuzz.generators.pointwise import linear, project
 
 LEVELS = {
     "> 0": ("log({})", "sqrt({})", "tanh({})"),
@@ -37,12 +37,12 @@ MARKS = (
 """An input that says which frames exist, and the mask that is made of it."""
 
 
-def of_a_component(growth: Growth) -> Growth:
-    """The growth in a component, a projection in a block."""
+def of_a_component(generator: Generator) -> Generator:
+    """The generator in a component, a projection in a block."""
 
-    @wraps(growth)
+    @wraps(generator)
     def grow(b: Body) -> Tensor:
-        return linear(b) if b.in_block else growth(b)
+        return linear(b) if b.in_block else generator(b)
 
     return grow
 
@@ -138,4 +138,4 @@ def _remember(b: Body) -> None:
     b.memories.append(Tensor(name, channels, jump))
 
 
-GROWTHS: tuple[Growth, ...] = (level, level, level, switch, keep, ids, other_frames, memory)
+GENERATORS: tuple[Generator, ...] = (level, level, level, switch, keep, ids, other_frames, memory)

@@ -1,7 +1,7 @@
 """Checks in child processes. A process that has imported all but mctc forks one for each fault, so a fault costs the
 time of its check and no imports, and nothing of one fault is left when the next one is seeded.
 
-`python -m tests.mutation.nursery` is that process: it reads requests and writes outcomes, a line of JSON each.
+`python -m tests.mutation.runner` is that process: it reads requests and writes outcomes, a line of JSON each.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Outcome:
         return said[0] if said else f"exit code {self.code}"
 
 
-class Nursery:
+class Runner:
     """The process that forks. Ask it with `outcome`."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -69,12 +69,12 @@ class Nursery:
 
 
 @contextlib.contextmanager
-def nursery() -> Iterator[Nursery]:
-    """A nursery that ends with the context."""
-    command = [sys.executable, "-m", "tests.mutation.nursery"]
+def runner() -> Iterator[Runner]:
+    """A runner that ends with the context."""
+    command = [sys.executable, "-m", "tests.mutation.runner"]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        yield Nursery(process)
+        yield Runner(process)
     finally:
         process.communicate()
 

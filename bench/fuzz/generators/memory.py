@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench.fuzz.body import BATCH, Body, Growth, Tensor
-from bench.fuzz.growths.inputs import mask
-from bench.fuzz.growths.pointwise import project
+from bench.fuzz.body import BATCH, Body, Generator, Tensor
+from bench.fuzz.generators.inputs import mask
+from bench.fuzz.generators.pointwise import project
 
 STATES = {"lstm": ("h", "c"), "gru": ("h",)}
 
@@ -118,7 +118,7 @@ def relative_attention(b: Body) -> Tensor:
     return b.like(q, f"relative_attention({q.name}, {k.name}, {v.name}, {learnt}{marks}, {settings})")
 
 
-GROWTHS: tuple[Growth, ...] = (
+GENERATORS: tuple[Generator, ...] = (
     recurrent,
     cell,
     cell,

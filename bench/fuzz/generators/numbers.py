@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.fuzz.body import Body, Growth, Tensor
+from bench.fuzz.body import Body, Generator, Tensor
 
 FACTORS = ("0.1", "0.3", "1 / 3", "0.7", "-0.9", "1e-3", "3.3")
 SMALL = ("1e-5", "1e-6", "1e-7", "1e-8", "1e-10", "1e-12")
@@ -58,4 +58,4 @@ def masked(b: Body) -> Tensor:
     return b.like(x, b.choice(f"softmax({x.name} + {mask})", f"sigmoid({x.name} + {mask})"))
 
 
-GROWTHS: tuple[Growth, ...] = (factor, factor, vector, epsilon, epsilon, floor, floor, masked)
+GENERATORS: tuple[Generator, ...] = (factor, factor, vector, epsilon, epsilon, floor, floor, masked)

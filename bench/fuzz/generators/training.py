@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.fuzz.body import Body, Growth, Tensor
+from bench.fuzz.body import Body, Generator, Tensor
 
 RATES = ("0", "0.1", "1 / 4", "0.5")
 
@@ -20,4 +20,4 @@ def skipped(b: Body) -> Tensor:
     return b.like(x, f"layer_drop({layer}, {x.name}, {b.choice(*RATES)})")
 
 
-GROWTHS: tuple[Growth, ...] = (dropped, skipped)
+GENERATORS: tuple[Generator, ...] = (dropped, skipped)

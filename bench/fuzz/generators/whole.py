@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.fuzz.body import Body, Growth, Tensor
-from bench.fuzz.growths.pointwise import project
+from bench.fuzz.body import Body, Generator, Tensor
+from bench.fuzz.generators.pointwise import project
 
 
 def _axis(b: Body) -> str:
@@ -40,4 +40,11 @@ def positions(b: Body) -> Tensor:
     return b.like(x, f"{x.name} + positional_embedding({x.name}, {table}, cyclic = true)")
 
 
-GROWTHS: tuple[Growth, ...] = (backwards, both_ways, over_the_utterance, over_the_utterance, full_attention, positions)
+GENERATORS: tuple[Generator, ...] = (
+    backwards,
+    both_ways,
+    over_the_utterance,
+    over_the_utterance,
+    full_attention,
+    positions,
+)

@@ -5,8 +5,8 @@ A call takes one label, so a step of the latter is refused, and only functions o
 
 from __future__ import annotations
 
-from bench.fuzz.body import Body, Growth, Tensor
-from bench.fuzz.growths import memory, windows
+from bench.fuzz.body import Body, Generator, Tensor
+from bench.fuzz.generators import memory, windows
 
 
 def over_labels(b: Body) -> Tensor:
@@ -15,7 +15,7 @@ def over_labels(b: Body) -> Tensor:
     return b.like(x, f"{x.name} - 0.5 * {b.choice('reduce_mean', 'reduce_max')}({x.name}, axis = {axis})")
 
 
-GROWTHS: tuple[Growth, ...] = (
+GENERATORS: tuple[Generator, ...] = (
     windows.conv1d,
     windows.convolution_block,
     memory.recurrent,

@@ -6,7 +6,7 @@ about is then no rounding error.
 
 from __future__ import annotations
 
-from bench.fuzz.body import CHANNELS, Body, Growth, Tensor
+from bench.fuzz.body import CHANNELS, Body, Generator, Tensor
 
 UNARY = ("neg", "abs", "square", "tanh", "sin", "cos", "relu", "sigmoid", "silu", "gelu", "softplus")
 POSITIVE = ("exp", "log", "sqrt", "rsqrt", "reciprocal")
@@ -155,7 +155,7 @@ def features(b: Body) -> Tensor:
     return b.like(x, f"merge_channels({inner})")
 
 
-GROWTHS: tuple[Growth, ...] = (
+GENERATORS: tuple[Generator, ...] = (
     unary, unary, unary, unary, bounded_unary, bounded_unary, scalar, scalar, binary, binary, division, broadcast,
     broadcast, broadcast, cast, norm, norm, softmax, linear, linear, regroup, turn, features, widen,
 )  # fmt: skip

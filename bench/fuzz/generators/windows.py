@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.fuzz.body import CHANNELS, Body, Growth, Tensor
-from bench.fuzz.growths.pointwise import linear, project, unary
+from bench.fuzz.body import CHANNELS, Body, Generator, Tensor
+from bench.fuzz.generators.pointwise import linear, project, unary
 
 
 def conv1d(b: Body) -> Tensor:
@@ -86,7 +86,7 @@ def decimate(b: Body) -> Tensor:
     return b.let(f"slice({x.name}, {axis}, stride = 2)", x.channels, 2 * x.jump)
 
 
-GROWTHS: tuple[Growth, ...] = (
+GENERATORS: tuple[Generator, ...] = (
     conv1d,
     conv1d,
     conv1d,
