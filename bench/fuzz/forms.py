@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mctc.ir.masks import OPERANDS, masks
+from mctc.ir.masks import mask_operands, masks
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import DType, Role
 from mctc.streaming.context import VALID
@@ -34,8 +34,8 @@ def _masks(program: Program) -> Iterator[Value]:
 
 def _masked(op: str) -> Callable[[Program], bool]:
     def has(program: Program) -> bool:
-        found = (o for _, o in program.ops() if o.name == op)
-        return any(o.operand(name) is not None for o in found for name in OPERANDS if name in _declared(o))
+        found = (each for _, each in program.ops() if each.name == op)
+        return any(True for each in found for _ in mask_operands(each))
 
     return has
 

@@ -30,10 +30,14 @@ class Applied(Protocol):
 
 
 class OperandField:
-    """An operand: its name, its place, and whether it may be absent or stands for any number of values."""
+    """An operand: its name, its place, and whether it may be absent or stands for any number of values.
+
+    marks: whether it is a mask, whose ones and zeros say which frames exist.
+    """
 
     optional = False
     variadic = False
+    marks = False
 
     def __init__(self) -> None:
         self.name, self.index = "", 0
@@ -67,6 +71,10 @@ class OptionalOperand(OperandField):
         return self if op is None else op.operands[self.index]
 
 
+class MaskOperand(OptionalOperand):
+    marks = True
+
+
 class VariadicOperand(OperandField):
     variadic = True
 
@@ -86,6 +94,11 @@ def operand() -> RequiredOperand:
 
 def optional_operand() -> OptionalOperand:
     return OptionalOperand()
+
+
+def mask_operand() -> MaskOperand:
+    """Ones and zeros that say which frames exist; all do where it is absent."""
+    return MaskOperand()
 
 
 def variadic_operand() -> VariadicOperand:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from mctc.ir.domain import MASK, Domain
-from mctc.ir.masks import KEEPING, NOT, mask_operands
+from mctc.ir.masks import NOT, mask_operands
+from mctc.ir.ops.convolution import Conv1d
+from mctc.ir.ops.elementwise import Cast, Clip, Scale
+from mctc.ir.ops.leaf import Constant
+from mctc.ir.ops.shape import Pad
 from mctc.ir.program import Function, Op, Value
 from mctc.ir.types import DType
-
-WHOLE = KEEPING | {"abs", "add", "clip", "mul", "neg", "reduce_max", "reduce_min", "reduce_sum", "relu", "sub"}
 
 
 def doubtful_masks(function: Function) -> Iterator[Op]:
@@ -44,32 +46,31 @@ class _Marks:
         domain: Domain = self.function.domain(value)
         return _marks(domain.least, domain.greatest) and (domain.whole or domain == MASK), domain.whole
 
-    def _picks(self, op: Op) -> bool:
+    def _picks(self, op: Conv1d) -> bool:
         """Whether a convolution's results are entries of its operand: each by a kernel of zeros and at most one 1."""
-        kernel = op.operands[1].owner if op.operands[1] is not None else None
-        if kernel is None or kernel.name != "constant" or op.operand("bias") is not None:
+        kernel = op.weight.owner
+        if not isinstance(kernel, Constant) or op.bias is not None:
             return False
-        return bool((np.asarray(kernel.attributes["value"]).sum(axis=(1, 2)) <= 1).all())
+        return bool((np.asarray(kernel.value).sum(axis=(1, 2)) <= 1).all())
 
     def _made(self, op: Op) -> tuple[bool, bool]:
-        if op.name == "constant":
-            entries = np.asarray(op.attributes["value"])
+        if isinstance(op, Constant):
+            entries = np.asarray(op.value)
             return bool(np.isin(entries, (0, 1)).all()), bool((entries == np.floor(entries)).all())
-        known = [self._of(value) for value in op.operands if value is not None]
+        known = [self._of(value) for value in op.present()]
         marks, whole = all(each for each, _ in known), bool(known) and all(each for _, each in known)
-        if op.name == "cast":
-            to = op.result.type.dtype
-            return marks or to is DType.BOOL, whole or to is DType.I32
-        if op.name == "scale":
-            numbers = op.attributes["factor"], op.attributes["offset"]
-            return marks and numbers == NOT, whole and all(float(number).is_integer() for number in numbers)
-        if op.name == "clip":
-            return whole and _marks(op.attributes["low"], op.attributes["high"]), whole
-        if op.name == "pad" and op.attributes["value"] not in (0, 1):
+        if isinstance(op, Cast):
+            return marks or op.dtype is DType.BOOL, whole or op.dtype is DType.I32
+        if isinstance(op, Scale):
+            numbers = op.factor, op.offset
+            return marks and numbers == NOT, whole and all(number.is_integer() for number in numbers)
+        if isinstance(op, Clip):
+            return whole and _marks(op.low, op.high), whole
+        if isinstance(op, Pad) and op.value not in (0, 1):
             return False, False
-        if op.name == "conv1d":
+        if isinstance(op, Conv1d):
             return marks and self._picks(op), whole
-        return marks and op.name in KEEPING, whole and op.name in WHOLE
+        return marks and op.keeps == "marks", whole and op.keeps != ""
 
 
 def _marks(least: float, greatest: float) -> bool:

@@ -11,10 +11,6 @@ from mctc.ir.ops.shape import Slice, Split
 from mctc.ir.program import Function, Op, Value
 from mctc.ir.types import DType, Role
 
-OPERANDS = ("key_mask", "mask")  # what ops call the operand that is their mask
-# Ops whose results are ones and zeros where their operands are; `cast` and `scale` besides, in the forms that are.
-KEEPING = frozenset({"concat", "maximum", "merge_channels", "minimum", "mul", "pad", "reshape", "reverse", "slice"})
-KEEPING |= {"split", "split_channels", "transpose"}
 NOT = (-1.0, 1.0)  # factor and offset of 1 - m
 
 
@@ -40,7 +36,7 @@ def mask_domains(function: Function) -> dict[str, Domain]:
 def mask_operands(op: Op) -> Iterator[Value]:
     """What an op takes as its mask."""
     for declared, given in zip(op.fields, op.operands):
-        if declared.name in OPERANDS and given is not None:
+        if declared.marks and given is not None:
             yield given
 
 
@@ -56,7 +52,7 @@ def _made_of(op: Op | None) -> list[Value]:
         return []
     if isinstance(op, Scale):
         return operands if (op.factor, op.offset) == NOT else []
-    return operands if op.name in KEEPING else []
+    return operands if op.keeps == "marks" else []
 
 
 def _all_alike(op: Slice | Split) -> bool:

@@ -5,9 +5,9 @@ A program holds instances of these classes: `op.x`, `op.bias`, `op.stride` are w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from mctc.diagnostics.errors import MctcError
 from mctc.ir.fields import REQUIRED, Attribute, OperandField
 from mctc.ir.inference_error import InferenceError
 from mctc.ir.location import Origin
-from mctc.ir.time import POINTWISE, TimeBehaviour
+from mctc.ir.time import POINTWISE, Recurrent, TimeBehaviour, Whole, Window
 from mctc.ir.types import DType, Role, TensorType
 from mctc.ir.value import Value
 
@@ -87,6 +87,7 @@ class Op:
     masks: whether a finite number stands for minus infinity in it, so that its operands can outgrow it.
     outside_training: the operand that the op gives as it is outside of training, of an op that acts in training alone.
     rounds: whether `reference` takes `rounding`, to round what engines round inside of the op as well.
+    keeps: 'whole' where results are whole numbers if its operands are, 'marks' where they are ones and zeros as well.
     matrices: operands that are a matrix of weights, to be stored compressed, and along which axis outputs lie.
     """
 
@@ -99,6 +100,7 @@ class Op:
     numbers: ClassVar[tuple[str, ...]] = ()
     masks: ClassVar[bool] = False
     rounds: ClassVar[bool] = False
+    keeps: ClassVar[Literal["", "whole", "marks"]] = ""
     matrices: ClassVar[Mapping[str, int]] = {}
     fields: ClassVar[tuple[OperandField, ...]] = ()
     defaults: ClassVar[Mapping[str, object]] = {}  # of the attributes; REQUIRED where one must be given
@@ -178,6 +180,22 @@ class Op:
         """The same along the axis of `role`, time or label; pointwise where the op runs along another one."""
         sequences = (value.type.sequence_role for value in self.present())
         return self.behaviour() if next(filter(None, sequences), role) is role else POINTWISE
+
+    def padded(self, read: Collection[int] | None = None, *, whole: bool = True) -> Value | None:
+        """The operand whose frames have to be told apart, those that exist and those of padding behind an utterance;
+        None where padding changes no frame of the results that is no padding.
+
+        read: the results that anything reads, all if None: a recurrent op's frames see no padding after them, but its
+        final state does. whole: an utterance has whole strides, so that a window of so many frames begins and ends
+        inside. A convolution is causal up to its padding on the right; what it sees beyond the end is zeros for an
+        utterance alone.
+        """
+        first, time = next(self.present(), None), self.time if self.operands else None
+        if isinstance(time, Recurrent):
+            return first if read is None or {result for _, result in time.states} & set(read) else None
+        if isinstance(time, Window):
+            return first if time.right > (time.stride - 1 if whole else 0) else None
+        return first if isinstance(time, Whole) else None
 
     @property
     def time(self) -> TimeBehaviour:

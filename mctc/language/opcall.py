@@ -10,7 +10,7 @@ from mctc.diagnostics.diagnostic import Note
 from mctc.diagnostics.near import did_you_mean
 from mctc.diagnostics.source import Span
 from mctc.ir.declared import registry
-from mctc.ir.masks import OPERANDS
+from mctc.ir.fields import OperandField
 from mctc.ir.op import REQUIRED, Op
 from mctc.ir.program import Value
 from mctc.ir.time import Recurrent
@@ -61,7 +61,8 @@ class OpCall:
                 )
             where[key] = argument.span
             if key in names:
-                operands[names.index(key)] = self._tensor(name, key, value, argument, frame)
+                place = names.index(key)
+                operands[place] = self._tensor(name, declared[place], value, argument, frame)
             elif key in definition.defaults:
                 attributes[key] = self._setting(name, key, value, argument.value.span)
             else:
@@ -91,14 +92,16 @@ class OpCall:
             raise fail("MCT0092", message, argument.span, f"it takes {', '.join(known)}")
         return free[0]
 
-    def _tensor(self, name: str, key: str, value: Any, argument: s.Argument, frame: Frame) -> Value | None:
+    def _tensor(
+        self, name: str, declared: OperandField, value: Any, argument: s.Argument, frame: Frame
+    ) -> Value | None:
         """The tensor of an operand. Ops take masks as numbers: one that is true or false, or whole, becomes 1 or 0."""
         if isinstance(value, list):
             message = f"this call has {len(value)} results where one is needed"
             raise fail("MCT0100", message, argument.value.span, "bind them first: `a, b = ...`")
         if value is not None and not isinstance(value, Value):
-            raise fail("MCT0094", f"`{key}` of `{name}` is a tensor, not {describe(value)}", argument.span)
-        if key in OPERANDS and value is not None and not value.type.dtype.is_float:
+            raise fail("MCT0094", f"`{declared.name}` of `{name}` is a tensor, not {describe(value)}", argument.span)
+        if declared.marks and value is not None and not value.type.dtype.is_float:
             return self.session.emit("cast", [value], {"dtype": DType.F32.value}, argument.span, frame)[0]
         return value
 

@@ -11,11 +11,12 @@ from types import MappingProxyType
 
 from mctc.driver.names import identifier
 from mctc.ir.dims import Extent
+from mctc.ir.ops.leaf import Leaf, ParameterOp, parameter_of
 from mctc.ir.program import Function, Op, Program, Quantization, Source, State, Value
 from mctc.ir.time import Pointwise
 from mctc.ir.types import Role
 from mctc.streaming.lengths import dimensions
-from mctc.targets.torch.expressions import Expression, UnsupportedError, expression, masked_operand
+from mctc.targets.torch.expressions import Expression, UnsupportedError, expression
 from mctc.targets.torch.expressions.text import literal
 from mctc.targets.torch.held import Held
 from mctc.targets.torch.layer_table import layer_of
@@ -48,7 +49,7 @@ def layers_of(function: Function, program: Program, held: Held) -> dict[str, Op]
 
 def _is_parameter(value: Value, name: str, held: Held) -> bool:
     op = value.owner
-    return op is not None and op.name == "parameter" and op.attributes["name"] == name and name in held.moved
+    return isinstance(op, ParameterOp) and op.parameter == name and name in held.moved
 
 
 @dataclass(eq=False)
@@ -105,11 +106,8 @@ class Component:
         return self.masks.get(op)
 
     def _mask(self, op: Op) -> str | None:
-        value = (
-            None
-            if self.streams or self._several_times
-            else masked_operand(op, self._read(op), whole=self.framed is not None)
-        )
+        told = not self.streams and not self._several_times
+        value = op.padded(self._read(op), whole=self.framed is not None) if told else None
         axis = None if value is None else value.type.sequence
         if value is None or axis is None or value.type.roles[axis] is not Role.TIME:
             return None
@@ -211,26 +209,24 @@ class Component:
 
     # parameters and constants
 
-    def leaf(self, op: Op, node: Node) -> Expression:
+    def leaf(self, op: Leaf, node: Node) -> Expression:
         """What a parameter or constant is written as in the methods of a node."""
-        if op.name == "constant":
-            return Expression(f"self.{self._buffer(op, node)}")
-        return parameter_text(self.shared, op.attributes["name"], node.path)
+        if isinstance(op, ParameterOp):
+            return parameter_text(self.shared, op.parameter, node.path)
+        return Expression(f"self.{self._buffer(op, node)}")
 
     def is_computed(self, value: Value) -> bool:
         """Whether a value is a parameter that no tensor of the module is held as."""
         op = value.owner
-        return op is not None and op.name == "parameter" and op.attributes["name"] not in self.shared.held.moved
+        return isinstance(op, ParameterOp) and op.parameter not in self.shared.held.moved
 
     def sources(self, value: Value) -> list[Source]:
         """The tensors that a parameter is computed from."""
-        assert value.owner is not None
-        return list(leaves(self.shared.program.parameters[value.owner.attributes["name"]].recipe))
+        return list(leaves(self.shared.program.parameters[parameter_of(value)].recipe))
 
     def computed(self, value: Value, node: Node, tensors: Mapping[str, Expression]) -> Expression:
         """What a parameter is written as in the methods of a node that is given its tensors."""
-        assert value.owner is not None
-        return parameter_text(self.shared, value.owner.attributes["name"], node.path, tensors)
+        return parameter_text(self.shared, parameter_of(value), node.path, tensors)
 
     def _buffer(self, op: Op, node: Node) -> str:
         text = expression(op, []).text

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mctc.driver.names import identifier
+from mctc.ir.ops.leaf import Leaf, parameter_of
+from mctc.ir.ops.scan import SelectiveScan
+from mctc.ir.ops.shape import Concat
 from mctc.ir.program import Op, State, Value
 from mctc.targets.torch.component import Component
 from mctc.targets.torch.expressions import Expression, expression
@@ -15,7 +18,7 @@ from mctc.targets.torch.imports import IMPORTED
 from mctc.targets.torch.layer_table import layer_call
 from mctc.targets.torch.rounds import Rounds
 from mctc.targets.torch.scan_fusion import Fused
-from mctc.targets.torch.tree import LEAVES, Node, index_text
+from mctc.targets.torch.tree import Node, index_text
 
 LONGEST = 64  # characters of an expression that is written inside another one
 CLASS = "@class"  # stands for the class's own name until it has one
@@ -145,8 +148,7 @@ class Writer:
         computed = [value for value in values if self.node is self.flow.root and self.component.is_computed(value)]
         for value in values:
             if value not in computed:
-                parameter = value.owner is not None and value.owner.name == "parameter"
-                hint = value.owner.attributes["name"].rpartition(".")[2] if parameter and value.owner else value.name
+                hint = parameter_of(value).rpartition(".")[2] or value.name
                 hint = "x" if not hint or (len(values) == 1 and self.node is not self.flow.root) else hint
                 named.append((self._free(hint, value), value))
                 self.env[value] = Expression(named[-1][0])
@@ -206,9 +208,8 @@ class Writer:
     def __getitem__(self, value: Value) -> Expression:
         """What a value is written as here."""
         if value not in self.env:
-            op = value.owner
-            if op is not None and op.name in LEAVES:
-                return self.component.leaf(op, self.node)
+            if isinstance(value.owner, Leaf):
+                return self.component.leaf(value.owner, self.node)
             state = next(state for state in self.own if state.value is value)
             return Expression(f"state.{self.fields[state]}")
         return self.env[value]
@@ -220,23 +221,22 @@ class Writer:
         fused = self.component.fusions.scans.get(op)
         valid = self.component.valid(op)
         built = self.component.layers.get(op.origin.path)
-        if fused is not None:
+        if isinstance(op, SelectiveScan) and fused is not None:
             self._settle(op, self._made(op), self._scan(op, fused, valid))
-        elif built is not None and built.name == op.name:
+        elif built is not None and type(built) is type(op):
             module = f"self.{op.origin.path[len(self.node.path) + 1 :]}"
             text = layer_call(built, op, module, self._operands(op), valid)
             attribute = module.rpartition(".")[2]
             self._settle(op, op.results, text, "y" if len(op.results) > 1 or attribute in TAKEN else attribute)
         else:
             operands = self._operands(op)
-            joined = operands[-1].text if op.name == "concat" and operands[-1] is not None else ""
+            joined = operands[-1].text if isinstance(op, Concat) and operands[-1] is not None else ""
             rate = self.component.rates.get(op)
             text = expression(op, operands, valid, {} if rate is None else {"rate": Expression(f"self.{rate}")})
             self._settle(op, op.results, text, joined if joined.isidentifier() else "y")
 
-    def _scan(self, op: Op, fused: Fused, valid: str | None) -> Expression:
-        outer = op.operand("delta")
-        operands = [None if v is None else self[fused.delta if v is outer else v] for v in op.operands]
+    def _scan(self, op: SelectiveScan, fused: Fused, valid: str | None) -> Expression:
+        operands = [None if v is None else self[fused.delta if v is op.delta else v] for v in op.operands]
         text = expression(op, operands, valid)
         more = {} if fused.z is None else {"z": self[fused.z]}
         more |= {"softplus": Expression("True")} if fused.softplus else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from mctc.ir.ops.leaf import parameter_of
 from mctc.ir.program import Function, Program, Quantization
 from mctc.targets.torch.classes import ClassNames, ClassText, ClassWriter, camel, definition, parameter_line
 from mctc.targets.torch.component import Component, Shared, layers_of, tensor_text
@@ -81,8 +82,8 @@ def _parameters_given(component: Component, root: Shared) -> list[str]:
     for value in component.flow.inputs(component.root):
         if component.is_computed(value):
             names.update(dict.fromkeys(source.name for source in component.sources(value)))
-        elif value.owner is not None and value.owner.name == "parameter":
-            names[str(value.owner.attributes["name"])] = None
+        elif name := parameter_of(value):
+            names[name] = None
     return [f"{name.rpartition('.')[2]}={tensor_text(root.held, name, '').text}" for name in names]
 
 

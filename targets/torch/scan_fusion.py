@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mctc.ir.ops.elementwise import Mul, Silu, Softplus
+from mctc.ir.ops.scan import SelectiveScan
 from mctc.ir.program import Op, Value
 from mctc.targets.torch.tree import Flow
 
@@ -30,35 +32,27 @@ class Fusions:
         self.position = {op: index for index, op in enumerate(flow.function.ops)}
         self.home = {item: node for node in flow.root.nodes() for item in node.items if isinstance(item, Op)}
         self.drawn: set[Op] = set()
-        scans = [op for op in flow.function.ops if op.name == "selective_scan"]
+        scans = [op for op in flow.function.ops if isinstance(op, SelectiveScan)]
         self.scans: Mapping[Op, Fused] = {op: self._fuse(op) for op in scans}
 
-    def _fuse(self, scan: Op) -> Fused:
-        delta, y = scan.operand("delta"), scan.results[0]
-        assert delta is not None
-        softplus = self._alone(delta, scan)
-        masked = scan in self.masked or scan.operand("mask") is not None
-        if softplus is not None and softplus.name == "softplus" and not masked:
+    def _fuse(self, scan: SelectiveScan) -> Fused:
+        delta, softplus = scan.delta, self._alone(scan.delta, scan)
+        drawn = isinstance(softplus, Softplus) and scan not in self.masked and scan.mask is None
+        if isinstance(softplus, Softplus) and drawn:
             self.drawn.add(softplus)
-            delta = softplus.operands[0]
-            assert delta is not None
-        else:
-            softplus = None
-        z, result = self._gate(scan, y)
-        return Fused(delta, softplus is not None, z, result)
+            delta = softplus.x
+        return Fused(delta, drawn, *self._gate(scan, scan.results[0]))
 
     def _gate(self, scan: Op, y: Value) -> tuple[Value | None, Value]:
         users = self.flow.uses.get(y, [])
         product = users[0] if len(users) == 1 and y not in self.flow.function.outputs else None
-        if product is None or product.name != "mul" or not self._together(product, scan):
+        if not isinstance(product, Mul) or not self._together(product, scan):
             return None, y
-        other = product.operands[1] if product.operands[0] is y else product.operands[0]
-        silu = self._alone(other, product) if other is not None else None
-        z = silu.operands[0] if silu is not None and silu.name == "silu" else None
-        if silu is None or z is None or z.type != y.type or self._made(z) > self.position[scan]:
+        silu = self._alone(product.right if product.left is y else product.left, product)
+        if not isinstance(silu, Silu) or silu.x.type != y.type or self._made(silu.x) > self.position[scan]:
             return None, y
         self.drawn |= {silu, product}
-        return z, product.result
+        return silu.x, product.result
 
     def _alone(self, value: Value, user: Op) -> Op | None:
         """The op that makes a value for this user only, in the same instance."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mctc.ir.dims import Extent
+from mctc.ir.ops.shape import Concat, Slice
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import Axis, Role
 from mctc.rewrite.pattern import Outcome
@@ -10,7 +11,6 @@ from mctc.rewrite.rewriter import Rewriter
 from mctc.streaming.context import VALID
 
 BEFORE = 3  # axes before the frames: (batch, 1, 1, frames)
-ALONG = ("slice", "concat")  # the ops of valid frames that name an axis
 
 
 def by_stream(program: Program, function: Function) -> Function:
@@ -28,10 +28,9 @@ def by_stream(program: Program, function: Function) -> Function:
             rebuilt.bind(value, Value(type_.with_axes((batch, unit, unit, *type_.axes)), value.name))
 
     def rule(op: Op, rewriter: Rewriter) -> Outcome:
-        if op.name not in ALONG or op.results[0] not in rows:
+        if not isinstance(op, (Slice, Concat)) or op.results[0] not in rows:
             return None
-        axis = op.attributes["axis"]
-        return rewriter.emit(op.name, *rewriter.operands(op), **{**op.attributes, "axis": axis + BEFORE})
+        return rewriter.emit(type(op), *rewriter.operands(op), **{**op.attributes, "axis": op.axis + BEFORE})
 
     return rebuilt.rebuild(rule)
 

@@ -16,6 +16,7 @@ from mctc.driver.refusal import Refusal, refuse
 from mctc.driver.target import Agreement, Interface, Load, Target, Written
 from mctc.emit.ports import element_types, interface
 from mctc.emit.skeleton import check_precision
+from mctc.ir.ops.attention import Attention
 from mctc.ir.program import Function, Op, Program
 from mctc.ir.time import Whole
 from mctc.language.limits import NAME
@@ -46,7 +47,7 @@ class TorchTarget(Target):
         """Names that a module has for itself, and ops of whole utterances that a padded batch has none of."""
         yield from refused_names(compiled.whole)
         whole = [op for _, op in compiled.whole.ops() if op.operands and isinstance(op.time, Whole)]
-        if any(op.name != "attention" for op in whole):
+        if not all(isinstance(op, Attention) for op in whole):  # what most have, and no reason to import rules
             yield from _unmasked(whole)
 
     def rehearse(self, compiled: Compiled, options: BuildOptions) -> None:
@@ -102,10 +103,10 @@ class TorchTarget(Target):
 
 
 def _unmasked(ops: Iterable[Op]) -> Iterator[Refusal]:
-    from mctc.targets.torch.expressions import MASKING, masked_operand
+    from mctc.targets.torch.expressions import MASKING
 
     for op in ops:
-        if op.name not in MASKING and masked_operand(op) is not None and isinstance(op.time, Whole):
+        if op.name not in MASKING and op.padded() is not None and isinstance(op.time, Whole):
             told = f"{place(op)} works on whole utterances, {op.time.reason}: in a padded batch its result is undefined"
             yield Refusal(told, op.origin.location)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from mctc.ir.ops.leaf import Constant, Leaf, parameter_of
 from mctc.ir.program import Function, Op, State, Value
-
-LEAVES = ("parameter", "constant")  # ops without operands: written where they are used
 
 
 @dataclass(eq=False)
@@ -87,7 +86,7 @@ def grow(function: Function, layers: Mapping[str, Op]) -> Node:
     root = Node(function.name, function.name)
     stack, ended = [root], set[str]()
     for op in function.ops:
-        if op.name in LEAVES:
+        if isinstance(op, Leaf):  # written where it is used
             continue
         chain = _chain(root, op.origin.path, layers, ended)
         if len(chain) < len(stack) and [node.path for node in stack[: len(chain)]] == chain:
@@ -168,10 +167,7 @@ class Flow:
     @staticmethod
     def _own(node: Node, value: Value) -> bool:
         """Whether a value is a constant, or a parameter inside the node."""
-        op = value.owner
-        if op is None or op.name not in LEAVES:
-            return False
-        return op.name == "constant" or node.holds(op.attributes["name"])
+        return isinstance(value.owner, Constant) or (bool(name := parameter_of(value)) and node.holds(name))
 
     def outputs(self, node: Node) -> list[Value]:
         """Values that are used outside, in the order they are made."""

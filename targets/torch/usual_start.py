@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
+from mctc.ir.ops.convolution import Conv2d
+from mctc.ir.ops.linear import Embedding, Linear
+from mctc.ir.ops.norm import BatchNorm, LayerNorm, RmsNorm
+from mctc.ir.ops.recurrent import Cell, Gru, Lstm
 from mctc.ir.program import Initializer, Op, Source
 from mctc.targets.torch.held import Tensor
 
@@ -13,7 +18,7 @@ ONES, ZEROS = Initializer("ones"), Initializer("zeros")
 
 def starts_as_usual(tensor: Tensor, op: Op, attribute: str) -> bool:
     """Whether a layer made for `op` starts this tensor as the spec wants it without being told."""
-    usual = USUAL[op.name](op, attribute)
+    usual = USUAL[type(op)](op, attribute)
     start = tensor.start
     if _padded(tensor) or start.rule != usual.rule or len(start.arguments) != len(usual.arguments):
         return False
@@ -25,10 +30,8 @@ def _padded(tensor: Tensor) -> bool:
     return not isinstance(tensor.recipe, Source) and tensor.recipe.op == "pad"
 
 
-def _product(op: Op, attribute: str) -> Initializer:
-    weight = op.operand("weight")
-    assert weight is not None, f"{op.name} has a weight"
-    fan_in = math.prod(weight.type.shape[1:])
+def _product(op: Conv2d | Linear, attribute: str) -> Initializer:
+    fan_in = math.prod(op.weight.type.shape[1:])
     if attribute == "weight":
         return Initializer("kaiming_uniform", (("fan_in", fan_in),))
     return Initializer("uniform", (("bound", 1 / math.sqrt(fan_in)),))
@@ -38,19 +41,17 @@ def _norm(op: Op, attribute: str) -> Initializer:
     return ONES if attribute in ("weight", "running_var") else ZEROS
 
 
-def _cell(op: Op, attribute: str) -> Initializer:
-    weight = op.operand("weight_hh")
-    assert weight is not None, f"{op.name} has a weight_hh"
-    return Initializer("uniform", (("bound", 1 / math.sqrt(weight.type.shape[1])),))
+def _cell(op: Cell, attribute: str) -> Initializer:
+    return Initializer("uniform", (("bound", 1 / math.sqrt(op.weight_hh.type.shape[1])),))
 
 
-USUAL: dict[str, Callable[[Op, str], Initializer]] = {
-    "conv2d": _product,
-    "linear": _product,
-    "layer_norm": _norm,
-    "rms_norm": _norm,
-    "batch_norm": _norm,
-    "embedding": lambda op, attribute: Initializer("normal", (("std", 1.0),)),
-    "lstm": _cell,
-    "gru": _cell,
+USUAL: dict[type[Op], Callable[[Any, str], Initializer]] = {
+    Conv2d: _product,
+    Linear: _product,
+    LayerNorm: _norm,
+    RmsNorm: _norm,
+    BatchNorm: _norm,
+    Embedding: lambda op, attribute: Initializer("normal", (("std", 1.0),)),
+    Lstm: _cell,
+    Gru: _cell,
 }

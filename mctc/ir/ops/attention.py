@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
 
-from mctc.ir.fields import Attribute, count, flag, limit, number_or_none, operand, optional_operand, whole
+from mctc.ir.fields import Attribute, count, flag, limit, mask_operand, number_or_none, operand, whole
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.mask import check_mask, mask_along
 from mctc.ir.time import POINTWISE, TimeBehaviour, Whole, Window
 from mctc.ir.types import Axis, Role, TensorType
+from mctc.ir.value import Value
 
 LARGEST = 1e4  # magnitude of a score up to which every target's masks outweigh it
 ABSENT = -1 / 6  # in a key_mask: a frame before the first one or behind the last
@@ -50,6 +51,12 @@ class OverKeys(Op):
         """How many keys there are, of static types."""
         assert self.k.type.sequence is not None
         return self.k.type.shape[self.k.type.sequence]
+
+    def padded(self, read: Collection[int] | None = None, *, whole: bool = True) -> Value | None:
+        """The keys, unless a query sees none behind its own frame."""
+        query, key = self.q.type, self.k.type
+        crosses = query.axes[query.sequence or 0].role is not key.axes[key.sequence or 0].role
+        return self.k if crosses or self.right != 0 else None
 
     def behaviour_along(self, role: Role) -> TimeBehaviour:
         return self.behaviour() if self.k.type.sequence_role is role else POINTWISE
@@ -172,7 +179,7 @@ class Attention(OverKeys):
     """
 
     name = "attention"
-    key_mask = optional_operand()
+    key_mask = mask_operand()
     heads = count()
     kv_heads = whole(0)
     left = limit()

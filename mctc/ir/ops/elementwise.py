@@ -70,6 +70,7 @@ class Neg(Unary):
     """-x."""
 
     name = "neg"
+    keeps = "whole"
     function = staticmethod(np.negative)
 
 
@@ -122,6 +123,7 @@ class Abs(Unary):
     """Absolute value."""
 
     name = "abs"
+    keeps = "whole"
     function = staticmethod(np.abs)
 
 
@@ -162,6 +164,7 @@ class Relu(Unary):
     """max(x, 0)."""
 
     name = "relu"
+    keeps = "whole"
     function = staticmethod(lambda x: np.maximum(x, 0))
 
 
@@ -203,6 +206,7 @@ class Add(Binary):
     """left + right."""
 
     name = "add"
+    keeps = "whole"
     function = staticmethod(np.add)
 
 
@@ -211,6 +215,7 @@ class Sub(Binary):
     """left - right."""
 
     name = "sub"
+    keeps = "whole"
     function = staticmethod(np.subtract)
 
 
@@ -219,6 +224,7 @@ class Mul(Binary):
     """left * right."""
 
     name = "mul"
+    keeps = "marks"
     function = staticmethod(np.multiply)
 
 
@@ -236,6 +242,7 @@ class Maximum(Binary):
     """The larger of the two."""
 
     name = "maximum"
+    keeps = "marks"
     function = staticmethod(np.maximum)
 
 
@@ -244,6 +251,7 @@ class Minimum(Binary):
     """The smaller of the two."""
 
     name = "minimum"
+    keeps = "marks"
     function = staticmethod(np.minimum)
 
 
@@ -271,6 +279,7 @@ class Clip(Op):
     """x limited to low ... high."""
 
     name = "clip"
+    keeps = "whole"
     x = operand()
     takes = FLOATS
     low = number()

@@ -10,6 +10,7 @@ from mctc.ir.dims import Extent
 from mctc.ir.fields import anything, element_type
 from mctc.ir.op import Array, InferenceError, Op, declare, role_named
 from mctc.ir.types import Axis, TensorType
+from mctc.ir.value import Value
 
 
 class Leaf(Op):
@@ -54,3 +55,9 @@ class ParameterOp(Leaf):
 
     def reference(self) -> Sequence[Array]:
         raise InferenceError(f"parameter {self.parameter} has no value here")
+
+
+def parameter_of(value: Value | None) -> str:
+    """The name of the parameter that a value is; '' of anything else."""
+    owner = None if value is None else value.owner
+    return str(owner.parameter) if isinstance(owner, ParameterOp) else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from mctc.ir.ops.linear import channel_axis
 from mctc.ir.rounding import EXACT, Rounding
 from mctc.ir.time import TimeBehaviour, Whole
 from mctc.ir.types import TensorType
+from mctc.ir.value import Value
 
 
 def along(array: Array, rank: int, axis: int) -> Array:
@@ -87,6 +88,10 @@ class BatchNorm(ChannelNorm):
     bias = optional_operand()
     takes = FLOATS
 
+    def padded(self, read: Collection[int] | None = None, *, whole: bool = True) -> Value | None:
+        """x, over whose frames a training step takes statistics."""
+        return self.x if self.x.type.sequence is not None else None
+
     def reference(
         self, x: Array, mean: Array, variance: Array, weight: Array | None, bias: Array | None
     ) -> Sequence[Array]:
@@ -108,6 +113,10 @@ class Softmaxes(AxisOp):
 
     def on_axis(self) -> TimeBehaviour:
         return Whole("it divides by a sum over all of them")
+
+    def padded(self, read: Collection[int] | None = None, *, whole: bool = True) -> Value | None:
+        """x, where it is the frames that are divided by their sum."""
+        return self.x if self.position == self.x.type.sequence else None
 
 
 @declare

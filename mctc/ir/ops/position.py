@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.shape import ONE, laid_out
 from mctc.ir.time import TimeBehaviour, Whole
 from mctc.ir.types import Axis, Role, TensorType
+from mctc.ir.value import Value
 
 
 @declare
@@ -53,6 +54,10 @@ class PositionalEmbedding(Op):
         if not laid_out(self.x.type):
             return (rows,)
         return (np.expand_dims(rows, tuple(i for i in range(self.x.type.rank) if i not in (sequence, channel))),)
+
+    def padded(self, read: Collection[int] | None = None, *, whole: bool = True) -> Value | None:
+        """None: padding stands behind every frame that is counted."""
+        return None
 
     def behaviour(self) -> TimeBehaviour:
         if not self.cyclic:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.fields import operand, optional_operand
+from mctc.ir.fields import mask_operand, operand, optional_operand
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.elementwise import sigmoid
 from mctc.ir.ops.linear import channel_axis
@@ -118,7 +118,7 @@ class Lstm(Cell):
     bias = optional_operand()
     h = optional_operand()
     c = optional_operand()
-    mask = optional_operand()
+    mask = mask_operand()
     takes = FLOATS
     stacked, hidden = 4, ("h", "c")
 
@@ -155,7 +155,7 @@ class Gru(Cell):
     bias_ih = optional_operand()
     bias_hh = optional_operand()
     h = optional_operand()
-    mask = optional_operand()
+    mask = mask_operand()
     takes = FLOATS
     stacked, hidden = 3, ("h",)
 

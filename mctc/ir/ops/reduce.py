@@ -42,6 +42,7 @@ class ReduceSum(Reduce):
     """Sum along `axis`."""
 
     name = "reduce_sum"
+    keeps = "whole"
     function = staticmethod(np.sum)
 
 
@@ -58,6 +59,7 @@ class ReduceMax(Reduce):
     """Maximum along `axis`."""
 
     name = "reduce_max"
+    keeps = "whole"
     function = staticmethod(np.max)
 
 
@@ -66,4 +68,5 @@ class ReduceMin(Reduce):
     """Minimum along `axis`."""
 
     name = "reduce_min"
+    keeps = "whole"
     function = staticmethod(np.min)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mctc.ir.fields import count, flag, limit, number_or_none, operand, optional_operand
+from mctc.ir.fields import count, flag, limit, mask_operand, number_or_none, operand
 from mctc.ir.op import Array, InferenceError, declare
 from mctc.ir.ops.attention import OverKeys, by_head
 from mctc.ir.ops.linear import channel_axis
@@ -35,7 +35,7 @@ class RelativeAttention(OverKeys):
     position = operand()
     content_bias = operand()
     position_bias = operand()
-    key_mask = optional_operand()
+    key_mask = mask_operand()
     heads = count()
     left = limit()
     right = limit()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.fields import operand, optional_operand
+from mctc.ir.fields import mask_operand, operand, optional_operand
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.mask import check_mask, mask_along
@@ -59,7 +59,7 @@ class SelectiveScan(Op):
     C = operand()
     D = optional_operand()
     h = optional_operand()
-    mask = optional_operand()
+    mask = mask_operand()
     takes = FLOATS
 
     def infer(self) -> Sequence[TensorType]:

@@ -37,6 +37,7 @@ class Split(AxisOp):
     """Consecutive parts along `axis`: `parts` equal ones, or one per entry of `sizes`."""
 
     name = "split"
+    keeps = "marks"
     x = operand()
     parts = whole(0)
     sizes = wholes(())
@@ -73,6 +74,7 @@ class Concat(AxisOp):
     """Operands joined along `axis`; the other axes must be equal."""
 
     name = "concat"
+    keeps = "marks"
     xs = variadic_operand()
     axis = anything("channel")
 
@@ -111,6 +113,7 @@ class Slice(AxisOp):
     """Entries begin, begin + stride, ... before end along `axis`. end None means to the end."""
 
     name = "slice"
+    keeps = "marks"
     x = operand()
     axis = anything()
     begin = whole(0)
@@ -149,6 +152,7 @@ class Pad(AxisOp):
     """`before` and `after` entries of `value` added along `axis`."""
 
     name = "pad"
+    keeps = "marks"
     x = operand()
     axis = anything()
     before = whole(0)
@@ -194,6 +198,7 @@ class Reshape(Regrouping):
     """The same entries in row-major order under other axes: `axes` is a tuple of (role, extent)."""
 
     name = "reshape"
+    keeps = "marks"
     axes = anything()
 
     def infer(self) -> Sequence[TensorType]:
@@ -234,6 +239,7 @@ class Transpose(Op):
     """Axes in another order."""
 
     name = "transpose"
+    keeps = "marks"
     x = operand()
     order = wholes()
 
@@ -255,6 +261,7 @@ class SplitChannels(Regrouping):
     """
 
     name = "split_channels"
+    keeps = "marks"
     groups = whole(1)
 
     def infer(self) -> Sequence[TensorType]:
@@ -285,6 +292,7 @@ class MergeChannels(Regrouping):
     """The inverse of split_channels: channel g, feature f becomes channel g*F + f."""
 
     name = "merge_channels"
+    keeps = "marks"
 
     def infer(self) -> Sequence[TensorType]:
         x, at, feature = self.x.type, channel_axis(self.x.type), self.x.type.find(Role.FEATURE)
@@ -316,6 +324,7 @@ class Reverse(AxisOp):
     """Entries in reverse order along `axis`."""
 
     name = "reverse"
+    keeps = "marks"
     x = operand()
     axis = anything("time")
 

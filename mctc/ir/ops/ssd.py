@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mctc.ir.dims import Extent
-from mctc.ir.fields import count, operand, optional_operand
+from mctc.ir.fields import count, mask_operand, operand, optional_operand
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.mask import check_mask, mask_along
@@ -62,7 +62,7 @@ class Ssd(Op):
     C = operand()
     D = optional_operand()
     h = optional_operand()
-    mask = optional_operand()
+    mask = mask_operand()
     takes = FLOATS
     groups = count(1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,15 +14,11 @@ from mctc.targets.torch.expressions.text import Expression
 STREAMED = (Role.BATCH, Role.TIME, Role.LABEL)  # axes whose extents no text may hold: they differ from call to call
 
 
-class UnsupportedError(ValueError):
-    """An op that has no torch form as it stands; the message says why and what to write instead."""
-
-
 @dataclass(frozen=True)
 class Application:
     """An op, the expressions of its operands (None for an absent one), and what marks the valid frames, if they matter.
 
-    `valid` is a tensor (B, S) of ones and zeros over the sequence of the operand that `masked_operand` names.
+    `valid` is a tensor (B, S) of ones and zeros over the sequence of the operand that `op.padded()` gives.
     `held` are attributes of the op that the module holds, for they differ from round to round of a repeat.
     """
 
@@ -62,9 +58,6 @@ class Application:
     def given(self, *names: str) -> Mapping[str, Expression]:
         """The optional operands that are there, by name."""
         return {name: value for name in names if (value := self.optional(name)) is not None}
-
-
-Rule = Callable[[Application], Expression]
 
 
 def spaced(values: Sequence[int]) -> int | tuple[int, ...]:

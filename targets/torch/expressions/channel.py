@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import math
 
+from mctc.emit.rules import Rules
+from mctc.ir.ops.linear import Embedding, Linear, MatMul
+from mctc.ir.ops.norm import BatchNorm, ChannelNorm, LayerNorm, LogSoftmax, RmsNorm, Softmax, Softmaxes
+from mctc.ir.ops.position import PositionalEmbedding
+from mctc.ir.ops.reduce import Reduce
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.types import Role
-from mctc.targets.torch.expressions.application import Application, Rule
+from mctc.targets.torch.expressions.application import Application
 from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named
+
+RULES, MASKING = Rules[Application, Expression](), Rules[Application, Expression]()
 
 
 def masked(use: Application, operand: str, value: float = 0.0) -> Expression:
@@ -32,11 +39,13 @@ def on_axis(use: Application, wanted: int, function: str, *arguments: object, **
     return call(named(function), moved, *arguments, **keywords).method("movedim", wanted, at)
 
 
-def _linear(use: Application) -> Expression:
+@RULES.of(Linear)
+def _linear(op: Linear, use: Application) -> Expression:
     return on_axis(use, -1, "F.linear", use["weight"], *use.given("bias").values())
 
 
-def _embedding(use: Application) -> Expression:
+@RULES.of(Embedding)
+def _embedding(op: Embedding, use: Application) -> Expression:
     token, roles = use["token"], use.type("token").roles
     if Role.UNIT not in roles:
         return call(named("F.embedding"), token, use["table"])
@@ -44,14 +53,15 @@ def _embedding(use: Application) -> Expression:
     return call(named("F.embedding"), token.method("squeeze", at), use["table"]).method("movedim", -1, at)
 
 
-def _positional_embedding(use: Application) -> Expression:
+@RULES.of(PositionalEmbedding)
+def _positional_embedding(op: PositionalEmbedding, use: Application) -> Expression:
     """As many rows as x has frames, each axis where x has it."""
     type_, at = use.type("x"), use.channel()
     sequence = type_.sequence
     assert sequence is not None, "inference gives positional_embedding a sequence"
     size = Expression(f"{use['x'].atom}.shape[{sequence}]")
     table = use["table"]
-    if use.attribute("cyclic"):
+    if op.cyclic:
         count = use.type("table").shape[0]
         table = table.method("repeat", Expression(f"-(-{size} // {count})"), 1)
     rows = Expression(f"{table.atom}[:{size}]", table.imports | use["x"].imports)
@@ -63,71 +73,61 @@ def _positional_embedding(use: Application) -> Expression:
     return Expression(f"{rows}[{', '.join(index)}]", rows.imports)
 
 
-def _matmul(use: Application) -> Expression:
+@RULES.of(MatMul)
+def _matmul(op: MatMul, use: Application) -> Expression:
     left, right = (use[name] for name in ("left", "right"))
-    if use.attribute("transpose_left"):
+    if op.transpose_left:
         left = Expression(f"{left.atom}.mT", left.imports)
-    if use.attribute("transpose_right"):
+    if op.transpose_right:
         right = Expression(f"{right.atom}.mT", right.imports)
     return binary(left, "@", right, Binds.PRODUCT)
 
 
-def _norm(use: Application) -> Expression:
+@RULES.of(LayerNorm, RmsNorm)
+def _norm(op: ChannelNorm, use: Application) -> Expression:
     """layer_norm and rms_norm: torch's over the last axis, functional.py's over axis 1."""
     vectors = list(use.operands[1:])
     while vectors and vectors[-1] is None:
         vectors.pop()
-    epsilon = {} if use.attribute("epsilon") == 1e-5 else {"eps": use.attribute("epsilon")}
+    epsilon = {} if op.epsilon == 1e-5 else {"eps": op.epsilon}
     at, type_ = use.channel(), use.type("x")
     if at == type_.rank - 1:
         shape = (type_.extents[at].value,)
-        stated = epsilon if use.op.name == "layer_norm" else {"eps": use.attribute("epsilon")}  # rms_norm: dtype's eps
-        return call(named(f"F.{use.op.name}"), use["x"], shape, *vectors, **stated)
+        stated = {"eps": op.epsilon} if isinstance(op, RmsNorm) else epsilon  # torch's own is that of the dtype
+        return call(named(f"F.{op.name}"), use["x"], shape, *vectors, **stated)
     axis = {} if at == 1 else {"axis": at}
-    return call(named(use.op.name), use["x"], *vectors, **epsilon, **axis)
+    return call(named(op.name), use["x"], *vectors, **epsilon, **axis)
 
 
-def _batch_norm(use: Application) -> Expression:
-    epsilon = {} if use.attribute("epsilon") == 1e-5 else {"eps": use.attribute("epsilon")}
+@MASKING.of(BatchNorm)
+def _batch_norm(op: BatchNorm, use: Application) -> Expression:
+    epsilon = {} if op.epsilon == 1e-5 else {"eps": op.epsilon}
     return on_axis(use, 1, "F.batch_norm", use["mean"], use["variance"], **use.given("weight", "bias"), **epsilon)
 
 
-def _softmax(use: Application) -> Expression:
-    x = masked(use, "x", -math.inf) if use.axis() == use.type("x").sequence else use["x"]
-    return x.method(use.op.name, dim=use.axis())
+@MASKING.of(Softmax, LogSoftmax)
+def _softmax(op: Softmaxes, use: Application) -> Expression:
+    x = masked(use, "x", -math.inf) if op.position == use.type("x").sequence else use["x"]
+    return x.method(op.name, dim=op.position)
 
 
 EXTREMES = {"reduce_max": ("amax", -math.inf), "reduce_min": ("amin", math.inf)}
 
 
-def _extreme(use: Application) -> Expression:
-    method, padding = EXTREMES[use.op.name]
-    return masked(use, "x", padding).method(method, dim=use.axis(), keepdim=True)
+def _extreme(op: Reduce, use: Application) -> Expression:
+    method, padding = EXTREMES[op.name]
+    return masked(use, "x", padding).method(method, dim=op.position, keepdim=True)
 
 
-def _sum(use: Application) -> Expression:
-    return masked(use, "x").method("sum", dim=use.axis(), keepdim=True)
+def _sum(op: Reduce, use: Application) -> Expression:
+    return masked(use, "x").method("sum", dim=op.position, keepdim=True)
 
 
-def _mean(use: Application) -> Expression:
+def _mean(op: Reduce, use: Application) -> Expression:
     if use.valid is None:
-        return use["x"].method("mean", dim=use.axis(), keepdim=True)
+        return use["x"].method("mean", dim=op.position, keepdim=True)
     last = use.type("x").rank - 1
-    return call(named("masked_mean"), use["x"], use.valid, **({} if use.axis() == last else {"axis": use.axis()}))
+    return call(named("masked_mean"), use["x"], use.valid, **({} if op.position == last else {"axis": op.position}))
 
 
-CHANNEL: dict[str, Rule] = {
-    "linear": _linear,
-    "embedding": _embedding,
-    "positional_embedding": _positional_embedding,
-    "matmul": _matmul,
-    "layer_norm": _norm,
-    "rms_norm": _norm,
-    "batch_norm": _batch_norm,
-    "softmax": _softmax,
-    "log_softmax": _softmax,
-    "reduce_sum": _sum,
-    "reduce_mean": _mean,
-    "reduce_max": _extreme,
-    "reduce_min": _extreme,
-}
+MASKING |= {"reduce_sum": _sum, "reduce_mean": _mean, **dict.fromkeys(EXTREMES, _extreme)}

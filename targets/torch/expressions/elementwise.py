@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from mctc.emit.rules import Rules
 from mctc.ir.ops.broadcast import broadcast_axes
+from mctc.ir.ops.elementwise import Binary, Cast, Clip, Maximum, Minimum, Neg, Scale, Unary
 from mctc.ir.types import Axis, DType, Role, TensorType
-from mctc.targets.torch.expressions.application import Application, Rule
+from mctc.targets.torch.expressions.application import Application
 from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named, negative, number
 
 UNARY = {
@@ -33,30 +35,34 @@ SIGNS = {
 DTYPES = {DType.F32: "torch.float32", DType.F16: "torch.float32", DType.I32: "torch.int32", DType.BOOL: "torch.bool"}
 
 
-def _unary(use: Application) -> Expression:
-    return call(named(UNARY[use.op.name]), use["x"])
+def _unary(op: Unary, use: Application) -> Expression:
+    return call(named(UNARY[op.name]), use["x"])
 
 
-def _negative(use: Application) -> Expression:
-    return negative(use["x"])
-
-
-def _arithmetic(use: Application) -> Expression:
-    sign, binds = SIGNS[use.op.name]
-    left, right = _met(use)
+def _arithmetic(op: Binary, use: Application) -> Expression:
+    sign, binds = SIGNS[op.name]
+    left, right = _met(op, use)
     return binary(left, sign, right, binds)
 
 
-def _extreme(use: Application) -> Expression:
-    return call(named(f"torch.{use.op.name}"), *_met(use))
+RULES = Rules[Application, Expression]({**dict.fromkeys(UNARY, _unary), **dict.fromkeys(SIGNS, _arithmetic)})
 
 
-def _met(use: Application) -> tuple[Expression, Expression]:
+@RULES.of(Neg)
+def _negative(op: Neg, use: Application) -> Expression:
+    return negative(use["x"])
+
+
+@RULES.of(Maximum, Minimum)
+def _extreme(op: Binary, use: Application) -> Expression:
+    return call(named(f"torch.{op.name}"), *_met(op, use))
+
+
+def _met(op: Binary, use: Application) -> tuple[Expression, Expression]:
     """Both operands so that torch's broadcasting by position does what the IR's does by role."""
-    types = use.type("left"), use.type("right")
-    axes = broadcast_axes(*types)
-    left, right = (_spread(use[name], type_, axes) for name, type_ in zip(("left", "right"), types))
-    return left, right
+    left, right = op.left.type, op.right.type
+    axes = broadcast_axes(left, right)
+    return _spread(use["left"], left, axes), _spread(use["right"], right, axes)
 
 
 def _spread(x: Expression, type_: TensorType, axes: tuple[Axis, ...]) -> Expression:
@@ -75,8 +81,9 @@ def _spread(x: Expression, type_: TensorType, axes: tuple[Axis, ...]) -> Express
     return Expression(f"{x.atom}[{', '.join(index)}]", x.imports) if "None" in index else x
 
 
-def _scale(use: Application) -> Expression:
-    x, factor, offset = use["x"], float(use.attribute("factor")), float(use.attribute("offset"))
+@RULES.of(Scale)
+def _scale(op: Scale, use: Application) -> Expression:
+    x, factor, offset = use["x"], op.factor, op.offset
     if factor == -1 and offset:
         return binary(number(offset), "-", x, Binds.SUM)
     y = {1.0: x, -1.0: negative(x)}.get(factor) or binary(number(factor), "*", x, Binds.PRODUCT)
@@ -85,25 +92,15 @@ def _scale(use: Application) -> Expression:
     return binary(y, "-" if offset < 0 else "+", number(abs(offset)), Binds.SUM)
 
 
-def _clip(use: Application) -> Expression:
-    return use["x"].method("clamp", number(use.attribute("low")), number(use.attribute("high")))
+@RULES.of(Clip)
+def _clip(op: Clip, use: Application) -> Expression:
+    return use["x"].method("clamp", number(op.low), number(op.high))
 
 
-def _cast(use: Application) -> Expression:
+@RULES.of(Cast)
+def _cast(op: Cast, use: Application) -> Expression:
     """Between floating-point types nothing: autocast and the model's dtype set the precision, as in the IR."""
-    have, want = use.type("x").dtype, DType(use.attribute("dtype"))
+    have, want = op.x.type.dtype, op.dtype
     if have is want or (have.is_float and want.is_float):
         return use["x"]
     return use["x"].method("to", named(DTYPES[want]))
-
-
-ELEMENTWISE: dict[str, Rule] = {
-    **dict.fromkeys(UNARY, _unary),
-    **dict.fromkeys(SIGNS, _arithmetic),
-    "neg": _negative,
-    "maximum": _extreme,
-    "minimum": _extreme,
-    "scale": _scale,
-    "clip": _clip,
-    "cast": _cast,
-}

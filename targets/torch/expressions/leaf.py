@@ -8,27 +8,33 @@ import zlib
 import numpy as np
 
 from mctc.emit.ports import element_types
+from mctc.emit.rules import Rules
 from mctc.ir.op import Array
-from mctc.targets.torch.expressions.application import Application, Rule
+from mctc.ir.ops.leaf import Constant, ParameterOp
+from mctc.targets.torch.expressions.application import Application
 from mctc.targets.torch.expressions.text import Expression, call, literal, named
+
+RULES = Rules[Application, Expression]()
 
 INLINE = 64  # entries; longer constants are packed
 STORED = element_types("float32")
 
 
-def _parameter(use: Application) -> Expression:
+@RULES.of(ParameterOp)
+def _parameter(op: ParameterOp, use: Application) -> Expression:
     """`self.A_log`: the last part of the parameter's name, in the module of the block that holds it."""
-    return Expression(f"self.{str(use.attribute('name')).rpartition('.')[2]}")
+    return Expression(f"self.{op.parameter.rpartition('.')[2]}")
 
 
-def _constant(use: Application) -> Expression:
+@RULES.of(Constant)
+def _constant(op: Constant, use: Application) -> Expression:
     """The tensor to register as a buffer, so that it follows its module to a device and dtype.
 
     Equal entries become torch.full, few ones a literal, more of them base64 of zlib bytes for functional.unpacked.
     """
-    type_ = use.op.result.type
+    type_ = op.result.type
     dtype = STORED[type_.dtype]
-    array = np.asarray(use.attribute("value")).astype(dtype)
+    array = np.asarray(op.value).astype(dtype)
     keywords: dict[str, object] = {} if dtype == "float32" else {"dtype": named(f"torch.{dtype}")}
     if not array.size:
         return call(named("torch.zeros"), array.shape, **keywords)
@@ -46,6 +52,3 @@ def _entries(array: Array | np.generic) -> object:
         return [_entries(row) for row in array]
     value = array.item()
     return float(str(np.float32(value))) if isinstance(value, float) else value
-
-
-LEAF: dict[str, Rule] = {"parameter": _parameter, "constant": _constant}

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from mctc.ir.ops.convolution import height_axis, width_axis
+from mctc.emit.rules import Rules
+from mctc.emit.unsupported import UnsupportedError
+from mctc.ir.op import Op
+from mctc.ir.ops.attention import Attention, OverKeys
+from mctc.ir.ops.convolution import Conv1d, Conv2d, height_axis, width_axis
+from mctc.ir.ops.leaf import Constant
+from mctc.ir.ops.recurrent import Cell, Gru, Lstm
+from mctc.ir.ops.relative_attention import RelativeAttention
+from mctc.ir.ops.scan import SelectiveScan
 from mctc.ir.ops.shape import laid_out
-from mctc.targets.torch.expressions.application import Application, Rule, UnsupportedError, spaced
+from mctc.ir.ops.ssd import Ssd
+from mctc.targets.torch.expressions.application import Application, spaced
 from mctc.targets.torch.expressions.channel import masked
 from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named
+
+MASKING = Rules[Application, Expression]()
 
 
 def _last_axis(use: Application, operand: str = "x") -> dict[str, int]:
@@ -21,7 +32,8 @@ def _last_axis(use: Application, operand: str = "x") -> dict[str, int]:
     return {} if axis == type_.rank - 1 else {"axis": axis}
 
 
-def _conv1d(use: Application) -> Expression:
+@MASKING.of(Conv1d)
+def _conv1d(op: Conv1d, use: Application) -> Expression:
     """Only before the channels-first pass. Channels and frames go to the last two axes, where torch has them."""
     type_, channel = use.type("x"), use.channel()
     time, last = type_.sequence, (type_.rank - 2, type_.rank - 1)
@@ -31,16 +43,15 @@ def _conv1d(use: Application) -> Expression:
     x = masked(use, "x")
     if (channel, time) != last:
         x = x.method("movedim", (channel, time), last)
-    pad, stride, dilation = ((use.attribute(name),) for name in ("pad", "stride", "dilation"))
-    y = _convolution(use, "F.conv1d", x, pad, stride, dilation, use["weight"])
+    y = _convolution(op, use, "F.conv1d", x, (op.pad,), (op.stride,), (op.dilation,), use["weight"])
     return y if (channel, time) == last else y.method("movedim", last, (channel, time))
 
 
-def _conv2d(use: Application) -> Expression:
+@MASKING.of(Conv2d)
+def _conv2d(op: Conv2d, use: Application) -> Expression:
     type_ = use.type("x")
     places = (use.channel(), height_axis(type_), width_axis(type_))
-    pads = (tuple(use.attribute("pad_feature")), tuple(use.attribute("pad")))
-    stride, dilation = tuple(use.attribute("stride")), tuple(use.attribute("dilation"))
+    pads, stride, dilation = (op.pad_feature, op.pad), op.stride, op.dilation
     weight, x = use["weight"], masked(use, "x")
     if places == (1, 3, 2):  # labels are rows in a component that has time as well
         pads, stride, dilation = pads[::-1], stride[::-1], dilation[::-1]
@@ -49,11 +60,12 @@ def _conv2d(use: Application) -> Expression:
         raise UnsupportedError(f"conv2d on {type_}: torch takes four axes; run the channels-first pass before it")
     elif places != (1, 2, 3):
         x = x.method("movedim", places, (1, 2, 3))
-    y = _convolution(use, "F.conv2d", x, pads, stride, dilation, weight)
+    y = _convolution(op, use, "F.conv2d", x, pads, stride, dilation, weight)
     return y if places[0] == 1 else y.method("movedim", (1, 2, 3), places)
 
 
 def _convolution(
+    op: Conv1d | Conv2d,
     use: Application,
     function: str,
     x: Expression,
@@ -79,20 +91,21 @@ def _convolution(
         x = call(named("F.pad"), x, tuple(side for pair in widths[::-1] for side in pair))
     if set(dilation) != {1}:
         keywords["dilation"] = spaced(dilation)
-    if use.attribute("groups") != 1:
-        keywords["groups"] = use.attribute("groups")
-    bias, operand = use.optional("bias"), use.op.operand("bias")
-    if bias is None or operand is None or operand.owner is None or operand.owner.name != "constant":
+    if op.groups != 1:
+        keywords["groups"] = op.groups
+    bias = use.optional("bias")
+    if bias is None or op.bias is None or not isinstance(op.bias.owner, Constant):
         return call(named(function), x, weight, *use.given("bias").values(), **keywords)
     shaped = Expression(f"{bias.atom}[:{', None' * len(pads)}]", bias.imports)
     return binary(call(named(function), x, weight, **keywords), "+", shaped, Binds.SUM)
 
 
-def _cell(use: Application) -> Expression:
+@MASKING.of(Lstm, Gru)
+def _cell(op: Cell, use: Application) -> Expression:
     """lstm and gru; the mask of the author's own is laid out as x, `valid` is (B, S)."""
     weights = [use["x"], use["weight_ih"], use["weight_hh"]]
-    optional = use.given(*(o.name for o in use.op.fields if o.optional and o.name != "mask"))
-    return call(named(use.op.name), *weights, **optional, **_mask(use), **_last_axis(use))
+    optional = use.given(*(o.name for o in op.fields if o.optional and not o.marks))
+    return call(named(op.name), *weights, **optional, **_mask(use), **_last_axis(use))
 
 
 def _mask(use: Application) -> dict[str, Expression]:
@@ -104,12 +117,22 @@ def _mask(use: Application) -> dict[str, Expression]:
     return {} if given is None else {"mask": given}
 
 
-def _selective_scan(use: Application) -> Expression:
-    """selective_scan and ssd. A frame of step size 0 leaves the state as it was, so a mask is a factor of delta."""
+@MASKING.of(SelectiveScan)
+def _selective_scan(op: SelectiveScan, use: Application) -> Expression:
+    return _scan(op, use)
+
+
+@MASKING.of(Ssd)
+def _ssd(op: Ssd, use: Application) -> Expression:
+    return _scan(op, use, **({"groups": op.groups} if op.groups > 1 else {}))
+
+
+def _scan(op: Op, use: Application, **groups: int) -> Expression:
+    """A frame of step size 0 leaves the state as it was, so a mask is a factor of delta."""
     type_ = use.type("x")
     if _last_axis(use) or type_.rank != 4 or type_.extents[2].value != 1:
         raise UnsupportedError(
-            f"{use.op.name} on {type_}: it takes (batch, channel, 1, time); a scan along the labels of a component "
+            f"{op.name} on {type_}: it takes (batch, channel, 1, time); a scan along the labels of a component "
             "that also has time belongs into a component of its own"
         )
     delta, mask = masked(use, "delta"), use.optional("mask")
@@ -117,52 +140,37 @@ def _selective_scan(use: Application) -> Expression:
         delta = binary(delta, "*", mask, Binds.PRODUCT)
     skip = [use["D"]] if use.optional("D") is not None else []
     operands = [use["x"], delta, *(use[name] for name in "ABC"), *skip]
-    groups = use.attribute("groups") if use.op.name == "ssd" else 1
-    return call(named(use.op.name), *operands, **use.given("h"), **({"groups": groups} if groups > 1 else {}))
+    return call(named(op.name), *operands, **use.given("h"), **groups)
 
 
-def _attention(use: Application) -> Expression:
-    keywords: dict[str, object] = {"heads": use.attribute("heads")}
-    if use.attribute("kv_heads") not in (0, use.attribute("heads")):
-        keywords["kv_heads"] = use.attribute("kv_heads")
-    for name in ("within", "scale"):
-        if use.attribute(name) is not None:
-            keywords[name] = use.attribute(name)
-    return call(named("attention"), use["q"], use["k"], use["v"], **keywords, **_view(use))
+@MASKING.of(Attention)
+def _attention(op: Attention, use: Application) -> Expression:
+    keywords: dict[str, object] = {"heads": op.heads}
+    if op.kv_heads not in (0, op.heads):
+        keywords["kv_heads"] = op.kv_heads
+    keywords |= {name: value for name, value in (("within", op.within), ("scale", op.scale)) if value is not None}
+    return call(named("attention"), use["q"], use["k"], use["v"], **keywords, **_view(op, use))
 
 
-def _relative_attention(use: Application) -> Expression:
-    keywords: dict[str, object] = {"heads": use.attribute("heads")}
-    if use.attribute("scale") is not None:
-        keywords["scale"] = use.attribute("scale")
-    if use.attribute("symmetric"):
+@MASKING.of(RelativeAttention)
+def _relative_attention(op: RelativeAttention, use: Application) -> Expression:
+    keywords: dict[str, object] = {"heads": op.heads}
+    if op.scale is not None:
+        keywords["scale"] = op.scale
+    if op.symmetric:
         keywords["symmetric"] = True
     operands = [use[name] for name in ("q", "k", "v", "position", "content_bias", "position_bias")]
-    return call(named("relative_attention"), *operands, **keywords, **_view(use))
+    return call(named("relative_attention"), *operands, **keywords, **_view(op, use))
 
 
-def _view(use: Application) -> dict[str, object]:
+def _view(op: OverKeys, use: Application) -> dict[str, object]:
     """Which keys a query of attention sees, and where the frames stand."""
     keywords: dict[str, object] = {}
-    for name in ("left", "right"):
-        if use.attribute(name) is not None:
-            keywords[name] = use.attribute(name)
-    if use.attribute("given"):
+    keywords |= {name: side for name, side in (("left", op.left), ("right", op.right)) if side is not None}
+    if op.given:
         keywords["given"] = True
     keywords |= use.given("key_mask")
     if use.valid is not None:
         keywords["valid"] = use.valid
     keywords |= _last_axis(use, "q")
     return keywords | {f"key_{name}": axis for name, axis in _last_axis(use, "k").items()}
-
-
-SEQUENCE: dict[str, Rule] = {
-    "conv1d": _conv1d,
-    "conv2d": _conv2d,
-    "lstm": _cell,
-    "gru": _cell,
-    "selective_scan": _selective_scan,
-    "ssd": _selective_scan,
-    "attention": _attention,
-    "relative_attention": _relative_attention,
-}

@@ -4,37 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mctc.ir.ops.shape import ONE, laid_out, stated_axes
+from mctc.emit.rules import Rules
+from mctc.emit.unsupported import UnsupportedError
+from mctc.ir.ops.shape import (
+    ONE,
+    Concat,
+    MergeChannels,
+    Pad,
+    Reshape,
+    Reverse,
+    Slice,
+    Split,
+    SplitChannels,
+    Transpose,
+    laid_out,
+    stated_axes,
+)
 from mctc.ir.types import Axis, Role
-from mctc.targets.torch.expressions.application import STREAMED, Application, Rule, UnsupportedError
+from mctc.targets.torch.expressions.application import STREAMED, Application
 from mctc.targets.torch.expressions.text import Expression, call, named, number
+
+RULES, MASKING = Rules[Application, Expression](), Rules[Application, Expression]()
 
 ALONG = (Role.TIME, Role.LABEL)
 
 
-def _split(use: Application) -> Expression:
-    x, axis, sizes = use["x"], use.axis(), use.attribute("sizes")
-    if len(use.op.results) == 1:
+@RULES.of(Split)
+def _split(op: Split, use: Application) -> Expression:
+    x, axis, sizes = use["x"], op.position, op.sizes
+    if len(op.results) == 1:
         return x
     if sizes:
         return x.method("split", list(sizes), dim=axis)
-    return x.method("chunk", use.attribute("parts"), dim=axis)
+    return x.method("chunk", op.parts, dim=axis)
 
 
-def _concat(use: Application) -> Expression:
+@RULES.of(Concat)
+def _concat(op: Concat, use: Application) -> Expression:
     parts = [operand for operand in use.operands if operand is not None]
-    axis = use.axis("xs")
+    axis = op.position
     return parts[0] if len(parts) == 1 else call(named("torch.cat"), parts, dim=axis)
 
 
-def _slice(use: Application) -> Expression:
+@RULES.of(Slice)
+def _slice(op: Slice, use: Application) -> Expression:
     """Along time and labels counted from the end, as far as the end moves with the length of a chunk.
 
     A slice to the end keeps the last frames (a state's update); one that begins later and ends somewhere skips frames
     at the beginning and drops some at the end, as the derivation of steps does (mctc.streaming.context).
     """
-    type_, axis = use.type("x"), use.axis()
-    begin, end, stride = use.attribute("begin"), use.attribute("end"), use.attribute("stride")
+    type_, axis = use.type("x"), op.position
+    begin, end, stride = op.begin, op.end, op.stride
     extent = type_.extents[axis]
     if extent.is_static and end == extent.value and begin == 0:
         end = None
@@ -47,18 +67,20 @@ def _slice(use: Application) -> Expression:
     return use["x"].indexed(axis, type_.rank, bounds)
 
 
-def _pad(use: Application) -> Expression:
-    axis, rank = use.axis(), use.type("x").rank
-    before, after, value = use.attribute("before"), use.attribute("after"), use.attribute("value")
+@RULES.of(Pad)
+def _pad(op: Pad, use: Application) -> Expression:
+    axis, rank = op.position, use.type("x").rank
+    before, after, value = op.before, op.after, op.value
     if not before and not after:
         return use["x"]
     widths = (0, 0) * (rank - 1 - axis) + (before, after)
     return call(named("F.pad"), use["x"], widths, **({"value": number(value)} if value else {}))
 
 
-def _reshape(use: Application) -> Expression:
+@RULES.of(Reshape)
+def _reshape(op: Reshape, use: Application) -> Expression:
     """Without the extents of batch, time and labels: axes of 1 come and go, or some axes in the middle regroup."""
-    x, have, want = use["x"], use.type("x").axes, stated_axes(use.attribute("axes"))
+    x, have, want = use["x"], use.type("x").axes, stated_axes(op.axes)
     if not any(axis.role in STREAMED for axis in (*have, *want)):
         return x.method("reshape", *(axis.extent.value for axis in want))
     same = 0
@@ -106,8 +128,9 @@ def _regrouped(x: Expression, old: Sequence[Axis], new: Sequence[Axis], place: i
     return x.method("unflatten", place, sizes) if len(new) > 1 else x
 
 
-def _transpose(use: Application) -> Expression:
-    order = [int(i) for i in use.attribute("order")]
+@RULES.of(Transpose)
+def _transpose(op: Transpose, use: Application) -> Expression:
+    order = op.order
     moved = [i for i, axis in enumerate(order) if i != axis]
     if not moved:
         return use["x"]
@@ -116,9 +139,10 @@ def _transpose(use: Application) -> Expression:
     return use["x"].method("permute", *order)
 
 
-def _split_channels(use: Application) -> Expression:
+@RULES.of(SplitChannels)
+def _split_channels(op: SplitChannels, use: Application) -> Expression:
     """Channel g * F + f to channel g, feature f. In a laid-out type the feature takes the place of a unit axis."""
-    x, type_, at, groups = use["x"], use.type("x"), use.channel(), use.attribute("groups")
+    x, type_, at, groups = use["x"], use.type("x"), use.channel(), op.groups
     features = type_.extents[at].value // groups
     unit = type_.roles.index(Role.UNIT) if Role.UNIT in type_.roles else None
     if unit == at + 1 and groups == 1:
@@ -133,7 +157,8 @@ def _split_channels(use: Application) -> Expression:
     return parts.method("squeeze", unit + 1).method("movedim", at + 1, unit)
 
 
-def _merge_channels(use: Application) -> Expression:
+@RULES.of(MergeChannels)
+def _merge_channels(op: MergeChannels, use: Application) -> Expression:
     x, type_, at = use["x"], use.type("x"), use.channel()
     feature = type_.find(Role.FEATURE)
     assert feature is not None, "inference gives merge_channels a feature axis"
@@ -150,8 +175,9 @@ def _merge_channels(use: Application) -> Expression:
     return merged.method("unsqueeze", feature) if keeps else merged
 
 
-def _reverse(use: Application) -> Expression:
-    axis = use.axis()
+@MASKING.of(Reverse)
+def _reverse(op: Reverse, use: Application) -> Expression:
+    axis = op.position
     if use.valid is None:
         return use["x"].method("flip", axis)
     return call(named("reverse"), use["x"], use.valid, **_unless(axis, use.type("x").rank - 1))
@@ -159,16 +185,3 @@ def _reverse(use: Application) -> Expression:
 
 def _unless(axis: int, usual: int) -> dict[str, int]:
     return {} if axis == usual else {"axis": axis}
-
-
-SHAPE: dict[str, Rule] = {
-    "split": _split,
-    "concat": _concat,
-    "slice": _slice,
-    "pad": _pad,
-    "reshape": _reshape,
-    "transpose": _transpose,
-    "split_channels": _split_channels,
-    "merge_channels": _merge_channels,
-    "reverse": _reverse,
-}

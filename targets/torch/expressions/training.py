@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from mctc.ir.ops.training import Dropout
-from mctc.targets.torch.expressions.application import Application, Rule
+from mctc.emit.rules import Rules
+from mctc.ir.ops.training import Dropout, LayerDrop
+from mctc.targets.torch.expressions.application import Application
 from mctc.targets.torch.expressions.text import Expression, call, named, number
+
+RULES = Rules[Application, Expression]()
 
 SWITCH = Expression("self.training")
 
 
-def _dropout(use: Application) -> Expression:
-    assert isinstance(use.op, Dropout)
-    shared = use.op.shared()
+@RULES.of(Dropout)
+def _dropout(op: Dropout, use: Application) -> Expression:
+    shared = op.shared()
     more = {"shared": shared} if shared else {}
-    return call(named("dropout"), use["x"], _rate(use), SWITCH, **more)
+    return call(named("dropout"), use["x"], _rate(op, use), SWITCH, **more)
 
 
-def _layer_drop(use: Application) -> Expression:
-    return call(named("layer_drop"), use["after"], use["before"], _rate(use), SWITCH)
+@RULES.of(LayerDrop)
+def _layer_drop(op: LayerDrop, use: Application) -> Expression:
+    return call(named("layer_drop"), use["after"], use["before"], _rate(op, use), SWITCH)
 
 
-def _rate(use: Application) -> Expression:
-    return use.held.get("rate") or number(use.attribute("rate"))
-
-
-TRAINING: dict[str, Rule] = {"dropout": _dropout, "layer_drop": _layer_drop}
+def _rate(op: Dropout | LayerDrop, use: Application) -> Expression:
+    return use.held.get("rate") or number(op.rate)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mctc.evaluate.reference import evaluate
 from mctc.ir.program import Function
 from mctc.ir.text import parse_program
-from mctc.targets.torch.expressions import UnsupportedError, expression, masked_operand, needs_valid
+from mctc.targets.torch.expressions import UnsupportedError, expression
 from mctc.targets.torch.runtime import functional, recurrence_op
 from mctc.targets.torch.runtime.recurrence_op import GRU, LSTM
 
@@ -103,7 +103,7 @@ def assert_each_alone(function: Function, inputs: dict[str, np.ndarray], got: li
 @pytest.mark.parametrize(("line", "results", "inputs"), SEES_PADDING)
 def test_a_padded_batch_gives_what_each_utterance_gives_alone(line: str, results: int, inputs: dict[str, str]) -> None:
     function = function_of(line, results, **inputs)
-    assert needs_valid(function.ops[0])
+    assert function.ops[0].padded() is not None
     arrays = drawn(function, len(LENGTHS), max(LENGTHS))
     valid = (torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None]).float()
     assert_each_alone(function, arrays, written(function, arrays, valid))
@@ -112,7 +112,7 @@ def test_a_padded_batch_gives_what_each_utterance_gives_alone(line: str, results
 @pytest.mark.parametrize(("line", "inputs"), SEES_NONE)
 def test_what_sees_no_padding_needs_no_mask(line: str, inputs: dict[str, str]) -> None:
     function = function_of(line, **inputs)
-    assert not needs_valid(function.ops[0])
+    assert function.ops[0].padded() is None
     arrays = drawn(function, 2, 8)
     got = written(function, arrays, None)
     (want,) = one_by_one(function, arrays, 6, 1)
@@ -121,9 +121,9 @@ def test_what_sees_no_padding_needs_no_mask(line: str, inputs: dict[str, str]) -
 
 def test_a_recurrent_op_needs_a_mask_only_where_its_final_state_is_read() -> None:
     op = function_of("lstm(%x, %i, %h, %b)", 3, **RNN).ops[0]
-    assert not needs_valid(op, read=[0])
-    assert needs_valid(op, read=[0, 2])
-    assert masked_operand(op) is op.operand("x")
+    assert op.padded(read=[0]) is None
+    assert op.padded(read=[0, 2]) is not None
+    assert op.padded() is op.operand("x")
 
 
 def test_ends_joined_to_ends_have_no_padded_form() -> None:
