@@ -45,7 +45,10 @@ class ActivationForms(Pass):
     before = ("fold-deploy-constants", "pack-states")
 
     def run(self, program: Program, context: Context) -> Program:
-        if context.stack != "coreml" or context.precision != "fp16" or not _has_tables(context.device):
+        if context.stack != "coreml" or context.precision != "fp16":
+            return program
+        if not _has_tables(context.device):
+            self._refuse(program, context)
             return program
         found = {op.name for _, op in program.ops()} & FORMS.keys()
         chosen = {name: best(name) for name in sorted(found)}
@@ -61,6 +64,12 @@ class ActivationForms(Pass):
 
         rule = first_of(Pattern(Silu, written), Pattern(Sigmoid, written))
         return rewrite(program, self.name, rule) if found else program
+
+    def _refuse(self, program: Program, context: Context) -> None:
+        why = f"no tables of activations are published for {find_device(context.device).family.name}"
+        for function, op in program.ops():
+            if op.name in FORMS:
+                context.refuse(self.name, function.name, op, why)
 
 
 def _has_tables(device: str | None) -> bool:

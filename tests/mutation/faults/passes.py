@@ -334,4 +334,28 @@ FAULTS = (
         new="return next((rule for rule in rules[::-1] if any",
         caught_by="tests/passes/test_annotate_quantization.py",
     ),
+    Fault(
+        name="refusal-forgotten",
+        file="mctc/rewrite/rewriter.py",
+        what="what a rule refuses is kept, and the reason is lost",
+        old="self.refuse(op, outcome.why)",
+        new="pass",
+        caught_by="tests/rewrite/test_pattern.py",
+    ),
+    Fault(
+        name="option-below-its-least",
+        file="mctc/rewrite/options.py",
+        what="an option takes numbers below its least one",
+        old="and value < self.least",
+        new="and value < -self.least",
+        caught_by="tests/rewrite/test_options.py",
+    ),
+    Fault(
+        name="spec-beats-build",
+        file="mctc/driver/pass_options.py",
+        what="an option that a build gives does not win over the spec's",
+        old="told.setdefault(name, {}).update(given(_named(name), values))",
+        new="told[name] = given(_named(name), values) | told.get(name, {})",
+        caught_by="tests/driver/test_pass_options.py",
+    ),
 )
