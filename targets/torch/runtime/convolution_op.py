@@ -47,7 +47,7 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """
     flat, matrix = x.flatten(2), weight.flatten(1).expand(len(x), -1, -1)
     y = matrix.bmm(flat) if bias is None else torch.baddbmm(bias[:, None], matrix, flat)
-    return y.unflatten(2, x.shape[2:])
+    return y.reshape(*y.shape[:2], *x.shape[2:])
 
 
 def _forward(x: Tensor, weight: Tensor, *how: Any) -> Tensor:
