@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from mctc.audio import MelConfig
+from mctc.coded import opened
 
 from .config import ConfigError, Model
 
@@ -36,9 +36,18 @@ class Emitted:
         package = importlib.import_module(self._package)
         model = getattr(package, package.__all__[0])()
         if self._settings.start:
-            model.load_state_dict(load_file(self._settings.start))
+            self._begin(model, Path(self._settings.start))
         model.set_gradient_checkpointing(self._settings.checkpointing)
         return model
+
+    def _begin(self, model: Any, path: Path) -> None:
+        """With the weights of a checkpoint, of numbers or of codes. Raises ConfigError for one of another model."""
+        given = opened(path)
+        try:
+            model.load_state_dict({name: torch.from_numpy(given.read(name)) for name in given.shapes})
+        except RuntimeError as error:
+            told = " ".join(str(error).split())
+            raise ConfigError(f"model.start: {path} holds weights of another model: {told}") from error
 
 
 def check_classes(model: Any, classes: int) -> None:

@@ -41,10 +41,10 @@ def test_the_settings_are_as_told() -> None:
 
     (given,) = ([*each[3:]] for each in commands() if each[1:3] == ["-m", "speech.train"])
     config = read_config([str(ROOT / given[0]), *given[1:]])
-    assert (config.model.training, config.data.tokens, config.train.run) == ("learner/training", "pieces.model", "run")
-    assert config.train.log_every == 50
-    assert config.quantize.from_step == config.train.steps * 7 // 8
-    assert config.data.train == ("corpus/train.jsonl",)
+    assert (config.model.training, config.train.run) == ("learner/training", "run")
+    assert (config.data.train, config.data.dev) == (("corpus/train.jsonl",), ("corpus/dev.jsonl",))
+    assert all((ROOT / path).is_file() for path in (config.model.start, config.data.tokens))
+    assert config.quantize.from_step == config.train.steps * 3 // 4
 
 
 @pytest.mark.slow  # the whole page, with three steps of training

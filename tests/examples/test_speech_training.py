@@ -18,8 +18,12 @@ import torch
 from safetensors.torch import save_file
 
 from mctc.audio import bundled_recording, bundled_text, load_audio
+from mctc.coded import write_coded
 from mctc.driver import BuildOptions, build
+from mctc.ir.text import parse_program
 from speech.checkpoints import found
+from speech.config import ConfigError, Model
+from speech.emitted import Emitted
 from speech.export import averaged
 from speech.train import main
 from tests.conftest import ROOT
@@ -166,6 +170,23 @@ def test_an_export_is_what_a_build_binds(place: Path, average: str) -> None:
         ROOT / "spec/mct_tiny.mct", place / average, BuildOptions(defines=DEFINES, target="torch", weights=path)
     )
     assert built
+
+
+def test_a_run_begins_with_a_checkpoint_of_numbers_or_codes(place: Path) -> None:
+    weights = averaged(place / "whole", "1")
+    numbers, codes = place / "numbers.safetensors", place / "codes.safetensors"
+    save_file(weights, numbers)
+    options = BuildOptions(defines=DEFINES, target="torch", weights=numbers)
+    built = build(ROOT / "spec/mct_tiny.mct", place / "begun", options).folder
+    write_coded(parse_program((built / "program.mir").read_text()), numbers, codes, {})
+    training = str(place / "learner/training")
+    one, other = (Emitted(Model(training, str(path))).model().state_dict() for path in (numbers, codes))
+    assert all(torch.equal(one[name], weights[name]) for name in weights)
+    largest = max(float((one[name] - other[name]).abs().max() / one[name].abs().max()) for name in one)
+    assert 0 < largest < 0.1
+    save_file({"encoder.norm.weight": torch.zeros(3)}, codes)
+    with pytest.raises(ConfigError, match=r"model.start: .*codes.safetensors holds weights of another model"):
+        Emitted(Model(training, str(codes))).model()
 
 
 def test_a_model_for_other_tokens_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
