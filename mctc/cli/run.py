@@ -67,6 +67,10 @@ Hear = Callable[[Source, "Wanted"], str]
 @arithmetic_option
 @click.option("--weights", type=PATH, metavar="FILE", help="The checkpoint of a torch build with trained weights.")
 @click.option(
+    "--latency", metavar="TIME",
+    help="At which of the spec's chunks a build is called, such as 80ms; the first if left out.",
+)  # fmt: skip
+@click.option(
     "--faults", metavar="LIST",
     help="Tell whether known miscompiles would change the results: names with commas between, or all (docs/faults.md).",
 )  # fmt: skip
@@ -104,8 +108,17 @@ def run(built: Path, inputs: tuple[str, ...], form: str | None, as_json: bool, *
     wanted = Wanted("json" if as_json else form or "text", options["stats"], len(given) > 1, options["output"])
     _check_places(given, wanted)
     with blamed(built):
-        hear = _hearer(open_built(built), wanted, options)
+        hear = _hearer(_at(open_built(built), options["latency"]), wanted, options)
         return _over_all(given, pcm, hear, wanted)
+
+
+def _at(built: Built, latency: str | None) -> Built:
+    """The build at the chunk that is asked for. Raises OptionError, and BuildError for a chunk that it hasn't."""
+    if latency is None:
+        return built
+    from mctc.driver.chunk import parse_chunk
+
+    return built.at(parse_chunk(latency))
 
 
 def _compared(
@@ -125,7 +138,7 @@ def _compared(
         from mctc.cli.run_speech import Wanted
         from mctc.runtime.built import open_built
 
-        opened_build = open_built(built)
+        opened_build = _at(open_built(built), options["latency"])
         if not opened_build.target.as_engine:
             name = opened_build.target.name
             raise UsageError(f"--faults is about Core ML programs, and {built} is a build for target {name}")

@@ -62,6 +62,24 @@ def lengths(program: Program, asked: Fraction | int | None) -> Lengths:
     return Lengths(utterance, utterance, streams=False)
 
 
+def latencies(program: Program, asked: Fraction | int | None) -> tuple[int, ...]:
+    """Frames of the other chunks that the spec lists behind the first; none where one is asked for.
+
+    Raises LengthError for one that is no whole number of frames, or the same as another.
+    """
+    base, said = base_dimension(program), program.stream.places.get("chunk")
+    if asked is not None or base is None:
+        return ()
+    others = program.stream.settings.get("latencies", ())
+    found = [chunk_frames(program, None)]
+    for each in others:
+        frames = _frames(program, base, each, "a chunk", said)
+        if frames in found:
+            raise LengthError("MCT0202", f"two chunks of {program.name} are {frames} frames of {base}", said)
+        found.append(frames)
+    return tuple(found[1:])
+
+
 def chunk_frames(program: Program, asked: Fraction | int | None) -> int:
     """Frames of the base dimension a call takes. Raises LengthError as `lengths` does."""
     return lengths(program, asked).chunk

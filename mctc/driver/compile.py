@@ -9,7 +9,7 @@ from functools import partial
 
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError
 from mctc.diagnostics.near import did_you_mean, listing
-from mctc.driver.chunk import LengthError, lengths
+from mctc.driver.chunk import LengthError, latencies, lengths
 from mctc.driver.options import PRECISIONS, STATES, BuildOptions, OptionError
 from mctc.driver.pass_options import pass_options
 from mctc.ir.program import Program
@@ -20,6 +20,7 @@ from mctc.rewrite.base import Context, Refused
 from mctc.rewrite.pipeline import Ran, run_stage
 from mctc.rewrite.training import without_training
 from mctc.streaming.derive import StepInfo, derive_program
+from mctc.streaming.latencies import derive_latencies
 from mctc.streaming.lengths import Lengths
 from mctc.streaming.sizes import streaming_role
 
@@ -30,13 +31,14 @@ class Wants:
 
     deploys: the deploy passes, but those `without`; else it ends at the steps. stack: whose rules passes hold programs
     to. whole: the target writes functions over whole utterances too, so a component without a step is no error:
-    `explanations` say why it has none.
+    `explanations` say why it has none. latencies: steps at every chunk that the spec lists, not only at the first.
     """
 
     deploys: bool = True
     without: tuple[str, ...] = ()
     stack: str = "coreml"
     whole: bool = False
+    latencies: bool = False
 
 
 Watch = Callable[[str, Program], None]  # sees the program after every pass, by the pass's name
@@ -49,6 +51,7 @@ class Compiled:
     the numbers that artifacts hold, `lowered` its steps after the deploy passes, `deployed` these with such numbers.
     `training` is `whole` with the ops that act in training alone, which none of the others has.
 
+    others: frames of further chunks, at which what streams over time has functions of its own (streaming/latencies).
     steps: what a caller of each step function must know. ran: the passes of each stage, in order.
     explanations: (pass, where, why) for every decision that a pass explained. refusals: ops that a pass let go of.
     warnings: what a pass left undone.
@@ -66,6 +69,7 @@ class Compiled:
     explanations: tuple[tuple[str, str, str], ...]
     warnings: tuple[Diagnostic, ...] = ()
     refusals: tuple[Refused, ...] = ()
+    others: tuple[int, ...] = ()
 
     @property
     def chunk(self) -> int:
@@ -122,22 +126,23 @@ def _behind(
     watch: Watch | None, wants: Wants,
 ) -> Compiled:  # fmt: skip
     """The steps of a program behind the common passes and, where the target deploys, what becomes of them."""
+    others = latencies(whole, options.chunk) if wants.latencies else ()
     if wants.whole:
         asked, (derived, steps) = _streamed(whole, options, context)
     else:
         asked = lengths(whole, options.chunk)
-        derived, steps = derive_program(whole, asked)
+        derived, steps = derive_latencies(whole, asked, others)
     if watch:
         watch(DERIVE, derived)
     reference, number = run(whole, "number") if wants.deploys else (whole, [])
-    start = derived if reference is whole else derive_program(reference, asked, only=set(steps))[0]
+    start = derived if reference is whole else derive_latencies(reference, asked, others, only=set(steps))[0]
     lowered, deploy = run(start, "deploy") if wants.deploys else (derived, [])
     deployed, again = run(lowered, "number") if wants.deploys else (lowered, [])
     ran = {"common": common, "number": number, "deploy": deploy, "number again": again}
     explanations, refusals = tuple(dict.fromkeys(context.explanations)), tuple(dict.fromkeys(context.refusals))
     return Compiled(
         whole, training, derived, reference, lowered, deployed, asked, steps, ran, explanations,
-        tuple(context.warnings), refusals,
+        tuple(context.warnings), refusals, others,
     )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ FORM = {
     "stream": {
         "chunk_frames": int, "chunk_ms": RATE, "frame_rate_hz": RATE, "utterance_frames": COUNT, "streams": bool,
         "labels": COUNT,
+        "latencies?": [{"chunk_frames": int, "chunk_ms": RATE, "functions": {...: str}}],
     },
     "functions": {
         ...: {**CALLED, "component": str, "streams_over": str, "states": [PORT], "packing": [{...: object}],

@@ -25,6 +25,7 @@ from mctc.ir.program import Function, Program
 from mctc.rewrite.base import Refused
 from mctc.rewrite.pipeline import Ran
 from mctc.streaming.derive import StepInfo
+from mctc.streaming.latencies import name_at
 from mctc.streaming.lengths import base_dimension, rate_of
 from mctc.tokens.stored import FILE as TOKENS
 from mctc.tokens.table import Tokens
@@ -159,6 +160,18 @@ def _stream(compiled: Compiled) -> dict[str, Any]:
         "utterance_frames": compiled.lengths.utterance,
         "streams": compiled.lengths.streams,
         "labels": compiled.whole.utterance.settings.get("labels"),
+        **({"latencies": [_latency(compiled, frames) for frames in compiled.others]} if compiled.others else {}),
+    }
+
+
+def _latency(compiled: Compiled, frames: int) -> dict[str, Any]:
+    """Another chunk: which functions are called at it, by those that are called at the first."""
+    rate = rate_of(compiled.whole, base_dimension(compiled.whole))
+    names = {name: name_at(compiled.whole, name, frames) for name in compiled.whole.functions}
+    return {
+        "chunk_frames": frames,
+        "chunk_ms": None if rate is None else float(1000 * frames / rate),
+        "functions": {name: called for name, called in names.items() if called in compiled.steps},
     }
 
 

@@ -21,11 +21,11 @@ from mctc.language.session import Session
 from mctc.language.values import Quantity, describe
 
 # Settings of each section and what they take: 'objective' (its name and settings), 'auxiliary' (one such or several),
-# 'time' (seconds or frames), 'seconds', 'rate' (Hz), 'count' (a whole number of at least 1), 'number' (0 or more),
-# 'flag' (true or false), 'text' (a string), 'letters' (a string or a list of them).
+# 'time' (seconds or frames), 'times' (one such or several), 'seconds', 'rate' (Hz), 'count' (a whole number of at least
+# 1), 'number' (0 or more), 'flag' (true or false), 'text' (a string), 'letters' (a string or a list of them).
 SETTINGS: dict[str, dict[str, str]] = {
     "train": {"objective": "objective", "auxiliary": "auxiliary"},
-    "stream": {"chunk": "time"},
+    "stream": {"chunk": "times"},
     "utterance": {"length": "time", "labels": "count", "prefill": "count"},
     "audio": {
         "rate": "rate", "window": "seconds", "hop": "seconds", "fft": "count", "periodic": "flag",
@@ -65,6 +65,9 @@ class Sections:
         first: dict[str, s.Identifier] = {}
         settings = dict(self._each(node, lambda item: self._setting(name, item, frame, first)))
         places = {key: found.span.place for key, found in first.items()}
+        if isinstance(settings.get("chunk"), tuple):
+            settings["chunk"], *others = settings["chunk"]
+            settings |= {"latencies": tuple(others)} if others else {}
         setattr(self.session.program, name, Section(settings, places))
         if "letters" in settings and "file" in settings:
             note = Note("the letters are here", first["letters"].span)
@@ -113,7 +116,19 @@ class Sections:
             return name.text, self._quantity(item.value, frame, "Hz", "a number of Hz", "for example `16 kHz`")
         if known[name.text] == "seconds":
             return name.text, self._quantity(item.value, frame, "s", "a length of time", "for example `25 ms`")
+        if known[name.text] == "times" and isinstance(item.value, s.ListDisplay):
+            return name.text, self._times(item.value, frame)
         return name.text, self._time(item.value, frame)
+
+    def _times(self, node: s.ListDisplay, frame: Frame) -> tuple[Any, ...]:
+        """Several lengths of time, none twice."""
+        times = [self._time(each, frame) for each in node.items]
+        if not times:
+            raise fail("MCT0142", "this must be one length of time or more", node.span, "for example `[80 ms, 320 ms]`")
+        for place, each in enumerate(times):
+            if each in times[:place]:
+                raise fail("MCT0142", "this length of time is written twice", node.items[place].span, "remove one")
+        return tuple(times)
 
     def _count(self, node: s.Expression, frame: Frame) -> int:
         value = self.calls.evaluator.whole(node, frame, "a setting")

@@ -47,7 +47,7 @@ class Engined:
     def _measured(self, name: str, arithmetic: Arithmetic) -> tuple[Rung, list[Operation]]:
         """The rung, and which operations ran on the engine."""
         built, start = self.packages.built, perf_counter()
-        function, compared = built.functions[name], Compared()
+        function, compared = built.function(name), Compared()
         exact, other = (Packages(built, each, self.packages.load) for each in ("fp32", str(arithmetic)))
         evaluators = [each.engine(function.package) for each in (exact, other)]
         assert isinstance(evaluators[0], Evaluator)

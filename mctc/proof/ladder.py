@@ -37,7 +37,8 @@ from mctc.proof.witness import Witness, build_witness, precisions
 from mctc.proof.witness import witnesses as witness_targets
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.step import Packages, stepping
-from mctc.streaming.derive import derive_program
+from mctc.streaming.derive import StepInfo, derive_program
+from mctc.streaming.latencies import derive_latencies
 from mctc.weights import Weights
 
 SPEECH_S = 5.0
@@ -80,7 +81,7 @@ class Ladder:
             return
         yield from self._guard("passes", "build", self.passes)
         yield from self._guard("coremltools", "package", self.witness)
-        for name in self.built.functions:
+        for name in self.built.every_function:
             yield from self._guard("IR reference, whole", name, partial(self.reference, name))
             yield from self._guard("IR reference, steps", name, partial(self.steps, name))
             if self._takes_chunks(name):
@@ -95,7 +96,7 @@ class Ladder:
         """The build in the arithmetic of the Neural Engine."""
         for each in self.engines:
             engined = Engined(Packages(self.built, load=self._weights), self.subject, self.engine_limit)
-            for name in self.built.functions:
+            for name in self.built.every_function:
                 try:
                     yield from engined.rungs(name, each)
                 except MctcError as error:
@@ -152,7 +153,7 @@ class Ladder:
         target = self.built.target
         if not hasattr(target, "retyped"):
             return Rung("coremltools", "package", "this target has no witness", "", None)
-        packages = sorted({function.package for function in self.built.functions.values()})
+        packages = sorted({function.package for function in self.built.every_function.values()})
         count = sum(target.retyped(package) for package in packages)
         return Rung("coremltools", "package", f"{count} results retyped", "equal types", True)
 
@@ -235,7 +236,7 @@ class Ladder:
         for precision in target.computes or (packages.precision,):
             at = Packages(packages.built, precision, self._weights) if precision != packages.precision else packages
             name, limit = f"{target.runtime}, {precision}", limit_of(precision)
-            for each in packages.built.functions:
+            for each in packages.built.every_function:
                 run = partial(self.over_chunks, each, at, deployed, subject=subject)
                 measured = partial(self._measured, name, each, limit, subject.items(each), run, subject, deployed)
                 yield from self._guard(name, each, measured)
@@ -307,10 +308,13 @@ class Ladder:
         audio = self.built.manifest["audio"] or {}
         stepped = {str(entry["component"]) for entry in self.built.manifest["functions"].values()}
         return Subject(
-            self.whole, self.deployed, derive_program(self.whole, self.built.lengths, only=stepped)[1],
+            self.whole, self.deployed, self._steps(stepped),
             self.built.lengths, self._weights, self.inputs, (audio.get("function", ""), audio.get("input", "")),
             self._heard(),
         )  # fmt: skip
+
+    def _steps(self, only: set[str]) -> dict[str, StepInfo]:
+        return derive_latencies(self.whole, self.built.lengths, tuple(self.built.latencies), only)[1]
 
     def _heard(self) -> dict[str, Array]:
         """Frames of the bundled recording, of digital silence, and of a recording that falls silent in between."""
@@ -332,7 +336,7 @@ class Ladder:
         seed = self.built.manifest["weights"].get("seed", 0)
         return BuildOptions.of_record(
             self.built.manifest["options"], target=self.built.target.name, seed=seed,
-            chunk=self.built.chunk if self.built.lengths.streams else None,
+            chunk=self.built.chunk if self.built.lengths.streams and not self.built.latencies else None,
             weights=self.weights_file, verify_each=True,
         )  # fmt: skip
 

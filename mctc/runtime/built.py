@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -124,7 +124,11 @@ class WholeFunction:
 
 @dataclass(frozen=True)
 class Built:
-    """A build folder. `manifest` is the whole of manifest.json; the fields are what running needs of it."""
+    """A build folder. `manifest` is the whole of manifest.json; the fields are what running needs of it.
+
+    functions: those that are called at chunks of `lengths`, by the names of the first. others: all at other chunks, by
+    names of their own. latencies: which of `others` are called at a chunk of so many frames, by the names of the first.
+    """
 
     folder: Path
     manifest: Mapping[str, Any]
@@ -134,6 +138,33 @@ class Built:
     rate: Fraction | None
     front_end: FrontEnd | None
     blank: int
+    others: Mapping[str, BuiltFunction] = field(default_factory=dict)
+    latencies: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+
+    def function(self, name: str) -> BuiltFunction:
+        """A function at whatever chunk."""
+        return self.others[name] if name in self.others else self.functions[name]
+
+    @property
+    def every_function(self) -> Mapping[str, BuiltFunction]:
+        """Those at all chunks, by names of their own."""
+        return {**self.functions, **self.others}
+
+    def at(self, chunk: Fraction | int) -> Built:
+        """The same build called at another of its chunks, in seconds or frames. Raises BuildError where it has none."""
+        frames = Fraction(chunk) if isinstance(chunk, int) else None if self.rate is None else chunk * self.rate
+        if frames == self.chunk:
+            return self
+        called = None if frames is None else self.latencies.get(int(frames) if frames.denominator == 1 else -1)
+        if called is None or frames is None:
+            known = ", ".join(self._told(each) for each in (self.chunk, *self.latencies))
+            hint = "a spec lists several: `stream { chunk = [80 ms, 320 ms] }`"
+            raise BuildError(f"{self.folder} has no functions for such a chunk; it has {known}", hint=hint)
+        functions = {name: self.others.get(called.get(name, ""), each) for name, each in self.functions.items()}
+        return replace(self, functions=functions, lengths=replace(self.lengths, chunk=int(frames)))
+
+    def _told(self, frames: int) -> str:
+        return f"{frames} frames" if self.rate is None else f"{float(1000 * frames / self.rate):g} ms"
 
     @property
     def chunk(self) -> int:
@@ -167,7 +198,8 @@ class Built:
     def exists(self, function: str) -> str | None:
         """The input of a function that is told which frames of a recording exist; None where there is none."""
         audio = self.manifest["audio"] or {}
-        return audio.get("exists") if audio.get("function") == function else None
+        first = {called: name for names in self.latencies.values() for name, called in names.items()}
+        return audio.get("exists") if audio.get("function") == first.get(function, function) else None
 
     @property
     def seed(self) -> int | None:
@@ -217,7 +249,9 @@ def open_built(folder: Path) -> Built:
         blank = manifest["blank"] or 0
         manifest["weights"], manifest["vocabularies"], manifest["model"], manifest["options"]["precision"]
         lengths = Lengths(int(stream["chunk_frames"]), stream["utterance_frames"], stream["streams"])
-        return Built(folder, manifest, functions, whole, lengths, rate, front_end, blank)
+        latencies = {int(each["chunk_frames"]): dict(each["functions"]) for each in stream.get("latencies", [])}
+        others = {called: functions.pop(called) for names in latencies.values() for called in names.values()}
+        return Built(folder, manifest, functions, whole, lengths, rate, front_end, blank, others, latencies)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BuildError(
             f"{folder / NAME} is damaged: {type(error).__name__}: {error}", hint="build it again"

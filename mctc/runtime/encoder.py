@@ -40,6 +40,13 @@ class Encoder:
         self.step.reset()
         self._heard, self._given, self._late = 0, 0, self.output.delay
 
+    def switch(self, step: Step) -> None:
+        """The next chunk is `step`'s: the same component at another chunk, from the state that the last one left."""
+        step.continues(self.step)
+        self.step, self.input = step, frames_input(step.function, self.exists)
+        self.output = next(port for port in step.function.outputs if port.spec == self.output.spec)
+        self.chunk = self.input.frames or 0
+
     def push(self, mel: Frames, exist: int | Fraction | None = None) -> Frames:
         """Encoded frames [frames, width] after the next chunk [chunk, bins]; its first `exist` frames exist: of frames
         of samples a part, perhaps, of the last one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 from mctc.decode.fusion import Scorer
@@ -14,7 +15,7 @@ from mctc.ir.types import Role
 from mctc.runtime.built import Built
 from mctc.runtime.ctc import classifier
 from mctc.runtime.encoder import Encoder
-from mctc.runtime.step import Packages
+from mctc.runtime.step import Packages, Step
 from mctc.runtime.transducer import BuiltTransducer, roles_of
 
 
@@ -37,6 +38,12 @@ class Recogniser:
         step = self.packages.step(self.encoder)
         output = None if self.engine is not None else classifier(self.built)[1]
         return Encoder(step, output, self.built.exists(self.encoder))
+
+    def step_at(self, chunk: Fraction | int) -> Step:
+        """The encoder at another of the build's chunks. Raises BuildError where it has none."""
+        at = self.built.at(chunk)
+        key = next(key for key, function in self.built.functions.items() if function.name == self.encoder)
+        return self.packages.step(at.functions[key].name)
 
     def search(self, settings: Settings, scorers: Sequence[Scorer] = ()) -> Search:
         """A search over encoded frames. The blank is the build's, whatever the settings say.

@@ -27,7 +27,7 @@ class Packages:
 
     def step(self, name: str) -> Step:
         """Function `name` with a state of its own. Raises what opening an artifact raises."""
-        function = self.built.functions[name]
+        function = self.built.function(name)
         if name not in self._tables:
             self._tables[name] = function.tables()
         return Step(function, self.engine(function.package), self._tables[name])

@@ -47,6 +47,7 @@ class SpeechStream:
 
     def __init__(self, model: Recogniser, settings: Settings, scorers: Sequence[Scorer] = ()) -> None:
         self.config, model = front_end_of(model.built), model.own()
+        self._model = model
         self._engine = model.engine
         self.encoder, self.search = model.stream(), model.search(settings, scorers)
         self.once = not model.built.lengths.streams
@@ -72,6 +73,11 @@ class SpeechStream:
     def chunk_samples(self) -> int:
         """Samples that one chunk of frames is made of."""
         return self.config.samples(self.encoder.chunk)
+
+    def switch(self, chunk: Fraction | int) -> None:
+        """From now on the encoder is called at another of the build's chunks, in seconds or frames: what it has heard
+        goes on. Raises BuildError where the build has no such functions."""
+        self.encoder.switch(self._model.step_at(chunk))
 
     def push(self, samples: Samples) -> Iterator[Partial]:
         """What is known after each chunk that the next samples complete, as it is iterated: floats in [-1, 1] at the

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mctc.driver.compile import Compiled
+from mctc.driver.compile import Compiled, Wants
 from mctc.driver.device_refusals import long_axes, lookups_that_stay, whole_numbers
 from mctc.driver.engine import Engine
 from mctc.driver.options import LAYOUTS, STATES, BuildOptions
@@ -25,6 +25,7 @@ class AneTarget(Skeleton):
 
     name: ClassVar[str] = "ane"
     raises = EmitError
+    wants = Wants(latencies=True)
     forms = {"state": STATES, "layout": LAYOUTS, "precision": ("fp16",)}
     suffix: ClassVar[str | None] = ".mlpackage"
     runtime: ClassVar[str | None] = "package evaluator"

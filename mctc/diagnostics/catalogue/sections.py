@@ -21,8 +21,8 @@ ENTRIES = (
     Entry(
         "MCT0142",
         "a setting with a value of another kind",
-        "`chunk` is a time (320 ms) or a number of frames (32 frames); `objective` is a name with named arguments:"
-        " rnnt(blank = 0).",
+        "`chunk` is a time (320 ms) or a number of frames (32 frames), or a list of such, none twice; `objective` is a"
+        " name with named arguments: rnnt(blank = 0).",
         in_model("stream { chunk = 320 }"),
     ),
     Entry(
