@@ -8,7 +8,15 @@ from mctc.cli.main import run
 from tests.conftest import ROOT
 
 FILES = sorted((ROOT / "examples/speech").glob("*.py"))
-RUNTIME = {"atomic", "audio", "decode", "diagnostics", "score", "tokens"}
+RUNTIME = {
+    "atomic",
+    "audio",
+    "coded",
+    "decode",
+    "diagnostics",
+    "score",
+    "tokens",
+}  # coded: checkpoints that are shipped
 
 
 def test_the_recipe_imports_what_runs_a_model_and_nothing_of_the_compiler() -> None:
