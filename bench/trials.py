@@ -202,7 +202,7 @@ class Trials:
         """A command over a build."""
         more = {
             "run": [str(place), "--audio", str(self.folder / "tone.wav")],
-            "verify": [str(place), "--no-witnesses"],
+            "verify": [str(place), "--no-runtimes"],
             "why": ["encoder.c1", "--build", str(place)],
             "compare": [str(place)],
             "lint": [str(place)],

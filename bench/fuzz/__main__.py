@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 @click.option("--minutes", type=float, help="Stop after so long, whatever is left.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes.")
 @click.option(
-    "--witness", "witnesses", multiple=True, metavar="NAME", help="Compare with this one only; may be repeated."
+    "--runtime",
+    "--witness",
+    "runtimes",
+    multiple=True,
+    metavar="NAME",
+    help="Compare with this one only; may be repeated.",
 )
 @click.option("--broken/--no-broken", default=True, help="Also run specs that are damaged on purpose.")
 @click.option("--regressions", type=click.Path(file_okay=False, path_type=Path), help="Write failures here, as specs.")
@@ -36,7 +41,7 @@ def fuzz(
     seed: int,
     minutes: float | None,
     jobs: int,
-    witnesses: tuple[str, ...],
+    runtimes: tuple[str, ...],
     broken: bool,
     regressions: Path | None,
     json_file: Path | None,
@@ -47,13 +52,13 @@ def fuzz(
         raise UsageError("the fuzzer needs hypothesis", hint="pip install 'mctc[test]'")
     from bench.fuzz import report
     from bench.fuzz.campaign import Plan, run
-    from bench.fuzz.witnesses import WITNESSES
+    from bench.fuzz.runtimes import RUNTIMES
 
-    known = [witness.name for witness in WITNESSES]
-    for name in witnesses:
+    known = [runtime.name for runtime in RUNTIMES]
+    for name in runtimes:
         if name not in known:
-            raise UsageError(f"there is no witness `{name}`", hint=f"there are {', '.join(known)}")
-    plan = Plan(examples, seed, minutes, jobs, witnesses or None, broken)
+            raise UsageError(f"there is no runtime `{name}`", hint=f"there are {', '.join(known)}")
+    plan = Plan(examples, seed, minutes, jobs, runtimes or None, broken)
     began = time.monotonic()
     with Screen(plan, regressions) as screen:
         tally = run(plan, screen.seen)

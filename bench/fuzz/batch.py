@@ -26,13 +26,13 @@ Keys = Collection[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Batch:
-    """What to run. kind: 'valid', 'broken' or 'damaged'. witnesses: names, or None for all. scratch: a file that holds
+    """What to run. kind: 'valid', 'broken' or 'damaged'. runtimes: names, or None for all. scratch: a file that holds
     the program that is being run, for whoever finds this process dead. known: failures that are not reported again."""
 
     seed: int
     count: int
     kind: str = "valid"
-    witnesses: tuple[str, ...] | None = None
+    runtimes: tuple[str, ...] | None = None
     scratch: Path | None = None
     known: Keys = ()
 
@@ -84,7 +84,7 @@ class _Run:
         told = as_text(options)
 
         def run() -> None:
-            outcome = run_text(spec.text, options, streams=spec.streams, witnesses=self.batch.witnesses, items=items)
+            outcome = run_text(spec.text, options, streams=spec.streams, runtimes=self.batch.runtimes, items=items)
             if self.last is None:
                 self.tally.add(outcome)
 

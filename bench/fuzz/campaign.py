@@ -31,7 +31,7 @@ class Plan:
     seed: int = 0
     minutes: float | None = None
     jobs: int = 1
-    witnesses: tuple[str, ...] | None = None
+    runtimes: tuple[str, ...] | None = None
     broken: bool = True
 
     def batches(self) -> Iterator[Batch]:
@@ -40,7 +40,7 @@ class Plan:
         number = 0
         while True:
             for kind in kinds:
-                yield Batch(self.seed * 1_000_003 + number, SIZE, kind, self.witnesses)
+                yield Batch(self.seed * 1_000_003 + number, SIZE, kind, self.runtimes)
             number += 1
 
 
@@ -108,7 +108,7 @@ class _Campaign:
         worker.batch = None
         if not over:
             batch, known = next(self.batches), tuple(failure.key for failure in self.tally.failures)
-            worker.batch = Batch(batch.seed, batch.count, batch.kind, batch.witnesses, worker.scratch, known)
+            worker.batch = Batch(batch.seed, batch.count, batch.kind, batch.runtimes, worker.scratch, known)
         worker.pipe.send(worker.batch)
 
     def _receive(self, worker: Worker) -> bool:

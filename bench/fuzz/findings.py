@@ -26,8 +26,8 @@ class FindingError(AssertionError):
 class Outcome:
     """What was seen of one program.
 
-    errors: the largest relative error by witness. refused: (stage, reason) of everything that mctc declined with a
-    message. skipped: witnesses that are not installed. covered: what the program holds, by kind (op, role, ...).
+    errors: the largest relative error by runtime. refused: (stage, reason) of everything that mctc declined with a
+    message. skipped: runtimes that are not installed. covered: what the program holds, by kind (op, role, ...).
     fed: items of the battery over which results were compared.
     """
 

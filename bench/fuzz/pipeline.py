@@ -1,4 +1,4 @@
-"""One program through everything: the language, the compiler with every promise checked, every witness."""
+"""One program through everything: the language, the compiler with every promise checked, every runtime."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.fuzz.coverage import covered
 from bench.fuzz.findings import FindingError, Outcome, guarded, place_of, reason_of
-from bench.fuzz.witnesses import STEP, WITNESSES, Asked, Case, Row, by_reference, by_target
+from bench.fuzz.runtimes import RUNTIMES, STEP, Asked, Case, Row, by_reference, by_target
 from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.errors import MctcError
 from mctc.driver.options import BuildOptions
@@ -24,31 +24,31 @@ WHOLE = "MCT0201"
 
 
 def run_text(
-    text: str, options: BuildOptions, *, streams: bool | None = None, witnesses: Iterable[str] | None = None,
+    text: str, options: BuildOptions, *, streams: bool | None = None, runtimes: Iterable[str] | None = None,
     items: frozenset[str] = frozenset(),
 ) -> Outcome:  # fmt: skip
     """Everything that is to be seen of a spec. Raises FindingError for what is wrong.
 
-    streams: whether every component is known to stream, or None. witnesses: names; all that are installed if None.
+    streams: whether every component is known to stream, or None. runtimes: names; all that are installed if None.
     items: names of what it is fed; the whole battery if there are none.
     """
     with tempfile.TemporaryDirectory(prefix="mctc-fuzz-") as folder:
         path = Path(folder) / "spec.mct"
         program = read(text, path)
         outcome = Outcome(covered=covered(program))
-        for witness in chosen(witnesses):
-            if not witness.installed:
-                outcome.skipped.add(witness.name)
+        for runtime in chosen(runtimes):
+            if not runtime.installed:
+                outcome.skipped.add(runtime.name)
                 continue
-            place = Path(folder) / witness.name
+            place = Path(folder) / runtime.name
             place.mkdir()
-            _witness(witness, program, options, place, outcome, streams, items)
+            _executed(runtime, program, options, place, outcome, streams, items)
         outcome.covered["fed"] = sorted(outcome.fed)
         return outcome
 
 
 def chosen(names: Iterable[str] | None) -> list[Asked]:
-    return [witness for witness in WITNESSES if names is None or witness.name in names]
+    return [runtime for runtime in RUNTIMES if names is None or runtime.name in names]
 
 
 def read(text: str, path: Path) -> Program:
@@ -77,22 +77,22 @@ def _elaborated(text: str, path: Path) -> Program:
     return guarded("elaborate", lambda: elaborate_file(path))
 
 
-def _witness(
-    witness: Asked, program: Program, options: BuildOptions, folder: Path, outcome: Outcome, streams: bool | None,
+def _executed(
+    runtime: Asked, program: Program, options: BuildOptions, folder: Path, outcome: Outcome, streams: bool | None,
     items: frozenset[str],
 ) -> None:  # fmt: skip
     first = not outcome.errors
     try:
         case = guarded(
-            f"compile for {witness.target}",
-            lambda: Case.compile(witness.target, program, replace(options, verify_each=first), items),
+            f"compile for {runtime.target}",
+            lambda: Case.compile(runtime.target, program, replace(options, verify_each=first), items),
         )
     except MctcError as error:
-        _refused(f"compile for {witness.target}", error, outcome, streams)
+        _refused(f"compile for {runtime.target}", error, outcome, streams)
         return
     if first and case.target.wants.deploys:
         _errors(STEP, by_reference(case), outcome)
-    _errors(witness.name, by_target(case, witness, folder), outcome)
+    _errors(runtime.name, by_target(case, runtime, folder), outcome)
 
 
 def _errors(name: str, rows: Iterator[Row], outcome: Outcome) -> None:

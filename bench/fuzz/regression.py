@@ -40,7 +40,7 @@ def as_text(failure: Failure) -> str:
     return "\n".join([*head, "", text])
 
 
-def replay(path: Path, witnesses: list[str] | None = None) -> Outcome | None:
+def replay(path: Path, runtimes: list[str] | None = None) -> Outcome | None:
     """Runs a file again. None for a broken spec. Raises FindingError where it still fails."""
     from bench.fuzz.broken import Broken, check_broken
     from mctc.driver.options import BuildOptions
@@ -52,4 +52,4 @@ def replay(path: Path, witnesses: list[str] | None = None) -> Outcome | None:
         return None
     options = next((line.removeprefix(OPTIONS) for line in lines if line.startswith(OPTIONS)), "{}")
     streams = next((line == f"{STREAMS}yes" for line in lines if line.startswith(STREAMS)), None)
-    return run_text(text, from_text(options), streams=streams, witnesses=witnesses)
+    return run_text(text, from_text(options), streams=streams, runtimes=runtimes)

@@ -22,7 +22,7 @@ def markdown(tally: Tally) -> str:
     """The run as markdown."""
     total = f"{tally.programs:,} programs, {tally.broken:,} broken and {tally.damaged:,} damaged ones"
     lines = [f"{total}: {len(tally.failures)} failures.", ""]
-    lines += _table(("Witness", "programs", "largest error"), _witnesses(tally))
+    lines += _table(("Runtime", "programs", "largest error"), _runtimes(tally))
     lines += _table(
         ("Refused by", "reason", "programs"), ((s, r, f"{n:,}") for (s, r), n in tally.refused.most_common())
     )
@@ -34,7 +34,7 @@ def markdown(tally: Tally) -> str:
     return "\n".join(lines)
 
 
-def _witnesses(tally: Tally) -> Iterator[tuple[str, ...]]:
+def _runtimes(tally: Tally) -> Iterator[tuple[str, ...]]:
     for name in tally.worst:
         yield name, f"{tally.ran[name]:,}", f"{tally.worst[name]:.1e}"
     for name, count in tally.skipped.items():

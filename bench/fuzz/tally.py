@@ -30,7 +30,7 @@ class Failure:
 class Tally:
     """Counts. covered: by kind (op, role, time, stored, components), programs that hold each name.
 
-    ran, worst: programs and the largest relative error by witness. refused: by (stage, reason). faults: broken specs
+    ran, worst: programs and the largest relative error by runtime. refused: by (stage, reason). faults: broken specs
     by what is wrong with them. again: times that a known failure came up once more. Picklable: workers send it.
     """
 
@@ -84,7 +84,7 @@ class Tally:
             "broken": self.broken,
             "damaged": self.damaged,
             "covered": {kind: dict(names.most_common()) for kind, names in sorted(self.covered.items())},
-            "witnesses": {name: {"programs": self.ran[name], "worst": self.worst[name]} for name in self.worst},
+            "runtimes": {name: {"programs": self.ran[name], "worst": self.worst[name]} for name in self.worst},
             "skipped": dict(self.skipped),
             "refused": [{"stage": s, "reason": r, "times": n} for (s, r), n in self.refused.most_common()],
             "faults": dict(self.faults.most_common()),

@@ -2,6 +2,6 @@
 
     python bench/run.py --packages FOLDER --rows packages
 
-inputs (what a program is fed) · execute (a program in a process of its own) · witness, ops (the same program by
+inputs (what a program is fed) · execute (a program in a process of its own) · by_torch, ops (the same program by
 coremltools' reader and torch) · twins (other forms of the same model) · tally (counts).
 """

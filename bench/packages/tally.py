@@ -12,7 +12,7 @@ from bench.process import Command, ProcessError, measure
 from bench.setting import Setting
 
 ROUNDING = 1e-4
-"""That of bench.packages.witness, which needs torch."""
+"""That of bench.packages.by_torch, which needs torch."""
 CODE = "import sys; sys.path.append(sys.argv.pop(1)); from bench.packages.{} import main; main(sys.argv[1:])"
 SUFFIXES = (".mlpackage", ".mlmodelc", ".mlmodel")
 Entry = dict[str, Any]
@@ -21,7 +21,7 @@ Entry = dict[str, Any]
 @dataclass(frozen=True)
 class Tried:
     """One model. wall, cpu: seconds of `mctc lint`; peak: its bytes; reading, programs, compared: what
-    bench.packages.execute and bench.packages.witness printed; filled: whether noise stands for absent weights."""
+    bench.packages.execute and bench.packages.by_torch printed; filled: whether noise stands for absent weights."""
 
     path: Path
     cpu: float
@@ -100,7 +100,7 @@ def _compared(setting: Setting, path: Path, work: Path) -> list[Entry]:
     if (path / "model.mil").exists():
         return []
     try:
-        return _lines(setting, "witness", path, work)
+        return _lines(setting, "by_torch", path, work)
     except ProcessError as error:
         return [{"member": "", "function": "", "left": " ".join(str(error).split())[-200:]}]
 

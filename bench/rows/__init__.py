@@ -19,12 +19,12 @@ from bench.rows import (
     memory,
     packages,
     random_programs,
+    runtimes,
     scan_cpu,
     search,
     soundness,
     structure,
     training,
-    witnesses,
 )
 from bench.setting import Setting
 
@@ -47,7 +47,7 @@ ROWS: dict[str, Callable[[Setting], list[Row]]] = {
     "engine": engine_speed.rows,
     "scan": scan_cpu.rows,
     "training": training.rows,
-    "witnesses": witnesses.rows,
+    "runtimes": runtimes.rows,
     "losses": losses.rows,
     "search": search.rows,
     "soundness": soundness.rows,

@@ -16,7 +16,7 @@ from bench.row import Row
 from bench.setting import Setting
 
 SEEDS = range(10)
-WITNESSES = ("torch", "onnx")  # besides the package's own evaluator; Core AI's runtime takes minutes a program
+RUNTIMES = ("torch", "onnx")  # besides the package's own evaluator; Core AI's runtime takes minutes a program
 CONSTANT = """model constant(width = 8) {{
     dim B: batch
     dim T: time @ 100 Hz
@@ -53,7 +53,7 @@ def rows(setting: Setting) -> list[Row]:
             "0",
             f"{len(unproven)} of {len(made)}",
             not unproven,
-            "; ".join([f"{specs} specs; witnesses: the package's evaluator, {', '.join(WITNESSES)}", *unproven[:9]]),
+            "; ".join([f"{specs} specs; runtimes: the package's evaluator, {', '.join(RUNTIMES)}", *unproven[:9]]),
         )
     ]
 
@@ -76,7 +76,7 @@ def prove(case: Case) -> str | None:
     from mctc.diagnostics.errors import MctcError
     from mctc.driver import BuildOptions, build
     from mctc.plugins import load_file
-    from mctc.proof.ladder import Ladder
+    from mctc.proof.proof import Proof
 
     for plugin in case.plugins:
         load_file(plugin)
@@ -84,7 +84,7 @@ def prove(case: Case) -> str | None:
         built = Path(folder) / "built"
         try:
             build(case.spec, built, BuildOptions(seed=case.seed, defines=dict(case.defines)))
-            failed = [rung for rung in Ladder(built, witnesses=WITNESSES).climb() if rung.ok is False]
+            failed = [check for check in Proof(built, runtimes=RUNTIMES).checks() if check.ok is False]
         except MctcError as error:
             return str(error)
-    return "; ".join(f"{rung.name}, {rung.component}: {rung.measured}" for rung in failed) or None
+    return "; ".join(f"{check.name}, {check.component}: {check.measured}" for check in failed) or None

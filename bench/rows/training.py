@@ -44,10 +44,10 @@ def _against_program(setting: Setting, training: ModuleType, mel: Array) -> list
 
     from mctc.evaluate.reference import evaluate
     from mctc.numerics.difference import relative_error
-    from mctc.proof.ladder import Ladder
+    from mctc.proof.proof import Proof
     from mctc.weights import Weights
 
-    whole = Ladder(setting.built).whole
+    whole = Proof(setting.built).whole
     weights = Weights(whole.sources, 0, cache=True)
     model = training.MctSmall().eval()
     trained = [name for name in model.state_dict() if name in whole.parameters]  # not the heads of training

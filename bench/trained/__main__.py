@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.machine import describe
-from bench.trained import chunks, drift, rungs, sets, through
+from bench.trained import checks, chunks, drift, sets, through
 from bench.trained.model import Asked, Model
 from mctc.atomic import write_text
 
@@ -24,7 +24,7 @@ TABLES: dict[str, Callable[[Model], str]] = {
     "through": through.table,
     "chunks": chunks.table,
     "drift": drift.table,
-    "rungs": rungs.table,
+    "checks": checks.table,
 }
 
 

@@ -39,7 +39,7 @@ COMMANDS = {
     "compare": Entry("mctc.cli.compare", "compare", "Compare what models cost, from specs or builds."),
     "dev": Entry("mctc.cli.dev", "dev", "Write the files of a new pass, rule or target of mctc."),
     "probe": Entry("mctc.cli.probe", "probe", "Settle on a Mac what sources contest about the engine."),
-    "verify": Entry("mctc.cli.verify", "verify", "Prove a build: every rung of the ladder, measured."),
+    "verify": Entry("mctc.cli.verify", "verify", "Prove a build: every check, measured."),
 }
 GLOBAL_HELP = """Compile speech architectures, written once, into what Apple silicon needs.
 

@@ -19,7 +19,7 @@ class FormError(MctcError):
 
 
 class FormMissingError(RuntimeMissingError):
-    """A plugin's op without a form for a target: nothing is wrong with the op, and this target can't witness for it."""
+    """A plugin's op without a form for a target: nothing is wrong with the op, and this target can't be asked."""
 
 
 def rule_of(op: Op, target: str, rules: Mapping[str, R], sound: Callable[[Any], bool]) -> R | None:

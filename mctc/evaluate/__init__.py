@@ -1,4 +1,4 @@
 """What runs programs in numpy: `reference` evaluates the IR, `coreml` executes Core ML packages read back from disk.
 
-Neither knows the other, so that each is a witness for the other. Importing this package imports neither.
+Neither knows the other, so that each checks the other. Importing this package imports neither.
 """

@@ -15,8 +15,8 @@ from mctc.evaluate.engine.tally import Tally
 from mctc.numerics.battery import NOISE
 from mctc.numerics.difference import Scale, difference
 from mctc.package.model import Operation
+from mctc.proof.check import Check
 from mctc.proof.op_loss import LOST, Compared
-from mctc.proof.rung import Rung
 from mctc.proof.subject import Subject
 from mctc.runtime.step import Packages
 from mctc.streaming.run import Call
@@ -35,17 +35,17 @@ class Engined:
     subject: Subject
     limit: float | None = None
 
-    def rungs(self, name: str, arithmetic: Arithmetic) -> Iterator[Rung]:
+    def checks(self, name: str, arithmetic: Arithmetic) -> Iterator[Check]:
         """A component as it is asked for and, where that takes the middle of what isn't known of silu's or gelu's
         table, at both ends."""
-        rung, ran = self._measured(name, arithmetic)
-        yield rung
+        check, ran = self._measured(name, arithmetic)
+        yield check
         if arithmetic.unknown == "mid" and any(basis(op.type, arithmetic) is Basis.PARTLY for op in ran):
             for end in (each for each in UNKNOWNS if each != "mid"):
                 yield replace(self._measured(name, Arithmetic("engine", arithmetic.family, end))[0], facts=())
 
-    def _measured(self, name: str, arithmetic: Arithmetic) -> tuple[Rung, list[Operation]]:
-        """The rung, and which operations ran on the engine."""
+    def _measured(self, name: str, arithmetic: Arithmetic) -> tuple[Check, list[Operation]]:
+        """The check, and which operations ran on the engine."""
         built, start = self.packages.built, perf_counter()
         function, compared = built.function(name), Compared()
         exact, other = (Packages(built, each, self.packages.load) for each in ("fp32", str(arithmetic)))
@@ -61,13 +61,13 @@ class Engined:
                   key=lambda each: each.decibels)  # fmt: skip
         ran = [op for op in compared.operations.values() if evaluators[1].on_engine(function.stored_as, op)]
         facts = _facts(arithmetic, compared, ran, tallies) if ran else ()
-        rung = Rung(
+        check = Check(
             f"{built.target.runtime}, {arithmetic}", name, f"{bad.decibels:.1f} dB" if ran else "all on the CPU",
             REPORTED if self.limit is None else f"{self.limit:g} dB",
             self.limit is None or not ran or bad.decibels >= self.limit, bad.error, perf_counter() - start, NOISE.name,
             facts=tuple(f"{name}: {fact}" for fact in facts),
         )  # fmt: skip
-        return rung, ran
+        return check, ran
 
 
 def _in_step(exact: Packages, other: Packages, name: str) -> Call:

@@ -5,5 +5,6 @@ out, in order) · transducer (predictor and joiner as searches want them) · sea
 it) · speech (a recording from end to end) ·
 encoder_decoder (an attention decoder), by hearing (the functions over time), label_inputs (what its inputs are given),
 decoding (what is asked of it) and heading (what a text says of itself) · utterance (a recording through it) ·
-arrays (npy and npz through any package) · ladder and rungs (what `mctc verify` checks) · trace (what `mctc why` tells).
+model (a build or a package from Python), by function (one that is called), events (a stream) and recognition (what was
+said) · arrays (npy and npz through any package) · trace (what `mctc why` tells).
 """

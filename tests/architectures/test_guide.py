@@ -83,7 +83,7 @@ def test_excerpts_are_from_the_files_that_they_name(root: Path, page: str) -> No
         assert text in file.read_text(encoding="utf-8"), name
 
 
-@pytest.mark.slow  # whisper with every witness; tests/architectures/test_whisper.py holds the model to the library's
+@pytest.mark.slow  # whisper with every runtime; tests/architectures/test_whisper.py holds the model to the library's
 def test_the_model_is_built_proven_and_run_as_the_page_does(
     project: Path, page: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,7 +36,7 @@ SITUATIONS: list[tuple[str, int, str]] = [
         mctc passes
         mctc explain MCT0001
         mctc compare tiny.mct
-        mctc verify tiny --no-witnesses
+        mctc verify tiny --no-runtimes
         mctc why encoder_linear_conv2d --build tiny
         mctc lint tiny
         mctc import-weights --list
@@ -114,12 +114,12 @@ SITUATIONS: list[tuple[str, int, str]] = [
         """,
     ),
     (
-        "a rung of the proof fails",
+        "a check of the proof fails",
         1,
         """
-        mctc verify damaged --no-witnesses
-        mctc verify damaged --no-witnesses --json
-        mctc -q verify damaged --no-witnesses
+        mctc verify damaged --no-runtimes
+        mctc verify damaged --no-runtimes --json
+        mctc -q verify damaged --no-runtimes
         """,
     ),
     (
@@ -150,7 +150,7 @@ SITUATIONS: list[tuple[str, int, str]] = [
         mctc verify
         mctc explain MCT9999
         mctc check -D width tiny.mct
-        mctc verify tiny --witness none
+        mctc verify tiny --runtime none
         mctc build tiny.mct --target none
         mctc build tiny.mct --device none
         mctc build tiny.mct --chunk soon
@@ -166,7 +166,7 @@ SITUATIONS: list[tuple[str, int, str]] = [
         mctc lint --mps train.py --device m1
         mctc lint tiny --severity x
         mctc explain -
-        mctc verify tiny --witness none
+        mctc verify tiny --runtime none
         mctc check ''
         mctc fmt ''
         mctc build tiny.mct -o ''
@@ -183,7 +183,7 @@ SITUATIONS: list[tuple[str, int, str]] = [
         mctc -q -v check tiny.mct
         mctc check -q -v tiny.mct
         mctc show tiny.mct --after dead-code --before dead-code
-        mctc verify tiny --no-witnesses --witness torch
+        mctc verify tiny --no-runtimes --runtime torch
         mctc run tiny
         mctc run tiny a.wav --speech
         mctc run tiny a.wav --audio b.wav

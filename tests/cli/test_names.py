@@ -23,7 +23,7 @@ MAIN = re.compile(r"\bmain\b")
         "lint {0} --format html",
         "lint {0} --format markdown",
         "lint {0} --format sarif",
-        "verify -v {0} --no-witnesses",
+        "verify -v {0} --no-runtimes",
         "why encoder --build {0}",
     ],
 )

@@ -31,7 +31,7 @@ def test_nothing_of_numpy_reaches_the_user(more: str, place: Path, command: Comm
     (place / "undefined.mct").write_text(SPEC)
     said = [command("build", "undefined.mct", "-o", "out", *more.split())]
     if (place / "out").is_dir():
-        said.append(command("verify", "out", "--no-witnesses"))
+        said.append(command("verify", "out", "--no-runtimes"))
     for done in said:
         assert "Warning" not in done.err + done.out
         assert "internal error" not in done.err

@@ -37,10 +37,10 @@ def test_quiet_tells_no_warning(place: Path, command: Command) -> None:
 def test_a_quiet_proof_says_what_fails_alone(built: Path, tmp_path: Path, command: Command) -> None:
     import shutil
 
-    assert command("verify", built, "--no-witnesses", "-q").out == ""
+    assert command("verify", built, "--no-runtimes", "-q").out == ""
     damaged = shutil.copytree(built, tmp_path / "damaged")
     (damaged / "whole.mir").write_text((built / "whole.mir").read_text() + "\n")
-    done = command("-q", "verify", damaged, "--no-witnesses")
+    done = command("-q", "verify", damaged, "--no-runtimes")
     assert (done.code, done.out) == (1, "")
     assert re.fullmatch(r"files of build: .*whole\.mir.* FAILED\n", done.err)
 
@@ -62,7 +62,7 @@ def test_verbose_tells_each_step_to_standard_error(place: Path, command: Command
 
 
 def test_verbose_tells_each_rung(built: Path, command: Command) -> None:
-    done = command("verify", "-v", built, "--no-witnesses")
+    done = command("verify", "-v", built, "--no-runtimes")
     assert re.search(r"^ +[\d.]+ s  package evaluator, fp32 of encoder: \S+ ok$", done.err, re.MULTILINE)
 
 

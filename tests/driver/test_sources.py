@@ -12,7 +12,7 @@ import pytest
 from mctc.driver import BuildOptions, build
 from mctc.language import elaborate_file
 from mctc.language.read import StandardInput
-from mctc.proof.ladder import Ladder
+from mctc.proof.proof import Proof
 from mctc.runtime.trace import Traces
 
 BLOCK = "block halve(x: f32[..., C], n) { return linear(x, n) * 0.5 }\n"
@@ -92,7 +92,7 @@ def test_a_build_is_compiled_again_from_its_own_copy_of_the_spec(spec: Path, tmp
     folder = build(spec, tmp_path / "built", BuildOptions()).folder
     shutil.rmtree(spec.parent.parent)
     moved = folder.rename(tmp_path / "moved")
-    assert Ladder(moved).passes().ok is True
+    assert Proof(moved).passes().ok is True
     (found,) = (trace for trace in Traces(moved).find("encoder") if trace.kind == "relu")
     assert found.origin.location is not None
     assert Traces(moved).line(found.origin.location) == "block nearby(x: f32[..., C]) { return relu(x) }"
@@ -112,7 +112,7 @@ def test_a_spec_from_standard_input_is_built_and_compiled_again(
     monkeypatch.setattr("sys.stdin", Input(SPEC))
     result = build(StandardInput(), tmp_path / "out", BuildOptions())
     assert result.manifest["source"]["spec"] == "source/models/stdin.mct"
-    assert Ladder(result.folder).passes().ok is True
+    assert Proof(result.folder).passes().ok is True
 
 
 def test_a_place_in_a_spec_from_standard_input_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 from mctc.driver import BuildOptions, build
 from mctc.driver.options import BuildError
 from mctc.package import read_package
-from mctc.proof.ladder import Ladder
+from mctc.proof.proof import Proof
 from mctc.quantize import quantize
 from mctc.runtime.built import open_built
 from mctc.runtime.searched import recogniser
@@ -34,15 +34,15 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("target", ["ane", COREAI])
-def test_a_build_that_takes_rows_holds_its_table_and_every_witness_agrees(asked: Path, target: str) -> None:
+def test_a_build_that_takes_rows_holds_its_table_and_every_runtime_agrees(asked: Path, target: str) -> None:
     folder = asked / target
     if not folder.exists():
         build(asked / "small.mct", folder, BuildOptions(target=target))
     port = json.loads((folder / "manifest.json").read_text())["functions"]["predictor"]["inputs"][0]
     assert (port["name"], port["shape"], port["dtype"], port["rows_of"]) == ("token", [1, 32, 1, 1], "fp16", TABLE)
-    rungs = list(Ladder(folder, witnesses=("onnx",)).climb())
-    assert not [rung for rung in rungs if rung.ok is False]
-    assert {rung.component for rung in rungs if rung.error} >= {"encoder", "predictor", "joiner"}
+    checks = list(Proof(folder, runtimes=("onnx",)).checks())
+    assert not [check for check in checks if check.ok is False]
+    assert {check.component for check in checks if check.error} >= {"encoder", "predictor", "joiner"}
 
 
 def test_the_table_has_a_row_for_every_id_and_is_not_in_the_package(asked: Path) -> None:

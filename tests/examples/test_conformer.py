@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from mctc.driver import BuildOptions, build
-from mctc.proof.ladder import Ladder
+from mctc.proof.proof import Proof
 
 
 @pytest.mark.quick("the package")
-@pytest.mark.parametrize("witnesses", [[], None], ids=["the package", "every witness"])
+@pytest.mark.parametrize("runtimes", [[], None], ids=["the package", "every runtime"])
 def test_a_conformer_streams_with_the_delay_of_its_views_and_every_rung_holds(
-    root: Path, tmp_path: Path, witnesses: list[str] | None
+    root: Path, tmp_path: Path, runtimes: list[str] | None
 ) -> None:
     folder = tmp_path / "conformer"
     result = build(root / "examples/conformer/conformer.mct", folder, BuildOptions())
@@ -22,8 +22,8 @@ def test_a_conformer_streams_with_the_delay_of_its_views_and_every_rung_holds(
     assert output["delay_frames"] == blocks * (attention_ahead + convolution_ahead)
     assert output["delay_ms"] == output["delay_frames"] * 40
     assert len(result.manifest["functions"]["ctc"]["states"]) == 1
-    rungs = list(Ladder(folder, witnesses=witnesses).climb())
-    assert [rung for rung in rungs if rung.ok is not True] == []
+    checks = list(Proof(folder, runtimes=runtimes).checks())
+    assert [check for check in checks if check.ok is not True] == []
 
 
 def test_its_weights_are_stored_as_the_spec_says(root: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The example of an op: every target writes it by the form that it brings, and every witness agrees."""
+"""The example of an op: every target writes it by the form that it brings, and every runtime agrees."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def test_a_build_for_every_target_is_proven(mctc: Run, root: Path, target: str) 
     pytest.importorskip(NEEDS[target])
     built = mctc("build", root / SPEC, "--plugin", root / PLUGIN, "--target", target, "-o", target)
     assert built.returncode == 0, built.stderr
-    proven = mctc("verify", target, "--plugin", root / PLUGIN, "--no-witnesses", "--json")
+    proven = mctc("verify", target, "--plugin", root / PLUGIN, "--no-runtimes", "--json")
     assert proven.returncode == 0, proven.stdout + proven.stderr
-    assert any(rung["seconds"] is not None for rung in json.loads(proven.stdout))
+    assert any(check["seconds"] is not None for check in json.loads(proven.stdout))
 
 
 def without(root: Path, folder: Path, *forms: str) -> Path:
@@ -73,12 +73,12 @@ def test_a_form_that_is_wrong_fails_the_build(
 
 
 @pytest.mark.slow
-def test_a_witness_without_the_form_is_not_asked(mctc: Run, root: Path, tmp_path: Path) -> None:
+def test_a_runtime_without_the_form_is_not_asked(mctc: Run, root: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("onnxruntime")
     plugin = without(root, tmp_path, "torch")
     assert mctc("build", root / SPEC, "--plugin", plugin, "--target", "onnx", "-o", "out").returncode == 0
-    done = mctc("verify", "out", "--plugin", plugin, "--witness", "torch", "--json")
+    done = mctc("verify", "out", "--plugin", plugin, "--runtime", "torch", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
-    (rung,) = [rung for rung in json.loads(done.stdout) if "has no torch form" in rung["measured"]]
-    assert rung["ok"] is None
+    (check,) = [check for check in json.loads(done.stdout) if "has no torch form" in check["measured"]]
+    assert check["ok"] is None

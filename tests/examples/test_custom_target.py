@@ -65,7 +65,7 @@ def test_what_it_writes_is_proven_heard_of_and_runs_without_mctc(mctc: Run, root
 @pytest.mark.slow
 def test_it_is_verified_and_run_as_any_other(mctc: Run, root: Path, spec: Path) -> None:
     assert mctc("build", spec, "--plugin", root / PLUGIN, "--target", "numpy", "-o", "out").returncode == 0
-    proven = mctc("verify", "out", "--plugin", root / PLUGIN, "--no-witnesses", "--json")
+    proven = mctc("verify", "out", "--plugin", root / PLUGIN, "--no-runtimes", "--json")
     assert proven.returncode == 0, proven.stdout + proven.stderr
     refused = mctc("run", "out", "--plugin", root / PLUGIN, "--arithmetic", "fp16", "--speech")
     assert refused.returncode != 0

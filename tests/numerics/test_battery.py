@@ -1,4 +1,4 @@
-"""The battery: what every witness is fed."""
+"""The battery: what every runtime is fed."""
 
 from __future__ import annotations
 

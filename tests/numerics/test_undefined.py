@@ -72,13 +72,13 @@ def test_where_some_numbers_are_none_the_rest_is_compared_and_a_warning_names_th
 
 def test_verify_warns_of_what_the_reference_cannot_say_and_of_what_fp16_cannot_hold(tmp_path: Path) -> None:
     build(spec(tmp_path, "exp(y)"), tmp_path / "out", BuildOptions())
-    done = CliRunner().invoke(verify, [str(tmp_path / "out"), "--no-witnesses", "--json"], standalone_mode=False)
+    done = CliRunner().invoke(verify, [str(tmp_path / "out"), "--no-runtimes", "--json"], standalone_mode=False)
     assert done.exception is None
-    rungs = {rung["name"]: rung for rung in json.loads(done.stdout)}
-    (told_of,) = rungs["IR reference, whole"]["notes"]
+    checks = {check["name"]: check for check in json.loads(done.stdout)}
+    (told_of,) = checks["IR reference, whole"]["notes"]
     assert told_of == "c: fp16 can't hold conv2d of c.y at m.mct:5:13 on largest numbers: not compared there"
-    assert rungs["package evaluator, fp16"]["ok"] is True
-    assert "dB" in rungs["package evaluator, fp16"]["measured"]
+    assert checks["package evaluator, fp16"]["ok"] is True
+    assert "dB" in checks["package evaluator, fp16"]["measured"]
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from mctc.diagnostics.errors import UsageError
 from mctc.driver.options import BuildError
 from mctc.evaluate.engine.arithmetic import arithmetic
 from mctc.package import NamedType, Operation, Package, Reference, TensorType
+from mctc.proof.check import Check
 from mctc.proof.engine import Engined
-from mctc.proof.ladder import Ladder
 from mctc.proof.op_loss import Compared
-from mctc.proof.rung import Rung
+from mctc.proof.proof import Proof
 from mctc.runtime.step import Packages
 
 
@@ -31,21 +31,21 @@ def on_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mctc.linter.coreml.engine_ops.engine_ops", all_of)
 
 
-def rungs_of(folder: Path, name: str, asked: str, limit: float | None = None) -> list[Rung]:
-    ladder = Ladder(folder, None, [])
-    engined = Engined(Packages(ladder.built, load=ladder._weights), ladder.subject, limit)
-    return list(engined.rungs(name, arithmetic(asked)))
+def checks_of(folder: Path, name: str, asked: str, limit: float | None = None) -> list[Check]:
+    proof = Proof(folder, None, [])
+    engined = Engined(Packages(proof.built, load=proof._weights), proof.subject, limit)
+    return list(engined.checks(name, arithmetic(asked)))
 
 
-def decibels(rung: Rung) -> float:
-    return float(rung.measured.split()[0])
+def decibels(check: Check) -> float:
+    return float(check.measured.split()[0])
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("on_engine")
 def test_an_encoder_is_measured_at_both_ends_of_what_is_not_known(small: Path) -> None:
-    middle, low, high = rungs_of(small, "encoder", "engine")
-    names = [rung.name for rung in (middle, low, high)]
+    middle, low, high = checks_of(small, "encoder", "engine")
+    names = [check.name for check in (middle, low, high)]
     assert names == [f"package evaluator, engine:h18{end}" for end in ("", ":low", ":high")]
     assert 15 < min(decibels(low), decibels(high)) < decibels(middle) < 60
     told = "\n".join(middle.facts)
@@ -58,16 +58,16 @@ def test_an_encoder_is_measured_at_both_ends_of_what_is_not_known(small: Path) -
 @pytest.mark.slow
 @pytest.mark.usefixtures("on_engine")
 def test_verify_takes_a_limit_for_the_engine(small: Path) -> None:
-    arguments = [str(small), "--no-witnesses", "--input", "silence", "--json", "--engine-limit", "70"]
+    arguments = [str(small), "--no-runtimes", "--input", "silence", "--json", "--engine-limit", "70"]
     done = CliRunner().invoke(verify, arguments, standalone_mode=False)
     assert done.return_value == 1
-    failed = {rung["component"]: rung["name"] for rung in json.loads(done.stdout) if rung["ok"] is False}
+    failed = {check["component"]: check["name"] for check in json.loads(done.stdout) if check["ok"] is False}
     assert failed["encoder"].startswith("package evaluator, engine:h18")
 
 
 @pytest.mark.usefixtures("on_engine")
 def test_tables_cost_a_predictor_more_than_sums_and_rounding(small: Path) -> None:
-    (tables,), (sums,) = (rungs_of(small, "predictor", asked) for asked in ("engine", "engine:h16"))
+    (tables,), (sums,) = (checks_of(small, "predictor", asked) for asked in ("engine", "engine:h16"))
     assert 30 < decibels(tables) < decibels(sums) - 6
     told = "\n".join(tables.facts)
     for part in ("operations on the engine", "lose more than 6 dB: sigmoid", "largest sum"):
@@ -78,30 +78,30 @@ def test_tables_cost_a_predictor_more_than_sums_and_rounding(small: Path) -> Non
 @pytest.mark.usefixtures("on_engine")
 @pytest.mark.parametrize(("limit", "holds"), [(30.0, True), (200.0, False)])
 def test_a_limit_that_is_asked_for_is_held_to(limit: float, holds: bool, small: Path) -> None:
-    (rung,) = rungs_of(small, "joiner", "engine:h16", limit)
-    assert (rung.ok, rung.limit) == (holds, f"{limit:g} dB")
+    (check,) = checks_of(small, "joiner", "engine:h16", limit)
+    assert (check.ok, check.limit) == (holds, f"{limit:g} dB")
 
 
 def test_what_is_placed_on_the_cpu_has_no_engine_rung_to_fail(small: Path) -> None:
     """Small programs save less than it costs to go there."""
-    (rung,) = rungs_of(small, "joiner", "engine", limit=200.0)
-    assert (rung.measured, rung.ok, rung.facts) == ("all on the CPU", True, ())
+    (check,) = checks_of(small, "joiner", "engine", limit=200.0)
+    assert (check.measured, check.ok, check.facts) == ("all on the CPU", True, ())
 
 
 def test_facts_stand_below_the_tables() -> None:
-    rung = Rung("package evaluator, engine:h18", "encoder", "40.0 dB", "reported", True, 0.01, 1.0, facts=("a fact",))
-    assert "\na fact\n1 rungs hold" in report([rung])
+    check = Check("package evaluator, engine:h18", "encoder", "40.0 dB", "reported", True, 0.01, 1.0, facts=("a fact",))
+    assert "\na fact\n1 checks hold" in report([check])
 
 
 def test_a_target_that_the_evaluator_does_not_execute_is_refused(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mctc.targets.ane.target.AneTarget.as_engine", False)
     with pytest.raises(BuildError, match="isn't executed as the Neural Engine does"):
-        Ladder(small, None, [], engines=["engine"])
+        Proof(small, None, [], engines=["engine"])
 
 
 def test_arithmetics_that_every_build_is_run_in_are_no_engine_s(small: Path) -> None:
-    with pytest.raises(UsageError, match="rungs of every build"):
-        Ladder(small, None, [], engines=["fp16"])
+    with pytest.raises(UsageError, match="checks of every build"):
+        Proof(small, None, [], engines=["fp16"])
 
 
 def operation(index: int, type_: str, *taken: str) -> Operation:

@@ -10,12 +10,12 @@ import numpy as np
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.numerics.battery import NOISE
-from mctc.proof.ladder import Ladder
 from mctc.proof.padded import LENGTHS, STRIDES, can_pad, over_padded
+from mctc.proof.proof import Proof
 
 
 def test_the_shorter_utterance_is_padded_with_zeros_and_its_frames_alone_are_compared(ahead: Path) -> None:
-    subject = Ladder(ahead).subject
+    subject = Proof(ahead).subject
     function, value = subject.whole.functions["encoder"], subject.parameter(subject.whole)
     told: list[Mapping[str, Array]] = []
 
@@ -38,6 +38,6 @@ def test_the_shorter_utterance_is_padded_with_zeros_and_its_frames_alone_are_com
 
 
 def test_what_takes_a_fixed_length_or_no_time_is_not_padded(ahead: Path) -> None:
-    subject = Ladder(ahead).subject
+    subject = Proof(ahead).subject
     assert can_pad(subject, "encoder")
     assert not can_pad(subject, "predictor")

@@ -1,6 +1,6 @@
 """Frame t from frame t: elementwise ops, broadcasting, projections, norms, and moves of channels.
 
-Operands of exp, log, division and the like are kept within bounds, and epsilons are large: what witnesses disagree
+Operands of exp, log, division and the like are kept within bounds, and epsilons are large: what runtimes disagree
 about is then no rounding error.
 """
 

@@ -107,11 +107,11 @@ def test_the_command_writes_failures_and_reports(monkeypatch: pytest.MonkeyPatch
     assert [path.suffix for path in sorted(tmp_path.iterdir())] == [".mct", ".json"]
     told = json.loads(report.read_text())
     assert (told["programs"], told["plan"]["seed"]) == (4, 0)
-    assert told["witnesses"] == {"package": {"programs": 1, "worst": 2e-7}}
+    assert told["runtimes"] == {"package": {"programs": 1, "worst": 2e-7}}
     assert "| package | 1 | 2.0e-07 |" in markdown(found)
     assert "| onnx | no form | 1 |" in done.output
 
 
-def test_an_unknown_witness_is_refused() -> None:
-    done = CliRunner().invoke(fuzz, ["--witness", "coreia"], standalone_mode=False)
-    assert "there is no witness `coreia`" in str(done.exception)
+def test_an_unknown_runtime_is_refused() -> None:
+    done = CliRunner().invoke(fuzz, ["--runtime", "coreia"], standalone_mode=False)
+    assert "there is no runtime `coreia`" in str(done.exception)

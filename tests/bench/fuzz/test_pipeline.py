@@ -12,7 +12,7 @@ from bench.fuzz.batch import Batch, run_batch
 from bench.fuzz.broken import Broken, check_broken, check_damaged
 from bench.fuzz.findings import FindingError
 from bench.fuzz.pipeline import run_text
-from bench.fuzz.witnesses import WITNESSES
+from bench.fuzz.runtimes import RUNTIMES
 from mctc.diagnostics.errors import MctcError
 from mctc.driver.options import BuildOptions
 
@@ -36,7 +36,7 @@ def test_random_programs_agree_everywhere(count: int) -> None:
     tally = run_batch(Batch(seed=2026, count=count))
     assert tally.failures == []
     assert tally.programs == count
-    installed = {witness.name for witness in WITNESSES if witness.installed}
+    installed = {runtime.name for runtime in RUNTIMES if runtime.installed}
     assert set(tally.ran) == installed | {"ir-step"}
 
 
@@ -48,7 +48,7 @@ def test_wrong_specs_end_in_messages(kind: str) -> None:
 
 
 def test_a_small_spec_is_seen_whole() -> None:
-    outcome = run_text(SPEC, OPTIONS, streams=True, witnesses=["package"])
+    outcome = run_text(SPEC, OPTIONS, streams=True, runtimes=["package"])
     assert set(outcome.errors) == {"ir-step", "package"}
     assert outcome.covered["time"] == ["pointwise", "recurrent", "window left right"]
     assert outcome.refused == []
@@ -59,7 +59,7 @@ def test_a_fault_in_an_emitter_is_found(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setitem(RULES, "tanh", RULES["sigmoid"])  # type: ignore[index]
     with pytest.raises(FindingError, match=r"package: .*differs"):
-        run_text(SPEC, OPTIONS, witnesses=["package"])
+        run_text(SPEC, OPTIONS, runtimes=["package"])
 
 
 def test_a_fault_in_a_pass_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,18 +75,18 @@ def test_a_fault_in_a_pass_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(LowerRnn, "run", halved)
     with pytest.raises(FindingError, match="compile for ane: pass lower-rnn promised"):
-        run_text(SPEC, OPTIONS, witnesses=["package"])
+        run_text(SPEC, OPTIONS, runtimes=["package"])
 
 
 def test_a_formatter_that_changes_the_program_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.fuzz.pipeline.format_source", lambda text: text.replace("tanh", "sin"))
     with pytest.raises(FindingError, match="format: the formatted spec is another program"):
-        run_text(SPEC, OPTIONS, witnesses=[])
+        run_text(SPEC, OPTIONS, runtimes=[])
 
 
 def test_a_valid_spec_that_is_refused_is_found() -> None:
     with pytest.raises(FindingError, match="language: a valid spec is refused"):
-        run_text(SPEC.replace("tanh(x)", "tahn(x)"), OPTIONS, witnesses=[])
+        run_text(SPEC.replace("tanh(x)", "tahn(x)"), OPTIONS, runtimes=[])
 
 
 def test_an_exception_that_is_no_message_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +95,7 @@ def test_an_exception_that_is_no_message_is_found(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("bench.fuzz.pipeline.elaborate_file", crash)
     with pytest.raises(FindingError, match="elaborate: IndexError"):
-        run_text(SPEC, OPTIONS, witnesses=[])
+        run_text(SPEC, OPTIONS, runtimes=[])
 
 
 def test_a_broken_spec_that_builds_is_found() -> None:

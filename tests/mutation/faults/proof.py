@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..fault import Fault
 
 BATTERY, DIFFERENCE = "tests/numerics/test_battery.py", "tests/numerics/test_difference.py"
-READBACK, LADDER = "tests/proof/test_readback.py", "tests/proof/test_ladder.py"
+READBACK, LADDER = "tests/proof/test_readback.py", "tests/proof/test_proof.py"
 
 FAULTS = (
     Fault(

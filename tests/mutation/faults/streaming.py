@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..fault import Fault
 
-LADDER = "tests/proof/test_ladder.py::test_every_rung_holds_on_a_good_build[bare]"
+LADDER = "tests/proof/test_proof.py::test_every_rung_holds_on_a_good_build[bare]"
 CHUNKS = "tests/streaming/test_equals_whole.py::test_a_step_over_any_chunks_equals_the_whole_over_time"
 
 FAULTS = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mctc.driver import BuildOptions, build
-from mctc.proof.ladder import Ladder
+from mctc.proof.proof import Proof
 
 FINER = """
     component c(x: f32[B, 2 * T, width], y: f32[B, T/2, width]) -> f32[B, T/2, width] {
@@ -30,6 +30,6 @@ def test_every_rung_of_a_torch_build_holds(body: str, tmp_path: Path) -> None:
     head = "model rates(width = 4) {\n    dim B: batch\n    dim T: time @ 100 Hz"
     (tmp_path / "rates.mct").write_text(f"{head}{body}}}\n")
     folder = build(tmp_path / "rates.mct", tmp_path / "out", BuildOptions(target="torch")).folder
-    rungs = list(Ladder(folder, witnesses=[]).climb())
-    assert {(rung.name, rung.measured) for rung in rungs if rung.ok is False} == set()
-    assert any(rung.name.startswith("torch") for rung in rungs)
+    checks = list(Proof(folder, runtimes=[]).checks())
+    assert {(check.name, check.measured) for check in checks if check.ok is False} == set()
+    assert any(check.name.startswith("torch") for check in checks)

@@ -1,6 +1,6 @@
 """The ways to execute a program: each is built in a folder, run over the battery, and held to the IR reference.
 
-A witness is a target whose artifacts can be run: its steps over chunks and, where it writes those, its functions over
+A runtime is a target whose artifacts can be run: its steps over chunks and, where it writes those, its functions over
 whole utterances. Two links hold each of them to the program: the deployed steps in the IR equal the whole functions in
 the IR, and the artifact equals the deployed steps with the parameters that it stores.
 """
@@ -25,7 +25,7 @@ from mctc.ir.printer import print_program
 from mctc.ir.program import Program
 from mctc.numerics.limits import FP32, STEPS, Limit
 from mctc.plugins import registry
-from mctc.proof.rung import Measured, compare
+from mctc.proof.check import Measured, compare
 from mctc.proof.subject import Subject
 from mctc.runtime.built import BuiltFunction, function_of, whole_of
 from mctc.runtime.step import Step, stepping
@@ -55,7 +55,7 @@ class Asked:
         return known and target_named(self.target).runtime is not None
 
 
-WITNESSES = (
+RUNTIMES = (
     Asked("package", "ane"),
     Asked("torch", "torch", ("torch",)),
     Asked("onnxruntime", "onnx", ("onnx", "onnxruntime")),

@@ -17,10 +17,10 @@ Predicted = Callable[[Item, Rounding], tuple[Arrays, Arrays]]
 
 
 @dataclass(frozen=True)
-class Rung:
+class Check:
     """What was checked on which component, what was measured, and whether it holds. `ok` None: it could not be run.
 
-    error: of a witness's results, of the largest magnitude; seconds: that it computed. None where nothing computed.
+    error: of a runtime's results, of the largest magnitude; seconds: that it computed. None where nothing computed.
     item: of the battery, on which the worst was measured. notes: where numbers end that the reference has, as rounding
     alone predicts, and where the reference has none itself. facts: what else was measured.
     """

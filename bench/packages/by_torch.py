@@ -1,6 +1,6 @@
 """Runs a package a second time: read by coremltools, computed by torch in double precision, and compared.
 
-    python -m bench.packages.witness PACKAGE FOLDER
+    python -m bench.packages.by_torch PACKAGE FOLDER
 
 FOLDER holds what bench.packages.execute has written: inputs and outputs. Prints, a JSON object a line, the largest
 difference over the largest magnitude of each output, or why there is none. Where that is more than ROUNDING, also what

@@ -1,4 +1,4 @@
-"""Every spec by every witness, and a long stream by two engines that have nothing in common."""
+"""Every spec by every runtime, and a long stream by two engines that have nothing in common."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from mctc.driver.options import BuildOptions
 from mctc.numerics.battery import NOISE
 from mctc.numerics.difference import signal_to_noise
 from mctc.numerics.limits import FP16, FP32
-from mctc.proof.ladder import Ladder
-from mctc.proof.rung import Rung
-from mctc.proof.witness import Witness, build_witness
+from mctc.proof.check import Check
+from mctc.proof.proof import Proof
+from mctc.proof.runtimes import OtherBuild, build_other
 from mctc.runtime.built import open_built
 from mctc.runtime.step import Packages
 
@@ -30,21 +30,23 @@ OTHER = "coreai"
 def rows(setting: Setting) -> list[Row]:
     """Needs the extras onnx, coreai and train."""
     names = sorted(spec.stem for spec in (setting.root / "spec").glob("*.mct"))
-    ladders = {name: Ladder(built(setting, name)) for name in names} | {"mct_small, whole": Ladder(setting.built)}
-    rungs = {name: list(ladder.climb()) for name, ladder in ladders.items()}
-    exact = [(name, rung) for name, found in rungs.items() for rung in found if _in_fp32(rung)]
-    worst = max(rung.error or 0.0 for _, rung in exact)
-    broken = [f"{name}: {rung.name}, {rung.measured}" for name, found in rungs.items() for rung in found if not rung.ok]
-    others = {name: witness(ladder, setting.work / f"{name}_{OTHER}") for name, ladder in ladders.items()}
-    ratios = {name: halves(ladders[name], other) for name, other in others.items()}
+    proofs = {name: Proof(built(setting, name)) for name in names} | {"mct_small, whole": Proof(setting.built)}
+    checks = {name: list(proof.checks()) for name, proof in proofs.items()}
+    exact = [(name, check) for name, found in checks.items() for check in found if _in_fp32(check)]
+    worst = max(check.error or 0.0 for _, check in exact)
+    broken = [
+        f"{name}: {check.name}, {check.measured}" for name, found in checks.items() for check in found if not check.ok
+    ]
+    others = {name: runtime(proof, setting.work / f"{name}_{OTHER}") for name, proof in proofs.items()}
+    ratios = {name: halves(proofs[name], other) for name, other in others.items()}
     return [
         Row(
-            f"{len(names)} specs, reduced, and mct_small as it is: largest disagreement of any witness with the IR "
+            f"{len(names)} specs, reduced, and mct_small as it is: largest disagreement of any runtime with the IR "
             "reference, fp32",
             f"≤ {FP32} relative",
             f"{worst:.1e}",
             bool(broken),  # none is left out
-            "; ".join(["the worst of each witness and its time for all specs", *told(exact), *broken]),
+            "; ".join(["the worst of each runtime and its time for all specs", *told(exact), *broken]),
         ),
         Row(
             "the same in fp16: the package's evaluator against the Core AI runtime, the worst component of all",
@@ -59,8 +61,8 @@ def rows(setting: Setting) -> list[Row]:
     ]
 
 
-def _in_fp32(rung: Rung) -> bool:
-    return rung.seconds is not None and rung.name.partition(", ")[2] != "fp16"
+def _in_fp32(check: Check) -> bool:
+    return check.seconds is not None and check.name.partition(", ")[2] != "fp16"
 
 
 def built(setting: Setting, name: str) -> Path:
@@ -71,37 +73,37 @@ def built(setting: Setting, name: str) -> Path:
     return folder
 
 
-def witness(ladder: Ladder, folder: Path) -> Witness:
+def runtime(proof: Proof, folder: Path) -> OtherBuild:
     """The same program as a Core AI asset in fp16."""
-    lengths = ladder.built.lengths
-    options = BuildOptions(chunk=lengths.chunk if lengths.streams else None, seed=ladder.built.seed or 0)
-    return build_witness(target_named(OTHER), ladder.whole, options, "fp16", ladder.built, folder)
+    lengths = proof.built.lengths
+    options = BuildOptions(chunk=lengths.chunk if lengths.streams else None, seed=proof.built.seed or 0)
+    return build_other(target_named(OTHER), proof.whole, options, "fp16", proof.built, folder)
 
 
-def halves(ladder: Ladder, other: Witness) -> dict[str, float]:
+def halves(proof: Proof, other: OtherBuild) -> dict[str, float]:
     """Signal to noise of the evaluator's results against the other runtime's, the worst result of each component."""
-    mine, packages, found = Packages(ladder.built, "fp16"), Packages(other.built), dict[str, float]()
-    for name in ladder.built.functions:
-        ours = ladder.over_chunks(name, mine, ladder.deployed, NOISE)
-        theirs = ladder.over_chunks(name, packages, other.deployed, NOISE)
+    mine, packages, found = Packages(proof.built, "fp16"), Packages(other.built), dict[str, float]()
+    for name in proof.built.functions:
+        ours = proof.over_chunks(name, mine, proof.deployed, NOISE)
+        theirs = proof.over_chunks(name, packages, other.deployed, NOISE)
         found[name] = min(signal_to_noise(theirs[key], ours[key]) for key in ours)
     return found
 
 
-def told(rungs: list[tuple[str, Rung]]) -> Iterator[str]:
-    """The worst error of each witness, of which spec, and the time that it took for all of them."""
-    ordered = sorted(rungs, key=lambda pair: pair[1].name)
+def told(checks: list[tuple[str, Check]]) -> Iterator[str]:
+    """The worst error of each runtime, of which spec, and the time that it took for all of them."""
+    ordered = sorted(checks, key=lambda pair: pair[1].name)
     for name, group in groupby(ordered, key=lambda pair: pair[1].name):
         found = list(group)
         spec, worst = max(found, key=lambda pair: pair[1].error or 0.0)
-        seconds = sum(rung.seconds or 0.0 for _, rung in found)
+        seconds = sum(check.seconds or 0.0 for _, check in found)
         yield f"{name} {worst.error or 0.0:.1e} ({spec}) in {seconds:.0f} s"
 
 
 def long_stream(setting: Setting) -> Row:
     """One stream from start to end by both engines in fp16: how far they are apart in every minute."""
     folder = built(setting, "mct_small")  # whole, the other runtime would take an hour
-    other = witness(Ladder(folder), setting.work / f"reduced_{OTHER}")
+    other = runtime(Proof(folder), setting.work / f"reduced_{OTHER}")
     mel = long_mel(60 * MINUTES)
     theirs, ours = encode(other.built, "fp16", mel), encode(open_built(folder), "fp16", mel)
     minutes = zip(np.array_split(theirs, MINUTES), np.array_split(ours, MINUTES))

@@ -18,7 +18,7 @@ from mctc.runtime.built import Built, open_built
 
 
 @dataclass(frozen=True)
-class Witness:
+class OtherBuild:
     """A build that is executed, the whole program with the numbers that it holds, and the steps it was written from."""
 
     built: Built
@@ -26,7 +26,7 @@ class Witness:
     deployed: Program
 
 
-def witnesses(names: Iterable[str] = ()) -> list[Target]:
+def runtimes(names: Iterable[str] = ()) -> list[Target]:
     """The targets whose runtimes can be asked, or those of them that are named. Raises OptionError for a name that is
     none of them."""
     targets = {name: target_named(name) for name in registry().names("targets")}
@@ -34,13 +34,13 @@ def witnesses(names: Iterable[str] = ()) -> list[Target]:
     chosen = set(names)
     for name in sorted(chosen - known.keys()):
         hint = did_you_mean(name, known) or f"there are {listing(known)}"
-        raise OptionError(f"there is no witness `{name}`", hint=hint)
+        raise OptionError(f"there is no runtime `{name}`", hint=hint)
     return [target for name, target in known.items() if name in (chosen or known)]
 
 
-def build_witness(
+def build_other(
     target: Target, whole: Program, options: BuildOptions, precision: str, like: Built, folder: Path
-) -> Witness:
+) -> OtherBuild:
     """Builds `whole`, a program behind the common passes, for another target. Raises MctcError."""
     settings = replace(
         options, target=target.name, state=None, layout=None, precision=precision, without=(), device=None,
@@ -49,7 +49,7 @@ def build_witness(
     compiled = compile_whole_for(target, whole, settings)
     write_build(compiled, folder, settings, target, like.manifest["source"])
     reference, deployed = (parse_program((folder / name).read_text(encoding="utf-8")) for name in (WHOLE, PROGRAM))
-    return Witness(open_built(folder), reference, deployed)
+    return OtherBuild(open_built(folder), reference, deployed)
 
 
 def precisions(target: Target) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`mctc verify`: the ladder of proof over a build, each rung by something that did not build the rung below."""
+"""`mctc verify`: the proof over a build, each check by something that did not make what is checked."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from mctc.numerics.battery import BATTERY, BROKEN, NOISE, SILENCE, Item
 from mctc.numerics.limits import FP32, STEPS, Limit, limit_of
 from mctc.numerics.undefined import first_undefined
 from mctc.numerics.undefined import told as told_op
+from mctc.proof.check import Check, compare, worst
 from mctc.proof.engine import Engined
 from mctc.proof.padded import can_pad, over_padded
-from mctc.proof.rung import Rung, compare, worst
+from mctc.proof.runtimes import OtherBuild, build_other, precisions
+from mctc.proof.runtimes import runtimes as runtime_targets
 from mctc.proof.subject import Subject
-from mctc.proof.witness import Witness, build_witness, precisions
-from mctc.proof.witness import witnesses as witness_targets
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.step import Packages, stepping
 from mctc.streaming.derive import StepInfo, derive_program
@@ -46,41 +46,41 @@ OTHER_CHUNK = "IR reference, chunk x 2"
 Arrays = Mapping[str, Array]
 
 
-class Ladder:
-    """All rungs of a build. Raises BuildError when the folder is no build, or was not made from `weights`.
+class Proof:
+    """All checks of a build. Raises BuildError when the folder is no build, or was not made from `weights`.
 
-    witnesses: names of targets whose runtimes are asked besides; None asks all that are installed.
+    runtimes: names of targets whose runtimes are asked besides; None asks all that are installed.
     inputs: names of items of the battery; all of them if there is none. engines: arithmetics of the Neural Engine that
     a build for it is executed in besides, and engine_limit the decibels that each component must reach there.
     """
 
     def __init__(
-        self, folder: Path, weights: Path | None = None, witnesses: Sequence[str] | None = None,
+        self, folder: Path, weights: Path | None = None, runtimes: Sequence[str] | None = None,
         inputs: Sequence[str] = (), engines: Sequence[str] = (), engine_limit: float | None = None,
     ) -> None:  # fmt: skip
         self.inputs = _known(inputs)
         self.built: Built = open_built(folder)
-        self.witnesses = [] if witnesses is not None and not witnesses else witness_targets(witnesses or ())
+        self.runtimes = [] if runtimes is not None and not runtimes else runtime_targets(runtimes or ())
         self.folder, self.weights_file = folder, weights
         self.engines, self.engine_limit = tuple(map(arithmetic, engines)), engine_limit
         if any(each.kind != "engine" for each in self.engines):
-            raise UsageError("fp32 and fp16 are rungs of every build", hint="--arithmetic engine[:FAMILY[:UNKNOWN]]")
+            raise UsageError("fp32 and fp16 are checks of every build", hint="--arithmetic engine[:FAMILY[:UNKNOWN]]")
         if self.engines and not self.built.target.as_engine:
             raise BuildError(f"what target {self.built.target.name} writes isn't executed as the Neural Engine does")
         if weights is not None and "seed" in self.built.manifest.get("weights", {}):
             raise BuildError(f"{folder} holds initial weights, not those of {weights}", hint="leave --weights off")
 
-    def climb(self) -> Iterator[Rung]:
-        """Every rung, as it is measured. A rung that raises fails; what stands on programs that can't be read ends."""
+    def checks(self) -> Iterator[Check]:
+        """Every check, as it is measured. One that raises fails; what stands on programs that can't be read ends."""
         yield from self._guard("files", "build", self.files)
         readable = True
-        for rung in self._guard("programs", "build", self.programs):
-            readable = readable and rung.ok is not False
-            yield rung
+        for check in self._guard("programs", "build", self.programs):
+            readable = readable and check.ok is not False
+            yield check
         if not readable:
             return
         yield from self._guard("passes", "build", self.passes)
-        yield from self._guard("coremltools", "package", self.witness)
+        yield from self._guard("coremltools", "package", self.coremltools)
         for name in self.built.every_function:
             yield from self._guard("IR reference, whole", name, partial(self.reference, name))
             yield from self._guard("IR reference, steps", name, partial(self.steps, name))
@@ -88,43 +88,43 @@ class Ladder:
                 yield from self._guard(OTHER_CHUNK, name, partial(self.other_chunk, name))
         yield from self._of_build(Packages(self.built, load=self._weights), self.deployed, self.subject)
         yield from self._on_engines()
-        for target in self.witnesses:
+        for target in self.runtimes:
             if target.name != self.built.target.name:
                 yield from self._of_target(target)
 
-    def _on_engines(self) -> Iterator[Rung]:
+    def _on_engines(self) -> Iterator[Check]:
         """The build in the arithmetic of the Neural Engine."""
         for each in self.engines:
             engined = Engined(Packages(self.built, load=self._weights), self.subject, self.engine_limit)
             for name in self.built.every_function:
                 try:
-                    yield from engined.rungs(name, each)
+                    yield from engined.checks(name, each)
                 except MctcError as error:
-                    yield Rung(f"{self.built.target.runtime}, {each}", name, str(error), "", False)
+                    yield Check(f"{self.built.target.runtime}, {each}", name, str(error), "", False)
 
-    def _guard(self, name: str, component: str, rung: Callable[[], Rung]) -> Iterator[Rung]:
+    def _guard(self, name: str, component: str, check: Callable[[], Check]) -> Iterator[Check]:
         try:
-            yield rung()
+            yield check()
         except MctcError as error:
-            yield Rung(name, component, str(error), "", False)
+            yield Check(name, component, str(error), "", False)
 
-    def files(self) -> Rung:
+    def files(self) -> Check:
         """Every file is the one that the manifest was written for."""
         listed = self.built.manifest["files"]
         wrong = [n for n, digest in listed.items() if not _inside(self.folder, n) or sha256(self.folder / n) != digest]
         told = f"differ: {', '.join(wrong)}" if wrong else f"{len(listed)} as built"
-        return Rung("files", "build", told, "SHA-256", not wrong)
+        return Check("files", "build", told, "SHA-256", not wrong)
 
-    def programs(self) -> Rung:
+    def programs(self) -> Check:
         """The IR verifier on both programs."""
         from mctc.ir.verify import verify
 
         verify(self.whole)
         verify(self.deployed)
         count = sum(len(f.ops) for program in (self.whole, self.deployed) for f in program.functions.values())
-        return Rung("programs", "build", f"{count} ops type-check", "IR verifier", True)
+        return Check("programs", "build", f"{count} ops type-check", "IR verifier", True)
 
-    def passes(self) -> Rung:
+    def passes(self) -> Check:
         """The spec compiled again, every pass evaluated before and after; the result is the build's own program."""
         from mctc.diagnostics.source import SourceFile
         from mctc.driver import sources
@@ -134,11 +134,11 @@ class Ladder:
         source = self.built.manifest["source"]
         spec, root = self.folder / source["spec"], self.folder / sources.FOLDER
         if not _inside(self.folder, source["spec"]):
-            return Rung("passes", "build", f"{source['spec']} is not here", "", None)
+            return Check("passes", "build", f"{source['spec']} is not here", "", None)
         options, read = self._options(), list[SourceFile]()
         program = elaborate_file(spec, model=options.model, defines=options.defines, read=read.append, root=root)
         if sources.source_record(read) != source:
-            return Rung("passes", "build", "the spec has changed since", "", None)
+            return Check("passes", "build", "the spec has changed since", "", None)
         compiled = compile_for(self.built.target, program, options)
         same = print_program(compiled.deployed, locations=True) == (self.folder / PROGRAM).read_text(encoding="utf-8")
         worst = max(
@@ -146,19 +146,19 @@ class Ladder:
         )
         count = sum(map(len, compiled.ran.values()))
         told = f"{count} passes, worst exact one {worst:.1e}" if same else "they give another program"
-        return Rung("passes", "build", told, "its promise", same)
+        return Check("passes", "build", told, "its promise", same)
 
-    def witness(self) -> Rung:
+    def coremltools(self) -> Check:
         """coremltools rebuilds every operation and infers its types."""
         target = self.built.target
         if not hasattr(target, "retyped"):
-            return Rung("coremltools", "package", "this target has no witness", "", None)
+            return Check("coremltools", "package", "coremltools reads nothing that this target writes", "", None)
         packages = sorted({function.package for function in self.built.every_function.values()})
         count = sum(target.retyped(package) for package in packages)
-        return Rung("coremltools", "package", f"{count} results retyped", "equal types", True)
+        return Check("coremltools", "package", f"{count} results retyped", "equal types", True)
 
-    def reference(self, name: str) -> Rung:
-        """The whole component by the ops' reference semantics: what every witness is measured against."""
+    def reference(self, name: str) -> Check:
+        """The whole component by the ops' reference semantics: what every runtime is measured against."""
         start, label = perf_counter(), "IR reference, whole"
         undefined = {item: self._undefined(name, item) for item in self.subject.items(name)}
         seconds = perf_counter() - start
@@ -169,7 +169,7 @@ class Ladder:
             op = self.subject.out_of_range(name, item)
             notes += [f"{name}: fp16 can't hold {told_op(op)} on {item.name}: not compared there"] if op else []
         told = "nowhere finite" if nowhere else "the measure"
-        return Rung(label, name, told, "", not nowhere, 0.0, seconds, notes=tuple(notes))
+        return Check(label, name, told, "", not nowhere, 0.0, seconds, notes=tuple(notes))
 
     def _undefined(self, name: str, item: Item) -> str | None:
         """The first op of the whole component that is not finite, if one is that a result depends on."""
@@ -182,14 +182,14 @@ class Ladder:
     def _value(self, name: str) -> Array:
         return self.subject.parameter(self.whole)(name)
 
-    def steps(self, name: str) -> Rung:
+    def steps(self, name: str) -> Check:
         """The deployed step over chunks, by the ops' reference semantics too, with parameters as they are: a step may
         store what is computed of some, and that is rounded then."""
         subject = self._exact
         run = partial(subject.stepped, name)
         return self._measured("IR reference, steps", name, FP32, subject.items(name), run, subject)
 
-    def other_chunk(self, name: str) -> Rung:
+    def other_chunk(self, name: str) -> Check:
         """The step derived for chunks of twice the length: no result may depend on where a chunk ends."""
         lengths = replace(self.built.lengths, chunk=2 * self.built.lengths.chunk)
         derived, infos = derive_program(self.whole, lengths, only={name})
@@ -201,36 +201,36 @@ class Ladder:
         info = self.subject.steps[name]
         return info.streams and info.role is Role.TIME and info.component == name
 
-    def _of_target(self, target: Target) -> Iterator[Rung]:
+    def _of_target(self, target: Target) -> Iterator[Check]:
         """The program built for another target, in every precision that it has, and executed by its runtime."""
         label = str(target.runtime)
         for precision in precisions(target):
             with TemporaryDirectory() as scratch:
                 try:
-                    witness = build_witness(
+                    other = build_other(
                         target, self.whole, self._options(), precision, self.built, Path(scratch) / "build"
                     )
-                    packages = Packages(witness.built, load=self._weights)
-                    for function in witness.built.functions.values():
+                    packages = Packages(other.built, load=self._weights)
+                    for function in other.built.functions.values():
                         packages.engine(function.package)
                 except RuntimeMissingError as error:
-                    yield Rung(label, "build", str(error), "", None)
+                    yield Check(label, "build", str(error), "", None)
                     return
                 except DiagnosticError as error:  # it writes steps alone, and there are none
-                    yield Rung(label, "build", error.diagnostics[0].message, "", None)
+                    yield Check(label, "build", error.diagnostics[0].message, "", None)
                     return
                 except MctcError as error:
-                    yield Rung(f"{label}, {precision}", "build", str(error), "", False)
+                    yield Check(f"{label}, {precision}", "build", str(error), "", False)
                     continue
-                yield from self._of_build(packages, witness.deployed, self._subject_of(witness))
+                yield from self._of_build(packages, other.deployed, self._subject_of(other))
 
-    def _subject_of(self, witness: Witness) -> Subject:
-        """What a witness is held to: the program with the numbers that it holds, which fp16 may have rounded."""
-        if print_program(witness.whole) == print_program(self.whole):
+    def _subject_of(self, other: OtherBuild) -> Subject:
+        """What another build is held to: the program with the numbers that it holds, which fp16 may have rounded."""
+        if print_program(other.whole) == print_program(self.whole):
             return self.subject
-        return self.subject.but(whole=witness.whole, deployed=witness.deployed)
+        return self.subject.but(whole=other.whole, deployed=other.deployed)
 
-    def _of_build(self, packages: Packages, deployed: Program, subject: Subject) -> Iterator[Rung]:
+    def _of_build(self, packages: Packages, deployed: Program, subject: Subject) -> Iterator[Check]:
         """What a build's runtime makes of chunks and, where it has functions for them, of whole utterances."""
         target = packages.built.target
         for precision in target.computes or (packages.precision,):
@@ -258,9 +258,9 @@ class Ladder:
         return (subject or self.subject).over_whole(name, packages.whole(name), item)
 
     def _measured(
-        self, rung: str, name: str, limit: Limit, items: Sequence[Item], run: Callable[[Item], Arrays],
+        self, check: str, name: str, limit: Limit, items: Sequence[Item], run: Callable[[Item], Arrays],
         subject: Subject, deployed: Program | None = None,
-    ) -> Rung:  # fmt: skip
+    ) -> Check:  # fmt: skip
         """How far the results of `run` are from the whole component's, on the worst item of the battery.
 
         deployed: the steps that an artifact was written from. They may store what the component computes of weights, so
@@ -282,7 +282,7 @@ class Ladder:
         ok = all(row.ok for row in rows)
         lost = {row.item: None for row in rows if row.found.lost}
         notes = tuple(self._ends(name, item, limit) for item in lost)
-        return Rung(rung, name, bad.told(limit), str(limit), ok, bad.found.error, seconds, bad.item.name, notes)
+        return Check(check, name, bad.told(limit), str(limit), ok, bad.found.error, seconds, bad.item.name, notes)
 
     def _ends(self, name: str, item: Item, limit: Limit) -> str:
         """Which op is the first that is not finite when every result is rounded as the limit says."""
