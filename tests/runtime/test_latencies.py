@@ -12,7 +12,7 @@ from mctc.decode.settings import Settings
 from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.driver import BuildOptions, build
 from mctc.driver.options import BuildError
-from mctc.proof.ladder import Ladder
+from mctc.proof.proof import Proof
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.searched import Recogniser, recogniser
 from mctc.runtime.step import Packages
@@ -80,10 +80,10 @@ def test_weights_are_stored_once(built: Built, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_each_function_equals_the_whole(built: Built) -> None:
-    ladder = Ladder(built.folder, None, [], ["noise"])
-    rungs = list(ladder.climb())
-    assert all(rung.ok is not False for rung in rungs), [rung for rung in rungs if rung.ok is False]
-    proven = {rung.component for rung in rungs if rung.name == "package evaluator, fp32"}
+    proof = Proof(built.folder, None, [], ["noise"])
+    checks = list(proof.checks())
+    assert all(check.ok is not False for check in checks), [check for check in checks if check.ok is False]
+    proven = {check.component for check in checks if check.name == "package evaluator, fp32"}
     assert proven == set(built.every_function)
 
 
