@@ -66,12 +66,12 @@ class Option:
         for choice in self.choices:
             if text == text_of(choice):
                 return choice
-        for read in (WORDS.__getitem__, int, float):
+        for read in (WORDS.__getitem__, int, float, str):
             try:
                 return self.checked(read(text))
             except (KeyError, ValueError, PassOptionError):
                 continue
-        return self.checked(text)
+        raise self._refused(text, text)
 
     def checked(self, value: object) -> object:
         """The value as the field holds it. Raises PassOptionError for one of another kind."""
@@ -82,9 +82,12 @@ class Option:
         small = self.least is not None and type(value) in (int, float) and value < self.least  # type: ignore[operator]
         if type(value) in self.kinds and not small:
             return value
-        near = did_you_mean(str(value), map(text_of, self.choices)) if self.choices else None
-        told = f"option `{self.name}` of pass `{self.owner}` can't be {text_of(value)}"
-        raise PassOptionError(told, hint=near or f"it is {self.takes}")
+        raise self._refused(f'"{value}"' if isinstance(value, str) else text_of(value), str(value))
+
+    def _refused(self, shown: str, written: str) -> PassOptionError:
+        near = did_you_mean(written, map(text_of, self.choices)) if self.choices else None
+        told = f"option `{self.name}` of pass `{self.owner}` can't be {shown}"
+        return PassOptionError(told, hint=near or f"it is {self.takes}")
 
 
 def text_of(value: object) -> str:

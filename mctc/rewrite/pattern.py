@@ -57,8 +57,13 @@ class Pattern(Generic[Kind]):
 def first_of(*rules: Rule) -> Rule:
     """The rule that asks each in order until one rewrites the op. Refusals of those before it are recorded."""
 
+    asked: dict[type[Op], tuple[Rule, ...]] = {}  # by the type of an op, those that are not patterns of other types
+
     def rule(op: Op, to: Rewriter) -> Outcome:
-        for each in rules:
+        kind = type(op)
+        if kind not in asked:
+            asked[kind] = tuple(r for r in rules if not isinstance(r, Pattern) or issubclass(kind, r.kind))
+        for each in asked[kind]:
             outcome = each(op, to)
             if isinstance(outcome, Refuse):
                 to.refuse(op, outcome.why)
