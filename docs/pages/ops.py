@@ -21,71 +21,6 @@ A declaration is one class: operands (`?` optional, `*` any number), attributes 
 numpy reference that defines what the op computes, and its time behaviour, from which step functions are derived. The
 examples show what inference gives and how the op behaves in time; [ir.md](ir.md) describes the notation.
 """
-X = "f32[batch B, time T, channel 8]"
-F = "f32[batch B, time T, feature 4, channel 8]"
-# Inputs by name and lines over them (one result if none are named).
-# An op whose time behaviour depends on its attributes has a line for each behaviour.
-EXAMPLES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
-    "scale": ({"x": X}, ("scale(%x, factor = 2.0, offset = 1.0)",)),
-    "clip": ({"x": X}, ("clip(%x, low = 0.0, high = 6.0)",)),
-    "cast": ({"x": X}, ("cast(%x, dtype = f16)",)),
-    "constant": ({}, ("constant [1.0, 2.0]: f32[channel 2]",)),
-    "parameter": ({}, ("parameter @encoder.norm.weight: f32[8]",)),
-    "linear": ({"x": X, "w": "f32[16, 8]", "b": "f32[16]"}, ("linear(%x, %w, %b)",)),
-    "embedding": ({"token": "i32[batch B, label U] < 100", "table": "f32[100, 8]"}, ("embedding(%token, %table)",)),
-    "positional_embedding": ({"x": X, "table": "f32[100, 8]"}, ("positional_embedding(%x, %table)",)),
-    "matmul": ({"x": X, "y": "f32[8, 16]"}, ("matmul(%x, %y)",)),
-    "conv1d": (
-        {"x": X, "w": "f32[16, 8, 3]"},
-        ("conv1d(%x, %w, pad = [2, 0])", "conv1d(%x, %w, stride = 2, pad = [1, 1])"),
-    ),
-    "conv2d": (
-        {"x": F, "w": "f32[16, 8, 3, 3]"},
-        ("conv2d(%x, %w, stride = [2, 2], pad = [2, 0], pad_feature = [1, 1])",),
-    ),
-    "layer_norm": ({"x": X, "w": "f32[8]", "b": "f32[8]"}, ("layer_norm(%x, %w, %b)",)),
-    "rms_norm": ({"x": X, "w": "f32[8]"}, ("rms_norm(%x, %w)",)),
-    "batch_norm": ({"x": X, "mean": "f32[8]", "variance": "f32[8]"}, ("batch_norm(%x, %mean, %variance)",)),
-    "softmax": ({"x": X}, ("softmax(%x)",)),
-    "log_softmax": ({"x": X}, ("log_softmax(%x)",)),
-    "lstm": (
-        {"x": X, "wi": "f32[16, 8]", "wh": "f32[16, 4]", "b": "f32[16]"},
-        ("%0, %1, %2 = lstm(%x, %wi, %wh, %b)",),
-    ),
-    "gru": ({"x": X, "wi": "f32[12, 8]", "wh": "f32[12, 4]"}, ("%0, %1 = gru(%x, %wi, %wh)",)),
-    "selective_scan": (
-        {"x": X, "delta": X, "A": "f32[8, 4]", "B": "f32[batch B, time T, channel 4]", "D": "f32[8]"},
-        ("%0, %1 = selective_scan(%x, %delta, %A, %B, %B, %D)",),
-    ),
-    "ssd": (
-        {"x": X, "delta": "f32[batch B, time T, channel 2]", "A": "f32[2]", "B": "f32[batch B, time T, channel 4]"},
-        ("%0, %1 = ssd(%x, %delta, %A, %B, %B)",),
-    ),
-    "attention": (
-        {"x": X},
-        (
-            "attention(%x, %x, %x, heads = 2, left = 16, right = 0)",
-            "attention(%x, %x, %x, heads = 2)",
-            "attention(%x, %x, %x, heads = 2, within = 100)",
-        ),
-    ),
-    "relative_attention": (
-        {"x": X, "p": "f32[8, 8]", "u": "f32[8]", "w": "f32[8]"},
-        ("relative_attention(%x, %x, %x, %p, %u, %w, heads = 2)",),
-    ),
-    "split": ({"x": X}, ("%0, %1 = split(%x, parts = 2)", "%0, %1 = split(%x, sizes = [2, 6])")),
-    "concat": ({"x": X}, ("concat(%x, %x)", "concat(%x, %x, axis = time)")),
-    "slice": ({"x": X}, ("slice(%x, axis = channel, begin = 2, end = 4)", "slice(%x, axis = time, stride = 2)")),
-    "pad": ({"x": X}, ("pad(%x, axis = channel, after = 8)", "pad(%x, axis = time, before = 1)")),
-    "reshape": ({"x": X}, ("reshape(%x, axes = [batch B, time T, feature 2, channel 4])",)),
-    "transpose": ({"x": X}, ("transpose(%x, order = [0, 2, 1])",)),
-    "split_channels": ({"x": X}, ("split_channels(%x, groups = 2)",)),
-    "merge_channels": ({"x": F}, ("merge_channels(%x)",)),
-    "dropout": ({"x": X}, ("dropout(%x, rate = 0.1)", "dropout(%x, rate = 0.1, kind = utterance)")),
-    "layer_drop": ({"x": X}, ("layer_drop(%x, %x, rate = 0.1)",)),
-    "reverse": ({"x": X}, ("reverse(%x)",)),
-    "reduce_sum": ({"x": X}, ("reduce_sum(%x, axis = channel)", "reduce_sum(%x, axis = time)")),
-}
 
 
 def page() -> str:
@@ -151,16 +86,7 @@ def entry(definition: type[Op]) -> Iterator[str]:
 
 
 def _examples(definition: type[Op]) -> Iterator[str]:
-    inputs, lines = EXAMPLES.get(definition.name, ({}, ()))
-    if definition.name.startswith("reduce_"):
-        inputs, lines = EXAMPLES["reduce_sum"]
-        lines = tuple(line.replace("reduce_sum", definition.name) for line in lines)
-    if _is_plain(definition):
-        operands = [field.name for field in definition.fields]
-        inputs, lines = (
-            dict.fromkeys(operands, X),
-            (f"{definition.name}({', '.join(f'%{name}' for name in operands)})",),
-        )
+    inputs, lines = definition.example.of(definition.name)
     names = ", ".join(f"%{name}: {type_}" for name, type_ in inputs.items())
     if names:
         yield f"({names})"

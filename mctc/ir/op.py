@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mctc.diagnostics.errors import MctcError
+from mctc.ir.example import Example
 from mctc.ir.fields import REQUIRED, Attribute, OperandField
 from mctc.ir.inference_error import InferenceError
 from mctc.ir.location import Origin
@@ -88,6 +89,9 @@ class Op:
     outside_training: the operand that the op gives as it is outside of training, of an op that acts in training alone.
     rounds: whether `reference` takes `rounding`, to round what engines round inside of the op as well.
     keeps: 'whole' where results are whole numbers if its operands are, 'marks' where they are ones and zeros as well.
+    example: what the op's page shows, and what every target is tried with.
+    drawn: how a random spec applies it, to give a tensor like x: text with `{x}`, `{partner}` (another tensor like x),
+    `{bounded}` (from -1 to 1), `{positive}` (from 0.5 to 1.5); '' where a generator of its own writes it.
     matrices: operands that are a matrix of weights, to be stored compressed, and along which axis outputs lie.
     """
 
@@ -101,6 +105,8 @@ class Op:
     masks: ClassVar[bool] = False
     rounds: ClassVar[bool] = False
     keeps: ClassVar[Literal["", "whole", "marks"]] = ""
+    example: ClassVar[Example] = Example({}, ())
+    drawn: ClassVar[str] = ""
     matrices: ClassVar[Mapping[str, int]] = {}
     fields: ClassVar[tuple[OperandField, ...]] = ()
     defaults: ClassVar[Mapping[str, object]] = {}  # of the attributes; REQUIRED where one must be given

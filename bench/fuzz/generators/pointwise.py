@@ -6,11 +6,18 @@ about is then no rounding error.
 
 from __future__ import annotations
 
-from bench.fuzz.body import CHANNELS, Body, Generator, Tensor
+from collections.abc import Sequence
 
-UNARY = ("neg", "abs", "square", "tanh", "sin", "cos", "relu", "sigmoid", "silu", "gelu", "softplus")
-POSITIVE = ("exp", "log", "sqrt", "rsqrt", "reciprocal")
-BINARY = ("add", "sub", "mul", "maximum", "minimum")
+from bench.fuzz.body import CHANNELS, Body, Generator, Tensor
+from mctc.ir.declared import registry
+from mctc.ir.op import Op
+from mctc.ir.ops.elementwise import BOUNDED, POSITIVE, Binary, Unary
+
+OWN = [op for op in registry().values() if op.__module__.startswith("mctc.ir.ops.") and op.drawn]
+UNARY = tuple(op.name for op in OWN if issubclass(op, Unary) and op.drawn == BOUNDED)
+POSITIVES = tuple(op.name for op in OWN if issubclass(op, Unary) and op.drawn == POSITIVE)
+BINARY = tuple(op.name for op in OWN if issubclass(op, Binary) and op.drawn == Binary.drawn)
+OTHERS = [op for op in OWN if not issubclass(op, (Unary, Binary))]
 OPERATORS = {"add": "+", "sub": "-", "mul": "*"}
 
 
@@ -23,7 +30,7 @@ def unary(b: Body) -> Tensor:
 
 
 def bounded_unary(b: Body) -> Tensor:
-    x, name = b.any(), b.choice(*POSITIVE)
+    x, name = b.any(), b.choice(*POSITIVES)
     inner = f"sigmoid({x.name}) + 0.5"
     spelled = {"sqrt": f"({inner}) ** 0.5", "reciprocal": f"1 / ({inner})"}
     return b.like(x, b.choice(f"{name}({inner})", spelled.get(name, f"op.{name}({inner})")))
@@ -67,9 +74,24 @@ def broadcast(b: Body) -> Tensor:
     return b.like(x, f"{x.name} - 0.25 * {reduce}({b.partner(x).name}, {axis})")
 
 
-def cast(b: Body) -> Tensor:
-    x = b.any()
-    return b.like(x, f'cast(cast({x.name}, dtype = "f16"), "f32")')
+def stated(ops: Sequence[type[Op]]) -> Generator:
+    """Writes one of these ops as its class says (`Op.drawn`)."""
+
+    def generator(b: Body) -> Tensor:
+        x, op = b.any(), b.choice(*ops)
+        inner = f"{b.choice('tanh', 'sin', 'cos', 'sigmoid')}({x.name})"
+        known = {"x": x.name, "partner": b.partner(x).name, "bounded": inner, "positive": f"sigmoid({x.name}) + 0.5"}
+        return b.like(x, op.drawn.format(name=op.name, **known))
+
+    return generator
+
+
+def is_pointwise(op: type[Op]) -> bool:
+    """Whether frames of the op's results depend on no others."""
+    return op.behaviour is Op.behaviour and op.behaviour_along is Op.behaviour_along
+
+
+as_stated = stated([op for op in OTHERS if is_pointwise(op)])
 
 
 def norm(b: Body) -> Tensor:
@@ -157,5 +179,5 @@ def features(b: Body) -> Tensor:
 
 GENERATORS: tuple[Generator, ...] = (
     unary, unary, unary, unary, bounded_unary, bounded_unary, scalar, scalar, binary, binary, division, broadcast,
-    broadcast, broadcast, cast, norm, norm, softmax, linear, linear, regroup, turn, features, widen,
+    broadcast, broadcast, as_stated, norm, norm, softmax, linear, linear, regroup, turn, features, widen,
 )  # fmt: skip

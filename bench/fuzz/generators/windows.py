@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.fuzz.body import CHANNELS, Body, Generator, Tensor
-from bench.fuzz.generators.pointwise import linear, project, unary
+from bench.fuzz.generators.pointwise import OTHERS, is_pointwise, linear, project, stated, unary
 
 
 def conv1d(b: Body) -> Tensor:
@@ -86,6 +86,7 @@ def decimate(b: Body) -> Tensor:
     return b.let(f"slice({x.name}, {axis}, stride = 2)", x.channels, 2 * x.jump)
 
 
+ALONG = [op for op in OTHERS if not is_pointwise(op)]
 GENERATORS: tuple[Generator, ...] = (
     conv1d,
     conv1d,
@@ -96,4 +97,5 @@ GENERATORS: tuple[Generator, ...] = (
     conv2d,
     stack,
     decimate,
+    *([stated(ALONG)] if ALONG else []),
 )

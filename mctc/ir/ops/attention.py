@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mctc.ir.example import Example, X
 from mctc.ir.fields import Attribute, count, flag, limit, mask_operand, number_or_none, operand, whole
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.linear import channel_axis
@@ -179,6 +180,14 @@ class Attention(OverKeys):
     """
 
     name = "attention"
+    example = Example(
+        {"x": X},
+        (
+            "attention(%x, %x, %x, heads = 2, left = 16, right = 0)",
+            "attention(%x, %x, %x, heads = 2)",
+            "attention(%x, %x, %x, heads = 2, within = 100)",
+        ),
+    )
     key_mask = mask_operand()
     heads = count()
     kv_heads = whole(0)

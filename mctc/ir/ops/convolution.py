@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from mctc.ir.dims import Extent
+from mctc.ir.example import FEATURES, Example, X
 from mctc.ir.fields import count, operand, optional_operand, pair
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare, sliding
 from mctc.ir.ops.linear import channel_axis, check_bias, out_axis
@@ -66,6 +67,9 @@ class Conv1d(Op):
     """Convolution along the sequence axis; weight [out, in/groups, kernel]; `pad` = zero frames (left, right)."""
 
     name = "conv1d"
+    example = Example(
+        {"x": X, "w": "f32[16, 8, 3]"}, ("conv1d(%x, %w, pad = [2, 0])", "conv1d(%x, %w, stride = 2, pad = [1, 1])")
+    )
     x = operand()
     weight = operand()
     bias = optional_operand()
@@ -132,6 +136,10 @@ class Conv2d(Op):
     """
 
     name = "conv2d"
+    example = Example(
+        {"x": FEATURES, "w": "f32[16, 8, 3, 3]"},
+        ("conv2d(%x, %w, stride = [2, 2], pad = [2, 0], pad_feature = [1, 1])",),
+    )
     x = operand()
     weight = operand()
     bias = optional_operand()

@@ -6,11 +6,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mctc.ir.example import Example, X
 from mctc.ir.fields import element_type, number, operand
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.broadcast import broadcast_axes, spread
 from mctc.ir.rounding import EXACT, Rounding
 from mctc.ir.types import DType, TensorType
+
+BOUNDED, POSITIVE = "{name}({bounded})", "{name}({positive})"
+"""How random specs apply an op: to what keeps within its limits, so that runtimes differ by no more than rounding."""
 
 
 def sigmoid(x: Array) -> Array:
@@ -34,6 +38,8 @@ def gelu(x: Array) -> Array:
 class Unary(Op):
     """Base: one operand, entry by entry."""
 
+    example = Example({"x": X}, ("{name}(%x)",))
+    drawn = BOUNDED
     x = operand()
     takes = FLOATS
     function: Callable[..., Array]
@@ -49,6 +55,8 @@ class Unary(Op):
 class Binary(Op):
     """Base: two operands, which broadcast by role."""
 
+    example = Example({"left": X, "right": "f32[channel 8]"}, ("{name}(%left, %right)",))
+    drawn = "tanh({name}({x}, {partner}))"
     left = operand()
     right = operand()
     takes = (*FLOATS, DType.I32)
@@ -79,6 +87,7 @@ class Exp(Unary):
     """e to the x."""
 
     name = "exp"
+    drawn = POSITIVE
     function = staticmethod(np.exp)
 
 
@@ -87,6 +96,7 @@ class Log(Unary):
     """Natural logarithm."""
 
     name = "log"
+    drawn = POSITIVE
     nonzero = ("x",)
     function = staticmethod(np.log)
 
@@ -96,6 +106,7 @@ class Sqrt(Unary):
     """Square root."""
 
     name = "sqrt"
+    drawn = POSITIVE
     nonzero = ("x",)
     function = staticmethod(np.sqrt)
 
@@ -105,6 +116,7 @@ class Rsqrt(Unary):
     """1 / sqrt(x)."""
 
     name = "rsqrt"
+    drawn = POSITIVE
     nonzero = ("x",)
     function = staticmethod(lambda x: 1 / np.sqrt(x))
 
@@ -114,6 +126,7 @@ class Reciprocal(Unary):
     """1 / x."""
 
     name = "reciprocal"
+    drawn = POSITIVE
     nonzero = ("x",)
     function = staticmethod(lambda x: 1 / x)
 
@@ -233,6 +246,7 @@ class Div(Binary):
     """left / right."""
 
     name = "div"
+    drawn = "{name}({x}, {bounded} + 2)"
     nonzero = ("right",)
     function = staticmethod(np.divide)
 
@@ -260,6 +274,7 @@ class Scale(Op):
     """x * factor + offset with compile-time numbers: what `2 * x` and `x + 1` in a spec become."""
 
     name = "scale"
+    example = Example({"x": X}, ("scale(%x, factor = 2.0, offset = 1.0)",))
     x = operand()
     factor = number(1.0)
     offset = number(0.0)
@@ -279,6 +294,7 @@ class Clip(Op):
     """x limited to low ... high."""
 
     name = "clip"
+    example = Example({"x": X}, ("clip(%x, low = 0.0, high = 6.0)",))
     keeps = "whole"
     x = operand()
     takes = FLOATS
@@ -300,6 +316,8 @@ class Cast(Op):
     """The same values with another element type."""
 
     name = "cast"
+    example = Example({"x": X}, ("cast(%x, dtype = f16)",))
+    drawn = 'cast(cast({x}, dtype = "f16"), "f32")'
     x = operand()
     dtype = element_type()
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mctc.ir.dims import Extent
+from mctc.ir.example import Example
 from mctc.ir.fields import anything, element_type
 from mctc.ir.op import Array, InferenceError, Op, declare, role_named
 from mctc.ir.types import Axis, TensorType
@@ -22,6 +23,7 @@ class Constant(Leaf):
     """A known array. `roles` names the role of each axis."""
 
     name = "constant"
+    example = Example({}, ("constant [1.0, 2.0]: f32[channel 2]",))
     value = anything()
     dtype = element_type()
     roles = anything()
@@ -45,6 +47,7 @@ class ParameterOp(Leaf):
     """The value of a parameter of the program; the evaluator looks it up by name."""
 
     name = "parameter"
+    example = Example({}, ("parameter @encoder.norm.weight: f32[8]",))
     parameter = anything(key="name")
     declared = anything(key="type")
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mctc.ir.example import Example, X
 from mctc.ir.fields import flag, operand, optional_operand
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.time import POINTWISE, TimeBehaviour, Whole
@@ -36,6 +37,7 @@ class Linear(Op):
     """x @ weight.T + bias over the channel axis; weight [out, in], bias [out]."""
 
     name = "linear"
+    example = Example({"x": X, "w": "f32[16, 8]", "b": "f32[16]"}, ("linear(%x, %w, %b)",))
     x = operand()
     weight = operand()
     bias = optional_operand()
@@ -72,6 +74,7 @@ class Embedding(Op):
     """
 
     name = "embedding"
+    example = Example({"token": "i32[batch B, label U] < 100", "table": "f32[100, 8]"}, ("embedding(%token, %table)",))
     token = operand()
     table = operand()
     matrices = {"table": 1}
@@ -113,6 +116,7 @@ class MatMul(Op):
     """
 
     name = "matmul"
+    example = Example({"x": X, "y": "f32[8, 16]"}, ("matmul(%x, %y)",))
     left = operand()
     right = operand()
     takes = FLOATS

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from mctc.ir.example import Example, X
 from mctc.ir.fields import anything, number, operand, optional_operand
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.axis import AxisOp
@@ -48,6 +49,7 @@ class LayerNorm(ChannelNorm):
     """(x - mean) / sqrt(variance + epsilon) over the channels, times weight plus bias."""
 
     name = "layer_norm"
+    example = Example({"x": X, "w": "f32[8]", "b": "f32[8]"}, ("layer_norm(%x, %w, %b)",))
     weight = optional_operand()
     bias = optional_operand()
     takes = FLOATS
@@ -68,6 +70,7 @@ class RmsNorm(ChannelNorm):
     """x / sqrt(mean(x^2) + epsilon) over the channels, times weight."""
 
     name = "rms_norm"
+    example = Example({"x": X, "w": "f32[8]"}, ("rms_norm(%x, %w)",))
     weight = optional_operand()
     takes = FLOATS
     numbers = ("epsilon",)
@@ -82,6 +85,7 @@ class BatchNorm(ChannelNorm):
     """(x - mean) / sqrt(variance + epsilon) * weight + bias with running statistics (the inference form)."""
 
     name = "batch_norm"
+    example = Example({"x": X, "mean": "f32[8]", "variance": "f32[8]"}, ("batch_norm(%x, %mean, %variance)",))
     mean = operand()
     variance = operand()
     weight = optional_operand()
@@ -124,6 +128,7 @@ class Softmax(Softmaxes):
     """exp(x) / sum(exp(x)) along `axis`."""
 
     name = "softmax"
+    example = Example({"x": X}, ("softmax(%x)",))
 
     def reference(self, x: Array) -> Sequence[Array]:
         axis = self.position
@@ -136,6 +141,7 @@ class LogSoftmax(Softmaxes):
     """x - log(sum(exp(x))) along `axis`."""
 
     name = "log_softmax"
+    example = Example({"x": X}, ("log_softmax(%x)",))
 
     def reference(self, x: Array) -> Sequence[Array]:
         axis = self.position

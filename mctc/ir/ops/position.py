@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from mctc.ir.example import Example, X
 from mctc.ir.fields import flag, operand
 from mctc.ir.op import Array, InferenceError, Op, declare
 from mctc.ir.ops.linear import channel_axis
@@ -24,6 +25,7 @@ class PositionalEmbedding(Op):
     """
 
     name = "positional_embedding"
+    example = Example({"x": X, "table": "f32[100, 8]"}, ("positional_embedding(%x, %table)",))
     x = operand()
     table = operand()
     cyclic = flag()

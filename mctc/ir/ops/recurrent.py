@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.dims import Extent
+from mctc.ir.example import Example, X
 from mctc.ir.fields import mask_operand, operand, optional_operand
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.elementwise import sigmoid
@@ -115,6 +116,9 @@ class Lstm(Cell):
     """
 
     name = "lstm"
+    example = Example(
+        {"x": X, "wi": "f32[16, 8]", "wh": "f32[16, 4]", "b": "f32[16]"}, ("%0, %1, %2 = lstm(%x, %wi, %wh, %b)",)
+    )
     bias = optional_operand()
     h = optional_operand()
     c = optional_operand()
@@ -152,6 +156,7 @@ class Gru(Cell):
     """
 
     name = "gru"
+    example = Example({"x": X, "wi": "f32[12, 8]", "wh": "f32[12, 4]"}, ("%0, %1 = gru(%x, %wi, %wh)",))
     bias_ih = optional_operand()
     bias_hh = optional_operand()
     h = optional_operand()

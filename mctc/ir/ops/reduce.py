@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.dims import Extent
+from mctc.ir.example import Example, X
 from mctc.ir.fields import anything, operand
 from mctc.ir.op import FLOATS, Array, declare
 from mctc.ir.ops.axis import AxisOp
@@ -19,6 +20,7 @@ from mctc.ir.types import Axis, Role, TensorType
 class Reduce(AxisOp):
     """Base: entries along `axis` become one."""
 
+    example = Example({"x": X}, ("{name}(%x, axis = channel)", "{name}(%x, axis = time)"))
     x = operand()
     takes = FLOATS
     axis = anything()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mctc.ir.example import Example, X
 from mctc.ir.fields import count, flag, limit, mask_operand, number_or_none, operand
 from mctc.ir.op import Array, InferenceError, declare
 from mctc.ir.ops.attention import OverKeys, by_head
@@ -32,6 +33,10 @@ class RelativeAttention(OverKeys):
     """
 
     name = "relative_attention"
+    example = Example(
+        {"x": X, "p": "f32[8, 8]", "u": "f32[8]", "w": "f32[8]"},
+        ("relative_attention(%x, %x, %x, %p, %u, %w, heads = 2)",),
+    )
     position = operand()
     content_bias = operand()
     position_bias = operand()

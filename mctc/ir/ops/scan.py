@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mctc.ir.dims import Extent
+from mctc.ir.example import Example, X
 from mctc.ir.fields import mask_operand, operand, optional_operand
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.linear import channel_axis
@@ -52,6 +53,10 @@ class SelectiveScan(Op):
     """
 
     name = "selective_scan"
+    example = Example(
+        {"x": X, "delta": X, "A": "f32[8, 4]", "B": "f32[batch B, time T, channel 4]", "D": "f32[8]"},
+        ("%0, %1 = selective_scan(%x, %delta, %A, %B, %B, %D)",),
+    )
     x = operand()
     delta = operand()
     A = operand()

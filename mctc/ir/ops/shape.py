@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from mctc.ir.dims import Extent, ExtentError
+from mctc.ir.example import FEATURES, Example, X
 from mctc.ir.fields import anything, limit, number, operand, variadic_operand, whole, wholes
 from mctc.ir.op import Array, InferenceError, Op, axis_position, declare, role_named
 from mctc.ir.ops.axis import AxisOp
@@ -37,6 +38,7 @@ class Split(AxisOp):
     """Consecutive parts along `axis`: `parts` equal ones, or one per entry of `sizes`."""
 
     name = "split"
+    example = Example({"x": X}, ("%0, %1 = split(%x, parts = 2)", "%0, %1 = split(%x, sizes = [2, 6])"))
     keeps = "marks"
     x = operand()
     parts = whole(0)
@@ -74,6 +76,7 @@ class Concat(AxisOp):
     """Operands joined along `axis`; the other axes must be equal."""
 
     name = "concat"
+    example = Example({"x": X}, ("concat(%x, %x)", "concat(%x, %x, axis = time)"))
     keeps = "marks"
     xs = variadic_operand()
     axis = anything("channel")
@@ -113,6 +116,7 @@ class Slice(AxisOp):
     """Entries begin, begin + stride, ... before end along `axis`. end None means to the end."""
 
     name = "slice"
+    example = Example({"x": X}, ("slice(%x, axis = channel, begin = 2, end = 4)", "slice(%x, axis = time, stride = 2)"))
     keeps = "marks"
     x = operand()
     axis = anything()
@@ -152,6 +156,7 @@ class Pad(AxisOp):
     """`before` and `after` entries of `value` added along `axis`."""
 
     name = "pad"
+    example = Example({"x": X}, ("pad(%x, axis = channel, after = 8)", "pad(%x, axis = time, before = 1)"))
     keeps = "marks"
     x = operand()
     axis = anything()
@@ -198,6 +203,7 @@ class Reshape(Regrouping):
     """The same entries in row-major order under other axes: `axes` is a tuple of (role, extent)."""
 
     name = "reshape"
+    example = Example({"x": X}, ("reshape(%x, axes = [batch B, time T, feature 2, channel 4])",))
     keeps = "marks"
     axes = anything()
 
@@ -239,6 +245,7 @@ class Transpose(Op):
     """Axes in another order."""
 
     name = "transpose"
+    example = Example({"x": X}, ("transpose(%x, order = [0, 2, 1])",))
     keeps = "marks"
     x = operand()
     order = wholes()
@@ -261,6 +268,7 @@ class SplitChannels(Regrouping):
     """
 
     name = "split_channels"
+    example = Example({"x": X}, ("split_channels(%x, groups = 2)",))
     keeps = "marks"
     groups = whole(1)
 
@@ -292,6 +300,7 @@ class MergeChannels(Regrouping):
     """The inverse of split_channels: channel g, feature f becomes channel g*F + f."""
 
     name = "merge_channels"
+    example = Example({"x": FEATURES}, ("merge_channels(%x)",))
     keeps = "marks"
 
     def infer(self) -> Sequence[TensorType]:
@@ -324,6 +333,7 @@ class Reverse(AxisOp):
     """Entries in reverse order along `axis`."""
 
     name = "reverse"
+    example = Example({"x": X}, ("reverse(%x)",))
     keeps = "marks"
     x = operand()
     axis = anything("time")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mctc.ir.dims import Extent
+from mctc.ir.example import Example, X
 from mctc.ir.fields import count, mask_operand, operand, optional_operand
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.linear import channel_axis
@@ -55,6 +56,10 @@ class Ssd(Op):
     """
 
     name = "ssd"
+    example = Example(
+        {"x": X, "delta": "f32[batch B, time T, channel 2]", "A": "f32[2]", "B": "f32[batch B, time T, channel 4]"},
+        ("%0, %1 = ssd(%x, %delta, %A, %B, %B)",),
+    )
     x = operand()
     delta = operand()
     A = operand()

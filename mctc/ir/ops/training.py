@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from mctc.ir.example import Example, X
 from mctc.ir.fields import Attribute, anything, operand, probability
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.types import Role, TensorType
@@ -38,6 +39,7 @@ class Dropout(Training):
     """
 
     name = "dropout"
+    example = Example({"x": X}, ("dropout(%x, rate = 0.1)", "dropout(%x, rate = 0.1, kind = utterance)"))
     x = operand()
     rate = probability()
     kind = anything("element")
@@ -76,6 +78,7 @@ class LayerDrop(Training):
     """
 
     name = "layer_drop"
+    example = Example({"x": X}, ("layer_drop(%x, %x, rate = 0.1)",))
     after = operand()
     before = operand()
     rate = probability()

@@ -12,13 +12,18 @@ pytest.importorskip("hypothesis")
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from bench.fuzz.body import Body, Shared, Tensor
 from bench.fuzz.broken import FAULTS
 from bench.fuzz.builds import as_text, builds, from_text
 from bench.fuzz.campaign import SIZE
 from bench.fuzz.forms import FORMS as FORMS_OF_PROGRAMS
 from bench.fuzz.forms import forms
+from bench.fuzz.generators.pointwise import is_pointwise, stated
 from bench.fuzz.specs import Spec, specs
 from mctc.ir.declared import registry
+from mctc.ir.op import Op
+from mctc.ir.ops.elementwise import Cast
+from mctc.ir.time import TimeBehaviour, Window
 from mctc.language import elaborate_file, format_source
 
 BATCHES = 20
@@ -93,6 +98,21 @@ def test_every_form_occurs(written: list[Spec], tmp_path: Path) -> None:
         path.write_text(spec.text)
         seen |= forms(elaborate_file(path))
     assert sorted(FORMS_OF_PROGRAMS.keys() - seen) == []
+
+
+def test_an_op_is_written_as_its_class_says() -> None:
+    class Leaky(Op):
+        name, drawn = "leaky", "op.{name}({bounded}, {partner})"
+
+        def behaviour(self) -> TimeBehaviour:
+            return Window(1, 0, 1, ("x",), ())
+
+    assert is_pointwise(Cast)
+    assert not is_pointwise(Leaky)
+    body = Body(Shared(lambda strategy: strategy.elements[0], {}, True))
+    body.pool = [Tensor("x1", 4)]
+    made = stated([Leaky])(body)
+    assert body.lines == [f"{made.name} = op.leaky(tanh(x1), x1)"]
 
 
 def test_options_are_written_and_read() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from docs.pages.ops import EXAMPLES
 from mctc.ir.declared import registry
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program
@@ -34,16 +33,9 @@ def deployed() -> set[str]:
 
 
 def catalogued() -> Iterator[Any]:
-    """The examples of docs/ops.md, and one of each elementwise op."""
+    """The example of every op."""
     for name in sorted(deployed()):
-        inputs, lines = EXAMPLES.get(name, ({}, ()))
-        if name.startswith("reduce_"):
-            inputs, lines = EXAMPLES["reduce_sum"]
-            lines = tuple(line.replace("reduce_sum", name) for line in lines)
-        if not lines:
-            two = "left" in {field.name for field in registry()[name].fields}
-            inputs = {"x": X} | ({"y": "f32[channel 8]"} if two else {})
-            lines = (f"{name}(%x, %y)" if two else f"{name}(%x)",)
+        inputs, lines = registry()[name].example.of(name)
         for i, line in enumerate(lines):
             yield pytest.param(inputs, line, id=f"{name}-{i}")
 

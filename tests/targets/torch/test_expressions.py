@@ -15,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from docs.pages.ops import EXAMPLES
 from mctc.evaluate.reference import evaluate
 from mctc.ir.build import Builder
 from mctc.ir.declared import registry
@@ -54,16 +53,9 @@ def assert_close(got: dict[str, np.ndarray], want: dict[str, np.ndarray]) -> Non
 
 
 def catalogued() -> Iterator[Any]:
-    """The examples of docs/ops.md, and one of each elementwise op."""
-    for name in registry():
-        inputs, lines = EXAMPLES.get(name, ({}, ()))
-        if name.startswith("reduce_"):
-            inputs, lines = EXAMPLES["reduce_sum"]
-            lines = tuple(line.replace("reduce_sum", name) for line in lines)
-        if not lines:
-            two = "left" in {field.name for field in registry()[name].fields}
-            inputs = {"x": "f32[batch B, time T, channel 8]"} | ({"y": "f32[channel 8]"} if two else {})
-            lines = (f"{name}(%x, %y)" if two else f"{name}(%x)",)
+    """The example of every op."""
+    for name, op in registry().items():
+        inputs, lines = op.example.of(name)
         for i, line in enumerate(lines):
             yield pytest.param(inputs, line, id=f"{name}-{i}")
 
