@@ -30,7 +30,7 @@ class WholeEncoder:
             told = f"{built.folder} holds no {model.encoder} over whole utterances"
             raise BuildError(told, hint="builds of --target onnx and --target torch do")
         self._call, self._input, self._output = model.packages.whole(model.encoder), stream.input, stream.output
-        self._chunk, self._strides = stream.chunk, stream.output.frames or 1
+        self._chunk, self._strides, self._none = stream.chunk, stream.output.frames or 1, stream.finish()
 
     @property
     def frame(self) -> int:
@@ -40,6 +40,8 @@ class WholeEncoder:
     def __call__(self, mel: Frames) -> Frames:
         """Encoded frames [frames, width] of log-mel frames [frames, bins]; zeros fill the last stride."""
         strides = -(-len(mel) // self.frame)
+        if not strides:
+            return self._none
         filled = np.pad(mel, ((0, strides * self.frame - len(mel)), (0, 0)))
         given = {self._input.spec: to_port(filled, _of(self._input, len(filled)))}
         return from_port(self._call(given)[self._output.spec], _of(self._output, strides))

@@ -15,7 +15,7 @@ from mctc.score.hear import System
 from mctc.score.utterance import Utterance
 from mctc.score.work import Failure, Task, _done_apart
 
-from .conftest import COUNTS, TEXTS, Command, Place
+from .conftest import COUNTS, RATE, TEXTS, Command, Place
 
 pytest.importorskip("jiwer")
 
@@ -169,7 +169,11 @@ def test_whole_utterances_are_heard_as_their_stream_is(place: Place, command: Co
     pytest.importorskip("onnxruntime")
     weights = place.folder / "loud.safetensors"
     built = build(place.folder / "loud.mct", tmp_path / "onnx", BuildOptions(target="onnx", weights=weights)).folder
-    asked = ("score", built, place.manifest, *SIMPLE, "--offsets", "--format", "json")
+    from soundfile import write
+
+    write(tmp_path / "short.wav", np.full(RATE // 50, 0.01), RATE)
+    (tmp_path / "short.tsv").write_text("short.wav\ta\n")
+    asked = ("score", built, place.manifest, tmp_path / "short.tsv", *SIMPLE, "--offsets", "--format", "json")
     whole, stream = (json.loads(command(*asked, *more).out) for more in (["--whole"], []))
     told = [{k: v for k, v in each.items() if k not in TIMED} for each in whole["utterances"]]
     assert told == [{k: v for k, v in each.items() if k not in TIMED} for each in stream["utterances"]]
