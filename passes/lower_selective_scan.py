@@ -28,7 +28,7 @@ FORMS: dict[str, Callable[[Scan], tuple[Value, Value]]] = {
 
 @dataclass(frozen=True)
 class LowerSelectiveScan(Pass):
-    """Selective scans become static ops in the form (unrolled, prefix, decay) that costs least; --scan forces one.
+    """Selective scans become static ops in the form (unrolled, prefix, decay) that costs least, or that `form` says.
 
     Many frames are cut into chunks that hand on the state, where that is cheaper. A scan with one decay a head, ssd,
     has the decay form alone: its matrices are a head's, not a channel's.

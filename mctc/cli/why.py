@@ -28,7 +28,8 @@ def why(names: tuple[str, ...], folder: Path | None) -> None:
     """Trace ops or parameters of a build back to the spec.
 
     NAME is an operation of the package (as its program has it), a parameter, or an instance path such as
-    encoder.layers.3.mamba; - for names on standard input, one a line.
+    encoder.layers.3.mamba; - for names on standard input, one a line. Told are the line of the spec, the passes that
+    touched it, what they decided, and those that looked at it and let it go, with the reason.
     """
     from mctc.driver.contents import blamed
     from mctc.runtime.trace import Traces
