@@ -8,26 +8,31 @@ from mctc.driver.names import place
 from mctc.driver.refusal import Refusal
 from mctc.hardware.devices import find_device
 from mctc.ir.lookups import reason_against
-from mctc.ir.ops.shape import laid_out
+from mctc.ir.ops.attention import OverKeys
+from mctc.ir.ops.leaf import Leaf
+from mctc.ir.ops.linear import Embedding
+from mctc.ir.ops.recurrent import Cell
+from mctc.ir.ops.scan import SelectiveScan
+from mctc.ir.ops.shape import Concat, Pad, Reshape, Slice, Split, laid_out
+from mctc.ir.ops.ssd import Ssd
 from mctc.ir.program import Op, Program
 from mctc.ir.types import DType, Role, TensorType
 
 LARGEST_EXACT = 2048  # whole numbers up to it are exact in fp16
-ATTENTION = frozenset({"attention", "relative_attention"})
-OVER_ROWS = ATTENTION | {"lstm", "gru", "selective_scan", "ssd"}
+OVER_ROWS = (OverKeys, Cell, SelectiveScan, Ssd)
 """Ops that are lowered along the frames of a row: of vectors that no further axis multiplies."""
 
-MOVING = frozenset({"parameter", "constant", "reshape", "slice", "concat", "split", "pad", "embedding"})
+MOVING = (Leaf, Reshape, Slice, Concat, Split, Pad, Embedding)
 
 
 def sequences_of_rows(program: Program) -> Iterator[Refusal]:
     """Ops along frames whose tensors have labels or features besides, or whose frames differ in kind."""
     for _, op in program.ops():
-        types = [value.type for value in op.operands[:3] if value is not None]
-        if op.name not in OVER_ROWS:
+        if not isinstance(op, OVER_ROWS):
             continue
-        types = types if op.name in ATTENTION else types[:1]
-        others = [type_ for type_ in types if not _is_row(type_, in_place=op.name in ATTENTION)]
+        attends = isinstance(op, OverKeys)
+        values = (op.q, op.k, op.v) if isinstance(op, OverKeys) else (op.x,)
+        others = [value.type for value in values if not _is_row(value.type, in_place=attends)]
         if others:
             hint = "give it vectors over frames, or over labels, in a component of their own"
             told = f"{place(op)}: it runs over a row of vectors, and {others[0]} is none"
@@ -45,7 +50,8 @@ def whole_numbers(program: Program) -> Iterator[Refusal]:
         results = {value for _, value in function.results}
         for op in function.ops:
             if any(
-                value.type.dtype is DType.I32 and (value in results or op.name not in MOVING) for value in op.results
+                value.type.dtype is DType.I32 and (value in results or not isinstance(op, MOVING))
+                for value in op.results
             ):
                 yield _whole_number(op)
         for name, value in function.results:
@@ -78,8 +84,9 @@ def lookups_that_stay(program: Program) -> Iterator[Refusal]:
     """Lookups in tables too large for a product, which can't be left to the app either: a gather (ANE-OP-022)."""
     for function in program.functions.values():
         for op in function.ops:
-            table = op.operand("table") if op.name == "embedding" else None
-            reason = None if table is None or table.type.shape[0] <= LARGEST_EXACT else reason_against(op, function)
+            if not isinstance(op, Embedding) or op.table.type.shape[0] <= LARGEST_EXACT:
+                continue
+            reason = reason_against(op, function)
             if reason is not None:
                 told = f"{place(op)}: a table of more than {LARGEST_EXACT} rows is looked up by the app, but {reason}"
                 yield Refusal(f"{told} (ANE-OP-022)", op.origin.location, "do more with the rows in this component")

@@ -10,6 +10,8 @@ import numpy as np
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array, ieee
+from mctc.ir.ops.leaf import ParameterOp
+from mctc.ir.ops.linear import Embedding
 from mctc.ir.program import Function, Op, Value
 from mctc.ir.rounding import Rounding
 from mctc.ir.types import DType, TensorType
@@ -68,8 +70,8 @@ def evaluate(
 def _apply(
     op: Op, environment: Mapping[Value, Array], parameter: ParameterValue, dtype: Any, rounding: Rounding | None
 ) -> list[Array]:
-    if op.name == "parameter":
-        return [np.asarray(parameter(op.attributes["name"]), dtype)]  # None: as it is
+    if isinstance(op, ParameterOp):
+        return [np.asarray(parameter(op.parameter), dtype)]  # None: as it is
     operands: list[Any] = [None if value is None else environment[value] for value in op.operands]
     declared = op.fields
     if declared and declared[-1].variadic:
@@ -88,7 +90,7 @@ def _tables(function: Function) -> set[Value]:
     return {
         op.result
         for op in function.ops
-        if op.name == "parameter" and {user.name for user in uses.get(op.result, ())} == {"embedding"}
+        if isinstance(op, ParameterOp) and {type(user) for user in uses.get(op.result, ())} == {Embedding}
     }
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mctc.ir.op import Array
+from mctc.ir.ops.leaf import Constant, Leaf, parameter_of
+from mctc.ir.ops.linear import Embedding
 from mctc.ir.program import Function, Op, Value
 from mctc.ir.types import Role
-
-TABLES = ("parameter", "constant")  # what makes a table that a caller can have
 
 
 @dataclass(frozen=True)
@@ -33,29 +33,24 @@ def lookups(function: Function) -> dict[Value, Lookup]:
     """The lookups that are left to the caller, by the input whose ids they take."""
     found: dict[Value, Lookup] = {}
     for op in function.ops:
-        if op.name == "embedding" and op.attributes["host"] and reason_against(op, function) is None:
-            token, table = op.operands
-            assert token is not None
-            assert table is not None
-            assert table.owner is not None
-            if table.owner.name == "constant":
-                name = f"{op.origin.path or function.name}.{token.name}"
-                found[token] = Lookup(op, op.result, name, np.asarray(table.owner.attributes["value"]))
+        if isinstance(op, Embedding) and op.host and reason_against(op, function) is None:
+            maker = op.table.owner
+            if isinstance(maker, Constant):
+                name = f"{op.origin.path or function.name}.{op.token.name}"
+                found[op.token] = Lookup(op, op.result, name, np.asarray(maker.value))
             else:
-                found[token] = Lookup(op, op.result, table.owner.attributes["name"])
+                found[op.token] = Lookup(op, op.result, parameter_of(op.table))
     return found
 
 
-def reason_against(op: Op, function: Function) -> str | None:
-    """Why an `embedding` can't be left to who calls the function; None where it can."""
-    token, table = op.operands
-    assert token is not None
-    assert table is not None
+def reason_against(op: Embedding, function: Function) -> str | None:
+    """Why a lookup can't be left to who calls the function; None where it can."""
+    token = op.token
     if token not in function.inputs:
         return "its ids are computed"
     if function.uses()[token] != [op] or token in function.outputs:
         return "other ops use the ids too"
-    if table.owner is None or table.owner.name not in TABLES:
+    if not isinstance(op.table.owner, Leaf):
         return "its table is computed"
     if Role.UNIT not in token.type.roles:
         return f"{token.type} has no place for channels"
@@ -73,6 +68,6 @@ def device_ops(function: Function) -> Iterator[Op]:
     left = {lookup.op for lookup in lookups(function).values()}
     read = {operand for op in function.ops if op not in left for operand in op.operands}
     for op in function.ops:
-        unread = op.name in TABLES and op.result not in read and op.result not in function.outputs
+        unread = isinstance(op, Leaf) and op.result not in read and op.result not in function.outputs
         if op not in left and not (left and unread):
             yield op

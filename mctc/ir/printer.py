@@ -19,6 +19,7 @@ from mctc.ir.literals import (
 )
 from mctc.ir.location import Origin
 from mctc.ir.op import REQUIRED
+from mctc.ir.ops.leaf import Constant, ParameterOp
 from mctc.ir.program import Dim, Function, Op, Parameter, Program, Quantization, Recipe, Section, Source, Value
 from mctc.ir.types import TensorType
 
@@ -161,10 +162,10 @@ def _op(op: Op, names: _Names) -> str:
 
 
 def _body(op: Op, names: _Names) -> str:
-    if op.name == "parameter":
-        return f"parameter {name_text('@', op.attributes['name'])}"
-    if op.name == "constant":
-        return f"constant {array_text(op.attributes['value'], op.result.type.dtype)}"
+    if isinstance(op, ParameterOp):
+        return f"parameter {name_text('@', op.parameter)}"
+    if isinstance(op, Constant):
+        return f"constant {array_text(op.value, op.result.type.dtype)}"
     operands = [names[value] for value in _trimmed(op.operands)]
     return f"{op.name}({', '.join([*operands, *_attributes(op.attributes, op.defaults)])})"
 

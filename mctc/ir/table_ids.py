@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mctc.ir.domain import Domain, Interval
+from mctc.ir.ops.linear import Embedding
 from mctc.ir.program import Function, Value
 
 
@@ -10,9 +11,8 @@ def table_ids(function: Function) -> dict[Value, int]:
     """The inputs that are ids, and how many rows every table has that is read by them."""
     rows: dict[Value, int] = {}
     for op in function.ops:
-        token, table = op.operands if op.name == "embedding" else (None, None)
-        if token in function.inputs and token is not None and table is not None and table.type.extents[0].is_static:
-            rows[token] = min(table.type.shape[0], rows.get(token, table.type.shape[0]))
+        if isinstance(op, Embedding) and op.token in function.inputs and op.table.type.extents[0].is_static:
+            rows[op.token] = min(op.table.type.shape[0], rows.get(op.token, op.table.type.shape[0]))
     return rows
 
 

@@ -10,6 +10,7 @@ from mctc.diagnostics.errors import MctcError
 from mctc.ir.declared import registry
 from mctc.ir.location import Origin
 from mctc.ir.op import InferenceError
+from mctc.ir.ops.leaf import ParameterOp
 from mctc.ir.program import Derived, Function, Op, Parameter, Program, Recipe, Source, Value
 from mctc.ir.types import DType, TensorType
 
@@ -94,7 +95,7 @@ def _op(program: Program, function: Function, op: Op, defined: set[Value]) -> No
     if registry().get(op.name) is not type(op):
         raise VerificationError(f"{_place(function, op)}: there is no op of this name and declaration")
     _types(function, op)
-    if op.name == "parameter":
+    if isinstance(op, ParameterOp):
         _reference(program, function, op)
     for result in op.results:
         if result in defined:
@@ -120,13 +121,13 @@ def _types(function: Function, op: Op) -> None:
     op.verified = around
 
 
-def _reference(program: Program, function: Function, op: Op) -> None:
-    parameter = program.parameters.get(op.attributes["name"])
+def _reference(program: Program, function: Function, op: ParameterOp) -> None:
+    parameter = program.parameters.get(op.parameter)
     if parameter is None:
-        raise VerificationError(f"{_place(function, op)}: there is no parameter {op.attributes['name']}")
-    if parameter.type != op.attributes["type"]:
+        raise VerificationError(f"{_place(function, op)}: there is no parameter {op.parameter}")
+    if parameter.type != op.declared:
         raise VerificationError(
-            f"{_place(function, op)}: {parameter.name} is {parameter.type}, the op says {op.attributes['type']}"
+            f"{_place(function, op)}: {parameter.name} is {parameter.type}, the op says {op.declared}"
         )
 
 

@@ -13,6 +13,11 @@ from fractions import Fraction
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import listing
 from mctc.ir.dims import Extent
+from mctc.ir.ops.convolution import Conv2d
+from mctc.ir.ops.elementwise import Cast
+from mctc.ir.ops.leaf import ParameterOp
+from mctc.ir.ops.linear import Linear
+from mctc.ir.ops.shape import Pad, Reshape, Transpose
 from mctc.ir.program import Derived, Function, Op, Program, Recipe, Source, Value
 from mctc.ir.types import DType, Role, TensorType
 
@@ -299,20 +304,19 @@ def _is_row(value: Value, hearing: Hearing, program: Program, table: str) -> boo
 def classes_table(program: Program, function: Function) -> str | None:
     """The checkpoint's tensor [classes, width] whose rows make a component's classes, or None."""
     value: Value | None = function.results[0][1]
-    while value is not None and value.owner is not None and value.owner.name not in ("linear", "conv2d"):
-        value = next((operand for operand in value.owner.operands if operand is not None), None)
+    while value is not None and value.owner is not None and not isinstance(value.owner, (Linear, Conv2d)):
+        value = next(value.owner.present(), None)
     maker = None if value is None else value.owner
-    weight = None if maker is None else maker.operand("weight")
-    name = None if weight is None or maker is None else _parameter(weight)
+    name = _parameter(maker.weight) if isinstance(maker, (Linear, Conv2d)) else None
     source = None if name is None else _source(program.parameters[name].recipe)
     return source.name if source is not None and source.type.rank == 2 else None
 
 
 def _parameter(value: Value) -> str | None:
     op: Op | None = value.owner
-    while op is not None and op.name in ("reshape", "transpose", "pad", "cast"):
-        op = next((operand.owner for operand in op.operands if operand is not None), None)
-    return str(op.attributes["name"]) if op is not None and op.name == "parameter" else None
+    while isinstance(op, (Reshape, Transpose, Pad, Cast)):
+        op = op.x.owner
+    return str(op.parameter) if isinstance(op, ParameterOp) else None
 
 
 def _source(recipe: Recipe) -> Source | None:

@@ -13,6 +13,7 @@ from mctc.driver.options import BuildError
 from mctc.driver.reading import AGAIN, read_json, read_program
 from mctc.driver.sources import FOLDER
 from mctc.ir.location import Location, Origin
+from mctc.ir.ops.leaf import ParameterOp
 from mctc.ir.program import Op, Parameter, Program, Value
 
 PARAMETER = "parameter"
@@ -23,7 +24,7 @@ class Trace:
     """One thing that a name stands for. `name` is the one in the package or, for a parameter, in the spec."""
 
     name: str
-    kind: str  # 'conv2d' or 'parameter'
+    kind: str  # the op's name, or 'parameter'
     what: str  # types going in and out; how a parameter is stored
     function: str
     origin: Origin
@@ -114,7 +115,7 @@ def _trace(called: str, op: Op, function: str) -> Trace:
 
 
 def _reads(op: Op, name: str) -> bool:
-    return op.name == "parameter" and op.attributes["name"] == name
+    return isinstance(op, ParameterOp) and op.parameter == name
 
 
 def _stored(parameter: Parameter) -> str:

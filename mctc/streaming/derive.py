@@ -19,6 +19,7 @@ from mctc.ir.domain import MASK
 from mctc.ir.masks import mask_domains
 from mctc.ir.op import InferenceError
 from mctc.ir.ops.attention import ABSENT
+from mctc.ir.ops.leaf import ParameterOp
 from mctc.ir.program import Function, Op, Program, State, Value, name_like
 from mctc.ir.time import POINTWISE, Recurrent, TimeBehaviour, Whole, Window
 from mctc.ir.types import Role, TensorType
@@ -248,8 +249,8 @@ class _Derivation:
         return behaviour, attributes
 
     def _emit(self, op: Op, operands: list[Value | None], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
-        if op.name == "parameter":
-            return (self.builder.parameter(op.attributes["name"]),)
+        if isinstance(op, ParameterOp):
+            return (self.builder.parameter(op.parameter),)
         try:
             return self.builder.emit(op.name, *operands, **attributes)
         except ExtentError as error:
