@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from mctc.audio import bundled_recording, load_audio
+from mctc.audio import bundled_recording, bundled_text, load_audio
 from mctc.cli.demo import LETTERS, model
 from mctc.decode.settings import Settings
 from mctc.driver import BuildOptions, build
@@ -13,8 +15,12 @@ from mctc.runtime.built import open_built
 from mctc.runtime.searched import Recogniser, recogniser
 from mctc.runtime.speech import listen
 from mctc.runtime.stream import Samples, SpeechStream
+from mctc.score.alignment import words
+from mctc.score.normalise import simple
+from tests.conftest import ROOT
 
 pytest.importorskip("onnxruntime")
+pytest.importorskip("jiwer")
 pytestmark = pytest.mark.slow  # the trained model
 RATE, SILENT_S = 16_000, 40
 
@@ -55,3 +61,12 @@ def test_speech_behind_a_long_silence_is_heard(trained: Recogniser) -> None:
     speech = load_audio(bundled_recording())
     text, _ = heard(trained, np.concatenate([np.zeros(SILENT_S * RATE, np.float32), speech]))
     assert text.split()[-8:] == heard(trained, speech)[0].split()[-8:]
+
+
+def test_the_tiny_model_hears_half_of_the_words(tmp_path: Path) -> None:
+    shipped = ROOT / "spec/trained"
+    options = BuildOptions(weights=shipped / "mct_tiny.safetensors", tokens=shipped / "pieces.model", target="onnx")
+    tiny = recogniser(open_built(build(ROOT / "spec/mct_tiny.mct", tmp_path / "built", options).folder))
+    text, _ = heard(tiny, load_audio(bundled_recording()))
+    said = simple(bundled_text()).split()
+    assert words(said, text.split())[0].errors < len(said) / 2
