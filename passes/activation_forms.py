@@ -10,12 +10,13 @@ import numpy as np
 
 from mctc.hardware.devices import find_device
 from mctc.ir.op import Array
-from mctc.ir.ops.elementwise import Add, Mul, Scale, Sigmoid, Silu, Tanh
+from mctc.ir.ops.elementwise import Add, Erf, Gelu, Mul, Scale, Sigmoid, Silu, Tanh, gelu, sigmoid
 from mctc.ir.program import Program, Value
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.pattern import Pattern, first_of
 from mctc.rewrite.rewriter import Rewriter, rewrite
 
+ROOT = 0.5**0.5
 SPAN = 10.0
 """Inputs of up to this magnitude are tried: beyond it every form has its limit."""
 
@@ -30,12 +31,12 @@ class Form:
 
 
 class ActivationForms(Pass):
-    """Writes silu and sigmoid in that of their equal forms which is least off as the Neural Engine computes it.
+    """Writes silu, sigmoid and gelu in that of their equal forms which is least off as the Neural Engine computes it.
 
     The engine takes activations from tables of 33 values (docs/engine-arithmetic.md). By tanh, whose table covers half
     the range of sigmoid's in steps of a quarter, silu and sigmoid are several times nearer to the function than by
-    tables of their own; each takes three to four ops for one. Only for chips whose tables are published (`--device` M6
-    or A19), with the forms' largest errors over all fp16 inputs up to 10 as the reason.
+    tables of their own, and so is gelu by erf; each takes three to four ops for one. Only for chips whose tables are
+    published (`--device` M6 or A19), with the forms' largest errors over all fp16 inputs up to 10 as the reason.
     """
 
     name = "activation-forms"
@@ -56,13 +57,13 @@ class ActivationForms(Pass):
             told = ", ".join(f"{each.name} {largest_error(name, each.name):.1e}" for each in FORMS[name])
             context.explain(self.name, name, f"{form.name}: the largest errors on the engine are {told}")
 
-        def written(op: Silu | Sigmoid, to: Rewriter) -> Value | None:
+        def written(op: Silu | Sigmoid | Gelu, to: Rewriter) -> Value | None:
             made = chosen[op.name].emit(to, to[op.x])
             if made is not None:
                 to.note(f"{op.name} {chosen[op.name].name}")
             return made
 
-        rule = first_of(Pattern(Silu, written), Pattern(Sigmoid, written))
+        rule = first_of(Pattern(Silu, written), Pattern(Sigmoid, written), Pattern(Gelu, written))
         return rewrite(program, self.name, rule) if found else program
 
     def _refuse(self, program: Program, context: Context) -> None:
@@ -91,8 +92,7 @@ def largest_error(name: str, form: str) -> float:
 
     x = HALVES[np.abs(HALVES) <= SPAN].astype(np.float32)
     (computed,) = (each.computed for each in FORMS[name] if each.name == form)
-    exact = 1 / (1 + np.exp(-x.astype(np.float64)))
-    return float(np.abs(computed(x) - (x * exact if name == Silu.name else exact)).max())
+    return float(np.abs(computed(x) - EXACT[name](x.astype(np.float64))).max())
 
 
 def _table(name: str) -> Callable[[Array], Array]:
@@ -123,6 +123,16 @@ def _silu_by_sigmoid(rewriter: Rewriter, x: Value) -> Value:
     return rewriter.op(Mul, x, rewriter.op(Sigmoid, x))
 
 
+def _gelu_by_erf(rewriter: Rewriter, x: Value) -> Value:
+    share = rewriter.op(Erf, rewriter.op(Scale, x, factor=ROOT))
+    return rewriter.op(Mul, x, rewriter.op(Scale, share, factor=0.5, offset=0.5))
+
+
+def _gelu_erf_computed(x: Array) -> Array:
+    share = _table("erf")(_half(x * np.float32(np.float16(ROOT))))
+    return _half(x * _half(_half(share / 2) + np.float32(0.5)))
+
+
 def _silu_tanh_computed(x: Array) -> Array:
     half = _half(x / 2)
     return _half(half + _half(half * _table("tanh")(half)))
@@ -138,5 +148,14 @@ FORMS = {
         Form("by sigmoid", _silu_by_sigmoid, lambda x: _half(x * _table("sigmoid")(x))),
         Form("by tanh", _silu_by_tanh, _silu_tanh_computed),
     ),
+    Gelu.name: (
+        Form("by its table", lambda _, __: None, _table("gelu")),
+        Form("by erf", _gelu_by_erf, _gelu_erf_computed),
+    ),
 }
-"""Equal forms of an activation. silu's own table is taken with what isn't published in the middle of its bounds."""
+"""Equal forms of an activation. silu's and gelu's own tables are taken with what isn't published in the middle."""
+EXACT: dict[str, Callable[[Array], Array]] = {
+    Sigmoid.name: sigmoid,
+    Silu.name: lambda x: np.asarray(x * sigmoid(x)),
+    Gelu.name: gelu,
+}

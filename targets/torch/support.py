@@ -8,7 +8,7 @@ from pathlib import Path
 
 RUNTIME = Path(__file__).with_name("runtime")
 RELATIVE = re.compile(r"^\s*from \.(\w*) import ([\w, ]*)", re.MULTILINE)
-ALWAYS = ("device", "losses")  # what a training script wants besides the model
+ALWAYS = ("device", "engine_arithmetic", "losses")  # what a training script wants besides the model
 
 
 def support_files(siblings: Iterable[str]) -> list[Path]:

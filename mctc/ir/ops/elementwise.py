@@ -35,6 +35,13 @@ def gelu(x: Array) -> Array:
     return (0.5 * x * (1 + erf(x / np.sqrt(2)))).astype(x.dtype)  # type: ignore[no-any-return]
 
 
+def erf(x: Array) -> Array:
+    """The error function."""
+    from scipy.special import erf
+
+    return erf(x).astype(x.dtype)  # type: ignore[no-any-return]
+
+
 class Unary(Op):
     """Base: one operand, entry by entry."""
 
@@ -204,6 +211,14 @@ class Gelu(Unary):
 
     name = "gelu"
     function = staticmethod(gelu)
+
+
+@declare
+class Erf(Unary):
+    """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
+
+    name = "erf"
+    function = staticmethod(erf)
 
 
 @declare

@@ -28,6 +28,7 @@ UNARY: dict[str, tuple[str, dict[str, Any]]] = {
     "sigmoid": ("sigmoid", {}),
     "silu": ("silu", {}),
     "gelu": ("gelu", {"mode": "EXACT"}),
+    "erf": ("erf", {}),
 }
 BINARY = {
     "add": "add",

@@ -59,6 +59,7 @@ UNARY: dict[str, Form] = {
     "sigmoid": lambda x, e: ca.sigmoid(x),
     "silu": lambda x, e: ca.silu(x),
     "gelu": lambda x, e: ca.gelu(x),
+    "erf": lambda x, e: ca.erf(x),
     "softplus": softplus,
 }
 # Of operands of one shape, and of others.

@@ -23,6 +23,7 @@ UNARY = {
     "relu": "Relu",
     "sigmoid": "Sigmoid",
     "gelu": "Gelu",  # exact unless it is told otherwise
+    "erf": "Erf",
     "softplus": "Softplus",
 }
 BINARY = {"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "maximum": "Max", "minimum": "Min"}

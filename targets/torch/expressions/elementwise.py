@@ -24,6 +24,7 @@ UNARY = {
     "relu": "F.relu",
     "silu": "F.silu",
     "gelu": "F.gelu",
+    "erf": "torch.erf",
     "softplus": "F.softplus",
 }
 SIGNS = {

@@ -35,6 +35,7 @@ UNARY: dict[str, Callable[[float], float]] = {
     "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
     "silu": lambda x: x / (1 + math.exp(-x)),
     "gelu": lambda x: x * (1 + math.erf(x / math.sqrt(2))) / 2,
+    "erf": math.erf,
     "softplus": lambda x: math.log(1 + math.exp(x)),
 }
 POSITIVE = ("log", "sqrt", "rsqrt", "reciprocal")
