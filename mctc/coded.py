@@ -112,14 +112,14 @@ def coded_sources(program: Program) -> dict[str, Quantization]:
     """How the checkpoint's tensors are quantised, of those whose rows are rows of one quantised parameter."""
     found: dict[str, Quantization] = {}
     for parameter in program.parameters.values():
-        how, name = parameter.quantization, _rows_of(parameter.recipe)
+        how, name = parameter.quantization, _embedding_table(parameter.recipe)
         if name is not None and how is not None and how.scheme in LEVELS and not how.axis:
             found[name] = how
     used = [name for parameter in program.parameters.values() for name in set(_names(parameter.recipe))]
     return {name: how for name, how in found.items() if used.count(name) == 1}
 
 
-def _rows_of(recipe: Recipe) -> str | None:
+def _embedding_table(recipe: Recipe) -> str | None:
     while isinstance(recipe, Derived):
         operands = [each for each in recipe.operands if each is not None]
         if recipe.op not in ROWS_STAY or len(operands) != 1:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mctc.plugin_ops import declare_ops
 from mctc.plugins import PluginError, Registry
 
 PASS = """
@@ -98,7 +99,7 @@ def test_what_has_the_right_form_is_loaded(tmp_path: Path, source: str) -> None:
         (op_with("forms = print"), "`forms` must be a table of functions"),
         (op_with(infer="@classmethod"), "`infer` must be a method of one application"),
         (op_with(reference="compute"), "has no `reference`"),
-        (target_with("beside = 'torch'"), "target `text` of .*: `beside` must be a tuple"),
+        (target_with("extra_targets = 'torch'"), "target `text` of .*: `extra_targets` must be a tuple"),
         (target_with("forms = {'state': 'packed'}"), "`forms` must give a tuple of strings"),
         (target_with(check="prove"), "has no `check`"),
         ("class R:\n    name = 'r'\nMCTC_PLUGINS = {'rules': [R]}", "family of rules `r` of .*: is a type"),
@@ -120,7 +121,7 @@ def test_an_op_of_the_ir_is_not_declared_anew(tmp_path: Path, name: str) -> None
     found = Registry()
     found.load_file(tmp_path / "plugin.py")
     with pytest.raises(PluginError, match=r"op `linear` of .*plugin\.py: op 'linear' is declared twice"):
-        found.ops()
+        declare_ops(found)
 
 
 def test_a_file_with_one_name_twice_brings_nothing(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes.")
 @click.option(
     "--runtime",
-    "--runtime",
+    "--witness",
     "runtimes",
     multiple=True,
     metavar="NAME",

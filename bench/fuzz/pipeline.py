@@ -90,7 +90,7 @@ def _executed(
     except MctcError as error:
         _refused(f"compile for {runtime.target}", error, outcome, streams)
         return
-    if first and case.target.wants.deploys:
+    if first and case.target.requirements.deploys:
         _errors(STEP, by_reference(case), outcome)
     _errors(runtime.name, by_target(case, runtime, folder), outcome)
 

@@ -94,7 +94,7 @@ class Case:
     def write(self, folder: Path) -> Written:
         """What the target writes, read back by the target itself."""
         compiled, target = self.compiled, self.target
-        weights = self.weights(compiled.deployed if target.wants.deploys else compiled.whole)
+        weights = self.weights(compiled.deployed if target.requirements.deploys else compiled.whole)
         written = target.write(compiled, weights, folder, self.options, {})
         (folder / WHOLE).write_text(
             print_program(compiled.reference, locations=True), encoding="utf-8"

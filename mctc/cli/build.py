@@ -160,10 +160,10 @@ def summary(result: BuildResult) -> list[str]:
     if unused := manifest["weights"].get("unused"):
         lines.append(f"  for training alone, so in no artifact: {listing(unused)}")
     ports = [port for function in manifest["functions"].values() for port in function["inputs"]]
-    tables = {port[key] for port in ports for key in ("rows_of", "row_of") if key in port}
+    tables = {port[key] for port in ports for key in ("embedding_table", "row_of") if key in port}
     lines += [f"  the app looks up rows of {result.folder / table} (docs/manifest.md)" for table in sorted(tables)]
     lines += [f"  {line}" for line in told_by(result)]
-    missing = {name: entry["missing"] for name, entry in manifest["beside"].items() if "missing" in entry}
+    missing = {name: entry["missing"] for name, entry in manifest["extra_targets"].items() if "missing" in entry}
     lines += [f"  without the files of target {name}: {why}" for name, why in missing.items()]
     if (result.folder / "training").is_dir():
         lines.append(f"  to train: {result.folder}/training, PyTorch modules that need torch alone")

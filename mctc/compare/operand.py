@@ -10,7 +10,7 @@ from typing import Any
 
 from mctc.compare.measured import Deployed, Measured, measured
 from mctc.compare.storage import stored_bytes
-from mctc.driver.compile import Wants, compile_program, compile_whole
+from mctc.driver.compile import Requirements, compile_program, compile_whole
 from mctc.driver.contents import blamed
 from mctc.driver.make import build
 from mctc.driver.manifest import PROGRAM, WHOLE, read_manifest
@@ -19,7 +19,7 @@ from mctc.driver.reading import read_json, read_program
 from mctc.language.read import Spec
 
 PLACEMENT = "placement.json"
-STEPS = Wants(deploys=False)  # to the step functions, and no further
+STEPS = Requirements(deploys=False)  # to the step functions, and no further
 
 
 def measure(path: Spec, defines: Mapping[str, Any], *, builds: bool = False) -> Measured:
@@ -38,7 +38,7 @@ def measure_spec(path: Spec, defines: Mapping[str, Any], model: str | None = Non
     from mctc.language import elaborate_file
 
     program = elaborate_file(path, model=model, defines=defines)
-    return measured(compile_program(program, BuildOptions(defines=defines), wants=STEPS), str(path))
+    return measured(compile_program(program, BuildOptions(defines=defines), requirements=STEPS), str(path))
 
 
 def measure_build(folder: Path) -> Measured:
@@ -46,7 +46,7 @@ def measure_build(folder: Path) -> Measured:
     manifest = read_manifest(folder)
     stream = manifest["stream"]
     options = BuildOptions(target=manifest["target"], chunk=stream["chunk_frames"] if stream["streams"] else None)
-    counted = measured(compile_whole(read_program(folder / WHOLE), options, wants=STEPS), str(folder))
+    counted = measured(compile_whole(read_program(folder / WHOLE), options, requirements=STEPS), str(folder))
     stored = sum(stored_bytes(parameter) for parameter in read_program(folder / PROGRAM).parameters.values())
     return replace(counted, weight_bytes=stored, deployed=_deployed(folder / PLACEMENT))
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError, Severity, diagnostic_at
 from mctc.diagnostics.errors import MctcError
-from mctc.driver.compile import Compiled, Wants, check_numbers, compile_program
+from mctc.driver.compile import Compiled, Requirements, check_numbers, compile_program
 from mctc.driver.front_end import front_end
 from mctc.driver.options import BuildOptions
 from mctc.driver.refusal import Refusal
@@ -30,7 +30,7 @@ def check_program(program: Program, wanted: Sequence[str] = ()) -> list[Diagnost
         registry().plugin("targets", name)
     said = _says_lengths(program)
     try:
-        plain = compile_program(program, BuildOptions(), wants=Wants(deploys=False, whole=not said))
+        plain = compile_program(program, BuildOptions(), requirements=Requirements(deploys=False, whole=not said))
         found = [*plain.warnings, *_audio(plain)]
         check_tokens(program)
     except MctcError as error:
@@ -38,7 +38,7 @@ def check_program(program: Program, wanted: Sequence[str] = ()) -> list[Diagnost
     refused: dict[Refusal, list[str]] = {}
     for name in registry().names("targets"):
         target = target_named(name)
-        if not said and not target.wants.whole:
+        if not said and not target.requirements.whole:
             refused.setdefault(_unsaid(program), []).append(name)
             continue
         options, compiled = BuildOptions(target=name).resolved(target.forms), plain
@@ -59,7 +59,7 @@ def check_program(program: Program, wanted: Sequence[str] = ()) -> list[Diagnost
 def _numbers(target: Target, plain: Compiled, options: BuildOptions) -> list[Refusal]:
     """Numbers that the target's artifacts can't hold."""
     try:
-        check_numbers(plain.whole, options, target.wants)
+        check_numbers(plain.whole, options, target.requirements)
     except DiagnosticError as error:
         return [Refusal.of(found) for found in error.diagnostics]
     return []

@@ -26,8 +26,8 @@ from mctc.streaming.sizes import streaming_role
 
 
 @dataclass(frozen=True)
-class Wants:
-    """What a target wants of a compilation.
+class Requirements:
+    """What a target requires of a compilation.
 
     deploys: the deploy passes, but those `without`; else it ends at the steps. stack: whose rules passes hold programs
     to. whole: the target writes functions over whole utterances too, so a component without a step is no error:
@@ -82,37 +82,42 @@ def compile_program(
     options: BuildOptions,
     watch: Watch | None = None,
     *,
-    wants: Wants = Wants(),
+    requirements: Requirements = Requirements(),
 ) -> Compiled:
     """Runs the common passes, derives the steps, runs the deploy passes, as a target wants it. Raises MctcError."""
-    run, context = _prepared(program, options, wants, watch)
+    run, context = _prepared(program, options, requirements, watch)
     shipped = without_training(program)
     whole, common = run(shipped, "common")
-    training = whole if shipped is program else _prepared(program, options, wants, None)[0](program, "common")[0]
-    return _behind(whole, training, common, run, context, options, watch, wants)
+    training = whole if shipped is program else _prepared(program, options, requirements, None)[0](program, "common")[0]
+    return _behind(whole, training, common, run, context, options, watch, requirements)
 
 
-def compile_whole(whole: Program, options: BuildOptions, *, wants: Wants = Wants()) -> Compiled:
+def compile_whole(whole: Program, options: BuildOptions, *, requirements: Requirements = Requirements()) -> Compiled:
     """The same from a program that the common passes have been over. Raises MctcError."""
-    run, context = _prepared(whole, options, wants, None)
-    return _behind(without_training(whole), whole, [], run, context, options, None, wants)
+    run, context = _prepared(whole, options, requirements, None)
+    return _behind(without_training(whole), whole, [], run, context, options, None, requirements)
 
 
-def check_numbers(whole: Program, options: BuildOptions, wants: Wants) -> None:
+def check_numbers(whole: Program, options: BuildOptions, requirements: Requirements) -> None:
     """Raises what compiling raises for numbers that artifacts can't hold, of a program behind the common passes."""
-    if wants.deploys:
-        run, _ = _prepared(whole, options, wants, None)
+    if requirements.deploys:
+        run, _ = _prepared(whole, options, requirements, None)
         run(whole, "number")
 
 
 Stage = Callable[..., tuple[Program, list[Ran]]]  # run_stage for a program and a stage
 
 
-def _prepared(program: Program, options: BuildOptions, wants: Wants, watch: Watch | None) -> tuple[Stage, Context]:
+def _prepared(
+    program: Program, options: BuildOptions, requirements: Requirements, watch: Watch | None
+) -> tuple[Stage, Context]:
     declare_ops()
-    passes, left_out = registry().passes().values(), (*_left_out(options), *wants.without)
+    passes, left_out = registry().passes().values(), (*_left_out(options), *requirements.without)
     context = Context(
-        options.device, options.state or STATES[0], stack=wants.stack, precision=options.precision or PRECISIONS[0]
+        options.device,
+        options.state or STATES[0],
+        stack=requirements.stack,
+        precision=options.precision or PRECISIONS[0],
     )
     stage = partial(
         run_stage, passes=passes, context=context, without=left_out, options=pass_options(program.passes, options),
@@ -123,21 +128,21 @@ def _prepared(program: Program, options: BuildOptions, wants: Wants, watch: Watc
 
 def _behind(
     whole: Program, training: Program, common: list[Ran], run: Stage, context: Context, options: BuildOptions,
-    watch: Watch | None, wants: Wants,
+    watch: Watch | None, requirements: Requirements,
 ) -> Compiled:  # fmt: skip
     """The steps of a program behind the common passes and, where the target deploys, what becomes of them."""
-    others = latencies(whole, options.chunk) if wants.latencies else ()
-    if wants.whole:
+    others = latencies(whole, options.chunk) if requirements.latencies else ()
+    if requirements.whole:
         asked, (derived, steps) = _streamed(whole, options, context)
     else:
         asked = lengths(whole, options.chunk)
         derived, steps = derive_latencies(whole, asked, others)
     if watch:
         watch(DERIVE, derived)
-    reference, number = run(whole, "number") if wants.deploys else (whole, [])
+    reference, number = run(whole, "number") if requirements.deploys else (whole, [])
     start = derived if reference is whole else derive_latencies(reference, asked, others, only=set(steps))[0]
-    lowered, deploy = run(start, "deploy") if wants.deploys else (derived, [])
-    deployed, again = run(lowered, "number") if wants.deploys else (lowered, [])
+    lowered, deploy = run(start, "deploy") if requirements.deploys else (derived, [])
+    deployed, again = run(lowered, "number") if requirements.deploys else (lowered, [])
     ran = {"common": common, "number": number, "deploy": deploy, "number again": again}
     explanations, refusals = tuple(dict.fromkeys(context.explanations)), tuple(dict.fromkeys(context.refusals))
     return Compiled(

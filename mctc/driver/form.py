@@ -9,10 +9,12 @@ NUMBER = (int, float)
 COUNT = (int, None)
 RATE = (*NUMBER, None)
 TEXT = (str, None)
+OLD_KEYS = {"beside": "extra_targets", "rows_of": "embedding_table"}
+"""Keys of manifests that were written before, and how they are called now."""
 
 PORT = {
     "name": str, "spec_name": str, "shape": [(int, str)], "dtype": str, "roles": [str], "ids_below?": int,
-    "rows_of?": str, "given?": str, "row_of?": str, "frames?": COUNT, "delay_frames?": int,
+    "embedding_table?": str, "given?": str, "row_of?": str, "frames?": COUNT, "delay_frames?": int,
     "input_frames_per_frame?": NUMBER, "latency_ms?": RATE,
 }  # fmt: skip
 CALLED = {"package": str, "name": str, "operations": int, "inputs": [PORT], "outputs": [PORT]}
@@ -39,7 +41,7 @@ FORM = {
               "needs_valid": bool},
     },
     "whole": {...: CALLED},
-    "beside": {...: {"artifacts?": [str], "missing?": str}},
+    "extra_targets": {...: {"artifacts?": [str], "missing?": str}},
     "vocabularies": [{"function": str, "result": str, "valid": int}],
     "blank": COUNT,
     "prompt?": (
@@ -58,6 +60,23 @@ FORM = {
 }  # fmt: skip
 """A dict says which keys there are ('?': may be missing; further ones are let be), `...` any key; a list says what each
 item is; a tuple, any of these; `object`, anything."""
+
+
+def renamed(content: Any) -> Any:
+    """A manifest whose keys have the names of today: those of OLD_KEYS are read from builds that were made before."""
+    if not isinstance(content, dict):
+        return content
+    content = _with_names(content)
+    for place in ("functions", "whole"):
+        for function in content[place].values() if isinstance(content.get(place), dict) else ():
+            for kind in ("inputs", "outputs", "states"):
+                if isinstance(function, dict) and isinstance(function.get(kind), list):
+                    function[kind] = [_with_names(port) for port in function[kind]]
+    return content
+
+
+def _with_names(entry: Any) -> Any:
+    return {OLD_KEYS.get(key, key): value for key, value in entry.items()} if isinstance(entry, dict) else entry
 
 
 def departures(value: Any, form: Any = FORM, place: str = "") -> Iterator[str]:

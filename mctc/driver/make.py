@@ -123,8 +123,8 @@ def write_build(
             raise PluginError(f"target `{target.name}` wrote no interface of {', '.join(sorted(missing))}")
         told("reading back and evaluating")
         agreements = returned_by(target, "check", target.check(compiled, weights, folder, options, written))
-        told(f"writing what stands beside: {', '.join(target.beside) or 'nothing'}")
-        beside = {name: _beside(name, compiled, weights, folder, options, metadata) for name in target.beside}
+        told(f"writing for other targets: {', '.join(target.extra_targets) or 'none'}")
+        extra = {name: _extra(name, compiled, weights, folder, options, metadata) for name in target.extra_targets}
         write_sources(read, folder)
         if tokens is not None:
             write_tokens(tokens, folder)
@@ -134,13 +134,13 @@ def write_build(
         write_json(folder / ORIGINS, origins(program, written))
         told(f"asking {target.judge}")
         refuse(returned_by(target, "report", target.report(compiled, folder, options, written)), options, target)
-        content = manifest(compiled, options, written, agreements, source, origin, folder, beside, tokens)
+        content = manifest(compiled, options, written, agreements, source, origin, folder, extra, tokens)
         write_manifest(folder, content)
         described = read_manifest(folder)
     return BuildResult(out, described, compiled)
 
 
-def _beside(
+def _extra(
     name: str, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
 ) -> Mapping[str, Any]:
     """Writes what another target adds to a build. What it can't write is left out, and the manifest says why."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from mctc.driver.compile import Compiled
 from mctc.driver.decoder import Given, given, prompt
-from mctc.driver.form import departures
+from mctc.driver.form import departures, renamed
 from mctc.driver.front_end import front_end
 from mctc.driver.options import BuildError, BuildOptions
 from mctc.driver.reading import AGAIN, read_json
@@ -45,7 +45,7 @@ def manifest(
     source: Mapping[str, Any],
     weights: Mapping[str, Any],
     folder: Path,
-    beside: Mapping[str, Any],
+    extra: Mapping[str, Any],
     tokens: Tokens | None = None,
 ) -> dict[str, Any]:
     """The contents of manifest.json for a folder whose other files are written."""
@@ -66,7 +66,7 @@ def manifest(
             for name, function in program.functions.items()
         },
         "whole": {name: called(each, compiled.whole.functions[name].domains) for name, each in written.whole.items()},
-        "beside": beside,
+        "extra_targets": extra,
         "vocabularies": [asdict(entry) for entry in program.vocabularies],
         "blank": _blank(program),
         "prompt": prompt(program),
@@ -119,7 +119,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.exists():
         hint = "`mctc build SPEC -o FOLDER` makes one"
         raise BuildError(f"{folder} holds no {NAME}: it is no build of mctc", hint=hint)
-    content = read_json(path)
+    content = renamed(read_json(path))
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA:
         raise BuildError(f"{path} has schema {schema!r}; this mctc reads {SCHEMA}", hint="build it again")
@@ -226,7 +226,7 @@ def _port(port: Port) -> dict[str, Any]:
         "dtype": port.dtype,
         "roles": list(port.roles),
     }
-    said = {"ids_below": port.bound, "rows_of": port.table}
+    said = {"ids_below": port.bound, "embedding_table": port.table}
     return described | {key: value for key, value in said.items() if value is not None}
 
 

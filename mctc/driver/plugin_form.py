@@ -16,7 +16,7 @@ def faults(cls: Any) -> Iterator[str]:
         return
     if missing := sorted(getattr(cls, "__abstractmethods__", ())):
         yield f"has no {' and no '.join(f'`{name}`' for name in missing)}"
-    for name in ("beside", "computes"):
+    for name in ("extra_targets", "computes"):
         yield from names(cls, name, "names")
     if not isinstance(cls.forms, Mapping) or not all(is_list_of_text(value) for value in cls.forms.values()):
         yield f"`forms` must give a tuple of strings for each option, not {shown(cls.forms)}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from mctc.driver.compile import Compiled, Wants, Watch, compile_program, compile_whole
+from mctc.driver.compile import Compiled, Requirements, Watch, compile_program, compile_whole
 from mctc.driver.options import LAYOUTS, BuildError, BuildOptions
 from mctc.driver.refusal import Refusal, port_clashes
 from mctc.ir.program import Program
@@ -90,12 +90,12 @@ class Written:
 class Target(ABC):
     """A target class, found in the registry by its name and made without arguments.
 
-    wants: how far a program is compiled for it, and by which rules.
+    requirements: how far a program is compiled for it, and by which rules.
     forms: what can be asked of it, by the name of the option; of each the first is what a build does unasked.
-    beside: names of targets that a build for this one writes as well.
+    extra_targets: names of targets that a build for this one writes as well.
     suffix: how the names of its artifacts end, if something other than a build can be run from them.
     runtime: what executes its artifacts, in words; None where nothing does. computes: precisions that it can compute in
-    whatever an artifact was built in. witness: `mctc verify` asks it about builds for other targets too.
+    whatever an artifact was built in. cross_checks: `mctc verify` asks it about builds for other targets too.
     as_engine: what executes its artifacts also computes as the Neural Engine does.
     carries_source: its artifacts have the text of the spec among their metadata.
     budgets: what of its artifacts' cost on a device it predicts, and a build can be held to (mctc.driver.budget).
@@ -103,13 +103,13 @@ class Target(ABC):
     """
 
     name: ClassVar[str]
-    wants: ClassVar[Wants] = Wants()
+    requirements: ClassVar[Requirements] = Requirements()
     forms: ClassVar[Mapping[str, tuple[str, ...]]] = {"state": ("packed",), "layout": LAYOUTS, "precision": ("fp16",)}
-    beside: ClassVar[tuple[str, ...]] = ()
+    extra_targets: ClassVar[tuple[str, ...]] = ()
     suffix: ClassVar[str | None] = None
     runtime: ClassVar[str | None] = None
     computes: ClassVar[tuple[str, ...]] = ()
-    witness: ClassVar[bool] = False
+    cross_checks: ClassVar[bool] = False
     as_engine: ClassVar[bool] = False
     carries_source: ClassVar[bool] = False
     budgets: ClassVar[tuple[str, ...]] = ()
@@ -123,7 +123,7 @@ class Target(ABC):
         writes. `write` may take for granted that nothing is refused.
         """
         state = options.state or self.forms["state"][0]
-        packed = PACKING not in self.wants.without and state != "separate"
+        packed = PACKING not in self.requirements.without and state != "separate"
         yield from port_clashes(compiled.deployed, "packed" if packed else state)
 
     def rehearse(self, compiled: Compiled, options: BuildOptions) -> None:  # noqa: B027
@@ -165,12 +165,12 @@ class Target(ABC):
 
 def compile_for(target: Target, program: Program, options: BuildOptions, watch: Watch | None = None) -> Compiled:
     """`compile_program` as a target wants it."""
-    return compile_program(program, options, watch, wants=target.wants)
+    return compile_program(program, options, watch, requirements=target.requirements)
 
 
 def compile_whole_for(target: Target, whole: Program, options: BuildOptions) -> Compiled:
     """`compile_whole` as a target wants it."""
-    return compile_whole(whole, options, wants=target.wants)
+    return compile_whole(whole, options, requirements=target.requirements)
 
 
 def target_named(name: str) -> Target:

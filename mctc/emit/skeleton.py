@@ -73,7 +73,7 @@ class Skeleton(Target):
     def refuses(self, compiled: Compiled, options: BuildOptions) -> Iterator[Refusal]:
         """Names of ports that clash; sequences that are no rows, for a target that has what runs along them lowered."""
         yield from super().refuses(compiled, options)
-        if ALONG_ROWS.isdisjoint(self.wants.without):
+        if ALONG_ROWS.isdisjoint(self.requirements.without):
             yield from sequences_of_rows(compiled.deployed)
 
     @abstractmethod

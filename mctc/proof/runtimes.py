@@ -30,7 +30,7 @@ def runtimes(names: Iterable[str] = ()) -> list[Target]:
     """The targets whose runtimes can be asked, or those of them that are named. Raises OptionError for a name that is
     none of them."""
     targets = {name: target_named(name) for name in registry().names("targets")}
-    known = {name: target for name, target in targets.items() if target.witness}
+    known = {name: target for name, target in targets.items() if target.cross_checks}
     chosen = set(names)
     for name in sorted(chosen - known.keys()):
         hint = did_you_mean(name, known) or f"there are {listing(known)}"

@@ -310,7 +310,7 @@ def _port(folder: Path, entry: Mapping[str, Any]) -> BuiltPort:
         entry.get("frames"),
         entry.get("delay_frames", 0),
         entry.get("latency_ms"),
-        _table(folder, entry, "rows_of"),
+        _table(folder, entry, "embedding_table"),
         domain_of(entry),
         entry.get("given"),
         _table(folder, entry, "row_of"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mctc.driver.compile import Compiled, Wants
+from mctc.driver.compile import Compiled, Requirements
 from mctc.driver.device_refusals import long_axes, lookups_that_stay, whole_numbers
 from mctc.driver.engine import Engine
 from mctc.driver.options import LAYOUTS, STATES, BuildOptions
@@ -25,16 +25,16 @@ class AneTarget(Skeleton):
 
     name: ClassVar[str] = "ane"
     raises = EmitError
-    wants = Wants(latencies=True)
+    requirements = Requirements(latencies=True)
     forms = {"state": STATES, "layout": LAYOUTS, "precision": ("fp16",)}
     suffix: ClassVar[str | None] = ".mlpackage"
     runtime: ClassVar[str | None] = "package evaluator"
     computes = ("fp32", "fp16")
     proven_in, held_to = "fp32", "fp16"
-    witness: ClassVar[bool] = True
+    cross_checks: ClassVar[bool] = True
     as_engine: ClassVar[bool] = True
     budgets = ("compile", "disk", "memory", "first-call", "call")
-    beside: ClassVar[tuple[str, ...]] = ("torch",)
+    extra_targets: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(self) -> None:
         self._read: dict[Path, Package] = {}

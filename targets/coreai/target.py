@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from mctc.driver.compile import Compiled, Wants
+from mctc.driver.compile import Compiled, Requirements
 from mctc.driver.engine import Engine
 from mctc.driver.options import BuildOptions
 from mctc.driver.target import Load, Written
@@ -23,11 +23,11 @@ class CoreAiTarget(Skeleton):
 
     name: ClassVar[str] = "coreai"
     raises = CoreAiError
-    wants: ClassVar[Wants] = Wants(stack="coreai")
+    requirements: ClassVar[Requirements] = Requirements(stack="coreai")
     forms = {"state": ("io", "packed", "separate"), "layout": ("single",), "precision": ("fp16", "fp32")}
     suffix: ClassVar[str | None] = ".aimodel"
     runtime: ClassVar[str | None] = "Core AI runtime"
-    witness: ClassVar[bool] = True
+    cross_checks: ClassVar[bool] = True
     judge: ClassVar[str] = "the Neural Engine's rule set"
     verdict: ClassVar[str] = "neural_engine.json"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mctc.driver.compile import Compiled, Wants
+from mctc.driver.compile import Compiled, Requirements
 from mctc.driver.engine import Engine
 from mctc.driver.options import BuildOptions
 from mctc.driver.refusal import Refusal
@@ -41,11 +41,11 @@ class OnnxTarget(Skeleton):
     name: ClassVar[str] = "onnx"
     raises = OnnxError
     lookups = False
-    wants: ClassVar[Wants] = Wants(without=LOWERING, stack="onnx", whole=True)
+    requirements: ClassVar[Requirements] = Requirements(without=LOWERING, stack="onnx", whole=True)
     forms = {"state": ("io",), "layout": ("separate",), "precision": ("fp32",)}
     suffix: ClassVar[str | None] = ".onnx"
     runtime: ClassVar[str | None] = "onnxruntime"
-    witness: ClassVar[bool] = True
+    cross_checks: ClassVar[bool] = True
     carries_source: ClassVar[bool] = True
 
     def refuses(self, compiled: Compiled, options: BuildOptions) -> Iterator[Refusal]:

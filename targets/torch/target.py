@@ -8,7 +8,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mctc.driver.compile import Compiled, Wants
+from mctc.driver.compile import Compiled, Requirements
 from mctc.driver.engine import Engine
 from mctc.driver.names import identifier, place
 from mctc.driver.options import BuildError, BuildOptions
@@ -38,10 +38,10 @@ class TorchTarget(Target):
     """PyTorch modules to train: a package `training` that needs torch alone."""
 
     name: ClassVar[str] = "torch"
-    wants: ClassVar[Wants] = Wants(deploys=False, whole=True)
+    requirements: ClassVar[Requirements] = Requirements(deploys=False, whole=True)
     forms = {"state": ("io",), "layout": ("single",), "precision": ("fp32",)}
     runtime: ClassVar[str | None] = "torch"
-    witness: ClassVar[bool] = True
+    cross_checks: ClassVar[bool] = True
 
     def refuses(self, compiled: Compiled, options: BuildOptions) -> Iterator[Refusal]:
         """Names that a module has for itself, and ops of whole utterances that a padded batch has none of."""

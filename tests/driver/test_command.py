@@ -91,7 +91,7 @@ def test_a_build_that_nothing_executes_says_so(mctc: Run, spec: Path, tmp_path: 
     plugin = tmp_path / "silent.py"
     plugin.write_text(
         "from mctc.targets.torch.target import TorchTarget\n\n\n"
-        "class Silent(TorchTarget):\n    name = 'silent'\n    runtime = None\n    witness = False\n\n\n"
+        "class Silent(TorchTarget):\n    name = 'silent'\n    runtime = None\n    cross_checks = False\n\n\n"
         "MCTC_PLUGINS = {'targets': [Silent]}\n"
     )
     assert mctc("build", spec, "--target", "silent", "-o", "modules", "--plugin", plugin).returncode == ExitCode.OK

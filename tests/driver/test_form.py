@@ -104,3 +104,15 @@ def test_what_fails_on_a_damaged_build_is_blamed_on_its_files(built: Path, tmp_p
     assert changed(folder) == ["program.mir"]
     with pytest.raises(BuildError, match=r"damaged \(ZeroDivisionError: .*origins.json, program.mir$"), blamed(folder):
         raise ZeroDivisionError
+
+
+def test_keys_that_a_manifest_was_written_with_before_are_read(content: dict[str, Any], tmp_path: Path) -> None:
+    before = copy.deepcopy(content)
+    before["beside"] = before.pop("extra_targets")
+    port = next(iter(before["functions"].values()))["inputs"][0]
+    port["rows_of"] = "tables/token.npy"
+    (tmp_path / "manifest.json").write_text(json.dumps(before))
+    now = read_manifest(tmp_path)
+    assert now["extra_targets"] == content["extra_targets"]
+    assert next(iter(now["functions"].values()))["inputs"][0]["embedding_table"] == "tables/token.npy"
+    assert "beside" not in now

@@ -39,7 +39,12 @@ def test_a_build_that_takes_rows_holds_its_table_and_every_runtime_agrees(asked:
     if not folder.exists():
         build(asked / "small.mct", folder, BuildOptions(target=target))
     port = json.loads((folder / "manifest.json").read_text())["functions"]["predictor"]["inputs"][0]
-    assert (port["name"], port["shape"], port["dtype"], port["rows_of"]) == ("token", [1, 32, 1, 1], "fp16", TABLE)
+    assert (port["name"], port["shape"], port["dtype"], port["embedding_table"]) == (
+        "token",
+        [1, 32, 1, 1],
+        "fp16",
+        TABLE,
+    )
     checks = list(Proof(folder, runtimes=("onnx",)).checks())
     assert not [check for check in checks if check.ok is False]
     assert {check.component for check in checks if check.error} >= {"encoder", "predictor", "joiner"}

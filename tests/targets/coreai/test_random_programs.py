@@ -51,7 +51,7 @@ class Errors:
 def errors(case: Case, precision: str, folder: Path) -> Errors:
     program = replace(case.program, sources={n: (t, Initializer()) for n, (t, _) in case.program.sources.items()})
     asked = BuildOptions(chunk=CHUNK, state="io", precision=precision)
-    compiled = compile_program(program, asked, wants=CoreAiTarget.wants)
+    compiled = compile_program(program, asked, requirements=CoreAiTarget.requirements)
     deployed = compiled.deployed
     weights, function = Given(deployed, case.weights), deployed.functions["f"]
     CoreAiTarget().write(compiled, weights, folder, asked, {})

@@ -40,7 +40,7 @@ def compiled(case: Case) -> Compiled:
     }
     options = BuildOptions(target="onnx", chunk=4 * case.multiple, state="io")
     program = replace(case.program, sources=sources)
-    return compile_program(program, options, wants=OnnxTarget.wants)
+    return compile_program(program, options, requirements=OnnxTarget.requirements)
 
 
 def agree(program: Program, inputs: dict[str, Array], states: dict[str, Array]) -> None:

@@ -64,7 +64,7 @@ class Made:
 def make(program: Program, folder: Path, **options: Any) -> Made:
     """Compiles a program and imports what the target writes, under a name of its own."""
     settings = BuildOptions(target="torch", **options)
-    compiled = compile_program(program, settings, wants=TorchTarget.wants)
+    compiled = compile_program(program, settings, requirements=TorchTarget.requirements)
     weights = Weights(compiled.whole.sources, seed=3, cache=True)
     TorchTarget().write(compiled, weights, folder, settings, {})
     package = f"emitted_{next(NUMBERS)}"

@@ -29,7 +29,9 @@ RULES = "A,B,C4,E,F,I,PIE,PERF,RET,RUF,SIM,UP,W"
 @pytest.mark.parametrize("name", SPECS)
 def test_the_text_of_a_module_is_what_was_reviewed(name: str, root: Path) -> None:
     spec = root / SPECS[name]
-    compiled = compile_program(elaborate_file(spec), BuildOptions(target="torch"), wants=TorchTarget.wants)
+    compiled = compile_program(
+        elaborate_file(spec), BuildOptions(target="torch"), requirements=TorchTarget.requirements
+    )
     text = write_module(compiled.training, compiled.derived.functions, spec.name).text
     golden = GOLDEN / f"{name}.py"
     if os.environ.get("MCTC_UPDATE_GOLDEN"):

@@ -105,7 +105,7 @@ def test_a_name_of_a_program_never_becomes_code(place: str, text: str, tmp_path:
     settings = BuildOptions(target="torch")
     (tmp_path / "out").mkdir()
     try:
-        compiled = compile_program(program(**{place: text}), settings, wants=TorchTarget.wants)
+        compiled = compile_program(program(**{place: text}), settings, requirements=TorchTarget.requirements)
         TorchTarget().write(compiled, Weights(compiled.whole.sources), tmp_path / "out", settings, {})
     except MctcError:
         return  # refused: nothing is written
@@ -118,7 +118,7 @@ def test_a_name_of_a_program_never_becomes_code(place: str, text: str, tmp_path:
 def test_a_program_with_plain_names_is_written(tmp_path: Path) -> None:
     settings = BuildOptions(target="torch")
     (tmp_path / "out").mkdir()
-    compiled = compile_program(program(), settings, wants=TorchTarget.wants)
+    compiled = compile_program(program(), settings, requirements=TorchTarget.requirements)
     written = TorchTarget().write(compiled, Weights(compiled.whole.sources), tmp_path / "out", settings, {})
     tree = ast.parse((tmp_path / "out" / written.artifacts[0]).read_text())
     names = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]

@@ -68,7 +68,7 @@ def emitted(case: Case, choices: list[int]) -> tuple[Compiled, Any, dict[str, to
     """The compiled program, its component as a module, and the tensors that the module takes beside its inputs."""
     cut(case.function, choices)
     options = BuildOptions(target="torch", chunk=4 * case.multiple)
-    compiled = compile_program(case.program, options, wants=TorchTarget.wants)
+    compiled = compile_program(case.program, options, requirements=TorchTarget.requirements)
     whole = compiled.whole
     text = write_module(whole, compiled.derived.functions, "random.mct")
     model = loaded(text)
