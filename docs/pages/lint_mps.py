@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mctc.linter.mps.rule import Rule
+from mctc.linter.mps.rule import CodeRule
 from mctc.linter.mps.table import RULES, SUBJECTS
 
 INTRODUCTION = """# Lint rules for training on MPS
@@ -98,15 +98,15 @@ def _overview() -> str:
     return "\n".join(["| rule | | what it finds |", "|---|---|---|", *rows])
 
 
-def _section(rule: Rule) -> str:
+def _section(rule: CodeRule) -> str:
     found = f"Found:\n\n```python\n{rule.bad.rstrip()}\n```"
     clean = f"Not found:\n\n```python\n{rule.good.rstrip()}\n```"
     return "\n\n".join([f"### {_heading(rule)}", rule.why, rule.fix, f"Source: {rule.source}", found, clean])
 
 
-def _heading(rule: Rule) -> str:
+def _heading(rule: CodeRule) -> str:
     return f"{rule.code}: {rule.name}"
 
 
-def _anchor(rule: Rule) -> str:
+def _anchor(rule: CodeRule) -> str:
     return _heading(rule).lower().replace(": ", "-")

@@ -87,14 +87,15 @@ def _heard() -> str:
     """What `mctc run` prints of the recording, as it prints it."""
     from mctc.audio import bundled_recording
     from mctc.cli.recording import Recording
-    from mctc.cli.run_speech import Listener, Wanted
+    from mctc.cli.requests import TranscriptRequest
+    from mctc.cli.run_speech import Listener
     from mctc.decode.settings import Settings
     from mctc.runtime.built import open_built
     from mctc.runtime.searched import recogniser
 
     built = open_built(BUILT)
     listener = Listener(built, recogniser(built), Settings(), None)
-    heard, text = listener.listen(Recording(bundled_recording(), _short(bundled_recording())), Wanted())
+    heard, text = listener.listen(Recording(bundled_recording(), _short(bundled_recording())), TranscriptRequest())
     click.echo(text, nl=False)
     return "" if built.tokens is None else " ".join(built.tokens.text(best.ids) for best in heard.best)
 

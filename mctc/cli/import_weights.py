@@ -12,7 +12,7 @@ from mctc.cli.verbosity import Verbosity, say, verbosity
 from mctc.diagnostics.errors import ExitCode
 
 if TYPE_CHECKING:
-    from mctc.importing import NameMap, Plan
+    from mctc.importing import ImportPlan, NameMap
     from mctc.language.read import Spec
 
 
@@ -82,7 +82,7 @@ def _map(family: str | None, own: Path | None) -> NameMap:
     return read_map(own) if own is not None else shipped_map(family or "")
 
 
-def report(planned: Plan, model: str, *, problems_alone: bool = False) -> list[str]:
+def report(planned: ImportPlan, model: str, *, problems_alone: bool = False) -> list[str]:
     """A line for every name, what is wrong last, and the counts; or what is wrong alone."""
     from mctc.importing import Status
 

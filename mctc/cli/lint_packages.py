@@ -19,14 +19,14 @@ from mctc.linter.selection import Layer, layered, read_severities
 if TYPE_CHECKING:
     from mctc.linter.coreml.report import Report, Unchecked
     from mctc.linter.coreml.rule import Severity
-    from mctc.linter.coreml.sizes import Wanted as WantedShape
+    from mctc.linter.coreml.sizes import WantedShape
     from mctc.linter.coreml.table import Table
 
 FAIL_ON = "error"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LintRequest:
     """What the command line asks for beside the settings."""
 
     output: Path | None
@@ -64,7 +64,7 @@ def lint_packages(
     layer = Layer(select, ignore, read_severities(severity))
     said = Settings((layer,), device, system, fail_on, baseline, form, left_out=exclude)
     settings = read_settings(config, isolated=isolated).merged(said)
-    job = _Job(settings, Wanted(**wanted), table(), _shapes(settings, shapes))
+    job = _Job(settings, LintRequest(**wanted), table(), _shapes(settings, shapes))
     return job.run(chosen_packages(paths, settings))
 
 
@@ -89,7 +89,9 @@ def print_exporter() -> int:
 class _Job:
     """One call. `unchecked` are the models that no rule was applied to."""
 
-    def __init__(self, settings: Settings, wanted: Wanted, rules: Table, shapes: Sequence[WantedShape] = ()) -> None:
+    def __init__(
+        self, settings: Settings, wanted: LintRequest, rules: Table, shapes: Sequence[WantedShape] = ()
+    ) -> None:
         self.settings, self.wanted, self.rules, self.shapes = settings, wanted, rules, shapes
         self.unchecked: list[Unchecked] = []
         self.inputs: list[str] = []
@@ -282,7 +284,7 @@ class _Job:
         return render_agreement(found, color=self.color, everything=self.wanted.everything)
 
 
-def _check_wanted(wanted: Wanted, settings: Settings, packages: int) -> None:
+def _check_wanted(wanted: LintRequest, settings: Settings, packages: int) -> None:
     """Raises UsageError for options that do not go together."""
     form = settings.format or "text"
     if wanted.statistics and form != "text":

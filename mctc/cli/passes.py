@@ -21,7 +21,7 @@ STAGES = {
 
 
 @dataclass(frozen=True)
-class Row:
+class PassRow:
     """One pass of the pipeline; `origin` is the package or file that brings it."""
 
     stage: str
@@ -65,7 +65,7 @@ def passes(name: str | None, form: str) -> None:
         click.echo("\n".join(_page(found[0])))
 
 
-def rows() -> list[Row]:
+def rows() -> list[PassRow]:
     """The pipeline. Raises PluginError for a broken plugin, OrderError where the declared order can't be met."""
     from mctc.plugins import registry
     from mctc.rewrite.order import ordered
@@ -74,23 +74,23 @@ def rows() -> list[Row]:
     return [_row(each) for stage in STAGES for each in ordered(known.values(), stage)]
 
 
-def row_of(name: str) -> Row:
+def row_of(name: str) -> PassRow:
     """One pass. Raises UnknownNameError with near names where there is none."""
     from mctc.plugins import registry
 
     return _row(registry().load("passes", name))
 
 
-def _row(cls: type[Pass]) -> Row:
+def _row(cls: type[Pass]) -> PassRow:
     from mctc.plugins import registry
     from mctc.rewrite.options import options_of, text_of
 
     options = [OptionRow(each.name, each.takes, text_of(each.default), each.doc) for each in options_of(cls).values()]
     origin = registry().plugin("passes", cls.name).origin
-    return Row(cls.stage, cls.name, str(cls.promise), cls.summary(), origin, tuple(options))
+    return PassRow(cls.stage, cls.name, str(cls.promise), cls.summary(), origin, tuple(options))
 
 
-def _page(row: Row) -> list[str]:
+def _page(row: PassRow) -> list[str]:
     from inspect import cleandoc
 
     from mctc.plugins import registry
@@ -109,7 +109,7 @@ def _page(row: Row) -> list[str]:
     return lines
 
 
-def _print_table(found: list[Row]) -> None:
+def _print_table(found: list[PassRow]) -> None:
     from rich.table import Table
     from rich.text import Text
 

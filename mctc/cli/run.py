@@ -23,7 +23,7 @@ from mctc.cli.search_options import (
 from mctc.diagnostics.errors import ExitCode, MctcError, UsageError
 
 if TYPE_CHECKING:
-    from mctc.cli.run_speech import Wanted
+    from mctc.cli.requests import TranscriptRequest
     from mctc.runtime.built import Built
 
 FORMS = ("text", "json", "srt", "vtt", "ctm")
@@ -31,7 +31,7 @@ ONE_A_FILE = ("srt", "vtt")  # forms of one recording alone
 ENCODINGS = ("s16", "s32", "f32")
 ARRAYS = ("function", "state", "state_output")  # options of arrays alone
 
-Hear = Callable[[Source, "Wanted"], str]
+Hear = Callable[[Source, "TranscriptRequest"], str]
 """The transcript, or whatever a build gives, of a recording, as text."""
 
 
@@ -101,11 +101,13 @@ def run(built: Path, inputs: tuple[str, ...], form: str | None, as_json: bool, *
     if inputs:
         arrays = {key: options[key] for key in (*ARRAYS, "output", "precision")}
         return run_over_arrays(built, inputs, as_json=as_json or form == "json", **arrays)
-    from mctc.cli.run_speech import Wanted
+    from mctc.cli.requests import TranscriptRequest
     from mctc.driver.contents import blamed
     from mctc.runtime.built import open_built
 
-    wanted = Wanted("json" if as_json else form or "text", options["stats"], len(given) > 1, options["output"])
+    wanted = TranscriptRequest(
+        "json" if as_json else form or "text", options["stats"], len(given) > 1, options["output"]
+    )
     _check_places(given, wanted)
     with blamed(built):
         hear = _hearer(_at(open_built(built), options["latency"]), wanted, options)
@@ -135,18 +137,18 @@ def _compared(
         return run_over_arrays(built, inputs, as_json=False, precision=precision, **arrays)
 
     def over_recordings(precision: str | None) -> str:
-        from mctc.cli.run_speech import Wanted
+        from mctc.cli.requests import TranscriptRequest
         from mctc.runtime.built import open_built
 
         opened_build = _at(open_built(built), options["latency"])
         if not opened_build.target.as_engine:
             name = opened_build.target.name
             raise UsageError(f"--faults is about Core ML programs, and {built} is a build for target {name}")
-        hear = _hearer(opened_build, Wanted(), {**options, "precision": precision})
+        hear = _hearer(opened_build, TranscriptRequest(), {**options, "precision": precision})
         texts = []
         for each in given:
             with opened(each, None) as source:
-                texts.append(hear(source, Wanted(several=len(given) > 1, output=Path(source.name))))
+                texts.append(hear(source, TranscriptRequest(several=len(given) > 1, output=Path(source.name))))
         return "".join(texts)
 
     run_as = over_arrays if inputs else over_recordings
@@ -180,7 +182,7 @@ def _given(options: dict[str, Any], arrays: bool) -> list[Any]:
     return expanded([*kinds[0], *kinds[1]])
 
 
-def _check_places(given: Sequence[Any], wanted: Wanted) -> None:
+def _check_places(given: Sequence[Any], wanted: TranscriptRequest) -> None:
     """Raises UsageError where transcripts of several recordings would end up in one place."""
     if not wanted.several:
         return
@@ -205,7 +207,7 @@ def _pcm(options: dict[str, Any], given: Sequence[Any]) -> Pcm | None:
     return Pcm(encoding, rate or 16_000, channels or 1)
 
 
-def _hearer(built: Built, wanted: Wanted, options: dict[str, Any]) -> Hear:
+def _hearer(built: Built, wanted: TranscriptRequest, options: dict[str, Any]) -> Hear:
     """What makes text of a recording, for the kind of build that it is."""
     from mctc.cli.run_utterance import pooled, utterance
     from mctc.runtime.encoder_decoder import decoder_of
@@ -224,7 +226,7 @@ def _hearer(built: Built, wanted: Wanted, options: dict[str, Any]) -> Hear:
     return Listener(built, model, settings, precision, scorers_asked(options, model, settings)).hear
 
 
-def _over_all(given: Sequence[Any], pcm: Pcm | None, hear: Hear, wanted: Wanted) -> int:
+def _over_all(given: Sequence[Any], pcm: Pcm | None, hear: Hear, wanted: TranscriptRequest) -> int:
     """Hears one recording after another. What is wrong with one of several hides no other; the exit code says so."""
     code = ExitCode.OK
     for each in given:
@@ -241,7 +243,7 @@ def _over_all(given: Sequence[Any], pcm: Pcm | None, hear: Hear, wanted: Wanted)
     return code
 
 
-def _put(text: str, source: Source, wanted: Wanted) -> None:
+def _put(text: str, source: Source, wanted: TranscriptRequest) -> None:
     """Prints a transcript, or writes it: of several recordings, each into a file of its name in a folder."""
     if wanted.output is None:
         click.echo(text, nl=False)

@@ -23,7 +23,7 @@ from mctc.transcript.formats import FORMATS
 from mctc.transcript.words import printable
 
 if TYPE_CHECKING:
-    from mctc.cli.run_speech import Wanted
+    from mctc.cli.requests import TranscriptRequest
 
 FIRST = 6  # numbers, or classes, of a result without time
 
@@ -126,7 +126,9 @@ def _piece(piece: Part, tokens: Tokens | None) -> dict[str, Any]:
     return {**asdict(piece), **told}
 
 
-def utterance_text(built: Built, audio: str, precision: str | None, found: Transcription, wanted: Wanted) -> str:
+def utterance_text(
+    built: Built, audio: str, precision: str | None, found: Transcription, wanted: TranscriptRequest
+) -> str:
     """What was said, or the numbers of it where the build has no tokens; what it cost goes to standard error."""
     from mctc.cli.verbosity import Verbosity, verbosity
 

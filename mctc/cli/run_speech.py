@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mctc.cli.live_text import LiveTranscript, SettledText, Shown, TerminalText
 from mctc.cli.recording import Live, Source
+from mctc.cli.requests import TranscriptRequest
 from mctc.cli.terminal import color_wanted, lines_may_move
 from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import UsageError
@@ -30,17 +30,6 @@ OF_WORDS = ("srt", "vtt", "ctm")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """How transcripts are asked for. form: text, json, srt, vtt or ctm. several: whether there are more recordings than
-    one. output: where the transcript is written; standard output if None."""
-
-    form: str = "text"
-    stats: bool = False
-    several: bool = False
-    output: Path | None = None
-
-
-@dataclass(frozen=True)
 class Listener:
     """A build that hears one recording after another, with what is fused into its search."""
 
@@ -55,11 +44,11 @@ class Listener:
         """What makes words; None where labels mean nothing, since the build is untrained, or aren't named."""
         return None if self.built.seed is not None else self.built.tokens
 
-    def hear(self, source: Source, wanted: Wanted) -> str:
+    def hear(self, source: Source, wanted: TranscriptRequest) -> str:
         """The second result of `listen`."""
         return self.listen(source, wanted)[1]
 
-    def listen(self, source: Source, wanted: Wanted) -> tuple[Transcript, str]:
+    def listen(self, source: Source, wanted: TranscriptRequest) -> tuple[Transcript, str]:
         """What was heard, and its transcript in the form that is asked for; "" where it was printed meanwhile.
 
         Raises what `mctc.runtime.speech.transcribe` raises, and UsageError for words of a build that has no tokens.
@@ -81,7 +70,7 @@ class Listener:
         self._tell(source, found, wanted)
         return found, self._written(source.name, found, wanted) if live is None else ""
 
-    def _written(self, name: str, found: Transcript, wanted: Wanted) -> str:
+    def _written(self, name: str, found: Transcript, wanted: TranscriptRequest) -> str:
         from mctc.cli.run_report import as_record
         from mctc.runtime.recognition import of_frames
         from mctc.transcript.formats import FORMATS
@@ -102,7 +91,7 @@ class Listener:
         lines = [_line(tokens, best) for best in found.best] or [""]
         return "".join(f"{name}\t{line}\n" if wanted.several else f"{line}\n" for line in lines)
 
-    def _tell(self, source: Source, found: Transcript, wanted: Wanted) -> None:
+    def _tell(self, source: Source, found: Transcript, wanted: TranscriptRequest) -> None:
         """What it cost, and what its numbers mean, on standard error."""
         from mctc.cli.run_report import cost_lines, summary, untrained
 
@@ -126,7 +115,7 @@ def _line(tokens: Tokens | None, best: Hypothesis) -> str:
     return " ".join(map(str, best.ids)) if tokens is None else printable(tokens.text(best.ids))
 
 
-def _shown(source: Source, wanted: Wanted) -> Shown | None:
+def _shown(source: Source, wanted: TranscriptRequest) -> Shown | None:
     """What prints text while it is heard: on a terminal, and of sound that comes while it is heard."""
     moving = lines_may_move(sys.stdout)
     if wanted.form != "text" or wanted.output is not None or not (moving or isinstance(source, Live)):

@@ -10,11 +10,11 @@ from mctc.cli.recording import Recording, Source
 from mctc.diagnostics.errors import UsageError
 
 if TYPE_CHECKING:
-    from mctc.cli.run_speech import Wanted
+    from mctc.cli.requests import TranscriptRequest
     from mctc.runtime.built import Built
     from mctc.runtime.decoding import Asked
 
-Hear = Callable[[Source, "Wanted"], str]
+Hear = Callable[[Source, "TranscriptRequest"], str]
 
 
 def utterance(
@@ -27,7 +27,7 @@ def utterance(
 
     search, rows = search_of(built, asked), read_tables(tables)
 
-    def hear(source: Source, wanted: Wanted) -> str:
+    def hear(source: Source, wanted: TranscriptRequest) -> str:
         audio = _whole(source, wanted, asked.times)
         found = transcribe_utterance(built, audio.path, search, rows, precision, weights)
         if wanted.form == "json":
@@ -42,7 +42,7 @@ def pooled(built: Built, precision: str | None, weights: Path | None) -> Hear:
     from mctc.cli.run_report import pooled_lines, pooled_record
     from mctc.runtime.pooled import pool
 
-    def hear(source: Source, wanted: Wanted) -> str:
+    def hear(source: Source, wanted: TranscriptRequest) -> str:
         audio = _whole(source, wanted)
         found = pool(built, audio.path, precision, weights)
         if wanted.form == "json":
@@ -52,7 +52,7 @@ def pooled(built: Built, precision: str | None, weights: Path | None) -> Hear:
     return hear
 
 
-def _whole(source: Source, wanted: Wanted, timed: bool = False) -> Recording:
+def _whole(source: Source, wanted: TranscriptRequest, timed: bool = False) -> Recording:
     if not isinstance(source, Recording):
         raise UsageError("this build takes whole utterances, so it can't hear sound that has no end yet")
     if wanted.form not in ("text", "json", *(("srt", "vtt") if timed else ())):
@@ -61,7 +61,7 @@ def _whole(source: Source, wanted: Wanted, timed: bool = False) -> Recording:
     return source
 
 
-def _json(record: dict[str, Any], wanted: Wanted) -> str:
+def _json(record: dict[str, Any], wanted: TranscriptRequest) -> str:
     import json
 
     return json.dumps(record, indent=None if wanted.several else 2, ensure_ascii=False) + "\n"

@@ -12,7 +12,7 @@ UNITS = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
 
 
 @dataclass(frozen=True)
-class Row:
+class Figure:
     """A quantity of every model that is compared, in words. inner: it is part of the row above."""
 
     label: str
@@ -20,27 +20,27 @@ class Row:
     inner: bool = False
 
 
-def rows(models: Sequence[Measured]) -> Iterator[Row]:
+def rows(models: Sequence[Measured]) -> Iterator[Figure]:
     """All that is known of the models; what no model has is left out."""
     for label, read in FIGURES:
-        row = Row(label, tuple(map(read, models)))
+        row = Figure(label, tuple(map(read, models)))
         if label not in OPTIONAL or set(row.cells) != {NONE}:
             yield row
         if label in PARTS:
             yield from _parts(models, PARTS[label])
     if all(model.deployed is None for model in models):
-        yield Row("placement, memory", tuple(NOT_BUILT for _ in models))
+        yield Figure("placement, memory", tuple(NOT_BUILT for _ in models))
         return
     for label, told in PACKAGE:
-        yield Row(label, tuple(NOT_BUILT if m.deployed is None else told(m.deployed) for m in models))
+        yield Figure(label, tuple(NOT_BUILT if m.deployed is None else told(m.deployed) for m in models))
 
 
-def _parts(models: Sequence[Measured], read: Callable[[Component], float | None]) -> Iterator[Row]:
+def _parts(models: Sequence[Measured], read: Callable[[Component], float | None]) -> Iterator[Figure]:
     """A row for each component that a figure is of, in the order of the specs."""
     names = dict.fromkeys(each.name for model in models for each in model.components if read(each) is not None)
     for name in names if len(names) > 1 else ():
         cells = [[read(each) for each in model.components if each.name == name] for model in models]
-        yield Row(name, tuple(amount(found[0]) if found else NONE for found in cells), inner=True)
+        yield Figure(name, tuple(amount(found[0]) if found else NONE for found in cells), inner=True)
 
 
 def amount(number: float | None, unit: str = "") -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mctc.decode.frames import Floats, blocks
 from mctc.decode.fusion import Fusion, Scorer
-from mctc.decode.histories import ROOT, Emitted, Entry
+from mctc.decode.histories import ROOT, Emitted, HistoryEntry
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.pruning import highest, none_left
 from mctc.decode.settings import Settings
@@ -34,7 +34,7 @@ class CtcBeam:
 
     def _begin(self) -> None:
         root = self._fusion.root()
-        self._utterance, self._entries = Utterance(root, self.frames), [Entry(root, 0.0)]
+        self._utterance, self._entries = Utterance(root, self.frames), [HistoryEntry(root, 0.0)]
         self._blank, self._label = np.zeros(1), np.full(1, -np.inf)  # log-probability by what the alignment ends in
 
     def accept(self, encoded: Floats) -> Partial:
@@ -70,11 +70,11 @@ class CtcBeam:
         found, ends = [], []
         for at, label in highest(totals, self.settings.beam, float(totals.max()) - self.settings.window):
             if label == blank:
-                found.append(Entry(histories[at], float(stays[at]), traces[at]))
+                found.append(HistoryEntry(histories[at], float(stays[at]), traces[at]))
                 ends.append((in_blank[at], in_label[at]))
             else:
                 trace = (*entries[at].trace, self._emitted(scores, label))
-                found.append(Entry(histories[at].extended(label), float(longer[at, label]), trace))
+                found.append(HistoryEntry(histories[at].extended(label), float(longer[at, label]), trace))
                 ends.append((-np.inf, longer[at, label]))
         if not found:
             raise none_left(self.frames)

@@ -66,7 +66,7 @@ class Emitted(NamedTuple):
     confidence: float
 
 
-class Entry(NamedTuple):
+class HistoryEntry(NamedTuple):
     """A hypothesis of a beam. score: natural logarithm of its probability, without what is fused. trace: where on its
     best alignment each label behind those that are final was emitted."""
 

@@ -17,9 +17,9 @@ import numpy as np
 from mctc.decode.engine import LabelEngine, State
 from mctc.decode.frames import Floats
 from mctc.decode.fusion import Fusion, Scorer
-from mctc.decode.histories import Emitted, Entry, History
+from mctc.decode.histories import Emitted, History, HistoryEntry
 from mctc.decode.hypothesis import Hypothesis
-from mctc.decode.label_rules import Rule
+from mctc.decode.label_rules import LabelRule
 from mctc.decode.pruning import highest, none_left
 from mctc.decode.vocabulary import Vocabulary
 
@@ -39,7 +39,7 @@ class LabelSettings:
     beam: int = 4
     n_best: int = 1
     length_penalty: float = 0.0
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[LabelRule, ...] = ()
     ends: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -75,12 +75,12 @@ class _Labels:
             vocabulary.require(end)
         self.engine, self.vocabulary, self.settings = engine, vocabulary, settings
         self._fusion = Fusion(scorers, vocabulary.size, settings.end)  # the end token's score comes from `ends`
-        self._finished: list[tuple[float, Entry]] = []
+        self._finished: list[tuple[float, HistoryEntry]] = []
 
     def run(self) -> tuple[Hypothesis, ...]:
         root = self._fusion.root()
         logits, state = self.engine.start(self.settings.prompt)
-        entries, states = [Entry(root, 0.0)], [state]
+        entries, states = [HistoryEntry(root, 0.0)], [state]
         scores = self._allowed(entries, logits[None], root)
         for length in range(1, self.settings.longest + 1):
             entries, states = self._grown(entries, states, scores)
@@ -95,7 +95,7 @@ class _Labels:
         best = nlargest(self.settings.n_best, self._finished, key=lambda pair: pair[0])
         return tuple(_hypothesis(entry, score, root) for score, entry in best)
 
-    def _allowed(self, entries: Sequence[Entry], logits: Floats, root: History) -> Floats:
+    def _allowed(self, entries: Sequence[HistoryEntry], logits: Floats, root: History) -> Floats:
         """Log-probabilities [entries, size], of what the rules forbid -inf."""
         scores = self.vocabulary.log_probabilities(logits)
         for rule in self.settings.rules:
@@ -103,7 +103,9 @@ class _Labels:
                 rule(entry.history.labels_behind(root), row)
         return scores
 
-    def _grown(self, entries: list[Entry], states: list[State], scores: Floats) -> tuple[list[Entry], list[State]]:
+    def _grown(
+        self, entries: list[HistoryEntry], states: list[State], scores: Floats
+    ) -> tuple[list[HistoryEntry], list[State]]:
         """The best entries with one label more; those that are closed now are finished."""
         histories, end = [entry.history for entry in entries], self.settings.end
         longer = scores + np.array([entry.score for entry in entries])[:, None]
@@ -118,15 +120,15 @@ class _Labels:
                 self._finish([entries[at]._replace(score=score)], [float(ends[at])])
                 continue
             trace = (*entries[at].trace, Emitted(0, math.exp(scores[at, label])))
-            grown.append(Entry(histories[at].extended(label), score, trace))
+            grown.append(HistoryEntry(histories[at].extended(label), score, trace))
             after.append(states[at])
         return grown, after
 
-    def _finish(self, entries: Sequence[Entry], ends: Sequence[float]) -> None:
+    def _finish(self, entries: Sequence[HistoryEntry], ends: Sequence[float]) -> None:
         for entry, end in zip(entries, ends, strict=True):
             self._finished.append((self.settings.penalised(entry.total + end, entry.history.length), entry))
 
-    def _settled(self, entries: Sequence[Entry]) -> bool:
+    def _settled(self, entries: Sequence[HistoryEntry]) -> bool:
         """Whether enough are finished and no other can get better: log-probabilities only lower a score. What scorers
         may add is not known, so with them it is a guess."""
         if len(self._finished) < max(self.settings.beam, self.settings.n_best):
@@ -137,5 +139,5 @@ class _Labels:
         return max(self.settings.penalised(best, length) for length in lengths) <= worst
 
 
-def _hypothesis(entry: Entry, score: float, root: History) -> Hypothesis:
+def _hypothesis(entry: HistoryEntry, score: float, root: History) -> Hypothesis:
     return Hypothesis(tuple(entry.history.labels_behind(root)), score, (), tuple(e.confidence for e in entry.trace))

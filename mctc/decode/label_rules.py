@@ -14,7 +14,7 @@ import numpy as np
 from mctc.decode.frames import Floats
 
 
-class Rule(Protocol):
+class LabelRule(Protocol):
     """Takes out of the running what can't follow."""
 
     def __call__(self, labels: Sequence[int], scores: Floats) -> None:

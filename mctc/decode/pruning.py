@@ -9,7 +9,7 @@ from operator import itemgetter
 import numpy as np
 
 from mctc.decode.frames import DecodeError, Floats
-from mctc.decode.histories import Entry, History
+from mctc.decode.histories import History, HistoryEntry
 from mctc.decode.settings import Settings
 
 LEAST = float(np.finfo(np.float64).min)  # above -inf
@@ -24,7 +24,7 @@ def highest(totals: Floats, count: int, least: float = -np.inf) -> list[tuple[in
     return [divmod(place, totals.shape[1]) for place in kept[order].tolist()]
 
 
-def within(entries: Iterable[Entry], settings: Settings) -> list[Entry]:
+def within(entries: Iterable[HistoryEntry], settings: Settings) -> list[HistoryEntry]:
     """The `beam` best, none of them more than `window` behind the best."""
     ranked = sorted(((entry.total, entry) for entry in entries), key=itemgetter(0), reverse=True)[: settings.beam]
     return [entry for total, entry in ranked if total >= ranked[0][0] - settings.window]
@@ -42,10 +42,10 @@ def added(one: float, other: float) -> float:
     return high if low == -math.inf else high + math.log1p(math.exp(low - high))
 
 
-def merged(found: dict[History, Entry], entry: Entry) -> None:
+def merged(found: dict[History, HistoryEntry], entry: HistoryEntry) -> None:
     """Adds an entry; where the history is there already, the probabilities are added and the better trace stays."""
     other = found.get(entry.history)
     if other is not None:
         better = entry if entry.score > other.score else other
-        entry = Entry(entry.history, added(entry.score, other.score), better.trace)
+        entry = HistoryEntry(entry.history, added(entry.score, other.score), better.trace)
     found[entry.history] = entry

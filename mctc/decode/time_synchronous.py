@@ -23,7 +23,7 @@ import numpy as np
 from mctc.decode.engine import TransducerEngine
 from mctc.decode.frames import Floats, blocks
 from mctc.decode.fusion import Fusion, Scorer
-from mctc.decode.histories import Emitted, Entry, History
+from mctc.decode.histories import Emitted, History, HistoryEntry
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.joined import Joined
 from mctc.decode.pruning import highest, merged, none_left, within
@@ -31,7 +31,7 @@ from mctc.decode.settings import Settings
 from mctc.decode.utterance import Utterance
 from mctc.decode.vocabulary import Vocabulary
 
-Waiting = dict[History, Entry]  # the hypotheses of a frame
+Waiting = dict[History, HistoryEntry]  # the hypotheses of a frame
 
 
 class TimeSynchronousBeam:
@@ -48,7 +48,7 @@ class TimeSynchronousBeam:
     def _begin(self) -> None:
         root = self._fusion.root()
         self._utterance = Utterance(root, self.frames)
-        self._waiting: dict[int, Waiting] = {self.frames: {root: Entry(root, 0.0)}}
+        self._waiting: dict[int, Waiting] = {self.frames: {root: HistoryEntry(root, 0.0)}}
 
     def accept(self, encoded: Floats) -> Partial:
         for block in blocks(encoded, self._joined.engine.frames):
@@ -71,7 +71,7 @@ class TimeSynchronousBeam:
         self._begin()
         return found
 
-    def _entries(self) -> Iterable[Entry]:
+    def _entries(self) -> Iterable[HistoryEntry]:
         return (entry for waiting in self._waiting.values() for entry in waiting.values())
 
     def _settle(self) -> None:
@@ -93,7 +93,7 @@ class TimeSynchronousBeam:
             kept = within(self._waiting[ahead].values(), self.settings)
             self._waiting[ahead] = {entry.history: entry for entry in kept}
 
-    def _expand(self, entries: list[Entry], frame: int, last: bool) -> list[Entry]:
+    def _expand(self, entries: list[HistoryEntry], frame: int, last: bool) -> list[HistoryEntry]:
         """Every entry goes on with a blank or, unless it is the last time at this frame, a label; those that are still
         at the frame."""
         histories = [entry.history for entry in entries]
@@ -104,8 +104,8 @@ class TimeSynchronousBeam:
         for duration, odds in self._durations(durations, of_blank=True):
             for entry, score in zip(entries, (before + tokens[:, blank] + odds).tolist(), strict=True):
                 if score > -math.inf:
-                    self._wait(duration, Entry(entry.history, score, entry.trace))
-        still: list[Entry] = []
+                    self._wait(duration, HistoryEntry(entry.history, score, entry.trace))
+        still: list[HistoryEntry] = []
         if last:
             return still
         for duration, odds in self._durations(durations, of_blank=False):
@@ -115,7 +115,7 @@ class TimeSynchronousBeam:
             for at, label in highest(totals, self.settings.beam, self._least(float(totals.max()))):
                 emitted = Emitted(self.frames, math.exp(tokens[at, label]))
                 trace = (*entries[at].trace, emitted)
-                entry = Entry(histories[at].extended(label), float(scores[at, label]), trace)
+                entry = HistoryEntry(histories[at].extended(label), float(scores[at, label]), trace)
                 if duration:
                     self._wait(duration, entry)
                 else:
@@ -129,7 +129,7 @@ class TimeSynchronousBeam:
         pairs = zip(self.settings.durations, scores.T, strict=True)
         return [(duration, odds) for duration, odds in pairs if duration or not of_blank]
 
-    def _wait(self, duration: int, entry: Entry) -> None:
+    def _wait(self, duration: int, entry: HistoryEntry) -> None:
         merged(self._waiting.setdefault(self.frames + duration, {}), entry)
 
     def _least(self, best: float) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from mctc.decode.engine import TransducerEngine
 from mctc.decode.frames import Floats, blocks
 from mctc.decode.fusion import Fusion, Scorer
-from mctc.decode.histories import Emitted, Entry
+from mctc.decode.histories import Emitted, HistoryEntry
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.joined import Joined
 from mctc.decode.pruning import highest, none_left
@@ -37,7 +37,7 @@ class TransducerBeam:
 
     def _begin(self) -> None:
         root = self._fusion.root()
-        self._utterance, self._entries = Utterance(root, self.frames), [Entry(root, 0.0)]
+        self._utterance, self._entries = Utterance(root, self.frames), [HistoryEntry(root, 0.0)]
 
     def accept(self, encoded: Floats) -> Partial:
         for block in blocks(encoded, self._joined.engine.frames):
@@ -56,7 +56,7 @@ class TransducerBeam:
         self._begin()
         return found
 
-    def _frame(self, frame: int) -> list[Entry]:
+    def _frame(self, frame: int) -> list[HistoryEntry]:
         """The best entries after one more frame of the block."""
         entries, blank = self._entries, self.settings.blank
         histories = [entry.history for entry in entries]
@@ -78,9 +78,9 @@ class TransducerBeam:
         found = []
         for at, label in highest(totals, self.settings.beam, float(totals.max()) - self.settings.window):
             if label == blank:
-                found.append(Entry(histories[at], float(scores[at, blank]), traces[at]))
+                found.append(HistoryEntry(histories[at], float(scores[at, blank]), traces[at]))
             else:
                 emitted = Emitted(self.frames, math.exp(label_scores[at, label]))
                 trace = (*entries[at].trace, emitted)
-                found.append(Entry(histories[at].extended(label), float(scores[at, label]), trace))
+                found.append(HistoryEntry(histories[at].extended(label), float(scores[at, label]), trace))
         return found

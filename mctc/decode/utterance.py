@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mctc.decode.histories import Emitted, Entry, History, forget, shared
+from mctc.decode.histories import Emitted, History, HistoryEntry, forget, shared
 from mctc.decode.hypothesis import Hypothesis, Partial
 
 
@@ -16,7 +16,7 @@ class Utterance:
         self._ids: list[int] = []
         self._emitted: list[Emitted] = []
 
-    def settle(self, entries: Sequence[Entry]) -> list[Entry]:
+    def settle(self, entries: Sequence[HistoryEntry]) -> list[HistoryEntry]:
         """Makes final what all entries begin with; returns them with what is left of their traces.
 
         The best entry's alignment says where the labels were emitted.
@@ -30,16 +30,16 @@ class Utterance:
         self.base = base
         return [entry._replace(trace=entry.trace[len(found) :]) for entry in entries]
 
-    def partial(self, entries: Sequence[Entry], frames: int) -> Partial:
+    def partial(self, entries: Sequence[HistoryEntry], frames: int) -> Partial:
         best = max(entries, key=lambda entry: entry.total)
         return Partial(self._hypothesis(best, best.total), len(self._ids), frames, self.begun)
 
-    def best(self, entries: Sequence[Entry], ends: Sequence[float], count: int) -> tuple[Hypothesis, ...]:
+    def best(self, entries: Sequence[HistoryEntry], ends: Sequence[float], count: int) -> tuple[Hypothesis, ...]:
         """The `count` best hypotheses, with what the scorers add for the end of each."""
         scored = sorted(zip(entries, ends, strict=True), key=lambda pair: -(pair[0].total + pair[1]))
         return tuple(self._hypothesis(entry, entry.total + end) for entry, end in scored[:count])
 
-    def _hypothesis(self, entry: Entry, score: float) -> Hypothesis:
+    def _hypothesis(self, entry: HistoryEntry, score: float) -> Hypothesis:
         emitted = [*self._emitted, *self._in_order(entry.trace)]
         ids = (*self._ids, *entry.history.labels_behind(self.base))
         return Hypothesis(ids, score, tuple(e.frame for e in emitted), tuple(e.confidence for e in emitted))

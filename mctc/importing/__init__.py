@@ -6,15 +6,15 @@ becomes of it, write.py writes what was decided, a tensor at a time.
 
 from mctc.importing.checkpoint import Checkpoint
 from mctc.importing.name_map import NameMap, read_map, shipped_map, shipped_maps
-from mctc.importing.plan import Plan, Row, Status, plan
+from mctc.importing.plan import ImportPlan, Status, TensorRow, plan
 from mctc.importing.write import write
 
 __all__ = [
     "Checkpoint",
+    "ImportPlan",
     "NameMap",
-    "Plan",
-    "Row",
     "Status",
+    "TensorRow",
     "plan",
     "read_map",
     "shipped_map",

@@ -38,7 +38,7 @@ class MapError(MctcError):
 
 
 @dataclass(frozen=True)
-class Pattern:
+class NamePattern:
     """A name with holes: `layers.{i}.weight`. A hole is one element between dots, or a part of one."""
 
     text: str
@@ -60,7 +60,7 @@ class Pattern:
 
 
 @dataclass(frozen=True)
-class Step:
+class MapStep:
     """An op of the IR on what a tensor is so far; `result` says which of its results."""
 
     op: str
@@ -69,21 +69,21 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Entry:
+class MapEntry:
     """A parameter, the tensors that it is made of, and how."""
 
-    parameter: Pattern
-    tensors: tuple[Pattern, ...]
-    steps: tuple[Step, ...] = ()
+    parameter: NamePattern
+    tensors: tuple[NamePattern, ...]
+    steps: tuple[MapStep, ...] = ()
 
 
 @dataclass(frozen=True)
 class Ignored:
     """A tensor that no parameter needs, and why; one that is the `same_as` another must hold the same numbers."""
 
-    tensor: Pattern
+    tensor: NamePattern
     why: str
-    same_as: Pattern | None = None
+    same_as: NamePattern | None = None
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,10 @@ class NameMap:
     about: str
     specs: tuple[str, ...]
     prefix: str
-    entries: tuple[Entry, ...]
+    entries: tuple[MapEntry, ...]
     ignored: tuple[Ignored, ...]
 
-    def entry(self, parameter: str) -> tuple[Entry, Mapping[str, str]] | None:
+    def entry(self, parameter: str) -> tuple[MapEntry, Mapping[str, str]] | None:
         """The first entry for a parameter, and what stands in its holes."""
         found = ((entry, entry.parameter.match(parameter)) for entry in self.entries)
         return next(((entry, holes) for entry, holes in found if holes is not None), None)
@@ -145,20 +145,20 @@ class _Reader:
             tuple(self._ignored(name, value) for name, value in self._table(data, "ignored").items()),
         )
 
-    def _entry(self, name: str, value: Any) -> Entry:
+    def _entry(self, name: str, value: Any) -> MapEntry:
         given = value if isinstance(value, dict) else {"from": value}
         self._known(given, name, "from", "steps")
         tensors = self._texts(given.get("from"), name)
         parameter, steps = self._pattern(name, name), given.get("steps", [])
         if not isinstance(steps, list):
             raise self._error(name, "`steps` is a list of ops")
-        return Entry(
+        return MapEntry(
             parameter,
             tuple(self._pattern(each, name, parameter) for each in tensors),
             tuple(self._step(step, name) for step in steps),
         )
 
-    def _step(self, step: Any, name: str) -> Step:
+    def _step(self, step: Any, name: str) -> MapStep:
         if not isinstance(step, dict) or not isinstance(step.get("op"), str):
             raise self._error(
                 name, "a step is an op with its attributes, for example { op = 'transpose', order = [1, 0] }"
@@ -167,7 +167,7 @@ class _Reader:
         if not isinstance(result, int):
             raise self._error(name, "`result` is a number: which of the op's results")
         attributes = {key: _frozen(value) for key, value in step.items() if key not in ("op", "result")}
-        return Step(step["op"], attributes, result)
+        return MapStep(step["op"], attributes, result)
 
     def _ignored(self, name: str, value: Any) -> Ignored:
         given = value if isinstance(value, dict) else {"why": value}
@@ -178,14 +178,14 @@ class _Reader:
         tensor = self._pattern(name, name)
         return Ignored(tensor, why, self._pattern(same, name, tensor) if same else None)
 
-    def _pattern(self, text: str, where: str, whole: Pattern | None = None) -> Pattern:
+    def _pattern(self, text: str, where: str, whole: NamePattern | None = None) -> NamePattern:
         """A pattern; one that is filled from the holes of another must not have holes of its own."""
         if re.search(r"[{}]", re.sub(r"\{[a-z_]+\}", "", text)):
             raise self._error(where, f"`{text}` has a brace that opens no hole such as {{i}}")
         holes, given = (set(re.findall(r"\{([a-z_]+)\}", each)) for each in (text, whole.text if whole else text))
         if not holes <= given:
             raise self._error(where, f"nothing says what {{{sorted(holes - given)[0]}}} in `{text}` is")
-        return Pattern(text)
+        return NamePattern(text)
 
     def _table(self, data: Mapping[str, Any], key: str) -> dict[str, Any]:
         value = data.get(key, {})

@@ -10,7 +10,7 @@ import numpy as np
 
 from mctc.checkpoint import WeightsError
 from mctc.importing.checkpoint import Checkpoint
-from mctc.importing.name_map import Entry, Ignored, NameMap
+from mctc.importing.name_map import Ignored, MapEntry, NameMap
 from mctc.ir.op import Array, InferenceError
 from mctc.ir.program import Program, Recipe, Source
 from mctc.ir.recipes import compose
@@ -33,7 +33,7 @@ class Status(str, Enum):
 
 
 @dataclass(frozen=True)
-class Row:
+class TensorRow:
     """One name: a parameter, or a tensor that no parameter is made of. `shape` is its own; `told` says the rest."""
 
     status: Status
@@ -43,15 +43,15 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ImportPlan:
     """`recipes` make the parameters out of the checkpoint's tensors, by its names; `rows` tell of every name."""
 
     checkpoint: Checkpoint
     recipes: Mapping[str, Recipe]
-    rows: tuple[Row, ...]
+    rows: tuple[TensorRow, ...]
 
     @property
-    def problems(self) -> list[Row]:
+    def problems(self) -> list[TensorRow]:
         return [row for row in self.rows if row.status.is_problem]
 
     def value(self, parameter: str) -> Array:
@@ -64,7 +64,7 @@ class Plan:
         return apply(recipe, [None if each is None else self._evaluate(each) for each in recipe.operands])
 
 
-def plan(program: Program, checkpoint: Checkpoint, names: NameMap) -> Plan:
+def plan(program: Program, checkpoint: Checkpoint, names: NameMap) -> ImportPlan:
     """Raises WeightsError when two tensors have one name but for the map's prefix."""
     return _Planner(checkpoint, names).plan(program)
 
@@ -81,33 +81,33 @@ class _Planner:
         self.used: set[str] = set()
         self.recipes: dict[str, Recipe] = {}
 
-    def plan(self, program: Program) -> Plan:
+    def plan(self, program: Program) -> ImportPlan:
         rows = [self._parameter(name, type_) for name, (type_, _) in program.sources.items()]
         rows += self._others()
-        return Plan(self.checkpoint, self.recipes, tuple(rows))
+        return ImportPlan(self.checkpoint, self.recipes, tuple(rows))
 
-    def _parameter(self, name: str, type_: TensorType) -> Row:
+    def _parameter(self, name: str, type_: TensorType) -> TensorRow:
         found = self.names.entry(name)
         if found is None:
-            return Row(Status.UNMAPPED, name, type_.shape, f"the map {self.names.name} has no entry for it")
+            return TensorRow(Status.UNMAPPED, name, type_.shape, f"the map {self.names.name} has no entry for it")
         entry, holes = found
         tensors = [pattern.filled(holes) for pattern in entry.tensors]
         missing = [tensor for tensor in tensors if tensor not in self.real]
         self.used.update(tensors)
         if missing:
-            return Row(Status.MISSING, name, type_.shape, f"there is no {', '.join(missing)}")
+            return TensorRow(Status.MISSING, name, type_.shape, f"there is no {', '.join(missing)}")
         told = "from " + ", ".join(f"{tensor} {list(self._shape(tensor))}" for tensor in tensors)
         try:
             recipe = self._recipe(entry, tensors, type_)
         except InferenceError as error:
-            return Row(Status.MISSHAPEN, name, type_.shape, f"{told}: {error}")
+            return TensorRow(Status.MISSHAPEN, name, type_.shape, f"{told}: {error}")
         if recipe.type.shape != type_.shape:
-            return Row(Status.MISSHAPEN, name, type_.shape, f"{told}, which gives {list(recipe.type.shape)}")
+            return TensorRow(Status.MISSHAPEN, name, type_.shape, f"{told}, which gives {list(recipe.type.shape)}")
         self.recipes[name] = recipe
         steps = f" by {', '.join(step.op for step in entry.steps)}" if entry.steps else ""
-        return Row(Status.MAPPED, name, type_.shape, told + steps)
+        return TensorRow(Status.MAPPED, name, type_.shape, told + steps)
 
-    def _recipe(self, entry: Entry, tensors: list[str], wanted: TensorType) -> Recipe:
+    def _recipe(self, entry: MapEntry, tensors: list[str], wanted: TensorType) -> Recipe:
         """Raises InferenceError for steps that don't fit the tensors' shapes."""
         made: list[Recipe] = [Source(self.real[each], plain(DType.F32, *self._shape(each))) for each in tensors]
         for step in entry.steps:
@@ -122,7 +122,7 @@ class _Planner:
     def _shape(self, tensor: str) -> tuple[int, ...]:
         return self.checkpoint.shapes[self.real[tensor]]
 
-    def _others(self) -> Iterator[Row]:
+    def _others(self) -> Iterator[TensorRow]:
         """The tensors that no parameter is made of."""
         for tensor in self.real:
             if tensor not in self.used:
@@ -130,14 +130,14 @@ class _Planner:
                 ignored = next(((each, holes) for each, holes in found if holes is not None), None)
                 yield self._left(tensor) if ignored is None else self._ignored(tensor, *ignored)
 
-    def _left(self, tensor: str) -> Row:
-        return Row(Status.LEFT_OVER, tensor, self._shape(tensor), "no parameter of the spec is made of it")
+    def _left(self, tensor: str) -> TensorRow:
+        return TensorRow(Status.LEFT_OVER, tensor, self._shape(tensor), "no parameter of the spec is made of it")
 
-    def _ignored(self, tensor: str, ignored: Ignored, holes: Mapping[str, str]) -> Row:
+    def _ignored(self, tensor: str, ignored: Ignored, holes: Mapping[str, str]) -> TensorRow:
         status, told = Status.IGNORED, ignored.why
         other = ignored.same_as.filled(holes) if ignored.same_as is not None else None
         if other in self.real and other is not None:
             one, two = (self.checkpoint.read(self.real[each]) for each in (tensor, other))
             if not np.array_equal(one, two):
                 status, told = Status.DIFFERENT, f"it should hold the numbers of {other} ({ignored.why}), but does not"
-        return Row(status, tensor, self._shape(tensor), told)
+        return TensorRow(status, tensor, self._shape(tensor), told)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from mctc.atomic import whole_file
-from mctc.importing.plan import Plan
+from mctc.importing.plan import ImportPlan
 from mctc.ir.program import Program
 
 ALIGNMENT = 8  # of the data, as safetensors' own writer has it
 
 
-def write(path: Path, program: Program, plan: Plan, metadata: Mapping[str, str]) -> None:
+def write(path: Path, program: Program, plan: ImportPlan, metadata: Mapping[str, str]) -> None:
     """Every parameter of `program` in float32, under its own name. The file is written whole or not at all.
 
     Raises OSError. The plan must be without problems.

@@ -290,7 +290,7 @@ class Path(Node):
 
 
 @dataclass(frozen=True)
-class Rule(Node):
+class PathRule(Node):
     path: Path
     value: Expression
 
@@ -332,7 +332,7 @@ Statement = (
     | Dim
     | Parameter
     | Assign
-    | Rule
+    | PathRule
     | Repeat
     | If
     | Assert

@@ -18,7 +18,7 @@ from mctc.decode.settings import Settings
 from mctc.decode.timed import TimedWord
 from mctc.runtime.searched import Recogniser
 from mctc.runtime.stream import Samples, SpeechStream
-from mctc.runtime.utterances import Heard, Utterances
+from mctc.runtime.utterances import Update, Utterances
 from mctc.tokens import Tokens
 from mctc.transcript.words import settled, words_of
 
@@ -106,7 +106,7 @@ class Stream:
         if self._closed:
             raise ValueError("the stream has ended: other audio needs a stream of its own")
 
-    def _events(self, heard: Heard) -> Iterator[Event]:
+    def _events(self, heard: Update) -> Iterator[Event]:
         if heard.partial is not None:
             ids = heard.partial.best.ids
             yield self._event(

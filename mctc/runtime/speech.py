@@ -17,7 +17,7 @@ from mctc.driver.options import BuildError
 from mctc.runtime.built import Built
 from mctc.runtime.searched import recogniser
 from mctc.runtime.stream import ChunkCost, Frames, Samples, SpeechStream
-from mctc.runtime.utterances import Heard, Utterances
+from mctc.runtime.utterances import Update, Utterances
 
 
 @dataclass
@@ -102,7 +102,7 @@ def listen(
     transcript = Transcript(frame_s=stream.frame_s)
     watch = on_chunk or (lambda _: None)
 
-    def take(heard: Heard) -> None:
+    def take(heard: Update) -> None:
         transcript.partial = partial = heard.partial
         if partial is None:
             transcript.utterances.append(heard.hypotheses)

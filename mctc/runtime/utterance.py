@@ -20,7 +20,7 @@ from mctc.audio.quiet import cuts
 from mctc.checkpoint import SafeTensors
 from mctc.decode.attempts import COOL, Attempt, attempt, no_speech
 from mctc.decode.label_beam import LabelSettings, label_beam
-from mctc.decode.label_rules import LeftOut, Rule, Times
+from mctc.decode.label_rules import LabelRule, LeftOut, Times
 from mctc.decode.label_sample import Noise
 from mctc.driver.options import BuildError
 from mctc.ir.op import Array
@@ -79,7 +79,7 @@ class Transcription:
 
 
 @dataclass
-class Heard:
+class Accumulated:
     """What came of one window after another, and the seconds of work."""
 
     labels: list[int] = field(default_factory=list)
@@ -112,7 +112,7 @@ def transcribe_samples(
     model: EncoderDecoder, config: FrontEnd, samples: Samples, search: Search, name: str
 ) -> Transcription:
     """Samples at the front end's rate, which errors call `name`. Raises BuildError as above."""
-    times, heard = _times(model.built, search), Heard()
+    times, heard = _times(model.built, search), Accumulated()
     seconds, room = len(samples) / config.sample_rate, model.utterance and config.samples(model.utterance)
     if room is not None and len(samples) > room and times is None:
         told = f"{name} has {seconds:.1f} s, an utterance {room / config.sample_rate:g} s"
@@ -131,7 +131,7 @@ def transcribe_samples(
     )  # fmt: skip
 
 
-def _pieces(model: EncoderDecoder, config: FrontEnd, samples: Samples, search: Search, heard: Heard) -> None:
+def _pieces(model: EncoderDecoder, config: FrontEnd, samples: Samples, search: Search, heard: Accumulated) -> None:
     """Piece after piece of what the decoder's cache has room for, each of its own."""
     rate, prompt = config.sample_rate, len(search.before) + len(search.start)
     longest = LONGEST_S * rate
@@ -149,7 +149,7 @@ def _pieces(model: EncoderDecoder, config: FrontEnd, samples: Samples, search: S
             _piece(model, sound, search, (begin / rate, end / rate), heard, Fraction(len(sound)))
 
 
-def _frames(model: EncoderDecoder, config: FrontEnd, samples: Samples, heard: Heard) -> NDArray[np.float32]:
+def _frames(model: EncoderDecoder, config: FrontEnd, samples: Samples, heard: Accumulated) -> NDArray[np.float32]:
     """Frames of an utterance at least. Behind the recording is silence, and frames of no sound where the model is told
     which frames exist."""
     started, utterance = perf_counter(), model.utterance or 0
@@ -163,7 +163,7 @@ def _frames(model: EncoderDecoder, config: FrontEnd, samples: Samples, heard: He
 
 
 def _piece(
-    model: EncoderDecoder, frames: NDArray[np.float32], search: Search, place: tuple[float, float], heard: Heard,
+    model: EncoderDecoder, frames: NDArray[np.float32], search: Search, place: tuple[float, float], heard: Accumulated,
     exist: Fraction,
 ) -> None:  # fmt: skip
     labels = _window(model, frames, search, None, heard, exist)
@@ -175,7 +175,7 @@ def _piece(
 
 def _windows(
     model: EncoderDecoder, mel: NDArray[np.float32], seconds: float, search: Search, times: TimeTokens,
-    config: FrontEnd, heard: Heard,
+    config: FrontEnd, heard: Accumulated,
 ) -> None:  # fmt: skip
     """Window after window, each from where the one before was certain; behind the end of the recording zeros.
 
@@ -200,8 +200,8 @@ def _windows(
 
 
 def _attempt(
-    model: EncoderDecoder, mel: NDArray[np.float32], search: Search, times: TimeTokens, heard: Heard, exist: Fraction,
-    before: Sequence[int], noise: Noise,
+    model: EncoderDecoder, mel: NDArray[np.float32], search: Search, times: TimeTokens, heard: Accumulated,
+    exist: Fraction, before: Sequence[int], noise: Noise,
 ) -> Attempt:  # fmt: skip
     """What a window of frames [frames, bins] says, as sound as it gets; `before` are the labels of the text before."""
     started = perf_counter()
@@ -234,7 +234,7 @@ def _named(model: EncoderDecoder, names: tuple[str, ...]) -> int:
 
 
 def _window(
-    model: EncoderDecoder, mel: NDArray[np.float32], search: Search, times: TimeTokens | None, heard: Heard,
+    model: EncoderDecoder, mel: NDArray[np.float32], search: Search, times: TimeTokens | None, heard: Accumulated,
     exist: Fraction,
 ) -> tuple[int, ...]:  # fmt: skip
     """The labels of an utterance of frames [frames, bins], of which the first `exist` are of the recording."""
@@ -255,7 +255,7 @@ def _settings(
     prompt = [*previous, *(label for label in search.start if times is None or label != times.without)]
     end = search.end if search.end >= 0 else None
     room = model.room(prompt)
-    rules: list[Rule] = []
+    rules: list[LabelRule] = []
     tokens = model.built.tokens
     if tokens is not None:
         pairs = ((tokens.never, False), (tokens.not_first, True))

@@ -11,7 +11,7 @@ from mctc.runtime.stream import Samples, SpeechStream
 
 
 @dataclass(frozen=True)
-class Heard:
+class Update:
     """Either what is known of an utterance that goes on (`partial`), or the `hypotheses` of one that has ended, the
     best first, with the rule that ended it; None where the audio ended."""
 
@@ -29,24 +29,24 @@ class Utterances:
     def __init__(self, stream: SpeechStream, endpointer: Endpointer | None = None) -> None:
         self.stream, self.endpointer = stream, endpointer
 
-    def push(self, samples: Samples) -> Iterator[Heard]:
+    def push(self, samples: Samples) -> Iterator[Update]:
         """What comes of the next samples, as it is iterated. Raises as `SpeechStream.push`."""
         for partial in self.stream.push(samples):
             yield from self._after(partial)
 
-    def flush(self) -> Iterator[Heard]:
+    def flush(self) -> Iterator[Update]:
         """What comes of the end of the audio, as it is iterated."""
         for partial in self.stream.flush():
             yield from self._after(partial)
         yield from self._ended(None)
 
-    def _after(self, partial: Partial) -> Iterator[Heard]:
-        yield Heard(partial)
+    def _after(self, partial: Partial) -> Iterator[Update]:
+        yield Update(partial)
         rule = None if self.endpointer is None else self.endpointer.reached(partial)
         if rule is not None:
             yield from self._ended(rule)
 
-    def _ended(self, rule: EndpointRule | None) -> Iterator[Heard]:
+    def _ended(self, rule: EndpointRule | None) -> Iterator[Update]:
         hypotheses = self.stream.finish()
         if hypotheses and hypotheses[0].ids:
-            yield Heard(hypotheses=hypotheses, rule=rule)
+            yield Update(hypotheses=hypotheses, rule=rule)

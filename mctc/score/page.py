@@ -15,7 +15,7 @@ TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 
 @dataclass(frozen=True)
-class Row:
+class PageRow:
     """An utterance of one system. heard: (name of the system, its pairs of words) for each."""
 
     id: str
@@ -40,14 +40,14 @@ def lines_of_page(result: Result) -> Iterator[str]:
     return (line for line in lines(result) if not line.startswith("    "))
 
 
-def _rows(result: Result) -> Iterator[Row]:
+def _rows(result: Result) -> Iterator[PageRow]:
     """The utterances, of two systems both in one row, counted by the worse."""
     names = [str(about["build"]) for about in result.builds]
     for each in zip(*(summary.utterances for summary in result.systems)):
         yield _row(each, names)
 
 
-def _row(each: tuple[Scored, ...], names: list[str]) -> Row:
+def _row(each: tuple[Scored, ...], names: list[str]) -> PageRow:
     worst = max(scored.words.errors for scored in each)
     heard = tuple((name, scored.pairs) for name, scored in zip(names, each))
-    return Row(each[0].record.id, worst, each[0].words.said, heard)
+    return PageRow(each[0].record.id, worst, each[0].words.said, heard)

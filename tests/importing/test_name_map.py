@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from mctc.importing import read_map, shipped_maps
-from mctc.importing.name_map import MapError, Pattern
+from mctc.importing.name_map import MapError, NamePattern
 
 SPECS = Path(__file__).parents[2] / "spec"
 
 
 def test_a_hole_is_one_element_or_a_part_of_one() -> None:
-    assert Pattern("a.{i}.{p}_proj.w").match("a.3.q_proj.w") == {"i": "3", "p": "q"}
-    assert Pattern("a.{i}.w").match("a.3.b.w") is None
-    assert Pattern("a.{i}.{i}").match("a.3.4") is None
-    assert Pattern("a.{i}").filled({"i": "7"}) == "a.7"
+    assert NamePattern("a.{i}.{p}_proj.w").match("a.3.q_proj.w") == {"i": "3", "p": "q"}
+    assert NamePattern("a.{i}.w").match("a.3.b.w") is None
+    assert NamePattern("a.{i}.{i}").match("a.3.4") is None
+    assert NamePattern("a.{i}").filled({"i": "7"}) == "a.7"
 
 
 @pytest.mark.parametrize(

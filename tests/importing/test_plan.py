@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from mctc.checkpoint import WeightsError
 from mctc.cli.main import run
-from mctc.importing import Checkpoint, Plan, Status, plan, read_map, write
+from mctc.importing import Checkpoint, ImportPlan, Status, plan, read_map, write
 from mctc.ir.program import Program
 from mctc.language import elaborate_file
 
@@ -70,7 +70,7 @@ class Case:
     def program(self) -> Program:
         return elaborate_file(self.spec)
 
-    def plan(self, given: dict[str, Any]) -> Plan:
+    def plan(self, given: dict[str, Any]) -> ImportPlan:
         save_file(given, self.checkpoint)
         return plan(self.program, Checkpoint(self.checkpoint), read_map(self.map))
 
@@ -80,7 +80,7 @@ def case(tmp_path: Path) -> Case:
     return Case(tmp_path)
 
 
-def problems(planned: Plan) -> dict[str, Status]:
+def problems(planned: ImportPlan) -> dict[str, Status]:
     return {row.name: row.status for row in planned.problems}
 
 

@@ -46,7 +46,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CompiledPlan:
     """A compiled function: run the steps over a copy of `template`; inputs and results by slot."""
 
     template: list[Any]
@@ -55,7 +55,7 @@ class Plan:
     outputs: tuple[tuple[NamedType, int], ...]
 
 
-def compile_function(function: Function, options: Options) -> Plan:
+def compile_function(function: Function, options: Options) -> CompiledPlan:
     """Raises UnsupportedOp, TypeMismatch, EvaluationError or PackageError, each naming the operation."""
     return Compiler(function, options).compile()
 
@@ -77,7 +77,7 @@ class Compiler:
         self._wrong: Mapping[int, Wrong] = {} if sites is None else sites.wrong
         self.lost: frozenset[int] = frozenset() if sites is None else sites.lost
 
-    def compile(self) -> Plan:
+    def compile(self) -> CompiledPlan:
         function = self.function
         self.types.update((item.name, item.type) for item in (*function.inputs, *function.states))
         inputs = {item.name: self._new_slot(item.name) for item in function.inputs}
@@ -87,7 +87,7 @@ class Compiler:
         for slot, value in self._constants.items():
             if slot in used:
                 template[slot] = value
-        return Plan(template, tuple(steps), inputs, tuple(zip(function.outputs, outputs, strict=True)))
+        return CompiledPlan(template, tuple(steps), inputs, tuple(zip(function.outputs, outputs, strict=True)))
 
     def where(self, operation: Operation) -> str:
         """How messages name an operation."""

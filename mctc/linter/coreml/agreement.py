@@ -13,7 +13,7 @@ from statistics import median
 
 from mctc.linter.coreml.pairing import Pair, Pairs, pair
 from mctc.linter.coreml.placement import Eligible, Predicted
-from mctc.linter.coreml.plan import Measured, Plan
+from mctc.linter.coreml.plan import Measured, MeasuredPlan
 from mctc.linter.coreml.report import OpRow, Report
 from mctc.linter.coreml.rule import Effect
 
@@ -23,7 +23,7 @@ CLOSE, NEAR = 0.1, 0.3
 
 
 @dataclass(frozen=True)
-class Row:
+class AgreementRow:
     """An op that something was measured of. supported: whether the engine could take it."""
 
     function: str
@@ -72,7 +72,7 @@ class Refusal:
     """What Core ML's compiler says against the engine, in its own words, and the ops that it says so of."""
 
     message: str
-    rows: tuple[Row, ...]
+    rows: tuple[AgreementRow, ...]
 
     def count(self, eligible: Eligible) -> int:
         """Of how many of these ops that is predicted."""
@@ -104,8 +104,8 @@ class Agreement:
     of. unknown: operations that only the plan has. Both with their functions."""
 
     path: str
-    plan: Plan
-    rows: tuple[Row, ...]
+    plan: MeasuredPlan
+    rows: tuple[AgreementRow, ...]
     scores: tuple[Score, ...]
     unmeasured: tuple[tuple[str, OpRow], ...]
     unknown: tuple[tuple[str, Measured], ...]
@@ -143,19 +143,19 @@ class Agreement:
         return agreed / decided if decided else None
 
     @property
-    def misplaced(self) -> tuple[Row, ...]:
+    def misplaced(self) -> tuple[AgreementRow, ...]:
         """Ops that are not where they were predicted, the most costly first."""
         return self._worst(tuple(row for row in self.rows if row.agrees is False))
 
     @property
-    def misjudged(self) -> tuple[Row, ...]:
+    def misjudged(self) -> tuple[AgreementRow, ...]:
         """Ops that were called eligible and are not supported, or the other way round, the most costly first."""
         return self._worst(tuple(row for row in self.rows if row.eligible is False))
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
         """Core ML's messages, each with its ops, those of the most ops first."""
-        found: dict[str, list[Row]] = defaultdict(list)
+        found: dict[str, list[AgreementRow]] = defaultdict(list)
         for row in self.rows:
             if row.message:
                 found[row.message].append(row)
@@ -172,7 +172,7 @@ class Agreement:
         )
         return tuple(each for each in found if each is not None)
 
-    def _worst(self, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    def _worst(self, rows: tuple[AgreementRow, ...]) -> tuple[AgreementRow, ...]:
         return tuple(sorted(rows, key=lambda row: (-(row.cost or 0.0), row.function, row.index)))
 
 
@@ -185,12 +185,12 @@ def _estimates(device: str, pairs: Sequence[tuple[float, float]]) -> Estimates |
     return Estimates(device, len(off), median(off), *within)
 
 
-def agreement(report: Report, plan: Plan) -> Agreement:
+def agreement(report: Report, plan: MeasuredPlan) -> Agreement:
     """Holds a report with the findings of all rules against a plan of the same model."""
     pairs = pair(report, plan)
     placed = [(each, each.measured.preferred) for each in pairs.pairs if each.measured.preferred is not None]
     rows = tuple(
-        Row(
+        AgreementRow(
             each.function, each.index, each.op, preferred,
             ENGINE in each.measured.supported or preferred == ENGINE, each.measured.cost, each.measured,
         )
@@ -212,7 +212,7 @@ def _silent(pairs: Pairs) -> list[tuple[str, OpRow]]:
     return [(each.function, each.op) for each in silent]
 
 
-def _scores(report: Report, rows: tuple[Row, ...]) -> tuple[Score, ...]:
+def _scores(report: Report, rows: tuple[AgreementRow, ...]) -> tuple[Score, ...]:
     """The rules that put ops off the engine or doubt them, the most often wrong first."""
     rules = {each.rule.code: each.rule for each in report.findings if each.rule.effect is not Effect.STAYS}
     whole: dict[str | None, set[str]] = defaultdict(set)  # a finding about no op is about all of its function
@@ -223,7 +223,7 @@ def _scores(report: Report, rows: tuple[Row, ...]) -> tuple[Score, ...]:
                 whole[finding.function].add(finding.rule.code)
             else:
                 single[finding.function, finding.index].add(finding.rule.code)
-    fired: dict[str, list[Row]] = {code: [] for code in rules}
+    fired: dict[str, list[AgreementRow]] = {code: [] for code in rules}
     for row in rows:
         for code in single[row.function, row.index] | whole[row.function] | whole[None]:
             fired[code].append(row)

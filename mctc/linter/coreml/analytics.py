@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mctc.diagnostics.errors import UsageError
-from mctc.linter.coreml.plan import NOTED, OTHER, Measured, Plan, is_constant
+from mctc.linter.coreml.plan import NOTED, OTHER, Measured, MeasuredPlan, is_constant
 from mctc.package.errors import PackageError
 from mctc.package.files import read_file
 from mctc.package.mil_text import parse_text
@@ -55,7 +55,7 @@ def find_analytics(folder: Path) -> Path:
     raise UsageError(f"{folder}: no {NAME} in here{said}", hint=HINT)
 
 
-def read_analytics(path: Path) -> Plan:
+def read_analytics(path: Path) -> MeasuredPlan:
     """The plan that a text holds. Raises UsageError for one that is damaged or notes nothing."""
     try:
         text = read_file(path, LIMIT).decode("utf-8")
@@ -76,7 +76,7 @@ def read_analytics(path: Path) -> Plan:
             f"{path}: compiled for units without the Neural Engine", hint="load the model with cpuAndNeuralEngine"
         )
     family, build = _machine(path)
-    return Plan(
+    return MeasuredPlan(
         path=str(path),
         model=path.name,
         chip=family or "a chip that the path doesn't tell",

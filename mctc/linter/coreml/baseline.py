@@ -24,7 +24,7 @@ AGAIN = "write it again with --write-baseline"
 
 
 @dataclass(frozen=True)
-class Entry:
+class KnownFinding:
     """So many findings of one fingerprint in one package."""
 
     package: str
@@ -101,7 +101,9 @@ def apply(report: Report, baseline: Baseline) -> Report:
     return replace(report, findings=tuple(findings), hidden=hidden)
 
 
-def stale(reports: Iterable[Report], baseline: Baseline, codes: Iterable[str] | None = None) -> tuple[Entry, ...]:
+def stale(
+    reports: Iterable[Report], baseline: Baseline, codes: Iterable[str] | None = None
+) -> tuple[KnownFinding, ...]:
     """What the baseline knows and these reports, before `apply`, no longer have, with how many of it.
 
     codes: the rules that were shown (None: all). What rules say that were not shown or not applied is not known, nor
@@ -116,7 +118,7 @@ def stale(reports: Iterable[Report], baseline: Baseline, codes: Iterable[str] | 
         for fingerprint, count in sorted(known.items()):
             code = fingerprint.partition("|")[0]
             if code not in missed and (shown is None or code in shown) and count > counts[fingerprint]:
-                found.append(Entry(name, fingerprint, count - counts[fingerprint]))
+                found.append(KnownFinding(name, fingerprint, count - counts[fingerprint]))
     return tuple(found)
 
 

@@ -12,12 +12,12 @@ from mctc.linter.coreml.engine_numbers import engine_numbers
 from mctc.linter.coreml.graph import tensor_bytes
 from mctc.linter.coreml.judge import Judge, Judgement, Seen, asked, open_ops, shares_of
 from mctc.linter.coreml.memory import measure, padded_bytes
-from mctc.linter.coreml.merged import Held, merge
+from mctc.linter.coreml.merged import HeldAt, merge
 from mctc.linter.coreml.placement import Placement
 from mctc.linter.coreml.report import Finding, FunctionReport, OpRow, Place, Report, SegmentRow
 from mctc.linter.coreml.rule import FunctionRule, PackageRule, Rule, Severity
 from mctc.linter.coreml.sized import SizedPackage
-from mctc.linter.coreml.sizes import Size, Wanted
+from mctc.linter.coreml.sizes import Size, WantedShape
 from mctc.linter.coreml.target import Target, resolve
 from mctc.package import AbsentFile, Package
 
@@ -48,7 +48,7 @@ def check_package(
     choice: Choice | None = None,
     places: Places | None = None,
     components: Mapping[str, str] | None = None,
-    shapes: Sequence[Wanted] = (),
+    shapes: Sequence[WantedShape] = (),
 ) -> Report:
     """Checks a package as read. Raises UsageError for a target that doesn't exist, or a shape that an input can't have.
 
@@ -98,7 +98,7 @@ class _Check:
         general = [*self.judge.ask(PackageRule, self.graph), *declared]
         self.judge.general = general
         judged = {name: self._judged(name) for name in self.graph.functions}
-        held = [Held(each) for each in general]
+        held = [HeldAt(each) for each in general]
         for at_sizes in judged.values():
             held += merge([(size, judgement.seen) for size, judgement in at_sizes])
         findings = self._findings(held)
@@ -140,14 +140,14 @@ class _Check:
             found += asked(of_functions, function, self.target, name)
         return found
 
-    def _findings(self, held: Sequence[Held]) -> list[Finding]:
+    def _findings(self, held: Sequence[HeldAt]) -> list[Finding]:
         findings = [self._finding(each) for each in held if self.choice.shows(each.seen.rule)]
         self.hidden = len(held) - len(findings)
         return sorted(
             findings, key=lambda each: (each.severity.rank, each.rule.code, each.function or "", each.index or 0)
         )
 
-    def _codes(self, held: Sequence[Held]) -> Mapping[tuple[str | None, int | None], list[str]]:
+    def _codes(self, held: Sequence[HeldAt]) -> Mapping[tuple[str | None, int | None], list[str]]:
         """The codes of the findings that are shown, by function and position of the ops that they are about."""
         codes: dict[tuple[str | None, int | None], list[str]] = defaultdict(list)
         shown = [each.seen for each in held if self.choice.shows(each.seen.rule)]
@@ -157,7 +157,7 @@ class _Check:
                 codes[seen.function, op.position].append(seen.rule.code)
         return codes
 
-    def _finding(self, held: Held) -> Finding:
+    def _finding(self, held: HeldAt) -> Finding:
         rule, message, function, index = held.seen.rule, held.seen.message, held.seen.function, held.seen.index
         severity = self.choice.severity(rule)
         if index is None or function is None:

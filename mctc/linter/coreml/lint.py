@@ -15,7 +15,7 @@ from mctc.linter.coreml.network.check import check_network
 from mctc.linter.coreml.packages import packages_of
 from mctc.linter.coreml.places import components_of, places_of
 from mctc.linter.coreml.report import Finding, Report, Unchecked
-from mctc.linter.coreml.sizes import Wanted, check_names, read_shapes, shape_text
+from mctc.linter.coreml.sizes import WantedShape, check_names, read_shapes, shape_text
 from mctc.linter.coreml.table import Table, table
 from mctc.linter.selection import Layer, severity_named
 from mctc.package import ForeignModel, Package
@@ -105,7 +105,7 @@ def check_model(
     settings: Settings,
     rules: Table,
     choice: Choice,
-    shapes: Sequence[Wanted],
+    shapes: Sequence[WantedShape],
     components: Mapping[str, str],
 ) -> Report:
     """The report of a model that lies at `package`; the arguments are those of `check_package`."""

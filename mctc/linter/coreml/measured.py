@@ -17,7 +17,7 @@ from typing import Any
 from mctc.diagnostics.errors import UsageError
 from mctc.linter.coreml.analytics import find_analytics, read_analytics
 from mctc.linter.coreml.export_plan import DEVICES, KIND, SCHEMA, UNITS
-from mctc.linter.coreml.plan import OTHER, Measured, Plan, is_constant
+from mctc.linter.coreml.plan import OTHER, Measured, MeasuredPlan, is_constant
 
 LIMIT = 256 << 20
 PROGRAM = re.compile(r"\s*program\s*\(")
@@ -31,7 +31,7 @@ def exporter() -> str:
     return files("mctc.linter.coreml").joinpath("export_plan.py").read_text(encoding="utf-8")
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path) -> MeasuredPlan:
     """A plan from a file, or from the only analytics.mil in a folder.
 
     Raises UsageError for one that is missing, damaged, or of another form or version.
@@ -59,7 +59,7 @@ class _Reader:
 
     path: Path
 
-    def plan(self, content: Any) -> Plan:
+    def plan(self, content: Any) -> MeasuredPlan:
         if not isinstance(content, dict) or content.get("kind") != KIND:
             raise UsageError(f"{self.path}: not a compute plan", hint=HINT)
         if content.get("schema") != SCHEMA:
@@ -76,7 +76,7 @@ class _Reader:
         if not isinstance(functions, dict):
             raise self.damaged("functions", "an object")
         model, chip, system, units = said.values()
-        return Plan(str(self.path), model, chip, system, units, dict(self.functions(functions)))
+        return MeasuredPlan(str(self.path), model, chip, system, units, dict(self.functions(functions)))
 
     def functions(self, functions: dict[str, Any]) -> Iterator[tuple[str, tuple[Measured, ...]]]:
         for name, operations in functions.items():

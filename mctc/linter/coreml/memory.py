@@ -20,7 +20,7 @@ SHOWN = 8
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldBytes:
     """A tensor. `kind`: input, output, state or intermediate; bytes as packed, and with the last axis padded."""
 
     name: str
@@ -41,8 +41,8 @@ class Memory:
     padded: int
     peak: int
     peak_at: str
-    interface: tuple[Held, ...]
-    wasteful: tuple[Held, ...]
+    interface: tuple[HeldBytes, ...]
+    wasteful: tuple[HeldBytes, ...]
 
 
 @lru_cache(maxsize=4096)  # a program of thousands of ops has a few dozen types
@@ -80,9 +80,9 @@ def _tensors(function: FunctionGraph) -> Iterator[tuple[str, NamedType]]:
                 yield "output" if item.name in outputs else "intermediate", item
 
 
-def _held(kind: str, item: NamedType) -> Held:
+def _held(kind: str, item: NamedType) -> HeldBytes:
     shown = str(as_tensor(item.type) or item.type)
-    return Held(item.name, kind, shown, tensor_bytes(item.type), padded_bytes(item.type))
+    return HeldBytes(item.name, kind, shown, tensor_bytes(item.type), padded_bytes(item.type))
 
 
 def _peak(function: FunctionGraph) -> tuple[int, str]:

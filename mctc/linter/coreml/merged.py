@@ -16,14 +16,14 @@ SHOWN = 2
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldAt:
     """What a rule says, and the sizes at which it does: empty where the function has one size only."""
 
     seen: Seen
     sizes: tuple[str, ...] = ()
 
 
-def merge(at_sizes: Sequence[tuple[Size | None, Sequence[Seen]]]) -> Iterator[Held]:
+def merge(at_sizes: Sequence[tuple[Size | None, Sequence[Seen]]]) -> Iterator[HeldAt]:
     """Each finding once, in the words of the first size at which it holds; the main size comes first.
 
     What is covered at every size at which it holds is left out.
@@ -31,7 +31,7 @@ def merge(at_sizes: Sequence[tuple[Size | None, Sequence[Seen]]]) -> Iterator[He
     if len(at_sizes) == 1:
         size, seen = at_sizes[0]
         named = () if size is None else (str(size),)
-        yield from (Held(each, named) for each in seen if not each.covered)
+        yield from (HeldAt(each, named) for each in seen if not each.covered)
         return
     groups = _grouped([(size, each) for size, seen in at_sizes if size is not None for each in seen])
     for group in groups:
@@ -40,7 +40,7 @@ def merge(at_sizes: Sequence[tuple[Size | None, Sequence[Seen]]]) -> Iterator[He
         first = group[0][1]
         where = _where([size for size, _ in group], len(at_sizes), len({each.message for _, each in group}) > 1)
         message = f"{first.message}; {where}" if where else first.message
-        yield Held(replace(first, message=message), tuple(str(size) for size, _ in group))
+        yield HeldAt(replace(first, message=message), tuple(str(size) for size, _ in group))
 
 
 def _grouped(found: Sequence[tuple[Size, Seen]]) -> list[list[tuple[Size, Seen]]]:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mctc.linter.coreml.plan import Measured, Plan
+from mctc.linter.coreml.plan import Measured, MeasuredPlan
 from mctc.linter.coreml.report import FunctionReport, OpRow, Report
 
 
@@ -35,7 +35,7 @@ class Pairs:
     unknown: tuple[tuple[str, Measured], ...]
 
 
-def pair(report: Report, plan: Plan) -> Pairs:
+def pair(report: Report, plan: MeasuredPlan) -> Pairs:
     """Pairs all functions; the only one of each side even where the names differ."""
     pairs: list[Pair] = []
     unmeasured: list[tuple[str, OpRow]] = []

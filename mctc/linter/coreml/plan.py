@@ -30,7 +30,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MeasuredPlan:
     """What a Mac said of a model. functions: the operations but constants, in order. source: who wrote it down.
     charges: microseconds that the compiler adds, for entering the engine ("launch") and for leaving it ("switch")."""
 

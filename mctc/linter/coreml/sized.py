@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mctc.diagnostics.errors import UsageError
 from mctc.linter.coreml.graph import FunctionGraph, Misfit, PackageGraph
-from mctc.linter.coreml.sizes import CHOSEN, LISTED, Size, Wanted, sizes_of
+from mctc.linter.coreml.sizes import CHOSEN, LISTED, Size, WantedShape, sizes_of
 from mctc.package import Function, Package
 
 BUDGET = 8000
@@ -29,7 +29,7 @@ class SizedPackage:
     declared: with the shapes that the package declares. main: at the sizes that the report is about.
     """
 
-    def __init__(self, package: Package, wanted: Sequence[Wanted] = ()) -> None:
+    def __init__(self, package: Package, wanted: Sequence[WantedShape] = ()) -> None:
         self.sizes = {
             name: sizes_of(function, package.descriptions.get(name), wanted)
             for name, function in package.functions.items()

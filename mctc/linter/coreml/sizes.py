@@ -43,7 +43,7 @@ def labelled(size: str, roles: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedShape:
     """A shape that the user chose for inputs of this name. source: where, as messages name it."""
 
     input: str
@@ -57,9 +57,9 @@ def shape_text(shape: Iterable[int]) -> str:
     return "x".join(map(str, shape)) or "scalar"
 
 
-def read_shapes(given: Iterable[str], source: str = "--shape", *, must_exist: bool = True) -> tuple[Wanted, ...]:
+def read_shapes(given: Iterable[str], source: str = "--shape", *, must_exist: bool = True) -> tuple[WantedShape, ...]:
     """What --shape says: `mel=1x80x1500`, or several with commas between. Raises UsageError."""
-    found: dict[str, Wanted] = {}
+    found: dict[str, WantedShape] = {}
     for text in (part.strip() for each in given for part in each.split(",") if part.strip()):
         name, equals, numbers = (part.strip() for part in text.rpartition("="))
         if not equals or not name or not re.fullmatch(r"\d{1,15}(x\d{1,15})*", numbers):
@@ -69,11 +69,11 @@ def read_shapes(given: Iterable[str], source: str = "--shape", *, must_exist: bo
             raise UsageError(f"{source} {text}: an extent is a number from 1", hint=HINT)
         if name in found:
             raise UsageError(f"{source}: `{name}` is given two shapes", hint="name each input once")
-        found[name] = Wanted(name, shape, f"{source} {text}", must_exist)
+        found[name] = WantedShape(name, shape, f"{source} {text}", must_exist)
     return tuple(found.values())
 
 
-def check_names(wanted: Sequence[Wanted], names: Sequence[str]) -> None:
+def check_names(wanted: Sequence[WantedShape], names: Sequence[str]) -> None:
     """Raises UsageError for an input that must exist and isn't among these."""
     for each in wanted:
         if each.must_exist and each.input not in names:
@@ -84,7 +84,9 @@ def check_names(wanted: Sequence[Wanted], names: Sequence[str]) -> None:
             )
 
 
-def sizes_of(function: Function, description: Description | None, wanted: Sequence[Wanted] = ()) -> tuple[Size, ...]:
+def sizes_of(
+    function: Function, description: Description | None, wanted: Sequence[WantedShape] = ()
+) -> tuple[Size, ...]:
     """The sizes of a function, the one that its report is about first; none where every shape is fixed.
 
     Inputs that list shapes are taken through their lists together, the first shapes with the first. Raises UsageError
@@ -161,7 +163,7 @@ class _Flexible:
         return None
 
 
-def _chosen(wanted: Wanted, flexible: Sequence[_Flexible], inputs: Mapping[str, object]) -> Extents:
+def _chosen(wanted: WantedShape, flexible: Sequence[_Flexible], inputs: Mapping[str, object]) -> Extents:
     """The shape of one input. Raises UsageError where it can't have it."""
     declared = as_tensor(inputs[wanted.input])  # type: ignore[arg-type]
     rank = None if declared is None or declared.shape is None else declared.shape

@@ -13,7 +13,7 @@ from mctc.linter.coreml.memory import measure
 from mctc.linter.coreml.network.check import check_network
 from mctc.linter.coreml.operations import multiply_accumulates
 from mctc.linter.coreml.sized import AtSize, SizedPackage
-from mctc.linter.coreml.sizes import Wanted, shape_text
+from mctc.linter.coreml.sizes import WantedShape, shape_text
 from mctc.linter.coreml.stored import Stored, by_form, stored_weights
 from mctc.linter.coreml.target import opset_needs
 from mctc.package import Feature, ForeignModel, Metadata, NamedType, Package
@@ -103,12 +103,12 @@ class Summary:
         return sum(each.parameters for each in self.weights)
 
 
-def summary_of(model: Package | ForeignModel, shapes: Sequence[Wanted] = ()) -> Summary:
+def summary_of(model: Package | ForeignModel, shapes: Sequence[WantedShape] = ()) -> Summary:
     """The summary of an ML program or a neural network. Raises UsageError for a shape that an input can't have."""
     return _of_network(model, shapes) if isinstance(model, ForeignModel) else _of_package(model, shapes)
 
 
-def _of_package(package: Package, shapes: Sequence[Wanted]) -> Summary:
+def _of_package(package: Package, shapes: Sequence[WantedShape]) -> Summary:
     sized = SizedPackage(package, shapes)
     return Summary(
         path=str(package.path),
@@ -188,7 +188,7 @@ def _allowed(feature: Feature) -> str:
     )
 
 
-def _of_network(model: ForeignModel, shapes: Sequence[Wanted]) -> Summary:
+def _of_network(model: ForeignModel, shapes: Sequence[WantedShape]) -> Summary:
     report = check_network(model, (), shapes=shapes)
     network = report.network
     assert network is not None

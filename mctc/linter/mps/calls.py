@@ -17,7 +17,7 @@ from mctc.linter.mps.program import Function, Place, Program, given_to
 from mctc.linter.mps.scopes import FUNCTIONS, Kind
 from mctc.linter.mps.suites import test_lines
 from mctc.linter.mps.tensors import Tensors
-from mctc.linter.mps.training import GIVEN, HOOKS, OPTIMIZER, Step
+from mctc.linter.mps.training import GIVEN, HOOKS, OPTIMIZER, TrainingStep
 
 MARKS = (".backward(", ".manual_backward(", ".step(", *(hook for hooks in HOOKS.values() for hook in hooks))
 TORCH = {"backward", "forward", "step", "apply"}  # methods of torch's own, too: the name says nothing
@@ -59,7 +59,7 @@ class _Search:
             return
         self._record_calls(code)
         for function, origin in _hooks(code):
-            self._reach(Place(code, function), Step(origin, _given_by_library(function)))
+            self._reach(Place(code, function), TrainingStep(origin, _given_by_library(function)))
         self._find_loops_of_steps(code)
         tests = list(test_lines(code.tree))
         loops = [each for kind in LOOPS for each in code.all(kind) if code.is_step_loop(each)]
@@ -90,9 +90,9 @@ class _Search:
             if not targets and (isinstance(call.func, ast.Name) or name not in TORCH):
                 targets = [Place(code, each) for each in code.step_functions if getattr(each, "name", "") == name]
             if any(each.node in each.code.step_functions for each in targets):
-                code.steps.setdefault(loop.lineno, Step(f"{self.file.name}:{loop.lineno}"))
+                code.steps.setdefault(loop.lineno, TrainingStep(f"{self.file.name}:{loop.lineno}"))
                 for each in targets:
-                    self._reach(each, Step(f"{self.file.name}:{loop.lineno}"))
+                    self._reach(each, TrainingStep(f"{self.file.name}:{loop.lineno}"))
 
     def _follow(self, code: Code, region: ast.AST, origin: str) -> None:
         """Looks at every call of a loop or a function that runs at each of its turns."""
@@ -103,15 +103,15 @@ class _Search:
             for target in self.program.called(code, call):
                 if isinstance(target.node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                     self.program.record(target.node, code, call)
-                    self._reach(target, Step(origin, _places(code, call, target)))
+                    self._reach(target, TrainingStep(origin, _places(code, call, target)))
             for closure in _closures(code, call):
-                self._reach(Place(code, closure), Step(origin))
+                self._reach(Place(code, closure), TrainingStep(origin))
 
-    def _reach(self, place: Place, step: Step) -> None:
+    def _reach(self, place: Place, step: TrainingStep) -> None:
         """Notes that a function runs at every step, and looks into it if that says anything new of it."""
         assert isinstance(place.node, (ast.FunctionDef, ast.AsyncFunctionDef))
         known = place.code.step_of(place.node)
-        merged = step if known is None else Step(known.origin, _merged(known, step))
+        merged = step if known is None else TrainingStep(known.origin, _merged(known, step))
         visits = self.visits.get(place.node, 0)
         if (visits and merged == known) or visits > RETURNS:
             return
@@ -161,7 +161,7 @@ def _places(code: Code, call: ast.Call, target: Place) -> dict[str, bool]:
     return found
 
 
-def _merged(known: Step, step: Step) -> dict[str, bool]:
+def _merged(known: TrainingStep, step: TrainingStep) -> dict[str, bool]:
     """What all callers agree on; a tensor of the device from one of them is enough."""
     found = {}
     for name in known.places.keys() | step.places.keys():

@@ -14,7 +14,7 @@ from mctc.linter.mps.calls import find_steps
 from mctc.linter.mps.code import Code
 from mctc.linter.mps.noqa import ALL, suppressed
 from mctc.linter.mps.program import Program
-from mctc.linter.mps.rule import Finding, Rule
+from mctc.linter.mps.rule import CodeRule, Finding
 from mctc.linter.mps.suites import is_test_file, test_lines
 from mctc.linter.mps.table import NOT_CHECKED, RULES
 
@@ -135,7 +135,7 @@ def _note(code: Code, finding: Finding) -> tuple[Note, ...]:
     return (Note(f"`{name}` runs {when}"),)
 
 
-def _diagnostic(source: SourceFile, rule: Rule, finding: Finding, notes: tuple[Note, ...]) -> Diagnostic:
+def _diagnostic(source: SourceFile, rule: CodeRule, finding: Finding, notes: tuple[Note, ...]) -> Diagnostic:
     span = _span(source, finding)
     return Diagnostic(rule.code, finding.message, span, finding.hint or rule.hint, notes, rule.severity)
 

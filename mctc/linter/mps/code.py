@@ -11,7 +11,7 @@ from typing import TypeGuard, TypeVar
 from mctc.diagnostics.source import SourceFile
 from mctc.linter.mps.flow import BLOCKS, LOOPS, reaching
 from mctc.linter.mps.scopes import COMPREHENSIONS, FUNCTIONS, SCOPES, Binding, Kind, Scope, build
-from mctc.linter.mps.training import Step, is_option, now_and_then, trains
+from mctc.linter.mps.training import TrainingStep, is_option, now_and_then, trains
 
 Node = TypeVar("Node", bound=ast.AST)
 BRANCHES = (ast.If, ast.IfExp, ast.While)
@@ -25,7 +25,7 @@ EXITS = ("sys.exit", "exit", "quit", "os._exit")
 class Code:
     """A file as the rules see it. Raises SyntaxError, ValueError or RecursionError for what Python can't parse."""
 
-    def __init__(self, source: SourceFile, steps: dict[int, Step] | None = None) -> None:
+    def __init__(self, source: SourceFile, steps: dict[int, TrainingStep] | None = None) -> None:
         self.source = source
         self.steps = {} if steps is None else steps  # functions that training calls at every step, by their line
         self.tree = ast.parse(source.text)
@@ -243,7 +243,7 @@ class Code:
             child = above
         return None
 
-    def step_of(self, function: ast.AST) -> Step | None:
+    def step_of(self, function: ast.AST) -> TrainingStep | None:
         """Why a function runs at every training step; None where nothing says so."""
         return self.steps.get(getattr(function, "lineno", 0))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from textwrap import fill, indent
 
-from mctc.linter.mps.rule import Rule
+from mctc.linter.mps.rule import CodeRule
 
 
-def explain(rule: Rule) -> str:
+def explain(rule: CodeRule) -> str:
     """The long explanation of a rule as text for a terminal of 80 columns."""
     head = f"{rule.code}: {rule.summary}\n({rule.name}, {rule.severity.value})"
     said = (rule.why, rule.fix, f"Source: {rule.source}")

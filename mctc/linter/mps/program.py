@@ -15,7 +15,7 @@ from pathlib import Path
 from mctc.diagnostics.source import SourceFile
 from mctc.linter.mps.code import Code, argument, is_own, method, receiver
 from mctc.linter.mps.scopes import Binding, Kind
-from mctc.linter.mps.training import Step
+from mctc.linter.mps.training import TrainingStep
 
 CLASS = re.compile(r"^[ \t]*class\s+(\w+)\s*\(([^)]*)\)\s*:", re.MULTILINE)
 SAME = {"to", "cuda", "cpu", "train", "eval", "half", "float", "double", "requires_grad_", "share_memory", "apply"}
@@ -41,7 +41,7 @@ class Program:
 
     def __init__(self, files: Iterable[Path], read: Callable[[Path], SourceFile | None]) -> None:
         self.files = list(files)
-        self.steps: dict[Path, dict[int, Step]] = {file: {} for file in self.files}
+        self.steps: dict[Path, dict[int, TrainingStep]] = {file: {} for file in self.files}
         self._read = read
         self._codes: dict[Path, Code | None] = {}
         self.calls: dict[ast.AST, list[tuple[Code, ast.Call]]] = {}  # to a function, or to a class to make an instance

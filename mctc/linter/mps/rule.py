@@ -24,7 +24,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class CodeRule:
     """`code` stays for ever; `bad` has exactly this finding, `good` has none, and a test holds both to that.
 
     `hint` is the line under a finding, `fix` the longer answer of `mctc explain`, `source` who says what `why` says.

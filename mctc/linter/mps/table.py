@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mctc.linter.mps.rule import Rule
+from mctc.linter.mps.rule import CodeRule
 from mctc.linter.mps.rules import (
     choice,
     complexes,
@@ -32,5 +32,5 @@ SUBJECTS = {
     "Complex numbers": complexes,
     "Data loading": loading,
 }
-RULES: dict[str, Rule] = {rule.code: rule for subject in SUBJECTS.values() for rule in subject.RULES}
+RULES: dict[str, CodeRule] = {rule.code: rule for subject in SUBJECTS.values() for rule in subject.RULES}
 NOT_CHECKED = RULES["MPS000"]

@@ -22,7 +22,7 @@ RARELY_WORDS = (*RARELY, "main_process", "master", "plot", "profil", "checkpoint
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainingStep:
     """Why a function runs at every training step.
 
     origin: the loop or the hook, as 'train.py:41'. places: for a parameter, True where callers surely hand it a tensor

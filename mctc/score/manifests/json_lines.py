@@ -14,7 +14,7 @@ from mctc.score.errors import ManifestError
 
 
 @dataclass(frozen=True)
-class Entry:
+class JsonEntry:
     """An object of a manifest, and where it is: 'FILE:LINE'."""
 
     place: str
@@ -43,16 +43,16 @@ class Entry:
             raise ManifestError(self.place, f"`{key}` is {json.dumps(value)[:40]}, not {kind} of at least 0")
         return float(value)
 
-    def inner(self, key: str) -> Entry:
+    def inner(self, key: str) -> JsonEntry:
         """The object there. Raises ManifestError."""
-        return Entry(self.place, _object(self.content.get(key), self.place, key))
+        return JsonEntry(self.place, _object(self.content.get(key), self.place, key))
 
-    def listed(self, key: str) -> list[Entry]:
+    def listed(self, key: str) -> list[JsonEntry]:
         """The objects of a list; none where there is no such list. Raises ManifestError."""
         value = self.content.get(key)
         if value is not None and not isinstance(value, list):
             raise ManifestError(self.place, f"`{key}` is no list")
-        return [Entry(self.place, _object(each, self.place, key)) for each in value or []]
+        return [JsonEntry(self.place, _object(each, self.place, key)) for each in value or []]
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, str]]:
@@ -70,7 +70,7 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
         raise ManifestError(path, f"it can't be read ({getattr(error, 'strerror', None) or error})") from error
 
 
-def entries(path: Path) -> Iterator[Entry]:
+def entries(path: Path) -> Iterator[JsonEntry]:
     """The object of each line. Raises ManifestError, which names the line."""
     for number, line in lines_of(path):
         place = f"{path}:{number}"
@@ -79,7 +79,7 @@ def entries(path: Path) -> Iterator[Entry]:
         except (json.JSONDecodeError, RecursionError) as error:
             told = error.msg if isinstance(error, json.JSONDecodeError) else "too deep"
             raise ManifestError(place, f"this line is no JSON ({told})", hint="one object a line") from error
-        yield Entry(place, _object(content, place, "a line"))
+        yield JsonEntry(place, _object(content, place, "a line"))
 
 
 def _object(value: Any, place: str, name: str) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mctc.score.errors import ManifestError
-from mctc.score.manifests.json_lines import Entry, entries
+from mctc.score.manifests.json_lines import JsonEntry, entries
 from mctc.score.manifests.paths import beside
 from mctc.score.utterance import SaidWord, Utterance
 
@@ -33,7 +33,7 @@ def read_lhotse(path: Path) -> Iterator[Utterance]:
         )  # fmt: skip
 
 
-def _file(recording: Entry) -> str:
+def _file(recording: JsonEntry) -> str:
     """The one file of a recording."""
     sources = recording.listed("sources")
     if len(sources) != 1 or sources[0].content.get("type") != "file":
@@ -42,7 +42,7 @@ def _file(recording: Entry) -> str:
     return sources[0].text("source")
 
 
-def _words(supervision: Entry) -> Iterator[SaidWord]:
+def _words(supervision: JsonEntry) -> Iterator[SaidWord]:
     """Of an alignment `word`: [symbol, start, duration, ...], in seconds from the cut's start."""
     alignments: Any = supervision.content.get("alignment") or {}
     for item in alignments.get("word", []) if isinstance(alignments, dict) else []:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mctc.score.errors import ManifestError
-from mctc.score.manifests.json_lines import Entry, entries
+from mctc.score.manifests.json_lines import JsonEntry, entries
 from mctc.score.manifests.paths import beside
 from mctc.score.utterance import SaidWord, Utterance
 
@@ -29,7 +29,7 @@ def read_nemo(path: Path) -> Iterator[Utterance]:
         )  # fmt: skip
 
 
-def _words(entry: Entry) -> Iterator[SaidWord]:
+def _words(entry: JsonEntry) -> Iterator[SaidWord]:
     for word in entry.listed("words"):
         end = word.seconds("end")
         if end is not None:

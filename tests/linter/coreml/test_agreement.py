@@ -13,7 +13,7 @@ from mctc.linter.coreml.formats.agreement import agreement_json, render_agreemen
 from mctc.linter.coreml.formats.plain import columns
 from mctc.linter.coreml.pairing import pair
 from mctc.linter.coreml.placement import Eligible, Predicted
-from mctc.linter.coreml.plan import Measured, Plan
+from mctc.linter.coreml.plan import Measured, MeasuredPlan
 from mctc.linter.coreml.report import OpRow
 from mctc.linter.coreml.rule import Effect, Severity
 from tests.linter.coreml.made import ERROR, SLOW, finding, function, op, report, rule
@@ -29,8 +29,8 @@ def ran(
     return Measured((name,), type_, preferred, frozenset(supported.split()), cost)
 
 
-def plan(*operations: Measured, units: str = "cpuAndNeuralEngine", **functions: Sequence[Measured]) -> Plan:
-    return Plan("plan.json", "m.mlpackage", "Apple M4", "macOS 15.3", units, {"main": operations, **functions})  # type: ignore[dict-item]
+def plan(*operations: Measured, units: str = "cpuAndNeuralEngine", **functions: Sequence[Measured]) -> MeasuredPlan:
+    return MeasuredPlan("plan.json", "m.mlpackage", "Apple M4", "macOS 15.3", units, {"main": operations, **functions})  # type: ignore[dict-item]
 
 
 def paired(ops: Sequence[OpRow], *operations: Measured) -> dict[str, str]:

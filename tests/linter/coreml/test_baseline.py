@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mctc.diagnostics.errors import UsageError
-from mctc.linter.coreml.baseline import KIND, Baseline, Entry, apply, read, save, stale, write
+from mctc.linter.coreml.baseline import KIND, Baseline, KnownFinding, apply, read, save, stale, write
 from mctc.linter.coreml.report import Report
 from tests.linter.coreml.made import ERROR, WARNING, finding, report
 
@@ -59,8 +59,8 @@ def test_what_is_gone_is_stale_where_its_rule_was_applied(tmp_path: Path) -> Non
     baseline = known(report(TWICE), report([finding(ERROR)], path="other.mlpackage"), tmp_path=tmp_path)
     now = [report(TWICE[1:2])]
     assert stale(now, baseline) == (
-        Entry("m.mlpackage", "ANE-XX-001|main|conv|conv_1", 1),
-        Entry("m.mlpackage", "ANE-XX-002|main|conv|conv_0", 1),
+        KnownFinding("m.mlpackage", "ANE-XX-001|main|conv|conv_1", 1),
+        KnownFinding("m.mlpackage", "ANE-XX-002|main|conv|conv_0", 1),
     )
     assert [each.fingerprint[:10] for each in stale(now, baseline, ["ANE-XX-002"])] == ["ANE-XX-002"]
     skipped = report(TWICE[1:2], skipped=(("ANE-XX-001", "chips M5"),))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mctc.linter.coreml.agreement import ENGINE, Agreement, Refusal, Row, Score
+from mctc.linter.coreml.agreement import ENGINE, Agreement, AgreementRow, Refusal, Score
 from mctc.linter.coreml.formats.plain import BOLD, GREEN, RED, YELLOW, cell, columns, paint, wrapped
 from mctc.linter.coreml.formats.words import PLACES, clean, counted, percent
 from mctc.linter.coreml.placement import Eligible, Predicted
@@ -137,7 +137,7 @@ def _estimates(agreement: Agreement, color: bool) -> Iterator[str]:
         yield f"  {DEVICES[each.device]:<16}{each.ops:>8}{cells}"
 
 
-def _every(rows: Sequence[Row], color: bool) -> Iterator[str]:
+def _every(rows: Sequence[AgreementRow], color: bool) -> Iterator[str]:
     """Every op with what was predicted and what Core ML's compiler notes of it."""
     yield ""
     yield paint("Every op: predicted, chosen; estimates here and Core ML's", BOLD, color)
@@ -204,7 +204,7 @@ def _rules(scores: Sequence[Score], color: bool) -> Iterator[str]:
         yield paint(row, RED if score.effect is Effect.OFF and score.on_engine else "", color)
 
 
-def _ops(title: str, rows: Sequence[Row], color: bool, limit: int | None) -> Iterator[str]:
+def _ops(title: str, rows: Sequence[AgreementRow], color: bool, limit: int | None) -> Iterator[str]:
     if not rows:
         return
     yield ""
@@ -256,7 +256,7 @@ def _refusal(refusal: Refusal) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: AgreementRow) -> dict[str, Any]:
     return {
         "function": row.function,
         "index": row.index,

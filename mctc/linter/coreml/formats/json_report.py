@@ -17,7 +17,7 @@ from mctc.linter.coreml.engine_numbers import EngineNumbers
 from mctc.linter.coreml.formats.artifacts import PLACE
 from mctc.linter.coreml.formats.json_text import json_text
 from mctc.linter.coreml.formats.words import COMPUTE_UNITS, ESTIMATE
-from mctc.linter.coreml.memory import Held, Memory
+from mctc.linter.coreml.memory import HeldBytes, Memory
 from mctc.linter.coreml.placement import Predicted
 from mctc.linter.coreml.rates import CHIP
 from mctc.linter.coreml.report import (
@@ -257,7 +257,7 @@ def _memory(memory: Memory) -> dict[str, Any]:
     }
 
 
-def _held(held: Held) -> dict[str, Any]:
+def _held(held: HeldBytes) -> dict[str, Any]:
     return {"name": held.name, "kind": held.kind, "type": held.type, "bytes": held.bytes, "padded": held.padded}
 
 

@@ -12,7 +12,7 @@ from mctc.linter.coreml.network.sizes import inputs_at, sizes_of_network
 from mctc.linter.coreml.report import Finding, LayerRow, NetworkReport, NetworkSize, Report
 from mctc.linter.coreml.rule import LayerRule, NetworkRule, Rule
 from mctc.linter.coreml.sized import within_budget
-from mctc.linter.coreml.sizes import Size, Wanted
+from mctc.linter.coreml.sizes import Size, WantedShape
 from mctc.linter.coreml.target import Target, resolve
 from mctc.package.model import ForeignModel
 from mctc.package.network import Extents, Network
@@ -27,7 +27,7 @@ def check_network(
     device: str | None = None,
     system: str | None = None,
     choice: Choice | None = None,
-    shapes: Sequence[Wanted] = (),
+    shapes: Sequence[WantedShape] = (),
 ) -> Report:
     """Checks a neural network as read; `model.network` is there.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mctc.linter.coreml.sizes import Size, Wanted, sizes_of
+from mctc.linter.coreml.sizes import Size, WantedShape, sizes_of
 from mctc.package import Block, Description, Feature, ForeignModel, Function, NamedType, TensorType
 from mctc.package.network import Extents, Network
 
@@ -12,7 +12,7 @@ OF_PLANES = 3
 """Axes of channels, height and width."""
 
 
-def sizes_of_network(model: ForeignModel, network: Network, wanted: Sequence[Wanted] = ()) -> tuple[Size, ...]:
+def sizes_of_network(model: ForeignModel, network: Network, wanted: Sequence[WantedShape] = ()) -> tuple[Size, ...]:
     """The sizes of its inputs as the description tells them to an app; none where every shape is fixed.
 
     Raises UsageError for a wanted shape that an input can't have.

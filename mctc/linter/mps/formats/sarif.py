@@ -13,7 +13,7 @@ from mctc.linter.coreml.formats.json_text import json_text
 from mctc.linter.coreml.formats.words import clean, shortened
 from mctc.linter.mps.explain import explain
 from mctc.linter.mps.formats.text import file_of, message_of
-from mctc.linter.mps.rule import Rule
+from mctc.linter.mps.rule import CodeRule
 from mctc.linter.mps.table import RULES
 from mctc.version import __version__
 
@@ -41,7 +41,7 @@ def render_sarif(found: Sequence[Diagnostic]) -> str:
     return json_text({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
+def _rule(rule: CodeRule) -> dict[str, Any]:
     return {
         "id": rule.code,
         "name": rule.name,

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from mctc.linter.mps.code import CUDA_WORDS, Code, argument, method, says
-from mctc.linter.mps.rule import GUIDE, Finding, Rule
+from mctc.linter.mps.rule import GUIDE, CodeRule, Finding
 from mctc.linter.mps.scopes import SCOPES
 from mctc.linter.mps.tensors import device_of
 
@@ -186,7 +186,7 @@ def _only_loads(code: Code, place: ast.AST) -> bool:
 
 
 RULES = (
-    Rule(
+    CodeRule(
         code="MPS009",
         name="cuda-or-cpu",
         summary="a device chosen between CUDA and the CPU alone",

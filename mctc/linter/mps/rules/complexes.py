@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mctc.diagnostics.diagnostic import Severity
 from mctc.linter.mps.code import Code, argument, method, receiver
-from mctc.linter.mps.rule import Finding, Rule
+from mctc.linter.mps.rule import CodeRule, Finding
 from mctc.linter.mps.tensors import Tensors
 
 # What torch's own tests expect to fail for complex tensors on MPS, in torch 2.13: the names that are not among
@@ -92,7 +92,7 @@ def conjugated(code: Code) -> Iterator[Finding]:
 
 
 RULES = (
-    Rule(
+    CodeRule(
         code="MPS068",
         name="complex-without-kernel",
         severity=Severity.ERROR,
@@ -127,7 +127,7 @@ RULES = (
         """,
         find=without_kernel,
     ),
-    Rule(
+    CodeRule(
         code="MPS069",
         name="conjugate-in-einsum",
         summary="a conjugated operand of einsum",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mctc.diagnostics.diagnostic import Severity
 from mctc.linter.mps.code import Code, argument
-from mctc.linter.mps.rule import GUIDE, Finding, Rule
+from mctc.linter.mps.rule import GUIDE, CodeRule, Finding
 from mctc.linter.mps.scopes import FUNCTIONS
 from mctc.linter.mps.tensors import device_of
 
@@ -87,7 +87,7 @@ def extension_imports(code: Code) -> Iterator[Finding]:
 
 
 CUDA_PROGRAMS = (
-    Rule(
+    CodeRule(
         code="MPS005",
         name="cuda-required",
         severity=Severity.ERROR,
@@ -109,7 +109,7 @@ CUDA_PROGRAMS = (
         """,
         find=demands,
     ),
-    Rule(
+    CodeRule(
         code="MPS006",
         name="cuda-mixed-precision",
         summary="autocast or a gradient scaler for CUDA",
@@ -134,7 +134,7 @@ CUDA_PROGRAMS = (
         """,
         find=cuda_mixed_precision,
     ),
-    Rule(
+    CodeRule(
         code="MPS007",
         name="nccl-backend",
         severity=Severity.ERROR,
@@ -154,7 +154,7 @@ CUDA_PROGRAMS = (
         """,
         find=nccl,
     ),
-    Rule(
+    CodeRule(
         code="MPS008",
         name="cuda-extension-import",
         severity=Severity.ERROR,

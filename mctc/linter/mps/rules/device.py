@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mctc.diagnostics.diagnostic import Severity
 from mctc.linter.mps.code import Code, argument, method, receiver
-from mctc.linter.mps.rule import GUIDE, Finding, Rule
+from mctc.linter.mps.rule import GUIDE, CodeRule, Finding
 from mctc.linter.mps.rules.cuda_programs import CUDA_PROGRAMS
 from mctc.linter.mps.tensors import device_of
 
@@ -101,7 +101,7 @@ def calls_without_effect(code: Code) -> Iterator[Finding]:
 
 
 RULES = (
-    Rule(
+    CodeRule(
         code="MPS001",
         name="hard-coded-cuda-call",
         severity=Severity.ERROR,
@@ -126,7 +126,7 @@ RULES = (
         """,
         find=cuda_calls,
     ),
-    Rule(
+    CodeRule(
         code="MPS002",
         name="hard-coded-cuda-device",
         severity=Severity.ERROR,
@@ -150,7 +150,7 @@ RULES = (
         """,
         find=cuda_devices,
     ),
-    Rule(
+    CodeRule(
         code="MPS003",
         name="cuda-only-call",
         severity=Severity.ERROR,
@@ -176,7 +176,7 @@ RULES = (
         """,
         find=raising_calls,
     ),
-    Rule(
+    CodeRule(
         code="MPS004",
         name="cuda-call-without-effect",
         summary="a call of torch.cuda that silently does nothing without CUDA",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mctc.diagnostics.diagnostic import Severity
 from mctc.linter.mps.code import Code, method, receiver
 from mctc.linter.mps.flow import LOOPS
-from mctc.linter.mps.rule import GUIDE, Finding, Rule
+from mctc.linter.mps.rule import GUIDE, CodeRule, Finding
 from mctc.linter.mps.tensors import Tensors
 
 CLOCKS = {"time.time", "time.perf_counter", "time.perf_counter_ns", "time.monotonic", "timeit.default_timer"}
@@ -67,7 +67,7 @@ def direct_numpy(code: Code) -> Iterator[Finding]:
 
 
 EXPLICIT_WAITS = (
-    Rule(
+    CodeRule(
         code="MPS054",
         name="synchronize-in-loop",
         summary="an explicit wait for the GPU at every training step",
@@ -100,7 +100,7 @@ EXPLICIT_WAITS = (
         """,
         find=synchronised,
     ),
-    Rule(
+    CodeRule(
         code="MPS055",
         name="clock-without-synchronize",
         summary="a training step timed without waiting for the GPU",
@@ -138,7 +138,7 @@ EXPLICIT_WAITS = (
         """,
         find=clocks,
     ),
-    Rule(
+    CodeRule(
         code="MPS056",
         name="numpy-without-cpu",
         severity=Severity.ERROR,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mctc.diagnostics.diagnostic import Severity
 from mctc.linter.mps.code import Code, argument, method
-from mctc.linter.mps.rule import GUIDE, Finding, Rule
+from mctc.linter.mps.rule import GUIDE, CodeRule, Finding
 
 LOADERS = {"torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader"}
 CORES = {"os.cpu_count", "multiprocessing.cpu_count", "torch.multiprocessing.cpu_count"}
@@ -57,7 +57,7 @@ def unpicklable(code: Code) -> Iterator[Finding]:
 
 
 RULES = (
-    Rule(
+    CodeRule(
         code="MPS070",
         name="pinned-memory",
         summary="pinned memory",
@@ -81,7 +81,7 @@ RULES = (
         """,
         find=pinned,
     ),
-    Rule(
+    CodeRule(
         code="MPS071",
         name="too-many-workers",
         summary="more than 8 workers of a data loader",
@@ -106,7 +106,7 @@ RULES = (
         """,
         find=crowded,
     ),
-    Rule(
+    CodeRule(
         code="MPS072",
         name="lambda-for-workers",
         severity=Severity.ERROR,

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 
 from mctc.linter.mps.code import Code, method, receiver
-from mctc.linter.mps.rule import GUIDE, Finding, Rule
+from mctc.linter.mps.rule import GUIDE, CodeRule, Finding
 
 FUNCTIONAL = "torch.nn.functional."
 
@@ -57,7 +57,7 @@ def logarithms(code: Code) -> Iterator[Finding]:
 
 
 RULES = (
-    Rule(
+    CodeRule(
         code="MPS020",
         name="separate-log-softmax-and-nll",
         summary="log_softmax and nll_loss as two calls",
@@ -87,7 +87,7 @@ RULES = (
             ("nll_loss", "NLLLoss"), ("log_softmax", "LogSoftmax"), "log_softmax and nll_loss, one after the other"
         ),
     ),
-    Rule(
+    CodeRule(
         code="MPS021",
         name="log-of-softmax",
         summary="the logarithm of a softmax or sigmoid",
@@ -112,7 +112,7 @@ RULES = (
         """,
         find=logarithms,
     ),
-    Rule(
+    CodeRule(
         code="MPS022",
         name="softmax-before-cross-entropy",
         summary="a softmax in front of cross_entropy",
@@ -140,7 +140,7 @@ RULES = (
             ("cross_entropy", "CrossEntropyLoss"), ("softmax", "Softmax"), "cross_entropy takes the softmax itself"
         ),
     ),
-    Rule(
+    CodeRule(
         code="MPS023",
         name="sigmoid-before-bce",
         summary="a sigmoid in front of binary_cross_entropy",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mctc.diagnostics.diagnostic import Severity
 from mctc.linter.mps.code import Code, argument, method, receiver
 from mctc.linter.mps.environment import settings
-from mctc.linter.mps.rule import GUIDE, Finding, Rule
+from mctc.linter.mps.rule import GUIDE, CodeRule, Finding
 from mctc.linter.mps.scopes import Kind
 from mctc.linter.mps.tensors import Tensors
 
@@ -89,7 +89,7 @@ def emptied_in_loop(code: Code) -> Iterator[Finding]:
 
 
 RULES = (
-    Rule(
+    CodeRule(
         code="MPS040",
         name="watermarks-crossed",
         severity=Severity.ERROR,
@@ -119,7 +119,7 @@ RULES = (
         """,
         find=high_below_low,
     ),
-    Rule(
+    CodeRule(
         code="MPS041",
         name="no-memory-limit",
         summary="the memory limit of MPS switched off",
@@ -143,7 +143,7 @@ RULES = (
         """,
         find=no_limit,
     ),
-    Rule(
+    CodeRule(
         code="MPS042",
         name="graph-kept",
         summary="a loss that is added up or stored with its graph",
@@ -176,7 +176,7 @@ RULES = (
         """,
         find=kept_graphs,
     ),
-    Rule(
+    CodeRule(
         code="MPS043",
         name="empty-cache-in-loop",
         summary="the cache emptied at every step",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mctc.linter.mps.code import Code
 from mctc.linter.mps.environment import settings
-from mctc.linter.mps.rule import GUIDE, Finding, Rule
+from mctc.linter.mps.rule import GUIDE, CodeRule, Finding
 from mctc.linter.mps.tensors import Tensors
 
 FALLBACK = "PYTORCH_ENABLE_MPS_FALLBACK"
@@ -73,7 +73,7 @@ def fallback_too_late(code: Code) -> Iterator[Finding]:
 
 
 MISSING_KERNELS = (
-    Rule(
+    CodeRule(
         code="MPS060",
         name="missing-kernel",
         summary="an operation without an MPS kernel",
@@ -104,7 +104,7 @@ MISSING_KERNELS = (
         """,
         find=missing_kernels,
     ),
-    Rule(
+    CodeRule(
         code="MPS061",
         name="fallback-left-on",
         summary="PYTORCH_ENABLE_MPS_FALLBACK set in the program",
@@ -125,7 +125,7 @@ MISSING_KERNELS = (
         """,
         find=fallback_on,
     ),
-    Rule(
+    CodeRule(
         code="MPS062",
         name="fallback-after-import",
         summary="PYTORCH_ENABLE_MPS_FALLBACK set after torch was imported",

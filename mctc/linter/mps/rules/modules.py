@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from mctc.linter.mps.code import Code, is_own, method, receiver
-from mctc.linter.mps.rule import GUIDE, Finding, Rule
+from mctc.linter.mps.rule import GUIDE, CodeRule, Finding
 from mctc.linter.mps.tensors import CREATION, NUMBERS, TO_CPU, WRAPPERS
 
 SHAPING = {
@@ -73,7 +73,7 @@ def _is_looked_after(inside: ast.ClassDef, attribute: str) -> bool:
 
 
 RULES = (
-    Rule(
+    CodeRule(
         code="MPS030",
         name="unregistered-tensor",
         summary="a tensor as a plain attribute of a module",

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from mctc.diagnostics.diagnostic import Severity
 from mctc.linter.mps.code import Code, argument, method, receiver
-from mctc.linter.mps.rule import GUIDE, Finding, Rule
+from mctc.linter.mps.rule import GUIDE, CodeRule, Finding
 from mctc.linter.mps.tensors import CREATION, WRAPPERS, Tensors, device_of, is_move_to_cpu
 from mctc.linter.mps.widths import Widths, escapes
 
@@ -153,7 +153,7 @@ def _comes_from_mps(code: Code, node: ast.AST) -> bool:
 
 
 RULES = (
-    Rule(
+    CodeRule(
         code="MPS010",
         name="float64",
         severity=Severity.ERROR,
@@ -185,7 +185,7 @@ RULES = (
         """,
         find=doubles,
     ),
-    Rule(
+    CodeRule(
         code="MPS011",
         name="float64-from-numpy",
         severity=Severity.ERROR,
@@ -212,7 +212,7 @@ RULES = (
         """,
         find=doubles_of_numpy,
     ),
-    Rule(
+    CodeRule(
         code="MPS012",
         name="sixteen-bit-training",
         summary="16-bit training on MPS with no switch to float32",
@@ -240,7 +240,7 @@ RULES = (
         """,
         find=sixteen_bits,
     ),
-    Rule(
+    CodeRule(
         code="MPS013",
         name="tight-tolerance",
         in_tests=True,

@@ -8,7 +8,7 @@ from math import prod
 from typing import TypeGuard
 
 from mctc.linter.mps.code import Code, argument, method, receiver
-from mctc.linter.mps.rule import GUIDE, Finding, Rule
+from mctc.linter.mps.rule import GUIDE, CodeRule, Finding
 from mctc.linter.mps.rules.missing_kernels import MISSING_KERNELS
 from mctc.linter.mps.scopes import Kind
 from mctc.linter.mps.tensors import CREATION, Tensors, device_of
@@ -129,7 +129,7 @@ def _is_whole(part: ast.AST) -> bool:
 
 RULES = (
     *MISSING_KERNELS,
-    Rule(
+    CodeRule(
         code="MPS063",
         name="small-operation",
         summary="roll or scatter of a small tensor on the device",
@@ -154,7 +154,7 @@ RULES = (
         """,
         find=small_operations,
     ),
-    Rule(
+    CodeRule(
         code="MPS064",
         name="loop-over-time",
         summary="a recurrence computed by a Python loop over time",
@@ -186,7 +186,7 @@ RULES = (
         """,
         find=time_loops,
     ),
-    Rule(
+    CodeRule(
         code="MPS065",
         name="fill-of-strided-view",
         summary="a random fill of a view that is not contiguous",

@@ -9,7 +9,7 @@ from pathlib import Path
 from mctc.diagnostics.diagnostic import Severity
 from mctc.linter.mps.code import Code, argument
 from mctc.linter.mps.requirements import torch_at_least
-from mctc.linter.mps.rule import Finding, Rule
+from mctc.linter.mps.rule import CodeRule, Finding
 
 SINCE = {"Adam": (2, 5), "AdamW": (2, 5), "SGD": (2, 5)}  # the torch that brought the kernel of MPS
 WITHOUT = "Adagrad"
@@ -56,7 +56,7 @@ def _in_dictionary(code: Code, call: ast.Call) -> ast.expr | None:
 
 
 RULES = (
-    Rule(
+    CodeRule(
         code="MPS066",
         name="fused-optimizer",
         summary="fused=True of an optimizer, which needs torch 2.5 on MPS",
@@ -89,7 +89,7 @@ RULES = (
         """,
         find=fused_early,
     ),
-    Rule(
+    CodeRule(
         code="MPS067",
         name="fused-adagrad",
         severity=Severity.ERROR,

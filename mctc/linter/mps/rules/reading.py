@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from mctc.diagnostics.diagnostic import Severity
 from mctc.linter.mps.code import Code
-from mctc.linter.mps.rule import Finding, Rule
+from mctc.linter.mps.rule import CodeRule, Finding
 
 
 def nothing(_: Code) -> Iterable[Finding]:
@@ -15,7 +15,7 @@ def nothing(_: Code) -> Iterable[Finding]:
 
 
 RULES = (
-    Rule(
+    CodeRule(
         code="MPS000",
         name="not-checked",
         in_tests=True,

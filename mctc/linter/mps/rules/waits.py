@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from mctc.linter.mps.code import Code, method, receiver
-from mctc.linter.mps.rule import GUIDE, Finding, Rule
+from mctc.linter.mps.rule import GUIDE, CodeRule, Finding
 from mctc.linter.mps.rules.explicit_waits import EXPLICIT_WAITS
 from mctc.linter.mps.tensors import Tensors, is_move_to_cpu
 
@@ -73,7 +73,7 @@ def _tests(code: Code, kind: type[ast.If] | type[ast.IfExp] | type[ast.Assert]) 
 
 
 RULES = (
-    Rule(
+    CodeRule(
         code="MPS050",
         name="item-in-loop",
         summary="`.item()` at every training step",
@@ -114,7 +114,7 @@ RULES = (
         """,
         find=items,
     ),
-    Rule(
+    CodeRule(
         code="MPS051",
         name="copy-in-loop",
         summary="a tensor copied to the CPU at every training step",
@@ -148,7 +148,7 @@ RULES = (
         """,
         find=copies,
     ),
-    Rule(
+    CodeRule(
         code="MPS052",
         name="print-in-loop",
         summary="a tensor printed at every training step",
@@ -181,7 +181,7 @@ RULES = (
         """,
         find=prints,
     ),
-    Rule(
+    CodeRule(
         code="MPS053",
         name="condition-on-tensor",
         summary="a tensor that decides in Python at every training step",
