@@ -26,7 +26,7 @@ BUILT_IN = {
     "number-inputs": "number_inputs:NumberInputs",
     "pack-states": "pack_states:PackStates",
     "pad-vocabulary": "pad_vocabulary:PadVocabulary",
-    "regroup-once": "regroup_once:RegroupOnce",
+    "hoist-reshape": "hoist_reshape:HoistReshape",
     "round-numbers": "round_numbers:RoundNumbers",
     "split-dimensions": "split_dimensions:SplitDimensions",
     "split-kernels": "split_kernels:SplitKernels",

@@ -12,7 +12,7 @@ from mctc.ir.ops.shape import Concat, Reshape
 from mctc.ir.ops.ssd import Ssd
 from mctc.ir.program import Program, Value
 from mctc.passes.selective_scan import decay, heads, prefix, unrolled
-from mctc.passes.selective_scan.cost import Plan, plan
+from mctc.passes.selective_scan.cost import ScanPlan, plan
 from mctc.passes.selective_scan.operands import Scan, gather, reason_against
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.options import option
@@ -63,7 +63,7 @@ def _heads(op: Ssd, to: Rewriter) -> Outcome:
     return Refuse(against) if against else heads.lower(op, to)
 
 
-def _in_chunks(scan: Scan, chosen: Plan) -> tuple[Value, Value]:
+def _in_chunks(scan: Scan, chosen: ScanPlan) -> tuple[Value, Value]:
     """Output [1, D, 1, T] and last state [1, D, N, 1]: chunk after chunk, each from the state of the one before."""
     first, *rest = scan.cut(chosen.chunk)
     y, state = FORMS[chosen.form](first)

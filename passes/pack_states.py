@@ -14,7 +14,7 @@ from mctc.ir.location import Origin
 from mctc.ir.ops.shape import Concat, Reshape, Slice, Split
 from mctc.ir.program import Function, PackedState, Program, State, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
-from mctc.passes.state_packing import Cohort, Grid, Packing, Shelf, grid_of, pack
+from mctc.passes.state_packing import Bin, Group, Packing, StateShape, form_of, pack
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.options import option
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions
@@ -63,7 +63,7 @@ class _Packer(Rewriter):
         function = self.function
         for value in function.inputs:
             self.bind(value, value)
-        values = [Value(_grid_type(p.rows, 1, p.width), name) for p, name in zip(self.packings, self.names)]
+        values = [Value(_form_type(p.rows, 1, p.width), name) for p, name in zip(self.packings, self.names)]
         self.origin = self._origin("states read from the packed state")
         for packing, value in zip(self.packings, values):
             self._read(packing, value)
@@ -87,49 +87,49 @@ class _Packer(Rewriter):
             self.context.explain(self.by, self.function.name, why)
 
     def _read(self, packing: Packing, value: Value) -> None:
-        """Cuts the packed state into shelves, cohorts and states."""
-        rows = [shelf.rows for shelf in packing.shelves]
-        for shelf, part in zip(packing.shelves, self._cut(value, rows, 1)):
+        """Cuts the packed state into bins, groups and states."""
+        rows = [bin_.rows for bin_ in packing.bins]
+        for bin_, part in zip(packing.bins, self._cut(value, rows, 1)):
             widths, direct = [], []
-            for cohort in shelf.cohorts:
-                direct.append(cohort.grid.lines == 1)
-                widths += [cohort.grid.width] * len(cohort.states) if direct[-1] else [cohort.columns]
-            pieces = iter(self._cut(part, [*widths, *_rest(packing.width - shelf.columns)], 3))
-            for cohort, flat in zip(shelf.cohorts, direct):
-                parts = [next(pieces) for _ in cohort.states] if flat else self._lines(cohort, next(pieces))
-                for state, piece in zip(cohort.states, parts):
+            for group in bin_.groups:
+                direct.append(group.form.lines == 1)
+                widths += [group.form.width] * len(group.states) if direct[-1] else [group.columns]
+            pieces = iter(self._cut(part, [*widths, *_rest(packing.width - bin_.columns)], 3))
+            for group, flat in zip(bin_.groups, direct):
+                parts = [next(pieces) for _ in group.states] if flat else self._lines(group, next(pieces))
+                for state, piece in zip(group.states, parts):
                     self.bind(state.value, self.reshaped(piece, state.value.type))
 
-    def _lines(self, cohort: Cohort, piece: Value) -> list[Value]:
-        """The states of a cohort [1, C, 1, k*H*W], one below the other."""
-        count, grid = len(cohort.states), cohort.grid
-        stacked = self.reshaped(piece, _grid_type(grid.rows, count * grid.lines, grid.width))
-        return self._cut(stacked, [grid.lines] * count, 2)
+    def _lines(self, group: Group, piece: Value) -> list[Value]:
+        """The states of a group [1, C, 1, k*H*W], one below the other."""
+        count, form = len(group.states), group.form
+        stacked = self.reshaped(piece, _form_type(form.rows, count * form.lines, form.width))
+        return self._cut(stacked, [form.lines] * count, 2)
 
     def _write(self, packing: Packing) -> Value:
-        shelves = [self._write_shelf(shelf, packing.width) for shelf in packing.shelves]
-        return self._join(shelves, 1)
+        bins = [self._write_bin(bin_, packing.width) for bin_ in packing.bins]
+        return self._join(bins, 1)
 
-    def _write_shelf(self, shelf: Shelf, width: int) -> Value:
-        parts = [part for cohort in shelf.cohorts for part in self._write_cohort(cohort)]
-        for columns in _rest(width - shelf.columns):
-            zeros = np.zeros((1, shelf.rows, 1, columns), np.float32)
-            parts.append(self.constant(zeros, [axis.role.value for axis in _grid_type(1, 1, 1).axes]))
+    def _write_bin(self, bin_: Bin, width: int) -> Value:
+        parts = [part for group in bin_.groups for part in self._write_group(group)]
+        for columns in _rest(width - bin_.columns):
+            zeros = np.zeros((1, bin_.rows, 1, columns), np.float32)
+            parts.append(self.constant(zeros, [axis.role.value for axis in _form_type(1, 1, 1).axes]))
         return self._join(parts, 3)
 
-    def _write_cohort(self, cohort: Cohort) -> list[Value]:
-        """New states as pieces of their shelf. Equal slices of several values are taken once, of all of them joined."""
-        count, grid = len(cohort.states), cohort.grid
-        updates = [_bare(self[state.update]) for state in cohort.states]
-        slices = _common_slices(updates, grid)
-        if slices and count > (3 if grid.lines == 1 else 1):
-            whole = self._join([self._plain(each.x, grid) for each in slices], 2)
+    def _write_group(self, group: Group) -> list[Value]:
+        """New states as pieces of their bin. Equal slices of several values are taken once, of all of them joined."""
+        count, form = len(group.states), group.form
+        updates = [_bare(self[state.update]) for state in group.states]
+        slices = _common_slices(updates, form)
+        if slices and count > (3 if form.lines == 1 else 1):
+            whole = self._join([self._plain(each.x, form) for each in slices], 2)
             new = self.op(Slice, whole, axis=3, begin=slices[0].begin)
-        elif grid.lines == 1:
-            return [self.reshaped(update, _grid_type(grid.rows, 1, grid.width)) for update in updates]
+        elif form.lines == 1:
+            return [self.reshaped(update, _form_type(form.rows, 1, form.width)) for update in updates]
         else:
-            new = self._join([self._plain(update, grid) for update in updates], 2)
-        return [self.reshaped(new, _grid_type(grid.rows, 1, cohort.columns))]
+            new = self._join([self._plain(update, form) for update in updates], 2)
+        return [self.reshaped(new, _form_type(form.rows, 1, group.columns))]
 
     def _cut(self, value: Value, sizes: list[int], axis: int) -> list[Value]:
         return [value] if len(sizes) == 1 else list(self.emit(Split, value, sizes=tuple(sizes), axis=axis))
@@ -137,9 +137,9 @@ class _Packer(Rewriter):
     def _join(self, values: list[Value], axis: int) -> Value:
         return values[0] if len(values) == 1 else self.op(Concat, *values, axis=axis)
 
-    def _plain(self, value: Value, grid: Grid) -> Value:
-        """A value as rows and lines of a grid with unit axes: roles never keep two states from standing together."""
-        return self.reshaped(value, _grid_type(grid.rows, grid.lines, value.type.size // (grid.rows * grid.lines)))
+    def _plain(self, value: Value, form: StateShape) -> Value:
+        """A value as rows and lines of a form with unit axes: roles never keep two states from standing together."""
+        return self.reshaped(value, _form_type(form.rows, form.lines, value.type.size // (form.rows * form.lines)))
 
 
 def _free(function: Function) -> str:
@@ -156,17 +156,17 @@ def _bare(value: Value) -> Value:
     return value
 
 
-def _common_slices(updates: list[Value], grid: Grid) -> list[Slice]:
+def _common_slices(updates: list[Value], form: StateShape) -> list[Slice]:
     """What makes the updates, if all are the same last entries along the last axis of values of one type."""
     slices = [update.owner for update in updates if isinstance(update.owner, Slice) and update.type.rank == 4]
     if len(slices) < len(updates):
         return []
     last = all(op.position == 3 and op.end in (None, op.x.type.shape[3]) and op.stride == 1 for op in slices)
     same = len({op.begin for op in slices}) == len({op.x.type for op in slices}) == 1
-    return slices if last and same and grid_of(updates[0].type) == grid else []
+    return slices if last and same and form_of(updates[0].type) == form else []
 
 
-def _grid_type(rows: int, lines: int, width: int) -> TensorType:
+def _form_type(rows: int, lines: int, width: int) -> TensorType:
     roles = (Role.BATCH, Role.CHANNEL, Role.UNIT, Role.UNIT)
     return TensorType(DType.F32, tuple(Axis(r, Extent.of(n)) for r, n in zip(roles, (1, rows, lines, width))))
 
@@ -178,12 +178,12 @@ def _rest(columns: int) -> list[int]:
 def _places(packings: list[Packing], names: list[str]) -> list[PackedState]:
     places = []
     for packing, tensor in zip(packings, names):
-        for shelf in packing.shelves:
-            for cohort in shelf.cohorts:
-                for i, state in enumerate(cohort.states):
-                    column = cohort.column + i * cohort.grid.columns
+        for bin_ in packing.bins:
+            for group in bin_.groups:
+                for i, state in enumerate(group.states):
+                    column = group.column + i * group.form.columns
                     shape = state.value.type.shape
-                    if len(shape) > 2 and shape[1] != cohort.grid.rows:
-                        shape = (1, cohort.grid.rows, 1, cohort.grid.width)  # its lines are rows
-                    places.append(PackedState(state.name, tensor, shelf.row, column, shape))
+                    if len(shape) > 2 and shape[1] != group.form.rows:
+                        shape = (1, group.form.rows, 1, group.form.width)  # its lines are rows
+                    places.append(PackedState(state.name, tensor, bin_.row, column, shape))
     return places

@@ -13,7 +13,7 @@ from mctc.driver.options import LAYOUTS, SCAN_OPTION, SCAN_PASS, STATES, BuildOp
 # Passes that make a program smaller or faster and nothing else: without one, it must compute the same.
 OPTIONAL = (
     "common-subexpressions", "dead-code", "deploy-common-subexpressions", "deploy-dead-code", "drop-unread-frames",
-"fold-constants", "fold-deploy-constants", "fold-state-reshapes", "regroup-once",
+"fold-constants", "fold-deploy-constants", "fold-state-reshapes", "hoist-reshape",
 )  # fmt: skip
 DEVICES = (None, None, "H13", "M2", "H16", "A17 Pro", "H18G")
 SCANS = (None, "unrolled", "prefix", "decay")

@@ -151,7 +151,7 @@ class Printer:
     def _assign(self, node: s.Assign) -> Doc:
         return (", ".join(target.text for target in node.targets) + " = ", self.expression(node.value))
 
-    def _rule(self, node: s.PathRule) -> Doc:
+    def _rule(self, node: s.Rule) -> Doc:
         return (f"{node.path}: ", self.expression(node.value))
 
     def _repeat(self, node: s.Repeat) -> Doc:

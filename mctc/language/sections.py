@@ -183,7 +183,7 @@ class Sections:
         return Section(settings, {key: path.span.place for key, path in first.items()})
 
     def _pass_option(self, item: s.Statement, frame: Frame, first: dict[str, s.Path]) -> tuple[str, Any]:
-        if not isinstance(item, s.PathRule) or len(item.path.elements) != 2:
+        if not isinstance(item, s.Rule) or len(item.path.elements) != 2:
             hint = '`passes` holds options of passes: `lower_selective_scan.form: "decay"`'
             raise fail("MCT0045", "this can't stand in a passes section", item.span, hint)
         key = str(item.path)
@@ -197,7 +197,7 @@ class Sections:
         return key, float(value) if isinstance(value, Fraction) else value
 
     def _rule(self, item: s.Statement, frame: Frame) -> QuantizeRule:
-        if not isinstance(item, s.PathRule):
+        if not isinstance(item, s.Rule):
             hint = "`quantize` holds rules: `encoder.**: int8(per_channel)`"
             raise fail("MCT0045", "this can't stand in a quantize section", item.span, hint)
         return QuantizeRule(str(item.path), self._scheme(item.value, frame), Origin(item.path.span.place))
@@ -242,7 +242,7 @@ def annotate(program: Program, session: Session, section: s.Section | None) -> N
     """Warns of quantize rules that no parameter is left for."""
     if section is None:
         return
-    paths = [item.path for item in section.body.statements if isinstance(item, s.PathRule)]
+    paths = [item.path for item in section.body.statements if isinstance(item, s.Rule)]
     free = set(program.parameters)
     for path in paths:
         hit = {name for name in free if matches(str(path), name)}

@@ -290,7 +290,7 @@ class Path(Node):
 
 
 @dataclass(frozen=True)
-class PathRule(Node):
+class Rule(Node):
     path: Path
     value: Expression
 
@@ -332,7 +332,7 @@ Statement = (
     | Dim
     | Parameter
     | Assign
-    | PathRule
+    | Rule
     | Repeat
     | If
     | Assert

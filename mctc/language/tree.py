@@ -92,8 +92,8 @@ class TreeBuilder:
     def targets(self, c: Children) -> tuple[s.Identifier, ...]:
         return tuple(_name(token) for token in c if token.type == "NAME")
 
-    def rule(self, c: Children) -> s.PathRule:
-        return s.PathRule(_span(c), c[0], c[2])
+    def rule(self, c: Children) -> s.Rule:
+        return s.Rule(_span(c), c[0], c[2])
 
     def repeat(self, c: Children) -> s.Repeat:
         index = _name(c[1]) if isinstance(c[1], Token) else None

@@ -55,7 +55,7 @@ def costs(channels: int, states: int, frames: int) -> dict[str, Cost]:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScanPlan:
     """A form over so many frames, in chunks that hand on the state; the last one may be shorter."""
 
     form: str
@@ -67,12 +67,12 @@ class Plan:
         return f"{self.form} form{f' in chunks of {self.chunk}' if self.chunk < self.frames else ''}"
 
 
-def plan(channels: int, states: int, frames: int, form: str | None = None) -> Plan:
+def plan(channels: int, states: int, frames: int, form: str | None = None) -> ScanPlan:
     """How to compute the scan, or how to with this form. Ties go to fewer ops, then to the form named first."""
     lengths = [frames, *(chunk for chunk in CHUNKS if chunk < frames)]
     forms = list(costs(channels, states, 1)) if form is None else [form]
     plans = [
-        Plan(each, frames, chunk, _chunked(channels, states, frames, each, chunk))
+        ScanPlan(each, frames, chunk, _chunked(channels, states, frames, each, chunk))
         for each in forms
         for chunk in lengths
     ]

@@ -1,4 +1,4 @@
-"""Importing coremltools, which only the witness does: a build neither needs nor imports it.
+"""Importing coremltools, which only its check of a package does: a build neither needs nor imports it.
 
 coremltools imports torch, scikit-learn, XGBoost and TensorFlow when it can (measured: torch alone is three quarters of
 its start-up), and warns at each import that it isn't on a Mac.

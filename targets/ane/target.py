@@ -95,7 +95,7 @@ class AneTarget(Skeleton):
 
         Imports coremltools, which no build does; what it would import besides stays out. Raises EmitError.
         """
-        from mctc.targets.ane.witness import check_with_coremltools
+        from mctc.targets.ane.coremltools_check import check_with_coremltools
 
         return check_with_coremltools(artifact, hide=True)
 

@@ -30,7 +30,7 @@ LOWERING = (
     "lower-rnn",
     "lower-selective-scan",
     "fold-state-reshapes",
-    "regroup-once",
+    "hoist-reshape",
     "pack-states",
 )
 

@@ -13,18 +13,18 @@ from mctc.ir.program import Function, Program, Quantization, State, Value
 from mctc.ir.types import Role, TensorType
 from mctc.targets.torch.component import Component, Frames, Shared
 from mctc.targets.torch.expressions.text import escaped, literal
-from mctc.targets.torch.fit import WIDTH
-from mctc.targets.torch.held import Tensor
 from mctc.targets.torch.imports import IMPORTED
 from mctc.targets.torch.initial_text import initial_text
 from mctc.targets.torch.layer_table import layer_of
+from mctc.targets.torch.loops import Loop
 from mctc.targets.torch.method import CLASS, Method, Writer
+from mctc.targets.torch.parameters import StoredTensor
 from mctc.targets.torch.quantize_text import constant_name
 from mctc.targets.torch.rates import held_rates, lines
-from mctc.targets.torch.rounds import Rounds
 from mctc.targets.torch.streams import valid_input
 from mctc.targets.torch.tree import Node, elements, index_text, rounds_of
 from mctc.targets.torch.usual_start import starts_as_usual
+from mctc.targets.torch.wrap import WIDTH
 
 Lines = list[str]
 
@@ -281,7 +281,7 @@ class ClassWriter:
         for _, item in method.fields:
             if isinstance(item, State):
                 parts.append(f"self.zeros({', '.join(sizes(item.value.type))})")
-            elif isinstance(item, Rounds):
+            elif isinstance(item, Loop):
                 parts.append(f"tuple(layer.initial_state(batch) for layer in self.{item.nodes[0].attribute})")
             else:
                 index = index_text(item, self.stepped[method.node.path])
@@ -297,7 +297,7 @@ class ClassWriter:
         for name, item in method.fields:
             if isinstance(item, State):
                 lines.append(f"    {name}: Tensor  # {escaped(shape_text(item.value.type, batch=True))}")
-            elif isinstance(item, Rounds):
+            elif isinstance(item, Loop):
                 lines.append(f"    {name}: tuple[{self.shared.classes[item.nodes[0].path]}State, ...]")
             else:
                 lines.append(f"    {name}: {self.shared.classes[item.path]}State")
@@ -323,7 +323,7 @@ def stated(**numbers: int) -> str:
     return "".join(f", {name}={number}" for name, number in numbers.items() if number != 1)
 
 
-def parameter_line(tensor: Tensor, imports: set[str], schemes: set[Quantization]) -> str:
+def parameter_line(tensor: StoredTensor, imports: set[str], schemes: set[Quantization]) -> str:
     """`self.new_parameter("A_log", (512, 16), log_arange())`."""
     quantize = ""
     if tensor.quantization is not None:
@@ -333,7 +333,7 @@ def parameter_line(tensor: Tensor, imports: set[str], schemes: set[Quantization]
     return f"self.new_parameter({literal(attribute)}, {tensor.shape}, {start_text(tensor, imports)}{quantize})"
 
 
-def start_text(tensor: Tensor, imports: set[str]) -> str:
+def start_text(tensor: StoredTensor, imports: set[str]) -> str:
     text = initial_text(tensor.start, tensor.recipe)
     imports |= set(re.findall(r"(\w+)\(", text))
     return text

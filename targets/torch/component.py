@@ -18,17 +18,17 @@ from mctc.ir.types import Role
 from mctc.streaming.lengths import dimensions
 from mctc.targets.torch.expressions import Expression, UnsupportedError, expression
 from mctc.targets.torch.expressions.text import literal
-from mctc.targets.torch.held import Held
 from mctc.targets.torch.layer_table import layer_of
+from mctc.targets.torch.loops import Loop, with_loops
+from mctc.targets.torch.parameters import Parameters
 from mctc.targets.torch.rates import rates_of
 from mctc.targets.torch.reserved import is_reserved
-from mctc.targets.torch.rounds import Rounds, with_rounds
 from mctc.targets.torch.scan_fusion import Fusions
 from mctc.targets.torch.tree import Flow, Node, grow
 from mctc.weights import leaves
 
 
-def layers_of(function: Function, program: Program, held: Held) -> dict[str, Op]:
+def layers_of(function: Function, program: Program, held: Parameters) -> dict[str, Op]:
     """The ops that a layer of runtime/layers.py holds with its parameters, by instance path."""
     inside: dict[str, list[Op]] = {}
     for op in function.ops:
@@ -47,7 +47,7 @@ def layers_of(function: Function, program: Program, held: Held) -> dict[str, Op]
     return found
 
 
-def _is_parameter(value: Value, name: str, held: Held) -> bool:
+def _is_parameter(value: Value, name: str, held: Parameters) -> bool:
     op = value.owner
     return isinstance(op, ParameterOp) and op.parameter == name and name in held.moved
 
@@ -61,7 +61,7 @@ class Shared:
     """
 
     program: Program
-    held: Held
+    held: Parameters
     layers: Mapping[str, Op]
     classes: dict[str, str] = field(default_factory=dict)
     steps: set[str] = field(default_factory=set)
@@ -91,12 +91,12 @@ class Component:
         self.flow = Flow(function, self.root)
         self.masks = {op: mask for op in function.ops if (mask := self._mask(op)) is not None}
         self.fusions = Fusions(self.flow, set(self.masks))
-        self._items: dict[Node, list[Op | Node | Rounds]] = {}
+        self._items: dict[Node, list[Op | Node | Loop]] = {}
 
-    def items(self, node: Node) -> list[Op | Node | Rounds]:
+    def items(self, node: Node) -> list[Op | Node | Loop]:
         """What runs in a node, in order. Asked for after the classes of the nodes inside are named."""
         if node not in self._items:
-            self._items[node] = with_rounds(node, self.flow, self.shared.classes)
+            self._items[node] = with_loops(node, self.flow, self.shared.classes)
         return self._items[node]
 
     # the mask of a padded batch
@@ -243,18 +243,18 @@ class Component:
 
     # states
 
-    def carriers(self, node: Node) -> list[Node | Rounds]:
+    def carriers(self, node: Node) -> list[Node | Loop]:
         """The items that carry states of their own from chunk to chunk."""
-        found: list[Node | Rounds] = []
+        found: list[Node | Loop] = []
         for item in self.items(node):
-            inner = item.nodes[0] if isinstance(item, Rounds) else item
+            inner = item.nodes[0] if isinstance(item, Loop) else item
             if isinstance(inner, Node) and self.flow.carried(inner):
                 found.append(item)  # type: ignore[arg-type]
         return found
 
-    def fields(self, node: Node) -> dict[State | Node | Rounds, str]:
+    def fields(self, node: Node) -> dict[State | Node | Loop, str]:
         """The fields of a node's state class: for its own states, then for the items that carry some."""
-        named: dict[State | Node | Rounds, str] = {}
+        named: dict[State | Node | Loop, str] = {}
         for state in self.flow.states.get(node, []):
             named[state] = _apart(_state_field(node, state), named.values())
         for item in self.carriers(node):
@@ -281,7 +281,7 @@ def parameter_text(
     return Expression(f"self.{attribute}({text.text})", text.imports)
 
 
-def tensor_text(held: Held, name: str, path: str) -> Expression:
+def tensor_text(held: Parameters, name: str, path: str) -> Expression:
     """A tensor of the module: `self.A_log`, or `self.stored("weight")` where the package compresses it."""
     module, _, attribute = _inside(name, path).rpartition(".")
     owner = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in module.split(".") if part)
@@ -313,8 +313,8 @@ def _apart(wanted: str, taken: Collection[str]) -> str:
     return name
 
 
-def _item_field(item: Node | Rounds) -> str:
-    return _field(item.nodes[0].attribute if isinstance(item, Rounds) else item.element)
+def _item_field(item: Node | Loop) -> str:
+    return _field(item.nodes[0].attribute if isinstance(item, Loop) else item.element)
 
 
 def _state_field(node: Node, state: State) -> str:

@@ -26,7 +26,7 @@ from mctc.ir.types import Role
 from mctc.objectives.auxiliary import training_only
 from mctc.streaming.context import VALID
 from mctc.targets.torch.errors import EmitError
-from mctc.targets.torch.held import Held
+from mctc.targets.torch.parameters import Parameters
 from mctc.weights import Weights, leaves
 
 FORWARD = ".forward"  # what the name of a component's class ends with for the function over whole utterances
@@ -64,7 +64,7 @@ class TorchEngine:
         key = components[wanted]
         component = getattr(self.model, key)
         call = component.step if hasattr(component, "step") and name == wanted else component.forward
-        held, own = Held(self.whole).tensors, dict(self.model.named_parameters(recurse=False))
+        held, own = Parameters(self.whole).tensors, dict(self.model.named_parameters(recurse=False))
         shared = {n: own[n] if held[n].quantization is None else self.model.stored(n) for n in own}
         return TorchFunction(name or wanted, component, call, shared, self.whole.functions[key])
 

@@ -16,7 +16,7 @@ from mctc.targets.torch.expressions import Expression, expression
 from mctc.targets.torch.expressions.text import call
 from mctc.targets.torch.imports import IMPORTED
 from mctc.targets.torch.layer_table import layer_call
-from mctc.targets.torch.rounds import Rounds
+from mctc.targets.torch.loops import Loop
 from mctc.targets.torch.scan_fusion import Fused
 from mctc.targets.torch.tree import Node, index_text
 
@@ -24,7 +24,7 @@ LONGEST = 64  # characters of an expression that is written inside another one
 CLASS = "@class"  # stands for the class's own name until it has one
 LOCALS = ("self", "state", "layer", "carried", "after", "lengths", "zip", "tuple", "range", "float")
 TAKEN = frozenset({*keyword.kwlist, *LOCALS, *IMPORTED})
-Item = Op | Node | Rounds
+Item = Op | Node | Loop
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Method:
     valid: bool
     lines: list[str] = field(default_factory=list)
     results: list[Value] = field(default_factory=list)
-    fields: list[tuple[str, State | Node | Rounds]] = field(default_factory=list)
+    fields: list[tuple[str, State | Node | Loop]] = field(default_factory=list)
     imports: set[str] = field(default_factory=set)
 
 
@@ -51,7 +51,7 @@ class Writer:
         self.fields = component.fields(node)
         self.hints = {state.update: self.fields[state] for state in self.own}
         self.carriers = component.carriers(node)
-        self.carried: dict[Node | Rounds, str] = {}
+        self.carried: dict[Node | Loop, str] = {}
         self.env: dict[Value, Expression] = {}
         self.bound: dict[str, Value] = {}
         self.lines: list[str] = []
@@ -63,7 +63,7 @@ class Writer:
         inputs = self._inputs()
         for position, item in enumerate(self.items):
             self.position = position
-            if isinstance(item, Rounds):
+            if isinstance(item, Loop):
                 self._rounds(item)
             elif isinstance(item, Node):
                 self._call(item)
@@ -104,7 +104,7 @@ class Writer:
 
     def _read(self, item: Item) -> list[Value]:
         """The values that an item uses, a value twice where it is used twice."""
-        if isinstance(item, Rounds):
+        if isinstance(item, Loop):
             return [item.entry, *item.others]
         if isinstance(item, Node):
             return self.flow.inputs(item)
@@ -116,7 +116,7 @@ class Writer:
         return [*({**given, "delta": fused.delta}.values()), *([fused.z] if fused.z is not None else [])]
 
     def _made(self, item: Item) -> list[Value]:
-        if isinstance(item, Rounds):
+        if isinstance(item, Loop):
             return [item.last]
         if isinstance(item, Node):
             return self.flow.outputs(item)
@@ -126,13 +126,13 @@ class Writer:
     def _inline(self, item: Item, value: Value) -> bool:
         """Whether a value is written where it is used: it is used once, alone, and has no name in the spec."""
         users = self.users.get(value, [])
-        if isinstance(item, Rounds) or len(users) != 1 or self._used(self._made(item)) != [value]:
+        if isinstance(item, Loop) or len(users) != 1 or self._used(self._made(item)) != [value]:
             return False
         if isinstance(item, Node) and self.flow.carried(item):
             return False
         if users[0] == len(self.items):  # it is returned: its name would be read once
             return value in self.results
-        return not value.name and not isinstance(self.items[users[0]], Rounds)
+        return not value.name and not isinstance(self.items[users[0]], Loop)
 
     def _used(self, values: Sequence[Value]) -> list[Value]:
         return [value for value in values if value in self.users]
@@ -258,7 +258,7 @@ class Writer:
         names = self._bind(made)
         self.lines.append(f"{', '.join([*names, self._carry(child)])} = {text.text}")
 
-    def _carry(self, item: Node | Rounds) -> str:
+    def _carry(self, item: Node | Loop) -> str:
         """A name for the new state of an item, which is kept to the end."""
         value = Value(self.results[0].type)
         self.last[value] = len(self.items)
@@ -268,7 +268,7 @@ class Writer:
     def _valid(self, child: Node) -> list[Expression]:
         return [Expression("valid")] if self.component.needs_valid(child) else []
 
-    def _rounds(self, rounds: Rounds) -> None:
+    def _rounds(self, rounds: Loop) -> None:
         """`for layer in self.layers: x = layer(x)`."""
         child, start = rounds.nodes[0], self[rounds.entry]
         name = self._free(rounds.last.name or "x", rounds.last)
@@ -299,7 +299,7 @@ class Writer:
         if self.own or self.carriers:
             new = [self[state.update].text for state in self.own]
             names = ((item, self.carried[item]) for item in self.carriers)
-            new += [f"tuple({name})" if isinstance(item, Rounds) else name for item, name in names]
+            new += [f"tuple({name})" if isinstance(item, Loop) else name for item, name in names]
             texts.append(f"{CLASS}State({', '.join(new)})")
         for value in self.results:
             self.imports |= self[value].imports

@@ -10,13 +10,13 @@ from mctc.ir.program import Function, Program, Quantization
 from mctc.targets.torch.classes import ClassNames, ClassText, ClassWriter, camel, definition, parameter_line
 from mctc.targets.torch.component import Component, Shared, layers_of, tensor_text
 from mctc.targets.torch.expressions.text import escaped
-from mctc.targets.torch.fit import fitted
-from mctc.targets.torch.held import Held
 from mctc.targets.torch.imports import import_lines, siblings
 from mctc.targets.torch.loss import Calls, Loss
 from mctc.targets.torch.objective import loss_of
+from mctc.targets.torch.parameters import Parameters
 from mctc.targets.torch.quantize_text import constant_name, constant_text
 from mctc.targets.torch.streams import by_stream
+from mctc.targets.torch.wrap import wrapped
 
 ABOUT = (
     "Tensors are laid out as the Neural Engine computes, (B, C, 1, S), time last. `forward` takes whole utterances,",
@@ -40,7 +40,7 @@ def write_module(whole: Program, derived: Mapping[str, Function], source: str) -
 
     Raises UnsupportedError for an op that has no torch form.
     """
-    held, names = Held(whole), ClassNames()
+    held, names = Parameters(whole), ClassNames()
     texts: list[ClassText] = []
     components: dict[str, str] = {}
     whole_components: dict[str, Component] = {}
@@ -58,7 +58,7 @@ def write_module(whole: Program, derived: Mapping[str, Function], source: str) -
     lines = [*_head(whole, texts, source, used)]
     for text in texts:
         lines += ["", "", *_trimmed(text.lines)]
-    body = "\n".join(fitted(lines)) + "\n"
+    body = "\n".join(wrapped(lines)) + "\n"
     return ModuleText(model.name, body, components, siblings(used))
 
 

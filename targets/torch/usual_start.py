@@ -11,12 +11,12 @@ from mctc.ir.ops.linear import Embedding, Linear
 from mctc.ir.ops.norm import BatchNorm, LayerNorm, RmsNorm
 from mctc.ir.ops.recurrent import Cell, Gru, Lstm
 from mctc.ir.program import Initializer, Op, Source
-from mctc.targets.torch.held import Tensor
+from mctc.targets.torch.parameters import StoredTensor
 
 ONES, ZEROS = Initializer("ones"), Initializer("zeros")
 
 
-def starts_as_usual(tensor: Tensor, op: Op, attribute: str) -> bool:
+def starts_as_usual(tensor: StoredTensor, op: Op, attribute: str) -> bool:
     """Whether a layer made for `op` starts this tensor as the spec wants it without being told."""
     usual = USUAL[type(op)](op, attribute)
     start = tensor.start
@@ -26,7 +26,7 @@ def starts_as_usual(tensor: Tensor, op: Op, attribute: str) -> bool:
     return all(a == b and math.isclose(x, y) for (a, x), (b, y) in pairs)
 
 
-def _padded(tensor: Tensor) -> bool:
+def _padded(tensor: StoredTensor) -> bool:
     return not isinstance(tensor.recipe, Source) and tensor.recipe.op == "pad"
 
 

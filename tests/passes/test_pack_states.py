@@ -150,7 +150,7 @@ def test_lines_that_fill_a_row_are_rows(layers: int) -> None:
 
 @pytest.mark.parametrize("limit", [16, 12, 8])
 def test_no_packed_state_is_wider_than_the_limit(limit: int) -> None:
-    """States of one kind stand on several shelves, in equal parts."""
+    """States of one kind stand in several bins, in equal parts."""
     new = deploy(streaming(5), limit=limit)
     expected, _ = calls(streaming(5), 4)
     actual, _ = calls(new, 4)

@@ -10,13 +10,13 @@ import pytest
 from mctc.ir.text import parse_program, print_program
 from mctc.passes.activation_forms import ActivationForms
 from mctc.passes.drop_unread_frames import DropUnreadFrames
+from mctc.passes.hoist_reshape import HoistReshape
 from mctc.passes.legalise import Legalise
 from mctc.passes.linear_to_conv import LinearToConv
 from mctc.passes.lower_attention import LowerAttention
 from mctc.passes.lower_embedding import LowerEmbedding
 from mctc.passes.lower_rnn import LowerRnn
 from mctc.passes.lower_selective_scan import LowerSelectiveScan
-from mctc.passes.regroup_once import RegroupOnce
 from mctc.passes.split_kernels import SplitKernels
 from mctc.rewrite.base import Context, Pass
 
@@ -70,13 +70,13 @@ CASES = (
         " other ops use the ids too",
     ),
     Case(
-        RegroupOnce, f"%x: {ROW}",
+        HoistReshape, f"%x: {ROW}",
         "%p, %q = split(%x, parts = 2) %r = reshape(%p, axes = [batch 1, channel 1, feature 2, time 8])"
         " %s = relu(%q) %t = reduce_sum(%s, axis = channel) %y = add(%r, %t)",
         "split", "part 1 is read by a relu that features do not go into",
     ),
     Case(
-        RegroupOnce, f"%x: {ROW}, %k: f32[4, 2, 1, 1]",
+        HoistReshape, f"%x: {ROW}, %k: f32[4, 2, 1, 1]",
         "%p, %q = split(%x, parts = 2) %r = reshape(%p, axes = [batch 1, channel 1, feature 2, time 8])"
         " %s = conv2d(%q, %k) %t = reduce_sum(%s, axis = channel) %y = add(%r, %t)",
         "split", "one reshape to features is no more than the one it would take",

@@ -76,7 +76,7 @@ def test_the_ballast_keeps_a_probed_function_on_the_engine(device: str) -> None:
 
 @pytest.mark.slow
 def test_coremltools_infers_the_same_types(kit: Path) -> None:
-    from mctc.targets.ane.witness import check_with_coremltools
+    from mctc.targets.ane.coremltools_check import check_with_coremltools
 
     for name in probes():
         assert check_with_coremltools(kit / "packages" / f"{name}.mlpackage", hide=True)

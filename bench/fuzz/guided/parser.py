@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from bench.fuzz.guided.fence import fenced
+from bench.fuzz.guided.sandbox import sandboxed
 from bench.fuzz.guided.verdict import Finding, Verdict, refused
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.render import render_all
@@ -30,7 +30,7 @@ def try_text(data: bytes, folder: Path) -> Verdict:
     known = _prelude()
     try:
         source = decode(data, "spec.mct")
-        with fenced([folder, library_root()]):
+        with sandboxed([folder, library_root()]):
             return _ir(source.text) if IR.match(source.text) else _spec(source, data, folder, known)
     except MctcError as error:
         return refused(error)

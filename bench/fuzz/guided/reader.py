@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.fuzz.guided.bundle import decoded, emptied
-from bench.fuzz.guided.fence import fenced
+from bench.fuzz.guided.sandbox import sandboxed
 from bench.fuzz.guided.verdict import Finding, Verdict, refused
 from mctc.diagnostics.errors import MctcError
 from mctc.evaluate.coreml import Evaluator
@@ -25,7 +25,7 @@ def try_model(data: bytes, folder: Path) -> Verdict:
     rules = _rules()
     path = decoded(data).write(emptied(folder))
     try:
-        with fenced([path.parent if path.suffix == ".mlmodel" else path]):
+        with sandboxed([path.parent if path.suffix == ".mlmodel" else path]):
             package = read_package(path)
             _stay_inside(package)
             render_text([check_package(package, rules)])

@@ -96,7 +96,7 @@ FAULTS = (
     ),
     Fault(
         name="module-recipe-order",
-        file="targets/torch/held.py",
+        file="targets/torch/parameters.py",
         what="a parameter that is computed from several tensors takes them in reverse order",
         old="texts = [None if each is None else _computed(each, stored) for each in recipe.operands]",
         new="texts = [None if each is None else _computed(each, stored) for each in recipe.operands[::-1]]",

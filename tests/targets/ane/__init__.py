@@ -1,1 +1,1 @@
-"""Tests of the ane target: hand-made deployed programs (hand_made), packages on disk, coremltools as a witness."""
+"""Tests of the ane target: hand-made deployed programs (hand_made), packages on disk, coremltools' types."""

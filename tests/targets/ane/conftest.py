@@ -16,9 +16,9 @@ from mctc.package import Package, read_package
 from mctc.passes.round_numbers import RoundNumbers
 from mctc.rewrite.base import Context
 from mctc.streaming.lengths import Lengths
+from mctc.targets.ane.coremltools_check import check_with_coremltools
 from mctc.targets.ane.coremltools_import import import_coremltools
 from mctc.targets.ane.target import AneTarget
-from mctc.targets.ane.witness import check_with_coremltools
 from mctc.weights import Weights
 
 
@@ -40,7 +40,7 @@ class Made:
         """Evaluates every package against its program."""
         return AneTarget().check(compiled(self.program), self.weights, self.folder, self.options, self.written)
 
-    def witnessed(self) -> int:
+    def retyped(self) -> int:
         """How many operations coremltools' own type inference agrees with."""
         return sum(check_with_coremltools(self.folder / name) for name in self.written.artifacts)
 

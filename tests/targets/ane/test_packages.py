@@ -87,7 +87,7 @@ def test_functions_share_their_weights(make: Make) -> None:
 def test_a_package_agrees_with_its_program_and_with_coremltools(make: Make, state: str, layout: str) -> None:
     made = make(streaming_program(quantizations=COMPRESSED), state=state, layout=layout)
     assert max(agreement.error for agreement in made.check()) < 1e-5
-    assert made.witnessed() > 15
+    assert made.retyped() > 15
 
 
 def test_a_table_that_is_looked_up_has_its_palettes_along_its_columns(make: Make) -> None:
@@ -99,7 +99,7 @@ def test_a_table_that_is_looked_up_has_its_palettes_along_its_columns(make: Make
     token = Value(TensorType(DType.I32, axes, Extent.of(40)), "token")
     made = make(single(program, b, [token], b.op("embedding", token, b.parameter("table"))))
     assert max(agreement.error for agreement in made.check()) < 1e-5
-    assert made.witnessed() >= 1
+    assert made.retyped() >= 1
 
 
 def test_constants_of_one_shape_stay_apart(make: Make) -> None:
@@ -163,7 +163,7 @@ def test_a_result_that_is_an_input_a_constant_or_another_result_is_copied(make: 
     (package,) = made.packages
     assert [item.name for item in package.functions["main"].outputs] == ["y0", "y1", "y2", "y3"]
     assert max(agreement.error for agreement in made.check()) == 0
-    assert made.witnessed() == 4
+    assert made.retyped() == 4
 
 
 def refuse(make: Make, program: Program, match: str) -> None:

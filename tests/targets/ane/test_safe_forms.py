@@ -40,7 +40,7 @@ def test_what_a_state_is_written_from_goes_out_as_a_product_with_one(make: Make,
     assert (last.type == "mul") is factor
     assert not {"ANE-ST-008", "ANE-ST-008b"} & codes(package)
     assert made.check()
-    assert made.witnessed()
+    assert made.retyped()
 
 
 def test_with_states_as_inputs_and_outputs_nothing_is_added(make: Make) -> None:

@@ -15,11 +15,11 @@ import pytest
 from bench.fuzz.guided import bundle
 from bench.fuzz.guided.audio import try_sound
 from bench.fuzz.guided.examples import IR, MODELS, SPECS
-from bench.fuzz.guided.fence import fenced
 from bench.fuzz.guided.memory import HEADROOM, limited_memory
 from bench.fuzz.guided.packaging import bundle_of
 from bench.fuzz.guided.parser import try_text
 from bench.fuzz.guided.reader import try_model
+from bench.fuzz.guided.sandbox import sandboxed
 from bench.fuzz.guided.session import LONGEST, Target, run, timed
 from bench.fuzz.guided.targets import target
 from bench.fuzz.guided.verdict import Finding, Trial, Verdict, refused
@@ -84,11 +84,11 @@ def test_the_fence_stops_and_remembers_what_is_opened_outside(tmp_path: Path) ->
     inside.mkdir()
     outside.write_text("secret")
     (inside / "link").symlink_to(outside)
-    with fenced([inside]):
+    with sandboxed([inside]):
         (inside / "file").write_text("allowed")
         assert os.listdir(inside)  # noqa: PTH208 — the event that is watched
     for name in ("link", "../out"):
-        with pytest.raises(Finding, match="outside of the input"), fenced([inside]), contextlib.suppress(Exception):
+        with pytest.raises(Finding, match="outside of the input"), sandboxed([inside]), contextlib.suppress(Exception):
             (inside / name).read_text()  # code that swallows the exception is found out at the end
     outside.read_text()
 

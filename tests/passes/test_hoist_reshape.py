@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mctc.passes.regroup_once import RegroupOnce
+from mctc.passes.hoist_reshape import HoistReshape
 
 WEIGHTS = "source @w: f32[5, 4, 1, 1] = normal() source @b: f32[5] = normal() param @w param @b"
 
@@ -27,18 +27,18 @@ def moves(made):
 
 
 def test_two_reshapes_after_a_split_become_one_before_it(rewrites):
-    made, _ = rewrites(RegroupOnce, program(BLOCK))
+    made, _ = rewrites(HoistReshape, program(BLOCK))
     assert moves(made) == ["reshape", "split", "conv2d", "mul"]
     assert made.parameters["w"].type.shape == (5, 1, 4, 1)
 
 
 def test_a_part_that_something_else_reads_keeps_the_split_of_channels(rewrites):
     text = program(BLOCK.replace("y = %y", "y = %y, d = %d"))
-    rewrites(RegroupOnce, text, text)
+    rewrites(HoistReshape, text, text)
 
 
 def test_one_reshape_is_left_where_it_is(rewrites):
     text = program("""%d, %p = split(%x, sizes = [4, 6]) %y = conv2d(%d, %k, %c)
         %z = reshape(%p, axes = [["unit", 1], ["unit", 1], ["feature", 6], ["time", 2]])
         return y = %y, z = %z""")
-    rewrites(RegroupOnce, text, text)
+    rewrites(HoistReshape, text, text)

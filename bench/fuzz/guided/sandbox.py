@@ -1,4 +1,4 @@
-"""A fence around an input: while it is up, files outside of a few folders can't be opened or listed."""
+"""A sandbox around an input: in it, files outside of a few folders can't be opened or listed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _HOOK = _Hook()
 
 
 @contextmanager
-def fenced(folders: Sequence[Path]) -> Iterator[None]:
+def sandboxed(folders: Sequence[Path]) -> Iterator[None]:
     """Raises Finding when a file outside of `folders` is opened, even where the code inside swallows the exception."""
     if not _HOOK.installed:
         sys.addaudithook(_HOOK)

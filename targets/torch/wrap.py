@@ -8,7 +8,7 @@ WIDTH = 120
 OPEN, CLOSE = "([{", ")]}"
 
 
-def fitted(lines: Iterable[str]) -> Iterator[str]:
+def wrapped(lines: Iterable[str]) -> Iterator[str]:
     """Every line, broken where it is longer than WIDTH."""
     for line in lines:
         if len(line) <= WIDTH or line.lstrip().startswith(("#", '"""')):
@@ -27,7 +27,7 @@ def _broken(line: str) -> Iterator[str]:
     if returned != line.lstrip() and len(list(_parts(returned))) > 2:
         yield f"{indent}return ("
         for part in _parts(returned):
-            yield from fitted([f"{indent}    {part},"])
+            yield from wrapped([f"{indent}    {part},"])
         yield f"{indent})"
         return
     inner = line[start + 1 : end]
@@ -37,7 +37,7 @@ def _broken(line: str) -> Iterator[str]:
         yield whole
     else:
         for part in _parts(inner):
-            yield from fitted([f"{indent}    {part},"])
+            yield from wrapped([f"{indent}    {part},"])
     yield f"{indent}{line[end:]}"
 
 

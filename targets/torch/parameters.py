@@ -14,7 +14,7 @@ from mctc.weights import leaves, rearranged
 
 
 @dataclass(frozen=True)
-class Tensor:
+class StoredTensor:
     """A tensor of the module, under the spec's name. `recipe` leads from the spec's shape to the one it is held in."""
 
     name: str
@@ -24,7 +24,7 @@ class Tensor:
     quantization: Quantization | None
 
 
-class Held:
+class Parameters:
     """The tensors of a program's parameters.
 
     A parameter whose recipe only moves the entries of the tensor of its own name is held as the recipe leaves it: as
@@ -41,17 +41,17 @@ class Held:
         self.moved = {name for name, p in program.parameters.items() if _own_tensor(p) and readers[name] == 1}
         self.tensors = {tensor.name: tensor for tensor in self._tensors()}
 
-    def _tensors(self) -> list[Tensor]:
-        tensors: list[Tensor] = []
+    def _tensors(self) -> list[StoredTensor]:
+        tensors: list[StoredTensor] = []
         for name, parameter in self.program.parameters.items():
             if name in self.moved:
                 start = self.program.sources[name][1]
                 shape = parameter.type.shape
-                tensors.append(Tensor(name, shape, start, parameter.recipe, parameter.quantization))
+                tensors.append(StoredTensor(name, shape, start, parameter.recipe, parameter.quantization))
                 continue
             for source in leaves(parameter.recipe):
                 start = self.program.sources[source.name][1]
-                tensors.append(Tensor(source.name, source.type.shape, start, source, None))
+                tensors.append(StoredTensor(source.name, source.type.shape, start, source, None))
         return tensors
 
     def value(self, parameter: Parameter, stored: Callable[[str], Expression]) -> Expression:

@@ -12,14 +12,14 @@ from mctc.rewrite.pattern import Outcome, Pattern, Refuse, first_of
 from mctc.rewrite.rewriter import Rewriter, rewrite
 
 
-class RegroupOnce(Pass):
+class HoistReshape(Pass):
     """Where two parts of a split projection are reshaped to features, all of it is, before the split.
 
     Mamba's B and C become features, its low-rank step size is projected by a 1x1 convolution. That one becomes a
     convolution over all features, R by 1, of the same weights: one reshape instead of two for each block.
     """
 
-    name = "regroup-once"
+    name = "hoist-reshape"
     promise = Exact()
     stage = "deploy"
     after = ("lower-selective-scan", "fold-deploy-constants")

@@ -1,4 +1,4 @@
-"""coremltools as a witness: its own reader and type inference go over a package that mctc wrote."""
+"""coremltools as a check from outside: its own reader and type inference go over a package that mctc wrote."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""coremltools as a witness: what it rejects, and that its import brings nothing else along."""
+"""coremltools' own type inference: what it rejects, and that its import brings nothing else along."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_it_brings_neither_torch_nor_its_like_and_leaves_no_trace(tmp_path: Path
     assert done.returncode == 0, done.stderr
 
 
-def test_the_witness_rejects_an_operation_that_coremltools_does_not_have(make: Make) -> None:
+def test_coremltools_rejects_an_operation_that_coremltools_does_not_have(make: Make) -> None:
     made = make(streaming_program())
     path = made.folder / "tiny.mlpackage"
     model = path / "Data" / "com.apple.CoreML" / "model.mlmodel"
@@ -43,7 +43,7 @@ def test_the_witness_rejects_an_operation_that_coremltools_does_not_have(make: M
         AneTarget().retyped(path)
 
 
-def test_a_wrong_declared_type_is_found_by_the_witness_and_by_reading_back(make: Make) -> None:
+def test_a_wrong_declared_type_is_found_by_coremltools_and_by_reading_back(make: Make) -> None:
     made = make(streaming_program())
     path = made.folder / "tiny.mlpackage" / "Data" / "com.apple.CoreML" / "model.mlmodel"
     model = model_class()()
@@ -53,7 +53,7 @@ def test_a_wrong_declared_type_is_found_by_the_witness_and_by_reading_back(make:
     wrong.outputs[0].type.tensorType.dimensions[1].constant.size = 15
     path.write_bytes(model.SerializeToString(deterministic=True))
     with pytest.raises(EmitError, match="Mismatch between var types"):
-        made.witnessed()
+        made.retyped()
     with pytest.raises(TypeMismatch):
         made.check()
 
@@ -70,5 +70,5 @@ ONE_NUMBER = """program @tiny {
 
 def test_a_result_that_is_one_number_has_no_axes(make: Make) -> None:
     made = make(parse_program(ONE_NUMBER))
-    assert made.witnessed() > 2
+    assert made.retyped() > 2
     made.check()

@@ -10,7 +10,7 @@ from mctc.targets.torch.tree import Flow, Node, rounds_of
 
 
 @dataclass(frozen=True, eq=False)
-class Rounds:
+class Loop:
     """Every round of a repeat. `entry` is what the first takes and each hands on, `last` what comes out.
 
     `others` are values from outside that every round takes alike.
@@ -22,9 +22,9 @@ class Rounds:
     others: tuple[Value, ...]
 
 
-def with_rounds(node: Node, flow: Flow, classes: Mapping[str, str]) -> list[Op | Node | Rounds]:
+def with_loops(node: Node, flow: Flow, classes: Mapping[str, str]) -> list[Op | Node | Loop]:
     """The items of a node, each repeat that is a loop as one item. `classes` are class names by path."""
-    items: list[Op | Node | Rounds] = []
+    items: list[Op | Node | Loop] = []
     repeats = dict.fromkeys(child.attribute for child in node.children if child.index is not None)
     found = (_loop(rounds_of(repeat, node), node, flow, classes) for repeat in repeats)
     loops = {loop.nodes[0]: loop for loop in found if loop is not None}
@@ -37,7 +37,7 @@ def with_rounds(node: Node, flow: Flow, classes: Mapping[str, str]) -> list[Op |
     return items
 
 
-def _loop(nodes: Sequence[Node], parent: Node, flow: Flow, classes: Mapping[str, str]) -> Rounds | None:
+def _loop(nodes: Sequence[Node], parent: Node, flow: Flow, classes: Mapping[str, str]) -> Loop | None:
     """The rounds of one repeat as a loop, or None where they differ or do something else than hand a value on."""
     start = parent.items.index(nodes[0])
     if list(nodes) != parent.items[start : start + len(nodes)] or [n.index for n in nodes] != [*range(len(nodes))]:
@@ -60,4 +60,4 @@ def _loop(nodes: Sequence[Node], parent: Node, flow: Flow, classes: Mapping[str,
             return None
         if before[0] in {value for _, value in flow.function.results}:
             return None
-    return Rounds(tuple(nodes), taken[0][place], made[-1][0], tuple(others[0]))
+    return Loop(tuple(nodes), taken[0][place], made[-1][0], tuple(others[0]))
