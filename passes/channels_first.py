@@ -32,8 +32,9 @@ from mctc.rewrite.rewriter import Rewriter, rewrite_functions
 class ChannelsFirst(Pass):
     """Lays every value out as (batch, channel, feature or label, time), the order the Neural Engine computes in.
 
-    Ops find their axes by role, so most are the same ops on other types. Conv1d becomes conv2d, transposes vanish,
-    and vectors that met the last axis are reshaped to meet the channel axis (ANE-LY-001, ANE-LY-004, ANE-LY-005).
+    Ops find their axes by role, so most are the same ops on other types. A conv1d becomes one of two dimensions,
+    transposes vanish, and vectors that met the last axis are reshaped to meet the channel axis (ANE-LY-001, ANE-LY-004,
+    ANE-LY-005).
     """
 
     name = "channels-first"
@@ -128,7 +129,7 @@ def _constant(op: Constant, rewriter: Rewriter, layout: Layout) -> Sequence[Valu
 
 
 def _conv1d(op: Conv1d, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
-    """conv1d with weight [out, in, k] is conv2d with weight [out, in, 1, k]."""
+    """conv1d with weight [out, in, k] is the convolution of two dimensions with weight [out, in, 1, k]."""
     x, weight = _sequence_last(op.x, rewriter, layout), rewriter[op.weight]
     if x.type.sequence != x.type.rank - 1 and weight.type.extents[2] != Extent.of(1):
         raise InferenceError(

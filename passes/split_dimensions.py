@@ -21,7 +21,7 @@ from mctc.rewrite.rewriter import Rewriter, rewrite
 
 @dataclass(frozen=True)
 class SplitDimensions(Pass):
-    """Splits conv2d and linear layers whose outputs or inputs are over the device's limit (16384; 65536 from M4 on).
+    """Splits convolutions and linear layers with more outputs or inputs than a device takes (16384; 65536 from M4 on).
 
     Outputs: several layers and a concat. Inputs: a split, several layers and their sum (ANE-SH-002, ANE-MM-002).
     """
@@ -61,7 +61,7 @@ def _warn(op: Op, to: Rewriter, limit: int) -> None:
 
 
 class _Layer:
-    """One conv2d or linear that is rebuilt from parts."""
+    """One convolution or linear layer that is rebuilt from parts."""
 
     def __init__(self, op: Conv2d | Linear, rewriter: Rewriter, limit: int) -> None:
         self.op, self.rewriter, self.limit = op, rewriter, limit
