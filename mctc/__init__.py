@@ -44,9 +44,12 @@ def load(path: Path | str, *, model: str | None = None, defines: Mapping[str, An
     """
     from pathlib import Path
 
+    from mctc.arguments import PATH, TEXT, expect, plain
     from mctc.driver.load import load_program
 
-    return load_program(Path(path), model, defines)
+    expect(PATH, path=path)
+    expect(TEXT, True, model=model)
+    return load_program(Path(path), model, plain(defines))
 
 
 def build(
@@ -80,18 +83,28 @@ def build(
     """
     from pathlib import Path
 
+    from mctc.arguments import LENGTH, LIST, PATH, TABLE, TEXT, WHOLE, expect, plain
     from mctc.driver import BuildOptions
     from mctc.driver import build as build_spec
     from mctc.driver.budget import parse_budget
     from mctc.driver.chunk import parse_chunk
 
+    expect(PATH, spec=spec)
+    expect(PATH, True, out=out, weights=weights, tokens=tokens)
+    expect(TEXT, target=target)
+    expect(TEXT, True, model=model, state=state, layout=layout, precision=precision, device=device)
+    expect(WHOLE, seed=seed)
+    expect(LENGTH, True, chunk=chunk)
+    expect(LIST, without=without)
+    expect(TABLE, True, passes=passes, budgets=budgets)
+    expect(TABLE, **{f"passes[{name!r}]": options for name, options in (passes or {}).items()})
     options = BuildOptions(
         target=target,
         model=model,
-        defines=dict(defines or {}),
+        defines=plain(defines),
         weights=None if weights is None else Path(weights),
         tokens=None if tokens is None else Path(tokens),
-        seed=seed,
+        seed=int(seed),
         chunk=parse_chunk(chunk) if isinstance(chunk, str) else chunk,
         state=state,
         layout=layout,
@@ -116,8 +129,12 @@ def open(  # noqa: A001
     a build whose files hold none. precision: how `arithmetic` was called before engines. See
     `mctc.runtime.model.Model`.
     """
+    from mctc.arguments import PATH, TEXT, expect
     from mctc.runtime.model import open_model
 
+    expect(PATH, path=path)
+    expect(PATH, True, weights=weights)
+    expect(TEXT, True, arithmetic=arithmetic, precision=precision)
     return open_model(path, arithmetic or precision, weights)
 
 
@@ -140,8 +157,14 @@ def lint(
     """
     from pathlib import Path
 
+    from mctc.arguments import LIST, PATH, TABLE, TEXT, expect
     from mctc.linter.coreml.lint import lint_paths, settings_of
 
+    expect(PATH, **{f"paths[{index}]": path for index, path in enumerate(paths)})
+    expect(PATH, True, config=config)
+    expect(TEXT, True, device=device, os=os)
+    expect(LIST, select=select, ignore=ignore, exclude=exclude)
+    expect(TABLE, True, severity=severity, shapes=shapes)
     read = None if config is None else Path(config)
     settings = settings_of(read, select, ignore, severity or {}, device=device, os=os, exclude=exclude)
     return lint_paths([Path(path) for path in paths], settings, shapes or {})

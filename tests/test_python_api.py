@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import fields
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import pytest
 import mctc
 from mctc.audio import load_audio
 from mctc.driver import BuildOptions
+from mctc.ir.printer import print_program
 from mctc.runtime.model import Model
 from tests.said import SAID
 
@@ -87,6 +90,50 @@ def test_options_that_a_target_has_not_are_refused(spec: Path, tmp_path: Path) -
         mctc.build(spec, tmp_path / "out", chunk="a while")
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"target": 3}, "target"),
+        ({"seed": "1"}, "seed"),
+        ({"seed": None}, "seed"),
+        ({"weights": 3}, "weights"),
+        ({"chunk": [320, 80]}, "chunk"),
+        ({"chunk": 0}, "a chunk of 0 frames"),
+        ({"chunk": -4}, "a chunk of -4 frames"),
+        ({"without": "pack-states"}, "without"),
+        ({"without": [3]}, "without"),
+        ({"passes": ["pack-states"]}, "passes"),
+        ({"passes": {"pack-states": 3}}, "pack-states"),
+        ({"budgets": ["compile=10s"]}, "budgets"),
+        ({"defines": ["width=8"]}, "defines"),
+        ({"defines": {3: 8}}, "a name in defines"),
+        ({"defines": {"width": [8]}}, "width"),
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_named(given: dict[str, Any], named: str, spec: Path, tmp_path: Path) -> None:
+    with pytest.raises(mctc.MctcError, match=re.escape(named)) as caught:
+        mctc.build(spec, tmp_path / "built", **given)
+    assert caught.value.hint
+    assert not (tmp_path / "built").exists()
+
+
+def test_no_path_is_named_as_such() -> None:
+    for call in (mctc.load, mctc.build, mctc.open, mctc.lint):
+        with pytest.raises(mctc.MctcError, match="can't be 3"):
+            call(3)  # type: ignore[operator]
+
+
+def test_a_path_where_nothing_lies_is_named(tmp_path: Path) -> None:
+    for name in ("none", "none.onnx", "none.mlpackage"):
+        with pytest.raises(mctc.MctcError, match=f"{name}: there is no such build or package"):
+            mctc.open(tmp_path / name)
+
+
+def test_numbers_of_numpy_define_a_model(spec: Path) -> None:
+    given, plain = (mctc.load(spec, defines={"width": number}) for number in (np.int64(4), 4))
+    assert print_program(given) == print_program(plain)
+
+
 def test_steps_carry_their_state_until_they_are_reset(folder: Path) -> None:
     model = mctc.open(folder, "fp32")
     first, *_ = (model.step("encoder", x=port(model, chunk)) for chunk in CHUNKS)
@@ -148,6 +195,11 @@ def test_inputs_that_do_not_fit_are_named(folder: Path) -> None:
         model.step("encoder", x=[1.0, 2.0])
     with pytest.raises(mctc.MctcError, match="no function `decoder`"):
         model.step("decoder")
+
+
+def test_rows_of_several_lengths_are_no_input(folder: Path) -> None:
+    with pytest.raises(mctc.MctcError, match="input x is no array"):
+        mctc.open(folder).step("encoder", x=[[1], [1, 2]])
 
 
 def test_ids_are_given_as_a_plain_list_and_held_to_their_bound(small: Path) -> None:

@@ -70,7 +70,7 @@ def lines(comparison: Comparison, texts: dict[str, str | None]) -> list[str]:
     for effect in changing:
         told.append(f"{effect.fault.name}: {effect.function} changes, {_how(effect)}")
         told += _about(effect.fault)
-        told.append(f"  at {_named(effect.operations)}")
+        told += _wrapped(f"  at {_named(effect.operations)}")
         if effect.fault.name in texts:
             heard = texts[effect.fault.name]
             told.append("  the text stays the same" if heard is None else f"  heard: {heard.strip() or 'nothing'}")
@@ -78,10 +78,15 @@ def lines(comparison: Comparison, texts: dict[str, str | None]) -> list[str]:
         if not effect.changed:
             calls = f"{effect.calls} call{'s' * (effect.calls != 1)}"
             told.append(f"{effect.fault.name}: {effect.function} stays as it is, in {calls}")
-            told.append(f"  though it has {_named(effect.operations)}")
+            told += _wrapped(f"  though it has {_named(effect.operations)}")
     if absent := comparison.absent():
-        told += wrap(f"nothing to act on here: {', '.join(fault.name for fault in absent)}", 80, subsequent_indent="  ")
+        told += _wrapped(f"nothing to act on here: {', '.join(fault.name for fault in absent)}", "  ")
     return told
+
+
+def _wrapped(line: str, indent: str = "    ") -> list[str]:
+    """A line in 80 columns; names stay whole, so that they can be copied."""
+    return wrap(line, 80, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _how(effect: Effect) -> str:

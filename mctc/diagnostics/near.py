@@ -11,7 +11,7 @@ def near_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
 
     candidates = sorted(set(known))[:2000]
     lowered = {candidate.lower(): candidate for candidate in candidates}
-    found = get_close_matches(name[:80].lower(), lowered, limit, 0.6)
+    found = get_close_matches(str(name)[:80].lower(), lowered, limit, 0.6)
     return [lowered[match] for match in found]
 
 

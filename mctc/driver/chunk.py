@@ -88,6 +88,8 @@ def chunk_frames(program: Program, asked: Fraction | int | None) -> int:
 def _frames(program: Program, base: str, length: Fraction | int, what: str, said: Location | None) -> int:
     """A length in seconds or frames as frames of the base dimension."""
     if isinstance(length, int):
+        if length < 1:
+            raise OptionError(f"{what} of {length} frames can't be run", hint="for example 320ms or 32 (frames)")
         return length
     rate = rate_of(program, base)
     if rate is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -61,7 +62,13 @@ def read_answers(path: Path) -> Answers:
                 for name in file.namelist()
                 if name.endswith(".npy")
             }
-    except (OSError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        RuntimeError,
+    ) as error:  # also: encrypted, a method unknown
         raise AnswersError(f"{path}: can't be read ({error})", hint=HINT) from error
     except ValueError as error:
         raise AnswersError(f"{path}: {RECORD} is not JSON: {error}", hint=HINT) from error
@@ -103,9 +110,10 @@ def _answers(record: Any, arrays: Mapping[str, Array], path: Path) -> Answers:
 
 
 def _answer(probe: Probe, said: Any, arrays: Mapping[str, Array], path: Path) -> Answer:
-    if not isinstance(said, dict):
+    failed = said.get("errors", {}) if isinstance(said, dict) else None
+    if not isinstance(failed, dict):
         raise AnswersError(f"{path}: the answer to {probe.name} is no record", hint=HINT)
-    errors = {str(key): str(value) for key, value in dict(said.get("errors") or {}).items()}
+    errors = {str(key): str(value) for key, value in failed.items()}
     found = {kind: _checked(probe, arrays.get(f"{probe.name}.{kind}"), path) for kind in ("engine", "cpu")}
     return Answer(found["engine"], found["cpu"], _places(said.get("plan")), errors)
 
@@ -127,8 +135,8 @@ def _places(plan: Any) -> dict[str, str]:
     return {
         str(name): str(each["preferred"])
         for each in operations
-        if isinstance(each, dict) and each.get("preferred")
-        for name in each.get("outputs") or []
+        if isinstance(each, dict) and each.get("preferred") and isinstance(each.get("outputs"), list)
+        for name in each["outputs"]
     }
 
 

@@ -62,7 +62,7 @@ class Function:
         if unknown := next((name for name in given if name not in self.shapes), None):
             hint = did_you_mean(unknown, self.shapes) or f"there are {listing(self.shapes)}"
             raise InputError(f"function '{self.name}' has no input `{unknown}`", hint=hint)
-        return self._calls(self._check({name: np.asarray(array) for name, array in given.items()}))
+        return self._calls(self._check({name: _array(name, each) for name, each in given.items()}))
 
     def reset(self) -> None:
         """Zero states."""
@@ -75,6 +75,14 @@ class Function:
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name}: {list(shape)}" for name, shape in self.shapes.items())
         return f"<function {self.name}({shapes})>"
+
+
+def _array(name: str, given: ArrayLike) -> Array:
+    """An input as an array. Raises InputError for lists of several lengths."""
+    try:
+        return np.asarray(given)
+    except ValueError as error:
+        raise InputError(f"input {name} is no array: {error}", hint="rows of one length, all numbers") from error
 
 
 class Check(Protocol):

@@ -169,6 +169,10 @@ def open_model(path: Path | str, arithmetic: str | None = None, weights: Path | 
 
     Raises BuildError for a folder that holds no build.
     """
+    if not Path(path).exists():
+        raise BuildError(
+            f"{path}: there is no such build or package", hint="a folder that `mctc build` wrote, or a package"
+        )
     return Model(Path(path), arithmetic, None if weights is None else Path(weights))
 
 

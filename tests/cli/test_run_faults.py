@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mctc.cli.run_faults import _wrapped
 from mctc.driver import BuildOptions, build
 from tests.cli.conftest import Command
 
@@ -45,6 +46,13 @@ def test_a_run_over_arrays_tells_what_faults_change(command: Command, built: Pat
     assert "  on Neural Engine, H13 and H14; macOS (M1, M2), past Core ML" in done.out
     assert "softplus-cliff: encoder stays as it is, in 1 call\n  though it has " in done.out
     assert last == "nothing to act on here: mod-sign"
+
+
+def test_lines_of_names_are_wrapped_between_names() -> None:
+    names = [f"encoder_layers_{layer}_mamba_softplus_softplus" for layer in range(3)]
+    wrapped = _wrapped(f"  though it has {', '.join(names)} and round-away, slice-overflow")
+    assert max(map(len, wrapped)) <= 80
+    assert all(any(name in line for line in wrapped) for name in [*names, "round-away", "slice-overflow"])
 
 
 def test_a_run_over_speech_tells_what_stays(command: Command, built: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -89,6 +90,14 @@ def test_what_did_not_run_on_the_engine_settles_nothing(low: Answers) -> None:
     assert of(found, "table_erf") == "not answered"
 
 
+def test_a_plan_of_another_form_tells_no_place(tmp_path: Path) -> None:
+    good = files("engine:h18g", "M6")
+    plan = {"main": [{"outputs": 3, "preferred": "ane"}, {"preferred": "ane"}, 3]}
+    record = {**json.loads(good["answers.json"]), "probes": {"sums": {"plan": plan}}}
+    write_answers(tmp_path / "a.zip", {**good, "answers.json": json.dumps(record).encode()})
+    assert read_answers(tmp_path / "a.zip").answers["sums"].places == {}
+
+
 def test_damaged_answers_are_refused(tmp_path: Path) -> None:
     good = files("engine:h18g", "M6")
     cases = {
@@ -100,12 +109,22 @@ def test_damaged_answers_are_refused(tmp_path: Path) -> None:
         "no array": ({**good, "sums.engine.npy": b"nothing"}, "sums.engine.npy is no array"),
         "of another shape": ({**good, "sums.engine.npy": good["table_silu.engine.npy"]}, "the result of sums is"),
     }
+    for errors in ("all", 3, ["-14"]):
+        record = {**json.loads(good["answers.json"]), "probes": {"sums": {"errors": errors}}}
+        cases[f"errors {errors}"] = ({**good, "answers.json": json.dumps(record).encode()}, "sums is no record")
     for name, (content, message) in cases.items():
         path = tmp_path / f"{name}.zip"
         if content is not None:
             write_answers(path, content)
         with pytest.raises(AnswersError, match=message):
             read_answers(path)
+    write_answers(tmp_path / "encrypted.zip", {"answers.json": b"{}"})
+    encrypted = bytearray((tmp_path / "encrypted.zip").read_bytes())
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        encrypted[encrypted.index(header) + flags] |= 1
+    (tmp_path / "encrypted.zip").write_bytes(encrypted)
+    with pytest.raises(AnswersError, match="can't be read"):
+        read_answers(tmp_path / "encrypted.zip")
     (tmp_path / "text.zip").write_text("no archive")
     with pytest.raises(AnswersError, match="can't be read"):
         read_answers(tmp_path / "text.zip")
