@@ -1,4 +1,4 @@
-"""The one error that reading a recording can end in."""
+"""Errors of recordings and of samples."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ class AudioError(MctcError):
         self.path = path
         self.problem = problem
         self.fix = fix
+
+
+class SamplesError(MctcError, ValueError):
+    """Samples, or a rate, that no sound has."""
 
 
 def corrupt(path: Path | str, problem: str) -> AudioError:

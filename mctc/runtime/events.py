@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mctc.audio.errors import SamplesError
 from mctc.audio.load import LOUDEST, resampler
 from mctc.audio.sound import RATES
 from mctc.decode.endpoint import USUAL, Endpointer, EndpointRule
@@ -52,7 +53,7 @@ class Stream:
     Streams of one model may run in as many threads; calls of one stream come one after another, from any thread.
 
     rate: of the samples in Hz. settings: of the search, greedy if left out. scorers: language models, hotwords.
-    rules: of when an utterance has ended, none for audio that is one. Raises ValueError for a rate that no sound has,
+    rules: of when an utterance has ended, none for audio that is one. Raises SamplesError for a rate that no sound has,
     and what `SpeechStream` and the search raise.
     """
 
@@ -65,9 +66,8 @@ class Stream:
         scorers: Sequence[Scorer] = (),
         rules: Sequence[EndpointRule] = USUAL,
     ) -> None:
-        if not RATES[0] <= rate <= RATES[1]:
-            raise ValueError(f"a rate is {RATES[0]} to {RATES[1]} Hz, not {rate}")
         self.tokens, self._closed = tokens, False
+        rate = checked_rate(rate)
         self.speech = SpeechStream(model, settings or Settings(), scorers)
         endpointer = Endpointer(self.speech.frame_s, rules, tokens.white_space) if rules else None
         self._utterances = Utterances(self.speech, endpointer)
@@ -122,18 +122,32 @@ class Stream:
         return Event(kind, self.tokens.text(found.ids), words, len(words) if known is None else known)
 
 
+def checked_rate(rate: Any) -> int:
+    """A rate in Hz that sound can have. Raises SamplesError."""
+    known = isinstance(rate, int | float | np.number) and not isinstance(rate, bool)
+    if not known or not RATES[0] <= rate <= RATES[1] or rate != int(rate):
+        message = f"a rate is {RATES[0]} to {RATES[1]} Hz, a whole number, not {rate!r}"
+        raise SamplesError(message, hint="rate=16_000, for example")
+    return int(rate)
+
+
 def mono(samples: Audio) -> Samples:
-    """Samples [n] as floats in [-1, 1]. Raises ValueError for arrays of another kind, and for samples that are no
+    """Samples [n] as floats in [-1, 1]. Raises SamplesError for arrays of another kind, and for samples that are no
     sound: not finite, or beyond all loudness."""
-    array = np.asarray(samples)
+    try:
+        array = np.asarray(samples)
+    except ValueError as error:
+        raise SamplesError(
+            f"samples are [n], or [n, channels]: {error}", hint="the rate is an argument: rate="
+        ) from error
     kind, told = f"{array.dtype.kind}{array.dtype.itemsize}", f"{array.dtype} {list(array.shape)}"
     if array.dtype.kind != "f" and kind not in FULL:
-        raise ValueError(f"samples are floats, or whole numbers of 8, 16 or 32 bits, not {told}")
+        raise SamplesError(f"samples are floats, or whole numbers of 8, 16 or 32 bits, not {told}")
     if array.ndim not in (1, 2) or (array.ndim == 2 and not 1 <= array.shape[1] <= MOST_CHANNELS):
-        raise ValueError(f"samples are [n], or [n, channels] with at most {MOST_CHANNELS} channels, not {told}")
+        raise SamplesError(f"samples are [n], or [n, channels] with at most {MOST_CHANNELS} channels, not {told}")
     if kind in FULL:
         silence, full = FULL[kind]
         array = (array - np.float32(silence)) / np.float32(full)
     if not (np.abs(array) <= LOUDEST).all():
-        raise ValueError("samples are not finite, or beyond all loudness; full scale is 1 for floats")
+        raise SamplesError("samples are not finite, or beyond all loudness; full scale is 1 for floats")
     return np.asarray(array if array.ndim == 1 else array.mean(axis=1), np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 from mctc.audio.load import load_audio, resampler, stream_audio
 from mctc.decode.endpoint import USUAL
 from mctc.decode.timed import TimedWord
-from mctc.runtime.events import Audio, mono
+from mctc.runtime.events import Audio, checked_rate, mono
 from mctc.runtime.speech import Transcript
 from mctc.runtime.stream import Samples
 from mctc.runtime.utterance import Transcription
@@ -65,12 +65,12 @@ def of_labels(tokens: Tokens, found: Transcription) -> Recognition:
 
 
 def blocks(audio: Path | str | Audio, rate: int, wanted: int, size: int) -> Iterator[Samples]:
-    """A recording, or samples at a rate, in blocks at the rate that is wanted. Raises AudioError, and ValueError for
-    samples that are no sound."""
+    """A recording, or samples at a rate, in blocks at the rate that is wanted. Raises AudioError, and
+    SamplesError for samples that are no sound."""
     if isinstance(audio, (str, Path)):
         yield from stream_audio(audio, size, wanted)
     else:
-        yield resampler(rate, wanted, "the audio")(mono(audio), True)
+        yield resampler(checked_rate(rate), wanted, "the audio")(mono(audio), True)
 
 
 def samples(audio: Path | str | Audio, rate: int, wanted: int) -> Samples:

@@ -98,6 +98,19 @@ def test_numbers_that_no_sound_is_written_in_are_an_error(kind: type | str, mode
         list(model.stream().events([np.zeros(3, kind)]))
 
 
+@pytest.mark.parametrize("rate", [0, -1, 1, 10**9, "16000", None, float("nan"), True, 11_025.5])
+def test_a_rate_that_no_sound_has_is_named(rate: object, model: Model) -> None:
+    for hear in (model.transcribe, lambda _, rate: model.stream(rate=rate)):
+        with pytest.raises(mctc.MctcError, match="a rate is 1000 to 1000000 Hz"):
+            hear(np.zeros(160, np.float32), rate=rate)  # type: ignore[arg-type]
+
+
+def test_what_is_no_array_of_samples_is_named(model: Model) -> None:
+    for given in (3, None, (np.zeros(160), 16_000)):
+        with pytest.raises(mctc.MctcError, match="samples are"):
+            model.transcribe(given)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("shape", [(), (2, 2, 2), (4, 0), (2, 16_000)])
 def test_arrays_that_are_not_samples_by_channels_are_an_error(shape: tuple[int, ...], model: Model) -> None:
     with pytest.raises(ValueError, match="samples are \\[n\\], or \\[n, channels\\]"):
