@@ -157,7 +157,7 @@ def lint(
     """
     from pathlib import Path
 
-    from mctc.arguments import LIST, PATH, TABLE, TEXT, expect
+    from mctc.arguments import LIST, PATH, SHAPE, TABLE, TEXT, expect
     from mctc.linter.coreml.lint import lint_paths, settings_of
 
     expect(PATH, **{f"paths[{index}]": path for index, path in enumerate(paths)})
@@ -165,6 +165,8 @@ def lint(
     expect(TEXT, True, device=device, os=os)
     expect(LIST, select=select, ignore=ignore, exclude=exclude)
     expect(TABLE, True, severity=severity, shapes=shapes)
+    expect(TEXT, **{f"severity[{code!r}]": level for code, level in (severity or {}).items()})
+    expect(SHAPE, **{f"shapes[{name!r}]": shape for name, shape in (shapes or {}).items()})
     read = None if config is None else Path(config)
     settings = settings_of(read, select, ignore, severity or {}, device=device, os=os, exclude=exclude)
     return lint_paths([Path(path) for path in paths], settings, shapes or {})

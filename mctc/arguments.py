@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from numbers import Integral, Real
+from numbers import Integral, Rational, Real
 from typing import Any
 
 from mctc.diagnostics.errors import UsageError
 
 PATH, TEXT, WHOLE, LIST, TABLE = "a path", "a string", "a whole number", "a list of strings", "a mapping"
+SHAPE, SECONDS = "a list of whole numbers", "seconds as a Fraction, or frames as an int"
 LENGTH = "a string such as '320 ms', seconds as a Fraction, or frames as an int"
 _TAKEN: dict[str, tuple[type, ...]] = {
     PATH: (str, os.PathLike),
@@ -19,6 +20,7 @@ _TAKEN: dict[str, tuple[type, ...]] = {
     LIST: (Iterable,),
     TABLE: (Mapping,),
     LENGTH: (str, Real),
+    SECONDS: (Rational,),
 }
 
 
@@ -50,6 +52,8 @@ def _plain(name: str, value: object) -> object:
 def _is(what: str, value: object) -> bool:
     if what == LIST:  # a string is a list of its letters, which nobody means
         return isinstance(value, Iterable) and not isinstance(value, str | Mapping) and _strings(value)
+    if what == SHAPE:
+        return isinstance(value, Sequence) and all(isinstance(each, Integral) for each in value)
     return isinstance(value, _TAKEN[what])
 
 

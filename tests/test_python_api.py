@@ -117,6 +117,18 @@ def test_an_argument_of_a_wrong_type_is_named(given: dict[str, Any], named: str,
     assert not (tmp_path / "built").exists()
 
 
+@pytest.mark.parametrize("given", [{"shapes": {"x": 3}}, {"shapes": {"x": ("a",)}}, {"severity": {"ANE-CV-001": 3}}])
+def test_a_shape_or_a_severity_of_a_wrong_type_is_named(given: dict[str, Any], folder: Path) -> None:
+    with pytest.raises(mctc.MctcError, match=r"(shapes\['x'\]|severity\['ANE-CV-001'\]) can't be"):
+        mctc.lint(folder, **given)
+
+
+@pytest.mark.parametrize("chunk", [0.08, "80ms", None])
+def test_a_chunk_to_switch_to_is_exact(chunk: Any, folder: Path) -> None:
+    with pytest.raises(mctc.MctcError, match="chunk can't be"):
+        mctc.open(folder).built.at(chunk)
+
+
 def test_no_path_is_named_as_such() -> None:
     for call in (mctc.load, mctc.build, mctc.open, mctc.lint):
         with pytest.raises(mctc.MctcError, match="can't be 3"):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mctc.arguments import SECONDS, expect
 from mctc.audio.front_end import FrontEnd
 from mctc.audio.mel import MelConfig
 from mctc.audio.samples import SampleConfig
@@ -152,6 +153,7 @@ class Built:
 
     def at(self, chunk: Fraction | int) -> Built:
         """The same build called at another of its chunks, in seconds or frames. Raises BuildError where it has none."""
+        expect(SECONDS, chunk=chunk)
         frames = Fraction(chunk) if isinstance(chunk, int) else None if self.rate is None else chunk * self.rate
         if frames == self.chunk:
             return self
