@@ -18,7 +18,7 @@ class AudioError(MctcError):
 
 
 class SamplesError(MctcError, ValueError):
-    """Samples, or a rate, that no sound has."""
+    """Samples, or a rate, that no sound has; samples behind the end of a stream."""
 
 
 def corrupt(path: Path | str, problem: str) -> AudioError:

@@ -104,7 +104,7 @@ class Stream:
 
     def _refuse_after_the_end(self) -> None:
         if self._closed:
-            raise ValueError("the stream has ended: other audio needs a stream of its own")
+            raise SamplesError("the stream has ended: other audio needs a stream of its own")
 
     def _events(self, heard: Update) -> Iterator[Event]:
         if heard.partial is not None:

@@ -105,6 +105,14 @@ def test_a_rate_that_no_sound_has_is_named(rate: object, model: Model) -> None:
             hear(np.zeros(160, np.float32), rate=rate)  # type: ignore[arg-type]
 
 
+def test_a_stream_that_was_closed_takes_no_more(model: Model) -> None:
+    stream = model.stream()
+    stream.close()
+    for again in (stream.close, lambda: stream.push(np.zeros(160, np.float32))):
+        with pytest.raises(mctc.MctcError, match="the stream has ended"):
+            again()
+
+
 def test_what_is_no_array_of_samples_is_named(model: Model) -> None:
     for given in (3, None, (np.zeros(160), 16_000)):
         with pytest.raises(mctc.MctcError, match="samples are"):
