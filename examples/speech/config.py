@@ -86,6 +86,8 @@ class Optimizer:
 class Quantize:
     from_step: int = 0  # from here on with the weights that the package will hold; 0: never
     peak_rate: float = 2e-4
+    engine_from_step: int = 0  # from here on in the Neural Engine's arithmetic, and in fp32 for `auto`; 0: never
+    engine_components: tuple[str, ...] = ("encoder",)  # what runs on it: `mctc build` says so
 
 
 @dataclass(frozen=True)
@@ -114,11 +116,12 @@ class Config:
     quantize: Quantize = field(default_factory=Quantize)
 
     def __post_init__(self) -> None:
-        train, batch = self.train, self.batch
+        train, batch, engine = self.train, self.batch, self.quantize.engine_from_step
         checks = (
             (train.save_every % train.log_every == 0, "train.save_every must be a multiple of train.log_every"),
             (train.dev_every % train.log_every == 0, "train.dev_every must be a multiple of train.log_every"),
             (0 <= self.quantize.from_step < train.steps, "quantize.from_step must lie before train.steps"),
+            (0 <= engine < train.steps, "quantize.engine_from_step must lie before train.steps"),
             (batch.accumulate >= 1, "batch.accumulate must be at least 1"),
             (batch.longest <= batch.seconds, "batch.longest must fit into batch.seconds"),
             (all(0.5 <= each <= 2 for each in self.augment.speed), "augment.speed must lie between 0.5 and 2"),

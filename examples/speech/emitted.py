@@ -12,7 +12,7 @@ import torch
 from mctc.audio import MelConfig
 from mctc.coded import opened
 
-from .config import ConfigError, Model
+from .config import ConfigError, Model, Quantize
 
 BINS = MelConfig().bins
 
@@ -62,6 +62,14 @@ def check_classes(model: Any, classes: int) -> None:
         if taken != allowed:
             told = "fewer" if allowed else "more"
             raise ConfigError(f"data.tokens makes {classes} classes with the blank, and the model has {told}")
+
+
+def check_components(model: Any, quantize: Quantize) -> None:
+    """Raises ConfigError for components of `engine_components` that the model has not, before they are switched."""
+    parts = [name for name, _ in model.named_children()]
+    unknown = [name for name in quantize.engine_components if name not in parts]
+    if unknown and quantize.engine_from_step:
+        raise ConfigError(f"quantize.engine_components: there is no {', '.join(unknown)}; there are {', '.join(parts)}")
 
 
 def is_transducer(model: Any) -> bool:

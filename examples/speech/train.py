@@ -15,6 +15,7 @@ from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from random import Random
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ from . import checkpoints
 from .augment import at_speed, augmented
 from .batches import MicroBatch, Step, steps, usable_of
 from .config import Config, ConfigError, changes, read_config
-from .emitted import Emitted, check_classes, is_ctc, is_transducer, least_frames
+from .emitted import Emitted, check_classes, check_components, is_ctc, is_transducer, least_frames
 from .features import LogMel, spec_augment
 from .heard import word_errors
 from .journal import Journal, busy
@@ -54,6 +55,7 @@ class Trainer:
         self.run.mkdir(parents=True, exist_ok=True)
         self.tokens, self.device_part = tokens_of(config.data.tokens), emitted.part("device")
         self.set_quantization, self.quantized = emitted.part("fake_quantize").set_quantization, False
+        self.set_arithmetic, self.on_engine = emitted.part("engine_arithmetic").set_engine_arithmetic, False
         self._prepare_model(emitted)
         self._prepare_sound()
         self.step = self._restore()
@@ -64,6 +66,7 @@ class Trainer:
         torch.manual_seed(config.train.seed)
         model = emitted.model()
         check_classes(model, self.tokens.size)
+        check_components(model, config.quantize)
         self.least_frames, self.per_label = least_frames(model), is_transducer(model)
         if config.data.dev:
             jiwer()  # raises now what would end the run at the first score
@@ -159,21 +162,33 @@ class Trainer:
         if config.model.consistency:
             frames, labels, counts = frames.repeat(2), labels.repeat(2, 1), counts.repeat(2)
             options = {"consistency": config.model.consistency}
-        dtype = None if config.train.precision == "auto" else getattr(torch, config.train.precision)
-        with self.device_part.autocast(self.here.device, dtype):
+        with self.device_part.autocast(self.here.device, self._dtype()):
             loss: Tensor = self.model(torch.cat(views), frames, labels, counts, **options)
         return loss
+
+    def _dtype(self) -> torch.dtype | None:
+        """None for what the device does best. bf16 can't hold the fp16 numbers that the engine computes with."""
+        precision = self.config.train.precision
+        if precision == "auto":
+            return torch.float32 if self.on_engine else None
+        return cast("torch.dtype", getattr(torch, precision))
 
     def _rate(self, step: int) -> float:
         return rate_of(step, self.config.train.steps, self.config.optimizer, self.config.quantize)
 
     def _quantize(self, step: int) -> None:
-        """From `quantize.from_step` on the weights are those that the package will hold."""
+        """From `quantize.from_step` on the weights are those that the package will hold, and from
+        `quantize.engine_from_step` on components compute as the Neural Engine does."""
         begin = self.config.quantize.from_step
         if begin and step >= begin and not self.quantized:
             for model in filter(None, (bare(self.model), self.scorer)):
                 self.set_quantization(model, "on")
             self.quantized = True
+        begin = self.config.quantize.engine_from_step
+        if begin and step >= begin and not self.on_engine:
+            for model in filter(None, (bare(self.model), self.scorer)):
+                self.set_arithmetic(model, "on", components=self.config.quantize.engine_components)
+            self.on_engine = True
 
     def _done(self, deadline: float) -> bool:
         """Whether all processes end here: one of them ran out of time, or the last step is made."""

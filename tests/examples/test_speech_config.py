@@ -41,6 +41,7 @@ def test_the_command_line_replaces_values_of_the_file(file: str) -> None:
         ("steps=3", "'steps=3' is no section.key=value"),
         ("train.save_every=77", "train.save_every must be a multiple of train.log_every"),
         ("quantize.from_step=10", "quantize.from_step must lie before train.steps"),
+        ("quantize.engine_from_step=10", "quantize.engine_from_step must lie before train.steps"),
         ("train.strategy=none", "train.strategy is one of ddp, fsdp"),
     ],
 )

@@ -145,14 +145,38 @@ def test_a_run_out_of_time_stops_with_a_checkpoint_and_goes_on(place: Path) -> N
     assert losses[0] == losses[1]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("option", ["model.consistency=0.06", "model.checkpointing=true", "train.precision=bfloat16"])
+@pytest.mark.quick("quantize.engine_from_step=1")
+@pytest.mark.parametrize(
+    "option",
+    ["model.consistency=0.06", "model.checkpointing=true", "train.precision=bfloat16", "quantize.engine_from_step=1"],
+)
 def test_options_of_training_give_finite_losses_of_their_own(place: Path, option: str) -> None:
     run = place / option
     assert main([str(place / "conf.toml"), f"train.run={run}", option, "data.dev=[]"]) == 0
     losses, usual = ([line["loss"] for line in curve(each) if "loss" in line] for each in (run, place / "whole"))
     assert losses == pytest.approx(usual, rel=0.2)
     assert (losses == usual) is (option == "model.checkpointing=true")
+
+
+@pytest.mark.slow
+def test_the_engines_arithmetic_goes_with_checkpointing_and_bf16(place: Path) -> None:
+    arguments = [str(place / "conf.toml"), "quantize.engine_from_step=1", "data.dev=[]"]
+    curves = {}
+    for option in ("model.checkpointing=false", "model.checkpointing=true", "train.precision=bfloat16"):
+        run = place / f"engine-{option}"
+        assert main([*arguments, f"train.run={run}", option]) == 0
+        curves[option] = [line["loss"] for line in curve(run) if "loss" in line]
+    plain, again, coarse = curves.values()
+    assert again == plain
+    assert coarse == pytest.approx(plain, rel=0.05)
+
+
+def test_components_that_the_model_has_not_are_refused_at_the_start(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = ['quantize.engine_components=["front"]', f"train.run={place / 'never'}"]
+    assert main([str(place / "conf.toml"), *told, "quantize.engine_from_step=1"]) == 1
+    assert "engine_components: there is no front; there are encoder, predictor" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Training with the Neural Engine's arithmetic in view: its tables and its rounding, with straight-through gradients.
 
     set_engine_arithmetic(model, "on")     # from now on every forward pass computes as the engine does
+    set_engine_arithmetic(model, "on", components=["encoder"])          # what runs there; the others stay exact
     set_engine_arithmetic(model, "off")
 
 Activations are what the engine makes of them: tables of 33 values with straight lines between (M6; read by one
@@ -8,7 +9,8 @@ laboratory, as far as that is published), silu and sigmoid by tanh and gelu by e
 them, or by tables of their own (`forms=False`). Sums, products and differences are rounded to fp16, ties away from
 zero, and so are the results of convolutions and products of matrices. What is inside the selective scan is exact, but
 for the gate behind it; norms and softmax are exact and then rounded: their arithmetic isn't published. Products are not
-dropped and sums do not overflow: `mctc verify --arithmetic engine` tells whether they would.
+dropped and sums do not overflow: `mctc verify --arithmetic engine` tells whether they would. fp16's 11 bits have to be
+held: autocast to bf16, which has 8, works and rounds more coarsely than the engine does.
 
 The gradient is that of the exact function (Bengio et al., 2013, arXiv:1308.3432).
 """
@@ -16,7 +18,7 @@ The gradient is that of the exact function (Bengio et al., 2013, arXiv:1308.3432
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -27,10 +29,8 @@ from torch.overrides import TorchFunctionMode
 
 MODES = ("off", "on")
 HOOKS = "_engine_arithmetic"
-STEP, NORMAL = 2.0**-24, 2.0**-14
-"""The step of fp16's numbers below its smallest normal one, and that one."""
-BEYOND = 65520.0
-"""What rounds to infinity in fp16, ties away from zero."""
+BEYOND = 65536.0
+"""What rounds to infinity in fp16."""
 SILU = (
     -0.002643585205078125, -0.00408935546875, -0.00624847412109375, -0.00963592529296875, -0.01461029052734375,
     -0.0221099853515625, -0.033050537109375, -0.048980712890625, -0.0711669921875, -0.10205078125,
@@ -53,18 +53,34 @@ Function = Callable[..., Any]
 
 def half_away(x: Tensor) -> Tensor:
     """fp32 in and out: the nearest fp16 number, ties away from zero, infinite beyond fp16's range."""
-    bits = x.detach().contiguous().view(torch.int32)
-    normal = ((bits + 0x1000) & ~0x1FFF).view(torch.float32).view_as(x)
-    magnitude = x.detach().abs()
-    small = torch.floor(magnitude / STEP + 0.5) * STEP
-    rounded = torch.where(magnitude < NORMAL, torch.copysign(small, x), normal)
-    infinite = torch.copysign(torch.full_like(rounded, math.inf), x)
-    return torch.where(magnitude >= BEYOND, infinite, rounded)
+    return _half(x).float()
+
+
+def _half(x: Tensor) -> Tensor:
+    """fp32 to fp16. The last bit is set first: that takes a tie, whose last bits are 0, off it and away from zero, and
+    no other number across one. Infinities would become NaN by it, and are brought to a number that rounds to them."""
+    bits = x.detach().clamp(-BEYOND, BEYOND).view(torch.int32)
+    return bits.bitwise_or_(1).view(torch.float32).half()
+
+
+class _Straight(torch.autograd.Function):
+    """The second value, with the gradient of the first."""
+
+    @staticmethod
+    def forward(ctx: Any, exact: Tensor, value: Tensor) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient, None
 
 
 def straight(exact: Tensor, value: Tensor) -> Tensor:
     """`value`, with the gradient of `exact`."""
-    return exact + (value - exact).detach() if exact.requires_grad else value
+    if not (exact.requires_grad and torch.is_grad_enabled()):
+        return value
+    made: Tensor = _Straight.apply(exact, value)  # type: ignore[no-untyped-call]
+    return made
 
 
 @cache
@@ -156,9 +172,10 @@ ACTIVATIONS: Mapping[Function, str] = {
     torch.tanh: "tanh", Tensor.tanh: "tanh", F.tanh: "tanh", F.gelu: "gelu",
 }  # fmt: skip
 ROUNDED: frozenset[Function] = frozenset({
-    F.conv1d, F.conv2d, F.linear, F.layer_norm, F.softmax, torch.matmul, torch.bmm, torch.einsum, torch.softmax,
-    Tensor.matmul, Tensor.__matmul__, Tensor.softmax, Tensor.add, Tensor.__add__, Tensor.__radd__, Tensor.sub,
-    Tensor.__sub__, Tensor.__rsub__, Tensor.mul, Tensor.__mul__, Tensor.__rmul__, torch.add, torch.sub, torch.mul,
+    F.conv1d, F.conv2d, F.linear, F.layer_norm, F.rms_norm, F.batch_norm, F.softmax, torch.matmul, torch.bmm,
+    torch.baddbmm, torch.einsum, torch.softmax, Tensor.matmul, Tensor.__matmul__, Tensor.bmm, Tensor.softmax,
+    Tensor.add, Tensor.__add__, Tensor.__radd__, Tensor.sub, Tensor.__sub__, Tensor.__rsub__,
+    Tensor.mul, Tensor.__mul__, Tensor.__rmul__, torch.add, torch.sub, torch.mul,
 })  # fmt: skip
 """Their results are rounded to fp16."""
 
@@ -188,8 +205,9 @@ class EngineArithmetic(TorchFunctionMode):
 
     def _activated(self, name: str, func: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
         exact: Tensor = func(*args, **kwargs)
-        value = self.tables[name](half_away(args[0].detach().float()))
-        return straight(exact, value.to(exact.dtype))
+        results = _results(self.tables[name], exact.device)
+        bits = _half(args[0].float()).view(torch.int16).int()  # below 0 for negative numbers: from the end on
+        return straight(exact, results[bits].to(exact.dtype))
 
     def _scanned(self, func: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The scan without its gate, and the gate (argument 6) behind it."""
@@ -199,29 +217,53 @@ class EngineArithmetic(TorchFunctionMode):
         return straight(gated, half_away(gated.float()).to(gated.dtype)), *rest
 
 
-def set_engine_arithmetic(model: nn.Module, mode: str, *, forms: bool = True) -> None:
+@cache
+def _results(function: Callable[[Tensor], Tensor], device: torch.device) -> Tensor:
+    """fp32 [65536]: what an activation makes of every fp16 number, by its bits; NaN of NaN."""
+    numbers = torch.arange(1 << 16).to(torch.int16).view(torch.float16).float()
+    made = function(numbers.nan_to_num(nan=0.0, posinf=math.inf, neginf=-math.inf))
+    return torch.where(numbers.isnan(), numbers, made).to(device)
+
+
+def set_engine_arithmetic(
+    model: nn.Module, mode: str, *, forms: bool = True, components: Collection[str] | None = None
+) -> None:
     """Switches the components of a model: its direct children, which are functions of the package each.
 
-    The loss stays as it is. Raises ValueError for a mode that there is not.
+    components: names of those that are switched on; all of them if left out. The others, and the loss, compute as
+    torch does. Raises ValueError for a mode and for components that there are not.
     """
     if mode not in MODES:
         raise ValueError(f"there is no mode {mode!r}; there are {', '.join(MODES)}")
-    for component in model.children():
-        for handle in component.__dict__.pop(HOOKS, ()):
-            handle.remove()
-        if mode == "on":
-            running: list[EngineArithmetic] = []
-            component.__dict__[HOOKS] = (
-                component.register_forward_pre_hook(partial(_enter, running, forms)),
-                component.register_forward_hook(partial(_leave, running), always_call=True),
-            )
+    children = dict(model.named_children())
+    if unknown := sorted(set(components or ()) - children.keys()):
+        raise ValueError(f"there is no component {', '.join(unknown)}; there are {', '.join(children)}")
+    for name, component in children.items():
+        running: list[EngineArithmetic | None] = []
+        wanted = mode == "on" and (components is None or name in components)
+        for module in (component, *_layers(component)):
+            for handle in module.__dict__.pop(HOOKS, ()):
+                handle.remove()
+            if wanted:
+                module.__dict__[HOOKS] = (
+                    module.register_forward_pre_hook(partial(_enter, running, forms)),
+                    module.register_forward_hook(partial(_leave, running), always_call=True),
+                )
 
 
-def _enter(running: list[EngineArithmetic], forms: bool, module: nn.Module, inputs: Any) -> None:
-    running.append(EngineArithmetic(forms=forms))
-    running[-1].__enter__()  # type: ignore[no-untyped-call]
+def _layers(component: nn.Module) -> list[nn.Module]:
+    """Repeated layers: gradient checkpointing calls them again, alone, in the backward pass."""
+    return [layer for each in component.modules() if isinstance(each, nn.ModuleList) for layer in each]
 
 
-def _leave(running: list[EngineArithmetic], module: nn.Module, inputs: Any, outputs: Any) -> None:
-    if running:
-        running.pop().__exit__(None, None, None)  # type: ignore[no-untyped-call]
+def _enter(running: list[EngineArithmetic | None], forms: bool, module: nn.Module, inputs: Any) -> None:
+    mode = None if running else EngineArithmetic(forms=forms)
+    running.append(mode)
+    if mode is not None:
+        mode.__enter__()  # type: ignore[no-untyped-call]
+
+
+def _leave(running: list[EngineArithmetic | None], module: nn.Module, inputs: Any, outputs: Any) -> None:
+    mode = running.pop() if running else None
+    if mode is not None:
+        mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]

@@ -19,7 +19,9 @@ from mctc.passes.activation_forms import best
 from mctc.runtime.built import open_built
 from mctc.targets.torch.engine import TorchEngine
 from mctc.targets.torch.runtime import engine_arithmetic as fake
+from mctc.targets.torch.runtime.convolution_op import pointwise
 from mctc.targets.torch.runtime.engine_arithmetic import EngineArithmetic, set_engine_arithmetic
+from mctc.targets.torch.runtime.recompute import recomputed
 
 FINITE = HALVES[np.isfinite(HALVES)].astype(np.float32)
 SPEC = """\
@@ -91,6 +93,43 @@ def test_it_is_switched_component_by_component() -> None:
     assert torch.equal(model.encoder(x), plain)
     with pytest.raises(ValueError, match="there is no mode 'maybe'"):
         set_engine_arithmetic(model, "maybe")
+
+
+def test_it_is_switched_for_some_components() -> None:
+    model = nn.Module()
+    model.encoder, model.joiner = (nn.Sequential(nn.Linear(8, 8), nn.SiLU()) for _ in range(2))
+    x = torch.randn(4, 8, generator=torch.Generator().manual_seed(1))
+    plain = [each(x) for each in (model.encoder, model.joiner)]
+    set_engine_arithmetic(model, "on")
+    set_engine_arithmetic(model, "on", components=["joiner"])  # and the others off
+    assert torch.equal(model.encoder(x), plain[0])
+    assert not torch.equal(model.joiner(x), plain[1])
+    with pytest.raises(ValueError, match="there is no component front; there are encoder, joiner"):
+        set_engine_arithmetic(model, "on", components=["front"])
+
+
+def test_layers_that_are_computed_again_compute_what_they_did() -> None:
+    """Gradient checkpointing calls a layer alone, in the backward pass."""
+    layer = nn.Sequential(nn.Linear(8, 8), nn.SiLU(), nn.Linear(8, 8))
+    model = nn.Module()
+    model.encoder = nn.Module()
+    model.encoder.layers = nn.ModuleList([layer])
+    seen: list[torch.Tensor] = []
+    layer[1].register_forward_hook(lambda _, __, y: seen.append(y.detach()))
+    model.encoder.forward = lambda x: recomputed(layer, x)
+    set_engine_arithmetic(model, "on")
+    model.encoder(torch.randn(4, 8, requires_grad=True, generator=torch.Generator().manual_seed(1))).sum().backward()
+    first, again = seen
+    assert torch.equal(first, again)
+    assert torch.equal(first, fake.half_away(first))
+
+
+def test_products_of_a_pointwise_convolution_on_a_gpu_are_rounded() -> None:
+    x, weight = torch.randn(2, 8, 1, 5), torch.randn(4, 8, 1, 1)
+    for bias in (None, torch.randn(4)):
+        with EngineArithmetic():
+            made = pointwise(x, weight, bias)
+        assert torch.equal(made, fake.half_away(made))
 
 
 @pytest.mark.parametrize("forms", [True, False], ids=["by tanh", "own tables"])
