@@ -87,7 +87,9 @@ def _through(samples: Tensor, lengths: Tensor, rate: int, config: Augment) -> Te
         spectrum = spectrum * _ratio(slope * octaves)
     if config.telephone:
         low, high = TELEPHONE_HZ
-        band = (1.0 + (low / hertz) ** 8).rsqrt() * (1.0 + (hertz / high) ** 16).rsqrt()
+        soft = (1.0 + (low / hertz) ** 8).rsqrt() * (1.0 + (hertz / high) ** 16).rsqrt()
+        hard = ((hertz >= low) & (hertz <= high)).to(soft)
+        band = torch.where(_chosen(count, 0.5, device), soft, hard)
         spectrum = torch.where(_chosen(count, config.telephone, device), spectrum * band, spectrum)
     heard: Tensor = torch.fft.irfft(spectrum, size)
     return heard[:, : samples.shape[1]]

@@ -49,8 +49,12 @@ def _optional(module: str, name: str, wanted: bool, *arguments: Any, **options: 
 
 
 def busy(device: torch.device) -> dict[str, float]:
-    """The share of the last moments in which a GPU computed, as its driver says, where the package nvidia-ml-py is."""
-    try:
-        return {"gpu_busy": torch.cuda.utilization(device) / 100} if device.type == "cuda" else {}
-    except Exception:  # the package is missing, or the driver refuses with an error of its own
+    """Of a GPU the most memory that tensors took, and the share of the last moments in which it computed, as its driver
+    says, where the package nvidia-ml-py is."""
+    if device.type != "cuda":
         return {}
+    taken = {"gpu_gib": torch.cuda.max_memory_allocated(device) / 2**30}
+    try:
+        return {**taken, "gpu_busy": torch.cuda.utilization(device) / 100}
+    except Exception:  # the package is missing, or the driver refuses with an error of its own
+        return taken

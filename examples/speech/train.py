@@ -15,7 +15,7 @@ from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -30,7 +30,8 @@ from .augment import at_speed, augmented
 from .batches import MicroBatch, Step, steps, usable_of
 from .config import Config, ConfigError, changes, read_config
 from .emitted import Emitted, check_classes, check_components, is_ctc, is_transducer, least_frames
-from .features import LogMel, spec_augment
+from .features import LogMel, aligned, spec_augment
+from .graphs import Graphed
 from .heard import word_errors
 from .journal import Journal, busy
 from .manifests import DataError, Spoken, read_spoken, tokens_of
@@ -59,6 +60,7 @@ class Trainer:
         self._prepare_model(emitted)
         self._prepare_sound()
         self.step = self._restore()
+        self.graphs = self._graphed() if config.train.graphs and here.device.type == "cuda" else None
         self.journal = Journal(self.run, config.train.steps, self.step, here.rank == 0)
 
     def _prepare_model(self, emitted: Emitted) -> None:
@@ -76,6 +78,15 @@ class Trainer:
         self.model = spread(model.to(here.device), config.train.strategy, here)
         self.optimizer = adamw(self.model, config.optimizer, fused=here.device.type == "cuda")
         self.average = Average(bare(self.model), config.optimizer.ema)
+
+    def _graphed(self) -> Graphed:
+        """From now on the encoder's passes are CUDA graphs. Gradients add up in place, since a graph's own are used
+        again."""
+        encoder: Any = bare(self.model).encoder
+        encoder.forward = graphs = Graphed(encoder, self._dtype)
+        for parameter in self.model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        return graphs
 
     def _prepare_sound(self) -> None:
         config, here = self.config, self.here
@@ -142,7 +153,7 @@ class Trainer:
                 total += loss.detach()
         norm = whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.optimizer.clip))
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=self.graphs is None)
         self.average.update(bare(self.model), step.number)
         shares = (torch.full_like(total, each / here.world) for each in (share, step.seconds))
         return torch.stack([total, *shares, norm / here.world])
@@ -157,6 +168,7 @@ class Trainer:
             samples, lengths = at_speed(cut.samples.float() / 32768.0, cut.lengths, speed)
             samples = augmented(samples, lengths, config.data.sample_rate, config.augment)
             mel, frames = self.features.train()(samples, lengths)
+            mel = aligned(mel)
             views = [spec_augment(mel, frames, config.augment) for _ in range(2 if config.model.consistency else 1)]
         labels, counts, options = cut.labels, cut.counts, {}
         if config.model.consistency:
@@ -166,12 +178,11 @@ class Trainer:
             loss: Tensor = self.model(torch.cat(views), frames, labels, counts, **options)
         return loss
 
-    def _dtype(self) -> torch.dtype | None:
-        """None for what the device does best. bf16 can't hold the fp16 numbers that the engine computes with."""
+    def _dtype(self) -> torch.dtype:
+        """What to compute in. bf16 can't hold the fp16 numbers that the engine computes with."""
         precision = self.config.train.precision
-        if precision == "auto":
-            return torch.float32 if self.on_engine else None
-        return cast("torch.dtype", getattr(torch, precision))
+        best = torch.float32 if self.on_engine else self.device_part.training_dtype(self.here.device)
+        return cast("torch.dtype", best if precision == "auto" else getattr(torch, precision))
 
     def _rate(self, step: int) -> float:
         return rate_of(step, self.config.train.steps, self.config.optimizer, self.config.quantize)
@@ -184,11 +195,17 @@ class Trainer:
             for model in filter(None, (bare(self.model), self.scorer)):
                 self.set_quantization(model, "on")
             self.quantized = True
+            self._compute_anew()
         begin = self.config.quantize.engine_from_step
         if begin and step >= begin and not self.on_engine:
             for model in filter(None, (bare(self.model), self.scorer)):
                 self.set_arithmetic(model, "on", components=self.config.quantize.engine_components)
             self.on_engine = True
+            self._compute_anew()
+
+    def _compute_anew(self) -> None:
+        if self.graphs:
+            self.graphs.forget()
 
     def _done(self, deadline: float) -> bool:
         """Whether all processes end here: one of them ran out of time, or the last step is made."""
