@@ -87,7 +87,7 @@ class Mamba(Block):
         self.conv = Conv2d(512, 512, (1, 4), groups=512, pad=(3, 0))
         self.x_proj = Conv2d(512, 48, bias=False, quantize=INT8)
         self.dt_proj = Conv2d(
-            16, 512, initial={"weight": uniform(0.25), "bias": delta_bias(high=0.1, low=0.001)}, quantize=INT8
+            16, 512, initial={"weight": uniform(0.25), "bias": delta_bias(high=0.1, low=0.00390625)}, quantize=INT8
         )
         self.new_parameter("A_log", (512, 16), log_arange())
         self.new_parameter("D", (512,), ones())
@@ -98,7 +98,9 @@ class Mamba(Block):
         u, z = self.in_proj(x).chunk(2, dim=1)
         u = F.silu(self.conv(u))
         dt, b, c = self.x_proj(u).split([16, 16, 16], dim=1)
-        y = selective_scan(u, self.dt_proj(dt), -torch.exp(self.A_log), b, c, self.D, z=z, softplus=True)[0]
+        before = self.dt_proj(dt)
+        before = before.clamp(-5.543223683696794, 10)
+        y = selective_scan(u, before, -torch.exp(self.A_log), b, c, self.D, z=z, softplus=True)[0]
         return self.out_proj(y)
 
     def initial_state(self, batch: int = 1) -> MambaState:
@@ -112,7 +114,9 @@ class Mamba(Block):
         conv_context = u[..., -3:]
         u = F.silu(self.conv(u, pad=(0, 0)))
         dt, b, c = self.x_proj(u).split([16, 16, 16], dim=1)
-        y, h = selective_scan(u, self.dt_proj(dt), -torch.exp(self.A_log), b, c, self.D, h=state.h, z=z, softplus=True)
+        before = self.dt_proj(dt)
+        before = before.clamp(-5.543223683696794, 10)
+        y, h = selective_scan(u, before, -torch.exp(self.A_log), b, c, self.D, h=state.h, z=z, softplus=True)
         return self.out_proj(y), MambaState(conv_context, h)
 
 
