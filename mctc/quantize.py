@@ -12,10 +12,9 @@ import numpy as np
 
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.op import Array
-from mctc.ir.program import Quantization
+from mctc.ir.program import PALETTE_BITS, Quantization
 
 LEVELS = {"int8": 127, "int4": 7}
-PALETTE_BITS = (2, 4, 6, 8)
 SMALLEST = np.float16(2.0**-24)
 ITERATIONS = 40  # of Lloyd's algorithm; it stops earlier when no centre moves
 
@@ -74,7 +73,7 @@ def quantize(array: Array, how: Quantization) -> Quantized:
     if how.scheme != "palette":
         raise QuantizeError(f"there is no scheme {how.scheme}; there are int8, int4 and palette")
     if how.bits not in PALETTE_BITS:
-        raise QuantizeError(f"a palette has 2, 4, 6 or 8 bits, not {how.bits}")
+        raise QuantizeError(f"a palette has 1, 2, 3, 4, 6 or 8 bits, not {how.bits}")
     half = _half(array)
     channels = half.shape[how.axis] if half.ndim else 1
     group = how.group or channels
@@ -133,15 +132,15 @@ def _cluster(row: Array, size: int) -> tuple[Array, Array]:
     points = patterns.view(np.float16).astype(np.float64)
     order = np.argsort(points)
     patterns, points, weights = patterns[order], points[order], counts[patterns[order]].astype(np.float64)
-    centres = _lloyd(points, weights, size).astype(np.float16)
+    centres = lloyd(points, weights, size).astype(np.float16)
     table = np.sort(centres)
     code_of = np.zeros(1 << 16, np.uint8)
     code_of[patterns] = _nearest(points, table.astype(np.float64))
     return table, code_of[bits]
 
 
-def _lloyd(points: Array, weights: Array, size: int) -> Array:
-    """`size` centres for sorted weighted points, from quantiles of the points."""
+def lloyd(points: Array, weights: Array, size: int) -> Array:
+    """`size` centres for sorted points of positive weights, by k-means from quantiles of the points (Lloyd, 1982)."""
     if points.size <= size:
         return np.concatenate([points, np.full(size - points.size, points[-1])])
     mass = np.concatenate([[0.0], np.cumsum(weights)])

@@ -128,6 +128,10 @@ class Weights:
             self._drawn[1].flags.writeable = False
         return self._drawn[1]
 
+    def in_training(self, name: str) -> Array | None:
+        """A tensor that is there in training alone; None where the checkpoint holds none of that name."""
+        return self._checkpoint.read(name) if self._checkpoint is not None and name in self.unused else None
+
     def _late(self, recipe: Derived, parameter: Parameter) -> Array | None:
         """A checkpoint written after a pass holds the parameter in its later shape under its own name."""
         source = rearranged(recipe)
@@ -159,6 +163,14 @@ def apply(recipe: Derived, operands: list[Array | None]) -> Array:
         values = [*values[:fixed], tuple(values[fixed:])]
     with ieee():
         return definition(types, dict(recipe.attributes), Origin()).reference(*values)[recipe.result]
+
+
+def recomputed(recipe: Recipe, array: Array) -> Array:
+    """A recipe over one tensor (`rearranged` gives its source), for another value of that."""
+    if isinstance(recipe, Source):
+        return array.reshape(recipe.type.shape)
+    operands = [None if each is None else recomputed(each, array) for each in recipe.operands]
+    return apply(recipe, operands)
 
 
 def leaves(recipe: Recipe) -> Iterable[Source]:

@@ -17,6 +17,7 @@ from mctc.plugins import PluginError, registry
 
 if TYPE_CHECKING:
     from mctc.driver.engine import Engine
+    from mctc.driver.learner import Learner
     from mctc.weights import Weights
 
 PACKING = "pack-states"  # the pass that makes one state of all, under a name that gives way
@@ -161,6 +162,11 @@ class Target(ABC):
         Raises MctcError when the artifact can't be read, and BuildError when nothing here executes it.
         """
         raise BuildError(f"{artifact}: nothing here executes what target {self.name} writes")
+
+    def learner(self, artifact: Path, load: Load) -> Learner:
+        """What computes the loss of an artifact that can be trained. Raises MctcError, and BuildError where it can't
+        be."""
+        raise BuildError(f"{artifact}: a build for {self.name} has no loss", hint="mctc build SPEC --target torch")
 
 
 def compile_for(target: Target, program: Program, options: BuildOptions, watch: Watch | None = None) -> Compiled:

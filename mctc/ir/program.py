@@ -97,11 +97,15 @@ class Initializer:
     arguments: tuple[tuple[str, float], ...] = ()
 
 
+PALETTE_BITS = (1, 2, 3, 4, 6, 8)
+
+
 @dataclass(frozen=True)
 class Quantization:
     """How a parameter is stored: 'int8', 'int4' (symmetric, one scale per output channel) or 'palette'.
 
-    `bits` is for palettes (2, 4, 6, 8); `group` output channels share a palette, None means one per tensor.
+    `bits` is for palettes: one of PALETTE_BITS, what Core ML stores from iOS 18 on. `group` output channels share a
+    palette, None means one per tensor.
     `axis` is where the output channels lie: 0, but 1 in an embedding table. `expanded`: the values are those of codes
     and scales, and are stored as fp16.
     """

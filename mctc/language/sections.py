@@ -11,7 +11,7 @@ from mctc.diagnostics.diagnostic import Diagnostic, Note, Severity
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.location import Origin
 from mctc.ir.path_pattern import matches
-from mctc.ir.program import Program, Quantization, QuantizeRule, Section
+from mctc.ir.program import PALETTE_BITS, Program, Quantization, QuantizeRule, Section
 from mctc.language import syntax as s
 from mctc.language.calls import Calls
 from mctc.language.failure import FaultError, fail
@@ -37,7 +37,6 @@ SETTINGS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 SECTIONS = (*SETTINGS, "passes", "quantize")
 BITS = {"int8": 8, "int4": 4}
-PALETTE_BITS = (2, 4, 6, 8)
 
 
 class Sections:
@@ -232,7 +231,7 @@ class Sections:
                 raise fail("MCT0147", f"`{key}` is given twice", argument.span, "remove one of them")
             given[key] = self.calls.evaluator.whole(argument.value, frame, f"`{key}`")
         if given.get("bits") not in PALETTE_BITS:
-            raise fail("MCT0147", "a palette has 2, 4, 6 or 8 `bits`", node.span, "palette(bits = 4)")
+            raise fail("MCT0147", "a palette has 1, 2, 3, 4, 6 or 8 `bits`", node.span, "palette(bits = 4)")
         if given.get("group", 1) < 1:
             raise fail("MCT0147", "a group has at least one output channel", node.span)
         return Quantization("palette", given["bits"], given.get("group"))

@@ -67,8 +67,9 @@ class Constants:
         return blockwise_shift_scale(data, scale, zero, offset)
 
     def _palette(self, name: str, stored: Palette) -> Value:
-        """table[group, code]. coreai has no 6-bit integers: such codes are bytes, their table is filled up to 256."""
-        bits = stored.bits if stored.bits in SUB_BYTE else None
+        """table[group, code]. coreai has integers of 2, 4 and 8 bits: other codes are the next wider, their table is
+        filled up."""
+        bits = next((each for each in SUB_BYTE if each >= stored.bits), None)
         groups, size = stored.table.shape
         entries = 1 << (bits or BYTE)
         table = np.zeros((groups, entries), np.float16)

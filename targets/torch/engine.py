@@ -47,7 +47,7 @@ class TorchEngine:
     can't be imported."""
 
     def __init__(self, artifact: Path, load: Load) -> None:
-        self.model = _model(artifact)
+        self.model = import_model(artifact)
         self.whole = parse_program((artifact.parent.parent / WHOLE).read_text(encoding="utf-8"))
         self.model.load_state_dict(_state_dict(self.whole, load(self.whole), self.model))
         for module in self.model.modules():
@@ -135,7 +135,7 @@ class TorchFunction:
         return np.ones((batch, sizes[next(symbols)]), np.float32)
 
 
-def _model(artifact: Path) -> Any:
+def import_model(artifact: Path) -> Any:
     """The one class that the package says it is for, imported under a name of its own."""
     try:
         import torch  # noqa: F401

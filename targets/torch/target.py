@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mctc.driver.compile import Compiled, Requirements
 from mctc.driver.engine import Engine
+from mctc.driver.learner import Learner
 from mctc.driver.names import identifier, place
 from mctc.driver.options import BuildError, BuildOptions
 from mctc.driver.refusal import Refusal, refuse
@@ -100,6 +101,12 @@ class TorchTarget(Target):
         from mctc.targets.torch.engine import TorchEngine
 
         return TorchEngine(artifact, load)
+
+    def learner(self, artifact: Path, load: Load) -> Learner:
+        """The module with its loss, in fp32. Raises RuntimeMissingError without torch, EmitError without a loss."""
+        from mctc.targets.torch.learner import TorchLearner
+
+        return TorchLearner(artifact, load)
 
 
 def _unmasked(ops: Iterable[Op]) -> Iterator[Refusal]:

@@ -53,8 +53,8 @@ ENTRIES = (
     Entry(
         "MCT0147",
         "an argument that a way to store does not take",
-        "int8 and int4 take `per_channel`; a palette takes `bits` (2, 4, 6 or 8) and `group`, the number of output"
-        " channels that share one palette. Scales for blocks of a channel would leave the Neural Engine.",
+        "int8 and int4 take `per_channel`; a palette takes `bits` (1, 2, 3, 4, 6 or 8) and `group`, the number of"
+        " output channels that share one palette. Scales for blocks of a channel would leave the Neural Engine.",
         in_model("quantize { c.**: int4(per_block) }"),
     ),
     Entry(

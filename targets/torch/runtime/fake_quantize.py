@@ -29,7 +29,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 MODES = ("off", "observe", "on")
 LEVELS = {"int8": 127, "int4": 7}
-BITS = {"int8": (8,), "int4": (4,), "palette": (2, 4, 6, 8)}
+BITS = {"int8": (8,), "int4": (4,), "palette": (1, 2, 3, 4, 6, 8)}
 ITERATIONS = 40  # of Lloyd's algorithm; it stops earlier when no centre moves
 
 SMALLEST = 2.0**-24  # of fp16's numbers above 0

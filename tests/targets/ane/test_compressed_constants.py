@@ -30,7 +30,7 @@ def test_output_channels_along_another_axis(how: Quantization) -> None:
     np.testing.assert_array_equal(quantize(WEIGHT[:, :, 0, 0], how).dequantize(), along_0.T)
 
 
-@pytest.mark.parametrize("bits", [2, 4, 6, 8])
+@pytest.mark.parametrize("bits", [1, 2, 3, 4, 6, 8])
 @pytest.mark.parametrize("group", [None, 8])
 def test_palettes(bits: int, group: int | None) -> None:
     from coremltools.converters.mil.mil.ops.defs.iOS18 import constexpr_lut_to_dense

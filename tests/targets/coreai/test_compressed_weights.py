@@ -18,7 +18,7 @@ from mctc.targets.coreai.dialect import packed
 
 SCHEMES = [
     *product(["int8", "int4"], [None], [8]),
-    *product(["palette"], [None, 4], [2, 4, 6, 8]),
+    *product(["palette"], [None, 4], [1, 2, 3, 4, 6, 8]),
 ]
 SHAPES = [(16, 12, 1, 1), (4, 3, 1, 3), (256, 128, 1, 1)]
 TABLE = (12, 8)  # of an embedding: its output channels lie along axis 1

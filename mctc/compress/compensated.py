@@ -1,0 +1,54 @@
+"""Rounding whose errors the weights that are not rounded yet make up for.
+
+A weight's columns are rounded one after another; what each rounding changes in the output is undone, as far as it can
+be, by the columns behind it, given the products of the inputs E[x x'] (Frantar et al. 2022, arXiv:2210.17323, after
+Hassibi and Stork 1993). Columns of large inputs come first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import cholesky, lapack
+
+from mctc.compress.errors import CompressError
+from mctc.compress.grids import Grid
+from mctc.ir.op import Array
+
+DAMPING = 0.01  # of the mean diagonal, added to it: directions that the calibration has not seen
+BLOCK = 128  # columns between two updates of all that is left
+
+
+def compensated(weight: Array, grid: Grid, moment: Array, damping: float = DAMPING) -> Array:
+    """The weight [rows, n] on a grid; moment: [n, n]. Raises CompressError for products that are none."""
+    order = np.argsort(-np.diag(moment), kind="stable")
+    factor = _factor(moment[np.ix_(order, order)], damping)
+    left = np.array(weight[:, order], np.float64)
+    out = np.empty_like(left)
+    for begin in range(0, left.shape[1], BLOCK):
+        end = min(begin + BLOCK, left.shape[1])
+        errors = np.empty((len(left), end - begin))
+        for at in range(begin, end):
+            out[:, at] = grid.nearest(int(order[at]), left[:, at])
+            errors[:, at - begin] = (left[:, at] - out[:, at]) / factor[at, at]
+            left[:, at + 1 : end] -= errors[:, at - begin, None] * factor[at, at + 1 : end]
+        left[:, end:] -= errors @ factor[begin:end, end:]
+    result = np.empty_like(out)
+    result[:, order] = out
+    return result
+
+
+def _factor(moment: Array, damping: float) -> Array:
+    """Upper triangular U with U' U the inverse of the damped moment."""
+    damped = np.array(moment, np.float64)
+    diagonal = np.diag(damped)
+    added = damping * float(diagonal.mean()) or 1.0  # an input that was always zero leaves the weights as they are
+    damped[np.diag_indices_from(damped)] += added
+    try:
+        lower = cholesky(damped, lower=True, check_finite=True)
+        inverse, failed = lapack.dpotri(lower, lower=1)
+        if failed:
+            raise ValueError("singular")
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        return np.asarray(cholesky(inverse, lower=False))
+    except (ValueError, np.linalg.LinAlgError) as error:
+        raise CompressError(f"products of inputs that no calibration gives: {error}") from error

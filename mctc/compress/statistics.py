@@ -1,0 +1,130 @@
+"""What a calibration measured of a model: one file, which shards merge into and a stopped run goes on with.
+
+A safetensors file of 64-bit sums: `moment/NAME` [n, n] of the products of a weight's inputs, `mean/NAME` [n] of the
+inputs, `fisher/NAME` of the squared gradients of each utterance's loss, in the shape of the module's tensor, and
+`loss`. The metadata entry `mctc.statistics` is JSON: what was measured, exponents, counts and ranges.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mctc.atomic import whole_file
+from mctc.checkpoint import SafeTensors, WeightsError
+from mctc.compress.errors import CompressError
+from mctc.compress.exact_sum import ExactSum
+from mctc.ir.op import Array
+
+KEY, SCHEMA = "mctc.statistics", 1
+LOSS, FISHER, MOMENT, MEAN = "loss", "fisher/", "moment/", "mean/"
+
+
+@dataclass
+class Statistics:
+    """about: model, checkpoint, data. total: utterances of the data; done: those that are in the sums, by position.
+
+    positions: how many inputs of each weight were seen. ranges: their smallest and largest entry.
+    """
+
+    about: dict[str, Any]
+    total: int
+    done: set[int] = field(default_factory=set)
+    sums: dict[str, ExactSum] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def loss(self) -> float:
+        """The mean over the utterances, in nats."""
+        return float(self._mean(LOSS, len(self.done)).item())
+
+    def fisher(self, name: str) -> Array | None:
+        """The mean over the utterances of the squared gradient: the diagonal of the empirical Fisher matrix."""
+        return self._mean(FISHER + name, len(self.done)) if FISHER + name in self.sums else None
+
+    def moment(self, name: str) -> Array | None:
+        """E[x x'] [n, n] of a weight's inputs; None where they were not seen."""
+        return self._mean(MOMENT + name, self.positions[name]) if MOMENT + name in self.sums else None
+
+    def mean(self, name: str) -> Array | None:
+        """E[x] [n]."""
+        return self._mean(MEAN + name, self.positions[name]) if MEAN + name in self.sums else None
+
+    def _mean(self, key: str, count: int) -> Array:
+        return np.asarray(self.sums[key].value() / max(count, 1))
+
+    def merge(self, other: Statistics) -> None:
+        """Adds the utterances of another shard. Raises CompressError where they are of another run, or here already."""
+        if (other.about, other.total) != (self.about, self.total):
+            raise CompressError("the statistics are of another model, checkpoint or data")
+        if both := self.done & other.done:
+            raise CompressError(f"{len(both):,} of the utterances are in both files")
+        if other.sums.keys() != self.sums.keys():
+            raise CompressError("the statistics hold other weights")
+        for key, each in self.sums.items():
+            each.merge(other.sums[key])
+        self.done |= other.done
+        for name, count in other.positions.items():
+            self.positions[name] = self.positions.get(name, 0) + count
+        for name, (low, high) in other.ranges.items():
+            had = self.ranges.get(name, (low, high))
+            self.ranges[name] = min(had[0], low), max(had[1], high)
+
+    def write(self, path: Path) -> None:
+        """The file, whole or not at all. Raises OSError."""
+        from safetensors.numpy import save
+
+        told = {
+            "schema": SCHEMA, "about": self.about, "total": self.total, "done": sorted(self.done),
+            "exponents": {key: each.exponent for key, each in sorted(self.sums.items())},
+            "positions": dict(sorted(self.positions.items())), "ranges": dict(sorted(self.ranges.items())),
+        }  # fmt: skip
+        data = save({key: each.steps for key, each in self.sums.items()}, {KEY: json.dumps(told)})
+        with whole_file(path) as file:
+            file.write(data)
+
+
+def read_statistics(path: Path) -> Statistics:
+    """Raises CompressError for a file that holds none."""
+    try:
+        told = json.loads(SafeTensors(path).metadata[KEY])
+        if told["schema"] != SCHEMA:
+            raise CompressError(f"{path} was written by another mctc", hint="calibrate again")
+        tensors = _tensors(path)
+        sums = {key: ExactSum(tensors[key], int(exponent)) for key, exponent in told["exponents"].items()}
+        ranges = {str(name): (float(low), float(high)) for name, (low, high) in told["ranges"].items()}
+        done, positions = set(map(int, told["done"])), {str(k): int(n) for k, n in told["positions"].items()}
+        return Statistics(dict(told["about"]), int(told["total"]), done, sums, positions, ranges)
+    except WeightsError as error:
+        raise CompressError(error.message, hint=error.hint) from error
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        hint = "mctc calibrate BUILD DATA -o FILE writes some"
+        raise CompressError(f"{path} holds no statistics of a calibration", hint=hint) from error
+
+
+def merged(files: Iterable[Path]) -> Statistics:
+    """The sums of shards. Raises CompressError, which names the file that doesn't fit."""
+    first, *rest = files
+    total = read_statistics(first)
+    for path in rest:
+        try:
+            total.merge(read_statistics(path))
+        except CompressError as error:
+            raise CompressError(f"{path} doesn't go with {first}: {error.message}") from error
+    return total
+
+
+def _tensors(path: Path) -> Mapping[str, Array]:
+    from safetensors.numpy import load_file
+
+    tensors: Mapping[str, Array] = load_file(path)
+    for name, array in tensors.items():
+        if array.dtype != np.int64:
+            raise ValueError(f"{name} is no sum")
+    return tensors

@@ -1,0 +1,28 @@
+"""What computes the loss of a model, as far as compression needs it: the interface of a target that writes modules to
+train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from mctc.ir.op import Array
+
+Take = Callable[[str, Array], None]
+"""Is given the name of a weight and rows [positions, entries of a row of it] that it was multiplied with."""
+
+
+class Learner(Protocol):
+    """A model with the weights of a checkpoint, in fp32 and unquantised. Frames are [T, bins], labels [U]."""
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The trained tensors of the model and their shapes."""
+
+    def loss(self, frames: Array, labels: Array) -> float:
+        """Of one utterance, in nats."""
+
+    def gradients(self, frames: Array, labels: Array, take: Take | None = None) -> tuple[float, dict[str, Array]]:
+        """The loss of one utterance and its gradient by parameter; `take` is told the inputs of each weight."""
+
+    def put(self, values: Mapping[str, Array]) -> None:
+        """Gives parameters other values."""

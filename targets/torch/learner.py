@@ -1,0 +1,122 @@
+"""The training module of a build as what measures a model: its loss, the gradients of that, what weights are given."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mctc.diagnostics.near import listing
+from mctc.driver.manifest import WHOLE
+from mctc.driver.target import Load
+from mctc.ir.op import Array
+from mctc.ir.program import Program, Source
+from mctc.ir.text import parse_program
+from mctc.objectives.auxiliary import training_only
+from mctc.targets.torch.engine import import_model
+from mctc.targets.torch.errors import EmitError
+from mctc.weights import Weights
+
+TAKEN = ("mel", "samples"), ("lengths",), ("targets",), ("target_lengths",)  # what a loss over speech takes, in order
+
+
+class TorchLearner:
+    """A model in evaluation mode, with the weights of a checkpoint in fp32, unquantised.
+
+    Heads that are there in training alone begin with the checkpoint's values, or with zeros where it holds none: then
+    their loss is a constant, and no gradient comes from it. Raises RuntimeMissingError without torch, EmitError for a
+    module without a loss over frames and labels.
+    """
+
+    def __init__(self, artifact: Path, load: Load) -> None:
+        self.whole = parse_program((artifact.parent.parent / WHOLE).read_text(encoding="utf-8"))
+        self.model = import_model(artifact)
+        self._check_loss(artifact)
+        self.model.load_state_dict(_values(self.whole, load(self.whole), self.model))
+        named = dict(self.model.named_parameters())
+        self.parameters: Mapping[str, Any] = {name: named[name] for name in named if name in self.whole.sources}
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The trained tensors of the model and their shapes."""
+        return {name: tuple(tensor.shape) for name, tensor in self.parameters.items()}
+
+    def loss(self, frames: Array, labels: Array) -> float:
+        """Of one utterance, in nats: frames [T, bins], labels [U]."""
+        import torch
+
+        with torch.no_grad():
+            return float(self._loss(frames, labels))
+
+    def gradients(
+        self, frames: Array, labels: Array, take: Callable[[str, Array], None] | None = None
+    ) -> tuple[float, dict[str, Array]]:
+        """The loss of one utterance and its gradient for each parameter that it depends on.
+
+        take: is given the inputs of each weight, rows [positions, entries of a row of the weight].
+        """
+        self.model.zero_grad(set_to_none=True)
+        watched: AbstractContextManager[Any] = nullcontext()
+        if take is not None:
+            from mctc.targets.torch.inputs import Inputs
+
+            watched = Inputs(self.parameters, take)
+        with watched:
+            loss = self._loss(frames, labels)
+        loss.backward()
+        found = {name: tensor.grad.numpy() for name, tensor in self.parameters.items() if tensor.grad is not None}
+        return float(loss.detach()), found
+
+    def put(self, values: Mapping[str, Array]) -> None:
+        """Gives parameters other values, each in the shape of the module or of the checkpoint."""
+        import torch
+
+        with torch.no_grad():
+            for name, value in values.items():
+                tensor = self.parameters[name]
+                tensor.copy_(torch.from_numpy(_held(value, self.whole, name, tuple(tensor.shape))))
+
+    def _loss(self, frames: Array, labels: Array) -> Any:
+        import torch
+
+        counts = [torch.tensor([len(each)]) for each in (frames, labels)]
+        given = torch.from_numpy(np.ascontiguousarray(frames, np.float32))[None]
+        return self.model(given, counts[0], torch.from_numpy(np.asarray(labels, np.int64))[None], counts[1])
+
+    def _check_loss(self, artifact: Path) -> None:
+        taken = [name for name, each in inspect.signature(self.model.forward).parameters.items()
+                 if each.default is inspect.Parameter.empty]  # fmt: skip
+        if len(taken) != len(TAKEN) or any(name not in known for name, known in zip(taken, TAKEN)):
+            raise EmitError(
+                f"the loss of {artifact} takes {listing(taken) or 'nothing'}, not frames and labels",
+                hint="a spec says `train { objective = rnnt(blank = 0) }`, or another loss of frames and labels",
+            )
+
+
+def _values(whole: Program, weights: Weights, model: Any) -> dict[str, Any]:
+    import torch
+
+    heads, values = training_only(whole.train.settings), {}
+    for name, tensor in model.state_dict().items():
+        shape = tuple(tensor.shape)
+        if name in heads:
+            found = weights.in_training(name)
+            array = np.zeros(shape, np.float32) if found is None else found
+        else:
+            own = name in whole.parameters and whole.parameters[name].type.shape == shape
+            source = Source(name, whole.sources[name][0])
+            array = weights.value(whole.parameters[name]) if own else weights.source(source)
+        values[name] = torch.from_numpy(np.array(array, np.float32))
+    return values
+
+
+def _held(array: Array, whole: Program, name: str, shape: tuple[int, ...]) -> Array:
+    """A tensor of the checkpoint in the shape that the module holds it in: the parameter's own."""
+    from mctc.weights import recomputed
+
+    if array.shape == shape:
+        return np.ascontiguousarray(array, np.float32)
+    return np.ascontiguousarray(recomputed(whole.parameters[name].recipe, array), np.float32)

@@ -1,0 +1,104 @@
+"""Rounding that knows the inputs: better than the nearest, and what a build finds again in a checkpoint of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mctc.compress.compensated import compensated
+from mctc.compress.errors import CompressError
+from mctc.compress.grids import ScaledGrid, TableGrid
+from mctc.compress.round import Known, again, plain, rounded
+from mctc.compress.tables import clustered, fitted
+from mctc.ir.program import Quantization
+from mctc.quantize import quantize
+
+random = np.random.default_rng(5)
+WEIGHT = (random.standard_t(4, (32, 40)) * random.uniform(0.02, 0.2, (32, 1))).astype(np.float32)
+MIXED = random.normal(0, 1, (40, 12)) @ random.normal(0, 1, (12, 40)) + 0.3 * random.normal(0, 1, (40, 40))
+MOMENT = MIXED @ MIXED.T / 40  # inputs that go together
+FISHER = np.outer(random.uniform(0.5, 2, 32), np.diag(MOMENT)) * random.uniform(0.5, 1.5, (32, 40))
+KNOWN = Known(MOMENT, FISHER)
+FORMS = [
+    Quantization("int8", 8),
+    Quantization("int4", 4),
+    *(Quantization("palette", bits, group) for bits in (1, 2, 3, 4, 6, 8) for group in (None, 8)),
+]
+
+
+@pytest.mark.parametrize("how", FORMS, ids=str)
+def test_a_build_finds_the_very_values_again(how: Quantization) -> None:
+    found = rounded(WEIGHT, how, KNOWN)
+    assert again(found, how)
+    assert np.array_equal(quantize(found.values, how).dequantize(), found.values.astype(np.float16))
+
+
+@pytest.mark.parametrize("how", FORMS, ids=str)
+def test_it_changes_what_comes_out_less_than_the_nearest(how: Quantization) -> None:
+    found, nearest = rounded(WEIGHT, how, KNOWN), plain(WEIGHT, how, KNOWN)
+    assert found.cost < 0.7 * nearest.cost
+    assert nearest.cost == pytest.approx(KNOWN.cost(WEIGHT, nearest.values))
+
+
+def test_kernels_keep_their_shape_and_rows_are_their_output_channels() -> None:
+    kernel = WEIGHT.reshape(32, 10, 2, 2)
+    found = rounded(kernel, Quantization("int4", 4), KNOWN)
+    assert np.array_equal(found.values.reshape(32, 40), rounded(WEIGHT, Quantization("int4", 4), KNOWN).values)
+
+
+def test_without_statistics_a_weight_is_rounded_as_a_build_does() -> None:
+    for how in FORMS[:2]:
+        found = rounded(WEIGHT, how, Known(None, None))
+        assert found.way == "nearest"
+        assert np.array_equal(found.values.astype(np.float16), quantize(WEIGHT, how).dequantize())
+
+
+def test_columns_of_a_table_are_rounded_as_they_are() -> None:
+    how = Quantization("int8", 8, axis=1)
+    found = rounded(WEIGHT, how, Known(None, FISHER))
+    assert found.way == "nearest"
+    assert again(found, how)
+
+
+def test_independent_inputs_leave_nothing_to_make_up_for() -> None:
+    grid = ScaledGrid.of(WEIGHT.astype(np.float64), "int4")
+    found = compensated(WEIGHT.astype(np.float64), grid, np.eye(40))
+    nearest = np.stack([grid.nearest(at, WEIGHT[:, at].astype(np.float64)) for at in range(40)], axis=1)
+    np.testing.assert_array_equal(found, nearest)
+
+
+def test_the_fit_of_a_table_is_the_best_for_its_codes() -> None:
+    weight, rows = WEIGHT.astype(np.float64), KNOWN.rows(WEIGHT)
+    grid = clustered(weight, 8, 2, np.ones_like(weight))
+    found = compensated(weight, grid, MOMENT)
+    better = fitted(weight, found, grid, MOMENT, rows)
+    codes = [np.searchsorted(table, part) for table, part in zip(grid.table, np.split(found, 2))]
+
+    def cost(tables: np.ndarray) -> float:
+        return KNOWN.cost(weight, np.concatenate([table[code] for table, code in zip(tables, codes)]))
+
+    assert cost(better.table) <= cost(grid.table)
+    for group in range(2):
+        for entry in range(8):
+            for step in (-0.02, 0.02):
+                moved = better.table.copy()
+                moved[group, entry] += step
+                assert cost(moved) > cost(better.table)
+
+
+def test_a_table_gives_the_nearest_of_each_rows_own_entries() -> None:
+    grid = TableGrid(np.array([[0.0, 1.0], [0.0, 10.0]]), 4)
+    assert grid.nearest(0, np.array([0.4, 0.6, 4.0, 6.0])).tolist() == [0.0, 1.0, 0.0, 10.0]
+
+
+def test_a_dead_input_harms_nothing() -> None:
+    moment = MOMENT.copy()
+    moment[3] = moment[:, 3] = 0
+    assert np.isfinite(rounded(WEIGHT, Quantization("int4", 4), Known(moment, FISHER)).values).all()
+    zeros = rounded(WEIGHT, Quantization("int4", 4), Known(np.zeros((40, 40)), FISHER))
+    assert np.isfinite(zeros.values).all()
+
+
+def test_products_that_are_none_are_refused() -> None:
+    with pytest.raises(CompressError, match="products of inputs"):
+        compensated(WEIGHT.astype(np.float64), ScaledGrid.of(WEIGHT.astype(np.float64), "int4"), -MOMENT)

@@ -1,0 +1,161 @@
+"""mctc calibrate: moments, Fisher diagonals and ranges through the emitted module, in shards and in pieces."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from safetensors.numpy import save_file
+
+from mctc.cli.main import run
+from mctc.compress.opened import learner_of, open_built, speech_of
+from mctc.compress.statistics import read_statistics
+from mctc.driver import BuildOptions, build
+from mctc.initializers import initialise
+from mctc.ir.text import parse_program
+
+SPEC = """model heard(width = 12) {
+    dim B: batch
+    dim T: time @ 100 Hz
+    dim U: label
+    dim V: vocabulary = 4
+    component encoder(mel: f32[B, T, 80]) -> f32[B, T, width] {
+        x = relu(conv1d(mel, width, 3) as conv)
+        return lstm(x, width)
+    }
+    component predictor(token: i32[B, U] < V) -> f32[B, U, width] { return embedding(token, V, width) }
+    component joiner(enc: f32[B, T, width], pred: f32[B, U, width]) -> f32[B, T, U, V] {
+        return linear(tanh(linear(enc, width) as enc_proj + linear(pred, width) as pred_proj), V) as out
+    }
+    tokens { letters = "ab " }
+    train { objective = rnnt(blank = 0); auxiliary = ctc(of = encoder, weight = 0.5) }
+    stream { chunk = 80 ms }
+}
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    folder: Path
+    weights: Path
+    data: Path
+
+    def calibrate(self, out: str, *more: str) -> int:
+        given = [str(self.folder / "built"), str(self.data), "--weights", str(self.weights)]
+        return run(["calibrate", *given, "-o", str(self.folder / out), "-q", *more])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A build with random weights, without those of its auxiliary head, and three recordings of noise."""
+    folder = tmp_path_factory.mktemp("calibrate")
+    (folder / "heard.mct").write_text(SPEC)
+    build(folder / "heard.mct", folder / "built", BuildOptions(target="torch"))
+    program = parse_program((folder / "built/whole.mir").read_text())
+    tensors = {name: initialise(name, type_, rule, 3) for name, (type_, rule) in program.sources.items()}
+    save_file({name: np.asarray(each, np.float32) for name, each in tensors.items()}, folder / "w.safetensors")
+    lines = []
+    for at, text in enumerate(["ab a", "b", "ba ba"]):
+        samples = np.random.default_rng(at).normal(0, 0.1, 3000 + 500 * at)
+        soundfile.write(folder / f"{at}.wav", samples, 16_000)
+        lines.append(json.dumps({"audio_filepath": f"{at}.wav", "text": text, "duration": len(samples) / 16_000}))
+    (folder / "data.jsonl").write_text("\n".join(lines) + "\n")
+    return Place(folder, folder / "w.safetensors", folder / "data.jsonl")
+
+
+@pytest.fixture(scope="module")
+def whole(place: Place) -> Path:
+    assert place.calibrate("whole.safetensors") == 0
+    return place.folder / "whole.safetensors"
+
+
+def test_moments_are_those_of_the_inputs_and_gradients_those_of_the_loss(place: Place, whole: Path) -> None:
+    found = read_statistics(whole)
+    assert found.done == {0, 1, 2}
+    built = open_built(place.folder / "built")
+    learner, speech = learner_of(built, place.weights), speech_of(built, [place.data], None)
+    rows: dict[str, list[Any]] = {}
+    heard = [
+        learner.gradients(*speech.heard(at), lambda name, seen: rows.setdefault(name, []).append(seen))
+        for at in range(3)
+    ]
+    assert found.loss == pytest.approx(np.mean([loss for loss, _ in heard]), rel=1e-6)
+    assert {
+        "encoder.conv.weight",
+        "encoder.lstm.weight_ih",
+        "encoder.lstm.weight_hh",
+        "joiner.out.weight",
+    } <= rows.keys()
+    for name, seen in rows.items():
+        x = np.concatenate(seen).astype(np.float64)
+        assert found.positions[name] == len(x)
+        np.testing.assert_allclose(found.moment(name), x.T @ x / len(x), rtol=1e-4, atol=1e-5 * np.abs(x).max() ** 2)
+        np.testing.assert_allclose(found.mean(name), x.mean(0), rtol=1e-3, atol=1e-5 * np.abs(x).max())
+        assert found.ranges[name] == pytest.approx((x.min(), x.max()), rel=1e-6)
+    for name, first in heard[0][1].items():
+        fisher = found.fisher(name)
+        squares = np.mean([gradients[name].astype(np.float64) ** 2 for _, gradients in heard], axis=0)
+        np.testing.assert_allclose(fisher, squares, rtol=1e-3, atol=1e-6 * squares.max() + 1e-30)
+        assert first.shape == squares.shape
+
+
+def test_a_gradient_is_the_change_of_the_loss(place: Place) -> None:
+    built = open_built(place.folder / "built")
+    learner, speech = learner_of(built, place.weights), speech_of(built, [place.data], None)
+    heard = speech.heard(0)
+    _, gradients = learner.gradients(*heard)
+    name = "joiner.enc_proj.weight"
+    shape = learner.shapes()[name]
+    direction = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
+    start = read_start(place, name).reshape(shape)
+    losses = []
+    for step in (1e-2, -1e-2):
+        learner.put({name: start + step * direction})
+        losses.append(learner.loss(*heard))
+    assert (losses[0] - losses[1]) / 2e-2 == pytest.approx(float((gradients[name] * direction).sum()), rel=0.02)
+
+
+def read_start(place: Place, name: str) -> np.ndarray:
+    from mctc.checkpoint import SafeTensors
+
+    return SafeTensors(place.weights).read(name)
+
+
+def test_shards_merge_to_the_file_of_the_whole_run(place: Place, whole: Path) -> None:
+    assert place.calibrate("one.safetensors", "--shard", "1/2") == 0
+    assert place.calibrate("two.safetensors", "--shard", "2/2") == 0
+    shards = [str(place.folder / f"{name}.safetensors") for name in ("two", "one")]
+    out = place.folder / "merged.safetensors"
+    assert run(["calibrate", "--merge", *shards, "-o", str(out), "-q"]) == 0
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_a_run_that_was_stopped_goes_on(place: Place, whole: Path) -> None:
+    begun = read_statistics(whole)
+    assert place.calibrate("part.safetensors", "--shard", "1/3") == 0
+    assert read_statistics(place.folder / "part.safetensors").done == {0}
+    assert place.calibrate("part.safetensors", "--resume") == 0
+    assert (place.folder / "part.safetensors").read_bytes() == whole.read_bytes()
+    assert begun.done == {0, 1, 2}
+
+
+def test_what_does_not_go_together_is_refused(place: Place, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["calibrate", "--merge", str(whole), str(whole), "-o", str(place.folder / "x.safetensors")]) == 1
+    assert "3 of the utterances are in both files" in capsys.readouterr().err
+    assert place.calibrate("whole.safetensors", "--limit", "2", "--resume") == 2
+    assert "is of another model, checkpoint or data" in capsys.readouterr().err
+    assert run(["calibrate", "--merge", str(place.weights), "-o", str(place.folder / "x.safetensors")]) == 1
+    assert "holds no statistics" in capsys.readouterr().err
+    assert not (place.folder / "x.safetensors").exists()
+
+
+def test_a_build_without_a_loss_is_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    build(place.folder / "heard.mct", place.folder / "ane")
+    given = [str(place.folder / "ane"), str(place.data), "--weights", str(place.weights)]
+    assert run(["calibrate", *given, "-o", str(place.folder / "x.safetensors")]) == 1
+    assert "a build for ane has no loss" in capsys.readouterr().err
