@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 
 class Graphed:
@@ -37,13 +38,23 @@ class Graphed:
         self._made.clear()
 
     def _captured(self, mel: Tensor, lengths: Tensor) -> Callable[..., Any]:
+        """The passes over tensors in the parameters' memory: what gathers the gradients of the parameters themselves,
+        as replicas do, stays outside."""
         module = _Pass(self._encoder, self._forward, self._dtype())
-        samples = (mel.detach().clone(), lengths.clone())
+        parameters = dict(module.named_parameters())
+        leaves = [each.detach().requires_grad_(each.requires_grad) for each in parameters.values()]
+
+        def encode(mel: Tensor, lengths: Tensor, *values: Tensor) -> Tensor:
+            encoded: Tensor = functional_call(module, dict(zip(parameters, values)), (mel, lengths))
+            return encoded
+
         # make_graphed_callables takes no mode, and its own forbids other threads, such as NCCL's watchdog, to ask for
         # events. Autocast's cache would keep what belongs to another graph.
         mode = partial(torch.cuda.graph, capture_error_mode="thread_local")
+        samples = (mel.detach().clone(), lengths.clone(), *leaves)
         with patch.object(torch.cuda, "graph", mode), torch.autocast("cuda", enabled=False):
-            return torch.cuda.make_graphed_callables(module, samples, allow_unused_input=True, pool=self._pool)
+            made = torch.cuda.make_graphed_callables(encode, samples, allow_unused_input=True, pool=self._pool)
+        return lambda mel, lengths: made(mel, lengths, *parameters.values())
 
 
 class _Pass(nn.Module):
