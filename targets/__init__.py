@@ -4,6 +4,7 @@ BUILT_IN = {
     "ane": "ane.target:AneTarget",
     "coreai": "coreai.target:CoreAiTarget",
     "onnx": "onnx.target:OnnxTarget",
+    "swift": "swift.target:SwiftTarget",
     "torch": "torch.target:TorchTarget",
 }
 """The class of each target by its name: `module:Class`, the module being of this folder."""

@@ -248,7 +248,7 @@ def with_zeros(frames: Float32, every: int, zeros: int) -> Float32:
 
 def _log_energy(frames: Float64, config: MelConfig) -> Float64:
     """The logarithm of what the mel filters let through [frames, bins], of windows of sound [frames, window]."""
-    window, filters = _analysis(config)
+    window, filters = analysis(config)
     spectrum = np.fft.rfft(frames * window, config.fft, axis=1)
     power = spectrum.real**2 + spectrum.imag**2
     energy = filters.apply(power)
@@ -271,7 +271,7 @@ def _scaled(energy: Float64, config: MelConfig) -> Float64:
 
 
 @lru_cache(maxsize=8)
-def _analysis(config: MelConfig) -> tuple[Float64, BandedFilters]:
+def analysis(config: MelConfig) -> tuple[Float64, BandedFilters]:
     """The Hann window [window] and the mel filters of a configuration."""
     period = config.window if config.periodic else config.window - 1
     window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(config.window) / period)

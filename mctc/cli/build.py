@@ -45,6 +45,10 @@ def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction 
     "--target", default="ane", show_default=True, metavar="NAME", shell_complete=names_of("targets"),
     help="What to build for.",
 )  # fmt: skip
+@click.option(
+    "--with", "packaged", multiple=True, metavar="NAME", shell_complete=names_of("targets"),
+    help="Package the build for apps besides: swift (docs/swift.md). Repeatable.",
+)  # fmt: skip
 @click.option("-o", "--output", type=PATH, metavar="FOLDER", help="Where to write; build/MODEL if left out.")
 @defines_option
 @model_option

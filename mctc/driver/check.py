@@ -38,6 +38,8 @@ def check_program(program: Program, wanted: Sequence[str] = ()) -> list[Diagnost
     refused: dict[Refusal, list[str]] = {}
     for name in registry().names("targets"):
         target = target_named(name)
+        if target.stands_on is not None and name not in wanted:
+            continue
         if not said and not target.requirements.whole:
             refused.setdefault(_unsaid(program), []).append(name)
             continue

@@ -15,7 +15,17 @@ from mctc.driver.compile import Compiled, Watch
 from mctc.driver.decoder import given, write_rows
 from mctc.driver.folder import check_replaceable, replaced
 from mctc.driver.load import load_program
-from mctc.driver.manifest import ORIGINS, PROGRAM, WHOLE, manifest, read_manifest, sha256, write_json, write_manifest
+from mctc.driver.manifest import (
+    ORIGINS,
+    PROGRAM,
+    WHOLE,
+    hashes,
+    manifest,
+    read_manifest,
+    sha256,
+    write_json,
+    write_manifest,
+)  # fmt: skip
 from mctc.driver.options import BuildError, BuildOptions, OptionError
 from mctc.driver.refusal import refuse as refuse_program
 from mctc.driver.returned import returned_by
@@ -136,8 +146,23 @@ def write_build(
         refuse(returned_by(target, "report", target.report(compiled, folder, options, written)), options, target)
         content = manifest(compiled, options, written, agreements, source, origin, folder, extra, tokens)
         write_manifest(folder, content)
+        if packaged := _packaged(target, folder, options, told):
+            every = {**extra, **packaged}
+            write_manifest(folder, {**content, "extra_targets": every, "files": hashes(folder)})
         described = read_manifest(folder)
     return BuildResult(out, described, compiled)
+
+
+def _packaged(target: Target, folder: Path, options: BuildOptions, told: Told) -> dict[str, Any]:
+    """Packages a finished build for apps, as its target does unasked and the options ask of others."""
+    names = [target.name] if target.packages else []
+    names += [name for name in options.packaged if name not in names]
+    written = {}
+    for name in names:
+        told(f"packaging for {name}")
+        packager = target if name == target.name else target_named(name)
+        written[name] = {"artifacts": list(packager.package(folder))}
+    return written
 
 
 def _extra(

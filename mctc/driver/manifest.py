@@ -76,7 +76,7 @@ def manifest(
         "explanations": [{"pass": by, "where": where, "why": why} for by, where, why in explained],
         "refusals": [_refusal(each) for each in compiled.refusals],
         "verification": [_measured(agreement) for agreement in agreements],
-        "files": {name: sha256(folder / name) for name in _files(folder)},
+        "files": hashes(folder),
     }
 
 
@@ -137,9 +137,10 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _files(folder: Path) -> list[str]:
-    """Every file of the folder but the manifest, by its path inside it."""
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p != folder / NAME)
+def hashes(folder: Path) -> dict[str, str]:
+    """The hash of every file of the folder but the manifest, by its path inside it."""
+    files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p != folder / NAME)
+    return {name: sha256(folder / name) for name in files}
 
 
 def _plain(value: Any) -> Any:

@@ -44,6 +44,7 @@ class BuildOptions:
     without: names of passes to leave out.
     passes: options of passes, by pass and option (`mctc passes NAME`); they win over the spec's.
     allow_errors: finish a build although `mctc lint` finds errors in it.
+    packaged: names of targets that package the build for apps besides.
     budgets: what the build may cost on its device; one that is predicted to cost more fails.
     """
 
@@ -63,6 +64,7 @@ class BuildOptions:
     force: bool = False
     allow_errors: bool = False
     verify_each: bool = False
+    packaged: tuple[str, ...] = ()
     budgets: tuple[Budget, ...] = ()
 
     def __post_init__(self) -> None:

@@ -94,6 +94,8 @@ class Target(ABC):
     requirements: how far a program is compiled for it, and by which rules.
     forms: what can be asked of it, by the name of the option; of each the first is what a build does unasked.
     extra_targets: names of targets that a build for this one writes as well.
+    stands_on: the target whose artifacts it writes; `mctc check` asks that one alone, unless this one is wanted.
+    packages: whether a build for it is packaged for apps (`package`) unasked.
     suffix: how the names of its artifacts end, if something other than a build can be run from them.
     runtime: what executes its artifacts, in words; None where nothing does. computes: precisions that it can compute in
     whatever an artifact was built in. cross_checks: `mctc verify` asks it about builds for other targets too.
@@ -107,6 +109,8 @@ class Target(ABC):
     requirements: ClassVar[Requirements] = Requirements()
     forms: ClassVar[Mapping[str, tuple[str, ...]]] = {"state": ("packed",), "layout": LAYOUTS, "precision": ("fp16",)}
     extra_targets: ClassVar[tuple[str, ...]] = ()
+    stands_on: ClassVar[str | None] = None
+    packages: ClassVar[bool] = False
     suffix: ClassVar[str | None] = None
     runtime: ClassVar[str | None] = None
     computes: ClassVar[tuple[str, ...]] = ()
@@ -153,6 +157,14 @@ class Target(ABC):
     def summary(self, folder: Path) -> Sequence[str]:
         """What the end of a build says of the artifacts in its folder, a line each: what `report` found, in short."""
         return ()
+
+    def package(self, folder: Path) -> Sequence[str]:
+        """Writes what an app takes a finished build in, beside its artifacts; returns the names of what was written.
+
+        `mctc build --with NAME` asks for it of a target that the build is not for. Raises BuildError for a build of no
+        use to it.
+        """
+        raise BuildError(f"target {self.name} packages no builds", hint="leave --with out")
 
     def engine(self, artifact: Path, precision: str, load: Load | None = None) -> Engine:
         """What executes an artifact. `load` gives the weights of a program to a target whose artifacts hold none.

@@ -1,0 +1,33 @@
+"""What an emitted package and its parts are called."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+OWN = frozenset((
+    "Accelerate", "AVFoundation", "Any", "CoreML", "Foundation", "Model", "Protocol", "Self", "Speech", "Swift",
+    "SwiftUI", "Synchronization", "Type",
+))  # fmt: skip
+"""Modules and types that a module of the same name would hide."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """module: of the library, and of the package. product: the command-line tool."""
+
+    module: str
+    product: str
+
+    @classmethod
+    def of(cls, model: str) -> Names:
+        """From a model's name in the spec: mct_small becomes MctSmall and mct-small."""
+        words = [word for word in re.split(r"[^A-Za-z0-9]+", model) if word]
+        module = "".join(word[0].upper() + word[1:] for word in words) or "Recognizer"
+        if module[0].isdigit() or module in OWN:
+            module = f"Model{module}"
+        return cls(module, "-".join(word.lower() for word in words) or "recognizer")
+
+    def filled(self, text: str) -> str:
+        """A text of `frame` with the names in their places."""
+        return text.replace("__MODULE__", self.module).replace("__PRODUCT__", self.product)

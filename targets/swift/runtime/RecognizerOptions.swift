@@ -1,0 +1,20 @@
+/// How a recognizer listens.
+public struct RecognizerOptions: Sendable {
+    public var search: SearchSettings
+    /// When an utterance is over; none for audio that is one.
+    public var endpoints: [EndpointRule]
+    /// How much later than it is said a word is heard, in the mean: taken off its times.
+    public var delay: Duration
+    /// Whether results come while an utterance goes on.
+    public var volatileResults: Bool
+
+    public init(
+        search: SearchSettings = SearchSettings(), endpoints: [EndpointRule] = EndpointRule.usual,
+        delay: Duration = .zero, volatileResults: Bool = true
+    ) {
+        self.search = search
+        self.endpoints = endpoints
+        self.delay = delay
+        self.volatileResults = volatileResults
+    }
+}

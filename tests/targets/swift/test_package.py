@@ -1,0 +1,128 @@
+"""What `--target swift` writes, as far as it takes no Swift: files, data, names, and the text as people review it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mctc.audio.mel import MelConfig, analysis
+from mctc.driver import BuildOptions, build
+from mctc.driver.contents import check_unchanged
+from mctc.runtime.built import open_built
+from mctc.targets.swift.errors import SwiftError
+from mctc.targets.swift.names import Names
+from mctc.targets.swift.package import RUNTIME, as_text, write_package
+
+GOLDEN = Path(__file__).with_name("golden")
+DEFINES = {"width": 32, "depth": 1, "vocab": 28}
+
+
+@pytest.fixture(scope="module")
+def packaged(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small transducer of letters, built for swift."""
+    folder = tmp_path_factory.mktemp("swift") / "small"
+    tokens = root / "spec/trained/letters.txt"
+    build(root / "spec/mct_small.mct", folder, BuildOptions(target="swift", defines=DEFINES, tokens=tokens))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(packaged: Path) -> Any:
+    return json.loads((packaged / "MctSmall/Sources/MctSmall/Model/model.json").read_text())
+
+
+def test_the_runtime_is_copied_byte_for_byte(packaged: Path) -> None:
+    sources = packaged / "MctSmall/Sources/MctSmall"
+    for path in RUNTIME.glob("*.swift"):
+        assert (sources / path.name).read_bytes() == path.read_bytes()
+    assert {path.name for path in sources.glob("*.swift")} == {path.name for path in RUNTIME.glob("*.swift")}
+
+
+def test_the_core_ml_package_lies_in_a_folder_that_is_copied(packaged: Path) -> None:
+    assert 'resources: [.copy("Model")]' in (packaged / "MctSmall/Package.swift").read_text()
+    first, second = packaged / "mct_small.mlpackage", packaged / "MctSmall/Sources/MctSmall/Model/mct_small.mlpackage"
+    for path in (each for each in first.rglob("*") if each.is_file()):
+        assert (second / path.relative_to(first)).samefile(path)
+
+
+def test_a_build_knows_the_files_of_its_package(packaged: Path) -> None:
+    built = open_built(packaged)
+    assert built.manifest["extra_targets"]["swift"] == {"artifacts": ["MctSmall"]}
+    assert "MctSmall/Package.swift" in built.manifest["files"]
+    check_unchanged(packaged)
+
+
+def test_the_model_is_described_as_the_manifest_has_it(packaged: Path, model: Any) -> None:
+    built = open_built(packaged)
+    assert (model["kind"], model["encoder"], model["predictor"], model["joiner"]) == (
+        "transducer", "encoder", "predictor", "joiner",
+    )  # fmt: skip
+    assert (model["vocabulary"], model["blank"], model["streams"], model["trained"]) == (29, 0, True, False)
+    joined = model["functions"]["joiner"]["outputs"][0]
+    assert (joined["frameAxis"], joined["channelAxis"], joined["frames"]) == (3, 1, 8)
+    assert built.tokens is not None
+    assert [piece.encode() for piece in model["tokens"]["pieces"]] == list(built.tokens.pieces)
+
+
+def test_window_and_filters_are_the_numbers_of_the_front_end(model: Any) -> None:
+    window, filters = analysis(MelConfig())
+    features = model["features"]
+    assert features["windowWeights"] == window.tolist()
+    power = np.random.default_rng(0).random((1, 257))
+    energies = []
+    for start, weights in zip(features["filterStarts"], features["filterWeights"]):
+        energy = 0.0
+        for tap, weight in enumerate(weights):
+            energy += power[0, start + tap] * weight
+        energies.append(energy)
+    assert energies == filters.apply(power)[0].tolist()
+
+
+def test_with_swift_packages_a_build_for_the_neural_engine(root: Path, packaged: Path, tmp_path: Path) -> None:
+    tokens = root / "spec/trained/letters.txt"
+    options = BuildOptions(defines=DEFINES, tokens=tokens, packaged=("swift",))
+    build(root / "spec/mct_small.mct", tmp_path / "ane", options)
+    for path in (each for each in (packaged / "MctSmall").rglob("*") if each.is_file()):
+        assert (tmp_path / "ane/MctSmall" / path.relative_to(packaged / "MctSmall")).read_bytes() == path.read_bytes()
+
+
+def test_a_build_without_core_ml_packages_is_refused(tmp_path: Path, small: Path) -> None:
+    manifest = json.loads((small / "manifest.json").read_text())
+    for function in manifest["functions"].values():
+        function["package"] = "model.onnx"
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(SwiftError, match="takes Core ML packages"):
+        write_package(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "product"),
+    [
+        ("mct_small", "MctSmall", "mct-small"),
+        ("whisper", "Whisper", "whisper"),
+        ("speech", "ModelSpeech", "speech"),
+        ("core_ML", "ModelCoreML", "core-ml"),
+        ("_2x", "Model2x", "2x"),
+    ],
+)
+def test_names_are_those_of_swift(name: str, module: str, product: str) -> None:
+    assert Names.of(name) == Names(module, product)
+
+
+def test_the_text_is_what_was_reviewed(packaged: Path, model: Any) -> None:
+    """The package's manifest, and the data but for long lists of numbers and the build's own digest."""
+    numbers = ("windowWeights", "filterStarts", "filterWeights")
+    features = {key: value if key not in numbers else "..." for key, value in model["features"].items()}
+    shown = as_text({**model, "digest": "...", "version": "...", "features": features})
+    texts = {"Package.swift": (packaged / "MctSmall/Package.swift").read_text(), "model.json": shown}
+    for name, text in texts.items():
+        golden = GOLDEN / name
+        if os.environ.get("MCTC_UPDATE_GOLDEN"):
+            golden.parent.mkdir(exist_ok=True)
+            golden.write_text(text, encoding="utf-8")
+        assert text == golden.read_text(encoding="utf-8")
