@@ -6,7 +6,7 @@ a table of 2^bits fp16 values, one per tensor or per group of output channels, f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,15 +25,20 @@ class QuantizeError(MctcError):
 
 @dataclass(frozen=True, eq=False)
 class Scaled:
-    """codes * scale. `codes` is int8 (of `bits` bits); `scale` is fp16, of extent 1 but along the output channels."""
+    """codes * scale. `codes` is int8 (of `bits` bits); `scale` is fp16, of extent 1 but along the output channels.
+
+    wide: whether an artifact keeps the product in fp32.
+    """
 
     bits: int
     codes: Array
     scale: Array
+    wide: bool = False
 
     def dequantize(self) -> Array:
-        """The fp16 tensor; the product is exact in fp32 and rounded once."""
-        return (self.codes.astype(np.float32) * self.scale.astype(np.float32)).astype(np.float16)
+        """The fp16 tensor: the product is exact in fp32 and rounded once, or not at all where it is kept wide."""
+        product = self.codes.astype(np.float32) * self.scale.astype(np.float32)
+        return product if self.wide else product.astype(np.float16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +74,7 @@ def quantize(array: Array, how: Quantization) -> Quantized:
     if array.size and not np.isfinite([_half(array.min()), _half(array.max())]).all():
         raise QuantizeError("the tensor has values that are not finite in fp16")
     if how.scheme in LEVELS:
-        return _scaled(np.asarray(array, np.float32), how.scheme, how.axis)
+        return replace(_scaled(np.asarray(array, np.float32), how.scheme, how.axis), wide=how.wide)
     if how.scheme != "palette":
         raise QuantizeError(f"there is no scheme {how.scheme}; there are int8, int4 and palette")
     if how.bits not in PALETTE_BITS:

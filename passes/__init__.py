@@ -5,8 +5,10 @@ A pass says what it matches, what it builds and what it promises; `mctc passes` 
 
 BUILT_IN = {
     "activation-forms": "activation_forms:ActivationForms",
+    "affine-codes": "affine_codes:AffineCodes",
     "annotate-quantization": "annotate_quantization:AnnotateQuantization",
     "channels-first": "channels_first:ChannelsFirst",
+    "channels-last": "channels_last:ChannelsLast",
     "common-subexpressions": "common_subexpressions:CommonSubexpressions",
     "dead-code": "dead_code:DeadCode",
     "deploy-common-subexpressions": "common_subexpressions:DeployCommonSubexpressions",

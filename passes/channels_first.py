@@ -22,7 +22,7 @@ from mctc.ir.ops.shape import Concat, Reshape, SplitChannels, Transpose
 from mctc.ir.ops.ssd import Ssd
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import Axis, Role, TensorType
-from mctc.passes.layout import Layout, has_roles, substance
+from mctc.passes.layout import Layout, aligned, has_roles, moved_axis, plain_axes, substance
 from mctc.rewrite.base import Context, Pass, Reshapes
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.pattern import Pattern
@@ -91,7 +91,7 @@ def _again(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     attributes = dict(op.attributes)
     axis = attributes.get("axis")
     if isinstance(axis, int) and not isinstance(axis, bool):
-        attributes["axis"] = _moved_axis(next(op.present()).type, axis, layout)
+        attributes["axis"] = moved_axis(next(op.present()).type, axis, layout)
     return rewriter.emit(type(op), *rewriter.operands(op), **attributes)
 
 
@@ -113,15 +113,6 @@ def _sequence_last(old: Value, rewriter: Rewriter, layout: Layout) -> Value:
     return rewriter.reshaped(rewriter[old], layout.sequence_last(old.type))
 
 
-def _moved_axis(type_: TensorType, axis: int, layout: Layout) -> int | str:
-    if not has_roles(type_) or layout(type_) == type_:
-        return axis
-    role = type_.axes[axis].role
-    if role is Role.UNIT:
-        raise InferenceError(f"axis {axis} of {type_} has no role to find it by after the layout changed")
-    return str(role.value)
-
-
 def _constant(op: Constant, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     old, new = op.result.type, layout(op.result.type)
     array = adapt(np.asarray(op.value), old, new)
@@ -137,13 +128,9 @@ def _conv1d(op: Conv1d, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
             "frames are rows there; convolve them before they meet labels"
         )
     out, into, kernel = weight.type.axes
-    tall = rewriter.reshaped(weight, weight.type.with_axes([out, into, *_plain(1), kernel]))
+    tall = rewriter.reshaped(weight, weight.type.with_axes([out, into, *plain_axes(1), kernel]))
     made = {"stride": (1, op.stride), "dilation": (1, op.dilation), "groups": op.groups, "pad": op.pad}
     return rewriter.emit(Conv2d, x, tall, rewriter.maybe(op.bias), **made)
-
-
-def _plain(*extents: Extent | int) -> list[Axis]:
-    return [Axis(Role.PLAIN, Extent.of(extent)) for extent in extents]
 
 
 def _reshape(op: Reshape, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
@@ -168,7 +155,7 @@ def _reshape(op: Reshape, rewriter: Rewriter, layout: Layout) -> Sequence[Value]
 
 def _first_roles(x: Value, type_: TensorType, new: TensorType, rewriter: Rewriter) -> Value:
     """A parameter whose axes get roles: reshaped, and transposed where the layout has another order of them."""
-    plain = rewriter.reshaped(x, type_.with_axes(_plain(*type_.extents)))
+    plain = rewriter.reshaped(x, type_.with_axes(plain_axes(*type_.extents)))
     placed = [role for role in new.roles if role in type_.roles]
     order = tuple(sorted(range(type_.rank), key=lambda axis: placed.index(type_.roles[axis])))
     moved = plain if order == tuple(range(type_.rank)) else rewriter.op(Transpose, plain, order=order)
@@ -206,29 +193,10 @@ def _binary(op: Binary, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
         if has_roles(old.type):
             operands.append(rewriter.reshaped(value, layout.meeting(old.type, op.result.type, rank)))
         elif old.type.rank and has_roles(other.type):
-            operands.append(_align(rewriter, value, other.type, layout(other.type, rank)))
+            operands.append(aligned(rewriter, value, other.type, layout(other.type, rank)))
         else:
             operands.append(value)
     return rewriter.emit(type(op), *operands)
-
-
-def _align(rewriter: Rewriter, value: Value, old: TensorType, new: TensorType) -> Value:
-    """A plain tensor that met the last axes of `old`, reshaped (or transposed) to meet the same axes of `new`."""
-    if old == new:
-        return value
-    if value.type.rank > old.rank:
-        raise InferenceError(f"{value.type} has more axes than {old}", "right")
-    met = old.axes[old.rank - value.type.rank :]
-    kept = [i for i, axis in enumerate(value.type.axes) if axis.extent != Extent.of(1)]
-    target = {i: new.roles.index(met[i].role) for i in kept}
-    order = sorted(kept, key=target.__getitem__)
-    if order != kept:
-        full = [*(i for i in range(value.type.rank) if i not in kept), *order]
-        value, target = rewriter.op(Transpose, value, order=tuple(full)), {full.index(i): target[i] for i in kept}
-    first = min(target.values(), default=new.rank - 1)
-    extents = {position: value.type.extents[i] for i, position in target.items()}
-    aligned = [extents.get(position, Extent.of(1)) for position in range(first, new.rank)]
-    return rewriter.reshaped(value, value.type.with_axes(_plain(*aligned)))
 
 
 def _matmul(op: MatMul, rewriter: Rewriter) -> Sequence[Value]:

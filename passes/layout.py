@@ -1,14 +1,17 @@
-"""The channels-first layout: which axis of a type goes where."""
+"""Layouts: which axis of a type goes where, and what brings operands there."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mctc.ir.dims import Extent
 from mctc.ir.op import InferenceError
-from mctc.ir.program import Function
+from mctc.ir.ops.shape import Transpose
+from mctc.ir.program import Function, Value
 from mctc.ir.types import Axis, Role, TensorType
+from mctc.rewrite.rewriter import Rewriter
 from mctc.streaming.sizes import streaming_role
 
 UNIT = Axis(Role.UNIT, Extent.of(1))
@@ -83,3 +86,37 @@ def has_roles(type_: TensorType) -> bool:
 def substance(type_: TensorType) -> list[Axis]:
     """The axes that decide in which order entries lie in memory: those whose extent is not 1."""
     return [axis for axis in type_.axes if axis.extent != UNIT.extent]
+
+
+def plain_axes(*extents: Extent | int) -> list[Axis]:
+    """Axes without roles."""
+    return [Axis(Role.PLAIN, Extent.of(extent)) for extent in extents]
+
+
+def moved_axis(type_: TensorType, axis: int, layout: Callable[[TensorType], TensorType]) -> int | str:
+    """An axis given by position, by its role where a layout moves it. Raises InferenceError for a unit axis."""
+    if not has_roles(type_) or layout(type_) == type_:
+        return axis
+    role = type_.axes[axis].role
+    if role is Role.UNIT:
+        raise InferenceError(f"axis {axis} of {type_} has no role to find it by after the layout changed")
+    return str(role.value)
+
+
+def aligned(rewriter: Rewriter, value: Value, old: TensorType, new: TensorType) -> Value:
+    """A plain tensor that met the last axes of `old`, reshaped (or transposed) to meet the same axes of `new`."""
+    if old == new:
+        return value
+    if value.type.rank > old.rank:
+        raise InferenceError(f"{value.type} has more axes than {old}", "right")
+    met = old.axes[old.rank - value.type.rank :]
+    kept = [i for i, axis in enumerate(value.type.axes) if axis.extent != Extent.of(1)]
+    target = {i: new.roles.index(met[i].role) for i in kept}
+    order = sorted(kept, key=target.__getitem__)
+    if order != kept:
+        full = [*(i for i in range(value.type.rank) if i not in kept), *order]
+        value, target = rewriter.op(Transpose, value, order=tuple(full)), {full.index(i): target[i] for i in kept}
+    first = min(target.values(), default=new.rank - 1)
+    extents = {position: value.type.extents[i] for i, position in target.items()}
+    aligned = [extents.get(position, Extent.of(1)) for position in range(first, new.rank)]
+    return rewriter.reshaped(value, value.type.with_axes(plain_axes(*aligned)))

@@ -3,6 +3,7 @@
 BUILT_IN = {
     "ane": "ane.target:AneTarget",
     "coreai": "coreai.target:CoreAiTarget",
+    "mlx": "mlx.target:MlxTarget",
     "onnx": "onnx.target:OnnxTarget",
     "swift": "swift.target:SwiftTarget",
     "torch": "torch.target:TorchTarget",

@@ -111,7 +111,11 @@ class Skeleton(Target):
         held_to = None if self.held_to is None else limit_of(self.held_to)
         read = Readback(folder, opened, precision, self.raises, held_to)
         steps = read.steps(compiled.deployed, weights, written.interfaces)
-        return steps + read.whole(compiled.whole, weights.of_another_program(), written.whole)
+        return steps + read.whole(self.uttered(compiled), weights.of_another_program(), written.whole)
+
+    def uttered(self, compiled: Compiled) -> Program:
+        """The program that functions over whole utterances are written from."""
+        return compiled.whole
 
     def read_back(self, artifact: Path, precision: str) -> Engine:
         """What executes an artifact that was just written, after any check of its form. Raises MctcError."""

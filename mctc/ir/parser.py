@@ -400,5 +400,5 @@ def _quantization(call: tuple[str, dict[str, Any]]) -> Quantization:
     scheme, arguments = call
     return Quantization(
         scheme, arguments.get("bits", 8), arguments.get("group"), arguments.get("axis", 0),
-        arguments.get("expanded", False),
+        arguments.get("expanded", False), arguments.get("wide", False),
     )  # fmt: skip

@@ -75,8 +75,8 @@ def _quantization(quantization: Quantization | None) -> str:
         return "none"
     group = {} if quantization.group is None else {"group": quantization.group}
     axis = {"axis": quantization.axis} if quantization.axis else {}
-    expanded = {"expanded": True} if quantization.expanded else {}
-    return call_text(quantization.scheme, {"bits": quantization.bits, **group, **axis, **expanded})
+    told = {name: True for name in ("expanded", "wide") if getattr(quantization, name)}
+    return call_text(quantization.scheme, {"bits": quantization.bits, **group, **axis, **told})
 
 
 def _parameter(parameter: Parameter, program: Program, locations: bool) -> str:

@@ -107,7 +107,7 @@ class Quantization:
     `bits` is for palettes: one of PALETTE_BITS, what Core ML stores from iOS 18 on. `group` output channels share a
     palette, None means one per tensor.
     `axis` is where the output channels lie: 0, but 1 in an embedding table. `expanded`: the values are those of codes
-    and scales, and are stored as fp16.
+    and scales, and are stored as fp16. `wide`: products of codes and scales are fp32, not rounded to fp16.
     """
 
     scheme: str
@@ -115,6 +115,7 @@ class Quantization:
     group: int | None = None
     axis: int = 0
     expanded: bool = False
+    wide: bool = False
 
 
 @dataclass(frozen=True)

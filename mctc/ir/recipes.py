@@ -63,6 +63,20 @@ def _reshaped(old: TensorType, new: TensorType, axis: int) -> int:
     raise InferenceError(f"the output channels of {old} lie along no one axis of {new}, but their scales must")
 
 
+def simplified(recipe: Recipe) -> Recipe:
+    """A recipe without reshapes of reshapes, and without those that change nothing."""
+    if isinstance(recipe, Source):
+        return recipe
+    operands = tuple(None if each is None else simplified(each) for each in recipe.operands)
+    recipe = replace(recipe, operands=operands)
+    main = operands[0] if operands else None
+    if recipe.op != Reshape.name or main is None:
+        return recipe
+    if isinstance(main, Derived) and main.op == Reshape.name:
+        return simplified(replace(recipe, operands=main.operands))
+    return main if main.type == recipe.type else recipe
+
+
 def recipe_key(recipe: Recipe | None) -> Hashable:
     """Equal for recipes that give equal values; constants are compared by their bytes."""
     if recipe is None or isinstance(recipe, Source):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from keyword import iskeyword
 from textwrap import wrap
+from typing import ClassVar
 
 from mctc.driver.names import identifier
 from mctc.ir.program import Function, Program, Quantization, State, Value
@@ -61,7 +62,20 @@ class ClassText:
 
 
 class ClassWriter:
-    """Writes the classes of a component, inner ones first. `step` is None where the component can't be streamed."""
+    """Writes the classes of a component, inner ones first. `step` is None where the component can't be streamed.
+
+    The language is torch; a subclass has another. base: the class of blocks. tensor: the type of a tensor. call: the
+    method over whole utterances. start, started: arguments of `initial_state`, and those that it hands on. rounds: an
+    empty list of blocks. annotates: whether classes name the types of their tensors.
+    """
+
+    base: ClassVar[str] = "Block"
+    tensor: ClassVar[str] = "Tensor"
+    call: ClassVar[str] = "forward"
+    start: ClassVar[tuple[str, ...]] = ("batch: int = 1",)
+    started: ClassVar[str] = "batch"
+    rounds: ClassVar[str] = "nn.ModuleList()"
+    annotates: ClassVar[bool] = True
 
     def __init__(
         self, program: Program, shared: Shared, whole: Component, step: Component | None, names: ClassNames
@@ -92,7 +106,7 @@ class ClassWriter:
         self.shared.classes[node.path] = name
         if not new:
             return
-        lines = [*state, f"class {CLASS}(Block):", f'    """{escaped(self._about(node))}"""', "", *body]
+        lines = [*state, f"class {CLASS}({self.base}):", f'    """{escaped(self._about(node))}"""', "", *body]
         text = tuple(line.replace(CLASS, name) for line in lines)
         imports |= {"Quantize"} if self.schemes else set()
         self.written.append(ClassText(name, text, frozenset(imports), frozenset(self.schemes)))
@@ -138,18 +152,17 @@ class ClassWriter:
             if path in layers:
                 made[attribute] = f"self.{attribute} = {self._layer(path, imports)}"
             elif path in children and children[path].index is not None:
-                made[attribute] = f"self.{attribute} = {module_list(attribute, node, classes)}"
-                imports.add("nn")
+                made[attribute] = f"self.{attribute} = {self._rounds(attribute, node, imports)}"
             elif path in children:
                 made[attribute] = f"self.{attribute} = {classes[path]}()"
             elif path == name:
-                made[attribute] = parameter_line(self.shared.held.tensors[name], imports, self.schemes)
-                annotations.append(f"    {attribute}: Tensor")
+                made[attribute] = self._parameter(self.shared.held.tensors[name], imports)
+                annotations.append(f"    {attribute}: {self.tensor}")
             else:
                 made |= self._without_ops(f"{node.path}.{attribute}", node, imports)
         for attribute, text in self.shared.buffers.get(node.path, {}).items():
-            made[attribute] = f"self.register_buffer({literal(attribute)}, {text}, persistent=False)"
-            annotations.append(f"    {attribute}: Tensor")
+            made[attribute] = self._buffer(attribute, text)
+            annotations.append(f"    {attribute}: {self.tensor}")
             imports.add(text.partition("(")[0].partition(".")[0])
         for attribute, how in self.shared.quantizers.get(node.path, {}).items():
             made[attribute] = f"self.{attribute} = FakeQuantizer({self._scheme(how)})"
@@ -160,7 +173,7 @@ class ClassWriter:
             made |= {line: line for line in lines(node, self.whole.rates)}
         if not made:
             return []
-        head = [*annotations, ""] if annotations else []
+        head = [*annotations, ""] if annotations and self.annotates else []
         return [
             *head,
             "    def __init__(self) -> None:",
@@ -178,7 +191,7 @@ class ClassWriter:
             *owners, _ = name[len(node.path) + 1 :].split(".")
             place = "self"
             for part, behind in zip(owners, [*owners[1:], ""]):
-                holds = "nn.ModuleList()" if behind.isdigit() else "Block()"
+                holds = self.rounds if behind.isdigit() else f"{self.base}()"
                 place, line = (
                     (f"{place}[{part}]", f"{place}.append({holds})")
                     if part.isdigit()
@@ -186,8 +199,21 @@ class ClassWriter:
                 )
                 imports |= {"nn"} if behind.isdigit() else set()
                 made.setdefault(place, line)
-            made[name] = parameter_line(tensor, imports, self.schemes).replace("self.", f"{place}.", 1)
+            made[name] = self._parameter(tensor, imports).replace("self.", f"{place}.", 1)
         return made
+
+    def _parameter(self, tensor: StoredTensor, imports: set[str]) -> str:
+        """The line that makes a parameter."""
+        return parameter_line(tensor, imports, self.schemes)
+
+    def _buffer(self, attribute: str, text: str) -> str:
+        """The line that makes a constant."""
+        return f"self.register_buffer({literal(attribute)}, {text}, persistent=False)"
+
+    def _rounds(self, attribute: str, node: Node, imports: set[str]) -> str:
+        """The rounds of a repeat."""
+        imports.add("nn")
+        return module_list(attribute, node, self.shared.classes)
 
     def _layer(self, path: str, imports: set[str]) -> str:
         op = self.whole.layers[path]
@@ -218,7 +244,7 @@ class ClassWriter:
     # methods
 
     def _forward(self, node: Node, method: Method, imports: set[str]) -> Lines:
-        arguments = [f"{name}: Tensor" for name, _ in method.arguments]
+        arguments = [f"{name}: {self.tensor}" for name, _ in method.arguments]
         before: Lines = []
         if node is self.whole.root and self.whole.takes_lengths:
             arguments.append("lengths: Tensor | None = None")
@@ -228,7 +254,7 @@ class ClassWriter:
         docs = shapes(method, self.whole.function, frames=node is not self.whole.root and method.valid)
         if before:
             docs += " `lengths` (B,) count the frames of each utterance."
-        lines = definition("forward", arguments, tensors(len(method.results)), docs, [*before, *method.lines])
+        lines = definition(self.call, arguments, self._tensors(method), docs, [*before, *method.lines])
         return lines + self._output_lengths(node)
 
     def _masks(self, method: Method, imports: set[str]) -> Lines:
@@ -250,8 +276,8 @@ class ClassWriter:
         return definition("output_lengths", ["lengths: Tensor"], "Tensor", docs, [f"return {value}"])
 
     def _step_method(self, method: Method, imports: set[str]) -> Lines:
-        arguments = [f"{name}: Tensor" for name, _ in method.arguments]
-        returns = tensors(len(method.results))
+        arguments = [f"{name}: {self.tensor}" for name, _ in method.arguments]
+        returns = self._tensors(method)
         if method.fields:
             arguments.append(f"state: {CLASS}State")
             inner = returns.removeprefix("tuple[").removesuffix("]")
@@ -262,6 +288,11 @@ class ClassWriter:
         if streams:
             docs += " `valid` says which frames exist, (S,) for all streams or (B, S)."
         return definition("step", arguments, returns, docs, [*streams, *method.lines])
+
+    def _tensors(self, method: Method) -> str:
+        """What a method returns."""
+        count = len(method.results)
+        return self.tensor if count == 1 else f"tuple[{', '.join([self.tensor] * count)}]"
 
     def _streams(self, method: Method, imports: set[str]) -> Lines:
         """The line that gives each stream its row of valid frames, in the step of a component that takes them."""
@@ -280,15 +311,19 @@ class ClassWriter:
         parts = []
         for _, item in method.fields:
             if isinstance(item, State):
-                parts.append(f"self.zeros({', '.join(sizes(item.value.type))})")
+                parts.append(self._zeros(item.value.type))
             elif isinstance(item, Loop):
-                parts.append(f"tuple(layer.initial_state(batch) for layer in self.{item.nodes[0].attribute})")
+                parts.append(f"tuple(layer.initial_state({self.started}) for layer in self.{item.nodes[0].attribute})")
             else:
                 index = index_text(item, self.stepped[method.node.path])
-                parts.append(f"self.{item.attribute}{index}.initial_state(batch)")
+                parts.append(f"self.{item.attribute}{index}.initial_state({self.started})")
         made = [f"return {CLASS}State({', '.join(parts)})"]
         docs = "The state before the first frame: zeros."
-        return definition("initial_state", ["batch: int = 1"], f"{CLASS}State", docs, made)
+        return definition("initial_state", self.start, f"{CLASS}State", docs, made)
+
+    def _zeros(self, type_: TensorType) -> str:
+        """A state before the first frame."""
+        return f"self.zeros({', '.join(sizes(type_))})"
 
     def _state(self, method: Method) -> Lines:
         if not method.fields:
@@ -296,7 +331,7 @@ class ClassWriter:
         lines = [f"class {CLASS}State(NamedTuple):", f'    """What `{CLASS}.step` carries from chunk to chunk."""', ""]
         for name, item in method.fields:
             if isinstance(item, State):
-                lines.append(f"    {name}: Tensor  # {escaped(shape_text(item.value.type, batch=True))}")
+                lines.append(f"    {name}: {self.tensor}  # {escaped(shape_text(item.value.type, batch=True))}")
             elif isinstance(item, Loop):
                 lines.append(f"    {name}: tuple[{self.shared.classes[item.nodes[0].path]}State, ...]")
             else:
@@ -368,10 +403,6 @@ def without_docs(lines: Iterable[str]) -> list[str]:
             kept.append(line.partition("  # ")[0])
         inside = inside != (quotes == 1)
     return kept
-
-
-def tensors(count: int) -> str:
-    return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
 
 
 def shape_text(type_: TensorType, *, batch: bool = False) -> str:

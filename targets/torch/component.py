@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from math import lcm
 from types import MappingProxyType
+from typing import ClassVar
 
 from mctc.driver.names import identifier
 from mctc.ir.dims import Extent
@@ -16,9 +17,10 @@ from mctc.ir.program import Function, Op, Program, Quantization, Source, State, 
 from mctc.ir.time import Pointwise
 from mctc.ir.types import Role
 from mctc.streaming.lengths import dimensions
-from mctc.targets.torch.expressions import Expression, UnsupportedError, expression
+from mctc.targets.torch.expressions import Expression, Text, UnsupportedError, expression
 from mctc.targets.torch.expressions.text import literal
-from mctc.targets.torch.layer_table import layer_of
+from mctc.targets.torch.imports import IMPORTED
+from mctc.targets.torch.layer_table import LayerClass, layer_call, layer_of
 from mctc.targets.torch.loops import Loop, with_loops
 from mctc.targets.torch.parameters import Parameters
 from mctc.targets.torch.rates import rates_of
@@ -28,8 +30,10 @@ from mctc.targets.torch.tree import Flow, Node, grow
 from mctc.weights import leaves
 
 
-def layers_of(function: Function, program: Program, held: Parameters) -> dict[str, Op]:
-    """The ops that a layer of runtime/layers.py holds with its parameters, by instance path."""
+def layers_of(
+    function: Function, program: Program, held: Parameters, layer_of: Callable[[Op], LayerClass | None] = layer_of
+) -> dict[str, Op]:
+    """The ops that a layer class holds with its parameters, by instance path."""
     inside: dict[str, list[Op]] = {}
     for op in function.ops:
         if op.operands:
@@ -82,7 +86,15 @@ class Frames:
 
 
 class Component:
-    """A component's whole function, or its step, by instances."""
+    """A component's whole function, or its step, by instances.
+
+    The language of its methods is torch; a subclass has another. imported: names that no local variable may have.
+    repeat: how `forward` calls a round of a loop. constant: what names of constants begin with.
+    """
+
+    imported: ClassVar[frozenset[str]] = IMPORTED
+    repeat: ClassVar[str] = "self.run(layer, {})"
+    constant: ClassVar[str] = ""
 
     def __init__(self, function: Function, shared: Shared, *, streams: bool) -> None:
         self.function, self.shared, self.streams = function, shared, streams
@@ -98,6 +110,20 @@ class Component:
         if node not in self._items:
             self._items[node] = with_loops(node, self.flow, self.shared.classes)
         return self._items[node]
+
+    # the language
+
+    def express(
+        self, op: Op, operands: Sequence[Text | None], valid: str | None = None, held: Mapping[str, Expression] = {}
+    ) -> Expression:
+        """What computes an op. Raises UnsupportedError for one without a form."""
+        return expression(op, operands, valid, held)
+
+    def layer_call(
+        self, built: Op, op: Op, module: str, operands: Sequence[Text | None], valid: str | None
+    ) -> Expression:
+        """The call of a layer that was made for `built`."""
+        return layer_call(built, op, module, operands, valid)
 
     # the mask of a padded batch
 
@@ -229,7 +255,7 @@ class Component:
         return parameter_text(self.shared, parameter_of(value), node.path, tensors)
 
     def _buffer(self, op: Op, node: Node) -> str:
-        text = expression(op, []).text
+        text = self.express(op, []).text
         buffers = self.shared.buffers.setdefault(node.path, {})
         for name, other in buffers.items():
             if other == text:
@@ -237,6 +263,7 @@ class Component:
         hint = identifier(op.result.name or "constant")
         if self._names(f"{node.path}.{hint}") or is_reserved(hint):
             hint += "_constant"
+        hint = self.constant + hint
         name = hint if hint not in buffers else f"{hint}_{len(buffers)}"
         buffers[name] = text
         return name

@@ -41,19 +41,21 @@ class LayerClass:
 def layer_of(op: Op) -> LayerClass | None:
     """The layer that can hold this op, or None.
 
-    An op qualifies when its tensors are laid out and each operand but its inputs and states is a parameter of the
-    program (the result of a `parameter` op) whose name ends in the layer's own name for it.
+    An op qualifies when its tensors are laid out and its layer `holds` what it is given.
     """
     layer = LAYERS.get(type(op))
-    if layer is None or not _laid_out_for(op):
-        return None
+    return layer if layer is not None and _laid_out_for(op) and holds(layer, op) else None
+
+
+def holds(layer: LayerClass, op: Op) -> bool:
+    """Whether each operand but inputs and states is a parameter whose name ends in the layer's own name for it."""
     for declared, value in zip(op.fields, op.operands):
         if declared.name in layer.inputs or value is None:
             continue
         attribute = next((name for name, operand in layer.parameters.items() if operand == declared.name), None)
         if not isinstance(value.owner, ParameterOp) or parameter_of(value).rpartition(".")[2] != attribute:
-            return None
-    return layer
+            return False
+    return True
 
 
 def _laid_out_for(op: Op) -> bool:

@@ -12,10 +12,8 @@ from mctc.ir.ops.scan import SelectiveScan
 from mctc.ir.ops.shape import Concat
 from mctc.ir.program import Op, State, Value
 from mctc.targets.torch.component import Component
-from mctc.targets.torch.expressions import Expression, expression
+from mctc.targets.torch.expressions import Expression
 from mctc.targets.torch.expressions.text import call
-from mctc.targets.torch.imports import IMPORTED
-from mctc.targets.torch.layer_table import layer_call
 from mctc.targets.torch.loops import Loop
 from mctc.targets.torch.scan_fusion import Fused
 from mctc.targets.torch.tree import Node, index_text
@@ -23,7 +21,7 @@ from mctc.targets.torch.tree import Node, index_text
 LONGEST = 64  # characters of an expression that is written inside another one
 CLASS = "@class"  # stands for the class's own name until it has one
 LOCALS = ("self", "state", "layer", "carried", "after", "lengths", "zip", "tuple", "range", "float")
-TAKEN = frozenset({*keyword.kwlist, *LOCALS, *IMPORTED})
+TAKEN = frozenset({*keyword.kwlist, *LOCALS})
 Item = Op | Node | Loop
 
 
@@ -57,6 +55,7 @@ class Writer:
         self.lines: list[str] = []
         self.imports: set[str] = set()
         self.position = 0
+        self.taken = TAKEN | component.imported
         self._look_ahead()
 
     def write(self) -> Method:
@@ -170,7 +169,7 @@ class Writer:
     def _free(self, hint: str, value: Value) -> str:
         """A name for a value: the hint, unless another value that is still needed has it."""
         hint = identifier(hint)
-        hint = f"{hint}_" if hint in TAKEN or (hint == "valid" and not self.component.streams) else hint
+        hint = f"{hint}_" if hint in self.taken or (hint == "valid" and not self.component.streams) else hint
         name, number = hint, 0
         while name in self.bound and self.last.get(self.bound[name], -1) > self.position:
             number += 1
@@ -225,19 +224,20 @@ class Writer:
             self._settle(op, self._made(op), self._scan(op, fused, valid))
         elif built is not None and type(built) is type(op):
             module = f"self.{op.origin.path[len(self.node.path) + 1 :]}"
-            text = layer_call(built, op, module, self._operands(op), valid)
+            text = self.component.layer_call(built, op, module, self._operands(op), valid)
             attribute = module.rpartition(".")[2]
-            self._settle(op, op.results, text, "y" if len(op.results) > 1 or attribute in TAKEN else attribute)
+            self._settle(op, op.results, text, "y" if len(op.results) > 1 or attribute in self.taken else attribute)
         else:
             operands = self._operands(op)
             joined = operands[-1].text if isinstance(op, Concat) and operands[-1] is not None else ""
             rate = self.component.rates.get(op)
-            text = expression(op, operands, valid, {} if rate is None else {"rate": Expression(f"self.{rate}")})
+            held = {} if rate is None else {"rate": Expression(f"self.{rate}")}
+            text = self.component.express(op, operands, valid, held)
             self._settle(op, op.results, text, joined if joined.isidentifier() else "y")
 
     def _scan(self, op: SelectiveScan, fused: Fused, valid: str | None) -> Expression:
         operands = [None if v is None else self[fused.delta if v is op.delta else v] for v in op.operands]
-        text = expression(op, operands, valid)
+        text = self.component.express(op, operands, valid)
         more = {} if fused.z is None else {"z": self[fused.z]}
         more |= {"softplus": Expression("True")} if fused.softplus else {}
         if not more:
@@ -288,7 +288,7 @@ class Writer:
                 f"    {new}.append(after)",
             ]
             return
-        call_text = f"self.run(layer, {texts})"
+        call_text = self.component.repeat.format(texts)
         if self.component.streams:
             call_text = f"layer.step({texts})" if self.component.has_step(child) else f"layer({texts})"
         self.lines += [f"for layer in self.{layers}:", f"    {name} = {call_text}"]

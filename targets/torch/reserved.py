@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from keyword import iskeyword
 
 from mctc.driver.refusal import Refusal
@@ -125,9 +125,14 @@ PRIVATE = frozenset(
 )
 
 
+def is_no_attribute(name: str) -> bool:
+    """Whether no attribute at all can have this name. Python renames what begins with two underscores."""
+    return not _is_name(name) or iskeyword(name) or name.startswith("__")
+
+
 def is_reserved(attribute: str) -> bool:
-    """Whether an attribute of a module can't have this name. Python renames what begins with two underscores."""
-    if not _is_name(attribute) or iskeyword(attribute) or attribute.startswith("__"):
+    """Whether an attribute of a torch module can't have this name."""
+    if is_no_attribute(attribute):
         return True
     return attribute in OF_MODULES or attribute in OF_BLOCKS or attribute in PRIVATE
 
@@ -136,28 +141,30 @@ def _is_name(text: str) -> bool:
     return text.isidentifier() and text.isascii()
 
 
-def refused_names(program: Program) -> Iterator[Refusal]:
+def refused_names(
+    program: Program, reserved: Callable[[str], bool] = is_reserved, module: str = "a torch module"
+) -> Iterator[Refusal]:
     """The instances and parameters of a program that a module can't call as the spec does, each once."""
     seen: set[str] = set()
     for path, location in _named(program):
         elements = path.split(".")
         for index, element in enumerate(elements):
             inside = ".".join(elements[: index + 1])
-            if inside not in seen and is_reserved(element) and not (index and element.isdecimal()):
+            if inside not in seen and reserved(element) and not (index and element.isdecimal()):
                 yield Refusal(
-                    f"`{inside}`: {_owner(element)}", location, "give it another name, with `as` behind a call"
+                    f"`{inside}`: {_owner(element, module)}", location, "give it another name, with `as` behind a call"
                 )
             seen.add(inside)
 
 
-def _owner(element: str) -> str:
+def _owner(element: str, module: str) -> str:
     if not _is_name(element):
         return f"{element!r} is no name of letters, digits and underscores"
     if iskeyword(element):
         return f"`{element}` is a word of Python's own"
     if element.startswith("__"):
         return f"Python has a meaning of its own for names such as `{element}`, which begin with two underscores"
-    return f"a torch module has a `{element}` of its own"
+    return f"{module} has a `{element}` of its own"
 
 
 def _named(program: Program) -> Iterator[tuple[str, Location | None]]:

@@ -42,7 +42,7 @@ def _unary(op: Unary, use: Application) -> Expression:
 
 def _arithmetic(op: Binary, use: Application) -> Expression:
     sign, binds = SIGNS[op.name]
-    left, right = _met(op, use)
+    left, right = met(op, use)
     return binary(left, sign, right, binds)
 
 
@@ -56,11 +56,11 @@ def _negative(op: Neg, use: Application) -> Expression:
 
 @RULES.of(Maximum, Minimum)
 def _extreme(op: Binary, use: Application) -> Expression:
-    return call(named(f"torch.{op.name}"), *_met(op, use))
+    return call(named(f"torch.{op.name}"), *met(op, use))
 
 
-def _met(op: Binary, use: Application) -> tuple[Expression, Expression]:
-    """Both operands so that torch's broadcasting by position does what the IR's does by role."""
+def met(op: Binary, use: Application) -> tuple[Expression, Expression]:
+    """Both operands so that broadcasting by position does what the IR's does by role."""
     left, right = op.left.type, op.right.type
     axes = broadcast_axes(left, right)
     return _spread(use["left"], left, axes), _spread(use["right"], right, axes)

@@ -39,16 +39,20 @@ def _constant(op: Constant, use: Application) -> Expression:
     if not array.size:
         return call(named("torch.zeros"), array.shape, **keywords)
     if array.size > 1 and bool((array == array.flat[0]).all()):
-        return call(named("torch.full"), array.shape, _entries(array.flat[0]), **keywords)
+        return call(named("torch.full"), array.shape, entries(array.flat[0]), **keywords)
     if array.size <= INLINE:
-        return call(named("torch.tensor"), Expression(literal(_entries(array))), **keywords)
-    packed = base64.b64encode(zlib.compress(array.astype(array.dtype.newbyteorder("<")).tobytes(), 9)).decode()
-    return call(named("unpacked"), packed, array.shape, **keywords)
+        return call(named("torch.tensor"), Expression(literal(entries(array))), **keywords)
+    return call(named("unpacked"), packed(array), array.shape, **keywords)
 
 
-def _entries(array: Array | np.generic) -> object:
+def packed(array: Array) -> str:
+    """base64 of the zlib bytes of its entries, in C order and little-endian."""
+    return base64.b64encode(zlib.compress(array.astype(array.dtype.newbyteorder("<")).tobytes(), 9)).decode()
+
+
+def entries(array: Array | np.generic) -> object:
     """Nested lists of entries, each as short as float32 allows."""
     if isinstance(array, np.ndarray) and array.ndim:
-        return [_entries(row) for row in array]
+        return [entries(row) for row in array]
     value = array.item()
     return float(str(np.float32(value))) if isinstance(value, float) else value

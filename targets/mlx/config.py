@@ -1,0 +1,53 @@
+"""config.json: what a loader and a caller of the emitted package have to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mctc.driver import front_end
+from mctc.driver.compile import Compiled
+from mctc.driver.target import Interface, Port
+from mctc.targets.mlx.module import ModuleText
+from mctc.targets.mlx.weights import quantized_layers
+
+
+def config(
+    compiled: Compiled, module: ModuleText, package: str, steps: Mapping[str, Interface], whole: Mapping[str, Interface]
+) -> dict[str, Any]:
+    """The table. `quantization` is as mlx-lm reads it; `model_file` names the module that defines `Model`."""
+    quantization = quantized_layers(compiled.reference)
+    return {
+        "model_type": compiled.whole.name,
+        "model_file": f"{package}/model.py",
+        **({"quantization": quantization, "quantization_config": quantization} if quantization else {}),
+        "components": {name: _component(compiled, module, name, steps, whole) for name in compiled.whole.functions},
+        "audio": front_end.front_end(compiled),
+    }
+
+
+def _component(
+    compiled: Compiled, module: ModuleText, name: str, steps: Mapping[str, Interface], whole: Mapping[str, Interface]
+) -> dict[str, Any]:
+    told: dict[str, Any] = {"whole": _called(whole[name]), "shared": list(module.shared[name].values())}
+    if name in steps:
+        states = {port.spec: port for port in steps[name].states}
+        step = compiled.steps[name]
+        ordered = [states[state] for state in module.states[name]]
+        told["step"] = {**_called(steps[name]), "states": _ports(ordered), "chunk_frames": step.chunk}
+        told["step"]["delay_frames"] = {each: timing.delay for each, timing in step.timings.items()}
+    return told
+
+
+def _called(interface: Interface) -> dict[str, Any]:
+    held = {port.spec for port in interface.states}
+    inputs = [port for port in interface.inputs if port.spec not in held]
+    return {"inputs": _ports(inputs), "outputs": _ports(p for p in interface.outputs if p.spec not in held)}
+
+
+def _ports(ports: Any) -> Sequence[dict[str, Any]]:
+    return [_port(port) for port in ports]
+
+
+def _port(port: Port) -> dict[str, Any]:
+    return {"name": port.name, "shape": list(port.shape), "dtype": port.dtype}

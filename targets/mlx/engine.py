@@ -1,0 +1,142 @@
+"""Runs the modules of an emitted package as they lie in a build, on numpy arrays."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import sys
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mctc.diagnostics.near import listing
+from mctc.driver.names import STATE_OUT
+from mctc.ir.op import Array
+from mctc.targets.mlx.errors import MlxError
+
+WHOLE = ".whole"
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class MlxPort:
+    """An input, output or state as config.json tells it: extents that differ from call to call are names."""
+
+    name: str
+    shape: tuple[int | str, ...]
+    dtype: str
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> MlxPort:
+        return cls(told["name"], tuple(told["shape"]), told["dtype"].replace("fp32", "float32"))
+
+    def array(self, array: Array, function: str) -> Any:
+        """The array in MLX. Raises MlxError when its shape does not fit."""
+        import mlx.core as mx
+
+        fits = len(self.shape) == array.ndim and all(
+            not isinstance(want, int) or want == have for want, have in zip(self.shape, array.shape)
+        )
+        if not fits:
+            raise MlxError(f"input `{self.name}` of '{function}' is {list(self.shape)}, not {list(array.shape)}")
+        return mx.array(np.ascontiguousarray(array, self.dtype))
+
+
+class MlxEngine:
+    """The model of a build's package. Raises MlxError for one that can't be imported."""
+
+    def __init__(self, artifact: Path) -> None:
+        loading = _imported(artifact, "loading")
+        folder = artifact.parent.parent
+        try:
+            self.model, self.config = loading.load(folder), loading.config(folder)
+        except Exception as error:  # of mlx, which raises ValueError for weights that don't fit, and RuntimeError
+            raise MlxError(f"{folder} can't be loaded: {error}") from error
+
+    def function(self, name: str | None = None) -> MlxFunction:
+        """A component's step by its name, or the function over whole utterances. Raises MlxError for another name."""
+        components = self.config["components"]
+        wanted = name or next(iter(components))
+        told = components.get(wanted.removesuffix(WHOLE), {})
+        called = told.get("whole" if wanted.endswith(WHOLE) else "step")
+        if called is None:
+            raise MlxError(f"there is no function `{wanted}`", hint=f"there are {listing(components)}")
+        component = getattr(self.model, wanted.removesuffix(WHOLE))
+        shared = [getattr(self.model, each) for each in told["shared"]]
+        return MlxFunction(wanted, component, called, shared)
+
+
+class MlxFunction:
+    """`step` or call of a component; its states are inputs and outputs."""
+
+    states: Sequence[MlxPort] = ()
+
+    def __init__(self, name: str, component: Any, called: Mapping[str, Any], shared: Sequence[Any]) -> None:
+        self.name, self._shared = name, shared
+        self._taken, self._given = ([MlxPort.of(each) for each in called[kind]] for kind in ("inputs", "outputs"))
+        self._carried = [MlxPort.of(each) for each in called.get("states", ())]
+        self._call = component.step if "states" in called and hasattr(component, "step") else component
+        self._zeros = component.initial_state() if self._carried else None
+        self.inputs = [*self._taken, *self._carried]
+
+    def make_state(self) -> MutableMapping[str, Array]:
+        """None: states are inputs and outputs."""
+        return {}
+
+    def __call__(self, inputs: Mapping[str, Array], state: Any = None) -> dict[str, Array]:
+        """One call: outputs by name. Raises MlxError naming the input that is missing or misshapen."""
+        missing = [port.name for port in self.inputs if port.name not in inputs]
+        if missing:
+            raise MlxError(f"'{self.name}' needs input {listing(missing)}")
+        given = [port.array(np.asarray(inputs[port.name]), self.name) for port in self.inputs]
+        arguments = [*given[: len(self._taken)], *self._shared]
+        if self._zeros is not None:
+            arguments.append(rebuilt(self._zeros, iter(given[len(self._taken) :])))
+        try:
+            made = self._call(*arguments)
+            results = list(leaves(made))
+            arrays = [np.array(each) for each in results]
+        except (ValueError, RuntimeError) as error:
+            raise MlxError(f"'{self.name}' can't be executed: {error}") from error
+        names = [port.name for port in self._given] + [port.name + STATE_OUT for port in self._carried]
+        return dict(zip(names, arrays, strict=True))
+
+
+def leaves(tree: Any) -> Iterator[Any]:
+    """The arrays of nested tuples, one after the other."""
+    if isinstance(tree, (tuple, list)):
+        for each in tree:
+            yield from leaves(each)
+    else:
+        yield tree
+
+
+def rebuilt(tree: Any, arrays: Iterator[Any]) -> Any:
+    """Tuples nested as in `tree`, of other arrays."""
+    if not isinstance(tree, tuple):
+        return next(arrays)
+    parts = [rebuilt(each, arrays) for each in tree]
+    return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
+
+
+def _imported(artifact: Path, module: str) -> Any:
+    """A module of the emitted package, imported under a name of its own."""
+    package = f"mctc_mlx_{next(_numbers)}"
+    folder = artifact.parent
+    spec = spec_from_file_location(package, folder / "__init__.py", submodule_search_locations=[str(folder)])
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = module_from_spec(spec)
+    sys.modules[package] = loaded
+    try:
+        spec.loader.exec_module(loaded)
+        return importlib.import_module(f"{package}.{module}")
+    except Exception as error:
+        raise MlxError(f"{artifact} can't be imported: {type(error).__name__}: {error}") from error
+    finally:
+        for name in [each for each in sys.modules if each == package or each.startswith(f"{package}.")]:
+            del sys.modules[name]

@@ -1,0 +1,122 @@
+"""Ops along the sequence axis: convolution, recurrent cells, scans, attention. Frames stand before the channels."""
+
+from __future__ import annotations
+
+from mctc.emit.rules import Rules
+from mctc.emit.unsupported import UnsupportedError
+from mctc.ir.op import Op
+from mctc.ir.ops.attention import Attention, OverKeys
+from mctc.ir.ops.convolution import Conv1d, Conv2d, height_axis, width_axis
+from mctc.ir.ops.recurrent import Cell, Gru, Lstm
+from mctc.ir.ops.relative_attention import RelativeAttention
+from mctc.ir.ops.scan import SelectiveScan
+from mctc.ir.ops.ssd import Ssd
+from mctc.targets.mlx.expressions.spelling import spelled
+from mctc.targets.torch.expressions.application import Application, spaced
+from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named
+
+RULES = Rules[Application, Expression]()
+CONV1D, CONV2D = (0, 2, 1), (0, 3, 2, 1)  # what order of a kernel's axes MLX has: outputs, frames, features, inputs
+
+
+def frames_before_channels(use: Application, *operands: str) -> None:
+    """Raises UnsupportedError where x, or another operand, is not (.., frames, channels)."""
+    for operand in operands or ("x",):
+        type_ = use.type(operand)
+        if type_.sequence is None or (type_.sequence, use.channel(operand)) != (type_.rank - 2, type_.rank - 1):
+            raise UnsupportedError(f"{operand} is {type_}, where the mlx target takes (.., frames, channels)")
+
+
+@RULES.of(Conv1d)
+def _conv1d(op: Conv1d, use: Application) -> Expression:
+    frames_before_channels(use)
+    weight = spelled(use["weight"]).method("permute", *CONV1D)
+    return _convolution(op, use, "conv1d", weight, op.stride, op.dilation, (op.pad,))
+
+
+@RULES.of(Conv2d)
+def _conv2d(op: Conv2d, use: Application) -> Expression:
+    type_ = use.type("x")
+    if type_.rank != 4 or (width_axis(type_), height_axis(type_), use.channel()) != (1, 2, 3):
+        raise UnsupportedError(f"x is {type_}, where the mlx target convolves (batch, frames, features, channels)")
+    weight = spelled(use["weight"]).method("permute", *CONV2D)
+    stride, dilation = spaced(op.stride[::-1]), spaced(op.dilation[::-1])
+    return _convolution(op, use, "conv2d", weight, stride, dilation, (op.pad, op.pad_feature))
+
+
+def _convolution(
+    op: Conv1d | Conv2d,
+    use: Application,
+    function: str,
+    weight: Expression,
+    stride: object,
+    dilation: object,
+    pads: tuple[tuple[int, int], ...],
+) -> Expression:
+    keywords: dict[str, object] = {} if stride == 1 else {"stride": stride}
+    keywords |= {} if dilation == 1 else {"dilation": dilation}
+    keywords |= {} if op.groups == 1 else {"groups": op.groups}
+    keywords |= {"pads": pads} if any(map(any, pads)) else {}
+    return call(named(function), use["x"], weight, *use.given("bias").values(), **keywords)
+
+
+@RULES.of(Lstm, Gru)
+def _cell(op: Cell, use: Application) -> Expression:
+    frames_before_channels(use)
+    weights = [use["x"], use["weight_ih"], use["weight_hh"]]
+    optional = use.given(*(o.name for o in op.fields if o.optional and not o.marks))
+    return call(named(op.name), *weights, **optional, **use.given("mask"))
+
+
+@RULES.of(SelectiveScan)
+def _selective_scan(op: SelectiveScan, use: Application) -> Expression:
+    return _scan(op, use)
+
+
+@RULES.of(Ssd)
+def _ssd(op: Ssd, use: Application) -> Expression:
+    return _scan(op, use, **({"groups": op.groups} if op.groups > 1 else {}))
+
+
+def _scan(op: Op, use: Application, **groups: int) -> Expression:
+    """A frame of step size 0 leaves the state as it was, so a mask is a factor of delta."""
+    frames_before_channels(use)
+    delta, mask = use["delta"], use.optional("mask")
+    if mask is not None:
+        column = mask.atom if use.type("mask").rank == use.type("x").rank else f"{mask.atom}[..., None]"
+        delta = binary(delta, "*", Expression(column, mask.imports), Binds.PRODUCT)
+    skip = [use["D"]] if use.optional("D") is not None else []
+    operands = [use["x"], delta, *(use[name] for name in "ABC"), *skip]
+    return call(named(op.name), *operands, **use.given("h"), **groups)
+
+
+@RULES.of(Attention)
+def _attention(op: Attention, use: Application) -> Expression:
+    keywords: dict[str, object] = {"heads": op.heads}
+    if op.kv_heads not in (0, op.heads):
+        keywords["kv_heads"] = op.kv_heads
+    keywords |= {name: value for name, value in (("within", op.within), ("scale", op.scale)) if value is not None}
+    return _attended(op, use, [use["q"], use["k"], use["v"]], keywords)
+
+
+@RULES.of(RelativeAttention)
+def _relative_attention(op: RelativeAttention, use: Application) -> Expression:
+    keywords: dict[str, object] = {"heads": op.heads}
+    keywords |= {} if op.scale is None else {"scale": op.scale}
+    keywords |= {"symmetric": True} if op.symmetric else {}
+    names = ("q", "k", "v", "position", "content_bias", "position_bias")
+    return _attended(op, use, [use[name] for name in names], keywords)
+
+
+def _attended(op: OverKeys, use: Application, operands: list[Expression], keywords: dict[str, object]) -> Expression:
+    """Which keys a query sees, and where frames stand: between labels and channels they are moved there and back."""
+    keywords |= {name: side for name, side in (("left", op.left), ("right", op.right)) if side is not None}
+    keywords |= {"given": True} if op.given else {}
+    keywords |= use.given("key_mask")
+    moved = []
+    for name, x in zip("qkv", operands):
+        at, type_ = use.type(name).sequence, use.type(name)
+        assert at is not None, "inference gives attention sequences"
+        moved.append(x if at == type_.rank - 2 else spelled(x).method("movedim", at, -2))
+    y, at = call(named(op.name), *moved, *operands[3:], **keywords), use.type("q").sequence
+    return y if at == use.type("q").rank - 2 else spelled(y).method("movedim", -2, at)

@@ -1,0 +1,1 @@
+"""What an emitted package runs on, copied byte for byte: mlx, numpy and the standard library, nothing of mctc."""

@@ -1,0 +1,36 @@
+"""The model with its weights, from the folder that holds config.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+from mlx import nn
+
+from .model import Model
+
+FOLDER = Path(__file__).resolve().parents[1]
+
+
+def config(folder: Path = FOLDER) -> dict[str, Any]:
+    """config.json of the folder."""
+    return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+
+
+def load(folder: Path = FOLDER, dtype: mx.Dtype = mx.float32) -> Model:
+    """The model in evaluation mode. dtype: what it computes in; codes of quantised layers stay codes.
+
+    Weights are evaluated here: a thread can't evaluate what another one has only begun.
+    """
+    model = Model()
+    table = config(folder).get("quantization", {})
+    layers = {path: how for path, how in table.items() if isinstance(how, dict)}
+    if layers:
+        nn.quantize(model, class_predicate=lambda path, _: layers.get(path, False))
+    model.load_weights(str(folder / "model.safetensors"))
+    model.set_dtype(dtype)
+    model.eval()
+    mx.eval(model.parameters())
+    return model
