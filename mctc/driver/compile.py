@@ -32,6 +32,7 @@ class Requirements:
     deploys: the deploy passes, but those `without`; else it ends at the steps. stack: whose rules passes hold programs
     to. whole: the target writes functions over whole utterances too, so a component without a step is no error:
     `explanations` say why it has none. latencies: steps at every chunk that the spec lists, not only at the first.
+    lays_out: number passes lay its programs out anew, so that a build for another target begins at the common passes.
     """
 
     deploys: bool = True
@@ -39,6 +40,7 @@ class Requirements:
     stack: str = "coreml"
     whole: bool = False
     latencies: bool = False
+    lays_out: bool = False
 
 
 Watch = Callable[[str, Program], None]  # sees the program after every pass, by the pass's name

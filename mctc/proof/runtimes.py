@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mctc.diagnostics.near import did_you_mean, listing
-from mctc.driver.make import compile_whole_for, target_named, write_build
+from mctc.driver.make import compile_for, compile_whole_for, target_named, write_build
 from mctc.driver.manifest import PROGRAM, WHOLE
 from mctc.driver.options import PRECISIONS, BuildOptions, OptionError
 from mctc.driver.target import Target
@@ -46,10 +46,18 @@ def build_other(
         options, target=target.name, state=None, layout=None, precision=precision, without=(), device=None,
         allow_errors=True, verify_each=False,
     ).resolved(target.forms)  # fmt: skip
-    compiled = compile_whole_for(target, whole, settings)
+    if like.target.requirements.lays_out:
+        compiled = compile_for(target, _unstored(whole), settings)
+    else:
+        compiled = compile_whole_for(target, whole, settings)
     write_build(compiled, folder, settings, target, like.manifest["source"])
     reference, deployed = (parse_program((folder / name).read_text(encoding="utf-8")) for name in (WHOLE, PROGRAM))
     return OtherBuild(open_built(folder), reference, deployed)
+
+
+def _unstored(whole: Program) -> Program:
+    """The program as before it was said how its parameters are stored: the common passes say it again."""
+    return replace(whole, parameters={name: replace(p, quantization=None) for name, p in whole.parameters.items()})
 
 
 def precisions(target: Target) -> tuple[str, ...]:

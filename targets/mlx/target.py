@@ -59,7 +59,7 @@ class MlxTarget(Skeleton):
     name: ClassVar[str] = "mlx"
     raises = MlxError
     lookups = False
-    requirements: ClassVar[Requirements] = Requirements(without=LOWERING, stack="mlx", whole=True)
+    requirements: ClassVar[Requirements] = Requirements(without=LOWERING, stack="mlx", whole=True, lays_out=True)
     forms = {"state": ("io",), "layout": ("single",), "precision": ("fp32",)}
     runtime: ClassVar[str | None] = "MLX"
     cross_checks: ClassVar[bool] = True
