@@ -11,7 +11,7 @@ from mctc.evaluate.adapt import adapt
 from mctc.ir.op import InferenceError
 from mctc.ir.ops.convolution import Conv1d, Conv2d, height_axis, width_axis
 from mctc.ir.ops.elementwise import Binary
-from mctc.ir.ops.leaf import Constant
+from mctc.ir.ops.leaf import Constant, parameter_of
 from mctc.ir.ops.linear import Linear
 from mctc.ir.ops.shape import Reshape, Transpose
 from mctc.ir.program import Function, Op, Program, Value
@@ -155,19 +155,31 @@ def _ordered(value: Value, wanted: Sequence[Axis], to: Rewriter) -> Value:
 
 
 def _merged(program: Program) -> Program:
-    """Parameters of equal recipes as one: a table that is an output layer too is stored once."""
+    """Parameters of equal recipes as one: a table that is an output layer too is stored once. One that is made of
+    another, `table.slice`, gets a name that lies in no tensor: `table_slice`."""
     first: dict[object, str] = {}
     simple = {name: replace(each, recipe=simplified(each.recipe)) for name, each in program.parameters.items()}
     same = {name: first.setdefault((recipe_key(p.recipe), p.quantization), name) for name, p in simple.items()}
-    program = replace(program, parameters=simple)
+    same = {name: _beside(kept, program) for name, kept in same.items()}
+    named = {same[name]: replace(each, name=same[name]) for name, each in reversed(simple.items())}
+    program = replace(program, parameters={**simple, **named})
     if all(name == kept for name, kept in same.items()):
         return program
 
     def rebuild(new: Program, function: Function) -> Function:
         def rule(op: Op, to: Rewriter) -> Value | None:
-            name = getattr(op, "parameter", None)
-            return to.parameter(same[name]) if isinstance(name, str) and same[name] != name else None
+            name = parameter_of(op.results[0])
+            return to.parameter(same[name]) if name and same[name] != name else None
 
         return Rewriter(new, function, ChannelsLast.name).rebuild(rule)
 
     return drop_dead(rewrite_functions(program, rebuild))
+
+
+def _beside(name: str, program: Program) -> str:
+    """A name that begins with no tensor's."""
+    parts = name.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        if (tensor := ".".join(parts[:end])) in program.sources:
+            return "_".join((tensor, *parts[end:]))
+    return name

@@ -142,7 +142,10 @@ def _behind(
     if watch:
         watch(DERIVE, derived)
     reference, number = run(whole, "number") if requirements.deploys else (whole, [])
-    start = derived if reference is whole else derive_latencies(reference, asked, others, only=set(steps))[0]
+    start = derived
+    if reference is not whole:
+        start, steps = derive_latencies(reference, asked, others, only=set(steps))
+        start.vocabularies = tuple(entry for entry in start.vocabularies if entry.function in steps)
     lowered, deploy = run(start, "deploy") if requirements.deploys else (derived, [])
     deployed, again = run(lowered, "number") if requirements.deploys else (lowered, [])
     ran = {"common": common, "number": number, "deploy": deploy, "number again": again}

@@ -27,8 +27,8 @@ def card(compiled: Compiled, module: ModuleText, package: str, config: Mapping[s
 def _told(component: Mapping[str, Any]) -> str:
     called = component["whole"]
     taken, given = (", ".join(f"{p['name']} {p['shape']}" for p in called[kind]) for kind in ("inputs", "outputs"))
-    step = component.get("step")
-    chunk = f"; steps of {step['chunk_frames']}, {len(step['states'])} states" if step else ""
+    steps = component["steps"].values()
+    chunk = "".join(f"; steps of {step['chunk_frames']}, {len(step['states'])} states" for step in steps)
     return f"{taken} to {given}{chunk}"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from mctc.driver import front_end
 from mctc.driver.compile import Compiled
 from mctc.driver.target import Interface, Port
+from mctc.streaming.derive import StepInfo
 from mctc.targets.mlx.module import ModuleText
 from mctc.targets.mlx.weights import quantized_layers
 
@@ -29,14 +30,24 @@ def config(
 def _component(
     compiled: Compiled, module: ModuleText, name: str, steps: Mapping[str, Interface], whole: Mapping[str, Interface]
 ) -> dict[str, Any]:
-    told: dict[str, Any] = {"whole": _called(whole[name]), "shared": list(module.shared[name].values())}
-    if name in steps:
-        states = {port.spec: port for port in steps[name].states}
-        step = compiled.steps[name]
-        ordered = [states[state] for state in module.states[name]]
-        told["step"] = {**_called(steps[name]), "states": _ports(ordered), "chunk_frames": step.chunk}
-        told["step"]["delay_frames"] = {each: timing.delay for each, timing in step.timings.items()}
-    return told
+    """Its function over whole utterances, its steps by name, and the tensors of the model that it is given."""
+    called = {each: step for each, step in compiled.steps.items() if step.component == name and each in steps}
+    return {
+        "whole": _called(whole[name]),
+        "steps": {each: _step(module, name, steps[each], step) for each, step in called.items()},
+        "shared": list(module.shared[name].values()),
+    }
+
+
+def _step(module: ModuleText, name: str, interface: Interface, step: StepInfo) -> dict[str, Any]:
+    """One step of a component; its states in the order in which they lie in the component's state."""
+    states = {port.spec: port for port in interface.states}
+    return {
+        **_called(interface),
+        "states": _ports(states[state] for state in module.states[name] if states),
+        "chunk_frames": step.chunk,
+        "delay_frames": {each: timing.delay for each, timing in step.timings.items()},
+    }
 
 
 def _called(interface: Interface) -> dict[str, Any]:

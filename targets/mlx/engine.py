@@ -59,15 +59,19 @@ class MlxEngine:
 
     def function(self, name: str | None = None) -> MlxFunction:
         """A component's step by its name, or the function over whole utterances. Raises MlxError for another name."""
-        components = self.config["components"]
-        wanted = name or next(iter(components))
-        told = components.get(wanted.removesuffix(WHOLE), {})
-        called = told.get("whole" if wanted.endswith(WHOLE) else "step")
-        if called is None:
-            raise MlxError(f"there is no function `{wanted}`", hint=f"there are {listing(components)}")
-        component = getattr(self.model, wanted.removesuffix(WHOLE))
-        shared = [getattr(self.model, each) for each in told["shared"]]
-        return MlxFunction(wanted, component, called, shared)
+        functions = dict(self._functions())
+        wanted = name or next(iter(functions))
+        if wanted not in functions:
+            raise MlxError(f"there is no function `{wanted}`", hint=f"there are {listing(functions)}")
+        key, called = functions[wanted]
+        shared = [getattr(self.model, each) for each in self.config["components"][key]["shared"]]
+        return MlxFunction(wanted, getattr(self.model, key), called, shared)
+
+    def _functions(self) -> Iterator[tuple[str, tuple[str, Mapping[str, Any]]]]:
+        """The component of each function, and how it is called."""
+        for key, told in self.config["components"].items():
+            yield from ((name, (key, called)) for name, called in told["steps"].items())
+            yield key + WHOLE, (key, told["whole"])
 
 
 class MlxFunction:

@@ -42,13 +42,16 @@ LOWERING = (
     "fold-state-reshapes",
     "hoist-reshape",
     "legalise",
+    "linear-to-conv",
     "lower-attention",
     "lower-embedding",
     "lower-rnn",
     "lower-selective-scan",
     "number-inputs",
     "pack-states",
+    "pad-vocabulary",
     "round-numbers",
+    "split-dimensions",
     "split-kernels",
 )
 
