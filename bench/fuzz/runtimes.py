@@ -60,6 +60,7 @@ RUNTIMES = (
     Asked("torch", "torch", ("torch",)),
     Asked("onnxruntime", "onnx", ("onnx", "onnxruntime")),
     Asked("coreai", "coreai", ("coreai",)),
+    Asked("mlx", "mlx", ("mlx",)),
 )
 STEP = "ir-step"  # the deployed step in the IR: every build that deploys has it
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mctc.driver.names import place
+from mctc.emit.unsupported import UnsupportedError
 from mctc.ir.ops.convolution import Conv1d, Conv2d
 from mctc.ir.ops.leaf import parameter_of
 from mctc.ir.program import Function, Initializer, Op, Program, State
@@ -61,7 +63,7 @@ class MlxComponent(Component):
     imported: ClassVar[frozenset[str]] = IMPORTED
     repeat: ClassVar[str] = "layer({})"
     constant: ClassVar[str] = "_"  # MLX takes what begins so for no parameter
-    takes_lengths = False  # type: ignore[assignment]
+    takes_lengths = False
 
     def express(
         self,
@@ -70,7 +72,10 @@ class MlxComponent(Component):
         valid: str | None = None,
         held: Mapping[str, Expression] = {},
     ) -> Expression:
-        return expression(op, operands)
+        try:
+            return expression(op, operands)
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{place(op)}: {error}", error.hint) from error
 
     def layer_call(
         self, built: Op, op: Op, module: str, operands: Sequence[Expression | str | None], valid: str | None
@@ -189,7 +194,7 @@ def _head(whole: Program, texts: Sequence[ClassText], source: str, used: frozens
     yield from (f'"""{escaped(about)}', "", *ABOUT, '"""', "", "from __future__ import annotations", "")
     if any("NamedTuple" in line for text in texts for line in text.lines):
         yield from ("from typing import NamedTuple", "")
-    yield from ("import mlx.core as mx", "from mlx import nn")
+    yield from ("import mlx.core as mx", "import mlx.nn as nn")
     if lines := list(import_lines(used)):
         yield from ("", *lines)
 

@@ -48,7 +48,7 @@ def words(codes: Array, bits: int) -> Array:
     each = 32 // bits
     shifts = (np.arange(each, dtype=np.uint32) * np.uint32(bits)).astype(np.uint32)
     grouped = codes.astype(np.uint32).reshape(codes.shape[0], -1, each) << shifts
-    return np.bitwise_or.reduce(grouped, axis=-1)
+    return np.asarray(np.bitwise_or.reduce(grouped, axis=-1))
 
 
 def write_weights(program: Program, weights: Weights, orders: Mapping[str, tuple[int, ...]], path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mctc.emit.rules import Rules
 from mctc.ir.ops.linear import Embedding, Linear, MatMul
-from mctc.ir.ops.norm import BatchNorm, ChannelNorm, LayerNorm, LogSoftmax, RmsNorm, Softmax
+from mctc.ir.ops.norm import BatchNorm, ChannelNorm, LayerNorm, LogSoftmax, RmsNorm, Softmax, Softmaxes
 from mctc.ir.ops.position import PositionalEmbedding
 from mctc.ir.ops.reduce import Reduce
 from mctc.targets.mlx.expressions.spelling import spelled
@@ -70,7 +70,7 @@ SOFTMAX = {"softmax": "mx.softmax", "log_softmax": "nn.log_softmax"}
 
 
 @RULES.of(Softmax, LogSoftmax)
-def _softmax(op: Softmax | LogSoftmax, use: Application) -> Expression:
+def _softmax(op: Softmaxes, use: Application) -> Expression:
     return call(named(SOFTMAX[op.name]), use["x"], axis=op.position)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mctc.emit.rules import Rules
 from mctc.emit.unsupported import UnsupportedError
 from mctc.ir.op import Op
@@ -19,19 +21,25 @@ RULES = Rules[Application, Expression]()
 CONV1D, CONV2D = (0, 2, 1), (0, 3, 2, 1)  # what order of a kernel's axes MLX has: outputs, frames, features, inputs
 
 
-def frames_before_channels(use: Application, *operands: str) -> None:
-    """Raises UnsupportedError where x, or another operand, is not (.., frames, channels)."""
-    for operand in operands or ("x",):
-        type_ = use.type(operand)
-        if type_.sequence is None or (type_.sequence, use.channel(operand)) != (type_.rank - 2, type_.rank - 1):
-            raise UnsupportedError(f"{operand} is {type_}, where the mlx target takes (.., frames, channels)")
+def on_frames(use: Application, x: Expression, function: Callable[[Expression], Expression]) -> Expression:
+    """`function` of x, whose frames it takes next to the channels: between labels they are moved there and back."""
+    type_ = use.type("x")
+    at = type_.sequence
+    if at is None or use.channel() != type_.rank - 1:
+        raise UnsupportedError(f"x is {type_}, where the mlx target takes frames, and channels last")
+    if at == type_.rank - 2:
+        return function(x)
+    return spelled(function(spelled(x).method("movedim", at, -2))).method("movedim", -2, at)
 
 
 @RULES.of(Conv1d)
 def _conv1d(op: Conv1d, use: Application) -> Expression:
-    frames_before_channels(use)
     weight = spelled(use["weight"]).method("permute", *CONV1D)
-    return _convolution(op, use, "conv1d", weight, op.stride, op.dilation, (op.pad,))
+
+    def convolved(x: Expression) -> Expression:
+        return _convolution(op, use, "conv1d", x, weight, op.stride, op.dilation, (op.pad,))
+
+    return on_frames(use, use["x"], convolved)
 
 
 @RULES.of(Conv2d)
@@ -41,13 +49,14 @@ def _conv2d(op: Conv2d, use: Application) -> Expression:
         raise UnsupportedError(f"x is {type_}, where the mlx target convolves (batch, frames, features, channels)")
     weight = spelled(use["weight"]).method("permute", *CONV2D)
     stride, dilation = spaced(op.stride[::-1]), spaced(op.dilation[::-1])
-    return _convolution(op, use, "conv2d", weight, stride, dilation, (op.pad, op.pad_feature))
+    return _convolution(op, use, "conv2d", use["x"], weight, stride, dilation, (op.pad, op.pad_feature))
 
 
 def _convolution(
     op: Conv1d | Conv2d,
     use: Application,
     function: str,
+    x: Expression,
     weight: Expression,
     stride: object,
     dilation: object,
@@ -57,15 +66,16 @@ def _convolution(
     keywords |= {} if dilation == 1 else {"dilation": dilation}
     keywords |= {} if op.groups == 1 else {"groups": op.groups}
     keywords |= {"pads": pads} if any(map(any, pads)) else {}
-    return call(named(function), use["x"], weight, *use.given("bias").values(), **keywords)
+    return call(named(function), x, weight, *use.given("bias").values(), **keywords)
 
 
 @RULES.of(Lstm, Gru)
 def _cell(op: Cell, use: Application) -> Expression:
-    frames_before_channels(use)
-    weights = [use["x"], use["weight_ih"], use["weight_hh"]]
+    type_ = use.type("x")
+    axis = {} if type_.sequence == type_.rank - 2 else {"axis": type_.sequence}
     optional = use.given(*(o.name for o in op.fields if o.optional and not o.marks))
-    return call(named(op.name), *weights, **optional, **use.given("mask"))
+    weights = (use["weight_ih"], use["weight_hh"])
+    return call(named(op.name), use["x"], *weights, **optional, **use.given("mask"), **axis)
 
 
 @RULES.of(SelectiveScan)
@@ -80,7 +90,6 @@ def _ssd(op: Ssd, use: Application) -> Expression:
 
 def _scan(op: Op, use: Application, **groups: int) -> Expression:
     """A frame of step size 0 leaves the state as it was, so a mask is a factor of delta."""
-    frames_before_channels(use)
     delta, mask = use["delta"], use.optional("mask")
     if mask is not None:
         column = mask.atom if use.type("mask").rank == use.type("x").rank else f"{mask.atom}[..., None]"

@@ -42,11 +42,13 @@ def conv1d(
     groups: int = 1,
     pads: Pads = ((0, 0),),
 ) -> mx.array:
-    """x (B, T, C) and weight (out, K, C / groups) to (B, T', out), behind zero frames before and after.
+    """x (.., T, C) and weight (out, K, C / groups) to (.., T', out), behind zero frames before and after.
 
     Zeros are joined to x here: with padding of its own MLX has no fast depthwise kernel.
     """
-    y = mx.conv1d(_padded(x, pads), weight, stride=stride, dilation=dilation, groups=groups)
+    rows = _padded(x.reshape(-1, *x.shape[-2:]) if x.ndim > 3 else x, pads)
+    y = mx.conv1d(rows, weight, stride=stride, dilation=dilation, groups=groups)
+    y = y.reshape(*x.shape[:-2], *y.shape[-2:]) if x.ndim > 3 else y
     return y if bias is None else y + bias
 
 
@@ -77,10 +79,11 @@ def lstm(
     h: mx.array | None = None,
     c: mx.array | None = None,
     mask: mx.array | None = None,
+    axis: int = -2,
 ) -> tuple[mx.array, mx.array, mx.array]:
     """Gates i, f, g, o; x (.., T, in) to y (.., T, hidden) and the states h, c (.., hidden) after the last frame.
 
-    A frame of 0 in `mask`, (T,) or (B, T), leaves the states as they were.
+    A frame of 0 in `mask`, (T,) or (B, T), leaves the states as they were. axis: where the frames lie, of x and y.
     """
 
     def step(gates: mx.array, states: States) -> States:
@@ -88,9 +91,9 @@ def lstm(
         c = mx.sigmoid(f) * states[1] + mx.sigmoid(i) * mx.tanh(g)
         return mx.sigmoid(o) * mx.tanh(c), c
 
-    hidden = weight_hh.shape[1]
+    x, hidden = mx.moveaxis(x, axis, -2), weight_hh.shape[1]
     y, (h, c) = _run(linear(x, weight_ih, bias), (_state(x, h, hidden), _state(x, c, hidden)), mask, step)
-    return y, h, c
+    return mx.moveaxis(y, -2, axis), h, c
 
 
 def gru(
@@ -101,6 +104,7 @@ def gru(
     bias_hh: mx.array | None = None,
     h: mx.array | None = None,
     mask: mx.array | None = None,
+    axis: int = -2,
 ) -> tuple[mx.array, mx.array]:
     """Gates r, z, n, the reset gate behind the recurrent product, as torch has it; shapes and mask as in `lstm`."""
 
@@ -110,8 +114,9 @@ def gru(
         z = mx.sigmoid(xz + hz)
         return ((1 - z) * mx.tanh(xn + mx.sigmoid(xr + hr) * hn) + z * h,)
 
+    x = mx.moveaxis(x, axis, -2)
     y, (h,) = _run(linear(x, weight_ih, bias_ih), (_state(x, h, weight_hh.shape[1]),), mask, step)
-    return y, h
+    return mx.moveaxis(y, -2, axis), h
 
 
 def _run(

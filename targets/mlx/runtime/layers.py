@@ -6,7 +6,7 @@ Tensors are (B, frames, C); kernels (outputs, frames, features, inputs), as MLX 
 from __future__ import annotations
 
 import mlx.core as mx
-from mlx import nn
+import mlx.nn as nn
 
 from . import functional
 
@@ -36,8 +36,10 @@ class Conv1d(nn.Module):
         self.stride, self.dilation, self.groups, self.pads = stride, dilation, groups, pads
 
     def __call__(self, x: mx.array, pads: Pads | None = None) -> mx.array:
-        given = {"stride": self.stride, "dilation": self.dilation, "groups": self.groups}
-        return functional.conv1d(x, self.weight, self.get("bias"), pads=pads or self.pads, **given)
+        return functional.conv1d(
+            x, self.weight, self.get("bias"),
+            stride=self.stride, dilation=self.dilation, groups=self.groups, pads=pads or self.pads,
+        )  # fmt: skip
 
 
 class Conv2d(nn.Module):
@@ -62,8 +64,10 @@ class Conv2d(nn.Module):
         self.stride, self.dilation, self.groups, self.pads = stride, dilation, groups, pads
 
     def __call__(self, x: mx.array, pads: Pads | None = None) -> mx.array:
-        given = {"stride": self.stride, "dilation": self.dilation, "groups": self.groups}
-        return functional.conv2d(x, self.weight, self.get("bias"), pads=pads or self.pads, **given)
+        return functional.conv2d(
+            x, self.weight, self.get("bias"),
+            stride=self.stride, dilation=self.dilation, groups=self.groups, pads=pads or self.pads,
+        )  # fmt: skip
 
 
 class LSTM(nn.Module):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
-from mlx import nn
+import mlx.nn as nn
 
 from .model import Model
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import mlx.core as mx
-from mlx import nn
+import mlx.nn as nn
 
 from . import selective_scan_metal
 

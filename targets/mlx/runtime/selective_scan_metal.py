@@ -1,6 +1,6 @@
 """Launches selective_scan.metal, the text that training runs, through mx.fast.metal_kernel."""
 
-# ruff: noqa: N803, N806 - the names of the paper
+# ruff: noqa: N803 - the names of the paper
 
 from __future__ import annotations
 
@@ -47,23 +47,28 @@ def scan(
     batch, length, channels = x.shape
     states = A.shape[1]
     chosen = next(mapping for mapping in MAPPINGS if states <= mapping[0])
-    A, D, h = (None if each is None else each.astype(mx.float32) for each in (A, D, h))
-    x, delta, z, B, C = (None if a is None else a.astype(x.dtype).swapaxes(1, 2) for a in (x, delta, z, B, C))
+    element = x.dtype
+
+    def rows(a: mx.array) -> mx.array:
+        return a.astype(element).swapaxes(1, 2)
+
     stored = -(-length // INTERVAL)
     sizes = mx.array([channels, length, 1, stored * INTERVAL, 1, stored, 1, batch], mx.int64)
-    rows, pairs = [channels * length, length], [states * length, states * length, length]
-    strides = mx.array([*rows * 3, *pairs * 2, *rows], mx.int64)
+    plain, paired = [channels * length, length], [states * length, states * length, length]
+    strides = mx.array([*plain * 3, *paired * 2, *plain], mx.int64)
     flags = {"HAS_D": D is not None, "HAS_Z": z is not None, "HAS_BIAS": False, "HAS_H": h is not None}
-    kernel = _kernel(TYPES[x.dtype], states, chosen[1:], tuple({**flags, "SOFTPLUS": softplus}.items()))
-    absent = mx.zeros((8,), mx.float32)  # of fewer entries MLX would make a constant
-    given = [x, delta, A, B, C, D, x if z is None else z, None, h, None, None, sizes, strides]
+    kernel = _kernel(TYPES[element], states, chosen[1:], tuple({**flags, "SOFTPLUS": softplus}.items()))
+    gate = x if z is None else z
+    floats = [None if each is None else each.astype(mx.float32) for each in (D, None, h, None, None)]
+    d, bias, first, ends, totals = (mx.zeros((8,)) if each is None else each for each in floats)  # of fewer, constants
+    given = [rows(x), rows(delta), A.astype(mx.float32), rows(B), rows(C), d, rows(gate), bias, first, ends, totals]
     blocks = -(-channels // (SIMD // chosen[1] * SIMDGROUPS))
     y, last, _ = kernel(
-        inputs=[absent if each is None else each for each in given],
+        inputs=[*given, sizes, strides],
         grid=(blocks * SIMD * SIMDGROUPS, 1, batch),
         threadgroup=(SIMD * SIMDGROUPS, 1, 1),
-        output_shapes=[x.shape, (batch, channels, states), (batch, stored, channels, states)],
-        output_dtypes=[x.dtype, mx.float32, mx.float32],
+        output_shapes=[(batch, channels, length), (batch, channels, states), (batch, stored, channels, states)],
+        output_dtypes=[element, mx.float32, mx.float32],
     )
     return y.swapaxes(1, 2), last
 
@@ -75,7 +80,7 @@ def _kernel(
     sizes = dict(zip(("LANES", "HELD", "STEPS"), mapping), STATES=states, INTERVAL=INTERVAL, SIMDGROUPS=SIMDGROUPS)
     defines = {"ELEMENT": element, **sizes, **{name: int(flag) for name, flag in flags}, "REVERSED": 0}
     header, source = parts((Path(__file__).parent / "selective_scan.metal").read_text(), KERNEL, defines)
-    made: Callable[..., Any] = mx.fast.metal_kernel(KERNEL, INPUTS, OUTPUTS, source, header)
+    made: Any = mx.fast.metal_kernel(KERNEL, INPUTS, OUTPUTS, source, header)
     return made
 
 

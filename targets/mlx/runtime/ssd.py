@@ -37,8 +37,8 @@ def ssd(
     state = mx.zeros(shape, wide) if h is None else h.astype(wide).reshape(shape)
     outputs = []
     for start in range(0, length, CHUNK):
-        cut = [a[..., start : start + CHUNK] for a in (drive, exponent, into, out)]
-        y, state = _chunk(*cut, state)
+        here = slice(start, start + CHUNK)
+        y, state = _chunk(drive[..., here], exponent[..., here], into[..., here], out[..., here], state)
         outputs.append(y)
     y = mx.concatenate(outputs, axis=-1)
     if D is not None:

@@ -1,0 +1,1 @@
+"""Tests of the ONNX target; its models are executed by onnxruntime."""
