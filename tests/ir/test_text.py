@@ -79,7 +79,7 @@ WRITTEN = {
     "instances",
     Function: "name inputs ops results states origin packing domains",
     Parameter: "name type recipe quantization origin",
-    Quantization: "scheme bits group axis expanded",
+    Quantization: "scheme bits group axis expanded wide",
     QuantizeRule: "pattern quantization origin",
     VocabularyMap: "function result valid padded",
     PackedState: "name tensor row column shape",

@@ -112,6 +112,8 @@ def _masks(key_mask: mx.array | None, k: mx.array) -> list[mx.array]:
     if key_mask is None:
         return []
     rows = key_mask.reshape(-1, k.shape[-2])
+    if rows.shape[0] > 1:
+        rows = mx.repeat(rows, k.shape[0] // rows.shape[0], axis=0)  # of labels that attend each for themselves
     return [rows >= 0, rows > 0]
 
 

@@ -60,6 +60,12 @@ def test_attention_sees_its_band_of_the_keys_that_exist(how: str, masked: bool, 
         assert_executes(program, tmp_path, values(program.functions["f"], {"B": 2, "T": frames}))
 
 
+def test_labels_attend_along_frames_each_for_themselves(tmp_path: Path) -> None:
+    inputs = {"x": "f32[batch B, time T, label U, channel 8]", "mask": "f32[batch B, time T]"}
+    program = line_program(inputs, "attention(%x, %x, %x, %mask, heads = 2, left = 1, right = 0)")
+    assert_executes(program, tmp_path, values(program.functions["f"]))
+
+
 def test_cells_and_convolutions_run_along_frames_that_stand_before_labels(tmp_path: Path) -> None:
     inputs = {"x": "f32[batch B, time T, label U, channel 4]", "w": "f32[6, 4, 3]"}
     program = line_program(inputs, "conv1d(%x, %w, pad = [2, 0])")
