@@ -79,7 +79,9 @@ class Mamba(nn.Module):
         u, z = self.in_proj(x).split(2, axis=2)
         u = nn.silu(self.conv(u))
         dt, b, c = self.x_proj(u).split([4, 20], axis=2)
-        y = selective_scan(u, self.dt_proj(dt), -mx.exp(self.A_log), b, c, self.D, z=z, softplus=True)[0]
+        before = self.dt_proj(dt)
+        before = mx.clip(before, -5.543223683696794, 10)
+        y = selective_scan(u, before, -mx.exp(self.A_log), b, c, self.D, z=z, softplus=True)[0]
         return self.out_proj(y)
 
     def initial_state(self, batch: int = 1, dtype: mx.Dtype = mx.float32) -> MambaState:
@@ -93,7 +95,9 @@ class Mamba(nn.Module):
         conv_context = u[:, -3:]
         u = nn.silu(self.conv(u, pads=((0, 0),)))
         dt, b, c = self.x_proj(u).split([4, 20], axis=2)
-        y, h = selective_scan(u, self.dt_proj(dt), -mx.exp(self.A_log), b, c, self.D, h=state.h, z=z, softplus=True)
+        before = self.dt_proj(dt)
+        before = mx.clip(before, -5.543223683696794, 10)
+        y, h = selective_scan(u, before, -mx.exp(self.A_log), b, c, self.D, h=state.h, z=z, softplus=True)
         return self.out_proj(y), MambaState(conv_context, h)
 
 
