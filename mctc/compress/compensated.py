@@ -7,6 +7,8 @@ Hassibi and Stork 1993). Columns of large inputs come first.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.linalg import cholesky, lapack
 
@@ -18,10 +20,23 @@ DAMPING = 0.01  # of the mean diagonal, added to it: directions that the calibra
 BLOCK = 128  # columns between two updates of all that is left
 
 
-def compensated(weight: Array, grid: Grid, moment: Array, damping: float = DAMPING) -> Array:
-    """The weight [rows, n] on a grid; moment: [n, n]. Raises CompressError for products that are none."""
-    order = np.argsort(-np.diag(moment), kind="stable")
-    factor = _factor(moment[np.ix_(order, order)], damping)
+@dataclass(frozen=True)
+class Order:
+    """The columns of a weight in the order of their inputs' power, and the factor of the inverse of their products."""
+
+    columns: Array
+    factor: Array
+
+    @classmethod
+    def of(cls, moment: Array, damping: float = DAMPING) -> Order:
+        """moment: [n, n]. Raises CompressError for products that are none."""
+        columns = np.argsort(-np.diag(moment), kind="stable")
+        return cls(columns, _factor(moment[np.ix_(columns, columns)], damping))
+
+
+def compensated(weight: Array, grid: Grid, inputs: Order) -> Array:
+    """The weight [rows, n] on a grid."""
+    order, factor = inputs.columns, inputs.factor
     left = np.array(weight[:, order], np.float64)
     out = np.empty_like(left)
     for begin in range(0, left.shape[1], BLOCK):

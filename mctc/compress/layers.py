@@ -2,38 +2,58 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mctc.compare.storage import stored_bytes
+from mctc.diagnostics.errors import UsageError
 from mctc.driver.compile import program_at
 from mctc.driver.options import BuildOptions
-from mctc.ir.program import Parameter, Program, Quantization, QuantizeRule
+from mctc.ir.program import PALETTE_BITS, Parameter, Program, Quantization, QuantizeRule
 from mctc.weights import rearranged
 
 DECIDES = "annotate-quantization"  # the pass that knows what a device takes
-FORMS = (
-    Quantization("int8", 8),
-    Quantization("int4", 4),
-    *(Quantization("palette", bits, group) for bits in (6, 4, 3, 2, 1) for group in (None, 16)),
-)
+LINEAR = {"int8": 8, "int4": 4}
+NAMED = re.compile(r"palette(\d)(?:g(\d+))?")
+USUAL = "int8,int4,palette4g16,palette3g16,palette2g16"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A weight. forms: what it can be stored as, and in how many bytes; None is fp16."""
+    """A weight. axis: where its output channels lie. forms: what it can be stored as, as a rule says it, and the bytes
+    of each; None is fp16."""
 
     parameter: Parameter
+    axis: int
     forms: Mapping[Quantization | None, int] = field(compare=False)
 
     @property
     def name(self) -> str:
         return self.parameter.name
 
-    @property
-    def axis(self) -> int:
-        """Where its output channels lie."""
-        return max((how.axis for how in self.forms if how is not None), default=0)
+    def stored(self, form: Quantization) -> Quantization:
+        """A form with the axis of this weight."""
+        return replace(form, axis=self.axis)
+
+
+def forms_named(text: str) -> tuple[Quantization, ...]:
+    """'int8,int4,palette3g16' as forms. Raises UsageError."""
+    found = []
+    for name in filter(None, text.split(",")):
+        palette = NAMED.fullmatch(name.strip())
+        if palette:
+            form = Quantization("palette", int(palette[1]), int(palette[2]) if palette[2] else None)
+        else:
+            form = Quantization(name.strip(), LINEAR.get(name.strip(), 0))
+        if form.bits not in (PALETTE_BITS if palette else LINEAR.values()):
+            raise UsageError(
+                f"{name.strip()!r} is no form", hint="int8, int4, palette4 or palette3g16: bits, then group"
+            )
+        found.append(form)
+    if not found:
+        raise UsageError("no forms are named", hint="--forms int8,int4,palette3g16")
+    return tuple(found)
 
 
 def stored_as(program: Program, rules: Sequence[QuantizeRule], options: BuildOptions) -> Program:
@@ -41,17 +61,18 @@ def stored_as(program: Program, rules: Sequence[QuantizeRule], options: BuildOpt
     return program_at(replace(program, quantize=tuple(rules)), after=DECIDES, options=options)
 
 
-def layers_of(program: Program, options: BuildOptions, forms: Sequence[Quantization] = FORMS) -> list[Layer]:
+def layers_of(program: Program, options: BuildOptions, forms: Sequence[Quantization]) -> list[Layer]:
     """The weights that some form suits, in the order of the program. The rules of the device are those of the pass
     that annotates weights, asked once for each form."""
     found: dict[str, dict[Quantization | None, int]] = {}
+    axes: dict[str, int] = {}
     plain = stored_as(program, (), options).parameters
     for form in forms:
         for name, parameter in stored_as(program, (QuantizeRule("**", form),), options).parameters.items():
             if parameter.quantization is not None and is_own(parameter):
                 table = found.setdefault(name, {None: stored_bytes(plain[name])})
-                table[parameter.quantization] = stored_bytes(parameter)
-    return [Layer(parameter, found[name]) for name, parameter in plain.items() if name in found]
+                table[form], axes[name] = stored_bytes(parameter), parameter.quantization.axis
+    return [Layer(parameter, axes[name], found[name]) for name, parameter in plain.items() if name in found]
 
 
 def is_own(parameter: Parameter) -> bool:

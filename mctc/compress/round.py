@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from mctc.compress.compensated import compensated
+from mctc.compress.compensated import Order, compensated
 from mctc.compress.grids import ScaledGrid
 from mctc.compress.tables import clustered, fitted
 from mctc.ir.op import Array
 from mctc.ir.program import Quantization
 from mctc.quantize import LEVELS, quantize
 
-SHARES = (1.0, 0.9, 0.8)  # of the largest weight that a scale reaches; below 8 bits
-ROUNDS = 2  # of fitting a table to the codes and finding codes anew
 FINE = 6  # bits from which a table holds a weight well enough
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is tried. shares: of the largest weight that a scale reaches, below 8 bits. rounds: of fitting a table
+    to the codes and finding codes anew. kinds: of k-means, every weight alike or by its Fisher information."""
+
+    shares: tuple[float, ...] = (1.0, 0.9, 0.8, 0.7)
+    rounds: int = 2
+    kinds: tuple[str, ...] = ("k-means", "Fisher k-means")
+
+
+FULL, QUICK = Effort(), Effort((1.0, 0.8), 1, ("k-means",))
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,12 @@ class Known:
 
     moment: Array | None
     fisher: Array | None
+
+    @cached_property
+    def order(self) -> Order:
+        """Of the inputs, which must have been seen."""
+        assert self.moment is not None
+        return Order.of(self.moment)
 
     def rows(self, weight: Array) -> Array:
         """How much the loss feels a change of each row's output: the Fisher diagonal over the inputs' power."""
@@ -64,48 +82,45 @@ def plain(value: Array, how: Quantization, known: Known) -> Rounded:
     return Rounded(values, "nearest", known.cost(_rows(value, how), _rows(values, how)))
 
 
-def rounded(value: Array, how: Quantization, known: Known) -> Rounded:
+def rounded(value: Array, how: Quantization, known: Known, effort: Effort = FULL) -> Rounded:
     """The way of the least predicted cost. Output channels lie along `how.axis`."""
     best = plain(value, how, known)
     if how.axis or value.ndim < 2:
         return best
     weight = _rows(value, how)
-    for way, found in _ways(weight, how, known):
+    ways = _scaled if how.scheme in LEVELS else _palettes
+    for way, found in ways(weight, how, known, effort):
         cost = known.cost(weight, found)
         if cost < best.cost:
             best = Rounded(np.asarray(found.reshape(value.shape), np.float32), way, cost)
     return best
 
 
-def _ways(weight: Array, how: Quantization, known: Known) -> Iterator[tuple[str, Array]]:
-    if how.scheme in LEVELS:
-        yield from _scaled(weight, how, known)
-    else:
-        yield from _palettes(weight, how, known)
-
-
-def _scaled(weight: Array, how: Quantization, known: Known) -> Iterator[tuple[str, Array]]:
+def _scaled(weight: Array, how: Quantization, known: Known, effort: Effort) -> Iterator[tuple[str, Array]]:
     if known.moment is None:
         return
-    for share in SHARES if how.bits < 8 else SHARES[:1]:
+    for share in effort.shares if how.bits < 8 else (1.0,):
         told = "compensated" if share == 1 else f"compensated, scales of {share:g}"
-        yield told, compensated(weight, ScaledGrid.of(weight, how.scheme, share), known.moment)
+        yield told, compensated(weight, ScaledGrid.of(weight, how.scheme, share), known.order)
 
 
-def _palettes(weight: Array, how: Quantization, known: Known) -> Iterator[tuple[str, Array]]:
+def _palettes(weight: Array, how: Quantization, known: Known, effort: Effort) -> Iterator[tuple[str, Array]]:
     groups = len(weight) // how.group if how.group else 1
-    importance = np.ones_like(weight) if known.fisher is None else known.fisher.reshape(weight.shape)
-    kinds = {"k-means": np.ones_like(weight)} | ({"Fisher k-means": importance} if known.fisher is not None else {})
-    for name, mass in kinds.items():
+    masses = {"k-means": np.ones_like(weight)}
+    if known.fisher is not None:
+        masses["Fisher k-means"] = known.fisher.reshape(weight.shape)
+    for name, mass in masses.items():
+        if name not in effort.kinds:
+            continue
         grid = clustered(weight, 1 << how.bits, groups, mass)
         if known.moment is None:
             yield name, np.stack([grid.nearest(at, column) for at, column in enumerate(weight.T)], axis=1)
             continue
-        found = compensated(weight, grid, known.moment)
+        found = compensated(weight, grid, known.order)
         yield f"{name}, compensated", found
-        for _ in range(ROUNDS if how.bits < FINE else 0):
+        for _ in range(effort.rounds if how.bits < FINE else 0):
             grid = fitted(weight, found, grid, known.moment, known.rows(weight))
-            found = compensated(weight, grid, known.moment)
+            found = compensated(weight, grid, known.order)
             yield f"{name}, fitted, compensated", found
 
 
@@ -116,4 +131,4 @@ def _rows(value: Array, how: Quantization) -> Array:
 
 def again(found: Rounded, how: Quantization) -> bool:
     """Whether a build finds these very values in a checkpoint of them."""
-    return np.array_equal(plain(found.values, replace(how), Known(None, None)).values, found.values)
+    return np.array_equal(plain(found.values, how, Known(None, None)).values, found.values)

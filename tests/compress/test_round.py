@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mctc.compress.compensated import compensated
+from mctc.compress.compensated import Order, compensated
 from mctc.compress.errors import CompressError
 from mctc.compress.grids import ScaledGrid, TableGrid
 from mctc.compress.round import Known, again, plain, rounded
@@ -62,7 +62,7 @@ def test_columns_of_a_table_are_rounded_as_they_are() -> None:
 
 def test_independent_inputs_leave_nothing_to_make_up_for() -> None:
     grid = ScaledGrid.of(WEIGHT.astype(np.float64), "int4")
-    found = compensated(WEIGHT.astype(np.float64), grid, np.eye(40))
+    found = compensated(WEIGHT.astype(np.float64), grid, Order.of(np.eye(40)))
     nearest = np.stack([grid.nearest(at, WEIGHT[:, at].astype(np.float64)) for at in range(40)], axis=1)
     np.testing.assert_array_equal(found, nearest)
 
@@ -70,7 +70,7 @@ def test_independent_inputs_leave_nothing_to_make_up_for() -> None:
 def test_the_fit_of_a_table_is_the_best_for_its_codes() -> None:
     weight, rows = WEIGHT.astype(np.float64), KNOWN.rows(WEIGHT)
     grid = clustered(weight, 8, 2, np.ones_like(weight))
-    found = compensated(weight, grid, MOMENT)
+    found = compensated(weight, grid, KNOWN.order)
     better = fitted(weight, found, grid, MOMENT, rows)
     codes = [np.searchsorted(table, part) for table, part in zip(grid.table, np.split(found, 2))]
 
@@ -101,4 +101,4 @@ def test_a_dead_input_harms_nothing() -> None:
 
 def test_products_that_are_none_are_refused() -> None:
     with pytest.raises(CompressError, match="products of inputs"):
-        compensated(WEIGHT.astype(np.float64), ScaledGrid.of(WEIGHT.astype(np.float64), "int4"), -MOMENT)
+        Order.of(-MOMENT)

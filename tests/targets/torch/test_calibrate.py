@@ -1,4 +1,4 @@
-"""mctc calibrate: moments, Fisher diagonals and ranges through the emitted module, in shards and in pieces."""
+"""mctc calibrate and mctc compress through the emitted module: statistics in shards and in pieces, true losses."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ import soundfile
 from safetensors.numpy import save_file
 
 from mctc.cli.main import run
+from mctc.coded import opened
+from mctc.compare.storage import stored_bytes
 from mctc.compress.opened import learner_of, open_built, speech_of
 from mctc.compress.statistics import read_statistics
 from mctc.driver import BuildOptions, build
 from mctc.initializers import initialise
 from mctc.ir.text import parse_program
+from mctc.weights import Weights
 
-SPEC = """model heard(width = 12) {
+SPEC = """model heard(width = 48) {
     dim B: batch
     dim T: time @ 100 Hz
     dim U: label
@@ -159,3 +162,86 @@ def test_a_build_without_a_loss_is_told(place: Place, capsys: pytest.CaptureFixt
     given = [str(place.folder / "ane"), str(place.data), "--weights", str(place.weights)]
     assert run(["calibrate", *given, "-o", str(place.folder / "x.safetensors")]) == 1
     assert "a build for ane has no loss" in capsys.readouterr().err
+
+
+@dataclass(frozen=True)
+class Compressing:
+    place: Place
+    stats: Path
+
+    def __call__(self, *more: str) -> int:
+        given = [str(self.place.folder / "heard.mct"), "--stats", str(self.stats), "--weights", str(self.place.weights)]
+        return run(["compress", *given, "--forms", "int8,int4,palette3,palette2", *more])
+
+    @property
+    def trials(self) -> list[str]:
+        return ["--build", str(self.place.folder / "built"), "--data", str(self.place.data)]
+
+
+@pytest.fixture
+def compress(place: Place, whole: Path) -> Compressing:
+    return Compressing(place, whole)
+
+
+def test_a_budget_becomes_a_section_and_the_weights_that_it_stores(
+    compress: Compressing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec, rounded = compress.place.folder / "heard.mct", compress.place.folder / "rounded.safetensors"
+    before = spec.read_text()
+    plot = compress.place.folder / "f.svg"
+    budget = ["--size", "22kB"]
+    assert compress(*budget, "--diff", "--plot", str(plot)) == 1
+    told = capsys.readouterr().out
+    assert "+    quantize {" in told
+    assert spec.read_text() == before
+    assert plot.read_text().startswith("<svg")
+    try:
+        assert compress(*budget, "--write", "-o", str(rounded), "-q") == 0
+        assert "    quantize {" in spec.read_text()
+        assert compress("-o", str(rounded.with_name("again.safetensors")), "-q") == 0
+        assert rounded.with_name("again.safetensors").read_bytes() == rounded.read_bytes()
+        result = build(spec, compress.place.folder / "small", BuildOptions(weights=rounded))
+        assert 18_000 < sum(map(stored_bytes, result.compiled.whole.parameters.values())) <= 22_000
+        stored = Weights.load(result.compiled.whole, rounded)
+        values = opened(rounded)
+        assert any(p.quantization is not None for p in result.compiled.whole.parameters.values())
+        for name, parameter in result.compiled.whole.parameters.items():
+            if parameter.quantization is not None:
+                assert np.array_equal(stored.deployed(parameter), values.read(name).astype(np.float16))
+    finally:
+        spec.write_text(before)
+
+
+def test_trials_correct_what_is_predicted(compress: Compressing, capsys: pytest.CaptureFixture[str]) -> None:
+    assert compress("--loss", "0.5", "--rank", "2", *compress.trials) == 0
+    told = capsys.readouterr().out
+    assert "rank correlation" in told
+    (chosen,) = [line.split() for line in told.splitlines() if "chosen: " in line]
+    assert float(chosen[2]) <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--size", "1kB"], "MB at least"),
+        (["--size", "much"], "'much' is no size"),
+        (["--size", "1MB", "--loss", "0.1"], "are two budgets"),
+        (["--size", "1MB", "--rank", "3"], "--rank needs true losses"),
+        (["--diff"], "no new section without a budget"),
+        (["--size", "1MB", "--forms", "int3"], "'int3' is no form"),
+    ],
+)
+def test_budgets_and_forms_that_cannot_be(
+    compress: Compressing, options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compress(*options) in (1, 2)
+    assert told in capsys.readouterr().err
+
+
+def test_statistics_of_other_weights_are_refused(compress: Compressing, capsys: pytest.CaptureFixture[str]) -> None:
+    other = compress.place.folder / "other.safetensors"
+    tensors = opened(compress.place.weights)
+    save_file({name: tensors.read(name) * 2 for name in tensors.shapes}, other)
+    given = [str(compress.place.folder / "heard.mct"), "--stats", str(compress.stats), "--weights", str(other)]
+    assert run(["compress", *given, "--size", "1MB"]) == 1
+    assert "was measured with other weights" in capsys.readouterr().err

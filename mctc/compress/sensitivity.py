@@ -1,0 +1,98 @@
+"""What each weight costs in each form, by that form's own rounding: bytes, and the loss it is predicted to add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mctc.compress.errors import CompressError
+from mctc.compress.layers import Layer
+from mctc.compress.round import FULL, QUICK, Effort, Known, Rounded, rounded
+from mctc.compress.search import Form, Offer
+from mctc.compress.statistics import Statistics
+from mctc.ir.op import Array
+from mctc.weights import Weights
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model's weights, their values, and what a calibration knows of them."""
+
+    layers: Sequence[Layer]
+    weights: Weights
+    statistics: Statistics
+
+    def value(self, layer: Layer) -> Array:
+        return self.weights.value(layer.parameter)
+
+    def known(self, layer: Layer) -> Known:
+        """Raises CompressError for statistics of other shapes."""
+        value, name = self.value(layer), layer.name
+        moment, fisher = self.statistics.moment(name), self.statistics.fisher(name)
+        entries = value.size // len(value)
+        if (moment is not None and moment.shape != (entries, entries)) or (
+            fisher is not None and fisher.size != value.size
+        ):
+            hint = "calibrate a build of this very spec, with the same -D"
+            raise CompressError(f"the statistics of {name} are of another shape than {list(value.shape)}", hint=hint)
+        return Known(moment, fisher)
+
+    def rounded(self, layer: Layer, form: Form, effort: Effort = FULL) -> Rounded:
+        """A weight in a form; as it is in fp16 for None."""
+        value = self.value(layer)
+        if form is None:
+            return Rounded(np.asarray(value, np.float32), "fp16", 0.0)
+        return rounded(value, layer.stored(form), self.known(layer), effort)
+
+    def rounded_all(self, forms: Mapping[str, Form], effort: Effort = FULL) -> Iterator[tuple[Layer, Rounded]]:
+        """Each weight in its form."""
+        for layer in self.layers:
+            yield layer, self.rounded(layer, forms[layer.name], effort)
+
+
+def offers_of(model: Model, told: Callable[[str], None]) -> list[Offer]:
+    """One for each weight."""
+    found = []
+    for number, layer in enumerate(model.layers, 1):
+        told(f"{number} of {len(model.layers)}, {layer.name}")
+        known, value = model.known(layer), model.value(layer)
+        costs = {
+            form: 0.0 if form is None else rounded(value, layer.stored(form), known, QUICK).cost for form in layer.forms
+        }
+        found.append(Offer(layer.name, dict(layer.forms), costs))
+    return found
+
+
+def write_rounded(
+    model: Model, checkpoint: Path, forms: Mapping[str, Form], out: Path, told: Callable[[str], None]
+) -> dict[str, Rounded]:
+    """Writes a checkpoint of which a build stores these forms with these very codes: fp32 values, so training goes on.
+
+    The file is written whole or not at all. Returns how each weight was rounded. Raises CompressError and OSError.
+    """
+    import json
+
+    from safetensors.numpy import save
+
+    from mctc.atomic import whole_file
+    from mctc.coded import TABLE, opened
+    from mctc.compress.round import again
+
+    source = opened(checkpoint)
+    tensors = {name: source.read(name) for name in source.shapes}
+    ways: dict[str, Rounded] = {}
+    for layer, found in model.rounded_all(forms):
+        form = forms[layer.name]
+        told(layer.name)
+        if form is not None and not again(found, layer.stored(form)):
+            raise CompressError(f"{layer.name}: a build would not find these codes again, which is a fault of mctc")
+        tensors[layer.name] = found.values
+        ways[layer.name] = found
+    metadata = {key: str(value) for key, value in source.metadata.items() if key != TABLE}
+    metadata["mctc.rounded"] = json.dumps({name: found.way for name, found in ways.items()})
+    with whole_file(out) as file:
+        file.write(save({name: np.ascontiguousarray(each) for name, each in tensors.items()}, metadata))
+    return ways
