@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mctc.evaluate.adapt import adapt
+from mctc.ir.attribute_value import Attributes
 from mctc.ir.dims import Extent
 from mctc.ir.op import InferenceError
 from mctc.ir.ops.attention import Attention
@@ -88,10 +89,9 @@ def _words(op: Op, made: Sequence[Value]) -> str:
 
 def _again(op: Op, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
     """The same op on the new operands; an axis given by position is found again by its role."""
-    attributes = dict(op.attributes)
-    axis = attributes.get("axis")
+    attributes, axis = op.attributes, op.attributes.get("axis")
     if isinstance(axis, int) and not isinstance(axis, bool):
-        attributes["axis"] = moved_axis(next(op.present()).type, axis, layout)
+        attributes = {**attributes, "axis": moved_axis(next(op.present()).type, axis, layout)}
     return rewriter.emit(type(op), *rewriter.operands(op), **attributes)
 
 
@@ -129,7 +129,7 @@ def _conv1d(op: Conv1d, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:
         )
     out, into, kernel = weight.type.axes
     tall = rewriter.reshaped(weight, weight.type.with_axes([out, into, *plain_axes(1), kernel]))
-    made = {"stride": (1, op.stride), "dilation": (1, op.dilation), "groups": op.groups, "pad": op.pad}
+    made: Attributes = {"stride": (1, op.stride), "dilation": (1, op.dilation), "groups": op.groups, "pad": op.pad}
     return rewriter.emit(Conv2d, x, tall, rewriter.maybe(op.bias), **made)
 
 

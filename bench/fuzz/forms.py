@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mctc.ir.masks import mask_operands, masks
+from mctc.ir.ops.leaf import Constant, ParameterOp
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import DType, Role
 from mctc.streaming.context import VALID
@@ -88,9 +89,9 @@ def _shared_tables(program: Program) -> Iterator[str]:
     for function in program.functions.values():
         users = function.uses()
         for op in function.ops:
-            if op.name == "parameter":
+            if isinstance(op, ParameterOp):
                 names = (user.name for user in users.get(op.result, ()))
-                readers.setdefault(op.attributes["name"], Counter()).update(names)
+                readers.setdefault(op.parameter, Counter()).update(names)
     return (name for name, names in readers.items() if {"embedding", "linear"} <= names.keys())
 
 
@@ -102,8 +103,8 @@ def _shared_and_stored(program: Program) -> bool:
 def _numbers(program: Program) -> Iterator[float]:
     """Numbers that the spec gives to ops."""
     for _, op in program.ops():
-        if op.name == "constant":
-            yield from np.asarray(op.attributes["value"], np.float64).ravel().tolist()
+        if isinstance(op, Constant):
+            yield from np.asarray(op.value, np.float64).ravel().tolist()
         yield from (value for value in op.attributes.values() if isinstance(value, float))
 
 

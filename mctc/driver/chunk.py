@@ -42,10 +42,10 @@ def lengths(program: Program, asked: Fraction | int | None) -> Lengths:
     base = base_dimension(program)
     if base is None:
         return Lengths(1)
-    length = program.utterance.settings.get("length")
+    length = program.utterance.quantity("length")
     said = program.utterance.places.get("length")
     utterance = None if length is None else _frames(program, base, length, "an utterance", said)
-    chunk = program.stream.settings.get("chunk") if asked is None else asked
+    chunk = program.stream.quantity("chunk") if asked is None else asked
     if chunk is not None:
         return Lengths(
             _frames(program, base, chunk, "a chunk", program.stream.places.get("chunk") if asked is None else None),
@@ -70,7 +70,7 @@ def latencies(program: Program, asked: Fraction | int | None) -> tuple[int, ...]
     base, said = base_dimension(program), program.stream.places.get("chunk")
     if asked is not None or base is None:
         return ()
-    others = program.stream.settings.get("latencies", ())
+    others = program.stream.quantities("latencies")
     found = [chunk_frames(program, None)]
     for each in others:
         frames = _frames(program, base, each, "a chunk", said)

@@ -58,9 +58,9 @@ def given(program: Program) -> Given:
 
 
 def _labels(program: Program) -> Labels | None:
-    told = program.train.settings.get("objective")
+    told = program.train.call("objective")
     try:
-        found = None if told is None else fit(program, str(told[0]))
+        found = None if told is None else fit(program, told[0])
     except MisfitError:
         return None
     if isinstance(found, FramesAndLabels):

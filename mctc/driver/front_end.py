@@ -82,7 +82,9 @@ def _config(compiled: Compiled, kind: str, bins: int) -> FrontEnd:
         if kind == SAMPLES:
             if more := [key for key in audio.settings if key != "rate"]:
                 raise ValueError(f"{more[0]} is about log-mel frames, and the input takes samples as they are")
-            return SampleConfig(int(audio.settings["rate"]), max(1, bins))
+            if (rate := audio.quantity("rate")) is None:
+                raise ValueError("the rate of the samples is not set")
+            return SampleConfig(int(rate), max(1, bins))
         config = MelConfig(bins=bins, **_fields(audio.settings))
     except ValueError as error:
         told = str(error).removeprefix("MelConfig: ")

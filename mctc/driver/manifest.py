@@ -259,7 +259,6 @@ def _tokens(tokens: Tokens | None, folder: Path) -> dict[str, Any] | None:
 
 def _blank(program: Program) -> int | None:
     """The blank token's id, as the training objective says it."""
-    objective = program.train.settings.get("objective")
-    arguments = objective[1] if isinstance(objective, tuple) and len(objective) == 2 else {}
-    blank = dict(arguments).get("blank")
+    objective = program.train.call("objective")
+    blank = None if objective is None else objective[1].get("blank")
     return blank if isinstance(blank, int) else None

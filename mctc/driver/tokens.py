@@ -35,7 +35,10 @@ def tokens_of(program: Program, file: Path | None = None) -> Tokens | None:
         return None
     key = next(iter(settings))
     try:
-        tokens = of_symbols(settings[key]) if key == "letters" else read_tokens(_beside(settings[key], places[key]))
+        if key == "letters":
+            tokens = of_symbols(program.tokens.texts(key))
+        else:
+            tokens = read_tokens(_beside(program.tokens.text(key), places[key]))
     except TokensError as error:
         raise LocatedError(UNREAD, error.message, places[key], hint=error.hint) from error
     try:
@@ -67,7 +70,7 @@ def classes_of(program: Program) -> int:
     results = (value for function in program.functions.values() for _, value in function.results)
     axes = (axis for value in results for axis in value.type.axes if axis.role is Role.VOCABULARY)
     found = {axis.extent.value for axis in axes if axis.extent.is_static}
-    if len(found) > 1 and (objective := _objective(program)) is not None:
+    if len(found) > 1 and (objective := program.train.call("objective")) is not None:
         try:
             return fit(program, objective[0]).classes
         except MisfitError as error:
@@ -87,13 +90,8 @@ def blank_of(program: Program) -> int | None:
 
 def objective_of(program: Program) -> dict[str, Any] | None:
     """The settings of the objective with their defaults; None where none is told."""
-    told = _objective(program)
+    told = program.train.call("objective")
     return None if told is None else complete(*told)
-
-
-def _objective(program: Program) -> tuple[str, dict[str, object]] | None:
-    told = program.train.settings.get("objective")
-    return None if told is None else (str(told[0]), dict(told[1]))
 
 
 def _beside(written: str, place: Location) -> Path:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from mctc.ir.attribute_value import Attributes, AttributeValue
 from mctc.ir.declared import registry
 from mctc.ir.dims import ExtentError
+from mctc.ir.fields import Required
 from mctc.ir.location import Origin
-from mctc.ir.op import REQUIRED, InferenceError, Op
+from mctc.ir.op import InferenceError, Op
 from mctc.ir.program import Parameter, Program, Value
 from mctc.ir.types import DType, TensorType
 
@@ -25,7 +27,7 @@ class Builder:
         self.origin = origin or Origin()
         self._parameters: dict[str, Value] = {}
 
-    def emit(self, kind: type[Op] | str, /, *operands: Value | None, **attributes: Any) -> tuple[Value, ...]:
+    def emit(self, kind: type[Op] | str, /, *operands: Value | None, **attributes: AttributeValue) -> tuple[Value, ...]:
         """Applies an op, given by its class or its name. Absent optional operands are None or left off.
 
         Raises InferenceError.
@@ -37,7 +39,7 @@ class Builder:
         self.ops.append(op)
         return op.results
 
-    def op(self, kind: type[Op] | str, /, *operands: Value | None, **attributes: Any) -> Value:
+    def op(self, kind: type[Op] | str, /, *operands: Value | None, **attributes: AttributeValue) -> Value:
         """`emit` for an op with one result of interest: returns the first."""
         return self.emit(kind, *operands, **attributes)[0]
 
@@ -51,7 +53,7 @@ class Builder:
         extents = (axis.extent.value if axis.extent.is_static else axis.extent for axis in type_.axes)
         return self.op("reshape", value, axes=tuple(zip((axis.role.value for axis in type_.axes), extents)))
 
-    def constant(self, array: Any, roles: Sequence[str] | None = None, dtype: DType | None = None) -> Value:
+    def constant(self, array: ArrayLike, roles: Sequence[str] | None = None, dtype: DType | None = None) -> Value:
         """A constant; `roles` names the role of each axis (plain if left out)."""
         array = np.asarray(array)
         dtype = dtype or NAME_OF_KIND[array.dtype.kind]
@@ -65,7 +67,7 @@ class Builder:
         return self._parameters[name]
 
 
-def make(definition: type[Op], operands: Sequence[Value | None], attributes: Mapping[str, Any], origin: Origin) -> Op:
+def make(definition: type[Op], operands: Sequence[Value | None], attributes: Attributes, origin: Origin) -> Op:
     """An op with inferred result types. Raises InferenceError for a wrong operand count, attribute or type."""
     declared = definition.fields
     values = list(operands)
@@ -106,17 +108,19 @@ def _check_entries(definition: type[Op], values: Sequence[Value | None]) -> None
             raise InferenceError(told, operand.name, hint=hint)
 
 
-def _complete(definition: type[Op], attributes: Mapping[str, Any]) -> dict[str, Any]:
+def _complete(definition: type[Op], attributes: Attributes) -> dict[str, AttributeValue]:
     unknown = sorted(set(attributes) - set(definition.defaults))
     if unknown:
         known = ", ".join(definition.defaults) or "none"
         raise InferenceError(f"{definition.name} has no attribute {unknown[0]} (it has: {known})")
-    complete = {name: _frozen(attributes.get(name, default)) for name, default in definition.defaults.items()}
-    for name, value in complete.items():
-        if value is REQUIRED:
+    complete: dict[str, AttributeValue] = {}
+    for name, default in definition.defaults.items():
+        value = attributes.get(name, default)
+        if isinstance(value, Required):
             raise InferenceError(f"{definition.name} needs attribute {name}")
+        complete[name] = _frozen(value)
     return complete
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: AttributeValue) -> AttributeValue:
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value

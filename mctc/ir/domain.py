@@ -6,7 +6,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from mctc.ir.op import Array
 
 UNSTATED = 8  # whole numbers that are drawn where a domain has no end on one side
 PRECISIONS = (np.float16, np.float32, np.float64)  # an end is the nearest number of the first that has one inside
+Described = Mapping[str, float | list[float]]  # a domain as a manifest has it
 WORDS = {"above": ">", "at_least": ">=", "below": "<", "at_most": "<="}  # limits in a manifest and in a spec
 
 
@@ -49,7 +49,7 @@ class Domain(ABC):
         """Each entry as it is, or the entry of the domain that is nearest to it."""
 
     @abstractmethod
-    def described(self) -> dict[str, Any]:
+    def described(self) -> Described:
         """The domain as a manifest has it; `described_as` reads it back."""
 
     def first_outside(self, array: Array) -> tuple[int, ...] | None:
@@ -83,7 +83,7 @@ class Choices(Domain):
         values = self._values()
         return np.asarray(values[np.abs(np.asarray(array)[..., None] - values).argmin(axis=-1)])
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> Described:
         return {"one_of": [_plain(value) for value in self.values]}
 
     def _values(self) -> Array:
@@ -165,7 +165,7 @@ class Interval(Domain):
         clipped = np.clip(np.rint(array) if self.whole else array, self.least, self.greatest)
         return clipped.astype(np.int64) if self.whole else clipped
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> Described:
         return {word: _plain(end) for word, end in self._limits()}
 
     def _limits(self) -> list[tuple[str, float]]:
@@ -190,11 +190,12 @@ def limited(limits: Mapping[str, float], *, whole: bool = False) -> Interval:
     return Interval(float(low), float(high), ("above" in limits, "below" in limits), whole=whole)
 
 
-def described_as(described: Mapping[str, Any], *, whole: bool = False) -> Domain:
+def described_as(described: Described, *, whole: bool = False) -> Domain:
     """The domain that `Domain.described` described."""
-    if "one_of" in described:
-        return Choices(tuple(float(value) for value in described["one_of"]), whole=whole)
-    return limited(described, whole=whole)
+    choices = described.get("one_of")
+    if isinstance(choices, list):
+        return Choices(tuple(map(float, choices)), whole=whole)
+    return limited({word: end for word, end in described.items() if not isinstance(end, list)}, whole=whole)
 
 
 def number_text(value: float) -> str:

@@ -11,14 +11,21 @@ InferenceError. Operands stand in the order of the fields, those of a base class
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, Protocol, TypeVar, overload
+from collections.abc import Callable
+from typing import Final, Generic, Protocol, TypeVar, overload
 
+from mctc.ir.attribute_value import Attributes, AttributeValue
 from mctc.ir.inference_error import InferenceError
 from mctc.ir.types import DType
 from mctc.ir.value import Value
 
-REQUIRED: Final = object()  # the default of an attribute that must be given
+
+class Required:
+    """The default of an attribute that must be given."""
+
+
+REQUIRED: Final = Required()
+Default = AttributeValue | Required
 T = TypeVar("T")
 
 
@@ -26,7 +33,7 @@ class Applied(Protocol):
     """What a field reads: an op."""
 
     operands: tuple[Value | None, ...]
-    attributes: Mapping[str, Any]
+    attributes: Attributes
 
 
 class OperandField:
@@ -109,7 +116,7 @@ def variadic_operand() -> VariadicOperand:
 class Attribute(Generic[T]):
     """An attribute: `read` checks what was given and gives its typed form. `key`: its name, if another."""
 
-    def __init__(self, read: Callable[[str, Any], T], default: object, key: str = "") -> None:
+    def __init__(self, read: Callable[[str, object], T], default: Default, key: str = "") -> None:
         self.read, self.default, self.key = read, default, key
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -123,32 +130,32 @@ class Attribute(Generic[T]):
         return self if op is None else self.read(self.key, op.attributes[self.key])
 
 
-def whole(default: object = REQUIRED) -> Attribute[int]:
+def whole(default: Default = REQUIRED) -> Attribute[int]:
     """A whole number."""
     return Attribute(_whole, default)
 
 
-def count(default: object = REQUIRED) -> Attribute[int]:
+def count(default: Default = REQUIRED) -> Attribute[int]:
     """A whole number of at least 1."""
     return Attribute(_count, default)
 
 
-def limit(default: object = None) -> Attribute[int | None]:
+def limit(default: Default = None) -> Attribute[int | None]:
     """A whole number of at least 0, or None for no limit."""
     return Attribute(_limit, default)
 
 
-def wholes(default: object = REQUIRED) -> Attribute[tuple[int, ...]]:
+def wholes(default: Default = REQUIRED) -> Attribute[tuple[int, ...]]:
     """A list of whole numbers."""
     return Attribute(_wholes, default)
 
 
-def pair(least: int, default: object) -> Attribute[tuple[int, int]]:
+def pair(least: int, default: Default) -> Attribute[tuple[int, int]]:
     """Two whole numbers, each at least `least`."""
     return Attribute(lambda name, value: _pair(name, value, least), default)
 
 
-def number(default: object = REQUIRED) -> Attribute[float]:
+def number(default: Default = REQUIRED) -> Attribute[float]:
     return Attribute(_number, default)
 
 
@@ -170,9 +177,14 @@ def element_type() -> Attribute[DType]:
     return Attribute(_element_type, REQUIRED)
 
 
-def anything(default: object = REQUIRED, key: str = "") -> Attribute[Any]:
-    """What the op's own inference checks."""
-    return Attribute(lambda name, value: value, default, key)
+def text(default: Default = REQUIRED, key: str = "") -> Attribute[str]:
+    """A word that the op's own inference knows."""
+    return Attribute(_text, default, key)
+
+
+def axis_name(default: Default = REQUIRED) -> Attribute[str | int]:
+    """An axis of an operand: a role or 'sequence', or a position."""
+    return Attribute(_axis, default)
 
 
 def _whole(name: str, value: object) -> int:
@@ -216,6 +228,18 @@ def _probability(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
         raise InferenceError(f"{name} is a probability from 0 to below 1, not {value!r}", name)
     return float(value)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InferenceError(f"{name} must be a word, not {value!r}")
+    return value
+
+
+def _axis(name: str, value: object) -> str | int:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise InferenceError(f"{name} must be the role of an axis or its position, not {value!r}")
+    return value
 
 
 def _element_type(name: str, value: object) -> DType:

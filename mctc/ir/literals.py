@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Mapping
 from enum import Enum
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array
@@ -66,7 +66,7 @@ def type_text(type_: TensorType) -> str:
     return f"{type_.dtype.value}[{', '.join(map(axis_text, type_.axes))}]{bound}"
 
 
-def value_text(value: Any) -> str:
+def value_text(value: object) -> str:
     """An attribute or setting as text. Raises LiteralError for a value that has no text."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -87,7 +87,7 @@ def value_text(value: Any) -> str:
     return _compound(value)
 
 
-def _compound(value: Any) -> str:
+def _compound(value: object) -> str:
     if isinstance(value, Mapping):
         return "{" + settings_text(value) + "}"
     if isinstance(value, (tuple, list)):
@@ -101,15 +101,15 @@ def _compound(value: Any) -> str:
     raise LiteralError(f"a value of type {type(value).__name__} has no textual form")
 
 
-def settings_text(settings: Mapping[str, Any]) -> str:
+def settings_text(settings: Mapping[str, object]) -> str:
     return ", ".join(f"{word_text(key)} = {value_text(value)}" for key, value in settings.items())
 
 
-def call_text(name: str, arguments: Mapping[str, Any]) -> str:
+def call_text(name: str, arguments: Mapping[str, object]) -> str:
     return f"{name}({settings_text(arguments)})"
 
 
-def array_text(value: Any, dtype: DType) -> str:
+def array_text(value: ArrayLike, dtype: DType) -> str:
     """An array as text: its entries if they are few, one entry if all are equal, else its bytes; then its storage."""
     array = np.asarray(value)
     storage = array.dtype.name
@@ -137,7 +137,7 @@ def _entries(array: Array) -> str:
     return short if exact else value_text(entry)
 
 
-def array_of_entries(value: Any, storage: str) -> Array:
+def array_of_entries(value: object, storage: str) -> Array:
     """The array of nested tuples of numbers. Raises LiteralError when it is ragged or does not fit `storage`."""
     dtype = _storage(storage)
     try:
@@ -162,7 +162,7 @@ def array_of_bytes(word: str, text: str, storage: str, shape: tuple[int, ...]) -
     return np.frombuffer(data, dtype).astype(_storage(storage)).reshape(shape)
 
 
-def _storage(name: str) -> np.dtype[Any]:
+def _storage(name: str) -> np.dtype[np.generic]:
     if name not in STORAGES:
         raise LiteralError(f"there is no storage type {name}; there are {', '.join(sorted(STORAGES))}")
     return np.dtype(name)

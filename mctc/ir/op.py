@@ -10,11 +10,11 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mctc.diagnostics.errors import MctcError
+from mctc.ir.attribute_value import Array, Attributes
 from mctc.ir.example import Example
-from mctc.ir.fields import REQUIRED, Attribute, OperandField
+from mctc.ir.fields import REQUIRED, Attribute, Default, OperandField
 from mctc.ir.inference_error import InferenceError
 from mctc.ir.location import Origin
 from mctc.ir.time import POINTWISE, Recurrent, TimeBehaviour, Whole, Window
@@ -36,7 +36,6 @@ __all__ = [
     "sliding",
 ]
 
-Array = NDArray[Any]
 FLOATS = (DType.F32, DType.F16)
 
 
@@ -100,7 +99,7 @@ class Op:
     outside_training: ClassVar[str] = ""
     nonzero: ClassVar[tuple[str, ...]] = ()
     takes: ClassVar[tuple[DType, ...] | None] = None
-    forms: ClassVar[Mapping[str, Callable[..., Any]]] = {}
+    forms: ClassVar[Mapping[str, Callable[..., object]]] = {}
     numbers: ClassVar[tuple[str, ...]] = ()
     masks: ClassVar[bool] = False
     rounds: ClassVar[bool] = False
@@ -109,8 +108,8 @@ class Op:
     drawn: ClassVar[str] = ""
     matrices: ClassVar[Mapping[str, int]] = {}
     fields: ClassVar[tuple[OperandField, ...]] = ()
-    defaults: ClassVar[Mapping[str, object]] = {}  # of the attributes; REQUIRED where one must be given
-    checked: ClassVar[Mapping[str, Callable[[str, Any], object]]] = {}  # what reads each attribute
+    defaults: ClassVar[Mapping[str, Default]] = {}  # of the attributes; REQUIRED where one must be given
+    checked: ClassVar[Mapping[str, Callable[[str, object], object]]] = {}  # what reads each attribute
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -122,7 +121,7 @@ class Op:
         cls.defaults = {**cls.defaults, **{each.key: each.default for each in attributes}}
         cls.checked = {**cls.checked, **{each.key: each.read for each in attributes}}
 
-    def __init__(self, operands: tuple[Value | None, ...], attributes: Mapping[str, Any], origin: Origin) -> None:
+    def __init__(self, operands: tuple[Value | None, ...], attributes: Attributes, origin: Origin) -> None:
         self.operands, self.attributes, self.origin = operands, attributes, origin
         self.results: tuple[Value, ...] = ()
         self.verified: tuple[TensorType, ...] = ()
@@ -168,8 +167,9 @@ class Op:
         """
         return 0
 
-    def outgrown(self, *operands: Any) -> bool:
-        """For an op that `masks`: whether operands are so large that the number is no longer far below the others."""
+    def outgrown(self, *operands: Array) -> bool:
+        """For an op that `masks`: whether its operands are so large that the number is no longer far below the others.
+        Those that are absent are left off."""
         return False
 
     def number(self, name: str) -> float:

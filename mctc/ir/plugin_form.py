@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from mctc.ir.op import Op
-from mctc.plugin_form import derives, names, shown
+from mctc.plugin_form import names, shown
 
 
-def faults(cls: Any) -> Iterator[str]:
+def faults(cls: object) -> Iterator[str]:
     """What is wrong with an object that is brought as an op, the first fault first."""
-    if not derives(cls, Op):
+    if not (isinstance(cls, type) and issubclass(cls, Op)):
         yield "must be a class derived from mctc.ir.op.Op"
         return
     for name, kind in (("operands", "operand"), ("attributes", "attribute")):

@@ -97,7 +97,7 @@ def _recipe(recipe: Recipe | None, program: Program) -> str:
         known = program.sources.get(recipe.name, (None, None))[0] == recipe.type
         return name_text("@", recipe.name) + ("" if known else f": {type_text(recipe.type)}")
     if recipe.op == "constant":
-        value = dict(recipe.attributes)["value"]
+        value = Constant((), dict(recipe.attributes), Origin()).value
         return f"constant {array_text(value, recipe.type.dtype)}: {type_text(recipe.type)}"
     operands = [_recipe(operand, program) for operand in _trimmed(recipe.operands)]
     definition = registry().get(recipe.op)

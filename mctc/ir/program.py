@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
+from mctc.ir.attribute_value import AttributeValue
 from mctc.ir.domain import MASK, Domain, Interval
-from mctc.ir.location import Location, Origin
+from mctc.ir.location import Origin
 from mctc.ir.op import Op
+from mctc.ir.section import Section
 from mctc.ir.types import DType, Role, TensorType
 from mctc.ir.value import Value, name_like
 
-__all__ = ["Dim", "Function", "Op", "PackedState", "Parameter", "Program", "State", "Value", "name_like"]
+__all__ = ["Dim", "Function", "Op", "PackedState", "Parameter", "Program", "Section", "State", "Value", "name_like"]
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class Derived:
 
     op: str
     operands: tuple[Recipe | None, ...]
-    attributes: tuple[tuple[str, Any], ...]
+    attributes: tuple[tuple[str, AttributeValue], ...]
     type: TensorType
     result: int = 0
 
@@ -158,17 +159,6 @@ class QuantizeRule:
     pattern: str
     quantization: Quantization | None
     origin: Origin = field(default_factory=Origin)
-
-
-@dataclass(frozen=True)
-class Section:
-    """A section such as `train` or `audio`: settings by name; a call such as rnnt(blank = 0) is (name, arguments).
-
-    places: where the spec says each; no part of the program.
-    """
-
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    places: Mapping[str, Location] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

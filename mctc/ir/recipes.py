@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from math import prod
-from typing import Any
 
 import numpy as np
 
+from mctc.ir.attribute_value import Attributes, AttributeValue
 from mctc.ir.build import make
 from mctc.ir.declared import registry
 from mctc.ir.location import Origin
@@ -22,7 +22,7 @@ STRUCTURAL = frozenset(op.name for op in MOVING)
 """Ops that move a parameter's entries without changing them."""
 
 
-def compose(name: str, operands: Sequence[Recipe | None], attributes: Mapping[str, Any], result: int = 0) -> Derived:
+def compose(name: str, operands: Sequence[Recipe | None], attributes: Attributes, result: int = 0) -> Derived:
     """Op `name` applied to recipes; `result` picks one of several results. Raises InferenceError."""
     definition = registry().get(name)
     if definition is None:
@@ -49,7 +49,7 @@ def _channels_after(recipe: Recipe, start: Recipe, axis: int) -> int:
     main = recipe.operands[0]
     before = axis if main is None else _channels_after(main, start, axis)
     if recipe.op == Transpose.name:
-        return int(tuple(dict(recipe.attributes)["order"]).index(before))
+        return Transpose((), dict(recipe.attributes), Origin()).order.index(before)
     if recipe.op == Reshape.name and main is not None:
         return _reshaped(main.type, recipe.type, before)
     return before
@@ -85,7 +85,7 @@ def recipe_key(recipe: Recipe | None) -> Hashable:
     return recipe.op, operands, tuple((name, attribute_key(v)) for name, v in recipe.attributes), recipe.result
 
 
-def attribute_key(value: Any) -> Hashable:
+def attribute_key(value: AttributeValue) -> Hashable:
     """A hashable stand-in for an attribute's value, which may be an array."""
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,7 @@ class Rounding:
     numbers that every format holds stay: masks and counts are exact in every engine.
     """
 
-    dtype: Any
+    dtype: type[np.floating] | None
     jitters: int = 0
 
     def __call__(self, array: Array) -> Array:
@@ -32,14 +31,14 @@ class Rounding:
         if not self.jitters:
             return array.astype(self.dtype).astype(array.dtype)
         exact = (np.abs(array) <= COUNTS) & (array == np.rint(array))
-        return np.where(exact, array, array * (1 + self._halves(array))).astype(array.dtype)
+        return np.where(exact, array, array * (1 + self._halves(array, self.dtype))).astype(array.dtype)
 
     def gate(self, array: Array) -> Array:
         """Numbers from 0 to 1 with an absolute error, that of numbers next to 1: engines take a logistic function from
         a rational approximation or a table, and small values of it have few right digits."""
         if self.dtype is None:
             return array
-        return (array + self._halves(array)).astype(array.dtype) if self.jitters else self(1 + array) - 1
+        return (array + self._halves(array, self.dtype)).astype(array.dtype) if self.jitters else self(1 + array) - 1
 
     def mean(self, x: Array, axis: int) -> Array:
         """The mean along an axis, which stays with extent 1, as a sum in fp32 leaves it: what is centred on it is off
@@ -47,10 +46,10 @@ class Rounding:
         mean: Array = x.mean(axis, keepdims=True)
         return mean if self.dtype is None else replace(self, dtype=np.float32)(mean)
 
-    def _halves(self, array: Array) -> Array:
+    def _halves(self, array: Array, dtype: type[np.floating]) -> Array:
         """Half of the last digit of 1, up or down: the same for every array of a shape."""
         signs = np.random.default_rng((self.jitters, array.size)).choice((-1.0, 1.0), array.shape)
-        return np.asarray(signs * np.finfo(self.dtype).eps / 2)
+        return np.asarray(signs * np.finfo(dtype).eps / 2)
 
 
 EXACT = Rounding(None)

@@ -113,9 +113,9 @@ def _is_whole(value: Any) -> bool:
 
 def check_objective(program: Program, session: Session, section: s.Section | None) -> None:
     """Reports objectives that the components do not fit, and classes that their vocabulary does not have."""
-    told = program.train.settings.get("objective")
+    told = program.train.call("objective")
     nodes = {} if section is None else {i.targets[0].text: i.value for i in section.body.statements if _assigns(i)}
-    others = program.train.settings.get("auxiliary", ())
+    others = program.train.calls("auxiliary")
     if told is None and others:
         message = "an auxiliary objective stands beside an `objective`; this section has none"
         session.report(

@@ -49,7 +49,7 @@ def first_undefined(
 def _outgrown(op: Op, held: Mapping[Value | None, Array]) -> bool:
     if not all(value is None or value in held for value in op.operands):
         return False  # of a state
-    return op.outgrown(*(held.get(value) for value in op.operands))
+    return op.outgrown(*(held[value] for value in op.present()))
 
 
 def told(op: Op) -> str:

@@ -237,7 +237,7 @@ class Subject:
 
     def _labels(self, info: StepInfo | None, item: Item) -> int:
         calls = LABELS if item is NOISE else item.chunks + item.steps
-        most = int(self.whole.utterance.settings.get("labels", LABELS * (info.chunk if info else 1)))
+        most = self.whole.utterance.count("labels") or LABELS * (info.chunk if info else 1)
         return min(most, calls * (info.chunk if info is not None else 1))
 
     def _inputs(self, name: str, function: Function, item: Item) -> dict[str, Array]:

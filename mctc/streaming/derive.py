@@ -89,7 +89,7 @@ def derive_program(
     for name, function in program.functions.items():
         if only is None or name in only:
             new.functions[name], infos[name] = _derived(program, function, lengths)
-            prefill = program.utterance.settings.get("prefill")
+            prefill = program.utterance.count("prefill")
             if prefill is not None and infos[name].role is Role.LABEL and new.functions[name].states:
                 called = f"{name}_prefill"
                 if called in program.functions:
@@ -120,7 +120,7 @@ class _Derivation:
         self.symbol = goes_along(program, function, self.role)
         self.sizes = sizes_of(program, function, self.role, lengths, labels, streams=self.streams)
         self.chunk = labels if self.symbol is None else self.sizes[self.symbol]
-        self.longest = program.utterance.settings.get("labels") if self.role is Role.LABEL else None
+        self.longest = program.utterance.count("labels") if self.role is Role.LABEL else None
         self.builder = Builder(program)
         self.contexts = Contexts(self.builder, self.role, (value.name for value in function.inputs))
         self.valid = ValidFrames(self.contexts, self.chunk * self._finest(), self.role, function.origin)

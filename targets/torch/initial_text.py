@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mctc.ir.attribute_value import Attributes
 from mctc.ir.program import Derived, Initializer, Recipe, Source
 from mctc.targets.torch.expressions import UnsupportedError
 from mctc.targets.torch.expressions.text import call, literal, named, number
@@ -47,7 +48,7 @@ def _regroups(initializer: Initializer, recipe: Derived) -> bool:
     return initializer.rule != "log_arange" or inner.type.extents[-1:] == recipe.type.extents[-1:]
 
 
-def _padded(inner: str, attributes: dict[str, object]) -> str:
+def _padded(inner: str, attributes: Attributes) -> str:
     value = attributes.get("value", 0.0)
     assert isinstance(value, (int, float)), "pad declares a number"
     stated = f", value={number(value).text}" if value else ""

@@ -22,16 +22,16 @@ Settings = Mapping[str, Any]
 
 def loss_of(program: Program, calls: Calls) -> Loss | None:
     """The loss of a program, or None where it names none. Raises UnsupportedError where the components do not fit."""
-    objective = program.train.settings.get("objective")
+    objective = program.train.call("objective")
     if objective is None:
         return None
-    name, given = objective if isinstance(objective, tuple) and len(objective) == 2 else (objective, {})
+    name, given = objective
     if name not in OBJECTIVES:
         raise UnsupportedError(f"there is no objective {name!r}")
     try:
         found = fit(program, name)
         more = replace(calls, auxiliaries=auxiliaries(program, hearing_of(found)), classes=found.classes)
-        return LOSSES[name](program, complete(name, dict(given)), more)
+        return LOSSES[name](program, complete(name, given), more)
     except MisfitError as error:
         raise UnsupportedError(f"the components do not fit {name}: {error}") from error
 

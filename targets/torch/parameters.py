@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mctc.ir.build import make
@@ -72,7 +72,6 @@ def _computed(recipe: Recipe, stored: Callable[[str], Expression]) -> Expression
         return stored(recipe.name)
     operands = [None if each is None else Value(each.type) for each in recipe.operands]
     texts = [None if each is None else _computed(each, stored) for each in recipe.operands]
-    attributes: Mapping[str, object] = dict(recipe.attributes)
-    op = make(registry()[recipe.op], operands, attributes, Origin())
+    op = make(registry()[recipe.op], operands, dict(recipe.attributes), Origin())
     text = expression(op, texts)
     return text if len(op.results) == 1 else Expression(f"{text.atom}[{recipe.result}]", text.imports)

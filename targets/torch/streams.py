@@ -30,7 +30,7 @@ def by_stream(program: Program, function: Function) -> Function:
     def rule(op: Op, rewriter: Rewriter) -> Outcome:
         if not isinstance(op, (Slice, Concat)) or op.results[0] not in rows:
             return None
-        return rewriter.emit(type(op), *rewriter.operands(op), **{**op.attributes, "axis": op.axis + BEFORE})
+        return rewriter.emit(type(op), *rewriter.operands(op), **{**op.attributes, "axis": op.position + BEFORE})
 
     return rebuilt.rebuild(rule)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from math import isfinite, sqrt
-from typing import Any
 
 import numpy as np
 
@@ -38,10 +37,10 @@ class OverKeys(Op):
     scale: Attribute[float | None]
 
     @abstractmethod
-    def scores(self, *operands: Any) -> Array:
+    def scores(self, *operands: Array) -> Array:
         """How well keys suit queries, [..., heads, T, S], before masks."""
 
-    def outgrown(self, *operands: Any) -> bool:
+    def outgrown(self, *operands: Array) -> bool:
         return not bool(np.all(np.abs(self.scores(*operands)) <= LARGEST))
 
     def number(self, name: str) -> float:
@@ -217,7 +216,7 @@ class Attention(OverKeys):
         values = np.repeat(by_head(self.v.type, v, self.key_heads), self.heads // self.key_heads, axis=-3)
         return (self.attended(self.scores(q, k), values, key_mask),)
 
-    def scores(self, *operands: Any) -> Array:
+    def scores(self, *operands: Array) -> Array:
         queries = by_head(self.q.type, operands[0], self.heads)
         keys = np.repeat(by_head(self.k.type, operands[1], self.key_heads), self.heads // self.key_heads, axis=-3)
         return np.asarray(queries @ np.swapaxes(keys, -1, -2) * self.factor)

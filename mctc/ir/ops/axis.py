@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mctc.ir.fields import Attribute, RequiredOperand
 from mctc.ir.op import InferenceError, Op, axis_position
 from mctc.ir.time import POINTWISE, TimeBehaviour
@@ -14,7 +12,7 @@ class AxisOp(Op):
     """Base: attribute `axis` of operand x, or what `runs_along` says. `on_axis` is the behaviour along that axis."""
 
     x: RequiredOperand
-    axis: Attribute[Any]
+    axis: Attribute[str | int]
 
     @property
     def position(self) -> int:

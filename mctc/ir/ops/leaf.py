@@ -8,10 +8,28 @@ import numpy as np
 
 from mctc.ir.dims import Extent
 from mctc.ir.example import Example
-from mctc.ir.fields import anything, element_type
+from mctc.ir.fields import REQUIRED, Attribute, element_type, text
 from mctc.ir.op import Array, InferenceError, Op, declare, role_named
 from mctc.ir.types import Axis, TensorType
 from mctc.ir.value import Value
+
+
+def _array(name: str, value: object) -> Array:
+    if not isinstance(value, (int, float, np.ndarray, np.generic)):
+        raise InferenceError(f"the value of a constant must be an array, not {value!r}")
+    return np.asarray(value)
+
+
+def _roles(name: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, tuple):
+        raise InferenceError(f"the roles of a constant must be a list, not {value!r}")
+    return tuple(role_named(role).value for role in value)
+
+
+def _type(name: str, value: object) -> TensorType:
+    if not isinstance(value, TensorType):
+        raise InferenceError(f"the type of a parameter must be a tensor type, not {value!r}")
+    return value
 
 
 class Leaf(Op):
@@ -24,22 +42,19 @@ class Constant(Leaf):
 
     name = "constant"
     example = Example({}, ("constant [1.0, 2.0]: f32[channel 2]",))
-    value = anything()
+    value = Attribute(_array, REQUIRED)
     dtype = element_type()
-    roles = anything()
+    roles = Attribute(_roles, REQUIRED)
 
     def infer(self) -> Sequence[TensorType]:
-        value, roles = self.value, self.roles
-        if not isinstance(value, (int, float, np.ndarray, np.generic)):
-            raise InferenceError(f"the value of a constant must be an array, not {value!r}")
-        shape = np.shape(value)
-        if not isinstance(roles, tuple) or len(roles) != len(shape):
+        shape, roles = self.value.shape, self.roles
+        if len(roles) != len(shape):
             raise InferenceError(f"a constant of rank {len(shape)} needs {len(shape)} roles, not {roles!r}")
         axes = tuple(Axis(role_named(role), Extent.of(extent)) for role, extent in zip(roles, shape))
         return (TensorType(self.dtype, axes),)
 
     def reference(self) -> Sequence[Array]:
-        return (np.asarray(self.value),)
+        return (self.value,)
 
 
 @declare
@@ -48,12 +63,10 @@ class ParameterOp(Leaf):
 
     name = "parameter"
     example = Example({}, ("parameter @encoder.norm.weight: f32[8]",))
-    parameter = anything(key="name")
-    declared = anything(key="type")
+    parameter = text(key="name")
+    declared = Attribute(_type, REQUIRED, "type")
 
     def infer(self) -> Sequence[TensorType]:
-        if not isinstance(self.declared, TensorType):
-            raise InferenceError(f"the type of a parameter must be a tensor type, not {self.declared!r}")
         return (self.declared,)
 
     def reference(self) -> Sequence[Array]:
@@ -63,4 +76,4 @@ class ParameterOp(Leaf):
 def parameter_of(value: Value | None) -> str:
     """The name of the parameter that a value is; '' of anything else."""
     owner = None if value is None else value.owner
-    return str(owner.parameter) if isinstance(owner, ParameterOp) else ""
+    return owner.parameter if isinstance(owner, ParameterOp) else ""

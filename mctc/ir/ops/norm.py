@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from mctc.ir.example import Example, X
-from mctc.ir.fields import anything, number, operand, optional_operand
+from mctc.ir.fields import axis_name, number, operand, optional_operand
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.linear import channel_axis
@@ -107,7 +107,7 @@ class BatchNorm(ChannelNorm):
 class Softmaxes(AxisOp):
     x = operand()
     takes = FLOATS
-    axis = anything("channel")
+    axis = axis_name("channel")
 
     def infer(self) -> Sequence[TensorType]:
         axis = self.x.type.axes[self.position]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,6 +17,9 @@ from mctc.ir.ops.shape import laid_out
 from mctc.ir.rounding import EXACT, Rounding
 from mctc.ir.time import Recurrent, TimeBehaviour
 from mctc.ir.types import Axis, Role, TensorType
+
+Step = Callable[[Array, Sequence[Array]], Sequence[Array]]
+"""From a frame and the states before it to the states behind it; the first is the cell's output."""
 
 
 def state_type(x: TensorType, channels: Extent) -> TensorType:
@@ -81,7 +83,7 @@ class Cell(Op):
     def behaviour(self) -> TimeBehaviour:
         return Recurrent(tuple((name, i + 1) for i, name in enumerate(self.hidden)), "mask")
 
-    def run(self, x: Array, states: Sequence[Array | None], mask: Array | None, step: Any) -> Sequence[Array]:
+    def run(self, x: Array, states: Sequence[Array | None], mask: Array | None, step: Step) -> Sequence[Array]:
         """Runs `step(frame, states) -> states` over the frames of x; frames have shape [..., channels]."""
         at, time = channel_axis(self.x.type), self.x.type.sequence
         assert time is not None

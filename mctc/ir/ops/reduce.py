@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from mctc.ir.dims import Extent
 from mctc.ir.example import Example, X
-from mctc.ir.fields import anything, operand
+from mctc.ir.fields import axis_name, operand
 from mctc.ir.op import FLOATS, Array, declare
 from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.shape import laid_out
@@ -23,8 +22,8 @@ class Reduce(AxisOp):
     example = Example({"x": X}, ("{name}(%x, axis = channel)", "{name}(%x, axis = time)"))
     x = operand()
     takes = FLOATS
-    axis = anything()
-    function: Callable[..., Any]
+    axis = axis_name()
+    function: Callable[..., object]  # of numpy
 
     def infer(self) -> Sequence[TensorType]:
         x, axis = self.x.type, self.position
@@ -33,7 +32,7 @@ class Reduce(AxisOp):
         return (x.with_extent(axis, 1),)
 
     def reference(self, x: Array) -> Sequence[Array]:
-        return (self.function(x, axis=self.position, keepdims=True),)
+        return (np.asarray(self.function(x, axis=self.position, keepdims=True)),)
 
     def on_axis(self) -> TimeBehaviour:
         return Whole("it reduces over the whole utterance")

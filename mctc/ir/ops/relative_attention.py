@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -64,11 +63,20 @@ class RelativeAttention(OverKeys):
                 raise InferenceError(f"{name} must be [{width}], not {bias}", name)
         return (result,)
 
-    def reference(self, q: Array, k: Array, v: Array, *rest: Any) -> Sequence[Array]:
-        """`rest`: position, content_bias, position_bias, key_mask."""
-        return (self.attended(self.scores(q, k, v, *rest), by_head(self.v.type, v, self.heads), rest[3]),)
+    def reference(
+        self,
+        q: Array,
+        k: Array,
+        v: Array,
+        position: Array,
+        content_bias: Array,
+        position_bias: Array,
+        key_mask: Array | None,
+    ) -> Sequence[Array]:
+        scores = self.scores(q, k, v, position, content_bias, position_bias)
+        return (self.attended(scores, by_head(self.v.type, v, self.heads), key_mask),)
 
-    def scores(self, *operands: Any) -> Array:
+    def scores(self, *operands: Array) -> Array:
         heads = self.heads
         q, k = (by_head(type_, a, heads) for type_, a in zip((self.q.type, self.k.type), operands))
         content_bias, position_bias = (np.reshape(a, (heads, 1, -1)) for a in operands[4:6])

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from mctc.ir.dims import Extent, ExtentError
+from mctc.ir.dims import Extent, ExtentError, ExtentLike
 from mctc.ir.example import FEATURES, Example, X
-from mctc.ir.fields import anything, limit, number, operand, variadic_operand, whole, wholes
+from mctc.ir.fields import REQUIRED, Attribute, axis_name, limit, number, operand, variadic_operand, whole, wholes
 from mctc.ir.op import Array, InferenceError, Op, axis_position, declare, role_named
 from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.linear import channel_axis
@@ -43,7 +43,7 @@ class Split(AxisOp):
     x = operand()
     parts = whole(0)
     sizes = wholes(())
-    axis = anything("channel")
+    axis = axis_name("channel")
 
     def extents(self) -> tuple[Extent, ...]:
         """Of the parts along the axis."""
@@ -79,7 +79,7 @@ class Concat(AxisOp):
     example = Example({"x": X}, ("concat(%x, %x)", "concat(%x, %x, axis = time)"))
     keeps = "marks"
     xs = variadic_operand()
-    axis = anything("channel")
+    axis = axis_name("channel")
 
     @property
     def position(self) -> int:
@@ -119,7 +119,7 @@ class Slice(AxisOp):
     example = Example({"x": X}, ("slice(%x, axis = channel, begin = 2, end = 4)", "slice(%x, axis = time, stride = 2)"))
     keeps = "marks"
     x = operand()
-    axis = anything()
+    axis = axis_name()
     begin = whole(0)
     end = limit()
     stride = whole(1)
@@ -159,7 +159,7 @@ class Pad(AxisOp):
     example = Example({"x": X}, ("pad(%x, axis = channel, after = 8)", "pad(%x, axis = time, before = 1)"))
     keeps = "marks"
     x = operand()
-    axis = anything()
+    axis = axis_name()
     before = whole(0)
     after = whole(0)
     value = number(0.0)
@@ -180,16 +180,21 @@ class Pad(AxisOp):
         return Whole("it pads the utterance")
 
 
-def stated_axes(stated: object) -> tuple[Axis, ...]:
-    """Axes from pairs of role and extent. Raises InferenceError for anything else."""
-    if not isinstance(stated, tuple):
-        raise InferenceError(f"axes must be a list of (role, extent), not {stated!r}")
-    axes = []
-    for entry in stated:
+StatedAxes = tuple[tuple[str, ExtentLike], ...]
+
+
+def _stated(name: str, value: object) -> StatedAxes:
+    if not isinstance(value, tuple):
+        raise InferenceError(f"axes must be a list of (role, extent), not {value!r}")
+    for entry in value:
         if not isinstance(entry, tuple) or len(entry) != 2 or not isinstance(entry[1], (int, str, Extent)):
             raise InferenceError(f"an axis must be (role, extent), not {entry!r}")
-        axes.append(Axis(role_named(entry[0]), Extent.of(entry[1])))
-    return tuple(axes)
+    return value
+
+
+def stated_axes(stated: StatedAxes) -> tuple[Axis, ...]:
+    """Axes from pairs of role and extent. Raises InferenceError for a role that there is not."""
+    return tuple(Axis(role_named(role), Extent.of(extent)) for role, extent in stated)
 
 
 class Regrouping(Op):
@@ -205,7 +210,7 @@ class Reshape(Regrouping):
     name = "reshape"
     example = Example({"x": X}, ("reshape(%x, axes = [batch B, time T, feature 2, channel 4])",))
     keeps = "marks"
-    axes = anything()
+    axes = Attribute(_stated, REQUIRED)
 
     def infer(self) -> Sequence[TensorType]:
         axes = stated_axes(self.axes)
@@ -336,7 +341,7 @@ class Reverse(AxisOp):
     example = Example({"x": X}, ("reverse(%x)",))
     keeps = "marks"
     x = operand()
-    axis = anything("time")
+    axis = axis_name("time")
 
     def infer(self) -> Sequence[TensorType]:
         return (self.x.type.with_extent(self.position, self.x.type.extents[self.position]),)

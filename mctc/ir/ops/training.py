@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from mctc.ir.example import Example, X
-from mctc.ir.fields import Attribute, anything, operand, probability
+from mctc.ir.fields import Attribute, operand, probability, text
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.types import Role, TensorType
 
@@ -42,7 +42,7 @@ class Dropout(Training):
     example = Example({"x": X}, ("dropout(%x, rate = 0.1)", "dropout(%x, rate = 0.1, kind = utterance)"))
     x = operand()
     rate = probability()
-    kind = anything("element")
+    kind = text("element")
     outside_training = "x"
     KINDS: ClassVar[tuple[str, ...]] = ("element", "channel", "time", "utterance")
 
