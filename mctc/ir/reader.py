@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from mctc.ir.attribute_value import Array, Attributes, AttributeValue
 from mctc.ir.build import make
 from mctc.ir.declared import registry
 from mctc.ir.dims import ExtentError
 from mctc.ir.domain import Domain
 from mctc.ir.literals import ENTRIES, STORAGE, LiteralError, array_of_bytes, array_of_entries
 from mctc.ir.location import Origin
-from mctc.ir.op import Array, InferenceError
+from mctc.ir.op import InferenceError
+from mctc.ir.ops.leaf import Constant, ParameterOp
 from mctc.ir.program import (
     Derived,
     Dim,
@@ -34,18 +35,25 @@ from mctc.ir.program import (
     VocabularyMap,
 )
 from mctc.ir.syntax import (
+    Application,
     ArrayText,
+    Body,
     DimItem,
     DomainLine,
+    Encoded,
+    Entries,
+    Fixed,
     FunctionItem,
     InstanceItem,
     IrSyntaxError,
+    Item,
     Leaf,
     Local,
     NextLine,
     OpLine,
     PackedLine,
     ParameterItem,
+    ParameterText,
     ProgramText,
     RecipeText,
     ReturnLine,
@@ -54,6 +62,7 @@ from mctc.ir.syntax import (
     Setting,
     SourceItem,
     StateLine,
+    Statement,
     VocabularyItem,
 )
 from mctc.ir.types import DType, Role, TensorType, plain
@@ -80,7 +89,7 @@ def read(text: ProgramText) -> Program:
     return program
 
 
-def _declare(program: Program, item: Any) -> None:
+def _declare(program: Program, item: Item) -> None:
     if isinstance(item, DimItem):
         if item.role not in Role._value2member_map_:
             raise IrSyntaxError(
@@ -127,9 +136,9 @@ def _recipe(program: Program, text: RecipeText, line: int) -> Recipe:
         if text.type is None and text.name not in program.sources:
             raise IrSyntaxError(f"there is no source @{text.name}", text.line)
         return Source(text.name, text.type or program.sources[text.name][0])
-    if text.op == "constant":
-        attributes, type_ = constant_attributes(text.arguments[0], text.type, line)
-        return Derived("constant", (), tuple(sorted(attributes.items())), type_)
+    if isinstance(text, Fixed):
+        constant, type_ = constant_attributes(text.array, text.type, line)
+        return Derived("constant", (), tuple(sorted(constant.items())), type_)
     given = [argument for argument in text.arguments if not isinstance(argument, Setting)]
     operands = tuple(None if a is None else _recipe(program, a, line) for a in given)
     attributes = {a.name: a.value for a in text.arguments if isinstance(a, Setting)}
@@ -142,7 +151,7 @@ def _recipe(program: Program, text: RecipeText, line: int) -> Recipe:
     return Derived(text.op, operands, tuple(sorted(op.attributes.items())), text.type or inferred, text.result)
 
 
-def _apply(name: str, operands: Sequence[Value | None], attributes: Mapping[str, Any], origin: Origin, line: int) -> Op:
+def _apply(name: str, operands: Sequence[Value | None], attributes: Attributes, origin: Origin, line: int) -> Op:
     definition = registry().get(name)
     if definition is None:
         raise IrSyntaxError(f"there is no op named {name}", line)
@@ -154,7 +163,7 @@ def _apply(name: str, operands: Sequence[Value | None], attributes: Mapping[str,
         raise IrSyntaxError(f"{name} cannot take this: {error}", line) from error
 
 
-def constant_attributes(text: ArrayText, type_: TensorType | None, line: int) -> tuple[dict[str, Any], TensorType]:
+def constant_attributes(text: ArrayText, type_: TensorType | None, line: int) -> tuple[Attributes, TensorType]:
     """Attributes and type of a constant; without a stated type its axes are plain."""
     try:
         array = _array(text, type_)
@@ -170,27 +179,35 @@ def constant_attributes(text: ArrayText, type_: TensorType | None, line: int) ->
 
 def _array(text: ArrayText, type_: TensorType | None) -> Array:
     if type_ is None:
-        if text.word != "entries":
-            raise LiteralError(f"a constant written as {text.word} needs a type")
+        if isinstance(text, Encoded) or text.splat:
+            word = "splat" if isinstance(text, Entries) else "packed" if text.packed else "bytes"
+            raise LiteralError(f"a constant written as {word} needs a type")
         return array_of_entries(text.value, text.storage or _natural(text.value))
     storage = text.storage or STORAGE[type_.dtype]
-    if text.word == "entries":
+    if isinstance(text, Entries) and not text.splat:
         return array_of_entries(text.value, storage)
     if min(type_.shape, default=0) < 0 or math.prod(type_.shape) > ENTRIES:
         raise LiteralError(f"{type_} is no type of a constant of at most {ENTRIES:,} entries")
-    if text.word == "splat":
+    if isinstance(text, Entries):
         entry = array_of_entries(text.value, storage)
         if entry.ndim:
             raise LiteralError("a splat has one entry")
         return np.full(type_.shape, entry)
-    return array_of_bytes(text.word, text.value, storage, type_.shape)
+    return array_of_bytes("packed" if text.packed else "bytes", text.text, storage, type_.shape)
 
 
-def _natural(value: Any) -> str:
+def _natural(value: AttributeValue) -> str:
     """The storage of entries that come without a type: float32, int32 or bool."""
-    while isinstance(value, tuple) and value:
+    while isinstance(value, (tuple, list)) and value:
         value = value[0]
     return "bool" if isinstance(value, bool) else "int32" if isinstance(value, int) else "float32"
+
+
+def _name(body: Body) -> str:
+    """The name of the op."""
+    if isinstance(body, Application):
+        return body.op
+    return ParameterOp.name if isinstance(body, ParameterText) else Constant.name
 
 
 class _FunctionReader:
@@ -231,7 +248,7 @@ class _FunctionReader:
             raise IrSyntaxError(f"state %{name} has no `next`", state.value.line, state.value.column)
         return State(state.name or name, self.values[name], self.updates[name])
 
-    def _statement(self, statement: Any) -> None:
+    def _statement(self, statement: Statement) -> None:
         if isinstance(statement, DomainLine):
             type_ = self._use(statement.value).type
             whole = type_.dtype is DType.I32 or type_.bound is not None
@@ -251,29 +268,30 @@ class _FunctionReader:
 
     def _op(self, line: OpLine) -> None:
         place = line.results[0]
-        operands = [None if a is None else self._use(a) for a in line.arguments if a is None or isinstance(a, Local)]
-        op = _apply(line.op, operands, self._attributes(line), line.origin, place.line)
+        operands, attributes = self._given(line.body, line.types[0] if line.types else None, place)
+        op = _apply(_name(line.body), operands, attributes, line.origin, place.line)
         if len(line.results) != len(op.results):
-            raise IrSyntaxError(f"{line.op} has {len(op.results)} results, not {len(line.results)}", place.line)
+            raise IrSyntaxError(f"{op.name} has {len(op.results)} results, not {len(line.results)}", place.line)
         inferred = tuple(result.type for result in op.results)
         if line.types is not None and line.types != inferred:
             told, right = (", ".join(map(str, types)) for types in (line.types, inferred))
-            raise IrSyntaxError(f"{line.op} gives {right}, the text says {told}", place.line, place.column)
+            raise IrSyntaxError(f"{op.name} gives {right}, the text says {told}", place.line, place.column)
         self.ops.append(op)
         for local, value in zip(line.results, op.results):
             self._define(local, value)
 
-    def _attributes(self, line: OpLine) -> dict[str, Any]:
-        place, stated = line.results[0], line.types[0] if line.types else None
-        if line.op == "parameter":
-            (name,) = line.arguments
+    def _given(self, body: Body, stated: TensorType | None, place: Local) -> tuple[Sequence[Value | None], Attributes]:
+        """Operands and attributes of an op."""
+        if isinstance(body, ParameterText):
+            name = body.name
             if self.loose and stated is not None and name not in self.program.parameters:
                 self.program.sources.setdefault(name, (stated, LOOSE))
                 self.program.parameters[name] = Parameter(name, stated, Source(name, stated))
-            return {"name": name, "type": stated or self._parameter_type(name, place)}
-        if line.op == "constant":
-            return constant_attributes(line.arguments[0], stated, place.line)[0]
-        return {a.name: a.value for a in line.arguments if isinstance(a, Setting)}
+            return (), {"name": name, "type": stated or self._parameter_type(name, place)}
+        if isinstance(body, Application):
+            operands = [None if a is None else self._use(a) for a in body.arguments if not isinstance(a, Setting)]
+            return operands, {a.name: a.value for a in body.arguments if isinstance(a, Setting)}
+        return (), constant_attributes(body, stated, place.line)[0]
 
     def _parameter_type(self, name: str, place: Local) -> TensorType:
         if name not in self.program.parameters:

@@ -31,6 +31,10 @@ class Section:
             return value
         raise _misfit(name, value, "a whole number")
 
+    def flag(self, name: str) -> bool:
+        """Whether it is set to true."""
+        return self.settings.get(name) is True
+
     def quantity(self, name: str) -> Fraction | int | None:
         """Seconds or Hz as a fraction (Hz as an int where whole), or frames as an int; None where it is not set."""
         value = self.settings.get(name)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 from mctc.diagnostics.errors import MctcError
+from mctc.ir.attribute_value import Attributes, AttributeValue
 from mctc.ir.domain import Domain
 from mctc.ir.location import Origin
 from mctc.ir.program import Initializer, PackedState, Quantization
@@ -34,16 +33,28 @@ class Local:
 @dataclass(frozen=True)
 class Setting:
     name: str
-    value: Any
+    value: AttributeValue
 
 
 @dataclass(frozen=True)
-class ArrayText:
-    """The entries of a constant as written: `word` is entries, splat, bytes or packed."""
+class Entries:
+    """The entries of a constant as lists of numbers; with `splat`, the one that all are equal to."""
 
-    word: str
-    value: Any
+    value: AttributeValue
     storage: str | None
+    splat: bool = False
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The bytes of a constant in base64; with `packed`, those of its zlib form."""
+
+    text: str
+    storage: str | None
+    packed: bool = False
+
+
+ArrayText = Entries | Encoded
 
 
 @dataclass(frozen=True)
@@ -54,17 +65,26 @@ class Leaf:
 
 
 @dataclass(frozen=True)
+class Fixed:
+    """A constant in a recipe."""
+
+    array: ArrayText
+    type: TensorType | None
+
+
+@dataclass(frozen=True)
 class Node:
-    """An inner node of a recipe; `op` is 'constant' with an ArrayText among `arguments`, or an op's name."""
+    """An op that is applied in a recipe: operands, None for one that is absent, and settings."""
 
     op: str
-    arguments: tuple[Any, ...]
+    arguments: tuple[RecipeArgument, ...]
     result: int
     type: TensorType | None
     line: int
 
 
-RecipeText = Leaf | Node
+RecipeText = Leaf | Fixed | Node
+RecipeArgument = RecipeText | Setting | None
 
 
 @dataclass(frozen=True)
@@ -95,12 +115,15 @@ class ParameterItem:
 @dataclass(frozen=True)
 class SectionItem:
     word: str
-    settings: Mapping[str, Any]
+    settings: Attributes
+
+
+RuleText = tuple[str, Quantization | None, Origin]
 
 
 @dataclass(frozen=True)
 class RulesItem:
-    rules: tuple[tuple[str, Quantization | None, Origin], ...]
+    rules: tuple[RuleText, ...]
 
 
 @dataclass(frozen=True)
@@ -149,12 +172,26 @@ class ReturnLine:
 
 
 @dataclass(frozen=True)
-class OpLine:
-    """`body` is ('parameter', name), ('constant', ArrayText) or (op, operands and settings)."""
+class ParameterText:
+    name: str
 
-    results: tuple[Local, ...]
+
+@dataclass(frozen=True)
+class Application:
+    """An op that is applied: operands, None for one that is absent, and settings."""
+
     op: str
-    arguments: tuple[Any, ...]
+    arguments: tuple[OpArgument, ...]
+
+
+OpArgument = Local | Setting | None
+Body = ParameterText | Entries | Encoded | Application
+
+
+@dataclass(frozen=True)
+class OpLine:
+    results: tuple[Local, ...]
+    body: Body
     types: tuple[TensorType, ...] | None
     origin: Origin
 
@@ -162,10 +199,13 @@ class OpLine:
 Statement = DomainLine | StateLine | NextLine | PackedLine | ReturnLine | OpLine
 
 
+InputText = tuple[Local, TensorType]
+
+
 @dataclass(frozen=True)
 class FunctionItem:
     name: str
-    inputs: tuple[tuple[Local, TensorType], ...]
+    inputs: tuple[InputText, ...]
     origin: Origin
     statements: tuple[Statement, ...]
     line: int
