@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
+from typing import TypeVar
 
 from mctc.ir.declared import registry
 from mctc.ir.literals import (
@@ -22,6 +23,8 @@ from mctc.ir.op import REQUIRED
 from mctc.ir.ops.leaf import Constant, ParameterOp
 from mctc.ir.program import Dim, Function, Op, Parameter, Program, Quantization, Recipe, Section, Source, Value
 from mctc.ir.types import TensorType
+
+T = TypeVar("T")
 
 
 def print_program(program: Program, *, locations: bool = False) -> str:
@@ -185,7 +188,7 @@ def _is_default(value: object, default: object) -> bool:
     return default is not REQUIRED and value_text(value) == value_text(default)
 
 
-def _trimmed(operands: Iterable[object]) -> list:  # type: ignore[type-arg]
+def _trimmed(operands: Iterable[T]) -> list[T]:
     kept = list(operands)
     while kept and kept[-1] is None:
         kept.pop()

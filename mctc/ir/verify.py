@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from operator import is_
 from weakref import WeakValueDictionary
 
@@ -51,7 +52,7 @@ def _function(program: Program, function: Function) -> None:
     for value in (*function.inputs, *(state.value for state in function.states)):
         if value.owner is not None or value in defined:
             raise VerificationError(f"{function.name}: input {value.name} is the result of an op or listed twice")
-        _dims(program, value.type, lambda name=value.name: f"{function.name}: input {name}")  # type: ignore[misc]
+        _dims(program, value.type, partial(_input_place, function, value))
         defined.add(value)
     _domains(function)
     for op in function.ops:
@@ -177,6 +178,10 @@ def _dims(program: Program, type_: TensorType, where: Callable[[], str]) -> None
         for symbol in extent.symbols:
             if symbol not in program.dims:
                 raise VerificationError(f"{where()}: {type_} names a dimension {symbol} that is not declared")
+
+
+def _input_place(function: Function, value: Value) -> str:
+    return f"{function.name}: input {value.name}"
 
 
 def _place(function: Function, op: Op) -> str:

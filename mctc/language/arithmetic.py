@@ -6,12 +6,12 @@ import operator
 from collections.abc import Callable
 from fractions import Fraction
 from math import isfinite
-from typing import Any
+from typing import TypeGuard, TypeVar
 
 from mctc.ir.dims import Extent, ExtentError
 from mctc.ir.types import Role
 from mctc.language.limits import CHARACTERS, ENTRIES, NUMBER_BITS
-from mctc.language.values import Measure, Quantity, describe, plain, show, whole
+from mctc.language.values import Constant, Measure, Quantity, Single, describe, known, plain, show, whole
 
 
 class UnsuitableError(Exception):
@@ -22,28 +22,39 @@ class UnsuitableError(Exception):
         self.code, self.message, self.hint = code, message, hint
 
 
-ORDER: dict[str, Callable[[Any, Any], bool]] = {
+Number = int | Fraction | float
+ORDER: dict[str, Callable[[Number | str, Number | str], bool]] = {  # of two numbers, or of two strings
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
 }
-Number = int | Fraction | float
+ARITHMETIC: dict[str, Callable[[Number, Number], Number]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "//": operator.floordiv,
+    "%": operator.mod,
+}
+Long = TypeVar("Long", str, "tuple[Single, ...]")
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> TypeGuard[Number]:
     return isinstance(value, (int, Fraction, float)) and not isinstance(value, bool)
 
 
-def binary(symbol: str, left: Any, right: Any) -> Any:
+def _counts(value: Single) -> TypeGuard[Number | Measure]:
+    return isinstance(value, Measure) or is_number(value)
+
+
+def binary(symbol: str, left: Single, right: Single) -> Constant:
     """`left symbol right` for compile-time values. Raises UnsuitableError."""
     a, b = plain(left), plain(right)
     if symbol in ("==", "!="):
         return _same(a, b) == (symbol == "==")
     if symbol in ORDER:
         return _ordered(symbol, a, b)
-    measures = [value for value in (left, right) if isinstance(value, Measure)]
-    if measures and all(is_number(value) or isinstance(value, Measure) for value in (a, b)):
+    if (isinstance(left, Measure) or isinstance(right, Measure)) and _counts(left) and _counts(right):
         return _measure(symbol, left, right)
     if is_number(a) and is_number(b):
         return _numbers(symbol, a, b)
@@ -56,11 +67,11 @@ def binary(symbol: str, left: Any, right: Any) -> Any:
     raise UnsuitableError("MCT0070", f"`{symbol}` does not work between {describe(a)} and {describe(b)}")
 
 
-def negative(value: Any) -> Any:
+def negative(value: Single) -> Constant:
     return binary("-", 0, value)
 
 
-def truth(value: Any) -> bool:
+def truth(value: Single) -> bool:
     """The truth value that a condition has. Raises UnsuitableError for anything else."""
     if not isinstance(value, bool):
         raise UnsuitableError(
@@ -69,7 +80,7 @@ def truth(value: Any) -> bool:
     return value
 
 
-def _same(a: Any, b: Any) -> bool:
+def _same(a: Single, b: Single) -> bool:
     if isinstance(a, Measure) or isinstance(b, Measure):
         if isinstance(a, Measure) and isinstance(b, Measure) and a.extent == b.extent:
             return True
@@ -80,7 +91,7 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def _ordered(symbol: str, a: Any, b: Any) -> bool:
+def _ordered(symbol: str, a: Single, b: Single) -> bool:
     if (is_number(a) and is_number(b)) or (isinstance(a, str) and isinstance(b, str)):
         return ORDER[symbol](a, b)
     if isinstance(a, Quantity) and isinstance(b, Quantity) and a.unit == b.unit:
@@ -96,16 +107,9 @@ def _numbers(symbol: str, a: Number, b: Number) -> Number:
             return a / b if isinstance(a, float) or isinstance(b, float) else whole(Fraction(a) / Fraction(b))
         if symbol == "**":
             return _power(a, b)
-        table: dict[str, Callable[[Any, Any], Any]] = {
-            "+": operator.add,
-            "-": operator.sub,
-            "*": operator.mul,
-            "//": operator.floordiv,
-            "%": operator.mod,
-        }
-        if symbol not in table:
+        if symbol not in ARITHMETIC:
             raise UnsuitableError("MCT0070", f"`{symbol}` does not work between numbers")
-        result = table[symbol](a, b)
+        result = ARITHMETIC[symbol](a, b)
     except ZeroDivisionError:
         raise UnsuitableError("MCT0071", f"{show(a)} {symbol} {show(b)} divides by zero") from None
     except OverflowError:
@@ -141,7 +145,7 @@ def limited(value: Number) -> Number:
     return value
 
 
-def bounded(value: str | tuple[Any, ...]) -> str | tuple[Any, ...]:
+def bounded(value: Long) -> Long:
     """`value`, if it is not beyond the limit for strings and lists."""
     if isinstance(value, str) and len(value) > CHARACTERS:
         raise UnsuitableError("MCT0010", f"a string has at most {CHARACTERS:,} characters")
@@ -150,7 +154,7 @@ def bounded(value: str | tuple[Any, ...]) -> str | tuple[Any, ...]:
     return value
 
 
-def _entries(value: tuple[Any, ...]) -> int:
+def _entries(value: tuple[Single, ...]) -> int:
     """The entries of a list and of those inside it, counted up to the limit."""
     count = len(value)
     for item in value if count <= ENTRIES else ():
@@ -160,17 +164,18 @@ def _entries(value: tuple[Any, ...]) -> int:
     return count
 
 
-def _measure(symbol: str, left: Any, right: Any) -> Any:
+def _measure(symbol: str, left: Number | Measure, right: Number | Measure) -> Constant:
     """Arithmetic with extents: the role stays while only one is involved."""
     a, b = (v if isinstance(v, Measure) else None for v in (left, right))
     roles = {v.role for v in (a, b) if v is not None}
     role: Role | None = roles.pop() if len(roles) == 1 else None
-    x, y = plain(left), plain(right)
-    if isinstance(x, float) or isinstance(y, float) or not any(isinstance(v, Measure) for v in (x, y)):
+    x, y = (known(v) if isinstance(v, Measure) else v for v in (left, right))
+    if isinstance(x, float) or isinstance(y, float) or not (isinstance(x, Measure) or isinstance(y, Measure)):
         if isinstance(x, Measure) or isinstance(y, Measure):
             raise UnsuitableError("MCT0070", f"`{symbol}` does not work between {describe(x)} and {describe(y)}")
         return _numbers(symbol, x, y)
-    p, q = (Extent.of(v.extent if isinstance(v, Measure) else v) for v in (x, y))
+    p = Extent.of(x.extent if isinstance(x, Measure) else x)
+    q = Extent.of(y.extent if isinstance(y, Measure) else y)
     try:
         if symbol == "+":
             return _kept(p + q, role)
@@ -189,7 +194,7 @@ def _measure(symbol: str, left: Any, right: Any) -> Any:
     raise UnsuitableError("MCT0078", f"{show(x)} {symbol} {show(y)} is not known before run time")
 
 
-def _kept(extent: Extent, role: Role | None) -> Any:
+def _kept(extent: Extent, role: Role | None) -> Constant:
     if len(extent.terms) > 64 or any(len(monomial) > 8 for monomial, _ in extent.terms):
         raise UnsuitableError("MCT0009", "this extent has too many terms")
     for _, factor in extent.terms:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from mctc.diagnostics.diagnostic import Diagnostic
 from mctc.diagnostics.source import Span
 from mctc.ir.program import Value
 from mctc.language import syntax as s
-from mctc.language.calls import Calls
+from mctc.language.calls import Calls, Returned
+from mctc.language.dispatch import Dispatch
 from mctc.language.expressions import interpolate
 from mctc.language.failure import FaultError, LimitError, SilentError, fail
 from mctc.language.limits import OPS, STEPS
 from mctc.language.parameters import Parameters
 from mctc.language.scope import Frame
 from mctc.language.session import Session
-from mctc.language.values import POISON, describe
-
-Returned = list[tuple[Any, Span]]
+from mctc.language.values import POISON, Single, describe
 
 
 class Bodies:
@@ -28,14 +24,13 @@ class Bodies:
         self.session, self.calls = session, calls
         self.parameters = Parameters(session, calls)
         calls.run = self.run
-        self.table: dict[type, Callable[[Any, Frame], Returned | None]] = {
-            s.Assign: self._assign,
-            s.Parameter: self._parameter,
-            s.Repeat: self._repeat,
-            s.If: self._if,
-            s.Assert: self._assert,
-            s.Return: self._return,
-        }
+        self.table = table = Dispatch[Returned | None]()
+        table.of(s.Assign, self._assign)
+        table.of(s.Parameter, self._parameter)
+        table.of(s.Repeat, self._repeat)
+        table.of(s.If, self._if)
+        table.of(s.Assert, self._assert)
+        table.of(s.Return, self._return)
 
     def run(self, body: s.Body, frame: Frame) -> Returned | None:
         """What the body returns: (value, place) pairs, or None without a return. Raises SilentError if that failed."""
@@ -145,7 +140,7 @@ class Bodies:
             message = interpolate(text, lambda name: self._interpolated(name, node, frame))
         raise fail("MCT0073", message, node.condition.span)
 
-    def _interpolated(self, name: str, node: s.Assert, frame: Frame) -> Any:
+    def _interpolated(self, name: str, node: s.Assert, frame: Frame) -> Single:
         assert node.message is not None
         return self.calls.evaluator.single(s.Name(node.message.span, name), frame)
 
@@ -157,7 +152,7 @@ class Bodies:
         return [(self.calls.evaluator.single(value, frame), value.span) for value in node.values]
 
 
-def _name(value: Any, name: str) -> None:
+def _name(value: Single, name: str) -> None:
     """What the spec first calls the result of an op stays with it, for readers of what is made from it."""
     if isinstance(value, Value) and value.owner is not None and not value.name:
         value.name = name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mctc.diagnostics.diagnostic import Note
 from mctc.diagnostics.near import did_you_mean
@@ -22,16 +21,18 @@ from mctc.language.opcall import HIDDEN, OpCall
 from mctc.language.patterns import Types
 from mctc.language.scope import Elements, Frame, Scope, Site
 from mctc.language.session import Session
-from mctc.language.values import describe
+from mctc.language.values import Constant, Given, Single, describe
 
-RunBody = Callable[[s.Body, Frame], "list[tuple[Any, Span]] | None"]
+Returned = list[tuple[Single, Span]]
+"""What a body returns, and where."""
+RunBody = Callable[[s.Body, Frame], Returned | None]
 
 
 @dataclass(frozen=True)
-class Given:
+class Argument:
     """An argument: its value, and the place it was written."""
 
-    value: Any
+    value: Single
     span: Span
 
 
@@ -46,7 +47,7 @@ class Calls:
         self.types = Types(self.evaluator)
         self.ops = OpCall(session, self.evaluator)
 
-    def call(self, node: s.Call, frame: Frame, target: str | None) -> Any:
+    def call(self, node: s.Call, frame: Frame, target: str | None) -> Given:
         """The value of a call; a list when it has several results."""
         self.session.step(node.span)
         name = _callee(node.callee)
@@ -73,7 +74,7 @@ class Calls:
         hint = did_you_mean(name, known)
         raise fail("MCT0051", f"there is no block or op `{name}`", node.callee.span, hint)
 
-    def _op(self, name: str, node: s.Call, frame: Frame, values: Sequence[Any] | None = None) -> Any:
+    def _op(self, name: str, node: s.Call, frame: Frame, values: Sequence[Single] | None = None) -> Given:
         if name not in registry() or name in HIDDEN:
             hint = did_you_mean(name, registry())
             raise fail("MCT0051", f"there is no op `{name}`", node.callee.span, hint)
@@ -82,7 +83,7 @@ class Calls:
             raise fail("MCT0104", f"`{name}` is an op: it can't be named with `as`", node.label.span, hint)
         return self.ops.call(name, node, frame, values)
 
-    def _function(self, name: str, values: Sequence[Any], node: s.Call) -> Any:
+    def _function(self, name: str, values: Sequence[Single], node: s.Call) -> Constant:
         for argument in node.arguments:
             if argument.name is not None:
                 raise fail("MCT0091", f"`{name}` has no argument `{argument.name.text}`", argument.name.span)
@@ -93,7 +94,7 @@ class Calls:
         except UnsuitableError as error:
             raise fail(error.code, error.message, node.span, error.hint) from None
 
-    def _block(self, name: str, defined: Defined, node: s.Call, frame: Frame, target: str | None) -> Any:
+    def _block(self, name: str, defined: Defined, node: s.Call, frame: Frame, target: str | None) -> Given:
         block = defined.node
         if not isinstance(block, s.Block):
             raise fail("MCT0060", f"`{name}` is a model; only a block can be called", node.callee.span)
@@ -120,10 +121,10 @@ class Calls:
         if len(frame.sites) >= CALLS:
             raise fail("MCT0006", f"blocks are called more than {CALLS} deep", node.callee.span)
 
-    def _given(self, name: str, block: s.Block, node: s.Call, frame: Frame) -> dict[str, Given]:
+    def _given(self, name: str, block: s.Block, node: s.Call, frame: Frame) -> dict[str, Argument]:
         """The arguments by input name."""
         inputs = [item.name.text for item in block.inputs]
-        given: dict[str, Given] = {}
+        given: dict[str, Argument] = {}
         declared = Note("the block is defined here", block.name.span)
         for index, argument in enumerate(node.arguments):
             if argument.name is not None:
@@ -138,7 +139,7 @@ class Calls:
                 raise fail("MCT0092", message, argument.span, f"it has {', '.join(inputs)}", declared)
             if key in given:
                 raise fail("MCT0093", f"`{key}` is given twice", at, None, Note("given here first", given[key].span))
-            given[key] = Given(self.evaluator.single(argument.value, frame), argument.value.span)
+            given[key] = Argument(self.evaluator.single(argument.value, frame), argument.value.span)
         return given
 
     def _frame(
@@ -160,7 +161,7 @@ class Calls:
         self.session.program.instances[frame.child(element)] = name
         return Frame(defined.module, Scope(), frame.child(element), Elements(labels), bound, labels, sites)
 
-    def _bind(self, name: str, block: s.Block, given: Mapping[str, Given], inner: Frame, node: s.Call) -> None:
+    def _bind(self, name: str, block: s.Block, given: Mapping[str, Argument], inner: Frame, node: s.Call) -> None:
         """Binds the inputs of a block: compile-time values, then the axes and tensors, defaults when asked for."""
         values = [item for item in block.inputs if isinstance(item, s.ValueInput)]
         for value in values:
@@ -172,7 +173,7 @@ class Calls:
         for value in values:
             inner.scope.get(value.name.text)
 
-    def _bind_value(self, name: str, item: s.ValueInput, given: Given | None, inner: Frame, node: s.Call) -> None:
+    def _bind_value(self, name: str, item: s.ValueInput, given: Argument | None, inner: Frame, node: s.Call) -> None:
         key = item.name.text
         if given is not None:
             if isinstance(given.value, Value):
@@ -187,14 +188,14 @@ class Calls:
             raise fail("MCT0090", f"`{name}` needs `{key}`", node.span, f"add `{key} = ...`", note)
 
     def _bind_tensor(
-        self, name: str, item: s.TensorInput, given: Given | None, inner: Frame, node: s.Call, known: set[str]
+        self, name: str, item: s.TensorInput, given: Argument | None, inner: Frame, node: s.Call, known: set[str]
     ) -> None:
         key = item.name.text
         if given is None:
             if item.default is None:
                 note = Note("declared here", item.span)
                 raise fail("MCT0090", f"`{name}` needs `{key}`", node.span, f"add `{key} = ...`", note)
-            given = Given(self.evaluator.constant(item.default, inner, "a default"), item.default.span)
+            given = Argument(self.evaluator.constant(item.default, inner, "a default"), item.default.span)
         if given.value is None and item.default is not None:
             inner.scope.values[key] = None
             return
@@ -206,9 +207,7 @@ class Calls:
         )
         inner.scope.values[key] = given.value
 
-    def results(
-        self, name: str, declared: Sequence[s.Result] | None, returned: Sequence[tuple[Any, Span]], frame: Frame
-    ) -> list[Value]:
+    def results(self, name: str, declared: Sequence[s.Result] | None, returned: Returned, frame: Frame) -> list[Value]:
         """The returned tensors, checked against the declared results. Diagnostics are located at the return."""
         values: list[Value] = []
         for value, span in returned:

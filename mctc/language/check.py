@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mctc.diagnostics.diagnostic import Diagnostic
 from mctc.diagnostics.source import SourceFile
@@ -14,12 +12,11 @@ from mctc.language.failure import FaultError
 from mctc.language.modules import Loader
 from mctc.language.names import unknown_names, unused_names
 from mctc.language.read import Spec
+from mctc.language.values import Defines
 from mctc.language.variants import choose
 
 
-def check_file(
-    path: Spec | str, *, model: str | None = None, defines: Mapping[str, Any] | None = None
-) -> list[Diagnostic]:
+def check_file(path: Spec | str, *, model: str | None = None, defines: Defines | None = None) -> list[Diagnostic]:
     """Errors and warnings of a file: its model is elaborated, and the names in its own blocks are looked up."""
     return check_all(path, model=model, defines=defines)[1]
 
@@ -28,7 +25,7 @@ def check_all(
     path: Spec | str,
     *,
     model: str | None = None,
-    defines: Mapping[str, Any] | None = None,
+    defines: Defines | None = None,
     loader: Loader | None = None,
 ) -> tuple[Program | None, list[Diagnostic]]:
     """The program of a file (None with errors, or without a model), and what `check_file` finds.

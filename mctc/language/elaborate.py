@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError, Note
 from mctc.diagnostics.near import did_you_mean
@@ -30,7 +30,7 @@ from mctc.language.read import Spec
 from mctc.language.scope import Elements, Frame, Scope
 from mctc.language.sections import Sections, annotate
 from mctc.language.session import Session
-from mctc.language.values import Measure, Quantity, SharedParameter, describe
+from mctc.language.values import Defines, Measure, Quantity, SharedParameter, describe
 from mctc.language.variants import Chosen, choose
 
 ROLES = (Role.BATCH, Role.TIME, Role.LABEL, Role.CHANNEL, Role.FEATURE, Role.VOCABULARY)
@@ -40,7 +40,7 @@ def elaborate_file(
     path: Spec | str,
     *,
     model: str | None = None,
-    defines: Mapping[str, Any] | None = None,
+    defines: Defines | None = None,
     read: Callable[[SourceFile], None] | None = None,
     root: Path | None = None,
 ) -> Program:
@@ -61,7 +61,7 @@ def elaborate_all(
     path: Spec,
     *,
     model: str | None = None,
-    defines: Mapping[str, Any] | None = None,
+    defines: Defines | None = None,
     read: Callable[[SourceFile], None] | None = None,
     root: Path | None = None,
 ) -> tuple[Program | None, list[Diagnostic]]:
@@ -111,14 +111,14 @@ class ModelElaborator:
         sections: list[s.Section] = []
         self._statements(self.chosen.model.body, components, sections)
         for component in components:
-            self._guarded(component, lambda item=component: self._component(item))
+            self._guarded(component, partial(self._component, component))
         if not components:
             message = f"model `{self.chosen.model.name.text}` has no component"
             self.session.report(
                 Diagnostic("MCT0110", message, self.chosen.model.name.span, "add `component name(...) -> ... { }`")
             )
         for section in sections:
-            self._guarded(section, lambda item=section: self.sections.run(item, self.frame))
+            self._guarded(section, partial(self.sections.run, section, self.frame))
         annotate(self.session.program, self.session, self.sections.seen.get("quantize"))
         if not any(diagnostic.is_error for diagnostic in self.session.diagnostics):
             check_objective(self.session.program, self.session, self.sections.seen.get("train"))
@@ -133,7 +133,7 @@ class ModelElaborator:
             elif name in self.chosen.values:
                 self.scope.values[name] = self.chosen.values[name]
             elif item.default is not None:
-                self._guarded(item, lambda node=item: self._default(node))
+                self._guarded(item, partial(self._default, item))
             else:
                 hint = f"give it a default, or pass `-D {name}=...`"
                 self.session.report(Diagnostic("MCT0090", f"the model needs `{name}`", item.span, hint))
@@ -142,7 +142,7 @@ class ModelElaborator:
         assert item.default is not None
         self.scope.values[item.name.text] = self.calls.evaluator.constant(item.default, self.frame, "a default")
 
-    def _guarded(self, node: s.Statement | s.Input, action: Any) -> None:
+    def _guarded(self, node: s.Statement | s.Input, action: Callable[[], None]) -> None:
         try:
             action()
         except LimitError:
@@ -163,7 +163,7 @@ class ModelElaborator:
             elif isinstance(node, s.Section):
                 sections.append(node)
             else:
-                self._guarded(node, lambda item=node: self._statement(item, components, sections))
+                self._guarded(node, partial(self._statement, node, components, sections))
 
     def _statement(self, node: s.Statement, components: list[s.Component], sections: list[s.Section]) -> None:
         if isinstance(node, s.Dim):

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import NoReturn
 
 from mctc.diagnostics.near import did_you_mean
+from mctc.ir.attribute_value import Attributes
 from mctc.ir.program import Value
 from mctc.language import syntax as s
 from mctc.language.arithmetic import UnsuitableError, binary, bounded, is_number, limited, negative, truth
+from mctc.language.dispatch import Dispatch
 from mctc.language.failure import SilentError, fail
 from mctc.language.functions import FUNCTIONS
 from mctc.language.scope import Frame
 from mctc.language.session import Session
-from mctc.language.values import POISON, UNITS, Quantity, SharedParameter, describe, plain, show
+from mctc.language.values import (
+    UNITS,
+    Constant,
+    Given,
+    Poison,
+    Quantity,
+    SharedParameter,
+    Single,
+    describe,
+    plain,
+    show,
+)
 
 EXPONENT = 30  # of a quantity
 WORDS = {"true": True, "false": False, "none": None}
@@ -24,25 +37,24 @@ TENSOR_OPS = {"+": "add", "-": "sub", "*": "mul", "/": "div", "@": "matmul"}
 class Evaluator:
     """`call` evaluates calls; it is given from outside because calls run bodies, which evaluate expressions."""
 
-    def __init__(self, session: Session, call: Callable[[s.Call, Frame, str | None], Any]) -> None:
+    def __init__(self, session: Session, call: Callable[[s.Call, Frame, str | None], Given]) -> None:
         self.session, self.call = session, call
-        self.table: dict[type, Callable[[Any, Frame], Any]] = {
-            s.Name: self._name,
-            s.Number: self._number,
-            s.Word: lambda node, frame: WORDS[node.text],
-            s.String: lambda node, frame: node.value,
-            s.Quantity: self._quantity,
-            s.Group: lambda node, frame: self.evaluate(node.inner, frame),
-            s.ListDisplay: self._list,
-            s.Unary: self._unary,
-            s.Binary: self._binary,
-            s.Choice: self._choice,
-            s.Call: lambda node, frame: self.call(node, frame, None),
-            s.Item: self._item,
-            s.Member: self._member,
-        }
+        self.table = table = Dispatch[Given]()
+        table.of(s.Name, self._name)
+        table.of(s.Number, self._number)
+        table.of(s.Word, lambda node, frame: WORDS[node.text])
+        table.of(s.String, lambda node, frame: node.value)
+        table.of(s.Quantity, self._quantity)
+        table.of(s.Group, lambda node, frame: self.evaluate(node.inner, frame))
+        table.of(s.ListDisplay, self._list)
+        table.of(s.Unary, self._unary)
+        table.of(s.Binary, self._binary)
+        table.of(s.Choice, self._choice)
+        table.of(s.Call, lambda node, frame: self.call(node, frame, None))
+        table.of(s.Item, self._item)
+        table.of(s.Member, self._member)
 
-    def evaluate(self, node: s.Expression, frame: Frame, target: str | None = None) -> Any:
+    def evaluate(self, node: s.Expression, frame: Frame, target: str | None = None) -> Given:
         """The value: a compile-time value, a tensor, or a list of tensors when a call has several results.
 
         `target` is the name that the value is bound to directly, which names the instance of a call.
@@ -54,7 +66,7 @@ class Evaluator:
             return self.call(node, frame, target)
         return self.table[type(node)](node, frame)
 
-    def single(self, node: s.Expression, frame: Frame, target: str | None = None) -> Any:
+    def single(self, node: s.Expression, frame: Frame, target: str | None = None) -> Single:
         """`evaluate` where one value is needed."""
         value = self.evaluate(node, frame, target)
         if isinstance(value, list):
@@ -62,7 +74,7 @@ class Evaluator:
             raise fail("MCT0100", message, node.span, "bind them first: `a, b = ...`")
         return value
 
-    def constant(self, node: s.Expression, frame: Frame, what: str) -> Any:
+    def constant(self, node: s.Expression, frame: Frame, what: str) -> Constant:
         """`single` where a compile-time value is needed."""
         value = self.single(node, frame)
         if isinstance(value, Value):
@@ -83,10 +95,10 @@ class Evaluator:
             raise fail("MCT0072", f"{what} must be a whole number, not {describe(value)}", node.span)
         return value
 
-    def _name(self, node: s.Name, frame: Frame) -> Any:
+    def _name(self, node: s.Name, frame: Frame) -> Single:
         if frame.scope.find(node.text) is not None:
             value = frame.scope.get(node.text)
-            if value is POISON:
+            if isinstance(value, Poison):
                 raise SilentError
             if isinstance(value, SharedParameter):
                 return self.session.builder.parameter(value.name)
@@ -105,7 +117,7 @@ class Evaluator:
         except UnsuitableError as error:
             raise fail(error.code, error.message, node.span, error.hint) from None
 
-    def _list(self, node: s.ListDisplay, frame: Frame) -> Any:
+    def _list(self, node: s.ListDisplay, frame: Frame) -> Constant:
         try:
             return bounded(tuple(self.single(item, frame) for item in node.items))
         except UnsuitableError as error:
@@ -121,7 +133,7 @@ class Evaluator:
             raise fail("MCT0008", "this quantity is out of range", node.span)
         return Quantity(Fraction(digits) * factor, unit)
 
-    def _unary(self, node: s.Unary, frame: Frame) -> Any:
+    def _unary(self, node: s.Unary, frame: Frame) -> Single:
         if node.operator == "not":
             return not self.condition(node.operand, frame)
         value = self.single(node.operand, frame)
@@ -132,10 +144,10 @@ class Evaluator:
         except UnsuitableError as error:
             raise fail(error.code, error.message, node.span, error.hint) from None
 
-    def _binary(self, node: s.Binary, frame: Frame) -> Any:
+    def _binary(self, node: s.Binary, frame: Frame) -> Single:
         if node.operator in ("and", "or"):
-            left = self.condition(node.left, frame)
-            return left if left == (node.operator == "or") else self.condition(node.right, frame)
+            met = self.condition(node.left, frame)
+            return met if met == (node.operator == "or") else self.condition(node.right, frame)
         left, right = self.single(node.left, frame), self.single(node.right, frame)
         if isinstance(left, Value) or isinstance(right, Value):
             return self._tensors(node, left, right, frame)
@@ -144,32 +156,33 @@ class Evaluator:
         except UnsuitableError as error:
             raise fail(error.code, error.message, node.span, error.hint) from None
 
-    def _tensors(self, node: s.Binary, left: Any, right: Any, frame: Frame) -> Any:
+    def _tensors(self, node: s.Binary, left: Single, right: Single, frame: Frame) -> Single:
         operator, left, right = node.operator, plain(left), plain(right)
         if operator in ("==", "!=") and (left is None or right is None):
             return operator == "!="
         if isinstance(left, Value) and isinstance(right, Value) and operator in TENSOR_OPS:
             return self.session.emit(TENSOR_OPS[operator], [left, right], {}, node.span, frame)[0]
-        tensor = left if isinstance(left, Value) else right
+        tensor: Value | None = None
         op: str | None = None
-        attributes: dict[str, Any] = {}
+        attributes: Attributes = {}
         if isinstance(left, Value) and is_number(right):
+            tensor = left
             op, attributes = _with_number(operator, float(right))
         elif isinstance(right, Value) and is_number(left):
+            tensor = right
             if operator == "/":
-                right = self.session.emit("reciprocal", [right], {}, node.span, frame)[0]
-                operator, tensor = "*", right
+                operator, tensor = "*", self.session.emit("reciprocal", [right], {}, node.span, frame)[0]
             op, attributes = _number_with(operator, float(left))
-        if op is None:
+        if tensor is None or op is None:
             message = f"`{node.operator}` does not work between {describe(left)} and {describe(right)}"
             hint = "tensors take + - * / @, and ** 2 or ** 0.5" if operator not in ("==", "!=", "<", ">") else None
             raise fail("MCT0070", message, node.span, hint)
         return self.session.emit(op, [tensor], attributes, node.span, frame)[0]
 
-    def _choice(self, node: s.Choice, frame: Frame) -> Any:
+    def _choice(self, node: s.Choice, frame: Frame) -> Given:
         return self.evaluate(node.chosen if self.condition(node.condition, frame) else node.other, frame)
 
-    def _item(self, node: s.Item, frame: Frame) -> Any:
+    def _item(self, node: s.Item, frame: Frame) -> Single:
         value = self.evaluate(node.value, frame)
         if not isinstance(value, (tuple, list)):
             hint = "use `slice` to cut a tensor" if isinstance(value, Value) else None
@@ -179,7 +192,7 @@ class Evaluator:
             raise fail("MCT0077", f"entry {index} of a list of {len(value)}", node.index.span, "entries count from 0")
         return value[index]
 
-    def _member(self, node: s.Member, frame: Frame) -> Any:
+    def _member(self, node: s.Member, frame: Frame) -> NoReturn:
         hint = "`op.name(...)` calls an op; nothing else has members"
         raise fail("MCT0060", f"`.{node.name.text}` means nothing here", node.span, hint)
 
@@ -192,7 +205,7 @@ def number(text: str) -> int | float:
     return value
 
 
-def _with_number(operator: str, right: float) -> tuple[str | None, dict[str, Any]]:
+def _with_number(operator: str, right: float) -> tuple[str | None, Attributes]:
     """tensor operator number as (op, attributes)."""
     if operator in ("+", "-"):
         return "scale", {"offset": right if operator == "+" else -right}
@@ -203,14 +216,14 @@ def _with_number(operator: str, right: float) -> tuple[str | None, dict[str, Any
     return None, {}
 
 
-def _number_with(operator: str, left: float) -> tuple[str | None, dict[str, Any]]:
+def _number_with(operator: str, left: float) -> tuple[str | None, Attributes]:
     """number operator tensor as (op, attributes); a division has been turned into a product before."""
     if operator in ("+", "-"):
         return "scale", {"factor": 1.0 if operator == "+" else -1.0, "offset": left}
     return ("scale", {"factor": left}) if operator == "*" else (None, {})
 
 
-def interpolate(text: str, value_of: Callable[[str], Any]) -> str:
+def interpolate(text: str, value_of: Callable[[str], object]) -> str:
     """`text` with each {name} replaced by its value."""
     import re
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TypeVar
 
 from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.source import SourceFile, Span
@@ -12,6 +12,8 @@ from mctc.language import syntax as s
 from mctc.language.layout import BLANK, HARD, SOFT, SPACE, Choose, Doc, Group, Line, Nest, joined, render
 from mctc.language.parser import parse_all
 from mctc.language.tokens import Comment
+
+N = TypeVar("N", bound=s.Node)
 
 
 def format_source(text: str, name: str = "<text>") -> str:
@@ -93,7 +95,7 @@ class Printer:
         return ("{", head, Nest((HARD, inner)) if inner else "", HARD, "}")
 
     def statement(self, node: s.Statement) -> Doc:
-        printer: Callable[[Any], Doc] = getattr(self, f"_{type(node).__name__.lower()}")
+        printer: Callable[[s.Statement], Doc] = getattr(self, f"_{type(node).__name__.lower()}")
         return printer(node)
 
     def _import(self, node: s.Import) -> Doc:
@@ -189,7 +191,7 @@ class Printer:
             return ("in ", self._list("{", node.values, "}", self.expression, node.span.end))
         return ("in ", self._list("[", (node.low, node.high), "]", self.expression, node.span.end))
 
-    def _list(self, opener: str, items: Sequence[Any], closer: str, printed: Callable[[Any], Doc], end: int) -> Doc:
+    def _list(self, opener: str, items: Sequence[N], closer: str, printed: Callable[[N], Doc], end: int) -> Doc:
         """Items in brackets, all on one line or one a line; comments inside keep it broken."""
         out: list[Doc] = []
         for index, item in enumerate(items):

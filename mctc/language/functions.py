@@ -5,38 +5,39 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
-from mctc.language.arithmetic import ORDER, UnsuitableError, binary, is_number
-from mctc.language.values import Measure, describe, plain
+from mctc.language.arithmetic import ORDER, Number, UnsuitableError, binary, is_number
+from mctc.language.values import Constant, Measure, Single, describe, plain
+
+Function = Callable[..., Constant]
+"""From the values of the arguments, in their order, to a compile-time value. Raises UnsuitableError."""
 
 
-def _numbers(name: str, values: tuple[Any, ...]) -> list[Any]:
-    known = [plain(value) for value in values]
-    for value in known:
-        if isinstance(value, Measure):
-            raise UnsuitableError("MCT0078", f"`{name}` of {value.extent} is not known before run time")
-        if not is_number(value):
-            raise UnsuitableError("MCT0076", f"`{name}` takes numbers, not {describe(value)}")
+def _number(name: str, value: Single) -> Number:
+    known = plain(value)
+    if isinstance(known, Measure):
+        raise UnsuitableError("MCT0078", f"`{name}` of {known.extent} is not known before run time")
+    if not is_number(known):
+        raise UnsuitableError("MCT0076", f"`{name}` takes numbers, not {describe(known)}")
     return known
 
 
-def _one(name: str, values: tuple[Any, ...]) -> Any:
+def _one(name: str, values: tuple[Single, ...]) -> Single:
     if len(values) != 1:
         raise UnsuitableError("MCT0076", f"`{name}` takes one value, not {len(values)}")
     return values[0]
 
 
-def _rounding(name: str, function: Callable[[Any], int]) -> Callable[..., Any]:
-    return lambda *values: function(_numbers(name, (_one(name, values),))[0])
+def _simple(name: str, function: Callable[[Number], Number]) -> Function:
+    return lambda *values: function(_number(name, _one(name, values)))
 
 
-def _extreme(name: str, symbol: str) -> Callable[..., Any]:
-    def extreme(*values: Any) -> Any:
+def _extreme(name: str, symbol: str) -> Function:
+    def extreme(*values: Single) -> Number:
         items = values[0] if len(values) == 1 and isinstance(values[0], tuple) else values
         if not items:
             raise UnsuitableError("MCT0076", f"`{name}` needs at least one number")
-        best, *rest = _numbers(name, tuple(items))
+        best, *rest = [_number(name, item) for item in items]
         for value in rest:
             best = value if ORDER[symbol](value, best) else best
         return best
@@ -44,9 +45,9 @@ def _extreme(name: str, symbol: str) -> Callable[..., Any]:
     return extreme
 
 
-def _real(name: str, function: Callable[[float], float]) -> Callable[..., Any]:
-    def real(*values: Any) -> Any:
-        (number,) = _numbers(name, (_one(name, values),))
+def _real(name: str, function: Callable[[Number], float]) -> Function:
+    def real(*values: Single) -> Number:
+        number = _number(name, _one(name, values))
         try:
             result = function(number)
         except (ValueError, OverflowError):
@@ -56,49 +57,45 @@ def _real(name: str, function: Callable[[float], float]) -> Callable[..., Any]:
     return real
 
 
-def _length(*values: Any) -> int:
+def _length(*values: Single) -> int:
     value = _one("len", values)
     if not isinstance(value, (tuple, str)):
         raise UnsuitableError("MCT0076", f"`len` takes a list, not {describe(value)}")
     return len(value)
 
 
-def _sum(*values: Any) -> Any:
+def _sum(*values: Single) -> Constant:
     items = _one("sum", values)
     if not isinstance(items, tuple):
         raise UnsuitableError("MCT0076", f"`sum` takes a list, not {describe(items)}")
-    total: Any = 0
+    total: Constant = 0
     for item in items:
         total = binary("+", total, item)
     return total
 
 
-def _absolute(*values: Any) -> Any:
-    return abs(_numbers("abs", (_one("abs", values),))[0])
-
-
-def _int(*values: Any) -> int:
-    (number,) = _numbers("int", (_one("int", values),))
+def _int(*values: Single) -> int:
+    number = _number("int", _one("int", values))
     if number != int(number):
         raise UnsuitableError("MCT0072", f"{number} is not a whole number", "round it with `floor`, `ceil` or `round`")
     return int(number)
 
 
-def _float(*values: Any) -> float:
-    return float(_numbers("float", (_one("float", values),))[0])
+def _float(*values: Single) -> float:
+    return float(_number("float", _one("float", values)))
 
 
-def _round(value: Any) -> int:
+def _round(value: Number) -> int:
     return math.floor(Fraction(value) + Fraction(1, 2))
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
+FUNCTIONS: dict[str, Function] = {
     "min": _extreme("min", "<"),
     "max": _extreme("max", ">"),
-    "ceil": _rounding("ceil", math.ceil),
-    "floor": _rounding("floor", math.floor),
-    "round": _rounding("round", _round),
-    "abs": _absolute,
+    "ceil": _simple("ceil", math.ceil),
+    "floor": _simple("floor", math.floor),
+    "round": _simple("round", _round),
+    "abs": _simple("abs", abs),
     "log2": _real("log2", math.log2),
     "log": _real("log", math.log),
     "exp": _real("exp", math.exp),

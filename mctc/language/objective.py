@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from mctc.diagnostics.diagnostic import Diagnostic, Note
 from mctc.diagnostics.near import did_you_mean, listing
-from mctc.ir.program import Program
+from mctc.ir.attribute_value import Attributes, AttributeValue
+from mctc.ir.program import Program, Section
+from mctc.ir.section import Call
 from mctc.language import syntax as s
+from mctc.language.arithmetic import is_number
 from mctc.language.expressions import Evaluator
 from mctc.language.failure import fail
 from mctc.language.scope import Frame
 from mctc.language.session import Session
-from mctc.language.values import describe, plain
+from mctc.language.values import Single, describe, plain
 from mctc.objectives.auxiliary import auxiliary as auxiliary_of
 from mctc.objectives.components import MisfitError, fit, hearing_of
 from mctc.objectives.settings import (
@@ -29,16 +31,16 @@ from mctc.objectives.settings import (
     complete,
 )
 
+NUMBERS = (Kind.SHARE, Kind.NUMBER)
 EXAMPLES = {"objective": "rnnt(blank = 0)", "auxiliary objective": "ctc(of = encoder, weight = 0.3)"}
-Told = tuple[str, dict[str, Any]]
 
 
-def objective(node: s.Expression, evaluator: Evaluator, frame: Frame) -> Told:
+def objective(node: s.Expression, evaluator: Evaluator, frame: Frame) -> Call:
     """The name of an objective and the settings that are given. Raises FaultError."""
     return _told(node, OBJECTIVES, "objective", evaluator, frame)
 
 
-def auxiliary(node: s.Expression, evaluator: Evaluator, frame: Frame) -> tuple[Told, ...]:
+def auxiliary(node: s.Expression, evaluator: Evaluator, frame: Frame) -> tuple[Call, ...]:
     """The same of auxiliary objectives, one or a list of them. Raises FaultError."""
     return tuple(_told(each, AUXILIARIES, "auxiliary objective", evaluator, frame) for each in _listed(node))
 
@@ -47,7 +49,7 @@ def _listed(node: s.Expression) -> tuple[s.Expression, ...]:
     return node.items if isinstance(node, s.ListDisplay) else (node,)
 
 
-def _told(node: s.Expression, table: Table, what: str, evaluator: Evaluator, frame: Frame) -> Told:
+def _told(node: s.Expression, table: Table, what: str, evaluator: Evaluator, frame: Frame) -> Call:
     callee = node.callee if isinstance(node, s.Call) else node
     if not isinstance(callee, s.Name):
         example = EXAMPLES[what]
@@ -56,7 +58,7 @@ def _told(node: s.Expression, table: Table, what: str, evaluator: Evaluator, fra
     if name not in table:
         hint = did_you_mean(name, table) or f"the {what}s are {listing(table)}"
         raise fail("MCT0150", f"there is no {what} `{name}`", callee.span, hint)
-    given: dict[str, Any] = {}
+    given: dict[str, AttributeValue] = {}
     for argument in node.arguments if isinstance(node, s.Call) else ():
         key, setting = _setting(name, table[name], argument, given)
         given[key] = _value(key, setting, argument, evaluator, frame)
@@ -67,9 +69,7 @@ def _told(node: s.Expression, table: Table, what: str, evaluator: Evaluator, fra
     return name, given
 
 
-def _setting(
-    name: str, known: Mapping[str, Setting], argument: s.Argument, given: dict[str, Any]
-) -> tuple[str, Setting]:
+def _setting(name: str, known: Mapping[str, Setting], argument: s.Argument, given: Attributes) -> tuple[str, Setting]:
     if argument.name is None:
         raise fail("MCT0142", "an argument here needs its name", argument.span, f"`{name}` has {listing(known)}")
     key = argument.name.text
@@ -81,33 +81,34 @@ def _setting(
     return key, known[key]
 
 
-def _value(key: str, setting: Setting, argument: s.Argument, evaluator: Evaluator, frame: Frame) -> Any:
+def _value(key: str, setting: Setting, argument: s.Argument, evaluator: Evaluator, frame: Frame) -> AttributeValue:
     if setting.kind is Kind.PLACE and isinstance(argument.value, s.Name):
         return argument.value.text
     value = plain(evaluator.constant(argument.value, frame, "a setting"))
-    if setting.kind is Kind.CLASSES:
-        value = tuple(map(plain, value)) if isinstance(value, tuple) else value
-        fits = all(map(_is_whole, as_classes(value)))
-    elif setting.kind in (Kind.CLASS, Kind.COUNT):
-        fits = _is_whole(value)
-    elif setting.kind is Kind.FLAG:
-        fits = isinstance(value, bool)
-    elif setting.kind is Kind.PLACE:
-        fits = isinstance(value, str) and bool(value)
-    else:
-        number = isinstance(value, (int, Fraction, float)) and not isinstance(value, bool)
-        most = float("inf") if setting.kind is Kind.NUMBER else 1
-        fits = number and (
-            0 <= value < most if setting.below_one or setting.kind is Kind.NUMBER else 0 <= value <= most
-        )
-        value = float(value) if fits else value
-    if not fits:
+    told = tuple(map(plain, value)) if isinstance(value, tuple) else value
+    if not _fits(told, setting):
         wanted = setting.kind.value + (", 1 itself not" if setting.below_one else "")
         raise fail("MCT0152", f"`{key}` can't be {describe(value)}", argument.value.span, f"it is {wanted}")
-    return value
+    return float(told) if setting.kind in NUMBERS and is_number(told) else told
 
 
-def _is_whole(value: Any) -> bool:
+def _fits(value: Single, setting: Setting) -> TypeGuard[AttributeValue]:
+    """Whether a value is what a setting takes."""
+    if setting.kind is Kind.CLASSES:
+        return all(map(_is_whole, as_classes(value)))
+    if setting.kind in (Kind.CLASS, Kind.COUNT):
+        return _is_whole(value)
+    if setting.kind is Kind.FLAG:
+        return isinstance(value, bool)
+    if setting.kind is Kind.PLACE:
+        return isinstance(value, str) and bool(value)
+    if not is_number(value):
+        return False
+    most = float("inf") if setting.kind is Kind.NUMBER else 1
+    return 0 <= value < most if setting.below_one or setting.kind is Kind.NUMBER else 0 <= value <= most
+
+
+def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
@@ -144,9 +145,9 @@ def _assigns(item: s.Statement) -> TypeGuard[s.Assign]:
     return isinstance(item, s.Assign) and len(item.targets) == 1
 
 
-def _check_context(session: Session, node: s.Expression, given: Mapping[str, Any]) -> None:
+def _check_context(session: Session, node: s.Expression, given: Attributes) -> None:
     prompt = len(as_classes(given.get("prompt", ())))
-    if given.get("context", 0) > prompt:
+    if (Section(given).count("context") or 0) > prompt:
         message = f"the prompt has {prompt} classes"
         session.report(Diagnostic("MCT0152", message, _argument(node, "context").value.span, f"at most {prompt}"))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 from mctc.diagnostics.diagnostic import Note
 from mctc.diagnostics.near import did_you_mean
 from mctc.diagnostics.source import Span
+from mctc.ir.attribute_value import AttributeValue
 from mctc.ir.declared import registry
 from mctc.ir.fields import OperandField
 from mctc.ir.op import REQUIRED, Op
@@ -20,7 +20,7 @@ from mctc.language.expressions import Evaluator
 from mctc.language.failure import fail
 from mctc.language.scope import Frame
 from mctc.language.session import Session
-from mctc.language.values import Measure, Quantity, describe, plain, whole
+from mctc.language.values import Given, Measure, Quantity, Single, describe, plain, whole
 
 HIDDEN = frozenset({"parameter"})  # `param` declares one
 
@@ -31,7 +31,7 @@ class OpCall:
     def __init__(self, session: Session, evaluator: Evaluator) -> None:
         self.session, self.evaluator = session, evaluator
 
-    def call(self, name: str, node: s.Call, frame: Frame, values: Sequence[Any] | None = None) -> Any:
+    def call(self, name: str, node: s.Call, frame: Frame, values: Sequence[Single] | None = None) -> Given:
         """The result, or a list of results. States that a recurrent op returns behind its result are left off.
 
         values: of the arguments, where they have been evaluated: a block in them is expanded once.
@@ -39,9 +39,9 @@ class OpCall:
         definition = registry()[name]
         declared = definition.fields
         names = [operand.name for operand in declared if not operand.variadic]
-        operands: list[Any] = [None] * len(names)
+        operands: list[Value | None] = [None] * len(names)
         rest: list[Value] = []
-        attributes: dict[str, Any] = {}
+        attributes: dict[str, AttributeValue] = {}
         where: dict[str, Span] = {}
         free, position = [*definition.defaults], 0
         for index, argument in enumerate(node.arguments):
@@ -79,7 +79,7 @@ class OpCall:
         return results[0] if len(results) == 1 else results
 
     def _attribute(
-        self, name: str, definition: type[Op], value: Any, position: int, free: list[str], argument: s.Argument
+        self, name: str, definition: type[Op], value: Given, position: int, free: list[str], argument: s.Argument
     ) -> str:
         """The attribute that a positional argument means."""
         declared = definition.fields
@@ -93,7 +93,7 @@ class OpCall:
         return free[0]
 
     def _tensor(
-        self, name: str, declared: OperandField, value: Any, argument: s.Argument, frame: Frame
+        self, name: str, declared: OperandField, value: Given, argument: s.Argument, frame: Frame
     ) -> Value | None:
         """The tensor of an operand. Ops take masks as numbers: one that is true or false, or whole, becomes 1 or 0."""
         if isinstance(value, list):
@@ -105,14 +105,15 @@ class OpCall:
             return self.session.emit("cast", [value], {"dtype": DType.F32.value}, argument.span, frame)[0]
         return value
 
-    def _tensors(self, name: str, value: Any, argument: s.Argument) -> list[Value]:
-        items: Sequence[Any] = value if isinstance(value, (tuple, list)) else [value]
-        for item in items:
+    def _tensors(self, name: str, value: Given, argument: s.Argument) -> list[Value]:
+        tensors = []
+        for item in value if isinstance(value, (tuple, list)) else [value]:
             if not isinstance(item, Value):
                 raise fail("MCT0094", f"`{name}` takes tensors, not {describe(item)}", argument.span)
-        return list(items)
+            tensors.append(item)
+        return tensors
 
-    def _setting(self, name: str, key: str, value: Any, span: Span) -> Any:
+    def _setting(self, name: str, key: str, value: Given, span: Span) -> AttributeValue:
         """A compile-time value as the op takes it."""
         if isinstance(value, (Value, list)):
             message = f"`{key}` of `{name}` is a compile-time value, not {describe(value)}"
@@ -136,7 +137,12 @@ class OpCall:
         raise fail("MCT0091", f"`{name}` has no argument `{key}`", argument.span, hint)
 
     def _complete(
-        self, name: str, definition: type[Op], operands: Sequence[Any], attributes: dict[str, Any], node: s.Call
+        self,
+        name: str,
+        definition: type[Op],
+        operands: Sequence[Value | None],
+        attributes: dict[str, AttributeValue],
+        node: s.Call,
     ) -> None:
         for index, operand in enumerate(definition.fields):
             missing = index >= len(operands) or operands[index] is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
 from mctc.diagnostics.diagnostic import Note
 from mctc.diagnostics.near import did_you_mean
@@ -71,9 +70,9 @@ class Parameters:
         if not is_number(value):
             hint = "write a number, or a rule: `= normal(std = 0.02)`"
             raise fail("MCT0107", f"a parameter starts from a number, not from {describe(value)}", written.span, hint)
-        return Initializer(
-            {0: "zeros", 1: "ones"}.get(value, "constant"), (("value", float(value)),) if value not in (0, 1) else ()
-        )
+        if value in (0, 1):
+            return Initializer("ones" if value else "zeros")
+        return Initializer("constant", (("value", float(value)),))
 
     def _rule(self, call: s.Call, rule: str, type_: TensorType, frame: Frame) -> Initializer:
         from mctc.initializers import INITIALIZERS
@@ -88,7 +87,7 @@ class Parameters:
             if key not in names:
                 hint = f"it takes {', '.join(names)}" if names else "it takes none"
                 raise fail("MCT0091", f"`{rule}` has no such argument", argument.span, hint)
-            value: Any = plain(self.calls.evaluator.constant(argument.value, frame, "an argument of an initialiser"))
+            value = plain(self.calls.evaluator.constant(argument.value, frame, "an argument of an initialiser"))
             if not is_number(value):
                 raise fail("MCT0107", f"`{key}` of `{rule}` is a number, not {describe(value)}", argument.span)
             if key in ABOVE_ZERO and value <= 0:

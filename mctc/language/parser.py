@@ -6,7 +6,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError
 from mctc.diagnostics.source import SourceFile, Span
@@ -16,7 +16,21 @@ from mctc.language.lexer import Lexed, Lexer, TerminalTable
 from mctc.language.tokens import Comment, Token
 from mctc.language.tree import TreeBuilder
 
+if TYPE_CHECKING:
+    from lark import Lark
+    from lark.parsers.lalr_parser_state import ParseConf
+
 MOST = 20  # syntax errors reported for one file
+
+
+class LalrState(Protocol):
+    """The state of lark's parser, which takes tokens of any class that has a `type`."""
+
+    parse_conf: ParseConf[int]
+    state_stack: list[int]
+    value_stack: list[object]
+
+    def feed_token(self, token: Token, is_end: bool = False) -> object: ...
 
 
 class Parsed(NamedTuple):
@@ -44,11 +58,11 @@ def parse_all(source: SourceFile) -> Parsed:
     return Parsed(syntax.File(source, statements), lexed.comments, found[:MOST])
 
 
-def _drive(lark: Any, lexed: Lexed, source: SourceFile) -> tuple[tuple[syntax.Statement, ...], list[Diagnostic]]:
+def _drive(lark: Lark, lexed: Lexed, source: SourceFile) -> tuple[tuple[syntax.Statement, ...], list[Diagnostic]]:
     """Feeds the tokens. At an error the statement it stands in is dropped and parsing goes on behind it."""
     from lark.exceptions import UnexpectedToken
 
-    state = lark.parse_interactive().parser_state
+    state = cast(LalrState, lark.parse_interactive().parser_state)
     tokens = lexed.tokens
     end = Token("$END", "", Span(source, len(source.text), len(source.text)))
     problems: list[Diagnostic] = []
@@ -94,19 +108,20 @@ class _Noise:
         return self.source.position(at)[0] in self.lines or any(start <= at <= end for start, end in self.ranges)
 
 
-def _finish(state: Any, end: Token) -> tuple[tuple[syntax.Statement, ...], Collection[str]]:
+def _finish(state: LalrState, end: Token) -> tuple[tuple[syntax.Statement, ...], Collection[str]]:
     """The statements; where the file can't end here, none, and what was expected. It can't behind a dropped statement
     either, which left a separator: what was reported then is all there is to say."""
     from lark.exceptions import UnexpectedToken
 
     try:
-        result: tuple[syntax.Statement, ...] = state.feed_token(end, True)
+        result = state.feed_token(end, True)
     except UnexpectedToken as error:
         return (), error.expected
+    assert isinstance(result, tuple)  # what the tree's builder makes of `start`
     return result, ()
 
 
-def _accepts(state: Any, type_: str) -> bool:
+def _accepts(state: LalrState, type_: str) -> bool:
     return type_ in state.parse_conf.states[state.state_stack[-1]]
 
 
@@ -122,7 +137,7 @@ def _skip(tokens: list[Token], start: int, index: int) -> int:
 
 
 @lru_cache(maxsize=1)
-def _grammar() -> tuple[TerminalTable, Any]:
+def _grammar() -> tuple[TerminalTable, Lark]:
     """The terminals and the parser; the parse tables come from a cache file where one can be written."""
     import logging
 
@@ -130,15 +145,16 @@ def _grammar() -> tuple[TerminalTable, Any]:
 
     text = resources.files("mctc.language").joinpath("grammar.lark").read_text(encoding="utf-8")
     logging.getLogger("lark").setLevel(logging.CRITICAL)  # an unwritable cache is no one's concern
-    options: dict[str, Any] = {
-        "parser": "lalr",
-        "lexer": "basic",
-        "keep_all_tokens": True,
-        "maybe_placeholders": False,
-        "transformer": TreeBuilder(),
-    }
     cache = _cache_file(text)
-    lark = Lark(text, **options, **({"cache": str(cache)} if cache else {}))
+    lark = Lark(
+        text,
+        parser="lalr",
+        lexer="basic",
+        keep_all_tokens=True,
+        maybe_placeholders=False,
+        transformer=TreeBuilder(),
+        cache=str(cache) if cache else False,
+    )
     patterns = {t.name: (type(t.pattern).__name__ == "PatternRE", t.pattern.value) for t in lark.terminals}
     return TerminalTable(patterns), lark
 

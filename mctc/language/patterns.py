@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import isfinite
-from typing import Any
 
 from mctc.diagnostics.diagnostic import Note
 from mctc.diagnostics.near import did_you_mean
@@ -18,9 +17,7 @@ from mctc.language.expressions import Evaluator
 from mctc.language.failure import fail
 from mctc.language.limits import EXTENT
 from mctc.language.scope import Frame
-from mctc.language.values import Measure, describe, plain, show_type
-
-SPREAD = "..."
+from mctc.language.values import Constant, Measure, describe, plain, show_type
 
 
 class Types:
@@ -40,9 +37,9 @@ class Types:
     def axis(self, node: s.Expression, frame: Frame, parameter: bool) -> list[Axis]:
         """The axis, or axes for `...`, that an extent in a type stands for."""
         if isinstance(node, s.Spread):
-            if frame.scope.find(SPREAD) is None:
+            if frame.scope.spread is None:
                 raise fail("MCT0096", "`...` stands for no axes here", node.span, "it needs an input with `...`")
-            return list(frame.scope.get(SPREAD))
+            return list(frame.scope.spread)
         value = self.evaluator.constant(node, frame, "an extent")
         extent = self.extent(value, node.span)
         role = value.role if isinstance(value, Measure) else None
@@ -50,7 +47,7 @@ class Types:
             return [Axis(Role.VOCABULARY if role is Role.VOCABULARY else Role.PLAIN, extent)]
         return [Axis(role or Role.CHANNEL, extent)]
 
-    def extent(self, value: Any, span: Span) -> Extent:
+    def extent(self, value: Constant, span: Span) -> Extent:
         """A value as an extent. Raises FaultError unless it is a whole number within the limit or symbolic."""
         value = plain(value)
         if isinstance(value, Measure):
@@ -128,8 +125,9 @@ class Types:
         if parts and isinstance(parts[0], s.Spread):
             taken = len(axes) - len(parts) + 1
             if taken >= 0:
-                bound = frame.scope.values.setdefault(SPREAD, axes[:taken])
-                if bound != axes[:taken]:
+                if frame.scope.spread is None:
+                    frame.scope.spread = axes[:taken]
+                if frame.scope.spread != axes[:taken]:
                     message = f"`{node.name.text}` has other leading axes than the inputs before it"
                     raise fail("MCT0097", message, span, None, Note("the input is declared here", node.type.span))
                 axes, parts = axes[taken:], parts[1:]

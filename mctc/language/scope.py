@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from mctc.diagnostics.source import Span
+from mctc.ir.types import Axis
 from mctc.language import syntax as s
 from mctc.language.modules import Module
+from mctc.language.values import Bound, Single
 
 
 class Scope:
@@ -16,9 +17,10 @@ class Scope:
 
     def __init__(self, parent: Scope | None = None) -> None:
         self.parent = parent
-        self.values: dict[str, Any] = {}
-        self.lazy: dict[str, Callable[[], Any]] = {}
+        self.values: dict[str, Bound] = {}
+        self.lazy: dict[str, Callable[[], Single]] = {}
         self.dims: set[str] = set()
+        self.spread: tuple[Axis, ...] | None = None  # the axes that `...` stands for
 
     def find(self, name: str) -> Scope | None:
         """The scope that holds `name`."""
@@ -27,7 +29,7 @@ class Scope:
             scope = scope.parent
         return scope
 
-    def get(self, name: str) -> Any:
+    def get(self, name: str) -> Bound:
         """The value of a name that `find` finds."""
         scope = self.find(name)
         assert scope is not None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import TypeVar
 
 from mctc.diagnostics.diagnostic import Diagnostic, Note, Severity
 from mctc.diagnostics.near import did_you_mean, listing
+from mctc.ir.attribute_value import AttributeValue
 from mctc.ir.location import Origin
 from mctc.ir.path_pattern import matches
 from mctc.ir.program import PALETTE_BITS, Program, Quantization, QuantizeRule, Section
@@ -38,6 +39,8 @@ SETTINGS: dict[str, dict[str, str]] = {
 SECTIONS = (*SETTINGS, "passes", "quantize")
 BITS = {"int8": 8, "int4": 4}
 
+T = TypeVar("T")
+
 
 class Sections:
     def __init__(self, session: Session, calls: Calls) -> None:
@@ -64,19 +67,20 @@ class Sections:
         first: dict[str, s.Identifier] = {}
         settings = dict(self._each(node, lambda item: self._setting(name, item, frame, first)))
         places = {key: found.span.place for key, found in first.items()}
-        if isinstance(settings.get("chunk"), tuple):
-            settings["chunk"], *others = settings["chunk"]
+        if isinstance(chunks := settings.get("chunk"), tuple):
+            settings["chunk"], *others = chunks
             settings |= {"latencies": tuple(others)} if others else {}
-        setattr(self.session.program, name, Section(settings, places))
+        section = Section(settings, places)
+        setattr(self.session.program, name, section)
         if "letters" in settings and "file" in settings:
             note = Note("the letters are here", first["letters"].span)
             raise fail("MCT0155", "tokens are letters or a file's, not both", first["file"].span, "remove one", note)
-        longest, ahead = settings.get("labels"), settings.get("prefill")
+        longest, ahead = section.count("labels"), section.count("prefill")
         if longest is not None and ahead is not None and ahead > longest:
             message = f"a prefill of {ahead} labels is longer than an utterance of at most {longest}"
             raise fail("MCT0142", message, first["prefill"].span, f"at most {longest}")
 
-    def _each(self, node: s.Section, convert: Callable[[s.Statement], Any]) -> list[Any]:
+    def _each(self, node: s.Section, convert: Callable[[s.Statement], T]) -> list[T]:
         out = []
         for item in node.body.statements:
             try:
@@ -87,7 +91,7 @@ class Sections:
 
     def _setting(
         self, section: str, item: s.Statement, frame: Frame, first: dict[str, s.Identifier]
-    ) -> tuple[str, Any]:
+    ) -> tuple[str, AttributeValue]:
         """A setting's name and value. `first` are the settings before it."""
         if not isinstance(item, s.Assign) or len(item.targets) != 1:
             hint = f"`{section}` holds settings: `name = value`"
@@ -119,7 +123,7 @@ class Sections:
             return name.text, self._times(item.value, frame)
         return name.text, self._time(item.value, frame)
 
-    def _times(self, node: s.ListDisplay, frame: Frame) -> tuple[Any, ...]:
+    def _times(self, node: s.ListDisplay, frame: Frame) -> tuple[Fraction | int, ...]:
         """Several lengths of time, none twice."""
         times = [self._time(each, frame) for each in node.items]
         if not times:
@@ -156,14 +160,16 @@ class Sections:
 
     def _text(self, node: s.Expression, frame: Frame, *, several: bool) -> str | tuple[str, ...]:
         """A string; where there may be several, these as a tuple."""
-        value: str | tuple[str, ...] = self.calls.evaluator.constant(node, frame, "a setting")
-        texts = value if several and isinstance(value, tuple) else (value,)
-        if not value or not all(isinstance(text, str) and text for text in texts):
+        value = self.calls.evaluator.constant(node, frame, "a setting")
+        if isinstance(value, str) and value:
+            return value
+        texts = tuple(text for text in value if isinstance(text, str) and text) if isinstance(value, tuple) else ()
+        if not several or not texts or texts != value:
             wanted = "a string, or a list of strings" if several else "a string"
             raise fail("MCT0142", f"this must be {wanted}, not {describe(value)}", node.span)
-        return value
+        return texts
 
-    def _time(self, node: s.Expression, frame: Frame) -> Any:
+    def _time(self, node: s.Expression, frame: Frame) -> Fraction | int:
         """Seconds as a fraction, or a number of frames as an int."""
         value = self.calls.evaluator.constant(node, frame, "a setting")
         if not isinstance(value, Quantity) or value.unit not in ("s", "frames") or value.value <= 0:
@@ -181,7 +187,7 @@ class Sections:
         settings = dict(self._each(node, lambda item: self._pass_option(item, frame, first)))
         return Section(settings, {key: path.span.place for key, path in first.items()})
 
-    def _pass_option(self, item: s.Statement, frame: Frame, first: dict[str, s.Path]) -> tuple[str, Any]:
+    def _pass_option(self, item: s.Statement, frame: Frame, first: dict[str, s.Path]) -> tuple[str, AttributeValue]:
         if not isinstance(item, s.Rule) or len(item.path.elements) != 2:
             hint = '`passes` holds options of passes: `lower_selective_scan.form: "decay"`'
             raise fail("MCT0045", "this can't stand in a passes section", item.span, hint)

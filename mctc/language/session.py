@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from mctc.diagnostics.diagnostic import Diagnostic, Note
 from mctc.diagnostics.source import Span
+from mctc.ir.attribute_value import Attributes
 from mctc.ir.build import Builder
 from mctc.ir.dims import ExtentError
 from mctc.ir.location import Origin
@@ -37,10 +37,12 @@ class Session:
     def report(self, diagnostic: Diagnostic, sites: Iterable[Site] = ()) -> None:
         sites = list(sites)
         diagnostic = _with_calls(_outside(diagnostic, sites), sites)
-        key = (diagnostic.code, diagnostic.span)
-        if diagnostic.span is None or key not in self._seen:
-            self._seen.add(key)  # type: ignore[arg-type]
-            self.diagnostics.append(diagnostic)
+        if diagnostic.span is not None:
+            key = (diagnostic.code, diagnostic.span)
+            if key in self._seen:
+                return
+            self._seen.add(key)
+        self.diagnostics.append(diagnostic)
 
     def step(self, span: Span) -> None:
         """Counts one piece of work. Raises LimitError when there was too much."""
@@ -63,7 +65,7 @@ class Session:
         self,
         name: str,
         operands: list[Value | None],
-        attributes: dict[str, Any],
+        attributes: Attributes,
         span: Span,
         frame: Frame,
         places: Mapping[str, Span] | None = None,

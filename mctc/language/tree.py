@@ -5,13 +5,15 @@ Children are tokens and nodes in the order of the text, all of them, so the firs
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from mctc.diagnostics.source import Span
 from mctc.language import syntax as s
 from mctc.language.tokens import Token
 
 Children = list[Any]
+"""Tokens, nodes and tuples of them: lark keeps them in a list, whatever they are."""
+T = TypeVar("T")
 
 
 def _span(children: Children) -> Span:
@@ -29,23 +31,26 @@ def _nodes(children: Children) -> tuple[Any, ...]:
     return tuple(child for child in children if not isinstance(child, Token))
 
 
-def _after(children: Children, type_: str) -> Any:
+def _after(children: Children, type_: str) -> s.Expression | None:
     """The child after the first token of `type_`, or None when there is none."""
-    for index, child in enumerate(children):
-        if isinstance(child, Token) and child.type == type_:
-            return children[index + 1]
-    return None
+    place = _place(children, type_)
+    found: s.Expression | None = None if place is None else children[place + 1]
+    return found
 
 
-def _find(children: Children, kind: type) -> Any:
+def _place(children: Children, type_: str) -> int | None:
+    return next((i for i, child in enumerate(children) if isinstance(child, Token) and child.type == type_), None)
+
+
+def _find(children: Children, kind: type[T]) -> T | None:
     return next((child for child in children if type(child) is kind), None)
 
 
-class Inputs(tuple[Any, ...]):
+class Inputs(tuple[s.Input, ...]):
     """The inputs of a header, told apart from its results."""
 
 
-class Results(tuple[Any, ...]):
+class Results(tuple[s.Result, ...]):
     """The results of a header."""
 
 
@@ -97,13 +102,14 @@ class TreeBuilder:
 
     def repeat(self, c: Children) -> s.Repeat:
         index = _name(c[1]) if isinstance(c[1], Token) else None
-        count, label = _find_count(c), _after(c, "AS")
+        count, place = _find_count(c), _place(c, "AS")
+        label = None if place is None else _name(c[place + 1])
         if label is None and isinstance(count, s.Call) and count.label is not None:
             # `repeat f(n) as blocks` reads as a named call to an LALR parser
             label, call = count.label, count
             count = s.Call(Span(call.span.source, call.span.start, label.span.start), call.callee, call.arguments, None)
             return s.Repeat(_span(c), index, count, label, c[-1])
-        return s.Repeat(_span(c), index, count, None if label is None else _name(label), c[-1])
+        return s.Repeat(_span(c), index, count, label, c[-1])
 
     def if_(self, c: Children) -> s.If:
         nodes = list(_nodes(c))
@@ -217,9 +223,10 @@ class TreeBuilder:
         return _nodes(c)
 
 
-def _find_count(c: Children) -> Any:
+def _find_count(c: Children) -> s.Expression:
     """The first node among the children: the count of a repeat."""
-    return next(child for child in c if not isinstance(child, Token))
+    found: s.Expression = next(child for child in c if not isinstance(child, Token))
+    return found
 
 
 def _element(tokens: Children) -> tuple[str, ...]:

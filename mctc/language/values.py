@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final, overload
 
 from mctc.ir.dims import Extent
 from mctc.ir.program import Value
@@ -39,8 +40,16 @@ class Poison:
 
 
 POISON: Final = Poison()
-Constant = bool | int | Fraction | float | str | Measure | Quantity | tuple[Any, ...] | None
+Constant = bool | int | Fraction | float | str | Measure | Quantity | tuple["Single", ...] | None
+"""What is known when a model is compiled; a list may hold tensors."""
+Single = Constant | Value
 Results = list[Value]  # several results of one call
+Given = Single | Results
+"""What an expression gives."""
+Bound = Single | SharedParameter | Poison
+"""What a name holds."""
+Defines = Mapping[str, Constant]
+"""Values of a model by name, in place of its own."""
 UNITS: dict[str, tuple[str, Fraction]] = {
     "s": ("s", Fraction(1)),
     "ms": ("s", Fraction(1, 1000)),
@@ -51,21 +60,29 @@ UNITS: dict[str, tuple[str, Fraction]] = {
 }
 
 
-def plain(value: Any) -> Any:
+@overload
+def plain(value: Constant) -> Constant: ...
+@overload
+def plain(value: Single) -> Single: ...
+def plain(value: Single) -> Single:
     """A measure with a known extent as its number; everything else as it is."""
-    if isinstance(value, Measure) and value.extent.is_static:
-        total = value.extent.terms[0][1] if value.extent.terms else Fraction(0)
-        return whole(total)
-    return value
+    return known(value) if isinstance(value, Measure) else value
+
+
+def known(measure: Measure) -> int | Fraction | Measure:
+    if not measure.extent.is_static:
+        return measure
+    return whole(measure.extent.terms[0][1] if measure.extent.terms else Fraction(0))
 
 
 def whole(value: Fraction) -> int | Fraction:
     return int(value) if value.denominator == 1 else value
 
 
-def show(value: Any) -> str:
+def show(value: object) -> str:
     """A value as an author would write it."""
-    value = plain(value)
+    if isinstance(value, Measure):
+        value = known(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
@@ -83,9 +100,10 @@ def show(value: Any) -> str:
     return str(value)
 
 
-def describe(value: Any) -> str:
+def describe(value: object) -> str:
     """The kind of a value, for messages: 'a tensor f32[B, T, 80]', 'the number 3'."""
-    value = plain(value)
+    if isinstance(value, Measure):
+        value = known(value)
     if isinstance(value, Value):
         return f"a tensor {show_type(value.type)}"
     kinds = ((bool, "the truth value"), (str, "the string"), (tuple, "the list"), (Measure, "the extent"))

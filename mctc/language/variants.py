@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from mctc.diagnostics.diagnostic import Diagnostic, Note
 from mctc.diagnostics.near import did_you_mean, listing
@@ -18,6 +17,7 @@ from mctc.language.failure import FaultError, SilentError, fail
 from mctc.language.modules import Defined, Module
 from mctc.language.scope import Elements, Frame, Scope
 from mctc.language.session import Session
+from mctc.language.values import Constant, Defines
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Chosen:
     name: str
     model: s.Model
     module: Module
-    values: Mapping[str, Any]
+    values: Defines
 
 
-def choose(module: Module, model: str | None, defines: Mapping[str, Any]) -> Chosen:
+def choose(module: Module, model: str | None, defines: Defines) -> Chosen:
     """The model called `model`, else the last of the file. Raises FaultError."""
     models = module.models()
     if not models:
@@ -52,7 +52,7 @@ def choose(module: Module, model: str | None, defines: Mapping[str, Any]) -> Cho
 
 def resolve(defined: Defined) -> Chosen:
     """A model, or the model that a variant leads to with the values of all variants on the way. Raises FaultError."""
-    values: dict[str, Any] = {}
+    values: dict[str, Constant] = {}
     trail = [defined]
     while isinstance(defined.node, s.Variant):
         node = defined.node
@@ -92,10 +92,10 @@ def _is_block(module: Module, name: str) -> bool:
     return defined is not None and isinstance(defined.node, s.Block)
 
 
-def _arguments(defined: Defined, node: s.Variant) -> dict[str, tuple[Any, Span]]:
+def _arguments(defined: Defined, node: s.Variant) -> dict[str, tuple[Constant, Span]]:
     calls = Calls(Session(Program("")))
     frame = Frame(defined.module, Scope(), "", Elements())
-    given: dict[str, tuple[Any, Span]] = {}
+    given: dict[str, tuple[Constant, Span]] = {}
     for argument in node.arguments:
         if argument.name is None:
             raise fail("MCT0092", "a variant names what it sets", argument.span, "`width = 144`")
@@ -110,7 +110,7 @@ def _arguments(defined: Defined, node: s.Variant) -> dict[str, tuple[Any, Span]]
     return given
 
 
-def _check_names(model: s.Model | None, given: Mapping[str, tuple[Any, Span]], node: s.Variant) -> None:
+def _check_names(model: s.Model | None, given: Mapping[str, tuple[Constant, Span]], node: s.Variant) -> None:
     if model is None:
         return
     for name, (_, span) in given.items():
@@ -123,10 +123,10 @@ def _has(model: s.Model) -> str:
     return f"it has {listing(inputs(model))}" if inputs(model) else "it has none"
 
 
-def _defines(chosen: Chosen, defines: Mapping[str, Any]) -> dict[str, Any]:
+def _defines(chosen: Chosen, defines: Defines) -> Defines:
     """The overrides of the command line as values. Raises FaultError."""
     known = inputs(chosen.model)
-    values: dict[str, Any] = {}
+    values: dict[str, Constant] = {}
     for name, value in defines.items():
         if name not in known:
             hint = did_you_mean(name, known) or _has(chosen.model)
@@ -136,7 +136,7 @@ def _defines(chosen: Chosen, defines: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _parse(name: str, value: Any, chosen: Chosen) -> Any:
+def _parse(name: str, value: Constant, chosen: Chosen) -> Constant:
     if isinstance(value, str):
         text = value.strip()
         words = {"true": True, "false": False, "none": None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from dataclasses import fields
 from functools import cache
-from typing import Any, cast
+from typing import cast
 
 from mctc.language import syntax as s
 
@@ -17,13 +17,13 @@ def _parts(kind: Hashable) -> tuple[str, ...]:
     )
 
 
-def children(node: s.Node) -> Iterator[Any]:
+def children(node: s.Node) -> Iterator[s.Node]:
     """The nodes directly inside a node, in the order of the text."""
     for name in _parts(cast(Hashable, type(node))):
         yield from _nodes(getattr(node, name))
 
 
-def _nodes(value: object) -> Iterator[Any]:
+def _nodes(value: object) -> Iterator[s.Node]:
     if isinstance(value, s.Node):
         yield value
     elif isinstance(value, tuple):
@@ -31,7 +31,7 @@ def _nodes(value: object) -> Iterator[Any]:
             yield from _nodes(item)
 
 
-def walk(node: s.Node) -> Iterator[Any]:
+def walk(node: s.Node) -> Iterator[s.Node]:
     """A node and all nodes inside it."""
     yield node
     for child in children(node):
@@ -41,7 +41,7 @@ def walk(node: s.Node) -> Iterator[Any]:
 def labels(body: s.Body) -> frozenset[str]:
     """The names behind `as` on calls in a body, without those inside its repeats (they have a scope of their own)."""
     found: set[str] = set()
-    waiting: list[Any] = list(body.statements)
+    waiting: list[s.Node] = list(body.statements)
     while waiting:
         node = waiting.pop()
         if isinstance(node, s.Repeat):

@@ -99,12 +99,13 @@ class Conv1d(Op):
 
     def reference(self, x: Array, weight: Array, bias: Array | None) -> Sequence[Array]:
         channel, time = channel_axis(self.x.type), self.x.type.sequence
-        moved = np.moveaxis(x, (channel, time), (-2, -1))  # type: ignore[arg-type]
+        assert time is not None
+        moved = np.moveaxis(x, (channel, time), (-2, -1))
         flat: Array = moved.reshape(-1, moved.shape[-2], 1, moved.shape[-1])
         flat = np.pad(flat, ((0, 0), (0, 0), (0, 0), self.pad))
         y = convolve(flat, weight[:, :, None], self.groups, (1, self.stride), (1, self.dilation))[:, :, 0]
         y = (y if bias is None else y + bias[:, None]).reshape(*moved.shape[:-2], y.shape[-2], y.shape[-1])
-        return (np.moveaxis(y, (-2, -1), (channel, time)),)  # type: ignore[arg-type]
+        return (np.moveaxis(y, (-2, -1), (channel, time)),)
 
     def behaviour(self) -> TimeBehaviour:
         return _window(self.weight.type.extents[2].value, self.stride, self.dilation, self.pad)

@@ -32,14 +32,16 @@ def gelu(x: Array) -> Array:
     """Exact GELU, x * Phi(x)."""
     from scipy.special import erf
 
-    return (0.5 * x * (1 + erf(x / np.sqrt(2)))).astype(x.dtype)  # type: ignore[no-any-return]
+    result: Array = (0.5 * x * (1 + erf(x / np.sqrt(2)))).astype(x.dtype)
+    return result
 
 
 def erf(x: Array) -> Array:
     """The error function."""
     from scipy.special import erf
 
-    return erf(x).astype(x.dtype)  # type: ignore[no-any-return]
+    result: Array = erf(x).astype(x.dtype)
+    return result
 
 
 class Unary(Op):

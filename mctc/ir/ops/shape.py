@@ -319,9 +319,9 @@ class MergeChannels(Regrouping):
 
     def reference(self, x: Array) -> Sequence[Array]:
         at, feature = channel_axis(self.x.type), self.x.type.find(Role.FEATURE)
-        moved = np.moveaxis(x, (at, feature), (-2, -1))  # type: ignore[arg-type]
-        merged = moved.reshape(*moved.shape[:-2], -1)
         assert feature is not None
+        moved = np.moveaxis(x, (at, feature), (-2, -1))
+        merged = moved.reshape(*moved.shape[:-2], -1)
         if laid_out(self.x.type):
             merged = np.expand_dims(merged, -1)
             return (np.moveaxis(merged, (-2, -1), (at, feature)),)
