@@ -1,7 +1,7 @@
 """Trials of what must lose nothing and never end in an internal error: builds that are killed, interrupted, run out of
 disk or meet another one, and commands over damaged builds. Prints what came of each as JSON.
 
-    python bench/trials.py FOLDER SEED COUNT
+    python bench/trials.py FOLDER SEED COUNT [KIND]
 
 Each trial is a child of one process that has imported everything, so that it costs a build and not a start.
 """
@@ -47,6 +47,7 @@ WRITES = os.O_WRONLY | os.O_RDWR
 ENDING = 150  # events
 LONGEST = 120  # seconds of a trial, beyond which it hangs
 TARGETS = ("ane", "torch", "onnx", "coreai")
+COMMANDS = ("build", "run", "verify", "why", "compare", "lint")  # over a damaged build, in turn
 
 Files = dict[str, bytes]
 Prepare = Callable[[], None]
@@ -78,6 +79,7 @@ class Trials:
     reference: dict[tuple[str, int], Files] = field(default_factory=dict)
     events: int = 0
     code: int = 0
+    turn: int = 0  # how many trials of damage there were
 
     def judged(self, ended: Ended, *codes: int) -> list[str]:
         """What is wrong with the end of the command that is tried."""
@@ -186,7 +188,8 @@ class Trials:
         place = self.place(target)
         name, done = damage(place, [name for name in files(place) if name not in MINE], self.chance)
         edited = differs(place / name, self.reference[target, 0][name])
-        command = self.chance.choice(["run", "verify", "why", "compare", "build", "lint"])
+        command = COMMANDS[self.turn % len(COMMANDS)]
+        self.turn += 1
         before = listed(place)
         ended = child(self.over(place, command), self.folder)
         faults = self.judged(ended, 0, 1, *([2] if command == "lint" else []))
@@ -354,8 +357,8 @@ def _unmount(folder: Path) -> None:
     run(["umount", str(folder)], check=True)
 
 
-def main(folder: Path, seed: int, count: int) -> list[dict[str, object]]:
-    """So many trials, of every kind in turn: the kind, the number, how the command ended, and what was wrong."""
+def main(folder: Path, seed: int, count: int, only: str = "") -> list[dict[str, object]]:
+    """So many trials, of every kind in turn or of one: kind, number, how the command ended, and what was wrong."""
     import soundfile
 
     from mctc.plugins import KINDS as KINDS_OF_PLUGINS
@@ -372,7 +375,7 @@ def main(folder: Path, seed: int, count: int) -> list[dict[str, object]]:
     soundfile.write(folder / "tone.wav", [0.1, -0.1] * 4000, 16_000)
     trials = Trials(folder, random.Random(seed))
     trials.prepare()
-    names = list(KINDS)
+    names = [only] if only else list(KINDS)
     told: list[dict[str, object]] = []
     for number in range(count):
         kind = names[number % len(names)]
@@ -385,4 +388,4 @@ def main(folder: Path, seed: int, count: int) -> list[dict[str, object]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]).resolve(), int(sys.argv[2]), int(sys.argv[3]))))
+    print(json.dumps(main(Path(sys.argv[1]).resolve(), int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])))

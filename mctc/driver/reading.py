@@ -17,21 +17,22 @@ AGAIN = "build it again, with --force"
 def read_json(path: Path) -> Any:
     """What a JSON file holds. Raises BuildError."""
     try:
-        return json.loads(_text(path))
+        return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise BuildError(f"{path} is damaged: {error}", hint=AGAIN) from error
 
 
 def read_program(path: Path) -> Program:
     """The program in a file. Raises BuildError."""
-    text = _text(path)
+    text = read_text(path)
     try:
         return parse_program(text)
     except MctcError as error:
         raise BuildError(f"{path} is damaged: {error}", hint=AGAIN) from error
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a regular file. Raises BuildError."""
     if path.exists() and not path.is_file():
         raise BuildError(f"{path} is no regular file", hint=AGAIN)
     try:

@@ -17,13 +17,13 @@ from mctc.diagnostics.near import did_you_mean, listing
 from mctc.driver.engine import RuntimeMissingError
 from mctc.driver.manifest import PROGRAM, WHOLE, sha256
 from mctc.driver.options import BuildError, BuildOptions
+from mctc.driver.reading import read_program, read_text
 from mctc.driver.target import Target
 from mctc.evaluate.engine.arithmetic import arithmetic
 from mctc.ir.op import Array
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program
 from mctc.ir.rounding import Rounding
-from mctc.ir.text import parse_program
 from mctc.ir.types import Role
 from mctc.numerics.battery import BATTERY, BROKEN, NOISE, SILENCE, Item
 from mctc.numerics.limits import FP32, STEPS, Limit, limit_of
@@ -140,7 +140,7 @@ class Proof:
         if sources.source_record(read) != source:
             return Check("passes", "build", "the spec has changed since", "", None)
         compiled = compile_for(self.built.target, program, options)
-        same = print_program(compiled.deployed, locations=True) == (self.folder / PROGRAM).read_text(encoding="utf-8")
+        same = print_program(compiled.deployed, locations=True) == read_text(self.folder / PROGRAM)
         worst = max(
             (ran.error or 0.0) for stage in compiled.ran.values() for ran in stage if _promises_exactness(ran.name)
         )
@@ -297,11 +297,11 @@ class Proof:
 
     @cached_property
     def whole(self) -> Program:
-        return _program(self.folder / WHOLE)
+        return read_program(self.folder / WHOLE)
 
     @cached_property
     def deployed(self) -> Program:
-        return _program(self.folder / PROGRAM)
+        return read_program(self.folder / PROGRAM)
 
     @cached_property
     def subject(self) -> Subject:
@@ -362,10 +362,3 @@ def _promises_exactness(name: str) -> bool:
 def _inside(folder: Path, name: str) -> bool:
     path = folder / name
     return path.resolve().is_relative_to(folder.resolve()) and path.is_file()
-
-
-def _program(path: Path) -> Program:
-    try:
-        return parse_program(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BuildError(f"{path} cannot be read: {error.strerror}", hint="build it again") from error

@@ -10,9 +10,9 @@ from mctc.diagnostics.near import did_you_mean, listing
 from mctc.driver.make import compile_for, compile_whole_for, target_named, write_build
 from mctc.driver.manifest import PROGRAM, WHOLE
 from mctc.driver.options import PRECISIONS, BuildOptions, OptionError
+from mctc.driver.reading import read_program
 from mctc.driver.target import Target
 from mctc.ir.program import Program
-from mctc.ir.text import parse_program
 from mctc.plugins import registry
 from mctc.runtime.built import Built, open_built
 
@@ -51,7 +51,7 @@ def build_other(
     else:
         compiled = compile_whole_for(target, whole, settings)
     write_build(compiled, folder, settings, target, like.manifest["source"])
-    reference, deployed = (parse_program((folder / name).read_text(encoding="utf-8")) for name in (WHOLE, PROGRAM))
+    reference, deployed = (read_program(folder / name) for name in (WHOLE, PROGRAM))
     return OtherBuild(open_built(folder), reference, deployed)
 
 

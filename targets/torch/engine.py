@@ -17,11 +17,11 @@ import numpy as np
 from mctc.diagnostics.near import listing
 from mctc.driver.engine import RuntimeMissingError
 from mctc.driver.manifest import WHOLE
+from mctc.driver.reading import AGAIN, read_program
 from mctc.driver.target import Load
 from mctc.evaluate.reference import bind
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program, Source
-from mctc.ir.text import parse_program
 from mctc.ir.types import Role
 from mctc.objectives.auxiliary import training_only
 from mctc.streaming.context import VALID
@@ -48,7 +48,7 @@ class TorchEngine:
 
     def __init__(self, artifact: Path, load: Load) -> None:
         self.model = import_model(artifact)
-        self.whole = parse_program((artifact.parent.parent / WHOLE).read_text(encoding="utf-8"))
+        self.whole = read_program(artifact.parent.parent / WHOLE)
         self.model.load_state_dict(_state_dict(self.whole, load(self.whole), self.model))
         for module in self.model.modules():
             if type(module).__name__ == QUANTIZER:
@@ -141,6 +141,9 @@ def import_model(artifact: Path) -> Any:
         import torch  # noqa: F401
     except ImportError as error:
         raise RuntimeMissingError("torch is not installed", hint="pip install 'mctc[train]'") from error
+    for file in artifact.parent.rglob("*.py"):
+        if not file.is_file():  # reading a pipe would not end
+            raise EmitError(f"{file} is no regular file", hint=AGAIN)
     package = f"mctc_training_{next(_numbers)}"
     spec = spec_from_file_location(
         package, artifact.parent / "__init__.py", submodule_search_locations=[str(artifact.parent)]

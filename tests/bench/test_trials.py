@@ -13,9 +13,9 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a child of each trial is forked")
 
 
-def told(root: Path, folder: Path, seed: int, count: int, *, broken: str = "") -> list[dict[str, object]]:
-    """What the trials report; `broken` is Python that runs before them."""
-    trials = f"import runpy; sys.argv = ['trials.py', {str(folder)!r}, '{seed}', '{count}']\n"
+def told(root: Path, folder: Path, seed: int, count: int, *kind: str, broken: str = "") -> list[dict[str, object]]:
+    """What the trials report, those of every kind or of one; `broken` is Python that runs before them."""
+    trials = f"import runpy; sys.argv = {['trials.py', str(folder), str(seed), str(count), *kind]}\n"
     trials += f"sys.path.insert(0, 'bench'); runpy.run_path({str(root / 'bench/trials.py')!r}, run_name='__main__')"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\n{broken}\n{trials}"], cwd=root, capture_output=True, text=True, timeout=300
@@ -41,16 +41,22 @@ def test_fifty_trials_lose_nothing(root: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("broken", "fault"),
+    ("kind", "broken", "fault"),
     [
-        ("import mctc.driver.folder as f; f.carry = lambda *_, **__: None", "is lost"),
-        ("import mctc.atomic as a; a.scratch.remove = lambda path: None", "left beside it"),
-        ("import mctc.driver.contents as c; c.differing = lambda folder: []", "what was changed is lost"),
+        ("killed", "import mctc.driver.folder as f; f.carry = lambda *_, **__: None", "is lost"),
+        ("killed", "import mctc.atomic as a; a.scratch.remove = lambda path: None", "left beside it"),
+        ("damaged", "import mctc.driver.contents as c; c.differing = lambda folder: []", "what was changed is lost"),
     ],
 )
-def test_a_loss_is_seen(root: Path, tmp_path: Path, broken: str, fault: str) -> None:
-    found = told(root, tmp_path, 0, 50, broken=broken)
+def test_a_loss_is_seen(root: Path, tmp_path: Path, kind: str, broken: str, fault: str) -> None:
+    found = told(root, tmp_path, 0, 19, kind, broken=broken)
     assert any(fault in str(trial["wrong"]) for trial in found), found
+
+
+@pytest.mark.slow
+def test_trials_of_damage_take_every_command_in_turn(root: Path, tmp_path: Path) -> None:
+    found = told(root, tmp_path, 3, 6, "damaged")
+    assert [trial["wrong"] for trial in found] == [[]] * 6
 
 
 def test_every_kind_of_damage_changes_the_folder(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
