@@ -10,9 +10,9 @@ from mctc.compress.errors import CompressError
 from mctc.compress.speech import Speech
 from mctc.driver.learner import Learner
 from mctc.driver.manifest import WHOLE, sha256
+from mctc.driver.reading import read_program
 from mctc.driver.tokens import blank_of, classes_of
 from mctc.ir.program import Program
-from mctc.ir.text import parse_program
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.stream import front_end_of
 from mctc.score.manifests.read import read_data
@@ -46,7 +46,7 @@ def speech_of(built: Built, data: Sequence[Path], tokens: Path | None, limit: in
 
 def _fitted(built: Built, file: Path) -> Tokens:
     """The tokens of a file over the classes of a build, those that pad its vocabulary left out."""
-    whole = parse_program((built.folder / WHOLE).read_text(encoding="utf-8"))
+    whole = read_program(built.folder / WHOLE)
     classes = next((each.valid for each in whole.vocabularies), None) or classes_of(whole)
     try:
         return fitted(read_tokens(file), classes, blank_of(whole))

@@ -12,10 +12,10 @@ import numpy as np
 
 from mctc.diagnostics.near import listing
 from mctc.driver.manifest import WHOLE
+from mctc.driver.reading import read_program
 from mctc.driver.target import Load
 from mctc.ir.op import Array
 from mctc.ir.program import Program, Source
-from mctc.ir.text import parse_program
 from mctc.objectives.auxiliary import training_only
 from mctc.targets.torch.engine import import_model
 from mctc.targets.torch.errors import EmitError
@@ -33,7 +33,7 @@ class TorchLearner:
     """
 
     def __init__(self, artifact: Path, load: Load) -> None:
-        self.whole = parse_program((artifact.parent.parent / WHOLE).read_text(encoding="utf-8"))
+        self.whole = read_program(artifact.parent.parent / WHOLE)
         self.model = import_model(artifact)
         self._check_loss(artifact)
         self.model.load_state_dict(_values(self.whole, load(self.whole), self.model))
