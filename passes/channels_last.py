@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from mctc.evaluate.adapt import adapt
+from mctc.ir.attribute_value import Attributes
 from mctc.ir.op import InferenceError
 from mctc.ir.ops.convolution import Conv1d, Conv2d, height_axis, width_axis
 from mctc.ir.ops.elementwise import Binary
@@ -113,7 +114,7 @@ def _convolution(op: Conv2d, to: Rewriter) -> Sequence[Value]:
     if along and height.role is Role.UNIT and x.type.sequence is not None:
         out, into, _, frames = kernel.axes
         flat = to.reshaped(weight, kernel.with_axes((out, into, frames)))
-        made = {"stride": op.stride[1], "dilation": op.dilation[1], "groups": op.groups, "pad": op.pad}
+        made: Attributes = {"stride": op.stride[1], "dilation": op.dilation[1], "groups": op.groups, "pad": op.pad}
         return to.emit(Conv1d, x, flat, bias, **made)
     if width.role is Role.UNIT:
         raise InferenceError(f"{op.x.type} has no frames, and a kernel of {list(kernel.shape[2:])} has no form without")
