@@ -136,6 +136,7 @@ def _port(folder: Path, port: BuiltPort) -> Json:
         "frames": port.frames,
         "frameAxis": frame,
         "channelAxis": wide[0] if wide else None,
+        "overTime": Role.TIME in roles,
         "delay": port.delay,
         "given": "row" if port.row_of is not None else "lookup" if port.table is not None else port.given,
         "rows": None if table is None else table.relative_to(folder).as_posix(),

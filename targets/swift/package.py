@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mctc.driver.manifest import read_manifest
+from mctc.runtime.built import open_built
+from mctc.targets.swift.check import checked
 from mctc.targets.swift.description import Json, described
 from mctc.targets.swift.errors import SwiftError
 from mctc.targets.swift.names import Names
@@ -36,6 +38,8 @@ def write_package(folder: Path) -> Sequence[str]:
     model.mkdir()
     told = described(folder)
     (model / "model.json").write_text(as_text(told), encoding="utf-8")
+    check = folder / names.module / f"Tests/{names.module}Tests/check.json"
+    check.write_text(json.dumps(checked(open_built(folder).front_end)) + "\n", encoding="utf-8")
     tables = {port["rows"] for function in told["functions"].values() for port in function["inputs"] if port["rows"]}
     for artifact in [*artifacts, *sorted(tables)]:
         _linked(folder / artifact, model / artifact)
@@ -51,6 +55,8 @@ def texts(names: Names) -> dict[str, str]:
         "readme.txt": "README.md",
         "Transcribe.swift": f"{tool}/Transcribe.swift",
         "WaveFile.swift": f"{tool}/WaveFile.swift",
+        "CaptionsApp.swift": "App/CaptionsApp.swift",
+        "RuntimeTests.swift": f"Tests/{names.module}Tests/RuntimeTests.swift",
     }
     framed = {
         place: (FRAME / name)

@@ -11,5 +11,6 @@ let package = Package(
     targets: [
         .target(name: "__MODULE__", resources: [.copy("Model")]),
         .executableTarget(name: "__PRODUCT__", dependencies: ["__MODULE__"]),
+        .testTarget(name: "__MODULE__Tests", dependencies: ["__MODULE__"], resources: [.copy("check.json")]),
     ]
 )

@@ -53,6 +53,16 @@ enum HalfPrecision {
         return values
     }
 
+    /// Half-precision numbers that lie one after another, at any address.
+    static func singles(_ source: UnsafeRawPointer, count: Int) -> [Float] {
+        var halves = [UInt16](repeating: 0, count: count)
+        halves.withUnsafeMutableBytes { $0.copyMemory(from: UnsafeRawBufferPointer(start: source, count: 2 * count)) }
+        return [Float](unsafeUninitializedCapacity: count) { target, filled in
+            halves.withUnsafeMutableBytes { convertToSingle($0.baseAddress!, target.baseAddress!, count, 1, count) }
+            filled = count
+        }
+    }
+
     /// Blocks of rows that one conversion takes: where a block begins in the dense array and in the strided one, how many
     /// numbers a row has, how many rows there are, and how far apart they lie.
     private static func rows(_ shape: [Int], _ strides: [Int], _ body: (Int, Int, Int, Int, Int) -> Void) {

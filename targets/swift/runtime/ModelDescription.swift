@@ -63,6 +63,8 @@ package struct PortDescription: Codable, Sendable {
     /// The axis that frames follow one another along, and the one that a frame's numbers lie along.
     package let frameAxis: Int?
     package let channelAxis: Int?
+    /// Whether it has an axis of time.
+    package let overTime: Bool
     /// Frames at the start of a stream that are before the utterance.
     package let delay: Int
     /// What an input of a decoder is given, besides labels.

@@ -1,10 +1,12 @@
+import Foundation
+
 /// Predictor and joiner of a package: one hypothesis a call.
 package final class PackagedTransducer: TransducerEngine {
     private let predictor: CoreMLFunction
     private let joiner: CoreMLFunction
     private let state: CoreMLState
     private let clock: CallClock
-    private let label: PortDescription
+    private let label: LabelInput
     private let encoded: PortDescription
     private let predicted: PortDescription
     private let vector: PortDescription
@@ -12,7 +14,7 @@ package final class PackagedTransducer: TransducerEngine {
 
     package let frames: Int
 
-    package init(predictor: CoreMLFunction, joiner: CoreMLFunction, clock: CallClock) async throws {
+    package init(predictor: CoreMLFunction, joiner: CoreMLFunction, folder: URL, clock: CallClock) async throws {
         self.predictor = predictor
         self.joiner = joiner
         self.clock = clock
@@ -21,7 +23,7 @@ package final class PackagedTransducer: TransducerEngine {
             let logits = joiner.description.outputs.first, let encoded = inputs.first(where: { $0.frames != nil }),
             let predicted = inputs.first(where: { $0.spec != encoded.spec })
         else { throw SpeechError.damagedModel("predictor and joiner do not fit each other") }
-        self.label = label
+        self.label = try LabelInput(label, folder: folder)
         self.encoded = encoded
         self.predicted = predicted
         self.vector = vector
@@ -38,7 +40,7 @@ package final class PackagedTransducer: TransducerEngine {
         -> (vector: [Float], state: PredictorState)
     {
         await self.state.restore(state)
-        let inputs = [self.label.spec: Tensor(shape: self.label.shape, values: [Float(label)])]
+        let inputs = [self.label.port.spec: try self.label.tensor(of: [label])]
         let outputs = try await predictor.call(inputs, state: self.state, clock: clock)
         return (outputs[vector.spec]!.values, await self.state.saved())
     }

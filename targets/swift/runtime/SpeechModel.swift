@@ -4,6 +4,7 @@ import Foundation
 public final class SpeechModel: Sendable {
     package let description: ModelDescription
     package let functions: [String: CoreMLFunction]
+    package let folder: URL
 
     /// The name in the spec.
     public var name: String { description.model }
@@ -38,22 +39,57 @@ public final class SpeechModel: Sendable {
             progress(.loading(function: name, number: number + 1, of: names.count))
             functions[name] = try await store.load(name, units: units, from: compiled)
         }
-        let model = SpeechModel(description: description, functions: functions)
+        let model = SpeechModel(description: description, functions: functions, folder: folder)
         try await model.warm(progress: progress)
         progress(.ready)
         return model
     }
 
-    package init(description: ModelDescription, functions: [String: CoreMLFunction]) {
+    package init(description: ModelDescription, functions: [String: CoreMLFunction], folder: URL) {
         self.description = description
+        self.folder = folder
         self.functions = functions
     }
 
     /// A stream of speech with a state of its own: as many at a time as are wanted.
     public func recognizer(_ options: RecognizerOptions = RecognizerOptions()) async throws -> SpeechRecognizer {
         let clock = CallClock()
-        let session = try await RecognizerSession(model: self, options: options, clock: clock)
-        return SpeechRecognizer(model: self, session: session, clock: clock)
+        switch description.kind {
+        case .transducer, .ctc:
+            let session = try await StreamSession(model: self, options: options, clock: clock)
+            return SpeechRecognizer(model: self, session: session, clock: clock)
+        case .decoder:
+            let session = try await DecoderSession(model: self, options: options, clock: clock)
+            return SpeechRecognizer(model: self, session: session, clock: clock)
+        case .features:
+            throw SpeechError.unsupportedSearch("\(name) makes features of sound, and no text: call encode(_:)")
+        }
+    }
+
+    /// What the encoder makes of samples at the model's rate: rows of numbers, one for each encoded frame.
+    public func encode(_ samples: [Float]) async throws -> [[Float]] {
+        guard let features = description.features else { throw SpeechError.damagedModel("it takes no frames of sound") }
+        let encoder = try await StreamEncoder(
+            function: function(description.encoder), description: description, clock: CallClock())
+        let frontEnd = features.frontEnd()
+        var frames = frontEnd.push(samples)
+        frames.append(frontEnd.flush())
+        let room = features.samples(encoder.chunk)
+        guard description.streams || samples.count <= room else {
+            let rate = Double(features.sampleRate)
+            throw SpeechError.tooLong(seconds: Double(samples.count) / rate, room: Double(room) / rate)
+        }
+        let fill = description.streams ? 0 : features.silence
+        let exist = description.streams ? Double(frames.count) : features.existingFrames(samples.count)
+        var rows: [[Float]] = []
+        for start in stride(from: 0, to: frames.count, by: encoder.chunk) {
+            let part = frames[start..<min(start + encoder.chunk, frames.count)]
+            let encoded = try await encoder.push(
+                part.filled(to: encoder.chunk, with: fill), exist: min(Double(part.count), exist - Double(start)))
+            rows += (0..<encoded.count).map { Array(encoded.row($0)) }
+        }
+        let rest = try await encoder.finish()
+        return rows + (0..<rest.count).map { Array(rest.row($0)) }
     }
 
     package func function(_ name: String?) throws -> CoreMLFunction {

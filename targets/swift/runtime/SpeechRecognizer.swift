@@ -20,6 +20,9 @@ public actor SpeechRecognizer {
     private nonisolated let shared: Shared
     private nonisolated let clock: CallClock
     private let worker: Task<Void, any Error>
+    #if canImport(AVFoundation)
+        nonisolated let converter: BufferConverter
+    #endif
 
     private enum Command: Sendable {
         case audio([Float])
@@ -30,13 +33,17 @@ public actor SpeechRecognizer {
     /// What the worker and its callers look at.
     private final class Shared: Sendable {
         let finished = Mutex(false)
+        let waiting = Mutex(0)
         let statistics = Mutex(RecognizerStatistics())
     }
 
     /// The worker owns the session; nobody else holds it.
-    init(model: SpeechModel, session: sending RecognizerSession, clock: CallClock) {
+    init(model: SpeechModel, session: sending any RecognizerSession, clock: CallClock) {
         self.model = model
         self.clock = clock
+        #if canImport(AVFoundation)
+            converter = BufferConverter(rate: model.sampleRate)
+        #endif
         let shared = Shared()
         self.shared = shared
         let (results, told) = AsyncThrowingStream<SpeechResult, any Error>.makeStream()
@@ -48,7 +55,9 @@ public actor SpeechRecognizer {
                 for await command in queue {
                     try Task.checkCancellation()
                     switch command {
-                    case .audio(let samples): try await session.push(samples) { told.yield($0) }
+                    case .audio(let samples):
+                        try await session.push(samples) { told.yield($0) }
+                        shared.waiting.withLock { $0 -= samples.count }
                     case .reset: try await session.reset()
                     case .finish: try await session.finish { told.yield($0) }
                     }
@@ -84,8 +93,14 @@ public actor SpeechRecognizer {
         }
         try shared.finished.withLock { finished in
             guard !finished else { throw SpeechError.finished }
+            shared.waiting.withLock { $0 += samples.count }
             commands.yield(.audio(samples))
         }
+    }
+
+    /// Seconds of audio that wait to be worked on.
+    public nonisolated var backlog: Double {
+        Double(shared.waiting.withLock { $0 }) / Double(model.sampleRate)
     }
 
     /// Takes the end of the audio: returns when all of it was heard and the last result is there.

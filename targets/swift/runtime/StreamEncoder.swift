@@ -61,7 +61,16 @@ package final class StreamEncoder {
         return rest
     }
 
+    /// All results of a call over a whole utterance.
+    package func whole(_ frames: Frames, exist: Double) async throws -> [String: Tensor] {
+        try await outputs(frames, exist)
+    }
+
     private func call(_ frames: Frames, _ exist: Double) async throws -> Frames {
+        output.frames(of: try await outputs(frames, exist)[output.spec]!)
+    }
+
+    private func outputs(_ frames: Frames, _ exist: Double) async throws -> [String: Tensor] {
         var inputs = [input.spec: input.tensor(of: frames)]
         for port in function.description.inputs where inputs[port.spec] == nil {
             switch port.spec {
@@ -75,7 +84,7 @@ package final class StreamEncoder {
             default: throw SpeechError.damagedModel("nothing is known of the encoder's input \(port.spec)")
             }
         }
-        return output.frames(of: try await function.call(inputs, state: state, clock: clock)[output.spec]!)
+        return try await function.call(inputs, state: state, clock: clock)
     }
 }
 

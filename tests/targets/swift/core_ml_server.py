@@ -31,6 +31,15 @@ class Server:
         self._functions: dict[Key, CompiledFunction] = {}
         self._interfaces: dict[Key, dict[str, list[dict[str, Any]]]] = {}
 
+    def answer(self, request: dict[str, Any], body: bytes) -> bytes:
+        """What one request asks for: an interface, numbers of operations, or the results of a call."""
+        if "operations" in request:
+            package = read_package(Path(request["operations"]))
+            return json.dumps({name: len(each.operations) for name, each in package.functions.items()}).encode()
+        if "open" in request:
+            return json.dumps(self.open((request["open"], request["function"]))).encode()
+        return self.call((request["call"], request["function"]), body)
+
     def open(self, key: Key) -> dict[str, list[dict[str, Any]]]:
         """The inputs, outputs and states of a function by name, shape and element type."""
         path, name = key
@@ -75,8 +84,7 @@ def main() -> None:
         request = json.loads(line)
         body = requests.read(request["bytes"])
         try:
-            key = (request.get("open") or request["call"], request["function"])
-            answer = json.dumps(server.open(key)).encode() if "open" in request else server.call(key, body)
+            answer = server.answer(request, body)
             failed = 0
         except Exception as error:  # whatever it is, the caller has to hear of it
             answer, failed = f"{type(error).__name__}: {error}".encode(), 1

@@ -11,5 +11,6 @@ let package = Package(
     targets: [
         .target(name: "MctSmall", resources: [.copy("Model")]),
         .executableTarget(name: "mct-small", dependencies: ["MctSmall"]),
+        .testTarget(name: "MctSmallTests", dependencies: ["MctSmall"], resources: [.copy("check.json")]),
     ]
 )

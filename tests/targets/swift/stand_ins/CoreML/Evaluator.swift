@@ -40,6 +40,11 @@ final class Evaluator: @unchecked Sendable {
         return try JSONDecoder().decode(Interface.self, from: data)
     }
 
+    /// How many operations the functions of a package have, constants not counted.
+    func operations(_ path: String) throws -> [String: Int] {
+        try JSONDecoder().decode([String: Int].self, from: ask(["operations": path, "function": NSNull()], Data()))
+    }
+
     /// Fills `results` with the outputs and the new states of a call.
     func call(_ path: String, _ name: String?, _ given: [MLMultiArray], _ results: [MLMultiArray]) throws {
         let body = given.reduce(into: Data()) { $0.append($1.dense) }

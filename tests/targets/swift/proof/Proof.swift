@@ -1,0 +1,210 @@
+// What the tests ask of a runtime without a model: frames of samples, searches over toy transducers, and what both cost.
+
+import Foundation
+import __MODULE__
+
+@main
+struct Proof {
+    static func main() async throws {
+        let arguments = CommandLine.arguments
+        switch arguments[1] {
+        case "frames": try frames(arguments[2], arguments[3], seed: UInt64(arguments[4])!, into: arguments[5])
+        case "search": try await search(arguments[2])
+        case "cost": try await cost(arguments[2], arguments[3], arguments[4])
+        case "together": try await together(arguments[2], cache: arguments[3], arguments[4], arguments[5])
+        default: fatalError("unknown: \(arguments[1])")
+        }
+    }
+
+    /// Frames of samples that arrive in pieces of 1 to 5,119.
+    static func frames(_ model: String, _ samples: String, seed: UInt64, into place: String) throws {
+        let features = try description(model).features!
+        let sound = try floats(samples)
+        let frontEnd = features.frontEnd()
+        var random = Pieces(state: seed)
+        var found = Frames(width: features.bins)
+        var at = 0
+        while at < sound.count {
+            let end = min(sound.count, at + 1 + Int(random.next() % 5_119))
+            found.append(frontEnd.push(Array(sound[at..<end])))
+            at = end
+        }
+        found.append(frontEnd.flush())
+        try found.values.withUnsafeBytes { Data($0) }.write(to: URL(fileURLWithPath: place))
+    }
+
+    /// The hypotheses of each case of a file, a line of JSON each.
+    static func search(_ place: String) async throws {
+        for one in try JSONDecoder().decode([Case].self, from: Data(contentsOf: URL(fileURLWithPath: place))) {
+            let engine = one.labels.map { ToyTransducer(labels: $0, block: one.block) }
+            let search = try makeSearch(
+                engine: engine, labels: one.vocabulary, blank: 0, settings: one.settings, scorers: one.scorers())
+            let frames = Frames(width: one.encoded[0].count, values: one.encoded.flatMap { $0 })
+            var finals: [Int] = []
+            var at = 0
+            for piece in one.pieces {
+                finals.append(try await search.accept(frames[at..<at + piece]).final)
+                at += piece
+            }
+            let found = try search.finish().map {
+                Found(ids: $0.ids, frames: $0.frames, confidences: $0.confidences, score: $0.score)
+            }
+            print(String(decoding: try JSONEncoder().encode(Answer(finals: finals, found: found)), as: UTF8.self))
+        }
+    }
+
+    /// Seconds of processor time for the frames of samples, and for a search over the logits of a case.
+    static func cost(_ model: String, _ samples: String, _ place: String) async throws {
+        let features = try description(model).features!
+        let sound = try floats(samples)
+        let frontEnd = features.frontEnd()
+        let started = clock()
+        var count = 0
+        for at in stride(from: 0, to: sound.count, by: 1_600) {
+            count += frontEnd.push(Array(sound[at..<min(at + 1_600, sound.count)])).count
+        }
+        let featured = clock()
+        print("features \(Double(featured - started) / Double(CLOCKS_PER_SEC)) \(count)")
+        for one in try JSONDecoder().decode([Case].self, from: Data(contentsOf: URL(fileURLWithPath: place))) {
+            let frames = Frames(width: one.encoded[0].count, values: one.encoded.flatMap { $0 })
+            let began = clock()
+            let engine = one.labels.map { ToyTransducer(labels: $0, block: one.block) }
+            let search = try makeSearch(
+                engine: engine, labels: one.vocabulary, blank: 0, settings: one.settings, scorers: one.scorers())
+            for at in stride(from: 0, to: frames.count, by: one.block) {
+                _ = try await search.accept(frames[at..<min(at + one.block, frames.count)])
+            }
+            let labels = try search.finish()[0].ids.count
+            print("\(one.method) \(Double(clock() - began) / Double(CLOCKS_PER_SEC)) \(frames.count) \(labels)")
+        }
+    }
+
+    /// Two recordings heard at once, and one behind a reset, each as if it were alone; prints what differs.
+    static func together(_ folder: String, cache: String, _ one: String, _ other: String) async throws {
+        let model = try await SpeechModel.load(folder: URL(fileURLWithPath: folder), cache: URL(fileURLWithPath: cache))
+        let sounds = try [floats(one), floats(other)]
+        let options = RecognizerOptions(search: SearchSettings(method: .timeSynchronous), endpoints: [])
+        var alone: [[SpeechResult]] = []
+        for sound in sounds { alone.append(try await heard(sound, try await model.recognizer(options))) }
+        async let first = heard(sounds[0], try await model.recognizer(options))
+        async let second = heard(sounds[1], try await model.recognizer(options))
+        let pair = try await [first, second]
+        for place in 0..<2 where pair[place] != alone[place] { print("recording \(place) differs beside the other") }
+        let recognizer = try await model.recognizer(options)
+        try recognizer.append(sounds[1])
+        try recognizer.reset()
+        let behind = try await heard(sounds[0], recognizer).filter(\.isFinal)
+        if behind != alone[0].filter(\.isFinal) { print("recording 0 differs behind a reset") }
+        print("labels \(alone.map { $0.last?.hypothesis.ids.count ?? 0 })")
+    }
+
+    static func heard(_ sound: [Float], _ recognizer: SpeechRecognizer) async throws -> [SpeechResult] {
+        for at in stride(from: 0, to: sound.count, by: 1_600) {
+            try recognizer.append(Array(sound[at..<min(at + 1_600, sound.count)]))
+        }
+        try await recognizer.finish()
+        var results: [SpeechResult] = []
+        for try await result in recognizer.results { results.append(result) }
+        return results
+    }
+
+    static func description(_ place: String) throws -> ModelDescription {
+        try JSONDecoder().decode(ModelDescription.self, from: Data(contentsOf: URL(fileURLWithPath: place)))
+    }
+
+    static func floats(_ place: String) throws -> [Float] {
+        try Data(contentsOf: URL(fileURLWithPath: place)).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+    }
+}
+
+/// splitmix64
+struct Pieces {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
+
+struct Case: Decodable {
+    let method: String
+    let beam: Int
+    let window: Double
+    let alternatives: Int
+    let blankPenalty: Double
+    let maxSymbols: Int
+    let durations: [Int]
+    let vocabulary: Int
+    let block: Int
+    let encoded: [[Float]]
+    /// Rows that a label adds to the logits behind it; nil for CTC.
+    let labels: [[Float]]?
+    let pieces: [Int]
+    let phrases: [Phrase]
+    let around: Int?
+    let arpa: String?
+    let names: [String?]
+
+    struct Phrase: Decodable {
+        let ids: [Int]
+        let boost: Double
+    }
+
+    var settings: SearchSettings {
+        SearchSettings(
+            method: SearchSettings.Method(rawValue: method)!, beam: beam, window: window, alternatives: alternatives,
+            blankPenalty: blankPenalty, maxSymbols: maxSymbols, durations: durations)
+    }
+
+    func scorers() throws -> [any Scorer] {
+        var scorers: [any Scorer] = []
+        if let arpa { scorers.append(NGramScorer(try NGramModel(arpa: arpa, weight: 0.5), names: names)) }
+        if !phrases.isEmpty {
+            scorers.append(
+                try HotwordScorer(phrases.map { ($0.ids, $0.boost) }, size: vocabulary - durations.count, around: around))
+        }
+        return scorers
+    }
+}
+
+struct Found: Encodable {
+    let ids: [Int]
+    let frames: [Int]
+    let confidences: [Double]
+    let score: Double
+}
+
+struct Answer: Encodable {
+    let finals: [Int]
+    let found: [Found]
+}
+
+/// A transducer whose logits are those of the frame and the rows of the last label and, by half, of the one before.
+final class ToyTransducer: TransducerEngine {
+    let labels: [[Float]]
+    let frames: Int
+
+    init(labels: [[Float]], block: Int) {
+        self.labels = labels
+        frames = block
+    }
+
+    func start() -> PredictorState { [[0]] }
+
+    func predict(_ label: Int, after state: PredictorState) -> (vector: [Float], state: PredictorState) {
+        let before = labels[Int(state[0][0])]
+        return (zip(labels[label], before).map { $0 + 0.5 * $1 }, [[Float(label)]])
+    }
+
+    func join(_ encoded: Frames, with vector: [Float]) -> Frames {
+        var logits = encoded
+        for frame in 0..<encoded.count {
+            for column in 0..<encoded.width { logits.values[frame * encoded.width + column] += vector[column] }
+        }
+        return logits
+    }
+}
