@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mctc.audio.mel import MelConfig, analysis
 from mctc.audio.samples import SampleConfig
 from mctc.driver.manifest import read_manifest
@@ -140,7 +138,6 @@ def _port(folder: Path, port: BuiltPort) -> Json:
         "delay": port.delay,
         "given": "row" if port.row_of is not None else "lookup" if port.table is not None else port.given,
         "rows": None if table is None else table.relative_to(folder).as_posix(),
-        "rowShape": None if table is None else list(np.load(table, mmap_mode="r").shape),
     }
 
 

@@ -11,14 +11,20 @@ struct RuntimeTests {
         let frames: [Float]
     }
 
+    /// The folder of this package, for a test program that runs elsewhere than it was built.
+    private static let package = ProcessInfo.processInfo.environment["PACKAGE_FOLDER"].map {
+        URL(fileURLWithPath: $0, isDirectory: true)
+    }
+
     private static func check() throws -> Check {
-        let place = try #require(Bundle.module.url(forResource: "check", withExtension: "json"))
+        let beside = package?.appendingPathComponent("Tests/__MODULE__Tests/check.json")
+        let place = try #require(beside ?? Bundle.module.url(forResource: "check", withExtension: "json"))
         return try JSONDecoder().decode(Check.self, from: Data(contentsOf: place))
     }
 
     private static let model = Task {
         try await SpeechModel.load(
-            folder: ProcessInfo.processInfo.environment["MODEL_FOLDER"].map { URL(fileURLWithPath: $0) },
+            folder: package?.appendingPathComponent("Sources/__MODULE__/Model"),
             cache: FileManager.default.temporaryDirectory.appendingPathComponent("__PRODUCT__"))
     }
 

@@ -17,6 +17,7 @@ struct Transcribe {
           --search greedy|beam|time-synchronous   --beam N   --window X   --blank-penalty X
           --hotword TEXT (repeatable)   --boost X   --ngram FILE.arpa=WEIGHT (repeatable)
           --units neuralEngine|gpu|cpu|all   --cache FOLDER   --model FOLDER   --block SAMPLES
+          --table INPUT=FILE.npy (repeatable): rows for a decoder's input
           --json   tokens, words and costs, a line for each file
         """
 
@@ -60,6 +61,10 @@ struct Transcribe {
                 guard parts.count == 2, let weight = Double(parts[1]) else { throw Usage() }
                 options.search.languageModels.append(
                     try NGramModel(contentsOf: URL(fileURLWithPath: String(parts[0])), weight: weight))
+            case "--table":
+                let parts = try value().split(separator: "=", maxSplits: 1).map(String.init)
+                guard parts.count == 2 else { throw Usage() }
+                options.tables[parts[0]] = URL(fileURLWithPath: parts[1])
             case "--units":
                 guard let named = ComputeUnits(rawValue: try value()) else { throw Usage() }
                 units = named

@@ -31,7 +31,8 @@ package final class DecoderSession: RecognizerSession {
         frontEnd = features.frontEnd()
         encoder = try await StreamEncoder(
             function: model.function(description.encoder), description: description, clock: clock)
-        self.decoder = try await LabelDecoder(model: model, description: decoder, clock: clock)
+        self.decoder = try await LabelDecoder(
+            model: model, description: decoder, tables: options.tables, clock: clock)
         vocabulary = Vocabulary(size: description.vocabulary)
         frames = Frames(width: features.bins)
     }

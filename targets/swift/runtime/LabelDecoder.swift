@@ -15,12 +15,14 @@ package final class LabelDecoder {
     private var state: CoreMLState
     private var count = 0
 
-    package init(model: SpeechModel, description: DecoderDescription, clock: CallClock) async throws {
+    package init(model: SpeechModel, description: DecoderDescription, tables: [String: URL], clock: CallClock)
+        async throws
+    {
         self.description = description
         self.clock = clock
         functions = try description.functions.map(model.function)
         inputs = try functions.map { function in
-            try function.description.inputs.map { try LabelInput($0, folder: model.folder) }
+            try function.description.inputs.map { try LabelInput($0, folder: model.folder, tables: tables) }
         }
         guard let last = functions.last else { throw SpeechError.damagedModel("its decoder has no function") }
         state = await last.makeState()

@@ -5,9 +5,19 @@ package final class LabelInput {
     let port: PortDescription
     private let rows: RowTable?
 
-    init(_ port: PortDescription, folder: URL) throws {
+    /// `tables`: files of rows for inputs that take rows the model does not bring, by the input's name.
+    init(_ port: PortDescription, folder: URL, tables: [String: URL] = [:]) throws {
         self.port = port
-        rows = try port.rows.map { try RowTable(folder.appendingPathComponent($0), shape: port.rowShape ?? []) }
+        let url = port.rows.map { folder.appendingPathComponent($0) } ?? tables[port.spec]
+        rows = try url.map { try RowTable($0) }
+        guard rows != nil || port.width == 1 || port.overTime || port.given == "frame" else {
+            throw SpeechError.unsupportedSearch(
+                "\(port.spec) takes rows of \(port.width) numbers: name a file in `tables`")
+        }
+        guard rows == nil || rows!.width == port.width else {
+            throw SpeechError.unsupportedSearch(
+                "the table for \(port.spec) has rows of another width than \(port.width)")
+        }
     }
 
     /// The input for labels that follow one another.
@@ -22,21 +32,25 @@ package final class LabelInput {
     }
 }
 
-/// Rows of half-precision numbers in a file of numpy's, of which no more is read than the rows that are asked for.
+/// Rows of half- or single-precision numbers in a file of numpy's, of which no more is read than the rows that are asked for.
 package final class RowTable {
     private let data: Data
     private let start: Int
-    private let count: Int
-    private let width: Int
+    private let halves: Bool
+    package let count: Int
+    package let width: Int
 
-    package init(_ url: URL, shape: [Int]) throws {
-        guard shape.count == 2, let data = try? Data(contentsOf: url, options: .alwaysMapped), data.count >= 10 else {
-            throw SpeechError.damagedModel("\(url.lastPathComponent) can't be read")
-        }
+    package init(_ url: URL) throws {
+        guard let data = try? Data(contentsOf: url, options: .alwaysMapped), data.count >= 10,
+            data.prefix(6) == Data([0x93]) + Data("NUMPY".utf8)
+        else { throw SpeechError.damagedModel("\(url.lastPathComponent) is no table of rows") }
         start = 10 + Int(data[8]) + Int(data[9]) << 8
-        guard data.prefix(6) == Data([0x93]) + Data("NUMPY".utf8), data.count >= start + 2 * shape[0] * shape[1] else {
-            throw SpeechError.damagedModel("\(url.lastPathComponent) is no table of rows")
-        }
+        let header = String(decoding: data[10..<min(start, data.count)], as: UTF8.self)
+        let shape = header.drop { $0 != "(" }.prefix { $0 != ")" }.split { !$0.isNumber }.compactMap { Int($0) }
+        halves = header.contains("<f2")
+        guard halves || header.contains("<f4"), header.contains("False"), shape.count == 2,
+            data.count >= start + (halves ? 2 : 4) * shape[0] * shape[1]
+        else { throw SpeechError.damagedModel("\(url.lastPathComponent) is no table of rows") }
         self.data = data
         (count, width) = (shape[0], shape[1])
     }
@@ -45,6 +59,13 @@ package final class RowTable {
         guard (0..<count).contains(index) else {
             throw SpeechError.damagedModel("label \(index) has no row among \(count)")
         }
-        return data.withUnsafeBytes { HalfPrecision.singles($0.baseAddress! + start + 2 * index * width, count: width) }
+        return data.withUnsafeBytes { bytes in
+            guard !halves else {
+                return HalfPrecision.singles(bytes.baseAddress! + start + 2 * index * width, count: width)
+            }
+            return (0..<width).map {
+                bytes.loadUnaligned(fromByteOffset: start + 4 * (index * width + $0), as: Float.self)
+            }
+        }
     }
 }

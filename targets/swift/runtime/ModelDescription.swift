@@ -71,7 +71,6 @@ package struct PortDescription: Codable, Sendable {
     package let given: String?
     /// The file of rows that are looked up by id.
     package let rows: String?
-    package let rowShape: [Int]?
 
     package var count: Int { shape.reduce(1, *) }
     package var width: Int { channelAxis.map { shape[$0] } ?? 1 }

@@ -21,9 +21,8 @@ def test_the_tests_of_the_package_pass(proof: Proof) -> None:
     workspace = proof.workspace
     workspace.toolchain.run("swift", "build", "-j", "1", "--build-tests", at=workspace.folder)
     bundle = next((workspace.folder / ".build/debug").resolve().glob("*.xctest"))
-    told = workspace.run(
-        bundle.name, "--testing-library", "swift-testing", variables={"MODEL_FOLDER": str(workspace.model)}
-    )
+    variables = {"PACKAGE_FOLDER": str(workspace.folder)}
+    told = workspace.run(bundle.name, "--testing-library", "swift-testing", variables=variables)
     assert "passed" in told
 
 

@@ -49,7 +49,8 @@ public final class MLComputePlan {
         let path = try String(contentsOf: url.appendingPathComponent("package"), encoding: .utf8)
         let counts = try Evaluator.shared.operations(path)
         let functions = counts.mapValues { count in
-            MLModelStructure.Program.Function(block: .init(operations: (0..<count).map { .init(operatorName: "op\($0)") }))
+            MLModelStructure.Program.Function(
+                block: .init(operations: (0..<count).map { .init(operatorName: "op\($0)") }))
         }
         return MLComputePlan(units: configuration.computeUnits, structure: .program(.init(functions: functions)))
     }
