@@ -159,11 +159,11 @@ def _merged(program: Program) -> Program:
     """Parameters of equal recipes as one: a table that is an output layer too is stored once. One that is made of
     another, `table.slice`, gets a name that lies in no tensor: `table_slice`."""
     first: dict[object, str] = {}
-    simple = {name: replace(each, recipe=simplified(each.recipe)) for name, each in program.parameters.items()}
-    same = {name: first.setdefault((recipe_key(p.recipe), p.quantization), name) for name, p in simple.items()}
-    same = {name: _beside(kept, program) for name, kept in same.items()}
-    named = {same[name]: replace(each, name=same[name]) for name, each in reversed(simple.items())}
-    program = replace(program, parameters={**simple, **named})
+    parameters = program.parameters
+    keys = {name: (recipe_key(simplified(p.recipe)), p.quantization) for name, p in parameters.items()}
+    same = {name: _beside(first.setdefault(key, name), program) for name, key in keys.items()}
+    named = {same[name]: replace(each, name=same[name]) for name, each in reversed(parameters.items())}
+    program = replace(program, parameters={**parameters, **named})
     if all(name == kept for name, kept in same.items()):
         return program
 

@@ -11,6 +11,7 @@ import numpy as np
 from mctc.ir.attribute_value import Attributes, AttributeValue
 from mctc.ir.build import make
 from mctc.ir.declared import registry
+from mctc.ir.dims import Extent
 from mctc.ir.location import Origin
 from mctc.ir.op import InferenceError
 from mctc.ir.ops.shape import Concat, Pad, Reshape, Reverse, Slice, Split, Transpose
@@ -64,17 +65,28 @@ def _reshaped(old: TensorType, new: TensorType, axis: int) -> int:
 
 
 def simplified(recipe: Recipe) -> Recipe:
-    """A recipe without reshapes of reshapes, and without those that change nothing."""
+    """A recipe of the same value without reshapes that cancel out: a table that was a kernel for a while is a table."""
     if isinstance(recipe, Source):
         return recipe
     operands = tuple(None if each is None else simplified(each) for each in recipe.operands)
-    recipe = replace(recipe, operands=operands)
-    main = operands[0] if operands else None
-    if recipe.op != Reshape.name or main is None:
-        return recipe
-    if isinstance(main, Derived) and main.op == Reshape.name:
-        return simplified(replace(recipe, operands=main.operands))
-    return main if main.type == recipe.type else recipe
+    recipe, main = replace(recipe, operands=operands), operands[0] if operands else None
+    inner = main.operands[0] if isinstance(main, Derived) and main.op == Reshape.name else None
+    if recipe.op == Reshape.name and inner is not None:
+        return simplified(replace(recipe, operands=(inner,)))
+    if recipe.op == Reshape.name and main is not None:
+        return main if main.type == recipe.type else recipe
+    axis = dict(recipe.attributes).get("axis")
+    if recipe.op in (Pad.name, Slice.name) and inner is not None and isinstance(axis, int) and axis < inner.type.rank:
+        first = compose(recipe.op, (inner,), dict(recipe.attributes))
+        units = recipe.type.axes[inner.type.rank :]
+        if recipe.type.axes == (*first.type.axes, *units) and all(unit.extent == Extent.of(1) for unit in units):
+            return Derived(Reshape.name, (first,), (("axes", axes_of(recipe.type)),), recipe.type)
+    return recipe
+
+
+def axes_of(type_: TensorType) -> tuple[tuple[str, int], ...]:
+    """What a reshape to a static type states."""
+    return tuple((axis.role.value, axis.extent.value) for axis in type_.axes)
 
 
 def recipe_key(recipe: Recipe | None) -> Hashable:

@@ -91,13 +91,12 @@ def _shapes(parameter: Parameter, order: tuple[int, ...] | None) -> Iterator[tup
 
 def _arrays(parameter: Parameter, weights: Weights, order: tuple[int, ...] | None) -> Iterator[Array]:
     held = stored(weights, parameter, MlxError)
-    if isinstance(held, Scaled):
+    if isinstance(held, Scaled) and is_codes(parameter):
         codes = affine(held)
         yield from (codes.weight, codes.scales, codes.biases)
-    elif isinstance(held, np.ndarray):
-        yield held.astype(np.float16) if order is None else held.astype(np.float16).transpose(order)
     else:
-        raise MlxError(f"parameter {parameter.name} is a palette, which MLX has no form of")
+        half = (held if isinstance(held, np.ndarray) else held.dequantize()).astype(np.float16)
+        yield half if order is None else half.transpose(order)
 
 
 def quantized_layers(program: Program) -> dict[str, Any]:

@@ -17,13 +17,15 @@ from mctc.rewrite.base import Context
 from mctc.rewrite.validate import validate
 
 HEAD = "dim B: batch dim T: time @ 100"
+KERNEL = "reshape(@p.weight, axes = [plain 6, plain 4, plain 1, plain 1]): f32[6, 4, 1, 1]"
+TAPS = "reshape(@k.weight, axes = [plain 6, plain 1, plain 1, plain 3]): f32[6, 1, 1, 3]"
 LAID = "f32[batch B, unit 1, unit 1, time T]"
 
 
 def test_a_laid_out_program_gets_its_channels_last_and_its_layers_back(rewrites) -> None:
     before = f"""program @m {{ {HEAD} source @p.weight: f32[6, 4] = normal() source @k.weight: f32[6, 1, 3] = normal()
-        param @p.weight: f32[6, 4, 1, 1] = reshape(@p.weight, axes = [plain 6, plain 4, plain 1, plain 1])
-        param @k.weight: f32[6, 1, 1, 3] = reshape(@k.weight, axes = [plain 6, plain 1, plain 1, plain 3])
+        param @p.weight: f32[6, 4, 1, 1] = {KERNEL}
+        param @k.weight: f32[6, 1, 1, 3] = {TAPS}
         function @f(%x: f32[batch B, channel 4, unit 1, time T]) {{
             %w = parameter @p.weight
             %y = conv2d(%x, %w)
@@ -32,8 +34,8 @@ def test_a_laid_out_program_gets_its_channels_last_and_its_layers_back(rewrites)
             return out = %z
         }} }}"""
     after = f"""program @m {{ {HEAD} source @p.weight: f32[6, 4] = normal() source @k.weight: f32[6, 1, 3] = normal()
-        param @p.weight
-        param @k.weight
+        param @p.weight: f32[6, 4] = reshape({KERNEL}, axes = [plain 6, plain 4])
+        param @k.weight: f32[6, 1, 3] = reshape({TAPS}, axes = [plain 6, plain 1, plain 3])
         function @f(%x: f32[batch B, time T, channel 4]) {{
             %w = parameter @p.weight
             %y = linear(%x, %w)

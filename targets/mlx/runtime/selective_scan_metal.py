@@ -29,6 +29,7 @@ MAPPINGS = (
     (128, 32, 4, 8),
     (256, 32, 8, 4),
 )
+DEVICE = 8  # entries from which on MLX leaves an input in the memory of the device
 Flags = tuple[tuple[str, bool], ...]
 
 
@@ -50,7 +51,7 @@ def scan(
     element = x.dtype
 
     def rows(a: mx.array) -> mx.array:
-        return a.astype(element).swapaxes(1, 2)
+        return _flat(a.swapaxes(1, 2), element)
 
     stored = -(-length // INTERVAL)
     sizes = mx.array([channels, length, 1, stored * INTERVAL, 1, stored, 1, batch], mx.int64)
@@ -58,10 +59,9 @@ def scan(
     strides = mx.array([*plain * 3, *paired * 2, *plain], mx.int64)
     flags = {"HAS_D": D is not None, "HAS_Z": z is not None, "HAS_BIAS": False, "HAS_H": h is not None}
     kernel = _kernel(TYPES[element], states, chosen[1:], tuple({**flags, "SOFTPLUS": softplus}.items()))
+    d, bias, first, ends, totals = (_flat(mx.zeros(8) if a is None else a) for a in (D, None, h, None, None))
     gate = x if z is None else z
-    floats = [None if each is None else each.astype(mx.float32) for each in (D, None, h, None, None)]
-    d, bias, first, ends, totals = (mx.zeros((8,)) if each is None else each for each in floats)  # of fewer, constants
-    given = [rows(x), rows(delta), A.astype(mx.float32), rows(B), rows(C), d, rows(gate), bias, first, ends, totals]
+    given = [rows(x), rows(delta), _flat(A), rows(B), rows(C), d, rows(gate), bias, first, ends, totals]
     blocks = -(-channels // (SIMD // chosen[1] * SIMDGROUPS))
     y, last, _ = kernel(
         inputs=[*given, sizes, strides],
@@ -73,10 +73,14 @@ def scan(
     return y.swapaxes(1, 2), last
 
 
+def _flat(a: mx.array, element: mx.Dtype = mx.float32) -> mx.array:
+    """The entries one after the other: at least so many that MLX doesn't hand them over as constants."""
+    flat = a.astype(element).reshape(-1)
+    return flat if flat.size >= DEVICE else mx.pad(flat, [(0, DEVICE - flat.size)])
+
+
 @cache
-def _kernel(
-    element: str, states: int, mapping: tuple[int, ...], flags: tuple[tuple[str, bool], ...]
-) -> Callable[..., Any]:
+def _kernel(element: str, states: int, mapping: tuple[int, ...], flags: Flags) -> Callable[..., Any]:
     sizes = dict(zip(("LANES", "HELD", "STEPS"), mapping), STATES=states, INTERVAL=INTERVAL, SIMDGROUPS=SIMDGROUPS)
     defines = {"ELEMENT": element, **sizes, **{name: int(flag) for name, flag in flags}, "REVERSED": 0}
     header, source = parts((Path(__file__).parent / "selective_scan.metal").read_text(), KERNEL, defines)
