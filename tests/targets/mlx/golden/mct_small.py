@@ -181,7 +181,7 @@ class Predictor(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(21, 64)
+        self.embedding = nn.Embedding(64, 64)
         self.lstm = LSTM(64, 64)
 
     def __call__(self, token: mx.array) -> mx.array:
@@ -205,10 +205,10 @@ class Joiner(nn.Module):
         super().__init__()
         self.enc_proj = nn.Linear(64, 64)
         self.pred_proj = nn.Linear(64, 64)
-        self.out = nn.Linear(64, 21)
+        self.out = nn.Linear(64, 64)
 
     def __call__(self, enc: mx.array, pred: mx.array) -> mx.array:
-        """enc (B, T/4, 64), pred (B, U, 64) to (B, T/4, U, 21)."""
+        """enc (B, T/4, 64), pred (B, U, 64) to (B, T/4, U, 64)."""
         y = self.enc_proj(enc)[:, :, None, :] + self.pred_proj(pred)[:, None, :, :]
         h = mx.tanh(y)
         return self.out(h)
