@@ -119,10 +119,11 @@ def build(
     with progress(f"building {file}") as step:
         result = build(file, output, settings, watch=_watch(print_after, step), told=step)
     if result.compiled.warnings and verbosity() is not Verbosity.QUIET:
+        from mctc.cli.columns import tell
         from mctc.cli.terminal import color_wanted
         from mctc.diagnostics.render import render_all
 
-        click.echo(render_all(result.compiled.warnings, color=color_wanted(sys.stderr)), err=True)
+        tell(render_all(result.compiled.warnings, color=color_wanted(sys.stderr)))
     for line in summary(result):
         say(line)
     return ExitCode.OK

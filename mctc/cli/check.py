@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mctc.cli.columns import tell
 from mctc.cli.options import SPEC, defines_option, model_option, plugin_option
 from mctc.cli.verbosity import Verbosity, say, verbosity
 from mctc.diagnostics.errors import ExitCode
@@ -54,7 +55,7 @@ def check(
     if form == "json":
         click.echo(as_json(diagnostics))
     elif diagnostics:
-        click.echo(render_all(diagnostics, color=color_wanted(sys.stderr)), err=True)
+        tell(render_all(diagnostics, color=color_wanted(sys.stderr)))
     else:
         say(f"{', '.join(str(file) for file in files)}: no errors")
     return ExitCode.FAILED if any(found.is_error for found in diagnostics) else ExitCode.OK

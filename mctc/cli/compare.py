@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mctc.cli.columns import tell
 from mctc.cli.options import SPEC, defines_option, plugin_option
 from mctc.diagnostics.errors import ExitCode, MctcError
 
@@ -40,7 +41,7 @@ def compare(paths: tuple[Spec, ...], defines: dict[str, Any], builds: bool, form
             models.append(measure(path, defines, builds=builds))
         except MctcError as error:
             failed[str(path)] = str(error)
-            click.echo(f"{path}\n{error.render(color=color_wanted(sys.stderr))}", err=True)
+            tell(f"{path}\n{error.render(color=color_wanted(sys.stderr))}")
     if form == "json":
         click.echo(as_json(models, failed))
     elif models:

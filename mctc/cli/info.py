@@ -62,9 +62,10 @@ def info(paths: tuple[Path, ...], form: str, shapes: tuple[str, ...], everything
 
 
 def _tell(model: Unchecked) -> None:
+    from mctc.cli.columns import tell
     from mctc.cli.terminal import color_wanted
 
     error = MctcError(model.reason, hint=model.hint or None)
-    click.echo(error.render(color=color_wanted(sys.stderr)), err=True)
+    tell(error.render(color=color_wanted(sys.stderr)))
     for line in model.about:
-        click.echo(f"  {line}", err=True)
+        tell(f"  {line}")

@@ -162,13 +162,14 @@ class _Job:
 
     def tell(self, model: Unchecked) -> None:
         """A package of which nothing was checked is an error; a member of a pipeline stands in the report."""
+        from mctc.cli.columns import tell
         from mctc.cli.terminal import color_wanted
 
         if model.fails:
             error = MctcError(model.reason, hint=model.hint or None)
-            click.echo(error.render(color=color_wanted(sys.stderr)), err=True)
+            tell(error.render(color=color_wanted(sys.stderr)))
             for line in model.about:
-                click.echo(f"  {line}", err=True)
+                tell(f"  {line}")
 
     def show(self, reports: list[Report]) -> None:
         """Prints or writes the report in the wanted form, then what was measured if that is asked for."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from mctc.cli.columns import fitted
 from mctc.cli.commands import group
 from mctc.cli.process import one_blas_thread, open_streams
 from mctc.cli.terminal import color_wanted
@@ -136,7 +137,7 @@ def _say(text: str) -> None:
     """Prints to standard error, after what standard output holds; goes without where either can't be written."""
     _output_fails()
     with suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+        print(fitted(text, sys.stderr), file=sys.stderr, flush=True)
 
 
 def _abandon_output() -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mctc.cli.columns import tell
 from mctc.cli.options import PATH, arithmetic_option, plugin_option
 from mctc.cli.recording import AUDIO, STANDARD_INPUT, Pcm, Source, expanded, listening, opened
 from mctc.cli.run_arrays import run_over_arrays
@@ -238,7 +239,7 @@ def _over_all(given: Sequence[Any], pcm: Pcm | None, hear: Hear, wanted: Transcr
         except MctcError as error:
             if len(given) == 1:
                 raise
-            click.echo(error.render(), err=True)
+            tell(error.render())
             code = ExitCode.FAILED
     return code
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from enum import IntEnum
 
 import click
+
+from mctc.cli.columns import fitted
 
 KEY = "mctc.verbosity"
 
@@ -26,7 +29,7 @@ def verbosity() -> Verbosity:
 def say(text: str) -> None:
     """Prints what a command says of itself, unless it is to be quiet."""
     if verbosity() is not Verbosity.QUIET:
-        click.echo(text)
+        click.echo(fitted(text, sys.stdout))
 
 
 def verbosity_options() -> list[click.Option]:

@@ -49,7 +49,7 @@ def test_fifty_trials_lose_nothing(root: Path, tmp_path: Path) -> None:
     ],
 )
 def test_a_loss_is_seen(root: Path, tmp_path: Path, kind: str, broken: str, fault: str) -> None:
-    found = told(root, tmp_path, 0, 19, kind, broken=broken)
+    found = told(root, tmp_path, 0, 13, kind, broken=broken)
     assert any(fault in str(trial["wrong"]) for trial in found), found
 
 
