@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -46,6 +47,7 @@ EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtr
 WRITES = os.O_WRONLY | os.O_RDWR
 ENDING = 150  # events
 LONGEST = 120  # seconds of a trial, beyond which it hangs
+RUNTIME = re.compile(r"mctc\.targets\.\w+\.runtime\.")  # is copied into people's code, and needs what they have there
 TARGETS = ("ane", "torch", "onnx", "coreai")
 COMMANDS = ("build", "run", "verify", "why", "compare", "lint")  # over a damaged build, in turn
 
@@ -366,7 +368,7 @@ def main(folder: Path, seed: int, count: int, only: str = "") -> list[dict[str, 
 
     for package in ("mctc", "mctc.passes", "mctc.targets"):  # a tree may change while its trials run
         for module in walk_packages(import_module(package).__path__, f"{package}."):
-            if "__main__" not in module.name and "torch.runtime" not in module.name:
+            if "__main__" not in module.name and not RUNTIME.match(module.name):
                 import_module(module.name)
     for kind in KINDS_OF_PLUGINS:
         for name in registry().names(kind):

@@ -44,12 +44,13 @@ def load(path: Path | str, *, model: str | None = None, defines: Mapping[str, An
     """
     from pathlib import Path
 
-    from mctc.arguments import PATH, TEXT, expect, plain
+    from mctc.arguments import PATH, TEXT, expect, paths_told, plain
     from mctc.driver.load import load_program
 
     expect(PATH, path=path)
     expect(TEXT, True, model=model)
-    return load_program(Path(path), model, plain(defines))
+    with paths_told():
+        return load_program(Path(path), model, plain(defines))
 
 
 def build(
@@ -83,7 +84,7 @@ def build(
     """
     from pathlib import Path
 
-    from mctc.arguments import LENGTH, LIST, PATH, TABLE, TEXT, WHOLE, expect, plain
+    from mctc.arguments import LENGTH, LIST, PATH, TABLE, TEXT, WHOLE, expect, paths_told, plain
     from mctc.driver import BuildOptions
     from mctc.driver import build as build_spec
     from mctc.driver.budget import parse_budget
@@ -117,7 +118,8 @@ def build(
         allow_errors=allow_errors,
         verify_each=verify_each,
     )
-    return build_spec(Path(spec), None if out is None else Path(out), options)
+    with paths_told():
+        return build_spec(Path(spec), None if out is None else Path(out), options)
 
 
 def open(  # noqa: A001
@@ -129,13 +131,14 @@ def open(  # noqa: A001
     a build whose files hold none. precision: how `arithmetic` was called before engines. See
     `mctc.runtime.model.Model`.
     """
-    from mctc.arguments import PATH, TEXT, expect
+    from mctc.arguments import PATH, TEXT, expect, paths_told
     from mctc.runtime.model import open_model
 
     expect(PATH, path=path)
     expect(PATH, True, weights=weights)
     expect(TEXT, True, arithmetic=arithmetic, precision=precision)
-    return open_model(path, arithmetic or precision, weights)
+    with paths_told():
+        return open_model(path, arithmetic or precision, weights)
 
 
 def lint(
@@ -157,7 +160,7 @@ def lint(
     """
     from pathlib import Path
 
-    from mctc.arguments import LIST, PATH, SHAPE, TABLE, TEXT, expect
+    from mctc.arguments import LIST, PATH, SHAPE, TABLE, TEXT, expect, paths_told
     from mctc.linter.coreml.lint import lint_paths, settings_of
 
     expect(PATH, **{f"paths[{index}]": path for index, path in enumerate(paths)})
@@ -168,8 +171,9 @@ def lint(
     expect(TEXT, **{f"severity[{code!r}]": level for code, level in (severity or {}).items()})
     expect(SHAPE, **{f"shapes[{name!r}]": shape for name, shape in (shapes or {}).items()})
     read = None if config is None else Path(config)
-    settings = settings_of(read, select, ignore, severity or {}, device=device, os=os, exclude=exclude)
-    return lint_paths([Path(path) for path in paths], settings, shapes or {})
+    with paths_told():
+        settings = settings_of(read, select, ignore, severity or {}, device=device, os=os, exclude=exclude)
+        return lint_paths([Path(path) for path in paths], settings, shapes or {})
 
 
 def __getattr__(name: str) -> Any:

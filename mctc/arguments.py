@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from numbers import Integral, Rational, Real
 from typing import Any
 
-from mctc.diagnostics.errors import UsageError
+from mctc.diagnostics.errors import MctcError, UsageError
 
 PATH, TEXT, WHOLE, LIST, TABLE = "a path", "a string", "a whole number", "a list of strings", "a mapping"
 SHAPE, SECONDS = "a list of whole numbers", "seconds as a Fraction, or frames as an int"
@@ -30,6 +31,16 @@ def expect(what: str, optional: bool = False, /, **given: object) -> None:
         if (value is None and optional) or (_is(what, value) and not isinstance(value, bool)):
             continue
         raise UsageError(f"{name} can't be {value!r}", hint=f"{name} takes {what}{' or None' if optional else ''}")
+
+
+@contextmanager
+def paths_told() -> Iterator[None]:
+    """What the system says of a path, too long, below a file, not to be read, as an MctcError that names it."""
+    try:
+        yield
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise MctcError(f"{place}{(error.strerror or str(error)).lower()}") from error
 
 
 def plain(defines: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -54,6 +65,8 @@ def _is(what: str, value: object) -> bool:
         return isinstance(value, Iterable) and not isinstance(value, str | Mapping) and _strings(value)
     if what == SHAPE:
         return isinstance(value, Sequence) and all(isinstance(each, Integral) for each in value)
+    if what == PATH and isinstance(value, _TAKEN[PATH]) and "\0" in str(value):
+        return False
     return isinstance(value, _TAKEN[what])
 
 

@@ -304,3 +304,35 @@ def test_importing_mctc_imports_nothing_of_weight_and_the_names_stay_functions(s
         "assert callable(mctc.build) and callable(mctc.lint) and callable(mctc.load) and callable(mctc.open)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("path", ["below/a/file", "a\0b", "a" * 300, "b" * 5000], ids=["below", "nul", "name", "long"])
+def test_paths_that_no_system_has_are_told(spec: Path, folder: Path, tmp_path: Path, path: str) -> None:
+    (tmp_path / "below").write_text("a file")
+    wrong = str(tmp_path / path)
+    for call in (
+        lambda: mctc.load(wrong),
+        lambda: mctc.build(wrong, tmp_path / "out"),
+        lambda: mctc.build(spec, wrong),
+        lambda: mctc.build(spec, tmp_path / "out", tokens=wrong),
+        lambda: mctc.build(spec, tmp_path / "out", weights=wrong),
+        lambda: mctc.open(wrong),
+        lambda: mctc.lint(wrong),
+        lambda: mctc.lint(folder / "smooth.mlpackage", config=wrong),
+        lambda: mctc.open(folder).transcribe(wrong),
+    ):
+        with pytest.raises(mctc.MctcError):
+            call()
+
+
+@pytest.mark.parametrize("name", ["spec.mct", "notes.txt", "weights.safetensors"])
+def test_a_file_that_is_no_package_is_not_opened(spec: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(spec.read_bytes())
+    with pytest.raises(mctc.MctcError, match="no build and no package"):
+        mctc.open(tmp_path / name)
+
+
+@pytest.mark.parametrize("system", ["ios3", "iOS 10", "macos10.12", "ios19", "macOS 20", "ios99"])
+def test_systems_that_never_read_a_model_are_refused(folder: Path, system: str) -> None:
+    with pytest.raises(mctc.MctcError, match=system):
+        mctc.lint(folder / "smooth.mlpackage", os=system)

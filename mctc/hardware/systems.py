@@ -17,6 +17,8 @@ GENERATIONS = (
 )
 PLATFORMS = {"ios": "iOS", "macos": "macOS"}
 ALIASES = {"ipados": "ios", "iphoneos": "ios", "osx": "macos"}
+FIRST = {"ios": (11, 0), "macos": (10, 13)}  # that read Core ML models
+SKIPPED = {"ios": range(19, 26), "macos": range(16, 26)}  # numbers that no release has
 NEWEST = 30  # a release number beyond this is a slip of the finger
 
 
@@ -43,9 +45,15 @@ def find_system(name: str) -> System:
     """`ios18`, `macOS 15.2`, `iPadOS-26`. Raises UsageError."""
     match = re.fullmatch(r"([a-z]+)[ _-]?(\d{1,2})(?:\.(\d{1,2}))?", name.strip().lower())
     platform = ALIASES.get(match.group(1), match.group(1)) if match else ""
-    if match is None or platform not in PLATFORMS or not 1 <= int(match.group(2)) <= NEWEST:
+    if match is None or platform not in PLATFORMS:
         raise UsageError(f"there is no system `{name}`", hint="systems look like ios18, macos15 or ios17.4")
-    return System(platform, int(match.group(2)), int(match.group(3) or 0))
+    major, minor = int(match.group(2)), int(match.group(3) or 0)
+    if major > NEWEST or major in SKIPPED[platform]:
+        raise UsageError(f"there is no system `{name}`", hint="macOS 15 and iOS 18 were followed by 26")
+    if (major, minor) < FIRST[platform]:
+        oldest = System(platform, *FIRST[platform])
+        raise UsageError(f"`{name}` is from before Core ML", hint=f"the first release that has it is {oldest}")
+    return System(platform, major, minor)
 
 
 def generation_of_opset(opset: str) -> int | None:

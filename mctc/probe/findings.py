@@ -61,6 +61,8 @@ def findings(answers: Answers) -> Findings:
             verdicts.append(Verdict(name, f"no answer of the engine ({why})"))
         elif not _on_engine(probe, answer):
             verdicts.append(Verdict(name, "its op ran on the CPU, so nothing is known of the engine"))
+        elif not _tells(probe, answer.engine):
+            verdicts.append(Verdict(name, "none of its results is a finite number, so nothing is known of the engine"))
         elif probe.kind is Kind.NUMBERS:
             verdicts.append(_numbers(probe, answer.engine))
         else:
@@ -73,6 +75,12 @@ def findings(answers: Answers) -> Findings:
 def _on_engine(probe: Probe, answer: Answer) -> bool:
     """Whether the plan has the probed op on the engine; without a plan that is taken for granted."""
     return answer.places.get(probe.output, ENGINE) == ENGINE
+
+
+def _tells(probe: Probe, result: Array) -> bool:
+    """Whether any number came back: NaN everywhere is a failure of the run and no arithmetic."""
+    read = numbers.read_rows(probe.name, result) if probe.kind is Kind.NUMBERS else result
+    return bool(np.isfinite(read).any())
 
 
 def _numbers(probe: Probe, result: Array) -> Verdict:

@@ -13,9 +13,11 @@ from mctc.decode.fusion import Scorer
 from mctc.decode.settings import Settings
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.driver.engine import Engine
+from mctc.driver.make import target_named
 from mctc.driver.manifest import NAME
 from mctc.driver.options import BuildError
 from mctc.ir.op import Array
+from mctc.plugins import registry
 from mctc.runtime.arrays import target_of
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.decoding import Asked, search_of
@@ -167,13 +169,22 @@ def open_model(path: Path | str, arithmetic: str | None = None, weights: Path | 
     """What lies at a path: the folder of a build, or a package. arithmetic: 'fp16', 'fp32', 'engine', ...
     (docs/engine-arithmetic.md), the build's if left out; weights: the checkpoint, for a build whose files hold none.
 
-    Raises BuildError for a folder that holds no build.
+    Raises BuildError for a folder that holds no build, and a file that is no package.
     """
     if not Path(path).exists():
         raise BuildError(
             f"{path}: there is no such build or package", hint="a folder that `mctc build` wrote, or a package"
         )
+    if Path(path).is_file() and not _ends_as_artifact(Path(path)):
+        hint = "`mctc.build` builds a spec, and `mctc.open` takes the folder that it wrote"
+        raise BuildError(f"{path} is no build and no package", hint=hint if Path(path).suffix == ".mct" else None)
     return Model(Path(path), arithmetic, None if weights is None else Path(weights))
+
+
+def _ends_as_artifact(path: Path) -> bool:
+    """Whether a file's name ends as that of a package, or of what some target writes."""
+    endings = (target_named(name).suffix for name in registry().names("targets"))
+    return path.name.lower().endswith((*PACKAGES, *(ending for ending in endings if ending is not None)))
 
 
 def _is_artifact(path: Path) -> bool:

@@ -128,3 +128,16 @@ def test_damaged_answers_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.zip").write_text("no archive")
     with pytest.raises(AnswersError, match="can't be read"):
         read_answers(tmp_path / "text.zip")
+
+
+@pytest.mark.parametrize("nothing", [np.nan, np.inf])
+def test_results_without_a_number_settle_nothing(low: Answers, nothing: float) -> None:
+    answers = {
+        name: answer if answer.engine is None else replace(answer, engine=np.full_like(answer.engine, nothing))
+        for name, answer in low.answers.items()
+    }
+    found = findings(replace(low, answers=answers))
+    assert found.constants == {}
+    assert [each.subject for each in found.differing if not each.subject.startswith("ANE-")] == []
+    assert of(found, "table_silu") == of(found, "sums")
+    assert "finite number" in of(found, "sums")
