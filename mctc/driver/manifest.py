@@ -68,7 +68,7 @@ def manifest(
         "whole": {name: called(each, compiled.whole.functions[name].domains) for name, each in written.whole.items()},
         "extra_targets": extra,
         "vocabularies": [asdict(entry) for entry in program.vocabularies],
-        "blank": _blank(program),
+        "blank": blank_of(program),
         "prompt": prompt(program),
         "audio": front_end(compiled),
         "tokens": _tokens(tokens, folder),
@@ -257,7 +257,7 @@ def _tokens(tokens: Tokens | None, folder: Path) -> dict[str, Any] | None:
     return {"file": TOKENS, "sha256": sha256(folder / TOKENS), "kind": tokens.kind, "size": tokens.size}
 
 
-def _blank(program: Program) -> int | None:
+def blank_of(program: Program) -> int | None:
     """The blank token's id, as the training objective says it."""
     objective = program.train.call("objective")
     blank = None if objective is None else objective[1].get("blank")

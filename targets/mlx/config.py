@@ -10,6 +10,7 @@ from mctc.driver.compile import Compiled
 from mctc.driver.target import Interface, Port
 from mctc.streaming.derive import StepInfo
 from mctc.targets.mlx.module import ModuleText
+from mctc.targets.mlx.searched import search
 from mctc.targets.mlx.weights import quantized_layers
 
 
@@ -17,13 +18,14 @@ def config(
     compiled: Compiled, module: ModuleText, package: str, steps: Mapping[str, Interface], whole: Mapping[str, Interface]
 ) -> dict[str, Any]:
     """The table. `quantization` is as mlx-lm reads it; `model_file` names the module that defines `Model`."""
-    quantization = quantized_layers(compiled.reference)
+    quantization, audio = quantized_layers(compiled.reference), front_end.front_end(compiled)
     return {
         "model_type": compiled.whole.name,
         "model_file": f"{package}/model.py",
         **({"quantization": quantization, "quantization_config": quantization} if quantization else {}),
         "components": {name: _component(compiled, module, name, steps, whole) for name in compiled.whole.functions},
-        "audio": front_end.front_end(compiled),
+        "audio": audio,
+        "search": search(compiled, audio),
     }
 
 

@@ -50,7 +50,7 @@ class MlxEngine:
     """The model of a build's package. Raises MlxError for one that can't be imported."""
 
     def __init__(self, artifact: Path) -> None:
-        loading = _imported(artifact, "loading")
+        loading = imported(artifact, "loading")
         folder = artifact.parent.parent
         try:
             self.model, self.config = loading.load(folder), loading.config(folder)
@@ -127,7 +127,7 @@ def rebuilt(tree: Any, arrays: Iterator[Any]) -> Any:
     return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
 
 
-def _imported(artifact: Path, module: str) -> Any:
+def imported(artifact: Path, module: str) -> Any:
     """A module of the emitted package, imported under a name of its own."""
     package = f"mctc_mlx_{next(_numbers)}"
     folder = artifact.parent

@@ -10,17 +10,21 @@ from mctc.targets.torch.expressions.text import escaped
 from mctc.targets.torch.support import RUNTIME as TRAINING
 
 ALWAYS = ("loading",)
+STREAMS = ("__main__", "audio", "search", "session")  # what hears a stream
 KERNELS = {"selective_scan_metal": "selective_scan.metal"}  # training runs it too
 
 
-def write_package(module: ModuleText, folder: Path, model: str) -> None:
-    """Writes model.py, what it imports, and the loader."""
+def write_package(module: ModuleText, folder: Path, model: str, *, streams: bool) -> None:
+    """Writes model.py, what it imports, and the loader; of a model that streams, a session too."""
     folder.mkdir()
     (folder / "model.py").write_text(module.text, encoding="utf-8")
     head = f'"""{escaped(model)} in MLX: `load()` gives the model with its weights."""\n\n'
-    body = "from .loading import load\nfrom .model import Model\n\n" + '__all__ = ["Model", "load"]\n'
+    names = ["Model", *(["Session"] if streams else []), "load"]
+    session = "from .session import Session\n" if streams else ""
+    listed = ", ".join(f'"{name}"' for name in names)
+    body = f"from .loading import load\nfrom .model import Model\n{session}\n__all__ = [{listed}]\n"
     (folder / "__init__.py").write_text(head + body, encoding="utf-8")
-    for name in sorted({*module.siblings, *ALWAYS}):
+    for name in sorted({*module.siblings, *ALWAYS, *(STREAMS if streams else ())}):
         (folder / f"{name}.py").write_bytes((RUNTIME / f"{name}.py").read_bytes())
         if name in KERNELS:
             (folder / KERNELS[name]).write_bytes((TRAINING / KERNELS[name]).read_bytes())

@@ -82,15 +82,18 @@ class MlxTarget(Skeleton):
         import_mlx()
         from mctc.targets.mlx.card import card
         from mctc.targets.mlx.config import config
+        from mctc.targets.mlx.searched import write_front_end
         from mctc.targets.mlx.support import write_package
         from mctc.targets.mlx.weights import FILE, write_weights
 
         module, package = _module(compiled), package_name(compiled.whole.name)
-        write_package(module, folder / package, compiled.whole.name)
         artifact = f"{package}/{MODULE}"
         steps = _interfaces(compiled.deployed, artifact)
         whole = _interfaces(compiled.reference, artifact, WHOLE)
         told = config(compiled, module, package, steps, whole)
+        write_package(module, folder / package, compiled.whole.name, streams=told["search"] is not None)
+        if told["search"] is not None:
+            write_front_end(told["audio"], folder / "front_end.npz")
         write_json(folder / "config.json", told)
         write_weights(compiled.reference, weights.of_another_program(), module.orders, folder / FILE)
         (folder / "README.md").write_text(card(compiled, module, package, told), encoding="utf-8")

@@ -1,0 +1,88 @@
+"""Greedy searches over encoded frames, and the text of what they find."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+MAX_SYMBOLS = 5  # labels that one frame may emit
+
+
+class Transducer:
+    """Graves (2012), section 2.5, with a beam of one: a frame emits labels until the best one is the blank."""
+
+    def __init__(self, model: Any, told: Mapping[str, Any], dtype: mx.Dtype) -> None:
+        self._predictor, self._joiner = getattr(model, told["predictor"]), getattr(model, told["joiner"])
+        self._blank, self._classes, self._frames_first = told["blank"], told["classes"], told["frames_first"]
+        self._state = self._predictor.initial_state(1, dtype) if hasattr(self._predictor, "step") else None
+        self.ids: list[int] = []
+        self._step(self._blank)
+
+    def accept(self, encoded: mx.array) -> None:
+        """Frames (1, frames, C)."""
+        at = symbols = 0
+        while at < encoded.shape[1]:
+            best = self._best(encoded[:, at:])
+            spoken = np.flatnonzero(best != self._blank)
+            skipped = int(spoken[0]) if spoken.size else len(best)
+            at, symbols = at + skipped, 0 if skipped else symbols
+            if spoken.size:
+                self._step(int(best[skipped]))
+                self.ids.append(int(best[skipped]))
+                symbols += 1
+                if symbols == MAX_SYMBOLS:
+                    at, symbols = at + 1, 0
+
+    def _best(self, encoded: mx.array) -> np.ndarray:
+        """The best class of each frame, before the next label."""
+        given = (encoded, self._predicted) if self._frames_first else (self._predicted, encoded)
+        logits = self._joiner(*given)
+        return np.array(mx.argmax(logits[..., : self._classes], axis=-1)).reshape(-1)
+
+    def _step(self, label: int) -> None:
+        token = mx.array([[label]], mx.int32)
+        if self._state is None:
+            self._predicted = self._predictor(token)
+        else:
+            self._predicted, self._state = self._predictor.step(token, self._state)
+        mx.eval(self._predicted, self._state)
+
+
+class Ctc:
+    """The best class of each frame: repeats of one and blanks left out."""
+
+    def __init__(self, model: Any, told: Mapping[str, Any], dtype: mx.Dtype) -> None:
+        self._blank, self._classes = told["blank"], told["classes"]
+        self._last = self._blank
+        self.ids: list[int] = []
+
+    def accept(self, encoded: mx.array) -> None:
+        """Scores of classes (1, frames, classes)."""
+        for best in np.array(mx.argmax(encoded[..., : self._classes], axis=-1)).reshape(-1).tolist():
+            if best not in (self._blank, self._last):
+                self.ids.append(best)
+            self._last = best
+
+
+SEARCHES: dict[str, type[Transducer] | type[Ctc]] = {"transducer": Transducer, "ctc": Ctc}
+
+
+class Pieces:
+    """The bytes of each id: tokens.json of the folder, or the ids as numbers where there is none."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / "tokens.json"
+        listed = json.loads(path.read_text(encoding="utf-8"))["pieces"] if path.is_file() else None
+        self._pieces = None if listed is None else [p.encode() if isinstance(p, str) else bytes(p) for p in listed]
+
+    def text(self, ids: Sequence[int]) -> str:
+        """What the ids say."""
+        if self._pieces is None:
+            return " ".join(map(str, ids))
+        known = (self._pieces[each] for each in ids if each < len(self._pieces))
+        return b"".join(known).decode("utf-8", "replace").strip()

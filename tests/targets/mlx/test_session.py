@@ -1,0 +1,106 @@
+"""The session of an emitted package hears what mctc hears in the same build, and belongs to its thread."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mctc
+from mctc.audio import bundled_recording, load_audio
+from mctc.driver.make import build
+from mctc.driver.options import BuildOptions
+from mctc.targets.mlx.engine import imported
+
+pytest.importorskip("mlx.core", reason="mlx is not installed: pip install 'mctc[mlx]'")
+SECONDS = 4
+
+
+@pytest.fixture(scope="module")
+def folder(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """mct_tiny with the weights that the wheel holds."""
+    shipped = root / "spec/trained"
+    options = BuildOptions(weights=shipped / "mct_tiny.safetensors", tokens=shipped / "pieces.model", target="mlx")
+    return build(root / "spec/mct_tiny.mct", tmp_path_factory.mktemp("mlx") / "tiny", options).folder
+
+
+@pytest.fixture(scope="module")
+def samples() -> np.ndarray:
+    return np.asarray(load_audio(bundled_recording(), 16_000)[: SECONDS * 16_000], np.float32)
+
+
+@pytest.fixture
+def session(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A new session, its step not compiled: on Linux that calls the system's compiler."""
+    import mlx.core as mx
+
+    monkeypatch.setattr(mx, "compile", lambda function: function)
+    return imported(folder / "mct_tiny/model.py", "session").Session(folder)
+
+
+def test_what_is_heard_is_what_mctc_hears_in_the_same_build(folder: Path, session: Any, samples: np.ndarray) -> None:
+    partials = [session.step(samples[start : start + 1000]) for start in range(0, len(samples), 1000)]
+    text = session.finish()
+    assert text == mctc.open(folder).transcribe(samples).text
+    assert all(text.startswith(partial) for partial in partials)
+    assert text
+
+
+def test_what_is_no_sound_is_refused(session: Any) -> None:
+    with pytest.raises(ValueError, match="finite floats"):
+        session.step(np.ones(10, np.int16))
+    with pytest.raises(ValueError, match="finite floats"):
+        session.step(np.full(10, np.nan, np.float32))
+
+
+def test_another_thread_is_told_to_make_a_session_of_its_own(session: Any, samples: np.ndarray) -> None:
+    said: list[str] = []
+
+    def hear() -> None:
+        try:
+            session.step(samples)
+        except RuntimeError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=hear)
+    thread.start()
+    thread.join()
+    assert said == ["a session belongs to the thread that made it: make one for each thread"]
+
+
+def test_memory_stays_where_it_is(session: Any, samples: np.ndarray) -> None:
+    """Whatever the length: what a chunk leaves is evaluated, and every chunk has one shape."""
+    import mlx.core as mx
+
+    held = []
+    for _ in range(3):
+        session.step(samples)
+        held.append(mx.get_active_memory())
+    assert held[2] <= held[1] + 4096
+
+
+def test_a_wav_file_is_heard_from_the_command_line(folder: Path, samples: np.ndarray, tmp_path: Path) -> None:
+    path = tmp_path / "speech.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes((samples * 32767).astype("<i2").tobytes())
+    environment = {**os.environ, "MLX_DISABLE_COMPILE": "1"}
+
+    def said(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "mct_tiny", *arguments]
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+    done = said(str(path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert said().returncode == 2
+    assert "error: " in said(str(tmp_path / "nothing.wav")).stderr
