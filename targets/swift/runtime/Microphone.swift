@@ -9,17 +9,17 @@
     }
 
     /// Converts buffers to a model's samples: one converter for the stream, so that there are no seams between buffers.
-    final class BufferConverter: @unchecked Sendable {
+    package final class BufferConverter: @unchecked Sendable {
         private let lock = NSLock()
         private let target: AVAudioFormat
         private var converter: AVAudioConverter?
 
-        init(rate: Int) {
+        package init(rate: Int) {
             target = AVAudioFormat(
                 commonFormat: .pcmFormatFloat32, sampleRate: Double(rate), channels: 1, interleaved: false)!
         }
 
-        func convert(_ buffer: AVAudioPCMBuffer) throws -> [Float] {
+        package func convert(_ buffer: AVAudioPCMBuffer) throws -> [Float] {
             lock.lock()
             defer { lock.unlock() }
             if converter?.inputFormat != buffer.format {

@@ -128,8 +128,13 @@ def together(proof: Proof) -> None:
     assert told.startswith("labels"), told
 
 
+def buffers(proof: Proof) -> None:
+    """Buffers of an audio device, one after another, become the samples that all of them at once become."""
+    assert proof.workspace.run("proof", "buffers") == "equal\n"
+
+
 CHECKS: Mapping[str, Callable[[Proof], object]] = {
-    each.__name__: each for each in (frames, searches, recording, beam, several, ahead, pause, together)
+    each.__name__: each for each in (frames, searches, recording, beam, several, ahead, pause, together, buffers)
 }
 
 

@@ -1,164 +1,138 @@
-"""Faults that are put into the runtime of an emitted package, one after another; the proof has to find each."""
+"""Faults in the runtime of an emitted package; the proof has to find each.
+
+All are compiled at once: each place asks `SEEDED`, a variable of the environment, whether its fault is on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+SWITCH = """import CoreML
+import Foundation
+
+/// The fault that is on.
+let seeded = Int(ProcessInfo.processInfo.environment["SEEDED"] ?? "") ?? -1
+
+@CoreMLGate
+enum SharedStates {
+    private static var states: [ObjectIdentifier: MLState] = [:]
+
+    static func state(of model: MLModel) -> MLState {
+        let state = states[ObjectIdentifier(model)] ?? model.makeState()
+        states[ObjectIdentifier(model)] = state
+        return state
+    }
+}
+"""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`old` in a file of the runtime becomes `new`; `found`: the check of test_faults that has to fail."""
+    """`old` in a file of the runtime, an expression or with `statement` a statement, becomes `new`; `found`: the check
+    (checks.py) that has to fail."""
 
     name: str
     file: str
+    found: str
     old: str
     new: str
-    found: str
+    statement: bool = False
 
+
+def _statement(name: str, file: str, found: str, old: str, new: str = "_ = 0") -> Fault:
+    return Fault(name, file, found, old, new, statement=True)
+
+
+SECONDS_OF_A_FRAME = "Double(encoder.chunk) / Double(output.frames ?? 1) / "
+GIVEN = "before..<min(encoded.count, before + max(0, total - given))"
+ENERGY = "settings.added ? energy + floor : max(energy, floor)"
+SILENCE_BEFORE = "pending = [Double](repeating: 0, count: settings.window - settings.hop"
 
 FAULTS = (
+    _statement("the last hop is dropped", "StreamSession", "recording", "held.append(frontEnd.flush())"),
+    Fault("frames held back are dropped", "StreamSession", "ahead", "rest.count > 0", "rest.count > 99"),
+    Fault("frames before the utterance stay", "StreamEncoder", "ahead", GIVEN, GIVEN.replace("before", "0")),
+    Fault("frames that do not exist are heard", "StreamEncoder", "ahead", "$0 * strides < whole * marks", "$0 >= 0"),
+    Fault("padded rows are read as dense", "HalfPrecision", "recording", "outer.last?.1 ?? width", "width"),
+    _statement("a prefix goes on elsewhere", "PackagedTransducer", "beam", "await self.state.restore(state)"),
+    _statement("the gate is left open", "CoreMLFunction", "together", "await CoreMLGate.enter()"),
     Fault(
-        "the last hop is dropped", "StreamSession", "held.append(frontEnd.flush())", "_ = frontEnd.flush()", "recording"
+        "recognizers share a state", "CoreMLFunction", "together", "model.makeState()", "SharedStates.state(of: model)"
+    ),
+    _statement("a reset keeps the encoder's state", "StreamSession", "together", "await encoder.reset()"),
+    Fault("each buffer has a converter", "Microphone", "buffers", "converter?.inputFormat != buffer.format", "true"),
+    Fault("energies are in single precision", "LogMel", "frames", ENERGY, f"Double(Float({ENERGY}))"),
+    Fault("vDSP's factor of two is forgotten", "Spectrum", "frames", "0.25", "1.0"),
+    _statement("the last frequency stays in the first", "Spectrum", "frames", "imaginary[0] = 0"),
+    _statement("a stream begins late", "FrontEnd", "frames", f"{SILENCE_BEFORE})", f"{SILENCE_BEFORE} + 1)"),
+    Fault(
+        "an incomplete hop makes no frame", "FrontEnd", "frames",
+        "partial ? (samples + hop - 1) / hop : samples / hop", "samples / hop",
+    ),
+    _statement(
+        "blocks lose a sample", "FrontEnd", "frames", "pending.removeFirst(count * settings.hop)",
+        "pending.removeFirst(min(pending.count, count * settings.hop + 1))",
     ),
     Fault(
-        "frames that look-ahead held back are dropped",
-        "StreamSession",
-        "if rest.count > 0 {",
-        "if rest.count > 99 {",
-        "ahead",
-    ),
-    Fault("frames before the utterance are kept", "StreamEncoder", "late -= before", "late -= before + 1", "ahead"),
-    Fault(
-        "padded rows are read as dense",
-        "HalfPrecision",
-        "let stride = outer.last?.1 ?? width",
-        "let stride = width",
-        "recording",
+        "times are of another rate", "StreamSession", "recording",
+        f"{SECONDS_OF_A_FRAME}features.frameRate", f"{SECONDS_OF_A_FRAME}110",
     ),
     Fault(
-        "a prefix goes on from another one's state",
-        "PackagedTransducer",
-        "await self.state.restore(state)",
-        "_ = state",
-        "beam",
-    ),
-    Fault("the gate is left open", "CoreMLFunction", "await CoreMLGate.enter()", "_ = 0", "together"),
-    Fault(
-        "recognizers share a state",
-        "CoreMLFunction",
-        "    package func makeState() -> CoreMLState {",
-        "    private lazy var shared = makeOwn()\n    package func makeState() -> CoreMLState { shared }\n"
-        "    private func makeOwn() -> CoreMLState {",
-        "together",
-    ),
-    Fault("a reset keeps the encoder's state", "StreamSession", "        await encoder.reset()\n", "", "together"),
-    Fault(
-        "energies are in single precision",
-        "LogMel",
-        "energies[bin] = settings.added ? energy + floor : max(energy, floor)",
-        "energies[bin] = Double(Float(settings.added ? energy + floor : max(energy, floor)))",
-        "frames",
-    ),
-    Fault("vDSP's factor of two is forgotten", "Spectrum", "var quarter = 0.25", "var quarter = 1.0", "frames"),
-    Fault("the packed last frequency stays in the first", "Spectrum", "imaginary[0] = 0\n", "\n", "frames"),
-    Fault(
-        "the stream begins a hop late",
-        "FrontEnd",
-        "repeating: 0, count: settings.window - settings.hop)\n        last = 0",
-        "repeating: 0, count: settings.window - settings.hop + 1)\n        last = 0",
-        "frames",
+        "a word ends a frame early", "SpeechResult", "recording",
+        "found.frames[word.last - 1] + 1", "found.frames[word.last - 1]",
     ),
     Fault(
-        "an incomplete hop makes no frame",
-        "FrontEnd",
-        "(samples + hop - 1) / hop : samples / hop",
-        "samples / hop : samples / hop",
-        "frames",
+        "a word begins at its last label", "SpeechResult", "recording",
+        "found.frames[$0.first]", "found.frames[$0.last - 1]",
+    ),
+    Fault("silence ends no utterance", "Endpoint", "pause", "silence >= rule.silence", "silence > 99"),
+    _statement(
+        "the last label has no probability", "Vocabulary", "searches",
+        "vDSP_sveD(exponentials.baseAddress!, 1, &sum, count)",
+        "vDSP_sveD(exponentials.baseAddress!, 1, &sum, count - 1)",
+    ),
+    _statement(
+        "the blank's penalty is a reward", "Vocabulary", "searches",
+        "place[blank] -= penalty", "place[blank] += penalty",
     ),
     Fault(
-        "pieces lose their last sample",
-        "FrontEnd",
-        "        pending += samples\n        let count",
-        "        pending += samples.dropLast()\n        let count",
-        "frames",
+        "one symbol a frame more", "TransducerGreedy", "searches",
+        "symbols == rules.settings.maxSymbols", "symbols > rules.settings.maxSymbols",
     ),
-    Fault(
-        "times are those of another rate",
-        "StreamSession",
-        "/ features.frameRate\n        endpointer",
-        "/ 110\n        endpointer",
-        "recording",
-    ),
-    Fault(
-        "a word ends a frame early",
-        "SpeechResult",
-        "found.frames[word.last - 1] + 1",
-        "found.frames[word.last - 1]",
-        "recording",
-    ),
-    Fault(
-        "a word begins at its second label",
-        "SpeechResult",
-        "Double(found.frames[$0.first])",
-        "Double(found.frames[$0.last - 1])",
-        "recording",
-    ),
-    Fault(
-        "padding takes part in probabilities",
-        "Vocabulary",
-        "vDSP_maxvD(scores, 1, &highest, count)",
-        "vDSP_maxvD(scores, 1, &highest, count - 1)",
-        "searches",
-    ),
-    Fault(
-        "the blank's penalty is a reward",
-        "Vocabulary",
-        "place[blank] -= penalty",
-        "place[blank] += penalty",
-        "searches",
-    ),
-    Fault("one symbol a frame more", "TransducerGreedy", "if symbols == rules", "if symbols > rules", "searches"),
-    Fault(
-        "alignments of one text are not added",
-        "TransducerBeam",
+    _statement(
+        "alignments are not added", "TransducerBeam", "searches",
         "scores[row, blank] = added(scores[row, blank], other)",
-        "_ = other",
-        "searches",
     ),
+    Fault("a hypothesis waits too little", "TimeSynchronousBeam", "searches", "frames + duration", "frames + 1"),
+    Fault("a label too many is final", "Utterance", "searches", "final: ids.count", "final: ids.count + 1"),
+    Fault("old logits are used again", "Joined", "searches", "history.block != block", "history.scores == nil"),
+    Fault("fusion forgets labels before", "History", "searches", "self.fused + (adds?[label] ?? 0)", "self.fused"),
+    _statement("a broken hotword keeps its boost", "HotwordScorer", "searches", "row[label] -= open[state]"),
+    Fault("back-off weighs nothing", "NGramModel", "searches", "$0 + backoff", "$0 + 0 * backoff"),
+    Fault("a repeated label counts twice", "CtcGreedy", "searches", "label != last", "label >= 0"),
     Fault(
-        "what is final is a label too many",
-        "Utterance",
-        "final: ids.count, frames",
-        "final: ids.count + 1, frames",
-        "searches",
+        "a repeated label needs no blank", "CtcBeam", "searches",
+        "ends[row].blank + scores[start + last]", "entry.score + scores[start + last]",
     ),
-    Fault(
-        "logits of another block are reused",
-        "Joined",
-        "if history.block != block {",
-        "if history.scores == nil {",
-        "searches",
-    ),
-    Fault(
-        "a broken hotword keeps its boost", "HotwordScorer", "row[label] -= open[state]", "row[label] -= 0", "searches"
-    ),
-    Fault("back-off weighs nothing", "NGramModel", "map { $0 + backoff }", "map { $0 + 0 * backoff }", "searches"),
-    Fault("a repeated label counts twice", "CtcGreedy", "if label != last, label", "if label", "searches"),
-    Fault("an utterance of silence goes on", "Endpoint", "silence >= rule.silence", "silence > 99", "pause"),
-)
+)  # fmt: skip
 
 
-@contextmanager
-def put_in(fault: Fault, sources: Path) -> Iterator[None]:
-    """The fault in the sources of a workspace, while the context lasts. Raises AssertionError where it has no place."""
-    path = sources / f"{fault.file}.swift"
-    text = path.read_text(encoding="utf-8")
-    assert text.count(fault.old) == 1, f"{fault.name}: {fault.file} has its place {text.count(fault.old)} times"
-    path.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
-    try:
-        yield
-    finally:
-        path.write_text(text, encoding="utf-8")
+def put_in(sources: Path) -> None:
+    """Every fault into the sources of a runtime, switched off. Raises AssertionError where one has no place."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in sources.glob("*.swift")}
+    for number, fault in enumerate(FAULTS):
+        text = texts[fault.file]
+        assert text.count(fault.old) == 1, f"{fault.name}: {fault.file} has its place {text.count(fault.old)} times"
+        texts[fault.file] = text.replace(fault.old, switched(number, fault))
+    for name, text in {**texts, "Seeded": SWITCH}.items():
+        (sources / f"{name}.swift").unlink(missing_ok=True)
+        (sources / f"{name}.swift").write_text(text, encoding="utf-8")
+
+
+def switched(number: int, fault: Fault) -> str:
+    """A fault's place, which asks whether it is on."""
+    if fault.statement:
+        return f"if seeded == {number} {{ {fault.new} }} else {{ {fault.old} }}"
+    label, colon, old = fault.old.rpartition("final: ")  # an argument keeps its label
+    return f"{label}{colon}(seeded == {number} ? {fault.new.removeprefix(colon)} : {old})"

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ STAND_INS = HERE / "stand_ins"
 SERVER = HERE / "core_ml_server.py"
 FOLDER = "MCTC_SWIFT_TOOLCHAIN"  # the variable that names the folder
 JOBS = ("-j", "1")
+FRAMEWORKS = ("Accelerate", "AVFoundation", "CoreML")
 
 DECLARED = """
 #if os(Linux)
@@ -79,21 +79,22 @@ def environment() -> dict[str, str]:
     return {**os.environ, "MCTC_CORE_ML": f"{sys.executable}\t{SERVER}", "HOME": os.environ.get("HOME", "/root")}
 
 
-def lay_out(
-    package: Path, place: Path, module: str, more: str = "", names: Sequence[str] = ("Accelerate", "CoreML")
-) -> Path:
-    """A copy of an emitted package with the stand-ins declared in its manifest, but for its model, which is linked."""
+def lay_out(package: Path, place: Path, module: str, more: str = "") -> Path:
+    """A copy of an emitted package, with the stand-ins beside it and in its manifest where Apple's frameworks are not.
+
+    more: text behind its manifest.
+    """
     workspace = place / package.name
     shutil.copytree(package, workspace, copy_function=_linked)
+    manifest = workspace / "Package.swift"
+    text = manifest.read_text(encoding="utf-8")
     if sys.platform.startswith("linux"):
-        for name in names:
+        for name in FRAMEWORKS:
             shutil.copytree(STAND_INS / name, workspace / "StandIns" / name)
-        listed = "[" + ", ".join(f'"{name}"' for name in names) + "]"
-        manifest = workspace / "Package.swift"
-        text = manifest.read_text(encoding="utf-8")
-        manifest.unlink()
-        declared = DECLARED.format(names=listed, dependencies=listed, module=module)
-        manifest.write_text(text + declared + more, encoding="utf-8")
+        listed = "[" + ", ".join(f'"{name}"' for name in FRAMEWORKS) + "]"
+        text += DECLARED.format(names=listed, dependencies=listed, module=module)
+    manifest.unlink()
+    manifest.write_text(text + more, encoding="utf-8")
     return workspace
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ package.targets.append(.executableTarget(name: "proof", dependencies: ["{module}
 
 @dataclass(frozen=True)
 class Workspace:
-    """folder: of the package. module, product: its names. model: the folder of its model as it was built."""
+    """folder: of the package. module, product: its names. model: the folder of its model as it was built. variables:
+    of the environment of its programs."""
 
     toolchain: Toolchain
     folder: Path
@@ -26,6 +27,7 @@ class Workspace:
     product: str
     model: Path
     configuration: str = "debug"
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def build(self, product: str, warnings: bool = False) -> None:
         """Compiles a program. Raises AssertionError where that fails or, unless `warnings` are allowed, where the
@@ -39,7 +41,7 @@ class Workspace:
         """What a program prints. Raises AssertionError with what it said where it fails."""
         binary = (self.folder / ".build" / self.configuration / product).resolve()
         command = [*self.toolchain.program(binary), *words]
-        variables = {**environment(), **(variables or {})}
+        variables = {**environment(), **self.variables, **(variables or {})}
         done = subprocess.run(command, env=variables, text=True, capture_output=True, check=False, timeout=limit)
         assert done.returncode == 0, f"{product} {' '.join(words)}\n{done.stderr[-2000:]}"
         return done.stdout

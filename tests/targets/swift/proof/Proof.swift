@@ -1,5 +1,6 @@
 // What the tests ask of a runtime without a model: frames of samples, searches over toy transducers, and what both cost.
 
+import AVFoundation
 import Foundation
 import __MODULE__
 
@@ -12,6 +13,7 @@ struct Proof {
         case "search": try await search(arguments[2])
         case "cost": try await cost(arguments[2], arguments[3], arguments[4])
         case "together": try await together(arguments[2], cache: arguments[3], arguments[4], arguments[5])
+        case "buffers": try buffers()
         default: fatalError("unknown: \(arguments[1])")
         }
     }
@@ -106,6 +108,30 @@ struct Proof {
         var results: [SpeechResult] = []
         for try await result in recognizer.results { results.append(result) }
         return results
+    }
+
+    /// Whether sound of 44.1 kHz and two channels, converted buffer by buffer, is that which is converted as a whole.
+    static func buffers() throws {
+        let format = AVAudioFormat(commonFormat: .pcmFormatFloat32, sampleRate: 44_100, channels: 2, interleaved: false)!
+        func buffer(_ range: Range<Int>) -> AVAudioPCMBuffer {
+            let buffer = AVAudioPCMBuffer(pcmFormat: format, frameCapacity: AVAudioFrameCount(range.count))!
+            buffer.frameLength = buffer.frameCapacity
+            for (place, sample) in range.enumerated() {
+                for channel in 0..<2 { buffer.floatChannelData![channel][place] = sin(Float(sample) * 0.05) }
+            }
+            return buffer
+        }
+        let whole = try BufferConverter(rate: 16_000).convert(buffer(0..<44_100))
+        let converter = BufferConverter(rate: 16_000)
+        var random = Pieces(state: 1)
+        var pieces: [Float] = []
+        var at = 0
+        while at < 44_100 {
+            let end = min(44_100, at + 1 + Int(random.next() % 2_000))
+            pieces += try converter.convert(buffer(at..<end))
+            at = end
+        }
+        print(pieces == whole && abs(whole.count - 16_000) < 8 ? "equal" : "\(pieces.count) samples, not \(whole.count)")
     }
 
     static func description(_ place: String) throws -> ModelDescription {

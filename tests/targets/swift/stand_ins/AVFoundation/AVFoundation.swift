@@ -1,0 +1,123 @@
+// Apple's AVFoundation for Linux, as far as emitted packages use it: formats, buffers, and a converter that averages channels
+// and takes the nearest sample, which holds back one sample of each buffer as Apple's holds back some; no microphone.
+
+import Foundation
+
+public typealias AVAudioFrameCount = UInt32
+public typealias AVAudioNodeBus = Int
+public typealias AVAudioPacketCount = UInt32
+
+public enum AVAudioCommonFormat: UInt { case otherFormat, pcmFormatFloat32 }
+
+public final class AVAudioFormat: Equatable {
+    public let sampleRate: Double
+    public let channelCount: UInt32
+
+    public init?(commonFormat: AVAudioCommonFormat, sampleRate: Double, channels: UInt32, interleaved: Bool) {
+        guard sampleRate > 0, channels > 0, !interleaved else { return nil }
+        self.sampleRate = sampleRate
+        channelCount = channels
+    }
+
+    public static func == (one: AVAudioFormat, other: AVAudioFormat) -> Bool {
+        (one.sampleRate, one.channelCount) == (other.sampleRate, other.channelCount)
+    }
+}
+
+public class AVAudioBuffer {
+    public let format: AVAudioFormat
+    init(format: AVAudioFormat) { self.format = format }
+}
+
+public final class AVAudioPCMBuffer: AVAudioBuffer {
+    public let frameCapacity: AVAudioFrameCount
+    public var frameLength: AVAudioFrameCount = 0
+    private let channels: UnsafeMutablePointer<UnsafeMutablePointer<Float>>
+
+    public init?(pcmFormat: AVAudioFormat, frameCapacity: AVAudioFrameCount) {
+        self.frameCapacity = frameCapacity
+        channels = .allocate(capacity: Int(pcmFormat.channelCount))
+        for channel in 0..<Int(pcmFormat.channelCount) {
+            channels[channel] = .allocate(capacity: Int(frameCapacity))
+            channels[channel].initialize(repeating: 0, count: Int(frameCapacity))
+        }
+        super.init(format: pcmFormat)
+    }
+
+    deinit {
+        for channel in 0..<Int(format.channelCount) { channels[channel].deallocate() }
+        channels.deallocate()
+    }
+
+    public var floatChannelData: UnsafePointer<UnsafeMutablePointer<Float>>? { UnsafePointer(channels) }
+}
+
+public enum AVAudioConverterInputStatus: Int { case haveData, noDataNow, endOfStream }
+public enum AVAudioConverterOutputStatus: Int { case haveData, inputRanDry, endOfStream, error }
+public enum AVAudioConverterPrimeMethod: Int { case pre, normal, none }
+public typealias AVAudioConverterInputBlock = (AVAudioPacketCount, UnsafeMutablePointer<AVAudioConverterInputStatus>) ->
+    AVAudioBuffer?
+
+public final class AVAudioConverter {
+    public let inputFormat: AVAudioFormat
+    public let outputFormat: AVAudioFormat
+    public var primeMethod = AVAudioConverterPrimeMethod.normal
+    private var held: [Float] = []
+    private var place = 0.0
+
+    public init?(from: AVAudioFormat, to: AVAudioFormat) {
+        inputFormat = from
+        outputFormat = to
+    }
+
+    public func convert(
+        to output: AVAudioPCMBuffer, error: UnsafeMutablePointer<NSError?>?,
+        withInputFrom block: AVAudioConverterInputBlock
+    ) -> AVAudioConverterOutputStatus {
+        var status = AVAudioConverterInputStatus.haveData
+        while let buffer = block(1, &status) as? AVAudioPCMBuffer {
+            let channels = Int(buffer.format.channelCount)
+            held += (0..<Int(buffer.frameLength)).map { frame in
+                (0..<channels).reduce(Float(0)) { $0 + buffer.floatChannelData![$1][frame] } / Float(channels)
+            }
+        }
+        let step = inputFormat.sampleRate / outputFormat.sampleRate
+        var count = 0
+        while Int(place) + 1 < held.count, count < Int(output.frameCapacity) {
+            output.floatChannelData![0][count] = held[Int(place)]
+            place += step
+            count += 1
+        }
+        let used = min(Int(place), held.count)
+        held.removeFirst(used)
+        place -= Double(used)
+        output.frameLength = AVAudioFrameCount(count)
+        return count == 0 ? .inputRanDry : .haveData
+    }
+}
+
+public final class AVAudioTime {}
+public typealias AVAudioNodeTapBlock = @Sendable (AVAudioPCMBuffer, AVAudioTime) -> Void
+
+public final class AVAudioInputNode {
+    public func outputFormat(forBus bus: AVAudioNodeBus) -> AVAudioFormat {
+        AVAudioFormat(commonFormat: .pcmFormatFloat32, sampleRate: 48_000, channels: 2, interleaved: false)!
+    }
+    public func installTap(
+        onBus bus: AVAudioNodeBus, bufferSize: AVAudioFrameCount, format: AVAudioFormat?,
+        block: @escaping AVAudioNodeTapBlock
+    ) {}
+    public func removeTap(onBus bus: AVAudioNodeBus) {}
+}
+
+public final class AVAudioEngine {
+    public let inputNode = AVAudioInputNode()
+    public init() {}
+    public func prepare() {}
+    public func start() throws {}
+    public func stop() {}
+}
+
+extension NSNotification.Name {
+    public static let AVAudioEngineConfigurationChange = NSNotification.Name("AVAudioEngineConfigurationChange")
+}
