@@ -1,5 +1,6 @@
 #if canImport(AVFoundation)
     import AVFoundation
+    import Foundation
 
     extension SpeechRecognizer {
         /// Takes a buffer of any format and rate. Buffers of one recognizer come from one source, one after another.
