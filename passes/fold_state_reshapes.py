@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from mctc.ir.location import Origin
-from mctc.ir.ops.shape import Reshape
+from mctc.ir.ops.shape import Reshape, Transpose
 from mctc.ir.program import Function, Op, Program, State, Value
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions
 
 
 class FoldStateReshapes(Pass):
-    """A state that is reshaped after it is read and back before it is written is kept in that other shape."""
+    """A state that is reshaped (or transposed) after it is read and back before it is written is kept in that other
+    shape."""
 
     name = "fold-state-reshapes"
     promise = Exact()
@@ -45,11 +46,18 @@ class _Folder(Rewriter):
         return self.rebuilt(states)
 
     def _reads(self, state: State) -> tuple[list[Op], Value] | None:
-        """The reshapes that read a state, if nothing else does, all to the one shape that it is written from, and what
-        that is."""
+        """The ops that read a state, if all bring it into the one shape that it is written from, and what that is."""
         users, writer = self.uses.get(state.value, []), state.update.owner
-        if not users or state.value in self.kept or not isinstance(writer, Reshape):
+        if not users or state.value in self.kept or not isinstance(writer, (Reshape, Transpose)):
             return None
-        types = {op.result.type if isinstance(op, Reshape) else None for op in users}
-        same = len(types) == 1 and None not in types and writer.x.type.shape == users[0].result.type.shape
-        return (users, writer.x) if same else None
+        found = [_same_form(user, writer) and user.result.type for user in users]
+        return (users, writer.x) if all(found) and len(set(found)) == 1 else None
+
+
+def _same_form(reader: Op, writer: Reshape | Transpose) -> bool:
+    """Whether what a state is brought into after it is read is what it is brought back from before it is written."""
+    if isinstance(reader, Transpose) and isinstance(writer, Transpose):
+        return tuple(reader.order[axis] for axis in writer.order) == tuple(range(reader.x.type.rank))
+    return (
+        isinstance(reader, Reshape) and isinstance(writer, Reshape) and writer.x.type.shape == reader.result.type.shape
+    )

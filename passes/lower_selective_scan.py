@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mctc.ir.ops.elementwise import Add, Mul
 from mctc.ir.ops.scan import SelectiveScan
-from mctc.ir.ops.shape import Concat, Reshape
+from mctc.ir.ops.shape import Concat
 from mctc.ir.ops.ssd import Ssd
 from mctc.ir.program import Program, Value
-from mctc.passes.selective_scan import decay, heads, prefix, unrolled
-from mctc.passes.selective_scan.cost import ScanPlan, plan
-from mctc.passes.selective_scan.operands import Scan, gather, reason_against
+from mctc.passes.selective_scan import heads
+from mctc.passes.selective_scan.cost import FORMS, Size, choose, plan
+from mctc.passes.selective_scan.operands import Form, gather, reason_against
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.options import option
 from mctc.rewrite.pattern import Outcome, Pattern, Refuse, first_of
 from mctc.rewrite.rewriter import Rewriter, rewrite
 
-FORMS: dict[str, Callable[[Scan], tuple[Value, Value]]] = {
-    "unrolled": unrolled.lower,
-    "prefix": prefix.lower,
-    "decay": decay.lower,
-}
-
 
 @dataclass(frozen=True)
 class LowerSelectiveScan(Pass):
-    """Selective scans become static ops in the form (unrolled, prefix, decay) that costs least, or that `form` says.
+    """Selective scans become static ops in the form (channels_last, decay, unrolled, prefix) that costs least, or that
+    `form` says.
 
-    Many frames are cut into chunks that hand on the state, where that is cheaper. A scan with one decay a head, ssd,
+    Least under every reading of the cost model, that is. Where readings disagree the choice is doubtful, and
+    channels_last is taken. Many frames are cut into chunks that hand on the state. A scan with one decay a head, ssd,
     has the decay form alone: its matrices are a head's, not a channel's.
     """
 
@@ -39,7 +33,9 @@ class LowerSelectiveScan(Pass):
     stage = "deploy"
     before = ("pack-states", "fold-state-reshapes")
 
-    form: Literal["unrolled", "prefix", "decay"] | None = option(None, "the form of every scan; none lets cost decide")
+    form: Literal["channels_last", "decay", "unrolled", "prefix"] | None = option(
+        None, "the form of every scan; none lets cost decide"
+    )
 
     def run(self, program: Program, context: Context) -> Program:
         rule = first_of(Pattern(SelectiveScan, self._scan), Pattern(Ssd, _heads))
@@ -48,14 +44,16 @@ class LowerSelectiveScan(Pass):
     def _scan(self, op: SelectiveScan, to: Rewriter) -> Outcome:
         if against := reason_against(op.x.type):
             return Refuse(against)
-        scan = gather(op, to)
-        size = (scan.channels, scan.states, scan.frames)
-        chosen = plan(*size, self.form)
-        others = "; ".join(f"{form}: {plan(*size, form).cost}" for form in FORMS if form != chosen.form)
-        how = f"{chosen}{' as asked' if self.form else ''} for D={size[0]}, N={size[1]}, T={size[2]}"
-        to.explain(op, f"{how}: {chosen.cost} ({others})")
+        size = Size(op.x.type.shape[1], op.A.type.shape[1], op.x.type.shape[3], op.h is not None)
+        if self.form is None:
+            choice = choose(size)
+            chosen, why = choice.taken, choice.why()
+        else:
+            chosen = plan(self.form, size)
+            why = f"{chosen} form as asked for {size}"
+        to.explain(op, why)
         to.note(f"selective_scan became its {chosen.form} form")
-        return _results(op, scan, _in_chunks(scan, chosen))
+        return _lowered(op, to, FORMS[chosen.form], chosen.chunk)
 
 
 def _heads(op: Ssd, to: Rewriter) -> Outcome:
@@ -63,21 +61,14 @@ def _heads(op: Ssd, to: Rewriter) -> Outcome:
     return Refuse(against) if against else heads.lower(op, to)
 
 
-def _in_chunks(scan: Scan, chosen: ScanPlan) -> tuple[Value, Value]:
-    """Output [1, D, 1, T] and last state [1, D, N, 1]: chunk after chunk, each from the state of the one before."""
-    first, *rest = scan.cut(chosen.chunk)
-    y, state = FORMS[chosen.form](first)
+def _lowered(op: SelectiveScan, to: Rewriter, form: Form, chunk: int) -> tuple[Value, Value]:
+    """Output [1, D, 1, T] and the state in the shape that the op declares: chunk after chunk, each from the state of
+    the one before."""
+    first, *rest = gather(op, to, None if op.h is None else form.read(to[op.h], to)).cut(chunk)
+    y, state = form.lower(first)
     outputs = [y]
     for piece in rest:
-        y, state = FORMS[chosen.form](replace(piece, h=state))
+        y, state = form.lower(replace(piece, h=state))
         outputs.append(y)
-    return (scan.rewriter.op(Concat, *outputs, axis=3) if rest else y), state
-
-
-def _results(op: SelectiveScan, scan: Scan, lowered: tuple[Value, Value]) -> tuple[Value, Value]:
-    """The output with the skip term D * x, and the state in the shape that the op declared."""
-    (y, state), to = lowered, scan.rewriter
-    if op.D is not None:
-        factor = to.op(Reshape, to[op.D], axes=(("unit", 1), ("channel", scan.channels), ("unit", 1), ("unit", 1)))
-        y = to.op(Add, y, to.op(Mul, to[op.x], factor))
-    return y, to.reshaped(state, op.results[1].type)
+    y = to.op(Concat, *outputs, axis=3) if rest else y
+    return y, form.written(state, to, op.results[1].type)

@@ -14,7 +14,7 @@ from mctc.ir.location import Origin
 from mctc.ir.ops.shape import Concat, Reshape, Slice, Split
 from mctc.ir.program import Function, PackedState, Program, State, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
-from mctc.passes.state_packing import Bin, Group, Packing, StateShape, form_of, pack
+from mctc.passes.state_packing import Bin, Group, Packing, Stack, StateShape, form_of, pack
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.options import option
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions
@@ -63,7 +63,8 @@ class _Packer(Rewriter):
         function = self.function
         for value in function.inputs:
             self.bind(value, value)
-        values = [Value(_form_type(p.rows, 1, p.width), name) for p, name in zip(self.packings, self.names)]
+        types = [_form_type(*((1, p.rows) if p.stacks else (p.rows, 1)), p.width) for p in self.packings]
+        values = [Value(type_, name) for type_, name in zip(types, self.names)]
         self.origin = self._origin("states read from the packed state")
         for packing, value in zip(self.packings, values):
             self._read(packing, value)
@@ -81,13 +82,17 @@ class _Packer(Rewriter):
     def _explain(self) -> None:
         packing = self.packings[0]
         if self.context.state != "separate":
-            size = f"[1, {packing.rows}, 1, {packing.width}]"
-            used = sum(state.value.type.size for state in self.function.states) / (packing.rows * packing.width)
+            size = f"[1, {'1, ' * bool(packing.stacks)}{packing.rows}, {'1, ' * bool(packing.bins)}{packing.width}]"
+            used = sum(state.value.type.size for state in self.function.states) / packing.size
             why = f"{len(self.function.states)} states in one of {size}, {used:.0%} of it used"
             self.context.explain(self.by, self.function.name, why)
 
     def _read(self, packing: Packing, value: Value) -> None:
-        """Cuts the packed state into bins, groups and states."""
+        """Cuts the packed state into bins or stacks, groups and states."""
+        if packing.stacks:
+            for stack, part in zip(packing.stacks, self._cut(value, [stack.rows for stack in packing.stacks], 2)):
+                self._read_stack(stack, part)
+            return
         rows = [bin_.rows for bin_ in packing.bins]
         for bin_, part in zip(packing.bins, self._cut(value, rows, 1)):
             widths, direct = [], []
@@ -100,6 +105,19 @@ class _Packer(Rewriter):
                 for state, piece in zip(group.states, parts):
                     self.bind(state.value, self.reshaped(piece, state.value.type))
 
+    def _read_stack(self, stack: Stack, part: Value) -> None:
+        group = stack.group
+        if not stack.flat:
+            pieces = self._cut(part, [group.form.rows] * len(group.states), 2)
+        else:
+            whole = _form_type(group.form.rows, 1, group.columns)
+            if rest := part.type.size - whole.size:
+                part = self._cut(self.reshaped(part, _form_type(1, 1, part.type.size)), [whole.size, rest], 3)[0]
+            part, single = self.reshaped(part, whole), group.form.lines == 1
+            pieces = self._cut(part, [group.form.width] * len(group.states), 3) if single else self._lines(group, part)
+        for state, piece in zip(group.states, pieces):
+            self.bind(state.value, self.reshaped(piece, state.value.type))
+
     def _lines(self, group: Group, piece: Value) -> list[Value]:
         """The states of a group [1, C, 1, k*H*W], one below the other."""
         count, form = len(group.states), group.form
@@ -107,6 +125,8 @@ class _Packer(Rewriter):
         return self._cut(stacked, [form.lines] * count, 2)
 
     def _write(self, packing: Packing) -> Value:
+        if packing.stacks:
+            return self._join([part for stack in packing.stacks for part in self._write_stack(stack, packing.width)], 2)
         bins = [self._write_bin(bin_, packing.width) for bin_ in packing.bins]
         return self._join(bins, 1)
 
@@ -116,6 +136,19 @@ class _Packer(Rewriter):
             zeros = np.zeros((1, bin_.rows, 1, columns), np.float32)
             parts.append(self.constant(zeros, [axis.role.value for axis in _form_type(1, 1, 1).axes]))
         return self._join(parts, 3)
+
+    def _write_stack(self, stack: Stack, width: int) -> list[Value]:
+        """New states in rows of the packed tensor."""
+        group = stack.group
+        if not stack.flat:
+            return [self.reshaped(self[state.update], _form_type(1, group.form.rows, width)) for state in group.states]
+        part = self._join(self._write_group(group), 3)
+        if rest := stack.rows * width - part.type.size:
+            zeros = self.constant(
+                np.zeros((1, 1, 1, rest), np.float32), [axis.role.value for axis in _form_type(1, 1, 1).axes]
+            )
+            part = self._join([self.reshaped(part, _form_type(1, 1, part.type.size)), zeros], 3)
+        return [self.reshaped(part, _form_type(1, stack.rows, width))]
 
     def _write_group(self, group: Group) -> list[Value]:
         """New states as pieces of their bin. Equal slices of several values are taken once, of all of them joined."""
@@ -180,10 +213,18 @@ def _places(packings: list[Packing], names: list[str]) -> list[PackedState]:
     for packing, tensor in zip(packings, names):
         for bin_ in packing.bins:
             for group in bin_.groups:
-                for i, state in enumerate(group.states):
-                    column = group.column + i * group.form.columns
-                    shape = state.value.type.shape
-                    if len(shape) > 2 and shape[1] != group.form.rows:
-                        shape = (1, group.form.rows, 1, group.form.width)  # its lines are rows
-                    places.append(PackedState(state.name, tensor, bin_.row, column, shape))
+                places += [_place(group, i, tensor, bin_.row, None) for i in range(len(group.states))]
+        for stack in packing.stacks:
+            for i in range(len(stack.group.states)):
+                row = stack.row if stack.flat else stack.row + i * stack.group.form.rows
+                places.append(_place(stack.group, i if stack.flat else 0, tensor, row, stack.group.columns))
+                if not stack.flat:
+                    places[-1] = replace(places[-1], name=stack.group.states[i].name, pitch=None)
     return places
+
+
+def _place(group: Group, i: int, tensor: str, row: int, pitch: int | None) -> PackedState:
+    shape = group.states[i].value.type.shape
+    if len(shape) > 2 and shape[1] != group.form.rows:
+        shape = (1, group.form.rows, 1, group.form.width)  # its lines are rows
+    return PackedState(group.states[i].name, tensor, row, group.column + i * group.form.columns, shape, pitch)

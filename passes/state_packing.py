@@ -1,10 +1,13 @@
-"""Where each state lies in one packed tensor [1, rows, 1, width].
+"""Where each state lies in one packed tensor [1, rows, 1, width] or [1, 1, rows, width].
 
 A state [1, C, H, W] is C rows of H * W columns; where W is a multiple of 32, C * H rows of W, since the few heads of a
 scan would be rows as long as their states are large. States of equal shape form a group and stand side by side;
 groups of equal numbers of rows form a bin; bins are stacked along the rows. A bin is no wider than the Neural
 Engine takes (ANE-SH-002) unless a single state is: many caches stand on several. The width is a multiple of 32: the
 Neural Engine fails on states of other widths (ANE-ST-002).
+
+Beside states that fill rows, bins of narrow ones would leave most of each row empty. Where it takes less, the packed
+tensor is as wide as such states; each of them takes rows of its own, and every other group takes whole rows, flat.
 """
 
 from __future__ import annotations
@@ -59,10 +62,27 @@ class Bin:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """A group in rows `row` and up. `flat`: joined and cut into rows; else each state has rows of its own."""
+
+    group: Group
+    row: int
+    rows: int
+    flat: bool
+
+
+@dataclass(frozen=True)
 class Packing:
+    """Either bins, whose rows stand on the channel axis, or stacks, whose rows stand on the axis before the last."""
+
     bins: tuple[Bin, ...]
     rows: int
     width: int
+    stacks: tuple[Stack, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return self.rows * self.width
 
 
 def form_of(type_: TensorType) -> StateShape:
@@ -75,10 +95,35 @@ def form_of(type_: TensorType) -> StateShape:
 
 
 def pack(states: Sequence[State], limit: int) -> Packing:
-    """The layout of `states` in at most `limit` columns. Bins and groups come in the order of their first state."""
+    """The layout of `states` in at most `limit` columns that takes the least room, bins where it is the same."""
+    full = {form.width for form in map(_form, states) if form.lines == 1 and not form.width % MULTIPLE}
+    stacked = [_stacked(states, width) for width in sorted(full) if width <= limit]
+    return min([_binned(states, limit), *stacked], key=lambda packing: packing.size)
+
+
+def _form(state: State) -> StateShape:
+    return form_of(state.value.type)
+
+
+def _stacked(states: Sequence[State], width: int) -> Packing:
+    """In rows of `width`. Groups come in the order of their first state."""
+    by_form: dict[StateShape, list[State]] = {}
+    for state in states:
+        by_form.setdefault(_form(state), []).append(state)
+    stacks, row = list[Stack](), 0
+    for form, members in by_form.items():
+        group, flat = Group(form, tuple(members), 0), form.lines > 1 or form.width != width
+        rows = -(-form.rows * group.columns // width)
+        stacks.append(Stack(group, row, rows, flat))
+        row += rows
+    return Packing((), row, width, tuple(stacks))
+
+
+def _binned(states: Sequence[State], limit: int) -> Packing:
+    """In bins, which come in the order of their first state, as their groups do."""
     by_rows: dict[int, dict[StateShape, list[State]]] = {}
     for state in states:
-        form = form_of(state.value.type)
+        form = _form(state)
         by_rows.setdefault(form.rows, {}).setdefault(form, []).append(state)
     bins: list[Bin] = []
     row = 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mctc.hardware.rates import CHIP
 from mctc.linter.coreml.explain import SEVERITIES, markdown, prose
-from mctc.linter.coreml.rates import CHIP
 from mctc.linter.coreml.rule import EVIDENCE, Rule, RuleFamily
 from mctc.linter.coreml.table import table
 from mctc.plugins import DISTRIBUTION, registry

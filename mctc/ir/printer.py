@@ -124,7 +124,8 @@ def _function(function: Function, locations: bool) -> Iterator[str]:
     for state in function.states:
         yield f"  next {names[state.value]} = {names[state.update]}"
     for p in function.packing:
-        where = f"{dotted_text(p.tensor)}[{p.row}, {p.column}]"
+        pitch = "" if p.pitch is None else f", {p.pitch}"
+        where = f"{dotted_text(p.tensor)}[{p.row}, {p.column}{pitch}]"
         yield f"  packed {dotted_text(p.name)}: {list(p.shape)} in {where}"
     if function.results:
         yield "  return " + ", ".join(f"{dotted_text(name)} = {names[value]}" for name, value in function.results)

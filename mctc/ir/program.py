@@ -39,7 +39,8 @@ class PackedState:
     """Where a state of the derived step lies in a packed one.
 
     Entry (c, j) of the state, c along its channels and j over its other axes in row-major order, is entry
-    [0, row + c, 0, column + j] of state `tensor`. A state without a channel axis is one row.
+    row * W + column + c * pitch + j of state `tensor`, flattened; W is the last extent of that, and `pitch` is W where
+    it is None. A state without a channel axis is one row. shape: that in which the state is kept.
     """
 
     name: str
@@ -47,6 +48,7 @@ class PackedState:
     row: int
     column: int
     shape: tuple[int, ...]
+    pitch: int | None = None
 
 
 @dataclass

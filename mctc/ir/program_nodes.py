@@ -154,8 +154,11 @@ class ProgramNodes(ValueNodes):
     def next(self, state: Token, update: Token) -> node.NextLine:
         return node.NextLine(_local(state), _local(update))
 
-    def packing(self, name: str, shape: tuple[int, ...], tensor: str, row: Token, column: Token) -> node.PackedLine:
-        return node.PackedLine(PackedState(name, tensor, int(row), int(column), shape))
+    def packing(
+        self, name: str, shape: tuple[int, ...], tensor: str, row: Token, column: Token, pitch: Token | None
+    ) -> node.PackedLine:
+        apart = None if pitch is None else int(pitch)
+        return node.PackedLine(PackedState(name, tensor, int(row), int(column), shape, apart))
 
     def shape(self, *extents: Token) -> tuple[int, ...]:
         return tuple(map(int, extents))

@@ -1,91 +1,162 @@
-"""What each form of the scan costs, over all frames at once or chunk by chunk: a time estimate from its ops and from
-the fp16 bytes that they move.
+"""What each form of the scan costs: the ops that it makes, by the cost model of mctc/hardware/cost.py.
 
-The numbers are a model, not a measurement, and only the ranking matters. The engine stores rows of the last axis
-padded to 64 bytes, 32 values in fp16, so a state of one frame takes as much room as one of 32. A value larger than
-the engine's working set (2 MiB on M1 to M4) goes to memory and back, which is counted as four times the bytes.
+A form wins that takes least under every reading of what is published. Where readings disagree the choice is doubtful,
+and the default is taken: channels_last, whose rows are full whatever the number of frames.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, log2
+from functools import lru_cache
 
-ROW = 32  # fp16 values in 64 bytes
-WORKING_SET = 2 * 2**20  # bytes
-PER_OP = 4.0  # microseconds
-PER_BYTE = 1 / 60e3  # microseconds at 60 GB/s
-SPILLED = 4.0
-CHUNKS = (ROW, 2 * ROW)  # frames; shorter ones would fill rows with padding, longer ones are spilled at any useful size
-CUT = 5  # splits of delta, drive, B and C, and the concat of the outputs
+from mctc.hardware.cost import READINGS, Shaped, bytes_of, total
+from mctc.ir.build import Builder
+from mctc.ir.dims import Extent
+from mctc.ir.op import Op
+from mctc.ir.ops.leaf import Constant
+from mctc.ir.ops.shape import Reshape
+from mctc.ir.program import Program, Value
+from mctc.ir.types import Axis, DType, Role, TensorType
+from mctc.passes.selective_scan import channels_last, decay, prefix, unrolled
+from mctc.passes.selective_scan.operands import Form, Scan
+
+FORMS: dict[str, Form] = {
+    "channels_last": channels_last.FORM,
+    "decay": decay.FORM,
+    "unrolled": unrolled.FORM,
+    "prefix": prefix.FORM,
+}
+DEFAULT = "channels_last"
+CHUNKS = (16, 32)
+"""Frames that are scanned at once where there are more."""
+TYPES = {"conv2d": "conv", "slice": "slice_by_index"}
+"""What ops are called in Core ML, where that is another name."""
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Ops of one scan, bytes of its largest value, bytes of all its values with a state axis."""
+class Size:
+    """Channels D, states N and frames T of a scan, and whether a state comes in."""
 
-    ops: int
-    largest: int
-    moved: int
-
-    @property
-    def microseconds(self) -> float:
-        spill = SPILLED if self.largest > WORKING_SET else 1.0
-        return self.ops * PER_OP + self.moved * PER_BYTE * spill
+    channels: int
+    states: int
+    frames: int
+    carried: bool = True
 
     def __str__(self) -> str:
-        return f"{self.ops} ops, largest value {self.largest / 2**20:.2f} MiB"
-
-
-def costs(channels: int, states: int, frames: int) -> dict[str, Cost]:
-    """The cost of each form for [D, N] states and T frames, from the products with B and A to the output and state."""
-
-    def size(width: int) -> int:
-        return 2 * channels * states * ROW * ceil(width / ROW)
-
-    one, chunk = size(1), size(frames)
-    pairs = size(frames * (frames + 1) // 2 + frames)
-    stages = ceil(log2(frames)) if frames > 1 else 0
-    cut = 3 if frames > 1 else 0  # two splits and a concat
-    return {
-        "unrolled": Cost(5 + cut + 2 * frames, chunk, chunk * (4 + cut) + one * 4 * frames),
-        "prefix": Cost(9 + max(0, 5 * stages - 2), chunk, chunk * (8 + 5 * stages)),
-        "decay": Cost(11, pairs, pairs * 4 + chunk * 4),
-    }
+        return f"D={self.channels}, N={self.states}, T={self.frames}"
 
 
 @dataclass(frozen=True)
 class ScanPlan:
-    """A form over so many frames, in chunks that hand on the state; the last one may be shorter."""
+    """A form in chunks of so many frames that hand on the state; the last one may be shorter.
+
+    microseconds: under each reading. padded: bytes of all values with their rows padded.
+    """
 
     form: str
-    frames: int
+    size: Size
     chunk: int
-    cost: Cost
+    ops: int
+    padded: int
+    microseconds: tuple[float, ...]
 
     def __str__(self) -> str:
-        return f"{self.form} form{f' in chunks of {self.chunk}' if self.chunk < self.frames else ''}"
+        return f"{self.form}{f' in chunks of {self.chunk}' if self.chunk < self.size.frames else ''}"
+
+    def beats(self, other: ScanPlan) -> bool:
+        """Whether it takes no longer under any reading, and less under one."""
+        pairs = list(zip(self.microseconds, other.microseconds))
+        return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+    @property
+    def row(self) -> str:
+        times = ", ".join(f"{us:.0f}" for us in self.microseconds)
+        return f"{self}: {self.ops} ops, {self.padded / 1e6:.1f} MB padded, {times} us"
 
 
-def plan(channels: int, states: int, frames: int, form: str | None = None) -> ScanPlan:
-    """How to compute the scan, or how to with this form. Ties go to fewer ops, then to the form named first."""
-    lengths = [frames, *(chunk for chunk in CHUNKS if chunk < frames)]
-    forms = list(costs(channels, states, 1)) if form is None else [form]
-    plans = [
-        ScanPlan(each, frames, chunk, _chunked(channels, states, frames, each, chunk))
-        for each in forms
-        for chunk in lengths
-    ]
-    return min(plans, key=lambda each: (each.cost.microseconds, each.cost.ops))
+@dataclass(frozen=True)
+class Choice:
+    """The plan that is taken, all forms' plans, and whether the readings agree on it."""
+
+    taken: ScanPlan
+    plans: tuple[ScanPlan, ...]
+    doubtful: bool
+
+    def why(self) -> str:
+        """The table, in a line: how sure the choice is, and what each form costs under each reading."""
+        how = "doubtful, so the default" if self.doubtful else "least under every reading"
+        names = " / ".join(reading.name for reading in READINGS)
+        rows = "; ".join(plan.row for plan in self.plans)
+        return f"{self.taken} form for {self.taken.size}, {how} ({names}): {rows}"
 
 
-def _chunked(channels: int, states: int, frames: int, form: str, chunk: int) -> Cost:
-    """All chunks, cutting their operands and joining their outputs."""
-    full, rest = divmod(frames, chunk)
-    parts = [costs(channels, states, chunk)[form]] * full
-    parts += [costs(channels, states, rest)[form]] if rest else []
-    if len(parts) == 1:
-        return parts[0]
-    cut = 2 * (3 * channels + 2 * states) * frames
-    moved = sum(part.moved for part in parts) + cut
-    return Cost(sum(part.ops for part in parts) + CUT, max(part.largest for part in parts), moved)
+def choose(size: Size) -> Choice:
+    """The form and the chunk for a scan."""
+    plans = tuple(plan(form, size) for form in FORMS)
+    best = next((one for one in plans if all(one is each or one.beats(each) for each in plans)), None)
+    taken = best or next(each for each in plans if each.form == DEFAULT)
+    return Choice(taken, plans, best is None)
+
+
+@lru_cache(maxsize=256)
+def plan(form: str, size: Size) -> ScanPlan:
+    """A form in the chunks of which the slowest reading is fastest."""
+    chunks = [size.frames] if size.frames <= CHUNKS[-1] else []
+    chunks += [chunk for chunk in CHUNKS if chunk < size.frames]
+    plans = [_in_chunks(form, size, chunk) for chunk in chunks]
+    return min(plans, key=lambda each: (max(each.microseconds), each.ops))
+
+
+def _in_chunks(form: str, size: Size, chunk: int) -> ScanPlan:
+    full, rest = divmod(size.frames, chunk)
+    later = _made(form, Size(size.channels, size.states, chunk))
+    ops = [*_made(form, Size(size.channels, size.states, chunk, size.carried)), *later * (full - 1)]
+    if rest:
+        ops += _made(form, Size(size.channels, size.states, rest))
+    if full + bool(rest) > 1:
+        ops += _cuts(size)
+    padded = sum(bytes_of(shape, padded=True) for op in ops for shape in op.results)
+    return ScanPlan(form, size, chunk, len(ops), padded, tuple(total(ops, reading) for reading in READINGS))
+
+
+def _cuts(of: Size) -> list[Shaped]:
+    """What cuts delta, drive, B and C into chunks, and joins the outputs."""
+    wide, narrow = (1, of.channels, 1, of.frames), (1, of.states, 1, of.frames)
+    cut = [Shaped("split", [shape], [], [shape]) for shape in (wide, wide, narrow, narrow)]
+    return [*cut, Shaped("concat", [wide], [], [wide])]
+
+
+@lru_cache(maxsize=1024)
+def _made(form: str, of: Size) -> tuple[Shaped, ...]:
+    """The ops that a form makes for one chunk, those over A and constants left out: they are folded."""
+    b = Builder(Program("scan"))
+    known = set[Value]([a := Value(_type((Role.PLAIN, of.channels), (Role.PLAIN, of.states)), "A")])
+    wide, narrow = (
+        _type((Role.BATCH, 1), (Role.CHANNEL, n), (Role.UNIT, 1), (Role.TIME, of.frames))
+        for n in (of.channels, of.states)
+    )
+    state = _type((Role.BATCH, 1), (Role.CHANNEL, of.channels), (Role.UNIT, 1), (Role.FEATURE, of.states))
+    h = FORMS[form].read(Value(state, "h"), b) if of.carried else None
+    b.ops.clear()
+    x, delta, into, out = (Value(type_) for type_ in (wide, wide, narrow, narrow))
+    FORMS[form].lower(Scan(b, x, delta, a, into, out, None, h, None, Role.TIME.value))
+    return tuple(_shaped(op, known) for op in b.ops if not _folds(op, known))
+
+
+def _folds(op: Op, known: set[Value]) -> bool:
+    """Whether an op makes a constant, or is a reshape of roles alone."""
+    same = isinstance(op, Reshape) and op.x.type.shape == op.result.type.shape
+    if isinstance(op, Constant) or all(value in known for value in op.present()):
+        known.update(op.results)
+        return True
+    return same
+
+
+def _shaped(op: Op, known: set[Value]) -> Shaped:
+    taken, constants = ([v.type.shape for v in op.present() if (v in known) is fixed] for fixed in (False, True))
+    results = [value.type.shape for value in op.results]
+    return Shaped(TYPES.get(op.name, op.name), taken, constants, results, 2 * op.macs())
+
+
+def _type(*axes: tuple[Role, int]) -> TensorType:
+    return TensorType(DType.F32, tuple(Axis(role, Extent.of(extent)) for role, extent in axes))

@@ -15,7 +15,7 @@ from mctc.ir.ops.elementwise import Exp, Mul
 from mctc.ir.ops.linear import MatMul
 from mctc.ir.ops.shape import Concat
 from mctc.ir.program import Value
-from mctc.passes.selective_scan.operands import Scan
+from mctc.passes.selective_scan.operands import Form, Scan
 
 
 def pairs(frames: int, carried: bool) -> list[tuple[int, int]]:
@@ -40,9 +40,13 @@ def lower(scan: Scan) -> tuple[Value, Value]:
     """Output [1, D, 1, T] and new state [1, D, N, 1]."""
     b = scan.rewriter
     exponents, spread, collect = (b.constant(m) for m in matrices(scan.frames, scan.h is not None))
-    log_decay = b.op(Mul, b.op(MatMul, scan.delta, exponents), scan.A)
-    sources = b.op(Mul, scan.drive, scan.B)
+    delta = scan.size(scan.delta)
+    log_decay = b.op(Mul, b.op(MatMul, delta, exponents), scan.rates)
+    sources = b.op(Mul, b.op(Mul, delta, scan.x), scan.by_state(scan.B))
     if scan.h is not None:
         sources = b.op(Concat, scan.h, sources, axis=3)
     contributions = b.op(Mul, b.op(Exp, log_decay), b.op(MatMul, sources, spread))
     return scan.readout(b.op(MatMul, contributions, collect))
+
+
+FORM = Form(lower)

@@ -12,14 +12,15 @@ import numpy as np
 from mctc.ir.ops.elementwise import Add, Exp, Mul
 from mctc.ir.ops.linear import MatMul
 from mctc.ir.program import Value
-from mctc.passes.selective_scan.operands import Scan
+from mctc.passes.selective_scan.operands import Form, Scan
 
 
 def lower(scan: Scan) -> tuple[Value, Value]:
     """Output [1, D, 1, T] and new state [1, D, N, 1]."""
     b, frames = scan.rewriter, scan.frames
-    decay = b.op(Exp, b.op(Mul, scan.delta, scan.A))
-    state = b.op(Mul, scan.drive, scan.B)
+    delta = scan.size(scan.delta)
+    decay = b.op(Exp, b.op(Mul, delta, scan.rates))
+    state = b.op(Mul, b.op(Mul, delta, scan.x), scan.by_state(scan.B))
     if scan.h is not None:
         state = _with_incoming(scan, scan.h, decay, state)
     distance = 1
@@ -38,3 +39,6 @@ def _with_incoming(scan: Scan, h: Value, decay: Value, state: Value) -> Value:
     first = np.zeros((1, scan.frames), np.float32)
     first[0, 0] = 1
     return b.op(Add, state, b.op(Mul, decay, b.op(MatMul, h, b.constant(first))))
+
+
+FORM = Form(lower)

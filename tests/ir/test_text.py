@@ -82,7 +82,7 @@ WRITTEN = {
     Quantization: "scheme bits group axis expanded wide",
     QuantizeRule: "pattern quantization origin",
     VocabularyMap: "function result valid padded",
-    PackedState: "name tensor row column shape",
+    PackedState: "name tensor row column shape pitch",
     State: "name value update",
     Initializer: "rule arguments",
     Section: "settings",

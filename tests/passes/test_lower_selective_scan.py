@@ -12,8 +12,9 @@ from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
 from mctc.ir.program import Function, Op, Program, State, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
-from mctc.passes.lower_selective_scan import FORMS, LowerSelectiveScan
-from mctc.passes.selective_scan.cost import plan
+from mctc.passes.lower_selective_scan import LowerSelectiveScan
+from mctc.passes.selective_scan.channels_last import sums
+from mctc.passes.selective_scan.cost import CHUNKS, FORMS, Size, choose, plan
 from mctc.passes.selective_scan.decay import matrices
 from mctc.rewrite.base import Context
 from mctc.rewrite.options import options_of
@@ -105,6 +106,9 @@ def round_to_half(op: Op, results: list[np.ndarray]) -> None:
 @pytest.mark.parametrize(
     ("form", "slowest", "bound"),
     [
+        ("channels_last", 0.001, 3e-3),
+        ("channels_last", 0.02, 1.5e-3),
+        ("channels_last", 0.3, 1.5e-3),
         ("decay", 0.001, 3e-3),
         ("prefix", 0.001, 1.2e-2),
         ("unrolled", 0.001, 2e-2),
@@ -149,25 +153,64 @@ def test_decay_pairs_name_every_contribution_once() -> None:
 
 @pytest.mark.parametrize("frames", [1, 2, 8, 13, 75])
 @pytest.mark.parametrize("form", FORMS)
-def test_the_cost_counts_the_ops_that_a_form_makes(form: str, frames: int) -> None:
+def test_the_cost_is_that_of_the_ops_that_a_form_makes(form: str, frames: int) -> None:
     after, _ = lowered(scan_program(6, 4, frames), form)
-    made = sum(op.name not in ("constant", "reshape") for op in after.functions["f"].ops)
-    around = 3  # delta * x, D * x and its sum
-    assert plan(6, 4, frames, form).cost.ops == made - around
+    folded = {"constant", "parameter", "reshape", "transpose"}
+    made = sum(op.name not in folded for op in after.functions["f"].ops)
+    around = 2  # D * x and its sum
+    chosen = plan(form, Size(6, 4, frames))
+    pieces = -(-frames // chosen.chunk)
+    moved = {"channels_last": 4 if frames > 1 else 2, "decay": 2, "prefix": 2, "unrolled": 2}[form]  # reshapes
+    assert chosen.ops == made - around * pieces + moved * pieces
 
 
-@pytest.mark.parametrize(
-    ("size", "form", "chunk"),
-    [
-        ((512, 16, 8), "decay", 8),
-        ((1024, 16, 32), "prefix", 32),
-        ((512, 16, 1), "unrolled", 1),
-        ((288, 16, 16), "decay", 16),
-        ((1024, 16, 500), "prefix", 32),
-    ],
-)
-def test_the_cheapest_form_depends_on_the_size(size: tuple[int, int, int], form: str, chunk: int) -> None:
-    assert (plan(*size).form, plan(*size).chunk) == (form, chunk)
+def test_channels_last_have_no_transpose_inside_and_no_padded_row() -> None:
+    after, _ = lowered(scan_program(64, 16, 8), "channels_last")
+    ops = after.functions["f"].ops
+    inside = [op for op in ops if op.name == "transpose" and op.operands[0].name != "h" and op.result.type.rank == 4]
+    assert [op.result.type.shape for op in inside] == [(1, 64, 1, 16)]  # the state, which fold-state-reshapes keeps
+    wide = [v.type.shape for op in ops for v in op.results if v.type.size >= 64 * 16 and op.name != "transpose"]
+    assert {shape[-1] for shape in wide if len(shape) == 4} <= {64, 2 * (64 + 16), 8}
+
+
+def test_what_a_state_decays_to_is_taken_of_sums_of_steps() -> None:
+    np.testing.assert_array_equal(sums(3, False), [[0, 1, 0], [0, 0, 1]])
+    np.testing.assert_array_equal(sums(3, True)[2:], np.tril(np.ones((3, 3))))
+
+
+def test_elementwise_ops_on_the_steps_are_done_with_channels_last() -> None:
+    program = scan_program(6, 4, 8)
+    function = program.functions["f"]
+    (scan,) = (op for op in function.ops if op.name == "selective_scan")
+    builder = Builder(program)
+    raw = function.inputs[1]
+    steps = builder.op("scale", builder.op("softplus", raw), offset=0.25)
+    operands = [steps if value is raw else value for value in scan.operands]
+    y, new = builder.emit("selective_scan", *operands)
+    ops = [*(op for op in function.ops if op is not scan), *builder.ops]
+    program.functions["f"] = Function(
+        "f", function.inputs, ops, [("y", y)], [State("h", function.states[0].value, new)]
+    )
+    after, _ = lowered(program, "channels_last")
+    shapes = {op.name: op.result.type.shape for op in after.functions["f"].ops}
+    assert shapes["softplus"] == shapes["scale"] == (1, 8, 1, 6)
+    chunks = [draw(program, np.random.default_rng(1), 0.1)]
+    np.testing.assert_allclose(run(after, chunks)[0], run(program, chunks)[0], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [(512, 16, 8), (1024, 16, 32), (512, 16, 1), (288, 16, 16), (1024, 16, 500)])
+def test_a_form_is_taken_for_sure_only_where_every_reading_agrees(size: tuple[int, int, int]) -> None:
+    choice = choose(Size(*size))
+    best = {plan.form for plan in choice.plans if all(plan is p or plan.beats(p) for p in choice.plans)}
+    assert choice.doubtful == (not best)
+    assert choice.taken.form == (best or {"channels_last"}).pop()
+    assert choice.taken.chunk in (*CHUNKS, size[2])
+    assert ("doubtful" in choice.why()) == choice.doubtful
+
+
+def test_a_single_frame_is_surely_cheapest_with_channels_last() -> None:
+    choice = choose(Size(512, 16, 1))
+    assert (choice.taken.form, choice.doubtful) == ("channels_last", False)
 
 
 def test_the_choice_is_explained_and_recorded() -> None:
@@ -176,7 +219,9 @@ def test_the_choice_is_explained_and_recorded() -> None:
     assert by == "lower-selective-scan"
     assert "D=6, N=4, T=8" in why
     histories = {event.change for op in after.functions["f"].ops for event in op.origin.history}
-    assert histories == {f"selective_scan became its {why.split()[0]} form"}
+    assert histories == {"selective_scan became its channels_last form"}
+    for form in FORMS:
+        assert f"{form}: " in why
 
 
 def test_the_option_takes_the_forms_that_there_are() -> None:
@@ -192,16 +237,15 @@ BEFORE = """function @f(%x: f32[batch 1, channel 4, unit 1, time 2], %d: f32[bat
 DECAY = """function @f(%x: f32[batch 1, channel 4, unit 1, time 2], %d: f32[batch 1, channel 4, unit 1, time 2],
         %B: f32[batch 1, channel 3, unit 1, time 2], %C: f32[batch 1, channel 3, unit 1, time 2]) {
     %A = parameter @A: f32[4, 3]
-    %u = mul(%d, %x)
-    %a = reshape(%A, axes = [unit 1, channel 4, feature 3, unit 1])
-    %b = reshape(%B, axes = [unit 1, unit 1, feature 3, time 2])
-    %c = reshape(%C, axes = [unit 1, unit 1, feature 3, time 2])
     %exponents = constant [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]: f32[2, 3]
     %spread = constant [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]: f32[2, 3]
     %collect = constant [[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]: f32[3, 2]
-    %s = matmul(%d, %exponents) %l = mul(%s, %a) %v = mul(%u, %b)
+    %s = matmul(%d, %exponents)
+    %a = reshape(%A, axes = [unit 1, channel 4, feature 3, unit 1]) %l = mul(%s, %a)
+    %u = mul(%d, %x) %b = reshape(%B, axes = [unit 1, unit 1, feature 3, time 2]) %v = mul(%u, %b)
     %e = exp(%l) %w = matmul(%v, %spread) %p = mul(%e, %w)
-    %H = matmul(%p, %collect) %r = mul(%H, %c) %y = reduce_sum(%r, axis = 2)
+    %H = matmul(%p, %collect)
+    %c = reshape(%C, axes = [unit 1, unit 1, feature 3, time 2]) %r = mul(%H, %c) %y = reduce_sum(%r, axis = 2)
     return y = %y }"""
 
 

@@ -11,6 +11,7 @@ from mctc.evaluate.reference import evaluate
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
 from mctc.ir.program import Function, Program, State, Value
+from mctc.ir.text import parse_program, print_program
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.passes.fold_state_reshapes import FoldStateReshapes
 from mctc.passes.lower_selective_scan import LowerSelectiveScan
@@ -25,29 +26,29 @@ def tensor(**axes: int) -> TensorType:
     return TensorType(DType.F32, tuple(Axis(Role(role), Extent.of(n)) for role, n in axes.items()))
 
 
-def streaming(layers: int) -> Program:
+def streaming(layers: int, channels: int = CHANNELS) -> Program:
     """Layers of a causal window and a scan, plus a delay line of other width and a state without a channel axis."""
     program = Program("packed")
     b = Builder(program)
-    frames = tensor(batch=1, channel=CHANNELS, unit=1, time=CHUNK)
+    frames = tensor(batch=1, channel=channels, unit=1, time=CHUNK)
     x = mel = Value(frames, "x")
     valid = Value(tensor(time=CHUNK), "valid")
     rng, states = np.random.default_rng(5), []
     for layer in range(layers):
-        past = Value(tensor(batch=1, channel=CHANNELS, unit=1, time=2), f"{layer}.context")
+        past = Value(tensor(batch=1, channel=channels, unit=1, time=2), f"{layer}.context")
         joined = b.op("concat", past, x, axis=3)
         states.append(State(past.name, past, b.op("slice", joined, axis=3, begin=CHUNK)))
-        weight = b.constant(rng.normal(size=(CHANNELS, 1, 1, 3)).astype(np.float32))
-        u = b.op("silu", b.op("conv2d", joined, weight, groups=CHANNELS))
-        gates = b.op("conv2d", u, b.constant(rng.normal(size=(2 * STATES, CHANNELS, 1, 1)).astype(np.float32)))
+        weight = b.constant(rng.normal(size=(channels, 1, 1, 3)).astype(np.float32))
+        u = b.op("silu", b.op("conv2d", joined, weight, groups=channels))
+        gates = b.op("conv2d", u, b.constant(rng.normal(size=(2 * STATES, channels, 1, 1)).astype(np.float32)))
         B, C = b.emit("split", gates, parts=2)
-        A = b.constant(-rng.uniform(0.5, 2, (CHANNELS, STATES)).astype(np.float32))
+        A = b.constant(-rng.uniform(0.5, 2, (channels, STATES)).astype(np.float32))
         h = Value(
             TensorType(
                 DType.F32,
                 tuple(
                     Axis(role, Extent.of(n))
-                    for role, n in zip((Role.BATCH, Role.CHANNEL, Role.UNIT, Role.FEATURE), (1, CHANNELS, 1, STATES))
+                    for role, n in zip((Role.BATCH, Role.CHANNEL, Role.UNIT, Role.FEATURE), (1, channels, 1, STATES))
                 ),
             ),
             f"{layer}.h",
@@ -66,9 +67,9 @@ def streaming(layers: int) -> Program:
     return program
 
 
-def deploy(program: Program, state: str = "packed", limit: int | None = None) -> Program:
+def deploy(program: Program, state: str = "packed", limit: int | None = None, form: Any = "decay") -> Program:
     context = Context(state=state)
-    for each in (LowerSelectiveScan(), FoldStateReshapes(), PackStates(limit)):
+    for each in (LowerSelectiveScan(form), FoldStateReshapes(), PackStates(limit)):
         program = each.run(program, context)
     return program
 
@@ -145,7 +146,32 @@ def test_lines_that_fill_a_row_are_rows(layers: int) -> None:
     for old, got in zip(expected, actual):
         np.testing.assert_allclose(got["y"], old["y"], rtol=0, atol=1e-9)
     (state,) = new.functions["f"].states
-    assert state.value.type.shape == (1, 2 * 3 + 2, 1, 32 * max(layers, -(-12 * layers // 32)))
+    flat = -(-2 * 3 * 4 * layers // 32)  # lines of 4 stand in rows of 32, where each line of 32 has one of its own
+    assert state.value.type.shape == (1, 1, 2 * 3 * layers + flat, 32)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("how", ["packed", "io"])
+def test_states_that_fill_rows_stand_on_rows_of_their_own_and_the_rest_lies_flat(layers: int, how: str) -> None:
+    """Scans with channels last, 32 of them, beside windows of 32 channels by 2 frames."""
+    old, new = streaming(layers, channels=32), deploy(streaming(layers, channels=32), how, form="channels_last")
+    expected, before = calls(old, 4)
+    actual, after = calls(new, 4)
+    for one, got in zip(expected, actual):
+        for name, array in one.items():
+            np.testing.assert_allclose(got[name], array, rtol=0, atol=1e-9 * np.abs(array).max())
+    (state,) = new.functions["f"].states
+    assert state.value.type.shape == (1, 1, (STATES + 2) * layers + 1 + 1, 32)
+    for place in new.functions["f"].packing:
+        held = before[-1][place.name]
+        held = held.transpose(0, 2, 3, 1) if place.name.endswith(".h") else held
+        rows = place.shape[1] if len(place.shape) > 2 else 1
+        pitch, start = place.pitch or 32, place.row * 32 + place.column
+        width = held.size // rows
+        flat = after[-1][place.tensor].ravel()
+        found = [flat[start + c * pitch : start + c * pitch + width] for c in range(rows)]
+        np.testing.assert_allclose(np.concatenate(found), held.ravel(), atol=1e-9)
+    assert parse_program(print_program(new)).functions["f"].packing == new.functions["f"].packing
 
 
 @pytest.mark.parametrize("limit", [16, 12, 8])
@@ -177,7 +203,7 @@ def count(program: Program) -> int:
 
 
 def test_reading_and_writing_costs_ops_per_kind_of_state_not_per_layer() -> None:
-    lowered = [LowerSelectiveScan().run(streaming(layers), Context()) for layers in (5, 6, 7)]
+    lowered = [LowerSelectiveScan("decay").run(streaming(layers), Context()) for layers in (5, 6, 7)]
     packed = [deploy(streaming(layers)) for layers in (5, 6, 7)]
     per_layer = count(lowered[1]) - count(lowered[0])
     assert count(packed[1]) - count(packed[0]) == count(packed[2]) - count(packed[1])
@@ -185,7 +211,7 @@ def test_reading_and_writing_costs_ops_per_kind_of_state_not_per_layer() -> None
 
 
 def test_a_state_reshaped_both_ways_is_kept_in_the_other_shape() -> None:
-    lowered = LowerSelectiveScan().run(streaming(1), Context())
+    lowered = LowerSelectiveScan("decay").run(streaming(1), Context())
     folded = FoldStateReshapes().run(lowered, Context())
     shapes = {s.name: s.value.type.shape for s in folded.functions["f"].states}
     assert shapes["0.h"] == (1, CHANNELS, STATES, 1)

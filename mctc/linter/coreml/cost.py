@@ -1,28 +1,14 @@
-"""What an op is estimated to take on either backend, the way Core ML's segmenter estimates it on an M4.
-
-The rates are in rates.py, data with their source. An op that only moves bytes takes the longer of its bytes and its
-operations; one with rates of its own takes those alone.
-"""
+"""What an op of a package is estimated to take on either backend: what mctc/hardware/cost.py makes of its counts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mctc.hardware.cost import Counted, estimate
+from mctc.hardware.rates import FREE, GELU_OPERATIONS, SCORE_OPERATIONS
 from mctc.linter.coreml.graph import Op, size_of
 from mctc.linter.coreml.operations import known, operations, results
-from mctc.linter.coreml.rates import (
-    FREE,
-    GELU_OPERATIONS,
-    MEMORY,
-    PEAK,
-    RATES,
-    RESIDENT,
-    SCORE_OPERATIONS,
-    SPREAD,
-    Measure,
-    Rate,
-)
 from mctc.linter.coreml.traffic import entries, moved_bytes, streamed_bytes
 
 
@@ -47,32 +33,18 @@ def cost(op: Op) -> Cost:
     """The estimate for one op; unknown extents count as one."""
     if op.type in FREE:
         return NOTHING
+    counted = count(op)
+    found = estimate(counted)
+    return Cost(found.ane, found.cpu, operations(op), counted.moved + counted.stored, found.spread)
+
+
+def count(op: Op) -> Counted:
+    """What the estimate counts of an op."""
     moved, stored, unpacked = moved_bytes(op)
-    rate = next((each for each in OWN.get(op.type, ()) if MEASURES[each.by](op) < each.below), None)
-    ane, cpu = _own(op, rate, stored, unpacked) if rate else _streamed(op, stored, unpacked)
-    return Cost(ane, cpu, operations(op), moved + stored, _spread(op, rate))
-
-
-def _spread(op: Op, rate: Rate | None) -> float:
-    """How far the CPU's estimate may be off. Of linear layers that are not square the study has one alone."""
-    if op.type == "linear" and rate is not None:
-        taken, made = _widths(op)
-        return rate.spread * max(taken, made) / min(taken, made)
-    return rate.spread if rate is not None else SPREAD.get(op.type, 1.0)
-
-
-def _streamed(op: Op, stored: int, unpacked: int) -> tuple[float, float]:
-    streamed = streamed_bytes(op)
-    ane, cpu = (streamed + stored) / MEMORY.ane, (streamed + unpacked) / MEMORY.cpu
-    return max(ane, work(op) / PEAK.ane), max(cpu, work(op) / PEAK.cpu)
-
-
-def _own(op: Op, rate: Rate, stored: int, unpacked: int) -> tuple[float, float]:
-    """At the op's own rates; weights of more than RESIDENT bytes are read from memory."""
-    ane, cpu = (MEASURES[of](op) / each for of, each in ((rate.of, rate.ane), (rate.cpu_of or rate.of, rate.cpu)))
-    if stored > RESIDENT:
-        ane, cpu = max(ane, stored / MEMORY.ane), max(cpu, unpacked / MEMORY.cpu)
-    return ane, cpu
+    table = size_of(known(op.shape("x")))
+    return Counted(
+        op.type, streamed_bytes(op), entries(op), results(op), work(op), moved, stored, unpacked, table, _widths(op)
+    )
 
 
 def work(op: Op) -> int:
@@ -120,15 +92,3 @@ WORK: dict[str, Callable[[Op], int]] = {
     "gelu": lambda op: GELU_OPERATIONS * results(op),
     **dict.fromkeys(("avg_pool", "max_pool", "l2_pool"), _window),
 }  # fmt: skip
-
-
-def _intensity(op: Op) -> float:
-    moved, _, unpacked = moved_bytes(op)
-    return work(op) / max(1, moved + unpacked)
-
-
-MEASURES: dict[Measure, Callable[[Op], float]] = {
-    Measure.BYTES: streamed_bytes, Measure.ENTRIES: entries, Measure.RESULTS: results, Measure.WORK: work,
-    Measure.INTENSITY: _intensity, Measure.TABLE: lambda op: size_of(known(op.shape("x"))),
-}  # fmt: skip
-OWN: dict[str, tuple[Rate, ...]] = {type_: rates for types, rates in RATES.items() for type_ in types}

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mctc.linter.coreml.cost import MEASURES, OWN
+from mctc.hardware.cost import OWN
+from mctc.hardware.rates import MEMORY, RATES
+from mctc.linter.coreml.cost import count
 from mctc.linter.coreml.placement import Eligible
-from mctc.linter.coreml.rates import MEMORY, RATES
 from mctc.linter.coreml.traffic import moved_bytes, streamed_bytes
 from tests.linter.coreml.study import (
     Estimate,
@@ -135,7 +136,7 @@ def _rate(row: Estimate) -> tuple[str, int] | None:
     """Which of the rates of its own an op is estimated at."""
     op = op_of(row)
     return next(
-        ((op.type, n) for n, rate in enumerate(OWN.get(op.type, ())) if MEASURES[rate.by](op) < rate.below), None
+        ((op.type, n) for n, rate in enumerate(OWN.get(op.type, ())) if count(op).of(rate.by) < rate.below), None
     )
 
 
@@ -150,9 +151,9 @@ def test_every_rate_follows_from_the_fitted_half(types: tuple[str, ...], number:
     for row in rows:
         op = op_of(row)
         assert row.cpu is not None
-        assert MEASURES[rate.cpu_of or rate.of](op) / row.cpu == pytest.approx(rate.cpu, rel=0.001)
+        assert count(op).of(rate.cpu_of or rate.of) / row.cpu == pytest.approx(rate.cpu, rel=0.001)
         if row.ane is not None:
-            assert MEASURES[rate.of](op) / row.ane == pytest.approx(rate.ane, rel=0.001)
+            assert count(op).of(rate.of) / row.ane == pytest.approx(rate.ane, rel=0.001)
 
 
 def test_the_rate_of_memory_follows_from_the_fitted_half() -> None:

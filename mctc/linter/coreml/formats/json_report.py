@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mctc.diagnostics.errors import UsageError
+from mctc.hardware.rates import CHIP
 from mctc.linter.coreml.compile_cost import CompileCost
 from mctc.linter.coreml.engine_numbers import EngineNumbers
 from mctc.linter.coreml.formats.artifacts import PLACE
@@ -19,7 +20,6 @@ from mctc.linter.coreml.formats.json_text import json_text
 from mctc.linter.coreml.formats.words import COMPUTE_UNITS, ESTIMATE
 from mctc.linter.coreml.memory import HeldBytes, Memory
 from mctc.linter.coreml.placement import Predicted
-from mctc.linter.coreml.rates import CHIP
 from mctc.linter.coreml.report import (
     Finding,
     FunctionReport,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from mctc.hardware.rates import CHIP
 from mctc.linter.coreml.placement import Predicted
-from mctc.linter.coreml.rates import CHIP
 from mctc.linter.coreml.report import Finding, FunctionReport, Report, SizeRow
 from mctc.linter.coreml.rule import Rule, Severity
 

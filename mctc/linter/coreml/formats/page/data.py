@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any
 
+from mctc.hardware.rates import CHIP
 from mctc.linter.coreml.formats.arithmetic_lines import arithmetic_lines
 from mctc.linter.coreml.formats.layers import NO_PLACEMENT, at_sizes, in_numbers, not_told
 from mctc.linter.coreml.formats.page.layout import Layout, lay_out
@@ -18,7 +19,6 @@ from mctc.linter.coreml.formats.size_table import HEADS, size_cells
 from mctc.linter.coreml.formats.words import COMPUTE_UNITS, ESTIMATE, placed, sides_of, skipped_for
 from mctc.linter.coreml.memory import Memory
 from mctc.linter.coreml.placement import Eligible, Predicted
-from mctc.linter.coreml.rates import CHIP
 from mctc.linter.coreml.report import Finding, FunctionReport, NetworkReport, OpRow, Place, Report
 from mctc.linter.coreml.rule import CONFIDENCE, EVIDENCE, Rule, Severity
 from mctc.linter.coreml.segment import CHARGES
