@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mctc.driver.compile import Compiled
 from mctc.driver.decoder import Given, given, prompt
 from mctc.driver.form import departures, renamed
 from mctc.driver.front_end import front_end
@@ -22,14 +21,17 @@ from mctc.driver.reading import AGAIN, read_json
 from mctc.driver.target import Agreement, Interface, Port, Written
 from mctc.ir.domain import Domain
 from mctc.ir.program import Function, Program
-from mctc.rewrite.base import Refused
-from mctc.rewrite.pipeline import Ran
-from mctc.streaming.derive import StepInfo
 from mctc.streaming.latencies import name_at
 from mctc.streaming.lengths import base_dimension, rate_of
 from mctc.tokens.stored import FILE as TOKENS
 from mctc.tokens.table import Tokens
 from mctc.version import __version__
+
+if TYPE_CHECKING:
+    from mctc.driver.compile import Compiled
+    from mctc.rewrite.base import Refused
+    from mctc.rewrite.pipeline import Ran
+    from mctc.streaming.derive import StepInfo
 
 SCHEMA = 2
 NAME = "manifest.json"

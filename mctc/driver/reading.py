@@ -9,7 +9,6 @@ from typing import Any
 from mctc.diagnostics.errors import MctcError
 from mctc.driver.options import BuildError
 from mctc.ir.program import Program
-from mctc.ir.text import parse_program
 
 AGAIN = "build it again, with --force"
 
@@ -24,6 +23,8 @@ def read_json(path: Path) -> Any:
 
 def read_program(path: Path) -> Program:
     """The program in a file. Raises BuildError."""
+    from mctc.ir.text import parse_program  # a build's other files are read without it
+
     text = read_text(path)
     try:
         return parse_program(text)

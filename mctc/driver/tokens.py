@@ -10,7 +10,6 @@ from mctc.driver.options import BuildError
 from mctc.ir.location import Location
 from mctc.ir.program import Program
 from mctc.ir.types import Role
-from mctc.language.modules import library_root, project_root
 from mctc.objectives.components import MisfitError, fit
 from mctc.objectives.settings import complete
 from mctc.tokens import Tokens, TokensError, fitted, read_tokens
@@ -96,6 +95,8 @@ def objective_of(program: Program) -> dict[str, Any] | None:
 
 def _beside(written: str, place: Location) -> Path:
     """The file that a spec names, beside it. Raises TokensError for one outside of the spec's project."""
+    from mctc.language.modules import library_root, project_root
+
     spec = Path(place.source.name if place.source is not None else place.file)
     path = spec.parent / written
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from heapq import heapify, heappop, heappush
 
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import did_you_mean
@@ -21,14 +23,11 @@ def ordered(passes: Iterable[type[Pass]], stage: str) -> list[type[Pass]]:
     Names of passes of other stages are met by the stages themselves. Raises OrderError for an unknown name
     (unless it ends with '?') and for a cycle, naming the passes of both.
     """
-    import networkx
-
     known = {cls.name: cls for cls in passes}
     for name, cls in known.items():
         if cls.stage not in STAGES:
             raise OrderError(f"pass {name} has the stage {cls.stage!r}; there are {' and '.join(STAGES)}")
-    graph: networkx.DiGraph[str] = networkx.DiGraph()
-    graph.add_nodes_from(name for name, cls in known.items() if cls.stage == stage)
+    before: dict[str, set[str]] = {name: set() for name, cls in known.items() if cls.stage == stage}
     for name, cls in known.items():
         for other, follows in (*((name, True) for name in cls.after), *((name, False) for name in cls.before)):
             target = other.rstrip("?")
@@ -42,12 +41,35 @@ def ordered(passes: Iterable[type[Pass]], stage: str) -> list[type[Pass]]:
             first, second = (target, name) if follows else (name, target)
             _check_stages(known, first, second)
             if known[target].stage == stage and cls.stage == stage:
-                graph.add_edge(first, second)
+                before[second].add(first)
+    return [known[name] for name in _sorted(before)]
+
+
+def _sorted(before: Mapping[str, set[str]]) -> list[str]:
+    """Names behind all that come before them; of several that could be next, the first by name."""
+    sorter, found = TopologicalSorter(before), list[str]()
     try:
-        return [known[name] for name in networkx.lexicographical_topological_sort(graph)]
-    except networkx.NetworkXUnfeasible:
-        loop = [a for a, _ in networkx.find_cycle(graph)]
-        raise OrderError(f"the order of passes runs in a circle: {' -> '.join(map(_told, [*loop, loop[0]]))}") from None
+        sorter.prepare()
+    except CycleError:
+        loop = _cycle(before)
+        told = " -> ".join(map(_told, [*loop, loop[0]]))
+        raise OrderError(f"the order of passes runs in a circle: {told}") from None
+    ready = [*sorter.get_ready()]
+    heapify(ready)
+    while ready:
+        found.append(heappop(ready))
+        sorter.done(found[-1])
+        for name in sorter.get_ready():
+            heappush(ready, name)
+    return found
+
+
+def _cycle(before: Mapping[str, set[str]]) -> list[str]:
+    """A shortest circle."""
+    import networkx  # here, where a graph is searched: to import it costs more than to sort
+
+    graph = networkx.DiGraph((first, second) for second, names in before.items() for first in sorted(names))
+    return min(networkx.simple_cycles(graph), key=lambda loop: (len(loop), loop))
 
 
 def _told(name: str) -> str:

@@ -15,8 +15,7 @@ from mctc.atomic import whole_file
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.driver.engine import Executable
-from mctc.driver.make import target_named
-from mctc.driver.target import Target
+from mctc.driver.target import Target, target_named
 from mctc.ir.op import Array
 from mctc.linter.coreml.places import components_of
 from mctc.plugins import registry

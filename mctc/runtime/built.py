@@ -17,11 +17,10 @@ from mctc.audio.mel import MelConfig
 from mctc.audio.samples import SampleConfig
 from mctc.decode.vocabulary import Vocabulary
 from mctc.driver.engine import Engine
-from mctc.driver.make import target_named
 from mctc.driver.manifest import NAME, called, read_manifest, sha256
 from mctc.driver.options import BuildError
 from mctc.driver.reading import AGAIN
-from mctc.driver.target import Interface, Target
+from mctc.driver.target import Interface, Target, target_named
 from mctc.ir.dims import Extent
 from mctc.ir.domain import Domain
 from mctc.ir.op import Array

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mctc.linter.coreml.report import Place
+if TYPE_CHECKING:
+    from mctc.linter.coreml.report import Place
 
 MANIFEST, ORIGINS = "manifest.json", "origins.json"
 LIMIT = 64 << 20
@@ -53,6 +54,8 @@ def _entries(value: Any) -> list[tuple[str, Any]]:
 
 
 def _place(entry: Any) -> Place | None:
+    from mctc.linter.coreml.report import Place  # a package is run without what a report is made of
+
     if not isinstance(entry, dict) or not isinstance(entry.get("place"), str):
         return None
     return Place(entry["place"], str(entry.get("instance") or ""))
