@@ -7,6 +7,7 @@ fp16 numbers only; from 65520 on it becomes infinite and below 2^-25 zero, as in
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Literal
 
 import numpy as np
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 Precision = Literal["fp16", "fp32"]
 Array = NDArray[Any]
 
-_OVERFLOW = 65520.0
-"""The smallest magnitude that rounds to infinity in fp16."""
+_LARGE = np.int32((127 + 15) << 23)
+"""The exponent of magnitudes of which some round to infinity in fp16, from 65520 on."""
+_VANISHING = np.int32((127 - 25) << 23)
+"""The exponent below which magnitudes round to zero."""
 _SMALL = 4096
 """Elements below which numpy's own conversion costs less than the passes over memory of the other way."""
 _BLOCK = 1 << 15
@@ -24,6 +27,7 @@ _BLOCK = 1 << 15
 _EXPONENT = np.int32(0x7F800000)
 _SUBNORMAL = np.int32((127 - 14) << 23)
 _SHIFT = np.int32((13 << 23) | 0x00400000)
+_ROOMS = threading.local()
 
 
 def round_to_half(values: Array, *, in_place: bool = False) -> Array:
@@ -38,7 +42,7 @@ def round_to_half(values: Array, *, in_place: bool = False) -> Array:
         return values.astype(np.float16).astype(np.float32)
     flat = np.ascontiguousarray(values).reshape(-1)
     rounded = flat if in_place else np.empty_like(flat)
-    magic, room = np.empty(_BLOCK, np.int32), np.empty(_BLOCK, np.float32)
+    magic, room = _rooms()
     for start in range(0, flat.size, _BLOCK):
         block = slice(start, start + _BLOCK)
         count = min(_BLOCK, flat.size - start)
@@ -46,18 +50,30 @@ def round_to_half(values: Array, *, in_place: bool = False) -> Array:
     return rounded.reshape(values.shape)
 
 
+def _rooms() -> tuple[Array, Array]:
+    """Two arrays of a block to work in, the same ones for all that a thread rounds."""
+    found = getattr(_ROOMS, "pair", None)
+    if found is None:
+        found = _ROOMS.pair = np.empty(_BLOCK, np.int32), np.empty(_BLOCK, np.float32)
+    return found
+
+
 def _round_block(values: Array, rounded: Array, magic: Array, room: Array) -> None:
     """Rounds what a processor's cache holds; `rounded` may be `values`, `magic` and `room` are to work in."""
-    if not (values.max() < _OVERFLOW and values.min() > -_OVERFLOW):
+    np.bitwise_and(values.view(np.int32), _EXPONENT, out=magic)
+    if magic.max() >= _LARGE:
         rounded[:] = values.astype(np.float16)
         return
-    np.bitwise_and(values.view(np.int32), _EXPONENT, out=magic)
+    vanishes = magic.min() < _VANISHING
     np.maximum(magic, _SUBNORMAL, out=magic)
     np.add(magic, _SHIFT, out=magic)
     offset = magic.view(np.float32)
     np.add(values, offset, out=room)
+    if not vanishes:
+        np.subtract(room, offset, out=rounded)
+        return
     np.subtract(room, offset, out=room)
-    np.copysign(room, values, out=rounded)
+    np.copysign(room, values, out=rounded)  # a zero has the sign of what became it
 
 
 def hold(value: Array, dtype: str, precision: Precision) -> Array:

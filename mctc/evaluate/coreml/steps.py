@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -76,7 +76,8 @@ class Output:
         if self.holder is None:
             return value
         array = np.asarray(value)
-        if self.checks:
+        as_declared = array.dtype == self.holder and array.shape == self.declared.type.shape  # type: ignore[union-attr]
+        if self.checks and not as_declared:
             self._check(array, where)
         if array.dtype != self.holder:
             array = array.astype(self.holder)
@@ -120,7 +121,8 @@ class ComputeStep:
         if len(results) < len(self.outputs):
             raise TypeMismatch(f"{self.where}: {len(self.outputs)} outputs are declared, the op has {len(results)}")
         for output, value in zip(self.outputs, results, strict=False):
-            values[output.slot] = output.finish(value, self.where, fresh=self._is_fresh(value, arguments))
+            fresh = output.rounds and self._is_fresh(value, arguments)
+            values[output.slot] = output.finish(value, self.where, fresh=fresh)
         if frame.observe is not None:
             frame.observe(self.operation, [values[output.slot] for output in self.outputs])
 
@@ -128,8 +130,8 @@ class ComputeStep:
         """Whether an op made the array for this result: not a view, not one of its operands."""
         if not isinstance(value, np.ndarray) or not value.flags.owndata or not value.flags.writeable:
             return False
-        bound = getattr(self.call, "keywords", {})  # constant operands
-        return not any(value is each for given in (arguments, bound) for each in _arrays(given.values()))
+        bound = getattr(self.call, "keywords", None)  # constant operands
+        return not _among(value, arguments) and not (bound and _among(value, bound))
 
     def reads(self) -> Sequence[int]:
         return [slot for _, slot in self.singles] + [slot for _, slots in self.lists for slot in slots]
@@ -138,9 +140,11 @@ class ComputeStep:
         return [output.slot for output in self.outputs]
 
 
-def _arrays(operands: Iterable[Any]) -> Iterator[Any]:
-    for operand in operands:
-        yield from operand if isinstance(operand, list) else (operand,)
+def _among(value: Any, operands: Mapping[str, Any]) -> bool:
+    for operand in operands.values():
+        if operand is value or (isinstance(operand, list) and any(each is value for each in operand)):
+            return True
+    return False
 
 
 @dataclass

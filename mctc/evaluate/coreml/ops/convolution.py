@@ -12,7 +12,7 @@ import numpy as np
 
 from mctc.evaluate.coreml.declaration import Function, op
 from mctc.evaluate.coreml.ops.arguments import along, integer, integers, positive
-from mctc.evaluate.coreml.ops.window_products import by_bands, by_columns, run_length
+from mctc.evaluate.coreml.ops.window_products import by_bands, by_columns, by_taps, run_length
 from mctc.evaluate.coreml.ops.windows import BOTH, pad_spatial, paddings
 from mctc.evaluate.coreml.precision import Array
 
@@ -33,6 +33,8 @@ def _convolve(x: Array, weight: Array, strides: list[int], dilations: list[int],
     sizes = [
         (n - (k - 1) * d - 1) // step + 1 for n, k, d, step in zip(x.shape[2:], kernel, dilations, strides, strict=True)
     ]
+    if per_group == 1 and outputs == groups and min(sizes) > 0:
+        return by_taps(x, weight, sizes, strides, dilations)
     count = run_length(x, weight, sizes, strides[-1], dilations[-1], groups) if min(sizes) > 0 else 0
     if count and np.isfinite(x).all() and np.isfinite(weight).all():
         return by_bands(x, weight, strides, dilations, groups, count)

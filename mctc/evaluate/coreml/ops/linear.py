@@ -61,6 +61,8 @@ def matmul(x: Array, y: Array, transpose_x: Any = False, transpose_y: Any = Fals
     """The product over the last two axes, the others broadcast."""
     left = np.swapaxes(x, -1, -2) if flag(transpose_x) else x
     right = np.swapaxes(y, -1, -2) if flag(transpose_y) else y
+    if left.ndim > 1 < right.ndim and left.shape[-1] == right.shape[-2] == 1:
+        return left * right  # an outer product: nothing is summed
     return np.matmul(left, right)
 
 

@@ -17,7 +17,12 @@ from mctc.evaluate.coreml.ops.arguments import flag, integer, integers, positive
 from mctc.evaluate.coreml.precision import Array
 
 
-@op("reshape", exact=True, note="0 takes the operand's extent, -1 what is left")
+def _reshape_of_constants(constants: Mapping[str, Any]) -> Function | None:
+    wanted = integers(constants["shape"]) if "shape" in constants and "x" not in constants else [0]
+    return None if 0 in wanted else lambda x: x.reshape(wanted)
+
+
+@op("reshape", exact=True, specialise=_reshape_of_constants, note="0 takes the operand's extent, -1 what is left")
 def reshape(x: Array, shape: Any) -> Array:
     """The same elements in another shape; a 0 copies the extent of x at the same place counted from the end."""
     wanted = integers(shape)
@@ -67,7 +72,14 @@ def flatten2d(x: Array, axis: Any = 1) -> Array:
     return x.reshape(prod(x.shape[:cut]), prod(x.shape[cut:]))
 
 
-@op("concat", result="values", exact=True, lists=("values",))
+def _concat_of_constants(constants: Mapping[str, Any]) -> Function | None:
+    if "values" in constants or "axis" not in constants or flag(constants.get("interleave", False)):
+        return None
+    place = integer(constants["axis"])
+    return lambda values: np.concatenate(values, axis=place) if values[0].ndim else np.stack(values)
+
+
+@op("concat", result="values", exact=True, lists=("values",), specialise=_concat_of_constants)
 def concat(values: list[Array], axis: Any, interleave: Any = False) -> Array:
     """Tensors joined along an axis, one after the other or element by element."""
     place = integer(axis)
@@ -82,7 +94,22 @@ def concat(values: list[Array], axis: Any, interleave: Any = False) -> Array:
     return np.concatenate(values, axis=place)
 
 
-@op("split", exact=True)
+def _split_of_constants(constants: Mapping[str, Any]) -> Function | None:
+    if "x" in constants or "axis" not in constants or not constants.keys() & {"split_sizes", "num_splits"}:
+        return None
+    place, cuts = integer(constants["axis"]), dict[tuple[int, ...], list[Any]]()
+
+    def apply(x: Array) -> tuple[Array, ...]:
+        if x.shape not in cuts:
+            ends = np.cumsum([part.shape[place] for part in split(x, **constants)]).tolist()
+            before = (slice(None),) * (place % x.ndim)
+            cuts[x.shape] = [(*before, slice(start, end)) for start, end in zip([0, *ends], ends)]
+        return tuple(x[part] for part in cuts[x.shape])
+
+    return apply
+
+
+@op("split", exact=True, specialise=_split_of_constants)
 def split(x: Array, axis: Any, num_splits: Any = None, split_sizes: Any = None) -> tuple[Array, ...]:
     """Parts of equal or given sizes along an axis."""
     place = integer(axis)

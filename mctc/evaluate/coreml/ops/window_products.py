@@ -1,10 +1,11 @@
 """Convolution as matrix products over windows, in the form that costs least.
 
-Copying windows costs far more than multiplying them where a kernel is wide and makes few channels. So there are two
-forms. `by_columns` copies every window into a column, a block of them at a time, and multiplies by the weight.
-`by_bands` copies runs of the last axis, each as long as several windows take together, and multiplies by a matrix that
-holds the kernel once for each of these windows, shifted (a banded Toeplitz matrix): more products, most of them with
-zeros, and far fewer copies. Both sum in float32. Zeros times infinity are no zeros, so `by_bands` is for finite values.
+Copying windows costs far more than multiplying them where a kernel is wide and makes few channels. So there are three
+forms. `by_taps`, for a kernel of its own for each channel, adds up the input shifted, tap after tap. `by_columns`
+copies every window into a column, a block of them at a time, and multiplies by the weight. `by_bands` copies runs of
+the last axis, each as long as several windows take together, and multiplies by a matrix that holds the kernel once for
+each of these windows, shifted (a banded Toeplitz matrix): more products, most of them with zeros, and far fewer copies.
+All sum in float32. Zeros times infinity are no zeros, so `by_bands` is for finite values.
 """
 
 from __future__ import annotations
@@ -47,6 +48,21 @@ def run_length(x: Array, weight: Array, out: Sequence[int], stride: int, dilatio
         if cost < least:
             best, least = count, cost
     return best
+
+
+def by_taps(x: Array, weight: Array, out: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Array:
+    """x (n, channels, *spatial), padded already, weight (channels, 1, *kernel): (n, channels, *out)."""
+    result = np.zeros((*x.shape[:2], *out), np.float32)
+    product = np.empty_like(result)
+    along = (weight.shape[0], *[1] * len(out))
+    for tap in np.ndindex(*weight.shape[2:]):
+        starts = [t * d for t, d in zip(tap, dilations, strict=True)]
+        shifted = [slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, out, strides, strict=True)]
+        here: Any = (..., *shifted)
+        kernel: Any = (..., *tap)
+        np.multiply(x[here], weight[kernel].reshape(along), out=product)
+        result += product
+    return result
 
 
 def by_columns(x: Array, weight: Array, strides: Sequence[int], dilations: Sequence[int], groups: int) -> Array:
