@@ -10,8 +10,7 @@ from mctc.rewrite.rewriter import Rewriter, rewrite_functions
 
 
 class FoldStateReshapes(Pass):
-    """A state that is reshaped (or transposed) after it is read and back before it is written is kept in that other
-    shape."""
+    """A state that is reshaped or transposed after it is read and back before it is written is kept in that shape."""
 
     name = "fold-state-reshapes"
     promise = Exact()

@@ -20,12 +20,11 @@ from mctc.rewrite.rewriter import Rewriter, rewrite
 
 @dataclass(frozen=True)
 class LowerSelectiveScan(Pass):
-    """Selective scans become static ops in the form (channels_last, decay, unrolled, prefix) that costs least, or that
-    `form` says.
+    """Selective scans become static ops in the form that costs least under every reading, or that `form` says.
 
-    Least under every reading of the cost model, that is. Where readings disagree the choice is doubtful, and
-    channels_last is taken. Many frames are cut into chunks that hand on the state. A scan with one decay a head, ssd,
-    has the decay form alone: its matrices are a head's, not a channel's.
+    A form: channels_last, decay, unrolled or prefix. Where readings of the cost model disagree the choice is doubtful,
+    and channels_last is taken. Many frames are cut into chunks that hand on the state. A scan with one decay a head,
+    ssd, has the decay form alone: its matrices are a head's, not a channel's.
     """
 
     name = "lower-selective-scan"
