@@ -48,6 +48,17 @@ def test_with_states_as_inputs_and_outputs_nothing_is_added(make: Make) -> None:
     assert [op.type for op in package.functions["main"].operations if op.type != "const"] == ["mul", "add"]
 
 
+@pytest.mark.parametrize(("high", "kinds"), [(10, ["clip", "softplus"]), (11, ["clip", "softplus", "maximum"])])
+def test_softplus_of_what_is_clipped_below_its_fall_stands_alone(make: Make, high: float, kinds: list[str]) -> None:
+    program = Program("soft")
+    b = Builder(program)
+    x = Value(laid_out(4, 32), "x")
+    finish(b, "step", [x], [("y", b.op("softplus", b.op("clip", x, low=-6, high=high)))], [])
+    (package,) = make(program).packages
+    assert [op.type for op in package.functions["main"].operations if op.type != "const"] == kinds
+    assert "ANE-NM-016" not in codes(package)
+
+
 def test_softplus_is_no_less_than_its_argument_even_where_it_falls_to_zero(make: Make) -> None:
     program = Program("soft")
     b = Builder(program)
