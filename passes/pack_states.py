@@ -164,6 +164,11 @@ class _Packer(Rewriter):
             new = self._join([self._plain(update, form) for update in updates], 2)
         return [self.reshaped(new, _form_type(form.rows, 1, group.columns))]
 
+    def reshaped(self, value: Value, type_: TensorType) -> Value:
+        """Two reshapes one after the other are one."""
+        source = value.owner.x if isinstance(value.owner, Reshape) else value
+        return super().reshaped(source, type_)
+
     def _cut(self, value: Value, sizes: list[int], axis: int) -> list[Value]:
         return [value] if len(sizes) == 1 else list(self.emit(Split, value, sizes=tuple(sizes), axis=axis))
 

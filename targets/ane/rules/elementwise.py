@@ -80,8 +80,8 @@ SOFTPLUS_RISES_TO = 10.0
 
 @RULES.of(Softplus)
 def _softplus(op: Unary, e: FunctionEmitter) -> None:
-    """The larger of softplus(x) and x: the engine's is 0 from 10.4 on (ANE-NM-016), a right one never less than x. Of an
-    x that is clipped below that, the op alone."""
+    """The larger of softplus(x) and x: the engine's is 0 from 10.4 on (ANE-NM-016), a right one never less than x.
+    Where x is clipped below that, the op alone."""
     if isinstance(op.x.owner, Clip) and op.x.owner.high <= SOFTPLUS_RISES_TO:
         e.emit(op, "softplus", {"x": op.x})
         return
