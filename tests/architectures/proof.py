@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
@@ -108,6 +108,28 @@ class Proof:
         made = (self._deployed.functions[function], self._steps(built.lengths)[function])
         given = self._laid_out(name, inputs)
         return self._natural(name, stream(lambda _: made, given, repeat(made[1].chunk), stepping(step)))
+
+    def with_mlx(self, spec: Path, folder: Path, **defines: Any) -> Proof:
+        """The same with a build for MLX of the same weights besides."""
+        options = BuildOptions(
+            target="mlx", defines=defines, weights=self.checkpoint, without=("annotate-quantization",)
+        )
+        return replace(self, built={**self.built, "mlx": open_built(build(spec, folder, options).folder)})
+
+    def by_mlx(self, name: str, inputs: Mapping[str, Array], function: str = "") -> dict[str, Array]:
+        """MLX's modules over whole sequences or, with `function`, call by call."""
+        built = self.built["mlx"]
+        whole, deployed = (parse_program((built.folder / f).read_text(encoding="utf-8")) for f in (WHOLE, PROGRAM))
+        natural, own = (_types(program.functions[name].inputs) for program in (self.natural, whole))
+        given = {key: adapt(np.asarray(array), natural[key], own[key]) for key, array in inputs.items()}
+        packages = Packages(built)
+        if function:
+            made = (deployed.functions[function], derive_program(whole, built.lengths)[1][function])
+            made_of = stream(lambda _: made, given, repeat(made[1].chunk), stepping(packages.step(function)))
+        else:
+            made_of = packages.whole(name)(given)
+        wanted, have = (dict(program.functions[name].results) for program in (self.natural, whole))
+        return {key: adapt(np.asarray(array), have[key].type, wanted[key].type) for key, array in made_of.items()}
 
     def by_reference(self, name: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The whole function by the ops' reference semantics."""

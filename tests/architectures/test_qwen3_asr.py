@@ -98,6 +98,26 @@ def test_the_encoder_is_the_librarys(proof: Proof, model: Any) -> None:
         assert largest_error(run("encoder", audio_inputs())["output"][0], want) <= LIMIT
 
 
+@pytest.fixture(scope="module")
+def on_mlx(proof: Proof, tmp_path_factory: pytest.TempPathFactory) -> Proof:
+    pytest.importorskip("mlx.core", reason="mlx is not installed: pip install 'mctc[mlx]'")
+    return proof.with_mlx(SPEC, tmp_path_factory.mktemp("qwen3_asr_mlx") / "build", **SIZES)
+
+
+@pytest.mark.slow  # tests/targets/mlx has its ops, one by one
+def test_mlx_hears_and_writes_what_the_library_does(on_mlx: Proof, model: Any) -> None:
+    """The encoder's blocks of attention; the decoder at once, label by label with its cache, and prefilled by four."""
+    want = encoded(model)
+    for function in ("", "encoder"):
+        assert largest_error(on_mlx.by_mlx("encoder", audio_inputs(), function)["output"][0], want) <= LIMIT
+    ids = np.random.default_rng(3).integers(0, 80, 12)
+    with torch.no_grad():
+        labels = model(input_ids=torch.tensor(ids[None])).logits[0].numpy()
+    inputs = text_inputs(on_mlx.weights["decoder.embed_tokens"][ids])
+    for function in ("", "decoder", "decoder_prefill"):
+        assert largest_error(on_mlx.by_mlx("decoder", inputs, function)["output"][0], labels) <= LIMIT
+
+
 def test_a_call_may_be_several_windows(proof: Proof, model: Any) -> None:
     assert largest_error(proof.by_chunks("encoder", audio_inputs(), [416])["output"][0], encoded(model)) <= LIMIT
 
