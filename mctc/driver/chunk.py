@@ -12,6 +12,8 @@ from mctc.ir.program import Program
 from mctc.streaming.lengths import Lengths, base_dimension, rate_of
 from mctc.streaming.refusals import milliseconds, whole_times
 
+LONGEST = 600  # seconds of sound that a call takes
+MOST = 1 << 20  # frames of a call, where nothing says how long one is
 _TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|frames)?\s*", re.ASCII)
 
 
@@ -87,11 +89,15 @@ def chunk_frames(program: Program, asked: Fraction | int | None) -> int:
 
 def _frames(program: Program, base: str, length: Fraction | int, what: str, said: Location | None) -> int:
     """A length in seconds or frames as frames of the base dimension."""
+    rate = rate_of(program, base)
     if isinstance(length, int):
         if length < 1:
             raise OptionError(f"{what} of {length} frames can't be run", hint="for example 320ms or 32 (frames)")
+        if length > (MOST if rate is None else LONGEST * rate):
+            raise _too_long(program, f"{what} of {length:,} frames", rate, said)
         return length
-    rate = rate_of(program, base)
+    if length > LONGEST:
+        raise _too_long(program, f"{what} of {float(length):g} s", rate, said)
     if rate is None:
         raise LengthError(
             "MCT0202",
@@ -108,3 +114,9 @@ def _frames(program: Program, base: str, length: Fraction | int, what: str, said
             hint=whole_times(program),
         )
     return int(frames)
+
+
+def _too_long(program: Program, told: str, rate: Fraction | None, said: Location | None) -> LengthError:
+    most = f"{MOST:,} frames" if rate is None else f"{LONGEST} s"
+    place = said or next(function.origin.location for function in program.functions.values())
+    return LengthError("MCT0211", f"{told} is more than a call can take", place, hint=f"at most {most}")

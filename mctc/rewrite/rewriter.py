@@ -6,16 +6,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mctc.diagnostics.diagnostic import LocatedError
+from mctc.ir.attribute_value import AttributeValue
 from mctc.ir.build import Builder
 from mctc.ir.location import Location, Origin
 from mctc.ir.op import InferenceError
-from mctc.ir.ops.leaf import Constant, ParameterOp
+from mctc.ir.ops.leaf import Constant, Leaf, ParameterOp
 from mctc.ir.program import Function, Op, Program, Quantization, State, Value, name_like
 from mctc.ir.types import TensorType
 from mctc.rewrite.base import Context
 from mctc.rewrite.pattern import Refuse, Rule
 
+OPS = 200_000  # of one function: an option that makes more is a slip of the finger
+ENTRIES = 1 << 28  # of one tensor, parameters apart: half a gigabyte in fp16
+
 Retype = Callable[[TensorType], TensorType]
+
+
+SMALLER = "give calls a smaller chunk, or the pass another option (--chunk, --pass)"
 
 
 class RewriteError(LocatedError):
@@ -106,6 +113,18 @@ class Rewriter(Builder):
         self._taken.add(op)
         return op.results
 
+    def emit(self, kind: type[Op] | str, /, *operands: Value | None, **attributes: AttributeValue) -> tuple[Value, ...]:
+        """As any builder does. Raises LocatedError for what no device has room for."""
+        results = super().emit(kind, *operands, **attributes)
+        if len(self.ops) > OPS:
+            told = f"pass {self.by} makes more than {OPS:,} operations of {self.function.name}"
+            raise LocatedError("MCT0007", told, self.origin.location, hint=SMALLER)
+        type_ = results[0].type
+        if type_.is_static and type_.size > ENTRIES and not _of_parameters(self.ops[-1]):
+            told = f"`{self.ops[-1].name}` of {self.function.name} gives {type_}: {type_.size:,} entries"
+            raise LocatedError("MCT0009", told, self.origin.location, hint=SMALLER)
+        return results
+
     def visit(self, op: Op, rule: Rule) -> None:
         start, self.origin, self._note = len(self.ops), op.origin, ""
         try:
@@ -165,6 +184,11 @@ class Rewriter(Builder):
         inputs = [self._new[value] for value in function.inputs]
         results = [(name, self._new[value]) for name, value in function.results]
         return replace(function, inputs=inputs, ops=self.ops, results=results, states=states)
+
+
+def _of_parameters(op: Op) -> bool:
+    """Whether all that an op reads are parameters and constants: it is done before anything is called."""
+    return all(isinstance(value.owner, Leaf) for value in op.present())
 
 
 def rewrite(

@@ -18,7 +18,7 @@ def told(root: Path, folder: Path, seed: int, count: int, *kind: str, broken: st
     trials = f"import runpy; sys.argv = {['trials.py', str(folder), str(seed), str(count), *kind]}\n"
     trials += f"sys.path.insert(0, 'bench'); runpy.run_path({str(root / 'bench/trials.py')!r}, run_name='__main__')"
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys\n{broken}\n{trials}"], cwd=root, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", f"import sys\n{broken}\n{trials}"], cwd=root, capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stderr
     found: list[dict[str, object]] = json.loads(done.stdout.splitlines()[-1])

@@ -65,3 +65,16 @@ def test_a_program_without_time_takes_one_step_a_call() -> None:
     made = program()
     made.functions["encoder"].inputs = []
     assert chunk_frames(made, None) == 1
+
+
+@pytest.mark.parametrize(
+    ("rate", "asked"),
+    [(100, Fraction(601)), (100, Fraction(100_000)), (100, 60_001), (16_000, 10**9), (None, 2**20 + 1)],
+)
+def test_a_call_takes_no_more_than_ten_minutes(rate: int | None, asked: Fraction | int) -> None:
+    for made, given in ((program(rate), asked), (program(rate, chunk=asked), None)):
+        with pytest.raises(DiagnosticError, match="more than a call can take") as caught:
+            chunk_frames(made, given)
+        assert caught.value.diagnostics[0].code == "MCT0211"
+    assert chunk_frames(program(100), Fraction(600)) == chunk_frames(program(100), 60_000) == 60_000
+    assert chunk_frames(program(None), 2**20) == 2**20

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.ir.location import Event
 from mctc.ir.op import InferenceError
+from mctc.ir.ops.elementwise import Relu
+from mctc.ir.ops.linear import Linear
+from mctc.ir.ops.shape import Pad
 from mctc.ir.program import Op, Program, Value
 from mctc.ir.text import parse_program, print_program
 from mctc.ir.types import TensorType
@@ -132,3 +136,38 @@ def test_only_uses_and_outputs() -> None:
 
     rewrite(program(), "look", rule)
     assert seen == {"parameter": "mul", "linear": "mul", "mul": "relu", "relu": None}
+
+
+def test_a_pass_that_makes_too_many_operations_is_stopped_at_the_op(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mctc.rewrite.rewriter.OPS", 50)
+
+    def rule(op: Op, r: Rewriter) -> Value | None:
+        value = r[op.x] if isinstance(op, Relu) else None
+        while value is not None:
+            value = r.op(Relu, value)
+        return value
+
+    with pytest.raises(DiagnosticError, match="pass endless makes more than 50 operations of f") as caught:
+        rewrite(program(), "endless", rule)
+    (found,) = caught.value.diagnostics
+    assert found.code == "MCT0007"
+
+
+def test_a_tensor_that_no_device_has_room_for_is_refused_at_its_op() -> None:
+    def rule(op: Op, r: Rewriter) -> Sequence[Value] | None:
+        return r.emit(Pad, r[op.x], axis="channel", after=1 << 29) if isinstance(op, Relu) else None
+
+    fixed = parse_program(TEXT.replace("time T", "time 1"))
+    with pytest.raises(DiagnosticError, match="536,870,916 entries") as caught:
+        rewrite(fixed, "huge", rule)
+    assert caught.value.diagnostics[0].code == "MCT0009"
+
+
+def test_parameters_may_be_large() -> None:
+    def rule(op: Op, r: Rewriter) -> Sequence[Value] | None:
+        if not isinstance(op, Linear):
+            return None
+        r.emit(Pad, r[op.weight], axis=0, after=1 << 29)
+        return None
+
+    rewrite(program(), "wide", rule)

@@ -41,7 +41,8 @@ ENTRIES = (
     Entry(
         "MCT0007",
         "a program is too large",
-        "A program has at most 50,000 ops. Most often a number of repetitions has a digit too many.",
+        "A program has at most 50,000 ops, and a function 200,000 operations behind its passes. Most often a number of"
+        " repetitions, or an option of a pass, has a digit too many.",
         in_component("y = x", "repeat 1_000_000_000 { y = y + x }", "return y"),
     ),
     Entry(
@@ -53,7 +54,7 @@ ENTRIES = (
     Entry(
         "MCT0009",
         "an extent is out of range",
-        "An axis has between 1 and 2,147,483,647 entries.",
+        "An axis has between 1 and 2,147,483,647 entries, and a tensor that is computed in a call 268,435,456 at most.",
         in_model("param table: f32[10 ** 18, width]"),
     ),
     Entry(

@@ -122,4 +122,11 @@ ENTRIES = (
             "utterance { length = 16 frames }",
         ),
     ),
+    Entry(
+        "MCT0211",
+        "a call that would take too much audio",
+        "A call takes at most 600 seconds of audio, or 1,048,576 frames where the time dimension has no rate. A stream"
+        " takes a chunk a call, most often less than a second of it; --chunk of `mctc build` asks for another one.",
+        plain_model("component c(x: f32[T, 8]) -> f32[T, 8] { return linear(x, 8) }", "stream { chunk = 100_000 s }"),
+    ),
 )
