@@ -30,8 +30,8 @@ ORDER = (Role.BATCH, Role.TIME, Role.LABEL, Role.FEATURE, Role.CHANNEL)
 class ChannelsLast(Pass):
     """Lays values out as (batch, time, label, feature, channel) for a stack whose layers take channels last.
 
-    A 1x1 conv2d becomes a linear layer and one along frames alone a conv1d; unit axes vanish. What a scan carries stays
-    (batch, channel, feature). Other stacks keep the layout of channels-first.
+    A 1x1 convolution becomes a linear layer and one along frames alone a conv1d; unit axes vanish. What a scan carries
+    stays (batch, channel, feature). Other stacks keep the layout of channels-first.
     """
 
     name = "channels-last"
