@@ -56,6 +56,7 @@ class Lengths:
     labels: Indices
     weights: NDArray[np.float64]
     rate: int
+    repeats: Indices | int = 0  # labels that follow one of their own: CTC has a blank between
 
 
 def steps(lengths: Lengths, usable: Indices, config: Batch, seed: int, first: int) -> Iterator[Step]:
@@ -108,7 +109,7 @@ def usable_of(lengths: Lengths, config: Batch, least_samples: float) -> tuple[In
         f"shorter than batch.shortest = {config.shortest:g} s": seconds < config.shortest,
         f"longer than batch.longest = {config.longest:g} s": seconds > config.longest,
         "of no labels": lengths.labels == 0,
-        "of more labels than frames": lengths.samples < lengths.labels * least_samples,
+        "of more labels than frames": lengths.samples < (lengths.labels + lengths.repeats) * least_samples,
     }
     out = np.zeros(len(seconds), bool)
     lines = []

@@ -62,7 +62,8 @@ def read_spoken(manifests: Sequence[str], tokens: Tokens, rate: int) -> Spoken:
         more = f"\n... and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise DataError("\n".join(problems[:SHOWN]) + more)
     counts, weights = np.array([len(each) for each in labels], np.int64), np.array([each.weight for each in utterances])
-    return Spoken(utterances, labels, Lengths(samples, counts, weights, rate))
+    repeats = np.array([int(np.sum(np.diff(each) == 0)) for each in labels], np.int64)
+    return Spoken(utterances, labels, Lengths(samples, counts, weights, rate, repeats))
 
 
 def _spelled(text: str, tokens: Tokens) -> list[int]:
