@@ -3,7 +3,7 @@
 A safetensors file. A tensor NAME of codes is int8 in its own shape, or two codes of 4 bits a byte (uint8, the first one
 in the low half, rows of the first axis filled up to whole bytes); NAME.scale has an fp16 scale for each entry of the
 first axis. The metadata entry `mctc.coded` is a JSON table of {name: {"bits": 4 or 8, "shape": [...]}}. Other tensors
-are as in any file.
+are as in any file: in fp16 what a package stores so, in fp32 what it computes with first.
 
 A value is code times scale, exact in float32. Quantising it again by the same rule finds the same scale and codes,
 since the largest code of each row is 127 or 7. So a build with such a file is the build with the one that it was made
@@ -27,6 +27,14 @@ from mctc.quantize import LEVELS, Scaled, quantize
 
 TABLE, SCALE = "mctc.coded", ".scale"
 ROWS_STAY = ("reshape", "pad")  # ops of recipes that leave a tensor's rows rows
+NUMBERS_STAY = (
+    *ROWS_STAY,
+    "transpose",
+    "slice",
+    "split",
+    "concat",
+    "reverse",
+)  # and those that leave numbers as they are
 
 
 class CodedTensors(SafeTensors):
@@ -83,21 +91,21 @@ def opened(path: Path) -> SafeTensors:
 
 
 def write_coded(program: Program, checkpoint: Path, out: Path, metadata: Mapping[str, str]) -> None:
-    """Writes a checkpoint of a deployed program with the codes of its quantised parameters; the rest in fp16.
+    """Writes a checkpoint of a deployed program with the codes of its quantised parameters.
 
-    A tensor becomes codes where one parameter alone is made of it, by ops that leave its rows rows. Raises
-    WeightsError.
+    A tensor becomes codes where one parameter alone is made of it, by ops that leave its rows rows. What is computed
+    with before it is stored, or quantised along another axis, stays in fp32, the rest is in fp16. Raises WeightsError.
     """
     from safetensors.numpy import save_file
 
-    source, chosen = opened(checkpoint), coded_sources(program)
+    source, chosen, wide = opened(checkpoint), coded_sources(program), _computed_with(program)
     tensors: dict[str, Array] = {}
     table: dict[str, Any] = {}
     for name in sorted(source.shapes):
         value = source.read(name)
         how = chosen.get(name)
         if how is None:
-            tensors[name] = value.astype(np.float16)
+            tensors[name] = value.astype(np.float32 if name in wide else np.float16)
             continue
         stored = quantize(value, how)
         assert isinstance(stored, Scaled)
@@ -117,6 +125,21 @@ def coded_sources(program: Program) -> dict[str, Quantization]:
             found[name] = how
     used = [name for parameter in program.parameters.values() for name in set(_names(parameter.recipe))]
     return {name: how for name, how in found.items() if used.count(name) == 1}
+
+
+def _computed_with(program: Program) -> set[str]:
+    """The checkpoint's tensors whose numbers are not, as they are, what some parameter stores in fp16."""
+    found: set[str] = set()
+    for parameter in program.parameters.values():
+        if parameter.quantization is not None or not _only_moved(parameter.recipe):
+            found.update(_names(parameter.recipe))
+    return found
+
+
+def _only_moved(recipe: Recipe) -> bool:
+    if isinstance(recipe, Source):
+        return True
+    return recipe.op in NUMBERS_STAY and all(_only_moved(each) for each in recipe.operands if each is not None)
 
 
 def _embedding_table(recipe: Recipe) -> str | None:
