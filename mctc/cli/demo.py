@@ -12,7 +12,7 @@ import click
 from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import ExitCode
 
-MODEL, LETTERS = "mct_small", 28
+MODEL = "mct_small"
 BUILT = Path("build") / MODEL
 FED = ("noise", "silence")  # of the battery; all of it takes minutes
 
@@ -52,7 +52,7 @@ def steps() -> list[list[str]]:
 
     spec, weights, tokens = (_short(path) for path in model())
     return [
-        ["build", spec, "-D", f"vocab={LETTERS}", "--weights", weights, "--tokens", tokens],
+        ["build", spec, "--weights", weights, "--tokens", tokens],
         ["run", str(BUILT), _short(bundled_recording())],
         ["verify", str(BUILT), "--weights", weights, *(word for name in FED for word in ("--input", name))],
     ]
@@ -63,18 +63,22 @@ def model() -> tuple[Path, Path, Path]:
     import mctc.spec
 
     folder = Path(mctc.spec.__file__).parent
-    return folder / f"{MODEL}.mct", folder / "trained" / f"{MODEL}_letters.safetensors", folder / "trained/letters.txt"
+    return folder / f"{MODEL}.mct", folder / "trained" / f"{MODEL}.safetensors", folder / "trained/pieces.model"
 
 
 def beside(heard: str, said: str) -> list[str]:
-    """Both texts in lines, and whether their words are the same."""
+    """Both texts in lines, and how many of their words are the same, in order."""
+    from difflib import SequenceMatcher
     from textwrap import wrap
 
     lines = [wrap(text, 72, initial_indent=f"{name}  ", subsequent_indent="       ") for name, text in (
         ("said ", " ".join(words(said))), ("heard", " ".join(words(heard)))
     )]  # fmt: skip
     count = len(words(said))
-    told = f"the same {count} words" if words(heard) == words(said) else f"not the same {count} words"
+    same = sum(
+        each.size for each in SequenceMatcher(None, words(said), words(heard), autojunk=False).get_matching_blocks()
+    )
+    told = f"the same {count} words" if words(heard) == words(said) else f"{same} of {count} words are the same"
     return [*lines[0], *lines[1], f"       {told}"]
 
 
