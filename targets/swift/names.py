@@ -10,6 +10,7 @@ OWN = frozenset((
     "SwiftUI", "Synchronization", "Type",
 ))  # fmt: skip
 """Modules and types that a module of the same name would hide."""
+IMPORTS = re.compile(r"(?:^ *import \w+\n)+", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -29,5 +30,6 @@ class Names:
         return cls(module, "-".join(word.lower() for word in words) or "recognizer")
 
     def filled(self, text: str) -> str:
-        """A text of `frame` with the names in their places."""
-        return text.replace("__MODULE__", self.module).replace("__PRODUCT__", self.product)
+        """A text of `frame` with the names in their places, and imports in order, as swift-format has them."""
+        filled = text.replace("__MODULE__", self.module).replace("__PRODUCT__", self.product)
+        return IMPORTS.sub(lambda found: "".join(sorted(found[0].splitlines(keepends=True))), filled)

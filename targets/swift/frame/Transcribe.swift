@@ -102,7 +102,8 @@ struct Transcribe {
     private struct Record: Encodable {
         struct Token: Encodable {
             let token: Int
-            let frame: Int
+            /// Nil for a text that is written when all was heard.
+            let frame: Int?
             let confidence: Double
         }
         struct Word: Encodable {
@@ -125,7 +126,9 @@ struct Transcribe {
         let tokens = results.flatMap { result in
             let found = result.hypothesis
             return found.ids.indices.map {
-                Record.Token(token: found.ids[$0], frame: found.frames[$0], confidence: found.confidences[$0])
+                Record.Token(
+                    token: found.ids[$0], frame: found.frames.isEmpty ? nil : found.frames[$0],
+                    confidence: found.confidences[$0])
             }
         }
         let words = results.flatMap(\.words).map {

@@ -44,7 +44,8 @@ def packaged(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     def make(name: str) -> Path:
         if not (folder / name).exists():
-            options = BuildOptions(target="swift", defines=ALL[name], model=name, allow_errors=True)
+            named = name if name == "moonshine_tiny" else None  # the only file of several models
+            options = BuildOptions(target="swift", defines=ALL[name], model=named, allow_errors=True)
             build(root / "spec" / f"{name}.mct", folder / name, options)
         return folder / name
 
@@ -62,7 +63,7 @@ def test_a_spec_is_packaged_as_what_it_is(name: str, packaged: Any) -> None:
     built = packaged(name)
     model = json.loads((model_of(built) / "model.json").read_text())
     assert model["kind"] == KINDS.get(name, "transducer")
-    assert model_of(built).parent.name == Names.of(name).module
+    assert model_of(built).parent.name == Names.of(model["model"]).module
     for function in model["functions"].values():
         assert (model_of(built) / function["package"]).is_dir()
         assert all((model_of(built) / port["rows"]).is_file() for port in function["inputs"] if port["rows"])
@@ -78,7 +79,7 @@ def test_a_spec_hears_what_mctc_hears(name: str, packaged: Any, proof: Proof, tm
     tables, options = tables_of(built, tmp_path)
     workspace = replace(proof.workspace, model=model_of(built))
     (record,) = workspace.transcribe([tmp_path / "speech.wav"], proof.folder / "cache", *options)
-    found = [(each["token"], each["frame"]) for each in record["tokens"]]
+    found = [(each["token"], each.get("frame")) for each in record["tokens"]]
     if KINDS.get(name) == "decoder":
         model = EncoderDecoder(open_built(built), tables)
         heard = transcribe_samples(model, front_end_of(model.built), sound, search_of(model.built, Asked()), "it")

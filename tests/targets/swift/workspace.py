@@ -14,6 +14,7 @@ from tests.targets.swift.toolchain import HERE, JOBS, Toolchain, environment, la
 PROOF = """
 package.targets.append(.executableTarget(name: "proof", dependencies: ["{module}"], path: "Proof"))
 """
+LIMIT_S = 600  # of a program
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,16 @@ class Workspace:
         warned = [line for line in (done.stdout + done.stderr).splitlines() if "warning:" in line]
         assert warnings or not warned, warned
 
-    def run(self, product: str, *words: str, variables: Mapping[str, str] | None = None, limit: float = 600) -> str:
-        """What a program prints. Raises AssertionError with what it said where it fails."""
+    def run(
+        self, product: str, *words: str, variables: Mapping[str, str] | None = None, errors: bool = False
+    ) -> str:  # fmt: skip
+        """What a program prints, on standard error too with `errors`. Raises AssertionError where it fails."""
         binary = (self.folder / ".build" / self.configuration / product).resolve()
         command = [*self.toolchain.program(binary), *words]
         variables = {**environment(), **self.variables, **(variables or {})}
-        done = subprocess.run(command, env=variables, text=True, capture_output=True, check=False, timeout=limit)
+        done = subprocess.run(command, env=variables, text=True, capture_output=True, check=False, timeout=LIMIT_S)
         assert done.returncode == 0, f"{product} {' '.join(words)}\n{done.stderr[-2000:]}"
-        return done.stdout
+        return done.stdout + (done.stderr if errors else "")
 
     def transcribe(self, recordings: Sequence[Path], cache: Path, *options: str) -> list[dict[str, Any]]:
         """What the emitted tool hears in recordings: a record for each."""
