@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.machine import describe
-from bench.trained import checks, chunks, drift, sets, through
+from bench.trained import arithmetic, checks, chunks, drift, sets, through
 from bench.trained.model import Asked, Model
 from mctc.atomic import write_text
 
@@ -23,6 +23,7 @@ TABLES: dict[str, Callable[[Model], str]] = {
     "sets": sets.table,
     "through": through.table,
     "chunks": chunks.table,
+    "arithmetic": arithmetic.table,
     "drift": drift.table,
     "checks": checks.table,
 }

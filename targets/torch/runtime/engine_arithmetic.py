@@ -5,7 +5,7 @@
     set_engine_arithmetic(model, "off")
 
 Activations are what the engine makes of them: tables of 33 values with straight lines between (M6; read by one
-laboratory, as far as that is published), silu and sigmoid by tanh and gelu by erf, as `mctc build --device M6` writes
+laboratory, as far as that is published), silu and sigmoid by exp and gelu by erf, as `mctc build --device M6` writes
 them, or by tables of their own (`forms=False`). Sums, products and differences are rounded to fp16, ties away from
 zero, and so are the results of convolutions and products of matrices. What is inside the selective scan is exact, but
 for the gate behind it; norms and softmax are exact and then rounded: their arithmetic isn't published. Products are not
@@ -103,6 +103,10 @@ def _looked_up(x: Tensor, first: float, step: float, values: tuple[float, ...]) 
 TANH = tuple(math.tanh(knot / 8) for knot in range(33))
 SIGMOID = tuple(1 / (1 + math.exp(-(knot / 2 - 8))) for knot in range(33))
 ERF = tuple(math.erf(knot / 16) for knot in range(33))
+EXP2 = tuple(2 ** (knot / 32) for knot in range(33))
+INVERSE = tuple(1 / (0.5 + knot / 64) for knot in range(33))
+LOG2_E = 1.4423828125
+"""log2 e as fp16 has it."""
 ERF_SLOPE = 0.013
 ROOT = 0.70703125
 """sqrt(1/2) as fp16 has it."""
@@ -126,9 +130,29 @@ def sigmoid(x: Tensor) -> Tensor:
     return half_away(torch.where(magnitude > 8, beyond, _looked_up(x.clamp(-8.0, 8.0), -8.0, 0.5, SIGMOID)))
 
 
-def sigmoid_by_tanh(x: Tensor) -> Tensor:
-    """(1 + tanh(x / 2)) / 2, rounded after each step."""
-    return half_away(half_away(tanh(half_away(x / 2)) / 2) + 0.5)
+def exp(x: Tensor) -> Tensor:
+    """2^(x log2 e), that product rounded: the whole part into the exponent, the other by its table."""
+    power = half_away(x.clamp(-100, 100) * LOG2_E)
+    whole = power.floor()
+    return half_away(_looked_up(power - whole, 0.0, 1 / 32, EXP2) * torch.exp2(whole.clamp(-64, 64)))
+
+
+def inverse(x: Tensor) -> Tensor:
+    """1 / x of numbers above 0: by a table over an octave."""
+    mantissa, exponent = torch.frexp(x)
+    return half_away(_looked_up(mantissa, 0.5, 1 / 64, INVERSE) * torch.exp2(-exponent.float()))
+
+
+def _falling(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """-|x|, e = exp(-|x|), and 1 / (1 + e), rounded after each step."""
+    below = -x.abs()
+    exponential = exp(below)
+    return below, exponential, inverse(half_away(exponential + 1))
+
+
+def sigmoid_by_exp(x: Tensor) -> Tensor:
+    """exp(min(x, 0)) / (1 + exp(-|x|)), rounded after each step."""
+    return half_away(exp(x.clamp(max=0)) * _falling(x)[2])
 
 
 def silu(x: Tensor) -> Tensor:
@@ -137,10 +161,10 @@ def silu(x: Tensor) -> Tensor:
     return half_away(torch.where(x.abs() > 8, F.silu(x), inside))
 
 
-def silu_by_tanh(x: Tensor) -> Tensor:
-    """h + h tanh(h) with h = x / 2, rounded after each step."""
-    half = half_away(x / 2)
-    return half_away(half + half_away(half * tanh(half)))
+def silu_by_exp(x: Tensor) -> Tensor:
+    """relu(x) - |x| e / (1 + e) with e = exp(-|x|), rounded after each step."""
+    below, exponential, share = _falling(x)
+    return half_away(x.clamp(min=0) + half_away(half_away(below * exponential) * share))
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -165,7 +189,7 @@ def gelu_by_erf(x: Tensor) -> Tensor:
 
 
 OWN: Mapping[str, Callable[[Tensor], Tensor]] = {"silu": silu, "sigmoid": sigmoid, "tanh": tanh, "gelu": gelu}
-FORMS = {**OWN, "silu": silu_by_tanh, "sigmoid": sigmoid_by_tanh, "gelu": gelu_by_erf}
+FORMS = {**OWN, "silu": silu_by_exp, "sigmoid": sigmoid_by_exp, "gelu": gelu_by_erf}
 """As packages have them: built for any chip, and with `--device M6`."""
 ACTIVATIONS: Mapping[Function, str] = {
     F.silu: "silu", torch.sigmoid: "sigmoid", Tensor.sigmoid: "sigmoid", F.sigmoid: "sigmoid",
@@ -183,7 +207,7 @@ ROUNDED: frozenset[Function] = frozenset({
 class EngineArithmetic(TorchFunctionMode):
     """What is called inside computes as the engine does.
 
-    forms: silu and sigmoid by tanh, gelu by erf, as packages for an M6 have them; else by tables of their own.
+    forms: silu and sigmoid by exp, gelu by erf, as packages for an M6 have them; else by tables of their own.
     """
 
     def __init__(self, *, forms: bool = True) -> None:

@@ -132,7 +132,7 @@ def test_products_of_a_pointwise_convolution_on_a_gpu_are_rounded() -> None:
         assert torch.equal(made, fake.half_away(made))
 
 
-@pytest.mark.parametrize("forms", [True, False], ids=["by tanh", "own tables"])
+@pytest.mark.parametrize("forms", [True, False], ids=["by exp", "own tables"])
 def test_a_module_computes_what_its_package_computes_on_the_engine(tmp_path: Path, forms: bool) -> None:
     (tmp_path / "quick.mct").write_text(SPEC)
     options = BuildOptions(device="M6", without=() if forms else ("activation-forms",))
