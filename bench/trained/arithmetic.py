@@ -11,17 +11,10 @@ DEVICE = ("--target", "ane", "--device", "M6")
 FULL = System("fp32", DEVICE, ("--arithmetic", "fp32"), slow=True)
 HALF = System("fp16", DEVICE, ("--arithmetic", "fp16"), slow=True)
 ENGINE = System("engine:h18g", DEVICE, ("--arithmetic", "engine:h18g"), slow=True)
-UNFORMED = System(
-    "engine:h18g without activation-forms",
-    (*DEVICE, "--without", "activation-forms"),
-    ("--arithmetic", "engine:h18g"),
-    slow=True,
-)
-SYSTEMS = (FULL, HALF, ENGINE, UNFORMED)
+SYSTEMS = (FULL, HALF, ENGINE)
 PAIRS = (
     ("fp16 against fp32", FULL, HALF),
     ("the engine's arithmetic against fp16", HALF, ENGINE),
-    ("the same without `activation-forms`", HALF, UNFORMED),
 )
 
 
