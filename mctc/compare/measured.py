@@ -9,7 +9,7 @@ from mctc.compare.storage import HALF, stored_bytes
 from mctc.driver.compile import Compiled
 from mctc.ir.program import Function
 from mctc.ir.types import Role
-from mctc.streaming.derive import StepInfo
+from mctc.streaming.step_info import StepInfo
 
 
 @dataclass(frozen=True)

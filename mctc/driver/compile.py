@@ -19,10 +19,11 @@ from mctc.plugins import registry
 from mctc.rewrite.base import Context, Refused
 from mctc.rewrite.pipeline import Ran, run_stage
 from mctc.rewrite.training import without_training
-from mctc.streaming.derive import StepInfo, derive_program
+from mctc.streaming.derive import derive_program
 from mctc.streaming.latencies import derive_latencies
 from mctc.streaming.lengths import Lengths
 from mctc.streaming.sizes import streaming_role
+from mctc.streaming.step_info import StepInfo
 
 
 @dataclass(frozen=True)

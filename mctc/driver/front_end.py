@@ -15,7 +15,7 @@ from mctc.ir.domain import MASK
 from mctc.ir.program import Function, Value
 from mctc.ir.types import Role
 from mctc.streaming.context import VALID
-from mctc.streaming.derive import StepInfo
+from mctc.streaming.step_info import StepInfo
 
 if TYPE_CHECKING:
     from mctc.audio.front_end import FrontEnd

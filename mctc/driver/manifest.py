@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mctc.driver.compile import Compiled
     from mctc.rewrite.base import Refused
     from mctc.rewrite.pipeline import Ran
-    from mctc.streaming.derive import StepInfo
+    from mctc.streaming.step_info import StepInfo
 
 SCHEMA = 2
 NAME = "manifest.json"

@@ -1,8 +1,10 @@
-"""Time behaviour: all that the step derivation knows about an op (DESIGN section 5)."""
+"""Time behaviour: all that the step derivation knows about an op."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from mctc.ir.attribute_value import AttributeValue
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Window:
     right: int
     stride: int
     operands: tuple[str, ...]
-    given: tuple[tuple[str, object], ...]  # attributes of the op when its context is handed to it
+    given: tuple[tuple[str, AttributeValue], ...]  # attributes of the op when its context is handed to it
     mask: str | None = None  # operand that marks which context frames exist (attention); None: zeros do
 
 

@@ -37,8 +37,9 @@ from mctc.proof.runtimes import runtimes as runtime_targets
 from mctc.proof.subject import Subject
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.step import Packages, stepping
-from mctc.streaming.derive import StepInfo, derive_program
+from mctc.streaming.derive import derive_program
 from mctc.streaming.latencies import derive_latencies
+from mctc.streaming.step_info import StepInfo
 from mctc.weights import Weights
 
 SPEECH_S = 5.0

@@ -20,10 +20,10 @@ from mctc.numerics.battery import BATTERY, NOISE, Item, draw
 from mctc.numerics.parameters import kept
 from mctc.numerics.sizes import least, symbol_sizes
 from mctc.numerics.undefined import first_undefined
-from mctc.streaming.derive import StepInfo
 from mctc.streaming.lengths import Lengths, frames_of
 from mctc.streaming.run import Call, label_by_label, stream
 from mctc.streaming.sizes import streaming_role
+from mctc.streaming.step_info import StepInfo
 from mctc.weights import Weights
 
 LABELS = 8  # calls of a component over labels, in the longest item

@@ -1,4 +1,4 @@
-"""Deriving a step function: from the time behaviours of a component's ops alone (DESIGN section 5).
+"""Deriving a step function: from the time behaviours of a component's ops alone.
 
 The promise: for every chunking, running the step over the chunks equals running the whole function over the whole
 utterance, apart from the delay that look-ahead costs.
@@ -7,12 +7,12 @@ utterance, apart from the delay that look-ahead costs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from math import lcm
-from typing import Any
 
 from mctc.diagnostics.diagnostic import DiagnosticError, LocatedError
+from mctc.ir.attribute_value import Attributes, AttributeValue
 from mctc.ir.build import Builder, make
 from mctc.ir.dims import Extent, ExtentError
 from mctc.ir.domain import MASK
@@ -27,48 +27,8 @@ from mctc.streaming.context import VALID, Contexts, ValidFrames
 from mctc.streaming.lengths import Lengths, rate_of
 from mctc.streaming.refusals import WHOLE, no_whole_extent, takes_whole
 from mctc.streaming.sizes import check_dimensions, goes_along, has_open, length_in_words, sizes_of, streaming_role
+from mctc.streaming.step_info import StepInfo
 from mctc.streaming.timing import Timing, join, window_delay
-
-
-@dataclass(frozen=True)
-class StepInfo:
-    """What a caller of a step must know. Frames are those of the named input or result.
-
-    component: the spec's component that it is derived from. role: the axis that streams. chunk: frames a call of the
-    dimension that it goes along; `symbol` is its name in the spec, `rate` its frames a second, if it has a rate.
-    frames: frames a call of every input and result that streams. timings: of every result that streams.
-    streams: False for a function that takes a whole utterance of `chunk` frames in one call and carries nothing.
-    labels: labels a call of every input and result that has labels beside time; each label is a stream of its own.
-    """
-
-    function: str
-    role: Role
-    symbol: str | None
-    chunk: int
-    frames: Mapping[str, int]
-    timings: Mapping[str, Timing]
-    rate: Fraction | None
-    needs_valid: bool
-    component: str = ""
-    streams: bool = True
-    labels: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def chunk_ms(self) -> float | None:
-        return None if self.rate is None else float(1000 * self.chunk / self.rate)
-
-    def rate_of(self, name: str) -> Fraction | None:
-        """Frames a second of an input or result that has frames, if the dimension has a rate."""
-        return None if self.rate is None else self.rate * self.frames.get(name, self.chunk) / self.chunk
-
-    def delay_ms(self, result: str) -> float | None:
-        timing = self.timings[result]
-        return None if self.rate is None else float(1000 * timing.delay * timing.jump / self.rate)
-
-    def latency_ms(self, result: str) -> float | None:
-        """Algorithmic latency: from the moment a frame's audio begins until the call that returns it can start."""
-        delay = self.delay_ms(result)
-        return None if delay is None or self.chunk_ms is None else self.chunk_ms + delay
 
 
 def derive_program(
@@ -211,7 +171,7 @@ class _Derivation:
             self._static(value.type, op)
         for operand in operands:
             self._refuse_last(operand, op)
-        attributes = {name: _substitute(value, self.sizes) for name, value in op.attributes.items()}
+        attributes: Attributes = {name: _substitute(value, self.sizes) for name, value in op.attributes.items()}
         behaviour, attributes = self._behaviour(op, operands, attributes)
         if not streaming:
             results = self._emit(op, operands, attributes)
@@ -232,8 +192,8 @@ class _Derivation:
                 self.sequences.add(new)
 
     def _behaviour(
-        self, op: Op, operands: list[Value | None], attributes: dict[str, Any]
-    ) -> tuple[TimeBehaviour, dict[str, Any]]:
+        self, op: Op, operands: list[Value | None], attributes: Attributes
+    ) -> tuple[TimeBehaviour, Attributes]:
         """An op's time behaviour here: what is needed whole may not stream, or be bounded by the longest stream."""
         behaviour = op.along(self.role)
         if not isinstance(behaviour, Whole):
@@ -248,7 +208,7 @@ class _Derivation:
             return type(op)(op.operands, attributes, op.origin).along(self.role), attributes
         return behaviour, attributes
 
-    def _emit(self, op: Op, operands: list[Value | None], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
+    def _emit(self, op: Op, operands: list[Value | None], attributes: Attributes) -> tuple[Value, ...]:
         if isinstance(op, ParameterOp):
             return (self.builder.parameter(op.parameter),)
         try:
@@ -285,7 +245,7 @@ class _Derivation:
         self.timings[late] = self.timings[value].late(delay - self.timings[value].delay)
         return late
 
-    def _window(self, op: Op, operands: list[Value | None], attributes: dict[str, Any], w: Window) -> tuple[Value, ...]:
+    def _window(self, op: Op, operands: list[Value | None], attributes: Attributes, w: Window) -> tuple[Value, ...]:
         declared = [o.name for o in op.fields]
         seen = (*w.operands, w.mask)
         windowed = [v for name, v in zip(declared, operands) if name in w.operands and v is not None]
@@ -328,7 +288,7 @@ class _Derivation:
         absent = self.builder.op("scale", exists, factor=-ABSENT, offset=ABSENT)
         return self.builder.op("add", narrowed, absent)
 
-    def _blocks(self, op: Op, operands: list[Value | None], attributes: dict[str, Any], w: Whole) -> tuple[Value, ...]:
+    def _blocks(self, op: Op, operands: list[Value | None], attributes: Attributes, w: Whole) -> tuple[Value, ...]:
         """An op over whole blocks of frames, none of which goes on in the next call."""
         operands, timing = self._align(operands)
         declared = [each.name for each in op.fields]
@@ -345,7 +305,7 @@ class _Derivation:
         return results
 
     def _recurrent(
-        self, op: Op, operands: list[Value | None], attributes: dict[str, Any], r: Recurrent
+        self, op: Op, operands: list[Value | None], attributes: Attributes, r: Recurrent
     ) -> tuple[Value, ...]:
         """A state starts at zero: where the op starts from a given value, the state holds how far it is from that."""
         operands, timing = self._align(operands)
@@ -402,7 +362,7 @@ class _Derivation:
         return {name: value.type.shape[axis] for name, value, axis in axes if axis is not None}
 
 
-def _substitute(value: Any, sizes: Mapping[str, int]) -> Any:
+def _substitute(value: AttributeValue, sizes: Mapping[str, int]) -> AttributeValue:
     if isinstance(value, Extent):
         return value.substitute(sizes)
     if isinstance(value, (list, tuple)):

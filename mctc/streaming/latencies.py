@@ -9,8 +9,9 @@ from fractions import Fraction
 from mctc.diagnostics.diagnostic import LocatedError
 from mctc.ir.program import Function, Program
 from mctc.ir.types import Role
-from mctc.streaming.derive import StepInfo, derive_program
+from mctc.streaming.derive import derive_program
 from mctc.streaming.lengths import Lengths, base_dimension, rate_of
+from mctc.streaming.step_info import StepInfo
 
 
 def derive_latencies(

@@ -13,7 +13,7 @@ from mctc.ir.op import Array
 from mctc.ir.program import Function, Value
 from mctc.ir.types import Role
 from mctc.streaming.context import VALID
-from mctc.streaming.derive import StepInfo
+from mctc.streaming.step_info import StepInfo
 
 Step = tuple[Function, StepInfo]
 Call = Callable[[Function, Mapping[str, Array], Mapping[str, Array] | None], tuple[dict[str, Array], dict[str, Array]]]

@@ -8,7 +8,7 @@ from typing import Any
 from mctc.driver import front_end
 from mctc.driver.compile import Compiled
 from mctc.driver.target import Interface, Port
-from mctc.streaming.derive import StepInfo
+from mctc.streaming.step_info import StepInfo
 from mctc.targets.mlx.module import ModuleText
 from mctc.targets.mlx.searched import search
 from mctc.targets.mlx.weights import quantized_layers

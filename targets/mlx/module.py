@@ -17,7 +17,8 @@ from mctc.targets.mlx.expressions.elementwise import DTYPES
 from mctc.targets.mlx.expressions.sequence import CONV1D, CONV2D
 from mctc.targets.mlx.imports import IMPORTED, import_lines, siblings
 from mctc.targets.mlx.layer_table import layer_call, layer_of
-from mctc.targets.torch.classes import ClassNames, ClassText, ClassWriter, camel, mapping_text, sizes
+from mctc.targets.torch.class_text import camel, mapping_text, sizes
+from mctc.targets.torch.classes import ClassNames, ClassText, ClassWriter
 from mctc.targets.torch.component import Component, Shared, layers_of
 from mctc.targets.torch.expressions import Expression
 from mctc.targets.torch.expressions.text import escaped

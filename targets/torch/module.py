@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from mctc.ir.ops.leaf import parameter_of
 from mctc.ir.program import Function, Program, Quantization
-from mctc.targets.torch.classes import ClassNames, ClassText, ClassWriter, camel, definition, parameter_line
+from mctc.targets.torch.class_text import camel, definition, parameter_line
+from mctc.targets.torch.classes import ClassNames, ClassText, ClassWriter
 from mctc.targets.torch.component import Component, Shared, layers_of, tensor_text
 from mctc.targets.torch.expressions.text import escaped
 from mctc.targets.torch.imports import import_lines, siblings

@@ -24,8 +24,9 @@ from mctc.language import elaborate_file
 from mctc.numerics.difference import relative_error
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.step import Packages, stepping
-from mctc.streaming.derive import StepInfo, derive_program
+from mctc.streaming.derive import derive_program
 from mctc.streaming.run import stream
+from mctc.streaming.step_info import StepInfo
 from mctc.weights import Weights
 
 LIMIT = 1e-4  # of the largest magnitude of a result: others sum in another order, and in fp32 from end to end

@@ -18,8 +18,9 @@ from mctc.ir.op import Array
 from mctc.ir.program import Dim, Function, Initializer, Parameter, Program, Source, Value
 from mctc.ir.text import print_program
 from mctc.ir.types import Axis, DType, Role, TensorType, plain
-from mctc.streaming.derive import StepInfo, derive_program
+from mctc.streaming.derive import derive_program
 from mctc.streaming.run import label_by_label, stream
+from mctc.streaming.step_info import StepInfo
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 CHANNELS = (2, 4, 6)

@@ -248,7 +248,7 @@ FAULTS = (
     ),
     Fault(
         name="vector-met-another-axis",
-        file="passes/channels_first.py",
+        file="passes/layout.py",
         what="a plain tensor keeps the order of its axes though those it met have moved",
         old="if order != kept:",
         new="if order is kept:",
@@ -314,8 +314,8 @@ FAULTS = (
         name="packed-place",
         file="passes/pack_states.py",
         what="the manifest places every state of a group in the first one's columns",
-        old="column = group.column + i * group.form.columns",
-        new="column = group.column + 0 * i * group.form.columns",
+        old="group.column + i * group.form.columns, shape",
+        new="group.column + 0 * i * group.form.columns, shape",
         caught_by="tests/passes/test_pack_states.py",
     ),
     Fault(

@@ -20,8 +20,8 @@ FAULTS = (
         name="keywords-as-names",
         file="targets/torch/reserved.py",
         what="words of Python's own pass as names of modules",
-        old="if not _is_name(attribute) or iskeyword(attribute) or",
-        new="if not _is_name(attribute) or",
+        old="return not _is_name(name) or iskeyword(name) or",
+        new="return not _is_name(name) or",
         caught_by=f"{CHECK}::test_names_that_a_module_has_are_told_of_the_torch_target",
     ),
     Fault(
@@ -66,7 +66,7 @@ FAULTS = (
     ),
     Fault(
         name="docstring-pasted",
-        file="targets/torch/classes.py",
+        file="targets/torch/class_text.py",
         what="names of the spec go into docstrings as they are",
         old="    text = escaped(text)\n",
         new="",

@@ -116,7 +116,7 @@ FAULTS = (
     ),
     Fault(
         name="manifest-latency",
-        file="mctc/streaming/derive.py",
+        file="mctc/streaming/step_info.py",
         what="the algorithmic latency leaves out the look-ahead",
         old="else self.chunk_ms + delay",
         new="else self.chunk_ms",
