@@ -22,7 +22,7 @@ FAULTS = (
         what="words of Python's own pass as names of modules",
         old="return not _is_name(name) or iskeyword(name) or",
         new="return not _is_name(name) or",
-        caught_by=f"{CHECK}::test_names_that_a_module_has_are_told_of_the_torch_target",
+        caught_by=f"{CHECK}::test_names_that_a_module_has_are_told_of_the_targets_that_write_one",
     ),
     Fault(
         name="packed-state-takes-a-name",
