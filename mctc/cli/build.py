@@ -75,6 +75,9 @@ def _chunk(_: click.Context, __: click.Parameter, text: str | None) -> Fraction 
     help="One package of all functions (ane's default), or one for each.",
 )
 @click.option(
+    "--split", metavar="N|layers", help="Cut the costliest function into N packages, or one a layer (target ane)."
+)
+@click.option(
     "--precision", type=click.Choice(["fp16", "fp32"]), help="What is computed in; the target's usual one if left out."
 )
 @click.option("--device", metavar="NAME", help="A chip or family to allow for; the oldest supported if left out.")

@@ -45,6 +45,7 @@ class Requirements:
 
 
 Watch = Callable[[str, Program], None]  # sees the program after every pass, by the pass's name
+PACKING = "pack-states"  # the pass that makes one state of all, under a name that gives way
 DERIVE = "derive-step"  # what the derivation is called where passes are named
 
 
@@ -116,6 +117,7 @@ def _prepared(
 ) -> tuple[Stage, Context]:
     declare_ops()
     passes, left_out = registry().passes().values(), (*_left_out(options), *requirements.without)
+    left_out += (PACKING,) if options.split else ()  # each part packs its own states
     context = Context(
         options.device,
         options.state or STATES[0],

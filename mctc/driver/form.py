@@ -26,7 +26,7 @@ FORM = {
     "target": str,
     "options": {
         "state": TEXT, "device": TEXT, "layout": TEXT, "precision": TEXT, "scan?": TEXT, "without": [str],
-        "model": TEXT, "passes?": {...: {...: object}}, "defines": {...: object},
+        "model": TEXT, "split?": TEXT, "passes?": {...: {...: object}}, "defines": {...: object},
     },
     "source": {"spec": str, "files": {...: str}},
     "weights": {"seed?": int, "file?": str, "sha256?": str},

@@ -83,6 +83,8 @@ def build(
     """
     options = options or BuildOptions()
     target = target_named(options.target)
+    if options.split is not None and not target.splits:
+        raise OptionError(f"target {target.name} can't be split", hint="leave --split out")
     options = options.resolved(target.forms)
     refuse_budgets(options, target)
     read: list[SourceFile] = []

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 STATES = ("packed", "separate", "io")
 LAYOUTS = ("single", "separate")
 PRECISIONS = ("fp16", "fp32")
+LAYERS = "layers"  # what a split into one part for each round of a repeat is called
 SCAN_PASS, SCAN_OPTION = "lower-selective-scan", "form"  # what `--scan` stands for
 
 
@@ -46,6 +47,7 @@ class BuildOptions:
     allow_errors: finish a build although `mctc lint` finds errors in it.
     packaged: names of targets that package the build for apps besides.
     budgets: what the build may cost on its device; one that is predicted to cost more fails.
+    split: into how many packages the costliest function is cut, or 'layers'.
     """
 
     target: str = "ane"
@@ -66,8 +68,13 @@ class BuildOptions:
     verify_each: bool = False
     packaged: tuple[str, ...] = ()
     budgets: tuple[Budget, ...] = ()
+    split: str | None = None
 
     def __post_init__(self) -> None:
+        if self.split is not None and self.split != LAYERS and not (self.split.isdigit() and int(self.split) > 1):
+            raise OptionError(f"split can't be {self.split!r}", hint=f"it is a number from 2 on, or {LAYERS}")
+        if self.split is not None and self.state == "io":
+            raise OptionError("split parts keep their states, which --state io passes", hint="leave one of both out")
         allowed = {"state": STATES, "layout": LAYOUTS, "precision": PRECISIONS}
         for name, known in allowed.items():
             value = getattr(self, name)
@@ -89,7 +96,16 @@ class BuildOptions:
 
     def recorded(self) -> dict[str, Any]:
         """What the manifest says of the options: those that shape the result and aren't told elsewhere in it."""
-        kept = ("state", "device", "layout", "precision", "passes", "without", "model")
+        kept = (
+            "state",
+            "device",
+            "layout",
+            "precision",
+            "passes",
+            "without",
+            "model",
+            *(["split"] if self.split else []),
+        )
         values = {key: value for key, value in asdict(self).items() if key in kept}
         return {**values, "without": list(self.without), "defines": dict(self.defines)}
 

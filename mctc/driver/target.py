@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from mctc.driver.compile import Compiled, Requirements, Watch, compile_program, compile_whole
+from mctc.driver.compile import PACKING, Compiled, Requirements, Watch, compile_program, compile_whole
 from mctc.driver.options import LAYOUTS, BuildError, BuildOptions
 from mctc.driver.refusal import Refusal, port_clashes
 from mctc.ir.program import Program
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from mctc.driver.learner import Learner
     from mctc.weights import Weights
 
-PACKING = "pack-states"  # the pass that makes one state of all, under a name that gives way
 Load = Callable[[Program], "Weights"]  # the values of a program's parameters
 
 
@@ -102,6 +101,7 @@ class Target(ABC):
     as_engine: what executes its artifacts also computes as the Neural Engine does.
     carries_source: its artifacts have the text of the spec among their metadata.
     budgets: what of its artifacts' cost on a device it predicts, and a build can be held to (mctc.driver.budget).
+    splits: whether a function can be cut into a chain of them (`--split`).
     judge, verdict: who says in `report` what is wrong with artifacts, and the file that says it at length.
     """
 
@@ -118,6 +118,7 @@ class Target(ABC):
     as_engine: ClassVar[bool] = False
     carries_source: ClassVar[bool] = False
     budgets: ClassVar[tuple[str, ...]] = ()
+    splits: ClassVar[bool] = False
     judge: ClassVar[str] = "mctc lint"
     verdict: ClassVar[str] = "placement.html"
 

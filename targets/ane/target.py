@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,6 +18,7 @@ from mctc.targets.ane.errors import EmitError
 
 if TYPE_CHECKING:
     from mctc.package import Package
+    from mctc.weights import Weights
 
 
 class AneTarget(Skeleton):
@@ -34,10 +35,12 @@ class AneTarget(Skeleton):
     cross_checks: ClassVar[bool] = True
     as_engine: ClassVar[bool] = True
     budgets = ("compile", "disk", "memory", "first-call", "call")
+    splits: ClassVar[bool] = True
     extra_targets: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(self) -> None:
         self._read: dict[Path, Package] = {}
+        self._parts: tuple[Program, Written] | None = None  # of a build whose functions are chains
 
     def refuses(self, compiled: Compiled, options: BuildOptions) -> Iterator[Refusal]:
         """What `mctc lint` would call an error, too."""
@@ -46,6 +49,18 @@ class AneTarget(Skeleton):
             yield from whole_numbers(compiled.whole)
             yield from lookups_that_stay(compiled.deployed)
             yield from long_axes(compiled.deployed, options.device)
+
+    def write(
+        self, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, metadata: Mapping[str, str]
+    ) -> Written:
+        """Writes packages; with `--split` one for each part, and what calls them as one function. Raises EmitError."""
+        if options.split is None:
+            return super().write(compiled, weights, folder, options, metadata)
+        from mctc.targets.ane.parts import write_parts
+
+        job = Job(compiled, weights, folder, options.resolved(self.forms), metadata)
+        self._parts, written = write_parts(self, job, options.split)
+        return written
 
     def write_artifact(self, job: Job, program: Program, functions: Sequence[Function], path: Path) -> Emitted:
         """Writes a package. Raises EmitError."""
@@ -58,14 +73,17 @@ class AneTarget(Skeleton):
         """The evaluator, which checks every type. Raises PackageError, TypeMismatch or UnsupportedOp."""
         from mctc.evaluate.coreml import Evaluator
 
+        if is_chain(artifact):
+            return _chain(artifact, lambda part: self.read_back(part, precision))
         return Evaluator(self._package(artifact), precision, keep_weights=False, check_types=True)
 
     def report(self, compiled: Compiled, folder: Path, options: BuildOptions, written: Written) -> Sequence[str]:
         """Writes placement.html and placement.json; returns what `mctc lint` finds at error severity."""
         from mctc.targets.ane.placement import write_placement
 
+        program, written = self._parts or (compiled.deployed, written)
         packages = {artifact: self._package(folder / artifact) for artifact in written.artifacts}
-        return write_placement(compiled.deployed, packages, folder, options, written)
+        return write_placement(program, packages, folder, options, written)
 
     def summary(self, folder: Path) -> Sequence[str]:
         """Where the functions are predicted to run, and what that costs."""
@@ -81,6 +99,8 @@ class AneTarget(Skeleton):
         from mctc.evaluate.coreml import Evaluator
         from mctc.evaluate.engine.arithmetic import arithmetic
 
+        if is_chain(artifact):
+            return _chain(artifact, lambda part: self.engine(part, precision))
         asked = arithmetic(precision)
         if asked.kind != "engine":
             return Evaluator(artifact, precision)
@@ -95,8 +115,11 @@ class AneTarget(Skeleton):
 
         Imports coremltools, which no build does; what it would import besides stays out. Raises EmitError.
         """
+        from mctc.targets.ane.chain import packages
         from mctc.targets.ane.coremltools_check import check_with_coremltools
 
+        if is_chain(artifact):
+            return sum(map(self.retyped, packages(artifact)))
         return check_with_coremltools(artifact, hide=True)
 
     def _package(self, path: Path) -> Package:
@@ -106,3 +129,14 @@ class AneTarget(Skeleton):
         if path not in self._read:
             self._read[path] = read_package(path)
         return self._read[path]
+
+
+def is_chain(artifact: Path) -> bool:
+    """Whether it says how the parts of a split function are called."""
+    return artifact.name.endswith(".chain.json")
+
+
+def _chain(artifact: Path, opened: Callable[[Path], Engine]) -> Engine:
+    from mctc.targets.ane.chain import Chain
+
+    return Chain(artifact, opened)
