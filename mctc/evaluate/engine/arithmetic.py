@@ -24,6 +24,7 @@ class EngineFamily:
     """What is known of a family's arithmetic. tables: whether its activations were read as tables."""
 
     name: str
+    chips: tuple[str, ...]
     tables: bool
     source: str
 
@@ -31,17 +32,19 @@ class EngineFamily:
 FAMILIES = {
     row.name: row
     for row in (
-        EngineFamily("h16", False, "sums, bias, rounding, elementwise: measured on M4 (h16g); activations: not read"),
-        EngineFamily("h17", False, "between two families that are measured alike; activations: not read"),
-        EngineFamily("h18", True, "measured on M6 (h18g)"),
-        EngineFamily("h18g", True, "measured on M6"),
+        EngineFamily("h16", ("m4", "a17"), False, "sums, bias, rounding, elementwise: an M4; activations: not read"),
+        EngineFamily(
+            "h17", ("m5", "a18"), False, "between two families that are measured alike; activations: not read"
+        ),
+        EngineFamily("h18", ("a19",), True, "measured on M6 (h18g)"),
+        EngineFamily("h18g", ("m6",), True, "measured on M6"),
     )
 }
 """Families whose sums are published: 751K, notes/numerics.md, M4 and M6 equal."""
 
-CONTESTED = ("h13", "h14", "h15")
-"""Families for which sources disagree: ane-guide saw ties go to even on an M1 and an older paper saturation at 32768,
-where M4 and M6 do neither; nobody has settled which of these families do what."""
+CONTESTED = {"h13": ("m1", "a14"), "h14": ("m2", "a15"), "h15": ("m3", "a16")}
+"""Families, and their chips, for which sources disagree: ane-guide saw ties go to even on an M1 and an older paper
+saturation at 32768, where M4 and M6 do neither; nobody has settled which of these families do what."""
 DEFAULT = "h18"
 
 
@@ -80,17 +83,27 @@ def arithmetic(text: str) -> Arithmetic:
         names = tuple(fault.name for each in faults for fault in faults_of(each))
         return replace(arithmetic(text), faults=names)
     kind, *rest = text.strip().lower().split(":")
-    if kind not in KINDS or (rest and kind != "engine") or len(rest) > 2:
+    if kind not in KINDS:
         hint = did_you_mean(kind, KINDS) or f"{listing(KINDS)}, engine:h16, engine:h18:low, ..."
         raise UsageError(f"there is no arithmetic `{text}`", hint=hint)
-    family = (rest[0] if rest else "") or DEFAULT
+    if len(rest) > 2 or (rest and kind != "engine"):
+        raise UsageError(f"there is no arithmetic `{text}`", hint="fp32, fp16 or engine[:FAMILY[:UNKNOWN]]")
     unknown = rest[1] if len(rest) > 1 else "mid"
-    if family in CONTESTED:
-        hint = f"{listing(FAMILIES)} are published; docs/engine-arithmetic.md"
-        told = "sources disagree about how it rounds and overflows"
-        raise UsageError(f"the arithmetic of the engine of {family} is contested: {told}", hint=hint)
-    if family not in FAMILIES:
-        raise UsageError(f"there is no engine family `{family}`", hint=f"known are {listing(FAMILIES)}")
     if unknown not in UNKNOWNS:
         raise UsageError(f"unknown table values are {listing(UNKNOWNS)}, not `{unknown}`")
+    family = _family((rest[0] if rest else "") or DEFAULT)
     return Arithmetic(kind, family, next(each for each in UNKNOWNS if each == unknown))
+
+
+def _family(name: str) -> str:
+    """The name, if that of a family whose arithmetic is published. Raises UsageError."""
+    if name in FAMILIES:
+        return name
+    contested = next((family for family, chips in CONTESTED.items() if name in (family, *chips)), None)
+    if contested is not None:
+        told = "sources disagree about how it rounds and overflows"
+        hint = f"{listing(FAMILIES)} are published; docs/engine-arithmetic.md"
+        raise UsageError(f"the arithmetic of the engine of {contested} is contested: {told}", hint=hint)
+    of_chip = next((each.name for each in FAMILIES.values() if name in each.chips), None)
+    hint = f"`engine:{of_chip}` is that chip's" if of_chip else f"known are {listing(FAMILIES)}"
+    raise UsageError(f"there is no engine family `{name}`", hint=hint)

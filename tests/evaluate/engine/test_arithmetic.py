@@ -37,6 +37,18 @@ def test_another_name_is_refused_with_a_reason(written: str, told: str) -> None:
         arithmetic(written)
 
 
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [("engine:m6", "`engine:h18g` is that chip's"), ("engine:A17", "`engine:h16` is that chip's"),
+     ("engine:m1", "are published"), ("engine:h12", "known are"), ("fp16:h18", "FAMILY"),
+     ("engine:h18:low:1", "FAMILY"), ("enigne", "did you mean `engine`")],
+)  # fmt: skip
+def test_what_to_write_in_place_of_another_name_is_hinted(written: str, hint: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        arithmetic(written)
+    assert hint in (refused.value.hint or "")
+
+
 def test_ops_that_are_placed_elsewhere_compute_in_fp16(sketch: Sketch) -> None:
     """2048 + 1 is a tie, which goes to the even neighbour in fp16 and away from zero on the engine."""
     sketch.input("x", "fp16", (3,))
