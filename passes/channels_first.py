@@ -19,11 +19,11 @@ from mctc.ir.ops.position import PositionalEmbedding
 from mctc.ir.ops.recurrent import Cell
 from mctc.ir.ops.relative_attention import RelativeAttention
 from mctc.ir.ops.scan import SelectiveScan
-from mctc.ir.ops.shape import Concat, Reshape, SplitChannels, Transpose
+from mctc.ir.ops.shape import Concat, Reshape, Split, SplitChannels, Transpose
 from mctc.ir.ops.ssd import Ssd
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import Axis, Role, TensorType
-from mctc.passes.layout import Layout, aligned, has_roles, moved_axis, plain_axes, substance
+from mctc.passes.layout import UNIT, Layout, aligned, has_roles, moved_axis, plain_axes, substance
 from mctc.rewrite.base import Context, Pass, Reshapes
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.pattern import Pattern
@@ -140,9 +140,12 @@ def _reshape(op: Reshape, rewriter: Rewriter, layout: Layout) -> Sequence[Value]
     new = layout(op.result.type)
     if not has_roles(old.type):
         return [_first_roles(x, op.result.type, new, rewriter)]
-    stacked = _stacked_frames(before, after)
-    if stacked and x.type.sequence == x.type.rank - 1:
-        return [_stack(rewriter, x, stacked)]
+    if x.type.sequence == x.type.rank - 1:
+        stacked, spread = regrouped_frames(old.type, op.result.type)
+        if stacked:
+            return [_stack(rewriter, x, stacked)]
+        if spread and x.type.axes[2].extent == UNIT.extent:
+            return [_spread(rewriter, x, spread)]
     renamed = {a.role: b for a, b in zip(before, after)}
     moved = [renamed[axis.role] for axis in substance(x.type) if axis.role in renamed]
     if [a.extent for a in before] != [a.extent for a in after] or moved != substance(new):
@@ -162,26 +165,53 @@ def _first_roles(x: Value, type_: TensorType, new: TensorType, rewriter: Rewrite
     return rewriter.reshaped(moved, new)
 
 
-def _stacked_frames(before: list[Axis], after: list[Axis]) -> int:
-    """n where (.., T, C) becomes (.., T/n, n*C), n consecutive frames side by side; else 0."""
-    if len(before) < 2 or [axis.role for axis in before] != [axis.role for axis in after] or before[:-2] != after[:-2]:
-        return 0
-    (frames, channels), (fewer, wider) = before[-2:], after[-2:]
-    if frames.role not in (Role.TIME, Role.LABEL) or not channels.role.is_channel:
-        return 0
-    n = wider.extent.value // channels.extent.value
-    return n if n > 1 and channels.extent * n == wider.extent and fewer.extent * n == frames.extent else 0
+def regrouped_frames(before: TensorType, after: TensorType) -> tuple[int, int]:
+    """(n, 0) where (.., T, C) becomes (.., T/n, n*C), n consecutive frames side by side; (0, n) where the inverse does;
+    else zeros. A type without channels has one."""
+    (*outer, frames, channels), (*others, new_frames, new_channels) = _frames_last(before), _frames_last(after)
+    roles = (frames.role, new_frames.role)
+    if outer != others or roles[0] is not roles[1] or roles[0] not in (Role.TIME, Role.LABEL):
+        return 0, 0
+    for at, (many, few, narrow, wide) in enumerate(
+        ((frames, new_frames, channels, new_channels), (new_frames, frames, new_channels, channels))
+    ):
+        n = wide.extent.value // narrow.extent.value
+        if n > 1 and narrow.extent * n == wide.extent and few.extent * n == many.extent:
+            return (0, n) if at else (n, 0)
+    return 0, 0
+
+
+def _frames_last(type_: TensorType) -> list[Axis]:
+    """Axes that decide the order of entries, with the channels behind the frames even if there is one of either."""
+    axes = list(type_.axes)
+    if not axes[-1].role.is_channel:
+        axes.append(Axis(Role.CHANNEL, Extent.of(1)))
+    outer = [axis for axis in axes[:-2] if axis.extent != UNIT.extent]
+    return [UNIT, *outer, *axes[-2:]]
 
 
 def _stack(rewriter: Rewriter, x: Value, n: int) -> Value:
-    """Frame k of every n, for k = 0 ... n-1, each picked by a depthwise convolution, joined along the channels."""
+    """Frame k of every n, for k = 0 ... n-1, each picked by a depthwise convolution, joined along the channels. Of a
+    single channel, one convolution picks them all."""
     channels = x.type.extents[1].value
+    if channels == 1:
+        return rewriter.op(Conv2d, x, rewriter.constant(np.eye(n, dtype=np.float32)[:, None, None]), stride=(1, n))
     picked = []
     for k in range(n):
         pick = np.zeros((channels, 1, 1, n), np.float32)
         pick[..., k] = 1
         picked.append(rewriter.op(Conv2d, x, rewriter.constant(pick), stride=(1, n), groups=channels))
     return rewriter.op(Concat, *picked, axis="channel")
+
+
+def _spread(rewriter: Rewriter, x: Value, n: int) -> Value:
+    """The n parts of the channels side by side in an axis behind time, which then goes into time: no transpose."""
+    batch, channel, middle, time = x.type.axes
+    narrow = Axis(channel.role, Extent.of(channel.extent.value // n))
+    parts = rewriter.emit(Split, x, parts=n, axis=1)
+    tall = x.type.with_axes((batch, narrow, time, Axis(Role.FEATURE, Extent.of(1))))
+    beside = rewriter.op(Concat, *(rewriter.reshaped(part, tall) for part in parts), axis=3)
+    return rewriter.reshaped(beside, x.type.with_axes((batch, narrow, middle, Axis(time.role, time.extent * n))))
 
 
 def _binary(op: Binary, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:

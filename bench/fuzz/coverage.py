@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.fuzz.forms import forms
 from mctc.ir.program import Program
-from mctc.ir.time import Recurrent, TimeBehaviour, Whole, Window
+from mctc.ir.time import Recurrent, Spread, TimeBehaviour, Whole, Window
 
 
 def covered(program: Program) -> dict[str, list[str]]:
@@ -27,6 +27,8 @@ def behaviour(op: str, time: TimeBehaviour) -> str:
         sides = [side for side, frames in (("left", time.left), ("right", time.right)) if frames]
         kind = "cached attention" if op in ("attention", "relative_attention") else "window"
         return " ".join([kind, *sides, *(["stride"] if time.stride > 1 else [])])
+    if isinstance(time, Spread):
+        return "spread"
     return "recurrent" if isinstance(time, Recurrent) else "whole" if isinstance(time, Whole) else "pointwise"
 
 

@@ -11,7 +11,7 @@ from mctc.ir.literals import type_text, value_text
 from mctc.ir.op import REQUIRED, Op
 from mctc.ir.ops.elementwise import Binary, Unary
 from mctc.ir.text import parse_program
-from mctc.ir.time import Recurrent, TimeBehaviour, Whole, Window
+from mctc.ir.time import Recurrent, Spread, TimeBehaviour, Whole, Window
 
 PREFACE = """# Ops of the IR
 
@@ -108,6 +108,8 @@ def in_words(time: TimeBehaviour) -> str:
     if isinstance(time, Window):
         stride = f", one in {time.stride}" if time.stride > 1 else ""
         return f"window: {time.left} frames before, {time.right} after{stride} ({', '.join(time.operands)})"
+    if isinstance(time, Spread):
+        return f"spread: {time.factor} frames from each"
     if isinstance(time, Recurrent):
         return f"recurrent: {', '.join(name for name, _ in time.states)} from frame to frame"
     if isinstance(time, Whole):

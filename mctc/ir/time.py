@@ -29,6 +29,13 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """Output frame j from input frame j // factor: every frame becomes `factor` that follow one another."""
+
+    factor: int
+
+
+@dataclass(frozen=True)
 class Recurrent:
     """State(t) from state(t-1). `states` pairs the operand that takes a state with the result that returns it.
 
@@ -56,5 +63,5 @@ class Whole:
     mask: str | None = None
 
 
-TimeBehaviour = Pointwise | Window | Recurrent | Whole
+TimeBehaviour = Pointwise | Window | Spread | Recurrent | Whole
 POINTWISE = Pointwise()

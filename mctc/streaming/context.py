@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
@@ -71,7 +72,8 @@ class Contexts:
 class ValidFrames:
     """The stream of 1s and 0s that says which frames exist, at any rate and delay. Made only when something asks.
 
-    frames: of the finest rate there is, a call: what the step's input has; a slower one takes the first of every few.
+    frames: of the finest rate that an input has, a call: what the step's input has. A slower one takes the first of
+    every few, a finer one has each several times.
 
     Frames before the utterance are 0 because states start at zero; those after it because the caller feeds 0.
     They belong to the component itself, at `origin`, whichever op asks first.
@@ -89,11 +91,18 @@ class ValidFrames:
         if self.input is None:
             self.input = Value(TensorType(DType.F32, (Axis(self.role, Extent.of(self.frames)),)), VALID)
         if frames not in self._at_rate:
-            stride = self.frames // frames
-            self._at_rate[frames] = (
-                self.input if stride == 1 else builder.op("slice", self.input, axis=0, stride=stride)
-            )
+            self._at_rate[frames] = self._resampled(self.input, Fraction(frames, self.frames))
         late = self.contexts.delay(self._at_rate[frames], delay, VALID)
         late.name = VALID
         builder.origin = asked
         return late
+
+    def _resampled(self, valid: Value, rate: Fraction) -> Value:
+        """`rate` frames for each frame of `valid`."""
+        op, times = self.contexts.builder.op, rate.numerator
+        slow = valid if rate.denominator == 1 else op("slice", valid, axis=0, stride=rate.denominator)
+        if times == 1:
+            return slow
+        time, frames = self.role.value, slow.type.extents[0]
+        column = op("reshape", slow, axes=((time, frames), (Role.CHANNEL.value, 1)))
+        return op("reshape", op("concat", *[column] * times, axis=1), axes=((time, frames * times),))

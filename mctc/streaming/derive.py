@@ -21,7 +21,7 @@ from mctc.ir.op import InferenceError
 from mctc.ir.ops.attention import ABSENT
 from mctc.ir.ops.leaf import ParameterOp
 from mctc.ir.program import Function, Op, Program, State, Value, name_like
-from mctc.ir.time import POINTWISE, Recurrent, TimeBehaviour, Whole, Window
+from mctc.ir.time import POINTWISE, Recurrent, Spread, TimeBehaviour, Whole, Window
 from mctc.ir.types import Role, TensorType
 from mctc.streaming.context import VALID, Contexts, ValidFrames
 from mctc.streaming.lengths import Lengths, rate_of
@@ -184,7 +184,7 @@ class _Derivation:
         else:
             operands, timing = self._align(operands)
             results = self._emit(op, self._defined(op, operands), attributes)
-            self._time(op, results, timing)
+            self._time(op, results, timing.spread(behaviour.factor) if isinstance(behaviour, Spread) else timing)
         for old, new in zip(op.results, results, strict=True):
             self.values[old] = new
             name_like(new, old)

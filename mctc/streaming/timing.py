@@ -33,6 +33,12 @@ class Timing:
         past = None if self.past is None else self.past + left * self.jump
         return Timing(delay, past, self.ahead + right * self.jump, self.jump * stride)
 
+    def spread(self, factor: int) -> Timing:
+        """Of a result with `factor` frames for each: `past` is that of the last of them, `ahead` of the first."""
+        jump = self.jump / factor
+        past = None if self.past is None else self.past + (factor - 1) * jump
+        return replace(self, delay=self.delay * factor, past=past, jump=jump)
+
     def block(self, frames: int) -> Timing:
         """Of a result of blocks of `frames`: a second one over the same blocks sees no further."""
         more = max(Fraction(0), (frames - 1) * self.jump - self.within)

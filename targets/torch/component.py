@@ -137,7 +137,7 @@ class Component:
         axis = None if value is None else value.type.sequence
         if value is None or axis is None or value.type.roles[axis] is not Role.TIME:
             return None
-        return at_rate(self._stride(value, axis, op))
+        return at_rate(self._mask_rate(value, axis, op))
 
     def _read(self, op: Op) -> list[int]:
         """Which of its results anything reads."""
@@ -152,16 +152,16 @@ class Component:
         """Whether it takes frames of several time dimensions: no one length counts them, so nothing is masked."""
         return len(dimensions([self.function], Role.TIME)) > 1
 
-    def _stride(self, value: Value, axis: int, op: Op) -> int:
+    def _mask_rate(self, value: Value, axis: int, op: Op) -> Fraction:
+        """Frames of a value for each that utterances are counted in."""
         extent = value.type.extents[axis]
         symbol = next(iter(extent.symbols), "")
-        rate = extent.coefficient(symbol) / self._counted
-        if rate.numerator != 1 or extent != Extent.of(symbol) * extent.coefficient(symbol):
+        if extent != Extent.of(symbol) * extent.coefficient(symbol):
             raise UnsupportedError(
                 f"{op.name} must know which of {extent} frames exist in a batch of utterances of different lengths; "
                 "a torch module knows that where the input has a whole multiple of them"
             )
-        return rate.denominator
+        return extent.coefficient(symbol) / self._counted
 
     @cached_property
     def framed(self) -> Value | None:
@@ -327,8 +327,9 @@ def _times(extent: Extent) -> Fraction:
     return times if extent == Extent.of(symbol) * times else Fraction(0)
 
 
-def at_rate(stride: int) -> str:
-    return "valid" if stride == 1 else f"valid[:, ::{stride}]"
+def at_rate(rate: Fraction) -> str:
+    slow = "valid" if rate.denominator == 1 else f"valid[:, ::{rate.denominator}]"
+    return slow if rate.numerator == 1 else f"{slow}.repeat_interleave({rate.numerator}, 1)"
 
 
 def _apart(wanted: str, taken: Collection[str]) -> str:

@@ -9,7 +9,7 @@ from mctc.targets.torch.expressions.text import call, literal, named, number
 from mctc.targets.torch.imports import HOMES
 
 # Ops of a recipe that leave a tensor distributed as its source is: they regroup, reorder or select its entries.
-REGROUPING = frozenset({"reshape", "transpose", "slice", "split"})
+REGROUPING = frozenset({"reshape", "transpose", "slice", "split", "reverse"})
 
 
 def initial_text(initializer: Initializer, recipe: Recipe) -> str:
@@ -30,6 +30,15 @@ def initial_text(initializer: Initializer, recipe: Recipe) -> str:
     )
 
 
+def start_is_known(initializer: Initializer, recipe: Recipe) -> bool:
+    """Whether a tensor can start in the shape that a recipe leaves it in."""
+    try:
+        initial_text(initializer, recipe)
+    except UnsupportedError:
+        return False
+    return True
+
+
 def rule_text(initializer: Initializer) -> str:
     """`uniform(0.0625)`, `kaiming_uniform(fan_in=256)`, `zeros()`."""
     if initializer.rule not in HOMES["initial"]:
@@ -45,6 +54,8 @@ def _regroups(initializer: Initializer, recipe: Derived) -> bool:
     (inner,) = (operand for operand in recipe.operands if operand is not None)
     if initializer.rule == "orthogonal":
         return recipe.op == "reshape" and inner.type.extents[:1] == recipe.type.extents[:1]
+    if initializer.rule == "log_arange" and recipe.op == "reverse":
+        return False
     return initializer.rule != "log_arange" or inner.type.extents[-1:] == recipe.type.extents[-1:]
 
 

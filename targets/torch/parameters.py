@@ -10,6 +10,7 @@ from mctc.ir.declared import registry
 from mctc.ir.location import Origin
 from mctc.ir.program import Initializer, Parameter, Program, Quantization, Recipe, Source, Value
 from mctc.targets.torch.expressions import Expression, expression
+from mctc.targets.torch.initial_text import start_is_known
 from mctc.weights import leaves, rearranged
 
 
@@ -27,9 +28,9 @@ class StoredTensor:
 class Parameters:
     """The tensors of a program's parameters.
 
-    A parameter whose recipe only moves the entries of the tensor of its own name is held as the recipe leaves it: as
-    the kernel of a convolution, with the rows that padding adds. mctc.weights binds a checkpoint of either shape. Any
-    other parameter is computed from the tensors as the spec has them.
+    A parameter whose recipe only moves the entries of the tensor of its own name is held as the recipe leaves it, if it
+    can start so: as the kernel of a convolution, with the rows that padding adds. mctc.weights binds a checkpoint of
+    either shape. Any other parameter is computed from the tensors as the spec has them.
     """
 
     def __init__(self, program: Program) -> None:
@@ -38,7 +39,11 @@ class Parameters:
         for parameter in program.parameters.values():
             for name in {source.name for source in leaves(parameter.recipe)}:
                 readers[name] = readers.get(name, 0) + 1
-        self.moved = {name for name, p in program.parameters.items() if _own_tensor(p) and readers[name] == 1}
+        self.moved = {
+            name
+            for name, p in program.parameters.items()
+            if _own_tensor(p) and readers[name] == 1 and start_is_known(program.sources[name][1], p.recipe)
+        }
         self.tensors = {tensor.name: tensor for tensor in self._tensors()}
 
     def _tensors(self) -> list[StoredTensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mctc.ir.dims import Extent
-from mctc.ir.ops.shape import Concat, Slice
+from mctc.ir.ops.shape import Concat, Reshape, Slice
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import Axis, Role
 from mctc.rewrite.pattern import Outcome
@@ -28,8 +28,11 @@ def by_stream(program: Program, function: Function) -> Function:
             rebuilt.bind(value, Value(type_.with_axes((batch, unit, unit, *type_.axes)), value.name))
 
     def rule(op: Op, rewriter: Rewriter) -> Outcome:
-        if not isinstance(op, (Slice, Concat)) or op.results[0] not in rows:
+        if not isinstance(op, (Slice, Concat, Reshape)) or op.results[0] not in rows:
             return None
+        if isinstance(op, Reshape):
+            before = ((batch.role.value, batch.extent), *((unit.role.value, unit.extent),) * (BEFORE - 1))
+            return rewriter.emit(Reshape, *rewriter.operands(op), axes=(*before, *op.axes))
         return rewriter.emit(type(op), *rewriter.operands(op), **{**op.attributes, "axis": op.position + BEFORE})
 
     return rebuilt.rebuild(rule)
@@ -41,10 +44,13 @@ def valid_input(function: Function) -> Value | None:
 
 
 def _rows(function: Function, valid: Value) -> set[Value]:
-    """What is made of valid frames alone: values [frames], and the states that hold some of them."""
+    """What is made of valid frames alone: values [frames], the states that hold some of them, and several of each frame
+    side by side."""
     rows = {valid}
     for op in function.ops:
         alike = [value for value in op.operands if value is not None and value.type.rank == 1]
         if op.results[0].type.rank == 1 and rows & set(alike):
             rows |= {*op.results, *alike}
+        elif isinstance(op, (Reshape, Concat)) and rows.issuperset(op.present()):
+            rows |= {*op.results}
     return rows

@@ -188,6 +188,32 @@ def test_stacked_frames_are_picked_by_depthwise_convolutions(rewrites):
     assert {op.attributes["groups"] for op in ops[:3]} == {4}
 
 
+def test_samples_of_one_channel_are_stacked_by_one_convolution(rewrites):
+    before = """function @f(%x: f32[batch B, time T, channel 1]) {
+        %y = reshape(%x, axes = [batch B, time T/64, channel 64])
+        return out = %y
+    }"""
+    made, _ = rewrites(ChannelsFirst, program(before))
+    assert [op.name for op in made.functions["f"].ops] == ["constant", "conv2d"]
+
+
+def test_frames_that_become_several_need_no_transpose(rewrites):
+    before = """function @f(%x: f32[batch B, time T, channel 6]) {
+        %y = reshape(%x, axes = [batch B, time 3*T, channel 2])
+        return out = %y
+    }"""
+    after = """function @f(%x: f32[batch B, channel 6, unit 1, time T]) {
+        %a, %b, %c = split(%x, parts = 3, axis = 1)
+        %d = reshape(%a, axes = [batch B, channel 2, time T, feature 1])
+        %e = reshape(%b, axes = [batch B, channel 2, time T, feature 1])
+        %g = reshape(%c, axes = [batch B, channel 2, time T, feature 1])
+        %h = concat(%d, %e, %g, axis = 3)
+        %y = reshape(%h, axes = [batch B, channel 2, unit 1, time 3*T])
+        return out = %y
+    }"""
+    rewrites(ChannelsFirst, program(before), program(after))
+
+
 def test_it_changes_nothing_the_second_time(rewrites):
     laid_out = program("""function @f(%x: f32[batch B, channel 4, unit 1, time T]) {
         %y = softmax(%x)

@@ -221,6 +221,17 @@ def stack(g: Draft) -> Value:
     return g.linear(g.op("reshape", x, axes=axes), 4)
 
 
+def spread(g: Draft) -> Value:
+    """Every frame becomes two or three, each of a part of its channels."""
+    fast = [v for v in g.pool if g.role is Role.TIME and g.jump(v) > Fraction(1, MOST_STRIDE) and not g.laid_out]
+    if not fast:
+        return linear(g)
+    x, parts = g.draw(st.sampled_from(fast)), g.choice(2, 2, 3)
+    narrow = g.type(2, Extent.of("T") * parts / g.jump(x))
+    axes = [(axis.role.value, axis.extent) for axis in narrow.axes]
+    return g.linear(g.op("reshape", g.linear(x, 2 * parts), axes=axes), g.choice(*CHANNELS))
+
+
 def softmax(g: Draft) -> Value:
     return g.op(g.choice("softmax", "log_softmax"), g.any())
 
@@ -288,7 +299,7 @@ def even_attention(g: Draft) -> Value:
 GENERATORS: tuple[Callable[[Draft], Value], ...] = (
     unary, bounded_unary, scalar, binary, binary, division, broadcast, linear, conv1d, conv1d, conv1d, conv2d, norm,
     softmax, attention,
-    regroup, stack, decimate, recurrent, scan, dual, attention,
+    regroup, stack, spread, decimate, recurrent, scan, dual, attention,
 )  # fmt: skip
 # Generators whose every entry depends on every entry in its window, smoothly: their receptive field can be measured.
 DENSE: tuple[Callable[[Draft], Value], ...] = (linear, even_attention, scan, decimate, division, recurrent)

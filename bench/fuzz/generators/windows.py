@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from bench.fuzz.body import CHANNELS, Body, Generator, Tensor
 from bench.fuzz.generators.pointwise import OTHERS, is_pointwise, linear, project, stated, unary
 
@@ -78,6 +80,21 @@ def stack(b: Body) -> Tensor:
     return project(b, wide, 4)
 
 
+def spread(b: Body) -> Tensor:
+    """Each frame becomes two: of its own two halves, of itself twice, or by a transposed convolution."""
+    fast = [v for v in b.pool if v.jump > Fraction(1, 4)]
+    if b.labels or b.joint or not fast:
+        return linear(b)
+    x = b.choice(*fast)
+    jump = Fraction(x.jump) / 2
+    if b.batch and b.choice(True, False):
+        made = b.choice(f"upsample({x.name}, 2)", f"conv_transpose1d({x.name}, {x.channels}, 4, stride = 2)")
+        return b.let(made, x.channels, jump)
+    extents = b.axes(jump, 2)
+    axes = ", ".join(f'["{role}", {extent}]' for role, extent in zip(b.roles(), extents, strict=True))
+    return b.let(f"reshape({project(b, x, 4).name}, axes = [{axes}])", 2, jump)
+
+
 def decimate(b: Body) -> Tensor:
     if not b.slow():
         return unary(b)
@@ -96,6 +113,7 @@ GENERATORS: tuple[Generator, ...] = (
     conv2d,
     conv2d,
     stack,
+    spread,
     decimate,
     *([stated(ALONG)] if ALONG else []),
 )

@@ -12,7 +12,7 @@ from mctc.ir.fields import REQUIRED, Attribute, axis_name, limit, number, operan
 from mctc.ir.op import Array, InferenceError, Op, axis_position, declare, role_named
 from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.linear import channel_axis
-from mctc.ir.time import POINTWISE, TimeBehaviour, Whole, Window
+from mctc.ir.time import POINTWISE, Spread, TimeBehaviour, Whole, Window
 from mctc.ir.types import Axis, Role, TensorType
 
 ONE = Extent.of(1)
@@ -208,7 +208,14 @@ class Reshape(Regrouping):
     """The same entries in row-major order under other axes: `axes` is a tuple of (role, extent)."""
 
     name = "reshape"
-    example = Example({"x": X}, ("reshape(%x, axes = [batch B, time T, feature 2, channel 4])",))
+    example = Example(
+        {"x": X},
+        (
+            "reshape(%x, axes = [batch B, time T, feature 2, channel 4])",
+            "reshape(%x, axes = [batch B, time T/2, channel 16])",
+            "reshape(%x, axes = [batch B, time 2*T, channel 4])",
+        ),
+    )
     keeps = "marks"
     axes = Attribute(_stated, REQUIRED)
 
@@ -232,7 +239,8 @@ class Reshape(Regrouping):
         return self.behaviour_along(self.x.type.sequence_role or Role.TIME)
 
     def behaviour_along(self, role: Role) -> TimeBehaviour:
-        """Frames stay frames, or `factor` consecutive ones are stacked into one (a window that starts at its frame)."""
+        """Frames stay frames, `factor` consecutive ones are stacked into one (a window that starts at its frame), or
+        each becomes several."""
         x, y = self.x.type, self.infer()[0]
         before, after = x.find(role), y.find(role)
         if before is None or (x.extents[before] == ONE and after is None):
@@ -241,7 +249,8 @@ class Reshape(Regrouping):
             return Whole("it mixes frames with other axes")
         factor = _factor(x.extents[before], y.extents[after])
         if factor is None:
-            return Whole("it cuts frames into parts")
+            parts = _factor(y.extents[after], x.extents[before])
+            return Whole("it cuts frames into parts") if parts is None else Spread(parts)
         return POINTWISE if factor == 1 else Window(0, factor - 1, factor, ("x",), ())
 
 

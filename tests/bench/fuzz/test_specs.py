@@ -55,7 +55,7 @@ def batch(number: int) -> list[Spec]:
         suppress_health_check=list(HealthCheck),
     )
 
-    @seed(number + 20)
+    @seed(number + 22)
     @quiet
     @given(specs())
     def write(spec: Spec) -> None:
