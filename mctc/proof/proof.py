@@ -42,7 +42,7 @@ from mctc.streaming.latencies import derive_latencies
 from mctc.streaming.step_info import StepInfo
 from mctc.weights import Weights
 
-SPEECH_S = 5.0
+SPEECH_S = 2.0
 OTHER_CHUNK = "IR reference, chunk x 2"
 Arrays = Mapping[str, Array]
 

@@ -15,7 +15,7 @@ A small tree of ops is matched as Python matches classes, by their fields:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -50,6 +50,11 @@ class Pattern(Generic[Kind]):
     kind: type[Kind]
     rewrite: Callable[[Kind, Rewriter], Outcome]
 
+    @property
+    def kinds(self) -> tuple[type[Op], ...]:
+        """The types of the ops that it is for."""
+        return (self.kind,)
+
     def __call__(self, op: Op, to: Rewriter) -> Outcome:
         return self.rewrite(op, to) if isinstance(op, self.kind) else None
 
@@ -57,18 +62,32 @@ class Pattern(Generic[Kind]):
 def first_of(*rules: Rule) -> Rule:
     """The rule that asks each in order until one rewrites the op. Refusals of those before it are recorded."""
 
-    asked: dict[type[Op], tuple[Rule, ...]] = {}  # by the type of an op, those that are not patterns of other types
+    return _FirstOf(rules)
 
-    def rule(op: Op, to: Rewriter) -> Outcome:
+
+def may_fire(rule: Rule, ops: Iterable[Op]) -> bool:
+    """Whether a rule has a say in any of these ops; one that is no pattern may."""
+    kinds = rule.kinds if isinstance(rule, (Pattern, _FirstOf)) else None
+    return kinds is None or any(isinstance(op, kinds) for op in ops)
+
+
+class _FirstOf:
+    """What `first_of` gives."""
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        patterns = [rule for rule in rules if isinstance(rule, Pattern)]
+        self.kinds = tuple(rule.kind for rule in patterns) if len(patterns) == len(rules) else None
+        self._rules = rules
+        self._asked: dict[type[Op], tuple[Rule, ...]] = {}  # by an op's type: all but the patterns of other types
+
+    def __call__(self, op: Op, to: Rewriter) -> Outcome:
         kind = type(op)
-        if kind not in asked:
-            asked[kind] = tuple(r for r in rules if not isinstance(r, Pattern) or issubclass(kind, r.kind))
-        for each in asked[kind]:
+        if kind not in self._asked:
+            self._asked[kind] = tuple(r for r in self._rules if not isinstance(r, Pattern) or issubclass(kind, r.kind))
+        for each in self._asked[kind]:
             outcome = each(op, to)
             if isinstance(outcome, Refuse):
                 to.refuse(op, outcome.why)
             elif outcome is not None:
                 return outcome
         return None
-
-    return rule

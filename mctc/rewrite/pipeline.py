@@ -53,7 +53,7 @@ def run_stage(
     for cls in ordered(passes, stage):
         if cls.name in without:
             continue
-        promise, after = _run(cls, options.get(cls.name, {}), program, context)
+        promise, after = _run(cls, options.get(cls.name, {}), program, context, program if ran else None)
         error = _validated(promise, program, after) if each else None
         ran.append(Ran(cls.name, _count(program), _count(after), error))
         program = after
@@ -68,12 +68,15 @@ def _validated(promise: Pass, before: Program, after: Program) -> float | None:
     return validate(promise, before, after)
 
 
-def _run(cls: type[Pass], options: Mapping[str, Any], program: Program, context: Context) -> tuple[Pass, Program]:
-    """The pass and the program that it leaves, verified. Raises PassError for a plugin's that fails."""
+def _run(
+    cls: type[Pass], options: Mapping[str, Any], program: Program, context: Context, known: Program | None
+) -> tuple[Pass, Program]:
+    """The pass and the program that it leaves, verified but for what a known one has too. Raises PassError for a
+    plugin's that fails."""
     if cls.__module__.startswith("mctc."):
         promise = cls(**options)
         after = promise.run(program, context)
-        verify(after)
+        verify(after, known)
         return promise, after
     try:
         promise = cls(**options)
@@ -85,7 +88,7 @@ def _run(cls: type[Pass], options: Mapping[str, Any], program: Program, context:
     if not isinstance(after, Program):
         raise PassError(f"{_named(cls)} returns {after!r:.60}, where a program belongs", hint=MEND)
     try:
-        verify(after)
+        verify(after, known)
     except VerificationError as error:
         raise VerificationError(f"{_named(cls)} leaves a program that breaks a rule: {error}") from error
     return promise, after

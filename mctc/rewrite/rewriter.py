@@ -14,7 +14,7 @@ from mctc.ir.ops.leaf import Constant, Leaf, ParameterOp
 from mctc.ir.program import Function, Op, Program, Quantization, State, Value, name_like
 from mctc.ir.types import TensorType
 from mctc.rewrite.base import Context
-from mctc.rewrite.pattern import Refuse, Rule
+from mctc.rewrite.pattern import Refuse, Rule, may_fire
 
 OPS = 200_000  # of one function: an option that makes more is a slip of the finger
 ENTRIES = 1 << 28  # of one tensor, parameters apart: half a gigabyte in fp16
@@ -201,7 +201,13 @@ def rewrite(
     `by` is the pass's name, recorded in the history of every op a rule makes. `retype` changes input and state types.
     `context` collects what rules refuse.
     """
-    return rewrite_functions(program, lambda new, function: Rewriter(new, function, by, context).rebuild(rule, retype))
+
+    def rebuild(new: Program, function: Function) -> Function:
+        if retype is None and not may_fire(rule, function.ops):
+            return replace(function)
+        return Rewriter(new, function, by, context).rebuild(rule, retype)
+
+    return rewrite_functions(program, rebuild)
 
 
 def rewrite_functions(program: Program, rebuild: Callable[[Program, Function], Function]) -> Program:
