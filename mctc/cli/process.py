@@ -36,8 +36,8 @@ def one_blas_thread() -> None:
 
 
 def keep_memory() -> None:
-    """Lets glibc keep what is freed for the next array, up to 32 MB: it would give arrays of 128 kB and more back to the
-    system at once, and every page of the next one is then cleared anew. Large tables still go back.
+    """Lets glibc keep what is freed for the next array, up to 32 MB: it would give arrays of 128 kB and more back to
+    the system at once, and every page of the next one is then cleared anew. Large tables still go back.
 
     Measured on a build of whisper_small: 51 s of CPU time became 31. Other C libraries are left alone.
     """
