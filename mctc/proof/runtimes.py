@@ -44,7 +44,7 @@ def build_other(
     """Builds `whole`, a program behind the common passes, for another target. Raises MctcError."""
     settings = replace(
         options, target=target.name, state=None, layout=None, precision=precision, without=(), device=None,
-        allow_errors=True, verify_each=False,
+        allow_errors=True, verify_each=False, split=None,
     ).resolved(target.forms)  # fmt: skip
     if like.target.requirements.lays_out:
         compiled = compile_for(target, _unstored(whole), settings)

@@ -12,6 +12,7 @@ import pytest
 import mctc
 from mctc.driver.make import BuildResult, build
 from mctc.driver.options import BuildError, BuildOptions, OptionError
+from mctc.proof.proof import Proof
 from mctc.targets.ane.split import balanced
 
 SMALL = {"width": 32, "depth": 3, "vocab": 20}
@@ -65,6 +66,14 @@ def test_the_costliest_part_is_as_cheap_as_can_be() -> None:
 def test_lint_tells_of_each_part(built: dict[str, BuildResult]) -> None:
     told = json.loads((built["two"].folder / "placement.json").read_text(encoding="utf-8"))
     assert "mct_small_encoder_2of2.mlpackage" in json.dumps(told)
+
+
+@pytest.mark.slow  # every check of `mctc verify`; the bits above say the same of the chain
+def test_a_chain_is_proven_and_asks_other_runtimes_for_the_whole(built: dict[str, BuildResult]) -> None:
+    pytest.importorskip("onnxruntime")
+    checks = list(Proof(built["two"].folder, runtimes=("onnx",)).checks())
+    assert {check.name for check in checks} >= {"package evaluator, fp16", "onnxruntime, fp32"}
+    assert [check for check in checks if check.ok is False] == []
 
 
 def test_what_can_not_be_cut_so_often_or_keeps_no_states_is_refused(root: Path, tmp_path: Path) -> None:
