@@ -18,7 +18,7 @@ from bench.setting import Setting
 from bench.speech import short_mel
 from bench.word_errors import Pair, aligned, wrong
 from mctc.audio.mel import log_mel
-from mctc.cli.demo import LETTERS, model
+from mctc.cli.demo import model
 from mctc.decode.engine import TransducerEngine
 from mctc.decode.fusion import Scorer
 from mctc.decode.hotwords import Hotwords, Phrase
@@ -57,10 +57,10 @@ class Trained:
     setting: Setting
 
     def built(self, target: str) -> Built:
-        folder = self.setting.work / f"letters_{target}"
+        folder = self.setting.work / f"shipped_{target}"
         if not folder.exists():
             spec, weights, tokens = model()
-            told: Command = [spec, "-D", f"vocab={LETTERS}", "--weights", weights, "--tokens", tokens]
+            told: Command = [spec, "--weights", weights, "--tokens", tokens]
             self.setting.run([self.setting.mctc, "build", *told, "--target", target, "-o", folder])
         return open_built(folder)
 
