@@ -58,13 +58,7 @@ def texts(names: Names) -> dict[str, str]:
         "CaptionsApp.swift": "App/CaptionsApp.swift",
         "RuntimeTests.swift": f"Tests/{names.module}Tests/RuntimeTests.swift",
     }
-    framed = {
-        place: (FRAME / name)
-        .read_text(encoding="utf-8")
-        .replace("__MODULE__", names.module)
-        .replace("__PRODUCT__", names.product)
-        for name, place in places.items()
-    }
+    framed = {place: names.filled((FRAME / name).read_text(encoding="utf-8")) for name, place in places.items()}
     runtime = {f"{library}/{path.name}": path.read_text(encoding="utf-8") for path in sorted(RUNTIME.glob("*.swift"))}
     return {**framed, **runtime}
 

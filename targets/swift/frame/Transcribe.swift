@@ -117,6 +117,7 @@ struct Transcribe {
         let tokens: [Token]
         let words: [Word]
         let scores: [Double]
+        let frames: Int
         let seconds: [String: Double]
     }
 
@@ -141,7 +142,7 @@ struct Transcribe {
         ]
         let record = Record(
             audio: file, text: text, tokens: tokens, words: words, scores: results.map(\.hypothesis.score),
-            seconds: seconds)
+            frames: statistics.frames, seconds: seconds)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         print(String(decoding: try encoder.encode(record), as: UTF8.self))

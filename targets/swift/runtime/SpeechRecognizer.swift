@@ -144,6 +144,8 @@ public actor SpeechRecognizer {
 public struct RecognizerStatistics: Sendable, Equatable {
     /// Seconds of audio that were heard.
     public internal(set) var audio = 0.0
+    /// Encoded frames that were searched.
+    public internal(set) var frames = 0
     /// Making frames of samples.
     public internal(set) var features = 0.0
     /// Encoder, and search with predictor and joiner: Core ML's share is in both.

@@ -105,6 +105,7 @@ package final class StreamSession: RecognizerSession {
         let started = ContinuousClock.now
         let partial = try await search.accept(encoded)
         statistics.search += (ContinuousClock.now - started).seconds
+        statistics.frames = partial.frames
         if options.volatileResults { tell(result(partial.best, final: partial.final)) }
         if let rule = endpointer?.reached(partial) { try ended(by: rule, tell) }
     }

@@ -196,6 +196,7 @@ def record_of(build: Path, sound: Sound, settings: Settings, hotword: str | None
             for word in words
         ],
         "scores": [pytest.approx(best.score) for best in said],
+        "frames": heard.frames,
         "seconds": _near(heard.audio_s),
     }
 
