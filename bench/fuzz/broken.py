@@ -132,7 +132,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("an unknown setting", "model", "train { chunk = 4 frames }"),
     Fault("an unknown scheme", "model", "quantize { **: int5(per_channel) }"),
     Fault("scales of blocks", "model", "quantize { **: int4(per_block) }"),
-    Fault("a palette of three bits", "model", "quantize { **: palette(bits = 3) }"),
+    Fault("a palette of five bits", "model", "quantize { **: palette(bits = 5) }"),
     Fault("groups that are too small", "model", "quantize { **: palette(bits = 4, group = 3) }"),
     Fault("a missing import", "file", 'import "lib/mambo.mct"'),
     Fault("an import outside of the project", "file", 'import "../../../../elsewhere.mct"'),
