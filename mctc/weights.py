@@ -189,17 +189,26 @@ def stages(recipe: Recipe) -> Iterable[tuple[int, ...]]:
         main = [r for r in recipe.operands if r is not None]
         if len(main) == 1:
             yield from stages(main[0])
+        elif (source := rearranged(recipe)) is not None:
+            yield source.type.shape
     yield recipe.type.shape
 
 
 def rearranged(recipe: Recipe) -> Source | None:
     """The one tensor whose entries a recipe moves about; None where it does arithmetic or joins several."""
-    while isinstance(recipe, Derived):
-        operands = [each for each in recipe.operands if each is not None]
-        if recipe.op not in STRUCTURAL or len(operands) != 1:
-            return None
-        recipe = operands[0]
-    return recipe
+    if isinstance(recipe, Source):
+        return recipe
+    operands = [each for each in recipe.operands if each is not None]
+    found = {rearranged(each) for each in operands}
+    source = found.pop() if recipe.op in STRUCTURAL and len(found) == 1 else None
+    return source if source is None or len(operands) == 1 or _each_once(recipe, source) else None
+
+
+def _each_once(recipe: Recipe, source: Source) -> bool:
+    """Whether parts of one tensor that are joined have none of its entries twice."""
+    places = recomputed(recipe, np.arange(1, source.type.size + 1, dtype=np.float64)).ravel()
+    places = places[places > 0]  # what is padded is none
+    return len(np.unique(places)) == len(places)
 
 
 def check_names(program: Program, shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:

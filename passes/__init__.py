@@ -29,6 +29,7 @@ BUILT_IN = {
     "pack-states": "pack_states:PackStates",
     "pad-vocabulary": "pad_vocabulary:PadVocabulary",
     "hoist-reshape": "hoist_reshape:HoistReshape",
+    "prune": "prune:Prune",
     "round-numbers": "round_numbers:RoundNumbers",
     "split-dimensions": "split_dimensions:SplitDimensions",
     "split-kernels": "split_kernels:SplitKernels",

@@ -36,6 +36,7 @@ COMMANDS = {
     "run": Entry("mctc.cli.run", "run", "Run a built package over audio or arrays."),
     "score": Entry("mctc.cli.score", "score", "Count the errors of a build over known recordings."),
     "calibrate": Entry("mctc.cli.calibrate", "calibrate", "Measure what compression needs to know of a trained model."),
+    "prune": Entry("mctc.cli.prune", "prune", "Sort a checkpoint, so that what a spec prunes is felt least."),
     "compress": Entry(
         "mctc.cli.compress", "compress", "Find the quantize section that a budget allows; round weights."
     ),

@@ -48,7 +48,7 @@ def _head(program: Program, locations: bool) -> Iterator[str]:
         yield f"source {name_text('@', name)}: {type_text(type_)} = {call_text(start.rule, dict(start.arguments))}"
     for parameter in program.parameters.values():
         yield _parameter(parameter, program, locations)
-    for word in ("train", "stream", "utterance", "audio", "tokens", "passes"):
+    for word in ("train", "stream", "utterance", "audio", "tokens", "passes", "prune"):
         yield from _section(word, getattr(program, word))
     if program.quantize:
         yield "quantize {"

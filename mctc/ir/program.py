@@ -191,6 +191,7 @@ class Program:
     audio: Section = field(default_factory=Section)
     tokens: Section = field(default_factory=Section)
     passes: Section = field(default_factory=Section)
+    prune: Section = field(default_factory=Section)
     quantize: tuple[QuantizeRule, ...] = ()
     vocabularies: tuple[VocabularyMap, ...] = ()
     instances: dict[str, str] = field(default_factory=dict)

@@ -77,6 +77,9 @@ class ProgramNodes(ValueNodes):
     def passes(self, *settings: Setting) -> node.SectionItem:
         return node.SectionItem("passes", {s.name: s.value for s in settings})
 
+    def prune(self, *settings: Setting) -> node.SectionItem:
+        return node.SectionItem("prune", {s.name: s.value for s in settings})
+
     def rules(self, *rules: node.RuleText) -> node.RulesItem:
         return node.RulesItem(rules)
 

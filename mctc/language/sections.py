@@ -36,7 +36,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     },
     "tokens": {"letters": "letters", "file": "text"},
 }  # fmt: skip
-SECTIONS = (*SETTINGS, "passes", "quantize")
+SECTIONS = (*SETTINGS, "passes", "prune", "quantize")
 BITS = {"int8": 8, "int4": 4}
 
 T = TypeVar("T")
@@ -63,6 +63,9 @@ class Sections:
             return
         if name == "passes":
             self.session.program.passes = self._passes(node, frame)
+            return
+        if name == "prune":
+            self.session.program.prune = self._pruned(node, frame)
             return
         first: dict[str, s.Identifier] = {}
         settings = dict(self._each(node, lambda item: self._setting(name, item, frame, first)))
@@ -200,6 +203,25 @@ class Sections:
             wanted = "a number, a string, true, false or none"
             raise fail("MCT0142", f"this must be {wanted}, not {describe(value)}", item.value.span)
         return key, float(value) if isinstance(value, Fraction) else value
+
+    def _pruned(self, node: s.Section, frame: Frame) -> Section:
+        """Shares by path pattern; which dimensions there are is known where the pass runs."""
+        first: dict[str, s.Path] = {}
+        settings = dict(self._each(node, lambda item: self._share(item, frame, first)))
+        return Section(settings, {key: path.span.place for key, path in first.items()})
+
+    def _share(self, item: s.Statement, frame: Frame, first: dict[str, s.Path]) -> tuple[str, float]:
+        if not isinstance(item, s.Rule):
+            hint = "`prune` holds shares of dimensions: `encoder.**.state: 0.5`"
+            raise fail("MCT0045", "this can't stand in a prune section", item.span, hint)
+        key = str(item.path)
+        if first.setdefault(key, item.path) is not item.path:
+            note = Note("it is set here first", first[key].span)
+            raise fail("MCT0146", f"`{key}` is set twice", item.path.span, "remove one of them", note)
+        share = self._number(item.value, frame)
+        if share >= 1:
+            raise fail("MCT0142", f"a share of what goes is below 1, not {share:g}", item.value.span, "0.5 is half")
+        return key, share
 
     def _rule(self, item: s.Statement, frame: Frame) -> QuantizeRule:
         if not isinstance(item, s.Rule):

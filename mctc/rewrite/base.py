@@ -52,7 +52,15 @@ class Stores:
         return "stores"
 
 
-Promise = Exact | Within | Reshapes | Rounds | Stores
+@dataclass(frozen=True)
+class Masks:
+    """The same function as the old one where entries of its parameters that the new one lacks are zeros."""
+
+    def __str__(self) -> str:
+        return "masks"
+
+
+Promise = Exact | Within | Reshapes | Rounds | Stores | Masks
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -19,7 +20,8 @@ from mctc.numerics.difference import Scale, difference
 from mctc.numerics.limits import PASS
 from mctc.numerics.sizes import symbol_sizes
 from mctc.quantize import farthest
-from mctc.rewrite.base import Pass, Rounds, Stores, Within
+from mctc.rewrite.base import Masks, Pass, Rounds, Stores, Within
+from mctc.rewrite.masks import mask
 from mctc.rewrite.rounding import DifferenceError, rounding
 from mctc.weights import Weights
 
@@ -76,7 +78,8 @@ def _compare(promise: Pass, before: Program, after: Program, function: Function,
     new_types = {result: value.type.substitute(sizes) for result, value in new.results}
     stored = after.parameters if isinstance(promise.promise, Stores) else {}
     tolerance = promise.promise.tolerance if isinstance(promise.promise, Within) else PASS.error or 0.0
-    worst, old_run, new_run = 0.0, _Run(before, function, stored), _Run(after, new, stored)
+    gone = after.parameters if isinstance(promise.promise, Masks) else {}
+    worst, old_run, new_run = 0.0, _Run(before, function, stored, gone), _Run(after, new, stored)
     scales: dict[str, Scale] = {}
     for number, item in enumerate(ITEMS):
         inputs = draw(function, sizes, item, seed + number)
@@ -88,7 +91,7 @@ def _compare(promise: Pass, before: Program, after: Program, function: Function,
             error = difference(expected[result], back, scale).error
             worst = max(worst, error)
             if not error <= tolerance:
-                runs = _Run(before, function, stored), _Run(after, new, stored)
+                runs = _Run(before, function, stored, gone), _Run(after, new, stored)
                 where = first_difference(runs[0], inputs, runs[1], new_inputs)
                 raise ValidationError(
                     f"pass {promise.name} promised {promise.promise} "
@@ -139,11 +142,18 @@ class _Run:
     """Calls of one function with seeded weights, the state carried from call to call.
 
     Parameters are exact: a pass may change what is quantised, but not the function that is approximated. But those in
-    `stored` are as packages store them: on both sides of a pass that stores them so.
+    `stored` are as packages store them: on both sides of a pass that stores them so. Of those in `gone`, which have
+    lost entries, these are zeros.
     """
 
-    def __init__(self, program: Program, function: Function, stored: Mapping[str, Parameter]) -> None:
-        self.program, self.function, self.stored = program, function, stored
+    def __init__(
+        self,
+        program: Program,
+        function: Function,
+        stored: Mapping[str, Parameter],
+        gone: Mapping[str, Parameter] = MappingProxyType({}),
+    ) -> None:
+        self.program, self.function, self.stored, self.gone = program, function, stored, gone
         self.weights = Weights(program.sources)
         self.state: dict[str, Array] | None = None
 
@@ -152,5 +162,7 @@ class _Run:
         return results
 
     def parameter(self, name: str) -> Array:
-        found = self.stored.get(name)
-        return self.weights.exact(self.program.parameters[name]) if found is None else self.weights.deployed(found)
+        found, own = self.stored.get(name), self.program.parameters[name]
+        value = self.weights.exact(own) if found is None else self.weights.deployed(found)
+        less = self.gone.get(name)
+        return value if less is None or less is own else value * mask(own, less)

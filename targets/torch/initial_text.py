@@ -23,6 +23,10 @@ def initial_text(initializer: Initializer, recipe: Recipe) -> str:
     inner = recipe.operands[0]
     if inner is not None and recipe.op in REGROUPING and _regroups(initializer, recipe):
         return initial_text(initializer, inner)
+    if recipe.op == "concat":
+        texts = {initial_text(initializer, each) for each in recipe.operands if each is not None}
+        if len(texts) == 1:  # parts of one tensor that start alike
+            return texts.pop()
     if inner is not None and recipe.op == "pad" and not attributes.get("before", 0):
         return _padded(initial_text(initializer, inner), attributes)
     raise UnsupportedError(
@@ -50,13 +54,15 @@ def rule_text(initializer: Initializer) -> str:
 
 
 def _regroups(initializer: Initializer, recipe: Derived) -> bool:
-    """A rule along the last axis stands only where that axis stays, one for rows only where rows stay whole."""
+    """A rule along the last axis stands only where that axis stays or its first entries do, one for rows only where
+    rows stay whole."""
     (inner,) = (operand for operand in recipe.operands if operand is not None)
     if initializer.rule == "orthogonal":
         return recipe.op == "reshape" and inner.type.extents[:1] == recipe.type.extents[:1]
     if initializer.rule == "log_arange" and recipe.op == "reverse":
         return False
-    return initializer.rule != "log_arange" or inner.type.extents[-1:] == recipe.type.extents[-1:]
+    first = recipe.op == "slice" and not dict(recipe.attributes)["begin"] and dict(recipe.attributes)["stride"] == 1
+    return initializer.rule != "log_arange" or first or inner.type.extents[-1:] == recipe.type.extents[-1:]
 
 
 def _padded(inner: str, attributes: Attributes) -> str:

@@ -75,8 +75,8 @@ def test_every_part_of_a_program_is_read() -> None:
 
 
 WRITTEN = {
-    Program: "name dims functions parameters sources train stream utterance audio tokens passes quantize vocabularies "
-    "instances",
+    Program: "name dims functions parameters sources train stream utterance audio tokens passes prune quantize "
+    "vocabularies instances",
     Function: "name inputs ops results states origin packing domains",
     Parameter: "name type recipe quantization origin",
     Quantization: "scheme bits group axis expanded wide",

@@ -152,4 +152,15 @@ ENTRIES = (
             'passes { lower_selective_scan.form: "decoy" }',
         ),
     ),
+    Entry(
+        "MCT0158",
+        "a dimension that there is not, or that can't be cut",
+        "`prune` holds shares of what goes of a dimension: `state` and `inner` of a scan, `cells` of an LSTM or GRU,"
+        " `channels` of a linear layer or a convolution. What an input, a result or a norm has must stay.",
+        plain_model(
+            "component c(x: f32[T, 64]) -> f32[T, 64] { return linear(x, 64) as p }",
+            "stream { chunk = 320 ms }",
+            "prune { c.p.channels: 0.5 }",
+        ),
+    ),
 )

@@ -245,3 +245,23 @@ def test_statistics_of_other_weights_are_refused(compress: Compressing, capsys: 
     given = [str(compress.place.folder / "heard.mct"), "--stats", str(compress.stats), "--weights", str(other)]
     assert run(["compress", *given, "--size", "1MB"]) == 1
     assert "was measured with other weights" in capsys.readouterr().err
+
+
+def test_a_checkpoint_is_sorted_for_what_a_spec_prunes(
+    place: Place, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec, out = place.folder / "pruned.mct", place.folder / "sorted.safetensors"
+    spec.write_text(SPEC.replace("    stream {", "    prune { encoder.conv.channels: 0.5 }\n    stream {"))
+    given = [str(spec), "--stats", str(whole), "--weights", str(place.weights), "-o", str(out)]
+    assert run(["prune", *given]) == 0
+    (row,) = [line.split() for line in capsys.readouterr().out.splitlines() if "encoder.conv.channels" in line]
+    assert float(row[2]) < float(row[3])
+    built = open_built(place.folder / "built")
+    speech = speech_of(built, [place.data], None)
+    losses = [learner_of(built, weights).loss(*speech.heard(0)) for weights in (place.weights, out)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    assert not np.array_equal(
+        opened(out).read("encoder.conv.weight"), opened(place.weights).read("encoder.conv.weight")
+    )
+    assert run(["prune", str(place.folder / "heard.mct"), *given[1:]]) == 1
+    assert "heard prunes nothing" in capsys.readouterr().err

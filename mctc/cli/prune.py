@@ -1,0 +1,46 @@
+"""`mctc prune`: a checkpoint sorted for the `prune` section of a spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mctc.cli.options import PATH, SPEC, defines_option, model_option, plugin_option
+from mctc.cli.verbosity import say
+from mctc.diagnostics.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mctc.language.read import Spec
+
+
+@click.command()
+@click.argument("spec", type=SPEC, metavar="SPEC")
+@click.option("--stats", type=PATH, required=True, metavar="FILE", help="What mctc calibrate measured.")
+@click.option("--weights", type=PATH, required=True, metavar="FILE.safetensors", help="The trained weights.")
+@click.option("-o", "--output", type=PATH, required=True, metavar="FILE", help="Where to write the sorted weights.")
+@defines_option
+@model_option
+@plugin_option
+def prune(spec: Spec, stats: Path, weights: Path, output: Path, defines: dict[str, Any], model: str | None) -> int:
+    """Sort a checkpoint, so that what a spec prunes is what the loss feels least.
+
+    The statistics are of the same weights and of the spec without its prune section. The sorted weights are those of
+    the same function: they bind to the spec with and without the section, whatever its shares.
+    """
+    from mctc.cli.process import no_cycle_search
+    from mctc.coded import opened
+    from mctc.compress.sorting import orders, sorted_tensors, write_sorted
+    from mctc.compress.statistics import read_statistics
+    from mctc.driver.load import load_program
+
+    no_cycle_search()
+    program, checkpoint = load_program(spec, model, defines), opened(weights)
+    groups, found = orders(program, checkpoint, read_statistics(stats))
+    write_sorted(weights, sorted_tensors(program, groups, found, checkpoint), {"mctc.sorted": str(spec)}, output)
+    say(f"{output}: {len(found)} dimensions sorted; the nats that halving each is predicted to add, and unsorted:")
+    for order in found:
+        best, first = order.lost(order.dimension.size // 2)
+        say(f"  {order.dimension.name:44} {order.dimension.size:5} {best:9.5f} {first:9.5f}")
+    return ExitCode.OK

@@ -1,0 +1,121 @@
+"""A checkpoint whose groups are in the order of what the loss feels of them: the last are those that pruning cuts.
+
+Entries that go together (mctc.rewrite.axis_groups) can change places together, in every tensor: the model computes
+the same. The score of a group is the sum of Fisher x weight^2 over its entries, twice the predicted loss of making them
+zero (LeCun et al. 1990; Theis et al. 2018, arXiv:1801.05787).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mctc.atomic import whole_file
+from mctc.checkpoint import SafeTensors
+from mctc.coded import TABLE, opened
+from mctc.compress.errors import CompressError
+from mctc.compress.statistics import Statistics
+from mctc.ir.op import Array
+from mctc.ir.path_pattern import matches
+from mctc.ir.program import Program, Section
+from mctc.rewrite.axis_groups import Dimension, Groups, dimensions
+
+
+@dataclass(frozen=True)
+class Order:
+    """A dimension, its groups as they lie in the checkpoint, and the score of each."""
+
+    dimension: Dimension
+    groups: Array
+    scores: Array
+
+    @property
+    def sorted(self) -> Array:
+        """The groups, the highest score first."""
+        return np.asarray(self.groups[np.argsort(-self.scores, kind="stable")])
+
+    def lost(self, keep: int) -> tuple[float, float]:
+        """The predicted loss, in nats, of keeping so many: of the best, and of the first as they lie."""
+        best = np.sort(self.scores)[: len(self.scores) - keep]
+        return float(best.sum() / 2), float(self.scores[keep:].sum() / 2)
+
+
+def orders(program: Program, checkpoint: SafeTensors, statistics: Statistics) -> tuple[Groups, list[Order]]:
+    """Of each dimension that the `prune` section of a program names. Raises CompressError for one that can't be
+    sorted, and for statistics of other tensors."""
+    plain = replace(program, prune=Section())
+    groups = Groups(plain)
+    score = _scores(plain, groups, checkpoint, statistics)
+    found = []
+    for each in dimensions(plain):
+        if any(matches(pattern, each.name) for pattern in program.prune.settings):
+            entries = groups.of(each.value, each.axis)
+            if len(np.unique(entries)) != len(entries) or any(int(group) in groups.stays for group in entries):
+                raise CompressError(f"{each.name} can't be sorted: its entries go together with others, or must stay")
+            found.append(Order(each, entries, score[entries]))
+    if not found:
+        hint = "a model says `prune { encoder.**.state: 0.5 }`"
+        raise CompressError(f"{program.name} prunes nothing", hint=hint)
+    return groups, found
+
+
+def sorted_tensors(
+    program: Program, groups: Groups, found: list[Order], checkpoint: SafeTensors
+) -> Mapping[str, Array]:
+    """All tensors of the checkpoint, those of the groups with their entries in the new places."""
+    tensors = {name: checkpoint.read(name) for name in checkpoint.shapes}
+    for name, parameter in program.parameters.items():
+        for axis in range(parameter.type.rank):
+            entries = groups.of_parameter(name, axis)
+            if entries is None or name not in tensors:
+                continue
+            places = np.arange(len(entries))
+            for order in found:
+                for old, new in zip(order.groups, order.sorted):
+                    places[entries == old] = np.flatnonzero(entries == new)
+            if not np.array_equal(places, np.arange(len(entries))):
+                tensors[name] = _moved(tensors[name], parameter.type.shape, axis, places, name)
+    return tensors
+
+
+def write_sorted(checkpoint: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str], out: Path) -> None:
+    """A checkpoint of fp32 numbers, whole or not at all. Raises OSError."""
+    from safetensors.numpy import save
+
+    told = {key: str(value) for key, value in opened(checkpoint).metadata.items() if key != TABLE}
+    data = save({name: np.ascontiguousarray(each) for name, each in tensors.items()}, {**told, **metadata})
+    with whole_file(out) as file:
+        file.write(data)
+
+
+def _scores(program: Program, groups: Groups, checkpoint: SafeTensors, statistics: Statistics) -> Array:
+    total = np.zeros(groups.count)
+    for name, parameter in program.parameters.items():
+        fisher = statistics.fisher(name)
+        if fisher is None or name not in checkpoint.shapes:
+            continue
+        value = checkpoint.read(name)
+        if fisher.ndim == value.ndim:  # the module's padding of a vocabulary is no part of the checkpoint's tensor
+            fisher = fisher[tuple(slice(extent) for extent in value.shape)]
+        if fisher.size != value.size:
+            raise CompressError(f"the statistics of {name} are of another shape than {list(value.shape)}")
+        felt = (fisher.reshape(-1) * value.reshape(-1).astype(np.float64) ** 2).reshape(value.shape)
+        for axis in range(parameter.type.rank):
+            entries = groups.of_parameter(name, axis)
+            if entries is not None and axis < felt.ndim and felt.shape[axis] == len(entries):
+                others = tuple(each for each in range(felt.ndim) if each != axis)
+                np.add.at(total, entries, felt.sum(axis=others))
+    return total
+
+
+def _moved(value: Array, shape: tuple[int, ...], axis: int, places: Array, name: str) -> Array:
+    """The entries of an axis in other places. The checkpoint may hold the tensor with axes of extent 1 more, or with
+    another axis padded."""
+    if value.size == np.prod(shape):
+        return np.asarray(np.take(value.reshape(shape), places, axis).reshape(value.shape))
+    if axis < value.ndim and value.shape[axis] == len(places):
+        return np.asarray(np.take(value, places, axis))
+    raise CompressError(f"{name} is {list(value.shape)} in the checkpoint, which is no {list(shape)}")

@@ -1,0 +1,271 @@
+"""Which entries of axes go together: entry i of a layer's outputs, row i of its weight, column i of what reads it.
+
+Every entry of every axis of a fixed extent is a node; ops join nodes. What is connected can be removed together, if no
+node of it is one that must stay: of an input or a result of a function, of a norm's channels, of an op that no rule
+here knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from mctc.ir.dims import Extent
+from mctc.ir.op import Array, Op
+from mctc.ir.ops.convolution import Conv1d
+from mctc.ir.ops.elementwise import Binary, Cast, Clip, Scale, Unary
+from mctc.ir.ops.leaf import Constant, ParameterOp
+from mctc.ir.ops.linear import Linear, channel_axis
+from mctc.ir.ops.norm import ChannelNorm
+from mctc.ir.ops.recurrent import Gru, Lstm
+from mctc.ir.ops.scan import SelectiveScan
+from mctc.ir.ops.shape import Split
+from mctc.ir.ops.training import Dropout, LayerDrop
+from mctc.ir.program import Program, Value
+from mctc.ir.types import Role
+
+Key = tuple[Value | str, int]  # a value, or the parameter of that name, and an axis
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """What can be cut: a name such as 'encoder.layers.0.mamba.state', the op, and the axis of one of its values."""
+
+    name: str
+    op: Op
+    value: Value
+    axis: int
+
+    @property
+    def size(self) -> int:
+        return int(self.value.type.shape[self.axis])
+
+
+class Groups:
+    """Of a program. `of(value, axis)` is the group of each entry; `stays[group]` the op for which it must stay."""
+
+    def __init__(self, program: Program) -> None:
+        self._starts: dict[Key, tuple[int, int]] = {}
+        self._count = 0
+        self._joined: list[tuple[Array, Array]] = []
+        self._held: list[tuple[Array, str]] = []
+        for function in program.functions.values():
+            for value in (*function.inputs, *function.outputs):
+                self.hold(value, f"an input or a result of {function.name}")
+            for op in function.ops:
+                self._visit(op)
+        self._groups = self._connected()
+        self.stays: dict[int, str] = {}
+        for nodes, why in self._held:
+            for group in np.unique(self._groups[nodes]):
+                self.stays.setdefault(int(group), why)
+
+    @property
+    def count(self) -> int:
+        """How many groups there are."""
+        return int(self._groups.max(initial=-1)) + 1
+
+    def of(self, value: Value, axis: int) -> Array:
+        """The group of every entry of an axis."""
+        nodes = self.nodes(value, axis)
+        assert nodes is not None, f"axis {axis} of {value.type} has no fixed extent"
+        return np.asarray(self._groups[nodes])
+
+    def of_parameter(self, name: str, axis: int) -> Array | None:
+        """The same of a parameter; None where no op reads it."""
+        if (name, axis) not in self._starts:
+            return None
+        begin, count = self._starts[name, axis]
+        return np.asarray(self._groups[begin : begin + count])
+
+    # What ops say
+
+    def nodes(self, value: Value, axis: int) -> Array | None:
+        """The nodes of an axis; None where its extent differs from call to call."""
+        extent = value.type.extents[axis]
+        if not extent.is_static:
+            return None
+        owner = value.owner
+        key: Key = (owner.parameter if isinstance(owner, ParameterOp) else value, axis)
+        if key not in self._starts:
+            self._starts[key] = self._count, extent.value
+            self._count += extent.value
+        begin, count = self._starts[key]
+        return np.arange(begin, begin + count)
+
+    def join(self, one: Array | None, other: Array | None) -> None:
+        """Entry by entry; an axis of extent 1 that meets a longer one is no part of it."""
+        if one is None or other is None or (1 in (len(one), len(other)) and len(one) != len(other)):
+            return
+        self._joined.append((one, other))
+
+    def hold(self, value: Value, why: str) -> None:
+        """All entries of all axes must stay."""
+        for axis in range(value.type.rank):
+            nodes = self.nodes(value, axis)
+            if nodes is not None:
+                self._held.append((nodes, why))
+
+    def alike(self, one: Value, other: Value, without: int | None = None) -> None:
+        """Axis by axis, but for one of them."""
+        for axis in range(min(one.type.rank, other.type.rank)):
+            if axis != without:
+                self.join(self.nodes(one, axis), self.nodes(other, axis))
+
+    def _visit(self, op: Op) -> None:
+        for kind, rule in RULES.items():
+            if isinstance(op, kind) and rule(op, self):
+                return
+        if isinstance(op, ParameterOp):
+            return
+        for value in (*op.operands, *op.results):
+            if value is not None:
+                self.hold(value, f"{op.name} of {op.origin.path or 'the model'}")
+
+    def _connected(self) -> Array:
+        ends = [np.concatenate(each) if each else np.zeros(0, np.int64) for each in zip(*self._joined)] or [
+            np.zeros(0, np.int64)
+        ] * 2
+        graph = coo_array((np.ones(len(ends[0])), (ends[0], ends[1])), shape=(self._count, self._count))
+        return np.asarray(connected_components(graph, directed=False)[1])
+
+
+def _unary(op: Op, groups: Groups) -> bool:
+    operand = op.operands[0]
+    assert operand is not None
+    groups.alike(operand, op.result)
+    return True
+
+
+def _binary(op: Op, groups: Groups) -> bool:
+    """Operands meet by role, or by position from the last axis where they have none."""
+    result = op.result.type
+    for value in op.operands:
+        assert value is not None
+        by_place = Role.PLAIN in value.type.roles or value.type.roles == result.roles
+        for axis, role in enumerate(value.type.roles):
+            at = axis + result.rank - value.type.rank if by_place else result.find(role)
+            if at is not None:
+                groups.join(groups.nodes(value, axis), groups.nodes(op.result, at))
+    return True
+
+
+def _constant(op: Op, groups: Groups) -> bool:
+    """A number takes any extent; an array holds its axes."""
+    if op.result.type.rank:
+        groups.hold(op.result, "an array of the spec")
+    return True
+
+
+def _linear(op: Op, groups: Groups) -> bool:
+    assert isinstance(op, Linear)
+    at = channel_axis(op.x.type)
+    groups.alike(op.x, op.result, without=at)
+    groups.join(groups.nodes(op.x, at), groups.nodes(op.weight, 1))
+    _outputs(op, at, groups)
+    return True
+
+
+def _outputs(op: Linear | Conv1d, at: int, groups: Groups) -> None:
+    """The channels of a layer's result, the rows of its weight, its bias."""
+    rows = groups.nodes(op.weight, 0)
+    groups.join(groups.nodes(op.result, at), rows)
+    if op.bias is not None:
+        groups.join(groups.nodes(op.bias, 0), rows)
+
+
+def _conv1d(op: Op, groups: Groups) -> bool:
+    """Of one group, or of a group for each channel."""
+    assert isinstance(op, Conv1d)
+    at = channel_axis(op.x.type)
+    depthwise = op.groups > 1 and op.x.type.extents[at] == op.weight.type.extents[0] == Extent.of(op.groups)
+    if op.groups > 1 and not depthwise:
+        return False
+    groups.join(groups.nodes(op.x, at), groups.nodes(op.weight, 0 if depthwise else 1))
+    _outputs(op, at, groups)
+    return True
+
+
+def _split(op: Op, groups: Groups) -> bool:
+    assert isinstance(op, Split)
+    whole, begin = groups.nodes(op.x, op.position), 0
+    for part in op.results:
+        groups.alike(op.x, part, without=op.position)
+        nodes = groups.nodes(part, op.position)
+        if whole is None or nodes is None:
+            return False
+        groups.join(nodes, whole[begin : begin + len(nodes)])
+        begin += len(nodes)
+    return True
+
+
+def _scan(op: Op, groups: Groups) -> bool:
+    """Inner channels along x, delta, A, D and y; states along A, B and C."""
+    assert isinstance(op, SelectiveScan)
+    at = channel_axis(op.x.type)
+    if op.h is not None:
+        return False
+    inner, states = groups.nodes(op.A, 0), groups.nodes(op.A, 1)
+    y, last = op.results
+    for value in (op.x, op.delta, y):
+        groups.join(groups.nodes(value, at), inner)
+    if op.D is not None:
+        groups.join(groups.nodes(op.D, 0), inner)
+    for value in (op.B, op.C):
+        groups.join(groups.nodes(value, channel_axis(value.type)), states)
+    groups.join(groups.nodes(last, channel_axis(last.type)), inner)
+    groups.join(groups.nodes(last, last.type.rank - 1), states)
+    return True
+
+
+def _cell(op: Op, groups: Groups) -> bool:
+    """Cells along the result, the columns of the state's weight, and the rows of each gate."""
+    assert isinstance(op, (Lstm, Gru))
+    at, cells = channel_axis(op.x.type), groups.nodes(op.weight_hh, 1)
+    if cells is None or any(op.operand(name) is not None for name in op.hidden):
+        return False
+    groups.join(groups.nodes(op.x, at), groups.nodes(op.weight_ih, 1))
+    for result in op.results:
+        groups.join(groups.nodes(result, channel_axis(result.type)), cells)
+    stacked = ("weight_ih", "weight_hh", "bias", "bias_ih", "bias_hh")
+    for value in (op.operand(name) for name in stacked if name in {each.name for each in op.fields}):
+        rows = None if value is None else groups.nodes(value, 0)
+        for gate in range(op.stacked if rows is not None else 0):
+            assert rows is not None
+            groups.join(rows[gate * len(cells) : (gate + 1) * len(cells)], cells)
+    return True
+
+
+def _norm(op: Op, groups: Groups) -> bool:
+    """What is normalised over its channels keeps them: the mean of the others would be another."""
+    for value in (*op.operands, *op.results):
+        if value is not None:
+            groups.hold(value, f"{op.name} of {op.origin.path or 'the model'}")
+    return True
+
+
+RULES: Mapping[type[Op], Callable[[Op, Groups], bool]] = {
+    Unary: _unary, Scale: _unary, Clip: _unary, Cast: _unary, Dropout: _unary, LayerDrop: _unary, Binary: _binary,
+    Constant: _constant, Linear: _linear, Conv1d: _conv1d, Split: _split, SelectiveScan: _scan, Lstm: _cell, Gru: _cell,
+    ChannelNorm: _norm,
+}  # fmt: skip
+"""How the ops of each class join axes. False: this op is one that no rule knows."""
+
+
+def dimensions(program: Program) -> list[Dimension]:
+    """What can be cut, if its groups allow: `state` and `inner` of a scan, `cells` of a recurrent layer, `channels` of
+    a linear layer or a convolution, each behind the path of its instance."""
+    found = []
+    for _, op in program.ops():
+        path = op.origin.path
+        if isinstance(op, SelectiveScan):
+            found += [Dimension(f"{path}.state", op, op.A, 1), Dimension(f"{path}.inner", op, op.A, 0)]
+        elif isinstance(op, (Lstm, Gru)):
+            found.append(Dimension(f"{path}.cells", op, op.weight_hh, 1))
+        elif isinstance(op, (Linear, Conv1d)):
+            found.append(Dimension(f"{path}.channels", op, op.weight, 0))
+    return found

@@ -1,0 +1,134 @@
+"""The `prune` section makes layers smaller: the last entries of a dimension go, with all that goes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mctc.diagnostics.diagnostic import LocatedError
+from mctc.diagnostics.near import did_you_mean, listing
+from mctc.ir.location import Location
+from mctc.ir.op import Array
+from mctc.ir.ops.convolution import Conv1d
+from mctc.ir.ops.linear import channel_axis
+from mctc.ir.ops.shape import Split
+from mctc.ir.path_pattern import matches
+from mctc.ir.program import Op, Parameter, Program, Section, Value
+from mctc.ir.recipes import compose, with_recipe
+from mctc.rewrite.axis_groups import Dimension, Groups, dimensions
+from mctc.rewrite.base import Context, Masks, Pass
+from mctc.rewrite.rewriter import Rewriter, rewrite
+
+WIDE, MULTIPLE = 64, 16  # of so many entries or more, a multiple is kept: the engine takes channels by 16
+
+
+class PruneError(LocatedError):
+    """A share that can't be cut; names the rule and what is in the way."""
+
+    def __init__(self, message: str, location: Location | None, *, hint: str | None = None) -> None:
+        super().__init__("MCT0158", message, location, hint=hint)
+
+
+class Prune(Pass):
+    """Cuts the last entries of dimensions that the `prune` section names, and what goes with them in other layers.
+
+    Parameters become slices of the checkpoint's tensors, so a checkpoint of either size binds. `mctc prune` sorts a
+    checkpoint so that the last entries are those that the loss feels least.
+    """
+
+    name = "prune"
+    promise = Masks()
+    before = ("annotate-quantization", "channels-first", "pad-vocabulary", "split-dimensions")
+
+    def run(self, program: Program, context: Context) -> Program:
+        if not program.prune.settings:
+            return program
+        groups = Groups(program)
+        gone = removed(program, groups)
+        new = replace(program, prune=Section(), parameters={
+            name: _smaller(parameter, groups, gone, self.name) for name, parameter in program.parameters.items()
+        })  # fmt: skip
+        return rewrite(new, self.name, _Resized(groups, gone), context=context)
+
+
+def removed(program: Program, groups: Groups) -> Array:
+    """The groups that go, in order. Raises PruneError for a rule that names nothing, or what must stay."""
+    known, gone = dimensions(program), set[int]()
+    for pattern, share in program.prune.settings.items():
+        place = program.prune.places.get(pattern)
+        found = [each for each in known if matches(pattern, each.name)]
+        if not found:
+            names = [each.name for each in known]
+            hint = did_you_mean(pattern, names) or f"dimensions are, for example, {listing(names[:3])}"
+            raise PruneError(f"`{pattern}` names no dimension", place, hint=hint)
+        for dimension in found:
+            gone |= set(_cut(dimension, float(share), groups, place))
+    return np.array(sorted(gone), np.int64)
+
+
+def kept(size: int, share: float) -> int:
+    """How many entries stay: at least one, and of a wide dimension a multiple."""
+    step = MULTIPLE if size >= WIDE else 1
+    return min(size, max(1, -(-round(size * (1 - share)) // step) * step))
+
+
+def _cut(dimension: Dimension, share: float, groups: Groups, place: Location | None) -> Sequence[int]:
+    """The groups of the last entries. Raises PruneError for one that must stay, or that an entry before them is of."""
+    entries = groups.of(dimension.value, dimension.axis)
+    stay = kept(dimension.size, share)
+    last = np.unique(entries[stay:])
+    for group in last:
+        if (why := groups.stays.get(int(group))) is not None:
+            raise PruneError(f"{dimension.name} can't be cut: its entries are those of {why}", place)
+    if np.isin(last, entries[:stay]).any():
+        raise PruneError(f"{dimension.name} can't be cut: some of its entries go together with others of it", place)
+    return [int(group) for group in last]
+
+
+def _smaller(parameter: Parameter, groups: Groups, gone: Array, by: str) -> Parameter:
+    """A parameter without the entries of the groups that go."""
+    recipe, told = parameter.recipe, []
+    for axis in range(parameter.type.rank):
+        entries = groups.of_parameter(parameter.name, axis)
+        if entries is None or not (out := np.isin(entries, gone)).any():
+            continue
+        parts = [compose("slice", [recipe], {"axis": axis, "begin": begin, "end": end}) for begin, end in _runs(~out)]
+        told.append(f"{int((~out).sum())} of {len(out)} entries of axis {axis}")
+        recipe = parts[0] if len(parts) == 1 else compose("concat", parts, {"axis": axis})
+    if not told:
+        return parameter
+    smaller = with_recipe(parameter, parameter.name, recipe)
+    return replace(smaller, origin=parameter.origin.after(by, f"keeps {', '.join(told)}"))
+
+
+def _runs(keep: Array) -> list[tuple[int, int]]:
+    """Where runs of true begin and end."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], keep.astype(np.int8), [0]])))
+    return [(int(begin), int(end)) for begin, end in zip(edges[::2], edges[1::2])]
+
+
+class _Resized:
+    """Ops whose attributes hold a count of channels; all others take the size of what they are given."""
+
+    def __init__(self, groups: Groups, gone: Array) -> None:
+        self.groups, self.gone = groups, gone
+
+    def __call__(self, op: Op, rewriter: Rewriter) -> tuple[Value, ...] | None:
+        if isinstance(op, Split):
+            if not op.x.type.extents[op.position].is_static:
+                return None
+            sizes = [self._left(part, op.position) for part in op.results]
+            if sizes == [part.type.extents[op.position].value for part in op.results]:
+                return None
+            return rewriter.emit(Split, *rewriter.operands(op), sizes=tuple(sizes), axis=op.axis)
+        if isinstance(op, Conv1d) and op.groups > 1:
+            left = self._left(op.x, channel_axis(op.x.type))
+            if left == op.groups:
+                return None
+            return rewriter.emit(Conv1d, *rewriter.operands(op), **{**op.attributes, "groups": left})
+        return None
+
+    def _left(self, value: Value, axis: int) -> int:
+        return int((~np.isin(self.groups.of(value, axis), self.gone)).sum())

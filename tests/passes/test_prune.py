@@ -1,0 +1,169 @@
+"""Pruning: the smaller program is the masked one, checkpoints of either size bind, what must stay stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from mctc.coded import opened
+from mctc.compress.sorting import orders, sorted_tensors
+from mctc.compress.statistics import Statistics
+from mctc.diagnostics.diagnostic import LocatedError
+from mctc.driver import BuildOptions, build
+from mctc.driver.load import load_program
+from mctc.evaluate.reference import evaluate
+from mctc.initializers import initialise
+from mctc.ir.program import Program
+from mctc.ir.recipes import compose, with_recipe
+from mctc.passes.prune import Prune, kept
+from mctc.rewrite.base import Context
+from mctc.rewrite.validate import ValidationError, validate
+from mctc.weights import Weights
+
+SPEC = """import "lib/mamba.mct"
+
+model m(width = 12) {
+    dim B: batch
+    dim T: time @ 100 Hz
+    component e(x: f32[B, T, 20]) -> f32[B, T, width] {
+        y = linear(x, width) as first
+        y = y + mamba(layer_norm(y) as norm, state = 6) as scan
+        z = lstm(gelu(linear(y, 10) as up), 8) as cell
+        return linear(z, width) as last
+    }
+    stream { chunk = 80 ms }
+    PRUNE
+}
+"""
+RULES = {
+    "states": "e.**.state: 0.5",
+    "inner channels": "e.scan.inner: 0.25",
+    "cells": "e.cell.cells: 0.5",
+    "channels": "e.up.channels: 0.3",
+    "all of them": "**.state: 0.3; e.scan.inner: 0.5; **.cells: 0.25; e.{up}.channels: 0.5",
+}
+
+
+def program_of(folder: Path, rules: str) -> Program:
+    path = folder / "m.mct"
+    path.write_text(SPEC.replace("PRUNE", f"prune {{ {rules} }}" if rules else ""))
+    return load_program(path)
+
+
+def pruned(program: Program) -> Program:
+    return Prune().run(program, Context())
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_pruned_program_is_the_masked_one(name: str, tmp_path: Path) -> None:
+    before = program_of(tmp_path, RULES[name])
+    after = pruned(before)
+    sizes = [sum(p.type.size for p in each.parameters.values()) for each in (before, after)]
+    assert sizes[1] < 0.97 * sizes[0]
+    assert validate(Prune(), before, after) < 1e-9
+
+
+def test_the_proof_fails_where_something_else_was_cut(tmp_path: Path) -> None:
+    before = program_of(tmp_path, RULES["states"])
+    after, name = pruned(before), "e.scan.x_proj.weight"
+    smaller = after.parameters[name]
+    turned = compose("reverse", [smaller.recipe], {"axis": 0})
+    after.parameters = {**after.parameters, name: with_recipe(smaller, name, turned)}
+    with pytest.raises(ValidationError, match="promised masks"):
+        validate(Prune(), before, after)
+
+
+def test_counts_are_rounded_up_and_wide_dimensions_to_multiples() -> None:
+    assert [kept(16, 0.5), kept(6, 0.5), kept(3, 0.9), kept(512, 0.3), kept(512, 0.5), kept(72, 0.5)] == [
+        8, 3, 1, 368, 256, 48,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ("e.first.channels: 0.5", "e.first.channels can't be cut: its entries are those of layer_norm of e.norm"),
+        ("e.last.channels: 0.5", "its entries are those of an input or a result of e"),
+        ("e.scan.in_proj.channels: 0.5", "can't be cut"),
+        ("e.scan.x_proj.channels: 0.1", "can't be cut: some of its entries go together with others"),
+        ("e.sacn.state: 0.5", "names no dimension"),
+    ],
+)
+def test_what_must_stay_is_told(rules: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(LocatedError, match="MCT0158") as caught:
+        pruned(program_of(tmp_path, rules))
+    assert told in caught.value.render()
+
+
+def checkpoint(program: Program, path: Path) -> Path:
+    tensors = {name: initialise(name, type_, rule, 5) for name, (type_, rule) in program.sources.items()}
+    noise = np.random.default_rng(1)
+    save_file(
+        {name: (each + noise.normal(0, 0.1, each.shape)).astype(np.float32) for name, each in tensors.items()}, path
+    )
+    return path
+
+
+def results(program: Program, path: Path) -> np.ndarray:
+    weights = Weights.load(program, path)
+    inputs = {"x": np.random.default_rng(2).normal(0, 1, (1, 30, 20))}
+    function = program.functions["e"]
+    made, _ = evaluate(function, inputs, lambda name: weights.exact(program.parameters[name]))
+    return np.asarray(made["output"])
+
+
+def test_checkpoints_of_either_size_bind(tmp_path: Path) -> None:
+    program = program_of(tmp_path, RULES["all of them"])
+    large = checkpoint(program, tmp_path / "large.safetensors")
+    small = tmp_path / "small.safetensors"
+    after = pruned(program)
+    weights = Weights.load(after, large)
+    save_file({name: np.array(weights.value(p)) for name, p in after.parameters.items()}, small)
+    assert opened(small).shapes["e.scan.A_log"] == (12, 4)
+    np.testing.assert_allclose(results(after, small), results(after, large), rtol=1e-6, atol=1e-6)
+
+
+class Held(dict[str, np.ndarray]):
+    """Tensors as a checkpoint has them."""
+
+    @property
+    def shapes(self) -> list[str]:
+        return list(self)
+
+    def read(self, name: str) -> np.ndarray:
+        return self[name]
+
+
+def test_a_sorted_checkpoint_is_of_the_same_function_and_loses_the_least(tmp_path: Path) -> None:
+    program = program_of(tmp_path, RULES["all of them"])
+    path = checkpoint(program, tmp_path / "w.safetensors")
+    found = opened(path)
+    statistics = Statistics({}, 1)
+    random = np.random.default_rng(3)
+    fisher = {name: random.uniform(0, 1, shape) ** 4 for name, shape in found.shapes.items()}
+    statistics.fisher = fisher.get  # type: ignore[method-assign]
+    groups, order = orders(program, found, statistics)
+    assert {each.dimension.name for each in order} == {"e.scan.state", "e.scan.inner", "e.cell.cells", "e.up.channels"}
+    after = tmp_path / "sorted.safetensors"
+    save_file(dict(sorted_tensors(program, groups, order, found)), after)
+    plain = program_of(tmp_path, "")
+    np.testing.assert_allclose(results(plain, after), results(plain, path), rtol=1e-9, atol=1e-12)
+    for each in order:
+        best, first = each.lost(each.dimension.size // 2)
+        assert best <= first
+    statistics.fisher = dict(sorted_tensors(program, groups, order, Held(fisher))).get  # type: ignore[method-assign]
+    for each in orders(program, opened(after), statistics)[1]:
+        best, first = each.lost(each.dimension.size // 2)
+        assert best == pytest.approx(first)
+
+
+@pytest.mark.slow
+def test_a_build_of_a_pruned_spec_trains_and_streams(tmp_path: Path) -> None:
+    program_of(tmp_path, RULES["all of them"])
+    result = build(tmp_path / "m.mct", tmp_path / "built", BuildOptions(verify_each=True))
+    text = (tmp_path / "built/training/m.py").read_text()
+    assert 'self.new_parameter("A_log", (12, 4)' in text
+    assert result.compiled.whole.prune.settings == {}
