@@ -98,17 +98,24 @@ def _scores(program: Program, groups: Groups, checkpoint: SafeTensors, statistic
         if fisher is None or name not in checkpoint.shapes:
             continue
         value = checkpoint.read(name)
-        if fisher.ndim == value.ndim:  # the module's padding of a vocabulary is no part of the checkpoint's tensor
-            fisher = fisher[tuple(slice(extent) for extent in value.shape)]
-        if fisher.size != value.size:
-            raise CompressError(f"the statistics of {name} are of another shape than {list(value.shape)}")
-        felt = (fisher.reshape(-1) * value.reshape(-1).astype(np.float64) ** 2).reshape(value.shape)
+        felt = _trimmed(fisher, value.shape, name) * value.astype(np.float64) ** 2
         for axis in range(parameter.type.rank):
             entries = groups.of_parameter(name, axis)
             if entries is not None and axis < felt.ndim and felt.shape[axis] == len(entries):
                 others = tuple(each for each in range(felt.ndim) if each != axis)
                 np.add.at(total, entries, felt.sum(axis=others))
     return total
+
+
+def _trimmed(fisher: Array, shape: tuple[int, ...], name: str) -> Array:
+    """Of the module's tensor, in the shape of the checkpoint's: that has no rows that pad a vocabulary, and perhaps no
+    axes of extent 1."""
+    if fisher.size == np.prod(shape):
+        return fisher.reshape(shape)
+    held, wanted = np.squeeze(fisher), [extent for extent in shape if extent > 1]
+    if held.ndim != len(wanted) or any(have < want for have, want in zip(held.shape, wanted)):
+        raise CompressError(f"the statistics of {name} are of another shape than {list(shape)}")
+    return np.asarray(held[tuple(map(slice, wanted))].reshape(shape))
 
 
 def _moved(value: Array, shape: tuple[int, ...], axis: int, places: Array, name: str) -> Array:
