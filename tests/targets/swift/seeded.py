@@ -64,7 +64,10 @@ FAULTS = (
     Fault("each buffer has a converter", "Microphone", "buffers", "converter?.inputFormat != buffer.format", "true"),
     Fault("energies are in single precision", "LogMel", "frames", ENERGY, f"Double(Float({ENERGY}))"),
     Fault("vDSP's factor of two is forgotten", "Spectrum", "frames", "0.25", "1.0"),
-    _statement("the last frequency stays in the first", "Spectrum", "frames", "imaginary[0] = 0"),
+    Fault(
+        "filters are a frequency off", "LogMel", "frames",
+        "settings.filterStarts[bin]", "settings.filterStarts[bin] + 1",
+    ),
     _statement("a stream begins late", "FrontEnd", "frames", f"{SILENCE_BEFORE})", f"{SILENCE_BEFORE} + 1)"),
     Fault(
         "an incomplete hop makes no frame", "FrontEnd", "frames",

@@ -15,9 +15,11 @@ from bench.reduced import SIZES
 from mctc.audio import bundled_recording, load_audio
 from mctc.decode.settings import Settings
 from mctc.driver import BuildOptions, build
+from mctc.ir.types import Role
 from mctc.runtime.built import open_built
 from mctc.runtime.decoding import Asked, search_of
 from mctc.runtime.encoder_decoder import EncoderDecoder
+from mctc.runtime.label_inputs import POSITION
 from mctc.runtime.stream import front_end_of
 from mctc.runtime.utterance import transcribe_samples
 from mctc.targets.swift.names import Names
@@ -96,8 +98,10 @@ def tables_of(built: Path, folder: Path) -> tuple[dict[str, Any], list[str]]:
     options: list[str] = []
     for function in open_built(built).functions.values():
         for port in function.inputs:
-            if port.spec == "position" and len(port.type.shape) > 1 and port.type.shape[1] > 1:
-                tables["position"] = np.random.default_rng(0).standard_normal((600, port.type.shape[1]), np.float32)
-                np.save(folder / "position.npy", tables["position"])
-                options = ["--table", f"position={folder / 'position.npy'}"]
+            at = port.type.find(Role.CHANNEL)
+            if port.spec == POSITION and at is not None and port.table is None:
+                width = port.type.extents[at].value
+                tables[POSITION] = np.random.default_rng(0).standard_normal((600, width), np.float32)
+                np.save(folder / "position.npy", tables[POSITION])
+                options = ["--table", f"{POSITION}={folder / 'position.npy'}"]
     return tables, options
