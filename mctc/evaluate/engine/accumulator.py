@@ -32,13 +32,15 @@ from typing import Any
 import numpy as np
 
 from mctc.evaluate.coreml.precision import Array
-from mctc.evaluate.engine.dropped import Small, dropped_count, dropped_sums, small_weights
+from mctc.evaluate.engine.dropped import DROPPED, Small, dropped_count, dropped_sums, small_weights
 from mctc.evaluate.engine.number import cut, decoded, half_away
 from mctc.evaluate.engine.tally import Tally
 from mctc.evaluate.engine.walk import walked
 
 LIMIT = 2.0**15
 SCALE = 2.0**16
+BIAS = 127
+"""Of float32's exponents."""
 NARROW = 16.0
 """Products below it are rounded in float32."""
 _MAGIC, _BITS = np.float32(192), 0x43400000
@@ -94,7 +96,8 @@ def products(left: Matrices, right: Array, start: Array | None = None, tally: Ta
     if not right.size or not left.values.size:
         shape = (left.values.shape[0], left.values.shape[1], right.shape[2])
         return half_away(np.broadcast_to(0.0 if first is None else first[..., None] / SCALE, shape))
-    sums = _unit_sums(left, right) if left.unit else _sums(left, right)
+    few = left.values.size * right.shape[2] <= _ROOM
+    sums = _unit_sums(left, right) if left.unit else _direct_sums(left.values, right) if few else _sums(left, right)
     if first is not None:
         sums = sums.astype(np.int64) + first[..., None]
     beyond = _may_overflow(left, right, first)
@@ -132,6 +135,23 @@ def _unit_sums(left: Matrices, right: Array) -> Array:
         steps = np.copysign(np.floor(np.abs(right) * np.float32(SCALE) + np.float32(0.5)), right)
         return np.matmul(left.values, steps)
     return np.matmul(left.values.astype(np.float64), fixed(right).astype(np.float64))
+
+
+def _direct_sums(left: Array, right: Array) -> Array:
+    """int64 [batch, rows, columns] in steps of 2^-16, product by product: for few of them that is faster.
+
+    A product has 22 bits, so half a step is added exactly, or to a whole number that is even and stays.
+    """
+    steps = left[..., None] * right[:, None] * np.float32(SCALE)
+    rounded = np.copysign(np.floor(np.abs(steps) + np.float32(0.5)), steps)
+    rounded *= _biased(left)[..., None] + _biased(right)[:, None] > 2 * BIAS + DROPPED
+    return np.add.reduce(rounded, axis=2, dtype=np.float64).astype(np.int64)
+
+
+def _biased(values: Array) -> Array:
+    """int32: the exponents that the multiplier sees, and 127."""
+    field = np.ascontiguousarray(values).view(np.int32) >> 23 & 0xFF
+    return np.maximum(field, BIAS - 14)
 
 
 def _sums(left: Matrices, right: Array) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Lists:
     rows: Array
     values: Array
 
-    @property
+    @cached_property
     def counts(self) -> Array:
         return np.diff(self.starts)
 
@@ -95,10 +96,13 @@ def _candidates(small: Small, right: Array) -> tuple[Array, Array, Array]:
 def _pairs(small: Small, inner: Array, column: Array, values: Array, columns: int) -> Iterator[tuple[Array, Array]]:
     """Places of results, and what a dropped product would add there, for some pairs at a time."""
     taken = exponents(values)
+    order = np.argsort(taken, kind="stable")
+    taken = taken[order]
     held: list[tuple[Array, Array]] = []
     count = 0
     for exponent, lists in small.items():
-        some = np.flatnonzero((taken == ROUNDED[0] - exponent) | (taken == ROUNDED[1] - exponent))
+        begin, end = np.searchsorted(taken, (ROUNDED[1] - exponent, ROUNDED[0] - exponent + 1))
+        some = order[begin:end]
         for part in _parts(some, lists.counts[inner[some]]):
             held.append(_met(lists, inner[part], column[part], values[part], columns))
             count += len(held[-1][0])
@@ -110,8 +114,14 @@ def _pairs(small: Small, inner: Array, column: Array, values: Array, columns: in
 
 
 def _parts(some: Array, counts: Array) -> Iterator[Array]:
-    """Values in groups that meet about _ROOM weights each."""
-    group = np.cumsum(counts) // _ROOM
+    """Values that meet a weight, in groups that meet about _ROOM weights each."""
+    ends = np.cumsum(counts)
+    if not ends.size or not ends[-1]:
+        return
+    if ends[-1] <= _ROOM:
+        yield some[counts > 0]
+        return
+    group = ends // _ROOM
     for each in np.unique(group):
         yield some[group == each]
 

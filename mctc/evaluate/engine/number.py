@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from mctc.evaluate.coreml.precision import Array
+from mctc.evaluate.coreml.precision import Array, round_to_half
 
 BEYOND = 65520.0
 """The smallest magnitude that rounds to infinity in fp16; a tie, which goes away from zero."""
 NORMAL = 2.0**-14
-STEP = 2.0**-24
-"""The smallest normal number of fp16, and the step below it."""
+"""The smallest normal number of fp16."""
 _BLOCK = 1 << 15
-_HALF, _KEPT = np.int32(0x1000), np.int32(~0x1FFF)
+_HALF, _KEPT, _LAST = np.int32(0x1000), np.int32(~0x1FFF), np.int32(1)
 _DEFAULT_NAN = np.uint32(0xFFC00000)
 _CUT = np.int64(~((1 << 29) - 1))
 
@@ -55,15 +54,18 @@ def half_away(values: Array) -> Array:
 
 
 def _round_block(values: Array, rounded: Array) -> None:
-    """In sign and magnitude, half of the last bit is added and what is below it cut off."""
-    bits = rounded.view(np.int32)
-    np.add(values.view(np.int32), _HALF, out=bits)
-    np.bitwise_and(bits, _KEPT, out=bits)
-    magnitude = np.abs(values)
-    small = magnitude < NORMAL
-    if small.any():
-        steps = np.floor(magnitude[small] / np.float32(STEP) + np.float32(0.5))
-        rounded[small] = np.copysign(steps * np.float32(STEP), values[small])
+    """In sign and magnitude, half of the last bit is added and what is below it cut off.
+
+    Where some are subnormal in fp16 the last bit is set, which takes a tie off it, away from zero, and no other number
+    across one; how ties are rounded is then of no account.
+    """
+    bits, magnitude = rounded.view(np.int32), np.abs(values)
+    if not magnitude.min() >= NORMAL:
+        np.bitwise_or(values.view(np.int32), _LAST, out=bits)
+        rounded[:] = round_to_half(rounded, in_place=True)
+    else:
+        np.add(values.view(np.int32), _HALF, out=bits)
+        np.bitwise_and(bits, _KEPT, out=bits)
     if not magnitude.max() < BEYOND:
         beyond = ~(magnitude < BEYOND)
         rounded[beyond] = np.copysign(np.float32(np.inf), values[beyond])

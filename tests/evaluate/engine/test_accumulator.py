@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from mctc.evaluate.engine import accumulator
 from mctc.evaluate.engine.accumulator import Matrices, products
 from mctc.evaluate.engine.tally import Tally
 from mctc.evaluate.engine.walk import steps_of
@@ -60,6 +61,7 @@ def drawn(weight: float, value: float, seed: int) -> tuple[np.ndarray, np.ndarra
     ("weight", "value"),
     [(0.05, 1), (1, 1), (1e-3, 0.1), (1e-4, 1e-3), (1, 1e-5), (8, 8), (30, 300), (300, 300), (2000, 30)],
 )
+@pytest.mark.usefixtures("way")
 def test_every_result_is_the_one_of_exact_arithmetic(weight: float, value: float) -> None:
     """From products that are all dropped to sums that nearly all overflow."""
     left, right, bias = drawn(weight, value, 1)
@@ -70,6 +72,13 @@ def test_every_result_is_the_one_of_exact_arithmetic(weight: float, value: float
     np.testing.assert_array_equal(products(Matrices.of(left), right, bias), np.array(expected, np.float32))
 
 
+@pytest.fixture(params=[True, False], ids=["product by product", "by bits of sums"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few products are rounded one by one, many by the other way: here all by one of them."""
+    if not request.param:
+        monkeypatch.setattr(accumulator, "_direct_sums", lambda left, right: accumulator._sums(Matrices(left), right))
+
+
 def test_entries_of_one_and_minus_one() -> None:
     rng = np.random.default_rng(2)
     left, right = halves(rng.integers(-1, 2, (1, 5, 40))), halves(rng.standard_normal((1, 40, 3)) * 100)
@@ -78,6 +87,7 @@ def test_entries_of_one_and_minus_one() -> None:
     np.testing.assert_array_equal(products(Matrices.of(left), right)[0], np.array(expected, np.float32))
 
 
+@pytest.mark.usefixtures("way")
 def test_products_that_lie_on_ties_and_next_to_them() -> None:
     """All products of significands from a grid, of exponents that bring them around half a step."""
     significands = halves(np.concatenate([np.arange(1024, 2048, 31), [2047]]) / 1024)
@@ -102,6 +112,7 @@ def test_parts_that_are_worked_on_one_after_another_join(shape: tuple[int, int, 
         assert found[b, r, c] == one_by_one(left[b, r], right[b, :, c], 0.0)
 
 
+@pytest.mark.usefixtures("way")
 def test_a_tally_tells_the_largest_sum_and_what_was_dropped() -> None:
     left = halves(np.array([[[1.0, 2.0**-12, 100.0, 0.0]]]))
     right = halves(np.array([[[2.0], [2.0**-6], [200.0], [5.0]]]))
