@@ -77,22 +77,27 @@ class ActivationForms(Pass):
             self._refuse(program, context)
             return program
         found = {op.name for _, op in program.ops()} & FORMS.keys()
-        chosen = {name: best(name, self.most) for name in sorted(found)}
-        for name, form in chosen.items():
-            told = ", ".join(f"{each.name} {decibels(name, each.name):.1f} dB" for each in FORMS[name])
-            asked = f" of {self.most} or fewer" if self.most is not None else ""
-            error = largest_error(name, form.name)
-            why = f"{form.name}, {form.ops} ops{asked}: on the engine {told}; largest error {error:.1e}"
-            context.explain(self.name, name, why)
+        chosen = {name: best(name, self.most) for name in found}
+        explained: set[tuple[str, str]] = set()
 
         def written(op: Silu | Sigmoid | Gelu, to: Rewriter) -> Value | None:
-            made = chosen[op.name].emit(to, to[op.x])
+            form, place = chosen[op.name], (op.origin.path or to.function.name, op.name)
+            if place not in explained:
+                explained.add(place)
+                to.explain(op, self._reason(op.name, form))
+            made = form.emit(to, to[op.x])
             if made is not None:
-                to.note(f"{op.name} {chosen[op.name].name}")
+                to.note(f"{op.name} {form.name}")
             return made
 
         rule = first_of(Pattern(Silu, written), Pattern(Sigmoid, written), Pattern(Gelu, written))
-        return rewrite(program, self.name, rule) if found else program
+        return rewrite(program, self.name, rule, context=context) if found else program
+
+    def _reason(self, name: str, form: Form) -> str:
+        told = ", ".join(f"{each.name} {decibels(name, each.name):.1f} dB" for each in FORMS[name])
+        asked = f" of {self.most} or fewer" if self.most is not None else ""
+        error = largest_error(name, form.name)
+        return f"{name} {form.name}, {form.ops} ops{asked}: on the engine {told}; largest error {error:.1e}"
 
     def _refuse(self, program: Program, context: Context) -> None:
         why = f"no tables of activations are published for {find_device(context.device).family.name}"
