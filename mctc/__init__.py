@@ -70,6 +70,8 @@ def build(
     device: str | None = None,
     passes: Mapping[str, Mapping[str, Any]] | None = None,
     without: Sequence[str] = (),
+    packaged: Sequence[str] = (),
+    split: str | None = None,
     budgets: Mapping[str, str] | None = None,
     force: bool = False,
     allow_errors: bool = False,
@@ -79,8 +81,10 @@ def build(
 
     chunk: audio a call, such as "320 ms", seconds (Fraction) or frames (int); the spec's if left out. passes: options
     of passes, such as `{"lower-selective-scan": {"form": "decay"}}`. budgets: what the build may cost on its device,
-    such as `{"compile": "10s"}`. The folder is written whole, after it was read back and agreed with the program, or
-    not at all. Raises MctcError: what is wrong with the spec (DiagnosticError), the options or the weights.
+    such as `{"compile": "10s"}`. packaged: targets that package the build for apps besides, such as swift. split: into
+    how many packages the costliest function is cut, or 'layers'. The folder is written whole, after it was read back and
+    agreed with the program, or not at all. Raises MctcError: what is wrong with the spec (DiagnosticError), the options
+    or the weights.
     """
     from pathlib import Path
 
@@ -93,10 +97,10 @@ def build(
     expect(PATH, spec=spec)
     expect(PATH, True, out=out, weights=weights, tokens=tokens)
     expect(TEXT, target=target)
-    expect(TEXT, True, model=model, state=state, layout=layout, precision=precision, device=device)
+    expect(TEXT, True, model=model, state=state, layout=layout, precision=precision, device=device, split=split)
     expect(WHOLE, seed=seed)
     expect(LENGTH, True, chunk=chunk)
-    expect(LIST, without=without)
+    expect(LIST, without=without, packaged=packaged)
     expect(TABLE, True, passes=passes, budgets=budgets)
     expect(TABLE, **{f"passes[{name!r}]": options for name, options in (passes or {}).items()})
     options = BuildOptions(
@@ -113,6 +117,8 @@ def build(
         device=device,
         passes=dict(passes or {}),
         without=tuple(without),
+        packaged=tuple(packaged),
+        split=split,
         budgets=tuple(parse_budget(f"{quantity}={limit}") for quantity, limit in (budgets or {}).items()),
         force=force,
         allow_errors=allow_errors,
