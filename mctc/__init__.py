@@ -82,9 +82,9 @@ def build(
     chunk: audio a call, such as "320 ms", seconds (Fraction) or frames (int); the spec's if left out. passes: options
     of passes, such as `{"lower-selective-scan": {"form": "decay"}}`. budgets: what the build may cost on its device,
     such as `{"compile": "10s"}`. packaged: targets that package the build for apps besides, such as swift. split: into
-    how many packages the costliest function is cut, or 'layers'. The folder is written whole, after it was read back and
-    agreed with the program, or not at all. Raises MctcError: what is wrong with the spec (DiagnosticError), the options
-    or the weights.
+    how many packages the costliest function is cut, or 'layers'. The folder is written whole, after it was read back
+    and agreed with the program, or not at all. Raises MctcError: what is wrong with the spec (DiagnosticError), the
+    options or the weights.
     """
     from pathlib import Path
 
