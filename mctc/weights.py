@@ -223,7 +223,7 @@ def check_names(program: Program, shapes: Mapping[str, tuple[int, ...]], path: P
     problems += [
         f"misshapen: {name} is {list(shapes[name])}, the program takes {_sizes(accepted[name])}"
         for name in sorted(accepted.keys() & shapes.keys())
-        if shapes[name] not in accepted[name]
+        if shapes[name] not in accepted[name] and not _same_entries(shapes[name], program.sources.get(name))
     ]
     problems += [
         f"extra: {name} {list(shapes[name])}"
@@ -231,6 +231,12 @@ def check_names(program: Program, shapes: Mapping[str, tuple[int, ...]], path: P
     ]
     if problems:
         raise WeightsError(f"{path} does not fit {program.name}:\n  " + "\n  ".join(problems))
+
+
+def _same_entries(shape: tuple[int, ...], source: tuple[TensorType, Initializer] | None) -> bool:
+    """Whether a tensor is the spec's but for axes of extent 1, as a module of another form of the spec holds it."""
+    longer = [extent for extent in shape if extent != 1]
+    return source is not None and longer == [extent for extent in source[0].shape if extent != 1]
 
 
 def _sizes(shapes: Iterable[tuple[int, ...]]) -> str:

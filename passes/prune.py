@@ -58,6 +58,8 @@ def removed(program: Program, groups: Groups) -> Array:
     known, gone = dimensions(program), set[int]()
     for pattern, share in program.prune.settings.items():
         place = program.prune.places.get(pattern)
+        if not isinstance(share, (int, float)) or not 0 <= share < 1:
+            raise PruneError(f"`{pattern}` takes a share from 0 to below 1, not {share!r}", place)
         found = [each for each in known if matches(pattern, each.name)]
         if not found:
             names = [each.name for each in known]

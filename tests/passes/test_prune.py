@@ -115,6 +115,17 @@ def results(program: Program, path: Path) -> np.ndarray:
     return np.asarray(made["output"])
 
 
+def test_a_checkpoint_of_a_module_of_the_whole_spec_binds(tmp_path: Path) -> None:
+    program = program_of(tmp_path, RULES["all of them"])
+    large, module = checkpoint(program, tmp_path / "large.safetensors"), tmp_path / "module.safetensors"
+    held = opened(large)
+    tensors = {name: held.read(name) for name in held.shapes}
+    tensors["e.scan.x_proj.weight"] = tensors["e.scan.x_proj.weight"][:, :, None, None]  # as a kernel
+    save_file({name: np.ascontiguousarray(each) for name, each in tensors.items()}, module)
+    after = pruned(program)
+    np.testing.assert_array_equal(results(after, module), results(after, large))
+
+
 def test_checkpoints_of_either_size_bind(tmp_path: Path) -> None:
     program = program_of(tmp_path, RULES["all of them"])
     large = checkpoint(program, tmp_path / "large.safetensors")
