@@ -109,8 +109,9 @@ def several(proof: Proof) -> None:
 
 
 def ahead(proof: Proof) -> None:
-    """The same of a model whose encoder looks ahead."""
-    _heard_alike(proof, proof.ahead, "start", Settings(), ())
+    """The same of a model whose encoder looks ahead, of recordings that end with a chunk and within one."""
+    for name in ("chunks", "start"):
+        _heard_alike(proof, proof.ahead, name, Settings(), ())
 
 
 def pause(proof: Proof) -> None:
@@ -139,8 +140,11 @@ CHECKS: Mapping[str, Callable[[Proof], object]] = {
 
 
 def sound_of(name: str) -> Sound:
-    """Four seconds of speech that end within a hop; or two pieces of it with two seconds of silence between them."""
+    """Four seconds of speech that end within a hop, two that are whole chunks, or two pieces with silence between
+    them."""
     speech = load_audio(bundled_recording())
+    if name == "chunks":
+        return speech[: 2 * RATE - 1280]
     if name == "start":
         return speech[: 4 * RATE + 77]
     return np.concatenate([speech[: 2 * RATE], np.zeros(2 * RATE, np.float32), speech[2 * RATE : 3 * RATE]])
