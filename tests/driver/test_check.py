@@ -146,7 +146,7 @@ ALONE = {
         model(component("t: i32[B, U] < 5000", "f32[B, U, 8]", "embedding(t, 5000, 8)"), sections=""), ("ane",),
         "it is all that the function does"),
     "a long chunk": (
-        model(linear(), sections="stream { chunk = 100000 frames }"),
+        model(linear(), sections="stream { chunk = 50000 frames }"),
         ("ane",), "over the limit of 16384"),
     "a number below fp16's": (
         model(component("x: f32[B, T, 8]", "f32[B, T, 8]", "x * 1e-9")), ("ane", "coreai"), "has no place in fp16"),
