@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array, Op
@@ -130,6 +128,9 @@ class Groups:
         ends = [np.concatenate(each) if each else np.zeros(0, np.int64) for each in zip(*self._joined)] or [
             np.zeros(0, np.int64)
         ] * 2
+        from scipy.sparse import coo_array  # half of what a build imports otherwise
+        from scipy.sparse.csgraph import connected_components
+
         graph = coo_array((np.ones(len(ends[0])), (ends[0], ends[1])), shape=(self._count, self._count))
         return np.asarray(connected_components(graph, directed=False)[1])
 
