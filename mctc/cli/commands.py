@@ -37,9 +37,7 @@ COMMANDS = {
     "score": Entry("mctc.cli.score", "score", "Count the errors of a build over known recordings."),
     "calibrate": Entry("mctc.cli.calibrate", "calibrate", "Measure what compression needs to know of a trained model."),
     "prune": Entry("mctc.cli.prune", "prune", "Sort a checkpoint, so that what a spec prunes is felt least."),
-    "compress": Entry(
-        "mctc.cli.compress", "compress", "Find the quantize section that a budget allows; round weights."
-    ),
+    "compress": Entry("mctc.cli.compress", "compress", "Find the quantize section that a budget allows."),
     "why": Entry("mctc.cli.why", "why", "Trace ops or parameters of a build back to the spec."),
     "compare": Entry("mctc.cli.compare", "compare", "Compare what models cost, from specs or builds."),
     "dev": Entry("mctc.cli.dev", "dev", "Write the files of a new pass, rule or target of mctc."),
