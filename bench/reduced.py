@@ -32,6 +32,7 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     },
     "rnnt_lstm": {"width": 32, "depth": 2, "predictor_depth": 1, "vocab": 30},
     "samba_asr": {"width": 32, "depth": 2, "decoder_depth": 2, "inner": 48, "state": 4, "vocab": 60},
+    "silero_vad": {"width": 32},
     "whisper_small": {"width": 32, "depth": 2, "heads": 2, "vocab": 99, "frames": 64, "labels": 40},
     "whisper_tiny": {"width": 32, "depth": 2, "heads": 2, "vocab": 99, "frames": 64, "labels": 40},
 }  # fmt: skip

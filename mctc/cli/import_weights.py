@@ -51,10 +51,9 @@ def import_weights(
 ) -> int:
     """Bring a checkpoint of another library under the names of a spec.
 
-    CHECKPOINT is a safetensors file, the index of one in several files, or the folder that holds it; FILE is a spec, or
-    - for standard input. What becomes of
-    every name is told; `mctc build --weights` takes the file that is written. Exits with 1, without writing, when a
-    parameter is missing or misshapen, or a tensor is left over.
+    CHECKPOINT is a safetensors file, the index of one in several files, the folder that holds it, or an ONNX model.
+    FILE is a spec, or - for standard input. What becomes of every name is told; `mctc build --weights` takes the file
+    that is written. Exits with 1, without writing, when a parameter is missing or misshapen, or a tensor is left over.
     """
     from mctc.driver.load import load_program
     from mctc.importing import Checkpoint, Status, plan, write

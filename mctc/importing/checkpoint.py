@@ -1,12 +1,14 @@
-"""A checkpoint of one or several safetensors files, read a tensor at a time."""
+"""A checkpoint of one or several safetensors files, or an ONNX model, read a tensor at a time."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mctc.checkpoint import SafeTensors, WeightsError
+from mctc.importing.onnx_file import SUFFIX, OnnxFile
 from mctc.ir.op import Array
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"  # what libraries call them in a model's folder
@@ -15,13 +17,13 @@ WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"  # what libra
 class Checkpoint:
     """`shapes` of all tensors by name, and `read` for one of them in float32.
 
-    The path is a safetensors file, the index of one in several files, or the folder that holds either.
+    The path is a safetensors file, the index of one in several files, the folder that holds either, or an ONNX model.
     Raises WeightsError for what is none of these.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = _file(path)
-        self._files = {self.path: SafeTensors(self.path)} if self.path.suffix != ".json" else _shards(self.path)
+        self._files = _files(self.path)
         self._places = {name: file for file in self._files.values() for name in file.shapes}
         self.shapes = {name: file.shapes[name] for name, file in self._places.items()}
 
@@ -36,6 +38,12 @@ def _file(path: Path) -> Path:
         if (path / name).is_file():
             return path / name
     raise WeightsError(f"{path} holds neither {WHOLE} nor {INDEX}", hint="name the checkpoint's file itself")
+
+
+def _files(path: Path) -> Mapping[Path, SafeTensors | OnnxFile]:
+    if path.suffix == SUFFIX:
+        return {path: OnnxFile(path)}
+    return _shards(path) if path.suffix == ".json" else {path: SafeTensors(path)}
 
 
 def _shards(index: Path) -> dict[Path, SafeTensors]:

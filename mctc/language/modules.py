@@ -126,7 +126,8 @@ class Loader:
     def _prelude(self, path: Path) -> dict[str, Defined]:
         if path not in self.modules and path.exists():
             self._module(self._read(path, f"{LIBRARY}/{PRELUDE}"), path, path)
-        return self.modules[path].own if path in self.modules else {}
+        made = self.modules.get(path)
+        return {} if made is None else {**made.imported, **made.own}
 
     def _define(self, module: Module, statement: s.Statement) -> None:
         if isinstance(statement, s.Import):

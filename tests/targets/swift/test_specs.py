@@ -26,7 +26,8 @@ from mctc.targets.swift.names import Names
 from tests.speaks import moonshine
 from tests.targets.swift.checks import Proof, record_of
 
-ALL = {**SIZES, "moonshine_tiny": moonshine.SIZES}
+WRITE_NO_TEXT = {"silero_vad"}  # which the package's recognisers have no place for
+ALL = {name: sizes for name, sizes in SIZES.items() if name not in WRITE_NO_TEXT} | {"moonshine_tiny": moonshine.SIZES}
 KINDS = {
     "conformer_s2s": "decoder", "conmamba_s2s": "decoder", "conmambamamba_s2s": "decoder", "moonshine_tiny": "decoder",
     "qwen3_asr_0_6b": "decoder", "samba_asr": "decoder", "whisper_small": "decoder", "whisper_tiny": "decoder",
@@ -36,7 +37,7 @@ KINDS = {
 
 
 def test_no_spec_is_left_out(root: Path) -> None:
-    assert set(ALL) == {path.stem for path in (root / "spec").glob("*.mct")}
+    assert set(ALL) | WRITE_NO_TEXT == {path.stem for path in (root / "spec").glob("*.mct")}
 
 
 @pytest.fixture(scope="module")
