@@ -60,7 +60,7 @@ def test_every_python_of_the_package_is_tested(root: Path) -> None:
 def test_files_that_a_step_runs_exist(root: Path) -> None:
     commands = [step["run"] for file in FILES for step in steps(read(file.stem)) if "run" in step]
     named = {word for command in commands for word in command.split() if re.match(r"\.ci/|tests/", word)}
-    assert named == {".ci/run", "tests/mac"}
+    assert named == {".ci/run", ".ci/swift", "tests/mac"}
     assert all((root / name).exists() for name in named)
     assert ".ci/run --all" in commands
     assert "python -m docs.site" in commands

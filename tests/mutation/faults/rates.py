@@ -70,8 +70,8 @@ FAULTS = (
         name="valid-at-the-base-rate",
         file="mctc/streaming/context.py",
         what="which frames of a finer input exist is told by every other one of them alone",
-        old="stride = self.frames // frames",
-        new="stride = max(1, self.frames // frames // 2)",
+        old="axis=0, stride=rate.denominator)",
+        new="axis=0, stride=max(1, rate.denominator // 2))",
         caught_by=RATES,
     ),
     Fault(
