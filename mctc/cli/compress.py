@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,7 +58,7 @@ def compress(spec: Spec, **options: Any) -> int:
     _check(options)
     with progress(f"compressing {spec}") as step:
         session = Session(spec, options, step)
-        lines = session.searched() if options["size"] or options["loss"] else session.as_written()
+        lines = session.searched() if _budget(options) else session.as_written()
     for line in lines:
         say(line)
     changed = _edit(spec, session, options) if options["diff"] or options["write"] else False
@@ -69,15 +70,22 @@ def compress(spec: Spec, **options: Any) -> int:
     return ExitCode.FAILED if changed and options["diff"] and not options["write"] else ExitCode.OK
 
 
+def _budget(options: dict[str, Any]) -> bool:
+    return options["size"] is not None or options["loss"] is not None
+
+
 def _check(options: dict[str, Any]) -> None:
-    if options["size"] and options["loss"]:
+    if options["size"] is not None and options["loss"] is not None:
         raise UsageError("--size and --loss are two budgets", hint="give one of them")
     if bool(options["build"]) != bool(options["data"]):
         raise UsageError("trials take a build and speech", hint="--build BUILD --data DATA, both or neither")
     if options["rank"] and not options["build"]:
         raise UsageError("--rank needs true losses", hint="--build BUILD --data DATA")
-    if (options["diff"] or options["write"]) and not (options["size"] or options["loss"]):
-        raise UsageError("there is no new section without a budget", hint="--size 3.0MB, or --loss 0.2")
+    if options["loss"] is not None and not math.isfinite(options["loss"]):
+        raise UsageError(f"--loss {options['loss']} is no limit", hint="a number of nats, such as 0.2")
+    searching = ("diff", "write", "build", "rank", "plot")
+    if not _budget(options) and (said := [name for name in searching if options[name]]):
+        raise UsageError(f"--{said[0]} is of a search, which takes a budget", hint="--size 3.0MB, or --loss 0.2")
 
 
 def _edit(spec: Spec, session: Session, options: dict[str, Any]) -> bool:

@@ -32,12 +32,12 @@ def prune(spec: Spec, stats: Path, weights: Path, output: Path, defines: dict[st
     from mctc.cli.process import no_cycle_search
     from mctc.coded import opened
     from mctc.compress.sorting import orders, sorted_tensors, write_sorted
-    from mctc.compress.statistics import read_statistics
+    from mctc.compress.statistics import read_measured
     from mctc.driver.load import load_program
 
     no_cycle_search()
     program, checkpoint = load_program(spec, model, defines), opened(weights)
-    groups, found = orders(program, checkpoint, read_statistics(stats))
+    groups, found = orders(program, checkpoint, read_measured(stats))
     write_sorted(weights, sorted_tensors(program, groups, found, checkpoint), {"mctc.sorted": str(spec)}, output)
     say(f"{output}: {len(found)} dimensions sorted; the nats that halving each is predicted to add, and unsorted:")
     for order in found:

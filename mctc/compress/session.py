@@ -15,7 +15,7 @@ from mctc.compress.rules import rules_of, text_of
 from mctc.compress.search import Choice, Form, Offer, chosen, frontier, within_loss, within_size
 from mctc.compress.section import Edit, with_section
 from mctc.compress.sensitivity import Model, offers_of, write_rounded
-from mctc.compress.statistics import read_statistics
+from mctc.compress.statistics import read_measured
 from mctc.compress.trials import Trials, corrected, ranks, within_true_loss
 from mctc.diagnostics.source import SourceFile
 from mctc.driver.load import load_program
@@ -38,7 +38,7 @@ class Session:
         self.build = BuildOptions(device=options["device"], defines=options["defines"], model=options["model"])
         program = load_program(spec, options["model"], dict(options["defines"]))
         self.program = program
-        statistics, checkpoint = read_statistics(options["stats"]), options["weights"]
+        statistics, checkpoint = read_measured(options["stats"]), options["weights"]
         if statistics.about.get("weights") != sha256(checkpoint):
             hint = f"mctc calibrate BUILD DATA --weights {checkpoint} -o FILE"
             raise CompressError(f"{options['stats']} was measured with other weights than {checkpoint}", hint=hint)
@@ -89,7 +89,7 @@ class Session:
         return [f"{out}: {counted}"]
 
     def _chosen(self, offers: list[Offer], trials: Trials | None) -> Choice:
-        if self.options["size"]:
+        if self.options["size"] is not None:
             return within_size(offers, size_of(self.options["size"]) - self.rest)
         loss = float(self.options["loss"])
         return within_loss(offers, loss) if trials is None else within_true_loss(offers, trials, loss, self.told)

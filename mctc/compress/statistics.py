@@ -108,6 +108,15 @@ def read_statistics(path: Path) -> Statistics:
         raise CompressError(f"{path} holds no statistics of a calibration", hint=hint) from error
 
 
+def read_measured(path: Path) -> Statistics:
+    """Statistics to compress with. Raises CompressError where no utterance is in them, as in an empty shard."""
+    statistics = read_statistics(path)
+    if not statistics.done:
+        hint = "mctc calibrate --merge FILE... -o FILE adds up the files of all shards"
+        raise CompressError(f"{path} was measured over no utterance", hint=hint)
+    return statistics
+
+
 def merged(files: Iterable[Path]) -> Statistics:
     """The sums of shards. Raises CompressError, which names the file that doesn't fit."""
     first, *rest = files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import wave
 from pathlib import Path
 
 from .audio import read_wav
@@ -19,7 +20,10 @@ def main(paths: list[str]) -> int:
         try:
             session = Session(model=model)
             samples = read_wav(Path(path), session.rate)
-        except (OSError, EOFError, ValueError) as error:
+        except (wave.Error, EOFError) as error:
+            print(f"error: {path} is no WAV file of PCM ({str(error) or 'it ends too soon'})", file=sys.stderr)
+            return 2
+        except (OSError, ValueError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
         model = session.model

@@ -104,3 +104,5 @@ def test_a_wav_file_is_heard_from_the_command_line(folder: Path, samples: np.nda
     assert done.stdout.strip()
     assert said().returncode == 2
     assert "error: " in said(str(tmp_path / "nothing.wav")).stderr
+    path.write_bytes(b"fLaC of another form")
+    assert said(str(path)).stderr.startswith(f"error: {path} is no WAV file")

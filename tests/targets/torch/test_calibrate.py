@@ -227,7 +227,10 @@ def test_trials_correct_what_is_predicted(compress: Compressing, capsys: pytest.
         (["--size", "much"], "'much' is no size"),
         (["--size", "1MB", "--loss", "0.1"], "are two budgets"),
         (["--size", "1MB", "--rank", "3"], "--rank needs true losses"),
-        (["--diff"], "no new section without a budget"),
+        (["--diff"], "--diff is of a search"),
+        (["--plot", "f.svg"], "--plot is of a search"),
+        (["--size", "", "--diff"], "'' is no size"),
+        (["--loss", "nan"], "--loss nan is no limit"),
         (["--size", "1MB", "--forms", "int3"], "'int3' is no form"),
     ],
 )
