@@ -22,12 +22,14 @@ class Names:
 
     @classmethod
     def of(cls, model: str) -> Names:
-        """From a model's name in the spec: mct_small becomes MctSmall and mct-small."""
+        """From a model's name in the spec: mct_small becomes MctSmall and mct-small, whisper Whisper and whisper-cli."""
         words = [word for word in re.split(r"[^A-Za-z0-9]+", model) if word]
         module = "".join(word[0].upper() + word[1:] for word in words) or "Recognizer"
         if module[0].isdigit() or module in OWN:
             module = f"Model{module}"
-        return cls(module, "-".join(word.lower() for word in words) or "recognizer")
+        product = "-".join(word.lower() for word in words) or "recognizer"
+        # A Mac's disk usually ignores case: Sources/Whisper and Sources/whisper would be one folder of two targets.
+        return cls(module, f"{product}-cli" if product == module.lower() else product)
 
     def filled(self, text: str) -> str:
         """A text of `frame` with the names in their places, and imports in order, as swift-format has them."""

@@ -104,7 +104,8 @@ def test_a_build_without_core_ml_packages_is_refused(tmp_path: Path, small: Path
     ("name", "module", "product"),
     [
         ("mct_small", "MctSmall", "mct-small"),
-        ("whisper", "Whisper", "whisper"),
+        ("whisper", "Whisper", "whisper-cli"),
+        ("_", "Recognizer", "recognizer-cli"),
         ("speech", "ModelSpeech", "speech"),
         ("core_ML", "ModelCoreML", "core-ml"),
         ("_2x", "Model2x", "2x"),
@@ -112,6 +113,7 @@ def test_a_build_without_core_ml_packages_is_refused(tmp_path: Path, small: Path
 )
 def test_names_are_those_of_swift(name: str, module: str, product: str) -> None:
     assert Names.of(name) == Names(module, product)
+    assert module.lower() != product.lower(), "one folder on a disk that ignores case"
 
 
 def test_the_text_is_what_was_reviewed(packaged: Path, model: Any) -> None:
