@@ -38,19 +38,23 @@ class OnnxFile:
         self.shapes = {name: tuple(tensor.dims) for name, tensor in self._tensors.items()}
 
     def read(self, name: str) -> Array:
-        """One tensor as float32. Raises WeightsError where the file that holds its numbers can't be read."""
+        """One tensor as float32. Raises WeightsError where its numbers can't be read, or are beyond fp32."""
         try:
             array = self._onnx.numpy_helper.to_array(self._tensors[name], str(self.path.parent))
         except Exception as error:  # of the library: a file beside the model that is missing or lies elsewhere
             raise WeightsError(f"{self.path}: tensor {name} can't be read: {error}") from error
-        return np.asarray(array, np.float32)
+        with np.errstate(over="ignore"):
+            single = np.asarray(array, np.float32)
+        if np.isinf(single).sum() > np.isinf(np.asarray(array)).sum():
+            raise WeightsError(f"{self.path}: tensor {name} has numbers beyond those of fp32")
+        return single
 
     def _named(self, graph: Any) -> Iterator[tuple[str, Any]]:
         yield from ((tensor.name, tensor) for tensor in graph.initializer)
         for node in graph.node:
             for attribute in node.attribute:
                 if node.op_type == "Constant" and attribute.name == "value":
-                    yield node.output[0], attribute.t
+                    yield from ((name, attribute.t) for name in node.output)
                 for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
                     yield from self._named(inner)
 

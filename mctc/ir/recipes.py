@@ -29,6 +29,8 @@ def compose(name: str, operands: Sequence[Recipe | None], attributes: Attributes
     if definition is None:
         raise InferenceError(f"there is no op named {name}")
     op = make(definition, [None if recipe is None else Value(recipe.type) for recipe in operands], attributes, Origin())
+    if not 0 <= result < len(op.results):
+        raise InferenceError(f"{name} has {len(op.results)} results, counted from 0, and no result {result}")
     return Derived(name, tuple(operands), tuple(sorted(op.attributes.items())), op.results[result].type, result)
 
 

@@ -22,7 +22,7 @@ class Names:
 
     @classmethod
     def of(cls, model: str) -> Names:
-        """From a model's name in the spec: mct_small becomes MctSmall and mct-small, whisper Whisper and whisper-cli."""
+        """From a model's name: mct_small becomes MctSmall and mct-small, whisper Whisper and whisper-cli."""
         words = [word for word in re.split(r"[^A-Za-z0-9]+", model) if word]
         module = "".join(word[0].upper() + word[1:] for word in words) or "Recognizer"
         if module[0].isdigit() or module in OWN:

@@ -16,7 +16,6 @@ class SwiftTarget(AneTarget):
     stands_on: ClassVar[str | None] = "ane"
     packages: ClassVar[bool] = True
     cross_checks: ClassVar[bool] = False  # `ane` asks the same evaluator
-    as_engine: ClassVar[bool] = False
 
     def package(self, folder: Path) -> Sequence[str]:
         """Writes the Swift package of a build for Core ML. Raises SwiftError for a build of another kind."""

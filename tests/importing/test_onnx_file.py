@@ -68,3 +68,21 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         Checkpoint(path)
     with pytest.raises(WeightsError, match="cannot read"):
         Checkpoint(tmp_path / "missing.onnx")
+
+
+def test_numbers_beyond_fp32_are_refused_and_infinite_ones_kept(tmp_path: Path) -> None:
+    given = {"large": np.array([1e300, 1.0]), "infinite": np.array([np.inf, 1.0])}
+    initialisers = [numpy_helper.from_array(array, name) for name, array in given.items()]
+    path = tmp_path / "doubles.onnx"
+    onnx.save(helper.make_model(helper.make_graph([], "g", [], [], initialisers)), str(path))
+    checkpoint = Checkpoint(path)
+    np.testing.assert_array_equal(checkpoint.read("infinite"), given["infinite"])
+    with pytest.raises(WeightsError, match="tensor large has numbers beyond those of fp32"):
+        checkpoint.read("large")
+
+
+def test_a_constant_that_nothing_takes_is_left_out(tmp_path: Path) -> None:
+    node = helper.make_node("Constant", [], [], value=numpy_helper.from_array(OUTER, "value"))
+    path = tmp_path / "constant.onnx"
+    onnx.save(helper.make_model(helper.make_graph([node], "g", [], [])), str(path))
+    assert Checkpoint(path).shapes == {}

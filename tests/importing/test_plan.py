@@ -125,6 +125,13 @@ def test_a_parameter_that_the_map_forgets_is_named(case: Case) -> None:
     assert found["c.cell.bias"] is Status.UNMAPPED
 
 
+def test_a_result_that_an_op_does_not_have_is_named(case: Case) -> None:
+    case.map.write_text(MAP.replace("result = 1", "result = 2"))
+    found = case.plan(tensors()).problems
+    assert [row.name for row in found] == ["c.cell.weight_ih", "c.cell.weight_hh"]
+    assert all("split has 2 results, counted from 0, and no result 2" in str(row) for row in found)
+
+
 def test_a_double_must_hold_the_same_numbers(case: Case) -> None:
     given = tensors()
     given["net.blocks.0.copy"] = given["net.blocks.0.dense.weight"]

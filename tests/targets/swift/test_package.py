@@ -13,6 +13,7 @@ import pytest
 from mctc.audio.mel import MelConfig, analysis
 from mctc.driver import BuildOptions, build
 from mctc.driver.contents import check_unchanged
+from mctc.proof.proof import Proof
 from mctc.runtime.built import open_built
 from mctc.targets.swift.errors import SwiftError
 from mctc.targets.swift.names import Names
@@ -89,6 +90,11 @@ def test_with_swift_packages_a_build_for_the_neural_engine(root: Path, packaged:
     build(root / "spec/mct_small.mct", tmp_path / "ane", options)
     for path in (each for each in (packaged / "MctSmall").rglob("*") if each.is_file()):
         assert (tmp_path / "ane/MctSmall" / path.relative_to(packaged / "MctSmall")).read_bytes() == path.read_bytes()
+
+
+def test_its_core_ml_package_is_executed_as_the_neural_engine_does(packaged: Path) -> None:
+    proof = Proof(packaged, None, [], engines=["engine"])
+    assert [str(each) for each in proof.engines] == ["engine:h18"]
 
 
 def test_a_build_without_core_ml_packages_is_refused(tmp_path: Path, small: Path) -> None:
