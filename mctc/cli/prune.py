@@ -37,7 +37,7 @@ def prune(spec: Spec, stats: Path, weights: Path, output: Path, defines: dict[st
 
     no_cycle_search()
     program, checkpoint = load_program(spec, model, defines), opened(weights)
-    groups, found = orders(program, checkpoint, read_measured(stats))
+    groups, found = orders(program, checkpoint, read_measured(stats, weights))
     write_sorted(weights, sorted_tensors(program, groups, found, checkpoint), {"mctc.sorted": str(spec)}, output)
     say(f"{output}: {len(found)} dimensions sorted; the nats that halving each is predicted to add, and unsorted:")
     for order in found:

@@ -19,6 +19,7 @@ from mctc.atomic import whole_file
 from mctc.checkpoint import SafeTensors, WeightsError
 from mctc.compress.errors import CompressError
 from mctc.compress.exact_sum import ExactSum
+from mctc.driver.manifest import sha256
 from mctc.ir.op import Array
 
 KEY, SCHEMA = "mctc.statistics", 1
@@ -108,9 +109,15 @@ def read_statistics(path: Path) -> Statistics:
         raise CompressError(f"{path} holds no statistics of a calibration", hint=hint) from error
 
 
-def read_measured(path: Path) -> Statistics:
-    """Statistics to compress with. Raises CompressError where no utterance is in them, as in an empty shard."""
+def read_measured(path: Path, checkpoint: Path) -> Statistics:
+    """Statistics to compress a checkpoint with.
+
+    Raises CompressError where they are of other weights, or of no utterance, as an empty shard's are.
+    """
     statistics = read_statistics(path)
+    if statistics.about.get("weights") != sha256(checkpoint):
+        hint = f"mctc calibrate BUILD DATA --weights {checkpoint} -o FILE"
+        raise CompressError(f"{path} was measured with other weights than {checkpoint}", hint=hint)
     if not statistics.done:
         hint = "mctc calibrate --merge FILE... -o FILE adds up the files of all shards"
         raise CompressError(f"{path} was measured over no utterance", hint=hint)

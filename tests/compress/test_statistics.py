@@ -10,11 +10,18 @@ import pytest
 from mctc.compress.errors import CompressError
 from mctc.compress.exact_sum import ExactSum
 from mctc.compress.statistics import LOSS, Statistics, read_measured, read_statistics
+from mctc.driver.manifest import sha256
 
 
 def test_a_shard_without_utterances_merges_and_is_nothing_to_compress_with(tmp_path: Path) -> None:
-    path = tmp_path / "empty.safetensors"
-    Statistics({"model": "m"}, 1, sums={LOSS: ExactSum(np.zeros((), np.int64), 0)}).write(path)
+    path, weights = tmp_path / "empty.safetensors", tmp_path / "weights.safetensors"
+    weights.write_bytes(b"of a model")
+    Statistics({"model": "m", "weights": sha256(weights)}, 1, sums={LOSS: ExactSum(np.zeros((), np.int64), 0)}).write(
+        path
+    )
     assert read_statistics(path).total == 1
     with pytest.raises(CompressError, match="was measured over no utterance"):
-        read_measured(path)
+        read_measured(path, weights)
+    weights.write_bytes(b"of another")
+    with pytest.raises(CompressError, match="was measured with other weights"):
+        read_measured(path, weights)
