@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 
 OWN = frozenset((
-    "Accelerate", "AVFoundation", "Any", "CoreML", "Foundation", "Model", "Protocol", "Self", "Speech", "Swift",
-    "SwiftUI", "Synchronization", "Type",
+    "Accelerate", "AVFoundation", "Any", "CoreML", "Foundation", "Model", "Protocol", "Self", "Source", "Speech",
+    "Swift", "SwiftUI", "Synchronization", "Training", "Type",
 ))  # fmt: skip
-"""Modules and types that a module of the same name would hide."""
+"""Modules and types that a module of the same name would hide, and a build's own folders where case is ignored."""
 IMPORTS = re.compile(r"(?:^ *import \w+\n)+", re.MULTILINE)
 
 

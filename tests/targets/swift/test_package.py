@@ -113,6 +113,7 @@ def test_a_build_without_core_ml_packages_is_refused(tmp_path: Path, small: Path
         ("whisper", "Whisper", "whisper-cli"),
         ("_", "Recognizer", "recognizer-cli"),
         ("speech", "ModelSpeech", "speech"),
+        ("training", "ModelTraining", "training"),
         ("core_ML", "ModelCoreML", "core-ml"),
         ("_2x", "Model2x", "2x"),
     ],
