@@ -245,6 +245,7 @@ def test_only_targets_and_tests_of_torch_import_torch_or_coremltools(root: Path)
         for room in ("mctc", "passes")
         for file, package in modules(root, room)
         for line, name in imports(file, package)
-        if name.split(".")[0] in ("torch", "coremltools", "onnx") and str(file.relative_to(root)) not in ON_A_MAC
+        if name.split(".")[0] in ("torch", "coremltools", "onnx")
+        and str(file.relative_to(root)) not in (*ON_A_MAC, "mctc/importing/onnx_file.py")  # reads such files, on demand
     ]
     assert found == []
