@@ -87,6 +87,13 @@ def _moved(predicted: Predicted, item: Item, key: str, scale: Scale, rounding: R
     return difference(exact[key], rounded[key], scale)
 
 
+def by_rounding(rows: Iterable[Measured], limit: Limit) -> Iterator[str]:
+    """Of the items on which a limit is passed, and held all the same, the result and how far it is off."""
+    for row in rows:
+        if row.ok and not within(row.found, limit):
+            yield f"{row.told(limit)} on {row.item.name}, past {limit}: rounding moves {row.result} as far"
+
+
 def worst(rows: Iterable[Measured], limit: Limit) -> Measured:
     """The row that is furthest off: those beyond the limit before all others, then those where no number is lost."""
 

@@ -29,7 +29,7 @@ from mctc.numerics.battery import BATTERY, BROKEN, NOISE, SILENCE, Item
 from mctc.numerics.limits import FP32, STEPS, Limit, limit_of
 from mctc.numerics.undefined import first_undefined
 from mctc.numerics.undefined import told as told_op
-from mctc.proof.check import Check, compare, worst
+from mctc.proof.check import Check, by_rounding, compare, worst
 from mctc.proof.engine import Engined
 from mctc.proof.padded import can_pad, over_padded
 from mctc.proof.runtimes import OtherBuild, build_other, precisions
@@ -282,7 +282,8 @@ class Proof:
         bad = worst(rows, limit)
         ok = all(row.ok for row in rows)
         lost = {row.item: None for row in rows if row.found.lost}
-        notes = tuple(self._ends(name, item, limit) for item in lost)
+        ends = [self._ends(name, item, limit) for item in lost]
+        notes = (*ends, *(f"{check}, {name}: {each}" for each in by_rounding(rows, limit)))
         return Check(check, name, bad.told(limit), str(limit), ok, bad.found.error, seconds, bad.item.name, notes)
 
     def _ends(self, name: str, item: Item, limit: Limit) -> str:

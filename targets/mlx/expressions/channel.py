@@ -9,7 +9,8 @@ from mctc.ir.ops.position import PositionalEmbedding
 from mctc.ir.ops.reduce import Reduce
 from mctc.targets.mlx.expressions.spelling import spelled
 from mctc.targets.torch.expressions.application import Application
-from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named
+from mctc.targets.torch.expressions.channel import matmul
+from mctc.targets.torch.expressions.text import Expression, call, named
 
 RULES = Rules[Application, Expression]()
 
@@ -46,14 +47,7 @@ def _positional_embedding(op: PositionalEmbedding, use: Application) -> Expressi
     return Expression(f"{rows}.T", rows.imports) if use.channel() < type_.sequence else rows
 
 
-@RULES.of(MatMul)
-def _matmul(op: MatMul, use: Application) -> Expression:
-    left, right = (use[name] for name in ("left", "right"))
-    if op.transpose_left:
-        left = Expression(f"{left.atom}.mT", left.imports)
-    if op.transpose_right:
-        right = Expression(f"{right.atom}.mT", right.imports)
-    return binary(left, "@", right, Binds.PRODUCT)
+RULES.of(MatMul)(matmul)
 
 
 @RULES.of(LayerNorm, RmsNorm)

@@ -74,7 +74,8 @@ def _positional_embedding(op: PositionalEmbedding, use: Application) -> Expressi
 
 
 @RULES.of(MatMul)
-def _matmul(op: MatMul, use: Application) -> Expression:
+def matmul(op: MatMul, use: Application) -> Expression:
+    """left @ right, either one transposed where the op says so: torch's and MLX's arrays both have `mT`."""
     left, right = (use[name] for name in ("left", "right"))
     if op.transpose_left:
         left = Expression(f"{left.atom}.mT", left.imports)
