@@ -32,6 +32,6 @@ class Names:
         return cls(module, f"{product}-cli" if product == module.lower() else product)
 
     def filled(self, text: str) -> str:
-        """A text of `frame` with the names in their places, and imports in order, as swift-format has them."""
+        """A text of `templates` with the names in their places, and imports in order, as swift-format has them."""
         filled = text.replace("__MODULE__", self.module).replace("__PRODUCT__", self.product)
         return IMPORTS.sub(lambda found: "".join(sorted(found[0].splitlines(keepends=True))), filled)

@@ -16,7 +16,7 @@ from mctc.targets.swift.errors import SwiftError
 from mctc.targets.swift.names import Names
 
 HERE = Path(__file__).parent
-RUNTIME, FRAME = HERE / "runtime", HERE / "frame"
+RUNTIME, TEMPLATES = HERE / "runtime", HERE / "templates"
 MODEL = "Model"  # the folder of what the package carries: a copied one, whose models Xcode makes no classes of
 SUFFIX = ".mlpackage"
 
@@ -30,13 +30,13 @@ def write_package(folder: Path) -> Sequence[str]:
     names = Names.of(str(manifest["model"]))
     if (folder / names.module).exists():
         raise SwiftError(f"{folder} has a {names.module} already", hint="give the model another name")
-    for path, text in texts(names).items():
+    told = described(folder)
+    for path, text in texts(names, str(told["kind"])).items():
         written = folder / names.module / path
         written.parent.mkdir(parents=True, exist_ok=True)
         written.write_text(text, encoding="utf-8")
     model = folder / names.module / "Sources" / names.module / MODEL
     model.mkdir()
-    told = described(folder)
     (model / "model.json").write_text(as_text(told), encoding="utf-8")
     check = folder / names.module / f"Tests/{names.module}Tests/check.json"
     check.write_text(json.dumps(checked(open_built(folder).front_end)) + "\n", encoding="utf-8")
@@ -46,21 +46,21 @@ def write_package(folder: Path) -> Sequence[str]:
     return (names.module,)
 
 
-def texts(names: Names) -> dict[str, str]:
-    """Every text of a package, by its path in it."""
+def texts(names: Names, kind: str) -> dict[str, str]:
+    """Every text of the package of a kind of model, as model.json has it, by its path in it."""
     library, tool = f"Sources/{names.module}", f"Sources/{names.product}"
     places = {
         "Package.swift": "Package.swift",
         "swift-format.json": ".swift-format",
-        "readme.txt": "README.md",
+        "readme_features.txt" if kind == "features" else "readme.txt": "README.md",
         "Transcribe.swift": f"{tool}/Transcribe.swift",
         "WaveFile.swift": f"{tool}/WaveFile.swift",
         "CaptionsApp.swift": "App/CaptionsApp.swift",
         "RuntimeTests.swift": f"Tests/{names.module}Tests/RuntimeTests.swift",
     }
-    framed = {place: names.filled((FRAME / name).read_text(encoding="utf-8")) for name, place in places.items()}
+    filled = {place: names.filled((TEMPLATES / name).read_text(encoding="utf-8")) for name, place in places.items()}
     runtime = {f"{library}/{path.name}": path.read_text(encoding="utf-8") for path in sorted(RUNTIME.glob("*.swift"))}
-    return {**framed, **runtime}
+    return {**filled, **runtime}
 
 
 def as_text(description: Json) -> str:

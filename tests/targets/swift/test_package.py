@@ -17,9 +17,9 @@ from mctc.proof.proof import Proof
 from mctc.runtime.built import open_built
 from mctc.targets.swift.errors import SwiftError
 from mctc.targets.swift.names import Names
-from mctc.targets.swift.package import RUNTIME, as_text, write_package
+from mctc.targets.swift.package import RUNTIME, as_text, texts, write_package
 
-GOLDEN = Path(__file__).with_name("golden")
+GOLDEN, LETTERS = (Path(__file__).with_name(name) for name in ("golden", "letters.txt"))
 DEFINES = {"width": 32, "depth": 1, "vocab": 28}
 
 
@@ -27,7 +27,7 @@ DEFINES = {"width": 32, "depth": 1, "vocab": 28}
 def packaged(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small transducer of letters, built for swift."""
     folder = tmp_path_factory.mktemp("swift") / "small"
-    tokens = root / "spec/trained/letters.txt"
+    tokens = LETTERS
     build(root / "spec/mct_small.mct", folder, BuildOptions(target="swift", defines=DEFINES, tokens=tokens))
     return folder
 
@@ -85,7 +85,7 @@ def test_window_and_filters_are_the_numbers_of_the_front_end(model: Any) -> None
 
 
 def test_with_swift_packages_a_build_for_the_neural_engine(root: Path, packaged: Path, tmp_path: Path) -> None:
-    tokens = root / "spec/trained/letters.txt"
+    tokens = LETTERS
     options = BuildOptions(defines=DEFINES, tokens=tokens, packaged=("swift",))
     build(root / "spec/mct_small.mct", tmp_path / "ane", options)
     for path in (each for each in (packaged / "MctSmall").rglob("*") if each.is_file()):
@@ -135,3 +135,11 @@ def test_the_text_is_what_was_reviewed(packaged: Path, model: Any) -> None:
             golden.parent.mkdir(exist_ok=True)
             golden.write_text(text, encoding="utf-8")
         assert text == golden.read_text(encoding="utf-8")
+
+
+def test_the_readme_of_a_model_without_text_shows_encode() -> None:
+    names = Names.of("vad")
+    features, captions = (texts(names, kind)["README.md"] for kind in ("features", "ctc"))
+    assert "model.encode(samples)" in features
+    assert "recognizer.append(samples)" in captions
+    assert "__" not in features + captions
