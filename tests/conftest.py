@@ -26,8 +26,14 @@ sys.exit(code)
 if find_spec("hypothesis") is not None:
     from hypothesis import HealthCheck, settings
 
-    # On a busy machine drawing inputs is slow, too: no test depends on the time.
-    settings.register_profile("mctc", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    # On a busy machine drawing inputs is slow, too: no test depends on the time. The quick set judges a change, so its
+    # examples are the same from run to run; who asks for a number of examples (as the nightly set does) gets new ones.
+    settings.register_profile(
+        "mctc",
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize="MCTC_EXAMPLES" not in os.environ,
+    )
     settings.load_profile("mctc")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

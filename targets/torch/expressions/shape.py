@@ -20,7 +20,7 @@ from mctc.ir.ops.shape import (
     laid_out,
     stated_axes,
 )
-from mctc.ir.types import Axis, Role
+from mctc.ir.types import Axis, Extent, Role
 from mctc.targets.torch.expressions.application import STREAMED, Application
 from mctc.targets.torch.expressions.text import Expression, call, named, number
 
@@ -94,14 +94,17 @@ def _reshape(op: Reshape, use: Application) -> Expression:
 
 
 def _same(old: Axis, new: Axis) -> bool:
-    """Axes of extent 1 that meet by chance are not the same: a chunk of another length would tell them apart."""
-    if old.extent != new.extent:
-        return False
-    return old.extent != ONE or old.role is new.role or not {old.role, new.role} & set(STREAMED)
+    """Extents that meet by chance are not the same: a chunk of another length would tell them apart."""
+    return old.extent == new.extent and (old.role is new.role or not {old.role, new.role} & set(STREAMED))
 
 
 def _of_units(x: Expression, old: Sequence[Axis], new: Sequence[Axis], place: int) -> Expression | None:
-    """x where nothing but axes of extent 1 goes or comes; None where more does."""
+    """x where nothing but axes of extent 1 goes or comes; None where more does.
+
+    A streamed axis that has another extent after than before is more: its one frame is the chunk's length by chance.
+    """
+    if any(_extents(old, role) and _extents(new, role) not in ([], _extents(old, role)) for role in STREAMED):
+        return None
     old, new = list(old), list(new)
     while old or new:
         if old and new and _same(old[0], new[0]):
@@ -115,9 +118,13 @@ def _of_units(x: Expression, old: Sequence[Axis], new: Sequence[Axis], place: in
     return x
 
 
+def _extents(axes: Sequence[Axis], role: Role) -> list[Extent]:
+    return [axis.extent for axis in axes if axis.role is role]
+
+
 def _regrouped(x: Expression, old: Sequence[Axis], new: Sequence[Axis], place: int) -> Expression:
     """x with the axes `old`, which begin at `place`, as the axes `new`; one of these may have any extent."""
-    sizes = tuple(axis.extent.value if axis.extent.is_static else -1 for axis in new)
+    sizes = tuple(axis.extent.value if axis.extent.is_static and axis.role not in STREAMED else -1 for axis in new)
     if sizes.count(-1) > 1 or not old or not new:
         raise UnsupportedError(
             f"reshape of axes {[str(axis) for axis in old]} to {[str(axis) for axis in new]} has more than one extent "

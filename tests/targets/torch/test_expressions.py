@@ -159,6 +159,16 @@ def test_a_step_written_at_one_chunk_length_works_at_every_other(case: Any, one:
     assert_close(got[1], want[1])
 
 
+def test_a_reshape_of_one_frame_into_two_holds_no_length_of_a_chunk() -> None:
+    """One frame of two features and two frames of one unit have the same extents, and no more than these in common."""
+    line = "%0 = reshape(%x, axes = [batch 1, channel 2, unit 1, time 2])"
+    function = program_of({"x": "f32[batch 1, channel 2, time 1, feature 2]"}, line).functions["f"]
+    for frames in (1, 3):
+        x = np.arange(4.0 * frames).reshape(1, 2, frames, 2)
+        got = Written(function).run({"x": x}, weight)[0]
+        np.testing.assert_array_equal(got["r0"], x.reshape(1, 2, 1, 2 * frames))
+
+
 TWO = "%x: f32[batch B, time T, channel 8], %y: f32[batch B, label U, channel 8], %w: f32[4, 8], %v: f32[8]"
 TWO += ", %i: f32[16, 8], %h: f32[16, 4], %g: f32[12, 8], %k: f32[12, 4], %s: f32[4, 8, 1]"
 
