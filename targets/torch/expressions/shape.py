@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mctc.emit.rules import Rules
 from mctc.emit.unsupported import UnsupportedError
+from mctc.ir.dims import Extent
 from mctc.ir.ops.shape import (
     ONE,
     Concat,
@@ -20,7 +21,7 @@ from mctc.ir.ops.shape import (
     laid_out,
     stated_axes,
 )
-from mctc.ir.types import Axis, Extent, Role
+from mctc.ir.types import Axis, Role
 from mctc.targets.torch.expressions.application import STREAMED, Application
 from mctc.targets.torch.expressions.text import Expression, call, named, number
 
