@@ -72,7 +72,7 @@ REDUCTIONS = {"reduce_max": "max", "reduce_min": "min", "reduce_sum": "sum", "re
 
 
 def _reduce(op: Reduce, use: Application) -> Expression:
-    return use["x"].method(REDUCTIONS[op.name], axis=op.position, keepdims=True)
+    return Expression.method(use["x"], REDUCTIONS[op.name], axis=op.position, keepdims=True)
 
 
 RULES |= dict.fromkeys(REDUCTIONS, _reduce)

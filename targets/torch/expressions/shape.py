@@ -23,7 +23,7 @@ from mctc.ir.ops.shape import (
 )
 from mctc.ir.types import Axis, Role
 from mctc.targets.torch.expressions.application import STREAMED, Application
-from mctc.targets.torch.expressions.text import Expression, call, named, number
+from mctc.targets.torch.expressions.text import Expression, call, named
 
 RULES, MASKING = Rules[Application, Expression](), Rules[Application, Expression]()
 
@@ -42,9 +42,8 @@ def _split(op: Split, use: Application) -> Expression:
 
 @RULES.of(Concat)
 def _concat(op: Concat, use: Application) -> Expression:
-    parts = [operand for operand in use.operands if operand is not None]
-    axis = op.position
-    return parts[0] if len(parts) == 1 else call(named("torch.cat"), parts, dim=axis)
+    first, *others = (operand for operand in use.operands if operand is not None)
+    return first.joined(others, op.position) if others else first
 
 
 @RULES.of(Slice)
@@ -70,12 +69,9 @@ def _slice(op: Slice, use: Application) -> Expression:
 
 @RULES.of(Pad)
 def _pad(op: Pad, use: Application) -> Expression:
-    axis, rank = op.position, use.type("x").rank
-    before, after, value = op.before, op.after, op.value
-    if not before and not after:
+    if not op.before and not op.after:
         return use["x"]
-    widths = (0, 0) * (rank - 1 - axis) + (before, after)
-    return call(named("F.pad"), use["x"], widths, **({"value": number(value)} if value else {}))
+    return use["x"].padded(op.position, use.type("x").rank, (op.before, op.after), op.value)
 
 
 @RULES.of(Reshape)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from fractions import Fraction
 
@@ -49,7 +49,16 @@ class Expression:
     def indexed(self, axis: int, rank: int, index: str) -> Expression:
         """`self[:, index]`: `index` along `axis` of `rank` axes."""
         place = f"..., {index}" if rank > 1 and axis == rank - 1 else ", ".join([":"] * axis + [index])
-        return Expression(f"{self.atom}[{place}]", self.imports)
+        return replace(self, text=f"{self.atom}[{place}]", binds=Binds.ATOM)
+
+    def padded(self, axis: int, rank: int, widths: tuple[int, int], value: float = 0) -> Expression:
+        """self with widths[0] entries of `value` before it along `axis` of `rank` axes, and widths[1] behind it."""
+        last = (0, 0) * (rank - 1 - axis) + widths
+        return call(named("F.pad"), self, last, **({"value": number(value)} if value else {}))
+
+    def joined(self, others: Sequence[Expression], axis: int) -> Expression:
+        """self and the others, one behind the other along `axis`."""
+        return call(named("torch.cat"), [self, *others], dim=axis)
 
 
 def as_expression(operand: Expression | str) -> Expression:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from mctc.ir.program import Op
 from mctc.passes.channels_first import ChannelsFirst
 from mctc.rewrite.base import Context
 from mctc.rewrite.rewriter import RewriteError
-from tests.targets.onnx.test_ops import ATTENTIONS, X, catalogued, deployed, line_program, values
+from mctc.targets.torch.expressions.application import Application
+from mctc.targets.torch.expressions.text import Expression, call, named, negative
+from tests.targets.onnx.test_ops import ATTENTIONS, X, catalogued, line_program, values
 
 from .executed import assert_executes, laid_out
 
@@ -37,10 +40,34 @@ def test_an_op_computes_what_its_reference_does(inputs: dict[str, str], line: st
     assert_executes(made, tmp_path, values(made.functions["f"]))
 
 
-def test_every_op_of_the_registry_has_a_rule() -> None:
-    from mctc.targets.mlx.expressions import RULES
+def test_an_op_without_a_rule_is_written_as_for_torch_in_words_of_mlx(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """-x by way of two more frames, clamped to numbers that x does not reach."""
+    from mctc.targets.mlx.expressions import RULES, TORCH
 
-    assert {*RULES, "parameter"} == deployed()
+    def roundabout(op: Op, use: Application) -> Expression:
+        x = use["x"].padded(1, 3, (2, 0), 9.0).indexed(1, 3, "2:").method("clamp", -99.0, 99.0)
+        return negative(x.joined([x], 1).indexed(1, 3, ":-8"))
+
+    assert "neg" not in RULES
+    monkeypatch.setitem(TORCH, "neg", roundabout)
+    program = line_program({"x": X}, "neg(%x)")
+    assert_executes(program, tmp_path, values(program.functions["f"], {"B": 2, "T": 8}))
+
+
+@pytest.mark.parametrize("word", ["torch", "method"])
+def test_an_op_whose_torch_text_is_torch_s_own_is_refused(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mctc.targets.mlx.expressions import TORCH, UnsupportedError, expression
+
+    forms = {
+        "torch": lambda op, use: call(named("torch.neg"), use["x"]),
+        "method": lambda op, use: use["x"].method("neg"),
+    }
+    monkeypatch.setitem(TORCH, "neg", forms[word])
+    (op,) = line_program({"x": X}, "neg(%x)").functions["f"].ops
+    with pytest.raises(UnsupportedError, match=r"no form of neg|no word for the method neg"):
+        expression(op, ["x"])
 
 
 @pytest.mark.parametrize(("left", "right"), MEETINGS)
