@@ -13,7 +13,7 @@ from mctc.language.failure import FaultError, LimitError, SilentError, fail
 from mctc.language.limits import OPS, STEPS
 from mctc.language.parameters import Parameters
 from mctc.language.scope import Frame
-from mctc.language.session import Session
+from mctc.language.session import ASSERTED, Session
 from mctc.language.values import POISON, Single, describe
 
 
@@ -45,6 +45,8 @@ class Bodies:
                 if isinstance(error, FaultError):
                     self.session.report(error.diagnostic, frame.sites)
                 poison(statement, frame)
+                if isinstance(statement, s.Assert) and frame.sites:
+                    raise SilentError from None  # a block says itself what it can't work without
                 failed = failed or isinstance(statement, (s.Return, s.If))
                 continue
             if returned is not None:
@@ -138,7 +140,7 @@ class Bodies:
             if not isinstance(text, str):
                 raise fail("MCT0070", f"the message of an assert is a string, not {describe(text)}", node.message.span)
             message = interpolate(text, lambda name: self._interpolated(name, node, frame))
-        raise fail("MCT0073", message, node.condition.span)
+        raise fail(ASSERTED, message, node.condition.span)
 
     def _interpolated(self, name: str, node: s.Assert, frame: Frame) -> Single:
         assert node.message is not None

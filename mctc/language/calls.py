@@ -100,7 +100,7 @@ class Calls:
             raise fail("MCT0060", f"`{name}` is a model; only a block can be called", node.callee.span)
         self._no_loop(name, block, node, frame)
         given = self._given(name, block, node, frame)
-        inner = self._frame(name, defined, block, node, frame, target)
+        inner = self._frame(name, defined, block, node, frame, target, given)
         self._bind(name, block, given, inner, node)
         returned = self.run(block.body, inner)
         if returned is None:
@@ -143,7 +143,14 @@ class Calls:
         return given
 
     def _frame(
-        self, name: str, defined: Defined, block: s.Block, node: s.Call, frame: Frame, target: str | None
+        self,
+        name: str,
+        defined: Defined,
+        block: s.Block,
+        node: s.Call,
+        frame: Frame,
+        target: str | None,
+        given: Mapping[str, Argument],
     ) -> Frame:
         """The frame that the block's body runs in, with its place in the path."""
         if node.label is not None:
@@ -157,7 +164,8 @@ class Calls:
             once = target is not None and frame.bound.get(target) == 1
             element = frame.elements.make(target if once and target is not None else name, node.span)
         bound, labels = self.session.facts(block.body, block.inputs)
-        sites = (*frame.sites, Site(name, node.span, block))
+        arguments = {key: argument.span for key, argument in given.items()}
+        sites = (*frame.sites, Site(name, node.span, block, arguments))
         self.session.program.instances[frame.child(element)] = name
         return Frame(defined.module, Scope(), frame.child(element), Elements(labels), bound, labels, sites)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
+from mctc.ir.program import Value
 from mctc.language.arithmetic import ORDER, Number, UnsuitableError, binary, is_number
 from mctc.language.values import Constant, Measure, Single, describe, plain
 
@@ -85,6 +86,16 @@ def _float(*values: Single) -> float:
     return float(_number("float", _one("float", values)))
 
 
+def _role(*values: Single) -> str:
+    value = _one("role", values)
+    role = value.type.sequence_role if isinstance(value, Value) else value.role if isinstance(value, Measure) else None
+    if role is None:
+        raise UnsuitableError(
+            "MCT0076", f"`role` takes an axis, or a tensor over time or labels, not {describe(value)}"
+        )
+    return role.value
+
+
 def _round(value: Number) -> int:
     return math.floor(Fraction(value) + Fraction(1, 2))
 
@@ -104,4 +115,5 @@ FUNCTIONS: dict[str, Function] = {
     "sum": _sum,
     "int": _int,
     "float": _float,
+    "role": _role,
 }

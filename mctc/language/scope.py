@@ -71,11 +71,12 @@ class Elements:
 
 @dataclass(frozen=True)
 class Site:
-    """A call that is being elaborated."""
+    """A call that is being elaborated. `arguments`: where what it gives to each input of its block is written."""
 
     name: str
     span: Span
     node: object
+    arguments: Mapping[str, Span] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from mctc.diagnostics.diagnostic import Diagnostic, Note
@@ -21,6 +22,7 @@ from mctc.language.values import show_type
 from mctc.language.walk import labels
 
 SHOWN_CALLS = 3
+ASSERTED = "MCT0073"  # what an assert says where it does not hold
 
 
 class Session:
@@ -118,14 +120,34 @@ def _types(name: str, operands: list[Value | None]) -> list[Note]:
 
 
 def _outside(diagnostic: Diagnostic, sites: list[Site]) -> Diagnostic:
-    """A diagnostic inside the shipped library, moved to the author's call that led there."""
+    """A diagnostic inside the shipped library, moved to the author's call that led there, and to the argument that is
+    at fault, where what failed names one."""
     span = diagnostic.span
     calls = [site for site in sites if not site.span.source.shipped]
     if span is None or not span.source.shipped or not calls:
         return diagnostic
-    del sites[sites.index(calls[-1]) :]
+    first = sites.index(calls[-1])
+    inward = sites[first:]
+    del sites[first:]
     note = Note(f"it goes wrong here, in `{calls[-1].name}`", span)
-    return replace(diagnostic, span=calls[-1].span, notes=(note, *diagnostic.notes))
+    key = _argument(span, inward, first=diagnostic.code == ASSERTED)
+    place, message, name = calls[-1].span, diagnostic.message, calls[-1].name
+    if key is not None:
+        place = calls[-1].arguments[key]
+        message = f"`{key}` of `{name}`: {message.removeprefix(f'`{name}`: ')}"
+    return replace(diagnostic, span=place, message=message, notes=(note, *diagnostic.notes))
+
+
+def _argument(span: Span, sites: Sequence[Site], *, first: bool) -> str | None:
+    """The argument of the outermost call that the text at `span`, in the innermost one's block, is about: the one that
+    it names (the `first` of several in what was asserted), followed outward through what the calls between give on."""
+    for site in reversed(sites):
+        keys = dict.fromkeys(name for name in re.findall(r"[A-Za-z_]\w*", span.text) if name in site.arguments)
+        if not keys or (len(keys) > 1 and not first):
+            return None
+        key = next(iter(keys))
+        span = site.arguments[key]
+    return key
 
 
 def _with_calls(diagnostic: Diagnostic, sites: list[Site]) -> Diagnostic:

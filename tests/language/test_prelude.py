@@ -13,7 +13,7 @@ from mctc.ir.op import Array
 from mctc.streaming.derive import derive_program
 from mctc.weights import Weights
 
-from .conftest import Elaborate, component
+from .conftest import Check, Elaborate, component
 
 X = np.random.default_rng(0).normal(size=(2, 6, 8))
 
@@ -63,3 +63,38 @@ def test_what_sees_no_later_frame_streams(streams: str, elaborate: Elaborate) ->
 def test_what_reduces_over_time_needs_the_whole_utterance(whole: str, elaborate: Elaborate) -> None:
     with pytest.raises(DiagnosticError, match="needs the whole utterance"):
         derive_program(elaborate(component(f"return {whole}")), 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "at", "told"),
+    [
+        ("conv1d(x, 6, 3, groups = 3)", "3", "`groups` of `conv1d`: 8 channels do not divide into 3 groups"),
+        ("conv1d(x, 6, 3, groups = 4)", "6", "`out` of `conv1d`: 6 channels do not divide into 4 groups"),
+        ("conv1d(x, 8, 3, look_ahead = 5)", "5", "`look_ahead` of `conv1d`: 3 taps reach no 5 frames ahead"),
+        ("conv_transpose1d(x, 7, 2, stride = 0)", "0", "`stride` of `conv_transpose1d`: a number of frames"),
+        ("unfold_time(x, 3)", "3", "`factor` of `unfold_time`: 8 channels do not divide into 3 frames"),
+        ("upsample(x, 1 - 1)", "1 - 1", "`factor` of `upsample`: a number of frames, at least 1, not 0"),
+        ("group_norm(x, groups = 3)", "3", "`groups` of `group_norm`: 8 channels do not divide into 3 groups"),
+        ("linear(x, 0)", "0", "`out` of `linear`: an axis of 0 entries"),
+        ("conv2d(x, 3)", "x", "`x` of `conv2d`: f32[batch B, time T, channel 8] must have one axis besides"),
+        ("fold_time(y, 2)", "y", "`x` of `fold_time`: it folds frames in time, not labels"),
+        ("conv_transpose1d(y, 8, 2, stride = 2)", "y", "`x` of `conv_transpose1d`: it makes frames in time, not"),
+        ("group_norm(y, 2)", "y", "`x` of `group_norm`: over labels, write `over_time = false`"),
+    ],
+)
+def test_a_wrong_argument_of_the_prelude_is_told_where_it_is_written(
+    call: str, at: str, told: str, check: Check
+) -> None:
+    text = component(f"z = {call}", "return x", inputs="x: f32[B, T, 8], y: f32[B, U, 8]")
+    (found,) = check(text.replace("component", "dim U: label\ncomponent"))
+    assert found.span is not None
+    assert (found.span.text, found.span.source.shipped) == (at, False)
+    assert found.message.startswith(told)
+
+
+def test_an_argument_is_followed_through_the_blocks_between(check: Check) -> None:
+    block = "block twice(x: f32[B, T, C], parts) -> f32[B, T, C] { return group_norm(group_norm(x, 4), parts) }\n"
+    (found,) = check(block + component("return twice(x, 5)"))
+    assert found.message.startswith("`groups` of `group_norm`")
+    assert found.span is not None
+    assert found.span.text == "parts"

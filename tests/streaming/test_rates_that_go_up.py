@@ -101,6 +101,21 @@ def test_a_transposed_convolution_adds_a_kernel_for_each_frame(
     np.testing.assert_allclose(streamed, whole, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize(("groups", "stride"), [(2, 2), (4, 3)])
+def test_a_grouped_transposed_convolution_is_one_for_each_group(groups: int, stride: int, tmp_path: Path) -> None:
+    call = f"conv_transpose1d(x, 8, 4, stride = {stride}, groups = {groups}, look_ahead = 1, bias = false) as up"
+    made = program(tmp_path, f"return {call}", f"f32[B, {stride} * T, 8]")
+    x = samples(6)
+    whole, streamed, _ = run(made, x, 2)
+    w = Weights(made.sources).value(made.parameters["c.up.weight"])
+    full = np.zeros((stride * 6 + 5, groups, 8 // groups))
+    for t in range(6):
+        parts = x[0, t].reshape(groups, -1), w.reshape(groups, -1, 8 // groups, 4)
+        full[stride * t : stride * t + 4] += np.einsum("gc,gcok->kgo", *parts)
+    np.testing.assert_allclose(whole[0], full[1 : 1 + stride * 6].reshape(-1, 8), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(streamed, whole, rtol=1e-9, atol=1e-12)
+
+
 def test_folding_and_unfolding_are_each_other_s_inverse(tmp_path: Path) -> None:
     x = samples(12)
     whole, streamed, info = run(program(tmp_path, "return unfold_time(fold_time(x, 3), 3)"), x, 6)
