@@ -11,7 +11,7 @@ from mctc.targets.torch.support import RUNTIME as TRAINING
 
 ALWAYS = ("loading",)
 STREAMS = ("__main__", "audio", "search", "session")  # what hears a stream
-KERNELS = {"selective_scan_metal": "selective_scan.metal"}  # training runs it too
+TAKEN = {"selective_scan_metal": ("selective_scan.metal", "selective_scan_plan.py")}  # as training has them
 
 
 def write_package(module: ModuleText, folder: Path, model: str, *, streams: bool) -> None:
@@ -26,5 +26,5 @@ def write_package(module: ModuleText, folder: Path, model: str, *, streams: bool
     (folder / "__init__.py").write_text(head + body, encoding="utf-8")
     for name in sorted({*module.siblings, *ALWAYS, *(STREAMS if streams else ())}):
         (folder / f"{name}.py").write_bytes((RUNTIME / f"{name}.py").read_bytes())
-        if name in KERNELS:
-            (folder / KERNELS[name]).write_bytes((TRAINING / KERNELS[name]).read_bytes())
+        for file in TAKEN.get(name, ()):
+            (folder / file).write_bytes((TRAINING / file).read_bytes())

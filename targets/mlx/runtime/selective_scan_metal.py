@@ -5,31 +5,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 
-KERNEL = "selective_scan_forward"
+from .selective_scan_plan import Mapping as Spread
+from .selective_scan_plan import Plan, plan
+
+FORWARD, CHUNK_ENDS = "selective_scan_forward", "selective_scan_chunk_ends"
+PORTS = {
+    FORWARD: (
+        ["x", "delta", "A", "B", "C", "D", "z", "bias", "h_first", "ends", "totals", "sizes", "strides"],
+        ["y", "h_last", "checkpoints"],
+    ),
+    CHUNK_ENDS: (["signal", "delta", "A", "matrix", "z", "bias", "sizes", "strides"], ["ends", "totals"]),
+}
 TYPES = {mx.float32: "float", mx.float16: "half", mx.bfloat16: "bfloat16_t"}
-INPUTS = ["x", "delta", "A", "B", "C", "D", "z", "bias", "h_first", "ends", "totals", "sizes", "strides"]
-OUTPUTS = ["y", "h_last", "checkpoints"]
-SIMD = 32
-SIMDGROUPS = 4  # of a threadgroup
-INTERVAL = 32  # frames between two stored states, a multiple of the frames of a tile
-# For up to so many states: lanes of a SIMD group that share a channel, states that each holds, frames of a tile.
-MAPPINGS = (
-    (4, 4, 1, 16),
-    (8, 4, 2, 16),
-    (16, 4, 4, 16),
-    (32, 8, 4, 16),
-    (64, 16, 4, 16),
-    (128, 32, 4, 8),
-    (256, 32, 8, 4),
-)
 DEVICE = 8  # entries from which on MLX leaves an input in the memory of the device
+REACH = 2**32  # entries of one utterance that the kernels' offsets reach
 Flags = tuple[tuple[str, bool], ...]
 
 
@@ -44,33 +41,25 @@ def scan(
     z: mx.array | None,
     softplus: bool,
 ) -> tuple[mx.array, mx.array]:
-    """As `selective_scan.selective_scan`. The kernel has frames last: the operands are copied into that order."""
-    batch, length, channels = x.shape
-    states = A.shape[1]
-    chosen = next(mapping for mapping in MAPPINGS if states <= mapping[0])
-    element = x.dtype
+    """As `selective_scan.selective_scan`. The kernels have frames last: the operands are copied into that order.
 
-    def rows(a: mx.array) -> mx.array:
-        return _flat(a.swapaxes(1, 2), element)
-
-    stored = -(-length // INTERVAL)
-    sizes = mx.array([channels, length, 1, stored * INTERVAL, 1, stored, 1, batch], mx.int64)
-    plain, paired = [channels * length, length], [states * length, states * length, length]
-    strides = mx.array([*plain * 3, *paired * 2, *plain], mx.int64)
+    Where a GPU would idle for want of channels, a long scan is cut into chunks of frames that run side by side. Raises
+    ValueError for utterances of more entries than the kernels reach.
+    """
+    (batch, length, channels), states = x.shape, A.shape[1]
+    if length * (max(channels, states) + 1) >= REACH:
+        raise ValueError(f"selective_scan: {length} frames of {channels} channels are too many for a GPU: split them")
     flags = {"HAS_D": D is not None, "HAS_Z": z is not None, "HAS_BIAS": False, "HAS_H": h is not None}
-    kernel = _kernel(TYPES[element], states, chosen[1:], tuple({**flags, "SOFTPLUS": softplus}.items()))
-    d, bias, first, ends, totals = (_flat(mx.zeros(8) if a is None else a) for a in (D, None, h, None, None))
-    gate = x if z is None else z
-    given = [rows(x), rows(delta), _flat(A), rows(B), rows(C), d, rows(gate), bias, first, ends, totals]
-    blocks = -(-channels // (SIMD // chosen[1] * SIMDGROUPS))
-    y, last, _ = kernel(
-        inputs=[*given, sizes, strides],
-        grid=(blocks * SIMD * SIMDGROUPS, 1, batch),
-        threadgroup=(SIMD * SIMDGROUPS, 1, 1),
-        output_shapes=[(batch, channels, length), (batch, channels, states), (batch, stored, channels, states)],
-        output_dtypes=[element, mx.float32, mx.float32],
-    )
-    return y.swapaxes(1, 2), last
+    chosen = plan(batch, channels, length, states, 1, x.dtype.size)
+    launch = _Launch(batch, channels, length, states, x.dtype, chosen, (*flags.items(), ("SOFTPLUS", softplus)))
+    signal, step, into, out = (_flat(a.swapaxes(1, 2), x.dtype) for a in (x, delta, B, C))
+    gate = signal if z is None else _flat(z.swapaxes(1, 2), x.dtype)
+    rates, absent = _flat(A), mx.zeros(DEVICE)
+    skip, first = (absent if a is None else _flat(a) for a in (D, h))
+    ends = totals = absent
+    if launch.chunks > 1:
+        ends, totals = map(_flat, launch.chunk_ends(signal, step, rates, into, gate, absent))
+    return launch.forward(signal, step, rates, into, out, skip, gate, absent, first, ends, totals)
 
 
 def _flat(a: mx.array, element: mx.Dtype = mx.float32) -> mx.array:
@@ -79,12 +68,65 @@ def _flat(a: mx.array, element: mx.Dtype = mx.float32) -> mx.array:
     return flat if flat.size >= DEVICE else mx.pad(flat, [(0, DEVICE - flat.size)])
 
 
+@dataclass(frozen=True)
+class _Launch:
+    """What the launches of one scan share."""
+
+    batch: int
+    channels: int
+    length: int
+    states: int
+    element: mx.Dtype
+    chosen: Plan
+    flags: Flags
+
+    @property
+    def chunks(self) -> int:
+        return -(-self.length // self.chosen.forward_chunk)
+
+    def chunk_ends(self, *given: mx.array) -> list[mx.array]:
+        """What each chunk adds to the state behind it (batch, chunks, channels, states), and the sum of its steps."""
+        of_chunks = self.batch, self.chunks, self.channels
+        return self._call(CHUNK_ENDS, self.chunks - 1, given, ((*of_chunks, self.states), of_chunks), [mx.float32] * 2)
+
+    def forward(self, *given: mx.array) -> tuple[mx.array, mx.array]:
+        """y (batch, frames, channels), and the last state (batch, channels, states)."""
+        stored = -(-self.length // self.chosen.interval)
+        last = self.batch, self.channels, self.states
+        shapes = (self.batch, self.channels, self.length), last, (self.batch, stored, *last[1:])
+        y, state, _ = self._call(FORWARD, self.chunks, given, shapes, [self.element, mx.float32, mx.float32])
+        return y.swapaxes(1, 2), state
+
+    def _call(
+        self,
+        name: str,
+        chunks: int,
+        given: Sequence[mx.array],
+        shapes: Sequence[tuple[int, ...]],
+        dtypes: list[mx.Dtype],
+    ) -> list[mx.array]:
+        spread, chunk = self.chosen.forward, self.chosen.forward_chunk
+        stored = -(-self.length // self.chosen.interval)
+        sizes = [self.channels, self.length, 1, chunk, self.chunks, stored, 1, self.batch]
+        plain, paired = self.channels * self.length, self.states * self.length
+        strides = [*(plain, self.length) * 3, *(paired, paired, self.length) * 2, plain, self.length]
+        kernel = _kernel(name, TYPES[self.element], self.states, self.chosen.interval, spread, self.flags)
+        made: list[mx.array] = kernel(
+            inputs=[*given, mx.array(sizes, mx.int64), mx.array(strides, mx.int64)],
+            grid=(-(-self.channels // spread.channels) * spread.threads, chunks, self.batch),
+            threadgroup=(spread.threads, 1, 1),
+            output_shapes=list(shapes),
+            output_dtypes=dtypes,
+        )
+        return made
+
+
 @cache
-def _kernel(element: str, states: int, mapping: tuple[int, ...], flags: Flags) -> Callable[..., Any]:
-    sizes = dict(zip(("LANES", "HELD", "STEPS"), mapping), STATES=states, INTERVAL=INTERVAL, SIMDGROUPS=SIMDGROUPS)
-    defines = {"ELEMENT": element, **sizes, **{name: int(flag) for name, flag in flags}, "REVERSED": 0}
-    header, source = parts((Path(__file__).parent / "selective_scan.metal").read_text(), KERNEL, defines)
-    made: Any = mx.fast.metal_kernel(KERNEL, INPUTS, OUTPUTS, source, header)
+def _kernel(name: str, element: str, states: int, interval: int, spread: Spread, flags: Flags) -> Callable[..., Any]:
+    sizes = {"STATES": states, "INTERVAL": interval, **{each.upper(): size for each, size in asdict(spread).items()}}
+    defines = {"ELEMENT": element, **sizes, **{flag: int(given) for flag, given in flags}, "REVERSED": 0}
+    header, source = parts((Path(__file__).parent / "selective_scan.metal").read_text(), name, defines)
+    made: Any = mx.fast.metal_kernel(name, *PORTS[name], source, header)
     return made
 
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from . import metal
-from .selective_scan_plan import Mapping, Plan, checkpoints_shape, plan
+from . import metal, selective_scan_plan
+from .selective_scan_plan import Mapping, Plan
 
 __all__ = ["Plan", "backward", "checkpoints_shape", "forward", "plan"]
 
@@ -96,6 +96,27 @@ def backward(
         dA, dB, dC, _or(dD, dA), _or(dbias, dA), scan.sizes, **scan.grid(-(-largest // chosen.backward.threads), 1, 1),
     )  # fmt: skip
     return dx, ddelta, dA, dB, dC, dD, dz, dbias, dh
+
+
+def plan(x: Tensor, A: Tensor, B: Tensor) -> Plan:
+    """The plan for x (Batch, Channels, L), A (Channels, N) and B (Batch, Groups, N, L)."""
+    shape = *x.shape, A.shape[1], B.shape[1]
+    if x.device.type != "cuda":
+        return selective_scan_plan.plan(*shape, x.element_size())
+    return selective_scan_plan.plan(*shape, x.element_size(), _threads(x.device))
+
+
+@functools.cache
+def _threads(device: torch.device) -> int:
+    """How many an NVIDIA GPU runs at a time."""
+    return torch.cuda.get_device_properties(device).multi_processor_count * selective_scan_plan.THREADS_OF_CORE
+
+
+def checkpoints_shape(x: Tensor, A: Tensor, B: Tensor) -> tuple[int, ...]:
+    """(Batch, stored states, Channels, N), fp32: the state before each interval."""
+    batch, channels, length = x.shape
+    interval = selective_scan_plan.choice(A.shape[1], x.element_size()).interval
+    return batch, -(-length // interval), channels, A.shape[1]
 
 
 class Flags(NamedTuple):

@@ -1,18 +1,16 @@
-"""How selective_scan.metal is spread over a GPU: sizes of its mapping by the number of states, chunks by the shape."""
+"""How selective_scan.metal is spread over a GPU: sizes of its mapping by the number of states, chunks by the shape.
 
-# ruff: noqa: N803 - the names of the paper
+The launches of training and of MLX packages, which have the same text of the kernels, read it here: plain Python.
+"""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
-
 SIMD = 32
 THREADS_OF_CORE = 512  # that run at a time on one multiprocessor, with 128 registers each
-APPLE_CORES = 32  # torch.mps does not say how many there are; an M-series chip has 8 to 80
+APPLE_CORES = 32  # neither torch.mps nor MLX says how many there are; an M-series chip has 8 to 80
 SHORTEST_CHUNK = 64  # steps; below, the chunks' own cost outweighs what running side by side gains
 MOST_CHUNKS = 32  # each works out its first state from those before it
 # On the way back each chunk leaves the end of its state and a partial sum of dA, and each threadgroup that shares a
@@ -90,22 +88,14 @@ class Plan:
             raise ValueError(f"{self.interval} steps between two stored states have to be whole tiles")
 
 
-def plan(x: Tensor, A: Tensor, B: Tensor) -> Plan:
-    """The plan for x (Batch, Channels, L), A (Channels, N) and B (Batch, Groups, N, L)."""
-    return _plan(*x.shape, A.shape[1], B.shape[1], x.element_size(), _threads(x.device))
-
-
-@functools.cache
-def _threads(device: torch.device) -> int:
-    """How many a device runs at a time."""
-    if device.type != "cuda":
-        return APPLE_CORES * THREADS_OF_CORE
-    return torch.cuda.get_device_properties(device).multi_processor_count * THREADS_OF_CORE
-
-
 @functools.lru_cache(maxsize=1024)  # batches of utterances come in many lengths
-def _plan(batch: int, channels: int, length: int, state: int, groups: int, element_size: int, threads: int) -> Plan:
-    chosen = _choice(state, element_size)
+def plan(
+    batch: int, channels: int, length: int, state: int, groups: int, element_size: int,
+    threads: int = APPLE_CORES * THREADS_OF_CORE,
+) -> Plan:  # fmt: skip
+    """The plan for x (batch, channels, length) and B (batch, groups, state, length) of elements of so many bytes, on a
+    GPU that runs so many threads at a time."""
+    chosen = choice(state, element_size)
     channels_of_group = channels // groups
 
     def chunk(mapping: Mapping, blocks: int, shortest: int) -> int:
@@ -122,14 +112,9 @@ def _plan(batch: int, channels: int, length: int, state: int, groups: int, eleme
     return Plan(chosen.forward, chosen.backward, chosen.interval, forward_chunk, backward_chunk, partials)
 
 
-def _choice(state: int, element_size: int) -> Choice:
-    chosen = next(choice for choice in CHOICES if state <= choice.state)
+def choice(state: int, element_size: int) -> Choice:
+    """The mappings for so many states of a channel, and elements of so many bytes."""
+    chosen = next(each for each in CHOICES if state <= each.state)
     if element_size == 4 or state > 16:
         return chosen
     return replace(chosen, interval=4 * chosen.interval)  # half as large a share of half as large elements
-
-
-def checkpoints_shape(x: Tensor, A: Tensor, B: Tensor) -> tuple[int, ...]:
-    """(Batch, stored states, Channels, N), fp32: the state before each interval."""
-    batch, channels, length = x.shape
-    return batch, -(-length // _choice(A.shape[1], x.element_size()).interval), channels, A.shape[1]

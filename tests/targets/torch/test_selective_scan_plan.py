@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mctc.targets.torch.runtime import selective_scan_plan
-from mctc.targets.torch.runtime.selective_scan_plan import CHOICES, Mapping, Plan, checkpoints_shape, plan
+from mctc.targets.torch.runtime.selective_scan_gpu import checkpoints_shape, plan
+from mctc.targets.torch.runtime.selective_scan_plan import CHOICES, Mapping, Plan
 
 SHAPES = [(16, 1024, 512), (8, 512, 1500), (32, 288, 375), (1, 1024, 2048), (1, 1024, 16384)]  # batch, channels, L
 H200 = 132 * selective_scan_plan.THREADS_OF_CORE
@@ -17,12 +18,11 @@ H200 = 132 * selective_scan_plan.THREADS_OF_CORE
 def planned(
     shape: tuple[int, int, int], state: int, groups: int, dtype: torch.dtype, threads: int | None = None
 ) -> Plan:
-    selective_scan_plan._threads.cache_clear()
     batch, channels, length = shape
     x = torch.empty(batch, channels, length, dtype=dtype, device="meta")
     if threads is None:
         return plan(x, x.new_empty(channels, state), x.new_empty(batch, groups, state, length))
-    return selective_scan_plan._plan(*shape, state, groups, dtype.itemsize, threads)
+    return selective_scan_plan.plan(*shape, state, groups, dtype.itemsize, threads)
 
 
 @given(
