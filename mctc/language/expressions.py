@@ -11,6 +11,7 @@ from mctc.ir.attribute_value import Attributes
 from mctc.ir.program import Value
 from mctc.language import syntax as s
 from mctc.language.arithmetic import UnsuitableError, binary, bounded, is_number, limited, negative, truth
+from mctc.language.comparisons import COMPARISONS, compared
 from mctc.language.dispatch import Dispatch
 from mctc.language.failure import SilentError, fail
 from mctc.language.functions import FUNCTIONS
@@ -162,6 +163,8 @@ class Evaluator:
             return operator == "!="
         if isinstance(left, Value) and isinstance(right, Value) and operator in TENSOR_OPS:
             return self.session.emit(TENSOR_OPS[operator], [left, right], {}, node.span, frame)[0]
+        if operator in COMPARISONS:
+            return compared(node, left, right, frame, self.session)
         tensor: Value | None = None
         op: str | None = None
         attributes: Attributes = {}
@@ -175,8 +178,7 @@ class Evaluator:
             op, attributes = _number_with(operator, float(left))
         if tensor is None or op is None:
             message = f"`{node.operator}` does not work between {describe(left)} and {describe(right)}"
-            hint = "tensors take + - * / @, and ** 2 or ** 0.5" if operator not in ("==", "!=", "<", ">") else None
-            raise fail("MCT0070", message, node.span, hint)
+            raise fail("MCT0070", message, node.span, "tensors take + - * / @, comparisons, and ** 2 or ** 0.5")
         return self.session.emit(op, [tensor], attributes, node.span, frame)[0]
 
     def _choice(self, node: s.Choice, frame: Frame) -> Given:

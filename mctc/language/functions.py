@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from mctc.ir.program import Value
 from mctc.language.arithmetic import ORDER, Number, UnsuitableError, binary, is_number
+from mctc.language.limits import ARRAY
 from mctc.language.values import Constant, Measure, Single, describe, plain
 
 Function = Callable[..., Constant]
@@ -75,6 +76,13 @@ def _sum(*values: Single) -> Constant:
     return total
 
 
+def _arange(*values: Single) -> Constant:
+    count = _number("arange", _one("arange", values))
+    if count != int(count) or not 0 < count <= ARRAY:
+        raise UnsuitableError("MCT0010", f"`arange` counts to a whole number from 1 to {ARRAY:,}, not to {count}")
+    return tuple(range(int(count)))
+
+
 def _int(*values: Single) -> int:
     number = _number("int", _one("int", values))
     if number != int(number):
@@ -113,6 +121,7 @@ FUNCTIONS: dict[str, Function] = {
     "sqrt": _real("sqrt", math.sqrt),
     "len": _length,
     "sum": _sum,
+    "arange": _arange,
     "int": _int,
     "float": _float,
     "role": _role,

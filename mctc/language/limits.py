@@ -11,6 +11,7 @@ NUMBER_BITS = 256
 EXTENT = 2**31 - 1  # entries along one axis
 OPS = 50_000  # elaborated ops of one program
 ENTRIES = 1000  # of a list, those of lists inside it included
+ARRAY = 65_536  # of `arange`
 CHARACTERS = 10_000  # of a string
 CALLS = 60  # blocks inside one another
 FILES = 200  # imported files

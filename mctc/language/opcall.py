@@ -12,10 +12,12 @@ from mctc.ir.attribute_value import AttributeValue
 from mctc.ir.declared import registry
 from mctc.ir.fields import OperandField
 from mctc.ir.op import REQUIRED, Op
+from mctc.ir.ops.elementwise import Binary
 from mctc.ir.program import Value
 from mctc.ir.time import Recurrent
 from mctc.ir.types import DType
 from mctc.language import syntax as s
+from mctc.language.arithmetic import is_number
 from mctc.language.expressions import Evaluator
 from mctc.language.failure import fail
 from mctc.language.scope import Frame
@@ -42,12 +44,14 @@ class OpCall:
         operands: list[Value | None] = [None] * len(names)
         rest: list[Value] = []
         attributes: dict[str, AttributeValue] = {}
+        numbers: dict[int, float] = {}  # operands that are numbers beside a tensor
         where: dict[str, Span] = {}
         free, position = [*definition.defaults], 0
         for index, argument in enumerate(node.arguments):
             value = self.evaluator.evaluate(argument.value, frame) if values is None else values[index]
             key = argument.name.text if argument.name else None
-            if key is None and position < len(names) and (value is None or isinstance(value, (Value, list))):
+            meets = issubclass(definition, Binary) and not isinstance(value, list) and is_number(plain(value))
+            if key is None and position < len(names) and (meets or value is None or isinstance(value, (Value, list))):
                 key = names[position]
             elif key is None and declared and declared[-1].variadic and position >= len(names):
                 rest += self._tensors(name, value, argument)
@@ -60,7 +64,9 @@ class OpCall:
                     "MCT0093", f"`{key}` is given twice", argument.span, None, Note("given here first", where[key])
                 )
             where[key] = argument.span
-            if key in names:
+            if key in names and meets:
+                numbers[names.index(key)] = float(plain(value))
+            elif key in names:
                 place = names.index(key)
                 operands[place] = self._tensor(name, declared[place], value, argument, frame)
             elif key in definition.defaults:
@@ -68,6 +74,9 @@ class OpCall:
             else:
                 self._unknown(name, definition, key, argument)
             free = [other for other in free if other not in where]
+        like = next((operand for operand in operands if operand is not None), None)
+        for place, number in numbers.items() if like is not None else ():
+            operands[place] = self.session.number(number, like, where[names[place]], frame)
         self._complete(name, definition, [*operands, *rest], attributes, node)
         results = self.session.emit(name, [*operands, *rest], attributes, node.span, frame, where)
         made = self.session.builder.ops[-1]

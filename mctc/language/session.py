@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from mctc.diagnostics.diagnostic import Diagnostic, Note
 from mctc.diagnostics.source import Span
 from mctc.ir.attribute_value import Attributes
@@ -14,6 +16,7 @@ from mctc.ir.dims import ExtentError
 from mctc.ir.location import Origin
 from mctc.ir.op import InferenceError
 from mctc.ir.program import Program, Value
+from mctc.ir.types import DType
 from mctc.language import syntax as s
 from mctc.language.failure import LimitError, fail
 from mctc.language.limits import EXTENT, OPS, STEPS
@@ -99,6 +102,14 @@ class Session:
                     message = f"an axis of {extent} entries is out of range in {show_type(value.type)}"
                     raise fail("MCT0009", message, span, f"an axis has 1 to {EXTENT:,} entries")
         return results
+
+    def number(self, value: float, like: Value, span: Span, frame: Frame) -> Value:
+        """A number as a tensor without axes, of the element type of another."""
+        dtype = like.type.dtype
+        if dtype is DType.I32 and value != int(value):
+            raise fail("MCT0072", f"{value} is no whole number, as {show_type(like.type)} has them", span)
+        known = np.asarray(value, np.float64 if dtype.is_float else np.int32)
+        return self.emit("constant", [], {"value": known, "dtype": dtype.value, "roles": ()}, span, frame)[0]
 
 
 def authored(span: Span, frame: Frame) -> Span:

@@ -45,12 +45,43 @@ def grouped(x: Array, groups: int, *axes: int) -> Array:
         ("instance_norm(x)", lambda x: normalised(x, 1)),
         ("time_softmax(x)", lambda x: np.exp(x) / np.exp(x).sum(1, keepdims=True)),
         ("cumulative_sum(x)", lambda x: np.cumsum(x, 1)),
+        ("where(x > 0.1, x, x - 1)", lambda x: np.where(x > 0.1, x, x - 1)),
+        ("(x < 0) + 2 * (x <= tanh(x)) + 4 * (0.3 >= x)", lambda x: (x < 0) + 2.0 * (x <= np.tanh(x)) + 4 * (x <= 0.3)),
+        ("(x == relu(x)) - 3 * (x != 2)", lambda x: (x >= 0) - 3.0 * (x != 2)),
+        ('(cast(abs(4 * x), "i32") == 3) + 0 * x', lambda x: (np.trunc(abs(4 * x)) == 3) * 1.0),
+        ("maximum(x, 0.25) * minimum(1 / 2, x)", lambda x: np.maximum(x, 0.25) * np.minimum(0.5, x)),
+        ("x + argmax(x)", lambda x: x + x.argmax(-1)[..., None]),
+        ("one_hot(argmax(-x), 8)", lambda x: np.eye(8)[x.argmin(-1)]),
     ],
 )
 def test_a_block_computes_what_it_is_named_after(
     expression: str, expected: Callable[[Array], Array], elaborate: Elaborate
 ) -> None:
     np.testing.assert_allclose(result(elaborate, expression), expected(X), rtol=1e-6, atol=1e-9)
+
+
+def test_top_k_gives_the_largest_entries_and_their_places(elaborate: Elaborate) -> None:
+    order = np.argsort(-X, -1)[..., :3]
+    made = elaborate(component("v, p = top_k(x, 3)", "return concat(v, p)", result="f32[B, T, 6]"))
+    y = evaluate(made.functions["c"], {"x": X}, lambda key: np.zeros(0))[0]["output"]
+    np.testing.assert_allclose(y, np.concatenate([np.take_along_axis(X, order, -1), order], -1))
+
+
+def test_a_quantiser_takes_the_nearest_row_of_what_is_left(elaborate: Elaborate) -> None:
+    """And `dequantise` finds the same rows by their numbers."""
+    told = "return dequantise(p, 5, 8) as c"
+    made = elaborate(component("y, p = quantise(x, 5, 2) as c", "return concat(y, p)", result="f32[B, T, 10]"))
+    back = elaborate(component(told, inputs="p: f32[B, T, 2]"))
+    value = Weights(made.sources).value
+    tables = [value(made.parameters[f"c.c.layers.{i}.codebook.weight"]) for i in range(2)]
+    rest, places = X, []
+    for table in tables:
+        places.append(np.linalg.norm(rest[..., None, :] - table, axis=-1).argmin(-1))
+        rest = rest - table[places[-1]]
+    y = evaluate(made.functions["c"], {"x": X}, lambda key: value(made.parameters[key]))[0]["output"]
+    np.testing.assert_allclose(y, np.concatenate([X - rest, np.stack(places, -1)], -1), rtol=1e-6, atol=1e-9)
+    again = evaluate(back.functions["c"], {"p": y[..., 8:]}, lambda key: value(made.parameters[key]))[0]["output"]
+    np.testing.assert_allclose(again, y[..., :8], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("streams", ["cumulative_sum(x)", "group_norm(x, 2, over_time = false)", "prelu(x)"])

@@ -17,7 +17,7 @@ OWN = [op for op in registry().values() if op.__module__.startswith("mctc.ir.ops
 UNARY = tuple(op.name for op in OWN if issubclass(op, Unary) and op.drawn == BOUNDED)
 POSITIVES = tuple(op.name for op in OWN if issubclass(op, Unary) and op.drawn == POSITIVE)
 BINARY = tuple(op.name for op in OWN if issubclass(op, Binary) and op.drawn == Binary.drawn)
-OTHERS = [op for op in OWN if not issubclass(op, (Unary, Binary))]
+OTHERS = [op for op in OWN if op.name not in (*UNARY, *POSITIVES, *BINARY)]
 OPERATORS = {"add": "+", "sub": "-", "mul": "*"}
 
 

@@ -286,6 +286,35 @@ class Minimum(Binary):
     function = staticmethod(np.minimum)
 
 
+class Comparison(Binary):
+    """Base: 1 where it holds, 0 where it does not, in floating point, so that results are masks and factors. Near where
+    it turns, engines that round differently differ; what a mask switches should meet there."""
+
+    takes = FLOATS
+
+    def reference(self, left: Array, right: Array) -> Sequence[Array]:
+        (holds,) = super().reference(left, right)
+        return (holds.astype(left.dtype),)
+
+
+@declare
+class Greater(Comparison):
+    """1 where left > right, else 0."""
+
+    name = "greater"
+    drawn = "({x} - {partner}) * {name}({x}, {partner})"
+    function = staticmethod(np.greater)
+
+
+@declare
+class Equal(Comparison):
+    """1 where left is right to the last bit, else 0."""
+
+    name = "equal"
+    drawn = "({x} - {partner}) * {name}({x}, maximum({x}, {partner}))"
+    function = staticmethod(np.equal)
+
+
 @declare
 class Scale(Op):
     """x * factor + offset with compile-time numbers: what `2 * x` and `x + 1` in a spec become."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from mctc.emit.laid_out import met_shape
 from mctc.emit.rules import Rules
-from mctc.ir.ops.elementwise import Binary, Cast, Clip, Scale, Softplus, Unary
+from mctc.ir.ops.elementwise import Binary, Cast, Clip, Comparison, Equal, Greater, Scale, Softplus, Unary
 from mctc.ir.program import Value
 from mctc.targets.ane.function import MIL_DTYPE, FunctionEmitter, Name
 
@@ -60,6 +60,14 @@ RULES = Rules[FunctionEmitter, None](
     {name: _unary(kind, constants) for name, (kind, constants) in UNARY.items()}
     | {name: _binary(kind) for name, kind in BINARY.items()}
 )
+
+
+@RULES.of(Greater, Equal)
+def _comparison(op: Comparison, e: FunctionEmitter) -> None:
+    """MIL's comparisons give truth values: they become numbers at once, since masks are factors."""
+    met = {"x": _met(op, op.left, e), "y": _met(op, op.right, e)}
+    holds = e.step(op, op.name, met, op.result.type.shape, "bool")
+    e.emit(op, "cast", {"x": holds, "dtype": MIL_DTYPE[op.result.type.dtype]})
 
 
 @RULES.of(Scale)

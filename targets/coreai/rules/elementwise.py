@@ -8,7 +8,7 @@ import numpy as np
 from coreai import authoring as ca
 
 from mctc.emit.rules import Rules
-from mctc.ir.ops.elementwise import Binary, Cast, Clip, Scale, Unary
+from mctc.ir.ops.elementwise import Binary, Cast, Clip, Comparison, Equal, Greater, Scale, Unary
 from mctc.ir.types import DType
 from mctc.targets.coreai.function import FunctionEmitter, Result
 
@@ -93,6 +93,12 @@ def _binary(same: Meeting, broadcasting: Meeting) -> Callable[[Binary, FunctionE
 RULES = Rules[FunctionEmitter, Result](
     {name: _unary(form) for name, form in UNARY.items()} | {name: _binary(*forms) for name, forms in BINARY.items()}
 )
+
+
+@RULES.of(Greater, Equal)
+def _comparison(op: Comparison, e: FunctionEmitter) -> Result:
+    compare = ca.broadcasting_greater if isinstance(op, Greater) else ca.broadcasting_equal
+    return ca.cast(compare(*e.broadcast(op)), e.dtype)
 
 
 @RULES.of(Scale)

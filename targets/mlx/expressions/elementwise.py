@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mctc.emit.rules import Rules
-from mctc.ir.ops.elementwise import Binary, Cast, Maximum, Minimum, Unary
+from mctc.ir.ops.elementwise import Binary, Cast, Equal, Greater, Maximum, Minimum, Unary
 from mctc.ir.types import DType
 from mctc.targets.torch.expressions import elementwise as shared
 from mctc.targets.torch.expressions.application import Application
-from mctc.targets.torch.expressions.text import Expression, call, named
+from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named, number
 
 UNARY = {
     "exp": "mx.exp",
@@ -40,6 +40,17 @@ RULES = Rules[Application, Expression](dict.fromkeys(UNARY, _unary))
 @RULES.of(Maximum, Minimum)
 def _extreme(op: Binary, use: Application) -> Expression:
     return call(named(f"mx.{op.name}"), *shared.met(op, use))
+
+
+@RULES.of(Greater)
+def _greater(op: Greater, use: Application) -> Expression:
+    return call(named("mx.sign"), call(named("nn.relu"), shared.difference(op, use)))
+
+
+@RULES.of(Equal)
+def _equal(op: Equal, use: Application) -> Expression:
+    distance = call(named("mx.abs"), shared.difference(op, use))
+    return binary(number(1), "-", call(named("mx.sign"), distance), Binds.SUM)
 
 
 @RULES.of(Cast)

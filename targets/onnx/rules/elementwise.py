@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mctc.emit.rules import Rules
 from mctc.ir.ops.broadcast import broadcast_axes, places
-from mctc.ir.ops.elementwise import Binary, Cast, Clip, Rsqrt, Scale, Silu, Square, Unary
+from mctc.ir.ops.elementwise import Binary, Cast, Clip, Comparison, Equal, Greater, Rsqrt, Scale, Silu, Square, Unary
 from mctc.ir.program import Value
 from mctc.targets.onnx.graph import ELEMENTS, GraphEmitter, Result
 
@@ -33,7 +33,7 @@ def _unary(kind: str) -> Callable[[Unary, GraphEmitter], Result]:
     return lambda op, e: e.node(kind, e.ref(op.x))
 
 
-def _binary(kind: str) -> Callable[[Binary, GraphEmitter], Result]:
+def _binary(kind: str) -> Callable[[Binary, GraphEmitter], str]:
     return lambda op, e: e.node(kind, _met(op, op.left, e), _met(op, op.right, e))
 
 
@@ -67,6 +67,11 @@ def _square(op: Unary, e: GraphEmitter) -> str:
 @RULES.of(Silu)
 def _silu(op: Unary, e: GraphEmitter) -> str:
     return e.node("Mul", e.ref(op.x), e.node("Sigmoid", e.ref(op.x)))
+
+
+@RULES.of(Greater, Equal)
+def _comparison(op: Comparison, e: GraphEmitter) -> str:
+    return e.cast(_binary(op.name.capitalize())(op, e), ELEMENTS[op.result.type.dtype])
 
 
 @RULES.of(Scale)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mctc.emit.rules import Rules
 from mctc.ir.ops.broadcast import broadcast_axes
-from mctc.ir.ops.elementwise import Binary, Cast, Clip, Maximum, Minimum, Neg, Scale, Unary
+from mctc.ir.ops.elementwise import Binary, Cast, Clip, Comparison, Equal, Greater, Maximum, Minimum, Neg, Scale, Unary
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.targets.torch.expressions.application import Application
 from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named, negative, number
@@ -57,6 +57,22 @@ def _negative(op: Neg, use: Application) -> Expression:
 @RULES.of(Maximum, Minimum)
 def _extreme(op: Binary, use: Application) -> Expression:
     return call(named(f"torch.{op.name}"), *met(op, use))
+
+
+@RULES.of(Greater)
+def _greater(op: Greater, use: Application) -> Expression:
+    return call(named("torch.sign"), call(named("F.relu"), difference(op, use)))
+
+
+@RULES.of(Equal)
+def _equal(op: Equal, use: Application) -> Expression:
+    return binary(number(1), "-", call(named("torch.sign"), difference(op, use)).method("abs"), Binds.SUM)
+
+
+def difference(op: Comparison, use: Application) -> Expression:
+    """left - right, whose sign says how they compare, in the precision that they have: a truth value has none."""
+    left, right = met(op, use)
+    return binary(left, "-", right, Binds.SUM)
 
 
 def met(op: Binary, use: Application) -> tuple[Expression, Expression]:

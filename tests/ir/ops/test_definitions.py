@@ -46,6 +46,8 @@ BINARY: dict[str, Callable[[float, float], float]] = {
     "div": lambda a, b: a / b,
     "maximum": max,
     "minimum": min,
+    "greater": lambda a, b: float(a > b),
+    "equal": lambda a, b: float(a == b),
 }
 ELSEWHERE = {
     "linear",
