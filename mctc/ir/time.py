@@ -53,13 +53,15 @@ class Whole:
     bound: the attribute that makes it a window once it is a number of frames: where a stream has a longest length, what
     is not bounded otherwise is bounded by that.
     block: frames are in blocks of so many from the first one, and a frame depends on those of its own alone: calls that
-    take whole blocks stream. mask: the operand that then marks which frames of a call exist (attention).
+    take whole blocks stream. before: how many frames before its block it depends on as well, which are then `given`.
+    mask: the operand that then marks which frames of a call exist (attention).
     """
 
     reason: str
     operands: tuple[str, ...] = ()
     bound: str | None = None
     block: int | None = None
+    before: int = 0
     mask: str | None = None
 
 

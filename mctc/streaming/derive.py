@@ -298,8 +298,14 @@ class _Derivation:
             raise self._whole(op, w)
         if w.mask is not None and seen[0] is not None:
             at = declared.index(w.mask)
-            operands[at] = self._key_mask(seen[0], operands[at], Window(0, 0, 1, w.operands, ()), timing.delay)
-            timing = timing.block(w.block)
+            operands[at] = self._key_mask(seen[0], operands[at], Window(w.before, 0, 1, w.operands, ()), timing.delay)
+            timing = timing.block(w.block, w.before)
+        if w.before:
+            attributes = {**attributes, "given": True}
+            for at, value in enumerate(operands):
+                if declared[at] in w.operands and value is not None:
+                    needed = self._frames(value) + w.before
+                    operands[at] = self.contexts.buffer(value, w.before, needed, f"{declared[at]}.context")
         results = self._emit(op, operands, attributes)
         self._time(op, results, timing)
         return results

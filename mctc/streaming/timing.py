@@ -39,10 +39,11 @@ class Timing:
         past = None if self.past is None else self.past + (factor - 1) * jump
         return replace(self, delay=self.delay * factor, past=past, jump=jump)
 
-    def block(self, frames: int) -> Timing:
-        """Of a result of blocks of `frames`: a second one over the same blocks sees no further."""
+    def block(self, frames: int, before: int = 0) -> Timing:
+        """Of a result of blocks of `frames` that see `before` frames more: a second one over the same blocks sees no
+        further but by those."""
         more = max(Fraction(0), (frames - 1) * self.jump - self.within)
-        past = None if self.past is None else self.past + more
+        past = None if self.past is None else self.past + more + before * self.jump
         return replace(self, past=past, ahead=self.ahead + more, within=self.within + more)
 
 

@@ -16,8 +16,8 @@ from .test_equals_whole import assert_equal
 BLOCK = 3
 
 
-def within(g: Draft, x: Value, mask: Value | None = None) -> Value:
-    return g.op("attention", x, x, x, mask, heads=2, within=BLOCK)
+def within(g: Draft, x: Value, mask: Value | None = None, before: int = 0) -> Value:
+    return g.op("attention", x, x, x, mask, heads=2, within=BLOCK, before=before)
 
 
 def layers(g: Draft, x: Value) -> Value:
@@ -38,9 +38,29 @@ def test_calls_of_whole_blocks_equal_the_whole(chunks: list[int], frames: int, l
     assert_equal(case.whole(inputs), case.streamed(inputs, chunks))
 
 
-def test_a_mask_of_the_author_s_own_is_kept() -> None:
+@pytest.mark.parametrize("before", [1, BLOCK, 7])
+@pytest.mark.parametrize("laid_out", [False, True])
+def test_blocks_see_frames_before_them_too(before: int, laid_out: bool) -> None:
+    """Scores by content, then by distance, behind a look-ahead of a whole block."""
+
+    def layers(g: Draft, x: Value) -> Value:
+        x = within(g, conv(g, x, 0, BLOCK), before=before)
+        parameters = (g.param(4, 4), g.param(4), g.param(4))
+        settings = {"heads": 2, "within": BLOCK, "before": before}
+        return g.op("add", x, g.op("relative_attention", x, x, x, *parameters, **settings))
+
+    case = small(layers, laid_out=laid_out)
+    inputs = case.inputs(14)
+    for chunk in (BLOCK, 2 * BLOCK):
+        assert_equal(case.whole(inputs), case.streamed(inputs, [chunk]))
+    timing = case.step(BLOCK)[1].timings["y"]
+    assert (timing.past, timing.ahead) == (2 * before + BLOCK - 1, 2 * BLOCK - 1)
+
+
+@pytest.mark.parametrize("before", [0, 4])
+def test_a_mask_of_the_author_s_own_is_kept(before: int) -> None:
     frames = TensorType(DType.F32, (Axis(Role.TIME, Extent.of("T")),))
-    case = small(lambda g, x: within(g, x, g.input(frames)))
+    case = small(lambda g, x: within(g, x, g.input(frames), before))
     inputs = case.inputs(11)
     inputs["x1"] = (inputs["x1"] > 0).astype(float)
     assert_equal(case.whole(inputs), case.streamed(inputs, [BLOCK]))

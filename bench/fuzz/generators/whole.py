@@ -30,7 +30,8 @@ def over_the_utterance(b: Body) -> Tensor:
 
 def full_attention(b: Body) -> Tensor:
     q = b.any()
-    side = b.choice("", f", left = {b.whole(0, 4)}", f", right = {b.whole(0, 3)}", f", within = {b.whole(1, 5)}")
+    within = f", within = {b.whole(1, 5)}" + b.choice("", f", before = {b.whole(1, 5)}")
+    side = b.choice("", f", left = {b.whole(0, 4)}", f", right = {b.whole(0, 3)}", within)
     return b.like(q, f"attention({q.name}, {b.partner(q).name}, {b.partner(q).name}, heads = {q.channels}{side})")
 
 

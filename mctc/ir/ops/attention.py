@@ -34,6 +34,8 @@ class OverKeys(Op):
     left: Attribute[int | None]
     right: Attribute[int | None]
     given: Attribute[bool]
+    within: Attribute[int | None]
+    before: Attribute[int]
     scale: Attribute[float | None]
 
     @abstractmethod
@@ -67,9 +69,10 @@ class OverKeys(Op):
         return self.heads
 
     @property
-    def block(self) -> int | None:
-        """Frames of the blocks outside of which nothing is seen, if there are blocks."""
-        return None
+    def first_key(self) -> int:
+        """How many frames before the first query the first key stands."""
+        context = (self.left or 0) if self.within is None else self.before
+        return context if self.given else 0
 
     @property
     def factor(self) -> float:
@@ -88,7 +91,8 @@ class OverKeys(Op):
     def result_type(self, kv: int) -> TensorType:
         """With `kv` heads of keys and values. Raises InferenceError where q, k and v don't fit."""
         q, k, v, heads = self.q.type, self.k.type, self.v.type, self.heads
-        bounded = any(bound is not None for bound in (self.left, self.right, self.block))
+        self._check_blocks()
+        bounded = any(bound is not None for bound in (self.left, self.right, self.within))
         at = channel_axis(q, "q")
         width, factor = q.extents[at].value, self.factor
         if not isfinite(factor) or kv < 1 or width % heads or heads % kv:
@@ -110,9 +114,22 @@ class OverKeys(Op):
         check_mask(self.operand("key_mask"), k, "key_mask")
         return q.with_axis(at, Axis(Role.CHANNEL, values / kv * heads))
 
-    def window(self) -> TimeBehaviour:
-        """A window of `left` and `right` frames over k and v, where both are bounded."""
-        left, right = self.left, self.right
+    def _check_blocks(self) -> None:
+        if self.within == 0 or self.before < 0:
+            raise InferenceError("a block has at least one frame, and `before` counts frames before it")
+        if self.within is None and self.before:
+            raise InferenceError(
+                "`before` counts frames before a block", hint="give the frames of a block: `within = ...`"
+            )
+        if self.within is not None and self.given and not self.before:
+            raise InferenceError("blocks that see nothing before them take no context of other frames")
+
+    def behaviour(self) -> TimeBehaviour:
+        """Of blocks, or a window of `left` and `right` frames over k and v, where both are bounded."""
+        left, right, within = self.left, self.right, self.within
+        if within is not None:
+            told = f"it attends within blocks of {within} frames, counted from the first one; give calls whole blocks"
+            return Whole(told, ("k", "v"), block=within, before=self.before, mask="key_mask")
         if self.q.type.sequence_role is not self.k.type.sequence_role:
             return Whole("it attends over another sequence", ("k", "v"))
         if left is None or right is None:
@@ -125,17 +142,17 @@ class OverKeys(Op):
 
     def band(self, queries: int, keys: int) -> Array:
         """Which keys each query sees, [queries, keys] of bool."""
-        left, right, within = self.left, self.right, self.block
-        offset = np.arange(keys)[None, :] - np.arange(queries)[:, None]
-        if self.given:
-            offset = offset - (left or 0)
+        left, right, within = self.left, self.right, self.within
+        query, key = np.arange(queries)[:, None], np.arange(keys)[None, :] - self.first_key
+        offset = key - query
         seen = np.ones((queries, keys), bool)
         if left is not None:
             seen &= offset >= -left
         if right is not None:
             seen &= offset <= right
         if within is not None:
-            seen &= np.arange(keys)[None, :] // within == np.arange(queries)[:, None] // within
+            begin = query // within * within
+            seen &= (key >= begin - self.before) & (key < begin + within)
         return seen
 
     def attended(self, scores: Array, v: Array, key_mask: Array | None) -> Array:
@@ -172,7 +189,8 @@ class Attention(OverKeys):
     q [.., T, heads*W]; k [.., S, kv_heads*W]; v [.., S, kv_heads*V]. Each kv head serves heads/kv_heads query heads.
     `scale` is 1 / sqrt(W) unless given.
     With `given`, k and v hold exactly `left` frames before q's first and `right` after its last.
-    With `within`, frames are in blocks of so many from the first one, and a frame sees none outside of its own.
+    With `within`, frames are in blocks of so many from the first one, and a frame sees none outside of its own but the
+    `before` frames in front of it: chunks with left context. With `given`, k and v then begin with those.
     `key_mask` [S] or [batch, S] is 1 where a key exists, 0 where it does not. A query that sees no key at all averages
     over its band, and over keys whose mask is below 0 only if there are no others: a stream marks what is outside of it
     so (ABSENT).
@@ -185,6 +203,7 @@ class Attention(OverKeys):
             "attention(%x, %x, %x, heads = 2, left = 16, right = 0)",
             "attention(%x, %x, %x, heads = 2)",
             "attention(%x, %x, %x, heads = 2, within = 100)",
+            "attention(%x, %x, %x, heads = 2, within = 4, before = 6)",
         ),
     )
     key_mask = mask_operand()
@@ -195,6 +214,7 @@ class Attention(OverKeys):
     given = flag()
     within = limit()
     scale = number_or_none()
+    before = whole(0)
     numbers = ("scale",)
 
     @property
@@ -202,14 +222,7 @@ class Attention(OverKeys):
         """Heads of keys and values."""
         return self.kv_heads or self.heads
 
-    @property
-    def block(self) -> int | None:
-        return self.within
-
     def infer(self) -> Sequence[TensorType]:
-        within = self.within
-        if within == 0 or (within is not None and self.given):
-            raise InferenceError("a block has at least one frame, and no context of other frames is given")
         return (self.result_type(self.key_heads),)
 
     def reference(self, q: Array, k: Array, v: Array, key_mask: Array | None) -> Sequence[Array]:
@@ -224,9 +237,3 @@ class Attention(OverKeys):
     def macs(self) -> int:
         """Scores of all pairs, and sums of values by them; query heads that share keys count one by one."""
         return self.keys * (self.q.type.size + self.result.type.size)
-
-    def behaviour(self) -> TimeBehaviour:
-        if self.within is None:
-            return self.window()
-        told = f"it attends within blocks of {self.within} frames, counted from the first one; give calls whole blocks"
-        return Whole(told, ("k", "v"), block=self.within, mask="key_mask")

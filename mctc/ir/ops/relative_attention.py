@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from mctc.ir.example import Example, X
-from mctc.ir.fields import count, flag, limit, mask_operand, number_or_none, operand
+from mctc.ir.fields import count, flag, limit, mask_operand, number_or_none, operand, whole
 from mctc.ir.op import Array, InferenceError, declare
 from mctc.ir.ops.attention import OverKeys, by_head
 from mctc.ir.ops.linear import channel_axis
-from mctc.ir.time import TimeBehaviour
 from mctc.ir.types import TensorType
 
 LONGEST_PERIOD = 1e4  # of the sinusoids, in units of 2 pi frames (Vaswani et al., 2017)
@@ -26,9 +25,9 @@ def frequencies(width: int) -> Array:
 class RelativeAttention(OverKeys):
     """softmax(scale ((q + u) k + (q + w) P r(t - s))) v: scores by content and by distance, Dai et al. (2019).
 
-    q, k, v, `key_mask`, `left`, `right` and `given` as for `attention`. position P [heads*W, E] projects the sinusoids
-    r(d) = sin(d f_0), cos(d f_0), sin(d f_1), ... with f_i = 10000^(-2i/E); content_bias u and position_bias w are
-    [heads*W]. `scale` is 1 / sqrt(W) unless given. With `symmetric`, r takes the absolute distance.
+    q, k, v, `key_mask`, `left`, `right`, `within`, `before` and `given` as for `attention`. position P [heads*W, E]
+    projects the sinusoids r(d) = sin(d f_0), cos(d f_0), sin(d f_1), ... with f_i = 10000^(-2i/E); content_bias u and
+    position_bias w are [heads*W]. `scale` is 1 / sqrt(W) unless given. With `symmetric`, r takes the absolute distance.
     """
 
     name = "relative_attention"
@@ -46,6 +45,8 @@ class RelativeAttention(OverKeys):
     given = flag()
     scale = number_or_none()
     symmetric = flag()
+    within = limit()
+    before = whole(0)
     numbers = ("scale",)
 
     def infer(self) -> Sequence[TensorType]:
@@ -90,14 +91,6 @@ class RelativeAttention(OverKeys):
     def macs(self) -> int:
         """Scores by content and by distance, and the sums; the projected sinusoids are constants of the weights."""
         return self.keys * (2 * self.q.type.size + self.result.type.size)
-
-    def behaviour(self) -> TimeBehaviour:
-        return self.window()
-
-    @property
-    def first_key(self) -> int:
-        """How many frames before the first query the first key stands."""
-        return (self.left or 0) if self.given else 0
 
     def sinusoids(self, distances: Array) -> Array:
         """r(d) for whole distances in frames: [..., E], sine and cosine in turns."""

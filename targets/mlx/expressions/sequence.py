@@ -104,7 +104,7 @@ def _attention(op: Attention, use: Application) -> Expression:
     keywords: dict[str, object] = {"heads": op.heads}
     if op.kv_heads not in (0, op.heads):
         keywords["kv_heads"] = op.kv_heads
-    keywords |= {name: value for name, value in (("within", op.within), ("scale", op.scale)) if value is not None}
+    keywords |= {"scale": op.scale} if op.scale is not None else {}
     return _attended(op, use, [use["q"], use["k"], use["v"]], keywords)
 
 
@@ -119,7 +119,8 @@ def _relative_attention(op: RelativeAttention, use: Application) -> Expression:
 
 def _attended(op: OverKeys, use: Application, operands: list[Expression], keywords: dict[str, object]) -> Expression:
     """Which keys a query sees, and where frames stand: between labels and channels they are moved there and back."""
-    keywords |= {name: side for name, side in (("left", op.left), ("right", op.right)) if side is not None}
+    sides = (("left", op.left), ("right", op.right), ("within", op.within), ("before", op.before or None))
+    keywords |= {name: side for name, side in sides if side is not None}
     keywords |= {"given": True} if op.given else {}
     keywords |= use.given("key_mask")
     moved = []

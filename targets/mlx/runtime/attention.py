@@ -17,6 +17,7 @@ def attention(
     left: int | None = None,
     right: int | None = None,
     within: int | None = None,
+    before: int = 0,
     scale: float | None = None,
     given: bool = False,
     key_mask: mx.array | None = None,
@@ -25,7 +26,8 @@ def attention(
 
     q (.., T, heads * W), k (.., S, kv_heads * W), v (.., S, kv_heads * V) give (.., T, heads * V); scale is 1 / sqrt(W)
     unless given. With `given`, k and v hold exactly `left` frames before q's first and `right` after its last. With
-    `within`, frames are in blocks of so many, and a frame sees none outside of its own. `key_mask`, (S,) or (B, S), is
+    `within`, frames are in blocks of so many, and a frame sees none outside of its own but the `before` frames in front
+    of it, with which k and v begin where `given`. `key_mask`, (S,) or (B, S), is
     1 where a key exists; a query that sees none averages over its band.
     """
     kv_heads = kv_heads or heads
@@ -35,7 +37,8 @@ def attention(
     if key_mask is None and left is None and right == 0 and not given and within is None:
         mask: mx.array | str | None = "causal" if q.shape[-2] > 1 else None
         return _joined(mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask=mask), lead)
-    seen, blind = _seen(q, k, _band(q, k, left, right, given, within), _masks(key_mask, k))
+    first = _context(left, within, before) if given else 0
+    seen, blind = _seen(q, k, _band(q, k, left, right, within, before, first), _masks(key_mask, k))
     q = q if blind is None else mx.where(blind, 0, q)  # equal scores: a blind query averages
     return _joined(mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask=seen), lead)
 
@@ -51,6 +54,8 @@ def relative_attention(
     heads: int,
     left: int | None = None,
     right: int | None = None,
+    within: int | None = None,
+    before: int = 0,
     given: bool = False,
     scale: float | None = None,
     symmetric: bool = False,
@@ -64,11 +69,11 @@ def relative_attention(
     lead = q.shape[:-2]
     q, k, v = _heads(q, heads), _heads(k, heads), _heads(v, heads)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    first = left if given and left is not None else 0
+    first = _context(left, within, before) if given else 0
     rows = _distances(position, first, q.shape[-2], k.shape[-2], symmetric).reshape(heads, q.shape[-1], -1)
     scores = scale * _shifted((q + position_bias.reshape(heads, 1, -1)) @ rows, k.shape[-2])
     q = q + content_bias.reshape(heads, 1, -1)
-    seen, blind = _seen(q, k, _band(q, k, left, right, given), _masks(key_mask, k))
+    seen, blind = _seen(q, k, _band(q, k, left, right, within, before, first), _masks(key_mask, k))
     if blind is not None:
         q, scores = mx.where(blind, 0, q), mx.where(blind, 0, scores)
     if seen is not None:
@@ -127,20 +132,26 @@ def _joined(y: mx.array, lead: Sequence[int]) -> mx.array:
     return y.swapaxes(1, 2).reshape(*lead, y.shape[2], -1)
 
 
+def _context(left: int | None, within: int | None, before: int) -> int:
+    """How many frames the keys that are given begin before the first query."""
+    return left or 0 if within is None else before
+
+
 def _band(
-    q: mx.array, k: mx.array, left: int | None, right: int | None, given: bool, within: int | None = None
+    q: mx.array, k: mx.array, left: int | None, right: int | None, within: int | None, before: int, first: int
 ) -> mx.array | None:
     """Which keys (S) each query (T) sees, as bool (T, S); None where it sees all. A query sees all that sees none."""
     if left is None and right is None and within is None:
         return None
-    first = left if given and left is not None else 0
     query = mx.arange(q.shape[-2])[:, None]
-    offset = mx.arange(k.shape[-2]) - first - query
+    key = mx.arange(k.shape[-2]) - first
+    offset = key - query
     band = mx.ones(offset.shape, mx.bool_)
     if left is not None:
         band = band & (offset >= -left)
     if right is not None:
         band = band & (offset <= right)
     if within is not None:
-        band = band & (query // within == (offset + query) // within)
+        begin = query // within * within
+        band = band & (key >= begin - before) & (key < begin + within)
     return band | ~mx.any(band, axis=-1, keepdims=True)

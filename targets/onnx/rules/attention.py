@@ -75,17 +75,18 @@ def _marks(mask: Value, k: Value, e: GraphEmitter) -> str:
 
 def _band(op: OverKeys, e: GraphEmitter) -> str:
     """[queries, keys] of bool: which keys each query sees; '' where all see all."""
-    left, right, within = op.left, op.right, op.block
+    left, right, within = op.left, op.right, op.within
     if left is None and right is None and within is None:
         return ""
     queries, keys = e.node("Unsqueeze", positions(op.q, e), e.ints([1])), positions(op.k, e)
+    keys = e.node("Sub", keys, e.ints([op.first_key])) if op.first_key else keys
     offset = e.node("Sub", keys, queries)
-    if op.given:
-        offset = e.node("Sub", offset, e.ints([left or 0]))
     sides = [] if left is None else [e.node("GreaterOrEqual", offset, e.ints([-left]))]
     sides += [] if right is None else [e.node("LessOrEqual", offset, e.ints([right]))]
     if within is not None:
-        sides.append(e.node("Equal", *(e.node("Div", frames, e.ints([within])) for frames in (queries, keys))))
+        begin = e.node("Mul", e.node("Div", queries, e.ints([within])), e.ints([within]))
+        sides.append(e.node("GreaterOrEqual", keys, e.node("Sub", begin, e.ints([op.before]))))
+        sides.append(e.node("Less", keys, e.node("Add", begin, e.ints([within]))))
     return reduce(lambda band, side: e.node("And", band, side), sides)
 
 

@@ -148,7 +148,7 @@ def _attention(op: Attention, use: Application) -> Expression:
     keywords: dict[str, object] = {"heads": op.heads}
     if op.kv_heads not in (0, op.heads):
         keywords["kv_heads"] = op.kv_heads
-    keywords |= {name: value for name, value in (("within", op.within), ("scale", op.scale)) if value is not None}
+    keywords |= {"scale": op.scale} if op.scale is not None else {}
     return call(named("attention"), use["q"], use["k"], use["v"], **keywords, **_view(op, use))
 
 
@@ -166,7 +166,8 @@ def _relative_attention(op: RelativeAttention, use: Application) -> Expression:
 def _view(op: OverKeys, use: Application) -> dict[str, object]:
     """Which keys a query of attention sees, and where the frames stand."""
     keywords: dict[str, object] = {}
-    keywords |= {name: side for name, side in (("left", op.left), ("right", op.right)) if side is not None}
+    sides = (("left", op.left), ("right", op.right), ("within", op.within), ("before", op.before or None))
+    keywords |= {name: side for name, side in sides if side is not None}
     if op.given:
         keywords["given"] = True
     keywords |= use.given("key_mask")

@@ -19,6 +19,7 @@ def attention(
     left: int | None = None,
     right: int | None = None,
     within: int | None = None,
+    before: int = 0,
     scale: float | None = None,
     given: bool = False,
     key_mask: Tensor | None = None,
@@ -31,7 +32,8 @@ def attention(
     q (B, heads * W, 1, T), k (B, kv_heads * W, 1, S), v (B, kv_heads * V, 1, S) give (B, heads * V, 1, T); each kv head
     serves heads / kv_heads query heads; scale is 1 / sqrt(W) unless given. With `given`, k and v hold exactly `left`
     frames before q's first and `right` after its last, as a step hands them over. With `within`, frames are in blocks
-    of so many from the first one, and a frame sees none outside of its own. `key_mask`, (S,), (B, S) or laid out as k,
+    of so many from the first one, and a frame sees none outside of its own but the `before` frames in front of it,
+    with which k and v begin where `given`. `key_mask`, (S,), (B, S) or laid out as k,
     and `valid` (B, S) are 1 where a key exists; a query that sees none averages over the `valid` ones of its band.
     """
     kv_heads = kv_heads or heads
@@ -43,7 +45,8 @@ def attention(
     masks = _masks(key_mask, valid, k)
     if not masks and left is None and right == 0 and not given and within is None:
         return _joined(F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale), axis)
-    seen, blind = _seen(q, k, _band(q, k, left, right, given, within), masks)
+    first = _context(left, within, before) if given else 0
+    seen, blind = _seen(q, k, _band(q, k, left, right, within, before, first), masks)
     q = q if blind is None else q.masked_fill(blind, 0)  # equal scores: a blind query averages
     return _joined(F.scaled_dot_product_attention(q, k, v, seen, scale=scale), axis)
 
@@ -59,6 +62,8 @@ def relative_attention(
     heads: int,
     left: int | None = None,
     right: int | None = None,
+    within: int | None = None,
+    before: int = 0,
     given: bool = False,
     scale: float | None = None,
     symmetric: bool = False,
@@ -77,12 +82,12 @@ def relative_attention(
     if q.shape[1] == k.shape[1] == 1:
         q, k, v = q.squeeze(1), k.squeeze(1), v.squeeze(1)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    first = left if given and left is not None else 0
+    first = _context(left, within, before) if given else 0
     distances = torch.unflatten(_distances(position, first, q.shape[-2], k.shape[-2], symmetric), 0, (heads, -1))
     by_distance = scale * _shifted((q + position_bias.view(heads, 1, -1)) @ distances, k.shape[-2])
     q = q + content_bias.view(heads, 1, -1)
     masks = _masks(key_mask, valid, k)
-    seen, blind = _seen(q, k, _band(q, k, left, right, given), masks)
+    seen, blind = _seen(q, k, _band(q, k, left, right, within, before, first), masks)
     if blind is not None:
         q, by_distance = q.masked_fill(blind, 0), by_distance.masked_fill(blind, 0)
     if seen is not None:
@@ -142,20 +147,26 @@ def _joined(y: Tensor, axis: int) -> Tensor:
     return y.movedim((-3, -2, -1), (1, axis + 1, 2)).flatten(1, 2)
 
 
+def _context(left: int | None, within: int | None, before: int) -> int:
+    """How many frames the keys that are given begin before the first query."""
+    return left or 0 if within is None else before
+
+
 def _band(
-    q: Tensor, k: Tensor, left: int | None, right: int | None, given: bool, within: int | None = None
+    q: Tensor, k: Tensor, left: int | None, right: int | None, within: int | None, before: int, first: int
 ) -> Tensor | None:
     """Which keys (S) each query (T) sees, as bool (T, S); None where it sees all. A query sees all that sees none."""
     if left is None and right is None and within is None:
         return None
-    first = left if given and left is not None else 0
     query = torch.arange(q.shape[-2], device=q.device)[:, None]
-    offset = torch.arange(k.shape[-2], device=q.device) - first - query
+    key = torch.arange(k.shape[-2], device=q.device) - first
+    offset = key - query
     band = torch.ones_like(offset, dtype=torch.bool)
     if left is not None:
         band = band & (offset >= -left)
     if right is not None:
         band = band & (offset <= right)
     if within is not None:
-        band = band & (query // within == (offset + query) // within)
+        begin = query // within * within
+        band = band & (key >= begin - before) & (key < begin + within)
     return band | ~band.any(-1, keepdim=True)

@@ -158,6 +158,20 @@ def test_attention_within_blocks_is_one_of_each_block(bench: Any, right: int | N
     bench.agree("attention", [(q, BTC), (k, BTC), (v, BTC)], [want], heads=2, right=right, within=3)
 
 
+@pytest.mark.parametrize("before", [1, 4])
+def test_attention_within_blocks_sees_frames_before_its_own(bench: Any, before: int) -> None:
+    q, k, v = normal(2, 8, 4), normal(2, 8, 4), normal(2, 8, 6)
+    split = [t(a).unflatten(-1, (2, -1)).transpose(1, 2) for a in (q, k, v)]
+    parts = []
+    for begin in (0, 3, 6):
+        seen = slice(max(0, begin - before), begin + 3)
+        parts.append(
+            F.scaled_dot_product_attention(split[0][:, :, begin : begin + 3], *(a[:, :, seen] for a in split[1:]))
+        )
+    want = torch.cat(parts, 2).transpose(1, 2).flatten(2)
+    bench.agree("attention", [(q, BTC), (k, BTC), (v, BTC)], [want], heads=2, within=3, before=before)
+
+
 def test_attention_to_another_sequence(bench: Any) -> None:
     q, k, v = normal(2, 3, 8), normal(2, 7, 8), normal(2, 7, 8)
     split = [t(a).unflatten(-1, (2, -1)).transpose(1, 2) for a in (q, k, v)]

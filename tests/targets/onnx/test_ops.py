@@ -106,6 +106,7 @@ ATTENTIONS = [
     "heads = 2, right = 0",
     "heads = 2, within = 3",
     "heads = 2, left = 1, within = 4",
+    "heads = 2, within = 3, before = 4",
     "heads = 2, left = 1, right = 2",
     "heads = 4, kv_heads = 2, left = 3, right = 0",
 ]

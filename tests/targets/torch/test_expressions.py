@@ -184,6 +184,7 @@ TWO += ", %i: f32[16, 8], %h: f32[16, 4], %g: f32[12, 8], %k: f32[12, 4], %s: f3
         ("%a = attention(%x, %y, %y, heads = 4)", "a"),
         ("%a = attention(%x, %x, %x, heads = 2, within = 3) %b = attention(%y, %y, %y, heads = 2, within = 2)", "ab"),
         ("%a = attention(%x, %x, %x, heads = 2, right = 0, within = 3)", "a"),
+        ("%a = attention(%x, %x, %x, heads = 2, within = 3, before = 2)", "a"),
         ("%p = positional_embedding(%x, %w, cyclic = true) %a = mul(%x, %p)", "a"),
         ("%a = attention(%y, %y, %y, heads = 2, right = 0) %d = add(%x, %y)", "ad"),
         ("%d = add(%x, %y) %a = attention(%d, %d, %d, heads = 2, left = 1, right = 0)", "a"),
@@ -261,7 +262,12 @@ def test_a_parameter_is_an_attribute_of_its_block() -> None:
             "c.repeat(-(-x.shape[3] // 5), 1)[:x.shape[3]].mT[None, :, None, :]",
         ),
         ("attention(%x, %x, %x, heads = 2, left = 16, right = 0)", "attention(x, x, x, heads=2, left=16, right=0)"),
-        ("attention(%x, %x, %x, heads = 2, within = 4)", "attention(x, x, x, heads=2, within=4)"),
+        (
+            "attention(%x, %x, %x, heads = 2, within = 4, before = 9)",
+            "attention(x, x, x, heads=2, within=4, before=9)",
+        ),
+        ("greater(%x, %x)", "torch.sign(F.relu(x - x))"),
+        ("equal(%x, %x)", "1 - torch.sign(x - x).abs()"),
         (
             "relative_attention(%x, %x, %x, %p, %u, %u, heads = 2, scale = 0.5, symmetric = true)",
             "relative_attention(x, x, x, p, u, u, heads=2, scale=0.5, symmetric=True)",
