@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,8 @@ FRAME = RNG.normal(size=(1, 24, WIDTH)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def proofs(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Proof]:
-    return {name: built(name, root, tmp_path_factory.mktemp(name)) for name in SIZES}
+def proofs(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Proof]:
+    return cache(lambda name: built(name, root, tmp_path_factory.mktemp(name)))
 
 
 def written(text: str, folder: Path) -> Proof:
@@ -179,8 +180,9 @@ def absolute_distances(frames: int) -> Any:
     return torch.cat([rows.flip(1), rows[:, 1:]], 1)
 
 
-def test_a_ctc_encoder_has_their_layers_in_the_middle(theirs: Any, proofs: dict[str, Proof]) -> None:
-    proof = proofs["conformer_ctc"]
+@pytest.mark.slow
+def test_a_ctc_encoder_has_their_layers_in_the_middle(theirs: Any, proofs: Callable[[str], Proof]) -> None:
+    proof = proofs("conformer_ctc")
     norm, head = (tensors(proof.weights, f"encoder.{name}.") for name in ("norm", "ctc"))
     with torch.no_grad():
         x = subsampled(torch.tensor(MEL), tensors(proof.weights, "encoder.subsample."))
@@ -225,8 +227,9 @@ def sinusoids(count: int) -> np.ndarray:
     return np.stack([np.sin(angles), np.cos(angles)], -1).reshape(1, count, WIDTH).astype(np.float32)
 
 
-def test_the_decoder_label_by_label_is_torchs_over_all_labels(proofs: dict[str, Proof]) -> None:
-    s2s = proofs["conformer_s2s"]
+@pytest.mark.slow
+def test_the_decoder_label_by_label_is_torchs_over_all_labels(proofs: Callable[[str], Proof]) -> None:
+    s2s = proofs("conformer_s2s")
     memory = RNG.normal(size=(1, FRAMES // 4, WIDTH)).astype(np.float32)
     token = RNG.integers(0, VOCAB, (1, LABELS))
     ends = tensors(s2s.weights, "decoder.")
@@ -243,25 +246,27 @@ def test_the_decoder_label_by_label_is_torchs_over_all_labels(proofs: dict[str, 
 # specs
 
 
-def test_any_chunking_of_a_streaming_encoder_is_the_whole(proofs: dict[str, Proof]) -> None:
-    streaming = proofs["conformer_streaming"]
+def test_any_chunking_of_a_streaming_encoder_is_the_whole(proofs: Callable[[str], Proof]) -> None:
+    streaming = proofs("conformer_streaming")
     whole = streaming.by_reference("encoder", {"mel": MEL})["log_probs"]
     for chunks in ([4], [8, 4, 20], [100]):
         assert largest_error(streaming.by_chunks("encoder", {"mel": MEL}, chunks)["log_probs"], whole) <= LIMIT
 
 
+@pytest.mark.quick("conformer_streaming")
 @pytest.mark.parametrize("name", SIZES)
-def test_a_module_gives_what_its_package_gives(name: str, proofs: dict[str, Proof]) -> None:
-    by_torch, by_package = (by("encoder", {"mel": MEL}) for by in (proofs[name].by_torch, proofs[name].by_package))
+def test_a_module_gives_what_its_package_gives(name: str, proofs: Callable[[str], Proof]) -> None:
+    by_torch, by_package = (by("encoder", {"mel": MEL}) for by in (proofs(name).by_torch, proofs(name).by_package))
     assert set(by_torch) == set(by_package)
     for result, want in by_torch.items():
         assert largest_error(by_package[result], want) <= LIMIT
 
 
+@pytest.mark.quick("conformer_streaming")
 @pytest.mark.parametrize("name", SIZES)
-def test_a_package_has_no_transpose_and_no_error_of_the_linter(name: str, proofs: dict[str, Proof]) -> None:
-    assert "transpose" not in proofs[name].ops()
-    (package,) = proofs[name].built["ane"].folder.glob("*.mlpackage")
+def test_a_package_has_no_transpose_and_no_error_of_the_linter(name: str, proofs: Callable[[str], Proof]) -> None:
+    assert "transpose" not in proofs(name).ops()
+    (package,) = proofs(name).built["ane"].folder.glob("*.mlpackage")
     report = check_package(read_package(package), table().rules.values())
     assert not [finding for finding in report.findings if finding.severity is Severity.ERROR]
 

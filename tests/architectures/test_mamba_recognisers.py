@@ -154,6 +154,7 @@ def assert_both(proof: Proof, component: str, inputs: dict[str, Any], want: Mapp
             assert largest_error(got[name][:, -array.shape[1] :], array.numpy()) < LIMIT, f"{by.__name__}: {name}"
 
 
+@pytest.mark.quick("conmamba_ctc", "samba_asr")
 def test_the_encoder_computes_the_published_equations(case: tuple[str, Proof]) -> None:
     name, proof = case
     mel = rows(2, FRAMES, MELS)

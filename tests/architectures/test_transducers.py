@@ -111,6 +111,7 @@ def frames() -> Any:
     return np.random.default_rng(2).normal(size=(1, FRAMES, SMALL["mels"])).astype(np.float32)
 
 
+@pytest.mark.quick("mct_small")
 def test_the_encoder_is_the_independent_one(case: tuple[str, Proof]) -> None:
     name, proof = case
     with torch.no_grad():
@@ -138,6 +139,7 @@ def test_the_joiner_is_the_independent_one(case: tuple[str, Proof]) -> None:
         assert largest_error(by("joiner", {"enc": enc, "pred": pred})["output"], want) < LIMIT
 
 
+@pytest.mark.quick("mct_small")
 def test_any_chunking_of_the_encoder_is_the_whole(case: tuple[str, Proof]) -> None:
     _, proof = case
     whole = proof.by_reference("encoder", {"mel": frames()})["output"]

@@ -61,6 +61,7 @@ def test_a_program_without_its_weights_is_checked_from_shapes(command: Command, 
     assert found["unchecked"] == []
 
 
+@pytest.mark.quick("json", "html")
 @pytest.mark.parametrize("form", FORMS)
 def test_what_cannot_be_read_is_an_entry_beside_the_others(command: Command, tmp_path: Path, form: str) -> None:
     compiled(tmp_path / "good.mlmodelc", GELU)

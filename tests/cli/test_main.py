@@ -17,6 +17,8 @@ from mctc.cli.commands import COMMANDS, group
 from mctc.cli.options import parse_definition
 from mctc.diagnostics.errors import ExitCode, MctcError
 
+pytestmark = pytest.mark.process
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 HEAVY = {"numpy", "scipy", "torch", "coremltools", "lark", "networkx", "rich", "soundfile"}
 

@@ -12,6 +12,8 @@ import pytest
 
 from mctc.cli.pass_option import parse_pass
 
+pytestmark = pytest.mark.process
+
 Run = Callable[..., "CompletedProcess[str]"]
 SPEC = """
 import "lib/mamba.mct"

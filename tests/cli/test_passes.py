@@ -8,8 +8,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from mctc.plugins import registry
 
+pytestmark = pytest.mark.process
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 PLUGIN = '''
 from mctc.rewrite.base import Exact, Pass

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SPEC, PLUGIN = "examples/custom_op/periodic.mct", "examples/custom_op/snake.py"
 NEEDS = {"torch": "torch", "onnx": "onnxruntime", "ane": "numpy", "coreai": "coreai"}

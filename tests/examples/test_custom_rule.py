@@ -6,10 +6,14 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from mctc.linter.coreml.check import check_package
 from mctc.linter.coreml.notation import read_notation
 from mctc.linter.coreml.rule import RuleFamily
 from mctc.plugins import Registry
+
+pytestmark = pytest.mark.process
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 FILE = "examples/custom_rule/large_tensor.py"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 PLUGIN = "examples/custom_target/numpy_target.py"
 LINES = 150

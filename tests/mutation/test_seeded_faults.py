@@ -16,7 +16,6 @@ QUICK = (
     "decay-off-by-one",
     "batch-norm-epsilon",
     "stacked-frames-reversed",
-    "packed-state-stale",
 )
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a child process for each fault needs os.fork")

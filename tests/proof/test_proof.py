@@ -50,6 +50,7 @@ def relist(folder: Path, name: str) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
+@pytest.mark.quick("small")
 @pytest.mark.parametrize("which", ["small", "ahead", "bare"])
 def test_every_rung_holds_on_a_good_build(which: str, request: pytest.FixtureRequest) -> None:
     code, found = checks(request.getfixturevalue(which), "--all")

@@ -116,6 +116,7 @@ COMPRESSED = [
 ]
 
 
+@pytest.mark.quick("False-int8-blocks5", "True-uint4-blocks3", "False-int4-blocks4")
 @pytest.mark.parametrize(("dtype", "blocks"), COMPRESSED)
 @pytest.mark.parametrize("with_offset", [False, True])
 def test_integer_weights(coremltools: Any, save: Save, dtype: str, blocks: tuple[int, int], with_offset: bool) -> None:
@@ -143,6 +144,7 @@ def test_integer_weights(coremltools: Any, save: Save, dtype: str, blocks: tuple
     np.testing.assert_allclose(found, x.astype(np.float64) @ per_block.T, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.quick("1-4", "4-3")
 @pytest.mark.parametrize("bits", [1, 2, 3, 4, 6, 8])
 @pytest.mark.parametrize("groups", [1, 4])
 def test_palettes(coremltools: Any, save: Save, bits: int, groups: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,7 +20,10 @@ from mctc.package import read_package
 
 NETWORKS = Path(__file__).with_name("networks.py")
 Check = Callable[..., Report]
-pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="networks are written in torch")
+pytestmark = [
+    pytest.mark.skipif(find_spec("torch") is None, reason="networks are written in torch"),
+    pytest.mark.slow,  # its cheaper sibling: rules/test_false_alarms.py
+]
 
 # The ops that must be at error, by network and opset; every other op is eligible or contested.
 LOOKUP = {"gather": {"ANE-OP-022"}}
@@ -45,30 +48,26 @@ KNOWN: dict[tuple[str, str], dict[str, set[str]]] = {
 }
 
 
-QUICK = [("resnet", "iOS18"), ("lstm", "iOS15"), ("transformer", "iOS17"), ("zoo", "iOS18")]
-
-
 @pytest.fixture(scope="module")
 def report(rules: Table, tmp_path_factory: pytest.TempPathFactory) -> Check:
     """`report("resnet", "iOS18", "m4")`: the report on a network's package."""
     folder = tmp_path_factory.mktemp("networks")
 
-    def convert(networks: Iterable[tuple[str, str]]) -> None:
-        command = [sys.executable, str(NETWORKS), str(folder), *map(":".join, networks)]
+    def convert() -> None:
+        command = [sys.executable, str(NETWORKS), str(folder), *map(":".join, KNOWN)]
         done = subprocess.run(command, text=True, capture_output=True, timeout=300)
         assert done.returncode == 0, done.stderr[-2000:]
 
     def run(name: str, opset: str, device: str | None = None) -> Report:
         path = folder / f"{name}_{opset}.mlpackage"
-        if not path.exists():  # one process for the quick ones, and one for the others
-            convert(each for each in KNOWN if (each in QUICK) is ((name, opset) in QUICK))
+        if not path.exists():
+            convert()  # all of them in one process
         package = read_package(path)
         return check_package(package, rules.rules.values(), device=device)
 
     return run
 
 
-@pytest.mark.quick(*map(" ".join, QUICK))
 @pytest.mark.parametrize(("name", "opset"), KNOWN, ids=[" ".join(key) for key in KNOWN])
 def test_the_known_fallbacks_are_errors_and_nothing_else_is(report: Check, name: str, opset: str) -> None:
     known = KNOWN[name, opset]
@@ -85,7 +84,6 @@ def test_the_known_fallbacks_are_errors_and_nothing_else_is(report: Check, name:
         assert refused == set(known)
 
 
-@pytest.mark.quick("iOS18")
 @pytest.mark.parametrize("opset", ["iOS15", "iOS17", "iOS18"])
 def test_what_other_checkers_call_fallbacks_is_eligible(report: Check, opset: str) -> None:
     (function,) = report("zoo", opset, "m4").functions

@@ -24,10 +24,10 @@ FAULTS = (
     ),
     Fault(
         name="module-pad-order",
-        file="targets/torch/expressions/shape.py",
+        file="targets/torch/expressions/text.py",
         what="F.pad gets its widths for the first axis, not the last",
-        old="widths = (0, 0) * (rank - 1 - axis) + (before, after)",
-        new="widths = (0, 0) * axis + (before, after)",
+        old="last = (0, 0) * (rank - 1 - axis) + widths",
+        new="last = (0, 0) * axis + widths",
         caught_by=f"{OPS}[pad-0]",
     ),
     Fault(

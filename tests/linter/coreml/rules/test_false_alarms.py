@@ -96,6 +96,7 @@ def made(coremltools: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable
     return run
 
 
+@pytest.mark.quick(*(f"{device}-{body}" for device in ("m1", "m4") for body in ("attention", "convolutions", "norms")))
 @pytest.mark.parametrize(("kind", "body"), BODIES, ids=[body.__name__ for _, body in BODIES])
 @pytest.mark.parametrize("device", ["m1", "m4"])
 def test_ordinary_ops_of_coremltools_are_no_errors(
