@@ -24,6 +24,7 @@ BUILT_IN = {
     "lower-attention": "lower_attention:LowerAttention",
     "lower-embedding": "lower_embedding:LowerEmbedding",
     "lower-rnn": "lower_rnn:LowerRnn",
+    "lower-scan": "lower_scan:LowerScan",
     "lower-selective-scan": "lower_selective_scan:LowerSelectiveScan",
     "number-inputs": "number_inputs:NumberInputs",
     "pack-states": "pack_states:PackStates",

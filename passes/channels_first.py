@@ -15,6 +15,7 @@ from mctc.ir.ops.convolution import Conv1d, Conv2d
 from mctc.ir.ops.elementwise import Binary
 from mctc.ir.ops.leaf import Constant
 from mctc.ir.ops.linear import Linear, MatMul
+from mctc.ir.ops.loop import ScanState
 from mctc.ir.ops.position import PositionalEmbedding
 from mctc.ir.ops.recurrent import Cell
 from mctc.ir.ops.relative_attention import RelativeAttention
@@ -69,6 +70,8 @@ def _build(op: Op, to: Rewriter, layout: Layout) -> Sequence[Value]:
             return _constant(op, to, layout)
         case Conv1d():
             return _conv1d(op, to, layout)
+        case ScanState():
+            return scan_state(op, to.maybe(op.start), layout(op.result.type), to)
         case Transpose():  # roles say where axes go, so the laid-out value before and after is the same
             return [to[op.x]]
         case Reshape():
@@ -117,6 +120,11 @@ def _constant(op: Constant, rewriter: Rewriter, layout: Layout) -> Sequence[Valu
     old, new = op.result.type, layout(op.result.type)
     array = adapt(np.asarray(op.value), old, new)
     return rewriter.emit(Constant, value=array, dtype=op.dtype.value, roles=tuple(role.value for role in new.roles))
+
+
+def scan_state(op: ScanState, start: Value | None, type_: TensorType, to: Rewriter) -> Sequence[Value]:
+    """The same state with the axes of `type_`."""
+    return to.emit(ScanState, start, axes=tuple((axis.role.value, axis.extent) for axis in type_.axes), state=op.state)
 
 
 def _conv1d(op: Conv1d, rewriter: Rewriter, layout: Layout) -> Sequence[Value]:

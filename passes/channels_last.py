@@ -14,10 +14,12 @@ from mctc.ir.ops.convolution import Conv1d, Conv2d, height_axis, width_axis
 from mctc.ir.ops.elementwise import Binary
 from mctc.ir.ops.leaf import Constant, parameter_of
 from mctc.ir.ops.linear import Linear
+from mctc.ir.ops.loop import ScanState, held_type
 from mctc.ir.ops.shape import Reshape, Transpose
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.recipes import recipe_key, simplified
 from mctc.ir.types import Axis, Role, TensorType
+from mctc.passes.channels_first import scan_state
 from mctc.passes.layout import UNIT, aligned, has_roles, moved_axis, substance
 from mctc.rewrite.base import Context, Pass, Reshapes
 from mctc.rewrite.fold import fold_parameters
@@ -79,6 +81,9 @@ def _build(op: Op, to: Rewriter) -> Sequence[Value]:
             return _constant(op, to)
         case Conv2d():
             return _convolution(op, to)
+        case ScanState():
+            type_ = last(op.result.type)
+            return scan_state(op, None if op.start is None else _placed(to[op.start], held_type(type_), to), type_, to)
         case Transpose():
             return [to[op.x]]
         case Reshape():

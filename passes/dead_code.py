@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mctc.ir.program import Program
+from mctc.ir.ops.loop import Scan
+from mctc.ir.program import Program, Value
 from mctc.rewrite.base import Context, Exact, Pass
-from mctc.rewrite.rewriter import drop_dead
+from mctc.rewrite.pattern import Pattern
+from mctc.rewrite.rewriter import Rewriter, drop_dead, rewrite
+
+
+def _without_unread(op: Scan, to: Rewriter) -> list[Value] | None:
+    """A scan hands out what is read outside of it alone."""
+    before, after, others = op.parts
+    results = op.results[len(after) : len(after) + len(others)]
+    read = [bool(to.uses.get(result)) or result in to.kept for result in results]
+    if all(read):
+        return None
+    kept = [old for old, is_read in zip(others, read) if is_read]
+    to.note("what nobody reads stays in the loop")
+    made = to.emit(Scan, *(to[value] for value in (*before, *after, *kept)), states=op.states)
+    given = iter(made[len(after) : len(after) + len(kept)])
+    middle = [next(given) if is_read else to[old] for old, is_read in zip(others, read)]
+    return [*made[: len(after)], *middle, *made[len(after) + len(kept) :]]
 
 
 class DeadCode(Pass):
@@ -18,7 +35,8 @@ class DeadCode(Pass):
 
     def run(self, program: Program, context: Context) -> Program:
         functions = {name: replace(function) for name, function in program.functions.items()}
-        return drop_dead(replace(program, functions=functions, parameters=dict(program.parameters)))
+        left = drop_dead(replace(program, functions=functions, parameters=dict(program.parameters)))
+        return rewrite(left, self.name, Pattern(Scan, _without_unread), context=context)
 
 
 class DeployDeadCode(DeadCode):

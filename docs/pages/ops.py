@@ -96,11 +96,12 @@ def _examples(definition: type[Op]) -> Iterator[str]:
 
 def _example(inputs: str, line: str) -> Iterator[str]:
     line = line if line.startswith("%") else f"%0 = {line}"
-    (op,) = parse_program(f"function @f({inputs}) {{ {line} }}").functions["f"].ops
-    yield line
-    yield from (f"    {type_text(result.type)}" for result in op.results)
-    if op.operands:
-        yield f"    {in_words(op.time)}"
+    ops = parse_program(f"function @f({inputs}) {{ {line} }}").functions["f"].ops
+    for op, text in zip(ops, line.splitlines(), strict=True):
+        yield text
+        yield from (f"    {type_text(result.type)}" for result in op.results)
+        if op.operands:
+            yield f"    {in_words(op.time)}"
 
 
 def in_words(time: TimeBehaviour) -> str:
@@ -111,7 +112,7 @@ def in_words(time: TimeBehaviour) -> str:
     if isinstance(time, Spread):
         return f"spread: {time.factor} frames from each"
     if isinstance(time, Recurrent):
-        return f"recurrent: {', '.join(name for name, _ in time.states)} from frame to frame"
+        return f"recurrent: {', '.join(name for name, _ in time.states) or 'states'} from frame to frame"
     if isinstance(time, Whole):
         return f"whole: {time.reason}"
     return "pointwise: frame t from frame t"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.dims import Extent
+from mctc.ir.loops import Frame, Loop, frame_of, in_order
 from mctc.ir.op import Array, ieee
 from mctc.ir.ops.leaf import ParameterOp
 from mctc.ir.ops.linear import Embedding
+from mctc.ir.ops.loop import ScanState
 from mctc.ir.program import Function, Op, Value
 from mctc.ir.rounding import Rounding
 from mctc.ir.types import DType, TensorType
@@ -50,21 +53,79 @@ def evaluate(
         environment[entry.value] = _fit(entry.name, array, entry.value.type, bound, dtype)
     if rounding is not None:
         environment = {value: rounding(array) for value, array in environment.items()}
-    last_use, tables = _last_uses(function), _tables(function)
-    for index, op in enumerate(function.ops):
-        with ieee():
-            results = _apply(op, environment, parameter, None if tables.issuperset(op.results) else dtype, rounding)
-            if rounding is not None:
-                results = [rounding(array) for array in results]
-        for value, array in zip(op.results, results):
-            _check(op, value.type, array, bound)
-            environment[value] = array
-        if observe:
-            observe(op, results)
+    ordered = in_order(function.ops)
+    last_use, tables = _last_uses(function, ordered), _tables(function)
+    run = _Run(parameter, dtype, rounding, bound, tables)
+    for index, item in enumerate(ordered):
+        for op, results in run.item(item, environment):
+            environment.update(zip(op.results, results))
+            if observe:
+                observe(op, results)
         for dead in last_use.get(index, ()):
             environment.pop(dead, None)
     results_by_name = {name: environment[value] for name, value in function.results}
     return results_by_name, {entry.name: environment[entry.update] for entry in function.states}
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the evaluation of every op shares."""
+
+    parameter: ParameterValue
+    dtype: Any
+    rounding: Rounding | None
+    bound: dict[str, int]
+    tables: set[Value]
+
+    def item(self, item: Op | Loop, environment: Mapping[Value, Array]) -> Iterator[tuple[Op, list[Array]]]:
+        """An op, or every op of a loop, with results over all frames."""
+        yield from self.loop(item, environment) if isinstance(item, Loop) else [(item, self.op(item, environment))]
+
+    def op(self, op: Op, environment: Mapping[Value, Array]) -> list[Array]:
+        dtype = None if self.tables.issuperset(op.results) else self.dtype
+        with ieee():
+            results = _apply(op, environment, self.parameter, dtype, self.rounding)
+            if self.rounding is not None:
+                results = [self.rounding(array) for array in results]
+        for value, array in zip(op.results, results):
+            _check(op, value.type, array, self.bound)
+        return results
+
+    def loop(self, loop: Loop, environment: Mapping[Value, Array]) -> Iterator[tuple[Op, list[Array]]]:
+        """Frame after frame; what every op gave is told over all of them."""
+        frame = frame_of(loop)
+        held = [self._start(state, environment) for state in loop.states]
+        told: list[list[Array]] = []
+        for t in range(loop.frames.substitute(self.bound).value):
+            inside = dict(environment)
+            for old, new in frame.taken.items():
+                if new is not old:
+                    inside[new] = np.take(environment[old], [t], axis=old.type.sequence)
+            inside.update(zip(frame.before, held, strict=True))
+            for op in frame.ops:
+                inside.update(zip(op.results, self.op(op, inside)))
+            told.append([inside[value] for value in self._told(frame)])
+            held = [inside[value] for value in frame.after]
+        columns = iter([np.concatenate(each, axis=v.type.sequence) for v, each in zip(self._told(frame), zip(*told))])
+        for op in (*loop.states, *loop.ops):
+            yield op, [next(columns) for _ in op.results]
+        last = [array.reshape(self._shape(v.type)) for array, v in zip(held, loop.close.results[-len(held) :])]
+        yield loop.close, [*columns, *last]
+
+    @staticmethod
+    def _told(frame: Frame) -> list[Value]:
+        """The values of a frame: the states before it, what its ops give, and what leaves it."""
+        return [*frame.before, *(value for op in frame.ops for value in op.results), *frame.after, *frame.others]
+
+    def _start(self, state: ScanState, environment: Mapping[Value, Array]) -> Array:
+        type_ = state.result.type
+        assert type_.sequence is not None
+        shape = self._shape(type_.with_extent(type_.sequence, 1))
+        zeros: Array = np.zeros(shape, self.dtype)
+        return zeros if state.start is None else environment[state.start].reshape(shape)
+
+    def _shape(self, type_: TensorType) -> tuple[int, ...]:
+        return type_.substitute(self.bound).shape
 
 
 def _apply(
@@ -94,12 +155,11 @@ def _tables(function: Function) -> set[Value]:
     }
 
 
-def _last_uses(function: Function) -> dict[int, list[Value]]:
+def _last_uses(function: Function, ordered: Sequence[Op | Loop]) -> dict[int, list[Value]]:
     last: dict[Value, int] = {}
-    for index, op in enumerate(function.ops):
-        for value in (*op.operands, *op.results):
-            if value is not None:
-                last[value] = index
+    for index, item in enumerate(ordered):
+        for op in (*item.states, *item.ops, item.close) if isinstance(item, Loop) else (item,):
+            last.update(dict.fromkeys((*op.present(), *op.results), index))
     for value in function.outputs:
         last.pop(value, None)
     table: dict[int, list[Value]] = {}

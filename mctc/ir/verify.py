@@ -10,8 +10,10 @@ from weakref import WeakValueDictionary
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.declared import registry
 from mctc.ir.location import Origin
+from mctc.ir.loops import loops, sees_one_frame
 from mctc.ir.op import InferenceError
 from mctc.ir.ops.leaf import ParameterOp
+from mctc.ir.ops.loop import Scan, ScanState
 from mctc.ir.program import Derived, Function, Op, Parameter, Program, Recipe, Source, Value
 from mctc.ir.types import DType, TensorType
 
@@ -27,8 +29,8 @@ def verify(program: Program, known: Program | None = None) -> None:
 
     Rules: values are defined once and before their use, in the function that uses them; result types are those that
     inference gives; parameters exist with the type stated and their recipes type-check down to declared sources;
-    names are unique; a domain is an input's and of its kind of numbers; a state's update has the state's type; every
-    symbol of an extent is a declared dimension.
+    names are unique; what a scan's state makes leaves by the scan; a domain is an input's and of its kind of numbers; a
+    state's update has the state's type; every symbol of an extent is a declared dimension.
 
     known: a program that breaks none; a function that `program` has from there, op for op, is not looked at again.
     """
@@ -71,6 +73,7 @@ def _function(program: Program, function: Function) -> None:
     _domains(function)
     for op in function.ops:
         _op(program, function, op, defined)
+    _loops(function)
     for name, value in function.results:
         if value not in defined:
             raise VerificationError(f"{function.name}: result {name} is not a value of the function")
@@ -81,6 +84,28 @@ def _function(program: Program, function: Function) -> None:
             raise VerificationError(
                 f"{function.name}: state {state.name} is {state.value.type}, but its update is {state.update.type}"
             )
+
+
+def _loops(function: Function) -> None:
+    """What is computed from the state of a scan leaves by the scan alone."""
+    opened = {op for op in function.ops if isinstance(op, ScanState)}
+    if not opened and not any(isinstance(op, Scan) for op in function.ops):
+        return
+    inside: dict[Value, Op] = {}
+    for loop in loops(function.ops):
+        opened.difference_update(loop.states)
+        if len(loop.states) != loop.close.states:
+            raise VerificationError(f"{_place(function, loop.close)}: its states are no results of scan_state")
+        inside.update((value, loop.close) for op in (*loop.states, *loop.ops) for value in op.results)
+        for op in loop.ops:
+            if not sees_one_frame(op, loop.role):
+                raise VerificationError(f"{_place(function, op)}: it needs other frames of what a scan's state makes")
+    if opened:
+        raise VerificationError(f"{_place(function, opened.pop())}: no scan takes this state")
+    outputs = set(function.outputs)
+    for value in inside:
+        if value in outputs:
+            raise VerificationError(f"{function.name}: {value} is of one frame of a scan, and leaves the function")
 
 
 def _domains(function: Function) -> None:

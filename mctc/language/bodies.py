@@ -12,6 +12,7 @@ from mctc.language.expressions import interpolate
 from mctc.language.failure import FaultError, LimitError, SilentError, fail
 from mctc.language.limits import OPS, STEPS
 from mctc.language.parameters import Parameters
+from mctc.language.scans import Scans
 from mctc.language.scope import Frame
 from mctc.language.session import ASSERTED, Session
 from mctc.language.values import POISON, Single, describe
@@ -28,6 +29,7 @@ class Bodies:
         table.of(s.Assign, self._assign)
         table.of(s.Parameter, self._parameter)
         table.of(s.Repeat, self._repeat)
+        table.of(s.Scan, Scans(session, calls).run)
         table.of(s.If, self._if)
         table.of(s.Assert, self._assert)
         table.of(s.Return, self._return)
@@ -63,7 +65,7 @@ class Bodies:
         run = self.table.get(type(statement))
         if run is None:
             what = type(statement).__name__.lower()
-            hint = "a body holds bindings, param, repeat, if, assert and return"
+            hint = "a body holds bindings, param, repeat, scan, if, assert and return"
             raise fail("MCT0045", f"`{what}` can't stand here", _first_line(statement.span), hint)
         return run(statement, frame)
 
@@ -170,6 +172,9 @@ def poison(statement: s.Statement, frame: Frame) -> None:
     elif isinstance(statement, s.Dim):
         frame.scope.values.setdefault(statement.name.text, POISON)
     elif isinstance(statement, s.Repeat):
+        poison_all(statement.body, frame)
+    elif isinstance(statement, s.Scan):
+        names = [held.name.text for held in statement.states]
         poison_all(statement.body, frame)
     elif isinstance(statement, s.If):
         for _, body in statement.branches:

@@ -88,7 +88,10 @@ def _misspelt_keyword(tokens: Sequence[Token], index: int, start: int) -> Diagno
     if index != start + 1 or tokens[start].type != "NAME" or tokens[index].type not in ("NAME", "STRING", "NUMBER"):
         return None
     word = tokens[start]
-    hint = did_you_mean(word.text, KEYWORDS) or "a statement starts with a keyword, or binds a name: `name = value`"
+    hint = (
+        did_you_mean(word.text, (*KEYWORDS, "scan"))
+        or "a statement starts with a keyword, or binds a name: `name = value`"
+    )
     return Diagnostic("MCT0028", f"`{word.text}` starts no statement", word.span, hint)
 
 

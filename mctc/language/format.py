@@ -161,6 +161,13 @@ class Printer:
         label = f" as {node.label.text}" if node.label else ""
         return (f"repeat {index}", self.expression(node.count), f"{label} ", self.body(node.body))
 
+    def _scan(self, node: s.Scan) -> Doc:
+        return ("scan ", joined([self._held(held) for held in node.states], ", "), " ", self.body(node.body))
+
+    def _held(self, node: s.Held) -> Doc:
+        start: Doc = "" if node.start is None else (" = ", self.expression(node.start))
+        return (f"{node.name.text}: ", self._type(node.type), start)
+
     def _if(self, node: s.If) -> Doc:
         out: list[Doc] = []
         for condition, body in node.branches:

@@ -219,6 +219,8 @@ class Lexer:
             self.break_pending = self.hard_break = False
             if last != "OPEN_BRACE" and not joined:
                 self._reset_depth()
+        elif type_ == "NAME" and self._last() == "NAME" and tokens[-1].text == "scan":
+            tokens[-1] = tokens[-1]._replace(type="SCAN")  # no name stands before another one
         if type_ == "COMMA":
             self._reset_depth()
         elif type_ in OPERATORS:

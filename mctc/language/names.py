@@ -108,5 +108,8 @@ def _bound(node: s.Node) -> Iterator[s.Identifier]:
             yield from child.targets
         elif isinstance(child, s.Parameter):
             yield child.name
+        elif isinstance(child, s.Scan):
+            yield from (held.name for held in child.states)
+            yield from _bound(child)
         elif isinstance(child, (s.Repeat, s.If, s.Body)):
             yield from _bound(child)

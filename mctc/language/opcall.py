@@ -24,7 +24,7 @@ from mctc.language.scope import Frame
 from mctc.language.session import Session
 from mctc.language.values import Given, Measure, Quantity, Single, describe, plain, whole
 
-HIDDEN = frozenset({"parameter"})  # `param` declares one
+HIDDEN = frozenset({"parameter", "scan", "scan_state"})  # what `param` and `scan` write
 
 
 class OpCall:

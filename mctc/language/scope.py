@@ -112,6 +112,9 @@ def bindings(body: s.Body) -> dict[str, int]:
             add({target.text: 1 for target in statement.targets})
         elif isinstance(statement, s.Repeat):
             add(bindings(statement.body))
+        elif isinstance(statement, s.Scan):
+            add({held.name.text: 1 for held in statement.states})
+            add(bindings(statement.body))
         elif isinstance(statement, s.If):
             bodies = [branch for _, branch in statement.branches] + (
                 [statement.otherwise] if statement.otherwise else []

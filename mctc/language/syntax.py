@@ -304,6 +304,23 @@ class Repeat(Node):
 
 
 @dataclass(frozen=True)
+class Held(Node):
+    """A state of a scan: its type over all frames, and what it is before the first one."""
+
+    name: Identifier
+    type: Type
+    start: Expression | None
+
+
+@dataclass(frozen=True)
+class Scan(Node):
+    """A recurrence over the frames of its states."""
+
+    states: tuple[Held, ...]
+    body: Body
+
+
+@dataclass(frozen=True)
 class If(Node):
     """`branches` are (condition, body), tried in order; `otherwise` is the body of the last else."""
 
@@ -334,6 +351,7 @@ Statement = (
     | Assign
     | Rule
     | Repeat
+    | Scan
     | If
     | Assert
     | Return

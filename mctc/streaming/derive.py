@@ -6,16 +6,19 @@ utterance, apart from the delay that look-ahead costs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from math import lcm
+from typing import TypeVar
 
 from mctc.diagnostics.diagnostic import DiagnosticError, LocatedError
 from mctc.ir.attribute_value import Attributes, AttributeValue
 from mctc.ir.build import Builder, make
 from mctc.ir.dims import Extent, ExtentError
 from mctc.ir.domain import MASK
+from mctc.ir.loops import Loop, in_order
 from mctc.ir.masks import mask_domains
 from mctc.ir.op import InferenceError
 from mctc.ir.ops.attention import ABSENT
@@ -24,11 +27,14 @@ from mctc.ir.program import Function, Op, Program, State, Value, name_like
 from mctc.ir.time import POINTWISE, Recurrent, Spread, TimeBehaviour, Whole, Window
 from mctc.ir.types import Role, TensorType
 from mctc.streaming.context import VALID, Contexts, ValidFrames
+from mctc.streaming.derive_loop import derive_loop
 from mctc.streaming.lengths import Lengths, rate_of
 from mctc.streaming.refusals import WHOLE, no_whole_extent, takes_whole
 from mctc.streaming.sizes import check_dimensions, goes_along, has_open, length_in_words, sizes_of, streaming_role
 from mctc.streaming.step_info import StepInfo
 from mctc.streaming.timing import Timing, join, window_delay
+
+T = TypeVar("T")
 
 
 def derive_program(
@@ -55,7 +61,7 @@ def derive_program(
                 if called in program.functions:
                     told = f"`{called}` is what the prefill of `{name}` is called: give this component another name"
                     raise LocatedError("MCT0206", told, program.functions[called].origin.location)
-                new.functions[called], infos[called] = _Derivation(program, function, lengths, called, prefill).run()
+                new.functions[called], infos[called] = Derivation(program, function, lengths, called, prefill).run()
                 new.vocabularies += tuple(replace(v, function=called) for v in new.vocabularies if v.function == name)
     return new, infos
 
@@ -63,15 +69,15 @@ def derive_program(
 def _derived(program: Program, function: Function, lengths: Lengths) -> tuple[Function, StepInfo]:
     """The step of a component, or the function over a whole utterance where it has none."""
     try:
-        return _Derivation(program, function, lengths, function.name).run()
+        return Derivation(program, function, lengths, function.name).run()
     except DiagnosticError as error:
         needs_whole = lengths.streams and error.diagnostics[0].code == WHOLE
         if not needs_whole or lengths.utterance is None or streaming_role(function) is Role.LABEL:
             raise
-    return _Derivation(program, function, replace(lengths, streams=False), function.name).run()
+    return Derivation(program, function, replace(lengths, streams=False), function.name).run()
 
 
-class _Derivation:
+class Derivation:
     def __init__(self, program: Program, function: Function, lengths: Lengths, called: str, labels: int = 1) -> None:
         self.program, self.function, self.lengths, self.called = program, function, lengths, called
         self.role = streaming_role(function)
@@ -99,16 +105,14 @@ class _Derivation:
     def run(self) -> tuple[Function, StepInfo]:
         for value in self.function.inputs:
             self._input(value)
-        for op in self.function.ops:
-            self.builder.origin = op.origin
-            try:
-                self._step(op)
-            except InferenceError as error:
-                told = f"{op.name} can't take the frames of a call: {error}"
-                raise LocatedError("MCT0210", told, op.origin.location, hint=error.hint) from error
+        for item in in_order(self.function.ops):
+            if isinstance(item, Loop):
+                derive_loop(self, item)
+            else:
+                self.located(item, partial(self._step, item))
         function = self.function
         for _, value in function.results:
-            self._refuse_last(self.values[value], None)
+            self.refuse_last(self.values[value], None)
         inputs = [self.values[value] for value in function.inputs]
         if self.valid.input is not None:
             self._refuse_name(self.valid.input.name)
@@ -129,6 +133,15 @@ class _Derivation:
         )
         return step, self._info(step)
 
+    def located(self, op: Op, action: Callable[[], T]) -> T:
+        """What an action for an op gives; its place in what goes wrong."""
+        self.builder.origin = op.origin
+        try:
+            return action()
+        except InferenceError as error:
+            told = f"{op.name} can't take the frames of a call: {error}"
+            raise LocatedError("MCT0210", told, op.origin.location, hint=error.hint) from error
+
     def _refuse_name(self, name: str) -> None:
         """What says which frames exist has a name that is taken."""
         if name in {*(value.name for value in self.function.inputs), *(result for result, _ in self.function.results)}:
@@ -136,18 +149,18 @@ class _Derivation:
             raise LocatedError("MCT0206", told, self.function.origin.location, hint="give it another name")
 
     def _input(self, value: Value) -> None:
-        new = Value(self._static(value.type, None), value.name)
+        new = Value(self.static(value.type, None), value.name)
         self.values[value] = new
-        if self._is_sequence(value):
+        if self.is_sequence(value):
             self.sequences.add(new)
             if self.streams:
-                self.timings[new] = Timing(jump=Fraction(self.chunk, self._frames(new)))
+                self.timings[new] = Timing(jump=Fraction(self.chunk, self.frames(new)))
 
-    def _is_sequence(self, value: Value) -> bool:
+    def is_sequence(self, value: Value) -> bool:
         """Whether a value of the whole function has the axis along which the function goes."""
         return any(axis.role is self.role and axis.extent.symbols for axis in value.type.axes)
 
-    def _static(self, type_: TensorType, op: Op | None) -> TensorType:
+    def static(self, type_: TensorType, op: Op | None) -> TensorType:
         new = type_.substitute(self.sizes)
         try:
             new.shape  # noqa: B018  raises when an extent is no whole number
@@ -159,7 +172,7 @@ class _Derivation:
         what = length_in_words(self.role is Role.LABEL or not self.streams)
         return no_whole_extent(self.program, self.function, op, type_, self.sizes, what)
 
-    def _frames(self, value: Value) -> int:
+    def frames(self, value: Value) -> int:
         axis = value.type.find(self.role)
         assert axis is not None
         return value.type.extents[axis].value
@@ -168,13 +181,13 @@ class _Derivation:
         operands = [None if v is None else self.values[v] for v in op.operands]
         streaming = [v for v in operands if v in self.timings]
         for value in op.results:
-            self._static(value.type, op)
+            self.static(value.type, op)
         for operand in operands:
-            self._refuse_last(operand, op)
-        attributes: Attributes = {name: _substitute(value, self.sizes) for name, value in op.attributes.items()}
+            self.refuse_last(operand, op)
+        attributes: Attributes = {name: substitute(value, self.sizes) for name, value in op.attributes.items()}
         behaviour, attributes = self._behaviour(op, operands, attributes)
         if not streaming:
-            results = self._emit(op, operands, attributes)
+            results = self.emit(op, operands, attributes)
         elif isinstance(behaviour, Whole):
             results = self._blocks(op, operands, attributes, behaviour)
         elif isinstance(behaviour, Window):
@@ -183,12 +196,12 @@ class _Derivation:
             results = self._recurrent(op, operands, attributes, behaviour)
         else:
             operands, timing = self._align(operands)
-            results = self._emit(op, self._defined(op, operands), attributes)
-            self._time(op, results, timing.spread(behaviour.factor) if isinstance(behaviour, Spread) else timing)
+            results = self.emit(op, self.defined(op, operands), attributes)
+            self.time(op, results, timing.spread(behaviour.factor) if isinstance(behaviour, Spread) else timing)
         for old, new in zip(op.results, results, strict=True):
             self.values[old] = new
             name_like(new, old)
-            if self._is_sequence(old):
+            if self.is_sequence(old):
                 self.sequences.add(new)
 
     def _behaviour(
@@ -208,7 +221,7 @@ class _Derivation:
             return type(op)(op.operands, attributes, op.origin).along(self.role), attributes
         return behaviour, attributes
 
-    def _emit(self, op: Op, operands: list[Value | None], attributes: Attributes) -> tuple[Value, ...]:
+    def emit(self, op: Op, operands: list[Value | None], attributes: Attributes) -> tuple[Value, ...]:
         if isinstance(op, ParameterOp):
             return (self.builder.parameter(op.parameter),)
         try:
@@ -216,29 +229,29 @@ class _Derivation:
         except ExtentError as error:
             raise self._no_whole(op.result.type, op) from error
 
-    def _time(self, op: Op, results: tuple[Value, ...], timing: Timing) -> None:
+    def time(self, op: Op, results: tuple[Value, ...], timing: Timing) -> None:
         for old, new in zip(op.results, results, strict=True):
-            if self._is_sequence(old):
+            if self.is_sequence(old):
                 self.timings[new] = timing
 
     def _align(self, operands: list[Value | None]) -> tuple[list[Value | None], Timing]:
         """Delay lines where one operand looks ahead and another does not."""
         timings = [self.timings[v] for v in operands if v in self.timings and v is not None]
         timing = join(timings)
-        return [self._delayed(v, timing.delay) for v in operands], timing
+        return [self.delayed(v, timing.delay) for v in operands], timing
 
-    def _defined(self, op: Op, operands: list[Value | None]) -> list[Value | None]:
+    def defined(self, op: Op, operands: list[Value | None]) -> list[Value | None]:
         """Ones for the frames that do not exist, where the op is not finite at zero: 0 * inf would outlive the mask."""
         for index, operand in enumerate(op.fields):
             value = operands[index] if operand.name in op.nonzero else None
             if self.looks_ahead and value is not None and value in self.timings:
                 delay = self.timings[value].delay
-                valid = self.valid.at(self._frames(value), delay)
+                valid = self.valid.at(self.frames(value), delay)
                 gone = self.builder.op("scale", valid, factor=-1.0, offset=1.0)
                 operands[index] = self.builder.op("add", self.builder.op("mul", value, valid), gone)
         return operands
 
-    def _delayed(self, value: Value | None, delay: int) -> Value | None:
+    def delayed(self, value: Value | None, delay: int) -> Value | None:
         if value is None or value not in self.timings:
             return value
         late = self.contexts.delay(value, delay - self.timings[value].delay)
@@ -261,13 +274,13 @@ class _Derivation:
             elif name == w.mask:
                 operands[index] = self._key_mask(windowed[0], value, w, delay)
             elif value in self.timings:
-                operands[index] = self._delayed(value, delay)
-        results = self._emit(op, operands, {**attributes, **dict(w.given)})
-        self._time(op, results, join([inner.window(w.left, w.right, w.stride, delay), *beside]))
+                operands[index] = self.delayed(value, delay)
+        results = self.emit(op, operands, {**attributes, **dict(w.given)})
+        self.time(op, results, join([inner.window(w.left, w.right, w.stride, delay), *beside]))
         return results
 
     def _context(self, x: Value, w: Window, delay: int, late: int, name: str) -> Value:
-        own, frames = self.timings[x].delay, self._frames(x)
+        own, frames = self.timings[x].delay, self.frames(x)
         is_input = x in (self.values[value] for value in self.function.inputs)
         if w.mask is None and (own > 0 or (w.right > w.stride - 1 and not is_input)):
             x = self.builder.op("mul", x, self.valid.at(frames, own))
@@ -278,7 +291,7 @@ class _Derivation:
 
     def _key_mask(self, key: Value, given: Value | None, w: Window, delay: int) -> Value:
         """Which frames of the keys' context exist; in a mask of the author's own the others are ABSENT."""
-        own, frames = self.timings[key].delay, self._frames(key)
+        own, frames = self.timings[key].delay, self.frames(key)
         needed = frames + w.left + w.right
         exists = self.contexts.buffer(self.valid.at(frames, own), delay + w.left - own, needed, "valid")
         if given is None:
@@ -293,7 +306,7 @@ class _Derivation:
         operands, timing = self._align(operands)
         declared = [each.name for each in op.fields]
         seen = [value for name, value in zip(declared, operands) if name in w.operands and value in self.timings]
-        counts = [count for value in seen if value is not None for count in (self._frames(value), timing.delay)]
+        counts = [count for value in seen if value is not None for count in (self.frames(value), timing.delay)]
         if w.block is None or any(count % w.block for count in counts):
             raise self._whole(op, w)
         if w.mask is not None and seen[0] is not None:
@@ -304,10 +317,10 @@ class _Derivation:
             attributes = {**attributes, "given": True}
             for at, value in enumerate(operands):
                 if declared[at] in w.operands and value is not None:
-                    needed = self._frames(value) + w.before
+                    needed = self.frames(value) + w.before
                     operands[at] = self.contexts.buffer(value, w.before, needed, f"{declared[at]}.context")
-        results = self._emit(op, operands, attributes)
-        self._time(op, results, timing)
+        results = self.emit(op, operands, attributes)
+        self.time(op, results, timing)
         return results
 
     def _recurrent(
@@ -317,7 +330,7 @@ class _Derivation:
         operands, timing = self._align(operands)
         declared = [o.name for o in op.fields]
         if timing.delay:
-            frames = next(self._frames(v) for v in operands if v is not None and v in self.timings)
+            frames = next(self.frames(v) for v in operands if v is not None and v in self.timings)
             given, valid = operands[declared.index(r.mask)], self.valid.at(frames, timing.delay)
             operands[declared.index(r.mask)] = valid if given is None else self.builder.op("mul", given, valid)
         types = [v.type for v in make(type(op), operands, attributes, op.origin).results]
@@ -326,15 +339,15 @@ class _Derivation:
             start, state = operands[declared.index(name)], self.contexts.recurrent(types[result], name)
             operands[declared.index(name)] = state if start is None else self.builder.op("add", state, start)
             opened.append((state, start, result))
-        results = self._emit(op, operands, attributes)
+        results = self.emit(op, operands, attributes)
         for state, start, result in opened:
             end = results[result]
             self.contexts.close(state, end if start is None else self.builder.op("sub", end, start))
             self.last[end] = op
-        self._time(op, results, timing.recurrent())
+        self.time(op, results, timing.recurrent())
         return results
 
-    def _refuse_last(self, value: Value | None, user: Op | None) -> None:
+    def refuse_last(self, value: Value | None, user: Op | None) -> None:
         """A final state is known when the utterance ends: nothing in a step may read it but the state itself."""
         maker = self.last.get(value) if value is not None else None
         if maker is not None:
@@ -346,11 +359,11 @@ class _Derivation:
     def _info(self, step: Function) -> StepInfo:
         named = [(value.name, value) for value in step.inputs] + step.results
         sequences = self.sequences | {self.valid.input}
-        frames = {name: self._frames(value) for name, value in named if value in sequences}
+        frames = {name: self.frames(value) for name, value in named if value in sequences}
         if not self.streams:
             for _, value in step.results:
                 if value in sequences:
-                    self.timings[value] = Timing(0, None, self.chunk, Fraction(self.chunk, self._frames(value)))
+                    self.timings[value] = Timing(0, None, self.chunk, Fraction(self.chunk, self.frames(value)))
         timings = {name: self.timings[value] for name, value in step.results if value in self.timings}
         rate = rate_of(self.program, self.symbol)
         needs_valid = self.valid.input is not None
@@ -368,9 +381,9 @@ class _Derivation:
         return {name: value.type.shape[axis] for name, value, axis in axes if axis is not None}
 
 
-def _substitute(value: AttributeValue, sizes: Mapping[str, int]) -> AttributeValue:
+def substitute(value: AttributeValue, sizes: Mapping[str, int]) -> AttributeValue:
     if isinstance(value, Extent):
         return value.substitute(sizes)
     if isinstance(value, (list, tuple)):
-        return tuple(_substitute(v, sizes) for v in value)
+        return tuple(substitute(v, sizes) for v in value)
     return value

@@ -83,6 +83,12 @@ class MlxComponent(Component):
     ) -> Expression:
         return layer_call(built, op, module, operands)
 
+    def zeros(self, like: str, sizes: Sequence[str]) -> Expression:
+        return Expression(f"mx.zeros([{', '.join(sizes)}], {like}.dtype)", frozenset({"mx"}))
+
+    def joined(self, rows: str, axis: int) -> Expression:
+        return Expression(f"mx.concatenate({rows}, axis={axis})", frozenset({"mx"}))
+
     def _mask(self, op: Op) -> None:
         return None
 

@@ -45,6 +45,7 @@ LOWERING = (
     "lower-attention",
     "lower-embedding",
     "lower-rnn",
+    "lower-scan",
     "lower-selective-scan",
     "number-inputs",
     "pack-states",

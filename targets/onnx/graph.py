@@ -14,6 +14,7 @@ from mctc.emit.emitter import Emitter
 from mctc.emit.ports import element_types
 from mctc.emit.rules import Rules
 from mctc.ir.dims import Extent
+from mctc.ir.loops import loops
 from mctc.ir.op import Array
 from mctc.ir.ops.leaf import Leaf
 from mctc.ir.program import Function, Op, Program, Value
@@ -50,6 +51,7 @@ class GraphEmitter(Emitter[str]):
         self.types: list[Any] = []  # of values in between
         self._op: Op | None = None
         self._start = 0  # of its nodes
+        self._bodies = 0  # that are being written
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._parameters: dict[str, str] = {}
         self._wanted: dict[Value, str] = {}  # the output that a value leaves the function as
@@ -63,6 +65,9 @@ class GraphEmitter(Emitter[str]):
         for name, value in self.ports.given:
             self.outputs.append(_typed(self.names.reserve(name), value.type))
             self._wanted.setdefault(value, name)
+        self.rules = rules
+        looped = {op for loop in loops(self._ops) for op in (*loop.states, *loop.ops)}
+        self._ops = [op for op in self._ops if op not in looped]  # the rule of the scan that closes a loop writes these
         self.emit_ops(rules)
         self._op = None
         for name, value in self.ports.given:
@@ -131,11 +136,12 @@ class GraphEmitter(Emitter[str]):
     @contextmanager
     def body(self) -> Iterator[list[NodeProto]]:
         """Nodes written inside go to the list that is given: the body of a Scan. They see every value outside."""
-        outer, self.nodes = self.nodes, []
+        outer, self.nodes, self._bodies = self.nodes, [], self._bodies + 1
         try:
-            yield self.nodes
+            with self.sizes.apart():
+                yield self.nodes
         finally:
-            self.nodes = outer
+            self.nodes, self._bodies = outer, self._bodies - 1
 
     # names, types, places
 
@@ -143,6 +149,13 @@ class GraphEmitter(Emitter[str]):
         """The op's nodes are its own from here on, under its place."""
         self._op, self._start = op, len(self.nodes)
         super().emit_op(op, rules)
+
+    def emit_inside(self, op: Op, of: Op) -> None:
+        """Writes an op of a loop's body; what is told of its nodes is told of op `of` of the function."""
+        outer = self._op, self._start
+        self.emit_op(op, self.rules)
+        self.made.update([(name, of) for name, maker in self.made.items() if maker is op])
+        self._op, self._start = outer
 
     def bind(self, op: Op, made: Any) -> None:
         """Notes names of results, the spec's own where the op's nodes made them."""
@@ -165,7 +178,7 @@ class GraphEmitter(Emitter[str]):
                 for i, each in enumerate(names):
                     if each == name:
                         names[i] = new
-        if new != wanted:
+        if new != wanted and not self._bodies:
             self.types.append(_typed(new, value.type))
         return new
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from math import lcm
 from typing import TYPE_CHECKING
@@ -30,6 +31,15 @@ class Sizes:
         for axis, extent in enumerate(type_.extents):
             if not extent.is_static:
                 self._inputs.setdefault(extent, (name, axis))
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """What is made inside is forgotten: a loop's body is not seen from outside."""
+        made = dict(self._made)
+        try:
+            yield
+        finally:
+            self._made = made
 
     def size(self, extent: Extent) -> str:
         """An extent as an int64 tensor of one entry. Raises OnnxError for a symbol that no input has."""

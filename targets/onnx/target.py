@@ -28,6 +28,7 @@ LOWERING = (
     "lower-attention",
     "lower-embedding",
     "lower-rnn",
+    "lower-scan",
     "lower-selective-scan",
     "fold-state-reshapes",
     "hoist-reshape",

@@ -125,6 +125,14 @@ class Component:
         """The call of a layer that was made for `built`."""
         return layer_call(built, op, module, operands, valid)
 
+    def zeros(self, like: str, sizes: Sequence[str]) -> Expression:
+        """Zeros of these sizes, of the kind of `like`."""
+        return Expression(f"{like}.new_zeros({', '.join(sizes)})")
+
+    def joined(self, rows: str, axis: int) -> Expression:
+        """A list of frames as one tensor."""
+        return Expression(f"torch.cat({rows}, {axis})", frozenset({"torch"}))
+
     # the mask of a padded batch
 
     def valid(self, op: Op) -> str | None:

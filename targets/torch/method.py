@@ -11,10 +11,12 @@ from mctc.ir.ops.leaf import Leaf, parameter_of
 from mctc.ir.ops.scan import SelectiveScan
 from mctc.ir.ops.shape import Concat
 from mctc.ir.program import Op, State, Value
+from mctc.ir.types import TensorType
 from mctc.targets.torch.component import Component
 from mctc.targets.torch.expressions import Expression
 from mctc.targets.torch.expressions.text import call
 from mctc.targets.torch.loops import Loop
+from mctc.targets.torch.recurrence import Recurrence, with_recurrences
 from mctc.targets.torch.scan_fusion import Fused
 from mctc.targets.torch.tree import Node, index_text
 
@@ -43,7 +45,8 @@ class Writer:
 
     def __init__(self, component: Component, node: Node) -> None:
         self.component, self.node, self.flow = component, node, component.flow
-        self.items = [item for item in component.items(node) if item not in component.fusions.drawn]
+        items = [item for item in component.items(node) if item not in component.fusions.drawn]
+        self.items: Sequence[Item | Recurrence] = with_recurrences(items, component.function.ops)
         self.results = self._leaving()
         self.own = self.flow.states.get(node, [])
         self.fields = component.fields(node)
@@ -56,22 +59,29 @@ class Writer:
         self.imports: set[str] = set()
         self.position = 0
         self.taken = TAKEN | component.imported
-        self._look_ahead()
+        self.look_ahead()
 
     def write(self) -> Method:
         inputs = self._inputs()
         for position, item in enumerate(self.items):
             self.position = position
-            if isinstance(item, Loop):
-                self._rounds(item)
-            elif isinstance(item, Node):
-                self._call(item)
-            else:
-                self._op(item)
+            self.write_item(item)
         self._return()
         fields = [(name, item) for item, name in self.fields.items()]
         valid = self.component.needs_valid(self.node)
         return Method(self.node, inputs, valid, self.lines, self.results, fields, self.imports)
+
+    def write_item(self, item: Item | Recurrence) -> None:
+        if isinstance(item, Recurrence):
+            from mctc.targets.torch.frame_loop import write_loop
+
+            write_loop(self, item)
+        elif isinstance(item, Loop):
+            self._rounds(item)
+        elif isinstance(item, Node):
+            self._call(item)
+        else:
+            self._op(item)
 
     # what is used where
 
@@ -80,7 +90,7 @@ class Writer:
             return [value for _, value in self.flow.function.results]
         return self.flow.outputs(self.node)
 
-    def _look_ahead(self) -> None:
+    def look_ahead(self) -> None:
         """Counts the uses of every value in this method, and finds the last statement that needs it."""
         end = len(self.items)
         users: dict[Value, list[int]] = {}
@@ -101,8 +111,10 @@ class Writer:
         for value in [*self.results, *(state.update for state in self.own)]:
             self.last[value] = end
 
-    def _read(self, item: Item) -> list[Value]:
+    def _read(self, item: Item | Recurrence) -> list[Value]:
         """The values that an item uses, a value twice where it is used twice."""
+        if isinstance(item, Recurrence):
+            return item.read
         if isinstance(item, Loop):
             return [item.entry, *item.others]
         if isinstance(item, Node):
@@ -114,7 +126,9 @@ class Writer:
         given = {name: value for name, value in zip(names, item.operands) if value is not None}
         return [*({**given, "delta": fused.delta}.values()), *([fused.z] if fused.z is not None else [])]
 
-    def _made(self, item: Item) -> list[Value]:
+    def _made(self, item: Item | Recurrence) -> list[Value]:
+        if isinstance(item, Recurrence):
+            return list(item.loop.close.results)
         if isinstance(item, Loop):
             return [item.last]
         if isinstance(item, Node):
@@ -122,16 +136,16 @@ class Writer:
         fused = self.component.fusions.scans.get(item)
         return list(item.results) if fused is None else [fused.result, *item.results[1:]]
 
-    def _inline(self, item: Item, value: Value) -> bool:
+    def _inline(self, item: Item | Recurrence, value: Value) -> bool:
         """Whether a value is written where it is used: it is used once, alone, and has no name in the spec."""
         users = self.users.get(value, [])
-        if isinstance(item, Loop) or len(users) != 1 or self._used(self._made(item)) != [value]:
+        if isinstance(item, (Loop, Recurrence)) or len(users) != 1 or self._used(self._made(item)) != [value]:
             return False
         if isinstance(item, Node) and self.flow.carried(item):
             return False
         if users[0] == len(self.items):  # it is returned: its name would be read once
             return value in self.results
-        return not value.name and not isinstance(self.items[users[0]], Loop)
+        return not value.name and not isinstance(self.items[users[0]], (Loop, Recurrence))
 
     def _used(self, values: Sequence[Value]) -> list[Value]:
         return [value for value in values if value in self.users]
@@ -166,6 +180,12 @@ class Writer:
             self.env[value] = self.component.computed(value, self.node, texts)
         return list(given.values())
 
+    def local(self, type_: TensorType, hint: str) -> str:
+        """A name that no other value of the method gets from here on."""
+        value = Value(type_)
+        self.last[value] = len(self.items)
+        return self._free(hint, value)
+
     def _free(self, hint: str, value: Value) -> str:
         """A name for a value: the hint, unless another value that is still needed has it."""
         hint = identifier(hint)
@@ -186,12 +206,12 @@ class Writer:
         if len(made) == 1 and self._inline(item, made[0]) and self._fits(made[0], text):
             self.env[made[0]] = text
             return
-        self._assign(made, text, hint)
+        self.assign(made, text, hint)
 
     def _fits(self, value: Value, text: Expression) -> bool:
         return len(text.text) <= LONGEST or self.users[value] == [len(self.items)]
 
-    def _assign(self, made: Sequence[Value], text: Expression, hint: str = "y") -> None:
+    def assign(self, made: Sequence[Value], text: Expression, hint: str = "y") -> None:
         self.lines.append(f"{', '.join(self._bind(made, hint))} = {text.text}")
 
     def _bind(self, made: Sequence[Value], hint: str = "y") -> list[str]:
@@ -232,8 +252,12 @@ class Writer:
             joined = operands[-1].text if isinstance(op, Concat) and operands[-1] is not None else ""
             rate = self.component.rates.get(op)
             held = {} if rate is None else {"rate": Expression(f"self.{rate}")}
-            text = self.component.express(op, operands, valid, held)
+            text = self.component.express(self._form(op), operands, valid, held)
             self._settle(op, op.results, text, joined if joined.isidentifier() else "y")
+
+    def _form(self, op: Op) -> Op:
+        """The op whose types its text is written for."""
+        return op
 
     def _scan(self, op: SelectiveScan, fused: Fused, valid: str | None) -> Expression:
         operands = [None if v is None else self[fused.delta if v is op.delta else v] for v in op.operands]

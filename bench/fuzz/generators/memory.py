@@ -60,6 +60,20 @@ def scan(b: Body) -> Tensor:
     return b.like(x, f"selective_scan({x.name}, {delta.name}, {decay}, {into}, {out}{skip}{_marked(b, x)})")
 
 
+def loop(b: Body) -> Tensor:
+    """A recurrence of the spec's own, of one state or two; a gate leaves it too."""
+    x, gate, h, c = b.any(), *(b.shared.fresh(stem) for stem in ("g", "h", "c"))
+    start = b.choice("", " = 0.5", f" = {b.parameter(x.channels)}")
+    second = b.choice(False, True)
+    b.say(f"scan {h}: {b.type(x)}{start}{f', {c}: {b.type(x)}' if second else ''} {{")
+    b.say(f"    {gate} = sigmoid({b.partner(x).name} + linear({h}, {b.number(x.channels)}))")
+    if second:
+        b.say(f"    {c} = 0.5 * {c} + {gate}")
+    b.say(f"    {h} = {gate} * {h} + (1 - {gate}) * tanh({c if second else x.name})")
+    b.say("}")
+    return b.like(x, f"{b.choice(h, gate)} + {h}")
+
+
 def dual(b: Body) -> Tensor:
     """A scan with one decay a head."""
     x = b.any()
@@ -125,6 +139,8 @@ GENERATORS: tuple[Generator, ...] = (
     wide_recurrent,
     scan,
     scan,
+    loop,
+    loop,
     dual,
     mamba,
     attention,

@@ -180,6 +180,21 @@ ENTRIES = (
         in_component('return attention(x, x, x, sigmoid(reduce_mean(x, axis = "channel")), heads = 2)'),
     ),
     Entry(
+        "MCT0117",
+        "a state that does not fit its scan",
+        "`scan h: f32[B, T, width] { ... }` runs along the time or label axis of its states. In the body `h` is the"
+        " state of the frame before; the body binds it anew, to a tensor of the same type. It starts from zeros, or"
+        " from the number or tensor behind `=`, which has no frames.",
+        in_component("scan h: f32[B, T, width] { h = concat(h, x) }", "return h"),
+    ),
+    Entry(
+        "MCT0118",
+        "several frames of a state",
+        "In a scan what depends on a state is computed frame by frame, so nothing can look at other frames of it: no"
+        " convolution over time, no reduction over frames, no other recurrence. What depends on no state may.",
+        in_component("scan h: f32[B, T, width] { h = x + conv1d(h, width, 3) }", "return h"),
+    ),
+    Entry(
         "MCT0148",
         "a dimension without an extent",
         "Utterances decide how many frames and labels there are; channels, features and classes are fixed.",

@@ -183,7 +183,7 @@ class Pad(AxisOp):
 StatedAxes = tuple[tuple[str, ExtentLike], ...]
 
 
-def _stated(name: str, value: object) -> StatedAxes:
+def stated(name: str, value: object) -> StatedAxes:
     if not isinstance(value, tuple):
         raise InferenceError(f"axes must be a list of (role, extent), not {value!r}")
     for entry in value:
@@ -217,7 +217,7 @@ class Reshape(Regrouping):
         ),
     )
     keeps = "marks"
-    axes = Attribute(_stated, REQUIRED)
+    axes = Attribute(stated, REQUIRED)
 
     def infer(self) -> Sequence[TensorType]:
         axes = stated_axes(self.axes)

@@ -10,6 +10,7 @@ from mctc.targets.onnx.rules import (
     elementwise,
     leaf,
     linear,
+    loop,
     norm,
     recurrent,
     reduce,
@@ -19,6 +20,6 @@ from mctc.targets.onnx.rules import (
 )
 
 FAMILIES = (
-    leaf, elementwise, linear, convolution, norm, reduce, shape, attention, relative_attention, recurrent, scan,
+    leaf, elementwise, linear, convolution, norm, reduce, shape, attention, relative_attention, recurrent, scan, loop,
 )  # fmt: skip
 RULES = Rules[GraphEmitter, Result]({name: rule for family in FAMILIES for name, rule in family.RULES.items()})

@@ -59,6 +59,7 @@ ELSEWHERE = {
     "batch_norm",
     "softmax",
     "log_softmax",
+    "scan_state",  # with scan
 }
 ELSEWHERE |= {"lstm", "gru", "attention"}  # test_against_torch.py
 HERE = {"scale", "clip", "cast", "constant", "parameter", "matmul", "split", "concat", "slice", "pad", "reshape"}

@@ -42,7 +42,7 @@ def catalogued() -> Iterator[Any]:
 
 def line_program(inputs: dict[str, str], *lines: str) -> Program:
     """One op after the other; all results of the last one are returned, r0, r1, ..."""
-    *before, last = lines
+    *before, last = [part for line in lines for part in line.splitlines()]
     last = last if last.startswith("%") else f"%0 = {last}"
     results = last.partition(" = ")[0].split(", ")
     returned = ", ".join(f"r{i} = {name}" for i, name in enumerate(results))
@@ -79,7 +79,7 @@ def test_an_op_computes_what_its_reference_does(inputs: dict[str, str], line: st
 
 
 def test_every_op_of_the_registry_has_a_rule() -> None:
-    assert set(RULES) == deployed()
+    assert set(RULES) == deployed() - {"scan_state"}  # the rule of scan writes it
 
 
 MEETINGS = [

@@ -1,0 +1,146 @@
+"""Recurrences of the author's own: `scan h: f32[B, T, width] = start { ... }`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mctc.diagnostics.diagnostic import Diagnostic, Note, diagnostic_at
+from mctc.diagnostics.source import Span
+from mctc.ir.loops import sees_one_frame
+from mctc.ir.op import Op
+from mctc.ir.program import Value
+from mctc.ir.types import DType, Role
+from mctc.language import syntax as s
+from mctc.language.calls import Calls, Returned
+from mctc.language.failure import SilentError, fail
+from mctc.language.scope import Frame, bindings
+from mctc.language.session import Session
+from mctc.language.values import Bound, describe, plain, show_type
+
+
+@dataclass(frozen=True)
+class State:
+    """A state while its scan is elaborated: its value before each frame, less the start, and the start."""
+
+    node: s.Held
+    before: Value
+    start: Value | float
+
+
+class Scans:
+    """Elaborates scans. In the body the name of a state is its value of the frame before, all else is as outside."""
+
+    def __init__(self, session: Session, calls: Calls) -> None:
+        self.session, self.calls = session, calls
+
+    def run(self, node: s.Scan, frame: Frame) -> None:
+        """Raises FaultError for states that can't be, SilentError where the body or an op in it was reported."""
+        starts = [self._start(held, frame) for held in node.states]
+        begin = len(self.session.builder.ops)
+        states = [self._open(held, start, frame) for held, start in zip(node.states, starts)]
+        reported = len(self.session.diagnostics)
+        returned: Returned | None = self.calls.run(node.body, frame)
+        if returned is not None:
+            raise fail("MCT0102", "the body of a scan can't return", returned[0][1], "return behind the scan")
+        if len(self.session.diagnostics) > reported:
+            raise SilentError
+        after = [self._after(state, frame) for state in states]
+        moving = self._moving(states, begin, frame)
+        self._close(node, states, after, moving, frame)
+
+    def _start(self, held: s.Held, frame: Frame) -> Value | float:
+        value = 0 if held.start is None else plain(self.calls.evaluator.single(held.start, frame))
+        if isinstance(value, Value):
+            return value
+        if held.start is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            hint = "a state starts from a number or a tensor without frames"
+            raise fail("MCT0117", f"`{held.name.text}` can't start from {describe(value)}", held.start.span, hint)
+        assert isinstance(value, (int, float))
+        return float(value)
+
+    def _open(self, held: s.Held, start: Value | float, frame: Frame) -> State:
+        """A state that begins at zeros, and so holds how far it is from its start."""
+        type_ = self.calls.types.type(held.type, frame)
+        if type_.sequence is None or type_.dtype is not DType.F32:
+            hint = "write its type over all frames: `h: f32[B, T, width]`"
+            raise fail("MCT0117", f"`{held.name.text}` is {show_type(type_)}, which is no state", held.type.span, hint)
+        if frame.scope.is_dim(held.name.text):
+            raise fail("MCT0109", f"`{held.name.text}` is a dimension and can't be bound again", held.name.span)
+        axes = tuple((axis.role.value, axis.extent) for axis in type_.axes)
+        attributes = {"axes": axes, "state": held.name.text}
+        (before,) = self.session.emit("scan_state", [], attributes, held.span, frame)
+        frame.scope.values[held.name.text] = value = self._shifted(before, start, 1, held.span, frame)
+        value.name = before.name = held.name.text
+        if value.type != type_:
+            message = f"`{held.name.text}` is {show_type(type_)}, but with its start {show_type(value.type)}"
+            raise fail("MCT0117", message, held.span, "a start has the axes of one frame, or fewer")
+        return State(held, before, start)
+
+    def _shifted(self, value: Value, start: Value | float, sign: int, span: Span, frame: Frame) -> Value:
+        if isinstance(start, Value):
+            name = "add" if sign > 0 else "sub"
+            return self.session.emit(name, [value, start], {}, span, frame)[0]
+        if start == 0:
+            return value
+        return self.session.emit("scale", [value], {"factor": 1.0, "offset": sign * start}, span, frame)[0]
+
+    def _after(self, state: State, frame: Frame) -> Value:
+        """What the body leaves in the name of a state."""
+        name, declared = state.node.name, Note("declared here", state.node.span)
+        value = frame.scope.values[name.text]
+        if not isinstance(value, Value):
+            told = describe(value) if value is None or not hasattr(value, "name") else "no tensor"
+            raise fail("MCT0117", f"the body leaves {told} in state `{name.text}`", name.span, None, declared)
+        if value.type != state.before.type:
+            types = show_type(state.before.type), show_type(value.type)
+            raise fail("MCT0117", f"state `{name.text}` is {types[0]}, but the body leaves {types[1]}", name.span)
+        return value
+
+    def _moving(self, states: list[State], begin: int, frame: Frame) -> set[Value]:
+        """The values that depend on a state. Reports ops that would have to see other frames of them."""
+        moving = {state.before for state in states}
+        role, wrong = states[0].before.type.sequence_role, False
+        assert role is not None
+        for op in self.session.builder.ops[begin:]:
+            if moving.intersection(op.present()):
+                moving.update(op.results)
+                if not sees_one_frame(op, role):
+                    self.session.report(_several_frames(op, role), frame.sites)
+                    wrong = True
+        if wrong:
+            raise SilentError
+        return moving
+
+    def _close(self, node: s.Scan, states: list[State], after: list[Value], moving: set[Value], frame: Frame) -> None:
+        """Ends the loop: what depends on it leaves by its results alone."""
+        inner = [frame.scope.values[name] for name in bindings(node.body) if name in frame.scope.values]
+        span = node.states[0].span
+        next_ = [self._shifted(value, state.start, -1, span, frame) for state, value in zip(states, after)]
+        used = dict.fromkeys(value for item in inner for value in _tensors(item) if value in moving)
+        leaving = [value for value in used if value not in next_]
+        operands: list[Value | None] = [*(state.before for state in states), *next_, *leaving]
+        results = self.session.emit("scan", operands, {"states": len(states)}, span, frame)
+        new = dict(zip([*next_, *leaving], results))
+        for old, value in new.items():
+            value.name = old.name
+        for name in bindings(node.body):
+            if name in frame.scope.values:
+                frame.scope.values[name] = _replaced(frame.scope.values[name], new)
+
+
+def _several_frames(op: Op, role: Role) -> Diagnostic:
+    message = f"`{op.name}` would see other frames than its own of what depends on a state"
+    hint = f"in a scan over {role.value} a state is known frame by frame: apply `{op.name}` before or behind it"
+    return diagnostic_at(op.origin.location, "MCT0118", message, hint=hint)
+
+
+def _tensors(value: object) -> list[Value]:
+    if isinstance(value, (tuple, list)):
+        return [tensor for item in value for tensor in _tensors(item)]
+    return [value] if isinstance(value, Value) else []
+
+
+def _replaced(value: Bound, new: dict[Value, Value]) -> Bound:
+    if isinstance(value, tuple):
+        return tuple(new.get(item, item) if isinstance(item, Value) else item for item in value)
+    return new.get(value, value) if isinstance(value, Value) else value

@@ -1,0 +1,90 @@
+"""Recurrences in the language: what a `scan` becomes, and what it may not hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mctc.evaluate.reference import evaluate
+from mctc.language.format import format_source
+
+from .conftest import Check, Elaborate, component
+
+STATE = "scan h: f32[B, T, 8] "
+
+
+def test_a_state_is_that_of_the_frame_before(elaborate: Elaborate) -> None:
+    program = elaborate(component(STATE + "{ was = h; h = 0.5 * h + x }", "return was + 2 * h"))
+    x = np.random.default_rng(0).normal(size=(2, 5, 8))
+    expected, h = [], np.zeros((2, 8))
+    for t in range(5):
+        was, h = h, 0.5 * h + x[:, t]
+        expected.append(was + 2 * h)
+    found, _ = evaluate(program.functions["c"], {"x": x}, {}.__getitem__)
+    np.testing.assert_allclose(found["output"], np.stack(expected, 1), rtol=1e-12)
+
+
+def test_a_state_starts_from_a_number_or_a_tensor(elaborate: Elaborate) -> None:
+    lines = ("param start: f32[8] = 1", "scan a: f32[B, T, 8] = 2, b: f32[B, T, 8] = start { a = x + a; b = a * b }")
+    program = elaborate(component(*lines, "return b"))
+    x, start = np.random.default_rng(0).normal(size=(1, 4, 8)), np.arange(8.0)
+    found, _ = evaluate(program.functions["c"], {"x": x}, {"c.start": start}.__getitem__)
+    a = 2 + np.cumsum(x, 1)
+    np.testing.assert_allclose(found["output"], start * np.cumprod(a, 1), rtol=1e-12)
+
+
+def test_scans_follow_one_another_and_take_what_the_first_made(elaborate: Elaborate) -> None:
+    lines = (STATE + "{ h = maximum(h, x) }", "y = h", STATE + "{ h = minimum(h, y) }")
+    program = elaborate(component(*lines, "return h"))
+    assert [op.name for op in program.functions["c"].ops].count("scan") == 2
+
+
+def test_blocks_in_a_scan_have_their_place_in_the_path(elaborate: Elaborate) -> None:
+    program = elaborate(component(STATE + "{ h = tanh(linear(x, 8) as into + linear(h, 8) as back) }", "return h"))
+    assert {name.rpartition(".")[0] for name in program.parameters} == {"c.into", "c.back"}
+
+
+def test_a_scan_runs_over_labels_too(elaborate: Elaborate) -> None:
+    text = component(
+        "scan h: f32[B, U, 8] { h = 0.5 * h + x }", "return h", inputs="x: f32[B, U, 8]", result="f32[B, U, 8]"
+    )
+    program = elaborate(text.replace("dim T: time @ 100 Hz", "dim U: label"))
+    assert program.functions["c"].results[0][1].type.sequence_role == "label"
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("scan h: f32[B, 8] { h = x }", "MCT0117"),
+        (STATE + "{ h = 3 }", "MCT0117"),
+        (STATE + "{ h = concat(h, x) }", "MCT0117"),
+        (STATE + '= "a" { h = h + x }', "MCT0117"),
+        ("scan h: f32[B, T/2, 8] { h = h + x }", "MCT0103"),
+        (STATE + "{ h = x + conv1d(h, 8, 3) }", "MCT0118"),
+        (STATE + '{ h = x - reduce_mean(h, axis = "time") }', "MCT0118"),
+        (STATE + "{ h = lstm(h, 8) }", "MCT0118"),
+        (STATE + "{ scan g: f32[B, T, 8] { g = g + h }; h = g }", "MCT0118"),
+        (STATE + "{ return h }", "MCT0102"),
+        ("scan T: f32[B, T, 8] { T = x }", "MCT0109"),
+    ],
+)
+def test_what_a_scan_can_not_be(line: str, code: str, check: Check) -> None:
+    assert code in [problem.code for problem in check(component(line, "return x"))]
+
+
+def test_what_depends_on_no_state_may_see_other_frames(check: Check) -> None:
+    assert not check(component(STATE + "{ h = h + conv1d(x, 8, 3) }", "return h"))
+
+
+def test_scan_is_a_word_before_a_name_alone(check: Check) -> None:
+    assert not check(component("scan = 2 * x", "return scan"))
+    (problem,) = check(component("scam h: f32[B, T, 8] { h = x }", "return x"))
+    assert problem.hint is not None
+    assert "scan" in problem.hint
+
+
+def test_a_scan_is_formatted() -> None:
+    assert (
+        format_source("scan h:f32[B,T,8]=1,c:f32[B,T,8]{h=h+x}")
+        == "scan h: f32[B, T, 8] = 1, c: f32[B, T, 8] { h = h + x }\n"
+    )
