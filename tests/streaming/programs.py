@@ -268,6 +268,17 @@ def scan(g: Draft) -> Value:
     return g.op("selective_scan", x, delta, a, b, c, g.choice(None, a) and g.param(inner))
 
 
+def looped(g: Draft) -> Value:
+    """A recurrence of its own; a gate leaves the loop beside the state."""
+    x = g.any()
+    axes = tuple((axis.role.value, axis.extent) for axis in x.type.axes)
+    before = g.op("scan_state", axes=axes, state="h")
+    gate = g.op("sigmoid", g.op("add", g.linear(before, g.channels(x)), g.partner(x)))
+    after = g.op("add", g.op("mul", gate, before), g.op("tanh", x))
+    h, out, _ = g.builder.emit("scan", before, after, gate)
+    return g.op("add", h, out)
+
+
 def dual(g: Draft) -> Value:
     """A scan with one decay a head, in one or two groups."""
     x = g.any()
@@ -299,7 +310,7 @@ def even_attention(g: Draft) -> Value:
 GENERATORS: tuple[Callable[[Draft], Value], ...] = (
     unary, bounded_unary, scalar, binary, binary, division, broadcast, linear, conv1d, conv1d, conv1d, conv2d, norm,
     softmax, attention,
-    regroup, stack, spread, decimate, recurrent, scan, dual, attention,
+    regroup, stack, spread, decimate, recurrent, scan, dual, looped, attention,
 )  # fmt: skip
 # Generators whose every entry depends on every entry in its window, smoothly: their receptive field can be measured.
 DENSE: tuple[Callable[[Draft], Value], ...] = (linear, even_attention, scan, decimate, division, recurrent)
