@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 
 class Weights:
-    """Values of one program's parameters. One tensor is in memory at a time unless `cache` is set.
+    """Values of one program's parameters. One tensor is in memory at a time unless `cache` is set: then each is drawn,
+    and each value computed, once.
 
     Programs before and after a pass have parameters of the same names and other values: each needs weights of its own.
     """
@@ -39,7 +40,7 @@ class Weights:
         self._checkpoint: SafeTensors | None = None
         self.left_out: tuple[str, ...] = ()  # of the checkpoint's names: what wrappers of the model had added
         self.unused: tuple[str, ...] = ()  # tensors of the checkpoint that are there in training alone
-        self._drawn: tuple[str, Array] | None = None  # the last one: parts of one tensor are asked for in turn
+        self._drawn: dict[str, Array] = {}  # the last one, or all: parts of one tensor are asked for in turn
         self._cache: dict[tuple[str, str], Any] | None = {} if cache else None
 
     @classmethod
@@ -62,7 +63,8 @@ class Weights:
 
     def release(self) -> None:
         """Lets go of the tensor that was drawn last."""
-        self._drawn = None
+        if self._cache is None:
+            self._drawn.clear()
 
     def value(self, parameter: Parameter) -> Array:
         """The parameter's value in float32: its recipe over the checkpoint's tensors."""
@@ -121,12 +123,12 @@ class Weights:
     def source(self, source: Source) -> Array:
         if self._checkpoint is not None:
             return self._checkpoint.read(source.name).reshape(source.type.shape)
-        if self._drawn is None or self._drawn[0] != source.name:
-            self._drawn = None  # before the next one takes its place in memory
+        if source.name not in self._drawn:
+            self.release()  # before the next one takes its place in memory
             type_, rule = self.sources[source.name]
-            self._drawn = source.name, initialise(source.name, type_, rule, self.seed)
-            self._drawn[1].flags.writeable = False
-        return self._drawn[1]
+            drawn = self._drawn[source.name] = initialise(source.name, type_, rule, self.seed)
+            drawn.flags.writeable = False
+        return self._drawn[source.name]
 
     def in_training(self, name: str) -> Array | None:
         """A tensor that is there in training alone; None where the checkpoint holds none of that name."""

@@ -30,7 +30,7 @@ from mctc.driver.options import BuildError, BuildOptions, OptionError
 from mctc.driver.refusal import refuse as refuse_program
 from mctc.driver.returned import returned_by
 from mctc.driver.sources import digest, source_record, texts, write_sources
-from mctc.driver.target import Target, Written, compile_for, compile_whole_for, target_named
+from mctc.driver.target import Agreement, Target, Written, compile_for, compile_whole_for, target_named
 from mctc.driver.tokens import tokens_of
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program
@@ -111,11 +111,13 @@ def write_build(
     read: Sequence[SourceFile] = (),
     told: Told = nobody,
     tokens: Tokens | None = None,
+    reads_back: bool = True,
 ) -> BuildResult:
     """Writes, reads back and compares; then puts the folder in place. Raises MctcError and leaves `out` as it was.
 
     more: metadata for the artifacts, besides the version, the model's name and the hash of its source.
     read: the files of the spec, which the folder keeps copies of. tokens: of its vocabulary, where known.
+    reads_back: False for who proves the artifacts by more than that.
     """
     program = compiled.deployed
     refuse_program(target.refuses(compiled, options), target.name)
@@ -133,8 +135,7 @@ def write_build(
         written = returned_by(target, "write", target.write(compiled, weights, folder, options, metadata))
         if missing := program.functions.keys() - written.interfaces.keys():
             raise PluginError(f"target `{target.name}` wrote no interface of {', '.join(sorted(missing))}")
-        told("reading back and evaluating")
-        agreements = returned_by(target, "check", target.check(compiled, weights, folder, options, written))
+        agreements = _read_back(target, compiled, weights, folder, options, written, told) if reads_back else []
         told(f"writing for other targets: {', '.join(target.extra_targets) or 'none'}")
         extra = {name: _extra(name, compiled, weights, folder, options, metadata) for name in target.extra_targets}
         write_sources(read, folder)
@@ -153,6 +154,14 @@ def write_build(
             write_manifest(folder, {**content, "extra_targets": every, "files": hashes(folder)})
         described = read_manifest(folder)
     return BuildResult(out, described, compiled)
+
+
+def _read_back(
+    target: Target, compiled: Compiled, weights: Weights, folder: Path, options: BuildOptions, written: Written,
+    told: Told,
+) -> list[Agreement]:  # fmt: skip
+    told("reading back and evaluating")
+    return returned_by(target, "check", target.check(compiled, weights, folder, options, written))
 
 
 def _packaged(target: Target, folder: Path, options: BuildOptions, told: Told) -> dict[str, Any]:

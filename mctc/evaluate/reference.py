@@ -189,6 +189,6 @@ def bind(extent: Extent, have: int, bound: dict[str, int]) -> None:
 
 
 def _check(op: Op, type_: TensorType, array: Array, bound: Mapping[str, int]) -> None:
-    expected = tuple(extent.substitute(bound) for extent in type_.extents)
-    if all(e.is_static for e in expected) and tuple(e.value for e in expected) != array.shape:
+    sized = type_ if type_.is_static else type_.substitute(bound)
+    if sized.is_static and sized.shape != array.shape:
         raise EvaluationError(f"{op.name} at {op.origin.path or '?'} gave shape {array.shape}, inferred was {type_}")

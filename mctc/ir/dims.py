@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from typing import Union
+from typing import Any, Union
 
 ExtentLike = Union[int, str, Fraction, "Extent"]
 Monomial = tuple[str, ...]  # sorted symbol names, repeated for powers; () is the constant term
@@ -16,11 +16,31 @@ class ExtentError(ValueError):
     """An extent that has no exact value: a division that does not come out, a symbol without a value."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Extent:
     """An exact extent. Equality is equality of polynomials; `terms` is kept sorted and free of zeros."""
 
     terms: tuple[tuple[Monomial, Fraction], ...]
+
+    def __eq__(self, other: object) -> bool:
+        """Whole numbers, which most extents are, are compared as such."""
+        if self is other:
+            return True
+        if not isinstance(other, Extent):
+            return NotImplemented
+        whole = self._integer
+        return whole == other._integer if whole is not None else self.terms == other.terms
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without what is held: another process hashes names otherwise."""
+        return Extent, (self.terms,)
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.terms)
 
     @staticmethod
     def of(value: ExtentLike) -> Extent:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from math import prod
+from typing import Any
 
 from mctc.ir.dims import Extent, ExtentLike
 
@@ -55,6 +56,17 @@ class TensorType:
     dtype: DType
     axes: tuple[Axis, ...]
     bound: Extent | None = None
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without what is held: another process hashes names otherwise."""
+        return TensorType, (self.dtype, self.axes, self.bound)
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.dtype, self.axes, self.bound))
 
     @property
     def rank(self) -> int:

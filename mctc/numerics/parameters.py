@@ -12,7 +12,11 @@ from mctc.ir.program import Program
 KEPT = 16_000_000  # parameters up to which their values are held in float64: 128 MB
 
 
+def is_small(program: Program) -> bool:
+    """Whether the values of a program's parameters are few enough to be held."""
+    return sum(type_.size for type_, _ in program.sources.values()) <= KEPT
+
+
 def kept(program: Program, value: ParameterValue) -> ParameterValue:
     """The values of a small model, each computed once; those of a large one are computed when they are asked for."""
-    small = sum(type_.size for type_, _ in program.sources.values()) <= KEPT
-    return cache(lambda name: np.asarray(value(name), np.float64)) if small else value
+    return cache(lambda name: np.asarray(value(name), np.float64)) if is_small(program) else value

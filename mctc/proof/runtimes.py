@@ -8,9 +8,7 @@ from pathlib import Path
 
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.driver.make import compile_for, compile_whole_for, target_named, write_build
-from mctc.driver.manifest import PROGRAM, WHOLE
 from mctc.driver.options import PRECISIONS, BuildOptions, OptionError
-from mctc.driver.reading import read_program
 from mctc.driver.target import Target
 from mctc.ir.program import Program
 from mctc.plugins import registry
@@ -41,7 +39,10 @@ def runtimes(names: Iterable[str] = ()) -> list[Target]:
 def build_other(
     target: Target, whole: Program, options: BuildOptions, precision: str, like: Built, folder: Path
 ) -> OtherBuild:
-    """Builds `whole`, a program behind the common passes, for another target. Raises MctcError."""
+    """Builds `whole`, a program behind the common passes, for another target. Raises MctcError.
+
+    It isn't read back: the whole battery follows, over the artifacts as they lie on the disk.
+    """
     settings = replace(
         options, target=target.name, state=None, layout=None, precision=precision, without=(), device=None,
         allow_errors=True, verify_each=False, split=None,
@@ -50,9 +51,8 @@ def build_other(
         compiled = compile_for(target, _unstored(whole), settings)
     else:
         compiled = compile_whole_for(target, whole, settings)
-    write_build(compiled, folder, settings, target, like.manifest["source"])
-    reference, deployed = (read_program(folder / name) for name in (WHOLE, PROGRAM))
-    return OtherBuild(open_built(folder), reference, deployed)
+    write_build(compiled, folder, settings, target, like.manifest["source"], reads_back=False)
+    return OtherBuild(open_built(folder), compiled.reference, compiled.deployed)
 
 
 def _unstored(whole: Program) -> Program:

@@ -50,11 +50,12 @@ def run_stage(
     Raises what the passes raise, PassError, VerificationError and ValidationError.
     """
     ran: list[Ran] = []
+    validated = _validation() if each else None
     for cls in ordered(passes, stage):
         if cls.name in without:
             continue
         promise, after = _run(cls, options.get(cls.name, {}), program, context, program if ran else None)
-        error = _validated(promise, program, after) if each else None
+        error = validated(promise, program, after) if validated is not None else None
         ran.append(Ran(cls.name, _count(program), _count(after), error))
         program = after
         if watch:
@@ -62,10 +63,11 @@ def run_stage(
     return program, ran
 
 
-def _validated(promise: Pass, before: Program, after: Program) -> float | None:
-    from mctc.rewrite.validate import validate
+def _validation() -> Callable[[Pass, Program, Program], float]:
+    """What checks the passes of one stage, in order."""
+    from mctc.rewrite.validate import Validation  # numpy's random numbers, which a build without it has no need of
 
-    return validate(promise, before, after)
+    return Validation().check
 
 
 def _run(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mctc.ir.dims import Extent
 from mctc.ir.op import Array, InferenceError
 from mctc.ir.types import Axis, Role, TensorType
 
 ONE = Extent.of(1)
+HELD = 1 << 12  # of the types that met: a program has few, and asks for the same again and again
 ORDER = (Role.BATCH, Role.TIME, Role.LABEL, Role.FEATURE, Role.CHANNEL, Role.VOCABULARY)
 
 
@@ -26,6 +29,7 @@ def _meet(left: Axis, right: Axis) -> Axis | None:
     return Axis(Role.PLAIN if role is Role.UNIT and extent != ONE else role, extent)
 
 
+@lru_cache(maxsize=HELD)
 def broadcast_axes(left: TensorType, right: TensorType) -> tuple[Axis, ...]:
     """Axes of an elementwise result. Raises InferenceError when the two do not fit."""
     if left.rank == 0 or right.rank == 0:
@@ -64,6 +68,7 @@ def _repeats(type_: TensorType) -> bool:
     return len(set(roles)) < len(roles)
 
 
+@lru_cache(maxsize=HELD)
 def places(type_: TensorType, axes: tuple[Axis, ...]) -> tuple[int | None, ...] | None:
     """For each of `axes`, which axis of `type_` comes to stand there, None for a new one of extent 1; unit axes of
     `type_` fall away. None for all where the operand meets them as it is, by position.
