@@ -39,6 +39,19 @@ def test_parts_of_a_tensor_draw_it_once(monkeypatch: pytest.MonkeyPatch) -> None
     assert drawn == ["table", "table"]
 
 
+def test_weights_that_are_kept_draw_a_tensor_once_for_every_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = parse_program(PARTS)
+    drawn = []
+    original = weights.initialise
+    monkeypatch.setattr(weights, "initialise", lambda name, *rest: drawn.append(name) or original(name, *rest))
+    values = Weights(program.sources, cache=True)
+    for each in (values, values.of_another_program()):
+        each.value(program.parameters["low"])
+        each.release()
+        each.value(program.parameters["high"])
+    assert drawn == ["table"]
+
+
 VANISHING = """program @m {{ source @enc.gate.weight: f32[16, 8] = normal(std = 1e-9)
     param @enc.gate.weight {how} function @f() {{ %w = parameter @enc.gate.weight return y = %w }} }}"""
 

@@ -42,7 +42,7 @@ from mctc.streaming.latencies import derive_latencies
 from mctc.streaming.step_info import StepInfo
 from mctc.weights import Weights
 
-SPEECH_S = 2.0
+SPEECH_S, LONG_SPEECH_S = 2.0, 5.0  # fed to what hears; the second where a state holds more than the first fills
 OTHER_CHUNK = "IR reference, chunk x 2"
 Arrays = Mapping[str, Array]
 
@@ -309,23 +309,21 @@ class Proof:
     def subject(self) -> Subject:
         audio = self.built.manifest["audio"] or {}
         stepped = {str(entry["component"]) for entry in self.built.manifest["functions"].values()}
+        derived, steps = derive_latencies(self.whole, self.built.lengths, tuple(self.built.latencies), stepped)
         return Subject(
-            self.whole, self.deployed, self._steps(stepped),
+            self.whole, self.deployed, steps,
             self.built.lengths, self._weights, self.inputs, (audio.get("function", ""), audio.get("input", "")),
-            self._heard(),
+            self._heard(speech_s(derived, steps)),
         )  # fmt: skip
 
-    def _steps(self, only: set[str]) -> dict[str, StepInfo]:
-        return derive_latencies(self.whole, self.built.lengths, tuple(self.built.latencies), only)[1]
-
-    def _heard(self) -> dict[str, Array]:
+    def _heard(self, seconds: float) -> dict[str, Array]:
         """Frames of the bundled recording, of digital silence, and of a recording that falls silent in between."""
         if self.built.front_end is None:
             return {}
         from mctc.audio import bundled_recording, frames_of, load_audio
 
         rate = self.built.front_end.sample_rate
-        speech = load_audio(bundled_recording(), rate)[: int(SPEECH_S * rate)]
+        speech = load_audio(bundled_recording(), rate)[: int(seconds * rate)]
         broken = speech[: len(speech) // 2].copy()
         broken[len(broken) // 3 : 2 * len(broken) // 3] = 0
         samples = {NOISE: speech, SILENCE: np.zeros_like(speech[: len(speech) // 4]), BROKEN: broken}
@@ -341,6 +339,20 @@ class Proof:
             chunk=self.built.chunk if self.built.lengths.streams and not self.built.latencies else None,
             weights=self.weights_file, verify_each=True,
         )  # fmt: skip
+
+
+def speech_s(derived: Program, steps: Mapping[str, StepInfo]) -> float:
+    """Seconds of speech that fill every state of the steps and move it on.
+
+    A call depends on its inputs and its states alone: what a state that is full does to the next call, one call shows.
+    """
+    for name, step in steps.items():
+        rates = [rate for result in step.timings if (rate := step.rate_of(result)) is not None]
+        held = [state.value.type for state in derived.functions[name].states]
+        frames = [type_.shape[axis] for type_ in held if (axis := type_.find(Role.TIME)) is not None]
+        if rates and frames and max(frames) > SPEECH_S * min(rates):
+            return LONG_SPEECH_S
+    return SPEECH_S
 
 
 def _known(names: Sequence[str]) -> frozenset[str]:

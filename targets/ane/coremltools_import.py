@@ -1,7 +1,7 @@
 """Importing coremltools, which only its check of a package does: a build neither needs nor imports it.
 
-coremltools imports torch, scikit-learn, XGBoost and TensorFlow when it can (measured: torch alone is three quarters of
-its start-up), and warns at each import that it isn't on a Mac.
+coremltools imports torch, scikit-learn, XGBoost, TensorFlow and transformers when it can (measured: torch alone is
+three quarters of its start-up), and warns at each import that it isn't on a Mac.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-HIDDEN = ("torch", "sklearn", "xgboost", "tensorflow", "libsvm")
+HIDDEN = ("torch", "sklearn", "xgboost", "tensorflow", "libsvm", "transformers")
 
 
 def import_coremltools(*, hide: bool = False) -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from fractions import Fraction
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mctc.ir.dims import Extent, ExtentError
+from mctc.ir.types import DType, plain
 
 few = settings(max_examples=40, deadline=None)
 SYMBOLS = ("B", "D", "T")
@@ -52,6 +54,21 @@ def test_equal_polynomials_are_equal_extents(a: Extent, b: Extent, c: Extent) ->
     assert a * (b + c) == a * b + a * c
     assert a - a == Extent.of(0)
     assert hash(a + b - b) == hash(a)
+
+
+@few
+@given(extents, extents)
+def test_extents_are_equal_where_their_terms_are(a: Extent, b: Extent) -> None:
+    assert (a == b) == (a.terms == b.terms)
+    assert a != a.terms
+
+
+def test_a_hash_that_is_held_does_not_go_to_another_process() -> None:
+    type_ = plain(DType.F32, 3, "T")
+    assert len({type_, plain(DType.F32, 3, "T")}) == 1
+    again = pickle.loads(pickle.dumps(type_))
+    assert again == type_
+    assert "_hash" not in {**vars(again), **vars(again.extents[1])}
 
 
 @few

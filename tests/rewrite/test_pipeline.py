@@ -120,6 +120,25 @@ def test_what_a_pass_leaves_alone_is_not_evaluated(monkeypatch: pytest.MonkeyPat
     assert set(calls) == {"f"}
 
 
+def test_what_one_pass_leaves_is_evaluated_once_for_it_and_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def counting(function: Any, *arguments: Any, **named: Any) -> Any:
+        calls.append(f"{function.name} {len(function.ops)}")
+        return evaluate(function, *arguments, **named)
+
+    monkeypatch.setattr("mctc.rewrite.validate.evaluate", counting)
+    _, ran = run(replacing("a", twice_halved), replacing("b", scaled("tanh", 1.0), Within(1e-3)))
+    assert [each.error for each in ran] == [0, 0]
+    assert {name: calls.count(name) for name in calls} == {"f 6": 3, "f 8": 3, "f 9": 3}
+
+
+def test_a_fault_of_a_later_pass_is_measured_against_what_the_one_before_left() -> None:
+    passes = replacing("a", twice_halved), replacing("b", scaled("tanh", 1.0001))
+    with pytest.raises(ValidationError, match=r"pass b promised exact but result y of f differs by"):
+        run(*passes)
+
+
 def test_other_parameters_under_the_same_ops_are_found() -> None:
     def swap(self: Pass, program: Program, context: Context) -> Program:
         half = Derived("scale", (program.parameters["w"].recipe,), (("factor", 0.5), ("offset", 0.0)), W)

@@ -17,11 +17,13 @@ from mctc.targets.onnx.rules.frames import Carried, scan_frames
 from mctc.targets.onnx.rules.mask import marks_along
 
 RULES = Rules[GraphEmitter, Result]()
+TURNED = 0, 2, 1
 
 
 @RULES.of(SelectiveScan)
 def _selective_scan(op: SelectiveScan, e: GraphEmitter) -> list[str]:
-    """Operands as [frames, all other axes but the channels, channels]; the state as [those, D, N]."""
+    """Operands as [frames, all other axes but the channels, channels]; the state as [those, N, D] inside of the loop:
+    what is broadcast then goes along the channels, the longer of the two."""
     x = op.x.type
     order = _frames_first(x)
     moved = arranged(x.extents, order)
@@ -33,18 +35,19 @@ def _selective_scan(op: SelectiveScan, e: GraphEmitter) -> list[str]:
 
     inputs, a, b, c, skip, state = op.x, op.A, op.B, op.C, op.D, op.h
     u, dt = frames(e.ref(inputs), width), frames(_steps(op, e), width)
-    held_type, extents = op.results[1].type, [many, width, states]
+    held_type, outside, inside = op.results[1].type, [many, width, states], [many, states, width]
     if state is None:
-        held = e.node("Expand", e.number(0, x), e.sizes.shape(extents))
+        held = e.node("Expand", e.number(0, x), e.sizes.shape(inside))
     else:
-        held = e.reshaped(e.ref(state), held_type.extents, extents)
+        held = e.transposed(e.reshaped(e.ref(state), held_type.extents, outside), TURNED)
     rows = [Carried(name, [many, width]) for name in (u, dt)]
     rows += [Carried(frames(e.ref(value), states), [many, states]) for value in (b, c)]
-    y, last = scan_frames(e, [Carried(held, extents)], rows, _frame(e, e.ref(a)), [[many, width]])
+    frame = _frame(e, e.transposed(e.ref(a), (1, 0)))
+    y, last = scan_frames(e, [Carried(held, inside)], rows, frame, [[many, width]])
     if skip is not None:
         y = e.node("Add", y, e.node("Mul", u, e.ref(skip)))
     y = e.transposed(e.reshaped(y, [moved[0], many, width], moved), inverse(order))
-    return [y, e.reshaped(last, extents, held_type.extents)]
+    return [y, e.reshaped(e.transposed(last, TURNED), outside, held_type.extents)]
 
 
 def _steps(op: SelectiveScan | Ssd, e: GraphEmitter) -> str:
@@ -60,17 +63,17 @@ def _frames_first(x: TensorType) -> list[int]:
 
 
 def _frame(e: GraphEmitter, a: str) -> Callable[[Sequence[str], Sequence[str]], tuple[list[str], list[str]]]:
-    """h = exp(delta A) h + (delta x) B; y = sum over n of h C."""
+    """h = exp(delta A) h + (delta x) B; y = sum over n of h C, as a product of a row and a matrix."""
 
     def frame(states: Sequence[str], slices: Sequence[str]) -> tuple[list[str], list[str]]:
         u, dt, b, c = slices
-        last, middle = e.ints([-1]), e.ints([-2])
-        decay = e.node("Exp", e.node("Mul", e.node("Unsqueeze", dt, last), a))
-        push = e.node("Unsqueeze", e.node("Mul", dt, u), last)
-        pushed = e.node("Mul", push, e.node("Unsqueeze", b, middle))
+        last, row = e.ints([-1]), e.ints([-2])
+        decay = e.node("Exp", e.node("Mul", e.node("Unsqueeze", dt, row), a))
+        push = e.node("Unsqueeze", e.node("Mul", dt, u), row)
+        pushed = e.node("Mul", push, e.node("Unsqueeze", b, last))
         h = e.node("Add", e.node("Mul", decay, states[0]), pushed)
-        read = e.node("Mul", h, e.node("Unsqueeze", c, middle))
-        return [h], [e.node("ReduceSum", read, last, keepdims=0)]
+        read = e.node("MatMul", e.node("Unsqueeze", c, row), h)
+        return [h], [e.node("Squeeze", read, row)]
 
     return frame
 
