@@ -32,7 +32,7 @@ def described(folder: Path) -> Json:
     placed = _placed(folder)
     functions = {
         name: _function(folder, function, manifest["functions"][name], placed)
-        for name, function in built.functions.items()
+        for name, function in built.every_function.items()
     }
     return {
         "model": built.model,
@@ -41,6 +41,7 @@ def described(folder: Path) -> Json:
         **_kind(built),
         "trained": built.seed is None,
         "streams": built.lengths.streams,
+        "chunks": _chunks(built),
         "features": _features(built),
         "functions": functions,
         "blank": built.blank,
@@ -78,6 +79,14 @@ def _kind(built: Built) -> Json:
         size = len(built.vocabulary(function.name, output).tokens)
         return {**parts, "kind": "ctc", "vocabulary": size, "encoder": function.name, "encoded": output.spec}
     return {**parts, "kind": "features", "vocabulary": 0}
+
+
+def _chunks(built: Built) -> list[Json]:
+    """The seconds of a call of a stream, the usual one first, and which functions take the place of the usual ones."""
+    if not built.lengths.streams or built.rate is None:
+        return []
+    chunks = {built.chunk: {}, **built.latencies}
+    return [{"seconds": float(frames / built.rate), "functions": dict(called)} for frames, called in chunks.items()]
 
 
 def _timed(function: BuiltFunction) -> bool:

@@ -52,12 +52,14 @@ def texts(names: Names, kind: str) -> dict[str, str]:
     places = {
         "Package.swift": "Package.swift",
         "swift-format.json": ".swift-format",
-        "readme_features.txt" if kind == "features" else "readme.txt": "README.md",
-        "Transcribe.swift": f"{tool}/Transcribe.swift",
         "WaveFile.swift": f"{tool}/WaveFile.swift",
-        "CaptionsApp.swift": "App/CaptionsApp.swift",
         "RuntimeTests.swift": f"Tests/{names.module}Tests/RuntimeTests.swift",
     }
+    if kind == "features":
+        places |= {"readme_features.txt": "README.md", "Encode.swift": f"{tool}/Encode.swift"}
+    else:
+        places |= {"readme.txt": "README.md", "Transcribe.swift": f"{tool}/Transcribe.swift"}
+        places |= {"CaptionsApp.swift": "App/CaptionsApp.swift"}
     filled = {place: names.filled((TEMPLATES / name).read_text(encoding="utf-8")) for name, place in places.items()}
     runtime = {f"{library}/{path.name}": path.read_text(encoding="utf-8") for path in sorted(RUNTIME.glob("*.swift"))}
     return {**filled, **runtime}

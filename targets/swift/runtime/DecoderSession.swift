@@ -1,7 +1,7 @@
 import Foundation
 
 /// One utterance through front end, encoder and an attention decoder: its text is searched greedily when all was heard.
-package final class DecoderSession: RecognizerSession {
+package final class DecoderSession: SoundSession {
     private let usualLength = 200  // most labels, where the decoder's cache says no other number
     private let model: SpeechModel
     private let features: FeatureDescription
@@ -12,7 +12,7 @@ package final class DecoderSession: RecognizerSession {
     private let clock: CallClock
     private var frames: Frames
     private var samples = 0
-    package private(set) var statistics = RecognizerStatistics()
+    package private(set) var statistics = StreamStatistics()
 
     package init(model: SpeechModel, options: RecognizerOptions, clock: CallClock) async throws {
         let description = model.description

@@ -10,7 +10,7 @@ package final class LabelInput {
         self.port = port
         let url = port.rows.map { folder.appendingPathComponent($0) } ?? tables[port.spec]
         rows = try url.map { try RowTable($0) }
-        guard rows != nil || port.width == 1 || port.overTime || port.given == "frame" else {
+        guard rows != nil || !port.takesTable else {
             throw SpeechError.unsupportedSearch(
                 "\(port.spec) takes rows of \(port.width) numbers: name a file in `tables`")
         }
@@ -30,6 +30,11 @@ package final class LabelInput {
     func row(_ label: Int) throws -> [Float] {
         try rows?.row(label) ?? [Float](repeating: 0, count: port.width)
     }
+}
+
+extension PortDescription {
+    /// Whether it takes rows that the model does not bring.
+    package var takesTable: Bool { rows == nil && width != 1 && !overTime && given != "frame" }
 }
 
 /// Rows of half- or single-precision numbers in a file of numpy's, of which no more is read than the rows that are asked for.

@@ -2,8 +2,8 @@
     import AVFoundation
     import Foundation
 
-    extension SpeechRecognizer {
-        /// Takes a buffer of any format and rate. Buffers of one recognizer come from one source, one after another.
+    extension SoundStream {
+        /// Takes a buffer of any format and rate. Buffers of one stream come from one source, one after another.
         public nonisolated func append(_ buffer: AVAudioPCMBuffer) throws {
             try append(converter.convert(buffer))
         }
@@ -58,14 +58,15 @@
         }
     }
 
-    /// The microphone, heard by a recognizer. An app asks for the permission before (`NSMicrophoneUsageDescription`).
-    public final class Microphone: @unchecked Sendable {
-        private let recognizer: SpeechRecognizer
+    /// The microphone, heard by a recognizer or a stream of features. An app asks for the permission before
+    /// (`NSMicrophoneUsageDescription`).
+    public final class Microphone<Result: Sendable>: @unchecked Sendable {
+        private let stream: SoundStream<Result>
         private let engine = AVAudioEngine()
         private let lock = NSLock()
         private var observer: (any NSObjectProtocol)?
 
-        public init(_ recognizer: SpeechRecognizer) { self.recognizer = recognizer }
+        public init(_ stream: SoundStream<Result>) { self.stream = stream }
 
         /// Starts to listen; after a change of the route it goes on with the new one.
         public func start() throws {
@@ -91,7 +92,7 @@
                 engine.inputNode.removeTap(onBus: 0)
                 engine.stop()
             }
-            try await recognizer.finish()
+            try await stream.finish()
         }
 
         private func restart() {
@@ -102,12 +103,12 @@
             try? tap()
         }
 
-        /// The tap keeps the rate of the hardware; the recognizer converts.
+        /// The tap keeps the rate of the hardware; the stream converts.
         private func tap() throws {
             let format = engine.inputNode.outputFormat(forBus: 0)
             guard format.sampleRate > 0 else { throw SpeechError.unsupportedAudio("there is no microphone") }
-            engine.inputNode.installTap(onBus: 0, bufferSize: 4_096, format: format) { [recognizer] buffer, _ in
-                try? recognizer.append(buffer)
+            engine.inputNode.installTap(onBus: 0, bufferSize: 4_096, format: format) { [stream] buffer, _ in
+                try? stream.append(buffer)
             }
             engine.prepare()
             try engine.start()

@@ -15,18 +15,45 @@ package struct ModelDescription: Codable, Sendable {
     package let trained: Bool
     /// Whether calls take chunks of a stream; else a call takes a whole utterance.
     package let streams: Bool
+    /// What calls of a stream may last, the usual one first.
+    package let chunks: [ChunkDescription]
     /// The function that takes frames of sound.
-    package let encoder: String?
+    package private(set) var encoder: String?
     /// The result of the encoder that is searched, or handed on.
     package let encoded: String?
-    package let predictor: String?
-    package let joiner: String?
+    package private(set) var predictor: String?
+    package private(set) var joiner: String?
     package let decoder: DecoderDescription?
     package let features: FeatureDescription?
-    package let functions: [String: FunctionDescription]
+    package private(set) var functions: [String: FunctionDescription]
     package let vocabulary: Int
     package let blank: Int
     package let tokens: TokenTable?
+}
+
+/// How long a call of a stream lasts.
+package struct ChunkDescription: Codable, Sendable {
+    package let seconds: Double
+    /// Functions by the names of those that they take the place of.
+    package let functions: [String: String]
+}
+
+extension ModelDescription {
+    /// The model with the functions of one of its chunks alone; the usual ones if left out.
+    func called(every chunk: Duration?) throws -> ModelDescription {
+        let usual = chunks.first
+        let wanted = chunk.map { wanted in chunks.first { abs($0.seconds - wanted.seconds) < 1e-6 } } ?? usual
+        guard let taken = wanted?.functions ?? (chunk == nil ? [:] : nil) else {
+            let known = chunks.map { "\($0.seconds) s" }.joined(separator: ", ")
+            throw SpeechError.unsupportedChunk("\(chunk!)", known: known)
+        }
+        let others = Set(chunks.flatMap(\.functions.values)).subtracting(taken.values)
+        var called = self
+        func name(_ usual: String?) -> String? { usual.map { taken[$0] ?? $0 } }
+        (called.encoder, called.predictor, called.joiner) = (name(encoder), name(predictor), name(joiner))
+        called.functions = functions.filter { !others.contains($0.key) && taken[$0.key] == nil }
+        return called
+    }
 }
 
 /// A function of a Core ML package.

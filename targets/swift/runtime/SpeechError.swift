@@ -16,6 +16,8 @@ public enum SpeechError: Error, Sendable, Equatable, LocalizedError {
     case tooLong(seconds: Double, room: Double)
     /// Audio after `finish()`.
     case finished
+    /// A chunk that the model has no functions for.
+    case unsupportedChunk(String, known: String)
     /// A search that can't be done with this model, or a setting that can't be.
     case unsupportedSearch(String)
     /// Every hypothesis was ruled out, or the model returned no numbers.
@@ -36,6 +38,8 @@ public enum SpeechError: Error, Sendable, Equatable, LocalizedError {
         case .tooLong(let seconds, let room):
             "\(seconds) s of audio, and the model takes \(room) s at a time. Cut it where someone pauses."
         case .finished: "The recognizer has finished. Other audio takes another recognizer."
+        case .unsupportedChunk(let wanted, let known):
+            "The model can't be called every \(wanted). It has \(known.isEmpty ? "no chunks" : known)."
         case .unsupportedSearch(let what): "This search can't be done: \(what)"
         case .noHypothesis(let what): "No hypothesis is left: \(what)"
         case .notSpellable(let what): "The model's tokens can't spell \(what)"

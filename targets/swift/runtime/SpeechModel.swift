@@ -13,21 +13,25 @@ public final class SpeechModel: Sendable {
     /// Whether trained weights were bound when the model was built.
     public var isTrained: Bool { description.trained }
 
+    /// How much sound a call of a stream may take, as `load` is told; none of a model that takes whole utterances.
+    public var chunks: [Duration] { description.chunks.map { .seconds($0.seconds) } }
+
     /// Loads the model of this package, in the background.
     ///
     /// - Parameters:
     ///   - folder: of `model.json` and the Core ML packages; the one in this package's bundle if left out.
+    ///   - chunk: how much sound a call takes, of a model that has several (`model.chunks`); the usual one if left out.
     ///   - units: where functions may run; where the build predicts each to run if left out.
     ///   - cache: where compiled models are kept; Application Support if left out. It must not move from launch to launch.
     ///   - progress: how far the load has come; the first one of a version takes seconds.
     public static func load(
-        folder: URL? = nil, units: ComputeUnits? = nil, cache: URL? = nil,
+        folder: URL? = nil, chunk: Duration? = nil, units: ComputeUnits? = nil, cache: URL? = nil,
         progress: @escaping @Sendable (LoadProgress) -> Void = { _ in }
     ) async throws -> SpeechModel {
         guard let folder = folder ?? Bundle.module.url(forResource: "Model", withExtension: nil) else {
             throw SpeechError.damagedModel("the bundle holds no folder Model")
         }
-        let description = try read(folder.appendingPathComponent("model.json"))
+        let description = try read(folder.appendingPathComponent("model.json")).called(every: chunk)
         let store = ModelStore(folder: folder, description: description, cache: try cache ?? ModelStore.usualCache())
         var functions: [String: CoreMLFunction] = [:]
         // The encoder first: it takes the longest. One after another, since loads at once need their memory at once.
@@ -62,34 +66,24 @@ public final class SpeechModel: Sendable {
             let session = try await DecoderSession(model: self, options: options, clock: clock)
             return SpeechRecognizer(model: self, session: session, clock: clock)
         case .features:
-            throw SpeechError.unsupportedSearch("\(name) makes features of sound, and no text: call encode(_:)")
+            throw SpeechError.unsupportedSearch("\(name) makes features of sound, and no text: call featureStream()")
         }
+    }
+
+    /// A stream of what the encoder makes of sound, with a state of its own: as many at a time as are wanted.
+    public func featureStream() async throws -> FeatureStream {
+        let clock = CallClock()
+        return FeatureStream(model: self, session: try await FeatureSession(model: self, clock: clock), clock: clock)
     }
 
     /// What the encoder makes of samples at the model's rate: rows of numbers, one for each encoded frame.
     public func encode(_ samples: [Float]) async throws -> [[Float]] {
-        guard let features = description.features else { throw SpeechError.damagedModel("it takes no frames of sound") }
-        let encoder = try await StreamEncoder(
-            function: function(description.encoder), description: description, clock: CallClock())
-        let frontEnd = features.frontEnd()
-        var frames = frontEnd.push(samples)
-        frames.append(frontEnd.flush())
-        let room = features.samples(encoder.chunk)
-        guard description.streams || samples.count <= room else {
-            let rate = Double(features.sampleRate)
-            throw SpeechError.tooLong(seconds: Double(samples.count) / rate, room: Double(room) / rate)
-        }
-        let fill = description.streams ? 0 : features.silence
-        let exist = description.streams ? Double(frames.count) : features.existingFrames(samples.count)
+        let stream = try await featureStream()
+        try stream.append(samples)
+        try await stream.finish()
         var rows: [[Float]] = []
-        for start in stride(from: 0, to: frames.count, by: encoder.chunk) {
-            let part = frames[start..<min(start + encoder.chunk, frames.count)]
-            let encoded = try await encoder.push(
-                part.filled(to: encoder.chunk, with: fill), exist: min(Double(part.count), exist - Double(start)))
-            rows += (0..<encoded.count).map { Array(encoded.row($0)) }
-        }
-        let rest = try await encoder.finish()
-        return rows + (0..<rest.count).map { Array(rest.row($0)) }
+        for try await row in stream.results { rows.append(row.values) }
+        return rows
     }
 
     package func function(_ name: String?) throws -> CoreMLFunction {

@@ -28,11 +28,11 @@ package final class StreamEncoder {
         state = await function.makeState()
     }
 
-    /// Encoded frames of a chunk.
-    private var strides: Int { output.frames ?? 1 }
+    /// Encoded frames of a chunk; one where the encoder's result has no axis of time.
+    package var encodedFrames: Int { output.frames ?? 1 }
 
     /// Encoded frames of all that was heard.
-    private var total: Int { (heard * strides + chunk - 1) / chunk }
+    private var total: Int { (heard * encodedFrames + chunk - 1) / chunk }
 
     package func reset() async {
         state = await function.makeState()
@@ -78,8 +78,8 @@ package final class StreamEncoder {
             case "valid":
                 // An utterance counts in whole strides.
                 let marks = port.frames ?? 1
-                let whole = (Int(exist.rounded(.up)) * strides + chunk - 1) / chunk
-                let values = (0..<port.count).map { Float($0 * strides < whole * marks ? 1 : 0) }
+                let whole = (Int(exist.rounded(.up)) * encodedFrames + chunk - 1) / chunk
+                let values = (0..<port.count).map { Float($0 * encodedFrames < whole * marks ? 1 : 0) }
                 inputs[port.spec] = Tensor(shape: port.shape, values: values)
             default: throw SpeechError.damagedModel("nothing is known of the encoder's input \(port.spec)")
             }

@@ -1,31 +1,22 @@
 import Foundation
 
 /// One stream through front end, encoder and search.
-package final class StreamSession: RecognizerSession {
+package final class StreamSession: SoundSession {
     private let model: SpeechModel
     private let options: RecognizerOptions
-    private let features: FeatureDescription
-    private let frontEnd: any FrontEnd
-    private let encoder: StreamEncoder
+    private let sound: EncodedStream
     private let engine: (any TransducerEngine)?
     private var search: any Search
     private let endpointer: Endpointer?
-    private let frameSeconds: Double
-    private var held: Frames
-    private var samples = 0
-    package private(set) var statistics = RecognizerStatistics()
 
     package init(model: SpeechModel, options: RecognizerOptions, clock: CallClock) async throws {
         let description = model.description
-        guard let features = description.features, description.kind == .transducer || description.kind == .ctc else {
+        guard description.kind == .transducer || description.kind == .ctc else {
             throw SpeechError.unsupportedSearch("\(description.model) is no model of frames of speech and labels")
         }
         self.model = model
         self.options = options
-        self.features = features
-        frontEnd = features.frontEnd()
-        encoder = try await StreamEncoder(
-            function: model.function(description.encoder), description: description, clock: clock)
+        sound = try await EncodedStream(model: model, clock: clock)
         engine =
             description.kind == .ctc
             ? nil
@@ -33,79 +24,35 @@ package final class StreamSession: RecognizerSession {
                 predictor: model.function(description.predictor), joiner: model.function(description.joiner),
                 folder: model.folder, clock: clock)
         search = try description.search(options.search, engine: engine)
-        let output = try model.function(description.encoder).description.output(description.encoded!)!
-        frameSeconds = Double(encoder.chunk) / Double(output.frames ?? 1) / features.frameRate
         endpointer =
             options.endpoints.isEmpty
             ? nil
             : Endpointer(
-                frameSeconds: frameSeconds, rules: options.endpoints, quiet: description.tokens?.whiteSpace ?? [])
-        held = Frames(width: features.bins)
+                frameSeconds: sound.frameSeconds, rules: options.endpoints,
+                quiet: description.tokens?.whiteSpace ?? [])
     }
 
-    /// The results of the next samples, each as soon as it is known.
+    package var statistics: StreamStatistics { sound.statistics }
+
     package func push(_ samples: [Float], _ tell: (SpeechResult) -> Void) async throws {
-        let started = ContinuousClock.now
-        self.samples += samples.count
-        held.append(frontEnd.push(samples))
-        statistics.features += (ContinuousClock.now - started).seconds
-        guard model.description.streams else { return try refuseLonger() }
-        while held.count >= encoder.chunk {
-            let chunk = held[0..<encoder.chunk]
-            held = held[encoder.chunk..<held.count]
-            try await hear(chunk, exist: Double(encoder.chunk), tell)
-        }
+        try await sound.push(samples) { try await searched($0, tell) }
     }
 
-    /// The results of the end of the audio, with all that was held back. The next samples are those of another stream.
     package func finish(_ tell: (SpeechResult) -> Void) async throws {
-        let started = ContinuousClock.now
-        held.append(frontEnd.flush())
-        statistics.features += (ContinuousClock.now - started).seconds
-        let once = !model.description.streams
-        if once { try refuseLonger() }
-        let exist = once ? features.existingFrames(samples) : Double(held.count)
-        for start in stride(from: 0, to: held.count, by: encoder.chunk) {
-            let part = held[start..<min(start + encoder.chunk, held.count)]
-            let chunk = part.filled(to: encoder.chunk, with: once ? features.silence : 0)
-            try await hear(chunk, exist: min(Double(part.count), exist - Double(start)), tell)
-        }
-        let rest = try await encoder.finish()
-        if rest.count > 0 { try await searched(rest, tell) }
+        try await sound.finish { try await searched($0, tell) }
         try ended(by: nil, tell)
         try await reset()
     }
 
-    /// Forgets everything heard.
     package func reset() async throws {
-        frontEnd.reset()
-        held = Frames(width: features.bins)
-        samples = 0
-        await encoder.reset()
+        await sound.reset()
         search = try model.description.search(options.search, engine: engine)
-    }
-
-    private func refuseLonger() throws {
-        let room = features.samples(encoder.chunk)
-        guard samples <= room else {
-            let rate = Double(features.sampleRate)
-            throw SpeechError.tooLong(seconds: Double(samples) / rate, room: Double(room) / rate)
-        }
-    }
-
-    private func hear(_ chunk: Frames, exist: Double, _ tell: (SpeechResult) -> Void) async throws {
-        let started = ContinuousClock.now
-        let encoded = try await encoder.push(chunk, exist: exist)
-        statistics.encoder += (ContinuousClock.now - started).seconds
-        statistics.audio += exist / features.frameRate
-        try await searched(encoded, tell)
     }
 
     private func searched(_ encoded: Frames, _ tell: (SpeechResult) -> Void) async throws {
         let started = ContinuousClock.now
         let partial = try await search.accept(encoded)
-        statistics.search += (ContinuousClock.now - started).seconds
-        statistics.frames = partial.frames
+        sound.searched(partial.frames, for: (ContinuousClock.now - started).seconds)
         if options.volatileResults { tell(result(partial.best, final: partial.final)) }
         if let rule = endpointer?.reached(partial) { try ended(by: rule, tell) }
     }
@@ -120,7 +67,7 @@ package final class StreamSession: RecognizerSession {
         _ found: Hypothesis, final: Int?, rule: EndpointRule? = nil, alternatives: [Hypothesis] = []
     ) -> SpeechResult {
         let tokens = model.description.tokens
-        let words = tokens?.timed(found, frameSeconds: frameSeconds, delay: options.delay.seconds) ?? []
+        let words = tokens?.timed(found, frameSeconds: sound.frameSeconds, delay: options.delay.seconds) ?? []
         // The last word may still grow.
         let settled = final.map { final in
             tokens?.words(found.ids).count { $0.last <= final && $0.last < found.ids.count } ?? 0

@@ -22,26 +22,70 @@ struct RuntimeTests {
         return try JSONDecoder().decode(Check.self, from: Data(contentsOf: place))
     }
 
+    /// Rows of zeros for the inputs of a decoder that take rows which an app brings.
+    private static var options: RecognizerOptions {
+        get async throws {
+            var options = RecognizerOptions()
+            let description = try await model.value.description
+            for name in description.decoder?.functions ?? [] {
+                for port in description.functions[name]!.inputs where port.takesTable {
+                    options.tables[port.spec] = try zeros(1_000, port.width)
+                }
+            }
+            return options
+        }
+    }
+
+    /// A file of numpy's with rows of zeros.
+    private static func zeros(_ count: Int, _ width: Int) throws -> URL {
+        let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(count), \(width)), }\n"
+        let file = Data([0x93]) + Data("NUMPY".utf8) + Data([1, 0, UInt8(header.utf8.count), 0]) + Data(header.utf8)
+        let place = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).npy")
+        try (file + Data(count: 4 * count * width)).write(to: place)
+        return place
+    }
+
     private static let model = Task {
         try await SpeechModel.load(
             folder: package?.appendingPathComponent("Sources/__MODULE__/Model"),
             cache: FileManager.default.temporaryDirectory.appendingPathComponent("__PRODUCT__"))
     }
 
-    private func noise(_ count: Int) -> [Float] {
+    /// At most as much as the model takes at a time.
+    private func noise(_ count: Int) async throws -> [Float] {
+        let model = try await RuntimeTests.model.value
+        let features = try #require(model.description.features)
+        let encoder = try model.function(model.description.encoder).description
+        let chunk = encoder.input(features.input)?.frames ?? 1
         var state: UInt32 = 1
-        return (0..<count).map { _ in
+        return (0..<(model.description.streams ? count : min(count, features.samples(chunk)))).map { _ in
             state = state &* 1_664_525 &+ 1_013_904_223
             return Float(Int32(bitPattern: state)) / Float(Int32.max) * 0.1
         }
     }
 
-    private func results(of pieces: [[Float]]) async throws -> [SpeechResult] {
-        let recognizer = try await RuntimeTests.model.value.recognizer()
-        for piece in pieces { try recognizer.append(piece) }
-        try await recognizer.finish()
-        var results: [SpeechResult] = []
-        for try await result in recognizer.results { results.append(result) }
+    /// What the model makes of sound that comes in pieces, behind what `before` does: its final results, as text.
+    private func heard(_ pieces: [[Float]], before: [[Float]] = []) async throws -> [String] {
+        let model = try await RuntimeTests.model.value
+        guard model.description.kind == .features else {
+            return try await results(of: try await model.recognizer(RuntimeTests.options), pieces, before) {
+                $0.isFinal ? "\($0)" : nil
+            }
+        }
+        return try await results(of: try await model.featureStream(), pieces, before) { "\($0)" }
+    }
+
+    private func results<Result>(
+        of stream: SoundStream<Result>, _ pieces: [[Float]], _ before: [[Float]], told: (Result) -> String?
+    ) async throws -> [String] {
+        for piece in before { try stream.append(piece) }
+        if !before.isEmpty { try stream.reset() }
+        for piece in pieces { try stream.append(piece) }
+        try await stream.finish()
+        var results: [String] = []
+        for try await result in stream.results {
+            if let text = told(result) { results.append(text) }
+        }
         return results
     }
 
@@ -62,50 +106,76 @@ struct RuntimeTests {
     }
 
     @Test func piecesChangeNoResult() async throws {
-        let sound = noise(20_000)
-        let whole = try await results(of: [sound]).filter(\.isFinal)
+        let sound = try await noise(20_000)
         let pieces = stride(from: 0, to: sound.count, by: 777).map { Array(sound[$0..<min($0 + 777, sound.count)]) }
-        #expect(try await results(of: pieces).filter(\.isFinal) == whole)
+        #expect(try await heard(pieces) == heard([sound]))
     }
 
-    @Test func twoRecognizersDoNotDisturbEachOther() async throws {
-        let sound = noise(16_000)
-        let alone = try await results(of: [sound])
-        async let one = results(of: [sound])
-        async let other = results(of: [sound])
-        #expect(try await one == alone)
-        #expect(try await other == alone)
-    }
-
-    @Test func noSoundIsRefused() async throws {
-        let recognizer = try await RuntimeTests.model.value.recognizer()
-        #expect(throws: SpeechError.self) { try recognizer.append([0, .nan]) }
-        #expect(throws: SpeechError.self) { try recognizer.append([.infinity]) }
-        #expect(throws: SpeechError.self) { try recognizer.append([1e9]) }
-        try await recognizer.finish()
-        #expect(throws: SpeechError.finished) { try recognizer.append([0]) }
+    @Test func streamsAtOnceDoNotDisturbOneAnother() async throws {
+        let sound = try await noise(16_000)
+        let alone = try await heard([sound])
+        try await withThrowingTaskGroup(of: [String].self) { group in
+            for _ in 0..<4 { group.addTask { try await heard([sound]) } }
+            for try await results in group { #expect(results == alone) }
+        }
     }
 
     @Test func resetForgetsWhatWasHeard() async throws {
-        let model = try await RuntimeTests.model.value
-        let sound = noise(8_000)
-        let alone = try await results(of: [sound]).filter(\.isFinal)
-        let recognizer = try await model.recognizer()
-        try recognizer.append(noise(5_000).map { -$0 })
-        try recognizer.reset()
-        try recognizer.append(sound)
-        try await recognizer.finish()
-        var results: [SpeechResult] = []
-        for try await result in recognizer.results where result.isFinal { results.append(result) }
-        #expect(results == alone)
+        let sound = try await noise(8_000)
+        #expect(try await heard([sound], before: [noise(5_000).map { -$0 }]) == heard([sound]))
     }
 
-    @Test func aCancelledRecognizerEnds() async throws {
-        let recognizer = try await RuntimeTests.model.value.recognizer()
-        try recognizer.append(noise(16_000))
-        recognizer.cancel()
+    @Test func noSoundIsRefused() async throws {
+        let stream = try await RuntimeTests.model.value.featureStream()
+        #expect(throws: SpeechError.self) { try stream.append([0, .nan]) }
+        #expect(throws: SpeechError.self) { try stream.append([.infinity]) }
+        #expect(throws: SpeechError.self) { try stream.append([1e9]) }
+        try stream.append([])
+        try await stream.finish()
+        #expect(throws: SpeechError.finished) { try stream.append([0]) }
+        #expect(throws: SpeechError.finished) { try stream.reset() }
+    }
+
+    @Test func aCancelledStreamEnds() async throws {
+        let stream = try await RuntimeTests.model.value.featureStream()
+        try await stream.append(noise(16_000))
+        stream.cancel()
         await #expect(throws: CancellationError.self) {
-            for try await _ in recognizer.results {}
+            for try await _ in stream.results {}
         }
+        await #expect(throws: CancellationError.self) { try await stream.finish() }
+    }
+
+    @Test func aStreamEndsWithTheTaskThatListens() async throws {
+        let stream = try await RuntimeTests.model.value.featureStream()
+        let listener = Task {
+            for try await _ in stream.results {}
+        }
+        try await stream.append(noise(16_000))
+        listener.cancel()
+        _ = await listener.result
+        await #expect(throws: CancellationError.self) { try await stream.finish() }
+        #expect(throws: SpeechError.finished) { try stream.append([0]) }
+    }
+
+    @Test func whoWaitsForTheEndMayGiveUpWaiting() async throws {
+        let sound = try await noise(8_000)
+        let stream = try await RuntimeTests.model.value.featureStream()
+        try stream.append(sound)
+        let waiting = Task { try await stream.finish() }
+        waiting.cancel()
+        var rows = 0
+        for try await _ in stream.results { rows += 1 }
+        #expect(rows > 0)
+    }
+
+    @Test func costsAreCounted() async throws {
+        let stream = try await RuntimeTests.model.value.featureStream()
+        try await stream.append(noise(16_000))
+        try await stream.finish()
+        let statistics = stream.statistics
+        #expect(statistics.calls > 0 && statistics.frames > 0 && statistics.audio > 0 && stream.backlog == 0)
+        #expect(0 < statistics.latency && statistics.latency <= statistics.longestLatency)
+        #expect(statistics.peakMemory > 1 << 20)
     }
 }

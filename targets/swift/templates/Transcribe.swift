@@ -6,6 +6,7 @@ import __MODULE__
 struct Transcribe {
     var files: [String] = []
     var options = RecognizerOptions(endpoints: EndpointRule.recorded, volatileResults: false)
+    var chunk: Duration?
     var units: ComputeUnits?
     var folder: URL?
     var cache: URL?
@@ -15,8 +16,9 @@ struct Transcribe {
     static let usage = """
         usage: __PRODUCT__ [options] FILE.wav...
           --search greedy|beam|time-synchronous   --beam N   --window X   --blank-penalty X
+          --durations N,N...: of a token-and-duration transducer
           --hotword TEXT (repeatable)   --boost X   --ngram FILE.arpa=WEIGHT (repeatable)
-          --units neuralEngine|gpu|cpu|all   --cache FOLDER   --model FOLDER   --block SAMPLES
+          --units neuralEngine|gpu|cpu|all   --chunk SECONDS   --cache FOLDER   --model FOLDER   --block SAMPLES
           --table INPUT=FILE.npy (repeatable): rows for a decoder's input
           --json   tokens, words and costs, a line for each file
         """
@@ -46,12 +48,21 @@ struct Transcribe {
             guard let number = Double(try value()) else { throw Usage() }
             return number
         }
+        func whole() throws -> Int {
+            guard let number = Int(try value()) else { throw Usage() }
+            return number
+        }
         while let argument = rest.popFirst() {
             switch argument {
             case "--search":
                 guard let method = SearchSettings.Method(rawValue: try value()) else { throw Usage() }
                 options.search.method = method
-            case "--beam": options.search.beam = Int(try number())
+            case "--beam": options.search.beam = try whole()
+            case "--durations":
+                options.search.durations = try value().split(separator: ",").map {
+                    guard let frames = Int($0) else { throw Usage() }
+                    return frames
+                }
             case "--window": options.search.window = try number()
             case "--blank-penalty": options.search.blankPenalty = try number()
             case "--hotword": options.search.hotwords.append(Hotword(try value()))
@@ -68,9 +79,13 @@ struct Transcribe {
             case "--units":
                 guard let named = ComputeUnits(rawValue: try value()) else { throw Usage() }
                 units = named
+            case "--chunk":
+                let seconds = try number()
+                guard (0...60).contains(seconds) else { throw Usage() }
+                chunk = .seconds(seconds)
             case "--cache": cache = URL(fileURLWithPath: try value(), isDirectory: true)
             case "--model": folder = URL(fileURLWithPath: try value(), isDirectory: true)
-            case "--block": block = max(1, Int(try number()))
+            case "--block": block = max(1, try whole())
             case "--json": tellsAll = true
             default:
                 guard !argument.hasPrefix("--") else { throw Usage() }
@@ -82,7 +97,7 @@ struct Transcribe {
     }
 
     private func run() async throws {
-        let model = try await SpeechModel.load(folder: folder, units: units, cache: cache)
+        let model = try await SpeechModel.load(folder: folder, chunk: chunk, units: units, cache: cache)
         for file in files {
             let wave = try WaveFile(contentsOf: URL(fileURLWithPath: file))
             guard wave.rate == model.sampleRate else {
@@ -121,7 +136,7 @@ struct Transcribe {
         let seconds: [String: Double]
     }
 
-    private func tell(_ file: String, _ results: [SpeechResult], _ statistics: RecognizerStatistics) throws {
+    private func tell(_ file: String, _ results: [SpeechResult], _ statistics: StreamStatistics) throws {
         let text = results.map(\.text).joined(separator: " ")
         guard tellsAll else { return print(files.count > 1 ? "\(file)\t\(text)" : text) }
         let tokens = results.flatMap { result in

@@ -27,9 +27,10 @@ struct WaveFile {
             if tag(place) == "fmt ", body + 16 <= data.count {
                 let code = number(body, 2)
                 // An extensible header tells the code behind 24 bytes.
+                let extended = code == 0xFFFE && size >= 26 && body + 26 <= data.count
                 format = (
-                    code == 0xFFFE && size >= 26 ? number(body + 24, 2) : code, number(body + 2, 2),
-                    number(body + 4, 4), number(body + 14, 2)
+                    extended ? number(body + 24, 2) : code, number(body + 2, 2), number(body + 4, 4),
+                    number(body + 14, 2)
                 )
             } else if tag(place) == "data", let format {
                 guard format.channels > 0,

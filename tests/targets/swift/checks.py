@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,21 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from mctc.audio import bundled_recording, load_audio, log_mel
+from mctc.audio.front_end import frames_of
 from mctc.decode.endpoint import Endpointer
 from mctc.decode.hotwords import Hotwords, Phrase
 from mctc.decode.settings import Settings
 from mctc.runtime.built import open_built
+from mctc.runtime.encoder import Encoder
 from mctc.runtime.recognition import RECORDED
 from mctc.runtime.searched import recogniser
 from mctc.runtime.speech import listen
+from mctc.runtime.step import Packages
 from mctc.runtime.stream import SpeechStream
 from mctc.transcript.words import words_of
+from tests.targets.swift.builds import Builds
 from tests.targets.swift.toy import METHODS, random_case
-from tests.targets.swift.workspace import Workspace
+from tests.targets.swift.workspace import Workspace, model_of
 
 Sound = NDArray[np.float32]
 RATE = 16_000
@@ -36,12 +41,15 @@ SECONDS, CASES = 10, 40
 
 @dataclass(frozen=True)
 class Proof:
-    """A compiled workspace, builds for swift that its tool can hear with, and a folder for files."""
+    """A compiled workspace of the trained model, builds that its tool can hear with, and a folder for files."""
 
     workspace: Workspace
-    trained: Path
-    ahead: Path
+    builds: Builds
     folder: Path
+
+    def run(self, *words: str) -> str:
+        """What the proof's program prints that is told what to do, then a model, and a cache."""
+        return self.workspace.run("proof", words[0], str(self.workspace.model), *words[1:])
 
 
 def sounds(seconds: float) -> Iterator[Sound]:
@@ -94,39 +102,94 @@ def _numbers(told: dict[str, Any]) -> list[float]:
 
 def recording(proof: Proof) -> None:
     """A recording is heard, greedily, as by `mctc run`."""
-    _heard_alike(proof, proof.trained, "start", Settings(), ())
+    _heard_alike(proof, proof.builds.trained, "start", Settings(), ())
 
 
 def beam(proof: Proof) -> None:
     """The same with the beam of one label a frame."""
-    _heard_alike(proof, proof.trained, "start", Settings(method="beam"), ("--search", "beam"))
+    _heard_alike(proof, proof.builds.trained, "start", Settings(method="beam"), ("--search", "beam"))
 
 
 def several(proof: Proof) -> None:
     """The same with the beam of several labels a frame, and a hotword."""
     options = ("--search", "time-synchronous", "--window", "6", "--hotword", "he", "--boost", "3")
-    _heard_alike(proof, proof.trained, "start", Settings(method="time-synchronous", window=6.0), options, "he")
+    _heard_alike(proof, proof.builds.trained, "start", Settings(method="time-synchronous", window=6.0), options, "he")
 
 
 def ahead(proof: Proof) -> None:
     """The same of a model whose encoder looks ahead, of recordings that end with a chunk and within one."""
     for name in ("chunks", "start"):
-        _heard_alike(proof, proof.ahead, name, Settings(), ())
+        _heard_alike(proof, proof.builds.ahead, name, Settings(), ())
+
+
+def chunks(proof: Proof) -> None:
+    """The same of a model that is called at another of its chunks."""
+    path = proof.folder / "start.wav"
+    sf.write(path, sound_of("start"), RATE, subtype="FLOAT")
+    workspace = replace(proof.workspace, model=model_of(proof.builds.ahead))
+    (record,) = workspace.transcribe([path], proof.folder / "cache", "--chunk", "0.08")
+    expected = record_of(proof.builds.ahead, sound_of("start"), Settings(), chunk=Fraction(8, 100))
+    assert (record["tokens"], record["words"]) == (expected["tokens"], expected["words"])
 
 
 def pause(proof: Proof) -> None:
     """The same of a recording of two utterances."""
-    _heard_alike(proof, proof.trained, "pause", Settings(), ())
+    _heard_alike(proof, proof.builds.trained, "pause", Settings(), ())
+
+
+def durations(proof: Proof) -> None:
+    """The same of a transducer the last of whose labels are durations."""
+    told = Settings(durations=(0, 1, 2, 4))
+    _heard_alike(proof, proof.builds.ahead, "start", told, ("--durations", "0,1,2,4"))
 
 
 def together(proof: Proof) -> None:
     """Two recognizers at once, and one behind a reset, hear what each alone hears."""
-    places = [proof.folder / name for name in ("one", "other")]
-    load_audio(bundled_recording())[: 2 * RATE].tofile(places[0])
-    load_audio(bundled_recording())[3 * RATE : 5 * RATE].tofile(places[1])
-    model, cache = str(proof.workspace.model), str(proof.folder / "cache")
-    told = proof.workspace.run("proof", "together", model, cache, *map(str, places))
+    speech = load_audio(bundled_recording())
+    sounds = [_samples(proof, "one", speech[: 2 * RATE]), _samples(proof, "other", speech[3 * RATE : 5 * RATE])]
+    told = proof.run("together", str(proof.folder / "cache"), *sounds)
     assert told.startswith("labels"), told
+
+
+def crowd(proof: Proof) -> None:
+    """Six recognizers at once by every search, beside six that are given up, hear what each alone hears."""
+    sound = _samples(proof, "sound", load_audio(bundled_recording())[:RATE])
+    told = proof.run("crowd", str(proof.folder / "cache"), sound)
+    assert told.startswith("differ 0 "), told
+
+
+def beside(proof: Proof) -> None:
+    """Two packages in one program don't disturb each other, and the one of features makes those that mctc makes."""
+    sound = load_audio(bundled_recording())[:RATE]
+    model, cache = str(model_of(proof.builds.features)), str(proof.folder / "cache")
+    told = json.loads(proof.run("beside", model, cache, _samples(proof, "sound", sound)))
+    assert told["equal"]
+    np.testing.assert_array_equal(np.float32(told["rows"]), encoded(proof.builds.features, sound))
+
+
+def placement(proof: Proof) -> None:
+    """The report of where functions run has the build's prediction, and the plan of Core ML."""
+    (packages,) = json.loads((proof.builds.trained / "placement.json").read_text())["packages"]
+    predicted = {each["name"]: each for each in packages["functions"]}
+    lines = [line.split() for line in proof.run("placement", str(proof.folder / "cache")).splitlines()]
+    assert [line[0] for line in lines] == sorted(predicted) * 2
+    for number, (name, operations, share, planned) in enumerate(lines):
+        assert int(operations) > 0
+        assert float(share) == pytest.approx(predicted[name]["shares"].get("ane", 0.0))
+        assert float(planned) == float(number < len(predicted) and name == "encoder")
+
+
+def shipped(proof: Proof) -> None:
+    """A model that is shipped compiled is loaded as it is, and hears the same."""
+    model, (package,) = proof.folder / "Shipped", proof.workspace.model.glob("*.mlpackage")
+    (model / f"{package.stem}.mlmodelc").mkdir(parents=True, exist_ok=True)
+    (model / f"{package.stem}.mlmodelc/package").write_text(str(package))
+    (model / "model.json").write_bytes((proof.workspace.model / "model.json").read_bytes())
+    path, cache = proof.folder / "shipped.wav", proof.folder / "unused"
+    sf.write(path, sound_of("chunks"), RATE, subtype="FLOAT")
+    (record,) = replace(proof.workspace, model=model).transcribe([path], cache)
+    assert record["text"] == expected(proof.builds.trained, "chunks", Settings())["text"]
+    assert not cache.exists()
 
 
 def buffers(proof: Proof) -> None:
@@ -135,8 +198,32 @@ def buffers(proof: Proof) -> None:
 
 
 CHECKS: Mapping[str, Callable[[Proof], object]] = {
-    each.__name__: each for each in (frames, searches, recording, beam, several, ahead, pause, together, buffers)
-}
+    each.__name__: each
+    for each in (
+        frames, searches, recording, beam, several, ahead, chunks, pause, durations, together, crowd, beside, placement,
+        shipped, buffers,
+    )
+}  # fmt: skip
+
+
+def encoded(build: Path, sound: Sound) -> Sound:
+    """What the encoder of a build that streams makes of a sound, by mctc's own runtime: [frames, width]."""
+    built = open_built(build)
+    name = str(built.manifest["audio"]["function"])
+    encoder = Encoder(Packages(built).step(name), exists=built.exists(name))
+    assert built.front_end is not None
+    given, rows = frames_of(sound, built.front_end), []
+    for start in range(0, len(given), encoder.chunk):
+        part = given[start : start + encoder.chunk]
+        rows.append(encoder.push(np.pad(part, ((0, encoder.chunk - len(part)), (0, 0))), len(part)))
+    return np.concatenate([*rows, encoder.finish()])
+
+
+def _samples(proof: Proof, name: str, sound: Sound) -> str:
+    """The path of a file of single-precision samples."""
+    path = proof.folder / name
+    sound.tofile(path)
+    return str(path)
 
 
 def sound_of(name: str) -> Sound:
@@ -155,8 +242,7 @@ def _heard_alike(
 ) -> None:
     path = proof.folder / f"{name}.wav"
     sf.write(path, sound_of(name), RATE, subtype="FLOAT")
-    (model,) = build.glob("*/Sources/*/Model")
-    workspace = replace(proof.workspace, model=model)
+    workspace = replace(proof.workspace, model=model_of(build))
     (record,) = workspace.transcribe([path], proof.folder / "cache", *options)
     found = {**record, "seconds": record["seconds"]["audio"]}
     found.pop("audio")
@@ -169,9 +255,12 @@ def expected(build: Path, name: str, settings: Settings, hotword: str | None = N
     return record_of(build, sound_of(name), settings, hotword)
 
 
-def record_of(build: Path, sound: Sound, settings: Settings, hotword: str | None = None) -> dict[str, Any]:
-    """The same of any sound."""
+def record_of(
+    build: Path, sound: Sound, settings: Settings, hotword: str | None = None, chunk: Fraction | None = None
+) -> dict[str, Any]:  # fmt: skip
+    """The same of any sound. chunk: seconds of a call, the build's first if left out."""
     built = open_built(build)
+    built = built if chunk is None else built.at(chunk)
     model, tokens = recogniser(built), built.tokens
     scorers = []
     if hotword is not None and tokens is not None:

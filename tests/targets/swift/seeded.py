@@ -44,23 +44,31 @@ def _statement(name: str, file: str, found: str, old: str, new: str = "_ = 0") -
     return Fault(name, file, found, old, new, statement=True)
 
 
-SECONDS_OF_A_FRAME = "Double(encoder.chunk) / Double(output.frames ?? 1) / "
+SECONDS_OF_A_FRAME = "Double(encoder.chunk) / Double(encoder.encodedFrames) / "
 GIVEN = "before..<min(encoded.count, before + max(0, total - given))"
 ENERGY = "settings.added ? energy + floor : max(energy, floor)"
 SILENCE_BEFORE = "pending = [Double](repeating: 0, count: settings.window - settings.hop"
 
 FAULTS = (
-    _statement("the last hop is dropped", "StreamSession", "recording", "held.append(frontEnd.flush())"),
-    Fault("frames held back are dropped", "StreamSession", "ahead", "rest.count > 0", "rest.count > 99"),
+    _statement("the last hop is dropped", "EncodedStream", "recording", "hold { $0.flush() }"),
+    Fault("frames held back are dropped", "EncodedStream", "ahead", "rest.count > 0", "rest.count > 99"),
     Fault("frames before the utterance stay", "StreamEncoder", "ahead", GIVEN, GIVEN.replace("before", "0")),
-    Fault("frames that do not exist are heard", "StreamEncoder", "ahead", "$0 * strides < whole * marks", "$0 >= 0"),
+    Fault(
+        "frames that do not exist are heard", "StreamEncoder", "ahead",
+        "$0 * encodedFrames < whole * marks", "$0 >= 0",
+    ),
     Fault("padded rows are read as dense", "HalfPrecision", "recording", "outer.last?.1 ?? width", "width"),
     _statement("a prefix goes on elsewhere", "PackagedTransducer", "beam", "await self.state.restore(state)"),
     _statement("the gate is left open", "CoreMLFunction", "together", "await CoreMLGate.enter()"),
+    _statement(
+        "packages don't know of one another", "CoreMLGate", "beside",
+        "setenv(name, String(UInt(bitPattern: own.toOpaque())), 0)",
+        "setenv(name, String(UInt(bitPattern: own.toOpaque())), 1)",
+    ),
     Fault(
         "recognizers share a state", "CoreMLFunction", "together", "model.makeState()", "SharedStates.state(of: model)"
     ),
-    _statement("a reset keeps the encoder's state", "StreamSession", "together", "await encoder.reset()"),
+    _statement("a reset keeps the encoder's state", "EncodedStream", "together", "await encoder.reset()"),
     Fault("each buffer has a converter", "Microphone", "buffers", "converter?.inputFormat != buffer.format", "true"),
     Fault("energies are in single precision", "LogMel", "frames", ENERGY, f"Double(Float({ENERGY}))"),
     Fault("vDSP's factor of two is forgotten", "Spectrum", "frames", "0.25", "1.0"),
@@ -78,7 +86,7 @@ FAULTS = (
         "pending.removeFirst(min(pending.count, count * settings.hop + 1))",
     ),
     Fault(
-        "times are of another rate", "StreamSession", "recording",
+        "times are of another rate", "EncodedStream", "recording",
         f"{SECONDS_OF_A_FRAME}features.frameRate", f"{SECONDS_OF_A_FRAME}110",
     ),
     Fault(

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from mctc.targets.swift.package import RUNTIME
+from tests.targets.swift.builds import Builds
 from tests.targets.swift.checks import CHECKS, Proof
 from tests.targets.swift.seeded import FAULTS, put_in
 from tests.targets.swift.toolchain import Toolchain
-from tests.targets.swift.workspace import prepare
+from tests.targets.swift.workspace import prepare_proof
 
 
 def test_every_fault_has_its_place_and_its_check(tmp_path: Path) -> None:
@@ -23,17 +24,15 @@ def test_every_fault_has_its_place_and_its_check(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def faulty(
-    toolchain: Toolchain, trained: Path, looking_ahead: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Proof]:
+def faulty(toolchain: Toolchain, builds: Builds, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proof]:
     """The trained model's package with all faults in it, switched off."""
     place = toolchain.workspace()
     try:
-        made = prepare(toolchain, trained, place)
+        made = prepare_proof(toolchain, builds.trained, builds.features, place)
         put_in(made.folder / "Sources" / made.module)
         made.build("proof", warnings=True)
         made.build(made.product, warnings=True)
-        yield Proof(made, trained, looking_ahead, tmp_path_factory.mktemp("faults"))
+        yield Proof(made, builds, tmp_path_factory.mktemp("faults"))
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

@@ -18,6 +18,8 @@ from mctc.runtime.built import open_built
 from mctc.targets.swift.errors import SwiftError
 from mctc.targets.swift.names import Names
 from mctc.targets.swift.package import RUNTIME, as_text, texts, write_package
+from tests.targets.swift.builds import two_chunks
+from tests.targets.swift.workspace import model_of
 
 GOLDEN, LETTERS = (Path(__file__).with_name(name) for name in ("golden", "letters.txt"))
 DEFINES = {"width": 32, "depth": 1, "vocab": 28}
@@ -84,6 +86,17 @@ def test_window_and_filters_are_the_numbers_of_the_front_end(model: Any) -> None
     assert energies == filters.apply(power)[0].tolist()
 
 
+def test_a_model_of_several_chunks_tells_which_functions_are_of_which(root: Path, tmp_path: Path) -> None:
+    two_chunks((root / "tests/runtime/ahead.mct").read_text(encoding="utf-8"), tmp_path / "two")
+    told = json.loads((model_of(tmp_path / "two") / "model.json").read_text())
+    usual, other = told["chunks"]
+    assert (usual, other["seconds"]) == ({"seconds": 0.16, "functions": {}}, 0.08)
+    for name, called in other["functions"].items():
+        first, second = (told["functions"][each]["inputs"] for each in (name, called))
+        assert [2 * (port["frames"] or 0) for port in second] == [port["frames"] or 0 for port in first]
+    assert "encoder" in other["functions"]
+
+
 def test_with_swift_packages_a_build_for_the_neural_engine(root: Path, packaged: Path, tmp_path: Path) -> None:
     tokens = LETTERS
     options = BuildOptions(defines=DEFINES, tokens=tokens, packaged=("swift",))
@@ -140,6 +153,9 @@ def test_the_text_is_what_was_reviewed(packaged: Path, model: Any) -> None:
 def test_the_readme_of_a_model_without_text_shows_encode() -> None:
     names = Names.of("vad")
     features, captions = (texts(names, kind)["README.md"] for kind in ("features", "ctc"))
+    assert "Sources/vad-cli/Encode.swift" in texts(names, "features")
+    assert "Sources/vad-cli/Transcribe.swift" in texts(names, "ctc")
+    assert "App/CaptionsApp.swift" not in texts(names, "features")
     assert "model.encode(samples)" in features
     assert "recognizer.append(samples)" in captions
     assert "__" not in features + captions

@@ -5,11 +5,13 @@ A workspace is an emitted package with the stand-ins for Apple's frameworks besi
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ HERE = Path(__file__).parent
 STAND_INS = HERE / "stand_ins"
 SERVER = HERE / "core_ml_server.py"
 FOLDER = "MCTC_SWIFT_TOOLCHAIN"  # the variable that names the folder
+SANITIZER = "MCTC_SWIFT_SANITIZER"  # that which programs are compiled with, if any: `address` or `thread`
 JOBS = ("-j", "1")
 FRAMEWORKS = ("Accelerate", "AVFoundation", "CoreML")
 
@@ -25,11 +28,18 @@ DECLARED = """
 for name in {names} {{
     package.targets.append(.target(name: name, path: "StandIns/\\(name)", swiftSettings: [.swiftLanguageMode(.v5)]))
 }}
-for target in package.targets where target.name == "{module}" {{
-    target.dependencies += {dependencies}
+for target in package.targets where {modules}.contains(target.name) {{
+    target.dependencies += {names}
 }}
 #endif
+for target in package.targets where !{names}.contains(target.name) {{
+    target.swiftSettings = [.unsafeFlags(["-strict-concurrency=complete"])]
+}}
 """
+BESIDE = """
+package.targets.append(.target(name: "{module}", path: "Beside/{module}", resources: [.copy("Model")]))
+"""
+SUPPRESSED = HERE / "suppressed_leaks.txt"
 
 
 @dataclass(frozen=True)
@@ -39,17 +49,26 @@ class Toolchain:
     root: Path | None
 
     def command(self, *words: str, at: Path) -> list[str]:
-        """What runs a tool of the toolchain in a folder."""
+        """What runs a tool of the toolchain in a folder, which is the one that it is run in where Swift is on PATH."""
         if self.root is None:
-            return ["env", "-C", str(at), *words]
+            return list(words)
         inside = "/" + at.relative_to(self.root).as_posix()
         return ["chroot", str(self.root), "/usr/bin/env", "-C", inside, *words]
 
-    def run(self, *words: str, at: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Runs a tool. Raises AssertionError with what it said where it fails."""
-        done = subprocess.run(self.command(*words, at=at), text=True, capture_output=True, check=False)
+    def run(
+        self, *words: str, at: Path, check: bool = True, variables: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:  # fmt: skip
+        """Runs a tool. variables: of its environment, the caller's if left out. Raises AssertionError with what it said
+        where it fails."""
+        command = self.command(*words, at=at)
+        done = subprocess.run(command, cwd=at, env=variables, text=True, capture_output=True, check=False)
         assert not check or done.returncode == 0, f"{' '.join(words)}\n{done.stdout[-8000:]}\n{done.stderr[-4000:]}"
         return done
+
+    def build(self, *words: str, at: Path) -> subprocess.CompletedProcess[str]:
+        """Compiles, with the sanitizer that is asked for. Raises AssertionError where that fails."""
+        sanitizer = os.environ.get(SANITIZER)
+        return self.run("swift", "build", *JOBS, *(("--sanitize", sanitizer) if sanitizer else ()), *words, at=at)
 
     def workspace(self) -> Path:
         """An empty folder that the toolchain sees."""
@@ -76,23 +95,28 @@ def find_toolchain() -> Toolchain | None:
 
 def environment() -> dict[str, str]:
     """The variables of a program whose CoreML is the stand-in."""
-    return {**os.environ, "MCTC_CORE_ML": f"{sys.executable}\t{SERVER}", "HOME": os.environ.get("HOME", "/root")}
+    sanitizers = {"LSAN_OPTIONS": f"suppressions={SUPPRESSED}", "TSAN_OPTIONS": "halt_on_error=1"}
+    evaluator = {"MCTC_CORE_ML": f"{sys.executable}\t{SERVER}", "HOME": os.environ.get("HOME", "/root")}
+    return {**os.environ, **sanitizers, **evaluator}
 
 
-def lay_out(package: Path, place: Path, module: str, more: str = "") -> Path:
+def lay_out(package: Path, place: Path, *beside: Path, more: str = "") -> Path:
     """A copy of an emitted package, with the stand-ins beside it and in its manifest where Apple's frameworks are not.
 
-    more: text behind its manifest.
+    beside: other emitted packages, whose modules it has too. more: text behind its manifest.
     """
     workspace = place / package.name
     shutil.copytree(package, workspace, copy_function=_linked)
     manifest = workspace / "Package.swift"
     text = manifest.read_text(encoding="utf-8")
+    for other in beside:
+        shutil.copytree(other / "Sources" / other.name, workspace / "Beside" / other.name, copy_function=_linked)
+        text += BESIDE.format(module=other.name)
+    modules = json.dumps([package.name, *(other.name for other in beside)])
     if sys.platform.startswith("linux"):
         for name in FRAMEWORKS:
             shutil.copytree(STAND_INS / name, workspace / "StandIns" / name)
-        listed = "[" + ", ".join(f'"{name}"' for name in FRAMEWORKS) + "]"
-        text += DECLARED.format(names=listed, dependencies=listed, module=module)
+    text += DECLARED.format(names=json.dumps(FRAMEWORKS), modules=modules)
     manifest.unlink()
     manifest.write_text(text + more, encoding="utf-8")
     return workspace

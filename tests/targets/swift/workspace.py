@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.targets.swift.toolchain import HERE, JOBS, Toolchain, environment, lay_out
+from tests.targets.swift.toolchain import HERE, Toolchain, environment, lay_out
 
 PROOF = """
-package.targets.append(.executableTarget(name: "proof", dependencies: ["{module}"], path: "Proof"))
+package.targets.append(.executableTarget(name: "proof", dependencies: {modules}, path: "Proof"))
 """
-LIMIT_S = 600  # of a program
+LIMIT_S = 3600  # of a program: the stream of two hours takes minutes
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,7 @@ class Workspace:
     def build(self, product: str, warnings: bool = False) -> None:
         """Compiles a program. Raises AssertionError where that fails or, unless `warnings` are allowed, where the
         compiler warns of anything."""
-        words = ("swift", "build", "-c", self.configuration, *JOBS, "--product", product)
-        done = self.toolchain.run(*words, at=self.folder)
+        done = self.toolchain.build("-c", self.configuration, "--product", product, at=self.folder)
         warned = [line for line in (done.stdout + done.stderr).splitlines() if "warning:" in line]
         assert warnings or not warned, warned
 
@@ -49,6 +48,18 @@ class Workspace:
         assert done.returncode == 0, f"{product} {' '.join(words)}\n{done.stderr[-2000:]}"
         return done.stdout + (done.stderr if errors else "")
 
+    def test(self) -> None:
+        """Runs the package's own tests. Raises AssertionError where one fails."""
+        if self.toolchain.root is None:
+            self.toolchain.run("swift", "test", "-c", self.configuration, at=self.folder, variables=environment())
+            return
+        # The test program runs outside of the toolchain's folder, where the evaluator is.
+        self.toolchain.build("-c", self.configuration, "--build-tests", at=self.folder)
+        bundle = next((self.folder / ".build" / self.configuration).resolve().glob("*.xctest"))
+        variables = {"PACKAGE_FOLDER": str(self.folder)}
+        told = self.run(bundle.name, "--testing-library", "swift-testing", variables=variables, errors=True)
+        assert "Test run with" in told
+
     def transcribe(self, recordings: Sequence[Path], cache: Path, *options: str) -> list[dict[str, Any]]:
         """What the emitted tool hears in recordings: a record for each."""
         given = ["--json", "--model", str(self.model), "--cache", str(cache), *options, *map(str, recordings)]
@@ -57,11 +68,37 @@ class Workspace:
 
 def prepare(toolchain: Toolchain, built: Path, place: Path, configuration: str = "debug") -> Workspace:
     """The package of a build, laid out in `place`."""
+    package = package_of(built)
+    return _workspace(toolchain, package, lay_out(package, place), configuration)
+
+
+def prepare_proof(
+    toolchain: Toolchain, built: Path, beside: Path, place: Path, configuration: str = "debug"
+) -> Workspace:  # fmt: skip
+    """The same with the proof's program, which has the package of the build `beside` too."""
+    package, other = package_of(built), package_of(beside)
+    more = PROOF.format(modules=json.dumps([package.name, other.name]))
+    folder = lay_out(package, place, other, more=more)
+    (folder / "Proof").mkdir()
+    for source in (HERE / "proof").glob("*.swift"):
+        text = source.read_text(encoding="utf-8").replace("__MODULE__", package.name)
+        (folder / "Proof" / source.name).write_text(text.replace("__BESIDE__", other.name), encoding="utf-8")
+    return _workspace(toolchain, package, folder, configuration)
+
+
+def package_of(built: Path) -> Path:
+    """The folder of the Swift package of a build."""
     (package,) = (path.parent for path in built.glob("*/Package.swift"))
+    return package
+
+
+def model_of(built: Path) -> Path:
+    """The folder of its model."""
+    package = package_of(built)
+    return package / "Sources" / package.name / "Model"
+
+
+def _workspace(toolchain: Toolchain, package: Path, folder: Path, configuration: str) -> Workspace:
     module = package.name
-    folder = lay_out(package, place, module, PROOF.format(module=module))
-    proof = folder / "Proof/Proof.swift"
-    proof.parent.mkdir()
-    proof.write_text((HERE / "proof/Proof.swift").read_text(encoding="utf-8").replace("__MODULE__", module), "utf-8")
     (tool,) = (path.name for path in (package / "Sources").iterdir() if path.name != module)
     return Workspace(toolchain, folder, module, tool, package / "Sources" / module / "Model", configuration)

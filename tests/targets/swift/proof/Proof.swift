@@ -13,6 +13,10 @@ struct Proof {
         case "search": try await search(arguments[2])
         case "cost": try await cost(arguments[2], arguments[3], arguments[4])
         case "together": try await together(arguments[2], cache: arguments[3], arguments[4], arguments[5])
+        case "crowd": try await crowd(arguments[2], cache: arguments[3], arguments[4])
+        case "stream": try await stream(arguments[2], cache: arguments[3], arguments[4], times: Int(arguments[5])!)
+        case "beside": try await beside(arguments[2], arguments[3], cache: arguments[4], arguments[5])
+        case "placement": try await placement(arguments[2], cache: arguments[3])
         case "buffers": try buffers()
         default: fatalError("unknown: \(arguments[1])")
         }
@@ -98,6 +102,85 @@ struct Proof {
         let behind = try await heard(sounds[0], recognizer).filter(\.isFinal)
         if behind != alone[0].filter(\.isFinal) { print("recording 0 differs behind a reset") }
         print("labels \(alone.map { $0.last?.hypothesis.ids.count ?? 0 })")
+    }
+
+    /// Streams at once by every search, beside others that are given up; prints what differs from each alone.
+    static func crowd(_ folder: String, cache: String, _ place: String) async throws {
+        let model = try await SpeechModel.load(folder: URL(fileURLWithPath: folder), cache: URL(fileURLWithPath: cache))
+        let sound = try floats(place)
+        let options = SearchSettings.Method.allCases.map {
+            RecognizerOptions(search: SearchSettings(method: $0), endpoints: [])
+        }
+        var alone: [[SpeechResult]] = []
+        for each in options { alone.append(try await heard(sound, try await model.recognizer(each))) }
+        let differ = try await withThrowingTaskGroup(of: (Int, [SpeechResult])?.self) { group in
+            for (place, each) in (options + options).enumerated() {
+                group.addTask { (place % options.count, try await heard(sound, try await model.recognizer(each))) }
+                group.addTask {
+                    let recognizer = try await model.recognizer(each)
+                    try recognizer.append(sound)
+                    try await Task.sleep(for: .milliseconds(30 * place))
+                    recognizer.cancel()
+                    return nil
+                }
+            }
+            var differ = 0
+            for try await case (let place, let results)? in group where results != alone[place] { differ += 1 }
+            return differ
+        }
+        print("differ \(differ) labels \(alone.map { $0.last?.hypothesis.ids.count ?? 0 })")
+    }
+
+    /// A stream that hears a sound again and again; prints each final result, and after each time the memory held.
+    static func stream(_ folder: String, cache: String, _ place: String, times: Int) async throws {
+        let model = try await SpeechModel.load(folder: URL(fileURLWithPath: folder), cache: URL(fileURLWithPath: cache))
+        let sound = try floats(place)
+        let recognizer = try await model.recognizer(RecognizerOptions(endpoints: EndpointRule.recorded))
+        let listener = Task {
+            for try await result in recognizer.results where result.isFinal {
+                let found = result.hypothesis
+                let words = result.words.map { Final.Word(word: $0.text, start: $0.start / .seconds(1)) }
+                print(
+                    String(
+                        decoding: try JSONEncoder().encode(
+                            Final(ids: found.ids, frames: found.frames, confidences: found.confidences, words: words)),
+                        as: UTF8.self))
+            }
+        }
+        for _ in 0..<times {
+            for at in stride(from: 0, to: sound.count, by: 1_600) {
+                try recognizer.append(Array(sound[at..<min(at + 1_600, sound.count)]))
+            }
+            while recognizer.backlog > 2 { try await Task.sleep(for: .milliseconds(1)) }
+            let pages = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")[1]
+            print("{\"memory\": \(Int(pages)! * 4_096)}")
+        }
+        try await recognizer.finish()
+        try await listener.value
+        let told = recognizer.statistics
+        print("{\"calls\": \(told.calls), \"own\": \(told.own), \"audio\": \(told.audio), \"frames\": \(told.frames)}")
+    }
+
+    struct Final: Encodable {
+        struct Word: Encodable {
+            let word: String
+            let start: Double
+        }
+        let ids: [Int]
+        let frames: [Int]
+        let confidences: [Double]
+        let words: [Word]
+    }
+
+    /// Where Core ML would run each function, and where the build predicts it to.
+    static func placement(_ folder: String, cache: String) async throws {
+        let cache = URL(fileURLWithPath: cache)
+        let model = try await SpeechModel.load(folder: URL(fileURLWithPath: folder), cache: cache)
+        for units in [nil, ComputeUnits.cpu] {
+            for each in try await model.placement(units: units, cache: cache).functions {
+                print(each.name, each.operations, each.predicted, each.planned)
+            }
+        }
     }
 
     static func heard(_ sound: [Float], _ recognizer: SpeechRecognizer) async throws -> [SpeechResult] {

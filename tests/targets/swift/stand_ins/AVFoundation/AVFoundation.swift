@@ -63,7 +63,7 @@ public final class AVAudioConverter {
     public let outputFormat: AVAudioFormat
     public var primeMethod = AVAudioConverterPrimeMethod.normal
     private var held: [Float] = []
-    private var place = 0.0
+    private var place = 0  // of the next sample in `held`, times the output's rate: whole numbers add without rounding
 
     public init?(from: AVAudioFormat, to: AVAudioFormat) {
         inputFormat = from
@@ -81,16 +81,16 @@ public final class AVAudioConverter {
                 (0..<channels).reduce(Float(0)) { $0 + buffer.floatChannelData![$1][frame] } / Float(channels)
             }
         }
-        let step = inputFormat.sampleRate / outputFormat.sampleRate
+        let (step, rate) = (Int(inputFormat.sampleRate), Int(outputFormat.sampleRate))
         var count = 0
-        while Int(place) + 1 < held.count, count < Int(output.frameCapacity) {
-            output.floatChannelData![0][count] = held[Int(place)]
+        while place / rate + 1 < held.count, count < Int(output.frameCapacity) {
+            output.floatChannelData![0][count] = held[place / rate]
             place += step
             count += 1
         }
-        let used = min(Int(place), held.count)
+        let used = min(place / rate, held.count)
         held.removeFirst(used)
-        place -= Double(used)
+        place -= used * rate
         output.frameLength = AVAudioFrameCount(count)
         return count == 0 ? .inputRanDry : .haveData
     }

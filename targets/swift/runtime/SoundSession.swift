@@ -1,0 +1,11 @@
+/// The work of one stream. It belongs to the one task that does it.
+package protocol SoundSession<Result>: AnyObject {
+    associatedtype Result: Sendable
+    /// The results of the next samples, each as soon as it is known.
+    func push(_ samples: [Float], _ tell: (Result) -> Void) async throws
+    /// The results of the end of the audio, with all that was held back. The next samples are those of another stream.
+    func finish(_ tell: (Result) -> Void) async throws
+    /// Forgets everything heard.
+    func reset() async throws
+    var statistics: StreamStatistics { get }
+}
