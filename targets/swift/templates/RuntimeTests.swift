@@ -122,7 +122,9 @@ struct RuntimeTests {
 
     @Test func resetForgetsWhatWasHeard() async throws {
         let sound = try await noise(8_000)
-        #expect(try await heard([sound], before: [noise(5_000).map { -$0 }]) == heard([sound]))
+        let alone = try await heard([sound])
+        let behind = try await heard([sound], before: [noise(5_000).map { -$0 }])
+        #expect(Array(behind.suffix(alone.count)) == alone)
     }
 
     @Test func noSoundIsRefused() async throws {
