@@ -11,8 +11,10 @@ import numpy as np
 
 from mctc.checkpoint import SafeTensors, WeightsError
 from mctc.coded import opened
+from mctc.diagnostics.near import listing
 from mctc.initializers import initialise
 from mctc.ir.declared import registry
+from mctc.ir.input_scales import is_scale, scales_of
 from mctc.ir.location import Origin
 from mctc.ir.op import Array, ieee
 from mctc.ir.program import Derived, Initializer, Parameter, Program, Recipe, Source
@@ -24,6 +26,8 @@ from mctc.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from mctc.quantize import Quantized
+
+LARGEST = 65504.0  # of fp16
 
 
 class Weights:
@@ -40,20 +44,46 @@ class Weights:
         self._checkpoint: SafeTensors | None = None
         self.left_out: tuple[str, ...] = ()  # of the checkpoint's names: what wrappers of the model had added
         self.unused: tuple[str, ...] = ()  # tensors of the checkpoint that are there in training alone
+        self.uncalibrated: frozenset[str] = frozenset()  # scales of activations that the checkpoint lacks
         self._drawn: dict[str, Array] = {}  # the last one, or all: parts of one tensor are asked for in turn
         self._cache: dict[tuple[str, str], Any] | None = {} if cache else None
 
     @classmethod
-    def load(cls, program: Program, path: Path, cache: bool = False) -> Weights:
-        """Weights from a safetensors file. Raises WeightsError listing missing, extra and misshapen names."""
+    def load(cls, program: Program, path: Path, cache: bool = False, *, calibrated: bool = True) -> Weights:
+        """Weights from a safetensors file. Raises WeightsError listing missing, extra and misshapen names.
+
+        calibrated: scales of activations have to be there, too; else they start as without weights. Scales that the
+        program has no use for are no fault.
+        """
         weights = cls(program.sources, cache=cache)
         checkpoint = opened(path)
         found = unwrapped(program.sources.keys(), checkpoint.shapes.keys(), path)
         weights._checkpoint, weights.left_out = checkpoint.renamed(found.names), found.left_out
         shapes, known = weights._checkpoint.shapes, training_only(program.train.settings)
         weights.unused = tuple(sorted(shapes.keys() & known))
-        check_names(program, {name: shape for name, shape in shapes.items() if name not in known}, path)
+        weights.uncalibrated = scales_of(program).keys() - shapes.keys()
+        weights._check_scales(program, path, calibrated)
+        idle = {name for name in shapes if is_scale(name) and name not in program.sources}
+        given = {name: shape for name, shape in shapes.items() if name not in known | idle}
+        check_names(program, given | dict.fromkeys(weights.uncalibrated, ()), path)
         return weights
+
+    def _check_scales(self, program: Program, path: Path, calibrated: bool) -> None:
+        """Raises WeightsError for scales of activations that are missing, or none."""
+        if self.uncalibrated and calibrated:
+            missing = listing(sorted(self.uncalibrated), 3)
+            hint = (
+                "`mctc calibrate BUILD DATA --weights FILE -o STATS` measures activations, `mctc compress SPEC "
+                "--stats STATS --weights FILE -o ROUNDED` writes a checkpoint with their scales"
+            )
+            raise WeightsError(
+                f"{path} lacks scales of activations that the spec holds in 8 bits: {missing}", hint=hint
+            )
+        for name in scales_of(program).keys() - self.uncalibrated:
+            value = self.source(Source(name, program.sources[name][0]))
+            if not 0 < float(value) <= LARGEST:
+                told = f"{path}: {name} is {float(value):g}; a scale of activations is above 0, and a number of fp16"
+                raise WeightsError(told)
 
     def of_another_program(self) -> Weights:
         """The same checkpoint for a program whose parameters have these names and other values."""
@@ -121,7 +151,7 @@ class Weights:
         return np.asarray(apply(recipe, operands), dtype)
 
     def source(self, source: Source) -> Array:
-        if self._checkpoint is not None:
+        if self._checkpoint is not None and source.name not in self.uncalibrated:
             return self._checkpoint.read(source.name).reshape(source.type.shape)
         if source.name not in self._drawn:
             self.release()  # before the next one takes its place in memory

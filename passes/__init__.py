@@ -31,6 +31,7 @@ BUILT_IN = {
     "pad-vocabulary": "pad_vocabulary:PadVocabulary",
     "hoist-reshape": "hoist_reshape:HoistReshape",
     "prune": "prune:Prune",
+    "quantize-activations": "quantize_activations:QuantizeActivations",
     "round-numbers": "round_numbers:RoundNumbers",
     "split-dimensions": "split_dimensions:SplitDimensions",
     "split-kernels": "split_kernels:SplitKernels",

@@ -204,7 +204,9 @@ def describe(quantization: Quantization | None) -> str:
     if quantization is None:
         return "fp16"
     if quantization.scheme != "palette":
-        return quantization.scheme
+        return quantization.scheme + (
+            f" with activations in {quantization.activations} bits" if quantization.activations else ""
+        )
     return f"palette of {quantization.bits} bits" + (
         f" in groups of {quantization.group}" if quantization.group else ""
     )

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
               help="How many utterances a trial hears.")  # fmt: skip
 @click.option("--rank", type=click.IntRange(1, 8), metavar="BITS",
               help="Try each weight alone in BITS bits, and tell how well the predictions rank them.")  # fmt: skip
+@click.option("--smooth", type=click.FloatRange(0, 1), metavar="SHARE",
+              help="How much of the range of activations in 8 bits moves from norms into weights: 0.5.")  # fmt: skip
 @click.option("--plot", type=PATH, metavar="FILE.svg", help="Draw the frontier of size against loss.")
 @defines_option
 @model_option
@@ -83,6 +85,8 @@ def _check(options: dict[str, Any]) -> None:
         raise UsageError("--rank needs true losses", hint="--build BUILD --data DATA")
     if options["loss"] is not None and not math.isfinite(options["loss"]):
         raise UsageError(f"--loss {options['loss']} is no limit", hint="a number of nats, such as 0.2")
+    if options["smooth"] is not None and options["build"]:
+        raise UsageError("trials hear the norms of the build, which --smooth changes", hint="leave one of them out")
     searching = ("diff", "write", "build", "rank", "plot")
     if not _budget(options) and (said := [name for name in searching if options[name]]):
         raise UsageError(f"--{said[0]} is of a search, which takes a budget", hint="--size 3.0MB, or --loss 0.2")

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mctc.compress.exact_sum import ExactSum
+from mctc.compress.magnitudes import counted
 from mctc.compress.speech import Speech
 from mctc.compress.statistics import FISHER, LOSS, MEAN, MOMENT, Statistics
 from mctc.driver.learner import Learner
@@ -54,6 +55,8 @@ def _terms(learner: Learner, speech: Speech, at: int, statistics: Statistics, *,
             low, high = float(rows.min(initial=np.inf)), float(rows.max(initial=-np.inf))
             had = statistics.ranges.get(name, (low, high))
             statistics.ranges[name] = min(had[0], low), max(had[1], high)
+            if rows.shape[1] <= WIDEST:
+                _add(statistics.magnitudes, name, counted(rows))
         _add(terms, MEAN + name, rows.sum(0, dtype=np.float64))
         if rows.shape[1] <= WIDEST:
             _add(terms, MOMENT + name, rows.T @ rows)

@@ -56,6 +56,17 @@ def forms_named(text: str) -> tuple[Quantization, ...]:
     return tuple(found)
 
 
+def held_in_bits(program: Program) -> dict[str, int]:
+    """The bits of the activations of each weight that a rule holds in some."""
+    found = {name: each.quantization for name, each in program.parameters.items()}
+    return {name: form.activations for name, form in found.items() if form is not None and form.activations is not None}
+
+
+def is_whole(form: Quantization | None) -> bool:
+    """Whether a form has whole numbers and a scale."""
+    return form is not None and form.scheme in LINEAR
+
+
 def stored_as(program: Program, rules: Sequence[QuantizeRule], options: BuildOptions) -> Program:
     """The program with every weight as these rules have it stored, as far as the device allows."""
     return program_at(replace(program, quantize=tuple(rules)), after=DECIDES, options=options)

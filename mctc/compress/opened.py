@@ -21,10 +21,13 @@ from mctc.weights import Weights
 
 
 def learner_of(built: Built, weights: Path) -> Learner:
-    """Raises BuildError for a build without a loss, WeightsError for weights that don't fit it."""
+    """Its checkpoint needs no scales of activations, since this is what measures them.
+
+    Raises BuildError for a build without a loss, WeightsError for weights that don't fit it.
+    """
 
     def load(program: Program) -> Weights:
-        return Weights.load(program, weights)
+        return Weights.load(program, weights, calibrated=False)
 
     artifact = next(iter(built.whole.values())).package if built.whole else built.folder
     return built.target.learner(artifact, load)

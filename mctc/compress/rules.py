@@ -48,7 +48,8 @@ def written(form: Form) -> str:
     if form is None:
         return "none"
     if form.scheme != "palette":
-        return f"{form.scheme}(per_channel)"
+        activations = f", activations = {form.activations}" if form.activations else ""
+        return f"{form.scheme}(per_channel{activations})"
     return f"palette(bits = {form.bits}" + (f", group = {form.group})" if form.group else ")")
 
 

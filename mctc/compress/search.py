@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -23,6 +23,16 @@ class Offer:
     name: str
     bytes: Mapping[Form, int]
     loss: Mapping[Form, float]
+
+    @property
+    def largest(self) -> Form:
+        """The form of most bytes: fp16, where a weight may stay so."""
+        return max(self.bytes, key=self.bytes.__getitem__)
+
+    def only(self, suits: Callable[[Form], bool]) -> Offer:
+        """The forms that suit; all of them where none does."""
+        forms = [form for form in self.bytes if suits(form)] or list(self.bytes)
+        return Offer(self.name, {form: self.bytes[form] for form in forms}, {form: self.loss[form] for form in forms})
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from mctc.compress.errors import CompressError
 from mctc.compress.layers import Layer
 from mctc.compress.round import FULL, QUICK, Effort, Known, Rounded, rounded
 from mctc.compress.search import Form, Offer
+from mctc.compress.smoothing import NONE, Smoothing
 from mctc.compress.statistics import Statistics
+from mctc.ir.input_scales import is_scale
 from mctc.ir.op import Array
 from mctc.weights import Weights
 
@@ -24,9 +26,11 @@ class Model:
     layers: Sequence[Layer]
     weights: Weights
     statistics: Statistics
+    smoothing: Smoothing = NONE
 
     def value(self, layer: Layer) -> Array:
-        return self.weights.value(layer.parameter)
+        """With what smoothing moves into it."""
+        return self.smoothing.weight(layer.name, self.weights.value(layer.parameter))
 
     def known(self, layer: Layer) -> Known:
         """Raises CompressError for statistics of other shapes."""
@@ -38,7 +42,13 @@ class Model:
         ):
             hint = "calibrate a build of this very spec, with the same -D"
             raise CompressError(f"the statistics of {name} are of another shape than {list(value.shape)}", hint=hint)
-        return Known(moment, fisher)
+        factors = self.smoothing.entries(name, entries)
+        if factors is None:
+            return Known(moment, fisher)
+        return Known(
+            None if moment is None else moment / np.outer(factors, factors),
+            None if fisher is None else fisher.reshape(len(value), -1) / factors**2,
+        )
 
     def rounded(self, layer: Layer, form: Form, effort: Effort = FULL) -> Rounded:
         """A weight in a form; as it is in fp16 for None."""
@@ -67,11 +77,17 @@ def offers_of(model: Model, told: Callable[[str], None]) -> list[Offer]:
 
 
 def write_rounded(
-    model: Model, checkpoint: Path, forms: Mapping[str, Form], out: Path, told: Callable[[str], None]
+    model: Model,
+    checkpoint: Path,
+    forms: Mapping[str, Form],
+    scales: Mapping[str, float],
+    out: Path,
+    told: Callable[[str], None],
 ) -> dict[str, Rounded]:
     """Writes a checkpoint of which a build stores these forms with these very codes: fp32 values, so training goes on.
 
-    The file is written whole or not at all. Returns how each weight was rounded. Raises CompressError and OSError.
+    scales: of activations, by their names; those of other layers that the checkpoint has go. The file is written whole
+    or not at all. Returns how each weight was rounded. Raises CompressError and OSError.
     """
     import json
 
@@ -82,7 +98,10 @@ def write_rounded(
     from mctc.compress.round import again
 
     source = opened(checkpoint)
-    tensors = {name: source.read(name) for name in source.shapes}
+    tensors = {name: source.read(name) for name in source.shapes if not is_scale(name)}
+    tensors |= {name: model.smoothing.weight(name, tensors[name]) for name in model.smoothing.factors}
+    tensors |= {name: value.reshape(tensors[name].shape) for name, value in model.smoothing.norms.items()}
+    tensors |= {name: np.asarray(scale, np.float32) for name, scale in scales.items()}
     ways: dict[str, Rounded] = {}
     for layer, found in model.rounded_all(forms):
         form = forms[layer.name]

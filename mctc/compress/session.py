@@ -10,17 +10,21 @@ from typing import Any
 from mctc.atomic import write_text
 from mctc.compress.errors import CompressError
 from mctc.compress.frontier import Point, picture, point, table
-from mctc.compress.layers import USUAL, forms_named, layers_of, rest_bytes, stored_as
+from mctc.compress.input_scales import held_inputs
+from mctc.compress.input_scales import told as told_of
+from mctc.compress.layers import USUAL, forms_named, held_in_bits, is_whole, layers_of, rest_bytes, stored_as
 from mctc.compress.rules import rules_of, text_of
 from mctc.compress.search import Choice, Form, Offer, chosen, frontier, within_loss, within_size
 from mctc.compress.section import Edit, with_section
 from mctc.compress.sensitivity import Model, offers_of, write_rounded
-from mctc.compress.statistics import read_measured
+from mctc.compress.smoothing import NONE, Smoothing, smoothed
+from mctc.compress.statistics import Statistics, read_measured
 from mctc.compress.trials import Trials, corrected, ranks, within_true_loss
 from mctc.diagnostics.source import SourceFile
+from mctc.driver.compile import program_at
 from mctc.driver.load import load_program
 from mctc.driver.options import BuildOptions
-from mctc.ir.program import QuantizeRule
+from mctc.ir.program import Program, QuantizeRule
 from mctc.language.parser import parse_all
 from mctc.language.read import Spec
 from mctc.weights import Weights
@@ -39,13 +43,15 @@ class Session:
         self.program = program
         checkpoint = options["weights"]
         statistics = read_measured(options["stats"], checkpoint)
+        self.rules: tuple[QuantizeRule, ...] = program.quantize
         layers = layers_of(program, self.build, forms_named(options["forms"] or USUAL))
         if not layers:
             raise CompressError(f"{program.name} has no weight that these forms suit")
         weights = Weights.load(stored_as(program, (), self.build), checkpoint)
-        self.model, self.rest = Model(layers, weights, statistics), rest_bytes(program, layers, self.build)
+        self.held = held_in_bits(stored_as(program, program.quantize, self.build))
+        smoothing = self._smoothing(weights, statistics)
+        self.model, self.rest = Model(layers, weights, statistics, smoothing), rest_bytes(program, layers, self.build)
         self.forms: dict[str, Form] = {}
-        self.rules: tuple[QuantizeRule, ...] = program.quantize
 
     def as_written(self) -> list[str]:
         """The section that the spec has."""
@@ -54,13 +60,13 @@ class Session:
 
     def searched(self) -> list[str]:
         """The best section within the budget, and the lines that tell of it."""
-        offers, lines, trials = offers_of(self.model, self.told), [], self._trials()
+        offers, lines, trials = self._suited(offers_of(self.model, self.told)), [], self._trials()
         if trials is not None:
             if self.options["rank"]:
                 lines += self._ranked(offers, trials)
             offers = corrected(offers, trials, self.told)
         choice = self._chosen(offers, trials)
-        self.forms, self.rules = dict(choice.forms), tuple(rules_of(choice.forms))
+        self.forms, self.rules = dict(choice.forms), tuple(rules_of(self._with_activations(choice.forms)))
         points = [*(point(each, self.rest) for each in frontier(offers)), *self._uniform(offers)]
         true = None if trials is None else trials.added(choice.forms)
         points.append(point(choice, self.rest, "chosen: ", true))
@@ -78,12 +84,14 @@ class Session:
 
     def write(self, out: Path, told: Told) -> list[str]:
         """The weights rounded for the section."""
-        found = write_rounded(self.model, self.options["weights"], self.forms, out, told)
+        held = held_inputs(self._deciding(), self.model.statistics, self.model.smoothing.factors)
+        scales = {name: each.scale for name, each in held.items()}
+        found = write_rounded(self.model, self.options["weights"], self.forms, scales, out, told)
         ways: dict[str, int] = {}
         for each in found.values():
             ways[each.way] = ways.get(each.way, 0) + 1
         counted = ", ".join(f"{count} {way}" for way, count in sorted(ways.items(), key=lambda pair: -pair[1]))
-        return [f"{out}: {counted}"]
+        return [f"{out}: {counted}", *told_of(held)]
 
     def _chosen(self, offers: list[Offer], trials: Trials | None) -> Choice:
         if self.options["size"] is not None:
@@ -112,10 +120,7 @@ class Session:
         """Every weight in the same form, as far as it takes it; else in the largest it has."""
         found = []
         for form in dict.fromkeys(form for each in offers for form in each.bytes if form is not None):
-            forms = {
-                each.name: form if form in each.bytes else max(each.bytes, key=each.bytes.__getitem__)
-                for each in offers
-            }
+            forms = {each.name: form if form in each.bytes else each.largest for each in offers}
             found.append(point(chosen(offers, forms), self.rest, "uniform: "))
         return found
 
@@ -126,7 +131,24 @@ class Session:
         """The form of each weight by rules."""
         parameters = stored_as(self.program, rules, self.build).parameters
         held = {layer.name: parameters[layer.name].quantization for layer in self.model.layers}
-        return {name: None if form is None else replace(form, axis=0) for name, form in held.items()}
+        return {name: None if form is None else replace(form, axis=0, activations=None) for name, form in held.items()}
+
+    def _deciding(self) -> Program:
+        """The program with its activations in as many bits as the rules say."""
+        rules = replace(self.program, quantize=self.rules)
+        return program_at(rules, after="quantize-activations", options=self.build)
+
+    def _smoothing(self, weights: Weights, statistics: Statistics) -> Smoothing:
+        share = self.options["smooth"]
+        return NONE if share is None else smoothed(self._deciding(), weights, statistics, share)
+
+    def _suited(self, offers: list[Offer]) -> list[Offer]:
+        """Without forms of fp16 values, for weights whose activations are codes."""
+        return [each.only(is_whole) if each.name in self.held else each for each in offers]
+
+    def _with_activations(self, forms: Mapping[str, Form]) -> dict[str, Form]:
+        bits = {name: form for name, form in forms.items() if form is not None and name in self.held}
+        return {**forms, **{name: replace(form, activations=self.held[name]) for name, form in bits.items()}}
 
     def _size(self, forms: Mapping[str, Form]) -> int:
         from mctc.compare.storage import stored_bytes

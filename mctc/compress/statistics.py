@@ -1,8 +1,9 @@
 """What a calibration measured of a model: one file, which shards merge into and a stopped run goes on with.
 
 A safetensors file of 64-bit sums: `moment/NAME` [n, n] of the products of a weight's inputs, `mean/NAME` [n] of the
-inputs, `fisher/NAME` of the squared gradients of each utterance's loss, in the shape of the module's tensor, and
-`loss`. The metadata entry `mctc.statistics` is JSON: what was measured, exponents, counts and ranges.
+inputs, `fisher/NAME` of the squared gradients of each utterance's loss, in the shape of the module's tensor,
+`magnitude/NAME` [n, bins] of counts of the inputs by magnitude (mctc/compress/magnitudes.py), and `loss`. The
+metadata entry `mctc.statistics` is JSON: what was measured, exponents, counts and ranges.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from mctc.driver.manifest import sha256
 from mctc.ir.op import Array
 
 KEY, SCHEMA = "mctc.statistics", 1
-LOSS, FISHER, MOMENT, MEAN = "loss", "fisher/", "moment/", "mean/"
+LOSS, FISHER, MOMENT, MEAN, MAGNITUDE = "loss", "fisher/", "moment/", "mean/", "magnitude/"
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Statistics:
     """about: model, checkpoint, data. total: utterances of the data; done: those that are in the sums, by position.
 
     positions: how many inputs of each weight were seen. ranges: their smallest and largest entry.
+    magnitudes: how many of them are how large, [n, bins].
     """
 
     about: dict[str, Any]
@@ -39,6 +41,7 @@ class Statistics:
     sums: dict[str, ExactSum] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    magnitudes: dict[str, Array] = field(default_factory=dict)
 
     @property
     def loss(self) -> float:
@@ -73,6 +76,8 @@ class Statistics:
         self.done |= other.done
         for name, count in other.positions.items():
             self.positions[name] = self.positions.get(name, 0) + count
+        for name, counts in other.magnitudes.items():
+            self.magnitudes[name] = self.magnitudes[name] + counts if name in self.magnitudes else counts
         for name, (low, high) in other.ranges.items():
             had = self.ranges.get(name, (low, high))
             self.ranges[name] = min(had[0], low), max(had[1], high)
@@ -86,7 +91,9 @@ class Statistics:
             "exponents": {key: each.exponent for key, each in sorted(self.sums.items())},
             "positions": dict(sorted(self.positions.items())), "ranges": dict(sorted(self.ranges.items())),
         }  # fmt: skip
-        data = save({key: each.steps for key, each in self.sums.items()}, {KEY: json.dumps(told)})
+        tensors = {key: each.steps for key, each in self.sums.items()}
+        tensors |= {MAGNITUDE + name: counts for name, counts in self.magnitudes.items()}
+        data = save(tensors, {KEY: json.dumps(told)})
         with whole_file(path) as file:
             file.write(data)
 
@@ -101,7 +108,8 @@ def read_statistics(path: Path) -> Statistics:
         sums = {key: ExactSum(tensors[key], int(exponent)) for key, exponent in told["exponents"].items()}
         ranges = {str(name): (float(low), float(high)) for name, (low, high) in told["ranges"].items()}
         done, positions = set(map(int, told["done"])), {str(k): int(n) for k, n in told["positions"].items()}
-        return Statistics(dict(told["about"]), int(told["total"]), done, sums, positions, ranges)
+        counts = {key.removeprefix(MAGNITUDE): each for key, each in tensors.items() if key.startswith(MAGNITUDE)}
+        return Statistics(dict(told["about"]), int(told["total"]), done, sums, positions, ranges, counts)
     except WeightsError as error:
         raise CompressError(error.message, hint=error.hint) from error
     except (KeyError, ValueError, TypeError, AttributeError) as error:

@@ -63,7 +63,7 @@ def corrected(offers: Sequence[Offer], trials: Trials, told: Callable[[str], Non
     """The same offers with the predictions of each form set right by one trial of it."""
     factors: dict[Form, float] = {None: 1.0}
     for form in dict.fromkeys(form for each in offers for form in each.bytes if form is not None):
-        taking = {each.name: form if form in each.bytes else None for each in offers}
+        taking = {each.name: form if form in each.bytes else each.largest for each in offers}
         predicted = chosen(offers, taking).loss
         told(f"all weights as {form.scheme} of {form.bits} bits")
         true = trials.added(taking, QUICK)

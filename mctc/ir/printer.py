@@ -79,7 +79,8 @@ def _quantization(quantization: Quantization | None) -> str:
     group = {} if quantization.group is None else {"group": quantization.group}
     axis = {"axis": quantization.axis} if quantization.axis else {}
     told = {name: True for name in ("expanded", "wide") if getattr(quantization, name)}
-    return call_text(quantization.scheme, {"bits": quantization.bits, **group, **axis, **told})
+    activations = {} if quantization.activations is None else {"activations": quantization.activations}
+    return call_text(quantization.scheme, {"bits": quantization.bits, **group, **axis, **told, **activations})
 
 
 def _parameter(parameter: Parameter, program: Program, locations: bool) -> str:

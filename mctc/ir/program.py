@@ -111,6 +111,8 @@ class Quantization:
     palette, None means one per tensor.
     `axis` is where the output channels lie: 0, but 1 in an embedding table. `expanded`: the values are those of codes
     and scales, and are stored as fp16. `wide`: products of codes and scales are fp32, not rounded to fp16.
+    `activations`: bits that what is multiplied with the weight is to be held in, 8 or None; quantize-activations takes
+    it up.
     """
 
     scheme: str
@@ -119,6 +121,7 @@ class Quantization:
     axis: int = 0
     expanded: bool = False
     wide: bool = False
+    activations: int | None = None
 
 
 @dataclass(frozen=True)

@@ -245,7 +245,8 @@ def _quantization(call: Call) -> Quantization:
     scheme, settings = call[0], Section(call[1])
     try:
         bits, group, axis = (settings.count(name) for name in ("bits", "group", "axis"))
+        activations = settings.count("activations")
     except MctcError as error:
         raise IrSyntaxError(error.message, 1) from None
     expanded, wide = settings.flag("expanded"), settings.flag("wide")
-    return Quantization(scheme, 8 if bits is None else bits, group, axis or 0, expanded, wide)
+    return Quantization(scheme, 8 if bits is None else bits, group, axis or 0, expanded, wide, activations)

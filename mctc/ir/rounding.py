@@ -8,6 +8,7 @@ import numpy as np
 
 from mctc.ir.op import Array
 
+NEAR_MIDDLE = 16  # digits: what sums before an op may be off (`PREDICTED` of mctc.numerics.limits)
 COUNTS = 2048  # up to here fp16 holds every whole number
 
 
@@ -39,6 +40,15 @@ class Rounding:
         if self.dtype is None:
             return array
         return (array + self._halves(array, self.dtype)).astype(array.dtype) if self.jitters else self(1 + array) - 1
+
+    def steps(self, x: Array) -> Array:
+        """The nearest whole numbers, ties to even. An engine whose operands are some digits off takes the one on the
+        other side where they are next to the middle: a sixteenth of a step at most."""
+        if self.dtype is None or not self.jitters:
+            return np.rint(x)
+        reach = np.minimum(NEAR_MIDDLE * np.finfo(self.dtype).eps * np.abs(x), 1 / 16)
+        signs = np.random.default_rng((self.jitters, x.size)).choice((-1.0, 1.0), x.shape)
+        return np.asarray(np.rint(x + signs * reach), x.dtype)
 
     def mean(self, x: Array, axis: int) -> Array:
         """The mean along an axis, which stays with extent 1, as a sum in fp32 leaves it: what is centred on it is off

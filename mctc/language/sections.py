@@ -38,6 +38,7 @@ SETTINGS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 SECTIONS = (*SETTINGS, "passes", "prune", "quantize")
 BITS = {"int8": 8, "int4": 4}
+ACTIVATION_BITS = 8
 
 T = TypeVar("T")
 
@@ -240,17 +241,36 @@ class Sections:
             raise fail("MCT0144", f"`{node.span.text}` is no way to store a parameter", node.span, near or hint)
         arguments = node.arguments if isinstance(node, s.Call) else ()
         if name in BITS:
-            for argument in arguments:
-                if argument.name is not None or argument.value != s.Name(argument.span, "per_channel"):
-                    hint = f"write `{name}(per_channel)`"
-                    raise fail("MCT0147", f"`{name}` takes nothing but `per_channel`", argument.span, hint)
-            return Quantization(name, BITS[name])
+            return Quantization(name, BITS[name], activations=self._activations(name, arguments, frame))
         return self._palette(node, arguments, frame)
+
+    def _activations(self, name: str, arguments: tuple[s.Argument, ...], frame: Frame) -> int | None:
+        """The bits of `activations = 8`, None where nothing but `per_channel` is given."""
+        bits: int | None = None
+        for argument in arguments:
+            hint = f"write `{name}(per_channel)`, or `{name}(per_channel, activations = 8)`"
+            if argument.name is None and argument.value == s.Name(argument.span, "per_channel"):
+                continue
+            if argument.name is None or argument.name.text != "activations":
+                told = f"`{name}` takes nothing but `per_channel` and `activations`"
+                raise fail("MCT0147", told, argument.span, hint)
+            if bits is not None:
+                raise fail("MCT0147", "`activations` is given twice", argument.span, "remove one of them")
+            bits = self.calls.evaluator.whole(argument.value, frame, "`activations`")
+            if bits != ACTIVATION_BITS:
+                raise fail(
+                    "MCT0147", f"activations have 8 bits, or 16 if it is left out, not {bits}", argument.span, hint
+                )
+        return bits
 
     def _palette(self, node: s.Expression, arguments: tuple[s.Argument, ...], frame: Frame) -> Quantization:
         given: dict[str, int] = {}
         for argument in arguments:
             key = argument.name.text if argument.name else ""
+            if key == "activations":
+                hint = "int8(per_channel, activations = 8)"
+                told = "activations in 8 bits go with int8 or int4: entries of a palette are fp16, and so are products"
+                raise fail("MCT0147", told, argument.span, hint)
             if key not in ("bits", "group"):
                 raise fail(
                     "MCT0147", "a palette takes `bits` and `group`", argument.span, "palette(bits = 4, group = 16)"

@@ -53,6 +53,14 @@ class Stores:
 
 
 @dataclass(frozen=True)
+class Quantizes:
+    """The same function but for activations that some ops hold in 8 bits: without these ops it is the old one."""
+
+    def __str__(self) -> str:
+        return "quantizes"
+
+
+@dataclass(frozen=True)
 class Masks:
     """The same function as the old one where entries of its parameters that the new one lacks are zeros."""
 
@@ -60,7 +68,7 @@ class Masks:
         return "masks"
 
 
-Promise = Exact | Within | Reshapes | Rounds | Stores | Masks
+Promise = Exact | Within | Reshapes | Rounds | Stores | Masks | Quantizes
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mctc.plugin_form import derives, names, plain, shown
-from mctc.rewrite.base import Exact, Masks, Pass, Reshapes, Rounds, Stores, Within
+from mctc.rewrite.base import Exact, Masks, Pass, Quantizes, Reshapes, Rounds, Stores, Within
 from mctc.rewrite.options import option_faults
 from mctc.rewrite.order import STAGES
 
@@ -18,8 +18,8 @@ def faults(cls: Any) -> Iterator[str]:
         return
     if cls.run is Pass.run:
         yield "has no `run`"
-    if not isinstance(getattr(cls, "promise", None), (Exact, Within, Reshapes, Rounds, Stores, Masks)):
-        known = "Exact(), Within(error), Reshapes(), Rounds(), Stores() or Masks()"
+    if not isinstance(getattr(cls, "promise", None), (Exact, Within, Reshapes, Rounds, Stores, Masks, Quantizes)):
+        known = "Exact(), Within(error), Reshapes(), Rounds(), Stores(), Masks() or Quantizes()"
         yield f"`promise` must be {known}, not {shown(getattr(cls, 'promise', None))}"
     if cls.stage not in STAGES:
         yield f"`stage` must be one of {', '.join(map(repr, STAGES))}, not {shown(cls.stage)}"

@@ -14,6 +14,7 @@ from mctc.evaluate.adapt import adapt
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array, ieee
 from mctc.ir.ops.leaf import Constant, ParameterOp
+from mctc.ir.ops.quantize import FakeQuantize
 from mctc.ir.ops.shape import Reshape
 from mctc.ir.program import Function, Op, Parameter, Program
 from mctc.numerics.battery import CONSTANT, NOISE, SILENCE, draw
@@ -22,8 +23,10 @@ from mctc.numerics.limits import PASS
 from mctc.numerics.parameters import is_small
 from mctc.numerics.sizes import symbol_sizes
 from mctc.quantize import farthest
-from mctc.rewrite.base import Masks, Pass, Rounds, Stores, Within
+from mctc.rewrite.base import Masks, Pass, Quantizes, Rounds, Stores, Within
 from mctc.rewrite.masks import mask
+from mctc.rewrite.pattern import Pattern
+from mctc.rewrite.rewriter import rewrite
 from mctc.rewrite.rounding import DifferenceError, rounding
 from mctc.weights import Weights
 
@@ -68,6 +71,7 @@ class Validation:
     def check(self, promise: Pass, before: Program, after: Program) -> float:
         """The largest relative error of any result. Raises ValidationError when the promise is broken."""
         worst = _stored(promise, before, after) if isinstance(promise.promise, Stores) else 0.0
+        after = _unquantized(after, promise.name) if isinstance(promise.promise, Quantizes) else after
         known, self._left = self._left, {}
         for name, function in before.functions.items():
             if name not in after.functions:
@@ -147,6 +151,11 @@ def validate(promise: Pass, before: Program, after: Program, seed: int = 0) -> f
 
 def _tolerance(promise: Pass) -> float:
     return promise.promise.tolerance if isinstance(promise.promise, Within) else PASS.error or 0.0
+
+
+def _unquantized(program: Program, by: str) -> Program:
+    """The program with its activations as they are."""
+    return rewrite(program, by, Pattern(FakeQuantize, lambda op, to: to[op.x]))
 
 
 def _rounded(promise: Pass, before: Function, after: Function) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 RUNTIME = Path(__file__).with_name("runtime")
 HOMES: dict[str, frozenset[str]] = {
     "attention": frozenset({"attention", "relative_attention"}),
-    "functional": frozenset({"batch_norm", "conv1d", "conv2d", "gru", "linear", "lstm", "unpacked"}),
+    "functional": frozenset({"batch_norm", "conv1d", "conv2d", "fake_quantize", "gru", "linear", "lstm", "unpacked"}),
     "layers": frozenset({"Conv1d", "Conv2d", "GRU", "LSTM"}),
     "selective_scan": frozenset({"selective_scan"}),
     "ssd": frozenset({"ssd"}),

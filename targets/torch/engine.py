@@ -31,7 +31,7 @@ from mctc.weights import Weights, leaves
 
 FORWARD = ".forward"  # what the name of a component's class ends with for the function over whole utterances
 STATE, LENGTHS = "state", "lengths"
-QUANTIZER = "FakeQuantizer"  # of the runtime that lies beside the module
+QUANTIZERS = "FakeQuantizer", "InputQuantizer"  # of the runtime that lies beside the module
 _numbers = itertools.count()
 
 
@@ -51,8 +51,10 @@ class TorchEngine:
         self.whole = read_program(artifact.parent.parent / WHOLE)
         self.model.load_state_dict(_state_dict(self.whole, load(self.whole), self.model))
         for module in self.model.modules():
-            if type(module).__name__ == QUANTIZER:
+            kind = type(module).__name__
+            if kind in QUANTIZERS:
                 module.mode = "on"
+            if kind == QUANTIZERS[0]:
                 module.forward = _once(module.forward)
 
     def function(self, name: str | None = None) -> TorchFunction:

@@ -10,6 +10,7 @@ from mctc.ir.ops.convolution import Conv2d, height_axis, width_axis
 from mctc.ir.ops.leaf import ParameterOp, parameter_of
 from mctc.ir.ops.linear import Embedding, Linear, channel_axis
 from mctc.ir.ops.norm import BatchNorm, ChannelNorm, LayerNorm, RmsNorm
+from mctc.ir.ops.quantize import FakeQuantize
 from mctc.ir.ops.recurrent import Cell, Gru, Lstm
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.program import Op
@@ -60,6 +61,8 @@ def holds(layer: LayerClass, op: Op) -> bool:
 
 def _laid_out_for(op: Op) -> bool:
     """Whether the op's tensors stand as the layers take them: (batch, channel, ...), sequences last."""
+    if isinstance(op, FakeQuantize):
+        return True
     if isinstance(op, Embedding):
         return Role.UNIT in op.token.type.roles and op.token.type.roles.index(Role.UNIT) == 1
     if isinstance(op, Conv2d):
@@ -151,6 +154,7 @@ LAYERS: dict[type[Op], LayerClass] = {
     RmsNorm: LayerClass("RMSNorm", _same("weight"), ("x",), _norm),
     BatchNorm: LayerClass("BatchNorm", STATISTICS | _same("weight", "bias"), ("x",), _norm),
     Embedding: LayerClass("Embedding", {"weight": "table"}, ("token",), _embedding),
+    FakeQuantize: LayerClass("ActivationQuantizer", _same("scale"), ("x",), lambda op: []),
     Lstm: LayerClass("LSTM", _same("weight_ih", "weight_hh", "bias"), ("x", "h", "c", "mask"), _cell),
     Gru: LayerClass("GRU", _same("weight_ih", "weight_hh", "bias_ih", "bias_hh"), ("x", "h", "mask"), _cell),
 }

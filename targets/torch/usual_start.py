@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from mctc.ir.input_scales import START
 from mctc.ir.ops.convolution import Conv2d
 from mctc.ir.ops.linear import Embedding, Linear
 from mctc.ir.ops.norm import BatchNorm, LayerNorm, RmsNorm
+from mctc.ir.ops.quantize import FakeQuantize
 from mctc.ir.ops.recurrent import Cell, Gru, Lstm
 from mctc.ir.program import Initializer, Op, Source
 from mctc.targets.torch.parameters import StoredTensor
@@ -52,6 +54,7 @@ USUAL: dict[type[Op], Callable[[Any, str], Initializer]] = {
     RmsNorm: _norm,
     BatchNorm: _norm,
     Embedding: lambda op, attribute: Initializer("normal", (("std", 1.0),)),
+    FakeQuantize: lambda op, attribute: START,
     Lstm: _cell,
     Gru: _cell,
 }

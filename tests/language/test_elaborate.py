@@ -216,3 +216,31 @@ def test_defaults_that_need_one_another_are_refused(elaborate: Elaborate) -> Non
     with pytest.raises(DiagnosticError) as caught:
         elaborate("block f(x: f32[..., C], a = b, b = a) { return x }\n" + component("return f(x)"))
     assert [d.code for d in caught.value.diagnostics] == ["MCT0050"]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "told"),
+    [
+        ("int8(per_channel, activations = 16)", "activations have 8 bits, or 16 if it is left out, not 16"),
+        ("int8(activations = 8, activations = 8)", "`activations` is given twice"),
+        ("int8(per_channel, inputs = 8)", "takes nothing but `per_channel` and `activations`"),
+        ("palette(bits = 4, activations = 8)", "go with int8 or int4"),
+    ],
+)
+def test_activations_have_eight_bits_beside_whole_codes_alone(elaborate: Elaborate, scheme: str, told: str) -> None:
+    text = component("return linear(x, 8) as up", result="f32[B, T, 8]").rstrip("}\n")
+    with pytest.raises(DiagnosticError) as raised:
+        elaborate(f"{text}\n}}\nquantize {{ c.up: {scheme} }}\n}}")
+    (found,) = raised.value.diagnostics
+    assert found.code == "MCT0147"
+    assert told in found.message
+
+
+def test_activations_of_eight_bits_stand_behind_the_way_of_the_weight(elaborate: Elaborate) -> None:
+    text = component("return linear(x, 8) as up", result="f32[B, T, 8]").rstrip("}\n")
+    program = elaborate(
+        f"{text}\n}}\nquantize {{ c.up: int8(per_channel, activations = 8); **: int4(activations = 8) }}\n}}"
+    )
+    assert [rule.quantization for rule in program.quantize] == [
+        Quantization("int8", 8, activations=8), Quantization("int4", 4, activations=8),
+    ]  # fmt: skip

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from mctc.emit.rules import Rules
 from mctc.targets.ane.function import FunctionEmitter
-from mctc.targets.ane.rules import convolution, elementwise, leaf, linear, norm, reduce, shape
+from mctc.targets.ane.rules import convolution, elementwise, leaf, linear, norm, quantize, reduce, shape
 
 RULES = Rules[FunctionEmitter, None](
-    leaf.RULES | elementwise.RULES | linear.RULES | convolution.RULES | norm.RULES | reduce.RULES | shape.RULES
+    leaf.RULES
+    | elementwise.RULES
+    | linear.RULES
+    | convolution.RULES
+    | norm.RULES
+    | quantize.RULES
+    | reduce.RULES
+    | shape.RULES
 )

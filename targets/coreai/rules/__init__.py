@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mctc.emit.rules import Rules
 from mctc.targets.coreai.function import FunctionEmitter, Result
-from mctc.targets.coreai.rules import convolution, elementwise, linear, reduce, shape
+from mctc.targets.coreai.rules import convolution, elementwise, linear, quantize, reduce, shape
 
 RULES = Rules[FunctionEmitter, Result](
-    elementwise.RULES | linear.RULES | convolution.RULES | reduce.RULES | shape.RULES
+    elementwise.RULES | linear.RULES | convolution.RULES | quantize.RULES | reduce.RULES | shape.RULES
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mctc.emit.rules import Rules
 from mctc.ir.ops.elementwise import Binary, Cast, Equal, Greater, Maximum, Minimum, Unary
+from mctc.ir.ops.quantize import FakeQuantize
 from mctc.ir.types import DType
 from mctc.targets.torch.expressions import elementwise as shared
 from mctc.targets.torch.expressions.application import Application
@@ -51,6 +52,11 @@ def _greater(op: Greater, use: Application) -> Expression:
 def _equal(op: Equal, use: Application) -> Expression:
     distance = call(named("mx.abs"), shared.difference(op, use))
     return binary(number(1), "-", call(named("mx.sign"), distance), Binds.SUM)
+
+
+@RULES.of(FakeQuantize)
+def _fake_quantize(op: FakeQuantize, use: Application) -> Expression:
+    return call(named("fake_quantize"), use["x"], use["scale"])
 
 
 @RULES.of(Cast)

@@ -18,6 +18,12 @@ def linear(x: mx.array, weight: mx.array, bias: mx.array | None = None) -> mx.ar
     return x @ weight.T if bias is None else mx.addmm(bias, x, weight.T)
 
 
+def fake_quantize(x: mx.array, scale: mx.array) -> mx.array:
+    """clip(round(x / scale), -128, 127) * scale, ties to even: x as int8 and one scale hold it."""
+    step = mx.maximum(scale.astype(mx.float16), 2.0**-24).astype(mx.float32)
+    return (mx.clip(mx.round(x / step), -128, 127) * step).astype(x.dtype)
+
+
 def batch_norm(
     x: mx.array,
     mean: mx.array,

@@ -12,6 +12,7 @@ from mctc.targets.onnx.rules import (
     linear,
     loop,
     norm,
+    quantize,
     recurrent,
     reduce,
     relative_attention,
@@ -20,6 +21,7 @@ from mctc.targets.onnx.rules import (
 )
 
 FAMILIES = (
-    leaf, elementwise, linear, convolution, norm, reduce, shape, attention, relative_attention, recurrent, scan, loop,
+    leaf, elementwise, linear, convolution, norm, quantize, reduce, shape, attention, relative_attention, recurrent,
+    scan, loop,
 )  # fmt: skip
 RULES = Rules[GraphEmitter, Result]({name: rule for family in FAMILIES for name, rule in family.RULES.items()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mctc.emit.rules import Rules
 from mctc.ir.ops.broadcast import broadcast_axes
 from mctc.ir.ops.elementwise import Binary, Cast, Clip, Comparison, Equal, Greater, Maximum, Minimum, Neg, Scale, Unary
+from mctc.ir.ops.quantize import FakeQuantize
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.targets.torch.expressions.application import Application
 from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named, negative, number
@@ -112,6 +113,11 @@ def _scale(op: Scale, use: Application) -> Expression:
 @RULES.of(Clip)
 def _clip(op: Clip, use: Application) -> Expression:
     return use["x"].method("clamp", number(op.low), number(op.high))
+
+
+@RULES.of(FakeQuantize)
+def _fake_quantize(op: FakeQuantize, use: Application) -> Expression:
+    return call(named("fake_quantize"), use["x"], use["scale"])
 
 
 @RULES.of(Cast)

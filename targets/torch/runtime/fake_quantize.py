@@ -1,6 +1,7 @@
 """Quantisation-aware training: the forward pass sees the weights that the package will hold, bit for bit.
 
-A `FakeQuantizer` stands before every weight that the spec's `quantize` section compresses. Its mode says what it does:
+A `FakeQuantizer` stands before every weight that the spec's `quantize` section compresses, an `InputQuantizer`
+(input_quantizer.py) before every layer whose activations it holds in 8 bits. The mode says what they do:
 
     off       nothing
     observe   nothing to the weight; measures what quantising it would cost (see `quantization_report`)
@@ -62,7 +63,25 @@ class Quantize:
         return f"palette of {self.bits} bits" + (f" in groups of {self.group}" if self.group else "")
 
 
-class FakeQuantizer(nn.Module):
+class Quantizer(nn.Module):
+    """Base of what holds numbers in fewer bits: what `set_quantization` switches, and `quantization_report` reads."""
+
+    scale: Tensor | None
+    snr: Tensor | None
+    saturated: Tensor | None
+
+    def __init__(self, how: Quantize | str) -> None:
+        super().__init__()
+        self.how, self.mode = how, "off"
+        self.name = "weight"  # its name in the state_dict, once set_quantization has seen the model
+        for measured in ("scale", "snr", "saturated"):
+            self.register_buffer(measured, None, persistent=False)
+
+    def extra_repr(self) -> str:
+        return f"{self.how}, {self.mode}"
+
+
+class FakeQuantizer(Quantizer):
     """Quantises a weight and expands it again, as the package will; gradients pass straight through.
 
     The module that owns the parameter `weight` calls its quantiser `weight_quantizer`: reports and errors then name the
@@ -70,16 +89,7 @@ class FakeQuantizer(nn.Module):
     added to the state_dict.
     """
 
-    scale: Tensor | None
-    snr: Tensor | None
-    saturated: Tensor | None
-
-    def __init__(self, how: Quantize) -> None:
-        super().__init__()
-        self.how, self.mode = how, "off"
-        self.name = "weight"  # its name in the state_dict, once set_quantization has seen the model
-        for measured in ("scale", "snr", "saturated"):
-            self.register_buffer(measured, None, persistent=False)
+    how: Quantize
 
     def forward(self, weight: Tensor) -> Tensor:
         """The weight, of the same shape and dtype; in mode "on", as the package will hold it.
@@ -104,18 +114,21 @@ class FakeQuantizer(nn.Module):
         return values, scale, codes
 
     def _observe(self, weight: Tensor) -> None:
-        """Measures without waiting for the device. A ratio of squares is taken near 1, lest they vanish in fp32."""
         values, self.scale, codes = self._quantized(weight)
-        weight, values = weight.float(), values.float()
-        peak = weight.abs().amax()
-        peak = torch.where(peak > 0, peak, torch.ones_like(peak))
-        signal, noise = (weight / peak).square().sum(), ((weight - values) / peak).square().sum()
-        self.snr = torch.where(noise == 0, torch.full_like(noise, math.inf), 10 * torch.log10(signal / noise))
+        self.snr = decibels(weight.float(), values.float())
         limit = LEVELS.get(self.how.scheme)
-        self.saturated = torch.zeros_like(peak) if limit is None else (codes.abs() == limit).float().mean()
+        self.saturated = torch.zeros_like(self.snr) if limit is None else (codes.abs() == limit).float().mean()
 
-    def extra_repr(self) -> str:
-        return f"{self.how}, {self.mode}"
+
+def decibels(signal: Tensor, held: Tensor) -> Tensor:
+    """The power of a signal over that of its error, in dB, without waiting for the device.
+
+    The ratio of squares is taken near 1, lest they vanish in fp32.
+    """
+    peak = signal.abs().amax()
+    peak = torch.where(peak > 0, peak, torch.ones_like(peak))
+    power, noise = (signal / peak).square().sum(), ((signal - held) / peak).square().sum()
+    return torch.where(noise == 0, torch.full_like(noise, math.inf), 10 * torch.log10(power / noise))
 
 
 @dataclass(frozen=True)
@@ -127,7 +140,7 @@ class Observation:
     """
 
     name: str
-    how: Quantize
+    how: Quantize | str
     snr: float
     saturated: float
     scales: tuple[float, float]
@@ -139,7 +152,10 @@ class Observation:
 
 
 def set_quantization(model: nn.Module, mode: str) -> None:
-    """Switches every FakeQuantizer in a model to "off", "observe" or "on". Raises ValueError for any other mode."""
+    """Switches every quantiser in a model, of weights and of activations, to "off", "observe" or "on".
+
+    Raises ValueError for any other mode.
+    """
     if mode not in MODES:
         raise ValueError(f"there is no quantisation mode {mode!r}; there are {', '.join(MODES)}")
     for name, quantizer in _quantizers(model):
@@ -164,10 +180,10 @@ def quantization_report(model: nn.Module) -> list[Observation]:
     return report
 
 
-def _quantizers(model: nn.Module) -> Iterator[tuple[str, FakeQuantizer]]:
+def _quantizers(model: nn.Module) -> Iterator[tuple[str, Quantizer]]:
     """Every quantiser, by the name of its parameter in the state_dict."""
     for path, module in model.named_modules():
-        if isinstance(module, FakeQuantizer):
+        if isinstance(module, Quantizer):
             yield path.removesuffix("_quantizer") or module.name, module
 
 

@@ -17,7 +17,8 @@ from torch.nn import functional as F  # noqa: N812
 from . import functional
 from .convolution_op import conv2d
 from .fake_quantize import FakeQuantizer, Quantize
-from .initial import Initial, kaiming_uniform, normal, ones, uniform, zeros
+from .initial import Initial, constant, kaiming_uniform, normal, ones, uniform, zeros
+from .input_quantizer import InputQuantizer
 from .precision import narrowed
 from .recompute import is_again, recomputed
 
@@ -111,6 +112,25 @@ class Layer(Block):
     def extra_repr(self) -> str:
         shapes = [f"{name} {tuple(value.shape)}" for name, value in self.named_parameters(recurse=False)]
         return ", ".join(shapes)
+
+
+class ActivationQuantizer(Layer):
+    """What the next layer is given, in 8 bits, as the package holds it: steps of `scale`, which `mctc compress` finds.
+
+    `set_quantization` switches it as it does weights; until then x stays as it is.
+    """
+
+    scale: Tensor
+
+    def __init__(self, *, initial: Initials | None = None) -> None:
+        super().__init__(initial, None)
+        self.new_statistic("scale", (), self._asked.get("scale", constant(4 / 127)))
+        self.scale_quantizer = InputQuantizer()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x of any shape."""
+        quantized: Tensor = self.scale_quantizer(x, self.scale)
+        return quantized
 
 
 class Conv2d(Layer):

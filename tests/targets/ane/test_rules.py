@@ -58,6 +58,7 @@ CASES: dict[str, Case] = {
     "matmul with the right turned": lambda b, x: b.op("matmul", x, b.op("square", x), transpose_right=True),
     "matmul of two": lambda b, x: b.op("matmul", b.op("transpose", x, order=(0, 2, 3, 1)), b.op("square", x1(b, x))),
     "embedding": lambda b, x: b.op("embedding", tokens(b), b.parameter("table")),
+    "fake_quantize": lambda b, x: b.op("fake_quantize", x, b.constant(0.0625)),
     "a constant": lambda b, x: b.op("add", x, b.constant(np.arange(8.0))),
     "a vector by channel": lambda b, x: b.op("mul", x, b.op("reshape", b.parameter("beta"), axes=COLUMN)),
     "broadcast by role": lambda b, x: b.op("add", x, b.constant(np.arange(16.0).reshape(1, 16), ("batch", "channel"))),

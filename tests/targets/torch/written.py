@@ -13,10 +13,11 @@ from torch.nn import functional as F
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Value
 from mctc.targets.torch.expressions import Expression, expression
-from mctc.targets.torch.runtime import dropping, functional, selective_scan, ssd
+from mctc.targets.torch.runtime import dropping, functional, input_quantizer, selective_scan, ssd
 
 MODULES = {"torch": torch, "F": F, "selective_scan": selective_scan.selective_scan, "ssd": ssd.ssd}
 MODULES |= {"dropout": dropping.dropout, "layer_drop": dropping.layer_drop}
+MODULES |= {"fake_quantize": input_quantizer.fake_quantize}
 IN_EVALUATION = SimpleNamespace(training=False)  # what a text calls self
 
 
