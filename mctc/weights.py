@@ -61,7 +61,7 @@ class Weights:
         weights._checkpoint, weights.left_out = checkpoint.renamed(found.names), found.left_out
         shapes, known = weights._checkpoint.shapes, training_only(program.train.settings)
         weights.unused = tuple(sorted(shapes.keys() & known))
-        weights.uncalibrated = scales_of(program).keys() - shapes.keys()
+        weights.uncalibrated = frozenset(scales_of(program).keys() - shapes.keys())
         weights._check_scales(program, path, calibrated)
         idle = {name for name in shapes if is_scale(name) and name not in program.sources}
         given = {name: shape for name, shape in shapes.items() if name not in known | idle}

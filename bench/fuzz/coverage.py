@@ -36,4 +36,5 @@ def _scheme(how: object) -> str:
     scheme, bits, group = (getattr(how, name, None) for name in ("scheme", "bits", "group"))
     if how is None:
         return "none"
+    scheme = f"{scheme} activations" if getattr(how, "activations", None) else scheme
     return str(scheme) + (f" {bits} bits" + (f" group {group}" if group else "") if scheme == "palette" else "")

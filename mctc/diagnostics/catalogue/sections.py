@@ -53,8 +53,9 @@ ENTRIES = (
     Entry(
         "MCT0147",
         "an argument that a way to store does not take",
-        "int8 and int4 take `per_channel`; a palette takes `bits` (1, 2, 3, 4, 6 or 8) and `group`, the number of"
-        " output channels that share one palette. Scales for blocks of a channel would leave the Neural Engine.",
+        "int8 and int4 take `per_channel` and `activations = 8`; a palette takes `bits` (1, 2, 3, 4, 6 or 8) and"
+        " `group`, the number of output channels that share one palette. Scales for blocks of a channel would leave"
+        " the Neural Engine.",
         in_model("quantize { c.**: int4(per_block) }"),
     ),
     Entry(
@@ -62,7 +63,8 @@ ENTRIES = (
         "a quantize rule that leaves weights as they are",
         "A warning: weights that the rule decides about stay in fp16, because the groups of a palette do not divide"
         " their output channels, a palette does not go with their convolution, or none of them is a matrix of 2048"
-        " weights or more with 8 in a row.",
+        " weights or more with 8 in a row. Or activations stay in fp16 although a rule wants them in 8 bits, or gain"
+        " nothing on the device.",
         plain_model(
             "component c(x: f32[T, 64]) -> f32[T, 120] { return linear(x, 120) }",
             "stream { chunk = 320 ms }",

@@ -20,7 +20,7 @@ def held_scale(scale: Array) -> Array:
     """A scale as artifacts hold it: fp16's nearest number, in the scale's own type; at least the smallest above 0."""
     scale = np.asarray(scale)
     with np.errstate(over="ignore"):
-        return np.maximum(scale.astype(np.float16), SMALLEST).astype(scale.dtype)
+        return np.asarray(np.maximum(scale.astype(np.float16), SMALLEST), scale.dtype)
 
 
 @declare
