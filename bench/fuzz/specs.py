@@ -166,7 +166,12 @@ def _closed(body: Body, name: str) -> Component:
         declared = "(" + ", ".join(f"out_{i}: {type_}" for i, type_ in enumerate(types)) + ")"
     head = f"component {name}({', '.join(body.inputs)}) -> {declared} {{"
     text = "\n".join([head, indented([*body.lines, f"return {', '.join(names)}"]), "}"])
-    classifies = len(names) == 1 and types[0].endswith(", V]") and body.pool[0].jump == 1 and not body.memories
+    classifies = (
+        len(names) == 1
+        and types[0].endswith(", V]")
+        and body.pool[0].jump == 1 <= results[0].jump
+        and not body.memories
+    )
     return Component(text, _frames_of(x.jump for x in [*body.pool, *body.memories]), classifies)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,6 +20,7 @@ class Difference:
     lost: entries that are not finite where the reference is.
     undefined: entries where the reference is not finite; nothing is asked of them. entries: all of them.
     misshapen: the shapes differ, so nothing could be compared.
+    apart: the difference of each entry, as `error` has the largest; None where nobody asked for it.
     """
 
     error: float = 0.0
@@ -29,6 +30,7 @@ class Difference:
     undefined: int = 0
     entries: int = 0
     misshapen: bool = False
+    apart: Array | None = field(default=None, compare=False, repr=False)
 
     @property
     def decibels(self) -> float:
@@ -55,9 +57,9 @@ class Scale:
             return cls(float(np.abs(finite).max()), float(np.square(finite).mean())) if finite.size else cls()
 
 
-def difference(expected: Array, actual: Array, scale: Scale = Scale()) -> Difference:
+def difference(expected: Array, actual: Array, scale: Scale = Scale(), *, each: bool = False) -> Difference:
     """Compares a result with its reference, arrays of any shape. Errors are of the larger of `scale` and the scale of
-    `expected`, and of 1 where both are nothing."""
+    `expected`, and of 1 where both are nothing. each: whether the difference of each entry is kept."""
     expected, actual = np.asarray(expected), np.asarray(actual)
     if expected.shape != actual.shape:
         return Difference(float("inf"), entries=expected.size, misshapen=True)
@@ -70,7 +72,11 @@ def difference(expected: Array, actual: Array, scale: Scale = Scale()) -> Differ
         error = float("inf") if lost else float(apart.max(initial=0.0)) / largest
         signal = max(float(np.square(kept).sum()), scale.power * kept.size)
         noise = float("inf") if lost else float(np.square(apart).sum())
-        return Difference(error, noise, signal, lost, expected.size - kept.size, expected.size)
+        entries = None
+        if each:
+            entries = np.zeros(expected.shape)
+            entries[defined] = apart / largest
+        return Difference(error, noise, signal, lost, expected.size - kept.size, expected.size, apart=entries)
 
 
 def signal_to_noise(signal: Array, other: Array) -> float:
@@ -97,12 +103,24 @@ def within(found: Difference, limit: Limit, predicted: Callable[[Rounding], Diff
         holds = limit.error is not None and found.error <= limit.error
     if holds or predicted is None:
         return holds
-    return any(_explained(found, limit, predicted(rounding)) for rounding in limit.roundings)
+    return _explained(found, limit, map(predicted, limit.roundings))
 
 
-def _explained(found: Difference, limit: Limit, rounded: Difference) -> bool:
-    if rounded.lost:
-        return False
-    if limit.decibels is not None:
-        return found.noise <= PREDICTED**2 * rounded.noise
-    return found.error <= PREDICTED * rounded.error
+def _explained(found: Difference, limit: Limit, rounded: Iterable[Difference]) -> bool:
+    """Whether what rounding moves is as much; of a largest error, in each entry too that is far beyond the limit: what
+    is lost in one row of a result excuses nothing in another."""
+    most, moved = 0.0, np.zeros(())
+    for each in rounded:
+        if each.lost:
+            continue
+        if limit.error is None:
+            if found.noise <= PREDICTED**2 * each.noise:
+                return True
+            continue
+        most = max(most, each.error)
+        if each.apart is not None:
+            moved = np.maximum(moved, each.apart)
+        entries = found.apart is None or bool((found.apart <= PREDICTED * np.maximum(moved, limit.error)).all())
+        if found.error <= PREDICTED * most and entries:
+            return True
+    return False

@@ -73,18 +73,25 @@ def compare(
         wanted, got = expected(item), run(item)
         for key, array in wanted.items():
             scale = scales.setdefault(key, Scale.of(array))
-            found = difference(array, got[key], scale)
             explained = partial(_moved, predicted, item, key, scale) if predicted is not None else None
-            ok = within(found, limit, explained)
+            found, ok = _judged(array, got[key], scale, limit, explained)
             if not ok and stored is not None:
-                found = difference(stored(item)[key], got[key], scale)
-                ok = within(found, limit, explained)
+                found, ok = _judged(stored(item)[key], got[key], scale, limit, explained)
             yield Measured(item, key, found, ok)
+
+
+def _judged(
+    wanted: Array, got: Array, scale: Scale, limit: Limit, explained: Callable[[Rounding], Difference] | None
+) -> tuple[Difference, bool]:
+    """How far a result is off, and whether that is within the limit or what rounding explains, entry by entry."""
+    found = difference(wanted, got, scale)
+    ok = within(found, limit) or within(difference(wanted, got, scale, each=True), limit, explained)
+    return found, ok
 
 
 def _moved(predicted: Predicted, item: Item, key: str, scale: Scale, rounding: Rounding) -> Difference:
     exact, rounded = predicted(item, rounding)
-    return difference(exact[key], rounded[key], scale)
+    return difference(exact[key], rounded[key], scale, each=True)
 
 
 def by_rounding(rows: Iterable[Measured], limit: Limit) -> Iterator[str]:

@@ -104,8 +104,10 @@ class _Function:
                 if actual[key].shape != array.shape:
                     shapes = f"{list(actual[key].shape)}, not {list(array.shape)}"
                     raise self.asked.raises(f"{self.asked.folder / self.artifact}: {key} came out as {shapes}")
-                found = difference(array, actual[key], scales.setdefault(key, Scale.of(array)))
-                self._judge(key, given, found)
+                scale = scales.setdefault(key, Scale.of(array))
+                found = difference(array, actual[key], scale)
+                if not within(found, limit_of(self.asked.precision)):
+                    self._judge(key, given, difference(array, actual[key], scale, each=True))
                 undefined = self._undefined(given) if found.undefined else None
                 if undefined and found.undefined == found.entries and given.item is NOISE:
                     raise self.asked.raises(f"{key} of {self.function.name} is nowhere finite on noise: {undefined}")
@@ -134,7 +136,7 @@ class _Function:
 
         def predicted(rounding: Rounding) -> Difference:
             exact, rounded = (self._by_reference(given, each)[key] for each in (None, rounding))
-            return difference(exact, rounded)
+            return difference(exact, rounded, each=True)
 
         if within(found, limit, predicted):
             return

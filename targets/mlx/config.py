@@ -32,12 +32,13 @@ def config(
 def _component(
     compiled: Compiled, module: ModuleText, name: str, steps: Mapping[str, Interface], whole: Mapping[str, Interface]
 ) -> dict[str, Any]:
-    """Its function over whole utterances, its steps by name, and the tensors of the model that it is given."""
+    """Its function over whole utterances and its steps by name: what each takes and gives, and `shared`, the tensors of
+    the model that it takes behind its inputs."""
+    of_call, of_step = module.shared[name]
     called = {each: step for each, step in compiled.steps.items() if step.component == name and each in steps}
     return {
-        "whole": _called(whole[name]),
-        "steps": {each: _step(module, name, steps[each], step) for each, step in called.items()},
-        "shared": list(module.shared[name].values()),
+        "whole": {**_called(whole[name]), "shared": of_call},
+        "steps": {each: _step(module, name, steps[each], step) | {"shared": of_step} for each, step in called.items()},
     }
 
 

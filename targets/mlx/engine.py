@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -50,7 +50,7 @@ class MlxEngine:
     """The model of a build's package. Raises MlxError for one that can't be imported."""
 
     def __init__(self, artifact: Path) -> None:
-        loading = imported(artifact, "loading")
+        loading = self.loading = imported(artifact, "loading")
         folder = artifact.parent.parent
         try:
             self.model, self.config = loading.load(folder), loading.config(folder)
@@ -64,8 +64,9 @@ class MlxEngine:
         if wanted not in functions:
             raise MlxError(f"there is no function `{wanted}`", hint=f"there are {listing(functions)}")
         key, called = functions[wanted]
-        shared = [getattr(self.model, each) for each in self.config["components"][key]["shared"]]
-        return MlxFunction(wanted, getattr(self.model, key), called, shared)
+        step = None if wanted == key + WHOLE else wanted
+        call = self.loading.bound(self.model, self.config, key, step)
+        return MlxFunction(wanted, getattr(self.model, key), called, call)
 
     def _functions(self) -> Iterator[tuple[str, tuple[str, Mapping[str, Any]]]]:
         """The component of each function, and how it is called."""
@@ -79,11 +80,10 @@ class MlxFunction:
 
     states: Sequence[MlxPort] = ()
 
-    def __init__(self, name: str, component: Any, called: Mapping[str, Any], shared: Sequence[Any]) -> None:
-        self.name, self._shared = name, shared
+    def __init__(self, name: str, component: Any, called: Mapping[str, Any], call: Callable[..., Any]) -> None:
+        self.name, self._call = name, call
         self._taken, self._given = ([MlxPort.of(each) for each in called[kind]] for kind in ("inputs", "outputs"))
         self._carried = [MlxPort.of(each) for each in called.get("states", ())]
-        self._call = component.step if "states" in called and hasattr(component, "step") else component
         self._zeros = component.initial_state() if self._carried else None
         self.inputs = [*self._taken, *self._carried]
 
@@ -97,7 +97,7 @@ class MlxFunction:
         if missing:
             raise MlxError(f"'{self.name}' needs input {listing(missing)}")
         given = [port.array(np.asarray(inputs[port.name]), self.name) for port in self.inputs]
-        arguments = [*given[: len(self._taken)], *self._shared]
+        arguments = given[: len(self._taken)]
         if self._zeros is not None:
             arguments.append(rebuilt(self._zeros, iter(given[len(self._taken) :])))
         try:

@@ -138,14 +138,14 @@ class ModuleText:
     """An emitted module: `name` is the model's class, `siblings` the modules that it imports.
 
     states: by component that streams, its states in the order in which they lie in its state. shared: by component,
-    the tensors of the model itself that it is given, by argument.
+    the tensors of the model itself that its call is given behind its inputs, and those of its step.
     """
 
     name: str
     text: str
     siblings: frozenset[str]
     states: Mapping[str, tuple[str, ...]]
-    shared: Mapping[str, Mapping[str, str]]
+    shared: Mapping[str, tuple[list[str], list[str]]]
     orders: Mapping[str, tuple[int, ...]]
 
 
@@ -155,7 +155,7 @@ def write_module(whole: Program, deployed: Program, source: str) -> ModuleText:
     texts: list[ClassText] = []
     components: dict[str, str] = {}
     states: dict[str, tuple[str, ...]] = {}
-    shared_tensors: dict[str, Mapping[str, str]] = {}
+    shared_tensors: dict[str, tuple[list[str], list[str]]] = {}
     for name, function in whole.functions.items():
         shared = Shared(whole, held, layers_of(function, whole, held, layer_of))
         component = MlxComponent(function, shared, streams=False)
@@ -163,8 +163,7 @@ def write_module(whole: Program, deployed: Program, source: str) -> ModuleText:
         texts += MlxClasses(whole, shared, component, step, names).write()
         components[name] = shared.classes[name]
         states[name] = tuple(_states(step, step.root)) if step is not None else ()
-        outside = [parameter_of(value) for value in component.flow.inputs(component.root)]
-        shared_tensors[name] = {each.rpartition(".")[2]: each for each in outside if each}
+        shared_tensors[name] = _shared(component), [] if step is None else _shared(step)
     model, _ = names.claim(camel(whole.name), "the model")
     own = [tensor for tensor in held.tensors.values() if tensor.name.partition(".")[0] not in components]
     texts.append(_model(whole, model, components, own))
@@ -175,6 +174,11 @@ def write_module(whole: Program, deployed: Program, source: str) -> ModuleText:
 
 def _step(function: Function | None, shared: Shared) -> MlxComponent | None:
     return None if function is None else MlxComponent(function, shared, streams=True)
+
+
+def _shared(component: Component) -> list[str]:
+    """Tensors of the model that a method of the component takes, in their order."""
+    return [name for value in component.flow.inputs(component.root) if (name := parameter_of(value))]
 
 
 def _states(component: Component, node: Node) -> Iterable[str]:

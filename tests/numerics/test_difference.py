@@ -83,3 +83,17 @@ def test_rounding_explains_nothing_where_both_sides_are_float64() -> None:
 def test_every_limit_has_a_reason() -> None:
     assert all(limit.reason and limit.name for limit in LIMITS)
     assert len({limit.name for limit in LIMITS}) == len(LIMITS)
+
+
+def test_what_is_lost_in_one_row_excuses_nothing_in_another() -> None:
+    """softmax(x - 1e9) of a row whose entries are all masked: of x fp32 has no digit there, and all of it elsewhere."""
+    expected = np.array([[0.2, 0.5, 0.3], [0.2, 0.5, 0.3]])
+    even = np.full(3, 1 / 3)
+
+    def moved(rounding: Rounding) -> Difference:
+        return difference(expected, np.stack([even, expected[1]]), each=True)
+
+    lost = np.stack([even, expected[1] + 1e-6])
+    fault = np.stack([even, expected[1] + 1e-2])
+    assert within(difference(expected, lost, each=True), FP32, moved)
+    assert not within(difference(expected, fault, each=True), FP32, moved)

@@ -96,13 +96,21 @@ def mamba(b: Body) -> Tensor:
     return b.like(x, f"{x.name} + mamba({x.name}, {settings})")
 
 
+def keys_of(b: Body, q: Tensor) -> Tensor:
+    """Keys for these queries. A scan multiplies three tensors: behind one keys are bounded, so that scores stay within
+    what the finite numbers of masks outweigh (docs/proof.md)."""
+    k = b.partner(q)
+    scanned = any(name in line for line in b.lines for name in ("selective_scan(", "ssd("))
+    return b.like(q, f"tanh({k.name})") if scanned else k
+
+
 def attention(b: Body) -> Tensor:
     """One query a channel or four: 1 / sqrt(width per head) is exact then."""
     q = b.any()
     heads = q.channels if b.choice(True, False) else max(1, q.channels // 4)
     if q.channels % heads or q.channels // heads not in (1, 4):
         heads = q.channels
-    k, v = b.partner(q), b.partner(q)
+    k, v = keys_of(b, q), b.partner(q)
     marks = _marked(b, q, "key_mask")
     settings = f"heads = {heads}, {_band(b)}"
     if heads > 1 and b.choice(True, False):  # grouped: one key and value head serves all
@@ -122,7 +130,7 @@ def _band(b: Body) -> str:
 def relative_attention(b: Body) -> Tensor:
     """By distance too. A head a channel, for the same reason; sinusoids are rounded, so they count little."""
     q = b.any()
-    k, v, heads = b.partner(q), b.partner(q), q.channels
+    k, v, heads = keys_of(b, q), b.partner(q), q.channels
     position = b.parameter(heads, b.choice(2, 4), start="normal(std = 0.03)")
     learnt = f"{position}, {b.parameter(heads)}, {b.parameter(heads)}"
     marks = _marked(b, q, "key_mask")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.fuzz.body import Body, Generator, Tensor
+from bench.fuzz.generators.memory import keys_of
 from bench.fuzz.generators.pointwise import project
 
 
@@ -32,7 +33,7 @@ def full_attention(b: Body) -> Tensor:
     q = b.any()
     within = f", within = {b.whole(1, 5)}" + b.choice("", f", before = {b.whole(1, 5)}")
     side = b.choice("", f", left = {b.whole(0, 4)}", f", right = {b.whole(0, 3)}", within)
-    return b.like(q, f"attention({q.name}, {b.partner(q).name}, {b.partner(q).name}, heads = {q.channels}{side})")
+    return b.like(q, f"attention({q.name}, {keys_of(b, q).name}, {b.partner(q).name}, heads = {q.channels}{side})")
 
 
 def positions(b: Body) -> Tensor:

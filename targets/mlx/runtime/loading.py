@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +35,13 @@ def load(folder: Path = FOLDER, dtype: mx.Dtype = mx.float32) -> Model:
     model.eval()
     mx.eval(model.parameters())
     return model
+
+
+def bound(model: Model, told: Mapping[str, Any], name: str, step: str | None = None) -> Callable[..., Any]:
+    """A component over whole utterances, or its step of that name, as config.json (`told`) has them: called with its
+    inputs, and with the state where it has one. Tensors of the model itself that it takes are given to it."""
+    component, has = getattr(model, name), told["components"][name]
+    stepped = step is not None and hasattr(component, "step")
+    call, how = (component.step, has["steps"][step]) if stepped else (component, has["whole"])
+    shared, inputs = [getattr(model, each) for each in how["shared"]], len(how["inputs"])
+    return (lambda *given: call(*given[:inputs], *shared, *given[inputs:])) if shared else call

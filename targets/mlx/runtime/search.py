@@ -10,6 +10,8 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from .loading import bound
+
 MAX_SYMBOLS = 5  # labels that one frame may emit
 
 
@@ -17,9 +19,12 @@ class Transducer:
     """Graves (2012), section 2.5, with a beam of one: a frame emits labels until the best one is the blank."""
 
     def __init__(self, model: Any, told: Mapping[str, Any], dtype: mx.Dtype) -> None:
-        self._predictor, self._joiner = getattr(model, told["predictor"]), getattr(model, told["joiner"])
-        self._blank, self._classes, self._frames_first = told["blank"], told["classes"], told["frames_first"]
-        self._state = self._predictor.initial_state(1, dtype) if hasattr(self._predictor, "step") else None
+        search = told["search"]
+        predictor, joiner = search["predictor"], search["joiner"]
+        self._predictor, self._joiner = bound(model, told, predictor, predictor), bound(model, told, joiner)
+        self._blank, self._classes, self._frames_first = search["blank"], search["classes"], search["frames_first"]
+        component = getattr(model, predictor)
+        self._state = component.initial_state(1, dtype) if hasattr(component, "step") else None
         self.ids: list[int] = []
         self._step(self._blank)
 
@@ -49,7 +54,7 @@ class Transducer:
         if self._state is None:
             self._predicted = self._predictor(token)
         else:
-            self._predicted, self._state = self._predictor.step(token, self._state)
+            self._predicted, self._state = self._predictor(token, self._state)
         mx.eval(self._predicted, self._state)
 
 
@@ -57,7 +62,7 @@ class Ctc:
     """The best class of each frame: repeats of one and blanks left out."""
 
     def __init__(self, model: Any, told: Mapping[str, Any], dtype: mx.Dtype) -> None:
-        self._blank, self._classes = told["blank"], told["classes"]
+        self._blank, self._classes = told["search"]["blank"], told["search"]["classes"]
         self._last = self._blank
         self.ids: list[int] = []
 
@@ -79,10 +84,16 @@ class Pieces:
         path = folder / "tokens.json"
         listed = json.loads(path.read_text(encoding="utf-8"))["pieces"] if path.is_file() else None
         self._pieces = None if listed is None else [p.encode() if isinstance(p, str) else bytes(p) for p in listed]
+        self._said, self._count = bytearray(), 0
 
     def text(self, ids: Sequence[int]) -> str:
-        """What the ids say."""
+        """What the ids say, which begin with those of the call before."""
+        for each in ids[self._count :]:
+            self._said += self._piece(each)
+        self._count = len(ids)
+        return self._said.decode("utf-8", "replace").strip()
+
+    def _piece(self, label: int) -> bytes:
         if self._pieces is None:
-            return " ".join(map(str, ids))
-        known = (self._pieces[each] for each in ids if each < len(self._pieces))
-        return b"".join(known).decode("utf-8", "replace").strip()
+            return f" {label}".encode()
+        return self._pieces[label] if label < len(self._pieces) else b""

@@ -11,7 +11,7 @@ import mlx.core as mx
 import numpy as np
 
 from .audio import LogMel
-from .loading import FOLDER, config, load
+from .loading import FOLDER, bound, config, load
 from .search import SEARCHES, Pieces
 
 
@@ -32,7 +32,7 @@ class Session:
         self.rate: int = told["audio"]["sample_rate"]
         self._mel, self._pieces = LogMel(folder, told["audio"]), Pieces(folder)
         self._encoder = Encoder(self.model, told, dtype)
-        self._search = SEARCHES[told["search"]["kind"]](self.model, told["search"], dtype)
+        self._search = SEARCHES[told["search"]["kind"]](self.model, told, dtype)
         self._held = np.zeros((0, told["audio"]["bins"]), np.float32)
 
     @property
@@ -79,7 +79,8 @@ class Encoder:
         self._frames = self._told["outputs"][self._output]["shape"][1]
         self._masks = [port["shape"][0] for port in self._told["inputs"][1:]]
         self._state = component.initial_state(1, dtype) if self._told["states"] else None
-        self._call = mx.compile(component.step) if self._state is not None else component
+        call = bound(model, told, search["encoder"], search["encoder"])
+        self._call = mx.compile(call) if self._state is not None else call
         self._heard = self._given = 0
         self._delay = list(self._told["delay_frames"].values())[self._output]
 

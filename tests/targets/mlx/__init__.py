@@ -1,1 +1,1 @@
-"""Tests of the ONNX target; its models are executed by onnxruntime."""
+"""Tests of the MLX target; its packages are executed by MLX."""

@@ -79,6 +79,29 @@ def test_codes_are_those_of_every_other_target(built: BuildResult) -> None:
         np.testing.assert_array_equal(np.array(expanded), stored.codes * stored.scale.astype(np.float32))
 
 
+STEPS = """
+model ordered(width = 6) {
+    dim T: time @ 100 Hz
+    param recurrent: f32[8, 2] = normal(std = 0.5)
+    param first: f32[2] = normal(std = 0.5)
+    component encoder(mel: f32[T, 2]) -> f32[T, 2] {
+        param into: f32[8, 2] = normal(std = 0.5)
+        param h: f32[2] = normal(std = 0.5)
+        start = reshape(h, [["channel", 2]])
+        return op.lstm(tanh(mel), into, recurrent, h = start, c = reshape(first, [["channel", 2]]))
+    }
+    stream { chunk = 1 frames }
+}
+"""
+
+
+def test_a_step_takes_tensors_of_the_model_in_an_order_of_its_own(tmp_path: Path) -> None:
+    """The state starts from a tensor of the model: a step needs it before the matrix, the call behind it."""
+    (tmp_path / "ordered.mct").write_text(STEPS, encoding="utf-8")
+    made = build(tmp_path / "ordered.mct", tmp_path / "ordered", BuildOptions(target="mlx"))
+    assert max(each["error"] for each in made.manifest["verification"]) <= 1e-5
+
+
 def test_nothing_of_mctc_is_imported(built: BuildResult) -> None:
     script = (
         "import sys; sys.modules['mctc'] = None\n"
