@@ -92,7 +92,9 @@ def make(definition: type[Op], operands: Sequence[Value | None], attributes: Att
     types = tuple(inferred) if isinstance(inferred, Sequence) else ()
     if not types or not all(isinstance(type_, TensorType) for type_ in types):
         raise InferenceError(f"`infer` of op {definition.name} gives {inferred!r:.60}, where a tuple of types belongs")
-    return op.typed(types)
+    op.typed(types)
+    op.verified = op.around()
+    return op
 
 
 def _check_entries(definition: type[Op], values: Sequence[Value | None]) -> None:

@@ -78,7 +78,8 @@ class Op:
     """Base of all ops, and one application of one. Made by Builder.emit, which infers the result types; never changed
     after. Subclasses are registered by `declare`; their documentation is the class docstring.
 
-    Programs before and after a pass share the ops that the pass left alone. `verified` is the verifier's mark.
+    Programs before and after a pass share the ops that the pass left alone. `verified`: the types around it when
+    they were inferred last, by the builder or the verifier.
 
     nonzero: operands at whose zeros the op is not finite; a stream keeps frames that do not exist away from them.
     takes: element types of its operands; None where it only moves entries, or `infer` asks by itself.
@@ -130,6 +131,10 @@ class Op:
         """This op, with results of these types."""
         self.results = tuple(Value(type_, owner=self, index=i) for i, type_ in enumerate(types))
         return self
+
+    def around(self) -> tuple[TensorType, ...]:
+        """The types of its operands and results."""
+        return tuple(value.type for value in (*self.operands, *self.results) if value is not None)
 
     @property
     def result(self) -> Value:

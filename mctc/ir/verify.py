@@ -147,8 +147,9 @@ def _op(program: Program, function: Function, op: Op, defined: set[Value]) -> No
 
 
 def _types(function: Function, op: Op) -> None:
-    """Types are inferred again once for an op and the types around it: passes share the ops that they leave alone."""
-    around = tuple(value.type for value in (*op.operands, *op.results) if value is not None)
+    """Types are inferred once for an op and the types around it: passes share the ops that they leave alone, and the
+    builder has inferred those of the ops that it made."""
+    around = op.around()
     if len(around) == len(op.verified) and all(map(is_, around, op.verified)):
         return
     try:

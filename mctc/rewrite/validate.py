@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -99,9 +100,8 @@ class Validation:
             {v.name: adapt(each[v.name], old_types[v.name], v.type.substitute(sizes)) for v in new.inputs}
             for each in fed
         ]  # fmt: skip
-        old_run, new_run = (
-            lambda: self._run(before, function, stored, gone), lambda: self._run(after, new, stored)
-        )  # fmt: skip
+        old_run = partial(self._run, before, function, stored, gone)
+        new_run = partial(self._run, after, new, stored)
         known = left is not None and not stored and not gone and left.gives(function, fed)
         wanted = left.results if left is not None and known else [*map(old_run(), fed)]
         worst, made, run = 0.0, list[Arrays](), new_run()

@@ -205,3 +205,19 @@ def test_an_op_of_a_declaration_that_is_not_registered_is_named() -> None:
     program.functions["f"] = Function("f", [x], [op], [("y", op.result)])
     with pytest.raises(VerificationError, match=r"f: relu at a\.mct:1:1: there is no op of this name"):
         verify(program)
+
+
+def test_what_the_builder_inferred_is_inferred_again_only_where_a_type_around_it_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program = parse_program("function @f(%x: f32[channel 4]) { %y = relu(%x) return y = %y }")
+    (op,) = program.functions["f"].ops
+    asked = []
+    infer = type(op).infer
+    monkeypatch.setattr(type(op), "infer", lambda self: asked.append(self) or infer(self))
+    verify(program)
+    assert not asked
+    op.results[0].type = plain(DType.F32, 4)
+    with pytest.raises(VerificationError, match="inference gives"):
+        verify(program)
+    assert asked == [op]
