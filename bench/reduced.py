@@ -10,12 +10,14 @@ CONFORMER = {"width": 32, "depth": 2, "heads": 2, "inner": 48, "kernel": 7}
 CONMAMBA = {"width": 32, "depth": 2, "inner": 48, "kernel": 7, "state": 4, "frames": 64}
 
 SIZES: Mapping[str, Mapping[str, Any]] = {
+    "conformer_chunked": {**CONFORMER, "within": 8, "before": 8, "vocab": 60},
     "conformer_ctc": {**CONFORMER, "seconds": 2},
     "conformer_s2s": {**CONFORMER, "decoder_depth": 2, "vocab": 60, "seconds": 2},
     "conformer_streaming": {**CONFORMER, "left": 8, "vocab": 60},
     "conmamba_ctc": CONMAMBA,
     "conmamba_s2s": {**CONMAMBA, "heads": 2, "decoder_depth": 2, "vocab": 60},
     "conmambamamba_s2s": {**CONMAMBA, "decoder_depth": 2, "vocab": 60},
+    "ecapa_tdnn": {"width": 32, "scale": 4, "inner": 16, "pooled": 48, "embedding": 16, "seconds": 1},
     "mct2_small": {**TRANSDUCER, "state": 8, "head": 16},
     "mct_base": TRANSDUCER,
     "mct_large": TRANSDUCER,
@@ -24,6 +26,10 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     "parakeet_ctc": {
         "bins": 16, "width": 32, "depth": 2, "heads": 2, "inner": 48, "kernel": 5, "channels": 8, "vocab": 60,
         "seconds": 2,
+    },
+    "parakeet_tdt": {
+        "bins": 16, "width": 32, "depth": 2, "heads": 2, "inner": 48, "kernel": 5, "channels": 8, "cells": 16,
+        "vocab": 60, "seconds": 2,
     },
     "qwen3_asr_0_6b": {
         "mels": 16, "audio_width": 32, "audio_depth": 2, "audio_heads": 2, "audio_inner": 48, "audio_channels": 8,

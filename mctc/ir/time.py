@@ -54,7 +54,7 @@ class Whole:
     is not bounded otherwise is bounded by that.
     block: frames are in blocks of so many from the first one, and a frame depends on those of its own alone: calls that
     take whole blocks stream. before: how many frames before its block it depends on as well, which are then `given`.
-    mask: the operand that then marks which frames of a call exist (attention).
+    mask: the operand that then marks which frames of a call exist (attention). instead: what to write where it streams.
     """
 
     reason: str
@@ -63,6 +63,7 @@ class Whole:
     block: int | None = None
     before: int = 0
     mask: str | None = None
+    instead: str = ""
 
 
 TimeBehaviour = Pointwise | Window | Spread | Recurrent | Whole

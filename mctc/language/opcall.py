@@ -24,6 +24,13 @@ from mctc.language.scope import Frame
 from mctc.language.session import Session
 from mctc.language.values import Given, Measure, Quantity, Single, describe, plain, whole
 
+
+def _number(value: Given) -> float | None:
+    """A compile-time number, if it is one."""
+    known = None if isinstance(value, (list, Value)) else plain(value)
+    return float(known) if is_number(known) else None
+
+
 HIDDEN = frozenset({"parameter", "scan", "scan_state"})  # what `param` and `scan` write
 
 
@@ -50,8 +57,9 @@ class OpCall:
         for index, argument in enumerate(node.arguments):
             value = self.evaluator.evaluate(argument.value, frame) if values is None else values[index]
             key = argument.name.text if argument.name else None
-            meets = issubclass(definition, Binary) and not isinstance(value, list) and is_number(plain(value))
-            if key is None and position < len(names) and (meets or value is None or isinstance(value, (Value, list))):
+            number = _number(value) if issubclass(definition, Binary) else None
+            fills = number is not None or value is None or isinstance(value, (Value, list))
+            if key is None and position < len(names) and fills:
                 key = names[position]
             elif key is None and declared and declared[-1].variadic and position >= len(names):
                 rest += self._tensors(name, value, argument)
@@ -64,8 +72,8 @@ class OpCall:
                     "MCT0093", f"`{key}` is given twice", argument.span, None, Note("given here first", where[key])
                 )
             where[key] = argument.span
-            if key in names and meets:
-                numbers[names.index(key)] = float(plain(value))
+            if key in names and number is not None:
+                numbers[names.index(key)] = number
             elif key in names:
                 place = names.index(key)
                 operands[place] = self._tensor(name, declared[place], value, argument, frame)
@@ -74,9 +82,9 @@ class OpCall:
             else:
                 self._unknown(name, definition, key, argument)
             free = [other for other in free if other not in where]
-        like = next((operand for operand in operands if operand is not None), None)
-        for place, number in numbers.items() if like is not None else ():
-            operands[place] = self.session.number(number, like, where[names[place]], frame)
+        for like in [operand for operand in operands if operand is not None][:1]:
+            for place, number in numbers.items():
+                operands[place] = self.session.number(number, like, where[names[place]], frame)
         self._complete(name, definition, [*operands, *rest], attributes, node)
         results = self.session.emit(name, [*operands, *rest], attributes, node.span, frame, where)
         made = self.session.builder.ops[-1]

@@ -152,11 +152,12 @@ def _outside(diagnostic: Diagnostic, sites: list[Site]) -> Diagnostic:
 def _argument(span: Span, sites: Sequence[Site], *, first: bool) -> str | None:
     """The argument of the outermost call that the text at `span`, in the innermost one's block, is about: the one that
     it names (the `first` of several in what was asserted), followed outward through what the calls between give on."""
+    key: str | None = None
     for site in reversed(sites):
         keys = dict.fromkeys(name for name in re.findall(r"[A-Za-z_]\w*", span.text) if name in site.arguments)
         if not keys or (len(keys) > 1 and not first):
             return None
-        key = next(iter(keys))
+        key = str(next(iter(keys)))
         span = site.arguments[key]
     return key
 

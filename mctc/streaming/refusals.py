@@ -26,7 +26,7 @@ def milliseconds(seconds: Fraction) -> str:
 def takes_whole(function: Function, op: Op, behaviour: Whole, role: Role) -> DiagnosticError:
     """Of an op whose result at one frame or label depends on all of them."""
     what = f"{op.name} needs the whole utterance, so {function.name} cannot be streamed: {behaviour.reason}"
-    hint = "replace it by an op with a bounded view"
+    hint = f"write {behaviour.instead}" if behaviour.instead else "replace it by an op with a bounded view"
     if role is Role.TIME:
         hint += f", or {AT_ONCE}"
     elif behaviour.bound is not None:

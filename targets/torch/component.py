@@ -145,6 +145,8 @@ class Component:
         axis = None if value is None else value.type.sequence
         if value is None or axis is None or value.type.roles[axis] is not Role.TIME:
             return None
+        if value.type.extents[axis].is_static:  # what is left of an utterance, as of its mean: all of it exists
+            return None
         return at_rate(self._mask_rate(value, axis, op))
 
     def _read(self, op: Op) -> list[int]:

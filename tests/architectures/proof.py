@@ -74,10 +74,20 @@ class Proof:
     @staticmethod
     def of(spec: Path, folder: Path, targets: Iterable[str] = ("ane", "torch"), **defines: Any) -> Proof:
         """Builds the spec at these values of its parameters, nothing quantised, with weights of `drawn`."""
+        return Proof.holding(drawn(elaborate_file(spec, defines=defines)), spec, folder, targets, **defines)
+
+    @staticmethod
+    def holding(
+        weights: Mapping[str, Array],
+        spec: Path,
+        folder: Path,
+        targets: Iterable[str] = ("ane", "torch"),
+        **defines: Any,
+    ) -> Proof:
+        """The same with these weights."""
         from safetensors.numpy import save_file
 
-        natural = elaborate_file(spec, defines=defines)
-        weights, checkpoint = drawn(natural), folder / "weights.safetensors"
+        natural, checkpoint = elaborate_file(spec, defines=defines), folder / "weights.safetensors"
         save_file({name: np.ascontiguousarray(value) for name, value in weights.items()}, checkpoint)
         built = {}
         for target in targets:

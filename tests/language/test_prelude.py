@@ -129,3 +129,25 @@ def test_an_argument_is_followed_through_the_blocks_between(check: Check) -> Non
     assert found.message.startswith("`groups` of `group_norm`")
     assert found.span is not None
     assert found.span.text == "parts"
+
+
+@pytest.mark.parametrize(
+    ("call", "instead"),
+    [
+        ('slice(x, "time", begin = 1)', "`delay(x, n)`, which puts frames later"),
+        ('concat(x, x, axis = "time")', "`delay(x, n)`, which makes room in front of a stream"),
+        ('pad(x, "time", before = 1)', "`delay(x, n)`, which begins with n frames of zeros"),
+    ],
+)
+def test_what_joins_and_cuts_along_time_names_what_streams(call: str, instead: str, elaborate: Elaborate) -> None:
+    program = elaborate(component(f"y = {call}", 'return x + 0 * reduce_sum(y, axis = "time")'))
+    with pytest.raises(DiagnosticError) as caught:
+        derive_program(program, 2)
+    assert instead in (caught.value.hint or "")
+
+
+def test_frames_are_joined_and_cut_along_time(elaborate: Elaborate) -> None:
+    lines = ('first = slice(x, "time", 0, 1)', 'y = concat(2 * first, x, axis = "time")')
+    made = elaborate(component(*lines, 'return slice(y, "time", begin = 1) - slice(y, "time", 0, 1)'))
+    y = evaluate(made.functions["c"], {"x": X}, lambda key: np.zeros(0))[0]["output"]
+    np.testing.assert_allclose(y, X - 2 * X[:, :1])

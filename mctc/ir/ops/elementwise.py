@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class Binary(Op):
     drawn = "tanh({name}({x}, {partner}))"
     left = operand()
     right = operand()
-    takes = (*FLOATS, DType.I32)
+    takes: ClassVar[tuple[DType, ...] | None] = (*FLOATS, DType.I32)
     function: Callable[..., Array]
 
     def infer(self) -> Sequence[TensorType]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from fractions import Fraction
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.time import POINTWISE, Spread, TimeBehaviour, Whole, Window
 from mctc.ir.types import Axis, Role, TensorType
+from mctc.ir.value import Value
 
 ONE = Extent.of(1)
 
@@ -108,7 +110,10 @@ class Concat(AxisOp):
         return self.xs[0].type.axes[self.position]
 
     def on_axis(self) -> TimeBehaviour:
-        return Whole("it joins sequences end to end") if len(self.xs) > 1 else POINTWISE
+        if len(self.xs) == 1:
+            return POINTWISE
+        instead = "`delay(x, n)`, which makes room in front of a stream, or join along the channels"
+        return Whole("it joins sequences end to end", instead=instead)
 
 
 @declare
@@ -132,23 +137,39 @@ class Slice(AxisOp):
         if end is None and begin == 0:
             rest = Extent.of(-(-extent.value // stride)) if extent.is_static else extent / stride
             return (x.with_extent(axis, rest),)
-        try:
-            have = extent.value
-        except ExtentError as error:
-            raise InferenceError(f"cannot slice {begin}:{end} of an axis whose extent is {extent}", "x") from error
+        if not extent.is_static:
+            return (x.with_extent(axis, self._of_unknown(extent)),)
+        have = extent.value
         if begin >= have or (end or 0) > have:
             raise InferenceError(f"the slice {begin}:{end} is outside of an axis of {have}", "x")
         return (x.with_extent(axis, -(-((have if end is None else end) - begin) // stride)),)
+
+    def _of_unknown(self, extent: Extent) -> Extent:
+        """Entries of a part of an axis whose extent calls decide: it has one entry at least for what they decide."""
+        begin, end = self.begin, self.end
+        if end is None and self.stride == 1:
+            return extent - begin
+        least = sum((factor if not monomial else 1 for monomial, factor in extent.terms if factor > 0), Fraction(0))
+        if end is not None and end <= least:
+            return Extent.of(-(-(end - begin) // self.stride))
+        told = f"cannot slice {begin}:{'' if end is None else end}:{self.stride} of an axis whose extent is {extent}"
+        hint = "cut to the end, of stride 1, or no more than there are in any call: its first entry"
+        raise InferenceError(told, "x", hint)
 
     def reference(self, x: Array) -> Sequence[Array]:
         index: list[slice] = [slice(None)] * x.ndim
         index[self.position] = slice(self.begin, self.end, self.stride)
         return (x[tuple(index)],)
 
+    def padded(self, read: Collection[int] | None = None, *, whole: bool = True) -> Value | None:
+        """Nothing where it takes the first frame, which every utterance has."""
+        return None if self.end == 1 else super().padded(read, whole=whole)
+
     def on_axis(self) -> TimeBehaviour:
         if self.begin == 0 and self.end is None:
             return POINTWISE if self.stride == 1 else Window(0, 0, self.stride, ("x",), ())
-        return Whole("it cuts out a part of the utterance")
+        instead = "`delay(x, n)`, which puts frames later, or a convolution with a `look_ahead`"
+        return Whole("it cuts out a part of the utterance", instead=instead)
 
 
 @declare
@@ -177,7 +198,8 @@ class Pad(AxisOp):
         return (np.pad(x, widths, constant_values=self.value),)
 
     def on_axis(self) -> TimeBehaviour:
-        return Whole("it pads the utterance")
+        instead = "`delay(x, n)`, which begins with n frames of zeros"
+        return Whole("it pads the utterance", instead=instead)
 
 
 StatedAxes = tuple[tuple[str, ExtentLike], ...]

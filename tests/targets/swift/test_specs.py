@@ -29,12 +29,13 @@ from tests.targets.swift.checks import encoded, record_of
 from tests.targets.swift.toolchain import Toolchain
 from tests.targets.swift.workspace import model_of, prepare
 
-ALL = {**SIZES, "moonshine_tiny": moonshine.SIZES}
+WRITE_NO_TEXT = {"ecapa_tdnn", "parakeet_tdt"}  # a vector an utterance, durations: what a package has no place for
+ALL = {name: sizes for name, sizes in SIZES.items() if name not in WRITE_NO_TEXT} | {"moonshine_tiny": moonshine.SIZES}
 KINDS = {
     "conformer_s2s": "decoder", "conmamba_s2s": "decoder", "conmambamamba_s2s": "decoder", "moonshine_tiny": "decoder",
     "qwen3_asr_0_6b": "decoder", "samba_asr": "decoder", "whisper_small": "decoder", "whisper_tiny": "decoder",
-    "conformer_ctc": "ctc", "conformer_streaming": "ctc", "conmamba_ctc": "ctc", "parakeet_ctc": "ctc",
-    "silero_vad": "features",
+    "conformer_chunked": "ctc", "conformer_ctc": "ctc", "conformer_streaming": "ctc", "conmamba_ctc": "ctc",
+    "parakeet_ctc": "ctc", "silero_vad": "features",
 }  # fmt: skip
 """Others are transducers."""
 TESTED = {"silero_vad", "conformer_streaming", "whisper_tiny", "conformer_s2s", "qwen3_asr_0_6b", "moonshine_tiny"}
@@ -42,7 +43,7 @@ TESTED = {"silero_vad", "conformer_streaming", "whisper_tiny", "conformer_s2s", 
 
 
 def test_no_spec_is_left_out(root: Path) -> None:
-    assert set(ALL) == {path.stem for path in (root / "spec").glob("*.mct")}
+    assert set(ALL) | WRITE_NO_TEXT == {path.stem for path in (root / "spec").glob("*.mct")}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,110 @@
+"""ECAPA-TDNN's spec against the published equations in torch, with the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mctc.evaluate.reference import evaluate
+from mctc.language import elaborate_file
+from mctc.linter.coreml.check import check_package
+from mctc.linter.coreml.rule import Severity
+from mctc.linter.coreml.table import table
+from mctc.package import read_package
+
+from .proof import LIMIT, Proof, drawn, largest_error, under
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+
+SIZES: dict[str, Any] = {"mels": 8, "width": 16, "scale": 4, "inner": 6, "pooled": 20, "embedding": 10, "seconds": 1}
+MEL = np.random.default_rng(4).normal(size=(1, 100, 8)).astype(np.float16).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def proof(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Proof:
+    """Norms with a mean of 0 and a variance of 1: a package stores what they multiply and add in fp16."""
+    spec = root / "spec/ecapa_tdnn.mct"
+    weights = drawn(elaborate_file(spec, defines=SIZES))
+    for name, value in weights.items():
+        if "running" in name:
+            weights[name] = np.full_like(value, name.endswith("var"))
+    return Proof.holding(weights, spec, tmp_path_factory.mktemp("ecapa"), **SIZES)
+
+
+class Ecapa:
+    """Over the frames of one utterance, x (1, C, T), with none to mask."""
+
+    def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
+        self.w = under(weights, "speaker.")
+
+    def norm(self, x: Any, name: str) -> Any:
+        w = [self.w[f"{name}.{kind}"] for kind in ("running_mean", "running_var", "weight", "bias")]
+        return F.batch_norm(x, *w)
+
+    def dense(self, x: Any, name: str) -> Any:
+        return F.conv1d(x, self.w[f"{name}.weight"][..., None], self.w.get(f"{name}.bias"))
+
+    def tdnn(self, x: Any, name: str, dilation: int = 1) -> Any:
+        kernel = self.w[f"{name}.conv.weight"]
+        reach = dilation * (kernel.shape[-1] - 1) // 2
+        y = F.conv1d(x, kernel, self.w[f"{name}.conv.bias"], padding=reach, dilation=dilation)
+        return self.norm(F.relu(y), f"{name}.norm")
+
+    def res2(self, x: Any, name: str, dilation: int) -> Any:
+        parts = x.chunk(SIZES["scale"], 1)
+        made = [parts[0]]
+        for i, part in enumerate(parts[1:]):
+            made.append(self.tdnn(part if i == 0 else part + made[-1], f"{name}.layers.{i}.part", dilation))
+        return torch.cat(made, 1)
+
+    def layer(self, x: Any, name: str, dilation: int) -> Any:
+        y = self.tdnn(self.res2(self.tdnn(x, f"{name}.first"), f"{name}.res2", dilation), f"{name}.last")
+        squeezed = F.relu(self.dense(y.mean(2, keepdim=True), f"{name}.excite.down"))
+        return x + y * torch.sigmoid(self.dense(squeezed, f"{name}.excite.up"))
+
+    def pool(self, x: Any) -> Any:
+        moments = [x.mean(2, keepdim=True), x.var(2, keepdim=True, correction=0).clamp(min=1e-4).sqrt()]
+        seen = self.dense(x, "statistics.frames") + self.dense(torch.cat(moments, 1), "statistics.context")
+        score = self.dense(torch.tanh(self.norm(F.relu(seen), "statistics.norm")), "statistics.score")
+        weight = score.softmax(2)
+        mean = (weight * x).sum(2, keepdim=True)
+        return torch.cat([mean, (weight * (x - mean) ** 2).sum(2, keepdim=True).clamp(min=1e-4).sqrt()], 1)
+
+    def __call__(self, mel: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            x = self.tdnn(torch.tensor(mel).mT, "first")
+            outputs = []
+            for i in range(3):
+                x = self.layer(x, f"blocks.{i}.layer", i + 2)
+                outputs.append(x)
+            y = self.tdnn(torch.cat(outputs, 1), "aggregate")
+            return np.asarray(self.dense(self.norm(self.pool(y), "norm"), "out")[..., 0])
+
+
+@pytest.mark.parametrize("heard", [100, 61])
+def test_the_embedding_is_that_of_the_published_equations(proof: Proof, heard: int) -> None:
+    """A shorter utterance has the embedding that it has alone, whatever fills the rest of the call."""
+    exists = (np.arange(100) < heard).astype(np.float32)[None, :, None]
+    want = Ecapa(proof.weights)(MEL[:, :heard])
+    for by in (proof.by_torch, proof.by_package):
+        assert largest_error(by("speaker", {"mel": MEL, "exists": exists})["embedding"], want) <= LIMIT
+
+
+def test_statistics_of_norms_are_those_of_the_equations(root: Path) -> None:
+    program = elaborate_file(root / "spec/ecapa_tdnn.mct", defines=SIZES)
+    weights = drawn(program)
+    inputs = {"mel": MEL, "exists": np.ones((1, 100, 1))}
+    got = evaluate(program.functions["speaker"], inputs, weights.__getitem__)[0]["embedding"]
+    assert largest_error(got, Ecapa(weights)(MEL)) <= LIMIT
+
+
+def test_the_package_has_no_transpose_and_no_error_of_the_linter(proof: Proof) -> None:
+    assert "transpose" not in proof.ops()
+    (package,) = proof.built["ane"].folder.glob("*.mlpackage")
+    report = check_package(read_package(package), table().rules.values())
+    assert not [finding for finding in report.findings if finding.severity is Severity.ERROR]
