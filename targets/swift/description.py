@@ -85,7 +85,7 @@ def _chunks(built: Built) -> list[Json]:
     """The seconds of a call of a stream, the usual one first, and which functions take the place of the usual ones."""
     if not built.lengths.streams or built.rate is None:
         return []
-    chunks = {built.chunk: {}, **built.latencies}
+    chunks: dict[int, Mapping[str, str]] = {built.chunk: {}, **built.latencies}
     return [{"seconds": float(frames / built.rate), "functions": dict(called)} for frames, called in chunks.items()]
 
 

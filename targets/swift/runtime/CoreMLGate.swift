@@ -31,7 +31,7 @@ package actor CoreMLGate {
     /// `setenv` keeps the value that is there.
     private static func queueOfTheProcess() -> DispatchQueue {
         let name = "MCTC_CORE_ML_QUEUE_\(ProcessInfo.processInfo.processIdentifier)"
-        let own = Unmanaged.passRetained(DispatchQueue(label: name))
+        let own = Unmanaged.passRetained(DispatchQueue(label: name, qos: .userInitiated))
         setenv(name, String(UInt(bitPattern: own.toOpaque())), 0)
         guard let address = getenv(name).flatMap({ UInt(String(cString: $0)) }),
             let place = UnsafeRawPointer(bitPattern: address)
