@@ -107,6 +107,18 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
+class _AbandonedError(Exception):
+    """Nothing is to be put in place."""
+
+
+def check_place(path: Path) -> None:
+    """Raises OSError where a file could not be written now, and changes nothing: for what is computed long before."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        return  # opening a pipe would wait for its reader
+    with suppress(_AbandonedError), whole_file(path):
+        raise _AbandonedError
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Yields a file to write into; it is put at `path` when the context ends well, else nothing changes.

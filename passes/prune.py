@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mctc.diagnostics.diagnostic import LocatedError
+from mctc.diagnostics.diagnostic import LocatedError, Severity, diagnostic_at
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.location import Location
 from mctc.ir.op import Array
@@ -47,6 +47,7 @@ class Prune(Pass):
             return program
         groups = Groups(program)
         gone = removed(program, groups)
+        _tell(program, context)
         new = replace(program, prune=Section(), parameters={
             name: _smaller(parameter, groups, gone, self.name) for name, parameter in program.parameters.items()
         })  # fmt: skip
@@ -68,6 +69,18 @@ def removed(program: Program, groups: Groups) -> Array:
         for dimension in found:
             gone |= set(_cut(dimension, float(share), groups, place))
     return np.array(sorted(gone), np.int64)
+
+
+def _tell(program: Program, context: Context) -> None:
+    """Warns of shares so small that nothing goes."""
+    known = dimensions(program)
+    for pattern, share in program.prune.settings.items():
+        found = [each for each in known if matches(pattern, each.name)]
+        if isinstance(share, (int, float)) and all(kept(each.size, float(share)) == each.size for each in found):
+            place, sizes = program.prune.places.get(pattern), ", ".join(dict.fromkeys(f"{each.size}" for each in found))
+            text = f"`{pattern}: {share:g}` cuts nothing of {sizes} entries"
+            hint = f"of {WIDE} entries or more multiples of {MULTIPLE} stay; a larger share, or no rule"
+            context.warn(diagnostic_at(place, "MCT0158", text, hint=hint, severity=Severity.WARNING))
 
 
 def kept(size: int, share: float) -> int:

@@ -14,6 +14,7 @@ from mctc.cli.verbosity import Verbosity, say, verbosity
 from mctc.diagnostics.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from mctc.compress.speech import Speech
     from mctc.compress.statistics import Statistics
 
 
@@ -60,6 +61,7 @@ def _measured(
     given: tuple[Path, ...], output: Path, weights: Path | None, tokens: Path | None, limit: int | None,
     asked: str | None, resume: bool,
 ) -> tuple[Statistics, Path]:  # fmt: skip
+    from mctc.atomic import check_place
     from mctc.compress.calibrate import calibrate as measure
     from mctc.compress.opened import identity, learner_of, open_built, speech_of
     from mctc.compress.statistics import Statistics, read_statistics
@@ -70,6 +72,7 @@ def _measured(
         raise UsageError(f"{needed} needed", hint="mctc calibrate BUILD DATA... --weights FILE -o FILE")
     shard, built = shard_of(asked, os.environ), open_built(given[0])
     output = shard.named(output)
+    check_place(output)
     speech = speech_of(built, given[1:], tokens, limit)
     about = identity(built, weights, speech)
     statistics = Statistics(about, len(speech.utterances))
@@ -82,7 +85,17 @@ def _measured(
         click.echo(f"{shard.told}: this is shard {shard.number} of {shard.count}", err=True)
     with progress("calibrating") as step:
         measure(learner_of(built, weights), speech, statistics, shard, output, step)
+    if verbosity() is not Verbosity.QUIET and (told := unknown_tokens(speech)):
+        click.echo(f"warning: {told}", err=True)
     return statistics, output
+
+
+def unknown_tokens(speech: Speech) -> str:
+    """How many tokens of the texts stand for what the tokens can't spell; '' where none does."""
+    unknown, count = speech.unknown()
+    if not unknown:
+        return ""
+    return f"{unknown:,} of {count:,} tokens of the texts are the unknown one: the loss is of other texts than these"
 
 
 def summary(statistics: Statistics, output: Path) -> list[str]:

@@ -63,12 +63,12 @@ def compress(spec: Spec, **options: Any) -> int:
         lines = session.searched() if _budget(options) else session.as_written()
     for line in lines:
         say(line)
-    changed = _edit(spec, session, options) if options["diff"] or options["write"] else False
     if options["output"] is not None:
         with progress("rounding") as step:
             told = session.write(options["output"], step)
         for line in told:
             say(line)
+    changed = _edit(spec, session, options) if options["diff"] or options["write"] else False
     return ExitCode.FAILED if changed and options["diff"] and not options["write"] else ExitCode.OK
 
 

@@ -16,7 +16,7 @@ from mctc.compress.smoothing import NONE, Smoothing
 from mctc.compress.statistics import Statistics
 from mctc.ir.input_scales import is_scale
 from mctc.ir.op import Array
-from mctc.weights import Weights
+from mctc.weights import LARGEST, Weights
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,13 @@ class Model:
     smoothing: Smoothing = NONE
 
     def value(self, layer: Layer) -> Array:
-        """With what smoothing moves into it."""
-        return self.smoothing.weight(layer.name, self.weights.value(layer.parameter))
+        """With what smoothing moves into it. Raises CompressError for one that fp16 can't hold."""
+        value = self.smoothing.weight(layer.name, self.weights.value(layer.parameter))
+        if not np.abs(value).max(initial=0.0) <= LARGEST:
+            raise CompressError(
+                f"{layer.name} has values that are not finite in fp16", hint="train it anew, or mend it"
+            )
+        return value
 
     def known(self, layer: Layer) -> Known:
         """Raises CompressError for statistics of other shapes."""

@@ -15,6 +15,7 @@ from mctc.ir.op import Array
 from mctc.score.utterance import Utterance
 from mctc.tokens import Tokens, TokensError
 
+UNKNOWN = ("<unk>", "[UNK]")  # as libraries call it
 KEPT = 512 << 20  # bytes of frames that are held between readings
 
 
@@ -43,6 +44,12 @@ class Speech:
             return np.array(self.tokens.encode(each.text), np.int64)
         except TokensError as error:
             raise CompressError(f"{each.place}: {error.message}", hint=error.hint) from error
+
+    def unknown(self) -> tuple[int, int]:
+        """How many tokens of all texts are the one that stands for what can't be spelt, and how many there are."""
+        ids = [at for at, name in self.tokens.special.items() if name in UNKNOWN]
+        labels = [self._labels(each) for each in self.utterances]
+        return sum(int(np.isin(each, ids).sum()) for each in labels), sum(map(len, labels))
 
     def digest(self) -> str:
         """Of what is said where, whatever folder the recordings lie in."""

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mctc.atomic import check_place
 from mctc.compress.errors import CompressError
 from mctc.compress.exact_sum import ExactSum
 from mctc.compress.statistics import LOSS, Statistics, read_measured, read_statistics
 from mctc.driver.manifest import sha256
+
+
+def test_a_place_that_cannot_be_written_is_told_and_one_that_can_is_left_alone(tmp_path: Path) -> None:
+    for place in (tmp_path / "none" / "s.safetensors", tmp_path):
+        with pytest.raises(OSError, match=re.escape(str(tmp_path))):
+            check_place(place)
+    (tmp_path / "s").write_text("old")
+    check_place(tmp_path / "s")
+    check_place(tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    assert (tmp_path / "s").read_text() == "old"
 
 
 def test_a_shard_without_utterances_merges_and_is_nothing_to_compress_with(tmp_path: Path) -> None:

@@ -82,6 +82,14 @@ def test_counts_are_rounded_up_and_wide_dimensions_to_multiples() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("share", "warned"), [(0, True), (0.01, True), (0.5, False)])
+def test_a_share_that_cuts_nothing_is_told(share: float, warned: bool, tmp_path: Path) -> None:
+    context = Context()
+    Prune().run(program_of(tmp_path, f"e.**.state: {share}"), context)
+    told = [each.message for each in context.warnings]
+    assert told == ([f"`e.**.state: {share:g}` cuts nothing of 6 entries"] if warned else [])
+
+
 @pytest.mark.parametrize(
     ("rules", "told"),
     [
