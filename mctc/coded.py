@@ -131,7 +131,7 @@ def _computed_with(program: Program) -> set[str]:
     """The checkpoint's tensors whose numbers are not, as they are, what some parameter stores in fp16."""
     found: set[str] = set()
     for parameter in program.parameters.values():
-        if parameter.quantization is not None or not _only_moved(parameter.recipe):
+        if parameter.quantization is not None or parameter.wide or not _only_moved(parameter.recipe):
             found.update(_names(parameter.recipe))
     return found
 

@@ -110,7 +110,7 @@ class Weights:
         return np.asarray(stored if isinstance(stored, np.ndarray) else stored.dequantize(), np.float32)
 
     def stored(self, parameter: Parameter) -> Array | Quantized:
-        """The value in the form that a package holds: compressed, or fp16 (infinite where fp16 can't hold it).
+        """The value in the form that a package holds: compressed, fp16 (infinite where fp16 can't hold it), or fp32.
 
         Raises WeightsError for a tensor that is all zeros in that form, and none before.
         """
@@ -125,6 +125,8 @@ class Weights:
             quantized = quantize(value, parameter.quantization)
             _check_left(parameter, value, quantized.table if isinstance(quantized, Palette) else quantized.codes)
             return quantized.dequantize() if parameter.quantization.expanded else quantized
+        if parameter.wide:
+            return value
         with np.errstate(over="ignore"):
             half = value.astype(np.float16)
         _check_left(parameter, value, half)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mctc.diagnostics.diagnostic import LocatedError
+from mctc.ir.islands import computes_wide
 from mctc.ir.ops.leaf import Constant
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.passes.numbers.half import LARGEST, SMALLEST_NORMAL, half, halves
@@ -58,6 +59,9 @@ class _Rounding(Rewriter):
     def _op(self, op: Op) -> Sequence[Value] | None:
         if all(result in self.around.early and not self._read_late(result) for result in op.results):
             return None
+        users = self.around.users(op.result) if isinstance(op, Constant) else [op]
+        if users and all(computes_wide(self.program, user) for user in users):
+            return None  # stored in fp32
         if isinstance(op, Constant):
             return self._constant(op)
         changed = {name: number for name in op.numbers if (number := self._number(op, name)) is not None}

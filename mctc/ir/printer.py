@@ -21,7 +21,19 @@ from mctc.ir.literals import (
 from mctc.ir.location import Origin
 from mctc.ir.op import REQUIRED
 from mctc.ir.ops.leaf import Constant, ParameterOp
-from mctc.ir.program import Dim, Function, Op, Parameter, Program, Quantization, Recipe, Section, Source, Value
+from mctc.ir.program import (
+    WIDE,
+    Dim,
+    Function,
+    Op,
+    Parameter,
+    Program,
+    Quantization,
+    Recipe,
+    Section,
+    Source,
+    Value,
+)
 from mctc.ir.types import TensorType
 
 T = TypeVar("T")
@@ -91,6 +103,8 @@ def _parameter(parameter: Parameter, program: Program, locations: bool) -> str:
         text += f"{stated_type} = {_recipe(recipe, program)}"
     if parameter.quantization is not None:
         text += f" as {_quantization(parameter.quantization)}"
+    if parameter.wide:
+        text += f" as {_quantization(WIDE)}"
     return text + _origin(parameter.origin, locations)
 
 

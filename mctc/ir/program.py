@@ -155,11 +155,16 @@ class Parameter:
     recipe: Recipe
     quantization: Quantization | None = None
     origin: Origin = field(default_factory=Origin)
+    wide: bool = False  # stored in fp32, not rounded to fp16
+
+
+WIDE = Quantization("f32", 32)
 
 
 @dataclass(frozen=True)
 class QuantizeRule:
-    """`pattern` is a path pattern over parameter names; quantization None means: leave in fp16."""
+    """`pattern` is a path pattern over parameter names; quantization None means: leave in fp16, WIDE: keep in fp32, and
+    compute in it."""
 
     pattern: str
     quantization: Quantization | None

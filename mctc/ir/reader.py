@@ -18,6 +18,7 @@ from mctc.ir.location import Origin
 from mctc.ir.op import InferenceError
 from mctc.ir.ops.leaf import Constant, ParameterOp
 from mctc.ir.program import (
+    WIDE,
     Derived,
     Dim,
     Function,
@@ -128,7 +129,9 @@ def _parameter(program: Program, item: ParameterItem) -> Parameter:
         recipe: Recipe = Source(item.name, item.type or program.sources[item.name][0])
     else:
         recipe = _recipe(program, item.recipe, item.line)
-    return Parameter(item.name, item.type or recipe.type, recipe, item.quantization, item.origin)
+    wide = item.quantization == WIDE
+    kept = None if wide else item.quantization
+    return Parameter(item.name, item.type or recipe.type, recipe, kept, item.origin, wide)
 
 
 def _recipe(program: Program, text: RecipeText, line: int) -> Recipe:

@@ -12,7 +12,7 @@ from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.attribute_value import AttributeValue
 from mctc.ir.location import Origin
 from mctc.ir.path_pattern import matches
-from mctc.ir.program import PALETTE_BITS, Program, Quantization, QuantizeRule, Section
+from mctc.ir.program import PALETTE_BITS, WIDE, Program, Quantization, QuantizeRule, Section
 from mctc.language import syntax as s
 from mctc.language.calls import Calls
 from mctc.language.failure import FaultError, fail
@@ -235,9 +235,11 @@ class Sections:
             return None
         name = node.callee.text if isinstance(node, s.Call) and isinstance(node.callee, s.Name) else None
         name = node.text if isinstance(node, s.Name) else name
+        if isinstance(node, s.Name) and name == WIDE.scheme:
+            return WIDE
         if name not in (*BITS, "palette"):
-            hint = "the schemes are int8(per_channel), int4(per_channel), palette(bits = 4, group = 16) and none"
-            near = did_you_mean(name, [*BITS, "palette", "none"]) if name else None
+            hint = "the schemes are int8(per_channel), int4(per_channel), palette(bits = 4, group = 16), f32 and none"
+            near = did_you_mean(name, [*BITS, "palette", WIDE.scheme, "none"]) if name else None
             raise fail("MCT0144", f"`{node.span.text}` is no way to store a parameter", node.span, near or hint)
         arguments = node.arguments if isinstance(node, s.Call) else ()
         if name in BITS:

@@ -57,7 +57,8 @@ def build_other(
 
 def _unstored(whole: Program) -> Program:
     """The program as before it was said how its parameters are stored: the common passes say it again."""
-    return replace(whole, parameters={name: replace(p, quantization=None) for name, p in whole.parameters.items()})
+    told = {name: replace(p, quantization=None, wide=False) for name, p in whole.parameters.items()}
+    return replace(whole, parameters=told)
 
 
 def precisions(target: Target) -> tuple[str, ...]:

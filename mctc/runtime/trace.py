@@ -121,7 +121,7 @@ def _reads(op: Op, name: str) -> bool:
 def _stored(parameter: Parameter) -> str:
     how = parameter.quantization
     if how is None:
-        return f"{parameter.type}, stored in fp16"
+        return f"{parameter.type}, stored in {'fp32' if parameter.wide else 'fp16'}"
     if how.scheme != "palette":
         return f"{parameter.type}, stored in {how.scheme}, a scale for each output channel"
     shared = "the tensor" if how.group is None else f"{how.group} output channels"

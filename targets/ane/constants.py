@@ -35,6 +35,13 @@ class Plain:
     def shape(self) -> tuple[int, ...]:
         return self.value.shape
 
+    @property
+    def dtype(self) -> str:
+        """'fp16', 'fp32', 'int32' and so on."""
+        if isinstance(self.value, Blob):
+            return self.value.dtype
+        return {"f": f"fp{8 * self.value.itemsize}"}.get(self.value.dtype.kind, self.value.dtype.name)
+
 
 @dataclass(frozen=True)
 class Compressed:
@@ -64,9 +71,10 @@ class Store:
             self._parameters[parameter.name] = kept
         return self._parameters[parameter.name]
 
-    def constant(self, array: Array, what: str) -> Plain:
-        """The stored form of a float, int or bool array; equal arrays share one tensor. Raises UnsupportedError."""
-        array = held(array, np.float16, what) if array.dtype.kind == "f" else array
+    def constant(self, array: Array, what: str, wide: bool = False) -> Plain:
+        """The stored form of a float (fp16, or fp32 where `wide`), int or bool array; equal arrays share one tensor.
+        Raises UnsupportedError."""
+        array = held(array, np.float32 if wide else np.float16, what) if array.dtype.kind == "f" else array
         array = array.astype(np.int32) if array.dtype.kind in "iu" else array
         if array.size < INLINE or array.dtype.kind != "f":
             return Plain(array)
@@ -77,7 +85,8 @@ class Store:
         return self._constants[key]
 
     def _plain(self, array: Array) -> Plain:
-        return Plain(array if array.size < INLINE else self._blob("fp16", array))
+        dtype = "fp32" if array.dtype == np.float32 else "fp16"
+        return Plain(array if array.size < INLINE else self._blob(dtype, array))
 
     def _blob(self, dtype: str, array: Array) -> Blob:
         return Blob(dtype, array.shape, self.file.add(dtype, array))

@@ -11,6 +11,7 @@ from mctc.driver.names import Names, identifier, op_name
 from mctc.emit.emitter import Emitter
 from mctc.emit.ports import element_types
 from mctc.emit.rules import Rules
+from mctc.ir.islands import computes_wide
 from mctc.ir.op import Array
 from mctc.ir.ops.leaf import Leaf
 from mctc.ir.program import Function, Op, Program, Value
@@ -50,7 +51,11 @@ class FunctionEmitter(Emitter[Name]):
         self.block = message.block_specializations[OPSET]
         message.opset = OPSET
         self._constants: dict[object, Name] = {}
+        self._uses = function.uses()
         self._outputs: dict[Value, Name] = {}
+        self._types: dict[Name, tuple[int, ...]] = {}  # shapes of what is in floating point
+        self._wide: set[Name] = set()  # what is in fp32
+        self._narrow: dict[tuple[Name, str], Name] = {}  # casts, by what they are of and to
         self._late: list[tuple[Name, Value]] = []  # outputs that repeat another value: copied at the end
         self._kept: set[Value] = set() if states_as_io else _written_from(function)
 
@@ -74,13 +79,15 @@ class FunctionEmitter(Emitter[Name]):
         results = op.results if results is None else results
         base = op_name(op)
         names = [self._name_of(value, base, index, len(results)) for index, value in enumerate(results)]
-        self._operation(op, kind, inputs, names, list(map(_type, results)))
+        wide = computes_wide(self.program, op)
+        self._operation(op, kind, inputs, names, [_widened(_type(value), wide) for value in results])
         self.values.update(zip(results, names))
 
     def step(self, op: Op, kind: str, inputs: Mapping[str, Operand], shape: Sequence[int], dtype: str = "fp16") -> Name:
         """Writes an operation in the middle of a rule, whose result is no IR value. Its name."""
         name = Name(self.names.fresh(f"{op_name(op)}_{kind}"))
-        self._operation(op, kind, inputs, [name], [(dtype, tuple(shape))])
+        kept = _widened((dtype, tuple(shape)), computes_wide(self.program, op))
+        self._operation(op, kind, inputs, [name], [kept])
         return name
 
     def alias(self, value: Value, name: Name) -> None:
@@ -91,18 +98,25 @@ class FunctionEmitter(Emitter[Name]):
         """Whether a value leaves the function under a name of its own, which an alias does not give it."""
         return value in self._outputs
 
-    def constant(self, value: Operand, wanted: str) -> Name:
-        """A const operation for a compile-time value; equal ones are written once. Floats become fp16."""
+    def is_read_wide(self, value: Value) -> bool:
+        """Whether all that reads a value computes in fp32."""
+        users = self._uses.get(value, ())
+        return bool(users) and all(computes_wide(self.program, user) for user in users)
+
+    def constant(self, value: Operand, wanted: str, wide: bool = False) -> Name:
+        """A const operation for a compile-time value; equal ones are written once. Floats become fp16, or fp32."""
         small = as_small(value) if not isinstance(value, np.ndarray) else value
         if isinstance(small, str):
             key: object = small
             stored: Plain | str = small
         else:
-            stored = self.store.constant(small, f"a constant of {wanted}")
+            stored = self.store.constant(small, f"a constant of {wanted}", wide)
             held = stored.value
             key = held if isinstance(held, Blob) else (held.dtype.name, held.shape, held.tobytes())
         if key not in self._constants:
             self._constants[key] = self._const(stored, wanted)
+            if wide and not isinstance(stored, str) and stored.dtype in ("fp32", "float32"):
+                self._wide.add(self._constants[key])
         return self._constants[key]
 
     def parameter(self, value: Value, name: str) -> None:
@@ -114,6 +128,8 @@ class FunctionEmitter(Emitter[Name]):
                 self._constants[key] = self._constexpr(stored, identifier(name))
             else:
                 self._constants[key] = self._const(stored, identifier(name))
+            if self.program.parameters[name].wide:
+                self._wide.add(self._constants[key])
         self.values[value] = self._constants[key]
 
     # the frame of the function
@@ -128,6 +144,7 @@ class FunctionEmitter(Emitter[Name]):
             output = Name(self.names.reserve(name))
             self.block.outputs.append(output)
             constant = isinstance(value.owner, Leaf)
+            constant |= value.owner is not None and computes_wide(self.program, value.owner)  # a port is in fp16
             if value in self.values or value in self._outputs or value in self._kept or constant:
                 self._late.append((output, value))
             else:
@@ -141,14 +158,16 @@ class FunctionEmitter(Emitter[Name]):
         for name, value in self._late:
             feeds = value in self._kept and value.type.dtype.is_float
             kind, factor = ("mul", {"y": 1.0}) if feeds else ("identity", {})
-            self._operation(value.owner, kind, {"x": self.values[value], **factor}, [name], [_type(value)])
+            self._operation(None, kind, {"x": self.values[value], **factor}, [name], [_type(value)], of=value.owner)
         for held, state in self.ports.held:
             written = {"input": Name(held), "data": self.values[state.update]}
-            self._operation(state.update.owner, "write_state", written, [], [], self.names.fresh(f"write_{held}"))
+            called = self.names.fresh(f"write_{held}")
+            self._operation(None, "write_state", written, [], [], called, of=state.update.owner)
 
     def _input(self, name: str, type_: TensorType) -> Name:
         item = self.message.inputs.add(name=self.names.reserve(name))
         set_tensor_type(item.type, MIL_DTYPE[type_.dtype], type_.shape)
+        self._note(Name(name), MIL_DTYPE[type_.dtype], type_.shape)
         return Name(name)
 
     # writing operations
@@ -166,9 +185,16 @@ class FunctionEmitter(Emitter[Name]):
         names: Sequence[Name],
         types: Sequence[tuple[str, tuple[int, ...]]],
         called: str | None = None,
+        of: Op | None = None,
     ) -> None:
+        """op: whose precision it computes in, fp16 without one. of: the op that it is told to belong to, if another."""
+        wide = op is not None and kind != "cast" and computes_wide(self.program, op)
+        op = op or of
         called = called or (names[0] if len(names) == 1 else self.names.fresh(op_name(op) if op else kind))
-        resolved = [(key, self._arguments(operand, key)) for key, operand in inputs.items()]
+        resolved = [(key, self._arguments(operand, key, wide)) for key, operand in inputs.items()]
+        if kind not in ("cast", "read_state"):
+            resolved = [(key, [self._in(name, wide) for name in arguments]) for key, arguments in resolved]
+        self._wide.update(name for name, (dtype, _) in zip(names, types) if dtype == "fp32")
         message = self.block.operations.add(type=kind)
         self.count += 1
         for key, arguments in resolved:
@@ -176,19 +202,36 @@ class FunctionEmitter(Emitter[Name]):
             for argument in arguments:
                 into.add(name=argument)
         for name, (dtype, shape) in zip(names, types):
+            self._note(name, dtype, shape)
             set_tensor_type(message.outputs.add(name=name).type, dtype, shape)
         set_string(message.attributes["name"], called)
         if op is not None:
             self.made[called] = op
 
-    def _arguments(self, operand: Operand, wanted: str) -> list[Name]:
+    def _in(self, name: Name, wide: bool) -> Name:
+        """A value in the precision of what reads it: cast where a part in fp32 begins or ends, once."""
+        if name not in self._types or (name in self._wide) is wide:
+            return name
+        to = "fp32" if wide else "fp16"
+        if (name, to) not in self._narrow:
+            made = Name(self.names.fresh(f"{name}_{to}"))
+            self._narrow[name, to] = made
+            self._operation(None, "cast", {"x": name, "dtype": to}, [made], [(to, self._types[name])])
+        return self._narrow[name, to]
+
+    def _arguments(self, operand: Operand, wanted: str, wide: bool = False) -> list[Name]:
         if isinstance(operand, Value):
             return [self.values[operand]]
         if isinstance(operand, Name):
             return [operand]
         if isinstance(operand, (list, tuple)) and operand and isinstance(operand[0], (Value, Name)):
             return [self._arguments(item, wanted)[0] for item in operand]
-        return [self.constant(operand, wanted)]
+        return [self.constant(operand, wanted, wide)]
+
+    def _note(self, name: Name, dtype: str, shape: tuple[int, ...]) -> None:
+        """Keeps what a cast has to know of a value."""
+        if dtype in ("fp16", "fp32"):
+            self._types[name] = shape
 
     def _const(self, stored: Plain | str, wanted: str) -> Name:
         name = Name(self.names.fresh(wanted))
@@ -202,6 +245,8 @@ class FunctionEmitter(Emitter[Name]):
             set_array(value, stored.value)
         result.type.CopyFrom(value.type)
         set_string(message.attributes["name"], name)
+        if not isinstance(stored, str):
+            self._note(name, stored.dtype, stored.shape)
         return name
 
     def _constexpr(self, stored: Compressed, wanted: str) -> Name:
@@ -210,6 +255,7 @@ class FunctionEmitter(Emitter[Name]):
         for key, blob in stored.operands:
             set_blob(message.inputs[key].arguments.add().value, blob.dtype, blob.shape, blob.offset)
         set_tensor_type(message.outputs.add(name=name).type, "fp16", stored.shape)
+        self._note(name, "fp16", stored.shape)
         set_string(message.attributes["name"], name)
         return name
 
@@ -228,6 +274,10 @@ def _written_from(function: Function) -> set[Value]:
             found.add(value)
             waiting += [each for each in (value.owner.operands if value.owner else ()) if each is not None]
     return found
+
+
+def _widened(type_: tuple[str, tuple[int, ...]], wide: bool) -> tuple[str, tuple[int, ...]]:
+    return ("fp32", type_[1]) if wide and type_[0] == "fp16" else type_
 
 
 def _type(value: Value) -> tuple[str, tuple[int, ...]]:

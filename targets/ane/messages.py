@@ -17,7 +17,14 @@ from mctc.package.dtypes import DTYPES
 FEATURE_FP16 = 65552  # ArrayFeatureType.ArrayDataType.FLOAT16 (FeatureTypes.proto)
 FEATURE_INT32 = 131104  # ArrayFeatureType.ArrayDataType.INT32
 WEIGHT_FILE = "@model_path/weights/weight.bin"
-MIL_OF_NUMPY = {"float16": "fp16", "int32": "int32", "bool": "bool", "int8": "int8", "uint8": "uint8"}
+MIL_OF_NUMPY = {
+    "float16": "fp16",
+    "float32": "fp32",
+    "int32": "int32",
+    "bool": "bool",
+    "int8": "int8",
+    "uint8": "uint8",
+}
 
 
 def set_tensor_type(message: Any, dtype: str, shape: Sequence[int]) -> None:
@@ -37,7 +44,7 @@ def set_string(message: Any, text: str) -> None:
 
 
 def set_array(message: Any, array: Array) -> None:
-    """Makes a Value message a small array written in the program: fp16, int32 or bool."""
+    """Makes a Value message a small array written in the program: fp16, fp32, int32 or bool."""
     dtype = MIL_OF_NUMPY[array.dtype.name]
     set_tensor_type(message.type, dtype, array.shape)
     tensor = message.immediateValue.tensor
@@ -45,6 +52,8 @@ def set_array(message: Any, array: Array) -> None:
         tensor.ints.values.extend(array.ravel().tolist())
     elif dtype == "bool":
         tensor.bools.values.extend(array.ravel().tolist())
+    elif dtype == "fp32":
+        tensor.floats.values.extend(array.ravel().tolist())
     else:
         tensor.bytes.values = array.astype(array.dtype.newbyteorder("<")).tobytes()
 
@@ -65,10 +74,8 @@ def set_feature(message: Any, name: str, shape: Sequence[int], dtype: str = "fp1
 
 
 def as_small(value: object) -> Array | str:
-    """A compile-time value as MIL writes it: text, or an array of fp16 (floats), int32 or bool."""
+    """A compile-time value: text, or an array of floats, int32 or bool."""
     if isinstance(value, str):
         return value
     array = np.asarray(value)
-    if array.dtype.kind == "f":
-        return array.astype(np.float16)
-    return array if array.dtype.kind == "b" else array.astype(np.int32)
+    return array if array.dtype.kind in "fb" else array.astype(np.int32)

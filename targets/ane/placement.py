@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from mctc.driver.budget import hold
 from mctc.driver.options import BuildOptions
 from mctc.driver.target import Written
+from mctc.ir.islands import computes_wide
 from mctc.ir.program import Program
 from mctc.linter.coreml.check import check_package
 from mctc.linter.coreml.formats.json_report import render_json
@@ -38,11 +39,35 @@ def write_placement(
     (folder / PAGE).write_text(f"{render_page(reports)}\n", encoding="utf-8")
     if options.budgets:
         hold(options.budgets, predicted_cost(reports), reports[0].target)
-    return [each for report in reports for each in _errors(report)]
+    return [
+        each
+        for artifact, report in zip(packages, reports)
+        for each in _errors(report, _asked(program, artifact, written))
+    ]
 
 
-def _errors(report: Report) -> list[str]:
-    return [_line(finding) for finding in report.findings if finding.severity is Severity.ERROR]
+ELEMENT_TYPES = "ANE-DT-"  # rules about fp32 among others, which the spec may ask for
+
+
+def _errors(report: Report, asked: Container[tuple[str | None, str | None]]) -> list[str]:
+    """The errors, but for parts in fp32 that the spec asks for: the page says where those run."""
+    found = [each for each in report.findings if each.severity is Severity.ERROR]
+    return [
+        _line(each)
+        for each in found
+        if not (each.rule.code.startswith(ELEMENT_TYPES) and (each.function, each.op) in asked)
+    ]
+
+
+def _asked(program: Program, artifact: str, written: Written) -> set[tuple[str | None, str | None]]:
+    """Functions and operations of a package that the spec wants in fp32."""
+    return {
+        (name, called)
+        for name, interface in written.interfaces.items()
+        if interface.artifact == artifact
+        for called, index in written.origins[name].items()
+        if computes_wide(program, program.functions[name].ops[index])
+    }
 
 
 def _line(finding: Finding) -> str:

@@ -79,7 +79,11 @@ def is_codes(parameter: Parameter) -> bool:
 def _shapes(parameter: Parameter, order: tuple[int, ...] | None) -> Iterator[tuple[str, str, tuple[int, ...]]]:
     shape, how = parameter.type.shape, parameter.quantization
     if how is None or not how.wide:
-        yield parameter.name, "float16", shape if order is None else tuple(shape[axis] for axis in order)
+        yield (
+            parameter.name,
+            "float32" if parameter.wide else "float16",
+            shape if order is None else tuple(shape[axis] for axis in order),
+        )
         return
     rows, inputs = shape
     groups = inputs // next(size for size in GROUPS if inputs % size == 0)
@@ -95,8 +99,9 @@ def _arrays(parameter: Parameter, weights: Weights, order: tuple[int, ...] | Non
         codes = affine(held)
         yield from (codes.weight, codes.scales, codes.biases)
     else:
-        half = (held if isinstance(held, np.ndarray) else held.dequantize()).astype(np.float16)
-        yield half if order is None else half.transpose(order)
+        dense = held if isinstance(held, np.ndarray) else held.dequantize()
+        dense = dense.astype(np.float32 if parameter.wide else np.float16)
+        yield dense if order is None else dense.transpose(order)
 
 
 def quantized_layers(program: Program) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mctc.emit.stored import stored
 from mctc.ir.ops.leaf import ParameterOp
-from mctc.ir.program import Function, Parameter, Program
+from mctc.ir.program import WIDE, Function, Parameter, Program
 from mctc.quantize import Palette, Quantized, Scaled
 from mctc.targets.onnx.errors import OnnxError
 from mctc.weights import Weights
@@ -32,7 +32,7 @@ def emit_parameter(e: GraphEmitter, parameter: Parameter, weights: Weights) -> s
 def stored_bytes(program: Program, function: Function) -> int:
     """Bytes that the parameters of a function take as they are stored, tables and scales not counted."""
     names = {op.parameter for op in function.ops if isinstance(op, ParameterOp)}
-    return sum(p.type.size * (p.quantization.bits if p.quantization else FP16_BITS) // 8
+    return sum(p.type.size * (p.quantization.bits if p.quantization else WIDE.bits if p.wide else FP16_BITS) // 8
                for p in (program.parameters[name] for name in names))  # fmt: skip
 
 

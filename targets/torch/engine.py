@@ -167,10 +167,10 @@ def import_model(artifact: Path) -> Any:
 
 
 def _state_dict(whole: Program, weights: Weights, model: Any) -> dict[str, Any]:
-    """The program's weights under the module's names: fp16 numbers, but those that the module quantises as they are."""
-    compressed = {
-        each.name for p in whole.parameters.values() if p.quantization is not None for each in leaves(p.recipe)
-    }
+    """The program's weights under the module's names: fp16 numbers, but those that the module quantises, or that are
+    kept in fp32, as they are."""
+    kept = (p for p in whole.parameters.values() if p.quantization is not None or p.wide)
+    compressed = {each.name for p in kept for each in leaves(p.recipe)}
     values = {}
     heads = training_only(whole.train.settings)
     for name, tensor in model.state_dict().items():

@@ -118,14 +118,14 @@ def test_with_its_own_weights_a_stream_is_its_own_model_s(own: ImportPlan, sound
 def test_its_package_hears_speech_in_the_same_frames(
     own: ImportPlan, sound: Array, by_onnxruntime: Array, tmp_path: Path
 ) -> None:
-    """Weights of 16 bit move what it says by up to 0.03, and no frame across the threshold."""
+    """Weights of 16 bit would move what it says by up to 0.03: it keeps them in fp32."""
     weights = tmp_path / "weights.safetensors"
     write(weights, elaborate_file(SPEC), own, {})
     built = open_built(build(SPEC, tmp_path / "out", BuildOptions(weights=weights)).folder)
     step = Packages(built, "fp32", lambda of: built.values(of, weights)).step("vad")
     calls = [step({"samples": frame.reshape(1, FRAME, 1, 1)})["speech"] for frame in sound[0]]
     speech = np.reshape(calls, by_onnxruntime.shape)
-    assert np.abs(speech - by_onnxruntime).max() <= 0.05
+    assert np.abs(speech - by_onnxruntime).max() <= LIMIT
     assert np.array_equal(speech > 0.5, by_onnxruntime > 0.5)
     assert 0.3 < (speech > 0.5).mean() < 1
 

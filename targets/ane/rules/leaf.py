@@ -13,7 +13,7 @@ RULES = Rules[FunctionEmitter, None]()
 
 @RULES.of(Constant)
 def _constant(op: Constant, e: FunctionEmitter) -> None:
-    e.alias(op.result, e.constant(array_of(op), op_name(op)))
+    e.alias(op.result, e.constant(array_of(op), op_name(op), e.is_read_wide(op.result)))
 
 
 @RULES.of(ParameterOp)

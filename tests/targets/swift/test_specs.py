@@ -29,7 +29,11 @@ from tests.targets.swift.checks import encoded, record_of
 from tests.targets.swift.toolchain import Toolchain
 from tests.targets.swift.workspace import model_of, prepare
 
-WRITE_NO_TEXT = {"ecapa_tdnn", "parakeet_tdt"}  # a vector an utterance, durations: what a package has no place for
+WRITE_NO_TEXT = {
+    "denoiser",
+    "ecapa_tdnn",
+    "parakeet_tdt",
+}  # a vector an utterance, durations: what a package has no place for
 ALL = {name: sizes for name, sizes in SIZES.items() if name not in WRITE_NO_TEXT} | {"moonshine_tiny": moonshine.SIZES}
 KINDS = {
     "conformer_s2s": "decoder", "conmamba_s2s": "decoder", "conmambamamba_s2s": "decoder", "moonshine_tiny": "decoder",
