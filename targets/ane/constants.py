@@ -40,7 +40,8 @@ class Plain:
         """'fp16', 'fp32', 'int32' and so on."""
         if isinstance(self.value, Blob):
             return self.value.dtype
-        return {"f": f"fp{8 * self.value.itemsize}"}.get(self.value.dtype.kind, self.value.dtype.name)
+        kind = self.value.dtype
+        return f"fp{8 * kind.itemsize}" if kind.kind == "f" else str(kind.name)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ WRITE_NO_TEXT = {
     "denoiser",
     "ecapa_tdnn",
     "parakeet_tdt",
-}  # a vector an utterance, durations: what a package has no place for
+}  # sound, a vector, durations: a package has no place for them
 ALL = {name: sizes for name, sizes in SIZES.items() if name not in WRITE_NO_TEXT} | {"moonshine_tiny": moonshine.SIZES}
 KINDS = {
     "conformer_s2s": "decoder", "conmamba_s2s": "decoder", "conmambamamba_s2s": "decoder", "moonshine_tiny": "decoder",
