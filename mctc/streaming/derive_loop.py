@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import partial
-from typing import TYPE_CHECKING
 
 from mctc.ir.attribute_value import Attributes
 from mctc.ir.loops import Loop
 from mctc.ir.ops.loop import Scan, ScanState, held_type
 from mctc.ir.program import Op, Value, name_like
+from mctc.streaming.derivation import Derivation, substitute
 from mctc.streaming.timing import Timing, join
-
-if TYPE_CHECKING:
-    from mctc.streaming.derive import Derivation
 
 
 def derive_loop(d: Derivation, loop: Loop) -> None:
@@ -59,8 +56,6 @@ def _opened(d: Derivation, op: ScanState, streams: bool) -> Value:
 
 
 def _inside(d: Derivation, op: Op, timing: Timing | None) -> None:
-    from mctc.streaming.derive import substitute
-
     operands = d.defined(op, [None if value is None else d.values[value] for value in op.operands])
     attributes: Attributes = {name: substitute(value, d.sizes) for name, value in op.attributes.items()}
     results = d.emit(op, operands, attributes)

@@ -28,6 +28,7 @@ from mctc.targets.torch.class_text import (
 )
 from mctc.targets.torch.component import Component, Shared
 from mctc.targets.torch.expressions.text import escaped, literal
+from mctc.targets.torch.frame_loop import write_loop
 from mctc.targets.torch.imports import IMPORTED
 from mctc.targets.torch.layer_table import layer_of
 from mctc.targets.torch.loops import Loop
@@ -102,7 +103,7 @@ class ClassWriter:
         return self.written
 
     def _class(self, node: Node) -> None:
-        forward = Writer(self.whole, node).write()
+        forward = Writer(self.whole, node, write_loop).write()
         step = self._step(node, forward)
         imports, self.schemes = set(forward.imports), set()
         body = self._init(node, imports)
@@ -125,7 +126,7 @@ class ClassWriter:
         """The step of a node, or None where it does nothing but what `forward` does."""
         if self.step is None or node.path not in self.stepped:
             return None
-        step = Writer(self.step, self.stepped[node.path]).write()
+        step = Writer(self.step, self.stepped[node.path], write_loop).write()
         same = [line.replace("self.run(layer, ", "layer(") for line in forward.lines] == step.lines
         if same and not step.fields and not forward.valid:
             return None

@@ -58,7 +58,7 @@ class _FrameWriter(Writer):
 
     def __init__(self, outer: Writer, recurrence: Recurrence, held: Sequence[str], t: str) -> None:
         loop = recurrence.loop
-        self.component, self.node, self.flow = outer.component, outer.node, outer.flow
+        self.component, self.node, self.flow, self.loop = outer.component, outer.node, outer.flow, outer.loop
         self.items: Sequence[Item | Recurrence] = recurrence.items
         self.forms = dict(zip(loop.ops, frame_of(loop).ops, strict=True))
         _, self.after, self.others = loop.close.parts

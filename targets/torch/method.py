@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mctc.driver.names import identifier
@@ -41,10 +41,10 @@ class Method:
 
 
 class Writer:
-    """Writes the method of one node of a component's tree, after those of the nodes inside."""
+    """Writes the method of one node of a component's tree, after those of the nodes inside; `loop` writes a scan."""
 
-    def __init__(self, component: Component, node: Node) -> None:
-        self.component, self.node, self.flow = component, node, component.flow
+    def __init__(self, component: Component, node: Node, loop: Callable[[Writer, Recurrence], None]) -> None:
+        self.component, self.node, self.flow, self.loop = component, node, component.flow, loop
         items = [item for item in component.items(node) if item not in component.fusions.drawn]
         self.items: Sequence[Item | Recurrence] = with_recurrences(items, component.function.ops)
         self.results = self._leaving()
@@ -73,9 +73,7 @@ class Writer:
 
     def write_item(self, item: Item | Recurrence) -> None:
         if isinstance(item, Recurrence):
-            from mctc.targets.torch.frame_loop import write_loop
-
-            write_loop(self, item)
+            self.loop(self, item)
         elif isinstance(item, Loop):
             self._rounds(item)
         elif isinstance(item, Node):

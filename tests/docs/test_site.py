@@ -58,7 +58,7 @@ def test_a_plain_op_has_an_example(staged: Path) -> None:
 
 
 def test_a_link_to_a_file_of_the_repository_leads_to_a_page_with_its_text(root: Path, staged: Path) -> None:
-    assert "](source/mctc/streaming/derive.py.md)" in (staged / "mutation.md").read_text(encoding="utf-8")
+    assert "](source/mctc/streaming/derivation.py.md)" in (staged / "mutation.md").read_text(encoding="utf-8")
     for page in (staged / "source").rglob("*.py.md"):
         file = root / page.relative_to(staged / "source").as_posix().removesuffix(".md")
         assert file.read_text(encoding="utf-8").rstrip() in page.read_text(encoding="utf-8")

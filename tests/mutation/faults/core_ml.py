@@ -106,8 +106,8 @@ FAULTS = (
         name="late-output",
         file="targets/ane/function.py",
         what="a result that repeats another one is that of the first late one",
-        old='{"x": self.values[value], **factor}, [name], [_type(value)])',
-        new='{"x": self.values[self._late[0][1]], **factor}, [name], [_type(value)])',
+        old='{"x": self.values[value], **factor}, [name], [_type(value)], of',
+        new='{"x": self.values[self._late[0][1]], **factor}, [name], [_type(value)], of',
         caught_by=f"{PACKAGES}::test_a_result_that_is_an_input_a_constant_or_another_result_is_copied",
     ),
     Fault(
@@ -188,8 +188,8 @@ FAULTS = (
         name="binary-order",
         file="targets/ane/rules/elementwise.py",
         what="the operands of sub and div change places",
-        old='{"x": _met(op, op.left, e), "y": _met(op, op.right, e)}',
-        new='{"x": _met(op, op.right, e), "y": _met(op, op.left, e)}',
+        old='kind, {"x": _met(op, op.left, e), "y": _met(op, op.right, e)}',
+        new='kind, {"x": _met(op, op.right, e), "y": _met(op, op.left, e)}',
         caught_by=f"{OP}[sub]",
     ),
     Fault(

@@ -129,8 +129,8 @@ FAULTS = (
         name="core-ai-operands-swapped",
         file="targets/coreai/rules/elementwise.py",
         what="the operands of sub and div change places",
-        old="(*e.broadcast(op))",
-        new="(*reversed(e.broadcast(op)))",
+        old="broadcasting)(*e.broadcast(op))",
+        new="broadcasting)(*reversed(e.broadcast(op)))",
         caught_by=CORE_AI,
     ),
     Fault(

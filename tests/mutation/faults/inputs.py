@@ -41,7 +41,7 @@ FAULTS = (
     ),
     Fault(
         name="valid-of-any-number",
-        file="mctc/streaming/derive.py",
+        file="mctc/streaming/derivation.py",
         what="a step does not say that which frames exist is told by 0 and 1",
         old="domains[VALID] = MASK",
         new="pass",

@@ -36,7 +36,7 @@ FAULTS = (
     ),
     Fault(
         name="fixed-labels-stream",
-        file="mctc/streaming/derive.py",
+        file="mctc/streaming/derivation.py",
         what="labels of a fixed number are taken to come one by one",
         old="return any(axis.role is self.role and axis.extent.symbols for axis in value.type.axes)",
         new="return any(axis.role is self.role for axis in value.type.axes)",
@@ -76,16 +76,16 @@ FAULTS = (
     ),
     Fault(
         name="finer-input-counted-as-base",
-        file="mctc/streaming/derive.py",
+        file="mctc/streaming/derivation.py",
         what="a frame of a finer input counts as one of its dimension",
-        old="self.timings[new] = Timing(jump=Fraction(self.chunk, self._frames(new)))",
+        old="self.timings[new] = Timing(jump=Fraction(self.chunk, self.frames(new)))",
         new="self.timings[new] = Timing()",
         caught_by="tests/streaming/test_rates.py::"
         "test_a_delay_is_counted_in_frames_of_the_input_that_is_finer_than_its_dimension",
     ),
     Fault(
         name="start-forgotten",
-        file="mctc/streaming/derive.py",
+        file="mctc/streaming/derivation.py",
         what="a recurrent op in a stream starts from zeros whatever it is given",
         old='state if start is None else self.builder.op("add", state, start)',
         new="state",
@@ -93,7 +93,7 @@ FAULTS = (
     ),
     Fault(
         name="start-added-again",
-        file="mctc/streaming/derive.py",
+        file="mctc/streaming/derivation.py",
         what="the given start is added to the state in every call",
         old='end if start is None else self.builder.op("sub", end, start)',
         new="end",

@@ -10,9 +10,9 @@ CHUNKS = "tests/streaming/test_equals_whole.py::test_a_step_over_any_chunks_equa
 FAULTS = (
     Fault(
         name="delay-line-missing",
-        file="mctc/streaming/derive.py",
+        file="mctc/streaming/derivation.py",
         what="a branch without look-ahead meets one with it undelayed",
-        old="return [self._delayed(v, timing.delay) for v in operands], timing",
+        old="return [self.delayed(v, timing.delay) for v in operands], timing",
         new="return operands, timing",
         caught_by=LADDER,
     ),
@@ -42,7 +42,7 @@ FAULTS = (
     ),
     Fault(
         name="missing-frames-unmasked",
-        file="mctc/streaming/derive.py",
+        file="mctc/streaming/derivation.py",
         what="a window sees what an earlier op made of frames before the utterance",
         old="if w.mask is None and (own > 0 or",
         new="if w.mask is None and own < 0 and (own > 0 or",
@@ -50,7 +50,7 @@ FAULTS = (
     ),
     Fault(
         name="recurrence-unmasked",
-        file="mctc/streaming/derive.py",
+        file="mctc/streaming/derivation.py",
         what="frames before the utterance move the state of a cell",
         old="if timing.delay:\n            frames = next(",
         new="if timing.delay < 0:\n            frames = next(",
@@ -58,7 +58,7 @@ FAULTS = (
     ),
     Fault(
         name="recurrent-state-stale",
-        file="mctc/streaming/derive.py",
+        file="mctc/streaming/derivation.py",
         what="a cell starts every chunk from the state that it had before the last one",
         old="self.contexts.close(state, end if start is None",
         new="self.contexts.close(state, state if start is None",
@@ -66,7 +66,7 @@ FAULTS = (
     ),
     Fault(
         name="key-mask-late",
-        file="mctc/streaming/derive.py",
+        file="mctc/streaming/derivation.py",
         what="the mask of the keys is one frame off the keys",
         old="exists = self.contexts.buffer(self.valid.at(frames, own), delay + w.left - own, needed,",
         new="exists = self.contexts.buffer(self.valid.at(frames, own), delay + w.left - own + 1, needed,",
@@ -140,7 +140,7 @@ FAULTS = (
     ),
     Fault(
         name="absent-frames-averaged",
-        file="mctc/streaming/derive.py",
+        file="mctc/streaming/derivation.py",
         what="a query whose keys an author masked averages over frames before the stream too",
         old='return self.builder.op("add", narrowed, absent)',
         new="return narrowed",

@@ -58,8 +58,8 @@ FAULTS = (
         name="module-attention-reach",
         file="targets/torch/expressions/sequence.py",
         what="attention is written without its limit on the right: it sees the future",
-        old='(("left", op.left), ("right", op.right))',
-        new='(("left", op.left),)',
+        old='(("left", op.left), ("right", op.right), ',
+        new='(("left", op.left), ',
         caught_by=f"{OPS}[attention-0]",
     ),
     Fault(
@@ -149,8 +149,8 @@ FAULTS = (
         name="layer-attention-band",
         file="targets/torch/runtime/attention.py",
         what="a step's queries are placed at the first of their given keys",
-        old="first = left if given and left is not None else 0\n    query",
-        new="first = 0\n    query",
+        old="first = _context(left, within, before) if given else 0\n    seen",
+        new="first = 0\n    seen",
         caught_by=STEPS,
     ),
     Fault(
