@@ -93,7 +93,7 @@ def test_options_reach_the_pass_and_short_forms_say_the_same(mctc: Run, tmp_path
 @pytest.mark.parametrize(
     ("told", "said"),
     [
-        ("lower-selectve-scan{form=decay}", "did you mean `lower-selective-scan`?"),
+        ("lower-selectve-scan{form=decay}", "did you mean `lower-selective-scan`"),
         ("lower-selective-scan{from=decay}", "did you mean `form`?"),
         ("lower-selective-scan{form=decoy}", "did you mean `decay`?"),
         ("louder{by=-1}", "it is a number of at least 0"),

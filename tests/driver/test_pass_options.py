@@ -35,7 +35,7 @@ def test_a_spec_tells_a_pass_and_a_build_wins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "place", "said"),
     [
-        ("lower_selective_scn.form: 1", "4:14", "did you mean `lower_selective_scan`?"),
+        ("lower_selective_scn.form: 1", "4:14", "did you mean `lower_selective_scan`"),
         ("lower_selective_scan.from: 1", "4:14", "did you mean `form`?"),
         ('lower_selective_scan.form: "decoy"', "4:14", "did you mean `decay`?"),
         ("split_dimensions.limit: 0", "4:14", "a whole number of at least 1"),
@@ -56,7 +56,7 @@ def test_what_is_wrong_in_a_spec_is_told_at_its_place(entry: str, place: str, sa
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (BuildOptions(passes={"lower-scan": {}}), "there is no pass `lower-scan`"),
+        (BuildOptions(passes={"lower-scam": {}}), "there is no pass `lower-scam`"),
         (BuildOptions(passes={"pack-states": {"limit": 8}}, without=("pack-states",)), "is left out, and told"),
     ],
 )

@@ -80,7 +80,7 @@ def test_a_build_keeps_the_files_of_its_author_and_names_the_librarys(spec: Path
     source = result.manifest["source"]
     assert source["spec"] == "source/models/talk.mct"
     own = ["common/halve.mct", "models/lib/nearby.mct", "models/talk.mct"]
-    library = [f"mctc.spec/lib/{name}.mct" for name in ("everyday", "mamba", "nn", "rates")]
+    library = [f"mctc.spec/lib/{name}.mct" for name in ("choice", "everyday", "mamba", "nn", "rates")]
     assert sorted(source["files"]) == sorted([*own, *library])
     assert (
         sorted(p.relative_to(result.folder / "source").as_posix() for p in (result.folder / "source").rglob("*.mct"))

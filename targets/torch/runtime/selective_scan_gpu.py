@@ -101,15 +101,16 @@ def backward(
 def plan(x: Tensor, A: Tensor, B: Tensor) -> Plan:
     """The plan for x (Batch, Channels, L), A (Channels, N) and B (Batch, Groups, N, L)."""
     shape = *x.shape, A.shape[1], B.shape[1]
-    if x.device.type != "cuda":
-        return selective_scan_plan.plan(*shape, x.element_size())
-    return selective_scan_plan.plan(*shape, x.element_size(), _threads(x.device))
+    threads = _threads(x.device)
+    return selective_scan_plan.plan(*shape, x.element_size(), *(() if threads is None else (threads,)))
 
 
 @functools.cache
-def _threads(device: torch.device) -> int:
-    """How many an NVIDIA GPU runs at a time."""
-    return torch.cuda.get_device_properties(device).multi_processor_count * selective_scan_plan.THREADS_OF_CORE
+def _threads(device: torch.device) -> int | None:
+    """How many an NVIDIA GPU runs at a time; None for another device."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).multi_processor_count * selective_scan_plan.THREADS_OF_CORE
+    return None
 
 
 def checkpoints_shape(x: Tensor, A: Tensor, B: Tensor) -> tuple[int, ...]:
