@@ -106,6 +106,13 @@ def test_names_are_those_of_the_spec(encoder: onnx.ModelProto) -> None:
     assert any(node.op_type == "Scan" for node in graph.node)
 
 
+def test_a_scan_holds_its_state_with_the_channels_last(encoder: onnx.ModelProto) -> None:
+    body = next(node for node in encoder.graph.node if node.op_type == "Scan").attribute[0].g
+    states, channels = (each.dim_value for each in body.input[0].type.tensor_type.shape.dim[1:])
+    assert channels > states
+    assert [each.dim_value for each in body.output[1].type.tensor_type.shape.dim] == [1, channels]
+
+
 def test_every_node_tells_its_place_in_the_spec(built: BuildResult, encoder: onnx.ModelProto) -> None:
     places = json.loads((built.folder / "origins.json").read_text())["encoder"]
     for node in encoder.graph.node:
