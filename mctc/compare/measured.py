@@ -131,6 +131,6 @@ def _component(function: Function, step: StepInfo) -> Component:
 
 
 def _latency(step: StepInfo) -> float | None:
-    """Seconds until the last of a step's results can be computed."""
-    times = [step.latency_ms(name) if step.streams else step.chunk_ms for name in step.timings]
+    """Seconds until the last of a step's results can be computed; all of them wait for a whole utterance."""
+    times = [step.latency_ms(name) for name in step.timings] if step.streams else [step.chunk_ms]
     return max((time / 1000 for time in times if time is not None), default=None)

@@ -92,7 +92,8 @@ class Bodies:
         frame.scope.values[node.name.text] = self.session.builder.parameter(name)
 
     def _repeat(self, node: s.Repeat, frame: Frame) -> Returned | None:
-        count = self.calls.evaluator.whole(node.count, frame, "a number of repetitions")
+        hint = "`scan` has a body for each frame; `repeat` counts to a number that is known when the model is compiled"
+        count = self.calls.evaluator.whole(node.count, frame, "a number of repetitions", hint)
         if count < 0:
             raise fail("MCT0074", f"a body can't be repeated {count} times", node.count.span)
         if count > STEPS:

@@ -90,10 +90,10 @@ class Evaluator:
         except UnsuitableError as error:
             raise fail(error.code, error.message, node.span, error.hint) from None
 
-    def whole(self, node: s.Expression, frame: Frame, what: str) -> int:
+    def whole(self, node: s.Expression, frame: Frame, what: str, hint: str | None = None) -> int:
         value = plain(self.constant(node, frame, what))
         if isinstance(value, bool) or not isinstance(value, int):
-            raise fail("MCT0072", f"{what} must be a whole number, not {describe(value)}", node.span)
+            raise fail("MCT0072", f"{what} must be a whole number, not {describe(value)}", node.span, hint)
         return value
 
     def _name(self, node: s.Name, frame: Frame) -> Single:

@@ -16,7 +16,7 @@ from mctc.linter.coreml.rule import Severity
 from mctc.linter.coreml.table import table
 from mctc.package import read_package
 
-from .proof import LIMIT, Proof, drawn, largest_error, under
+from .proof import LIMIT, Proof, drawn, largest_error, parameters, under
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -108,3 +108,8 @@ def test_the_package_has_no_transpose_and_no_error_of_the_linter(proof: Proof) -
     (package,) = proof.built["ane"].folder.glob("*.mlpackage")
     report = check_package(read_package(package), table().rules.values())
     assert not [finding for finding in report.findings if finding.severity is Severity.ERROR]
+
+
+def test_the_full_size_has_the_published_number_of_parameters(root: Path) -> None:
+    """14.7 M: Desplanques et al. (2020), table 1, of 1024 channels."""
+    assert parameters(elaborate_file(root / "spec/ecapa_tdnn.mct")) == pytest.approx(14.7e6, rel=0.01)
