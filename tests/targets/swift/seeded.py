@@ -61,9 +61,8 @@ FAULTS = (
     _statement("a prefix goes on elsewhere", "PackagedTransducer", "beam", "await self.state.restore(state)"),
     _statement("the gate is left open", "CoreMLFunction", "together", "await CoreMLGate.enter()"),
     _statement(
-        "packages don't know of one another", "CoreMLGate", "beside",
+        "a package keeps its queue for itself", "CoreMLGate", "beside",
         "setenv(name, String(UInt(bitPattern: own.toOpaque())), 0)",
-        "setenv(name, String(UInt(bitPattern: own.toOpaque())), 1)",
     ),
     Fault(
         "recognizers share a state", "CoreMLFunction", "together", "model.makeState()", "SharedStates.state(of: model)"
