@@ -16,21 +16,29 @@ FOLDER = Path(__file__).resolve().parents[1]
 
 
 def config(folder: Path = FOLDER) -> dict[str, Any]:
-    """config.json of the folder."""
-    return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    """config.json of the folder. Raises OSError, and ValueError for a file that is none."""
+    path = folder / "config.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
 
 
 def load(folder: Path = FOLDER, dtype: mx.Dtype = mx.float32) -> Model:
     """The model in evaluation mode. dtype: what it computes in; codes of quantised layers stay codes.
 
-    Weights are evaluated here: a thread can't evaluate what another one has only begun.
+    Weights are evaluated here: a thread can't evaluate what another one has only begun. Raises OSError, and ValueError
+    for files that are damaged or don't fit the model.
     """
     model = Model()
     table = config(folder).get("quantization", {})
     layers = {path: how for path, how in table.items() if isinstance(how, dict)}
     if layers:
         nn.quantize(model, class_predicate=lambda path, _: layers.get(path, False))
-    model.load_weights(str(folder / "model.safetensors"))
+    try:
+        model.load_weights(str(folder / "model.safetensors"))
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{folder / 'model.safetensors'} can't be loaded: {error}") from error
     model.set_dtype(dtype)
     model.eval()
     mx.eval(model.parameters())

@@ -16,6 +16,7 @@ from mctc.driver.make import BuildResult, build
 from mctc.driver.options import BuildOptions
 from mctc.ir.text import parse_program
 from mctc.quantize import Scaled
+from mctc.targets.mlx.engine import imported
 from mctc.targets.mlx.errors import MlxError
 from mctc.targets.mlx.target import MlxTarget, package_name
 from mctc.weights import Weights
@@ -100,6 +101,20 @@ def test_a_step_takes_tensors_of_the_model_in_an_order_of_its_own(tmp_path: Path
     (tmp_path / "ordered.mct").write_text(STEPS, encoding="utf-8")
     made = build(tmp_path / "ordered.mct", tmp_path / "ordered", BuildOptions(target="mlx"))
     assert max(each["error"] for each in made.manifest["verification"]) <= 1e-5
+
+
+def test_damaged_files_are_named(built: BuildResult, tmp_path: Path) -> None:
+    loading = imported(built.folder / "mct_small/model.py", "loading")
+    told = (built.folder / "config.json").read_text(encoding="utf-8")
+    (tmp_path / "config.json").write_text(told, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"model\.safetensors can't be loaded"):
+        loading.load(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes((built.folder / "model.safetensors").read_bytes()[:10_000])
+    with pytest.raises(ValueError, match=r"model\.safetensors can't be loaded"):
+        loading.load(tmp_path)
+    (tmp_path / "config.json").write_text(told[:100], encoding="utf-8")
+    with pytest.raises(ValueError, match=r"config\.json is damaged"):
+        loading.load(tmp_path)
 
 
 def test_nothing_of_mctc_is_imported(built: BuildResult) -> None:
