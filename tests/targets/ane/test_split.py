@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,9 +11,14 @@ import numpy as np
 import pytest
 
 import mctc
+from bench.reduced import SIZES
 from mctc.driver.make import BuildResult, build
 from mctc.driver.options import BuildError, BuildOptions, OptionError
+from mctc.numerics.battery import NOISE, draw
+from mctc.numerics.sizes import symbol_sizes
 from mctc.proof.proof import Proof
+from mctc.runtime.built import open_built
+from mctc.runtime.step import Packages
 from mctc.targets.ane.split import balanced
 
 SMALL = {"width": 32, "depth": 3, "vocab": 20}
@@ -41,6 +47,33 @@ def test_outputs_and_states_are_those_of_the_whole_bit_for_bit(how: str, built: 
             np.testing.assert_array_equal(array, got[name])
     held = {port.name for port in built[how].compiled.deployed.functions["encoder"].states}
     assert len(held) == 2 + 2 * SMALL["depth"]
+
+
+@pytest.mark.slow  # two builds a spec; the model above is in the quick set
+@pytest.mark.parametrize("name", SIZES)
+def test_every_spec_computes_in_parts_what_it_computes_as_one(name: str, root: Path, tmp_path: Path) -> None:
+    """Outputs of five calls in fp16, into which the states behind those before them go."""
+    one, two = (tmp_path / folder for folder in ("one", "two"))
+    asked = BuildOptions(defines=SIZES[name], state="packed")
+    build(root / f"spec/{name}.mct", one, asked)
+    built = build(root / f"spec/{name}.mct", two, replace(asked, split="2"))
+    cut = [name for name, told in built.manifest["functions"].items() if len(parts(two / told["package"])) > 1]
+    assert cut
+    for function in cut:
+        program = built.compiled.deployed.functions[function]
+        whole, chain = (Packages(open_built(folder), "fp16").step(function) for folder in (one, two))
+        for seed in range(5):
+            given = draw(program, symbol_sizes(program), NOISE, seed=seed)
+            expected, got = whole(given), chain(given)
+            assert expected.keys() == got.keys()
+            for key, array in expected.items():
+                np.testing.assert_array_equal(array, got[key], err_msg=f"{function}: {key}")
+
+
+def parts(package: Path) -> list[object]:
+    """The parts of a chain; nothing for a package."""
+    told: list[object] = json.loads(package.read_text(encoding="utf-8"))["parts"] if package.suffix == ".json" else []
+    return told
 
 
 def test_each_part_has_a_package_and_one_packed_state(built: dict[str, BuildResult]) -> None:
