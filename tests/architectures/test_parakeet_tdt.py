@@ -10,6 +10,10 @@ import pytest
 
 from mctc.importing import Checkpoint, plan, shipped_map
 from mctc.language import elaborate_file
+from mctc.linter.coreml.check import check_package
+from mctc.linter.coreml.rule import Severity
+from mctc.linter.coreml.table import table
+from mctc.package import read_package
 
 from .proof import LIMIT, Proof, largest_error
 
@@ -86,3 +90,10 @@ def test_labels_and_what_joins_them_with_frames_are_theirs(proof: Proof, theirs:
         assert largest_error(pred, predicted.numpy()) <= LIMIT
     joined = proof.by_torch("joiner", {"enc": enc, "pred": predicted.numpy()})["output"]
     assert largest_error(joined, want) <= LIMIT
+
+
+def test_the_package_has_no_transpose_and_no_error_of_the_linter(proof: Proof) -> None:
+    assert "transpose" not in proof.ops()
+    (package,) = proof.built["ane"].folder.glob("*.mlpackage")
+    report = check_package(read_package(package), table().rules.values())
+    assert not [finding for finding in report.findings if finding.severity is Severity.ERROR]
