@@ -28,6 +28,7 @@ from mctc.language import elaborate_file, format_source
 
 BATCHES = 20
 SPELLED = {
+    "fake_quantize": "activations = 8", "scan": "scan ", "scan_state": "scan ",
     "matmul": " @ ", "parameter": "param ", "reciprocal": "1 / (", "scale": "0.5 * ", "sub": " - 0.5 * reduce_",
 }  # ops that no call writes  # fmt: skip
 FORMS = (
