@@ -50,13 +50,16 @@ class Workspace:
 
     def test(self) -> None:
         """Runs the package's own tests. Raises AssertionError where one fails."""
+        temporary = self.folder / "Temporary"  # what an earlier run has left elsewhere is of a package that is gone
+        temporary.mkdir(exist_ok=True)
+        variables = {**environment(), "TMPDIR": str(temporary)}
         if self.toolchain.root is None:
-            self.toolchain.run("swift", "test", "-c", self.configuration, at=self.folder, variables=environment())
+            self.toolchain.run("swift", "test", "-c", self.configuration, at=self.folder, variables=variables)
             return
         # The test program runs outside of the toolchain's folder, where the evaluator is.
         self.toolchain.build("-c", self.configuration, "--build-tests", at=self.folder)
         bundle = next((self.folder / ".build" / self.configuration).resolve().glob("*.xctest"))
-        variables = {"PACKAGE_FOLDER": str(self.folder)}
+        variables |= {"PACKAGE_FOLDER": str(self.folder)}
         told = self.run(bundle.name, "--testing-library", "swift-testing", variables=variables, errors=True)
         assert "Test run with" in told
 
