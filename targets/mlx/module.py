@@ -194,6 +194,8 @@ def _states(component: Component, node: Node) -> Iterable[str]:
 def _model(whole: Program, name: str, components: Mapping[str, str], own: Sequence[StoredTensor]) -> ClassText:
     lines = [f"class {name}(nn.Module):", f'    """The model {escaped(whole.name)}."""', ""]
     lines += ["    def __init__(self) -> None:", "        super().__init__()"]
+    holders = dict.fromkeys(tensor.name.rpartition(".")[0] for tensor in own if "." in tensor.name)
+    lines += [f"        self.{holder} = nn.Module()" for holder in holders]
     lines += [f"        self.{tensor.name} = mx.zeros({tensor.shape})" for tensor in own]
     lines += [f"        self.{path} = {cls}()" for path, cls in components.items()]
     lines += ["", "", f"Model = {name}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -51,5 +52,5 @@ def bound(model: Model, told: Mapping[str, Any], name: str, step: str | None = N
     component, has = getattr(model, name), told["components"][name]
     stepped = step is not None and hasattr(component, "step")
     call, how = (component.step, has["steps"][step]) if stepped else (component, has["whole"])
-    shared, inputs = [getattr(model, each) for each in how["shared"]], len(how["inputs"])
+    shared, inputs = [reduce(getattr, each.split("."), model) for each in how["shared"]], len(how["inputs"])
     return (lambda *given: call(*given[:inputs], *shared, *given[inputs:])) if shared else call

@@ -103,6 +103,25 @@ def test_a_step_takes_tensors_of_the_model_in_an_order_of_its_own(tmp_path: Path
     assert max(each["error"] for each in made.manifest["verification"]) <= 1e-5
 
 
+SCALED = """
+model scaled(width = 8) {
+    dim B: batch
+    dim T: time @ 100 Hz
+    dim V: vocabulary = 30
+    param table: f32[V, width] = normal(std = 0.5)
+    component encoder(mel: f32[B, T, width]) -> f32[B, T, V] { return op.linear(tanh(mel), table) }
+    stream { chunk = 2 frames }
+    quantize { table: int8(per_channel, activations = 8) }
+}
+"""
+
+
+def test_a_scale_beside_a_tensor_of_the_model_is_a_tensor_of_the_model(tmp_path: Path) -> None:
+    (tmp_path / "scaled.mct").write_text(SCALED, encoding="utf-8")
+    made = build(tmp_path / "scaled.mct", tmp_path / "scaled", BuildOptions(target="mlx"))
+    assert max(each["error"] for each in made.manifest["verification"]) <= 1e-5
+
+
 def test_damaged_files_are_named(built: BuildResult, tmp_path: Path) -> None:
     loading = imported(built.folder / "mct_small/model.py", "loading")
     told = (built.folder / "config.json").read_text(encoding="utf-8")
