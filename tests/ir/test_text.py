@@ -78,8 +78,8 @@ WRITTEN = {
     Program: "name dims functions parameters sources train stream utterance audio tokens passes prune quantize "
     "vocabularies instances",
     Function: "name inputs ops results states origin packing domains",
-    Parameter: "name type recipe quantization origin",
-    Quantization: "scheme bits group axis expanded wide",
+    Parameter: "name type recipe quantization origin wide",
+    Quantization: "scheme bits group axis expanded wide activations",
     QuantizeRule: "pattern quantization origin",
     VocabularyMap: "function result valid padded",
     PackedState: "name tensor row column shape pitch",

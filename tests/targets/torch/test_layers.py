@@ -110,7 +110,8 @@ def test_a_layer_computes_what_its_op_does(name: str) -> None:
 
 
 def test_every_layer_is_tried() -> None:
-    assert {line.partition("(")[0] for _, _, line, _ in CASES.values()} == {op.name for op in LAYERS}
+    apart = {"fake_quantize"}  # off until quantisation begins: test_input_quantizer.py
+    assert {line.partition("(")[0] for _, _, line, _ in CASES.values()} == {op.name for op in LAYERS} - apart
 
 
 def test_a_step_passes_the_context_that_it_was_handed() -> None:

@@ -66,23 +66,28 @@ def difference(a: Tensor, b: Tensor) -> float:
     """The largest, of the largest magnitude; padding classes (-10000) apart."""
     assert a.shape == b.shape
     real = b > -5000
-    return float(((a - b).abs() * real).max() / b[real].abs().max())
+    return float(((a - b).abs() * real).max() / b[real].abs().max().clamp_min(torch.finfo(b.dtype).tiny))
 
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_an_utterance_alone_is_its_row_of_a_padded_batch(of: Callable[[str], Made], spec: str) -> None:
     made = of(spec)
     component, function = encoder(made)
+    ups = function.results[0][1].type.axes[-1].extent == function.inputs[0].type.axes[-1].extent
     lengths = [*range(1, 10), 19, 32, 0]  # every residue of a stride of 8
     x = heard(function, len(lengths), 32)
     x[4] = 0  # digital silence
     with torch.no_grad():
         together = listed(component(padded(x, lengths), *beside(function, 32), torch.tensor(lengths)))
-        frames = component.output_lengths(torch.tensor(lengths))
+        of_time = hasattr(component, "output_lengths")  # an embedding of the whole utterance has no frames
+        frames = component.output_lengths(torch.tensor(lengths)) if of_time else torch.tensor([1] * 11 + [0])
         for row, length in enumerate(lengths[:-1]):
             alone = listed(component(x[row : row + 1, ..., :length], *beside(function, length)))
             for both, one in zip(together, alone, strict=True):
-                assert difference(one, both[row : row + 1, ..., : frames[row]]) <= BOUND, length
+                if not ups:
+                    assert one.shape[-1] == frames[row]  # the frames of whole strides, where the rate goes up again
+                mine, theirs = one[..., : frames[row]], both[row : row + 1, ..., : frames[row]]
+                assert difference(mine, theirs) <= BOUND, length
     assert all(each.isfinite().all() for each in together)
     assert frames[-1] == 0
 
