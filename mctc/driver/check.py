@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError, Severity, diagnostic_at
 from mctc.diagnostics.errors import MctcError
+from mctc.driver.chunk import latencies
 from mctc.driver.compile import Compiled, Requirements, check_numbers, compile_program
 from mctc.driver.front_end import front_end
 from mctc.driver.options import BuildOptions
@@ -20,6 +21,7 @@ from mctc.driver.tokens import check_tokens
 from mctc.ir.program import Program
 from mctc.ir.types import Role
 from mctc.plugins import registry
+from mctc.streaming.latencies import derive_latencies
 
 UNSAID, UNUSED = "MCT0205", "MCT0207"
 
@@ -36,6 +38,7 @@ def check_program(program: Program, wanted: Sequence[str] = ()) -> list[Diagnost
     except MctcError as error:
         return _diagnostics(error)
     refused: dict[Refusal, list[str]] = {}
+    further = _further_chunks(plain) if said else []
     for name in registry().names("targets"):
         target = target_named(name)
         if target.stands_on is not None and name not in wanted:
@@ -50,7 +53,8 @@ def check_program(program: Program, wanted: Sequence[str] = ()) -> list[Diagnost
             except MctcError as error:
                 found += _diagnostics(error)
                 continue
-        for refusal in [*_numbers(target, plain, options), *target.refuses(compiled, options)]:
+        others = further if target.requirements.latencies and name not in wanted else []
+        for refusal in [*_numbers(target, plain, options), *others, *target.refuses(compiled, options)]:
             refused.setdefault(refusal, []).append(name)
     for refusal, names in refused.items():
         severity = Severity.ERROR if set(names) & set(wanted) else Severity.WARNING
@@ -62,6 +66,17 @@ def _numbers(target: Target, plain: Compiled, options: BuildOptions) -> list[Ref
     """Numbers that the target's artifacts can't hold."""
     try:
         check_numbers(plain.whole, options, target.requirements)
+    except DiagnosticError as error:
+        return [Refusal.of(found) for found in error.diagnostics]
+    return []
+
+
+def _further_chunks(plain: Compiled) -> list[Refusal]:
+    """What keeps a program from steps at the chunks that its spec lists behind the first."""
+    try:
+        others = latencies(plain.whole, None)
+        if others:
+            derive_latencies(plain.whole, plain.lengths, others)
     except DiagnosticError as error:
         return [Refusal.of(found) for found in error.diagnostics]
     return []

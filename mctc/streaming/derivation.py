@@ -264,7 +264,7 @@ class Derivation:
         seen = [value for name, value in zip(declared, operands) if name in w.operands and value in self.timings]
         counts = [count for value in seen if value is not None for count in (self.frames(value), timing.delay)]
         if w.block is None or any(count % w.block for count in counts):
-            raise self._whole(op, w)
+            raise takes_whole(self.function, op, w, self.role, counts)
         if w.mask is not None and seen[0] is not None:
             at = declared.index(w.mask)
             operands[at] = self._key_mask(seen[0], operands[at], Window(w.before, 0, 1, w.operands, ()), timing.delay)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from math import gcd, lcm
 
@@ -23,15 +24,28 @@ def milliseconds(seconds: Fraction) -> str:
     return f"{float(1000 * seconds):g} ms"
 
 
-def takes_whole(function: Function, op: Op, behaviour: Whole, role: Role) -> DiagnosticError:
-    """Of an op whose result at one frame or label depends on all of them."""
+def takes_whole(
+    function: Function, op: Op, behaviour: Whole, role: Role, counts: Sequence[int] = ()
+) -> DiagnosticError:
+    """Of an op whose result at one frame or label depends on all of them. counts: frames of a call that came, and how
+    many they come late, in turn, where whole blocks of them would do."""
     what = f"{op.name} needs the whole utterance, so {function.name} cannot be streamed: {behaviour.reason}"
     hint = f"write {behaviour.instead}" if behaviour.instead else "replace it by an op with a bounded view"
+    if counts and behaviour.block is not None:
+        hint = f"choose a chunk or blocks so that these divide: {_not_whole(counts, behaviour.block)}"
     if role is Role.TIME:
         hint += f", or {AT_ONCE}"
     elif behaviour.bound is not None:
         hint = "say how many labels an utterance has at most: `utterance { labels = 448 }`"
     return _error(op.origin.location, WHOLE, what, hint)
+
+
+def _not_whole(counts: Sequence[int], block: int) -> str:
+    frames = next((count for count in counts[::2] if count % block), None)
+    if frames is not None:
+        return f"a call has {frames} frames here, no multiple of {block}"
+    late = next(count for count in counts[1::2] if count % block)
+    return f"frames come {late} late here, by what looks ahead before it, no multiple of {block}"
 
 
 def several_times(function: Function, symbols: list[str]) -> DiagnosticError:

@@ -133,6 +133,22 @@ def test_a_model_has_any_name(name: str, tmp_path: Path) -> None:
     assert len(list((tmp_path / "built_torch" / "training").glob("*.py"))) > 5
 
 
+@pytest.mark.parametrize(("chunk", "told"), [(4, "a call has 4 frames here, no multiple of 8"), (16, None)])
+def test_every_chunk_that_a_spec_lists_is_checked(chunk: int, told: str | None, tmp_path: Path) -> None:
+    body = component("x: f32[B, T, 8]", "f32[B, T, 8]", "attention(x, x, x, heads = 2, within = 8)")
+    text = model(body, sections=f"stream {{ chunk = [8 frames, {chunk} frames] }}")
+    found = checked(text, tmp_path)
+    assert [(each.code, each.is_error) for each in found] == ([("MCT0201", False)] if told else [])
+    assert all("`ane`" in each.message and told in str(each.hint) for each in found if told)
+    assert [each.is_error for each in checked(text, tmp_path, "ane")] == [True] * len(found)
+
+
+def test_blocks_of_frames_tell_what_comes_late(tmp_path: Path) -> None:
+    body = "attention(conv1d(x, 8, 3, look_ahead = 1) as y, x, x, heads = 2, within = 4)"
+    (found,) = checked(model(component("x: f32[B, T, 8]", "f32[B, T, 8]", body)), tmp_path)
+    assert "frames come 1 late here" in str(found.hint)
+
+
 UTTERANCE = "utterance { length = 16 frames; labels = 6 }"
 ALONE = {
     "a cell over features": (
