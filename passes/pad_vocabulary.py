@@ -93,7 +93,8 @@ class _Plan:
                 raise VocabularyError(
                     f"the classes of result {name} of {self.function.name} cannot be padded: the value {what}",
                     (op or self.function).origin.location,
-                    hint="let a linear layer make the classes, with at most softmax or log_softmax after it",
+                    hint="let a linear layer make the classes, with at most softmax or log_softmax after it; "
+                    "or declare an axis of no classes by a plain number",
                 )
             value = through
 
@@ -104,7 +105,8 @@ class _Plan:
                     f"the classes of {self.function.name} cannot be padded: {user.name} at "
                     f"{_place(user, self.function)} reads them too",
                     user.origin.location,
-                    hint="return them from the component without further arithmetic",
+                    hint="return them from the component without further arithmetic, or declare their axis by a plain "
+                    "number: it is no vocabulary then",
                 )
 
     def rule(self) -> Rule:

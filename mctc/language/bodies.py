@@ -66,6 +66,9 @@ class Bodies:
         if run is None:
             what = type(statement).__name__.lower()
             hint = "a body holds bindings, param, repeat, scan, if, assert and return"
+            if isinstance(statement, s.Section):
+                what = statement.name.text
+                hint = "a scan names its states: `scan h: f32[B, T, width] { h = ... }`" if what == "scan" else hint
             raise fail("MCT0045", f"`{what}` can't stand here", _first_line(statement.span), hint)
         return run(statement, frame)
 

@@ -11,7 +11,7 @@ from mctc.diagnostics.source import Span
 from mctc.ir.declared import registry
 from mctc.ir.program import Value
 from mctc.language import syntax as s
-from mctc.language.arithmetic import UnsuitableError
+from mctc.language.arithmetic import UnsuitableError, is_number
 from mctc.language.expressions import Evaluator
 from mctc.language.failure import fail
 from mctc.language.functions import FUNCTIONS
@@ -21,7 +21,7 @@ from mctc.language.opcall import HIDDEN, OpCall
 from mctc.language.patterns import Types
 from mctc.language.scope import Elements, Frame, Scope, Site
 from mctc.language.session import Session
-from mctc.language.values import Constant, Given, Single, describe
+from mctc.language.values import Constant, Given, Single, describe, plain
 
 Returned = list[tuple[Single, Span]]
 """What a body returns, and where."""
@@ -70,13 +70,13 @@ class Calls:
                 return self._op(name, node, frame, values)
         if name in registry() and name not in HIDDEN:
             return self._op(name, node, frame)
-        known = [*frame.module.names(), *registry(), *FUNCTIONS]
-        hint = did_you_mean(name, known)
+        known = [*frame.module.names(), *(registry().keys() - HIDDEN.keys()), *FUNCTIONS]
+        hint = HIDDEN.get(name) or did_you_mean(name, known)
         raise fail("MCT0051", f"there is no block or op `{name}`", node.callee.span, hint)
 
     def _op(self, name: str, node: s.Call, frame: Frame, values: Sequence[Single] | None = None) -> Given:
         if name not in registry() or name in HIDDEN:
-            hint = did_you_mean(name, registry())
+            hint = HIDDEN.get(name) or did_you_mean(name, registry().keys() - HIDDEN.keys())
             raise fail("MCT0051", f"there is no op `{name}`", node.callee.span, hint)
         if node.label is not None:
             hint = "only blocks have a place in the parameter path"
@@ -209,7 +209,10 @@ class Calls:
             return
         if not isinstance(given.value, Value):
             message = f"`{key}` of `{name}` is a tensor, not {describe(given.value)}"
-            raise fail("MCT0094", message, given.span, None, Note("declared here", item.span))
+            text = given.span.text
+            literal = is_number(plain(given.value)) and text.lstrip("-")[:1].isdigit()
+            hint = f"as a tensor, it is `{text} + 0 * x` of an `x` with these axes" if literal else None
+            raise fail("MCT0094", message, given.span, hint, Note("declared here", item.span))
         self.types.match(
             item, given.value.type, given.span, inner, lambda n: n not in known and inner.scope.find(n) is None
         )

@@ -80,7 +80,10 @@ class Evaluator:
         value = self.single(node, frame)
         if isinstance(value, Value):
             message = f"{what} must be known when the model is compiled; this is {describe(value)}"
-            raise fail("MCT0095", message, node.span)
+            hint = (
+                "on tensors, `where(mask, a, b)` chooses entry by entry; masks are joined by `*`, `maximum` and `1 - m`"
+            )
+            raise fail("MCT0095", message, node.span, hint if what == "a condition" else None)
         return value
 
     def condition(self, node: s.Expression, frame: Frame) -> bool:

@@ -14,13 +14,20 @@ from mctc.language.values import Constant, Measure, Single, describe, plain
 Function = Callable[..., Constant]
 """From the values of the arguments, in their order, to a compile-time value. Raises UnsuitableError."""
 
+OF_TENSORS = {
+    "max": 'of tensors, `maximum(a, b)` is the larger one, `reduce_max(x, "channel")` the largest along an axis',
+    "min": 'of tensors, `minimum(a, b)` is the smaller one, `reduce_min(x, "channel")` the smallest along an axis',
+    "sum": 'of tensors, `a + b` is the sum, `reduce_sum(x, "channel")` that along an axis',
+}
+
 
 def _number(name: str, value: Single) -> Number:
     known = plain(value)
     if isinstance(known, Measure):
         raise UnsuitableError("MCT0078", f"`{name}` of {known.extent} is not known before run time")
     if not is_number(known):
-        raise UnsuitableError("MCT0076", f"`{name}` takes numbers, not {describe(known)}")
+        hint = OF_TENSORS.get(name) if isinstance(known, Value) else None
+        raise UnsuitableError("MCT0076", f"`{name}` takes numbers, not {describe(known)}", hint)
     return known
 
 
@@ -69,7 +76,8 @@ def _length(*values: Single) -> int:
 def _sum(*values: Single) -> Constant:
     items = _one("sum", values)
     if not isinstance(items, tuple):
-        raise UnsuitableError("MCT0076", f"`sum` takes a list, not {describe(items)}")
+        hint = OF_TENSORS["sum"] if isinstance(items, Value) else None
+        raise UnsuitableError("MCT0076", f"`sum` takes a list, not {describe(items)}", hint)
     total: Constant = 0
     for item in items:
         total = binary("+", total, item)

@@ -65,6 +65,10 @@ def _told(node: s.Expression, table: Table, what: str, evaluator: Evaluator, fra
     missing = [key for key, setting in table[name].items() if setting.default is REQUIRED and key not in given]
     if missing:
         hint = f"`{missing[0]}` is {table[name][missing[0]].kind.value}"
+        if name == "cross_entropy":
+            hint += (
+                "; it is for a decoder that writes label by label: one of frames or utterances has no `train` section"
+            )
         raise fail("MCT0151", f"`{name}` needs {listing(missing)}", node.span, hint)
     return name, given
 

@@ -31,7 +31,12 @@ def _number(value: Given) -> float | None:
     return float(known) if is_number(known) else None
 
 
-HIDDEN = frozenset({"parameter", "scan", "scan_state"})  # what `param` and `scan` write
+_SCAN = "write `scan h: f32[B, T, width] = start { h = ... }`: a statement, behind which `h` holds all its frames"
+HIDDEN = {  # what `param` and `scan` write, and how
+    "parameter": "write `param weight: f32[out, in]`",
+    "scan": _SCAN,
+    "scan_state": _SCAN,
+}
 
 
 class OpCall:

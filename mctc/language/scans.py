@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mctc.diagnostics.diagnostic import Diagnostic, Note, diagnostic_at
+from mctc.diagnostics.diagnostic import Diagnostic, diagnostic_at
 from mctc.diagnostics.source import Span
+from mctc.ir.dims import Extent
 from mctc.ir.loops import sees_one_frame
 from mctc.ir.op import Op
 from mctc.ir.program import Value
@@ -35,6 +36,7 @@ class Scans:
 
     def run(self, node: s.Scan, frame: Frame) -> None:
         """Raises FaultError for states that can't be, SilentError where the body or an op in it was reported."""
+        _told_apart(node)
         starts = [self._start(held, frame) for held in node.states]
         begin = len(self.session.builder.ops)
         states = [self._open(held, start, frame) for held, start in zip(node.states, starts)]
@@ -50,10 +52,14 @@ class Scans:
 
     def _start(self, held: s.Held, frame: Frame) -> Value | float:
         value = 0 if held.start is None else plain(self.calls.evaluator.single(held.start, frame))
+        hint = "a state starts from a number or a tensor without frames"
         if isinstance(value, Value):
+            at = value.type.sequence
+            if held.start is not None and at is not None and value.type.extents[at] != Extent.of(1):
+                what = f"`{held.name.text}` can't start from {describe(value)}: it has frames of its own"
+                raise fail("MCT0117", what, held.start.span, hint)
             return value
         if held.start is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-            hint = "a state starts from a number or a tensor without frames"
             raise fail("MCT0117", f"`{held.name.text}` can't start from {describe(value)}", held.start.span, hint)
         assert isinstance(value, (int, float))
         return float(value)
@@ -86,11 +92,11 @@ class Scans:
 
     def _after(self, state: State, frame: Frame) -> Value:
         """What the body leaves in the name of a state."""
-        name, declared = state.node.name, Note("declared here", state.node.span)
+        name = state.node.name
         value = frame.scope.values[name.text]
         if not isinstance(value, Value):
             told = describe(value) if value is None or not hasattr(value, "name") else "no tensor"
-            raise fail("MCT0117", f"the body leaves {told} in state `{name.text}`", name.span, None, declared)
+            raise fail("MCT0117", f"the body leaves {told} in state `{name.text}`", name.span)
         if value.type != state.before.type:
             types = show_type(state.before.type), show_type(value.type)
             raise fail("MCT0117", f"state `{name.text}` is {types[0]}, but the body leaves {types[1]}", name.span)
@@ -126,6 +132,15 @@ class Scans:
         for name in bindings(node.body):
             if name in frame.scope.values:
                 frame.scope.values[name] = _replaced(frame.scope.values[name], new)
+
+
+def _told_apart(node: s.Scan) -> None:
+    names: set[str] = set()
+    for held in node.states:
+        if held.name.text in names:
+            told = f"two states of this scan are called `{held.name.text}`"
+            raise fail("MCT0117", told, held.name.span, "give each a name of its own")
+        names.add(held.name.text)
 
 
 def _several_frames(op: Op, role: Role) -> Diagnostic:

@@ -288,16 +288,23 @@ class Sections:
 
 
 def annotate(program: Program, session: Session, section: s.Section | None) -> None:
-    """Warns of quantize rules that no parameter is left for."""
-    if section is None:
+    """Warns of quantize rules that no parameter is left for, nor, of those that say `f32`, an instance."""
+    if section is None or any(diagnostic.is_error for diagnostic in session.diagnostics):
         return
     paths = [item.path for item in section.body.statements if isinstance(item, s.Rule)]
-    free = set(program.parameters)
+    wide = {rule.pattern for rule in program.quantize if rule.quantization == WIDE}
+    instances = {op.origin.path for function in program.functions.values() for op in function.ops}
+    known = set(program.parameters)
+    free = known | instances if wide else known
     for path in paths:
-        hit = {name for name in free if matches(str(path), name)}
-        if not hit:
-            every = any(matches(str(path), name) for name in program.parameters)
+        pattern = str(path)
+        hit = {name for name in free if matches(pattern, name)}
+        inside = f"{pattern}.**"
+        within = any(matches(inside, name) for name in known)
+        if not hit & known and (within or pattern not in wide or not hit):
+            every = any(matches(pattern, name) for name in known)
             message = f"`{path}` matches no parameter" + (" that the rules before it leave" if every else "")
-            hint = None if every else f"parameters are, for example, {listing(sorted(program.parameters)[:2])}"
+            hint = f"parameters are, for example, {listing(sorted(known)[:2])}" if known and not every else None
+            hint = f"for all parameters in it write `{inside}`" if within and not every else hint
             session.report(Diagnostic("MCT0143", message, path.span, hint, severity=Severity.WARNING))
         free -= hit

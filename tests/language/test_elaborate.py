@@ -244,3 +244,24 @@ def test_activations_of_eight_bits_stand_behind_the_way_of_the_weight(elaborate:
     assert [rule.quantization for rule in program.quantize] == [
         Quantization("int8", 8, activations=8), Quantization("int4", 4, activations=8),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "rules", "hints"),
+    [
+        ("return softplus(x)", "c.softplus: none", ["parameters are"]),
+        ("y = elu(x) as kept", "c.kept.**: f32", []),
+        ("y = linear(x, 8) as p", "c.p: f32", []),
+        ("y = gru(x, 8) as r", "c.r: f32", ["`c.r.**`"]),
+        ("y = gru(x, 8) as r", "c.r: int8(per_channel); c.r.**: f32", ["`c.r.**`"]),
+        ("y = nothing(x)", "c.r: int8(per_channel)", []),
+    ],
+)
+def test_a_rule_that_matches_nothing_is_told_with_what_there_is(
+    line: str, rules: str, hints: list[str], check: Check
+) -> None:
+    text = component("z = linear(x, 8) as first", line, "return z" if line[0] == "y" else "")
+    found = check(text.rstrip().removesuffix("}") + f"quantize {{ {rules} }}\n}}\n")
+    told = [each.hint for each in found if each.code == "MCT0143"]
+    assert len(told) == len(hints)
+    assert all(hint in str(each) for hint, each in zip(hints, told))

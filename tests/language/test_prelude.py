@@ -67,6 +67,33 @@ def test_top_k_gives_the_largest_entries_and_their_places(elaborate: Elaborate) 
     np.testing.assert_allclose(y, np.concatenate([np.take_along_axis(X, order, -1), order], -1))
 
 
+def test_what_is_chosen_among_the_classes_of_a_vocabulary_is_no_vocabulary(elaborate: Elaborate) -> None:
+    lines = ("v, p = top_k(x, 3)", "return concat(v, p, argmax(x), one_hot(argmax(x), 8))")
+    text = component(*lines, inputs="x: f32[B, T, V]", result="f32[B, T, 15]")
+    made = elaborate(text.replace("dim T:", "dim V: vocabulary = 8\ndim T:"))
+    assert "vocabulary" not in str(made.functions["c"].results[0][1].type)
+    y = evaluate(made.functions["c"], {"x": X}, lambda key: np.zeros(0))[0]["output"]
+    order = np.argsort(-X, -1)[..., :3]
+    chosen = [np.take_along_axis(X, order, -1), order, order[..., :1], np.eye(8)[order[..., 0]]]
+    np.testing.assert_allclose(y, np.concatenate(chosen, -1))
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("return where(x > 0, x, -3)", "`-3 + 0 * x`"),
+        ("return max(x, 0.1)", "`maximum(a, b)`"),
+        ("return x + min([1, x])", "`minimum(a, b)`"),
+        ("return sum(x)", "`reduce_sum"),
+        ("if x > 0 { x = -x }; return x", "`where(mask, a, b)`"),
+    ],
+)
+def test_what_is_meant_for_numbers_tells_what_tensors_have(line: str, hint: str, check: Check) -> None:
+    (problem,) = check(component(line))
+    assert problem.hint is not None
+    assert hint in problem.hint
+
+
 def test_a_quantiser_takes_the_nearest_row_of_what_is_left(elaborate: Elaborate) -> None:
     """And `dequantise` finds the same rows by their numbers."""
     told = "return dequantise(p, 5, 8) as c"

@@ -66,10 +66,26 @@ def test_a_scan_runs_over_labels_too(elaborate: Elaborate) -> None:
         (STATE + "{ scan g: f32[B, T, 8] { g = g + h }; h = g }", "MCT0118"),
         (STATE + "{ return h }", "MCT0102"),
         ("scan T: f32[B, T, 8] { T = x }", "MCT0109"),
+        (STATE + "= x { h = h + x }", "MCT0117"),
+        (STATE + ", h: f32[B, T, 1] { h = h + x }", "MCT0117"),
+        ("scan { x = x + 1 }", "MCT0045"),
     ],
 )
 def test_what_a_scan_can_not_be(line: str, code: str, check: Check) -> None:
     assert code in [problem.code for problem in check(component(line, "return x"))]
+
+
+def test_a_state_may_start_from_a_mean_over_the_utterance(check: Check) -> None:
+    assert not check(component(STATE + '= reduce_mean(x, "time") { h = 0.5 * h + x }', "return h"))
+
+
+@pytest.mark.parametrize("name", ["scan", "scan_state", "parameter"])
+def test_what_statements_write_is_no_call_and_the_statement_is_told(name: str, check: Check) -> None:
+    for call in (f"op.{name}(x)", f"{name}(x)"):
+        (problem,) = check(component(f"return {call}"))
+        assert problem.code == "MCT0051"
+        assert problem.hint is not None
+        assert problem.hint.startswith("write `")
 
 
 def test_what_depends_on_no_state_may_see_other_frames(check: Check) -> None:
