@@ -46,7 +46,7 @@ class Spelling:
 
 
 def library(name: str) -> Any:
-    """A library of the extra `tokens`. Raises TokensError where it isn't installed."""
+    """sentencepiece, or a library of the extra `tokens`. Raises TokensError where it isn't installed."""
     try:
         return import_module(name)
     except ImportError as error:

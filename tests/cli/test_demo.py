@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,14 @@ from mctc.runtime.built import open_built
 from mctc.runtime.speech import transcribe
 
 SENTENCE_S = 3.3  # the first sentence of the recording, up to the pause behind it
+
+
+def test_what_the_demo_takes_is_no_extra(root: Path) -> None:
+    """README's first command installs mctc alone."""
+    assert model()[2].name == "pieces.model"
+    core = re.search(r"\ndependencies = \[(.*?)\n\]", (root / "pyproject.toml").read_text(encoding="utf-8"), re.DOTALL)
+    assert core is not None
+    assert '"sentencepiece>=' in core[1]
 
 
 def said_by(target: str, folder: Path, recording: Path) -> str:
