@@ -187,40 +187,45 @@ def axis_name(default: Default = REQUIRED) -> Attribute[str | int]:
     return Attribute(_axis, default)
 
 
+def _shown(value: object) -> str:
+    """A value as the language writes it."""
+    return repr(value).lower() if value is None or isinstance(value, bool) else repr(value)
+
+
 def _whole(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InferenceError(f"{name} must be a whole number, not {value!r}")
+        raise InferenceError(f"{name} must be a whole number, not {_shown(value)}", name)
     return value
 
 
 def _count(name: str, value: object) -> int:
     if (checked := _whole(name, value)) < 1:
-        raise InferenceError(f"{name} must be at least 1, not {value}")
+        raise InferenceError(f"{name} must be at least 1, not {value}", name)
     return checked
 
 
 def _limit(name: str, value: object) -> int | None:
     if value is not None and _whole(name, value) < 0:
-        raise InferenceError(f"{name} must be at least 0, not {value}")
+        raise InferenceError(f"{name} must be at least 0, not {value}", name)
     return None if value is None else _whole(name, value)
 
 
 def _wholes(name: str, value: object) -> tuple[int, ...]:
     if not isinstance(value, (list, tuple)) or any(isinstance(v, bool) or not isinstance(v, int) for v in value):
-        raise InferenceError(f"{name} must be a list of whole numbers, not {value!r}")
+        raise InferenceError(f"{name} must be a list of whole numbers, not {_shown(value)}", name)
     return tuple(value)
 
 
 def _pair(name: str, value: object, least: int) -> tuple[int, int]:
     values = _wholes(name, value)
     if len(values) != 2 or min(values) < least:
-        raise InferenceError(f"{name} must be two numbers, each at least {least}, not {list(values)}")
+        raise InferenceError(f"{name} must be two numbers, each at least {least}, not {list(values)}", name)
     return values[0], values[1]
 
 
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InferenceError(f"{name} must be a number, not {value!r}")
+        raise InferenceError(f"{name} must be a number, not {_shown(value)}", name)
     return float(value)
 
 
@@ -232,7 +237,7 @@ def _probability(name: str, value: object) -> float:
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise InferenceError(f"{name} must be a word, not {value!r}")
+        raise InferenceError(f"{name} must be a word, not {_shown(value)}", name)
     return value
 
 

@@ -67,7 +67,10 @@ def axis_position(type_: TensorType, axis: object, operand: str) -> int:
             if index is None and axis == "channel":
                 index = next((i for i, a in enumerate(type_.axes) if a.role.is_channel), None)
         if index is None:
-            raise InferenceError(f"{type_} has no {axis} axis", operand)
+            known = dict.fromkeys(each.role.value for each in type_.axes)
+            raise InferenceError(
+                f"{type_} has no {axis} axis", operand, f"it has {', '.join(known)}" if known else None
+            )
         return index
     if isinstance(axis, int) and not isinstance(axis, bool) and -type_.rank <= axis < type_.rank:
         return axis % type_.rank

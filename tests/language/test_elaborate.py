@@ -265,3 +265,24 @@ def test_a_rule_that_matches_nothing_is_told_with_what_there_is(
     told = [each.hint for each in found if each.code == "MCT0143"]
     assert len(told) == len(hints)
     assert all(hint in str(each) for hint, each in zip(hints, told))
+
+
+@pytest.mark.parametrize(
+    ("call", "at", "told"),
+    [
+        ("attention(x, x, x, heads = 4, within = 4, before = none)", "before = none", "not none"),
+        ("attention(x, x, x, heads = 4, within = 2.5)", "within = 2.5", "not 2.5"),
+        ("attention(x, x, x, heads = true)", "heads = true", "not true"),
+        ("conv1d(x, 8, 3, dilation = 0)", "0", "at least 1"),
+    ],
+)
+def test_a_setting_of_an_op_is_told_at_its_place(call: str, at: str, told: str, check: Check) -> None:
+    (problem,) = check(component(f"return {call}"))
+    assert problem.span is not None
+    assert problem.span.text == at
+    assert told in problem.message
+
+
+def test_an_axis_that_is_not_there_is_told_with_those_that_are(check: Check) -> None:
+    (problem,) = check(component('return concat(x, x, axis = "tim")'))
+    assert problem.hint == "it has batch, time, channel"
