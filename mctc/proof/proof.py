@@ -166,7 +166,7 @@ class Proof:
         notes = [f"{name}: {op} is not finite on {item.name}" for item, op in undefined.items() if op is not None]
         results = self.subject.utterance(name, NOISE).results
         nowhere = any(array.size and not np.isfinite(array).any() for array in results.values())
-        for item in BATTERY:
+        for item in self.subject.asked(BATTERY):
             op = self.subject.out_of_range(name, item)
             notes += [f"{name}: fp16 can't hold {told_op(op)} on {item.name}: not compared there"] if op else []
         told = "nowhere finite" if nowhere else "the measure"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import repeat
@@ -87,8 +87,11 @@ class Subject:
             items = tuple(item for item in items if item.chunks)
         if whole and self._free(name, Role.BATCH):
             items = (*items, replace(NOISE, name=BATCHED, batch=2))
-        asked = (item for item in items if not self.only or item.name in self.only)
-        return tuple(item for item in asked if self.out_of_range(name, item) is None)
+        return tuple(item for item in self.asked(items) if self.out_of_range(name, item) is None)
+
+    def asked(self, items: Sequence[Item]) -> list[Item]:
+        """Those that `--input` names; all of them without it."""
+        return [item for item in items if not self.only or item.name in self.only]
 
     def out_of_range(self, name: str, item: Item) -> Op | None:
         """The first op, of the whole function or of the steps, that leaves fp16's range on an extreme item. A mask is a

@@ -81,6 +81,13 @@ def test_verify_warns_of_what_the_reference_cannot_say_and_of_what_fp16_cannot_h
     assert "dB" in checks["package evaluator, fp16"]["measured"]
 
 
+def test_numbers_that_are_not_fed_are_not_warned_of(tmp_path: Path) -> None:
+    build(spec(tmp_path, "exp(y)"), tmp_path / "out", BuildOptions())
+    words = [str(tmp_path / "out"), "--no-runtimes", "--json", "--input", "noise"]
+    checks = {check["name"]: check for check in json.loads(CliRunner().invoke(verify, words).stdout)}
+    assert checks["IR reference, whole"]["notes"] == []
+
+
 @pytest.mark.parametrize(
     ("body", "named"),
     [
