@@ -39,7 +39,7 @@ def test_the_tool_tells_what_it_cannot_hear(proof: Proof) -> None:
     ("options", "told"),
     [
         (["--search", "best"], "usage"), (["--beam", "many"], "usage"), (["--window"], "usage"), ([], "usage"),
-        (["--durations", "1,x"], "usage"), (["--hotword", "harbor", "missing.wav"], "take a beam"),
+        (["--durations", "1,x"], "usage"), (["--hotword", "harbor", "SOUND"], "take a beam"),
         (["--search", "beam", "--beam", "0", "SOUND"], "beam must be at least 1"), (["missing.wav"], "missing.wav"),
         (["--chunk", "0.1", "SOUND"], r"can't be called every 0\.1 seconds\. It has 0\.32 s"),
         (["SLOW"], "has 8000 samples a second, not 16000"), (["CUT"], "holds no samples"),
