@@ -43,10 +43,11 @@ class Rounding:
 
     def steps(self, x: Array) -> Array:
         """The nearest whole numbers, ties to even. An engine whose operands are some digits off takes the one on the
-        other side where they are next to the middle: a sixteenth of a step at most."""
+        other side where they are next to the middle: digits of the largest, since what is centred or summed before is
+        off by those; a sixteenth of a step at most."""
         if self.dtype is None or not self.jitters:
             return np.rint(x)
-        reach = np.minimum(NEAR_MIDDLE * np.finfo(self.dtype).eps * np.abs(x), 1 / 16)
+        reach = np.fmin(NEAR_MIDDLE * np.finfo(self.dtype).eps * np.abs(x).max(initial=0), 1 / 16)
         signs = np.random.default_rng((self.jitters, x.size)).choice((-1.0, 1.0), x.shape)
         return np.asarray(np.rint(x + signs * reach), x.dtype)
 

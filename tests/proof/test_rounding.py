@@ -44,3 +44,18 @@ def test_a_sum_that_cancels_is_off_by_what_its_terms_are_off() -> None:
     )
     assert exact == rounded == -0.25
     assert 0 < abs(float((jittered - exact).item())) <= 2 * U * 40961
+
+
+def test_a_small_number_next_to_the_middle_takes_either_step_beside_large_ones() -> None:
+    x = np.array([0.5 - 2e-5, -4.5 + 2e-5, 126.0])
+    found = {tuple(Rounding(np.float32, jitters=seed).steps(x)[:2]) for seed in range(1, 9)}
+    assert {first for first, _ in found} == {0.0, 1.0}
+    assert {second for _, second in found} == {-4.0, -5.0}
+    alone = {float(Rounding(np.float32, jitters=seed).steps(x[:1]).item()) for seed in range(1, 9)}
+    assert alone == {0.0}
+
+
+def test_what_is_no_number_moves_no_other_to_another_step() -> None:
+    stepped = JITTER.steps(np.array([np.nan, 3.2, -1.9]))
+    assert np.isnan(stepped[0])
+    assert stepped[1:].tolist() == [3.0, -2.0]
