@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from pathlib import Path
@@ -80,6 +81,10 @@ class Weights:
                 f"{path} lacks scales of activations that the spec holds in 8 bits: {missing}", hint=hint
             )
         for name in scales_of(program).keys() - self.uncalibrated:
+            shape = self._checkpoint.shapes[name] if self._checkpoint is not None else ()
+            if math.prod(shape) != 1:
+                told = f"{path}: {name} is {list(shape)}; a scale of activations is one number for the tensor"
+                raise WeightsError(told)
             value = self.source(Source(name, program.sources[name][0]))
             if not 0 < float(value) <= LARGEST:
                 told = f"{path}: {name} is {float(value):g}; a scale of activations is above 0, and a number of fp16"

@@ -53,11 +53,14 @@ def compress(spec: Spec, **options: Any) -> int:
     loss feels of the rest is predicted from the calibration, and the best choice within --size or --loss is solved for.
     Without either, the section of the spec stays. With --build and --data the predictions are corrected by true losses.
     """
+    from mctc.atomic import check_place
     from mctc.cli.process import no_cycle_search
     from mctc.compress.session import Session
 
     no_cycle_search()
-    _check(options)
+    _check(spec, options)
+    for out in filter(None, (options["output"], options["plot"])):
+        check_place(out)
     with progress(f"compressing {spec}") as step:
         session = Session(spec, options, step)
         lines = session.searched() if _budget(options) else session.as_written()
@@ -68,7 +71,8 @@ def compress(spec: Spec, **options: Any) -> int:
             told = session.write(options["output"], step)
         for line in told:
             say(line)
-    changed = _edit(spec, session, options) if options["diff"] or options["write"] else False
+    asked = options["diff"] or options["write"]
+    changed = _edit(spec, session, options) if asked and isinstance(spec, Path) else False
     return ExitCode.FAILED if changed and options["diff"] and not options["write"] else ExitCode.OK
 
 
@@ -76,9 +80,17 @@ def _budget(options: dict[str, Any]) -> bool:
     return options["size"] is not None or options["loss"] is not None
 
 
-def _check(options: dict[str, Any]) -> None:
+def _check(spec: Spec, options: dict[str, Any]) -> None:
+    from mctc.compress.errors import CompressError
+    from mctc.compress.session import size_of
+
     if options["size"] is not None and options["loss"] is not None:
         raise UsageError("--size and --loss are two budgets", hint="give one of them")
+    if options["size"] is not None:
+        try:
+            size_of(options["size"])
+        except CompressError as error:
+            raise UsageError(str(error), hint=error.hint) from error
     if bool(options["build"]) != bool(options["data"]):
         raise UsageError("trials take a build and speech", hint="--build BUILD --data DATA, both or neither")
     if options["rank"] and not options["build"]:
@@ -90,14 +102,14 @@ def _check(options: dict[str, Any]) -> None:
     searching = ("diff", "write", "build", "rank", "plot")
     if not _budget(options) and (said := [name for name in searching if options[name]]):
         raise UsageError(f"--{said[0]} is of a search, which takes a budget", hint="--size 3.0MB, or --loss 0.2")
+    if (options["diff"] or options["write"]) and not isinstance(spec, Path):
+        raise UsageError("a spec on standard input can't be rewritten", hint="name its file")
 
 
-def _edit(spec: Spec, session: Session, options: dict[str, Any]) -> bool:
+def _edit(spec: Path, session: Session, options: dict[str, Any]) -> bool:
     """Shows or writes the spec with the new section; whether that changes it."""
     from mctc.atomic import write_text
 
-    if not isinstance(spec, Path):
-        raise UsageError("a spec on standard input can't be rewritten", hint="name its file")
     edit = session.edit(spec)
     if options["diff"]:
         click.echo("".join(difference(edit.path, edit.before, edit.after)), nl=False)

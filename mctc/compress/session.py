@@ -41,6 +41,9 @@ class Session:
         self.build = BuildOptions(device=options["device"], defines=options["defines"], model=options["model"])
         program = load_program(spec, options["model"], dict(options["defines"]))
         self.program = program
+        if isinstance(spec, Path) and (options["diff"] or options["write"]):
+            # What can't be rewritten is told before a search of minutes.
+            with_section(spec, options["model"], dict(options["defines"]), program.quantize)
         checkpoint = options["weights"]
         statistics = read_measured(options["stats"], checkpoint)
         self.rules: tuple[QuantizeRule, ...] = program.quantize
@@ -140,7 +143,15 @@ class Session:
 
     def _smoothing(self, weights: Weights, statistics: Statistics) -> Smoothing:
         share = self.options["smooth"]
-        return NONE if share is None else smoothed(self._deciding(), weights, statistics, share)
+        if share is None:
+            return NONE
+        found = smoothed(self._deciding(), weights, statistics, share)
+        if share and not found.factors:
+            raise CompressError(
+                f"--smooth finds no norm in {self.program.name} that layers alone read, one of them in 8 bits",
+                hint="`int8(per_channel, activations = 8)` in the quantize section holds inputs of layers in 8 bits",
+            )
+        return found
 
     def _suited(self, offers: list[Offer]) -> list[Offer]:
         """Without forms of fp16 values, for weights whose activations are codes."""

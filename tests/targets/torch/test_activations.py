@@ -90,6 +90,10 @@ def test_a_scale_that_is_none_is_refused(place: Place) -> None:
         save_file(tensors, place.folder / "wrong.safetensors")
         with pytest.raises(WeightsError, match="a scale of activations is above 0"):
             Weights.load(program, place.folder / "wrong.safetensors")
+    tensors[min(SCALES)] = np.full(2, 0.1, np.float32)
+    save_file(tensors, place.folder / "wrong.safetensors")
+    with pytest.raises(WeightsError, match=r"is \[2\]; a scale of activations is one number"):
+        Weights.load(program, place.folder / "wrong.safetensors")
 
 
 def test_calibrated_and_compressed_it_builds_and_is_proven(place: Place) -> None:

@@ -232,6 +232,7 @@ def test_trials_correct_what_is_predicted(compress: Compressing, capsys: pytest.
         (["--size", "", "--diff"], "'' is no size"),
         (["--loss", "nan"], "--loss nan is no limit"),
         (["--size", "1MB", "--forms", "int3"], "'int3' is no form"),
+        (["--smooth", "0.5"], "--smooth finds no norm in "),
     ],
 )
 def test_budgets_and_forms_that_cannot_be(
@@ -239,6 +240,34 @@ def test_budgets_and_forms_that_cannot_be(
 ) -> None:
     assert compress(*options) in (1, 2)
     assert told in capsys.readouterr().err
+
+
+def test_a_section_in_another_file_is_refused_before_the_search(
+    compress: Compressing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = compress.place.folder
+    (folder / "variant.mct").write_text('import "heard.mct"\n\nmodel variant = heard()\n')
+    given = ["--stats", str(compress.stats), "--weights", str(compress.place.weights), "--loss", "0.5"]
+    out = folder / "unwritten.safetensors"
+    assert run(["compress", str(folder / "variant.mct"), *given, "--write", "-o", str(out)]) == 1
+    told = capsys.readouterr()
+    assert "the sections of variant are those of a model in" in told.err
+    assert not told.out
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("option", ["-o", "--plot"])
+def test_a_folder_in_the_way_is_told_before_the_search(
+    compress: Compressing, option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compress("--loss", "0.5", option, str(tmp_path)) == 1
+    told = capsys.readouterr()
+    assert f"{tmp_path}: is a directory" in told.err
+    assert not told.out
+
+
+def test_a_size_that_is_none_is_of_the_command_line(compress: Compressing) -> None:
+    assert compress("--size", "much") == 2
 
 
 def test_statistics_of_other_weights_are_refused(compress: Compressing, capsys: pytest.CaptureFixture[str]) -> None:
