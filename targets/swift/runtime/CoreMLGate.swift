@@ -36,6 +36,7 @@ package actor CoreMLGate {
         guard let address = getenv(name).flatMap({ UInt(String(cString: $0)) }),
             let place = UnsafeRawPointer(bitPattern: address)
         else { return own.takeUnretainedValue() }
+        if place != UnsafeRawPointer(own.toOpaque()) { own.release() }
         return Unmanaged<DispatchQueue>.fromOpaque(place).takeUnretainedValue()
     }
 }
