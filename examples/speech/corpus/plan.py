@@ -15,9 +15,9 @@ from corpus.words import sayable, words
 
 PERSON = "person"
 SHARES = {"espeak": 0.42, "flite": 0.42, "festival": 0.16}  # of the hours of training
-VARIED_SHARE = 0.04  # of the hours, and beside them: a person's prompts as other speakers would say several
+VARIED_SHARE = 0.08  # of the hours, and beside them: a person's prompts as other speakers would say several
 SHARD_S, SHARD_PROMPTS = 600.0, 24
-VARIED_S, VARIED_PROMPTS = 1800.0, 20  # of a shard: to decode a prompt takes longer than to vary it often
+VARIED_S, VARIED_PROMPTS = 1800.0, 60  # of a shard: to decode a prompt takes longer than to vary it often
 TESTS = {"espeak": 300, "flite": 200, "festival": 150}  # sentences, in voices that training has
 UNHEARD, DEV = 200, 50  # sentences in the voice that training does not have; of dev by each engine
 SMALL_TEST = 20  # sentences of a set where the corpus has few sentences at all

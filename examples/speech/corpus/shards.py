@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from corpus.g722 import decoded
 from corpus.plan import MOST_PROMPT_S, PERSON, Plan, Shard
+from corpus.prompts import Prompt
 from corpus.sound import RATE, SILENCE_S, Said, joined, recorded, spoken
+from corpus.splices import ends_of, spliced
 from corpus.voice import WARP, Engine, Manner, drawn
 from corpus.words import words
 
@@ -24,7 +26,8 @@ BATCH = 32  # texts for one call of an engine
 PAUSE_S = (0.3, 1.5)  # between two sentences
 AT_ONCE = 0.2  # so many recordings begin, or end, without any silence
 PROMPT_WEIGHT = 5  # how often a person's recording may be taken while a synthetic one is taken once
-MOST_JOINED, JOINT_S = 4, (0.0, 0.5)  # prompts in a varied utterance, and between two of them
+SPLICED = 0.6  # so many varied utterances are of pieces
+MOST_JOINED, JOINT_S = 4, (0.0, 0.5)  # whole prompts in another one, and between two of them
 PERSON_VOICE = "person:allison"
 PART = ".part"
 Utterance = tuple[NDArray[np.int16], dict[str, Any]]
@@ -74,29 +77,41 @@ def _rng(plan: Plan, shard: Shard, number: int) -> np.random.Generator:
 def _prompts(plan: Plan, shard: Shard) -> Iterator[Utterance]:
     for number, prompt in enumerate(shard.prompts):
         rng = _rng(plan, shard, number)
-        said = spoken(Said(decoded(prompt.path.read_bytes()), RATE))
+        said = _prompt(prompt)
         told = {"text": words(prompt.text), "voice": PERSON_VOICE, "engine": PERSON, "weight": PROMPT_WEIGHT}
         yield recorded(_between_silence([said], rng), rng), {**told, "prompt": prompt.name}
 
 
 def _varied_prompts(plan: Plan, shard: Shard) -> Iterator[Utterance]:
-    """Some prompts joined, by a speaker of another size: whole recordings are few, and soon known by heart."""
-    known = [(words(each.text), spoken(Said(decoded(each.path.read_bytes()), RATE))) for each in shard.prompts]
+    """Prompts, or pieces of them, joined, by a speaker of another size: whole ones are few, and soon known by heart."""
+    known = [(words(each.text), _prompt(each)) for each in shard.prompts]
+    apart = [(text, said) for text, said in known if len(said.ends) == len(text.split())]
     seconds = 0.0
     for number in count():
         rng = _rng(plan, shard, number)
-        taken = [known[at] for at in rng.integers(len(known), size=int(rng.integers(1, MOST_JOINED + 1)))]
-        while len(taken) > 1 and sum(said.samples.size for _, said in taken) > MOST_PROMPT_S * RATE:
-            taken.pop()
+        text, said = spliced(apart, rng) if apart and rng.random() < SPLICED else _some(known, rng)
+        if plan.source.held.has(text):
+            continue
         warp = float(rng.uniform(*WARP))
-        pauses = [_silence(rng), *(float(rng.uniform(*JOINT_S)) for _ in taken[1:]), _silence(rng)]
-        whole = joined([spoken(said, warp) for _, said in taken], pauses)
-        text = " ".join(text for text, _ in taken)
+        whole = joined([spoken(said, warp)], [_silence(rng), _silence(rng)])
         seconds += whole.samples.size / RATE
         told = {"text": text, "voice": PERSON_VOICE, "engine": PERSON, "weight": 1, "warp": round(warp, 3)}
         yield recorded(whole, rng), told
         if seconds >= shard.seconds:
             return
+
+
+def _prompt(prompt: Prompt) -> Said:
+    return spoken(Said(decoded(prompt.path.read_bytes()), RATE, ends_of(prompt.name)))
+
+
+def _some(known: list[tuple[str, Said]], rng: np.random.Generator) -> tuple[str, Said]:
+    """Whole prompts, one after another."""
+    taken = [known[at] for at in rng.integers(len(known), size=int(rng.integers(1, MOST_JOINED + 1)))]
+    while len(taken) > 1 and sum(said.samples.size for _, said in taken) > MOST_PROMPT_S * RATE:
+        taken.pop()
+    pauses = [0.0, *(float(rng.uniform(*JOINT_S)) for _ in taken[1:]), 0.0]
+    return " ".join(text for text, _ in taken), joined([said for _, said in taken], pauses)
 
 
 def _synthetic(plan: Plan, shard: Shard, engine: Engine) -> Iterator[Utterance]:

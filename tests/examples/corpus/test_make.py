@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -99,18 +100,18 @@ def test_some_recordings_begin_at_once(spoken: Path) -> None:
 def prompts(tmp_path: Path) -> list[Prompt]:
     random = np.random.default_rng(0)
     found = []
-    for at in range(30):
+    for at in range(90):
         path = tmp_path / f"{at}.g722"
         path.write_bytes(random.integers(0, 256, 800, np.uint8).tobytes())
-        found.append(Prompt(str(at), path, f"number {'abcdefghijklmnopqrstuvwxyzabcdef'[at]}"))
+        found.append(Prompt(str(at), path, f"number {ascii_lowercase[at % 26]}"))
     return found
 
 
 def test_prompts_are_varied_and_joined(prompts: list[Prompt], tmp_path: Path) -> None:
     shards = _varied(prompts, Settings(hours=0.9))
-    assert [len(shard.prompts) for shard in shards] == [20]
+    assert [len(shard.prompts) for shard in shards] == [60]
     assert {each.name for shard in _varied(prompts, Settings(hours=20)) for each in shard.prompts} == set(
-        map(str, range(30))
+        map(str, range(90))
     )
     (tmp_path / "shards").mkdir()
     shard = replace(shards[0], seconds=30.0)
