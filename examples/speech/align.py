@@ -39,7 +39,7 @@ def emissions(model: Any, features: Tensor, labels: list[int]) -> list[int]:
     encoded = model.encoder(features.transpose(1, 2)[:, :, None], lengths)[..., : model.encoder.output_lengths(lengths)]
     token = torch.tensor([BLANK, *labels]).view(1, 1, 1, -1)
     state, predicted = model.predictor.initial_state(1), []
-    for each in token.split(1, dim=-1):
+    for each in torch.split(token, 1, dim=-1):
         one, state = model.predictor.step(each, state)
         predicted.append(one)
     said = torch.cat(predicted, -1).transpose(2, 3)  # (1, D, U + 1, 1)
@@ -75,8 +75,11 @@ def quietest(samples: NDArray[np.float32], rate: int, seconds: float) -> float:
     """The second, within NEAR_S of one, around which WINDOW_S of sound have the least power."""
     window = round(WINDOW_S * rate)
     first = max(0, round((seconds - NEAR_S) * rate))
-    power = np.convolve(samples[first : round((seconds + NEAR_S) * rate) + window] ** 2, np.ones(window), "valid")
-    return seconds if not power.size else (first + int(power.argmin()) + window / 2) / rate
+    near = samples[first : round((seconds + NEAR_S) * rate) + window]
+    if near.size < window:
+        return seconds
+    power = np.convolve(near**2, np.ones(window), "valid")
+    return (first + int(power.argmin()) + window / 2) / rate
 
 
 @click.command(help=__doc__)
