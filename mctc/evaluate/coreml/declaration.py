@@ -19,7 +19,8 @@ class OpDeclaration:
 
     name: the op's type in MIL.
     function: called with one keyword argument per input that is bound; returns an array, or a tuple for several
-        outputs. Floats arrive as float32. It must not write into its arguments, and may return views of them.
+        outputs. Floats arrive as float32. It must not write into its arguments, and may return views of them. One with
+        `out` as a keyword alone works element by element and writes its result into that array where one is given.
     since: the opset that introduced the op ("iOS15" … "iOS18").
     family: the file it is declared in.
     result: element type of the outputs: the name of the operand that gives it, or a MIL type name; one for all
@@ -46,7 +47,12 @@ class OpDeclaration:
     def operands(self) -> dict[str, bool]:
         """Names of the operands, and whether each must be given."""
         parameters = inspect.signature(self.function).parameters
-        return {name: item.default is inspect.Parameter.empty for name, item in parameters.items()}
+        return {name: item.default is item.empty for name, item in parameters.items() if item.kind != item.KEYWORD_ONLY}
+
+    @cached_property
+    def takes_out(self) -> bool:
+        """Whether the result can be written over an operand."""
+        return "out" in inspect.signature(self.function).parameters
 
 
 REGISTRY: dict[str, OpDeclaration] = {}

@@ -201,6 +201,8 @@ class Compiler:
         step = ComputeStep(
             operation, self.where(operation), call, tuple(singles.items()), tuple(lists.items()), outputs
         )
+        if declaration.takes_out and engine is None and operation.index not in self._wrong:
+            step.over = tuple(singles.items())
         if operation.type.startswith("constexpr_") and (loads or self._too_big(operation)):
             self._defer(step, loads)
         elif not singles and not lists and not loads and self._foldable(operation):
@@ -348,6 +350,9 @@ class Compiler:
                 frees.setdefault(place, []).append(slot)
         for place, slots in frees.items():
             steps[place].frees = tuple(slots)
+        for step in steps:
+            if isinstance(step, ComputeStep) and step.over:
+                step.over = tuple((key, slot) for key, slot in step.over if slot in step.frees)
 
     def _new_slot(self, name: str) -> int:
         if name in self._slots or name in self._deferred:

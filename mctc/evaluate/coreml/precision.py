@@ -16,17 +16,19 @@ from numpy.typing import NDArray
 Precision = Literal["fp16", "fp32"]
 Array = NDArray[Any]
 
-_LARGE = np.int32((127 + 15) << 23)
-"""The exponent of magnitudes of which some round to infinity in fp16, from 65520 on."""
-_VANISHING = np.int32((127 - 25) << 23)
-"""The exponent below which magnitudes round to zero."""
-_SMALL = 4096
+_LARGE = 2.0**15
+"""The power of two from which some magnitudes round to infinity in fp16, from 65520 on."""
+_VANISHING = 2.0**-25
+"""The power of two up to which magnitudes round to zero, but for those between it and the next."""
+_SMALL = 1024
 """Elements below which numpy's own conversion costs less than the passes over memory of the other way."""
 _BLOCK = 1 << 15
 """Elements that are rounded at a time."""
-_EXPONENT = np.int32(0x7F800000)
-_SUBNORMAL = np.int32((127 - 14) << 23)
-_SHIFT = np.int32((13 << 23) | 0x00400000)
+_EXPONENT = np.array(0x7F800000, np.int32)
+_SIGN = np.array(-0x80000000, np.int32)
+_SHIFT = np.array(1.5 * 2**13, np.float32)
+_SUBNORMAL = np.full(_BLOCK, 2**-14, np.float32)
+"""The least exponent of normal numbers, once for each element: numpy's maximum with one number takes twice as long."""
 _ROOMS = threading.local()
 
 
@@ -40,41 +42,45 @@ def round_to_half(values: Array, *, in_place: bool = False) -> Array:
     """
     if values.size < _SMALL:
         return values.astype(np.float16).astype(np.float32)
-    flat = np.ascontiguousarray(values).reshape(-1)
-    rounded = flat if in_place else np.empty_like(flat)
-    magic, room = _rooms()
+    source = np.ascontiguousarray(values)
+    result = source if in_place else np.empty_like(source)
+    flat, rounded = source.reshape(-1), result.reshape(-1)
+    exponents, signs = _rooms()
     for start in range(0, flat.size, _BLOCK):
-        block = slice(start, start + _BLOCK)
-        count = min(_BLOCK, flat.size - start)
-        _round_block(flat[block], rounded[block], magic[:count], room[:count])
-    return rounded.reshape(values.shape)
+        block, size = slice(start, start + _BLOCK), flat.size - start
+        _round_block(flat[block], rounded[block], exponents[:size], signs[:size])
+    return result
 
 
 def _rooms() -> tuple[Array, Array]:
     """Two arrays of a block to work in, the same ones for all that a thread rounds."""
     found = getattr(_ROOMS, "pair", None)
     if found is None:
-        found = _ROOMS.pair = np.empty(_BLOCK, np.int32), np.empty(_BLOCK, np.float32)
+        found = _ROOMS.pair = np.empty(_BLOCK, np.int32), np.empty(_BLOCK, np.int32)
     return found
 
 
-def _round_block(values: Array, rounded: Array, magic: Array, room: Array) -> None:
-    """Rounds what a processor's cache holds; `rounded` may be `values`, `magic` and `room` are to work in."""
-    np.bitwise_and(values.view(np.int32), _EXPONENT, out=magic)
-    if magic.max() >= _LARGE:
+def _round_block(values: Array, rounded: Array, exponents: Array, signs: Array) -> None:
+    """Rounds what a processor's cache holds; `rounded` may be `values`, `exponents` and `signs` are to work in.
+
+    Powers of two are compared and moved as floats: numpy's loops over int32 are slower.
+    """
+    bits, offsets = values.view(np.int32), exponents.view(np.float32)
+    np.bitwise_and(bits, _EXPONENT, out=exponents)
+    if not np.maximum.reduce(offsets) < _LARGE:
         with np.errstate(over="ignore"):  # beyond fp16's largest number: infinite, as the format has it
             rounded[:] = values.astype(np.float16)
         return
-    vanishes = magic.min() < _VANISHING
-    np.maximum(magic, _SUBNORMAL, out=magic)
-    np.add(magic, _SHIFT, out=magic)
-    offset = magic.view(np.float32)
-    np.add(values, offset, out=room)
-    if not vanishes:
-        np.subtract(room, offset, out=rounded)
-        return
-    np.subtract(room, offset, out=room)
-    np.copysign(room, values, out=rounded)  # a zero has the sign of what became it
+    vanishes = np.minimum.reduce(offsets) <= _VANISHING
+    if vanishes:
+        np.bitwise_and(bits, _SIGN, out=signs)
+    np.maximum(offsets, _SUBNORMAL[: offsets.size], out=offsets)
+    np.multiply(offsets, _SHIFT, out=offsets)
+    np.add(values, offsets, out=rounded)
+    np.subtract(rounded, offsets, out=rounded)
+    if vanishes:  # a zero has the sign of what became it
+        bits = rounded.view(np.int32)
+        np.bitwise_or(bits, signs, out=bits)
 
 
 def hold(value: Array, dtype: str, precision: Precision) -> Array:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from sys import getrefcount
 from typing import Any, Protocol
 
 import numpy as np
@@ -68,6 +70,11 @@ class Output:
     rounds: bool
     checks: bool
 
+    @cached_property
+    def shape(self) -> tuple[int | None, ...] | None:
+        """The declared shape; None where it isn't known, or for what is no tensor."""
+        return self.declared.type.shape if isinstance(self.declared.type, TensorType) else None
+
     def finish(self, value: Any, where: str, *, fresh: bool = False) -> Any:
         """The value as it is held. Raises TypeMismatch when it isn't what the program declares.
 
@@ -75,13 +82,14 @@ class Output:
         """
         if self.holder is None:
             return value
-        array = np.asarray(value)
-        as_declared = array.dtype == self.holder and array.shape == self.declared.type.shape  # type: ignore[union-attr]
-        if self.checks and not as_declared:
+        if type(value) is not np.ndarray or value.dtype != self.holder or value.shape != self.shape:
+            value = self._held(np.asarray(value), where)
+        return round_to_half(value, in_place=fresh) if self.rounds else value
+
+    def _held(self, array: Array, where: str) -> Array:
+        if self.checks:
             self._check(array, where)
-        if array.dtype != self.holder:
-            array = array.astype(self.holder)
-        return round_to_half(array, in_place=fresh) if self.rounds else array
+        return array if array.dtype == self.holder else array.astype(self.holder)
 
     def _check(self, array: Array, where: str) -> None:
         declared = self.declared.type
@@ -107,12 +115,18 @@ class ComputeStep:
     lists: tuple[tuple[str, tuple[int, ...]], ...]
     outputs: tuple[Output, ...]
     frees: Sequence[int] = ()
+    over: tuple[tuple[str, int], ...] = ()
+    """Operands whose arrays may take the result once nothing else reads them: an op that works element by element."""
 
     def run(self, frame: Frame) -> None:
         values = frame.values
         arguments: dict[str, Any] = {key: values[slot] for key, slot in self.singles}
         for key, slots in self.lists:
             arguments[key] = [values[slot] for slot in slots]
+        for key, slot in self.over:
+            if _references(values, slot) == ALONE and self._takes_result(arguments[key]):
+                arguments["out"] = arguments[key]
+                break
         try:
             result = self.call(**arguments)
         except OP_ERRORS as error:
@@ -120,7 +134,7 @@ class ComputeStep:
         results = result if isinstance(result, tuple) else (result,)
         if len(results) < len(self.outputs):
             raise TypeMismatch(f"{self.where}: {len(self.outputs)} outputs are declared, the op has {len(results)}")
-        for output, value in zip(self.outputs, results, strict=False):
+        for output, value in zip(self.outputs, results):
             fresh = output.rounds and self._is_fresh(value, arguments)
             values[output.slot] = output.finish(value, self.where, fresh=fresh)
         if frame.observe is not None:
@@ -128,16 +142,43 @@ class ComputeStep:
 
     def _is_fresh(self, value: Any, arguments: dict[str, Any]) -> bool:
         """Whether an op made the array for this result: not a view, not one of its operands."""
-        if not isinstance(value, np.ndarray) or not value.flags.owndata or not value.flags.writeable:
+        if value is arguments.get("out"):
+            return value is not None
+        if type(value) is not np.ndarray or not value.flags.owndata or not value.flags.writeable:
             return False
         bound = getattr(self.call, "keywords", None)  # constant operands
         return not _among(value, arguments) and not (bound and _among(value, bound))
+
+    def _takes_result(self, array: Any) -> bool:
+        """Whether an operand's array has the shape and the element type of the result, and nobody else's memory."""
+        (output,) = self.outputs
+        return (
+            type(array) is np.ndarray
+            and array.dtype == output.holder
+            and array.shape == output.shape
+            and array.flags.owndata
+            and array.flags.writeable
+        )
 
     def reads(self) -> Sequence[int]:
         return [slot for _, slot in self.singles] + [slot for _, slots in self.lists for slot in slots]
 
     def writes(self) -> Sequence[int]:
         return [output.slot for output in self.outputs]
+
+
+def _references(values: Slots, slot: int) -> int:
+    return getrefcount(values[slot])
+
+
+def _alone() -> int:
+    """What `_references` counts where a step's values and its arguments are all that hold an array."""
+    values: dict[int, Any] = {0: np.empty(0)}
+    arguments = {"x": values[0]}
+    return _references(values, 0) if arguments else 0
+
+
+ALONE = _alone()
 
 
 def _among(value: Any, operands: Mapping[str, Any]) -> bool:

@@ -43,13 +43,14 @@ def sigmoid(x: Array) -> Array:
 @op("silu")
 def silu(x: Array) -> Array:
     """x * sigmoid(x)."""
-    return x * logistic(x)
+    result = logistic(x)
+    return np.multiply(x, result, out=result)
 
 
 @op("relu", exact=True)
-def relu(x: Array) -> Array:
+def relu(x: Array, *, out: Array | None = None) -> Array:
     """max(x, 0)."""
-    return np.maximum(x, _ZERO)
+    return np.maximum(x, _ZERO, out=out)
 
 
 @op("relu6", exact=True)
@@ -105,9 +106,9 @@ def gelu(x: Array, mode: str = "EXACT") -> Array:
 
 
 @op("softplus")
-def softplus(x: Array) -> Array:
+def softplus(x: Array, *, out: Array | None = None) -> Array:
     """log(1 + exp(x))."""
-    return np.logaddexp(x, _ZERO)
+    return np.logaddexp(x, _ZERO, out=out)
 
 
 @op("softplus_parametric")

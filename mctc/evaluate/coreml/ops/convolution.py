@@ -49,22 +49,37 @@ def _pointwise(x: Array, weight: Array, groups: int) -> Array:
 
 
 def _with_bias(result: Array, bias: Array | None) -> Array:
-    return result if bias is None else result + along(bias, 1, result.ndim)
+    if bias is None:
+        return result
+    column = along(bias, 1, result.ndim)
+    return np.add(result, column, out=result) if result.flags.owndata else result + column
 
 
-def _pointwise_of_constants(constants: Mapping[str, Any]) -> Function | None:
-    """A 1×1 convolution without padding, strides or groups is one matrix product."""
+def _of_constants(constants: Mapping[str, Any]) -> Function | None:
+    """A convolution whose settings are read once."""
     weight = constants.get("weight")
-    if weight is None or "x" in constants or any(k != 1 for k in weight.shape[2:]):
+    if weight is None or "x" in constants:
         return None
-    if integer(constants.get("groups", 1)) != 1 or any(s != 1 for s in integers(constants.get("strides", 1))):
-        return None
-    padded = any(integers(constants.get("pad", 0))) and str(constants.get("pad_type", "valid")).lower() == "custom"
-    if padded:
-        return None
+    kernel, rank = weight.shape[2:], weight.ndim - 2
+    step, spread = (_filled(constants.get(name), rank, name) for name in ("strides", "dilations"))
+    groups, kind, pad = integer(constants.get("groups", 1)), constants.get("pad_type", "valid"), constants.get("pad")
+    stored = constants.get("bias")
+    extents = [(k - 1) * d + 1 for k, d in zip(kernel, spread, strict=True)]
+    settled = None if "same" in str(kind).lower() else paddings(kind, pad, kernel, extents, step)
+    if settled and not any(map(any, settled)) and groups == 1 and all(n == 1 for n in (*kernel, *step)):
+        return _pointwise_of_constants(weight, stored)
+
+    def apply(x: Array, bias: Array | None = stored) -> Array:
+        around = paddings(kind, pad, x.shape[2:], extents, step) if settled is None else settled
+        return _with_bias(_convolve(pad_spatial(x, around), weight, step, spread, groups), bias)
+
+    return apply
+
+
+def _pointwise_of_constants(weight: Array, stored: Array | None) -> Function:
+    """A 1×1 convolution without padding, strides or groups is one matrix product."""
     matrix = weight.reshape(weight.shape[:2])
-    bias = constants.get("bias")
-    column = None if bias is None else bias.reshape(-1, 1)
+    column = None if stored is None else stored.reshape(-1, 1)
 
     def apply(x: Array, bias: Array | None = None) -> Array:
         product = np.matmul(matrix, x.reshape(x.shape[0], x.shape[1], -1))
@@ -77,7 +92,7 @@ def _pointwise_of_constants(constants: Mapping[str, Any]) -> Function | None:
     return apply
 
 
-@op("conv", specialise=_pointwise_of_constants, note="1 to 3 spatial axes; pad types valid, same, same_lower, custom")
+@op("conv", specialise=_of_constants, note="1 to 3 spatial axes; pad types valid, same, same_lower, custom")
 def conv(
     x: Array,
     weight: Array,

@@ -5,21 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from mctc.evaluate.coreml.declaration import op
 from mctc.evaluate.coreml.precision import Array
 
-_ARITHMETIC: dict[str, tuple[Callable[[Array, Array], Array], bool]] = {
+_ARITHMETIC: dict[str, tuple[np.ufunc, bool]] = {
     "add": (np.add, False),
     "sub": (np.subtract, False),
     "mul": (np.multiply, False),
     "maximum": (np.maximum, True),
     "minimum": (np.minimum, True),
 }
-_COMPARISON: dict[str, Callable[[Array, Array], Array]] = {
+_COMPARISON: dict[str, np.ufunc] = {
     "equal": np.equal,
     "not_equal": np.not_equal,
     "greater": np.greater,
@@ -32,16 +30,22 @@ _COMPARISON: dict[str, Callable[[Array, Array], Array]] = {
 }
 
 
-def _declare(name: str, function: Callable[[Array, Array], Array], result: str, exact: bool) -> None:
-    @op(name, result=result, same=("x", "y"), exact=exact)
+def _arithmetic(name: str, function: np.ufunc, exact: bool) -> None:
+    @op(name, same=("x", "y"), exact=exact)
+    def apply(x: Array, y: Array, *, out: Array | None = None) -> Array:
+        return function(x, y, out=out)
+
+
+def _comparison(name: str, function: np.ufunc) -> None:
+    @op(name, result="bool", same=("x", "y"), exact=True)
     def apply(x: Array, y: Array) -> Array:
         return function(x, y)
 
 
 for _name, (_function, _exact) in _ARITHMETIC.items():
-    _declare(_name, _function, "x", _exact)
+    _arithmetic(_name, _function, _exact)
 for _name, _function in _COMPARISON.items():
-    _declare(_name, _function, "bool", True)
+    _comparison(_name, _function)
 
 
 @op("real_div", same=("x", "y"), note="integers: the quotient without its fraction")

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from mctc.evaluate.coreml.ops.arguments import number
 from mctc.evaluate.coreml.precision import Array
 from mctc.package.dtypes import DTYPES
 
-_PLAIN: dict[str, tuple[Callable[[Array], Array], bool]] = {
+_PLAIN: dict[str, tuple[np.ufunc, bool]] = {
     "abs": (np.abs, True),
     "acos": (np.arccos, False),
     "asin": (np.arcsin, False),
@@ -25,7 +25,6 @@ _PLAIN: dict[str, tuple[Callable[[Array], Array], bool]] = {
     "ceil": (np.ceil, True),
     "cos": (np.cos, False),
     "cosh": (np.cosh, False),
-    "erf": (erf, False),
     "exp": (np.exp, False),
     "floor": (np.floor, True),
     "logical_not": (np.logical_not, True),
@@ -40,14 +39,20 @@ _PLAIN: dict[str, tuple[Callable[[Array], Array], bool]] = {
 }
 
 
-def _declare(name: str, function: Callable[[Array], Array], exact: bool) -> None:
+def _declare(name: str, function: np.ufunc, exact: bool) -> None:
     @op(name, exact=exact)
-    def apply(x: Array) -> Array:
-        return function(x)
+    def apply(x: Array, *, out: Array | None = None) -> Array:
+        return function(x, out=out)
 
 
 for _name, (_function, _exact) in _PLAIN.items():
     _declare(_name, _function, _exact)
+
+
+@op("erf")
+def error_function(x: Array) -> Array:
+    """The error function."""
+    return erf(x)
 
 
 @op("exp2")
@@ -65,7 +70,8 @@ def identity(x: Any) -> Any:
 @op("clip", note="NaN stays NaN")
 def clip(x: Array, alpha: Any, beta: Any) -> Array:
     """x kept between alpha and beta."""
-    return np.minimum(np.maximum(x, number(alpha)), number(beta))
+    raised = np.maximum(x, number(alpha))
+    return np.minimum(raised, number(beta), out=raised if isinstance(raised, np.ndarray) else None)
 
 
 @op("threshold")

@@ -9,6 +9,7 @@ From iOS 17 on a constant operand may be of another element type than the other 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,11 +43,14 @@ def _type_of_the_variable(dtypes: Mapping[str, str], constants: Mapping[str, Any
     return (dtypes.get("y" if "x" in constants and "y" not in constants else "x", ""),)
 
 
-def _matmul_of_a_constant(constants: Mapping[str, Any]) -> Function | None:
+def _matmul_of_constants(constants: Mapping[str, Any]) -> Function | None:
+    """Its settings are read once; a constant takes the element type of the other operand."""
     given = [name for name in ("x", "y") if name in constants]
+    options = {name: flag(value) for name, value in constants.items() if name not in given}
+    if not given:
+        return partial(matmul, **options)
     if len(given) != 1:
         return None
-    options = {name: value for name, value in constants.items() if name not in given}
     (name,) = given
 
     def apply(**variable: Array) -> Array:
@@ -56,7 +60,7 @@ def _matmul_of_a_constant(constants: Mapping[str, Any]) -> Function | None:
     return apply
 
 
-@op("matmul", result=_type_of_the_variable, specialise=_matmul_of_a_constant)
+@op("matmul", result=_type_of_the_variable, specialise=_matmul_of_constants)
 def matmul(x: Array, y: Array, transpose_x: Any = False, transpose_y: Any = False) -> Array:
     """The product over the last two axes, the others broadcast."""
     left = np.swapaxes(x, -1, -2) if flag(transpose_x) else x

@@ -5,16 +5,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from mctc.evaluate.coreml.declaration import op
+from mctc.evaluate.coreml.declaration import Function, op
 from mctc.evaluate.coreml.ops.arguments import along, integer, integers, number
 from mctc.evaluate.coreml.precision import Array
 
 
-@op("layer_norm", note="variance over the axes, divided by their size")
+def _layer_norm_of_constants(constants: Mapping[str, Any]) -> Function | None:
+    """Its settings are read once; sums and quotients are those of numpy's mean."""
+    if "x" in constants or "axes" not in constants:
+        return None
+    axes, shift = integers(constants["axes"]), number(constants.get("epsilon", 1e-5))
+    vectors = constants.get("gamma"), constants.get("beta")
+
+    def apply(x: Array, **dynamic: Array) -> Array:
+        if dynamic or x.dtype != np.float32:
+            return layer_norm(x, **{**constants, **dynamic})
+        where = tuple(sorted(n % x.ndim for n in axes))
+        shape = [n if axis in where else 1 for axis, n in enumerate(x.shape)]
+        count = np.float32(prod(shape))
+        result = x - np.add.reduce(x, axis=where, keepdims=True) / count
+        variance = np.add.reduce(np.square(result), axis=where, keepdims=True) / count
+        np.divide(result, np.sqrt(variance + shift), out=result)
+        gamma, beta = vectors
+        if gamma is not None:
+            np.multiply(result, gamma.reshape(shape), out=result)
+        return result if beta is None else np.add(result, beta.reshape(shape), out=result)
+
+    return apply
+
+
+@op("layer_norm", specialise=_layer_norm_of_constants, note="variance over the axes, divided by their size")
 def layer_norm(
     x: Array, axes: Any = None, gamma: Array | None = None, beta: Array | None = None, epsilon: Any = 1e-5
 ) -> Array:

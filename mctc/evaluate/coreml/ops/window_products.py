@@ -11,6 +11,7 @@ All sum in float32. Zeros times infinity are no zeros, so `by_bands` is for fini
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product as product_of
 from math import prod
 from typing import Any
 
@@ -54,14 +55,15 @@ def by_taps(x: Array, weight: Array, out: Sequence[int], strides: Sequence[int],
     """x (n, channels, *spatial), padded already, weight (channels, 1, *kernel): (n, channels, *out)."""
     result = np.zeros((*x.shape[:2], *out), np.float32)
     product = np.empty_like(result)
-    along = (weight.shape[0], *[1] * len(out))
-    for tap in np.ndindex(*weight.shape[2:]):
-        starts = [t * d for t, d in zip(tap, dilations, strict=True)]
-        shifted = [slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, out, strides, strict=True)]
+    by_channel = weight.reshape(weight.shape[0], *[1] * len(out), -1)
+    shifts = (
+        [slice(t * d, t * d + (n - 1) * s + 1, s) for t in range(taps)]
+        for taps, d, n, s in zip(weight.shape[2:], dilations, out, strides, strict=True)
+    )
+    for place, shifted in enumerate(product_of(*shifts)):
         here: Any = (..., *shifted)
-        kernel: Any = (..., *tap)
-        np.multiply(x[here], weight[kernel].reshape(along), out=product)
-        result += product
+        np.multiply(x[here], by_channel[..., place], out=product)
+        np.add(result, product, out=result)
     return result
 
 
