@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,17 @@ from mctc.driver.manifest import read_manifest
 from mctc.ir.types import DType, Role
 from mctc.runtime.built import Built, BuiltFunction, BuiltPort, open_built
 from mctc.runtime.ctc import classifier
-from mctc.runtime.encoder import frames_output
+from mctc.runtime.encoder import frames_input, frames_output
 from mctc.runtime.encoder_decoder import PREFILL, decoder_of
 from mctc.runtime.hearing import AMONG
+from mctc.runtime.pooled import pooling
 from mctc.runtime.transducer import roles_of
 from mctc.targets.swift.errors import SwiftError
 from mctc.tokens import Tokens
 
 Json = dict[str, Any]
+SOUND_HZ = 8_000
+"""A result of one number a frame that comes at this rate or above is sound, as phones carry it at the least."""
 UNITS = {"ane": "neuralEngine", "cpu": "cpu", "gpu": "gpu", "doubtful": "neuralEngine"}
 """Where a function is sent, by what the placement says of most of its operations."""
 
@@ -29,6 +34,9 @@ UNITS = {"ane": "neuralEngine", "cpu": "cpu", "gpu": "gpu", "doubtful": "neuralE
 def described(folder: Path) -> Json:
     """The contents of model.json for a build for the Neural Engine. Raises SwiftError for one that hears nothing."""
     built, manifest = open_built(folder), read_manifest(folder)
+    if built.front_end is None:
+        told = f"no function of {built.model} takes sound alone, so an app has nothing to feed it with"
+        raise SwiftError(told, hint="--target ane writes the Core ML package without an app around it")
     placed = _placed(folder)
     functions = {
         name: _function(folder, function, manifest["functions"][name], placed)
@@ -39,6 +47,7 @@ def described(folder: Path) -> Json:
         "version": manifest["mctc"],
         "digest": _digest(manifest),
         **_kind(built),
+        "durations": list(durations_of(built)),
         "trained": built.seed is None,
         "streams": built.lengths.streams,
         "chunks": _chunks(built),
@@ -50,35 +59,54 @@ def described(folder: Path) -> Json:
 
 
 def _kind(built: Built) -> Json:
-    """What the model is, by what its functions take, and which function plays which part."""
-    parts: Json = dict.fromkeys(("encoder", "encoded", "predictor", "joiner", "decoder"))
+    """What the model is, by what its functions take and return, and which function plays which part."""
+    parts: Json = dict.fromkeys(("encoder", "encoded", "predictor", "joiner", "decoder", "soundRate"))
+    encoder = built.functions[str(built.manifest["audio"]["function"])]
+    parts |= {
+        "encoder": encoder.name,
+        "encoded": frames_output(encoder).spec if _timed(encoder) else encoder.outputs[0].spec,
+    }
     decoder = decoder_of(built)
-    audio = built.manifest["audio"]
-    if audio is not None:
-        encoder = built.functions[str(audio["function"])]
-        parts |= {
-            "encoder": encoder.name,
-            "encoded": frames_output(encoder).spec if _timed(encoder) else encoder.outputs[0].spec,
-        }
-    if audio is not None and decoder is not None:
+    if decoder is not None:
         size = len(built.vocabulary(decoder.name, decoder.outputs[0]).tokens)
         return {**parts, "kind": "decoder", "vocabulary": size, "decoder": _decoder(built, decoder)}
-    if audio is not None and any(function.role is Role.LABEL for function in built.functions.values()):
-        encoder, predictor, joiner = roles_of(built)
-        if joiner.states:
-            raise SwiftError(f"{joiner.name} carries states, and a search calls it several times a frame")
-        size = len(built.vocabulary(joiner.name, frames_output(joiner)).tokens)
-        named = {"encoder": encoder.name, "predictor": predictor.name, "joiner": joiner.name}
-        return {**parts, **named, "kind": "transducer", "vocabulary": size}
-    if (
-        audio is not None
-        and any(port.type.find(Role.VOCABULARY) is not None for port in encoder.outputs)
-        and _timed(encoder)
-    ):
+    if any(function.role is Role.LABEL for function in built.functions.values()):
+        return {**parts, **_transducer(built), "kind": "transducer"}
+    if any(port.type.find(Role.VOCABULARY) is not None for port in encoder.outputs) and _timed(encoder):
         function, output = classifier(built)
         size = len(built.vocabulary(function.name, output).tokens)
         return {**parts, "kind": "ctc", "vocabulary": size, "encoder": function.name, "encoded": output.spec}
-    return {**parts, "kind": "features", "vocabulary": 0}
+    if pooling(built) is encoder:
+        return {**parts, "kind": "embedding", "vocabulary": 0}
+    rate = _sound_rate(built, encoder)
+    return {**parts, "kind": "features" if rate is None else "sound", "vocabulary": 0, "soundRate": rate}
+
+
+def _transducer(built: Built) -> Json:
+    """Its functions, and how many labels and durations its joiner scores."""
+    encoder, predictor, joiner = roles_of(built)
+    if joiner.states:
+        raise SwiftError(f"{joiner.name} carries states, and a search calls it several times a frame")
+    size = len(built.vocabulary(joiner.name, frames_output(joiner)).tokens)
+    durations = durations_of(built)
+    if durations and len(joiner.streaming(joiner.outputs, Role.TIME)) > 1:  # they are a result of their own
+        size += len(durations)
+    return {"encoder": encoder.name, "predictor": predictor.name, "joiner": joiner.name, "vocabulary": size}
+
+
+def durations_of(built: Built) -> tuple[int, ...]:
+    """Of a token-and-duration transducer, how many frames each of the joiner's logits of durations goes on."""
+    return tuple(built.manifest.get("durations", ()))
+
+
+def _sound_rate(built: Built, encoder: BuiltFunction) -> int | None:
+    """The samples a second of a model whose first result over time is sound; None of another model."""
+    port, config = frames_output(encoder), built.front_end
+    width = math.prod(port.type.shape) // (port.frames or 1)
+    if config is None or width != 1:
+        return None
+    rate = Fraction(port.frames or 1, frames_input(encoder, built.exists(encoder.name)).frames or 1) * config.rate
+    return int(rate) if rate >= SOUND_HZ and rate.denominator == 1 else None
 
 
 def _chunks(built: Built) -> list[Json]:

@@ -19,6 +19,12 @@ HERE = Path(__file__).parent
 RUNTIME, TEMPLATES = HERE / "runtime", HERE / "templates"
 MODEL = "Model"  # the folder of what the package carries: a copied one, whose models Xcode makes no classes of
 SUFFIX = ".mlpackage"
+TOOLS = {
+    "features": ("readme_features.txt", "Encode.swift"),
+    "embedding": ("readme_embedding.txt", "Encode.swift"),
+    "sound": ("readme_sound.txt", "Filter.swift"),
+}
+"""README and command-line tool of the kinds of models that make no text."""
 
 
 def write_package(folder: Path) -> Sequence[str]:
@@ -55,10 +61,9 @@ def texts(names: Names, kind: str) -> dict[str, str]:
         "WaveFile.swift": f"{tool}/WaveFile.swift",
         "RuntimeTests.swift": f"Tests/{names.module}Tests/RuntimeTests.swift",
     }
-    if kind == "features":
-        places |= {"readme_features.txt": "README.md", "Encode.swift": f"{tool}/Encode.swift"}
-    else:
-        places |= {"readme.txt": "README.md", "Transcribe.swift": f"{tool}/Transcribe.swift"}
+    readme, program = TOOLS.get(kind, ("readme.txt", "Transcribe.swift"))
+    places |= {readme: "README.md", program: f"{tool}/{program}"}
+    if kind not in TOOLS:
         places |= {"CaptionsApp.swift": "App/CaptionsApp.swift"}
     filled = {place: names.filled((TEMPLATES / name).read_text(encoding="utf-8")) for name, place in places.items()}
     runtime = {f"{library}/{path.name}": path.read_text(encoding="utf-8") for path in sorted(RUNTIME.glob("*.swift"))}

@@ -38,7 +38,7 @@ def compiled(
     place = toolchain.workspace()
     try:
         builds = make_builds(root, tmp_path_factory.mktemp("swift"))
-        made = prepare_proof(toolchain, builds.trained, builds.features, place, "release")
+        made = prepare_proof(toolchain, builds.trained, builds.features, place, optimised=True)
         made.build("proof")
         made.build(made.product)
         yield Proof(made, builds, tmp_path_factory.mktemp("proof"))

@@ -3,6 +3,8 @@ package final class EncodedStream {
     package let features: FeatureDescription
     /// Seconds of an encoded frame.
     package let frameSeconds: Double
+    /// Seconds of the sound that was heard since its start.
+    package var seconds: Double { Double(samples) / Double(features.sampleRate) }
     package private(set) var statistics = StreamStatistics()
     private let streams: Bool
     private let frontEnd: any FrontEnd
@@ -84,8 +86,7 @@ package final class EncodedStream {
     private func refuseLonger() throws {
         let room = features.samples(encoder.chunk)
         guard samples <= room else {
-            let rate = Double(features.sampleRate)
-            throw SpeechError.tooLong(seconds: Double(samples) / rate, room: Double(room) / rate)
+            throw SpeechError.tooLong(seconds: seconds, room: Double(room) / Double(features.sampleRate))
         }
     }
 }

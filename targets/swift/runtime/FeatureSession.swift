@@ -1,10 +1,13 @@
-/// One stream through front end and encoder, whose frames are what is asked for.
+/// One stream through front end and encoder, whose frames are what is asked for; of a model that makes one vector of an
+/// utterance, that.
 package final class FeatureSession: SoundSession {
     private let sound: EncodedStream
+    private let isWhole: Bool
     private var count = 0
 
     package init(model: SpeechModel, clock: CallClock) async throws {
         sound = try await EncodedStream(model: model, clock: clock)
+        isWhole = model.description.kind == .embedding
     }
 
     package var statistics: StreamStatistics { sound.statistics }
@@ -25,10 +28,9 @@ package final class FeatureSession: SoundSession {
 
     private func told(_ encoded: Frames, _ tell: (FeatureRow) -> Void) {
         for place in 0..<encoded.count {
-            let start = Double(count) * sound.frameSeconds
-            tell(
-                FeatureRow(
-                    values: Array(encoded.row(place)), range: .seconds(start)..<(.seconds(start + sound.frameSeconds))))
+            let start = isWhole ? 0 : Double(count) * sound.frameSeconds
+            let end = isWhole ? sound.seconds : start + sound.frameSeconds
+            tell(FeatureRow(values: Array(encoded.row(place)), range: .seconds(start)..<(.seconds(end))))
             count += 1
         }
         sound.searched(count, for: 0)

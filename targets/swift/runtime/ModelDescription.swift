@@ -3,7 +3,7 @@ import Foundation
 /// What the package knows of its model: the contents of `model.json`, which `mctc build` wrote.
 package struct ModelDescription: Codable, Sendable {
     package enum Kind: String, Codable, Sendable {
-        case transducer, ctc, decoder, features
+        case transducer, ctc, decoder, features, embedding, sound
     }
 
     package let model: String
@@ -24,9 +24,14 @@ package struct ModelDescription: Codable, Sendable {
     package private(set) var predictor: String?
     package private(set) var joiner: String?
     package let decoder: DecoderDescription?
+    /// Samples a second of the sound that a model makes of sound.
+    package let soundRate: Int?
     package let features: FeatureDescription?
     package private(set) var functions: [String: FunctionDescription]
+    /// Labels that are searched for, and behind them durations.
     package let vocabulary: Int
+    /// Of a token-and-duration transducer, how many frames each of its durations goes on.
+    package let durations: [Int]
     package let blank: Int
     package let tokens: TokenTable?
 }

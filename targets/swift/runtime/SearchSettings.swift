@@ -18,7 +18,8 @@ public struct SearchSettings: Sendable {
     /// What is taken off the blank's logit: more than 0 gives more labels.
     public var blankPenalty: Double
     public var maxSymbols: Int
-    /// Of a token-and-duration transducer, how many frames each of the last entries of its vocabulary goes on.
+    /// Of a token-and-duration transducer whose spec does not say them, how many frames each of the last entries of its
+    /// vocabulary goes on.
     public var durations: [Int]
     /// Phrases that are more likely than the model knows; they take a beam.
     public var hotwords: [Hotword]

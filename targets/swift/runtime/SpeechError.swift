@@ -18,6 +18,8 @@ public enum SpeechError: Error, Sendable, Equatable, LocalizedError {
     case finished
     /// A chunk that the model has no functions for.
     case unsupportedChunk(String, known: String)
+    /// A call that another kind of model has.
+    case otherModel(String)
     /// A search that can't be done with this model, or a setting that can't be.
     case unsupportedSearch(String)
     /// Every hypothesis was ruled out, or the model returned no numbers.
@@ -40,6 +42,7 @@ public enum SpeechError: Error, Sendable, Equatable, LocalizedError {
         case .finished: "The recognizer has finished. Other audio takes another recognizer."
         case .unsupportedChunk(let wanted, let known):
             "The model can't be called every \(wanted). It has \(known.isEmpty ? "no chunks" : known)."
+        case .otherModel(let what): what
         case .unsupportedSearch(let what): "This search can't be done: \(what)"
         case .noHypothesis(let what): "No hypothesis is left: \(what)"
         case .notSpellable(let what): "The model's tokens can't spell \(what)"

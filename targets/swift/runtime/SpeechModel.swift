@@ -10,6 +10,8 @@ public final class SpeechModel: Sendable {
     public var name: String { description.model }
     /// Samples a second that the model takes.
     public var sampleRate: Int { description.features?.sampleRate ?? 16_000 }
+    /// Samples a second of the sound that the model makes; nil of a model that makes none.
+    public var soundRate: Int? { description.soundRate }
     /// Whether trained weights were bound when the model was built.
     public var isTrained: Bool { description.trained }
 
@@ -65,9 +67,34 @@ public final class SpeechModel: Sendable {
         case .decoder:
             let session = try await DecoderSession(model: self, options: options, clock: clock)
             return SpeechRecognizer(model: self, session: session, clock: clock)
-        case .features:
-            throw SpeechError.unsupportedSearch("\(name) makes features of sound, and no text: call featureStream()")
+        case .features, .embedding, .sound: throw makes(nothing: "text")
         }
+    }
+
+    /// A stream of sound that the model makes of sound, with a state of its own: as many at a time as are wanted.
+    public func soundFilter() async throws -> SoundFilter {
+        guard description.kind == .sound else { throw makes(nothing: "sound") }
+        let clock = CallClock()
+        return SoundFilter(
+            model: self, session: try await SoundFilterSession(model: self, clock: clock), clock: clock)
+    }
+
+    /// The sound that the model makes of samples at its rate, such as speech without the noise: samples at `soundRate`.
+    public func filtered(_ samples: [Float]) async throws -> [Float] {
+        let filter = try await soundFilter()
+        try filter.append(samples)
+        try await filter.finish()
+        var made: [Float] = []
+        for try await piece in filter.results { made += piece.samples }
+        return made
+    }
+
+    /// The vector that the model makes of an utterance, such as who speaks: as long as those of others, which it is compared
+    /// with.
+    public func embedding(of samples: [Float]) async throws -> [Float] {
+        guard description.kind == .embedding else { throw makes(nothing: "vector of an utterance") }
+        guard let row = try await encode(samples).first else { throw SpeechError.notSound("there are none") }
+        return row
     }
 
     /// A stream of what the encoder makes of sound, with a state of its own: as many at a time as are wanted.
@@ -84,6 +111,17 @@ public final class SpeechModel: Sendable {
         var rows: [[Float]] = []
         for try await row in stream.results { rows.append(row.values) }
         return rows
+    }
+
+    private func makes(nothing wanted: String) -> SpeechError {
+        let call =
+            switch description.kind {
+            case .transducer, .ctc, .decoder: "recognizer() hears text"
+            case .features: "featureStream() and encode(_:) make features"
+            case .embedding: "embedding(of:) makes a vector of an utterance"
+            case .sound: "soundFilter() and filtered(_:) make sound"
+            }
+        return SpeechError.otherModel("\(name) makes no \(wanted): its \(call)")
     }
 
     package func function(_ name: String?) throws -> CoreMLFunction {

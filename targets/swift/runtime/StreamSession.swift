@@ -17,12 +17,7 @@ package final class StreamSession: SoundSession {
         self.model = model
         self.options = options
         sound = try await EncodedStream(model: model, clock: clock)
-        engine =
-            description.kind == .ctc
-            ? nil
-            : try await PackagedTransducer(
-                predictor: model.function(description.predictor), joiner: model.function(description.joiner),
-                folder: model.folder, clock: clock)
+        engine = description.kind == .ctc ? nil : try await PackagedTransducer(model: model, clock: clock)
         search = try description.search(options.search, engine: engine)
         endpointer =
             options.endpoints.isEmpty
@@ -82,7 +77,9 @@ package final class StreamSession: SoundSession {
 
 extension ModelDescription {
     func search(_ settings: SearchSettings, engine: (any TransducerEngine)?) throws -> any Search {
-        try makeSearch(
+        var settings = settings
+        if !durations.isEmpty { settings.durations = durations }
+        return try makeSearch(
             engine: engine, labels: vocabulary, blank: blank, settings: settings, scorers: scorers(settings))
     }
 

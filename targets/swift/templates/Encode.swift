@@ -1,7 +1,8 @@
 import Foundation
 import __MODULE__
 
-/// `__PRODUCT__ [options] FILE.wav...`: recordings become rows of numbers, a line each behind their time.
+/// `__PRODUCT__ [options] FILE.wav...`: recordings become rows of numbers, a line each behind their time; one row a recording of a
+/// model that makes one vector of an utterance.
 @main
 struct Encode {
     static let usage = """

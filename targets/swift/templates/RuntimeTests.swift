@@ -67,12 +67,15 @@ struct RuntimeTests {
     /// What the model makes of sound that comes in pieces, behind what `before` does: its final results, as text.
     private func heard(_ pieces: [[Float]], before: [[Float]] = []) async throws -> [String] {
         let model = try await RuntimeTests.model.value
-        guard model.description.kind == .features else {
+        switch model.description.kind {
+        case .features, .embedding:
+            return try await results(of: try await model.featureStream(), pieces, before) { "\($0)" }
+        case .sound: return try await results(of: try await model.soundFilter(), pieces, before) { "\($0)" }
+        case .transducer, .ctc, .decoder:
             return try await results(of: try await model.recognizer(RuntimeTests.options), pieces, before) {
                 $0.isFinal ? "\($0)" : nil
             }
         }
-        return try await results(of: try await model.featureStream(), pieces, before) { "\($0)" }
     }
 
     private func results<Result>(

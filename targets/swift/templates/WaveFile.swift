@@ -10,6 +10,21 @@ struct WaveFile {
         let description: String
     }
 
+    init(rate: Int, samples: [Float]) {
+        self.rate = rate
+        self.samples = samples
+    }
+
+    /// Writes the samples as 32-bit floats.
+    func write(to url: URL) throws {
+        func bytes(_ number: Int, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(number >> (8 * $0) & 0xFF) } }
+        let size = 4 * samples.count
+        var file = Data("RIFF".utf8) + bytes(36 + size, 4) + Data("WAVEfmt ".utf8) + bytes(16, 4)
+        file += bytes(3, 2) + bytes(1, 2) + bytes(rate, 4) + bytes(4 * rate, 4) + bytes(4, 2) + bytes(32, 2)
+        file += Data("data".utf8) + bytes(size, 4) + samples.withUnsafeBytes { Data($0) }
+        try file.write(to: url)
+    }
+
     init(contentsOf url: URL) throws {
         let data = try Data(contentsOf: url)
         func number(_ place: Int, _ count: Int) -> Int {

@@ -150,12 +150,27 @@ def test_the_text_is_what_was_reviewed(packaged: Path, model: Any) -> None:
         assert text == golden.read_text(encoding="utf-8")
 
 
-def test_the_readme_of_a_model_without_text_shows_encode() -> None:
-    names = Names.of("vad")
-    features, captions = (texts(names, kind)["README.md"] for kind in ("features", "ctc"))
-    assert "Sources/vad-cli/Encode.swift" in texts(names, "features")
-    assert "Sources/vad-cli/Transcribe.swift" in texts(names, "ctc")
-    assert "App/CaptionsApp.swift" not in texts(names, "features")
-    assert "model.encode(samples)" in features
-    assert "recognizer.append(samples)" in captions
-    assert "__" not in features + captions
+def test_a_model_of_no_sound_is_refused(tmp_path: Path) -> None:
+    spec = "dim B: batch\n component gain(x: f32[B, 8]) -> f32[B, 8] { return linear(x, 8) as only }"
+    (tmp_path / "gains.mct").write_text(f"model gains {{\n{spec}\n}}\n")
+    with pytest.raises(SwiftError, match="no function of gains takes sound alone"):
+        build(tmp_path / "gains.mct", tmp_path / "gains", BuildOptions(target="swift"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "program", "call"),
+    [
+        ("ctc", "Transcribe.swift", "recognizer.append(samples)"),
+        ("features", "Encode.swift", "model.encode(samples)"),
+        ("embedding", "Encode.swift", "model.embedding(of: samples)"),
+        ("sound", "Filter.swift", "model.filtered(samples)"),
+    ],
+)
+def test_the_readme_of_a_kind_shows_its_call(kind: str, program: str, call: str) -> None:
+    found = texts(Names.of("vad"), kind)
+    assert [path for path in found if path.startswith("Sources/vad-cli")] == [
+        "Sources/vad-cli/WaveFile.swift", f"Sources/vad-cli/{program}",
+    ]  # fmt: skip
+    assert ("App/CaptionsApp.swift" in found) == (kind == "ctc")
+    assert call in found["README.md"]
+    assert "__" not in found["README.md"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from mctc.runtime.built import open_built
 from mctc.runtime.decoding import Asked, search_of
 from mctc.runtime.encoder_decoder import EncoderDecoder
 from mctc.runtime.label_inputs import POSITION
+from mctc.runtime.pooled import pool
 from mctc.runtime.stream import front_end_of
 from mctc.runtime.utterance import transcribe_samples
 from mctc.targets.swift.names import Names
@@ -29,25 +30,23 @@ from tests.targets.swift.checks import encoded, record_of
 from tests.targets.swift.toolchain import Toolchain
 from tests.targets.swift.workspace import model_of, prepare
 
-WRITE_NO_TEXT = {
-    "denoiser",
-    "ecapa_tdnn",
-    "parakeet_tdt",
-}  # sound, a vector, durations: a package has no place for them
-ALL = {name: sizes for name, sizes in SIZES.items() if name not in WRITE_NO_TEXT} | {"moonshine_tiny": moonshine.SIZES}
+ALL = {**SIZES, "moonshine_tiny": moonshine.SIZES}
 KINDS = {
     "conformer_s2s": "decoder", "conmamba_s2s": "decoder", "conmambamamba_s2s": "decoder", "moonshine_tiny": "decoder",
     "qwen3_asr_0_6b": "decoder", "samba_asr": "decoder", "whisper_small": "decoder", "whisper_tiny": "decoder",
     "conformer_chunked": "ctc", "conformer_ctc": "ctc", "conformer_streaming": "ctc", "conmamba_ctc": "ctc",
-    "parakeet_ctc": "ctc", "silero_vad": "features",
+    "parakeet_ctc": "ctc", "silero_vad": "features", "ecapa_tdnn": "embedding", "denoiser": "sound",
 }  # fmt: skip
 """Others are transducers."""
-TESTED = {"silero_vad", "conformer_streaming", "whisper_tiny", "conformer_s2s", "qwen3_asr_0_6b", "moonshine_tiny"}
-"""Models of all kinds but transducers, whose packages' own tests run too."""
+TESTED = {
+    "silero_vad", "ecapa_tdnn", "denoiser", "parakeet_tdt", "conformer_streaming", "whisper_tiny", "conformer_s2s",
+    "qwen3_asr_0_6b", "moonshine_tiny",
+}  # fmt: skip
+"""Models of all kinds but streaming transducers, whose packages' own tests run too."""
 
 
 def test_no_spec_is_left_out(root: Path) -> None:
-    assert set(ALL) | WRITE_NO_TEXT == {path.stem for path in (root / "spec").glob("*.mct")}
+    assert set(ALL) == {path.stem for path in (root / "spec").glob("*.mct")}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +76,7 @@ def test_a_spec_is_packaged_as_what_it_is(name: str, packaged: Any) -> None:
         assert all((model_of(built) / port["rows"]).is_file() for port in function["inputs"] if port["rows"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def place(toolchain: Toolchain) -> Iterator[Path]:
     folder = toolchain.workspace()
     yield folder
@@ -97,17 +96,35 @@ def test_the_package_of_a_spec_hears_what_mctc_hears(
     sound = load_audio(bundled_recording(), rate)[: rate // 2 + 77]
     path = tmp_path / "speech.wav"
     sf.write(path, sound, rate, subtype="FLOAT")
-    if KINDS.get(name) == "features":
+    if KINDS.get(name) in ROWS:
         words = ("--model", str(own.model), "--cache", str(tmp_path / "cache"), str(path))
         rows = [line.split("\t")[1].split() for line in own.run(own.product, *words).splitlines()]
-        assert [[np.float32(number) for number in row] for row in rows] == encoded(built, sound).tolist()
+        found = np.array([[np.float32(number) for number in row] for row in rows])
+        np.testing.assert_array_equal(found, ROWS[KINDS[name]](built, sound, path))
+    elif KINDS.get(name) == "sound":
+        made = tmp_path / "made.wav"
+        own.run(own.product, "--model", str(own.model), "--cache", str(tmp_path / "cache"), str(path), str(made))
+        found, rate_made = sf.read(made, dtype="float32")
+        assert rate_made == rate
+        np.testing.assert_array_equal(found, encoded(built, sound)[:, 0])
     else:
         tables, options = tables_of(built, tmp_path)
         (record,) = own.transcribe([path], tmp_path / "cache", *options)
-        found = [(each["token"], each.get("frame")) for each in record["tokens"]]
-        assert found == labels_of(name, built, sound, tables)
+        labels = [(each["token"], each.get("frame")) for each in record["tokens"]]
+        assert labels == labels_of(name, built, sound, tables)
     if name in TESTED:
         own.test()
+
+
+def vector_of(built: Path, sound: Any, path: Path) -> Any:
+    """The one row of a model that makes one vector of an utterance."""
+    return pool(open_built(built), path).results["embedding"][None]
+
+
+ROWS: Mapping[str, Callable[[Path, Any, Path], Any]] = {
+    "features": lambda built, sound, path: encoded(built, sound),
+    "embedding": vector_of,
+}
 
 
 def labels_of(name: str, built: Path, sound: Any, tables: dict[str, Any]) -> list[tuple[int, int | None]]:

@@ -20,19 +20,28 @@ STAND_INS = HERE / "stand_ins"
 SERVER = HERE / "core_ml_server.py"
 FOLDER = "MCTC_SWIFT_TOOLCHAIN"  # the variable that names the folder
 SANITIZER = "MCTC_SWIFT_SANITIZER"  # that which programs are compiled with, if any: `address` or `thread`
-JOBS = ("-j", "1")
+JOBS = ("-j", str(max(1, (os.cpu_count() or 1) // 2)))
 FRAMEWORKS = ("Accelerate", "AVFoundation", "CoreML")
+STAND_INS_PLACE = "stand-ins"  # the folder, and the package, of the stand-ins beside laid out packages
 
+STAND_INS_MANIFEST = f"""// swift-tools-version: 6.0
+import PackageDescription
+
+let names = {json.dumps(FRAMEWORKS)}
+let package = Package(
+    name: "{STAND_INS_PLACE}",
+    products: names.map {{ .library(name: $0, targets: [$0]) }},
+    targets: names.map {{ .target(name: $0, swiftSettings: [.swiftLanguageMode(.v5)]) }}
+)
+"""
 DECLARED = """
 #if os(Linux)
-for name in {names} {{
-    package.targets.append(.target(name: name, path: "StandIns/\\(name)", swiftSettings: [.swiftLanguageMode(.v5)]))
-}}
+package.dependencies.append(.package(path: "../{place}"))
 for target in package.targets where {modules}.contains(target.name) {{
-    target.dependencies += {names}
+    target.dependencies += {names}.map {{ .product(name: $0, package: "{place}") }}
 }}
 #endif
-for target in package.targets where !{names}.contains(target.name) {{
+for target in package.targets {{
     target.swiftSettings = [.unsafeFlags(["-strict-concurrency=complete"])]
 }}
 """
@@ -52,8 +61,11 @@ class Toolchain:
         """What runs a tool of the toolchain in a folder, which is the one that it is run in where Swift is on PATH."""
         if self.root is None:
             return list(words)
-        inside = "/" + at.relative_to(self.root).as_posix()
-        return ["chroot", str(self.root), "/usr/bin/env", "-C", inside, *words]
+        return ["chroot", str(self.root), "/usr/bin/env", "-C", self.inside(at), *words]
+
+    def inside(self, path: Path) -> str:
+        """A path as the tools see it."""
+        return str(path) if self.root is None else "/" + path.relative_to(self.root).as_posix()
 
     def run(
         self, *words: str, at: Path, check: bool = True, variables: Mapping[str, str] | None = None
@@ -101,7 +113,7 @@ def environment() -> dict[str, str]:
 
 
 def lay_out(package: Path, place: Path, *beside: Path, more: str = "") -> Path:
-    """A copy of an emitted package, with the stand-ins beside it and in its manifest where Apple's frameworks are not.
+    """A copy of an emitted package, with a package of stand-ins beside it where Apple's frameworks are not.
 
     beside: other emitted packages, whose modules it has too. more: text behind its manifest.
     """
@@ -113,10 +125,11 @@ def lay_out(package: Path, place: Path, *beside: Path, more: str = "") -> Path:
         shutil.copytree(other / "Sources" / other.name, workspace / "Beside" / other.name, copy_function=_linked)
         text += BESIDE.format(module=other.name)
     modules = json.dumps([package.name, *(other.name for other in beside)])
-    if sys.platform.startswith("linux"):
-        for name in FRAMEWORKS:
-            shutil.copytree(STAND_INS / name, workspace / "StandIns" / name)
-    text += DECLARED.format(names=json.dumps(FRAMEWORKS), modules=modules)
+    frameworks = place / STAND_INS_PLACE
+    if sys.platform.startswith("linux") and not frameworks.exists():
+        shutil.copytree(STAND_INS, frameworks / "Sources")
+        (frameworks / "Package.swift").write_text(STAND_INS_MANIFEST, encoding="utf-8")
+    text += DECLARED.format(names=json.dumps(FRAMEWORKS), modules=modules, place=STAND_INS_PLACE)
     manifest.unlink()
     manifest.write_text(text + more, encoding="utf-8")
     return workspace
