@@ -12,7 +12,8 @@ import numpy as np
 from mctc.driver.tables import FOLDER, file_named
 from mctc.driver.tokens import objective_of
 from mctc.ir.program import Program, Source
-from mctc.objectives.components import FramesAndLabels, Labels, MisfitError, Part, fit
+from mctc.objectives.components import FramesAndLabels, Labels, MisfitError, Part
+from mctc.objectives.fit import fit
 from mctc.weights import Weights
 
 PARTS = {
@@ -60,7 +61,7 @@ def given(program: Program) -> Given:
 def _labels(program: Program) -> Labels | None:
     told = program.train.call("objective")
     try:
-        found = None if told is None else fit(program, told[0])
+        found = None if told is None else fit(program, *told)
     except MisfitError:
         return None
     if isinstance(found, FramesAndLabels):

@@ -44,6 +44,7 @@ FORM = {
     "extra_targets": {...: {"artifacts?": [str], "missing?": str}},
     "vocabularies": [{"function": str, "result": str, "valid": int}],
     "blank": COUNT,
+    "durations?": [int],
     "prompt?": (
         {"begin": [int], "end": int, "before?": [int], "context?": COUNT, "heading?": COUNT},
         None,

@@ -71,6 +71,7 @@ def manifest(
         "extra_targets": extra,
         "vocabularies": [asdict(entry) for entry in program.vocabularies],
         "blank": blank_of(program),
+        **({"durations": list(spans)} if (spans := durations_of(program)) else {}),
         "prompt": prompt(program),
         "audio": front_end(compiled),
         "tokens": _tokens(tokens, folder),
@@ -264,3 +265,10 @@ def blank_of(program: Program) -> int | None:
     objective = program.train.call("objective")
     blank = None if objective is None else objective[1].get("blank")
     return blank if isinstance(blank, int) else None
+
+
+def durations_of(program: Program) -> tuple[int, ...]:
+    """How many frames each of the joiner's logits of durations goes on, as the training objective says it."""
+    objective = program.train.call("objective")
+    told = () if objective is None else objective[1].get("durations", ())
+    return tuple(each for each in told if isinstance(each, int)) if isinstance(told, tuple) else ()

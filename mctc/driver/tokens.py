@@ -10,7 +10,8 @@ from mctc.driver.options import BuildError
 from mctc.ir.location import Location
 from mctc.ir.program import Program
 from mctc.ir.types import Role
-from mctc.objectives.components import MisfitError, fit
+from mctc.objectives.components import MisfitError
+from mctc.objectives.fit import fit
 from mctc.objectives.settings import complete
 from mctc.tokens import Tokens, TokensError, fitted, read_tokens
 from mctc.tokens.letters import of_symbols
@@ -69,11 +70,12 @@ def classes_of(program: Program) -> int:
     results = (value for function in program.functions.values() for _, value in function.results)
     axes = (axis for value in results for axis in value.type.axes if axis.role is Role.VOCABULARY)
     found = {axis.extent.value for axis in axes if axis.extent.is_static}
-    if len(found) > 1 and (objective := program.train.call("objective")) is not None:
+    if found and (objective := program.train.call("objective")) is not None:
         try:
-            return fit(program, objective[0]).classes
+            return fit(program, *objective).classes
         except MisfitError as error:
-            raise BuildError(f"which vocabulary the tokens are of isn't said: {error.message}") from error
+            if len(found) > 1:
+                raise BuildError(f"which vocabulary the tokens are of isn't said: {error.message}") from error
     if len(found) != 1:
         told = "no result" if not found else f"{len(found)} results of different sizes"
         hint = "a result of classes has a vocabulary axis: `dim V: vocabulary = 30`"

@@ -18,7 +18,8 @@ from mctc.language.scope import Frame
 from mctc.language.session import Session
 from mctc.language.values import Single, describe, plain
 from mctc.objectives.auxiliary import auxiliary as auxiliary_of
-from mctc.objectives.components import MisfitError, fit, hearing_of
+from mctc.objectives.components import MisfitError
+from mctc.objectives.fit import fit, hearing_of
 from mctc.objectives.settings import (
     AUXILIARIES,
     OBJECTIVES,
@@ -100,6 +101,9 @@ def _fits(value: Single, setting: Setting) -> TypeGuard[AttributeValue]:
     """Whether a value is what a setting takes."""
     if setting.kind is Kind.CLASSES:
         return all(map(_is_whole, as_classes(value)))
+    if setting.kind is Kind.COUNTS:
+        counts = [each for each in value if _is_whole(each)] if isinstance(value, tuple) else []
+        return any(counts) and isinstance(value, tuple) and len(set(counts)) == len(value)
     if setting.kind in (Kind.CLASS, Kind.COUNT):
         return _is_whole(value)
     if setting.kind is Kind.FLAG:
@@ -130,7 +134,7 @@ def check_objective(program: Program, session: Session, section: s.Section | Non
         return
     name, given = told
     try:
-        found = fit(program, name)
+        found = fit(program, name, given)
     except MisfitError as error:
         message = f"the components do not fit `{name}`: {error.message}"
         session.report(Diagnostic("MCT0153", message, nodes["objective"].span, error.hint))

@@ -5,7 +5,7 @@ The same program fits before and after its common passes: layouts move axes and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
@@ -63,14 +63,6 @@ class Hearing:
 
 
 @dataclass(frozen=True)
-class Transducer:
-    hearing: Hearing
-    predictor: Function
-    joiner: Function
-    classes: int
-
-
-@dataclass(frozen=True)
 class Frames:
     """Classes of frames, for CTC: the result of this name."""
 
@@ -105,50 +97,8 @@ class FramesAndLabels:
         return min(self.frames.classes, self.labels.classes)
 
 
-Fit = Transducer | Frames | Labels | FramesAndLabels
-
-
-def fit(program: Program, objective: str) -> Fit:
-    """The components of `objective`, a name of the table. Raises MisfitError, which says what is missing."""
-    return FITS[objective](program)
-
-
-def hearing_of(found: Fit) -> Hearing:
-    """What runs over time in the components that play the parts of an objective."""
-    if isinstance(found, FramesAndLabels):
-        return found.labels.hearing
-    return found.hearing
-
-
-def transducer(program: Program) -> Transducer:
-    kinds = [(_takes(f, Role.TIME), _takes(f, Role.LABEL)) for f in program.functions.values()]
-    if sorted(kinds) != [(False, True), (True, False), (True, True)]:
-        raise MisfitError(
-            "a transducer has three components: an encoder over time, a predictor over labels, a joiner of both; "
-            f"this model has {_components(program)}"
-        )
-    by_kind = dict(zip(kinds, program.functions.values(), strict=True))
-    predictor, joiner = by_kind[False, True], by_kind[True, True]
-    hearing = _hearing([by_kind[True, False]])
-    for function, inputs in ((predictor, 1), (joiner, 2)):
-        if len(function.inputs) != inputs:
-            raise MisfitError(f"`{function.name}` of a transducer has {inputs} input{'s' * (inputs > 1)}")
-    classes = _classes(program, joiner, joiner.results[0][0])
-    if classes is None:
-        raise MisfitError(f"`{joiner.name}` gives no vocabulary", hint=VOCABULARY)
-    (token,) = predictor.inputs
-    _check_ids(predictor, token, classes)
-    given = [hearing.encoder.results[0][1].type, predictor.results[0][1].type]
-    for value in joiner.inputs:
-        source = given[0 if value.type.find(Role.TIME) is not None else 1]
-        _check_same(joiner, value, source)
-    if sum(value.type.find(Role.TIME) is not None for value in joiner.inputs) != 1:
-        raise MisfitError(f"`{joiner.name}` takes a result of the encoder and one of the predictor")
-    return Transducer(hearing, predictor, joiner, classes)
-
-
 def frames(program: Program) -> Frames:
-    over_labels = [f.name for f in program.functions.values() if _takes(f, Role.LABEL)]
+    over_labels = [f.name for f in program.functions.values() if takes(f, Role.LABEL)]
     if over_labels:
         raise MisfitError(
             f"CTC trains components over time; nothing would train {listing(over_labels)}",
@@ -158,13 +108,15 @@ def frames(program: Program) -> Frames:
 
 
 def labels(program: Program) -> Labels:
-    decoders = [f for f in program.functions.values() if _takes(f, Role.LABEL)]
+    decoders = [f for f in program.functions.values() if takes(f, Role.LABEL)]
     if len(decoders) != 1:
-        raise MisfitError(f"it needs one decoder, a component that takes labels; this model has {_components(program)}")
+        raise MisfitError(
+            f"it needs one decoder, a component that takes labels; this model has {components_told(program)}"
+        )
     (decoder,) = decoders
-    hearing = _hearing([f for f in program.functions.values() if f is not decoder])
+    hearing = hearing_from([f for f in program.functions.values() if f is not decoder])
     result, value = decoder.results[0]
-    classes = _classes(program, decoder, result)
+    classes = valid_classes(program, decoder, result)
     if classes is None or value.type.find(Role.LABEL) is None or value.type.find(Role.TIME) is not None:
         raise MisfitError(f"`{decoder.name}` gives no vocabulary for each label", hint=VOCABULARY)
     parts, table = _parts(program, hearing, decoder, classes)
@@ -176,21 +128,15 @@ def frames_and_labels(program: Program) -> FramesAndLabels:
     return FramesAndLabels(_frames(program), found)
 
 
-FITS: Mapping[str, Callable[[Program], Fit]] = {
-    "rnnt": transducer,
-    "ctc": frames,
-    "cross_entropy": labels,
-    "joint_ctc_attention": frames_and_labels,
-}
 VOCABULARY = "a result of classes has a vocabulary axis: `dim V: vocabulary = 30`"
 
 
 # what runs over time
 
 
-def _hearing(over_time: Sequence[Function]) -> Hearing:
+def hearing_from(over_time: Sequence[Function]) -> Hearing:
     """The components over time: the encoder, which is the first, and those between it and a decoder."""
-    if not over_time or not _takes(over_time[0], Role.TIME):
+    if not over_time or not takes(over_time[0], Role.TIME):
         raise MisfitError("it needs an encoder, a component that takes features over time")
     encoder, *between = over_time
     features = next((value for value in encoder.inputs if _counts_frames(value.type)), None)
@@ -203,7 +149,7 @@ def _hearing(over_time: Sequence[Function]) -> Hearing:
     hearing = Hearing(encoder, features, tuple(between), results)
     for function in between:
         for value in function.inputs:
-            _check_same(function, value, results[hearing.taken(value)])
+            check_same(function, value, results[hearing.taken(value)])
         results |= {name: value.type for name, value in function.results}
     return hearing
 
@@ -229,13 +175,13 @@ def frame_rate(function: Function, features: Value, type_: TensorType) -> Fracti
 
 
 def _frames(program: Program) -> Frames:
-    hearing = _hearing([f for f in program.functions.values() if not _takes(f, Role.LABEL)])
+    hearing = hearing_from([f for f in program.functions.values() if not takes(f, Role.LABEL)])
     over_time = (hearing.encoder, *hearing.between)
     found = [
         (name, classes)
         for function in over_time
         for name, value in function.results
-        if value.type.find(Role.TIME) is not None and (classes := _classes(program, function, name)) is not None
+        if value.type.find(Role.TIME) is not None and (classes := valid_classes(program, function, name)) is not None
     ]
     if len(found) != 1:
         told = "no result over time" if not found else f"{len(found)} results over time"
@@ -273,11 +219,11 @@ def _parts(program: Program, hearing: Hearing, decoder: Function, classes: int) 
         parts[value.name] = _part(value, hearing, tokens, rows)
     if Part.FRAME in parts.values() or Part.ROW in parts.values():
         for value in decoder.inputs:
-            if parts[value.name] is Part.BESIDE and value.type.dtype is DType.F32 and _width(value.type) is None:
+            if parts[value.name] is Part.BESIDE and value.type.dtype is DType.F32 and static_width(value.type) is None:
                 parts[value.name] = Part.IS_TOKEN
     for value in decoder.inputs:
         if parts[value.name] in (Part.HEARD, Part.FRAME):
-            _check_same(decoder, value, hearing.results[hearing.taken(value)], frames=parts[value.name] is Part.HEARD)
+            check_same(decoder, value, hearing.results[hearing.taken(value)], frames=parts[value.name] is Part.HEARD)
     return parts, table if rows is not None else None
 
 
@@ -298,7 +244,7 @@ def _is_row(value: Value, hearing: Hearing, program: Program, table: str) -> boo
     width = program.sources[table][0].shape[1]
     first = hearing.encoder.results[0][1].type
     own = value.type.find(Role.LABEL) is not None and value.name not in hearing.results
-    return own and _width(value.type) == width == _width(first)
+    return own and static_width(value.type) == width == static_width(first)
 
 
 def classes_table(program: Program, function: Function) -> str | None:
@@ -331,15 +277,17 @@ def _source(recipe: Recipe) -> Source | None:
 # types
 
 
-def _takes(function: Function, role: Role) -> bool:
+def takes(function: Function, role: Role) -> bool:
     """Whether an input grows along the role: so many labels as there are of a fixed number are features of a frame."""
     axes = [(value.type, value.type.find(role)) for value in function.inputs]
     return any(axis is not None and not type_.extents[axis].is_static for type_, axis in axes)
 
 
-def _components(program: Program) -> str:
+def components_told(program: Program) -> str:
+    """The components of a program and what each runs over, for a message."""
+
     def over(function: Function) -> str:
-        roles = [role.value for role in (Role.TIME, Role.LABEL) if _takes(function, role)]
+        roles = [role.value for role in (Role.TIME, Role.LABEL) if takes(function, role)]
         return f"`{function.name}` over {' and '.join(roles)}" if roles else f"`{function.name}`"
 
     return ", ".join(map(over, program.functions.values()))
@@ -353,12 +301,13 @@ def _bound(type_: TensorType) -> int | None:
     return type_.bound.value if type_.bound is not None and type_.bound.is_static else None
 
 
-def _width(type_: TensorType) -> int | None:
+def static_width(type_: TensorType) -> int | None:
+    """How many channels a type has."""
     at = type_.find(Role.CHANNEL)
     return type_.extents[at].value if at is not None and type_.extents[at].is_static else None
 
 
-def _classes(program: Program, function: Function, result: str) -> int | None:
+def valid_classes(program: Program, function: Function, result: str) -> int | None:
     """Entries of the vocabulary axis of a result that are no padding."""
     padded = (v.valid for v in program.vocabularies if (v.function, v.result) == (function.name, result))
     axes = dict(function.results)[result].type.axes
@@ -366,7 +315,8 @@ def _classes(program: Program, function: Function, result: str) -> int | None:
     return next(padded, next(own, None))
 
 
-def _check_ids(function: Function, value: Value, classes: int) -> None:
+def check_ids(function: Function, value: Value, classes: int) -> None:
+    """Raises MisfitError where an input does not take the ids of all classes."""
     if not _is_ids(value.type):
         raise MisfitError(
             f"`{value.name}` of `{function.name}` are no ids of labels", hint=f"give it `token: i32[B, U] < {classes}`"
@@ -375,16 +325,17 @@ def _check_ids(function: Function, value: Value, classes: int) -> None:
         raise MisfitError(f"`{value.name}` of `{function.name}` is below {bound}, but there are {classes} classes")
 
 
-def _check_same(function: Function, value: Value, given: TensorType, *, frames: bool = True) -> None:
+def check_same(function: Function, value: Value, given: TensorType, *, frames: bool = True) -> None:
     """Raises MisfitError where a component does not take what another one gives: its channels, or its frames."""
-    same = _width(value.type) == _width(given)
+    same = static_width(value.type) == static_width(given)
     if frames:
         same = same and _frame_extent(value.type) == _frame_extent(given)
     if not same:
         raise MisfitError(
-            f"`{value.name}` of `{function.name}` is {_shown(value.type)}, but {_shown(given)} is made for it"
+            f"`{value.name}` of `{function.name}` is {shown(value.type)}, but {shown(given)} is made for it"
         )
 
 
-def _shown(type_: TensorType) -> str:
+def shown(type_: TensorType) -> str:
+    """A type as a spec writes it, but with the extents that are known."""
     return f"{type_.dtype.value}[{', '.join(map(str, type_.extents))}]"

@@ -14,6 +14,7 @@ class Kind(str, Enum):
     CLASS = "a class: a whole number from 0 on"
     CLASSES = "a class, or a list of classes: whole numbers from 0 on"
     COUNT = "a count: a whole number from 0 on"
+    COUNTS = "a list of different counts, whole numbers from 0 on, of which one is at least 1"
     SHARE = "a share: a number from 0 to 1"
     FLAG = "true or false"
     NUMBER = "a number from 0 on"
@@ -34,11 +35,13 @@ class Setting:
 BLANK = Setting(Kind.CLASS, 0)
 SMOOTHING = Setting(Kind.SHARE, 0, below_one=True)
 ZERO_INFINITY = Setting(Kind.FLAG, False)
+EARLY = {"fast_emit": Setting(Kind.NUMBER, 0), "delay_penalty": Setting(Kind.NUMBER, 0)}
 
 Table = Mapping[str, Mapping[str, Setting]]
 
 OBJECTIVES: Table = {
-    "rnnt": {"blank": BLANK, "fast_emit": Setting(Kind.NUMBER, 0), "delay_penalty": Setting(Kind.NUMBER, 0)},
+    "rnnt": {"blank": BLANK, **EARLY},
+    "tdt": {"blank": BLANK, "durations": Setting(Kind.COUNTS), "sigma": Setting(Kind.NUMBER, 0), **EARLY},
     "ctc": {"blank": BLANK, "zero_infinity": ZERO_INFINITY},
     "cross_entropy": {
         "begin": Setting(Kind.CLASSES),
@@ -67,6 +70,8 @@ classes stand before what is told of a recording, such as names in it. heading: 
 itself, such as its language, before it begins. ignored: a label that is
 heard and costs nothing. label_smoothing: the share of a target's probability that is spread over all classes.
 ctc_weight: the share of CTC in the sum. fast_emit, delay_penalty: how strongly labels are drawn to earlier frames.
+durations: how many frames each of the joiner's logits of durations goes on. sigma: what is taken off the
+log-probability of each token, so that longer durations pay.
 zero_infinity: an utterance of more labels than its frames hold costs nothing.
 """
 
@@ -87,16 +92,16 @@ dropout: of what the head reads. zero_infinity: true, for the objective may have
 
 
 def complete(name: str, given: Mapping[str, Any], table: Table = OBJECTIVES) -> dict[str, Any]:
-    """The settings of an objective with the defaults of those that are not given; lists of classes as tuples."""
+    """The settings of an objective with the defaults of those that are not given; lists as tuples."""
     told: dict[str, Any] = {}
     for key, setting in table[name].items():
         value = given.get(key, setting.default)
-        told[key] = as_classes(value) if setting.kind is Kind.CLASSES else value
+        told[key] = as_classes(value) if setting.kind in (Kind.CLASSES, Kind.COUNTS) else value
     return told
 
 
 def as_classes(value: Any) -> tuple[int, ...]:
-    """One class or several as several."""
+    """One number or several as several."""
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
 
 

@@ -182,6 +182,11 @@ class Built:
         return str(self.manifest["options"]["precision"])
 
     @property
+    def durations(self) -> tuple[int, ...]:
+        """Of a token-and-duration transducer, how many frames each of the joiner's logits of durations goes on."""
+        return tuple(self.manifest.get("durations", ()))
+
+    @property
     def model(self) -> str:
         return str(self.manifest["model"])
 

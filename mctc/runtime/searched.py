@@ -46,14 +46,14 @@ class Recogniser:
         return self.packages.step(at.functions[key].name)
 
     def search(self, settings: Settings, scorers: Sequence[Scorer] = ()) -> Search:
-        """A search over encoded frames. The blank is the build's, whatever the settings say.
+        """A search over encoded frames. The blank is the build's, whatever the settings say, and so are durations.
 
-        Durations, where the settings have any, are the last entries of the joiner's vocabulary.
+        Where the build says none and the settings do, they are the last entries of the joiner's vocabulary.
         """
-        settings = replace(settings, blank=self.built.blank)
+        settings = replace(settings, blank=self.built.blank, durations=self.built.durations or settings.durations)
         if self.engine is not None:
-            spans = len(settings.durations)
-            labels = Vocabulary.first(self.vocabulary.size - spans) if spans else self.vocabulary
+            unsaid = 0 if self.built.durations else len(settings.durations)
+            labels = Vocabulary.first(self.vocabulary.size - unsaid) if unsaid else self.vocabulary
             return transducer_search(self.engine, labels, settings, scorers)
         return ctc_search(self.vocabulary, settings, scorers)
 

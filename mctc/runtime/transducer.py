@@ -8,6 +8,7 @@ import numpy as np
 
 from mctc.decode.engine import State
 from mctc.decode.frames import DecodeError, Floats
+from mctc.decode.vocabulary import Vocabulary
 from mctc.driver.options import BuildError
 from mctc.ir.types import Role
 from mctc.runtime.built import Built, BuiltFunction
@@ -33,7 +34,9 @@ class BuiltTransducer:
         self._encoded = joiner.streaming(joiner.inputs, Role.TIME)[0]
         self._predicted = next(port for port in joiner.inputs if port is not self._encoded)
         self._logits = frames_output(joiner)
-        self.vocabulary = built.vocabulary(joiner.name, self._logits)
+        others = [port for port in joiner.streaming(joiner.outputs, Role.TIME) if port is not self._logits]
+        self._durations = others[0] if others and built.durations else None
+        self.vocabulary = _labels(built, built.vocabulary(joiner.name, self._logits), apart=self._durations is not None)
         self.frames = self._encoded.frames or 1
         self.predict_calls = self.join_calls = 0
 
@@ -61,17 +64,28 @@ class BuiltTransducer:
         return np.stack([np.concatenate([self._joined(part, vector) for part in parts]) for vector in predicted])
 
     def _joined(self, encoded: Floats, predicted: Floats) -> Floats:
-        """Logits [frames, vocabulary]: frames that a call has room for are filled up with zeros."""
+        """Logits [frames, vocabulary], behind them those of durations that are a result of their own: frames that a
+        call has room for are filled up with zeros."""
         self.join_calls += 1
         filled = np.pad(encoded, ((0, self.frames - len(encoded)), (0, 0)))
         given = {
             self._encoded.spec: to_port(filled, self._encoded),
             self._predicted.spec: predicted.reshape(self._predicted.type.shape),
         }
-        logits = from_port(self._join(given)[self._logits.spec], self._logits)
+        results = self._join(given)
+        logits = from_port(results[self._logits.spec], self._logits)
+        if (apart := self._durations) is not None:
+            labels = logits[:, : self.vocabulary.size]
+            logits = np.concatenate([labels, from_port(results[apart.spec], apart)], axis=1)
         if len(logits) != len(filled):
             raise DecodeError(f"the joiner returned logits for {len(logits)} frames, not for the {len(filled)} given")
         return logits[: len(encoded)]
+
+
+def _labels(built: Built, entries: Vocabulary, *, apart: bool) -> Vocabulary:
+    """The labels among the entries of the joiner's vocabulary, whose last are durations unless those are `apart`."""
+    among = 0 if apart else len(built.durations)
+    return Vocabulary.first(entries.size - among) if among else entries
 
 
 def roles_of(built: Built) -> tuple[BuiltFunction, BuiltFunction, BuiltFunction]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mctc.driver.compile import Compiled
-from mctc.driver.manifest import blank_of
+from mctc.driver.manifest import blank_of, durations_of
 from mctc.ir.program import Function
 from mctc.ir.types import Role
 
@@ -29,7 +29,11 @@ def search(compiled: Compiled, audio: Mapping[str, Any] | None) -> dict[str, Any
         joiner = compiled.deployed.functions[functions["joiner"]]
         first = joiner.inputs[0].type.find(Role.TIME) is not None
         named = {"predictor": functions["predictor"], "joiner": joiner.name, "frames_first": first}
-        return {"kind": "transducer", **told, **named, "classes": _classes(compiled, joiner, 0)}
+        entries, durations = _classes(compiled, joiner, 0), durations_of(compiled.whole)
+        if not durations:
+            return {"kind": "transducer", **told, **named, "classes": entries}
+        behind = len(durations) if len(joiner.results) == 1 else 0
+        return {"kind": "durations", **told, **named, "classes": entries - behind, "durations": list(durations)}
     results = compiled.deployed.functions[encoder].results
     classes = [at for at, (_, value) in enumerate(results) if Role.VOCABULARY in value.type.roles]
     if not classes:

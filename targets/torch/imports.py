@@ -23,6 +23,7 @@ HOMES: dict[str, frozenset[str]] = {
     "rnnt_loss": frozenset({"rnnt_loss"}),
     "selective_scan": frozenset({"selective_scan"}),
     "ssd": frozenset({"ssd"}),
+    "tdt_loss": frozenset({"tdt_loss"}),
     "teacher_forcing": frozenset({"begun", "frames_then_labels"}),
 }
 IMPORTED = frozenset({"F", "NamedTuple", "Tensor", "nn", "torch"}).union(*HOMES.values())

@@ -18,7 +18,7 @@ from mctc.targets.torch.method import TAKEN
 LOCALS = frozenset(
     {"targets", "target_lengths", "features", "valid", "before", "predicted", "logits", "decoded", "order"}
 )
-LOCALS |= {"frames", "added", "loss", "consistency"}
+LOCALS |= {"frames", "spans", "added", "loss", "consistency"}
 # The order of axes in what a caller gives.
 CALLERS = (Role.BATCH, Role.TIME, Role.LABEL, Role.FEATURE, Role.CHANNEL, Role.VOCABULARY)
 

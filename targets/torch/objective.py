@@ -9,8 +9,10 @@ from typing import Any
 from mctc.ir.program import Function, Program
 from mctc.ir.types import Role, TensorType
 from mctc.objectives.auxiliary import auxiliaries
-from mctc.objectives.components import MisfitError, fit, frames, hearing_of, transducer
+from mctc.objectives.components import MisfitError, frames
+from mctc.objectives.fit import fit, hearing_of
 from mctc.objectives.settings import OBJECTIVES, complete
+from mctc.objectives.transducers import Transducer, transducer
 from mctc.targets.torch.added import Posteriors
 from mctc.targets.torch.expressions import UnsupportedError
 from mctc.targets.torch.expressions.text import keywords, literal
@@ -29,30 +31,55 @@ def loss_of(program: Program, calls: Calls) -> Loss | None:
     if name not in OBJECTIVES:
         raise UnsupportedError(f"there is no objective {name!r}")
     try:
-        found = fit(program, name)
+        found = fit(program, name, given)
         more = replace(calls, auxiliaries=auxiliaries(program, hearing_of(found)), classes=found.classes)
         return LOSSES[name](program, complete(name, given), more)
     except MisfitError as error:
         raise UnsupportedError(f"the components do not fit {name}: {error}") from error
 
 
-def _transducer(program: Program, settings: Settings, calls: Calls) -> Loss:
+def _rnnt(program: Program, settings: Settings, calls: Calls) -> Loss:
     parts = transducer(program)
+    told = {"blank": settings["blank"], "dim": 1, "classes": parts.classes, **_early(settings)}
+    value = f"rnnt_loss(logits, targets, frames, target_lengths, {keywords(told)})"
+    return _transducer(parts, settings, calls, first("logits", parts.joiner), (), value)
+
+
+def _tdt(program: Program, settings: Settings, calls: Calls) -> Loss:
+    parts = transducer(program, len(settings["durations"]))
+    told = {"durations": settings["durations"], "blank": settings["blank"]}
+    told |= {"sigma": settings["sigma"]} if settings["sigma"] else {}
+    told |= {"dim": 1, "classes": parts.classes, **_early(settings)}
+    value = f"tdt_loss(logits, spans, targets, frames, target_lengths, {keywords(told)})"
+    if parts.apart:
+        others = ["_" for _ in parts.joiner.results[2:]]
+        return _transducer(parts, settings, calls, ", ".join(["logits", "spans", *others]), (), value)
+    behind = f"spans = logits[:, {parts.classes}:{parts.classes + parts.durations}]"
+    return _transducer(parts, settings, calls, "logits", (behind,), value)
+
+
+def _early(settings: Settings) -> Settings:
+    """The settings that draw labels to earlier frames, of those that do."""
+    return {name: settings[name] for name in ("fast_emit", "delay_penalty") if settings[name]}
+
+
+def _transducer(
+    parts: Transducer, settings: Settings, calls: Calls, results: str, more: tuple[str, ...], value: str
+) -> Loss:
+    """results: what the joiner's are bound to. more: lines behind that. value: the call of the loss."""
     predictor, joiner = parts.predictor, parts.joiner
     heard = Heard(parts.hearing, (predictor, joiner), calls)
     (token,) = predictor.inputs
     joined = [_joined(value.type, parts.hearing.encoder, predictor, heard) for value in joiner.inputs]
-    early = {name: settings[name] for name in ("fast_emit", "delay_penalty") if settings[name]}
-    told = keywords({"blank": settings["blank"], "dim": 1, "classes": parts.classes, **early})
     begin = literal((settings["blank"],))  # an utterance starts behind a blank
     body = (
         f"before = begun(targets, target_lengths, {begin}, classes={parts.classes})",
         f"{first('predicted', predictor)} = {calls.text(predictor, [laid_out(token.type, 'before')])}",
-        f"{first('logits', joiner)} = {calls.text(joiner, joined)}",
+        f"{results} = {calls.text(joiner, joined)}",
+        *more,
         f"frames = {heard.frames}",
     )
-    value = f"rnnt_loss(logits, targets, frames, target_lengths, {told})"
-    imports = ("begun", "rnnt_loss")
+    imports = ("begun", value.partition("(")[0])
     return heard.loss("The transducer loss", body, value, imports, blank=settings["blank"], per_label=False)
 
 
@@ -68,7 +95,8 @@ def _ctc(program: Program, settings: Settings, calls: Calls) -> Loss:
 
 
 LOSSES: Mapping[str, Callable[[Program, Settings, Calls], Loss]] = {
-    "rnnt": _transducer,
+    "rnnt": _rnnt,
+    "tdt": _tdt,
     "ctc": _ctc,
     "cross_entropy": cross_entropy,
     "joint_ctc_attention": joint_ctc_attention,

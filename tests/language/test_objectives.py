@@ -23,6 +23,10 @@ DECODER = """component decoder(token: i32[B, U] < V, memory: f32[B, U, 8]) -> f3
 }\n"""
 MEMORY = ENCODER.replace("-> f32", "-> memory: f32")
 TRANSDUCER = ENCODER + PREDICTOR + JOINER
+BEHIND = TRANSDUCER.replace("< V", "< 27").replace("embedding(token, V", "embedding(token, 27")  # classes, 3 durations
+APART = TRANSDUCER.replace(
+    "-> f32[B, T, U, V] { return", "-> (y: f32[B, T, U, V], z: f32[B, T, U, 3]) { return"
+).replace("+ p), V)", "+ p), V), linear(e + p, 3)")
 
 
 def model(components: str, objective: str) -> str:
@@ -42,6 +46,8 @@ def told(check: Check, components: str, objective: str) -> list[tuple[str, str]]
         (TRANSDUCER, "rnnt(fast_emit = 0.005, delay_penalty = 1 / 500)"),
         (TRANSDUCER.replace("-> f32[B, T, U, V] { return", "-> (y: f32[B, T, U, V], z: f32[B, T, U, 8]) { return")
                    .replace("+ p), V)", "+ p), V), e + p"), "rnnt"),
+        (BEHIND, "tdt(blank = 26, durations = [0, 1, 2], sigma = 0.05, fast_emit = 0.001)"),
+        (APART, "tdt(blank = 29, durations = [1, 4, 2])"),
         (CLASSES, "ctc(blank = 0, zero_infinity = true)"),
         (MEMORY + DECODER, "cross_entropy(begin = 1, end = 2)"),
         (MEMORY + DECODER, "cross_entropy(begin = [1, 3], end = 2, prompt = 4, label_smoothing = 0.1, ignored = 0)"),
@@ -86,6 +92,12 @@ def test_a_context_stands_within_the_prompt(check: Check) -> None:
         ("cross_entropy(begin = [1, [2]], end = 2)", "MCT0152", "[1, [2]]"),
         ("cross_entropy(begin = 1, end = 2, label_smoothing = 1)", "MCT0152", "1"),
         ("joint_ctc_attention(ctc_weight = 1.5)", "MCT0152", "1.5"),
+        ("tdt(blank = 0)", "MCT0151", "tdt(blank = 0)"),
+        ("tdt(durations = 4)", "MCT0152", "4"),
+        ("tdt(durations = [])", "MCT0152", "[]"),
+        ("tdt(durations = [0])", "MCT0152", "[0]"),
+        ("tdt(durations = [0, 1, 1])", "MCT0152", "[0, 1, 1]"),
+        ("tdt(durations = [0, -1, 1])", "MCT0152", "[0, -1, 1]"),
         ("joint_ctc_attention(ctc_weight = 320 ms)", "MCT0152", "320 ms"),
         ("joint_ctc_attention(blank = 0)", "MCT0153", "joint_ctc_attention(blank = 0)"),
     ],
@@ -104,6 +116,10 @@ def test_a_setting_at_fault_is_named_where_it_stands(check: Check, objective: st
         (TRANSDUCER.replace("token: i32[B, U] < V", "token: f32[B, U, 8]").replace("embedding(token, V, 8)", "token"),
          "rnnt", "no ids of labels"),
         (TRANSDUCER.replace("T, U, V]", "T, U, 8]").replace("+ p), V)", "+ p), 8)"), "rnnt", "gives no vocabulary"),
+        (APART, "tdt(durations = [0, 1])",
+         "`z` of `joiner` is f32[B, T, U, 3], which are no logits of 2 durations"),
+        (TRANSDUCER.replace("< V", "< 20"), "tdt(durations = [0, 1])", "below 20, but there are 28 classes"),
+        (TRANSDUCER, f"tdt(durations = {list(range(29))})", "30 entries for its classes and 29 durations"),
         (MEMORY + DECODER + DECODER.replace("decoder", "second"), "cross_entropy(begin = 1, end = 2)", "one decoder"),
         (MEMORY + DECODER.replace("< V", "< 20"), "cross_entropy(begin = 1, end = 2)", "takes the labels"),
         (MEMORY.replace("T, 8] {", "T, 4] {").replace(", 8)", ", 4)") + DECODER, "cross_entropy(begin = 1, end = 2)",
@@ -193,8 +209,8 @@ def test_every_shipped_model_of_classes_has_an_objective(root: Path) -> None:
             continue
         name, given = settings["objective"]
         assert set(complete(name, given)) == set(OBJECTIVES[name]), spec
-    # Samples, embeddings and one probability a frame are no classes; no objective fits durations beside labels.
-    assert without == ["denoiser", "ecapa_tdnn", "parakeet_tdt", "silero_vad"]
+    # Samples, embeddings and one probability a frame are no classes.
+    assert without == ["denoiser", "ecapa_tdnn", "silero_vad"]
 
 
 def test_a_reduced_vocabulary_keeps_the_objective(root: Path) -> None:

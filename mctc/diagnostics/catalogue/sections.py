@@ -74,36 +74,38 @@ ENTRIES = (
     Entry(
         "MCT0150",
         "an unknown objective",
-        "A model is trained by `rnnt`, `ctc`, `cross_entropy` or `joint_ctc_attention`. What may stand beside one of"
-        " these as `auxiliary` is `ctc`.",
+        "A model is trained by `rnnt`, `tdt`, `ctc`, `cross_entropy` or `joint_ctc_attention`. What may stand beside"
+        " one of these as `auxiliary` is `ctc`.",
         in_model("train { objective = ctcc(blank = 0) }"),
     ),
     Entry(
         "MCT0151",
         "a setting that an objective does not have, or one that it lacks",
-        "`rnnt` has `blank`, `fast_emit` and `delay_penalty`; `ctc` has `blank` and `zero_infinity`; `cross_entropy`"
-        " has `begin` and `end`, which it needs, `prompt`, `context`, `heading`, `label_smoothing` and `ignored`;"
-        " `joint_ctc_attention` has those of `ctc`, `begin`, `end`, `label_smoothing`, `ignored` and `ctc_weight`. An"
-        " auxiliary `ctc` has `of` and `weight`, which it needs, `blank`, `dropout` and `zero_infinity`. Each is given"
-        " once, by its name.",
+        "`rnnt` has `blank`, `fast_emit` and `delay_penalty`; `tdt` has these, `durations`, which it needs, and"
+        " `sigma`; `ctc` has `blank` and `zero_infinity`; `cross_entropy` has `begin` and `end`, which it needs,"
+        " `prompt`, `context`, `heading`, `label_smoothing` and `ignored`; `joint_ctc_attention` has those of `ctc`,"
+        " `begin`, `end`, `label_smoothing`, `ignored` and `ctc_weight`. An auxiliary `ctc` has `of` and `weight`,"
+        " which it needs, `blank`, `dropout` and `zero_infinity`. Each is given once, by its name.",
         in_model("train { objective = ctc(blnk = 0) }"),
     ),
     Entry(
         "MCT0152",
         "a setting of an objective with a value of another kind",
-        "`blank`, `end`, `heading` and `ignored` are classes, whole numbers from 0 on; `begin` and `prompt` are classes"
-        " or lists of them; `context` counts classes of the prompt; `label_smoothing`, `ctc_weight` and `dropout` are"
-        " numbers from 0 to 1; `weight`, `fast_emit` and `delay_penalty` are numbers from 0 on; `zero_infinity` is true"
+        "`blank`, `end`, `heading` and `ignored` are classes, whole numbers from 0 on; `begin` and `prompt` are"
+        " classes or lists of them; `context` counts classes of the prompt; `label_smoothing`, `ctc_weight` and"
+        " `dropout` are numbers from 0 to 1; `weight`, `sigma`, `fast_emit` and `delay_penalty` are numbers from 0 on;"
+        " `durations` are a list of different whole numbers from 0 on, one of them at least 1; `zero_infinity` is true"
         " or false; `of` is a component's name or a path as a string.",
         in_model('train { objective = ctc(blank = "0") }'),
     ),
     Entry(
         "MCT0153",
         "components that do not fit the objective",
-        "`rnnt` needs an encoder over time, a predictor over labels and a joiner of both; `ctc` a component over time"
-        " with one result that has a vocabulary; `cross_entropy` an encoder and a decoder over labels whose first"
-        " result has a vocabulary; `joint_ctc_attention` all of the last two. An auxiliary objective stands beside one"
-        " of these, and is of a part that gives a vector of channels for each frame.",
+        "`rnnt` needs an encoder over time, a predictor over labels and a joiner of both; `tdt` the same, with the"
+        " logits of durations behind the joiner's classes or as its second result; `ctc` a component over time with"
+        " one result that has a vocabulary; `cross_entropy` an encoder and a decoder over labels whose first result"
+        " has a vocabulary; `joint_ctc_attention` all of the last two. An auxiliary objective stands beside one of"
+        " these, and is of a part that gives a vector of channels for each frame.",
         in_model("train { objective = ctc(blank = 0) }"),
     ),
     Entry(

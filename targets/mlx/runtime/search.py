@@ -45,9 +45,14 @@ class Transducer:
 
     def _best(self, encoded: mx.array) -> np.ndarray:
         """The best class of each frame, before the next label."""
-        given = (encoded, self._predicted) if self._frames_first else (self._predicted, encoded)
-        logits = self._joiner(*given)
+        logits, *_ = self._joined(encoded)
         return np.array(mx.argmax(logits[..., : self._classes], axis=-1)).reshape(-1)
+
+    def _joined(self, encoded: mx.array) -> tuple[mx.array, ...]:
+        """The joiner's results for frames and the labels so far."""
+        given = (encoded, self._predicted) if self._frames_first else (self._predicted, encoded)
+        results = self._joiner(*given)
+        return results if isinstance(results, tuple) else (results,)
 
     def _step(self, label: int) -> None:
         token = mx.array([[label]], mx.int32)
@@ -56,6 +61,36 @@ class Transducer:
         else:
             self._predicted, self._state = self._predictor(token, self._state)
         mx.eval(self._predicted, self._state)
+
+
+class DurationTransducer(Transducer):
+    """Xu et al. (2023), algorithm 2: a frame's best class and best duration, by which the search goes on; a blank goes
+    on by one frame at least."""
+
+    def __init__(self, model: Any, told: Mapping[str, Any], dtype: mx.Dtype) -> None:
+        super().__init__(model, told, dtype)
+        self._durations, self._next = told["search"]["durations"], 0
+
+    def accept(self, encoded: mx.array) -> None:
+        at, symbols = self._next, 0
+        while at < encoded.shape[1]:
+            label, duration = self._look(encoded[:, at : at + 1])
+            if label != self._blank:
+                self._step(label)
+                self.ids.append(label)
+                symbols += 1
+            if label == self._blank or symbols == MAX_SYMBOLS:
+                duration = max(1, duration)
+            at, symbols = at + duration, 0 if duration else symbols
+        self._next = at - encoded.shape[1]
+
+    def _look(self, frame: mx.array) -> tuple[int, int]:
+        """The best class at a frame (1, 1, C), and how many frames it goes on."""
+        logits, *others = self._joined(frame)
+        behind = logits[..., self._classes : self._classes + len(self._durations)]
+        best = [mx.argmax(logits[..., : self._classes]), mx.argmax(others[0] if others else behind)]
+        label, duration = np.array(mx.stack(best)).tolist()
+        return label, self._durations[duration]
 
 
 class Ctc:
@@ -74,7 +109,11 @@ class Ctc:
             self._last = best
 
 
-SEARCHES: dict[str, type[Transducer] | type[Ctc]] = {"transducer": Transducer, "ctc": Ctc}
+SEARCHES: dict[str, type[Transducer] | type[Ctc]] = {
+    "transducer": Transducer,
+    "durations": DurationTransducer,
+    "ctc": Ctc,
+}
 
 
 class Pieces:

@@ -74,27 +74,42 @@ def rnnt_loss(
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"rnnt_loss: reduction is {reduction!r}; it must be one of {', '.join(REDUCTIONS)}")
-    lengths = {"frame_lengths": frame_lengths, "label_lengths": label_lengths}
-    for name, each in lengths.items():
+    cells = lattice(logits, targets, frame_lengths, label_lengths, blank=blank, dim=dim, classes=classes)
+    frames, labels = (each.to(cells.blank.device, torch.int32) for each in (frame_lengths, label_lengths))
+    label = emitted_early(cells.label, frames, fast_emit, delay_penalty)
+    loss: Tensor = torch.ops.mctc.rnnt_loss(cells.blank, label, frames, labels)[0]
+    return REDUCTIONS[reduction](loss)
+
+
+def lattice(
+    logits: Tensor,
+    targets: Tensor,
+    frame_lengths: Tensor,
+    label_lengths: Tensor,
+    *,
+    blank: int = 0,
+    dim: int = -1,
+    classes: int | None = None,
+    loss: str = "rnnt_loss",
+) -> Collapsed:
+    """What `collapse` gives, of arguments that are checked as rnnt_loss says, in whose name or in that of `loss`."""
+    for name, each in {"frame_lengths": frame_lengths, "label_lengths": label_lengths}.items():
         if each.shape != logits.shape[:1] or each.is_floating_point():
             raise ValueError(
-                f"rnnt_loss: {name} is {tuple(each.shape)} of {each.dtype}; it must be (B,) = ({len(logits)},) integers"
+                f"{loss}: {name} is {tuple(each.shape)} of {each.dtype}; it must be (B,) = ({len(logits)},) integers"
             )
     cells = collapse(logits, targets, blank=blank, dim=dim)
     if readable(targets, frame_lengths, label_lengths):
         _check_lengths(frame_lengths, label_lengths, *cells.blank.shape[1:])
         known = logits.shape[dim] if classes is None else classes
-        check_labels("rnnt_loss", targets, wrong_labels(targets, label_lengths, known, blank), known, blank)
-    lengths = {name: each.to(cells.blank.device, torch.int32) for name, each in lengths.items()}
-    label = _emitted_early(cells.label, lengths["frame_lengths"], fast_emit, delay_penalty)
-    loss: Tensor = torch.ops.mctc.rnnt_loss(cells.blank, label, **lengths)[0]
-    return REDUCTIONS[reduction](loss)
+        check_labels(loss, targets, wrong_labels(targets, label_lengths, known, blank), known, blank)
+    return cells
 
 
-def _emitted_early(label: Tensor, frame_lengths: Tensor, fast_emit: float, delay_penalty: float) -> Tensor:
-    """log p of the next label (B, T, U) as rnnt_loss counts it."""
+def emitted_early(label: Tensor, frame_lengths: Tensor, fast_emit: float, delay_penalty: float) -> Tensor:
+    """log p of the next label (B, T, U) as a loss counts it. Raises ValueError for negative settings."""
     if fast_emit < 0 or delay_penalty < 0:
-        raise ValueError(f"rnnt_loss: fast_emit {fast_emit} and delay_penalty {delay_penalty} must be 0 or more")
+        raise ValueError(f"fast_emit {fast_emit} and delay_penalty {delay_penalty} must be 0 or more")
     if delay_penalty:
         frame = torch.arange(label.shape[1], device=label.device)
         early = (frame_lengths[:, None] - 1) / 2 - frame

@@ -40,17 +40,17 @@ def forward(blank: Tensor, label: Tensor, frame_lengths: Tensor, label_lengths: 
     """The loss (B,) and alpha (B, T, U+1), fp64 and -inf outside the lengths, one anti-diagonal after the other."""
     batch, frames, _ = blank.shape
     below, right = blank.double(), label.double()  # noqa: MPS010 - a GPU has kernels and does not come here
-    ahead = _skew(below)
-    right = _skew(pad(right, (0, 1), value=-torch.inf))
+    ahead = skew(below)
+    right = skew(pad(right, (0, 1), value=-torch.inf))
     alpha = torch.full_like(ahead, -torch.inf)
     alpha[0, :, 0] = 0
     for d in range(1, len(alpha)):
         from_left = pad((alpha[d - 1] + right[d - 1])[:, :-1], (1, 0), value=-torch.inf)
         alpha[d] = torch.logaddexp(alpha[d - 1] + ahead[d - 1], from_left)
-    alphas = _unskew(alpha, frames)
+    alphas = unskew(alpha, frames)
     at = torch.arange(batch, device=blank.device), frame_lengths.long() - 1, label_lengths.long()
     loss = (-alphas[at] - blank[at]).to(blank.dtype)
-    return loss, torch.where(_inside(blank, frame_lengths, label_lengths), alphas, -torch.inf)
+    return loss, torch.where(inside(blank, frame_lengths, label_lengths), alphas, -torch.inf)
 
 
 def backward(
@@ -67,10 +67,10 @@ def backward(
     Minus the probability of taking each step: exp(alpha + step + beta - log p), with log p = -loss.
     """
     frames, columns = blank.shape[1:]
-    inside = _inside(blank, frame_lengths, label_lengths)
+    used = inside(blank, frame_lengths, label_lengths)
     below, right = blank.double(), label.double()  # noqa: MPS010 - a GPU has kernels and does not come here
-    ahead = _skew(torch.where(inside, below, -torch.inf))
-    right = _skew(pad(torch.where(inside[..., 1:], right, -torch.inf), (0, 1), value=-torch.inf))
+    ahead = skew(torch.where(used, below, -torch.inf))
+    right = skew(pad(torch.where(used[..., 1:], right, -torch.inf), (0, 1), value=-torch.inf))
     # The one way out of the lattice is the blank at the last frame of the last column.
     column = torch.arange(columns, device=blank.device)
     ends = column == label_lengths[:, None]
@@ -82,8 +82,8 @@ def backward(
         to_right[d] = right[d] + pad(beta[:, 1:], (0, 1), value=-torch.inf)
         beta = torch.logaddexp(to_below[d], to_right[d])
     reached, scale = alphas + loss[:, None, None], -dloss[:, None, None]
-    dblank = torch.where(inside, scale * (reached + _unskew(to_below, frames)).exp(), 0)
-    dlabel = torch.where(inside[..., 1:], scale * (reached + _unskew(to_right, frames)).exp()[..., :-1], 0)
+    dblank = torch.where(used, scale * (reached + unskew(to_below, frames)).exp(), 0)
+    dlabel = torch.where(used[..., 1:], scale * (reached + unskew(to_right, frames)).exp()[..., :-1], 0)
     return dblank.to(blank.dtype), dlabel.to(blank.dtype)
 
 
@@ -139,12 +139,13 @@ def _classes(logits: Tensor, target: Tensor, blank: int) -> tuple[Tensor, Tensor
     return index[None, :, None].expand(len(logits), -1, 1), has_label
 
 
-def _inside(lattice: Tensor, frame_lengths: Tensor, label_lengths: Tensor) -> Tensor:
+def inside(lattice: Tensor, frame_lengths: Tensor, label_lengths: Tensor) -> Tensor:
+    """Which cells of a lattice (B, T, U+1) its utterances have."""
     frames, columns = (torch.arange(n, device=lattice.device) for n in lattice.shape[1:])
     return (frames < frame_lengths[:, None])[..., None] & (columns <= label_lengths[:, None])[:, None]
 
 
-def _skew(lattice: Tensor) -> Tensor:
+def skew(lattice: Tensor) -> Tensor:
     """(B, T, U+1) to (T+U, B, U+1): row d holds the cells (d - u, u), -inf where there is none."""
     frames, columns = lattice.shape[1:]
     # One more element a row than the next row's start: each column slides one place further.
@@ -152,8 +153,8 @@ def _skew(lattice: Tensor) -> Tensor:
     return rows.reshape(len(lattice), columns, frames + columns - 1).permute(2, 0, 1).contiguous()
 
 
-def _unskew(diagonals: Tensor, frames: int) -> Tensor:
-    """The inverse of _skew."""
+def unskew(diagonals: Tensor, frames: int) -> Tensor:
+    """The inverse of skew."""
     columns = diagonals.shape[-1]
     rows = pad(diagonals.permute(1, 2, 0).flatten(1), (0, columns))
     return rows.reshape(len(rows), columns, frames + columns)[..., :frames].mT.contiguous()

@@ -52,7 +52,7 @@ FAULTS = (
         name="any-width-fits",
         file="mctc/objectives/components.py",
         what="a joiner fits an encoder of another width",
-        old="same = _width(value.type) == _width(given)",
+        old="same = static_width(value.type) == static_width(given)",
         new="same = True",
         caught_by=f"{OBJECTIVES}::test_components_that_do_not_fit_are_told_what_is_missing",
     ),

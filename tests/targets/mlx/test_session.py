@@ -98,6 +98,21 @@ def test_components_that_share_tensors_of_the_model_are_given_them(
     assert session.finish() == mctc.open(folder).transcribe(samples[:16_000]).text != ""
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_transducer_with_durations_skips_frames_as_mctc_does(
+    apart: bool, root: Path, samples: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, defines = root / "tests/runtime/durations.mct", {"apart": apart}
+    weights = drawn(elaborate_file(spec, defines=defines))
+    save_file(weights, tmp_path / "drawn.safetensors")
+    options = BuildOptions(weights=tmp_path / "drawn.safetensors", target="mlx", defines=defines)
+    folder = build(spec, tmp_path / "built", options).folder
+    session = opened(folder / "durations/model.py", monkeypatch)
+    for start in range(0, 32_000, 5000):
+        session.step(samples[start : min(start + 5000, 32_000)])
+    assert session.finish() == mctc.open(folder).transcribe(samples[:32_000]).text != ""
+
+
 def test_what_is_no_sound_is_refused(session: Any) -> None:
     with pytest.raises(ValueError, match="finite floats"):
         session.step(np.ones(10, np.int16))

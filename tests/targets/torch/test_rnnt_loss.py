@@ -138,7 +138,7 @@ def test_labels_are_drawn_to_earlier_frames_as_defined(
 
 def test_a_target_outside_the_vocabulary_stays_infinite_under_a_delay_penalty() -> None:
     cells = torch.full((1, 3, 1), -torch.inf), torch.tensor([3], dtype=torch.int32)
-    assert module._emitted_early(*cells, 0.1, 0.1).isneginf().all()
+    assert module.emitted_early(*cells, 0.1, 0.1).isneginf().all()
 
 
 @pytest.mark.parametrize("early", [{"fast_emit": -0.1}, {"delay_penalty": -0.1}])
