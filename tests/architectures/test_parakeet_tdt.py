@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mctc.decode.settings import Settings
 from mctc.importing import Checkpoint, plan, shipped_map
 from mctc.language import elaborate_file
 from mctc.linter.coreml.check import check_package
 from mctc.linter.coreml.rule import Severity
 from mctc.linter.coreml.table import table
 from mctc.package import read_package
+from mctc.runtime.searched import recogniser
+from mctc.targets.torch.engine import import_model
+from mctc.weights import Weights
+from tests.targets.torch.made import state_dict
 
 from .proof import LIMIT, Proof, largest_error
 
@@ -90,6 +95,38 @@ def test_labels_and_what_joins_them_with_frames_are_theirs(proof: Proof, theirs:
         assert largest_error(pred, predicted.numpy()) <= LIMIT
     joined = proof.by_torch("joiner", {"enc": enc, "pred": predicted.numpy()})["output"]
     assert largest_error(joined, want) <= LIMIT
+
+
+def test_a_search_over_the_package_skips_the_frames_that_theirs_skips(proof: Proof, theirs: Any) -> None:
+    """Parakeet's durations begin with 0, so several labels may come at one frame."""
+    with torch.no_grad():
+        said = theirs.generate(
+            input_features=torch.from_numpy(MEL),
+            attention_mask=torch.ones(1, 200),
+            decoder_start_token_id=19,
+            max_length=250,
+        )
+    want = [each for each in said.sequences[0].tolist() if each not in (19, 2)]  # blank, padding
+    model = recogniser(proof.built["ane"], "fp32")
+    search = model.search(Settings(max_symbols=theirs.config.max_symbols_per_step))
+    encoder = model.stream()
+    search.accept(np.concatenate([encoder.push(MEL[0]), encoder.finish()]))
+    (found,) = search.finish()
+    assert [each for each in found.ids if each != 2] == want
+    assert len(set(want)) > 1
+
+
+def test_the_loss_of_the_training_module_is_theirs(proof: Proof, theirs: Any) -> None:
+    module = import_model(proof.built["torch"].folder / "training" / "parakeet_tdt.py")
+    weights = Weights.load(proof.program, proof.checkpoint, cache=True)
+    module.load_state_dict(state_dict(proof.program, weights, module))
+    labels = torch.tensor([[4, 0, 7, 5]])
+    with torch.no_grad():
+        mel, every = torch.from_numpy(MEL), torch.ones(1, 200)
+        told = {"decoder_input_ids": torch.tensor([[19, 4, 0, 7, 5]]), "labels": labels}
+        want = theirs(mel, attention_mask=every, **told, sigma=0.02, reduction="sum").loss
+        got = module.eval()(mel, torch.tensor([200]), labels, torch.tensor([4]), every)
+    assert float(got) == pytest.approx(float(want), rel=LIMIT)
 
 
 def test_the_package_has_no_transpose_and_no_error_of_the_linter(proof: Proof) -> None:

@@ -79,6 +79,19 @@ def test_loss_and_gradient_are_those_of_all_alignments(
     torch.testing.assert_close(ours, theirs, rtol=10 * within, atol=10 * within)
 
 
+def test_loss_and_gradient_are_those_of_the_transformers_library() -> None:
+    theirs = pytest.importorskip("transformers.loss.loss_tdt")
+    torch.manual_seed(1)
+    logits, spans = (torch.randn(2, 30, 8, n, requires_grad=True) for n in (CLASSES, 5))
+    targets, lengths = torch.randint(1, CLASSES, (2, 7)), (torch.tensor([30, 17]), torch.tensor([7, 4]))
+    durations = (0, 1, 2, 3, 4)
+    found = tdt_loss(logits, spans, targets, *lengths, durations=durations, sigma=0.02, reduction="none")
+    right = theirs.tdt_loss(logits, spans, targets, *lengths, 0, durations, 0.02, "none")
+    torch.testing.assert_close(found, right)
+    gradients = [torch.autograd.grad(each.sum(), (logits, spans)) for each in (found, right)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-6)
+
+
 def test_logits_behind_the_classes_may_be_durations() -> None:
     logits, spans = (each.detach() for each in drawn(3))
     together = torch.cat([logits, spans, torch.full_like(logits, -1e4)], -1).permute(0, 3, 2, 1).contiguous()
