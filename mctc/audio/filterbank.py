@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-MelScale = Literal["slaney", "htk"]
+MelScale = Literal["slaney", "htk", "kaldi"]
 
 Float64 = NDArray[np.float64]
 
@@ -20,8 +20,8 @@ _SLANEY_LOG_STEP = np.log(6.4) / 27.0
 
 
 def hz_to_mel(hz: Float64, scale: MelScale) -> Float64:
-    """Frequencies in Hz as mels. `htk` is 2595 log10(1 + f/700) (the HTK Book, section 5.4)."""
-    if scale == "htk":
+    """Frequencies in Hz as mels. `htk` is 2595 log10(1 + f/700) (the HTK Book, section 5.4), and so is `kaldi`."""
+    if scale != "slaney":
         return np.asarray(2595.0 * np.log10(1.0 + hz / 700.0))
     above = _SLANEY_KNEE_MEL + np.log(np.maximum(hz, _SLANEY_KNEE_HZ) / _SLANEY_KNEE_HZ) / _SLANEY_LOG_STEP
     return np.where(hz < _SLANEY_KNEE_HZ, hz / _SLANEY_HZ_PER_MEL, above)
@@ -29,7 +29,7 @@ def hz_to_mel(hz: Float64, scale: MelScale) -> Float64:
 
 def mel_to_hz(mel: Float64, scale: MelScale) -> Float64:
     """Mels as frequencies in Hz: the inverse of `hz_to_mel`."""
-    if scale == "htk":
+    if scale != "slaney":
         return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
     above = _SLANEY_KNEE_HZ * np.exp(_SLANEY_LOG_STEP * (np.maximum(mel, _SLANEY_KNEE_MEL) - _SLANEY_KNEE_MEL))
     return np.where(mel < _SLANEY_KNEE_MEL, mel * _SLANEY_HZ_PER_MEL, above)
@@ -42,13 +42,17 @@ def mel_filters(
 
     Corners are evenly spaced in mels from `f_min` to `f_max`; each triangle is divided by half its width in Hz, so
     that every filter passes the same energy of white noise (Slaney's normalisation, also Whisper's); without `area`
-    its peak is 1.
+    its peak is 1. Those of the scale `kaldi` are triangles over mels and not over Hz, as Kaldi's are.
     Raises `ValueError` where a filter is so narrow that no FFT bin falls into it.
     """
     ends = hz_to_mel(np.array([f_min, f_max]), scale)
-    corners = mel_to_hz(np.linspace(ends[0], ends[1], bins + 2), scale)
+    corners: Float64 = np.linspace(ends[0], ends[1], bins + 2)
+    hz: Float64 = np.arange(fft // 2 + 1) * (sample_rate / fft)
+    if scale == "kaldi":
+        hz = hz_to_mel(hz, scale)
+    else:
+        corners = mel_to_hz(corners, scale)
     low, centre, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
-    hz = np.arange(fft // 2 + 1) * (sample_rate / fft)
     rising = (hz - low) / (centre - low)
     falling = (high - hz) / (high - centre)
     weights = np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (high - low) if area else 1.0)

@@ -13,6 +13,10 @@ sample t * hop. `decades`: nothing is lower than so many powers of ten below the
 an fft of 400 and 8 decades are Whisper's features (Radford et al., 2022, section 2.2, and the code published with it).
 `normalise = "recording"`: each bin has mean 0 and deviation 1 over the frames of the recording, as NVIDIA's NeMo
 toolkit makes features.
+
+Kaldi's filter banks (Povey et al., 2011; compute-fbank-feats) are `taper = "povey"`, `by_window`, `preemphasis = 0.97`,
+`scale = "kaldi"` without `area`, a natural logarithm that is not scaled, and the framing `snipped` or `middle` (what
+Kaldi calls snip_edges, and its absence).
 """
 
 from __future__ import annotations
@@ -34,6 +38,8 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 Logarithm = Literal["log10", "ln"]
+Taper = Literal["hann", "hamming", "povey"]
+Framing = Literal["causal", "snipped", "middle"]
 Normalisation = Literal["scaled", "none", "recording"]
 
 LEAST_DEVIATION = 1e-5  # is added to the deviation of a bin over a recording, as NeMo does
@@ -53,6 +59,10 @@ class MelConfig:
     ("scaled"), y itself ("none"), or y less the bin's mean over its deviation, that of n - 1 degrees of freedom, over
     the recording ("recording"). shortest: a shorter recording is followed by silence. every, zeros: behind every so
     many frames stand so many of zeros.
+    taper: the window: Hann's, Hamming's, or Hann's to the power of 0.85. gain: samples are multiplied by it. by_window:
+    the mean of each window is taken off, and its preemphasis takes its first sample for the one before that. framing:
+    frame t ends with hop t ("causal"), begins with it, as far as sound fills windows ("snipped"), or has its middle
+    there, with the sound mirrored at both ends ("middle").
     """
 
     sample_rate: int = 16_000
@@ -77,6 +87,10 @@ class MelConfig:
     shortest: int = 0
     every: int = 0
     zeros: int = 0
+    taper: Taper = "hann"
+    gain: float = 1.0
+    by_window: bool = False
+    framing: Framing = "causal"
 
     def __post_init__(self) -> None:
         checks = (
@@ -88,7 +102,12 @@ class MelConfig:
                 0.0 <= self.f_min < self.f_max <= self.sample_rate / 2,
                 f"f_min and f_max must satisfy 0 <= f_min < f_max <= {self.sample_rate / 2:g} (half the sample rate)",
             ),
-            (self.scale in ("slaney", "htk"), "scale must be 'slaney' or 'htk'"),
+            (self.scale in get_args(MelScale), "scale must be 'slaney', 'htk' or 'kaldi'"),
+            (self.scale != "kaldi" or not self.area, "area goes with the scales 'slaney' and 'htk'"),
+            (self.taper in get_args(Taper), "taper must be 'hann', 'hamming' or 'povey'"),
+            (0.0 < self.gain < math.inf, "gain must be positive"),
+            (self.framing in get_args(Framing), "framing must be 'causal', 'snipped' or 'middle'"),
+            (not self.centred or self.framing == "causal", "framing and centred exclude each other"),
             (0.0 < self.floor < math.inf, "floor must be positive"),
             (self.decades is None or self.decades > 0, "decades must be positive"),
             (self.periodic or self.window > 1, "a symmetric window has more than one sample"),
@@ -144,8 +163,11 @@ class StreamingMel:
 
     def reset(self) -> None:
         """Forget everything heard: the next sample is again the first."""
-        self._pending = np.zeros(self.config.window - self.config.hop)
+        config = self.config
+        self._pending = np.zeros(config.window - config.hop if config.framing == "causal" else 0)
         self._last = np.zeros(1)
+        self._mirror = (config.window - config.hop) // 2 if config.framing == "middle" else 0  # samples still to mirror
+        self._heard = 0
 
     def push(self, samples: ArrayLike) -> Float32:
         """The frames [frames, bins] that `samples` (floats in [-1, 1], one axis) complete; possibly none.
@@ -155,12 +177,18 @@ class StreamingMel:
         given = checked(samples)
         emphasised = _emphasised(given, self._last, self.config)
         self._last = np.concatenate([self._last, given])[-1:]
+        self._heard += given.size
+        if self._mirror:
+            self._pending, emphasised = np.concatenate([self._pending, emphasised]), emphasised[:0]
+            if self._pending.size >= self._mirror:
+                self._pending = np.concatenate([self._pending[: self._mirror][::-1], self._pending])
+                self._mirror = 0
         return self._complete(emphasised)
 
     def _complete(self, emphasised: Float64) -> Float32:
         heard = np.concatenate([self._pending, emphasised])
         config = self.config
-        count = (heard.size - (config.window - config.hop)) // config.hop
+        count = 0 if self._mirror else max(0, (heard.size - (config.window - config.hop)) // config.hop)
         self._pending = heard[count * config.hop :].copy()
         result = np.empty((count, config.bins), np.float32)
         if count:
@@ -178,11 +206,29 @@ class StreamingMel:
         if multiple < 1:
             raise ValueError(f"flush: multiple must be at least 1, not {multiple}")
         config = self.config
-        left = self._pending.size - (config.window - config.hop)
-        frames = math.ceil(_analysed(left, config) / multiple) * multiple
-        result = self._complete(np.zeros(max(0, frames * config.hop - left)))
+        if config.framing == "causal":
+            left = self._pending.size - (config.window - config.hop)
+            frames = math.ceil(_analysed(left, config) / multiple) * multiple
+            result = self._complete(np.zeros(max(0, frames * config.hop - left)))
+        else:
+            result = self._last_frames()
+            silent = -len(result) % multiple
+            result = np.pad(result, ((0, silent), (0, 0)), constant_values=config.silence)
         self.reset()
         return result
+
+    def _last_frames(self) -> Float32:
+        """Those whose windows reach beyond the end of the sound, which is mirrored there."""
+        config = self.config
+        if config.framing == "snipped" or not self._pending.size:
+            return np.zeros((0, config.bins), np.float32)
+        before, self._mirror = self._mirror, 0
+        every = _analysed(self._heard, config)
+        done = 0 if before else (self._heard - self._pending.size + (config.window - config.hop) // 2) // config.hop
+        needed = (every - done) * config.hop + config.window - config.hop if every > done else 0
+        behind = max(0, needed - self._pending.size - before)
+        self._pending = np.pad(self._pending, (before, behind), mode="symmetric")
+        return self._complete(np.zeros(0))[: every - done]
 
 
 def log_mel(samples: ArrayLike, config: MelConfig | None = None) -> Float32:
@@ -227,13 +273,20 @@ def mel_frames(samples: int, config: MelConfig) -> int:
 
 def _analysed(samples: int, config: MelConfig) -> int:
     """How many frames are made of so many samples."""
+    if config.framing == "snipped":
+        return max(0, 1 + (samples - config.window) // config.hop)
+    if config.framing == "middle":
+        return (samples + config.hop // 2) // config.hop
     return math.ceil(samples / config.hop) if config.partial else samples // config.hop
 
 
 def _emphasised(samples: Float64, before: Float64, config: MelConfig) -> Float64:
-    """Samples less a part of the one before each; `before` [1] is the one before the first."""
-    if not config.preemphasis:
+    """Samples less a part of the one before each, where that is not for each window by itself; `before` [1] is the one
+    before the first."""
+    samples = config.gain * samples
+    if not config.preemphasis or config.by_window:
         return samples
+    before = config.gain * before
     return np.asarray(samples - config.preemphasis * np.concatenate([before, samples])[: samples.size])
 
 
@@ -249,6 +302,9 @@ def with_zeros(frames: Float32, every: int, zeros: int) -> Float32:
 def _log_energy(frames: Float64, config: MelConfig) -> Float64:
     """The logarithm of what the mel filters let through [frames, bins], of windows of sound [frames, window]."""
     window, filters = analysis(config)
+    if config.by_window:
+        frames = frames - frames.mean(axis=1, keepdims=True)
+        frames = frames - config.preemphasis * np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
     spectrum = np.fft.rfft(frames * window, config.fft, axis=1)
     power = spectrum.real**2 + spectrum.imag**2
     energy = filters.apply(power)
@@ -272,9 +328,12 @@ def _scaled(energy: Float64, config: MelConfig) -> Float64:
 
 @lru_cache(maxsize=8)
 def analysis(config: MelConfig) -> tuple[Float64, BandedFilters]:
-    """The Hann window [window] and the mel filters of a configuration."""
+    """The window [window] and the mel filters of a configuration."""
     period = config.window if config.periodic else config.window - 1
-    window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(config.window) / period)
+    turning = np.cos(2.0 * np.pi * np.arange(config.window) / period)
+    window = 0.54 - 0.46 * turning if config.taper == "hamming" else 0.5 - 0.5 * turning
+    if config.taper == "povey":
+        window = window**0.85
     dense = mel_filters(
         config.sample_rate, config.fft, config.bins, config.f_min, config.f_max, config.scale, config.area
     )

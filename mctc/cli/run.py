@@ -32,8 +32,8 @@ ONE_A_FILE = ("srt", "vtt")  # forms of one recording alone
 ENCODINGS = ("s16", "s32", "f32")
 ARRAYS = ("function", "state", "state_output")  # options of arrays alone
 
-Hear = Callable[[Source, "TranscriptRequest"], str]
-"""The transcript, or whatever a build gives, of a recording, as text."""
+Hear = Callable[[Source, "TranscriptRequest"], "str | bytes"]
+"""The transcript, or whatever a build gives, of a recording: text, or the WAV file of sound."""
 
 
 @click.command()
@@ -83,10 +83,10 @@ def run(built: Path, inputs: tuple[str, ...], form: str | None, as_json: bool, *
 
     `mctc run build/mct_small talk.flac` streams audio (wav, flac, ...; a folder of such files; - for standard input)
     through log-mel frames, encoder steps and search, and prints what was said: on a terminal as it comes, words that
-    may still change dimmed. Results of an utterance without time are printed as they are. `mctc run model.mlpackage
-    --input x.npy` runs one function of any package; of a build's, entries that its spec rules out are refused. Both
-    execute what was built itself: a Core ML program in numpy, .onnx files in onnxruntime, an .aimodel in the Core AI
-    runtime, modules in torch.
+    may still change dimmed. Results of an utterance without time, and numbers of each frame, are printed as they are;
+    sound is written to `--output FILE.wav`. `mctc run model.mlpackage --input x.npy` runs one function of any package;
+    of a build's, entries that its spec rules out are refused. Both execute what was built itself: a Core ML program in
+    numpy, .onnx files in onnxruntime, an .aimodel in the Core AI runtime, modules in torch.
 
     A build with an attention decoder takes recordings of at most one utterance, with `--timestamps` of any length; one
     that takes frames among its labels cuts a long recording where it is quiet. What it starts from and ends with is
@@ -149,11 +149,16 @@ def _compared(
         texts = []
         for each in given:
             with opened(each, None) as source:
-                texts.append(hear(source, TranscriptRequest(several=len(given) > 1, output=Path(source.name))))
+                texts.append(_told(hear(source, TranscriptRequest(several=len(given) > 1, output=Path(source.name)))))
         return "".join(texts)
 
     run_as = over_arrays if inputs else over_recordings
     return run_with_faults(faults, run_as, options["precision"], _components(built), as_json=as_json)
+
+
+def _told(made: str | bytes) -> str:
+    """What was made, so that two runs can be compared."""
+    return made if isinstance(made, str) else made.hex()
 
 
 def _components(built: Path) -> dict[str, str]:
@@ -210,13 +215,16 @@ def _pcm(options: dict[str, Any], given: Sequence[Any]) -> Pcm | None:
 
 def _hearer(built: Built, wanted: TranscriptRequest, options: dict[str, Any]) -> Hear:
     """What makes text of a recording, for the kind of build that it is."""
-    from mctc.cli.run_utterance import pooled, utterance
+    from mctc.cli.run_utterance import framed, pooled, utterance
     from mctc.runtime.encoder_decoder import decoder_of
+    from mctc.runtime.framed import framing
     from mctc.runtime.pooled import pooling
 
     precision, weights = options["precision"], options["weights"]
     if pooling(built) is not None:
         return pooled(built, precision, weights)
+    if framing(built) is not None:
+        return framed(built, precision, weights)
     if decoder_of(built) is not None:
         asked = asked_of(options, times=options["timestamps"], attempts=attempts_of(options))
         return utterance(built, asked, tables=options["tables"], precision=precision, weights=weights)
@@ -244,16 +252,17 @@ def _over_all(given: Sequence[Any], pcm: Pcm | None, hear: Hear, wanted: Transcr
     return code
 
 
-def _put(text: str, source: Source, wanted: TranscriptRequest) -> None:
+def _put(made: str | bytes, source: Source, wanted: TranscriptRequest) -> None:
     """Prints a transcript, or writes it: of several recordings, each into a file of its name in a folder."""
     if wanted.output is None:
-        click.echo(text, nl=False)
+        click.echo(made, nl=False)
         return
     from mctc.atomic import whole_file
 
     path = wanted.output
     if wanted.several:
         path.mkdir(exist_ok=True)
-        path = path / f"{Path(source.name).stem}.{'txt' if wanted.form == 'text' else wanted.form}"
+        ending = "wav" if isinstance(made, bytes) else "txt" if wanted.form == "text" else wanted.form
+        path = path / f"{Path(source.name).stem}.{ending}"
     with whole_file(path) as file:
-        file.write(text.encode())
+        file.write(made if isinstance(made, bytes) else made.encode())

@@ -14,6 +14,7 @@ import numpy as np
 
 from mctc.decode.timed import TimedWord
 from mctc.runtime.built import Built
+from mctc.runtime.framed import Framed
 from mctc.runtime.heading import language_of
 from mctc.runtime.pooled import Pooled
 from mctc.runtime.speech import Transcript
@@ -180,6 +181,22 @@ def pooled_lines(built: Built, audio: str, precision: str | None, found: Pooled)
         spread = f", length {float(np.linalg.norm(flat)):.4g}" if array.ndim and name not in found.scores else ""
         text += wrap(f"{name} ({shape}{spread}): {told}{more}", 78, initial_indent="  ", subsequent_indent="    ")
     return text + (untrained(built, "numbers") if built.seed is not None else [])
+
+
+def framed_record(built: Built, audio: str, precision: str | None, found: Framed) -> dict[str, Any]:
+    """A result over time, for tools."""
+    about = {"model": built.model, "audio": audio, "precision": precision or built.precision}
+    times = {"audio_s": found.audio_s, "model_s": found.model_s, "frame_s": float(1 / found.rate)}
+    results = {found.name: found.frames.tolist()}
+    return {**about, "runtime": built.target.runtime, "untrained_seed": built.seed, **times, "results": results}
+
+
+def framed_lines(built: Built, found: Framed) -> list[str]:
+    """The same as a line for each frame: when it begins, in seconds, and the first of its numbers."""
+    more = " ..." if found.frames.shape[1] > FIRST else ""
+    told = (" ".join(f"{number:.4g}" for number in frame[:FIRST]) for frame in found.frames)
+    lines = [f"{float(at / found.rate):.3f}\t{numbers}{more}" for at, numbers in enumerate(told)]
+    return lines + (untrained(built, "numbers") if built.seed is not None else [])
 
 
 def untrained(built: Built, what: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""`mctc run` of builds that take a whole utterance: attention decoders, and results without time."""
+"""`mctc run` of builds without a search over frames: attention decoders, results without time, and over time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from mctc.runtime.built import Built
     from mctc.runtime.decoding import Asked
 
-Hear = Callable[[Source, "TranscriptRequest"], str]
+Hear = Callable[[Source, "TranscriptRequest"], "str | bytes"]
+"""What is made of a recording: text, or the WAV file of sound."""
 
 
 def utterance(
@@ -52,9 +53,29 @@ def pooled(built: Built, precision: str | None, weights: Path | None) -> Hear:
     return hear
 
 
+def framed(built: Built, precision: str | None, weights: Path | None) -> Hear:
+    """Hears with a build that gives numbers for each frame, or sound."""
+    from mctc.audio.written import wav_of
+    from mctc.cli.run_report import framed_lines, framed_record
+    from mctc.runtime.framed import frames_over
+
+    def hear(source: Source, wanted: TranscriptRequest) -> str | bytes:
+        audio = _whole(source, wanted)
+        found = frames_over(built, audio.path, precision, weights)
+        if found.sound_rate is not None:
+            if wanted.output is None or wanted.form != "text":
+                raise UsageError("this build makes sound", hint="--output FILE.wav says where, without a --format")
+            return wav_of(found.frames.reshape(-1), found.sound_rate)
+        if wanted.form == "json":
+            return _json(framed_record(built, audio.name, precision, found), wanted)
+        return "".join(f"{line}\n" for line in framed_lines(built, found))
+
+    return hear
+
+
 def _whole(source: Source, wanted: TranscriptRequest, timed: bool = False) -> Recording:
     if not isinstance(source, Recording):
-        raise UsageError("this build takes whole utterances, so it can't hear sound that has no end yet")
+        raise UsageError("this build gives no text as it hears, so it can't hear sound that has no end yet")
     if wanted.form not in ("text", "json", *(("srt", "vtt") if timed else ())):
         hint = "--timestamps tells when each part was said, for srt and vtt"
         raise UsageError(f"this build says no times of words, so there is no --format {wanted.form}", hint=hint)

@@ -33,6 +33,7 @@ SETTINGS: dict[str, dict[str, str]] = {
         "preemphasis": "number", "low": "rate", "high": "rate", "scale": "text", "area": "flag", "log": "text",
         "floor": "number", "added": "flag", "normalise": "text", "decades": "count", "centred": "flag",
         "mirrored": "flag", "partial": "flag", "shortest": "seconds", "every": "count", "zeros": "count",
+        "taper": "text", "gain": "number", "by_window": "flag", "framing": "text",
     },
     "tokens": {"letters": "letters", "file": "text"},
 }  # fmt: skip

@@ -17,7 +17,8 @@ KINDS = {(True, False): "encoder", (False, True): "predictor", (True, True): "jo
 
 
 def search(compiled: Compiled, audio: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """A greedy search over frames; None for a model that has none, or no log-mel frames that stream."""
+    """A greedy search over frames; None for a model that has none, or no log-mel frames that stream as the
+    package's own code makes them."""
     if audio is None or audio.get("kind") == "samples" or audio["exists"] or not _streams(audio):
         return None
     encoder, blank = str(audio["function"]), blank_of(compiled.whole) or 0
@@ -57,7 +58,8 @@ def write_front_end(audio: Mapping[str, Any], path: Path) -> None:
 
 def _streams(audio: Mapping[str, Any]) -> bool:
     whole = audio["centred"] or audio["decades"] is not None or audio["normalise"] == "recording"
-    return not (whole or audio["shortest"] or audio["zeros"])
+    kaldi = audio["gain"] != 1 or audio["by_window"] or audio["framing"] != "causal"
+    return not (whole or kaldi or audio["shortest"] or audio["zeros"])
 
 
 def _kind(function: Function) -> str | None:

@@ -204,6 +204,9 @@ def _features(built: Built) -> Json | None:
 
 
 def _settings(config: MelConfig) -> Json:
+    if config.gain != 1 or config.by_window or config.framing != "causal":
+        told = "a Swift package makes no frames with a gain, by windows or of another framing than the causal one"
+        raise SwiftError(told, hint="--target ane writes the Core ML package without an app around it")
     kept = "window hop fft floor added log normalise preemphasis centred mirrored partial decades shortest every zeros"
     return {name: getattr(config, name) for name in kept.split()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,10 @@ def by_direct_sum(samples: NDArray[np.float32], config: MelConfig) -> NDArray[np
     """The definition: every frame cut out, windowed and transformed by the Fourier sum, in float64."""
     n = np.arange(config.window)
     hann = np.sin(np.pi * n / (config.window - (not config.periodic))) ** 2
-    samples = samples.astype(np.float64)
+    hann = {"hann": hann, "hamming": 0.08 + 0.92 * hann, "povey": hann**0.85}[config.taper]
+    samples = config.gain * samples.astype(np.float64)
+    if config.framing != "causal":
+        return by_windows(samples, config, hann)
     emphasised = [float(x) - config.preemphasis * float(before) for before, x in zip([0.0, *samples], samples)]
     waves = np.exp(-2j * np.pi * np.outer(np.arange(config.fft // 2 + 1), n) / config.fft)
     dense = mel_filters(
@@ -45,6 +49,70 @@ def by_direct_sum(samples: NDArray[np.float32], config: MelConfig) -> NDArray[np
     if config.normalise == "recording":
         return np.asarray((found - found.mean(axis=0)) / (found.std(axis=0, ddof=1) + 1e-5))
     return found if config.normalise == "none" else (found + 4) / 4
+
+
+def by_windows(samples: NDArray[np.float64], config: MelConfig, taper: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same of windows that are emphasised by themselves, as Kaldi makes and mirrors them."""
+    snipped, half = config.framing == "snipped", config.hop // 2
+    fitting = 1 + (len(samples) - config.window) // config.hop
+    count = max(0, fitting) if snipped else (len(samples) + half) // config.hop
+    frames = np.zeros((count, config.bins))
+    for t in range(count):
+        first = t * config.hop + (0 if snipped else half - config.window // 2)
+        places = np.arange(first, first + config.window)
+        while ((places < 0) | (places >= len(samples))).any():
+            places = np.where(places < 0, -places - 1, places)
+            places = np.where(places >= len(samples), 2 * len(samples) - 1 - places, places)
+        window = samples[places] - samples[places].mean()
+        window = window - config.preemphasis * np.array([window[0], *window[:-1]])
+        power = np.abs(np.fft.rfft(window * taper, config.fft)) ** 2
+        ends = 1127 * np.log(1 + np.array([config.f_min, config.f_max]) / 700)
+        corners = np.linspace(*ends, config.bins + 2)
+        mels = 1127 * np.log(1 + np.arange(config.fft // 2 + 1) * config.sample_rate / config.fft / 700)
+        for b in range(config.bins):
+            triangle = np.interp(mels, corners[b : b + 3], [0, 1, 0], left=0, right=0)
+            frames[t, b] = np.log(max(triangle @ power, config.floor))
+    return frames
+
+
+# Kaldi's filter banks; the second as icefall has them, the third as FunASR.
+KALDI = MelConfig(
+    taper="povey", by_window=True, preemphasis=0.97, scale="kaldi", area=False, log="ln", normalise="none",
+    floor=2**-23, periodic=False, framing="snipped", f_min=20.0,
+)  # fmt: skip
+MIDDLE = replace(KALDI, framing="middle", f_max=7600.0)
+HAMMING = replace(KALDI, taper="hamming", gain=32768.0)
+
+
+@pytest.mark.parametrize("config", [KALDI, MIDDLE, HAMMING])
+@pytest.mark.parametrize("samples", [0, 79, 81, 130, 399, 400, 5003])
+def test_kaldis_frames_are_those_of_their_definition(config: MelConfig, samples: int) -> None:
+    found, wanted = log_mel(sound(samples), config), by_direct_sum(sound(samples), config)
+    assert found.shape == wanted.shape
+    assert len(found) == existing_frames(samples, config)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("config", [KALDI, MIDDLE, HAMMING])
+def test_kaldis_frames_are_those_of_kaldis_own_code(config: MelConfig) -> None:
+    native = pytest.importorskip("kaldi_native_fbank")
+    asked = native.FbankOptions()
+    asked.frame_opts.dither, asked.frame_opts.snip_edges = 0, config.framing == "snipped"
+    asked.frame_opts.window_type, asked.mel_opts.num_bins = config.taper, config.bins
+    asked.mel_opts.low_freq, asked.mel_opts.high_freq = config.f_min, config.f_max
+    stream = native.OnlineFbank(asked)
+    stream.accept_waveform(16_000, (config.gain * sound(5003)).tolist())
+    stream.input_finished()
+    wanted = [stream.get_frame(at) for at in range(stream.num_frames_ready)]
+    np.testing.assert_allclose(log_mel(sound(5003), config), wanted, atol=5e-4)  # theirs are computed in fp32
+
+
+def test_silence_fills_up_what_kaldis_framing_leaves() -> None:
+    stream = StreamingMel(MIDDLE)
+    stream.push(sound(1000))
+    tail = stream.flush(multiple=8)
+    assert len(tail) == 8
+    assert (tail[-3:] == np.float32(MIDDLE.silence)).all()
 
 
 # What NVIDIA's NeMo toolkit makes, and with it the front end of Parakeet.
@@ -75,7 +143,9 @@ def test_frames_are_those_of_the_direct_fourier_sum(config: MelConfig) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     pieces=st.lists(st.integers(0, 700) | st.sampled_from([160, 240, 320, 5120]), max_size=12),
-    config=st.sampled_from([MelConfig(), MelConfig(bins=128), MelConfig(preemphasis=0.97, log="ln", partial=False)]),
+    config=st.sampled_from(
+        [MelConfig(), MelConfig(bins=128), MelConfig(preemphasis=0.97, log="ln", partial=False), KALDI, MIDDLE, HAMMING]
+    ),
     seed=st.integers(0, 100),
 )
 def test_a_stream_equals_the_whole_bit_for_bit(pieces: list[int], config: MelConfig, seed: int) -> None:
@@ -134,6 +204,11 @@ def test_no_sound_is_no_frames() -> None:
         ({"log": "log2"}, "log"),
         ({"normalise": "batch"}, "normalise"),
         ({"decades": 0}, "decades"),
+        ({"taper": "kaiser"}, "taper"),
+        ({"gain": 0.0}, "gain"),
+        ({"framing": "late"}, "framing"),
+        ({"framing": "middle", "centred": True}, "centred"),
+        ({"scale": "kaldi"}, "area"),
     ],
 )
 def test_a_setting_that_can_not_be_is_named(fields: dict[str, Any], named: str) -> None:
