@@ -244,7 +244,7 @@ def test_a_spec_without_a_chunk_asks_for_one(spec: Path, tmp_path: Path) -> None
         ("shortest = 500 ms", "needs the whole recording"),
         ('normalise = "recording"', "needs the whole recording"),
         ("fft = 200", "window must not be longer"),
-        ('scale = "bark"', "scale must be 'slaney' or 'htk'"),
+        ('scale = "bark"', "scale must be 'slaney', 'htk' or 'kaldi'"),
         ("high = 9 kHz", "low and high must satisfy"),
         ("window = 25.03 ms", "window must be a whole number of samples at 16000 Hz, not 400.48"),
         ("preemphasis = 2", "preemphasis must be between 0 and 1"),
