@@ -138,9 +138,9 @@ class Body:
         return name
 
     def extent(self, jump: Jump) -> str:
-        if jump < 1:
-            return f"{1 / jump} * {self.symbol}"
-        return self.symbol if jump == 1 else f"{self.symbol}/{jump}"
+        frames = 1 / Fraction(jump)
+        many = f"{frames.numerator} * " if frames.numerator > 1 else ""
+        return f"{many}{self.symbol}" + (f"/{frames.denominator}" if frames.denominator > 1 else "")
 
     def type(self, x: Tensor) -> str:
         """The type of a tensor as a header has it."""

@@ -10,7 +10,7 @@ from mctc.ir.dims import Extent
 from mctc.ir.loops import sees_one_frame
 from mctc.ir.op import Op
 from mctc.ir.program import Value
-from mctc.ir.types import DType, Role
+from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.language import syntax as s
 from mctc.language.calls import Calls, Returned
 from mctc.language.failure import SilentError, fail
@@ -66,7 +66,7 @@ class Scans:
 
     def _open(self, held: s.Held, start: Value | float, frame: Frame) -> State:
         """A state that begins at zeros, and so holds how far it is from its start."""
-        type_ = self.calls.types.type(held.type, frame)
+        type_ = _with_features(self.calls.types.type(held.type, frame))
         if type_.sequence is None or type_.dtype is not DType.F32:
             hint = "write its type over all frames: `h: f32[B, T, width]`"
             raise fail("MCT0117", f"`{held.name.text}` is {show_type(type_)}, which is no state", held.type.span, hint)
@@ -132,6 +132,14 @@ class Scans:
         for name in bindings(node.body):
             if name in frame.scope.values:
                 frame.scope.values[name] = _replaced(frame.scope.values[name], new)
+
+
+def _with_features(type_: TensorType) -> TensorType:
+    """The type of a state as it is written, of whose two axes without a dimension the first holds features."""
+    plain_axes = [at for at, axis in enumerate(type_.axes) if axis.role is Role.CHANNEL]
+    if len(plain_axes) != 2:
+        return type_
+    return type_.with_axis(plain_axes[0], Axis(Role.FEATURE, type_.extents[plain_axes[0]]))
 
 
 def _told_apart(node: s.Scan) -> None:

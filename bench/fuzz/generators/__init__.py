@@ -1,22 +1,36 @@
 """What a random spec grows by: each generator writes a few statements and gives one more tensor.
 
-pointwise · numbers (that fp16 rounds) · inputs (masks, domains, ids, other lengths) · windows · memory (recurrent,
-scan, bounded attention) · labels (beside time) · whole (needs every frame) · training (acts nowhere else) · structure
-(blocks, repeat, if). TABLE says which may stand in which kind of component.
+pointwise · numbers (that fp16 rounds) · everyday (choices, norms of groups) · inputs (masks,
+domains, ids, other lengths) · windows · rates · memory (recurrent, scan, bounded attention) · labels (beside time) ·
+whole (needs every frame) · training (acts nowhere else) · structure (blocks, repeat, if). TABLE says which may
+stand in which kind of component.
 """
 
 from __future__ import annotations
 
 from bench.fuzz.body import Body, Generator, Tensor
-from bench.fuzz.generators import inputs, labels, memory, numbers, pointwise, structure, training, whole, windows
+from bench.fuzz.generators import (
+    everyday,
+    inputs,
+    labels,
+    memory,
+    numbers,
+    pointwise,
+    rates,
+    structure,
+    training,
+    whole,
+    windows,
+)
 
 FRAMEWISE: tuple[Generator, ...] = (
     *pointwise.GENERATORS,
     *numbers.GENERATORS,
+    *everyday.GENERATORS,
     *inputs.GENERATORS,
     *training.GENERATORS,
 )
-STREAMING: tuple[Generator, ...] = (*FRAMEWISE, *windows.GENERATORS, *memory.GENERATORS)
+STREAMING: tuple[Generator, ...] = (*FRAMEWISE, *windows.GENERATORS, *rates.GENERATORS, *memory.GENERATORS)
 JOINT: tuple[Generator, ...] = (*FRAMEWISE, *labels.GENERATORS)
 
 
@@ -33,5 +47,5 @@ STRUCTURE: tuple[Generator, ...] = (*structure.GENERATORS, own_block, own_block,
 TABLE: dict[str, tuple[Generator, ...]] = {
     "stream": (*STREAMING, *STRUCTURE),
     "joint": (*JOINT, *STRUCTURE),
-    "whole": (*STREAMING, *STRUCTURE, *whole.GENERATORS, *whole.GENERATORS),
+    "whole": (*STREAMING, *STRUCTURE, *whole.GENERATORS, *whole.GENERATORS, *everyday.WHOLE),
 }

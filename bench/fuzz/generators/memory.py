@@ -74,6 +74,20 @@ def loop(b: Body) -> Tensor:
     return b.like(x, f"{b.choice(h, gate)} + {h}")
 
 
+def associations(b: Body) -> Tensor:
+    """A matrix of keys and values that decays, is written to by outer products, corrected or not, and read."""
+    if b.joint:
+        return loop(b)
+    x, n, m = b.any(), b.choice(2, 3), b.shared.fresh("m")
+    key, query = (f"split_channels({project(b, each, n).name}, groups = 1)" for each in (x, b.partner(x)))
+    key = b.like(x, f"sin({key})").name
+    keep = f"sigmoid({project(b, x, b.choice(1, x.channels)).name})"
+    value = b.choice(f"tanh({b.partner(x).name})", f'({b.partner(x).name} - reduce_sum({m} * {key}, axis = "feature"))')
+    axes = ", ".join(b.axes(x.jump, n, x.channels))
+    b.say(f"scan {m}: f32[{axes}] {{ {m} = {keep} * {m} + 0.25 * {key} * {value} }}")
+    return b.like(x, f'merge_channels(reduce_sum({m} * sin({query}), axis = "feature"))')
+
+
 def dual(b: Body) -> Tensor:
     """A scan with one decay a head."""
     x = b.any()
@@ -149,6 +163,8 @@ GENERATORS: tuple[Generator, ...] = (
     scan,
     loop,
     loop,
+    associations,
+    associations,
     dual,
     mamba,
     attention,
