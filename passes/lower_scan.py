@@ -1,25 +1,34 @@
-"""Recurrences of the author's own, frame after frame."""
+"""Recurrences of the author's own: all frames at once where the body is linear in a state, else frame after frame."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
-import numpy as np
-
+from mctc.ir.build import Builder
 from mctc.ir.loops import Loop, frame_of, in_order
-from mctc.ir.ops.leaf import Constant
-from mctc.ir.ops.loop import Scan, ScanState
+from mctc.ir.ops.leaf import Leaf
+from mctc.ir.ops.loop import Scan
+from mctc.ir.ops.reduce import ReduceSum
 from mctc.ir.ops.shape import Concat, Split
 from mctc.ir.program import Function, Op, Program, State, Value, name_like
+from mctc.passes.linear_scan.cost import Choice, choose
+from mctc.passes.linear_scan.frames import Frames
+from mctc.passes.linear_scan.parallel import plan, solve
 from mctc.rewrite.base import Context, Exact, Pass
+from mctc.rewrite.options import option
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions
 
 
+@dataclass(frozen=True)
 class LowerScan(Pass):
-    """Unrolls a `scan` over the frames of a step: its ops once a frame.
+    """Lowers a `scan` to static ops. No device has a loop that keeps its ops on the Neural Engine.
 
-    No device has a loop that keeps its ops on the Neural Engine. What depends on no state is computed for all frames
-    at once, in front.
+    What depends on no state is computed for all frames of a call at once. So is a state in which the body is linear: by
+    doubling, or, of a matrix of keys and values that queries read, by products over pairs of frames. Any other state
+    has the ops that it depends on once a frame. Where both can be, cost decides, or `form`.
     """
 
     name = "lower-scan"
@@ -27,81 +36,98 @@ class LowerScan(Pass):
     stage = "deploy"
     before = ("lower-rnn", "lower-attention", "lower-selective-scan", "fold-state-reshapes", "pack-states")
 
+    form: Literal["parallel", "unrolled"] | None = option(None, "the form of every scan; none lets cost decide")
+
     def run(self, program: Program, context: Context) -> Program:
         def rebuild(new: Program, function: Function) -> Function:
             if not any(isinstance(op, Scan) for op in function.ops):
                 return function
-            return _unrolled(function, Rewriter(new, function, self.name, context))
+            return _Lowering(function, Rewriter(new, function, self.name, context), self.form).run()
 
         return rewrite_functions(program, rebuild)
 
 
-def _unrolled(function: Function, to: Rewriter) -> Function:
-    for value in (*function.inputs, *(state.value for state in function.states)):
-        to.bind(value, value)
-    for item in in_order(function.ops):
-        if not isinstance(item, Loop):
-            to.visit(item, _kept)
-        elif item.frames.is_static:
-            _unroll(item, to)
-        else:
-            to.refuse(item.close, f"{item.frames} is no known number of frames")
-            for op in (*item.states, *item.ops, item.close):
-                to.visit(op, _kept)
-    to.origin = function.origin
-    return to.rebuilt([State(s.name, to[s.value], to[s.update]) for s in function.states])
+class _Lowering:
+    """A function while its scans are lowered. later: sums behind a loop that query a state of it, and how each is made;
+    products that only such a sum reads are left out."""
+
+    def __init__(self, function: Function, to: Rewriter, form: str | None) -> None:
+        self.function, self.to, self.form = function, to, form
+        self.later: dict[ReduceSum, Callable[[], Value]] = {}
+        self.left_out: set[Op] = set()
+
+    def run(self) -> Function:
+        function, to = self.function, self.to
+        for value in (*function.inputs, *(state.value for state in function.states)):
+            to.bind(value, value)
+        for item in in_order(function.ops):
+            if isinstance(item, Loop):
+                self._loop(item)
+            elif item not in self.left_out:
+                to.visit(item, self._behind)
+        to.origin = function.origin
+        return to.rebuilt([State(s.name, to[s.value], to[s.update]) for s in function.states])
+
+    def _behind(self, op: Op, to: Rewriter) -> Value | None:
+        return self.later[op]() if isinstance(op, ReduceSum) and op in self.later else None
+
+    def _loop(self, loop: Loop) -> None:
+        to = self.to
+        if not loop.frames.is_static:
+            to.refuse(loop.close, f"{loop.frames} is no known number of frames")
+            for op in (*loop.states, *loop.ops, loop.close):
+                to.visit(op, self._behind)
+            return
+        start, frames = len(to.ops), Frames(to, loop, to.known)
+        to.origin = loop.close.origin
+        chosen = choose(plan(loop, to.uses, to.kept), self.form, _unrolled)
+        made = solve(chosen.plan, frames, _unrolled)
+        for old in loop.close.results:
+            if old in made:
+                to.bind(old, made[old])
+                name_like(made[old], old)
+        for op in chosen.plan.readers.queries:
+            if frames.makes(op.result) and op not in loop.ops:
+                self.later[op] = partial(frames.__getitem__, op.result)
+                self.left_out.update(value.owner for value in op.present() if value.owner is not None)
+        self._record(loop, chosen, to.ops[start:])
+
+    def _record(self, loop: Loop, chosen: Choice, made: Sequence[Op]) -> None:
+        count = loop.frames.value
+        how = "" if chosen.plan.parallel else f"one of {count} frames of " if count > 1 else "one frame of "
+        for op in made:
+            if not isinstance(op, Leaf):
+                op.origin = op.origin.after(self.to.by, f"{how}a scan over {count} frames")
+        self.to.explain(loop.close, f"a scan over {count} frame(s): {chosen.why}")
 
 
-def _kept(op: Op, to: Rewriter) -> None:
-    return None
-
-
-def _unroll(loop: Loop, to: Rewriter) -> None:
+def _unrolled(loop: Loop, frames: Frames) -> None:
     """The ops of one frame for each frame, on slices of what has frames."""
-    frame, count, axis = frame_of(loop), loop.frames.value, loop.states[0].result.type.sequence
-    start = len(to.ops)
-    to.origin = loop.close.origin
-    sliced = {new: _frames(to[old], loop, count, to) for old, new in frame.taken.items() if new is not old}
-    held = [_start(state, before, to) for state, before in zip(loop.states, frame.before)]
-    rows: list[Sequence[Value]] = []
+    frame, count, b = frame_of(loop), loop.frames.value, frames.b
+    axis = loop.states[0].result.type.sequence
+    sliced = {
+        new: [frames[old]] if count == 1 else list(b.emit(Split, frames[old], parts=count, axis=new.type.sequence))
+        for old, new in frame.taken.items()
+        if new is not old
+    }
+    held = [b.reshaped(frames.start(state), value.type) for state, value in zip(loop.states, frame.before)]
+    rows: list[list[Value]] = []
     for t in range(count):
         inside = {new: parts[t] for new, parts in sliced.items()}
         inside.update(zip(frame.before, held, strict=True))
-        for old, op in zip(loop.ops, frame.ops):
-            to.origin = old.origin
-            results = to.emit(type(op), *(_inside(value, inside, to) for value in op.operands), **op.attributes)
-            inside.update(zip(op.results, results, strict=True))
-        held = [inside[value] if value in inside else to[value] for value in frame.after]
-        others = [inside[value] if value in inside else to[value] for value in frame.others]
-        rows.append([*held, *others])
-    to.origin = loop.close.origin
-    joined = [row[0] if count == 1 else to.op(Concat, *row, axis=axis) for row in zip(*rows)]
-    last = [to.reshaped(value, old.type) for value, old in zip(held, loop.close.results[-len(held) :])]
-    for old_result, new_result in zip(loop.close.results, [*joined, *last], strict=True):
-        to.bind(old_result, new_result)
-        name_like(new_result, old_result)
-    _record(loop, to.ops[start:], count, to)
+        for op in frame.ops:
+            operands = (_inside(value, inside, frames) for value in op.operands)
+            inside.update(zip(op.results, _emitted(op, operands, b), strict=True))
+        held = [inside[value] if value in inside else frames[value] for value in frame.after]
+        rows.append(held)
+    for state, row in zip(loop.states, zip(*rows)):
+        frames.after[state] = row[0] if count == 1 else b.op(Concat, *row, axis=axis)
 
 
-def _inside(value: Value | None, inside: dict[Value, Value], to: Rewriter) -> Value | None:
-    """The value of a frame's value now; one from outside is that of the new function."""
-    return None if value is None else inside[value] if value in inside else to[value]
+def _emitted(op: Op, operands: Sequence[Value | None], b: Builder) -> tuple[Value, ...]:
+    return b.emit(type(op), *operands, **op.attributes)
 
 
-def _frames(value: Value, loop: Loop, count: int, to: Rewriter) -> list[Value]:
-    return [value] if count == 1 else list(to.emit(Split, value, parts=count, axis=value.type.sequence))
-
-
-def _start(state: ScanState, before: Value, to: Rewriter) -> Value:
-    """The state before the first frame."""
-    if state.start is not None:
-        return to.reshaped(to[state.start], before.type)
-    zeros = np.zeros(before.type.shape, np.float32)
-    return to.op(Constant, value=zeros, dtype=before.type.dtype.value, roles=tuple(r.value for r in before.type.roles))
-
-
-def _record(loop: Loop, made: Sequence[Op], count: int, to: Rewriter) -> None:
-    change = f"one of {count} frames of a scan" if count > 1 else "a scan of one frame"
-    for op in made:
-        op.origin = op.origin.after(to.by, change)
-    to.explain(loop.close, f"a scan over {count} frame(s): its {len(loop.ops)} ops once a frame")
+def _inside(value: Value | None, inside: dict[Value, Value], frames: Frames) -> Value | None:
+    """The value of a frame's value now; one from outside is what it is over all frames."""
+    return None if value is None else inside[value] if value in inside else frames[value]

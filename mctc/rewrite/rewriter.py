@@ -51,6 +51,10 @@ class Rewriter(Builder):
     def __getitem__(self, old: Value) -> Value:
         return self._new[old]
 
+    def known(self, old: Value) -> Value | None:
+        """The new value of an old one that has been visited, else None."""
+        return self._new.get(old)
+
     def maybe(self, old: Value | None) -> Value | None:
         """The new value of an optional operand."""
         return None if old is None else self._new[old]

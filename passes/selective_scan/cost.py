@@ -6,6 +6,7 @@ and the default is taken: channels_last, whose rows are full whatever the number
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -140,7 +141,12 @@ def _made(form: str, of: Size) -> tuple[Shaped, ...]:
     b.ops.clear()
     x, delta, into, out = (Value(type_) for type_ in (wide, wide, narrow, narrow))
     FORMS[form].lower(Scan(b, x, delta, a, into, out, None, h, None, Role.TIME.value))
-    return tuple(_shaped(op, known) for op in b.ops if not _folds(op, known))
+    return shaped(b.ops, known)
+
+
+def shaped(ops: Iterable[Op], known: set[Value]) -> tuple[Shaped, ...]:
+    """Ops by their shapes, those left out that make constants of what is known when the model is compiled."""
+    return tuple(_shaped(op, known) for op in ops if not _folds(op, known))
 
 
 def _folds(op: Op, known: set[Value]) -> bool:

@@ -1,0 +1,122 @@
+"""Whether a state is a matrix that is decayed and written to by keys and values, and what they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+
+from mctc.ir.ops.elementwise import Add, Mul, Scale, Sub
+from mctc.ir.ops.loop import ScanState
+from mctc.ir.ops.reduce import ReduceSum
+from mctc.ir.value import Value
+from mctc.passes.linear_scan.affine import Affine
+from mctc.passes.linear_scan.algebra import Term, logarithm, times
+
+CHANNEL, FEATURE = 1, 2  # axes of a laid-out tensor: values lie along channels, keys along features
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """decay: 1.0 for none; log: of it, where that is known. written: keys and values. into, of: of a term of rank one,
+    or None."""
+
+    decay: Term
+    log: Term | None
+    written: tuple[tuple[Value, Value], ...]
+    into: Value | None = None
+    of: Value | None = None
+
+
+@dataclass(frozen=True)
+class _Product:
+    """number * keys * values."""
+
+    number: float
+    keys: tuple[Value, ...]
+    values: tuple[Value, ...]
+
+    def __mul__(self, other: _Product) -> _Product:
+        return _Product(self.number * other.number, self.keys + other.keys, self.values + other.values)
+
+
+def matrix_of(state: ScanState, form: Affine) -> Matrix | None:
+    """A state as such a matrix; None for one that is written to in another way, or whose decay is a channel's."""
+    _, channels, features, _ = state.result.type.shape
+    if min(channels, features) == 1 or not (isinstance(form.factor, float) or _is_key(form.factor)):
+        return None
+    products = [] if form.offset == 0.0 else _products(form.offset)
+    written = [] if products is None else [_written(each, channels, features) for each in products]
+    if products is None or not all(written) or len(form.reads) > 1:
+        return None
+    into: Value | None = None
+    of: Value | None = None
+    for read in form.reads:
+        into = read.into if isinstance(read.into, Value) and is_key(read.into, features) else None
+        of = read.of if isinstance(read.of, Value) and is_key(read.of, features) else None
+        if into is None or of is None or read.axis != FEATURE:
+            return None
+    if into is None and not written:
+        return None
+    return Matrix(form.factor, logarithm(form.factor), tuple(pair for pair in written if pair), into, of)
+
+
+def query_of(op: ReduceSum, held: Value) -> Value | None:
+    """The query, where an op reads a state by one: the sum over features of held * query."""
+    product = op.x.owner
+    if op.x.type.rank != 4 or op.position != FEATURE or not isinstance(product, Mul):
+        return None
+    for one, other in ((product.left, product.right), (product.right, product.left)):
+        if one is held and is_key(other, held.type.shape[FEATURE]):
+            return other
+    return None
+
+
+def is_key(value: Value, features: int) -> bool:
+    """Whether a value has a number a feature and none a channel."""
+    return _is_key(value) and value.type.shape[FEATURE] == features
+
+
+def _is_key(value: Value) -> bool:
+    return value.type.rank == 4 and value.type.shape[CHANNEL] == 1
+
+
+def _products(term: Term) -> list[_Product] | None:
+    """A term as a sum of products of keys and values."""
+    if isinstance(term, float) or term.type.rank != 4:
+        return None
+    if term.type.shape[CHANNEL] == 1:
+        return [_Product(1.0, (term,), ())]
+    if term.type.shape[FEATURE] == 1:
+        return [_Product(1.0, (), (term,))]
+    match term.owner:
+        case Mul(left=left, right=right):
+            one, two = _products(left), _products(right)
+            if one is None or two is None or min(len(one), len(two)) > 1:
+                return None
+            return [a * b for a in one for b in two]
+        case Add(left=left, right=right):
+            return _joined(_products(left), _products(right), 1.0)
+        case Sub(left=left, right=right):
+            return _joined(_products(left), _products(right), -1.0)
+        case Scale(x=x, factor=factor, offset=0.0):
+            return _joined([], _products(x), float(factor))
+    return None
+
+
+def _joined(one: list[_Product] | None, two: list[_Product] | None, sign: float) -> list[_Product] | None:
+    return None if one is None or two is None else [*one, *(_Product(sign, (), ()) * each for each in two)]
+
+
+def _written(product: _Product, channels: int, features: int) -> tuple[Value, Value] | None:
+    if not product.keys or not product.values:
+        return None
+    key, value = (reduce(_times, factors) for factors in (product.keys, product.values))
+    key = _times(key, product.number)
+    fits = key.type.shape[FEATURE] == features and value.type.shape[CHANNEL] == channels
+    return (key, value) if fits else None
+
+
+def _times(a: Value, b: Term) -> Value:
+    made = times(a, b)
+    assert isinstance(made, Value)
+    return made
