@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -124,7 +124,7 @@ def _unrolled(loop: Loop, frames: Frames) -> None:
         frames.after[state] = row[0] if count == 1 else b.op(Concat, *row, axis=axis)
 
 
-def _emitted(op: Op, operands: Sequence[Value | None], b: Builder) -> tuple[Value, ...]:
+def _emitted(op: Op, operands: Iterable[Value | None], b: Builder) -> tuple[Value, ...]:
     return b.emit(type(op), *operands, **op.attributes)
 
 

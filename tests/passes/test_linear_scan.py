@@ -138,11 +138,17 @@ def test_what_is_not_linear_is_told_with_its_op() -> None:
     assert "s frame by frame, as `tanh` of it is not linear" in reasons(program(body, 8, (4, 1)))
 
 
-def test_cost_decides_and_is_told() -> None:
-    told = reasons(program(MATRIX, 8))
-    assert "least under every reading" in told
-    assert "all at once" in told
-    assert "frame by frame" in told
+@pytest.mark.parametrize(
+    ("channels", "told"),
+    [(4, "s frame by frame, as that takes less, doubtful"), (32, "s by pairs of frames, least under")],
+)
+def test_cost_decides_and_is_told(channels: int, told: str) -> None:
+    text = (HEAD + MATRIX + TAIL).format(t=8, c=1, n="unit 1", f="feature 3", results="y = %y")
+    text = text.replace("channel 4", f"channel {channels}").replace("feature 3", f"feature {channels // 4 * 3}")
+    found = reasons(parse_program(text))
+    assert told in found
+    assert "all at once: " in found
+    assert "frame by frame: " in found
 
 
 def test_a_linear_state_is_solved_beside_one_that_is_not() -> None:
