@@ -6,7 +6,8 @@ from bench.row import Row
 from bench.setting import Setting
 from mctc.numerics.limits import FP16, FP32
 from mctc.proof.check import Check
-from mctc.proof.proof import SPEECH_S, Proof
+from mctc.proof.proof import Proof
+from mctc.proof.speech import SPEECH_S
 
 COMPONENTS = ("encoder", "predictor", "joiner")
 

@@ -98,6 +98,7 @@ class Target(ABC):
     suffix: how the names of its artifacts end, if something other than a build can be run from them.
     runtime: what executes its artifacts, in words; None where nothing does. computes: precisions that it can compute in
     whatever an artifact was built in. cross_checks: `mctc verify` asks it about builds for other targets too.
+    own_threads: its runtime computes outside of Python, and long: `mctc verify` goes on with other checks meanwhile.
     as_engine: what executes its artifacts also computes as the Neural Engine does.
     carries_source: its artifacts have the text of the spec among their metadata.
     budgets: what of its artifacts' cost on a device it predicts, and a build can be held to (mctc.driver.budget).
@@ -115,6 +116,7 @@ class Target(ABC):
     runtime: ClassVar[str | None] = None
     computes: ClassVar[tuple[str, ...]] = ()
     cross_checks: ClassVar[bool] = False
+    own_threads: ClassVar[bool] = False
     as_engine: ClassVar[bool] = False
     carries_source: ClassVar[bool] = False
     budgets: ClassVar[tuple[str, ...]] = ()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -27,22 +29,24 @@ from mctc.ir.rounding import Rounding
 from mctc.ir.types import Role
 from mctc.numerics.battery import BATTERY, BROKEN, NOISE, SILENCE, Item
 from mctc.numerics.limits import FP32, STEPS, Limit, limit_of
+from mctc.numerics.parameters import is_small
 from mctc.numerics.undefined import first_undefined
 from mctc.numerics.undefined import told as told_op
+from mctc.proof.ahead import Ahead, Asked, timed
 from mctc.proof.check import Check, by_rounding, compare, worst
 from mctc.proof.engine import Engined
 from mctc.proof.padded import can_pad, over_padded
 from mctc.proof.runtimes import OtherBuild, build_other, precisions
 from mctc.proof.runtimes import runtimes as runtime_targets
+from mctc.proof.speech import speech_s
 from mctc.proof.subject import Subject
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.step import Packages, stepping
 from mctc.streaming.derive import derive_program
 from mctc.streaming.latencies import derive_latencies
-from mctc.streaming.step_info import StepInfo
 from mctc.weights import Weights
 
-SPEECH_S, LONG_SPEECH_S = 2.0, 5.0  # fed to what hears; the second where a state holds more than the first fills
+WHOLE_RUN = "IR reference, whole"
 OTHER_CHUNK = "IR reference, chunk x 2"
 Arrays = Mapping[str, Array]
 
@@ -80,18 +84,25 @@ class Proof:
             yield check
         if not readable:
             return
-        yield from self._guard("passes", "build", self.passes)
-        yield from self._guard("coremltools", "package", self.coremltools)
+        wholes = {
+            name: [*self._guard(WHOLE_RUN, name, partial(self.reference, name))] for name in self.built.every_function
+        }
+        with ExitStack() as stack:
+            others = [self._of_target(each, stack) for each in self.runtimes if each.name != self.built.target.name]
+            yield from self._guard("passes", "build", self.passes)
+            yield from self._guard("coremltools", "package", self.coremltools)
+            yield from self._here(wholes)
+            yield from chain.from_iterable(others)
+
+    def _here(self, wholes: Mapping[str, Iterable[Check]]) -> Iterator[Check]:
+        """The reference, and the build by its own runtime."""
         for name in self.built.every_function:
-            yield from self._guard("IR reference, whole", name, partial(self.reference, name))
+            yield from wholes[name]
             yield from self._guard("IR reference, steps", name, partial(self.steps, name))
             if self._takes_chunks(name):
                 yield from self._guard(OTHER_CHUNK, name, partial(self.other_chunk, name))
-        yield from self._of_build(Packages(self.built, load=self._weights), self.deployed, self.subject)
+        yield from self._checked(self._asked(Packages(self.built, load=self._weights), self.deployed, self.subject))
         yield from self._on_engines()
-        for target in self.runtimes:
-            if target.name != self.built.target.name:
-                yield from self._of_target(target)
 
     def _on_engines(self) -> Iterator[Check]:
         """The build in the arithmetic of the Neural Engine."""
@@ -160,7 +171,7 @@ class Proof:
 
     def reference(self, name: str) -> Check:
         """The whole component by the ops' reference semantics: what every runtime is measured against."""
-        start, label = perf_counter(), "IR reference, whole"
+        start = perf_counter()
         undefined = {item: self._undefined(name, item) for item in self.subject.items(name)}
         seconds = perf_counter() - start
         notes = [f"{name}: {op} is not finite on {item.name}" for item, op in undefined.items() if op is not None]
@@ -170,7 +181,7 @@ class Proof:
             op = self.subject.out_of_range(name, item)
             notes += [f"{name}: fp16 can't hold {told_op(op)} on {item.name}: not compared there"] if op else []
         told = "nowhere finite" if nowhere else "the measure"
-        return Check(label, name, told, "", not nowhere, 0.0, seconds, notes=tuple(notes))
+        return Check(WHOLE_RUN, name, told, "", not nowhere, 0.0, seconds, notes=tuple(notes))
 
     def _undefined(self, name: str, item: Item) -> str | None:
         """The first op of the whole component that is not finite, if one is that a result depends on."""
@@ -188,7 +199,7 @@ class Proof:
         store what is computed of some, and that is rounded then."""
         subject = self._exact
         run = partial(subject.stepped, name)
-        return self._measured("IR reference, steps", name, FP32, subject.items(name), run, subject)
+        return self._measured(Asked("IR reference, steps", name, FP32, subject.items(name), timed(run), subject))
 
     def other_chunk(self, name: str) -> Check:
         """The step derived for chunks of twice the length: no result may depend on where a chunk ends."""
@@ -196,34 +207,58 @@ class Proof:
         derived, infos = derive_program(self.whole, lengths, only={name})
         steps = {**self.subject.steps, **infos}
         subject = self._exact.but(deployed=derived, steps=steps, lengths=lengths, heard={})
-        return self._measured(OTHER_CHUNK, name, STEPS, (BROKEN,), partial(subject.stepped, name), subject)
+        run = timed(partial(subject.stepped, name))
+        return self._measured(Asked(OTHER_CHUNK, name, STEPS, (BROKEN,), run, subject))
 
     def _takes_chunks(self, name: str) -> bool:
         info = self.subject.steps[name]
         return info.streams and info.role is Role.TIME and info.component == name
 
-    def _of_target(self, target: Target) -> Iterator[Check]:
-        """The program built for another target, in every precision that it has, and executed by its runtime."""
-        label = str(target.runtime)
+    def _of_target(self, target: Target, stack: ExitStack) -> Iterable[Check]:
+        """The program built for another target, in every precision that it has, and executed by its runtime.
+
+        One that computes outside of Python begins at once and goes on until `stack` is closed, if the model is small:
+        all that is compared is in memory then.
+        """
+        if not target.own_threads or not is_small(self.whole):
+            return self._one_by_one(target)
+        ahead = Ahead()
+        stack.callback(ahead.close)
+        parts = list[Iterable[Check]]()
+        for precision in precisions(target):
+            made = self._build_for(target, precision, ahead.folder / precision)
+            begun = [made] if isinstance(made, Check) else self._checked([ahead.begin(each) for each in made])
+            parts.append(begun)
+            if isinstance(made, Check) and made.ok is None:
+                break
+        return chain.from_iterable(parts)
+
+    def _one_by_one(self, target: Target) -> Iterator[Check]:
         for precision in precisions(target):
             with TemporaryDirectory() as scratch:
-                try:
-                    other = build_other(
-                        target, self.whole, self._options(), precision, self.built, Path(scratch) / "build"
-                    )
-                    packages = Packages(other.built, load=self._weights)
-                    for function in other.built.functions.values():
-                        packages.engine(function.package)
-                except RuntimeMissingError as error:
-                    yield Check(label, "build", str(error), "", None)
-                    return
-                except DiagnosticError as error:  # it writes steps alone, and there are none
-                    yield Check(label, "build", error.diagnostics[0].message, "", None)
-                    return
-                except MctcError as error:
-                    yield Check(f"{label}, {precision}", "build", str(error), "", False)
+                made = self._build_for(target, precision, Path(scratch) / "build")
+                if not isinstance(made, Check):
+                    yield from self._checked(made)
                     continue
-                yield from self._of_build(packages, other.deployed, self._subject_of(other))
+                yield made
+                if made.ok is None:
+                    return
+
+    def _build_for(self, target: Target, precision: str, folder: Path) -> Check | Iterator[Asked]:
+        """What a build for another target is asked, or why there is none: `ok` is None where nothing can be built."""
+        label = str(target.runtime)
+        try:
+            other = build_other(target, self.whole, self._options(), precision, self.built, folder)
+            packages = Packages(other.built, load=self._weights)
+            for function in other.built.functions.values():
+                packages.engine(function.package)
+        except RuntimeMissingError as error:
+            return Check(label, "build", str(error), "", None)
+        except DiagnosticError as error:  # it writes steps alone, and there are none
+            return Check(label, "build", error.diagnostics[0].message, "", None)
+        except MctcError as error:
+            return Check(f"{label}, {precision}", "build", str(error), "", False)
+        return self._asked(packages, other.deployed, self._subject_of(other))
 
     def _subject_of(self, other: OtherBuild) -> Subject:
         """What another build is held to: the program with the numbers that it holds, which fp16 may have rounded."""
@@ -231,7 +266,7 @@ class Proof:
             return self.subject
         return self.subject.but(whole=other.whole, deployed=other.deployed)
 
-    def _of_build(self, packages: Packages, deployed: Program, subject: Subject) -> Iterator[Check]:
+    def _asked(self, packages: Packages, deployed: Program, subject: Subject) -> Iterator[Asked]:
         """What a build's runtime makes of chunks and, where it has functions for them, of whole utterances."""
         target = packages.built.target
         for precision in target.computes or (packages.precision,):
@@ -239,16 +274,17 @@ class Proof:
             name, limit = f"{target.runtime}, {precision}", limit_of(precision)
             for each in packages.built.every_function:
                 run = partial(self.over_chunks, each, at, deployed, subject=subject)
-                measured = partial(self._measured, name, each, limit, subject.items(each), run, subject, deployed)
-                yield from self._guard(name, each, measured)
+                yield Asked(name, each, limit, subject.items(each), timed(run), subject, deployed)
             for each in packages.built.whole:
-                run, label = partial(self.over_whole, each, at, subject=subject), f"{name}, whole"
-                items = subject.items(each, whole=True)
-                yield from self._guard(label, each, partial(self._measured, label, each, limit, items, run, subject))
+                whole = timed(partial(self.over_whole, each, at, subject=subject))
+                yield Asked(f"{name}, whole", each, limit, subject.items(each, whole=True), whole, subject)
                 if at.takes_lengths(each) and can_pad(subject, each):
-                    padded, label = partial(over_padded, subject, each, at.whole(each)), f"{name}, padded"
-                    measured = partial(self._measured, label, each, limit, (NOISE,), padded, subject)
-                    yield from self._guard(label, each, measured)
+                    padded = timed(partial(over_padded, subject, each, at.whole(each)))
+                    yield Asked(f"{name}, padded", each, limit, (NOISE,), padded, subject)
+
+    def _checked(self, asked: Iterable[Asked]) -> Iterator[Check]:
+        for each in asked:
+            yield from self._guard(each.check, each.component, partial(self._measured, each))
 
     def over_chunks(
         self, name: str, packages: Packages, deployed: Program, item: Item, subject: Subject | None = None
@@ -258,33 +294,31 @@ class Proof:
     def over_whole(self, name: str, packages: Packages, item: Item, subject: Subject | None = None) -> Arrays:
         return (subject or self.subject).over_whole(name, packages.whole(name), item)
 
-    def _measured(
-        self, check: str, name: str, limit: Limit, items: Sequence[Item], run: Callable[[Item], Arrays],
-        subject: Subject, deployed: Program | None = None,
-    ) -> Check:  # fmt: skip
-        """How far the results of `run` are from the whole component's, on the worst item of the battery.
+    def _measured(self, asked: Asked) -> Check:
+        """How far results are from the whole component's, on the worst item of the battery.
 
-        deployed: the steps that an artifact was written from. They may store what the component computes of weights, so
-        what is further from the component may be as near to them.
+        Steps may store what the component computes of weights, so what is further from the component may be as near to
+        the steps that an artifact was written from.
         """
+        name, subject, limit, deployed = asked.component, asked.subject, asked.limit, asked.deployed
         seconds = 0.0
 
-        def timed(item: Item) -> Arrays:
+        def run(item: Item) -> Arrays:
             nonlocal seconds
-            start = perf_counter()
-            results = run(item)
-            seconds += perf_counter() - start
+            results, took = asked.run(item)
+            seconds += took
             return results
 
         predicted = partial(subject.predicted, name, deployed=deployed)
         steps = partial(subject.stepped, name, deployed=deployed) if deployed is not None else None
-        rows = list(compare(items, limit, partial(subject.results, name), timed, predicted, steps))
+        rows = list(compare(asked.items, limit, partial(subject.results, name), run, predicted, steps))
         bad = worst(rows, limit)
         ok = all(row.ok for row in rows)
         lost = {row.item: None for row in rows if row.found.lost}
         ends = [self._ends(name, item, limit) for item in lost]
-        notes = (*ends, *(f"{check}, {name}: {each}" for each in by_rounding(rows, limit)))
-        return Check(check, name, bad.told(limit), str(limit), ok, bad.found.error, seconds, bad.item.name, notes)
+        notes = (*ends, *(f"{asked.check}, {name}: {each}" for each in by_rounding(rows, limit)))
+        told = bad.told(limit)
+        return Check(asked.check, name, told, str(limit), ok, bad.found.error, seconds, bad.item.name, notes)
 
     def _ends(self, name: str, item: Item, limit: Limit) -> str:
         """Which op is the first that is not finite when every result is rounded as the limit says."""
@@ -339,20 +373,6 @@ class Proof:
             chunk=self.built.chunk if self.built.lengths.streams and not self.built.latencies else None,
             weights=self.weights_file, verify_each=True,
         )  # fmt: skip
-
-
-def speech_s(derived: Program, steps: Mapping[str, StepInfo]) -> float:
-    """Seconds of speech that fill every state of the steps and move it on.
-
-    A call depends on its inputs and its states alone: what a state that is full does to the next call, one call shows.
-    """
-    for name, step in steps.items():
-        rates = [rate for result in step.timings if (rate := step.rate_of(result)) is not None]
-        held = [state.value.type for state in derived.functions[name].states]
-        frames = [type_.shape[axis] for type_ in held if (axis := type_.find(Role.TIME)) is not None]
-        if rates and frames and max(frames) > SPEECH_S * min(rates):
-            return LONG_SPEECH_S
-    return SPEECH_S
 
 
 def _known(names: Sequence[str]) -> frozenset[str]:

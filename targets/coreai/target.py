@@ -28,6 +28,7 @@ class CoreAiTarget(Skeleton):
     suffix: ClassVar[str | None] = ".aimodel"
     runtime: ClassVar[str | None] = "Core AI runtime"
     cross_checks: ClassVar[bool] = True
+    own_threads: ClassVar[bool] = True
     judge: ClassVar[str] = "the Neural Engine's rule set"
     verdict: ClassVar[str] = "neural_engine.json"
 

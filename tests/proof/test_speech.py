@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mctc.language import elaborate_file
-from mctc.proof.proof import LONG_SPEECH_S, SPEECH_S, Proof, speech_s
+from mctc.proof.proof import Proof
+from mctc.proof.speech import LONG_SPEECH_S, SPEECH_S, speech_s
 from mctc.streaming.derive import derive_program
 from mctc.streaming.lengths import Lengths
 
