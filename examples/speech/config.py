@@ -91,6 +91,22 @@ class Quantize:
 
 
 @dataclass(frozen=True)
+class Distill:
+    """A teacher whose outputs are learned beside the texts; weights of nats."""
+
+    teacher: str = ""  # the training/ folder of its build; none: no teacher
+    weights: str = ""  # its .safetensors
+    lattice: float = 1.0  # of blank, next label and the rest, along the transducer's alignments
+    sharpness: float = 1.0  # which alignments: 1 as likely as the teacher has them, 0 all alike, 30 the best one
+    ctc: float = 0.0  # of the CTC posteriors of each frame
+    layers: tuple[
+        str, ...
+    ] = ()  # "encoder.layers.1 = encoder.layers.3", a module of the student and one of the teacher
+    layer: float = 10.0  # of how unlike each of these pairs is, 0 to 1
+    cache: bool = False  # keep what was said of an utterance in memory: two fp16 numbers a cell of the lattice
+
+
+@dataclass(frozen=True)
 class Train:
     run: str  # folder of the run
     steps: int
@@ -115,6 +131,7 @@ class Config:
     augment: Augment = field(default_factory=Augment)
     optimizer: Optimizer = field(default_factory=Optimizer)
     quantize: Quantize = field(default_factory=Quantize)
+    distill: Distill = field(default_factory=Distill)
 
     def __post_init__(self) -> None:
         train, batch, engine = self.train, self.batch, self.quantize.engine_from_step
@@ -130,10 +147,24 @@ class Config:
                 "train.graphs is for replicas that keep their activations: without fsdp and model.checkpointing",
             ),
             (all(0.5 <= each <= 2 for each in self.augment.speed), "augment.speed must lie between 0.5 and 2"),
+            *self._rules_of_distillation(),
         )
         for holds, rule in checks:
             if not holds:
                 raise ConfigError(rule)
+
+    def _rules_of_distillation(self) -> tuple[tuple[bool, str], ...]:
+        distill, train = self.distill, self.train
+        inside = not distill.layers or not (train.graphs or self.model.checkpointing)
+        taught = bool(distill.lattice or distill.ctc or distill.layers)
+        alone = not (distill.ctc or distill.layers) and self.augment.speed == (1.0,)
+        return (
+            (not distill.teacher or train.strategy == "ddp", "distill.teacher is for replicas: train.strategy=ddp"),
+            (inside, "distill.layers looks into the encoder: without train.graphs and model.checkpointing"),
+            (not distill.cache or alone, "distill.cache is for the lattice alone, and augment.speed=[1.0]"),
+            (not distill.teacher or taught, "distill.teacher says nothing: lattice, ctc and layers are off"),
+            (min(distill.lattice, distill.sharpness, distill.ctc, distill.layer) >= 0, "distill: no weight is below 0"),
+        )
 
 
 def read_config(arguments: Sequence[str]) -> Config:

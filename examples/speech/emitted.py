@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib
 import sys
+from hashlib import sha256
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mctc.audio import MelConfig
+from mctc.checkpoint import WeightsError
 from mctc.coded import opened
+from mctc.driver.manifest import WHOLE
 
 from .config import ConfigError, Model, Quantize
 
@@ -24,8 +28,7 @@ class Emitted:
         path = Path(settings.training).resolve()
         if not (path / "__init__.py").is_file():
             raise ConfigError(f"model.training: {settings.training} is no training/ folder of a build")
-        sys.path.insert(0, str(path.parent))
-        self._settings, self._package = settings, path.name
+        self._settings, self._package = settings, _imported(path)
 
     def part(self, name: str) -> Any:
         """A module beside the model, such as device or fake_quantize."""
@@ -41,13 +44,39 @@ class Emitted:
         return model
 
     def _begin(self, model: Any, path: Path) -> None:
-        """With the weights of a checkpoint, of numbers or of codes. Raises ConfigError for one of another model."""
-        given = opened(path)
+        """With the weights of a checkpoint, of numbers or of codes. Where the rest of the build lies beside the folder,
+        it may be any that `mctc build --weights` takes, such as one that `mctc prune` sorted. Raises ConfigError for
+        one of another model."""
         try:
-            model.load_state_dict({name: torch.from_numpy(given.read(name)) for name in given.shapes})
-        except RuntimeError as error:
+            model.load_state_dict(self._bound(model, path))
+        except (RuntimeError, WeightsError) as error:
             told = " ".join(str(error).split())
             raise ConfigError(f"model.start: {path} holds weights of another model: {told}") from error
+
+    def _bound(self, model: Any, path: Path) -> dict[str, torch.Tensor]:
+        whole = Path(self._settings.training).resolve().parent / WHOLE
+        if whole.is_file():  # a folder that travelled alone needs no installed compiler
+            from mctc.driver.reading import read_program
+            from mctc.targets.torch.learner import bound_values
+            from mctc.weights import Weights
+
+            program = read_program(whole)
+            return bound_values(program, Weights.load(program, path, calibrated=False), model)
+        given = opened(path)
+        return {name: torch.from_numpy(given.read(name)) for name in given.shapes}
+
+
+def _imported(path: Path) -> str:
+    """The name under which a folder's package is imported: its own, since a teacher's folder is called like a
+    student's."""
+    name = f"emitted_{sha256(str(path).encode()).hexdigest()[:16]}"
+    if name not in sys.modules:
+        spec = spec_from_file_location(name, path / "__init__.py", submodule_search_locations=[str(path)])
+        if spec is None or spec.loader is None:
+            raise ConfigError(f"model.training: {path} can't be imported")
+        module = sys.modules[name] = module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return name
 
 
 def check_classes(model: Any, classes: int) -> None:

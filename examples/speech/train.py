@@ -15,7 +15,7 @@ from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -38,6 +38,9 @@ from .manifests import DataError, Spoken, read_spoken, tokens_of
 from .optimiser import Average, adamw, rate_of
 from .parallel import Processes, bare, gradients_kept, processes, spread, whole
 from .sound import Cut, Sound
+
+if TYPE_CHECKING:
+    from .distill import Distillation, Said
 
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
@@ -75,9 +78,15 @@ class Trainer:
         if config.data.dev and not (is_transducer(model) or is_ctc(model)):
             raise ConfigError("data.dev: the search is for transducers and CTC; `mctc score` hears with other models")
         self.scorer = emitted.model().to(here.device) if config.data.dev else None
+        self.distillation = self._distillation(model) if config.distill.teacher else None
         self.model = spread(model.to(here.device), config.train.strategy, here)
         self.optimizer = adamw(self.model, config.optimizer, fused=here.device.type == "cuda")
         self.average = Average(bare(self.model), config.optimizer.ema)
+
+    def _distillation(self, student: torch.nn.Module) -> Distillation:
+        from .distill import Distillation  # which needs the compiler's losses
+
+        return Distillation(self.config.distill, student, self.tokens.size, self.here.device)
 
     def _graphed(self) -> Graphed:
         """From now on the encoder's passes are CUDA graphs. Gradients add up in place, since a graph's own are used
@@ -165,18 +174,30 @@ class Trainer:
         torch.manual_seed(seed)
         with torch.no_grad():
             speed = Random(seed).choice(config.augment.speed or (1.0,))
-            samples, lengths = at_speed(cut.samples.float() / 32768.0, cut.lengths, speed)
-            samples = augmented(samples, lengths, config.data.sample_rate, config.augment)
+            recorded, lengths = at_speed(cut.samples.float() / 32768.0, cut.lengths, speed)
+            samples = augmented(recorded, lengths, config.data.sample_rate, config.augment)
             mel, frames = self.features.train()(samples, lengths)
             mel = aligned(mel)
             views = [spec_augment(mel, frames, config.augment) for _ in range(2 if config.model.consistency else 1)]
         labels, counts, options = cut.labels, cut.counts, {}
+        said = self._teachers(batch, cut, recorded, lengths)
         if config.model.consistency:
             frames, labels, counts = frames.repeat(2), labels.repeat(2, 1), counts.repeat(2)
             options = {"consistency": config.model.consistency}
         with self.device_part.autocast(self.here.device, self._dtype()):
             loss: Tensor = self.model(torch.cat(views), frames, labels, counts, **options)
+            if self.distillation and said:
+                loss = loss + self.distillation.loss(said, frames, labels, counts)
         return loss
+
+    @torch.no_grad()
+    def _teachers(self, batch: MicroBatch, cut: Cut, recorded: Tensor, lengths: Tensor) -> Said | None:
+        """What the teacher says of the speech as it was recorded."""
+        if not self.distillation:
+            return None
+        mel, frames = self.features.eval()(recorded, lengths)
+        with self.device_part.autocast(self.here.device, self._dtype()):
+            return self.distillation.says(aligned(mel), frames, cut.labels, cut.counts, batch.utterances.tolist())
 
     def _dtype(self) -> torch.dtype:
         """What to compute in. bf16 can't hold the fp16 numbers that the engine computes with."""

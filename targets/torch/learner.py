@@ -36,7 +36,7 @@ class TorchLearner:
         self.whole = read_program(artifact.parent.parent / WHOLE)
         self.model = import_model(artifact)
         self._check_loss(artifact)
-        self.model.load_state_dict(_values(self.whole, load(self.whole), self.model))
+        self.model.load_state_dict(bound_values(self.whole, load(self.whole), self.model))
         named = dict(self.model.named_parameters())
         self.parameters: Mapping[str, Any] = {name: named[name] for name in named if name in self.whole.sources}
 
@@ -96,7 +96,9 @@ class TorchLearner:
             )
 
 
-def _values(whole: Program, weights: Weights, model: Any) -> dict[str, Any]:
+def bound_values(whole: Program, weights: Weights, model: Any) -> dict[str, Any]:
+    """The state_dict of a module of the whole program with the values of a checkpoint, which may be that of the spec
+    before its layers were pruned; zeros for heads of training that the checkpoint lacks."""
     import torch
 
     heads, values = training_only(whole.train.settings), {}

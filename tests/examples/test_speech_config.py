@@ -42,12 +42,31 @@ def test_the_command_line_replaces_values_of_the_file(file: str) -> None:
         ("train.save_every=77", "train.save_every must be a multiple of train.log_every"),
         ("quantize.from_step=10", "quantize.from_step must lie before train.steps"),
         ("quantize.engine_from_step=10", "quantize.engine_from_step must lie before train.steps"),
+        ("distill.lattice=-1", "distill: no weight is below 0"),
+        ("distill.cache=true", "distill.cache is for the lattice alone, and augment.speed=[1.0]"),
         ("train.strategy=none", "train.strategy is one of ddp, fsdp"),
     ],
 )
 def test_what_is_wrong_is_named(file: str, override: str, told: str) -> None:
     with pytest.raises(ConfigError) as error:
         read_config([file, override])
+    assert str(error.value) == told
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["distill.lattice=0"], "distill.teacher says nothing: lattice, ctc and layers are off"),
+        (["train.strategy=fsdp"], "distill.teacher is for replicas: train.strategy=ddp"),
+        (
+            ["train.graphs=true", 'distill.layers=["a = b"]'],
+            "distill.layers looks into the encoder: without train.graphs and model.checkpointing",
+        ),
+    ],
+)
+def test_what_a_teacher_can_not_do_is_said(file: str, overrides: list[str], told: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        read_config([file, "distill.teacher=t", *overrides])
     assert str(error.value) == told
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -211,6 +212,36 @@ def test_a_run_begins_with_a_checkpoint_of_numbers_or_codes(place: Path) -> None
     save_file({"encoder.norm.weight": torch.zeros(3)}, codes)
     with pytest.raises(ConfigError, match=r"model.start: .*codes.safetensors holds weights of another model"):
         Emitted(Model(training, str(codes))).model()
+
+
+def test_a_run_learns_from_a_teacher_under_its_own_masks(place: Path) -> None:
+    teacher = place / "teacher.safetensors"
+    save_file(averaged(place / "whole", "1"), teacher)
+    told = [f"distill.teacher={place / 'learner/training'}", f"distill.weights={teacher}", "distill.ctc=0.3"]
+    arguments = [str(place / "conf.toml"), *told, "model.consistency=0.06", "data.dev=[]"]
+    assert main([*arguments, f"train.run={place / 'taught'}"]) == 0
+    alone = [str(place / "conf.toml"), "model.consistency=0.06", "data.dev=[]", f"train.run={place / 'alone'}"]
+    assert main(alone) == 0
+    taught, untaught = ([line["loss"] for line in curve(place / name)] for name in ("taught", "alone"))
+    assert taught[0] > untaught[0]
+    assert taught[-1] < taught[0]
+
+
+def test_a_pruned_model_begins_with_the_checkpoint_of_the_whole_one(place: Path) -> None:
+    shutil.copytree(ROOT / "spec/lib", place / "lib")
+    text = (ROOT / "spec/mct_small.mct").read_text()
+    (place / "pruned.mct").write_text(
+        text.replace("    quantize {", "    prune { encoder.**.state: 0.5 }\n    quantize {")
+    )
+    build(place / "pruned.mct", place / "pruned", BuildOptions(defines=DEFINES, target="torch"))
+    weights = averaged(place / "whole", "1")
+    save_file(weights, place / "before.safetensors")
+    begun = Emitted(Model(str(place / "pruned/training"), str(place / "before.safetensors"))).model().state_dict()
+    assert begun["encoder.layers.0.mamba.A_log"].equal(weights["encoder.layers.0.mamba.A_log"][:, :8])
+    rows = weights["encoder.layers.0.mamba.x_proj.weight"]
+    ranks = len(rows) - 32
+    kept = torch.cat([rows[: ranks + 8], rows[ranks + 16 : ranks + 24]])
+    assert begun["encoder.layers.0.mamba.x_proj.weight"].flatten(1).equal(kept.flatten(1))
 
 
 def test_a_model_for_other_tokens_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -265,6 +265,7 @@ def lattice_distillation(
     blank: int = 0,
     dim: int = -1,
     reduction: str = "mean",
+    weights: Tensor | None = None,
 ) -> Tensor:
     """KL(teacher || student) over a transducer's lattice, each cell's classes taken as blank, next label and the rest.
 
@@ -279,6 +280,8 @@ def lattice_distillation(
         targets: (B, U) integers, padded with anything.
         frame_lengths, label_lengths: (B,) integers.
         reduction: "mean" over all valid cells, "sum" over them, or "none" for each utterance's sum, (B,).
+        weights: (B, T, U+1), of each cell; with those that `rnnt_loss.passed` makes of the teacher's lattice the sum is
+            the divergence along the teacher's alignments.
     """
     # After its last label an utterance has no next one: only blank and the rest, whatever pads its targets.
     has_label = _before(targets.shape[1], label_lengths, targets.device)
@@ -298,6 +301,8 @@ def lattice_distillation(
     steps = valid[..., 1:] & _before(columns - 1, label_lengths, device)[:, None]
     divergence = _divergence(wanted.blank, cells.blank, valid) + _divergence(wanted.rest, cells.rest, valid)
     divergence = divergence + functional.pad(_divergence(wanted.label, cells.label, steps), (0, 1))
+    if weights is not None:
+        divergence = divergence * weights
     return _reduced(divergence, valid, reduction)
 
 

@@ -166,6 +166,23 @@ def collapse(logits: Tensor, targets: Tensor, *, blank: int = 0, dim: int = -1) 
     return Collapsed(blanks, labels, rest)
 
 
+def passed(cells: Collapsed, frame_lengths: Tensor, label_lengths: Tensor, *, sharpness: float = 1.0) -> Tensor:
+    """(B, T, U+1): how likely an alignment of the labels passes each cell, 0 beyond an utterance's lengths.
+
+    `sharpness` is a power of the alignments' probabilities before they are made to sum to 1: 1 for the lattice's own,
+    0 for all alignments alike, a large one for the best alone. The lattice gets no gradient.
+
+    Source: the arcs' posteriors are minus the gradient of the loss (Graves 2012, section 2.5), and a cell is left by
+    one arc.
+    """
+    lengths = [each.to(cells.blank.device, torch.int32) for each in (frame_lengths, label_lengths)]
+    with torch.enable_grad():
+        blank, label = ((each.detach() * sharpness).requires_grad_() for each in (cells.blank, cells.label))
+        loss = torch.ops.mctc.rnnt_loss(blank, label, *lengths)[0]
+        left = torch.autograd.grad(loss.sum(), (blank, label))
+    return -(left[0] + torch.nn.functional.pad(left[1], (0, 1)))
+
+
 def _check_lengths(frame_lengths: Tensor, label_lengths: Tensor, frames: int, columns: int) -> None:
     bounds = {"frame_lengths": (frame_lengths, 1, frames), "label_lengths": (label_lengths, 0, columns - 1)}
     check_lengths("rnnt_loss", bounds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import product
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from mctc.targets.torch.runtime.losses import (
     lattice_distillation,
     posterior_distillation,
 )
-from mctc.targets.torch.runtime.rnnt_loss import collapse
+from mctc.targets.torch.runtime.rnnt_loss import Collapsed, collapse, passed
 
 LAYOUTS = (-1, 1)
 FRAMES, LABELS = torch.tensor([7, 5, 3]), torch.tensor([3, 1, 0])
@@ -251,6 +252,47 @@ def test_lattice_distillation_takes_a_collapsed_teacher_and_reduces_as_asked() -
     torch.testing.assert_close(
         lattice_distillation(student, kept, TARGETS, FRAMES, LABELS, reduction="sum"), each.sum()
     )
+
+
+def outcomes(frames: int, columns: int) -> Collapsed:
+    """Three outcomes of random logits, (1, frames, columns)."""
+    x = logits(1, frames, columns, 3).double().log_softmax(-1)
+    return Collapsed(x[..., 0], x[..., :-1, 1], torch.cat([x[:, :, :-1, 2], x[:, :, -1:, 1:].logsumexp(-1)], 2))
+
+
+@pytest.mark.parametrize("sharpness", [0.0, 1.0, 60.0])
+def test_cells_weigh_what_alignments_pass_them(sharpness: float) -> None:
+    frames, labels = 4, 2
+    cells, expected, total = outcomes(frames, labels + 1), torch.zeros(frames, labels + 1).double(), 0.0
+    for at in product(range(frames), repeat=labels):
+        if list(at) != sorted(at):
+            continue
+        path, u, score = [], 0, 0.0
+        for t in range(frames):
+            while u < labels and at[u] == t:
+                path.append((t, u))
+                score, u = score + float(cells.label[0, t, u]), u + 1
+            path.append((t, u))
+            score += float(cells.blank[0, t, u])
+        likely = float(torch.tensor(sharpness * score).double().exp())
+        total += likely
+        for cell in path:
+            expected[cell] += likely
+    found = passed(cells, torch.tensor([frames]), torch.tensor([labels]), sharpness=sharpness)
+    torch.testing.assert_close(found[0].double(), expected / total, rtol=1e-4, atol=1e-5)
+
+
+def test_lattice_distillation_weighs_cells() -> None:
+    student, teacher = logits(3, 7, 4, CLASSES), logits(3, 7, 4, CLASSES, seed=1)
+    weights = torch.rand(3, 7, 4, generator=torch.Generator().manual_seed(2))
+    ones, halves = torch.ones(3, 7, 4), weights.new_full((3, 7, 4), 0.5)
+    plain, same, half, other = (
+        lattice_distillation(student, teacher, TARGETS, FRAMES, LABELS, reduction="none", weights=each)
+        for each in (None, ones, halves, weights)
+    )
+    torch.testing.assert_close(same, plain)
+    torch.testing.assert_close(half, plain / 2)
+    assert ((other > 0) & (other < plain)).all()
 
 
 def test_padding_of_frames_and_targets_counts_for_nothing() -> None:
