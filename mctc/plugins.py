@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from mctc.diagnostics.errors import ExitCode, MctcError
 from mctc.diagnostics.near import did_you_mean, listing
+from mctc.entry_points import may_have
 from mctc.version import __version__
 
 if TYPE_CHECKING:
@@ -157,12 +158,14 @@ class Registry:
 @lru_cache(maxsize=1)
 def registry() -> Registry:
     """The registry of this process. Raises PluginError when mctc itself is not installed, or two packages clash."""
-    from importlib.metadata import entry_points
-
     result = Registry()
     for kind, package in LISTS.items():
         for plugin in _built_in(kind, package):
             result.add(plugin)
+    if not may_have(f"{DISTRIBUTION}."):
+        return result
+    from importlib.metadata import entry_points
+
     declared = entry_points()  # once: it reads the metadata of every installed package
     for kind in KINDS:
         for entry in declared.select(group=f"mctc.{kind}"):
@@ -211,10 +214,13 @@ def _named(kind: str, name: str, place: str, origin: str) -> Plugin:
     """The plugin at 'module:attribute', which is imported when it is loaded."""
 
     def load() -> Any:
-        from importlib.metadata import EntryPoint
+        from importlib import import_module
 
+        module, _, attribute = place.partition("[")[0].strip().partition(":")
         try:
-            loaded = EntryPoint(name, place, f"mctc.{kind}").load()
+            loaded = import_module(module.strip())
+            for each in filter(None, attribute.strip().split(".")):
+                loaded = getattr(loaded, each)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # whatever a stranger's module raises on import, SystemExit too

@@ -199,13 +199,14 @@ WALLS = {
     "linter": (
         ("mctc.linter",),
         {"mctc.linter", "mctc.package", "mctc.hardware", "mctc.diagnostics", "mctc.evaluate", "mctc.plugins",
-         "mctc.plugin_form", "mctc.atomic", "mctc.scratch", "mctc.version"},
+         "mctc.plugin_form", "mctc.entry_points", "mctc.atomic", "mctc.scratch", "mctc.version"},
     ),
     "compiler": (
         ("mctc.language", "mctc.ir", "mctc.rewrite", "mctc.streaming", "mctc.numerics", "mctc.objectives"),
         {"mctc.language", "mctc.ir", "mctc.rewrite", "mctc.streaming", "mctc.numerics", "mctc.objectives",
          "mctc.diagnostics", "mctc.evaluate", "mctc.weights", "mctc.quantize", "mctc.checkpoint", "mctc.coded",
-         "mctc.initializers", "mctc.wrappers", "mctc.plugins", "mctc.plugin_form", "mctc.version"},
+         "mctc.initializers", "mctc.wrappers", "mctc.plugins", "mctc.plugin_form", "mctc.entry_points",
+         "mctc.version"},
     ),
     "runtime of torch": (("mctc.targets.torch.runtime",), {"mctc.targets"}),
     "evaluator of packages": (

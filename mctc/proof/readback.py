@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from mctc.driver.options import BuildError
 from mctc.driver.target import Agreement, Interface
 from mctc.evaluate.reference import ParameterValue, evaluate
 from mctc.ir.op import Array
+from mctc.ir.ops.leaf import Leaf
 from mctc.ir.program import Function, Op, Program
 from mctc.ir.rounding import Rounding
 from mctc.numerics.battery import CONSTANT, NOISE, SILENCE, Item, draw, draw_types
@@ -92,6 +93,7 @@ class _Function:
     artifact: str
     call: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
     _beyond: bool = False
+    _stored: dict[Op, bool] = field(default_factory=dict)  # whether a parameter or constant is beyond fp16's range
 
     def compared(self) -> list[Agreement]:
         """Every result and new state, the worst of all calls. Raises what the read-back raises."""
@@ -169,7 +171,12 @@ class _Function:
 
     def _look(self, op: Op, arrays: list[Array]) -> None:
         """Notes that a number is beyond fp16's range: only then is the program evaluated once more, rounded."""
-        self._beyond |= any(a.dtype.kind == "f" and bool((np.abs(a) > LARGEST).any()) for a in arrays)
+        if not isinstance(op, Leaf):
+            self._beyond |= any(map(_is_beyond, arrays))
+            return
+        if op not in self._stored:
+            self._stored[op] = any(map(_is_beyond, arrays))
+        self._beyond |= self._stored[op]
 
     def _by_reference(self, given: _Given, rounding: Rounding | None) -> dict[str, Array]:
         return _by_key(*evaluate(self.function, given.inputs, self.value, given.states, rounding=rounding))
@@ -182,6 +189,14 @@ class _Function:
     def value(self) -> ParameterValue:
         """Values of parameters as they are deployed, by name."""
         return kept(self.program, lambda name: self.weights.deployed(self.program.parameters[name]))
+
+
+def _is_beyond(array: Array) -> bool:
+    """Whether a number of an array is beyond fp16's range; NaN is not."""
+    if array.dtype.kind != "f" or not array.size:
+        return False
+    largest = max(np.fmax.reduce(array, axis=None), -np.fmin.reduce(array, axis=None))
+    return bool(largest > LARGEST)
 
 
 def _by_key(results: Arrays, states: Arrays) -> dict[str, Array]:
