@@ -47,7 +47,7 @@ def mel_filters(
     """
     ends = hz_to_mel(np.array([f_min, f_max]), scale)
     corners: Float64 = np.asarray(np.linspace(ends[0], ends[1], bins + 2), np.float64)
-    hz: Float64 = np.arange(fft // 2 + 1) * (sample_rate / fft)
+    hz: Float64 = np.arange(fft // 2 + 1, dtype=np.float64) * (sample_rate / fft)
     if scale == "kaldi":
         hz = hz_to_mel(hz, scale)
     else:
