@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mctc.diagnostics.diagnostic import LocatedError
+from mctc.diagnostics.diagnostic import Diagnostic, Severity, diagnostic_at
 from mctc.ir.location import Location
 from mctc.ir.ops.convolution import Conv2d
 from mctc.ir.ops.elementwise import Cast, Scale
@@ -27,18 +28,19 @@ NEVER = -1e4
 FP16_MAX = 65504.0
 
 
-class VocabularyError(LocatedError):
-    """A vocabulary that cannot be padded; names the op in the way."""
-
-    def __init__(self, message: str, location: Location | None, *, hint: str) -> None:
-        super().__init__("MCT0204", message, location, hint=hint)
+CODE = "MCT0204"
+HINT = (
+    "let a linear layer make the classes, with at most softmax or log_softmax behind it, and return them without "
+    "further arithmetic; or declare an axis of no classes by a plain number"
+)
 
 
 class PadVocabulary(Pass):
     """Pads output classes and embedding tables to a multiple of 64 (64 bytes and more: ANE-LY-002, ANE-LY-007).
 
     The layer that makes the classes gets zero rows and a bias of -1e4 for the padded entries, so they can never win;
-    tables get zero rows that no token id reaches.
+    tables get zero rows that no token id reaches. Classes that something else reads, or that no linear layer makes,
+    stay as many as they are: a warning.
     """
 
     name = "pad-vocabulary"
@@ -50,6 +52,8 @@ class PadVocabulary(Pass):
         maps = list(program.vocabularies)
         for name, function in program.functions.items():
             plan = _Plan(function)
+            for why in plan.refused:
+                context.warn(why)
             new.functions[name] = Rewriter(new, function, self.name).rebuild(plan.rule())
             maps += plan.maps
             for each in plan.maps:
@@ -61,59 +65,76 @@ class PadVocabulary(Pass):
         return fold_parameters(drop_dead(new), self.name)
 
 
+@dataclass(frozen=True)
+class _Classes:
+    """The classes of a result: the values from the result back to that of the layer that makes them."""
+
+    result: str
+    valid: int
+    values: tuple[Value, ...]
+
+    @property
+    def layer(self) -> Op:
+        owner = self.values[-1].owner
+        assert owner is not None, "a layer makes them"
+        return owner
+
+
 class _Plan:
     """Which layers of one function to pad, found by walking back from its results."""
 
     def __init__(self, function: Function) -> None:
-        self.function, self.uses = function, function.uses()
-        self.producers: dict[Op, int] = {}
-        self.padded: set[Value] = set()
-        self.maps: list[VocabularyMap] = []
-        for name, value in function.results:
-            at = value.type.find(Role.VOCABULARY)
-            if at is not None and value.type.roles[at] is Role.VOCABULARY:
-                self._result(name, value, value.type.extents[at].value)
-        for value in self.padded:
-            self._check(value)
+        self.function, self.refused = function, list[Diagnostic]()
+        found = [classes for name, value in function.results if (classes := self._classes(name, value)) is not None]
+        while (at_fault := self._read_elsewhere(found)) is not None:
+            found = [classes for classes in found if at_fault not in classes.values]
+        self.maps = [VocabularyMap(function.name, each.result, each.valid, _padded(each.valid)) for each in found]
+        self.producers = {each.layer: _padded(each.valid) for each in found}
 
-    def _result(self, name: str, value: Value, valid: int) -> None:
-        padded = -(-valid // MULTIPLE) * MULTIPLE
-        if valid in (1, padded):  # an axis of 1 is a vocabulary that was reduced
-            return
-        self.maps.append(VocabularyMap(self.function.name, name, valid, padded))
+    def _classes(self, name: str, value: Value) -> _Classes | None:
+        """The classes of a result to pad; None where it has none, or can't be."""
+        at = value.type.find(Role.VOCABULARY)
+        if at is None or value.type.roles[at] is not Role.VOCABULARY:
+            return None
+        valid, values = value.type.extents[at].value, [value]
+        if valid in (1, _padded(valid)):  # an axis of 1 is a vocabulary that was reduced
+            return None
         while True:
-            self.padded.add(value)
-            op = value.owner
+            op = values[-1].owner
             if isinstance(op, Linear) or (isinstance(op, Conv2d) and op.groups == 1):
-                self.producers[op] = padded
-                return
+                return _Classes(name, valid, tuple(values))
             through = None if op is None else _through(op)
             if op is None or through is None:
                 what = f"is made by {op.name} at {_place(op, self.function)}" if op else "is an input"
-                raise VocabularyError(
-                    f"the classes of result {name} of {self.function.name} cannot be padded: the value {what}",
-                    (op or self.function).origin.location,
-                    hint="let a linear layer make the classes, with at most softmax or log_softmax after it; "
-                    "or declare an axis of no classes by a plain number",
-                )
-            value = through
+                told = f"the classes of result {name} of {self.function.name} are not padded: the value {what}"
+                self._refuse(told, (op or self.function).origin.location)
+                return None
+            values.append(through)
 
-    def _check(self, value: Value) -> None:
-        for user in self.uses.get(value, ()):
-            if user.result not in self.padded:
-                raise VocabularyError(
-                    f"the classes of {self.function.name} cannot be padded: {user.name} at "
-                    f"{_place(user, self.function)} reads them too",
-                    user.origin.location,
-                    hint="return them from the component without further arithmetic, or declare their axis by a plain "
-                    "number: it is no vocabulary then",
-                )
+    def _read_elsewhere(self, found: Sequence[_Classes]) -> Value | None:
+        """A value that would be padded and that an op reads whose result would not be."""
+        padded = {value for classes in found for value in classes.values}
+        for value, users in self.function.uses().items():
+            for user in users:
+                if value in padded and user.result not in padded:
+                    told = f"the classes of {self.function.name} are not padded: {user.name} at "
+                    told += f"{_place(user, self.function)} reads them too"
+                    self._refuse(told, user.origin.location)
+                    return value
+        return None
+
+    def _refuse(self, told: str, place: Location | None) -> None:
+        self.refused.append(diagnostic_at(place, CODE, told, hint=HINT, severity=Severity.WARNING))
 
     def rule(self) -> Rule:
         return first_of(Pattern(Conv2d, self._layer), Pattern(Linear, self._layer), Pattern(Embedding, _padded_table))
 
     def _layer(self, op: Conv2d | Linear, to: Rewriter) -> Value | None:
         return _padded_layer(op, to, self.producers[op]) if op in self.producers else None
+
+
+def _padded(valid: int) -> int:
+    return -(-valid // MULTIPLE) * MULTIPLE
 
 
 def _place(op: Op, function: Function) -> str:

@@ -7,7 +7,8 @@ target its own passes run too, and what it composes without weights is composed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError, Severity, diagnostic_at
 from mctc.diagnostics.errors import MctcError
@@ -23,7 +24,8 @@ from mctc.ir.types import Role
 from mctc.plugins import registry
 from mctc.streaming.latencies import derive_latencies
 
-UNSAID, UNUSED = "MCT0205", "MCT0207"
+UNSAID, UNUSED, LONG = "MCT0205", "MCT0207", "MCT0212"
+MANY = 1000  # ops of one call, which stands in one line of the spec
 
 
 def check_program(program: Program, wanted: Sequence[str] = ()) -> list[Diagnostic]:
@@ -33,7 +35,7 @@ def check_program(program: Program, wanted: Sequence[str] = ()) -> list[Diagnost
     said = _says_lengths(program)
     try:
         plain = compile_program(program, BuildOptions(), requirements=Requirements(deploys=False, whole=not said))
-        found = [*plain.warnings, *_audio(plain)]
+        found = [*plain.warnings, *_audio(plain), *_long(program)]
         check_tokens(program)
     except MctcError as error:
         return _diagnostics(error)
@@ -115,6 +117,26 @@ def _audio(compiled: Compiled) -> list[Diagnostic]:
         " unless told), or `samples`, whose frames times channels are `rate`"
     )
     return [diagnostic_at(place, UNUSED, told, hint=hint, severity=Severity.WARNING)]
+
+
+def _long(program: Program) -> Iterator[Diagnostic]:
+    """Warns of calls that become very many ops."""
+    for function in program.functions.values():
+        ops = Counter((_called(op.origin.path), op.origin.location) for op in function.ops)
+        for (_, place), count in ops.items():
+            if count > MANY:
+                told = f"this becomes {count:,} ops, each of which every target takes one by one"
+                hint = "ask for fewer, or leave it to what calls the model"
+                yield diagnostic_at(place, LONG, told, hint=hint, severity=Severity.WARNING)
+
+
+def _called(path: str) -> str:
+    """The path of the call in a component, or in a round of its repeats, that an op came from."""
+    parts = path.split(".")
+    at = 1
+    while parts[at + 1 : at + 2] and parts[at + 1].isdigit():
+        at += 2
+    return ".".join(parts[: at + 1])
 
 
 def _diagnostics(error: MctcError) -> list[Diagnostic]:

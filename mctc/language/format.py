@@ -164,7 +164,7 @@ class Printer:
     def _scan(self, node: s.Scan) -> Doc:
         return ("scan ", joined([self._held(held) for held in node.states], ", "), " ", self.body(node.body))
 
-    def _held(self, node: s.Held) -> Doc:
+    def _held(self, node: s.ScanState) -> Doc:
         start: Doc = "" if node.start is None else (" = ", self.expression(node.start))
         return (f"{node.name.text}: ", self._type(node.type), start)
 

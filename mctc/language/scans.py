@@ -23,7 +23,7 @@ from mctc.language.values import Bound, describe, plain, show_type
 class State:
     """A state while its scan is elaborated: its value before each frame, less the start, and the start."""
 
-    node: s.Held
+    node: s.ScanState
     before: Value
     start: Value | float
 
@@ -50,7 +50,7 @@ class Scans:
         moving = self._moving(states, begin, frame)
         self._close(node, states, after, moving, frame)
 
-    def _start(self, held: s.Held, frame: Frame) -> Value | float:
+    def _start(self, held: s.ScanState, frame: Frame) -> Value | float:
         value = 0 if held.start is None else plain(self.calls.evaluator.single(held.start, frame))
         hint = "a state starts from a number or a tensor without frames"
         if isinstance(value, Value):
@@ -64,7 +64,7 @@ class Scans:
         assert isinstance(value, (int, float))
         return float(value)
 
-    def _open(self, held: s.Held, start: Value | float, frame: Frame) -> State:
+    def _open(self, held: s.ScanState, start: Value | float, frame: Frame) -> State:
         """A state that begins at zeros, and so holds how far it is from its start."""
         type_ = _with_features(self.calls.types.type(held.type, frame))
         if type_.sequence is None or type_.dtype is not DType.F32:

@@ -304,7 +304,7 @@ class Repeat(Node):
 
 
 @dataclass(frozen=True)
-class Held(Node):
+class ScanState(Node):
     """A state of a scan: its type over all frames, and what it is before the first one."""
 
     name: Identifier
@@ -316,7 +316,7 @@ class Held(Node):
 class Scan(Node):
     """A recurrence over the frames of its states."""
 
-    states: tuple[Held, ...]
+    states: tuple[ScanState, ...]
     body: Body
 
 

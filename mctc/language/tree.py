@@ -112,10 +112,10 @@ class TreeBuilder:
         return s.Repeat(_span(c), index, count, label, c[-1])
 
     def scan(self, c: Children) -> s.Scan:
-        return s.Scan(_span(c), tuple(child for child in c if isinstance(child, s.Held)), c[-1])
+        return s.Scan(_span(c), tuple(child for child in c if isinstance(child, s.ScanState)), c[-1])
 
-    def held(self, c: Children) -> s.Held:
-        return s.Held(_span(c), _name(c[0]), c[2], _after(c, "EQUAL"))
+    def held(self, c: Children) -> s.ScanState:
+        return s.ScanState(_span(c), _name(c[0]), c[2], _after(c, "EQUAL"))
 
     def if_(self, c: Children) -> s.If:
         nodes = list(_nodes(c))

@@ -92,12 +92,20 @@ def show(value: object) -> str:
     if isinstance(value, Measure):
         return str(value.extent)
     if isinstance(value, Quantity):
-        return f"{whole(value.value)} {value.unit}"
+        return show_quantity(value)
     if isinstance(value, Value):
         return show_type(value.type)
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(map(show, value)) + "]"
     return str(value)
+
+
+def show_quantity(value: Quantity) -> str:
+    """A quantity in the largest of its units of which there is one or more: 80 ms, 31.25 Hz."""
+    units = [(name, value.value / factor) for name, (base, factor) in UNITS.items() if base == value.unit]
+    held = [(name, number) for name, number in units if abs(number) >= 1]
+    name, number = min(held, key=lambda each: abs(each[1])) if held else units[0]
+    return f"{number if number.denominator == 1 else format(float(number), 'g')} {name}"
 
 
 def describe(value: object) -> str:

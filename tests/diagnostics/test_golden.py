@@ -73,7 +73,7 @@ def _raised(action: Callable[[], object]) -> Sequence[Diagnostic]:
 
 BUILT = (
     "MCT0149", "MCT0155", "MCT0156", "MCT0157", "MCT0158", "MCT0203", "MCT0204", "MCT0205", "MCT0206", "MCT0207",
-    "MCT0209", "MCT0210", "MCT0211",
+    "MCT0209", "MCT0210", "MCT0211", "MCT0212",
 )  # fmt: skip
 # Codes that no file of text alone can give.
 SPECIAL: dict[str, Callable[[], Sequence[Diagnostic]]] = {

@@ -60,8 +60,6 @@ def refused(text: str, folder: Path, target: str) -> bool:
 FAULTS = {
     "two feature axes": (model(component("x: f32[B, T, F, G]", "f32[B, T, F, G]", "relu(x)")), "MCT0203"),
     "two channel axes": (model(component("x: f32[B, T, 8, 3]", "f32[B, T, 8, 3]", "relu(x)")), "MCT0203"),
-    "a vocabulary behind relu": (model(component("x: f32[B, T, 8]", "f32[B, T, V]", "relu(linear(x, V))")), "MCT0204"),
-    "a vocabulary as an input": (model(component("x: f32[B, T, V]", "f32[B, T, V]", "x")), "MCT0204"),
     "small groups": (
         model(component("x: f32[B, T, 64]", "f32[B, T, 64]", "linear(x, 64)"),
               sections=STREAM + "; quantize { **: palette(bits = 4, group = 4) }"), "MCT0147"),
@@ -182,6 +180,25 @@ def test_what_some_targets_refuse_is_a_warning_that_names_them(fault: str, tmp_p
     assert all(f"`{target}`" in found.message for target in targets)
     assert checked(text, tmp_path, targets[0])[0].is_error
     assert refused(text, tmp_path, targets[0])
+
+
+@pytest.mark.parametrize(("given", "body"), [("x: f32[B, T, 8]", "relu(linear(x, V))"), ("x: f32[B, T, V]", "x")])
+def test_classes_that_are_not_padded_are_a_warning(given: str, body: str, tmp_path: Path) -> None:
+    text = model(component(given, "f32[B, T, V]", body))
+    (found,) = checked(text, tmp_path)
+    assert (found.code, found.is_error) == ("MCT0204", False)
+    assert not refused(text, tmp_path, "onnx")
+
+
+def test_a_call_of_very_many_ops_is_a_warning(tmp_path: Path) -> None:
+    given, result = "x: f32[B, T, 400]", "f32[B, T, 90]"
+    many = f"component c({given}) -> {result} {{ values, places = top_k(x, 90); return values }}"
+    (found,) = checked(model(many), tmp_path)
+    assert (found.code, found.is_error) == ("MCT0212", False)
+    assert found.span is not None
+    assert found.span.text.startswith("top_k")
+    few = f"component c({given}) -> f32[B, T, 5] {{ values, places = top_k(x, 5); return values }}"
+    assert checked(model(few), tmp_path) == []
 
 
 def test_more_positions_than_a_table_has(tmp_path: Path) -> None:

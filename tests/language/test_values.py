@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
 from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.ir.dims import Extent
+from mctc.language.values import Quantity, show
 
 from .conftest import Elaborate, component
 
@@ -87,3 +90,12 @@ def test_extents_with_dimensions_stay_exact(extent: str, inferred: str, elaborat
 def test_operators_on_tensors_are_ops(expression: str, ops: list[str], elaborate: Elaborate) -> None:
     program = elaborate(component(f"return {expression}", inputs="x: f32[B, T, 8], y: f32[B, T, 8]"))
     assert [op.name for op in program.functions["c"].ops] == ops
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [("2/25", "s", "80 ms"), ("1/80", "s", "12.5 ms"), ("16000", "Hz", "16 kHz"), ("125/4", "Hz", "31.25 Hz"),
+     ("30", "s", "30 s"), ("3", "frames", "3 frames"), ("0", "s", "0 s")],
+)  # fmt: skip
+def test_a_quantity_is_shown_in_a_unit_of_which_there_is_one_or_more(value: str, unit: str, shown: str) -> None:
+    assert show(Quantity(Fraction(value), unit)) == shown

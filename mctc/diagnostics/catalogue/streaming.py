@@ -44,10 +44,11 @@ ENTRIES = (
     ),
     Entry(
         "MCT0204",
-        "a vocabulary that cannot be padded",
-        "The classes of a result are padded to a multiple of 64, by entries that can never win. So a linear layer makes"
-        " them, with at most softmax or log_softmax behind it, and nothing else reads them. An axis that holds no"
-        " classes is declared by a plain number, not by a vocabulary dimension.",
+        "a vocabulary that is not padded",
+        "A warning: the classes of a result are padded to a multiple of 64, by entries that can never win, where a"
+        " linear layer makes them, with at most softmax or log_softmax behind it, and nothing else reads them. Others"
+        " stay as many as they are; the Neural Engine then stores more for each of them than it needs (ANE-LY-002). An"
+        " axis that holds no classes is declared by a plain number, not by a vocabulary dimension.",
         plain_model(
             "dim V: vocabulary = 30",
             "component c(x: f32[T, 8]) -> f32[T, V] { return relu(linear(x, V)) }",
@@ -128,5 +129,16 @@ ENTRIES = (
         "A call takes at most 600 seconds of audio, or 1,048,576 frames where the time dimension has no rate. A stream"
         " takes a chunk a call, most often less than a second of it; --chunk of `mctc build` asks for another one.",
         plain_model("component c(x: f32[T, 8]) -> f32[T, 8] { return linear(x, 8) }", "stream { chunk = 100_000 s }"),
+    ),
+    Entry(
+        "MCT0212",
+        "a call that becomes very many ops",
+        "A warning: one call of a block becomes more than 1,000 ops, each of which every target takes one by one: a"
+        " package that compiles for minutes, and a step that no app waits for. `top_k(x, 100)` finds one entry after"
+        " the other. Ask for fewer, or give what is chosen from as a result, and leave the choice to the app.",
+        plain_model(
+            "component c(x: f32[T, 256]) -> f32[T, 100] { values, places = top_k(x, 100); return values }",
+            "stream { chunk = 320 ms }",
+        ),
     ),
 )

@@ -121,6 +121,16 @@ class OverKeys(Op):
             raise InferenceError(
                 "`before` counts frames before a block", hint="give the frames of a block: `within = ...`"
             )
+        if self.within is not None:
+            for name, bound, most in (
+                ("left", self.left, self.within - 1 + self.before),
+                ("right", self.right, self.within - 1),
+            ):
+                if bound is not None and bound > most:
+                    told = (
+                        f"`{name} = {bound}` says nothing: in blocks of {self.within} frames none sees more than {most}"
+                    )
+                    raise InferenceError(told, hint="frames in front of a block are seen by `before`")
         if self.within is not None and self.given and not self.before:
             raise InferenceError("blocks that see nothing before them take no context of other frames")
 

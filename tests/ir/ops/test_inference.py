@@ -153,6 +153,12 @@ REFUSED: list[tuple[str, dict[str, str], str]] = [
     ("slice(%x, axis = time, end = 3)", {"x": X}, "cannot slice 0:3:1 of an axis whose extent is T"),
     ("slice(%x, axis = time, begin = 1, stride = 2)", {"x": X}, "cannot slice 1::2 of an axis whose extent is T"),
     ("attention(%x, %x, %x, heads = 2, before = 3)", {"x": X}, "`before` counts frames before a block"),
+    (
+        "attention(%x, %x, %x, heads = 2, within = 2, left = 2)",
+        {"x": X},
+        "`left = 2` says nothing: in blocks of 2 frames",
+    ),
+    ("attention(%x, %x, %x, heads = 2, within = 2, before = 4, right = 2)", {"x": X}, "`right = 2` says nothing"),
     ("attention(%x, %x, %x, heads = 2, within = 2, before = -1)", {"x": X}, "`before` counts frames before it"),
     ("pad(%x, axis = time, before = -1)", {"x": X}, "padding cannot be negative"),
     ("reshape(%x, axes = [plain 3, plain 3])", {"x": "f32[4, 2]"}, "f32[4, 2] has 8 entries, the new shape 9"),
