@@ -58,6 +58,7 @@ def texts(names: Names, kind: str) -> dict[str, str]:
     places = {
         "Package.swift": "Package.swift",
         "swift-format.json": ".swift-format",
+        "Documentation.md": f"{library}/{names.module}.docc/{names.module}.md",
         "WaveFile.swift": f"{tool}/WaveFile.swift",
         "RuntimeTests.swift": f"Tests/{names.module}Tests/RuntimeTests.swift",
     }

@@ -2,7 +2,14 @@
 
 /// Where Core ML may run a function.
 public enum ComputeUnits: String, Codable, Sendable, CaseIterable {
-    case neuralEngine, gpu, cpu, all
+    /// The Neural Engine, and the CPU for what it can't run. An app in the background may use both.
+    case neuralEngine
+    /// The GPU and the CPU. iOS lets no app in the background use the GPU: calls fail there.
+    case gpu
+    /// The CPU alone.
+    case cpu
+    /// Where Core ML likes.
+    case all
 
     var coreML: MLComputeUnits {
         switch self {

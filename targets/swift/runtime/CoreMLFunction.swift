@@ -32,6 +32,12 @@ package final class CoreMLFunction {
             of: description, held: description.states.isEmpty || description.passesStates ? nil : model.makeState())
     }
 
+    /// A call of zeros, which is thrown away: the first one takes longer than others, and tells whether the units can do it.
+    func warm() async throws {
+        let zeros = description.inputs.map { ($0.spec, Tensor(zeros: $0.shape)) }
+        _ = try await call(Dictionary(uniqueKeysWithValues: zeros), state: makeState())
+    }
+
     /// One call: outputs by their names in the spec. `state` is what the last call left, and changed.
     package func call(_ given: [String: Tensor], state: CoreMLState? = nil, clock: CallClock? = nil) async throws
         -> [String: Tensor]

@@ -10,8 +10,12 @@ package final class DecoderSession: SoundSession {
     private let decoder: LabelDecoder
     private let vocabulary: Vocabulary
     private let clock: CallClock
+    private let volatile: Bool
     private var frames: Frames
     private var samples = 0
+    /// Seconds of the utterances before this one.
+    private var before = 0.0
+    private var heard: Double { Double(samples) / Double(features.sampleRate) }
     package private(set) var statistics = StreamStatistics()
 
     package init(model: SpeechModel, options: RecognizerOptions, clock: CallClock) async throws {
@@ -28,6 +32,7 @@ package final class DecoderSession: SoundSession {
         self.model = model
         self.features = features
         self.clock = clock
+        volatile = options.volatileResults
         frontEnd = features.frontEnd()
         encoder = try await StreamEncoder(
             function: model.function(description.encoder), description: description, clock: clock)
@@ -44,8 +49,7 @@ package final class DecoderSession: SoundSession {
         statistics.features += (ContinuousClock.now - started).seconds
         let room = features.samples(encoder.chunk)
         guard decoder.description.among || self.samples <= room else {
-            let rate = Double(features.sampleRate)
-            throw SpeechError.tooLong(seconds: Double(self.samples) / rate, room: Double(room) / rate)
+            throw SpeechError.tooLong(seconds: heard, room: Double(room) / Double(features.sampleRate))
         }
     }
 
@@ -53,18 +57,21 @@ package final class DecoderSession: SoundSession {
         let started = ContinuousClock.now
         let whole = heardFrames()
         statistics.features += (ContinuousClock.now - started).seconds
-        statistics.audio += Double(samples) / Double(features.sampleRate)
+        statistics.audio += heard
         let encoding = ContinuousClock.now
-        let (heard, among) = try await hear(whole)
+        let (memory, among) = try await hear(whole)
         statistics.encoder += (ContinuousClock.now - encoding).seconds
         let searching = ContinuousClock.now
-        let found = try await search(heard, among)
+        let found = try await search(memory, among) { if volatile { tell(result($0, isFinal: false)) } }
         statistics.search += (ContinuousClock.now - searching).seconds
-        if !found.ids.isEmpty { tell(result(found)) }
+        if !found.ids.isEmpty { tell(result(found, isFinal: true)) }
+        let ended = before + heard
         await reset()
+        before = ended  // a reset has forgotten it
     }
 
     package func reset() async {
+        before = 0
         frontEnd.reset()
         frames = Frames(width: features.bins)
         samples = 0
@@ -111,8 +118,10 @@ package final class DecoderSession: SoundSession {
         return ([:], (0..<encoded.count).map { .frame(Array(encoded.row($0))) })
     }
 
-    /// The best label each time, until the end.
-    private func search(_ heard: [String: Tensor], _ among: [LabelDecoder.Item]) async throws -> Hypothesis {
+    /// The best label each time, until the end; `tell` is told of every label but the last.
+    private func search(
+        _ heard: [String: Tensor], _ among: [LabelDecoder.Item], _ tell: (Hypothesis) -> Void
+    ) async throws -> Hypothesis {
         let told = decoder.description
         let prompt = told.before.map(LabelDecoder.Item.label) + among + told.begin.map(LabelDecoder.Item.label)
         var found = Hypothesis(ids: [], score: 0, frames: [], confidences: [])
@@ -129,6 +138,7 @@ package final class DecoderSession: SoundSession {
             found.ids.append(label)
             found.confidences.append(exp(scores[0, label]))
             if found.ids.count == longest { return spoken(found) }
+            if told.heading == nil || told.heading.map(found.ids.contains) == true { tell(spoken(found)) }
             items = [.label(label)]
         }
     }
@@ -144,10 +154,11 @@ package final class DecoderSession: SoundSession {
         return spoken
     }
 
-    private func result(_ found: Hypothesis) -> SpeechResult {
+    /// A text has no times of its words; its range is that of the utterance.
+    private func result(_ found: Hypothesis, isFinal: Bool) -> SpeechResult {
         let text = model.description.tokens?.text(found.ids) ?? found.ids.map(String.init).joined(separator: " ")
         return SpeechResult(
-            text: text, words: [], settledWords: 0, range: nil, isFinal: true, endpoint: nil, hypothesis: found,
-            alternatives: [])
+            text: text, words: [], settledWords: 0, range: .seconds(before)..<(.seconds(before + heard)),
+            isFinal: isFinal, endpoint: nil, hypothesis: found, alternatives: [])
     }
 }

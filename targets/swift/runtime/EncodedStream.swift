@@ -3,14 +3,16 @@ package final class EncodedStream {
     package let features: FeatureDescription
     /// Seconds of an encoded frame.
     package let frameSeconds: Double
-    /// Seconds of the sound that was heard since its start.
+    /// Seconds of the sound of this utterance, and of those before it.
     package var seconds: Double { Double(samples) / Double(features.sampleRate) }
+    package private(set) var before = 0.0
     package private(set) var statistics = StreamStatistics()
     private let streams: Bool
     private let frontEnd: any FrontEnd
     private let encoder: StreamEncoder
     private var held: Frames
     private var samples = 0
+    private var framesBefore = 0
 
     package init(model: SpeechModel, clock: CallClock) async throws {
         let description = model.description
@@ -40,7 +42,7 @@ package final class EncodedStream {
         }
     }
 
-    /// Those of the end of the sound, with all that was held back. The next samples are those of another stream.
+    /// Those of the end of an utterance, with all that was held back. The next samples begin another one.
     package func finish(_ take: (Frames) async throws -> Void) async throws {
         hold { $0.flush() }
         if !streams { try refuseLonger() }
@@ -52,7 +54,9 @@ package final class EncodedStream {
         }
         let rest = try await encoder.finish()
         if rest.count > 0 { try await take(rest) }
+        let heard = before + seconds
         await reset()
+        before = heard  // a reset has forgotten it
     }
 
     /// Forgets everything heard.
@@ -60,12 +64,14 @@ package final class EncodedStream {
         frontEnd.reset()
         held = Frames(width: features.bins)
         samples = 0
+        before = 0
+        framesBefore = statistics.frames
         await encoder.reset()
     }
 
-    /// Notes what a search of encoded frames has cost.
+    /// Notes what a search of the encoded frames of this utterance has cost so far.
     package func searched(_ count: Int, for seconds: Double) {
-        statistics.frames = count
+        statistics.frames = framesBefore + count
         statistics.search += seconds
     }
 

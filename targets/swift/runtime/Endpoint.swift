@@ -1,5 +1,6 @@
 /// When an utterance is over: when all of this is so.
 public struct EndpointRule: Sendable, Equatable {
+    /// What a result says has ended the utterance.
     public var name: String
     /// Seconds of silence at the end, at least.
     public var silence: Double

@@ -28,8 +28,8 @@ package final class FeatureSession: SoundSession {
 
     private func told(_ encoded: Frames, _ tell: (FeatureRow) -> Void) {
         for place in 0..<encoded.count {
-            let start = isWhole ? 0 : Double(count) * sound.frameSeconds
-            let end = isWhole ? sound.seconds : start + sound.frameSeconds
+            let start = sound.before + (isWhole ? 0 : Double(count) * sound.frameSeconds)
+            let end = start + (isWhole ? sound.seconds : sound.frameSeconds)
             tell(FeatureRow(values: Array(encoded.row(place)), range: .seconds(start)..<(.seconds(end))))
             count += 1
         }

@@ -2,116 +2,204 @@
     import AVFoundation
     import Foundation
 
-    extension SoundStream {
-        /// Takes a buffer of any format and rate. Buffers of one stream come from one source, one after another.
-        public nonisolated func append(_ buffer: AVAudioPCMBuffer) throws {
-            try append(converter.convert(buffer))
-        }
+    /// What happens to a microphone.
+    public enum MicrophoneEvent: Sendable, Equatable {
+        /// It listens, at so many samples a second: from the start, and again behind an interruption or a change of the route.
+        case listening(sampleRate: Double)
+        /// A call, an alarm or another app has it. The utterance has ended; it listens again when the system gives it back, and
+        /// where the system does not, `start()` tries.
+        case interrupted
+        /// It can't listen. `start()` tries again.
+        case failed(SpeechError)
     }
 
-    /// Converts buffers to a model's samples: one converter for the stream, so that there are no seams between buffers.
-    package final class BufferConverter: @unchecked Sendable {
-        private let lock = NSLock()
-        private let target: AVAudioFormat
-        private var converter: AVAudioConverter?
-
-        package init(rate: Int) {
-            target = AVAudioFormat(
-                commonFormat: .pcmFormatFloat32, sampleRate: Double(rate), channels: 1, interleaved: false)!
-        }
-
-        package func convert(_ buffer: AVAudioPCMBuffer) throws -> [Float] {
-            lock.lock()
-            defer { lock.unlock() }
-            if converter?.inputFormat != buffer.format {
-                converter = AVAudioConverter(from: buffer.format, to: target)
-                converter?.primeMethod = .none
-            }
-            guard let converter else {
-                throw SpeechError.unsupportedAudio("nothing converts \(buffer.format) to \(target)")
-            }
-            // Room for what the converter may have held back of buffers before.
-            let room = Double(buffer.frameLength) * target.sampleRate / buffer.format.sampleRate + 4_096
-            guard let converted = AVAudioPCMBuffer(pcmFormat: target, frameCapacity: AVAudioFrameCount(room)) else {
-                throw SpeechError.unsupportedAudio("no buffer of \(room) frames")
-            }
-            let source = Source(buffer)
-            var failure: NSError?
-            let status = converter.convert(to: converted, error: &failure) { _, status in source.next(status) }
-            guard status != .error, let samples = converted.floatChannelData else {
-                throw SpeechError.unsupportedAudio(failure?.localizedDescription ?? "the converter failed")
-            }
-            return Array(UnsafeBufferPointer(start: samples[0], count: Int(converted.frameLength)))
-        }
-
-        /// Each buffer goes in once: one that is given again repeats its sound.
-        private final class Source: @unchecked Sendable {
-            private var buffer: AVAudioPCMBuffer?
-
-            init(_ buffer: AVAudioPCMBuffer) { self.buffer = buffer }
-
-            func next(_ status: UnsafeMutablePointer<AVAudioConverterInputStatus>) -> AVAudioBuffer? {
-                status.pointee = buffer == nil ? .noDataNow : .haveData
-                defer { buffer = nil }
-                return buffer
-            }
-        }
+    /// Who sets up the app's audio session, which iOS asks for.
+    public enum MicrophoneSession: Sendable, Equatable {
+        /// The microphone, for an app that listens and plays nothing meanwhile.
+        case record
+        /// The microphone, for an app that plays sound too.
+        case playAndRecord
+        /// The app: it sets the category and activates the session, also behind an interruption.
+        case app
     }
 
-    /// The microphone, heard by a recognizer or a stream of features. An app asks for the permission before
-    /// (`NSMicrophoneUsageDescription`).
-    public final class Microphone<Result: Sendable>: @unchecked Sendable {
-        private let stream: SoundStream<Result>
-        private let engine = AVAudioEngine()
-        private let lock = NSLock()
-        private var observer: (any NSObjectProtocol)?
+    /// The microphone, heard by a recognizer or another stream of sound.
+    ///
+    /// It goes on behind interruptions, with another route and another rate, and when the system's media services were reset.
+    public final class Microphone: @unchecked Sendable {
+        /// What happens to it, for one listener.
+        public let events: AsyncStream<MicrophoneEvent>
 
-        public init(_ stream: SoundStream<Result>) { self.stream = stream }
+        private let told: AsyncStream<MicrophoneEvent>.Continuation
+        private let session: MicrophoneSession
+        private let hear: @Sendable (AVAudioPCMBuffer) throws(SpeechError) -> Void
+        private let endUtterance: @Sendable () -> Void
+        private let finish: @Sendable () async throws -> Void
+        /// All of the following belongs to it: the system's notifications come on threads of their own.
+        private let queue = DispatchQueue(label: "Microphone")
+        private var engine = AVAudioEngine()
+        private var isWanted = false
+        private var observers: [any NSObjectProtocol] = []
 
-        /// Starts to listen; after a change of the route it goes on with the new one.
-        public func start() throws {
-            lock.lock()
-            defer { lock.unlock() }
-            #if os(iOS)
-                try AVAudioSession.sharedInstance().setCategory(.record, mode: .measurement)
-                try AVAudioSession.sharedInstance().setActive(true)
-            #endif
-            try tap()
-            observer = NotificationCenter.default.addObserver(
-                forName: .AVAudioEngineConfigurationChange, object: engine, queue: nil
-            ) { [weak self] _ in
-                self?.restart()
+        public init<Result>(_ stream: SoundStream<Result>, session: MicrophoneSession = .record) {
+            self.session = session
+            hear = { (buffer) throws(SpeechError) in try stream.append(buffer) }
+            endUtterance = { try? stream.endUtterance() }
+            finish = { try await stream.finish() }
+            (events, told) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(16))
+        }
+
+        deinit {
+            observers.forEach(NotificationCenter.default.removeObserver)
+            told.finish()
+        }
+
+        /// Asks for the permission, once in the life of an app: whether it is given. The app's Info.plist says why
+        /// (`NSMicrophoneUsageDescription`).
+        public static func requestPermission() async -> Bool {
+            await AVAudioApplication.requestRecordPermission()
+        }
+
+        /// Starts to listen, or tries again.
+        public func start() throws(SpeechError) {
+            let failure = queue.sync { () -> SpeechError? in
+                isWanted = true
+                observe()
+                return listen()
+            }
+            if let failure { throw failure }
+        }
+
+        /// Stops to listen until `start()`; what was said until now is an utterance.
+        public func pause() {
+            queue.sync {
+                isWanted = false
+                silence()
+                endUtterance()
             }
         }
 
-        /// Stops, and returns when everything that was said is in the results.
+        /// Stops for good, and returns when everything that was said is in the results.
         public func stop() async throws {
-            lock.withLock {
-                observer.map(NotificationCenter.default.removeObserver)
-                observer = nil
-                engine.inputNode.removeTap(onBus: 0)
-                engine.stop()
+            queue.sync {
+                isWanted = false
+                observers.forEach(NotificationCenter.default.removeObserver)
+                observers = []
+                silence()
+                deactivate()
+                told.finish()
             }
-            try await stream.finish()
-        }
-
-        private func restart() {
-            lock.lock()
-            defer { lock.unlock() }
-            guard observer != nil else { return }
-            engine.inputNode.removeTap(onBus: 0)
-            try? tap()
+            try await finish()
         }
 
         /// The tap keeps the rate of the hardware; the stream converts.
-        private func tap() throws {
-            let format = engine.inputNode.outputFormat(forBus: 0)
-            guard format.sampleRate > 0 else { throw SpeechError.unsupportedAudio("there is no microphone") }
-            engine.inputNode.installTap(onBus: 0, bufferSize: 4_096, format: format) { [stream] buffer, _ in
-                try? stream.append(buffer)
+        private func listen() -> SpeechError? {
+            silence()
+            if AVAudioApplication.shared.recordPermission == .denied { return .microphoneDenied }
+            do {
+                try activate()
+                let format = engine.inputNode.outputFormat(forBus: 0)
+                guard format.sampleRate > 0, format.channelCount > 0 else { return .microphone("there is none") }
+                engine.inputNode.installTap(onBus: 0, bufferSize: 4_096, format: format) {
+                    [weak self, hear] buffer, _ in
+                    do throws(SpeechError) {
+                        try hear(buffer)
+                    } catch {
+                        self?.gaveUp(error)
+                    }
+                }
+                engine.prepare()
+                try engine.start()
+                told.yield(.listening(sampleRate: format.sampleRate))
+                return nil
+            } catch {
+                silence()
+                return .microphone(error.localizedDescription)
             }
-            engine.prepare()
-            try engine.start()
+        }
+
+        private func silence() {
+            engine.inputNode.removeTap(onBus: 0)
+            engine.stop()
+        }
+
+        private func listenAgain() {
+            guard isWanted else { return }
+            if let failure = listen() { told.yield(.failed(failure)) }
+        }
+
+        /// The stream takes no more buffers: it has finished, or can't convert them.
+        private func gaveUp(_ error: SpeechError) {
+            queue.async { [self] in
+                guard isWanted else { return }
+                isWanted = false
+                silence()
+                if error != .finished { told.yield(.failed(error)) }
+            }
+        }
+
+        private func observe() {
+            guard observers.isEmpty else { return }
+            react(to: .AVAudioEngineConfigurationChange) { notification in
+                let changed = (notification.object as? AVAudioEngine).map(ObjectIdentifier.init)
+                return { if changed == ObjectIdentifier($0.engine) { $0.listenAgain() } }
+            }
+            #if !os(macOS)
+                react(to: AVAudioSession.interruptionNotification) { notification in
+                    let type = notification.userInfo?[AVAudioSessionInterruptionTypeKey] as? UInt
+                    let options = notification.userInfo?[AVAudioSessionInterruptionOptionKey] as? UInt ?? 0
+                    let goesOn = AVAudioSession.InterruptionOptions(rawValue: options).contains(.shouldResume)
+                    switch type.flatMap(AVAudioSession.InterruptionType.init) {
+                    case .began: return { $0.interrupted() }
+                    case .ended where goesOn: return { $0.listenAgain() }
+                    default: return nil
+                    }
+                }
+                react(to: AVAudioSession.mediaServicesWereResetNotification) { _ in
+                    {
+                        $0.engine = AVAudioEngine()
+                        $0.listenAgain()
+                    }
+                }
+            #endif
+        }
+
+        /// Does what a notification asks for, in the queue and not in the thread that the notification came on, which may hold
+        /// locks of the engine.
+        private func react(
+            to name: Notification.Name,
+            _ reaction: @escaping @Sendable (Notification) -> (@Sendable (Microphone) -> Void)?
+        ) {
+            let observer = NotificationCenter.default.addObserver(forName: name, object: nil, queue: nil) {
+                [weak self] notification in
+                guard let self, let reaction = reaction(notification) else { return }
+                queue.async { reaction(self) }
+            }
+            observers.append(observer)
+        }
+
+        private func interrupted() {
+            guard isWanted else { return }
+            silence()
+            endUtterance()
+            told.yield(.interrupted)
+        }
+
+        private func activate() throws {
+            #if !os(macOS)
+                guard session != .app else { return }
+                let shared = AVAudioSession.sharedInstance()
+                try shared.setCategory(session == .record ? .record : .playAndRecord, mode: .measurement)
+                try shared.setActive(true)
+            #endif
+        }
+
+        private func deactivate() {
+            #if !os(macOS)
+                guard session != .app else { return }
+                // Sound of other apps goes on that the microphone has stopped.
+                try? AVAudioSession.sharedInstance().setActive(false, options: .notifyOthersOnDeactivation)
+            #endif
         }
     }
 #endif

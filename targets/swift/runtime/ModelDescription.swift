@@ -45,12 +45,12 @@ package struct ChunkDescription: Codable, Sendable {
 
 extension ModelDescription {
     /// The model with the functions of one of its chunks alone; the usual ones if left out.
-    func called(every chunk: Duration?) throws -> ModelDescription {
+    func called(every chunk: Duration?) throws(SpeechError) -> ModelDescription {
         let usual = chunks.first
         let wanted = chunk.map { wanted in chunks.first { abs($0.seconds - wanted.seconds) < 1e-6 } } ?? usual
         guard let taken = wanted?.functions ?? (chunk == nil ? [:] : nil) else {
             let known = chunks.map { "\($0.seconds) s" }.joined(separator: ", ")
-            throw SpeechError.unsupportedChunk("\(chunk!)", known: known)
+            throw .unsupportedChunk("\(chunk!)", known: known)
         }
         let others = Set(chunks.flatMap(\.functions.values)).subtracting(taken.values)
         var called = self

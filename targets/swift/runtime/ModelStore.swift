@@ -21,41 +21,90 @@ struct ModelStore {
     /// Where compiled models are kept.
     let cache: URL
 
-    static func usualCache() throws -> URL {
-        try FileManager.default
-            .url(for: .applicationSupportDirectory, in: .userDomainMask, appropriateFor: nil, create: true)
-            .appendingPathComponent("CompiledModels", isDirectory: true)
+    /// Application Support, in a folder of the app: that of a Mac's programs without a sandbox is one for all of them.
+    static func usualCache() throws(SpeechError) -> URL {
+        do {
+            return
+                try FileManager.default
+                .url(for: .applicationSupportDirectory, in: .userDomainMask, appropriateFor: nil, create: true)
+                .appendingPathComponent(Bundle.main.bundleIdentifier ?? ProcessInfo.processInfo.processName)
+                .appendingPathComponent("CompiledModels", isDirectory: true)
+        } catch {
+            throw .storage(error.localizedDescription)
+        }
+    }
+
+    private var home: URL {
+        cache.appendingPathComponent(description.model, isDirectory: true)
+            .appendingPathComponent(description.digest, isDirectory: true)
+    }
+
+    /// Removes what was compiled of other builds of this model: how many.
+    func removeOthers() throws(SpeechError) -> Int {
+        let files = FileManager.default
+        do {
+            let others = try files.contentsOfDirectory(
+                at: home.deletingLastPathComponent(), includingPropertiesForKeys: nil
+            ).filter { $0.lastPathComponent != description.digest }
+            for other in others { try files.removeItem(at: other) }
+            return others.count
+        } catch CocoaError.fileReadNoSuchFile {
+            return 0
+        } catch {
+            throw .storage(error.localizedDescription)
+        }
     }
 
     /// The compiled form of a package: the one that is shipped, or the one that was made before, or made now.
-    func compiled(_ package: String, progress: (LoadProgress) -> Void) async throws -> URL {
+    func compiled(_ package: String, progress: (LoadProgress) -> Void) async throws(SpeechError) -> URL {
         let files = FileManager.default
         let name = (package as NSString).deletingPathExtension + ".mlmodelc"
         let shipped = folder.appendingPathComponent(name)
         if files.fileExists(atPath: shipped.path) { return shipped }
-        let home = cache.appendingPathComponent(description.digest, isDirectory: true)
         let kept = home.appendingPathComponent(name)
         if files.fileExists(atPath: kept.path) { return kept }
         progress(.compiling(package: package))
         let source = folder.appendingPathComponent(package)
         guard files.fileExists(atPath: source.path) else {
-            throw SpeechError.damagedModel("\(package) is missing")
+            throw .damagedModel("\(package) is missing")
         }
-        let made = try await MLModel.compileModel(at: source)
-        try files.createDirectory(at: home, withIntermediateDirectories: true)
+        let made = try await compile(source)
+        defer { try? files.removeItem(at: made) }  // where it was not moved
         do {
+            try files.createDirectory(at: home, withIntermediateDirectories: true)
             try files.moveItem(at: made, to: kept)
-        } catch  where files.fileExists(atPath: kept.path) {
-            try? files.removeItem(at: made)  // another load was faster
+        } catch {
+            // Another load was faster.
+            guard files.fileExists(atPath: kept.path) else { throw .storage(error.localizedDescription) }
         }
+        leaveOutOfBackups()
         return kept
     }
 
-    /// A function for the units that are wanted, or the next ones that Core ML can load it for.
+    private func compile(_ source: URL) async throws(SpeechError) -> URL {
+        do {
+            return try await MLModel.compileModel(at: source)
+        } catch {
+            throw .coreML(function: source.lastPathComponent, reason: error.localizedDescription)
+        }
+    }
+
+    /// What can be made anew has no place in a backup.
+    private func leaveOutOfBackups() {
+        #if canImport(Darwin)
+            var (place, values) = (cache, URLResourceValues())
+            values.isExcludedFromBackup = true
+            try? place.setResourceValues(values)
+        #endif
+    }
+
+    /// A function for the units that are wanted, or the next ones that Core ML can load and call it for. The call is thrown away.
     @CoreMLGate
-    func load(_ name: String, units: ComputeUnits?, from compiled: URL) async throws -> CoreMLFunction {
+    func load(
+        _ name: String, units: ComputeUnits?, from compiled: URL, warming: @Sendable () -> Void
+    ) async throws(SpeechError) -> CoreMLFunction {
         guard let function = description.functions[name] else {
-            throw SpeechError.damagedModel("there is no function \(name)")
+            throw .damagedModel("there is no function \(name)")
         }
         var wanted: ComputeUnits? = units ?? function.predicted
         var failure = ""
@@ -65,12 +114,15 @@ struct ModelStore {
             if let functionName = function.name { configuration.functionName = functionName }
             do {
                 let model = try await MLModel.load(contentsOf: compiled, configuration: configuration)
-                return try CoreMLFunction(name: name, description: function, model: model)
+                let loaded = try CoreMLFunction(name: name, description: function, model: model)
+                warming()
+                try await loaded.warm()
+                return loaded
             } catch {
                 failure = error.localizedDescription
                 wanted = tried.next
             }
         }
-        throw SpeechError.coreML(function: name, reason: failure)
+        throw .coreML(function: name, reason: failure)
     }
 }

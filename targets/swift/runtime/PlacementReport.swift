@@ -5,21 +5,25 @@ import Foundation
 ///
 /// Loading a plan has aborted the process for some models, so an app that ships does not ask.
 public struct PlacementReport: Sendable, Equatable {
+    /// A function of the model.
     public struct Function: Sendable, Equatable {
+        /// The name in the spec.
         public let name: String
+        /// How many operations are placed; constants are placed nowhere.
         public let operations: Int
-        /// Shares of the operations, 0 to 1, on the Neural Engine: as predicted by the build, and by Core ML's plan.
+        /// The share of the operations, 0 to 1, that the build predicts to run on the Neural Engine.
         public let predicted: Double
+        /// The share in Core ML's plan.
         public let planned: Double
     }
 
+    /// The functions, by name.
     public let functions: [Function]
 }
 
 extension SpeechModel {
     /// Asks Core ML for its plans.
-    public func placement(units: ComputeUnits? = nil, cache: URL? = nil) async throws -> PlacementReport {
-        let store = ModelStore(folder: folder, description: description, cache: try cache ?? ModelStore.usualCache())
+    public func placement(units: ComputeUnits? = nil) async throws -> PlacementReport {
         var found: [PlacementReport.Function] = []
         for (name, function) in description.functions.sorted(by: { $0.key < $1.key }) {
             let configuration = MLModelConfiguration()

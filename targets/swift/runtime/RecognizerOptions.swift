@@ -2,6 +2,7 @@ import Foundation
 
 /// How a recognizer listens.
 public struct RecognizerOptions: Sendable {
+    /// How labels are searched for.
     public var search: SearchSettings
     /// When an utterance is over; none for audio that is one.
     public var endpoints: [EndpointRule]

@@ -1,5 +1,6 @@
 /// How labels are searched for.
 public struct SearchSettings: Sendable {
+    /// What is kept of the hypotheses.
     public enum Method: String, Sendable, CaseIterable {
         /// One hypothesis: the best label each time.
         case greedy
@@ -9,14 +10,17 @@ public struct SearchSettings: Sendable {
         case timeSynchronous = "time-synchronous"
     }
 
+    /// What is kept of the hypotheses.
     public var method: Method
-    /// Hypotheses that are kept, none of them more than `window` (a difference of natural logarithms) behind the best.
+    /// Hypotheses that a beam keeps.
     public var beam: Int
+    /// How far a hypothesis may be behind the best: a difference of natural logarithms.
     public var window: Double
     /// Hypotheses that a final result has at most.
     public var alternatives: Int
     /// What is taken off the blank's logit: more than 0 gives more labels.
     public var blankPenalty: Double
+    /// Labels that a transducer may emit at one frame.
     public var maxSymbols: Int
     /// Of a token-and-duration transducer whose spec does not say them, how many frames each of the last entries of its
     /// vocabulary goes on.
@@ -59,9 +63,11 @@ public struct SearchSettings: Sendable {
     }
 }
 
-/// A phrase, and what each of its labels adds to the score of a hypothesis that says it: a natural logarithm.
+/// A phrase that is more likely than the model knows.
 public struct Hotword: Sendable, Equatable {
+    /// The phrase.
     public var text: String
+    /// What each of its labels adds to the score of a hypothesis that says it: a natural logarithm.
     public var boost: Double
 
     public init(_ text: String, boost: Double = 1) {

@@ -25,9 +25,9 @@ package final class SoundFilterSession: SoundSession {
 
     private func told(_ made: Frames, _ tell: (SoundPiece) -> Void) {
         guard made.count > 0 else { return }
-        let start = Double(count) * sound.frameSeconds
+        let start = sound.before + Double(count) * sound.frameSeconds
         count += made.count
-        let end = Double(count) * sound.frameSeconds
+        let end = sound.before + Double(count) * sound.frameSeconds
         tell(SoundPiece(samples: made.values, range: .seconds(start)..<(.seconds(end))))
         sound.searched(count, for: 0)
     }

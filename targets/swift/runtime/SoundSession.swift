@@ -3,7 +3,7 @@ package protocol SoundSession<Result>: AnyObject {
     associatedtype Result: Sendable
     /// The results of the next samples, each as soon as it is known.
     func push(_ samples: [Float], _ tell: (Result) -> Void) async throws
-    /// The results of the end of the audio, with all that was held back. The next samples are those of another stream.
+    /// The results of the end of an utterance, with all that was held back. The next samples begin another one, and times go on.
     func finish(_ tell: (Result) -> Void) async throws
     /// Forgets everything heard.
     func reset() async throws

@@ -12,6 +12,12 @@ public enum SpeechError: Error, Sendable, Equatable, LocalizedError {
     case notSound(String)
     /// A buffer or rate that can't be converted to the model's.
     case unsupportedAudio(String)
+    /// A person has denied the app the microphone.
+    case microphoneDenied
+    /// The microphone can't listen: another app has it, there is none, or the audio session refuses.
+    case microphone(String)
+    /// Compiled models can't be kept on the device.
+    case storage(String)
     /// More audio than the one utterance that the model takes.
     case tooLong(seconds: Double, room: Double)
     /// Audio after `finish()`.
@@ -29,6 +35,7 @@ public enum SpeechError: Error, Sendable, Equatable, LocalizedError {
     /// The model has no names for its labels, or is untrained.
     case nameless(String)
 
+    /// What is wrong, and what to do.
     public var errorDescription: String? {
         switch self {
         case .damagedModel(let what): "The model is damaged: \(what). Add the emitted package again."
@@ -37,6 +44,10 @@ public enum SpeechError: Error, Sendable, Equatable, LocalizedError {
             "\(function) returned \(output) as \(reason). Build package and app from one model."
         case .notSound(let what): "These samples are no sound: \(what). Full scale is 1."
         case .unsupportedAudio(let what): "This audio can't be converted: \(what)"
+        case .microphoneDenied:
+            "The microphone is denied to this app. Settings, Privacy & Security, Microphone allows it."
+        case .microphone(let what): "The microphone can't listen: \(what)"
+        case .storage(let what): "The compiled model can't be kept: \(what). Free space, or give another `cache`."
         case .tooLong(let seconds, let room):
             "\(seconds) s of audio, and the model takes \(room) s at a time. Cut it where someone pauses."
         case .finished: "The recognizer has finished. Other audio takes another recognizer."

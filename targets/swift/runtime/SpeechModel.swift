@@ -4,7 +4,9 @@ import Foundation
 public final class SpeechModel: Sendable {
     package let description: ModelDescription
     package let functions: [String: CoreMLFunction]
-    package let folder: URL
+    /// The folder of `model.json`.
+    package var folder: URL { store.folder }
+    let store: ModelStore
 
     /// The name in the spec.
     public var name: String { description.model }
@@ -18,43 +20,75 @@ public final class SpeechModel: Sendable {
     /// How much sound a call of a stream may take, as `load` is told; none of a model that takes whole utterances.
     public var chunks: [Duration] { description.chunks.map { .seconds($0.seconds) } }
 
-    /// Loads the model of this package, in the background.
+    /// Loads the model of this package, in the background. It throws a `SpeechError`, or `CancellationError` where its task was
+    /// cancelled.
     ///
     /// - Parameters:
     ///   - folder: of `model.json` and the Core ML packages; the one in this package's bundle if left out.
     ///   - chunk: how much sound a call takes, of a model that has several (`model.chunks`); the usual one if left out.
-    ///   - units: where functions may run; where the build predicts each to run if left out.
+    ///   - units: where functions may run; where the build predicts each to run if left out. Where Core ML can't run a function
+    ///     there, the next ones are tried.
     ///   - cache: where compiled models are kept; Application Support if left out. It must not move from launch to launch.
     ///   - progress: how far the load has come; the first one of a version takes seconds.
     public static func load(
         folder: URL? = nil, chunk: Duration? = nil, units: ComputeUnits? = nil, cache: URL? = nil,
         progress: @escaping @Sendable (LoadProgress) -> Void = { _ in }
     ) async throws -> SpeechModel {
+        let store = try store(folder, chunk, cache)
+        var functions: [String: CoreMLFunction] = [:]
+        try await each(of: store, units, progress) { functions[$0.name] = $0 }
+        progress(.ready)
+        return SpeechModel(description: store.description, functions: functions, store: store)
+    }
+
+    /// Compiles the model and lets Core ML specialize it for the device, and keeps no function in memory: for an app that does so
+    /// before the model is wanted, as behind a download or in the first launch. The `load` that follows is fast.
+    public static func prewarm(
+        folder: URL? = nil, chunk: Duration? = nil, units: ComputeUnits? = nil, cache: URL? = nil,
+        progress: @escaping @Sendable (LoadProgress) -> Void = { _ in }
+    ) async throws {
+        try await each(of: try store(folder, chunk, cache), units, progress) { _ in }
+        progress(.ready)
+    }
+
+    /// Removes what was compiled of other builds of this model, such as the one before an update of the app: how many.
+    @discardableResult
+    public func removeOtherBuilds() throws(SpeechError) -> Int { try store.removeOthers() }
+
+    private static func store(_ folder: URL?, _ chunk: Duration?, _ cache: URL?) throws(SpeechError) -> ModelStore {
         guard let folder = folder ?? Bundle.module.url(forResource: "Model", withExtension: nil) else {
-            throw SpeechError.damagedModel("the bundle holds no folder Model")
+            throw .damagedModel("the bundle holds no folder Model")
         }
         let description = try read(folder.appendingPathComponent("model.json")).called(every: chunk)
-        let store = ModelStore(folder: folder, description: description, cache: try cache ?? ModelStore.usualCache())
-        var functions: [String: CoreMLFunction] = [:]
-        // The encoder first: it takes the longest. One after another, since loads at once need their memory at once.
+        return ModelStore(folder: folder, description: description, cache: try place(of: cache))
+    }
+
+    private static func place(of cache: URL?) throws(SpeechError) -> URL {
+        if let cache { return cache }
+        return try ModelStore.usualCache()
+    }
+
+    /// The functions, one after another, since loads at once need their memory at once; the encoder first: it takes the longest.
+    private static func each(
+        of store: ModelStore, _ units: ComputeUnits?, _ progress: @escaping @Sendable (LoadProgress) -> Void,
+        _ take: (CoreMLFunction) -> Void
+    ) async throws {
+        let description = store.description
         let names = description.functions.keys.sorted {
             ($0 != description.encoder ? 1 : 0, $0) < ($1 != description.encoder ? 1 : 0, $1)
         }
         for (number, name) in names.enumerated() {
+            try Task.checkCancellation()
             let compiled = try await store.compiled(description.functions[name]!.package, progress: progress)
             progress(.loading(function: name, number: number + 1, of: names.count))
-            functions[name] = try await store.load(name, units: units, from: compiled)
+            take(try await store.load(name, units: units, from: compiled) { progress(.warming(function: name)) })
         }
-        let model = SpeechModel(description: description, functions: functions, folder: folder)
-        try await model.warm(progress: progress)
-        progress(.ready)
-        return model
     }
 
-    package init(description: ModelDescription, functions: [String: CoreMLFunction], folder: URL) {
+    private init(description: ModelDescription, functions: [String: CoreMLFunction], store: ModelStore) {
         self.description = description
-        self.folder = folder
         self.functions = functions
+        self.store = store
     }
 
     /// A stream of speech with a state of its own: as many at a time as are wanted.
@@ -131,19 +165,11 @@ public final class SpeechModel: Sendable {
         return function
     }
 
-    private static func read(_ url: URL) throws -> ModelDescription {
+    private static func read(_ url: URL) throws(SpeechError) -> ModelDescription {
         do {
             return try JSONDecoder().decode(ModelDescription.self, from: Data(contentsOf: url))
         } catch {
-            throw SpeechError.damagedModel("\(url.lastPathComponent): \(error)")
-        }
-    }
-
-    private func warm(progress: (LoadProgress) -> Void) async throws {
-        for (name, function) in functions.sorted(by: { $0.key < $1.key }) {
-            progress(.warming(function: name))
-            let zeros = function.description.inputs.map { ($0.spec, Tensor(zeros: $0.shape)) }
-            _ = try await function.call(Dictionary(uniqueKeysWithValues: zeros), state: await function.makeState())
+            throw .damagedModel("\(url.lastPathComponent): \(error)")
         }
     }
 }

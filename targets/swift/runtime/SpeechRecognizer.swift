@@ -19,6 +19,7 @@ public typealias SoundFilter = SoundStream<SoundPiece>
 
 /// Numbers of a piece of sound.
 public struct FeatureRow: Sendable, Equatable {
+    /// A number for each of the model's channels.
     public let values: [Float]
     /// The time of the piece, from the start of the stream.
     public let range: Range<Duration>

@@ -12,7 +12,8 @@ public struct SpeechResult: Sendable, Equatable {
     public let isFinal: Bool
     /// The rule that ended the utterance; nil where the audio ended, or it goes on.
     public let endpoint: EndpointRule?
-    /// The labels, with the encoded frame at which each was emitted and its probability there.
+    /// The labels, with the encoded frame at which each was emitted, from the start of the stream or from the last
+    /// `endUtterance()`, and its probability there.
     public let hypothesis: Hypothesis
     /// Of a final result further hypotheses, the best first.
     public let alternatives: [Hypothesis]
@@ -20,23 +21,27 @@ public struct SpeechResult: Sendable, Equatable {
 
 /// A word, when it was said, and how sure that is.
 public struct TimedWord: Sendable, Equatable {
+    /// The word, without space around it.
     public let text: String
+    /// When it begins, from the start of the stream.
     public let start: Duration
+    /// When it ends.
     public let end: Duration
     /// The mean probability of its labels, 0 to 1.
     public let confidence: Double
 
+    /// Its time.
     public var range: Range<Duration> { start..<max(start, end) }
 }
 
 extension TokenTable {
     /// The words of a hypothesis: from the frame of the first label to the end of the last one's, but not beyond the start of
-    /// the next word.
-    func timed(_ found: Hypothesis, frameSeconds: Double, delay: Double) -> [TimedWord] {
+    /// the next word. The first frame is at `start`; no word begins before it.
+    func timed(_ found: Hypothesis, from start: Double, frameSeconds: Double, delay: Double) -> [TimedWord] {
         let words = words(found.ids)
-        let starts = words.map { max(0, Double(found.frames[$0.first]) * frameSeconds - delay) }
+        let starts = words.map { start + max(0, Double(found.frames[$0.first]) * frameSeconds - delay) }
         return words.enumerated().map { place, word in
-            var end = max(0, Double(found.frames[word.last - 1] + 1) * frameSeconds - delay)
+            var end = start + max(0, Double(found.frames[word.last - 1] + 1) * frameSeconds - delay)
             if place + 1 < words.count, starts[place + 1] >= starts[place] { end = min(end, starts[place + 1]) }
             let confidences = found.confidences[word.first..<word.last]
             return TimedWord(

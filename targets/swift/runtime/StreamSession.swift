@@ -8,6 +8,8 @@ package final class StreamSession: SoundSession {
     private let engine: (any TransducerEngine)?
     private var search: any Search
     private let endpointer: Endpointer?
+    /// Seconds that the stream had lasted when the first of the frames came that are searched.
+    private var start = 0.0
 
     package init(model: SpeechModel, options: RecognizerOptions, clock: CallClock) async throws {
         let description = model.description
@@ -36,11 +38,16 @@ package final class StreamSession: SoundSession {
     package func finish(_ tell: (SpeechResult) -> Void) async throws {
         try await sound.finish { try await searched($0, tell) }
         try ended(by: nil, tell)
-        try await reset()
+        try listen(from: sound.before)
     }
 
     package func reset() async throws {
         await sound.reset()
+        try listen(from: 0)
+    }
+
+    private func listen(from start: Double) throws {
+        self.start = start
         search = try model.description.search(options.search, engine: engine)
     }
 
@@ -62,7 +69,8 @@ package final class StreamSession: SoundSession {
         _ found: Hypothesis, final: Int?, rule: EndpointRule? = nil, alternatives: [Hypothesis] = []
     ) -> SpeechResult {
         let tokens = model.description.tokens
-        let words = tokens?.timed(found, frameSeconds: sound.frameSeconds, delay: options.delay.seconds) ?? []
+        let words =
+            tokens?.timed(found, from: start, frameSeconds: sound.frameSeconds, delay: options.delay.seconds) ?? []
         // The last word may still grow.
         let settled = final.map { final in
             tokens?.words(found.ids).count { $0.last <= final && $0.last < found.ids.count } ?? 0

@@ -8,15 +8,17 @@ public struct StreamStatistics: Sendable, Equatable {
     public internal(set) var frames = 0
     /// Seconds of work that made frames of samples.
     public internal(set) var features = 0.0
-    /// Seconds of encoder, and of search with predictor and joiner: Core ML's share is in both.
+    /// Seconds of encoder, those in Core ML among them.
     public internal(set) var encoder = 0.0
+    /// Seconds of search with predictor and joiner, those in Core ML among them.
     public internal(set) var search = 0.0
-    /// Core ML: calls, and the seconds in them.
+    /// Calls of Core ML.
     public internal(set) var calls = 0
+    /// Seconds in these calls.
     public internal(set) var predictions = 0.0
-    /// Seconds from the audio that completed a chunk until its results were there, with the time that it waited: of the last
-    /// chunk, and the longest.
+    /// Seconds from the audio that completed the last chunk until its results were there, with the time that it waited.
     public internal(set) var latency = 0.0
+    /// The longest of these.
     public internal(set) var longestLatency = 0.0
     /// The most bytes of memory that the process has held so far.
     public internal(set) var peakMemory = 0

@@ -8,6 +8,14 @@
         var body: some Scene {
             WindowGroup { CaptionsView() }
         }
+
+        static func told(_ event: MicrophoneEvent) -> String {
+            switch event {
+            case .listening: "Listening"
+            case .interrupted: "Another app has the microphone"
+            case .failed(let error): error.localizedDescription
+            }
+        }
     }
 
     @MainActor
@@ -25,8 +33,12 @@
                 }
                 let recognizer = try await model.recognizer()
                 let microphone = Microphone(recognizer)
+                let events = Task {
+                    for await event in microphone.events { told = CaptionsApp.told(event) }
+                }
+                defer { events.cancel() }
+                guard await Microphone.requestPermission() else { throw SpeechError.microphoneDenied }
                 try microphone.start()
-                told = "Listening"
                 for try await result in recognizer.results {
                     volatile = result.isFinal ? "" : result.text
                     if result.isFinal { lines.append(result.text) }

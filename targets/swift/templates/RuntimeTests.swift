@@ -130,6 +130,37 @@ struct RuntimeTests {
         #expect(Array(behind.suffix(alone.count)) == alone)
     }
 
+    @Test func utterancesOfAStreamAreHeardAsIfAlone() async throws {
+        let model = try await RuntimeTests.model.value
+        let sound = try await noise(8_000)
+        let alone = try await model.encode(sound)
+        let stream = try await model.featureStream()
+        for _ in 0..<2 {
+            try stream.append(sound)
+            try stream.endUtterance()
+        }
+        try await stream.finish()
+        var rows: [FeatureRow] = []
+        for try await row in stream.results { rows.append(row) }
+        #expect(rows.map(\.values) == alone + alone)
+        let start = try #require(rows.dropFirst(alone.count).first).range.lowerBound / .seconds(1)
+        #expect(abs(start - Double(sound.count) / Double(model.sampleRate)) < 1e-6)
+    }
+
+    @Test func aModelSaysWhichCallsItHas() async throws {
+        let model = try await RuntimeTests.model.value
+        let kind = model.description.kind
+        let sound = try await noise(4_000)
+        if kind != .sound { await #expect(throws: SpeechError.self) { try await model.filtered(sound) } }
+        if kind != .embedding { await #expect(throws: SpeechError.self) { try await model.embedding(of: sound) } }
+        switch kind {
+        case .sound: #expect(try await model.filtered(sound).count == sound.count * model.soundRate! / model.sampleRate)
+        case .embedding: #expect(try await [model.embedding(of: sound)] == model.encode(sound))
+        case .features: await #expect(throws: SpeechError.self) { try await model.recognizer() }
+        case .transducer, .ctc, .decoder: #expect(model.soundRate == nil)
+        }
+    }
+
     @Test func noSoundIsRefused() async throws {
         let stream = try await RuntimeTests.model.value.featureStream()
         #expect(throws: SpeechError.self) { try stream.append([0, .nan]) }

@@ -4,6 +4,7 @@ AssertionError where they differ."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -197,11 +198,35 @@ def buffers(proof: Proof) -> None:
     assert proof.workspace.run("proof", "buffers") == "equal\n"
 
 
+def microphone(proof: Proof) -> None:
+    """Calls, other routes, pauses and resets of the system lose nothing that was said before and after them, and the
+    end of each is heard."""
+    told = proof.run("microphone", str(proof.folder / "cache"))
+    assert told == "rows 56 utterances 4 more 0\n", told
+
+
+def utterances(proof: Proof) -> None:
+    """Two utterances of one stream are heard as two recordings; the times of the second go on."""
+    speech = load_audio(bundled_recording())
+    sounds = [_samples(proof, "one", speech[: 2 * RATE + 77]), _samples(proof, "other", speech[3 * RATE : 5 * RATE])]
+    told = proof.run("utterances", str(proof.folder / "cache"), *sounds)
+    assert re.fullmatch(r"finals 2 labels \[[1-9]\d*, [1-9]\d*\]\n", told), told
+
+
+def compiled(proof: Proof) -> None:
+    """A model is compiled once, before it is loaded where that is asked for, and what is left of another build goes."""
+    cache = proof.folder / "compiled"
+    lines = proof.run("compiled", str(cache)).splitlines()
+    digest = json.loads((proof.workspace.model / "model.json").read_text())["digest"]
+    kept = f"mct_tiny/{digest}/mct_tiny.mlmodelc"
+    assert lines == [kept, "loaded", f"1 {kept}"]
+
+
 CHECKS: Mapping[str, Callable[[Proof], object]] = {
     each.__name__: each
     for each in (
         frames, searches, recording, beam, several, ahead, chunks, pause, durations, together, crowd, beside, placement,
-        shipped, buffers,
+        shipped, buffers, microphone, utterances, compiled,
     )
 }  # fmt: skip
 

@@ -48,6 +48,7 @@ SECONDS_OF_A_FRAME = "Double(encoder.chunk) / Double(encoder.encodedFrames) / "
 GIVEN = "before..<min(encoded.count, before + max(0, total - given))"
 ENERGY = "settings.added ? energy + floor : max(energy, floor)"
 SILENCE_BEFORE = "pending = [Double](repeating: 0, count: settings.window - settings.hop"
+YIELDS = "            told.yield(.interrupted)"
 
 FAULTS = (
     _statement("the last hop is dropped", "EncodedStream", "recording", "hold { $0.flush() }"),
@@ -68,7 +69,16 @@ FAULTS = (
         "recognizers share a state", "CoreMLFunction", "together", "model.makeState()", "SharedStates.state(of: model)"
     ),
     _statement("a reset keeps the encoder's state", "EncodedStream", "together", "await encoder.reset()"),
-    Fault("each buffer has a converter", "Microphone", "buffers", "converter?.inputFormat != buffer.format", "true"),
+    Fault(
+        "each buffer has a converter", "BufferConverter", "buffers",
+        "converter?.inputFormat != buffer.format", "true",
+    ),
+    _statement("the tail in the converter is lost", "SoundStream", "microphone", "if !rest.isEmpty { take(rest) }"),
+    _statement("an interrupted session stays inactive", "Microphone", "microphone", "try shared.setActive(true)"),
+    _statement(
+        "an interruption ends no utterance", "Microphone", "microphone", f"endUtterance()\n{YIELDS}", YIELDS,
+    ),
+    _statement("times begin anew behind an utterance", "EncodedStream", "utterances", "before = heard"),
     Fault("energies are in single precision", "LogMel", "frames", ENERGY, f"Double(Float({ENERGY}))"),
     Fault("vDSP's factor of two is forgotten", "Spectrum", "frames", "0.25", "1.0"),
     Fault(

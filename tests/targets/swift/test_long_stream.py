@@ -34,7 +34,7 @@ def test_a_stream_of_two_hours(proof: Proof) -> None:
     times = round(HOURS * 3600 / PERIOD_S)
     # The model's warming is a call too.
     repeats = {REPEATS: f"encoder {CALLS} {1 + CALLS * COMPARED}"}
-    proof = replace(proof, workspace=replace(proof.workspace, variables=repeats))
+    proof = replace(proof, workspace=replace(proof.workspace, variables=repeats, limit_s=3600))
     told = proof.run("stream", str(proof.folder / "cache"), str(proof.folder / "period"), str(times))
     lines = [json.loads(line) for line in told.splitlines()]
     finals = [line for line in lines if "ids" in line]

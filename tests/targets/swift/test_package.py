@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +175,24 @@ def test_the_readme_of_a_kind_shows_its_call(kind: str, program: str, call: str)
     assert ("App/CaptionsApp.swift" in found) == (kind == "ctc")
     assert call in found["README.md"]
     assert "__" not in found["README.md"]
+
+
+def test_every_public_declaration_is_documented() -> None:
+    """In the comments that DocC reads."""
+    public = re.compile(r" *public (?!extension|init|(?:nonisolated |static )?func)")
+    for path in RUNTIME.glob("*.swift"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines):
+            if public.match(line):
+                before = next(
+                    each.strip() for each in reversed(lines[:number]) if not each.strip().startswith(("@", "#"))
+                )
+                assert before.startswith("///"), f"{path.name}:{number + 1}: {line.strip()}"
+
+
+def test_the_documentation_has_a_place_for_every_public_type() -> None:
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in RUNTIME.glob("*.swift"))
+    types = re.findall(r"^ {0,4}public (?:final )?(?:actor|class|enum|struct|typealias) (\w+)", sources, re.MULTILINE)
+    page = texts(Names.of("vad"), "ctc")["Sources/Vad/Vad.docc/Vad.md"]
+    listed = re.findall(r"^- ``(\w+)``$", page, re.MULTILINE)
+    assert sorted(set(types) - {"Function", "Method"}) == sorted(listed)

@@ -14,14 +14,14 @@ from tests.targets.swift.toolchain import HERE, Toolchain, environment, lay_out
 PROOF = """
 package.targets.append(.executableTarget(name: "proof", dependencies: {modules}, path: "Proof"))
 """
-LIMIT_S = 3600  # of a program: the stream of two hours takes minutes
+LIMIT_S = 300  # of a program
 
 
 @dataclass(frozen=True)
 class Workspace:
     """folder: of the package. module, product: its names. model: the folder of its model as it was built. optimised:
     whether its programs are. scratch: where they are compiled; workspaces that share one compile the stand-ins once.
-    variables: of the environment of its programs."""
+    limit_s: of a program. variables: of the environment of its programs."""
 
     toolchain: Toolchain
     folder: Path
@@ -30,6 +30,7 @@ class Workspace:
     model: Path
     scratch: Path
     optimised: bool = False
+    limit_s: int = LIMIT_S
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def build(self, product: str, warnings: bool = False) -> None:
@@ -46,7 +47,12 @@ class Workspace:
         binary = (self.scratch / "release" / product).resolve()
         command = [*self.toolchain.program(binary), *words]
         variables = {**environment(), **self.variables, **(variables or {})}
-        done = subprocess.run(command, env=variables, text=True, capture_output=True, check=False, timeout=LIMIT_S)
+        try:
+            done = subprocess.run(
+                command, env=variables, text=True, capture_output=True, check=False, timeout=self.limit_s
+            )
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"{product} {' '.join(words)} does not end within {self.limit_s} s") from error
         assert done.returncode == 0, f"{product} {' '.join(words)}\n{done.stderr[-2000:]}"
         return done.stdout + (done.stderr if errors else "")
 

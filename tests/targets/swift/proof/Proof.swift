@@ -18,6 +18,9 @@ struct Proof {
         case "beside": try await beside(arguments[2], arguments[3], cache: arguments[4], arguments[5])
         case "placement": try await placement(arguments[2], cache: arguments[3])
         case "buffers": try buffers()
+        case "microphone": try await Listening.tell(arguments[2], cache: arguments[3])
+        case "utterances": try await utterances(arguments[2], cache: arguments[3], arguments[4], arguments[5])
+        case "compiled": try await compiled(arguments[2], cache: arguments[3])
         default: fatalError("unknown: \(arguments[1])")
         }
     }
@@ -104,6 +107,46 @@ struct Proof {
         print("labels \(alone.map { $0.last?.hypothesis.ids.count ?? 0 })")
     }
 
+    /// Two recordings as utterances of one stream, each as if it were alone but for its times; prints what differs.
+    static func utterances(_ folder: String, cache: String, _ one: String, _ other: String) async throws {
+        let model = try await SpeechModel.load(folder: URL(fileURLWithPath: folder), cache: URL(fileURLWithPath: cache))
+        let sounds = try [floats(one), floats(other)]
+        let options = RecognizerOptions(endpoints: [], volatileResults: false)
+        let recognizer = try await model.recognizer(options)
+        try recognizer.append(sounds[0])
+        try recognizer.endUtterance()
+        let found = try await heard(sounds[1], recognizer)
+        var before = Duration.zero
+        for (place, sound) in sounds.enumerated() {
+            let alone = try await heard(sound, try await model.recognizer(options))[0]
+            if found[place].hypothesis != alone.hypothesis { print("utterance \(place) differs from the recording") }
+            for (word, expected) in zip(found[place].words, alone.words) {
+                let error = word.start - before - expected.start
+                if abs(error / .seconds(1)) > 1e-9 { print("a word of utterance \(place) is \(error) late") }
+            }
+            before += .seconds(Double(sound.count) / Double(model.sampleRate))
+        }
+        print("finals \(found.count) labels \(found.map(\.hypothesis.ids.count))")
+    }
+
+    /// What is compiled before it is loaded, kept for this build, and removed of others; prints the folder after each.
+    static func compiled(_ folder: String, cache: String) async throws {
+        let (folder, place) = (URL(fileURLWithPath: folder), URL(fileURLWithPath: cache, isDirectory: true))
+        func kept() throws -> String {
+            let found = FileManager.default.enumerator(at: place, includingPropertiesForKeys: nil)!
+                .compactMap { ($0 as? URL)?.path }.filter { $0.hasSuffix(".mlmodelc") }.sorted()
+            return found.map { $0.split(separator: "/").suffix(3).joined(separator: "/") }.joined(separator: " ")
+        }
+        try await SpeechModel.prewarm(folder: folder, cache: place)
+        print(try kept())
+        let told = Told()
+        let model = try await SpeechModel.load(folder: folder, cache: place) { told.append("\($0)") }
+        print(told.all.contains { $0.contains("compiling") } ? "compiled again" : "loaded")
+        let old = place.appendingPathComponent("\(model.name)/old/of-before.mlmodelc", isDirectory: true)
+        try FileManager.default.createDirectory(at: old, withIntermediateDirectories: true)
+        print(try model.removeOtherBuilds(), try kept())
+    }
+
     /// Streams at once by every search, beside others that are given up; prints what differs from each alone.
     static func crowd(_ folder: String, cache: String, _ place: String) async throws {
         let model = try await SpeechModel.load(folder: URL(fileURLWithPath: folder), cache: URL(fileURLWithPath: cache))
@@ -177,7 +220,7 @@ struct Proof {
         let cache = URL(fileURLWithPath: cache)
         let model = try await SpeechModel.load(folder: URL(fileURLWithPath: folder), cache: cache)
         for units in [nil, ComputeUnits.cpu] {
-            for each in try await model.placement(units: units, cache: cache).functions {
+            for each in try await model.placement(units: units).functions {
                 print(each.name, each.operations, each.predicted, each.planned)
             }
         }
@@ -204,7 +247,8 @@ struct Proof {
             }
             return buffer
         }
-        let whole = try BufferConverter(rate: 16_000).convert(buffer(0..<44_100))
+        let one = BufferConverter(rate: 16_000)
+        let whole = try one.convert(buffer(0..<44_100)) + one.drain()
         let converter = BufferConverter(rate: 16_000)
         var random = Pieces(state: 1)
         var pieces: [Float] = []
@@ -214,7 +258,8 @@ struct Proof {
             pieces += try converter.convert(buffer(at..<end))
             at = end
         }
-        print(pieces == whole && abs(whole.count - 16_000) < 8 ? "equal" : "\(pieces.count) samples, not \(whole.count)")
+        pieces += converter.drain()
+        print(pieces == whole && whole.count == 16_000 ? "equal" : "\(pieces.count) samples, not \(whole.count)")
     }
 
     static func description(_ place: String) throws -> ModelDescription {
@@ -316,4 +361,13 @@ final class ToyTransducer: TransducerEngine {
         }
         return logits
     }
+}
+
+/// Texts that come from other threads.
+final class Told: @unchecked Sendable {
+    private let lock = NSLock()
+    private var texts: [String] = []
+
+    func append(_ text: String) { lock.withLock { texts.append(text) } }
+    var all: [String] { lock.withLock { texts } }
 }

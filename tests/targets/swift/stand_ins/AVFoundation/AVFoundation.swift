@@ -1,5 +1,5 @@
 // Apple's AVFoundation for Linux, as far as emitted packages use it: formats, buffers, and a converter that averages channels
-// and takes the nearest sample, which holds back one sample of each buffer as Apple's holds back some; no microphone.
+// and takes the nearest sample, which holds back one sample of each buffer as Apple's holds back some until the sound ends.
 
 import Foundation
 
@@ -62,6 +62,7 @@ public final class AVAudioConverter {
     public let inputFormat: AVAudioFormat
     public let outputFormat: AVAudioFormat
     public var primeMethod = AVAudioConverterPrimeMethod.normal
+    public var downmix = false
     private var held: [Float] = []
     private var place = 0  // of the next sample in `held`, times the output's rate: whole numbers add without rounding
 
@@ -76,14 +77,15 @@ public final class AVAudioConverter {
     ) -> AVAudioConverterOutputStatus {
         var status = AVAudioConverterInputStatus.haveData
         while let buffer = block(1, &status) as? AVAudioPCMBuffer {
-            let channels = Int(buffer.format.channelCount)
+            let channels = downmix ? Int(buffer.format.channelCount) : 1
             held += (0..<Int(buffer.frameLength)).map { frame in
                 (0..<channels).reduce(Float(0)) { $0 + buffer.floatChannelData![$1][frame] } / Float(channels)
             }
         }
         let (step, rate) = (Int(inputFormat.sampleRate), Int(outputFormat.sampleRate))
         var count = 0
-        while place / rate + 1 < held.count, count < Int(output.frameCapacity) {
+        let kept = status == .endOfStream ? 0 : 1
+        while place / rate + kept < held.count, count < Int(output.frameCapacity) {
             output.floatChannelData![0][count] = held[place / rate]
             place += step
             count += 1
@@ -94,30 +96,4 @@ public final class AVAudioConverter {
         output.frameLength = AVAudioFrameCount(count)
         return count == 0 ? .inputRanDry : .haveData
     }
-}
-
-public final class AVAudioTime {}
-public typealias AVAudioNodeTapBlock = @Sendable (AVAudioPCMBuffer, AVAudioTime) -> Void
-
-public final class AVAudioInputNode {
-    public func outputFormat(forBus bus: AVAudioNodeBus) -> AVAudioFormat {
-        AVAudioFormat(commonFormat: .pcmFormatFloat32, sampleRate: 48_000, channels: 2, interleaved: false)!
-    }
-    public func installTap(
-        onBus bus: AVAudioNodeBus, bufferSize: AVAudioFrameCount, format: AVAudioFormat?,
-        block: @escaping AVAudioNodeTapBlock
-    ) {}
-    public func removeTap(onBus bus: AVAudioNodeBus) {}
-}
-
-public final class AVAudioEngine {
-    public let inputNode = AVAudioInputNode()
-    public init() {}
-    public func prepare() {}
-    public func start() throws {}
-    public func stop() {}
-}
-
-extension NSNotification.Name {
-    public static let AVAudioEngineConfigurationChange = NSNotification.Name("AVAudioEngineConfigurationChange")
 }
