@@ -111,8 +111,7 @@ class Weights:
 
     def deployed(self, parameter: Parameter) -> Array:
         """The value as a package stores it, in float32: dequantised, or rounded to fp16."""
-        stored = self.stored(parameter)
-        return np.asarray(stored if isinstance(stored, np.ndarray) else stored.dequantize(), np.float32)
+        return unpacked(self.stored(parameter))
 
     def stored(self, parameter: Parameter) -> Array | Quantized:
         """The value in the form that a package holds: compressed, fp16 (infinite where fp16 can't hold it), or fp32.
@@ -179,6 +178,11 @@ class Weights:
         if self._checkpoint.shapes.get(parameter.name) == recipe.type.shape:
             return self._checkpoint.read(parameter.name)
         return None
+
+
+def unpacked(stored: Array | Quantized) -> Array:
+    """What a package holds of a parameter, as float32."""
+    return np.asarray(stored if isinstance(stored, np.ndarray) else stored.dequantize(), np.float32)
 
 
 def _check_left(parameter: Parameter, value: Array, held: Array) -> None:

@@ -199,18 +199,19 @@ WALLS = {
     "linter": (
         ("mctc.linter",),
         {"mctc.linter", "mctc.package", "mctc.hardware", "mctc.diagnostics", "mctc.evaluate", "mctc.plugins",
-         "mctc.plugin_form", "mctc.entry_points", "mctc.atomic", "mctc.scratch", "mctc.version"},
+         "mctc.plugin_form", "mctc.entry_points", "mctc.half", "mctc.atomic", "mctc.scratch", "mctc.version"},
     ),
     "compiler": (
         ("mctc.language", "mctc.ir", "mctc.rewrite", "mctc.streaming", "mctc.numerics", "mctc.objectives"),
         {"mctc.language", "mctc.ir", "mctc.rewrite", "mctc.streaming", "mctc.numerics", "mctc.objectives",
          "mctc.diagnostics", "mctc.evaluate", "mctc.weights", "mctc.quantize", "mctc.checkpoint", "mctc.coded",
          "mctc.initializers", "mctc.wrappers", "mctc.plugins", "mctc.plugin_form", "mctc.entry_points",
-         "mctc.version"},
+         "mctc.half", "mctc.version"},
     ),
     "runtime of torch": (("mctc.targets.torch.runtime",), {"mctc.targets"}),
     "evaluator of packages": (
-        ("mctc.evaluate.coreml", "mctc.evaluate.engine"), {"mctc.evaluate", "mctc.package", "mctc.diagnostics"}
+        ("mctc.evaluate.coreml", "mctc.evaluate.engine"),
+        {"mctc.evaluate", "mctc.package", "mctc.diagnostics", "mctc.half"},
     ),
 }  # fmt: skip
 """What could be a distribution of its own: its rooms, and the rooms that it may reach by any way."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mctc.half import round_to_half
 from mctc.ir.op import Array
 
 NEAR_MIDDLE = 16  # digits: what sums before an op may be off (`PREDICTED` of mctc.numerics.limits)
@@ -29,6 +30,8 @@ class Rounding:
         """The array in its own element type; other than floating-point ones as they are."""
         if self.dtype is None or array.dtype.kind != "f":
             return array
+        if not self.jitters and array.dtype == np.float32 and self.dtype is np.float16:
+            return round_to_half(array)
         if not self.jitters:
             return array.astype(self.dtype).astype(array.dtype)
         exact = (np.abs(array) <= COUNTS) & (array == np.rint(array))

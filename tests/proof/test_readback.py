@@ -16,6 +16,8 @@ from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Program
 from mctc.ir.text import parse_program
+from mctc.numerics import parameters
+from mctc.proof import readback
 from mctc.proof.readback import ITEMS, Readback
 from mctc.weights import Weights
 
@@ -116,3 +118,43 @@ def test_another_shape_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(BuildError, match=r"y came out as \[1, 4, 2\], not \[1, 4, 3\]"):
         read_back(tmp_path, change)
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every model counts as a large one."""
+    monkeypatch.setattr(parameters, "KEPT", -1)
+
+
+@pytest.mark.usefixtures("large")
+def test_a_large_model_is_held_to_single_precision_first_and_a_disagreement_to_double(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[Any]()
+
+    def watched(*arguments: Any, **named: Any) -> Any:
+        asked.append(arguments[4])
+        return evaluate(*arguments, **named)
+
+    monkeypatch.setattr(readback, "evaluate", watched)
+    found, _ = read_back(tmp_path, nothing)
+    assert all(agreement.error < 1e-6 for agreement in found)
+    assert asked == [np.float32] * len(ITEMS)
+
+    def change(results: dict[str, Array], updates: dict[str, Array], number: int) -> None:
+        results["y"] += 0.01 * (number == 2)
+
+    with pytest.raises(BuildError, match=f"y of f, on {ITEMS[1].name}, differs"):
+        read_back(tmp_path, change)
+    assert np.float64 in asked
+
+
+@pytest.mark.parametrize("value", [65503.9, 65504.1, -70000.0, 3e38, np.inf, -np.inf])
+@pytest.mark.parametrize("among", [[0.0], [np.nan, 1.0], [300.0] * 50_000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_beyond_fp16_are_noticed(value: float, among: list[float], dtype: type) -> None:
+    array = np.array([*among, value], dtype)
+    assert readback._is_beyond(array) == (abs(value) > 65504)
+    assert readback._is_beyond(np.stack([array, array])[:, ::-1]) == (abs(value) > 65504)
+    assert not readback._is_beyond(np.array(among, dtype))
+    assert not readback._is_beyond(np.zeros((0, 3), dtype))

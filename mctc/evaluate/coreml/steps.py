@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from mctc.evaluate.coreml.errors import EvaluationError, TypeMismatch
-from mctc.evaluate.coreml.precision import Array, round_to_half
+from mctc.evaluate.coreml.precision import Array
 from mctc.evaluate.coreml.state import State
+from mctc.half import round_to_half
 from mctc.package.model import Operation
 from mctc.package.types import NamedType, TensorType
 

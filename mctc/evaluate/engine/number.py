@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mctc.evaluate.coreml.precision import Array, round_to_half
+from mctc.evaluate.coreml.precision import Array
+from mctc.half import round_to_half
 
 BEYOND = 65520.0
 """The smallest magnitude that rounds to infinity in fp16; a tie, which goes away from zero."""
