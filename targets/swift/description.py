@@ -22,6 +22,7 @@ from mctc.runtime.hearing import AMONG
 from mctc.runtime.pooled import pooling
 from mctc.runtime.transducer import roles_of
 from mctc.targets.swift.errors import SwiftError
+from mctc.targets.swift.spelling import spelling_of
 from mctc.tokens import Tokens
 
 Json = dict[str, Any]
@@ -54,7 +55,7 @@ def described(folder: Path) -> Json:
         "features": _features(built),
         "functions": functions,
         "blank": built.blank,
-        "tokens": _tokens(built.tokens),
+        "tokens": None if built.tokens is None else tokens_of(built.tokens),
     }
 
 
@@ -217,12 +218,12 @@ def _no_mel(config: SampleConfig) -> Json:
     return {**unused, "windowWeights": [], "filterStarts": [], "filterWeights": []}
 
 
-def _tokens(tokens: Tokens | None) -> Json | None:
-    if tokens is None:
-        return None
+def tokens_of(tokens: Tokens) -> Json:
+    """What labels stand for, as runtime/TokenTable.swift reads it."""
     from mctc.tokens.stored import as_json
 
-    return {"pieces": json.loads(as_json(tokens))["pieces"]}
+    table = json.loads(as_json(tokens))
+    return {"pieces": table["pieces"], "special": table["special"], "spelling": spelling_of(tokens)}
 
 
 def _placed(folder: Path) -> dict[str, Json]:

@@ -1,8 +1,8 @@
 import Foundation
 
-/// N-grams over a model's labels, of a file in the ARPA format: a language model that a beam search adds to its scores.
+/// N-grams of a file in the ARPA format: a language model that a beam search adds to its scores.
 ///
-/// The symbols are the tokens' pieces, with U+2581 for a space. A second model with a negative weight takes off what a low-order
+/// They are over the tokens' pieces, with U+2581 for a space, where the file has more than half of these, else over words. A second model with a negative weight takes off what a low-order
 /// model of the training text says (LODR, Zheng et al. 2022).
 public struct NGramModel: Sendable {
     let order: Int
@@ -90,6 +90,11 @@ package final class NGramScorer: Scorer {
     package func scores(_ state: Int) -> [Double] {
         let row = row(contexts[state])
         return names.map { $0.map { model.weight * row[columns[$0]!] } ?? 0 }
+    }
+
+    /// The same of one label.
+    func score(_ label: Int, _ state: Int) -> Double {
+        names[label].map { model.weight * row(contexts[state])[columns[$0]!] } ?? 0
     }
 
     package func end(_ state: Int) -> Double {

@@ -95,20 +95,28 @@ extension ModelDescription {
     private func scorers(_ settings: SearchSettings) throws -> [any Scorer] {
         guard !settings.hotwords.isEmpty || !settings.languageModels.isEmpty else { return [] }
         guard let tokens else { throw SpeechError.nameless("hotwords and language models need tokens") }
-        var scorers: [any Scorer] = settings.languageModels.map { NGramScorer($0, names: ngramNames(tokens)) }
+        var scorers = settings.languageModels.map { scorer($0, tokens) }
         if !settings.hotwords.isEmpty {
-            let space = (0..<vocabulary).first { tokens.bytes($0) == [32] }
             let phrases = try settings.hotwords.map { (ids: try tokens.spell($0.text), boost: $0.boost) }
-            scorers.append(try HotwordScorer(phrases, size: vocabulary, around: space))
+            scorers.append(
+                try HotwordScorer(phrases, size: vocabulary - durations.count, around: tokens.betweenWords))
         }
         return scorers
     }
 
-    private func ngramNames(_ tokens: TokenTable) -> [String?] {
-        (0..<vocabulary).map { id in
-            id == blank
-                ? nil
-                : String(decoding: tokens.bytes(id), as: UTF8.self).replacingOccurrences(of: " ", with: "\u{2581}")
+    /// N-grams over pieces where the model has more than half of them, else over words.
+    private func scorer(_ model: NGramModel, _ tokens: TokenTable) -> any Scorer {
+        let labels = 0..<(vocabulary - durations.count)
+        let names = labels.map { label -> String? in
+            guard label != blank, tokens.pieces.indices.contains(label) else { return nil }
+            return
+                (tokens.special[label] ?? String(decoding: tokens.bytes(label), as: UTF8.self))
+                .replacingOccurrences(of: " ", with: "\u{2581}")
         }
+        let spoken = names.compactMap { $0 }
+        if 2 * spoken.count(where: { model.entries[[$0]] != nil }) > spoken.count {
+            return NGramScorer(model, names: names)
+        }
+        return WordNGramScorer(model, pieces: labels.map(tokens.bytes))
     }
 }

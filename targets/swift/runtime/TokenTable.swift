@@ -3,6 +3,10 @@ import Foundation
 /// What a model's labels stand for: the bytes of each, a space among them where a word begins.
 package struct TokenTable: Codable, Sendable {
     package let pieces: [Piece]
+    /// Names of labels that are no text, such as an unknown piece.
+    package let special: [Int: String]
+    /// What spells a text; nil where the longest pieces do.
+    package let spelling: Speller?
 
     /// A piece, or bytes that are no text of their own.
     package struct Piece: Codable, Sendable {
@@ -67,8 +71,20 @@ package struct TokenTable: Codable, Sendable {
         return found
     }
 
-    /// The longest pieces from the left that make a text.
-    package func spell(_ text: String) throws -> [Int] {
+    /// The label that is a space and nothing else, where no other one begins with a space.
+    package var betweenWords: Int? {
+        let spaces = pieces.indices.filter { pieces[$0].bytes.first == 32 }
+        return spaces.count == 1 && pieces[spaces[0]].bytes.count == 1 ? spaces[0] : nil
+    }
+
+    /// The labels of a text: those of the library that the tokens come from, or the longest pieces from the left.
+    package func spell(_ text: String) throws(SpeechError) -> [Int] {
+        guard let spelling else { return try longest(text) }
+        guard let ids = spelling.spell(text, pieces: pieces) else { throw .notSpellable(text) }
+        return ids
+    }
+
+    private func longest(_ text: String) throws(SpeechError) -> [Int] {
         let utf8 = Array(text.utf8)
         var ids: [[UInt8]: Int] = [:]
         for (id, piece) in pieces.enumerated().reversed() where !piece.bytes.isEmpty { ids[piece.bytes] = id }

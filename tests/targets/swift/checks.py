@@ -29,6 +29,8 @@ from mctc.runtime.searched import recogniser
 from mctc.runtime.speech import listen
 from mctc.runtime.step import Packages
 from mctc.runtime.stream import SpeechStream
+from mctc.targets.swift.description import tokens_of
+from mctc.tokens import Tokens, fitted, read_tokens
 from mctc.transcript.words import words_of
 from tests.targets.swift.builds import Builds
 from tests.targets.swift.toy import METHODS, random_case
@@ -222,11 +224,48 @@ def compiled(proof: Proof) -> None:
     assert lines == [kept, "loaded", f"1 {kept}"]
 
 
+def spelling(proof: Proof) -> None:
+    """Texts are spelled as the library spells them: with the tokens of the trained model, with pairs of pieces and
+    bytes, and with letters."""
+    given = proof.folder / "texts.txt"
+    given.write_text("\n".join(TEXTS))
+    for name, tokens in (("trained", open_built(proof.builds.trained).tokens), ("pairs", byte_pairs(proof.folder))):
+        assert tokens is not None
+        table = proof.folder / f"{name}.json"
+        table.write_text(json.dumps(tokens_of(tokens)))
+        lines = proof.workspace.run("proof", "spell", str(table), str(given)).splitlines()
+        for text, line in zip(TEXTS, lines, strict=True):
+            ids = tokens.encode(text)
+            unknown = any(not tokens.pieces[each] or each in tokens.special for each in ids)
+            assert [int(each) for each in line.split()] == ([] if unknown else ids), text
+
+
+def byte_pairs(folder: Path) -> Tokens:
+    """Tokens of pairs of pieces, with bytes for characters that are in none, behind a blank."""
+    import sentencepiece
+
+    made = folder / "pairs.txt"
+    made.write_text("\n".join(TEXTS[:-1] * 3))
+    sentencepiece.SentencePieceTrainer.Train(
+        input=str(made), model_prefix=str(folder / "pairs"), vocab_size=330, model_type="bpe", byte_fallback=True,
+        character_coverage=0.98, minloglevel=2,
+    )  # fmt: skip
+    tokens = read_tokens(folder / "pairs.model")
+    return fitted(tokens, tokens.size + 1, 0)
+
+
+TEXTS = (
+    "harbor", "the captain remembered his new coat", "  two   spaces ", "wenimore kellanova", "a", "she sells shells",
+    "in the middle of summer", "\N{LATIN SMALL LIGATURE FI}ne ½ \N{FULLWIDTH LATIN CAPITAL LETTER A}bc",
+    "naïve café", "zürich", "it's o'clock", "thirty-two", "über 日本",
+)  # fmt: skip
+
+
 CHECKS: Mapping[str, Callable[[Proof], object]] = {
     each.__name__: each
     for each in (
         frames, searches, recording, beam, several, ahead, chunks, pause, durations, together, crowd, beside, placement,
-        shipped, buffers, microphone, utterances, compiled,
+        shipped, buffers, microphone, utterances, compiled, spelling,
     )
 }  # fmt: skip
 
@@ -289,8 +328,7 @@ def record_of(
     model, tokens = recogniser(built), built.tokens
     scorers = []
     if hotword is not None and tokens is not None:
-        ids = tuple(replace(tokens, spelling=None).encode(hotword))  # the longest pieces from the left, as the runtime
-        scorers = [Hotwords([Phrase(ids, 3.0)], model.vocabulary.size)]
+        scorers = [Hotwords([Phrase(tuple(tokens.encode(hotword)), 3.0)], model.vocabulary.size)]
     stream = SpeechStream(model, settings, scorers)
     quiet = frozenset[int]() if tokens is None else tokens.white_space
     heard = listen(stream, [sound], None, Endpointer(stream.frame_s, RECORDED, quiet))

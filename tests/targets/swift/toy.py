@@ -20,6 +20,7 @@ from mctc.decode.ngram import NGramScorer
 from mctc.decode.search import ctc_search, transducer_search
 from mctc.decode.settings import Settings
 from mctc.decode.vocabulary import Vocabulary
+from mctc.decode.word_ngram import WordNGramScorer
 
 NAMES = [None, "\N{LOWER ONE EIGHTH BLOCK}", "a", "b", "c", "d", "e", "f"]
 """Symbols of labels in ARPA files; the blank has none."""
@@ -40,6 +41,27 @@ ngram 2=4
 -0.3 a b
 -0.9 b \u2581
 -0.2 b c
+\\end\\
+"""
+PIECES = [b"", b" ", b"a", b"b", b"c", b"d", b" a", b"f e"]
+"""What the labels spell for n-grams over words: some begin a word or hold its end."""
+WORDS = """
+\\data\\
+ngram 1=7
+ngram 2=4
+\\1-grams:
+-1.3 <s> -0.2
+-0.9 a -0.4
+-1.1 ab -0.3
+-1.6 cad
+-2.2 <unk> -0.1
+-0.7 b -0.2
+-1.2 </s>
+\\2-grams:
+-0.5 <s> a
+-0.3 a b
+-0.8 ab <unk>
+-0.4 b </s>
 \\end\\
 """
 
@@ -64,7 +86,7 @@ class ToyTransducer:
 @dataclass(frozen=True)
 class Case:
     """One search: `labels` are rows that labels add to what follows, None for CTC; `pieces` how many frames come at a
-    time; `phrases` hotwords; `fused` whether an n-gram model takes part."""
+    time; `phrases` hotwords; `fused` whether n-grams over pieces take part, or over words."""
 
     settings: Settings
     encoded: Floats
@@ -73,7 +95,7 @@ class Case:
     pieces: tuple[int, ...]
     phrases: tuple[tuple[tuple[int, ...], float], ...] = ()
     around: int | None = None
-    fused: bool = False
+    fused: str | None = None
     names: list[str | None] = field(default_factory=lambda: list(NAMES))
 
     @property
@@ -89,7 +111,8 @@ class Case:
             "vocabulary": int(self.encoded.shape[1]), "block": self.block, "encoded": self.encoded.tolist(),
             "labels": None if self.labels is None else self.labels.tolist(), "pieces": self.pieces,
             "phrases": [{"ids": ids, "boost": boost} for ids, boost in self.phrases], "around": self.around,
-            "arpa": ARPA if self.fused else None, "names": self.names,
+            "arpa": {"pieces": ARPA, "words": WORDS}.get(self.fused or ""), "names": self.names,
+            "spelled": [list(piece) for piece in PIECES] if self.fused == "words" else None,
         }  # fmt: skip
 
     def searched(self, folder: Path) -> dict[str, Any]:
@@ -110,8 +133,12 @@ class Case:
         scorers: list[Scorer] = []
         if self.fused:
             path = folder / "model.arpa"
-            path.write_text(ARPA, encoding="utf-8")
-            scorers.append(NGramScorer(read_arpa(path), self.names, weight=0.5))
+            path.write_text(ARPA if self.fused == "pieces" else WORDS, encoding="utf-8")
+            model = read_arpa(path)
+            over_pieces = self.fused == "pieces"
+            scorers.append(
+                NGramScorer(model, self.names, weight=0.5) if over_pieces else WordNGramScorer(model, PIECES, 0.5)
+            )
         if self.phrases:
             phrases = [Phrase(ids, boost) for ids, boost in self.phrases]
             scorers.append(Hotwords(phrases, self.classes, self.around))
@@ -158,5 +185,6 @@ def random_case(kind: str, seed: int) -> Case:
     phrases = tuple((ids, float(random.uniform(0.2, 2))) for ids in spelled)
     return Case(
         settings, encoded, labels, int(random.integers(1, 9)), tuple(pieces), phrases,
-        around=1 if random.random() < 0.3 else None, fused=beams and random.random() < 0.5,
+        around=1 if random.random() < 0.3 else None,
+        fused=str(random.choice(["pieces", "words", ""])) or None if beams else None,
     )  # fmt: skip

@@ -11,6 +11,7 @@ struct Proof {
         switch arguments[1] {
         case "frames": try frames(arguments[2], arguments[3], seed: UInt64(arguments[4])!, into: arguments[5])
         case "search": try await search(arguments[2])
+        case "spell": try spell(arguments[2], arguments[3])
         case "cost": try await cost(arguments[2], arguments[3], arguments[4])
         case "together": try await together(arguments[2], cache: arguments[3], arguments[4], arguments[5])
         case "crowd": try await crowd(arguments[2], cache: arguments[3], arguments[4])
@@ -105,6 +106,15 @@ struct Proof {
         let behind = try await heard(sounds[0], recognizer).filter(\.isFinal)
         if behind != alone[0].filter(\.isFinal) { print("recording 0 differs behind a reset") }
         print("labels \(alone.map { $0.last?.hypothesis.ids.count ?? 0 })")
+    }
+
+    /// The labels of each line of a file, by a table of tokens; nothing for a line that they can't spell.
+    static func spell(_ table: String, _ texts: String) throws {
+        let tokens = try JSONDecoder().decode(TokenTable.self, from: Data(contentsOf: URL(fileURLWithPath: table)))
+        for line in try String(contentsOfFile: texts, encoding: .utf8).split(separator: "\n") {
+            let ids = (try? tokens.spell(String(line))) ?? []
+            print(ids.map(String.init).joined(separator: " "))
+        }
     }
 
     /// Two recordings as utterances of one stream, each as if it were alone but for its times; prints what differs.
@@ -302,6 +312,8 @@ struct Case: Decodable {
     let around: Int?
     let arpa: String?
     let names: [String?]
+    /// What labels spell, for n-grams over words.
+    let spelled: [[UInt8]]?
 
     struct Phrase: Decodable {
         let ids: [Int]
@@ -316,7 +328,11 @@ struct Case: Decodable {
 
     func scorers() throws -> [any Scorer] {
         var scorers: [any Scorer] = []
-        if let arpa { scorers.append(NGramScorer(try NGramModel(arpa: arpa, weight: 0.5), names: names)) }
+        if let arpa {
+            let model = try NGramModel(arpa: arpa, weight: 0.5)
+            scorers.append(
+                spelled.map { WordNGramScorer(model, pieces: $0) } ?? NGramScorer(model, names: names))
+        }
         if !phrases.isEmpty {
             scorers.append(
                 try HotwordScorer(phrases.map { ($0.ids, $0.boost) }, size: vocabulary - durations.count, around: around))
