@@ -274,8 +274,8 @@ FAULTS = (
         name="token-bound",
         file="passes/pad_vocabulary.py",
         what="the vocabulary map counts padded classes as valid",
-        old="VocabularyMap(self.function.name, name, valid, padded)",
-        new="VocabularyMap(self.function.name, name, padded, padded)",
+        old="VocabularyMap(function.name, each.result, each.valid, _padded(each.valid))",
+        new="VocabularyMap(function.name, each.result, _padded(each.valid), _padded(each.valid))",
         caught_by="tests/passes/test_pad_vocabulary.py",
     ),
     Fault(
