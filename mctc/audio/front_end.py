@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mctc.audio.mel import MelConfig, StreamingMel, log_mel, mel_frames
-from mctc.audio.samples import SampleConfig, StreamingSamples
+from mctc.audio.samples import SampleConfig, StreamingSamples, frames_of_samples
 
 FrontEnd = MelConfig | SampleConfig
 
@@ -22,8 +22,7 @@ def frames_of(samples: ArrayLike, config: FrontEnd) -> NDArray[np.float32]:
     """The frames [frames, bins] of a whole recording."""
     if isinstance(config, MelConfig):
         return log_mel(samples, config)
-    stream = StreamingSamples(config)
-    return np.concatenate([stream.push(samples), stream.flush()])
+    return frames_of_samples(samples, config)
 
 
 def existing_frames(samples: int, config: FrontEnd) -> Fraction:

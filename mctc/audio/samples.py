@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,14 +15,24 @@ from mctc.audio.checked import checked
 Float32 = NDArray[np.float32]
 
 
+Normalisation = Literal["none", "recording"]
+LEAST_VARIANCE = 1e-7  # is added to the variance of a recording, as the transformers library does
+
+
 @dataclass(frozen=True)
 class SampleConfig:
-    """`bins` samples that follow one another are a frame. `ValueError` names the field that can't be."""
+    """`bins` samples that follow one another are a frame. `ValueError` names the field that can't be.
+
+    normalise: samples as they are ("none"), or with a mean of 0 and a deviation of 1 over the recording ("recording").
+    """
 
     sample_rate: int = 16_000
     bins: int = 1
+    normalise: Normalisation = "none"
 
     def __post_init__(self) -> None:
+        if self.normalise not in get_args(Normalisation):
+            raise ValueError("SampleConfig: normalise must be 'none' or 'recording' where samples are taken")
         for field, value in (("sample_rate", self.sample_rate), ("bins", self.bins)):
             if value < 1:
                 raise ValueError(f"SampleConfig: {field} must be positive")
@@ -48,7 +59,7 @@ class SampleConfig:
     @property
     def streams(self) -> bool:
         """Whether a frame is known as soon as its sound is."""
-        return True
+        return self.normalise == "none"
 
     @property
     def silence(self) -> float:
@@ -59,6 +70,9 @@ class StreamingSamples:
     """Frames of sound that arrives in pieces of any length."""
 
     def __init__(self, config: SampleConfig) -> None:
+        """Raises `ValueError` for a configuration that needs the whole recording."""
+        if not config.streams:
+            raise ValueError("SampleConfig: a normalisation over the recording needs all of it")
         self.config = config
         self.reset()
 
@@ -85,3 +99,12 @@ class StreamingSamples:
         result = self.push(np.zeros(frames * self.config.bins - self._pending.size))
         self.reset()
         return result
+
+
+def frames_of_samples(samples: ArrayLike, config: SampleConfig) -> Float32:
+    """The frames [frames, bins] of a whole recording. Raises `ValueError` as `push` does."""
+    given = checked(samples)
+    if config.normalise == "recording" and given.size:
+        given = (given - given.mean()) / np.sqrt(given.var() + LEAST_VARIANCE)
+    stream = StreamingSamples(replace(config, normalise="none"))
+    return np.concatenate([stream.push(given), stream.flush()])

@@ -80,19 +80,28 @@ def _config(compiled: Compiled, kind: str, bins: int) -> FrontEnd:
     audio, name = compiled.whole.audio, compiled.whole.name
     try:
         if kind == SAMPLES:
-            if more := [key for key in audio.settings if key != "rate"]:
+            if more := [key for key in audio.settings if key not in ("rate", "normalise")]:
                 raise ValueError(f"{more[0]} is about log-mel frames, and the input takes samples as they are")
             if (rate := audio.quantity("rate")) is None:
                 raise ValueError("the rate of the samples is not set")
-            return SampleConfig(int(rate), max(1, bins))
+            config: FrontEnd = SampleConfig(int(rate), max(1, bins), **_chosen(audio.settings, "normalise"))
+            _refuse_in_streams(compiled, config)
+            return config
         config = MelConfig(bins=bins, **_fields(audio.settings))
     except ValueError as error:
-        told = str(error).removeprefix("MelConfig: ")
+        told = str(error).removeprefix("MelConfig: ").removeprefix("SampleConfig: ")
         for setting, field in FIELDS.items():
             told = told.replace(field, setting)
         named = told.split(maxsplit=1)[0]
         place = audio.places.get(named, next(iter(audio.places.values()), None))
         raise LocatedError("MCT0207", f"the audio section of {name}: {told}", place) from error
+    _refuse_in_streams(compiled, config)
+    return config
+
+
+def _refuse_in_streams(compiled: Compiled, config: FrontEnd) -> None:
+    """Raises LocatedError where a model streams, and its frames need the whole recording."""
+    audio, name = compiled.whole.audio, compiled.whole.name
     waits = given(compiled.whole).component is not None  # a decoder, which begins when all has been heard
     if compiled.lengths.streams and not config.streams and not waits:
         at_fault = [key for key in WHOLE_RECORDING if key in audio.places]
@@ -102,7 +111,10 @@ def _config(compiled: Compiled, kind: str, bins: int) -> FrontEnd:
             next((audio.places[key] for key in at_fault), None),
             hint=WHOLE,
         )
-    return config
+
+
+def _chosen(settings: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: settings[name] for name in names if name in settings}
 
 
 def _fields(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -187,6 +187,9 @@ def _features(built: Built) -> Json | None:
     told = {"input": audio["input"], "exists": audio["exists"], "sampleRate": config.sample_rate, "bins": config.bins}
     told |= {"frameRate": config.frame_rate, "silence": config.silence}
     if isinstance(config, SampleConfig):
+        if not config.streams:
+            told = "a Swift package takes samples as they are, and not normalised over the recording"
+            raise SwiftError(told, hint="--target ane writes the Core ML package without an app around it")
         return {**told, "kind": "samples", **_no_mel(config)}
     window, filters = analysis(config)
     starts, weights = [], []

@@ -30,6 +30,7 @@ from tests.targets.swift.checks import encoded, record_of
 from tests.targets.swift.toolchain import Toolchain
 from tests.targets.swift.workspace import model_of, prepare
 
+REFUSED = {"wav2vec2"}  # samples normalised over the recording: the target says so
 ALL = {**SIZES, "moonshine_tiny": moonshine.SIZES}
 KINDS = {
     "conformer_s2s": "decoder", "conmamba_s2s": "decoder", "conmambamamba_s2s": "decoder", "moonshine_tiny": "decoder",
@@ -46,7 +47,7 @@ TESTED = {
 
 
 def test_no_spec_is_left_out(root: Path) -> None:
-    assert set(ALL) == {path.stem for path in (root / "spec").glob("*.mct")}
+    assert set(ALL) | REFUSED == {path.stem for path in (root / "spec").glob("*.mct")}
 
 
 @pytest.fixture(scope="module")
