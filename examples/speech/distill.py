@@ -62,9 +62,9 @@ class Distillation:
 
     def __init__(self, settings: Distill, student: Any, classes: int, device: torch.device) -> None:
         self.settings = settings
-        self.teacher: Any = Emitted(Model(settings.teacher, settings.weights)).model().to(device).eval()
-        self.teacher.requires_grad_(False)
-        check_classes(self.teacher, classes)
+        self.teacher: Any = Emitted(Model(settings.teacher, settings.weights)).model().eval()
+        check_classes(self.teacher, classes)  # on the CPU, as it makes its inputs there
+        self.teacher.requires_grad_(False).to(device)
         self.classes, self._per_label = classes, not is_transducer(student)
         self._encoder: Any = student.encoder
         self._stride = ENOUGH // int(self._encoder.output_lengths(torch.tensor(ENOUGH)))
