@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mctc.driver.compile import Compiled
+from mctc.driver.compiled import Compiled
 from mctc.driver.engine import Engine
 from mctc.driver.make import compile_for, target_named
 from mctc.driver.manifest import WHOLE

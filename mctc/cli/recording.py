@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -108,6 +107,8 @@ def opened(given: Any, pcm: Pcm | None = None) -> Iterator[Source]:
     if pcm is not None:
         yield _raw(pcm)
         return
+    from tempfile import TemporaryDirectory  # brings more with it than a file needs
+
     with TemporaryDirectory(prefix="mctc-") as folder:
         path = Path(folder) / NAME
         with path.open("wb") as file:

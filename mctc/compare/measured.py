@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mctc.compare.storage import HALF, stored_bytes
-from mctc.driver.compile import Compiled
+from mctc.driver.compiled import Compiled
 from mctc.ir.program import Function
 from mctc.ir.types import Role
 from mctc.streaming.step_info import StepInfo

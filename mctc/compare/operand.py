@@ -10,7 +10,8 @@ from typing import Any
 
 from mctc.compare.measured import Deployed, Measured, measured
 from mctc.compare.storage import stored_bytes
-from mctc.driver.compile import Requirements, compile_program, compile_whole
+from mctc.driver.compile import compile_program, compile_whole
+from mctc.driver.compiled import Requirements
 from mctc.driver.contents import blamed
 from mctc.driver.make import build
 from mctc.driver.manifest import PROGRAM, WHOLE, read_manifest

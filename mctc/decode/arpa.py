@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import re
 from collections.abc import Iterator
@@ -25,6 +24,8 @@ class ArpaError(MctcError):
 def read_arpa(path: Path) -> NGrams:
     """The n-grams of an ARPA file, gzipped where its name ends in .gz. Raises ArpaError."""
     try:
+        import gzip  # no other search needs it
+
         opened = gzip.open if path.suffix == ".gz" else open
         with opened(path, "rt", encoding="utf-8") as file:
             lines = ((number, line.strip()) for number, line in enumerate(file, 1))

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mctc.driver.compile import Compiled, compile_program, program_at
+    from mctc.driver.compile import compile_program, program_at
+    from mctc.driver.compiled import Compiled
     from mctc.driver.make import BuildResult, build
     from mctc.driver.options import BuildOptions
 

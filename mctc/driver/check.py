@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError, Severity, diagnostic_at
 from mctc.diagnostics.errors import MctcError
 from mctc.driver.chunk import latencies
-from mctc.driver.compile import Compiled, Requirements, check_numbers, compile_program
+from mctc.driver.compile import check_numbers, compile_program
+from mctc.driver.compiled import Compiled, Requirements
 from mctc.driver.front_end import front_end
 from mctc.driver.options import BuildOptions
 from mctc.driver.refusal import Refusal

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
-from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError
+from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.driver.chunk import LengthError, latencies, lengths
+from mctc.driver.compiled import DERIVE, PACKING, Compiled, Requirements, Watch
 from mctc.driver.options import PRECISIONS, STATES, BuildOptions, OptionError
 from mctc.driver.pass_options import pass_options
 from mctc.ir.program import Program
 from mctc.ir.types import Role
 from mctc.plugin_ops import declare_ops
 from mctc.plugins import registry
-from mctc.rewrite.base import Context, Refused
+from mctc.rewrite.base import Context
 from mctc.rewrite.pipeline import Ran, run_stage
 from mctc.rewrite.training import without_training
 from mctc.streaming.derive import derive_program
@@ -25,60 +26,7 @@ from mctc.streaming.lengths import Lengths
 from mctc.streaming.sizes import streaming_role
 from mctc.streaming.step_info import StepInfo
 
-
-@dataclass(frozen=True)
-class Requirements:
-    """What a target requires of a compilation.
-
-    deploys: the deploy passes, but those `without`; else it ends at the steps. stack: whose rules passes hold programs
-    to. whole: the target writes functions over whole utterances too, so a component without a step is no error:
-    `explanations` say why it has none. latencies: steps at every chunk that the spec lists, not only at the first.
-    lays_out: number passes lay its programs out anew, so that a build for another target begins at the common passes.
-    """
-
-    deploys: bool = True
-    without: tuple[str, ...] = ()
-    stack: str = "coreml"
-    whole: bool = False
-    latencies: bool = False
-    lays_out: bool = False
-
-
-Watch = Callable[[str, Program], None]  # sees the program after every pass, by the pass's name
-PACKING = "pack-states"  # the pass that makes one state of all, under a name that gives way
-DERIVE = "derive-step"  # what the derivation is called where passes are named
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """A program on its way: `whole` after the common passes, `derived` its steps; `reference` is the whole program with
-    the numbers that artifacts hold, `lowered` its steps after the deploy passes, `deployed` these with such numbers.
-    `training` is `whole` with the ops that act in training alone, which none of the others has.
-
-    others: frames of further chunks, at which what streams over time has functions of its own (streaming/latencies).
-    steps: what a caller of each step function must know. ran: the passes of each stage, in order.
-    explanations: (pass, where, why) for every decision that a pass explained. refusals: ops that a pass let go of.
-    warnings: what a pass left undone.
-    """
-
-    whole: Program
-    training: Program
-    derived: Program
-    reference: Program
-    lowered: Program
-    deployed: Program
-    lengths: Lengths
-    steps: Mapping[str, StepInfo]
-    ran: Mapping[str, list[Ran]]
-    explanations: tuple[tuple[str, str, str], ...]
-    warnings: tuple[Diagnostic, ...] = ()
-    refusals: tuple[Refused, ...] = ()
-    others: tuple[int, ...] = ()
-
-    @property
-    def chunk(self) -> int:
-        """Frames of the time dimension a call."""
-        return self.lengths.chunk
+USUAL = Requirements()
 
 
 def compile_program(
@@ -86,7 +34,7 @@ def compile_program(
     options: BuildOptions,
     watch: Watch | None = None,
     *,
-    requirements: Requirements = Requirements(),
+    requirements: Requirements = USUAL,
 ) -> Compiled:
     """Runs the common passes, derives the steps, runs the deploy passes, as a target wants it. Raises MctcError."""
     run, context = _prepared(program, options, requirements, watch)
@@ -96,7 +44,7 @@ def compile_program(
     return _behind(whole, training, common, run, context, options, watch, requirements)
 
 
-def compile_whole(whole: Program, options: BuildOptions, *, requirements: Requirements = Requirements()) -> Compiled:
+def compile_whole(whole: Program, options: BuildOptions, *, requirements: Requirements = USUAL) -> Compiled:
     """The same from a program that the common passes have been over. Raises MctcError."""
     run, context = _prepared(whole, options, requirements, None)
     return _behind(without_training(whole), whole, [], run, context, options, None, requirements)

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from mctc.diagnostics.diagnostic import LocatedError
-from mctc.driver.compile import Compiled
+from mctc.driver.compiled import Compiled
 from mctc.driver.decoder import given
 from mctc.ir.domain import MASK
 from mctc.ir.program import Function, Value

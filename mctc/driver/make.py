@@ -11,7 +11,7 @@ from typing import Any
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.source import SourceFile
 from mctc.driver import front_end
-from mctc.driver.compile import Compiled, Watch
+from mctc.driver.compiled import Compiled, Watch
 from mctc.driver.decoder import given, write_rows
 from mctc.driver.folder import check_replaceable, replaced
 from mctc.driver.load import load_program

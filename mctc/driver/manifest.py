@@ -21,14 +21,13 @@ from mctc.driver.reading import AGAIN, read_json
 from mctc.driver.target import Agreement, Interface, Port, Written
 from mctc.ir.domain import Domain
 from mctc.ir.program import Function, Program
-from mctc.streaming.latencies import name_at
 from mctc.streaming.lengths import base_dimension, rate_of
 from mctc.tokens.stored import FILE as TOKENS
 from mctc.tokens.table import Tokens
 from mctc.version import __version__
 
 if TYPE_CHECKING:
-    from mctc.driver.compile import Compiled
+    from mctc.driver.compiled import Compiled
     from mctc.rewrite.base import Refused
     from mctc.rewrite.pipeline import Ran
     from mctc.streaming.step_info import StepInfo
@@ -170,6 +169,8 @@ def _stream(compiled: Compiled) -> dict[str, Any]:
 
 def _latency(compiled: Compiled, frames: int) -> dict[str, Any]:
     """Another chunk: which functions are called at it, by those that are called at the first."""
+    from mctc.streaming.latencies import name_at  # with it comes the derivation of steps
+
     rate = rate_of(compiled.whole, base_dimension(compiled.whole))
     names = {name: name_at(compiled.whole, name, frames) for name in compiled.whole.functions}
     return {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from mctc.driver.compile import PACKING, Compiled, Requirements, Watch, compile_program, compile_whole
+from mctc.driver.compiled import PACKING, Compiled, Requirements, Watch
 from mctc.driver.options import LAYOUTS, BuildError, BuildOptions
 from mctc.driver.refusal import Refusal, port_clashes
 from mctc.ir.program import Program
@@ -186,11 +186,15 @@ class Target(ABC):
 
 def compile_for(target: Target, program: Program, options: BuildOptions, watch: Watch | None = None) -> Compiled:
     """`compile_program` as a target wants it."""
+    from mctc.driver.compile import compile_program  # a process that runs a build compiles nothing
+
     return compile_program(program, options, watch, requirements=target.requirements)
 
 
 def compile_whole_for(target: Target, whole: Program, options: BuildOptions) -> Compiled:
     """`compile_whole` as a target wants it."""
+    from mctc.driver.compile import compile_whole
+
     return compile_whole(whole, options, requirements=target.requirements)
 
 

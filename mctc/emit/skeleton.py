@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from mctc.diagnostics.errors import MctcError
-from mctc.driver.compile import Compiled
+from mctc.driver.compiled import Compiled
 from mctc.driver.device_refusals import sequences_of_rows
 from mctc.driver.engine import Engine
 from mctc.driver.names import identifier

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mctc.driver.compile import Compiled, Requirements
+from mctc.driver.compiled import Compiled, Requirements
 from mctc.driver.device_refusals import long_axes, lookups_that_stay, whole_numbers
 from mctc.driver.engine import Engine
 from mctc.driver.options import LAYOUTS, STATES, BuildOptions

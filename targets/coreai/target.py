@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from mctc.driver.compile import Compiled, Requirements
+from mctc.driver.compiled import Compiled, Requirements
 from mctc.driver.engine import Engine
 from mctc.driver.options import BuildOptions
 from mctc.driver.target import Load, Written

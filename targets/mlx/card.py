@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mctc.driver.compile import Compiled
+from mctc.driver.compiled import Compiled
 from mctc.targets.mlx.module import ModuleText
 from mctc.targets.torch.expressions.text import escaped
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mctc.driver import front_end
-from mctc.driver.compile import Compiled
+from mctc.driver.compiled import Compiled
 from mctc.driver.target import Interface, Port
 from mctc.streaming.step_info import StepInfo
 from mctc.targets.mlx.module import ModuleText

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mctc.driver.compile import Compiled
+from mctc.driver.compiled import Compiled
 from mctc.driver.manifest import blank_of, durations_of
 from mctc.ir.program import Function
 from mctc.ir.types import Role

@@ -8,7 +8,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mctc.driver.compile import Compiled, Requirements
+from mctc.driver.compiled import Compiled, Requirements
 from mctc.driver.engine import Engine
 from mctc.driver.manifest import write_json
 from mctc.driver.names import identifier

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mctc.driver.compile import Compiled, Requirements
+from mctc.driver.compiled import Compiled, Requirements
 from mctc.driver.engine import Engine
 from mctc.driver.options import BuildOptions
 from mctc.driver.refusal import Refusal

@@ -6,7 +6,7 @@ import json
 from contextlib import ExitStack
 from pathlib import Path
 
-from mctc.driver.compile import Compiled
+from mctc.driver.compiled import Compiled
 from mctc.driver.names import identifier
 from mctc.emit.skeleton import Emitted, Job
 from mctc.ir.program import Function, Program

@@ -8,7 +8,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mctc.driver.compile import Compiled, Requirements
+from mctc.driver.compiled import Compiled, Requirements
 from mctc.driver.engine import Engine
 from mctc.driver.learner import Learner
 from mctc.driver.names import identifier, place

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mctc.driver.compile import Compiled
+from mctc.driver.compiled import Compiled
 from mctc.driver.options import BuildOptions
 from mctc.driver.target import Agreement, Written
 from mctc.ir.program import Program

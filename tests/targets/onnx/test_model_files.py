@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
-from mctc.driver.compile import Compiled
+from mctc.driver.compiled import Compiled
 from mctc.driver.make import BuildResult, build
 from mctc.driver.options import BuildOptions
 from mctc.driver.sources import digest

@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 
-from mctc.driver.compile import Compiled, compile_program
+from mctc.driver.compile import compile_program
+from mctc.driver.compiled import Compiled
 from mctc.driver.options import BuildOptions
 from mctc.ir.op import Array
 from mctc.ir.program import Initializer, Program

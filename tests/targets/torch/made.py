@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mctc.driver.compile import Compiled, compile_program
+from mctc.driver.compile import compile_program
+from mctc.driver.compiled import Compiled
 from mctc.driver.options import BuildOptions
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mctc.driver.compile import Compiled, compile_program
+from mctc.driver.compile import compile_program
+from mctc.driver.compiled import Compiled
 from mctc.driver.options import BuildOptions
 from mctc.ir.program import Derived, Recipe
 from mctc.ir.recipes import recipe_key

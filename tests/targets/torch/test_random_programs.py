@@ -17,7 +17,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mctc.driver.compile import Compiled, compile_program
+from mctc.driver.compile import compile_program
+from mctc.driver.compiled import Compiled
 from mctc.driver.options import BuildOptions
 from mctc.evaluate.reference import evaluate
 from mctc.ir.location import Origin
