@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,8 @@ from mctc.wrappers import unwrapped
 if TYPE_CHECKING:
     from mctc.quantize import Quantized
 
-LARGEST = 65504.0  # of fp16
+LARGEST, LEAST = 65504.0, 2.0**-24  # of fp16, above zero
+LISTED = 5  # problems of a kind
 
 
 class Weights:
@@ -86,9 +87,10 @@ class Weights:
                 told = f"{path}: {name} is {list(shape)}; a scale of activations is one number for the tensor"
                 raise WeightsError(told)
             value = self.source(Source(name, program.sources[name][0]))
-            if not 0 < float(value) <= LARGEST:
-                told = f"{path}: {name} is {float(value):g}; a scale of activations is above 0, and a number of fp16"
-                raise WeightsError(told)
+            if not LEAST <= float(value) <= LARGEST:
+                told = f"{path}: {name} is {float(value):g}; a scale of activations is from {LEAST:.0e} to {LARGEST:g}"
+                hint = "`mctc compress SPEC --stats STATS --weights FILE -o ROUNDED` writes the scales of a calibration"
+                raise WeightsError(told, hint=hint)
 
     def of_another_program(self) -> Weights:
         """The same checkpoint for a program whose parameters have these names and other values."""
@@ -262,18 +264,27 @@ def check_names(program: Program, shapes: Mapping[str, tuple[int, ...]], path: P
             accepted.setdefault(source.name, set()).add(source.type.shape)
         if parameter.name in accepted or parameter.name in program.sources:
             accepted.setdefault(parameter.name, set()).update(stages(parameter.recipe))
-    problems = [f"missing: {name} {_sizes(accepted[name])}" for name in sorted(accepted.keys() - shapes.keys())]
-    problems += [
-        f"misshapen: {name} is {list(shapes[name])}, the program takes {_sizes(accepted[name])}"
+    problems = {}
+    problems["missing"] = [f"{name} {_sizes(accepted[name])}" for name in sorted(accepted.keys() - shapes.keys())]
+    problems["misshapen"] = [
+        f"{name} is {list(shapes[name])}, the program takes {_sizes(accepted[name])}"
         for name in sorted(accepted.keys() & shapes.keys())
         if shapes[name] not in accepted[name] and not _same_entries(shapes[name], program.sources.get(name))
     ]
-    problems += [
-        f"extra: {name} {list(shapes[name])}"
-        for name in sorted(shapes.keys() - accepted.keys() - program.sources.keys())
+    problems["extra"] = [
+        f"{name} {list(shapes[name])}" for name in sorted(shapes.keys() - accepted.keys() - program.sources.keys())
     ]
-    if problems:
-        raise WeightsError(f"{path} does not fit {program.name}:\n  " + "\n  ".join(problems))
+    if any(problems.values()):
+        raise WeightsError(f"{path} does not fit {program.name}{_told(problems, len(accepted))}")
+
+
+def _told(problems: Mapping[str, Sequence[str]], count: int) -> str:
+    """The first few of each kind in lines; before them how many there are, where those are not all."""
+    lines = [f"\n  {kind}: {text}" for kind, texts in problems.items() for text in texts[:LISTED]]
+    if all(len(texts) <= LISTED for texts in problems.values()):
+        return ":" + "".join(lines)
+    counts = ", ".join(f"{len(texts)} {kind}" for kind, texts in problems.items() if texts)
+    return f", which takes {count} tensors: {counts}; the first of them:" + "".join(lines)
 
 
 def _same_entries(shape: tuple[int, ...], source: tuple[TensorType, Initializer] | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from mctc.diagnostics.diagnostic import Severity, diagnostic_at
@@ -20,6 +21,7 @@ from mctc.rewrite.rewriter import Rewriter, rewrite
 from mctc.weights import leaves
 
 UNMET = "MCT0149"
+WEIGHT_STAYS = "so does the weight"
 
 
 class QuantizeActivations(Pass):
@@ -41,7 +43,8 @@ class QuantizeActivations(Pass):
             name: replace(p, quantization=replace(p.quantization, activations=None)) if p.quantization else p
             for name, p in program.parameters.items()
         }
-        work = _Scales(replace(program, parameters=parameters, sources=dict(program.sources)), asked)
+        plain = {name for name, p in program.parameters.items() if p.quantization is None and _asks(program, p)}
+        work = _Scales(replace(program, parameters=parameters, sources=dict(program.sources)), asked, plain)
         new = rewrite(work.program, self.name, work, context=context)
         for op, path in work.places(new):
             op.origin = replace(op.origin, path=path)
@@ -53,23 +56,24 @@ class QuantizeActivations(Pass):
 class _Scales:
     """A rule for every op: those that read a weight of `asked` take their x through a scale of its own.
 
-    program: takes the scales up as sources. scales: of which weight each is. kept: weights whose inputs stay, by the
-    reason.
+    program: takes the scales up as sources. plain: weights that a rule names as well and that stay in fp16.
+    scales: of which weight each is. kept: weights whose inputs stay, by the reason.
     """
 
     program: Program
     asked: set[str]
+    plain: set[str]
     scales: dict[str, str] = field(default_factory=dict)
     kept: dict[str, list[str]] = field(default_factory=dict)
     made: dict[tuple[Value, str], Value] = field(default_factory=dict)
 
     def __call__(self, op: Op, to: Rewriter) -> tuple[Value, ...] | None:
-        read = [(parameter_of(value), operand.name) for operand, value in zip(op.fields, op.operands)]
-        weights = [name for name, operand in read if name in self.asked and operand in op.matrices]
+        read = [parameter_of(value) for operand, value in zip(op.fields, op.operands) if operand.name in op.matrices]
+        weights = [name for name in read if name in self.asked]
         layer, why = _layer(op)
+        self._keep([name for name in read if name in self.plain], why or WEIGHT_STAYS)
         if weights and why:
-            names = self.kept.setdefault(why, [])
-            names += [name for name in weights if name not in names]
+            self._keep(weights, why)
             to.explain(op, f"{weights[0]}: activations stay in fp16: {why}")
         if not weights or layer is None or isinstance(layer.x.owner, FakeQuantize):
             return None
@@ -77,6 +81,11 @@ class _Scales:
         to.note("activations are held in 8 bits")
         to.explain(op, f"{weights[0]}: what it is multiplied with is int8")
         return to.emit(type(op), x, *to.operands(op)[1:], **op.attributes)
+
+    def _keep(self, weights: Sequence[str], why: str) -> None:
+        if weights:
+            names = self.kept.setdefault(why, [])
+            names += [name for name in weights if name not in names]
 
     def _held(self, old: Value, weight: str, to: Rewriter) -> Value:
         """x through a `fake_quantize`; one for all parts of a weight that read it."""
@@ -129,6 +138,12 @@ def _tell(program: Program, work: _Scales, context: Context) -> None:
         place = None if rule is None else rule.origin.location
         hint = "A17 Pro, M4 and later have one; leave `activations = 8` out for this device"
         context.warn(diagnostic_at(place, UNMET, text, hint=hint, severity=Severity.WARNING))
+
+
+def _asks(program: Program, parameter: Parameter) -> bool:
+    """Whether the rule that decides about a parameter says so many bits of activations."""
+    rule = first_match(program.quantize, parameter)
+    return rule is not None and rule.quantization is not None and rule.quantization.activations is not None
 
 
 def _tensor(parameter: Parameter) -> str:

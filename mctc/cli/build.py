@@ -160,7 +160,9 @@ def summary(result: BuildResult) -> list[str]:
         lines.append(f"  {name:12} {function['operations']} operations, {states} state{'s' * (states != 1)}{late}")
     if errors := [entry["error"] for entry in manifest["verification"] if entry["error"] is not None]:
         worst = max(errors)
-        lines.append(f"  read back, type-checked and evaluated: within {worst:.1e} of the program")
+        explained = any(entry.get("explained") for entry in manifest["verification"])
+        why = ", which the rounding of its numbers explains" if explained else ""
+        lines.append(f"  read back, type-checked and evaluated: within {worst:.1e} of the program{why}")
         undefined = [entry["undefined"] for entry in manifest["verification"] if "undefined" in entry]
         lines += [f"  warning: {told}" for told in dict.fromkeys(undefined)]
     for part in manifest["weights"].get("left_out", []):

@@ -104,9 +104,10 @@ def summary(statistics: Statistics, output: Path) -> list[str]:
 
     keys = list(statistics.sums)
     weights, gradients = (sum(key.startswith(kind) for key in keys) for kind in (MOMENT, FISHER))
-    done, size = f"{len(statistics.done):,} of {statistics.total:,} utterances", f"{output.stat().st_size / 1e6:.1f} MB"
+    done = f"{len(statistics.done):,} of {statistics.total:,} utterances"
+    size = f", {output.stat().st_size / 1e6:.3g} MB" if output.is_file() else ""  # of a pipe nobody knows
     seen = f"inputs of {weights} weights, gradients of {gradients} parameters"
     return [
-        f"{output}: {statistics.about['model']}, {done}, {size}",
+        f"{output}: {statistics.about['model']}, {done}{size}",
         f"  mean loss {statistics.loss:.4f} nats an utterance; {seen}",
     ]

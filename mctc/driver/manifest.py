@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -20,11 +20,12 @@ from mctc.driver.options import BuildError, BuildOptions
 from mctc.driver.reading import AGAIN, read_json
 from mctc.driver.target import Agreement, Interface, Port, Written
 from mctc.ir.domain import Domain
-from mctc.ir.program import Function, Program
+from mctc.ir.program import Derived, Function, Program, Recipe
 from mctc.streaming.lengths import base_dimension, rate_of
 from mctc.tokens.stored import FILE as TOKENS
 from mctc.tokens.table import Tokens
 from mctc.version import __version__
+from mctc.weights import rearranged
 
 if TYPE_CHECKING:
     from mctc.driver.compiled import Compiled
@@ -60,7 +61,7 @@ def manifest(
         "options": options.recorded(),
         "source": source,
         "weights": weights,
-        "parameters": sum(type_.size for type_, _ in program.sources.values()),
+        "parameters": count_parameters(compiled.whole),
         "stream": _stream(compiled),
         "functions": {
             name: _function(compiled, function, written.interfaces[name], decoder)
@@ -82,6 +83,25 @@ def manifest(
     }
 
 
+def count_parameters(program: Program) -> int:
+    """The numbers of a model: all entries of its tensors but those that pruning cut."""
+    read: dict[str, int] = {}
+    for parameter in program.parameters.values():
+        for source, entries in _entries(parameter.recipe):
+            read[source] = read.get(source, 0) + entries
+    return sum(min(type_.size, read.get(name, type_.size)) for name, (type_, _) in program.sources.items())
+
+
+def _entries(recipe: Recipe) -> Iterator[tuple[str, int]]:
+    """The tensors that a recipe reads, and how many of their entries."""
+    if (source := rearranged(recipe)) is not None:
+        yield source.name, recipe.type.size
+    elif isinstance(recipe, Derived):
+        for operand in recipe.operands:
+            if operand is not None:
+                yield from _entries(operand)
+
+
 def _refusal(refused: Refused) -> dict[str, Any]:
     """An op that a pass let go of, by what `mctc why` finds it again by: its origin as the pass found it."""
     origin = refused.origin
@@ -95,7 +115,7 @@ def _refusal(refused: Refused) -> dict[str, Any]:
 def _measured(record: Ran | Agreement) -> dict[str, Any]:
     """A record with its error to three digits: further ones depend on the machine's order of summation."""
     rounded = None if record.error is None else float(f"{record.error:.2e}")
-    said = {key: value for key, value in asdict(record).items() if key != "undefined" or value is not None}
+    said = {key: value for key, value in asdict(record).items() if value or key not in ("undefined", "explained")}
     return {**said, "error": rounded}
 
 

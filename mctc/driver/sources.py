@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mctc.diagnostics.source import SourceFile
+from mctc.version import __version__
 
 FOLDER = "source"  # of a build
 
@@ -17,6 +18,17 @@ def source_record(read: Sequence[SourceFile]) -> dict[str, Any]:
     was read for it."""
     hashes = {source.identity: hashlib.sha256(source.text.encode()).hexdigest() for source in read}
     return {"spec": f"{FOLDER}/{read[0].identity}", "files": dict(sorted(hashes.items()))}
+
+
+def changed(record: Mapping[str, Any], read: Sequence[SourceFile], version: str) -> str:
+    """What tells the files of a build's record from those that were read now. version: of the mctc that built it."""
+    was, now = record["files"], source_record(read)["files"]
+    names = [name for name in sorted(was.keys() | now.keys()) if was.get(name) != now.get(name)]
+    library = {source.identity for source in read if source.shipped}
+    if names and library.issuperset(names):
+        of = "" if version == __version__ else f" (built by mctc {version}, this is {__version__})"
+        return f"the library's {', '.join(names)} changed since{of}"
+    return f"the spec has changed since: {', '.join(names)}" if names else "the spec has changed since"
 
 
 def write_sources(read: Iterable[SourceFile], folder: Path) -> None:

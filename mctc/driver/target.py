@@ -65,12 +65,14 @@ class Agreement:
     """How far a result (or a state's new value) of an artifact is from the program's, of its largest magnitude.
 
     undefined: which op of the program is the first that is not finite, and on what, where one is.
+    explained: the limit was passed, by no more than rounding to the artifact's precision explains.
     """
 
     function: str
     result: str
     error: float
     undefined: str | None = None
+    explained: bool = False
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ class Proof:
         options, read = self._options(), list[SourceFile]()
         program = elaborate_file(spec, model=options.model, defines=options.defines, read=read.append, root=root)
         if sources.source_record(read) != source:
-            return Check("passes", "build", "the spec has changed since", "", None)
+            return Check("passes", "build", sources.changed(source, read, self.built.manifest["mctc"]), "", None)
         compiled = compile_for(self.built.target, program, options)
         same = print_program(compiled.deployed, locations=True) == read_text(self.folder / PROGRAM)
         worst = max(

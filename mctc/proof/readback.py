@@ -108,14 +108,15 @@ class _Function:
                 expected = self._by_reference(given, None, np.float64)
                 differences = self._differences(expected, actual, scales)
             for key, found in differences.items():
-                if not within(found, limit):
+                explained = not within(found, limit)
+                if explained:
                     self._judge(key, given, difference(expected[key], actual[key], scales[key], each=True))
                 undefined = self._undefined(given) if found.undefined else None
                 if undefined and found.undefined == found.entries and given.item is NOISE:
                     raise self.asked.raises(f"{key} of {self.function.name} is nowhere finite on noise: {undefined}")
                 before = worst.get(key, Agreement(self.function.name, key, 0.0))
-                error = max(found.error, before.error)
-                worst[key] = Agreement(self.function.name, key, error, before.undefined or undefined)
+                error, explained = max(found.error, before.error), before.explained or explained
+                worst[key] = Agreement(self.function.name, key, error, before.undefined or undefined, explained)
         return list(worst.values())
 
     def _held(self, given: _Given, expected: Arrays) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from mctc.atomic import check_place
+from mctc.cli.calibrate import summary
 from mctc.compress.errors import CompressError
 from mctc.compress.exact_sum import ExactSum
 from mctc.compress.statistics import LOSS, Statistics, read_measured, read_statistics
@@ -38,3 +40,12 @@ def test_a_shard_without_utterances_merges_and_is_nothing_to_compress_with(tmp_p
     weights.write_bytes(b"of another")
     with pytest.raises(CompressError, match="was measured with other weights"):
         read_measured(path, weights)
+
+
+def test_of_a_pipe_no_size_is_told(tmp_path: Path) -> None:
+    statistics = Statistics({"model": "m"}, 2, sums={LOSS: ExactSum(np.zeros((), np.int64), 0)})
+    statistics.write(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    file, pipe = (summary(statistics, tmp_path / name)[0] for name in ("file", "pipe"))
+    assert re.search(r"m, 0 of 2 utterances, 0\.000\d+ MB$", file)
+    assert pipe.endswith("m, 0 of 2 utterances")

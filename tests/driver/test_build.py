@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,16 @@ def test_weights_that_do_not_fit_are_listed_and_change_nothing(make: Build, tmp_
     assert "misshapen: encoder.front.bias is [7], the program takes [32]" in text
     assert "extra: encoder.extra.weight [2, 3]" in text
     assert tree(result.folder) == before
+
+
+def test_of_a_checkpoint_of_another_spec_the_first_few_names_of_a_kind_are_told(make: Build, tmp_path: Path) -> None:
+    weights = tmp_path / "other.safetensors"
+    save_file({f"decoder.layers.{at}.weight": np.zeros(3, np.float32) for at in range(300)}, weights)
+    with pytest.raises(WeightsError) as caught:
+        make(weights=weights)
+    first, *lines = str(caught.value).splitlines()
+    assert re.search(r"does not fit small, which takes (\d+) tensors: \1 missing, 300 extra; the first of them:", first)
+    assert [line.split()[0] for line in lines] == ["missing:"] * 5 + ["extra:"] * 5
 
 
 def test_a_checkpoint_with_a_value_beyond_fp16_is_refused(make: Build, tmp_path: Path) -> None:

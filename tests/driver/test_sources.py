@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from mctc.diagnostics.source import SourceFile
 from mctc.driver import BuildOptions, build
+from mctc.driver.sources import changed, source_record
 from mctc.language import elaborate_file
 from mctc.language.read import StandardInput
 from mctc.proof.proof import Proof
 from mctc.runtime.trace import Traces
+from mctc.version import __version__
 
 BLOCK = "block halve(x: f32[..., C], n) { return linear(x, n) * 0.5 }\n"
 SPEC = """import "../common/halve.mct"
@@ -97,6 +100,16 @@ def test_a_build_is_compiled_again_from_its_own_copy_of_the_spec(spec: Path, tmp
     (found,) = (trace for trace in Traces(moved).find("encoder") if trace.kind == "relu")
     assert found.origin.location is not None
     assert Traces(moved).line(found.origin.location) == "block nearby(x: f32[..., C]) { return relu(x) }"
+
+
+def test_files_that_changed_since_a_build_are_named_and_those_of_the_library_apart() -> None:
+    def read(own: str, library: str) -> list[SourceFile]:
+        return [SourceFile("m.mct", own), SourceFile("lib/a.mct", library, shipped=True), SourceFile("lib/b.mct", "b")]
+
+    record = source_record(read("m", "a"))
+    assert changed(record, read("m", "new"), "0.0.1").startswith("the library's lib/a.mct changed since (built by mctc")
+    assert changed(record, read("m", "new"), __version__) == "the library's lib/a.mct changed since"
+    assert changed(record, read("n", "new"), "0.0.1") == "the spec has changed since: lib/a.mct, m.mct"
 
 
 class Input:

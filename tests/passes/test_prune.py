@@ -14,6 +14,7 @@ from mctc.compress.statistics import Statistics
 from mctc.diagnostics.diagnostic import LocatedError
 from mctc.driver import BuildOptions, build
 from mctc.driver.load import load_program
+from mctc.driver.manifest import count_parameters
 from mctc.evaluate.reference import evaluate
 from mctc.initializers import initialise
 from mctc.ir.program import Program
@@ -143,6 +144,14 @@ def test_checkpoints_of_either_size_bind(tmp_path: Path) -> None:
     save_file({name: np.array(weights.value(p)) for name, p in after.parameters.items()}, small)
     assert opened(small).shapes["e.scan.A_log"] == (12, 4)
     np.testing.assert_allclose(results(after, small), results(after, large), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("rules", ["", RULES["all of them"]])
+def test_parameters_are_counted_without_what_was_cut(rules: str, tmp_path: Path) -> None:
+    program = program_of(tmp_path, rules)
+    after = pruned(program)
+    assert count_parameters(after) == sum(each.type.size for each in after.parameters.values())
+    assert (count_parameters(after) < sum(type_.size for type_, _ in program.sources.values())) == bool(rules)
 
 
 class Held(dict[str, np.ndarray]):

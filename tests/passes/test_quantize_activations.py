@@ -90,6 +90,19 @@ def test_a_convolution_in_groups_keeps_its_activations_and_a_warning_names_it():
     assert warning.message.startswith("activations of `c.deep.weight` stay in fp16: a convolution in groups")
 
 
+def test_a_layer_whose_weight_stays_in_fp16_is_named_though_another_takes_the_rule():
+    body = "%u = parameter @c.up.weight %a = linear(%x, %u) %t = parameter @c.thin.weight %y = linear(%a, %t)"
+    head = f"{HEAD} source @c.thin.weight: f32[2, 64] = kaiming_uniform(fan_in = 64)"
+    rule = '"**": int8(bits = 8, activations = 8)'
+    parameters = "param @c.up.weight param @c.thin.weight"
+    made, context = quantized(
+        f"{head} {parameters} quantize {{ {rule} }} function @c({X}) {{ {body} return out = %y }} }}"
+    )
+    assert made.count("fake_quantize") == 1
+    (warning,) = context.warnings
+    assert warning.message == "activations of `c.thin.weight` stay in fp16: so does the weight"
+
+
 def test_a_recurrent_layer_keeps_its_activations():
     made, context = of(
         '"**": int8(bits = 8, activations = 8)',

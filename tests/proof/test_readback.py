@@ -103,6 +103,15 @@ def test_a_difference_in_any_call_is_an_error_that_names_the_result_and_the_item
     assert "(limit " in str(caught.value)
 
 
+def test_a_difference_that_rounding_explains_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def change(results: dict[str, Array], updates: dict[str, Array], number: int) -> None:
+        updates["h"] += 0.01
+
+    monkeypatch.setattr("mctc.proof.readback.within", lambda found, _, predicted=None: predicted or found.error < 1e-5)
+    found, _ = read_back(tmp_path, change)
+    assert {agreement.result: agreement.explained for agreement in found} == {"y": False, "h_out": True}
+
+
 def test_a_number_that_is_lost_is_an_error_even_on_silence(tmp_path: Path) -> None:
     def change(results: dict[str, Array], updates: dict[str, Array], number: int) -> None:
         if number == 3:
