@@ -91,7 +91,8 @@ class _Scales:
         """x through a `fake_quantize`; one for all parts of a weight that read it."""
         tensor = _tensor(self.program.parameters[weight])
         if (old, tensor) not in self.made:
-            scale = self._scale(tensor, to.program)
+            # beside a weight of the whole model there is no instance: it is the component's that reads it
+            scale = self._scale(tensor if "." in tensor else f"{to.function.name}.{tensor}", to.program)
             self.scales[scale] = tensor
             self.made[old, tensor] = to.op(FakeQuantize, to[old], to.parameter(scale))
         return self.made[old, tensor]

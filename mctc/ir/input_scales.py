@@ -1,6 +1,7 @@
 """Scales of activations in 8 bits: parameters that stand beside the weights whose inputs they are of.
 
-`encoder.in_proj.weight` is multiplied with what `encoder.in_proj_input.scale` is the scale of.
+`encoder.in_proj.weight` is multiplied with what `encoder.in_proj_input.scale` is the scale of; where `table` of the
+whole model is read by the decoder, it is `decoder.table_input.scale`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,6 @@ def scales_of(program: Program) -> dict[str, str]:
     for _, op in program.ops():
         name = parameter_of(op.scale) if isinstance(op, FakeQuantize) else ""
         if (match := NAMED.fullmatch(name)) is not None:
-            weight = match[1] + WEIGHT
-            found[name] = weight if weight in program.sources else match[1]
+            weights = match[1] + WEIGHT, match[1], match[1].partition(".")[2]  # the last: of the whole model
+            found[name] = next((weight for weight in weights if weight in program.sources), match[1])
     return found
