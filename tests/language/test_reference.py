@@ -1,4 +1,4 @@
-"""Every example of the language reference compiles, and the reference leaves no construct out."""
+"""Every example of the language reference and of docs/recurrences.md compiles; the first leaves no construct out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from mctc.language.parser import parse_all
 from mctc.language.syntax import File
 from mctc.language.walk import walk
 
-PAGE = Path(__file__).parents[2] / "docs" / "language.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "language.md"
 FENCES = re.compile(r"^```mct( body)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BODY = """
 model m(width = 64, depth = 2, vocab = 100) {{
@@ -24,13 +25,20 @@ model m(width = 64, depth = 2, vocab = 100) {{
     }}
 }}
 """
-EXAMPLES = [BODY.format(text) if body else text for body, text in FENCES.findall(PAGE.read_text())]
 
 
-@pytest.mark.parametrize("index", range(len(EXAMPLES)))
+def examples(page: Path) -> list[str]:
+    return [BODY.format(text) if body else text for body, text in FENCES.findall(page.read_text())]
+
+
+EXAMPLES = examples(PAGE)
+MORE = [*EXAMPLES, *examples(DOCS / "recurrences.md")]
+
+
+@pytest.mark.parametrize("index", range(len(MORE)))
 def test_an_example_compiles(index: int, tmp_path: Path) -> None:
     path = tmp_path / "example.mct"
-    path.write_text(EXAMPLES[index])
+    path.write_text(MORE[index])
     assert [found.message for found in check_file(path) if found.is_error] == []
 
 
