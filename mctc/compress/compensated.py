@@ -17,6 +17,7 @@ from mctc.compress.grids import Grid
 from mctc.ir.op import Array
 
 DAMPING = 0.01  # of the mean diagonal, added to it: directions that the calibration has not seen
+DEAD = 1e-9  # of the mean diagonal: inputs of less power are none
 BLOCK = 128  # columns between two updates of all that is left
 
 
@@ -50,6 +51,30 @@ def compensated(weight: Array, grid: Grid, inputs: Order) -> Array:
     result = np.empty_like(out)
     result[:, order] = out
     return result
+
+
+def descended(weight: Array, rounded: Array, grid: Grid, moment: Array, columns: Array) -> Array:
+    """A rounding that no change of one column improves less: each column in turn takes the numbers of the grid that are
+    best with all others as they are (Behdin et al. 2023, arXiv:2309.01885).
+
+    rounded: [rows, n], on the grid. columns: their order.
+    """
+    products = np.asarray(moment[np.ix_(columns, columns)], np.float64)
+    curvature = np.diag(products) + DEAD * max(float(np.trace(products)) / len(columns), DEAD)
+    result = np.array(rounded[:, columns], np.float64)
+    slope = (result - weight[:, columns]) @ products
+    for begin in range(0, result.shape[1], BLOCK):
+        end = min(begin + BLOCK, result.shape[1])
+        changes, felt = np.zeros((len(result), end - begin)), slope[:, begin:end].copy()
+        for at in range(begin, end):
+            best = grid.nearest(int(columns[at]), result[:, at] - felt[:, at - begin] / curvature[at])
+            changes[:, at - begin] = best - result[:, at]
+            result[:, at] = best
+            felt += changes[:, at - begin, None] * products[at, begin:end]
+        slope += changes @ products[begin:end]
+    found = np.empty_like(result)
+    found[:, columns] = result
+    return found
 
 
 def _factor(moment: Array, damping: float) -> Array:

@@ -57,6 +57,10 @@ class TableGrid:
         """Of each row."""
         return np.asarray(np.take_along_axis(self._of_rows(self.table), self.codes(values)[:, None], 1)[:, 0])
 
+    def of(self, values: Array) -> Array:
+        """The nearest to each of [rows, n]."""
+        return np.stack([self.nearest(at, column) for at, column in enumerate(values.T)], axis=1)
+
     def codes(self, values: Array) -> Array:
         """The entry of each row's table that is nearest to its value."""
         between = (self.table[:, 1:] + self.table[:, :-1]) / 2

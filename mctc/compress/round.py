@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mctc.compress.compensated import Order, compensated
+from mctc.compress.compensated import Order, compensated, descended
 from mctc.compress.grids import ScaledGrid
 from mctc.compress.tables import clustered, fitted
 from mctc.ir.op import Array
@@ -21,10 +21,10 @@ FINE = 6  # bits from which a table holds a weight well enough
 @dataclass(frozen=True)
 class Effort:
     """How much is tried. shares: of the largest weight that a scale reaches, below 8 bits. rounds: of fitting a table
-    to the codes and finding codes anew. kinds: of k-means, every weight alike or by its Fisher information."""
+    to the codes and improving these. kinds: of k-means, every weight alike or by its Fisher information."""
 
     shares: tuple[float, ...] = (1.0, 0.9, 0.8, 0.7)
-    rounds: int = 2
+    rounds: int = 3
     kinds: tuple[str, ...] = ("k-means", "Fisher k-means")
 
 
@@ -101,7 +101,11 @@ def _scaled(weight: Array, how: Quantization, known: Known, effort: Effort) -> I
         return
     for share in effort.shares if how.bits < 8 else (1.0,):
         told = "compensated" if share == 1 else f"compensated, scales of {share:g}"
-        yield told, compensated(weight, ScaledGrid.of(weight, how.scheme, share), known.order)
+        grid = ScaledGrid.of(weight, how.scheme, share)
+        found = compensated(weight, grid, known.order)
+        yield told, found
+        if how.bits < FINE:
+            yield f"{told}, descended", descended(weight, found, grid, known.moment, known.order.columns)
 
 
 def _palettes(weight: Array, how: Quantization, known: Known, effort: Effort) -> Iterator[tuple[str, Array]]:
@@ -114,14 +118,14 @@ def _palettes(weight: Array, how: Quantization, known: Known, effort: Effort) ->
             continue
         grid = clustered(weight, 1 << how.bits, groups, mass)
         if known.moment is None:
-            yield name, np.stack([grid.nearest(at, column) for at, column in enumerate(weight.T)], axis=1)
+            yield name, grid.of(weight)
             continue
         found = compensated(weight, grid, known.order)
         yield f"{name}, compensated", found
         for _ in range(effort.rounds if how.bits < FINE else 0):
             grid = fitted(weight, found, grid, known.moment, known.rows(weight))
-            found = compensated(weight, grid, known.order)
-            yield f"{name}, fitted, compensated", found
+            found = descended(weight, grid.of(found), grid, known.moment, known.order.columns)
+            yield f"{name}, compensated, fitted, descended", found
 
 
 def _rows(value: Array, how: Quantization) -> Array:

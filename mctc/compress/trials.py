@@ -52,11 +52,12 @@ class Trials:
 
     def _with(self, values: Mapping[str, Array]) -> float:
         """What other values of some weights add."""
+        put = self.model.with_biases(values)
         try:
-            self.learner.put(values)
+            self.learner.put(put)
             return mean_loss(self.learner, self.speech, self.which) - self.base
         finally:
-            self.learner.put({each.name: self.model.value(each) for each in self.model.layers if each.name in values})
+            self.learner.put(self.model.originals(put))
 
 
 def corrected(offers: Sequence[Offer], trials: Trials, told: Callable[[str], None]) -> list[Offer]:

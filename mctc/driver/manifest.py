@@ -25,7 +25,6 @@ from mctc.streaming.lengths import base_dimension, rate_of
 from mctc.tokens.stored import FILE as TOKENS
 from mctc.tokens.table import Tokens
 from mctc.version import __version__
-from mctc.weights import rearranged
 
 if TYPE_CHECKING:
     from mctc.driver.compiled import Compiled
@@ -94,6 +93,8 @@ def count_parameters(program: Program) -> int:
 
 def _entries(recipe: Recipe) -> Iterator[tuple[str, int]]:
     """The tensors that a recipe reads, and how many of their entries."""
+    from mctc.weights import rearranged
+
     if (source := rearranged(recipe)) is not None:
         yield source.name, recipe.type.size
     elif isinstance(recipe, Derived):

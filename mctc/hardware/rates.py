@@ -94,5 +94,9 @@ vx-lang/Vx #437 (M4) come out, and the study's one size is bound by its bytes (i
 products would take 44 us, Core ML says 8.6)."""
 SPREAD = {"scaled_dot_product_attention": 2.0}
 """The same as Rate.spread, of ops without a rate of their own."""
+INT8_RATIO = 1.88
+"""How many times as fast products of int8 by int8 may be as those of fp16: maderix/ANE README, M4, 18.6 to 35.1 TOPS on
+a path past Core ML. Contested (ANE-QT-009): cadamcat 1.86 on an M5 Pro through Core AI, 751K 0.97 to 2 on an M6,
+CoreML-LLM refused on an iPhone 17 Pro. The segmenter is not known to count on it: placements do not."""
 FREE = frozenset(("identity", "read_state"))
 """Taken to cost nothing; views (reshape, squeeze and the like) are estimated by their bytes."""

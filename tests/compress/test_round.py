@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mctc.compress.compensated import Order, compensated
+from mctc.compress.compensated import Order, compensated, descended
 from mctc.compress.errors import CompressError
 from mctc.compress.grids import ScaledGrid, TableGrid
 from mctc.compress.round import Known, again, plain, rounded
@@ -65,6 +65,24 @@ def test_independent_inputs_leave_nothing_to_make_up_for() -> None:
     found = compensated(WEIGHT.astype(np.float64), grid, Order.of(np.eye(40)))
     nearest = np.stack([grid.nearest(at, WEIGHT[:, at].astype(np.float64)) for at in range(40)], axis=1)
     np.testing.assert_array_equal(found, nearest)
+
+
+def test_after_the_descent_no_change_of_one_number_is_better() -> None:
+    weight = WEIGHT.astype(np.float64)
+    grid = clustered(weight, 8, 2, np.ones_like(weight))
+    found = compensated(weight, grid, KNOWN.order)
+    costs = [KNOWN.cost(weight, found)]
+    for _ in range(20):
+        found = descended(weight, found, grid, MOMENT, KNOWN.order.columns)
+        costs.append(KNOWN.cost(weight, found))
+    assert costs == sorted(costs, reverse=True)
+    assert costs[-1] < 0.98 * costs[0]
+    row = Known(MOMENT, None)
+    for column in range(40):
+        for entry in range(8):
+            other = found.copy()
+            other[:, column] = np.repeat(grid.table[:, entry], 16)
+            assert row.cost(weight[:1], other[:1]) >= row.cost(weight[:1], found[:1]) * (1 - 1e-9)
 
 
 def test_the_fit_of_a_table_is_the_best_for_its_codes() -> None:

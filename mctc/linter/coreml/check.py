@@ -190,6 +190,7 @@ class _Check:
             open_ops(function),
             engine_numbers(placement, self.target),
             compile_cost(placement, self.target),
+            placement.int8_time if self.target.family.int8_compute else None,
         )
 
     def _rows(self, placement: Placement, codes: Mapping[tuple[str | None, int | None], list[str]]) -> Iterator[OpRow]:

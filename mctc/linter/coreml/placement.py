@@ -15,8 +15,10 @@ from enum import Enum
 from itertools import groupby
 
 from mctc.hardware.families import UNPUBLISHED
+from mctc.hardware.rates import INT8_RATIO
 from mctc.linter.coreml.cost import Cost, cost
 from mctc.linter.coreml.graph import FunctionGraph, Op
+from mctc.linter.coreml.packed import WEIGHTED, packed
 from mctc.linter.coreml.rule import Effect
 from mctc.linter.coreml.segment import CHARGES, Backend, shortest_path, total
 
@@ -85,6 +87,13 @@ class Placement:
     def switches(self) -> int:
         return max(0, len(self.segments) - 1)
 
+    @property
+    def int8_time(self) -> float | None:
+        """The time were products of int8 by int8 INT8_RATIO times as fast; None where none is on the engine."""
+        rows = zip(self.function.ops, self.costs, self.path, strict=True)
+        held = [cost.ane for op, cost, side in rows if side is Backend.ANE and _of_whole_numbers(op)]
+        return self.time - sum(held) * (1 - 1 / INT8_RATIO) if held else None
+
     def share(self, where: Predicted) -> float:
         """The part of the estimated CPU time that is predicted to run there: ops weighed by cost, from 0 to 1."""
         spent = sum(each.cpu for each in self.costs)
@@ -117,6 +126,12 @@ def place(
     segments = _segments(path, predicted, costs)
     cpu_time = sum(each.cpu for each in costs)
     return Placement(function, eligible, costs, path, predicted, segments, total(willing, path), cpu_time)
+
+
+def _of_whole_numbers(op: Op) -> bool:
+    """Whether an op multiplies quantised activations by weights that are stored as integers."""
+    made, weight = op.producer("x"), packed(op) if op.type in WEIGHTED else None
+    return made is not None and made.type == "dequantize" and weight is not None and weight.integers is not None
 
 
 def _eligible(op: Op, effects: Mapping[Op, Effect]) -> Eligible:

@@ -92,3 +92,25 @@ def test_shares_weigh_ops_by_their_estimated_time() -> None:
 def test_a_function_without_ops_has_an_empty_placement() -> None:
     found = placed([])
     assert (found.predicted, found.segments, found.time, found.share(ANE)) == ([], [], 0.0, 0.0)
+
+
+def test_products_of_whole_numbers_take_less_where_one_source_says_so() -> None:
+    head = (
+        'x: fp16[1, 2048, 1, 512]\nq: int8[1, 2048, 1, 512] = quantize(input=x, scale=fp16(0.5), output_dtype="int8")\n'
+    )
+    held = "d: fp16[1, 2048, 1, 512] = dequantize(input=q, scale=fp16(0.5))\n"
+    codes = "int8[2048, 2048, 1, 1], scale=fp16[2048, 1, 1, 1]"
+    weight = f"w: fp16[2048, 2048, 1, 1] = constexpr_blockwise_shift_scale(data={codes})\n"
+    end = "y: fp16[1, 2048, 1, 512] = conv(x={x}, weight={w})\nreturn y"
+
+    def of(x: str, w: str) -> Placement:
+        text = head + held + weight + end.format(x=x, w=w)
+        function = PackageGraph(read_notation(text)).functions["main"]
+        return place(function, {})
+
+    whole = of("d", "w")
+    assert whole.int8_time is not None
+    conv = next(cost.ane for op, cost in zip(whole.function.ops, whole.costs) if op.type == "conv")
+    assert whole.time - whole.int8_time == pytest.approx(conv * 0.88 / 1.88)
+    assert of("x", "w").int8_time is None
+    assert of("d", "fp16[2048, 2048, 1, 1]").int8_time is None

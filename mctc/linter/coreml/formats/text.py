@@ -9,6 +9,7 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
+from mctc.hardware.rates import INT8_RATIO
 from mctc.linter.coreml.formats.arithmetic_lines import arithmetic_lines
 from mctc.linter.coreml.formats.compile_lines import compile_line
 from mctc.linter.coreml.formats.layers import NO_PLACEMENT, at_sizes, by_type, in_numbers, not_told, to_convert
@@ -129,6 +130,9 @@ class _Writer:
         segments = f"{counted(len(function.segments), 'segment')}, {counted(function.switches, 'switch', 'switches')}"
         against = f"{milliseconds(function.time)}, all on the CPU {milliseconds(function.cpu_time)}"
         self.wrapped(f"{segments}; estimated {against}", 2, 4)
+        if function.int8_time is not None:
+            faster = f"were int8 by int8 {INT8_RATIO} times as fast, which sources disagree about (ANE-QT-009)"
+            self.wrapped(f"{milliseconds(function.int8_time)} {faster}", 2, 4)
         memory = function.memory
         if memory.bytes:
             padded = f"{bytes_of(memory.padded)} with rows padded to 64 bytes ({memory.padded / memory.bytes:.1f}x)"
