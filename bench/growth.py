@@ -36,7 +36,7 @@ class Axis:
 
 
 AXES = (
-    Axis("depth, width 64", (8, 32, 128, 256, 1000), ("-D", "depth={}", "-D", "width=64")),
+    Axis("depth, width 64", (8, 32, 128, 256, 512), ("-D", "depth={}", "-D", "width=64")),
     Axis("width, depth 2", (128, 256, 512, 1024, 2048), ("-D", "width={}", "-D", "depth=2")),
     Axis("vocabulary", (500, 2_000, 10_000, 50_000, 100_000), ("-D", "vocab={}", "-D", "depth=2")),
     Axis("frames of a chunk", (4, 16, 64, 256), ("--chunk", "{}", "-D", "depth=2")),

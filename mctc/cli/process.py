@@ -11,8 +11,8 @@ from io import TextIOWrapper
 
 THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
 
-M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # malloc.h
-KEPT = 32 << 20
+M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1  # malloc.h
+KEPT = 512 << 20
 
 
 def open_streams() -> None:
@@ -36,15 +36,17 @@ def one_blas_thread() -> None:
 
 
 def keep_memory() -> None:
-    """Lets glibc keep what is freed for the next array, up to 32 MB: it would give arrays of 128 kB and more back to
-    the system at once, and every page of the next one is then cleared anew. Large tables still go back.
+    """Lets glibc keep what is freed for the next array, up to 512 MB: it would give arrays of 128 kB and more back to
+    the system at once, and every page of the next one is then cleared anew. Arrays come from the heap, whatever their
+    size: a threshold for those that are mapped can't be above 32 MB, less than the scores of an attention.
 
-    Measured on a build of whisper_small: 51 s of CPU time became 31. Other C libraries are left alone.
+    Measured on whisper_small with three layers: 8.0 s of the system's time became 1.7, at 6 % more memory. Other C
+    libraries are left alone.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if libc is not None and hasattr(libc, "gnu_get_libc_version"):
-        libc.mallopt(M_MMAP_THRESHOLD, KEPT)
-        libc.mallopt(M_TRIM_THRESHOLD, 2 * KEPT)
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT)
 
 
 def no_cycle_search() -> None:

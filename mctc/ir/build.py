@@ -67,8 +67,49 @@ class Builder:
         return self._parameters[name]
 
 
+_Key = tuple[type[Op], tuple[TensorType | None, ...], tuple[str, ...], str]
+_KNOWN: dict[_Key, Op] = {}
+MOST_KNOWN = 4096  # applications whose inference is remembered: those of some large programs
+
+
 def make(definition: type[Op], operands: Sequence[Value | None], attributes: Attributes, origin: Origin) -> Op:
-    """An op with inferred result types. Raises InferenceError for a wrong operand count, attribute or type."""
+    """An op with inferred result types. Raises InferenceError for a wrong operand count, attribute or type.
+
+    Layers are alike, and a pass applies most ops as they were: what was inferred of mctc's own ops, from the types of
+    operands and the attributes alone, is remembered.
+    """
+    key = _key(definition, operands, attributes)
+    known = None if key is None else _KNOWN.get(key)
+    if known is None:
+        op = _inferred(definition, operands, attributes, origin)
+        if key is not None:
+            if len(_KNOWN) >= MOST_KNOWN:
+                _KNOWN.clear()
+            _KNOWN[key] = _alone(op)
+        return op
+    values = (*operands, *[None] * (len(known.operands) - len(operands)))
+    op = definition(values, dict(known.attributes), origin).typed([value.type for value in known.results])
+    op.verified = known.verified
+    return op
+
+
+def _key(definition: type[Op], operands: Sequence[Value | None], attributes: Attributes) -> _Key | None:
+    """What inference depends on; None where that may be more than can be seen. Text tells 1 from True and 1.0."""
+    given = tuple(attributes.values())
+    if not definition.__module__.startswith("mctc.") or any(isinstance(each, np.ndarray) for each in given):
+        return None
+    types = tuple(None if value is None else value.type for value in operands)
+    return definition, types, tuple(attributes), repr(given) if given else ""
+
+
+def _alone(op: Op) -> Op:
+    """The op without the operands and the history that it would keep in memory."""
+    bare = type(op)((None,) * len(op.operands), op.attributes, Origin())
+    bare.results, bare.verified = tuple(Value(value.type) for value in op.results), op.verified
+    return bare
+
+
+def _inferred(definition: type[Op], operands: Sequence[Value | None], attributes: Attributes, origin: Origin) -> Op:
     declared = definition.fields
     values = list(operands)
     variadic = bool(declared) and declared[-1].variadic

@@ -199,11 +199,12 @@ class _Function:
 
     @cached_property
     def value(self) -> ParameterValue:
-        """Values of parameters as they are deployed, by name."""
-        parameters = self.program.parameters
+        """Values of parameters as they are deployed, by name. They end with this: what asks for them does not hold it,
+        and a build searches no cycles."""
+        parameters, weights = self.program.parameters, self.weights
         if is_small(self.program):
-            return kept(self.program, lambda name: self.weights.deployed(parameters[name]))
-        return packed(lambda name: self.weights.stored(parameters[name]))
+            return kept(self.program, lambda name: weights.deployed(parameters[name]))
+        return packed(lambda name: weights.stored(parameters[name]))
 
     @cached_property
     def dtype(self) -> Any:
