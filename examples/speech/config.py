@@ -107,6 +107,14 @@ class Distill:
 
 
 @dataclass(frozen=True)
+class Prune:
+    build: str = ""  # of the pruned spec: what it cuts becomes zero bit by bit; none: nothing is pruned
+    from_step: int = 0
+    until_step: int = 0  # from here on all of it is zero
+    every: int = 20  # steps from one cut to the next
+
+
+@dataclass(frozen=True)
 class Train:
     run: str  # folder of the run
     steps: int
@@ -132,6 +140,7 @@ class Config:
     optimizer: Optimizer = field(default_factory=Optimizer)
     quantize: Quantize = field(default_factory=Quantize)
     distill: Distill = field(default_factory=Distill)
+    prune: Prune = field(default_factory=Prune)
 
     def __post_init__(self) -> None:
         train, batch, engine = self.train, self.batch, self.quantize.engine_from_step
@@ -148,6 +157,7 @@ class Config:
             ),
             (all(0.5 <= each <= 2 for each in self.augment.speed), "augment.speed must lie between 0.5 and 2"),
             *self._rules_of_distillation(),
+            *self._rules_of_pruning(),
         )
         for holds, rule in checks:
             if not holds:
@@ -164,6 +174,15 @@ class Config:
             (not distill.cache or alone, "distill.cache is for the lattice alone, and augment.speed=[1.0]"),
             (not distill.teacher or taught, "distill.teacher says nothing: lattice, ctc and layers are off"),
             (min(distill.lattice, distill.sharpness, distill.ctc, distill.layer) >= 0, "distill: no weight is below 0"),
+        )
+
+    def _rules_of_pruning(self) -> tuple[tuple[bool, str], ...]:
+        prune, train = self.prune, self.train
+        inside = 0 <= prune.from_step < prune.until_step <= train.steps
+        return (
+            (not prune.build or train.strategy == "ddp", "prune.build is for replicas: train.strategy=ddp"),
+            (not prune.build or inside, "prune.from_step, prune.until_step and train.steps must follow one another"),
+            (prune.every >= 1, "prune.every must be at least 1"),
         )
 
 

@@ -41,6 +41,7 @@ from .sound import Cut, Sound
 
 if TYPE_CHECKING:
     from .distill import Distillation, Said
+    from .prune import Pruning
 
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
@@ -82,11 +83,17 @@ class Trainer:
         self.model = spread(model.to(here.device), config.train.strategy, here)
         self.optimizer = adamw(self.model, config.optimizer, fused=here.device.type == "cuda")
         self.average = Average(bare(self.model), config.optimizer.ema)
+        self.pruning = self._pruning() if config.prune.build else None
 
     def _distillation(self, student: torch.nn.Module) -> Distillation:
         from .distill import Distillation  # which needs the compiler's losses
 
         return Distillation(self.config.distill, student, self.tokens.size, self.here.device)
+
+    def _pruning(self) -> Pruning:
+        from .prune import Pruning  # which needs the compiler's passes
+
+        return Pruning(self.config.prune, bare(self.model))
 
     def _graphed(self) -> Graphed:
         """From now on the encoder's passes are CUDA graphs. Gradients add up in place, since a graph's own are used
@@ -164,6 +171,8 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=self.graphs is None)
         self.average.update(bare(self.model), step.number)
+        if self.pruning:
+            self.pruning.apply(step.number + 1, (dict(bare(self.model).named_parameters()), self.average.values))
         shares = (torch.full_like(total, each / here.world) for each in (share, step.seconds))
         return torch.stack([total, *shares, norm / here.world])
 

@@ -23,9 +23,10 @@ from mctc.coded import write_coded
 from mctc.driver import BuildOptions, build
 from mctc.ir.text import parse_program
 from speech.checkpoints import found
-from speech.config import ConfigError, Model
+from speech.config import ConfigError, Model, Prune
 from speech.emitted import Emitted
 from speech.export import averaged
+from speech.prune import Pruning
 from speech.train import main
 from tests.conftest import ROOT
 
@@ -242,6 +243,48 @@ def test_a_pruned_model_begins_with_the_checkpoint_of_the_whole_one(place: Path)
     ranks = len(rows) - 32
     kept = torch.cat([rows[: ranks + 8], rows[ranks + 16 : ranks + 24]])
     assert begun["encoder.layers.0.mamba.x_proj.weight"].flatten(1).equal(kept.flatten(1))
+
+
+@pytest.fixture(scope="module")
+def pruned(place: Path) -> Path:
+    """A build of half of the states and of half of the inner channels."""
+    shutil.copytree(ROOT / "spec/lib", place / "lib", dirs_exist_ok=True)
+    section = "    prune { encoder.**.state: 0.5; **.inner: 0.5 }\n    quantize {"
+    (place / "less.mct").write_text((ROOT / "spec/mct_small.mct").read_text().replace("    quantize {", section))
+    return build(place / "less.mct", place / "less", BuildOptions(defines=DEFINES, target="torch")).folder
+
+
+def test_what_is_pruned_gradually_is_the_pruned_model_at_the_end(place: Path, pruned: Path) -> None:
+    told = [f"prune.build={pruned}", "prune.until_step=3", "prune.every=1", "optimizer.peak_rate=1e-2", "data.dev=[]"]
+    assert main([str(place / "conf.toml"), *told, f"train.run={place / 'gradual'}"]) == 0
+    weights = averaged(place / "gradual", "1")
+    save_file(weights, place / "gradual.safetensors")
+    states = weights["encoder.layers.0.mamba.A_log"]
+    assert states[:, 8:].eq(0).all()
+    assert states[: len(states) // 2, :8].ne(0).any()
+    mel, given = torch.randn(1, 90, 80), (torch.tensor([90]), torch.tensor([[3, 5]]), torch.tensor([2]))
+    whole, small = (
+        Emitted(Model(str(folder / "training"), str(place / "gradual.safetensors"))).model().eval()
+        for folder in (place / "learner", pruned)
+    )
+    assert sum(each.numel() for each in small.parameters()) < sum(each.numel() for each in whole.parameters())
+    with torch.no_grad():
+        torch.testing.assert_close(small(mel, *given), whole(mel, *given))
+
+
+def test_pruning_grows_with_the_steps_and_begins_with_the_whole_model(place: Path, pruned: Path) -> None:
+    model = Emitted(Model(str(place / "learner/training"))).model()
+    pruning, values = Pruning(Prune(str(pruned), 10, 110, every=5), model), dict(model.named_parameters())
+    zeros = []
+    for step in range(0, 130, 5):
+        pruning.apply(step, [values])
+        zeros.append(sum(int(each.eq(0).sum()) for each in values.values()))
+    assert zeros == sorted(zeros)
+    assert zeros[0] == zeros[2] < zeros[5] < zeros[10] < zeros[-4] == zeros[-1]
+    with pytest.raises(ConfigError, match=r"model.training is the build without the prune section"):
+        Pruning(Prune(str(pruned), 0, 9), Emitted(Model(str(pruned / "training"))).model())
+    with pytest.raises(ConfigError, match="prunes nothing"):
+        Pruning(Prune(str(place / "learner"), 0, 9), model)
 
 
 def test_a_model_for_other_tokens_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
