@@ -77,7 +77,8 @@ def _program(build: Path) -> Program:
 
 def _kept(program: Program, groups: Groups, share: float) -> dict[str, list[Any]]:
     """Of each parameter that a share of the pruning touches, which entries of each axis stay."""
-    settings = {pattern: share * float(part) for pattern, part in program.prune.settings.items()}
+    parts = program.prune.settings.items()
+    settings = {pattern: share * part if isinstance(part, (int, float)) else part for pattern, part in parts}
     gone = removed(replace(program, prune=replace(program.prune, settings=settings)), groups)
     found = {}
     for name, parameter in program.parameters.items():
