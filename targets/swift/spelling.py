@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mctc.tokens import Tokens
-from mctc.tokens.spelling import SENTENCEPIECE
+from mctc.tokens.spelling import SENTENCEPIECE, library
 
 KINDS = {1: "unigram", 2: "pairs"}  # of ModelProto's trainer_spec
 NORMAL, BYTE, SPELLING = 1, 6, (1, 2, 3, 6)  # types of its pieces, and those that a speller of an app knows
@@ -19,9 +19,7 @@ def spelling_of(tokens: Tokens) -> dict[str, Any] | None:
     """The kind of the model, and for each label its score; None where an app spells with the longest pieces."""
     if tokens.spelling is None or tokens.spelling.file != SENTENCEPIECE:
         return None
-    from sentencepiece import sentencepiece_model_pb2
-
-    model = sentencepiece_model_pb2.ModelProto()
+    model = library("sentencepiece.sentencepiece_model_pb2").ModelProto()
     model.ParseFromString(tokens.spelling.data)
     trained, normalised = model.trainer_spec, model.normalizer_spec
     kind = KINDS.get(trained.model_type)
