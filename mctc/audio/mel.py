@@ -251,18 +251,27 @@ def _of_all(samples: Float64, config: MelConfig) -> Float32:
     frames = _analysed(samples.size, config)
     if not frames:
         return np.zeros((0, config.bins), np.float32)
-    samples = _emphasised(samples, np.zeros(1), config)
-    samples = np.pad(samples, (0, max(0, frames * config.hop - samples.size)))
-    if config.centred:
-        padded = np.pad(samples, config.window // 2, mode="reflect" if config.mirrored else "constant")
-    else:
-        padded = np.pad(samples, (config.window - config.hop, 0))
+    padded = _surrounded(_emphasised(samples, np.zeros(1), config), frames, config)
     views = sliding_window_view(padded, config.window)[:: config.hop][:frames]
     blocks = (views[start : start + _BLOCK_FRAMES] for start in range(0, frames, _BLOCK_FRAMES))
     energy = np.concatenate([_log_energy(block, config) for block in blocks])
     if config.decades is not None:
         energy = np.maximum(energy, energy.max() - config.decades * _log(10.0, config))
     return with_zeros(_scaled(energy, config).astype(np.float32), config.every, config.zeros)
+
+
+def _surrounded(samples: Float64, frames: int, config: MelConfig) -> Float64:
+    """A recording with what the first and the last window need around it."""
+    overlap = config.window - config.hop
+    if config.framing == "snipped":
+        return samples
+    if config.framing == "middle":
+        behind = max(0, frames * config.hop + overlap - samples.size - overlap // 2)
+        return np.pad(samples, (overlap // 2, behind), mode="symmetric")
+    samples = np.pad(samples, (0, max(0, frames * config.hop - samples.size)))
+    if config.centred:
+        return np.pad(samples, config.window // 2, mode="reflect" if config.mirrored else "constant")
+    return np.pad(samples, (overlap, 0))
 
 
 def mel_frames(samples: int, config: MelConfig) -> int:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from mctc.audio.front_end import FrontEnd
 from mctc.audio.mel import MelConfig, analysis
 from mctc.audio.samples import SampleConfig
 from mctc.driver.manifest import read_manifest
@@ -180,16 +181,17 @@ def _port(folder: Path, port: BuiltPort) -> Json:
 
 
 def _features(built: Built) -> Json | None:
-    """The front end, with the numbers of its window and its filters: the last bits of a cosine differ by system."""
-    config, audio = built.front_end, built.manifest["audio"]
-    if config is None:
+    audio = built.manifest["audio"]
+    if built.front_end is None:
         return None
-    told = {"input": audio["input"], "exists": audio["exists"], "sampleRate": config.sample_rate, "bins": config.bins}
+    return {"input": audio["input"], "exists": audio["exists"], **features_of(built.front_end)}
+
+
+def features_of(config: FrontEnd) -> Json:
+    """A front end, with the numbers of its window and its filters: the last bits of a cosine differ by system."""
+    told: Json = {"sampleRate": config.sample_rate, "bins": config.bins}
     told |= {"frameRate": config.frame_rate, "silence": config.silence}
     if isinstance(config, SampleConfig):
-        if not config.streams:
-            told = "a Swift package takes samples as they are, and not normalised over the recording"
-            raise SwiftError(told, hint="--target ane writes the Core ML package without an app around it")
         return {**told, "kind": "samples", **_no_mel(config)}
     window, filters = analysis(config)
     starts, weights = [], []
@@ -208,16 +210,15 @@ def _features(built: Built) -> Json | None:
 
 
 def _settings(config: MelConfig) -> Json:
-    if config.gain != 1 or config.by_window or config.framing != "causal":
-        told = "a Swift package makes no frames with a gain, by windows or of another framing than the causal one"
-        raise SwiftError(told, hint="--target ane writes the Core ML package without an app around it")
     kept = "window hop fft floor added log normalise preemphasis centred mirrored partial decades shortest every zeros"
-    return {name: getattr(config, name) for name in kept.split()}
+    named = {"gain": config.gain, "byWindow": config.by_window, "framing": config.framing}
+    return {name: getattr(config, name) for name in kept.split()} | named
 
 
 def _no_mel(config: SampleConfig) -> Json:
     """Settings that frames of samples have no use for."""
     unused = {**_settings(MelConfig()), "window": config.hop, "hop": config.hop, "fft": config.hop}
+    unused |= {"normalise": config.normalise}
     return {**unused, "windowWeights": [], "filterStarts": [], "filterWeights": []}
 
 

@@ -107,6 +107,14 @@ def test_kaldis_frames_are_those_of_kaldis_own_code(config: MelConfig) -> None:
     np.testing.assert_allclose(log_mel(sound(5003), config), wanted, atol=5e-4)  # theirs are computed in fp32
 
 
+@pytest.mark.parametrize("config", [KALDI, MIDDLE], ids=["snipped", "middle"])
+def test_kaldis_frames_are_normalised_over_the_recording_as_they_are(config: MelConfig) -> None:
+    sound = np.random.default_rng(0).normal(size=5_077) * 0.1
+    frames = log_mel(sound, config).astype(np.float64)
+    expected = (frames - frames.mean(0)) / (frames.std(0, ddof=1) + 1e-5)
+    np.testing.assert_allclose(log_mel(sound, replace(config, normalise="recording")), expected, atol=1e-4)
+
+
 def test_silence_fills_up_what_kaldis_framing_leaves() -> None:
     stream = StreamingMel(MIDDLE)
     stream.push(sound(1000))

@@ -23,10 +23,27 @@ package final class LogMel {
         power.deallocate()
     }
 
+    /// A window less its mean, and each sample less a part of the one before it; the first one stands before itself.
+    private func emphasise(_ window: UnsafePointer<Double>) {
+        let count = settings.window
+        let mean = (0..<count).reduce(0) { $0 + window[$1] } / Double(count)
+        var last = window[0] - mean
+        for index in 0..<count {
+            let sample = window[index] - mean
+            scratch[index] = sample - settings.preemphasis * last
+            last = sample
+        }
+    }
+
     /// Logarithms of the energies of one window of samples in each bin. Every frame is computed in the same scratch memory,
     /// so its numbers do not depend on which frames come with it.
     private func logEnergies(of window: UnsafePointer<Double>, into energies: UnsafeMutablePointer<Double>) {
-        vDSP_vmulD(window, 1, settings.windowWeights, 1, scratch, 1, vDSP_Length(settings.window))
+        if settings.byWindow {
+            emphasise(window)
+            vDSP_vmulD(scratch, 1, settings.windowWeights, 1, scratch, 1, vDSP_Length(settings.window))
+        } else {
+            vDSP_vmulD(window, 1, settings.windowWeights, 1, scratch, 1, vDSP_Length(settings.window))
+        }
         spectrum.power(of: scratch, into: power)
         let floor = settings.floor
         for bin in 0..<settings.bins {

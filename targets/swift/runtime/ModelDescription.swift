@@ -131,6 +131,9 @@ package struct FeatureDescription: Codable, Sendable {
     package enum Kind: String, Codable, Sendable { case logMel, samples }
     package enum Logarithm: String, Codable, Sendable { case log10, ln }
     package enum Normalisation: String, Codable, Sendable { case scaled, none, recording }
+    /// A frame ends with its hop, begins with it as far as sound fills windows, or has its middle there, with the sound mirrored
+    /// at both ends.
+    package enum Framing: String, Codable, Sendable { case causal, snipped, middle }
 
     package let kind: Kind
     package let input: String
@@ -155,6 +158,11 @@ package struct FeatureDescription: Codable, Sendable {
     package let shortest: Int
     package let every: Int
     package let zeros: Int
+    /// What samples are multiplied by.
+    package let gain: Double
+    /// Whether the mean of each window is taken off, and preemphasis is that of the window.
+    package let byWindow: Bool
+    package let framing: Framing
     /// The value of every bin of a silent frame.
     package let silence: Float
     /// Weights of the samples of a window.

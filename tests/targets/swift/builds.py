@@ -10,21 +10,27 @@ from mctc.driver import BuildOptions, build
 
 @dataclass(frozen=True)
 class Builds:
-    """A trained model, one of two chunks whose encoder looks ahead, and one that makes features and no text."""
+    """A trained model, one of two chunks whose encoder looks ahead, one that makes features and no text, and
+    transducers whose spec says durations: behind the labels, and in a result of their own."""
 
     trained: Path
     ahead: Path
     features: Path
+    behind: Path
+    apart: Path
 
 
 def make_builds(root: Path, folder: Path) -> Builds:
     """All of them in a folder. root: of the project."""
-    made = Builds(folder / "tiny", folder / "ahead", folder / "vad")
+    made = Builds(*(folder / name for name in ("tiny", "ahead", "vad", "behind", "apart")))
     weights, tokens = (root / "spec/trained" / name for name in ("mct_tiny.safetensors", "pieces.model"))
     build(root / "spec/mct_tiny.mct", made.trained, BuildOptions(target="swift", weights=weights, tokens=tokens))
     two_chunks((root / "tests/runtime/ahead.mct").read_text(encoding="utf-8"), made.ahead)
     small = BuildOptions(target="swift", defines={"width": 32}, allow_errors=True)
     build(root / "spec/silero_vad.mct", made.features, small)
+    for path, apart in ((made.behind, False), (made.apart, True)):
+        spans = BuildOptions(target="swift", defines={"apart": apart}, allow_errors=True)
+        build(root / "tests/runtime/durations.mct", path, spans)
     return made
 
 

@@ -17,7 +17,7 @@ import pytest
 import soundfile as sf
 from numpy.typing import NDArray
 
-from mctc.audio import bundled_recording, load_audio, log_mel
+from mctc.audio import MelConfig, SampleConfig, bundled_recording, load_audio, log_mel
 from mctc.audio.front_end import frames_of
 from mctc.decode.endpoint import Endpointer
 from mctc.decode.hotwords import Hotwords, Phrase
@@ -29,7 +29,7 @@ from mctc.runtime.searched import recogniser
 from mctc.runtime.speech import listen
 from mctc.runtime.step import Packages
 from mctc.runtime.stream import SpeechStream
-from mctc.targets.swift.description import tokens_of
+from mctc.targets.swift.description import features_of, tokens_of
 from mctc.tokens import Tokens, fitted, read_tokens
 from mctc.transcript.words import words_of
 from tests.targets.swift.builds import Builds
@@ -81,6 +81,42 @@ def frames(proof: Proof, seconds: float = SECONDS) -> int:
         assert not differ, f"{differ} of {found.size} numbers differ"
         compared += found.size
     return compared
+
+
+KALDI = MelConfig(
+    taper="povey", by_window=True, preemphasis=0.97, scale="kaldi", area=False, log="ln", normalise="none",
+    floor=2**-23, periodic=False, framing="snipped", f_min=20.0, gain=2.0**15,
+)  # fmt: skip
+FRONT_ENDS: Mapping[str, MelConfig | SampleConfig] = {
+    "whisper": MelConfig(fft=400, centred=True, decades=8.0),
+    "nemo": MelConfig(
+        preemphasis=0.97, periodic=False, centred=True, mirrored=False, partial=False, log="ln", floor=2**-24,
+        added=True, normalise="recording",
+    ),
+    "kaldi": KALDI,
+    "kaldi, the middle of frames": replace(KALDI, framing="middle", f_max=7600.0),
+    "kaldi, normalised": replace(KALDI, normalise="recording"),
+    "kaldi, the middle of frames, normalised": replace(KALDI, framing="middle", normalise="recording"),
+    "samples": SampleConfig(bins=5),
+    "samples, normalised": SampleConfig(bins=5, normalise="recording"),
+}  # fmt: skip
+
+
+def front_ends(proof: Proof) -> None:
+    """Frames of every kind of front end are those of training: of a second, of less than a window, and of nothing."""
+    given, made, model = (proof.folder / name for name in ("samples", "frames", "front_end.json"))
+    described = json.loads((proof.workspace.model / "model.json").read_text())
+    speech = load_audio(bundled_recording())
+    for name, config in FRONT_ENDS.items():
+        features = {"input": "mel", "exists": None, **features_of(config)}
+        model.write_text(json.dumps({**described, "features": features}))
+        for count in (RATE + 77, 300, 100, 0):
+            speech[:count].tofile(given)
+            proof.workspace.run("proof", "frames", str(model), str(given), "0", str(made))
+            found, expected = np.fromfile(made, np.float32), frames_of(speech[:count], config).ravel()
+            assert found.size == expected.size, f"{name}: {found.size} numbers of {count} samples, not {expected.size}"
+            differ = int((found.astype(np.float16) != expected.astype(np.float16)).sum())
+            assert not differ, f"{name}: {differ} of {found.size} numbers differ"
 
 
 def searches(proof: Proof, cases: int = CASES) -> None:
@@ -141,7 +177,11 @@ def pause(proof: Proof) -> None:
 
 
 def durations(proof: Proof) -> None:
-    """The same of a transducer the last of whose labels are durations."""
+    """The same of transducers with durations: where the spec says them, behind the labels or in a result of their own,
+    and where it does not."""
+    for build in (proof.builds.behind, proof.builds.apart):
+        _heard_alike(proof, build, "start", Settings(), ())
+        _heard_alike(proof, build, "chunks", Settings(method="time-synchronous"), ("--search", "time-synchronous"))
     told = Settings(durations=(0, 1, 2, 4))
     _heard_alike(proof, proof.builds.ahead, "start", told, ("--durations", "0,1,2,4"))
 
@@ -264,8 +304,8 @@ TEXTS = (
 CHECKS: Mapping[str, Callable[[Proof], object]] = {
     each.__name__: each
     for each in (
-        frames, searches, recording, beam, several, ahead, chunks, pause, durations, together, crowd, beside, placement,
-        shipped, buffers, microphone, utterances, compiled, spelling,
+        frames, front_ends, searches, recording, beam, several, ahead, chunks, pause, durations, together, crowd,
+        beside, placement, shipped, buffers, microphone, utterances, compiled, spelling,
     )
 }  # fmt: skip
 
