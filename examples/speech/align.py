@@ -46,8 +46,8 @@ def emissions(model: Any, features: Tensor, labels: list[int]) -> list[int]:
     scores = [
         model.joiner(encoded[..., at : at + 1], said)[0, :, :, 0].log_softmax(0) for at in range(encoded.shape[-1])
     ]
-    blank = torch.stack([each[BLANK] for each in scores]).double().numpy()
-    spoken = torch.stack([each[labels, range(len(labels))] for each in scores]).double().numpy()
+    blank = torch.stack([each[BLANK] for each in scores]).numpy().astype(np.float64)
+    spoken = torch.stack([each[labels, range(len(labels))] for each in scores]).numpy().astype(np.float64)
     return best_path(blank, spoken)
 
 

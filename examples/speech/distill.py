@@ -16,9 +16,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from mctc.targets.torch.runtime.losses import lattice_distillation, posterior_distillation
-from mctc.targets.torch.runtime.rnnt_loss import Collapsed, collapse, passed
-
 from .config import ConfigError, Distill, Model
 from .emitted import Emitted, check_classes, is_ctc, is_transducer
 
@@ -28,10 +25,19 @@ ENOUGH = 1 << 16  # frames, for the ratio of rates
 SURE = -1e-6  # log p of a blank that is never more likely, so that what is left has a logarithm
 
 
+class Lattice(NamedTuple):
+    """log p of the outcomes of each cell, as the emitted loss collapses them: the blank (B, T, U+1), the next label
+    (B, T, U), all others together (B, T, U+1)."""
+
+    blank: Tensor
+    label: Tensor
+    rest: Tensor
+
+
 class Said(NamedTuple):
     """A teacher's outputs for a batch, at the student's frames; of each what the settings ask for."""
 
-    lattice: Collapsed | None  # (B, T, U+1)
+    lattice: Lattice | None
     ctc: Tensor | None  # log p (B, T, classes)
     layers: tuple[Tensor, ...]  # (B, channels, 1, T)
 
@@ -62,7 +68,9 @@ class Distillation:
 
     def __init__(self, settings: Distill, student: Any, classes: int, device: torch.device) -> None:
         self.settings = settings
-        self.teacher: Any = Emitted(Model(settings.teacher, settings.weights)).model().eval()
+        emitted = Emitted(Model(settings.teacher, settings.weights))
+        self._losses, self._lattices = emitted.part("losses"), emitted.part("rnnt_loss")
+        self.teacher: Any = emitted.model().eval()
         check_classes(self.teacher, classes)  # on the CPU, as it makes its inputs there
         self.teacher.requires_grad_(False).to(device)
         self.classes, self._per_label = classes, not is_transducer(student)
@@ -98,8 +106,8 @@ class Distillation:
         outputs, theirs = self._teachers, self.teacher.encoder.output_lengths(frames)
         lattice = ctc = None
         if self.settings.lattice:
-            cells = collapse(outputs.take(JOINER), labels, blank=BLANK, dim=1)
-            lattice = at_rate(cells, theirs, self.ratio, length)
+            cells = self._lattices.collapse(outputs.take(JOINER), labels, blank=BLANK, dim=1)
+            lattice = at_rate(Lattice(*cells), theirs, self.ratio, length)
         if self.settings.ctc:
             posteriors = outputs.take(self._ctc[1])[:, : self.classes, 0].float().log_softmax(1)
             ctc = mean_at_rate(posteriors.exp(), self.ratio, length).clamp(min=1e-30).log().mT
@@ -120,13 +128,13 @@ class Distillation:
         total = torch.zeros(len(frames), device=frames.device)
         if lattice is not None:
             found = self.outputs.take(JOINER)
-            cells = passed(lattice, frames, counts, sharpness=settings.sharpness)
-            total = total + settings.lattice * lattice_distillation(
+            cells = self._lattices.passed(lattice, frames, counts, sharpness=settings.sharpness)
+            total = total + settings.lattice * self._losses.lattice_distillation(
                 found, lattice, labels, frames, counts, blank=BLANK, dim=1, reduction="none", weights=cells
             )
         if ctc is not None:
             found = self.outputs.take(self._ctc[0])[:, :, 0].mT
-            total = total + settings.ctc * posterior_distillation(
+            total = total + settings.ctc * self._losses.posterior_distillation(
                 found, ctc, frames, classes=self.classes, reduction="none"
             )
         if self._per_label:
@@ -137,12 +145,12 @@ class Distillation:
         self.outputs.forget()
         return mean
 
-    def _remember(self, utterances: list[int], lattice: Collapsed, frames: list[int], counts: list[int]) -> None:
+    def _remember(self, utterances: list[int], lattice: Lattice, frames: list[int], counts: list[int]) -> None:
         blank, label = lattice.blank.half().cpu(), lattice.label.half().cpu()
         for at, (utterance, length, count) in enumerate(zip(utterances, frames, counts, strict=True)):
             self._kept[utterance] = (blank[at, :length, : count + 1].clone(), label[at, :length, :count].clone())
 
-    def _remembered(self, utterances: list[int], shape: tuple[int, int], device: torch.device) -> Collapsed:
+    def _remembered(self, utterances: list[int], shape: tuple[int, int], device: torch.device) -> Lattice:
         blank = torch.zeros(len(utterances), shape[0], shape[1] + 1)
         label = torch.full((len(utterances), *shape), -torch.inf)
         for at, (kept_blank, kept_label) in enumerate(self._kept[each] for each in utterances):
@@ -150,10 +158,10 @@ class Distillation:
             label[at, : kept_label.shape[0], : kept_label.shape[1]] = kept_label
         blank, label = blank.to(device), label.to(device)
         both = blank.exp() + nn.functional.pad(label.exp(), (0, 1))
-        return Collapsed(blank, label, (1 - both).clamp(min=0).log())
+        return Lattice(blank, label, (1 - both).clamp(min=0).log())
 
 
-def at_rate(cells: Collapsed, lengths: Tensor, ratio: Fraction, length: int) -> Collapsed:
+def at_rate(cells: Lattice, lengths: Tensor, ratio: Fraction, length: int) -> Lattice:
     """A lattice with `ratio` frames for each of the student's, as one of the student's `length` frames.
 
     The step of a longer frame is the first of its frames' steps that is no blank. A shorter frame is one of several
@@ -170,12 +178,12 @@ def at_rate(cells: Collapsed, lengths: Tensor, ratio: Fraction, length: int) -> 
         )
         after = blank.cumsum(2)
         before = after - blank
-        return Collapsed(after[:, :, -1], (before[..., :-1] + label).logsumexp(2), (before + rest).logsumexp(2))
+        return Lattice(after[:, :, -1], (before[..., :-1] + label).logsumexp(2), (before + rest).logsumexp(2))
     parts = ratio.denominator
     blank = blank.clamp(max=SURE)
     share = torch.log(-torch.expm1(blank / parts)) - torch.log(-torch.expm1(blank))
     split = (blank / parts, share[..., :-1] + label, share + rest)
-    return Collapsed(*(each.repeat_interleave(parts, 1)[:, :length] for each in split))
+    return Lattice(*(each.repeat_interleave(parts, 1)[:, :length] for each in split))
 
 
 def mean_at_rate(x: Tensor, ratio: Fraction, length: int) -> Tensor:

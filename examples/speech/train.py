@@ -86,7 +86,7 @@ class Trainer:
         self.pruning = self._pruning() if config.prune.build else None
 
     def _distillation(self, student: torch.nn.Module) -> Distillation:
-        from .distill import Distillation  # which needs the compiler's losses
+        from .distill import Distillation
 
         return Distillation(self.config.distill, student, self.tokens.size, self.here.device)
 

@@ -12,9 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mctc.driver import BuildOptions, build
-from mctc.targets.torch.runtime.rnnt_loss import Collapsed
 from speech.config import ConfigError, Distill, Model
-from speech.distill import Distillation, at_rate, mean_at_rate, unlikeness
+from speech.distill import Distillation, Lattice, at_rate, mean_at_rate, unlikeness
 from speech.emitted import Emitted
 from tests.conftest import ROOT
 
@@ -39,13 +38,13 @@ model fast(mels = 80, width = 24, classes = 12) {
 """
 
 
-def lattice(frames: int, columns: int, seed: int = 0) -> Collapsed:
+def lattice(frames: int, columns: int, seed: int = 0) -> Lattice:
     """Three outcomes of random logits, (1, frames, columns)."""
     x = torch.randn(1, frames, columns, 3, generator=torch.Generator().manual_seed(seed)).double().log_softmax(-1)
-    return Collapsed(x[..., 0], x[..., :-1, 1], torch.cat([x[:, :, :-1, 2], x[:, :, -1:, 1:].logsumexp(-1)], 2))
+    return Lattice(x[..., 0], x[..., :-1, 1], torch.cat([x[:, :, :-1, 2], x[:, :, -1:, 1:].logsumexp(-1)], 2))
 
 
-def sums(cells: Collapsed) -> Tensor:
+def sums(cells: Lattice) -> Tensor:
     return cells.blank.exp() + torch.nn.functional.pad(cells.label.exp(), (0, 1)) + cells.rest.exp()
 
 
