@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from mctc.diagnostics.diagnostic import LocatedError, Severity, diagnostic_at
-from mctc.diagnostics.near import did_you_mean, listing
-from mctc.ir.location import Location
+from mctc.diagnostics.diagnostic import Severity, diagnostic_at
 from mctc.ir.op import Array
 from mctc.ir.ops.convolution import Conv1d
 from mctc.ir.ops.linear import channel_axis
@@ -17,18 +14,10 @@ from mctc.ir.ops.shape import Split
 from mctc.ir.path_pattern import matches
 from mctc.ir.program import Op, Parameter, Program, Section, Value
 from mctc.ir.recipes import compose, with_recipe
-from mctc.rewrite.axis_groups import Dimension, Groups, dimensions
+from mctc.rewrite.axis_groups import Groups, dimensions
 from mctc.rewrite.base import Context, Masks, Pass
+from mctc.rewrite.removed_groups import MULTIPLE, WIDE, kept, removed
 from mctc.rewrite.rewriter import Rewriter, rewrite
-
-WIDE, MULTIPLE = 64, 16  # of so many entries or more, a multiple is kept: the engine takes channels by 16
-
-
-class PruneError(LocatedError):
-    """A share that can't be cut; names the rule and what is in the way."""
-
-    def __init__(self, message: str, location: Location | None, *, hint: str | None = None) -> None:
-        super().__init__("MCT0158", message, location, hint=hint)
 
 
 class Prune(Pass):
@@ -54,23 +43,6 @@ class Prune(Pass):
         return rewrite(new, self.name, _Resized(groups, gone), context=context)
 
 
-def removed(program: Program, groups: Groups) -> Array:
-    """The groups that go, in order. Raises PruneError for a rule that names nothing, or what must stay."""
-    known, gone = dimensions(program), set[int]()
-    for pattern, share in program.prune.settings.items():
-        place = program.prune.places.get(pattern)
-        if not isinstance(share, (int, float)) or not 0 <= share < 1:
-            raise PruneError(f"`{pattern}` takes a share from 0 to below 1, not {share!r}", place)
-        found = [each for each in known if matches(pattern, each.name)]
-        if not found:
-            names = [each.name for each in known]
-            hint = did_you_mean(pattern, names) or f"dimensions are, for example, {listing(names[:3])}"
-            raise PruneError(f"`{pattern}` names no dimension", place, hint=hint)
-        for dimension in found:
-            gone |= set(_cut(dimension, float(share), groups, place))
-    return np.array(sorted(gone), np.int64)
-
-
 def _tell(program: Program, context: Context) -> None:
     """Warns of shares so small that nothing goes."""
     known = dimensions(program)
@@ -81,25 +53,6 @@ def _tell(program: Program, context: Context) -> None:
             text = f"`{pattern}: {share:g}` cuts nothing of {sizes} entries"
             hint = f"of {WIDE} entries or more multiples of {MULTIPLE} stay; a larger share, or no rule"
             context.warn(diagnostic_at(place, "MCT0158", text, hint=hint, severity=Severity.WARNING))
-
-
-def kept(size: int, share: float) -> int:
-    """How many entries stay: at least one, and of a wide dimension a multiple."""
-    step = MULTIPLE if size >= WIDE else 1
-    return min(size, max(1, -(-round(size * (1 - share)) // step) * step))
-
-
-def _cut(dimension: Dimension, share: float, groups: Groups, place: Location | None) -> Sequence[int]:
-    """The groups of the last entries. Raises PruneError for one that must stay, or that an entry before them is of."""
-    entries = groups.of(dimension.value, dimension.axis)
-    stay = kept(dimension.size, share)
-    last = np.unique(entries[stay:])
-    for group in last:
-        if (why := groups.stays.get(int(group))) is not None:
-            raise PruneError(f"{dimension.name} can't be cut: its entries are those of {why}", place)
-    if np.isin(last, entries[:stay]).any():
-        raise PruneError(f"{dimension.name} can't be cut: some of its entries go together with others of it", place)
-    return [int(group) for group in last]
 
 
 def _smaller(parameter: Parameter, groups: Groups, gone: Array, by: str) -> Parameter:

@@ -12,9 +12,7 @@ from typing import Any
 import torch
 
 from mctc.audio import MelConfig
-from mctc.checkpoint import WeightsError
 from mctc.coded import opened
-from mctc.driver.manifest import WHOLE
 
 from .config import ConfigError, Model, Quantize
 
@@ -44,26 +42,13 @@ class Emitted:
         return model
 
     def _begin(self, model: Any, path: Path) -> None:
-        """With the weights of a checkpoint, of numbers or of codes. Where the rest of the build lies beside the folder,
-        it may be any that `mctc build --weights` takes, such as one that `mctc prune` sorted. Raises ConfigError for
-        one of another model."""
+        """With the weights of a checkpoint, of numbers or of codes. Raises ConfigError for one of another model."""
+        given = opened(path)
         try:
-            model.load_state_dict(self._bound(model, path))
-        except (RuntimeError, WeightsError) as error:
+            model.load_state_dict({name: torch.from_numpy(given.read(name)) for name in given.shapes})
+        except RuntimeError as error:
             told = " ".join(str(error).split())
             raise ConfigError(f"model.start: {path} holds weights of another model: {told}") from error
-
-    def _bound(self, model: Any, path: Path) -> dict[str, torch.Tensor]:
-        whole = Path(self._settings.training).resolve().parent / WHOLE
-        if whole.is_file():  # a folder that travelled alone needs no installed compiler
-            from mctc.driver.reading import read_program
-            from mctc.targets.torch.learner import bound_values
-            from mctc.weights import Weights
-
-            program = read_program(whole)
-            return bound_values(program, Weights.load(program, path, calibrated=False), model)
-        given = opened(path)
-        return {name: torch.from_numpy(given.read(name)) for name in given.shapes}
 
 
 def _imported(path: Path) -> str:

@@ -20,8 +20,8 @@ from mctc.driver.manifest import read_manifest
 from mctc.driver.sources import FOLDER
 from mctc.ir.program import Program, Section
 from mctc.language import elaborate_file
-from mctc.passes.prune import removed
 from mctc.rewrite.axis_groups import Groups
+from mctc.rewrite.removed_groups import removed
 
 from .config import ConfigError, Prune
 

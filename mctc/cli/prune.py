@@ -20,25 +20,32 @@ if TYPE_CHECKING:
 @click.option("--stats", type=PATH, required=True, metavar="FILE", help="What mctc calibrate measured.")
 @click.option("--weights", type=PATH, required=True, metavar="FILE.safetensors", help="The trained weights.")
 @click.option("-o", "--output", type=PATH, required=True, metavar="FILE", help="Where to write the sorted weights.")
+@click.option("--cut", is_flag=True, help="Write what the spec keeps alone: a checkpoint to train its module from.")
 @defines_option
 @model_option
 @plugin_option
-def prune(spec: Spec, stats: Path, weights: Path, output: Path, defines: dict[str, Any], model: str | None) -> int:
+def prune(
+    spec: Spec, stats: Path, weights: Path, output: Path, cut: bool, defines: dict[str, Any], model: str | None
+) -> int:
     """Sort a checkpoint, so that what a spec prunes is what the loss feels least.
 
     The statistics are of the same weights and of the spec without its prune section. The sorted weights are those of
-    the same function: they bind to the spec with and without the section, whatever its shares.
+    the same function: they bind to the spec with and without the section, whatever its shares. With --cut they are
+    those of the smaller model alone.
     """
     from mctc.cli.process import no_cycle_search
     from mctc.coded import opened
-    from mctc.compress.sorting import orders, sorted_tensors, write_sorted
+    from mctc.compress.sorting import kept_tensors, orders, sorted_tensors, write_sorted
     from mctc.compress.statistics import read_measured
     from mctc.driver.load import load_program
+    from mctc.rewrite.removed_groups import removed
 
     no_cycle_search()
     program, checkpoint = load_program(spec, model, defines), opened(weights)
     groups, found = orders(program, checkpoint, read_measured(stats, weights))
-    write_sorted(weights, sorted_tensors(program, groups, found, checkpoint), {"mctc.sorted": str(spec)}, output)
+    tensors = sorted_tensors(program, groups, found, checkpoint)
+    tensors = kept_tensors(program, groups, removed(program, groups), tensors) if cut else tensors
+    write_sorted(weights, tensors, {"mctc.sorted": str(spec)}, output)
     say(f"{output}: {len(found)} dimensions sorted; the nats that halving each is predicted to add, and unsorted:")
     for order in found:
         best, first = order.lost(order.dimension.size // 2)

@@ -81,6 +81,24 @@ def sorted_tensors(
     return tensors
 
 
+def kept_tensors(program: Program, groups: Groups, gone: Array, tensors: Mapping[str, Array]) -> Mapping[str, Array]:
+    """The tensors without the groups that are gone: a checkpoint of the smaller model alone."""
+    result = dict(tensors)
+    for name, parameter in program.parameters.items():
+        for axis in range(parameter.type.rank):
+            entries = groups.of_parameter(name, axis)
+            if entries is None or name not in result or not (out := np.isin(entries, gone)).any():
+                continue
+            value = result[name]
+            wide = [at for at, extent in enumerate(value.shape) if extent != 1]
+            mine = [at for at, extent in enumerate(parameter.type.shape) if extent != 1].index(axis)
+            if mine >= len(wide) or value.shape[wide[mine]] != len(entries):
+                shape = list(parameter.type.shape)
+                raise CompressError(f"{name} is {list(tensors[name].shape)} in the checkpoint, which is no {shape}")
+            result[name] = np.compress(~out, value, wide[mine])
+    return result
+
+
 def write_sorted(checkpoint: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str], out: Path) -> None:
     """A checkpoint of fp32 numbers, whole or not at all. Raises OSError."""
     from safetensors.numpy import save

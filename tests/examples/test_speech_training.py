@@ -21,7 +21,11 @@ from safetensors.torch import save_file
 from mctc.audio import bundled_recording, bundled_text, load_audio
 from mctc.coded import write_coded
 from mctc.driver import BuildOptions, build
+from mctc.driver.manifest import WHOLE
+from mctc.driver.reading import read_program
 from mctc.ir.text import parse_program
+from mctc.targets.torch.learner import bound_values
+from mctc.weights import Weights
 from speech.checkpoints import found
 from speech.config import ConfigError, Model, Prune
 from speech.emitted import Emitted
@@ -228,23 +232,6 @@ def test_a_run_learns_from_a_teacher_under_its_own_masks(place: Path) -> None:
     assert taught[-1] < taught[0]
 
 
-def test_a_pruned_model_begins_with_the_checkpoint_of_the_whole_one(place: Path) -> None:
-    shutil.copytree(ROOT / "spec/lib", place / "lib")
-    text = (ROOT / "spec/mct_small.mct").read_text()
-    (place / "pruned.mct").write_text(
-        text.replace("    quantize {", "    prune { encoder.**.state: 0.5 }\n    quantize {")
-    )
-    build(place / "pruned.mct", place / "pruned", BuildOptions(defines=DEFINES, target="torch"))
-    weights = averaged(place / "whole", "1")
-    save_file(weights, place / "before.safetensors")
-    begun = Emitted(Model(str(place / "pruned/training"), str(place / "before.safetensors"))).model().state_dict()
-    assert begun["encoder.layers.0.mamba.A_log"].equal(weights["encoder.layers.0.mamba.A_log"][:, :8])
-    rows = weights["encoder.layers.0.mamba.x_proj.weight"]
-    ranks = len(rows) - 32
-    kept = torch.cat([rows[: ranks + 8], rows[ranks + 16 : ranks + 24]])
-    assert begun["encoder.layers.0.mamba.x_proj.weight"].flatten(1).equal(kept.flatten(1))
-
-
 @pytest.fixture(scope="module")
 def pruned(place: Path) -> Path:
     """A build of half of the states and of half of the inner channels."""
@@ -263,9 +250,12 @@ def test_what_is_pruned_gradually_is_the_pruned_model_at_the_end(place: Path, pr
     assert states[:, 8:].eq(0).all()
     assert states[: len(states) // 2, :8].ne(0).any()
     mel, given = torch.randn(1, 90, 80), (torch.tensor([90]), torch.tensor([[3, 5]]), torch.tensor([2]))
+    program, module = read_program(pruned / WHOLE), Emitted(Model(str(pruned / "training"))).model()
+    kept = bound_values(program, Weights.load(program, place / "gradual.safetensors"), module)
+    save_file(kept, place / "kept.safetensors")
     whole, small = (
-        Emitted(Model(str(folder / "training"), str(place / "gradual.safetensors"))).model().eval()
-        for folder in (place / "learner", pruned)
+        Emitted(Model(str(folder / "training"), str(place / name))).model().eval()
+        for folder, name in ((place / "learner", "gradual.safetensors"), (pruned, "kept.safetensors"))
     )
     assert sum(each.numel() for each in small.parameters()) < sum(each.numel() for each in whole.parameters())
     with torch.no_grad():

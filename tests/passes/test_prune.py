@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from mctc.coded import opened
-from mctc.compress.sorting import orders, sorted_tensors
+from mctc.compress.sorting import kept_tensors, orders, sorted_tensors
 from mctc.compress.statistics import Statistics
 from mctc.diagnostics.diagnostic import LocatedError
 from mctc.driver import BuildOptions, build
@@ -19,8 +19,9 @@ from mctc.evaluate.reference import evaluate
 from mctc.initializers import initialise
 from mctc.ir.program import Program
 from mctc.ir.recipes import compose, with_recipe
-from mctc.passes.prune import Prune, kept
+from mctc.passes.prune import Prune
 from mctc.rewrite.base import Context
+from mctc.rewrite.removed_groups import kept, removed
 from mctc.rewrite.validate import ValidationError, validate
 from mctc.weights import Weights
 
@@ -179,6 +180,12 @@ def test_a_sorted_checkpoint_is_of_the_same_function_and_loses_the_least(tmp_pat
     save_file(dict(sorted_tensors(program, groups, order, found)), after)
     plain = program_of(tmp_path, "")
     np.testing.assert_allclose(results(plain, after), results(plain, path), rtol=1e-9, atol=1e-12)
+    cut = tmp_path / "cut.safetensors"
+    kept = kept_tensors(program, groups, removed(program, groups), sorted_tensors(program, groups, order, found))
+    save_file(dict(kept), cut)
+    assert sum(each.size for each in kept.values()) < sum(int(np.prod(shape)) for shape in found.shapes.values())
+    pruned = Prune().run(program, Context())
+    np.testing.assert_array_equal(results(pruned, cut), results(pruned, after))
     for each in order:
         best, first = each.lost(each.dimension.size // 2)
         assert best <= first

@@ -100,8 +100,8 @@ FAULTS = (
         name="states-not-read-back",
         file="mctc/proof/readback.py",
         what="the new states of an artifact are not compared",
-        old="for key, array in expected.items():\n                if actual",
-        new="for key, array in list(expected.items())[:1]:\n                if actual",
+        old="for key, array in expected.items():\n            if actual",
+        new="for key, array in list(expected.items())[:1]:\n            if actual",
         caught_by=READBACK,
     ),
     Fault(
