@@ -8,6 +8,8 @@ Neural Engine fails on states of other widths (ANE-ST-002).
 
 Beside states that fill rows, bins of narrow ones would leave most of each row empty. Where it takes less, the packed
 tensor is as wide as such states; each of them takes rows of its own, and every other group takes whole rows, flat.
+Where most of it would be empty all the same, as beside states of 304, rows of the next multiple are tried, all states
+flat in them.
 """
 
 from __future__ import annotations
@@ -96,9 +98,15 @@ def form_of(type_: TensorType) -> StateShape:
 
 def pack(states: Sequence[State], limit: int) -> Packing:
     """The layout of `states` in at most `limit` columns that takes the least room, bins where it is the same."""
-    full = {form.width for form in map(_form, states) if form.lines == 1 and not form.width % MULTIPLE}
+    forms = [_form(state) for state in states]
+    full = {form.width for form in forms if form.lines == 1 and not form.width % MULTIPLE}
     stacked = [_stacked(states, width) for width in sorted(full) if width <= limit]
-    return min([_binned(states, limit), *stacked], key=lambda packing: packing.size)
+    found = min([_binned(states, limit), *stacked], key=lambda packing: packing.size)
+    if found.size <= 2 * sum(state.value.type.size for state in states):
+        return found
+    near = {padded(form.width) for form in forms if form.width > MULTIPLE} - full
+    flat = [_stacked(states, width) for width in sorted(near) if width <= limit]
+    return min([found, *flat], key=lambda packing: packing.size)
 
 
 def _form(state: State) -> StateShape:

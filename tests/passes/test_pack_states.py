@@ -152,24 +152,28 @@ def test_lines_that_fill_a_row_are_rows(layers: int) -> None:
 
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("how", ["packed", "io"])
-def test_states_that_fill_rows_stand_on_rows_of_their_own_and_the_rest_lies_flat(layers: int, how: str) -> None:
-    """Scans with channels last, 32 of them, beside windows of 32 channels by 2 frames."""
-    old, new = streaming(layers, channels=32), deploy(streaming(layers, channels=32), how, form="channels_last")
+@pytest.mark.parametrize(("channels", "width"), [(32, 32), (40, 64)])
+def test_states_that_fill_rows_stand_on_rows_of_their_own_and_the_rest_lies_flat(
+    layers: int, how: str, channels: int, width: int
+) -> None:
+    """Scans with channels last, 32 of them, beside windows of 32 channels by 2 frames; of 40 channels all lie flat."""
+    old, new = streaming(layers, channels), deploy(streaming(layers, channels), how, form="channels_last")
     expected, before = calls(old, 4)
     actual, after = calls(new, 4)
     for one, got in zip(expected, actual):
         for name, array in one.items():
             np.testing.assert_allclose(got[name], array, rtol=0, atol=1e-9 * np.abs(array).max())
     (state,) = new.functions["f"].states
-    assert state.value.type.shape == (1, 1, (STATES + 2) * layers + 1 + 1, 32)
+    rows = [-(-entries * layers * channels // width) for entries in (STATES, 2)]
+    assert state.value.type.shape == (1, 1, sum(rows) + 1 + 1, width)
     for place in new.functions["f"].packing:
         held = before[-1][place.name]
         held = held.transpose(0, 2, 3, 1) if place.name.endswith(".h") else held
         rows = place.shape[1] if len(place.shape) > 2 else 1
-        pitch, start = place.pitch or 32, place.row * 32 + place.column
-        width = held.size // rows
+        pitch, start = place.pitch or width, place.row * width + place.column
+        columns = held.size // rows
         flat = after[-1][place.tensor].ravel()
-        found = [flat[start + c * pitch : start + c * pitch + width] for c in range(rows)]
+        found = [flat[start + c * pitch : start + c * pitch + columns] for c in range(rows)]
         np.testing.assert_allclose(np.concatenate(found), held.ravel(), atol=1e-9)
     assert parse_program(print_program(new)).functions["f"].packing == new.functions["f"].packing
 
