@@ -48,8 +48,8 @@ def test_every_runtime_hears_the_same_words(target: str, tmp_path: Path) -> None
     pytest.importorskip(library)
     heard, said = said_by(target, tmp_path / "built", bundled_recording()).split(), words(bundled_text())
     assert [pair for pair in zip(heard, said, strict=True) if len({*pair}) > 1] == [
-        ("dring", "bring"),
-        ("coaled", "cold"),
+        ("passed", "past"),
+        ("coald", "cold"),
     ]
 
 
