@@ -66,6 +66,13 @@ def test_numbers_that_are_equal_and_of_other_types_are_told_apart(inputs: tuple[
             builder.op(kind, x, axis=wrong)
 
 
+def test_other_types_are_inferred_anew(inputs: tuple[Builder, Value, Value]) -> None:
+    builder, x, _ = inputs
+    narrow = builder.op("reduce_mean", x, axis="time")
+    assert builder.op("softmax", narrow, axis=2).type == narrow.type
+    assert builder.op("softmax", x, axis=2).type == x.type
+
+
 def test_what_is_wrong_is_wrong_each_time(inputs: tuple[Builder, Value, Value]) -> None:
     builder, x, _ = inputs
     for _ in range(2):

@@ -167,3 +167,16 @@ def test_numbers_beyond_fp16_are_noticed(value: float, among: list[float], dtype
     assert readback._is_beyond(np.stack([array, array])[:, ::-1]) == (abs(value) > 65504)
     assert not readback._is_beyond(np.array(among, dtype))
     assert not readback._is_beyond(np.zeros((0, 3), dtype))
+
+
+@pytest.mark.usefixtures("large")
+def test_what_single_precision_alone_gets_wrong_is_no_disagreement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def imprecise(*arguments: Any, **named: Any) -> Any:
+        results, updates = evaluate(*arguments, **named)
+        return ({"y": results["y"] + 0.01} if arguments[4] is np.float32 else results), updates
+
+    monkeypatch.setattr(readback, "evaluate", imprecise)
+    found, _ = read_back(tmp_path, nothing)
+    assert all(agreement.error < 1e-6 for agreement in found)
