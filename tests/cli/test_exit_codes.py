@@ -92,7 +92,6 @@ SITUATIONS: list[tuple[str, int, str]] = [
         mctc compare none
         mctc check tiny.mct --plugin none.py
         mctc import-weights none tiny.mct --from whisper
-        mctc run tiny --speech
         mctc build tiny.mct -o tiny.mct
         mctc why none --build tiny
         """,
