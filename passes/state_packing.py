@@ -100,12 +100,12 @@ def pack(states: Sequence[State], limit: int) -> Packing:
     """The layout of `states` in at most `limit` columns that takes the least room, bins where it is the same."""
     forms = [_form(state) for state in states]
     full = {form.width for form in forms if form.lines == 1 and not form.width % MULTIPLE}
-    stacked = [_stacked(states, width) for width in sorted(full) if width <= limit]
+    stacked = [_stacked(states, width, limit) for width in sorted(full) if width <= limit]
     found = min([_binned(states, limit), *stacked], key=lambda packing: packing.size)
     if found.size <= 2 * sum(state.value.type.size for state in states):
         return found
     near = {padded(form.width) for form in forms if form.width > MULTIPLE} - full
-    flat = [_stacked(states, width) for width in sorted(near) if width <= limit]
+    flat = [_stacked(states, width, limit) for width in sorted(near) if width <= limit]
     return min([found, *flat], key=lambda packing: packing.size)
 
 
@@ -113,17 +113,20 @@ def _form(state: State) -> StateShape:
     return form_of(state.value.type)
 
 
-def _stacked(states: Sequence[State], width: int) -> Packing:
-    """In rows of `width`. Groups come in the order of their first state."""
+def _stacked(states: Sequence[State], width: int, limit: int) -> Packing:
+    """In rows of `width`. Groups come in the order of their first state. What does not fill its rows is one row for a
+    moment, of at most `limit` columns."""
     by_form: dict[StateShape, list[State]] = {}
     for state in states:
         by_form.setdefault(_form(state), []).append(state)
     stacks, row = list[Stack](), 0
     for form, members in by_form.items():
-        group, flat = Group(form, tuple(members), 0), form.lines > 1 or form.width != width
-        rows = -(-form.rows * group.columns // width)
-        stacks.append(Stack(group, row, rows, flat))
-        row += rows
+        flat, entries = form.lines > 1 or form.width != width, form.rows * form.columns
+        fills = not flat or entries * len(members) % width == 0
+        for part in [tuple(members)] if fills else _parts(members, max(1, limit // width * width // entries)):
+            rows = -(-entries * len(part) // width)
+            stacks.append(Stack(Group(form, part, 0), row, rows, flat))
+            row += rows
     return Packing((), row, width, tuple(stacks))
 
 

@@ -178,6 +178,16 @@ def test_states_that_fill_rows_stand_on_rows_of_their_own_and_the_rest_lies_flat
     assert parse_program(print_program(new)).functions["f"].packing == new.functions["f"].packing
 
 
+def test_no_states_lie_flat_in_a_row_wider_than_the_limit() -> None:
+    old, new = streaming(3, 40), deploy(streaming(3, 40), limit=160, form="channels_last")
+    assert new.functions["f"].states[0].value.type.shape[-1] == 64
+    cut = [op for op in new.functions["f"].ops if op.name == "reshape" and op.origin.path == "f"]
+    assert max(max(op.results[0].type.shape) for op in cut) <= 160
+    for one, got in zip(calls(old, 3)[0], calls(new, 3)[0]):
+        for name, array in one.items():
+            np.testing.assert_allclose(got[name], array, rtol=0, atol=1e-9 * np.abs(array).max())
+
+
 @pytest.mark.parametrize("limit", [16, 12, 8])
 def test_no_packed_state_is_wider_than_the_limit(limit: int) -> None:
     """States of one kind stand in several bins, in equal parts."""
