@@ -146,11 +146,16 @@ class Proof:
         """The whole function by the ops' reference semantics."""
         return self._natural(name, evaluate(self.program.functions[name], self._laid_out(name, inputs), self._value)[0])
 
-    def by_chunks(self, name: str, inputs: Mapping[str, Array], chunks: Iterable[int]) -> dict[str, Array]:
-        """Derived steps by the ops' reference semantics: calls of these lengths in turn, the last one repeats."""
+    def by_chunks(
+        self, name: str, inputs: Mapping[str, Array], chunks: Iterable[int], base: int = 1
+    ) -> dict[str, Array]:
+        """Derived steps by the ops' reference semantics: calls of these lengths in turn, the last one repeats.
+
+        base: how many frames of the model's fastest dimension are one of the component's.
+        """
 
         def step(chunk: int) -> tuple[Function, StepInfo]:
-            program, infos = derive_program(self.program, chunk, {name})
+            program, infos = derive_program(self.program, base * chunk, {name})
             return program.functions[name], infos[name]
 
         def call(

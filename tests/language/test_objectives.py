@@ -209,8 +209,8 @@ def test_every_shipped_model_of_classes_has_an_objective(root: Path) -> None:
             continue
         name, given = settings["objective"]
         assert set(complete(name, given)) == set(OBJECTIVES[name]), spec
-    # Samples, embeddings and one probability a frame are no classes.
-    assert without == ["denoiser", "ecapa_tdnn", "silero_vad"]
+    # Samples, embeddings, one probability a frame and tokens of sound are no classes.
+    assert without == ["denoiser", "ecapa_tdnn", "mimi", "silero_vad"]
 
 
 def test_a_reduced_vocabulary_keeps_the_objective(root: Path) -> None:

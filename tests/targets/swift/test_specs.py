@@ -34,6 +34,7 @@ WAV2VEC2 = {
     "width": 16, "depth": 2, "heads": 4, "inner": 24, "channels": 8, "kernel": 6, "groups": 4, "vocab": 12,
     "seconds": 1,
 }  # fmt: skip
+UNTRIED = {"mimi"}  # a codec: two functions, neither of which hears for the other
 ALL = {**SIZES, "moonshine_tiny": moonshine.SIZES, "wav2vec2": WAV2VEC2}
 KINDS = {
     "conformer_s2s": "decoder", "conmamba_s2s": "decoder", "conmambamamba_s2s": "decoder", "moonshine_tiny": "decoder",
@@ -50,7 +51,7 @@ TESTED = {
 
 
 def test_no_spec_is_left_out(root: Path) -> None:
-    assert set(ALL) == {path.stem for path in (root / "spec").glob("*.mct")}
+    assert set(ALL) | UNTRIED == {path.stem for path in (root / "spec").glob("*.mct")}
 
 
 @pytest.fixture(scope="module")
