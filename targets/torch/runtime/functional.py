@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from .across import total
 from .attention import attention, relative_attention
 from .precision import narrowed
 from .recurrent import gru, lstm
@@ -82,15 +83,16 @@ def masked_mean(x: Tensor, valid: Tensor, *, axis: int = -1) -> Tensor:
     return x.masked_fill(~exist, 0).mean(axis, keepdim=True) * share.to(x.dtype)  # a sum may leave fp16
 
 
-def masked_moments(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def masked_moments(x: Tensor, valid: Tensor, *, together: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and variance (C,) of each channel of x (B, C, ..., S) over the frames that exist, and how many entries a
-    channel has. In float32 at least."""
+    channel has. In float32 at least. together: over the batches of all processes that train."""
+    summed = total if together else torch.clone
     x = x if x.dtype == torch.float64 else x.float()
     exist = frames(valid, x)
     others = [axis for axis in range(x.ndim) if axis != 1]
-    count = exist.expand(x.shape[0], 1, *x.shape[2:]).sum().clamp(min=1)
-    mean = x.masked_fill(~exist, 0).sum(others, keepdim=True) / count
-    variance = (x - mean).masked_fill(~exist, 0).square().sum(others) / count
+    count = summed(exist.expand(x.shape[0], 1, *x.shape[2:]).sum().to(x.dtype)).clamp(min=1)
+    mean = summed(x.masked_fill(~exist, 0).sum(others, keepdim=True)) / count
+    variance = summed((x - mean).masked_fill(~exist, 0).square().sum(others)) / count
     return mean.flatten(), variance, count
 
 

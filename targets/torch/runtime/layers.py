@@ -74,6 +74,12 @@ class Block(nn.Module):
             if isinstance(module, Block):
                 module.gradient_checkpointing = on
 
+    def set_synchronised_norms(self, on: bool) -> None:
+        """Whether batch norms in training take the statistics of the batches of all processes (torch.distributed)."""
+        for module in self.modules():
+            if isinstance(module, BatchNorm):
+                module.together = on
+
     def set_rates(self, name: str, rates: Mapping[str, float]) -> None:
         """Sets the attribute `name` of the blocks at these paths: how often each of them drops what it does."""
         for path, rate in rates.items():
@@ -256,7 +262,10 @@ class BatchNorm(Layer):
     """Batch normalisation of each channel: by the batch's statistics in training, by the running ones in evaluation.
 
     In training the running statistics move by `momentum` towards the batch's (its unbiased variance, as torch has it).
+    together: the batch is that of all processes.
     """
+
+    together = False
 
     weight: nn.Parameter | None
     bias: nn.Parameter | None
@@ -284,8 +293,8 @@ class BatchNorm(Layer):
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """x (B, C, 1, S) to the same. `valid` (B, S) keeps padding out of the batch's statistics."""
         x = narrowed(x, self.weight)
-        if self.training and valid is not None:
-            return self._masked(x, valid)
+        if self.training and (valid is not None or self.together):
+            return self._masked(x, x.new_ones(x.shape[0], x.shape[-1]) if valid is None else valid)
         mean, variance = self.running_mean, self.running_var
         if self.training and is_again():  # what is kept for the backward pass must be alike, so copies move instead
             mean, variance = mean.clone(), variance.clone()
@@ -293,7 +302,7 @@ class BatchNorm(Layer):
 
     def _masked(self, x: Tensor, valid: Tensor) -> Tensor:
         """By the statistics of the frames that exist. At least one must."""
-        mean, variance, count = functional.masked_moments(x, valid)
+        mean, variance, count = functional.masked_moments(x, valid, together=self.together)
         if not is_again():
             self._follow(mean, variance, count)
         scale = torch.rsqrt(variance + self.eps)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -318,3 +321,33 @@ def test_statistics_count_a_recomputed_batch_once(valid: Tensor | None) -> None:
         found.append((given.grad, each.norm.running_mean, each.norm.running_var))
     for wanted, got in zip(*found, strict=True):
         torch.testing.assert_close(got, wanted)
+
+
+NORMS = """
+import sys, torch, torch.distributed as dist
+from mctc.targets.torch.runtime import layers
+dist.init_process_group("gloo", init_method="file://" + sys.argv[1], rank=int(sys.argv[2]), world_size=2)
+torch.manual_seed(0)
+x, valid = torch.randn(4, 3, 1, 9), (torch.arange(9) < torch.tensor([9, 4, 7, 1])[:, None]).float()
+mine, alone = layers.BatchNorm(3), layers.BatchNorm(3)
+mine.set_synchronised_norms(True)
+rank = slice(2 * dist.get_rank(), 2 * dist.get_rank() + 2)
+for marks in (valid, None):
+    whole, part = x.clone().requires_grad_(), x[rank].clone().requires_grad_()
+    want = alone(whole, marks)
+    got = mine(part, None if marks is None else marks[rank])
+    torch.testing.assert_close(got, want[rank])
+    (want ** 3).sum().backward()
+    (got ** 3).sum().backward()
+    torch.testing.assert_close(part.grad, whole.grad[rank], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(mine.running_var, alone.running_var)
+    torch.testing.assert_close(mine.running_mean, alone.running_mean)
+"""
+
+
+@pytest.mark.slow
+def test_norms_of_two_processes_are_those_of_one_with_both_batches(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", NORMS, str(tmp_path / "meets")]
+    workers = [subprocess.Popen([*command, rank], stderr=subprocess.PIPE, text=True) for rank in "01"]
+    said = [worker.communicate(timeout=300)[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], said
