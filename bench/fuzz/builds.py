@@ -17,6 +17,7 @@ OPTIONAL = (
 )  # fmt: skip
 DEVICES = (None, None, "H13", "M2", "H16", "A17 Pro", "H18G")
 SCANS = (None, "unrolled", "prefix", "decay")
+LOOPS = (None, "parallel", "unrolled")  # of scans with a body
 RECORDED = ("state", "device", "layout", "passes", "chunk", "seed", "without")
 
 
@@ -25,12 +26,13 @@ def builds(draw: Draw, multiple: int, chunked: bool = True) -> BuildOptions:
     """Options for a spec whose rates divide `multiple` frames. `chunked`: whether it says how long a chunk is."""
     chunk = draw(st.sampled_from([*([None] if chunked else []), multiple, 2 * multiple, 3 * multiple, 8 * multiple]))
     without = tuple(draw(st.lists(st.sampled_from(OPTIONAL), max_size=2, unique=True)))
-    scan = draw(st.sampled_from(SCANS))
+    scan, loop = draw(st.sampled_from(SCANS)), draw(st.sampled_from(LOOPS))
+    forms = {SCAN_PASS: scan, "lower-scan": loop}
     return BuildOptions(
         state=draw(st.sampled_from(STATES)),
         device=draw(st.sampled_from(DEVICES)),
         layout=draw(st.sampled_from(LAYOUTS)),
-        passes={} if scan is None else {SCAN_PASS: {SCAN_OPTION: scan}},
+        passes={name: {SCAN_OPTION: form} for name, form in forms.items() if form is not None},
         chunk=chunk,
         seed=draw(st.integers(0, 3)),
         without=without,

@@ -10,7 +10,7 @@ from math import lcm
 from types import MappingProxyType
 from typing import ClassVar
 
-from mctc.driver.names import identifier
+from mctc.driver.names import identifier, place
 from mctc.ir.dims import Extent
 from mctc.ir.ops.leaf import Leaf, ParameterOp, parameter_of
 from mctc.ir.program import Function, Op, Program, Quantization, Source, State, Value
@@ -168,7 +168,7 @@ class Component:
         symbol = next(iter(extent.symbols), "")
         if extent != Extent.of(symbol) * extent.coefficient(symbol):
             raise UnsupportedError(
-                f"{op.name} must know which of {extent} frames exist in a batch of utterances of different lengths; "
+                f"{place(op)} must know which of {extent} frames exist in a batch of utterances of different lengths; "
                 "a torch module knows that where the input has a whole multiple of them"
             )
         return extent.coefficient(symbol) / self._counted

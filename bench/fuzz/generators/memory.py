@@ -88,6 +88,27 @@ def associations(b: Body) -> Tensor:
     return b.like(x, f'merge_channels(reduce_sum({m} * sin({query}), axis = "feature"))')
 
 
+RECURRENCES = {  # blocks of the library: the file that each is in
+    "decayed_pairs(split_channels({k}, groups = 1), {x}, split_channels({q}, groups = 1), {keep})": "linear_attention",
+    "gated_linear_attention({x}, heads = {heads}, keys = 4, rank = 2)": "linear_attention",
+    "delta_net({x}, heads = {heads}, kernel = 2)": "linear_attention",
+    "delta_net({x}, heads = {heads}, kernel = 2, gated = true)": "linear_attention",
+    "mlstm({x}, heads = {heads})": "xlstm",
+    "slstm({x}, heads = {heads})": "xlstm",
+}
+
+
+def of_the_library(b: Body) -> Tensor:
+    """A recurrence of the library, over frames or labels."""
+    if b.joint or not b.batch:
+        return associations(b)
+    x, form = b.any(), b.choice(*RECURRENCES)
+    b.shared.imports.add(f"lib/{RECURRENCES[form]}.mct")
+    keep = f"split_channels(sigmoid({project(b, x, 2).name}), groups = 1)"
+    known = {"k": project(b, x, 2).name, "q": project(b, b.partner(x), 2).name, "keep": keep, "heads": b.choice(1, 2)}
+    return b.like(x, f"tanh({form.format(x=x.name, **known)})")
+
+
 def dual(b: Body) -> Tensor:
     """A scan with one decay a head."""
     x = b.any()
@@ -165,6 +186,7 @@ GENERATORS: tuple[Generator, ...] = (
     loop,
     associations,
     associations,
+    of_the_library,
     dual,
     mamba,
     attention,
