@@ -14,6 +14,7 @@ from mctc.language import syntax as s
 from mctc.language.arithmetic import UnsuitableError, is_number
 from mctc.language.expressions import Evaluator
 from mctc.language.failure import fail
+from mctc.language.finals import FINAL, final
 from mctc.language.functions import FUNCTIONS
 from mctc.language.limits import CALLS
 from mctc.language.modules import Defined
@@ -55,13 +56,15 @@ class Calls:
             raise fail("MCT0060", "only a block or an op can be called", node.callee.span)
         if name.startswith("op."):
             return self._op(name[3:], node, frame)
-        called = frame.module.find(name) is not None or name in FUNCTIONS or name in registry()
+        called = frame.module.find(name) is not None or name in {*FUNCTIONS, FINAL} or name in registry()
         if not called and frame.scope.find(name) is not None:
             message = f"`{name}` is {describe(frame.scope.get(name))}; only a block or an op can be called"
             raise fail("MCT0060", message, node.callee.span)
         defined = frame.module.find(name)
         if defined is not None:
             return self._block(name, defined, node, frame, target)
+        if name == FINAL:
+            return self._final(node, frame)
         if name in FUNCTIONS:
             values = [self.evaluator.single(argument.value, frame) for argument in node.arguments]
             if not any(isinstance(value, Value) for value in values) or name not in registry():
@@ -70,7 +73,7 @@ class Calls:
                 return self._op(name, node, frame, values)
         if name in registry() and name not in HIDDEN:
             return self._op(name, node, frame)
-        known = [*frame.module.names(), *(registry().keys() - HIDDEN.keys()), *FUNCTIONS]
+        known = [*frame.module.names(), *(registry().keys() - HIDDEN.keys()), *FUNCTIONS, FINAL]
         hint = HIDDEN.get(name) or did_you_mean(name, known)
         raise fail("MCT0051", f"there is no block or op `{name}`", node.callee.span, hint)
 
@@ -93,6 +96,15 @@ class Calls:
             return FUNCTIONS[name](*values)
         except UnsuitableError as error:
             raise fail(error.code, error.message, node.span, error.hint) from None
+
+    def _final(self, node: s.Call, frame: Frame) -> Value:
+        for argument in node.arguments:
+            if argument.name is not None and argument.name.text != "state":
+                raise fail("MCT0091", f"`{FINAL}` has no argument `{argument.name.text}`", argument.name.span)
+        if node.label is not None:
+            raise fail("MCT0104", f"`{FINAL}` can't be named with `as`", node.label.span, "only blocks have a path")
+        values = [self.evaluator.single(argument.value, frame) for argument in node.arguments]
+        return final(values, node.span, self.session, frame)
 
     def _block(self, name: str, defined: Defined, node: s.Call, frame: Frame, target: str | None) -> Given:
         block = defined.node

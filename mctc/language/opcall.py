@@ -20,6 +20,7 @@ from mctc.language import syntax as s
 from mctc.language.arithmetic import is_number
 from mctc.language.expressions import Evaluator
 from mctc.language.failure import fail
+from mctc.language.finals import Ending
 from mctc.language.scope import Frame
 from mctc.language.session import Session
 from mctc.language.values import Given, Measure, Quantity, Single, describe, plain, whole
@@ -46,7 +47,7 @@ class OpCall:
         self.session, self.evaluator = session, evaluator
 
     def call(self, name: str, node: s.Call, frame: Frame, values: Sequence[Single] | None = None) -> Given:
-        """The result, or a list of results. States that a recurrent op returns behind its result are left off.
+        """The result, or a list of results. States behind the result of a recurrent op are what `final` gives.
 
         values: of the arguments, where they have been evaluated: a block in them is expanded once.
         """
@@ -96,7 +97,8 @@ class OpCall:
         if definition.outside_training and not made.acts():
             self.session.builder.ops.remove(made)
             return made.operand(definition.outside_training)
-        if len(results) > 1 and isinstance(self.session.builder.ops[-1].time, Recurrent):
+        if len(results) > 1 and isinstance(time := made.time, Recurrent):
+            self.session.endings[results[0]] = {name: Ending(results[index]) for name, index in time.states}
             return results[0]
         return results[0] if len(results) == 1 else results
 

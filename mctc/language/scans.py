@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mctc.diagnostics.diagnostic import Diagnostic, diagnostic_at
-from mctc.diagnostics.source import Span
 from mctc.ir.dims import Extent
 from mctc.ir.loops import sees_one_frame
 from mctc.ir.op import Op
@@ -14,6 +13,7 @@ from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.language import syntax as s
 from mctc.language.calls import Calls, Returned
 from mctc.language.failure import SilentError, fail
+from mctc.language.finals import Ending, shifted
 from mctc.language.scope import Frame, bindings
 from mctc.language.session import Session
 from mctc.language.values import Bound, describe, plain, show_type
@@ -75,20 +75,12 @@ class Scans:
         axes = tuple((axis.role.value, axis.extent) for axis in type_.axes)
         attributes = {"axes": axes, "state": held.name.text}
         (before,) = self.session.emit("scan_state", [], attributes, held.span, frame)
-        frame.scope.values[held.name.text] = value = self._shifted(before, start, 1, held.span, frame)
+        frame.scope.values[held.name.text] = value = shifted(self.session, before, start, 1, held.span, frame)
         value.name = before.name = held.name.text
         if value.type != type_:
             message = f"`{held.name.text}` is {show_type(type_)}, but with its start {show_type(value.type)}"
             raise fail("MCT0117", message, held.span, "a start has the axes of one frame, or fewer")
         return State(held, before, start)
-
-    def _shifted(self, value: Value, start: Value | float, sign: int, span: Span, frame: Frame) -> Value:
-        if isinstance(start, Value):
-            name = "add" if sign > 0 else "sub"
-            return self.session.emit(name, [value, start], {}, span, frame)[0]
-        if start == 0:
-            return value
-        return self.session.emit("scale", [value], {"factor": 1.0, "offset": sign * start}, span, frame)[0]
 
     def _after(self, state: State, frame: Frame) -> Value:
         """What the body leaves in the name of a state."""
@@ -121,12 +113,15 @@ class Scans:
         """Ends the loop: what depends on it leaves by its results alone."""
         inner = [frame.scope.values[name] for name in bindings(node.body) if name in frame.scope.values]
         span = node.states[0].span
-        next_ = [self._shifted(value, state.start, -1, span, frame) for state, value in zip(states, after)]
+        next_ = [shifted(self.session, value, state.start, -1, span, frame) for state, value in zip(states, after)]
         used = dict.fromkeys(value for item in inner for value in _tensors(item) if value in moving)
         leaving = [value for value in used if value not in next_]
         operands: list[Value | None] = [*(state.before for state in states), *next_, *leaving]
         results = self.session.emit("scan", operands, {"states": len(states)}, span, frame)
         new = dict(zip([*next_, *leaving], results))
+        for state, value, last in zip(states, after, results[-len(states) :]):
+            ending = {state.node.name.text: Ending(last, state.start)}
+            self.session.endings.setdefault(new.get(value, value), {}).update(ending)
         for old, value in new.items():
             value.name = old.name
         for name in bindings(node.body):

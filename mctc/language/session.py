@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from mctc.language.scope import Frame, Site, bindings
 from mctc.language.values import show_type
 from mctc.language.walk import labels
 
+if TYPE_CHECKING:
+    from mctc.language.finals import Ending
+
 SHOWN_CALLS = 3
 ASSERTED = "MCT0073"  # what an assert says where it does not hold
 
@@ -37,6 +41,7 @@ class Session:
         self.diagnostics: list[Diagnostic] = []
         self._seen: set[tuple[str, Span]] = set()
         self.steps, self.ops = 0, 0
+        self.endings: dict[Value, dict[str, Ending]] = {}  # of states, by what a recurrence gave and by name
         self._facts: dict[int, tuple[dict[str, int], frozenset[str]]] = {}
 
     def report(self, diagnostic: Diagnostic, sites: Iterable[Site] = ()) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from math import lcm
@@ -32,6 +32,14 @@ from mctc.streaming.timing import Timing, join, window_delay
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Last:
+    """What is known when the utterance ends: the op that left it behind, and when its frames come."""
+
+    maker: Op
+    timing: Timing
+
+
 class Derivation:
     def __init__(self, program: Program, function: Function, lengths: Lengths, called: str, labels: int = 1) -> None:
         self.program, self.function, self.lengths, self.called = program, function, lengths, called
@@ -48,7 +56,8 @@ class Derivation:
         self.values: dict[Value, Value] = {}
         self.sequences: set[Value] = set()  # new values with an axis along which the function goes
         self.timings: dict[Value, Timing] = {}  # of those that come chunk by chunk
-        self.last: dict[Value, Op] = {}  # values of the last frame alone, and the op that made them
+        self.last: dict[Value, Last] = {}  # values of the last frame alone
+        self.read = {value for op in function.ops for value in op.present()} | set(function.outputs)
         behaviours = [op.along(self.role) for op in function.ops]
         self.looks_ahead = any(isinstance(each, Window) and each.right >= each.stride for each in behaviours)
 
@@ -67,8 +76,6 @@ class Derivation:
             else:
                 self.located(item, partial(self._step, item))
         function = self.function
-        for _, value in function.results:
-            self.refuse_last(self.values[value], None)
         inputs = [self.values[value] for value in function.inputs]
         if self.valid.input is not None:
             self._refuse_name(self.valid.input.name)
@@ -138,7 +145,8 @@ class Derivation:
         streaming = [v for v in operands if v in self.timings]
         for value in op.results:
             self.static(value.type, op)
-        for operand in operands:
+        last = next((self.last[v] for v in operands if v in self.last), None) if not streaming else None
+        for operand in operands if streaming else ():
             self.refuse_last(operand, op)
         attributes: Attributes = {name: substitute(value, self.sizes) for name, value in op.attributes.items()}
         behaviour, attributes = self._behaviour(op, operands, attributes)
@@ -157,6 +165,8 @@ class Derivation:
         for old, new in zip(op.results, results, strict=True):
             self.values[old] = new
             name_like(new, old)
+            if last is not None:
+                self.last[new] = last
             if self.is_sequence(old):
                 self.sequences.add(new)
 
@@ -285,7 +295,7 @@ class Derivation:
         """A state starts at zero: where the op starts from a given value, the state holds how far it is from that."""
         operands, timing = self._align(operands)
         declared = [o.name for o in op.fields]
-        if timing.delay:
+        if timing.delay or self.ends(op, [result for _, result in r.states]):
             frames = next(self.frames(v) for v in operands if v is not None and v in self.timings)
             given, valid = operands[declared.index(r.mask)], self.valid.at(frames, timing.delay)
             operands[declared.index(r.mask)] = valid if given is None else self.builder.op("mul", given, valid)
@@ -299,15 +309,19 @@ class Derivation:
         for state, start, result in opened:
             end = results[result]
             self.contexts.close(state, end if start is None else self.builder.op("sub", end, start))
-            self.last[end] = op
+            self.last[end] = Last(op, timing)
         self.time(op, results, timing.recurrent())
         return results
 
-    def refuse_last(self, value: Value | None, user: Op | None) -> None:
-        """A final state is known when the utterance ends: nothing in a step may read it but the state itself."""
-        maker = self.last.get(value) if value is not None else None
-        if maker is not None:
-            raise self._whole(user or maker, Whole(f"the final state of {maker.name} is known at the end only"))
+    def ends(self, op: Op, results: Sequence[int]) -> bool:
+        """Whether anything reads what is left behind the last frame: frames that fill up a call must not move it."""
+        return any(op.results[index] in self.read for index in results)
+
+    def refuse_last(self, value: Value | None, user: Op) -> None:
+        """A final state is known when the utterance ends: nothing that has frames may read it."""
+        last = self.last.get(value) if value is not None else None
+        if last is not None:
+            raise self._whole(user, Whole(f"the final state of {last.maker.name} is known at the end only"))
 
     def _whole(self, op: Op, behaviour: Whole) -> DiagnosticError:
         return takes_whole(self.function, op, behaviour, self.role)
@@ -321,6 +335,7 @@ class Derivation:
                 if value in sequences:
                     self.timings[value] = Timing(0, None, self.chunk, Fraction(self.chunk, self.frames(value)))
         timings = {name: self.timings[value] for name, value in step.results if value in self.timings}
+        timings |= {name: self.last[value].timing for name, value in step.results if value in self.last}
         rate = rate_of(self.program, self.symbol)
         needs_valid = self.valid.input is not None
         return StepInfo(

@@ -9,7 +9,7 @@ from mctc.ir.attribute_value import Attributes
 from mctc.ir.loops import Loop
 from mctc.ir.ops.loop import Scan, ScanState, held_type
 from mctc.ir.program import Op, Value, name_like
-from mctc.streaming.derivation import Derivation, substitute
+from mctc.streaming.derivation import Derivation, Last, substitute
 from mctc.streaming.timing import Timing, join
 
 
@@ -40,7 +40,7 @@ def derive_loop(d: Derivation, loop: Loop) -> None:
         d.time(loop.close, results, timing.recurrent())
         for state, end in zip(states, results[-len(states) :]):
             d.contexts.close(state, end)
-            d.last[end] = loop.close
+            d.last[end] = Last(loop.close, timing)
     d.values.update(entering)
 
 
@@ -69,7 +69,8 @@ def _inside(d: Derivation, op: Op, timing: Timing | None) -> None:
 def _closed(d: Derivation, loop: Loop, timing: Timing) -> tuple[Value, ...]:
     """The end of a loop; behind a delay some frames do not exist."""
     before, after, others = ([d.values[value] for value in part] for part in loop.close.parts)
-    if timing.delay:
+    states = range(len(after) + len(others), len(loop.close.results))
+    if timing.delay or (loop.role is d.role and d.streams and d.ends(loop.close, states)):
         valid, op = d.valid.at(d.frames(before[0]), timing.delay), d.builder.op
         after = [op("add", old, op("mul", op("sub", new, old), valid)) for old, new in zip(before, after)]
     return d.builder.emit(Scan, *before, *after, *others, states=len(before))

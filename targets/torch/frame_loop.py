@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mctc.emit.unsupported import UnsupportedError
 from mctc.ir.dims import Extent
 from mctc.ir.loops import frame_of
 from mctc.ir.ops.loop import ScanState
 from mctc.ir.program import Op, Value
+from mctc.ir.types import Role
 from mctc.targets.torch.expressions import Expression
 from mctc.targets.torch.method import Item, Writer
 from mctc.targets.torch.recurrence import Recurrence, one_frame, with_frame, without_frame
@@ -28,7 +30,7 @@ def write_loop(outer: Writer, recurrence: Recurrence) -> None:
     outer.lines += [f"    {line}" for line in frame.lines]
     outer.lines += [f"    {row}.append({text})" for row, text in zip(rows[len(after) :], others) if row]
     if after != held:
-        outer.lines.append(f"    {', '.join(held)} = {', '.join(after)}")
+        outer.lines.append(f"    {', '.join(held)} = {', '.join(_kept(outer, recurrence, after, held, t))}")
     outer.lines += [f"    {row}.append({name})" for row, name in zip(rows, held) if row]
     outer.imports |= frame.imports
     for value, row in zip(made, rows):
@@ -38,6 +40,22 @@ def write_loop(outer: Writer, recurrence: Recurrence) -> None:
             outer.assign([value], text)
     for state, name, value in zip(loop.states, held, loop.close.results[len(made) :]):
         outer.env[value] = Expression(without_frame(name, state.result.type))
+
+
+def _kept(outer: Writer, recurrence: Recurrence, after: list[str], held: list[str], t: str) -> list[str]:
+    """What the states become; where what is left behind is read, frames of padding move none."""
+    valid = outer.component.valid(recurrence.loop.close)
+    if valid is None:
+        return after
+    kept = []
+    for state, new, old in zip(recurrence.loop.states, after, held):
+        type_ = state.result.type
+        if type_.sequence != type_.rank - 1 or type_.roles[0] is not Role.BATCH:
+            raise UnsupportedError(f"the final state of `{state.state}` would be told apart from padding in {type_}")
+        marks = f"{valid}[:, {'None, ' * (type_.rank - 2)}{t} : {t} + 1]"
+        kept.append(new if new == old else f"torch.where({marks} > 0, {new}, {old})")
+    outer.imports.add("torch")
+    return kept
 
 
 def _start(outer: Writer, state: ScanState, many: Value) -> str:

@@ -37,7 +37,10 @@ WHOLE: dict[str, tuple[Body, str]] = {
     "unbounded future": (attend(3, None), "after it"),
     "products of all frames": (scores, "matmul"),
     "the final state": (lambda g, x: g.op("add", x, lstm(g, x)[1]), "final state of lstm"),
-    "the final state as a result": (lambda g, x: lstm(g, x)[2], "final state of lstm"),
+    "what is computed of the final state": (
+        lambda g, x: g.op("add", x, g.op("tanh", lstm(g, x)[1])),
+        "final state of lstm",
+    ),
 }
 
 

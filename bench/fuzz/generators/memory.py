@@ -121,6 +121,20 @@ def dual(b: Body) -> Tensor:
     return b.like(x, f"ssd({x.name}, {delta.name}, {decay}, {into}, {out}{skip}{_marked(b, x)}, groups = {groups})")
 
 
+def remembered(b: Body) -> Tensor:
+    """What a recurrence leaves behind, beside the frames where the utterance is taken whole."""
+    x = b.any()
+    if b.shared.streams or b.joint or not b.batch:
+        return loop(b)
+    h = b.shared.fresh("h")
+    if b.choice(True, False):
+        b.say(f"scan {h}: {b.type(x)} {{ {h} = 0.5 * {h} + sin({x.name}) }}")
+        return b.like(x, f"{b.partner(x).name} + 0.25 * final({h})")
+    b.say(f"{h} = lstm({x.name}, {x.channels})")
+    name = b.choice("h", "c")
+    return b.like(x, f'{b.partner(x).name} - final({h}, "{name}")')
+
+
 def mamba(b: Body) -> Tensor:
     """The library's block, with its small steps. It takes three axes."""
     if len(b.roles()) != 3:
@@ -187,6 +201,7 @@ GENERATORS: tuple[Generator, ...] = (
     associations,
     associations,
     of_the_library,
+    remembered,
     dual,
     mamba,
     attention,

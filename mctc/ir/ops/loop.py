@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mctc.ir.dims import Extent
 from mctc.ir.example import Example, X
@@ -88,6 +88,11 @@ class Scan(Looped):
         """The states before each frame, those behind it, and the others."""
         n = self.states
         return self.values[:n], self.values[n : 2 * n], self.values[2 * n :]
+
+    def padded(self, read: Collection[int] | None = None, *, whole: bool = True) -> Value | None:
+        """A state, where what is left behind the last frame is read: padding would move it."""
+        frames = len(self.results) - self.states
+        return self.values[0] if read is None or any(index >= frames for index in read) else None
 
     def behaviour(self) -> TimeBehaviour:
         return Recurrent((), "") if self.values else POINTWISE
