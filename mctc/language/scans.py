@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mctc.diagnostics.diagnostic import Diagnostic, diagnostic_at
@@ -105,6 +106,9 @@ class Scans:
                 if not sees_one_frame(op, role):
                     self.session.report(_several_frames(op, role), frame.sites)
                     wrong = True
+        for op, instance in _beside_states(self.session.builder.ops[begin:], moving, role, frame):
+            self.session.report(_in_a_block_of_frames(op, instance), frame.sites)
+            wrong = True
         if wrong:
             raise SilentError
         return moving
@@ -149,6 +153,28 @@ def _told_apart(node: s.Scan) -> None:
 def _several_frames(op: Op, role: Role) -> Diagnostic:
     message = f"`{op.name}` would see other frames than its own of what depends on a state"
     hint = f"in a scan over {role.value} a state is known frame by frame: apply `{op.name}` before or behind it"
+    return diagnostic_at(op.origin.location, "MCT0118", message, hint=hint)
+
+
+def _beside_states(ops: list[Op], moving: set[Value], role: Role, frame: Frame) -> Iterator[tuple[Op, str]]:
+    """Ops over several frames of what depends on no state, in an instance that reads one."""
+    reading = {_instance(op, frame) for op in ops if moving.intersection(op.results)} - {""}
+    for op in ops:
+        instance = _instance(op, frame)
+        if instance in reading and not moving.intersection(op.results) and op.operands and not sees_one_frame(op, role):
+            yield op, instance
+
+
+def _instance(op: Op, frame: Frame) -> str:
+    """The instance in a scan's body that an op belongs to; '' for the body itself."""
+    element, *inner = op.origin.path.removeprefix(frame.path).strip(".").split(".")
+    return f"{element}.{inner[0]}" if inner and inner[0].isdigit() else element
+
+
+def _in_a_block_of_frames(op: Op, instance: str) -> Diagnostic:
+    """A module has a class for the instance, and calls it once a frame."""
+    message = f"`{instance}` reads a state, so it runs frame by frame, and its `{op.name}` would see other frames"
+    hint = f"apply `{op.name}` outside of the block, in front of the scan, and hand its result to it"
     return diagnostic_at(op.origin.location, "MCT0118", message, hint=hint)
 
 

@@ -92,6 +92,19 @@ def test_what_depends_on_no_state_may_see_other_frames(check: Check) -> None:
     assert not check(component(STATE + "{ h = h + conv1d(x, 8, 3) }", "return h"))
 
 
+MIXES = "block mixes(h: f32[B, T, C], x: f32[B, T, C]) { return h + conv1d(x, C, 3) }\n"
+MEETS = "block meets(h: f32[B, T, C], x: f32[B, T, C]) { return tanh(h + linear(x, C)) }\n"
+
+
+def test_a_block_that_reads_a_state_has_no_op_over_other_frames(check: Check) -> None:
+    """A module has a class for the block, and calls it once a frame."""
+    (problem,) = check(MIXES + component(STATE + "{ h = mixes(h, x) as mix }", "return h"))
+    assert problem.code == "MCT0118"
+    assert "`mix` reads a state" in problem.message
+    assert "`conv1d`" in problem.message
+    assert not check(MEETS + component(STATE + "{ h = meets(h, conv1d(x, 8, 3) as before) }", "return h"))
+
+
 def test_scan_is_a_word_before_a_name_alone(check: Check) -> None:
     assert not check(component("scan = 2 * x", "return scan"))
     (problem,) = check(component("scam h: f32[B, T, 8] { h = x }", "return x"))

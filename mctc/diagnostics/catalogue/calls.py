@@ -191,7 +191,8 @@ ENTRIES = (
         "MCT0118",
         "several frames of a state",
         "In a scan what depends on a state is computed frame by frame, so nothing can look at other frames of it: no"
-        " convolution over time, no reduction over frames, no other recurrence. What depends on no state may.",
+        " convolution over time, no reduction over frames, no other recurrence. What depends on no state may; but a"
+        " block that reads a state runs frame by frame as a whole, so what looks at other frames stands outside of it.",
         in_component("scan h: f32[B, T, width] { h = x + conv1d(h, width, 3) }", "return h"),
     ),
     Entry(
