@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +83,12 @@ class Workspace:
         return [json.loads(line) for line in self.run(self.product, *given).splitlines()]
 
 
-def prepare(toolchain: Toolchain, built: Path, place: Path) -> Workspace:
+def prepare(
+    toolchain: Toolchain, built: Path, place: Path, optimised: bool = False, limit_s: int = LIMIT_S
+) -> Workspace:  # fmt: skip
     """The package of a build, laid out in `place`."""
     package = package_of(built)
-    return _workspace(toolchain, package, lay_out(package, place), place)
+    return replace(_workspace(toolchain, package, lay_out(package, place), place, optimised), limit_s=limit_s)
 
 
 def prepare_proof(
