@@ -41,26 +41,24 @@ def _forward_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     n = Sizes.of(x, weight, B, groups)
     fast = keep and x.device.type == "cuda" and ssd_gpu.supports(x, n)
     last = x.new_empty(x.shape[0], n.heads * n.width, n.states, dtype=torch.promote_types(x.dtype, torch.float32))
-    return torch.empty_like(x, memory_format=torch.contiguous_format), last, ssd_gpu.room(x, n) if fast else x.new_empty(0)
+    stored = ssd_gpu.room(x, n) if fast else x.new_empty(0)
+    return torch.empty_like(x, memory_format=torch.contiguous_format), last, stored
 
 
 def _backward(dy: Tensor, dlast: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
     *inputs, stored, groups = arguments
-    x, weight, _, B, *_ = inputs
     with torch.autocast(dy.device.type, enabled=False):  # where backward() is called inside of autocast
-        if ssd_gpu.supports(x, Sizes.of(x, weight, B, groups)):
-            return ssd_gpu.backward(_frames_inside(dy), dlast.contiguous(), *_laid_out(inputs), stored, groups)
-        return _recomputed(dy, dlast, inputs, groups)
+        return ssd_gpu.backward(_frames_inside(dy), dlast.contiguous(), *_laid_out(inputs), stored, groups)
 
 
 def _recomputed(dy: Tensor, dlast: Tensor, inputs: Any, groups: int) -> tuple[Tensor, ...]:
     """By autograd, from the inputs alone: nothing of the forward pass has to be kept."""
     leaves = [None if each is None else each.detach().requires_grad_() for each in inputs]
-    with torch.enable_grad():
+    with torch.enable_grad(), torch.autocast(dy.device.type, enabled=False):
         results = chunked(*leaves, groups)
     given = [each for each in leaves if each is not None]
     found = iter(torch.autograd.grad(results, given, (dy, dlast)))
-    return tuple(inputs[0].new_empty(0) if each is None else next(found).contiguous() for each in leaves)
+    return tuple(inputs[0].new_empty(0) if each is None else next(found) for each in leaves)
 
 
 def _backward_fake(dy: Tensor, dlast: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
@@ -84,7 +82,10 @@ def _differentiate(ctx: Any, dy: Tensor | None, dlast: Tensor | None, _: Tensor 
     n = Sizes.of(x, weight, B, ctx.groups)
     dy = torch.zeros_like(x) if dy is None else dy
     dlast = weight.new_zeros(x.shape[0], x.shape[1], n.states) if dlast is None else dlast
-    found = torch.ops.mctc.ssd_backward(dy, dlast, *inputs, stored, ctx.groups)
+    if ssd_gpu.supports(x, n):
+        found = torch.ops.mctc.ssd_backward(dy, dlast, *inputs, stored, ctx.groups)
+    else:
+        found = _recomputed(dy, dlast, inputs, ctx.groups)
     return (*(None if each is None else gradient for each, gradient in zip(inputs, found)), None, None)
 
 
