@@ -1,5 +1,6 @@
 """A causal convolution of each channel by itself on NVIDIA GPUs, and its gradients."""
 
+# ruff: noqa: N803 - what is known when a kernel is compiled is written in capitals
 # mypy: ignore-errors
 # Triton reads the kernels' source: what looks like Python in them is not.
 

@@ -21,11 +21,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import itertools
 import re
 import struct
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -208,17 +208,32 @@ class CudaKernel:
             raise ValueError(f"kernel {self.name}: threads {threads} is not a multiple of the group size {group_size}")
         function = self._function(group_size[0] * group_size[1] * group_size[2])
         try:
-            packed = self._layout.pack(*itertools.chain.from_iterable(map(_flat, args, self._parameters)))
+            packed = self._layout.pack(*self._flat(args))
         except (AttributeError, TypeError, struct.error):
             raise TypeError(self._refusal(args)) from None
         size = ctypes.c_size_t(len(packed))
         # CU_LAUNCH_PARAM_BUFFER_POINTER, _SIZE and _END of cuda.h: all arguments in one block of memory.
         address = ctypes.cast(ctypes.c_char_p(packed), ctypes.c_void_p)
         extra = (ctypes.c_void_p * 5)(1, address, 2, ctypes.addressof(size), 0)
-        with torch.cuda.device(self._index):
-            stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
+        elsewhere = torch.cuda.current_device() != self._index
+        with torch.cuda.device(self._index) if elsewhere else nullcontext():
+            stream = ctypes.c_void_p(torch._C._cuda_getCurrentRawStream(self._index))
             launched = _driver().cuLaunchKernel(function, *groups, *group_size, 0, stream, None, extra)
-        _check(launched, f"launch {self.name}")
+        if launched:
+            _check(launched, f"launch {self.name}")
+
+    def _flat(self, args: Sequence[Any]) -> list[Any]:
+        """The numbers that stand for the arguments of a launch. Raises AttributeError or TypeError for others."""
+        numbers: list[Any] = []
+        for argument, parameter in zip(args, self._parameters):
+            if parameter.space == "device":
+                numbers.append(argument.data_ptr())
+            elif parameter.reference == "*":
+                numbers += argument
+                numbers += _ZEROS[len(argument) :]
+            else:
+                numbers.append(argument)
+        return numbers
 
     def _refusal(self, args: Sequence[object]) -> str:
         """Which argument is not what its parameter takes."""
@@ -254,15 +269,6 @@ def _layout(kernel: str, parameter: Parameter) -> str:
     if parameter.type not in _SCALARS:
         raise ValueError(f"kernel {kernel}: a constant is one of {', '.join(_SCALARS)}, not {parameter.type}")
     return f"{_LIST_LENGTH if parameter.reference == '*' else ''}{_SCALARS[parameter.type]}"
-
-
-def _flat(argument: Any, parameter: Parameter) -> Iterable[Any]:
-    """The numbers that stand for an argument in a launch. Raises AttributeError or TypeError where it is of no use."""
-    if parameter.space == "device":
-        return (argument.data_ptr(),)
-    if parameter.reference == "*":
-        return (*argument, *_ZEROS[len(argument) :])
-    return (argument,)
 
 
 def compile_for_cuda(text: str, kernel: str, group: int, capability: tuple[int, int]) -> bytes:

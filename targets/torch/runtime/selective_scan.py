@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import selective_scan_op  # noqa: F401 - registers the operation
+from . import selective_scan_op
 
 
 def selective_scan(
@@ -49,7 +49,7 @@ def selective_scan(
         z = None if z is None else _squeeze("z", z)
         h = None if h is None else _squeeze("h", h)
     B, C = _by_group("B", B, A), _by_group("C", C, A)
-    y, last, _ = torch.ops.mctc.selective_scan(x, delta, A, B, C, D, z, delta_bias, h, softplus)
+    y, last = selective_scan_op.scan(x, delta, A, B, C, D, z, delta_bias, h, softplus=softplus)
     return (y.unsqueeze(2), last.unsqueeze(2)) if squeezed else (y, last)
 
 

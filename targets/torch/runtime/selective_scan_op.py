@@ -10,6 +10,7 @@ of the fp32 states that its backward starts from.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -42,6 +43,49 @@ def backend(x: Tensor) -> ModuleType:
         return selective_scan_gpu
     fast = x.device.type == "cpu" and x.dtype in TYPES and selective_scan_cpu.available()
     return selective_scan_cpu if fast else selective_scan_chunked
+
+
+def scan(*inputs: Tensor | None, softplus: bool) -> tuple[Tensor, Tensor]:
+    """y and the last state of `mctc::selective_scan`, of inputs in ORDER.
+
+    Where nobody looks at operations (no compiler, export, profiler, functorch or dispatch mode) autograd is met
+    directly: the dispatcher's way through Python costs the host more than all launches of a scan.
+    """
+    x = inputs[0]
+    assert x is not None
+    if not _unobserved(x):
+        y, last, _ = torch.ops.mctc.selective_scan(*inputs, softplus)
+        return y, last
+    if torch.is_autocast_enabled(x.device.type):
+        inputs = _cast(inputs, torch.get_autocast_dtype(x.device.type))
+    y, last = _Direct.apply(*inputs, softplus)  # type: ignore[no-untyped-call]
+    return y, last
+
+
+def _unobserved(x: Tensor) -> bool:
+    return (
+        type(x) in (Tensor, torch.nn.Parameter)
+        and x.device.type in ("cpu", "cuda", "mps")
+        and not torch.compiler.is_compiling()
+        and torch._C._len_torch_dispatch_stack() == 0
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and not torch.autograd._profiler_enabled()
+    )
+
+
+class _Direct(torch.autograd.Function):
+    """The operation and its backward without the dispatcher."""
+
+    @staticmethod
+    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor]:
+        y, last, checkpoints = _forward(*arguments)
+        _keep(ctx, arguments, (y, last, checkpoints))
+        return y, last
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, dy: Tensor | None, dh_last: Tensor | None) -> tuple[Tensor | None, ...]:
+        return _gradients(_backward, ctx, dy, dh_last)
 
 
 def _forward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -90,11 +134,17 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tenso
 
 
 def _differentiate(ctx: Any, dy: Tensor | None, dh_last: Tensor | None, _: Tensor | None) -> tuple[Tensor | None, ...]:
+    return _gradients(torch.ops.mctc.selective_scan_backward, ctx, dy, dh_last)
+
+
+def _gradients(
+    backward: Callable[..., Gradients], ctx: Any, dy: Tensor | None, dh_last: Tensor | None
+) -> tuple[Tensor | None, ...]:
     *inputs, checkpoints = ctx.saved_tensors
     x, A = inputs[0], inputs[2]
     dy = torch.zeros_like(x) if dy is None else dy
     dh_last = A.new_zeros(*x.shape[:2], A.shape[1]) if dh_last is None else dh_last
-    gradients = torch.ops.mctc.selective_scan_backward(dy, dh_last, *inputs, checkpoints, ctx.softplus)
+    gradients = backward(dy, dh_last, *inputs, checkpoints, ctx.softplus)
     return (*(None if each is None else gradient for each, gradient in zip(inputs, gradients)), None)
 
 
@@ -185,17 +235,20 @@ def _register() -> None:
         _autocast.impl("selective_scan", _autocast_rule(device), f"Autocast{device}", with_keyset=True)  # type: ignore[no-untyped-call]
 
 
+def _cast(inputs: Any, low: torch.dtype) -> Inputs:
+    return tuple(
+        each if each is None else each.to(low if name in OVER_TIME else torch.float32)
+        for name, each in zip(ORDER, inputs)
+    )
+
+
 def _autocast_rule(device: str) -> Any:
     """Under autocast what has a time axis takes its type, and what is small and precise (A, D, ...) is fp32."""
     key = torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, f"Autocast{device}"))
 
     def rule(_: Any, *arguments: Any) -> Any:
         *inputs, softplus = arguments
-        low = torch.get_autocast_dtype(device.lower())
-        cast = [
-            each if each is None else each.to(low if name in OVER_TIME else torch.float32)
-            for name, each in zip(ORDER, inputs)
-        ]
+        cast = _cast(inputs, torch.get_autocast_dtype(device.lower()))
         with torch._C._ExcludeDispatchKeyGuard(key):
             return torch.ops.mctc.selective_scan(*cast, softplus)
 

@@ -112,6 +112,7 @@ def plan(
     return Plan(chosen.forward, chosen.backward, chosen.interval, forward_chunk, backward_chunk, partials)
 
 
+@functools.cache
 def choice(state: int, element_size: int) -> Choice:
     """The mappings for so many states of a channel, and elements of so many bytes."""
     chosen = next(each for each in CHOICES if state <= each.state)

@@ -5,7 +5,7 @@ frame in the place of A makes it the scan of RetNet, of gated linear attention w
 its rotation, its diagonal apart).
 """
 
-# ruff: noqa: N803, N806 - the names of the paper
+# ruff: noqa: N803 - the names of the paper
 
 from __future__ import annotations
 

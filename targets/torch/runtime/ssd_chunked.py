@@ -5,7 +5,7 @@ products and the decay between them; the states between chunks are such a sum th
 frames (Dao & Gu, 2024, section 6).
 """
 
-# ruff: noqa: N803, N806 - the names of the paper
+# ruff: noqa: N803 - the names of the paper
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def chunked(
     exponent = cut(log_decay, groups, heads)  # (Batch, groups, heads, chunks, CHUNK)
     drive = cut(x, groups, heads, n.width) * cut(weight, groups, heads, 1)
     drive = drive.movedim(3, 4)  # (Batch, groups, heads, chunks, P, CHUNK)
-    into, out = (cut(each, groups, 1, n.states).movedim(3, 4) for each in (B, C))  # (Batch, groups, 1, chunks, N, CHUNK)
+    into, out = (
+        cut(each, groups, 1, n.states).movedim(3, 4) for each in (B, C)
+    )  # (Batch, groups, 1, chunks, N, CHUNK)
     between = decays(exponent)
     since = exponent.cumsum(-1).exp()
     added = (drive * between[..., -1].unsqueeze(-2)) @ into.mT

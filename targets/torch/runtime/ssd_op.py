@@ -3,7 +3,7 @@
 Triton kernels compute it on NVIDIA GPUs, batched matrix products of torch elsewhere.
 """
 
-# ruff: noqa: N803, N806 - the names of the paper
+# ruff: noqa: N806 - the names of the paper
 
 from __future__ import annotations
 

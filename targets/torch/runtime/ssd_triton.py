@@ -1,8 +1,8 @@
 """The scan of Mamba-2 on NVIDIA GPUs: Triton kernels, whose matrix products run on tensor cores.
 
 Time is cut into chunks of Q frames; a state goes from each to the next. With a(t) the log decay of frame t, w(t) its
-weight, S the running sum of a in the chunk, L[s, t] = exp(S(t) - S(s)) for s <= t, G[s, t] = B(s) . C(t) and h the state
-before the chunk (Dao & Gu, 2024, section 6):
+weight, S the running sum of a in the chunk, L[s, t] = exp(S(t) - S(s)) for s <= t, G[s, t] = B(s) . C(t) and h the
+state before the chunk (Dao & Gu, 2024, section 6):
 
     y(t) = sum over s of G[s, t] L[s, t] w(s) x(s) + exp(S(t)) h C(t) + D x(t)
     h'   = exp(S(Q)) h + sum over s of exp(S(Q) - S(s)) w(s) x(s) B(s)^T
@@ -269,7 +269,9 @@ def frame_gradients(
     a = tl.where(inside, a, 0.0)
     run = tl.cumsum(a, 0)
     total = tl.sum(a, 0)
-    b = tile(B + batch * (b_batch * ALIGN) + group * N * (b_row * ALIGN), states, b_row * ALIGN, frames, is_state, inside)
+    b = tile(
+        B + batch * (b_batch * ALIGN) + group * N * (b_row * ALIGN), states, b_row * ALIGN, frames, is_state, inside
+    )
     dh = tl.load(after + of_parts * P * N + at, mask=real, other=0.0)
     signal = tile(
         x + batch * (x_batch * ALIGN) + head * P * (x_channel * ALIGN), rows, x_channel * ALIGN, frames, is_row, inside
@@ -278,9 +280,16 @@ def frame_gradients(
     to_end = tl.sum(drive * signal, 0) * w  # what a frame hands to the state after the chunk, times its gradient
     h = tl.load(before + of_parts * P * N + at, mask=real, other=0.0)
     whole = tl.exp2(total) * tl.sum(tl.sum(dh.to(tl.float32) * h.to(tl.float32), 1), 0) + tl.sum(to_end, 0)
-    c = tile(C + batch * (c_batch * ALIGN) + group * N * (c_row * ALIGN), states, c_row * ALIGN, frames, is_state, inside)
+    c = tile(
+        C + batch * (c_batch * ALIGN) + group * N * (c_row * ALIGN), states, c_row * ALIGN, frames, is_state, inside
+    )
     upstream = tile(
-        dy + batch * (dy_batch * ALIGN) + head * P * (dy_channel * ALIGN), rows, dy_channel * ALIGN, frames, is_row, inside
+        dy + batch * (dy_batch * ALIGN) + head * P * (dy_channel * ALIGN),
+        rows,
+        dy_channel * ALIGN,
+        frames,
+        is_row,
+        inside,
     )
     from_first = tl.dot(h.to(c.dtype), c, input_precision=PRECISION)  # [p, t]
     step = tl.sum(from_first * upstream, 0) * tl.exp2(run) - to_end
@@ -355,8 +364,12 @@ def matrix_gradients(
         heard = (upstream * tl.exp2(run)[None, :]).to(upstream.dtype)
         dc = tl.dot(tl.trans(h.to(heard.dtype)), heard, dc, input_precision=PRECISION)
 
-    b = tile(B + batch * (b_batch * ALIGN) + group * N * (b_row * ALIGN), states, b_row * ALIGN, frames, is_state, inside)
-    c = tile(C + batch * (c_batch * ALIGN) + group * N * (c_row * ALIGN), states, c_row * ALIGN, frames, is_state, inside)
+    b = tile(
+        B + batch * (b_batch * ALIGN) + group * N * (b_row * ALIGN), states, b_row * ALIGN, frames, is_state, inside
+    )
+    c = tile(
+        C + batch * (c_batch * ALIGN) + group * N * (c_row * ALIGN), states, c_row * ALIGN, frames, is_state, inside
+    )
     shared = pairs.to(b.dtype)
     db = tl.dot(c, tl.trans(shared), db, input_precision=PRECISION)
     dc = tl.dot(b, shared, dc, input_precision=PRECISION)

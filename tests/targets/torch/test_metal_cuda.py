@@ -60,9 +60,8 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
     made = Driver()
     monkeypatch.setattr(metal, "_driver", lambda: made)
     monkeypatch.setattr(metal.CudaKernel, "_function", lambda self, group: ctypes.c_void_p(1))
-    monkeypatch.setattr(torch.cuda, "device", lambda index: memoryview(b""))  # any context
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda: ctypes.c_void_p(0))
-    monkeypatch.setattr(ctypes.c_void_p, "cuda_stream", 0, raising=False)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch._C, "_cuda_getCurrentRawStream", lambda index: 0, raising=False)
     return made
 
 
