@@ -16,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from . import functional
 from .convolution_op import conv2d
+from .depthwise_op import depthwise, takes
 from .fake_quantize import FakeQuantizer, Quantize
 from .initial import Initial, constant, kaiming_uniform, normal, ones, uniform, zeros
 from .input_quantizer import InputQuantizer
@@ -178,6 +179,8 @@ class Conv2d(Layer):
             x = functional.masked(x, valid)
         before, after = self.pad if pad is None else pad
         low, high = self.pad_feature
+        if takes(x, weight, self.stride, self.dilation, self.groups, (before, after), (low, high)):
+            return depthwise(x, weight, self.bias)
         if before != after or low != high:  # convolution itself pads both sides alike, without a copy
             x, before, low = F.pad(x, (before, after, low, high)), 0, 0
         return conv2d(x, weight, self.bias, self.stride, (low, before), self.dilation, self.groups)

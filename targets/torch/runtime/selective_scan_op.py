@@ -48,8 +48,8 @@ def backend(x: Tensor) -> ModuleType:
 def scan(*inputs: Tensor | None, softplus: bool) -> tuple[Tensor, Tensor]:
     """y and the last state of `mctc::selective_scan`, of inputs in ORDER.
 
-    Where nobody looks at operations (no compiler, export, profiler, functorch or dispatch mode) autograd is met
-    directly: the dispatcher's way through Python costs the host more than all launches of a scan.
+    Where nobody looks at operations (no compiler, export, profiler, functorch, function or dispatch mode) autograd is
+    met directly: the dispatcher's way through Python costs the host more than all launches of a scan.
     """
     x = inputs[0]
     assert x is not None
@@ -68,6 +68,7 @@ def _unobserved(x: Tensor) -> bool:
         and x.device.type in ("cpu", "cuda", "mps")
         and not torch.compiler.is_compiling()
         and torch._C._len_torch_dispatch_stack() == 0
+        and torch._C._len_torch_function_stack() == 0
         and torch._C._functorch.peek_interpreter_stack() is None
         and not torch.autograd._profiler_enabled()
     )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .ssd_sizes import Sizes
+from .triton_there import triton_runs
 
 LARGEST_STATE = 128 * 128  # P * N, padded: a program keeps a head's state in registers
 MOST_SEGMENTS = 64  # each works out its first state from those before it
@@ -43,23 +44,11 @@ class Tuning:
 TUNING = Tuning()
 
 
-@functools.cache
-def available() -> bool:
-    """Whether Triton is there, which torch's CUDA builds for Linux bring along."""
-    try:
-        from . import ssd_triton  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
 def supports(x: Tensor, sizes: Sizes) -> bool:
     """Whether the kernels take it: a CUDA device of compute capability 8.0 on, and a state of moderate size."""
-    if x.device.type != "cuda" or x.dtype == torch.float64 or x.numel() == 0 or not available():
+    if x.dtype == torch.float64 or x.numel() == 0 or not triton_runs(x.device):
         return False
-    if _padded(sizes.width) * _padded(sizes.states) > LARGEST_STATE:
-        return False
-    return torch.cuda.get_device_capability(x.device) >= (8, 0)
+    return _padded(sizes.width) * _padded(sizes.states) <= LARGEST_STATE
 
 
 def forward(

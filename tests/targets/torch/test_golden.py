@@ -65,7 +65,15 @@ def imported(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", [*sorted(RUNTIME.glob("*.py")), *sorted(GOLDEN.glob("*.py"))], ids=lambda p: p.name)
 def test_what_is_emitted_needs_torch_alone(path: Path) -> None:
-    assert imported(path) <= {"torch", ".", "__future__", *sys.stdlib_module_names}
+    triton = {"triton"} if path.stem.endswith("_triton") else set()  # of torch's builds for CUDA
+    assert imported(path) <= {"torch", ".", "__future__", *sys.stdlib_module_names, *triton}
+
+
+@pytest.mark.parametrize("path", sorted(RUNTIME.glob("*.py")), ids=lambda p: p.name)
+def test_kernels_in_triton_are_imported_only_when_they_are_launched(path: Path) -> None:
+    top = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
+    names = {name for node in top if node.level for name in (node.module, *(each.name for each in node.names)) if name}
+    assert not any(name.endswith("_triton") for name in names)
 
 
 def test_every_module_comes_with_what_it_imports() -> None:
