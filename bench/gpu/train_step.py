@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--utterances", type=int, default=size.utterances, help="on each GPU (16)")
     parser.add_argument("--seconds", type=float, default=size.seconds, help="of each utterance (15)")
     parser.add_argument("--labels", type=int, default=size.labels, help="of the longest utterance (60)")
-    parser.add_argument("--classes", type=int, default=size.classes, help="the labels there are, less the blank (1000)")
+    parser.add_argument("--classes", type=int, default=size.classes, help="the labels there are, less the blank (500)")
     parser.add_argument("--steps", type=int, default=40, help="measured steps (40)")
     parser.add_argument("--compile", action="store_true", help="torch.compile the model")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])

@@ -13,12 +13,15 @@ MELS = 80
 
 @dataclass(frozen=True)
 class Size:
-    """A batch on each GPU: so many utterances of so many seconds, of at most so many labels out of `classes`."""
+    """A batch on each GPU: so many utterances of so many seconds, of at most so many labels out of `classes`.
+
+    `classes` leaves out the blank; mct_small has 500.
+    """
 
     utterances: int = 16
     seconds: float = 15.0
     labels: int = 60
-    classes: int = 1000
+    classes: int = 500
 
     @property
     def frames(self) -> int:

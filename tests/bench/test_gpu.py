@@ -90,3 +90,49 @@ def test_a_folder_without_the_module_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(SystemExit, match=r"has no mct_small\.py: name the training/ folder of a build"):
         import_from(tmp_path, "training_absent", "mct_small")
+
+
+def test_the_scan_with_one_decay_a_head_is_measured_on_what_fp64_agrees_with() -> None:
+    from bench.gpu.ssd import exact, mctc
+    from bench.gpu.ssd_inputs import Shape, make
+    from bench.gpu.training_runtime import RUNTIME, import_from
+
+    import_from(RUNTIME, "ssd_runtime", "ssd_op")
+    inputs = make(Shape(2, 70, 3, 8, 4), torch.float32, seed=1, device="cpu")
+    y = mctc(inputs)
+    wanted = exact(inputs, RUNTIME)
+    found = [y, *torch.autograd.grad(y, inputs.leaves, inputs.dy)]
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one.double(), other, rtol=1e-3, atol=1e-4)
+
+
+def test_mamba_ssm_gets_the_same_frames_first() -> None:
+    from bench.gpu.ssd_inputs import Shape, make
+
+    shape = Shape(2, 7, 3, 8, 4)
+    inputs = make(shape, torch.float32, seed=1, device="cpu")
+    x, delta, _, b, *_ = inputs.leaves
+    turned = inputs.frames_first(shape)
+    assert turned.leaves[0][1, 5, 2, 6] == x[1, 2 * 8 + 6, 5]
+    assert turned.leaves[1][1, 5, 2] == delta[1, 2, 5]
+    assert turned.leaves[3][1, 5, 0, 3] == b[1, 3, 5]
+    assert turned.dy[1, 5, 2, 6] == inputs.dy[1, 2 * 8 + 6, 5]
+
+
+def test_the_ratio_of_a_scan_with_one_decay_a_head_is_that_of_the_worst_shape() -> None:
+    from bench.gpu.gpu_time import GpuTime
+    from bench.gpu.ssd import Measured, verdicts
+    from bench.gpu.ssd_inputs import SHAPES
+
+    def measured(index: int, path: str, forward: float, both: float) -> Measured:
+        first, second = (GpuTime(each, each, each, 1) for each in (forward, both))
+        return Measured(SHAPES[index], path, 0.0, first, second, 1.0)
+
+    found = [
+        *(measured(0, "mctc", 1.0, 2.0), measured(0, "mamba", 1.5, 2.0)),
+        *(measured(1, "mctc", 1.0, 2.0), measured(1, "mamba", 1.1, 1.8)),
+    ]
+    forward, both = verdicts(found, "bfloat16")
+    assert (forward.measured, forward.met) == ("1.1x", True)
+    assert (both.measured, both.met) == ("0.9x", False)
+    assert f"{SHAPES[0]} 1.5x" in forward.note

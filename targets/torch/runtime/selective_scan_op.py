@@ -70,7 +70,7 @@ def _unobserved(x: Tensor) -> bool:
         and torch._C._len_torch_dispatch_stack() == 0
         and torch._C._len_torch_function_stack() == 0
         and torch._C._functorch.peek_interpreter_stack() is None
-        and not torch.autograd._profiler_enabled()
+        and not torch._C._autograd._profiler_enabled()
     )
 
 

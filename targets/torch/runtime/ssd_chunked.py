@@ -72,8 +72,9 @@ def _passed_on(added: Tensor, exponent: Tensor, first: Tensor) -> tuple[Tensor, 
     if count > CHUNK:
         stretches = -(-count // CHUNK)
         rest = stretches * CHUNK - count
-        added = F.pad(added, (0, 0, 0, 0, 0, rest)).unflatten(-3, (stretches, CHUNK))
-        exponent = F.pad(exponent, (0, rest)).unflatten(-1, (stretches, CHUNK))
+        added = F.pad(added, (0, 0, 0, 0, 0, rest))
+        added = added.reshape(*added.shape[:-3], stretches, CHUNK, *added.shape[-2:])
+        exponent = F.pad(exponent, (0, rest)).reshape(*exponent.shape[:-1], stretches, CHUNK)
         whole = (added * decays(exponent)[..., -1, None, None]).sum(-3)
         starts, last = _passed_on(whole, exponent.sum(-1), first)
         return _within(added, exponent, starts).flatten(-4, -3)[..., :count, :, :], last
@@ -86,5 +87,5 @@ def _within(added: Tensor, exponent: Tensor, first: Tensor) -> Tensor:
     """The states before each chunk of a stretch, from the one before it."""
     before = F.pad(exponent[..., :-1], (1, 0))  # that of the chunk before: [i, j] then is what i adds to what j meets
     shifted = F.pad(added[..., :-1, :, :], (0, 0, 0, 0, 1, 0))
-    passed = (decays(before).mT @ shifted.flatten(-2)).unflatten(-1, added.shape[-2:])
+    passed = (decays(before).mT @ shifted.flatten(-2)).reshape(added.shape)
     return passed + before.cumsum(-1).exp()[..., None, None] * first.unsqueeze(-3)

@@ -30,8 +30,8 @@ def _forward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     *inputs, groups, keep = arguments
     x, weight, _, B, *_ = inputs
     if ssd_gpu.supports(x, Sizes.of(x, weight, B, groups)):
-        return ssd_gpu.forward(*_laid_out(inputs), groups, keep)
-    y, last = chunked(*inputs, groups)
+        return ssd_gpu.forward(*_laid_out(inputs, groups, keep))
+    y, last = chunked(*arguments[:-1])
     return y.contiguous(), last.contiguous(), x.new_empty(0)
 
 
@@ -48,14 +48,14 @@ def _forward_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
 def _backward(dy: Tensor, dlast: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
     *inputs, stored, groups = arguments
     with torch.autocast(dy.device.type, enabled=False):  # where backward() is called inside of autocast
-        return ssd_gpu.backward(_frames_inside(dy), dlast.contiguous(), *_laid_out(inputs), stored, groups)
+        return ssd_gpu.backward(_frames_inside(dy), dlast.contiguous(), *_laid_out(inputs, stored, groups))
 
 
 def _recomputed(dy: Tensor, dlast: Tensor, inputs: Any, groups: int) -> tuple[Tensor, ...]:
     """By autograd, from the inputs alone: nothing of the forward pass has to be kept."""
-    leaves = [None if each is None else each.detach().requires_grad_() for each in inputs]
+    leaves: list[Any] = [None if each is None else each.detach().requires_grad_() for each in inputs]
     with torch.enable_grad(), torch.autocast(dy.device.type, enabled=False):
-        results = chunked(*leaves, groups)
+        results = chunked(*[*leaves, groups])
     given = [each for each in leaves if each is not None]
     found = iter(torch.autograd.grad(results, given, (dy, dlast)))
     return tuple(inputs[0].new_empty(0) if each is None else next(found) for each in leaves)
@@ -89,12 +89,13 @@ def _differentiate(ctx: Any, dy: Tensor | None, dlast: Tensor | None, _: Tensor 
     return (*(None if each is None else gradient for each, gradient in zip(inputs, found)), None, None)
 
 
-def _laid_out(inputs: Any) -> tuple[Tensor | None, ...]:
-    """Views of a split come as they are: only frames have to lie side by side."""
-    return tuple(
+def _laid_out(inputs: Any, *rest: Any) -> list[Any]:
+    """Views of a split come as they are: only frames have to lie side by side. `rest` goes behind them."""
+    laid_out = [
         each if each is None else each.contiguous() if name in ("D", "h") else _frames_inside(each)
         for name, each in zip(ORDER, inputs)
-    )
+    ]
+    return [*laid_out, *rest]
 
 
 def _frames_inside(each: Tensor) -> Tensor:
