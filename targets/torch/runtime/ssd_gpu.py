@@ -15,7 +15,9 @@ from torch import Tensor
 from .ssd_sizes import Sizes
 from .triton_there import triton_runs
 
-LARGEST_STATE = 128 * 128  # P * N, padded: a program keeps a head's state in registers
+# Bytes of a head's state (P * N, padded) in the type of x: the largest that was measured. The kernels' tiles then take
+# at most 100 KB of shared memory, which all GPUs from compute capability 8.0 on have.
+LARGEST_STATE = 16384
 MOST_SEGMENTS = 64  # each works out its first state from those before it
 
 
@@ -31,7 +33,7 @@ class Tuning:
     stages: int = 2
     gradient_warps: int = 8
     gradient_stages: int = 1
-    frame_warps: int = 4
+    frame_warps: int = 8
     fused: bool = False
     """Whether one kernel finds all gradients, or one those of a head and another those that heads share."""
     fill: float = 2.0
@@ -45,10 +47,10 @@ TUNING = Tuning()
 
 
 def supports(x: Tensor, sizes: Sizes) -> bool:
-    """Whether the kernels take it: a CUDA device of compute capability 8.0 on, and a state of moderate size."""
+    """Whether the kernels take it: on a device that runs them, with a state of at most LARGEST_STATE."""
     if x.dtype == torch.float64 or x.numel() == 0 or not triton_runs(x.device):
         return False
-    return _padded(sizes.width) * _padded(sizes.states) <= LARGEST_STATE
+    return _padded(sizes.width) * _padded(sizes.states) * x.element_size() <= LARGEST_STATE
 
 
 def forward(
