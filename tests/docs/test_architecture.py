@@ -38,7 +38,8 @@ def imported(root: Path, part: str) -> str:
     """The rooms that a part imports, as the page says it."""
     place = root / part
     files = [(place, "mctc")] if place.is_file() else list(modules(root, part.rstrip("/")))
-    names = {name.split(".")[1] for file, package in files for _, name in imports(file, package) if name.count(".")}
+    own_names = (name for file, package in files for _, name in imports(file, package) if name.startswith("mctc."))
+    names = {name.split(".")[1] for name in own_names}
     own = part.rstrip("/").split("/")[1 if part.startswith("mctc/") else 0]
     found = sorted((names & rooms(root)) - {own, EVERYBODY})
     return ", ".join(f"`{name}`" for name in found) or "nothing of the others"
