@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,6 @@ from mctc.compress.smoothing import NONE, Smoothing
 from mctc.compress.statistics import Statistics
 from mctc.ir.input_scales import is_scale
 from mctc.ir.op import Array
-from mctc.ir.program import Parameter
 from mctc.weights import LARGEST, Weights
 
 
@@ -28,7 +27,6 @@ class Model:
     weights: Weights
     statistics: Statistics
     smoothing: Smoothing = NONE
-    biases: Mapping[str, Parameter] = field(default_factory=dict)  # that make up for a weight, by its name
 
     def value(self, layer: Layer) -> Array:
         """With what smoothing moves into it. Raises CompressError for one that fp16 can't hold."""
@@ -49,9 +47,6 @@ class Model:
         ):
             hint = "calibrate a build of this very spec, with the same -D"
             raise CompressError(f"the statistics of {name} are of another shape than {list(value.shape)}", hint=hint)
-        mean = self.statistics.mean(name) if name in self.biases else None
-        if mean is not None and moment is not None:
-            moment = moment - np.outer(mean, mean)
         factors = self.smoothing.entries(name, entries)
         if factors is None:
             return Known(moment, fisher)
@@ -66,26 +61,6 @@ class Model:
         if form is None:
             return Rounded(np.asarray(value, np.float32), "fp16", 0.0)
         return rounded(value, layer.stored(form), self.known(layer), effort)
-
-    def with_biases(self, values: Mapping[str, Array]) -> dict[str, Array]:
-        """Other values of weights, and the biases that make up for them."""
-        found = dict(values)
-        for layer in self.layers:
-            bias, mean = self.biases.get(layer.name), self.statistics.mean(layer.name)
-            if bias is None or mean is None or layer.name not in values:
-                continue
-            error = (values[layer.name] - self.value(layer)).reshape(-1, len(mean)).astype(np.float64)
-            factors = self.smoothing.entries(layer.name, len(mean))
-            shift = error @ (mean if factors is None else mean / factors)
-            held = found[bias.name] if bias.name in found else self.weights.value(bias)
-            found[bias.name] = np.asarray(held - shift.reshape(held.shape), np.float32)
-        return found
-
-    def originals(self, names: Iterable[str]) -> dict[str, Array]:
-        """The values of weights and biases as they were."""
-        own = {layer.name: layer for layer in self.layers}
-        biases = {bias.name: bias for bias in self.biases.values()}
-        return {name: self.value(own[name]) if name in own else self.weights.value(biases[name]) for name in names}
 
     def rounded_all(self, forms: Mapping[str, Form], effort: Effort = FULL) -> Iterator[tuple[Layer, Rounded]]:
         """Each weight in its form."""
@@ -138,9 +113,8 @@ def write_rounded(
         told(layer.name)
         if form is not None and not again(found, layer.stored(form)):
             raise CompressError(f"{layer.name}: a build would not find these codes again, which is a fault of mctc")
+        tensors[layer.name] = found.values
         ways[layer.name] = found
-    for name, value in model.with_biases({name: found.values for name, found in ways.items()}).items():
-        tensors[name] = value
     metadata = {key: str(value) for key, value in source.metadata.items() if key != TABLE}
     metadata["mctc.rounded"] = json.dumps({name: found.way for name, found in ways.items()})
     with whole_file(out) as file:

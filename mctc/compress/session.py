@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from mctc.atomic import write_text
-from mctc.compress.biases import biases_of
 from mctc.compress.errors import CompressError
 from mctc.compress.frontier import Point, picture, point, table
 from mctc.compress.input_scales import held_inputs
@@ -51,12 +50,10 @@ class Session:
         layers = layers_of(program, self.build, forms_named(options["forms"] or USUAL))
         if not layers:
             raise CompressError(f"{program.name} has no weight that these forms suit")
-        plain = stored_as(program, (), self.build)
-        weights = Weights.load(plain, checkpoint)
+        weights = Weights.load(stored_as(program, (), self.build), checkpoint)
         self.held = held_in_bits(stored_as(program, program.quantize, self.build))
         smoothing = self._smoothing(weights, statistics)
-        self.model = Model(layers, weights, statistics, smoothing, biases_of(plain))
-        self.rest = rest_bytes(program, layers, self.build)
+        self.model, self.rest = Model(layers, weights, statistics, smoothing), rest_bytes(program, layers, self.build)
         self.forms: dict[str, Form] = {}
 
     def as_written(self) -> list[str]:

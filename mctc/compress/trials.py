@@ -52,12 +52,11 @@ class Trials:
 
     def _with(self, values: Mapping[str, Array]) -> float:
         """What other values of some weights add."""
-        put = self.model.with_biases(values)
         try:
-            self.learner.put(put)
+            self.learner.put(values)
             return mean_loss(self.learner, self.speech, self.which) - self.base
         finally:
-            self.learner.put(self.model.originals(put))
+            self.learner.put({each.name: self.model.value(each) for each in self.model.layers if each.name in values})
 
 
 def corrected(offers: Sequence[Offer], trials: Trials, told: Callable[[str], None]) -> list[Offer]:
