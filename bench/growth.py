@@ -22,11 +22,13 @@ COMPONENTS = "component part{n}(x: f32[B, T, 32]) -> f32[B, T, 32] {{ return x +
 
 @dataclass(frozen=True)
 class Axis:
-    """A size that grows: the values that it takes, and the arguments of `mctc build` for one of them."""
+    """A size that grows: the values that it takes, the arguments of `mctc build` for one of them, and the power with
+    which the work grows: parameters grow with the square of a width."""
 
     name: str
     values: tuple[int, ...]
     arguments: Sequence[str] = ()
+    power: int = 1
     generated: bool = False  # the spec itself is written for each value
 
     def given(self, setting: Setting, value: int) -> list[str | Path]:
@@ -37,7 +39,7 @@ class Axis:
 
 AXES = (
     Axis("depth, width 64", (8, 32, 128, 256, 512), ("-D", "depth={}", "-D", "width=64")),
-    Axis("width, depth 2", (128, 256, 512, 1024, 2048), ("-D", "width={}", "-D", "depth=2")),
+    Axis("width, depth 2", (128, 256, 512, 1024, 2048), ("-D", "width={}", "-D", "depth=2"), power=2),
     Axis("vocabulary", (500, 2_000, 10_000, 50_000, 100_000), ("-D", "vocab={}", "-D", "depth=2")),
     Axis("frames of a chunk", (4, 16, 64, 256), ("--chunk", "{}", "-D", "depth=2")),
     Axis("functions", (1, 4, 16, 64), generated=True),

@@ -55,11 +55,11 @@ def growth(setting: Setting) -> list[Row]:
     """The power with which the CPU time of a build grows along each axis of `bench.growth`."""
     found = {axis.name: list(costs(setting, axis)) for axis in AXES}
     fixed = min(each[0].seconds for each in found.values()) / 2
-    slopes = {name: slope(each, fixed) for name, each in found.items()}
+    slopes = {axis.name: slope(found[axis.name], fixed) / axis.power for axis in AXES}
     told = "; ".join(f"{name}: " + ", ".join(f"{c.value:,} {c.seconds:.1f} s" for c in f) for name, f in found.items())
     return [
         Row(
-            "CPU time of a build as a power of what grows: " + " / ".join(slopes),
+            "CPU time of a build as a power of the work that grows: " + " / ".join(slopes),
             f"≤ {SLOPE:g}",
             " / ".join(f"{each:.2f}" for each in slopes.values()),
             all(each <= SLOPE for each in slopes.values()),

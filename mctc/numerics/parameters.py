@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mctc.quantize import Quantized
 
 KEPT = 16_000_000  # parameters up to which their values are held in float64: 128 MB
-PACKED = 1 << 28  # bytes of a larger model's parameters that are held as artifacts store them
+PACKED = 1 << 27  # bytes of a larger model's parameters that are held as artifacts store them
 
 
 def is_small(program: Program) -> bool:
