@@ -52,7 +52,7 @@ FAULTS = (
         name="recurrence-unmasked",
         file="mctc/streaming/derivation.py",
         what="frames before the utterance move the state of a cell",
-        old="if timing.delay:\n            frames = next(",
+        old="if timing.delay or self.ends(op, [result for _, result in r.states]):\n            frames = next(",
         new="if timing.delay < 0:\n            frames = next(",
         caught_by=CHUNKS,
     ),
