@@ -12,7 +12,7 @@ from io import TextIOWrapper
 THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
 
 M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1  # malloc.h
-KEPT = 256 << 20
+KEPT = 512 << 20
 
 
 def open_streams() -> None:
@@ -36,7 +36,7 @@ def one_blas_thread() -> None:
 
 
 def keep_memory() -> None:
-    """Lets glibc keep what is freed for the next array, up to 256 MB: it would give arrays of 128 kB and more back to
+    """Lets glibc keep what is freed for the next array, up to 512 MB: it would give arrays of 128 kB and more back to
     the system at once, and every page of the next one is then cleared anew. Arrays come from the heap, whatever their
     size: a threshold for those that are mapped can't be above 32 MB, less than the scores of an attention.
 
