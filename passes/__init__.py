@@ -33,6 +33,7 @@ BUILT_IN = {
     "prune": "prune:Prune",
     "quantize-activations": "quantize_activations:QuantizeActivations",
     "round-numbers": "round_numbers:RoundNumbers",
+    "scale-sums": "scale_sums:ScaleSums",
     "split-dimensions": "split_dimensions:SplitDimensions",
     "split-kernels": "split_kernels:SplitKernels",
 }

@@ -50,6 +50,7 @@ LOWERING = (
     "number-inputs",
     "pack-states",
     "round-numbers",
+    "scale-sums",
     "split-dimensions",
     "split-kernels",
 )
