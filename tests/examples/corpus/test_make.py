@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import wave
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,6 +27,7 @@ from corpus.sound import RATE, Said
 from corpus.voice import Manner
 from corpus.words import words
 from mctc.score.manifests.nemo import read_nemo
+from tests.conftest import ROOT
 
 VOICES = {"espeak": ("en+m1", "en+f2"), "flite": ("awb", "rms", "slt")}
 
@@ -139,34 +143,43 @@ def test_hours_are_divided_in_shards_that_share_no_sentence() -> None:
     assert sum(shard.seconds for shard in train) == pytest.approx(7200)
 
 
+def made(folder: Path, processes: int) -> None:
+    """A corpus of ten sentences by espeak-ng, made as a user does.
+
+    What an engine spoke before, in a process or in the one that it was forked from, is heard in what it speaks.
+    """
+    told = ["--sentences", "10", "--hours", "0.02", "--processes", str(processes)]
+    place = {**os.environ, "PYTHONPATH": str(ROOT / "examples/speech")}
+    subprocess.run([sys.executable, "-m", "corpus", "make", str(folder), *told], env=place, check=True)
+
+
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus of ten sentences by espeak-ng."""
     pytest.importorskip("espeakng_loader")
     folder = tmp_path_factory.mktemp("spoken")
-    main(["make", str(folder), "--sentences", "10", "--hours", "0.02", "--processes", "1"])
+    made(folder, 1)
     return folder
 
 
 def test_the_bytes_do_not_depend_on_the_processes(spoken: Path, tmp_path: Path) -> None:
-    main(["make", str(tmp_path), "--sentences", "10", "--hours", "0.02", "--processes", "3"])
+    made(tmp_path, 3)
     names = sorted(path.relative_to(spoken) for path in spoken.rglob("*") if path.is_file())
     assert names == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
     assert not [name for name in names if (spoken / name).read_bytes() != (tmp_path / name).read_bytes()]
 
 
 def test_what_was_stopped_goes_on(spoken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = Settings(hours=0.02, sentences=10)
-    make_corpus(Inputs(None), tmp_path, settings, 2)
+    made(tmp_path, 2)
     kept = sorted((tmp_path / "shards").glob("*.jsonl"))
     times = {path: path.stat().st_mtime_ns for path in kept}
     kept[0].unlink()
     (tmp_path / "train.jsonl").unlink()
-    make_corpus(Inputs(None), tmp_path, settings, 2)
+    made(tmp_path, 2)
     assert [path for path in kept if path.stat().st_mtime_ns != times[path]] == kept[:1]
     assert (tmp_path / "train.jsonl").read_bytes() == (spoken / "train.jsonl").read_bytes()
     with pytest.raises(ValueError, match="other settings"):
-        make_corpus(Inputs(None), tmp_path, replace(settings, seed=2), 2)
+        make_corpus(Inputs(None), tmp_path, Settings(hours=0.02, sentences=10, seed=2), 2)
 
 
 def test_ten_sentences_are_said_and_their_words_end_in_order(spoken: Path) -> None:
