@@ -47,7 +47,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
-def test_the_built_in_passes_targets_and_rules_are_found_by_their_lists() -> None:
+def test_the_built_in_passes_targets_and_rules_are_found_by_their_lists(site: Path) -> None:
     for kind in ("passes", "targets", "rules"):
         assert registry().names(kind)
         for name in registry().names(kind):

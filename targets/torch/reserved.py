@@ -79,6 +79,7 @@ OF_BLOCKS = frozenset(
         "reset_parameters",
         "run",
         "set_gradient_checkpointing",
+        "set_synchronised_norms",
         "set_rates",
         "step",
         "stored",
