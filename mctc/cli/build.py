@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -147,6 +148,7 @@ def _watch(names: tuple[str, ...], step: Step) -> Callable[[str, Program], None]
 
 def summary(result: BuildResult) -> list[str]:
     """What was built, in a few lines: sizes, operations, states, latency, and how it was proven."""
+    from mctc.driver.compiled import DERIVE
     from mctc.driver.contents import added, listing
 
     manifest = result.manifest
@@ -158,6 +160,8 @@ def summary(result: BuildResult) -> list[str]:
         latencies = [o["latency_ms"] for o in function["outputs"] if o.get("latency_ms") is not None]
         late = f", latency {max(latencies):g} ms" if latencies and function["streams_over"] == "time" else ""
         lines.append(f"  {name:12} {function['operations']} operations, {states} state{'s' * (states != 1)}{late}")
+    for name, why in ((each["where"], each["why"]) for each in manifest["explanations"] if each["pass"] == DERIVE):
+        lines += wrap(f"{name:12} no step: {why}", 80, initial_indent="  ", subsequent_indent=" " * 15)
     if errors := [entry["error"] for entry in manifest["verification"] if entry["error"] is not None]:
         worst = max(errors)
         explained = any(entry.get("explained") for entry in manifest["verification"])

@@ -219,7 +219,9 @@ def _hearer(built: Built, wanted: TranscriptRequest, options: dict[str, Any]) ->
     from mctc.runtime.encoder_decoder import decoder_of
     from mctc.runtime.framed import framing
     from mctc.runtime.pooled import pooling
+    from mctc.runtime.stream import front_end_of
 
+    front_end_of(built)  # or else the refusal would be of what follows frames that can't be made
     precision, weights = options["precision"], options["weights"]
     if pooling(built) is not None:
         return pooled(built, precision, weights)
@@ -237,6 +239,8 @@ def _hearer(built: Built, wanted: TranscriptRequest, options: dict[str, Any]) ->
 
 def _over_all(given: Sequence[Any], pcm: Pcm | None, hear: Hear, wanted: TranscriptRequest) -> int:
     """Hears one recording after another. What is wrong with one of several hides no other; the exit code says so."""
+    from mctc.runtime.fed import FedError
+
     code = ExitCode.OK
     for each in given:
         try:
@@ -247,6 +251,8 @@ def _over_all(given: Sequence[Any], pcm: Pcm | None, hear: Hear, wanted: Transcr
         except MctcError as error:
             if len(given) == 1:
                 raise
+            if isinstance(error, FedError):  # it names an input; other errors name the recording
+                error = FedError(f"{each}: {error.message}")
             tell(error.render())
             code = ExitCode.FAILED
     return code

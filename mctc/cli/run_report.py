@@ -180,7 +180,7 @@ def pooled_lines(built: Built, audio: str, precision: str | None, found: Pooled)
         shape = " x ".join(map(str, array.shape)) or "a number"
         spread = f", length {float(np.linalg.norm(flat)):.4g}" if array.ndim and name not in found.scores else ""
         text += wrap(f"{name} ({shape}{spread}): {told}{more}", 78, initial_indent="  ", subsequent_indent="    ")
-    return text + (untrained(built, "numbers") if built.seed is not None else [])
+    return text
 
 
 def framed_record(built: Built, audio: str, precision: str | None, found: Framed) -> dict[str, Any]:
@@ -191,12 +191,22 @@ def framed_record(built: Built, audio: str, precision: str | None, found: Framed
     return {**about, "runtime": built.target.runtime, "untrained_seed": built.seed, **times, "results": results}
 
 
-def framed_lines(built: Built, found: Framed) -> list[str]:
+def framed_lines(found: Framed) -> list[str]:
     """The same as a line for each frame: when it begins, in seconds, and the first of its numbers."""
     more = " ..." if found.frames.shape[1] > FIRST else ""
     told = (" ".join(f"{number:.4g}" for number in frame[:FIRST]) for frame in found.frames)
-    lines = [f"{float(at / found.rate):.3f}\t{numbers}{more}" for at, numbers in enumerate(told)]
-    return lines + (untrained(built, "numbers") if built.seed is not None else [])
+    return [f"{float(at / found.rate):.3f}\t{numbers}{more}" for at, numbers in enumerate(told)]
+
+
+def tell_of_numbers(built: Built, left_out: Sequence[str] = ()) -> None:
+    """Tells on standard error which results are left out, and that the numbers of an untrained build mean nothing."""
+    from mctc.cli.verbosity import Verbosity, verbosity
+
+    if verbosity() is Verbosity.QUIET:
+        return
+    told = wrap(f"without {', '.join(left_out)}: of several results the first one over time is given", 78)
+    for line in (told if left_out else []) + (untrained(built, "numbers") if built.seed is not None else []):
+        click.echo(line, err=True)
 
 
 def untrained(built: Built, what: str) -> list[str]:

@@ -40,12 +40,14 @@ def utterance(
 
 def pooled(built: Built, precision: str | None, weights: Path | None) -> Hear:
     """Hears with a build whose results have no time."""
-    from mctc.cli.run_report import pooled_lines, pooled_record
+    from mctc.cli.run_report import pooled_lines, pooled_record, tell_of_numbers
     from mctc.runtime.pooled import pool
 
     def hear(source: Source, wanted: TranscriptRequest) -> str:
         audio = _whole(source, wanted)
         found = pool(built, audio.path, precision, weights)
+        if wanted.form == "text":
+            tell_of_numbers(built)
         if wanted.form == "json":
             return _json(pooled_record(built, audio.name, precision, found), wanted)
         return "".join(f"{line}\n" for line in pooled_lines(built, audio.name, precision, found))
@@ -56,7 +58,7 @@ def pooled(built: Built, precision: str | None, weights: Path | None) -> Hear:
 def framed(built: Built, precision: str | None, weights: Path | None) -> Hear:
     """Hears with a build that gives numbers for each frame, or sound."""
     from mctc.audio.written import wav_of
-    from mctc.cli.run_report import framed_lines, framed_record
+    from mctc.cli.run_report import framed_lines, framed_record, tell_of_numbers
     from mctc.runtime.framed import frames_over
 
     def hear(source: Source, wanted: TranscriptRequest) -> str | bytes:
@@ -66,9 +68,10 @@ def framed(built: Built, precision: str | None, weights: Path | None) -> Hear:
             if wanted.output is None or wanted.form != "text":
                 raise UsageError("this build makes sound", hint="--output FILE.wav says where, without a --format")
             return wav_of(found.frames.reshape(-1), found.sound_rate)
+        tell_of_numbers(built, found.left_out)
         if wanted.form == "json":
             return _json(framed_record(built, audio.name, precision, found), wanted)
-        return "".join(f"{line}\n" for line in framed_lines(built, found))
+        return "".join(f"{line}\n" for line in framed_lines(found))
 
     return hear
 

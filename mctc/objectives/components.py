@@ -137,7 +137,10 @@ VOCABULARY = "a result of classes has a vocabulary axis: `dim V: vocabulary = 30
 def hearing_from(over_time: Sequence[Function]) -> Hearing:
     """The components over time: the encoder, which is the first, and those between it and a decoder."""
     if not over_time or not takes(over_time[0], Role.TIME):
-        raise MisfitError("it needs an encoder, a component that takes features over time")
+        raise MisfitError(
+            "it needs an encoder, a component that takes features over time",
+            hint="a model without one has no `train` section, and a loss of its own around the emitted module",
+        )
     encoder, *between = over_time
     features = next((value for value in encoder.inputs if _counts_frames(value.type)), None)
     if features is None:

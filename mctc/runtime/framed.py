@@ -26,7 +26,7 @@ class Framed:
 
     name: of the result. frames: [frames, channels]. rate: of frames, in Hz. sound_rate: of samples, where the channels
     of the frames are samples that follow one another; None for other numbers. audio_s: of the recording; model_s: of
-    work.
+    work. left_out: the other results of the function.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Framed:
     sound_rate: int | None
     audio_s: float
     model_s: float
+    left_out: tuple[str, ...] = ()
 
 
 def framing(built: Built) -> BuiltFunction | None:
@@ -77,4 +78,5 @@ def frames_over(built: Built, audio: Path, precision: str | None = None, checkpo
         config.sample_rate if sounds else None,
         samples / config.sample_rate,
         done - started,
+        tuple(port.spec for port in function.outputs if port.spec != encoder.output.spec),
     )

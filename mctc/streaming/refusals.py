@@ -92,10 +92,12 @@ def no_whole_extent(
     symbol = min(axis.extent.symbols)
     location, count, least = (op or function).origin.location, taken[symbol], multiple(function, symbol)
     if axis.role is not Role.TIME:
-        text = f"{function.name} takes {count} of {symbol} a call, which gives no whole number of entries of {type_}"
+        text = (
+            f"{function.name} takes {count} of {symbol} a call, which gives no whole number of them for {axis.extent}"
+        )
         hint = f"let {symbol} count the fewest there are, and write the others as `{least} * {symbol}`"
         return _error(location, LABELS, text, hint)
-    text = f"{what} of {count} frames of {symbol} does not give whole frames of {type_}"
+    text = f"{what} of {count} frames of {symbol} gives no whole number of frames for {axis.extent}"
     rate = rate_of(program, symbol)
     lasting = "" if rate is None else f" ({milliseconds(least / rate)})"
     return _error(location, DIVIDE, text, f"choose {what} that is a multiple of {least} frames of {symbol}{lasting}")

@@ -17,10 +17,11 @@ def fitted(tokens: Tokens, classes: int, blank: int | None) -> Tokens:
 
     Raises TokensError with what does not fit.
     """
-    count, vocabulary = f"{tokens.size:,} tokens", f"the vocabulary has {classes:,} classes"
+    there = "there is 1 token" if tokens.size == 1 else f"there are {tokens.size:,} tokens"
+    vocabulary = f"the vocabulary has {classes:,} classes"
     if blank is None:
         if tokens.size > classes or (tokens.kind == LETTERS and tokens.size < classes):
-            raise TokensError(f"there are {count}, and {vocabulary}")
+            raise TokensError(f"{there}, and {vocabulary}")
         return tokens
     if tokens.size == classes:
         if tokens.pieces[blank] and blank not in tokens.special:
@@ -30,7 +31,7 @@ def fitted(tokens: Tokens, classes: int, blank: int | None) -> Tokens:
         return replace(tokens, pieces=(*tokens.pieces[:blank], b"", *tokens.pieces[blank + 1 :]), blank=blank)
     if tokens.size != classes - 1:
         hint = f"{tokens.size + 1:,} classes are a blank and all tokens"
-        raise TokensError(f"there are {count}, and {vocabulary}, one of them the blank", hint=hint)
+        raise TokensError(f"{there}, and {vocabulary}, one of them the blank", hint=hint)
     pieces = (*tokens.pieces[:blank], b"", *tokens.pieces[blank:])
     special = {token + (token >= blank): name for token, name in tokens.special.items()}
     return replace(tokens, pieces=pieces, special={**special, blank: BLANK}, blank=blank, inserted=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import repeat
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.ir.op import Array
 from mctc.language import elaborate_file
 from mctc.runtime.step import Packages, stepping
@@ -124,3 +126,20 @@ def test_a_minute_in_fp16_does_not_drift(name: str, proofs: Callable[[str], Proo
     last = slice(-10 * SECOND, None)
     assert np.abs(y - want).max() <= 0.02 * np.abs(want).max()
     assert 10 * np.log10((want[0, last] ** 2).sum() / ((y - want)[0, last] ** 2).sum()) >= 40
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("gated_linear_attention(x, heads = 2, keys = 31)", "31 channels of keys do not divide into 2 heads"),
+        ("delta_net(x, heads = 2, values = 31)", "31 channels of values do not divide into 2 heads"),
+        ("mlstm(x, heads = 3)", "32 channels do not divide into 3 heads"),
+        ("slstm(x, heads = 3)", "32 channels do not divide into 3 heads"),
+    ],
+)
+def test_channels_that_do_not_divide_into_heads_are_refused_in_these_words(
+    call: str, told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "m.mct").write_text(SPEC.format(body=f"y = {call}"))
+    with pytest.raises(DiagnosticError, match=told):
+        elaborate_file(tmp_path / "m.mct")

@@ -140,6 +140,7 @@ def test_a_line_of_a_file_at_fault_is_told(spec: Path) -> None:
 def test_a_section_that_does_not_fit_the_vocabulary_is_located(spec: Path) -> None:
     told = "there are 2 tokens, and the vocabulary has 29 classes, one of them the blank"
     assert refused(spec, 'letters = "ab"') == ("MCT0156", told, "letters")
+    assert refused(spec, 'letters = "a"')[1] == told.replace("are 2 tokens", "is 1 token")
     full = 'letters = "abcdefghijklmnopqrstuvwxyz .,"'
     assert refused(spec, full)[1] == "the blank is class 0, and the tokens have 'a' there"
     bare = {"dim V: vocabulary": "V", "train { objective = ctc(blank = 0) }": ""}

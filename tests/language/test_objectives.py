@@ -136,6 +136,13 @@ def test_components_that_do_not_fit_are_told_what_is_missing(
     assert words in found.message
 
 
+def test_a_language_model_alone_is_told_that_it_has_no_objective(check: Check) -> None:
+    alone = "component lm(token: i32[B, U] < V) -> f32[B, U, V] { return linear(embedding(token, V, 8), V) }\n"
+    (found,) = check(model(alone, "cross_entropy(begin = 1, end = 2)"))
+    assert "needs an encoder" in found.message
+    assert "a loss of its own" in (found.hint or "")
+
+
 LAYERED = """component encoder(x: f32[B, T, 8]) -> f32[B, T, V] {
     repeat 2 { x = x + relu(linear(x, 8)) }
     a, b = split(x, 2)

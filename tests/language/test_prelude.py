@@ -128,6 +128,8 @@ def test_what_reduces_over_time_needs_the_whole_utterance(whole: str, elaborate:
     [
         ("conv1d(x, 6, 3, groups = 3)", "3", "`groups` of `conv1d`: 8 channels do not divide into 3 groups"),
         ("conv1d(x, 6, 3, groups = 4)", "6", "`out` of `conv1d`: 6 channels do not divide into 4 groups"),
+        ("conv1d(x, 9 / 2, 3)", "9 / 2", "`out` of `conv1d`: an extent must be a whole number, not the number 9/2"),
+        ("quantise(x, 4, 1 - 1)", "1 - 1", "`levels` of `quantise`: a number of levels, at least 1, not 0"),
         ("conv1d(x, 8, 3, look_ahead = 5)", "5", "`look_ahead` of `conv1d`: 3 taps reach no 5 frames ahead"),
         ("conv_transpose1d(x, 7, 2, stride = 0)", "0", "`stride` of `conv_transpose1d`: a number of frames"),
         ("unfold_time(x, 3)", "3", "`factor` of `unfold_time`: 8 channels do not divide into 3 frames"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from mctc.audio import load_audio
 from mctc.driver import BuildOptions, build
@@ -33,6 +34,20 @@ model late {
     component c(samples: f32[B, T, 1]) -> later: f32[B, T, 1] { return 0.5 * (samples + ahead(samples, 40)) }
     audio { rate = 16 kHz }
     stream { chunk = 40 ms }
+}
+"""
+
+
+TWO = """
+model two {
+    dim B: batch
+    dim T: time @ 50 Hz
+    param gain: f32[1] = 1
+    component level(samples: f32[B, T, 320]) -> (power: f32[B, T, 1], mean: f32[B, T, 1]) {
+        return reduce_mean(samples ** 2, "channel"), gain * reduce_mean(samples, "channel")
+    }
+    audio { rate = 16 kHz }
+    stream { chunk = 100 ms }
 }
 """
 
@@ -64,6 +79,42 @@ def test_sound_is_as_long_as_the_recording_and_on_time(mctc: Any, speech: Path, 
     mctc("run", folder, speech, "--output", out, "--arithmetic", "fp32")
     samples, made = load_audio(speech), load_audio(out)
     np.testing.assert_allclose(made, 0.5 * (samples + np.pad(samples[40:], (0, 40))), atol=1e-6)
+
+
+def test_results_that_are_left_out_are_named_beside_what_is_printed(mctc: Any, speech: Path, tmp_path: Path) -> None:
+    folder, out = built(TWO, tmp_path), tmp_path / "power.txt"
+    done = mctc("run", folder, speech, "--output", out)
+    assert "without mean: " in done.stderr
+    assert "numbers mean nothing" in " ".join(done.stderr.split())
+    assert {len(line.split("\t")) for line in out.read_text().splitlines()} == {2}
+    assert mctc("run", folder, speech, "--quiet").stderr == ""
+
+
+def test_without_a_section_other_bins_are_refused_for_what_they_are(mctc: Any, speech: Path, tmp_path: Path) -> None:
+    text = """
+        model few {
+            dim B: batch
+            dim T: time @ 100 Hz
+            component c(mel: f32[B, T, 40]) -> f32[B, T, 1] { return reduce_mean(mel, "channel") }
+            stream { chunk = 100 ms }
+        }
+    """
+    refused = mctc("run", built(text, tmp_path), speech)
+    assert "takes no log-mel frames and no samples" in refused.stderr
+    assert "80 or 128 bins" in refused.stderr
+    (tmp_path / "m.mct").write_text(text.replace("stream {", "audio { rate = 16 kHz }\n stream {"))
+    given = build(tmp_path / "m.mct", tmp_path / "out", BuildOptions())
+    assert len(mctc("run", given.folder, speech).stdout.splitlines()) > 100
+
+
+def test_what_the_spec_rules_out_of_one_recording_is_told_by_its_name(mctc: Any, speech: Path, tmp_path: Path) -> None:
+    folder = built(LOUD.replace("[B, T, 320])", "[B, T, 320] in [-1, 1])"), tmp_path)
+    loud = tmp_path / "loud.wav"
+    soundfile.write(loud, np.full(3200, 2.0, np.float32), 16000, subtype="FLOAT")
+    done = mctc("run", folder, loud, speech)
+    assert f"{loud}: input samples: entry [0, 0] is 2" in done.stderr
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) > 100
 
 
 def test_a_recogniser_gives_no_numbers(small: Path) -> None:

@@ -82,5 +82,6 @@ def test_a_chunk_that_gives_no_whole_frames_is_an_error_that_says_which_chunk_wo
         case.step(stride + 1)
     (found,) = caught.value.diagnostics
     assert found.code == "MCT0202"
+    assert found.message == f"a chunk of {stride + 1} frames of T gives no whole number of frames for T/{stride}"
     assert f"a multiple of {stride} frames" in (found.hint or "")
     assert case.step(2 * stride)[1].frames == {"x0": 2 * stride, "y": 2}
