@@ -20,12 +20,16 @@ from torch import Tensor
 
 from mctc.audio import MelConfig
 from mctc.diagnostics.errors import MctcError
+from mctc.score.errors import ManifestError
+from mctc.score.manifests.json_lines import JsonEntry, entries
+from mctc.score.manifests.nemo import KEY, read_nemo
+from mctc.score.manifests.read import reader_of
 
 from .config import ConfigError, Model
 from .emitted import Emitted
 from .features import LogMel
 from .heard import BLANK
-from .manifests import read_spoken, tokens_of
+from .manifests import DataError, read_spoken, tokens_of
 from .sound import Sound
 
 FRAME_S = 0.04  # an encoded frame
@@ -71,6 +75,22 @@ def best_path(blank: NDArray[np.float64], spoken: NDArray[np.float64]) -> list[i
     return found
 
 
+def utterances_of(manifest: Path) -> list[JsonEntry]:
+    """The lines of NeMo's manifest. Raises ManifestError for another kind of data."""
+    if reader_of(manifest) is not read_nemo:
+        raise ManifestError(manifest, "this is no manifest of NeMo's")
+    return list(entries(manifest))
+
+
+def told(entry: JsonEntry, audio: Path, out: Path, words: list[tuple[str, float]], seconds: float) -> dict[str, Any]:
+    """An utterance with the ends of its words, which lie inside its `seconds`. Its recording is named so that it is
+    found from the folder of `out`."""
+    ends = [{"word": word, "end": round(min(max(end, 0.0), seconds), 3)} for word, end in words]
+    name = entry.content[KEY]
+    same = Path(name).is_absolute() or (out.parent / name).resolve() == audio.resolve()
+    return {**entry.content, KEY: name if same else str(audio.resolve()), "words": ends}
+
+
 def quietest(samples: NDArray[np.float32], rate: int, seconds: float) -> float:
     """The second, within NEAR_S of one, around which WINDOW_S of sound have the least power."""
     window = round(WINDOW_S * rate)
@@ -91,24 +111,23 @@ def quietest(samples: NDArray[np.float32], rate: int, seconds: float) -> float:
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True)
 def main(manifest: Path, training: str, start: str, tokens_name: str, late: float, out: Path) -> None:
     try:
-        model = Emitted(Model(training, start)).model().eval()
+        model = Emitted(Model(training, start), ("--training", "--start")).model().eval()
         mel = MelConfig()
         tokens = tokens_of(tokens_name)
+        lines = utterances_of(manifest)
         spoken = read_spoken((str(manifest),), tokens, mel.sample_rate)
-    except (ConfigError, MctcError, OSError) as error:
+    except (ConfigError, DataError, MctcError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    sound, features, lines = Sound(spoken, torch.device("cpu")), LogMel(mel).eval(), []
-    for at, line in enumerate(manifest.read_text("utf-8").splitlines()):
+    sound, features, found = Sound(spoken, torch.device("cpu")), LogMel(mel).eval(), []
+    for at, line in enumerate(lines):
         cut = sound.cut(torch.tensor([at]), int(sound.lengths[at]), 1)
         samples = cut.samples.float() / 32768.0
         labels = spoken.labels[at].tolist()
         frames = emissions(model, features(samples, cut.lengths)[0], labels)
         said = [(each.text, (frames[each.last - 1] + 1) * FRAME_S - late) for each in tokens.words(labels)]
-        told = [
-            {"word": word, "end": round(quietest(samples[0].numpy(), mel.sample_rate, end), 3)} for word, end in said
-        ]
-        lines.append(json.dumps({**json.loads(line), "words": told}))
-    out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        ends = [(word, quietest(samples[0].numpy(), mel.sample_rate, end)) for word, end in said]
+        found.append(told(line, spoken.utterances[at].audio, out, ends, samples.shape[1] / mel.sample_rate))
+    out.write_text("".join(f"{json.dumps(each)}\n" for each in found), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -172,6 +172,7 @@ class Config:
             (not distill.teacher or train.strategy == "ddp", "distill.teacher is for replicas: train.strategy=ddp"),
             (inside, "distill.layers looks into the encoder: without train.graphs and model.checkpointing"),
             (not distill.cache or alone, "distill.cache is for the lattice alone, and augment.speed=[1.0]"),
+            (not distill.teacher or bool(distill.weights), "distill.teacher knows nothing without distill.weights"),
             (not distill.teacher or taught, "distill.teacher says nothing: lattice, ctc and layers are off"),
             (min(distill.lattice, distill.sharpness, distill.ctc, distill.layer) >= 0, "distill: no weight is below 0"),
         )

@@ -68,10 +68,10 @@ class Distillation:
 
     def __init__(self, settings: Distill, student: Any, classes: int, device: torch.device) -> None:
         self.settings = settings
-        emitted = Emitted(Model(settings.teacher, settings.weights))
+        emitted = Emitted(Model(settings.teacher, settings.weights), ("distill.teacher", "distill.weights"))
         self._losses, self._lattices = emitted.part("losses"), emitted.part("rnnt_loss")
         self.teacher: Any = emitted.model().eval()
-        check_classes(self.teacher, classes)  # on the CPU, as it makes its inputs there
+        check_classes(self.teacher, classes, "distill.teacher")  # on the CPU, as it makes its inputs there
         self.teacher.requires_grad_(False).to(device)
         self.classes, self._per_label = classes, not is_transducer(student)
         self._encoder: Any = student.encoder

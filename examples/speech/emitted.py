@@ -20,13 +20,14 @@ BINS = MelConfig().bins
 
 
 class Emitted:
-    """A training/ folder. Raises ConfigError for what is none."""
+    """A training/ folder. Raises ConfigError for what is none. called: its name and that of the
+    weights in messages."""
 
-    def __init__(self, settings: Model) -> None:
+    def __init__(self, settings: Model, called: tuple[str, str] = ("model.training", "model.start")) -> None:
         path = Path(settings.training).resolve()
         if not (path / "__init__.py").is_file():
-            raise ConfigError(f"model.training: {settings.training} is no training/ folder of a build")
-        self._settings, self._package = settings, _imported(path)
+            raise ConfigError(f"{called[0]}: {settings.training} is no training/ folder of a build")
+        self._settings, self._called, self._package = settings, called, _imported(path)
 
     def part(self, name: str) -> Any:
         """A module beside the model, such as device or fake_quantize."""
@@ -47,8 +48,11 @@ class Emitted:
         try:
             model.load_state_dict({name: torch.from_numpy(given.read(name)) for name in given.shapes})
         except RuntimeError as error:
-            told = " ".join(str(error).split())
-            raise ConfigError(f"model.start: {path} holds weights of another model: {told}") from error
+            first, *rest = (" ".join(line.split()) for line in str(error).splitlines()[1:])
+            more = f" ... and {len(rest)} more" if rest else ""
+            cut = " (a pruned model begins with what `mctc prune --cut` writes)" if "size mismatch" in first else ""
+            told = f"{path} holds weights of another model: {first}{more}{cut}"
+            raise ConfigError(f"{self._called[1]}: {told}") from error
 
 
 def _imported(path: Path) -> str:
@@ -64,7 +68,7 @@ def _imported(path: Path) -> str:
     return name
 
 
-def check_classes(model: Any, classes: int) -> None:
+def check_classes(model: Any, classes: int, called: str = "the model") -> None:
     """Raises ConfigError for tokens that are not the model's classes: its loss takes the last one, and none behind."""
     mel, lengths = torch.zeros(1, 64, BINS), torch.tensor([64])
     for label, allowed in ((classes - 1, True), (classes, False)):
@@ -75,7 +79,7 @@ def check_classes(model: Any, classes: int) -> None:
             taken = False
         if taken != allowed:
             told = "fewer" if allowed else "more"
-            raise ConfigError(f"data.tokens makes {classes} classes with the blank, and the model has {told}")
+            raise ConfigError(f"data.tokens makes {classes} classes with the blank, and {called} has {told}")
 
 
 def check_components(model: Any, quantize: Quantize) -> None:

@@ -19,8 +19,12 @@ from . import checkpoints
 
 def averaged(run: Path, average: str) -> dict[str, Tensor]:
     """The weights of a run by the spec's names. Raises ValueError where there are not so many checkpoints."""
+    if average != "ema" and not (average.isdecimal() and int(average)):
+        raise ValueError(f"--average is ema or how many checkpoints, from 1, not {average!r}")
     found, count = checkpoints.found(run), 1 if average == "ema" else int(average)
-    if not 1 <= count <= len(found):
+    if not found:
+        raise ValueError(f"{run} has no checkpoints: it is no folder of a run, or the run has saved nothing yet")
+    if count > len(found):
         raise ValueError(f"{run} has {len(found)} checkpoints, and {count} are asked for")
     contents = [checkpoints.load(path) for path in found[-count:]]
     states = [{**each["model"], **(each["average"] if average == "ema" else {})} for each in contents]

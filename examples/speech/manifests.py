@@ -77,11 +77,12 @@ def _spelled(text: str, tokens: Tokens) -> list[int]:
 
 def _probed(path: Path) -> AudioInfo | str:
     """What the header of a recording says, or what is wrong with it; a WAV needs no library."""
-    try:
-        with wave.open(str(path), "rb") as file:
-            return AudioInfo(file.getframerate(), file.getnchannels(), file.getnframes())
-    except (wave.Error, EOFError, OSError):
-        pass
+    if path.is_file():  # a pipe that nobody writes to would never open
+        try:
+            with wave.open(str(path), "rb") as file:
+                return AudioInfo(file.getframerate(), file.getnchannels(), file.getnframes())
+        except (wave.Error, EOFError, OSError):
+            pass
     try:
         return probe_audio(path)
     except AudioError as error:

@@ -280,7 +280,11 @@ class Trainer:
             content = checkpoints.load(found[-1])
             model, optimizer, step = content["model"], content["optimizer"], content["step"]
             both = {"model_state_dict": model, "optim_state_dict": optimizer}
-            set_state_dict(self.model, self.optimizer, **both, options=WHOLE)
+            try:
+                set_state_dict(self.model, self.optimizer, **both, options=WHOLE)
+            except RuntimeError as error:
+                told = f"train.run: {found[-1]} is of another model than model.training; name another folder"
+                raise ConfigError(told) from error
             self.average.load(content["average"])
             if self.here.rank == 0:
                 print(f"goes on behind step {step}", *changes(content["config"], self.config), sep="\n", flush=True)

@@ -22,6 +22,7 @@ from mctc.ir.op import Array
 from mctc.ir.path_pattern import matches
 from mctc.ir.program import Program, Section
 from mctc.rewrite.axis_groups import Dimension, Groups, dimensions
+from mctc.rewrite.removed_groups import removed
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,12 @@ class Order:
 
 def orders(program: Program, checkpoint: SafeTensors, statistics: Statistics) -> tuple[Groups, list[Order]]:
     """Of each dimension that the `prune` section of a program names. Raises CompressError for one that can't be
-    sorted, and for statistics of other tensors."""
+    sorted, and for statistics of other tensors; PruneError for a rule that a build refuses."""
+    if not program.prune.settings:
+        raise CompressError(f"{program.name} prunes nothing", hint="a model says `prune { encoder.**.state: 0.5 }`")
     plain = replace(program, prune=Section())
     groups = Groups(plain)
+    removed(program, groups)
     score = _scores(plain, groups, checkpoint, statistics)
     found = []
     for each in dimensions(plain):
@@ -56,9 +60,6 @@ def orders(program: Program, checkpoint: SafeTensors, statistics: Statistics) ->
             if len(np.unique(entries)) != len(entries) or any(int(group) in groups.stays for group in entries):
                 raise CompressError(f"{each.name} can't be sorted: its entries go together with others, or must stay")
             found.append(Order(each, entries, score[entries]))
-    if not found:
-        hint = "a model says `prune { encoder.**.state: 0.5 }`"
-        raise CompressError(f"{program.name} prunes nothing", hint=hint)
     return groups, found
 
 

@@ -66,8 +66,13 @@ def test_what_is_wrong_is_named(file: str, override: str, told: str) -> None:
 )
 def test_what_a_teacher_can_not_do_is_said(file: str, overrides: list[str], told: str) -> None:
     with pytest.raises(ConfigError) as error:
-        read_config([file, "distill.teacher=t", *overrides])
+        read_config([file, "distill.teacher=t", "distill.weights=w", *overrides])
     assert str(error.value) == told
+
+
+def test_a_teacher_without_weights_is_refused(file: str) -> None:
+    with pytest.raises(ConfigError, match=r"^distill.teacher knows nothing without distill.weights$"):
+        read_config([file, "distill.teacher=t"])
 
 
 def test_a_value_that_is_missing_is_named(tmp_path: Path) -> None:

@@ -159,3 +159,13 @@ def test_what_can_not_be_taught_is_named(
         Distillation(fast(built, layers=settings["layers"]), student(built), 12, torch.device("cpu"))
     with pytest.raises(ConfigError, match="makes 13 classes"):
         Distillation(fast(built), student(built), 13, torch.device("cpu"))
+
+
+def test_a_teacher_of_other_tokens_or_weights_is_called_the_teacher(built: dict[str, str]) -> None:
+    model, cpu = student(built), torch.device("cpu")
+    with pytest.raises(ConfigError, match=r"makes 13 classes with the blank, and distill.teacher has fewer"):
+        Distillation(fast(built), model, 13, cpu)
+    with pytest.raises(ConfigError, match=r"distill.weights: .*fast.safetensors holds weights of another model"):
+        Distillation(Distill(built["student"], built["weights"]), model, 12, cpu)
+    with pytest.raises(ConfigError, match=r"distill.teacher: nowhere is no training/ folder"):
+        Distillation(Distill("nowhere", built["weights"]), model, 12, cpu)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner, Result
 from safetensors.torch import save_file
 
 from mctc.audio import bundled_recording, bundled_text, load_audio
@@ -24,8 +25,10 @@ from mctc.driver import BuildOptions, build
 from mctc.driver.manifest import WHOLE
 from mctc.driver.reading import read_program
 from mctc.ir.text import parse_program
+from mctc.score.manifests.nemo import read_nemo
 from mctc.targets.torch.learner import bound_values
 from mctc.weights import Weights
+from speech.align import main as align
 from speech.checkpoints import found
 from speech.config import ConfigError, Model, Prune
 from speech.emitted import Emitted
@@ -215,8 +218,66 @@ def test_a_run_begins_with_a_checkpoint_of_numbers_or_codes(place: Path) -> None
     largest = max(float((one[name] - other[name]).abs().max() / one[name].abs().max()) for name in one)
     assert 0 < largest < 0.1
     save_file({"encoder.norm.weight": torch.zeros(3)}, codes)
-    with pytest.raises(ConfigError, match=r"model.start: .*codes.safetensors holds weights of another model"):
+    with pytest.raises(ConfigError, match=r"model.start: .*codes.safetensors holds weights of another model: .*more"):
         Emitted(Model(training, str(codes))).model()
+    with pytest.raises(ConfigError, match=r"^--start: "):
+        Emitted(Model(training, str(codes)), ("--training", "--start")).model()
+
+
+@pytest.mark.parametrize("average", ["0", "all", "-1", "99"])
+def test_an_average_of_other_checkpoints_than_there_are_is_refused(place: Path, average: str) -> None:
+    told = "99 are asked for" if average == "99" else f"from 1, not '{average}'"
+    with pytest.raises(ValueError, match=told):
+        averaged(place / "whole", average)
+    with pytest.raises(ValueError, match="nowhere has no checkpoints"):
+        averaged(place / "nowhere", "ema")
+
+
+def aligned(place: Path, manifest: Path, out: Path) -> Result:
+    weights = place / "aligning.safetensors"
+    save_file(averaged(place / "whole", "1"), weights)
+    given = ["--training", place / "learner/training", "--start", weights, "--tokens", place / "letters.txt"]
+    return CliRunner().invoke(align, [str(each) for each in (manifest, *given, "-o", out)])
+
+
+def test_an_aligned_manifest_may_lie_in_another_folder(place: Path) -> None:
+    entry = {"audio_filepath": "all.wav", "duration": 1.5, "text": "good day", "voice": "a\u2028b"}
+    short = {**entry, "id": "short", "duration": 0.01}
+    lines = [json.dumps(each, ensure_ascii=False) for each in (entry, short)]
+    (place / "some.jsonl").write_text("\n{}\n\n{}\n".format(*lines), encoding="utf-8")
+    (place / "elsewhere").mkdir()
+    out = place / "elsewhere/aligned.jsonl"
+    assert aligned(place, place / "some.jsonl", out).exit_code == 0
+    whole, cut = read_nemo(out)
+    assert whole.audio.samefile(place / "all.wav")
+    assert [each.text for each in whole.words] == ["good", "day"]
+    assert all(0 <= each.end <= 1.5 for each in whole.words)
+    assert all(0 <= each.end <= 0.01 for each in cut.words)
+    assert aligned(place, place / "some.jsonl", place / "beside.jsonl").exit_code == 0
+    assert json.loads((place / "beside.jsonl").read_text().splitlines()[0])["audio_filepath"] == "all.wav"
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"audio_filepath": "gone.wav"}, "there is no such file"),
+        ({"audio_filepath": "pipe.wav"}, "this is not a regular file"),
+        ({"text": "\u00e9"}, "no token spells"),
+    ],
+)
+def test_recordings_that_can_not_be_aligned_are_told_with_their_line(
+    place: Path, changed: dict[str, str], told: str
+) -> None:
+    manifest, pipe = place / "wrong.jsonl", place / "pipe.wav"
+    if not pipe.exists():
+        os.mkfifo(pipe)
+    manifest.write_text(json.dumps({"audio_filepath": "all.wav", "duration": 1.5, "text": "a", **changed}))
+    result = aligned(place, manifest, place / "never.jsonl")
+    assert (result.exit_code, result.output.count("Error: ")) == (1, 1)
+    assert told in result.output
+    assert f"{manifest}:1" in result.output
+    assert "this is no manifest of NeMo's" in aligned(place, place, place / "never.jsonl").output
+    assert not (place / "never.jsonl").exists()
 
 
 def test_a_run_learns_from_a_teacher_under_its_own_masks(place: Path) -> None:
@@ -260,6 +321,13 @@ def test_what_is_pruned_gradually_is_the_pruned_model_at_the_end(place: Path, pr
     assert sum(each.numel() for each in small.parameters()) < sum(each.numel() for each in whole.parameters())
     with torch.no_grad():
         torch.testing.assert_close(small(mel, *given), whole(mel, *given))
+
+
+def test_a_run_of_another_model_is_not_gone_on_with(
+    place: Path, pruned: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(place / "conf.toml"), f"model.training={pruned / 'training'}", "train.steps=8"]) == 1
+    assert "is of another model than model.training; name another folder" in capsys.readouterr().err
 
 
 def test_pruning_grows_with_the_steps_and_begins_with_the_whole_model(place: Path, pruned: Path) -> None:

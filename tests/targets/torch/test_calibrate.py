@@ -297,3 +297,6 @@ def test_a_checkpoint_is_sorted_for_what_a_spec_prunes(
     )
     assert run(["prune", str(place.folder / "heard.mct"), *given[1:]]) == 1
     assert "heard prunes nothing" in capsys.readouterr().err
+    spec.write_text(SPEC.replace("    stream {", "    prune { encoder.cone.channels: 0.5 }\n    stream {"))
+    assert run(["prune", *given]) == 1
+    assert "`encoder.cone.channels` names no dimension" in capsys.readouterr().err
