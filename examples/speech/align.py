@@ -26,13 +26,13 @@ from mctc.score.manifests.nemo import KEY, read_nemo
 from mctc.score.manifests.read import reader_of
 
 from .config import ConfigError, Model
-from .emitted import Emitted
+from .emitted import Emitted, is_transducer
 from .features import LogMel
 from .heard import BLANK
 from .manifests import DataError, read_spoken, tokens_of
 from .sound import Sound
 
-FRAME_S = 0.04  # an encoded frame
+ENOUGH = 1000  # frames of features, for the rate of the encoder's
 NEAR_S, WINDOW_S = 0.06, 0.02
 
 
@@ -112,19 +112,22 @@ def quietest(samples: NDArray[np.float32], rate: int, seconds: float) -> float:
 def main(manifest: Path, training: str, start: str, tokens_name: str, late: float, out: Path) -> None:
     try:
         model = Emitted(Model(training, start), ("--training", "--start")).model().eval()
+        if not is_transducer(model):
+            raise ConfigError("--training: the model is no transducer, whose paths tell where words end")
         mel = MelConfig()
         tokens = tokens_of(tokens_name)
         lines = utterances_of(manifest)
         spoken = read_spoken((str(manifest),), tokens, mel.sample_rate)
     except (ConfigError, DataError, MctcError, OSError) as error:
         raise click.ClickException(str(error)) from error
+    frame_s = mel.hop / mel.sample_rate * ENOUGH / int(model.encoder.output_lengths(torch.tensor(ENOUGH)))
     sound, features, found = Sound(spoken, torch.device("cpu")), LogMel(mel).eval(), []
     for at, line in enumerate(lines):
         cut = sound.cut(torch.tensor([at]), int(sound.lengths[at]), 1)
         samples = cut.samples.float() / 32768.0
         labels = spoken.labels[at].tolist()
         frames = emissions(model, features(samples, cut.lengths)[0], labels)
-        said = [(each.text, (frames[each.last - 1] + 1) * FRAME_S - late) for each in tokens.words(labels)]
+        said = [(each.text, (frames[each.last - 1] + 1) * frame_s - late) for each in tokens.words(labels)]
         ends = [(word, quietest(samples[0].numpy(), mel.sample_rate, end)) for word, end in said]
         found.append(told(line, spoken.utterances[at].audio, out, ends, samples.shape[1] / mel.sample_rate))
     out.write_text("".join(f"{json.dumps(each)}\n" for each in found), encoding="utf-8")

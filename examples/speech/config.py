@@ -99,9 +99,7 @@ class Distill:
     lattice: float = 1.0  # of blank, next label and the rest, along the transducer's alignments
     sharpness: float = 1.0  # which alignments: 1 as likely as the teacher has them, 0 all alike, 30 the best one
     ctc: float = 0.0  # of the CTC posteriors of each frame
-    layers: tuple[
-        str, ...
-    ] = ()  # "encoder.layers.1 = encoder.layers.3", a module of the student and one of the teacher
+    layers: tuple[str, ...] = ()  # "encoder.layers.1 = encoder.layers.3": modules of student and teacher
     layer: float = 10.0  # of how unlike each of these pairs is, 0 to 1
     cache: bool = False  # keep what was said of an utterance in memory: two fp16 numbers a cell of the lattice
 
