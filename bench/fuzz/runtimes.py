@@ -120,7 +120,8 @@ def by_reference(case: Case) -> Iterator[Row]:
     subject = case.subject(exact=True)
     for name in case.compiled.deployed.functions:
         whole, steps = partial(subject.results, name), partial(subject.stepped, name)
-        yield from ((name, row) for row in compare(subject.items(name), STEPS, whole, steps))
+        predicted = partial(subject.predicted, name)
+        yield from ((name, row) for row in compare(subject.items(name), STEPS, whole, steps, predicted))
 
 
 def by_target(case: Case, asked: Asked, folder: Path) -> Iterator[Row]:

@@ -55,10 +55,11 @@ class Rounding:
         return np.asarray(np.rint(x + signs * reach), x.dtype)
 
     def mean(self, x: Array, axis: int) -> Array:
-        """The mean along an axis, which stays with extent 1, as a sum in fp32 leaves it: what is centred on it is off
-        by as much, whether its numbers are far from 0 or near each other."""
+        """The mean along an axis, which stays with extent 1, as a sum in fp32 or better leaves it: what is centred on
+        it is off by as much, whether its numbers are far from 0 or near each other."""
         mean: Array = x.mean(axis, keepdims=True)
-        return mean if self.dtype is None else replace(self, dtype=np.float32)(mean)
+        summed = np.float64 if self.dtype is np.float64 else np.float32
+        return mean if self.dtype is None else replace(self, dtype=summed)(mean)
 
     def _halves(self, array: Array, dtype: type[np.floating]) -> Array:
         """Half of the last digit of 1, up or down: the same for every array of a shape."""

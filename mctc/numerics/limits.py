@@ -40,11 +40,13 @@ PASS = Limit(
     "a pass that promises exactness",
     "float64 on both sides: what is left is the order of sums",
     error=1e-9,
+    rounding=np.float64,
 )
 STEPS = Limit(
     "steps against the whole component, both in the IR, parameters as they are",
     "float64 on both sides, but parameters that are compressed are held in float32",
     error=1e-7,
+    rounding=np.float64,
 )
 FP32 = Limit(
     "what an engine computes in fp32 against the reference",

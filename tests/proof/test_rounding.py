@@ -59,3 +59,9 @@ def test_what_is_no_number_moves_no_other_to_another_step() -> None:
     stepped = JITTER.steps(np.array([np.nan, 3.2, -1.9]))
     assert np.isnan(stepped[0])
     assert stepped[1:].tolist() == [3.0, -2.0]
+
+
+def test_a_mean_in_float64_is_off_by_digits_of_float64() -> None:
+    x = np.array([[0.1, 0.7, 1.3]])
+    for seed in range(4):
+        assert abs(float(Rounding(np.float64, seed).mean(x, 1).item()) - x.mean()) < 1e-15

@@ -61,6 +61,15 @@ def scaled(target: str, factor: float) -> Callable[[Op, Rewriter], Value | None]
     return rule
 
 
+def shifted(target: str, by: float) -> Callable[[Op, Rewriter], Value | None]:
+    """Adds a number to the result of an op."""
+
+    def rule(op: Op, r: Rewriter) -> Value | None:
+        return r.op("scale", r.copy(op)[0], factor=1.0, offset=by) if op.name == target else None
+
+    return rule
+
+
 def twice_halved(op: Op, r: Rewriter) -> Value | None:
     return r.op("scale", r.op("scale", r.copy(op)[0], factor=2.0), factor=0.5) if op.name == "tanh" else None
 
@@ -95,6 +104,38 @@ def test_an_error_within_the_tolerance_passes_and_is_reported() -> None:
     assert ran.error == pytest.approx(1e-4, rel=0.01)
     with pytest.raises(ValidationError, match=r"promised within 1e-05"):
         run(replacing("far", scaled("tanh", 1.0001), Within(1e-5)))
+
+
+CENTRED = """
+function @f(%x: f32[time 7, channel 4]) {
+  %0 = reduce_mean(%x, axis = time)
+  %1 = sub(%x, %0)
+  %2 = reduce_mean(%1, axis = time)
+  return mean = %2, centred = %1
+}
+"""
+
+
+def test_of_a_result_that_cancels_rounding_is_all_there_is_to_compare() -> None:
+    """The mean of what is centred is zero but for rounding, and another order of sums rounds otherwise."""
+
+    def in_another_order(op: Op, r: Rewriter) -> Value | None:
+        if op.name != "reduce_mean":
+            return None
+        ends = [r.op("slice", r.operands(op)[0], axis="time", begin=b, end=e) for b, e in ((0, 3), (3, 7))]
+        sums = [r.op("reduce_sum", each, axis="time") for each in ends]
+        return r.op("scale", r.op("add", *sums), factor=1 / 7)
+
+    def run_centred(cls: type[Pass]) -> Any:
+        return run_stage(parse_program(CENTRED), "common", [cls], Context(), each=True)[1][0].error
+
+    assert run_centred(replacing("reordered", in_another_order)) < 1e-12
+    for target, factor in (("sub", 1.0001), ("reduce_mean", 1.0001)):
+        with pytest.raises(ValidationError, match="differs by"):
+            run_centred(replacing("off", scaled(target, factor)))
+    for by in (1e-12, 1e-9):
+        with pytest.raises(ValidationError, match="result mean of f differs"):
+            run_centred(replacing("moved", shifted("sub", by)))
 
 
 def test_without_validation_promises_are_taken_on_trust() -> None:
