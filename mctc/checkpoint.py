@@ -77,6 +77,11 @@ class SafeTensors:
 
     def read(self, name: str) -> Array:
         """One tensor as float32. Raises WeightsError for a type that is not read here, and OSError."""
+        single: Array = self.stored(name).astype(np.float32)
+        return single
+
+    def stored(self, name: str) -> Array:
+        """One tensor in the type that it is stored in, bfloat16 as float32. Raises WeightsError and OSError."""
         entry = self.entries[name]
         if self._width(entry) is None:
             known = ", ".join((*self.TYPES, self.BF16))
@@ -90,7 +95,7 @@ class SafeTensors:
         if entry["dtype"] == self.BF16:
             array = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
         else:
-            array = np.frombuffer(data, self.TYPES[entry["dtype"]]).astype(np.float32)
+            array = np.frombuffer(data, self.TYPES[entry["dtype"]])
         shaped: Array = array.reshape(entry["shape"])
         return shaped
 

@@ -20,6 +20,10 @@ class SourceFile:
         self.name, self.text, self.shipped = name, text, shipped
         self.identity = name if identity is None else identity
 
+    @property
+    def data(self) -> bytes:
+        return self.text.encode()
+
     @cached_property
     def line_starts(self) -> list[int]:
         starts, at = [0], self.text.find("\n")
@@ -44,6 +48,20 @@ class SourceFile:
         if not 1 <= line <= len(self.line_starts):
             return len(self.text)
         return min(self.line_starts[line - 1] + column - 1, len(self.text))
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file of numbers that a spec reads, with the names that a source file has."""
+
+    name: str
+    data: bytes = field(repr=False)
+    identity: str
+    shipped: bool = False
+
+
+FileRead = SourceFile | DataFile
+"""What was read to make a program."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from shutil import disk_usage
 from typing import Any
 
 from mctc.diagnostics.errors import MctcError
-from mctc.diagnostics.source import SourceFile
+from mctc.diagnostics.source import FileRead
 from mctc.driver import front_end
 from mctc.driver.compiled import Compiled, Watch
 from mctc.driver.decoder import given, write_rows
@@ -87,7 +87,7 @@ def build(
         raise OptionError(f"target {target.name} can't be split", hint="leave --split out")
     options = options.resolved(target.forms)
     refuse_budgets(options, target)
-    read: list[SourceFile] = []
+    read: list[FileRead] = []
     told(f"reading {spec}")
     program = load_program(spec, options.model, dict(options.defines), read.append)
     out = Path("build") / program.name if out is None else out
@@ -108,7 +108,7 @@ def write_build(
     target: Target,
     source: Mapping[str, Any],
     more: Mapping[str, str] | None = None,
-    read: Sequence[SourceFile] = (),
+    read: Sequence[FileRead] = (),
     told: Told = nobody,
     tokens: Tokens | None = None,
     reads_back: bool = True,

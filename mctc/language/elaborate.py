@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError, Note
 from mctc.diagnostics.near import did_you_mean
-from mctc.diagnostics.source import SourceFile, Span
+from mctc.diagnostics.source import FileRead, Span
 from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
 from mctc.ir.domain import Domain
@@ -41,13 +41,13 @@ def elaborate_file(
     *,
     model: str | None = None,
     defines: Defines | None = None,
-    read: Callable[[SourceFile], None] | None = None,
+    read: Callable[[FileRead], None] | None = None,
     root: Path | None = None,
 ) -> Program:
     """The program of a model: of the file's last one, unless `model` names another. `defines` override its values.
 
-    `read` is told every file that was read, imports and the prelude too. root: the folder that imports may not leave;
-    that of the project if left out. Raises DiagnosticError with every error found.
+    `read` is told every file that was read: imports, the prelude, and files of constants, too. root: the folder
+    that imports may not leave; that of the project if left out. Raises DiagnosticError with every error found.
     """
     spec = Path(path) if isinstance(path, str) else path
     program, diagnostics = elaborate_all(spec, model=model, defines=defines, read=read, root=root)
@@ -62,7 +62,7 @@ def elaborate_all(
     *,
     model: str | None = None,
     defines: Defines | None = None,
-    read: Callable[[SourceFile], None] | None = None,
+    read: Callable[[FileRead], None] | None = None,
     root: Path | None = None,
 ) -> tuple[Program | None, list[Diagnostic]]:
     """The program, None where there is none, and all diagnostics. Never raises for what a source can hold."""
@@ -77,7 +77,11 @@ def elaborate_all(
         chosen = choose(module, model, defines or {})
     except FaultError as failure:
         return None, [failure.diagnostic]
-    return elaborate_model(chosen)
+    made = elaborate_model(chosen)
+    if read:
+        for data in loader.data.read.values():
+            read(data)
+    return made
 
 
 def elaborate_model(chosen: Chosen) -> tuple[Program | None, list[Diagnostic]]:

@@ -12,6 +12,7 @@ from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError, Note
 from mctc.diagnostics.near import did_you_mean
 from mctc.diagnostics.source import SourceFile, Span
 from mctc.language import syntax as s
+from mctc.language.data_files import DataFiles
 from mctc.language.limits import FILES
 from mctc.language.parser import parse_all
 from mctc.language.read import Spec, read_source
@@ -42,6 +43,7 @@ class Module:
     path: Path
     reached: Path
     file: s.File
+    data: DataFiles
     own: dict[str, Defined] = field(default_factory=dict)
     imported: dict[str, Defined] = field(default_factory=dict)
     prelude: dict[str, Defined] = field(default_factory=dict)
@@ -73,6 +75,7 @@ class Loader:
         self.modules: dict[Path, Module] = {}
         self.loading: list[tuple[Path, str]] = []
         self.library = library_root()
+        self.data = DataFiles(self.library)
         self.root = self.library if root is None else root.resolve()
         self._in_project = root is None
 
@@ -89,6 +92,7 @@ class Loader:
             path, reached = Path.cwd() / spec.NAME, Path.cwd() / spec.FILE
         if self._in_project:
             self.root = project_root(path)
+        self.data.root, self.data.spec = self.root, reached.parent
         module = self._module(source, path, reached)
         self._identify()
         return module
@@ -96,14 +100,15 @@ class Loader:
     def _identify(self) -> None:
         """Names the author's files by their places below the folder that holds them all."""
         own = [module for module in self.modules.values() if not module.source.shipped]
-        common = os.path.commonpath([module.reached.parent for module in own])
+        folders = [folder for module in own for folder in (module.reached.parent, *self.data.folders(module))]
+        self.data.common = common = Path(os.path.commonpath(folders))
         for module in own:
             module.source.identity = module.reached.relative_to(common).as_posix()
 
     def _module(self, source: SourceFile, path: Path, reached: Path) -> Module:
         parsed = parse_all(source)
         self.problems += parsed.problems
-        module = Module(source, path, reached, parsed.file)
+        module = Module(source, path, reached, parsed.file, self.data)
         self.modules[path] = module
         self.loading.append((path, source.name))
         prelude = self.library / PRELUDE

@@ -20,6 +20,7 @@ from mctc.language import syntax as s
 from mctc.language.arithmetic import is_number
 from mctc.language.expressions import Evaluator
 from mctc.language.failure import fail
+from mctc.language.file_constants import NAMES, constant_of_file
 from mctc.language.finals import Ending
 from mctc.language.scope import Frame
 from mctc.language.session import Session
@@ -51,6 +52,8 @@ class OpCall:
 
         values: of the arguments, where they have been evaluated: a block in them is expanded once.
         """
+        if name == "constant" and any(argument.name and argument.name.text == "file" for argument in node.arguments):
+            return self._of_file(node, frame)
         definition = registry()[name]
         declared = definition.fields
         names = [operand.name for operand in declared if not operand.variadic]
@@ -101,6 +104,19 @@ class OpCall:
             self.session.endings[results[0]] = {name: Ending(results[index]) for name, index in time.states}
             return results[0]
         return results[0] if len(results) == 1 else results
+
+    def _of_file(self, node: s.Call, frame: Frame) -> Value:
+        """A constant whose numbers a file holds."""
+        given: dict[str, tuple[Single, Span]] = {}
+        for argument in node.arguments:
+            key = argument.name.text if argument.name else NAMES[0]
+            if key not in NAMES:
+                hint = did_you_mean(key, NAMES) or f"from a file it takes {', '.join(NAMES)}"
+                raise fail("MCT0091", f"`constant` of a file has no argument `{key}`", argument.span, hint)
+            if key in given:
+                raise fail("MCT0093", f"`{key}` is given twice", argument.span)
+            given[key] = self.evaluator.single(argument.value, frame), argument.value.span
+        return self.session.emit("constant", [], constant_of_file(given, node.span, frame.module), node.span, frame)[0]
 
     def _attribute(
         self, name: str, definition: type[Op], value: Given, position: int, free: list[str], argument: s.Argument

@@ -138,7 +138,7 @@ class Proof:
 
     def passes(self) -> Check:
         """The spec compiled again, every pass evaluated before and after; the result is the build's own program."""
-        from mctc.diagnostics.source import SourceFile
+        from mctc.diagnostics.source import FileRead
         from mctc.driver import sources
         from mctc.driver.make import compile_for
         from mctc.language import elaborate_file
@@ -147,7 +147,7 @@ class Proof:
         spec, root = self.folder / source["spec"], self.folder / sources.FOLDER
         if not _inside(self.folder, source["spec"]):
             return Check("passes", "build", f"{source['spec']} is not here", "", None)
-        options, read = self._options(), list[SourceFile]()
+        options, read = self._options(), list[FileRead]()
         program = elaborate_file(spec, model=options.model, defines=options.defines, read=read.append, root=root)
         if sources.source_record(read) != source:
             return Check("passes", "build", sources.changed(source, read, self.built.manifest["mctc"]), "", None)

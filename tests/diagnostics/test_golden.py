@@ -5,11 +5,13 @@ MCTC_UPDATE_GOLDEN=1 writes the files anew from the examples of the catalogue; r
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from docs.pages.diagnostics import page
@@ -32,6 +34,12 @@ def _folder() -> Sequence[Diagnostic]:
 
 def _bytes(data: bytes) -> Sequence[Diagnostic]:
     Path("source.mct").write_bytes(data)
+    return check_file("source.mct")
+
+
+def _data(written: str, *entries: float) -> Sequence[Diagnostic]:
+    np.save("mean.npy", np.array(entries))
+    Path("source.mct").write_text(CATALOGUE["MCT0061"].example.replace('"mean.npy"', written))
     return check_file("source.mct")
 
 
@@ -83,6 +91,8 @@ SPECIAL: dict[str, Callable[[], Sequence[Diagnostic]]] = {
     "MCT0004": lambda: _bytes(b"model m {\n    dim T\x00: time @ 100 Hz\n}\n"),
     "MCT0005": lambda: _bytes(b"# " + b"x" * 1_000_000),
     "MCT0056": _override,
+    "MCT0062": lambda: _data('"mean.npy", shape = [width]', 1, 2, 3),
+    "MCT0063": lambda: _data('"mean.npy"', 0, math.nan, math.inf),
     "MCT0057": _without_model,
     **{code: lambda code=code: _built(code) for code in BUILT},
     "MCT0201": lambda: _derived("MCT0201", 32),

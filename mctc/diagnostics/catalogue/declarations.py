@@ -111,4 +111,24 @@ ENTRIES = (
         "Blocks are called: `name(...)`. Tensors and compile-time values are not, and nothing but `op` has members.",
         in_component("return x(width)"),
     ),
+    Entry(
+        "MCT0061",
+        "a file of constants that can't be read",
+        'constant(file = "mean.npy") is the array of a .npy file, constant(file = "front.safetensors", tensor = "mel")'
+        " one of a safetensors file. A file is looked up beside the file of the call, beside the spec, and in mctc's"
+        " library, inside the project as imports are. A build keeps a copy of it, and its manifest the hash.",
+        in_component('return x - constant(file = "mean.npy")'),
+    ),
+    Entry(
+        "MCT0062",
+        "a file of constants of another shape or type",
+        "`shape`, `dtype` and `roles` of a constant from a file have to fit what the file holds: numbers of type f32,"
+        " i32 or bool (wider ones are narrowed), a role for each axis, at most 4,194,304 entries.",
+    ),
+    Entry(
+        "MCT0063",
+        "numbers in a file that no constant can have",
+        "Entries are finite f32 numbers, or whole numbers of i32. NaN or infinity would spread through all that is"
+        " computed of them; a float64 beyond 3.4e38 has no f32.",
+    ),
 )
