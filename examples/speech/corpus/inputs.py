@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpus import espeak, grammar, prompts
+from corpus import espeak, grammar, pico, prompts
 from corpus.espeak import Espeak
 from corpus.festival import PROGRAM, Festival
 from corpus.flite import LIBRARIES, Flite
+from corpus.pico import Pico
 from corpus.voice import Engine
 
-SENTENCES, LIBRARY_FOLDER, ESPEAK_FOLDER = "sentences.txt", "lib", "espeak"
+SENTENCES, LIBRARY_FOLDER, ESPEAK_FOLDER, PICO_FOLDER = "sentences.txt", "lib", "espeak", "pico"
 NOTHING = "nothing speaks: pip install espeakng-loader, or --inputs with what `fetch` wrote"
 BY_GRAMMAR = 10_000  # sentences, where no others are
 
@@ -40,6 +41,8 @@ class Inputs:
                 found["flite"] = lambda: Flite(libraries)
             if (root / PROGRAM).is_file():
                 found["festival"] = lambda: Festival(root, libraries)
+            if (root / PICO_FOLDER / pico.LIBRARY).is_file():
+                found["pico"] = lambda: Pico(root / PICO_FOLDER)
         return found
 
     def sentences(self, seed: int, count: int) -> list[str]:

@@ -28,6 +28,10 @@ def test_what_was_not_fetched_does_not_speak(tmp_path: Path) -> None:
     assert inputs.prompts() == []
     (tmp_path / "espeak").mkdir()
     assert [*inputs.engines()] == ["espeak"]
+    (tmp_path / "pico").mkdir()
+    assert [*inputs.engines()] == ["espeak"]
+    (tmp_path / "pico/libpico.so").touch()
+    assert [*inputs.engines()] == ["espeak", "pico"]
 
 
 def test_a_grammar_speaks_of_as_much_as_asked() -> None:

@@ -82,6 +82,18 @@ def test_no_text_is_in_two_sets(toned: dict[str, list[dict[str, Any]]]) -> None:
     assert [len(toned[name]) for name in ("test-espeak", "test-flite", "test-unheard", "dev")] == [30, 20, 20, 10]
 
 
+def test_another_engine_of_training_leaves_the_tests_as_they_are() -> None:
+    sentences = [f"sentence {at}." for at in range(2000)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Inputs, "sentences", lambda *_: sentences)
+        plans = [
+            planned(Inputs(None), voices, Settings(hours=0.1)) for voices in (VOICES, VOICES | {"pico": ("en-US",)})
+        ]
+    tests = [{shard.name: shard.texts for shard in plan.shards if shard.set != "train"} for plan in plans]
+    assert {name: tests[1][name] for name in tests[0]} == tests[0]
+    assert set(tests[1]) - set(tests[0]) == {"dev-pico"}
+
+
 def test_utterances_follow_one_another_in_words(toned: dict[str, list[dict[str, Any]]]) -> None:
     for entries in toned.values():
         for entry, following in pairwise(entries):
