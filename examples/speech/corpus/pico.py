@@ -25,7 +25,7 @@ class Pico:
     """Pico's American and British women at 16 kHz, made of parameters of frames."""
 
     name = "pico"
-    voices = ("en-US", "en-GB")
+    voices: tuple[str, ...] = ("en-US", "en-GB")
     warps = True
 
     def __init__(self, folder: Path) -> None:
