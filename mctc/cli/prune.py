@@ -35,13 +35,14 @@ def prune(
     """
     from mctc.cli.process import no_cycle_search
     from mctc.coded import opened
-    from mctc.compress.sorting import kept_tensors, orders, sorted_tensors, write_sorted
+    from mctc.compress.sorting import check_fits, kept_tensors, orders, sorted_tensors, write_sorted
     from mctc.compress.statistics import read_measured
     from mctc.driver.load import load_program
     from mctc.rewrite.removed_groups import removed
 
     no_cycle_search()
     program, checkpoint = load_program(spec, model, defines), opened(weights)
+    check_fits(program, weights)
     groups, found = orders(program, checkpoint, read_measured(stats, weights))
     tensors = sorted_tensors(program, groups, found, checkpoint)
     tensors = kept_tensors(program, groups, removed(program, groups), tensors) if cut else tensors

@@ -17,12 +17,15 @@ from mctc.atomic import whole_file
 from mctc.checkpoint import SafeTensors
 from mctc.coded import TABLE, opened
 from mctc.compress.errors import CompressError
+from mctc.compress.layers import stored_as
 from mctc.compress.statistics import Statistics
+from mctc.driver.options import BuildOptions
 from mctc.ir.op import Array
 from mctc.ir.path_pattern import matches
 from mctc.ir.program import Program, Section
 from mctc.rewrite.axis_groups import Dimension, Groups, dimensions
 from mctc.rewrite.removed_groups import removed
+from mctc.weights import Weights, WeightsError
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,17 @@ class Order:
         """The predicted loss, in nats, of keeping so many: of the best, and of the first as they lie."""
         best = np.sort(self.scores)[: len(self.scores) - keep]
         return float(best.sum() / 2), float(self.scores[keep:].sum() / 2)
+
+
+def check_fits(program: Program, checkpoint: Path) -> None:
+    """Raises CompressError for a checkpoint that is none of the program before it is pruned."""
+    try:
+        Weights.load(stored_as(replace(program, prune=Section()), (), BuildOptions()), checkpoint, calibrated=False)
+    except WeightsError as error:
+        hint = (
+            "the checkpoint is that of the spec before it is pruned: give the -D and --model that it was trained with"
+        )
+        raise CompressError(error.message, hint=hint) from error
 
 
 def orders(program: Program, checkpoint: SafeTensors, statistics: Statistics) -> tuple[Groups, list[Order]]:
