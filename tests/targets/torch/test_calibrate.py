@@ -302,4 +302,5 @@ def test_a_checkpoint_is_sorted_for_what_a_spec_prunes(
     assert "`encoder.cone.channels` names no dimension" in capsys.readouterr().err
     assert run(["prune", *given, "-D", "width=32"]) == 1
     told = capsys.readouterr().err
-    assert "does not fit heard" in told and "hint: the checkpoint is that of the spec before it is pruned" in told
+    assert "does not fit heard" in told
+    assert "hint: the checkpoint is that of the spec before it is pruned" in told
