@@ -15,7 +15,6 @@ The classes carry their own names (`name = "clamp-delta"`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from mctc.diagnostics.errors import ExitCode, MctcError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.entry_points import may_have
+from mctc.records import dataclass
 from mctc.version import __version__
 
 if TYPE_CHECKING:

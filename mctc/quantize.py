@@ -6,13 +6,14 @@ a table of 2^bits fp16 values, one per tensor or per group of output channels, f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.op import Array
 from mctc.ir.program import PALETTE_BITS, Quantization
+from mctc.records import dataclass
 
 LEVELS = {"int8": 127, "int4": 7}
 SMALLEST = np.float16(2.0**-24)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Set
-from dataclasses import dataclass
 
 from mctc.checkpoint import WeightsError
+from mctc.records import dataclass
 
 # DistributedDataParallel and DataParallel; torch.compile; FSDP; activation checkpointing; averaged weights.
 WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})

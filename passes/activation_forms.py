@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -28,6 +27,7 @@ from mctc.ir.ops.elementwise import (
     sigmoid,
 )
 from mctc.ir.program import Program, Value
+from mctc.records import dataclass
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.options import option
 from mctc.rewrite.pattern import Pattern, first_of

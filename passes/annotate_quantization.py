@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from math import gcd
 
@@ -15,6 +15,7 @@ from mctc.ir.ops.convolution import Conv1d, Conv2d
 from mctc.ir.ops.leaf import ParameterOp
 from mctc.ir.path_pattern import matches
 from mctc.ir.program import WIDE, Op, Parameter, Program, Quantization, QuantizeRule
+from mctc.records import dataclass
 from mctc.rewrite.base import Context, Pass, Stores
 from mctc.rewrite.options import option
 from mctc.rewrite.rewriter import drop_dead

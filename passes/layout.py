@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mctc.ir.dims import Extent
 from mctc.ir.op import InferenceError
 from mctc.ir.ops.shape import Transpose
 from mctc.ir.program import Function, Value
 from mctc.ir.types import Axis, Role, TensorType
+from mctc.records import dataclass
 from mctc.rewrite.rewriter import Rewriter
 from mctc.streaming.sizes import streaming_role
 

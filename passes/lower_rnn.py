@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from mctc.ir.ops.recurrent import Cell, Gru, Lstm
 from mctc.ir.ops.shape import Concat, Reshape, Split, laid_out
 from mctc.ir.program import Program, Value
 from mctc.ir.types import TensorType
+from mctc.records import dataclass
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.pattern import Pattern, Refuse, first_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -17,6 +16,7 @@ from mctc.ir.program import Function, Op, Program, State, Value, name_like
 from mctc.passes.linear_scan.cost import Choice, choose
 from mctc.passes.linear_scan.frames import Frames
 from mctc.passes.linear_scan.parallel import plan, solve
+from mctc.records import dataclass
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.options import option
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions

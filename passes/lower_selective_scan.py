@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from mctc.ir.ops.scan import SelectiveScan
@@ -12,6 +12,7 @@ from mctc.ir.program import Program, Value
 from mctc.passes.selective_scan import heads
 from mctc.passes.selective_scan.cost import FORMS, Size, choose, plan
 from mctc.passes.selective_scan.operands import Form, gather, reason_against
+from mctc.records import dataclass
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.options import option
 from mctc.rewrite.pattern import Outcome, Pattern, Refuse, first_of

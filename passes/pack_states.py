@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, count
 
 import numpy as np
@@ -15,6 +15,7 @@ from mctc.ir.ops.shape import Concat, Reshape, Slice, Split
 from mctc.ir.program import Function, PackedState, Program, State, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.passes.state_packing import Bin, Group, Packing, Stack, StateShape, form_of, pack
+from mctc.records import dataclass
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.options import option
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions

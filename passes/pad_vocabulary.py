@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from mctc.ir.ops.norm import LogSoftmax, Softmax
 from mctc.ir.ops.shape import Pad
 from mctc.ir.program import Function, Op, Program, Value, VocabularyMap
 from mctc.ir.types import Role
+from mctc.records import dataclass
 from mctc.rewrite.base import Context, Pass, Reshapes
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.pattern import Pattern, Rule, first_of

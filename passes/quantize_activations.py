@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mctc.diagnostics.diagnostic import Severity, diagnostic_at
 from mctc.diagnostics.near import listing
@@ -16,6 +16,7 @@ from mctc.ir.ops.quantize import FakeQuantize
 from mctc.ir.program import Op, Parameter, Program, Source, Value
 from mctc.ir.types import DType, TensorType
 from mctc.passes.annotate_quantization import first_match
+from mctc.records import dataclass
 from mctc.rewrite.base import Context, Pass, Quantizes
 from mctc.rewrite.rewriter import Rewriter, rewrite
 from mctc.weights import leaves

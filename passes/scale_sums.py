@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
@@ -16,6 +15,7 @@ from mctc.ir.ops.norm import ChannelNorm
 from mctc.ir.ops.quantize import FakeQuantize
 from mctc.ir.program import Program, Value
 from mctc.ir.recipes import MOVING
+from mctc.records import dataclass
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.options import option
 from mctc.rewrite.pattern import Pattern, Refuse, first_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mctc.hardware.devices import find_device
 from mctc.ir.ops.convolution import Conv2d
@@ -12,6 +11,7 @@ from mctc.ir.ops.linear import Linear
 from mctc.ir.ops.shape import Concat, Slice, Split
 from mctc.ir.program import Op, Program, Value
 from mctc.ir.types import Role
+from mctc.records import dataclass
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.options import option

@@ -15,11 +15,11 @@ flat in them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 
 from mctc.ir.program import State
 from mctc.ir.types import TensorType
+from mctc.records import dataclass
 
 MULTIPLE = 32
 

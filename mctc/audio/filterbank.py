@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mctc.records import dataclass
 
 MelScale = Literal["slaney", "htk", "kaldi"]
 

@@ -22,7 +22,6 @@ Kaldi calls snip_edges, and its absence).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, get_args
@@ -33,6 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mctc.audio.checked import checked
 from mctc.audio.filterbank import BandedFilters, MelScale, mel_filters
+from mctc.records import dataclass
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]

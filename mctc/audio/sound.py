@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from mctc.audio.container import ContainerError, Correction, View, corrected, readable
 from mctc.audio.errors import AudioError, corrupt
+from mctc.records import dataclass
 
 Float32 = NDArray[np.float32]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 
 import click
 
 from mctc.cli.verbosity import verbosity_options
 from mctc.diagnostics.near import did_you_mean
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import click
 
 from mctc.diagnostics.errors import MctcError, UsageError
+from mctc.records import dataclass
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -6,7 +6,6 @@ import gc
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import click
 from mctc.diagnostics.errors import ExitCode, MctcError, UsageError
 from mctc.linter.config import NEVER, Settings, read_settings
 from mctc.linter.selection import Layer, layered, read_severities
+from mctc.records import dataclass
 
 if TYPE_CHECKING:
     from mctc.linter.coreml.report import Report, Unchecked

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from mctc.cli.options import names_of, plugin_option
+from mctc.records import dataclass
 
 if TYPE_CHECKING:
     from mctc.rewrite.base import Pass

@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ import click
 
 from mctc.cli.options import NamedPath, take_standard_input
 from mctc.diagnostics.errors import MctcError, UsageError
+from mctc.records import dataclass
 
 if TYPE_CHECKING:
     from mctc.runtime.stream import Samples

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +14,7 @@ from mctc.cli.requests import TranscriptRequest
 from mctc.cli.terminal import color_wanted, lines_may_move
 from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import UsageError
+from mctc.records import dataclass
 from mctc.tokens.errors import NAMELESS
 
 if TYPE_CHECKING:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from mctc.compare.storage import HALF, stored_bytes
 from mctc.driver.compiled import Compiled
 from mctc.ir.program import Function
 from mctc.ir.types import Role
+from mctc.records import dataclass
 from mctc.streaming.step_info import StepInfo
 
 

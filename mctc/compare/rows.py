@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from mctc.compare.measured import Component, Deployed, Measured
+from mctc.records import dataclass
 
 NONE, NOT_BUILT = "-", "not built"
 UNITS = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))

@@ -7,14 +7,13 @@ Hassibi and Stork 1993). Columns of large inputs come first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.linalg import cholesky, lapack
 
 from mctc.compress.errors import CompressError
 from mctc.compress.grids import Grid
 from mctc.ir.op import Array
+from mctc.records import dataclass
 
 DAMPING = 0.01  # of the mean diagonal, added to it: directions that the calibration has not seen
 DEAD = 1e-9  # of the mean diagonal: inputs of less power are none

@@ -7,12 +7,11 @@ times as large fit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mctc.compress.errors import CompressError
 from mctc.ir.op import Array
+from mctc.records import dataclass
 
 FINE = 31  # bits of the largest entry of the first term
 MOST = 1 << 62

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 
 from mctc.compress.rules import written
 from mctc.compress.search import Choice, Form
+from mctc.records import dataclass
 
 WIDTH, HEIGHT, LEFT, BOTTOM, EDGE = 640, 400, 70, 350, 20  # pixels
 

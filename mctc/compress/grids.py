@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from mctc.ir.op import Array
 from mctc.quantize import LEVELS, SMALLEST
+from mctc.records import dataclass
 
 
 class Grid(Protocol):

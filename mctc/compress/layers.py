@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mctc.compare.storage import stored_bytes
 from mctc.diagnostics.errors import UsageError
 from mctc.driver.compile import program_at
 from mctc.driver.options import BuildOptions
 from mctc.ir.program import PALETTE_BITS, Parameter, Program, Quantization, QuantizeRule
+from mctc.records import dataclass
 from mctc.weights import rearranged
 
 DECIDES = "annotate-quantization"  # the pass that knows what a device takes

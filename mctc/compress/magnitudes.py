@@ -5,13 +5,12 @@ Four bins an octave from 2^-20 to 2^12, for each entry of a weight's row: whole 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mctc.compress.errors import CompressError
 from mctc.ir.op import Array
 from mctc.ir.ops.quantize import HIGH, held_scale
+from mctc.records import dataclass
 
 LOWEST, OCTAVES, EACH = -20, 32, 4
 BINS = OCTAVES * EACH

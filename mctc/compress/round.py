@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +13,7 @@ from mctc.compress.tables import clustered, fitted
 from mctc.ir.op import Array
 from mctc.ir.program import Quantization
 from mctc.quantize import LEVELS, quantize
+from mctc.records import dataclass
 
 FINE = 6  # bits from which a table holds a weight well enough
 

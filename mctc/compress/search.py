@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 
 from mctc.compress.errors import CompressError
 from mctc.ir.program import Quantization
+from mctc.records import dataclass
 
 Form = Quantization | None
 SECONDS = 30.0  # that a solution may take; what it has found by then is within GAP of the best, or said

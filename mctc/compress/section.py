@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from mctc.language.format import format_source
 from mctc.language.modules import Loader
 from mctc.language.parser import parse_all
 from mctc.language.variants import choose
+from mctc.records import dataclass
 
 NAME, INDENT = "quantize", "    "
 

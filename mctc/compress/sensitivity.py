@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from mctc.compress.smoothing import NONE, Smoothing
 from mctc.compress.statistics import Statistics
 from mctc.ir.input_scales import is_scale
 from mctc.ir.op import Array
+from mctc.records import dataclass
 from mctc.weights import LARGEST, Weights
 
 

@@ -7,7 +7,7 @@ A norm's weight and bias are divided by a factor a channel, the columns of all l
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from mctc.ir.ops.linear import Linear
 from mctc.ir.ops.norm import ChannelNorm
 from mctc.ir.ops.quantize import FakeQuantize
 from mctc.ir.program import Function, Program, Value
+from mctc.records import dataclass
 from mctc.weights import Weights
 
 FARTHEST = 8  # octaves that a factor may be from 1

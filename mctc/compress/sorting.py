@@ -8,7 +8,7 @@ zero (LeCun et al. 1990; Theis et al. 2018, arXiv:1801.05787).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from mctc.driver.options import BuildOptions
 from mctc.ir.op import Array
 from mctc.ir.path_pattern import matches
 from mctc.ir.program import Program, Section
+from mctc.records import dataclass
 from mctc.rewrite.axis_groups import Dimension, Groups, dimensions
 from mctc.rewrite.removed_groups import removed
 from mctc.weights import Weights, WeightsError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 
 import numpy as np
@@ -12,6 +12,7 @@ from mctc.audio.front_end import FrontEnd, frames_of
 from mctc.audio.load import load_audio
 from mctc.compress.errors import CompressError
 from mctc.ir.op import Array
+from mctc.records import dataclass
 from mctc.score.utterance import Utterance
 from mctc.tokens import Tokens, TokensError
 

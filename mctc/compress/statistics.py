@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from mctc.compress.errors import CompressError
 from mctc.compress.exact_sum import ExactSum
 from mctc.driver.manifest import sha256
 from mctc.ir.op import Array
+from mctc.records import dataclass
 
 KEY, SCHEMA = "mctc.statistics", 1
 LOSS, FISHER, MOMENT, MEAN, MAGNITUDE = "loss", "fisher/", "moment/", "mean/", "magnitude/"

@@ -7,7 +7,7 @@ weights together that can take it, and its predictions are multiplied by what ca
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mctc.compress.calibrate import mean_loss
 from mctc.compress.errors import CompressError
@@ -17,6 +17,7 @@ from mctc.compress.sensitivity import Model
 from mctc.compress.speech import Speech
 from mctc.driver.learner import Learner
 from mctc.ir.op import Array
+from mctc.records import dataclass
 
 LEAST = 0.02  # nats; what is predicted to be smaller drowns in what a few utterances happen to say
 ATTEMPTS = 4  # at a choice of a given true loss

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from mctc.decode.engine import LabelEngine
 from mctc.decode.label_beam import LabelSettings
 from mctc.decode.label_sample import Noise, Sample, label_sample
 from mctc.decode.vocabulary import Vocabulary
+from mctc.records import dataclass
 
 COOL = 0.5  # below this temperature a text is fit for the prompt of the next window
 

@@ -6,9 +6,9 @@ Silence is what was heard since the last label that is a sound. The usual rules 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from mctc.decode.hypothesis import Partial
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ Whatever is computed for a label sequence is kept at its place in the tree and c
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from mctc.decode.engine import State
 from mctc.decode.frames import Floats
+from mctc.records import dataclass
 
 ROOT = -1  # the label of a sequence without labels
 

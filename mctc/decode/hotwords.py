@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from mctc.decode.engine import State
 from mctc.decode.frames import Floats
+from mctc.records import dataclass
 
 ROOT = 0
 KEPT = 4096  # places whose rows are kept

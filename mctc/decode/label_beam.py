@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from heapq import nlargest
 
 import numpy as np
@@ -22,6 +21,7 @@ from mctc.decode.hypothesis import Hypothesis
 from mctc.decode.label_rules import LabelRule
 from mctc.decode.pruning import highest, none_left
 from mctc.decode.vocabulary import Vocabulary
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ The rules of times are those of Whisper (Radford et al. 2022, section 2.3, and t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from mctc.decode.frames import Floats
+from mctc.records import dataclass
 
 
 class LabelRule(Protocol):

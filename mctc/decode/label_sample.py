@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +11,7 @@ from mctc.decode.frames import Floats
 from mctc.decode.label_beam import LabelSettings
 from mctc.decode.pruning import none_left
 from mctc.decode.vocabulary import Vocabulary
+from mctc.records import dataclass
 
 
 class Noise(Protocol):

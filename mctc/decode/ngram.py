@@ -8,12 +8,12 @@ text, with weights of 0.5 and -0.25 or so.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from mctc.decode.engine import State
 from mctc.decode.frames import Floats
+from mctc.records import dataclass
 
 KEPT = 4096  # contexts whose rows are kept
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"

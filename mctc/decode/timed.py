@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mctc.decode.hypothesis import Hypothesis
+from mctc.records import dataclass
 
 
 class Span(Protocol):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mctc.decode.frames import DecodeError, Floats
+from mctc.records import dataclass
 
 PADDING = -1
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from mctc.diagnostics.source import Span
+from mctc.records import dataclass
 
 
 class Severity(str, Enum):

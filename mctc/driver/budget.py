@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from mctc.driver.options import BuildError, OptionError
+from mctc.records import dataclass
 
 TIMES = {"ms": 1e-3, "s": 1.0, "min": 60.0}
 SIZES = {"kB": 1e3, "MB": 1e6, "GB": 1e9}

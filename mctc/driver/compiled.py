@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mctc.diagnostics.diagnostic import Diagnostic
 from mctc.ir.program import Program
+from mctc.records import dataclass
 
 if TYPE_CHECKING:  # a program that only reads what was built has no passes to run
     from mctc.rewrite.base import Refused

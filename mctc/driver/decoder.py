@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from mctc.driver.tokens import objective_of
 from mctc.ir.program import Program, Source
 from mctc.objectives.components import FramesAndLabels, Labels, MisfitError, Part
 from mctc.objectives.fit import fit
+from mctc.records import dataclass
 from mctc.weights import Weights
 
 PARTS = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any
@@ -36,6 +35,7 @@ from mctc.ir.printer import print_program
 from mctc.ir.program import Program
 from mctc.language.read import Spec
 from mctc.plugins import PluginError
+from mctc.records import dataclass
 from mctc.tokens.stored import METADATA, as_json, write_tokens
 from mctc.tokens.table import Tokens
 from mctc.version import __version__

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mctc.diagnostics.errors import ExitCode, MctcError
+from mctc.records import dataclass
 
 if TYPE_CHECKING:
     from mctc.driver.budget import Budget

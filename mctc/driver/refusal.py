@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError, Severity, diagnostic_at
 from mctc.diagnostics.near import listing
 from mctc.driver.names import taken_twice
 from mctc.ir.location import Location
 from mctc.ir.program import Program
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

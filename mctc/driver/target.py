@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -14,6 +14,7 @@ from mctc.driver.refusal import Refusal, port_clashes
 from mctc.ir.program import Program
 from mctc.ir.types import TensorType
 from mctc.plugins import PluginError, registry
+from mctc.records import dataclass
 
 if TYPE_CHECKING:
     from mctc.driver.engine import Engine

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from mctc.diagnostics.near import listing
 from mctc.driver.engine import Named
 from mctc.driver.options import BuildError
 from mctc.ir.op import Array
+from mctc.records import dataclass
 
 Function = Callable[[Mapping[str, Array]], dict[str, Array]]
 

@@ -5,8 +5,6 @@ Every refusal is an UnsupportedError in the author's terms.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mctc.emit.unsupported import UnsupportedError
@@ -17,6 +15,7 @@ from mctc.ir.ops.linear import Embedding, channel_axis
 from mctc.ir.ops.shape import Pad, Regrouping, Slice
 from mctc.ir.program import Value
 from mctc.ir.types import Role
+from mctc.records import dataclass
 
 MOST_AXES = 5  # of a tensor in Core ML and on the Neural Engine (NE01)
 

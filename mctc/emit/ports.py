@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from mctc.driver.names import STATE_OUT, identifier
 from mctc.driver.tables import files
@@ -11,6 +10,7 @@ from mctc.driver.target import Interface, Port
 from mctc.ir.lookups import device_inputs
 from mctc.ir.program import Function, State, Value
 from mctc.ir.types import DType
+from mctc.records import dataclass
 
 
 def element_types(floats: str) -> Mapping[DType, str]:

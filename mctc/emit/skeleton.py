@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -20,6 +20,7 @@ from mctc.driver.tables import write_tables
 from mctc.driver.target import Agreement, Target, Written
 from mctc.emit.ports import element_types, interface
 from mctc.ir.program import Function, Op, Program
+from mctc.records import dataclass
 
 if TYPE_CHECKING:
     from mctc.weights import Weights

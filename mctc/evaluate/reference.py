@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from mctc.ir.ops.loop import ScanState
 from mctc.ir.program import Function, Op, Value
 from mctc.ir.rounding import Rounding
 from mctc.ir.types import DType, TensorType
+from mctc.records import dataclass
 
 ParameterValue = Callable[[str], Array]
 

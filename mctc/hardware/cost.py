@@ -8,10 +8,10 @@ not what the segmenter estimates, so choices between forms of a computation are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import prod
 
 from mctc.hardware.rates import FREE, MEMORY, PEAK, RATES, RESIDENT, SPREAD, Measure, Rate
+from mctc.records import dataclass
 
 ROW = 64
 """Bytes to which the last axis of a tensor is padded on the engine (Apple, neural_engine_rules.md)."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from mctc.diagnostics.errors import UsageError
 from mctc.diagnostics.near import did_you_mean
 from mctc.hardware.families import FAMILIES, OLDEST, UNPUBLISHED, Family
+from mctc.records import dataclass
 
 MAC, PHONE = "mac", "iphone"
 

@@ -9,9 +9,8 @@ that rests on a direct figure alone never says more than a warning.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mctc.diagnostics.errors import UsageError
+from mctc.records import dataclass
 
 MIB = 1 << 20
 UNPUBLISHED = 2.0

@@ -11,8 +11,9 @@ Most ops are taken by the bytes that they move. Some have estimates of their own
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from mctc.records import dataclass
 
 CHIP = "M4 (H16), macOS 27.0.1"
 

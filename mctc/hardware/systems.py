@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from mctc.diagnostics.errors import UsageError
+from mctc.records import dataclass
 
 # Specification version, opset, and the releases that introduced them. Later releases read everything older.
 GENERATIONS = (

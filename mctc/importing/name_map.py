@@ -22,12 +22,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import did_you_mean, listing
+from mctc.records import dataclass
 
 MAPS = Path(__file__).parent / "maps"
 _HOLE = re.compile(r"\\\{([a-z_]+)\\\}")  # {name}, escaped

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -15,6 +14,7 @@ from mctc.ir.op import Array, InferenceError
 from mctc.ir.program import Program, Recipe, Source
 from mctc.ir.recipes import compose
 from mctc.ir.types import DType, TensorType, plain
+from mctc.records import dataclass
 from mctc.weights import apply
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any, Union
+
+from mctc.records import dataclass
 
 ExtentLike = Union[int, str, Fraction, "Extent"]
 Monomial = tuple[str, ...]  # sorted symbol names, repeated for powers; () is the constant term

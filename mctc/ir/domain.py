@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from mctc.ir.op import Array
+from mctc.records import dataclass
 
 UNSTATED = 8  # whole numbers that are drawn where a domain has no end on one side
 PRECISIONS = (np.float16, np.float32, np.float64)  # an end is the nearest number of the first that has one inside

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mctc.diagnostics.source import Location
+from mctc.records import dataclass
 
 __all__ = ["Event", "Location", "Origin"]
 

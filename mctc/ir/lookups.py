@@ -7,7 +7,6 @@ caller writes functions of `device_inputs` and `device_ops`, and the tables besi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from mctc.ir.ops.leaf import Constant, Leaf, parameter_of
 from mctc.ir.ops.linear import Embedding
 from mctc.ir.program import Function, Op, Value
 from mctc.ir.types import Role
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ A function holds them like any other ops, typed over all frames, so that passes 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mctc.ir.attribute_value import Attributes, AttributeValue
 from mctc.ir.build import make
@@ -18,6 +17,7 @@ from mctc.ir.ops.loop import Scan, ScanState
 from mctc.ir.time import Pointwise, Window
 from mctc.ir.types import Role, TensorType
 from mctc.ir.value import Value, name_like
+from mctc.records import dataclass
 
 ONE = Extent.of(1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 
 from mctc.ir.attribute_value import AttributeValue
@@ -13,6 +13,7 @@ from mctc.ir.op import Op
 from mctc.ir.section import Section
 from mctc.ir.types import DType, Role, TensorType
 from mctc.ir.value import Value, name_like
+from mctc.records import dataclass
 
 __all__ = ["Dim", "Function", "Op", "PackedState", "Parameter", "Program", "Section", "State", "Value", "name_like"]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from mctc.half import round_to_half
 from mctc.ir.op import Array
+from mctc.records import dataclass
 
 NEAR_MIDDLE = 16  # digits: what sums before an op may be off (`PREDICTED` of mctc.numerics.limits)
 COUNTS = 2048  # up to here fp16 holds every whole number

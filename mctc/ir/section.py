@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.attribute_value import Attributes
 from mctc.ir.location import Location
+from mctc.records import dataclass
 
 Call = tuple[str, Attributes]
 """A call such as rnnt(blank = 0): its name and arguments."""

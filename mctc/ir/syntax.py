@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 
 from mctc.diagnostics.errors import MctcError
@@ -11,6 +11,7 @@ from mctc.ir.domain import Domain
 from mctc.ir.location import Origin
 from mctc.ir.program import Initializer, PackedState, Quantization
 from mctc.ir.types import TensorType
+from mctc.records import dataclass
 
 
 class IrSyntaxError(MctcError):

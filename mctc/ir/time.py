@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mctc.ir.attribute_value import AttributeValue
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from math import prod
 from typing import Any
 
 from mctc.ir.dims import Extent, ExtentLike
+from mctc.records import dataclass
 
 
 class DType(str, Enum):

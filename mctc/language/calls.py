@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from mctc.diagnostics.diagnostic import Note
 from mctc.diagnostics.near import did_you_mean
@@ -23,6 +22,7 @@ from mctc.language.patterns import Types
 from mctc.language.scope import Elements, Frame, Scope, Site
 from mctc.language.session import Session
 from mctc.language.values import Constant, Given, Single, describe, plain
+from mctc.records import dataclass
 
 Returned = list[tuple[Single, Span]]
 """What a body returns, and where."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mctc.diagnostics.near import listing
 from mctc.diagnostics.source import Span
 from mctc.ir.program import Value
@@ -11,6 +9,7 @@ from mctc.language.failure import fail
 from mctc.language.scope import Frame
 from mctc.language.session import Session
 from mctc.language.values import Single, describe
+from mctc.records import dataclass
 
 FINAL = "final"
 TAKES = (

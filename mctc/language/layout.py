@@ -6,7 +6,8 @@ After Wadler, "A prettier printer" (2003), in the strict form with an explicit s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from mctc.records import dataclass
 
 WIDTH = 120
 INDENT = 4

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mctc.diagnostics.diagnostic import Diagnostic, Note
 from mctc.diagnostics.source import SourceFile, Span
 from mctc.language.limits import LITERAL, NAME, NESTING, TOKENS
 from mctc.language.tokens import Comment, Token
+from mctc.records import dataclass
 
 SET = "in {"  # the brace of a set of numbers: unlike others it stands inside brackets and holds no statements
 OPENERS = {"(": ")", "[": "]", "{": "}", SET: "}"}

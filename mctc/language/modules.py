@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import resources
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from mctc.language.data_files import DataFiles
 from mctc.language.limits import FILES
 from mctc.language.parser import parse_all
 from mctc.language.read import Spec, read_source
+from mctc.records import dataclass
 
 PRELUDE = "lib/nn.mct"
 LIBRARY = "mctc.spec"

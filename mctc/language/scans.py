@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mctc.diagnostics.diagnostic import Diagnostic, diagnostic_at
 from mctc.ir.dims import Extent
@@ -18,6 +17,7 @@ from mctc.language.finals import Ending, shifted
 from mctc.language.scope import Frame, bindings
 from mctc.language.session import Session
 from mctc.language.values import Bound, describe, plain, show_type
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

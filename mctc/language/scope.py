@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mctc.diagnostics.source import Span
 from mctc.ir.types import Axis
 from mctc.language import syntax as s
 from mctc.language.modules import Module
 from mctc.language.values import Bound, Single
+from mctc.records import dataclass
 
 
 class Scope:

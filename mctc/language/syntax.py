@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mctc.diagnostics.source import SourceFile, Span
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, overload
 
 from mctc.ir.dims import Extent
 from mctc.ir.program import Value
 from mctc.ir.types import Role, TensorType
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

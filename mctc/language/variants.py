@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mctc.diagnostics.diagnostic import Diagnostic, Note
 from mctc.diagnostics.near import did_you_mean, listing
@@ -18,6 +17,7 @@ from mctc.language.modules import Defined, Module
 from mctc.language.scope import Elements, Frame, Scope
 from mctc.language.session import Session
 from mctc.language.values import Constant, Defines
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from mctc.diagnostics.errors import UsageError
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.linter.selection import SEVERITIES, Layer, severity_named
+from mctc.records import dataclass
 
 NAME = "pyproject.toml"
 TABLE = ("tool", "mctc", "lint")

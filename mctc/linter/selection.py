@@ -7,10 +7,11 @@ in ruff, the longer one wins: a subject is taken to be longer than any beginning
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mctc.diagnostics.errors import UsageError
 from mctc.diagnostics.near import did_you_mean
+from mctc.records import dataclass
 
 SEVERITIES = ("error", "warning", "performance", "numerics", "info")
 OFF = "off"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
@@ -13,6 +12,7 @@ from mctc.ir.masks import masks
 from mctc.ir.op import Array
 from mctc.ir.program import Function
 from mctc.ir.types import DType, Role, TensorType
+from mctc.records import dataclass
 from mctc.streaming.context import VALID
 
 Draw = Callable[[np.random.Generator, TensorType], Array]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from mctc.ir.op import Array
 from mctc.ir.rounding import Rounding
 from mctc.numerics.limits import PREDICTED, Limit
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,10 @@ class Scale:
             return cls(float(np.abs(finite).max()), float(np.square(finite).mean())) if finite.size else cls()
 
 
-def difference(expected: Array, actual: Array, scale: Scale = Scale(), *, each: bool = False) -> Difference:
+UNSCALED = Scale()
+
+
+def difference(expected: Array, actual: Array, scale: Scale = UNSCALED, *, each: bool = False) -> Difference:
     """Compares a result with its reference, arrays of any shape. Errors are of the larger of `scale` and the scale of
     `expected`, and of 1 where both are nothing. each: whether the difference of each entry is kept."""
     expected, actual = np.asarray(expected), np.asarray(actual)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mctc.ir.rounding import Rounding
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

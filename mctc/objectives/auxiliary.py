@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mctc.diagnostics.near import did_you_mean, listing
@@ -11,6 +10,7 @@ from mctc.ir.program import Function, Program, Value
 from mctc.ir.types import Role
 from mctc.objectives.components import Hearing, MisfitError, frame_rate
 from mctc.objectives.settings import AUXILIARIES, complete
+from mctc.records import dataclass
 
 Settings = Mapping[str, Any]
 

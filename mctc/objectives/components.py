@@ -6,7 +6,6 @@ The same program fits before and after its common passes: layouts move axes and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 
@@ -20,6 +19,7 @@ from mctc.ir.ops.linear import Linear
 from mctc.ir.ops.shape import Pad, Reshape, Transpose
 from mctc.ir.program import Derived, Function, Op, Program, Recipe, Source, Value
 from mctc.ir.types import DType, Role, TensorType
+from mctc.records import dataclass
 
 
 class MisfitError(MctcError):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mctc.ir.program import Function, Program
 from mctc.ir.types import Role
 from mctc.objectives.components import (
@@ -19,6 +17,7 @@ from mctc.objectives.components import (
     takes,
     valid_classes,
 )
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import struct
 import weakref
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from mctc.package.errors import AbsentFile, PackageError
 from mctc.package.files import open_regular
 from mctc.package.placeholders import HEAD, other_content
 from mctc.package.types import TensorType
+from mctc.records import dataclass
 
 _HEADER = struct.Struct("<II")
 _RECORD = struct.Struct("<IIQQQ")

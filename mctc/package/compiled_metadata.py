@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from mctc.package.features import enumerated, extent_range
 from mctc.package.files import inside, read_file
 from mctc.package.model import Description, Feature, Metadata
 from mctc.package.types import TensorType
+from mctc.records import dataclass
 
 _LIMIT = 1 << 24
 _DTYPES = {"Float16": "fp16", "Float32": "fp32", "Double": "fp64", "Float64": "fp64", "Int32": "int32", "Int8": "int8"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -13,6 +12,7 @@ from mctc.package.dtypes import DTYPES
 from mctc.package.errors import PackageError
 from mctc.package.place import Place
 from mctc.package.types import ListType, TensorType, ValueType
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from mctc.package.errors import PackageError
 from mctc.package.inline import known_shape
 from mctc.package.place import Place
 from mctc.package.types import TensorType
+from mctc.records import dataclass
 
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|([\s\S]))")
 _PLAIN = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from sys import intern
 from typing import Any
 
@@ -17,6 +16,7 @@ from mctc.package.model import Binding, Constant, Reference
 from mctc.package.place import Place
 from mctc.package.types import ListType, OtherType, StateType, TensorType, ValueType
 from mctc.package.weights import Weights
+from mctc.records import dataclass
 
 _BLOB_PARTS = ("path", "offset")
 _MAX_RANK = 32

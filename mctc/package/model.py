@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol
 
 from mctc.package.errors import AbsentFile
 from mctc.package.network import Network
 from mctc.package.types import NamedType, TensorType, ValueType
+from mctc.records import dataclass
 
 
 class Loader(Protocol):

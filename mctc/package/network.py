@@ -6,8 +6,9 @@ Its numbers are not read, only counted: a specification is thinned before it is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from mctc.records import dataclass
 
 Extents = tuple[int | None, ...]
 """The shape of a tensor; None for an extent that isn't known."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from mctc.records import dataclass
 
 HEAD = 1024
 """Bytes from the start of a file that are enough to tell; a pointer of Git LFS is shorter than this."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from mctc.package.model import Constant
 from mctc.package.place import Place
 from mctc.package.types import ListType, OtherType, StateType, TensorType, ValueType
 from mctc.package.weights import Weights
+from mctc.records import dataclass
 
 _MAX_RANK = 32
 _SMALL = 32

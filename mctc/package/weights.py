@@ -5,7 +5,6 @@ Of a file that is not there, shapes and sizes are known all the same: the progra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
@@ -16,6 +15,7 @@ from mctc.package.errors import AbsentFile, PackageError
 from mctc.package.files import inside
 from mctc.package.place import Place
 from mctc.package.types import TensorType, ValueType
+from mctc.records import dataclass
 
 _MODEL_PREFIX = "@model_path/"
 

@@ -7,7 +7,7 @@ coremltools writes them, large ones in the weight file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from mctc.package.model import Block, Constant, Function, Operation, Package, Re
 from mctc.package.protobuf import array_dtypes, model_class
 from mctc.package.types import NamedType, StateType, TensorType
 from mctc.package.weight_file import WeightFile
+from mctc.records import dataclass
 
 WEIGHT_FILE = "@model_path/weights/weight.bin"
 INLINE = 64

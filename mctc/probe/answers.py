@@ -6,7 +6,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from mctc.evaluate.coreml.precision import Array
 from mctc.probe.kit import digest, probes
 from mctc.probe.probe import Probe
 from mctc.probe.run_probe import KIND, SCHEMA
+from mctc.records import dataclass
 
 LIMIT = 64 << 20
 """Bytes that one file of answers may take when it is unpacked."""

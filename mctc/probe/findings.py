@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from mctc.probe import numbers, tables
 from mctc.probe.answers import Answer, Answers, evaluated
 from mctc.probe.kit import probes
 from mctc.probe.probe import BALLAST, Kind, Probe
+from mctc.records import dataclass
 
 ENGINE = "ane"
 MEASURED = "engine:h18g"

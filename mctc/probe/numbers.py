@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from mctc.evaluate.coreml.precision import Array
 from mctc.package import Constant, Package, TensorType
 from mctc.probe.probe import Kind, Probe, inputs_of, packages_of
+from mctc.records import dataclass
 
 CHANNELS, ROWS = 64, 64
 LSB = 2.0**-16

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from inspect import cleandoc
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from mctc.evaluate.coreml.precision import Array
 from mctc.linter.coreml.notation import read_notation
 from mctc.package import Package
+from mctc.records import dataclass
 
 BALLAST = "ballast"
 """How the names begin of what only makes a program worth the engine: eight convolutions before the probed op and eight

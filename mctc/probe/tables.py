@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mctc.evaluate.coreml.precision import Array
 from mctc.probe.probe import Kind, Probe, inputs_of, packages_of
+from mctc.records import dataclass
 
 SHAPE = (1, 64, 32, 32)
 NUMBERS = np.arange(1 << 16, dtype=np.uint16).view(np.float16)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ from mctc.ir.program import Program
 from mctc.numerics.battery import Item
 from mctc.numerics.limits import Limit
 from mctc.proof.subject import Subject
+from mctc.records import dataclass
 
 Arrays = Mapping[str, Array]
 Run = Callable[[Item], tuple[Arrays, float]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from mctc.ir.op import Array
@@ -11,6 +10,7 @@ from mctc.ir.rounding import Rounding
 from mctc.numerics.battery import Item
 from mctc.numerics.difference import Difference, Scale, difference, within
 from mctc.numerics.limits import Limit
+from mctc.records import dataclass
 
 Arrays = Mapping[str, Array]
 Predicted = Callable[[Item, Rounding], tuple[Arrays, Arrays]]

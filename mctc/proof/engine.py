@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 
 from mctc.evaluate.coreml import Evaluator
@@ -18,6 +18,7 @@ from mctc.package.model import Operation
 from mctc.proof.check import Check
 from mctc.proof.op_loss import LOST, Compared
 from mctc.proof.subject import Subject
+from mctc.records import dataclass
 from mctc.runtime.step import Packages
 from mctc.streaming.run import Call
 

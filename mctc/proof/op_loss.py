@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from mctc.evaluate.coreml.declaration import REGISTRY
 from mctc.ir.op import Array
 from mctc.package.model import Operation, Reference
+from mctc.records import dataclass
 
 FRESH = 70.0
 """Decibels of a result that has been rounded to fp16 once, about: what an op can lose starts there."""

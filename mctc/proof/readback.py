@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from mctc.numerics.limits import Limit, limit_of
 from mctc.numerics.parameters import is_small, kept, packed
 from mctc.numerics.sizes import symbol_sizes
 from mctc.numerics.undefined import first_undefined, told
+from mctc.records import dataclass
 from mctc.rewrite.rounding import LARGEST
 from mctc.runtime.built import function_of, whole_of
 from mctc.runtime.step import Step

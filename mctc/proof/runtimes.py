@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from mctc.diagnostics.near import did_you_mean, listing
@@ -12,6 +12,7 @@ from mctc.driver.options import PRECISIONS, BuildOptions, OptionError
 from mctc.driver.target import Target
 from mctc.ir.program import Program
 from mctc.plugins import registry
+from mctc.records import dataclass
 from mctc.runtime.built import Built, open_built
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 from itertools import repeat
 from typing import Any
@@ -20,6 +20,7 @@ from mctc.numerics.battery import BATTERY, NOISE, Item, draw
 from mctc.numerics.parameters import kept
 from mctc.numerics.sizes import least, symbol_sizes
 from mctc.numerics.undefined import first_undefined
+from mctc.records import dataclass
 from mctc.streaming.lengths import Lengths, frames_of
 from mctc.streaming.run import Call, label_by_label, stream
 from mctc.streaming.sizes import streaming_role

@@ -8,7 +8,6 @@ here knows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from mctc.ir.ops.shape import Split
 from mctc.ir.ops.training import Dropout, LayerDrop
 from mctc.ir.program import Program, Value
 from mctc.ir.types import Role
+from mctc.records import dataclass
 
 Key = tuple[Value | str, int]  # a value, or the parameter of that name, and an axis
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from mctc.diagnostics.diagnostic import Diagnostic
 from mctc.ir.location import Origin
 from mctc.ir.program import Op, Program
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

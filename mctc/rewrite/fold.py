@@ -9,7 +9,7 @@ and the ops that made it.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from mctc.ir.op import Array
 from mctc.ir.ops.leaf import Constant, ParameterOp
 from mctc.ir.program import Derived, Function, Op, Parameter, Program, Recipe, Value
 from mctc.ir.recipes import MOVING, compose, recipe_key, with_recipe
+from mctc.records import dataclass
 from mctc.rewrite.rewriter import Rewriter, drop_dead
 
 Foldable = Callable[[Op], bool]

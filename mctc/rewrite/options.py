@@ -13,12 +13,12 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mctc.diagnostics.errors import ExitCode, MctcError
 from mctc.diagnostics.near import did_you_mean
+from mctc.records import dataclass
 
 if TYPE_CHECKING:
     from mctc.rewrite.base import Pass

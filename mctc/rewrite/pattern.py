@@ -16,11 +16,11 @@ A small tree of ops is matched as Python matches classes, by their fields:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from mctc.ir.op import Op
 from mctc.ir.value import Value
+from mctc.records import dataclass
 
 if TYPE_CHECKING:
     from mctc.rewrite.rewriter import Rewriter

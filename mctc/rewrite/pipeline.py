@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mctc.diagnostics.errors import MctcError
 from mctc.ir.program import Program
 from mctc.ir.verify import VerificationError, verify
+from mctc.records import dataclass
 from mctc.rewrite.base import Context, Pass
 from mctc.rewrite.order import ordered
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
@@ -25,6 +25,7 @@ from mctc.numerics.limits import PASS, Limit
 from mctc.numerics.parameters import is_small
 from mctc.numerics.sizes import symbol_sizes
 from mctc.quantize import farthest
+from mctc.records import dataclass
 from mctc.rewrite.base import Masks, Pass, Quantizes, Rounds, Stores, Within
 from mctc.rewrite.masks import mask
 from mctc.rewrite.pattern import Pattern

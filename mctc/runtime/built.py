@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from mctc.ir.domain import Domain
 from mctc.ir.op import Array
 from mctc.ir.program import Program
 from mctc.ir.types import Axis, DType, Role, TensorType
+from mctc.records import dataclass
 from mctc.runtime.arrays import read_npy
 from mctc.runtime.fed import domain_of
 from mctc.streaming.lengths import Lengths

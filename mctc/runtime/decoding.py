@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 
 from mctc.decode.attempts import Attempts
 from mctc.diagnostics.errors import UsageError
+from mctc.records import dataclass
 from mctc.runtime.built import Built
 from mctc.tokens.errors import NAMELESS, TokensError
 

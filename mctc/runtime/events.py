@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ from mctc.decode.fusion import Scorer
 from mctc.decode.hypothesis import Hypothesis
 from mctc.decode.settings import Settings
 from mctc.decode.timed import TimedWord
+from mctc.records import dataclass
 from mctc.runtime.searched import Recogniser
 from mctc.runtime.stream import Samples, SpeechStream
 from mctc.runtime.utterances import Update, Utterances

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
@@ -13,6 +12,7 @@ from mctc.audio.samples import SampleConfig
 from mctc.decode.frames import Floats
 from mctc.driver.options import BuildError
 from mctc.ir.types import Role
+from mctc.records import dataclass
 from mctc.runtime.built import Built, BuiltFunction
 from mctc.runtime.encoder import Encoder
 from mctc.runtime.speech import chunks_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -12,6 +11,7 @@ import numpy as np
 from mctc.driver.options import BuildError
 from mctc.ir.op import Array
 from mctc.ir.types import Role
+from mctc.records import dataclass
 from mctc.runtime.built import Built, BuiltFunction, BuiltPort
 from mctc.runtime.encoder import existing, frames_input, to_port
 from mctc.runtime.fed import refuse_outside

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from mctc.audio.load import load_audio, resampler, stream_audio
 from mctc.decode.endpoint import USUAL
 from mctc.decode.timed import TimedWord
+from mctc.records import dataclass
 from mctc.runtime.events import Audio, checked_rate, mono
 from mctc.runtime.speech import Transcript
 from mctc.runtime.stream import Samples

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from mctc.decode.arpa import read_arpa
@@ -11,6 +10,7 @@ from mctc.decode.hotwords import Hotwords, Phrase
 from mctc.decode.ngram import NGramScorer, symbols_of
 from mctc.decode.word_ngram import WordNGramScorer
 from mctc.diagnostics.errors import MctcError
+from mctc.records import dataclass
 from mctc.tokens import Tokens, TokensError
 
 SPACE = b" "

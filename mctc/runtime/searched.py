@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from mctc.decode.search import Search, ctc_search, transducer_search
 from mctc.decode.settings import Settings
 from mctc.decode.vocabulary import Vocabulary
 from mctc.ir.types import Role
+from mctc.records import dataclass
 from mctc.runtime.built import Built
 from mctc.runtime.ctc import classifier
 from mctc.runtime.encoder import Encoder

@@ -7,7 +7,8 @@ last time behind which nothing was said for certain.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from mctc.decode.endpoint import Endpointer
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.settings import Settings
 from mctc.driver.options import BuildError
+from mctc.records import dataclass
 from mctc.runtime.built import Built
 from mctc.runtime.searched import recogniser
 from mctc.runtime.stream import ChunkCost, Frames, Samples, SpeechStream

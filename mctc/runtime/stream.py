@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from time import perf_counter
 
@@ -15,6 +14,7 @@ from mctc.decode.fusion import Scorer
 from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.settings import Settings
 from mctc.driver.options import BuildError
+from mctc.records import dataclass
 from mctc.runtime.built import Built
 from mctc.runtime.searched import Recogniser
 

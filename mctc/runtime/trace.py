@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mctc.diagnostics.diagnostic import source_named
@@ -15,6 +14,7 @@ from mctc.driver.sources import FOLDER
 from mctc.ir.location import Location, Origin
 from mctc.ir.ops.leaf import ParameterOp
 from mctc.ir.program import Op, Parameter, Program, Value
+from mctc.records import dataclass
 
 PARAMETER = "parameter"
 

@@ -5,7 +5,7 @@ frames stand among the labels."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
@@ -24,6 +24,7 @@ from mctc.decode.label_rules import LabelRule, LeftOut, Times
 from mctc.decode.label_sample import Noise
 from mctc.driver.options import BuildError
 from mctc.ir.op import Array
+from mctc.records import dataclass
 from mctc.runtime.arrays import read_npy
 from mctc.runtime.built import Built
 from mctc.runtime.decoding import Search

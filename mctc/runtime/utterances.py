@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mctc.decode.endpoint import Endpointer, EndpointRule
 from mctc.decode.hypothesis import Hypothesis, Partial
+from mctc.records import dataclass
 from mctc.runtime.stream import Samples, SpeechStream
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from mctc.records import dataclass
 from mctc.score.errors import ScoreError
 from mctc.score.normalise import EXTRA
 

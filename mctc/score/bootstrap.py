@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mctc.records import dataclass
 from mctc.score.alignment import Counts
 
 DRAWS, SEED, LEVEL = 1000, 0, 0.95

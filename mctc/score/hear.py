@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from time import perf_counter
 
@@ -11,6 +11,7 @@ from mctc.audio.front_end import frames_of
 from mctc.audio.load import load_audio, stream_audio
 from mctc.decode.settings import Settings
 from mctc.decode.timed import TimedWord
+from mctc.records import dataclass
 from mctc.runtime.built import Built, open_built
 from mctc.runtime.decoding import Asked, search_of
 from mctc.runtime.encoder_decoder import EncoderDecoder, decoder_of

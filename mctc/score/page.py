@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from mctc.records import dataclass
 from mctc.score.alignment import Pair
 from mctc.score.report import lines
 from mctc.score.result import Result

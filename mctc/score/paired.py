@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
+from mctc.records import dataclass
 from mctc.score.bootstrap import Interval, difference
 from mctc.score.summary import Scored, Summary
 

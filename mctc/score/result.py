@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mctc.driver.manifest import NAME, sha256
+from mctc.records import dataclass
 from mctc.runtime.built import Built
 from mctc.runtime.decoding import search_of
 from mctc.runtime.encoder_decoder import decoder_of

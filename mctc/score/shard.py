@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from mctc.diagnostics.errors import UsageError
+from mctc.records import dataclass
 
 Each = TypeVar("Each")
 

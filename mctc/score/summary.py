@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from mctc.records import dataclass
 from mctc.score import alignment
 from mctc.score.alignment import Counts, Pair
 from mctc.score.bootstrap import Interval, interval

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 
 from mctc.diagnostics.errors import MctcError
+from mctc.records import dataclass
 from mctc.score.errors import ScoreError
 from mctc.score.hear import Ear, System, opened
 from mctc.score.record import Record

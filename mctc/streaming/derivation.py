@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from math import lcm
@@ -22,6 +22,7 @@ from mctc.ir.ops.leaf import ParameterOp
 from mctc.ir.program import Function, Op, Program, State, Value, name_like
 from mctc.ir.time import POINTWISE, Recurrent, Spread, TimeBehaviour, Whole, Window
 from mctc.ir.types import Role, TensorType
+from mctc.records import dataclass
 from mctc.streaming.context import VALID, Contexts, ValidFrames
 from mctc.streaming.lengths import Lengths, rate_of
 from mctc.streaming.refusals import no_whole_extent, takes_whole

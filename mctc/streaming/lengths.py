@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 
 from mctc.ir.program import Function, Program
 from mctc.ir.types import Role
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

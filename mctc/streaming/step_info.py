@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 
 from mctc.ir.types import Role
+from mctc.records import dataclass
 from mctc.streaming.timing import Timing
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from typing import Any
 
+from mctc.records import dataclass
 from mctc.tokens.errors import TokensError
 
 SENTENCEPIECE, TOKENIZER = "sentencepiece.model", "tokenizer.json"

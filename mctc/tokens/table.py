@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
+from mctc.records import dataclass
 from mctc.tokens.errors import TokensError
 from mctc.tokens.spelling import Spelling
 

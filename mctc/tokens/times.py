@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from mctc.records import dataclass
 from mctc.tokens.table import Tokens
 
 TIME = re.compile(r"<\|(\d+\.\d\d)\|>")

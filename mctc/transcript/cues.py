@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from textwrap import wrap
 
 from mctc.decode.timed import TimedWord
+from mctc.records import dataclass
 from mctc.transcript.words import spoken
 
 LINE, LINES = 42, 2  # columns of a line, lines of a cue: what broadcasters agree on

@@ -7,7 +7,7 @@ one of the second. Beside that there is h' = max(h + shift, floor), linear where
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mctc.ir.loops import Loop
 from mctc.ir.op import Op
@@ -17,6 +17,7 @@ from mctc.ir.ops.reduce import ReduceSum
 from mctc.ir.ops.shape import Reshape
 from mctc.ir.value import Value
 from mctc.passes.linear_scan.algebra import Term, apply, plus, times
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mctc.hardware.cost import READINGS, Shaped, total
 from mctc.ir.build import Builder
@@ -15,6 +15,7 @@ from mctc.passes.linear_scan.frames import Frames
 from mctc.passes.linear_scan.parallel import Group, Plan, Unroll, solve
 from mctc.passes.linear_scan.readers import Readers
 from mctc.passes.selective_scan.cost import shaped
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

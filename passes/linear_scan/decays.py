@@ -8,7 +8,7 @@ a mask switches off, a number of any sign) is multiplied up in log2 of the frame
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from mctc.ir.ops.reduce import ReduceSum
 from mctc.ir.ops.shape import Concat, Reshape, Slice
 from mctc.ir.value import Value
 from mctc.passes.linear_scan.prefix import constant
+from mctc.records import dataclass
 
 
 @dataclass

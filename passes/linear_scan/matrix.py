@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
 
 from mctc.ir.ops.elementwise import Add, Mul, Scale, Sub
@@ -11,6 +10,7 @@ from mctc.ir.ops.reduce import ReduceSum
 from mctc.ir.value import Value
 from mctc.passes.linear_scan.affine import Affine
 from mctc.passes.linear_scan.algebra import Term, logarithm, times
+from mctc.records import dataclass
 
 CHANNEL, FEATURE = 1, 2  # axes of a laid-out tensor: values lie along channels, keys along features
 

@@ -12,7 +12,7 @@ that double: no power of L is taken, so nothing grows that the inverse does not 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from mctc.ir.ops.reduce import ReduceSum
 from mctc.ir.value import Value
 from mctc.passes.linear_scan.decays import Decays, as_matrices
 from mctc.passes.linear_scan.prefix import constant
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

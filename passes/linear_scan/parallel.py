@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from mctc.ir.loops import Loop
@@ -21,6 +20,7 @@ from mctc.passes.linear_scan.frames import Frames, filled
 from mctc.passes.linear_scan.matrix import Matrix, matrix_of
 from mctc.passes.linear_scan.order import in_turn, part_of
 from mctc.passes.linear_scan.readers import Readers, readers
+from mctc.records import dataclass
 
 Unroll = Callable[[Loop, Frames], None]
 """Emits a loop frame after frame, and tells its states behind every frame."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mctc.ir.loops import Loop
 from mctc.ir.op import Op
@@ -11,6 +11,7 @@ from mctc.ir.ops.loop import ScanState
 from mctc.ir.ops.reduce import ReduceSum
 from mctc.ir.value import Value
 from mctc.passes.linear_scan.matrix import query_of
+from mctc.records import dataclass
 
 
 @dataclass

@@ -8,8 +8,6 @@ or y / m the same of what is at most 1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mctc.ir.ops.elementwise import (
@@ -30,6 +28,7 @@ from mctc.ir.ops.reduce import Reduce, ReduceMean, ReduceSum
 from mctc.ir.program import Op, Value
 from mctc.passes.numbers.half import LARGEST, SMALLEST, SMALLEST_NORMAL, half, holds, power_of_two, rounded
 from mctc.passes.numbers.surroundings import Surroundings
+from mctc.records import dataclass
 
 LEAST = 2.0**-44  # of a floor: below, less than four bits of F and e / F are left
 LEAST_EPSILON = 2.0**-40  # beside a sum of squares: a root below would mean entries of a few steps of fp16

@@ -7,7 +7,6 @@ and the default is taken: channels_last, whose rows are full whatever the number
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 
 from mctc.hardware.cost import READINGS, Shaped, bytes_of, total
@@ -20,6 +19,7 @@ from mctc.ir.program import Program, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.passes.selective_scan import channels_last, decay, prefix, unrolled
 from mctc.passes.selective_scan.operands import Form, Scan
+from mctc.records import dataclass
 
 FORMS: dict[str, Form] = {
     "channels_last": channels_last.FORM,

@@ -9,7 +9,7 @@ hand on the state.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from mctc.ir.ops.linear import MatMul
 from mctc.ir.ops.shape import Concat, Reshape, Slice, Split
 from mctc.ir.ops.ssd import Sizes, Ssd
 from mctc.ir.program import Value
+from mctc.records import dataclass
 from mctc.rewrite.rewriter import Rewriter
 
 CHUNK = 64  # frames; the pairs of one head then take 8 KiB in fp16

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mctc.ir.build import Builder
 from mctc.ir.ops.elementwise import Add, Clip, Mul, Scale, Unary
@@ -12,6 +12,7 @@ from mctc.ir.ops.scan import SelectiveScan
 from mctc.ir.ops.shape import ONE, Reshape, Slice, Split, laid_out
 from mctc.ir.program import Op, Value
 from mctc.ir.types import Axis, Role, TensorType
+from mctc.records import dataclass
 from mctc.rewrite.rewriter import Rewriter
 
 

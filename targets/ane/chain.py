@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from mctc.driver.names import identifier
 from mctc.driver.target import Interface
 from mctc.ir.op import Array
 from mctc.ir.program import Function, PackedState
+from mctc.records import dataclass
 from mctc.targets.ane.errors import EmitError
 
 SUFFIX = ".chain.json"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from mctc.ir.op import Array
 from mctc.ir.program import Parameter
 from mctc.package.weight_file import WeightFile
 from mctc.quantize import Palette, Quantized
+from mctc.records import dataclass
 from mctc.targets.ane.errors import EmitError
 from mctc.weights import Weights
 

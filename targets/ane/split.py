@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from mctc.driver.options import LAYERS, BuildError
 from mctc.ir.program import Function, Op, Program, Value
+from mctc.records import dataclass
 from mctc.rewrite.rewriter import Rewriter, drop_dead
 
 BY = "split"

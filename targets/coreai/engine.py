@@ -9,7 +9,6 @@ import sys
 import weakref
 from collections.abc import Coroutine, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Thread
@@ -24,6 +23,7 @@ from coreai.runtime import NDArray
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.driver.manifest import sha256
 from mctc.ir.op import Array
+from mctc.records import dataclass
 from mctc.targets.coreai.errors import CoreAiError
 
 T = TypeVar("T")

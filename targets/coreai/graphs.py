@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from coreai.authoring import AIModelAsset
 
+from mctc.records import dataclass
 from mctc.targets.coreai.dialect import ir
 from mctc.targets.coreai.places import place_of
 

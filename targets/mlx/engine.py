@@ -6,7 +6,6 @@ import importlib
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from mctc.diagnostics.near import listing
 from mctc.driver.names import STATE_OUT
 from mctc.ir.op import Array
+from mctc.records import dataclass
 from mctc.targets.mlx.errors import MlxError
 
 WHOLE = ".whole"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mctc.driver.names import place
@@ -12,6 +11,7 @@ from mctc.ir.ops.convolution import Conv1d, Conv2d
 from mctc.ir.ops.leaf import parameter_of
 from mctc.ir.program import Function, Initializer, Op, Program, State
 from mctc.ir.types import TensorType
+from mctc.records import dataclass
 from mctc.targets.mlx.expressions import expression
 from mctc.targets.mlx.expressions.elementwise import DTYPES
 from mctc.targets.mlx.expressions.sequence import CONV1D, CONV2D

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from mctc.emit.stored import stored
 from mctc.ir.op import Array
 from mctc.ir.program import Parameter, Program
 from mctc.quantize import Scaled
+from mctc.records import dataclass
 from mctc.targets.mlx.errors import MlxError
 from mctc.weights import Weights
 

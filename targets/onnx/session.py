@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.op import Array
+from mctc.records import dataclass
 from mctc.targets.onnx.errors import OnnxError
 from mctc.targets.onnx.library import import_onnxruntime
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from mctc.records import dataclass
 
 OWN = frozenset((
     "Accelerate", "AVFoundation", "Any", "CoreML", "Foundation", "Model", "Protocol", "Self", "Source", "Speech",

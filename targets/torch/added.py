@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mctc.objectives.auxiliary import Auxiliary
+from mctc.records import dataclass
 from mctc.targets.torch.expressions.text import keywords, literal
 
 if TYPE_CHECKING:

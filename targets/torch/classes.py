@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from keyword import iskeyword
 from typing import ClassVar
 
 from mctc.driver.names import identifier
 from mctc.ir.program import Program, Quantization, State
 from mctc.ir.types import Role, TensorType
+from mctc.records import dataclass
 from mctc.targets.torch.class_text import (
     Lines,
     camel,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from functools import cached_property
 from math import lcm
@@ -16,6 +16,7 @@ from mctc.ir.ops.leaf import Leaf, ParameterOp, parameter_of
 from mctc.ir.program import Function, Op, Program, Quantization, Source, State, Value
 from mctc.ir.time import Pointwise
 from mctc.ir.types import Role
+from mctc.records import dataclass
 from mctc.streaming.lengths import dimensions
 from mctc.targets.torch.expressions import Expression, Text, UnsupportedError, expression
 from mctc.targets.torch.expressions.text import literal

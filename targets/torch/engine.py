@@ -7,7 +7,6 @@ import inspect
 import itertools
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from mctc.ir.op import Array
 from mctc.ir.program import Function, Program, Source
 from mctc.ir.types import Role
 from mctc.objectives.auxiliary import training_only
+from mctc.records import dataclass
 from mctc.streaming.context import VALID
 from mctc.targets.torch.errors import EmitError
 from mctc.targets.torch.parameters import Parameters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mctc.ir.ops.convolution import Conv2d, height_axis, width_axis
@@ -15,6 +14,7 @@ from mctc.ir.ops.recurrent import Cell, Gru, Lstm
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.program import Op
 from mctc.ir.types import Role
+from mctc.records import dataclass
 from mctc.targets.torch.expressions import Text
 from mctc.targets.torch.expressions.text import Expression, as_expression, call, literal
 

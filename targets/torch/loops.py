@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from mctc.ir.program import Op, Value
+from mctc.records import dataclass
 from mctc.targets.torch.tree import Flow, Node, rounds_of
 
 

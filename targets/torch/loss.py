@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mctc.driver.names import Names
 from mctc.ir.program import Function, Value
 from mctc.ir.types import Role, TensorType
 from mctc.objectives.auxiliary import Auxiliary
 from mctc.objectives.components import Hearing
+from mctc.records import dataclass
 from mctc.targets.torch.added import Added, Posteriors
 from mctc.targets.torch.expressions.text import literal
 from mctc.targets.torch.method import TAKEN

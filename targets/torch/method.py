@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mctc.driver.names import identifier
 from mctc.ir.ops.leaf import Leaf, parameter_of
@@ -12,6 +12,7 @@ from mctc.ir.ops.scan import SelectiveScan
 from mctc.ir.ops.shape import Concat
 from mctc.ir.program import Op, State, Value
 from mctc.ir.types import TensorType
+from mctc.records import dataclass
 from mctc.targets.torch.component import Component
 from mctc.targets.torch.expressions import Expression
 from mctc.targets.torch.expressions.text import call

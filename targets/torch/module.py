@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from mctc.ir.ops.leaf import parameter_of
 from mctc.ir.program import Function, Program, Quantization
+from mctc.records import dataclass
 from mctc.targets.torch.class_text import camel, definition, parameter_line
 from mctc.targets.torch.classes import ClassNames, ClassText, ClassWriter
 from mctc.targets.torch.component import Component, Shared, layers_of, tensor_text

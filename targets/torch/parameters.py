@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mctc.ir.build import make
 from mctc.ir.declared import registry
 from mctc.ir.location import Origin
 from mctc.ir.program import Initializer, Parameter, Program, Quantization, Recipe, Source, Value
+from mctc.records import dataclass
 from mctc.targets.torch.expressions import Expression, expression
 from mctc.targets.torch.initial_text import start_is_known
 from mctc.weights import leaves, rearranged

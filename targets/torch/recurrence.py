@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mctc.emit.unsupported import UnsupportedError
 from mctc.ir.loops import Loop, loops, sees_one_frame
 from mctc.ir.program import Op, Value
 from mctc.ir.types import TensorType
+from mctc.records import dataclass
 from mctc.targets.torch.loops import Loop as Rounds
 from mctc.targets.torch.tree import Node
 

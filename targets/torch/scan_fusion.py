@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mctc.ir.ops.elementwise import Mul, Silu, Softplus
 from mctc.ir.ops.scan import SelectiveScan
 from mctc.ir.program import Op, Value
+from mctc.records import dataclass
 from mctc.targets.torch.tree import Flow
 
 

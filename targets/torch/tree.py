@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mctc.ir.ops.leaf import Constant, Leaf, parameter_of
 from mctc.ir.program import Function, Op, State, Value
+from mctc.records import dataclass
 
 
 @dataclass(eq=False)

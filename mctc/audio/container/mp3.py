@@ -8,10 +8,10 @@ of files put one behind the other it counts the first.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import IO
 
 from mctc.audio.container.correction import Correction
+from mctc.records import dataclass
 
 KBPS = {
     3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from mctc.evaluate.coreml.errors import EvaluationError
 from mctc.evaluate.coreml.steps import Frame, Output, Step, run_steps
 from mctc.package.model import Operation
+from mctc.records import dataclass
 
 CompiledBlock = tuple[Sequence[Step], Sequence[int]]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from mctc.records import dataclass
 
 Function = Callable[..., Any]
 ResultRule = Callable[[Mapping[str, str], Mapping[str, Any]], tuple[str, ...]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from mctc.package.dtypes import DTYPES
 from mctc.package.errors import UnknownElementType
 from mctc.package.model import Block, Constant, Function, Operation, Reference
 from mctc.package.types import NamedType, TensorType, ValueType, differ
+from mctc.records import dataclass
 
 if TYPE_CHECKING:  # the engine's arithmetic is written with the ops of this package
     from mctc.evaluate.engine.engine import Engine

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from sys import getrefcount
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ from mctc.evaluate.coreml.state import State
 from mctc.half import round_to_half
 from mctc.package.model import Operation
 from mctc.package.types import NamedType, TensorType
+from mctc.records import dataclass
 
 Observer = Callable[[Operation, list[Array]], None]
 OP_ERRORS = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, AttributeError, MemoryError)

@@ -25,7 +25,6 @@ How it is computed here, exactly:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +35,7 @@ from mctc.evaluate.engine.dropped import DROPPED, Small, dropped_count, dropped_
 from mctc.evaluate.engine.number import cut, decoded, half_away
 from mctc.evaluate.engine.tally import Tally
 from mctc.evaluate.engine.walk import walked
+from mctc.records import dataclass
 
 LIMIT = 2.0**15
 SCALE = 2.0**16

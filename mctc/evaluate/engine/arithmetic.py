@@ -7,11 +7,12 @@ Each may be followed by known faults of a runtime (docs/faults.md): `fp16+softpl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, get_args
 
 from mctc.diagnostics.errors import UsageError
 from mctc.diagnostics.near import did_you_mean, listing
+from mctc.records import dataclass
 
 Kind = Literal["fp32", "fp16", "engine"]
 Unknown = Literal["low", "mid", "high"]

@@ -8,13 +8,13 @@ inner index, and for every value the weights that it meets.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from mctc.evaluate.coreml.precision import Array
 from mctc.evaluate.engine.number import exponents
+from mctc.records import dataclass
 
 DROPPED = -17
 """The largest sum of exponents of a product that is dropped."""

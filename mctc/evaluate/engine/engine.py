@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from mctc.evaluate.engine.number import decoded, half_away
 from mctc.evaluate.engine.tally import Tally
 from mctc.package.model import Operation
 from mctc.package.types import TensorType
+from mctc.records import dataclass
 
 Placed = Mapping[str, Collection[int]]
 """For every function the indices of the operations on the engine."""

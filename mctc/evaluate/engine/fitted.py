@@ -12,7 +12,6 @@ further from the function than the published largest error.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -21,6 +20,7 @@ from mctc.evaluate.coreml.ops.activation import erf
 from mctc.evaluate.coreml.precision import Array
 from mctc.evaluate.engine.arithmetic import Unknown
 from mctc.evaluate.engine.interpolation import Table, half
+from mctc.records import dataclass
 
 POINTS = 33
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from mctc.evaluate.coreml.ops.arguments import along, integer
 from mctc.evaluate.coreml.precision import Array
 from mctc.evaluate.engine.contractions import columns_of
 from mctc.evaluate.engine.number import cut, half_away
+from mctc.records import dataclass
 
 REACH = float(1 << 31)
 """A sum of this magnitude is infinite: 2^30 was exact, 2^31 was not."""

@@ -8,12 +8,12 @@ the ways to round that were tried this one alone gives every largest error that 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from mctc.evaluate.coreml.precision import Array
 from mctc.evaluate.engine.number import cut, half_away
+from mctc.records import dataclass
 
 
 def half(values: Array) -> Array:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from mctc.evaluate.coreml.precision import Array
+from mctc.records import dataclass
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ from mctc.evaluate.coreml.precision import Array
 from mctc.evaluate.coreml.state import State
 from mctc.evaluate.faults.fault import Fault
 from mctc.evaluate.faults.table import touches
+from mctc.records import dataclass
 
 if TYPE_CHECKING:
     from mctc.evaluate.coreml.evaluator import CompiledFunction, Evaluator

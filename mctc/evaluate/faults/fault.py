@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from mctc.evaluate.coreml.precision import Array
 from mctc.package.model import Constant, Function, Operation, Reference
 from mctc.package.types import TensorType
+from mctc.records import dataclass
 
 Arguments = Mapping[str, Any]
 """Operands of an operation by name, constant ones included."""

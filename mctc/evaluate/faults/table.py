@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mctc.diagnostics.errors import UsageError
@@ -12,6 +11,7 @@ from mctc.evaluate.faults.fault import Fault, Sites, View, Wrong
 from mctc.evaluate.faults.movement import MOVEMENT
 from mctc.evaluate.faults.numbers import NUMBERS
 from mctc.package.model import Function, Operation
+from mctc.records import dataclass
 
 FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (*MOVEMENT, *NUMBERS)}
 ALL = "all"

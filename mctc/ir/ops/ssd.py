@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from mctc.ir.ops.scan import MACS_PER_STATE, check_one_sequence, scan_state_type
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.time import Recurrent, TimeBehaviour
 from mctc.ir.types import Axis, Role, TensorType
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

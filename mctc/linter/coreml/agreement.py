@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median
 
 from mctc.linter.coreml.pairing import Pair, Pairs, pair
@@ -16,6 +15,7 @@ from mctc.linter.coreml.placement import Eligible, Predicted
 from mctc.linter.coreml.plan import Measured, MeasuredPlan
 from mctc.linter.coreml.report import OpRow, Report
 from mctc.linter.coreml.rule import Effect
+from mctc.records import dataclass
 
 ENGINE = "ane"
 CLOSE, NEAR = 0.1, 0.3

@@ -9,13 +9,14 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mctc.atomic import write_text
 from mctc.diagnostics.errors import UsageError
 from mctc.linter.coreml.report import Report
+from mctc.records import dataclass
 
 KIND = "mctc lint baseline"
 VERSION = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 
 from mctc.linter.coreml.compile_cost import compile_cost
@@ -20,6 +20,7 @@ from mctc.linter.coreml.sized import SizedPackage
 from mctc.linter.coreml.sizes import Size, WantedShape
 from mctc.linter.coreml.target import Target, resolve
 from mctc.package import AbsentFile, Package
+from mctc.records import dataclass
 
 Places = Mapping[str, Mapping[str, Place]]
 """For every function, where its ops come from, by their names."""

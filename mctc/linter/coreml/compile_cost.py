@@ -6,7 +6,6 @@ From counts of ops and weights and from published rows (compile_rates.py). docs/
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from math import prod
 from typing import Any
@@ -19,6 +18,7 @@ from mctc.linter.coreml.placement import Placement
 from mctc.linter.coreml.segment import Backend
 from mctc.linter.coreml.target import Target
 from mctc.package import Constant, Reference
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

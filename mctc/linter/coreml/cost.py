@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mctc.hardware.cost import Counted, estimate
 from mctc.hardware.rates import FREE, GELU_OPERATIONS, SCORE_OPERATIONS
 from mctc.linter.coreml.graph import Op, size_of
 from mctc.linter.coreml.operations import known, operations, results
 from mctc.linter.coreml.traffic import entries, moved_bytes, streamed_bytes
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from math import isfinite
 
 from mctc.linter.coreml.placement import Predicted
 from mctc.linter.coreml.report import Finding, FunctionReport, NetworkReport, Report
 from mctc.linter.coreml.rule import Severity
+from mctc.records import dataclass
 
 RELATIVE = 0.01
 """Times and bytes that change by less are taken to be the same."""

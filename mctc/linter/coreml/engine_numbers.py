@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mctc.linter.coreml.placement import Placement
 from mctc.linter.coreml.segment import Backend
 from mctc.linter.coreml.sum_bounds import largest_sum
 from mctc.linter.coreml.target import Target
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ values here. Everything else is an op, those of nested blocks included, in the o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
@@ -27,6 +26,7 @@ from mctc.package import (
     ValueType,
 )
 from mctc.package.dtypes import DTYPES
+from mctc.records import dataclass
 
 Shape = tuple[int | None, ...]
 NOT_OPERANDS = ("name", "val")

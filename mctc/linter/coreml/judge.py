@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mctc.linter.coreml.graph import FunctionGraph, Op, as_tensor
 from mctc.linter.coreml.memory import measure
@@ -13,6 +13,7 @@ from mctc.linter.coreml.report import SizeRow
 from mctc.linter.coreml.rule import Effect, FunctionRule, Hit, MisfitRule, OpRule, PlacementRule, Rule
 from mctc.linter.coreml.sized import AtSize
 from mctc.linter.coreml.target import Target
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

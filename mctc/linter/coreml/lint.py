@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mctc.diagnostics.errors import MctcError, UsageError
@@ -19,6 +18,7 @@ from mctc.linter.coreml.sizes import WantedShape, check_names, read_shapes, shap
 from mctc.linter.coreml.table import Table, table
 from mctc.linter.selection import Layer, severity_named
 from mctc.package import ForeignModel, Package
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.resources import files
 from math import isfinite
 from pathlib import Path
@@ -18,6 +17,7 @@ from mctc.diagnostics.errors import UsageError
 from mctc.linter.coreml.analytics import find_analytics, read_analytics
 from mctc.linter.coreml.export_plan import DEVICES, KIND, SCHEMA, UNITS
 from mctc.linter.coreml.plan import OTHER, Measured, MeasuredPlan, is_constant
+from mctc.records import dataclass
 
 LIMIT = 256 << 20
 PROGRAM = re.compile(r"\s*program\s*\(")

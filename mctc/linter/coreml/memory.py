@@ -8,12 +8,12 @@ is an upper bound.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 from mctc.linter.coreml.graph import LARGEST, FunctionGraph, as_tensor, size_of, tensor_bytes
 from mctc.package import NamedType, TensorType, ValueType
 from mctc.package.dtypes import DTYPES
+from mctc.records import dataclass
 
 ALIGNMENT = 64
 SHOWN = 8

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mctc.linter.coreml.judge import Seen
 from mctc.linter.coreml.rule import listed
 from mctc.linter.coreml.sizes import Size
+from mctc.records import dataclass
 
 NUMBERS = re.compile(r"\d[\d.,x]*")
 SHOWN = 2

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,7 @@ from mctc.package import (
     TensorType,
 )
 from mctc.package.dtypes import DTYPES
+from mctc.records import dataclass
 
 DEFAULT_OPSET = "CoreML8"
 SPEC_VERSION = {"CoreML5": 6, "CoreML6": 7, "CoreML7": 8, "CoreML8": 9, "CoreML9": 10}

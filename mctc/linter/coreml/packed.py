@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 
 from mctc.linter.coreml.forms import CONVOLUTIONS, groups
 from mctc.linter.coreml.graph import FunctionGraph, Op
 from mctc.linter.coreml.target import Target
+from mctc.records import dataclass
 
 WEIGHTED = ("conv", "conv_transpose", "linear", "matmul")
 PALETTES = ("constexpr_lut_to_dense", "constexpr_lut_to_sparse")

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 
 from mctc.linter.coreml.plan import Measured, MeasuredPlan
 from mctc.linter.coreml.report import FunctionReport, OpRow, Report
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

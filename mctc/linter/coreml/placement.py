@@ -10,7 +10,6 @@ doubtful.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 
@@ -21,6 +20,7 @@ from mctc.linter.coreml.graph import FunctionGraph, Op
 from mctc.linter.coreml.packed import WEIGHTED, packed
 from mctc.linter.coreml.rule import Effect
 from mctc.linter.coreml.segment import CHARGES, Backend, shortest_path, total
+from mctc.records import dataclass
 
 
 class Eligible(str, Enum):

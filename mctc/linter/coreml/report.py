@@ -6,7 +6,7 @@ Plain frozen records without references to the package, so that they can be writ
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mctc.linter.coreml.compile_cost import CompileCost
 from mctc.linter.coreml.engine_numbers import EngineNumbers
@@ -14,6 +14,7 @@ from mctc.linter.coreml.memory import Memory
 from mctc.linter.coreml.placement import Eligible, Predicted
 from mctc.linter.coreml.rule import Rule, Severity
 from mctc.linter.coreml.sizes import Size
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
 from mctc.linter.coreml.graph import FunctionGraph, Op, PackageGraph
 from mctc.linter.coreml.target import Scope, Target
+from mctc.records import dataclass
 
 if TYPE_CHECKING:
     from mctc.linter.coreml.network.graph import NetworkGraph, Node

@@ -8,8 +8,9 @@ free; the least sum wins. So a whole graph must save 0.25 ms there, an island be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from mctc.records import dataclass
 
 
 class Backend(str, Enum):

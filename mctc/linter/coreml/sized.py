@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mctc.diagnostics.errors import UsageError
 from mctc.linter.coreml.graph import FunctionGraph, Misfit, PackageGraph
 from mctc.linter.coreml.sizes import CHOSEN, LISTED, Size, WantedShape, sizes_of
 from mctc.package import Function, Package
+from mctc.records import dataclass
 
 BUDGET = 8000
 """Ops that are judged in all, about two seconds: beyond it only some of the listed shapes are, spread evenly."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from math import prod
 
@@ -12,6 +11,7 @@ from mctc.diagnostics.errors import UsageError
 from mctc.diagnostics.near import did_you_mean
 from mctc.linter.coreml.graph import as_tensor
 from mctc.package import Description, Feature, Function
+from mctc.records import dataclass
 
 Extents = tuple[int, ...]
 DEFAULT, LEAST, GREATEST, LISTED, CHOSEN = "default", "least", "greatest", "listed", "chosen"

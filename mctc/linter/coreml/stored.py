@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from mctc.linter.coreml.graph import FunctionGraph, Op, PackageGraph, as_tensor, elements, place_of, tensor_bytes
 from mctc.linter.coreml.packed import PALETTES, VALUES
 from mctc.linter.coreml.traffic import packed_bytes
 from mctc.package.dtypes import DTYPES
+from mctc.records import dataclass
 
 INLINE = 16
 """Elements from which a constant in the program itself is a weight, and no setting of an op."""

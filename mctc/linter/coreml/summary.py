@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mctc.linter.coreml.graph import FunctionGraph, as_tensor
@@ -17,6 +16,7 @@ from mctc.linter.coreml.sizes import WantedShape, shape_text
 from mctc.linter.coreml.stored import Stored, by_form, stored_weights
 from mctc.linter.coreml.target import opset_needs
 from mctc.package import Feature, ForeignModel, Metadata, NamedType, Package
+from mctc.records import dataclass
 
 SOURCES = ("com.github.apple.coremltools.version", "com.github.apple.coremltools.source")
 """Metadata in which coremltools says what a package was made with, and from."""

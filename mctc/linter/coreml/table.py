@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mctc.linter.coreml.rule import Rule, RuleFamily
 from mctc.plugins import PluginError, registry
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

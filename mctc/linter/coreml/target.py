@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mctc.diagnostics.errors import UsageError
 from mctc.hardware.devices import MAC, PHONE, Device, chips_of, find_device
 from mctc.hardware.families import Family
@@ -15,6 +13,7 @@ from mctc.hardware.systems import (
     generation_of_opset,
     oldest_systems,
 )
+from mctc.records import dataclass
 
 PLATFORM_OF = {MAC: "macos", PHONE: "ios"}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mctc.linter.mps.code import Code
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

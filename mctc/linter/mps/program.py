@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from mctc.diagnostics.source import SourceFile
 from mctc.linter.mps.code import Code, argument, is_own, method, receiver
 from mctc.linter.mps.scopes import Binding, Kind
 from mctc.linter.mps.training import TrainingStep
+from mctc.records import dataclass
 
 CLASS = re.compile(r"^[ \t]*class\s+(\w+)\s*\(([^)]*)\)\s*:", re.MULTILINE)
 SAME = {"to", "cuda", "cpu", "train", "eval", "half", "float", "double", "requires_grad_", "share_memory", "apply"}

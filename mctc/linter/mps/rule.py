@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from inspect import cleandoc
 
 from mctc.diagnostics.diagnostic import Severity
 from mctc.linter.mps.code import Code
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

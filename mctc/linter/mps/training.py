@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from mctc.records import dataclass
 
 LIGHTNING, BRAIN, TRAINER, OPTIMIZER = "LightningModule", "Brain", "Trainer", "Optimizer"
 HOOKS = {  # methods that a library calls at every step, by the last name of the base class that says so

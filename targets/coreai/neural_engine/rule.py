@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
 
+from mctc.records import dataclass
 from mctc.targets.coreai.graphs import ReadGraph
 
 SOURCE = "apple/coreai-models, neural_engine_rules.md, August 2026"  # advice for Core AI; names neither chip nor system

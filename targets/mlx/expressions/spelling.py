@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mctc.emit.unsupported import UnsupportedError
+from mctc.records import dataclass
 from mctc.targets.torch.expressions.text import Expression, call, named, number
 
 METHODS = {

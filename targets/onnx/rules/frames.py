@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from onnx import helper
 
 from mctc.ir.dims import Extent
+from mctc.records import dataclass
 from mctc.targets.onnx.graph import GraphEmitter, declared
 
 Frame = Callable[[Sequence[str], Sequence[str]], tuple[list[str], list[str]]]

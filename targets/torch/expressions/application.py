@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from mctc.ir.op import axis_position
 from mctc.ir.program import Op
 from mctc.ir.types import Role, TensorType
+from mctc.records import dataclass
 from mctc.targets.torch.expressions.text import Expression
 
 STREAMED = (Role.BATCH, Role.TIME, Role.LABEL)  # axes whose extents no text may hold: they differ from call to call

@@ -10,7 +10,6 @@ as coremltools' tests of these ops have it. A bidirectional lstm gives both dire
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from mctc.evaluate.coreml.declaration import op
 from mctc.evaluate.coreml.ops.activation import logistic
 from mctc.evaluate.coreml.ops.arguments import flag, number
 from mctc.evaluate.coreml.precision import Array
+from mctc.records import dataclass
 
 _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "linear": lambda x: x,

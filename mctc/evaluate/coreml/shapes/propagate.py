@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -30,6 +30,7 @@ from mctc.evaluate.coreml.shapes.rules import LISTS, MOVES, RULES
 from mctc.evaluate.coreml.steps import OP_ERRORS
 from mctc.package.model import Block, Constant, Function, Operation, Reference
 from mctc.package.types import ListType, NamedType, StateType, TensorType, ValueType
+from mctc.records import dataclass
 
 _DRAWN = "random_"
 _CARRIED: dict[str, tuple[str, ...]] = {"gather": ("indices",), "concat": (), "stack": ()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from mctc.linter.coreml.fix.repairs import REPAIRS
 from mctc.package import read_package
 from mctc.package.manifest import find_model
 from mctc.package.protobuf import model_class
+from mctc.records import dataclass
 
 ROUNDS = 8
 """A repair can make room for another; after this many rounds nothing has ever been left."""

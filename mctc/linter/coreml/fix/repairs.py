@@ -7,10 +7,10 @@ names, so what an app sees stays.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from mctc.linter.coreml.fix.body import Body
+from mctc.records import dataclass
 
 
 @dataclass(frozen=True)

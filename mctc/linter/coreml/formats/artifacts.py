@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
 from mctc.linter.coreml.report import Finding, Report
+from mctc.records import dataclass
 
 SOURCES = "source"  # the folder of a build that holds its spec
 PLACE = re.compile(r"(?P<file>.+):(?P<line>[1-9]\d{0,8}):(?P<column>[1-9]\d{0,8})", re.DOTALL)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from mctc.linter.coreml.formats.words import counted, scaled
 from mctc.linter.coreml.report import Finding, NetworkReport
+from mctc.records import dataclass
 
 NO_PLACEMENT = (
     "Nobody has published where Core ML runs layers of neural networks or what they cost there, so no placement is "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from mctc.linter.coreml.network.shapes import CONTROL, made_by
 from mctc.linter.coreml.network.values import NOTHING, Value, unknown, value_of
 from mctc.package.model import ForeignModel
 from mctc.package.network import Extents, Layer, Network, walk
+from mctc.records import dataclass
 
 Shapes = dict[str, Extents | None]
 SIDES = ("ifBranch", "elseBranch")

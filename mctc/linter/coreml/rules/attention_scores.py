@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mctc.linter.coreml.forms import axis as softmax_axis
 from mctc.linter.coreml.graph import Op, Shape, size_of
 from mctc.linter.coreml.rules.attention_masks import SCORES
 from mctc.linter.coreml.trace import before
+from mctc.records import dataclass
 
 FUSED = "scaled_dot_product_attention"
 

@@ -11,9 +11,10 @@ Places are in slots: one op in each, whatever its size is on the screen.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from math import ceil, sqrt
+
+from mctc.records import dataclass
 
 ASPECT = 1.5
 """Width by height of the whole drawing, roughly that of the window."""

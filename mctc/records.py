@@ -1,0 +1,158 @@
+"""Dataclasses without text that is compiled where the class stands.
+
+The standard library writes every method of a dataclass as text and compiles it at once, six for a frozen one: measured
+at 0.6 ms a class, a tenth of the CPU time of a build of mct_small and a sixth of a check. `dataclass` here means the
+same as that of `dataclasses`, whose functions take its classes as their own; `__init__` is written at the first
+instance, the other methods are closures over the names of the fields.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from operator import attrgetter
+from reprlib import recursive_repr
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["dataclass"]
+
+OURS = {"eq", "frozen", "kw_only"}
+"""What may be asked of a class here; for others (slots, order) the standard library's own is called."""
+
+Fields = tuple["dataclasses.Field[Any]", ...]
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+
+    def dataclass(cls: type | None = None, /, **asked: bool) -> Any:
+        """`dataclasses.dataclass`, which says what may be asked."""
+        if asked.keys() - OURS:
+            return dataclasses.dataclass(cls, **asked)
+
+        def decorated(cls: type) -> type:
+            return _decorated(cls, **asked)
+
+        return decorated if cls is None else decorated(cls)
+
+
+def _decorated(cls: type, eq: bool = True, frozen: bool = False, kw_only: bool = False) -> type:
+    if cls.__doc__ is None:
+        cls.__doc__ = cls.__name__  # else it would be the signature, found out by `inspect`
+    with _thawed(cls):
+        dataclasses.dataclass(cls, init=False, repr=False, eq=False, kw_only=kw_only)
+    vars(cls)["__dataclass_params__"].frozen = frozen
+    fields = dataclasses.fields(cls)
+    methods = {"__init__": _first(cls, fields, frozen), "__repr__": _repr(fields)}
+    if eq:
+        methods |= _comparison(cls, fields, frozen)
+    if frozen:
+        methods |= _refusals(cls, fields)
+    for name, method in methods.items():
+        if name not in vars(cls):
+            setattr(cls, name, method)
+    return cls
+
+
+@contextmanager
+def _thawed(cls: type) -> Iterator[None]:
+    """Bases that are not frozen, for as long as fields are collected: the library would compile what refuses a change
+    for a frozen class, and lets none inherit from one of the other kind."""
+    params = [vars(base).get("__dataclass_params__") for base in cls.__mro__[1:]]
+    frozen = [each for each in params if each is not None and each.frozen]
+    for each in frozen:
+        each.frozen = False
+    yield
+    for each in frozen:
+        each.frozen = True
+
+
+def _first(cls: type, fields: Fields, frozen: bool) -> Callable[..., None]:
+    """The `__init__` of a class without instances: it puts the real one in its place."""
+
+    def first(self: Any, *arguments: Any, **named: Any) -> None:
+        if vars(cls)["__init__"] is first:
+            cls.__init__ = _init(cls, fields, frozen)  # type: ignore[misc]
+        cls.__init__(self, *arguments, **named)  # type: ignore[misc]
+
+    return first
+
+
+def _init(cls: type, fields: Fields, frozen: bool) -> Callable[..., None]:
+    missing = dataclasses.MISSING
+    names: dict[str, Any] = {"_put": object.__setattr__, "_made": missing}
+    positional, named, body = ["self"], list[str](), list[str]()
+    for index, each in enumerate(fields):
+        if not each.init:
+            if each.default_factory is not missing:
+                names[f"_make{index}"] = each.default_factory
+                body.append(_set(each.name, f"_make{index}()", frozen))
+            continue
+        value, default = each.name, ""
+        if each.default_factory is not missing:
+            names[f"_make{index}"], default = each.default_factory, "=_made"
+            value = f"_make{index}() if {value} is _made else {value}"
+        elif each.default is not missing:
+            names[f"_default{index}"], default = each.default, f"=_default{index}"
+        (named if each.kw_only else positional).append(each.name + default)
+        body.append(_set(each.name, value, frozen))
+    if hasattr(cls, "__post_init__"):
+        body.append("self.__post_init__()")
+    head = ", ".join([*positional, *(["*", *named] if named else [])])
+    exec(f"def __init__({head}):\n " + "\n ".join(body or ["pass"]), names)
+    made: Callable[..., None] = names["__init__"]
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
+    return made
+
+
+def _set(name: str, value: str, frozen: bool) -> str:
+    return f"_put(self, {name!r}, {value})" if frozen else f"self.{name} = {value}"
+
+
+def _repr(fields: Fields) -> Callable[[Any], str]:
+    shown = [each.name for each in fields if each.repr]
+
+    @recursive_repr()
+    def told(self: Any) -> str:
+        return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+    return told
+
+
+def _comparison(cls: type, fields: Fields, frozen: bool) -> dict[str, Any]:
+    values, identity = (_values([each.name for each in chosen]) for chosen in (
+        [each for each in fields if each.compare],
+        [each for each in fields if (each.compare if each.hash is None else each.hash)],
+    ))  # fmt: skip
+
+    def equal(self: Any, other: Any) -> bool:
+        return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
+
+    def hashed(self: Any) -> int:
+        return hash(identity(self))
+
+    if vars(cls).get("__hash__") is None and "__hash__" in vars(cls):
+        del cls.__hash__  # Python's own None, for a class that defines __eq__
+    return {"__eq__": equal, "__hash__": hashed if frozen else None}
+
+
+def _values(names: list[str]) -> Callable[[Any], Any]:
+    """The values of an object's fields: a tuple, or the one value of a single field."""
+    return attrgetter(*names) if names else lambda _: ()
+
+
+def _refusals(cls: type, fields: Fields) -> dict[str, Any]:
+    names = {each.name for each in fields}
+
+    def put(self: Any, name: str, value: Any) -> None:
+        if type(self) is cls or name in names:
+            raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+        super(cls, self).__setattr__(name, value)  # type: ignore[arg-type]
+
+    def remove(self: Any, name: str) -> None:
+        if type(self) is cls or name in names:
+            raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+        super(cls, self).__delattr__(name)  # type: ignore[arg-type]
+
+    return {"__setattr__": put, "__delattr__": remove}
