@@ -11,6 +11,7 @@ import numpy as np
 
 from mctc.ir.masks import mask_operands, masks
 from mctc.ir.ops.leaf import Constant, ParameterOp
+from mctc.ir.ops.ssd import Sizes, Ssd
 from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import DType, Role
 from mctc.streaming.context import VALID
@@ -134,6 +135,10 @@ def _dtype(dtype: DType, *roles: Role) -> Callable[[Program], bool]:
     return has
 
 
+def _ssd(has: Callable[[Ssd], bool]) -> Callable[[Program], bool]:
+    return lambda program: any(has(op) for _, op in program.ops() if isinstance(op, Ssd))
+
+
 FORMS: Mapping[str, Callable[[Program], bool]] = {
     "labels beside time": _labels_beside_time,
     "labels of a fixed number": _labels_of_a_fixed_number,
@@ -145,6 +150,10 @@ FORMS: Mapping[str, Callable[[Program], bool]] = {
     "mask on gru": _masked("gru"),
     "mask on selective_scan": _masked("selective_scan"),
     "mask on ssd": _masked("ssd"),
+    "ssd with a decay of each frame": _ssd(lambda op: op.A.type.rank > 1),
+    "ssd of several writes": _ssd(lambda op: Sizes.of(op).writes > 1),
+    "ssd of several reads": _ssd(lambda op: Sizes.of(op).reads > 1),
+    "ssd that reads itself apart": _ssd(lambda op: op.diagonal is not None),
     "bool input": _dtype(DType.BOOL),
     "ids over time": _dtype(DType.I32, Role.TIME),
     "input in {0, 1}": _domain(lambda text: text == "in {0, 1}"),

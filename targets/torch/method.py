@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import field
 
 from mctc.driver.names import identifier
@@ -24,6 +25,7 @@ from mctc.targets.torch.tree import Node, index_text
 LONGEST = 64  # characters of an expression that is written inside another one
 CLASS = "@class"  # stands for the class's own name until it has one
 LOCALS = ("self", "state", "layer", "carried", "after", "lengths", "zip", "tuple", "range", "float")
+WORD = re.compile(r"[^\W\d]\w*")
 TAKEN = frozenset({*keyword.kwlist, *LOCALS})
 Item = Op | Node | Loop
 
@@ -185,12 +187,12 @@ class Writer:
         self.last[value] = len(self.items)
         return self._free(hint, value)
 
-    def _free(self, hint: str, value: Value) -> str:
-        """A name for a value: the hint, unless another value that is still needed has it."""
+    def _free(self, hint: str, value: Value, but: Collection[str] = ()) -> str:
+        """A name for a value: the hint, unless another value that is still needed has it, or it is one of `but`."""
         hint = identifier(hint)
         hint = f"{hint}_" if hint in self.taken or (hint == "valid" and not self.component.streams) else hint
         name, number = hint, 0
-        while name in self.bound and self.last.get(self.bound[name], -1) > self.position:
+        while name in but or (name in self.bound and self.last.get(self.bound[name], -1) > self.position):
             number += 1
             name = f"{hint}{number}"
         self.bound[name] = value
@@ -294,7 +296,8 @@ class Writer:
     def _rounds(self, rounds: Loop) -> None:
         """`for layer in self.layers: x = layer(x)`."""
         child, start = rounds.nodes[0], self[rounds.entry]
-        name = self._free(rounds.last.name or "x", rounds.last)
+        beside = {word for value in rounds.others for word in WORD.findall(self[value].text)}  # read in every round
+        name = self._free(rounds.last.name or "x", rounds.last, beside)
         if start.text != name:
             self.lines.append(f"{name} = {start.text}")
         self.env[rounds.last] = Expression(name)

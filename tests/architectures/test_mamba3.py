@@ -18,10 +18,10 @@ HEADS, TURNED = 2 * WIDTH // HEAD, STATE // 4
 SPEC = Path(__file__).parents[2] / "spec" / "mamba3_transducer.mct"
 
 
-@pytest.fixture(scope="module")
-def proof(tmp_path_factory: pytest.TempPathFactory) -> Proof:
+@pytest.fixture(scope="module", params=[1, 2], ids=["one input and output", "two of each"])
+def proof(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Proof:
     small = {"mels": MELS, "width": WIDTH, "depth": 2, "state": STATE, "head": HEAD, "vocab": 30}
-    return Proof.of(SPEC, tmp_path_factory.mktemp("mamba3"), **small)
+    return Proof.of(SPEC, tmp_path_factory.mktemp("mamba3"), **small, rank=request.param)
 
 
 def normed(x: Array, weight: Array) -> Array:
@@ -33,31 +33,36 @@ def sigmoid(x: Array) -> Array:
 
 
 def block(x: Array, w: dict[str, Array]) -> Array:
-    """x [T, WIDTH]. h is [heads, channels of a head, states]; entry i of a key turns with entry TURNED + i."""
-    inner, h = 2 * WIDTH, np.zeros((HEADS, HEAD, STATE))
+    """x [T, WIDTH]. h is [heads, channels of a head, states], and of every head alone what is read and written: entry i
+    of a key turns with entry TURNED + i; of several inputs and outputs, each has a key, a query and factors."""
+    inner, h, rank = 2 * WIDTH, np.zeros((HEADS, HEAD, STATE)), w["key.bias"].shape[1] // HEADS
     theta, before, ys = np.zeros((HEADS, TURNED)), np.zeros((HEADS, HEAD, STATE)), []
+    one = np.ones((rank, HEADS, HEAD))
+    into, gate, out = (w[f"mimo_{part}"].reshape(one.shape) if rank > 1 else one for part in "xzo")
 
     def turn(entries: Array, part: str) -> Array:
-        k = normed(entries, w[f"{part}.norm.weight"])[None] + w[f"{part}.bias"].T  # [heads, states]
-        a, b = k[:, :TURNED].copy(), k[:, TURNED : 2 * TURNED].copy()
-        k[:, :TURNED], k[:, TURNED : 2 * TURNED] = (
+        normal = normed(entries.reshape(rank, 1, STATE), w[f"{part}.norm"])
+        k = normal + w[f"{part}.bias"].reshape(STATE, rank, HEADS).transpose(1, 2, 0)  # [rank, heads, states]
+        a, b = k[..., :TURNED].copy(), k[..., TURNED : 2 * TURNED].copy()
+        k[..., :TURNED], k[..., TURNED : 2 * TURNED] = (
             a * np.cos(theta) - b * np.sin(theta),
             a * np.sin(theta) + b * np.cos(theta),
         )
         return k
 
+    sizes = [inner, inner, rank * STATE, rank * STATE, HEADS, HEADS, HEADS]
     for row in x @ w["in_proj.weight"].T:
-        z, v, b, c, dt, decay, trap, angle = np.split(row, np.cumsum([inner, inner, STATE, STATE, HEADS, HEADS, HEADS]))
+        z, v, b, c, dt, decay, trap, angle = np.split(row, np.cumsum(sizes))
         dt = np.log1p(np.exp(dt + w["dt_bias"]))
         rate = np.where(decay >= 0, 1 + decay, 1 / (1 - np.minimum(decay, 0)))
         alpha, share = np.exp(-rate * dt), sigmoid(trap)
         theta = theta + np.pi * np.tanh(angle)[None] * dt[:, None]
-        v = v.reshape(HEADS, HEAD)
-        now = v[:, :, None] * turn(b, "key")[:, None]
+        v, z = v.reshape(HEADS, HEAD) * into, z.reshape(HEADS, HEAD) * gate  # [rank, heads, channels]
+        now = np.einsum("rhp,rhn->hpn", v, turn(b, "key"))
         h = alpha[:, None, None] * h + ((1 - share) * dt * alpha)[:, None, None] * before
         h, before = h + (share * dt)[:, None, None] * now, now
-        y = (h * turn(c, "query")[:, None]).sum(-1) + w["D"][:, None] * v
-        ys.append((y.reshape(inner) * z * sigmoid(z)) @ w["out_proj.weight"].T)
+        y = np.einsum("hpn,rhn->rhp", h, turn(c, "query")) + w["D"][:, None] * v
+        ys.append((y * z * sigmoid(z) * out).sum(0).reshape(inner) @ w["out_proj.weight"].T)
     return np.stack(ys)
 
 

@@ -43,6 +43,10 @@ BY_HAND = {
         {"x": X, "d": "f32[batch 1, time 6, channel 4]", "A": "f32[4]", "B": BC},
         6 * (4 * 2) * 3 * 2,
     ),
+    "ssd(%x, %d, %A, %B, %B)": (  # two heads of two channels and two states; two writes and two reads a frame
+        {"x": X, "d": BC, "A": "f32[batch 1, time 6, channel 2]", "B": BC},
+        6 * (2 * 2 * 2) * (1 + 2 + 2),
+    ),
     "lstm(%x, %w, %v)": ({"x": X, "w": "f32[20, 8]", "v": "f32[20, 5]"}, 6 * 20 * (8 + 5)),
     "gru(%x, %w, %v)": ({"x": X, "w": "f32[15, 8]", "v": "f32[15, 5]"}, 6 * 15 * (8 + 5)),
     "silu(%x)": ({"x": X}, 0),

@@ -69,6 +69,8 @@ def test_a_limit_that_is_passed_may_be_explained_by_rounding_and_only_by_so_much
 def test_a_number_may_not_be_lost_although_rounding_loses_it() -> None:
     found = compared([1.0, 2.0], [INF, 2.0])
     assert not within(found, FP16, lambda _: Difference(lost=1))
+    assert not within(found, FP16, lambda _: Difference(error=INF, noise=INF))
+    assert not within(found, FP32, lambda _: Difference(error=INF, noise=INF))
     kept = Difference(error=0.1, noise=0.01, signal=1.0, entries=1)
     assert not within(kept, FP16, lambda _: Difference(lost=1, noise=float("inf")))
 

@@ -42,6 +42,25 @@ def ssd_program(frames: int, carried: bool, masked: bool, groups: int = 1) -> Pr
     return program
 
 
+def written_program(frames: int, writes: int, reads: int, groups: int, masked: bool, diagonal: bool) -> Program:
+    """A decay of each frame, several writes and reads, and a weight of its own for what a frame reads of itself."""
+    program = Program("dual")
+    b = Builder(program)
+    sizes = {"x": writes * HEADS * WIDTH, "delta": writes * HEADS, "A": HEADS}
+    sizes |= {"B": writes * groups * STATES, "C": reads * groups * STATES}
+    x, delta, decay, B, C = (Value(laid_out(channels, frames), name) for name, channels in sizes.items())
+    own = Value(laid_out(writes * HEADS, frames), "own") if diagonal else None
+    mask = Value(TensorType(DType.F32, (Axis(Role.TIME, Extent.of(frames)),)), "mask") if masked else None
+    roles, extents = (Role.BATCH, Role.CHANNEL, Role.UNIT, Role.FEATURE), (1, HEADS * WIDTH, 1, STATES)
+    h = Value(TensorType(DType.F32, tuple(Axis(r, Extent.of(n)) for r, n in zip(roles, extents))), "h")
+    D = b.constant(np.arange(1.0, HEADS + 1, dtype=np.float32)) if writes == reads else None
+    a = b.op("neg", b.op("softplus", decay))
+    y, new = b.emit("ssd", x, delta, a, B, C, D, h, mask, own, groups=groups)
+    inputs = [v for v in (x, delta, decay, B, C, own, mask) if v is not None]
+    program.functions["f"] = Function("f", inputs, b.ops, [("y", y), ("last", new)], [State("h", h, new)])
+    return program
+
+
 def draw(program: Program, rng: np.random.Generator, slowest: float) -> dict[str, Any]:
     shapes = {v.name: v.type.shape for v in program.functions["f"].inputs}
     arrays: dict[str, Any] = {name: rng.normal(size=shape) for name, shape in shapes.items()}
@@ -75,6 +94,26 @@ def lowered(program: Program) -> Program:
 def test_equals_the_definition_over_chained_calls(frames: int, carried: bool, masked: bool, groups: int) -> None:
     program, rng = ssd_program(frames, carried, masked, groups), np.random.default_rng(frames)
     chunks = [draw(program, rng, 0.02) for _ in range(3 if carried else 1)]
+    expected, actual = run(program, chunks), run(lowered(program), chunks)
+    for name, want in expected.items():
+        np.testing.assert_allclose(actual[name], want, rtol=0, atol=1e-9 * np.abs(want).max(), err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("frames", "writes", "reads", "groups", "masked", "diagonal"),
+    [
+        (8, 1, 1, 2, False, True),
+        (5, 2, 1, 1, True, False),
+        (40, 3, 2, 2, True, True),
+        (1, 2, 2, 1, False, True),
+        (70, 2, 1, 4, True, True),
+    ],
+)
+def test_writes_and_reads_of_a_frame_equal_the_definition(
+    frames: int, writes: int, reads: int, groups: int, masked: bool, diagonal: bool
+) -> None:
+    program = written_program(frames, writes, reads, groups, masked, diagonal)
+    chunks = [draw(program, np.random.default_rng(call), 0.02) for call in range(3)]
     expected, actual = run(program, chunks), run(lowered(program), chunks)
     for name, want in expected.items():
         np.testing.assert_allclose(actual[name], want, rtol=0, atol=1e-9 * np.abs(want).max(), err_msg=name)

@@ -290,6 +290,17 @@ def dual(g: Draft) -> Value:
     return g.op("ssd", x, delta, a, b, c, g.choice(None, a) and g.param(heads), groups=groups)
 
 
+def written(g: Draft) -> Value:
+    """A scan whose decay is each frame's own, written to twice a frame and read once."""
+    x = g.any()
+    heads, width = 2, g.channels(x)
+    decay = g.op("neg", g.op("softplus", g.linear(g.partner(x), heads)))
+    values, delta = g.linear(x, 2 * heads * width), g.op("sigmoid", g.linear(x, 2 * heads))
+    b, c = g.linear(x, 4), g.linear(g.partner(x), 2)
+    own = g.choice(None, delta)
+    return g.linear(g.op("ssd", values, delta, decay, b, c, None, None, None, own), width)
+
+
 def attention(g: Draft) -> Value:
     q = g.any()
     k, v = g.partner(q), g.partner(q)
@@ -310,7 +321,7 @@ def even_attention(g: Draft) -> Value:
 GENERATORS: tuple[Callable[[Draft], Value], ...] = (
     unary, bounded_unary, scalar, binary, binary, division, broadcast, linear, conv1d, conv1d, conv1d, conv2d, norm,
     softmax, attention,
-    regroup, stack, spread, decimate, recurrent, scan, dual, looped, attention,
+    regroup, stack, spread, decimate, recurrent, scan, dual, written, looped, attention,
 )  # fmt: skip
 # Generators whose every entry depends on every entry in its window, smoothly: their receptive field can be measured.
 DENSE: tuple[Callable[[Draft], Value], ...] = (linear, even_attention, scan, decimate, division, recurrent)

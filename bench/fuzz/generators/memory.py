@@ -121,6 +121,23 @@ def dual(b: Body) -> Tensor:
     return b.like(x, f"ssd({x.name}, {delta.name}, {decay}, {into}, {out}{skip}{_marked(b, x)}, groups = {groups})")
 
 
+def written(b: Body) -> Tensor:
+    """A scan with one decay a head, of each frame its own; a frame writes or is read twice, or reads itself apart."""
+    x = b.any()
+    heads = b.choice(*(n for n in (1, 2) if x.channels % n == 0))
+    groups, states, writes, reads = b.choice(*{1, heads}), b.choice(1, 2), b.choice(1, 2), b.choice(1, 2)
+    keep = b.let(f"-softplus({project(b, b.partner(x), heads).name})", heads, x.jump)
+    delta = b.let(f"sigmoid({project(b, x, writes * heads).name})", writes * heads, x.jump)
+    values = project(b, x, writes * x.channels).name
+    into = project(b, b.partner(x), writes * groups * states).name
+    out = project(b, x, reads * groups * states).name
+    skip = b.choice("", f", {b.parameter(heads)}") if writes == reads else ""
+    own = b.choice("", f", diagonal = sigmoid({project(b, x, writes * heads).name})")
+    settings = f"{skip}{own}{_marked(b, x)}, groups = {groups}"
+    y = b.let(f"ssd({values}, {delta.name}, {keep.name}, {into}, {out}{settings})", reads * x.channels, x.jump)
+    return y if reads == 1 else project(b, y, x.channels)
+
+
 def remembered(b: Body) -> Tensor:
     """What a recurrence leaves behind, beside the frames where the utterance is taken whole."""
     x = b.any()
@@ -143,6 +160,16 @@ def mamba(b: Body) -> Tensor:
     x = b.any()
     settings = f"state = {b.choice(1, 2)}, expand = 1, kernel = {b.whole(2, 4)}, dt_rank = {b.choice(1, 2)}"
     return b.like(x, f"{x.name} + mamba({x.name}, {settings})")
+
+
+def mamba3(b: Body) -> Tensor:
+    """The library's block, of one input and output a head or of two."""
+    if len(b.roles()) != 3 or b.joint:
+        return written(b)
+    b.shared.imports.add("lib/mamba3.mct")
+    x = b.any()
+    settings = f"state = 4, expand = 1, head = {b.choice(1, x.channels)}, rank = {b.choice(1, 2)}"
+    return b.like(x, f"{x.name} + tanh(mamba3({x.name}, {settings}))")
 
 
 def keys_of(b: Body, q: Tensor) -> Tensor:
@@ -203,7 +230,9 @@ GENERATORS: tuple[Generator, ...] = (
     of_the_library,
     remembered,
     dual,
+    written,
     mamba,
+    mamba3,
     attention,
     attention,
     attention,

@@ -22,28 +22,49 @@ from mctc.records import dataclass
 
 @dataclass(frozen=True)
 class Sizes:
-    """Heads H of P channels each, in G groups that share B and C; N states a channel."""
+    """Heads H of P channels each, in G groups that share B and C; N states a channel; W writes and R reads a frame."""
 
     heads: int
     width: int
     groups: int
     states: int
+    writes: int
+    reads: int
 
     @staticmethod
     def of(op: Ssd) -> Sizes:
         """Raises InferenceError where the operands don't divide into heads and groups."""
-        groups, a = op.groups, op.A.type
-        if a.rank != 1:
-            raise InferenceError(f"A must have one entry a head, not {a}", "A")
-        channels, heads = op.x.type.extents[channel_axis(op.x.type)].value, a.extents[0].value
-        both = op.B.type.extents[channel_axis(op.B.type, "B")].value
-        if channels % heads:
-            raise InferenceError(f"{channels} channels do not divide into {heads} heads", "x")
+        groups, heads = op.groups, _heads(op)
+        x, delta, b, c = (_channels(op, name) for name in ("x", "delta", "B", "C"))
+        if delta % heads:
+            raise InferenceError(f"the {delta} channels of delta do not divide into {heads} heads", "delta")
+        writes = delta // heads
+        each = "" if writes == 1 else f" of {writes} writes a frame"
+        if x % delta:
+            raise InferenceError(f"{x} channels do not divide into {heads} heads{each}", "x")
         if heads % groups:
             raise InferenceError(f"{heads} heads do not divide into {groups} groups", "A")
-        if both % groups:
-            raise InferenceError(f"the {both} channels of B do not divide into {groups} groups", "B")
-        return Sizes(heads, channels // heads, groups, both // groups)
+        if b % (writes * groups):
+            raise InferenceError(f"the {b} channels of B do not divide into {groups} groups{each}", "B")
+        states = b // (writes * groups)
+        if c % (groups * states):
+            raise InferenceError(f"C must have {groups * states} channels for each read, not {c}", "C")
+        return Sizes(heads, x // delta, groups, states, writes, c // (groups * states))
+
+
+def _channels(op: Ssd, name: str) -> int:
+    type_: TensorType = getattr(op, name).type
+    return type_.extents[channel_axis(type_, name)].value
+
+
+def _heads(op: Ssd) -> int:
+    """Raises InferenceError where A is neither a rate a head nor a decay a head and frame."""
+    a = op.A.type
+    if a.rank == 1:
+        return a.extents[0].value
+    if a.sequence is None:
+        raise InferenceError(f"A must have one entry a head, or one a head and frame, not {a}", "A")
+    return _channels(op, "A")
 
 
 @declare
@@ -53,6 +74,12 @@ class Ssd(Op):
     x [.., T, H * P]; delta [.., T, H]; A, D [H]; B, C [.., T, G * N], those of a group for H / G heads; state h
     [batch, H * P, N]. Results y and h. Mamba-2 (Dao & Gu, 2024): the selective state space model whose A is a number
     times the identity. `mask` as in `selective_scan`.
+
+    With A [.., T, H] the decay is exp(A(t)), of each frame its own. A frame may then write W times, and be read R
+    times: x [.., T, W * H * P], delta [.., T, W * H] and B [.., T, W * G * N] hold the writes one behind the other,
+    which are added up; C [.., T, R * G * N] and y [.., T, R * H * P] the reads. D takes as many of one as of the other.
+    `diagonal`, as delta, stands for it where a frame reads what it writes itself, and not in h: with 0, y is read
+    before anything is written.
     """
 
     name = "ssd"
@@ -68,6 +95,7 @@ class Ssd(Op):
     D = optional_operand()
     h = optional_operand()
     mask = mask_operand()
+    diagonal = optional_operand()
     takes = FLOATS
     groups = count(1)
 
@@ -76,22 +104,28 @@ class Ssd(Op):
         if x.sequence is None:
             raise InferenceError(f"{x} has no time or label axis to scan along", "x")
         check_one_sequence(x)
-        sizes = Sizes.of(self)
-        both = sizes.groups * sizes.states
-        for name, type_, channels in (
-            ("delta", self.delta.type, sizes.heads),
-            ("B", self.B.type, both),
-            ("C", self.C.type, both),
-        ):
-            wanted = x.with_axis(at, Axis(Role.CHANNEL, Extent.of(channels)))
-            if type_ != wanted:
-                raise InferenceError(f"{name} must be {wanted}, not {type_}", name)
-        if self.D is not None and self.D.type.extents != self.A.type.extents:
-            raise InferenceError(f"D must have one entry a head, {sizes.heads}, not {self.D.type}", "D")
-        state = scan_state_type(x, Extent.of(sizes.states))
+        n = Sizes.of(self)
+
+        def of(channels: int) -> TensorType:
+            return x.with_axis(at, Axis(Role.CHANNEL, Extent.of(channels)))
+
+        steps, both = of(n.writes * n.heads), n.groups * n.states
+        wanted = {"delta": steps, "B": of(n.writes * both), "C": of(n.reads * both), "diagonal": steps}
+        wanted |= {"A": of(n.heads)} if self.A.type.rank > 1 else {}
+        for name, type_ in wanted.items():
+            given = getattr(self, name)
+            if given is not None and given.type != type_:
+                raise InferenceError(f"{name} must be {type_}, not {given.type}", name)
+        if n.writes > 1 and self.A.type.rank == 1:
+            raise InferenceError(f"{n.writes} writes a frame take a decay of each frame, {of(n.heads)}", "A")
+        if self.D is not None and (self.D.type.rank != 1 or self.D.type.extents[0].value != n.heads):
+            raise InferenceError(f"D must have one entry a head, {n.heads}, not {self.D.type}", "D")
+        if self.D is not None and n.writes != n.reads:
+            raise InferenceError(f"D takes as many reads as writes, not {n.reads} and {n.writes}", "D")
+        state = scan_state_type(of(n.heads * n.width), Extent.of(n.states))
         check_state(self, "h", state)
         check_mask(self.mask, x)
-        return (x, state)
+        return (of(n.reads * n.heads * n.width), state)
 
     def reference(
         self,
@@ -103,30 +137,47 @@ class Ssd(Op):
         d: Array | None,
         h: Array | None,
         mask: Array | None,
+        diagonal: Array | None,
     ) -> Sequence[Array]:
         at, time, n = channel_axis(self.x.type), self.x.type.sequence, Sizes.of(self)
         assert time is not None
-        u, dt, b, c = (np.moveaxis(v, (time, at), (0, -1)) for v in (x, delta, b, c))  # T, rest, channels
+
+        def frames(v: Array) -> Array:  # T, rest, channels
+            return np.moveaxis(v, (time, at), (0, -1))
+
+        def parts(v: Array, *sizes: int) -> Array:
+            return v.reshape(*v.shape[:-1], *sizes)
+
+        def shared(v: Array, many: int) -> Array:
+            """T, rest, writes or reads, heads, N."""
+            return np.repeat(parts(frames(v), many, n.groups, n.states), n.heads // n.groups, -2)
+
+        steps = parts(frames(delta), n.writes, n.heads)
+        own = steps if diagonal is None else parts(frames(diagonal), n.writes, n.heads)
+        kept = steps[..., 0, :] * a if a.ndim == 1 else frames(a)
         if self.mask is not None and mask is not None:
-            dt = dt * np.moveaxis(mask_along(self.mask.type, self.x.type, mask), (time, at), (0, -1))
-        rest = u.shape[1:-1]
-        u = u.reshape(*u.shape[:-1], n.heads, n.width)
-        b, c = (np.repeat(v.reshape(*v.shape[:-1], n.groups, n.states), n.heads // n.groups, -2) for v in (b, c))
-        carried = np.zeros((*rest, n.heads, n.width, n.states), u.dtype) if h is None else h
-        carried, outputs = carried.reshape(*rest, n.heads, n.width, n.states), np.empty_like(u)
+            marks = np.moveaxis(mask_along(self.mask.type, self.x.type, mask), (time, at), (0, -1))
+            steps, own, kept = steps * marks[..., None], own * marks[..., None], kept * marks
+        u, into, out = parts(frames(x), n.writes, n.heads, n.width), shared(b, n.writes), shared(c, n.reads)
+        shape = (*u.shape[1:-3], n.heads, n.width, n.states)
+        carried = np.zeros(shape, u.dtype) if h is None else h.reshape(shape)
+        outputs = np.empty((*u.shape[:-3], n.reads, n.heads, n.width), u.dtype)
         for t in range(u.shape[0]):
-            pushed = np.einsum("...h,...hp,...hn->...hpn", dt[t], u[t], b[t])
-            carried = np.exp(dt[t] * a)[..., None, None] * carried + pushed
-            outputs[t] = np.einsum("...hpn,...hn->...hp", carried, c[t])
-        y = (outputs if d is None else outputs + u * d[:, None]).reshape(*outputs.shape[:-2], -1)
+            decayed = np.exp(kept[t])[..., None, None] * carried
+            carried, read = (
+                decayed + np.einsum("...wh,...whp,...whn->...hpn", weight[t], u[t], into[t]) for weight in (steps, own)
+            )
+            outputs[t] = np.einsum("...hpn,...rhn->...rhp", read, out[t])
+        y = (outputs if d is None else outputs + u * d[:, None]).reshape(*outputs.shape[:-3], -1)
         batch = [carried.shape[0]] if Role.BATCH in self.x.type.roles else []
         unit = [1] if laid_out(self.x.type) else []
         return (np.moveaxis(y, (0, -1), (time, at)), carried.reshape(*batch, n.heads * n.width, *unit, n.states))
 
     def macs(self) -> int:
-        """The decayed state, the product of input and B that is added to it, and the product with C; and D's."""
-        size = self.result.type.size
-        return MACS_PER_STATE * size * Sizes.of(self).states + (0 if self.D is None else size)
+        """The decayed state, the products of inputs and B that are added to it, and those with C; and D's."""
+        n, size = Sizes.of(self), self.result.type.size
+        state = size // n.reads * n.states
+        return (MACS_PER_STATE - 2 + n.writes + n.reads) * state + (0 if self.D is None else size)
 
     def behaviour(self) -> TimeBehaviour:
         return Recurrent((("h", 1),), "mask")

@@ -80,23 +80,29 @@ def _cell(op: Cell, use: Application) -> Expression:
 
 @RULES.of(SelectiveScan)
 def _selective_scan(op: SelectiveScan, use: Application) -> Expression:
-    return _scan(op, use)
+    return _scan(op, use, use["A"])
 
 
 @RULES.of(Ssd)
 def _ssd(op: Ssd, use: Application) -> Expression:
-    return _scan(op, use, **({"groups": op.groups} if op.groups > 1 else {}))
+    own = {} if op.diagonal is None else {"diagonal": _existing(use, "diagonal")}
+    decay = use["A"] if op.A.type.rank == 1 else _existing(use, "A")
+    return _scan(op, use, decay, **own, **({"groups": op.groups} if op.groups > 1 else {}))
 
 
-def _scan(op: Op, use: Application, **groups: int) -> Expression:
-    """A frame of step size 0 leaves the state as it was, so a mask is a factor of delta."""
-    delta, mask = use["delta"], use.optional("mask")
-    if mask is not None:
-        column = mask.atom if use.type("mask").rank == use.type("x").rank else f"{mask.atom}[..., None]"
-        delta = binary(delta, "*", Expression(column, mask.imports), Binds.PRODUCT)
+def _scan(op: Op, use: Application, a: Expression, **others: int | Expression) -> Expression:
     skip = [use["D"]] if use.optional("D") is not None else []
-    operands = [use["x"], delta, *(use[name] for name in "ABC"), *skip]
-    return call(named(op.name), *operands, **use.given("h"), **groups)
+    operands = [use["x"], _existing(use, "delta"), a, use["B"], use["C"], *skip]
+    return call(named(op.name), *operands, **use.given("h"), **others)
+
+
+def _existing(use: Application, operand: str) -> Expression:
+    """0 in a frame that does not exist: a step size or log decay of 0 leaves the state as it was."""
+    value, mask = use[operand], use.optional("mask")
+    if mask is None:
+        return value
+    column = mask.atom if use.type("mask").rank == use.type("x").rank else f"{mask.atom}[..., None]"
+    return binary(value, "*", Expression(column, mask.imports), Binds.PRODUCT)
 
 
 @RULES.of(Attention)

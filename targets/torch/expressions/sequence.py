@@ -119,28 +119,33 @@ def _mask(use: Application) -> dict[str, Expression]:
 
 @MASKING.of(SelectiveScan)
 def _selective_scan(op: SelectiveScan, use: Application) -> Expression:
-    return _scan(op, use)
+    return _scan(op, use, use["A"])
 
 
 @MASKING.of(Ssd)
 def _ssd(op: Ssd, use: Application) -> Expression:
-    return _scan(op, use, **({"groups": op.groups} if op.groups > 1 else {}))
+    given = use.optional("diagonal")
+    own = {} if given is None else {"diagonal": _existing(use, "diagonal")}
+    decay = use["A"] if op.A.type.rank == 1 else _existing(use, "A")
+    return _scan(op, use, decay, **own, **({"groups": op.groups} if op.groups > 1 else {}))
 
 
-def _scan(op: Op, use: Application, **groups: int) -> Expression:
-    """A frame of step size 0 leaves the state as it was, so a mask is a factor of delta."""
+def _scan(op: Op, use: Application, a: Expression, **others: int | Expression) -> Expression:
     type_ = use.type("x")
     if _last_axis(use) or type_.rank != 4 or type_.extents[2].value != 1:
         raise UnsupportedError(
             f"{op.name} on {type_}: it takes (batch, channel, 1, time); a scan along the labels of a component "
             "that also has time belongs into a component of its own"
         )
-    delta, mask = masked(use, "delta"), use.optional("mask")
-    if mask is not None:
-        delta = binary(delta, "*", mask, Binds.PRODUCT)
     skip = [use["D"]] if use.optional("D") is not None else []
-    operands = [use["x"], delta, *(use[name] for name in "ABC"), *skip]
-    return call(named(op.name), *operands, **use.given("h"), **groups)
+    operands = [use["x"], _existing(use, "delta"), a, use["B"], use["C"], *skip]
+    return call(named(op.name), *operands, **use.given("h"), **others)
+
+
+def _existing(use: Application, operand: str) -> Expression:
+    """0 in a frame that does not exist: a step size or log decay of 0 leaves the state as it was."""
+    value, mask = masked(use, operand), use.optional("mask")
+    return value if mask is None else binary(value, "*", mask, Binds.PRODUCT)
 
 
 @MASKING.of(Attention)

@@ -27,6 +27,13 @@ def cell(given: str, inputs: str = "B, T, 4", first: str = "") -> str:
     return f"component c({header}) -> f32[{inputs}] {{ {body} }}"
 
 
+def dual(writes: int, reads: int, given: str = "") -> str:
+    """A component of one scan with two heads and a decay of each frame."""
+    parts = {"v": 4 * writes, "w": 2 * writes, "a": 2, "b": 3 * writes, "c": 3 * reads}
+    body = "; ".join(f"{name} = linear(x, {channels})" for name, channels in parts.items())
+    return f"component c(x: f32[B, T, 4]) -> f32[B, T, {4 * reads}] {{ {body}; return ssd(v, w, a, b, c{given}) }}"
+
+
 SPECS = {
     "labels beside time": (
         "component c(x: f32[B, T, 4], p: f32[B, U, 4]) -> f32[B, T, U, 4] { return x + p }",
@@ -37,6 +44,10 @@ SPECS = {
     ),
     "mask": (cell("mask = m", "B, T, 4; m: f32[T]"),),
     "mask of its own in each row": (cell("mask = m", "B, T, 4; m: f32[B, T]"),),
+    "ssd with a decay of each frame": (dual(1, 1),),
+    "ssd of several writes": (dual(2, 1),),
+    "ssd of several reads": (dual(1, 2),),
+    "ssd that reads itself apart": (dual(1, 1, ", diagonal = w"),),
     "bool input": (
         'component c(x: f32[B, T, 4], m: bool[B, T, 1]) -> f32[B, T, 4] { return x * cast(m, "f32") }',
     ),

@@ -245,6 +245,29 @@ def test_ssd(bench: Any, roles: str, optional: bool, groups: int) -> None:
     bench.agree("ssd", operands, state_space_dual(x, delta, a, b, c, d, h, mask, groups), groups=groups)
 
 
+@pytest.mark.parametrize(("writes", "reads", "groups", "own"), [(1, 1, 2, False), (2, 1, 1, True), (3, 2, 2, True)])
+def test_ssd_with_a_decay_of_each_frame_several_writes_and_reads(
+    bench: Any, writes: int, reads: int, groups: int, own: bool
+) -> None:
+    """Two heads of 3 channels, 2 states: what is written is added up write by write, what is read is read by read."""
+    x, delta, a = normal(2, 4, writes, 2, 3), normal(2, 4, writes, 2), -np.exp(normal(2, 4, 2))
+    b, c = normal(2, 4, writes, groups, 2), normal(2, 4, reads, groups, 2)
+    diagonal, mask, h = normal(2, 4, writes, 2) if own else delta, np.array([1.0, 1, 0, 1]), normal(2, 2, 3, 2)
+    y, last = np.zeros((2, 4, reads, 2, 3)), h.copy()
+    for n, t, head, p, k in np.ndindex(2, 4, 2, 3, 2):
+        group = head * groups // 2
+        decayed = math.exp(a[n, t, head] * mask[t]) * last[n, head, p, k]
+        pushes = [mask[t] * x[n, t, w, head, p] * b[n, t, w, group, k] for w in range(writes)]
+        last[n, head, p, k] = decayed + sum(delta[n, t, w, head] * push for w, push in enumerate(pushes))
+        met = decayed + sum(diagonal[n, t, w, head] * push for w, push in enumerate(pushes))
+        for r in range(reads):
+            y[n, t, r, head, p] += met * c[n, t, r, group, k]
+    flat: list[Any] = [(v.reshape(2, 4, -1), BTC) for v in (x, delta, a, b, c)]
+    state = (h.reshape(2, 6, 2), "batch channel feature")
+    operands = [*flat, None, state, (mask, "time"), *([(diagonal.reshape(2, 4, -1), BTC)] if own else [])]
+    bench.agree("ssd", operands, [y.reshape(2, 4, -1), last.reshape(2, 6, 2)], groups=groups)
+
+
 @pytest.mark.parametrize("name", ["lstm", "gru"])
 def test_a_masked_frame_leaves_a_cell_as_it_was(bench: Any, name: str) -> None:
     gates = {"lstm": 4, "gru": 3}[name]

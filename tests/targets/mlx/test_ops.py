@@ -40,6 +40,31 @@ def test_an_op_computes_what_its_reference_does(inputs: dict[str, str], line: st
     assert_executes(made, tmp_path, values(made.functions["f"]))
 
 
+WRITES = {
+    "x": X,
+    "t": "f32[batch B, time T, channel 2]",
+    "B": "f32[batch B, time T, channel 4]",
+    "z": "f32[batch B, channel 4, feature 2]",
+    "m": "f32[time T]",
+}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ssd(%x, %t, %n, %B, %B, none, none, %m, %t)",
+        "ssd(%x, %B, %n, %x, %B, none, none, none, groups = 2)",
+        "ssd(%x, %B, %n, %B, %B, %d, %z, %m, %B)",
+    ],
+)
+def test_a_scan_has_a_decay_of_each_frame_and_several_writes_and_reads(line: str, tmp_path: Path) -> None:
+    inputs = WRITES | {"d": "f32[2]"}
+    used = {name: type_ for name, type_ in inputs.items() if f"%{name}" in f"{line}%t"}
+    program = line_program(used, "%n = neg(%t)", f"%0, %1 = {line}")
+    for made in (program, laid_out(ChannelsFirst().run(program, Context()))):
+        assert_executes(made, tmp_path, values(made.functions["f"], {"B": 2, "T": 70}))
+
+
 def test_an_op_without_a_rule_is_written_as_for_torch_in_words_of_mlx(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -180,6 +180,9 @@ RECURRENT = {
     ),
     "ssd": ("A: f32[2]; d: f32[2]", "%0, %1 = ssd(%x, %t, %A, %B, %B, %d, %s, {mask})"),
     "ssd without": ("A: f32[2]", "%0, %1 = ssd(%x, %t, %A, %x, %x, none, none, {mask}, groups = 2)"),
+    "ssd of each frame": ("", "%n = neg(%t) %0, %1 = ssd(%x, %t, %n, %B, %B, none, %s, {mask}, %t)"),
+    "ssd of two writes": ("", "%n = neg(%t) %0, %1 = ssd(%x, %B, %n, %x, %B, none, none, {mask}, groups = 2)"),
+    "ssd of two writes and reads": ("d: f32[2]", "%n = neg(%t) %0, %1 = ssd(%x, %B, %n, %B, %B, %d, %z, {mask}, %B)"),
     "selective_scan with a skip": (
         "A: f32[8, 4]; d: f32[8]",
         "%n = neg(%A) %0, %1 = selective_scan(%x, %x, %n, %B, %B, %d, %s, {mask})",
@@ -193,6 +196,7 @@ STATES = {
         "s": "f32[batch B, channel 8, feature 4]",
         "B": "f32[batch B, time T, channel 4]",
         "t": "f32[batch B, time T, channel 2]",
+        "z": "f32[batch B, channel 4, feature 2]",
     },
     "laid out": {
         "h": "f32[batch B, channel 4, unit 1, unit 1]",
@@ -200,6 +204,7 @@ STATES = {
         "s": "f32[batch B, channel 8, unit 1, feature 4]",
         "B": "f32[batch B, channel 4, unit 1, time T]",
         "t": "f32[batch B, channel 2, unit 1, time T]",
+        "z": "f32[batch B, channel 4, unit 1, feature 2]",
     },
 }
 
@@ -213,7 +218,7 @@ def test_states_are_carried_and_frames_that_do_not_exist_leave_them(
     weights, line = RECURRENT[case]
     line = line.format(mask="%mask" if masked else "none")
     inputs = {"x": X if layout == "plain" else LAID, "mask": "f32[time T]"}
-    inputs |= STATES[layout] | dict(each.strip().split(": ") for each in weights.split(";"))
+    inputs |= STATES[layout] | dict(each.strip().split(": ") for each in weights.split(";") if each)
     used = {name: type_ for name, type_ in inputs.items() if name in ("x", "mask") or re.search(rf"%{name}\b", line)}
     before, op = line.partition("%0")[::2]  # a scan whose A is positive grows, and drowns what is added to it
     program = line_program(used, *filter(None, [before]), f"%0{op}")

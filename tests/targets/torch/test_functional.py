@@ -50,6 +50,7 @@ def written(function: Function, inputs: dict[str, np.ndarray], valid: Tensor | N
 RNN = {"i": "f32[16, 8]", "h": "f32[16, 4]", "b": "f32[16]"}
 CELL = {"i": "f32[12, 8]", "h": "f32[12, 4]"}
 SCAN = {"d": X, "a": "f32[8, 2]", "s": "f32[batch B, channel 2, unit 1, time T]"}
+HEADS = "f32[batch B, channel 4, unit 1, time T]"
 RELATIVE = {"p": "f32[8, 6]", "u": "f32[8]"}
 SEES_PADDING = [
     ("attention(%x, %x, %x, heads = 2)", 1, {}),
@@ -68,6 +69,11 @@ SEES_PADDING = [
     ("gru(%x, %i, %h)", 2, CELL),
     ("selective_scan(%x, %d, %a, %s, %s)", 2, SCAN),
     ("ssd(%x, %e, %f, %s, %s)", 2, SCAN | {"e": "f32[batch B, channel 4, unit 1, time T]", "f": "f32[4]"}),
+    ("ssd(%x, %e, %g, %s, %s)", 2, SCAN | {"e": HEADS, "g": HEADS}),
+    ("ssd(%x, %e, %s, %e, %s)", 2, SCAN | {"e": HEADS}),
+    ("ssd(%x, %e, %f, %s, %s, %f, none, none, %e)", 2, SCAN | {"e": HEADS, "f": "f32[4]"}),
+    ("ssd(%x, %e, %s, %e, %e, %f, none, none, %e)", 2, SCAN | {"e": HEADS, "f": "f32[2]"}),
+    ("ssd(%x, %e, %s, %x, %e, groups = 2)", 2, SCAN | {"e": HEADS}),
 ]
 SEES_NONE = [
     ("attention(%x, %x, %x, heads = 2, right = 0)", {}),
