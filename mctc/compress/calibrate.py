@@ -7,7 +7,7 @@ their number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +31,12 @@ def calibrate(
 
     Raises CompressError, ManifestError and OSError.
     """
-    first: dict[str, Array] | None = None if statistics.sums else _terms(learner, speech, 0, statistics, keep=False)
-    if first is not None:
-        statistics.sums = {key: ExactSum.like(term) for key, term in first.items()}
+    if not statistics.sums:
+        first = _terms(learner, speech, 0, statistics, keep=False)
+        statistics.sums = {key: ExactSum.like(term) for key, term in first}
     left = [at for at in shard.of(range(statistics.total)) if at not in statistics.done]
     for number, at in enumerate(left, 1):
-        for key, term in _terms(learner, speech, at, statistics, keep=True).items():
+        for key, term in _terms(learner, speech, at, statistics, keep=True):
             statistics.sums[key].add(term)
         statistics.done.add(at)
         told(f"{number:,} of {len(left):,}, {speech.utterances[at].id}")
@@ -45,7 +45,9 @@ def calibrate(
     statistics.write(out)
 
 
-def _terms(learner: Learner, speech: Speech, at: int, statistics: Statistics, *, keep: bool) -> dict[str, Array]:
+def _terms(
+    learner: Learner, speech: Speech, at: int, statistics: Statistics, *, keep: bool
+) -> Iterator[tuple[str, Array]]:
     """What one utterance adds to each sum. keep: count it, and widen the ranges."""
     terms: dict[str, Array] = {}
 
@@ -62,9 +64,10 @@ def _terms(learner: Learner, speech: Speech, at: int, statistics: Statistics, *,
             _add(terms, MOMENT + name, rows.T @ rows)
 
     loss, gradients = learner.gradients(*speech.heard(at), take)
-    for name, gradient in gradients.items():
-        terms[FISHER + name] = np.square(gradient, dtype=np.float64)
-    return {LOSS: np.array([loss]), **terms}
+    yield LOSS, np.array([loss])
+    yield from terms.items()
+    for name, gradient in gradients.items():  # squared one at a time: in float64 they take twice what all weights do
+        yield FISHER + name, np.square(gradient, dtype=np.float64)
 
 
 def _add(terms: dict[str, Array], key: str, term: Array) -> None:

@@ -96,9 +96,7 @@ def write_rounded(
     """
     import json
 
-    from safetensors.numpy import save
-
-    from mctc.atomic import whole_file
+    from mctc.checkpoint_writer import write_all
     from mctc.coded import TABLE, opened
     from mctc.compress.round import again
 
@@ -117,6 +115,5 @@ def write_rounded(
         ways[layer.name] = found
     metadata = {key: str(value) for key, value in source.metadata.items() if key != TABLE}
     metadata["mctc.rounded"] = json.dumps({name: found.way for name, found in ways.items()})
-    with whole_file(out) as file:
-        file.write(save({name: np.ascontiguousarray(each) for name, each in tensors.items()}, metadata))
+    write_all(out, tensors, metadata)
     return ways

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mctc.atomic import whole_file
-from mctc.checkpoint import SafeTensors
+from mctc.checkpoint import SafeTensors, WeightsError
+from mctc.checkpoint_writer import write_all
 from mctc.coded import TABLE, opened
 from mctc.compress.errors import CompressError
 from mctc.compress.layers import stored_as
@@ -26,7 +26,7 @@ from mctc.ir.program import Program, Section
 from mctc.records import dataclass
 from mctc.rewrite.axis_groups import Dimension, Groups, dimensions
 from mctc.rewrite.removed_groups import removed
-from mctc.weights import Weights, WeightsError
+from mctc.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,8 @@ def kept_tensors(program: Program, groups: Groups, gone: Array, tensors: Mapping
 
 def write_sorted(checkpoint: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str], out: Path) -> None:
     """A checkpoint of fp32 numbers, whole or not at all. Raises OSError."""
-    from safetensors.numpy import save
-
     told = {key: str(value) for key, value in opened(checkpoint).metadata.items() if key != TABLE}
-    data = save({name: np.ascontiguousarray(each) for name, each in tensors.items()}, {**told, **metadata})
-    with whole_file(out) as file:
-        file.write(data)
+    write_all(out, tensors, {**told, **metadata})
 
 
 def _scores(program: Program, groups: Groups, checkpoint: SafeTensors, statistics: Statistics) -> Array:

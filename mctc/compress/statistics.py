@@ -9,15 +9,15 @@ metadata entry `mctc.statistics` is JSON: what was measured, exponents, counts a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mctc.atomic import whole_file
 from mctc.checkpoint import SafeTensors, WeightsError
+from mctc.checkpoint_writer import write_all
 from mctc.compress.errors import CompressError
 from mctc.compress.exact_sum import ExactSum
 from mctc.driver.manifest import sha256
@@ -39,7 +39,7 @@ class Statistics:
     about: dict[str, Any]
     total: int
     done: set[int] = field(default_factory=set)
-    sums: dict[str, ExactSum] = field(default_factory=dict)
+    sums: Mapping[str, ExactSum] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     magnitudes: dict[str, Array] = field(default_factory=dict)
@@ -85,8 +85,6 @@ class Statistics:
 
     def write(self, path: Path) -> None:
         """The file, whole or not at all. Raises OSError."""
-        from safetensors.numpy import save
-
         told = {
             "schema": SCHEMA, "about": self.about, "total": self.total, "done": sorted(self.done),
             "exponents": {key: each.exponent for key, each in sorted(self.sums.items())},
@@ -94,22 +92,47 @@ class Statistics:
         }  # fmt: skip
         tensors = {key: each.steps for key, each in self.sums.items()}
         tensors |= {MAGNITUDE + name: counts for name, counts in self.magnitudes.items()}
-        data = save(tensors, {KEY: json.dumps(told)})
-        with whole_file(path) as file:
-            file.write(data)
+        write_all(path, dict(sorted(tensors.items())), {KEY: json.dumps(told)})
+
+
+class Stored(Mapping[str, ExactSum]):
+    """Sums that stay in their file until one is asked for: those of a large model are never in memory together."""
+
+    def __init__(self, file: SafeTensors, exponents: Mapping[str, int]) -> None:
+        self._file, self._exponents = file, {key: int(each) for key, each in exponents.items()}
+        if missing := self._exponents.keys() - file.shapes.keys():
+            raise KeyError(*missing)
+
+    def __getitem__(self, key: str) -> ExactSum:
+        return ExactSum(self._file.stored(key), self._exponents[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._exponents)
+
+    def __len__(self) -> int:
+        return len(self._exponents)
 
 
 def read_statistics(path: Path) -> Statistics:
-    """Raises CompressError for a file that holds none."""
+    """Statistics that more can be added to. Raises CompressError for a file that holds none."""
+    statistics = _opened(path)
+    statistics.sums = {key: ExactSum(each.steps.copy(), each.exponent) for key, each in statistics.sums.items()}
+    return statistics
+
+
+def _opened(path: Path) -> Statistics:
+    """With its sums still in the file."""
     try:
-        told = json.loads(SafeTensors(path).metadata[KEY])
+        file = SafeTensors(path)
+        told = json.loads(file.metadata[KEY])
         if told["schema"] != SCHEMA:
             raise CompressError(f"{path} was written by another mctc", hint="calibrate again")
-        tensors = _tensors(path)
-        sums = {key: ExactSum(tensors[key], int(exponent)) for key, exponent in told["exponents"].items()}
+        if any(entry["dtype"] != "I64" for entry in file.entries.values()):
+            raise ValueError("its tensors are no sums")
         ranges = {str(name): (float(low), float(high)) for name, (low, high) in told["ranges"].items()}
         done, positions = set(map(int, told["done"])), {str(k): int(n) for k, n in told["positions"].items()}
-        counts = {key.removeprefix(MAGNITUDE): each for key, each in tensors.items() if key.startswith(MAGNITUDE)}
+        counts = {key.removeprefix(MAGNITUDE): file.stored(key) for key in file.shapes if key.startswith(MAGNITUDE)}
+        sums = Stored(file, told["exponents"])
         return Statistics(dict(told["about"]), int(told["total"]), done, sums, positions, ranges, counts)
     except WeightsError as error:
         raise CompressError(error.message, hint=error.hint) from error
@@ -119,11 +142,11 @@ def read_statistics(path: Path) -> Statistics:
 
 
 def read_measured(path: Path, checkpoint: Path) -> Statistics:
-    """Statistics to compress a checkpoint with.
+    """Statistics to compress a checkpoint with, whose sums stay in the file.
 
     Raises CompressError where they are of other weights, or of no utterance, as an empty shard's are.
     """
-    statistics = read_statistics(path)
+    statistics = _opened(path)
     if statistics.about.get("weights") != sha256(checkpoint):
         hint = f"mctc calibrate BUILD DATA --weights {checkpoint} -o FILE"
         raise CompressError(f"{path} was measured with other weights than {checkpoint}", hint=hint)
@@ -143,13 +166,3 @@ def merged(files: Iterable[Path]) -> Statistics:
         except CompressError as error:
             raise CompressError(f"{path} doesn't go with {first}: {error.message}") from error
     return total
-
-
-def _tensors(path: Path) -> Mapping[str, Array]:
-    from safetensors.numpy import load_file
-
-    tensors: Mapping[str, Array] = load_file(path)
-    for name, array in tensors.items():
-        if array.dtype != np.int64:
-            raise ValueError(f"{name} is no sum")
-    return tensors

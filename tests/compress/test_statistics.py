@@ -13,7 +13,7 @@ from mctc.atomic import check_place
 from mctc.cli.calibrate import summary
 from mctc.compress.errors import CompressError
 from mctc.compress.exact_sum import ExactSum
-from mctc.compress.statistics import LOSS, Statistics, read_measured, read_statistics
+from mctc.compress.statistics import FISHER, LOSS, Statistics, read_measured, read_statistics
 from mctc.driver.manifest import sha256
 
 
@@ -40,6 +40,24 @@ def test_a_shard_without_utterances_merges_and_is_nothing_to_compress_with(tmp_p
     weights.write_bytes(b"of another")
     with pytest.raises(CompressError, match="was measured with other weights"):
         read_measured(path, weights)
+
+
+def test_sums_to_compress_with_stay_in_the_file_and_those_to_add_to_do_not(tmp_path: Path) -> None:
+    path, weights = tmp_path / "stats.safetensors", tmp_path / "weights.safetensors"
+    weights.write_bytes(b"of a model")
+    term = np.array([3.0, -0.5])
+    measured = Statistics({"weights": sha256(weights)}, 1, {0}, {f"{FISHER}w": ExactSum.like(term)})
+    measured.sums[f"{FISHER}w"].add(term)
+    measured.write(path)
+    lazy, whole = read_measured(path, weights), read_statistics(path)
+    for each in (lazy, whole):
+        np.testing.assert_array_equal(each.fisher("w"), term)
+    whole.sums[f"{FISHER}w"].add(term)
+    np.testing.assert_array_equal(whole.fisher("w"), 2 * term)
+    np.testing.assert_array_equal(lazy.fisher("w"), term)
+    path.unlink()
+    with pytest.raises(OSError, match="stats"):
+        lazy.fisher("w")
 
 
 def test_of_a_pipe_no_size_is_told(tmp_path: Path) -> None:
