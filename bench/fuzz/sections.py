@@ -11,7 +11,7 @@ from bench.fuzz.body import Draw, Shared
 
 SCHEMES = (
     "int8(per_channel)", "int8", "int4(per_channel)", "palette(bits = 8)", "palette(bits = 6)", "palette(bits = 4)",
-    "palette(bits = 4, group = 8)", "int8(per_channel, activations = 8)", "none",
+    "palette(bits = 4, group = 8)", "int8(per_channel, activations = 8)", "none", "f32", "f32",
 )  # fmt: skip
 COARSE = "palette(bits = 2, group = 16)"  # nothing scales down what it costs in the logits of a shared table
 RATES = (Fraction(100), Fraction(50), Fraction(25, 2))

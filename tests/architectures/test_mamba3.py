@@ -18,7 +18,9 @@ HEADS, TURNED = 2 * WIDTH // HEAD, STATE // 4
 SPEC = Path(__file__).parents[2] / "spec" / "mamba3_transducer.mct"
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one input and output", "two of each"])
+@pytest.fixture(
+    scope="module", params=[pytest.param(1, marks=pytest.mark.slow), 2], ids=["one input and output", "two of each"]
+)
 def proof(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Proof:
     small = {"mels": MELS, "width": WIDTH, "depth": 2, "state": STATE, "head": HEAD, "vocab": 30}
     return Proof.of(SPEC, tmp_path_factory.mktemp("mamba3"), **small, rank=request.param)
