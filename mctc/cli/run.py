@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 FORMS = ("text", "json", "srt", "vtt", "ctm")
 ONE_A_FILE = ("srt", "vtt")  # forms of one recording alone
+SOUND = frozenset({".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aif", ".aiff", ".caf"})
+"""Endings of files of sound."""
 ENCODINGS = ("s16", "s32", "f32")
 ARRAYS = ("function", "state", "state_output")  # options of arrays alone
 
@@ -202,6 +204,16 @@ def _check_places(given: Sequence[Any], wanted: TranscriptRequest) -> None:
         stems[stem] = each
 
 
+def _check_ending(wanted: TranscriptRequest, sound_rate: int | None) -> None:
+    """Raises UsageError where a file would hold something else than its name says."""
+    ending = "" if wanted.several or wanted.output is None else wanted.output.suffix.lower()
+    if sound_rate is None and ending in SOUND:
+        hint = "numbers and words are text: --output FILE.txt, or .json with --json"
+        raise UsageError(f"this build makes no sound to write into {wanted.output}", hint=hint)
+    if sound_rate is not None and ending in SOUND - {".wav"}:
+        raise UsageError(f"sound is written as WAV, not into {wanted.output}", hint="--output FILE.wav")
+
+
 def _pcm(options: dict[str, Any], given: Sequence[Any]) -> Pcm | None:
     """How raw samples are written, where there are such. Raises UsageError where nothing is read from a pipe."""
     encoding, rate, channels = (options[name] for name in ("pcm", "rate", "channels"))
@@ -217,11 +229,12 @@ def _hearer(built: Built, wanted: TranscriptRequest, options: dict[str, Any]) ->
     """What makes text of a recording, for the kind of build that it is."""
     from mctc.cli.run_utterance import framed, pooled, utterance
     from mctc.runtime.encoder_decoder import decoder_of
-    from mctc.runtime.framed import framing
+    from mctc.runtime.framed import framing, sound_rate
     from mctc.runtime.pooled import pooling
     from mctc.runtime.stream import front_end_of
 
     front_end_of(built)  # or else the refusal would be of what follows frames that can't be made
+    _check_ending(wanted, None if pooling(built) is not None else sound_rate(built))
     precision, weights = options["precision"], options["weights"]
     if pooling(built) is not None:
         return pooled(built, precision, weights)

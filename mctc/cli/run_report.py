@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -184,18 +185,32 @@ def pooled_lines(built: Built, audio: str, precision: str | None, found: Pooled)
 
 
 def framed_record(built: Built, audio: str, precision: str | None, found: Framed) -> dict[str, Any]:
-    """A result over time, for tools."""
+    """Results over time, for tools; the seconds of a frame are the first one's, and of each by its name."""
     about = {"model": built.model, "audio": audio, "precision": precision or built.precision}
-    times = {"audio_s": found.audio_s, "model_s": found.model_s, "frame_s": float(1 / found.rate)}
-    results = {found.name: found.frames.tolist()}
-    return {**about, "runtime": built.target.runtime, "untrained_seed": built.seed, **times, "results": results}
+    lasting = {each.name: float(1 / each.rate) for each in found.series}
+    times = {"audio_s": found.audio_s, "model_s": found.model_s, "frame_s": next(iter(lasting.values()))}
+    results = {each.name: each.frames.tolist() for each in found.series}
+    lengths = {"frames_s": lasting} if len(lasting) > 1 else {}
+    return {
+        **about,
+        "runtime": built.target.runtime,
+        "untrained_seed": built.seed,
+        **times,
+        **lengths,
+        "results": results,
+    }
 
 
 def framed_lines(found: Framed) -> list[str]:
-    """The same as a line for each frame: when it begins, in seconds, and the first of its numbers."""
-    more = " ..." if found.frames.shape[1] > FIRST else ""
-    told = (" ".join(f"{number:.4g}" for number in frame[:FIRST]) for frame in found.frames)
-    return [f"{float(at / found.rate):.3f}\t{numbers}{more}" for at, numbers in enumerate(told)]
+    """The same as a line for each frame: when it begins, in seconds, of several results which it is of, and the first
+    of its numbers. Frames of several results come in the order of time."""
+    lines: list[tuple[Fraction, str]] = []
+    for each in found.series:
+        name = f"{each.name}\t" if len(found.series) > 1 else ""
+        more = " ..." if each.frames.shape[1] > FIRST else ""
+        told = (" ".join(f"{number:.4g}" for number in frame[:FIRST]) for frame in each.frames)
+        lines += [(at / each.rate, f"{name}{numbers}{more}") for at, numbers in enumerate(told)]
+    return [f"{float(begins):.3f}\t{line}" for begins, line in sorted(lines, key=lambda line: line[0])]
 
 
 def tell_of_numbers(built: Built, left_out: Sequence[str] = ()) -> None:
@@ -204,7 +219,7 @@ def tell_of_numbers(built: Built, left_out: Sequence[str] = ()) -> None:
 
     if verbosity() is Verbosity.QUIET:
         return
-    told = wrap(f"without {', '.join(left_out)}: of several results the first one over time is given", 78)
+    told = wrap(f"without {', '.join(left_out)}: of several results those that are frames of channels are given", 78)
     for line in (told if left_out else []) + (untrained(built, "numbers") if built.seed is not None else []):
         click.echo(line, err=True)
 

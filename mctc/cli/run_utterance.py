@@ -59,15 +59,17 @@ def framed(built: Built, precision: str | None, weights: Path | None) -> Hear:
     """Hears with a build that gives numbers for each frame, or sound."""
     from mctc.audio.written import wav_of
     from mctc.cli.run_report import framed_lines, framed_record, tell_of_numbers
-    from mctc.runtime.framed import frames_over
+    from mctc.runtime.framed import frames_over, sound_rate
+
+    rate = sound_rate(built)
 
     def hear(source: Source, wanted: TranscriptRequest) -> str | bytes:
         audio = _whole(source, wanted)
+        if rate is not None and (wanted.output is None or wanted.form != "text"):
+            raise UsageError("this build makes sound", hint="--output FILE.wav says where, without a --format")
         found = frames_over(built, audio.path, precision, weights)
-        if found.sound_rate is not None:
-            if wanted.output is None or wanted.form != "text":
-                raise UsageError("this build makes sound", hint="--output FILE.wav says where, without a --format")
-            return wav_of(found.frames.reshape(-1), found.sound_rate)
+        if rate is not None:
+            return wav_of(found.series[0].frames.reshape(-1), rate)
         tell_of_numbers(built, found.left_out)
         if wanted.form == "json":
             return _json(framed_record(built, audio.name, precision, found), wanted)

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
+from mctc.audio.front_end import FrontEnd
 from mctc.audio.samples import SampleConfig
 from mctc.decode.frames import Floats
 from mctc.driver.options import BuildError
 from mctc.ir.types import Role
 from mctc.records import dataclass
-from mctc.runtime.built import Built, BuiltFunction
-from mctc.runtime.encoder import Encoder
+from mctc.runtime.built import Built, BuiltFunction, BuiltPort
+from mctc.runtime.encoder import Encoder, frames_input, frames_output
 from mctc.runtime.speech import chunks_of
-from mctc.runtime.step import Packages
+from mctc.runtime.step import Packages, shared
 from mctc.runtime.stream import front_end_of
 
 
 @dataclass(frozen=True)
-class Framed:
-    """The first result over time of a recording.
-
-    name: of the result. frames: [frames, channels]. rate: of frames, in Hz. sound_rate: of samples, where the channels
-    of the frames are samples that follow one another; None for other numbers. audio_s: of the recording; model_s: of
-    work. left_out: the other results of the function.
-    """
+class Series:
+    """One result over time. name: of the result. frames: [frames, channels]. rate: of frames, in Hz."""
 
     name: str
     frames: Floats
     rate: Fraction
+
+
+@dataclass(frozen=True)
+class Framed:
+    """The results over time of a recording, in the order of the spec.
+
+    sound_rate: of samples, where the channels of the first are samples that follow one another; None for
+    other numbers. audio_s: of the recording; model_s: of work. left_out: results that are no frames of channels.
+    """
+
+    series: tuple[Series, ...]
     sound_rate: int | None
     audio_s: float
     model_s: float
@@ -50,8 +58,19 @@ def framing(built: Built) -> BuiltFunction | None:
     return function if outputs and not classes else None
 
 
+def sound_rate(built: Built) -> int | None:
+    """Of samples, where the first result's channels are samples that follow one another; None for other numbers."""
+    function, config = framing(built), front_end_of(built)
+    if function is None or not isinstance(config, SampleConfig):
+        return None
+    output = frames_output(function)
+    width = math.prod(output.type.shape) // (output.frames or 1)
+    chunk = frames_input(function, built.exists(function.name)).frames or 1
+    return config.sample_rate if _rate(config, output, chunk) * width == config.sample_rate else None
+
+
 def frames_over(built: Built, audio: Path, precision: str | None = None, checkpoint: Path | None = None) -> Framed:
-    """The result for a recording. What is behind its end is silence to the model, and no part of the result.
+    """The results for a recording. What is behind its end is silence to the model, and no part of a result.
 
     Raises AudioError for a recording that can't be read, BuildError for one that is longer than the one utterance that
     a build takes and for a build of another kind.
@@ -59,24 +78,35 @@ def frames_over(built: Built, audio: Path, precision: str | None = None, checkpo
     function = framing(built)
     if function is None:
         raise BuildError(f"{built.folder} has no function that hears and gives numbers over time")
-    config = front_end_of(built)
+    config, exists, once = front_end_of(built), built.exists(function.name), not built.lengths.streams
     packages = Packages(built, precision, lambda program: built.values(program, checkpoint))
-    encoder, once = Encoder(packages.step(function.name), None, built.exists(function.name)), not built.lengths.streams
-    started, heard, parts = perf_counter(), 0, list[Floats]()
-    for chunk, count in chunks_of(config, audio, encoder.chunk, once=once):
-        parts.append(encoder.push(chunk, count))
+    first, *others = function.streaming(function.outputs, Role.TIME)
+    given = [first, *(port for port in others if _has_channels_alone(port))]
+    encoders = [
+        Encoder(step, port, exists) for step, port in zip(shared(packages.step(function.name), len(given)), given)
+    ]
+    started, heard, parts = perf_counter(), 0, [list[Floats]() for _ in given]
+    for chunk, count in chunks_of(config, audio, encoders[0].chunk, once=once):
+        for encoder, made in zip(encoders, parts):
+            made.append(encoder.push(chunk, count))
         heard += count
-    frames = np.concatenate([*parts, encoder.finish()])
-    done = perf_counter()
-    rate = config.rate * (encoder.output.frames or 1) / encoder.chunk
-    samples = config.samples(heard)
-    sounds = isinstance(config, SampleConfig) and rate * frames.shape[1] == config.sample_rate
+    frames = [np.concatenate([*made, encoder.finish()]) for encoder, made in zip(encoders, parts)]
+    done, names = perf_counter(), [port.spec for port in given]
     return Framed(
-        encoder.output.spec,
-        frames,
-        rate,
-        config.sample_rate if sounds else None,
-        samples / config.sample_rate,
+        tuple(Series(p.spec, each, _rate(config, p, encoders[0].chunk)) for p, each in zip(given, frames)),
+        sound_rate(built),
+        config.samples(heard) / config.sample_rate,
         done - started,
-        tuple(port.spec for port in function.outputs if port.spec != encoder.output.spec),
+        tuple(port.spec for port in function.outputs if port.spec not in names),
     )
+
+
+def _rate(config: FrontEnd, output: BuiltPort, chunk: int) -> Fraction:
+    """Frames of an output in a second; chunk: frames that a call takes."""
+    return Fraction(config.rate) * (output.frames or 1) / chunk
+
+
+def _has_channels_alone(port: BuiltPort) -> bool:
+    """Whether an output is frames of channels."""
+    time = port.type.find(Role.TIME)
+    return sum(extent > 1 for at, extent in enumerate(port.type.shape) if at != time) <= 1

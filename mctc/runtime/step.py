@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,32 @@ class Step:
 def stepping(step: Step) -> Call:
     """A step, which carries its state itself, as a call of a stream."""
     return lambda _, inputs, __: (step(inputs), {})
+
+
+class _Reader(Step):
+    """A step as one of several readers calls it: whoever is the first in a call makes it, for all of them."""
+
+    def __init__(self, step: Step) -> None:
+        self.step, self.function = step, step.function
+        self.others: Sequence[_Reader] = ()
+        self.made: deque[dict[str, Array]] = deque()
+
+    def reset(self) -> None:
+        self.made.clear()
+        self.step.reset()
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        if self.made:
+            return self.made.popleft()
+        results = self.step(inputs)
+        for other in self.others:
+            other.made.append(results)
+        return results
+
+
+def shared(step: Step, count: int) -> list[Step]:
+    """A step for each of so many readers that make the same calls."""
+    readers = [_Reader(step) for _ in range(count)]
+    for reader in readers:
+        reader.others = [other for other in readers if other is not reader]
+    return [*readers]

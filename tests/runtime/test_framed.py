@@ -38,18 +38,19 @@ model late {
 """
 
 
+MEAN = 'gain * slice(reduce_mean(samples, "channel"), "time", stride = 2)'
 TWO = """
 model two {
     dim B: batch
     dim T: time @ 50 Hz
     param gain: f32[1] = 1
-    component level(samples: f32[B, T, 320]) -> (power: f32[B, T, 1], mean: f32[B, T, 1]) {
-        return reduce_mean(samples ** 2, "channel"), gain * reduce_mean(samples, "channel")
+    component level(samples: f32[B, T, 320]) -> (power: f32[B, T, 1], mean: f32[B, T/2, 1]) {
+        return ahead(reduce_mean(samples ** 2, "channel"), 3), MEAN
     }
     audio { rate = 16 kHz }
-    stream { chunk = 100 ms }
+    stream { chunk = 80 ms }
 }
-"""
+""".replace("MEAN", MEAN)
 
 
 def built(text: str, folder: Path) -> Path:
@@ -63,10 +64,11 @@ def test_numbers_of_each_frame_are_those_of_the_recording(mctc: Any, speech: Pat
     frames = -(-samples.size // 320)
     wanted = (np.pad(samples, (0, frames * 320 - samples.size)).reshape(-1, 320) ** 2).mean(axis=1)
     found = frames_over(open_built(folder), speech, "fp32")
-    assert (found.name, found.rate, found.sound_rate) == ("power", 50, None)
-    np.testing.assert_allclose(found.frames, np.stack([wanted, [0, *wanted[:-1]]], axis=1), atol=1e-6)
+    (power,) = found.series
+    assert (power.name, power.rate, found.sound_rate) == ("power", 50, None)
+    np.testing.assert_allclose(power.frames, np.stack([wanted, [0, *wanted[:-1]]], axis=1), atol=1e-6)
     told = json.loads(mctc("run", folder, speech, "--json", "--arithmetic", "fp32").stdout)
-    np.testing.assert_allclose(told["results"]["power"], found.frames, atol=1e-7)
+    np.testing.assert_allclose(told["results"]["power"], power.frames, atol=1e-7)
     assert told["frame_s"] == 0.02
     lines = mctc("run", folder, speech).stdout.splitlines()
     assert [line.split("\t")[0] for line in lines[:3]] == ["0.000", "0.020", "0.040"]
@@ -81,13 +83,48 @@ def test_sound_is_as_long_as_the_recording_and_on_time(mctc: Any, speech: Path, 
     np.testing.assert_allclose(made, 0.5 * (samples + np.pad(samples[40:], (0, 40))), atol=1e-6)
 
 
-def test_results_that_are_left_out_are_named_beside_what_is_printed(mctc: Any, speech: Path, tmp_path: Path) -> None:
-    folder, out = built(TWO, tmp_path), tmp_path / "power.txt"
+def test_every_result_over_time_is_given_at_its_own_rate_and_delay(mctc: Any, speech: Path, tmp_path: Path) -> None:
+    folder = built(TWO, tmp_path)
+    done = mctc("run", folder, speech, "--arithmetic", "fp32")
+    assert "numbers mean nothing" in " ".join(done.stderr.split())
+    told = json.loads(mctc("run", folder, speech, "--json", "--arithmetic", "fp32").stdout)
+    assert told["frames_s"] == {"power": 0.02, "mean": 0.04}
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[:2] for row in rows[:4]] == [
+        ["0.000", "power"],
+        ["0.000", "mean"],
+        ["0.020", "power"],
+        ["0.040", "power"],
+    ]
+    samples = load_audio(speech)
+    frames = np.pad(samples, (0, -samples.size % 320)).reshape(-1, 320)
+    power = np.array(told["results"]["power"])[:, 0]
+    np.testing.assert_allclose(power, np.pad((frames[3:] ** 2).mean(1), (0, 3)), atol=1e-6)
+    mean = np.array(told["results"]["mean"])[:, 0]
+    np.testing.assert_allclose(mean, frames[::2].mean(1), atol=1e-6)
+    assert mctc("run", folder, speech, "--quiet").stderr == ""
+
+
+def test_a_result_that_is_no_frames_of_channels_is_named(mctc: Any, speech: Path, tmp_path: Path) -> None:
+    text = TWO.replace("mean: f32[B, T/2, 1]", "mean: f32[B, T, 4, 8]").replace(
+        MEAN, "split_channels(frames8, groups = 8)"
+    )
+    folder, out = (
+        built(text.replace("return", 'frames8 = slice(samples, "channel", 0, 32); return'), tmp_path),
+        tmp_path / "power.txt",
+    )
     done = mctc("run", folder, speech, "--output", out)
     assert "without mean: " in done.stderr
-    assert "numbers mean nothing" in " ".join(done.stderr.split())
     assert {len(line.split("\t")) for line in out.read_text().splitlines()} == {2}
-    assert mctc("run", folder, speech, "--quiet").stderr == ""
+
+
+def test_a_file_holds_what_its_name_says(mctc: Any, speech: Path, tmp_path: Path) -> None:
+    numbers = built(LOUD, tmp_path)
+    refused = mctc("run", numbers, speech, "--output", tmp_path / "x.wav")
+    assert "makes no sound" in refused.stderr
+    assert not (tmp_path / "x.wav").exists()
+    sound = built(LATE, tmp_path)
+    assert "written as WAV" in mctc("run", sound, speech, "--output", tmp_path / "x.flac").stderr
 
 
 def test_without_a_section_other_bins_are_refused_for_what_they_are(mctc: Any, speech: Path, tmp_path: Path) -> None:
