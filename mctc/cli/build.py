@@ -162,6 +162,9 @@ def summary(result: BuildResult) -> list[str]:
         lines.append(f"  {name:12} {function['operations']} operations, {states} state{'s' * (states != 1)}{late}")
     for name, why in ((each["where"], each["why"]) for each in manifest["explanations"] if each["pass"] == DERIVE):
         lines += wrap(f"{name:12} no step: {why}", 80, initial_indent="  ", subsequent_indent=" " * 15)
+    if others := _unwritten(result):
+        told = f"target {manifest['target']} takes the first chunk of the spec alone: nothing is written for {others}"
+        lines += wrap(f"warning: {told}", 80, initial_indent="  ", subsequent_indent=" " * 4)
     if errors := [entry["error"] for entry in manifest["verification"] if entry["error"] is not None]:
         worst = max(errors)
         explained = any(entry.get("explained") for entry in manifest["verification"])
@@ -188,6 +191,19 @@ def summary(result: BuildResult) -> list[str]:
             f"  untrained: initial weights of seed {manifest['weights']['seed']} (--weights binds trained ones)"
         )
     return lines
+
+
+def _unwritten(result: BuildResult) -> str:
+    """The chunks that the spec lists behind the first, of a build that has functions for the first alone unasked."""
+    from mctc.driver.chunk import chunk_frames, latencies
+
+    program, stream = result.compiled.whole, result.manifest["stream"]
+    others = latencies(program, None) if stream and "latencies" not in stream else ()
+    if not others or stream["chunk_frames"] != chunk_frames(program, None):
+        return ""
+    frames = stream["chunk_frames"]
+    told = [f"{n} frames" if stream["chunk_ms"] is None else f"{n * stream['chunk_ms'] / frames:g} ms" for n in others]
+    return " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
 
 
 def told_by(result: BuildResult) -> Sequence[str]:

@@ -39,6 +39,20 @@ def test_options_reach_the_build(mctc: Run, spec: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_chunks_that_a_target_writes_no_functions_for_are_told(mctc: Run, spec: Path) -> None:
+    text = spec.read_text()
+    spec.with_name("several.mct").write_text(text.replace("chunk = 80 ms", "chunk = [80 ms, 160 ms, 40 ms]"))
+    told = "nothing is written for 160 ms and 40 ms"
+    done = mctc("build", spec.with_name("several.mct"), "--target", "onnx")
+    assert told in " ".join(done.stdout.split())
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "nothing is written" not in mctc("build", spec.with_name("several.mct")).stdout
+    assert (
+        "nothing is written"
+        not in mctc("build", spec.with_name("several.mct"), "--target", "onnx", "--chunk", "40ms").stdout
+    )
+
+
 def test_a_build_imports_neither_torch_nor_coremltools_nor_scipy(
     imported_by: Callable[..., set[str]], spec: Path
 ) -> None:
