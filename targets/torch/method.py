@@ -49,7 +49,9 @@ class Writer:
     def __init__(self, component: Component, node: Node, loop: Callable[[Writer, Recurrence], None]) -> None:
         self.component, self.node, self.flow, self.loop = component, node, component.flow, loop
         items = [item for item in component.items(node) if item not in component.fusions.drawn]
-        self.items: Sequence[Item | Recurrence] = with_recurrences(items, component.function.ops)
+        self.items: Sequence[Item | Recurrence] = with_recurrences(
+            items, component.function.ops, self.flow.inputs(node)
+        )
         self.results = self._leaving()
         self.own = self.flow.states.get(node, [])
         self.fields = component.fields(node)

@@ -17,29 +17,34 @@ Item = Op | Node | Rounds
 
 @dataclass(frozen=True, eq=False)
 class Recurrence:
-    """A loop of the program, and the items of a node that run once a frame."""
+    """A loop of the program, and the items of a node that run once a frame. given: what the node takes."""
 
     loop: Loop
     items: tuple[Item, ...]
+    given: tuple[Value, ...] = ()
 
     @property
     def read(self) -> list[Value]:
-        """The values from outside: what the states start from, and what the frames see."""
+        """The values from outside: what the states start from, what the frames see, and what they are counted by."""
         starts = [state.start for state in self.loop.states if state.start is not None]
-        return [*starts, *self.loop.outer]
+        return [*starts, *self.loop.outer, self.frames]
 
     @property
     def frames(self) -> Value:
         """A value from outside that has the frames. Raises UnsupportedError where there is none."""
-        found = next((value for value in self.loop.outer if self.loop.runs_along(value)), None)
+        states = {e for state in self.loop.states for e in state.result.type.extents if not e.is_static}
+        known = (*self.loop.outer, *(value for value in self.given if states.issubset(value.type.extents)))
+        found = next((value for value in known if self.loop.runs_along(value)), None)
         if found is None:
-            raise UnsupportedError("a scan of a module counts the frames of what it reads, and it reads none")
+            where = self.loop.close.origin.path or "the component"
+            told = f"a scan of a module counts the frames of what it reads, and nothing that {where} takes has any"
+            raise UnsupportedError(told)
         return found
 
 
-def with_recurrences(items: Sequence[Item], ops: Sequence[Op]) -> list[Item | Recurrence]:
-    """The items of a node, each loop that is closed among them as one. Raises UnsupportedError for an instance that
-    runs once a frame and would see others."""
+def with_recurrences(items: Sequence[Item], ops: Sequence[Op], given: Sequence[Value]) -> list[Item | Recurrence]:
+    """The items of a node that takes `given`, each loop that is closed among them as one. Raises UnsupportedError for
+    an instance that runs once a frame and would see others."""
     left: list[Item | Recurrence] = list(items)
     for loop in loops(ops):
         if loop.close in items:
@@ -51,7 +56,7 @@ def with_recurrences(items: Sequence[Item], ops: Sequence[Op]) -> list[Item | Re
                     raise UnsupportedError(f"{told}: a module calls that once a frame; move `{op.name}` out of it")
             dropped = {*inside, *loop.states}
             left = [item for item in left if item not in dropped]
-            left[left.index(loop.close)] = Recurrence(loop, inside)
+            left[left.index(loop.close)] = Recurrence(loop, inside, tuple(given))
     return left
 
 

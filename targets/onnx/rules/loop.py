@@ -25,10 +25,12 @@ def _scan(op: Scan, e: GraphEmitter) -> list[str]:
     e.values.update((new, e.ref(old)) for old, new in frame.taken.items() if new is old)
     held = [Carried(_start(state, e), before.type.extents) for state, before in zip(loop.states, frame.before)]
     inputs = [_frames_first(e.ref(old), old.type, e) for old, _ in rows]
+    if not inputs:  # a Scan counts the frames of what it reads
+        inputs = [Carried(e.node("Expand", e.number(0, loop.states[0].result.type), e.sizes.shape([loop.frames])), [])]
 
     def body(states: Sequence[str], slices: Sequence[str]) -> tuple[list[str], list[str]]:
         e.values.update(zip(frame.before, states, strict=True))
-        for (_, new), name in zip(rows, slices, strict=True):
+        for (_, new), name in zip(rows, slices):
             e.values[new] = e.node("Unsqueeze", name, e.ints([_axis(new)]))
         for each, of in zip(frame.ops, loop.ops, strict=True):
             e.emit_inside(each, of)
