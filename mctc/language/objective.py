@@ -17,9 +17,10 @@ from mctc.language.failure import fail
 from mctc.language.scope import Frame
 from mctc.language.session import Session
 from mctc.language.values import Single, describe, plain
+from mctc.language.weighted import Term, split
 from mctc.objectives.auxiliary import auxiliary as auxiliary_of
 from mctc.objectives.components import MisfitError
-from mctc.objectives.fit import fit, hearing_of
+from mctc.objectives.fit import fit
 from mctc.objectives.settings import (
     AUXILIARIES,
     OBJECTIVES,
@@ -33,12 +34,41 @@ from mctc.objectives.settings import (
 )
 
 NUMBERS = (Kind.SHARE, Kind.NUMBER)
-EXAMPLES = {"objective": "rnnt(blank = 0)", "auxiliary objective": "ctc(of = encoder, weight = 0.3)"}
+NAMES = (Kind.PLACE, Kind.NAME)
+EXAMPLES = {
+    "objective": "rnnt(blank = 0)",
+    "auxiliary objective": "ctc(of = encoder, weight = 0.3)",
+    "term of a sum": "0.3 * ctc(of = encoder)",
+}
+WEIGHED: Table = {
+    name: {key: setting for key, setting in known.items() if key != "weight"} for name, known in AUXILIARIES.items()
+}
+"""Settings of a term, whose weight stands in front of it."""
 
 
-def objective(node: s.Expression, evaluator: Evaluator, frame: Frame) -> Call:
-    """The name of an objective and the settings that are given. Raises FaultError."""
-    return _told(node, OBJECTIVES, "objective", evaluator, frame)
+def objective(node: s.Expression, evaluator: Evaluator, frame: Frame) -> dict[str, AttributeValue]:
+    """The settings of a section that a sum of objectives stands for: `objective`, the name and the given settings of
+    its first term; `objective_weight`, where that is not 1; `auxiliary`, the other terms. Raises FaultError."""
+    terms = split(node)
+    weight = _weight(terms.first, evaluator, frame)
+    told: dict[str, AttributeValue] = {"objective": _told(terms.first.node, OBJECTIVES, "objective", evaluator, frame)}
+    told |= {} if weight == 1 else {"objective_weight": weight}
+    others = []
+    for term in terms.others:
+        name, given = _told(term.node, WEIGHED, "term of a sum", evaluator, frame)
+        others.append((name, {**given, "weight": _weight(term, evaluator, frame)}))
+    return {**told, "auxiliary": tuple(others)} if others else told
+
+
+def _weight(term: Term, evaluator: Evaluator, frame: Frame) -> float:
+    """The product of what a term is multiplied with. Raises FaultError for what is no number from 0 on."""
+    weight = 1.0
+    for node in term.factors:
+        value = plain(evaluator.constant(node, frame, "a weight"))
+        if not is_number(value) or not 0 <= value < float("inf"):
+            raise fail("MCT0152", f"the weight of a term can't be {describe(value)}", node.span, "a number from 0 on")
+        weight *= float(value)
+    return weight
 
 
 def auxiliary(node: s.Expression, evaluator: Evaluator, frame: Frame) -> tuple[Call, ...]:
@@ -87,7 +117,7 @@ def _setting(name: str, known: Mapping[str, Setting], argument: s.Argument, give
 
 
 def _value(key: str, setting: Setting, argument: s.Argument, evaluator: Evaluator, frame: Frame) -> AttributeValue:
-    if setting.kind is Kind.PLACE and isinstance(argument.value, s.Name):
+    if setting.kind in NAMES and isinstance(argument.value, s.Name):
         return argument.value.text
     value = plain(evaluator.constant(argument.value, frame, "a setting"))
     told = tuple(map(plain, value)) if isinstance(value, tuple) else value
@@ -110,6 +140,8 @@ def _fits(value: Single, setting: Setting) -> TypeGuard[AttributeValue]:
         return isinstance(value, bool)
     if setting.kind is Kind.PLACE:
         return isinstance(value, str) and bool(value)
+    if setting.kind is Kind.NAME:
+        return isinstance(value, str) and value.isidentifier()
     if not is_number(value):
         return False
     most = float("inf") if setting.kind is Kind.NUMBER else 1
@@ -133,20 +165,25 @@ def check_objective(program: Program, session: Session, section: s.Section | Non
     if told is None or section is None:
         return
     name, given = told
+    terms = split(nodes["objective"])
+    node = terms.first.node
     try:
         found = fit(program, name, given)
     except MisfitError as error:
         message = f"the components do not fit `{name}`: {error.message}"
-        session.report(Diagnostic("MCT0153", message, nodes["objective"].span, error.hint))
+        session.report(Diagnostic("MCT0153", message, node.span, error.hint))
         return
-    _check_context(session, nodes["objective"], given)
-    _check_classes(session, nodes["objective"], classes_of(name, given), found.classes)
-    for (kind, each), node in zip(others, _listed(nodes["auxiliary"]) if others else ()):
+    _check_context(session, node, given)
+    _check_classes(session, node, classes_of(name, given), found.classes)
+    beside = [*(term.node for term in terms.others), *(_listed(nodes["auxiliary"]) if "auxiliary" in nodes else ())]
+    for (kind, each), node in zip(others, beside):
         try:
-            auxiliary_of(program, hearing_of(found), f"auxiliary_{kind}", complete(kind, each, AUXILIARIES))
+            made = auxiliary_of(program, found, f"auxiliary_{kind}", kind, complete(kind, each, AUXILIARIES))
         except MisfitError as error:
-            session.report(Diagnostic("MCT0153", error.message, _argument(node, "of").value.span, error.hint))
-        _check_classes(session, node, classes_of(kind, each, AUXILIARIES), found.classes)
+            place = _argument(node, "of").value.span if "of" in each else node.span
+            session.report(Diagnostic("MCT0153", error.message, place, error.hint))
+        else:
+            _check_classes(session, node, classes_of(kind, each, AUXILIARIES), made.classes)
 
 
 def _assigns(item: s.Statement) -> TypeGuard[s.Assign]:

@@ -71,6 +71,10 @@ class Sections:
             return
         first: dict[str, s.Identifier] = {}
         settings = dict(self._each(node, lambda item: self._setting(name, item, frame, first)))
+        if isinstance(terms := settings.pop("objective", None), dict):
+            told = [part.pop("auxiliary", ()) for part in (terms, settings)]
+            further = tuple(each for part in told if isinstance(part, tuple) for each in part)
+            settings = {**terms, **settings, **({"auxiliary": further} if further else {})}
         places = {key: found.span.place for key, found in first.items()}
         if isinstance(chunks := settings.get("chunk"), tuple):
             settings["chunk"], *others = chunks

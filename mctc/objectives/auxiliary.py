@@ -8,7 +8,8 @@ from typing import Any
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.program import Function, Program, Value
 from mctc.ir.types import Role
-from mctc.objectives.components import Hearing, MisfitError, frame_rate
+from mctc.objectives.components import Hearing, MisfitError, frame_rate, frames_heard
+from mctc.objectives.fit import Fit, hearing_of
 from mctc.objectives.settings import AUXILIARIES, complete
 from mctc.records import dataclass
 
@@ -17,44 +18,70 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Auxiliary:
-    """CTC of what a part of a component gives, by a linear head of this name.
+    """A loss of what a part of a component gives, by a linear head of this name, or of the model's own classes.
 
-    path: of the part, behind the component's name; "" for the component's first result. width: channels of what it
-    gives. stride: how many frames of the features make one of its own.
+    kind: a name of AUXILIARIES. path: of the part, behind the component's name; "" for the component's `result`.
+    width: channels of what it gives. stride: how many frames of the features make one of its own. classes: of the task.
     """
 
+    kind: str
     head: str
     function: str
     path: str
-    value: Value
+    result: str
     width: int
     stride: int
+    classes: int
     settings: Settings
 
 
 def heads(train: Settings) -> dict[str, tuple[str, Settings]]:
-    """The auxiliary objectives of a `train` section by the names of their heads: name and settings of each."""
+    """The auxiliary objectives of a `train` section by the names of their heads: name and settings of each. Those of
+    the model's own classes have none, and stand under their place in the section."""
     made: dict[str, tuple[str, Settings]] = {}
-    for name, given in train.get("auxiliary", ()):
-        count = sum(other == name for other, _ in made.values())
-        made[f"auxiliary_{name}{f'_{count}' if count else ''}"] = name, complete(name, given, AUXILIARIES)
+    for place, (name, given) in enumerate(train.get("auxiliary", ())):
+        settings = complete(name, given, AUXILIARIES)
+        if settings["of"] is None:
+            made[f"{place}"] = name, settings
+            continue
+        count = sum(other == name and each["of"] is not None for other, each in made.values())
+        made[f"auxiliary_{name}{f'_{count}' if count else ''}"] = name, settings
     return made
 
 
 def training_only(train: Settings) -> frozenset[str]:
     """The names of the tensors that a training module may hold for them and no artifact has."""
-    return frozenset(f"{head}.{tensor}" for head in heads(train) for tensor in ("weight", "bias"))
+    own = [head for head, (_, settings) in heads(train).items() if settings["of"] is not None]
+    return frozenset(f"{head}.{tensor}" for head in own for tensor in ("weight", "bias"))
 
 
-def auxiliaries(program: Program, hearing: Hearing) -> list[Auxiliary]:
-    """What the auxiliary objectives of a program are of, but those that weigh nothing. Raises MisfitError for a part
-    that is none, or gives no vector for each frame."""
-    weighed = {head: settings for head, (_, settings) in heads(program.train.settings).items() if settings["weight"]}
-    return [auxiliary(program, hearing, head, settings) for head, settings in weighed.items()]
+def auxiliaries(program: Program, found: Fit) -> list[Auxiliary]:
+    """What the auxiliary objectives of a program are of, but those that weigh nothing. found: of its objective. Raises
+    MisfitError for a part that is none, or gives no vector for each frame."""
+    return [
+        auxiliary(program, found, head, kind, settings)
+        for head, (kind, settings) in heads(program.train.settings).items()
+        if settings["weight"]
+    ]
 
 
-def auxiliary(program: Program, hearing: Hearing, head: str, settings: Settings) -> Auxiliary:
+def auxiliary(program: Program, found: Fit, head: str, kind: str, settings: Settings) -> Auxiliary:
     """The same of one."""
+    own = settings["classes"]
+    if (own is None) != (settings["targets"] is None):
+        raise MisfitError("another task has both, `classes` and `targets`", hint="give both, or neither")
+    if settings["of"] is None:
+        if own is not None:
+            raise MisfitError("another task needs a head", hint="say what it reads: `of = encoder`")
+        said = frames_heard(program)
+        function = next(each for each in program.functions.values() if said.result in dict(each.results))
+        return Auxiliary(kind, "", function.name, "", said.result, 0, said.hearing.stride, said.classes, settings)
+    if own is not None and own < 2:
+        raise MisfitError(f"a task of {own} classes has nothing to tell apart")
+    return _by_a_head(program, hearing_of(found), head, kind, settings, found.classes if own is None else own)
+
+
+def _by_a_head(program: Program, hearing: Hearing, head: str, kind: str, settings: Settings, classes: int) -> Auxiliary:
     name, _, path = settings["of"].partition(".")
     if head in program.functions or any(source.partition(".")[0] == head for source in program.sources):
         raise MisfitError(f"`{head}` is the name of the head that an auxiliary objective adds", hint="rename yours")
@@ -62,7 +89,8 @@ def auxiliary(program: Program, hearing: Hearing, head: str, settings: Settings)
     if name not in over_time:
         hint = did_you_mean(name, over_time) or f"the components over time are {listing(over_time)}"
         raise MisfitError(f"`{name}` is no component over time", hint=hint)
-    value = _given(over_time[name], settings["of"]) if path else over_time[name].results[0][1]
+    result, value = over_time[name].results[0]
+    value = _given(over_time[name], settings["of"]) if path else value
     roles = [role for role in value.type.roles if role is not Role.UNIT]
     at = value.type.find(Role.CHANNEL)
     width = value.type.extents[at].value if at is not None and value.type.extents[at].is_static else None
@@ -71,7 +99,7 @@ def auxiliary(program: Program, hearing: Hearing, head: str, settings: Settings)
     if set(roles) != wanted or len(roles) != 3 or width is None or rate.numerator != 1:
         told = f"`{settings['of']}` gives {value.type}, which is no vector of channels for each frame"
         raise MisfitError(told, hint="name a component or a part of one that gives f32[B, T, channels]")
-    return Auxiliary(head, name, path, value, width, rate.denominator, settings)
+    return Auxiliary(kind, head, name, path, result, width, rate.denominator, classes, settings)
 
 
 def _given(function: Function, path: str) -> Value:

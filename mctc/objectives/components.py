@@ -104,7 +104,7 @@ def frames(program: Program) -> Frames:
             f"CTC trains components over time; nothing would train {listing(over_labels)}",
             hint="`joint_ctc_attention` and `cross_entropy` train decoders too",
         )
-    return _frames(program)
+    return frames_heard(program)
 
 
 def labels(program: Program) -> Labels:
@@ -125,7 +125,7 @@ def labels(program: Program) -> Labels:
 
 def frames_and_labels(program: Program) -> FramesAndLabels:
     found = labels(program)
-    return FramesAndLabels(_frames(program), found)
+    return FramesAndLabels(frames_heard(program), found)
 
 
 VOCABULARY = "a result of classes has a vocabulary axis: `dim V: vocabulary = 30`"
@@ -177,7 +177,8 @@ def frame_rate(function: Function, features: Value, type_: TensorType) -> Fracti
     return rate if type_.extents[at] == Extent.of(symbol) * rate else Fraction(0)
 
 
-def _frames(program: Program) -> Frames:
+def frames_heard(program: Program) -> Frames:
+    """The classes of frames of a model that may have components over labels too."""
     hearing = hearing_from([f for f in program.functions.values() if not takes(f, Role.LABEL)])
     over_time = (hearing.encoder, *hearing.between)
     found = [

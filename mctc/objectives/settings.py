@@ -19,6 +19,7 @@ class Kind(str, Enum):
     SHARE = "a share: a number from 0 to 1"
     FLAG = "true or false"
     NUMBER = "a number from 0 on"
+    NAME = "the name of an argument: `speaker`"
     PLACE = 'a component, or the path of a part of it as a string: `encoder`, `"encoder.layers.3"`'
 
 
@@ -76,19 +77,36 @@ log-probability of each token, so that longer durations pay.
 zero_infinity: an utterance of more labels than its frames hold costs nothing.
 """
 
+OF_CLASSES = {
+    "of": Setting(Kind.PLACE),
+    "weight": Setting(Kind.NUMBER),
+    "classes": Setting(Kind.COUNT),
+    "targets": Setting(Kind.NAME),
+    "dropout": Setting(Kind.SHARE, 0, below_one=True),
+    "label_smoothing": SMOOTHING,
+    "ignored": Setting(Kind.CLASS, None),
+}
+
 AUXILIARIES: Table = {
     "ctc": {
-        "of": Setting(Kind.PLACE),
+        "of": Setting(Kind.PLACE, None),
         "weight": Setting(Kind.NUMBER),
+        "classes": Setting(Kind.COUNT, None),
+        "targets": Setting(Kind.NAME, None),
         "blank": Setting(Kind.CLASS, None),
         "dropout": Setting(Kind.SHARE, 0, below_one=True),
         "zero_infinity": Setting(Kind.FLAG, True),
     },
+    "frame_classes": OF_CLASSES,
+    "utterance_classes": OF_CLASSES,
 }
 """Settings of auxiliary objectives by their name.
 
-of: what the head reads. weight: what the loss is multiplied with. blank: that of the objective, where it is not given.
+of: what the head reads; CTC without it is of the model's own classes of frames. weight: what the loss is multiplied
+with. classes, targets: of another task, how many it has and the argument of the loss that names them; those of the
+objective, where CTC has none. blank: that of the objective, where it is not given; 0 of another task.
 dropout: of what the head reads. zero_infinity: true, for the objective may have room for more labels than CTC has.
+frame_classes, utterance_classes: a class for each frame of the part, or for the mean over an utterance's frames.
 """
 
 

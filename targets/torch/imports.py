@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from mctc.targets.torch.layer_table import LAYERS
 
 HOMES: dict[str, frozenset[str]] = {
+    "class_losses": frozenset({"frame_classes", "utterance_classes"}),
     "dropping": frozenset({"dropout", "layer_drop"}),
     "fake_quantize": frozenset({"FakeQuantizer", "Quantize"}),
     "functional": frozenset({"attention", "gru", "layer_norm", "lstm", "masked", "masked_mean", "relative_attention"})

@@ -45,8 +45,7 @@ class Calls:
     lengths: components that take the lengths of utterances. counted: those that say how many frames come out. given:
     arguments of each beside its inputs, which are parameters of the model itself. masks: components that take which
     frames exist, as `valid`. multiple: of each component, the number of frames that its whole strides make up. tables:
-    the text of tensors of the model, by their names. auxiliaries: the auxiliary objectives, whose heads
-    tell so many `classes` apart.
+    the text of tensors of the model, by their names. auxiliaries: what is added to the objective, which has a `weight`.
     """
 
     lengths: Collection[str]
@@ -56,7 +55,7 @@ class Calls:
     multiple: Mapping[str, int]
     tables: Mapping[str, str] = field(default_factory=dict)
     auxiliaries: Sequence[Auxiliary] = ()
-    classes: int = 0
+    weight: float = 1.0
 
     def text(self, function: Function, arguments: Sequence[str]) -> str:
         more = ["lengths=lengths"] if function.name in self.lengths else []
@@ -117,11 +116,6 @@ class Heard:
         """The variable of the result that an input over time takes."""
         return self.made[self.hearing.taken(value)]
 
-    def first(self, component: str) -> str:
-        """The variable of a component's first result."""
-        functions = (self.hearing.encoder, *self.hearing.between)
-        return self.made[next(each.results[0][0] for each in functions if each.name == component)]
-
     @property
     def frames(self) -> str:
         """The number of frames of the encoder's result for each utterance."""
@@ -149,8 +143,9 @@ class Heard:
         counted = "frames" if any(line.startswith("frames = ") for line in body) else self.frames
         added = Added(self, counted, blank, per_label, posteriors)
         features, *beside = self.arguments.items()
-        head = [features[1], "lengths", "targets", "target_lengths", *(name for _, name in beside)]
+        head = [features[1], "lengths", "targets", "target_lengths", *(name for _, name in beside), *added.targets]
         more = "".join(f", {described(name, value.type, labels)}" for value, name in beside)
+        more += "".join(f", {told}" for told in added.targets.values())
         told = f"{described(features[1], features[0].type)}, targets (B, U), the lengths of both (B,){more}"
         return Loss(
             (*(f"{name}: Tensor" for name in head), *added.arguments),

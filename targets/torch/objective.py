@@ -10,7 +10,7 @@ from mctc.ir.program import Function, Program
 from mctc.ir.types import Role, TensorType
 from mctc.objectives.auxiliary import auxiliaries
 from mctc.objectives.components import MisfitError, frames
-from mctc.objectives.fit import fit, hearing_of
+from mctc.objectives.fit import fit
 from mctc.objectives.settings import OBJECTIVES, complete
 from mctc.objectives.transducers import Transducer, transducer
 from mctc.targets.torch.added import Posteriors
@@ -32,7 +32,9 @@ def loss_of(program: Program, calls: Calls) -> Loss | None:
         raise UnsupportedError(f"there is no objective {name!r}")
     try:
         found = fit(program, name, given)
-        more = replace(calls, auxiliaries=auxiliaries(program, hearing_of(found)), classes=found.classes)
+        weight = program.train.settings.get("objective_weight", 1.0)
+        assert isinstance(weight, float)
+        more = replace(calls, auxiliaries=auxiliaries(program, found), weight=weight)
         return LOSSES[name](program, complete(name, given), more)
     except MisfitError as error:
         raise UnsupportedError(f"the components do not fit {name}: {error}") from error

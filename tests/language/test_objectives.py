@@ -168,7 +168,32 @@ def test_auxiliary_objectives_fit(elaborate: Elaborate, auxiliary: str) -> None:
     ("auxiliary", "code", "place", "words"),
     [
         ("rnnt(of = encoder, weight = 1)", "MCT0150", "rnnt", "no auxiliary objective"),
-        ("ctc(weight = 1)", "MCT0151", "ctc(weight = 1)", "needs `of`"),
+        (
+            "ctc(weight = 1, classes = 4, targets = x)",
+            "MCT0153",
+            "ctc(weight = 1, classes = 4, targets = x)",
+            "needs a head",
+        ),
+        ('ctc(of = "encoder.layers.0", weight = 1, classes = 4)', "MCT0153", '"encoder.layers.0"', "has both"),
+        (
+            'frame_classes(of = "encoder.layers.0", weight = 1, classes = 1, targets = x)',
+            "MCT0153",
+            '"encoder.layers.0"',
+            "1 classes",
+        ),
+        (
+            'frame_classes(of = "encoder.layers.0", weight = 1, classes = 4)',
+            "MCT0151",
+            'frame_classes(of = "encoder.layers.0", weight = 1, classes = 4)',
+            "needs `targets`",
+        ),
+        ('frame_classes(of = "encoder.layers.0", weight = 1, classes = 4, targets = 3)', "MCT0152", "3", "can't be"),
+        (
+            'frame_classes(of = "encoder.layers.0", weight = 1, classes = 4, targets = x, ignored = 4)',
+            "MCT0154",
+            "4",
+            "4 classes",
+        ),
         ('ctc(of = "encoder.layers.0", weight = 1, blnk = 0)', "MCT0151", "blnk", "no setting"),
         ('ctc(of = "encoder.layers.0", weight = -1)', "MCT0152", "-1", "can't be"),
         ('ctc(of = "encoder.layers.0", weight = 1, dropout = 1)', "MCT0152", "1", "can't be"),
@@ -184,6 +209,49 @@ def test_an_auxiliary_objective_at_fault_is_named_where_it_stands(
     check: Check, auxiliary: str, code: str, place: str, words: str
 ) -> None:
     (found,) = check(model(LAYERED, f"ctc; auxiliary = [{auxiliary}]"))
+    assert found.span is not None
+    assert (found.code, found.span.text) == (code, place)
+    assert words in found.message
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        'ctc(blank = 0) + 0.3 * ctc(of = "encoder.layers.1")',
+        '2 * (ctc + ctc(of = "encoder.layers.1") * 0.5) '
+        '+ (1 / 4) * frame_classes(of = "encoder.layers.0", classes = 3, targets = x)',
+        '0.5 * ctc; auxiliary = ctc(of = "encoder.layers.1", weight = 1)',
+    ],
+)
+def test_a_sum_of_objectives_is_read(elaborate: Elaborate, told: str) -> None:
+    program = elaborate(model(LAYERED, told))
+    assert parse_program(print_program(program)).train == program.train
+    assert program.train.call("objective") == ("ctc", {"blank": 0} if "blank" in told else {})
+
+
+def test_the_weights_of_a_sum_are_multiplied(elaborate: Elaborate) -> None:
+    told = '2 * (ctc + (ctc(of = "encoder.layers.1") * 0.5 + 3 * ctc(of = "encoder.layers.0")))'
+    further = 'ctc(of = "encoder.layers.0", weight = 7)'
+    settings = elaborate(model(LAYERED, f"{told}; auxiliary = {further}")).train.settings
+    assert settings["objective_weight"] == 2
+    assert [each["weight"] for _, each in settings["auxiliary"]] == [1, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "place", "words"),
+    [
+        ('ctc(of = "encoder.layers.0")', "MCT0153", 'ctc(of = "encoder.layers.0")', "the model's own classes"),
+        ("ctc + ctc", "MCT0153", "ctc", "trains the classes of frames already"),
+        ("ctc + cross_entropy(begin = 1, end = 2) + rnnt", "MCT0153", "rnnt", "one objective of labels"),
+        ("ctc - ctc(of = encoder)", "MCT0142", "ctc - ctc(of = encoder)", "`-` does neither"),
+        ("-1 * ctc", "MCT0152", "-1", "weight of a term"),
+        ('ctc + 2 * ctcc(of = "encoder.layers.0")', "MCT0150", "ctcc", "there is no"),
+        ('ctc + 2 * ctc(of = "encoder.layers.0", weight = 1)', "MCT0151", "weight", "no setting `weight`"),
+        ('ctc + 2 * ctc(of = "encoder.layers.9")', "MCT0153", '"encoder.layers.9"', "is no part"),
+    ],
+)
+def test_a_sum_at_fault_is_told_at_the_term(check: Check, told: str, code: str, place: str, words: str) -> None:
+    (found,) = check(model(LAYERED, told))
     assert found.span is not None
     assert (found.code, found.span.text) == (code, place)
     assert words in found.message
