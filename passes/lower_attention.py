@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mctc.ir.op import Array
 from mctc.ir.ops.attention import Attention, OverKeys
 from mctc.ir.ops.elementwise import Add, Minimum, Scale
 from mctc.ir.ops.linear import MatMul
@@ -13,6 +14,7 @@ from mctc.ir.ops.shape import Concat, Reshape, Slice, Split, laid_out
 from mctc.ir.program import Program, Value
 from mctc.ir.types import TensorType
 from mctc.rewrite.base import Context, Exact, Pass
+from mctc.rewrite.fold import LARGEST_CONSTANT
 from mctc.rewrite.pattern import Pattern, Refuse, first_of
 from mctc.rewrite.rewriter import Rewriter, rewrite
 
@@ -39,7 +41,7 @@ class LowerAttention(Pass):
 
 
 def _by_content(op: Attention, to: Rewriter) -> Value | Refuse:
-    return _reason_against(op) or Products(op, to).run()
+    return _reason_against(op) or (Products if op.bias is None else BiasedProducts)(op, to).run()
 
 
 def _by_content_and_distance(op: RelativeAttention, to: Rewriter) -> Value | Refuse:
@@ -103,6 +105,20 @@ class Products:
             return x
         return self.rewriter.op(Concat, *self.rewriter.emit(Split, x, parts=self.shared, axis=source), axis=target)
 
+    def shifted(self, x: Value, outer: tuple[str, str] = ("batch", "channel")) -> Value:
+        """Scores of every distance, [b, heads, T, T + S], as scores of keys, [b, heads, T, S].
+
+        Row t has to move t places to the left. In rows of T + S - 1 entries instead of T + S it has.
+        """
+        emit, (batch, heads, queries, distances) = self.rewriter.op, x.type.shape
+
+        def rows(y: Value, count: int, length: int) -> Value:
+            axes = ((outer[0], batch), (outer[1], heads), ("unit", count), ("unit", length))
+            return emit(Reshape, y, axes=axes)
+
+        x = emit(Slice, rows(x, distances, queries), axis=2, begin=1)
+        return emit(Slice, rows(x, queries, distances - 1), axis=3, end=self.keys)
+
     def _cap(self) -> Value | None:
         """The highest score that a query may give a key, [1, 1, n*T or 1, S]. None: all see all."""
         seen = self.op.band(self.queries, self.keys)
@@ -115,6 +131,40 @@ class Products:
         row = self.rewriter.op(Reshape, self.mask, axes=(("unit", 1), ("unit", 1), ("unit", 1), ("unit", self.keys)))
         present = self.rewriter.op(Scale, row, factor=SEEN - MISSING, offset=MISSING)
         return present if fixed is None else self.rewriter.op(Minimum, fixed, present)
+
+
+class BiasedProducts(Products):
+    """Scores by content, and a bias by distance, which depends on parameters alone."""
+
+    def __init__(self, op: Attention, rewriter: Rewriter) -> None:
+        super().__init__(op, rewriter)
+        assert op.bias is not None
+        self.by_content, self.bias = op, rewriter[op.bias]
+
+    def scores(self) -> Value:
+        """[b, g, n*T, S]."""
+        return self.rewriter.op(Add, super().scores(), self._by_distance())
+
+    def _by_distance(self) -> Value:
+        """The bias of each query and key, [1, g, n*T, S]: folded into one parameter, but where that were long."""
+        places = self.by_content.distance_places(self.queries, self.keys)
+        short = self.bias.type.shape[1] * places.size <= LARGEST_CONSTANT
+        every = self._chosen(places.reshape(-1)) if short else self._moved_rows(places)
+        axes = [("unit", n) for n in (1, self.kv_heads, self.shared * self.queries, self.keys)]
+        return self.rewriter.op(Reshape, every, axes=axes)
+
+    def _chosen(self, places: Array) -> Value:
+        """These entries of each head's bias, [heads, places]."""
+        chosen = np.arange(self.bias.type.shape[1])[:, None] == places
+        return self.rewriter.op(MatMul, self.bias, self.rewriter.constant(chosen.astype(np.float32)))
+
+    def _moved_rows(self, places: Array) -> Value:
+        """[1, heads, T, S] of one row of all T + S - 1 distances, repeated for each query."""
+        emit, (queries, keys) = self.rewriter.op, (self.queries, self.keys)
+        along = np.concatenate([places[:1, :1][0], places[::-1, 0], places[0, 1:]])  # one distance more than there are
+        row = emit(Reshape, self._chosen(along), axes=[("unit", n) for n in (1, self.heads, 1, queries + keys)])
+        every = emit(Add, row, self.rewriter.constant(np.zeros((1, 1, queries, 1), np.float32), ["unit"] * 4))
+        return self.shifted(every, ("unit", "unit"))
 
 
 class RelativeProducts(Products):
@@ -130,7 +180,7 @@ class RelativeProducts(Products):
         k = self._by_head(self.k, self.heads, "unit")
         by_content = emit(MatMul, self._biased(self.relative.content_bias), k, transpose_left=True)
         by_distance = emit(MatMul, self._biased(self.relative.position_bias), self._distances(), transpose_left=True)
-        return emit(Add, by_content, self._shifted(by_distance))
+        return emit(Add, by_content, self.shifted(by_distance))
 
     def _biased(self, bias: Value) -> Value:
         """scale (q + bias), [b, heads, W, T]."""
@@ -147,16 +197,3 @@ class RelativeProducts(Products):
         projected = self.rewriter.op(MatMul, self.rewriter[self.relative.position], self.rewriter.constant(rows.T))
         axes = (1, self.heads, projected.type.shape[0] // self.heads, projected.type.shape[1])
         return self.rewriter.op(Reshape, projected, axes=[("plain", extent) for extent in axes])
-
-    def _shifted(self, x: Value) -> Value:
-        """Scores of every distance, [b, heads, T, T + S], as scores of keys, [b, heads, T, S].
-
-        Row t has to move t places to the left. In rows of T + S - 1 entries instead of T + S it has.
-        """
-        emit, (batch, heads, queries, distances) = self.rewriter.op, x.type.shape
-
-        def rows(y: Value, count: int, length: int) -> Value:
-            return emit(Reshape, y, axes=[("batch", batch), ("channel", heads), ("unit", count), ("unit", length)])
-
-        x = emit(Slice, rows(x, distances, queries), axis=2, begin=1)
-        return emit(Slice, rows(x, queries, distances - 1), axis=3, end=self.keys)

@@ -62,7 +62,7 @@ class Body:
     symbol: the name of the sequence axis. batch: whether tensors have a batch axis. joint: whether they have a label
     axis beside the sequence. in_block: a block sees nothing of the model, and has the inputs that it is made with.
     inputs: of the component, as its header has them. masks: names by the jump of the frames that they mark.
-    memories: tensors along other axes, which frames attend to.
+    memories: tensors along other axes, which frames attend to. blocks: frames that a call takes a multiple of.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Body:
         self.pool: list[Tensor] = []
         self.masks: dict[Jump, list[str]] = {}
         self.memories: list[Tensor] = []
+        self.blocks: list[int] = []
 
     # drawing
 

@@ -172,7 +172,7 @@ def _closed(body: Body, name: str) -> Component:
         and body.pool[0].jump == 1 <= results[0].jump
         and not body.memories
     )
-    return Component(text, _frames_of(x.jump for x in [*body.pool, *body.memories]), classifies)
+    return Component(text, _frames_of([*(x.jump for x in [*body.pool, *body.memories]), *body.blocks]), classifies)
 
 
 def _known(body: Body) -> tuple[str, str]:

@@ -218,8 +218,7 @@ def test_an_auxiliary_objective_at_fault_is_named_where_it_stands(
     "told",
     [
         'ctc(blank = 0) + 0.3 * ctc(of = "encoder.layers.1")',
-        '2 * (ctc + ctc(of = "encoder.layers.1") * 0.5) '
-        '+ (1 / 4) * frame_classes(of = "encoder.layers.0", classes = 3, targets = x)',
+        '2 * (ctc * 0.5 + frame_classes(of = "encoder.layers.0", classes = 3, targets = y))',
         '0.5 * ctc; auxiliary = ctc(of = "encoder.layers.1", weight = 1)',
     ],
 )

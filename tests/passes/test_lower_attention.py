@@ -7,6 +7,7 @@ import pytest
 
 from mctc.evaluate.reference import evaluate
 from mctc.ir.text import parse_program
+from mctc.passes import lower_attention
 from mctc.passes.lower_attention import LowerAttention
 from mctc.rewrite.base import Context
 
@@ -102,3 +103,32 @@ def test_attention_by_distance_moves_rows_without_a_gather(rewrites, attributes,
 @pytest.mark.parametrize("mask", [[0, 0, 0, 1, 1, 1, 1, 1], [0] * 8])
 def test_attention_by_distance_gives_no_weight_to_keys_that_do_not_exist(mask):
     agree(relative(GIVEN, S, ", %m"), m=np.array(mask, float))
+
+
+def biased(attributes: str, heads: int, distances: int, keys: int, kv_channels: int = 8) -> str:
+    key = f"f32[batch 1, channel {kv_channels}, unit 1, time {keys}]"
+    return f"""program @p {{ source @b: f32[{heads}, {distances}] = normal(std = 1) param @b
+        function @f(%q: f32[batch 1, channel 8, unit 1, time {T}], %k: {key}, %v: {key}) {{
+        %b = parameter @b %y = attention(%q, %k, %v, none, %b, heads = {heads}, {attributes}) return out = %y }} }}"""
+
+
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        biased("left = 4, right = 1, given = true", 2, 6, S),
+        biased("left = 1, right = 1", 4, 3, T),
+        biased("right = 0", 2, 2, T),
+        biased("left = 2", 2, 4, T),
+        biased("kv_heads = 2", 4, 3, T, 4),
+        biased("within = 3, before = 5, given = true", 2, 10, S),
+        biased("within = 2, right = 0", 2, 3, T),
+    ],
+)
+def test_a_bias_by_distance_is_added(monkeypatch: pytest.MonkeyPatch, text: str, rows: bool) -> None:
+    """Folded into a parameter, and by rows that move where the sequences are long."""
+    if rows:
+        monkeypatch.setattr(lower_attention, "LARGEST_CONSTANT", 0)
+    after = agree(text)
+    assert {"attention", "gather"}.isdisjoint(names(after))
+    assert all(value.type.rank <= 4 for op in after.functions["f"].ops for value in op.results)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from bench.fuzz.body import BATCH, Body, Generator, Tensor
 from bench.fuzz.generators.inputs import mask
 from bench.fuzz.generators.pointwise import project
@@ -188,12 +190,35 @@ def attention(b: Body) -> Tensor:
         heads = q.channels
     k, v = keys_of(b, q), b.partner(q)
     marks = _marked(b, q, "key_mask")
-    settings = f"heads = {heads}, {_band(b)}"
+    band = _band(b)
+    settings = f"heads = {heads}, {band}{_bias(b, heads, band)}"
     if heads > 1 and b.choice(True, False):  # grouped: one key and value head serves all
         k, v = project(b, k, q.channels // heads), project(b, v, 2)
         out = b.let(f"attention({q.name}, {k.name}, {v.name}{marks}, {settings}, kv_heads = 1)", 2 * heads, q.jump)
         return project(b, out, 4)
     return b.like(q, f"attention({q.name}, {k.name}, {v.name}{marks}, {settings})")
+
+
+def _bias(b: Body, heads: int, band: str) -> str:
+    """Now and then a bias for each distance of the band."""
+    if not b.choice(True, False, False):
+        return ""
+    sides = [int(side.partition(" = ")[2]) for side in band.split(", ")]
+    distances = sum(sides) + 1 if len(sides) == 2 else b.choice(1, 3, 6)  # one side is open: any number
+    return f", bias = {b.parameter(heads, distances)}"
+
+
+def in_blocks(b: Body) -> Tensor:
+    """Chunks with and without left context, of frames that no look-ahead delays: a call takes whole blocks."""
+    inputs = [x for x in b.pool if any(told.startswith(f"{x.name}:") for told in b.inputs)]
+    if b.labels or b.joint or b.in_block or not inputs:
+        return attention(b)
+    x, within, before = b.choice(*inputs), b.choice(2, 3, 4), b.choice(0, 0, 1, 5)
+    b.blocks.append(int(within * Fraction(x.jump)) or 1)
+    q, k, v = (project(b, x, 4) for _ in range(3))
+    band = f"within = {within}" + (f", before = {before}" if before else "") + b.choice("", ", right = 0")
+    bias = f", bias = {b.parameter(4, 2 * within - 1 + before)}" if b.choice(True, False) else ""
+    return b.like(q, f"attention({q.name}, {k.name}, {v.name}{_marked(b, x, 'key_mask')}, heads = 4, {band}{bias})")
 
 
 def _band(b: Body) -> str:
@@ -236,5 +261,6 @@ GENERATORS: tuple[Generator, ...] = (
     attention,
     attention,
     attention,
+    in_blocks,
     relative_attention,
 )

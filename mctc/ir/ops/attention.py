@@ -9,7 +9,7 @@ from math import isfinite, sqrt
 import numpy as np
 
 from mctc.ir.example import Example, X
-from mctc.ir.fields import Attribute, count, flag, limit, mask_operand, number_or_none, operand, whole
+from mctc.ir.fields import Attribute, count, flag, limit, mask_operand, number_or_none, operand, optional_operand, whole
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.mask import check_mask, mask_along
@@ -202,21 +202,26 @@ class Attention(OverKeys):
     With `within`, frames are in blocks of so many from the first one, and a frame sees none outside of its own but the
     `before` frames in front of it: chunks with left context. With `given`, k and v then begin with those.
     `key_mask` [S] or [batch, S] is 1 where a key exists, 0 where it does not. A query that sees no key at all averages
-    over its band, and over keys whose mask is below 0 only if there are no others: a stream marks what is outside of it
-    so (ABSENT).
+    over its band, and over keys whose mask is below 0 only if there are no others: a stream marks what is outside of
+    it so (ABSENT).
+    `bias` [heads, D] is added to the scaled scores by distance. Where the band is bounded D is its width, and entry 0
+    is of its earliest key; where one side of it is open, the outermost entry there counts for all keys beyond; where
+    both are, D is odd and its middle is distance 0.
     """
 
     name = "attention"
     example = Example(
-        {"x": X},
+        {"x": X, "b": "f32[2, 3]"},
         (
             "attention(%x, %x, %x, heads = 2, left = 16, right = 0)",
             "attention(%x, %x, %x, heads = 2)",
             "attention(%x, %x, %x, heads = 2, within = 100)",
             "attention(%x, %x, %x, heads = 2, within = 4, before = 6)",
+            "attention(%x, %x, %x, none, %b, heads = 2, left = 2, right = 0)",
         ),
     )
     key_mask = mask_operand()
+    bias = optional_operand()
     heads = count()
     kv_heads = whole(0)
     left = limit()
@@ -233,16 +238,59 @@ class Attention(OverKeys):
         return self.kv_heads or self.heads
 
     def infer(self) -> Sequence[TensorType]:
-        return (self.result_type(self.key_heads),)
+        result = self.result_type(self.key_heads)
+        if self.bias is not None:
+            self._check_bias(self.bias.type)
+        return (result,)
 
-    def reference(self, q: Array, k: Array, v: Array, key_mask: Array | None) -> Sequence[Array]:
+    def _check_bias(self, bias: TensorType) -> None:
+        if not self.same_frames:
+            raise InferenceError("frames of different sequences or rates have no distance, so no bias by it", "bias")
+        if bias.rank != 2 or not bias.is_static or bias.shape[0] != self.heads:
+            raise InferenceError(f"bias is [heads, distances], [{self.heads}, ...], not {bias}", "bias")
+        wanted = self.distances
+        if wanted is not None and bias.shape[1] != wanted:
+            raise InferenceError(f"a band of {wanted} frames has {wanted} biases a head, not {bias.shape[1]}", "bias")
+        if self.left is None and self.right is None and wanted is None and bias.shape[1] % 2 == 0:
+            told = f"{bias.shape[1]} distances have no middle, which is distance 0"
+            raise InferenceError(told, "bias", hint="give an odd number, from -n to n")
+
+    @property
+    def distances(self) -> int | None:
+        """How many frames the band is wide, None where it has no end."""
+        if self.within is not None:
+            return 2 * self.within - 1 + self.before
+        return None if self.left is None or self.right is None else self.left + self.right + 1
+
+    @property
+    def first_distance(self) -> int:
+        """What entry 0 of the bias is of: how many frames a key stands behind its query."""
+        assert self.bias is not None
+        if self.within is not None:
+            return 1 - self.within - self.before
+        if self.left is not None:
+            return -self.left
+        count = self.bias.type.shape[1]
+        return -(count // 2) if self.right is None else self.right + 1 - count
+
+    def distance_places(self, queries: int, keys: int) -> Array:
+        """The entry of the bias of each query and key, [queries, keys]."""
+        assert self.bias is not None
+        offset = np.arange(keys)[None, :] - self.first_key - np.arange(queries)[:, None]
+        return np.asarray(np.clip(offset - self.first_distance, 0, self.bias.type.shape[1] - 1))
+
+    def reference(self, q: Array, k: Array, v: Array, key_mask: Array | None, bias: Array | None) -> Sequence[Array]:
         values = np.repeat(by_head(self.v.type, v, self.key_heads), self.heads // self.key_heads, axis=-3)
-        return (self.attended(self.scores(q, k), values, key_mask),)
+        scores = self.scores(q, k) if bias is None else self.scores(q, k, bias)
+        return (self.attended(scores, values, key_mask),)
 
     def scores(self, *operands: Array) -> Array:
         queries = by_head(self.q.type, operands[0], self.heads)
         keys = np.repeat(by_head(self.k.type, operands[1], self.key_heads), self.heads // self.key_heads, axis=-3)
-        return np.asarray(queries @ np.swapaxes(keys, -1, -2) * self.factor)
+        scores = np.asarray(queries @ np.swapaxes(keys, -1, -2) * self.factor)
+        if self.bias is None:
+            return scores
+        return np.asarray(scores + operands[-1][:, self.distance_places(*scores.shape[-2:])])
 
     def macs(self) -> int:
         """Scores of all pairs, and sums of values by them; query heads that share keys count one by one."""

@@ -111,6 +111,7 @@ def _attention(op: Attention, use: Application) -> Expression:
     if op.kv_heads not in (0, op.heads):
         keywords["kv_heads"] = op.kv_heads
     keywords |= {"scale": op.scale} if op.scale is not None else {}
+    keywords |= use.given("bias")
     return _attended(op, use, [use["q"], use["k"], use["v"]], keywords)
 
 

@@ -21,25 +21,32 @@ def attention(
     scale: float | None = None,
     given: bool = False,
     key_mask: mx.array | None = None,
+    bias: mx.array | None = None,
 ) -> mx.array:
-    """softmax(scale q k) v per head: frame t sees frames t - left ... t + right, None means all on that side.
+    """softmax(scale q k + bias) v per head: frame t sees frames t - left ... t + right, None means all on that side.
 
     q (.., T, heads * W), k (.., S, kv_heads * W), v (.., S, kv_heads * V) give (.., T, heads * V); scale is 1 / sqrt(W)
     unless given. With `given`, k and v hold exactly `left` frames before q's first and `right` after its last. With
     `within`, frames are in blocks of so many, and a frame sees none outside of its own but the `before` frames in front
     of it, with which k and v begin where `given`. `key_mask`, (S,) or (B, S), is
-    1 where a key exists; a query that sees none averages over its band.
+    1 where a key exists; a query that sees none averages over its band. `bias` (heads, D) is added by distance: entry 0
+    is of the band's earliest key, and where one side is open the outermost entry counts for all beyond; with both open
+    the middle is distance 0.
     """
     kv_heads = kv_heads or heads
     lead = q.shape[:-2]
     q, k, v = _heads(q, heads), _heads(k, kv_heads), _heads(v, kv_heads)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    if key_mask is None and left is None and right == 0 and not given and within is None:
+    if bias is None and key_mask is None and left is None and right == 0 and not given and within is None:
         mask: mx.array | str | None = "causal" if q.shape[-2] > 1 else None
         return _joined(mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask=mask), lead)
     first = _context(left, within, before) if given else 0
     seen, blind = _seen(q, k, _band(q, k, left, right, within, before, first), _masks(key_mask, k))
     q = q if blind is None else mx.where(blind, 0, q)  # equal scores: a blind query averages
+    if bias is not None:
+        scores = _by_distance(bias.astype(q.dtype), q, k, left, right, within, before, first)
+        scores = scores if blind is None else mx.where(blind, 0, scores)
+        seen = scores if seen is None else mx.where(seen, scores, mx.finfo(scores.dtype).min)
     return _joined(mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask=seen), lead)
 
 
@@ -88,6 +95,28 @@ def _distances(position: mx.array, first: int, queries: int, keys: int, symmetri
     angles = (mx.abs(steps) if symmetric else steps)[:, None] / periods
     rows = mx.stack([mx.sin(angles), mx.cos(angles)], axis=-1).reshape(queries + keys, -1)
     return position @ rows.astype(position.dtype).T
+
+
+def _by_distance(
+    bias: mx.array,
+    q: mx.array,
+    k: mx.array,
+    left: int | None,
+    right: int | None,
+    within: int | None,
+    before: int,
+    first: int,
+) -> mx.array:
+    """The bias (heads, D) of each query and key: (heads, T, S)."""
+    count = bias.shape[1]
+    if within is not None:
+        least = 1 - within - before
+    elif left is not None:
+        least = -left
+    else:
+        least = -(count // 2) if right is None else right + 1 - count
+    places = mx.arange(k.shape[-2]) - (first + least) - mx.arange(q.shape[-2])[:, None]
+    return bias[:, mx.clip(places, 0, count - 1)]
 
 
 def _shifted(x: mx.array, keys: int) -> mx.array:

@@ -26,8 +26,22 @@ def _attention(op: Attention, e: GraphEmitter) -> str:
     q, k, v = (by_head(value, kv, shared, e) for value, shared in ((op.q, op.heads // kv), (op.k, 1), (op.v, 1)))
     rank = op.k.type.rank + 2
     scores = e.node("MatMul", q, e.transposed(k, order_to(rank, [-2, -1], [-1, -2])))
-    scores = masked(op, e, e.node("Mul", scores, e.number(op.factor, op.q.type)))
-    return joined(op, e.node("MatMul", e.node("Softmax", scores, axis=-1), v), kv, e)
+    scores = e.node("Mul", scores, e.number(op.factor, op.q.type))
+    scores = scores if op.bias is None else e.node("Add", scores, _by_distance(op, op.bias, e))
+    return joined(op, e.node("MatMul", e.node("Softmax", masked(op, e, scores), axis=-1), v), kv, e)
+
+
+def _by_distance(op: Attention, bias: Value, e: GraphEmitter) -> str:
+    """The bias of each query and key, [key head, query head of it, query, key]."""
+    queries, keys = e.node("Unsqueeze", positions(op.q, e), e.ints([1])), positions(op.k, e)
+    offset = e.node("Sub", keys, queries)
+    places = e.node("Sub", offset, e.ints([op.first_key + op.first_distance]))
+    last = bias.type.shape[1] - 1
+    least, most = (e.constant(np.asarray(number, np.int64)) for number in (0, last))
+    found = e.node("Gather", e.ref(bias), e.node("Clip", places, least, most), axis=1)
+    extents = [op.q.type.extents[op.q.type.sequence or 0], op.k.type.extents[op.k.type.sequence or 0]]
+    heads = [Extent.of(op.key_heads), Extent.of(op.heads // op.key_heads)]
+    return e.reshaped(found, [Extent.of(op.heads), *extents], [*heads, *extents])
 
 
 def by_head(value: Value, kv: int, shared: int, e: GraphEmitter) -> str:

@@ -23,11 +23,12 @@ def attention(
     scale: float | None = None,
     given: bool = False,
     key_mask: Tensor | None = None,
+    bias: Tensor | None = None,
     valid: Tensor | None = None,
     axis: int = -1,
     key_axis: int = -1,
 ) -> Tensor:
-    """softmax(scale q k) v per head: frame t sees frames t - left ... t + right, None means all on that side.
+    """softmax(scale q k + bias) v per head: frame t sees frames t - left ... t + right, None means all on that side.
 
     q (B, heads * W, 1, T), k (B, kv_heads * W, 1, S), v (B, kv_heads * V, 1, S) give (B, heads * V, 1, T); each kv head
     serves heads / kv_heads query heads; scale is 1 / sqrt(W) unless given. With `given`, k and v hold exactly `left`
@@ -35,6 +36,8 @@ def attention(
     of so many from the first one, and a frame sees none outside of its own but the `before` frames in front of it,
     with which k and v begin where `given`. `key_mask`, (S,), (B, S) or laid out as k,
     and `valid` (B, S) are 1 where a key exists; a query that sees none averages over the `valid` ones of its band.
+    `bias` (heads, D) is added by distance: entry 0 is of the band's earliest key, and where one side is open the
+    outermost entry counts for all beyond; with both open the middle is distance 0.
     """
     kv_heads = kv_heads or heads
     q, k, v = _heads(q, heads, axis), _heads(k, kv_heads, key_axis), _heads(v, kv_heads, key_axis)
@@ -43,11 +46,15 @@ def attention(
     if kv_heads < heads:
         k, v = (a.repeat_interleave(heads // kv_heads, -3) for a in (k, v))
     masks = _masks(key_mask, valid, k)
-    if not masks and left is None and right == 0 and not given and within is None:
+    if bias is None and not masks and left is None and right == 0 and not given and within is None:
         return _joined(F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale), axis)
     first = _context(left, within, before) if given else 0
     seen, blind = _seen(q, k, _band(q, k, left, right, within, before, first), masks)
     q = q if blind is None else q.masked_fill(blind, 0)  # equal scores: a blind query averages
+    if bias is not None:
+        by_distance = _by_distance(bias, q, k, left, right, within, before, first)
+        by_distance = by_distance if blind is None else by_distance.masked_fill(blind, 0)
+        seen = by_distance if seen is None else by_distance.masked_fill(~seen, float("-inf"))
     return _joined(F.scaled_dot_product_attention(q, k, v, seen, scale=scale), axis)
 
 
@@ -102,6 +109,29 @@ def _distances(position: Tensor, first: int, queries: int, keys: int, symmetric:
     angles = (steps.abs() if symmetric else steps)[:, None] * 10000 ** (-pairs / position.shape[1])
     rows = torch.stack((angles.sin(), angles.cos()), -1).flatten(1)
     return position @ rows.to(position.dtype).mT
+
+
+def _by_distance(
+    bias: Tensor,
+    q: Tensor,
+    k: Tensor,
+    left: int | None,
+    right: int | None,
+    within: int | None,
+    before: int,
+    first: int,
+) -> Tensor:
+    """The bias (heads, D) of each query and key: (heads, T, S)."""
+    count = bias.shape[1]
+    if within is not None:
+        least = 1 - within - before
+    elif left is not None:
+        least = -left
+    else:
+        least = -(count // 2) if right is None else right + 1 - count
+    query = torch.arange(q.shape[-2], device=q.device)[:, None]
+    key = torch.arange(k.shape[-2], device=q.device) - first
+    return bias.to(q.dtype)[:, (key - query - least).clamp(0, count - 1)]
 
 
 def _shifted(x: Tensor, keys: int) -> Tensor:

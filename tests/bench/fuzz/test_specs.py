@@ -36,6 +36,7 @@ FORMS = (
     "int8(per_channel)", "int4(per_channel)", "palette(bits = 4, group = 8)", "none", "dim F: feature", "left = ",
     "right = ", "stride = 2", "dilation = 2", "kv_heads = 1", "component encoder", "component predictor",
     "component joiner", "component decoder", "component watcher", "i32[U] < V", "width // 2", "utterance {",
+    "within = ", "before = ", "bias = ",
     "prefill = 2", "dim P: label = 5", "2 * T", "T/2", "bool[", "in {0, 1}", "> 0", "in [", " ms }",
 )  # fmt: skip
 
