@@ -10,7 +10,7 @@ from mctc.ir.ops.elementwise import Add, Minimum, Scale
 from mctc.ir.ops.linear import MatMul
 from mctc.ir.ops.norm import Softmax
 from mctc.ir.ops.relative_attention import RelativeAttention
-from mctc.ir.ops.shape import Concat, Reshape, Slice, Split, laid_out
+from mctc.ir.ops.shape import Concat, Pad, Reshape, Slice, Split, laid_out
 from mctc.ir.program import Program, Value
 from mctc.ir.types import TensorType
 from mctc.rewrite.base import Context, Exact, Pass
@@ -134,27 +134,34 @@ class Products:
 
 
 class BiasedProducts(Products):
-    """Scores by content, and a bias by distance, which depends on parameters alone."""
+    """Scores by content, and a bias by distance or place, which depends on parameters alone."""
 
     def __init__(self, op: Attention, rewriter: Rewriter) -> None:
         super().__init__(op, rewriter)
         assert op.bias is not None
         self.by_content, self.bias = op, rewriter[op.bias]
+        self.every = self.bias.type.shape[0]  # heads of the bias
 
     def scores(self) -> Value:
         """[b, g, n*T, S]."""
-        return self.rewriter.op(Add, super().scores(), self._by_distance())
+        return self.rewriter.op(Add, super().scores(), self._bias())
 
-    def _by_distance(self) -> Value:
-        """The bias of each query and key, [1, g, n*T, S]: folded into one parameter, but where that were long."""
-        places = self.by_content.distance_places(self.queries, self.keys)
-        short = self.bias.type.shape[1] * places.size <= LARGEST_CONSTANT
-        every = self._chosen(places.reshape(-1)) if short else self._moved_rows(places)
+    def _bias(self) -> Value:
+        """The bias of each query and key, [1, g, n*T, S], or of one head for all."""
+        if self.bias.type.rank == 3:
+            found = self._by_place()
+        else:
+            places = self.by_content.bias_places(self.queries, self.keys)
+            short = self.bias.type.shape[1] * places.size <= LARGEST_CONSTANT
+            found = self._chosen(places.reshape(-1)) if short else self._moved_rows(places)
+        if self.every == 1:
+            row = self.rewriter.op(Reshape, found, axes=[("unit", n) for n in (1, 1, self.queries, self.keys)])
+            return row if self.shared == 1 else self.rewriter.op(Concat, *[row] * self.shared, axis=2)
         axes = [("unit", n) for n in (1, self.kv_heads, self.shared * self.queries, self.keys)]
-        return self.rewriter.op(Reshape, every, axes=axes)
+        return self.rewriter.op(Reshape, found, axes=axes)
 
     def _chosen(self, places: Array) -> Value:
-        """These entries of each head's bias, [heads, places]."""
+        """These entries of each head's bias, [heads, places]: folded into the parameter, but where that were long."""
         chosen = np.arange(self.bias.type.shape[1])[:, None] == places
         return self.rewriter.op(MatMul, self.bias, self.rewriter.constant(chosen.astype(np.float32)))
 
@@ -162,9 +169,22 @@ class BiasedProducts(Products):
         """[1, heads, T, S] of one row of all T + S - 1 distances, repeated for each query."""
         emit, (queries, keys) = self.rewriter.op, (self.queries, self.keys)
         along = np.concatenate([places[:1, :1][0], places[::-1, 0], places[0, 1:]])  # one distance more than there are
-        row = emit(Reshape, self._chosen(along), axes=[("unit", n) for n in (1, self.heads, 1, queries + keys)])
-        every = emit(Add, row, self.rewriter.constant(np.zeros((1, 1, queries, 1), np.float32), ["unit"] * 4))
-        return self.shifted(every, ("unit", "unit"))
+        row = emit(Reshape, self._chosen(along), axes=[("unit", n) for n in (1, self.every, 1, queries + keys)])
+        zeros = self.rewriter.constant(np.zeros((1, 1, queries, 1), np.float32), ["unit"] * 4)
+        return self.shifted(emit(Add, row, zeros), ("unit", "unit"))
+
+    def _by_place(self) -> Value:
+        """[1, heads, T, S] of blocks one under the other, each moved to the keys that it sees."""
+        emit, (_, within, seen) = self.rewriter.op, self.bias.type.shape
+        block = emit(Reshape, self.bias, axes=[("unit", n) for n in (1, self.every, within, seen)])
+        rows = []
+        for begin in range(0, self.queries, within):
+            first = begin - self.by_content.before + self.by_content.first_key  # of the keys, its first
+            cut = emit(Slice, block, axis=3, begin=max(0, -first), end=min(seen, self.keys - first))
+            cut = emit(Slice, cut, axis=2, begin=0, end=min(within, self.queries - begin))
+            before = max(0, first)
+            rows.append(emit(Pad, cut, axis=3, before=before, after=self.keys - before - cut.type.shape[3]))
+        return rows[0] if len(rows) == 1 else emit(Concat, *rows, axis=2)
 
 
 class RelativeProducts(Products):

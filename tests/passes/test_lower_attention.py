@@ -105,9 +105,9 @@ def test_attention_by_distance_gives_no_weight_to_keys_that_do_not_exist(mask):
     agree(relative(GIVEN, S, ", %m"), m=np.array(mask, float))
 
 
-def biased(attributes: str, heads: int, distances: int, keys: int, kv_channels: int = 8) -> str:
+def biased(attributes: str, heads: int, distances: int | str, keys: int, kv_channels: int = 8, of: int = 0) -> str:
     key = f"f32[batch 1, channel {kv_channels}, unit 1, time {keys}]"
-    return f"""program @p {{ source @b: f32[{heads}, {distances}] = normal(std = 1) param @b
+    return f"""program @p {{ source @b: f32[{of or heads}, {distances}] = normal(std = 1) param @b
         function @f(%q: f32[batch 1, channel 8, unit 1, time {T}], %k: {key}, %v: {key}) {{
         %b = parameter @b %y = attention(%q, %k, %v, none, %b, heads = {heads}, {attributes}) return out = %y }} }}"""
 
@@ -123,6 +123,11 @@ def biased(attributes: str, heads: int, distances: int, keys: int, kv_channels: 
         biased("kv_heads = 2", 4, 3, T, 4),
         biased("within = 3, before = 5, given = true", 2, 10, S),
         biased("within = 2, right = 0", 2, 3, T),
+        biased("within = 2, before = 1", 2, "2, 3", T),
+        biased("within = 2, before = 3", 2, "2, 5", T, of=1),
+        biased("within = 3, before = 5, given = true", 2, "3, 8", S),
+        biased("within = 1, before = 5, given = true, kv_heads = 2", 4, "1, 6", S, 4),
+        biased("within = 3, before = 5, given = true, kv_heads = 2", 4, "3, 8", S, 4, of=1),
     ],
 )
 def test_a_bias_by_distance_is_added(monkeypatch: pytest.MonkeyPatch, text: str, rows: bool) -> None:

@@ -217,7 +217,8 @@ def in_blocks(b: Body) -> Tensor:
     b.blocks.append(int(within * Fraction(x.jump)) or 1)
     q, k, v = (project(b, x, 4) for _ in range(3))
     band = f"within = {within}" + (f", before = {before}" if before else "") + b.choice("", ", right = 0")
-    bias = f", bias = {b.parameter(4, 2 * within - 1 + before)}" if b.choice(True, False) else ""
+    shape = b.choice((), (4, 2 * within - 1 + before), (4, within, before + within), (1, within, before + within))
+    bias = f", bias = {b.parameter(*shape)}" if shape else ""
     return b.like(q, f"attention({q.name}, {k.name}, {v.name}{_marked(b, x, 'key_mask')}, heads = 4, {band}{bias})")
 
 

@@ -206,7 +206,8 @@ class Attention(OverKeys):
     it so (ABSENT).
     `bias` [heads, D] is added to the scaled scores by distance. Where the band is bounded D is its width, and entry 0
     is of its earliest key; where one side of it is open, the outermost entry there counts for all keys beyond; where
-    both are, D is odd and its middle is distance 0.
+    both are, D is odd and its middle is distance 0. Or it is [heads, within, before + within], by places: of a query in
+    its block, and of a key from the first that the block sees. Either may be of one head, for all.
     """
 
     name = "attention"
@@ -246,8 +247,14 @@ class Attention(OverKeys):
     def _check_bias(self, bias: TensorType) -> None:
         if not self.same_frames:
             raise InferenceError("frames of different sequences or rates have no distance, so no bias by it", "bias")
-        if bias.rank != 2 or not bias.is_static or bias.shape[0] != self.heads:
+        if bias.rank not in (2, 3) or not bias.is_static or bias.shape[0] not in (1, self.heads):
             raise InferenceError(f"bias is [heads, distances], [{self.heads}, ...], not {bias}", "bias")
+        if bias.rank == 3:
+            block = None if self.within is None else (self.within, self.before + self.within)
+            if bias.shape[1:] != block:
+                told = "no blocks, so no places in them" if block is None else f"places are {list(block)}, not {bias}"
+                raise InferenceError(f"bias by places: {told}", "bias")
+            return
         wanted = self.distances
         if wanted is not None and bias.shape[1] != wanted:
             raise InferenceError(f"a band of {wanted} frames has {wanted} biases a head, not {bias.shape[1]}", "bias")
@@ -264,7 +271,7 @@ class Attention(OverKeys):
 
     @property
     def first_distance(self) -> int:
-        """What entry 0 of the bias is of: how many frames a key stands behind its query."""
+        """What entry 0 of a bias by distance is of: how many frames a key stands behind its query."""
         assert self.bias is not None
         if self.within is not None:
             return 1 - self.within - self.before
@@ -273,11 +280,15 @@ class Attention(OverKeys):
         count = self.bias.type.shape[1]
         return -(count // 2) if self.right is None else self.right + 1 - count
 
-    def distance_places(self, queries: int, keys: int) -> Array:
-        """The entry of the bias of each query and key, [queries, keys]."""
+    def bias_places(self, queries: int, keys: int) -> Array:
+        """The entry of a head's bias of each query and key, [queries, keys]."""
         assert self.bias is not None
-        offset = np.arange(keys)[None, :] - self.first_key - np.arange(queries)[:, None]
-        return np.asarray(np.clip(offset - self.first_distance, 0, self.bias.type.shape[1] - 1))
+        query, key = np.arange(queries)[:, None], np.arange(keys)[None, :] - self.first_key
+        last = self.bias.type.shape[-1] - 1
+        if self.bias.type.rank == 2 or self.within is None:
+            return np.asarray(np.clip(key - query - self.first_distance, 0, last))
+        place, begin = query % self.within, query // self.within * self.within - self.before
+        return np.asarray(place * (last + 1) + np.clip(key - begin, 0, last))
 
     def reference(self, q: Array, k: Array, v: Array, key_mask: Array | None, bias: Array | None) -> Sequence[Array]:
         values = np.repeat(by_head(self.v.type, v, self.key_heads), self.heads // self.key_heads, axis=-3)
@@ -290,7 +301,8 @@ class Attention(OverKeys):
         scores = np.asarray(queries @ np.swapaxes(keys, -1, -2) * self.factor)
         if self.bias is None:
             return scores
-        return np.asarray(scores + operands[-1][:, self.distance_places(*scores.shape[-2:])])
+        bias = operands[-1].reshape(len(operands[-1]), -1)
+        return np.asarray(scores + bias[:, self.bias_places(*scores.shape[-2:])])
 
     def macs(self) -> int:
         """Scores of all pairs, and sums of values by them; query heads that share keys count one by one."""

@@ -31,7 +31,8 @@ def attention(
     of it, with which k and v begin where `given`. `key_mask`, (S,) or (B, S), is
     1 where a key exists; a query that sees none averages over its band. `bias` (heads, D) is added by distance: entry 0
     is of the band's earliest key, and where one side is open the outermost entry counts for all beyond; with both open
-    the middle is distance 0.
+    the middle is distance 0. Or it is (heads, within, before + within), by places in a block. One head of it serves
+    all.
     """
     kv_heads = kv_heads or heads
     lead = q.shape[:-2]
@@ -107,16 +108,19 @@ def _by_distance(
     before: int,
     first: int,
 ) -> mx.array:
-    """The bias (heads, D) of each query and key: (heads, T, S)."""
-    count = bias.shape[1]
+    """The bias of each query and key, by distance or by place: (heads, T, S)."""
+    count = bias.shape[-1]
+    query, key = mx.arange(q.shape[-2])[:, None], mx.arange(k.shape[-2]) - first
+    if within is not None and bias.ndim == 3:
+        begin = query // within * within - before
+        return bias.reshape(bias.shape[0], -1)[:, query % within * count + mx.clip(key - begin, 0, count - 1)]
     if within is not None:
         least = 1 - within - before
     elif left is not None:
         least = -left
     else:
         least = -(count // 2) if right is None else right + 1 - count
-    places = mx.arange(k.shape[-2]) - (first + least) - mx.arange(q.shape[-2])[:, None]
-    return bias[:, mx.clip(places, 0, count - 1)]
+    return bias[:, mx.clip(key - query - least, 0, count - 1)]
 
 
 def _shifted(x: mx.array, keys: int) -> mx.array:

@@ -32,16 +32,23 @@ def _attention(op: Attention, e: GraphEmitter) -> str:
 
 
 def _by_distance(op: Attention, bias: Value, e: GraphEmitter) -> str:
-    """The bias of each query and key, [key head, query head of it, query, key]."""
+    """The bias of each query and key, by distance or by place: [key head, query head of it, query, key]."""
     queries, keys = e.node("Unsqueeze", positions(op.q, e), e.ints([1])), positions(op.k, e)
-    offset = e.node("Sub", keys, queries)
-    places = e.node("Sub", offset, e.ints([op.first_key + op.first_distance]))
-    last = bias.type.shape[1] - 1
-    least, most = (e.constant(np.asarray(number, np.int64)) for number in (0, last))
-    found = e.node("Gather", e.ref(bias), e.node("Clip", places, least, most), axis=1)
-    extents = [op.q.type.extents[op.q.type.sequence or 0], op.k.type.extents[op.k.type.sequence or 0]]
-    heads = [Extent.of(op.key_heads), Extent.of(op.heads // op.key_heads)]
-    return e.reshaped(found, [Extent.of(op.heads), *extents], [*heads, *extents])
+    keys = e.node("Sub", keys, e.ints([op.first_key])) if op.first_key else keys
+    heads, extent = bias.type.shape[0], bias.type.shape[-1]
+    least, most = (e.constant(np.asarray(number, np.int64)) for number in (0, extent - 1))
+    if bias.type.rank == 2 or op.within is None:
+        offset = e.node("Sub", e.node("Sub", keys, queries), e.ints([op.first_distance]))
+        rows, places = e.ref(bias), e.node("Clip", offset, least, most)
+    else:
+        block = e.node("Mul", e.node("Div", queries, e.ints([op.within])), e.ints([op.within]))
+        key = e.node("Clip", e.node("Add", e.node("Sub", keys, block), e.ints([op.before])), least, most)
+        places = e.node("Add", e.node("Mul", e.node("Sub", queries, block), e.ints([extent])), key)
+        rows = e.node("Reshape", e.ref(bias), e.ints([heads, -1]))
+    found = e.node("Gather", rows, places, axis=1)
+    frames = [value.type.extents[value.type.sequence or 0] for value in (op.q, op.k)]
+    parts = [op.key_heads, op.heads // op.key_heads] if heads > 1 else [1, 1]
+    return e.reshaped(found, [Extent.of(heads), *frames], [*map(Extent.of, parts), *frames])
 
 
 def by_head(value: Value, kv: int, shared: int, e: GraphEmitter) -> str:

@@ -37,7 +37,8 @@ def attention(
     with which k and v begin where `given`. `key_mask`, (S,), (B, S) or laid out as k,
     and `valid` (B, S) are 1 where a key exists; a query that sees none averages over the `valid` ones of its band.
     `bias` (heads, D) is added by distance: entry 0 is of the band's earliest key, and where one side is open the
-    outermost entry counts for all beyond; with both open the middle is distance 0.
+    outermost entry counts for all beyond; with both open the middle is distance 0. Or it is
+    (heads, within, before + within), by places in a block. One head of it serves all.
     """
     kv_heads = kv_heads or heads
     q, k, v = _heads(q, heads, axis), _heads(k, kv_heads, key_axis), _heads(v, kv_heads, key_axis)
@@ -121,16 +122,19 @@ def _by_distance(
     before: int,
     first: int,
 ) -> Tensor:
-    """The bias (heads, D) of each query and key: (heads, T, S)."""
-    count = bias.shape[1]
+    """The bias of each query and key, by distance or by place: (heads, T, S)."""
+    count = bias.shape[-1]
+    query = torch.arange(q.shape[-2], device=q.device)[:, None]
+    key = torch.arange(k.shape[-2], device=q.device) - first
+    if within is not None and bias.ndim == 3:
+        begin = query // within * within - before
+        return bias.to(q.dtype).flatten(1)[:, query % within * count + (key - begin).clamp(0, count - 1)]
     if within is not None:
         least = 1 - within - before
     elif left is not None:
         least = -left
     else:
         least = -(count // 2) if right is None else right + 1 - count
-    query = torch.arange(q.shape[-2], device=q.device)[:, None]
-    key = torch.arange(k.shape[-2], device=q.device) - first
     return bias.to(q.dtype)[:, (key - query - least).clamp(0, count - 1)]
 
 

@@ -17,7 +17,7 @@ from mctc.language import elaborate_file
 T, HEADS = 7, 2
 
 
-def program(attributes: str, distances: int, heads: int = HEADS) -> Program:
+def program(attributes: str, distances: int | str, heads: int = HEADS) -> Program:
     kind = f"f32[time {T}, channel 4]"
     return parse_program(f"""program @p {{ source @b: f32[{heads}, {distances}] = zeros() param @b
         function @f(%q: {kind}, %k: {kind}, %v: {kind}) {{ %b = parameter @b
@@ -59,12 +59,32 @@ def test_each_pair_has_the_bias_of_its_distance(attributes: str, distances: int,
             np.testing.assert_allclose(found[t, 2 * head : 2 * head + 2], expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("heads", [1, HEADS])
+def test_a_bias_by_places_repeats_with_the_blocks(heads: int) -> None:
+    random = np.random.default_rng(2)
+    given = {name: random.normal(size=(T, 4)) for name in "qkv"}
+    bias = random.normal(size=(heads, 3, 5))
+    function = program(", within = 3, before = 2", "3, 5", heads).functions["f"]
+    found = evaluate(function, given, lambda name: bias)[0]["out"]
+    for head in range(HEADS):
+        q, k, v = (given[name][:, 2 * head : 2 * head + 2] for name in "qkv")
+        for t in range(T):
+            begin = t // 3 * 3 - 2
+            seen = range(max(begin, 0), min(begin + 5, T))
+            scores = np.array([q[t] @ k[s] / np.sqrt(2) + bias[head % heads, t % 3, s - begin] for s in seen])
+            weights = np.exp(scores) / np.exp(scores).sum()
+            expected = sum(w * v[s] for w, s in zip(weights, seen))
+            np.testing.assert_allclose(found[t, 2 * head : 2 * head + 2], expected, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("attributes", "distances", "heads", "words"),
     [
         (", left = 2, right = 1", 3, 2, "a band of 4 frames has 4 biases a head, not 3"),
         (", within = 3, before = 1", 5, 2, "a band of 6 frames"),
         ("", 4, 2, "4 distances have no middle"),
+        (", within = 3, before = 1", "3, 5", 2, r"places are \[3, 4\]"),
+        (", left = 3, right = 0", "3, 4", 2, "no blocks, so no places"),
         (", right = 0", 4, 3, r"bias is \[heads, distances\], \[2, ...\]"),
     ],
 )
