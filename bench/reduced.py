@@ -19,12 +19,19 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     "conmambamamba_s2s": {**CONMAMBA, "decoder_depth": 2, "vocab": 60},
     "denoiser": {"hop": 40, "width": 16, "low": 8},
     "ecapa_tdnn": {"width": 32, "scale": 4, "inner": 16, "pooled": 48, "embedding": 16, "seconds": 1},
+    "emformer": {
+        "mels": 16, "width": 32, "depth": 2, "heads": 2, "inner": 48, "segment": 16, "memories": 2, "vocab": 60,
+    },
     "mamba3_transducer": {**TRANSDUCER, "state": 8, "head": 16},
     "mct2_small": {**TRANSDUCER, "state": 8, "head": 16},
     "mct_base": TRANSDUCER,
     "mct_large": TRANSDUCER,
     "mct_small": TRANSDUCER,
     "mct_tiny": TRANSDUCER,
+    "mimi": {
+        "width": 16, "filters": 4, "depth": 2, "heads": 4, "inner": 24, "window": 6, "entries": 16, "codebook": 8,
+        "levels": 3,
+    },
     "parakeet_ctc": {
         "bins": 16, "width": 32, "depth": 2, "heads": 2, "inner": 48, "kernel": 5, "channels": 8, "vocab": 60,
         "seconds": 2,
@@ -41,6 +48,10 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     "rnnt_lstm": {"width": 32, "depth": 2, "predictor_depth": 1, "vocab": 30},
     "samba_asr": {"width": 32, "depth": 2, "decoder_depth": 2, "inner": 48, "state": 4, "vocab": 60},
     "silero_vad": {"width": 32},
+    "wav2vec2": {
+        "width": 16, "depth": 2, "heads": 4, "inner": 24, "channels": 8, "kernel": 6, "groups": 4, "vocab": 12,
+        "seconds": 1,
+    },
     "whisper_small": {"width": 32, "depth": 2, "heads": 2, "vocab": 99, "frames": 64, "labels": 40},
     "whisper_tiny": {"width": 32, "depth": 2, "heads": 2, "vocab": 99, "frames": 64, "labels": 40},
 }  # fmt: skip

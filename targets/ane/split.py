@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from mctc.driver.options import LAYERS, BuildError
-from mctc.ir.program import Function, Op, Program, Value
+from mctc.ir.program import Function, Op, Program, State, Value
 from mctc.records import dataclass
 from mctc.rewrite.rewriter import Rewriter, drop_dead
 
@@ -90,12 +90,22 @@ def _open(function: Function, ops: Sequence[Op]) -> Iterator[int]:
     made = {value: index for op, index in at.items() for value in op.results}
     spans: list[tuple[int, int]] = []
     for state in function.states:
-        touched = [index for op, index in at.items() if state.value in op.operands]
+        passed = {each.value for each in _passed_on(function, [state])}
+        touched = [index for op, index in at.items() if passed.intersection(op.present())]
         touched += [made[state.update]] if state.update in made else []
         spans += [(min(touched), max(touched))] if touched else []
     for place in range(1, len(ops)):
         if not any(first < place <= last for first, last in spans):
             yield place
+
+
+def _passed_on(function: Function, states: Sequence[State]) -> list[State]:
+    """These states, and those that they hand their values to as they are or take them from: a long delay."""
+    kept = list(states)
+    for state in kept:  # grows
+        linked = (each for each in function.states if each.value is state.update or each.update is state.value)
+        kept += [each for each in linked if each not in kept]
+    return [state for state in function.states if state in kept]
 
 
 def _crossing(function: Function, ops: Sequence[Op], place: int) -> list[Value]:
@@ -125,12 +135,13 @@ def _parts(function: Function, places: Sequence[int]) -> Iterator[tuple[Function
                 named.setdefault(value, f"{function.name}_{len(named)}")
         results = [(name, value) for value, name in named.items() if value in made]
         results += [(n, v) for n, v in function.results if not later and v not in made and v not in before]
-        wanted = {*read, *(value for _, value in results)}
+        states = _passed_on(function, [s for s in function.states if s.update in made or s.value in read])
+        wanted = {*read, *(value for _, value in results), *(state.update for state in states)}
         inputs = [value for value in function.inputs if value in wanted] + [each for each in read if each in before]
         part = replace(
             function, inputs=inputs, results=results,
             ops=[*(op for op in function.ops if not op.operands and wanted.intersection(op.results)), *inside],
-            states=[state for state in function.states if state.update in made or state.value in read],
+            states=states,
             domains={value.name: function.domains[value.name] for value in inputs if value.name in function.domains},
         )  # fmt: skip
         yield part, {value: named[value] for value in inputs}

@@ -30,20 +30,12 @@ from tests.targets.swift.checks import encoded, record_of
 from tests.targets.swift.toolchain import Toolchain
 from tests.targets.swift.workspace import model_of, prepare
 
-WAV2VEC2 = {
-    "width": 16, "depth": 2, "heads": 4, "inner": 24, "channels": 8, "kernel": 6, "groups": 4, "vocab": 12,
-    "seconds": 1,
-}  # fmt: skip
-MIMI = {
-    "width": 16, "filters": 4, "depth": 2, "heads": 4, "inner": 24, "window": 6, "entries": 16, "codebook": 8,
-    "levels": 3,
-}  # fmt: skip
-ALL = {**SIZES, "moonshine_tiny": moonshine.SIZES, "wav2vec2": WAV2VEC2, "mimi": MIMI}
+ALL = {**SIZES, "moonshine_tiny": moonshine.SIZES}
 KINDS = {
     "conformer_s2s": "decoder", "conmamba_s2s": "decoder", "conmambamamba_s2s": "decoder", "moonshine_tiny": "decoder",
     "qwen3_asr_0_6b": "decoder", "samba_asr": "decoder", "whisper_small": "decoder", "whisper_tiny": "decoder",
     "conformer_chunked": "ctc", "conformer_ctc": "ctc", "conformer_streaming": "ctc", "conmamba_ctc": "ctc",
-    "parakeet_ctc": "ctc", "wav2vec2": "ctc", "mimi": "features", "silero_vad": "features",
+    "emformer": "ctc", "parakeet_ctc": "ctc", "wav2vec2": "ctc", "mimi": "features", "silero_vad": "features",
     "ecapa_tdnn": "embedding", "denoiser": "sound",
 }  # fmt: skip
 """Others are transducers."""

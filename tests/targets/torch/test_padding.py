@@ -22,7 +22,9 @@ LOSSES = ["conformer_ctc", "mct_tiny"] + [
     for name in ("conformer_s2s", "conformer_streaming", "conmamba_ctc", "mct2_small", "parakeet_ctc", "rnnt_lstm")
 ]
 ALIKE = {"mct_base", "mct_large", "mct_small", "whisper_small"}  # at these sizes mct_tiny and whisper_tiny
-SPECS = sorted(SIZES.keys() - ALIKE)
+SAMPLES = {"wav2vec2"}  # 32 samples are no frame of it
+SPECS = sorted(SIZES.keys() - ALIKE - SAMPLES)
+SEGMENTS = {"emformer"}  # gives the frames of whole segments
 BOUND = 2e-6
 GARBAGE = 7e3  # what pads a batch
 
@@ -84,7 +86,7 @@ def test_an_utterance_alone_is_its_row_of_a_padded_batch(of: Callable[[str], Mad
         for row, length in enumerate(lengths[:-1]):
             alone = listed(component(x[row : row + 1, ..., :length], *beside(function, length)))
             for both, one in zip(together, alone, strict=True):
-                if not ups:
+                if not ups and spec not in SEGMENTS:
                     assert one.shape[-1] == frames[row]  # the frames of whole strides, where the rate goes up again
                 mine, theirs = one[..., : frames[row]], both[row : row + 1, ..., : frames[row]]
                 assert difference(mine, theirs) <= BOUND, length
