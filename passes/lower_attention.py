@@ -213,7 +213,14 @@ class RelativeProducts(Products):
     def _distances(self) -> Value:
         """P r(d) for d = T + first, ..., first - S + 1, [1, heads, W, T + S]: one distance more than there are."""
         first = self.relative.first_key + self.queries
-        rows = self.relative.sinusoids(first - np.arange(self.queries + self.keys))
-        projected = self.rewriter.op(MatMul, self.rewriter[self.relative.position], self.rewriter.constant(rows.T))
+        distances = first - np.arange(self.queries + self.keys)
+        position, table = self.rewriter[self.relative.position], self.rewriter.named(self.relative, "table")
+        if table is None:
+            rows = self.relative.sinusoids(distances).T
+        else:
+            position = self.rewriter.op(MatMul, position, table, transpose_right=True)
+            chosen = np.arange(table.type.shape[0])[:, None] == self.relative.table_rows(distances)
+            rows = chosen.astype(np.float32)
+        projected = self.rewriter.op(MatMul, position, self.rewriter.constant(rows))
         axes = (1, self.heads, projected.type.shape[0] // self.heads, projected.type.shape[1])
         return self.rewriter.op(Reshape, projected, axes=[("plain", extent) for extent in axes])

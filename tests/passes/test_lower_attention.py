@@ -73,10 +73,11 @@ def test_keys_that_do_not_exist_get_no_weight(mask):
     assert all(np.isfinite(np.asarray(value, np.float16)).all() for value in constants)
 
 
-def relative(attributes: str, keys: int, mask: str = "") -> str:
+def relative(attributes: str, keys: int, mask: str = "", table: int = 0) -> str:
     key = f"f32[batch 2, channel 8, unit 1, time {keys}]"
-    masked = f", %m: f32[time {keys}]" if mask else ""
-    shapes = {"p": "8, 6", "u": "8", "w": "8"}
+    masked = f", %m: f32[time {keys}]" if "%m" in mask else ""
+    shapes = {"p": "8, 6", "u": "8", "w": "8"} | ({"r": f"{table}, 6"} if table else {})
+    mask = f"{mask or ', none'}, %r" if table else mask
     parameters = "".join(f"source @{n}: f32[{shape}] = normal(std = 1) param @{n} " for n, shape in shapes.items())
     made = "".join(f"%{n} = parameter @{n} " for n in shapes)
     return f"""program @p {{ {parameters}
@@ -98,6 +99,21 @@ def test_attention_by_distance_moves_rows_without_a_gather(rewrites, attributes,
     used = set(names(made)) - {"parameter"}
     assert used <= {"scale", "reshape", "matmul", "add", "slice", "minimum", "softmax"}
     assert all(value.type.rank <= 4 for op in made.functions["f"].ops for value in op.results)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "keys", "distances"),
+    [
+        ("heads = 2", T, 3),
+        ("heads = 4, right = 0", T, 2),
+        ("heads = 2, left = 2, right = 1", T, 4),
+        ("heads = 2, within = 2", T, 3),
+        (GIVEN, S, 6),
+        ("heads = 2, within = 3, before = 5, given = true", S, 10),
+    ],
+)
+def test_vectors_of_distances_may_be_given(attributes: str, keys: int, distances: int) -> None:
+    agree(relative(attributes, keys, table=distances))
 
 
 @pytest.mark.parametrize("mask", [[0, 0, 0, 1, 1, 1, 1, 1], [0] * 8])

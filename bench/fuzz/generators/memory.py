@@ -233,12 +233,16 @@ def relative_attention(b: Body) -> Tensor:
     """By distance too. A head a channel, for the same reason; sinusoids are rounded, so they count little."""
     q = b.any()
     k, v, heads = keys_of(b, q), b.partner(q), q.channels
-    position = b.parameter(heads, b.choice(2, 4), start="normal(std = 0.03)")
+    encoded = b.choice(2, 4)
+    position = b.parameter(heads, encoded, start="normal(std = 0.03)")
     learnt = f"{position}, {b.parameter(heads)}, {b.parameter(heads)}"
     marks = _marked(b, q, "key_mask")
     settings = f"heads = {heads}, {_band(b)}"
-    if b.choice(True, False):
+    if (kind := b.choice("", "symmetric", "table")) == "symmetric":
         settings += ", symmetric = true"
+    elif kind == "table" and ", right" in settings:
+        width = sum(int(side.partition(" = ")[2]) for side in settings.split(", ")[1:])
+        settings += f", table = {b.parameter(width + 1, encoded, start='normal(std = 0.3)')}"
     return b.like(q, f"relative_attention({q.name}, {k.name}, {v.name}, {learnt}{marks}, {settings})")
 
 

@@ -150,6 +150,32 @@ class OverKeys(Op):
             return POINTWISE
         return Window(left, right, 1, ("k", "v"), (("given", True),), "key_mask")
 
+    @property
+    def distances(self) -> int | None:
+        """How many frames the band is wide, None where it has no end."""
+        if self.within is not None:
+            return 2 * self.within - 1 + self.before
+        return None if self.left is None or self.right is None else self.left + self.right + 1
+
+    def check_distances(self, count: int, name: str) -> None:
+        """Raises InferenceError where so many entries of an operand are not those of the band's distances."""
+        if not self.same_frames:
+            raise InferenceError("frames of different sequences or rates have no distance", name)
+        wanted = self.distances
+        if wanted is not None and count != wanted:
+            raise InferenceError(f"a band of {wanted} frames has {wanted} distances, not {count}", name)
+        if self.left is None and self.right is None and wanted is None and count % 2 == 0:
+            told = f"{count} distances have no middle, which is distance 0"
+            raise InferenceError(told, name, hint="give an odd number, from -n to n")
+
+    def first_distance(self, count: int) -> int:
+        """What entry 0 of `count` by distance is of: how many frames a key stands behind its query."""
+        if self.within is not None:
+            return 1 - self.within - self.before
+        if self.left is not None:
+            return -self.left
+        return -(count // 2) if self.right is None else self.right + 1 - count
+
     def band(self, queries: int, keys: int) -> Array:
         """Which keys each query sees, [queries, keys] of bool."""
         left, right, within = self.left, self.right, self.within
@@ -245,8 +271,6 @@ class Attention(OverKeys):
         return (result,)
 
     def _check_bias(self, bias: TensorType) -> None:
-        if not self.same_frames:
-            raise InferenceError("frames of different sequences or rates have no distance, so no bias by it", "bias")
         if bias.rank not in (2, 3) or not bias.is_static or bias.shape[0] not in (1, self.heads):
             raise InferenceError(f"bias is [heads, distances], [{self.heads}, ...], not {bias}", "bias")
         if bias.rank == 3:
@@ -255,30 +279,7 @@ class Attention(OverKeys):
                 told = "no blocks, so no places in them" if block is None else f"places are {list(block)}, not {bias}"
                 raise InferenceError(f"bias by places: {told}", "bias")
             return
-        wanted = self.distances
-        if wanted is not None and bias.shape[1] != wanted:
-            raise InferenceError(f"a band of {wanted} frames has {wanted} biases a head, not {bias.shape[1]}", "bias")
-        if self.left is None and self.right is None and wanted is None and bias.shape[1] % 2 == 0:
-            told = f"{bias.shape[1]} distances have no middle, which is distance 0"
-            raise InferenceError(told, "bias", hint="give an odd number, from -n to n")
-
-    @property
-    def distances(self) -> int | None:
-        """How many frames the band is wide, None where it has no end."""
-        if self.within is not None:
-            return 2 * self.within - 1 + self.before
-        return None if self.left is None or self.right is None else self.left + self.right + 1
-
-    @property
-    def first_distance(self) -> int:
-        """What entry 0 of a bias by distance is of: how many frames a key stands behind its query."""
-        assert self.bias is not None
-        if self.within is not None:
-            return 1 - self.within - self.before
-        if self.left is not None:
-            return -self.left
-        count = self.bias.type.shape[1]
-        return -(count // 2) if self.right is None else self.right + 1 - count
+        self.check_distances(bias.shape[1], "bias")
 
     def bias_places(self, queries: int, keys: int) -> Array:
         """The entry of a head's bias of each query and key, [queries, keys]."""
@@ -286,7 +287,7 @@ class Attention(OverKeys):
         query, key = np.arange(queries)[:, None], np.arange(keys)[None, :] - self.first_key
         last = self.bias.type.shape[-1] - 1
         if self.bias.type.rank == 2 or self.within is None:
-            return np.asarray(np.clip(key - query - self.first_distance, 0, last))
+            return np.asarray(np.clip(key - query - self.first_distance(last + 1), 0, last))
         place, begin = query % self.within, query // self.within * self.within - self.before
         return np.asarray(place * (last + 1) + np.clip(key - begin, 0, last))
 

@@ -120,6 +120,7 @@ def _relative_attention(op: RelativeAttention, use: Application) -> Expression:
     keywords: dict[str, object] = {"heads": op.heads}
     keywords |= {} if op.scale is None else {"scale": op.scale}
     keywords |= {"symmetric": True} if op.symmetric else {}
+    keywords |= use.given("table")
     names = ("q", "k", "v", "position", "content_bias", "position_bias")
     return _attended(op, use, [use[name] for name in names], keywords)
 

@@ -68,6 +68,7 @@ def relative_attention(
     scale: float | None = None,
     symmetric: bool = False,
     key_mask: mx.array | None = None,
+    table: mx.array | None = None,
 ) -> mx.array:
     """softmax(scale ((q + content_bias) k + (q + position_bias) position r(t - s))) v per head (Dai et al., 2019).
 
@@ -78,7 +79,13 @@ def relative_attention(
     q, k, v = _heads(q, heads), _heads(k, heads), _heads(v, heads)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     first = _context(left, within, before) if given else 0
-    rows = _distances(position, first, q.shape[-2], k.shape[-2], symmetric).reshape(heads, q.shape[-1], -1)
+    if table is None:
+        rows = _distances(position, first, q.shape[-2], k.shape[-2], symmetric)
+    else:
+        steps = first + q.shape[-2] - mx.arange(q.shape[-2] + k.shape[-2])
+        least = _earliest(len(table), left, right, within, before)
+        rows = (position @ table.astype(position.dtype).T)[:, mx.clip(-steps - least, 0, len(table) - 1)]
+    rows = rows.reshape(heads, q.shape[-1], -1)
     scores = scale * _shifted((q + position_bias.reshape(heads, 1, -1)) @ rows, k.shape[-2])
     q = q + content_bias.reshape(heads, 1, -1)
     seen, blind = _seen(q, k, _band(q, k, left, right, within, before, first), _masks(key_mask, k))
@@ -114,13 +121,17 @@ def _by_distance(
     if within is not None and bias.ndim == 3:
         begin = query // within * within - before
         return bias.reshape(bias.shape[0], -1)[:, query % within * count + mx.clip(key - begin, 0, count - 1)]
-    if within is not None:
-        least = 1 - within - before
-    elif left is not None:
-        least = -left
-    else:
-        least = -(count // 2) if right is None else right + 1 - count
+    least = _earliest(count, left, right, within, before)
     return bias[:, mx.clip(key - query - least, 0, count - 1)]
+
+
+def _earliest(count: int, left: int | None, right: int | None, within: int | None, before: int) -> int:
+    """How far behind its query the key is that the first of `count` entries by distance belongs to."""
+    if within is not None:
+        return 1 - within - before
+    if left is not None:
+        return -left
+    return -(count // 2) if right is None else right + 1 - count
 
 
 def _shifted(x: mx.array, keys: int) -> mx.array:

@@ -38,7 +38,7 @@ def _by_distance(op: Attention, bias: Value, e: GraphEmitter) -> str:
     heads, extent = bias.type.shape[0], bias.type.shape[-1]
     least, most = (e.constant(np.asarray(number, np.int64)) for number in (0, extent - 1))
     if bias.type.rank == 2 or op.within is None:
-        offset = e.node("Sub", e.node("Sub", keys, queries), e.ints([op.first_distance]))
+        offset = e.node("Sub", e.node("Sub", keys, queries), e.ints([op.first_distance(extent)]))
         rows, places = e.ref(bias), e.node("Clip", offset, least, most)
     else:
         block = e.node("Mul", e.node("Div", queries, e.ints([op.within])), e.ints([op.within]))

@@ -41,6 +41,13 @@ def _distances(op: RelativeAttention, e: GraphEmitter) -> str:
     first, step = (e.constant(np.asarray(number, np.int64)) for number in (op.first_key, -1))
     queries, keys = (e.node("Squeeze", e.sizes.size(extent)) for extent in _frames(op))
     steps = e.node("Range", e.node("Add", first, queries), e.node("Sub", first, keys), step)
+    if op.table is not None:
+        count = op.table.type.shape[0]
+        least, most = (e.constant(np.asarray(number, np.int64)) for number in (0, count - 1))
+        offset = e.node("Sub", e.node("Neg", steps), e.ints([op.first_distance(count)]))
+        known = e.node("MatMul", e.ref(op.position), e.transposed(e.ref(op.table), [1, 0]))
+        chosen = e.node("Gather", known, e.node("Clip", offset, least, most), axis=1)
+        return e.node("Reshape", chosen, e.ints([op.heads, 1, out // op.heads, -1]))
     steps = e.cast(steps, "float32")
     steps = e.node("Abs", steps) if op.symmetric else steps
     angles = e.node("Mul", e.node("Unsqueeze", steps, e.ints([0])), e.constant(frequencies(width)[:, None]))

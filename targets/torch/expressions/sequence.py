@@ -165,6 +165,7 @@ def _relative_attention(op: RelativeAttention, use: Application) -> Expression:
         keywords["scale"] = op.scale
     if op.symmetric:
         keywords["symmetric"] = True
+    keywords |= use.given("table")
     operands = [use[name] for name in ("q", "k", "v", "position", "content_bias", "position_bias")]
     return call(named("relative_attention"), *operands, **keywords, **_view(op, use))
 

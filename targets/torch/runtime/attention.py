@@ -76,6 +76,7 @@ def relative_attention(
     scale: float | None = None,
     symmetric: bool = False,
     key_mask: Tensor | None = None,
+    table: Tensor | None = None,
     valid: Tensor | None = None,
     axis: int = -1,
     key_axis: int = -1,
@@ -83,15 +84,21 @@ def relative_attention(
     """softmax(scale ((q + content_bias) k + (q + position_bias) position r(t - s))) v per head (Dai et al., 2019).
 
     q, k, v, masks and bands as for `attention`, with a head of keys for each of queries. position (heads * W, E)
-    projects sinusoids r of the distance, of its absolute value if `symmetric`; both biases are (heads * W,). scale is
-    1 / sqrt(W) unless given.
+    projects sinusoids r of the distance, of its absolute value if `symmetric`, or rows of `table` (D, E), which has the
+    distances of a bias of `attention`; both biases are (heads * W,). scale is 1 / sqrt(W) unless given.
     """
     q, k, v = _heads(q, heads, axis), _heads(k, heads, key_axis), _heads(v, heads, key_axis)
     if q.shape[1] == k.shape[1] == 1:
         q, k, v = q.squeeze(1), k.squeeze(1), v.squeeze(1)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     first = _context(left, within, before) if given else 0
-    distances = torch.unflatten(_distances(position, first, q.shape[-2], k.shape[-2], symmetric), 0, (heads, -1))
+    if table is None:
+        rows = _distances(position, first, q.shape[-2], k.shape[-2], symmetric)
+    else:
+        steps = first + q.shape[-2] - torch.arange(q.shape[-2] + k.shape[-2], device=q.device)
+        least = _earliest(len(table), left, right, within, before)
+        rows = (position @ table.to(position.dtype).mT)[:, (-steps - least).clamp(0, len(table) - 1)]
+    distances = torch.unflatten(rows, 0, (heads, -1))
     by_distance = scale * _shifted((q + position_bias.view(heads, 1, -1)) @ distances, k.shape[-2])
     q = q + content_bias.view(heads, 1, -1)
     masks = _masks(key_mask, valid, k)
@@ -129,13 +136,17 @@ def _by_distance(
     if within is not None and bias.ndim == 3:
         begin = query // within * within - before
         return bias.to(q.dtype).flatten(1)[:, query % within * count + (key - begin).clamp(0, count - 1)]
-    if within is not None:
-        least = 1 - within - before
-    elif left is not None:
-        least = -left
-    else:
-        least = -(count // 2) if right is None else right + 1 - count
+    least = _earliest(count, left, right, within, before)
     return bias.to(q.dtype)[:, (key - query - least).clamp(0, count - 1)]
+
+
+def _earliest(count: int, left: int | None, right: int | None, within: int | None, before: int) -> int:
+    """How far behind its query the key is that the first of `count` entries by distance belongs to."""
+    if within is not None:
+        return 1 - within - before
+    if left is not None:
+        return -left
+    return -(count // 2) if right is None else right + 1 - count
 
 
 def _shifted(x: Tensor, keys: int) -> Tensor:

@@ -80,7 +80,7 @@ def test_a_bias_by_places_repeats_with_the_blocks(heads: int) -> None:
 @pytest.mark.parametrize(
     ("attributes", "distances", "heads", "words"),
     [
-        (", left = 2, right = 1", 3, 2, "a band of 4 frames has 4 biases a head, not 3"),
+        (", left = 2, right = 1", 3, 2, "a band of 4 frames has 4 distances, not 3"),
         (", within = 3, before = 1", 5, 2, "a band of 6 frames"),
         ("", 4, 2, "4 distances have no middle"),
         (", within = 3, before = 1", "3, 5", 2, r"places are \[3, 4\]"),
