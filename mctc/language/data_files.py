@@ -6,7 +6,6 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from mctc.ir.op import Array
 from mctc.language import syntax as s
 from mctc.language.limits import DATA_BYTES, DATA_ENTRIES
 from mctc.language.walk import walk
+from mctc.records import dataclass
 
 if TYPE_CHECKING:
     from mctc.language.modules import Module

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mctc.language import syntax as s
 from mctc.language.failure import fail
 from mctc.objectives.settings import AUXILIARIES, OBJECTIVES
+from mctc.records import dataclass
 
 EXAMPLE = "for example `0.3 * ctc(of = encoder) + 0.7 * cross_entropy(begin = 1, end = 2)`"
 
