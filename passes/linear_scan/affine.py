@@ -96,7 +96,7 @@ def _through(op: Op, forms: dict[Value, Affine]) -> Affine | str:
             return _scaled(of(left), apply(Reciprocal, right))
         case ReduceSum(x=x):
             return _reduced(of(x), op)
-        case Reshape(x=x) if x.type.shape == op.result.type.shape and not isinstance(of(x).factor, Value):
+        case Reshape(x=x) if x.type.extents == op.result.type.extents and not isinstance(of(x).factor, Value):
             return _renamed(of(x), op)
     return f"`{op.name}` of it is not linear"
 
@@ -119,11 +119,11 @@ def _reduced(a: Affine, op: ReduceSum) -> Affine | str:
 
 def _full(a: Affine, op: ReduceSum) -> Term:
     """The sum of an offset, which may have fewer entries than what is summed."""
-    extent = op.x.type.shape[op.position]
+    extent = op.x.type.extents[op.position].value
     if isinstance(a.offset, float):
         return a.offset * extent
     summed = apply(ReduceSum, a.offset, axis=op.axis)
-    return summed if a.offset.type.shape[op.position] == extent else times(summed, float(extent))
+    return summed if a.offset.type.extents[op.position].value == extent else times(summed, float(extent))
 
 
 def _renamed(a: Affine, op: Reshape) -> Affine | str:

@@ -41,7 +41,7 @@ class _Product:
 
 def matrix_of(state: ScanState, form: Affine) -> Matrix | None:
     """A state as such a matrix; None for one that is written to in another way, or whose decay is a channel's."""
-    _, channels, features, _ = state.result.type.shape
+    channels, features = (state.result.type.extents[at].value for at in (CHANNEL, FEATURE))
     if min(channels, features) == 1 or not (isinstance(form.factor, float) or _is_key(form.factor)):
         return None
     products = [] if form.offset == 0.0 else _products(form.offset)
@@ -66,27 +66,27 @@ def query_of(op: ReduceSum, held: Value) -> Value | None:
     if op.x.type.rank != 4 or op.position != FEATURE or not isinstance(product, Mul):
         return None
     for one, other in ((product.left, product.right), (product.right, product.left)):
-        if one is held and is_key(other, held.type.shape[FEATURE]):
+        if one is held and is_key(other, held.type.extents[FEATURE].value):
             return other
     return None
 
 
 def is_key(value: Value, features: int) -> bool:
     """Whether a value has a number a feature and none a channel."""
-    return _is_key(value) and value.type.shape[FEATURE] == features
+    return _is_key(value) and value.type.extents[FEATURE].value == features
 
 
 def _is_key(value: Value) -> bool:
-    return value.type.rank == 4 and value.type.shape[CHANNEL] == 1
+    return value.type.rank == 4 and value.type.extents[CHANNEL].value == 1
 
 
 def _products(term: Term) -> list[_Product] | None:
     """A term as a sum of products of keys and values."""
     if isinstance(term, float) or term.type.rank != 4:
         return None
-    if term.type.shape[CHANNEL] == 1:
+    if term.type.extents[CHANNEL].value == 1:
         return [_Product(1.0, (term,), ())]
-    if term.type.shape[FEATURE] == 1:
+    if term.type.extents[FEATURE].value == 1:
         return [_Product(1.0, (), (term,))]
     match term.owner:
         case Mul(left=left, right=right):
@@ -112,7 +112,7 @@ def _written(product: _Product, channels: int, features: int) -> tuple[Value, Va
         return None
     key, value = (reduce(_times, factors) for factors in (product.keys, product.values))
     key = _times(key, product.number)
-    fits = key.type.shape[FEATURE] == features and value.type.shape[CHANNEL] == channels
+    fits = key.type.extents[FEATURE].value == features and value.type.extents[CHANNEL].value == channels
     return (key, value) if fits else None
 
 

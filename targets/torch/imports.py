@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from mctc.targets.torch.layer_table import LAYERS
 
 HOMES: dict[str, frozenset[str]] = {
+    "associations": frozenset({"associations"}),
     "class_losses": frozenset({"frame_classes", "utterance_classes"}),
     "dropping": frozenset({"dropout", "layer_drop"}),
     "fake_quantize": frozenset({"FakeQuantizer", "Quantize"}),

@@ -119,13 +119,14 @@ def _unmasked(ops: Iterable[Op]) -> Iterator[Refusal]:
 
 
 def _module(compiled: Compiled) -> ModuleText:
+    from mctc.targets.torch.associations import gathered
     from mctc.targets.torch.expressions import UnsupportedError
     from mctc.targets.torch.module import write_module
 
     whole = compiled.training
     refuse(refused_names(whole), TorchTarget.name)
     try:
-        return write_module(whole, compiled.derived.functions, _source(whole))
+        return write_module(gathered(whole), gathered(compiled.derived).functions, _source(whole))
     except UnsupportedError as error:
         raise EmitError(f"{whole.name} can't be written as a PyTorch module: {error}") from error
 

@@ -13,6 +13,7 @@ from mctc.ir.ops.relative_attention import RelativeAttention
 from mctc.ir.ops.scan import SelectiveScan
 from mctc.ir.ops.shape import laid_out
 from mctc.ir.ops.ssd import Ssd
+from mctc.targets.torch.associations import Associations
 from mctc.targets.torch.expressions.application import Application, spaced
 from mctc.targets.torch.expressions.channel import masked
 from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named
@@ -146,6 +147,12 @@ def _existing(use: Application, operand: str) -> Expression:
     """0 in a frame that does not exist: a step size or log decay of 0 leaves the state as it was."""
     value, mask = masked(use, operand), use.optional("mask")
     return value if mask is None else binary(value, "*", mask, Binds.PRODUCT)
+
+
+@MASKING.of(Associations)
+def _associations(op: Associations, use: Application) -> Expression:
+    optional = use.given("log_decay", "into", "of", "h")
+    return call(named(op.name), use["query"], use["key"], use["value"], **optional)
 
 
 @MASKING.of(Attention)

@@ -28,6 +28,7 @@ from mctc.rewrite.base import Context
 from mctc.rewrite.pipeline import run_stage
 from mctc.rewrite.rewriter import RewriteError
 from mctc.streaming.derive import derive_program
+from mctc.targets.torch.associations import NAME
 from mctc.targets.torch.expressions import RULES, Expression, UnsupportedError, expression
 from mctc.weights import Weights
 
@@ -109,7 +110,7 @@ def test_an_op_computes_what_its_reference_does(inputs: dict[str, str], line: st
 
 def test_every_op_of_the_registry_has_a_rule() -> None:
     own = {name: op for name, op in registry().items() if op.__module__.startswith("mctc.ir.ops.")}
-    assert set(RULES) == {name for name, op in own.items() if not issubclass(op, Looped)}
+    assert set(RULES) - {NAME} == {name for name, op in own.items() if not issubclass(op, Looped)}
 
 
 def prepared(case: Any) -> tuple[Program, Callable[[str], np.ndarray]]:
