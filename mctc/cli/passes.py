@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import click
 
 from mctc.cli.options import names_of, plugin_option
+from mctc.cli.terminal import WIDTH
 from mctc.records import dataclass
 
 if TYPE_CHECKING:
@@ -98,15 +100,17 @@ def _page(row: PassRow) -> list[str]:
 
     cls: type[Pass] = registry().load("passes", row.name)
     lines = [f"{row.name}: a {row.stage} pass of {row.origin}, promise: {row.promise}", ""]
-    lines += [cleandoc(cls.__doc__ or ""), ""]
+    for paragraph in cleandoc(cls.__doc__ or "").split("\n\n"):
+        lines += [*wrap(paragraph, WIDTH), ""]
     for word, names in (("after", cls.after), ("before", cls.before)):
-        lines += [f"runs {word} {', '.join(name.rstrip('?') for name in names)}"] * bool(names)
+        told = f"runs {word} {', '.join(name.rstrip('?') for name in names)}"
+        lines += wrap(told, WIDTH, subsequent_indent="    ", break_on_hyphens=False) * bool(names)
     if not row.options:
         return [*lines, "no options"]
     lines.append(f"options (--pass '{row.name}{{{row.options[0].name}=...}}'):")
     for option in row.options:
         lines.append(f"  {option.name}: {option.takes}; {option.default} if left out")
-        lines += [f"    {option.doc}"] * bool(option.doc)
+        lines += wrap(option.doc, WIDTH, initial_indent="    ", subsequent_indent="    ")
     return lines
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mctc.cli.columns import in_columns
 from mctc.cli.options import PATH, plugin_option
 from mctc.cli.progress import progress
-from mctc.cli.terminal import table_console
+from mctc.cli.terminal import WIDTH, table_console
 from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import ExitCode, UsageError
 
@@ -90,7 +91,7 @@ def _tell(checks: list[Check]) -> None:
 
 
 def report(checks: list[Check], *, apart: bool = False) -> str:
-    """What was checked and what every runtime says, as two tables of at most 80 columns, and the outcome in a line.
+    """What was checked and what every runtime says in at most 80 columns: two tables, warnings, the outcome in a line.
 
     apart: a row for every component that a runtime computed, not one for the worst of them.
     """
@@ -104,7 +105,8 @@ def report(checks: list[Check], *, apart: bool = False) -> str:
     ]
     notes = [f"warning: {note}\n" for note in dict.fromkeys(note for check in checks for note in check.notes)]
     facts = [f"{fact}\n" for check in checks for fact in check.facts]
-    return "\n".join([part for part in parts if part]) + "".join([*facts, *notes]) + summary(checks)
+    told = in_columns("".join([*facts, *notes]), WIDTH)
+    return "\n".join([part for part in parts if part]) + told + summary(checks)
 
 
 def _by_name(checks: list[Check]) -> list[list[Check]]:

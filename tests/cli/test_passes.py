@@ -45,6 +45,13 @@ def test_the_table_fits_eighty_columns_and_holds_every_pass(mctc: Run) -> None:
     assert stages == sorted(stages, key=("common", "number", "deploy").index)
 
 
+def test_the_page_of_every_pass_fits_eighty_columns() -> None:
+    from mctc.cli.passes import _page, row_of
+
+    for name in registry().names("passes"):
+        assert max(map(len, _page(row_of(name)))) <= 80, name
+
+
 def test_a_pass_from_a_file_is_placed_where_it_asks_and_named_with_its_file(mctc: Run, tmp_path: Path) -> None:
     (tmp_path / "early.py").write_text(PLUGIN.format(before="linear-to-conv"))
     done = mctc("passes", "--plugin", "early.py", "--format", "json")
