@@ -12,7 +12,7 @@ from mctc.language import syntax as s
 from mctc.language.tokens import Token
 
 Children = list[Any]
-"""Tokens, nodes and tuples of them: lark keeps them in a list, whatever they are."""
+"""Tokens, nodes and tuples of them."""
 T = TypeVar("T")
 
 

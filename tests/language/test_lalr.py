@@ -1,0 +1,131 @@
+"""Tables of the grammar: what the machine makes of a text is what lark makes of it, and a kept table is never stale."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lark import Lark, Token, Tree
+
+from mctc.diagnostics.source import SourceFile, Span
+from mctc.language import lalr
+from mctc.language.tokens import Token as OurToken
+
+GRAMMAR = """
+start: [item (COMMA item)* [COMMA]]
+?item: pair | word
+pair: NAME EQUAL _value (EQUAL _value)*
+?word: NAME | OPEN start CLOSE -> nested
+_value: NAME | NUMBER
+COMMA: ","
+EQUAL: "="
+OPEN: "("
+CLOSE: ")"
+NUMBER: /[0-9]+/
+NAME: /[a-z]+/
+"""
+
+
+class Builder:
+    """A node is its rule and its children; rules that are inlined have none."""
+
+    def __getattr__(self, rule: str) -> Any:
+        if rule.startswith("_"):
+            raise AttributeError(rule)
+        return lambda children: (rule, tuple(children))
+
+
+TEXTS = ["", "a", "a,", "a,b,c", "a=1", "a=b=2=c,d", "(a)", "(a,(b=1,),c),d", "()", "((),)"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_becomes_what_lark_makes_of_it(text: str) -> None:
+    lark = Lark(GRAMMAR, parser="lalr", lexer="basic", keep_all_tokens=True, maybe_placeholders=False)
+    assert _parsed(text) == _node(lark.parse(text))
+
+
+def _node(tree: Any) -> Any:
+    return (str(tree.data), tuple(map(_node, tree.children))) if isinstance(tree, Tree) else tree
+
+
+def _parsed(text: str) -> Any:
+    machine = lalr.Machine(lalr.from_lark(GRAMMAR), Builder())
+    for token in Lark(GRAMMAR, parser="lalr", lexer="basic").lex(text):
+        machine.feed(token)  # type: ignore[arg-type]
+    return machine.finish()
+
+
+@pytest.mark.parametrize(
+    ("types", "expected"),
+    [(["NAME", "NAME"], {"COMMA", "EQUAL", "CLOSE", lalr.END}), (["NAME", "EQUAL", "COMMA"], {"NAME", "NUMBER"})],
+)
+def test_what_can_stand_there_is_told(types: list[str], expected: set[str]) -> None:
+    machine = lalr.Machine(lalr.from_lark(GRAMMAR), Builder())
+    *before, last = (Token(type_, type_) for type_ in types)
+    for token in before:
+        machine.feed(token)  # type: ignore[arg-type]
+    with pytest.raises(lalr.UnexpectedTokenError) as found:
+        machine.feed(last)  # type: ignore[arg-type]
+    assert found.value.expected == expected
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / name))
+    return tmp_path / "mctc"
+
+
+def test_tables_are_kept_and_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = lalr.tables.__wrapped__()
+    (kept,) = folder.iterdir()
+    monkeypatch.setattr(lalr, "from_lark", lambda grammar: pytest.fail("made again"))
+    again = lalr.tables.__wrapped__()
+    assert (again.rules, again.states, again.start, again.end) == (first.rules, first.states, first.start, first.end)
+    assert kept.suffix == ".json"
+
+
+@pytest.mark.parametrize("change", ["grammar", "lark", "version"])
+def test_tables_of_another_grammar_or_version_are_not_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, change: str
+) -> None:
+    lalr.tables.__wrapped__()
+    if change == "grammar":
+        text = resources.files("mctc.language").joinpath("grammar.lark").read_text(encoding="utf-8")
+        (tmp_path / "grammar.lark").write_text(text + "\n// another\n", encoding="utf-8")
+        monkeypatch.setattr(lalr.resources, "files", lambda package: tmp_path)
+    elif change == "lark":
+        monkeypatch.setattr(lalr.metadata, "version", lambda name: "0")
+    else:
+        monkeypatch.setattr(lalr, "__version__", "0")
+    lalr.tables.__wrapped__()
+    assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', "[1, 2, 3, 4, 5]", "\x00\xff"])
+def test_a_damaged_file_is_made_anew(folder: Path, content: str) -> None:
+    first = lalr.tables.__wrapped__()
+    (kept,) = folder.iterdir()
+    kept.write_text(content, encoding="utf-8")
+    assert lalr.tables.__wrapped__().rules == first.rules
+    assert lalr._read(kept) is not None
+
+
+def test_tables_are_made_where_nothing_can_be_written(folder: Path) -> None:
+    folder.write_text("no folder", encoding="utf-8")
+    assert len(lalr.tables.__wrapped__().states) == len(lalr.tables().states)
+
+
+def test_stacks_that_are_put_back_are_those_of_before() -> None:
+    machine = lalr.Machine(lalr.from_lark(GRAMMAR), Builder())
+    source = SourceFile("a", "a,b")
+    token = {text: OurToken(type_, text, Span(source, 0, 1)) for type_, text in (("NAME", "a"), ("COMMA", ","))}
+    machine.feed(token["a"])
+    machine.feed(token[","])
+    kept = list(machine.states), list(machine.values)
+    machine.feed(token["a"])
+    machine.feed(token[","])
+    machine.states[:], machine.values[:] = kept
+    assert machine.accepts("NAME")
+    assert machine.finish() == ("start", (token["a"], token[","]))
