@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from mctc.ir.program import Value as IrValue
 from mctc.ir.recipes import STRUCTURAL
 from mctc.ir.types import TensorType
 from mctc.objectives.auxiliary import training_only
+from mctc.spool import Spool
 from mctc.wrappers import unwrapped
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ LISTED = 5  # problems of a kind
 
 class Weights:
     """Values of one program's parameters. One tensor is in memory at a time unless `cache` is set: then each is drawn,
-    and each value computed, once.
+    and each value computed, once. What is stored of others is kept on the disk where `spool` names a folder.
 
     Programs before and after a pass have parameters of the same names and other values: each needs weights of its own.
     """
@@ -49,6 +51,8 @@ class Weights:
         self.uncalibrated: frozenset[str] = frozenset()  # scales of activations that the checkpoint lacks
         self._drawn: dict[str, Array] = {}  # the last one, or all: parts of one tensor are asked for in turn
         self._cache: dict[tuple[str, str], Any] | None = {} if cache else None
+        self._spool: Spool | None = None
+        self._beside: Path | None = None  # the folder on whose disk it lies
 
     @classmethod
     def load(cls, program: Program, path: Path, cache: bool = False, *, calibrated: bool = True) -> Weights:
@@ -96,7 +100,15 @@ class Weights:
         """The same checkpoint for a program whose parameters have these names and other values."""
         other = copy(self)
         other._cache = None if self._cache is None else {}
+        other.spool(self._beside)
         return other
+
+    def spool(self, folder: Path | None) -> None:
+        """Keeps what is `stored` of a large model in a file on the disk of `folder`, until this is called with None."""
+        self._spool, self._beside = None, folder
+        if folder is not None and self._cache is None:
+            with suppress(OSError):
+                self._spool = Spool(folder)
 
     def release(self) -> None:
         """Lets go of the tensor that was drawn last."""
@@ -120,7 +132,11 @@ class Weights:
 
         Raises WeightsError for a tensor that is all zeros in that form, and none before.
         """
+        if self._spool is not None and parameter.name in self._spool:
+            return self._spool.get(parameter.name)
         stored: Array | Quantized = self._kept(parameter, "stored", lambda: self._store(parameter))
+        if self._spool is not None:
+            self._spool.put(parameter.name, stored)
         return stored
 
     def _store(self, parameter: Parameter) -> Array | Quantized:
@@ -184,17 +200,22 @@ class Weights:
 
 def unpacked(stored: Array | Quantized) -> Array:
     """What a package holds of a parameter, as float32."""
-    return np.asarray(stored if isinstance(stored, np.ndarray) else stored.dequantize(), np.float32)
+    return np.asarray(stored, np.float32) if isinstance(stored, np.ndarray) else stored.values()
 
 
 def _check_left(parameter: Parameter, value: Array, held: Array) -> None:
     """Raises WeightsError where nothing is left of a tensor. held: its entries, codes or palette."""
-    if not held.any() and value.any():
+    if not _any(held) and _any(value):
         largest = f"its largest magnitude is {np.abs(value).max():.3g}, and fp16's smallest number 6e-8"
         raise WeightsError(
             f"parameter {parameter.name} vanishes in fp16: {largest}",
             hint="scale it up and what it is multiplied with down, or set it to zeros",
         )
+
+
+def _any(array: Array) -> bool:
+    """Whether there is a number but zero: as a rule among the first, which numpy would look at with all others."""
+    return bool(array.reshape(-1)[:256].any() or array.any())
 
 
 def apply(recipe: Derived, operands: list[Array | None]) -> Array:

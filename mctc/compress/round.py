@@ -75,7 +75,7 @@ class Rounded:
 
 def plain(value: Array, how: Quantization, known: Known) -> Rounded:
     """Every weight by itself, as `mctc build` rounds it."""
-    values = np.asarray(quantize(value, how).dequantize(), np.float32)
+    values = quantize(value, how).values()
     if how.scheme in LEVELS:
         stored = quantize(value, how)
         values = np.asarray(stored.codes * stored.scale.astype(np.float32), np.float32)  # type: ignore[union-attr]

@@ -131,6 +131,7 @@ def write_build(
         **({} if tokens is None else {METADATA: as_json(tokens)}),
     }
     with replaced(out, force=options.force) as folder:
+        weights.spool(folder)
         told(f"writing for {options.target}")
         written = returned_by(target, "write", target.write(compiled, weights, folder, options, metadata))
         if missing := program.functions.keys() - written.interfaces.keys():
@@ -153,6 +154,7 @@ def write_build(
             every = {**extra, **packaged}
             write_manifest(folder, {**content, "extra_targets": every, "files": hashes(folder)})
         described = read_manifest(folder)
+        weights.spool(None)
     return BuildResult(out, described, compiled)
 
 

@@ -15,6 +15,7 @@ from mctc.ir.ops.leaf import ParameterOp
 from mctc.ir.ops.linear import Embedding
 from mctc.ir.ops.loop import ScanState
 from mctc.ir.program import Function, Op, Value
+from mctc.ir.recipes import MOVING
 from mctc.ir.rounding import Rounding
 from mctc.ir.types import DType, TensorType
 from mctc.records import dataclass
@@ -85,11 +86,18 @@ class _Run:
         dtype = None if self.tables.issuperset(op.results) else self.dtype
         with ieee():
             results = _apply(op, environment, self.parameter, dtype, self.rounding)
-            if self.rounding is not None:
+            if self.rounding is not None and not self._is_rounded(op):
                 results = [self.rounding(array) for array in results]
         for value, array in zip(op.results, results):
             _check(op, value.type, array, self.bound)
         return results
+
+    def _is_rounded(self, op: Op) -> bool:
+        """Whether rounding changes nothing of results: operands are rounded, and moving their entries leaves them so;
+        rows of a table are rounded when they are picked."""
+        if self.rounding is None or self.rounding.jitters:
+            return False
+        return (isinstance(op, MOVING) and not op.numbers) or self.tables.issuperset(op.results)
 
     def loop(self, loop: Loop, environment: Mapping[Value, Array]) -> Iterator[tuple[Op, list[Array]]]:
         """Frame after frame; what every op gave is told over all of them."""

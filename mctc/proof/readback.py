@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from mctc.ir.rounding import Rounding
 from mctc.numerics.battery import CONSTANT, NOISE, SILENCE, Item, draw, draw_types
 from mctc.numerics.difference import Difference, Scale, difference, within
 from mctc.numerics.limits import Limit, limit_of
-from mctc.numerics.parameters import is_small, kept, packed
+from mctc.numerics.parameters import is_small
 from mctc.numerics.sizes import symbol_sizes
 from mctc.numerics.undefined import first_undefined, told
 from mctc.records import dataclass
@@ -37,6 +37,13 @@ Arrays = Mapping[str, Array]
 ITEMS = (NOISE, CONSTANT, SILENCE)
 """Calls of a step: noise on states of noise, which sets the scale of errors; constants on what this leaves; and the
 first call of an utterance that begins with silence."""
+
+STATELESS = (NOISE, SILENCE)
+"""Calls of a function without states, for which nothing is left by a call before."""
+
+COMPUTES = np.float32
+"""What the reference computes in, at half the time and memory of double precision; what is not within the limit of that
+is judged in double precision."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,7 @@ class _Function:
             self._held(given, expected)
             actual = _by_key(*self.call(given.inputs, given.states))
             limit, differences = limit_of(self.asked.precision), self._differences(expected, actual, scales)
-            if self.dtype != np.float64 and not all(within(found, limit) for found in differences.values()):
+            if not all(within(found, limit) for found in differences.values()):
                 expected = self._by_reference(given, None, np.float64)
                 differences = self._differences(expected, actual, scales)
             for key, found in differences.items():
@@ -161,12 +168,12 @@ class _Function:
         sizes = symbol_sizes(self.function)
         types = [(state.name, state.value.type) for state in self.function.states]
         states: Arrays = {name: array.astype(np.float16) for name, array in draw_types(types).items()}
-        for number, item in enumerate(ITEMS):
+        for number, item in enumerate(ITEMS if types else STATELESS):
             if item is SILENCE:
                 states = {name: np.zeros(type_.shape, np.float16) for name, type_ in types}
             given = _Given(item, draw(self.function, sizes, item, seed=number), states)
             self._beyond = False
-            results, updates = evaluate(self.function, given.inputs, self.value, states, self.dtype, self._look)
+            results, updates = evaluate(self.function, given.inputs, self.value, states, COMPUTES, self._look)
             self.weights.release()
             states = {name: np.nan_to_num(array).astype(np.float32) for name, array in updates.items()}
             yield given, {key: array.astype(np.float32) for key, array in _by_key(results, updates).items()}
@@ -181,7 +188,7 @@ class _Function:
         self._beyond |= self._stored[op]
 
     def _by_reference(self, given: _Given, rounding: Rounding | None, dtype: Any = None) -> dict[str, Array]:
-        dtype = dtype or self.dtype
+        dtype = dtype or COMPUTES
         return _by_key(*evaluate(self.function, given.inputs, self.value, given.states, dtype, rounding=rounding))
 
     def _differences(self, expected: Arrays, actual: Arrays, scales: dict[str, Scale]) -> dict[str, Difference]:
@@ -203,15 +210,8 @@ class _Function:
         """Values of parameters as they are deployed, by name. They end with this: what asks for them does not hold it,
         and a build searches no cycles."""
         parameters, weights = self.program.parameters, self.weights
-        if is_small(self.program):
-            return kept(self.program, lambda name: weights.deployed(parameters[name]))
-        return packed(lambda name: weights.stored(parameters[name]))
-
-    @cached_property
-    def dtype(self) -> Any:
-        """What the reference computes in: of a large model single precision, at half the time and memory; what is not
-        within the limit of that is judged in double precision."""
-        return np.float64 if is_small(self.program) else np.float32
+        deployed: ParameterValue = lambda name: weights.deployed(parameters[name])  # noqa: E731
+        return cache(deployed) if is_small(self.program) else deployed
 
 
 def _is_beyond(array: Array) -> bool:

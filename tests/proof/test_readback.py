@@ -16,7 +16,6 @@ from mctc.evaluate.reference import evaluate
 from mctc.ir.op import Array
 from mctc.ir.program import Program
 from mctc.ir.text import parse_program
-from mctc.numerics import parameters
 from mctc.proof import readback
 from mctc.proof.readback import ITEMS, Readback
 from mctc.weights import Weights
@@ -51,6 +50,7 @@ class Engine:
         return {"h": np.zeros((1, 3))}
 
     def __call__(self, inputs: Mapping[str, Array], state: Any = None) -> dict[str, Array]:
+        state = {} if state is None else state
         self.seen.append({**inputs, **state})
         results, updates = evaluate(self.program.functions["f"], inputs, lambda _: np.zeros(0), state, np.float32)
         self.change(results, updates, len(self.seen))
@@ -129,14 +129,7 @@ def test_another_shape_is_an_error(tmp_path: Path) -> None:
         read_back(tmp_path, change)
 
 
-@pytest.fixture
-def large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every model counts as a large one."""
-    monkeypatch.setattr(parameters, "KEPT", -1)
-
-
-@pytest.mark.usefixtures("large")
-def test_a_large_model_is_held_to_single_precision_first_and_a_disagreement_to_double(
+def test_a_model_is_held_to_single_precision_first_and_a_disagreement_to_double(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = list[Any]()
@@ -169,7 +162,6 @@ def test_numbers_beyond_fp16_are_noticed(value: float, among: list[float], dtype
     assert not readback._is_beyond(np.zeros((0, 3), dtype))
 
 
-@pytest.mark.usefixtures("large")
 def test_what_single_precision_alone_gets_wrong_is_no_disagreement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,3 +172,12 @@ def test_what_single_precision_alone_gets_wrong_is_no_disagreement(
     monkeypatch.setattr(readback, "evaluate", imprecise)
     found, _ = read_back(tmp_path, nothing)
     assert all(agreement.error < 1e-6 for agreement in found)
+
+
+def test_a_function_without_states_has_no_call_on_what_one_leaves(tmp_path: Path) -> None:
+    program = parse_program("program @p { function @f(%x: f32[1, 4, 3]) { %y = relu(%x) return y = %y } }")
+    engine = Engine(program, nothing)
+    interface = Interface("f.bin", "f", (port("x", 1, 4, 3),), (port("y", 1, 4, 3),), (), 1)
+    found = Readback(tmp_path, lambda _: engine, "fp32").steps(program, Weights(program.sources), {"f": interface})
+    assert [agreement.result for agreement in found] == ["y"]
+    assert [bool(seen["x"].any()) for seen in engine.seen] == [True, False]

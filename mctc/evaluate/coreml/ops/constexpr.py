@@ -43,10 +43,10 @@ def blockwise_shift_scale(data: Array, scale: Array, offset: Array | None = None
     """scale * (data - offset), one of each per block; a block is data.shape / scale.shape."""
     if data.ndim != scale.ndim:
         raise ValueError(f"data has rank {data.ndim}, scale {scale.ndim}")
-    values = data.astype(np.float32)
+    values = data
     if offset is not None:
-        values = values - _blocks(offset.astype(np.float32), data.shape)
-    return values * _blocks(scale, data.shape)
+        values = data.astype(np.float32) - _blocks(offset.astype(np.float32), data.shape)
+    return np.multiply(values, _blocks(scale, data.shape), dtype=np.float32)  # codes are converted a buffer at a time
 
 
 @op("constexpr_lut_to_dense", since="iOS16", result="lut", exact=True, note="palettes of 1 to 8 bits, grouped, vectors")
