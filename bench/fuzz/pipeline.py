@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from bench.fuzz.constructs import constructs
 from bench.fuzz.coverage import covered
 from bench.fuzz.findings import FindingError, Outcome, guarded, place_of, reason_of
 from bench.fuzz.runtimes import RUNTIMES, STEP, Asked, Case, Row, by_reference, by_target
@@ -35,7 +36,7 @@ def run_text(
     with tempfile.TemporaryDirectory(prefix="mctc-fuzz-") as folder:
         path = Path(folder) / "spec.mct"
         program = read(text, path)
-        outcome = Outcome(covered=covered(program))
+        outcome = Outcome(covered={**covered(program), "construct": constructs(text)})
         for runtime in chosen(runtimes):
             if not runtime.installed:
                 outcome.skipped.add(runtime.name)

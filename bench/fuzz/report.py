@@ -14,6 +14,7 @@ KINDS = {
     "stored": "Ways to store",
     "components": "Components",
     "form": "Forms",
+    "construct": "Constructs",
     "fed": "Fed with",
 }
 

@@ -90,6 +90,10 @@ class FunctionEmitter(Emitter[Name]):
         self._operation(op, kind, inputs, [name], [kept])
         return name
 
+    def element(self, op: Op) -> str:
+        """The MIL type of the entries of an op's result, in the part that it lies in."""
+        return _widened(_type(op.result), computes_wide(self.program, op))[0]
+
     def alias(self, value: Value, name: Name) -> None:
         """Lets `value` be what `name` already is, without an operation."""
         self.values[value] = name

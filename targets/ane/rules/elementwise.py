@@ -9,7 +9,7 @@ from mctc.emit.laid_out import met_shape
 from mctc.emit.rules import Rules
 from mctc.ir.ops.elementwise import Binary, Cast, Clip, Comparison, Equal, Greater, Scale, Softplus, Unary
 from mctc.ir.program import Value
-from mctc.targets.ane.function import MIL_DTYPE, FunctionEmitter, Name
+from mctc.targets.ane.function import FunctionEmitter, Name
 
 # IR op -> MIL operation and its constant operands. Epsilons are 0: the IR's definitions have none.
 UNARY: dict[str, tuple[str, dict[str, Any]]] = {
@@ -67,7 +67,7 @@ def _comparison(op: Comparison, e: FunctionEmitter) -> None:
     """MIL's comparisons give truth values: they become numbers at once, since masks are factors."""
     met = {"x": _met(op, op.left, e), "y": _met(op, op.right, e)}
     holds = e.step(op, op.name, met, op.result.type.shape, "bool")
-    e.emit(op, "cast", {"x": holds, "dtype": MIL_DTYPE[op.result.type.dtype]})
+    e.emit(op, "cast", {"x": holds, "dtype": e.element(op)})
 
 
 @RULES.of(Scale)
@@ -107,4 +107,4 @@ def _cast(op: Cast, e: FunctionEmitter) -> None:
     if have.is_float and want.is_float:
         e.emit(op, "identity", {"x": op.x})
     else:
-        e.emit(op, "cast", {"x": op.x, "dtype": MIL_DTYPE[want]})
+        e.emit(op, "cast", {"x": op.x, "dtype": e.element(op)})
