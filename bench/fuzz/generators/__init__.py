@@ -47,5 +47,5 @@ STRUCTURE: tuple[Generator, ...] = (*structure.GENERATORS, own_block, own_block,
 TABLE: dict[str, tuple[Generator, ...]] = {
     "stream": (*STREAMING, *STRUCTURE),
     "joint": (*JOINT, *STRUCTURE),
-    "whole": (*STREAMING, *STRUCTURE, *whole.GENERATORS, *whole.GENERATORS, *everyday.WHOLE),
+    "whole": (*STREAMING, *STRUCTURE, *2 * whole.GENERATORS, *4 * everyday.WHOLE, *4 * memory.WHOLE),
 }

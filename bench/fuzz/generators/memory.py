@@ -269,3 +269,4 @@ GENERATORS: tuple[Generator, ...] = (
     in_blocks,
     relative_attention,
 )
+WHOLE: tuple[Generator, ...] = (remembered,)
