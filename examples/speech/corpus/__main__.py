@@ -33,12 +33,18 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     making.add_argument("--inputs", type=Path, help="the archive that fetch wrote")
     making.add_argument("--hours", type=float, default=1.0, help="of speech to train with, a person's left aside")
     making.add_argument("--seed", type=int, default=1)
-    making.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    making.add_argument("--processes", type=_count, default=os.cpu_count() or 1)
     making.add_argument("--unheard", default="flite:rms", metavar="ENGINE:VOICE", help="a voice that no training has")
     making.add_argument("--sentences", type=int, default=0, help="so few are said, in training and tests alike")
     names = [*VOICES, PERSON]
     making.add_argument("--without", nargs="+", default=[], choices=names, help="who does not speak")
     return parser.parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number
 
 
 def main(arguments: list[str] | None = None) -> None:

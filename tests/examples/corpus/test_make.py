@@ -204,3 +204,12 @@ def test_ten_sentences_are_said_and_their_words_end_in_order(spoken: Path) -> No
             ends = [word.end for word in utterance.words]
             assert ends == sorted(ends)
             assert 0 < ends[0] <= ends[-1] < (utterance.duration or 0) + 0.001
+
+
+@pytest.mark.parametrize("count", ["0", "-3", "many"])
+def test_a_number_of_processes_is_one_or_more(count: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """None would wait for itself."""
+    with pytest.raises(SystemExit) as ended:
+        main(["make", str(tmp_path / "corpus"), "--processes", count])
+    assert ended.value.code == 2
+    assert "--processes" in capsys.readouterr().err
