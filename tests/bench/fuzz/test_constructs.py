@@ -18,7 +18,7 @@ pytest.importorskip("hypothesis")
 def test_the_guide_has_a_row_of_each(root: Path) -> None:
     page = (root / "docs/fuzzing.md").read_text(encoding="utf-8")
     table = page.partition("| construct |")[2].partition("\n\n")[0]
-    assert re.findall(r"^\| ([^|]+?) \|", table, re.MULTILINE)[1:] == list(CONSTRUCTS)
+    assert re.findall(r"^\| ([^|]+?) \|", table, re.MULTILINE) == list(CONSTRUCTS)
 
 
 @pytest.mark.slow
