@@ -127,6 +127,8 @@ def _comparison(cls: type, fields: Fields, frozen: bool) -> dict[str, Any]:
     ))  # fmt: skip
 
     def equal(self: Any, other: Any) -> bool:
+        if other is self:
+            return True
         return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
 
     def hashed(self: Any) -> int:

@@ -67,7 +67,7 @@ class Builder:
         return self._parameters[name]
 
 
-_Key = tuple[type[Op], tuple[TensorType | None, ...], tuple[str, ...], str]
+_Key = tuple[type[Op], tuple[TensorType | None, ...], tuple[str, ...], tuple[TensorType | str, ...]]
 _KNOWN: dict[_Key, Op] = {}
 MOST_KNOWN = 4096  # applications whose inference is remembered: those of some large programs
 
@@ -99,7 +99,8 @@ def _key(definition: type[Op], operands: Sequence[Value | None], attributes: Att
     if not definition.__module__.startswith("mctc.") or any(isinstance(each, np.ndarray) for each in given):
         return None
     types = tuple(None if value is None else value.type for value in operands)
-    return definition, types, tuple(attributes), repr(given) if given else ""
+    values = tuple(each if isinstance(each, TensorType) else repr(each) for each in given)
+    return definition, types, tuple(attributes), values
 
 
 def _alone(op: Op) -> Op:

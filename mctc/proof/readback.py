@@ -19,6 +19,7 @@ from mctc.evaluate.reference import ParameterValue, evaluate
 from mctc.ir.op import Array
 from mctc.ir.ops.leaf import Leaf
 from mctc.ir.program import Function, Op, Program
+from mctc.ir.recipes import MOVING
 from mctc.ir.rounding import Rounding
 from mctc.numerics.battery import CONSTANT, NOISE, SILENCE, Item, draw, draw_types
 from mctc.numerics.difference import Difference, Scale, difference, within
@@ -180,6 +181,8 @@ class _Function:
 
     def _look(self, op: Op, arrays: list[Array]) -> None:
         """Notes that a number is beyond fp16's range: only then is the program evaluated once more, rounded."""
+        if isinstance(op, MOVING) and not op.numbers and all(value.owner is not None for value in op.present()):
+            return  # of what was looked at
         if not isinstance(op, Leaf):
             self._beyond |= any(map(_is_beyond, arrays))
             return
