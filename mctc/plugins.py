@@ -211,8 +211,9 @@ def _from_entry(kind: str, entry: EntryPoint) -> Plugin:
 
 
 def _named(kind: str, name: str, place: str, origin: str) -> Plugin:
-    """The plugin at 'module:attribute', which is imported when it is loaded."""
+    """The plugin at 'module:attribute', which is imported and looked at when it is loaded first."""
 
+    @cache
     def load() -> Any:
         from importlib import import_module
 

@@ -132,8 +132,9 @@ class Softmax(Softmaxes):
 
     def reference(self, x: Array) -> Sequence[Array]:
         axis = self.position
-        e = np.exp(x - x.max(axis, keepdims=True))
-        return (e / e.sum(axis, keepdims=True),)
+        e: Array = x - x.max(axis, keepdims=True)  # the one array beside x: scores of an attention are large
+        np.exp(e, out=e)
+        return (np.divide(e, e.sum(axis, keepdims=True), out=e),)
 
 
 @declare
