@@ -124,7 +124,13 @@ class _Launch:
 @cache
 def _kernel(name: str, element: str, states: int, interval: int, spread: Spread, flags: Flags) -> Callable[..., Any]:
     sizes = {"STATES": states, "INTERVAL": interval, **{each.upper(): size for each, size in asdict(spread).items()}}
-    defines = {"ELEMENT": element, **sizes, **{flag: int(given) for flag, given in flags}, "REVERSED": 0}
+    defines = {
+        "ELEMENT": element,
+        "KEPT": "float",
+        **sizes,
+        **{flag: int(given) for flag, given in flags},
+        "REVERSED": 0,
+    }
     header, source = parts((Path(__file__).parent / "selective_scan.metal").read_text(), name, defines)
     made: Any = mx.fast.metal_kernel(name, *PORTS[name], source, header)
     return made

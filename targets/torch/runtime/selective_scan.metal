@@ -16,6 +16,7 @@
 //
 // Defined by the launch (selective_scan_gpu.py):
 //   ELEMENT     type of x, delta, B, C, z, y and their gradients: float, half or bfloat
+//   KEPT        type of what one pass leaves for another: stored states, partial sums of dB and dC: float or bfloat
 //   STATES      states of a channel
 //   LANES       4, 8, 16 or 32
 //   HELD        a power of two; LANES * HELD >= STATES, the rest is padding
@@ -178,7 +179,7 @@ kernel void selective_scan_forward(
     device const float* totals [[buffer(10)]],
     device ELEMENT* y [[buffer(11)]],
     device float* h_last [[buffer(12)]],
-    device float* checkpoints [[buffer(13)]],
+    device KEPT* checkpoints [[buffer(13)]],
     constant long* sizes [[buffer(14)]],
     constant long* strides [[buffer(15)]],
     uint3 threadgroup_index [[threadgroup_position_in_grid]],
@@ -310,12 +311,12 @@ kernel void selective_scan_forward(
         }
 
         if (start % INTERVAL == 0 && present) {
-            device float* stored = checkpoints + start / INTERVAL * channels * STATES;
+            device KEPT* stored = checkpoints + start / INTERVAL * channels * STATES;
 #pragma unroll
             for (uint j = 0; j < HELD; j++) {
                 uint n = part * HELD + j;
                 if (n < STATES) {
-                    stored[(first_row + row) * STATES + n] = h[j];
+                    stored[(first_row + row) * STATES + n] = KEPT(h[j]);
                 }
             }
         }
@@ -565,14 +566,14 @@ kernel void selective_scan_backward(
     device const float* D [[buffer(7)]],
     device const ELEMENT* z [[buffer(8)]],
     device const float* bias [[buffer(9)]],
-    device const float* checkpoints [[buffer(10)]],
+    device const KEPT* checkpoints [[buffer(10)]],
     device const float* ends [[buffer(11)]],
     device const float* totals [[buffer(12)]],
     device ELEMENT* dx [[buffer(13)]],
     device ELEMENT* ddelta [[buffer(14)]],
     device float* dA_partial [[buffer(15)]],
-    device float* dB_partial [[buffer(16)]],
-    device float* dC_partial [[buffer(17)]],
+    device KEPT* dB_partial [[buffer(16)]],
+    device KEPT* dC_partial [[buffer(17)]],
     device float* dD_partial [[buffer(18)]],
     device ELEMENT* dz [[buffer(19)]],
     device float* dbias_partial [[buffer(20)]],
@@ -676,7 +677,7 @@ kernel void selective_scan_backward(
         float next_dy[SHARE] = {};
         float next_z[SHARE] = {};
         float next_B[STATE_SHARE];
-        float next_C[STATE_SHARE];
+        float next_C[STATE_SHARE] = {};
         float h[HELD];
         float starts[TILES_OF_INTERVAL * HELD];  // the state before each tile of the interval
         uint start = begin;
@@ -754,7 +755,9 @@ kernel void selective_scan_backward(
                     uint n = state_row + i * (THREADS / STEPS);
                     uint clamped = min(n, (uint)STATES - 1);
                     next_B[i] = n < STATES ? float(B[clamped * (uint)B_STATE + state_t]) : 0.0f;
-                    next_C[i] = n < STATES ? float(C[clamped * (uint)C_STATE + state_t]) : 0.0f;
+                    if (!forwards) {
+                        next_C[i] = n < STATES ? float(C[clamped * (uint)C_STATE + state_t]) : 0.0f;
+                    }
                 }
             }
             if (turn == 0) {
@@ -764,11 +767,11 @@ kernel void selective_scan_backward(
             // The state before this tile: stored by the forward pass, or left by an earlier turn. Constant places in
             // `starts`, whatever the tile, let it stay in registers.
             if (this_tile == 0) {
-                device const float* stored = checkpoints + this_start / INTERVAL * channels * STATES;
+                device const KEPT* stored = checkpoints + this_start / INTERVAL * channels * STATES;
 #pragma unroll
                 for (uint j = 0; j < HELD; j++) {
                     uint n = part * HELD + (j ^ swapped);
-                    h[j] = present && n < STATES ? stored[(first_row + row) * STATES + n] : 0.0f;
+                    h[j] = present && n < STATES ? float(stored[(first_row + row) * STATES + n]) : 0.0f;
                 }
             }
 #pragma unroll
@@ -891,9 +894,9 @@ kernel void selective_scan_backward(
                     for (uint w = 0; w < SIMDGROUPS; w++) {
                         sum += tile_gradients[(w * STEPS + state_step) * GRADIENT_PITCH + column];
                     }
-                    device float* total = column < PADDED ? dB_partial : dC_partial;
+                    device KEPT* total = column < PADDED ? dB_partial : dC_partial;
                     total += n * length + this_start + state_step;
-                    *total = block == partial ? sum : *total + sum;
+                    *total = KEPT(block == partial ? sum : float(*total) + sum);
                 }
             }
 #pragma unroll
@@ -953,8 +956,8 @@ kernel void selective_scan_backward(
 [[max_total_threads_per_threadgroup(THREADS)]]
 kernel void selective_scan_sums(
     device const float* dA_partial [[buffer(0)]],
-    device const float* dB_partial [[buffer(1)]],
-    device const float* dC_partial [[buffer(2)]],
+    device const KEPT* dB_partial [[buffer(1)]],
+    device const KEPT* dC_partial [[buffer(2)]],
     device const float* dD_partial [[buffer(3)]],
     device const float* dbias_partial [[buffer(4)]],
     device float* dA [[buffer(5)]],
@@ -973,8 +976,8 @@ kernel void selective_scan_sums(
         float sum_B = 0.0f;
         float sum_C = 0.0f;
         for (long i = at; i < PARTIALS * over_time; i += over_time) {
-            sum_B += dB_partial[i];
-            sum_C += dC_partial[i];
+            sum_B += float(dB_partial[i]);
+            sum_C += float(dC_partial[i]);
         }
         dB[at] = ELEMENT(sum_B);
         dC[at] = ELEMENT(sum_C);

@@ -33,6 +33,10 @@ def checkpoints_shape(x: Tensor, A: Tensor, B: Tensor) -> tuple[int, ...]:
     return ((length + CHUNK - 1) // CHUNK, batch, groups, A.shape[1], channels // groups)
 
 
+def checkpoints_type(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)
+
+
 def forward(
     x: Tensor,
     delta: Tensor,

@@ -55,6 +55,10 @@ def checkpoints_shape(x: Tensor, A: Tensor, B: Tensor) -> tuple[int, ...]:
     return ((length + STEPS - 1) // STEPS, batch, groups * _blocks(channels // groups), A.shape[1], _lanes())
 
 
+def checkpoints_type(x: Tensor) -> torch.dtype:
+    return torch.float32
+
+
 def forward(
     x: Tensor,
     delta: Tensor,

@@ -15,7 +15,7 @@ from torch import Tensor
 from . import metal, selective_scan_plan
 from .selective_scan_plan import Mapping, Plan
 
-__all__ = ["Plan", "backward", "checkpoints_shape", "forward", "plan"]
+__all__ = ["Plan", "backward", "checkpoints_shape", "checkpoints_type", "forward", "plan"]
 
 TYPES = {torch.float32: "float", torch.float16: "half", torch.bfloat16: "bfloat"}
 
@@ -36,7 +36,7 @@ def forward(
     batch, channels, state = x.shape[0], *A.shape
     y = torch.empty(x.shape, dtype=x.dtype, device=x.device)
     last = A.new_empty(batch, channels, state)
-    checkpoints = A.new_empty(checkpoints_shape(x, A, B))
+    checkpoints = A.new_empty(checkpoints_shape(x, A, B), dtype=checkpoints_type(x))
     if x.numel() == 0:
         return y, last.zero_() if h is None else last.copy_(h), checkpoints
 
@@ -84,7 +84,7 @@ def backward(
     batch = x.shape[0]
     # Of A, D and the bias a part for each batch entry and chunk, of B and C for each threadgroup of a channel group.
     dA_parts, dD_parts, dbias_parts = (A.new_empty(batch * scan.chunks, *each.shape) for each in (dA, dD, dbias))
-    dB_parts, dC_parts = (A.new_empty(chosen.partials, *B.shape) for _ in range(2))
+    dB_parts, dC_parts = (A.new_empty(chosen.partials, *B.shape, dtype=checkpoints.dtype) for _ in range(2))
     scan.library.selective_scan_backward(
         dy, dh_last, x, delta, A, B, C, _or(D, A), _or(z, x), _or(delta_bias, A), checkpoints, ends, totals,
         dx, ddelta, dA_parts, dB_parts, dC_parts, _or(dD_parts, dA), _or(dz, dx), _or(dbias_parts, dA), _or(dh, dA),
@@ -102,7 +102,8 @@ def plan(x: Tensor, A: Tensor, B: Tensor) -> Plan:
     """The plan for x (Batch, Channels, L), A (Channels, N) and B (Batch, Groups, N, L)."""
     shape = *x.shape, A.shape[1], B.shape[1]
     threads = _threads(x.device)
-    return selective_scan_plan.plan(*shape, x.element_size(), *(() if threads is None else (threads,)))
+    sizes = x.element_size(), checkpoints_type(x).itemsize
+    return selective_scan_plan.plan(*shape, *sizes, *(() if threads is None else (threads,)))
 
 
 @functools.cache
@@ -114,10 +115,16 @@ def _threads(device: torch.device) -> int | None:
 
 
 def checkpoints_shape(x: Tensor, A: Tensor, B: Tensor) -> tuple[int, ...]:
-    """(Batch, stored states, Channels, N), fp32: the state before each interval."""
+    """(Batch, stored states, Channels, N): the state before each interval."""
     batch, channels, length = x.shape
-    interval = selective_scan_plan.choice(A.shape[1], x.element_size()).interval
+    interval = selective_scan_plan.choice(A.shape[1], x.element_size(), checkpoints_type(x).itemsize).interval
     return batch, -(-length // interval), channels, A.shape[1]
+
+
+def checkpoints_type(x: Tensor) -> torch.dtype:
+    """Of stored states, and of partial sums of dB and dC: rounded as results are where x is bf16. fp16 has too small a
+    range for states."""
+    return torch.bfloat16 if x.dtype == torch.bfloat16 else torch.float32
 
 
 class Flags(NamedTuple):
@@ -133,12 +140,12 @@ class Flags(NamedTuple):
 
 @functools.cache
 def _library(
-    device: torch.device, element: str, state: int, interval: int, mapping: Mapping, flags: Flags
+    device: torch.device, element: str, kept: str, state: int, interval: int, mapping: Mapping, flags: Flags
 ) -> metal.Library:
     sizes = {"STATES": state, "INTERVAL": interval, **{name.upper(): size for name, size in asdict(mapping).items()}}
     defines = {name.upper(): int(flag) for name, flag in flags._asdict().items()}
     source = (Path(__file__).parent / "selective_scan.metal").read_text()
-    return metal.load(device, source, {"ELEMENT": element, **sizes, **defines})
+    return metal.load(device, source, {"ELEMENT": element, "KEPT": kept, **sizes, **defines})
 
 
 class _Scan:
@@ -153,7 +160,8 @@ class _Scan:
         self.chunks = -(-length // chunk)
         stored = -(-length // chosen.interval)
         self.sizes = [channels // groups, length, groups, chunk, self.chunks, stored, chosen.partials, batch]
-        self.library = _library(x.device, TYPES[x.dtype], A.shape[1], chosen.interval, mapping, flags)
+        types = TYPES[x.dtype], TYPES[checkpoints_type(x)]
+        self.library = _library(x.device, *types, A.shape[1], chosen.interval, mapping, flags)
         self._threads = mapping.threads
 
     def grid(self, x: int, y: int, z: int) -> dict[str, tuple[int, int, int]]:

@@ -1,8 +1,8 @@
 """`mctc::selective_scan` and its backward as operations that autograd, autocast, torch.compile and torch.export know.
 
 A scan is one node of a graph, whoever computes it: selective_scan_gpu, selective_scan_cpu or selective_scan_chunked.
-Each of them has `forward` and `backward` with the operations' arguments and results, and `checkpoints_shape`, the shape
-of the fp32 states that its backward starts from.
+Each of them has `forward` and `backward` with the operations' arguments and results, and `checkpoints_shape` and
+`checkpoints_type`, the shape and the type of the states that its backward starts from.
 """
 
 # ruff: noqa: N803, N806 - the names of the paper
@@ -104,7 +104,7 @@ def _forward_fake(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     return (
         torch.empty_like(x, memory_format=torch.contiguous_format),
         x.new_empty(*x.shape[:2], A.shape[1], dtype=wide),
-        x.new_empty(math.prod(backend(x).checkpoints_shape(x, A, B)), dtype=wide),
+        x.new_empty(math.prod(backend(x).checkpoints_shape(x, A, B)), dtype=backend(x).checkpoints_type(x)),
     )
 
 

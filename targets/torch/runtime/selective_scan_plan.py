@@ -90,12 +90,12 @@ class Plan:
 
 @functools.lru_cache(maxsize=1024)  # batches of utterances come in many lengths
 def plan(
-    batch: int, channels: int, length: int, state: int, groups: int, element_size: int,
+    batch: int, channels: int, length: int, state: int, groups: int, element_size: int, kept_size: int = 4,
     threads: int = APPLE_CORES * THREADS_OF_CORE,
 ) -> Plan:  # fmt: skip
     """The plan for x (batch, channels, length) and B (batch, groups, state, length) of elements of so many bytes, on a
-    GPU that runs so many threads at a time."""
-    chosen = choice(state, element_size)
+    GPU that runs so many threads at a time; a pass leaves numbers of `kept_size` bytes for another."""
+    chosen = choice(state, element_size, kept_size)
     channels_of_group = channels // groups
 
     def chunk(mapping: Mapping, blocks: int, shortest: int) -> int:
@@ -105,7 +105,7 @@ def plan(
         return -(-steps // chosen.interval) * chosen.interval
 
     blocks = -(-channels_of_group // chosen.backward.channels)
-    most = max(1, int(PARTIAL_SHARE * element_size / 8 * channels_of_group / state))
+    most = max(1, int(PARTIAL_SHARE * element_size / (2 * kept_size) * channels_of_group / state))
     partials = -(-blocks // -(-blocks // min(blocks, most)))
     forward_chunk = chunk(chosen.forward, -(-channels_of_group // chosen.forward.channels), SHORTEST_CHUNK)
     backward_chunk = chunk(chosen.backward, partials, max(SHORTEST_CHUNK, STEPS_OF_STATE * state))
@@ -113,9 +113,10 @@ def plan(
 
 
 @functools.cache
-def choice(state: int, element_size: int) -> Choice:
-    """The mappings for so many states of a channel, and elements of so many bytes."""
+def choice(state: int, element_size: int, kept_size: int = 4) -> Choice:
+    """The mappings for so many states of a channel, elements of so many bytes, and stored states of so many."""
     chosen = next(each for each in CHOICES if state <= each.state)
     if element_size == 4 or state > 16:
         return chosen
-    return replace(chosen, interval=4 * chosen.interval)  # half as large a share of half as large elements
+    # Half as large a share of half as large elements; stored states of two bytes lie twice as close.
+    return replace(chosen, interval=kept_size * chosen.interval)

@@ -8,11 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mctc.targets.torch.runtime import selective_scan_plan
-from mctc.targets.torch.runtime.selective_scan_gpu import checkpoints_shape, plan
+from mctc.targets.torch.runtime.selective_scan_gpu import checkpoints_shape, checkpoints_type, plan
 from mctc.targets.torch.runtime.selective_scan_plan import CHOICES, Mapping, Plan
 
 SHAPES = [(16, 1024, 512), (8, 512, 1500), (32, 288, 375), (1, 1024, 2048), (1, 1024, 16384)]  # batch, channels, L
 H200 = 132 * selective_scan_plan.THREADS_OF_CORE
+
+
+def kept_bytes(dtype: torch.dtype) -> int:
+    return checkpoints_type(torch.empty(0, dtype=dtype)).itemsize
 
 
 def planned(
@@ -22,7 +26,7 @@ def planned(
     x = torch.empty(batch, channels, length, dtype=dtype, device="meta")
     if threads is None:
         return plan(x, x.new_empty(channels, state), x.new_empty(batch, groups, state, length))
-    return selective_scan_plan.plan(*shape, state, groups, dtype.itemsize, threads)
+    return selective_scan_plan.plan(*shape, state, groups, dtype.itemsize, kept_bytes(dtype), threads)
 
 
 @given(
@@ -60,7 +64,7 @@ def test_an_interval_that_splits_a_tile_is_refused() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_what_is_left_beside_the_gradients_is_a_quarter_at_most(
     shape: tuple[int, int, int], dtype: torch.dtype
 ) -> None:
@@ -71,7 +75,7 @@ def test_what_is_left_beside_the_gradients_is_a_quarter_at_most(
     stored = -(-length // chosen.interval) * channels * state
     of_chunks = chunks * channels * (2 * state + 3)  # the end of its state and dA; the total of delta, dD and dbias
     partial = 2 * chosen.partials * state * length
-    extra = 4 * batch * (stored + of_chunks + partial)
+    extra = batch * (4 * of_chunks + kept_bytes(dtype) * (stored + partial))
     over_time = 2 * batch * length * (3 * channels + 2 * state) * dtype.itemsize
     assert extra <= 0.25 * over_time
 
@@ -85,7 +89,13 @@ def test_few_channels_are_cut_into_chunks_and_many_are_not() -> None:
 
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: str(choice.state))
 def test_stored_states_are_as_many_as_the_plan_s_intervals(choice: selective_scan_plan.Choice) -> None:
-    for dtype in (torch.float32, torch.float16):
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
         x = torch.empty(2, 8, 333, dtype=dtype, device="meta")
         A, B = x.new_empty(8, choice.state), x.new_empty(2, 1, choice.state, 333)
         assert checkpoints_shape(x, A, B) == (2, -(-333 // plan(x, A, B).interval), 8, choice.state)
+
+
+def test_stored_states_of_two_bytes_lie_twice_as_close_and_twice_as_many_share_a_sum() -> None:
+    coarse, fine = (planned(SHAPES[0], 16, 1, dtype, H200) for dtype in (torch.float16, torch.bfloat16))
+    assert fine.interval == coarse.interval // 2
+    assert fine.partials == 2 * coarse.partials
