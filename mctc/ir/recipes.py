@@ -78,7 +78,14 @@ def simplified(recipe: Recipe) -> Recipe:
     if recipe.op == Reshape.name and main is not None:
         return main if main.type == recipe.type else recipe
     axis = dict(recipe.attributes).get("axis")
-    if recipe.op in (Pad.name, Slice.name) and inner is not None and isinstance(axis, int) and axis < inner.type.rank:
+    appended = main is not None and inner is not None and main.type.axes[: inner.type.rank] == inner.type.axes
+    if (
+        recipe.op in (Pad.name, Slice.name)
+        and appended
+        and inner is not None
+        and isinstance(axis, int)
+        and axis < inner.type.rank
+    ):
         first = compose(recipe.op, (inner,), dict(recipe.attributes))
         units = recipe.type.axes[inner.type.rank :]
         if recipe.type.axes == (*first.type.axes, *units) and all(unit.extent == Extent.of(1) for unit in units):

@@ -140,6 +140,7 @@ class _Rule:
 
     def __init__(self, known: dict[Value, _Known], names: dict[Hashable, str]) -> None:
         self.known, self.names = known, names
+        self.values: dict[int, Array] = {}
 
     def __call__(self, op: Op, rewriter: Rewriter) -> list[Value] | None:
         if op.result not in self.known or isinstance(op, Constant):
@@ -150,7 +151,7 @@ class _Rule:
         found = self.known[result]
         if found.main is None:
             rewriter.note(f"{op.name} of a constant computed")
-            array = constant_value(found.recipe)
+            array = constant_value(found.recipe, self.values)
             roles = tuple(role.value for role in result.type.roles)
             return rewriter.op(Constant, value=array, dtype=result.type.dtype.value, roles=roles)
         name = self.names.get((found.main, recipe_key(found.recipe)))
@@ -161,11 +162,17 @@ class _Rule:
         return rewriter.parameter(name)
 
 
-def constant_value(recipe: Recipe) -> Array:
-    """The value of a recipe without sources; floating-point arithmetic in float64."""
+def constant_value(recipe: Recipe, known: dict[int, Array]) -> Array:
+    """The value of a recipe without sources; floating-point arithmetic in float64.
+
+    known: values found before, by the identity of recipes that outlive it: what two ops read is computed once.
+    """
     from mctc.weights import apply
 
     if not isinstance(recipe, Derived):
         raise TypeError(f"the recipe of a constant has the source {recipe.name}")
-    array = apply(recipe, [None if operand is None else constant_value(operand) for operand in recipe.operands])
-    return array.astype(np.float64) if recipe.type.dtype.is_float else array
+    if id(recipe) not in known:
+        operands = [None if operand is None else constant_value(operand, known) for operand in recipe.operands]
+        array = apply(recipe, operands)
+        known[id(recipe)] = array.astype(np.float64) if recipe.type.dtype.is_float else array
+    return known[id(recipe)]

@@ -159,3 +159,19 @@ def test_history_tells_what_was_folded(rewrites):
     assert [(event.by, event.change) for event in history] == [
         ("fold-deploy-constants", "neg folded into parameter A_log")
     ]
+
+
+def test_what_several_ops_read_is_computed_once(rewrites):
+    """A recurrence on constants: each value is read twice, so that 2 ** 40 paths lead to the first."""
+    steps = " ".join(f"%c{i + 1} = add(%c{i}, %c{i})" for i in range(40))
+    made, _ = rewrites(FoldConstants, program(f"%c0 = constant 1.0: f32[] {steps} %z = mul(%x, %c40) return out = %z"))
+    assert [op.name for op in made.functions["f"].ops] == ["constant", "mul"]
+
+
+def test_a_slice_behind_a_reshape_that_moves_entries_stays_behind_it(rewrites):
+    source = "source @g: f32[4, 3] = normal(std = 1) param @g"
+    body = """%g = parameter @g %a = reshape(%g, axes = [plain 2, plain 2, plain 3])
+        %b = pad(%a, axis = 1, before = 2) %c = reshape(%b, axes = [plain 8, plain 3])
+        %d = slice(%c, axis = 0, begin = 0, end = 6) return out = %d"""
+    made, _ = rewrites(FoldDeployConstants, program(body, source))
+    assert made.functions["f"].results[0][1].type.shape == (6, 3)

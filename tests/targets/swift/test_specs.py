@@ -35,8 +35,8 @@ KINDS = {
     "conformer_s2s": "decoder", "conmamba_s2s": "decoder", "conmambamamba_s2s": "decoder", "moonshine_tiny": "decoder",
     "qwen3_asr_0_6b": "decoder", "samba_asr": "decoder", "whisper_small": "decoder", "whisper_tiny": "decoder",
     "conformer_chunked": "ctc", "conformer_ctc": "ctc", "conformer_streaming": "ctc", "conmamba_ctc": "ctc",
-    "emformer": "ctc", "parakeet_ctc": "ctc", "wav2vec2": "ctc", "mimi": "features", "silero_vad": "features",
-    "ecapa_tdnn": "embedding", "denoiser": "sound",
+    "emformer": "ctc", "parakeet_ctc": "ctc", "wav2vec2": "ctc", "zipformer": "ctc", "paraformer": "ctc",
+    "mimi": "features", "silero_vad": "features", "ecapa_tdnn": "embedding", "denoiser": "sound",
 }  # fmt: skip
 """Others are transducers."""
 TESTED = {
