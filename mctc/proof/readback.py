@@ -176,8 +176,8 @@ class _Function:
             self._beyond = False
             results, updates = evaluate(self.function, given.inputs, self.value, states, COMPUTES, self._look)
             self.weights.release()
-            states = {name: np.nan_to_num(array).astype(np.float32) for name, array in updates.items()}
-            yield given, {key: array.astype(np.float32) for key, array in _by_key(results, updates).items()}
+            states = {name: np.nan_to_num(array).astype(np.float32, copy=False) for name, array in updates.items()}
+            yield given, {key: array.astype(np.float32, copy=False) for key, array in _by_key(results, updates).items()}
 
     def _look(self, op: Op, arrays: list[Array]) -> None:
         """Notes that a number is beyond fp16's range: only then is the program evaluated once more, rounded."""
