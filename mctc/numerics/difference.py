@@ -54,8 +54,11 @@ class Scale:
     def of(cls, array: Array) -> Scale:
         """That of a usual result: silence and the smallest numbers may leave nothing but rounding."""
         with np.errstate(all="ignore"):
-            finite = np.asarray(array, np.float64)[np.isfinite(array)]
-            return cls(float(np.abs(finite).max()), float(np.square(finite).mean())) if finite.size else cls()
+            finite = np.asarray(array)[np.isfinite(array)]
+            if not finite.size:
+                return cls()
+            largest = max(float(finite.max()), -float(finite.min()))
+            return cls(largest, float(np.square(finite, dtype=np.float64).mean()))
 
 
 UNSCALED = Scale()
@@ -71,7 +74,8 @@ def difference(expected: Array, actual: Array, scale: Scale = UNSCALED, *, each:
         defined = np.isfinite(expected)
         lost = int(np.count_nonzero(defined & ~np.isfinite(actual)))
         kept = expected[defined].astype(np.float64)
-        apart = np.abs(actual[defined].astype(np.float64) - kept)
+        apart = actual[defined].astype(np.float64)
+        np.abs(np.subtract(apart, kept, out=apart), out=apart)  # states can be most of what is in memory
         largest = max(float(np.abs(kept).max(initial=0.0)), scale.largest) or 1.0
         error = float("inf") if lost else float(apart.max(initial=0.0)) / largest
         signal = max(float(np.square(kept).sum()), scale.power * kept.size)
