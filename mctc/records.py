@@ -42,8 +42,10 @@ def _decorated(cls: type, eq: bool = True, frozen: bool = False, kw_only: bool =
         cls.__doc__ = cls.__name__  # else it would be the signature, found out by `inspect`
     with _thawed(cls):
         dataclasses.dataclass(cls, init=False, repr=False, eq=False, kw_only=kw_only)
-    vars(cls)["__dataclass_params__"].frozen = frozen
+    asked = vars(cls)["__dataclass_params__"]
+    asked.init, asked.repr, asked.eq, asked.frozen = True, True, eq, frozen
     fields = dataclasses.fields(cls)
+    _check(cls, fields)
     methods = {"__init__": _first(cls, fields, frozen), "__repr__": _repr(fields)}
     if eq:
         methods |= _comparison(cls, fields, frozen)
@@ -63,38 +65,56 @@ def _thawed(cls: type) -> Iterator[None]:
     frozen = [each for each in params if each is not None and each.frozen]
     for each in frozen:
         each.frozen = False
-    yield
-    for each in frozen:
-        each.frozen = True
+    try:
+        yield
+    finally:
+        for each in frozen:
+            each.frozen = True
+
+
+def _check(cls: type, fields: Fields) -> None:
+    """Raises TypeError for fields that `__init__` here would leave out, or could not be written for."""
+    names = {each.name for each in fields}
+    for name, each in vars(cls)["__dataclass_fields__"].items():
+        if name not in names and "InitVar" in str(each.type):
+            raise TypeError(f"{cls.__qualname__}.{name} is an InitVar, which dataclasses.dataclass alone takes")
+    if "self" in names:
+        raise TypeError(f"{cls.__qualname__} has a field `self`, which dataclasses.dataclass alone takes")
 
 
 def _first(cls: type, fields: Fields, frozen: bool) -> Callable[..., None]:
     """The `__init__` of a class without instances: it puts the real one in its place."""
 
+    made: Callable[..., None] | None = None
+
     def first(self: Any, *arguments: Any, **named: Any) -> None:
-        if vars(cls)["__init__"] is first:
-            cls.__init__ = _init(cls, fields, frozen)  # type: ignore[misc]
-        cls.__init__(self, *arguments, **named)  # type: ignore[misc]
+        nonlocal made
+        if made is None:
+            made = _init(cls, fields, frozen)
+        if vars(cls)["__init__"] is first:  # and not what someone put around it
+            cls.__init__ = made  # type: ignore[misc]
+        made(self, *arguments, **named)
 
     return first
 
 
 def _init(cls: type, fields: Fields, frozen: bool) -> Callable[..., None]:
     missing = dataclasses.MISSING
-    names: dict[str, Any] = {"_put": object.__setattr__, "_made": missing}
+    # A field's own name never begins with two underscores: Python mangles such names of a class.
+    names: dict[str, Any] = {"__put": object.__setattr__, "__made": missing}
     positional, named, body = ["self"], list[str](), list[str]()
     for index, each in enumerate(fields):
         if not each.init:
             if each.default_factory is not missing:
-                names[f"_make{index}"] = each.default_factory
-                body.append(_set(each.name, f"_make{index}()", frozen))
+                names[f"__make{index}"] = each.default_factory
+                body.append(_set(each.name, f"__make{index}()", frozen))
             continue
         value, default = each.name, ""
         if each.default_factory is not missing:
-            names[f"_make{index}"], default = each.default_factory, "=_made"
-            value = f"_make{index}() if {value} is _made else {value}"
+            names[f"__make{index}"], default = each.default_factory, "=__made"
+            value = f"__make{index}() if {value} is __made else {value}"
         elif each.default is not missing:
-            names[f"_default{index}"], default = each.default, f"=_default{index}"
+            names[f"__default{index}"], default = each.default, f"=__default{index}"
         (named if each.kw_only else positional).append(each.name + default)
         body.append(_set(each.name, value, frozen))
     if hasattr(cls, "__post_init__"):
@@ -107,7 +127,7 @@ def _init(cls: type, fields: Fields, frozen: bool) -> Callable[..., None]:
 
 
 def _set(name: str, value: str, frozen: bool) -> str:
-    return f"_put(self, {name!r}, {value})" if frozen else f"self.{name} = {value}"
+    return f"__put(self, {name!r}, {value})" if frozen else f"self.{name} = {value}"
 
 
 def _repr(fields: Fields) -> Callable[[Any], str]:
@@ -134,7 +154,7 @@ def _comparison(cls: type, fields: Fields, frozen: bool) -> dict[str, Any]:
     def hashed(self: Any) -> int:
         return hash(identity(self))
 
-    if vars(cls).get("__hash__") is None and "__hash__" in vars(cls):
+    if vars(cls).get("__hash__", hash) is None and "__eq__" in vars(cls):
         del cls.__hash__  # Python's own None, for a class that defines __eq__
     return {"__eq__": equal, "__hash__": hashed if frozen else None}
 

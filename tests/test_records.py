@@ -7,7 +7,7 @@ import dataclasses
 import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import InitVar, field  # noqa: F401 — InitVar is looked up here by its name in a text
 from typing import Any
 
 import pytest
@@ -169,6 +169,67 @@ def test_a_class_calls_the_init_of_its_base() -> None:
             super().__init__(2 * x)
 
     assert [Longer(1).x, Longer(2).x, OURS["Point"](5).x] == [2, 4, 5]
+
+
+def test_an_init_that_is_wrapped_before_the_first_instance_stays_wrapped() -> None:
+    @records.dataclass(frozen=True)
+    class Counted:
+        a: int
+
+    plain, calls = Counted.__init__, []
+
+    def counted(self: Counted, *arguments: Any) -> None:
+        calls.append(arguments)
+        plain(self, *arguments)
+
+    Counted.__init__ = counted  # type: ignore[method-assign]
+    assert [Counted(1).a, Counted(2).a] == [1, 2]
+    assert calls == [(1,), (2,)]
+
+
+def test_fields_have_any_name() -> None:
+    @records.dataclass(frozen=True)
+    class Names:
+        _put: int
+        _made: list[int] = field(default_factory=list)
+        _make1: int = 2
+        _default2: int = 3
+
+    assert repr(Names(1)).endswith("Names(_put=1, _made=[], _make1=2, _default2=3)")
+
+
+@pytest.mark.parametrize("decorator", BOTH, ids=["std", "ours"])
+def test_a_class_that_refuses_to_be_hashed_does(decorator: Decorator) -> None:
+    unhashable = decorator(frozen=True)(type("Unhashable", (), {"__annotations__": {"a": int}, "__hash__": None}))
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(unhashable(1))
+
+
+def test_what_was_asked_of_a_class_is_told() -> None:
+    for asked in ({}, {"frozen": True}, {"eq": False}, {"kw_only": True}):
+        std, ours = (each(**asked)(type("Asked", (), {})) for each in BOTH)
+        assert repr(ours.__dataclass_params__) == repr(std.__dataclass_params__)
+
+
+def test_a_class_that_can_not_be_made_leaves_its_bases_frozen() -> None:
+    first = records.dataclass(frozen=True)(type("First", (), {"__annotations__": {"a": int}}))
+    with pytest.raises(ValueError, match="mutable default"):
+        records.dataclass(frozen=True)(type("Second", (first,), {"__annotations__": {"b": list}, "b": []}))
+    assert first.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "told"),
+    [
+        ("a", dataclasses.InitVar[int], "a is an InitVar"),
+        ("a", "InitVar[int]", "a is an InitVar"),
+        ("self", int, "`self`"),
+    ],
+)
+def test_a_field_that_it_does_not_take_is_told_where_the_class_stands(name: str, type_: Any, told: str) -> None:
+    body = {"__annotations__": {name: type_}, "__module__": __name__, "InitVar": dataclasses.InitVar}
+    with pytest.raises(TypeError, match=told):
+        records.dataclass(type("Taking", (), body))
 
 
 def test_abstract_classes_stay_abstract() -> None:

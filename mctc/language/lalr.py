@@ -2,7 +2,7 @@
 
 lark makes the tables of grammar.lark; they are kept as JSON in the user's cache folder, in a file named by the digest
 of all that they depend on, so that only the first process of a version imports lark at all. Where no file can be
-written each process makes them.
+written, or the user has no home, each process makes them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
 from importlib import metadata, resources
@@ -112,34 +113,54 @@ def tables() -> Tables:
     grammar = resources.files("mctc.language").joinpath("grammar.lark").read_text(encoding="utf-8")
     known = json.dumps([grammar, metadata.version("lark"), sys.version, __version__])
     file = _file(sha256(known.encode()).hexdigest())
-    return _read(file) or _made(grammar, file)
+    if file is None:
+        return from_lark(grammar)
+    if (found := _read(file)) is None:
+        _write(found := from_lark(grammar), file)
+    return found
 
 
-def _file(digest: str) -> Path:
+def _file(digest: str) -> Path | None:
+    """None for a user without a home."""
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("mctc")) / f"grammar-{digest[:32]}.json"
-
-
-def _read(file: Path) -> Tables | None:
-    """What the file holds; None where there is none, or nothing of this form."""
     try:
-        terminals, rules, states, start, end = json.loads(file.read_bytes())
-        return Tables(terminals, [Rule(*rule) for rule in rules], states, start, end)
-    except (OSError, ValueError, TypeError):
+        return Path(platformdirs.user_cache_dir("mctc")) / f"grammar-{digest[:32]}.json"
+    except RuntimeError:
         return None
 
 
-def _made(grammar: str, file: Path) -> Tables:
-    made = from_lark(grammar)
-    partial = file.with_suffix(f".{os.getpid()}")
+def _read(file: Path) -> Tables | None:
+    """What the file holds; None where there is none, or not all that was written.
+
+    Its first line is the digest of the rest: tables with one other number would parse, into something else.
+    """
     try:
+        if not file.is_file():  # the open of a pipe would wait
+            return None
+        told, _, text = file.read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    if told != _digest(text):
+        return None
+    terminals, rules, states, start, end = json.loads(text)
+    return Tables(terminals, [Rule(*rule) for rule in rules], states, start, end)
+
+
+def _write(made: Tables, file: Path) -> None:
+    text = json.dumps(made).encode()
+    partial = file.with_suffix(f".{os.getpid()}")
+    with suppress(OSError):  # a folder that can't be written is no one's concern
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial.write_text(json.dumps(made), encoding="utf-8")
-        partial.replace(file)
-    except OSError:  # a folder that can't be written is no one's concern
-        pass
-    return made
+        try:
+            partial.write_bytes(_digest(text) + b"\n" + text)
+            partial.replace(file)
+        except OSError:
+            partial.unlink(missing_ok=True)
+
+
+def _digest(text: bytes) -> bytes:
+    return sha256(text).hexdigest().encode()
 
 
 def from_lark(grammar: str) -> Tables:

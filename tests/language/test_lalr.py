@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "mctc"
 
 
+@pytest.fixture
+def once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder, where what lark would make anew is there already."""
+    known = lalr.tables()
+    monkeypatch.setattr(lalr, "from_lark", lambda grammar: known)
+    return folder
+
+
 def test_tables_are_kept_and_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = lalr.tables.__wrapped__()
     (kept,) = folder.iterdir()
@@ -103,17 +113,49 @@ def test_tables_of_another_grammar_or_version_are_not_read(
     assert len(list(folder.iterdir())) == 2
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', "[1, 2, 3, 4, 5]", "\x00\xff"])
-def test_a_damaged_file_is_made_anew(folder: Path, content: str) -> None:
-    first = lalr.tables.__wrapped__()
+DAMAGES = {
+    "empty": lambda text: b"",
+    "truncated": lambda text: text[: len(text) // 2],
+    "another form": lambda text: b"[{}, [], [{}], 0, 0]",
+    "no text": lambda text: b"\x00\xff",
+    "nested": lambda text: b"[" * 100_000,
+    "another number": lambda text: text.replace(b": 1", b": 2", 1),
+    "without the digest": lambda text: text.partition(b"\n")[2],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_file_is_made_anew(once: Path, damage: Callable[[bytes], bytes]) -> None:
+    folder, first = once, lalr.tables.__wrapped__()
     (kept,) = folder.iterdir()
-    kept.write_text(content, encoding="utf-8")
+    whole = kept.read_bytes()
+    kept.write_bytes(damage(whole))
+    assert kept.read_bytes() != whole
     assert lalr.tables.__wrapped__().rules == first.rules
     assert lalr._read(kept) is not None
 
 
-def test_tables_are_made_where_nothing_can_be_written(folder: Path) -> None:
-    folder.write_text("no folder", encoding="utf-8")
+@pytest.mark.parametrize("other", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_what_is_no_file_is_left_and_nothing_beside_it(once: Path, other: Callable[[Path], None]) -> None:
+    lalr.tables.__wrapped__()
+    folder, (kept,) = once, once.iterdir()
+    kept.unlink()
+    other(kept)
+    assert lalr.tables.__wrapped__().states
+    assert list(folder.iterdir()) == [kept]
+
+
+@pytest.mark.usefixtures("once")
+def test_a_user_without_a_home_has_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(name: str) -> str:
+        raise RuntimeError("no home")
+
+    monkeypatch.setattr("platformdirs.user_cache_dir", homeless)
+    assert lalr.tables.__wrapped__().states
+
+
+def test_tables_are_made_where_nothing_can_be_written(once: Path) -> None:
+    once.write_text("no folder", encoding="utf-8")
     assert len(lalr.tables.__wrapped__().states) == len(lalr.tables().states)
 
 
