@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from pathlib import Path
+from shutil import disk_usage
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from mctc.quantize import Quantized
 
 LARGEST, LEAST = 65504.0, 2.0**-24  # of fp16, above zero
+COPIES = 4  # of all parameters in fp32: the spool's, and what artifacts of steps, of whole utterances and for apps hold
 LISTED = 5  # problems of a kind
 
 
@@ -104,11 +106,16 @@ class Weights:
         return other
 
     def spool(self, folder: Path | None) -> None:
-        """Keeps what is `stored` of a large model in a file on the disk of `folder`, until this is called with None."""
+        """Keeps what is `stored` of a large model in a file on the disk of `folder`, until this is called with None.
+
+        Does without where the disk has so little room that the file could take it from the artifacts.
+        """
         self._spool, self._beside = None, folder
         if folder is not None and self._cache is None:
+            held = sum(type_.size for type_, _ in self.sources.values()) * np.dtype(np.float32).itemsize
             with suppress(OSError):
-                self._spool = Spool(folder)
+                if disk_usage(folder).free >= COPIES * held:
+                    self._spool = Spool(folder)
 
     def release(self) -> None:
         """Lets go of the tensor that was drawn last."""

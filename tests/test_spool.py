@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -63,11 +64,32 @@ def test_a_full_disk_is_done_without(tmp_path: Path) -> None:
     assert DRAWN.nbytes > SMALL >= DRAWN[:1].nbytes
 
 
+MODEL = """
+program @m {
+    source @w: f32[300, 500] = normal(std = 0.5)
+    param @w
+    function @f() { %w = parameter @w return y = %w }
+}
+"""
+
+
+@pytest.mark.parametrize(("free", "drawn_again"), [(1 << 40, False), (2 * DRAWN.nbytes, True)], ids=["room", "none"])
+def test_the_artifacts_room_is_left_to_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, drawn_again: bool
+) -> None:
+    monkeypatch.setattr("mctc.weights.disk_usage", lambda folder: SimpleNamespace(free=free))
+    program = parse_program(MODEL)
+    weights = Weights(program.sources)
+    weights.spool(tmp_path)
+    (parameter,) = program.parameters.values()
+    first = weights.deployed(parameter)
+    weights.release()
+    monkeypatch.setattr("mctc.weights.initialise", lambda name, type_, *rest: np.zeros(type_.shape, np.float32) + 7)
+    assert np.array_equal(weights.deployed(parameter), first) is not drawn_again
+
+
 def test_a_large_model_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = parse_program(
-        "program @m { source @w: f32[300, 500] = normal(std = 0.5) param @w "
-        "function @f() { %w = parameter @w return y = %w } }"
-    )
+    program = parse_program(MODEL)
     drawn: list[str] = []
 
     def counted(name: str, *rest: Any) -> np.ndarray:
