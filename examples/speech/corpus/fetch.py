@@ -35,9 +35,13 @@ def fetch(archive: Path, installed: bool) -> None:
 
     Raises RuntimeError where a package can't be had.
     """
+    if not archive.parent.is_dir():
+        raise FileNotFoundError(f"{archive.parent} is no folder to write {archive.name} into")
     with TemporaryDirectory() as temporary:
         work, taken = Path(temporary), Path(temporary) / "taken"
         root = Path("/") if installed else _downloaded(work)
+        if not (root / festival.PROGRAM).is_file():
+            raise RuntimeError(f"festival is not installed: apt-get install {' '.join(PACKAGES)}, or no --installed")
         _take_espeak(_espeak(work), taken / ESPEAK_FOLDER)
         _take_pico(_unpacked(PICO_SOURCE, work), taken / PICO_FOLDER)
         _take_libraries(root, taken / LIBRARY_FOLDER)

@@ -6,6 +6,8 @@ import shutil
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
+from lzma import LZMAError
 from pathlib import Path
 
 from corpus import espeak, grammar, pico, prompts
@@ -58,12 +60,24 @@ class Inputs:
         return prompts.said(self.root, "g722")
 
 
+def digest(archive: Path) -> str:
+    """Tells archives apart."""
+    return sha256(archive.read_bytes()).hexdigest()[:16]
+
+
 def unpacked(archive: Path, folder: Path) -> Path:
-    """A folder with what an archive holds: `folder`, which is complete when it exists."""
+    """A folder with what an archive holds: `folder`, which is complete when it exists.
+
+    Raises ValueError for what is no whole archive.
+    """
     if not folder.is_dir():
         part = folder.with_name(folder.name + ".part")
         shutil.rmtree(part, ignore_errors=True)
-        with tarfile.open(archive) as packed:
-            packed.extractall(part, filter="data")
+        try:
+            with tarfile.open(archive) as packed:
+                packed.extractall(part, filter="data")
+        except (tarfile.TarError, LZMAError, EOFError) as error:
+            shutil.rmtree(part, ignore_errors=True)
+            raise ValueError(f"{archive} is no whole archive; `fetch` writes one") from error
         part.rename(folder)
     return folder

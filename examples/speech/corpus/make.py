@@ -31,11 +31,12 @@ def make_corpus(inputs: Inputs, folder: Path, settings: Settings, processes: int
 
     Raises ValueError where the folder has a corpus of other settings, RuntimeError where a shard fails.
     """
-    _settle(folder, settings)
+    refuse_others(folder, settings)
     engines = {name: opened for name, opened in inputs.engines().items() if name not in settings.without}
     if not engines:
         raise ValueError(NOTHING)
     plan = planned(inputs, {name: VOICES[name] for name in engines}, settings)
+    _settle(folder, settings)
     missing = [shard for shard in plan.shards if not lines_of(folder, shard).is_file()]
     missing.sort(key=lambda shard: FIRST.index(shard.engine))
     running: dict[ForkProcess, Shard] = {}
@@ -58,14 +59,23 @@ def make_corpus(inputs: Inputs, folder: Path, settings: Settings, processes: int
     _collect(plan, folder)
 
 
+def refuse_others(folder: Path, settings: Settings) -> None:
+    """Raises ValueError where the folder has a corpus of other settings or inputs."""
+    path = folder / SETTINGS
+    if path.is_file() and (found := path.read_text(encoding="utf-8")) != _told(settings):
+        raise ValueError(f"{folder} has a corpus of other settings: {found.strip()}; name another folder")
+
+
 def _settle(folder: Path, settings: Settings) -> None:
+    """Begins a corpus, or goes on with one: its settings are kept, what was half written goes."""
     (folder / "shards").mkdir(parents=True, exist_ok=True)
     for left in (folder / "shards").glob(f"*{PART}"):
         left.unlink()
-    path, asked = folder / SETTINGS, json.dumps(asdict(settings)) + "\n"
-    if path.is_file() and path.read_text(encoding="utf-8") != asked:
-        raise ValueError(f"{folder} has a corpus of other settings: {path.read_text(encoding='utf-8').strip()}")
-    _write(path, [asked])
+    _write(folder / SETTINGS, [_told(settings)])
+
+
+def _told(settings: Settings) -> str:
+    return json.dumps(asdict(settings)) + "\n"
 
 
 def _collect(plan: Plan, folder: Path) -> None:

@@ -30,7 +30,7 @@ class Settings:
     """What a corpus is asked to be.
 
     unheard: ENGINE:VOICE that no training has; sentences: how many are ever said, or 0 for all; without: engines that
-    do not speak, or PERSON.
+    do not speak, or PERSON; inputs: what tells their archive from others.
     """
 
     hours: float
@@ -38,6 +38,7 @@ class Settings:
     unheard: str = "flite:rms"
     sentences: int = 0
     without: tuple[str, ...] = ()
+    inputs: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ def planned(inputs: Inputs, voices: Mapping[str, Sequence[str]], settings: Setti
     sentences = [known[at] for at in order.permutation(len(known))]
     heard, unheard = _voices(voices, settings)
     if settings.sentences:
+        if "espeak" not in heard:
+            raise ValueError("a few sentences are said by espeak in every set: leave --sentences out, or let it speak")
         few = sentences[: settings.sentences]
         sets = {name: (few * ceil(SMALL_TEST / len(few)))[:SMALL_TEST] for name in ("dev", "test-espeak")}
         tests = [_test(name, "espeak", heard["espeak"], texts) for name, texts in sets.items()]
@@ -84,6 +87,8 @@ def planned(inputs: Inputs, voices: Mapping[str, Sequence[str]], settings: Setti
     train, never = divided([] if PERSON in settings.without else inputs.prompts(), settings.seed)
     never = [prompt for prompt in never if _short(prompt)]
     tests, sentences = _tests(heard, unheard, sentences)
+    if not sentences:
+        raise ValueError(f"dev and tests take all {len(known)} sentences of the inputs; `fetch` gets more")
     held = Held.of(words(text) for text in (*(text for test in tests for text in test.texts), *(p.text for p in never)))
     train = [prompt for prompt in train if _short(prompt) and not held.has(words(prompt.text))]
     person = [*_recorded("train", train), *_varied(train, settings), *_recorded("test-asterisk", never)]
@@ -94,6 +99,8 @@ def planned(inputs: Inputs, voices: Mapping[str, Sequence[str]], settings: Setti
 def _voices(voices: Mapping[str, Sequence[str]], settings: Settings) -> tuple[dict[str, tuple[str, ...]], str]:
     """The voices that training has, by engine, and the one it does not have, or ''."""
     engine, _, unheard = settings.unheard.partition(":")
+    if settings.unheard and engine not in SHARES:
+        raise ValueError(f"no engine is called {engine}, of ENGINE:VOICE; there are {', '.join(SHARES)}")
     if engine in voices and unheard not in voices[engine]:
         raise ValueError(f"{engine} has no voice {unheard}; it has {', '.join(voices[engine])}")
     heard = {name: tuple(v for v in each if f"{name}:{v}" != settings.unheard) for name, each in voices.items()}

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
+import pytest
 
 from corpus.inputs import SENTENCES, Inputs, unpacked
 
@@ -20,6 +24,19 @@ def test_an_archive_is_unpacked_whole_and_once(tmp_path: Path) -> None:
     assert Inputs(root).sentences(1, 0) == ["a boat.", "the sea."]
     (tmp_path / "inputs.tar.xz").unlink()
     assert unpacked(tmp_path / "inputs.tar.xz", tmp_path / "inputs") == root
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:-200], lambda text: b"junk", lambda text: b""])
+def test_half_an_archive_is_an_error_and_leaves_nothing(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    (tmp_path / SENTENCES).write_bytes(np.random.default_rng(0).bytes(5000))
+    with tarfile.open(tmp_path / "inputs.tar.xz", "w:xz") as packed:
+        packed.add(tmp_path / SENTENCES, SENTENCES)
+    half = tmp_path / "half.tar.xz"
+    half.write_bytes(damage((tmp_path / "inputs.tar.xz").read_bytes()))
+    with pytest.raises(ValueError, match=r"half.tar.xz is no whole archive; `fetch` writes one"):
+        unpacked(half, tmp_path / "inputs")
+    assert not list(tmp_path.glob("inputs*.part"))
+    assert not (tmp_path / "inputs").exists()
 
 
 def test_what_was_not_fetched_does_not_speak(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import wave
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 from string import ascii_lowercase
@@ -141,6 +141,54 @@ def test_prompts_are_varied_and_joined(prompts: list[Prompt], tmp_path: Path) ->
 def test_a_voice_that_an_engine_has_not_is_an_error() -> None:
     with pytest.raises(ValueError, match="flite has no voice bob; it has awb, rms, slt"):
         planned(Inputs(None), VOICES, Settings(hours=1, unheard="flite:bob"))
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["--hours 0", "--hours -1", "--hours nan", "--hours inf", "--hours x", "--seed -1", "--sentences -3",
+     "--sentences x", "--processes 0", "--processes 1.5"],
+)  # fmt: skip
+def test_numbers_that_make_no_corpus_are_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str], told: str) -> None:
+    option, number = told.split()
+    with pytest.raises(SystemExit):
+        main(["make", str(tmp_path / "corpus"), f"{option}={number}"])
+    assert f"argument {option}: {number} is not " in capsys.readouterr().err
+    assert not (tmp_path / "corpus").exists()
+
+
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        ("--unheard espeak:bob", "espeak has no voice bob"),
+        ("--unheard rms", "no engine is called rms, of ENGINE:VOICE"),
+    ],
+)
+def test_a_refused_corpus_can_be_asked_for_rightly_in_the_same_folder(tmp_path: Path, told: str, error: str) -> None:
+    pytest.importorskip("espeakng_loader")
+    with pytest.raises(SystemExit, match=error):
+        main(["make", str(tmp_path), *told.split()])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_few_sentences_need_the_engine_that_says_them() -> None:
+    with pytest.raises(ValueError, match="leave --sentences out"):
+        planned(Inputs(None), {"flite": VOICES["flite"]}, Settings(hours=1, sentences=10))
+
+
+def test_sentences_that_the_tests_use_up_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Inputs, "sentences", lambda *_: ["a boat."] * 300)
+    with pytest.raises(ValueError, match="dev and tests take all 300 sentences"):
+        planned(Inputs(None), VOICES, Settings(hours=1))
+
+
+def test_a_corpus_does_not_go_on_with_other_inputs(tmp_path: Path) -> None:
+    pytest.importorskip("espeakng_loader")
+    (tmp_path / "settings.json").write_text(
+        json.dumps(asdict(Settings(hours=0.02, sentences=10, inputs="0123"))) + "\n"
+    )
+    with pytest.raises(SystemExit, match='"inputs": "0123"}; name another folder'):
+        main(["make", str(tmp_path), "--hours", "0.02", "--sentences", "10"])
+    assert [path.name for path in tmp_path.iterdir()] == ["settings.json"]
 
 
 def test_who_is_left_out_does_not_speak(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
