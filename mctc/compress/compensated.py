@@ -90,4 +90,5 @@ def _factor(moment: Array, damping: float) -> Array:
         inverse = np.tril(inverse) + np.tril(inverse, -1).T
         return np.asarray(cholesky(inverse, lower=False))
     except (ValueError, np.linalg.LinAlgError) as error:
-        raise CompressError(f"products of inputs that no calibration gives: {error}") from error
+        hint = "the file of --stats is damaged: calibrate again"
+        raise CompressError(f"products of inputs that no calibration gives: {error}", hint=hint) from error

@@ -132,8 +132,12 @@ def _opened(path: Path) -> Statistics:
         ranges = {str(name): (float(low), float(high)) for name, (low, high) in told["ranges"].items()}
         done, positions = set(map(int, told["done"])), {str(k): int(n) for k, n in told["positions"].items()}
         counts = {key.removeprefix(MAGNITUDE): file.stored(key) for key in file.shapes if key.startswith(MAGNITUDE)}
-        sums = Stored(file, told["exponents"])
-        return Statistics(dict(told["about"]), int(told["total"]), done, sums, positions, ranges, counts)
+        sums, total = Stored(file, told["exponents"]), int(told["total"])
+        if sums.keys() | {MAGNITUDE + name for name in counts} != file.shapes.keys():
+            raise ValueError("its metadata is of other sums")
+        if any(not 0 <= each < total for each in done):
+            raise ValueError("it has utterances that the data has not")
+        return Statistics(dict(told["about"]), total, done, sums, positions, ranges, counts)
     except WeightsError as error:
         raise CompressError(error.message, hint=error.hint) from error
     except (KeyError, ValueError, TypeError, AttributeError) as error:

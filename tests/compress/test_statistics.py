@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mctc.atomic import check_place
+from mctc.checkpoint import SafeTensors
+from mctc.checkpoint_writer import write_all
 from mctc.cli.calibrate import summary
 from mctc.compress.errors import CompressError
 from mctc.compress.exact_sum import ExactSum
-from mctc.compress.statistics import FISHER, LOSS, Statistics, read_measured, read_statistics
+from mctc.compress.statistics import FISHER, KEY, LOSS, Statistics, read_measured, read_statistics
 from mctc.driver.manifest import sha256
 
 
@@ -67,3 +71,18 @@ def test_of_a_pipe_no_size_is_told(tmp_path: Path) -> None:
     file, pipe = (summary(statistics, tmp_path / name)[0] for name in ("file", "pipe"))
     assert re.search(r"m, 0 of 2 utterances, 0\.000\d+ MB$", file)
     assert pipe.endswith("m, 0 of 2 utterances")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"exponents": {}}, {"done": [0, 5]}, {"done": [-1]}, {"total": -1}, {"total": "x"}, {"ranges": []}],
+    ids=str,
+)
+def test_metadata_of_other_sums_is_no_calibration(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "stats.safetensors"
+    sums = {LOSS: ExactSum(np.zeros((), np.int64), 0)}
+    Statistics({"model": "m"}, 2, {0}, sums).write(path)
+    told = json.loads(SafeTensors(path).metadata[KEY])
+    write_all(path, {LOSS: sums[LOSS].steps}, {KEY: json.dumps(told | change)})
+    with pytest.raises(CompressError, match=r"stats.safetensors holds no statistics of a calibration"):
+        read_statistics(path)

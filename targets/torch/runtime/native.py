@@ -94,10 +94,10 @@ def commands() -> Iterator[list[str]]:
 def cache_folder() -> Path:
     """The user's own cache, or a folder of this process alone where that can't be written."""
     home = {"Darwin": "~/Library/Caches"}.get(platform.system(), "~/.cache")
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or home).expanduser() / "mctc" / "native"
     try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or home).expanduser() / "mctc" / "native"
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: a user without a home
         return _private_folder()
     return folder if os.access(folder, os.W_OK) else _private_folder()
 

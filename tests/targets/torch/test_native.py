@@ -196,3 +196,12 @@ def test_a_cache_that_turns_out_to_be_read_only_is_left_alone(source: Path, monk
 def test_processes_that_meet_a_damaged_library_at_once_all_load(source: Path, tmp_path: Path) -> None:
     emptied(native.library(source))
     test_processes_that_start_at_once_all_load(source, tmp_path)
+
+
+def test_a_user_without_a_home_has_a_folder_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    assert native.cache_folder() == native._private_folder()
