@@ -16,6 +16,7 @@ from mctc.ir.ops.elementwise import Binary
 from mctc.ir.ops.leaf import Constant
 from mctc.ir.ops.linear import Linear, MatMul
 from mctc.ir.ops.loop import ScanState
+from mctc.ir.ops.norm import BatchNorm, LayerNorm, RmsNorm
 from mctc.ir.ops.position import PositionalEmbedding
 from mctc.ir.ops.recurrent import Cell
 from mctc.ir.ops.relative_attention import RelativeAttention
@@ -29,6 +30,9 @@ from mctc.rewrite.base import Context, Pass, Reshapes
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.pattern import Pattern
 from mctc.rewrite.rewriter import Rewriter, rewrite_functions
+
+OF_VECTORS = (BatchNorm, Cell, Conv1d, Conv2d, LayerNorm, Linear, RmsNorm, SelectiveScan, Ssd)
+"""Ops that take vectors beside what they compute on: weights and biases, which have no place in a layout."""
 
 
 class ChannelsFirst(Pass):
@@ -54,9 +58,23 @@ class ChannelsFirst(Pass):
 def _laid_out(op: Op, to: Rewriter, layout: Layout) -> Sequence[Value] | None:
     if not any(has_roles(value.type) for value in (*op.present(), *op.results)):
         return None
-    made = _build(op, to, layout)
+    made = _with_vectors(op, to, layout)
     to.note(_words(op, made))
     return [_conform(op, old.type, value, to, layout) for old, value in zip(op.results, made)]
+
+
+def _with_vectors(op: Op, to: Rewriter, layout: Layout) -> Sequence[Value]:
+    """What an op becomes; a vector of channels that it takes as a weight or bias stays a vector."""
+    laid = {}
+    if isinstance(op, OF_VECTORS):
+        vectors = (value for value in op.present() if value.type.roles == (Role.CHANNEL,))
+        laid = {vector: to[vector] for vector in vectors}
+    for old, new in laid.items():
+        to.bind(old, to.reshaped(new, old.type.with_axes((Axis(Role.PLAIN, old.type.extents[0]),))))
+    made = _build(op, to, layout)
+    for old, new in laid.items():
+        to.bind(old, new)
+    return made
 
 
 def _build(op: Op, to: Rewriter, layout: Layout) -> Sequence[Value]:

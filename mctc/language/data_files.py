@@ -75,6 +75,11 @@ class DataFiles:
         if not self._inside(Path(os.path.normpath(module.reached.parent / written))):
             message = f'"{written}" lies outside of the project ({self.root.name}) and of the library'
             raise DataError("MCT0061", message, "copy the file into the project")
+        link = module.reached.parent / written
+        if link.is_symlink():
+            raise DataError(
+                "MCT0061", f'"{written}" is a link to nothing in the project', "copy the file into the project"
+            )
         near = [path.name for path in sorted(module.reached.parent.glob("*")) if path.suffix.lower() in KINDS]
         raise DataError(
             "MCT0061", f'there is no file "{written}" beside {module.source.name}', did_you_mean(written, near)

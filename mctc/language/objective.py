@@ -40,6 +40,7 @@ EXAMPLES = {
     "auxiliary objective": "ctc(of = encoder, weight = 0.3)",
     "term of a sum": "0.3 * ctc(of = encoder)",
 }
+LARGEST = 3.4e38  # a loss is fp32
 WEIGHED: Table = {
     name: {key: setting for key, setting in known.items() if key != "weight"} for name, known in AUXILIARIES.items()
 }
@@ -57,6 +58,8 @@ def objective(node: s.Expression, evaluator: Evaluator, frame: Frame) -> dict[st
     for term in terms.others:
         name, given = _told(term.node, WEIGHED, "term of a sum", evaluator, frame)
         others.append((name, {**given, "weight": _weight(term, evaluator, frame)}))
+    if weight == 0 and all(given["weight"] == 0 for _, given in others):
+        raise fail("MCT0152", "every term weighs 0: nothing is trained", node.span, "leave the `train` section out")
     return {**told, "auxiliary": tuple(others)} if others else told
 
 
@@ -65,8 +68,9 @@ def _weight(term: Term, evaluator: Evaluator, frame: Frame) -> float:
     weight = 1.0
     for node in term.factors:
         value = plain(evaluator.constant(node, frame, "a weight"))
-        if not is_number(value) or not 0 <= value < float("inf"):
-            raise fail("MCT0152", f"the weight of a term can't be {describe(value)}", node.span, "a number from 0 on")
+        if not is_number(value) or not 0 <= value <= LARGEST:
+            hint = "a number from 0 on that fp32 holds"
+            raise fail("MCT0152", f"the weight of a term can't be {describe(value)}", node.span, hint)
         weight *= float(value)
     return weight
 
@@ -87,7 +91,7 @@ def _told(node: s.Expression, table: Table, what: str, evaluator: Evaluator, fra
         raise fail("MCT0142", "this must be a name with its settings", node.span, f"for example `{example}`")
     name = callee.text
     if name not in table:
-        hint = did_you_mean(name, table) or f"the {what}s are {listing(table)}"
+        hint = did_you_mean(name, table) or f"it is one of {listing(table)}"
         raise fail("MCT0150", f"there is no {what} `{name}`", callee.span, hint)
     given: dict[str, AttributeValue] = {}
     for argument in node.arguments if isinstance(node, s.Call) else ():

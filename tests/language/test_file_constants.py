@@ -186,6 +186,11 @@ def test_a_pipe_is_not_waited_for(project: Path) -> None:
     assert "no regular file" in _problem('y = constant(file = "pipe.npy")', "return x")[1]
 
 
+def test_a_link_out_of_the_project_is_told_as_one(project: Path) -> None:
+    Path("away.npy").symlink_to("nowhere.npy")
+    assert "is a link to nothing in the project" in _problem('y = constant(file = "away.npy")', "return x")[1]
+
+
 def test_a_file_that_changed_since_is_told(project: Path) -> None:
     from mctc.driver.sources import changed, source_record
 

@@ -301,3 +301,10 @@ def test_an_encoder_beside_a_fixed_number_of_labels_is_trained_by_ctc(tmp_path: 
         " train { objective = ctc(blank = 0) }\n stream { chunk = 80 ms }\n}\n"
     )
     assert elaborate_file(spec).train.settings["objective"]
+
+
+@pytest.mark.parametrize(
+    ("objective", "place"), [("0 * ctc(blank = 0)", "0 * ctc(blank = 0)"), ("1e39 * ctc(blank = 0)", "1e39")]
+)
+def test_a_sum_trains_something_and_its_weights_are_numbers_of_fp32(check: Check, objective: str, place: str) -> None:
+    assert told(check, CLASSES, objective) == [("MCT0152", place)]

@@ -313,3 +313,32 @@ def test_features_where_frames_meet_labels_are_refused():
     }"""
     with pytest.raises(RewriteError, match="where frames meet labels"):
         ChannelsFirst().run(parse_program(program(text)), Context())
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        "rms_norm(%x, %v)",
+        "layer_norm(%x, %v, %v)",
+        "batch_norm(%x, %v, %v)",
+        "linear(%x, %m, %v)",
+        "conv1d(%x, %k, %v, pad = [2, 0])",
+        "ssd(%x, %x, %v, %x, %x)",
+        "selective_scan(%x, %x, %m, %x, %x, %v)",
+        "lstm(%x, %m, %m, %v)",
+    ],
+)
+def test_a_vector_of_channels_as_a_weight_stays_a_vector(rewrites, op: str) -> None:
+    gates = op.startswith("lstm")
+    vector = "[0.5, 0.25, 0.75, 1.0]: f32[channel 4]"
+    sources = """source @m: f32[4, 4] = normal() param @m source @k: f32[4, 4, 3] = normal() param @k"""
+    results = {"ssd": "%y, %h", "selective_scan": "%y, %h", "lstm": "%y, %h, %c"}.get(op.split("(")[0], "%y")
+    body = f"""function @f(%x: f32[batch B, time T, channel {1 if gates else 4}]) {{
+        %c0 = constant {vector}
+        %v = exp(%c0)
+        %m = parameter @{"g" if gates else "m"}
+        %k = parameter @k
+        {results} = {op}
+        return out = %y
+    }}"""
+    rewrites(ChannelsFirst, program(body, sources + " source @g: f32[4, 1] = normal() param @g"))
