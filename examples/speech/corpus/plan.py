@@ -23,6 +23,7 @@ UNHEARD, DEV = 200, 50  # sentences in the voice that training does not have; of
 SMALL_TEST = 20  # sentences of a set where the corpus has few sentences at all
 MOST_PROMPT_S = 20.0
 PROMPT_BYTES_S = 8000
+TOLD = 6  # names of voices in an error
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,9 @@ def _voices(voices: Mapping[str, Sequence[str]], settings: Settings) -> tuple[di
     if settings.unheard and engine not in SHARES:
         raise ValueError(f"no engine is called {engine}, of ENGINE:VOICE; there are {', '.join(SHARES)}")
     if engine in voices and unheard not in voices[engine]:
-        raise ValueError(f"{engine} has no voice {unheard}; it has {', '.join(voices[engine])}")
+        first, more = voices[engine][:TOLD], len(voices[engine]) - TOLD
+        told = ", ".join([*first, *([f"and {more} more"] if more > 0 else [])])
+        raise ValueError(f"{engine} has no voice {unheard}; it has {told}")
     heard = {name: tuple(v for v in each if f"{name}:{v}" != settings.unheard) for name, each in voices.items()}
     return heard, settings.unheard if engine in voices and not settings.sentences else ""
 
