@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.evaluate.reference import evaluate
 from mctc.ir.op import InferenceError
 from mctc.ir.program import Program
@@ -138,3 +140,16 @@ def test_buckets_are_those_of_t5(tmp_path: Any, left: int, right: int, buckets: 
             each - 1, exact + int(np.log(n / exact) / np.log(longest / exact) * (each - exact) + 1e-9)
         )  # fmt: skip
         np.testing.assert_array_equal(found[:, j], table[:, place + (each if d > 0 else 0)])
+
+
+@pytest.mark.parametrize("bias", ["slopes(0, 3)", "bucketed_distances(2, 3, buckets = 1)"])
+def test_a_bias_of_distances_tells_what_it_takes(tmp_path: Path, bias: str) -> None:
+    spec = tmp_path / "m.mct"
+    spec.write_text(
+        'import "lib/distance.mct"\nmodel m {\ndim B: batch\ndim T: time @ 25 Hz\n'
+        "component c(x: f32[B, T, 4]) -> f32[B, T, 4] {\n"
+        f"return attention(x, x, x, heads = 2, left = 3, right = 0, bias = {bias}) }}\n}}\n"
+    )
+    with pytest.raises(DiagnosticError) as caught:
+        elaborate_file(spec)
+    assert [found.code for found in caught.value.diagnostics] == ["MCT0073"]
