@@ -16,7 +16,7 @@ from mctc.language.failure import SilentError, fail
 from mctc.language.finals import Ending, shifted
 from mctc.language.scope import Frame, bindings
 from mctc.language.session import Session
-from mctc.language.values import Bound, describe, plain, show_type
+from mctc.language.values import Bound, Poison, describe, plain, show_type
 from mctc.records import dataclass
 
 
@@ -87,6 +87,8 @@ class Scans:
         """What the body leaves in the name of a state."""
         name = state.node.name
         value = frame.scope.values[name.text]
+        if isinstance(value, Poison):
+            raise SilentError
         if not isinstance(value, Value):
             told = describe(value) if value is None or not hasattr(value, "name") else "no tensor"
             raise fail("MCT0117", f"the body leaves {told} in state `{name.text}`", name.span)

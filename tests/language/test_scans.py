@@ -57,6 +57,7 @@ def test_a_scan_runs_over_labels_too(elaborate: Elaborate) -> None:
     [
         ("scan h: f32[B, 8] { h = x }", "MCT0117"),
         (STATE + "{ h = 3 }", "MCT0117"),
+        (STATE + "{ h = missing }", "MCT0050"),
         (STATE + "{ h = concat(h, x) }", "MCT0117"),
         (STATE + '= "a" { h = h + x }', "MCT0117"),
         ("scan h: f32[B, T/2, 8] { h = h + x }", "MCT0103"),
