@@ -67,7 +67,8 @@ def _with_vectors(op: Op, to: Rewriter, layout: Layout) -> Sequence[Value]:
     """What an op becomes; a vector of channels that it takes as a weight or bias stays a vector."""
     laid = {}
     if isinstance(op, OF_VECTORS):
-        vectors = (value for value in op.present() if value.type.roles == (Role.CHANNEL,))
+        states = [op.operand(name) for name in op.hidden] if isinstance(op, Cell) else []
+        vectors = (each for each in op.present() if each.type.roles == (Role.CHANNEL,) and each not in states)
         laid = {vector: to[vector] for vector in vectors}
     for old, new in laid.items():
         to.bind(old, to.reshaped(new, old.type.with_axes((Axis(Role.PLAIN, old.type.extents[0]),))))
