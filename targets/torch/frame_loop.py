@@ -18,6 +18,7 @@ from mctc.targets.torch.recurrence import Recurrence, one_frame, with_frame, wit
 def write_loop(outer: Writer, recurrence: Recurrence) -> None:
     """`for t in range(x.shape[3]):`, and what the scan computes of a frame."""
     loop, many = recurrence.loop, recurrence.frames
+    outer.position -= 1  # what the loop reads is needed in each of its rounds
     t = outer.local(many.type, "t")
     held = [outer.local(state.result.type, state.state) for state in loop.states]
     outer.lines += [f"{name} = {_start(outer, state, many)}" for name, state in zip(held, loop.states)]
@@ -25,6 +26,7 @@ def write_loop(outer: Writer, recurrence: Recurrence) -> None:
     after, others = frame.write_frame()
     made = loop.close.results[: len(after) + len(others)]
     rows = [outer.local(v.type, f"{v.name or 'y'}_frames") if v in outer.users else "" for v in made]
+    outer.position += 1
     outer.lines += [f"{row} = []" for row in rows if row]
     outer.lines.append(f"for {t} in range({outer[many].text}.shape[{many.type.sequence}]):")
     outer.lines += [f"    {line}" for line in frame.lines]

@@ -190,11 +190,12 @@ class Writer:
         return self._free(hint, value)
 
     def _free(self, hint: str, value: Value, but: Collection[str] = ()) -> str:
-        """A name for a value: the hint, unless another value that is still needed has it, or it is one of `but`."""
+        """A name for a value: the hint, unless that is taken, one of `but`, or of another value still needed."""
         hint = identifier(hint)
         hint = f"{hint}_" if hint in self.taken or (hint == "valid" and not self.component.streams) else hint
         name, number = hint, 0
-        while name in but or (name in self.bound and self.last.get(self.bound[name], -1) > self.position):
+        unfit = self.taken.union(but)
+        while name in unfit or (name in self.bound and self.last.get(self.bound[name], -1) > self.position):
             number += 1
             name = f"{hint}{number}"
         self.bound[name] = value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -51,3 +53,25 @@ def test_steps_over_chunks_equal_forward(made: Made) -> None:
         y, state = made.model.c.step(chunk, valid, state)
         frames.append(y)
     torch.testing.assert_close(torch.cat(frames, 3)[..., 1:9], whole, atol=1e-5, rtol=1e-5)
+
+
+def test_a_state_of_any_name_leaves_what_the_loop_reads_as_it_is(tmp_path: Path) -> None:
+    """Values without a name of their own are called `y` in a module, and `y_` in a loop."""
+    (tmp_path / "named.mct").write_text("""model named(width = 4) {
+    dim B: batch
+    dim T: time @ 100 Hz
+    component c(x: f32[B, T, width]) -> f32[B, T, width] {
+        y_ = sin(x)
+        scan y: f32[B, T, width], t: f32[B, T, 1] {
+            y = relu(cos(x) * y - y_ * (y + y_)) + cos(x)
+            t = 0.5 * t + reduce_max(y, "channel")
+        }
+        return y * t + y_
+    }
+    stream { chunk = 40 ms }
+}
+""")
+    made = make_spec(tmp_path / "named.mct", tmp_path)
+    given = made.inputs("c", B=2, T=7)["x"]
+    result = made.model.c(torch.tensor(given, dtype=torch.float32))
+    np.testing.assert_allclose(result.numpy(), made.reference("c", {"x": given})[0], atol=1e-5)
