@@ -15,7 +15,7 @@ from mctc.ir.program import Program, Source
 from mctc.objectives.components import FramesAndLabels, Labels, MisfitError, Part
 from mctc.objectives.fit import fit
 from mctc.records import dataclass
-from mctc.weights import Weights
+from mctc.weights import Weights, leaves
 
 PARTS = {
     Part.TOKEN: "token",
@@ -71,12 +71,15 @@ def _labels(program: Program) -> Labels | None:
 
 
 def write_rows(found: Given, program: Program, weights: Weights, folder: Path) -> None:
-    """Writes the table whose rows the decoder takes: the checkpoint's own, as an fp16 array [classes, width]."""
+    """Writes the table whose rows the decoder takes: the checkpoint's own, as an array [classes, width] in fp16, or in
+    fp32 where the spec has it stored so."""
     if found.table is None or found.file is None or (folder / found.file).exists():
         return
-    rows = weights.source(Source(found.table, program.sources[found.table][0]))[: found.classes]
+    source = Source(found.table, program.sources[found.table][0])
+    wide = any(each.wide and source in leaves(each.recipe) for each in program.parameters.values())
+    rows = weights.source(source)[: found.classes]
     (folder / FOLDER).mkdir(exist_ok=True)
-    np.save(folder / found.file, rows.astype(np.float16))
+    np.save(folder / found.file, rows.astype(np.float32 if wide else np.float16))
     weights.release()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mctc.ir.lookups import Lookup, lookups
+from mctc.ir.lookups import Lookup, lookups, wide_rows
 from mctc.ir.op import Array
 from mctc.ir.ops.linear import looked_up
 from mctc.ir.program import Function, Program, Value
@@ -37,14 +37,17 @@ def files(function: Function) -> dict[Value, str]:
 
 
 def write_tables(program: Program, weights: Weights, folder: Path) -> None:
-    """Writes every table once, as the weights deploy it: an fp16 array [ids, width] at `file_of` it in `folder`."""
-    found = {lookup.table: (lookup, token) for f in program.functions.values() for token, lookup in lookups(f).items()}
+    """Writes every table once, as the weights deploy it: an array [ids, width] at `file_of` it in `folder`, in fp16, or
+    in fp32 where the spec has it stored so."""
+    functions = program.functions.values()
+    found = {lookup.table: (lookup, token) for f in functions for token, lookup in lookups(f).items()}
+    wide = frozenset[Value]().union(*(wide_rows(program, f) for f in functions))
     for name, (lookup, token) in found.items():
         bound = token.type.bound
         ids = bound.value if bound is not None and bound.is_static else None  # the rows behind pad the table
         (folder / FOLDER).mkdir(exist_ok=True)
         table = weights.deployed(program.parameters[name]) if lookup.constant is None else lookup.constant
-        np.save(folder / file_of(lookup), table[:ids].astype(np.float16))
+        np.save(folder / file_of(lookup), table[:ids].astype(np.float32 if lookup.rows in wide else np.float16))
         weights.release()
 
 

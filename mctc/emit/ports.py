@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from mctc.driver.names import STATE_OUT, identifier
 from mctc.driver.tables import files
@@ -52,15 +52,17 @@ def interface(
     lookups: bool = True,
     name: str = "",
     called: Callable[[str], str] = identifier,
+    wide: Collection[Value] = (),
 ) -> Interface:
     """How a function of an artifact is called, for the manifest. States as inputs and outputs are listed as those too.
 
     elements: names of element types in the artifact. name: the function's, where not its own. called: what a port is
-    called there.
+    called there. wide: what is taken in fp32 whatever the other floats are.
     """
 
     def port(spec: str, value: Value, suffix: str = "", table: str | None = None) -> Port:
-        return Port.of(spec, called(spec) + suffix, value.type, elements[value.type.dtype], table)
+        element = "fp32" if value in wide else elements[value.type.dtype]
+        return Port.of(spec, called(spec) + suffix, value.type, element, table)
 
     tables = files(function) if lookups else {}
     taken = device_inputs(function) if lookups else [(value.name, value) for value in function.inputs]

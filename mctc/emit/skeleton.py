@@ -19,6 +19,7 @@ from mctc.driver.refusal import Refusal
 from mctc.driver.tables import write_tables
 from mctc.driver.target import Agreement, Target, Written
 from mctc.emit.ports import element_types, interface
+from mctc.ir.lookups import wide_rows
 from mctc.ir.program import Function, Op, Program
 from mctc.records import dataclass
 
@@ -61,13 +62,15 @@ class Emitted:
 class Skeleton(Target):
     """Base of a target: grouping, interfaces, tables of lookups, refusals and the read-back, done for it.
 
-    raises: its own error. lookups: whether rows of tables are left to the caller (mctc.ir.lookups).
+    raises: its own error. lookups: whether rows of tables are left to the caller (mctc.ir.lookups). wide_rows: whether
+    those of a table in fp32 are taken in fp32 by an artifact in fp16.
     proven_in: the precision in which artifacts are executed to be compared with the program, where it is not the one
     that they are built in. held_to: the one that a device computes in, where that is coarser.
     """
 
     raises: ClassVar[type[MctcError]] = BuildError
     lookups: ClassVar[bool] = True
+    wide_rows: ClassVar[bool] = False
     proven_in: ClassVar[str | None] = None
     held_to: ClassVar[str | None] = None
 
@@ -97,7 +100,7 @@ class Skeleton(Target):
         written = Written((), {})
         for artifact, functions in self._grouped(program, job.options, more).items():
             emitted = self.write_artifact(job, program, functions, job.folder / artifact)
-            written = self._with(written, job, artifact, functions, emitted)
+            written = self._with(written, job, artifact, program, functions, emitted)
         return written
 
     def check(
@@ -131,7 +134,13 @@ class Skeleton(Target):
         return {f"{stem}_{identifier(each.name)}{more}{self.suffix or ''}": [each] for each in functions}
 
     def _with(
-        self, written: Written, job: Job, artifact: str, functions: Sequence[Function], emitted: Emitted
+        self,
+        written: Written,
+        job: Job,
+        artifact: str,
+        program: Program,
+        functions: Sequence[Function],
+        emitted: Emitted,
     ) -> Written:
         interfaces, origins = dict(written.interfaces), dict(written.origins)
         elements = element_types(job.options.precision or "")
@@ -140,6 +149,7 @@ class Skeleton(Target):
             interfaces[name] = interface(
                 function, artifact, elements, emitted.operations[name],
                 states_as_io=job.states_as_io, lookups=self.lookups, name=emitted.called.get(name, ""),
+                wide=wide_rows(program, function) if self.wide_rows else (),
             )  # fmt: skip
             if name in emitted.made:
                 position = {op: index for index, op in enumerate(function.ops)}

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mctc.ir.islands import computes_wide
 from mctc.ir.op import Array
 from mctc.ir.ops.leaf import Constant, Leaf, parameter_of
 from mctc.ir.ops.linear import Embedding
-from mctc.ir.program import Function, Op, Value
+from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.types import Role
 from mctc.records import dataclass
 
@@ -41,6 +42,16 @@ def lookups(function: Function) -> dict[Value, Lookup]:
             else:
                 found[op.token] = Lookup(op, op.result, parameter_of(op.table))
     return found
+
+
+def wide_rows(program: Program, function: Function) -> frozenset[Value]:
+    """The rows that a caller looks up in fp32: of parameters that a `quantize` rule stores so, and of numbers that an
+    op in such a part reads."""
+
+    def is_wide(lookup: Lookup) -> bool:
+        return program.parameters[lookup.table].wide if lookup.constant is None else computes_wide(program, lookup.op)
+
+    return frozenset(lookup.rows for lookup in lookups(function).values() if is_wide(lookup))
 
 
 def reason_against(op: Embedding, function: Function) -> str | None:

@@ -45,7 +45,7 @@ class BuiltPort:
     latency_ms: algorithmic latency of an output, where there is a rate.
     table: the file of rows [ids, width] that the port takes by what are ids in the program.
     given: what an input of a decoder is given (docs/manifest.md); row_of: the file of rows, where those are rows.
-    domain: what the entries of an input may be, where the spec says it.
+    domain: what the entries of an input may be, where the spec says it. wide: whether its numbers are in fp32.
     """
 
     spec: str
@@ -58,6 +58,7 @@ class BuiltPort:
     domain: Domain | None = None
     given: str | None = None
     row_of: Path | None = None
+    wide: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -321,6 +322,7 @@ def _port(folder: Path, entry: Mapping[str, Any]) -> BuiltPort:
         domain_of(entry),
         entry.get("given"),
         _table(folder, entry, "row_of"),
+        entry["dtype"] == "fp32",
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mctc.driver.names import identifier
-from mctc.emit.ports import Ports
 from mctc.emit.skeleton import Emitted
 from mctc.ir.program import Function, Program
 from mctc.package.protobuf import model_class
@@ -44,7 +43,7 @@ def emit_model(
         emitter.run(RULES)
         emitters[function.name] = emitter
         described = model.description if alone else model.description.functions.add(name=name)
-        _describe(described, emitter.ports)
+        _describe(described, emitter)
     if len(functions) > 1:
         model.description.defaultFunctionName = identifier(functions[0].name)  # the component that the spec has first
     for key, value in sorted((metadata or {}).items()):
@@ -63,9 +62,11 @@ def _serialise(model: Any) -> bytes:
     return data
 
 
-def _describe(message: Any, ports: Ports) -> None:
+def _describe(message: Any, emitter: FunctionEmitter) -> None:
+    ports = emitter.ports
     for name, value in ports.taken:
-        set_feature(message.input.add(), name, value.type.shape, MIL_DTYPE[value.type.dtype])
+        dtype, shape = emitter.taken_as(value)
+        set_feature(message.input.add(), name, shape, dtype)
     for name, value in ports.given:
         set_feature(message.output.add(), name, value.type.shape, MIL_DTYPE[value.type.dtype])
     for name, state in ports.held:

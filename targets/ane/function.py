@@ -12,10 +12,10 @@ from mctc.emit.emitter import Emitter
 from mctc.emit.ports import element_types
 from mctc.emit.rules import Rules
 from mctc.ir.islands import computes_wide
+from mctc.ir.lookups import wide_rows
 from mctc.ir.op import Array
 from mctc.ir.ops.leaf import Leaf
 from mctc.ir.program import Function, Op, Program, Value
-from mctc.ir.types import TensorType
 from mctc.targets.ane.constants import Blob, Compressed, Plain, Store
 from mctc.targets.ane.errors import EmitError
 from mctc.targets.ane.messages import as_small, set_array, set_blob, set_string, set_tensor_type
@@ -52,6 +52,7 @@ class FunctionEmitter(Emitter[Name]):
         message.opset = OPSET
         self._constants: dict[object, Name] = {}
         self._uses = function.uses()
+        self._wide_rows = wide_rows(program, function)
         self._outputs: dict[Value, Name] = {}
         self._types: dict[Name, tuple[int, ...]] = {}  # shapes of what is in floating point
         self._wide: set[Name] = set()  # what is in fp32
@@ -93,6 +94,10 @@ class FunctionEmitter(Emitter[Name]):
     def element(self, op: Op) -> str:
         """The MIL type of the entries of an op's result, in the part that it lies in."""
         return _widened(_type(op.result), computes_wide(self.program, op))[0]
+
+    def taken_as(self, value: Value) -> tuple[str, tuple[int, ...]]:
+        """The MIL type of an input: rows of a table that is stored in fp32 are in fp32."""
+        return _widened(_type(value), value in self._wide_rows)
 
     def alias(self, value: Value, name: Name) -> None:
         """Lets `value` be what `name` already is, without an operation."""
@@ -140,7 +145,7 @@ class FunctionEmitter(Emitter[Name]):
 
     def _open(self) -> None:
         for name, value in self.ports.taken:
-            self.values[value] = self._input(name, value.type)
+            self.values[value] = self._input(name, *self.taken_as(value))
         for name, state in self.ports.held:
             item = self.message.inputs.add(name=self.names.reserve(name))
             set_tensor_type(item.type.stateType.wrappedType, *_type(state.value))
@@ -168,10 +173,11 @@ class FunctionEmitter(Emitter[Name]):
             called = self.names.fresh(f"write_{held}")
             self._operation(None, "write_state", written, [], [], called, of=state.update.owner)
 
-    def _input(self, name: str, type_: TensorType) -> Name:
+    def _input(self, name: str, dtype: str, shape: tuple[int, ...]) -> Name:
         item = self.message.inputs.add(name=self.names.reserve(name))
-        set_tensor_type(item.type, MIL_DTYPE[type_.dtype], type_.shape)
-        self._note(Name(name), MIL_DTYPE[type_.dtype], type_.shape)
+        set_tensor_type(item.type, dtype, shape)
+        self._note(Name(name), dtype, shape)
+        self._wide.update([Name(name)] if dtype == "fp32" else [])
         return Name(name)
 
     # writing operations

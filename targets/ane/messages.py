@@ -15,6 +15,7 @@ from mctc.ir.op import Array
 from mctc.package.dtypes import DTYPES
 
 FEATURE_FP16 = 65552  # ArrayFeatureType.ArrayDataType.FLOAT16 (FeatureTypes.proto)
+FEATURE_FP32 = 65568  # ArrayFeatureType.ArrayDataType.FLOAT32
 FEATURE_INT32 = 131104  # ArrayFeatureType.ArrayDataType.INT32
 WEIGHT_FILE = "@model_path/weights/weight.bin"
 MIL_OF_NUMPY = {
@@ -70,7 +71,7 @@ def set_feature(message: Any, name: str, shape: Sequence[int], dtype: str = "fp1
     message.name = name
     array = message.type.stateType.arrayType if state else message.type.multiArrayType
     array.shape.extend(shape)
-    array.dataType = {"fp16": FEATURE_FP16, "int32": FEATURE_INT32}[dtype]
+    array.dataType = {"fp16": FEATURE_FP16, "fp32": FEATURE_FP32, "int32": FEATURE_INT32}[dtype]
 
 
 def as_small(value: object) -> Array | str:

@@ -9,6 +9,7 @@ from mctc.driver.tables import write_tables
 from mctc.driver.target import Interface, Written
 from mctc.emit.ports import element_types, interface
 from mctc.emit.skeleton import Job, Skeleton
+from mctc.ir.lookups import wide_rows
 from mctc.ir.program import Program
 from mctc.plugins import registry
 from mctc.rewrite.base import Context
@@ -36,6 +37,7 @@ def write_parts(target: Skeleton, job: Job, wanted: str) -> tuple[tuple[Program,
         write_chain(job.folder / chain, function, called)
         count = sum(each.operations for each, _ in called)
         elements = element_types(options.precision or "")
-        interfaces[name] = interface(function, chain, elements, count, states_as_io=False, name=name)
+        wide = wide_rows(deployed, function)
+        interfaces[name] = interface(function, chain, elements, count, states_as_io=False, name=name, wide=wide)
         chains.append(chain)
     return (packed, parts), Written((*parts.artifacts, *chains), interfaces)

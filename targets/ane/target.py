@@ -31,6 +31,7 @@ class AneTarget(Skeleton):
     suffix: ClassVar[str | None] = ".mlpackage"
     runtime: ClassVar[str | None] = "package evaluator"
     computes = ("fp32", "fp16")
+    wide_rows = True
     proven_in, held_to = "fp32", "fp16"
     cross_checks: ClassVar[bool] = True
     as_engine: ClassVar[bool] = True

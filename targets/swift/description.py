@@ -164,7 +164,7 @@ def _port(folder: Path, port: BuiltPort) -> Json:
     frame = roles.index(along) if port.frames and along in roles else None
     wide = [at for at, role in enumerate(roles) if role.is_channel or (role is Role.FEATURE and shape[at] > 1)]
     table = port.table if port.table is not None else port.row_of
-    element = "int32" if port.type.dtype is DType.I32 else "fp16"
+    element = "int32" if port.type.dtype is DType.I32 else "fp32" if port.wide else "fp16"
     return {
         "name": port.name,
         "spec": port.spec,

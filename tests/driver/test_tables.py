@@ -21,6 +21,15 @@ from tests.driver.conftest import SPEC
 
 COREAI = pytest.param("coreai", marks=pytest.mark.skipif(find_spec("coreai") is None, reason="coreai is not installed"))
 TABLE = "tables/predictor.embedding.weight.npy"
+NUMBERS = """model turns(width = 16) {
+    dim B: batch
+    dim U: label
+    component c(place: i32[B, U] < 20, x: f32[B, U, width]) -> f32[B, U, width] {
+        return tanh(x + op.embedding(place, constant(file = "turns.npy", shape = [20, 16]), host = true))
+    }
+    quantize { c.**: f32 }
+}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +93,31 @@ def test_a_compressed_table_is_written_as_it_is_deployed(tmp_path: Path) -> None
     exact = Weights(program.sources).exact(parameter)
     expected = quantize(exact, parameter.quantization).dequantize()[:41]
     assert np.array_equal(np.load(tmp_path / "out" / TABLE), expected.astype(np.float16))
+
+
+@pytest.mark.parametrize("target", ["ane", COREAI])
+@pytest.mark.parametrize("rule", ["**.embedding: f32", "predictor.**: f32"], ids=["stored", "computed too"])
+def test_a_table_asked_in_fp32_is_looked_up_in_fp32(tmp_path: Path, target: str, rule: str) -> None:
+    spec = tmp_path / "small.mct"
+    text = SPEC.replace("embedding(token, V, width)", "embedding(token, V, width, host = true)")
+    spec.write_text(text.replace("encoder.**.in_proj: int4(per_channel)", rule))
+    program = build(spec, tmp_path / "out", BuildOptions(target=target)).compiled.deployed
+    exact = Weights(program.sources).exact(program.parameters["predictor.embedding.weight"])[:41]
+    table = np.load(tmp_path / "out" / TABLE)
+    assert table.dtype == np.float32
+    assert np.array_equal(table, exact.astype(np.float32))
+    port = json.loads((tmp_path / "out/manifest.json").read_text())["functions"]["predictor"]["inputs"][0]
+    assert port["dtype"] == {"ane": "fp32", "coreai": "fp16"}[target]
+    checks = list(Proof(tmp_path / "out", runtimes=("onnx",)).checks())
+    assert not [check for check in checks if check.ok is False]
+
+
+def test_numbers_that_a_part_in_fp32_looks_up_are_in_fp32(tmp_path: Path) -> None:
+    (tmp_path / "turns.mct").write_text(NUMBERS)
+    numbers = np.random.default_rng(0).normal(size=(20, 16)).astype(np.float32)
+    np.save(tmp_path / "turns.npy", numbers)
+    build(tmp_path / "turns.mct", tmp_path / "out")
+    assert np.array_equal(np.load(tmp_path / "out/tables/c.place.npy"), numbers)
 
 
 def test_a_manifest_whose_table_is_elsewhere_is_damaged(asked: Path, tmp_path: Path) -> None:
