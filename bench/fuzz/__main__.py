@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mctc.atomic import write_text
 from mctc.diagnostics.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
     help="Compare with this one only; may be repeated.",
 )
 @click.option("--broken/--no-broken", default=True, help="Also run specs that are damaged on purpose.")
+@click.option("--shrink/--no-shrink", default=True, help="Make what fails small, for minutes; or report it as it is.")
 @click.option("--regressions", type=click.Path(file_okay=False, path_type=Path), help="Write failures here, as specs.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here.")
+@click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here, as it grows."
+)
 @click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write it here as markdown.")
 def fuzz(
     examples: int,
@@ -43,6 +47,7 @@ def fuzz(
     jobs: int,
     runtimes: tuple[str, ...],
     broken: bool,
+    shrink: bool,
     regressions: Path | None,
     json_file: Path | None,
     markdown: Path | None,
@@ -58,13 +63,9 @@ def fuzz(
     for name in runtimes:
         if name not in known:
             raise UsageError(f"there is no runtime `{name}`", hint=f"there are {', '.join(known)}")
-    plan = Plan(examples, seed, minutes, jobs, runtimes or None, broken)
-    began = time.monotonic()
-    with Screen(plan, regressions) as screen:
+    plan = Plan(examples, seed, minutes, jobs, runtimes or None, broken, shrink)
+    with Screen(plan, regressions, json_file) as screen:
         tally = run(plan, screen.seen)
-    if json_file is not None:
-        told = {"plan": asdict(plan), "seconds": round(time.monotonic() - began), **tally.as_json()}
-        json_file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     if markdown is not None:
         markdown.write_text(report.markdown(tally), encoding="utf-8")
     click.echo(report.markdown(tally))
@@ -72,14 +73,17 @@ def fuzz(
 
 
 class Screen:
-    """How far a run is: a bar on a terminal, now and then a line elsewhere. Failures are told, and written, at once."""
+    """How far a run is: a bar on a terminal, or now and then a line. Failures and the report are written at once:
+    a run that is ended has said what it saw."""
 
     EVERY = 100  # programs from line to line
 
-    def __init__(self, plan: Plan, regressions: Path | None) -> None:
+    def __init__(self, plan: Plan, regressions: Path | None, report: Path | None) -> None:
         from rich.progress import Progress
 
-        self.regressions, self.told, self.lines = regressions, 0, 0
+        self.plan, self.regressions, self.report = plan, regressions, report
+        self.told: list[Failure] = []
+        self.lines, self.began = 0, time.monotonic()
         self.progress = Progress(auto_refresh=False, disable=not sys.stdout.isatty())
         self.task = self.progress.add_task("programs", total=plan.examples)
 
@@ -92,14 +96,22 @@ class Screen:
 
     def seen(self, tally: Tally) -> None:
         """Shows what is new."""
-        for failure in tally.failures[self.told :]:
-            self._tell(failure)
-        self.told = len(tally.failures)
+        for failure in tally.failures:
+            if failure not in self.told:
+                self._tell(failure)
+        self.told = list(tally.failures)
+        self._write(tally)
         self.progress.update(self.task, completed=tally.programs)
         self.progress.refresh()
         if self.progress.disable and tally.programs // self.EVERY > self.lines:
             self.lines = tally.programs // self.EVERY
-            click.echo(f"{tally.programs:,} programs, {self.told} failures", err=True)
+            click.echo(f"{tally.programs:,} programs, {len(self.told)} failures", err=True)
+
+    def _write(self, tally: Tally) -> None:
+        if self.report is None:
+            return
+        told = {"plan": asdict(self.plan), "seconds": round(time.monotonic() - self.began), **tally.as_json()}
+        write_text(self.report, json.dumps(told, indent=2) + "\n")
 
     def _tell(self, failure: Failure) -> None:
         from bench.fuzz.regression import write

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ Keys = Collection[tuple[str, str]]
 @dataclass(frozen=True)
 class Batch:
     """What to run. kind: 'valid', 'broken' or 'damaged'. runtimes: names, or None for all. scratch: a file that holds
-    the program that is being run, for whoever finds this process dead. known: failures that are not reported again."""
+    the program that is being run, for whoever finds this process dead. known: failures that are not reported again.
+    shrink: whether a failure is made small, which takes minutes of a machine that may be there for few."""
 
     seed: int
     count: int
@@ -35,6 +36,7 @@ class Batch:
     runtimes: tuple[str, ...] | None = None
     scratch: Path | None = None
     known: Keys = ()
+    shrink: bool = True
 
 
 ITEMS = (*(item.name for item in BATTERY if item is not NOISE), BATCHED)
@@ -49,13 +51,14 @@ def cases(draw: Draw) -> tuple[Spec, BuildOptions, frozenset[str]]:
     return spec, options, frozenset([NOISE.name, *items])
 
 
-def run_batch(batch: Batch, beat: Callable[[Tally], None] = lambda _: None) -> Tally:
-    """Runs it; `beat` is called after every program, also while one is shrunk."""
+def run_batch(batch: Batch, beat: Callable[[Tally], None] | None = None) -> Tally:
+    """Runs it; what is known at its end. `beat` is handed after every program, also while one is shrunk, what is new
+    since: then all that is left to give back is the failure, shrunk."""
     return _Run(batch, beat).run()
 
 
 class _Run:
-    def __init__(self, batch: Batch, beat: Callable[[Tally], None]) -> None:
+    def __init__(self, batch: Batch, beat: Callable[[Tally], None] | None) -> None:
         self.batch, self.beat, self.tally = batch, beat, Tally()
         self.last: Failure | None = None
 
@@ -67,7 +70,7 @@ class _Run:
             max_examples=self.batch.count,
             deadline=None,
             database=None,
-            phases=(Phase.generate, Phase.shrink),
+            phases=(Phase.generate, Phase.shrink) if self.batch.shrink else (Phase.generate,),
             suppress_health_check=list(HealthCheck),
             report_multiple_bugs=False,
             print_blob=False,
@@ -76,8 +79,14 @@ class _Run:
             seed(self.batch.seed)(test)()
         except FindingError:
             assert self.last is not None
-            self.tally.failures.append(self.last)
+            self.tally.failures = [self.last]
         return self.tally
+
+    def _tell(self) -> None:
+        """Hands over what is new. A failure is told as it is found, before it is shrunk: this process may be ended."""
+        if self.beat is not None:
+            told, self.tally = self.tally, Tally()
+            self.beat(told)
 
     def valid(self, case: tuple[Spec, BuildOptions, frozenset[str]]) -> None:
         spec, options, items = case
@@ -111,14 +120,21 @@ class _Run:
             run()
         except FindingError as error:
             failure = Failure(error.stage, error.what, program.text, program.options, program.streams)
-        finally:
-            self.beat(self.tally)
-        if failure is None or (self.last is not None and failure.stage != self.last.stage):
+        new = self._is_new(failure)
+        if new and self.last is None and failure is not None:
+            self.tally.failures.append(failure)
+        self._tell()
+        if not new or failure is None:
             return
-        if failure.key in self.batch.known:
-            self.tally.again += self.last is None
-            return
-        self.last = failure
+        self.last = replace(failure, shrunk=True)
         # Anew and out of the handler: hypothesis takes what an exception came from for a part of it, and a file in a
         # folder of the day would make one failure two.
         raise FindingError(failure.stage, failure.what)
+
+    def _is_new(self, failure: Failure | None) -> bool:
+        if failure is None or (self.last is not None and failure.stage != self.last.stage):
+            return False
+        if failure.key in self.batch.known:
+            self.tally.again += self.last is None
+            return False
+        return True

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -33,6 +33,7 @@ class Plan:
     jobs: int = 1
     runtimes: tuple[str, ...] | None = None
     broken: bool = True
+    shrink: bool = True
 
     def batches(self) -> Iterator[Batch]:
         """Batches for ever; the campaign stops when it has seen enough."""
@@ -40,7 +41,7 @@ class Plan:
         number = 0
         while True:
             for kind in kinds:
-                yield Batch(self.seed * 1_000_003 + number, SIZE, kind, self.runtimes)
+                yield Batch(self.seed * 1_000_003 + number, SIZE, kind, self.runtimes, shrink=self.shrink)
             number += 1
 
 
@@ -108,19 +109,19 @@ class _Campaign:
         worker.batch = None
         if not over:
             batch, known = next(self.batches), tuple(failure.key for failure in self.tally.failures)
-            worker.batch = Batch(batch.seed, batch.count, batch.kind, batch.runtimes, worker.scratch, known)
+            worker.batch = replace(batch, scratch=worker.scratch, known=known)
         worker.pipe.send(worker.batch)
 
     def _receive(self, worker: Worker) -> bool:
-        """A sign of life, or the tally of a batch. False where the other end is gone."""
+        """What is new, after a program or at the end of a batch. False where the other end is gone."""
         try:
-            tally = worker.pipe.recv()
+            tally, ends = worker.pipe.recv()
         except (EOFError, ConnectionError):
             return False
         worker.heard = time.monotonic()
-        if tally is not None:
-            self.tally.merge(tally)
-            self.seen(self.tally)
+        self.tally.merge(tally)
+        self.seen(self.tally)
+        if ends:
             self._next(worker)
         return True
 
@@ -146,4 +147,4 @@ def _work(pipe: Connection) -> None:
         batch = pipe.recv()
         if batch is None:
             return
-        pipe.send(run_batch(batch, lambda _: pipe.send(None)))
+        pipe.send((run_batch(batch, lambda tally: pipe.send((tally, False))), True))

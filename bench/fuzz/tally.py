@@ -12,13 +12,15 @@ from bench.fuzz.findings import Outcome
 
 @dataclass(frozen=True)
 class Failure:
-    """A finding with the smallest spec that shows it. `streams`: whether it is known to stream."""
+    """A finding with a spec that shows it. `streams`: whether it is known to stream. `shrunk`: whether the spec is the
+    smallest that was found, and so takes the place of the first."""
 
     stage: str
     what: str
     text: str
     options: str
     streams: bool | None = None
+    shrunk: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -68,11 +70,18 @@ class Tally:
             self.worst[name] = max(self.worst.get(name, 0.0), error)
         for own, theirs in zip(self._counters(), other._counters(), strict=True):
             own.update(theirs)
-        known = {failure.key for failure in self.failures}
         for failure in other.failures:
-            self.again += failure.key in known
-            self.failures += [failure] if failure.key not in known else []
+            self._found(failure)
         self.again += other.again
+
+    def _found(self, failure: Failure) -> None:
+        keys = [known.key for known in self.failures]
+        if failure.key not in keys:
+            self.failures.append(failure)
+        elif failure.shrunk:
+            self.failures[keys.index(failure.key)] = failure
+        else:
+            self.again += 1
 
     def _counters(self) -> tuple[Counter[Any], ...]:
         return self.ran, self.refused, self.skipped, self.faults

@@ -115,3 +115,40 @@ def test_the_command_writes_failures_and_reports(monkeypatch: pytest.MonkeyPatch
 def test_an_unknown_runtime_is_refused() -> None:
     done = CliRunner().invoke(fuzz, ["--runtime", "coreia"], standalone_mode=False)
     assert "there is no runtime `coreia`" in str(done.exception)
+
+
+def test_a_failure_is_told_before_it_is_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "run_text", fails_on_a_cell)
+    told: list[Tally] = []
+    left = run_batch(Batch(seed=1, count=40), told.append)
+    (first,) = (failure for tally in told for failure in tally.failures)
+    (last,) = left.failures
+    assert len(last.text) < len(first.text)
+    merged = Tally()
+    for tally in [*told, left]:
+        merged.merge(tally)
+    assert merged.failures == [last]
+    assert merged.again == 0
+
+
+def test_without_shrinking_a_failure_is_the_program_that_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "run_text", fails_on_a_cell)
+    told: list[Tally] = []
+    left = run_batch(Batch(seed=1, count=40, shrink=False), told.append)
+    (first,) = (failure for tally in told for failure in tally.failures)
+    assert [failure.text for failure in left.failures] == [first.text]
+
+
+def test_programs_of_a_process_that_dies_are_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def dying(pipe: Any) -> None:
+        asked = pipe.recv()
+        asked.scratch.write_text(SPEC)
+        pipe.send((Tally(programs=3), False))
+        os._exit(11)
+
+    monkeypatch.setattr(campaign, "CONTEXT", multiprocessing.get_context("fork"))
+    monkeypatch.setattr(campaign, "_work", dying)
+    monkeypatch.setattr(campaign, "TIMES", 1)
+    report = tmp_path / "report.json"
+    CliRunner().invoke(fuzz, ["--examples", "9", "--json", str(report)], standalone_mode=False)
+    assert json.loads(report.read_text())["programs"] == 3
