@@ -16,6 +16,7 @@ BUILT_IN = {
     "drop-unread-frames": "drop_unread_frames:DropUnreadFrames",
     "factor-numbers": "factor_numbers:FactorNumbers",
     "fold-batch-norm": "fold_batch_norm:FoldBatchNorm",
+    "fold-number-norms": "fold_batch_norm:FoldNumberNorms",
     "fold-constants": "fold_constants:FoldConstants",
     "fold-deploy-constants": "fold_constants:FoldDeployConstants",
     "fold-state-reshapes": "fold_state_reshapes:FoldStateReshapes",

@@ -8,7 +8,7 @@ from mctc.ir.ops.leaf import Constant, ParameterOp
 from mctc.ir.ops.linear import channel_axis
 from mctc.ir.ops.norm import BatchNorm
 from mctc.ir.ops.shape import Reshape
-from mctc.ir.program import Program, Value
+from mctc.ir.program import Op, Program, Value
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.fold import fold_parameters
 from mctc.rewrite.pattern import Pattern, Refuse, first_of
@@ -33,6 +33,30 @@ class FoldBatchNorm(Pass):
         rule = first_of(Pattern(BatchNorm, _folded), Pattern(BatchNorm, _alone))
         rewritten = rewrite(program, self.name, rule, context=context)
         return fold_parameters(rewritten, self.name, lambda op: isinstance(op, ARITHMETIC))
+
+
+class FoldNumberNorms(FoldBatchNorm):
+    """Folds as fold-batch-norm does, before numbers are rounded, where the statistics are numbers of the program.
+
+    What is made of them is stored, so that is rounded, once: not the statistics, and then what is made of them.
+    """
+
+    name = "fold-number-norms"
+    stage = "number"
+    before = ("round-numbers",)
+
+    def run(self, program: Program, context: Context) -> Program:
+        if context.precision != "fp16" or not any(_of_numbers(op) for _, op in program.ops()):
+            return program
+        norms = first_of(Pattern(BatchNorm, _folded), Pattern(BatchNorm, _alone))
+        rewritten = rewrite(program, self.name, lambda op, to: norms(op, to) if _of_numbers(op) else None)
+        return fold_parameters(rewritten, self.name, lambda op: isinstance(op, ARITHMETIC))
+
+
+def _of_numbers(op: Op) -> bool:
+    if not isinstance(op, BatchNorm):
+        return False
+    return all(isinstance(value.owner, Constant) for value in (op.mean, op.variance, op.weight, op.bias) if value)
 
 
 def _folded(op: BatchNorm, to: Rewriter) -> Value | Refuse:

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from mctc.passes.fold_batch_norm import FoldBatchNorm
+from mctc.driver import build
+from mctc.passes.fold_batch_norm import FoldBatchNorm, FoldNumberNorms
+from mctc.proof.proof import Proof
 from mctc.weights import Weights
 
 STATISTICS = """
@@ -86,3 +88,40 @@ def test_a_compressed_weight_stays_as_it_was_trained(rewrites):
     (refused,) = context.refusals
     assert refused.why == "the weight of the conv2d before it is stored as int8, and its codes stay as trained"
     assert made.parameters["c.weight"].quantization is not None
+
+
+NUMBERS = """%d = constant [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]: f32[channel 6]
+    %e = constant [1.1, 1.2, 1.3, 1.4, 1.5, 1.6]: f32[channel 6]"""
+
+
+def test_statistics_that_are_numbers_are_folded_before_they_are_rounded(rewrites):
+    made, _ = rewrites(FoldNumberNorms, program(NUMBERS + "%y = batch_norm(%z, %d, %e) return out = %y"))
+    shift, scale, *_ = (op for op in made.functions["f"].ops if op.name != "parameter")
+    assert names(made) == ["constant", "constant", "mul", "add"]
+    want = 1 / np.sqrt(np.array([1.1, 1.2, 1.3, 1.4, 1.5, 1.6]) + 1e-5)
+    assert np.allclose(np.ravel(scale.value), want, rtol=1e-7)
+    assert np.allclose(np.ravel(shift.value), -want * np.arange(1, 7) / 10, rtol=1e-7)
+
+
+def test_statistics_that_are_trained_wait_for_the_deploy_passes(rewrites):
+    made, _ = rewrites(FoldNumberNorms, program("%y = batch_norm(%z, %m, %v, %g, %s) return out = %y"))
+    assert names(made) == ["batch_norm"]
+
+
+def test_a_norm_by_numbers_of_a_file_is_proven(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "mean.npy", rng.normal(size=8).astype(np.float32))
+    np.save(tmp_path / "variance.npy", rng.uniform(0.1, 2, size=8).astype(np.float32))
+    (tmp_path / "m.mct").write_text("""model m(width = 8) {
+        dim B: batch
+        dim T: time @ 100 Hz
+        component c(x: f32[B, T, width]) -> (alone: f32[B, T, width], behind: f32[B, T, width]) {
+            mean = constant(file = "mean.npy", shape = [width])
+            variance = constant(file = "variance.npy", shape = [width])
+            y = linear(x, width, bias = false) as layer
+            return op.batch_norm(x, mean, variance, epsilon = 1e-3), op.batch_norm(y, mean, variance)
+        }
+        stream { chunk = 40 ms }
+    }""")
+    build(tmp_path / "m.mct", tmp_path / "out")
+    assert Proof(tmp_path / "out", runtimes=()).steps("c").ok

@@ -174,6 +174,14 @@ FAULTS = (
         caught_by="tests/passes/test_fold_batch_norm.py",
     ),
     Fault(
+        name="number-norms-rounded-twice",
+        file="passes/fold_batch_norm.py",
+        what="statistics that are numbers are rounded, and what is made of them is rounded again",
+        old="not any(_of_numbers(op)",
+        new="any(_of_numbers(op)",
+        caught_by="tests/passes/test_fold_batch_norm.py",
+    ),
+    Fault(
         name="batch-norm-bias-unscaled",
         file="passes/fold_batch_norm.py",
         what="the bias of the convolution before a batch norm is not scaled",
