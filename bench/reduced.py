@@ -32,6 +32,9 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
         "width": 16, "filters": 4, "depth": 2, "heads": 4, "inner": 24, "window": 6, "entries": 16, "codebook": 8,
         "levels": 3,
     },
+    "moonshine_tiny": {
+        "width": 40, "depth": 2, "heads": 2, "inner": 48, "turned": 18, "vocab": 99, "labels": 24, "frames": 100,
+    },
     "paraformer": {
         "mels": 16, "width": 32, "depth": 2, "heads": 2, "inner": 48, "kernel": 5, "vocab": 60, "seconds": 6,
     },
@@ -58,8 +61,13 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     "whisper_small": {"width": 32, "depth": 2, "heads": 2, "vocab": 99, "frames": 64, "labels": 40},
     "whisper_tiny": {"width": 32, "depth": 2, "heads": 2, "vocab": 99, "frames": 64, "labels": 40},
     "zipformer": {
-        "mels": 16, "channels": (2, 4, 8), "factors": (1, 2, 4, 2), "widths": (16, 24, 32, 24), "depths": (1, 1, 1, 1),
-        "heads": (2, 2, 4, 2), "inner": (24, 32, 48, 32), "kernels": (7, 7, 5, 7), "query": 8, "place": 2, "value": 6,
+        "mels": 16, "channels": [2, 4, 8], "factors": [1, 2, 4, 2], "widths": [16, 24, 32, 24], "depths": [1, 1, 1, 1],
+        "heads": [2, 2, 4, 2], "inner": [24, 32, 48, 32], "kernels": [7, 7, 5, 7], "query": 8, "place": 2, "value": 6,
         "encoded": 12, "before": 32, "vocab": 60,
     },
 }  # fmt: skip
+
+
+def defined(name: str) -> list[str]:
+    """The words by which `mctc` is told the size of a spec."""
+    return [word for key, value in SIZES[name].items() for word in ("-D", f"{key}={value}")]

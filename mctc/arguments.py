@@ -53,11 +53,15 @@ def _plain(name: str, value: object) -> object:
     expect(TEXT, **{"a name in defines": name})
     if value is None or isinstance(value, str | bool | int | float | Fraction):
         return value
+    if isinstance(value, list | tuple):
+        return tuple(_plain(name, entry) for entry in value)
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Real):
         return float(value)
-    raise UsageError(f"defines: {name} can't be {value!r}", hint="it takes a number, True, False, None or a string")
+    raise UsageError(
+        f"defines: {name} can't be {value!r}", hint="it takes a number, True, False, None, a string or a list"
+    )
 
 
 def _is(what: str, value: object) -> bool:

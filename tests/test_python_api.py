@@ -107,7 +107,7 @@ def test_options_that_a_target_has_not_are_refused(spec: Path, tmp_path: Path) -
         ({"budgets": ["compile=10s"]}, "budgets"),
         ({"defines": ["width=8"]}, "defines"),
         ({"defines": {3: 8}}, "a name in defines"),
-        ({"defines": {"width": [8]}}, "width"),
+        ({"defines": {"width": {8}}}, "width"),
     ],
 )
 def test_an_argument_of_a_wrong_type_is_named(given: dict[str, Any], named: str, spec: Path, tmp_path: Path) -> None:

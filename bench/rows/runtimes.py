@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.reduced import SIZES
+from bench.reduced import SIZES, defined
 from bench.row import Row
 from bench.rows.drift import MINUTES, MOST, encode
 from bench.setting import Setting
@@ -68,8 +68,7 @@ def _in_fp32(check: Check) -> bool:
 def built(setting: Setting, name: str) -> Path:
     """The folder of a spec at its reduced size, as `mctc build` writes it."""
     folder = setting.work / f"{name}_reduced"
-    defines = [part for key, value in SIZES[name].items() for part in ("-D", f"{key}={value}")]
-    setting.run([setting.mctc, "build", setting.root / "spec" / f"{name}.mct", "-o", folder, *defines])
+    setting.run([setting.mctc, "build", setting.root / "spec" / f"{name}.mct", "-o", folder, *defined(name)])
     return folder
 
 

@@ -36,7 +36,10 @@ def constant_of_file(given: Mapping[str, tuple[Single, Span]], call: Span, modul
     held = TYPES[array.dtype.kind]
     dtype, at = given.get("dtype", (held, call))
     if dtype != held:
-        raise fail("MCT0062", f"{name} holds {held}, not {dtype}", at, f'write `dtype = "{held}"`, or leave it out')
+        hint = f'leave it out, and write `cast(constant(...), "{dtype}")`' if dtype in TYPES.values() else None
+        raise fail(
+            "MCT0062", f"{name} holds {held}, not {dtype}", at, hint or f'write `dtype = "{held}"`, or leave it out'
+        )
     if "shape" in given:
         shape, at = given["shape"]
         wanted = tuple(plain(item) for item in shape) if isinstance(shape, tuple) else shape

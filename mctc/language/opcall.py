@@ -25,6 +25,7 @@ from mctc.language.finals import Ending
 from mctc.language.scope import Frame
 from mctc.language.session import Session
 from mctc.language.values import Given, Measure, Quantity, Single, describe, plain, whole
+from mctc.language.written_constants import FROM_FILE, written_constant
 
 
 def _number(value: Given) -> float | None:
@@ -94,6 +95,8 @@ class OpCall:
         for like in [operand for operand in operands if operand is not None][:1]:
             for place, number in numbers.items():
                 operands[place] = self.session.number(number, like, where[names[place]], frame)
+        if name == "constant" and "value" in attributes:
+            attributes["value"] = written_constant(attributes["value"], attributes.get("dtype"), where["value"])
         self._complete(name, definition, [*operands, *rest], attributes, node)
         results = self.session.emit(name, [*operands, *rest], attributes, node.span, frame, where)
         made = self.session.builder.ops[-1]
@@ -174,6 +177,7 @@ class OpCall:
     def _unknown(self, name: str, definition: type[Op], key: str, argument: s.Argument) -> None:
         known = [operand.name for operand in definition.fields] + [*definition.defaults]
         hint = did_you_mean(key, known) or f"it takes {', '.join(known)}"
+        hint = FROM_FILE.format("...") if name == "constant" and key in NAMES else hint
         raise fail("MCT0091", f"`{name}` has no argument `{key}`", argument.span, hint)
 
     def _complete(
@@ -191,7 +195,3 @@ class OpCall:
         for key, default in definition.defaults.items():
             if default is REQUIRED and key not in attributes:
                 raise fail("MCT0090", f"`{name}` needs `{key}`", node.span, f"add `{key} = ...`")
-        if name == "constant":
-            import numpy as np
-
-            attributes["value"] = np.asarray(attributes["value"])

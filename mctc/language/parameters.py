@@ -30,6 +30,9 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "orthogonal": ("gain", "parts"),
     "delta_bias": ("low", "high"),
 }
+UNTRAINED = (
+    "trained numbers come by --weights; for those of a file that are not trained write `name = constant(file = ...)`"
+)
 ABOVE_ZERO = frozenset({"fan_in", "fan_out", "cut", "parts"})
 
 
@@ -86,10 +89,12 @@ class Parameters:
             key = argument.name.text if argument.name else names[index] if index < len(names) else None
             if key not in names:
                 hint = f"it takes {', '.join(names)}" if names else "it takes none"
+                hint = UNTRAINED if (rule, key) == ("constant", "file") else hint
                 raise fail("MCT0091", f"`{rule}` has no such argument", argument.span, hint)
             value = plain(self.calls.evaluator.constant(argument.value, frame, "an argument of an initialiser"))
             if not is_number(value):
-                raise fail("MCT0107", f"`{key}` of `{rule}` is a number, not {describe(value)}", argument.span)
+                more = UNTRAINED if rule == "constant" and isinstance(value, str) else None
+                raise fail("MCT0107", f"`{key}` of `{rule}` is a number, not {describe(value)}", argument.span, more)
             if key in ABOVE_ZERO and value <= 0:
                 raise fail("MCT0107", f"`{key}` of `{rule}` is above 0, not {value}", argument.span)
             given[key] = float(value)

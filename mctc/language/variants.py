@@ -9,11 +9,10 @@ from mctc.diagnostics.near import did_you_mean, listing
 from mctc.diagnostics.source import Span
 from mctc.ir.program import Program
 from mctc.language import syntax as s
-from mctc.language.arithmetic import UnsuitableError, limited
 from mctc.language.calls import Calls
-from mctc.language.expressions import number
 from mctc.language.failure import FaultError, SilentError, fail
 from mctc.language.modules import Defined, Module
+from mctc.language.overrides import override
 from mctc.language.scope import Elements, Frame, Scope
 from mctc.language.session import Session
 from mctc.language.values import Constant, Defines
@@ -132,31 +131,5 @@ def _defines(chosen: Chosen, defines: Defines) -> Defines:
             hint = did_you_mean(name, known) or _has(chosen.model)
             message = f"-D {name}: model `{chosen.name}` has no value `{name}`"
             raise fail("MCT0055", message, chosen.model.name.span, hint)
-        values[name] = _parse(name, value, chosen)
+        values[name] = override(name, value, chosen.model.name.span)
     return values
-
-
-def _parse(name: str, value: Constant, chosen: Chosen) -> Constant:
-    if isinstance(value, str):
-        text = value.strip()
-        words = {"true": True, "false": False, "none": None}
-        if text in words:
-            return words[text]
-        if not text.isascii() or len(text) > 60 or not text:
-            raise _bad(name, "a number, true, false, none or a word", chosen)
-        try:
-            value = number(text.lstrip("-")) * (-1 if text.startswith("-") else 1)
-        except ValueError:
-            return text
-        except UnsuitableError:
-            raise _bad(name, "a number of at most 256 bits", chosen) from None
-    try:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return limited(value)
-    except UnsuitableError:
-        raise _bad(name, "a number of at most 256 bits", chosen) from None
-    return value
-
-
-def _bad(name: str, what: str, chosen: Chosen) -> FaultError:
-    return fail("MCT0056", f"-D {name}: this must be {what}", chosen.model.name.span)

@@ -95,6 +95,22 @@ def test_logits_are_theirs_for_a_recording_shorter_than_a_call(made: tuple[Any, 
         assert largest_error(got, want) <= LIMIT
 
 
+def test_a_recording_shorter_than_what_a_frame_sees_gives_the_frame_of_zeros_behind_it(
+    made: tuple[Any, Proof],
+) -> None:
+    _, proof = made
+    short = np.append(SOUND[:32], np.zeros(3, np.float32)).reshape(1, 7, 5)
+    marks = (np.arange(35) < 32).astype(np.float32).reshape(1, 7, 5)
+    padded = [np.pad(each, [(0, 0), (0, 57), (0, 0)]) for each in (short, marks)]
+    alone, behind = (
+        proof.by_torch("encoder", {"samples": samples, "exists": exists})["logits"]
+        for samples, exists in ((short, marks), padded)
+    )
+    assert alone.shape == behind.shape == (1, 1, 12)
+    assert np.isfinite(alone).all()
+    assert largest_error(alone, behind) <= LIMIT
+
+
 def test_the_package_has_no_transpose_and_no_error_of_the_linter(made: tuple[Any, Proof]) -> None:
     _, proof = made
     assert "transpose" not in proof.ops()

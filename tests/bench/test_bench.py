@@ -83,3 +83,15 @@ def test_the_measured_part_is_replaced_and_the_rest_stays(tmp_path: Path) -> Non
     assert "old" not in text
     assert "| 1 | speed | ≥ 8 | 7 | **no** |" in text
     assert "* Row 1: too slow." in text
+
+
+def test_every_spec_has_a_reduced_size_that_the_command_takes(root: Path) -> None:
+    from bench.reduced import SIZES, defined
+    from mctc.cli.options import parse_definition
+    from mctc.language import check_file
+
+    assert set(SIZES) == {path.stem for path in (root / "spec").glob("*.mct")}
+    words = defined("zipformer")
+    given = dict(map(parse_definition, words[1::2]))
+    assert words[0] == "-D"
+    assert check_file(root / "spec/zipformer.mct", defines=given) == []

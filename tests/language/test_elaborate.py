@@ -151,6 +151,31 @@ def test_overrides_and_variants_change_values(elaborate: Elaborate) -> None:
         assert program.parameters["c.linear.weight"].type.shape == (width, 8)
 
 
+@pytest.mark.parametrize("sizes", ["[3, 5, 8]", [3, "5", 8], (3, 5, 8)])
+def test_an_override_may_be_a_list(elaborate: Elaborate, sizes: object) -> None:
+    text = component("repeat i < len(sizes) { x = linear(x, sizes[i]) }", "return x", values="sizes = [2], out = 8",
+                     result="f32[B, T, out]")  # fmt: skip
+    program = elaborate(text, defines={"sizes": sizes})
+    assert [type_.shape[0] for name, (type_, _) in program.sources.items() if name.endswith("weight")] == [3, 5, 8]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("[1, 2", "a list such as `[1, 2, 4]`"),
+        ("[NaN]", "a list such as `[1, 2, 4]`"),
+        ("[" * 3000, "a list such as `[1, 2, 4]`"),
+        ("[{}]", "a number, true, false, none, a word or a list"),
+        (str([0] * 1001), "a list of at most 1,000 entries"),
+        ("[1e400]", "a number of at most 256 bits"),
+    ],
+)
+def test_an_override_that_is_no_list_is_refused(check: Check, value: str, told: str) -> None:
+    (found,) = check(component("return x", values="sizes = [2]"), defines={"sizes": value})
+    assert found.code == "MCT0056"
+    assert told in found.message
+
+
 def test_an_initialiser_is_what_is_written_or_what_fits_the_shape(elaborate: Elaborate) -> None:
     params = ["param a: f32[4, 3, 2]", "param b: f32[4]", "param d: f32[4] = 0.5", "param e: f32[4] = uniform(2)"]
     program = elaborate(component(*params, "return x"))

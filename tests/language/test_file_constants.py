@@ -121,6 +121,36 @@ def test_files_beside_the_folder_of_the_spec_are_kept_with_it(project: Path) -> 
 
 
 @pytest.mark.parametrize(
+    ("line", "code", "place", "hint"),
+    [
+        ('x * constant("mean.npy")', "MCT0095", '"mean.npy"', 'are written `constant(file = "mean.npy")`'),
+        ('x * constant("mean.npy", shape = [40])', "MCT0091", "shape = [40]", "are written `constant(file ="),
+        ('x * constant(file = "ids.npy")', "MCT0103", 'x * constant(file = "ids.npy")', '`cast(..., "f32")` around'),
+        ('x * constant(file = "ids.npy", dtype = "f32")', "MCT0062", '"f32"', '`cast(constant(...), "f32")`'),
+        ('x * constant(["a"], "f32", ["channel"])', "MCT0095", '["a"]', None),
+        ('x * constant([[1], [2, 3]], "f32", ["plain", "plain"])', "MCT0095", "[[1], [2, 3]]", "no gaps"),
+        ('x * constant([2.5], "i32", ["channel"])', "MCT0095", "[2.5]", 'its `dtype` is "f32"'),
+        ('x * constant(none, "f32", [])', "MCT0095", "none", None),
+    ],
+)
+def test_a_constant_of_another_kind_is_told_what_to_write(
+    project: Path, line: str, code: str, place: str, hint: str | None
+) -> None:
+    np.save("mean.npy", np.zeros(40))
+    np.save("ids.npy", np.arange(40))
+    (found,) = check_file(_spec(f"return {line}"))
+    assert found.span is not None
+    assert (found.code, found.span.text) == (code, place)
+    assert hint is None or hint in str(found.hint)
+
+
+@pytest.mark.parametrize("rule", ['constant("mean.npy")', 'constant(file = "mean.npy")'])
+def test_a_parameter_that_starts_from_a_file_is_told_of_checkpoints(project: Path, rule: str) -> None:
+    (found,) = check_file(_spec(f"param w: f32[width] = {rule}", "return x * w"))
+    assert "--weights" in str(found.hint)
+
+
+@pytest.mark.parametrize(
     ("line", "code", "message", "place"),
     [
         ('constant(file = "meen.npy")', "MCT0061", 'there is no file "meen.npy" beside m.mct', '"meen.npy"'),

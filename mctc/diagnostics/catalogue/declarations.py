@@ -84,7 +84,7 @@ ENTRIES = (
     Entry(
         "MCT0056",
         "an override that is no value",
-        "`-D` takes a number of moderate size, true, false, none or a word.",
+        '`-D` takes a number of moderate size, true, false, none, a word, or a list of them: `-D "factors=[1, 2, 4]"`.',
     ),
     Entry(
         "MCT0057",

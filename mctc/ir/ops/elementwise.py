@@ -75,12 +75,23 @@ class Binary(Op):
     def infer(self) -> Sequence[TensorType]:
         left, right = self.left.type, self.right.type
         if left.dtype is not right.dtype:
-            raise InferenceError(f"the element types differ: {left.dtype.value} and {right.dtype.value}", "right")
+            raise InferenceError(
+                f"the element types differ: {left.dtype.value} and {right.dtype.value}",
+                "right",
+                _one_type(left.dtype, right.dtype),
+            )
         return (TensorType(left.dtype, broadcast_axes(left, right)),)
 
     def reference(self, left: Array, right: Array) -> Sequence[Array]:
         axes = broadcast_axes(self.left.type, self.right.type)
         return (self.function(spread(left, self.left.type, axes), spread(right, self.right.type, axes)),)
+
+
+def _one_type(left: DType, right: DType) -> str:
+    """How operands come to have equal element types: that of a float one is taken, or whole numbers."""
+    to = next((each for each in (left, right) if each.is_float), DType.I32)
+    other = right if left is to else left
+    return f'put `cast(..., "{to.value}")` around the one of {other.value}'
 
 
 @declare
