@@ -36,7 +36,7 @@ class Shared:
 
     length, labels: whether the spec says how many frames, and how many labels, an utterance has at most.
     table: entries and width of a table that several layers share, if there is one.
-    dims: dimensions that a body asked for.
+    dims: dimensions that a body asked for. samples: how many of them a frame of sound has, 0 without sound.
     """
 
     draw: Draw
@@ -46,6 +46,7 @@ class Shared:
     labels: bool = False
     table: tuple[str, int] | None = None
     dims: set[str] = field(default_factory=set)
+    samples: int = 0
     blocks: list[str] = field(default_factory=list)
     imports: set[str] = field(default_factory=set)
     model_parameters: list[str] = field(default_factory=list)
@@ -63,6 +64,7 @@ class Body:
     axis beside the sequence. in_block: a block sees nothing of the model, and has the inputs that it is made with.
     inputs: of the component, as its header has them. masks: names by the jump of the frames that they mark.
     memories: tensors along other axes, which frames attend to. blocks: frames that a call takes a multiple of.
+    closed: whether it takes no inputs but those that it is made with.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Body:
         self.masks: dict[Jump, list[str]] = {}
         self.memories: list[Tensor] = []
         self.blocks: list[int] = []
+        self.closed = in_block
 
     # drawing
 
@@ -128,7 +131,9 @@ class Body:
     def parameter(self, *shape: int | str, start: str | None = None) -> str:
         """A parameter of this body, or now and then of the model; its name."""
         extents = ", ".join(self.number(n) if isinstance(n, int) else n for n in shape)
-        rules = ["normal(std = 0.5)", "uniform(bound = 0.75)", "uniform(0.5)"]
+        rules = ["normal(std = 0.5)", "uniform(bound = 0.75)", "uniform(0.5)", "truncated_normal(std = 0.5)"]
+        if len(shape) == 2:
+            rules += ["orthogonal(gain = 0.75)", "xavier_uniform()", "kaiming_normal(gain = 1)"]
         rule = start if start is not None else self.choice(*rules)
         name = self.shared.fresh("w")
         declared = f"param {name}: f32[{extents}] = {rule}"

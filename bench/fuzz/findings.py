@@ -71,6 +71,11 @@ def place_of(error: MctcError) -> str | None:
     return found.group() if found else None
 
 
+def without_folder(text: str) -> str:
+    """A message without the folder of the day that a program was run in."""
+    return re.sub(r"/\S*mctc-fuzz-[^/ ]*/", "", text)
+
+
 def reason_of(error: MctcError) -> str:
     """A message without what differs from program to program: places, names, numbers."""
     text: Any = error.message.split("\n")[0]

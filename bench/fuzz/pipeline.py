@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from bench.fuzz import files
 from bench.fuzz.constructs import constructs
 from bench.fuzz.coverage import covered
 from bench.fuzz.findings import FindingError, Outcome, guarded, place_of, reason_of
@@ -74,6 +75,7 @@ def read(text: str, path: Path) -> Program:
 
 
 def _elaborated(text: str, path: Path) -> Program:
+    files.write(text, path.parent)
     path.write_text(text, encoding="utf-8")
     return guarded("elaborate", lambda: elaborate_file(path))
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from bench.fuzz.builds import from_text
-from bench.fuzz.findings import Outcome
+from bench.fuzz.findings import Outcome, without_folder
 from bench.fuzz.pipeline import run_text
 from bench.fuzz.tally import Failure
 from mctc.language import format_source
@@ -29,7 +29,7 @@ def write(failure: Failure, folder: Path) -> Path:
 
 def as_text(failure: Failure) -> str:
     """The file's text: the header, then the spec, formatted where it can be."""
-    told = " ".join(re.sub(r"/\S*mctc-fuzz-[^/ ]*/", "", failure.what).split())
+    told = " ".join(without_folder(failure.what).split())
     head = [f"# {failure.stage}: {told[:400]}"]
     head += [f"{OPTIONS}{failure.options}"] if failure.options else [BROKEN]
     head += [f"{STREAMS}{'yes' if failure.streams else 'no'}"] if failure.streams is not None else []

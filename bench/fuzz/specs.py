@@ -13,6 +13,8 @@ from bench.fuzz.body import CHANNELS, Body, Draw, Jump, Shared, Tensor, indented
 from bench.fuzz.generators import TABLE
 from bench.fuzz.generators.inputs import memory
 from bench.fuzz.generators.pointwise import project
+from bench.fuzz.generators.sound import samples
+from bench.fuzz.objectives import DURATIONS, objective_of
 from bench.fuzz.sections import RATES, sections
 
 KINDS = (
@@ -39,12 +41,22 @@ class Spec:
 
 @dataclass(frozen=True)
 class Component:
-    """A component: its text, the frames that every rate along it divides, and whether it gives nothing but classes, for
-    frames of its own dimension."""
+    """A component: its text, the frames that every rate along it divides, whether it gives nothing but classes, for
+    frames of its own dimension, its first result, and what a head that only trains may read of it."""
 
     text: str
     jump: int
     classifies: bool
+    result: Tensor
+    heard: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an objective asks of a component: to take what others give. given: their first results, in order."""
+
+    objective: str
+    given: list[Tensor]
 
 
 @st.composite
@@ -59,10 +71,16 @@ def specs(draw: Draw, streams: bool | None = None, most: int = 9) -> Spec:
     shared.labels = over_labels and draw(st.booleans())
     if over_labels and draw(st.booleans()):
         _share_a_table(shared)
-    made = [_component(shared, kind, most if len(kinds) == 1 else most // 2) for kind in kinds]
+    objective = objective_of(draw, kinds)
+    made: list[Component] = []
+    for kind in kinds:
+        asked = Asked(objective, [component.result for component in made]) if objective is not None else None
+        made.append(_component(shared, kind, most if len(kinds) == 1 else most // 2, asked))
+    if tuple(kinds) == ("encoder",) and made[0].classifies:
+        objective = draw(st.sampled_from(["ctc", "ctc", None]))
     tempo = draw(st.sampled_from(TEMPOS)) if "watcher" in kinds else Fraction(1)
     multiple = _multiple(kinds, made, tempo)
-    return Spec(_text(shared, kinds, made, tempo, multiple), streams, multiple, streams or shared.length)
+    return Spec(_text(shared, kinds, made, objective, tempo, multiple), streams, multiple, streams or shared.length)
 
 
 def _multiple(kinds: Sequence[str], made: Sequence[Component], tempo: Fraction) -> int:
@@ -79,27 +97,40 @@ def _share_a_table(shared: Shared) -> None:
     shared.model_parameters.append("param table: f32[V, 8] = normal(std = 0.5)")
 
 
-def _component(shared: Shared, kind: str, most: int) -> Component:
+def _component(shared: Shared, kind: str, most: int, asked: Asked | None) -> Component:
     draw = shared.draw
     if kind == "joiner":
-        return _joiner(shared)
-    body = Body(shared, SYMBOLS[kind], batch=draw(st.sampled_from([True, True, True, False])))
+        return _joiner(shared, asked)
+    body = Body(shared, SYMBOLS[kind], batch=asked is not None or draw(st.sampled_from([True, True, True, False])))
     if body.labels:
         _tokens(body)
+    elif kind == "encoder" and body.batch and body.choice(True, *[False] * 4):
+        samples(body)
     else:
-        _frames(body)
+        _frames(body, asked is not None)
     if kind == "decoder":
+        if asked is not None:
+            _hears(body, asked.given[0])
         body.pool.append(memory(body))
+    body.closed = asked is not None and kind != "encoder"
     table = TABLE["stream" if shared.streams else "whole"]
     for generator in draw(st.lists(st.sampled_from(table), min_size=2, max_size=most)):
         body.pool.append(generator(body))
-    return _closed(body, kind)
+    return _closed(body, kind, asked)
 
 
-def _frames(body: Body) -> None:
-    """Inputs of a component over time: frames of channels, or of features and channels; now and then a second one."""
-    channels, jump = body.choice(*CHANNELS), body.choice(1, 1, 1, Fraction(1, 2), 2)
-    if body.choice(True, True, False):
+def _hears(body: Body, given: Tensor) -> None:
+    """An input that is another component's result."""
+    extent = "T" if given.jump == 1 else f"T/{given.jump}"
+    name = body.input("memory", f"f32[B, {extent}, {given.channels}]")
+    body.memories.append(Tensor(name, given.channels, given.jump))
+
+
+def _frames(body: Body, plain: bool = False) -> None:
+    """Inputs of a component over time: frames of channels, or of features and channels; now and then a second one.
+    plain: frames of channels at the rate of the dimension."""
+    channels, jump = body.choice(*CHANNELS), 1 if plain else body.choice(1, 1, 1, Fraction(1, 2), 2)
+    if plain or body.choice(True, True, False):
         body.pool.append(Tensor("mel", channels, jump))
         body.inputs.append(f"mel: {body.type(body.pool[0])}")
     else:
@@ -131,32 +162,76 @@ def _tokens(body: Body) -> None:
     body.inputs.append(f"token: i32[{axes}] < V")
 
 
-def _joiner(shared: Shared) -> Component:
+def _joiner(shared: Shared, asked: Asked | None) -> Component:
     """What frames and labels meet in: every frame against every label."""
     body = Body(shared, "T", joint=True)
+    body.closed = asked is not None
     width, jump = body.choice(*CHANNELS), body.choice(1, 1, 2)
+    given = [body.choice(*CHANNELS), body.choice(*CHANNELS)]
+    if asked is not None:
+        jump, given = asked.given[0].jump, [result.channels for result in asked.given]
     b, n = "B", body.number(width)
     body.say(f"enc_proj = linear(enc, {n}); pred_proj = linear(pred, {n})")
     body.pool.append(body.let("tanh(enc_proj + pred_proj)", width, jump))
     for generator in shared.draw(st.lists(st.sampled_from(TABLE["joint"]), max_size=4)):
         body.pool.append(generator(body))
-    body.inputs.append(f"enc: f32[{b}, {body.extent(jump)}, {body.choice(*CHANNELS)}]")
-    body.inputs.append(f"pred: f32[{b}, U, {body.choice(*CHANNELS)}]")
-    return _closed(body, "joiner")
+    body.inputs.append(f"enc: f32[{b}, {body.extent(jump)}, {given[0]}]")
+    body.inputs.append(f"pred: f32[{b}, U, {given[1]}]")
+    return _closed(body, "joiner", asked)
 
 
-def _closed(body: Body, name: str) -> Component:
+def _fitting(body: Body, name: str, asked: Asked) -> tuple[list[Tensor], list[str], list[str]]:
+    """Results, their names and types, of a component that an objective asks for."""
+    x = body.pool[-1]
+    if name == "encoder":
+        whole = [v for v in body.pool if Fraction(v.jump).denominator == 1]
+        x = whole[-1] if whole else body.pool[0]
+    names, types = [x.name], [body.type(x)]
+    if name in ("joiner", "decoder") or (name == "encoder" and asked.objective == "joint_ctc_attention"):
+        named, entries = "V", None
+        if asked.objective == "tdt" and name == "joiner":
+            named, entries = "W", "W"
+            body.shared.dims.add(f"dim W: vocabulary = vocab + {1 + DURATIONS}")
+        logits = body.let(f"linear({x.name}, W)", 0, x.jump) if entries else _classes(body, x)
+        names = [logits.name] if name != "encoder" else [*names, logits.name]
+        told = f"f32[{', '.join(body.axes(x.jump, named))}]"
+        types = [told] if name != "encoder" else [*types, told]
+    if name == "joiner" and asked.objective == "tdt apart":
+        names.append(body.let(f"linear({x.name}, {DURATIONS})", DURATIONS, x.jump).name)
+        types.append(f"f32[{', '.join(body.axes(x.jump, DURATIONS))}]")
+    return [x], names, types
+
+
+def _part(body: Body, x: Tensor) -> tuple[Tensor, tuple[str, ...]]:
+    """A part that a head may read, in front of what follows."""
+    if not body.batch or body.joint or body.labels or Fraction(x.jump).denominator != 1 or body.choice(True, False):
+        return x, ()
+    name = body.shared.fresh("inner")
+    return body.let(f"linear({x.name}, 4) as {name}", 4, x.jump), (f'"encoder.{name}"',)
+
+
+def _closed(body: Body, name: str, asked: Asked | None = None) -> Component:
     """The component's text: the last tensor and up to two others are its results; one may be a vocabulary's logits."""
-    results = [body.pool[-1], *(body.any() for _ in range(body.whole(0, 2)))]
-    types = [body.type(x) for x in results]
-    names = [x.name for x in results]
-    if name == "joiner" or body.choice(True, False):
-        logits = _classes(body, results[0])
-        names[0] = body.choice(logits.name, f"log_softmax({logits.name})")
-        types[0] = f"f32[{', '.join(body.axes(results[0].jump, 'V'))}]"
+    heard: tuple[str, ...] = ()
+    if asked is not None and name != "watcher":
+        results, names, types = _fitting(body, name, asked)
+        heard = ("encoder",) if name == "encoder" else ()
+    else:
+        results = [body.pool[-1], *(body.any() for _ in range(body.whole(0, 2)))]
+        types = [body.type(x) for x in results]
+        names = [x.name for x in results]
+        if name == "joiner" or body.choice(True, False):
+            read, heard = _part(body, results[0])
+            logits = _classes(body, read)
+            names[0] = body.choice(logits.name, f"log_softmax({logits.name})")
+            types[0] = f"f32[{', '.join(body.axes(results[0].jump, 'V'))}]"
     inputs = [told.partition(":")[0] for told in body.inputs]
     names = [body.choice(n, f"0.5 * {n}") if n in names[:i] or n in inputs else n for i, n in enumerate(names)]
-    if body.choice(*[False] * 9, True):
+    if asked is None and body.choice(*[False] * 7, True):
+        last = _last(body)
+        names += [last[0]] if last else []
+        types += [last[1]] if last else []
+    if asked is None and body.choice(*[False] * 9, True):
         extra = _pooled(body) if not body.shared.streams and body.choice(True, True, False) else _known(body)
         names.append(extra[0])
         types.append(extra[1])
@@ -172,7 +247,20 @@ def _closed(body: Body, name: str) -> Component:
         and body.pool[0].jump == 1 <= results[0].jump
         and not body.memories
     )
-    return Component(text, _frames_of([*(x.jump for x in [*body.pool, *body.memories]), *body.blocks]), classifies)
+    jumps = _frames_of([*(x.jump for x in [*body.pool, *body.memories]), *body.blocks])
+    return Component(text, jumps, classifies, results[0], heard)
+
+
+def _last(body: Body) -> tuple[str, str] | None:
+    """What a recurrence leaves behind the last frame, as a result, and its type; a stream knows it too."""
+    if body.joint or not body.batch:
+        return None
+    x, h = body.any(), body.shared.fresh("h")
+    if body.choice(True, False):
+        body.say(f"scan {h}: {body.type(x)} {{ {h} = 0.75 * {h} + 0.25 * sin({x.name}) }}")
+        return body.choice("final({})", "tanh(final({}))").format(h), f"f32[B, {x.channels}]"
+    body.say(f"{h} = lstm({x.name}, 4)")
+    return f'final({h}, "{body.choice("h", "c")}")', "f32[B, 4]"
 
 
 def _known(body: Body) -> tuple[str, str]:
@@ -205,7 +293,14 @@ def _classes(body: Body, x: Tensor) -> Tensor:
     return body.let(f"op.linear({project(body, x, width).name}, {name})", 0, x.jump)
 
 
-def _text(shared: Shared, kinds: Sequence[str], made: Sequence[Component], tempo: Fraction, multiple: int) -> str:
+def _text(
+    shared: Shared,
+    kinds: Sequence[str],
+    made: Sequence[Component],
+    objective: str | None,
+    tempo: Fraction,
+    multiple: int,
+) -> str:
     draw = shared.draw
     lines = [f'import "{name}"' for name in sorted(shared.imports)]
     lines += [f"{block}\n" for block in shared.blocks]
@@ -217,5 +312,6 @@ def _text(shared: Shared, kinds: Sequence[str], made: Sequence[Component], tempo
     inner = ["dim B: batch", *draw(st.permutations(times)), "dim U: label"]
     inner += ["dim V: vocabulary = vocab + 1  # entry 0 is the blank", "dim F: feature = 4", *sorted(shared.dims)]
     inner += [*shared.model_parameters, *(component.text for component in made)]
-    inner += sections(shared, kinds, made[0].classifies, multiple, rate * max(tempo, Fraction(1)))
+    heard = [name for component in made for name in component.heard]
+    inner += sections(shared, kinds, objective, heard, multiple, rate * max(tempo, Fraction(1)))
     return "\n".join([*lines, f"model fuzzed({header}) {{", indented(inner), "}", ""])

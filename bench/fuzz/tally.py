@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.fuzz.findings import Outcome
+from bench.fuzz.findings import Outcome, without_folder
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Failure:
     @property
     def key(self) -> tuple[str, str]:
         """What tells one bug from another: where it showed, and the start of the message without its numbers."""
-        return self.stage, "".join(c for c in self.what if not c.isdigit())[:60]
+        return self.stage, "".join(c for c in without_folder(self.what) if not c.isdigit())[:60]
 
 
 @dataclass

@@ -1,9 +1,9 @@
 """What a random spec grows by: each generator writes a few statements and gives one more tensor.
 
-pointwise · numbers (that fp16 rounds) · everyday (choices, norms of groups) · inputs (masks,
-domains, ids, other lengths) · windows · rates · memory (recurrent, scan, bounded attention) · labels (beside time) ·
-whole (needs every frame) · training (acts nowhere else) · structure (blocks, repeat, if). TABLE says which may
-stand in which kind of component.
+pointwise · numbers (that fp16 rounds) · everyday (choices, norms of groups, constants of files) · inputs (masks,
+domains, ids, other lengths) · sound (samples) · windows · rates · memory (recurrent, scan, bounded attention) · library
+(memories, rotary positions, segments) · labels (beside time) · whole (needs every frame) · training (acts nowhere
+else) · structure (blocks, repeat, if). TABLE says which may stand in which kind of component.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from bench.fuzz.generators import (
     everyday,
     inputs,
     labels,
+    library,
     memory,
     numbers,
     pointwise,
@@ -30,7 +31,13 @@ FRAMEWISE: tuple[Generator, ...] = (
     *inputs.GENERATORS,
     *training.GENERATORS,
 )
-STREAMING: tuple[Generator, ...] = (*FRAMEWISE, *windows.GENERATORS, *rates.GENERATORS, *memory.GENERATORS)
+STREAMING: tuple[Generator, ...] = (
+    *FRAMEWISE,
+    *windows.GENERATORS,
+    *rates.GENERATORS,
+    *memory.GENERATORS,
+    *library.GENERATORS,
+)
 JOINT: tuple[Generator, ...] = (*FRAMEWISE, *labels.GENERATORS)
 
 
@@ -47,5 +54,12 @@ STRUCTURE: tuple[Generator, ...] = (*structure.GENERATORS, own_block, own_block,
 TABLE: dict[str, tuple[Generator, ...]] = {
     "stream": (*STREAMING, *STRUCTURE),
     "joint": (*JOINT, *STRUCTURE),
-    "whole": (*STREAMING, *STRUCTURE, *2 * whole.GENERATORS, *4 * everyday.WHOLE, *4 * memory.WHOLE),
+    "whole": (
+        *STREAMING,
+        *STRUCTURE,
+        *2 * whole.GENERATORS,
+        *4 * everyday.WHOLE,
+        *4 * memory.WHOLE,
+        *3 * library.WHOLE,
+    ),
 }

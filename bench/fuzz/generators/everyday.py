@@ -6,6 +6,7 @@ rounding may turn it.
 
 from __future__ import annotations
 
+from bench.fuzz import files
 from bench.fuzz.body import Body, Generator, Tensor
 from bench.fuzz.generators.inputs import of_a_component
 from bench.fuzz.generators.pointwise import linear, project
@@ -103,5 +104,26 @@ def over_all_frames(b: Body) -> Tensor:
     return b.like(x, b.choice(*forms).format(x.name))
 
 
-GENERATORS: tuple[Generator, ...] = (knee, limits, grouped_norm, sums, chosen, place, codes)
-WHOLE: tuple[Generator, ...] = (prepended, over_all_frames)
+def from_a_file(b: Body) -> Tensor:
+    """Numbers of a file beside the spec: one a channel, or a matrix."""
+    x = b.any()
+    n = x.channels
+    if n not in files.CHANNELS:
+        return linear(b)
+    if b.choice(True, False):
+        shape = b.choice("", f", shape = [{n}]")
+        return b.like(x, f'{x.name} {b.choice("+", "-", "*")} constant(file = "{files.vector(n)}"{shape})')
+    named = f'file = "{files.TENSORS}", tensor = "{files.square(n)}", shape = [{n}, {n}]'
+    return b.like(x, f"op.linear({x.name}, constant({named}))")
+
+
+def counted(b: Body) -> Tensor:
+    """A constant whose numbers a formula gives."""
+    x = b.any()
+    form = b.choice("cos(0.75 * {})", "1 / (1 + {})", "sqrt({})", "sin({} / 3) ** 2")
+    known = form.format(f'op.constant(arange({x.channels}), "f32", ["channel"])')
+    return b.like(x, f"{x.name} {b.choice('+', '*')} {known}")
+
+
+GENERATORS: tuple[Generator, ...] = (from_a_file, counted, knee, limits, grouped_norm, sums, chosen, place, codes)
+WHOLE: tuple[Generator, ...] = (prepended, over_all_frames, over_all_frames)

@@ -38,18 +38,18 @@ MARKS = (
 
 
 def of_a_component(generator: Generator) -> Generator:
-    """The generator in a component, a projection in a block."""
+    """The generator in a component, a projection in a block and where there shall be no more inputs."""
 
     @wraps(generator)
     def grow(b: Body) -> Tensor:
-        return linear(b) if b.in_block else generator(b)
+        return linear(b) if b.closed else generator(b)
 
     return grow
 
 
 def mask(b: Body, x: Tensor) -> str | None:
-    """What says which frames of x exist: an input that is there, or a new one; none in a block."""
-    if b.in_block:
+    """What says which frames of x exist: an input that is there, or a new one, where there may be one."""
+    if b.closed:
         return None
     known = b.masks.setdefault(x.jump, [])
     if known and b.choice(True, False):

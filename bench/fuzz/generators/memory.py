@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 from bench.fuzz.body import BATCH, Body, Generator, Tensor
@@ -29,7 +30,7 @@ def cell(b: Body) -> Tensor:
 
 def _start(b: Body, states: tuple[str, ...], hidden: int) -> str:
     """What states are before the first frame: a parameter, or an input with a row for each utterance."""
-    given = not b.joint and not (b.batch and b.in_block) and b.choice(False, True)
+    given = not b.joint and not (b.batch and b.closed) and b.choice(False, True)
     if not given:
         return ""
     if b.batch:
@@ -76,6 +77,22 @@ def loop(b: Body) -> Tensor:
     return b.like(x, f"{b.choice(h, gate)} + {h}")
 
 
+def maxima(b: Body) -> Tensor:
+    """Running maxima that leak, and two states that turn into one another, frame by frame."""
+    x, m = b.any(), b.shared.fresh("m")
+    if b.choice(True, False):
+        leak = b.choice("0.125", f"sigmoid({b.partner(x).name})")
+        b.say(f"scan {m}: {b.type(x)} = {b.choice('-4', '0')} {{ {m} = maximum({m} - {leak}, {x.name}) }}")
+        return b.like(x, f"tanh({m})")
+    n, was = b.shared.fresh("n"), b.shared.fresh("was")
+    b.say(f"scan {m}: {b.type(x)}, {n}: {b.type(x)} = 0.25 {{")
+    b.say(f"    {was} = {m}")
+    b.say(f"    {m} = 0.5 * {m} - 0.5 * {n} + {x.name}")
+    b.say(f"    {n} = 0.5 * {n} + 0.5 * {was}")
+    b.say("}")
+    return b.like(x, f"0.25 * {m} + sin({n})")
+
+
 def associations(b: Body) -> Tensor:
     """A matrix of keys and values that decays, is written to by outer products, corrected or not, and read."""
     if b.joint:
@@ -95,17 +112,25 @@ RECURRENCES = {  # blocks of the library: the file that each is in
     "gated_linear_attention({x}, heads = {heads}, keys = 4, rank = 2)": "linear_attention",
     "delta_net({x}, heads = {heads}, kernel = 2)": "linear_attention",
     "delta_net({x}, heads = {heads}, kernel = 2, gated = true)": "linear_attention",
-    "mlstm({x}, heads = {heads})": "xlstm",
-    "slstm({x}, heads = {heads})": "xlstm",
 }
+CELLS = {"mlstm({x}, heads = {heads})": "xlstm", "slstm({x}, heads = {heads})": "xlstm"}
 
 
 def of_the_library(b: Body) -> Tensor:
     """A recurrence of the library, over frames or labels."""
+    return _from(b, RECURRENCES)
+
+
+def stabilised(b: Body) -> Tensor:
+    """xLSTM's cells, with exponential gates."""
+    return _from(b, CELLS)
+
+
+def _from(b: Body, forms: Mapping[str, str]) -> Tensor:
     if b.joint or not b.batch:
         return associations(b)
-    x, form = b.any(), b.choice(*RECURRENCES)
-    b.shared.imports.add(f"lib/{RECURRENCES[form]}.mct")
+    x, form = b.any(), b.choice(*forms)
+    b.shared.imports.add(f"lib/{forms[form]}.mct")
     keep = f"split_channels(sigmoid({project(b, x, 2).name}), groups = 1)"
     known = {"k": project(b, x, 2).name, "q": project(b, b.partner(x), 2).name, "keep": keep, "heads": b.choice(1, 2)}
     return b.like(x, f"tanh({form.format(x=x.name, **known)})")
@@ -255,9 +280,11 @@ GENERATORS: tuple[Generator, ...] = (
     scan,
     loop,
     loop,
+    maxima,
     associations,
     associations,
     of_the_library,
+    stabilised,
     remembered,
     dual,
     written,
