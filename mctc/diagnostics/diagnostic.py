@@ -59,12 +59,13 @@ class LocatedError(DiagnosticError):
 
 def source_named(name: str, folder: Path | None = None) -> SourceFile | None:
     """The source file that locations call `name`, read anew from `folder`; None when it cannot be read."""
-    from importlib.resources import files
+    from importlib import import_module
 
     library, _, inner = name.partition("/")
     try:
         if library == "mctc.spec":  # files of the library go by the name of their package
-            return SourceFile(name, files(library).joinpath(inner).read_text(encoding="utf-8"), shipped=True)
+            root = Path(str(import_module(library).__file__)).parent
+            return SourceFile(name, (root / inner).read_text(encoding="utf-8"), shipped=True)
         return SourceFile(name, Path(folder or "", name).read_text(encoding="utf-8"))
     except (OSError, ValueError, ModuleNotFoundError):
         return None

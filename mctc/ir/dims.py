@@ -65,7 +65,7 @@ class Extent:
         monomial, factor = self.terms[0]
         return factor.numerator if not monomial and factor.denominator == 1 and len(self.terms) == 1 else None
 
-    @property
+    @cached_property
     def symbols(self) -> frozenset[str]:
         return frozenset(name for monomial, _ in self.terms for name in monomial)
 

@@ -132,12 +132,12 @@ class Op:
 
     def typed(self, types: Sequence[TensorType]) -> Op:
         """This op, with results of these types."""
-        self.results = tuple(Value(type_, owner=self, index=i) for i, type_ in enumerate(types))
+        self.results = tuple([Value(type_, "", self, i) for i, type_ in enumerate(types)])
         return self
 
     def around(self) -> tuple[TensorType, ...]:
         """The types of its operands and results."""
-        return tuple(value.type for value in (*self.operands, *self.results) if value is not None)
+        return tuple([value.type for value in (*self.operands, *self.results) if value is not None])
 
     @property
     def result(self) -> Value:

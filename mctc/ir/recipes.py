@@ -22,6 +22,9 @@ MOVING = (Reshape, Transpose, Slice, Pad, Concat, Split, Reverse)
 STRUCTURAL = frozenset(op.name for op in MOVING)
 """Ops that move a parameter's entries without changing them."""
 
+KEY = "_key"
+"""Where a recipe keeps its key."""
+
 
 def compose(name: str, operands: Sequence[Recipe | None], attributes: Attributes, result: int = 0) -> Derived:
     """Op `name` applied to recipes; `result` picks one of several results. Raises InferenceError."""
@@ -99,11 +102,23 @@ def axes_of(type_: TensorType) -> tuple[tuple[str, int], ...]:
 
 
 def recipe_key(recipe: Recipe | None) -> Hashable:
-    """Equal for recipes that give equal values; constants are compared by their bytes."""
+    """Equal for recipes that give equal values; constants are compared by their bytes.
+
+    Every pass that folds asks for the keys of all parameters: those without a constant's bytes in them stay with their
+    recipes.
+    """
     if recipe is None or isinstance(recipe, Source):
         return recipe
-    operands = tuple(recipe_key(operand) for operand in recipe.operands)
-    return recipe.op, operands, tuple((name, attribute_key(v)) for name, v in recipe.attributes), recipe.result
+    known: Hashable = vars(recipe).get(KEY)
+    if known is not None:
+        return known
+    operands = tuple([recipe_key(operand) for operand in recipe.operands])
+    key = recipe.op, operands, tuple([(name, attribute_key(v)) for name, v in recipe.attributes]), recipe.result
+    if not any(isinstance(value, np.ndarray) for _, value in recipe.attributes) and all(
+        not isinstance(operand, Derived) or KEY in vars(operand) for operand in recipe.operands
+    ):
+        vars(recipe)[KEY] = key
+    return key
 
 
 def attribute_key(value: AttributeValue) -> Hashable:
@@ -111,6 +126,6 @@ def attribute_key(value: AttributeValue) -> Hashable:
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, (list, tuple)):
-        return tuple(attribute_key(each) for each in value)
+        return tuple([attribute_key(each) for each in value])
     # True == 1 == 1.0 in Python, but they are different attributes
     return type(value).__name__, value

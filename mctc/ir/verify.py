@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from operator import is_
 from weakref import WeakValueDictionary
@@ -34,10 +34,12 @@ def verify(program: Program, known: Program | None = None) -> None:
 
     known: a program that breaks none; a function that `program` has from there, op for op, is not looked at again.
     """
+    before = known.parameters if known is not None and known.sources == program.sources else {}
     for name, parameter in program.parameters.items():
         if name != parameter.name:
             raise VerificationError(f"parameter {parameter.name} is listed as {name}")
-        _parameter(program, parameter)
+        if before.get(name) is not parameter:
+            _parameter(program, parameter)
     for name, function in program.functions.items():
         if name != function.name:
             raise VerificationError(f"function {function.name} is listed as {name}")
@@ -71,8 +73,9 @@ def _function(program: Program, function: Function) -> None:
         _dims(program, value.type, partial(_input_place, function, value))
         defined.add(value)
     _domains(function)
+    declared, judged = registry(), set[int]()
     for op in function.ops:
-        _op(program, function, op, defined)
+        _op(program, function, op, defined, declared, judged)
     _loops(function)
     for name, value in function.results:
         if value not in defined:
@@ -128,11 +131,21 @@ def _unique(function: Function, what: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _op(program: Program, function: Function, op: Op, defined: set[Value]) -> None:
-    for operand, value in enumerate(op.operands):
+def _op(
+    program: Program,
+    function: Function,
+    op: Op,
+    defined: set[Value],
+    declared: Mapping[str, type[Op]],
+    judged: set[int],
+) -> None:
+    """defined: the values before it, to which its results are added; judged: types whose dimensions are declared, by
+    their identity: a pass is verified op by op, and most ops of a program have few types between them."""
+    for value in op.operands:
         if value is not None and value not in defined:
+            operand = op.operands.index(value)
             raise VerificationError(f"{_place(function, op)}: operand {operand} is not defined before this op")
-    if registry().get(op.name) is not type(op):
+    if declared.get(op.name) is not type(op):
         raise VerificationError(f"{_place(function, op)}: there is no op of this name and declaration")
     _types(function, op)
     if isinstance(op, ParameterOp):
@@ -142,7 +155,9 @@ def _op(program: Program, function: Function, op: Op, defined: set[Value]) -> No
             raise VerificationError(f"{_place(function, op)}: the op stands twice in the function")
         if result.owner is not op:
             raise VerificationError(f"{_place(function, op)}: a result belongs to another op")
-        _dims(program, result.type, lambda: _place(function, op))
+        if id(result.type) not in judged:
+            _dims(program, result.type, partial(_place, function, op))
+            judged.add(id(result.type))
         defined.add(result)
 
 
@@ -150,7 +165,7 @@ def _types(function: Function, op: Op) -> None:
     """Types are inferred once for an op and the types around it: passes share the ops that they leave alone, and the
     builder has inferred those of the ops that it made."""
     around = op.around()
-    if len(around) == len(op.verified) and all(map(is_, around, op.verified)):
+    if around == op.verified:
         return
     try:
         types = tuple(op.infer())

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
-from importlib import metadata, resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from mctc.language.tokens import Token
 from mctc.version import __version__
 
 END = "$END"
+GRAMMAR = Path(__file__).with_name("grammar.lark")
 Children = list[Any]
 
 
@@ -69,15 +70,25 @@ class Machine:
         self._build: list[Callable[[Children], Any] | None] = [
             None if rule.builder is None else getattr(builders, rule.builder, None) for rule in tables.rules
         ]
+        self._renamed = {  # by the entry of the table: rules that call one symbol another, most of those of an expression
+            -1 - index: rule.origin
+            for index, rule in enumerate(tables.rules)
+            if rule.single and rule.length == 1 and not rule.inlined
+        }
 
     def accepts(self, type_: str) -> bool:
         return type_ in self.tables.states[self.states[-1]]
 
     def feed(self, token: Token) -> None:
         """Takes a token. Raises UnexpectedTokenError, the stacks as they were but for rules that it completed."""
-        while (following := self._following(token.type)) < 0:
-            self._apply(-1 - following)
-        self.states.append(following)
+        states, table, renamed = self.states, self.tables.states, self._renamed
+        while (following := table[states[-1]].get(token.type)) is None or following < 0:
+            origin = None if following is None else renamed.get(following)
+            if origin is not None:
+                states[-1] = table[states[-2]][origin]
+            else:
+                self._apply(-1 - self._following(token.type))
+        states.append(following)
         self.values.append(token)
 
     def finish(self) -> Any:
@@ -110,8 +121,8 @@ class Machine:
 @lru_cache(maxsize=1)
 def tables() -> Tables:
     """The tables of grammar.lark."""
-    grammar = resources.files("mctc.language").joinpath("grammar.lark").read_text(encoding="utf-8")
-    known = json.dumps([grammar, metadata.version("lark"), sys.version, __version__])
+    grammar = GRAMMAR.read_text(encoding="utf-8")
+    known = json.dumps([grammar, _lark(), sys.version, __version__])
     file = _file(sha256(known.encode()).hexdigest())
     if file is None:
         return from_lark(grammar)
@@ -120,14 +131,30 @@ def tables() -> Tables:
     return found
 
 
+def _lark() -> str:
+    """What tells a version of lark from another, found without the machinery of `importlib.metadata`: the text of its
+    package, which holds the version. '' where there is no lark."""
+    found = find_spec("lark")
+    return "" if found is None or found.origin is None else Path(found.origin).read_text(encoding="utf-8")
+
+
 def _file(digest: str) -> Path | None:
     """None for a user without a home."""
-    import platformdirs
-
     try:
-        return Path(platformdirs.user_cache_dir("mctc")) / f"grammar-{digest[:32]}.json"
+        return _caches() / f"grammar-{digest[:32]}.json"
     except RuntimeError:
         return None
+
+
+def _caches() -> Path:
+    """The user's cache folder of mctc. Linux's is found without platformdirs, whose import takes as long as parsing a
+    spec. Raises RuntimeError for a user without a home."""
+    if sys.platform == "linux":
+        told = os.environ.get("XDG_CACHE_HOME", "").strip()
+        return (Path(told) if told.startswith("/") else Path.home() / ".cache") / "mctc"
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("mctc"))
 
 
 def _read(file: Path) -> Tables | None:

@@ -68,8 +68,10 @@ class Lexer:
         self.nested = 0
         self.break_pending, self.hard_break, self.fresh_line = False, False, True
 
-    def run(self) -> Lexed:
-        for match in self.table.scan.finditer(self.source.text):
+    def run(self, start: int = 0, end: int | None = None) -> Lexed:
+        """The tokens of the text, or of a part of it that holds whole statements."""
+        text = self.source.text
+        for match in self.table.scan.finditer(text, start, len(text) if end is None else end):
             kind = match.lastgroup or ""
             if kind == "gap":
                 continue

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import field
-from importlib import resources
+from functools import cached_property, partial
+from importlib import import_module
 from pathlib import Path
 
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError, Note
@@ -13,8 +14,9 @@ from mctc.diagnostics.near import did_you_mean
 from mctc.diagnostics.source import SourceFile, Span
 from mctc.language import syntax as s
 from mctc.language.data_files import DataFiles
+from mctc.language.library import Part, parts
 from mctc.language.limits import FILES
-from mctc.language.parser import parse_all
+from mctc.language.parser import Parsed, parse_all
 from mctc.language.read import Spec, read_source
 from mctc.records import dataclass
 
@@ -25,19 +27,23 @@ ROOT_MARKS = (".git", "pyproject.toml")
 Definition = s.Block | s.Model | s.Variant
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Defined:
-    """A definition and the module that its names are looked up in."""
+    """A definition and the module that its names are looked up in. read: parses it."""
 
-    node: Definition
     module: Module
+    read: Callable[[], Definition]
+
+    @cached_property
+    def node(self) -> Definition:
+        return self.read()
 
 
 @dataclass(eq=False)
 class Module:
     """One file. `own` are its definitions, `imported` those of the files it imports, `prelude` what every file sees.
 
-    path: where it lies; reached: where the spec and its imports say so, symbolic links left as they are.
+    file: what was parsed at once: all, or the imports of a file of the library. path: where it lies; reached: where the spec and its imports say so, symbolic links left as they are.
     """
 
     source: SourceFile
@@ -62,7 +68,7 @@ class Module:
 
 def library_root() -> Path:
     """The folder of the shipped library."""
-    return Path(str(resources.files(LIBRARY))).resolve()
+    return Path(str(import_module(LIBRARY).__file__)).parent.resolve()
 
 
 class Loader:
@@ -107,7 +113,8 @@ class Loader:
             module.source.identity = module.reached.relative_to(common).as_posix()
 
     def _module(self, source: SourceFile, path: Path, reached: Path) -> Module:
-        parsed = parse_all(source)
+        later = parts(source) if source.shipped else None
+        parsed = parse_all(source) if later is None else _imports(source, later)
         self.problems += parsed.problems
         module = Module(source, path, reached, parsed.file, self.data)
         self.modules[path] = module
@@ -120,6 +127,9 @@ class Loader:
                 self._import(module, statement)
         for statement in parsed.file.statements:
             self._define(module, statement)
+        for part in later or ():
+            if part.name:
+                module.own[part.name] = Defined(module, partial(_definition, source, part))
         self.loading.pop()
         return module
 
@@ -155,7 +165,7 @@ class Loader:
             message = f"`{name.text}` is imported already"
             note = Note("it is imported from here", other)
             self.problems.append(Diagnostic("MCT0044", message, name.span, "give this one another name", (note,)))
-        module.own[name.text] = Defined(statement, module)
+        module.own[name.text] = Defined(module, lambda: statement)
 
     def _import(self, module: Module, node: s.Import) -> None:
         found = self._find(module, node)
@@ -186,7 +196,7 @@ class Loader:
     def _merge(self, module: Module, other: Module, node: s.Import) -> None:
         for name, defined in other.own.items():
             before = module.imported.get(name)
-            if before is not None and before.node is not defined.node:
+            if before is not None and before is not defined:
                 message = f"`{name}` comes from two imports: {before.module.source.name} and {other.source.name}"
                 self._problem("MCT0044", message, node.path.span, "rename one of the two definitions")
             module.imported.setdefault(name, defined)
@@ -226,6 +236,22 @@ class Loader:
 
     def _problem(self, code: str, message: str, span: Span, hint: str | None = None) -> None:
         self.problems.append(Diagnostic(code, message, span, hint))
+
+
+def _imports(source: SourceFile, found: list[Part]) -> Parsed:
+    """A file of the library without its definitions: its first statements, which are imports."""
+    first = next((part.start for part in found if part.name), len(source.text))
+    return parse_all(source, 0, first)
+
+
+def _definition(source: SourceFile, part: Part) -> Definition:
+    """Raises DiagnosticError where a file of the library is damaged."""
+    parsed = parse_all(source, part.start, part.end)
+    if parsed.problems:
+        raise DiagnosticError(parsed.problems)
+    (statement,) = parsed.file.statements
+    assert isinstance(statement, (s.Block, s.Model, s.Variant))  # as the first word says
+    return statement
 
 
 def project_root(path: Path) -> Path:

@@ -34,9 +34,9 @@ def parse(source: SourceFile) -> syntax.File:
     return parsed.file
 
 
-def parse_all(source: SourceFile) -> Parsed:
-    """The syntax tree, the comments and the problems of a file; never raises."""
-    lexed = Lexer(source, _terminals()).run()
+def parse_all(source: SourceFile, start: int = 0, end: int | None = None) -> Parsed:
+    """The syntax tree, the comments and the problems of a file, or of whole statements in it; never raises."""
+    lexed = Lexer(source, _terminals()).run(start, end)
     statements, problems = _drive(Machine(tables(), TreeBuilder()), lexed, source)
     found = sorted(lexed.problems + problems, key=lambda problem: problem.span.start if problem.span else 0)
     return Parsed(syntax.File(source, statements), lexed.comments, found[:MOST])

@@ -61,7 +61,8 @@ class Rewriter(Builder):
 
     def operands(self, op: Op) -> tuple[Value | None, ...]:
         """The new operands of an old op."""
-        return tuple(map(self.maybe, op.operands))
+        new = self._new
+        return tuple([None if old is None else new[old] for old in op.operands])
 
     def named(self, op: Op, operand: str) -> Value | None:
         """The new value of the operand declared as `operand`."""
@@ -92,7 +93,7 @@ class Rewriter(Builder):
         if isinstance(op, ParameterOp) and op.parameter in self.program.parameters:
             return (self._copy_parameter(op),)
         operands = self.operands(op)
-        if all(new is old for new, old in zip(operands, op.operands, strict=True)):
+        if operands == op.operands:
             return self._take(op)
         if all(new is old or (new and old and new.type is old.type) for new, old in zip(operands, op.operands)):
             return self._alike(op, operands)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pytest
 from lark import Lark, Token, Tree
 
@@ -75,7 +76,7 @@ def test_what_can_stand_there_is_told(types: list[str], expected: set[str]) -> N
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / name))
+    monkeypatch.setattr(lalr, "_caches", lambda: tmp_path / "mctc")
     return tmp_path / "mctc"
 
 
@@ -102,11 +103,11 @@ def test_tables_of_another_grammar_or_version_are_not_read(
 ) -> None:
     lalr.tables.__wrapped__()
     if change == "grammar":
-        text = resources.files("mctc.language").joinpath("grammar.lark").read_text(encoding="utf-8")
-        (tmp_path / "grammar.lark").write_text(text + "\n// another\n", encoding="utf-8")
-        monkeypatch.setattr(lalr.resources, "files", lambda package: tmp_path)
+        another = tmp_path / "grammar.lark"
+        another.write_text(lalr.GRAMMAR.read_text(encoding="utf-8") + "\n// another\n", encoding="utf-8")
+        monkeypatch.setattr(lalr, "GRAMMAR", another)
     elif change == "lark":
-        monkeypatch.setattr(lalr.metadata, "version", lambda name: "0")
+        monkeypatch.setattr(lalr, "_lark", lambda: "another")
     else:
         monkeypatch.setattr(lalr, "__version__", "0")
     lalr.tables.__wrapped__()
@@ -147,10 +148,10 @@ def test_what_is_no_file_is_left_and_nothing_beside_it(once: Path, other: Callab
 
 @pytest.mark.usefixtures("once")
 def test_a_user_without_a_home_has_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    def homeless(name: str) -> str:
+    def homeless() -> Path:
         raise RuntimeError("no home")
 
-    monkeypatch.setattr("platformdirs.user_cache_dir", homeless)
+    monkeypatch.setattr(lalr, "_caches", homeless)
     assert lalr.tables.__wrapped__().states
 
 
@@ -171,3 +172,13 @@ def test_stacks_that_are_put_back_are_those_of_before() -> None:
     machine.states[:], machine.values[:] = kept
     assert machine.accepts("NAME")
     assert machine.finish() == ("start", (token["a"], token[","]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere platformdirs is asked")
+@pytest.mark.parametrize("told", [None, "", "relative", "/somewhere/else"])
+def test_the_cache_folder_is_the_one_that_platformdirs_says(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
+    if told is None:
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    else:
+        monkeypatch.setenv("XDG_CACHE_HOME", told)
+    assert str(lalr._caches()) == platformdirs.user_cache_dir("mctc")
