@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from mctc.ir.attribute_value import Array
 
 _LARGE = 2.0**15
 """The power of two from which some magnitudes round to infinity in fp16, from 65520 on."""
@@ -18,11 +17,6 @@ _SMALL = 1024
 """Elements below which numpy's own conversion costs less than the passes over memory of the other way."""
 _BLOCK = 1 << 15
 """Elements that are rounded at a time."""
-_EXPONENT = np.array(0x7F800000, np.int32)
-_SIGN = np.array(-0x80000000, np.int32)
-_SHIFT = np.array(1.5 * 2**13, np.float32)
-_SUBNORMAL = np.full(_BLOCK, 2**-14, np.float32)
-"""The least exponent of normal numbers, once for each element: numpy's maximum with one number takes twice as long."""
 _ROOMS = threading.local()
 
 
@@ -46,6 +40,14 @@ def round_to_half(values: Array, *, in_place: bool = False) -> Array:
     return result
 
 
+@cache
+def _numbers() -> tuple[Array, Array, Array, Array]:
+    """The bits of an exponent and of a sign, 1.5 * 2^13, and the least exponent of normal numbers, once for each element
+    of a block: numpy's maximum with one number takes twice as long."""
+    exponent, sign = np.array(0x7F800000, np.int32), np.array(-0x80000000, np.int32)
+    return exponent, sign, np.array(1.5 * 2**13, np.float32), np.full(_BLOCK, 2**-14, np.float32)
+
+
 def _rooms() -> tuple[Array, Array]:
     """Two arrays of a block to work in, the same ones for all that a thread rounds."""
     found = getattr(_ROOMS, "pair", None)
@@ -59,17 +61,18 @@ def _round_block(values: Array, rounded: Array, exponents: Array, signs: Array) 
 
     Powers of two are compared and moved as floats: numpy's loops over int32 are slower.
     """
+    exponent, sign, shift, subnormal = _numbers()
     bits, offsets = values.view(np.int32), exponents.view(np.float32)
-    np.bitwise_and(bits, _EXPONENT, out=exponents)
+    np.bitwise_and(bits, exponent, out=exponents)
     if not np.maximum.reduce(offsets) < _LARGE:
         with np.errstate(over="ignore"):  # beyond fp16's largest number: infinite, as the format has it
             rounded[:] = values.astype(np.float16)
         return
     vanishes = np.minimum.reduce(offsets) <= _VANISHING
     if vanishes:
-        np.bitwise_and(bits, _SIGN, out=signs)
-    np.maximum(offsets, _SUBNORMAL[: offsets.size], out=offsets)
-    np.multiply(offsets, _SHIFT, out=offsets)
+        np.bitwise_and(bits, sign, out=signs)
+    np.maximum(offsets, subnormal[: offsets.size], out=offsets)
+    np.multiply(offsets, shift, out=offsets)
     np.add(values, offsets, out=rounded)
     np.subtract(rounded, offsets, out=rounded)
     if vanishes:  # a zero has the sign of what became it

@@ -17,7 +17,7 @@ from mctc.ir.program import PALETTE_BITS, Quantization
 from mctc.records import dataclass
 
 LEVELS = {"int8": 127, "int4": 7}
-SMALLEST = np.float16(2.0**-24)
+SMALLEST = 2.0**-24  # of fp16's numbers above 0: with a scale below it, codes would be steps of it
 ITERATIONS = 40  # of Lloyd's algorithm; it stops earlier when no centre moves
 
 
@@ -126,7 +126,7 @@ def _scaled(array: Array, scheme: str, axis: int) -> Scaled:
     largest, least = (extreme(array, axis=axes, keepdims=True, initial=0.0) for extreme in (np.max, np.min))
     peak = np.maximum(largest, -least)
     _check_finite(_half(peak))
-    scale = np.maximum((peak / levels).astype(np.float16), SMALLEST)  # below, codes are steps of fp16's smallest number
+    scale = np.maximum((peak / levels).astype(np.float16), np.float16(SMALLEST))
     scale = np.where(peak == 0, np.float16(1), scale)
     steps = array / scale.astype(np.float32)  # the one copy of a tensor that may be most of a model
     codes = np.clip(np.rint(steps, out=steps), -levels, levels, out=steps).astype(np.int8)

@@ -36,7 +36,7 @@ class ScaledGrid:
         """Scales that reach a share of each row's largest magnitude. weight: [rows, n] in float64."""
         levels, peak = LEVELS[scheme], np.abs(weight).argmax(axis=1)
         largest = weight[np.arange(len(weight)), peak]
-        scale = np.maximum((np.abs(largest) * share / levels).astype(np.float16), SMALLEST)
+        scale = np.maximum((np.abs(largest) * share / levels).astype(np.float16), np.float16(SMALLEST))
         return cls(np.where(largest == 0, 1.0, scale.astype(np.float64)), levels, peak, np.sign(largest))
 
     def nearest(self, column: int, values: Array) -> Array:

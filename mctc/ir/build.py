@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from mctc.ir.attribute_value import Attributes, AttributeValue
+from mctc.ir.attribute_value import Attributes, AttributeValue, is_array
 from mctc.ir.declared import registry
 from mctc.ir.dims import ExtentError
 from mctc.ir.fields import Required
@@ -15,6 +15,9 @@ from mctc.ir.location import Origin
 from mctc.ir.op import InferenceError, Op
 from mctc.ir.program import Parameter, Program, Value
 from mctc.ir.types import DType, TensorType
+
+if TYPE_CHECKING:  # naming it imports numpy
+    from numpy.typing import ArrayLike
 
 NAME_OF_KIND = {"f": DType.F32, "i": DType.I32, "b": DType.BOOL}
 
@@ -96,7 +99,7 @@ def make(definition: type[Op], operands: Sequence[Value | None], attributes: Att
 def _key(definition: type[Op], operands: Sequence[Value | None], attributes: Attributes) -> _Key | None:
     """What inference depends on; None where that may be more than can be seen. Text tells 1 from True and 1.0."""
     given = tuple(attributes.values())
-    if not definition.__module__.startswith("mctc.") or any(isinstance(each, np.ndarray) for each in given):
+    if not definition.__module__.startswith("mctc.") or any(map(is_array, given)):
         return None
     types = tuple(None if value is None else value.type for value in operands)
     values = tuple(each if isinstance(each, TensorType) else repr(each) for each in given)

@@ -13,7 +13,6 @@ from mctc.ir.op import Array
 from mctc.records import dataclass
 
 UNSTATED = 8  # whole numbers that are drawn where a domain has no end on one side
-PRECISIONS = (np.float16, np.float32, np.float64)  # an end is the nearest number of the first that has one inside
 Described = Mapping[str, float | list[float]]  # a domain as a manifest has it
 WORDS = {"above": ">", "at_least": ">=", "below": "<", "at_most": "<="}  # limits in a manifest and in a spec
 
@@ -126,7 +125,7 @@ class Interval(Domain):
         if self.whole:
             nearest = math.ceil(end) if inwards > 0 else math.floor(end)
             return float(nearest + inwards * (excluded and nearest == end))
-        for precision in PRECISIONS:
+        for precision in (np.float16, np.float32, np.float64):  # the first that has a number inside
             with np.errstate(over="ignore"):
                 rounded = precision(end)
             inner = (

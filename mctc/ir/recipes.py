@@ -6,9 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from math import prod
 
-import numpy as np
-
-from mctc.ir.attribute_value import Attributes, AttributeValue
+from mctc.ir.attribute_value import Attributes, AttributeValue, is_array
 from mctc.ir.build import make
 from mctc.ir.declared import registry
 from mctc.ir.dims import Extent
@@ -114,7 +112,7 @@ def recipe_key(recipe: Recipe | None) -> Hashable:
         return known
     operands = tuple([recipe_key(operand) for operand in recipe.operands])
     key = recipe.op, operands, tuple([(name, attribute_key(v)) for name, v in recipe.attributes]), recipe.result
-    if not any(isinstance(value, np.ndarray) for _, value in recipe.attributes) and all(
+    if not any(is_array(value) for _, value in recipe.attributes) and all(
         not isinstance(operand, Derived) or KEY in vars(operand) for operand in recipe.operands
     ):
         vars(recipe)[KEY] = key
@@ -123,7 +121,7 @@ def recipe_key(recipe: Recipe | None) -> Hashable:
 
 def attribute_key(value: AttributeValue) -> Hashable:
     """A hashable stand-in for an attribute's value, which may be an array."""
-    if isinstance(value, np.ndarray):
+    if is_array(value):
         return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, (list, tuple)):
         return tuple([attribute_key(each) for each in value])

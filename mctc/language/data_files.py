@@ -27,10 +27,7 @@ if TYPE_CHECKING:
 NPY, SAFETENSORS = ".npy", ".safetensors"
 KINDS = (NPY, SAFETENSORS)
 MAGIC = b"\x93NUMPY"
-HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
+HEADERS = {(1, 0): "read_array_header_1_0", (2, 0): "read_array_header_2_0"}  # of numpy.lib.format
 
 
 @dataclass
@@ -141,7 +138,7 @@ def _npy(file: DataFile) -> Array:
     stream = io.BytesIO(file.data)
     try:
         version = np.lib.format.read_magic(stream)
-        shape, by_columns, dtype = HEADERS[version](stream)
+        shape, by_columns, dtype = getattr(np.lib.format, HEADERS[version])(stream)
         if dtype.hasobject or dtype.names is not None or dtype.kind not in "fiub":
             raise DataError("MCT0062", f'"{file.name}" holds entries of type {dtype}', "numbers alone are read")
         count = prod(shape)

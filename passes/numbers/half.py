@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import frexp, ldexp
+from math import frexp, inf, ldexp
+from struct import pack, unpack
 
 import numpy as np
 
@@ -17,7 +18,11 @@ LARGEST_POWER = 2.0**15
 
 def half(value: float) -> float:
     """The nearest fp16 number; infinite where there is none, 0 below half of the smallest."""
-    return float(halves(np.asarray(value, np.float64)))
+    try:
+        near: float = unpack("<e", pack("<e", float(value)))[0]
+    except OverflowError:
+        return inf if value > 0 else -inf
+    return near
 
 
 def halves(array: Array) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mctc.ir.example import Example, X
 from mctc.ir.fields import element_type, number, operand
+from mctc.ir.numpy_function import numpys
 from mctc.ir.op import FLOATS, Array, InferenceError, Op, declare
 from mctc.ir.ops.broadcast import broadcast_axes, spread
 from mctc.ir.rounding import EXACT, Rounding
@@ -100,7 +101,7 @@ class Neg(Unary):
 
     name = "neg"
     keeps = "whole"
-    function = staticmethod(np.negative)
+    function = numpys("negative")
 
 
 @declare
@@ -109,7 +110,7 @@ class Exp(Unary):
 
     name = "exp"
     drawn = POSITIVE
-    function = staticmethod(np.exp)
+    function = numpys("exp")
 
 
 @declare
@@ -119,7 +120,7 @@ class Log(Unary):
     name = "log"
     drawn = POSITIVE
     nonzero = ("x",)
-    function = staticmethod(np.log)
+    function = numpys("log")
 
 
 @declare
@@ -129,7 +130,7 @@ class Sqrt(Unary):
     name = "sqrt"
     drawn = POSITIVE
     nonzero = ("x",)
-    function = staticmethod(np.sqrt)
+    function = numpys("sqrt")
 
 
 @declare
@@ -158,7 +159,7 @@ class Abs(Unary):
 
     name = "abs"
     keeps = "whole"
-    function = staticmethod(np.abs)
+    function = numpys("abs")
 
 
 @declare
@@ -166,7 +167,7 @@ class Square(Unary):
     """x * x."""
 
     name = "square"
-    function = staticmethod(np.square)
+    function = numpys("square")
 
 
 @declare
@@ -174,7 +175,7 @@ class Tanh(Unary):
     """Hyperbolic tangent."""
 
     name = "tanh"
-    function = staticmethod(np.tanh)
+    function = numpys("tanh")
 
 
 @declare
@@ -182,7 +183,7 @@ class Sin(Unary):
     """Sine."""
 
     name = "sin"
-    function = staticmethod(np.sin)
+    function = numpys("sin")
 
 
 @declare
@@ -190,7 +191,7 @@ class Cos(Unary):
     """Cosine."""
 
     name = "cos"
-    function = staticmethod(np.cos)
+    function = numpys("cos")
 
 
 @declare
@@ -249,7 +250,7 @@ class Add(Binary):
 
     name = "add"
     keeps = "whole"
-    function = staticmethod(np.add)
+    function = numpys("add")
 
 
 @declare
@@ -258,7 +259,7 @@ class Sub(Binary):
 
     name = "sub"
     keeps = "whole"
-    function = staticmethod(np.subtract)
+    function = numpys("subtract")
 
 
 @declare
@@ -267,7 +268,7 @@ class Mul(Binary):
 
     name = "mul"
     keeps = "marks"
-    function = staticmethod(np.multiply)
+    function = numpys("multiply")
 
 
 @declare
@@ -277,7 +278,7 @@ class Div(Binary):
     name = "div"
     drawn = "{name}({x}, {bounded} + 2)"
     nonzero = ("right",)
-    function = staticmethod(np.divide)
+    function = numpys("divide")
 
 
 @declare
@@ -286,7 +287,7 @@ class Maximum(Binary):
 
     name = "maximum"
     keeps = "marks"
-    function = staticmethod(np.maximum)
+    function = numpys("maximum")
 
 
 @declare
@@ -295,7 +296,7 @@ class Minimum(Binary):
 
     name = "minimum"
     keeps = "marks"
-    function = staticmethod(np.minimum)
+    function = numpys("minimum")
 
 
 class Comparison(Binary):
@@ -315,7 +316,7 @@ class Greater(Comparison):
 
     name = "greater"
     drawn = "({x} - {partner}) * {name}({x}, {partner})"
-    function = staticmethod(np.greater)
+    function = numpys("greater")
 
 
 @declare
@@ -324,7 +325,7 @@ class Equal(Comparison):
 
     name = "equal"
     drawn = "({x} - {partner}) * {name}({x}, maximum({x}, {partner}))"
-    function = staticmethod(np.equal)
+    function = numpys("equal")
 
 
 @declare

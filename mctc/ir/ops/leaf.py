@@ -15,7 +15,7 @@ from mctc.ir.value import Value
 
 
 def _array(name: str, value: object) -> Array:
-    if not isinstance(value, (int, float, np.ndarray, np.generic)):
+    if not isinstance(value, (int, float)) and not isinstance(value, (np.ndarray, np.generic)):
         raise InferenceError(f"the value of a constant must be an array, not {value!r}")
     return np.asarray(value)
 

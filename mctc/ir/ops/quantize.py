@@ -13,14 +13,14 @@ from mctc.ir.rounding import EXACT, Rounding
 from mctc.ir.types import TensorType
 
 LOW, HIGH = -128, 127
-SMALLEST = np.float16(2.0**-24)  # of fp16's numbers above 0: no scale is less
+SMALLEST = 2.0**-24  # of fp16's numbers above 0: no scale is less
 
 
 def held_scale(scale: Array) -> Array:
     """A scale as artifacts hold it: fp16's nearest number, in the scale's own type; at least the smallest above 0."""
     scale = np.asarray(scale)
     with np.errstate(over="ignore"):
-        return np.asarray(np.maximum(scale.astype(np.float16), SMALLEST), scale.dtype)
+        return np.asarray(np.maximum(scale.astype(np.float16), np.float16(SMALLEST)), scale.dtype)
 
 
 @declare

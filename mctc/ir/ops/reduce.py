@@ -9,6 +9,7 @@ import numpy as np
 from mctc.ir.dims import Extent
 from mctc.ir.example import Example, X
 from mctc.ir.fields import axis_name, operand
+from mctc.ir.numpy_function import numpys
 from mctc.ir.op import FLOATS, Array, declare
 from mctc.ir.ops.axis import AxisOp
 from mctc.ir.ops.shape import laid_out
@@ -44,7 +45,7 @@ class ReduceSum(Reduce):
 
     name = "reduce_sum"
     keeps = "whole"
-    function = staticmethod(np.sum)
+    function = numpys("sum")
 
 
 @declare
@@ -52,7 +53,7 @@ class ReduceMean(Reduce):
     """Mean along `axis`."""
 
     name = "reduce_mean"
-    function = staticmethod(np.mean)
+    function = numpys("mean")
 
 
 @declare
@@ -61,7 +62,7 @@ class ReduceMax(Reduce):
 
     name = "reduce_max"
     keeps = "whole"
-    function = staticmethod(np.max)
+    function = numpys("max")
 
 
 @declare
@@ -70,4 +71,4 @@ class ReduceMin(Reduce):
 
     name = "reduce_min"
     keeps = "whole"
-    function = staticmethod(np.min)
+    function = numpys("min")
