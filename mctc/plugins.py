@@ -131,9 +131,15 @@ class Registry:
         """The object itself. Raises PluginError when it doesn't exist or can't be imported."""
         return self.plugin(kind, name).load()
 
-    def passes(self) -> dict[str, type[Any]]:
-        """Every pass class by name; imports them."""
-        return self._all("passes")
+    def passes(self, *, deploys: bool = True) -> dict[str, type[Any]]:
+        """Every pass class by name; imports them. deploys: False for those alone that a program which isn't deployed
+        needs, where all passes are mctc's own; a plugin's may ask to run next to any."""
+        of_kind = self._plugins["passes"]
+        if deploys or any(plugin.module != DISTRIBUTION for plugin in of_kind.values()):
+            return self._all("passes")
+        from mctc.passes import DEPLOY
+
+        return {name: plugin.load() for name, plugin in of_kind.items() if name not in DEPLOY}
 
     def load_file(self, path: Path | str) -> tuple[Plugin, ...]:
         """Imports a plugin file and adds what its `MCTC_PLUGINS` lists. A second call with the same file adds nothing.

@@ -39,3 +39,29 @@ BUILT_IN = {
     "split-kernels": "split_kernels:SplitKernels",
 }
 """The class of each pass by its name: `module:Class`, the module being of this folder."""
+
+DEPLOY = frozenset(
+    (
+        "activation-forms",
+        "deploy-common-subexpressions",
+        "deploy-dead-code",
+        "drop-unread-frames",
+        "factor-numbers",
+        "fold-batch-norm",
+        "fold-deploy-constants",
+        "fold-state-reshapes",
+        "hoist-reshape",
+        "legalise",
+        "lower-attention",
+        "lower-embedding",
+        "lower-rnn",
+        "lower-scan",
+        "lower-selective-scan",
+        "number-inputs",
+        "pack-states",
+        "scale-sums",
+        "split-kernels",
+    )
+)
+"""Those of the stage 'deploy', half of all that a check without a target would import. No other pass asks to run next to
+one."""

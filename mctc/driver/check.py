@@ -19,7 +19,6 @@ from mctc.driver.front_end import front_end
 from mctc.driver.options import BuildOptions
 from mctc.driver.refusal import Refusal
 from mctc.driver.target import Target, compile_for, target_named
-from mctc.driver.tokens import check_tokens
 from mctc.ir.program import Program
 from mctc.ir.types import Role
 from mctc.plugins import registry
@@ -37,7 +36,7 @@ def check_program(program: Program, wanted: Sequence[str] = ()) -> list[Diagnost
     try:
         plain = compile_program(program, BuildOptions(), requirements=Requirements(deploys=False, whole=not said))
         found = [*plain.warnings, *_audio(plain), *_long(program)]
-        check_tokens(program)
+        _check_tokens(program)
     except MctcError as error:
         return _diagnostics(error)
     refused: dict[Refusal, list[str]] = {}
@@ -63,6 +62,13 @@ def check_program(program: Program, wanted: Sequence[str] = ()) -> list[Diagnost
         severity = Severity.ERROR if set(names) & set(wanted) else Severity.WARNING
         found.append(refusal.diagnostic(names, severity))
     return found
+
+
+def _check_tokens(program: Program) -> None:
+    if program.tokens.settings:
+        from mctc.driver.tokens import check_tokens
+
+        check_tokens(program)
 
 
 def _numbers(target: Target, plain: Compiled, options: BuildOptions) -> list[Refusal]:

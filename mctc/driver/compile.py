@@ -53,7 +53,7 @@ def compile_whole(whole: Program, options: BuildOptions, *, requirements: Requir
 def check_numbers(whole: Program, options: BuildOptions, requirements: Requirements) -> None:
     """Raises what compiling raises for numbers that artifacts can't hold, of a program behind the common passes."""
     if requirements.deploys:
-        run, _ = _prepared(whole, options, requirements, None)
+        run, _ = _prepared(whole, options, replace(requirements, deploys=False), None)
         run(whole, "number")
 
 
@@ -64,7 +64,8 @@ def _prepared(
     program: Program, options: BuildOptions, requirements: Requirements, watch: Watch | None
 ) -> tuple[Stage, Context]:
     declare_ops()
-    passes, left_out = registry().passes().values(), (*_left_out(options), *requirements.without)
+    passes = registry().passes(deploys=requirements.deploys or bool(options.without)).values()
+    left_out = (*_left_out(options), *requirements.without)
     left_out += (PACKING,) if options.split else ()  # each part packs its own states
     context = Context(
         options.device,
@@ -135,7 +136,7 @@ def _streamed(
 
 
 def _left_out(options: BuildOptions) -> tuple[str, ...]:
-    known = registry().passes()
+    known = registry().names("passes")
     for name in options.without:
         if name not in known:
             raise OptionError(f"there is no pass `{name}` to leave out", hint=did_you_mean(name, known))

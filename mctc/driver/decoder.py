@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mctc.driver.objective import objective_of
 from mctc.driver.tables import FOLDER, file_named
-from mctc.driver.tokens import objective_of
 from mctc.ir.program import Program, Source
 from mctc.objectives.components import FramesAndLabels, Labels, MisfitError, Part
 from mctc.objectives.fit import fit
 from mctc.records import dataclass
-from mctc.weights import Weights, leaves
+
+if TYPE_CHECKING:
+    from mctc.weights import Weights
 
 PARTS = {
     Part.TOKEN: "token",
@@ -75,6 +77,8 @@ def write_rows(found: Given, program: Program, weights: Weights, folder: Path) -
     fp32 where the spec has it stored so."""
     if found.table is None or found.file is None or (folder / found.file).exists():
         return
+    from mctc.weights import leaves
+
     source = Source(found.table, program.sources[found.table][0])
     wide = any(each.wide and source in leaves(each.recipe) for each in program.parameters.values())
     rows = weights.source(source)[: found.classes]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,9 @@ from mctc.ir.op import Array
 from mctc.ir.ops.linear import looked_up
 from mctc.ir.program import Function, Program, Value
 from mctc.ir.types import Role
-from mctc.weights import Weights
+
+if TYPE_CHECKING:
+    from mctc.weights import Weights
 
 FOLDER = "tables"
 LONGEST = 200  # characters of a file's name before its suffix

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from mctc.diagnostics.diagnostic import LocatedError
+from mctc.driver.objective import objective_of
 from mctc.driver.options import BuildError
 from mctc.ir.location import Location
 from mctc.ir.program import Program
 from mctc.ir.types import Role
 from mctc.objectives.components import MisfitError
 from mctc.objectives.fit import fit
-from mctc.objectives.settings import complete
 from mctc.tokens import Tokens, TokensError, fitted, read_tokens
 from mctc.tokens.letters import of_symbols
 
@@ -87,12 +86,6 @@ def blank_of(program: Program) -> int | None:
     """The class of the blank, by the objective; None for one without, and where no objective is told."""
     blank = (objective_of(program) or {}).get("blank")
     return None if blank is None else int(blank)
-
-
-def objective_of(program: Program) -> dict[str, Any] | None:
-    """The settings of the objective with their defaults; None where none is told."""
-    told = program.train.call("objective")
-    return None if told is None else complete(*told)
 
 
 def _beside(written: str, place: Location) -> Path:
