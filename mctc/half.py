@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mctc.ir.attribute_value import Array
+if TYPE_CHECKING:  # naming it imports numpy, which a check has no need of
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
 
 _LARGE = 2.0**15
 """The power of two from which some magnitudes round to infinity in fp16, from 65520 on."""
@@ -42,8 +46,8 @@ def round_to_half(values: Array, *, in_place: bool = False) -> Array:
 
 @cache
 def _numbers() -> tuple[Array, Array, Array, Array]:
-    """The bits of an exponent and of a sign, 1.5 * 2^13, and the least exponent of normal numbers, once for each element
-    of a block: numpy's maximum with one number takes twice as long."""
+    """The bits of an exponent and of a sign, 1.5 * 2^13, and the least exponent of normal numbers: that once for each
+    element of a block, since numpy's maximum with one number takes twice as long."""
     exponent, sign = np.array(0x7F800000, np.int32), np.array(-0x80000000, np.int32)
     return exponent, sign, np.array(1.5 * 2**13, np.float32), np.full(_BLOCK, 2**-14, np.float32)
 

@@ -137,9 +137,10 @@ class Registry:
         of_kind = self._plugins["passes"]
         if deploys or any(plugin.module != DISTRIBUTION for plugin in of_kind.values()):
             return self._all("passes")
-        from mctc.passes import DEPLOY
+        from importlib import import_module
 
-        return {name: plugin.load() for name, plugin in of_kind.items() if name not in DEPLOY}
+        left_out = import_module(LISTS["passes"]).DEPLOY
+        return {name: plugin.load() for name, plugin in of_kind.items() if name not in left_out}
 
     def load_file(self, path: Path | str) -> tuple[Plugin, ...]:
         """Imports a plugin file and adds what its `MCTC_PLUGINS` lists. A second call with the same file adds nothing.

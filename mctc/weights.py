@@ -15,6 +15,7 @@ import numpy as np
 from mctc.checkpoint import SafeTensors, WeightsError
 from mctc.coded import opened
 from mctc.diagnostics.near import listing
+from mctc.half_bits import from_half
 from mctc.initializers import initialise
 from mctc.ir.declared import registry
 from mctc.ir.input_scales import is_scale, scales_of
@@ -207,7 +208,9 @@ class Weights:
 
 def unpacked(stored: Array | Quantized) -> Array:
     """What a package holds of a parameter, as float32."""
-    return np.asarray(stored, np.float32) if isinstance(stored, np.ndarray) else stored.values()
+    if not isinstance(stored, np.ndarray):
+        return stored.values()
+    return from_half(stored) if stored.dtype == np.float16 else np.asarray(stored, np.float32)
 
 
 def _check_left(parameter: Parameter, value: Array, held: Array) -> None:

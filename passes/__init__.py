@@ -63,5 +63,4 @@ DEPLOY = frozenset(
         "split-kernels",
     )
 )
-"""Those of the stage 'deploy', half of all that a check without a target would import. No other pass asks to run next to
-one."""
+"""Those of the stage 'deploy', which a check without a target doesn't import. No other pass asks to run next to one."""

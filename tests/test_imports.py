@@ -199,7 +199,7 @@ WALLS = {
     "linter": (
         ("mctc.linter",),
         {"mctc.linter", "mctc.package", "mctc.hardware", "mctc.diagnostics", "mctc.evaluate", "mctc.plugins",
-         "mctc.plugin_form", "mctc.entry_points", "mctc.half", "mctc.atomic", "mctc.records", "mctc.scratch",
+         "mctc.plugin_form", "mctc.entry_points", "mctc.half", "mctc.half_bits", "mctc.atomic", "mctc.records", "mctc.scratch",
          "mctc.version"},
     ),
     "compiler": (
@@ -207,12 +207,12 @@ WALLS = {
         {"mctc.language", "mctc.ir", "mctc.rewrite", "mctc.streaming", "mctc.numerics", "mctc.objectives",
          "mctc.diagnostics", "mctc.evaluate", "mctc.weights", "mctc.quantize", "mctc.checkpoint", "mctc.coded",
          "mctc.initializers", "mctc.wrappers", "mctc.plugins", "mctc.plugin_form", "mctc.entry_points",
-         "mctc.half", "mctc.records", "mctc.spool", "mctc.version"},
+         "mctc.half", "mctc.half_bits", "mctc.records", "mctc.spool", "mctc.version"},
     ),
     "runtime of torch": (("mctc.targets.torch.runtime",), {"mctc.targets"}),
     "evaluator of packages": (
         ("mctc.evaluate.coreml", "mctc.evaluate.engine"),
-        {"mctc.evaluate", "mctc.package", "mctc.diagnostics", "mctc.half", "mctc.records"},
+        {"mctc.evaluate", "mctc.package", "mctc.diagnostics", "mctc.half", "mctc.half_bits", "mctc.records"},
     ),
 }  # fmt: skip
 """What could be a distribution of its own: its rooms, and the rooms that it may reach by any way."""

@@ -178,3 +178,12 @@ def test_a_missing_file_and_an_unknown_name_are_errors(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="there is no pass `linear-to-con`") as caught:
         found.load("passes", "linear-to-con")
     assert caught.value.hint == "did you mean `linear-to-conv`?"
+
+
+def test_the_list_of_deploy_passes_names_those_of_that_stage() -> None:
+    every = registry().passes()
+    own = {name: cls for name, cls in every.items() if cls.__module__.startswith("mctc.passes.")}
+    assert {name for name, cls in own.items() if cls.stage == "deploy"} == mctc.passes.DEPLOY
+    for name, cls in own.items():
+        near = {each.rstrip("?") for each in (*cls.after, *cls.before)}
+        assert name in mctc.passes.DEPLOY or not near & mctc.passes.DEPLOY, f"{name} would miss them in a check"

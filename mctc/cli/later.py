@@ -32,7 +32,7 @@ _LOCK = RLock()
 _RUNNING: list[str] = []
 
 
-def _run(module: _Later) -> None:
+def _run(module: ModuleType) -> None:
     spec = module.__spec__
     assert spec is not None
     assert spec.loader is not None

@@ -8,6 +8,7 @@ import numpy as np
 
 from mctc.diagnostics.errors import MctcError
 from mctc.emit.unsupported import UnsupportedError
+from mctc.half_bits import is_finite
 from mctc.ir.op import Array
 from mctc.ir.ops.leaf import Constant
 from mctc.ir.program import Parameter
@@ -30,7 +31,7 @@ def stored(weights: Weights, parameter: Parameter, raises: type[MctcError]) -> A
 
 def check_finite(weights: Weights, parameter: Parameter, found: Array, raises: type[MctcError]) -> None:
     """Raises `raises` where a parameter has a value that fp16 can't hold; found: what is stored of it."""
-    if not np.isfinite(found).all():
+    if not (is_finite(found) if found.dtype == np.float16 else np.isfinite(found).all()):
         try:
             held(weights.value(parameter), np.float16, f"parameter {parameter.name}")
         except UnsupportedError as error:

@@ -22,6 +22,7 @@ from mctc.language.tokens import Token
 from mctc.version import __version__
 
 END = "$END"
+LINUX = sys.platform == "linux"
 GRAMMAR = Path(__file__).with_name("grammar.lark")
 Children = list[Any]
 
@@ -70,7 +71,7 @@ class Machine:
         self._build: list[Callable[[Children], Any] | None] = [
             None if rule.builder is None else getattr(builders, rule.builder, None) for rule in tables.rules
         ]
-        self._renamed = {  # by the entry of the table: rules that call one symbol another, most of those of an expression
+        self._renamed = {  # by the entry of the table: rules that call a symbol another, most of those of an expression
             -1 - index: rule.origin
             for index, rule in enumerate(tables.rules)
             if rule.single and rule.length == 1 and not rule.inlined
@@ -149,7 +150,7 @@ def _file(digest: str) -> Path | None:
 def _caches() -> Path:
     """The user's cache folder of mctc. Linux's is found without platformdirs, whose import takes as long as parsing a
     spec. Raises RuntimeError for a user without a home."""
-    if sys.platform == "linux":
+    if LINUX:
         told = os.environ.get("XDG_CACHE_HOME", "").strip()
         return (Path(told) if told.startswith("/") else Path.home() / ".cache") / "mctc"
     import platformdirs

@@ -43,7 +43,8 @@ class Defined:
 class Module:
     """One file. `own` are its definitions, `imported` those of the files it imports, `prelude` what every file sees.
 
-    file: what was parsed at once: all, or the imports of a file of the library. path: where it lies; reached: where the spec and its imports say so, symbolic links left as they are.
+    file: what was parsed at once: all, or the imports of a file of the library. path: where it lies; reached: where the
+    spec and its imports say so, symbolic links left as they are.
     """
 
     source: SourceFile

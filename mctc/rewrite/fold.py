@@ -142,6 +142,13 @@ class _Rule:
         self.known, self.names = known, names
         self.values: dict[int, Array] = {}
 
+    def concerns(self, op: Op) -> bool:
+        """Whether anything becomes of an op: not of a parameter that keeps its name and recipe."""
+        found = self.known.get(op.results[0])
+        if found is None or found.chain or not isinstance(op, ParameterOp):
+            return found is not None
+        return self.names.get((found.main, recipe_key(found.recipe))) != op.parameter
+
     def __call__(self, op: Op, rewriter: Rewriter) -> list[Value] | None:
         if op.result not in self.known or isinstance(op, Constant):
             return None

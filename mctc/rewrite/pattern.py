@@ -55,6 +55,10 @@ class Pattern(Generic[Kind]):
         """The types of the ops that it is for."""
         return (self.kind,)
 
+    def concerns(self, op: Op) -> bool:
+        """Whether it may rewrite an op: one that it can't is taken over without asking."""
+        return isinstance(op, self.kind)
+
     def __call__(self, op: Op, to: Rewriter) -> Outcome:
         return self.rewrite(op, to) if isinstance(op, self.kind) else None
 
@@ -80,11 +84,18 @@ class _FirstOf:
         self._rules = rules
         self._asked: dict[type[Op], tuple[Rule, ...]] = {}  # by an op's type: all but the patterns of other types
 
+    def concerns(self, op: Op) -> bool:
+        return bool(self._of(type(op)))
+
+    def _of(self, kind: type[Op]) -> tuple[Rule, ...]:
+        found = self._asked.get(kind)
+        if found is None:
+            found = tuple(r for r in self._rules if not isinstance(r, Pattern) or issubclass(kind, r.kind))
+            self._asked[kind] = found
+        return found
+
     def __call__(self, op: Op, to: Rewriter) -> Outcome:
-        kind = type(op)
-        if kind not in self._asked:
-            self._asked[kind] = tuple(r for r in self._rules if not isinstance(r, Pattern) or issubclass(kind, r.kind))
-        for each in self._asked[kind]:
+        for each in self._of(type(op)):
             outcome = each(op, to)
             if isinstance(outcome, Refuse):
                 to.refuse(op, outcome.why)

@@ -167,10 +167,26 @@ class Rewriter(Builder):
         for value in (*function.inputs, *(state.value for state in function.states)):
             if value not in self._new:
                 self._new[value] = self._retyped(value, retype) if retype else value
+        concerns = getattr(rule, "concerns", None)  # of a rule that knows without being asked op by op
         for op in function.ops:
-            self.visit(op, rule)
+            if concerns is None or concerns(op) or not self._kept(op):
+                self.visit(op, rule)
         self.origin = Origin()
         return self.rebuilt([State(s.name, self._new[s.value], self._new[s.update]) for s in function.states])
+
+    def _kept(self, op: Op) -> bool:
+        """Takes an op over as it is; False where that can't be."""
+        if isinstance(op, ParameterOp):
+            parameter = self.program.parameters.get(op.parameter)
+            if op.parameter in self._parameters or parameter is None or parameter.type is not op.declared:
+                return False
+            self._parameters[op.parameter] = op.result
+        elif self.operands(op) != op.operands:
+            return False
+        self._take(op)
+        for value in op.results:
+            self._new[value] = value
+        return True
 
     def _retyped(self, value: Value, retype: Retype) -> Value:
         try:
@@ -227,12 +243,12 @@ def drop_dead(program: Program) -> Program:
     """Removes ops whose results nobody uses, and parameters that no op names."""
     used: set[str] = set()
     for function in program.functions.values():
-        live: set[Value] = set(function.outputs)
+        live: set[Value | None] = set(function.outputs)
         kept: list[Op] = []
         for op in reversed(function.ops):
-            if live.intersection(op.results):
+            if not live.isdisjoint(op.results):
                 kept.append(op)
-                live.update(value for value in op.operands if value is not None)
+                live.update(op.operands)
                 if isinstance(op, ParameterOp):
                     used.add(op.parameter)
         function.ops = kept[::-1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,7 +173,7 @@ def test_stacks_that_are_put_back_are_those_of_before() -> None:
     assert machine.finish() == ("start", (token["a"], token[","]))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere platformdirs is asked")
+@pytest.mark.skipif(not lalr.LINUX, reason="elsewhere platformdirs is asked")
 @pytest.mark.parametrize("told", [None, "", "relative", "/somewhere/else"])
 def test_the_cache_folder_is_the_one_that_platformdirs_says(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
     if told is None:

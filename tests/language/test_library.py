@@ -29,7 +29,11 @@ def test_definitions_are_those_of_the_whole_file(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["block a(x) { return x }; block b(x) { return x }\nx = 1\n", "component c(x) {\n}\n", "block a(x) {}\nblock a(x) {}"],
+    [
+        "block a(x) { return x }; block b(x) { return x }\nx = 1\n",
+        "component c(x) {\n}\n",
+        "block a(x) {}\nblock a(x) {}",
+    ],
     ids=["assignment", "component", "twice"],
 )
 def test_a_file_that_lines_do_not_tell_apart_is_parsed_as_a_whole(text: str) -> None:
@@ -49,5 +53,7 @@ def test_only_what_a_spec_uses_is_parsed() -> None:
     module = loader.load(library_root() / "mct_small.mct")
     assert module is not None
     linear = module.find("linear")
-    assert linear is not None and "node" not in vars(linear)
-    assert linear.node.name.text == "linear" and linear.node is linear.node
+    assert linear is not None
+    assert "node" not in vars(linear)
+    assert linear.node.name.text == "linear"
+    assert linear.node is linear.node

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mctc.half import round_to_half
+from mctc.half_bits import from_half
 
 Precision = Literal["fp16", "fp32"]
 Array = NDArray[Any]
@@ -21,7 +22,9 @@ Array = NDArray[Any]
 def hold(value: Array, dtype: str, precision: Precision) -> Array:
     """A stored or given array in the form in which the evaluator computes with it."""
     if dtype == "fp16":
+        if value.dtype == np.float16:
+            return from_half(value)
         wide = np.asarray(value, np.float32)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            return round_to_half(wide) if precision == "fp16" and value.dtype != np.float16 else wide
+            return round_to_half(wide) if precision == "fp16" else wide
     return np.asarray(value, np.float32) if dtype in ("fp32", "fp64") else value

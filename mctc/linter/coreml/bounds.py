@@ -12,6 +12,7 @@ from itertools import product
 from struct import pack, unpack
 from typing import Any
 
+from mctc import half_bits
 from mctc.linter.coreml.graph import Op, elements, read_constant
 from mctc.linter.coreml.trace import behind_views
 from mctc.package import Constant, Reference
@@ -55,6 +56,9 @@ def extremes(constant: Constant, many: int = MANY) -> Interval | None:
     if elements(constant.type) > many:
         return None
     value = read_constant(constant)
+    if getattr(value, "dtype", None) == "float16" and value.size:
+        halves = half_bits.extremes(value)
+        return None if math.isnan(halves[0]) else halves
     try:
         low, high = (value.min(), value.max()) if hasattr(value, "min") else (value, value)
         found = float(low), float(high)

@@ -110,7 +110,7 @@ FAULTS = (
         name="small-weights-lost",
         file="mctc/quantize.py",
         what="a channel whose scale fp16 makes 0 is stored as zeros",
-        old="scale = np.maximum((peak / levels).astype(np.float16), SMALLEST)",
+        old="scale = np.maximum((peak / levels).astype(np.float16), np.float16(SMALLEST))",
         new="scale = (peak / levels).astype(np.float16) + np.float16(peak.max() < 1e-5)",
         caught_by="tests/test_quantize.py",
     ),
