@@ -199,8 +199,8 @@ WALLS = {
     "linter": (
         ("mctc.linter",),
         {"mctc.linter", "mctc.package", "mctc.hardware", "mctc.diagnostics", "mctc.evaluate", "mctc.plugins",
-         "mctc.plugin_form", "mctc.entry_points", "mctc.half", "mctc.half_bits", "mctc.atomic", "mctc.records", "mctc.scratch",
-         "mctc.version"},
+         "mctc.plugin_form", "mctc.entry_points", "mctc.half", "mctc.half_bits", "mctc.atomic", "mctc.records",
+         "mctc.scratch", "mctc.version"},
     ),
     "compiler": (
         ("mctc.language", "mctc.ir", "mctc.rewrite", "mctc.streaming", "mctc.numerics", "mctc.objectives"),
