@@ -120,7 +120,10 @@ class Calls:
             raise fail(
                 "MCT0101", f"block `{name}` returns nothing", block.name.span, hint, Note("called here", node.span)
             )
-        values = self.results(name, block.results, returned, inner)
+        if block.results is None:
+            values: list[Single] = [_tensors(name, value, span) for value, span in returned]
+        else:
+            values = [*self.results(name, block.results, returned, inner)]
         return values[0] if len(values) == 1 else values
 
     def _no_loop(self, name: str, block: s.Block, node: s.Call, frame: Frame) -> None:
@@ -230,15 +233,13 @@ class Calls:
         )
         inner.scope.values[key] = given.value
 
-    def results(self, name: str, declared: Sequence[s.Result] | None, returned: Returned, frame: Frame) -> list[Value]:
+    def results(self, name: str, declared: Sequence[s.Result], returned: Returned, frame: Frame) -> list[Value]:
         """The returned tensors, checked against the declared results. Diagnostics are located at the return."""
         values: list[Value] = []
         for value, span in returned:
             if not isinstance(value, Value):
                 raise fail("MCT0094", f"`{name}` returns tensors; this is {describe(value)}", span)
             values.append(value)
-        if declared is None:
-            return values
         if len(declared) != len(values):
             message = f"`{name}` declares {len(declared)} results, but returns {len(values)}"
             raise fail(
@@ -247,6 +248,17 @@ class Calls:
         for item, value, (_, span) in zip(declared, values, returned, strict=True):
             self.types.check_result(item, value.type, span, frame, "the result")
         return values
+
+
+def _tensors(name: str, value: Single, span: Span) -> Single:
+    """What a block returns whose results have no types: a tensor, or a list of tensors."""
+    entries = value if isinstance(value, tuple) else (value,)
+    for entry in entries:
+        if not isinstance(entry, (Value, tuple)):
+            raise fail("MCT0094", f"`{name}` returns tensors; this is {describe(entry)}", span)
+        if isinstance(entry, tuple):
+            _tensors(name, entry, span)
+    return value
 
 
 def _callee(node: s.Expression) -> str | None:

@@ -106,7 +106,7 @@ class OpCall:
         if len(results) > 1 and isinstance(time := made.time, Recurrent):
             self.session.endings[results[0]] = {name: Ending(results[index]) for name, index in time.states}
             return results[0]
-        return results[0] if len(results) == 1 else results
+        return results[0] if len(results) == 1 else [*results]
 
     def _of_file(self, node: s.Call, frame: Frame) -> Value:
         """A constant whose numbers a file holds."""

@@ -43,7 +43,7 @@ POISON: Final = Poison()
 Constant = bool | int | Fraction | float | str | Measure | Quantity | tuple["Single", ...] | None
 """What is known when a model is compiled; a list may hold tensors."""
 Single = Constant | Value
-Results = list[Value]  # several results of one call
+Results = list[Single]  # several results of one call: tensors and, of a block, lists of tensors
 Given = Single | Results
 """What an expression gives."""
 Bound = Single | SharedParameter | Poison
