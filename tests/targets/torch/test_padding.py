@@ -22,8 +22,7 @@ LOSSES = ["conformer_ctc", "mct_tiny"] + [
     for name in ("conformer_s2s", "conformer_streaming", "conmamba_ctc", "mct2_small", "parakeet_ctc", "rnnt_lstm")
 ]
 ALIKE = {"mct_base", "mct_large", "mct_small", "whisper_small"}  # at these sizes mct_tiny and whisper_tiny
-SAMPLES = {"wav2vec2"}  # 32 samples are no frame of it
-SPECS = sorted(SIZES.keys() - ALIKE - SAMPLES)
+SPECS = sorted(SIZES.keys() - ALIKE)
 RISES = {"emformer", "zipformer"}  # rates go up again, so that they give the frames of whole strides
 BOUND = 2e-6
 GARBAGE = 7e3  # what pads a batch
@@ -52,7 +51,8 @@ def beside(function: Any, frames: int) -> list[Tensor]:
     strides = [[a.extent for a in v.type.axes if a.role is Role.TIME] for v in function.inputs[1:]]
     counts = [-(-frames // (whole / extents[0]).value) if extents else 1 for extents in strides]
     shapes = [
-        [count if a.role is Role.TIME else 1 for a in v.type.axes] for v, count in zip(function.inputs[1:], counts)
+        [count if a.role is Role.TIME else a.extent.value if a.extent.is_static else 1 for a in v.type.axes]
+        for v, count in zip(function.inputs[1:], counts)
     ]
     return [torch.ones(shape) for shape in shapes]
 
