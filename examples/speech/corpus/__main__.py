@@ -30,6 +30,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     fetching = steps.add_parser("fetch", help="get engines, sentences and prompts, and pack them into an archive")
     fetching.add_argument("archive", type=Path, help="a .tar.xz to write")
     fetching.add_argument("--installed", action="store_true", help="Debian's packages are installed: download none")
+    fetching.add_argument("--rhvoice", type=Path, metavar="FOLDER", help="RHVoice's library and data: it speaks, too")
     making = steps.add_parser("make", help="speak")
     making.add_argument("folder", type=Path)
     making.add_argument("--inputs", type=Path, help="the archive that fetch wrote")
@@ -68,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parsed(arguments)
     try:
         if given.step == "fetch":
-            fetch(given.archive, given.installed)
+            fetch(given.archive, given.installed, given.rhvoice)
             print(f"{given.archive}: {given.archive.stat().st_size / 1e6:.1f} MB")
             return
         inputs = digest(given.inputs) if given.inputs else ""

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from corpus import espeak, festival, flite, pico, prompts
-from corpus.inputs import ESPEAK_FOLDER, LIBRARY_FOLDER, PICO_FOLDER, SENTENCES
+from corpus import espeak, festival, flite, pico, prompts, rhvoice
+from corpus.inputs import ESPEAK_FOLDER, LIBRARY_FOLDER, PICO_FOLDER, RHVOICE_FOLDER, SENTENCES
 from corpus.texts import sentences
 
 PACKAGES = (
@@ -30,13 +30,16 @@ ESPEAK_DATA = re.compile(r"(en_dict|phon\w+|intonations|lang/gmw/en\S*|voices/!v
 LIBRARY_PATHS = ("usr/lib/*-linux-gnu", "lib/*-linux-gnu", "usr/lib/*-linux-gnu/pulseaudio")
 
 
-def fetch(archive: Path, installed: bool) -> None:
-    """Writes the archive. installed: the packages' files lie in the system's own folders.
+def fetch(archive: Path, installed: bool, rhvoice_folder: Path | None = None) -> None:
+    """Writes the archive. installed: the packages' files lie in the system's own folders. rhvoice_folder: RHVoice's
+    library and data, if it is to speak, too.
 
-    Raises RuntimeError where a package can't be had.
+    Raises RuntimeError where a package can't be had, FileNotFoundError where that folder lacks what speaks.
     """
     if not archive.parent.is_dir():
         raise FileNotFoundError(f"{archive.parent} is no folder to write {archive.name} into")
+    if rhvoice_folder is not None:
+        rhvoice.refuse_incomplete(rhvoice_folder)
     with TemporaryDirectory() as temporary:
         work, taken = Path(temporary), Path(temporary) / "taken"
         root = Path("/") if installed else _downloaded(work)
@@ -45,10 +48,9 @@ def fetch(archive: Path, installed: bool) -> None:
         _take_espeak(_espeak(work), taken / ESPEAK_FOLDER)
         _take_pico(_unpacked(PICO_SOURCE, work), taken / PICO_FOLDER)
         _take_libraries(root, taken / LIBRARY_FOLDER)
-        for path in _needed(root):
-            target = taken / path.relative_to(root)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, target)
+        _copy(_needed(root), root, taken)
+        if rhvoice_folder is not None:
+            _copy(rhvoice.files(rhvoice_folder), rhvoice_folder, taken / RHVOICE_FOLDER)
         (taken / SENTENCES).write_text("\n".join(sentences(root)) + "\n", encoding="utf-8")
         part = archive.with_name(archive.name + ".part")
         with tarfile.open(part, "w:xz", preset=4) as packed:
@@ -64,6 +66,14 @@ def _needed(root: Path) -> Iterator[Path]:
     yield from (path for path in sorted((root / festival.DATA).rglob("*")) if path.is_file())
     for package in (*PACKAGES, *_libraries_of(PACKAGES)):
         yield from (root / "usr/share/doc" / package).glob("copyright")
+
+
+def _copy(paths: Iterable[Path], root: Path, folder: Path) -> None:
+    """Files below a folder, in their places below another one."""
+    for path in paths:
+        target = folder / path.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
 
 
 def _downloaded(work: Path) -> Path:

@@ -10,14 +10,16 @@ from hashlib import sha256
 from lzma import LZMAError
 from pathlib import Path
 
-from corpus import espeak, grammar, pico, prompts
+from corpus import espeak, grammar, pico, prompts, rhvoice
 from corpus.espeak import Espeak
 from corpus.festival import PROGRAM, Festival
 from corpus.flite import LIBRARIES, Flite
 from corpus.pico import Pico
+from corpus.rhvoice import RHVoice
 from corpus.voice import Engine
 
-SENTENCES, LIBRARY_FOLDER, ESPEAK_FOLDER, PICO_FOLDER = "sentences.txt", "lib", "espeak", "pico"
+SENTENCES, LIBRARY_FOLDER = "sentences.txt", "lib"
+ESPEAK_FOLDER, PICO_FOLDER, RHVOICE_FOLDER = "espeak", "pico", "rhvoice"
 NOTHING = "nothing speaks: pip install espeakng-loader, or --inputs with what `fetch` wrote"
 BY_GRAMMAR = 10_000  # sentences, where no others are
 
@@ -45,6 +47,8 @@ class Inputs:
                 found["festival"] = lambda: Festival(root, libraries)
             if (root / PICO_FOLDER / pico.LIBRARY).is_file():
                 found["pico"] = lambda: Pico(root / PICO_FOLDER)
+            if (root / RHVOICE_FOLDER / rhvoice.LIBRARY).is_file():
+                found["rhvoice"] = lambda: RHVoice(root / RHVOICE_FOLDER)
         return found
 
     def sentences(self, seed: int, count: int) -> list[str]:

@@ -18,12 +18,13 @@ from corpus.flite import Flite
 from corpus.inputs import NOTHING, Inputs
 from corpus.pico import Pico
 from corpus.plan import PERSON, Plan, Settings, Shard, planned
+from corpus.rhvoice import RHVoice
 from corpus.shards import PART, lines_of, make
 
 SETTINGS, TEXT = "settings.json", "text.txt"
-VOICES = {engine.name: engine.voices for engine in (Espeak, Flite, Festival, Pico)}
+VOICES = {engine.name: engine.voices for engine in (Espeak, Flite, Festival, Pico, RHVoice)}
 FORKED = multiprocessing.get_context("fork")  # the plan is shared, not copied
-FIRST = (PERSON, "festival", "flite", "espeak", "pico")  # the slowest shards begin first
+FIRST = (PERSON, "rhvoice", "festival", "flite", "espeak", "pico")  # the slowest shards begin first
 
 
 def make_corpus(inputs: Inputs, folder: Path, settings: Settings, processes: int) -> None:

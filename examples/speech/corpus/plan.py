@@ -14,7 +14,8 @@ from corpus.prompts import Prompt, divided
 from corpus.words import sayable, words
 
 PERSON = "person"
-SHARES = {"espeak": 0.38, "flite": 0.34, "festival": 0.12, "pico": 0.16}  # of the hours of training
+# Of the hours of training, where all of them speak.
+SHARES = {"espeak": 0.30, "flite": 0.34, "festival": 0.10, "pico": 0.12, "rhvoice": 0.14}
 VARIED_SHARE = 0.08  # of the hours, and beside them: a person's prompts as other speakers would say several
 SHARD_S, SHARD_PROMPTS = 600.0, 24
 VARIED_S, VARIED_PROMPTS = 1800.0, 60  # of a shard: to decode a prompt takes longer than to vary it often

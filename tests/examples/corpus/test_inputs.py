@@ -49,6 +49,9 @@ def test_what_was_not_fetched_does_not_speak(tmp_path: Path) -> None:
     assert [*inputs.engines()] == ["espeak"]
     (tmp_path / "pico/libpico.so").touch()
     assert [*inputs.engines()] == ["espeak", "pico"]
+    (tmp_path / "rhvoice").mkdir()
+    (tmp_path / "rhvoice/libRHVoice.so").touch()
+    assert [*inputs.engines()] == ["espeak", "pico", "rhvoice"]
 
 
 def test_a_grammar_speaks_of_as_much_as_asked() -> None:

@@ -87,11 +87,13 @@ def test_another_engine_of_training_leaves_the_tests_as_they_are() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Inputs, "sentences", lambda *_: sentences)
         plans = [
-            planned(Inputs(None), voices, Settings(hours=0.1)) for voices in (VOICES, VOICES | {"pico": ("en-US",)})
+            planned(Inputs(None), VOICES | more, Settings(hours=0.1))
+            for more in ({}, {"pico": ("en-US",)}, {"pico": ("en-US",), "rhvoice": ("bdl",)})
         ]
     tests = [{shard.name: shard.texts for shard in plan.shards if shard.set != "train"} for plan in plans]
-    assert {name: tests[1][name] for name in tests[0]} == tests[0]
-    assert set(tests[1]) - set(tests[0]) == {"dev-pico"}
+    for fewer, more, new in zip(tests, tests[1:], ("dev-pico", "dev-rhvoice"), strict=False):
+        assert {name: more[name] for name in fewer} == fewer
+        assert set(more) - set(fewer) == {new}
 
 
 def test_utterances_follow_one_another_in_words(toned: dict[str, list[dict[str, Any]]]) -> None:
