@@ -23,7 +23,7 @@ from mctc.ir.location import Origin
 from mctc.ir.op import Array, ieee
 from mctc.ir.program import Derived, Initializer, Parameter, Program, Recipe, Source
 from mctc.ir.program import Value as IrValue
-from mctc.ir.recipes import STRUCTURAL
+from mctc.ir.recipes import STRUCTURAL, leaves
 from mctc.ir.types import TensorType
 from mctc.objectives.auxiliary import training_only
 from mctc.spool import Spool
@@ -247,16 +247,6 @@ def recomputed(recipe: Recipe, array: Array) -> Array:
         return array.reshape(recipe.type.shape)
     operands = [None if each is None else recomputed(each, array) for each in recipe.operands]
     return apply(recipe, operands)
-
-
-def leaves(recipe: Recipe) -> Iterable[Source]:
-    """The checkpoint tensors that a recipe reads."""
-    if isinstance(recipe, Source):
-        yield recipe
-        return
-    for operand in recipe.operands:
-        if operand is not None:
-            yield from leaves(operand)
 
 
 def stages(recipe: Recipe) -> Iterable[tuple[int, ...]]:

@@ -15,11 +15,11 @@ from mctc.ir.ops.convolution import Conv1d, Conv2d
 from mctc.ir.ops.leaf import ParameterOp
 from mctc.ir.path_pattern import matches
 from mctc.ir.program import WIDE, Op, Parameter, Program, Quantization, QuantizeRule
+from mctc.ir.recipes import leaves
 from mctc.records import dataclass
 from mctc.rewrite.base import Context, Pass, Stores
 from mctc.rewrite.options import option
 from mctc.rewrite.rewriter import drop_dead
-from mctc.weights import leaves
 
 SMALLEST = 2048  # entries; below, scales and tables cost what compression saves (coremltools' own threshold)
 NARROWEST = 8  # entries a row: each row carries an fp16 scale

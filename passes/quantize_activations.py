@@ -14,12 +14,12 @@ from mctc.ir.ops.leaf import parameter_of
 from mctc.ir.ops.linear import Linear
 from mctc.ir.ops.quantize import FakeQuantize
 from mctc.ir.program import Op, Parameter, Program, Source, Value
+from mctc.ir.recipes import leaves
 from mctc.ir.types import DType, TensorType
 from mctc.passes.annotate_quantization import first_match
 from mctc.records import dataclass
 from mctc.rewrite.base import Context, Pass, Quantizes
 from mctc.rewrite.rewriter import Rewriter, rewrite
-from mctc.weights import leaves
 
 UNMET = "MCT0149"
 WEIGHT_STAYS = "so does the weight"

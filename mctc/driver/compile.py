@@ -53,7 +53,7 @@ def compile_whole(whole: Program, options: BuildOptions, *, requirements: Requir
 def check_numbers(whole: Program, options: BuildOptions, requirements: Requirements) -> None:
     """Raises what compiling raises for numbers that artifacts can't hold, of a program behind the common passes."""
     if requirements.deploys:
-        run, _ = _prepared(whole, options, replace(requirements, deploys=False), None)
+        run, _ = _prepared(whole, options, replace(requirements, deploys=False, trusts=True), None)
         run(whole, "number")
 
 
@@ -76,6 +76,7 @@ def _prepared(
     stage = partial(
         run_stage, passes=passes, context=context, without=left_out, options=pass_options(program.passes, options),
         each=options.verify_each, watch=(lambda cls, after: watch(cls.name, after)) if watch else None,
+        trusts=requirements.trusts,
     )  # fmt: skip
     return stage, context
 

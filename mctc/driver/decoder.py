@@ -12,6 +12,7 @@ import numpy as np
 from mctc.driver.objective import objective_of
 from mctc.driver.tables import FOLDER, file_named
 from mctc.ir.program import Program, Source
+from mctc.ir.recipes import leaves
 from mctc.objectives.components import FramesAndLabels, Labels, MisfitError, Part
 from mctc.objectives.fit import fit
 from mctc.records import dataclass
@@ -77,8 +78,6 @@ def write_rows(found: Given, program: Program, weights: Weights, folder: Path) -
     fp32 where the spec has it stored so."""
     if found.table is None or found.file is None or (folder / found.file).exists():
         return
-    from mctc.weights import leaves
-
     source = Source(found.table, program.sources[found.table][0])
     wide = any(each.wide and source in leaves(each.recipe) for each in program.parameters.values())
     rows = weights.source(source)[: found.classes]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -97,6 +97,16 @@ def simplified(recipe: Recipe) -> Recipe:
 def axes_of(type_: TensorType) -> tuple[tuple[str, int], ...]:
     """What a reshape to a static type states."""
     return tuple((axis.role.value, axis.extent.value) for axis in type_.axes)
+
+
+def leaves(recipe: Recipe) -> Iterable[Source]:
+    """The checkpoint tensors that a recipe reads."""
+    if isinstance(recipe, Source):
+        yield recipe
+        return
+    for operand in recipe.operands:
+        if operand is not None:
+            yield from leaves(operand)
 
 
 def recipe_key(recipe: Recipe | None) -> Hashable:

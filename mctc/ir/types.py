@@ -76,9 +76,9 @@ class TensorType:
     def extents(self) -> tuple[Extent, ...]:
         return tuple(axis.extent for axis in self.axes)
 
-    @property
+    @cached_property
     def roles(self) -> tuple[Role, ...]:
-        return tuple(axis.role for axis in self.axes)
+        return tuple([axis.role for axis in self.axes])
 
     @cached_property
     def is_static(self) -> bool:
@@ -100,7 +100,7 @@ class TensorType:
                 return index
         return None
 
-    @property
+    @cached_property
     def sequence(self) -> int | None:
         """Position of the axis that a sequence op runs along: time if there is one, else label."""
         time = self.find(Role.TIME)

@@ -130,6 +130,6 @@ def _stored(parameter: Parameter) -> str:
 
 def checkpoint_names(program: Program, name: str) -> list[str]:
     """The checkpoint tensors that a parameter is computed from."""
-    from mctc.weights import leaves
+    from mctc.ir.recipes import leaves
 
     return sorted({source.name for source in leaves(program.parameters[name].recipe)})

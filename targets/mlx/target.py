@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mctc.driver.compiled import Compiled, Requirements
 from mctc.driver.engine import Engine
-from mctc.driver.manifest import write_json
 from mctc.driver.names import identifier
 from mctc.driver.options import BuildOptions
 from mctc.driver.refusal import Refusal
@@ -82,6 +81,7 @@ class MlxTarget(Skeleton):
         """Writes a folder as the MLX community's models have it, and a Python package in it. Raises MlxError, and
         RuntimeMissingError without the extra."""
         import_mlx()
+        from mctc.driver.manifest import write_json
         from mctc.targets.mlx.card import card
         from mctc.targets.mlx.config import config
         from mctc.targets.mlx.searched import write_front_end

@@ -14,6 +14,7 @@ from mctc.driver.names import identifier, place
 from mctc.ir.dims import Extent
 from mctc.ir.ops.leaf import Leaf, ParameterOp, parameter_of
 from mctc.ir.program import Function, Op, Program, Quantization, Source, State, Value
+from mctc.ir.recipes import leaves
 from mctc.ir.time import Pointwise
 from mctc.ir.types import Role
 from mctc.records import dataclass
@@ -28,7 +29,6 @@ from mctc.targets.torch.rates import rates_of
 from mctc.targets.torch.reserved import is_reserved
 from mctc.targets.torch.scan_fusion import Fusions
 from mctc.targets.torch.tree import Flow, Node, grow
-from mctc.weights import leaves
 
 
 def layers_of(

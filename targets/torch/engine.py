@@ -21,13 +21,14 @@ from mctc.driver.target import Load
 from mctc.evaluate.reference import bind
 from mctc.ir.op import Array
 from mctc.ir.program import Function, Program, Source
+from mctc.ir.recipes import leaves
 from mctc.ir.types import Role
 from mctc.objectives.auxiliary import training_only
 from mctc.records import dataclass
 from mctc.streaming.context import VALID
 from mctc.targets.torch.errors import EmitError
 from mctc.targets.torch.parameters import Parameters
-from mctc.weights import Weights, leaves
+from mctc.weights import Weights
 
 FORWARD = ".forward"  # what the name of a component's class ends with for the function over whole utterances
 STATE, LENGTHS = "state", "lengths"

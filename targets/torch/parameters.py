@@ -8,10 +8,11 @@ from mctc.ir.build import make
 from mctc.ir.declared import registry
 from mctc.ir.location import Origin
 from mctc.ir.program import Initializer, Parameter, Program, Quantization, Recipe, Source, Value
+from mctc.ir.recipes import leaves
 from mctc.records import dataclass
 from mctc.targets.torch.expressions import Expression, expression
 from mctc.targets.torch.initial_text import start_is_known
-from mctc.weights import leaves, rearranged
+from mctc.weights import rearranged
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,6 @@ from mctc.language.limits import NAME
 from mctc.targets.torch.errors import EmitError
 from mctc.targets.torch.reserved import refused_names
 from mctc.targets.torch.support import RUNTIME, support_files
-from mctc.tokens.stored import FILE as TOKENS
-from mctc.tokens.stored import METADATA
 
 if TYPE_CHECKING:
     from mctc.targets.torch.module import ModuleText
@@ -60,6 +58,8 @@ class TorchTarget(Target):
     ) -> Written:
         """Writes the module and the files that it stands on. Raises EmitError for an op that has no torch form."""
         from mctc.targets.torch.engine import FORWARD
+        from mctc.tokens.stored import FILE as TOKENS
+        from mctc.tokens.stored import METADATA
 
         whole, module = compiled.whole, _module(compiled)
         training = folder / FOLDER
