@@ -19,7 +19,7 @@ from corpus.plan import MOST_PROMPT_S, PERSON, Plan, Shard
 from corpus.prompts import Prompt
 from corpus.sound import RATE, SILENCE_S, Said, joined, recorded, spoken
 from corpus.splices import ends_of, spliced
-from corpus.voice import WARP, Engine, Manner, drawn
+from corpus.voice import WARP, WARPED, Engine, Manner, drawn
 from corpus.words import words
 
 BATCH = 32  # texts for one call of an engine
@@ -83,20 +83,22 @@ def _prompts(plan: Plan, shard: Shard) -> Iterator[Utterance]:
 
 
 def _varied_prompts(plan: Plan, shard: Shard) -> Iterator[Utterance]:
-    """Prompts, or pieces of them, joined, by a speaker of another size: whole ones are few, and soon known by heart."""
+    """Prompts, or pieces of them, joined. Whole ones, which are few and soon known by heart, are by a speaker of
+    another size, and some of those of pieces."""
     known = [(words(each.text), _prompt(each)) for each in shard.prompts]
     apart = [(text, said) for text, said in known if len(said.ends) == len(text.split())]
     seconds = 0.0
     for number in count():
         rng = _rng(plan, shard, number)
-        text, said = spliced(apart, rng) if apart and rng.random() < SPLICED else _some(known, rng)
+        cut = bool(apart) and rng.random() < SPLICED
+        text, said = spliced(apart, rng) if cut else _some(known, rng)
         if plan.source.held.has(text):
             continue
-        warp = float(rng.uniform(*WARP))
+        warp = 1.0 if cut and rng.random() >= WARPED else float(rng.uniform(*WARP))
         whole = joined([spoken(said, warp)], [_silence(rng), _silence(rng)])
         seconds += whole.samples.size / RATE
-        told = {"text": text, "voice": PERSON_VOICE, "engine": PERSON, "weight": 1, "warp": round(warp, 3)}
-        yield recorded(whole, rng), told
+        told = {"text": text, "voice": PERSON_VOICE, "engine": PERSON, "weight": 1}
+        yield recorded(whole, rng), told | ({"warp": round(warp, 3)} if warp != 1 else {})
         if seconds >= shard.seconds:
             return
 

@@ -16,7 +16,7 @@ import numpy as np
 from corpus.sound import RATE, Said, joined
 
 ENDS = Path(__file__).with_name("prompt_ends.json")  # by speech.align
-WORDS, PIECES = (1, 4), (2, 6)  # of a piece; of an utterance
+WORDS, PIECES = (1, 4), (1, 6)  # of a piece; of an utterance
 LEAST_WORD_S, FADE_S = 0.1, 0.004  # a shorter word was not found
 PAUSED, PAUSE_S = 0.3, (0.0, 0.3)  # so many joints are not at once
 TRIES = 20
