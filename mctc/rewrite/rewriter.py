@@ -109,7 +109,7 @@ class Rewriter(Builder):
 
     def _copy_parameter(self, op: ParameterOp) -> Value:
         name = op.parameter
-        if name not in self._parameters and self.program.parameters[name].type is op.declared:
+        if name not in self._parameters and self.program.parameters[name].type == op.declared:
             self._parameters[name] = self._take(op)[0]
         return self.parameter(name)
 
@@ -178,7 +178,7 @@ class Rewriter(Builder):
         """Takes an op over as it is; False where that can't be."""
         if isinstance(op, ParameterOp):
             parameter = self.program.parameters.get(op.parameter)
-            if op.parameter in self._parameters or parameter is None or parameter.type is not op.declared:
+            if op.parameter in self._parameters or parameter is None or parameter.type != op.declared:
                 return False
             self._parameters[op.parameter] = op.result
         elif self.operands(op) != op.operands:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from mctc.diagnostics.diagnostic import DiagnosticError
 from mctc.ir.location import Event
 from mctc.ir.op import InferenceError
 from mctc.ir.ops.elementwise import Relu
+from mctc.ir.ops.leaf import ParameterOp
 from mctc.ir.ops.linear import Linear
 from mctc.ir.ops.shape import Pad
 from mctc.ir.program import Op, Program, Value
@@ -64,6 +66,22 @@ def test_a_replaced_op_records_the_pass_and_the_old_program_stays() -> None:
     assert str(maximum.origin.location) == "m.mct:4:5"
     assert new.functions["f"].ops[1].origin.history == ()
     assert print_program(old, locations=True) == TEXT
+
+
+def test_histories_depend_on_types_and_not_on_which_objects_they_are() -> None:
+    """Types are shared where a cache still has them: two builds of one spec differed."""
+
+    def rule(op: Op, r: Rewriter) -> Sequence[Value] | None:
+        return r.copy(op) if isinstance(op, ParameterOp) else None
+
+    shared, apart = program(), program()
+    for name, each in shared.parameters.items():
+        (op,) = (op for _, op in shared.ops() if isinstance(op, ParameterOp) and op.parameter == name)
+        shared.parameters[name] = replace(each, type=op.declared)
+        copied = TensorType(each.type.dtype, (*each.type.axes,), each.type.bound)
+        apart.parameters[name] = replace(each, type=copied)
+    texts = [print_program(rewrite(each, "p", rule), locations=True) for each in (shared, apart)]
+    assert texts[0] == texts[1] == TEXT
 
 
 def test_without_a_note_the_change_is_named_by_its_ops() -> None:
