@@ -63,6 +63,7 @@ def _measured(
 ) -> tuple[Statistics, Path]:  # fmt: skip
     from mctc.atomic import check_place
     from mctc.compress.calibrate import calibrate as measure
+    from mctc.compress.growing_sums import GrowingSums
     from mctc.compress.opened import identity, learner_of, open_built, speech_of
     from mctc.compress.statistics import Statistics, read_statistics
     from mctc.score.shard import asked as shard_of
@@ -75,12 +76,13 @@ def _measured(
     check_place(output)
     speech = speech_of(built, given[1:], tokens, limit)
     about = identity(built, weights, speech)
-    statistics = Statistics(about, len(speech.utterances))
     if resume and output.exists():
         statistics = read_statistics(output)
         if (statistics.about, statistics.total) != (about, len(speech.utterances)):
             hint = "give another -o, or leave --resume out to begin anew"
             raise UsageError(f"{output} is of another model, checkpoint or data", hint=hint)
+    else:
+        statistics = Statistics(about, len(speech.utterances), GrowingSums(output.resolve().parent))
     if shard.told and shard.count > 1 and verbosity() is not Verbosity.QUIET:
         click.echo(f"{shard.told}: this is shard {shard.number} of {shard.count}", err=True)
     with progress("calibrating") as step:
@@ -102,7 +104,7 @@ def summary(statistics: Statistics, output: Path) -> list[str]:
     """What was measured, in a few lines."""
     from mctc.compress.statistics import FISHER, MOMENT
 
-    keys = list(statistics.sums)
+    keys = list(statistics.sums.grids)
     weights, gradients = (sum(key.startswith(kind) for key in keys) for kind in (MOMENT, FISHER))
     done = f"{len(statistics.done):,} of {statistics.total:,} utterances"
     size = f", {output.stat().st_size / 1e6:.3g} MB" if output.is_file() else ""  # of a pipe nobody knows

@@ -2,20 +2,21 @@
 
 The diagonal of the empirical Fisher matrix is the mean of the squared gradients of each utterance's loss (Amari 1998;
 Theis et al. 2018, arXiv:1801.05787, for compression). Utterances go through one by one, so memory does not grow with
-their number.
+their number; each gradient is squared and added as soon as it is whole, to sums that lie on the disk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
 from mctc.compress.exact_sum import ExactSum
+from mctc.compress.growing_sums import GrowingSums
 from mctc.compress.magnitudes import counted
 from mctc.compress.speech import Speech
-from mctc.compress.statistics import FISHER, LOSS, MEAN, MOMENT, Statistics
+from mctc.compress.statistics import FISHER, LOSS, MAGNITUDE, MEAN, MOMENT, Statistics
 from mctc.driver.learner import Learner
 from mctc.ir.op import Array
 from mctc.score.shard import Shard
@@ -31,13 +32,11 @@ def calibrate(
 
     Raises CompressError, ManifestError and OSError.
     """
-    if not statistics.sums:
-        first = _terms(learner, speech, 0, statistics, keep=False)
-        statistics.sums = {key: ExactSum.like(term) for key, term in first}
+    if not statistics.sums.grids:
+        _measure(learner, speech, 0, _begin(statistics.growing))
     left = [at for at in shard.of(range(statistics.total)) if at not in statistics.done]
     for number, at in enumerate(left, 1):
-        for key, term in _terms(learner, speech, at, statistics, keep=True):
-            statistics.sums[key].add(term)
+        _measure(learner, speech, at, statistics.growing.add, statistics)
         statistics.done.add(at)
         told(f"{number:,} of {len(left):,}, {speech.utterances[at].id}")
         if number % EVERY == 0 and number < len(left):
@@ -45,34 +44,43 @@ def calibrate(
     statistics.write(out)
 
 
-def _terms(
-    learner: Learner, speech: Speech, at: int, statistics: Statistics, *, keep: bool
-) -> Iterator[tuple[str, Array]]:
-    """What one utterance adds to each sum. keep: count it, and widen the ranges."""
-    terms: dict[str, Array] = {}
+def _begin(sums: GrowingSums) -> Callable[[str, Array], None]:
+    """Makes an empty sum for each term: of whole numbers for counts, else of the grid of the first term of its key."""
+
+    def begin(key: str, term: Array) -> None:
+        if key not in sums.grids:
+            counts = np.issubdtype(term.dtype, np.integer)
+            sums.begin(key, ExactSum(np.zeros(term.shape, np.int64), 0) if counts else ExactSum.like(term))
+
+    return begin
+
+
+def _measure(
+    learner: Learner, speech: Speech, at: int, add: Callable[[str, Array], None], seen: Statistics | None = None
+) -> None:
+    """Gives what one utterance adds to each sum as soon as it is known, so that it is never all in memory. seen: where
+    inputs are counted, and ranges widened."""
 
     def take(name: str, rows: Array) -> None:
-        if keep:
-            statistics.positions[name] = statistics.positions.get(name, 0) + len(rows)
-            low, high = float(rows.min(initial=np.inf)), float(rows.max(initial=-np.inf))
-            had = statistics.ranges.get(name, (low, high))
-            statistics.ranges[name] = min(had[0], low), max(had[1], high)
-            if rows.shape[1] <= WIDEST:
-                _add(statistics.magnitudes, name, counted(rows))
-        _add(terms, MEAN + name, rows.sum(0, dtype=np.float64))
+        if seen is not None:
+            _widen(seen, name, rows)
+        add(MEAN + name, rows.sum(0, dtype=np.float64))
         if rows.shape[1] <= WIDEST:
-            _add(terms, MOMENT + name, rows.T @ rows)
+            add(MOMENT + name, rows.T @ rows)
+            add(MAGNITUDE + name, counted(rows))
 
-    loss, gradients = learner.gradients(*speech.heard(at), take)
-    yield LOSS, np.array([loss])
-    yield from terms.items()
-    for name, gradient in gradients.items():  # squared one at a time: in float64 they take twice what all weights do
-        yield FISHER + name, np.square(gradient, dtype=np.float64)
+    def give(name: str, gradient: Array) -> None:
+        add(FISHER + name, np.square(gradient, dtype=np.float64))
+
+    add(LOSS, np.array([learner.gradients(*speech.heard(at), give, take)]))
 
 
-def _add(terms: dict[str, Array], key: str, term: Array) -> None:
-    """A weight that is read more than once in an utterance has one term all the same."""
-    terms[key] = terms[key] + term if key in terms else term
+def _widen(statistics: Statistics, name: str, rows: Array) -> None:
+    """Counts a weight's inputs, and widens their range."""
+    statistics.positions[name] = statistics.positions.get(name, 0) + len(rows)
+    low, high = float(rows.min(initial=np.inf)), float(rows.max(initial=-np.inf))
+    had = statistics.ranges.get(name, (low, high))
+    statistics.ranges[name] = min(had[0], low), max(had[1], high)
 
 
 def mean_loss(learner: Learner, speech: Speech, which: Iterable[int]) -> float:

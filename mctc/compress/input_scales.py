@@ -22,7 +22,7 @@ def held_inputs(program: Program, statistics: Statistics, factors: Mapping[str, 
     """
     found: dict[str, Held] = {}
     for name, weight in scales_of(program).items():
-        counts = statistics.magnitudes.get(weight)
+        counts = statistics.magnitude(weight)
         if counts is None:
             hint = "mctc calibrate BUILD DATA --weights FILE -o STATS, with this mctc and a build of this spec"
             raise CompressError(f"the inputs of {weight} were not measured, so nothing tells their scale", hint=hint)

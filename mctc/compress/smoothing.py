@@ -64,7 +64,7 @@ def smoothed(program: Program, weights: Weights, statistics: Statistics, share: 
                 name in once and is_own(program.parameters[name]) for name in names
             ):
                 continue
-            counts = next((statistics.magnitudes[name] for name in read if name in statistics.magnitudes), None)
+            counts = next(filter(lambda each: each is not None, map(statistics.magnitude, read)), None)
             if counts is None:
                 continue
             values = [weights.value(program.parameters[name]) for name in read]

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from mctc.checkpoint import SafeTensors, WeightsError
-from mctc.checkpoint_writer import write_all
+from mctc.checkpoint_writer import write_tensors
 from mctc.compress.errors import CompressError
 from mctc.compress.exact_sum import ExactSum
+from mctc.compress.growing_sums import Grid, GrowingSums, Sums
 from mctc.driver.manifest import sha256
 from mctc.ir.op import Array
 from mctc.records import dataclass
@@ -31,18 +32,17 @@ LOSS, FISHER, MOMENT, MEAN, MAGNITUDE = "loss", "fisher/", "moment/", "mean/", "
 @dataclass
 class Statistics:
     """about: model, checkpoint, data. total: utterances of the data; done: those that are in the sums, by position.
+    Terms are added to `sums` that grow; those of a file stay in it, and are read alone.
 
     positions: how many inputs of each weight were seen. ranges: their smallest and largest entry.
-    magnitudes: how many of them are how large, [n, bins].
     """
 
     about: dict[str, Any]
     total: int
+    sums: Sums
     done: set[int] = field(default_factory=set)
-    sums: Mapping[str, ExactSum] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
-    magnitudes: dict[str, Array] = field(default_factory=dict)
 
     @property
     def loss(self) -> float:
@@ -51,18 +51,28 @@ class Statistics:
 
     def fisher(self, name: str) -> Array | None:
         """The mean over the utterances of the squared gradient: the diagonal of the empirical Fisher matrix."""
-        return self._mean(FISHER + name, len(self.done)) if FISHER + name in self.sums else None
+        return self._mean(FISHER + name, len(self.done)) if FISHER + name in self.sums.grids else None
 
     def moment(self, name: str) -> Array | None:
         """E[x x'] [n, n] of a weight's inputs; None where they were not seen."""
-        return self._mean(MOMENT + name, self.positions[name]) if MOMENT + name in self.sums else None
+        return self._mean(MOMENT + name, self.positions[name]) if MOMENT + name in self.sums.grids else None
 
     def mean(self, name: str) -> Array | None:
         """E[x] [n]."""
-        return self._mean(MEAN + name, self.positions[name]) if MEAN + name in self.sums else None
+        return self._mean(MEAN + name, self.positions[name]) if MEAN + name in self.sums.grids else None
+
+    def magnitude(self, name: str) -> Array | None:
+        """How many of a weight's inputs are how large, [n, bins]."""
+        return self.sums[MAGNITUDE + name].steps if MAGNITUDE + name in self.sums.grids else None
 
     def _mean(self, key: str, count: int) -> Array:
         return np.asarray(self.sums[key].value() / max(count, 1))
+
+    @property
+    def growing(self) -> GrowingSums:
+        """The sums, to add to."""
+        assert isinstance(self.sums, GrowingSums), "these sums are a file's"
+        return self.sums
 
     def merge(self, other: Statistics) -> None:
         """Adds the utterances of another shard. Raises CompressError where they are of another run, or here already."""
@@ -70,57 +80,55 @@ class Statistics:
             raise CompressError("the statistics are of another model, checkpoint or data")
         if both := self.done & other.done:
             raise CompressError(f"{len(both):,} of the utterances are in both files")
-        if other.sums.keys() != self.sums.keys():
+        if other.sums.grids.keys() != self.sums.grids.keys():
             raise CompressError("the statistics hold other weights")
-        for key, each in self.sums.items():
-            each.merge(other.sums[key])
+        for key in self.sums.grids:
+            self.growing.merge(key, other.sums[key])
         self.done |= other.done
         for name, count in other.positions.items():
             self.positions[name] = self.positions.get(name, 0) + count
-        for name, counts in other.magnitudes.items():
-            self.magnitudes[name] = self.magnitudes[name] + counts if name in self.magnitudes else counts
         for name, (low, high) in other.ranges.items():
             had = self.ranges.get(name, (low, high))
             self.ranges[name] = min(had[0], low), max(had[1], high)
 
     def write(self, path: Path) -> None:
         """The file, whole or not at all. Raises OSError."""
+        grids = dict(sorted(self.sums.grids.items()))
         told = {
             "schema": SCHEMA, "about": self.about, "total": self.total, "done": sorted(self.done),
-            "exponents": {key: each.exponent for key, each in sorted(self.sums.items())},
+            "exponents": {key: each.exponent for key, each in grids.items() if not key.startswith(MAGNITUDE)},
             "positions": dict(sorted(self.positions.items())), "ranges": dict(sorted(self.ranges.items())),
         }  # fmt: skip
-        tensors = {key: each.steps for key, each in self.sums.items()}
-        tensors |= {MAGNITUDE + name: counts for name, counts in self.magnitudes.items()}
-        write_all(path, dict(sorted(tensors.items())), {KEY: json.dumps(told)})
+        kinds = {key: ("int64", each.shape) for key, each in grids.items()}
+        write_tensors(path, kinds, lambda key: self.sums[key].steps, {KEY: json.dumps(told)})
 
 
 class Stored(Mapping[str, ExactSum]):
     """Sums that stay in their file until one is asked for: those of a large model are never in memory together."""
 
     def __init__(self, file: SafeTensors, exponents: Mapping[str, int]) -> None:
-        self._file, self._exponents = file, {key: int(each) for key, each in exponents.items()}
-        if missing := self._exponents.keys() - file.shapes.keys():
-            raise KeyError(*missing)
+        self._file = file
+        self.grids = {key: Grid(file.shapes[key], int(each)) for key, each in exponents.items()}
 
     def __getitem__(self, key: str) -> ExactSum:
-        return ExactSum(self._file.stored(key), self._exponents[key])
+        return ExactSum(self._file.stored(key), self.grids[key].exponent)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._exponents)
+        return iter(self.grids)
 
     def __len__(self) -> int:
-        return len(self._exponents)
+        return len(self.grids)
 
 
 def read_statistics(path: Path) -> Statistics:
-    """Statistics that more can be added to. Raises CompressError for a file that holds none."""
-    statistics = _opened(path)
-    statistics.sums = {key: ExactSum(each.steps.copy(), each.exponent) for key, each in statistics.sums.items()}
+    """Statistics that more can be added to, in a file beside this one. Raises CompressError for a file that holds none,
+    and OSError."""
+    statistics, stored = _opened(path)
+    statistics.sums = GrowingSums.of(path.resolve().parent, stored)
     return statistics
 
 
-def _opened(path: Path) -> Statistics:
+def _opened(path: Path) -> tuple[Statistics, Stored]:
     """With its sums still in the file."""
     try:
         file = SafeTensors(path)
@@ -131,13 +139,13 @@ def _opened(path: Path) -> Statistics:
             raise ValueError("its tensors are no sums")
         ranges = {str(name): (float(low), float(high)) for name, (low, high) in told["ranges"].items()}
         done, positions = set(map(int, told["done"])), {str(k): int(n) for k, n in told["positions"].items()}
-        counts = {key.removeprefix(MAGNITUDE): file.stored(key) for key in file.shapes if key.startswith(MAGNITUDE)}
-        sums, total = Stored(file, told["exponents"]), int(told["total"])
-        if sums.keys() | {MAGNITUDE + name for name in counts} != file.shapes.keys():
+        counts = {key: 0 for key in file.shapes if key.startswith(MAGNITUDE)}
+        sums, total = Stored(file, told["exponents"] | counts), int(told["total"])
+        if sums.grids.keys() != file.shapes.keys():
             raise ValueError("its metadata is of other sums")
         if any(not 0 <= each < total for each in done):
             raise ValueError("it has utterances that the data has not")
-        return Statistics(dict(told["about"]), total, done, sums, positions, ranges, counts)
+        return Statistics(dict(told["about"]), total, sums, done, positions, ranges), sums
     except WeightsError as error:
         raise CompressError(error.message, hint=error.hint) from error
     except (KeyError, ValueError, TypeError, AttributeError) as error:
@@ -150,7 +158,7 @@ def read_measured(path: Path, checkpoint: Path) -> Statistics:
 
     Raises CompressError where they are of other weights, or of no utterance, as an empty shard's are.
     """
-    statistics = _opened(path)
+    statistics, _ = _opened(path)
     if statistics.about.get("weights") != sha256(checkpoint):
         hint = f"mctc calibrate BUILD DATA --weights {checkpoint} -o FILE"
         raise CompressError(f"{path} was measured with other weights than {checkpoint}", hint=hint)

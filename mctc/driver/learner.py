@@ -9,7 +9,8 @@ from typing import Protocol
 from mctc.ir.op import Array
 
 Take = Callable[[str, Array], None]
-"""Is given the name of a weight and rows [positions, entries of a row of it] that it was multiplied with."""
+"""Is given the name of a weight, and rows [positions, entries of a row of it] that it was multiplied with, or its
+gradient."""
 
 
 class Learner(Protocol):
@@ -21,8 +22,9 @@ class Learner(Protocol):
     def loss(self, frames: Array, labels: Array) -> float:
         """Of one utterance, in nats."""
 
-    def gradients(self, frames: Array, labels: Array, take: Take | None = None) -> tuple[float, dict[str, Array]]:
-        """The loss of one utterance and its gradient by parameter; `take` is told the inputs of each weight."""
+    def gradients(self, frames: Array, labels: Array, give: Take, take: Take | None = None) -> float:
+        """The loss of one utterance. `give` is told the gradient of each parameter that it depends on, as soon as it is
+        whole and once, `take` the inputs of each weight; both have them until they return."""
 
     def put(self, values: Mapping[str, Array]) -> None:
         """Gives parameters other values."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,17 @@ class TorchLearner:
 
     Heads that are there in training alone begin with the checkpoint's values, or with zeros where it holds none: then
     their loss is a constant, and no gradient comes from it. Raises RuntimeMissingError without torch, EmitError for a
-    module without a loss over frames and labels.
+    module without a loss over frames and labels. Layers compute their activations again for gradients, since those of a
+    long utterance would be more than the weights.
     """
 
     def __init__(self, artifact: Path, load: Load) -> None:
         self.whole = read_program(artifact.parent.parent / WHOLE)
         self.model = import_model(artifact)
         self._check_loss(artifact)
-        self.model.load_state_dict(bound_values(self.whole, load(self.whole), self.model))
+        for name, value in bound_values(self.whole, load(self.whole), self.model):
+            self.model.load_state_dict({name: value}, strict=False)
+        self.model.set_gradient_checkpointing(True)
         named = dict(self.model.named_parameters())
         self.parameters: Mapping[str, Any] = {name: named[name] for name in named if name in self.whole.sources}
 
@@ -52,11 +56,13 @@ class TorchLearner:
             return float(self._loss(frames, labels))
 
     def gradients(
-        self, frames: Array, labels: Array, take: Callable[[str, Array], None] | None = None
-    ) -> tuple[float, dict[str, Array]]:
-        """The loss of one utterance and its gradient for each parameter that it depends on.
+        self, frames: Array, labels: Array, give: Callable[[str, Array], None],
+        take: Callable[[str, Array], None] | None = None,
+    ) -> float:  # fmt: skip
+        """The loss of one utterance. Gradients are gone when `give` returns, so that never all are in memory.
 
-        take: is given the inputs of each weight, rows [positions, entries of a row of the weight].
+        give: is given the gradient of each parameter that the loss depends on, as soon as it is whole. take: the inputs
+        of each weight, rows [positions, entries of a row of the weight].
         """
         self.model.zero_grad(set_to_none=True)
         watched: AbstractContextManager[Any] = nullcontext()
@@ -66,9 +72,16 @@ class TorchLearner:
             watched = Inputs(self.parameters, take)
         with watched:
             loss = self._loss(frames, labels)
-        loss.backward()
-        found = {name: tensor.grad.numpy() for name, tensor in self.parameters.items() if tensor.grad is not None}
-        return float(loss.detach()), found
+        hooks = [
+            tensor.register_post_accumulate_grad_hook(partial(_given, give, name))
+            for name, tensor in self.parameters.items()
+        ]
+        try:
+            loss.backward()
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return float(loss.detach())
 
     def put(self, values: Mapping[str, Array]) -> None:
         """Gives parameters other values, each in the shape of the module or of the checkpoint."""
@@ -96,12 +109,17 @@ class TorchLearner:
             )
 
 
-def bound_values(whole: Program, weights: Weights, model: Any) -> dict[str, Any]:
-    """The state_dict of a module of the whole program with the values of a checkpoint, which may be that of the spec
-    before its layers were pruned; zeros for heads of training that the checkpoint lacks."""
+def _given(give: Callable[[str, Array], None], name: str, tensor: Any) -> None:
+    give(name, tensor.grad.numpy())
+    tensor.grad = None
+
+
+def bound_values(whole: Program, weights: Weights, model: Any) -> Iterator[tuple[str, Any]]:
+    """The state_dict of a module of the whole program, entry by entry, with the values of a checkpoint, which may be
+    that of the spec before its layers were pruned; zeros for heads of training that the checkpoint lacks."""
     import torch
 
-    heads, values = training_only(whole.train.settings), {}
+    heads = training_only(whole.train.settings)
     for name, tensor in model.state_dict().items():
         shape = tuple(tensor.shape)
         if name in heads:
@@ -111,8 +129,7 @@ def bound_values(whole: Program, weights: Weights, model: Any) -> dict[str, Any]
             own = name in whole.parameters and whole.parameters[name].type.shape == shape
             source = Source(name, whole.sources[name][0])
             array = weights.value(whole.parameters[name]) if own else weights.source(source)
-        values[name] = torch.from_numpy(np.array(array, np.float32))
-    return values
+        yield name, torch.from_numpy(np.array(array, np.float32))
 
 
 def _held(array: Array, whole: Program, name: str, shape: tuple[int, ...]) -> Array:

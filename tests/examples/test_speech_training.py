@@ -312,7 +312,7 @@ def test_what_is_pruned_gradually_is_the_pruned_model_at_the_end(place: Path, pr
     assert states[: len(states) // 2, :8].ne(0).any()
     mel, given = torch.randn(1, 90, 80), (torch.tensor([90]), torch.tensor([[3, 5]]), torch.tensor([2]))
     program, module = read_program(pruned / WHOLE), Emitted(Model(str(pruned / "training"))).model()
-    kept = bound_values(program, Weights.load(program, place / "gradual.safetensors"), module)
+    kept = dict(bound_values(program, Weights.load(program, place / "gradual.safetensors"), module))
     save_file(kept, place / "kept.safetensors")
     whole, small = (
         Emitted(Model(str(folder / "training"), str(place / name))).model().eval()

@@ -92,7 +92,7 @@ class Block(nn.Module):
 
     def run(self, layer: nn.Module, *arguments: Any) -> Any:
         """layer(*arguments), recomputed in the backward pass when gradient checkpointing is on."""
-        if self.gradient_checkpointing and self.training and torch.is_grad_enabled():
+        if self.gradient_checkpointing and torch.is_grad_enabled():
             return recomputed(layer, *arguments)
         return layer(*arguments)
 

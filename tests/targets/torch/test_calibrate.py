@@ -83,10 +83,14 @@ def test_moments_are_those_of_the_inputs_and_gradients_those_of_the_loss(place: 
     built = open_built(place.folder / "built")
     learner, speech = learner_of(built, place.weights), speech_of(built, [place.data], None)
     rows: dict[str, list[Any]] = {}
-    heard = [
-        learner.gradients(*speech.heard(at), lambda name, seen: rows.setdefault(name, []).append(seen))
-        for at in range(3)
-    ]
+    heard: list[tuple[float, dict[str, Any]]] = []
+    for at in range(3):
+        found_of: dict[str, Any] = {}
+        loss = learner.gradients(
+            *speech.heard(at), lambda name, gradient, found_of=found_of: found_of.update({name: gradient.copy()}),
+            lambda name, seen: rows.setdefault(name, []).append(seen),
+        )  # fmt: skip
+        heard.append((loss, found_of))
     assert found.loss == pytest.approx(np.mean([loss for loss, _ in heard]), rel=1e-6)
     assert {
         "encoder.conv.weight",
@@ -111,7 +115,8 @@ def test_a_gradient_is_the_change_of_the_loss(place: Place) -> None:
     built = open_built(place.folder / "built")
     learner, speech = learner_of(built, place.weights), speech_of(built, [place.data], None)
     heard = speech.heard(0)
-    _, gradients = learner.gradients(*heard)
+    gradients: dict[str, Any] = {}
+    learner.gradients(*heard, lambda name, gradient: gradients.update({name: gradient.copy()}))
     name = "joiner.enc_proj.weight"
     shape = learner.shapes()[name]
     direction = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
