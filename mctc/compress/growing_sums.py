@@ -112,7 +112,7 @@ class GrowingSums(Mapping[str, ExactSum]):
         self._file.seek(place)
         left = steps.data.cast("B")
         while left:
-            read = self._file.readinto(left)  # type: ignore[attr-defined]  # it is a raw file
+            read = self._file.readinto(left)
             if not read:
                 raise CompressError("the file of the sums has become shorter")
             left = left[read:]
