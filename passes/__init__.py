@@ -15,6 +15,7 @@ BUILT_IN = {
     "deploy-dead-code": "dead_code:DeployDeadCode",
     "drop-unread-frames": "drop_unread_frames:DropUnreadFrames",
     "factor-numbers": "factor_numbers:FactorNumbers",
+    "fill-rows": "fill_rows:FillRows",
     "fold-batch-norm": "fold_batch_norm:FoldBatchNorm",
     "fold-number-norms": "fold_batch_norm:FoldNumberNorms",
     "fold-constants": "fold_constants:FoldConstants",

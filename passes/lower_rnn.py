@@ -10,6 +10,7 @@ import numpy as np
 
 from mctc.ir.ops.convolution import Conv2d
 from mctc.ir.ops.elementwise import Add, Mul, Sigmoid, Sub, Tanh
+from mctc.ir.ops.linear import MatMul
 from mctc.ir.ops.recurrent import Cell, Gru, Lstm
 from mctc.ir.ops.shape import Concat, Reshape, Split, laid_out
 from mctc.ir.program import Program, Value
@@ -109,7 +110,20 @@ class _Unrolled(ABC, Generic[C]):
 
     def _projected(self, bias: Value | None) -> list[Value]:
         kernel = self._kernel(self.op.weight_ih)
-        return self._per_frame(self.rewriter.op(Conv2d, self.x, kernel, self.rewriter.maybe(bias)))
+        return self._columns(self.rewriter.op(Conv2d, self.x, kernel, self.rewriter.maybe(bias)))
+
+    def _columns(self, value: Value) -> list[Value]:
+        """The frames [1, C, 1, 1] of [1, C, 1, T]: several are turned by a product with a unit matrix and cut as full
+        rows, for single frames cut along the last axis would take 32 times their size each."""
+        if self.frames == 1:
+            return [value]
+        b, (_, channels, _, frames) = self.rewriter, value.type.shape
+        time = value.type.axes[3].role.value
+        by_frame = b.op(Reshape, value, axes=(("batch", 1), ("unit", 1), ("channel", channels), (time, frames)))
+        unit = b.constant(np.eye(frames, dtype=np.float32)[None, None], ("unit", "unit", "plain", "plain"))
+        rows = b.op(MatMul, unit, by_frame, transpose_right=True)
+        column = value.type.with_extent(3, 1)
+        return [b.reshaped(row, column) for row in b.emit(Split, rows, parts=frames, axis=2)]
 
     def _kernel(self, *weights: Value) -> Value:
         """Weights [out, in] side by side as one kernel [out, ins, 1, 1]."""

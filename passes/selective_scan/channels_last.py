@@ -59,16 +59,19 @@ def sums(frames: int, carried: bool) -> Array:
 
 
 def _frames_first(scan: Scan) -> tuple[Value, Value, Value, Value]:
-    """x, delta [1, T, 1, D], B and C [1, T, 1, N]: joined, turned in one product with a unit matrix, and split."""
+    """x, delta [1, T, 1, D], B and C [1, T, 1, N]: joined, turned in one product with a unit matrix, and split. A
+    single frame has nothing to turn, and joined it would be a column of rows of one entry."""
     b, frames, (channels, states) = scan.rewriter, scan.frames, (scan.channels, scan.states)
+    by_state = _axes(scan, "feature", states)
+    if frames == 1:
+        wide = _axes(scan, "channel", channels)
+        x, delta = b.op(Reshape, scan.x, axes=wide), b.op(Reshape, scan.delta, axes=wide)
+        return x, delta, b.op(Reshape, scan.B, axes=by_state), b.op(Reshape, scan.C, axes=by_state)
     joined = b.op(Concat, scan.x, scan.delta, scan.B, scan.C, axis=1)
     width = 2 * (channels + states)
-    if frames > 1:
-        rows = b.op(Reshape, joined, axes=(("batch", 1), ("unit", 1), ("feature", width), (scan.time, frames)))
-        joined = b.op(MatMul, _unit(scan), rows, transpose_right=True)
-    rows = b.op(Reshape, joined, axes=_axes(scan, "channel", width))
+    rows = b.op(Reshape, joined, axes=(("batch", 1), ("unit", 1), ("feature", width), (scan.time, frames)))
+    rows = b.op(Reshape, b.op(MatMul, _unit(scan), rows, transpose_right=True), axes=_axes(scan, "channel", width))
     x, delta, into, out = b.emit(Split, rows, sizes=(channels, channels, states, states), axis=3)
-    by_state = _axes(scan, "feature", states)
     return x, delta, b.op(Reshape, into, axes=by_state), b.op(Reshape, out, axes=by_state)
 
 

@@ -99,3 +99,10 @@ def test_quantised_weights_keep_their_own_scales() -> None:
 def test_all_frames_share_one_projection_of_the_input() -> None:
     after = LowerRnn().run(cell_program("gru", 4), Context())
     assert names(after).count("conv2d") == 1 + 4
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_projected_frames_are_cut_as_full_rows(cell: str) -> None:
+    ops = LowerRnn().run(cell_program(cell, 4), Context()).functions["f"].ops
+    cuts = [op for op in ops if op.name == "split" and op.operands[0].owner.name == "matmul"]
+    assert [[part.type.shape[:3] for part in op.results] for op in cuts] == [[(1, 1, 1)] * 4]

@@ -359,6 +359,22 @@ FAULTS = (
         caught_by="tests/passes/test_hoist_reshape.py",
     ),
     Fault(
+        name="row-of-another-value",
+        file="passes/fill_rows.py",
+        what="a column that is made of any reshape is taken for the row that it was",
+        old="isinstance(op, Reshape) and op.x.type.shape == _row(column.type.shape) else column",
+        new="op is not None and op.present() else column",
+        caught_by="tests/passes/test_fill_rows.py",
+    ),
+    Fault(
+        name="row-slice-begins-early",
+        file="passes/fill_rows.py",
+        what="a slice along a row begins at the first entry",
+        old='{**op.attributes, "axis": 3} if',
+        new='{"axis": 3, "begin": 0, "end": 1024} if isinstance(op, Slice) else {**op.attributes, "axis": 3} if',
+        caught_by="tests/passes/test_fill_rows.py",
+    ),
+    Fault(
         name="unread-frames-begin",
         file="passes/drop_unread_frames.py",
         what="a slice that begins later is dropped before a convolution too",
