@@ -195,9 +195,9 @@ class Compiler:
                 singles[key] = slots[0]
         constant = operation.type.startswith("constexpr_")
         engine = self._engine_of(operation, singles, lists)
-        exact = declaration.exact or engine is not None
-        outputs = tuple(self.output(item, exact=exact, constant=constant) for item in operation.outputs)
         call, singles, lists = self._specialise(operation, declaration, singles, lists, engine)
+        exact = declaration.exact or engine is not None or getattr(call, "exact", False)
+        outputs = tuple(self.output(item, exact=exact, constant=constant) for item in operation.outputs)
         step = ComputeStep(
             operation, self.where(operation), call, tuple(singles.items()), tuple(lists.items()), outputs
         )

@@ -9,6 +9,22 @@ CORE_ML = "tests/evaluate/coreml/test_against_torch.py"
 
 FAULTS = (
     Fault(
+        name="selection-of-columns",
+        file="mctc/evaluate/coreml/ops/selection.py",
+        what="the evaluator takes a matrix that puts rows in an order for its inverse",
+        old="-2]), rows.argmax(axis=1)",
+        new="-2]), rows.argmax(axis=0)",
+        caught_by="tests/evaluate/coreml/test_shortcuts.py",
+    ),
+    Fault(
+        name="taps-reversed-channels-last",
+        file="mctc/evaluate/coreml/ops/window_products.py",
+        what="the evaluator adds up the taps of a kernel in reverse where channels lie last",
+        old="np.ascontiguousarray(by_tap)",
+        new="np.ascontiguousarray(by_tap[::-1])",
+        caught_by="tests/evaluate/coreml/test_shortcuts.py",
+    ),
+    Fault(
         name="reference-lstm-gates",
         file="mctc/ir/ops/recurrent.py",
         what="the IR's LSTM has its input gate and its output gate swapped",

@@ -67,7 +67,7 @@ def identity(x: Any) -> Any:
     return x
 
 
-@op("clip", note="NaN stays NaN")
+@op("clip", exact=True, note="NaN stays NaN")
 def clip(x: Array, alpha: Any, beta: Any) -> Array:
     """x kept between alpha and beta."""
     raised = np.maximum(x, number(alpha))

@@ -16,6 +16,7 @@ import numpy as np
 
 from mctc.evaluate.coreml.declaration import Function, op
 from mctc.evaluate.coreml.ops.arguments import flag
+from mctc.evaluate.coreml.ops.selection import selection
 from mctc.evaluate.coreml.precision import Array
 
 
@@ -52,6 +53,8 @@ def _matmul_of_constants(constants: Mapping[str, Any]) -> Function | None:
     if len(given) != 1:
         return None
     (name,) = given
+    if (found := selection(name, constants[name], options)) is not None:
+        return found
 
     def apply(**variable: Array) -> Array:
         other = variable["y" if name == "x" else "x"]

@@ -52,19 +52,28 @@ def run_length(x: Array, weight: Array, out: Sequence[int], stride: int, dilatio
 
 
 def by_taps(x: Array, weight: Array, out: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Array:
-    """x (n, channels, *spatial), padded already, weight (channels, 1, *kernel): (n, channels, *out)."""
-    result = np.zeros((*x.shape[:2], *out), np.float32)
-    product = np.empty_like(result)
-    by_channel = weight.reshape(weight.shape[0], *[1] * len(out), -1)
+    """x (n, channels, *spatial), padded already, weight (channels, 1, *kernel): (n, channels, *out).
+
+    Where there are more channels than places, they lie last meanwhile: numpy adds up long rows.
+    """
     shifts = (
         [slice(t * d, t * d + (n - 1) * s + 1, s) for t in range(taps)]
         for taps, d, n, s in zip(weight.shape[2:], dilations, out, strides, strict=True)
     )
-    for place, shifted in enumerate(product_of(*shifts)):
-        here: Any = (..., *shifted)
-        np.multiply(x[here], by_channel[..., place], out=product)
+    by_tap = weight.reshape(weight.shape[0], -1).T
+    turns = x.shape[1] > prod(out)
+    if turns:
+        x, by_tap = np.ascontiguousarray(np.moveaxis(x, 1, -1)), np.ascontiguousarray(by_tap)
+        shape = (x.shape[0], *out, x.shape[-1])
+    else:
+        by_tap = by_tap.reshape(*by_tap.shape, *[1] * len(out))
+        shape = (*x.shape[:2], *out)
+    result, product = np.zeros(shape, np.float32), np.empty(shape, np.float32)
+    for tap, shifted in zip(by_tap, product_of(*shifts)):
+        here: Any = (slice(None), *shifted) if turns else (..., *shifted)
+        np.multiply(x[here], tap, out=product)
         np.add(result, product, out=result)
-    return result
+    return np.ascontiguousarray(np.moveaxis(result, -1, 1)) if turns else result
 
 
 def by_columns(x: Array, weight: Array, strides: Sequence[int], dilations: Sequence[int], groups: int) -> Array:
