@@ -70,7 +70,7 @@ class MlxComponent(Component):
         self,
         op: Op,
         operands: Sequence[Expression | str | None],
-        valid: str | None = None,
+        valid: Expression | str | None = None,
         held: Mapping[str, Expression] = {},
     ) -> Expression:
         try:
@@ -79,7 +79,12 @@ class MlxComponent(Component):
             raise UnsupportedError(f"{place(op)}: {error}", error.hint) from error
 
     def layer_call(
-        self, built: Op, op: Op, module: str, operands: Sequence[Expression | str | None], valid: str | None
+        self,
+        built: Op,
+        op: Op,
+        module: str,
+        operands: Sequence[Expression | str | None],
+        valid: Expression | str | None,
     ) -> Expression:
         return layer_call(built, op, module, operands)
 

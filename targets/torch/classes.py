@@ -284,6 +284,7 @@ class ClassWriter:
             return []
         stride = self.whole.strides
         value = "lengths" if stride == 1 else f"-(-lengths // {stride})"
+        value += f" + {self.whole.in_front}" if self.whole.in_front else ""
         docs = "Frames of the result for utterances of `lengths` (B,) frames."
         return definition("output_lengths", ["lengths: Tensor"], "Tensor", docs, [f"return {value}"])
 

@@ -115,13 +115,13 @@ class Component:
     # the language
 
     def express(
-        self, op: Op, operands: Sequence[Text | None], valid: str | None = None, held: Mapping[str, Expression] = {}
+        self, op: Op, operands: Sequence[Text | None], valid: Text | None = None, held: Mapping[str, Expression] = {}
     ) -> Expression:
         """What computes an op. Raises UnsupportedError for one without a form."""
         return expression(op, operands, valid, held)
 
     def layer_call(
-        self, built: Op, op: Op, module: str, operands: Sequence[Text | None], valid: str | None
+        self, built: Op, op: Op, module: str, operands: Sequence[Text | None], valid: Text | None
     ) -> Expression:
         """The call of a layer that was made for `built`."""
         return layer_call(built, op, module, operands, valid)
@@ -136,11 +136,11 @@ class Component:
 
     # the mask of a padded batch
 
-    def valid(self, op: Op) -> str | None:
+    def valid(self, op: Op) -> Text | None:
         """The mask of the frames that an op sees, where padding behind an utterance would change its result."""
         return self.masks.get(op)
 
-    def _mask(self, op: Op) -> str | None:
+    def _mask(self, op: Op) -> Text | None:
         told = not self.streams and not self._several_times
         value = op.padded(self._read(op), whole=self.framed is not None) if told else None
         axis = None if value is None else value.type.sequence
@@ -148,7 +148,7 @@ class Component:
             return None
         if value.type.extents[axis].is_static:  # what is left of an utterance, as of its mean: all of it exists
             return None
-        return at_rate(self._mask_rate(value, axis, op))
+        return at_rate(self._mask_rate(value, axis, op), int(_in_front(value.type.extents[axis])))
 
     def _read(self, op: Op) -> list[int]:
         """Which of its results anything reads."""
@@ -167,10 +167,10 @@ class Component:
         """Frames of a value for each that utterances are counted in."""
         extent = value.type.extents[axis]
         symbol = next(iter(extent.symbols), "")
-        if extent != Extent.of(symbol) * extent.coefficient(symbol):
+        if extent - _in_front(extent) != Extent.of(symbol) * extent.coefficient(symbol):
             raise UnsupportedError(
                 f"{place(op)} must know which of {extent} frames exist in a batch of utterances of different lengths; "
-                "a torch module knows that where the input has a whole multiple of them"
+                "a torch module knows that of multiples of the input's, and of so many with a known number in front"
             )
         return extent.coefficient(symbol) / self._counted
 
@@ -220,9 +220,19 @@ class Component:
     @cached_property
     def strides(self) -> int:
         """How many frames of the input make one of the result, or 0 where that is no whole number."""
+        rates = {self._rate(extent) for extent in self._heard}
+        alike = len(rates) == 1 and len({_in_front(extent) for extent in self._heard}) == 1
+        return next(iter(rates)).denominator if alike and next(iter(rates)).numerator == 1 else 0
+
+    @property
+    def in_front(self) -> int:
+        """Frames of the results in front of an utterance's own, such as those of prompts."""
+        return int(_in_front(self._heard[0])) if self._heard else 0
+
+    @cached_property
+    def _heard(self) -> list[Extent]:
         types = [value.type for _, value in self.function.results]
-        rates = {self._rate(t.extents[axis]) for t in types if (axis := t.find(Role.TIME)) is not None}
-        return next(iter(rates)).denominator if len(rates) == 1 and next(iter(rates)).numerator == 1 else 0
+        return [t.extents[axis] for t in types if (axis := t.find(Role.TIME)) is not None]
 
     def _rate(self, extent: Extent) -> Fraction:
         symbols = dimensions([self.function], Role.TIME)
@@ -338,9 +348,16 @@ def _times(extent: Extent) -> Fraction:
     return times if extent == Extent.of(symbol) * times else Fraction(0)
 
 
-def at_rate(rate: Fraction) -> str:
-    slow = "valid" if rate.denominator == 1 else f"valid[:, ::{rate.denominator}]"
-    return slow if rate.numerator == 1 else f"{slow}.repeat_interleave({rate.numerator}, 1)"
+def _in_front(extent: Extent) -> Fraction:
+    """n of an extent of T/4 + n."""
+    return dict(extent.terms).get((), Fraction(0))
+
+
+def at_rate(rate: Fraction, in_front: int = 0) -> Text:
+    """The mask of frames at another rate, with so many more before them."""
+    text = "valid" if rate.denominator == 1 else f"valid[:, ::{rate.denominator}]"
+    text = text if rate.numerator == 1 else f"{text}.repeat_interleave({rate.numerator}, 1)"
+    return Expression(f"begun_by({text}, {in_front})", frozenset({"begun_by"})) if in_front else text
 
 
 def _apart(wanted: str, taken: Collection[str]) -> str:

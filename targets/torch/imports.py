@@ -19,7 +19,7 @@ HOMES: dict[str, frozenset[str]] = {
     | {"padded", "truncated_normal", "uniform", "xavier_normal", "xavier_uniform", "zeros"},
     "input_quantizer": frozenset({"fake_quantize"}),
     "layers": frozenset({"Block", *(layer.name for layer in LAYERS.values())}),
-    "lengths": frozenset({"each_stream", "valid_frames", "whole_strides"}),
+    "lengths": frozenset({"begun_by", "each_stream", "valid_frames", "whole_strides"}),
     "losses": frozenset({"cross_entropy", "ctc_loss", "ctc_consistency", "joint_ctc_attention"}),
     "parts": frozenset({"outputs"}),
     "rnnt_loss": frozenset({"rnnt_loss"}),

@@ -15,7 +15,7 @@ from mctc.ir.program import Op, State, Value
 from mctc.ir.types import TensorType
 from mctc.records import dataclass
 from mctc.targets.torch.component import Component
-from mctc.targets.torch.expressions import Expression
+from mctc.targets.torch.expressions import Expression, Text
 from mctc.targets.torch.expressions.text import call
 from mctc.targets.torch.loops import Loop
 from mctc.targets.torch.recurrence import Recurrence, with_recurrences
@@ -263,7 +263,7 @@ class Writer:
         """The op whose types its text is written for."""
         return op
 
-    def _scan(self, op: SelectiveScan, fused: Fused, valid: str | None) -> Expression:
+    def _scan(self, op: SelectiveScan, fused: Fused, valid: Text | None) -> Expression:
         operands = [None if v is None else self[fused.delta if v is op.delta else v] for v in op.operands]
         text = self.component.express(op, operands, valid)
         more = {} if fused.z is None else {"z": self[fused.z]}

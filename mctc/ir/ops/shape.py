@@ -109,6 +109,11 @@ class Concat(AxisOp):
     def runs_along(self) -> Axis:
         return self.xs[0].type.axes[self.position]
 
+    def padded(self, read: Collection[int] | None = None, *, whole: bool = True) -> Value | None:
+        """Nothing where frames of a known number come in front of an utterance: its padding stays behind it."""
+        unknown = (value for value in self.xs[:-1] if not value.type.extents[self.position].is_static)
+        return next(unknown, None) if isinstance(self.time, Whole) else None
+
     def on_axis(self) -> TimeBehaviour:
         if len(self.xs) == 1:
             return POINTWISE
@@ -162,8 +167,8 @@ class Slice(AxisOp):
         return (x[tuple(index)],)
 
     def padded(self, read: Collection[int] | None = None, *, whole: bool = True) -> Value | None:
-        """Nothing where it takes the first frame, which every utterance has."""
-        return None if self.end == 1 else super().padded(read, whole=whole)
+        """Nothing where it takes the first frame, which every utterance has, or all behind some: padding stays last."""
+        return None if self.end in (None, 1) else super().padded(read, whole=whole)
 
     def on_axis(self) -> TimeBehaviour:
         if self.begin == 0 and self.end is None:

@@ -20,6 +20,11 @@ def valid_frames(x: Tensor, lengths: Tensor | None, *, multiple: int = 1, up: in
     return (down * frames < up * whole[:, None]).float()
 
 
+def begun_by(valid: Tensor, frames: int) -> Tensor:
+    """`valid` (B, S) with so many frames in front that every utterance has, as prompts are; without the first n for -n."""
+    return F.pad(valid, (frames, 0), value=1.0)
+
+
 def whole_strides(x: Tensor, multiple: int) -> Tensor:
     """x (B, ..., S) with zeros behind it up to the next multiple of `multiple` frames, and one multiple at least.
 
