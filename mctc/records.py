@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import cache
 from operator import attrgetter
 from reprlib import recursive_repr
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["dataclass"]
@@ -154,12 +155,44 @@ def _first(cls: type, fields: Fields, frozen: bool) -> Callable[..., None]:
     def first(self: Any, *arguments: Any, **named: Any) -> None:
         nonlocal made
         if made is None:
-            made = _init(cls, fields, frozen)
+            made = _plain(cls, fields, frozen) or _init(cls, fields, frozen)
         if vars(cls)["__init__"] is first:  # and not what someone put around it
             cls.__init__ = made  # type: ignore[misc]
         made(self, *arguments, **named)
 
     return first
+
+
+def _plain(cls: type, fields: Fields, frozen: bool) -> Callable[..., None] | None:
+    """The `__init__` of a class whose fields are all given in their order, none made by a factory: that of any class of
+    as many, with other names. None for another class."""
+    missing = dataclasses.MISSING
+    if any(not each.init or each.kw_only or each.default_factory is not missing for each in fields):
+        return None
+    template = _code(len(fields), frozen, hasattr(cls, "__post_init__"))
+    names = {f"_{index}": each.name for index, each in enumerate(fields)}
+    code = template.replace(
+        co_varnames=tuple(names.get(name, name) for name in template.co_varnames),
+        co_names=tuple(names.get(name, name) for name in template.co_names),
+        co_consts=tuple(names.get(value, value) if isinstance(value, str) else value for value in template.co_consts),
+    )
+    defaults = tuple(each.default for each in fields if each.default is not missing)
+    if any(each.default is missing for each in fields[len(fields) - len(defaults) :]):
+        return None  # a fault, which Python tells
+    made = FunctionType(code, {"__put": object.__setattr__}, "__init__", defaults or None)
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
+    return made
+
+
+@cache
+def _code(count: int, frozen: bool, then: bool) -> CodeType:
+    """An `__init__` that sets fields called _0, _1 ..."""
+    names = [f"_{index}" for index in range(count)]
+    body = [_set(name, name, frozen) for name in names] + ["self.__post_init__()"] * then
+    found: dict[str, Any] = {}
+    exec(f"def __init__({', '.join(['self', *names])}):\n " + "\n ".join(body or ["pass"]), found)
+    code: CodeType = found["__init__"].__code__
+    return code
 
 
 def _init(cls: type, fields: Fields, frozen: bool) -> Callable[..., None]:
