@@ -20,7 +20,7 @@ from mctc.targets.mlx.layer_table import layer_call, layer_of
 from mctc.targets.torch.class_text import camel, mapping_text, sizes
 from mctc.targets.torch.classes import ClassNames, ClassText, ClassWriter
 from mctc.targets.torch.component import Component, Shared, layers_of
-from mctc.targets.torch.expressions import Expression
+from mctc.targets.torch.expressions import Expression, Text
 from mctc.targets.torch.expressions.text import escaped
 from mctc.targets.torch.loops import Loop
 from mctc.targets.torch.parameters import Parameters, StoredTensor
@@ -69,8 +69,8 @@ class MlxComponent(Component):
     def express(
         self,
         op: Op,
-        operands: Sequence[Expression | str | None],
-        valid: Expression | str | None = None,
+        operands: Sequence[Text | None],
+        valid: Text | None = None,
         held: Mapping[str, Expression] = {},
     ) -> Expression:
         try:
@@ -83,8 +83,8 @@ class MlxComponent(Component):
         built: Op,
         op: Op,
         module: str,
-        operands: Sequence[Expression | str | None],
-        valid: Expression | str | None,
+        operands: Sequence[Text | None],
+        valid: Text | None,
     ) -> Expression:
         return layer_call(built, op, module, operands)
 

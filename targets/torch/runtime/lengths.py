@@ -21,7 +21,7 @@ def valid_frames(x: Tensor, lengths: Tensor | None, *, multiple: int = 1, up: in
 
 
 def begun_by(valid: Tensor, frames: int) -> Tensor:
-    """`valid` (B, S) with so many frames in front that every utterance has, as prompts are; without the first n for -n."""
+    """`valid` (B, S) with frames in front that every utterance has, as prompts are; for -n without the first n."""
     return F.pad(valid, (frames, 0), value=1.0)
 
 
