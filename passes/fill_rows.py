@@ -34,8 +34,8 @@ class FillRows(Pass):
     name = "fill-rows"
     promise = Exact()
     stage = "deploy"
-    after = ("lower-rnn", "lower-selective-scan", "lower-embedding", "legalise", "activation-forms")
-    before = ("fold-state-reshapes", "pack-states")
+    after = ("lower-rnn?", "lower-selective-scan?", "lower-embedding?", "legalise?", "activation-forms?")
+    before = ("fold-state-reshapes?", "pack-states?")
 
     def run(self, program: Program, context: Context) -> Program:
         def rebuild(new: Program, function: Function) -> Function:
