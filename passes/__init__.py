@@ -48,6 +48,7 @@ DEPLOY = frozenset(
         "deploy-dead-code",
         "drop-unread-frames",
         "factor-numbers",
+        "fill-rows",
         "fold-batch-norm",
         "fold-deploy-constants",
         "fold-state-reshapes",
