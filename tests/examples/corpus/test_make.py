@@ -140,6 +140,20 @@ def test_prompts_are_varied_and_joined(prompts: list[Prompt], tmp_path: Path) ->
     assert len({each["warp"] for each in entries}) > len(entries) // 2
 
 
+def test_pieces_of_prompts_are_often_as_the_person_said_them(
+    prompts: list[Prompt], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In new orders they can't be known by heart, so not all are disguised, and one alone is an utterance."""
+    monkeypatch.setattr("corpus.shards.ends_of", lambda _: (0.05, 0.1))
+    (tmp_path / "shards").mkdir()
+    shard = replace(_varied(prompts, Settings(hours=0.9))[0], seconds=60.0)
+    make(planned(Inputs(None), VOICES, Settings(hours=0.1)), shard, {}, tmp_path)
+    entries = [json.loads(line) for line in lines_of(tmp_path, shard).read_text().splitlines()]
+    plain = [entry for entry in entries if "warp" not in entry]
+    assert 0.1 < len(plain) / len(entries) < 0.5
+    assert {len(entry["text"].split()) // 2 for entry in plain} >= {1, 2, 3, 4, 5}
+
+
 def test_a_voice_that_an_engine_has_not_is_an_error() -> None:
     with pytest.raises(ValueError, match="flite has no voice bob; it has awb, rms, slt"):
         planned(Inputs(None), VOICES, Settings(hours=1, unheard="flite:bob"))
