@@ -11,6 +11,7 @@ import numpy as np
 from corpus.draw import Held, Source
 from corpus.inputs import Inputs
 from corpus.prompts import Prompt, divided
+from corpus.texts import for_tests
 from corpus.words import sayable, words
 
 PERSON = "person"
@@ -88,7 +89,7 @@ def planned(inputs: Inputs, voices: Mapping[str, Sequence[str]], settings: Setti
         return Plan(settings.seed, (*_training(heard, settings), *tests), source)
     train, never = divided([] if PERSON in settings.without else inputs.prompts(), settings.seed)
     never = [prompt for prompt in never if _short(prompt)]
-    tests, sentences = _tests(heard, unheard, sentences)
+    tests, sentences = _tests(_sets(heard, unheard), sentences)
     if not sentences:
         raise ValueError(f"dev and tests take all {len(known)} sentences of the inputs; `fetch` gets more")
     held = Held.of(words(text) for text in (*(text for test in tests for text in test.texts), *(p.text for p in never)))
@@ -126,18 +127,30 @@ def _training(heard: Mapping[str, tuple[str, ...]], settings: Settings) -> list[
     return found
 
 
-def _tests(heard: Mapping[str, tuple[str, ...]], unheard: str, sentences: list[str]) -> tuple[list[Shard], list[str]]:
-    """The shards of dev and tests, each with sentences of its own, and the sentences that are left."""
+def _sets(heard: Mapping[str, tuple[str, ...]], unheard: str) -> list[tuple[str, str, tuple[str, ...], int]]:
+    """Of tests and dev: name, engine, voices, sentences."""
     wanted = [(f"test-{name}", name, heard[name], TESTS[name]) for name in heard if name in TESTS]
     if unheard:
         engine, _, voice = unheard.partition(":")
         wanted.append(("test-unheard", engine, (voice,), UNHEARD))
-    wanted += [("dev", name, heard[name], DEV) for name in heard]
+    return [*wanted, *(("dev", name, heard[name], DEV) for name in heard)]
+
+
+def _tests(
+    wanted: Sequence[tuple[str, str, tuple[str, ...], int]], sentences: list[str]
+) -> tuple[list[Shard], list[str]]:
+    """The shards of dev and tests, each with sentences of its own, and the sentences that training may speak.
+
+    They take those that are too long for training. Where these are too few (a grammar has none), they take others.
+    """
+    longer, shorter = ([each for each in sentences if for_tests(each) is long] for long in (True, False))
+    count = sum(count for *_, count in wanted)
+    taken, left = (longer, shorter) if len(longer) >= count else (shorter[:count], shorter[count:])
     found = []
     for name, engine, voices, count in wanted:
-        found.append(_test(name, engine, voices, sentences[:count]))
-        sentences = sentences[count:]
-    return found, sentences
+        found.append(_test(name, engine, voices, taken[:count]))
+        taken = taken[count:]
+    return found, left
 
 
 def _test(name: str, engine: str, voices: tuple[str, ...], texts: Sequence[str]) -> Shard:

@@ -96,6 +96,20 @@ def test_another_engine_of_training_leaves_the_tests_as_they_are() -> None:
         assert set(more) - set(fewer) == {new}
 
 
+def test_tests_have_sentences_too_long_for_training_whatever_the_list() -> None:
+    longer = [" ".join(["word"] * 22 + [f"w{at}"]) + "." for at in range(1300)]
+    plans = []
+    for shorter in (100, 101):
+        known = [f"sentence {at}." for at in range(shorter)] + longer
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Inputs, "sentences", lambda *_, known=known: known)
+            plans.append(planned(Inputs(None), VOICES, Settings(hours=0.1)))
+    for plan in plans:
+        assert all(text in longer for shard in plan.shards for text in shard.texts)
+        assert not set(plan.source.sentences) & set(longer)
+    assert [len(plan.source.sentences) for plan in plans] == [100, 101]
+
+
 def test_utterances_follow_one_another_in_words(toned: dict[str, list[dict[str, Any]]]) -> None:
     for entries in toned.values():
         for entry, following in pairwise(entries):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-from corpus.texts import DICTIONARY, FORTUNES, sentences
+from corpus.texts import DICTIONARY, FORTUNES, MOST_WORDS, for_tests, sentences
 from corpus.words import words
 
 ENTRIES = r"""
@@ -36,3 +36,20 @@ def test_sentences_are_unwrapped_and_those_of_rare_words_left_out(tmp_path: Path
     assert not [text for text in found if "zyxa" in text or "loud" in text or "shak" in text]
     assert len({words(text) for text in found}) == len(found)
     assert found == sorted(found)
+
+
+def test_sentences_too_long_for_training_are_kept_for_tests_unless_one_of_training_is_in_them(tmp_path: Path) -> None:
+    fortunes = tmp_path / FORTUNES
+    fortunes.mkdir(parents=True)
+    apart = " ".join(["the boat", *["and then the sea"] * 5, "again"])
+    within = " ".join(["the boat is on the sea", *["and the boat"] * 5, "again now"])
+    longest = " ".join(["the boat"] * 14)
+    known = [
+        "the boat is on the sea",
+        *(f"{first} and then the boat is on the sea again now" for first in ("now", "then", "again")),
+    ]
+    (fortunes / "wisdom").write_text("\n%\n".join(f"{text.capitalize()}." for text in (*known, apart, within, longest)))
+    found = sentences(tmp_path)
+    assert [text for text in found if for_tests(text)] == [f"{apart}."]
+    assert all(len(text.split()) <= MOST_WORDS for text in found if text != f"{apart}.")
+    assert "the boat is on the sea." in found
