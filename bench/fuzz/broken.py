@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
+from bench.fuzz import files
 from bench.fuzz.body import Draw
 from bench.fuzz.findings import FindingError, guarded, place_of
 from bench.fuzz.specs import specs
@@ -193,6 +194,8 @@ def check_broken(case: Broken) -> None:
         folder = Path(name)
         path = folder / "spec.mct"
         path.write_text(case.text, encoding="utf-8")
+        files.write(case.text, folder)
+        there = {each.name for each in folder.iterdir()}
         options = replace(case.options, allow_errors=True)
         try:
             guarded(STAGE, lambda: build(path, folder / "out", options))
@@ -200,8 +203,8 @@ def check_broken(case: Broken) -> None:
             _check_message(error, path, case)
         else:
             raise FindingError(STAGE, f"{case.fault}: it builds")
-        left = sorted(each.name for each in folder.iterdir())
-        if left != ["spec.mct"]:
+        left = sorted({each.name for each in folder.iterdir()} - there)
+        if left:
             raise FindingError(STAGE, f"{case.fault}: a refused build leaves {', '.join(left)}")
 
 
@@ -248,6 +251,7 @@ def check_damaged(text: str) -> None:
     with tempfile.TemporaryDirectory(prefix="mctc-fuzz-") as name:
         path = Path(name) / "spec.mct"
         path.write_text(text, encoding="utf-8")
+        files.write(text, path.parent)
         try:
             guarded(STAGE, lambda: elaborate_file(path))
         except MctcError as error:

@@ -96,6 +96,16 @@ def _executed(
     if first and case.target.requirements.deploys:
         _errors(STEP, by_reference(case), outcome)
     _errors(runtime.name, by_target(case, runtime, folder), outcome)
+    if runtime.target == "torch" and "objective" in program.train.settings and runtime.name in outcome.errors:
+        _trained(program, case, folder, outcome)
+
+
+def _trained(program: Program, case: Case, folder: Path, outcome: Outcome) -> None:
+    """Calls the loss of the module that was written."""
+    from bench.fuzz.training import STAGE, check_loss
+
+    artifact = folder / "training" / f"{program.name}.py"
+    outcome.errors[STAGE] = guarded(STAGE, lambda: check_loss(program, artifact, case.weights))
 
 
 def _errors(name: str, rows: Iterator[Row], outcome: Outcome) -> None:

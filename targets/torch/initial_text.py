@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mctc.ir.attribute_value import Attributes
 from mctc.ir.program import Derived, Initializer, Recipe, Source
+from mctc.passes.pad_vocabulary import MULTIPLE
 from mctc.targets.torch.expressions import UnsupportedError
 from mctc.targets.torch.expressions.text import call, literal, named, number
 from mctc.targets.torch.imports import HOMES
@@ -15,20 +16,32 @@ REGROUPING = frozenset({"reshape", "transpose", "slice", "split", "reverse"})
 def initial_text(initializer: Initializer, recipe: Recipe) -> str:
     """`padded(kaiming_uniform(fan_in=256), axis=0, after=23)`: a source's rule, and what passes made of the tensor.
 
-    Raises UnsupportedError for a recipe that computes, which no rule can start.
+    Raises UnsupportedError for a recipe that computes, which no rule can start, and for entries that a spec fills up
+    with: held as entries of the tensor they would be trained.
     """
+    if not isinstance(recipe, Source) and recipe.op == "pad" and _adds_classes(recipe):
+        inner = recipe.operands[0]
+        assert inner is not None, "pad has an operand"
+        return _padded(_moved_text(initializer, inner), dict(recipe.attributes))
+    return _moved_text(initializer, recipe)
+
+
+def _adds_classes(recipe: Derived) -> bool:
+    """Whether it adds the rows of classes that no token has, which no loss reads (passes/pad_vocabulary.py)."""
+    attributes, rows = dict(recipe.attributes), recipe.type.extents[0]
+    return attributes["axis"] == 0 and not attributes.get("before", 0) and rows.value % MULTIPLE == 0
+
+
+def _moved_text(initializer: Initializer, recipe: Recipe) -> str:
     if isinstance(recipe, Source):
         return rule_text(initializer)
-    attributes = dict(recipe.attributes)
     inner = recipe.operands[0]
     if inner is not None and recipe.op in REGROUPING and _regroups(initializer, recipe):
-        return initial_text(initializer, inner)
+        return _moved_text(initializer, inner)
     if recipe.op == "concat":
-        texts = {initial_text(initializer, each) for each in recipe.operands if each is not None}
+        texts = {_moved_text(initializer, each) for each in recipe.operands if each is not None}
         if len(texts) == 1:  # parts of one tensor that start alike
             return texts.pop()
-    if inner is not None and recipe.op == "pad" and not attributes.get("before", 0):
-        return _padded(initial_text(initializer, inner), attributes)
     raise UnsupportedError(
         f"no initial values are known for a parameter that is {recipe.op} of the checkpoint's tensors"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from mctc.rewrite.base import Context
 from mctc.rewrite.pipeline import run_stage
 from mctc.targets.torch.initial_text import initial_text, rule_text
 from mctc.targets.torch.runtime import initial
+
+from .made import make_spec
 
 RULES = {name: getattr(initial, name) for name in (*INITIALIZERS, "padded")}
 EXAMPLES = {
@@ -141,9 +144,9 @@ def test_the_text_follows_what_passes_made_of_the_tensor() -> None:
     tall = derived("reshape", W, 5, 4, 1, 1)
     assert initial_text(rule, W) == "uniform(0.5)"
     assert initial_text(rule, tall) == "uniform(0.5)"
-    text = initial_text(rule, derived("pad", tall, 8, 4, 1, 1, axis=0, after=3, value=-1e4))
-    assert text == "padded(uniform(0.5), axis=0, after=3, value=-10000)"
-    assert (filled(text, 8, 4, 1, 1)[5:] == -1e4).all()
+    text = initial_text(rule, derived("pad", tall, 64, 4, 1, 1, axis=0, after=59, value=-1e4))
+    assert text == "padded(uniform(0.5), axis=0, after=59, value=-10000)"
+    assert (filled(text, 64, 4, 1, 1)[5:] == -1e4).all()
 
 
 @pytest.mark.parametrize(
@@ -151,12 +154,34 @@ def test_the_text_follows_what_passes_made_of_the_tensor() -> None:
     [
         (Initializer("ones"), derived("exp", W, 5, 4)),
         (Initializer("ones"), derived("pad", W, 6, 4, axis=0, before=1, after=0)),
+        (Initializer("ones"), derived("pad", W, 8, 4, axis=0, after=3)),  # of the spec: they would be trained
+        (Initializer("ones"), derived("pad", W, 5, 64, axis=1, after=60)),
         (Initializer("log_arange"), derived("reshape", W, 5, 4, 1, 1)),
     ],
 )
 def test_a_recipe_that_no_rule_can_start_is_refused(rule: Initializer, recipe: Derived) -> None:
     with pytest.raises(ValueError, match=f"{recipe.op} of the checkpoint"):
         initial_text(rule, recipe)
+
+
+def test_a_kernel_that_a_spec_fills_up_is_held_without_what_it_is_filled_up_with(tmp_path: Path) -> None:
+    """It would be trained, and behind a reshape it is not at the end of an axis."""
+    text = """
+import "lib/waveform.mct"
+model filled {
+    dim B: batch
+    dim T: time @ 100 Hz
+    component c(x: f32[B, T, 4]) -> f32[B, 2 * T, 4] {
+        return conv_transpose1d(framed_conv1d(x, 4, 10) as framed, 4, 5, stride = 2) as up
+    }
+}
+"""
+    path = tmp_path / "filled.mct"
+    path.write_text(text)
+    model = make_spec(path, tmp_path).model
+    held = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    assert held["c.framed.weight"] == (4, 1, 10)
+    assert held["c.up.weight"] == (4, 4, 5)
 
 
 @pytest.mark.parametrize("spec", ["mct_small.mct", "mct_tiny.mct"])
