@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from mctc.ir.op import Array
+
 CHANNELS = (2, 4, 6, 8)
 TENSORS = "numbers.safetensors"
 
@@ -30,7 +32,8 @@ def write(text: str, folder: Path) -> None:
         save_file({square(n): _numbers(n, n) / n for n in CHANNELS}, str(folder / TENSORS))
 
 
-def _numbers(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _numbers(*shape: int) -> Array:
     """Numbers between -1 and 1 that fp16 holds, the same each time."""
     count = int(np.prod(shape))
-    return (np.round(64 * np.sin(1.7 * np.arange(1, count + 1))) / 64).astype(np.float32).reshape(shape)
+    numbers: Array = np.round(64 * np.sin(1.7 * np.arange(1, count + 1))) / 64
+    return numbers.astype(np.float32).reshape(shape)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from bench.fuzz.findings import FindingError
 from mctc.ir.op import Array
-from mctc.ir.program import Function, Program, Value
+from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.time import Whole, Window
 from mctc.ir.types import Role
 from mctc.numerics.battery import draw
@@ -103,13 +102,15 @@ class _Batch:
 
     def _size(self, symbol: str, more: int, ahead: int = 0) -> int:
         frames, labels = self.frames + more * self.step, LABELS.shape[1] + min(more, self.labels)
-        return {"B": 2, "T": frames, "U": labels + ahead}.get(symbol, LABELS.shape[1] + more)
+        known: dict[str, int] = {"B": 2, "T": frames, "U": labels + ahead}
+        other: int = LABELS.shape[1] + more
+        return known.get(symbol, other)
 
     def _extents(self, shape: str, more: int) -> list[int]:
         found = []
         for part in filter(None, (each.strip() for each in shape.split(","))):
             symbol, _, divisor = part.partition("/")
-            found.append(int(Fraction(self._size(symbol, more), int(divisor or 1))))
+            found.append(self._size(symbol, more) // int(divisor or 1))
         return found
 
 
@@ -117,8 +118,14 @@ def _looks_ahead(function: Function) -> bool:
     """Whether a component over labels sees later ones: then what pads them counts."""
     if any(value.type.find(Role.TIME) is not None for _, value in function.results):
         return False
-    times = (op.time for op in function.ops)
-    return any(isinstance(time, Whole) or (isinstance(time, Window) and time.right > 0) for time in times)
+    return any(map(_sees_later, function.ops))
+
+
+def _sees_later(op: Op) -> bool:
+    """Whether a frame of an op's result depends on later ones; one without frames may."""
+    ends = all(v.type.find(Role.LABEL) is None for v in op.results)
+    over = any(v.type.find(Role.LABEL) is not None for v in op.operands if v is not None)
+    return isinstance(op.time, Whole) or (isinstance(op.time, Window) and op.time.right > 0) or (ends and over)
 
 
 def _kind(torch: Any, array: Array) -> Any:

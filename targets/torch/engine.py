@@ -95,7 +95,7 @@ class TorchFunction:
         self.name, self.component, self.function, self._call = name, component, function, call
         taken = inspect.signature(call).parameters
         self._carries = STATE in taken
-        self._masked = VALID in taken and not self._carries  # which frames of a padded batch exist: all of them
+        self._masked = VALID in taken and not self._carries  # which frames of a padded batch exist: all, untold
         self.takes_lengths = LENGTHS in taken
         self._arguments = {each: shared.get(each) for each in taken if each not in (STATE, LENGTHS)}
         own = [each for each, value in self._arguments.items() if value is None]
@@ -115,7 +115,7 @@ class TorchFunction:
         missing = [each.name for each in self.inputs if each.name not in inputs]
         if missing:
             raise EmitError(f"{self.name} needs {listing(missing)}")
-        if self._masked:
+        if self._masked and VALID not in inputs:  # a step without states is told which frames of its chunk exist
             inputs = {**inputs, VALID: self._all_frames(inputs)}
         given = [_tensor(inputs[name]) if own is None else own for name, own in self._arguments.items()]
         with torch.no_grad():

@@ -20,7 +20,7 @@ def growing(b: Body) -> Tensor:
     b.shared.imports.add("lib/memory.mct")
     x = b.choice(*known)
     every = b.choice(*(n for n in (2, 4) if n * x.jump <= MOST_STRIDE))
-    b.blocks.append(int(every * Fraction(x.jump)) or 1)
+    b.blocks.append(Fraction(every * x.jump).numerator)
     keys, values = b.shared.fresh("k"), b.shared.fresh("v")
     b.say(f"{keys}, {values} = split(conv1d({x.name}, 8, {every}, stride = {every}, look_ahead = {every - 1}), 2)")
     heads, q = b.choice(1, 4), project(b, x, 4)
@@ -64,7 +64,7 @@ def segments(b: Body) -> Tensor:
     b.shared.imports.add("lib/emformer.mct")
     x = b.choice(*inputs)
     segment, right = b.whole(2, 3), b.choice(0, 1)
-    b.blocks.append(int(segment * Fraction(x.jump)) or 1)
+    b.blocks.append(Fraction(segment * x.jump).numerator)
     rows = b.shared.fresh("rows")
     b.say(f"{rows} = in_segments({project(b, x, 4).name}, {segment}, {right})")
     sees = f"left = {b.whole(0, 3)}, memories = {b.whole(1, 2)}"

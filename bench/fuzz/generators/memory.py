@@ -239,7 +239,7 @@ def in_blocks(b: Body) -> Tensor:
     if b.labels or b.joint or b.in_block or not inputs:
         return attention(b)
     x, within, before = b.choice(*inputs), b.choice(2, 3, 4), b.choice(0, 0, 1, 5)
-    b.blocks.append(int(within * Fraction(x.jump)) or 1)
+    b.blocks.append(Fraction(within * x.jump).numerator)
     q, k, v = (project(b, x, 4) for _ in range(3))
     band = f"within = {within}" + (f", before = {before}" if before else "") + b.choice("", ", right = 0")
     shape = b.choice((), (4, 2 * within - 1 + before), (4, within, before + within), (1, within, before + within))
