@@ -227,6 +227,28 @@ def test_a_pass_that_breaks_the_ir_is_stopped() -> None:
         run(type("forget", (Pass,), {"name": "forget", "promise": Exact(), "run": forget}), each=False)
 
 
+def forgetting(name: str, module: str) -> type[Pass]:
+    """A pass that leaves a program without its parameters."""
+
+    def run(self: Pass, program: Program, context: Context) -> Program:
+        return replace(program, parameters={})
+
+    return type(name, (Pass,), {"name": name, "promise": Exact(), "run": run, "__module__": module})
+
+
+@pytest.mark.parametrize("module", ["mctc.passes.made_up", "of_a_plugin"])
+@pytest.mark.parametrize("first", ["a", "z"], ids=["first", "behind another"])
+def test_of_trusted_passes_only_the_first_and_those_of_plugins_are_verified(module: str, first: str) -> None:
+    kept = replacing("keep", lambda op, r: None)
+    passes = [kept, forgetting(first, module)]
+    if module.startswith("mctc.") and first == "z":
+        found, _ = run_stage(parse_program(TEXT), "common", passes, Context(), trusts=True)
+        assert found.parameters == {}
+        return
+    with pytest.raises(VerificationError, match="there is no parameter w"):
+        run_stage(parse_program(TEXT), "common", passes, Context(), trusts=True)
+
+
 @pytest.mark.parametrize(
     ("run", "message"),
     [

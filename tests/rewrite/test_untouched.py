@@ -37,3 +37,22 @@ def test_what_a_known_program_lacks_is_verified() -> None:
     program.functions["g"].ops[0].results[0].type = program.functions["f"].inputs[0].type.with_extent(1, 3)
     with pytest.raises(VerificationError):
         verify(program, known)
+
+
+def test_an_op_that_no_rule_concerns_is_the_same_op_and_its_readers_are_those_of_the_new_one() -> None:
+    program = parse_program(
+        """function @f(%x: f32[batch 1, channel 4]) {
+  %a = tanh(%x)
+  %b = relu(%a)
+  %c = exp(%b)
+  return y = %c
+}"""
+    )
+    after = rewrite(program, "swap", TO_TANH)
+    first, second, third = after.functions["f"].ops
+    assert first is program.functions["f"].ops[0]
+    assert isinstance(second, Tanh)
+    assert second.operands == (first.result,)
+    assert third is not program.functions["f"].ops[2]
+    assert third.operands == (second.result,)
+    verify(after)
