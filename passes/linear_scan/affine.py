@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mctc.ir.dims import Extent
 from mctc.ir.loops import Loop
 from mctc.ir.op import Op
 from mctc.ir.ops.elementwise import Add, Div, Maximum, Mul, Neg, Reciprocal, Scale, Sub
 from mctc.ir.ops.loop import ScanState
 from mctc.ir.ops.reduce import ReduceSum
 from mctc.ir.ops.shape import Reshape
+from mctc.ir.types import TensorType
 from mctc.ir.value import Value
 from mctc.passes.linear_scan.algebra import Term, apply, plus, times
 from mctc.records import dataclass
@@ -96,7 +98,7 @@ def _through(op: Op, forms: dict[Value, Affine]) -> Affine | str:
             return _scaled(of(left), apply(Reciprocal, right))
         case ReduceSum(x=x):
             return _reduced(of(x), op)
-        case Reshape(x=x) if x.type.extents == op.result.type.extents and not isinstance(of(x).factor, Value):
+        case Reshape(x=x) if _has_the_same_axes(x.type, op.result.type) and not isinstance(of(x).factor, Value):
             return _renamed(of(x), op)
     return f"`{op.name}` of it is not linear"
 
@@ -124,6 +126,12 @@ def _full(a: Affine, op: ReduceSum) -> Term:
         return a.offset * extent
     summed = apply(ReduceSum, a.offset, axis=op.axis)
     return summed if a.offset.type.extents[op.position].value == extent else times(summed, float(extent))
+
+
+def _has_the_same_axes(one: TensorType, other: TensorType) -> bool:
+    """Whether a reshape gives axes other roles at most, or brings and takes away axes of one entry."""
+    longer = [[axis for axis in each.axes if axis.extent != Extent.of(1)] for each in (one, other)]
+    return one.extents == other.extents or longer[0] == longer[1]
 
 
 def _renamed(a: Affine, op: Reshape) -> Affine | str:

@@ -7,12 +7,33 @@ from functools import reduce
 from mctc.ir.ops.elementwise import Add, Mul, Scale, Sub
 from mctc.ir.ops.loop import ScanState
 from mctc.ir.ops.reduce import ReduceSum
+from mctc.ir.types import Role, TensorType
 from mctc.ir.value import Value
 from mctc.passes.linear_scan.affine import Affine
 from mctc.passes.linear_scan.algebra import Term, logarithm, times
 from mctc.records import dataclass
 
 CHANNEL, FEATURE = 1, 2  # axes of a laid-out tensor: values lie along channels, keys along features
+
+
+def axes_of(like: TensorType) -> tuple[int, int]:
+    """The axes of channels and features of a state: those of a laid-out one, or where its roles say."""
+    if like.sequence == 3:
+        return CHANNEL, FEATURE
+    at = like.find(Role.CHANNEL), like.find(Role.FEATURE)
+    return (-1 if at[0] is None else at[0], -1 if at[1] is None else at[1])
+
+
+def _extents(value: Value, like: TensorType) -> tuple[int, int]:
+    """How many channels and features a value has beside a state: 1 where it has no such axis; 0 where it meets the
+    state by the places of its axes and not by their roles."""
+    type_ = value.type
+    if like.sequence == 3:
+        return (type_.extents[CHANNEL].value, type_.extents[FEATURE].value) if type_.rank == 4 else (0, 0)
+    if not type_.rank or Role.PLAIN in type_.roles:
+        return 0, 0
+    at = type_.find(Role.CHANNEL), type_.find(Role.FEATURE)
+    return (1 if at[0] is None else type_.extents[at[0]].value, 1 if at[1] is None else type_.extents[at[1]].value)
 
 
 @dataclass(frozen=True)
@@ -41,19 +62,20 @@ class _Product:
 
 def matrix_of(state: ScanState, form: Affine) -> Matrix | None:
     """A state as such a matrix; None for one that is written to in another way, or whose decay is a channel's."""
-    channels, features = (state.result.type.extents[at].value for at in (CHANNEL, FEATURE))
-    if min(channels, features) == 1 or not (isinstance(form.factor, float) or _is_key(form.factor)):
+    like = state.result.type
+    channels, features = _extents(state.result, like)
+    if min(channels, features) < 2 or not (isinstance(form.factor, float) or _extents(form.factor, like)[0] == 1):
         return None
-    products = [] if form.offset == 0.0 else _products(form.offset)
-    written = [] if products is None else [_written(each, channels, features) for each in products]
+    products = [] if form.offset == 0.0 else _products(form.offset, like)
+    written = [] if products is None else [_written(each, like, channels, features) for each in products]
     if products is None or not all(written) or len(form.reads) > 1:
         return None
     into: Value | None = None
     of: Value | None = None
     for read in form.reads:
-        into = read.into if isinstance(read.into, Value) and is_key(read.into, features) else None
-        of = read.of if isinstance(read.of, Value) and is_key(read.of, features) else None
-        if into is None or of is None or read.axis != FEATURE:
+        into = read.into if isinstance(read.into, Value) and is_key(read.into, like) else None
+        of = read.of if isinstance(read.of, Value) and is_key(read.of, like) else None
+        if into is None or of is None or read.axis != axes_of(like)[1]:
             return None
     if into is None and not written:
         return None
@@ -62,44 +84,41 @@ def matrix_of(state: ScanState, form: Affine) -> Matrix | None:
 
 def query_of(op: ReduceSum, held: Value) -> Value | None:
     """The query, where an op reads a state by one: the sum over features of held * query."""
-    product = op.x.owner
-    if op.x.type.rank != 4 or op.position != FEATURE or not isinstance(product, Mul):
+    product, like = op.x.owner, held.type
+    if op.x.type.rank != 4 or op.position != axes_of(like)[1] or not isinstance(product, Mul):
         return None
     for one, other in ((product.left, product.right), (product.right, product.left)):
-        if one is held and is_key(other, held.type.extents[FEATURE].value):
+        if one is held and is_key(other, like):
             return other
     return None
 
 
-def is_key(value: Value, features: int) -> bool:
-    """Whether a value has a number a feature and none a channel."""
-    return _is_key(value) and value.type.extents[FEATURE].value == features
+def is_key(value: Value, like: TensorType) -> bool:
+    """Whether a value has a number a feature of a state and none a channel."""
+    return _extents(value, like) == (1, like.extents[axes_of(like)[1]].value)
 
 
-def _is_key(value: Value) -> bool:
-    return value.type.rank == 4 and value.type.extents[CHANNEL].value == 1
-
-
-def _products(term: Term) -> list[_Product] | None:
+def _products(term: Term, like: TensorType) -> list[_Product] | None:
     """A term as a sum of products of keys and values."""
-    if isinstance(term, float) or term.type.rank != 4:
+    if isinstance(term, float):
         return None
-    if term.type.extents[CHANNEL].value == 1:
+    channels, features = _extents(term, like)
+    if channels == 1:
         return [_Product(1.0, (term,), ())]
-    if term.type.extents[FEATURE].value == 1:
+    if features == 1:
         return [_Product(1.0, (), (term,))]
     match term.owner:
         case Mul(left=left, right=right):
-            one, two = _products(left), _products(right)
+            one, two = _products(left, like), _products(right, like)
             if one is None or two is None or min(len(one), len(two)) > 1:
                 return None
             return [a * b for a in one for b in two]
         case Add(left=left, right=right):
-            return _joined(_products(left), _products(right), 1.0)
+            return _joined(_products(left, like), _products(right, like), 1.0)
         case Sub(left=left, right=right):
-            return _joined(_products(left), _products(right), -1.0)
+            return _joined(_products(left, like), _products(right, like), -1.0)
         case Scale(x=x, factor=factor, offset=0.0):
-            return _joined([], _products(x), float(factor))
+            return _joined([], _products(x, like), float(factor))
     return None
 
 
@@ -107,12 +126,12 @@ def _joined(one: list[_Product] | None, two: list[_Product] | None, sign: float)
     return None if one is None or two is None else [*one, *(_Product(sign, (), ()) * each for each in two)]
 
 
-def _written(product: _Product, channels: int, features: int) -> tuple[Value, Value] | None:
+def _written(product: _Product, like: TensorType, channels: int, features: int) -> tuple[Value, Value] | None:
     if not product.keys or not product.values:
         return None
     key, value = (reduce(_times, factors) for factors in (product.keys, product.values))
     key = _times(key, product.number)
-    fits = key.type.extents[FEATURE].value == features and value.type.extents[CHANNEL].value == channels
+    fits = _extents(key, like)[1] == features and _extents(value, like)[0] == channels
     return (key, value) if fits else None
 
 

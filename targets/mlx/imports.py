@@ -7,6 +7,7 @@ from pathlib import Path
 
 RUNTIME = Path(__file__).with_name("runtime")
 HOMES: dict[str, frozenset[str]] = {
+    "associations": frozenset({"associations"}),
     "attention": frozenset({"attention", "relative_attention"}),
     "functional": frozenset({"batch_norm", "conv1d", "conv2d", "fake_quantize", "gru", "linear", "lstm", "unpacked"}),
     "layers": frozenset({"Conv1d", "Conv2d", "GRU", "LSTM"}),

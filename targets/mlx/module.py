@@ -17,6 +17,7 @@ from mctc.targets.mlx.expressions.elementwise import DTYPES
 from mctc.targets.mlx.expressions.sequence import CONV1D, CONV2D
 from mctc.targets.mlx.imports import IMPORTED, import_lines, siblings
 from mctc.targets.mlx.layer_table import layer_call, layer_of
+from mctc.targets.torch.associations import gathered_alike
 from mctc.targets.torch.class_text import camel, mapping_text, sizes
 from mctc.targets.torch.classes import ClassNames, ClassText, ClassWriter
 from mctc.targets.torch.component import Component, Shared, layers_of
@@ -156,6 +157,7 @@ class ModuleText:
 
 def write_module(whole: Program, deployed: Program, source: str) -> ModuleText:
     """The module of a program and its steps. Raises UnsupportedError for an op that has no MLX form."""
+    whole, deployed = gathered_alike(whole, deployed)
     held, names = Held(whole), ClassNames(dict.fromkeys(IMPORTED, ""))
     texts: list[ClassText] = []
     components: dict[str, str] = {}

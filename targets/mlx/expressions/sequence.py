@@ -14,6 +14,7 @@ from mctc.ir.ops.relative_attention import RelativeAttention
 from mctc.ir.ops.scan import SelectiveScan
 from mctc.ir.ops.ssd import Ssd
 from mctc.targets.mlx.expressions.spelling import spelled
+from mctc.targets.torch.associations import Associations
 from mctc.targets.torch.expressions.application import Application, spaced
 from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named
 
@@ -94,6 +95,12 @@ def _scan(op: Op, use: Application, a: Expression, **others: int | Expression) -
     skip = [use["D"]] if use.optional("D") is not None else []
     operands = [use["x"], _existing(use, "delta"), a, use["B"], use["C"], *skip]
     return call(named(op.name), *operands, **use.given("h"), **others)
+
+
+@RULES.of(Associations)
+def _associations(op: Associations, use: Application) -> Expression:
+    optional = use.given("log_decay", "into", "of", "h")
+    return call(named(op.name), use["query"], use["key"], use["value"], **optional)
 
 
 def _existing(use: Application, operand: str) -> Expression:
