@@ -19,13 +19,13 @@ from mctc.runtime.framed import Framed
 from mctc.runtime.heading import language_of
 from mctc.runtime.pooled import Pooled
 from mctc.runtime.speech import Transcript
-from mctc.runtime.utterance import Part, Transcription
 from mctc.tokens import Tokens
 from mctc.transcript.formats import FORMATS
 from mctc.transcript.words import printable
 
 if TYPE_CHECKING:
     from mctc.cli.requests import TranscriptRequest
+    from mctc.runtime.utterance import Part, Transcription
 
 FIRST = 6  # numbers, or classes, of a result without time
 

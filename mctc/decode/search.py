@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from mctc.decode.ctc_beam import CtcBeam
-from mctc.decode.ctc_greedy import CtcGreedy
-from mctc.decode.duration_greedy import DurationGreedy
-from mctc.decode.engine import TransducerEngine
-from mctc.decode.frames import Floats
-from mctc.decode.fusion import Scorer
-from mctc.decode.hypothesis import Hypothesis, Partial
 from mctc.decode.settings import Settings
-from mctc.decode.time_synchronous import TimeSynchronousBeam
-from mctc.decode.transducer_beam import TransducerBeam
-from mctc.decode.transducer_greedy import TransducerGreedy
-from mctc.decode.vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # a search is imported when it is asked for
+    from mctc.decode.engine import TransducerEngine
+    from mctc.decode.frames import Floats
+    from mctc.decode.fusion import Scorer
+    from mctc.decode.hypothesis import Hypothesis, Partial
+    from mctc.decode.vocabulary import Vocabulary
 
 
 class Search(Protocol):
@@ -48,19 +44,31 @@ def transducer_search(
     if settings.durations and settings.method == "beam":
         raise ValueError("with durations a hypothesis goes on by itself: take the time-synchronous beam")
     if settings.method == "beam":
+        from mctc.decode.transducer_beam import TransducerBeam
+
         return TransducerBeam(engine, vocabulary, settings, scorers)
     if settings.method == "time-synchronous":
+        from mctc.decode.time_synchronous import TimeSynchronousBeam
+
         return TimeSynchronousBeam(engine, vocabulary, settings, scorers)
     _refuse_scorers(scorers)
     if settings.durations:
+        from mctc.decode.duration_greedy import DurationGreedy
+
         return DurationGreedy(engine, vocabulary, settings)
+    from mctc.decode.transducer_greedy import TransducerGreedy
+
     return TransducerGreedy(engine, vocabulary, settings)
 
 
 def ctc_search(vocabulary: Vocabulary, settings: Settings, scorers: Sequence[Scorer] = ()) -> Search:
     """A search over logits or log-probabilities [frames, vocabulary] of frames. Raises ValueError as above."""
     if settings.method != "greedy":
+        from mctc.decode.ctc_beam import CtcBeam
+
         return CtcBeam(vocabulary, settings, scorers)
+    from mctc.decode.ctc_greedy import CtcGreedy
+
     _refuse_scorers(scorers)
     return CtcGreedy(vocabulary, settings)
 

@@ -13,9 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mctc.driver.decoder import Given, given, prompt
 from mctc.driver.form import departures, renamed
-from mctc.driver.front_end import front_end
 from mctc.driver.options import BuildError, BuildOptions
 from mctc.driver.reading import AGAIN, read_json
 from mctc.driver.target import Agreement, Interface, Port, Written
@@ -28,6 +26,7 @@ from mctc.version import __version__
 
 if TYPE_CHECKING:
     from mctc.driver.compiled import Compiled
+    from mctc.driver.decoder import Given
     from mctc.rewrite.base import Refused
     from mctc.rewrite.pipeline import Ran
     from mctc.streaming.step_info import StepInfo
@@ -50,6 +49,9 @@ def manifest(
     tokens: Tokens | None = None,
 ) -> dict[str, Any]:
     """The contents of manifest.json for a folder whose other files are written."""
+    from mctc.driver.decoder import given, prompt  # who reads a manifest needs no ops
+    from mctc.driver.front_end import front_end
+
     program, decoder = compiled.deployed, given(compiled.whole)
     explained = compiled.explanations
     return {

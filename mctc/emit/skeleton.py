@@ -11,15 +11,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mctc.diagnostics.errors import MctcError
 from mctc.driver.compiled import Compiled
-from mctc.driver.device_refusals import sequences_of_rows
 from mctc.driver.engine import Engine
 from mctc.driver.names import identifier
 from mctc.driver.options import BuildError, BuildOptions
 from mctc.driver.refusal import Refusal
-from mctc.driver.tables import write_tables
 from mctc.driver.target import Agreement, Target, Written
-from mctc.emit.ports import element_types, interface
-from mctc.ir.lookups import wide_rows
 from mctc.ir.program import Function, Op, Program
 from mctc.records import dataclass
 
@@ -76,6 +72,8 @@ class Skeleton(Target):
 
     def refuses(self, compiled: Compiled, options: BuildOptions) -> Iterator[Refusal]:
         """Names of ports that clash; sequences that are no rows, for a target that has what runs along them lowered."""
+        from mctc.driver.device_refusals import sequences_of_rows  # ops: who runs what was written needs none
+
         yield from super().refuses(compiled, options)
         if ALONG_ROWS.isdisjoint(self.requirements.without):
             yield from sequences_of_rows(compiled.deployed)
@@ -89,6 +87,8 @@ class Skeleton(Target):
     ) -> Written:
         """Writes one artifact of all functions, or one for each, and the tables of lookups that are left to the caller
         beside them. Raises `raises`."""
+        from mctc.driver.tables import write_tables
+
         job = Job(compiled, weights, folder, options.resolved(self.forms), metadata)
         written = self.emit(job, compiled.deployed)
         if self.lookups:
@@ -142,6 +142,9 @@ class Skeleton(Target):
         functions: Sequence[Function],
         emitted: Emitted,
     ) -> Written:
+        from mctc.emit.ports import element_types, interface
+        from mctc.ir.lookups import wide_rows
+
         interfaces, origins = dict(written.interfaces), dict(written.origins)
         elements = element_types(job.options.precision or "")
         for function in functions:

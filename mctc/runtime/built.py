@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,7 +31,9 @@ from mctc.runtime.arrays import read_npy
 from mctc.runtime.fed import domain_of
 from mctc.streaming.lengths import Lengths
 from mctc.tokens import Tokens, TokensError, read_tokens
-from mctc.weights import Weights
+
+if TYPE_CHECKING:  # most builds hold their numbers themselves
+    from mctc.weights import Weights
 
 KINDS = {"log-mel": MelConfig, "samples": SampleConfig}  # of the frames that a manifest's `audio` is about
 PORTS = ("function", "input", "exists", "kind")  # what it says besides how they are made
@@ -220,6 +222,8 @@ class Built:
 
         Raises BuildError when they were trained and `checkpoint` is not the file that they came from.
         """
+        from mctc.weights import Weights
+
         described: dict[str, Any] = self.manifest["weights"]
         if "seed" in described:
             return Weights(program.sources, described["seed"], cache=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +15,11 @@ from mctc.records import dataclass
 from mctc.runtime.events import Audio, checked_rate, mono
 from mctc.runtime.speech import Transcript
 from mctc.runtime.stream import Samples
-from mctc.runtime.utterance import Transcription
 from mctc.tokens import Tokens
 from mctc.transcript.words import words_of
+
+if TYPE_CHECKING:
+    from mctc.runtime.utterance import Transcription
 
 RECORDED = tuple(rule for rule in USUAL if rule.silence_s)
 """Where an utterance of a recording ends: at silence alone, however long it is."""

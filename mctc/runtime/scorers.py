@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mctc.decode.arpa import read_arpa
-from mctc.decode.fusion import Scorer
-from mctc.decode.hotwords import Hotwords, Phrase
-from mctc.decode.ngram import NGramScorer, symbols_of
-from mctc.decode.word_ngram import WordNGramScorer
 from mctc.diagnostics.errors import MctcError
 from mctc.records import dataclass
 from mctc.tokens import Tokens, TokensError
+
+if TYPE_CHECKING:  # scorers are imported when one is asked for
+    from mctc.decode.fusion import Scorer
+    from mctc.decode.hotwords import Hotwords
+    from mctc.decode.ngram import NGramScorer
+    from mctc.decode.word_ngram import WordNGramScorer
 
 SPACE = b" "
 
@@ -42,6 +44,8 @@ def hotwords_of(path: Path, tokens: Tokens, size: int, boost: float) -> Hotwords
 
     size: labels of the model. Empty lines, and those that begin with #, are left out. Raises HotwordsError.
     """
+    from mctc.decode.hotwords import Hotwords, Phrase
+
     phrases = []
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -61,6 +65,10 @@ def hotwords_of(path: Path, tokens: Tokens, size: int, boost: float) -> Hotwords
 def ngram_of(path: Path, tokens: Tokens, size: int, weight: float) -> NGramScorer | WordNGramScorer:
     """N-grams of an ARPA file: over the tokens' pieces, with U+2581 for a space, if it has more than half of them, else
     over words. Raises ArpaError."""
+    from mctc.decode.arpa import read_arpa
+    from mctc.decode.ngram import NGramScorer, symbols_of
+    from mctc.decode.word_ngram import WordNGramScorer
+
     silent = {tokens.blank, *range(tokens.size, size)}
     pieces = [tokens.special.get(at, tokens.piece(at).decode("utf-8", "replace")) for at in range(size)]
     names = symbols_of(None if at in silent else piece for at, piece in enumerate(pieces))

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mctc.driver.engine import Engine
 from mctc.driver.target import Load
 from mctc.ir.op import Array
-from mctc.ir.ops.linear import looked_up
 from mctc.ir.types import Role
 from mctc.runtime.built import Built, BuiltFunction, BuiltPort
-from mctc.streaming.run import Call
+
+if TYPE_CHECKING:
+    from mctc.streaming.run import Call
 
 
 class Packages:
@@ -107,7 +108,11 @@ class Step:
 
     def _given(self, port: BuiltPort, array: Array) -> Array:
         table = self.tables.get(port.spec)
-        return array if table is None else looked_up(table, array, port.type.roles.index(Role.CHANNEL))
+        if table is None:
+            return array
+        from mctc.ir.ops.linear import looked_up
+
+        return looked_up(table, array, port.type.roles.index(Role.CHANNEL))
 
 
 def stepping(step: Step) -> Call:

@@ -43,6 +43,7 @@ LOWERING = (
     "legalise",
     "lower-attention",
     "lower-embedding",
+    "fill-rows",
     "lower-rnn",
     "lower-scan",
     "lower-selective-scan",
