@@ -97,10 +97,13 @@ class Component:
     repeat: ClassVar[str] = "self.run(layer, {})"
     constant: ClassVar[str] = ""
 
-    def __init__(self, function: Function, shared: Shared, *, streams: bool) -> None:
+    def __init__(
+        self, function: Function, shared: Shared, *, streams: bool, known: Collection[str] | None = None
+    ) -> None:
+        """known: paths of the instances that have classes, where a step may have more than the whole function."""
         self.function, self.shared, self.streams = function, shared, streams
         self.layers = shared.layers
-        self.root = grow(function, shared.layers)
+        self.root = grow(function, shared.layers, known)
         self.flow = Flow(function, self.root)
         self.masks = {op: mask for op in function.ops if (mask := self._mask(op)) is not None}
         self.fusions = Fusions(self.flow, set(self.masks))

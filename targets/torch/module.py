@@ -49,7 +49,10 @@ def write_module(whole: Program, derived: Mapping[str, Function], source: str) -
     for name, function in whole.functions.items():
         shared = Shared(whole, held, layers_of(function, whole, held))
         component = Component(function, shared, streams=False)
-        step = Component(by_stream(whole, derived[name]), shared, streams=True) if name in derived else None
+        step = None
+        if name in derived:
+            known = [node.path for node in component.root.nodes()]
+            step = Component(by_stream(whole, derived[name]), shared, streams=True, known=known)
         texts += ClassWriter(whole, shared, component, step, names).write()
         components[name] = shared.classes[name]
         whole_components[name] = component

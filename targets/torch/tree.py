@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field
 
 from mctc.ir.ops.leaf import Constant, Leaf, parameter_of
@@ -79,17 +79,19 @@ def elements(path: str) -> list[str]:
     return parts
 
 
-def grow(function: Function, layers: Mapping[str, Op]) -> Node:
-    """The tree of a function. Instances in `layers` get no node: their ops stand in the instance around them.
+def grow(function: Function, layers: Mapping[str, Op], known: Collection[str] | None = None) -> Node:
+    """The tree of a function. Instances in `layers`, or not among those that are `known`, get no node: their ops stand
+    in the instance around them.
 
     An op whose instance has ended before (a pass moved it) stands in the nearest instance that has not.
     """
     root = Node(function.name, function.name)
     stack, ended = [root], set[str]()
+    nodes = None if known is None else {*known, root.path}
     for op in function.ops:
         if isinstance(op, Leaf):  # written where it is used
             continue
-        chain = _chain(root, op.origin.path, layers, ended)
+        chain = _chain(root, op.origin.path, layers, ended, nodes)
         if len(chain) < len(stack) and [node.path for node in stack[: len(chain)]] == chain:
             inner = stack[len(chain)]
             if not any(
@@ -107,13 +109,15 @@ def grow(function: Function, layers: Mapping[str, Op]) -> Node:
     return root
 
 
-def _chain(root: Node, path: str, layers: Mapping[str, Op], ended: set[str]) -> list[str]:
+def _chain(
+    root: Node, path: str, layers: Mapping[str, Op], ended: set[str], known: Collection[str] | None
+) -> list[str]:
     """The paths of the nodes around an op, from the root inwards."""
     chain = [root.path]
     if root.holds(path):
         for part in elements(path[len(root.path) + 1 :]) if path != root.path else []:
             inner = f"{chain[-1]}.{part}"
-            if inner in ended or inner in layers:
+            if inner in ended or inner in layers or (known is not None and inner not in known):
                 break
             chain.append(inner)
     return chain
