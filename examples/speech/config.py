@@ -96,7 +96,7 @@ class Distill:
 
     teacher: str = ""  # the training/ folder of its build; none: no teacher
     weights: str = ""  # its .safetensors
-    lattice: float = 1.0  # of blank, next label and the rest, along the transducer's alignments
+    lattice: float = 0.15  # of blank, next label and the rest, along the transducer's alignments
     sharpness: float = 1.0  # which alignments: 1 as likely as the teacher has them, 0 all alike, 30 the best one
     ctc: float = 0.0  # of the CTC posteriors of each frame
     layers: tuple[str, ...] = ()  # "encoder.layers.1 = encoder.layers.3": modules of student and teacher
