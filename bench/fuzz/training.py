@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -118,14 +118,20 @@ def _looks_ahead(function: Function) -> bool:
     """Whether a component over labels sees later ones: then what pads them counts."""
     if any(value.type.find(Role.TIME) is not None for _, value in function.results):
         return False
-    return any(map(_sees_later, function.ops))
+    read = {*function.uses(), *function.outputs}
+    return any(_sees_later(op, read) for op in function.ops)
 
 
-def _sees_later(op: Op) -> bool:
-    """Whether a frame of an op's result depends on later ones; one without frames may."""
-    ends = all(v.type.find(Role.LABEL) is None for v in op.results)
-    over = any(v.type.find(Role.LABEL) is not None for v in op.operands if v is not None)
-    return isinstance(op.time, Whole) or (isinstance(op.time, Window) and op.time.right > 0) or (ends and over)
+def _sees_later(op: Op, read: Collection[Value]) -> bool:
+    """Whether a label's entry of an op's result depends on later ones, as what is known at the end does."""
+    ends = any(v in read and not _runs(v) for v in op.results) and any(_runs(v) for v in op.operands if v is not None)
+    return isinstance(op.time, Whole) or (isinstance(op.time, Window) and op.time.right > 0) or ends
+
+
+def _runs(value: Value) -> bool:
+    """Whether a tensor has as many entries as there are labels."""
+    at = value.type.find(Role.LABEL)
+    return at is not None and not value.type.extents[at].is_static
 
 
 def _kind(torch: Any, array: Array) -> Any:

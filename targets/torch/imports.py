@@ -11,7 +11,9 @@ HOMES: dict[str, frozenset[str]] = {
     "class_losses": frozenset({"frame_classes", "utterance_classes"}),
     "dropping": frozenset({"dropout", "layer_drop"}),
     "fake_quantize": frozenset({"FakeQuantizer", "Quantize"}),
-    "functional": frozenset({"attention", "gru", "layer_norm", "lstm", "masked", "masked_mean", "relative_attention"})
+    "functional": frozenset(
+        {"attention", "batch_norm_at_rest", "gru", "layer_norm", "lstm", "masked", "masked_mean", "relative_attention"}
+    )
     | {"reverse", "rms_norm", "unpacked"},
     "initial": frozenset(
         {"constant", "delta_bias", "kaiming_normal", "kaiming_uniform", "log_arange", "normal", "ones", "orthogonal"}

@@ -103,7 +103,7 @@ def _norm(op: ChannelNorm, use: Application) -> Expression:
 @MASKING.of(BatchNorm)
 def _batch_norm(op: BatchNorm, use: Application) -> Expression:
     epsilon = {} if op.epsilon == 1e-5 else {"eps": op.epsilon}
-    return on_axis(use, 1, "F.batch_norm", use["mean"], use["variance"], **use.given("weight", "bias"), **epsilon)
+    return on_axis(use, 1, "batch_norm_at_rest", use["mean"], use["variance"], **use.given("weight", "bias"), **epsilon)
 
 
 @MASKING.of(Softmax, LogSoftmax)

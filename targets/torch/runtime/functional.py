@@ -51,6 +51,22 @@ def rms_norm(x: Tensor, weight: Tensor | None = None, *, eps: float = 1e-5, axis
     return _time_innermost(y.to(x.dtype), axis)
 
 
+def batch_norm_at_rest(
+    x: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(variance + eps), times weight plus bias, of each channel on axis 1: by vectors (C,) that are
+    parameters of the spec, for which torch's own has no gradients."""
+    each = (-1, *[1] * (x.ndim - 2))
+    factor = torch.rsqrt(variance + eps) if weight is None else weight * torch.rsqrt(variance + eps)
+    y = (x - mean.view(each)) * factor.view(each)
+    return (y if bias is None else y + bias.view(each)).to(x.dtype)
+
+
 def _time_innermost(y: Tensor, axis: int) -> Tensor:
     """y with its last axis back at `axis`, copied: convolutions would hand channels-last strides on to a scan, which
     would have to copy each of its operands."""
