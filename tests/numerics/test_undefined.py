@@ -101,3 +101,19 @@ def test_a_build_that_loses_numbers_in_fp16_is_refused_with_the_op_and_its_line(
     with pytest.raises(MctcError, match=named):
         build(spec(tmp_path, body), tmp_path / "out", BuildOptions())
     assert build(spec(tmp_path, body), tmp_path / "fp32", BuildOptions(target="onnx")).manifest["verification"]
+
+
+def test_states_that_no_utterance_has_refuse_no_build(tmp_path: Path) -> None:
+    """The running count is 0.5 and more behind any frame; half of a noisy state is below 0."""
+    path = tmp_path / "count.mct"
+    path.write_text("""model m() {
+    dim B: batch
+    dim T: time @ 100 Hz
+    component c(x: f32[B, T, 64]) -> f32[B, T, 64] {
+        scan n: f32[B, T, 64] { n = 0.5 * n + 0.5 }
+        return linear(x / maximum(n, 0.000001), 64) as out
+    }
+    stream { chunk = 40 ms }
+}
+""")
+    assert build(path, tmp_path / "out", BuildOptions()).manifest["verification"]
