@@ -152,7 +152,7 @@ class _Function:
             return True
         first = _Given(given.item, given.inputs, {name: np.zeros_like(each) for name, each in given.states.items()})
         exact, rounded = (self._by_reference(first, each)[key] for each in (None, rounding))
-        return difference(exact, rounded).lost
+        return difference(exact, rounded).lost > 0
 
     def _judge(self, key: str, given: _Given, found: Difference) -> None:
         limit = limit_of(self.asked.precision)

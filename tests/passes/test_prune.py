@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from mctc.coded import opened
+from mctc.compress.growing_sums import GrowingSums
 from mctc.compress.sorting import kept_tensors, orders, sorted_tensors
 from mctc.compress.statistics import Statistics
 from mctc.diagnostics.diagnostic import LocatedError
@@ -170,7 +171,7 @@ def test_a_sorted_checkpoint_is_of_the_same_function_and_loses_the_least(tmp_pat
     program = program_of(tmp_path, RULES["all of them"])
     path = checkpoint(program, tmp_path / "w.safetensors")
     found = opened(path)
-    statistics = Statistics({}, 1)
+    statistics = Statistics({}, 1, GrowingSums.of(tmp_path, {}))
     random = np.random.default_rng(3)
     fisher = {name: random.uniform(0, 1, shape) ** 4 for name, shape in found.shapes.items()}
     statistics.fisher = fisher.get  # type: ignore[method-assign]

@@ -37,7 +37,7 @@ def test_random_programs_agree_everywhere(count: int) -> None:
     assert tally.failures == []
     assert tally.programs == count
     installed = {runtime.name for runtime in RUNTIMES if runtime.installed}
-    assert set(tally.ran) == installed | {"ir-step"}
+    assert set(tally.ran) - {"training"} == installed | {"ir-step"}  # the loss of those that have one
 
 
 @pytest.mark.parametrize("kind", ["broken", "damaged"])
