@@ -13,8 +13,9 @@ from mctc.driver.objective import objective_of
 from mctc.driver.tables import FOLDER, file_named
 from mctc.ir.program import Program, Source
 from mctc.ir.recipes import leaves
-from mctc.objectives.components import FramesAndLabels, Labels, MisfitError, Part
+from mctc.objectives.components import FramesAndLabels, Labels, Part
 from mctc.objectives.fit import fit
+from mctc.objectives.misfit import MisfitError
 from mctc.records import dataclass
 
 if TYPE_CHECKING:

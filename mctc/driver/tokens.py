@@ -10,8 +10,8 @@ from mctc.driver.options import BuildError
 from mctc.ir.location import Location
 from mctc.ir.program import Program
 from mctc.ir.types import Role
-from mctc.objectives.components import MisfitError
 from mctc.objectives.fit import fit
+from mctc.objectives.misfit import MisfitError
 from mctc.tokens import Tokens, TokensError, fitted, read_tokens
 from mctc.tokens.letters import of_symbols
 

@@ -19,8 +19,8 @@ from mctc.language.session import Session
 from mctc.language.values import Single, describe, plain
 from mctc.language.weighted import Term, split
 from mctc.objectives.auxiliary import auxiliary as auxiliary_of
-from mctc.objectives.components import MisfitError
 from mctc.objectives.fit import fit
+from mctc.objectives.misfit import MisfitError
 from mctc.objectives.settings import (
     AUXILIARIES,
     OBJECTIVES,

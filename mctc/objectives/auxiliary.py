@@ -8,9 +8,11 @@ from typing import Any
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.program import Function, Program, Value
 from mctc.ir.types import Role
-from mctc.objectives.components import Hearing, MisfitError, frame_rate, frames_heard
+from mctc.objectives.components import Hearing, frame_rate, frames_heard
 from mctc.objectives.fit import Fit, hearing_of
+from mctc.objectives.misfit import MisfitError
 from mctc.objectives.settings import AUXILIARIES, complete
+from mctc.objectives.taken import Result
 from mctc.records import dataclass
 
 Settings = Mapping[str, Any]
@@ -28,7 +30,7 @@ class Auxiliary:
     head: str
     function: str
     path: str
-    result: str
+    result: Result
     width: int
     stride: int
     classes: int
@@ -74,8 +76,9 @@ def auxiliary(program: Program, found: Fit, head: str, kind: str, settings: Sett
         if own is not None:
             raise MisfitError("another task needs a head", hint="say what it reads: `of = encoder`")
         said = frames_heard(program)
-        function = next(each for each in program.functions.values() if said.result in dict(each.results))
-        return Auxiliary(kind, "", function.name, "", said.result, 0, said.hearing.stride, said.classes, settings)
+        return Auxiliary(
+            kind, "", said.result.component, "", said.result, 0, said.hearing.stride, said.classes, settings
+        )
     if own is not None and own < 2:
         raise MisfitError(f"a task of {own} classes has nothing to tell apart")
     return _by_a_head(program, hearing_of(found), head, kind, settings, found.classes if own is None else own)
@@ -99,7 +102,7 @@ def _by_a_head(program: Program, hearing: Hearing, head: str, kind: str, setting
     if set(roles) != wanted or len(roles) != 3 or width is None or rate.numerator != 1:
         told = f"`{settings['of']}` gives {value.type}, which is no vector of channels for each frame"
         raise MisfitError(told, hint="name a component or a part of one that gives f32[B, T, channels]")
-    return Auxiliary(kind, head, name, path, result, width, rate.denominator, classes, settings)
+    return Auxiliary(kind, head, name, path, Result(name, result), width, rate.denominator, classes, settings)
 
 
 def _given(function: Function, path: str) -> Value:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from fractions import Fraction
+from itertools import takewhile
 
-from mctc.diagnostics.errors import MctcError
 from mctc.diagnostics.near import listing
 from mctc.ir.dims import Extent
 from mctc.ir.ops.convolution import Conv2d
@@ -19,11 +19,9 @@ from mctc.ir.ops.linear import Linear
 from mctc.ir.ops.shape import Pad, Reshape, Transpose
 from mctc.ir.program import Derived, Function, Op, Program, Recipe, Source, Value
 from mctc.ir.types import DType, Role, TensorType
+from mctc.objectives.misfit import MisfitError
+from mctc.objectives.taken import Result, frame_extent, named_for, static_width, taken
 from mctc.records import dataclass
-
-
-class MisfitError(MctcError):
-    """The components of a program are not those that an objective needs."""
 
 
 class Part(Enum):
@@ -40,21 +38,32 @@ class Part(Enum):
 @dataclass(frozen=True)
 class Hearing:
     """What runs over time: `encoder` takes `features` and what else is given, `between` take results by their names,
-    or the encoder's first result. `results` are the types of all results by name."""
+    or the encoder's first result. `results` are the types of all results."""
 
     encoder: Function
     features: Value
     between: tuple[Function, ...]
-    results: Mapping[str, TensorType]
+    results: Mapping[Result, TensorType]
 
     @property
     def beside(self) -> list[Value]:
         """Inputs of the encoder that nothing of the model makes."""
         return [value for value in self.encoder.inputs if value is not self.features]
 
-    def taken(self, value: Value) -> str:
-        """The name of the result that an input of a component over time takes."""
-        return value.name if value.name in self.results else self.encoder.results[0][0]
+    @property
+    def first(self) -> Result:
+        """The encoder's first result."""
+        return Result(self.encoder.name, self.encoder.results[0][0])
+
+    @property
+    def names(self) -> set[str]:
+        return {result.name for result in self.results}
+
+    def taken(self, function: Function, value: Value) -> Result:
+        """The result that an input of a component takes. Raises MisfitError where several could be meant."""
+        before = [each.name for each in takewhile(lambda each: each is not function, (self.encoder, *self.between))]
+        given = {result: type_ for result, type_ in self.results.items() if result.component in before}
+        return taken(function.name, value.name, value.type, given)
 
     @property
     def stride(self) -> int:
@@ -64,10 +73,10 @@ class Hearing:
 
 @dataclass(frozen=True)
 class Frames:
-    """Classes of frames, for CTC: the result of this name."""
+    """Classes of frames, for CTC: this result."""
 
     hearing: Hearing
-    result: str
+    result: Result
     classes: int
 
 
@@ -145,16 +154,20 @@ def hearing_from(over_time: Sequence[Function]) -> Hearing:
     features = next((value for value in encoder.inputs if _counts_frames(value.type)), None)
     if features is None:
         raise MisfitError(f"no input of `{encoder.name}` holds features, a vector for each frame of T: f32[B, T, 80]")
-    results = {name: value.type for name, value in encoder.results}
+    results = types_of(encoder)
     first = encoder.results[0][1].type
     if first.find(Role.TIME) is None or frame_rate(encoder, features, first).numerator != 1:
         raise MisfitError(f"the first result of `{encoder.name}` is not over time, a frame for every few of the input")
     hearing = Hearing(encoder, features, tuple(between), results)
     for function in between:
         for value in function.inputs:
-            check_same(function, value, results[hearing.taken(value)])
-        results |= {name: value.type for name, value in function.results}
+            check_same(function, value, (given := hearing.taken(function, value)), results[given])
+        results |= types_of(function)
     return hearing
+
+
+def types_of(function: Function) -> dict[Result, TensorType]:
+    return {Result(function.name, name): value.type for name, value in function.results}
 
 
 def _counts_frames(type_: TensorType) -> bool:
@@ -182,7 +195,7 @@ def frames_heard(program: Program) -> Frames:
     hearing = hearing_from([f for f in program.functions.values() if not takes(f, Role.LABEL)])
     over_time = (hearing.encoder, *hearing.between)
     found = [
-        (name, classes)
+        (Result(function.name, name), classes)
         for function in over_time
         for name, value in function.results
         if value.type.find(Role.TIME) is not None and (classes := valid_classes(program, function, name)) is not None
@@ -192,14 +205,9 @@ def frames_heard(program: Program) -> Frames:
         raise MisfitError(f"CTC needs one result of classes for each frame; {told} has a vocabulary", hint=VOCABULARY)
     ((result, classes),) = found
     first = hearing.encoder.results[0][1].type
-    if _frame_extent(hearing.results[result]) != _frame_extent(first):
-        raise MisfitError(f"`{result}` has other frames than the first result of `{hearing.encoder.name}`")
+    if frame_extent(hearing.results[result]) != frame_extent(first):
+        raise MisfitError(f"{result} has other frames than the first result of `{hearing.encoder.name}`")
     return Frames(hearing, result, classes)
-
-
-def _frame_extent(type_: TensorType) -> Extent | None:
-    at = type_.find(Role.TIME)
-    return None if at is None else type_.extents[at]
 
 
 # what a decoder is given
@@ -227,7 +235,8 @@ def _parts(program: Program, hearing: Hearing, decoder: Function, classes: int) 
                 parts[value.name] = Part.IS_TOKEN
     for value in decoder.inputs:
         if parts[value.name] in (Part.HEARD, Part.FRAME):
-            check_same(decoder, value, hearing.results[hearing.taken(value)], frames=parts[value.name] is Part.HEARD)
+            given = hearing.taken(decoder, value)
+            check_same(decoder, value, given, hearing.results[given], frames=parts[value.name] is Part.HEARD)
     return parts, table if rows is not None else None
 
 
@@ -238,7 +247,7 @@ def _part(value: Value, hearing: Hearing, tokens: Sequence[Value], rows: Value |
         return Part.HEARD
     if value is rows:
         return Part.ROW
-    if value.name in hearing.results and value.type.find(Role.LABEL) is not None:
+    if value.name in hearing.names and value.type.find(Role.LABEL) is not None:
         return Part.FRAME
     return Part.BESIDE
 
@@ -247,7 +256,7 @@ def _is_row(value: Value, hearing: Hearing, program: Program, table: str) -> boo
     """Whether an input over labels is as wide as the table and the encoder's first result, and none of its results."""
     width = program.sources[table][0].shape[1]
     first = hearing.encoder.results[0][1].type
-    own = value.type.find(Role.LABEL) is not None and value.name not in hearing.results
+    own = value.type.find(Role.LABEL) is not None and value.name not in hearing.names
     return own and static_width(value.type) == width == static_width(first)
 
 
@@ -305,12 +314,6 @@ def _bound(type_: TensorType) -> int | None:
     return type_.bound.value if type_.bound is not None and type_.bound.is_static else None
 
 
-def static_width(type_: TensorType) -> int | None:
-    """How many channels a type has."""
-    at = type_.find(Role.CHANNEL)
-    return type_.extents[at].value if at is not None and type_.extents[at].is_static else None
-
-
 def valid_classes(program: Program, function: Function, result: str) -> int | None:
     """Entries of the vocabulary axis of a result that are no padding."""
     padded = (v.valid for v in program.vocabularies if (v.function, v.result) == (function.name, result))
@@ -329,14 +332,19 @@ def check_ids(function: Function, value: Value, classes: int) -> None:
         raise MisfitError(f"`{value.name}` of `{function.name}` is below {bound}, but there are {classes} classes")
 
 
-def check_same(function: Function, value: Value, given: TensorType, *, frames: bool = True) -> None:
-    """Raises MisfitError where a component does not take what another one gives: its channels, or its frames."""
+def check_same(
+    function: Function, value: Value, result: Result, given: TensorType, *, frames: bool = True, by_name: bool = True
+) -> None:
+    """Raises MisfitError where a component does not take what another one gives: its channels, or its frames.
+
+    by_name: whether the result would be another one if that had the input's name."""
     same = static_width(value.type) == static_width(given)
     if frames:
-        same = same and _frame_extent(value.type) == _frame_extent(given)
+        same = same and frame_extent(value.type) == frame_extent(given)
     if not same:
         raise MisfitError(
-            f"`{value.name}` of `{function.name}` is {shown(value.type)}, but {shown(given)} is made for it"
+            f"`{value.name}` of `{function.name}` is {shown(value.type)}, but {result} is given to it, {shown(given)}",
+            hint=named_for(value.name) if by_name else None,
         )
 
 

@@ -7,16 +7,16 @@ from mctc.ir.types import Role
 from mctc.objectives.components import (
     VOCABULARY,
     Hearing,
-    MisfitError,
     check_ids,
     check_same,
     components_told,
     hearing_from,
     shown,
-    static_width,
     takes,
     valid_classes,
 )
+from mctc.objectives.misfit import MisfitError
+from mctc.objectives.taken import Result, static_width
 from mctc.records import dataclass
 
 
@@ -56,10 +56,10 @@ def transducer(program: Program, durations: int = 0) -> Transducer:
         _check_durations(joiner, durations)
     (token,) = predictor.inputs
     check_ids(predictor, token, classes)
-    given = [hearing.encoder.results[0][1].type, predictor.results[0][1].type]
     for value in joiner.inputs:
-        source = given[0 if value.type.find(Role.TIME) is not None else 1]
-        check_same(joiner, value, source)
+        source = hearing.encoder if value.type.find(Role.TIME) is not None else predictor
+        name, first = source.results[0]
+        check_same(joiner, value, Result(source.name, name), first.type, by_name=False)
     if sum(value.type.find(Role.TIME) is not None for value in joiner.inputs) != 1:
         raise MisfitError(f"`{joiner.name}` takes a result of the encoder and one of the predictor")
     return Transducer(hearing, predictor, joiner, classes, durations, apart)

@@ -11,7 +11,8 @@ import numpy as np
 
 from mctc.driver.options import BuildError
 from mctc.ir.op import Array
-from mctc.ir.types import Role
+from mctc.ir.types import Role, TensorType
+from mctc.objectives.taken import Result, named_for, taken
 from mctc.runtime.built import BuiltFunction, BuiltPort
 from mctc.runtime.encoder import Encoder, Frames, existing, frames_output, to_port
 from mctc.runtime.fed import refuse_outside
@@ -51,12 +52,12 @@ class Whole:
         refuse_outside(self.mel.spec, mel, self.mel.domain)
         told = existing(self.encoder.function, self.exists, frames)
         memory = self.encoder({self.mel.spec: to_port(mel, self.mel), **told})
-        only = next(iter(memory.values()))
+        made = _Made(self.encoder.function, memory)
         for step in self.between:
-            given = {port.spec: _heard(memory, only, port) for port in step.function.inputs}
-            memory = {**memory, **step(given)}
+            given = {port.spec: made.given(step.function, port) for port in step.function.inputs}
+            made.add(step.function, step(given))
         reads = self.decoder.streaming(self.decoder.inputs, Role.TIME)
-        return {port.spec: _heard(memory, only, port) for port in reads}, []
+        return {port.spec: made.given(self.decoder, port) for port in reads}, []
 
 
 class Among:
@@ -91,9 +92,25 @@ class Among:
         return {}, [*found, *self.encoder.finish()]
 
 
-def _heard(memory: Mapping[str, Array], only: Array, port: BuiltPort) -> Array:
-    """A result of that name, else the encoder's."""
-    array = memory.get(port.spec, only)
-    if array.shape != port.type.shape:
-        raise BuildError(f"nothing that the encoder gives fits {port.spec}, which is {list(port.type.shape)}")
-    return array
+class _Made:
+    """Results of the functions that were called, the encoder's first."""
+
+    def __init__(self, encoder: BuiltFunction, results: Mapping[str, Array]) -> None:
+        self.types: dict[Result, TensorType] = {}
+        self.arrays: dict[Result, Array] = {}
+        self.add(encoder, results)
+
+    def add(self, function: BuiltFunction, results: Mapping[str, Array]) -> None:
+        for port in function.outputs:
+            result = Result(function.name, port.spec)
+            self.types[result], self.arrays[result] = port.type, results[port.spec]
+
+    def given(self, function: BuiltFunction, port: BuiltPort) -> Array:
+        """What an input is given. Raises MisfitError where several results could be meant, BuildError for one that
+        does not fit."""
+        result = taken(function.name, port.spec, port.type, self.types)
+        array = self.arrays[result]
+        if array.shape != port.type.shape:
+            told = f"`{port.spec}` of `{function.name}` is {list(port.type.shape)}, but {result} is given to it"
+            raise BuildError(f"{told}, {list(array.shape)}", hint=named_for(port.spec))
+        return array

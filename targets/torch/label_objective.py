@@ -62,7 +62,7 @@ class _Decoded:
     def __init__(self, parts: Labels, settings: Settings, heard: Heard, calls: Calls) -> None:
         self.parts, self.heard = parts, heard
         begin, prompt = settings["begin"], settings.get("prompt", ())
-        memory = heard.made[parts.hearing.encoder.results[0][0]]
+        memory = heard.made[parts.hearing.first]
         if parts.among:
             told = keywords({"begin": begin} | ({"prompt": prompt} if prompt else {}) | {"classes": parts.classes})
             self.lines = [
@@ -87,11 +87,11 @@ class _Decoded:
         if part is Part.TOKEN:
             return laid_out(value.type, "order.tokens" if self.parts.among else "before")
         if part is Part.HEARD:
-            return self.heard.result(value)
+            return self.heard.result(self.parts.decoder, value)
         if part is Part.FRAME:
-            return f"order.frames({self.heard.result(value)})"
+            return f"order.frames({self.heard.result(self.parts.decoder, value)})"
         if part is Part.ROW:
-            return f"order.rows({self.heard.result(value)}, {calls.tables[self.parts.table or '']})"
+            return f"order.rows({self.heard.result(self.parts.decoder, value)}, {calls.tables[self.parts.table or '']})"
         if part is Part.IS_TOKEN:
             return laid_out(value.type, "order.is_token")
         return self.heard.takes(value)

@@ -10,6 +10,7 @@ from mctc.ir.program import Function, Value
 from mctc.ir.types import Role, TensorType
 from mctc.objectives.auxiliary import Auxiliary
 from mctc.objectives.components import Hearing
+from mctc.objectives.taken import Result
 from mctc.records import dataclass
 from mctc.targets.torch.added import Added, Posteriors
 from mctc.targets.torch.expressions.text import literal
@@ -64,7 +65,7 @@ class Calls:
 
 
 class Heard:
-    """Lines that call the components over time, and the variables that hold their results, by the results' names."""
+    """Lines that call the components over time, and the variables that hold their results."""
 
     def __init__(self, hearing: Hearing, others: Sequence[Function], calls: Calls) -> None:
         """`others` are components that are called after them."""
@@ -87,13 +88,15 @@ class Heard:
         self._call(encoder, self.made, given)
         for function in hearing.between:
             results = self._variables(function)
-            self._call(function, results, [self.made[hearing.taken(value)] for value in function.inputs])
+            self._call(function, results, [self.result(function, value) for value in function.inputs])
             self.made |= results
 
-    def _variables(self, function: Function) -> dict[str, str]:
-        return {name: self.names.fresh(f"{function.name}_{name}") for name, _ in function.results}
+    def _variables(self, function: Function) -> dict[Result, str]:
+        return {
+            Result(function.name, name): self.names.fresh(f"{function.name}_{name}") for name, _ in function.results
+        }
 
-    def _call(self, function: Function, results: Mapping[str, str], arguments: Sequence[str]) -> None:
+    def _call(self, function: Function, results: Mapping[Result, str], arguments: Sequence[str]) -> None:
         called = f"{', '.join(results.values())} = {self.calls.text(function, arguments)}"
         paths = [each.path for each in self.calls.auxiliaries if each.function == function.name and each.path]
         if not paths:
@@ -112,9 +115,9 @@ class Heard:
     def argument(self, value: Value) -> str:
         return laid_out(value.type, self.arguments[value])
 
-    def result(self, value: Value) -> str:
-        """The variable of the result that an input over time takes."""
-        return self.made[self.hearing.taken(value)]
+    def result(self, function: Function, value: Value) -> str:
+        """The variable of the result that an input of a component over time takes."""
+        return self.made[self.hearing.taken(function, value)]
 
     @property
     def frames(self) -> str:

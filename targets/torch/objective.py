@@ -9,8 +9,9 @@ from typing import Any
 from mctc.ir.program import Function, Program
 from mctc.ir.types import Role, TensorType
 from mctc.objectives.auxiliary import auxiliaries
-from mctc.objectives.components import MisfitError, frames
+from mctc.objectives.components import frames
 from mctc.objectives.fit import fit
+from mctc.objectives.misfit import MisfitError
 from mctc.objectives.settings import OBJECTIVES, complete
 from mctc.objectives.transducers import Transducer, transducer
 from mctc.targets.torch.added import Posteriors
@@ -108,7 +109,7 @@ LOSSES: Mapping[str, Callable[[Program, Settings, Calls], Loss]] = {
 def _joined(wanted: TensorType, encoder: Function, predictor: Function, heard: Heard) -> str:
     """A result laid out as the joiner takes it: labels may lie on the third axis or on the last."""
     over_time = wanted.find(Role.TIME) is not None
-    name, value = (encoder if over_time else predictor).results[0]
+    value = (encoder if over_time else predictor).results[0][1]
     at, to = value.type.sequence, wanted.sequence
-    text = heard.made[name] if over_time else "predicted"
+    text = heard.made[heard.hearing.first] if over_time else "predicted"
     return text if at == to else f"{text}.transpose({min(at or 0, to or 0)}, {max(at or 0, to or 0)})"

@@ -9,6 +9,7 @@ import pytest
 from mctc.ir.printer import print_program
 from mctc.ir.text import parse_program
 from mctc.language import check_file, elaborate_file
+from mctc.objectives.components import labels
 from mctc.objectives.settings import OBJECTIVES, complete
 
 from .conftest import Check, Elaborate
@@ -18,6 +19,12 @@ ENCODER = "component encoder(x: f32[B, T, 8]) -> f32[B, T, 8] { return linear(x,
 CLASSES = "component encoder(x: f32[B, T, 8]) -> f32[B, T, V] { return linear(x, V) }\n"
 PREDICTOR = "component predictor(token: i32[B, U] < V) -> f32[B, U, 8] { return embedding(token, V, 8) }\n"
 JOINER = """component joiner(e: f32[B, T, 8], p: f32[B, U, 8]) -> f32[B, T, U, V] { return linear(tanh(e + p), V) }\n"""
+BETWEEN = "component between(x: f32[B, T, 8]) -> f32[B, T, 8] { return linear(x, 8) }\n"
+HEAD_OF_CTC = BETWEEN.replace("between", "head").replace("-> f32[B, T, 8]", "-> f32[B, T, V]").replace(", 8)", ", V)")
+OVER_TIME = """component decoder(token: i32[B, U] < V, memory: f32[B, T, 8]) -> f32[B, U, V] {
+    y = embedding(token, V, 8)
+    return linear(y + attention(y, memory, memory, heads = 1), V)
+}\n"""
 DECODER = """component decoder(token: i32[B, U] < V, memory: f32[B, U, 8]) -> f32[B, U, V] {
     return linear(embedding(token, V, 8) + memory, V)
 }\n"""
@@ -134,6 +141,45 @@ def test_components_that_do_not_fit_are_told_what_is_missing(
     assert found.span is not None
     assert found.span.text == objective
     assert words in found.message
+
+
+@pytest.mark.parametrize(
+    ("components", "told", "cure"),
+    [
+        (ENCODER + BETWEEN + OVER_TIME,
+         "`memory` of `decoder` could take `output` of `encoder` or `output` of `between`: they have its type",
+         "`-> memory:"),
+        (MEMORY + BETWEEN.replace("-> f32", "-> memory: f32") + OVER_TIME,
+         "`memory` of `decoder` could take `memory` of `encoder` or `memory` of `between`, which have its name",
+         "names of their own"),
+        (ENCODER.replace("T, 8] {", "T, 4] {").replace(", 8)", ", 4)") + OVER_TIME,
+         "`memory` of `decoder` is f32[B, T, 8], but `output` of `encoder` is given to it, f32[B, T, 4]",
+         "`-> memory:"),
+    ],
+)  # fmt: skip
+def test_an_input_that_could_take_several_results_or_a_wrong_one_is_told_which(
+    check: Check, components: str, told: str, cure: str
+) -> None:
+    (found,) = check(model(components, "cross_entropy(begin = 1, end = 2)"))
+    assert (found.code, told in found.message) == ("MCT0153", True)
+    assert found.hint is not None
+    assert cure in found.hint
+
+
+@pytest.mark.parametrize(
+    ("components", "component"),
+    [
+        (ENCODER + HEAD_OF_CTC + OVER_TIME, "encoder"),  # both results are called `output`
+        (ENCODER + BETWEEN.replace("-> f32", "-> memory: f32") + OVER_TIME, "between"),
+        (MEMORY + BETWEEN + OVER_TIME, "encoder"),
+    ],
+)
+def test_an_input_takes_the_result_of_its_name_or_the_encoders_first(
+    elaborate: Elaborate, components: str, component: str
+) -> None:
+    found = labels(elaborate(model(components, "cross_entropy(begin = 1, end = 2)")))
+    (memory,) = (value for value in found.decoder.inputs if value.name == "memory")
+    assert found.hearing.taken(found.decoder, memory).component == component
 
 
 def test_a_language_model_alone_is_told_that_it_has_no_objective(check: Check) -> None:

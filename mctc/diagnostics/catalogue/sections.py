@@ -104,8 +104,11 @@ ENTRIES = (
         "`rnnt` needs an encoder over time, a predictor over labels and a joiner of both; `tdt` the same, with the"
         " logits of durations behind the joiner's classes or as its second result; `ctc` a component over time with"
         " one result that has a vocabulary; `cross_entropy` an encoder and a decoder over labels whose first result"
-        " has a vocabulary; `joint_ctc_attention` all of the last two. An auxiliary objective stands beside one of"
-        " these, and is of a part that gives a vector of channels for each frame.",
+        " has a vocabulary; `joint_ctc_attention` all of the last two. An input over time takes the result of its own"
+        " name, of whichever component before it, and where none has it the encoder's first result; rename the result"
+        " that it needs (`-> memory: f32[B, T, 64]`) where that is another. Two results of its name, or another"
+        " component's result of the same type as the encoder's first, could each be meant: name the one. An auxiliary"
+        " objective stands beside one of these, and is of a part that gives a vector of channels for each frame.",
         in_model("train { objective = ctc(blank = 0) }"),
     ),
     Entry(

@@ -72,6 +72,21 @@ def test_a_mamba_encoder_with_the_same_decoder_has_it_too(root: Path, tmp_path: 
         torch.testing.assert_close(made.model(*batch()), one_by_one(made.model), rtol=1e-5, atol=1e-5)
 
 
+def test_a_decoder_hears_the_encoder_though_a_head_of_as_many_classes_stands_between(
+    root: Path, tmp_path: Path
+) -> None:
+    model = make_spec(root / "tests/runtime/head_between.mct", tmp_path).model
+    mel, targets = torch.randn(1, 32, 80, generator=torch.Generator().manual_seed(0)), torch.tensor([[3, 4, 5]])
+    with torch.no_grad():
+        frames = model.encoder(mel.transpose(1, 2)[:, :, None])
+        by_frame = model.ctc_head(frames)[0, :16, 0].T.log_softmax(-1)
+        said = model.decoder(torch.tensor([[[[1, 3, 4, 5]]]]), frames)[0, :16, 0].T
+        ctc = functional.ctc_loss(by_frame, targets[0], torch.tensor(32), torch.tensor(3), reduction="sum") / 3
+        want = 0.3 * ctc + 0.7 * functional.cross_entropy(said, torch.tensor([3, 4, 5, 2]))
+        found = model(mel, torch.tensor([32]), targets, torch.tensor([3]))
+    torch.testing.assert_close(found, want, rtol=1e-5, atol=1e-5)
+
+
 MAMBA = {"width": 16, "depth": 1, "decoder_depth": 2, "inner": 24, "state": 4, "vocab": CLASSES}
 WHISPER = {"width": 16, "heads": 2, "depth": 1, "vocab": CLASSES, "frames": 48, "labels": 12}
 QWEN = {"mels": 16, "audio_width": 32, "audio_depth": 1, "audio_heads": 2, "audio_inner": 48, "audio_channels": 8}
