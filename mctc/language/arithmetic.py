@@ -62,9 +62,20 @@ def binary(symbol: str, left: Single, right: Single) -> Constant:
         return bounded(a + b)
     if symbol == "+" and isinstance(a, tuple) and isinstance(b, tuple):
         return bounded(a + b)
-    if symbol in ("*", "/") and isinstance(a, Quantity) and is_number(b) and not isinstance(b, float) and b:
-        return Quantity(a.value * b if symbol == "*" else a.value / b, a.unit)
+    if symbol in ("*", "/") and isinstance(a, Quantity) and is_number(b) and b:
+        return _times(a, b if symbol == "*" else 1 / _exact(b))
+    if symbol == "*" and isinstance(b, Quantity) and is_number(a) and a:
+        return _times(b, a)
     raise UnsuitableError("MCT0070", f"`{symbol}` does not work between {describe(a)} and {describe(b)}")
+
+
+def _times(quantity: Quantity, factor: Number) -> Quantity:
+    return Quantity(quantity.value * _exact(factor), quantity.unit)
+
+
+def _exact(number: Number) -> Fraction:
+    """A float as the decimal that it is written as: 0.1 of a second is a tenth of it."""
+    return Fraction(repr(number)) if isinstance(number, float) else Fraction(number)
 
 
 def negative(value: Single) -> Constant:

@@ -6,6 +6,7 @@ from mctc.diagnostics.diagnostic import Diagnostic
 from mctc.diagnostics.source import Span
 from mctc.ir.program import Value
 from mctc.language import syntax as s
+from mctc.language.arithmetic import UnsuitableError, bounded
 from mctc.language.calls import Calls, Returned
 from mctc.language.dispatch import Dispatch
 from mctc.language.expressions import interpolate
@@ -78,14 +79,14 @@ class Bodies:
             if frame.scope.is_dim(name.text):
                 raise fail("MCT0109", f"`{name.text}` is a dimension and can't be bound again", name.span)
         value = self.calls.evaluator.evaluate(node.value, frame, target)
-        if target is not None and not isinstance(value, list):
-            frame.scope.values[target] = value
+        if target is not None:
+            frame.scope.values[target] = value = _listed(value, node.value.span) if isinstance(value, list) else value
             _name(value, target)
             return
         if not isinstance(value, (list, tuple)) or len(value) != len(node.targets):
             count = f"{len(value)} values" if isinstance(value, (list, tuple)) else describe(value)
-            names = f"{len(node.targets)} names" if len(node.targets) > 1 else "one name"
-            raise fail("MCT0100", f"{names} for {count}", node.value.span, "bind each result: `a, b = ...`")
+            hint = "bind each result: `a, b = ...`, or all to one name, as a list: `parts = ...`, `parts[0]`"
+            raise fail("MCT0100", f"{len(node.targets)} names for {count}", node.value.span, hint)
         for name, item in zip(node.targets, value, strict=True):
             frame.scope.values[name.text] = item
             _name(item, name.text)
@@ -164,6 +165,14 @@ def _name(value: Single, name: str) -> None:
     """What the spec first calls the result of an op stays with it, for readers of what is made from it."""
     if isinstance(value, Value) and value.owner is not None and not value.name:
         value.name = name
+
+
+def _listed(values: list[Single], span: Span) -> Single:
+    """Several results as what one name holds."""
+    try:
+        return bounded(tuple(values))
+    except UnsuitableError as error:
+        raise fail(error.code, error.message, span, error.hint) from None
 
 
 def poison(statement: s.Statement, frame: Frame) -> None:

@@ -11,6 +11,7 @@ from mctc.ir.declared import registry
 from mctc.ir.program import Value
 from mctc.language import syntax as s
 from mctc.language.arithmetic import UnsuitableError, is_number
+from mctc.language.elsewhere import import_hint
 from mctc.language.expressions import Evaluator
 from mctc.language.failure import fail
 from mctc.language.finals import FINAL, final
@@ -74,7 +75,7 @@ class Calls:
         if name in registry() and name not in HIDDEN:
             return self._op(name, node, frame)
         known = [*frame.module.names(), *(registry().keys() - HIDDEN.keys()), *FUNCTIONS, FINAL]
-        hint = HIDDEN.get(name) or did_you_mean(name, known)
+        hint = HIDDEN.get(name) or import_hint(name, frame.module) or did_you_mean(name, known)
         raise fail("MCT0051", f"there is no block or op `{name}`", node.callee.span, hint)
 
     def _op(self, name: str, node: s.Call, frame: Frame, values: Sequence[Single] | None = None) -> Given:

@@ -9,6 +9,7 @@ from mctc.diagnostics.diagnostic import Diagnostic, Severity
 from mctc.diagnostics.near import did_you_mean
 from mctc.ir.declared import registry
 from mctc.language import syntax as s
+from mctc.language.elsewhere import import_hint
 from mctc.language.functions import FUNCTIONS
 from mctc.language.modules import Module
 from mctc.language.scope import bindings
@@ -81,7 +82,8 @@ def _callees(block: s.Block, module: Module, known: set[str]) -> Iterator[Diagno
             every = [*module.names(), *registry(), *FUNCTIONS]
             if callee.text not in every:
                 message = f"there is no block or op `{callee.text}`"
-                yield Diagnostic("MCT0051", message, callee.span, did_you_mean(callee.text, every))
+                hint = import_hint(callee.text, module) or did_you_mean(callee.text, every)
+                yield Diagnostic("MCT0051", message, callee.span, hint)
 
 
 def _unused(node: s.Node, inputs: Iterable[s.Input], bodies: list[s.Body]) -> Iterator[Diagnostic]:

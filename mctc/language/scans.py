@@ -16,17 +16,27 @@ from mctc.language.failure import SilentError, fail
 from mctc.language.finals import Ending, shifted
 from mctc.language.scope import Frame, bindings
 from mctc.language.session import Session
+from mctc.language.starts import first_frame, kept_as_it_is
 from mctc.language.values import Bound, Poison, describe, plain, show_type
 from mctc.records import dataclass
 
 
 @dataclass(frozen=True)
 class State:
-    """A state while its scan is elaborated: its value before each frame, less the start, and the start."""
+    """A state while its scan is elaborated: its value before each frame, less `start`."""
 
     node: s.ScanState
     before: Value
     start: Value | float
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a state begins: its type over all frames, what it is kept less of, what is added at the first frame."""
+
+    type: TensorType
+    start: Value | float
+    first: Value | None
 
 
 class Scans:
@@ -38,9 +48,9 @@ class Scans:
     def run(self, node: s.Scan, frame: Frame) -> None:
         """Raises FaultError for states that can't be, SilentError where the body or an op in it was reported."""
         _told_apart(node)
-        starts = [self._start(held, frame) for held in node.states]
+        openings = [self._opening(held, frame) for held in node.states]
         begin = len(self.session.builder.ops)
-        states = [self._open(held, start, frame) for held, start in zip(node.states, starts)]
+        states = [self._open(held, opening, frame) for held, opening in zip(node.states, openings)]
         reported = len(self.session.diagnostics)
         returned: Returned | None = self.calls.run(node.body, frame)
         if returned is not None:
@@ -65,23 +75,34 @@ class Scans:
         assert isinstance(value, (int, float))
         return float(value)
 
-    def _open(self, held: s.ScanState, start: Value | float, frame: Frame) -> State:
-        """A state that begins at zeros, and so holds how far it is from its start."""
+    def _opening(self, held: s.ScanState, frame: Frame) -> Opening:
+        start = self._start(held, frame)
         type_ = _with_features(self.calls.types.type(held.type, frame))
         if type_.sequence is None or type_.dtype is not DType.F32:
             hint = "write its type over all frames: `h: f32[B, T, width]`"
             raise fail("MCT0117", f"`{held.name.text}` is {show_type(type_)}, which is no state", held.type.span, hint)
         if frame.scope.is_dim(held.name.text):
             raise fail("MCT0109", f"`{held.name.text}` is a dimension and can't be bound again", held.name.span)
+        if isinstance(start, Value) or not kept_as_it_is(start):
+            return Opening(type_, start, None)
+        first = first_frame(self.session, start, type_, held.name.text, held.span, frame)
+        return Opening(type_, 0.0, first)
+
+    def _open(self, held: s.ScanState, opening: Opening, frame: Frame) -> State:
+        """A state that begins at zeros."""
+        type_ = opening.type
         axes = tuple((axis.role.value, axis.extent) for axis in type_.axes)
         attributes = {"axes": axes, "state": held.name.text}
         (before,) = self.session.emit("scan_state", [], attributes, held.span, frame)
-        frame.scope.values[held.name.text] = value = shifted(self.session, before, start, 1, held.span, frame)
+        value = shifted(self.session, before, opening.start, 1, held.span, frame)
+        if opening.first is not None:
+            (value,) = self.session.emit("add", [before, opening.first], {}, held.span, frame)
+        frame.scope.values[held.name.text] = value
         value.name = before.name = held.name.text
         if value.type != type_:
             message = f"`{held.name.text}` is {show_type(type_)}, but with its start {show_type(value.type)}"
             raise fail("MCT0117", message, held.span, "a start has the axes of one frame, or fewer")
-        return State(held, before, start)
+        return State(held, before, opening.start)
 
     def _after(self, state: State, frame: Frame) -> Value:
         """What the body leaves in the name of a state."""

@@ -17,6 +17,10 @@ ENDS = {
     "lstm": ("y = lstm(x, 8)", 'final(y, "h") + final(y, "c")'),
     "gru": ("y = gru(x, 8)", "final(y)"),
     "scan from a number": ("scan h: f32[B, T, 8] = 0.5 { h = 0.5 * h + x }", "final(h)"),
+    "scan from a large number behind a delay": (
+        "y = conv1d(x, 8, 3, look_ahead = 2); scan h: f32[B, T, 8] = 1e4 { h = h / (1 + abs(h)) + y }",
+        "final(h)",
+    ),
     "scan of two": (
         "scan a: f32[B, T, 8], m: f32[B, T, 8] { a = 0.5 * a + x; m = maximum(m, a) }",
         "final(a) - final(m)",

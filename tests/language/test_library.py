@@ -13,6 +13,8 @@ from mctc.language.library import parts
 from mctc.language.modules import Loader, _definition, library_root
 from mctc.language.parser import parse
 
+from .conftest import Check, component
+
 SHIPPED = sorted(library_root().rglob("*.mct"))
 
 
@@ -57,3 +59,17 @@ def test_only_what_a_spec_uses_is_parsed() -> None:
     assert "node" not in vars(linear)
     assert linear.node.name.text == "linear"
     assert linear.node is linear.node
+
+
+def test_a_block_that_an_import_imports_is_told_with_its_file(check: Check) -> None:
+    """An import brings what a file defines, not what it imports."""
+    (found,) = check('import "lib/conformer.mct"\n' + component("return feed_forward(x)"))
+    assert found.code == "MCT0051"
+    assert found.hint == "`lib/transformer.mct` has it: import it"
+
+
+def test_a_block_of_a_file_beside_the_spec_is_told_with_that_file(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "inner.mct").write_text("block deep(x) { return x }\n")
+    (tmp_path / "outer.mct").write_text('import "inner.mct"\nblock shallow(x) { return deep(x) }\n')
+    (found,) = check('import "outer.mct"\n' + component("return deep(x)"))
+    assert found.hint == "`inner.mct` has it: import it"

@@ -59,3 +59,15 @@ def test_what_is_no_tensor_is_not_returned(check: Check, block: str, line: str, 
 def test_a_component_returns_tensors_alone(check: Check) -> None:
     text = f"model m() {{\n{HEAD}component c(x: f32[B, T, 8]) -> f32[B, T, 8] {{ return [x] }}\n}}\n"
     assert [found.code for found in check(text)] == ["MCT0094"]
+
+
+def test_one_name_for_several_results_holds_them_as_a_list(elaborate: Elaborate) -> None:
+    lines = ["parts = split(x, n)", "assert len(parts) == n", "return parts[0] - parts[-1]"]
+    function = elaborate(component(*lines, result="f32[B, T, 2]", values="n = 4")).functions["c"]
+    assert [op.name for op in function.ops] == ["split", "sub"]
+
+
+def test_a_list_of_results_is_no_longer_than_any_list(check: Check) -> None:
+    twice = "block twice(x: f32[..., C]) { return x, x }\nblock more(each) { return each, each }\n"
+    lines = ["many = twice(x)", *["many = more(many)"] * 12, "return many[0]"]
+    assert [problem.code for problem in check(twice + component(*lines))][:1] == ["MCT0010"]

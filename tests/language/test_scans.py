@@ -118,3 +118,21 @@ def test_a_scan_is_formatted() -> None:
         format_source("scan h:f32[B,T,8]=1,c:f32[B,T,8]{h=h+x}")
         == "scan h: f32[B, T, 8] = 1, c: f32[B, T, 8] { h = h + x }\n"
     )
+
+
+SHARE = "scan s: f32[B, T, 1] = {start} {{ s = s / (1 + s) + 0 * x }}"
+ONE = {"inputs": "x: f32[B, T, 1]", "result": "f32[B, T, 1]"}
+
+
+@pytest.mark.parametrize("start", ["1e18", "-1e18"])
+def test_a_state_that_leaves_a_large_start_keeps_its_digits(start: str, elaborate: Elaborate) -> None:
+    """In float64 1e18 + 1 is 1e18: what is kept less of the start would be 0 for good."""
+    program = elaborate(component(SHARE.format(start=start), "return s", **ONE))
+    found, _ = evaluate(program.functions["c"], {"x": np.zeros((1, 9, 1))}, {}.__getitem__)
+    np.testing.assert_allclose(found["output"][0, :, 0], 1 / np.arange(1.0, 10.0), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("start", "scans"), [("0", 1), ("1", 1), ("-0.5", 1), ("1.5", 2)])
+def test_a_small_start_is_an_offset_and_needs_no_loop_of_its_own(start: str, scans: int, elaborate: Elaborate) -> None:
+    program = elaborate(component(SHARE.format(start=start), "return s", **ONE))
+    assert [op.name for op in program.functions["c"].ops].count("scan") == scans

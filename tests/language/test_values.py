@@ -99,3 +99,10 @@ def test_operators_on_tensors_are_ops(expression: str, ops: list[str], elaborate
 )  # fmt: skip
 def test_a_quantity_is_shown_in_a_unit_of_which_there_is_one_or_more(value: str, unit: str, shown: str) -> None:
     assert show(Quantity(Fraction(value), unit)) == shown
+
+
+@pytest.mark.parametrize("length", ["2 * 1 s", "1 s * 2", "4 * 0.5 * 1 s", "0.1 * 20 s", "20 s * 0.1", "1 s / 0.5"])
+def test_a_number_times_a_quantity_is_one(length: str, elaborate: Elaborate) -> None:
+    """A tenth of 20 s is 2 s, though no float is a tenth."""
+    text = component("return x").rstrip("}\n") + f"}}\nutterance {{ length = {length} }}\n}}\n"
+    assert elaborate(text).utterance.settings == {"length": 2}

@@ -183,3 +183,21 @@ def test_slow_decays_keep_their_digits_over_long_chunks(name: str) -> None:
     at_once = run(LowerScan("parallel").run(whole, Context()), iter(inputs), shape)
     for found, right in zip(at_once, run(whole, iter(inputs), shape), strict=True):
         np.testing.assert_allclose(found, right, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("body", [LARGEST, DECAYED])
+def test_a_state_with_a_large_start_is_no_less_linear(body: str) -> None:
+    """As the language writes one: the start at the first frame alone, from a loop that depends on nothing."""
+    begun = """  %b0 = scan_state(%b, axes = [batch 1, channel 1, unit 1, time 8], state = s_begun)
+  %one = scale(%b0, factor = 0.0, offset = 1.0)
+  %b1, %b2, %be = scan(%b0, %one, %b0)
+  %first = scale(%b2, factor = 10000.0, offset = -10000.0)
+"""
+    step, *rest = body.splitlines(keepends=True)
+    body = "  %h = add(%0, %first)\n" + step.replace("%0", "%h") + "".join(rest)
+    head = HEAD.format(t=8, c=4, n="unit 1", f="unit 1").replace("  %a =", begun + "  %a =")
+    head = head.replace("  state %s", "  state %b: f32[batch 1, channel 1, unit 1, unit 1]\n  state %s")
+    made = parse_program(head + body + TAIL.format(results="y = %y").replace("next %s", "next %b = %be\n  next %s"))
+    told = reasons(made, "parallel")
+    assert "s by doubling" in told
+    assert "s_begun as it is written" in told

@@ -70,7 +70,8 @@ ENTRIES = (
     Entry(
         "MCT0100",
         "another number of results",
-        "Each result of a call is bound to a name: `a, b = split(x, 2)`. Inside an expression a call has one result.",
+        "Each result of a call is bound to a name, `a, b = split(x, 2)`, or all are bound to one, as a list: "
+        "`parts = split(x, n)`, `parts[0]`. Inside an expression a call has one result.",
         in_component("a, b, c = split(x, 2)", "return concat(a, b)"),
     ),
     Entry(
