@@ -17,7 +17,7 @@ from mctc.language.finals import Ending, shifted
 from mctc.language.scope import Frame, bindings
 from mctc.language.session import Session
 from mctc.language.starts import first_frame, kept_as_it_is
-from mctc.language.values import Bound, Poison, describe, plain, show_type
+from mctc.language.values import Bound, Poison, Single, describe, plain, show_type
 from mctc.records import dataclass
 
 
@@ -208,6 +208,10 @@ def _tensors(value: object) -> list[Value]:
 
 
 def _replaced(value: Bound, new: dict[Value, Value]) -> Bound:
+    return _replaced_single(value, new) if isinstance(value, (Value, tuple)) else value
+
+
+def _replaced_single(value: Single, new: dict[Value, Value]) -> Single:
     if isinstance(value, tuple):
-        return tuple(new.get(item, item) if isinstance(item, Value) else item for item in value)
+        return tuple(_replaced_single(item, new) for item in value)
     return new.get(value, value) if isinstance(value, Value) else value

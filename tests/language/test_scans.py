@@ -136,3 +136,12 @@ def test_a_state_that_leaves_a_large_start_keeps_its_digits(start: str, elaborat
 def test_a_small_start_is_an_offset_and_needs_no_loop_of_its_own(start: str, scans: int, elaborate: Elaborate) -> None:
     program = elaborate(component(SHARE.format(start=start), "return s", **ONE))
     assert [op.name for op in program.functions["c"].ops].count("scan") == scans
+
+
+def test_lists_in_lists_leave_a_scan(elaborate: Elaborate) -> None:
+    text = "block each(x: f32[B, T, C]) { return x, [2 * x, 3 * x] }\n"
+    program = elaborate(text + component(STATE + "{ h = 0.5 * h + x; all = each(h) }", "return all[1][1] - all[0]"))
+    last = program.functions["c"].ops[-1]
+    assert [value.owner.name for value in last.present() if value.owner is not None] == ["scan", "scan"]
+    found, _ = evaluate(program.functions["c"], {"x": np.ones((1, 2, 8))}, {}.__getitem__)
+    np.testing.assert_allclose(found["output"][0, :, 0], [2.0, 3.0])
