@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,12 @@ from mctc.cli.search_options import (
     settings_of,
     window_options,
 )
+from mctc.cli.verbosity import Verbosity, verbosity
 from mctc.diagnostics.errors import ExitCode, MctcError, UsageError
 
 if TYPE_CHECKING:
     from mctc.cli.requests import TranscriptRequest
+    from mctc.cli.run_utterance import Hear, Made
     from mctc.runtime.built import Built
 
 FORMS = ("text", "json", "srt", "vtt", "ctm")
@@ -33,9 +35,6 @@ SOUND = frozenset({".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aif", ".a
 """Endings of files of sound."""
 ENCODINGS = ("s16", "s32", "f32")
 ARRAYS = ("function", "state", "state_output")  # options of arrays alone
-
-Hear = Callable[[Source, "TranscriptRequest"], "str | bytes"]
-"""The transcript, or whatever a build gives, of a recording: text, or the WAV file of sound."""
 
 
 @click.command()
@@ -158,9 +157,9 @@ def _compared(
     return run_with_faults(faults, run_as, options["precision"], _components(built), as_json=as_json)
 
 
-def _told(made: str | bytes) -> str:
+def _told(made: Made) -> str:
     """What was made, so that two runs can be compared."""
-    return made if isinstance(made, str) else made.hex()
+    return made if isinstance(made, str) else "".join(f"{name} {wav.hex()}\n" for name, wav in made.items())
 
 
 def _components(built: Path) -> dict[str, str]:
@@ -212,6 +211,9 @@ def _check_ending(wanted: TranscriptRequest, sound_rate: int | None) -> None:
         raise UsageError(f"this build makes no sound to write into {wanted.output}", hint=hint)
     if sound_rate is not None and ending in SOUND - {".wav"}:
         raise UsageError(f"sound is written as WAV, not into {wanted.output}", hint="--output FILE.wav")
+    if wanted.form != "text" and ending in SOUND:
+        hint = f"--output FILE.{wanted.form}"
+        raise UsageError(f"{wanted.form} is no sound to write into {wanted.output}", hint=hint)
 
 
 def _pcm(options: dict[str, Any], given: Sequence[Any]) -> Pcm | None:
@@ -271,8 +273,9 @@ def _over_all(given: Sequence[Any], pcm: Pcm | None, hear: Hear, wanted: Transcr
     return code
 
 
-def _put(made: str | bytes, source: Source, wanted: TranscriptRequest) -> None:
-    """Prints a transcript, or writes it: of several recordings, each into a file of its name in a folder."""
+def _put(made: Made, source: Source, wanted: TranscriptRequest) -> None:
+    """Prints a transcript, or writes it: of several recordings, each into a file of its name in a folder; of several
+    sounds, each into a file with the result's name behind that of all."""
     if wanted.output is None:
         click.echo(made, nl=False)
         return
@@ -281,7 +284,12 @@ def _put(made: str | bytes, source: Source, wanted: TranscriptRequest) -> None:
     path = wanted.output
     if wanted.several:
         path.mkdir(exist_ok=True)
-        ending = "wav" if isinstance(made, bytes) else "txt" if wanted.form == "text" else wanted.form
+        ending = "wav" if not isinstance(made, str) else "txt" if wanted.form == "text" else wanted.form
         path = path / f"{Path(source.name).stem}.{ending}"
-    with whole_file(path) as file:
-        file.write(made if isinstance(made, bytes) else made.encode())
+    files = {"": made.encode()} if isinstance(made, str) else made
+    for name, content in files.items():
+        own = path.with_name(f"{path.stem}-{name}{path.suffix}") if len(files) > 1 else path
+        with whole_file(own) as file:
+            file.write(content)
+        if len(files) > 1 and verbosity() is not Verbosity.QUIET:
+            click.echo(f"{name}: {own}", err=True)

@@ -224,6 +224,15 @@ def tell_of_numbers(built: Built, left_out: Sequence[str] = ()) -> None:
         click.echo(line, err=True)
 
 
+def tell_of_other_results(names: Sequence[str]) -> None:
+    """Tells on standard error which results are no sound, and so in no file."""
+    from mctc.cli.verbosity import Verbosity, verbosity
+
+    if names and verbosity() is not Verbosity.QUIET:
+        for line in wrap(f"without {', '.join(names)}: no sound; --json gives the numbers of all results", 78):
+            click.echo(line, err=True)
+
+
 def untrained(built: Built, what: str) -> list[str]:
     """That there is nothing to read."""
     return wrap(

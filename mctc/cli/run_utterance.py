@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from mctc.runtime.built import Built
     from mctc.runtime.decoding import Asked
 
-Hear = Callable[[Source, "TranscriptRequest"], "str | bytes"]
-"""What is made of a recording: text, or the WAV file of sound."""
+Made = str | Mapping[str, bytes]
+"""What is made of a recording: text, or a WAV file of each result that is sound, by the results' names."""
+Hear = Callable[[Source, "TranscriptRequest"], Made]
 
 
 def utterance(
@@ -58,18 +59,22 @@ def pooled(built: Built, precision: str | None, weights: Path | None) -> Hear:
 def framed(built: Built, precision: str | None, weights: Path | None) -> Hear:
     """Hears with a build that gives numbers for each frame, or sound."""
     from mctc.audio.written import wav_of
-    from mctc.cli.run_report import framed_lines, framed_record, tell_of_numbers
+    from mctc.cli.run_report import framed_lines, framed_record, tell_of_numbers, tell_of_other_results
     from mctc.runtime.framed import frames_over, sound_rate
 
     rate = sound_rate(built)
 
-    def hear(source: Source, wanted: TranscriptRequest) -> str | bytes:
+    def hear(source: Source, wanted: TranscriptRequest) -> Made:
         audio = _whole(source, wanted)
-        if rate is not None and (wanted.output is None or wanted.form != "text"):
-            raise UsageError("this build makes sound", hint="--output FILE.wav says where, without a --format")
+        sound = rate is not None and wanted.form == "text"
+        if sound and wanted.output is None:
+            raise UsageError("this build makes sound", hint="--output FILE.wav says where, or --json for its numbers")
         found = frames_over(built, audio.path, precision, weights)
-        if rate is not None:
-            return wav_of(found.series[0].frames.reshape(-1), rate)
+        if sound:
+            assert rate is not None, "sound has a rate"
+            files = {each.name: wav_of(each.frames.reshape(-1), rate) for each in found.series if found.is_sound(each)}
+            tell_of_other_results([each.name for each in found.series if each.name not in files] + [*found.left_out])
+            return files
         tell_of_numbers(built, found.left_out)
         if wanted.form == "json":
             return _json(framed_record(built, audio.name, precision, found), wanted)

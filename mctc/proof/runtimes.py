@@ -26,11 +26,12 @@ class OtherBuild:
 
 
 def runtimes(names: Iterable[str] = ()) -> list[Target]:
-    """The targets whose runtimes can be asked, or those of them that are named. Raises OptionError for a name that is
-    none of them."""
+    """The targets whose runtimes can be asked, or those of them that are named, by the target or by the runtime. Raises
+    OptionError for a name that is none of them."""
     targets = {name: target_named(name) for name in registry().names("targets")}
     known = {name: target for name, target in targets.items() if target.cross_checks}
-    chosen = set(names)
+    libraries = {target.runtime: name for name, target in known.items()}  # what a report calls them
+    chosen = {libraries.get(name, name) for name in names}
     for name in sorted(chosen - known.keys()):
         hint = did_you_mean(name, known) or f"there are {listing(known)}"
         raise OptionError(f"there is no runtime `{name}`", hint=hint)

@@ -45,6 +45,10 @@ class Framed:
     model_s: float
     left_out: tuple[str, ...] = ()
 
+    def is_sound(self, series: Series) -> bool:
+        """Whether a result's channels are samples that follow one another, at the rate of the recording's."""
+        return self.sound_rate is not None and series.rate * series.frames.shape[1] == Fraction(self.sound_rate)
+
 
 def framing(built: Built) -> BuiltFunction | None:
     """The function that hears and gives numbers over time; None where there is none, where they are classes, and where

@@ -153,7 +153,16 @@ def front_end_of(built: Built) -> FrontEnd:
     if built.front_end is None:
         raise BuildError(
             f"{built.folder} takes no log-mel frames and no samples, so no recording can be fed to it",
-            hint="an encoder's input named `mel`, of 80 or 128 bins at 100 frames a second, is fed from audio; others "
-            "are what the spec's `audio` section says",
+            hint=_missing(built),
         )
     return built.front_end
+
+
+def _missing(built: Built) -> str:
+    """What the spec lacks of what a recording is fed to."""
+    if any(port.spec == "samples" for function in built.functions.values() for port in function.inputs):
+        return "the input `samples` is fed where the spec says at which rate: `audio { rate = 16 kHz }`"
+    return (
+        "an encoder's input named `mel`, of 80 or 128 bins at 100 frames a second, is fed from audio; others are what "
+        "the spec's `audio` section says, such as `audio { rate = 16 kHz }`"
+    )

@@ -19,6 +19,7 @@ from mctc.driver.options import BuildError
 from mctc.numerics.battery import NOISE
 from mctc.proof.check import Check
 from mctc.proof.proof import Proof
+from mctc.proof.runtimes import runtimes
 from mctc.runtime.step import Packages
 
 
@@ -87,6 +88,10 @@ def test_a_runtime_that_is_not_installed_is_not_run(small: Path, monkeypatch: py
     assert code == 0
     assert found["torch", "build"]["ok"] is None
     assert found["torch", "build"]["measured"] == "torch is not installed"
+
+
+def test_a_runtime_is_asked_by_its_own_name_too() -> None:
+    assert [target.name for target in runtimes(["onnxruntime", "torch"])] == ["onnx", "torch"]
 
 
 def test_a_runtime_that_does_not_exist_is_an_error(small: Path) -> None:

@@ -38,6 +38,7 @@ model late {
 """
 
 
+SOUNDS = '1 * samples, -0.5 * samples, slice(samples ** 2, "time", stride = 40)'
 MEAN = 'gain * slice(reduce_mean(samples, "channel"), "time", stride = 2)'
 TWO = """
 model two {
@@ -81,6 +82,23 @@ def test_sound_is_as_long_as_the_recording_and_on_time(mctc: Any, speech: Path, 
     mctc("run", folder, speech, "--output", out, "--arithmetic", "fp32")
     samples, made = load_audio(speech), load_audio(out)
     np.testing.assert_allclose(made, 0.5 * (samples + np.pad(samples[40:], (0, 40))), atol=1e-6)
+
+
+def test_several_sounds_are_a_file_each_and_numbers_are_told(mctc: Any, speech: Path, tmp_path: Path) -> None:
+    text = LATE.replace("-> later: f32[B, T, 1]", "-> (near: f32[B, T, 1], far: f32[B, T, 1], power: f32[B, T/40, 1])")
+    text = text.replace("0.5 * (samples + ahead(samples, 40))", SOUNDS)
+    folder, out = built(text, tmp_path), tmp_path / "out.wav"
+    done = mctc("run", folder, speech, "--output", out, "--arithmetic", "fp32")
+    assert "without power: no sound" in done.stderr
+    samples = load_audio(speech)
+    np.testing.assert_allclose(load_audio(tmp_path / "out-near.wav"), samples, atol=1e-6)
+    np.testing.assert_allclose(load_audio(tmp_path / "out-far.wav"), -0.5 * samples, atol=1e-6)
+    assert not out.exists()
+    told = json.loads(mctc("run", folder, speech, "--json").stdout)
+    assert list(told["results"]) == ["near", "far", "power"]
+    assert len(told["results"]["far"]) == samples.size
+    refused = mctc("run", folder, speech, "--json", "--output", out)
+    assert "--output FILE.json" in refused.stderr
 
 
 def test_every_result_over_time_is_given_at_its_own_rate_and_delay(mctc: Any, speech: Path, tmp_path: Path) -> None:
@@ -139,6 +157,8 @@ def test_without_a_section_other_bins_are_refused_for_what_they_are(mctc: Any, s
     refused = mctc("run", built(text, tmp_path), speech)
     assert "takes no log-mel frames and no samples" in refused.stderr
     assert "80 or 128 bins" in refused.stderr
+    samples = text.replace("mel: f32[B, T, 40]", "samples: f32[B, T, 160]").replace("(mel,", "(samples,")
+    assert "`audio { rate = 16 kHz }`" in mctc("run", built(samples, tmp_path), speech).stderr
     (tmp_path / "m.mct").write_text(text.replace("stream {", "audio { rate = 16 kHz }\n stream {"))
     given = build(tmp_path / "m.mct", tmp_path / "out", BuildOptions())
     assert len(mctc("run", given.folder, speech).stdout.splitlines()) > 100
