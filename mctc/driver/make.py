@@ -31,6 +31,7 @@ from mctc.driver.returned import returned_by
 from mctc.driver.sources import digest, source_record, texts, write_sources
 from mctc.driver.target import Agreement, Target, Written, compile_for, compile_whole_for, target_named
 from mctc.driver.tokens import tokens_of
+from mctc.ir.islands import computes_wide
 from mctc.ir.printer import print_program
 from mctc.ir.program import Program
 from mctc.language.read import Spec
@@ -194,12 +195,13 @@ def _extra(
 
 def origins(program: Program, written: Written) -> dict[str, dict[str, Any]]:
     """For every operation that was written: the position of its op in the program, its place in the spec (null for one
-    that the compiler made), and its instance path."""
+    that the compiler made), its instance path, and whether the spec keeps it in fp32, where it does."""
 
     def told(function: str, index: int) -> dict[str, Any]:
-        origin = program.functions[function].ops[index].origin
-        place = str(origin.location) if origin.location is not None else None
-        return {"op": index, "place": place, "instance": origin.path}
+        op = program.functions[function].ops[index]
+        place = str(op.origin.location) if op.origin.location is not None else None
+        wide = {"fp32": True} if computes_wide(program, op) else {}
+        return {"op": index, "place": place, "instance": op.origin.path, **wide}
 
     return {
         function: {name: told(function, index) for name, index in names.items()}

@@ -22,6 +22,7 @@ from mctc.linter.coreml.target import Target, resolve
 from mctc.package import AbsentFile, Package
 from mctc.records import dataclass
 
+IN_FP32 = ("ANE-DT-001", "ANE-DT-002", "ANE-DT-003")  # what a spec may ask for, which is no mistake then
 Places = Mapping[str, Mapping[str, Place]]
 """For every function, where its ops come from, by their names."""
 
@@ -165,6 +166,9 @@ class _Check:
             return Finding(rule, severity, message, function, sizes=held.sizes)
         op = self.graph.functions[function].by_index[index]
         where = self.places.get(function, {}).get(op.name)
+        if where is not None and where.fp32 and rule.code in IN_FP32 and rule.code not in self.choice.severities:
+            severity = max(severity, Severity.WARNING, key=lambda each: each.rank)
+            message = f"{message}, as `quantize` of the spec asks"
         return Finding(rule, severity, message, function, op.name, op.type, op.position, where, held.sizes)
 
     def _function(

@@ -58,4 +58,4 @@ def _place(entry: Any) -> Place | None:
 
     if not isinstance(entry, dict) or not isinstance(entry.get("place"), str):
         return None
-    return Place(entry["place"], str(entry.get("instance") or ""))
+    return Place(entry["place"], str(entry.get("instance") or ""), entry.get("fp32") is True)

@@ -19,10 +19,12 @@ from mctc.records import dataclass
 
 @dataclass(frozen=True)
 class Place:
-    """Where an op comes from in a spec of mctc: 'spec/mct_small.mct:15:32' and the instance path."""
+    """Where an op comes from in a spec of mctc: 'spec/mct_small.mct:15:32' and the instance path. fp32: whether the
+    spec keeps it in fp32."""
 
     location: str
     instance: str
+    fp32: bool = False
 
 
 @dataclass(frozen=True)

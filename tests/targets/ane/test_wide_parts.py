@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from mctc.cli.main import run
 from mctc.driver import BuildOptions, build
 from mctc.ir.program import WIDE
 from mctc.ir.text import parse_program, print_program
@@ -61,3 +63,20 @@ def test_the_textual_form_keeps_it(spec: Path) -> None:
     program = elaborate_file(spec)
     assert program.quantize[0].quantization == WIDE
     assert print_program(parse_program(print_program(program))) == print_program(program)
+
+
+def test_the_linter_warns_of_a_part_that_the_spec_asks_for_and_fails_for_none(
+    ops: list[Operation], spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = spec.parent / "out"
+    assert run(["lint", str(folder)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "warning ANE-DT-002" in told
+    assert "as `quantize` of the spec asks" in told
+    assert run(["lint", str(folder), "--fail-on", "warning"]) == 1
+
+
+def test_the_same_ops_without_a_spec_that_asks_are_an_error(ops: list[Operation], spec: Path, tmp_path: Path) -> None:
+    (package,) = (spec.parent / "out").glob("*.mlpackage")
+    shutil.copytree(package, tmp_path / package.name)
+    assert run(["lint", str(tmp_path)]) == 1

@@ -168,7 +168,10 @@ FP32 = (
                 without them it was one, and 13.19 ms became 4.60. A text encoder all in fp32 had no region (Core AI,
                 M4).
             """,
-        fix="Keep them in fp16; softmax holds up in fp16 when the maximum is subtracted first.",
+        fix="""
+                Keep them in fp16: a softmax holds up there when the maximum is subtracted first. Where a spec keeps a
+                part in fp32 (`quantize { **.turns.**: f32 }`), this is a warning: shrink the part, or take the cost.
+            """,
         source="john-rocky/coreai-model-zoo ane-region-count-and-fp32-ops.md; "
         "Apple neural_engine_rules.md (Float32 intermediates)",
         find=_islands,
