@@ -115,17 +115,18 @@ class _Batch:
 
 
 def _looks_ahead(function: Function) -> bool:
-    """Whether a component over labels sees later ones: then what pads them counts."""
-    if any(value.type.find(Role.TIME) is not None for _, value in function.results):
-        return False
+    """Whether a component over labels sees later ones, as a joiner that averages over them does: then what pads them
+    counts."""
     read = {*function.uses(), *function.outputs}
     return any(_sees_later(op, read) for op in function.ops)
 
 
 def _sees_later(op: Op, read: Collection[Value]) -> bool:
     """Whether a label's entry of an op's result depends on later ones, as what is known at the end does."""
-    ends = any(v in read and not _runs(v) for v in op.results) and any(_runs(v) for v in op.operands if v is not None)
-    return isinstance(op.time, Whole) or (isinstance(op.time, Window) and op.time.right > 0) or ends
+    runs = any(_runs(v) for v in op.operands if v is not None)
+    ends = runs and any(v in read and not _runs(v) for v in op.results)
+    along = op.behaviour_along(Role.LABEL) if runs else None
+    return isinstance(along, Whole) or (isinstance(along, Window) and along.right > 0) or ends
 
 
 def _runs(value: Value) -> bool:
