@@ -65,6 +65,7 @@ class MlxComponent(Component):
     imported: ClassVar[frozenset[str]] = IMPORTED
     repeat: ClassVar[str] = "layer({})"
     constant: ClassVar[str] = "_"  # MLX takes what begins so for no parameter
+    batches: ClassVar[bool] = False
     takes_lengths = False
 
     def express(
@@ -94,9 +95,6 @@ class MlxComponent(Component):
 
     def joined(self, rows: str, axis: int) -> Expression:
         return Expression(f"mx.concatenate({rows}, axis={axis})", frozenset({"mx"}))
-
-    def _mask(self, op: Op) -> None:
-        return None
 
 
 class MlxClasses(ClassWriter):

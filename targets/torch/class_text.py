@@ -8,8 +8,8 @@ from textwrap import wrap
 
 from mctc.ir.program import Function, Quantization, Value
 from mctc.ir.types import Role, TensorType
-from mctc.targets.torch.component import Frames
 from mctc.targets.torch.expressions.text import escaped, literal
+from mctc.targets.torch.frames import Frames
 from mctc.targets.torch.initial_text import initial_text
 from mctc.targets.torch.method import Method
 from mctc.targets.torch.parameters import StoredTensor

@@ -19,8 +19,10 @@ from mctc.ir.time import Pointwise
 from mctc.ir.types import Role
 from mctc.records import dataclass
 from mctc.streaming.lengths import dimensions
+from mctc.targets.torch.above_zero import above_zero
 from mctc.targets.torch.expressions import Expression, Text, UnsupportedError, expression
 from mctc.targets.torch.expressions.text import literal
+from mctc.targets.torch.frames import Frames, at_rate, frames_axis, in_front_of, is_counted, times_of
 from mctc.targets.torch.imports import IMPORTED
 from mctc.targets.torch.layer_table import LayerClass, layer_call, layer_of
 from mctc.targets.torch.loops import Loop, with_loops
@@ -74,26 +76,16 @@ class Shared:
     quantizers: dict[str, dict[str, Quantization]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Frames:
-    """The frames of an input over time: so many for each of those that lengths count, in whole strides of `multiple`.
-
-    batched: each utterance has its own.
-    """
-
-    rate: Fraction
-    multiple: int
-    batched: bool
-
-
 class Component:
     """A component's whole function, or its step, by instances.
 
     The language of its methods is torch; a subclass has another. imported: names that no local variable may have.
-    repeat: how `forward` calls a round of a loop. constant: what names of constants begin with.
+    batches: whether it tells utterances of a padded batch apart. repeat: how `forward` calls a round of a loop.
+    constant: what names of constants begin with.
     """
 
     imported: ClassVar[frozenset[str]] = IMPORTED
+    batches: ClassVar[bool] = True
     repeat: ClassVar[str] = "self.run(layer, {})"
     constant: ClassVar[str] = ""
 
@@ -106,6 +98,7 @@ class Component:
         self.root = grow(function, shared.layers, known)
         self.flow = Flow(function, self.root)
         self.masks = {op: mask for op in function.ops if (mask := self._mask(op)) is not None}
+        self.ones = {op: masks for op in function.ops if (masks := self._ones(op))}
         self.fusions = Fusions(self.flow, set(self.masks))
         self._items: dict[Node, list[Op | Node | Loop]] = {}
 
@@ -144,14 +137,24 @@ class Component:
         return self.masks.get(op)
 
     def _mask(self, op: Op) -> Text | None:
-        told = not self.streams and not self._several_times
-        value = op.padded(self._read(op), whole=self.framed is not None) if told else None
-        axis = None if value is None else value.type.sequence
-        if value is None or axis is None or value.type.roles[axis] is not Role.TIME:
-            return None
-        if value.type.extents[axis].is_static:  # what is left of an utterance, as of its mean: all of it exists
-            return None
-        return at_rate(self._mask_rate(value, axis, op), int(_in_front(value.type.extents[axis])))
+        value = op.padded(self._read(op), whole=self.framed is not None) if self._tells_padding else None
+        axis = None if value is None else frames_axis(value)
+        return None if value is None or axis is None else self._exist(value, axis, op)
+
+    def _ones(self, op: Op) -> Mapping[int, Text]:
+        """The masks of operands, by place, that are one in padding: there they may be zero, where the op is not finite.
+        0 * inf is no number, and outlives a mask in the gradients of what is multiplied with it."""
+        found: dict[int, Text] = {}
+        for at, (declared, value) in enumerate(zip(op.fields, op.operands)):
+            if declared.name not in op.nonzero or value is None or not self._tells_padding or above_zero(value):
+                continue
+            axis = frames_axis(value)
+            if axis is not None and value.type.roles[0] is Role.BATCH and is_counted(value.type.extents[axis]):
+                found[at] = self._exist(value, axis, op)
+        return found
+
+    def _exist(self, value: Value, axis: int, op: Op) -> Text:
+        return at_rate(self._mask_rate(value, axis, op), int(in_front_of(value.type.extents[axis])))
 
     def _read(self, op: Op) -> list[int]:
         """Which of its results anything reads."""
@@ -162,6 +165,11 @@ class Component:
         return frozenset(self.function.outputs)
 
     @cached_property
+    def _tells_padding(self) -> bool:
+        """Whether what lies behind an utterance is kept from what counts."""
+        return self.batches and not self.streams and not self._several_times
+
+    @cached_property
     def _several_times(self) -> bool:
         """Whether it takes frames of several time dimensions: no one length counts them, so nothing is masked."""
         return len(dimensions([self.function], Role.TIME)) > 1
@@ -169,13 +177,12 @@ class Component:
     def _mask_rate(self, value: Value, axis: int, op: Op) -> Fraction:
         """Frames of a value for each that utterances are counted in."""
         extent = value.type.extents[axis]
-        symbol = next(iter(extent.symbols), "")
-        if extent - _in_front(extent) != Extent.of(symbol) * extent.coefficient(symbol):
+        if not is_counted(extent):
             raise UnsupportedError(
                 f"{place(op)} must know which of {extent} frames exist in a batch of utterances of different lengths; "
                 "a torch module knows that of multiples of the input's, and of so many with a known number in front"
             )
-        return extent.coefficient(symbol) / self._counted
+        return extent.coefficient(next(iter(extent.symbols), "")) / self._counted
 
     @cached_property
     def framed(self) -> Value | None:
@@ -184,7 +191,7 @@ class Component:
         for value in self.function.inputs:
             axis = value.type.find(Role.TIME)
             if axis == value.type.rank - 1 and not self._several_times:
-                times = _times(value.type.extents[axis])
+                times = times_of(value.type.extents[axis])
                 found += [(times, value)] if times >= 1 and times.denominator == 1 else []
         return max(found, key=lambda each: each[0])[1] if found else None
 
@@ -192,7 +199,7 @@ class Component:
     def _counted(self) -> Fraction:
         """Frames that utterances are counted in, for one of the time dimension: 2 where they are those of 2*T."""
         axis = None if self.framed is None else self.framed.type.find(Role.TIME)
-        return Fraction(1) if self.framed is None or axis is None else _times(self.framed.type.extents[axis])
+        return Fraction(1) if self.framed is None or axis is None else times_of(self.framed.type.extents[axis])
 
     def frames(self, value: Value) -> Frames | None:
         """The frames of an input that has time last; None for a value that is no such input."""
@@ -224,13 +231,13 @@ class Component:
     def strides(self) -> int:
         """How many frames of the input make one of the result, or 0 where that is no whole number."""
         rates = {self._rate(extent) for extent in self._heard}
-        alike = len(rates) == 1 and len({_in_front(extent) for extent in self._heard}) == 1
+        alike = len(rates) == 1 and len({in_front_of(extent) for extent in self._heard}) == 1
         return next(iter(rates)).denominator if alike and next(iter(rates)).numerator == 1 else 0
 
     @property
     def in_front(self) -> int:
         """Frames of the results in front of an utterance's own, such as those of prompts."""
-        return int(_in_front(self._heard[0])) if self._heard else 0
+        return int(in_front_of(self._heard[0])) if self._heard else 0
 
     @cached_property
     def _heard(self) -> list[Extent]:
@@ -243,7 +250,7 @@ class Component:
 
     def needs_valid(self, node: Node) -> bool:
         """Whether a node's `forward` takes the mask."""
-        return not self.streams and bool(self.masks) and any(op in self.masks for op in node.ops())
+        return not self.streams and any(op in self.masks or op in self.ones for op in node.ops())
 
     # what acts in training alone
 
@@ -342,25 +349,6 @@ def tensor_text(held: Parameters, name: str, path: str) -> Expression:
 
 def _inside(name: str, path: str) -> str:
     return name.removeprefix(f"{path}.")
-
-
-def _times(extent: Extent) -> Fraction:
-    """n of an extent of n*T; 0 for any other."""
-    symbol = next(iter(extent.symbols), "")
-    times = extent.coefficient(symbol)
-    return times if extent == Extent.of(symbol) * times else Fraction(0)
-
-
-def _in_front(extent: Extent) -> Fraction:
-    """n of an extent of T/4 + n."""
-    return dict(extent.terms).get((), Fraction(0))
-
-
-def at_rate(rate: Fraction, in_front: int = 0) -> Text:
-    """The mask of frames at another rate, with so many more before them."""
-    text = "valid" if rate.denominator == 1 else f"valid[:, ::{rate.denominator}]"
-    text = text if rate.numerator == 1 else f"{text}.repeat_interleave({rate.numerator}, 1)"
-    return Expression(f"begun_by({text}, {in_front})", frozenset({"begun_by"})) if in_front else text
 
 
 def _apart(wanted: str, taken: Collection[str]) -> str:

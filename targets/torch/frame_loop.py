@@ -10,7 +10,8 @@ from mctc.ir.loops import frame_of
 from mctc.ir.ops.loop import ScanState
 from mctc.ir.program import Op, Value
 from mctc.ir.types import Role
-from mctc.targets.torch.expressions import Expression
+from mctc.targets.torch.expressions import Expression, Text
+from mctc.targets.torch.expressions.text import as_expression
 from mctc.targets.torch.method import Item, Writer
 from mctc.targets.torch.recurrence import Recurrence, one_frame, with_frame, without_frame
 
@@ -77,7 +78,7 @@ class _FrameWriter(Writer):
     """Writes what a scan computes of one frame. `held` are the names of its states, `t` counts frames."""
 
     def __init__(self, outer: Writer, recurrence: Recurrence, held: Sequence[str], t: str) -> None:
-        loop = recurrence.loop
+        loop, self.t = recurrence.loop, t
         self.component, self.node, self.flow, self.loop = outer.component, outer.node, outer.flow, outer.loop
         self.items: Sequence[Item | Recurrence] = recurrence.items
         self.forms = dict(zip(loop.ops, frame_of(loop).ops, strict=True))
@@ -104,6 +105,11 @@ class _FrameWriter(Writer):
         for value in self.results:
             self.imports |= self[value].imports
         return [self[value].text for value in self.after], [self[value].text for value in self.others]
+
+    def exist(self, mask: Text) -> Expression:
+        """The mask of the one frame."""
+        whole = as_expression(mask)
+        return Expression(f"{whole.atom}[:, {self.t} : {self.t} + 1]", whole.imports)
 
     def _form(self, op: Op) -> Op:
         return self.forms.get(op, op)

@@ -16,7 +16,8 @@ from mctc.ir.types import TensorType
 from mctc.records import dataclass
 from mctc.targets.torch.component import Component
 from mctc.targets.torch.expressions import Expression, Text
-from mctc.targets.torch.expressions.text import call
+from mctc.targets.torch.expressions.channel import filled
+from mctc.targets.torch.expressions.text import as_expression, call
 from mctc.targets.torch.loops import Loop
 from mctc.targets.torch.recurrence import Recurrence, with_recurrences
 from mctc.targets.torch.scan_fusion import Fused
@@ -238,7 +239,18 @@ class Writer:
         return self.env[value]
 
     def _operands(self, op: Op) -> list[Expression | None]:
-        return [None if value is None else self[value] for value in op.operands]
+        """Its operands, with ones in frames of padding where it would not be finite."""
+        ones = self.component.ones.get(op, {})
+        given = [None if value is None else self[value] for value in op.operands]
+        for at, mask in ones.items():
+            value, text = op.operands[at], given[at]
+            if value is not None and text is not None:
+                given[at] = filled(text, value.type, self.exist(mask), 1.0)
+        return given
+
+    def exist(self, mask: Text) -> Expression:
+        """The mask of the frames that are written here: of all."""
+        return as_expression(mask)
 
     def _op(self, op: Op) -> None:
         fused = self.component.fusions.scans.get(op)

@@ -10,7 +10,7 @@ from mctc.ir.ops.norm import BatchNorm, ChannelNorm, LayerNorm, LogSoftmax, RmsN
 from mctc.ir.ops.position import PositionalEmbedding
 from mctc.ir.ops.reduce import Reduce
 from mctc.ir.ops.shape import laid_out
-from mctc.ir.types import Role
+from mctc.ir.types import Role, TensorType
 from mctc.targets.torch.expressions.application import Application
 from mctc.targets.torch.expressions.text import Binds, Expression, binary, call, named
 
@@ -19,15 +19,15 @@ RULES, MASKING = Rules[Application, Expression](), Rules[Application, Expression
 
 def masked(use: Application, operand: str, value: float = 0.0) -> Expression:
     """The operand with `value` in the frames that do not exist; the operand itself where all do."""
-    if use.valid is None:
-        return use[operand]
-    type_ = use.type(operand)
+    return use[operand] if use.valid is None else filled(use[operand], use.type(operand), use.valid, value)
+
+
+def filled(x: Expression, type_: TensorType, valid: Expression, value: float) -> Expression:
+    """x, of this type, with `value` in the frames that do not exist."""
     axis = type_.sequence
     assert axis is not None, "only a sequence has frames that do not exist"
     keywords: dict[str, object] = {"value": value} if value else {}
-    return call(
-        named("masked"), use[operand], use.valid, **keywords, **({} if axis == type_.rank - 1 else {"axis": axis})
-    )
+    return call(named("masked"), x, valid, **keywords, **({} if axis == type_.rank - 1 else {"axis": axis}))
 
 
 def on_axis(use: Application, wanted: int, function: str, *arguments: object, **keywords: object) -> Expression:
