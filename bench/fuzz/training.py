@@ -69,7 +69,7 @@ class _Batch:
         import torch
 
         told = {
-            "lengths": np.array([self.frames, self.frames - self.step]),
+            "lengths": np.array([self.frames, self.frames - 2 * self.step + 1]),  # one ends in the middle of a stride
             "target_lengths": np.array(COUNTS),
             "targets": np.pad(LABELS, ((0, 0), (0, min(more, self.labels))), constant_values=1),
         }

@@ -52,6 +52,11 @@ class Domain(ABC):
     def described(self) -> Described:
         """The domain as a manifest has it; `described_as` reads it back."""
 
+    @property
+    def silence(self) -> float:
+        """What stands in frames that do not exist: zero, or the number in it that is nearest to zero."""
+        return float(self.nearest(np.zeros(())))
+
     def first_outside(self, array: Array) -> tuple[int, ...] | None:
         """The place of the first entry, in row-major order, that is not in the domain."""
         outside = np.argwhere(~self.holds(np.asarray(array)))

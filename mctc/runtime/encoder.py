@@ -74,6 +74,9 @@ class Encoder:
 
     def _call(self, mel: Frames, valid: int, exist: int | Fraction) -> Frames:
         refuse_outside(self.input.spec, mel[:valid], self.input.domain)
+        silence = 0.0 if self.input.domain is None else self.input.domain.silence
+        if silence and valid < len(mel):
+            mel = np.concatenate([mel[:valid], np.full_like(mel[valid:], silence)])
         given = {self.input.spec: to_port(mel, self.input), **existing(self.step.function, self.exists, exist)}
         if self.masked:
             (marks,) = (port.frames or 1 for port in self.step.function.inputs if port.spec == VALID)

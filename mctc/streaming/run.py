@@ -91,8 +91,7 @@ def _chunk(
         if value.name == VALID:
             part[VALID] = (np.arange(first, first + frames) < total * frames // chunk).astype(np.float64)
         else:
-            silence = float(function.domain(value).nearest(np.zeros(())))
-            part[value.name] = _cut(inputs[value.name], axis, first, frames, silence)
+            part[value.name] = _cut(inputs[value.name], axis, first, frames, function.domain(value).silence)
     return part
 
 

@@ -8,7 +8,7 @@ from textwrap import wrap
 
 from mctc.ir.program import Function, Quantization, Value
 from mctc.ir.types import Role, TensorType
-from mctc.targets.torch.expressions.text import escaped, literal
+from mctc.targets.torch.expressions.text import escaped, literal, number
 from mctc.targets.torch.frames import Frames
 from mctc.targets.torch.initial_text import initial_text
 from mctc.targets.torch.method import Method
@@ -25,12 +25,13 @@ def frames_of(name: str, frames: Frames | None, imports: set[str]) -> Lines:
     if frames is None:
         return []
     text, up, down = name, frames.rate.numerator, frames.rate.denominator
+    silence = f", value={number(frames.silence).text}" if frames.silence else ""
     if frames.batched:
         imports |= {"masked", "valid_frames"}
-        text = f"masked({text}, valid_frames({text}, lengths{stated(up=up, down=down)}))"
+        text = f"masked({text}, valid_frames({text}, lengths{stated(up=up, down=down)}){silence})"
     if frames.multiple > 1:
         imports.add("whole_strides")
-        text = f"whole_strides({text}, {frames.multiple})"
+        text = f"whole_strides({text}, {frames.multiple}{silence})"
     return [f"{name} = {text}"] if text != name else []
 
 

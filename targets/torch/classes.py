@@ -270,7 +270,7 @@ class ClassWriter:
         return lines + self._output_lengths(node)
 
     def _masks(self, method: Method, imports: set[str]) -> Lines:
-        """Zeros in every frame behind an utterance, up to whole strides, and which frames then count."""
+        """Silence in every frame behind an utterance, up to whole strides, and which frames then count."""
         whole = self.whole
         lines = [line for name, value in method.arguments for line in frames_of(name, whole.frames(value), imports)]
         if method.valid:

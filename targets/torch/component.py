@@ -210,7 +210,8 @@ class Component:
         multiple = self.multiple * rate
         if multiple.denominator != 1 or not rate:
             return None
-        return Frames(rate, multiple.numerator, Role.BATCH in value.type.roles)
+        silence = self.function.domain(value).silence
+        return Frames(rate, multiple.numerator, Role.BATCH in value.type.roles, silence)
 
     @cached_property
     def takes_lengths(self) -> bool:

@@ -15,12 +15,13 @@ from mctc.targets.torch.expressions import Expression, Text
 class Frames:
     """The frames of an input over time: so many for each of those that lengths count, in whole strides of `multiple`.
 
-    batched: each utterance has its own.
+    batched: each utterance has its own. silence: what stands in those that do not exist.
     """
 
     rate: Fraction
     multiple: int
     batched: bool
+    silence: float
 
 
 def times_of(extent: Extent) -> Fraction:

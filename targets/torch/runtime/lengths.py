@@ -25,16 +25,16 @@ def begun_by(valid: Tensor, frames: int) -> Tensor:
     return F.pad(valid, (frames, 0), value=1.0)
 
 
-def whole_strides(x: Tensor, multiple: int) -> Tensor:
-    """x (B, ..., S) with zeros behind it up to the next multiple of `multiple` frames, and one multiple at least.
+def whole_strides(x: Tensor, multiple: int, *, value: float = 0.0) -> Tensor:
+    """x (B, ..., S) with `value` behind it up to the next multiple of `multiple` frames, and one multiple at least.
 
-    So a frame behind the end is computed from zeros, never left out: an utterance alone, in a padded batch and in the
+    So a frame behind the end is computed from silence, never left out: an utterance alone, in a padded batch and in the
     last chunk of a stream is the same.
     """
     frames = x.shape[-1]
     missing = -frames % multiple if frames else multiple
     if missing or torch.compiler.is_compiling():  # which would specialise to a number of frames
-        x = F.pad(x, (0, missing))
+        x = F.pad(x, (0, missing), value=value)
     return x
 
 

@@ -18,7 +18,7 @@ model padded(width = 4) {{
     dim T: time @ 100 Hz
     dim U: label
     dim V: vocabulary = 5
-    component encoder(x: f32[B, T, width], level: f32[B, {frames}, width] > 0) -> f32[B, {frames}, {classes}] {{
+    component encoder(x: f32[B, T, width], level: f32[B, {level}, width] > 0) -> f32[B, {frames}, {classes}] {{
         {body}
     }}
     {more}
@@ -54,7 +54,7 @@ CASES = {
 
 def emitted(folder: Path, body: str, *, rate: int = 1, **parts: str) -> Made:
     frames = f"T/{rate}" if rate > 1 else "T"
-    (folder / "padded.mct").write_text(SPEC.format(body=body, frames=frames, **parts))
+    (folder / "padded.mct").write_text(SPEC.format(**{"body": body, "frames": frames, "level": frames, **parts}))
     return make(elaborate_file(folder / "padded.mct"), folder)
 
 
@@ -98,6 +98,21 @@ def test_padding_leaves_gradients_finite_and_as_they_are(name: str, tmp_path: Pa
 def test_inputs_of_a_slower_rate_have_the_padding_of_their_own_frames(tmp_path: Path) -> None:
     body = "h = conv1d(x, width, 4, stride = 4, look_ahead = 3)\n return linear(h * log(level), V)"
     check(emitted(tmp_path, body, rate=4, **CTC), 4)
+
+
+def test_the_last_stride_is_filled_up_with_what_the_spec_allows(tmp_path: Path) -> None:
+    """The rest of it counts as the utterance's: the module computes it from what a stream's last chunk holds."""
+    body = "h = linear(x, width) * log(level)\n return conv1d(h, V, 4, stride = 4, look_ahead = 3)"
+    made = emitted(tmp_path, body, rate=4, **CTC | {"level": "T"})
+    x, level = spoken()
+    found = gradients(made, x, level, [30, 21])
+    assert all(bool(each.isfinite().all()) for each in found.values())
+    silence = made.whole.functions["encoder"].domains["level"].silence
+    assert 0.0 < silence < 1e-4
+    x[0, 30:] = x[1, 21:] = 0.0
+    level[0, 30:] = level[1, 21:] = silence
+    for name, each in gradients(made, x, level, [32, 24]).items():
+        torch.testing.assert_close(found[name], each)
 
 
 def test_a_component_behind_the_first_is_told_which_frames_exist(tmp_path: Path) -> None:
