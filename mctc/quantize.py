@@ -37,6 +37,11 @@ class Scaled:
     scale: Array
     wide: bool = False
 
+    @property
+    def parts(self) -> tuple[Array, Array]:
+        """What is stored of it: the codes, and what makes numbers of them."""
+        return self.codes, self.scale
+
     def dequantize(self) -> Array:
         """The fp16 tensor: the product is exact in fp32 and rounded once, or not at all where it is kept wide."""
         values = self.values()
@@ -59,6 +64,11 @@ class Palette:
     codes: Array
     table: Array
     axis: int = 0
+
+    @property
+    def parts(self) -> tuple[Array, Array]:
+        """What is stored of it: the codes, and what makes numbers of them."""
+        return self.codes, self.table
 
     def dequantize(self) -> Array:
         """The fp16 tensor."""

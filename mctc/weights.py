@@ -99,6 +99,11 @@ class Weights:
                 hint = "`mctc compress SPEC --stats STATS --weights FILE -o ROUNDED` writes the scales of a calibration"
                 raise WeightsError(told, hint=hint)
 
+    @property
+    def trained(self) -> bool:
+        """Whether they are a checkpoint's."""
+        return self._checkpoint is not None
+
     def of_another_program(self) -> Weights:
         """The same checkpoint for a program whose parameters have these names and other values."""
         other = copy(self)

@@ -169,7 +169,8 @@ def summary(result: BuildResult) -> list[str]:
         worst = max(errors)
         explained = any(entry.get("explained") for entry in manifest["verification"])
         why = ", which the rounding of its numbers explains" if explained else ""
-        lines.append(f"  read back, type-checked and evaluated: within {worst:.1e} of the program{why}")
+        how = " op by op" if any(entry.get("op_by_op") for entry in manifest["verification"]) else ""
+        lines.append(f"  read back, type-checked and evaluated{how}: within {worst:.1e} of the program{why}")
         undefined = [entry["undefined"] for entry in manifest["verification"] if "undefined" in entry]
         lines += [f"  warning: {told}" for told in dict.fromkeys(undefined)]
     for part in manifest["weights"].get("left_out", []):

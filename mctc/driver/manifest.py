@@ -115,10 +115,13 @@ def _refusal(refused: Refused) -> dict[str, Any]:
     }  # fmt: skip
 
 
+SAID_WHERE_SO = ("undefined", "explained", "op_by_op")
+
+
 def _measured(record: Ran | Agreement) -> dict[str, Any]:
     """A record with its error to three digits: further ones depend on the machine's order of summation."""
     rounded = None if record.error is None else float(f"{record.error:.2e}")
-    said = {key: value for key, value in asdict(record).items() if value or key not in ("undefined", "explained")}
+    said = {key: value for key, value in asdict(record).items() if value or key not in SAID_WHERE_SO}
     return {**said, "error": rounded}
 
 

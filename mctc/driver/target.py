@@ -67,6 +67,7 @@ class Agreement:
 
     undefined: which op of the program is the first that is not finite, and on what, where one is.
     explained: the limit was passed, by no more than rounding to the artifact's precision explains.
+    op_by_op: each op was compared alone (mctc.proof.op_by_op); then the error is that of the worst.
     """
 
     function: str
@@ -74,6 +75,7 @@ class Agreement:
     error: float
     undefined: str | None = None
     explained: bool = False
+    op_by_op: bool = False
 
 
 @dataclass(frozen=True)

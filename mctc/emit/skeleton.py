@@ -16,7 +16,7 @@ from mctc.driver.names import identifier
 from mctc.driver.options import BuildError, BuildOptions
 from mctc.driver.refusal import Refusal
 from mctc.driver.target import Agreement, Target, Written
-from mctc.ir.program import Function, Op, Program
+from mctc.ir.program import Function, Op, Program, Value
 from mctc.records import dataclass
 
 if TYPE_CHECKING:
@@ -47,12 +47,14 @@ class Emitted:
     """What is in an artifact, by the program's names of functions.
 
     operations: how many operations, constants not counted. made: the op that each operation was made from, by the
-    operation's name, where the artifact has such names. called: a function's name there, where it is another.
+    operation's name, where the artifact has such names. called: a function's name there, where it is another. values:
+    what values of the program are called there, where they have names.
     """
 
     operations: Mapping[str, int]
     made: Mapping[str, Mapping[str, Op]] = field(default_factory=dict)
     called: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Mapping[Value, str]] = field(default_factory=dict)
 
 
 class Skeleton(Target):
@@ -113,9 +115,14 @@ class Skeleton(Target):
         precision = self.proven_in or options.resolved(self.forms).precision or ""
         opened = lru_cache(maxsize=1)(lambda artifact: self.read_back(artifact, precision))
         held_to = None if self.held_to is None else limit_of(self.held_to)
-        read = Readback(folder, opened, precision, self.raises, held_to)
+        read = Readback(folder, opened, precision, self.raises, held_to, self.named)
         steps = read.steps(compiled.deployed, weights, written.interfaces)
         return steps + read.whole(self.uttered(compiled), weights.of_another_program(), written.whole)
+
+    def named(self, artifact: Path, function: str) -> Mapping[Value, str] | None:
+        """What values of a function of the program are called in an artifact that was just written; None where they
+        have no names in it."""
+        return None
 
     def uttered(self, compiled: Compiled) -> Program:
         """The program that functions over whole utterances are written from."""

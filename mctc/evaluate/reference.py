@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,6 +23,22 @@ from mctc.records import dataclass
 ParameterValue = Callable[[str], Array]
 
 
+class Watch(Protocol):
+    """Who goes along with an evaluation, of a function without loops.
+
+    same: ops that aren't computed, each with one before it that gives something for its results.
+    """
+
+    @property
+    def same(self) -> Mapping[Op, Op]: ...
+
+    def instead(self, op: Op, results: Sequence[Array]) -> Sequence[Array]:
+        """What stands for the results of one of them, of those of the other."""
+
+    def saw(self, op: Op, values: Mapping[Value, Array]) -> None:
+        """The next op: if it was computed, its operands and results are among `values`."""
+
+
 class EvaluationError(MctcError):
     """Inputs that do not fit the function, or a result that contradicts its inferred type."""
 
@@ -35,13 +51,15 @@ def evaluate(
     dtype: Any = np.float64,
     observe: Callable[[Op, list[Array]], None] | None = None,
     rounding: Rounding | None = None,
+    watch: Watch | None = None,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Results and new states by name.
 
     `parameter` gives a parameter's value by name; `state` holds a step function's states (zeros when None).
     Floating-point values are computed in `dtype`; inputs, states, results of ops and gates in them are rounded by
-    `rounding`, if that is given. `observe` sees every op with its results. Numbers that are not finite are results like
-    others. Raises EvaluationError when an input or state is missing or has the wrong shape.
+    `rounding`, if that is given. `observe` sees every op with its results, `watch` what they came of, too. Numbers that
+    are not finite are results like others. Raises EvaluationError when an input or state is missing or has the wrong
+    shape.
     """
     bound: dict[str, int] = {}
     environment: dict[Value, Array] = {}
@@ -55,13 +73,20 @@ def evaluate(
     if rounding is not None:
         environment = {value: rounding(array) for value, array in environment.items()}
     ordered = in_order(function.ops)
-    last_use, tables = _last_uses(function, ordered), _tables(function)
+    same = {} if watch is None else watch.same
+    last_use, tables = _last_uses(function, ordered, same), _tables(function)
     run = _Run(parameter, dtype, rounding, bound, tables)
     for index, item in enumerate(ordered):
-        for op, results in run.item(item, environment):
-            environment.update(zip(op.results, results))
-            if observe:
-                observe(op, results)
+        if isinstance(item, Loop) or item not in same:
+            for op, results in run.item(item, environment):
+                environment.update(zip(op.results, results))
+                if observe:
+                    observe(op, results)
+        elif watch and same[item].result in environment:
+            given = watch.instead(item, [environment[value] for value in same[item].results])
+            environment.update(zip(item.results, given))
+        if watch and not isinstance(item, Loop):
+            watch.saw(item, environment)
         for dead in last_use.get(index, ()):
             environment.pop(dead, None)
     results_by_name = {name: environment[value] for name, value in function.results}
@@ -163,11 +188,19 @@ def _tables(function: Function) -> set[Value]:
     }
 
 
-def _last_uses(function: Function, ordered: Sequence[Op | Loop]) -> dict[int, list[Value]]:
+def _last_uses(function: Function, ordered: Sequence[Op | Loop], same: Mapping[Op, Op]) -> dict[int, list[Value]]:
+    """Values by the position behind which nobody reads them. Of an op that another's results stand for, these are read
+    where anybody reads its own, and its operands are not."""
+    read = (
+        {*function.outputs, *(value for op in function.ops if op not in same for value in op.present())}
+        if same
+        else set()
+    )
     last: dict[Value, int] = {}
     for index, item in enumerate(ordered):
         for op in (*item.states, *item.ops, item.close) if isinstance(item, Loop) else (item,):
-            last.update(dict.fromkeys((*op.present(), *op.results), index))
+            used = op.present() if op not in same else same[op].results if read.intersection(op.results) else ()
+            last.update(dict.fromkeys((*used, *op.results), index))
     for value in function.outputs:
         last.pop(value, None)
     table: dict[int, list[Value]] = {}

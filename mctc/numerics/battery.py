@@ -18,6 +18,7 @@ from mctc.streaming.context import VALID
 Draw = Callable[[np.random.Generator, TensorType], Array]
 DrawIds = Callable[[np.random.Generator, TensorType, Domain], Array]
 ANY = Interval()
+PART = 1 << 16  # numbers drawn at a time
 LARGE = 2.0**15, 65504.0  # magnitudes near the largest of fp16
 SMALL = 2.0**-24  # the smallest number above zero of fp16
 
@@ -47,12 +48,17 @@ class Item:
 
 def _noise(rng: np.random.Generator, type_: TensorType) -> Array:
     """Normal, as fp16 holds them."""
-    return rng.normal(size=type_.shape).astype(np.float16).astype(np.float64)
+    drawn = np.empty(type_.shape, np.float32)  # in parts: the numbers are those of one draw of all
+    flat = drawn.reshape(-1)
+    for begin in range(0, flat.size, PART):
+        part = flat[begin : begin + PART]
+        part[...] = rng.normal(size=part.size).astype(np.float16)
+    return drawn
 
 
 def _silence(rng: np.random.Generator, type_: TensorType) -> Array:
     """Exact zeros."""
-    return np.zeros(type_.shape)
+    return np.zeros(type_.shape, np.float32)
 
 
 def _broken(rng: np.random.Generator, type_: TensorType) -> Array:
@@ -67,7 +73,7 @@ def _broken(rng: np.random.Generator, type_: TensorType) -> Array:
 
 def _constant(rng: np.random.Generator, type_: TensorType) -> Array:
     """All one half: sums of it are exact in every float, so variances are zero everywhere."""
-    return np.full(type_.shape, 0.5)
+    return np.full(type_.shape, 0.5, np.float32)
 
 
 def _large(rng: np.random.Generator, type_: TensorType) -> Array:

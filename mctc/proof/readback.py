@@ -15,10 +15,11 @@ from mctc.driver.engine import Engine
 from mctc.driver.names import STATE_OUT, identifier
 from mctc.driver.options import BuildError
 from mctc.driver.target import Agreement, Interface
-from mctc.evaluate.reference import ParameterValue, evaluate
+from mctc.evaluate.parts import Parted
+from mctc.evaluate.reference import ParameterValue, Watch, evaluate
 from mctc.ir.op import Array
 from mctc.ir.ops.leaf import Leaf
-from mctc.ir.program import Function, Op, Program
+from mctc.ir.program import Function, Op, Program, Value
 from mctc.ir.recipes import MOVING
 from mctc.ir.rounding import Rounding
 from mctc.numerics.battery import CONSTANT, NOISE, SILENCE, Item, draw, draw_types
@@ -27,6 +28,7 @@ from mctc.numerics.limits import Limit, limit_of
 from mctc.numerics.parameters import is_small
 from mctc.numerics.sizes import symbol_sizes
 from mctc.numerics.undefined import first_undefined, told
+from mctc.proof.op_by_op import Alike, OpByOp, Parts, UnprovenError
 from mctc.records import dataclass
 from mctc.rewrite.rounding import LARGEST
 from mctc.runtime.built import function_of, whole_of
@@ -52,7 +54,8 @@ class Readback:
     """What is read back: artifacts in `folder`, opened by `engine`, which compute in `precision`.
 
     raises: the target's own error, in which a disagreement ends. deployed: what the artifacts compute in on a device,
-    where that is coarser than what executes them here: numbers that it can't hold end in the same error.
+    where that is coarser than what executes them here: numbers that it can't hold end in the same error. named: what
+    values of a function of the program are called in an artifact, where they have names.
     """
 
     folder: Path
@@ -60,6 +63,7 @@ class Readback:
     precision: str
     raises: type[MctcError] = BuildError
     deployed: Limit | None = None
+    named: Callable[[Path, str], Mapping[Value, str] | None] = lambda artifact, function: None
 
     def steps(self, program: Program, weights: Weights, interfaces: Mapping[str, Interface]) -> list[Agreement]:
         """Steps over a few calls. Raises `raises` where a result or a new state is further from the program's than the
@@ -67,9 +71,15 @@ class Readback:
         found: list[Agreement] = []
         for name, interface in interfaces.items():
             function = function_of(self.folder, name, interface)
-            step = Step(function, self.engine(function.package), function.tables())
+            engine = self.engine(function.package)
+            step = Step(function, engine, function.tables())
             call = partial(_called, step)
-            found += _Function(self, program.functions[name], program, weights, interface.artifact, call).compared()
+            each = _Function(self, program.functions[name], program, weights, interface.artifact, call)
+            names = None if is_small(program) else self.named(function.package, name)
+            alone = None
+            if names is not None and isinstance(engine, Parted):
+                alone = each.op_by_op(Parts(engine.pieces(function.stored_as), names, step))
+            found += each.compared() if alone is None else alone
         return found
 
     def whole(self, program: Program, weights: Weights, interfaces: Mapping[str, Interface]) -> list[Agreement]:
@@ -128,6 +138,27 @@ class _Function:
                 worst[key] = Agreement(self.function.name, key, error, before.undefined or undefined, explained)
         return list(worst.values())
 
+    def op_by_op(self, parts: Parts) -> list[Agreement] | None:
+        """The same where it can be shown op by op, at a fraction of the cost; None where it can't.
+
+        Of trained weights the first call computes every op: what numbers grow to, they alone tell.
+        """
+        limit = limit_of(self.asked.precision).error
+        try:
+            proof = OpByOp(self.function, self.program, self.weights, parts, limit or 0.0, self._look)
+            for given, expected in self._calls(proof):
+                if self._beyond and self.asked.deployed is not None:
+                    rounded = self._by_reference(given, self.asked.deployed.roundings[0], watch=Alike(proof))
+                    if any(_loses(array, rounded[key]) for key, array in expected.items()):
+                        return None
+                    del rounded
+                del given, expected  # before the next ones take their place in memory
+        except (UnprovenError, MctcError):
+            return None  # the whole is compared then, and that tells what is wrong
+        keys = [identifier(name) for name, _ in self.function.results]
+        keys += [identifier(state.name) + STATE_OUT for state in self.function.states]
+        return [Agreement(self.function.name, key, proof.error, op_by_op=True) for key in keys]
+
     def _held(self, given: _Given, expected: Arrays) -> None:
         """Raises where a result that the program has is no number any more in what a device computes in."""
         limit = self.asked.deployed
@@ -175,20 +206,29 @@ class _Function:
             hint="a plugin's op or pass is at fault if one took part; else please report it: it is a fault of mctc",
         )
 
-    def _calls(self) -> Iterator[tuple[_Given, dict[str, Array]]]:
-        """The calls of ITEMS and what the program says to them. States are as fp16 holds them: caches can be large."""
+    def _calls(self, proof: OpByOp | None = None) -> Iterator[tuple[_Given, dict[str, Array]]]:
+        """The calls of ITEMS and what the program says to them; `proof` goes along. States are as fp16 holds them:
+        caches can be large."""
         sizes = symbol_sizes(self.function)
         types = [(state.name, state.value.type) for state in self.function.states]
         states: Arrays = {name: array.astype(np.float16) for name, array in draw_types(types).items()}
         for number, item in enumerate(ITEMS if types else STATELESS):
             if item is SILENCE:
                 states = {name: np.zeros(type_.shape, np.float16) for name, type_ in types}
-            given = _Given(item, draw(self.function, sizes, item, seed=number), states)
+            inputs = draw(self.function, sizes, item, seed=number)
+            given = _Given(item, inputs if proof is None else _narrowed(inputs), states)
+            del inputs
             self._beyond = False
-            results, updates = evaluate(self.function, given.inputs, self.value, states, COMPUTES, self._look)
+            look = self._look if proof is None else None
+            watch = None if proof is None else proof.begin(given.inputs, shares=number > 0 or not self.weights.trained)
+            results, updates = evaluate(self.function, given.inputs, self.value, states, COMPUTES, look, watch=watch)
+            if proof is not None:
+                left = {state.update: updates[state.name] for state in self.function.states}
+                proof.end({value: results[key] for key, value in self.function.results} | left)
             self.weights.release()
-            states = {name: np.nan_to_num(array).astype(np.float32, copy=False) for name, array in updates.items()}
+            states = {name: _finite(array).astype(np.float32, copy=False) for name, array in updates.items()}
             yield given, {key: array.astype(np.float32, copy=False) for key, array in _by_key(results, updates).items()}
+            del given, results, updates
 
     def _look(self, op: Op, arrays: list[Array]) -> None:
         """Notes that a number is beyond fp16's range: only then is the program evaluated once more, rounded."""
@@ -201,9 +241,11 @@ class _Function:
             self._stored[op] = any(map(_is_beyond, arrays))
         self._beyond |= self._stored[op]
 
-    def _by_reference(self, given: _Given, rounding: Rounding | None, dtype: Any = None) -> dict[str, Array]:
-        dtype = dtype or COMPUTES
-        return _by_key(*evaluate(self.function, given.inputs, self.value, given.states, dtype, rounding=rounding))
+    def _by_reference(
+        self, given: _Given, rounding: Rounding | None, dtype: Any = None, watch: Watch | None = None
+    ) -> dict[str, Array]:
+        dtype, inputs, states = dtype or COMPUTES, given.inputs, given.states
+        return _by_key(*evaluate(self.function, inputs, self.value, states, dtype, rounding=rounding, watch=watch))
 
     def _differences(self, expected: Arrays, actual: Arrays, scales: dict[str, Scale]) -> dict[str, Difference]:
         """How far every result is off, of the scale that the first call sets. Raises for one of another shape."""
@@ -246,6 +288,26 @@ def _by_key(results: Arrays, states: Arrays) -> dict[str, Array]:
     """Results and new states by the names that they have where states are outputs."""
     named = {identifier(name): array for name, array in results.items()}
     return named | {identifier(name) + STATE_OUT: array for name, array in states.items()}
+
+
+def _loses(array: Array, rounded: Array) -> bool:
+    """Whether a number is lost by rounding: looked for where there is one that is not finite."""
+    with np.errstate(all="ignore"):
+        return not np.isfinite(rounded.sum()) and difference(array, rounded).lost > 0
+
+
+def _finite(array: Array) -> Array:
+    """The array with numbers for what is none. States can be most of what is in memory."""
+    with np.errstate(all="ignore"):
+        return array if np.isfinite(array.sum()) else np.nan_to_num(array)
+
+
+def _narrowed(inputs: Arrays) -> Arrays:
+    """Inputs as both sides compute with them: those of a large model are most of what is in memory."""
+    return {
+        name: array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
+        for name, array in inputs.items()
+    }
 
 
 def _called(step: Step, inputs: Arrays, states: Arrays) -> tuple[Arrays, Arrays]:

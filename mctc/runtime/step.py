@@ -100,13 +100,14 @@ class Step:
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         function = self.function
-        given = {port.name: self._given(port, inputs[port.spec]) for port in function.inputs}
+        given = {port.name: self.given(port, inputs[port.spec]) for port in function.inputs}
         results = self.compiled(self._carried | given, self._state)
         for state, update in zip(function.states, function.state_outputs):
             self._carried[state.name] = results[update.name]
         return {port.spec: results[port.name] for port in function.outputs}
 
-    def _given(self, port: BuiltPort, array: Array) -> Array:
+    def given(self, port: BuiltPort, array: Array) -> Array:
+        """What the artifact takes for what the program takes: rows of a table for ids."""
         table = self.tables.get(port.spec)
         if table is None:
             return array

@@ -52,6 +52,7 @@ def emit_model(
         operations={name: emitter.count for name, emitter in emitters.items()},
         made={name: emitter.made for name, emitter in emitters.items()},
         called=dict.fromkeys(emitters, SINGLE_NAME) if alone else {},
+        values={name: emitter.values for name, emitter in emitters.items()},
     )
 
 

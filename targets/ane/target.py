@@ -13,7 +13,7 @@ from mctc.driver.options import LAYOUTS, STATES, BuildOptions
 from mctc.driver.refusal import Refusal
 from mctc.driver.target import Load, Written
 from mctc.emit.skeleton import Emitted, Job, Skeleton
-from mctc.ir.program import Function, Program
+from mctc.ir.program import Function, Program, Value
 from mctc.targets.ane.errors import EmitError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class AneTarget(Skeleton):
 
     def __init__(self) -> None:
         self._read: dict[Path, Package] = {}
+        self._values: dict[Path, Mapping[str, Mapping[Value, str]]] = {}  # by artifact and function: their names there
         self._parts: tuple[Program, Written] | None = None  # of a build whose functions are chains
 
     def refuses(self, compiled: Compiled, options: BuildOptions) -> Iterator[Refusal]:
@@ -68,7 +69,13 @@ class AneTarget(Skeleton):
         from mctc.targets.ane.package import write_package
 
         self._read.clear()
-        return write_package(program, functions, job.weights, path, job.states_as_io, job.metadata)
+        emitted = write_package(program, functions, job.weights, path, job.states_as_io, job.metadata)
+        self._values[path] = emitted.values
+        return emitted
+
+    def named(self, artifact: Path, function: str) -> Mapping[Value, str] | None:
+        """What `write_artifact` called them."""
+        return self._values.get(artifact, {}).get(function)
 
     def read_back(self, artifact: Path, precision: str) -> Engine:
         """The evaluator, which checks every type. Raises PackageError, TypeMismatch or UnsupportedOp."""

@@ -24,6 +24,7 @@ from mctc.package.read import read_package
 from mctc.package.types import NamedType, StateType, TensorType
 
 if TYPE_CHECKING:
+    from mctc.evaluate.coreml.pieces import Pieces
     from mctc.evaluate.engine.engine import Engine, Placed
     from mctc.evaluate.engine.tally import Tally
     from mctc.evaluate.faults.compare import Twin
@@ -104,6 +105,12 @@ class Evaluator:
                 compiled.twins = comparison.twins(self, function)
         return self._compiled[wanted]
 
+    def pieces(self, name: str) -> Pieces:
+        """A function in parts, in the arithmetic of the whole."""
+        from mctc.evaluate.coreml.pieces import Pieces
+
+        return Pieces(self.package.functions[name], lambda part: CompiledFunction(part, self._options).held)
+
     def with_faults(self, faults: Sequence[Fault]) -> Evaluator:
         """The same with faults; nobody watches its operations."""
         from mctc.evaluate.faults.table import Injected
@@ -179,13 +186,19 @@ class CompiledFunction:
         return results
 
     def _run(self, inputs: Mapping[str, Array], state: State | None) -> dict[str, Array]:
+        with np.errstate(all="ignore"):
+            held = self.held(inputs, state)
+            return {item.name: self._released(item, value) for item, value in zip(self.outputs, held, strict=True)}
+
+    def held(self, inputs: Mapping[str, Array], state: State | None = None) -> list[Array]:
+        """Outputs in order, as the evaluator holds them, in no array of their own: for who only reads them at once."""
         values = self._plan.template.copy()
         for name, array in self._checked(inputs).items():
             values[self._plan.inputs[name]] = array
         frame = Frame(values, state, self.observe)
         with np.errstate(all="ignore"):
             run_steps(self._plan.steps, frame)
-            return {item.name: self._released(item, frame.values[slot]) for item, slot in self._plan.outputs}
+        return [frame.values[slot] for _, slot in self._plan.outputs]
 
     def _check_state(self, state: State) -> None:
         for item in self.states:

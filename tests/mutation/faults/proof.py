@@ -6,6 +6,7 @@ from ..fault import Fault
 
 BATTERY, DIFFERENCE = "tests/numerics/test_battery.py", "tests/numerics/test_difference.py"
 READBACK, LADDER = "tests/proof/test_readback.py", "tests/proof/test_proof.py"
+OP_BY_OP = "tests/targets/ane/test_op_by_op.py"
 
 FAULTS = (
     Fault(
@@ -183,5 +184,38 @@ FAULTS = (
         old="found.undefined == found.entries and given.item is NOISE",
         new="found.undefined > found.entries and given.item is NOISE",
         caught_by="tests/numerics/test_undefined.py",
+    ),
+    Fault(
+        name="alike-and-not-told-apart",
+        file="mctc/proof/op_by_op.py",
+        what="op by op, what stands in for the results of two rounds is the same array",
+        old="return [np.roll(array, self._places[op]) for array in results]",
+        new="return results",
+        caught_by=f"{OP_BY_OP}::test_what_is_alike_is_told_apart_where_it_meets",
+        hole="no two of them met in an op",
+    ),
+    Fault(
+        name="stored-numbers-unread",
+        file="mctc/proof/op_by_op.py",
+        what="op by op, the weights of later rounds are not compared with the program's",
+        old="        if not same or likeness not in self._decoded:",
+        new="        if likeness not in self._decoded:",
+        caught_by=f"{OP_BY_OP}::test_a_single_bit_of_what_is_stored_is_seen",
+    ),
+    Fault(
+        name="constants-of-pieces-alike",
+        file="mctc/evaluate/coreml/pieces.py",
+        what="op by op, operations with other constants count as alike",
+        old="told.append((operation.outputs[0].type, self._digests[name]))",
+        new="told.append((operation.outputs[0].type, None))",
+        caught_by=f"{OP_BY_OP}::test_what_the_whole_proof_finds_is_proven_by_no_op",
+    ),
+    Fault(
+        name="results-leave-unlooked-at",
+        file="mctc/proof/op_by_op.py",
+        what="op by op, what a result leaves as is not compared",
+        old="        for value, name in self._framed:",
+        new="        for value, name in self._framed[:0]:",
+        caught_by=f"{OP_BY_OP}::test_what_the_whole_proof_finds_is_proven_by_no_op",
     ),
 )

@@ -1,0 +1,152 @@
+"""A function of a package in pieces: the operations between some values and others, as functions of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cached_property
+from hashlib import sha256
+
+import numpy as np
+
+from mctc.evaluate.coreml.precision import Array
+from mctc.evaluate.parts import Frame
+from mctc.package.model import Binding, Block, Constant, Function, Operation, Reference
+from mctc.package.types import NamedType, TensorType
+from mctc.records import dataclass
+
+Call = Callable[[Mapping[str, Array]], list[Array]]
+Compile = Callable[[Function], Call]
+
+STATES = frozenset({"read_state", "write_state", "coreml_update_state"})
+"""Operations that read or change what lives between calls."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Operations as a function; `likeness` is the same for pieces that differ in nothing but names."""
+
+    function: Function
+    compiled: Compile
+    likeness: Hashable
+
+    def __call__(self, arrays: Sequence[Array]) -> list[Array]:
+        """Results in order for arrays in order. Raises what compiling and running a function raises."""
+        given = dict(zip((item.name for item in self.function.inputs), arrays, strict=True))
+        return self._call(given)
+
+    @cached_property
+    def _call(self) -> Call:
+        return self.compiled(self.function)
+
+
+class Pieces:
+    """The pieces of one function. compiled: makes a function ready to be called."""
+
+    def __init__(self, function: Function, compiled: Compile) -> None:
+        self.function, self.compiled = function, compiled
+        self._inputs = {item.name: item for item in function.inputs}
+        self._made = {item.name: operation for operation in function.operations for item in operation.outputs}
+        self._digests: dict[str, Hashable] = {}
+
+    def between(self, takes: Sequence[str], gives: Sequence[str]) -> Piece | None:
+        """The operations that make the values `gives` of the values `takes` and of constants.
+
+        None where they need another input or a state, or hold blocks, or a name is unknown.
+        """
+        operations: dict[int, Operation] = {}
+        waiting = [name for name in gives if name not in takes]
+        while waiting:
+            operation = self._made.get(waiting.pop())
+            if operation is None or operation.blocks or operation.type in STATES:
+                return None
+            if operation.index not in operations:
+                operations[operation.index] = operation
+                waiting += [name for name in _read(operation) if name not in takes]
+        types = [self._type(name) for name in (*takes, *gives)]
+        inputs, outputs = tuple(filter(None, types[: len(takes)])), tuple(filter(None, types[len(takes) :]))
+        if None in types:
+            return None
+        ordered = tuple(operations[index] for index in sorted(operations))
+        body = Block(inputs, tuple(gives), ordered)
+        function = Function(self.function.name, self.function.opset, inputs, (), outputs, body)
+        return Piece(function, self.compiled, self._likeness(function))
+
+    def stored(self, name: str) -> tuple[Hashable, list[Array]]:
+        """What a const or constexpr operation is made of, by its operands' names in order, and its kind and types."""
+        operation = self._made.get(name)
+        if operation is None or not operation.type.startswith("const"):
+            return None, []
+        held = {"val": operation.attributes["val"]} if operation.type == "const" else _constants(operation)
+        arrays = [each.value() for _, each in sorted(held.items())]
+        types = tuple((key, each.type.dtype) for key, each in sorted(held.items()) if isinstance(each.type, TensorType))
+        return (operation.type, types, operation.outputs[0].type), arrays
+
+    def frame(self) -> Frame | None:
+        """Inputs and outputs by name, and states by what is read of them and written.
+
+        None where a state is not read once and then written once, or used in another way.
+        """
+        uses: dict[str, list[Operation]] = {item.name: [] for item in self.function.states}
+        for operation in self.function.walk():
+            for name in _read(operation):
+                if name in uses:
+                    uses[name].append(operation)
+        states = {}
+        for state, used in uses.items():
+            if [operation.type for operation in used] != ["read_state", "write_state"]:
+                return None
+            (written,) = used[1].inputs["data"]
+            if not isinstance(written, Reference):
+                return None
+            states[state] = used[0].outputs[0].name, written.name
+        return Frame(tuple(self._inputs), self.function.body.outputs, states)
+
+    def _type(self, name: str) -> NamedType | None:
+        if name in self._inputs:
+            return self._inputs[name]
+        operation = self._made.get(name)
+        return None if operation is None else next(item for item in operation.outputs if item.name == name)
+
+    def _likeness(self, function: Function) -> Hashable:
+        """The function's text with places in it for names, and digests for constants."""
+        places = {item.name: place for place, item in enumerate(function.inputs)}
+        told: list[Hashable] = [tuple(item.type for item in function.inputs)]
+        for operation in function.operations:
+            if operation.type == "const":
+                name = operation.outputs[0].name
+                places[name] = len(places)
+                if name not in self._digests:
+                    self._digests[name] = _digest(operation.attributes["val"])
+                told.append((operation.outputs[0].type, self._digests[name]))
+                continue
+            operands = tuple(
+                (key, tuple(_told(each, places) for each in bound)) for key, bound in sorted(operation.inputs.items())
+            )
+            others = tuple((key, _digest(each)) for key, each in sorted(operation.attributes.items()) if key != "name")
+            for item in operation.outputs:
+                places[item.name] = len(places)
+            told.append((operation.type, operands, others, tuple(item.type for item in operation.outputs)))
+        return (*told, tuple(places[name] for name in function.body.outputs))
+
+
+def _constants(operation: Operation) -> dict[str, Constant]:
+    """The operands of a constexpr operation."""
+    return {key: each for key, (each, *_) in operation.inputs.items() if isinstance(each, Constant)}
+
+
+def _read(operation: Operation) -> list[str]:
+    """The values that an operation takes, by name."""
+    return [each.name for bound in operation.inputs.values() for each in bound if isinstance(each, Reference)]
+
+
+def _told(binding: Binding, places: Mapping[str, int]) -> Hashable:
+    return places[binding.name] if isinstance(binding, Reference) else _digest(binding)
+
+
+def _digest(constant: Constant) -> Hashable:
+    """A constant by its type and its numbers or text."""
+    value = constant.value()
+    if isinstance(value, np.ndarray):
+        data = np.ascontiguousarray(value).tobytes()
+        return constant.type, data if len(data) <= 64 else sha256(data).digest()
+    return constant.type, repr(value)

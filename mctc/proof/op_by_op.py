@@ -1,0 +1,274 @@
+"""A large function of an artifact against the program, op by op: what is alike is computed once.
+
+By induction over the ops the function computes what the program does: where it has the program's values so far, the
+operations that make the next one of these give what the op gives. Operations that differ in nothing but names, for ops
+that do so too, are one function of what they are given, called once; every stored number is compared, bit for bit. An
+op is given what the program computes, or what an op like the one before it gave: the rounds of a `repeat` cost one.
+
+Nothing here calls an artifact wrong: what is not proven is for the proof of the whole to judge.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mctc.evaluate.parts import Piece, Pieces
+from mctc.ir.attribute_value import is_array
+from mctc.ir.lookups import lookups
+from mctc.ir.loops import Loop, in_order
+from mctc.ir.op import Array
+from mctc.ir.ops.leaf import Constant, Leaf, ParameterOp
+from mctc.ir.program import Function, Op, Program, Value
+from mctc.records import dataclass
+from mctc.runtime.step import Step
+from mctc.weights import Weights, unpacked
+
+BLOCK = 1 << 16  # numbers that are compared at a time
+_ROUND = re.compile(r"\d+")  # in the name of a parameter: of which round it is
+
+Look = Callable[[Op, list[Array]], None]
+
+
+class UnprovenError(Exception):
+    """Something that this proof does not take, or that is not as it is in the program."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A function of an artifact: its pieces, what values of the program are called there, and what calls the whole."""
+
+    pieces: Pieces
+    names: Mapping[Value, str]
+    step: Step
+
+
+class OpByOp:
+    """Goes along with evaluations of the program (`Watch`), call by call. Raises UnprovenError in them.
+
+    error: the largest difference of any op's result so far, of its largest magnitude, in this call or the first.
+    limit: that up to which it is rounding. look: sees the results of each op that is computed.
+    """
+
+    def __init__(
+        self, function: Function, program: Program, weights: Weights, parts: Parts, limit: float, look: Look
+    ) -> None:
+        if any(isinstance(item, Loop) for item in in_order(function.ops)):
+            raise UnprovenError("an op of a loop has no results of its own")
+        self.function, self.program, self.weights = function, program, weights
+        self.parts, self.limit, self.look = parts, limit, look
+        self.error = 0.0
+        self._lookups = {lookup.op: token for token, lookup in lookups(function).items()}
+        self._ports = {port.spec: port for port in parts.step.function.inputs}
+        self._scales: dict[tuple[Hashable, int], float] = {}
+        self._stored: set[str] = set()
+        self._decoded: set[Hashable] = set()
+        self._inputs: Mapping[str, Array] = {}
+        self._pieces = {op: self._of(op) for op in function.ops if not isinstance(op, Leaf) and op not in self._lookups}
+        self._first, self._places = self._firsts()
+        self.same: Mapping[Op, Op] = {}
+        self._framed = self._frame()
+
+    def begin(self, inputs: Mapping[str, Array], *, shares: bool) -> OpByOp:
+        """Another call: its inputs, and whether an op may be given what another one gave."""
+        self._inputs, self.same = inputs, self._first if shares else {}
+        for value in self.function.inputs:
+            if value not in self._lookups.values():
+                self._is_given(value, inputs[value.name])
+        return self
+
+    def instead(self, op: Op, results: Sequence[Array]) -> Sequence[Array]:
+        """The results of the first op of its like, moved along by so many numbers as others stand in before: else an op
+        on two of them would not tell one from the other."""
+        return [np.roll(array, self._places[op]) for array in results]
+
+    def saw(self, op: Op, values: Mapping[Value, Array]) -> None:
+        """Calls the piece that stands for an op, if it is the first of its like."""
+        if isinstance(op, ParameterOp):
+            self._is_stored(op)
+        elif op in self._lookups:
+            self._is_given(op.result, values[op.result])
+        if op in self.same:
+            return
+        expected = [values[result] for result in op.results]
+        self.look(op, expected)
+        if op in self._pieces and op not in self._first:
+            self._holds(*self._pieces[op], [values[each] for each in _taken(op)], expected)
+
+    def end(self, values: Mapping[Value, Array]) -> None:
+        """Results and new states: that they leave as what they are. values: of those."""
+        for value, name in self._framed:
+            taken = [] if isinstance(value.owner, Constant) else [value]
+            self._holds(*self._piece("leaves", taken, [name]), [values[each] for each in taken], [values[value]])
+
+    def _firsts(self) -> tuple[dict[Op, Op], dict[Op, int]]:
+        """Ops that are like one before, each with the first of its like, and which of those like it they are.
+        Parameters are like those of other rounds. None is left whose results have too few numbers to be told apart."""
+        alike: dict[Hashable, list[Op]] = {}
+        first: dict[Op, Op] = {}
+        places: dict[Op, int] = {}
+        for op in self.function.ops:
+            if isinstance(op, ParameterOp):
+                parameter = self.program.parameters[op.parameter]
+                told = parameter.type, parameter.quantization, parameter.wide
+                likeness: Hashable = (_ROUND.sub("#", op.parameter), *told)
+            elif op in self._pieces:
+                likeness = self._pieces[op][0]
+            else:
+                continue
+            before = alike.setdefault(likeness, [])
+            if before and len(before) < min(value.type.size for value in op.results):
+                first[op], places[op] = before[0], len(before)
+            before.append(op)
+        return first, places
+
+    def _of(self, op: Op) -> tuple[Hashable, Piece]:
+        return self._piece(_described(op), _taken(op), [self._name(value) for value in op.results])
+
+    def _piece(self, described: Hashable, taken: Sequence[Value], names: Sequence[str]) -> tuple[Hashable, Piece]:
+        piece = self.parts.pieces.between([self._name(value) for value in taken], names)
+        if piece is None:
+            raise UnprovenError(f"{described} takes more there than in the program")
+        return (described, piece.likeness), piece
+
+    def _name(self, value: Value) -> str:
+        if value not in self.parts.names:
+            raise UnprovenError(f"{value} has no name there")
+        return self.parts.names[value]
+
+    def _holds(self, likeness: Hashable, piece: Piece, given: Sequence[Array], expected: Sequence[Array]) -> None:
+        for place, (wanted, actual) in enumerate(zip(expected, piece(given), strict=True)):
+            scale = self._scales.get((likeness, place), 0.0)
+            error, self._scales[likeness, place] = apart(wanted, actual, scale)
+            self.error = max(self.error, error)
+            if not error <= self.limit:
+                raise UnprovenError(f"{likeness} differs by {error:.3g}")
+
+    def _is_stored(self, op: ParameterOp) -> None:
+        """Every number of a parameter that the function reads, once."""
+        if op.result not in self.parts.names or op.parameter in self._stored:
+            return  # a table of the caller's
+        name, parameter = self.parts.names[op.result], self.program.parameters[op.parameter]
+        likeness, held = self.parts.pieces.stored(name)
+        stored = self.weights.stored(parameter)
+        wanted = (stored,) if isinstance(stored, np.ndarray) else stored.parts
+        same = len(held) == len(wanted) and all(map(_same_bits, held, wanted))
+        if not same or likeness not in self._decoded:
+            piece = self.parts.pieces.between((), (name,))
+            if piece is None or not np.array_equal(piece(())[0], unpacked(stored)):
+                raise UnprovenError(f"{op.parameter} is stored otherwise")
+            if same:
+                self._decoded.add(likeness)
+        self._stored.add(op.parameter)
+
+    def _is_given(self, value: Value, array: Array) -> None:
+        """What comes in by a port: an input, or the rows of a table that a caller looks up."""
+        spec = self._lookups[value.owner].name if value.owner in self._lookups else value.name
+        port = self._ports.get(spec)
+        if port is None or self._name(value) != port.name:
+            raise UnprovenError(f"{spec} is no input there")
+        if not np.array_equal(self.parts.step.given(port, self._inputs[spec]), array):
+            raise UnprovenError(f"{port.name} is given something else")
+
+    def _frame(self) -> list[tuple[Value, str]]:
+        """What leaves the function, by what it is called where it does. Raises where something comes in otherwise."""
+        frame, called = self.parts.pieces.frame(), self.parts.step.function
+        passed = {state.spec: (state.name, new.name) for state, new in zip(called.states, called.state_outputs)}
+        inputs = {port.name for port in self._ports.values()} | {read for read, _ in passed.values()}
+        if frame is None or set(frame.inputs) != inputs:
+            raise UnprovenError("values come in by other names")
+        leaving = {port.spec: port.name for port in called.outputs}
+        found = [(value, leaving.get(name, "")) for name, value in self.function.results]
+        found += [(state.update, passed[state.name][1]) for state in self.function.states if passed]
+        if sorted(name for _, name in found) != sorted(frame.outputs):
+            raise UnprovenError("values leave by other names")
+        held = {} if passed else {port.spec: frame.states.get(port.name, ("", "")) for port in called.states}
+        for state in self.function.states:
+            read, written = held.get(state.name) or passed[state.name]
+            if self._name(state.value) != read:
+                raise UnprovenError(f"{state.name} is read elsewhere")
+            found += [(state.update, written)] if held else []
+        return found
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Goes along with another evaluation of the same call, where the same ops are not computed. Looks at nothing."""
+
+    proof: OpByOp
+
+    @property
+    def same(self) -> Mapping[Op, Op]:
+        """As in the proof."""
+        return self.proof.same
+
+    def instead(self, op: Op, results: Sequence[Array]) -> Sequence[Array]:
+        """As in the proof."""
+        return self.proof.instead(op, results)
+
+    def saw(self, op: Op, values: Mapping[Value, Array]) -> None:
+        """Nothing is to be seen."""
+
+
+def _taken(op: Op) -> list[Value]:
+    """Operands, each once. Constants are part of the operations."""
+    return [value for value in dict.fromkeys(op.present()) if not isinstance(value.owner, Constant)]
+
+
+def _described(op: Op) -> Hashable:
+    """All that an op's results depend on but the values of its operands; those of constants are told."""
+    seen: dict[Value, int] = {}
+    operands = tuple(
+        None if value is None else (value.type, seen.setdefault(value, len(seen)), *_numbers(value.owner))
+        for value in op.operands
+    )
+    types = tuple(value.type for value in op.results)
+    return op.name, operands, types, tuple((key, _frozen(each)) for key, each in op.attributes.items())
+
+
+def _numbers(owner: Op | None) -> tuple[Hashable, ...]:
+    return (_frozen(owner.value),) if isinstance(owner, Constant) else ()
+
+
+def _frozen(value: Any) -> Hashable:
+    if is_array(value):
+        array = np.asarray(value)
+        return array.dtype.str, array.shape, array.tobytes()
+    if isinstance(value, Mapping):
+        return tuple((key, _frozen(each)) for key, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_frozen, value))
+    return value.hex() if isinstance(value, float) else (type(value), value)
+
+
+def _same_bits(held: Any, wanted: Array) -> bool:
+    """Whether an array has the numbers of another in their order, bit for bit: NaNs and the signs of zeros included."""
+    if not isinstance(held, np.ndarray) or held.dtype != wanted.dtype or held.size != wanted.size:
+        return False
+    bits = np.dtype(f"u{held.dtype.itemsize}")
+    one, other = (np.ascontiguousarray(each).reshape(-1).view(bits) for each in (held, wanted))
+    return np.array_equal(one, other)
+
+
+def apart(expected: Array, actual: Array, scale: float) -> tuple[float, float]:
+    """The largest difference of two results and the largest magnitude that it is measured in: of `expected`, or
+    `scale` where that is more. Infinite for another shape, another whole number, and what is not finite."""
+    if expected.shape != actual.shape:
+        return np.inf, scale
+    if expected.dtype.kind != "f":
+        return (0.0 if np.array_equal(expected, actual) else np.inf), scale
+    wanted, found = expected.reshape(-1), np.asarray(actual, np.float32).reshape(-1)
+    largest = most = 0.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        for start in range(0, wanted.size, BLOCK):
+            part = wanted[start : start + BLOCK]
+            difference = part - found[start : start + BLOCK]
+            most = max(most, float(difference.max()), -float(difference.min()))
+            largest = max(largest, float(part.max()), -float(part.min()))
+            if not np.isfinite(difference.sum()):
+                return np.inf, scale
+    scale = max(largest, scale)
+    return most / (scale or 1.0), scale

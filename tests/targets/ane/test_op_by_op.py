@@ -1,0 +1,269 @@
+"""The read-back of large functions, op by op: it takes what is right, and nothing that the proof of the whole finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mctc.diagnostics.errors import MctcError
+from mctc.driver.options import BuildOptions
+from mctc.driver.target import Agreement, Written
+from mctc.evaluate.coreml import Evaluator
+from mctc.ir.build import Builder
+from mctc.ir.location import Origin
+from mctc.ir.op import Op
+from mctc.ir.program import Program, Quantization, Value
+from mctc.numerics.limits import limit_of
+from mctc.package import Package, read_package
+from mctc.package.model import Constant, Function, Operation, Reference
+from mctc.passes.round_numbers import RoundNumbers
+from mctc.proof import op_by_op, readback
+from mctc.proof.readback import Readback
+from mctc.rewrite.base import Context
+from mctc.targets.ane.errors import EmitError
+from mctc.targets.ane.target import AneTarget
+from mctc.weights import Weights
+
+from .conftest import compiled
+from .hand_made import add_parameter, finish, laid_out, streaming_program
+
+DEPTH = 3
+Change = Callable[[Function], Function]
+
+
+@dataclass
+class Artifact:
+    """A program as a package, and what is compared with it."""
+
+    program: Program
+    weights: Weights
+    folder: Path
+    target: AneTarget
+    written: Written
+
+    @property
+    def package(self) -> Package:
+        return read_package(self.folder / self.written.artifacts[0])
+
+    def read_back(self, package: Package, function: str | None = None) -> list[Agreement]:
+        """What a build finds where this is what it wrote, of one function or all."""
+        engine = Evaluator(package, "fp32", keep_weights=False)
+        read = Readback(self.folder, lambda _: engine, "fp32", EmitError, limit_of("fp16"), self.target.named)
+        asked = {name: each for name, each in self.written.interfaces.items() if function in (None, name)}
+        return read.steps(self.program, self.weights, asked)
+
+
+@pytest.fixture(scope="module", params=["packed", "io"])
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    folder = tmp_path_factory.mktemp("made")
+    quantised = {"encoder.layers.0.proj.weight": Quantization("int8", 8), "out.weight": Quantization("palette", 4)}
+    program = streaming_program(DEPTH, quantised)
+    _branches(program)
+    program = RoundNumbers().run(program, Context())
+    weights, target = Weights(program.sources), AneTarget()
+    options = BuildOptions(state=request.param)
+    written = target.write(compiled(program), weights, folder, options, {})
+    return Artifact(program, weights, folder, target, written)
+
+
+def _branches(program: Program) -> None:
+    """Adds a function in which what is alike meets: what one round gives less what the other gives."""
+    for name in ("rounds.0.weight", "rounds.1.weight"):
+        add_parameter(program, name, 16, 16, 1, 1)
+    builder, x = Builder(program, Origin(None, "rounds")), Value(laid_out(16, 8), "x")
+    one, other = (
+        builder.op("tanh", builder.op("conv2d", x, builder.parameter(f"rounds.{i}.weight"))) for i in range(2)
+    )
+    finish(builder, "rounds", [x], [("less", builder.op("sub", one, other)), ("one", one), ("other", other)], [])
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every function is read back as those of a large model. The functions that had to be compared as a whole."""
+    whole: list[str] = []
+    compared = readback._Function.compared
+
+    def counted(self: readback._Function) -> list[Agreement]:
+        whole.append(self.function.name)
+        return compared(self)
+
+    monkeypatch.setattr(readback, "is_small", lambda program: False)
+    monkeypatch.setattr(readback._Function, "compared", counted)
+    return whole
+
+
+def test_what_was_written_is_proven_op_by_op_and_what_is_alike_called_once(
+    made: Artifact, large: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[str] = []
+    holds = op_by_op.OpByOp._holds
+    monkeypatch.setattr(
+        op_by_op.OpByOp, "_holds", lambda self, told, *more: (called.append(str(told[0])), holds(self, told, *more))[1]
+    )
+    found = made.read_back(made.package)
+    assert not large
+    assert {each.op_by_op for each in found} == {True}
+    assert {each.result for each in found if each.function == "encoder"} >= {"encoded"}
+    assert max(each.error for each in found) < 1e-5
+    items = len(readback.ITEMS)
+    for kind in ("conv2d", "layer_norm"):
+        ops = [op for _, op in made.program.ops() if op.name == kind]
+        assert items <= sum(f"'{kind}'" in told for told in called) < items * len(ops)
+
+
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_what_the_whole_proof_finds_is_proven_by_no_op(
+    made: Artifact, large: list[str], monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    """Every use of a value by an operation is led to another value of its type, every constant changed: op by op
+    all of it is seen that the comparison of results sees."""
+    package = made.package
+    found = unseen = 0
+    for name, function in package.functions.items():
+        for what, changed in islice(_changes(function), 0, None, every):
+            faulty = replace(package, functions={**package.functions, name: changed})
+            large.clear()
+            with monkeypatch.context() as plain:
+                plain.setattr(readback, "is_small", lambda program: True)
+                wrong = _refused(made, faulty, name)
+            if not wrong:
+                unseen += 1
+                continue
+            found += 1
+            large.clear()
+            assert _refused(made, faulty, name), what
+            assert large, what
+    assert found > 60 / every
+    assert unseen < found
+
+
+def test_what_is_alike_is_told_apart_where_it_meets(made: Artifact, large: list[str]) -> None:
+    package = made.package
+    function = package.functions["rounds"]
+    place, less = next((i, each) for i, each in enumerate(function.operations) if each.type == "sub")
+    turned = _with(function, place, replace(less, inputs={"x": less.inputs["y"], "y": less.inputs["x"]}))
+    with pytest.raises(EmitError, match="less of rounds, on noise, differs"):
+        made.read_back(replace(package, functions={**package.functions, "rounds": turned}))
+    assert large == ["rounds"]
+
+
+def _refused(made: Artifact, package: Package, function: str) -> bool:
+    try:
+        made.read_back(package, function)
+    except MctcError:
+        return True
+    return False
+
+
+def _changes(function: Function) -> Iterator[tuple[str, Function]]:
+    types = {item.name: item.type for item in function.inputs}
+    for place, operation in enumerate(function.operations):
+        for key, bound in operation.inputs.items():
+            for each in bound:
+                if isinstance(each, Reference):
+                    others = [
+                        name for name, type_ in types.items() if type_ == types.get(each.name) and name != each.name
+                    ]
+                    for other in others[-1:]:
+                        led = tuple(Reference(other) if one is each else one for one in bound)
+                        yield (
+                            f"{operation}: {key} is {other}",
+                            _with(function, place, replace(operation, inputs={**operation.inputs, key: led})),
+                        )
+        if operation.type == "const" and (changed := _changed(operation.attributes["val"])) is not None:
+            attributes = {**operation.attributes, "val": changed}
+            yield f"{operation} changed", _with(function, place, replace(operation, attributes=attributes))
+        types.update((item.name, item.type) for item in operation.outputs)
+
+
+def _with(function: Function, place: int, operation: Operation) -> Function:
+    operations = (*function.operations[:place], operation, *function.operations[place + 1 :])
+    return replace(function, body=replace(function.body, operations=operations))
+
+
+@dataclass(frozen=True)
+class _Value:
+    value: np.ndarray
+    stored_bytes: int = 0
+
+    def load(self) -> np.ndarray:
+        return self.value
+
+
+def _changed(constant: Constant) -> Constant | None:
+    """A constant of numbers with its last one changed."""
+    value = constant.value()
+    if not isinstance(value, np.ndarray) or not value.size or value.dtype.kind not in "fb":
+        return None
+    changed = value.copy()
+    last = changed.reshape(-1)
+    last[-1] = not last[-1] if value.dtype.kind == "b" else 2 * last[-1] + 1
+    return Constant(constant.type, _Value(changed))
+
+
+@pytest.mark.parametrize("name", ["encoder.layers.2.proj.weight", "encoder.layers.0.proj.weight", "out.weight"])
+def test_a_single_bit_of_what_is_stored_is_seen(made: Artifact, large: list[str], name: str) -> None:
+    """Of one number, in a round that gives what the first one gives."""
+    package = made.package
+    function = package.functions["encoder"]
+    called = made.target.named(made.folder / made.written.artifacts[0], "encoder")
+    assert called is not None
+    (value,) = [v for v in called if v.owner is not None and getattr(v.owner, "parameter", "") == name]
+    place = next(i for i, each in enumerate(function.operations) if each.outputs[0].name == called[value])
+    operation = function.operations[place]
+    if operation.type == "const":
+        changed = replace(operation, attributes={**operation.attributes, "val": _last_bit(operation.attributes["val"])})
+    else:
+        key = "data" if "data" in operation.inputs else "lut"
+        (constant,) = operation.inputs[key]
+        assert isinstance(constant, Constant)
+        changed = replace(operation, inputs={**operation.inputs, key: (_last_bit(constant),)})
+    _refused(
+        made, replace(package, functions={**package.functions, "encoder": _with(function, place, changed)}), "encoder"
+    )
+    assert large[:1] == ["encoder"]
+
+
+def _last_bit(constant: Constant) -> Constant:
+    array = constant.value().copy()
+    array.reshape(-1).view(f"u{array.itemsize}")[-1] ^= 1
+    return Constant(constant.type, _Value(array))
+
+
+def test_of_trained_weights_the_first_call_computes_every_op(
+    made: Artifact, large: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[set[Op]] = []
+    begin = op_by_op.OpByOp.begin
+
+    def watched(self: op_by_op.OpByOp, *given: object, **named: object) -> op_by_op.OpByOp:
+        result = begin(self, *given, **named)  # type: ignore[arg-type]
+        seen.append({*self.same})
+        return result
+
+    monkeypatch.setattr(op_by_op.OpByOp, "begin", watched)
+    monkeypatch.setattr(Weights, "trained", property(lambda self: True))
+    made.read_back(made.package)
+    assert not large
+    assert not seen[0]
+    assert all(seen[1 : len(readback.ITEMS)])
+
+
+def test_numbers_that_grow_beyond_fp16_are_for_the_whole_to_judge(
+    made: Artifact, large: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readback, "_is_beyond", lambda array: True)
+    by_reference = readback._Function._by_reference
+
+    def lost(self: readback._Function, *given: object, **named: object) -> Mapping[str, np.ndarray]:
+        found = by_reference(self, *given, **named)  # type: ignore[arg-type]
+        return {key: np.full_like(array, np.inf) for key, array in found.items()} if named.get("watch") else found
+
+    monkeypatch.setattr(readback._Function, "_by_reference", lost)
+    made.read_back(made.package)
+    assert set(large) == set(made.program.functions)
