@@ -83,6 +83,10 @@ class Flite:
             self._library.delete_wave(found)
             yield Said(samples, rate)
 
+    def opened(self, voice: str) -> tuple[ctypes.CDLL, Any]:
+        """The library, and the pointer to a voice that its functions take."""
+        return self._library, self._voice(voice)
+
     def _voice(self, name: str) -> Any:
         if name not in self._opened:
             register = self._load(VOICE.format(name))[f"register_cmu_us_{name}"]

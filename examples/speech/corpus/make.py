@@ -17,14 +17,14 @@ from corpus.festival import Festival
 from corpus.flite import Flite
 from corpus.inputs import NOTHING, Inputs
 from corpus.pico import Pico
-from corpus.plan import PERSON, Plan, Settings, Shard, planned
+from corpus.plan import PERSON, SELECTION, Plan, Settings, Shard, planned
 from corpus.rhvoice import RHVoice
 from corpus.shards import PART, lines_of, make
 
 SETTINGS, TEXT = "settings.json", "text.txt"
 VOICES = {engine.name: engine.voices for engine in (Espeak, Flite, Festival, Pico, RHVoice)}
 FORKED = multiprocessing.get_context("fork")  # the plan is shared, not copied
-FIRST = (PERSON, "rhvoice", "festival", "flite", "espeak", "pico")  # the slowest shards begin first
+FIRST = (SELECTION, PERSON, "rhvoice", "festival", "flite", "espeak", "pico")  # the slowest shards begin first
 
 
 def make_corpus(inputs: Inputs, folder: Path, settings: Settings, processes: int) -> None:

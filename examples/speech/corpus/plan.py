@@ -12,12 +12,15 @@ from corpus.draw import Held, Source
 from corpus.inputs import Inputs
 from corpus.prompts import Prompt, divided
 from corpus.texts import for_tests
+from corpus.unit_selection import VOICE
 from corpus.words import sayable, words
 
-PERSON = "person"
+PERSON, SELECTION = "person", "selection"
 # Of the hours of training, where all of them speak.
 SHARES = {"espeak": 0.30, "flite": 0.34, "festival": 0.10, "pico": 0.12, "rhvoice": 0.14}
 VARIED_SHARE = 0.08  # of the hours, and beside them: a person's prompts as other speakers would say several
+SELECTED_SHARE = 0.15  # of the hours, and beside them: other texts in a person's voice, by unit selection
+SELECTED_S = 3600.0  # of a shard, each of which finds the units anew
 SHARD_S, SHARD_PROMPTS = 600.0, 24
 VARIED_S, VARIED_PROMPTS = 1800.0, 60  # of a shard: to decode a prompt takes longer than to vary it often
 TESTS = {"espeak": 300, "flite": 200, "festival": 150}  # sentences, in voices that training has
@@ -49,7 +52,8 @@ class Shard:
     """A recording of many utterances of one engine, and a piece of a set's manifest.
 
     texts: what is said, one after another; without them, texts are drawn from the source until `seconds` are full.
-    prompts: a person's recordings as they are; with `seconds`, varied and joined until they are full.
+    prompts: a person's recordings as they are; with `seconds`, varied and joined until they are full; of the engine
+    SELECTION, what its voice is made of.
     number, step: the shard's sentences are every step-th one of the source, from number on.
     """
 
@@ -95,6 +99,8 @@ def planned(inputs: Inputs, voices: Mapping[str, Sequence[str]], settings: Setti
     held = Held.of(words(text) for text in (*(text for test in tests for text in test.texts), *(p.text for p in never)))
     train = [prompt for prompt in train if _short(prompt) and not held.has(words(prompt.text))]
     person = [*_recorded("train", train), *_varied(train, settings), *_recorded("test-asterisk", never)]
+    if "flite" in voices and SELECTION not in settings.without:
+        person += _selected(train, settings)
     source = Source(sentences, [said for each in train if (said := sayable(each.text))], held)
     return Plan(settings.seed, (*_training(heard, settings), *person, *tests), source)
 
@@ -172,6 +178,14 @@ def _varied(prompts: Sequence[Prompt], settings: Settings) -> list[Shard]:
         few = tuple(prompts[each] for each in sorted(set(taken.tolist())))
         found.append(Shard(f"train-{PERSON}-varied-{at:04}", "train", PERSON, prompts=few, seconds=seconds / count))
     return found
+
+
+def _selected(prompts: Sequence[Prompt], settings: Settings) -> list[Shard]:
+    count = round(settings.hours * 3600 * SELECTED_SHARE / SELECTED_S) if prompts else 0
+    return [
+        Shard(f"train-{SELECTION}-{at:04}", "train", SELECTION, (VOICE,), (), tuple(prompts), SELECTED_S, at, count)
+        for at in range(count)
+    ]
 
 
 def _short(prompt: Prompt) -> bool:

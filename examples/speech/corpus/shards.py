@@ -14,11 +14,14 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from corpus.flite import Flite
 from corpus.g722 import decoded
-from corpus.plan import MOST_PROMPT_S, PERSON, Plan, Shard
+from corpus.phones import Phones
+from corpus.plan import MOST_PROMPT_S, PERSON, SELECTION, Plan, Shard
 from corpus.prompts import Prompt
 from corpus.sound import RATE, SILENCE_S, Said, joined, recorded, spoken
 from corpus.splices import ends_of, spliced
+from corpus.unit_selection import UnitSelection
 from corpus.voice import WARP, WARPED, Engine, Manner, drawn
 from corpus.words import words
 
@@ -44,7 +47,9 @@ def lines_of(folder: Path, shard: Shard) -> Path:
 
 def make(plan: Plan, shard: Shard, engines: Mapping[str, Callable[[], Engine]], folder: Path) -> None:
     """Writes a shard. Its bytes are the same in every process that spoke nothing before."""
-    if shard.engine != PERSON:
+    if shard.engine == SELECTION:
+        found = _synthetic(plan, shard, _selection(shard, engines["flite"]()))
+    elif shard.engine != PERSON:
         found = _synthetic(plan, shard, engines[shard.engine]())
     else:
         found = _varied_prompts(plan, shard) if shard.seconds else _prompts(plan, shard)
@@ -85,8 +90,8 @@ def _prompts(plan: Plan, shard: Shard) -> Iterator[Utterance]:
 def _varied_prompts(plan: Plan, shard: Shard) -> Iterator[Utterance]:
     """Prompts, or pieces of them, joined. Whole ones, which are few and soon known by heart, are by a speaker of
     another size, and some of those of pieces."""
-    known = [(words(each.text), _prompt(each)) for each in shard.prompts]
-    apart = [(text, said) for text, said in known if len(said.ends) == len(text.split())]
+    known = _known(shard)
+    apart = _apart(known)
     seconds = 0.0
     for number in count():
         rng = _rng(plan, shard, number)
@@ -101,6 +106,21 @@ def _varied_prompts(plan: Plan, shard: Shard) -> Iterator[Utterance]:
         yield recorded(whole, rng), told | ({"warp": round(warp, 3)} if warp != 1 else {})
         if seconds >= shard.seconds:
             return
+
+
+def _selection(shard: Shard, flite: Engine) -> Engine:
+    """The voice of a shard's prompts."""
+    assert isinstance(flite, Flite), "phones are flite's"
+    return UnitSelection(Phones(flite), _apart(_known(shard)))
+
+
+def _known(shard: Shard) -> list[tuple[str, Said]]:
+    return [(words(each.text), _prompt(each)) for each in shard.prompts]
+
+
+def _apart(known: list[tuple[str, Said]]) -> list[tuple[str, Said]]:
+    """Those that tell where each of their words ends."""
+    return [(text, said) for text, said in known if len(said.ends) == len(text.split())]
 
 
 def _prompt(prompt: Prompt) -> Said:

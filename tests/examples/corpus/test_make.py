@@ -20,7 +20,7 @@ import pytest
 from corpus.__main__ import main
 from corpus.inputs import Inputs
 from corpus.make import make_corpus
-from corpus.plan import Settings, _varied, planned
+from corpus.plan import SELECTED_S, Settings, _selected, _varied, planned
 from corpus.prompts import Prompt
 from corpus.shards import lines_of, make, sound_of
 from corpus.sound import RATE, Said
@@ -291,3 +291,12 @@ def test_a_number_of_processes_is_one_or_more(count: str, tmp_path: Path, capsys
         main(["make", str(tmp_path / "corpus"), "--processes", count])
     assert ended.value.code == 2
     assert "--processes" in capsys.readouterr().err
+
+
+def test_other_texts_are_said_by_all_of_a_persons_prompts_for_whole_hours(tmp_path: Path) -> None:
+    prompts = [Prompt(name, tmp_path / name, name) for name in ("one", "two")]
+    shards = _selected(prompts, Settings(hours=20))
+    assert [(shard.prompts, shard.seconds) for shard in shards] == [(tuple(prompts), SELECTED_S)] * 3
+    assert len({shard.name for shard in shards}) == 3
+    assert {shard.number for shard in shards} == set(range(3))
+    assert _selected(prompts, Settings(hours=3)) == _selected([], Settings(hours=20)) == []
