@@ -19,7 +19,7 @@ from subprocess import CalledProcessError
 from corpus.fetch import fetch
 from corpus.inputs import Inputs, digest, unpacked
 from corpus.make import VOICES, make_corpus, refuse_others, summary
-from corpus.plan import PERSON, Settings
+from corpus.plan import PERSON, SELECTION, Settings
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:
@@ -39,7 +39,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     making.add_argument("--processes", type=_whole(1), default=os.cpu_count() or 1)
     making.add_argument("--unheard", default="flite:rms", metavar="ENGINE:VOICE", help="a voice that no training has")
     making.add_argument("--sentences", type=_whole(0), default=0, help="so few are said, in training and tests alike")
-    names = [*VOICES, PERSON]
+    names = [*VOICES, PERSON, SELECTION]
     making.add_argument("--without", nargs="+", default=[], choices=names, help="who does not speak")
     return parser.parse_args(arguments)
 
