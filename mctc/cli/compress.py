@@ -42,6 +42,8 @@ if TYPE_CHECKING:
               help="Try each weight alone in BITS bits, and tell how well the predictions rank them.")  # fmt: skip
 @click.option("--smooth", type=click.FloatRange(0, 1), metavar="SHARE",
               help="How much of the range of activations in 8 bits moves from norms into weights: 0.5.")  # fmt: skip
+@click.option("--effort", type=click.Choice(("nearest", "quick", "full")), default="full", show_default=True,
+              help="How much is tried on a weight: scales, errors made up for once, or all that is known.")  # fmt: skip
 @click.option("--plot", type=PATH, metavar="FILE.svg", help="Draw the frontier of size against loss.")
 @defines_option
 @model_option

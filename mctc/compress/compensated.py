@@ -18,6 +18,7 @@ from mctc.records import dataclass
 DAMPING = 0.01  # of the mean diagonal, added to it: directions that the calibration has not seen
 DEAD = 1e-9  # of the mean diagonal: inputs of less power are none
 BLOCK = 128  # columns between two updates of all that is left
+STRIP = 16  # and between two of the rest of a block
 
 
 @dataclass(frozen=True)
@@ -35,21 +36,25 @@ class Order:
 
 
 def compensated(weight: Array, grid: Grid, inputs: Order) -> Array:
-    """The weight [rows, n] on a grid."""
-    order, factor = inputs.columns, inputs.factor
-    left = np.array(weight[:, order], np.float64)
+    """The weight [rows, n] on a grid, in float32."""
+    order, factor = inputs.columns, np.asarray(inputs.factor / inputs.factor.diagonal()[:, None], np.float32)
+    left = np.ascontiguousarray(weight.T[order], np.float32)  # a column lies together
     out = np.empty_like(left)
-    for begin in range(0, left.shape[1], BLOCK):
-        end = min(begin + BLOCK, left.shape[1])
-        errors = np.empty((len(left), end - begin))
-        for at in range(begin, end):
-            out[:, at] = grid.nearest(int(order[at]), left[:, at])
-            errors[:, at - begin] = (left[:, at] - out[:, at]) / factor[at, at]
-            left[:, at + 1 : end] -= errors[:, at - begin, None] * factor[at, at + 1 : end]
-        left[:, end:] -= errors @ factor[begin:end, end:]
+    for begin in range(0, len(left), BLOCK):
+        block = slice(begin, min(begin + BLOCK, len(left)))
+        errors = np.empty_like(left[block])
+        for first in range(begin, block.stop, STRIP):
+            strip = slice(first, min(first + STRIP, block.stop))
+            for at in range(first, strip.stop):
+                out[at] = grid.nearest(int(order[at]), left[at])
+                error = np.subtract(left[at], out[at], out=errors[at - begin])
+                left[at + 1 : strip.stop] -= factor[at, at + 1 : strip.stop, None] * error
+            done = errors[first - begin : strip.stop - begin]
+            left[strip.stop : block.stop] -= factor[strip, strip.stop : block.stop].T @ done
+        left[block.stop :] -= factor[block, block.stop :].T @ errors
     result = np.empty_like(out)
-    result[:, order] = out
-    return result
+    result[order] = out
+    return np.ascontiguousarray(result.T)
 
 
 def descended(weight: Array, rounded: Array, grid: Grid, moment: Array, columns: Array) -> Array:
@@ -58,37 +63,40 @@ def descended(weight: Array, rounded: Array, grid: Grid, moment: Array, columns:
 
     rounded: [rows, n], on the grid. columns: their order.
     """
-    products = np.asarray(moment[np.ix_(columns, columns)], np.float64)
-    curvature = np.diag(products) + DEAD * max(float(np.trace(products)) / len(columns), DEAD)
-    result = np.array(rounded[:, columns], np.float64)
-    slope = (result - weight[:, columns]) @ products
-    for begin in range(0, result.shape[1], BLOCK):
-        end = min(begin + BLOCK, result.shape[1])
-        changes, felt = np.zeros((len(result), end - begin)), slope[:, begin:end].copy()
-        for at in range(begin, end):
-            best = grid.nearest(int(columns[at]), result[:, at] - felt[:, at - begin] / curvature[at])
-            changes[:, at - begin] = best - result[:, at]
-            result[:, at] = best
-            felt += changes[:, at - begin, None] * products[at, begin:end]
-        slope += changes @ products[begin:end]
+    products = np.asarray(moment[np.ix_(columns, columns)], np.float32)
+    diagonal = products.diagonal()
+    curvature = diagonal + np.float32(DEAD * max(float(diagonal.sum(dtype=np.float64)) / len(columns), DEAD))
+    result = np.ascontiguousarray(rounded.T[columns], np.float32)
+    slope = products @ (result - weight.T[columns].astype(np.float32))
+    for begin in range(0, len(result), BLOCK):
+        block = slice(begin, min(begin + BLOCK, len(result)))
+        changes = np.empty_like(result[block])
+        for first in range(begin, block.stop, STRIP):
+            strip = slice(first, min(first + STRIP, block.stop))
+            for at in range(first, strip.stop):
+                best = grid.nearest(int(columns[at]), result[at] - slope[at] / curvature[at])
+                change = np.subtract(best, result[at], out=changes[at - begin])
+                result[at] = best
+                slope[at + 1 : strip.stop] += products[at, at + 1 : strip.stop, None] * change
+            done = changes[first - begin : strip.stop - begin]
+            slope[strip.stop : block.stop] += products[strip.stop : block.stop, strip] @ done
+        slope[block.stop :] += products[block.stop :, block] @ changes
     found = np.empty_like(result)
-    found[:, columns] = result
-    return found
+    found[columns] = result
+    return np.ascontiguousarray(found.T)
 
 
 def _factor(moment: Array, damping: float) -> Array:
-    """Upper triangular U with U' U the inverse of the damped moment."""
-    damped = np.array(moment, np.float64)
-    diagonal = np.diag(damped)
-    added = damping * float(diagonal.mean()) or 1.0  # an input that was always zero leaves the weights as they are
+    """Upper triangular U with U' U the inverse of the damped moment: the inverse of its factor from the other end."""
+    damped = np.array(moment[::-1, ::-1], np.float64, order="F")
+    added = damping * float(damped.diagonal().mean()) or 1.0  # inputs that were always zero leave weights as they are
     damped[np.diag_indices_from(damped)] += added
     try:
-        lower = cholesky(damped, lower=True, check_finite=True)
-        inverse, failed = lapack.dpotri(lower, lower=1)
+        lower = cholesky(damped, lower=True, overwrite_a=True, check_finite=True)
+        inverse, failed = lapack.dtrtri(lower, lower=1, overwrite_c=1)
         if failed:
             raise ValueError("singular")
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
-        return np.asarray(cholesky(inverse, lower=False))
+        return np.asarray(inverse[::-1, ::-1])
     except (ValueError, np.linalg.LinAlgError) as error:
         hint = "the file of --stats is damaged: calibrate again"
         raise CompressError(f"products of inputs that no calibration gives: {error}", hint=hint) from error

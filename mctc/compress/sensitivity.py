@@ -88,6 +88,7 @@ def write_rounded(
     scales: Mapping[str, float],
     out: Path,
     told: Callable[[str], None],
+    effort: Effort = FULL,
 ) -> dict[str, Rounded]:
     """Writes a checkpoint of which a build stores these forms with these very codes: fp32 values, so training goes on.
 
@@ -106,7 +107,7 @@ def write_rounded(
     tensors |= {name: value.reshape(tensors[name].shape) for name, value in model.smoothing.norms.items()}
     tensors |= {name: np.asarray(scale, np.float32) for name, scale in scales.items()}
     ways: dict[str, Rounded] = {}
-    for layer, found in model.rounded_all(forms):
+    for layer, found in model.rounded_all(forms, effort):
         form = forms[layer.name]
         told(layer.name)
         if form is not None and not again(found, layer.stored(form)):

@@ -13,6 +13,7 @@ from mctc.compress.frontier import Point, picture, point, table
 from mctc.compress.input_scales import held_inputs
 from mctc.compress.input_scales import told as told_of
 from mctc.compress.layers import USUAL, forms_named, held_in_bits, is_whole, layers_of, rest_bytes, stored_as
+from mctc.compress.round import EFFORTS
 from mctc.compress.rules import rules_of, text_of
 from mctc.compress.search import Choice, Form, Offer, chosen, frontier, within_loss, within_size
 from mctc.compress.section import Edit, with_section
@@ -89,7 +90,8 @@ class Session:
         """The weights rounded for the section."""
         held = held_inputs(self._deciding(), self.model.statistics, self.model.smoothing.factors)
         scales = {name: each.scale for name, each in held.items()}
-        found = write_rounded(self.model, self.options["weights"], self.forms, scales, out, told)
+        effort = EFFORTS[self.options["effort"]]
+        found = write_rounded(self.model, self.options["weights"], self.forms, scales, out, told, effort)
         ways: dict[str, int] = {}
         for each in found.values():
             ways[each.way] = ways.get(each.way, 0) + 1

@@ -21,23 +21,24 @@ def clustered(weight: Array, entries: int, groups: int, importance: Array) -> Ta
     return TableGrid(_half(table), len(weight))
 
 
-def fitted(weight: Array, rounded: Array, grid: TableGrid, moment: Array, rows: Array) -> TableGrid:
+def fitted(weight: Array, rounded: Array, grid: TableGrid, moment: Array, rows: Array) -> tuple[TableGrid, Array]:
     """The tables that, with the codes as they are, change the output least: sum over rows r of
-    rows[r] (w - q)' moment (w - q) is a quadratic form in each table's entries."""
+    rows[r] (w - q)' moment (w - q) is a quadratic form in each table's entries. And what these codes then stand for."""
     groups, entries = grid.table.shape
-    table = grid.table.copy()
-    for index, members in enumerate(np.split(np.arange(len(weight)), groups)):
-        form, right = np.zeros((entries, entries)), np.zeros(entries)
-        for row in members:
-            codes = np.searchsorted(grid.table[index], rounded[row])
-            taken = np.zeros((entries, len(codes)))
-            taken[codes, np.arange(len(codes))] = 1.0
-            seen = taken @ moment
-            form += rows[row] * (seen @ taken.T)
-            right += rows[row] * (seen @ weight[row])
+    table, each = grid.table.copy(), len(weight) // groups
+    found = np.empty_like(rounded)
+    for index in range(groups):
+        members = slice(index * each, (index + 1) * each)
+        codes = np.searchsorted(grid.table[index], rounded[members])
+        taken = np.asarray(codes[:, None] == np.arange(entries)[:, None], np.float32)  # [rows, entries, n]
+        seen = (taken.reshape(-1, taken.shape[-1]) @ moment).reshape(taken.shape)
+        form = np.einsum("r,ref->ef", rows[members], seen @ taken.transpose(0, 2, 1))
+        right = np.einsum("r,re->e", rows[members], (seen @ weight[members, :, None])[..., 0])
         ridge = RIDGE * (form.diagonal().max() or 1.0)
         table[index] = np.linalg.solve(form + ridge * np.eye(entries), right + ridge * table[index])
-    return TableGrid(_half(np.sort(table, axis=1)), grid.rows)
+        table[index] = _half(table[index])
+        found[members] = table[index][codes]
+    return TableGrid(np.sort(table, axis=1), grid.rows), found
 
 
 def _half(table: Array) -> Array:

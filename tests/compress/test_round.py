@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from mctc.compress.compensated import Order, compensated, descended
 from mctc.compress.errors import CompressError
 from mctc.compress.grids import ScaledGrid, TableGrid
-from mctc.compress.round import Known, again, plain, rounded
+from mctc.compress.round import EFFORTS, Known, again, plain, rounded
 from mctc.compress.tables import clustered, fitted
 from mctc.ir.program import Quantization
 from mctc.quantize import quantize
@@ -38,6 +40,29 @@ def test_it_changes_what_comes_out_less_than_the_nearest(how: Quantization) -> N
     found, nearest = rounded(WEIGHT, how, KNOWN), plain(WEIGHT, how, KNOWN)
     assert found.cost < 0.7 * nearest.cost
     assert nearest.cost == pytest.approx(KNOWN.cost(WEIGHT, nearest.values))
+
+
+@pytest.mark.parametrize("how", FORMS[1:], ids=str)
+def test_more_effort_is_no_worse(how: Quantization) -> None:
+    costs = [rounded(WEIGHT, how, KNOWN, EFFORTS[name]).cost for name in ("nearest", "quick", "full")]
+    costs = [plain(WEIGHT, how, KNOWN).cost, *costs]
+    assert all(more < less * 1.01 for less, more in pairwise(costs))  # a tie is broken by the last bit of a sum
+
+
+def test_scales_alone_make_up_for_some_of_what_the_nearest_loses() -> None:
+    found = rounded(WEIGHT, FORMS[1], KNOWN, EFFORTS["nearest"])
+    assert found.way == "scales of the inputs' power"
+    assert again(found, FORMS[1])
+    assert found.cost < 0.9 * plain(WEIGHT, FORMS[1], KNOWN).cost
+
+
+@pytest.mark.parametrize("how", [FORMS[1], Quantization("palette", 3, 8)], ids=str)
+def test_rows_that_are_rounded_apart_come_out_as_together(how: Quantization, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = rounded(WEIGHT, how, KNOWN)
+    monkeypatch.setattr("mctc.compress.round.TOGETHER", 8)
+    apart = rounded(WEIGHT, how, KNOWN)
+    assert again(apart, how)
+    assert apart.cost == pytest.approx(together.cost, rel=1e-2)
 
 
 def test_kernels_keep_their_shape_and_rows_are_their_output_channels() -> None:
@@ -89,13 +114,14 @@ def test_the_fit_of_a_table_is_the_best_for_its_codes() -> None:
     weight, rows = WEIGHT.astype(np.float64), KNOWN.rows(WEIGHT)
     grid = clustered(weight, 8, 2, np.ones_like(weight))
     found = compensated(weight, grid, KNOWN.order)
-    better = fitted(weight, found, grid, MOMENT, rows)
+    better, values = fitted(weight, found, grid, MOMENT, rows)
     codes = [np.searchsorted(table, part) for table, part in zip(grid.table, np.split(found, 2))]
 
     def cost(tables: np.ndarray) -> float:
         return KNOWN.cost(weight, np.concatenate([table[code] for table, code in zip(tables, codes)]))
 
     assert cost(better.table) <= cost(grid.table)
+    assert np.array_equal(values, np.concatenate([table[code] for table, code in zip(better.table, codes)]))
     for group in range(2):
         for entry in range(8):
             for step in (-0.02, 0.02):
