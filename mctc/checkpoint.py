@@ -99,6 +99,11 @@ class SafeTensors:
         shaped: Array = array.reshape(entry["shape"])
         return shaped
 
+    def place(self, name: str) -> int | None:
+        """The byte that a tensor of float32 begins with; None for one of another type."""
+        entry = self.entries[name]
+        return self.start + int(entry["data_offsets"][0]) if entry["dtype"] == "F32" else None
+
     def _pickle(self) -> WeightsError:
         hint = (
             "where it was made: safetensors.torch.save_file(state_dict, 'weights.safetensors') of the model's "

@@ -197,6 +197,13 @@ class Weights:
             drawn.flags.writeable = False
         return self._drawn[source.name]
 
+    def place(self, name: str) -> tuple[Path, int] | None:
+        """The file that holds a tensor's numbers as they are, in float32, and the byte that they begin with."""
+        if self._checkpoint is None or name in self.uncalibrated or name not in self._checkpoint.shapes:
+            return None
+        begin = self._checkpoint.place(name)
+        return None if begin is None else (self._checkpoint.path, begin)
+
     def in_training(self, name: str) -> Array | None:
         """A tensor that is there in training alone; None where the checkpoint holds none of that name."""
         return self._checkpoint.read(name) if self._checkpoint is not None and name in self.unused else None

@@ -16,10 +16,11 @@ from mctc.driver.manifest import WHOLE
 from mctc.driver.reading import read_program
 from mctc.driver.target import Load
 from mctc.ir.op import Array
-from mctc.ir.program import Program, Source
+from mctc.ir.program import Derived, Program, Source
 from mctc.objectives.auxiliary import training_only
 from mctc.targets.torch.engine import import_model
 from mctc.targets.torch.errors import EmitError
+from mctc.targets.torch.mapped import MappedParameters, trim
 from mctc.weights import Weights
 
 TAKEN = ("mel", "samples"), ("lengths",), ("targets",), ("target_lengths",)  # what a loss over speech takes, in order
@@ -38,11 +39,21 @@ class TorchLearner:
         self.whole = read_program(artifact.parent.parent / WHOLE)
         self.model = import_model(artifact)
         self._check_loss(artifact)
-        for name, value in bound_values(self.whole, load(self.whole), self.model):
-            self.model.load_state_dict({name: value}, strict=False)
-        self.model.set_gradient_checkpointing(True)
         named = dict(self.model.named_parameters())
+        self.mapped = MappedParameters()
+        self._bind(load(self.whole), named)
+        self.mapped.watch(self.model)
+        trim()
+        self.model.set_gradient_checkpointing(True)
         self.parameters: Mapping[str, Any] = {name: named[name] for name in named if name in self.whole.sources}
+
+    def _bind(self, weights: Weights, named: Mapping[str, Any]) -> None:
+        """Large tensors stay in the checkpoint's file, where it holds them as they are."""
+        for name, tensor in self.model.state_dict().items():
+            place = _place(self.whole, weights, name) if name in named else None
+            if place is None or not self.mapped.take(named[name], place):
+                value = _bound(self.whole, weights, name, tuple(tensor.shape))
+                self.model.load_state_dict({name: value}, strict=False)
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         """The trained tensors of the model and their shapes."""
@@ -73,7 +84,7 @@ class TorchLearner:
         with watched:
             loss = self._loss(frames, labels)
         hooks = [
-            tensor.register_post_accumulate_grad_hook(partial(_given, give, name))
+            tensor.register_post_accumulate_grad_hook(partial(self._given, give, name))
             for name, tensor in self.parameters.items()
         ]
         try:
@@ -90,7 +101,13 @@ class TorchLearner:
         with torch.no_grad():
             for name, value in values.items():
                 tensor = self.parameters[name]
+                self.mapped.own(tensor)
                 tensor.copy_(torch.from_numpy(_held(value, self.whole, name, tuple(tensor.shape))))
+
+    def _given(self, give: Callable[[str, Array], None], name: str, tensor: Any) -> None:
+        self.mapped.give_back(tensor)
+        give(name, tensor.grad.numpy())
+        tensor.grad = None
 
     def _loss(self, frames: Array, labels: Array) -> Any:
         import torch
@@ -109,27 +126,32 @@ class TorchLearner:
             )
 
 
-def _given(give: Callable[[str, Array], None], name: str, tensor: Any) -> None:
-    give(name, tensor.grad.numpy())
-    tensor.grad = None
-
-
 def bound_values(whole: Program, weights: Weights, model: Any) -> Iterator[tuple[str, Any]]:
     """The state_dict of a module of the whole program, entry by entry, with the values of a checkpoint, which may be
     that of the spec before its layers were pruned; zeros for heads of training that the checkpoint lacks."""
+    for name, tensor in model.state_dict().items():
+        yield name, _bound(whole, weights, name, tuple(tensor.shape))
+
+
+def _bound(whole: Program, weights: Weights, name: str, shape: tuple[int, ...]) -> Any:
     import torch
 
-    heads = training_only(whole.train.settings)
-    for name, tensor in model.state_dict().items():
-        shape = tuple(tensor.shape)
-        if name in heads:
-            found = weights.in_training(name)
-            array = np.zeros(shape, np.float32) if found is None else found
-        else:
-            own = name in whole.parameters and whole.parameters[name].type.shape == shape
-            source = Source(name, whole.sources[name][0])
-            array = weights.value(whole.parameters[name]) if own else weights.source(source)
-        yield name, torch.from_numpy(np.array(array, np.float32))
+    if name in training_only(whole.train.settings):
+        found = weights.in_training(name)
+        array = np.zeros(shape, np.float32) if found is None else found
+    else:
+        own = name in whole.parameters and whole.parameters[name].type.shape == shape
+        source = Source(name, whole.sources[name][0])
+        array = weights.value(whole.parameters[name]) if own else weights.source(source)
+    return torch.from_numpy(np.array(array, np.float32))
+
+
+def _place(whole: Program, weights: Weights, name: str) -> tuple[Path, int] | None:
+    """Where the checkpoint's file holds just what `_bound` gives."""
+    recipe = whole.parameters[name].recipe if name in whole.parameters else None
+    while isinstance(recipe, Derived) and recipe.op == "reshape":
+        (recipe,) = (each for each in recipe.operands if each is not None)
+    return weights.place(name) if recipe is None or (isinstance(recipe, Source) and recipe.name == name) else None
 
 
 def _held(array: Array, whole: Program, name: str, shape: tuple[int, ...]) -> Array:
