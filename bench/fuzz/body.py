@@ -64,7 +64,7 @@ class Body:
     axis beside the sequence. in_block: a block sees nothing of the model, and has the inputs that it is made with.
     inputs: of the component, as its header has them. masks: names by the jump of the frames that they mark.
     memories: tensors along other axes, which frames attend to. blocks: frames that a call takes a multiple of.
-    closed: whether it takes no inputs but those that it is made with.
+    closed: whether it takes no inputs but those that it is made with. causal: whether it may see no later labels.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Body:
         self.memories: list[Tensor] = []
         self.blocks: list[int] = []
         self.closed = in_block
+        self.causal = False
 
     # drawing
 
@@ -87,6 +88,10 @@ class Body:
 
     def whole(self, low: int, high: int) -> int:
         return int(self.shared.draw(st.integers(low, high)))
+
+    def ahead(self, most: int) -> int:
+        """How many frames or labels to look ahead; none of labels that it has to say."""
+        return 0 if self.labels and self.causal else self.whole(0, most)
 
     def any(self) -> Tensor:
         return self.choice(*self.pool)  # type: ignore[no-any-return]

@@ -112,8 +112,8 @@ def _component(shared: Shared, kind: str, most: int, asked: Asked | None) -> Com
         if asked is not None:
             _hears(body, asked.given[0])
         body.pool.append(memory(body))
-    body.closed = asked is not None and kind != "encoder"
-    table = TABLE["stream" if shared.streams else "whole"]
+    body.closed = body.causal = asked is not None and kind != "encoder"
+    table = TABLE["stream" if shared.streams or body.causal else "whole"]
     for generator in draw(st.lists(st.sampled_from(table), min_size=2, max_size=most)):
         body.pool.append(generator(body))
     return _closed(body, kind, asked)
@@ -165,7 +165,7 @@ def _tokens(body: Body) -> None:
 def _joiner(shared: Shared, asked: Asked | None) -> Component:
     """What frames and labels meet in: every frame against every label."""
     body = Body(shared, "T", joint=True)
-    body.closed = asked is not None
+    body.closed = body.causal = asked is not None
     width, jump = body.choice(*CHANNELS), body.choice(1, 1, 2)
     given = [body.choice(*CHANNELS), body.choice(*CHANNELS)]
     if asked is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,7 @@ import numpy as np
 
 from bench.fuzz.findings import FindingError
 from mctc.ir.op import Array
-from mctc.ir.program import Function, Op, Program, Value
-from mctc.ir.time import Whole, Window
+from mctc.ir.program import Function, Program, Value
 from mctc.ir.types import Role
 from mctc.numerics.battery import draw
 from mctc.numerics.sizes import least
@@ -62,7 +61,6 @@ class _Batch:
         steps = [least(f, "T") for f in program.functions.values()]
         self.step = int(np.lcm.reduce(steps))
         self.frames = CALLS * self.step
-        self.labels = 0 if any(_looks_ahead(f) for f in program.functions.values()) else 2  # of padding
 
     def arguments(self, more: int) -> list[Any]:
         """more: how much padding, in least numbers of frames, and in labels."""
@@ -71,7 +69,7 @@ class _Batch:
         told = {
             "lengths": np.array([self.frames, self.frames - 2 * self.step + 1]),  # one ends in the middle of a stride
             "target_lengths": np.array(COUNTS),
-            "targets": np.pad(LABELS, ((0, 0), (0, min(more, self.labels))), constant_values=1),
+            "targets": np.pad(LABELS, ((0, 0), (0, more)), constant_values=1),
         }
         given = [told[name] if name in told else self._beside(name, more) for name in self.names]
         return [torch.from_numpy(np.ascontiguousarray(each)).to(_kind(torch, each)) for each in given]
@@ -101,10 +99,10 @@ class _Batch:
         return np.stack([part, 0.5 * part if part.dtype.kind == "f" else part]) if one else part
 
     def _size(self, symbol: str, more: int, ahead: int = 0) -> int:
-        frames, labels = self.frames + more * self.step, LABELS.shape[1] + min(more, self.labels)
+        frames, labels = self.frames + more * self.step, LABELS.shape[1] + more
         known: dict[str, int] = {"B": 2, "T": frames, "U": labels + ahead}
-        other: int = LABELS.shape[1] + more
-        return known.get(symbol, other)
+        size: int = known.get(symbol, labels)
+        return size
 
     def _extents(self, shape: str, more: int) -> list[int]:
         found = []
@@ -112,27 +110,6 @@ class _Batch:
             symbol, _, divisor = part.partition("/")
             found.append(self._size(symbol, more) // int(divisor or 1))
         return found
-
-
-def _looks_ahead(function: Function) -> bool:
-    """Whether a component over labels sees later ones, as a joiner that averages over them does: then what pads them
-    counts."""
-    read = {*function.uses(), *function.outputs}
-    return any(_sees_later(op, read) for op in function.ops)
-
-
-def _sees_later(op: Op, read: Collection[Value]) -> bool:
-    """Whether a label's entry of an op's result depends on later ones, as what is known at the end does."""
-    runs = any(_runs(v) for v in op.operands if v is not None)
-    ends = runs and any(v in read and not _runs(v) for v in op.results)
-    along = op.behaviour_along(Role.LABEL) if runs else None
-    return isinstance(along, Whole) or (isinstance(along, Window) and along.right > 0) or ends
-
-
-def _runs(value: Value) -> bool:
-    """Whether a tensor has as many entries as there are labels."""
-    at = value.type.find(Role.LABEL)
-    return at is not None and not value.type.extents[at].is_static
 
 
 def _kind(torch: Any, array: Array) -> Any:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeGuard
 
-from mctc.diagnostics.diagnostic import Diagnostic, Note
+from mctc.diagnostics.diagnostic import Diagnostic, Note, diagnostic_at
 from mctc.diagnostics.near import did_you_mean, listing
 from mctc.ir.attribute_value import Attributes, AttributeValue
 from mctc.ir.program import Program, Section
 from mctc.ir.section import Call
+from mctc.ir.types import Role
 from mctc.language import syntax as s
 from mctc.language.arithmetic import is_number
 from mctc.language.expressions import Evaluator
@@ -19,7 +20,9 @@ from mctc.language.session import Session
 from mctc.language.values import Single, describe, plain
 from mctc.language.weighted import Term, split
 from mctc.objectives.auxiliary import auxiliary as auxiliary_of
+from mctc.objectives.components import takes
 from mctc.objectives.fit import fit
+from mctc.objectives.later_labels import sees_later
 from mctc.objectives.misfit import MisfitError
 from mctc.objectives.settings import (
     AUXILIARIES,
@@ -177,6 +180,8 @@ def check_objective(program: Program, session: Session, section: s.Section | Non
         message = f"the components do not fit `{name}`: {error.message}"
         session.report(Diagnostic("MCT0153", message, node.span, error.hint))
         return
+    for found_later in later_labels(program, name):
+        session.report(found_later)
     _check_context(session, node, given)
     _check_classes(session, node, classes_of(name, given), found.classes)
     beside = [*(term.node for term in terms.others), *(_listed(nodes["auxiliary"]) if "auxiliary" in nodes else ())]
@@ -188,6 +193,18 @@ def check_objective(program: Program, session: Session, section: s.Section | Non
             session.report(Diagnostic("MCT0153", error.message, place, error.hint))
         else:
             _check_classes(session, node, classes_of(kind, each, AUXILIARIES), made.classes)
+
+
+def later_labels(program: Program, objective: str) -> Iterator[Diagnostic]:
+    """What is wrong with components over labels that an objective trains on whole texts: they may see none to come."""
+    for function in program.functions.values():
+        op = sees_later(function) if takes(function, Role.LABEL) else None
+        if op is not None:
+            message = (
+                f"`{op.name}` lets `{function.name}` see labels behind its own, which it has to say by `{objective}`"
+            )
+            hint = "no `look_ahead`, `pad = [n, 0]` or `right = 0`: a decoder has written the labels before its own"
+            yield diagnostic_at(op.origin.location, "MCT0159", message, hint=hint)
 
 
 def _assigns(item: s.Statement) -> TypeGuard[s.Assign]:

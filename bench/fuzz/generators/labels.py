@@ -10,6 +10,8 @@ from bench.fuzz.generators import memory, windows
 
 
 def over_labels(b: Body) -> Tensor:
+    if b.causal:
+        return windows.convolution_block(b)
     x = b.any()
     axis = b.choice('"label"', "U") if not b.in_block else '"label"'
     return b.like(x, f"{x.name} - 0.5 * {b.choice('reduce_mean', 'reduce_max')}({x.name}, axis = {axis})")

@@ -48,7 +48,7 @@ def near(b: Body) -> Tensor:
     if b.joint:
         return unary(b)
     b.shared.imports.add("lib/distance.mct")
-    x, left, right, heads = b.any(), b.whole(1, 5), b.whole(0, 2), b.choice(1, 4)
+    x, left, right, heads = b.any(), b.whole(1, 5), b.ahead(2), b.choice(1, 4)
     q, k = project(b, x, 4), project(b, b.partner(x), 4)
     made = b.choice("slopes({})", "learnt_distances({})", "bucketed_distances({}, buckets = 4, longest = 6)")
     bias = made.format(f"{heads}, {left}, {right}")

@@ -168,7 +168,7 @@ def written(b: Body) -> Tensor:
 def remembered(b: Body) -> Tensor:
     """What a recurrence leaves behind, beside the frames where the utterance is taken whole."""
     x = b.any()
-    if b.shared.streams or b.joint or not b.batch:
+    if b.shared.streams or b.joint or not b.batch or b.causal:
         return loop(b)
     h = b.shared.fresh("h")
     if b.choice(True, False):
@@ -251,7 +251,7 @@ def _band(b: Body) -> str:
     """How far a query sees: to all labels before it, where the spec says how many those are."""
     if b.labels and b.shared.labels and b.choice(True, False):
         return "right = 0"
-    return f"left = {b.whole(0, 4)}, right = {b.whole(0, 3)}"
+    return f"left = {b.whole(0, 4)}, right = {b.ahead(3)}"
 
 
 def relative_attention(b: Body) -> Tensor:

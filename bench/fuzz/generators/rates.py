@@ -43,7 +43,8 @@ def move(b: Body) -> Tensor:
     if b.joint:
         return convolution_block(b)
     x = b.any()
-    return b.like(x, f"{x.name} - 0.5 * {b.choice('delay', 'ahead')}({b.partner(x).name}, {b.whole(1, 3)})")
+    to = "delay" if b.labels and b.causal else b.choice("delay", "ahead")
+    return b.like(x, f"{x.name} - 0.5 * {to}({b.partner(x).name}, {b.whole(1, 3)})")
 
 
 def spectrum(b: Body) -> Tensor:

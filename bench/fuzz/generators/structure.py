@@ -58,7 +58,7 @@ def own_block(b: Body, generators: Sequence[Generator]) -> Tensor:
     x = b.any()
     name = b.shared.fresh("block_")
     inner = Body(b.shared, "S", batch=b.batch, joint=b.joint, in_block=True)
-    inner.labels = b.labels
+    inner.labels, inner.causal = b.labels, b.causal
     inner.pool.append(Tensor("x", x.channels))
     for _ in range(b.whole(1, 3)):
         inner.pool.append(b.choice(*generators)(inner))

@@ -15,7 +15,7 @@ def conv1d(b: Body) -> Tensor:
     groups = b.choice(1, 1, 2)
     span = dilation * (kernel - 1) + 1
     total = max(0, span - stride + b.whole(0, stride - 1))
-    left = b.whole(0, total)
+    left = total - b.ahead(total)
     out = b.choice(*CHANNELS)
     weight = b.parameter(out, x.channels // groups, kernel)
     settings = f"stride = {stride}, dilation = {dilation}, groups = {groups}, pad = [{left}, {total - left}]"
@@ -27,7 +27,7 @@ def convolution_block(b: Body) -> Tensor:
     """The prelude's convolutions, which look ahead where they are told to."""
     x = b.any()
     kernel = b.whole(2, 5)
-    ahead = b.whole(0, kernel - 1)
+    ahead = b.ahead(kernel - 1)
     look = b.choice("", f", look_ahead = {ahead}")
     if b.choice(True, False):
         return b.like(x, f"depthwise_conv1d({x.name}, {kernel}{look}) as {b.shared.fresh('conv')}")
@@ -50,7 +50,7 @@ def conv2d(b: Body) -> Tensor:
     split = b.like(x, f"split_channels({x.name}, groups = 2)")
     if b.choice(True, False):
         kernel = b.whole(max(1, stride), 3)
-        look = b.whole(0, kernel - 1)
+        look = b.ahead(kernel - 1)
         made = f"conv2d({split.name}, 2, kernel = [3, {kernel}], stride = [{rows}, {stride}], look_ahead = {look})"
     else:
         made = _conv2d_op(b, split, rows, stride)
@@ -60,7 +60,7 @@ def conv2d(b: Body) -> Tensor:
 def _conv2d_op(b: Body, x: Tensor, rows: int, stride: int) -> str:
     kernel, dilation = b.whole(1, 4), b.whole(1, 2)
     total = max(0, dilation * (kernel - 1) + 1 - stride)
-    left = b.whole(0, total)
+    left = total - b.ahead(total)
     groups = b.choice(1, 2)
     weight, bias = b.parameter(2, 2 // groups, 3, kernel), b.choice("none", b.parameter(2))
     return (

@@ -170,4 +170,23 @@ ENTRIES = (
             "prune { c.p.channels: 0.5 }",
         ),
     ),
+    Entry(
+        "MCT0159",
+        "an objective over a component that looks ahead over labels",
+        "A predictor, a decoder and a joiner are trained with all labels of a text at once, and write one after"
+        " another: a result that sees a label behind its own reads in training what it has to say, and waits in a"
+        " stream for what nobody wrote. Let a convolution begin before its label (`pad = [2, 0]`, no `look_ahead`),"
+        " attention end at it (`right = 0`), and take no sum, mean or softmax over the labels, nor reverse them.",
+        plain_model(
+            "dim U: label",
+            "dim V: vocabulary = 30",
+            "component encoder(x: f32[T, 8]) -> f32[T, 8] { return x }",
+            "component decoder(token: i32[U] < V, memory: f32[T, 8]) -> f32[U, V] {",
+            "    y = embedding(token, V, 8)",
+            "    y = y + attention(y, memory, memory, heads = 1)",
+            "    return linear(conv1d(y, 8, 3, look_ahead = 1), V)",
+            "}",
+            "train { objective = cross_entropy(begin = 1, end = 2) }",
+        ),
+    ),
 )
