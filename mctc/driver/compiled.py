@@ -24,7 +24,8 @@ class Requirements:
     to. whole: the target writes functions over whole utterances too, so a component without a step is no error:
     `explanations` say why it has none. latencies: steps at every chunk that the spec lists, not only at the first.
     lays_out: number passes lay its programs out anew, so that a build for another target begins at the common passes.
-    trusts: of mctc's own passes only what the first of a stage leaves is verified: nothing is written of a check.
+    trusts: of mctc's own passes only what a stage's first leaves is verified, and `training` is `whole`: nothing is
+    written of a check.
     """
 
     deploys: bool = True

@@ -40,6 +40,8 @@ def with_recipe(parameter: Parameter, name: str, recipe: Recipe) -> Parameter:
 
     Raises InferenceError when the output channels of a quantised parameter lie along no one axis any more.
     """
+    if recipe is parameter.recipe and name == parameter.name:
+        return parameter
     quantization = parameter.quantization
     if quantization is not None:
         quantization = replace(quantization, axis=_channels_after(recipe, parameter.recipe, quantization.axis))

@@ -43,12 +43,13 @@ def run_stage(
     each: bool = False,
     trusts: bool = False,
     watch: Watch | None = None,
+    known: Program | None = None,
 ) -> tuple[Program, list[Ran]]:
     """The program after all passes of a stage but those named in `without`, which keep their place in the order.
 
     options: checked values by pass and option (mctc.rewrite.options). With `each`, every pass's promise is checked by
     evaluation. `watch` sees the program after every pass. With `trusts`, of mctc's own passes only what the first
-    leaves is verified.
+    leaves is verified, and not where `known`, a program that was, is what it begins with.
     Raises what the passes raise, PassError, VerificationError and ValidationError.
     """
     ran: list[Ran] = []
@@ -56,7 +57,7 @@ def run_stage(
     for cls in ordered(passes, stage):
         if cls.name in without:
             continue
-        known = program if ran else None
+        known = program if ran else known
         promise, after = _run(cls, options.get(cls.name, {}), program, context, known, trusts and known is not None)
         error = validated(promise, program, after) if validated is not None else None
         ran.append(Ran(cls.name, _count(program), _count(after), error))
