@@ -74,7 +74,8 @@ def _decorated(cls: type, eq: bool = True, frozen: bool = False, kw_only: bool =
 @cache
 def _asked_of_nothing() -> Any:
     """What the library says was asked of a class where nothing was."""
-    return vars(dataclasses.dataclass(init=False, repr=False, eq=False)(type("_", (), {})))["__dataclass_params__"]
+    plain = type("_", (), {"__doc__": "Without one, the library would have `inspect` tell the signature."})
+    return vars(dataclasses.dataclass(init=False, repr=False, eq=False)(plain))["__dataclass_params__"]
 
 
 def _params(kw_only: bool) -> Any:

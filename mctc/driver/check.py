@@ -8,7 +8,7 @@ target its own passes run too, and what it composes without weights is composed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 from mctc.diagnostics.diagnostic import Diagnostic, DiagnosticError, Severity, diagnostic_at
 from mctc.diagnostics.errors import MctcError
@@ -43,6 +43,7 @@ def check_program(program: Program, wanted: Sequence[str] = ()) -> list[Diagnost
         return _diagnostics(error)
     refused: dict[Refusal, list[str]] = {}
     further = _further_chunks(plain) if said else []
+    numbers: dict[Hashable, list[Refusal]] = {}
     for name in registry().names("targets"):
         target = target_named(name)
         if target.stands_on is not None and name not in wanted:
@@ -58,7 +59,10 @@ def check_program(program: Program, wanted: Sequence[str] = ()) -> list[Diagnost
                 found += _diagnostics(error)
                 continue
         others = further if target.requirements.latencies and name not in wanted else []
-        for refusal in [*_numbers(target, plain, options), *others, *target.refuses(compiled, options)]:
+        asked = _of_numbers(target, options)
+        if asked not in numbers:
+            numbers[asked] = _numbers(target, plain, options)
+        for refusal in [*numbers[asked], *others, *target.refuses(compiled, options)]:
             refused.setdefault(refusal, []).append(name)
     for refusal, names in refused.items():
         severity = Severity.ERROR if set(names) & set(wanted) else Severity.WARNING
@@ -71,6 +75,13 @@ def _check_tokens(program: Program) -> None:
         from mctc.driver.tokens import check_tokens
 
         check_tokens(program)
+
+
+def _of_numbers(target: Target, options: BuildOptions) -> Hashable:
+    """What targets have in common whose artifacts hold the same numbers: they differ in their stacks where these lay
+    programs out anew."""
+    asked = target.requirements
+    return options.precision, asked.deploys, asked.without, asked.stack if asked.lays_out else ""
 
 
 def _numbers(target: Target, plain: Compiled, options: BuildOptions) -> list[Refusal]:
