@@ -21,6 +21,7 @@ from bench.fuzz.regression import OPTIONS, replay, write
 from bench.fuzz.report import markdown
 from bench.fuzz.tally import Failure, Tally
 
+PROGRAMS = 150  # of which some have a cell, whatever else the tests before registered
 SPEC = """
 model small {
     dim T: time @ 100 Hz
@@ -37,7 +38,7 @@ def fails_on_a_cell(text: str, options: object, **_: object) -> Outcome:
 
 def test_a_failure_is_shrunk_to_a_small_spec(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "run_text", fails_on_a_cell)
-    (failure,) = run_batch(Batch(seed=1, count=40)).failures
+    (failure,) = run_batch(Batch(seed=1, count=PROGRAMS)).failures
     assert failure.text.count("lstm(") == 1
     assert failure.text.count("component ") == 1
     assert failure.text.count("\n") <= 20
@@ -58,7 +59,7 @@ def test_a_failure_in_a_file_of_a_folder_of_the_day_is_one_failure(monkeypatch: 
         raise AssertionError
 
     monkeypatch.setattr(batch, "run_text", fails_elsewhere)
-    (failure,) = run_batch(Batch(seed=1, count=40)).failures
+    (failure,) = run_batch(Batch(seed=1, count=PROGRAMS)).failures
     assert failure.text.count("lstm(") == 1
     assert len(runs) > 1
 
@@ -66,10 +67,10 @@ def test_a_failure_in_a_file_of_a_folder_of_the_day_is_one_failure(monkeypatch: 
 def test_a_known_failure_is_counted_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "run_text", fails_on_a_cell)
     known = Failure("package", "encoder.out_1 differs by 0.5", "", "").key
-    tally = run_batch(Batch(seed=1, count=40, known=(known,)))
+    tally = run_batch(Batch(seed=1, count=PROGRAMS, known=(known,)))
     assert tally.failures == []
     assert tally.again > 0
-    assert tally.again + tally.programs == 40
+    assert tally.again + tally.programs == PROGRAMS
 
 
 def test_a_failure_is_written_and_replayed(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_an_unknown_runtime_is_refused() -> None:
 def test_a_failure_is_told_before_it_is_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "run_text", fails_on_a_cell)
     told: list[Tally] = []
-    left = run_batch(Batch(seed=1, count=40), told.append)
+    left = run_batch(Batch(seed=1, count=PROGRAMS), told.append)
     (first,) = (failure for tally in told for failure in tally.failures)
     (last,) = left.failures
     assert len(last.text) < len(first.text)
@@ -134,7 +135,7 @@ def test_a_failure_is_told_before_it_is_shrunk(monkeypatch: pytest.MonkeyPatch) 
 def test_without_shrinking_a_failure_is_the_program_that_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "run_text", fails_on_a_cell)
     told: list[Tally] = []
-    left = run_batch(Batch(seed=1, count=40, shrink=False), told.append)
+    left = run_batch(Batch(seed=1, count=PROGRAMS, shrink=False), told.append)
     (first,) = (failure for tally in told for failure in tally.failures)
     assert [failure.text for failure in left.failures] == [first.text]
 
