@@ -103,7 +103,7 @@ class BlobFile:
             )
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class BlobTensor:
     """A tensor in a weight file, not read yet."""
 

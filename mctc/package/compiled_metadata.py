@@ -25,7 +25,7 @@ _KINDS = {"MultiArray": "tensor"}
 _NOTHING = Description((), (), ())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CompiledMetadata:
     """Empty where the file has nothing to say. `functions` has the interfaces that it gives by function."""
 

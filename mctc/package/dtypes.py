@@ -10,7 +10,7 @@ from mctc.package.errors import UnknownElementType
 from mctc.records import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DType:
     """An element type: its number in MIL.proto, its width in storage, and the numpy type that holds it once read.
 

@@ -15,7 +15,7 @@ from mctc.package.types import ListType, TensorType, ValueType
 from mctc.records import dataclass
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Inline:
     """A constant's content as it was written, its size checked when it was read; made an array when asked for.
 

@@ -37,7 +37,7 @@ def count(numbers: str) -> int:
     return numbers.count(",") + 1 if numbers and not numbers.isspace() else 0
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Written:
     """A tensor's numbers as text, separated by commas; their number was checked when they were read."""
 

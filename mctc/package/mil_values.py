@@ -24,21 +24,21 @@ _MAX_NESTING = 40
 """Types or literals inside one another: more than any rank needs."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _String:
     """A string literal; numbers and other words stay text, lists are lists."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Braced:
     """What stands in braces: a pair, or a dictionary of pairs."""
 
     items: list[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Blob:
     """A literal in a weight file."""
 

@@ -24,14 +24,14 @@ class Loader(Protocol):
         """The value: an array, a string, or a list of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reference:
     """A use of the value with this name."""
 
     name: str
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Constant:
     """A constant value, read when asked for.
 
@@ -55,7 +55,7 @@ class Constant:
 Binding = Reference | Constant
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
     """A list of operations with inputs and the names of its results (the body of a function, a branch or a loop)."""
 
@@ -64,7 +64,7 @@ class Block:
     operations: tuple[Operation, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Operation:
     """One operation. `index` counts the function's operations in reading order, those inside blocks included."""
 
@@ -80,7 +80,7 @@ class Operation:
         return f"operation {self.index}, {self.type} '{self.name}'"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Function:
     """A function: `inputs` without the states, which are listed in `states`; the body in order of execution.
 
@@ -110,7 +110,7 @@ class Function:
                 stack.extend(reversed(block.operations))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Feature:
     """An input, output or state as the model description tells it to an app.
 
@@ -143,7 +143,7 @@ class Feature:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Description:
     """A function's interface in the model description."""
 
@@ -152,7 +152,7 @@ class Description:
     states: tuple[Feature, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Metadata:
     """Who made the package; `user` holds the key-value pairs the author added."""
 
@@ -163,7 +163,7 @@ class Metadata:
     user: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Package:
     """An ML program. `descriptions` has an entry for every function that the model description names.
 
@@ -188,7 +188,7 @@ class Package:
         return self.functions[self.default_function].opset
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ForeignModel:
     """A model that is no ML program, as far as it is read.
 

@@ -14,7 +14,7 @@ Extents = tuple[int | None, ...]
 """The shape of a tensor; None for an extent that isn't known."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Weight:
     """Numbers that a layer stores. name: of the field that holds them. bits: of each one as stored."""
 
@@ -24,7 +24,7 @@ class Weight:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layer:
     """A layer. `index` counts all layers in reading order, those inside branches and loops too.
 
@@ -49,7 +49,7 @@ class Layer:
         return sum(weight.count for weight in self.weights)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Network:
     """A network. inputs: shapes as its layers see them, None where the description gives none. outputs: their names.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mctc.records import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Place:
     """An operation, or a function as a whole; the text is composed when a message needs it.
 

@@ -29,7 +29,7 @@ _OTHERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Placeholder:
     """What a file is in place of its content, and what to do about it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mctc.records import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TensorType:
     """A tensor: MIL's name of the element type and the extents; None is an extent known only at run time.
 
@@ -21,7 +21,7 @@ class TensorType:
         return f"{self.dtype}[{', '.join('?' if n is None else str(n) for n in self.shape)}]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ListType:
     """A list of tensors of one type; `length` is None where it can grow."""
 
@@ -32,7 +32,7 @@ class ListType:
         return f"list<{self.element}, {'?' if self.length is None else self.length}>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StateType:
     """A state: a tensor that lives across calls."""
 
@@ -42,7 +42,7 @@ class StateType:
         return f"state<{self.wrapped}>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OtherType:
     """A tuple or dictionary (classifier outputs); named, not interpreted."""
 
@@ -55,7 +55,7 @@ class OtherType:
 ValueType = TensorType | ListType | StateType | OtherType
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NamedType:
     """A value's name and type."""
 

@@ -27,7 +27,7 @@ _NUMBER_FIELDS = {
 _HOLDERS = {"bools": np.bool_, "floats": np.float32, "doubles": np.float64, "ints": np.int32, "longInts": np.int64}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Known:
     """A type, and what its constants look like: the field that holds them and how many elements.
 

@@ -20,7 +20,7 @@ from mctc.records import dataclass
 _MODEL_PREFIX = "@model_path/"
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class AbsentTensor:
     """A tensor of a weight file that isn't there. `start` is where the program says that its record is."""
 

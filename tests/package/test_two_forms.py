@@ -31,7 +31,7 @@ def plain(record: Any) -> Any:
             repr(value.tolist() if hasattr(value, "tolist") else value),
         ]
     if isinstance(record, Function | Block | Operation):
-        return [type(record).__name__, *(plain(getattr(record, name)) for name in record.__slots__)]
+        return [type(record).__name__, *(plain(getattr(record, name)) for name in vars(record))]
     if isinstance(record, dict):
         return [(key, plain(value)) for key, value in record.items()]
     return [plain(item) for item in record] if isinstance(record, tuple) else record
