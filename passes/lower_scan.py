@@ -78,9 +78,10 @@ class _Lowering:
             for op in (*loop.states, *loop.ops, loop.close):
                 to.visit(op, self._behind)
             return
-        start, frames = len(to.ops), Frames(to, loop, to.known)
+        halved = to.context.precision == "fp16"
+        start, frames = len(to.ops), Frames(to, loop, to.known, halved)
         to.origin = loop.close.origin
-        chosen = choose(plan(loop, to.uses, to.kept), self.form, _unrolled)
+        chosen = choose(plan(loop, to.uses, to.kept), self.form, _unrolled, halved)
         made = solve(chosen.plan, frames, _unrolled)
         for old in loop.close.results:
             if old in made:

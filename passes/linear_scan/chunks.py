@@ -29,11 +29,13 @@ def joined(b: Builder, parts: Sequence[Value]) -> Value:
     return parts[0] if len(parts) == 1 else b.op(Concat, *parts, axis=3)
 
 
-def decayed_in_chunks(b: Builder, factor: Value | float, drive: Value, start: Value | None) -> Value:
+def decayed_in_chunks(
+    b: Builder, factor: Value | float, drive: Value, start: Value | None, halved: bool = False
+) -> Value:
     """What `decayed` gives, of any number of frames."""
     count, parts = drive.type.shape[3], list[Value]()
     for chunk in in_chunks(b, count, LONGEST, [drive] if isinstance(factor, float) else [drive, factor]):
-        parts.append(decayed(b, factor if isinstance(factor, float) else chunk[1], chunk[0], start))
+        parts.append(decayed(b, factor if isinstance(factor, float) else chunk[1], chunk[0], start, halved))
         start = b.op(Slice, parts[-1], axis=3, begin=parts[-1].type.shape[3] - 1)
     return joined(b, parts)
 

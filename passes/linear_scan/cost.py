@@ -39,7 +39,7 @@ class _Priced:
         return f"{self.name}: {self.ops} ops, {', '.join(f'{us:.0f}' for us in self.microseconds)} us"
 
 
-def choose(plan: Plan, form: str | None, unroll: Unroll) -> Choice:
+def choose(plan: Plan, form: str | None, unroll: Unroll, halved: bool = False) -> Choice:
     """All at once where that takes no longer under any reading, frame after frame where that does; else what has fewer
     ops, which are what a small state costs. One frame has one form."""
     loop = plan.loop
@@ -49,7 +49,7 @@ def choose(plan: Plan, form: str | None, unroll: Unroll) -> Choice:
     if form is not None:
         taken = plan if form == "parallel" else sequential
         return Choice(taken, f"{form} as asked for: {taken.why()}")
-    at_once, in_turn = _at_once(plan, unroll), _in_turn(plan)
+    at_once, in_turn = _at_once(plan, unroll, halved), _in_turn(plan)
     better = at_once.beats(in_turn), in_turn.beats(at_once)
     taken = plan if better[0] or (not better[1] and at_once.ops <= in_turn.ops) else sequential
     sure = "least under every reading" if any(better) else "doubtful, so the fewer ops"
@@ -63,7 +63,7 @@ def _sequential(plan: Plan) -> Plan:
     return replace(plan, groups=(group,), readers=Readers({}, set(plan.loop.states)))
 
 
-def _at_once(plan: Plan, unroll: Unroll) -> _Priced:
+def _at_once(plan: Plan, unroll: Unroll, halved: bool) -> _Priced:
     """The ops of a plan, emitted into a program of their own, with the sums that query its states."""
     b = Builder(Program("scan"))
     inside = {*plan.loop.ops, *plan.loop.states}
@@ -72,7 +72,7 @@ def _at_once(plan: Plan, unroll: Unroll) -> _Priced:
         """Values of the function that are computed outside of the loop stand for themselves."""
         return value if value.owner is None or (value in plan.uses and value.owner not in inside) else None
 
-    frames = Frames(b, plan.loop, known)
+    frames = Frames(b, plan.loop, known, halved)
     solve(plan, frames, unroll)
     for op in plan.readers.queries:
         if frames.makes(op.result):

@@ -22,11 +22,11 @@ class Frames:
     """Asked for a value of the loop, of what it is computed of, or of no function, emits the ops that give it.
 
     known: the new value of one that is there already, or None. `after` holds the states behind every frame as they are
-    solved, of which their values before each frame are made.
+    solved, of which their values before each frame are made. halved: whether numbers are stored in fp16.
     """
 
-    def __init__(self, b: Builder, loop: Loop, known: Callable[[Value], Value | None]) -> None:
-        self.b, self.loop, self.known = b, loop, known
+    def __init__(self, b: Builder, loop: Loop, known: Callable[[Value], Value | None], halved: bool = False) -> None:
+        self.b, self.loop, self.known, self.halved = b, loop, known, halved
         self.after: dict[ScanState, Value] = {}
         self._made: dict[Value, Value] = {}
         self._later: dict[Value, Callable[[], Value]] = {}

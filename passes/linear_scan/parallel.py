@@ -148,10 +148,14 @@ def _solved(group: Group, state: ScanState, found: Readers, frames: Frames) -> V
                     frames.bind_later(op.result, partial(_read, chain, op, query, before, frames))
             return chain.end
         drive = _drive(chain, state, frames)
-        frames.after[state] = decayed_in_chunks(b, _factor(form.factor, frames), drive, frames.given(state))
+        frames.after[state] = decayed_in_chunks(
+            b, _factor(form.factor, frames), drive, frames.given(state), frames.halved
+        )
     elif isinstance(form, Affine):
         drive = frames.tensor(form.offset, like)
-        frames.after[state] = decayed_in_chunks(b, _factor(form.factor, frames), drive, frames.given(state))
+        frames.after[state] = decayed_in_chunks(
+            b, _factor(form.factor, frames), drive, frames.given(state), frames.halved
+        )
     elif not isinstance(form, Blocked):
         shift, floor = (frames.tensor(term, like) for term in (form.shift, form.floor))
         frames.after[state] = largest_in_chunks(b, shift, floor, frames.start(state))

@@ -11,15 +11,20 @@ import numpy as np
 from mctc.ir.build import Builder
 from mctc.ir.op import Array
 from mctc.ir.ops.elementwise import Add, Maximum, Mul
+from mctc.ir.ops.leaf import Constant
 from mctc.ir.ops.linear import MatMul
 from mctc.ir.ops.shape import Concat, Slice
 from mctc.ir.value import Value
+from mctc.passes.numbers.half import halves
 
 
-def decayed(b: Builder, factor: Value | float, drive: Value, start: Value | None) -> Value:
-    """h[t] = factor[t] * h[t - 1] + drive[t] for all frames of the last axis, h[-1] = start or zeros."""
+def decayed(b: Builder, factor: Value | float, drive: Value, start: Value | None, halved: bool = False) -> Value:
+    """h[t] = factor[t] * h[t - 1] + drive[t] for all frames of the last axis, h[-1] = start or zeros.
+
+    halved: whether numbers are stored in fp16.
+    """
     if isinstance(factor, float):
-        return _by_powers(b, factor, drive, start)
+        return _by_powers(b, factor, drive, start, halved)
     frames = drive.type.shape[3]
     if start is not None:
         first = np.zeros((1, frames))
@@ -35,17 +40,37 @@ def decayed(b: Builder, factor: Value | float, drive: Value, start: Value | None
     return drive
 
 
-def _by_powers(b: Builder, factor: float, drive: Value, start: Value | None) -> Value:
-    """The same where the factor is a number: one product with a matrix of its powers."""
+def _by_powers(b: Builder, factor: float, drive: Value, start: Value | None, halved: bool) -> Value:
+    """The same where the factor is a number: one product with a matrix of its powers.
+
+    Frame by frame fp16 holds the factor alone; of its powers a chunk would hold numbers that are 2^-12 off. So these,
+    and what is known of the result, are sums of two.
+    """
     frames = drive.type.shape[3]
     if factor == 0:
         return drive
     ahead = np.subtract.outer(np.arange(frames), np.arange(frames))  # row s, column t: s - t
-    h = b.op(MatMul, drive, constant(b, np.where(ahead <= 0, factor ** np.maximum(-ahead, 0.0), 0.0)))
+    matrix = np.where(ahead <= 0, factor ** np.maximum(-ahead, 0.0), 0.0)
+    known = np.asarray(drive.owner.value, np.float64) @ matrix if isinstance(drive.owner, Constant) else None
     if start is None:
-        return h
-    powers = factor ** np.arange(1.0, frames + 1)
-    return b.op(Add, h, b.op(MatMul, start, constant(b, powers[None])))
+        return _product(b, drive, matrix, halved)
+    kept = _product(b, start, factor ** np.arange(1.0, frames + 1)[None], halved)
+    if known is None:
+        return b.op(Add, _product(b, drive, matrix, halved), kept)
+    for part in reversed(_parts(known, halved)):
+        kept = b.op(Add, kept, b.constant(part, [axis.role.value for axis in drive.type.axes]))
+    return kept
+
+
+def _product(b: Builder, x: Value, matrix: Array, halved: bool) -> Value:
+    first, *rest = (b.op(MatMul, x, constant(b, part)) for part in _parts(matrix, halved))
+    return b.op(Add, first, rest[0]) if rest else first
+
+
+def _parts(numbers: Array, halved: bool) -> list[Array]:
+    """Numbers whose sum they are: where halved, the nearest ones of fp16 and what these leave, if it has some."""
+    left = numbers - halves(numbers)
+    return [numbers - left, left] if halved and halves(left).any() else [numbers]
 
 
 def largest(b: Builder, shift: Value, floor: Value, start: Value) -> Value:

@@ -12,6 +12,7 @@ from mctc.ir.op import Array
 from mctc.ir.program import Program
 from mctc.ir.text import parse_program
 from mctc.passes.lower_scan import LowerScan
+from mctc.passes.round_numbers import RoundNumbers
 from mctc.rewrite.base import Context
 
 HEAD = """function @f(%x: f32[batch 1, channel 4, unit 1, time {t}], %k: f32[batch 1, channel 1, feature 3, time {t}],
@@ -201,3 +202,20 @@ def test_a_state_with_a_large_start_is_no_less_linear(body: str) -> None:
     told = reasons(made, "parallel")
     assert "s by doubling" in told
     assert "s_begun as it is written" in told
+
+
+@pytest.mark.parametrize("driven", ["by frames", "by a number"])
+def test_powers_of_a_number_keep_their_digits_where_numbers_are_rounded_to_fp16(driven: str) -> None:
+    """Frame by frame the factor alone is a number; of its powers the chunk holds no fewer digits."""
+    body = POWERS.replace("0.9)", "0.990234375)")  # fp16's own, as the author's numbers are by then
+    if driven == "by a number":
+        body = body.replace("%2 = add(%x, %1)", "%2 = scale(%0, factor = 0.990234375, offset = 0.25)")
+    text = (HEAD + body + TAIL).format(t=16, c=1, n="unit 1", f="unit 1", results="y = %y")
+    whole = parse_program(text)
+    lowered = RoundNumbers().run(LowerScan("parallel").run(whole, Context()), Context())
+    given = list(calls(16, (1, 1)))
+    shape = whole.functions["f"].states[0].value.type.shape
+    for found, right in zip(run(lowered, iter(given), shape), run(whole, iter(given), shape), strict=True):
+        np.testing.assert_allclose(found, right, rtol=0, atol=1e-6 * np.abs(right).max())
+    single = LowerScan("parallel").run(whole, Context(precision="fp32"))
+    assert sum(op.name == "matmul" for op in single.functions["f"].ops) == (2 if driven == "by frames" else 1)
