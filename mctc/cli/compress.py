@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", type=PATH, metavar="FILE", help="Write the weights there, rounded for the section.")
 @click.option("--diff", is_flag=True, help="Print what would change in the spec; exit with 1 if anything would.")
 @click.option("--write", is_flag=True, help="Write the section into the spec.")
-@click.option("--build", type=PATH, metavar="BUILD", help="A build for torch, to try choices with: needs --data.")
-@click.option("--data", "data", type=PATH, multiple=True, metavar="DATA", help="Speech for the trials. Repeatable.")
+@click.option("--build", type=PATH, metavar="BUILD", help="A build for torch, to try or tune with: needs --data.")
+@click.option("--data", "data", type=PATH, multiple=True, metavar="DATA",
+              help="Speech for trials and tuning. Repeatable.")  # fmt: skip
 @click.option("--tokens", type=PATH, metavar="FILE", help="What the classes stand for; the build's own if left out.")
 @click.option("--limit", type=click.IntRange(1), default=48, show_default=True, metavar="N",
               help="How many utterances a trial hears.")  # fmt: skip
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
               help="How much of the range of activations in 8 bits moves from norms into weights: 0.5.")  # fmt: skip
 @click.option("--effort", type=click.Choice(("nearest", "quick", "full")), default="full", show_default=True,
               help="How much is tried on a weight: scales, errors made up for once, or all that is known.")  # fmt: skip
+@click.option("--tune", type=click.IntRange(1), metavar="STEPS",
+              help="Tune rounded weights together in so many steps over the --data, such as 150.")  # fmt: skip
 @click.option("--plot", type=PATH, metavar="FILE.svg", help="Draw the frontier of size against loss.")
 @defines_option
 @model_option
@@ -95,13 +98,17 @@ def _check(spec: Spec, options: dict[str, Any]) -> None:
             raise UsageError(str(error), hint=error.hint) from error
     if bool(options["build"]) != bool(options["data"]):
         raise UsageError("trials take a build and speech", hint="--build BUILD --data DATA, both or neither")
+    if options["tune"] and not (options["build"] and options["output"] is not None):
+        raise UsageError(
+            "--tune takes a build and speech, and a file to write", hint="--build BUILD --data DATA -o FILE"
+        )
     if options["rank"] and not options["build"]:
         raise UsageError("--rank needs true losses", hint="--build BUILD --data DATA")
     if options["loss"] is not None and not math.isfinite(options["loss"]):
         raise UsageError(f"--loss {options['loss']} is no limit", hint="a number of nats, such as 0.2")
     if options["smooth"] is not None and options["build"]:
         raise UsageError("trials hear the norms of the build, which --smooth changes", hint="leave one of them out")
-    searching = ("diff", "write", "build", "rank", "plot")
+    searching = ("diff", "write", *([] if options["tune"] else ["build"]), "rank", "plot")
     if not _budget(options) and (said := [name for name in searching if options[name]]):
         raise UsageError(f"--{said[0]} is of a search, which takes a budget", hint="--size 3.0MB, or --loss 0.2")
     if (options["diff"] or options["write"]) and not isinstance(spec, Path):

@@ -85,15 +85,14 @@ def write_rounded(
     model: Model,
     checkpoint: Path,
     forms: Mapping[str, Form],
+    found: Mapping[str, Rounded],
     scales: Mapping[str, float],
     out: Path,
-    told: Callable[[str], None],
-    effort: Effort = FULL,
-) -> dict[str, Rounded]:
+) -> None:
     """Writes a checkpoint of which a build stores these forms with these very codes: fp32 values, so training goes on.
 
     scales: of activations, by their names; those of other layers that the checkpoint has go. The file is written whole
-    or not at all. Returns how each weight was rounded. Raises CompressError and OSError.
+    or not at all. Raises CompressError and OSError.
     """
     import json
 
@@ -106,15 +105,11 @@ def write_rounded(
     tensors |= {name: model.smoothing.weight(name, tensors[name]) for name in model.smoothing.factors}
     tensors |= {name: value.reshape(tensors[name].shape) for name, value in model.smoothing.norms.items()}
     tensors |= {name: np.asarray(scale, np.float32) for name, scale in scales.items()}
-    ways: dict[str, Rounded] = {}
-    for layer, found in model.rounded_all(forms, effort):
-        form = forms[layer.name]
-        told(layer.name)
-        if form is not None and not again(found, layer.stored(form)):
+    for layer in model.layers:
+        form, each = forms[layer.name], found[layer.name]
+        if form is not None and not again(each, layer.stored(form)):
             raise CompressError(f"{layer.name}: a build would not find these codes again, which is a fault of mctc")
-        tensors[layer.name] = found.values
-        ways[layer.name] = found
+        tensors[layer.name] = each.values
     metadata = {key: str(value) for key, value in source.metadata.items() if key != TABLE}
-    metadata["mctc.rounded"] = json.dumps({name: found.way for name, found in ways.items()})
+    metadata["mctc.rounded"] = json.dumps({name: each.way for name, each in found.items()})
     write_all(out, tensors, metadata)
-    return ways

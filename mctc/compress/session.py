@@ -19,15 +19,19 @@ from mctc.compress.search import Choice, Form, Offer, chosen, frontier, within_l
 from mctc.compress.section import Edit, with_section
 from mctc.compress.sensitivity import Model, offers_of, write_rounded
 from mctc.compress.smoothing import NONE, Smoothing, smoothed
+from mctc.compress.speech import Speech
 from mctc.compress.statistics import Statistics, read_measured
 from mctc.compress.trials import Trials, corrected, ranks, within_true_loss
+from mctc.compress.tuning import Tuning
 from mctc.diagnostics.source import SourceFile
 from mctc.driver.compile import program_at
+from mctc.driver.learner import Learner
 from mctc.driver.load import load_program
 from mctc.driver.options import BuildOptions
 from mctc.ir.program import Program, QuantizeRule
 from mctc.language.parser import parse_all
 from mctc.language.read import Spec
+from mctc.runtime.built import Built
 from mctc.weights import Weights
 
 Told = Callable[[str], None]
@@ -90,13 +94,20 @@ class Session:
         """The weights rounded for the section."""
         held = held_inputs(self._deciding(), self.model.statistics, self.model.smoothing.factors)
         scales = {name: each.scale for name, each in held.items()}
-        effort = EFFORTS[self.options["effort"]]
-        found = write_rounded(self.model, self.options["weights"], self.forms, scales, out, told, effort)
+        effort, found = EFFORTS[self.options["effort"]], {}
+        for layer, each in self.model.rounded_all(self.forms, effort):
+            told(layer.name)
+            found[layer.name] = each
+        tuned = []
+        if self.options["tune"]:
+            found, line = self._tuning(told)(self.model, self.forms, found, self.options["tune"])
+            tuned = [line]
+        write_rounded(self.model, self.options["weights"], self.forms, found, scales, out)
         ways: dict[str, int] = {}
         for each in found.values():
             ways[each.way] = ways.get(each.way, 0) + 1
         counted = ", ".join(f"{count} {way}" for way, count in sorted(ways.items(), key=lambda pair: -pair[1]))
-        return [f"{out}: {counted}", *told_of(held)]
+        return [*tuned, f"{out}: {counted}", *told_of(held)]
 
     def _chosen(self, offers: list[Offer], trials: Trials | None) -> Choice:
         if self.options["size"] is not None:
@@ -107,12 +118,23 @@ class Session:
     def _trials(self) -> Trials | None:
         if not self.options["build"]:
             return None
-        from mctc.compress.opened import learner_of, open_built, speech_of
+        built, speech = self._opened(self.options["limit"])
+        return Trials(self.model, self._learner(built), speech, range(len(speech.utterances)))
+
+    def _tuning(self, told: Told) -> Tuning:
+        built, speech = self._opened(None)
+        return Tuning(self._learner(built), self._learner(built), speech, told)
+
+    def _opened(self, limit: int | None) -> tuple[Built, Speech]:
+        from mctc.compress.opened import open_built, speech_of
 
         built = open_built(self.options["build"])
-        speech = speech_of(built, self.options["data"], self.options["tokens"], self.options["limit"])
-        learner = learner_of(built, self.options["weights"])
-        return Trials(self.model, learner, speech, range(len(speech.utterances)))
+        return built, speech_of(built, self.options["data"], self.options["tokens"], limit)
+
+    def _learner(self, built: Built) -> Learner:
+        from mctc.compress.opened import learner_of
+
+        return learner_of(built, self.options["weights"])
 
     def _ranked(self, offers: list[Offer], trials: Trials) -> list[str]:
         bits = self.options["rank"]

@@ -16,8 +16,9 @@ def clustered(weight: Array, entries: int, groups: int, importance: Array) -> Ta
     rows, masses = weight.reshape(groups, -1), importance.reshape(groups, -1)
     table = np.empty((groups, entries))
     for index, (points, mass) in enumerate(zip(rows, masses)):
-        order = np.argsort(points, kind="stable")
-        table[index] = lloyd(points[order], np.maximum(mass[order], mass.max() * 1e-6 or 1.0), entries)
+        different, which = np.unique(points, return_inverse=True)  # k-means is over these, each once
+        masses_of = np.bincount(which, weights=np.maximum(mass, mass.max() * 1e-6 or 1.0))
+        table[index] = lloyd(different.astype(np.float64), masses_of, entries)
     return TableGrid(_half(table), len(weight))
 
 

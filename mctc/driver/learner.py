@@ -22,9 +22,21 @@ class Learner(Protocol):
     def loss(self, frames: Array, labels: Array) -> float:
         """Of one utterance, in nats."""
 
-    def gradients(self, frames: Array, labels: Array, give: Take, take: Take | None = None) -> float:
+    def given(self, frames: Array, labels: Array) -> Mapping[str, Array]:
+        """What another learner of the model can be drawn toward: hidden results of one utterance, and the loss's
+        gradients by those that stand for classes."""
+
+    def apart(self, frames: Array, labels: Array, toward: Mapping[str, Array]) -> tuple[float, float]:
+        """The loss, and how far hidden results are from others, as a share of their power."""
+
+    def gradients(
+        self, frames: Array, labels: Array, give: Take, take: Take | None = None,
+        toward: Mapping[str, Array] | None = None,
+    ) -> float:  # fmt: skip
         """The loss of one utterance. `give` is told the gradient of each parameter that it depends on, as soon as it is
-        whole and once, `take` the inputs of each weight; both have them until they return."""
+        whole and once, `take` the inputs of each weight; both have them until they return. With what another
+        learner has given to go toward, gradients are those of the distance from it: of the distributions of classes, a
+        label, and of hidden results as a share of their power."""
 
     def put(self, values: Mapping[str, Array]) -> None:
         """Gives parameters other values."""

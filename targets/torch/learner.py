@@ -20,6 +20,7 @@ from mctc.ir.program import Derived, Program, Source
 from mctc.objectives.auxiliary import training_only
 from mctc.targets.torch.engine import import_model
 from mctc.targets.torch.errors import EmitError
+from mctc.targets.torch.hidden import Hidden
 from mctc.targets.torch.mapped import MappedParameters, trim
 from mctc.weights import Weights
 
@@ -44,6 +45,7 @@ class TorchLearner:
         self._bind(load(self.whole), named)
         self.mapped.watch(self.model)
         trim()
+        self.hidden = Hidden(self.model, self.whole)
         self.model.set_gradient_checkpointing(True)
         self.parameters: Mapping[str, Any] = {name: named[name] for name in named if name in self.whole.sources}
 
@@ -66,29 +68,45 @@ class TorchLearner:
         with torch.no_grad():
             return float(self._loss(frames, labels))
 
+    def given(self, frames: Array, labels: Array) -> dict[str, Array]:
+        """What another module can be drawn to by `gradients`: see mctc/targets/torch/hidden.py."""
+        with self.hidden.cut():
+            loss = self._loss(frames, labels)
+        return self.hidden.taken(loss)
+
+    def apart(self, frames: Array, labels: Array, toward: Mapping[str, Array]) -> tuple[float, float]:
+        """The loss, and how far hidden results are from others, as a share of their power."""
+        import torch
+
+        with torch.no_grad(), self.hidden:
+            loss = float(self._loss(frames, labels))
+        return loss, float(self.hidden.distance(toward))
+
     def gradients(
         self, frames: Array, labels: Array, give: Callable[[str, Array], None],
-        take: Callable[[str, Array], None] | None = None,
+        take: Callable[[str, Array], None] | None = None, toward: Mapping[str, Array] | None = None,
     ) -> float:  # fmt: skip
         """The loss of one utterance. Gradients are gone when `give` returns, so that never all are in memory.
 
         give: is given the gradient of each parameter that the loss depends on, as soon as it is whole. take: the inputs
-        of each weight, rows [positions, entries of a row of the weight].
+        of each weight, rows [positions, entries of a row of the weight]. toward: what another module's `given` told of
+        the utterance; gradients are then of the distance from that.
         """
         self.model.zero_grad(set_to_none=True)
-        watched: AbstractContextManager[Any] = nullcontext()
+        inputs: AbstractContextManager[Any] = nullcontext()
         if take is not None:
             from mctc.targets.torch.inputs import Inputs
 
-            watched = Inputs(self.parameters, take)
-        with watched:
+            inputs = Inputs(self.parameters, take)
+        with inputs, nullcontext() if toward is None else self.hidden:
             loss = self._loss(frames, labels)
+        followed = loss if toward is None else self.hidden.drawn(loss, toward, len(labels))
         hooks = [
             tensor.register_post_accumulate_grad_hook(partial(self._given, give, name))
             for name, tensor in self.parameters.items()
         ]
         try:
-            loss.backward()
+            followed.backward()
         finally:
             for hook in hooks:
                 hook.remove()

@@ -135,6 +135,13 @@ def test_a_table_gives_the_nearest_of_each_rows_own_entries() -> None:
     assert grid.nearest(0, np.array([0.4, 0.6, 4.0, 6.0])).tolist() == [0.0, 1.0, 0.0, 10.0]
 
 
+def test_a_group_of_few_different_numbers_has_a_table_of_them() -> None:
+    weight = WEIGHT.copy()
+    weight[:8], weight[8:16] = 0.25, np.where(weight[8:16] > 0, 0.5, -0.5)
+    found = rounded(weight, Quantization("palette", 3, 8), KNOWN)
+    np.testing.assert_array_equal(found.values[:16], weight[:16])
+
+
 def test_a_dead_input_harms_nothing() -> None:
     moment = MOMENT.copy()
     moment[3] = moment[:, 3] = 0

@@ -225,9 +225,45 @@ def test_trials_correct_what_is_predicted(compress: Compressing, capsys: pytest.
     assert float(chosen[2]) <= 0.5
 
 
+def test_weights_of_few_bits_are_tuned_toward_what_they_were(
+    compress: Compressing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec, outs = compress.place.folder / "heard.mct", [compress.place.folder / f"tuned{n}" for n in range(3)]
+    before = spec.read_text()
+    stored = "    quantize { **: palette(bits = 2, group = 16) }\n}"
+    spec.write_text(before.rstrip().removesuffix("}") + stored + "\n")
+    try:
+        assert compress("-o", str(outs[0]), "-q") == 0
+        for out in outs[1:]:
+            assert compress("-o", str(out), "--tune", "8", *compress.trials) == 0
+    finally:
+        spec.write_text(before)
+    line = next(each for each in capsys.readouterr().out.splitlines() if each.startswith("tuned "))
+    assert "in 8 steps over 2 utterances; over 1 others the loss a label was" in line
+    assert outs[1].read_bytes() == outs[2].read_bytes()
+    assert (outs[0].read_bytes() == outs[1].read_bytes()) == ("stay as they were" in line)
+
+
+def test_a_module_that_is_as_another_has_nowhere_to_go(place: Place) -> None:
+    built = open_built(place.folder / "built")
+    teacher, student = learner_of(built, place.weights), learner_of(built, place.weights)
+    heard = speech_of(built, [place.data], None).heard(0)
+    wanted, name = teacher.given(*heard), "joiner.enc_proj.weight"
+    largest: list[float] = []
+    for scale in (1.0, 1.1):
+        student.put({name: scale * opened(place.weights).read(name)})
+        found: dict[str, float] = {}
+        student.gradients(*heard, lambda at, g, found=found: found.update({at: float(np.abs(g).max())}), toward=wanted)
+        largest.append(found[name])
+    assert largest[0] < 1e-6
+    assert largest[1] > 5e-5
+    assert student.apart(*heard, wanted)[1] < 1e-9  # no hidden result has to do with it
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
+        (["--tune", "5"], "--tune takes a build and speech"),
         (["--size", "1kB"], "MB at least"),
         (["--size", "much"], "'much' is no size"),
         (["--size", "1MB", "--loss", "0.1"], "are two budgets"),
