@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @click.option("--effort", type=click.Choice(("nearest", "quick", "full")), default="full", show_default=True,
               help="How much is tried on a weight: scales, errors made up for once, or all that is known.")  # fmt: skip
 @click.option("--tune", type=click.IntRange(1), metavar="STEPS",
-              help="Tune rounded weights together in so many steps over the --data, such as 150.")  # fmt: skip
+              help="Tune rounded weights together in so many steps over the --data, such as 200.")  # fmt: skip
 @click.option("--plot", type=PATH, metavar="FILE.svg", help="Draw the frontier of size against loss.")
 @defines_option
 @model_option
