@@ -63,13 +63,14 @@ def evaluate(
     """
     bound: dict[str, int] = {}
     environment: dict[Value, Array] = {}
+    own = watch is None  # whether results may be none of the arrays that are given
     for value in function.inputs:
         if value.name not in inputs:
             raise EvaluationError(f"{function.name} needs input {value.name!r}")
-        environment[value] = _fit(value.name, np.asarray(inputs[value.name]), value.type, bound, dtype)
+        environment[value] = _fit(value.name, np.asarray(inputs[value.name]), value.type, bound, dtype, own)
     for entry in function.states:
         array = np.zeros(entry.value.type.shape) if state is None else np.asarray(state[entry.name])
-        environment[entry.value] = _fit(entry.name, array, entry.value.type, bound, dtype)
+        environment[entry.value] = _fit(entry.name, array, entry.value.type, bound, dtype, own)
     if rounding is not None:
         environment = {value: rounding(array) for value, array in environment.items()}
     ordered = in_order(function.ops)
@@ -209,14 +210,15 @@ def _last_uses(function: Function, ordered: Sequence[Op | Loop], same: Mapping[O
     return table
 
 
-def _fit(name: str, array: Array, type_: TensorType, bound: dict[str, int], dtype: Any) -> Array:
+def _fit(name: str, array: Array, type_: TensorType, bound: dict[str, int], dtype: Any, own: bool) -> Array:
     if array.ndim != type_.rank:
         raise EvaluationError(f"{name} has shape {list(array.shape)}, but its type is {type_}")
     for extent, have in zip(type_.extents, array.shape):
         bind(extent, have, bound)
         if extent.substitute(bound).value != have:
             raise EvaluationError(f"{name} has shape {list(array.shape)}, but its type is {type_}")
-    return array.astype(dtype if type_.dtype.is_float else {DType.BOOL: np.bool_}.get(type_.dtype, np.int64))
+    wanted = dtype if type_.dtype.is_float else {DType.BOOL: np.bool_}.get(type_.dtype, np.int64)
+    return array.astype(wanted, copy=own)
 
 
 def bind(extent: Extent, have: int, bound: dict[str, int]) -> None:
