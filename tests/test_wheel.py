@@ -15,7 +15,22 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOMS = {"mctc": "mctc", "passes": "mctc/passes", "targets": "mctc/targets", "spec": "mctc/spec"}
-SHIPPED = {".py", ".lark", ".mct", ".flac", ".txt", ".typed", ".metal", ".cpp", ".h", ".j2", ".css", ".js", ".json"}
+SHIPPED = {
+    ".py",
+    ".lark",
+    ".mct",
+    ".flac",
+    ".txt",
+    ".typed",
+    ".metal",
+    ".cpp",
+    ".h",
+    ".j2",
+    ".html",
+    ".css",
+    ".js",
+    ".json",
+}
 SHIPPED |= {".toml", ".safetensors", ".model", ".swift"}
 SOURCES = ("mctc", "passes", "targets", "spec", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 
