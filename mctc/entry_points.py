@@ -6,9 +6,9 @@ no plugin.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.machinery import PathFinder
-from pathlib import Path
 
 FOLDERS = (".dist-info", ".egg-info")
 FILE = "entry_points.txt"
@@ -21,21 +21,26 @@ def may_have(prefix: str) -> bool:
     """
     if any(hasattr(finder, "find_distributions") and finder is not PathFinder for finder in sys.meta_path):
         return True
-    return any(_declares(Path(entry or "."), f"[{prefix}") for entry in dict.fromkeys(sys.path))
+    return any(_declares(entry or ".", f"[{prefix}".encode()) for entry in dict.fromkeys(sys.path))
 
 
-def _declares(folder: Path, group: str) -> bool:
-    if folder.is_file():
-        return True  # an archive
+def _declares(folder: str, group: bytes) -> bool:
+    """By names alone: path objects of hundreds of packages take half as long again."""
     try:
-        described = [each for each in folder.iterdir() if each.name.endswith(FOLDERS)]
+        described = [name for name in os.listdir(folder) if name.endswith(FOLDERS)]  # noqa: PTH208
+    except NotADirectoryError:
+        return True  # an archive
     except OSError:
         return False
-    for each in described:
+    return any(group in _text(os.path.join(folder, name)).replace(b" ", b"") for name in described)  # noqa: PTH118
+
+
+def _text(described: str) -> bytes:
+    """What a package says of its entry points, or a file that is all that describes it."""
+    for path in (os.path.join(described, FILE), described):  # noqa: PTH118
         try:
-            text = (each / FILE if each.is_dir() else each).read_text(encoding="utf-8", errors="replace")
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+                return file.read()
         except OSError:
             continue
-        if group in text.replace(" ", ""):
-            return True
-    return False
+    return b""
