@@ -46,6 +46,15 @@ class Parts:
     step: Step
 
 
+@dataclass(frozen=True)
+class _Taken:
+    """A piece with the values that it is called with, and what it has in common with others that do the same."""
+
+    likeness: Hashable
+    piece: Piece
+    values: tuple[Value, ...]
+
+
 class OpByOp:
     """Goes along with evaluations of the program (`Watch`), call by call. Raises UnprovenError in them.
 
@@ -96,13 +105,15 @@ class OpByOp:
         expected = [values[result] for result in op.results]
         self.look(op, expected)
         if op in self._pieces and op not in self._first:
-            self._holds(*self._pieces[op], [values[each] for each in _taken(op)], expected)
+            self._holds(self._pieces[op], values, expected)
 
     def end(self, values: Mapping[Value, Array]) -> None:
         """Results and new states: that they leave as what they are. values: of those."""
         for value, name in self._framed:
+            if values[value].dtype.kind == "f" and not np.isfinite(values[value]).all():
+                raise UnprovenError(f"{name} is not finite")
             taken = [] if isinstance(value.owner, Constant) else [value]
-            self._holds(*self._piece("leaves", taken, [name]), [values[each] for each in taken], [values[value]])
+            self._holds(self._piece("leaves", taken, [name]), values, [values[value]])
 
     def _firsts(self) -> tuple[dict[Op, Op], dict[Op, int]]:
         """Ops that are like one before, each with the first of its like, and which of those like it they are.
@@ -116,7 +127,7 @@ class OpByOp:
                 told = parameter.type, parameter.quantization, parameter.wide
                 likeness: Hashable = (_ROUND.sub("#", op.parameter), *told)
             elif op in self._pieces:
-                likeness = self._pieces[op][0]
+                likeness = self._pieces[op].likeness
             else:
                 continue
             before = alike.setdefault(likeness, [])
@@ -125,27 +136,32 @@ class OpByOp:
             before.append(op)
         return first, places
 
-    def _of(self, op: Op) -> tuple[Hashable, Piece]:
+    def _of(self, op: Op) -> _Taken:
         return self._piece(_described(op), _taken(op), [self._name(value) for value in op.results])
 
-    def _piece(self, described: Hashable, taken: Sequence[Value], names: Sequence[str]) -> tuple[Hashable, Piece]:
-        piece = self.parts.pieces.between([self._name(value) for value in taken], names)
+    def _piece(self, described: Hashable, taken: Sequence[Value], names: Sequence[str]) -> _Taken:
+        called = [self._name(value) for value in taken]
+        first = dict(zip(reversed(called), reversed(taken), strict=True))
+        inputs = tuple(dict.fromkeys(called))  # values that are the same there have one name
+        piece = self.parts.pieces.between(inputs, names)
         if piece is None:
             raise UnprovenError(f"{described} takes more there than in the program")
-        return (described, piece.likeness), piece
+        places = tuple(inputs.index(name) for name in called)
+        return _Taken((described, places, piece.likeness), piece, tuple(first[name] for name in inputs))
 
     def _name(self, value: Value) -> str:
         if value not in self.parts.names:
             raise UnprovenError(f"{value} has no name there")
         return self.parts.names[value]
 
-    def _holds(self, likeness: Hashable, piece: Piece, given: Sequence[Array], expected: Sequence[Array]) -> None:
-        for place, (wanted, actual) in enumerate(zip(expected, piece(given), strict=True)):
-            scale = self._scales.get((likeness, place), 0.0)
-            error, self._scales[likeness, place] = apart(wanted, actual, scale)
+    def _holds(self, taken: _Taken, values: Mapping[Value, Array], expected: Sequence[Array]) -> None:
+        made = taken.piece([values[value] for value in taken.values])
+        for place, (wanted, actual) in enumerate(zip(expected, made, strict=True)):
+            scale = self._scales.get((taken.likeness, place), 0.0)
+            error, self._scales[taken.likeness, place] = apart(wanted, actual, scale)
             self.error = max(self.error, error)
             if not error <= self.limit:
-                raise UnprovenError(f"{likeness} differs by {error:.3g}")
+                raise UnprovenError(f"{taken.likeness} differs by {error:.3g}")
 
     def _is_stored(self, op: ParameterOp) -> None:
         """Every number of a parameter that the function reads, once."""
@@ -255,7 +271,7 @@ def _same_bits(held: Any, wanted: Array) -> bool:
 
 def apart(expected: Array, actual: Array, scale: float) -> tuple[float, float]:
     """The largest difference of two results and the largest magnitude that it is measured in: of `expected`, or
-    `scale` where that is more. Infinite for another shape, another whole number, and what is not finite."""
+    `scale` where that is more. Infinite for another shape, another whole number, and where one is not finite alone."""
     if expected.shape != actual.shape:
         return np.inf, scale
     if expected.dtype.kind != "f":
@@ -264,11 +280,16 @@ def apart(expected: Array, actual: Array, scale: float) -> tuple[float, float]:
     largest = most = 0.0
     with np.errstate(invalid="ignore", over="ignore"):
         for start in range(0, wanted.size, BLOCK):
-            part = wanted[start : start + BLOCK]
-            difference = part - found[start : start + BLOCK]
-            most = max(most, float(difference.max()), -float(difference.min()))
-            largest = max(largest, float(part.max()), -float(part.min()))
+            part, other = wanted[start : start + BLOCK], found[start : start + BLOCK]
+            difference = part - other
             if not np.isfinite(difference.sum()):
-                return np.inf, scale
+                defined = np.isfinite(part)
+                if not np.array_equal(part[~defined], other[~defined], equal_nan=True):
+                    return np.inf, scale
+                part, difference = part[defined], difference[defined]
+                if not np.isfinite(difference).all():
+                    return np.inf, scale
+            most = max(most, float(difference.max(initial=0)), -float(difference.min(initial=0)))
+            largest = max(largest, float(part.max(initial=0)), -float(part.min(initial=0)))
     scale = max(largest, scale)
     return most / (scale or 1.0), scale
