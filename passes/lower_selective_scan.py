@@ -44,8 +44,8 @@ class LowerSelectiveScan(Pass):
     def _scan(self, op: SelectiveScan, to: Rewriter) -> Outcome:
         if against := reason_against(op.x.type):
             return Refuse(against)
-        size = Size(op.x.type.shape[1], op.A.type.shape[1], op.x.type.shape[3], op.h is not None)
-        if self.form is None:
+        size = Size.of(op)
+        if self.form is None or size.first:
             choice = choose(size)
             chosen, why = choice.taken, choice.why()
         else:
@@ -70,5 +70,5 @@ def _lowered(op: SelectiveScan, to: Rewriter, form: Form, chunk: int) -> tuple[V
     for piece in rest:
         y, state = form.lower(replace(piece, h=state))
         outputs.append(y)
-    y = to.op(Concat, *outputs, axis=3) if rest else y
+    y = to.op(Concat, *outputs, axis=first.axis) if rest else y
     return y, form.written(state, to, op.results[1].type)

@@ -15,6 +15,7 @@ from mctc.ir.ops.shape import Concat, Reshape, Slice, Split
 from mctc.ir.program import Function, PackedState, Program, State, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.passes.state_packing import Bin, Group, Packing, Stack, StateShape, form_of, pack
+from mctc.passes.state_updates import bare, joined
 from mctc.records import dataclass
 from mctc.rewrite.base import Context, Exact, Pass
 from mctc.rewrite.options import option
@@ -142,7 +143,11 @@ class _Packer(Rewriter):
         """New states in rows of the packed tensor."""
         group = stack.group
         if not stack.flat:
-            return [self.reshaped(self[state.update], _form_type(1, group.form.rows, width)) for state in group.states]
+            updates = [bare(state.update) for state in group.states]
+            same = all(update.type.shape == (1, 1, group.form.rows, width) for update in updates)
+            whole = joined(updates, self) if same and len(updates) > 1 else None
+            pieces = [whole] if whole else [self[update] for update in updates]
+            return [self.reshaped(piece, _form_type(1, piece.type.size // width, width)) for piece in pieces]
         part = self._join(self._write_group(group), 3)
         if rest := stack.rows * width - part.type.size:
             zeros = self.constant(
@@ -154,9 +159,12 @@ class _Packer(Rewriter):
     def _write_group(self, group: Group) -> list[Value]:
         """New states as pieces of their bin. Equal slices of several values are taken once, of all of them joined."""
         count, form = len(group.states), group.form
-        updates = [_bare(self[state.update]) for state in group.states]
+        updates = [bare(self[state.update]) for state in group.states]
         slices = _common_slices(updates, form)
-        if slices and count > (3 if form.lines == 1 else 1):
+        if slices and slices[0].position == 1 and count > 3:
+            whole = self._join([each.x for each in slices], 3)
+            new = self.op(Slice, whole, axis=1, begin=slices[0].begin, end=slices[0].end)
+        elif slices and slices[0].position == 3 and count > (3 if form.lines == 1 else 1):
             whole = self._join([self._plain(each.x, form) for each in slices], 2)
             new = self.op(Slice, whole, axis=3, begin=slices[0].begin)
         elif form.lines == 1:
@@ -188,21 +196,16 @@ def _free(function: Function) -> str:
     return next(name for name in names if not taken & {name, name + STATE_OUT})
 
 
-def _bare(value: Value) -> Value:
-    """The value before reshapes that only change roles."""
-    while isinstance(value.owner, Reshape) and value.owner.x.type.shape == value.type.shape:
-        value = value.owner.x
-    return value
-
-
 def _common_slices(updates: list[Value], form: StateShape) -> list[Slice]:
-    """What makes the updates, if all are the same last entries along the last axis of values of one type."""
+    """What makes the updates, if all are the same last entries along the last axis of values of one type, or the same
+    rows of [1, R, 1, W]."""
     slices = [update.owner for update in updates if isinstance(update.owner, Slice) and update.type.rank == 4]
     if len(slices) < len(updates):
         return []
     last = all(op.position == 3 and op.end in (None, op.x.type.shape[3]) and op.stride == 1 for op in slices)
-    same = len({op.begin for op in slices}) == len({op.x.type for op in slices}) == 1
-    return slices if last and same and form_of(updates[0].type) == form else []
+    rows = all(op.position == 1 and op.stride == 1 and form.lines == op.x.type.shape[2] == 1 for op in slices)
+    same = len({(op.begin, op.end) for op in slices}) == len({op.x.type for op in slices}) == 1
+    return slices if (last or rows) and same and form_of(updates[0].type) == form else []
 
 
 def _form_type(rows: int, lines: int, width: int) -> TensorType:

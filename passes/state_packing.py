@@ -122,12 +122,20 @@ def _stacked(states: Sequence[State], width: int, limit: int) -> Packing:
     stacks, row = list[Stack](), 0
     for form, members in by_form.items():
         flat, entries = form.lines > 1 or form.width != width, form.rows * form.columns
+        flat = flat or _beside(members, limit)
         fills = not flat or entries * len(members) % width == 0
         for part in [tuple(members)] if fills else _parts(members, max(1, limit // width * width // entries)):
             rows = -(-entries * len(part) // width)
             stacks.append(Stack(Group(form, part, 0), row, rows, flat))
             row += rows
     return Packing((), row, width, tuple(stacks))
+
+
+def _beside(members: Sequence[State], limit: int) -> bool:
+    """Whether states that fill rows stand better side by side: [1, R, 1, W] each, all are cut out of one [1, R, 1, n W]
+    in the shape that they have, where single rows would be reshaped one by one."""
+    shape = members[0].value.type.shape
+    return len(shape) == 4 and shape[1] > 1 and shape[2] == 1 < len(members) and shape[3] * len(members) <= limit
 
 
 def _binned(states: Sequence[State], limit: int) -> Packing:

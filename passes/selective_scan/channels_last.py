@@ -8,6 +8,10 @@ as in the decay form, and only what came within the chunk goes from frame to fra
 The engine stores rows of 64 bytes. With frames last, eight of them fill a quarter of each and one fills a
 thirty-second; channels fill all. Frames and channels change places in a product with a unit matrix, once on the way in
 and once on the way out, so there is no transpose (ANE-LY-005).
+
+Where the pass frames-first has laid the ops around the scan out like this, nothing changes places, and the state after
+the last frame is a product and a sum of whole slabs, no slice of what is read: pack-states does both once for all
+blocks.
 """
 
 from __future__ import annotations
@@ -38,15 +42,15 @@ def lower(scan: Scan) -> tuple[Value, Value]:
     history = [drives[0]]
     for decay, drive in zip(single, drives[1:]):
         history.append(b.op(Add, b.op(Mul, decay, history[-1]), drive))
-    if scan.h is None or since is None:
+    if scan.h is None or not since:
         return _channels_first(scan, _skipped(scan, b.op(MatMul, out, _joined(b, history)), x)), history[-1]
-    kept = b.op(Mul, since, scan.h)
+    kept = b.op(Mul, since[0], scan.h)
     if scan.frames == 1:
         state = b.op(Add, kept, history[0])
         return _channels_first(scan, _skipped(scan, b.op(MatMul, out, state), x)), state
     y = b.op(Add, b.op(MatMul, out, _joined(b, history)), b.op(MatMul, out, kept))
-    state = b.op(Add, b.op(Slice, kept, axis=1, begin=scan.frames - 1), history[-1])
-    return _channels_first(scan, _skipped(scan, y, x)), state
+    last = b.op(Mul, since[1], scan.h) if len(since) > 1 else b.op(Slice, kept, axis=1, begin=scan.frames - 1)
+    return _channels_first(scan, _skipped(scan, y, x)), b.op(Add, last, history[-1])
 
 
 def sums(frames: int, carried: bool) -> Array:
@@ -63,6 +67,8 @@ def _frames_first(scan: Scan) -> tuple[Value, Value, Value, Value]:
     single frame has nothing to turn, and joined it would be a column of rows of one entry."""
     b, frames, (channels, states) = scan.rewriter, scan.frames, (scan.channels, scan.states)
     by_state = _axes(scan, "feature", states)
+    if scan.axis == 1:
+        return scan.x, scan.delta, b.op(Reshape, scan.B, axes=by_state), b.op(Reshape, scan.C, axes=by_state)
     if frames == 1:
         wide = _axes(scan, "channel", channels)
         x, delta = b.op(Reshape, scan.x, axes=wide), b.op(Reshape, scan.delta, axes=wide)
@@ -75,12 +81,15 @@ def _frames_first(scan: Scan) -> tuple[Value, Value, Value, Value]:
     return x, delta, b.op(Reshape, into, axes=by_state), b.op(Reshape, out, axes=by_state)
 
 
-def _decays(scan: Scan, delta: Value) -> tuple[list[Value], Value | None]:
-    """exp(A * delta(t)) of each frame but the first, and exp(A * (delta(1) + ... + delta(t))) of all [1, T, N, D]."""
+def _decays(scan: Scan, delta: Value) -> tuple[list[Value], list[Value]]:
+    """exp(A * delta(t)) of each frame but the first; exp(A * (delta(1) + ... + delta(t))) of all [1, T, N, D], and of the
+    last one once more where frames lie first."""
     b, frames, carried = scan.rewriter, scan.frames, scan.h is not None
+    again = carried and scan.axis == 1 and frames > 1
     matrix = sums(frames, carried)
+    matrix = np.concatenate((matrix, matrix[-1:])) if again else matrix
     if not len(matrix):
-        return [], None
+        return [], []
     if frames > 1:  # a 1x1 convolution whose channels are frames
         axes = (("batch", 1), ("channel", frames), ("unit", 1), ("unit", scan.channels))
         delta = b.op(Conv2d, b.op(Reshape, delta, axes=axes), b.constant(matrix[..., None, None]))
@@ -88,9 +97,9 @@ def _decays(scan: Scan, delta: Value) -> tuple[list[Value], Value | None]:
     axes = (("unit", 1), ("unit", 1), ("feature", scan.states), ("channel", scan.channels))
     rates = b.op(Reshape, b.op(Transpose, scan.A, order=(1, 0)), axes=axes)
     decays = b.op(Exp, b.op(Mul, steps, rates))
-    sizes = (*(1,) * (frames - 1), *((frames,) if carried else ()))
+    sizes = (*(1,) * (frames - 1), *((frames,) if carried else ()), *((1,) if again else ()))
     parts = b.emit(Split, decays, sizes=sizes, axis=1) if len(sizes) > 1 else (decays,)
-    return list(parts[: frames - 1]), parts[-1] if carried else None
+    return list(parts[: frames - 1]), list(parts[frames - 1 :])
 
 
 def _skipped(scan: Scan, y: Value, x: Value) -> Value:
@@ -102,8 +111,10 @@ def _skipped(scan: Scan, y: Value, x: Value) -> Value:
 
 
 def _channels_first(scan: Scan, y: Value) -> Value:
-    """[1, D, 1, T] from [1, T, 1, D]."""
+    """[1, D, 1, T] from [1, T, 1, D], unless x has frames first as well."""
     b, frames = scan.rewriter, scan.frames
+    if scan.axis == 1:
+        return b.reshaped(y, scan.x.type)
     if frames > 1:
         rows = (("batch", 1), ("unit", 1), (scan.time, frames), ("channel", scan.channels))
         y = b.op(MatMul, b.op(Reshape, y, axes=rows), _unit(scan), transpose_left=True)

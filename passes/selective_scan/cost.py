@@ -7,6 +7,7 @@ and the default is taken: channels_last, whose rows are full whatever the number
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 
 from mctc.hardware.cost import READINGS, Shaped, bytes_of, total
@@ -14,11 +15,12 @@ from mctc.ir.build import Builder
 from mctc.ir.dims import Extent
 from mctc.ir.op import Op
 from mctc.ir.ops.leaf import Constant
+from mctc.ir.ops.scan import SelectiveScan
 from mctc.ir.ops.shape import Reshape
 from mctc.ir.program import Program, Value
 from mctc.ir.types import Axis, DType, Role, TensorType
 from mctc.passes.selective_scan import channels_last, decay, prefix, unrolled
-from mctc.passes.selective_scan.operands import Form, Scan
+from mctc.passes.selective_scan.operands import Form, Scan, frames_first
 from mctc.records import dataclass
 
 FORMS: dict[str, Form] = {
@@ -36,12 +38,19 @@ TYPES = {"conv2d": "conv", "slice": "slice_by_index"}
 
 @dataclass(frozen=True)
 class Size:
-    """Channels D, states N and frames T of a scan, and whether a state comes in."""
+    """Channels D, states N and frames T of a scan, whether a state comes in, and whether frames lie first."""
 
     channels: int
     states: int
     frames: int
     carried: bool = True
+    first: bool = False
+
+    @staticmethod
+    def of(op: SelectiveScan) -> Size:
+        x, (channels, states) = op.x.type, op.A.type.shape
+        assert x.sequence is not None
+        return Size(channels, states, x.shape[x.sequence], op.h is not None, frames_first(x))
 
     def __str__(self) -> str:
         return f"D={self.channels}, N={self.states}, T={self.frames}"
@@ -92,8 +101,8 @@ class Choice:
 
 
 def choose(size: Size) -> Choice:
-    """The form and the chunk for a scan."""
-    plans = tuple(plan(form, size) for form in FORMS)
+    """The form and the chunk for a scan. One over frames that lie first has one form."""
+    plans = tuple(plan(form, size) for form in ((DEFAULT,) if size.first else FORMS))
     best = next((one for one in plans if all(one is each or one.beats(each) for each in plans)), None)
     taken = best or next(each for each in plans if each.form == DEFAULT)
     return Choice(taken, plans, best is None)
@@ -110,10 +119,10 @@ def plan(form: str, size: Size) -> ScanPlan:
 
 def _in_chunks(form: str, size: Size, chunk: int) -> ScanPlan:
     full, rest = divmod(size.frames, chunk)
-    later = _made(form, Size(size.channels, size.states, chunk))
-    ops = [*_made(form, Size(size.channels, size.states, chunk, size.carried)), *later * (full - 1)]
+    later = _made(form, replace(size, frames=chunk, carried=True))
+    ops = [*_made(form, replace(size, frames=chunk)), *later * (full - 1)]
     if rest:
-        ops += _made(form, Size(size.channels, size.states, rest))
+        ops += _made(form, replace(size, frames=rest, carried=True))
     if full + bool(rest) > 1:
         ops += _cuts(size)
     padded = sum(bytes_of(shape, padded=True) for op in ops for shape in op.results)
@@ -133,14 +142,14 @@ def _made(form: str, of: Size) -> tuple[Shaped, ...]:
     b = Builder(Program("scan"))
     known = set[Value]([a := Value(_type((Role.PLAIN, of.channels), (Role.PLAIN, of.states)), "A")])
     wide, narrow = (
-        _type((Role.BATCH, 1), (Role.CHANNEL, n), (Role.UNIT, 1), (Role.TIME, of.frames))
-        for n in (of.channels, of.states)
+        _type((Role.BATCH, 1), *(axes[::-1] if of.first else axes))
+        for axes in (((Role.CHANNEL, n), (Role.UNIT, 1), (Role.TIME, of.frames)) for n in (of.channels, of.states))
     )
     state = _type((Role.BATCH, 1), (Role.CHANNEL, of.channels), (Role.UNIT, 1), (Role.FEATURE, of.states))
     h = FORMS[form].read(Value(state, "h"), b) if of.carried else None
     b.ops.clear()
     x, delta, into, out = (Value(type_) for type_ in (wide, wide, narrow, narrow))
-    FORMS[form].lower(Scan(b, x, delta, a, into, out, None, h, None, Role.TIME.value))
+    FORMS[form].lower(Scan(b, x, delta, a, into, out, None, h, None, Role.TIME.value, (), 1 if of.first else 3))
     return shaped(b.ops, known)
 
 

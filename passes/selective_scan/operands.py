@@ -21,8 +21,9 @@ class Scan:
     """x, delta [1, D, 1, T]; A [D, N]; B, C [1, N, 1, T]; D [D] or None; h as the form keeps it, None for zeros; mask
     [T] or [1, T], None for ones.
 
-    steps: elementwise ops that are still to be done on delta. A form appends ops to `rewriter` and returns H(t) . C(t)
-    + D x(t) as [1, D, 1, T] and the state after the last frame as h.
+    steps: elementwise ops that are still to be done on delta. axis: that of the frames; where it is 1, x, delta, B
+    and C have them first, [1, T, 1, D] and [1, T, 1, N], which only the form channels_last takes. A form appends ops to
+    `rewriter` and returns H(t) . C(t) + D x(t) in the layout of x and the state after the last frame as h.
     """
 
     rewriter: Builder
@@ -34,16 +35,17 @@ class Scan:
     D: Value | None
     h: Value | None
     mask: Value | None
-    time: str  # the role of the last axis of x
+    time: str  # the role of the axis of frames
     steps: tuple[Op, ...] = ()
+    axis: int = 3
 
     @property
     def frames(self) -> int:
-        return self.x.type.shape[3]
+        return self.x.type.shape[self.axis]
 
     @property
     def channels(self) -> int:
-        return self.x.type.shape[1]
+        return self.x.type.shape[4 - self.axis]
 
     @property
     def states(self) -> int:
@@ -75,7 +77,7 @@ class Scan:
         sizes = tuple(min(chunk, self.frames - start) for start in range(0, self.frames, chunk))
         if len(sizes) == 1:
             return [self]
-        cut = [self.rewriter.emit(Split, v, sizes=sizes, axis=3) for v in (self.x, self.delta, self.B, self.C)]
+        cut = [self.rewriter.emit(Split, v, sizes=sizes, axis=self.axis) for v in (self.x, self.delta, self.B, self.C)]
         masks = (
             [None] * len(sizes)
             if self.mask is None
@@ -103,9 +105,11 @@ def gather(op: SelectiveScan, to: Rewriter, h: Value | None) -> Scan:
     while isinstance(delta.owner, (Unary, Scale, Clip)) and to.only_use(delta) is (steps[-1] if steps else op):
         steps.append(delta.owner)
         delta = delta.owner.x
+    axis = op.x.type.sequence
+    assert axis is not None
     return Scan(
         to, to[op.x], to[delta], to[op.A], to[op.B], to[op.C], to.maybe(op.D), h, to.maybe(op.mask),
-        op.x.type.axes[3].role.value, tuple(reversed(steps)),
+        op.x.type.axes[axis].role.value, tuple(reversed(steps)), axis,
     )  # fmt: skip
 
 
@@ -131,9 +135,15 @@ class Form:
     written: Callable[[Value, Builder, TensorType], Value] = features_last
 
 
+def frames_first(x: TensorType) -> bool:
+    """Whether it is (batch, frames, unit, channel)."""
+    return x.rank == 4 and x.sequence == 1 and x.roles[2] is Role.UNIT and x.roles[3].is_channel
+
+
 def reason_against(x: TensorType) -> str | None:
-    """Why a scan over x can't become static ops; None for one that is (batch 1, channel, unit, frames)."""
-    if not laid_out(x) or x.rank != 4 or x.sequence != 3:
+    """Why a scan over x can't become static ops; None for (batch 1, channel, unit, frames), or the same with frames
+    first."""
+    if x.rank != 4 or not ((laid_out(x) and x.sequence == 3) or frames_first(x)):
         return f"{x} is not (batch, channel, unit, frames)"
     if not x.is_static:
         return f"the extents of {x} are not known"

@@ -22,8 +22,10 @@ MACS_PER_STATE = 3  # for an entry of a scan's state and a frame
 
 
 def scan_state_type(x: TensorType, states: Extent) -> TensorType:
-    """[batch, channel D, feature N]; laid out: [batch, channel D, unit, feature N]. Raises InferenceError for an axis
-    that would be none of the state's."""
+    """[batch, channel D, feature N]; where x has a unit axis, [batch, channel D, unit, feature N].
+
+    Raises InferenceError for an axis that would be none of the state's.
+    """
     other = [a for i, a in enumerate(x.axes) if i != x.sequence and a.role not in AXES and not a.role.is_channel]
     if other:
         raise InferenceError(f"a scan takes a batch, frames and channels, and {x} has the axis {other[0]} too", "x")
@@ -31,8 +33,13 @@ def scan_state_type(x: TensorType, states: Extent) -> TensorType:
     assert at is not None
     channel, feature = x.axes[at], Axis(Role.FEATURE, states)
     batch = [axis for axis in x.axes if axis.role is Role.BATCH]
-    unit = [Axis(Role.UNIT, Extent.of(1))] if laid_out(x) else []
+    unit = [Axis(Role.UNIT, Extent.of(1))] if _has_unit(x) else []
     return x.with_axes([*batch, Axis(Role.CHANNEL, channel.extent), *unit, feature])
+
+
+def _has_unit(x: TensorType) -> bool:
+    """Whether a layout gave x a unit axis: channels first, or frames first as (batch, frames, unit, channel)."""
+    return laid_out(x) or (x.rank == 4 and x.roles[2] is Role.UNIT)
 
 
 def check_one_sequence(x: TensorType) -> None:
@@ -111,7 +118,7 @@ class SelectiveScan(Op):
             outputs[t] = np.einsum("...dn,...n->...d", carried, c[t])
         y = outputs if d is None else outputs + u * d
         state = carried.reshape(carried.shape[0], *([1] * 0), *carried.shape[-2:]) if carried.ndim > 2 else carried
-        if laid_out(self.x.type):
+        if _has_unit(self.x.type):
             state = state[:, :, None, :]
         return (np.moveaxis(y, (0, -1), (time, at)), state)
 

@@ -1,0 +1,160 @@
+"""Layers around a selective scan have frames first where that takes less."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mctc.hardware.cost import READINGS, total
+from mctc.ir.ops.convolution import Conv2d
+from mctc.ir.ops.elementwise import Binary
+from mctc.ir.ops.scan import SelectiveScan
+from mctc.ir.ops.shape import Concat, Slice, Split, Transpose
+from mctc.ir.program import Function, Op, Program, Value
+from mctc.passes.frame_rows import groups
+from mctc.passes.frame_rows.convolutions import along_frames, is_pointwise, pointwise, with_ones
+from mctc.passes.frame_rows.groups import Group
+from mctc.passes.frame_rows.layout import ORDER, turned_in, turned_out
+from mctc.passes.selective_scan.cost import Size, choose, shaped
+from mctc.rewrite.base import Context, Exact, Pass
+from mctc.rewrite.fold import fold_parameters
+from mctc.rewrite.rewriter import Rewriter, rewrite_functions
+
+
+class FramesFirst(Pass):
+    """A few frames, [1, C, 1, T], become [1, T, 1, C] in the layers around a selective scan.
+
+    The engine pads each row to 64 bytes, so eight frames take four times their size (ANE-LY-002). Projections become
+    products with constant matrices, a kernel along frames a product and a sum, and the scan turns nothing. At the edges
+    frames and channels change places in a product with a unit matrix. Done where it takes less under every reading of
+    the cost model.
+    """
+
+    name = "frames-first"
+    promise = Exact()
+    stage = "deploy"
+    after = ("drop-unread-frames?", "fold-batch-norm?", "number-inputs?", "lower-attention?", "lower-rnn?")
+    before = ("lower-selective-scan", "legalise?", "pack-states?")
+
+    def run(self, program: Program, context: Context) -> Program:
+        if context.stack != "coreml":
+            return program
+
+        def rebuild(new: Program, function: Function) -> Function:
+            found = groups.find(function, function.uses())
+            if found is None:
+                return function
+            return _chosen(function, _Turner(new, function, self.name, context), found)
+
+        return fold_parameters(rewrite_functions(program, rebuild), self.name)
+
+
+def _chosen(function: Function, turner: _Turner, group: Group) -> Function:
+    """The function turned, if that takes less under every reading, else as it is."""
+    turned = turner.turned(group)
+    before, after = times(function.ops), times(op for op in turned.ops if op not in turner.folded)
+    pairs = "; ".join(f"{r.name} {a:.0f} -> {b:.0f} us" for r, a, b in zip(READINGS, before, after))
+    where = next(op for op in function.ops if isinstance(op, SelectiveScan) and op in group.ops)
+    if not all(b < a for a, b in zip(before, after)):
+        turner.refuse(where, f"frames first would not take less under every reading: {pairs}")
+        return function
+    turner.explain(where, f"{len(group.ops)} ops with frames first, less under every reading: {pairs}")
+    return turned
+
+
+def times(ops: Iterable[Op]) -> list[float]:
+    """Microseconds of a function under each reading, scans in the forms that they will be taken in."""
+    rest, scans = list[Op](), list[SelectiveScan]()
+    for op in ops:
+        if isinstance(op, SelectiveScan):
+            scans.append(op)
+        else:
+            rest.append(op)
+    made = shaped(rest, set())
+    sums = [total(made, reading) for reading in READINGS]
+    for op in scans:
+        taken = choose(Size.of(op)).taken.microseconds
+        sums = [a + b for a, b in zip(sums, taken)]
+    return sums
+
+
+class _Turner(Rewriter):
+    """Rebuilds a function with a group's ops turned. `folded`: transposes that fold-state-reshapes takes away."""
+
+    def turned(self, group: Group) -> Function:
+        self._group, self.folded = group, set[Op]()
+        self._rows: dict[Value, Value] = {}
+        self._longer: dict[Value, Value] = {}  # frames with one of ones behind them
+        self._updates = {state.update for state in group.states}
+        self._states = {state.value for state in group.states}
+        return self.rebuild(lambda op, to: self._turned(op) if op in group.ops else None)
+
+    def _turned(self, op: Op) -> Sequence[Value]:
+        made = self._made(op)
+        self.note(f"{op.name} with frames first")
+        return [self._placed(old, new) for old, new in zip(op.results, made)]
+
+    def _placed(self, old: Value, new: Value) -> Value:
+        """What stands for an old result: the new one, turned where columns are asked for."""
+        if old not in self._group.made:
+            return new
+        self._rows[old] = new
+        if old in self._updates:
+            return self._folded(new)
+        return turned_out(self._row(old), self) if old in self._group.given else new
+
+    def _made(self, op: Op) -> Sequence[Value]:
+        match op:
+            case Conv2d():
+                return [self._convolved(op)]
+            case Concat() if op.position == 3 and self._wants_ones(op.result):
+                self._longer[op.result] = with_ones(self, [self._row(each) for each in op.xs])
+                return [self._longer[op.result]]
+            case Slice() if op.x in self._longer and op.position == 3:
+                attributes = {**op.attributes, "axis": 1, "end": op.end or op.x.type.shape[3]}
+                return self.emit(Slice, self._longer[op.x], **attributes)
+            case Concat() | Slice() | Split():
+                attributes = {**op.attributes, "axis": 4 - op.position}
+                return self.emit(type(op), *(self._row(value) for value in op.present()), **attributes)
+            case SelectiveScan():
+                rows = (self._row(value) for value in (op.x, op.delta))
+                into, out = self._row(op.B), self._row(op.C)
+                return self.emit(
+                    SelectiveScan, *rows, self[op.A], into, out, self.maybe(op.D), self.maybe(op.h), self.maybe(op.mask)
+                )
+            case Binary():
+                return self.emit(type(op), self._row(op.left), self._row(op.right))
+        first, *others = op.operands
+        assert first is not None
+        return self.emit(type(op), self._row(first), *(self.maybe(other) for other in others), **op.attributes)
+
+    def _convolved(self, op: Conv2d) -> Value:
+        weight, bias = self[op.weight], self.maybe(op.bias)
+        if is_pointwise(op):
+            return pointwise(self, self._row(op.x), weight, bias)
+        x = self._longer.get(op.x) if bias is not None else None
+        if x is None:
+            x = self._row(op.x) if bias is None else with_ones(self, [self._row(op.x)])
+        return along_frames(self, op, x, weight, bias)
+
+    def _wants_ones(self, old: Value) -> bool:
+        """Whether a kernel with a bias runs along the frames of an old value."""
+        users = (user for user in self.uses.get(old, ()) if user in self._group.ops and isinstance(user, Conv2d))
+        return any(not is_pointwise(user) and user.bias is not None for user in users)
+
+    def _row(self, old: Value) -> Value:
+        """An old value with frames first; numbers as they are."""
+        if not old.type.rank:
+            return self[old]
+        if old in self._longer and self._rows.get(old) is self._longer[old]:
+            self._rows[old] = self.op(Slice, self._longer[old], axis=1, begin=0, end=old.type.shape[3])
+        if old not in self._rows:
+            inside = old in self._states
+            self._rows[old] = (
+                self._folded(self[old]) if inside else turned_in(self[old], self, known=old in self._group.known)
+            )
+        return self._rows[old]
+
+    def _folded(self, value: Value) -> Value:
+        made = self.op(Transpose, value, order=ORDER)
+        self.folded.add(self.ops[-1])
+        return made
